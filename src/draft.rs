@@ -1,0 +1,96 @@
+//! What the user means, before any of it is mail: everything is read, nothing is encoded.
+//!
+//! Promise: once a [`Draft`] exists, no file, input or setting has to be opened any more. Attachments are open files
+//! whose bytes are read when the mail is sent.
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::address::{Address, Mailbox};
+
+/// A whole mail as it is meant.
+#[derive(Debug, Default)]
+pub struct Draft {
+    /// The authors. Several need a [`Draft::sender`]. Never empty when a message is built.
+    pub from: Vec<Mailbox>,
+    /// The Sender header.
+    pub sender: Option<Mailbox>,
+    /// The reverse-path; `None` is the null one (`MAIL FROM:<>`).
+    pub return_path: Option<Address>,
+    /// Reply-To.
+    pub reply_to: Vec<Mailbox>,
+    /// To.
+    pub to: Vec<Mailbox>,
+    /// Cc.
+    pub cc: Vec<Mailbox>,
+    /// Recipients that no header shows.
+    pub bcc: Vec<Mailbox>,
+    /// Subject in any characters, without line ends; `None` leaves the header out, empty keeps it empty.
+    pub subject: Option<String>,
+    /// Date as given by a template, in place of the stamp's.
+    pub date: Option<String>,
+    /// Message-ID as given by a template with its angle brackets, in place of the stamp's.
+    pub message_id: Option<String>,
+    /// Further headers in order: a name (checked: RFC 5322 ftext) and a value without line ends. Also In-Reply-To and References.
+    pub headers: Vec<(String, String)>,
+    /// Adds a User-Agent header.
+    pub user_agent: bool,
+    /// Puts Subject before Cc (`bsdcompat`).
+    pub subject_first: bool,
+    /// The words.
+    pub body: Body,
+    /// Images that the HTML shows, `cid:` by file name.
+    pub inline: Vec<Attachment>,
+    /// Files that go with it.
+    pub attachments: Vec<Attachment>,
+    /// How text is encoded for the wire.
+    pub encoding: Encoding,
+}
+
+/// The words of a mail, as they were read.
+#[derive(Debug, Default)]
+pub struct Body {
+    /// Plain text (or text of [`Body::media_type`]) in whatever bytes it came.
+    pub text: Option<Vec<u8>>,
+    /// HTML in whatever bytes it came. With no text, a text alternative is made from it.
+    pub html: Option<Vec<u8>>,
+    /// The media type of `text` when the user named one (`-M`, `-a 'Content-Type: …'`), with its parameters.
+    pub media_type: Option<String>,
+    /// `text` is a complete MIME body: `media_type` and this transfer encoding describe it, and its bytes stay as they are but for line ends.
+    pub ready: Option<String>,
+    /// Names the charset of the input; without it UTF-8 (or UTF-16 by its mark) is found and the rest is read as one of `fallback_charsets`.
+    pub charset: Option<String>,
+    /// Charsets tried in order for text that is not UTF-8.
+    pub fallback_charsets: Vec<String>,
+}
+
+/// How text is encoded for the wire.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Encoding {
+    /// 7bit where it fits, else the shorter of quoted-printable and base64.
+    #[default]
+    Auto,
+    /// 8bit where the server offers 8BITMIME.
+    EightBit,
+    /// Quoted-printable unless 7bit fits.
+    QuotedPrintable,
+    /// Base64.
+    Base64,
+}
+
+/// A file that goes with a mail: open, regular and of a known length.
+#[derive(Debug, Clone)]
+pub struct Attachment {
+    /// The open file. Read by position, so that one handle serves several attempts.
+    pub file: Arc<File>,
+    /// Where it was found, for errors.
+    pub path: PathBuf,
+    /// Its length in octets when it was opened; a file that has another length later is an error (exit 65).
+    pub length: u64,
+    /// The name the receiver sees: a base name without control characters.
+    pub name: String,
+    /// The media type when the user named one; otherwise it is found by the name and the content.
+    pub media_type: Option<String>,
+    /// The charset of the file when the user named one (`FILE=CHARSET`).
+    pub charset: Option<String>,
+}

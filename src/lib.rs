@@ -1,0 +1,10 @@
+//! The rooms of smail, opened for its own tests and benches; not a public library and without any promise of stability.
+//!
+//! The road is in `main.rs`. Who may import whom is enforced by `tests/house.rs`.
+pub mod address;
+pub mod delivery;
+pub mod draft;
+pub mod message;
+pub mod secret;
+pub mod settings;
+pub mod transport;

@@ -1,0 +1,2 @@
+//! The road of smail on one page.
+fn main() {}

@@ -1,0 +1,3 @@
+//! What each setting is, and who said so.
+pub mod mailrc;
+pub mod route;

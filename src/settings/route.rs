@@ -1,0 +1,233 @@
+//! Where a mail goes, settled: everything a transport must know, and nothing it would have to look up.
+//!
+//! Promise: a [`Route`] is complete. A transport reads no setting, no environment and no file but those named here.
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::secret::SecretSource;
+
+/// How a mail travels.
+#[derive(Debug, Clone)]
+pub enum Route {
+    /// To a server.
+    Smtp(Box<Smtp>),
+    /// To a sendmail-like program.
+    Program(Program),
+    /// Into a file (`.eml`), or into a new file of a folder.
+    File(PathBuf),
+    /// To standard output.
+    Stdout,
+}
+
+/// When TLS starts, and whether it must.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsMode {
+    /// TLS from the first byte (RFC 8314 section 3.3).
+    Implicit,
+    /// STARTTLS, required.
+    Starttls,
+    /// STARTTLS where offered; in clear otherwise.
+    Opportunistic,
+    /// Never.
+    None,
+}
+
+impl TlsMode {
+    /// The value of the setting `tls`.
+    pub fn word(self) -> &'static str {
+        match self {
+            TlsMode::Implicit => "implicit",
+            TlsMode::Starttls => "starttls",
+            TlsMode::Opportunistic => "opportunistic",
+            TlsMode::None => "none",
+        }
+    }
+}
+
+/// A port of the server and how TLS starts there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Door {
+    /// The TCP port.
+    pub port: u16,
+    /// How TLS starts there.
+    pub tls: TlsMode,
+}
+
+/// The server and all that a session with it needs.
+#[derive(Debug, Clone)]
+pub struct Smtp {
+    /// The name in A-labels, or an IP address without brackets; the TLS name.
+    pub host: String,
+    /// Tried in order; the next only when no connection to the one before could be made. Never empty.
+    pub doors: Vec<Door>,
+    /// LMTP instead of SMTP (RFC 2033).
+    pub lmtp: bool,
+    /// A unix socket instead of TCP.
+    pub socket: Option<PathBuf>,
+    /// Another address and, if given, port to connect to; the TLS name stays.
+    pub connect_to: Option<(String, Option<u16>)>,
+    /// A proxy.
+    pub proxy: Option<Proxy>,
+    /// The local address to connect from.
+    pub source_address: Option<IpAddr>,
+    /// The argument of EHLO: a full name or an address literal. `None`: the literal of the local address.
+    pub hello_name: Option<String>,
+    /// EHLO may be skipped for HELO (smtp-config=-ehlo).
+    pub ehlo: bool,
+    /// What is trusted.
+    pub trust: Trust,
+    /// Who logs in.
+    pub login: Option<Login>,
+    /// How long each step may take.
+    pub patience: Patience,
+}
+
+/// What is trusted when TLS starts.
+#[derive(Debug, Clone, Default)]
+pub struct Trust {
+    /// What happens when the certificate is not trusted.
+    pub verify: Verify,
+    /// Roots beside those of the system: a PEM file.
+    pub ca_file: Option<PathBuf>,
+    /// Roots beside those of the system: a folder of PEM files.
+    pub ca_dir: Option<PathBuf>,
+    /// Only the roots of `ca_file` and `ca_dir` count.
+    pub no_system_roots: bool,
+    /// SHA-256 of the server's certificate; replaces every other check.
+    pub fingerprint: Option<[u8; 32]>,
+    /// The certificate (PEM) to show, with its chain.
+    pub cert: Option<PathBuf>,
+    /// Its key (PEM); the certificate's file when `None`.
+    pub key: Option<PathBuf>,
+}
+
+/// What happens when a certificate is not trusted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// The session ends.
+    #[default]
+    Strict,
+    /// A note is written and the session goes on.
+    Warn,
+    /// The session goes on.
+    Ignore,
+}
+
+/// A proxy in front of the server.
+#[derive(Debug, Clone)]
+pub struct Proxy {
+    /// Its protocol.
+    pub kind: ProxyKind,
+    /// Name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// User and password.
+    pub login: Option<(String, SecretSource)>,
+}
+
+/// The protocol of a proxy. The server's name is always resolved by the proxy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyKind {
+    /// RFC 1928, 1929.
+    Socks5,
+    /// HTTP CONNECT (RFC 9110 section 9.3.6).
+    Http,
+}
+
+/// Who logs in and how.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// The user name as the server wants it.
+    pub user: String,
+    /// Where the password or token comes from; asked once, when the server wants it.
+    pub secret: SecretSource,
+    /// The mechanism.
+    pub mechanism: Choice,
+    /// May travel without TLS to a host that is not loopback.
+    pub in_clear: bool,
+}
+
+/// Which mechanism is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// The best one offered that is safe here.
+    Auto,
+    /// Exactly this one.
+    Only(Mechanism),
+}
+
+/// A SASL mechanism smail speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mechanism {
+    /// RFC 2195.
+    CramMd5,
+    /// RFC 4616.
+    Plain,
+    /// draft-murchison-sasl-login-00.
+    Login,
+    /// Google's and Microsoft's bearer token.
+    Xoauth2,
+    /// RFC 7628.
+    Oauthbearer,
+    /// RFC 4422 appendix A, with the certificate of [`Trust::cert`].
+    External,
+}
+
+/// How long each step may take, each reply as a whole (RFC 5321 section 4.5.3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// DNS and each address: 30 s.
+    pub connect: Duration,
+    /// The greeting, EHLO, TLS, each AUTH step, MAIL and RCPT: 5 min.
+    pub command: Duration,
+    /// The reply to DATA: 2 min.
+    pub data: Duration,
+    /// Each block of the message: 3 min.
+    pub block: Duration,
+    /// The reply to the dot: 10 min.
+    pub dot: Duration,
+    /// The reply to QUIT once the message was accepted: 5 s at most, never scaled up.
+    pub quit: Duration,
+}
+
+impl Patience {
+    /// The times of RFC 5321, scaled so that one command may take `command`.
+    pub fn scaled(command: Duration) -> Self {
+        let share = |of: u32| command.checked_mul(of).unwrap_or(Duration::MAX) / 300;
+        Patience {
+            connect: share(30).max(Duration::from_millis(100)),
+            command,
+            data: share(120),
+            block: share(180),
+            dot: share(600),
+            quit: Duration::from_secs(5).min(command),
+        }
+    }
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience::scaled(Duration::from_secs(300))
+    }
+}
+
+/// A sendmail-like program: started directly, never through a shell.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// Its path.
+    pub path: PathBuf,
+    /// `argv[0]` when it is not the path.
+    pub argv0: Option<String>,
+    /// Arguments before the recipients (`mta-arguments`).
+    pub arguments: Vec<String>,
+    /// Leaves out the default arguments `-i` and `-f`.
+    pub no_default_arguments: bool,
+    /// Leaves the recipients out and lets the program read them (`-t` belongs into the arguments).
+    pub no_recipients: bool,
+    /// The user chose the sender (`-r`, `from`): it is handed over with `-f`.
+    pub sender: bool,
+    /// Adds `-v`.
+    pub verbose: bool,
+}
