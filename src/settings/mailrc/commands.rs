@@ -278,7 +278,7 @@ impl<'e> Reader<'e> {
             Some(Command::Source) => self.source(rest, place),
             Some(Command::Account) => self.account(rest, place),
             Some(Command::If | Command::Elif | Command::Else | Command::Endif) => {
-                self.conditional(command, rest, place)
+                self.conditional(command, rest, place);
             }
             Some(Command::Define) => {
                 self.note(place, "macros are not run: `define` is ignored");
