@@ -123,8 +123,7 @@ const EXAMPLE_HEAD: &str = "\
 #auth-password-command = \"pass show mail\"
 ";
 
-const EXAMPLE_TAIL: &str = "\
-
+const EXAMPLE_TAIL: &str = "
 # Names that stand for addresses
 #[aliases]
 #team = [\"ann@example.org\", \"Bob <bob@example.org>\"]

@@ -84,7 +84,7 @@ fn send(args: &Args, settings: &Settings, world: &Surroundings, route: &Route, m
     warnings.extend(message.notes().iter().cloned());
     remarks(args, settings, &warnings);
     if settings.flag("debug") {
-        return dry_run(&message, route);
+        return dry_run(settings, &message, route);
     }
     let report = deliver(settings, route, &message);
     let failure = failure::account_for(&report, settings);
@@ -115,7 +115,7 @@ fn deliver(settings: &Settings, route: &Route, message: &Message) -> Report {
 }
 
 /// The message on standard output, what is not part of it on standard error.
-fn dry_run(message: &Message, route: &Route) -> Result<Exit, Failure> {
+fn dry_run(settings: &Settings, message: &Message, route: &Route) -> Result<Exit, Failure> {
     let sender = message.envelope.sender.as_ref().map_or_else(String::new, Address::to_string);
     let mut lines = format!("-- nothing is sent: this is a dry run\n-- route: {}\n-- from: <{sender}>\n", transport::describe(route));
     for recipient in &message.envelope.recipients {
@@ -124,9 +124,8 @@ fn dry_run(message: &Message, route: &Route) -> Result<Exit, Failure> {
         lines.push_str(">\n");
     }
     complain(&lines);
-    let mut out = std::io::stdout().lock();
-    message.write_local(&mut out).and_then(|()| out.flush()).map_err(|e| Failure::new(Exit::IO, format!("standard output: {e}")))?;
-    Ok(Exit::OK)
+    let printed = transport::open(&Route::Stdout, &Watch::default()).deliver(message, Turn::Last);
+    failure::account_for(&printed, settings).map_or(Ok(Exit::OK), Err)
 }
 
 /// Keeps the copies that settings ask for. A copy that cannot be kept never undoes a mail that was sent.
@@ -141,7 +140,7 @@ fn keep_copies(
 ) -> Option<Exit> {
     let mut exit = None;
     for path in copies(args, settings, first, failed) {
-        if let Err(error) = record::append(&path, message, &stamp.mbox_date(), bcc) {
+        if let Err(error) = record::append(&path, message, stamp.now, bcc) {
             let outcome = if failed { "the mail was not sent and no copy could be kept" } else { "the mail was sent, but no copy could be kept" };
             complain(&failure::remark(&format!("{outcome} in {}: {error}", path.display())));
             exit = Some(Exit::IO);

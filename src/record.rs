@@ -7,6 +7,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use chrono::{DateTime, FixedOffset};
 use rustix::fs::OFlags;
 
 use crate::address::Address;
@@ -16,7 +17,7 @@ use crate::message::Message;
 ///
 /// # Errors
 /// Whatever prevents it; then the file is as long as it was before.
-pub fn append(path: &Path, message: &Message, date: &str, bcc: &[Address]) -> io::Result<()> {
+pub fn append(path: &Path, message: &Message, date: DateTime<FixedOffset>, bcc: &[Address]) -> io::Result<()> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).custom_flags(flags).open(path)?;
     let meta = file.metadata()?;
@@ -32,16 +33,16 @@ pub fn append(path: &Path, message: &Message, date: &str, bcc: &[Address]) -> io
     written
 }
 
-fn write(file: &mut File, before: u64, message: &Message, date: &str, bcc: &[Address]) -> io::Result<()> {
+fn write(file: &mut File, before: u64, message: &Message, date: DateTime<FixedOffset>, bcc: &[Address]) -> io::Result<()> {
     let gap = gap(file, before)?;
     let sender = message.envelope.sender.as_ref().map_or_else(|| "MAILER-DAEMON".to_owned(), Address::to_string);
     let mut out = io::BufWriter::with_capacity(64 << 10, &*file);
-    write!(out, "{gap}From {sender} {date}\n")?;
+    writeln!(out, "{gap}From {sender} {}", date.format("%a %b %e %H:%M:%S %Y"))?;
     if !bcc.is_empty() {
         let list = bcc.iter().map(Address::to_string).collect::<Vec<_>>().join(",\n ");
-        write!(out, "Bcc: {list}\n")?;
+        writeln!(out, "Bcc: {list}")?;
     }
-    let mut lines = Lines { out: &mut out, start: true, held: Vec::new() };
+    let mut lines = Lines { out: &mut out, held: Vec::new() };
     for chunk in message.chunks() {
         lines.write(&chunk?)?;
     }
@@ -72,7 +73,6 @@ fn gap(file: &mut File, length: u64) -> io::Result<&'static str> {
 /// Turns CRLF into LF and quotes `From ` at the start of a line, whatever the pieces are cut into.
 struct Lines<W: Write> {
     out: W,
-    start: bool,
     held: Vec<u8>,
 }
 
@@ -95,7 +95,6 @@ impl<W: Write> Lines<W> {
         }
         let text = line.strip_suffix(b"\r\n").or_else(|| line.strip_suffix(b"\n")).unwrap_or(line);
         self.out.write_all(text)?;
-        self.start = false;
         self.out.write_all(b"\n")
     }
 

@@ -2,7 +2,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-use super::{Body, Draft, DraftError, Encoding, Input, template};
+use super::{Draft, DraftError, Encoding, Input, template};
 use crate::address::{Address, AddressError, Mailbox, parse_list, parse_word};
 use crate::cli::Args;
 use crate::settings::{Settings, author, is_program};

@@ -28,7 +28,24 @@ pub(super) fn output(words: &[String]) -> Result<Secret, SecretError> {
     within(words, PATIENCE)
 }
 
+/// Runs a program and takes all it prints, which must be UTF-8.
+pub(super) fn text(words: &[String]) -> Result<Secret, SecretError> {
+    let (bytes, whose) = printed(words, PATIENCE)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| SecretError::permanent(format!("{whose} printed no UTF-8")))?;
+    Ok(Secret::new(text))
+}
+
 fn within(words: &[String], patience: Duration) -> Result<Secret, SecretError> {
+    let (bytes, whose) = printed(words, patience)?;
+    let body = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+    if body.contains(&b'\n') {
+        return Err(SecretError::permanent(format!("{whose} printed more than one line")));
+    }
+    single_line(&bytes, &whose)
+}
+
+/// What a program that ended well printed, and its name for errors.
+fn printed(words: &[String], patience: Duration) -> Result<(Zeroizing<Vec<u8>>, String), SecretError> {
     let Some((program, arguments)) = words.split_first().filter(|(program, _)| !program.is_empty()) else {
         return Err(SecretError::permanent("the password command names no program"));
     };
@@ -45,7 +62,7 @@ fn within(words: &[String], patience: Duration) -> Result<Secret, SecretError> {
         Some(Ok(bytes)) if bytes.len() > MAX_OUTPUT => {
             Err(SecretError::permanent(format!("{whose} printed more than {} KiB", MAX_OUTPUT >> 10)))
         }
-        Some(Ok(bytes)) => running.end(deadline).map_or_else(late, |status| judged(&bytes, status, &whose)),
+        Some(Ok(bytes)) => running.end(deadline).map_or_else(late, |status| judged(status, &whose).map(|()| (bytes, whose.clone()))),
     }
 }
 
@@ -58,18 +75,14 @@ fn prepared(program: &str, arguments: &[String]) -> Command {
     command
 }
 
-fn judged(bytes: &[u8], status: ExitStatus, whose: &str) -> Result<Secret, SecretError> {
+fn judged(status: ExitStatus, whose: &str) -> Result<(), SecretError> {
     if let Some(signal) = status.signal() {
         return Err(SecretError::temporary(format!("{whose} was ended by signal {signal}")));
     }
     if !status.success() {
         return Err(SecretError::temporary(format!("{whose} failed with status {}", status.code().unwrap_or(-1))));
     }
-    let body = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    if body.contains(&b'\n') {
-        return Err(SecretError::permanent(format!("{whose} printed more than one line")));
-    }
-    single_line(bytes, whose)
+    Ok(())
 }
 
 /// Reads standard output to its end in a thread, so that the deadline holds even when a grandchild keeps it open.

@@ -25,10 +25,18 @@ pub struct Entry {
 /// # Errors
 /// A permanent [`SecretError`]: it cannot be read, is not a regular file of this user (or root), may be read by others, or
 /// is not UTF-8.
-pub fn read(path: &Path) -> Result<String, SecretError> {
+pub fn read(path: &Path) -> Result<Secret, SecretError> {
     let bytes = read_private(path, MAX_OCTETS)?;
     let text = std::str::from_utf8(&bytes);
-    text.map(str::to_owned).map_err(|_| SecretError::permanent(format!("`{}` is not UTF-8", path.display())))
+    text.map(Secret::new).map_err(|_| SecretError::permanent(format!("`{}` is not UTF-8", path.display())))
+}
+
+/// Runs a program that prints such a file, as a key ring does (`netrc-pipe` of s-nail), without a shell.
+///
+/// # Errors
+/// As [`super::SecretSource::Command`].
+pub fn run(words: &[String]) -> Result<Secret, SecretError> {
+    super::command::text(words)
 }
 
 /// Finds the entry for a host (without port, in any case) and, if given, a user.

@@ -471,9 +471,10 @@ fn look_up_provider(settings: &mut Settings) -> Result<(), SettingsError> {
         (None, None) => provider_of_login(settings),
     };
     let Some(preset) = preset else { return Ok(()) };
-    if host.is_none() && settings.filled("mta").is_none() {
-        let scheme = if preset.tls == super::route::TlsMode::Implicit { "smtps" } else { "smtp" };
-        let url = format!("{scheme}://{}:{}", preset.host, preset.port);
+    if let (None, None, Some(server)) = (&host, settings.filled("mta"), &preset.host) {
+        let door = preset.door();
+        let scheme = if door.tls == super::route::TlsMode::Implicit { "smtps" } else { "smtp" };
+        let url = format!("{scheme}://{server}:{}", door.port);
         let id = preset.id.clone();
         settings.push_preset("smtp", Value::Text(url), &id);
     }

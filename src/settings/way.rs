@@ -184,7 +184,10 @@ fn doors(settings: &Settings, server: &Server, chain: &[String], login: bool, co
         (None, Some(port)) => door(port, mode_of_port(preset, port, &soft)),
         (None, None) => match (forced, preset) {
             (Some(TlsMode::Implicit), _) => door(465, TlsMode::Implicit),
-            (None, Some(preset)) => door(preset.port, if preset.tls == TlsMode::None { soft(TlsMode::Starttls) } else { preset.tls }),
+            (None, Some(preset)) => {
+                let Door { port, tls } = preset.door();
+                door(port, if tls == TlsMode::None { soft(TlsMode::Starttls) } else { tls })
+            }
             (Some(mode), _) => door(if login { 587 } else { 25 }, mode),
             (None, None) if login && !loopback => {
                 vec![Door { port: 465, tls: TlsMode::Implicit }, Door { port: 587, tls: TlsMode::Starttls }]
@@ -271,8 +274,8 @@ fn login(
 
 /// The user name when only a password is set: the word the provider wants, else the author's address.
 fn default_user(settings: &Settings, author: &Mailbox) -> String {
-    let literal = settings.preset.as_ref().and_then(Preset::literal_user);
-    literal.map_or_else(|| author.address.to_string(), str::to_owned)
+    let address = author.address.to_string();
+    settings.preset.as_ref().and_then(|preset| preset.user_for(&address)).unwrap_or(address)
 }
 
 /// The password: of the ways to say it, the one the strongest source chose.
