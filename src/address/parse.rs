@@ -278,7 +278,8 @@ impl Parser<'_> {
         if let Some(inner) = local.strip_prefix('"').and_then(|l| l.strip_suffix('"')) {
             // Parsers disagree about specials inside quotes, and so would say different recipients.
             if let Some(c) = inner.chars().find(|c| "@<>,;:\\\"".contains(*c)) {
-                return Err(self.error(at, &format!("`{c}` inside a quoted local part is refused: servers read it differently")));
+                return Err(self
+                    .error(at, &format!("`{c}` inside a quoted local part is refused: servers read it differently")));
             }
             return Ok(());
         }
@@ -326,13 +327,16 @@ fn is_blank(c: char) -> bool {
 
 /// Characters with an effect of their own on terminals, headers or commands.
 fn is_unsafe(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Atom characters (RFC 5322 section 3.2.3) with dots and, for SMTPUTF8, letters beyond ASCII; not the back-tick and the
 /// bar, which only ever stand for commands.
 fn is_local(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_{}~.".contains(c) || (!c.is_ascii() && !c.is_whitespace() && !is_unsafe(c))
+    c.is_ascii_alphanumeric()
+        || "!#$%&'*+-/=?^_{}~.".contains(c)
+        || (!c.is_ascii() && !c.is_whitespace() && !is_unsafe(c))
 }
 
 /// Checks a domain and turns it into A-labels; `text` and `at` say where it stands, for the error.
@@ -344,7 +348,8 @@ pub(super) fn domain(host: &str, text: &str, at: usize) -> Result<String, Addres
     if let Some(inner) = host.strip_prefix('[') {
         let Some(inner) = inner.strip_suffix(']') else { return error(0, "the `[` that begins here has no `]`") };
         let v6 = inner.get(..5).filter(|p| p.eq_ignore_ascii_case("IPv6:")).map(|_| &inner[5..]);
-        let known = v6.map_or_else(|| inner.parse::<std::net::Ipv4Addr>().is_ok(), |v6| v6.parse::<std::net::Ipv6Addr>().is_ok());
+        let known = v6
+            .map_or_else(|| inner.parse::<std::net::Ipv4Addr>().is_ok(), |v6| v6.parse::<std::net::Ipv6Addr>().is_ok());
         return if known { Ok(host.to_owned()) } else { error(1, "this is no IP address") };
     }
     if let Some(second) = host.find('@') {

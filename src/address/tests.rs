@@ -139,10 +139,7 @@ fn an_alias_loop_is_named() {
     aliases.add("a", ["b".into()], "rc:1");
     aliases.add("b", ["c".into()], "rc:2");
     aliases.add("c", ["a".into()], "rc:3");
-    assert_eq!(
-        expand(&aliases, "a").unwrap_err().to_string(),
-        "the alias `a` leads back to itself: a -> b -> c -> a"
-    );
+    assert_eq!(expand(&aliases, "a").unwrap_err().to_string(), "the alias `a` leads back to itself: a -> b -> c -> a");
 }
 
 #[test]
