@@ -6,10 +6,10 @@
 //! # words after a hash at the start of a line are for the reader
 //! S: 220 mx.test ESMTP                  the server sends this and CRLF
 //! S<: 220 half\x0a                      the server sends exactly these bytes (\xNN \r \n \t \\)
-//! C: MAIL FROM:<a@a.example>*           the client must say this; `*` stands for anything
+//! C: MAIL FROM:<a@a.example>*           the client must say this; `*` stands for anything, `\*` for a star
 //! C: AUTH PLAIN {plain u p}             `{plain USER PASSWORD}`, `{b64 TEXT}`, `{cram USER PASSWORD CHALLENGE}` are encoded
 //! -- data                               a message comes, up to the lone dot
-//! -- body 1000                          that many octets of a message are taken, and no more
+//! -- body 1000                          that many octets of whatever comes are taken, and no more
 //! -- starttls server                    the TLS handshake, with that certificate;
 //! -- starttls badname refused           … the client must break it off;
 //! -- starttls server demand             … the client must show a certificate
@@ -18,7 +18,7 @@
 //! -- optional                           from here on the client may close at any point
 //! -- close | -- rst | -- hang           the server closes, resets, or falls silent until the client gives up
 //! -- slow 50ms                          the next S line is sent octet by octet with this pause
-//! -- pause 300ms                        nothing happens for a time
+//! -- pause 300ms                        the server takes its time, and the client must keep silent
 //! -- endless 250-X                      this line for ever (`-- endless< A`: these bytes for ever, no line end)
 //! -- either / -- or / -- end            the client's next line chooses the branch; an empty branch is its closing
 //! == connection                         what follows is the next connection
@@ -67,7 +67,7 @@ pub enum Act {
     Reset,
     /// The server falls silent until the client closes.
     Hang,
-    /// The server waits.
+    /// The server takes its time; the client must keep silent.
     Pause(Duration),
     /// The server repeats these bytes until the client closes.
     Endless(Vec<u8>),
@@ -279,11 +279,13 @@ pub fn cram_md5(user: &str, password: &str, challenge: &str) -> String {
     BASE64.encode(format!("{user} {hex}"))
 }
 
-/// Tells whether a line is like a pattern, in which `*` stands for anything. Linear but for the number of stars.
+/// Tells whether a line is like a pattern, in which `*` stands for anything and `\*` for a star.
 pub fn is_like(pattern: &str, line: &str) -> bool {
+    // NUL stands for the literal star while the pattern is taken apart; no line shown by `wire::show` holds one.
+    let pattern = pattern.replace("\\*", "\0");
+    let line = line.replace('*', "\0");
     let mut pieces = pattern.split('*');
-    let first = pieces.next().unwrap_or("");
-    let Some(mut rest) = line.strip_prefix(first) else { return false };
+    let Some(mut rest) = line.strip_prefix(pieces.next().unwrap_or("")) else { return false };
     let pieces: Vec<_> = pieces.collect();
     let Some((last, middle)) = pieces.split_last() else { return rest.is_empty() };
     for piece in middle {

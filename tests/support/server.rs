@@ -277,7 +277,9 @@ impl<'s> Player<'s> {
             Act::Hang => return self.hang(),
             Act::Pause(time) => {
                 self.flush();
-                thread::sleep(*time);
+                if self.peeked.is_some() || !self.wire.is_quiet_for(*time) {
+                    return Err("the client talks (or leaves) while it is the server's turn".into());
+                }
             }
             Act::Endless(bytes) => return self.endless(bytes),
             Act::Either(branches) => return self.either(branches),

@@ -473,7 +473,14 @@ impl<'s> Session<'s> {
             return self.say("554 5.5.1 no valid recipients");
         }
         self.say("354 end with a lone dot")?;
-        let Some(data) = self.wire.message()? else { return Ok(()) };
+        let data = match self.wire.message() {
+            Ok(Some(data)) => data,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                self.say(&format!("550 5.6.11 {error}"))?;
+                return Err(error);
+            }
+        };
         self.note(format!("-- message of {} octets", data.len()));
         let options = &self.shared.options;
         let (from, parameters) = self.from.take().unwrap_or_default();

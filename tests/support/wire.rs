@@ -12,6 +12,8 @@ use openssl::ssl::{SslAcceptor, SslStream};
 pub const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest line a client may send before the test fails (a message line may be 998 octets, an AUTH line 12288).
 const LONGEST_LINE: usize = 1 << 20;
+/// Stands at the end of a line that the client ended with LF alone.
+const BARE_LF: &[u8] = b"<LF>";
 
 /// The socket beneath.
 #[derive(Debug)]
@@ -144,7 +146,7 @@ impl Wire {
                     line.pop();
                 } else {
                     // A client that ends lines with LF alone must not pass for a good one.
-                    line.extend_from_slice(b"<LF>");
+                    line.extend_from_slice(BARE_LF);
                 }
                 self.start = end + 1;
                 return Ok(Some(line));
@@ -179,6 +181,9 @@ impl Wire {
 
     /// Reads a message up to the lone dot and takes the dot-stuffing away (RFC 5321 section 4.5.2); `None` when the
     /// client closed before the dot.
+    ///
+    /// # Errors
+    /// What strict servers refuse, at the first such line: LF or CR alone, more than 998 octets.
     pub fn message(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut message = Vec::new();
         loop {
@@ -186,8 +191,37 @@ impl Wire {
             if line == b"." {
                 return Ok(Some(message));
             }
+            if line.ends_with(BARE_LF) || line.contains(&b'\r') {
+                return Err(io::Error::other(format!("a bare CR or LF in the message: {}", show(&line))));
+            }
+            if line.strip_prefix(b".").unwrap_or(&line).len() > 998 {
+                return Err(io::Error::other(format!("a line of {} octets in the message", line.len())));
+            }
             message.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
             message.extend_from_slice(b"\r\n");
+        }
+    }
+
+    /// Waits, and tells whether the client kept silent meanwhile. What it said stays unread.
+    pub fn is_quiet_for(&mut self, time: Duration) -> bool {
+        if !self.pending().is_empty() {
+            return false;
+        }
+        self.set_patience(time);
+        let came = self.fill();
+        self.set_patience(PATIENCE);
+        came.is_err()
+    }
+
+    fn set_patience(&self, time: Duration) {
+        let socket = match &self.layer {
+            Layer::Clear(socket) => socket,
+            Layer::Tls(stream) => stream.get_ref(),
+            Layer::Gone => return,
+        };
+        match socket {
+            Socket::Tcp(socket) => socket.set_read_timeout(Some(time)).unwrap(),
+            Socket::Unix(socket) => socket.set_read_timeout(Some(time)).unwrap(),
         }
     }
 
