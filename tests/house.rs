@@ -59,8 +59,8 @@ fn sources() -> Vec<Source> {
                 folders.push(path);
             } else if path.extension().is_some_and(|end| end == "rs") {
                 let relative = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
-                let room = relative.split('/').next().unwrap().trim_end_matches(".rs").to_owned();
-                found.push(Source { path: relative, room, text: fs::read_to_string(&path).unwrap() });
+                let name = relative.split('/').next().unwrap().trim_end_matches(".rs").to_owned();
+                found.push(Source { path: relative, room: name, text: fs::read_to_string(&path).unwrap() });
             }
         }
     }
@@ -173,14 +173,19 @@ fn outside_crates_live_in_their_rooms() {
 #[test]
 fn every_file_says_what_it_is_for() {
     let silent = |source: &Source| !source.text.starts_with("//!");
-    let complaints: Vec<_> = sources().iter().filter(|s| silent(s)).map(|s| format!("src/{}: opens without //!", s.path)).collect();
+    let complaints: Vec<_> =
+        sources().iter().filter(|s| silent(s)).map(|s| format!("src/{}: opens without //!", s.path)).collect();
     check(&complaints);
 }
 
 #[test]
 fn no_file_does_two_jobs() {
     let lines = |source: &Source| source.text.lines().count();
-    let long = sources().iter().filter(|s| lines(s) > LONGEST).map(|s| format!("src/{}: {} lines", s.path, lines(s))).collect::<Vec<_>>();
+    let long = sources()
+        .iter()
+        .filter(|s| lines(s) > LONGEST)
+        .map(|s| format!("src/{}: {} lines", s.path, lines(s)))
+        .collect::<Vec<_>>();
     check(&long);
 }
 
@@ -189,7 +194,9 @@ fn nothing_is_left_unfinished() {
     let mut complaints = Vec::new();
     for source in sources() {
         let code = code(&source.text);
-        complaints.extend(FORBIDDEN.iter().filter(|word| code.contains(**word)).map(|word| format!("src/{}: {word}", source.path)));
+        complaints.extend(
+            FORBIDDEN.iter().filter(|word| code.contains(**word)).map(|word| format!("src/{}: {word}", source.path)),
+        );
     }
     check(&complaints);
 }
@@ -206,7 +213,8 @@ fn the_doors_make_no_circle() {
 
 #[test]
 fn the_reading_of_imports_sees_groups_and_skips_comments() {
-    let text = "use crate::{a::B, c::{d, e}, f};\n// crate::g\nlet x = crate::h::i();\npub(crate) use super::crate_::j;";
+    let text =
+        "use crate::{a::B, c::{d, e}, f};\n// crate::g\nlet x = crate::h::i();\npub(crate) use super::crate_::j;";
     assert_eq!(rooms_named(&code(text)), ["a", "c", "f", "h"]);
     assert!(names("use lettre::{Address, message::header};", "lettre::message"));
     assert!(!names("use lettre::address::Envelope; my_lettre::message();", "lettre::message"));

@@ -220,7 +220,8 @@ fn call(world: &World, port: u16, story: &Story) -> Outcome {
     for name in ["ca", "client"] {
         world.pem(name);
     }
-    let fill = |word: &&str| word.replace("{PORT}", &port.to_string()).replace("{SELF}", &certs().pair("self").fingerprint());
+    let fill =
+        |word: &&str| word.replace("{PORT}", &port.to_string()).replace("{SELF}", &certs().pair("self").fingerprint());
     let mut words = vec!["--no-config".to_owned(), "-S".into(), format!("smtp=127.0.0.1:{port}")];
     words.extend(story.flags.iter().map(fill));
     words.extend(["-r", "a@a.example", "-s", "subj"].map(String::from));
@@ -324,7 +325,8 @@ fn a_host_that_accepts_nothing_is_given_up_in_time() {
     while let Ok(one) = std::net::TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
         held.push(one);
     }
-    let outcome = call(&World::new(), address.port(), &Story { flags: &["-S", "tls=none", "-S", "timeout=3"], ..REFUSED });
+    let outcome =
+        call(&World::new(), address.port(), &Story { flags: &["-S", "tls=none", "-S", "timeout=3"], ..REFUSED });
     assert_eq!((outcome.status, owes(&outcome)), (75, vec![]), "{}", outcome.stderr);
     assert!(outcome.elapsed < secs(3), "{:?}", outcome.elapsed);
 }
@@ -332,7 +334,18 @@ fn a_host_that_accepts_nothing_is_given_up_in_time() {
 #[test]
 fn a_server_that_does_not_exist_is_named() {
     let world = World::new();
-    let words = ["--no-config", "-S", "smtp=nosuchhost.invalid", "-S", "tls=none", "-r", "a@a.example", "-s", "s", "b@x.example"];
+    let words = [
+        "--no-config",
+        "-S",
+        "smtp=nosuchhost.invalid",
+        "-S",
+        "tls=none",
+        "-r",
+        "a@a.example",
+        "-s",
+        "s",
+        "b@x.example",
+    ];
     let outcome = world.smail(&words).run();
     assert!(outcome.stderr.contains("nosuchhost.invalid"), "{}", outcome.stderr);
     // Without any name server the answer is not authoritative, and that is temporary.
@@ -349,7 +362,12 @@ fn line_ends_in_an_address_or_a_sender_never_reach_a_server() {
     ] {
         let server = Server::play("nobody comes", "");
         let smtp = format!("smtp=127.0.0.1:{}", server.port());
-        let outcome = world.smail(&["--no-config", "-S", &smtp, "-S", "tls=none"]).arg(words[0]).arg(words[1]).arg(words[2]).run();
+        let outcome = world
+            .smail(&["--no-config", "-S", &smtp, "-S", "tls=none"])
+            .arg(words[0])
+            .arg(words[1])
+            .arg(words[2])
+            .run();
         assert!([64, 65, 78].contains(&outcome.status), "{words:?}: {} {}", outcome.status, outcome.stderr);
         assert!(owes(&outcome).is_empty(), "{words:?}: {:?}", owes(&outcome));
         server.finish();
@@ -362,7 +380,19 @@ fn a_refusal_is_reported_even_when_the_server_stops_reading() {
     let server = Server::story("dotearlyrst");
     let body = "a line of a message that is much too large\n".repeat(200_000);
     let smtp = format!("smtp=127.0.0.1:{}", server.port());
-    let words = ["--no-config", "-S", &smtp, "-S", "tls=none", "-r", "a@a.example", "-s", "subj", "r1@x.example", "r2@x.example"];
+    let words = [
+        "--no-config",
+        "-S",
+        &smtp,
+        "-S",
+        "tls=none",
+        "-r",
+        "a@a.example",
+        "-s",
+        "subj",
+        "r1@x.example",
+        "r2@x.example",
+    ];
     let outcome = world.smail(&words).stdin(body).run();
     assert_eq!((outcome.status, owes(&outcome)), (69, vec![]), "{}", outcome.stderr);
     assert!(outcome.stderr.contains("552 5.3.4 too big"), "{}", outcome.stderr);
@@ -379,7 +409,9 @@ fn the_dialogue_is_shown_on_request_and_the_password_is_not() {
     words.extend(["-r", "a@a.example", "-s", "subj", "r1@x.example", "r2@x.example"]);
     let outcome = world.smail(&words).stdin("the words\n").run();
     assert_eq!(outcome.status, 0, "{}", outcome.stderr);
-    for said in ["EHLO ", "AUTH PLAIN ", "235 2.7.0 welcome", "RCPT TO:<r2@x.example>", "354 go", "250 2.0.0 queued as X1"] {
+    for said in
+        ["EHLO ", "AUTH PLAIN ", "235 2.7.0 welcome", "RCPT TO:<r2@x.example>", "354 go", "250 2.0.0 queued as X1"]
+    {
         assert!(outcome.stderr.contains(said), "{said}: {}", outcome.stderr);
     }
     for secret in ["s3cret-pw", "czNjcmV0LXB3", &support::script::plain("u", "s3cret-pw")] {
@@ -393,11 +425,24 @@ fn json_tells_the_fate_of_every_recipient() {
     let world = World::new();
     let server = Server::story("rcpt2bad");
     let smtp = format!("smtp=127.0.0.1:{}", server.port());
-    let words =
-        ["--no-config", "--json", "-S", &smtp, "-S", "tls=none", "-r", "a@a.example", "-s", "subj", "r1@x.example", "r2@x.example"];
+    let words = [
+        "--no-config",
+        "--json",
+        "-S",
+        &smtp,
+        "-S",
+        "tls=none",
+        "-r",
+        "a@a.example",
+        "-s",
+        "subj",
+        "r1@x.example",
+        "r2@x.example",
+    ];
     let outcome = world.smail(&words).stdin("the words\n").run();
     assert_eq!(outcome.status, 67, "{}", outcome.stderr);
-    let json: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap_or_else(|e| panic!("{e}: {}", outcome.stdout));
+    let json: serde_json::Value =
+        serde_json::from_str(&outcome.stdout).unwrap_or_else(|e| panic!("{e}: {}", outcome.stdout));
     let recipients = json["recipients"].as_array().unwrap_or_else(|| panic!("{json:#}"));
     assert_eq!(recipients.len(), 2, "{json:#}");
     let text = recipients.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -428,7 +473,19 @@ fn an_interrupt_after_the_dot_waits_for_the_answer() {
     let world = World::new();
     let server = Server::story("dotpause");
     let smtp = format!("smtp=127.0.0.1:{}", server.port());
-    let words = ["--no-config", "-S", &smtp, "-S", "tls=none", "-r", "a@a.example", "-s", "subj", "r1@x.example", "r2@x.example"];
+    let words = [
+        "--no-config",
+        "-S",
+        &smtp,
+        "-S",
+        "tls=none",
+        "-r",
+        "a@a.example",
+        "-s",
+        "subj",
+        "r1@x.example",
+        "r2@x.example",
+    ];
     let running = world.smail(&words).stdin("the words\n").start();
     server.wait_for("-- message*");
     running.signal(Signal::INT);
@@ -455,7 +512,19 @@ fn a_mail_in_clear_takes_four_round_trips_with_pipelining() {
     let world = World::new();
     let sink = Options::new().start();
     let smtp = format!("smtp=127.0.0.1:{}", sink.port());
-    let words = ["--no-config", "-S", &smtp, "-S", "tls=none", "-r", "a@a.example", "-s", "subj", "r1@x.example", "r2@x.example"];
+    let words = [
+        "--no-config",
+        "-S",
+        &smtp,
+        "-S",
+        "tls=none",
+        "-r",
+        "a@a.example",
+        "-s",
+        "subj",
+        "r1@x.example",
+        "r2@x.example",
+    ];
     let outcome = world.smail(&words).stdin("the words\n").run();
     assert_eq!((outcome.status, owes(&outcome)), (0, vec![]), "{}", outcome.stderr);
     assert_eq!(sink.only_mail().to, ["r1@x.example", "r2@x.example"]);

@@ -17,6 +17,8 @@ use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, KeyUsage, Sub
 use openssl::x509::store::X509StoreBuilder;
 use openssl::x509::{X509, X509NameBuilder};
 
+use super::wire::hex;
+
 /// A certificate and its key.
 pub struct Pair {
     /// The certificate.
@@ -38,8 +40,7 @@ impl Pair {
 
     /// SHA-256 of the certificate, lower-case hex without colons.
     pub fn fingerprint(&self) -> String {
-        let digest = self.cert.digest(MessageDigest::sha256()).unwrap();
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.cert.digest(MessageDigest::sha256()).unwrap())
     }
 }
 

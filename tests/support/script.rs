@@ -33,6 +33,8 @@ use openssl::hash::MessageDigest;
 use openssl::pkey::PKey;
 use openssl::sign::Signer;
 
+use super::wire::hex;
+
 /// One step, and the line of the transcript it stands on.
 #[derive(Debug, Clone)]
 pub struct Step {
@@ -129,7 +131,7 @@ impl Reader<'_> {
                 _ if line == "-- or" && in_branch => return (steps, End::Or),
                 _ if line == "-- end" && in_branch => return (steps, End::Branches),
                 _ if line == "-- either" => self.branches(),
-                Some(("S: ", _)) | Some(("S:", _)) => say(slow.take(), place.expand(&line[3..]) + "\r\n"),
+                Some(("S: ", _)) => say(slow.take(), place.expand(&line[3..]) + "\r\n"),
                 _ if line == "S:" => say(slow.take(), "\r\n".to_owned()),
                 Some(("S<:", raw)) => match slow.take() {
                     Some(pause) => Act::Dribble(pause, place.unescape(raw.strip_prefix(' ').unwrap_or(raw))),
@@ -275,8 +277,7 @@ pub fn cram_md5(user: &str, password: &str, challenge: &str) -> String {
     let key = PKey::hmac(password.as_bytes()).unwrap();
     let mut signer = Signer::new(MessageDigest::md5(), &key).unwrap();
     let digest = signer.sign_oneshot_to_vec(challenge.as_bytes()).unwrap();
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    BASE64.encode(format!("{user} {hex}"))
+    BASE64.encode(format!("{user} {}", hex(&digest)))
 }
 
 /// Tells whether a line is like a pattern, in which `*` stands for anything and `\*` for a star.

@@ -3,6 +3,7 @@
 //! Promise: [`Server::finish`] (and dropping, if the test forgot) panics when a transcript was not played to its end, when
 //! the client said something else than the transcript, connected too often, or fell silent; the message shows the
 //! dialogue, what was expected and what came. The server never sleeps but where the transcript says so.
+use std::fmt::Write as _;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -95,12 +96,8 @@ impl Server {
         let connections = script::parse(name, text);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let stage = Arc::new(Stage {
-            name: name.to_owned(),
-            connections,
-            state: Mutex::default(),
-            changed: Condvar::new(),
-        });
+        let stage =
+            Arc::new(Stage { name: name.to_owned(), connections, state: Mutex::default(), changed: Condvar::new() });
         let on_stage = Arc::clone(&stage);
         let acceptor = thread::spawn(move || accept(&listener, &on_stage));
         Server { port, stage, acceptor: Some(acceptor) }
@@ -149,14 +146,16 @@ impl Server {
         }
         let (seen, wanted) = (state.record.len(), self.stage.connections.len());
         if seen < wanted {
-            state.failures.push(format!("the client connected {seen} times and the transcript has {wanted} connections"));
+            state
+                .failures
+                .push(format!("the client connected {seen} times and the transcript has {wanted} connections"));
         }
         if state.failures.is_empty() {
             return Ok(Record { connections: std::mem::take(&mut state.record) });
         }
         let mut text = format!("transcript {}: {}", self.stage.name, state.failures.join("\n"));
         for (number, connection) in state.record.iter().enumerate() {
-            text += &format!("\n--- dialogue of connection {}:\n{}", number + 1, connection.dialogue.join("\n"));
+            let _ = write!(text, "\n--- dialogue of connection {}:\n{}", number + 1, connection.dialogue.join("\n"));
         }
         Err(text)
     }
@@ -173,28 +172,35 @@ impl Drop for Server {
     }
 }
 
-fn accept(listener: &TcpListener, stage: &Arc<Stage>) {
+fn accept(listener: &TcpListener, theatre: &Arc<Stage>) {
     let mut players = Vec::new();
     while let Ok((socket, from)) = listener.accept() {
-        let mut state = stage.state.lock().unwrap();
+        let mut state = theatre.state.lock().unwrap();
         if state.closing == Some(from.port()) {
             break;
         }
         let number = state.record.len();
         state.record.push(Connection::default());
-        if number >= stage.connections.len() {
+        if number >= theatre.connections.len() {
             state.failures.push(format!("the client connected a {}. time", number + 1));
             continue;
         }
         drop(state);
-        let on_stage = Arc::clone(stage);
+        let on_stage = Arc::clone(theatre);
         players.push(thread::spawn(move || Player::new(socket, &on_stage, number).play()));
     }
     for player in players {
         if player.join().is_err() {
-            stage.state.lock().unwrap().failures.push("a connection of the server crashed".into());
+            theatre.state.lock().unwrap().failures.push("a connection of the server crashed".into());
         }
     }
+}
+
+/// What came from the client.
+#[derive(Clone)]
+enum Heard {
+    Line(String),
+    End,
 }
 
 /// Whether the dialogue goes on.
@@ -208,8 +214,8 @@ struct Player<'s> {
     stage: &'s Stage,
     number: usize,
     outgoing: Vec<u8>,
-    /// A line that was looked at and not yet heard; the inner `None` is the client's end.
-    peeked: Option<Option<String>>,
+    /// What was looked at and not yet taken.
+    peeked: Option<Heard>,
     optional: bool,
     /// A message is waiting for its reply.
     unanswered: bool,
@@ -244,7 +250,11 @@ impl<'s> Player<'s> {
         self.wire.shut();
         let rest = self.wire.drain();
         // A TLS client says goodbye beneath the lines (close_notify), which never shows here.
-        if rest.is_empty() { Ok(()) } else { Err(format!("the transcript is over, and the client says {}", show(&rest))) }
+        if rest.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("the transcript is over, and the client says {}", show(&rest)))
+        }
     }
 
     fn steps(&mut self, steps: &[Step]) -> Result<Flow, String> {
@@ -267,7 +277,10 @@ impl<'s> Player<'s> {
             Act::Tls(handshake) => return self.handshake(handshake),
             Act::Bye => return self.bye(),
             Act::Optional => self.optional = true,
-            Act::Close => return self.close(),
+            Act::Close => {
+                self.close();
+                return Ok(Flow::Ended);
+            }
             Act::Reset => {
                 self.flush();
                 self.write_down("-- reset");
@@ -317,9 +330,12 @@ impl<'s> Player<'s> {
         if self.peeked.is_none() {
             self.flush();
             let line = self.wire.line().map_err(|error| error.to_string())?;
-            self.peeked = Some(line.map(|bytes| show(&bytes)));
+            self.peeked = Some(line.map_or(Heard::End, |bytes| Heard::Line(show(&bytes))));
         }
-        Ok(self.peeked.clone().flatten())
+        Ok(match &self.peeked {
+            Some(Heard::Line(line)) => Some(line.clone()),
+            _ => None,
+        })
     }
 
     fn take(&mut self) -> Result<Option<String>, String> {
@@ -409,13 +425,12 @@ impl<'s> Player<'s> {
         }
     }
 
-    fn close(&mut self) -> Result<Flow, String> {
+    fn close(&mut self) {
         self.flush();
         self.write_down("-- closed");
         self.wire.shut();
         // What the client had under way does not matter, but closing a socket with unread bytes would send a reset.
         self.wire.drain();
-        Ok(Flow::Ended)
     }
 
     fn hang(&mut self) -> Result<Flow, String> {

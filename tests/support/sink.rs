@@ -136,7 +136,12 @@ impl Options {
     pub fn start(self) -> Sink {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let shared = Arc::new(Shared { options: self, kept: Mutex::default(), came: Condvar::new(), over: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            options: self,
+            kept: Mutex::default(),
+            came: Condvar::new(),
+            over: AtomicBool::new(false),
+        });
         let on = Arc::clone(&shared);
         let acceptor = thread::spawn(move || {
             while let Ok((socket, _)) = listener.accept() {
@@ -153,7 +158,12 @@ impl Options {
     /// Starts on a unix socket.
     pub fn start_unix(self, path: &Path) -> Sink {
         let listener = UnixListener::bind(path).unwrap();
-        let shared = Arc::new(Shared { options: self, kept: Mutex::default(), came: Condvar::new(), over: AtomicBool::new(false) });
+        let shared = Arc::new(Shared {
+            options: self,
+            kept: Mutex::default(),
+            came: Condvar::new(),
+            over: AtomicBool::new(false),
+        });
         let on = Arc::clone(&shared);
         let acceptor = thread::spawn(move || {
             while let Ok((socket, _)) = listener.accept() {
@@ -367,8 +377,11 @@ impl<'s> Session<'s> {
             lines.push(format!("AUTH {}", options.mechanisms.join(" ")));
         }
         let last = lines.len() - 1;
-        let text: Vec<_> =
-            lines.iter().enumerate().map(|(at, line)| format!("250{}{line}", if at < last { '-' } else { ' ' })).collect();
+        let text: Vec<_> = lines
+            .iter()
+            .enumerate()
+            .map(|(at, line)| format!("250{}{line}", if at < last { '-' } else { ' ' }))
+            .collect();
         self.say(&text.join("\r\n"))
     }
 
@@ -407,12 +420,11 @@ impl<'s> Session<'s> {
 
     /// A response of the client: the initial one, or asked for with a challenge.
     fn response(&mut self, initial: Option<String>, challenge: &str) -> std::io::Result<String> {
-        let encoded = match initial {
-            Some(encoded) => encoded,
-            None => {
-                self.say(&format!("334 {}", BASE64.encode(challenge)))?;
-                self.hear()?.unwrap_or_default()
-            }
+        let encoded = if let Some(encoded) = initial {
+            encoded
+        } else {
+            self.say(&format!("334 {}", BASE64.encode(challenge)))?;
+            self.hear()?.unwrap_or_default()
         };
         let decoded = BASE64.decode(if encoded == "=" { "" } else { &encoded }).unwrap_or_default();
         Ok(String::from_utf8_lossy(&decoded).into_owned())

@@ -250,7 +250,7 @@ impl Wire {
         };
     }
 
-    /// Ends a TLS connection in good manners (close_notify).
+    /// Ends a TLS connection in good manners (`close_notify`).
     pub fn close_notify(&mut self) {
         if let Layer::Tls(stream) = &mut self.layer {
             let _ = stream.shutdown();
@@ -293,6 +293,15 @@ impl Wire {
 
 fn is_silence(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+/// Bytes as lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Bytes for a message to a human: UTF-8 as it is, the rest escaped.

@@ -30,7 +30,8 @@ impl World {
     /// Makes an empty world for the smail that the tests were built with.
     pub fn new() -> Self {
         // An example of the same package includes this file too, and cargo names the binary to tests only.
-        World::for_binary(Path::new(option_env!("CARGO_BIN_EXE_smail").expect("set by cargo for every integration test")))
+        let Some(binary) = option_env!("CARGO_BIN_EXE_smail") else { panic!("only a test knows the binary by itself") };
+        World::for_binary(Path::new(binary))
     }
 
     /// Makes an empty world for another program.
@@ -161,7 +162,7 @@ impl Run<'_> {
     /// Starts, for a test that does something meanwhile.
     pub fn start(mut self) -> Running {
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let what = format!("{:?}", self.command.get_program());
+        let what = Path::new(self.command.get_program()).display().to_string();
         let mut child = self.command.spawn().unwrap_or_else(|error| panic!("{what}: {error}"));
         let mut stdin = child.stdin.take().unwrap();
         let input = self.input;
