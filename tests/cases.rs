@@ -141,7 +141,7 @@ fn push<'t>(bytes: &mut Vec<u8>, byte: u8, tail: &'t [u8]) -> &'t [u8] {
 fn repeat(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
-    while let Some(at) = rest.find("*") {
+    while let Some(at) = rest.find('*') {
         let Some(open) = rest[..at].rfind('{') else { break };
         let (Ok(count), Some(close)) = (rest[open + 1..at].parse::<usize>(), rest[at..].find('}')) else { break };
         out.push_str(&rest[..open]);
@@ -432,6 +432,7 @@ fn every_file_of_cases_is_played() {
         .map(|e| e.unwrap().file_name().into_string().unwrap().replace(".txt", ""))
         .collect();
     let mut played = FILES.to_vec();
-    (found.sort(), played.sort_unstable());
+    found.sort();
+    played.sort_unstable();
     assert_eq!(found, played);
 }

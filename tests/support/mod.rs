@@ -7,8 +7,10 @@
 #![allow(dead_code, reason = "every test binary compiles all of this and uses its own part")]
 
 pub mod certs;
+mod player;
 pub mod script;
 pub mod server;
+mod session;
 pub mod sink;
 pub mod wire;
 pub mod world;

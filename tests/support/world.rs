@@ -247,3 +247,23 @@ pub struct Outcome {
     /// From the start to the end.
     pub elapsed: Duration,
 }
+
+impl Outcome {
+    /// What is wrong with this outcome whatever smail was asked to do: a word on stdout or stderr after plain success,
+    /// words without its name, a control character, one of `secrets`, or the status of a crash.
+    pub fn owes(&self, secrets: &[&str]) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let mut claim = |holds: bool, what: &str| {
+            if !holds {
+                wrong.push(what.to_owned());
+            }
+        };
+        claim(self.stdout.is_empty(), "stdout is not empty");
+        claim(self.status != 0 || self.stderr.is_empty(), "success is not silent");
+        claim(self.status == 0 || self.stderr.starts_with("smail: "), "stderr does not begin with `smail: `");
+        claim(!self.stderr.chars().any(|c| c.is_control() && c != '\n'), "stderr holds a control character");
+        claim(![70, 101, 134, 139].contains(&self.status), "smail broke");
+        claim(!secrets.iter().any(|secret| self.stderr.contains(secret)), "stderr holds a secret");
+        wrong
+    }
+}
