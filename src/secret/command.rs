@@ -25,28 +25,47 @@ type Output = io::Result<Zeroizing<Vec<u8>>>;
 
 /// Runs a program and takes the line it prints.
 pub(super) fn output(words: &[String]) -> Result<Secret, SecretError> {
+    line(words, PATIENCE)
+}
+
+/// Runs a program and takes all it prints, of at most 64 KiB.
+pub(super) fn text(words: &[String]) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     within(words, PATIENCE)
 }
 
-fn within(words: &[String], patience: Duration) -> Result<Secret, SecretError> {
+fn line(words: &[String], patience: Duration) -> Result<Secret, SecretError> {
+    let bytes = within(words, patience)?;
+    let whose = name(words);
+    if bytes.strip_suffix(b"\n").unwrap_or(&bytes).contains(&b'\n') {
+        return Err(SecretError::permanent(format!("{whose} printed more than one line")));
+    }
+    single_line(&bytes, &whose)
+}
+
+fn within(words: &[String], patience: Duration) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let Some((program, arguments)) = words.split_first().filter(|(program, _)| !program.is_empty()) else {
         return Err(SecretError::permanent("the password command names no program"));
     };
-    let whose = format!("the password command `{program}`");
+    let whose = name(words);
     let deadline = Instant::now() + patience;
     let mut command = prepared(program, arguments);
     let child = command.spawn().map_err(|error| SecretError::permanent(format!("{whose} cannot be run: {error}")))?;
     let mut running = Running(child);
-    let late =
-        || Err(SecretError::temporary(format!("{whose} took longer than {} s and was ended", patience.as_secs())));
-    match collect(running.0.stdout.take(), deadline) {
-        None => late(),
-        Some(Err(error)) => Err(SecretError::temporary(format!("{whose} cannot be read: {error}"))),
-        Some(Ok(bytes)) if bytes.len() > MAX_OUTPUT => {
-            Err(SecretError::permanent(format!("{whose} printed more than {} KiB", MAX_OUTPUT >> 10)))
-        }
-        Some(Ok(bytes)) => running.end(deadline).map_or_else(late, |status| judged(&bytes, status, &whose)),
+    let late = || SecretError::temporary(format!("{whose} took longer than {} s and was ended", patience.as_secs()));
+    let bytes = collect(running.0.stdout.take(), deadline)
+        .ok_or_else(late)?
+        .map_err(|error| SecretError::temporary(format!("{whose} cannot be read: {error}")))?;
+    if bytes.len() > MAX_OUTPUT {
+        return Err(SecretError::permanent(format!("{whose} printed more than {} KiB", MAX_OUTPUT >> 10)));
     }
+    let status = running.end(deadline).ok_or_else(late)?;
+    succeeded(status, &whose)?;
+    Ok(bytes)
+}
+
+/// How errors call a program: without its arguments, which may tell what they should not.
+fn name(words: &[String]) -> String {
+    format!("the password command `{}`", words.first().map_or("", String::as_str))
 }
 
 fn prepared(program: &str, arguments: &[String]) -> Command {
@@ -58,25 +77,21 @@ fn prepared(program: &str, arguments: &[String]) -> Command {
     command
 }
 
-fn judged(bytes: &[u8], status: ExitStatus, whose: &str) -> Result<Secret, SecretError> {
+fn succeeded(status: ExitStatus, whose: &str) -> Result<(), SecretError> {
     if let Some(signal) = status.signal() {
         return Err(SecretError::temporary(format!("{whose} was ended by signal {signal}")));
     }
     if !status.success() {
         return Err(SecretError::temporary(format!("{whose} failed with status {}", status.code().unwrap_or(-1))));
     }
-    let body = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    if body.contains(&b'\n') {
-        return Err(SecretError::permanent(format!("{whose} printed more than one line")));
-    }
-    single_line(bytes, whose)
+    Ok(())
 }
 
 /// Reads standard output to its end in a thread, so that the deadline holds even when a grandchild keeps it open.
 /// `None`: the time was over first. One octet over the limit is read to tell.
 fn collect(stdout: Option<ChildStdout>, deadline: Instant) -> Option<Output> {
     let (send, receive) = mpsc::sync_channel::<Output>(1);
-    thread::spawn(move || {
+    let reader = thread::Builder::new().spawn(move || {
         let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_OUTPUT + 64));
         let outcome = match stdout {
             Some(pipe) => pipe.take(MAX_OUTPUT as u64 + 1).read_to_end(&mut bytes),
@@ -85,6 +100,9 @@ fn collect(stdout: Option<ChildStdout>, deadline: Instant) -> Option<Output> {
         // Nobody listens when the time is over; the secret is then wiped with the message.
         let _ = send.send(outcome.map(|_| bytes));
     });
+    if let Err(error) = reader {
+        return Some(Err(error));
+    }
     receive.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
 }
 
@@ -126,7 +144,7 @@ mod tests {
 
     fn timed(script: &str, patience: Duration) -> Result<String, SecretError> {
         let words = ["/bin/sh", "-c", script].map(str::to_owned);
-        within(&words, patience).map(|secret| secret.reveal().to_owned())
+        line(&words, patience).map(|secret| secret.reveal().to_owned())
     }
 
     #[test]
