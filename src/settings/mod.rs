@@ -300,3 +300,6 @@ fn text_of(value: &Value) -> Option<String> {
 fn safe(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
+
+#[cfg(test)]
+mod tests;

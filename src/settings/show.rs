@@ -24,7 +24,7 @@ pub fn show(settings: &Settings, all: bool) -> String {
         out.push_str("\n[aliases]\n");
     }
     for (name, members, origin) in aliases {
-        let _ = writeln!(out, "{} = {}  # {origin}", quote(name), quote(&members));
+        let _ = writeln!(out, "{} = {}  # {origin}", bare(name), quote(&members));
     }
     out
 }
@@ -69,6 +69,12 @@ fn shown(assignment: &Assignment) -> Option<String> {
         }
         value => quote(&super::target::masked(&text_of(value)?)),
     })
+}
+
+/// A TOML key, in quotes only where it needs them.
+fn bare(name: &str) -> String {
+    let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    if plain { name.to_owned() } else { quote(name) }
 }
 
 /// A TOML string.
