@@ -3,7 +3,7 @@
 //! Promise: delivery is total. A [`Transport`] has no error of its own: whatever happens becomes a fate for every
 //! recipient, in order, exactly once.
 //!
-//! From the wire upwards: `socket` waits, `dial` and `proxy` connect, `tls` encrypts, `reply` and `guard` keep the server
+//! From the wire upwards: `socket` waits, `dial` and `proxy` connect, `tls` encrypts for whom `trust` trusts, `reply` and `guard` keep the server
 //! within bounds, `opening` greets, `session` is lettre's engine on top, `auth` logs in, `transaction` sends one message
 //! and `smtp` puts them together. `command` and `file` are the ways beside SMTP.
 use std::fmt;
@@ -28,6 +28,7 @@ mod smtp;
 mod socket;
 mod tls;
 mod transaction;
+mod trust;
 
 #[cfg(test)]
 mod tests;

@@ -5,13 +5,12 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use openssl::ssl::SslContext;
-
 use super::capability::Capabilities;
 use super::dial::{self, Dialled};
 use super::guard::{Guard, Io, shown};
 use super::session::Lettre;
 use super::socket::Socket;
+use super::trust::{self, Prepared};
 use super::{Tell, Watch, tls};
 use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
 use crate::settings::route::{Door, Smtp, TlsMode, Verify};
@@ -52,9 +51,9 @@ impl From<Fault> for Box<Closed> {
 ///
 /// # Errors
 /// [`Closed`].
-pub fn open(route: &Smtp, door: Door, context: Option<&SslContext>, watch: &Watch) -> Result<Opened, Box<Closed>> {
+pub fn open(route: &Smtp, door: Door, prepared: &mut Option<Prepared>, watch: &Watch) -> Result<Opened, Box<Closed>> {
     let tell = Tell::new(watch);
-    let Dialled { mut socket, peer, loopback, local } = dial::dial(route, door.port, watch)?;
+    let Dialled { socket, peer, loopback, local } = dial::dial(route, door.port, watch)?;
     let connected = Instant::now();
     tell.note(format!("connected to {peer}"));
     let clear_login = route.login.as_ref().is_none_or(|login| login.in_clear || loopback);
@@ -63,9 +62,9 @@ pub fn open(route: &Smtp, door: Door, context: Option<&SslContext>, watch: &Watc
         TlsMode::Opportunistic if clear_login && !is_particular(route) => lenient(route.trust.verify),
         _ => route.trust.verify,
     };
+    let mut tls = Encryption { route, prepared, verify, tell: &tell };
     let io = if door.tls == TlsMode::Implicit {
-        socket.clock.allow(route.patience.command);
-        Io::Tls(handshake(route, context, verify, socket, &tell, true)?)
+        tls.begin(socket).map_err(|(fault, not_tls)| Box::new(Closed { fault, next_door: not_tls }))?
     } else {
         Io::Plain(socket)
     };
@@ -83,7 +82,7 @@ pub fn open(route: &Smtp, door: Door, context: Option<&SslContext>, watch: &Watc
     match opening.starttls() {
         Ok(false) if opening.door.tls == TlsMode::Opportunistic => tell.note("going on without TLS"),
         Ok(false) => {}
-        Ok(true) => opening = opening.secure(context, verify, &tell)?,
+        Ok(true) => opening = opening.secure(&mut tls)?,
         Err(fault) => return Err(opening.farewell(fault).into()),
     }
     let Opening { guard, capabilities, encrypted, .. } = opening;
@@ -113,27 +112,35 @@ fn hello_name(route: &Smtp, local: Option<IpAddr>) -> String {
     }
 }
 
-fn handshake(
-    route: &Smtp,
-    context: Option<&SslContext>,
+/// How TLS begins on this connection.
+struct Encryption<'a> {
+    route: &'a Smtp,
+    prepared: &'a mut Option<Prepared>,
     verify: Verify,
-    socket: Socket,
-    tell: &Tell,
-    implicit: bool,
-) -> Result<openssl::ssl::SslStream<Socket>, Box<Closed>> {
-    let fault = |cause| Fault::new(Stage::Tls, cause);
-    // A door with TLS always comes with a context; without one there is nothing to go on with.
-    let context = context.ok_or_else(|| fault(Cause::TlsSettings("TLS was not prepared".into())))?;
-    match tls::begin(context, &route.host, &route.trust, verify, socket) {
-        Ok(secured) => {
-            tell.note(secured.words);
-            if let (Some(doubt), Verify::Warn) = (secured.doubt, verify) {
-                let print = doubt.fingerprint.map_or_else(String::new, |print| format!(" (SHA-256 {print})"));
-                tell.note(format!("the certificate is not trusted: {}{print}; going on as set", doubt.reason));
+    tell: &'a Tell,
+}
+
+impl Encryption<'_> {
+    /// # Errors
+    /// The fault, and whether what answered was something else than TLS.
+    fn begin(&mut self, mut socket: Socket) -> Result<Io, (Fault, bool)> {
+        let prepared = match self.prepared.take() {
+            Some(prepared) => prepared,
+            None => trust::prepare(&self.route.trust).map_err(|cause| (Fault::new(Stage::Prepare, cause), false))?,
+        };
+        let prepared = self.prepared.insert(prepared);
+        socket.clock.allow(self.route.patience.command);
+        match tls::begin(prepared, &self.route.host, &self.route.trust, self.verify, socket) {
+            Ok(secured) => {
+                self.tell.note(secured.words);
+                if let (Some(doubt), Verify::Warn) = (secured.doubt, self.verify) {
+                    let print = doubt.fingerprint.map_or_else(String::new, |print| format!(" (SHA-256 {print})"));
+                    self.tell.note(format!("the certificate is not trusted: {}{print}; going on as set", doubt.reason));
+                }
+                Ok(Io::Tls(secured.stream))
             }
-            Ok(secured.stream)
+            Err(failed) => Err((Fault::new(Stage::Tls, failed.cause), failed.not_tls)),
         }
-        Err(failed) => Err(Box::new(Closed { next_door: implicit && failed.not_tls, fault: fault(failed.cause) })),
     }
 }
 
@@ -217,16 +224,14 @@ impl Opening<'_> {
         }
     }
 
-    fn secure(self, context: Option<&SslContext>, verify: Verify, tell: &Tell) -> Result<Self, Box<Closed>> {
+    fn secure(self, tls: &mut Encryption<'_>) -> Result<Self, Fault> {
         let Opening { guard, route, door, name, .. } = self;
-        let mut socket = guard.into_socket()?;
-        socket.clock.allow(route.patience.command);
-        let stream = handshake(route, context, verify, socket, tell, false)?;
-        let guard = Guard::new(Io::Tls(stream), tell.clone(), route.patience.block);
+        let io = tls.begin(guard.into_socket()?).map_err(|(fault, _)| fault)?;
+        let guard = Guard::new(io, tls.tell.clone(), route.patience.block);
         let mut inside = Opening { guard, route, door, name, capabilities: Capabilities::default(), encrypted: true };
         match inside.hello() {
             Ok(()) => Ok(inside),
-            Err(fault) => Err(inside.farewell(fault).into()),
+            Err(fault) => Err(inside.farewell(fault)),
         }
     }
 

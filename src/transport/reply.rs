@@ -46,7 +46,7 @@ impl Input {
     pub fn line(&mut self) -> Result<Option<Vec<u8>>, String> {
         let end = self.bytes[self.searched..].iter().position(|&b| b == b'\n').map(|at| at + self.searched);
         if end.unwrap_or(self.bytes.len()) - self.start > LONGEST_LINE {
-            return Err(format!("a line of its reply is longer than {LONGEST_LINE} octets"));
+            return Err(format!("a line of more than {LONGEST_LINE} octets"));
         }
         let Some(end) = end else {
             self.searched = self.bytes.len();
@@ -76,7 +76,7 @@ impl Parser {
     pub fn push(&mut self, line: &[u8]) -> Result<Option<Reply>, String> {
         self.octets += line.len() + 2;
         if self.octets > LARGEST || self.lines.len() >= MOST_LINES {
-            return Err(format!("its reply has more than {MOST_LINES} lines or {LARGEST} octets"));
+            return Err(format!("a reply of more than {MOST_LINES} lines or {LARGEST} octets"));
         }
         let (code, more, text) = split(line)?;
         if *self.code.get_or_insert(code) != code {
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_reply_without_end_is_cut_off() {
-        assert!(read(&[&vec![b'A'; LONGEST_LINE + 1]]).unwrap_err().contains("longer than 16384"));
+        assert!(read(&[&vec![b'A'; LONGEST_LINE + 1]]).unwrap_err().contains("more than 16384"));
         assert!(read(&[&b"250-X\r\n".repeat(2000)]).unwrap_err().contains("more than 1000 lines"));
         let line = [&b"250-"[..], &[b'x'; 9000], b"\r\n"].concat();
         assert!(read(&[&line.repeat(8)]).unwrap_err().contains("65536 octets"));

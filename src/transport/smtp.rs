@@ -4,11 +4,10 @@
 //! server has grown tired of a connection. Never goes from a door with TLS to one without while a login is set.
 use std::time::Instant;
 
-use openssl::ssl::SslContext;
-
 use super::opening::{self, Closed, Opened};
 use super::transaction::{self, Link, Ran};
-use super::{Tell, Transport, Turn, Watch, auth, tls};
+use super::trust::{self, Prepared};
+use super::{Tell, Transport, Turn, Watch, auth};
 use crate::delivery::{Cause, Fault, Report, Stage, Timing};
 use crate::message::Message;
 use crate::secret::Secret;
@@ -18,7 +17,7 @@ use crate::settings::route::{Door, Smtp, TlsMode};
 pub struct Server {
     route: Smtp,
     watch: Watch,
-    context: Option<SslContext>,
+    prepared: Option<Prepared>,
     secret: Option<Secret>,
     link: Option<Link>,
     user: Option<String>,
@@ -29,7 +28,7 @@ impl Server {
     /// Takes the route; nothing is connected.
     pub fn new(route: &Smtp, watch: &Watch) -> Self {
         let via = route.doors.first().map_or_else(String::new, |door| place(route, *door));
-        Server { route: route.clone(), watch: watch.clone(), context: None, secret: None, link: None, user: None, via }
+        Server { route: route.clone(), watch: watch.clone(), prepared: None, secret: None, link: None, user: None, via }
     }
 
     /// A session for the next message: the one at hand, if nothing has happened to it.
@@ -75,11 +74,12 @@ impl Server {
 
     fn enter(&mut self, door: Door, timing: &mut Timing) -> Result<Link, Box<Closed>> {
         let start = Instant::now();
-        if door.tls != TlsMode::None && self.context.is_none() {
-            let context = tls::prepare(&self.route.trust).map_err(|cause| Fault::new(Stage::Prepare, cause))?;
-            self.context = Some(context);
+        // Where TLS is only an offer, most servers that need none of it make none.
+        if matches!(door.tls, TlsMode::Implicit | TlsMode::Starttls) && self.prepared.is_none() {
+            let prepared = trust::prepare(&self.route.trust).map_err(|cause| Fault::new(Stage::Prepare, cause))?;
+            self.prepared = Some(prepared);
         }
-        let opened = opening::open(&self.route, door, self.context.as_ref(), &self.watch)?;
+        let opened = opening::open(&self.route, door, &mut self.prepared, &self.watch)?;
         timing.connect = opened.connected - start;
         let connected = opened.connected;
         let link = self.login(opened, door);

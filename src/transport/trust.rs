@@ -1,0 +1,179 @@
+//! What TLS trusts and shows, read from the files that the settings name.
+//!
+//! Promise: a file that cannot be used is an error that names it, before anything is connected. The system's roots are
+//! looked up by hash where that is possible, because reading the bundle takes 36 ms; what the bundle alone holds is
+//! still trusted. Nothing is asked on the terminal: an encrypted key is refused.
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use openssl::pkey::PKey;
+use openssl::ssl::{SslContext, SslContextBuilder, SslMethod, SslOptions, SslVersion};
+use openssl::stack::Stack;
+use openssl::x509::store::X509StoreBuilder;
+use openssl::x509::{X509, X509PurposeId, X509Ref, X509StoreContext};
+
+use super::socket::reason;
+use super::tls::library;
+use crate::delivery::Cause;
+use crate::settings::route::Trust;
+
+/// A folder with fewer hashed roots than this is not the whole of what the system trusts, if there is a bundle as well.
+const WHOLE: usize = 50;
+
+/// The bundle that is made of the same roots as the hashed folder it lies in (Debian, Alpine, Arch and their kin).
+const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// TLS as the settings want it.
+pub struct Prepared {
+    /// Roots, certificate and key.
+    pub context: SslContext,
+    /// The system's bundle, when only the hashed folder has been made known to the context.
+    pub bundle: Option<PathBuf>,
+}
+
+/// Reads what the settings name: roots, certificate and key. Costs 2 ms where the system's roots are hashed.
+///
+/// # Errors
+/// [`Cause::TlsSettings`] naming the file.
+pub fn prepare(trust: &Trust) -> Result<Prepared, Cause> {
+    let mut bundle = None;
+    let mut builder = SslContextBuilder::new(SslMethod::tls_client()).map_err(|error| library(&error))?;
+    builder.set_min_proto_version(Some(SslVersion::TLS1_2)).map_err(|error| library(&error))?;
+    // Servers that close without a goodbye are many, and a cut reply is found out by SMTP itself.
+    builder.set_options(SslOptions::IGNORE_UNEXPECTED_EOF | SslOptions::NO_COMPRESSION);
+    if trust.fingerprint.is_none() {
+        if !trust.no_system_roots {
+            bundle = load_system_roots(&mut builder);
+        }
+        if let Some(file) = &trust.ca_file {
+            let roots = certificates(file)?;
+            add(&mut builder, roots)?;
+        }
+        if let Some(folder) = &trust.ca_dir {
+            load_folder(&mut builder, folder)?;
+        }
+    }
+    if let Some(file) = &trust.cert {
+        identify(&mut builder, file, trust.key.as_deref().unwrap_or(file))?;
+    }
+    Ok(Prepared { context: builder.build(), bundle })
+}
+
+/// Makes the system's roots known: looked up by hash where a folder of them exists, because the bundle takes long to
+/// read. `SSL_CERT_FILE` and `SSL_CERT_DIR` replace what the system has, as for every program that uses OpenSSL.
+fn load_system_roots(builder: &mut SslContextBuilder) -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.exists());
+    // Named by habit in containers; the folder says the same faster.
+    let file = set("SSL_CERT_FILE").filter(|file| file != Path::new(BUNDLE));
+    let folder = set("SSL_CERT_DIR");
+    if file.is_some() || folder.is_some() {
+        let _ = builder.load_verify_locations(file.as_deref(), folder.as_deref());
+        return Some(PathBuf::from(BUNDLE)).filter(|_| file.is_none() && set("SSL_CERT_FILE").is_some());
+    }
+    let mut best: Option<(usize, &Path)> = None;
+    for folder in openssl_probe::candidate_cert_dirs() {
+        let roots = hashed(folder);
+        if roots > best.map_or(0, |(most, _)| most) {
+            best = Some((roots, folder));
+        }
+        if roots >= WHOLE {
+            break;
+        }
+    }
+    if let Some((_, folder)) = best {
+        let _ = builder.load_verify_locations(None, Some(folder));
+    }
+    let bundle = openssl_probe::probe().cert_file;
+    if best.is_some_and(|(roots, _)| roots >= WHOLE) {
+        return bundle;
+    }
+    let _ = bundle.map(|bundle| builder.load_verify_locations(Some(&bundle), None));
+    None
+}
+
+/// Tells whether a root of the bundle vouches for a certificate whose issuer the hashed folder does not have: somebody
+/// may have added it to the bundle by hand. `chain` begins with the certificate.
+pub fn vouched<'a>(bundle: &Path, chain: impl Iterator<Item = &'a X509Ref>) -> bool {
+    let check = || {
+        let mut others = Stack::new()?;
+        let mut leaf = None;
+        for cert in chain {
+            leaf.get_or_insert_with(|| cert.to_owned());
+            others.push(cert.to_owned())?;
+        }
+        let Some(leaf) = leaf else { return Ok(false) };
+        let mut roots = X509StoreBuilder::new()?;
+        for root in X509::stack_from_pem(&fs::read(bundle).unwrap_or_default())? {
+            roots.add_cert(root)?;
+        }
+        roots.set_purpose(X509PurposeId::SSL_SERVER)?;
+        X509StoreContext::new()?.init(&roots.build(), &leaf, &others, |context| context.verify_cert())
+    };
+    check().unwrap_or_else(|_: openssl::error::ErrorStack| false)
+}
+
+/// How many certificates of a folder OpenSSL can find by hash.
+fn hashed(folder: &Path) -> usize {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_name().as_encoded_bytes().ends_with(b".0")).take(WHOLE).count()
+}
+
+/// Every certificate of a PEM file; at least one.
+fn certificates(file: &Path) -> Result<Vec<X509>, Cause> {
+    let pem = read(file)?;
+    match X509::stack_from_pem(&pem) {
+        Ok(found) if !found.is_empty() => Ok(found),
+        _ => Err(Cause::TlsSettings(format!("{} holds no certificate in PEM form", file.display()))),
+    }
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, Cause> {
+    fs::read(file).map_err(|error| Cause::TlsSettings(format!("{}: {}", file.display(), reason(&error))))
+}
+
+fn add(builder: &mut SslContextBuilder, roots: Vec<X509>) -> Result<(), Cause> {
+    for root in roots {
+        builder.cert_store_mut().add_cert(root).map_err(|error| library(&error))?;
+    }
+    Ok(())
+}
+
+fn load_folder(builder: &mut SslContextBuilder, folder: &Path) -> Result<(), Cause> {
+    if hashed(folder) > 0 {
+        return builder.load_verify_locations(None, Some(folder)).map_err(|error| library(&error));
+    }
+    let why = |error: &std::io::Error| Cause::TlsSettings(format!("{}: {}", folder.display(), reason(error)));
+    let mut roots = Vec::new();
+    for entry in fs::read_dir(folder).map_err(|error| why(&error))?.flatten() {
+        if entry.path().is_file() {
+            roots.extend(certificates(&entry.path()).into_iter().flatten());
+        }
+    }
+    if roots.is_empty() {
+        return Err(Cause::TlsSettings(format!("{} holds no certificate in PEM form", folder.display())));
+    }
+    add(builder, roots)
+}
+
+/// Shows this certificate when the server asks for one.
+fn identify(builder: &mut SslContextBuilder, cert: &Path, key: &Path) -> Result<(), Cause> {
+    let mut chain = certificates(cert)?.into_iter();
+    let pem = zeroize::Zeroizing::new(read(key)?);
+    if pem.windows(9).any(|word| word == b"ENCRYPTED") {
+        let why = format!("{}: the key is encrypted; a key without a passphrase is needed", key.display());
+        return Err(Cause::TlsSettings(why));
+    }
+    // The callback keeps OpenSSL from asking for a passphrase on the terminal.
+    let private = PKey::private_key_from_pem_callback(&pem, |_| Ok(0))
+        .map_err(|_| Cause::TlsSettings(format!("{} holds no private key in PEM form", key.display())))?;
+    if let Some(leaf) = chain.next() {
+        builder.set_certificate(&leaf).map_err(|error| library(&error))?;
+    }
+    for issuer in chain {
+        builder.add_extra_chain_cert(issuer).map_err(|error| library(&error))?;
+    }
+    builder
+        .set_private_key(&private)
+        .and_then(|()| builder.check_private_key())
+        .map_err(|_| Cause::TlsSettings(format!("{} is not the key of {}", key.display(), cert.display())))
+}
