@@ -16,6 +16,8 @@ pub(super) type Header = (String, String);
 
 /// The line length folding aims at (RFC 5322 section 2.1.1).
 const LINE: usize = 78;
+/// The longest word of a mailbox: it may be the first word of its header, and there nothing folds.
+const FIRST: usize = LINE - "Reply-To: ".len();
 /// The longest line with an encoded-word in it, and the longest encoded-word (RFC 2047 section 2).
 const ENCODED: (usize, usize) = (76, 75);
 /// What an encoded-word spends on `=?utf-8?q?` and `?=`.
@@ -179,7 +181,9 @@ pub(super) fn mailboxes(name: &str, list: &[Mailbox]) -> Result<String, MessageE
             }
         };
         match plain_phrase(&phrase) {
-            Some(plain) if plain.len() + address.len() + 4 < LINE => line.word(&format!("{plain} <{address}>{comma}")),
+            Some(plain) if plain.len() + address.len() + 4 <= FIRST => {
+                line.word(&format!("{plain} <{address}>{comma}"))
+            }
             Some(plain) if !plain.starts_with('"') => {
                 plain.split(' ').for_each(|word| line.word(word));
                 line.word(&format!("<{address}>{comma}"));
@@ -204,12 +208,12 @@ fn plain_phrase(name: &str) -> Option<String> {
     if !lone_blanks || name.contains("=?") || !name.bytes().all(|b| (b' '..=b'~').contains(&b)) {
         return None;
     }
-    let is_atom = |w: &str| w.len() < LINE && w.chars().all(|c| c.is_ascii_alphanumeric() || SPECIAL.contains(c));
+    let is_atom = |w: &str| w.len() <= FIRST && w.chars().all(|c| c.is_ascii_alphanumeric() || SPECIAL.contains(c));
     if name.split(' ').all(is_atom) {
         return Some(name.to_owned());
     }
     let quoted = quote(name);
-    (quoted.len() < LINE).then_some(quoted)
+    (quoted.len() <= FIRST).then_some(quoted)
 }
 
 /// Puts a text in quotes (RFC 5322 section 3.2.4).
