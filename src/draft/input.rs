@@ -115,7 +115,7 @@ impl Input {
     fn bodies(&mut self, args: &Args, home: Option<&Path>, limit: u64, taken: Option<&'static str>) -> Result<(), DraftError> {
         let expand = |path: &PathBuf| expand_home(&path.to_string_lossy(), home);
         let dash = |path: &PathBuf| path.as_os_str() == "-";
-        let quoted = args.quote_file.as_ref().and_then(Option::as_ref);
+        let quoted = args.quote_file.as_ref();
         let prefix = match quoted.filter(|p| !dash(p)) {
             Some(path) => read_file(&expand(path), limit)?,
             None => Vec::new(),

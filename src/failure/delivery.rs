@@ -143,7 +143,7 @@ fn headline(report: &Report, fault: &Fault) -> String {
         (_, Stage::Resolve) => format!("cannot find the server {via}"),
         (_, Stage::Connect) => format!("cannot connect to {via}"),
         (Cause::Refused(_), Stage::Greeting) => format!("{via} turns this host away"),
-        (_, Stage::Greeting) => format!("{via} does not greet as a mail server"),
+        (_, Stage::Greeting) => format!("{via} gave no greeting of a mail server"),
         (_, Stage::Hello) => format!("{via} does not accept the EHLO"),
         (Cause::Distrust(_), _) => format!("the certificate of {via} is not trusted; nothing was sent"),
         (_, Stage::Tls) => format!("cannot start TLS with {via}"),
@@ -157,8 +157,8 @@ fn headline(report: &Report, fault: &Fault) -> String {
 
 fn lacking(lacks: Lacks, via: &str) -> String {
     match lacks {
-        Lacks::Starttls => format!("{via} does not offer TLS; nothing was sent"),
-        Lacks::Auth => format!("{via} does not offer a login; nothing was sent"),
+        Lacks::Starttls => format!("{via} does not offer TLS (STARTTLS); nothing was sent"),
+        Lacks::Auth => format!("{via} does not offer a login (AUTH); nothing was sent"),
         Lacks::Mechanism => format!("{via} offers no login that can be used; nothing was sent"),
         Lacks::Smtputf8 => format!("{via} cannot carry addresses beyond ASCII (no SMTPUTF8); nothing was sent"),
         Lacks::EightBit => format!("{via} cannot carry this message (no 8BITMIME); nothing was sent"),

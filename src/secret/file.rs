@@ -39,7 +39,7 @@ pub(super) fn read_private(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>
     }
     if facts.mode() & 0o077 != 0 {
         let mode = facts.mode() & 0o777;
-        return Err(refuse(format!("may be read by others (mode {mode:03o}); run `chmod 600 {name}`")));
+        return Err(refuse(format!("is open to others (mode {mode:03o}); run `chmod 600 {name}`")));
     }
     if facts.len() > limit {
         return Err(refuse(format!("is larger than {} KiB", limit >> 10)));

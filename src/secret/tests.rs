@@ -41,7 +41,7 @@ fn a_file_that_others_may_read_is_refused_with_the_way_out() {
     let path = private(folder.path(), "s", b"pass\n");
     for mode in [0o640, 0o604, 0o620, 0o601] {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-        assert_eq!(refused(&path), format!("`FILE` may be read by others (mode {mode:o}); run `chmod 600 FILE`"));
+        assert_eq!(refused(&path), format!("`FILE` is open to others (mode {mode:o}); run `chmod 600 FILE`"));
     }
 }
 
@@ -53,7 +53,7 @@ fn a_link_counts_as_what_it_points_at() {
     symlink(&path, &link).unwrap();
     assert_eq!(fetched(&link), Ok("pass".to_owned()));
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-    assert!(refused(&link).contains("may be read by others"));
+    assert!(refused(&link).contains("is open to others"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Promise: credentials and TLS are settled here once. A login never makes a route whose TLS may fall away, unless the
 //! server is on this host or the user wrote so (house decision 11).
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::keys::Kind;
 use super::presets::Preset;
@@ -23,7 +23,7 @@ const SENDMAIL: &[&str] = &["/usr/sbin/sendmail", "/usr/lib/sendmail", "/usr/bin
 /// [`SettingsError`]: a value that does not fit, or nothing that says where.
 pub fn route(settings: &Settings, author: &Mailbox) -> Result<Route, SettingsError> {
     let Some((target, name)) = chosen_target(settings)? else {
-        return Ok(Route::Program(program(settings, &local_sendmail().ok_or(SettingsError::NoRoute)?)));
+        return Ok(Route::Program(program(settings, local_sendmail().ok_or(SettingsError::NoRoute)?)));
     };
     match target {
         Target::Server(server) => smtp(settings, author, server, name).map(|s| Route::Smtp(Box::new(s))),
@@ -34,7 +34,14 @@ pub fn route(settings: &Settings, author: &Mailbox) -> Result<Route, SettingsErr
             smtp.doors = vec![Door { port: 0, tls: TlsMode::None }];
             Ok(Route::Smtp(Box::new(smtp)))
         }
-        Target::Program(path) => Ok(Route::Program(program(settings, &settings.expand(&path)))),
+        Target::Program(path) => {
+            let path = settings.expand(&path);
+            // Found out here, before the text is read and lost.
+            if !path.is_file() {
+                return Err(wrong(settings, name, format!("there is no program {}", path.display())));
+            }
+            Ok(Route::Program(program(settings, path)))
+        }
         Target::Stdout => Ok(Route::Stdout),
         Target::File(path) => Ok(Route::File(settings.expand(&path))),
     }
@@ -70,9 +77,9 @@ fn local_sendmail() -> Option<PathBuf> {
     SENDMAIL.iter().map(PathBuf::from).find(other)
 }
 
-fn program(settings: &Settings, path: &Path) -> Program {
+fn program(settings: &Settings, path: PathBuf) -> Program {
     Program {
-        path: path.to_owned(),
+        path,
         argv0: settings.filled("mta-argv0"),
         arguments: settings.list("mta-arguments"),
         no_default_arguments: settings.flag("mta-no-default-arguments"),
