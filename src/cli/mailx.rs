@@ -309,7 +309,9 @@ impl Args {
             };
             let mut value = || glued.clone().or_else(|| words.next());
             match flag.as_str() {
-                "-f" | "-r" => self.envelope_from = Some(value().ok_or_else(|| Stop::usage(format!("`{flag}` needs a value")))?),
+                "-f" | "-r" => {
+                    self.envelope_from = Some(value().ok_or_else(|| Stop::usage(format!("`{flag}` needs a value")))?)
+                }
                 "-F" => self.full_name = Some(value().ok_or_else(|| Stop::usage("`-F` needs a value"))?),
                 "-o" | "-i" | "-t" | "-O" | "-m" | "-n" | "-v" => {}
                 _ => {

@@ -95,7 +95,10 @@ fn reading_is_refused() {
 
 #[test]
 fn mistakes_are_named_and_the_nearest_flag_too() {
-    assert_eq!(refused(&["--subjet", "x"]), ("there is no option `--subjet`".into(), Some("did you mean `--subject`?".into())));
+    assert_eq!(
+        refused(&["--subjet", "x"]),
+        ("there is no option `--subjet`".into(), Some("did you mean `--subject`?".into()))
+    );
     assert_eq!(refused(&["-s"]).0, "`--subject` needs a value");
     assert_eq!(refused(&["-Z", "a@x"]).0, "there is no option `-Z`");
     assert_eq!(refused(&["--dry-run=x"]).0, "`--dry-run` takes no value");

@@ -77,7 +77,12 @@ fn recipients_of_flags(args: &Args, draft: &mut Draft) -> Result<(), DraftError>
             "to" => &mut draft.to,
             "cc" => &mut draft.cc,
             "bcc" => &mut draft.bcc,
-            _ => return Err(DraftError::Header { text: target.clone(), why: "`-T` takes `to:`, `cc:` or `bcc:` and an address" }),
+            _ => {
+                return Err(DraftError::Header {
+                    text: target.clone(),
+                    why: "`-T` takes `to:`, `cc:` or `bcc:` and an address",
+                });
+            }
         };
         field.extend(recipients(list)?);
     }
@@ -135,7 +140,8 @@ fn apply_template(draft: &mut Draft, template: template::Template) -> Result<(),
     let mut seen = Vec::new();
     for (name, value) in template.headers {
         let lower = name.to_ascii_lowercase();
-        let single = ["subject", "subj", "date", "message-id", "content-type", "in-reply-to", "references"].contains(&lower.as_str());
+        let single = ["subject", "subj", "date", "message-id", "content-type", "in-reply-to", "references"]
+            .contains(&lower.as_str());
         if single && seen.contains(&lower) {
             draft.warnings.push(format!("a second {name} header was left out"));
             continue;
@@ -151,7 +157,8 @@ fn field(draft: &mut Draft, name: &str, value: &str) -> Result<(), DraftError> {
     let lower = name.to_ascii_lowercase();
     let (base, single) = lower.strip_suffix("?single").map_or((lower.as_str(), false), |base| (base, true));
     let list = |value: &str| {
-        if single { Mailbox::parse(&quote_single(value)).map(|m| vec![m]) } else { parse_word(value) }.map_err(DraftError::Address)
+        if single { Mailbox::parse(&quote_single(value)).map(|m| vec![m]) } else { parse_word(value) }
+            .map_err(DraftError::Address)
     };
     match base {
         "to" => draft.to.extend(list(value)?),
@@ -179,7 +186,9 @@ fn field(draft: &mut Draft, name: &str, value: &str) -> Result<(), DraftError> {
 /// `To?single: a, b <x@y>` is one mailbox whose name holds a comma.
 fn quote_single(value: &str) -> String {
     match value.rsplit_once('<') {
-        Some((name, rest)) if !name.trim().is_empty() && !name.contains('"') => format!("\"{}\" <{rest}", name.trim().replace('\\', "\\\\")),
+        Some((name, rest)) if !name.trim().is_empty() && !name.contains('"') => {
+            format!("\"{}\" <{rest}", name.trim().replace('\\', "\\\\"))
+        }
         _ => value.to_owned(),
     }
 }
@@ -218,7 +227,9 @@ fn qualified(mailbox: &Mailbox, settings: &Settings) -> Result<Mailbox, DraftErr
             let address = mailbox.address.clone().qualify(&domain).map_err(DraftError::Address)?;
             Ok(Mailbox { name: mailbox.name.clone(), address })
         }
-        None if mailbox.address.is_bare() && !is_program(settings) => Err(DraftError::Bare(mailbox.address.to_string())),
+        None if mailbox.address.is_bare() && !is_program(settings) => {
+            Err(DraftError::Bare(mailbox.address.to_string()))
+        }
         _ => Ok(mailbox.clone()),
     }
 }
@@ -302,7 +313,8 @@ fn body(args: &Args, draft: &mut Draft, settings: &Settings, input: Input) -> Re
 /// anyway, and ISO-8859-1 would take every input.
 fn fallback_charsets(settings: &Settings) -> Vec<String> {
     let list = settings.list("fallback-charsets");
-    let meaningful = |c: &String| !["utf-8", "utf8", "us-ascii", "iso-8859-1"].contains(&c.to_ascii_lowercase().as_str());
+    let meaningful =
+        |c: &String| !["utf-8", "utf8", "us-ascii", "iso-8859-1"].contains(&c.to_ascii_lowercase().as_str());
     let list: Vec<_> = list.into_iter().filter(meaningful).collect();
     if list.is_empty() { vec!["gb18030".to_owned(), "windows-1252".to_owned()] } else { list }
 }

@@ -93,13 +93,13 @@ fn a_command_is_split_and_never_expanded() {
         split(" pass show 'my mail' \"a\\\"b\" $HOME `id` ; x#y"),
         words(&["pass", "show", "my mail", "a\"b", "$HOME", "`id`", ";", "x#y"])
     );
-    assert_eq!(split(""), Err("the password command names no program".to_owned()));
-    assert_eq!(split("'' x"), Err("the password command names no program".to_owned()));
-    assert_eq!(split("a 'b"), Err("the password command has a quote that is not closed".to_owned()));
-    let tail = "the password command ends in a backslash or has a `#` without quotes";
+    assert_eq!(split(""), Err("it names no program".to_owned()));
+    assert_eq!(split("'' x"), Err("it names no program".to_owned()));
+    assert_eq!(split("a 'b"), Err("it has a quote that is not closed".to_owned()));
+    let tail = "it ends in a backslash or has a `#` without quotes";
     assert_eq!(split("pass show #1"), Err(tail.to_owned()));
     assert_eq!(split("pass show \\"), Err(tail.to_owned()));
     assert_eq!(split("pass show '#1'"), words(&["pass", "show", "#1"]));
-    assert_eq!(split("a\nb"), Err("the password command holds a line break or a NUL character".to_owned()));
-    assert_eq!(split("'a\nb'"), Err("the password command holds a line break or a NUL character".to_owned()));
+    assert_eq!(split("a\nb"), Err("it holds a line break or a NUL character".to_owned()));
+    assert_eq!(split("'a\nb'"), Err("it holds a line break or a NUL character".to_owned()));
 }
