@@ -80,11 +80,11 @@ stories! {
     banner554:     Story { exit: 69, says: &["554 5.7.1 no service"], ..REFUSED };
     banner421:     Story { exit: 75, says: &["421 4.3.2 busy"], ..REFUSED };
     bannerclose:   Story { exit: 75, says: &["greeting"], ..REFUSED };
-    bannerhang:    Story { exit: 75, says: &["does not greet", "within 1 s"], flags: HASTY, within: secs(3), ..REFUSED };
+    bannerhang:    Story { exit: 75, says: &["no greeting", "within 1 s"], flags: HASTY, within: secs(3), ..REFUSED };
     bannermulti:   ACCEPTED;
     bannernotext:  ACCEPTED;
     bannerslow:    ACCEPTED;
-    bannerdrip:    Story { exit: 75, says: &["does not greet", "within 1 s"], flags: HASTY, within: secs(3), ..REFUSED };
+    bannerdrip:    Story { exit: 75, says: &["no greeting", "within 1 s"], flags: HASTY, within: secs(3), ..REFUSED };
     bannerescape:  Story { exit: 69, says: &["no service"], ..REFUSED };
     bannertls:     Story { exit: 76, says: &["TLS"], ..REFUSED };
     bannerplain:   Story { exit: 75, says: &["TLS"], flags: IMPLICIT, ..REFUSED };
