@@ -315,13 +315,15 @@ fn check_sent(case: &Case, sent: Option<&Sent>) -> Vec<String> {
     }
     let parsed = MessageParser::default().parse(&sent.data[..]).unwrap();
     for (name, value) in shown {
-        compare(name, value, &decoded(&parsed, name));
+        compare(name, &repeat(value), &decoded(&parsed, name));
     }
     if let Some(expected) = case.one("body") {
         compare("body", &String::from_utf8_lossy(&unescape(&repeat(expected))).replace('\n', "\r\n"), body);
     }
     if let Some(expected) = case.one("text") {
-        let text = parsed.body_text(0).unwrap_or_default().replace("\r\n", "\n");
+        let is_html = parsed.content_type().is_some_and(|t| t.subtype() == Some("html"));
+        let text = if is_html { parsed.body_html(0) } else { parsed.body_text(0) };
+        let text = text.unwrap_or_default().replace("\r\n", "\n");
         compare("text", &String::from_utf8_lossy(&unescape(&repeat(expected))), &text);
     }
     if let Some(expected) = case.one("type") {

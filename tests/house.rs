@@ -13,12 +13,15 @@ const DOORS: &[(&str, &[&str])] = &[
     ("settings",  &["cli", "secret", "address"]),
     ("draft",     &["cli", "settings", "address"]),
     ("message",   &["draft", "address"]),
-    ("transport", &["settings", "secret", "message", "delivery"]),
+    // An envelope is made of addresses, and what to say in RCPT is asked of them.
+    ("transport", &["settings", "secret", "message", "delivery", "address"]),
     ("queue",     &["settings", "message", "delivery", "transport"]),
     ("hints",     &["delivery"]),
     ("report",    &["delivery"]),
-    ("generate",  &["cli", "settings"]),
-    ("failure",   &["cli", "secret", "address", "delivery", "settings", "draft", "message", "transport", "queue", "hints"]),
+    ("record",    &["address", "message"]),
+    // The exit table of the man page is made from the rows that decide the exit.
+    ("generate",  &["cli", "settings", "failure"]),
+    ("failure",   &["cli", "secret", "address", "delivery", "settings", "draft", "message", "transport", "queue", "hints", "record"]),
 ];
 
 /// A path into an outside crate, and the places (a room, or a file) it may be named in.

@@ -32,6 +32,8 @@ struct Story {
     accepted: usize,
     /// What the first message must hold.
     holds: &'static [&'static str],
+    /// The message must be in seven bits.
+    seven_bits: bool,
     /// The longest time.
     within: Duration,
 }
@@ -47,6 +49,7 @@ const ACCEPTED: Story = Story {
     says: &[],
     accepted: 1,
     holds: &["\r\nSubject: subj\r\n", "\r\n\r\nthe words\r\n"],
+    seven_bits: true,
     within: ANY_TIME,
 };
 
@@ -77,11 +80,11 @@ stories! {
     banner554:     Story { exit: 69, says: &["554 5.7.1 no service"], ..REFUSED };
     banner421:     Story { exit: 75, says: &["421 4.3.2 busy"], ..REFUSED };
     bannerclose:   Story { exit: 75, says: &["greeting"], ..REFUSED };
-    bannerhang:    Story { exit: 75, says: &["greeting"], flags: HASTY, within: secs(3), ..REFUSED };
+    bannerhang:    Story { exit: 75, says: &["no greeting", "within 1 s"], flags: HASTY, within: secs(3), ..REFUSED };
     bannermulti:   ACCEPTED;
     bannernotext:  ACCEPTED;
     bannerslow:    ACCEPTED;
-    bannerdrip:    Story { exit: 75, says: &["greeting"], flags: HASTY, within: secs(3), ..REFUSED };
+    bannerdrip:    Story { exit: 75, says: &["no greeting", "within 1 s"], flags: HASTY, within: secs(3), ..REFUSED };
     bannerescape:  Story { exit: 69, says: &["no service"], ..REFUSED };
     bannertls:     Story { exit: 76, says: &["TLS"], ..REFUSED };
     bannerplain:   Story { exit: 75, says: &["TLS"], flags: IMPLICIT, ..REFUSED };
@@ -128,13 +131,13 @@ stories! {
     tlsalert80:     Story { flags: STARTTLS, exit: 75, says: &["internal error"], ..REFUSED };
     tlsbadname:     Story { flags: STARTTLS, exit: 77, says: &["certificate", "127.0.0.1"], ..REFUSED };
     tlsexpired:     Story { flags: STARTTLS, exit: 77, says: &["certificate", "expired"], ..REFUSED };
-    tlsnotyet:      Story { flags: STARTTLS, exit: 77, says: &["certificate", "not yet valid"], ..REFUSED };
+    tlsnotyet:      Story { flags: STARTTLS, exit: 77, says: &["certificate", "not valid before"], ..REFUSED };
     tlsself:        Story { flags: STARTTLS, exit: 77, says: &["certificate", "{SELF}"], ..REFUSED };
     tlschainless:   Story { flags: STARTTLS, exit: 77, says: &["certificate", "issuer"], ..REFUSED };
     tlspinned:      Story { flags: &["-S", "tls=starttls", "-S", "tls-fingerprint={SELF}"], ..ACCEPTED };
     tlsclientcert:  Story { flags: &["-S", "tls=starttls", "-S", "tls-ca-file=ca.pem", "-S", "tls-cert=client.pem", "-S", "tls-key=client.key"], ..ACCEPTED };
     tlsclientcertmissing: Story { flags: STARTTLS, exit: 75, says: &["certificate required"], ..REFUSED };
-    tlsnoehlo2:     Story { flags: &["-S", "tls=starttls", "-S", "tls-ca-file=ca.pem", "-S", "auth-user=u", "-S", "auth-password=s3cret-pw"], exit: 69, says: &["AUTH"], ..REFUSED };
+    tlsnoehlo2:     Story { flags: &["-S", "tls=starttls", "-S", "tls-ca-file=ca.pem", "-S", "auth-user=u", "-S", "auth-password=s3cret-pw"], exit: 69, says: &["does not offer a login"], ..REFUSED };
     tlsclosenotify: Story { flags: STARTTLS, ..ACCEPTED };
 
     // D. AUTH
@@ -148,7 +151,7 @@ stories! {
     auth535:          Story { flags: LOGIN, exit: 77, says: &["535 5.7.8 bad credentials"], ..REFUSED };
     auth454:          Story { flags: LOGIN, exit: 75, says: &["454 4.7.0 temporary auth failure"], ..REFUSED };
     auth535multi:     Story { flags: LOGIN, exit: 77, says: &["Username and Password not accepted.", "https://mail.test/?p=BadCredentials"], ..REFUSED };
-    authnone:         Story { flags: LOGIN, exit: 69, says: &["AUTH"], ..REFUSED };
+    authnone:         Story { flags: LOGIN, exit: 69, says: &["does not offer a login"], ..REFUSED };
     auth530:          Story { exit: 69, says: &["530 5.7.0 Authentication required"], ..REFUSED };
     auth250:          Story { flags: LOGIN, exit: 76, ..REFUSED };
     auth354:          Story { flags: LOGIN, exit: 76, ..REFUSED };
@@ -180,7 +183,7 @@ stories! {
     rcpt550multi:     Story { exit: 69, says: &["550 5.7.1 first reason", "second reason", "third reason"], ..REFUSED };
     no8bit:           Story { body: "Grüße\n", holds: &["\r\nMIME-Version: 1.0\r\n"], ..ACCEPTED };
     nosmtputf8:       Story { to: &["ü@x.example"], exit: 69, says: &["SMTPUTF8"], ..REFUSED };
-    smtputf8:         Story { to: &["ü@x.example"], ..ACCEPTED };
+    smtputf8:         Story { to: &["ü@x.example"], seven_bits: false, ..ACCEPTED };
     idn:              Story { to: &["r1@exämple.example"], ..ACCEPTED };
     pipelining:       ACCEPTED;
     pipeliningallbad: Story { exit: 67, says: &["r1@x.example", "550 5.1.1 no such user"], ..REFUSED };
@@ -265,7 +268,7 @@ fn received(record: &Record, story: &Story) -> Vec<String> {
             wrong.push(format!("the message does not hold {words:?}:\n{mail}"));
         }
     }
-    if !mail.is_ascii() {
+    if story.seven_bits && !mail.is_ascii() {
         wrong.push("the message is not in seven bits".into());
     }
     wrong

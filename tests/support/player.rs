@@ -237,6 +237,7 @@ impl<'s> Player<'s> {
         match self.take()?.as_deref() {
             None => Ok(Flow::Ended),
             Some("QUIT") => {
+                self.unanswered = false;
                 self.say(b"221 2.0.0 bye\r\n");
                 self.flush();
                 Ok(Flow::On)
