@@ -51,7 +51,7 @@ impl Mail {
     }
 
     /// Fails unless the mail is what every mail has to be: the fields of RFC 5322 section 3.6 and RFC 2045 exactly once,
-    /// no Bcc, no defect the parser found, no bare CR, no line over 998 octets.
+    /// no Bcc, no defect the parser found, no bare CR, no line over 998 octets, an ASCII header unless sent by SMTPUTF8.
     pub fn assert_sound(&self) {
         for name in ["From", "Date", "Message-ID", "MIME-Version"] {
             self.header(name);
@@ -60,6 +60,9 @@ impl Mail {
         assert_eq!(self.parsed["defects"], Value::Array(Vec::new()), "{:#}", self.parsed);
         assert_eq!(self.parsed["bare_cr"], 0, "{:#}", self.parsed);
         assert!(self.parsed["longest_line"].as_u64().expect("a number") <= 998, "{:#}", self.parsed);
+        if !self.headers("Received").iter().any(|value| value.contains("UTF8SMTP")) {
+            assert_eq!(self.parsed["above_127_in_header"], 0, "{:#}", self.parsed);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Prints a mail file as JSON, as Python's email package reads it: a reader that shares no code with smail.
 
-The bytes are judged too: the longest line, bare CRs and octets above 127, which the parser would forgive.
+The bytes are judged too: the longest line, bare CRs and octets above 127 in the header, which the parser would forgive.
 """
 import email
 import email.policy
@@ -48,7 +48,7 @@ def main(path):
             "parts": [leaf(p) for p in mail.walk() if not p.is_multipart()],
             "longest_line": max(map(len, raw.split(b"\n"))),
             "bare_cr": raw.count(b"\r"),
-            "above_127": sum(octet > 127 for octet in raw),
+            "above_127_in_header": sum(octet > 127 for octet in raw.partition(b"\n\n")[0]),
         },
         sys.stdout,
     )
