@@ -1,16 +1,20 @@
 //! Mailboxes, lists and aliases; errors that point at the character.
 //!
 //! Promise: an [`Address`] that exists can be put into `RCPT TO:<>` and into a header as it prints, without quoting,
-//! control characters or a second meaning, and prints back to what it was parsed from. Refuses what parsers disagree on
-//! (specials inside quoted local parts, encoded-words, source routes), file and pipe targets, and anything that looks
-//! like an option. Imports no other room.
-use std::collections::BTreeMap;
+//! control characters or a second meaning. Refuses what parsers disagree on (specials inside quoted local parts,
+//! encoded-words, source routes) and file and pipe targets. Reads in linear time. Imports no other room.
+mod alias;
+mod parse;
+
 use std::fmt;
 
+pub use alias::{AliasError, Aliases};
+pub use parse::{parse_list, parse_word};
+
 /// The longest local part, domain and path (RFC 5321 section 4.5.3.1).
-const LONGEST: (usize, usize, usize) = (64, 255, 256);
-/// How deep an alias may lead to an alias, as in Heirloom mailx (spec/mailx.md section 1.3).
-const ALIAS_DEPTH: usize = 25;
+const LONGEST_LOCAL: usize = 64;
+const LONGEST_DOMAIN: usize = 255;
+const LONGEST_PATH: usize = 256;
 
 /// An address of the envelope: `local@domain`, or a bare local name such as `root`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -55,8 +59,16 @@ impl Address {
         if self.domain.is_some() {
             return Ok(self);
         }
-        let domain = to_domain(domain, domain, 0)?;
+        let domain = parse::domain(domain, domain, 0)?;
         Ok(Address { local: self.local, domain: Some(domain) })
+    }
+
+    /// Puts another domain behind the same local part.
+    ///
+    /// # Errors
+    /// [`AddressError`] when the domain is none.
+    pub fn with_domain(&self, domain: &str) -> Result<Self, AddressError> {
+        Address { local: self.local.clone(), domain: None }.qualify(domain)
     }
 
     /// Tells whether the local part needs SMTPUTF8 (RFC 6531).
@@ -98,11 +110,10 @@ impl Mailbox {
         match list.len() {
             1 => Ok(list.remove(0)),
             0 => Err(AddressError::new(text, 0, "an address is wanted here")),
-            _ => Err(AddressError::new(
-                text,
-                text.find(',').unwrap_or(0),
-                "one address is wanted here, and this is a list",
-            )),
+            _ => {
+                let comma = text.find(',').unwrap_or(0);
+                Err(AddressError::new(text, comma, "one address is wanted here, and this is a list"))
+            }
         }
     }
 }
@@ -113,7 +124,7 @@ impl From<Address> for Mailbox {
     }
 }
 
-/// Shows a mailbox to a human; headers are written by `message/header.rs`.
+/// Shows a mailbox to a human; headers are written by the message.
 impl fmt::Display for Mailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.name {
@@ -127,7 +138,7 @@ impl fmt::Display for Mailbox {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not an address: {reason}", .text.escape_debug())]
 pub struct AddressError {
-    /// The whole text as it was given.
+    /// The text as it was given, cut to a window around the place when it is long.
     pub text: String,
     /// The octet it fails at; at most the length of the text.
     pub at: usize,
@@ -136,59 +147,36 @@ pub struct AddressError {
 }
 
 impl AddressError {
-    fn new(text: &str, at: usize, reason: &str) -> Self {
-        AddressError { text: text.to_owned(), at: at.min(text.len()), reason: reason.to_owned() }
+    pub(crate) fn new(text: &str, at: usize, reason: impl Into<String>) -> Self {
+        const BEFORE: usize = 48;
+        const SHOWN: usize = 96;
+        let floor = |mut at: usize| {
+            while !text.is_char_boundary(at) {
+                at -= 1;
+            }
+            at
+        };
+        let at = floor(at.min(text.len()));
+        let start = if text.len() <= SHOWN { 0 } else { floor(at.saturating_sub(BEFORE)) };
+        let end = floor((start + SHOWN).min(text.len()));
+        AddressError { text: text[start..end].to_owned(), at: at - start, reason: reason.into() }
     }
 
     /// Two lines for a terminal: the text made safe, and a caret under the character.
     pub fn pointer(&self) -> String {
-        const SHOWN: usize = 70;
         let safe = |part: &str| part.chars().map(|c| if c.is_control() { '?' } else { c }).collect::<String>();
-        let mut start = self.at.saturating_sub(SHOWN / 2);
-        while !self.text.is_char_boundary(start) {
-            start += 1;
-        }
-        let mut at = self.at.max(start);
-        while !self.text.is_char_boundary(at) {
-            at -= 1;
-        }
-        let line: String = safe(&self.text[start..]).chars().take(SHOWN).collect();
-        let column = self.text[start..at].chars().count();
-        format!("{line}\n{}^", " ".repeat(column))
+        let column = self.text[..self.at].chars().count();
+        format!("{}\n{}^", safe(&self.text), " ".repeat(column))
     }
 }
 
-/// Parses a list of mailboxes as in a To header (RFC 5322 section 3.4): separated by commas outside quotes, comments
-/// and brackets; groups are flattened, comments after an address become its name, empty items are skipped.
-///
-/// # Errors
-/// [`AddressError`] pointing at the character. Linear in the length of the text.
-pub fn parse_list(text: &str) -> Result<Vec<Mailbox>, AddressError> {
-    let _ = text;
-    unreachable!()
-}
-
-/// Parses one word of the command line: a list, in which blanks separate as well when every piece is a plain address.
-///
-/// # Errors
-/// [`AddressError`] as [`parse_list`].
-pub fn parse_word(word: &str) -> Result<Vec<Mailbox>, AddressError> {
-    parse_list(word)
-}
-
-fn to_domain(_text: &str, _domain: &str, _at: usize) -> Result<String, AddressError> {
-    let _ = LONGEST;
-    unreachable!()
-}
-
-/// Names that stand for lists of addresses (`alias` of mail.rc, `[aliases]` of TOML).
-#[derive(Debug, Clone, Default)]
-pub struct Aliases(BTreeMap<String, Vec<String>>);
-
-impl Aliases {
-    /// Adds members to a name; lines for the same name append.
-    pub fn add(&mut self, name: &str, members: impl IntoIterator<Item = String>) {
-        self.0.entry(name.to_owned()).or_default().extend(members);
-        let _ = ALIAS_DEPTH;
+#[cfg(test)]
+impl Address {
+    /// Makes an address from its parts as they are.
+    pub(crate) fn of(local: &str, domain: &str) -> Self {
+        Address { local: local.to_owned(), domain: Some(domain.to_owned()) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,11 +2,19 @@
 //!
 //! Promise: once a [`Draft`] exists, no file, input or setting has to be opened any more. Attachments are open files
 //! whose bytes are read when the mail is sent.
+mod compose;
+mod input;
+mod template;
+
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::address::{Address, Mailbox};
+use crate::address::{Address, AddressError, AliasError, Mailbox};
+use crate::settings::SettingsError;
+
+pub use compose::{check, compose, first_author};
+pub use input::Input;
 
 /// A whole mail as it is meant.
 #[derive(Debug, Default)]
@@ -45,6 +53,75 @@ pub struct Draft {
     pub attachments: Vec<Attachment>,
     /// How text is encoded for the wire.
     pub encoding: Encoding,
+    /// Lowercase fragments for standard error: what was changed or left out.
+    pub warnings: Vec<String>,
+}
+
+/// Why a draft cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum DraftError {
+    /// Nobody to send to.
+    #[error("no recipient is named")]
+    NoRecipient,
+    /// A recipient that is empty, or `-`.
+    #[error("`{0}` is no recipient")]
+    EmptyRecipient(String),
+    /// A recipient, the author or another mailbox is no address.
+    #[error("{0}")]
+    Address(AddressError),
+    /// A flag's mailbox is no address, found before anything was read.
+    #[error("{flag}: {error}")]
+    FlagAddress {
+        /// The flag as it was typed.
+        flag: &'static str,
+        /// What is wrong.
+        error: AddressError,
+    },
+    /// A bare name, and nothing that could give it a domain.
+    #[error("`{0}` has no domain, and no alias has this name")]
+    Bare(String),
+    /// `expand-address` does not allow this kind of recipient.
+    #[error("`{0}`: expand-address does not allow this kind of recipient")]
+    NotAllowed(String),
+    /// An alias cannot be expanded.
+    #[error("{0}")]
+    Alias(#[from] AliasError),
+    /// A file cannot be read: its path and why.
+    #[error("{}: {why}", .path.display())]
+    File {
+        /// As written.
+        path: PathBuf,
+        /// A lowercase fragment.
+        why: String,
+    },
+    /// Standard input cannot be read.
+    #[error("standard input: {0}")]
+    Stdin(String),
+    /// The text is larger than `max-size`.
+    #[error("the text is larger than {0} octets")]
+    TooLarge(u64),
+    /// A header cannot be.
+    #[error("`{}` is no header: {why}", .text.escape_debug())]
+    Header {
+        /// As written, shortened.
+        text: String,
+        /// A lowercase fragment.
+        why: &'static str,
+    },
+    /// A tilde escape that is not supported.
+    #[error("line {line} of the body: the escape `~{letter}` is not supported")]
+    Escape {
+        /// From 1.
+        line: usize,
+        /// As written.
+        letter: char,
+    },
+    /// Two flags that cannot both read standard input.
+    #[error("standard input can be read once only: it is wanted by {0} and by {1}")]
+    StdinTwice(&'static str, &'static str),
+    /// A setting does not fit.
+    #[error("{0}")]
+    Settings(#[from] SettingsError),
 }
 
 /// The words of a mail, as they were read.

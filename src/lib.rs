@@ -2,9 +2,14 @@
 //!
 //! The road is in `main.rs`. Who may import whom is enforced by `tests/house.rs`.
 pub mod address;
+pub mod cli;
 pub mod delivery;
 pub mod draft;
+pub mod failure;
+pub mod generate;
 pub mod message;
+pub mod record;
+pub mod report;
 pub mod secret;
 pub mod settings;
 pub mod transport;

@@ -1,2 +1,197 @@
-//! The road of smail on one page.
-fn main() {}
+//! The road of smail on one page: read everything, settle what it means, write the mail, speak to the server, say what
+//! became of it. Nothing turns back.
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use smail::address::{Address, Mailbox};
+use smail::cli::{self, Args};
+use smail::delivery::{Line, Report};
+use smail::draft::{self, Draft, DraftError, Input};
+use smail::failure::{self, Exit, Failure};
+use smail::message::{Message, Stamp};
+use smail::settings::route::Route;
+use smail::settings::{self, Layers, Settings, Surroundings};
+use smail::transport::{self, Turn, Watch};
+use smail::{generate, record, report};
+
+fn main() -> ExitCode {
+    failure::apologise_on_panic();
+    let words: Vec<_> = std::env::args_os().collect();
+    let json = words.iter().any(|w| w == "--json");
+    let exit = match cli::parse(words).map_err(Failure::from).and_then(|args| run(&args)) {
+        Ok(exit) => exit,
+        // Help and version end the road early and well.
+        Err(stop) if stop.exit == Exit::OK => {
+            print(&stop.what);
+            Exit::OK
+        }
+        Err(failure) => {
+            if json {
+                print(&report::untried(failure.exit.0, Some(&failure.text())));
+            }
+            complain(&failure.text());
+            failure.exit
+        }
+    };
+    ExitCode::from(exit.0)
+}
+
+fn run(args: &Args) -> Result<Exit, Failure> {
+    if let Some(artifact) = args.generate {
+        print(&generate::print(artifact));
+        return Ok(Exit::OK);
+    }
+    let world = Surroundings::of_process();
+    let layers = Layers::load(args, &world)?;
+    let mut settings = layers.settle(None)?;
+    if args.show_settings {
+        return show_settings(args, &settings, &world);
+    }
+    draft::check(args)?;
+    let user = world.user();
+    let author = author(&settings, &user)?;
+    let mut route = settings::route(&settings, &author)?;
+    let input = Input::read(args, settings.home(), settings.attachment.as_deref(), layers.max_size())?;
+    if input.empty && settings.flag("skip-empty") {
+        if args.json {
+            print(&report::untried(0, None));
+        }
+        return Ok(Exit::OK);
+    }
+    if let Some(from) = input.from() {
+        let from = draft::first_author(from).map_err(DraftError::Address)?;
+        settings = layers.settle(from.as_ref())?;
+        route = settings::route(&settings, from.as_ref().unwrap_or(&author))?;
+    }
+    let draft = draft::compose(args, &settings, input, &user)?;
+    send(args, &settings, &world, &route, draft)
+}
+
+fn author(settings: &Settings, user: &str) -> Result<Mailbox, Failure> {
+    let authors = settings::author::authors(settings, user)?;
+    authors.into_iter().next().ok_or_else(|| Failure::new(Exit::CONFIG, "from names nobody"))
+}
+
+/// From the draft to the end of the road.
+fn send(args: &Args, settings: &Settings, world: &Surroundings, route: &Route, mut draft: Draft) -> Result<Exit, Failure> {
+    let bcc: Vec<Address> = draft.bcc.iter().map(|m| m.address.clone()).collect();
+    let first = draft.to.iter().chain(&draft.cc).chain(&draft.bcc).next().map(|m| m.address.local().to_owned());
+    let mut warnings = std::mem::take(&mut draft.warnings);
+    let stamp = Stamp::at(world.source_date_epoch());
+    let message = Message::build(draft, &stamp)?;
+    warnings.extend(settings.warnings.iter().cloned());
+    warnings.extend(message.notes().iter().cloned());
+    remarks(args, settings, &warnings);
+    if settings.flag("debug") {
+        return dry_run(settings, &message, route);
+    }
+    let report = deliver(settings, route, &message);
+    let failure = failure::account_for(&report, settings);
+    let mut exit = failure.as_ref().map_or(Exit::OK, |f| f.exit);
+    if let Some(failure) = &failure {
+        complain(&failure.text());
+    }
+    if let Some(exit_of_copy) = keep_copies(args, settings, &message, &stamp, &bcc, first.as_deref(), failure.is_some()) {
+        exit = if exit == Exit::OK { exit_of_copy } else { exit };
+    }
+    if args.json {
+        print(&report::summary(&message.id, &report, exit.0, failure.map(|f| f.text()).as_deref()));
+    }
+    Ok(exit)
+}
+
+fn deliver(settings: &Settings, route: &Route, message: &Message) -> Report {
+    let mut watch = Watch::default();
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
+        // Without the handler the signal ends the process at once, which is what happens before any connection too.
+        let number = usize::try_from(signal).unwrap_or(2);
+        let _ = signal_hook::flag::register_usize(signal, Arc::clone(&watch.interrupt), number);
+    }
+    if settings.flag("verbose") {
+        watch.trace = Some(Arc::new(|line: &Line| complain(&report::spoken(line))));
+    }
+    transport::open(route, &watch).deliver(message, Turn::Last)
+}
+
+/// The message on standard output, what is not part of it on standard error.
+fn dry_run(settings: &Settings, message: &Message, route: &Route) -> Result<Exit, Failure> {
+    let sender = message.envelope.sender.as_ref().map_or_else(String::new, Address::to_string);
+    let mut lines = format!("-- nothing is sent: this is a dry run\n-- route: {}\n-- from: <{sender}>\n", transport::describe(route));
+    for recipient in &message.envelope.recipients {
+        lines.push_str("-- to: <");
+        lines.push_str(&recipient.to_string());
+        lines.push_str(">\n");
+    }
+    complain(&lines);
+    let printed = transport::open(&Route::Stdout, &Watch::default()).deliver(message, Turn::Last);
+    failure::account_for(&printed, settings).map_or(Ok(Exit::OK), Err)
+}
+
+/// Keeps the copies that settings ask for. A copy that cannot be kept never undoes a mail that was sent.
+fn keep_copies(
+    args: &Args,
+    settings: &Settings,
+    message: &Message,
+    stamp: &Stamp,
+    bcc: &[Address],
+    first: Option<&str>,
+    failed: bool,
+) -> Option<Exit> {
+    let mut exit = None;
+    for path in copies(args, settings, first, failed) {
+        if let Err(error) = record::append(&path, message, stamp.now, bcc) {
+            let outcome = if failed { "the mail was not sent and no copy could be kept" } else { "the mail was sent, but no copy could be kept" };
+            complain(&failure::remark(&format!("{outcome} in {}: {error}", path.display())));
+            exit = Some(Exit::IO);
+        }
+    }
+    exit
+}
+
+fn copies(args: &Args, settings: &Settings, first: Option<&str>, failed: bool) -> Vec<std::path::PathBuf> {
+    if failed {
+        let letter = || settings.path("dead-letter").unwrap_or_else(|| settings.expand("~/dead.letter"));
+        return settings.flag("save").then(letter).into_iter().collect();
+    }
+    let folder = settings.path("folder").unwrap_or_else(|| settings.expand("~"));
+    let in_folder = settings.flag("record-in-folder");
+    let place = |name: &str| match name.strip_prefix('+') {
+        Some(name) => folder.join(name),
+        None if in_folder && !name.starts_with(['/', '~']) => folder.join(name),
+        None => settings.expand(name),
+    };
+    let by_recipient = first.filter(|_| args.record_by_recipient).map(|name| name.replace('/', "_"));
+    settings.filled("record").into_iter().chain(by_recipient).map(|name| place(&name)).collect()
+}
+
+fn show_settings(args: &Args, settings: &Settings, world: &Surroundings) -> Result<Exit, Failure> {
+    let mut text = settings::show(settings, args.verbose > 0);
+    let route = author(settings, &world.user()).and_then(|author| Ok(settings::route(settings, &author)?));
+    let route = route.map_or_else(|failure| failure.what, |route| transport::describe(&route));
+    text.push_str(&format!("\n# mail goes by {route}\n"));
+    print(&text);
+    remarks(args, settings, &settings.warnings);
+    Ok(Exit::OK)
+}
+
+fn remarks(args: &Args, settings: &Settings, warnings: &[String]) {
+    if args.quiet {
+        return;
+    }
+    warnings.iter().for_each(|w| complain(&failure::remark(w)));
+    if settings.flag("verbose") || settings.flag("debug") {
+        settings.notes.iter().for_each(|n| complain(&failure::remark(n)));
+    }
+}
+
+/// Standard output is for data; one that is closed is nobody's loss.
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Standard error is for talk; one that is closed must not stop a mail.
+fn complain(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}

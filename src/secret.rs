@@ -1,6 +1,11 @@
 //! Where secrets come from; they are never printed, and forgotten when dropped (best effort).
 //!
 //! Promise: no `Debug`, error or log of smail shows a secret. No shell runs: a command is an argument vector.
+mod command;
+mod file;
+pub mod netrc;
+mod prompt;
+
 use std::fmt;
 use std::path::PathBuf;
 
@@ -56,12 +61,65 @@ pub struct SecretError {
     pub temporary: bool,
 }
 
-impl SecretSource {
-    /// Fetches the secret.
-    ///
-    /// # Errors
-    /// [`SecretError`].
-    pub fn fetch(&self) -> Result<Secret, SecretError> {
-        unreachable!()
+impl SecretError {
+    fn permanent(why: impl Into<String>) -> Self {
+        SecretError { why: why.into(), temporary: false }
+    }
+
+    fn temporary(why: impl Into<String>) -> Self {
+        SecretError { why: why.into(), temporary: true }
     }
 }
+
+impl SecretSource {
+    /// Fetches the secret. May ask a program or a person, and takes 30 s at most unless it asks a person.
+    ///
+    /// # Errors
+    /// [`SecretError`]: temporary only when a program failed. An empty secret is an error from every source but a setting.
+    pub fn fetch(&self) -> Result<Secret, SecretError> {
+        match self {
+            SecretSource::Inline(secret) => Ok(secret.clone()),
+            SecretSource::File(path) => file::first_line(path),
+            SecretSource::Command(words) => command::output(words),
+            SecretSource::Prompt { user, host } => prompt::ask(user, host),
+        }
+    }
+
+    /// Splits the text of a command setting into its argument vector, quoted as for a shell. Nothing is expanded.
+    ///
+    /// # Errors
+    /// A permanent [`SecretError`]: no program named, a quote without its end, or a line break within.
+    pub fn parse_command(text: &str) -> Result<Vec<String>, SecretError> {
+        let bad = |why: &str| SecretError::permanent(format!("the password command {why}"));
+        if text.contains(['\n', '\r', '\0']) {
+            return Err(bad("holds a line break or a NUL character"));
+        }
+        // shlex drops what follows `#` in silence, and then another command would run; a last word of ours tells.
+        let end = "\u{1}";
+        let mut words = shlex::split(&format!("{text} {end}")).ok_or_else(|| bad("has a quote that is not closed"))?;
+        if words.pop().as_deref() != Some(end) {
+            return Err(bad("ends in a backslash or has a `#` without quotes"));
+        }
+        if words.first().is_none_or(String::is_empty) {
+            return Err(bad("names no program"));
+        }
+        Ok(words)
+    }
+}
+
+/// Takes a single line out of bytes from outside: without its line end, not empty, valid UTF-8.
+fn single_line(bytes: &[u8], whose: &str) -> Result<Secret, SecretError> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+    let bad = |why: &str| Err(SecretError::permanent(format!("{whose} {why}")));
+    match std::str::from_utf8(bytes) {
+        Err(_) => bad("gave a password that is not UTF-8"),
+        Ok(text) if text.trim().is_empty() => bad("gave an empty password"),
+        Ok(text) if text.contains('\0') => bad("gave a password with a NUL character"),
+        Ok(text) => Ok(Secret::new(text)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,69 @@
 //! A draft settled into an envelope and exact bytes.
 //!
 //! Promise: the bytes have CRLF line ends only, no line over 998 octets, exactly one From, Date, Message-ID and
-//! MIME-Version, and never a Bcc. Attachments stay files until they are sent.
-use std::io;
+//! MIME-Version, and never a Bcc. Attachments stay files until they are sent. The same draft and the same [`Stamp`] give
+//! the same bytes. lettre writes the MIME tree; the values of headers and the octets of parts are made here, because its own
+//! fold too late, forget repeated headers, and leave line ends as they came.
+mod alternative;
+mod attachment;
+mod body;
+mod charset;
+mod header;
+mod media;
+mod stamp;
+mod transfer;
+mod tree;
+pub mod wire;
 
-use crate::address::Address;
+use std::collections::HashSet;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use chrono::DateTime;
+
+use self::body::Prepared;
+use self::header::Header;
+pub use self::media::MediaTypes;
+use self::stamp::Chance;
+pub use self::stamp::Stamp;
+use self::tree::Piece;
+use crate::address::{Address, Mailbox};
+use crate::draft::Draft;
+
+/// Why a draft cannot become a mail.
+#[derive(Debug, thiserror::Error)]
+pub enum MessageError {
+    /// No author: RFC 5322 section 3.6.2 wants one.
+    #[error("the mail has no From address")]
+    NoFrom,
+    /// Several authors (their number) and no Sender (RFC 5322 section 3.6.2).
+    #[error("{0} From addresses need a Sender")]
+    NoSender(usize),
+    /// A header name that is none (RFC 5322 section 3.6.8), or is longer than 76 octets.
+    #[error("`{}` is not a header name", .0.escape_debug())]
+    HeaderName(String),
+    /// A header with a word that no line of 998 octets can hold.
+    #[error("the header `{}` holds a word that is longer than a line may be", .0.escape_debug())]
+    HeaderTooLong(String),
+    /// A media type that is none.
+    #[error("`{}` is not a media type", .0.escape_debug())]
+    MediaType(String),
+    /// A transfer encoding that is none.
+    #[error("`{}` is not a transfer encoding", .0.escape_debug())]
+    Encoding(String),
+    /// A line of a ready body that is too long and may not be encoded: its octets.
+    #[error("the body is ready to send, and a line of it has {0} octets where 998 are allowed")]
+    LongLine(usize),
+    /// An attachment that could not be looked at.
+    #[error("`{}` cannot be attached: {}", .0.display().to_string().escape_debug(), .1)]
+    Attachment(PathBuf, #[source] io::Error),
+    /// lettre refused what it was given; a bug.
+    #[error("the message could not be written: {0}")]
+    Builder(#[source] lettre::error::Error),
+    /// lettre did not write what it was given; a bug.
+    #[error("the message could not be put together")]
+    Frame,
+}
 
 /// Who sends and who receives, apart from what the headers say (RFC 5321 section 2.3.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,20 +90,47 @@ pub struct Message {
     pub envelope: Envelope,
     /// The bytes hold octets over 127 and need 8BITMIME (RFC 6152).
     pub eight_bit: bool,
-    bytes: Vec<u8>,
+    header_utf8: bool,
+    pieces: Vec<Piece>,
+    notes: Vec<String>,
     seven_bit: Option<Box<Message>>,
 }
 
 impl Message {
+    /// Settles a draft. A pure function of the draft, the stamp and the system's `mime.types`.
+    ///
+    /// # Errors
+    /// [`MessageError`]; text is never among the reasons.
+    pub fn build(draft: Draft, stamp: &Stamp) -> Result<Message, MessageError> {
+        build(draft, stamp, None)
+    }
+
+    /// The same with these media types instead of the system's.
+    ///
+    /// # Errors
+    /// As [`Message::build`].
+    pub fn build_with(draft: Draft, stamp: &Stamp, types: &MediaTypes) -> Result<Message, MessageError> {
+        build(draft, stamp, Some(types))
+    }
+
     /// Takes ready bytes, which the canonicaliser has seen.
     pub fn from_wire(id: String, envelope: Envelope, bytes: Vec<u8>) -> Self {
         let eight_bit = !bytes.is_ascii();
-        Message { id, envelope, eight_bit, bytes, seven_bit: None }
+        let header_utf8 = eight_bit && !head_of(&bytes).is_ascii();
+        Message {
+            id,
+            envelope,
+            eight_bit,
+            header_utf8,
+            pieces: vec![Piece::Octets(bytes)],
+            notes: Vec::new(),
+            seven_bit: None,
+        }
     }
 
     /// The octets that will be sent, without dot-stuffing and without the final dot; exact (RFC 1870 section 4).
     pub fn size(&self) -> u64 {
-        self.bytes.len() as u64
+        self.pieces.iter().map(Piece::len).sum()
     }
 
     /// The same mail in seven bits, for a server without 8BITMIME; `None` when there is no such form.
@@ -52,11 +138,175 @@ impl Message {
         self.seven_bit.as_deref()
     }
 
+    /// Tells whether an address, of the envelope or of a header, needs SMTPUTF8 (RFC 6531 section 3.4, RFC 6532).
+    pub fn needs_smtputf8(&self) -> bool {
+        self.header_utf8 || self.envelope.needs_smtputf8()
+    }
+
+    /// What had to be assumed or left out, as lowercase fragments for stderr.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
     /// The bytes in pieces of at most about 128 KiB, from the start; may be called again for another attempt. The whole ends in CRLF.
     ///
     /// # Errors
-    /// Each piece may be an error: a file that cannot be read or has another length than before.
+    /// Each piece may be an error: a file that cannot be read or has another length than before. Nothing after it counts.
     pub fn chunks(&self) -> impl Iterator<Item = io::Result<Vec<u8>>> + '_ {
-        self.bytes.chunks(128 * 1024).map(|c| Ok(c.to_vec()))
+        self.pieces.iter().flat_map(Piece::chunks)
+    }
+
+    /// Writes the bytes as they will be sent.
+    ///
+    /// # Errors
+    /// Those of [`Message::chunks`] and of the writer.
+    pub fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.chunks().try_for_each(|chunk| out.write_all(&chunk?))
     }
 }
+
+fn head_of(bytes: &[u8]) -> &[u8] {
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(bytes.len());
+    &bytes[..end]
+}
+
+fn build(mut draft: Draft, stamp: &Stamp, types: Option<&MediaTypes>) -> Result<Message, MessageError> {
+    match (draft.from.as_slice(), &draft.sender) {
+        ([], _) => return Err(MessageError::NoFrom),
+        ([_, _, ..], None) => return Err(MessageError::NoSender(draft.from.len())),
+        _ => {}
+    }
+    let mut notes = Vec::new();
+    let envelope = take_envelope(&mut draft);
+    let id = message_id(&draft, stamp, &mut notes);
+    let headers = headers(&draft, stamp, &id, &mut notes)?;
+    let header_utf8 = headers.iter().any(|(_, value)| !value.is_ascii());
+    let body = std::mem::take(&mut draft.body);
+    let prepared = Prepared::read(body, &draft.inline, &draft.attachments, draft.encoding, types, &mut notes)?;
+    let make = |eight: bool| -> Result<(bool, Vec<Piece>), MessageError> {
+        // The first number is the Message-ID's.
+        let mut chance = Chance::new(stamp.random);
+        chance.draw();
+        let pieces = tree::assemble(headers.clone(), prepared.tree(eight)?, &mut chance)?;
+        Ok((pieces.iter().any(|piece| matches!(piece, Piece::Octets(octets) if !octets.is_ascii())), pieces))
+    };
+    let settle = |(eight_bit, pieces), notes, seven_bit| Message {
+        id: id.clone(),
+        envelope: envelope.clone(),
+        eight_bit,
+        header_utf8,
+        pieces,
+        notes,
+        seven_bit,
+    };
+    let first = make(true)?;
+    let twin = if first.0 && !header_utf8 { Some(make(false)?) } else { None };
+    let twin = twin.filter(|(eight_bit, _)| !eight_bit).map(|twin| Box::new(settle(twin, notes.clone(), None)));
+    Ok(settle(first, notes, twin))
+}
+
+/// Takes every recipient once: a second mention counts neither for the envelope nor for a later header.
+fn take_envelope(draft: &mut Draft) -> Envelope {
+    let mut seen = HashSet::new();
+    let mut recipients = Vec::new();
+    for list in [&mut draft.to, &mut draft.cc, &mut draft.bcc] {
+        list.retain(|mailbox| seen.insert(mailbox.address.key()));
+        recipients.extend(list.iter().map(|mailbox| mailbox.address.clone()));
+    }
+    Envelope { sender: draft.return_path.clone(), recipients }
+}
+
+/// The draft's Message-ID if it is one, else the stamp's with the domain of the author.
+fn message_id(draft: &Draft, stamp: &Stamp, notes: &mut Vec<String>) -> String {
+    let is_id = |id: &str| {
+        let inner = id.strip_prefix('<').and_then(|id| id.strip_suffix('>')).unwrap_or_default();
+        !inner.is_empty() && id.len() <= 900 && inner.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'<' | b'>'))
+    };
+    match draft.message_id.as_deref().map(str::trim) {
+        Some(id) if is_id(id) => return id.to_owned(),
+        Some(id) => notes.push(format!("the Message-ID `{}` is none and was replaced", id.escape_debug())),
+        None => {}
+    }
+    stamp.message_id(draft.from.first().and_then(|mailbox| mailbox.address.domain()).unwrap_or("localhost"))
+}
+
+/// The draft's Date if it is one, else the stamp's.
+fn date(draft: &Draft, stamp: &Stamp, notes: &mut Vec<String>) -> String {
+    match draft.date.as_deref().map(str::trim) {
+        Some(date) if date.len() <= 60 && is_line(date) && DateTime::parse_from_rfc2822(date).is_ok() => {
+            return date.to_owned();
+        }
+        Some(date) => notes.push(format!("the Date `{}` is none and was replaced", date.escape_debug())),
+        None => {}
+    }
+    stamp.date()
+}
+
+fn is_line(text: &str) -> bool {
+    text.bytes().all(|b| (b' '..=b'~').contains(&b))
+}
+
+/// The headers in the order of s-nail, without those of MIME.
+fn headers(draft: &Draft, stamp: &Stamp, id: &str, notes: &mut Vec<String>) -> Result<Vec<Header>, MessageError> {
+    let mut out = vec![("Date".to_owned(), date(draft, stamp, notes))];
+    let list = |name: &str, mailboxes: &[Mailbox], out: &mut Vec<Header>| -> Result<(), MessageError> {
+        if !mailboxes.is_empty() {
+            out.push((name.to_owned(), header::mailboxes(name, mailboxes)?));
+        }
+        Ok(())
+    };
+    let subject = draft.subject.as_deref().map(|subject| ("Subject".to_owned(), header::subject(subject)));
+    list("From", &draft.from, &mut out)?;
+    list("Sender", draft.sender.as_slice(), &mut out)?;
+    list("To", &draft.to, &mut out)?;
+    if draft.subject_first {
+        out.extend(subject.clone());
+    }
+    list("Cc", &draft.cc, &mut out)?;
+    if !draft.subject_first {
+        out.extend(subject);
+    }
+    list("Reply-To", &draft.reply_to, &mut out)?;
+    further(draft, &mut out, notes)?;
+    out.push(("Message-ID".to_owned(), id.to_owned()));
+    if draft.user_agent && !out.iter().any(|(name, _)| name.eq_ignore_ascii_case("User-Agent")) {
+        out.push(("User-Agent".to_owned(), concat!("smail/", env!("CARGO_PKG_VERSION")).to_owned()));
+    }
+    Ok(out)
+}
+
+/// Adds the headers the user named. Those that this room writes, and those a mail has once, are left out the second time; Bcc always.
+fn further(draft: &Draft, out: &mut Vec<Header>, notes: &mut Vec<String>) -> Result<(), MessageError> {
+    const OURS: [&str; 12] = [
+        "date",
+        "from",
+        "to",
+        "cc",
+        "bcc",
+        "resent-bcc",
+        "message-id",
+        "mime-version",
+        "content-type",
+        "content-transfer-encoding",
+        "content-disposition",
+        "return-path",
+    ];
+    const ONCE: [&str; 7] =
+        ["subject", "sender", "reply-to", "in-reply-to", "references", "user-agent", "auto-submitted"];
+    let mut seen: HashSet<String> = out.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+    for (name, value) in &draft.headers {
+        header::check_name(name)?;
+        let lower = name.to_ascii_lowercase();
+        if OURS.contains(&lower.as_str()) || (ONCE.contains(&lower.as_str()) && seen.contains(&lower)) {
+            notes.push(format!("the header `{name}` was left out"));
+            continue;
+        }
+        let value = if lower == "subject" { header::subject(value) } else { header::further(name, value)? };
+        out.push((name.clone(), value));
+        seen.insert(lower);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,3 +1,297 @@
 //! What each setting is, and who said so.
+//!
+//! All sources become [`Assignment`]s of one table of rows ([`keys`]); the last word by [`Layer`] wins, all words are
+//! remembered, and every value knows its [`Origin`]. Promise: what a file, a variable or a flag says has the same effect.
+//! Refuses unknown names in TOML and `-S` (exit 78, 64) and passes over unknown ones in mail.rc, which belong to others.
+pub mod author;
+pub mod keys;
+mod layers;
 pub mod mailrc;
+pub mod presets;
 pub mod route;
+mod show;
+pub mod target;
+pub mod toml;
+pub mod value;
+mod way;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::address::Aliases;
+use keys::Key;
+pub use layers::{Layers, Surroundings};
+pub use show::{quote, show};
+use value::{Value, expand_home};
+pub use way::{is_program, route};
+
+/// Which source a value came from; the later ones win.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Layer {
+    /// Variables of Heirloom mailx in the environment.
+    Fallback,
+    /// `-X`.
+    Startup,
+    /// The provider's row.
+    Preset,
+    /// The system's mail.rc.
+    SystemRc,
+    /// The user's mail.rc.
+    UserRc,
+    /// `/etc/smail/config.toml`.
+    SystemToml,
+    /// The user's `config.toml`, or the file of `--config`.
+    UserToml,
+    /// The chosen account.
+    Account,
+    /// `SMAIL_*`.
+    Environment,
+    /// `-S` and `-Y`.
+    Set,
+    /// A flag of its own.
+    Flag,
+}
+
+/// Where a value was said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A file and its line.
+    File(PathBuf, u32),
+    /// A variable of the environment.
+    Environment(String),
+    /// A flag, as it was typed.
+    Flag(String),
+    /// The row of a provider.
+    Preset(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::File(path, line) => write!(f, "{}:{line}", safe(&path.display().to_string())),
+            Origin::Environment(name) => write!(f, "${name}"),
+            Origin::Flag(flag) => f.write_str(flag),
+            Origin::Preset(id) => write!(f, "provider {id}"),
+        }
+    }
+}
+
+/// One thing one source said of one setting.
+#[derive(Clone)]
+pub struct Assignment {
+    /// The setting.
+    pub key: &'static Key,
+    /// The host, user@host or address behind the name, in lower case (`smtp-auth-user-HOST`).
+    pub suffix: Option<String>,
+    /// What it said; `None` unsets.
+    pub value: Option<Value>,
+    /// Which source it was.
+    pub layer: Layer,
+    /// Where it stands.
+    pub origin: Origin,
+}
+
+/// What went wrong with the settings. Every variant exits 78 but those that come from the command line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// No setting has this name; the nearest one.
+    #[error("there is no setting called `{}`", .name.escape_debug())]
+    Unknown {
+        /// As written.
+        name: String,
+        /// Where.
+        origin: Origin,
+        /// The nearest known one.
+        near: Option<&'static str>,
+    },
+    /// The value does not fit.
+    #[error("{name}: {why}")]
+    Value {
+        /// The setting.
+        name: String,
+        /// Where.
+        origin: Option<Origin>,
+        /// A lowercase fragment.
+        why: String,
+    },
+    /// A file cannot be parsed.
+    #[error("{}:{line}: {why}", .path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u32,
+        /// A lowercase fragment.
+        why: String,
+    },
+    /// A file cannot be read, or must not be used.
+    #[error("{}: {why}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// A lowercase fragment.
+        why: String,
+        /// The command that mends it.
+        cure: Option<String>,
+    },
+    /// `-A` names neither an account nor a file that can be read; the accounts there are.
+    #[error("there is no account called `{}`", .0.escape_debug())]
+    NoAccount(String, Vec<String>),
+    /// The default account does not exist.
+    #[error("the account `{name}` does not exist")]
+    NoDefaultAccount {
+        /// As written.
+        name: String,
+        /// Where.
+        origin: Origin,
+    },
+    /// Nothing says where mail goes.
+    #[error("no mail server is set, and there is no sendmail program")]
+    NoRoute,
+    /// A mailbox cannot be read; where it was said.
+    #[error("{name}: {error}")]
+    Address {
+        /// The setting.
+        name: String,
+        /// Where.
+        origin: Option<Origin>,
+        /// What is wrong.
+        error: crate::address::AddressError,
+    },
+}
+
+/// The settings of this run.
+pub struct Settings {
+    /// Every word of every source, in order of precedence.
+    trail: Vec<Assignment>,
+    /// The winners, for names without a suffix.
+    winners: BTreeMap<&'static str, usize>,
+    /// Names that stand for lists of addresses.
+    pub aliases: Aliases,
+    /// The account in use.
+    pub account: Option<String>,
+    /// The provider's row.
+    pub preset: Option<presets::Preset>,
+    /// `-A` named a file: it is an attachment (GNU mail).
+    pub attachment: Option<PathBuf>,
+    home: Option<PathBuf>,
+    /// Lowercase fragments for `-v`.
+    pub notes: Vec<String>,
+    /// Lowercase fragments for standard error.
+    pub warnings: Vec<String>,
+}
+
+impl Settings {
+    /// The text of a setting; lists are joined by commas. `None` when it is not set.
+    pub fn text(&self, name: &'static str) -> Option<String> {
+        text_of(self.value(name)?)
+    }
+
+    /// The text of a setting when it is set to something.
+    pub fn filled(&self, name: &'static str) -> Option<String> {
+        self.text(name).filter(|text| !text.is_empty())
+    }
+
+    /// Whether a switch is on; off when it is not set.
+    pub fn flag(&self, name: &'static str) -> bool {
+        matches!(self.value(name), Some(Value::Flag(true)))
+    }
+
+    /// The texts of a list; empty when it is not set.
+    pub fn list(&self, name: &'static str) -> Vec<String> {
+        match self.value(name) {
+            Some(Value::List(list)) => list.clone(),
+            Some(Value::Text(text)) if !text.is_empty() => vec![text.clone()],
+            _ => Vec::new(),
+        }
+    }
+
+    /// A path with `~` expanded.
+    pub fn path(&self, name: &'static str) -> Option<PathBuf> {
+        self.filled(name).map(|path| self.expand(&path))
+    }
+
+    /// Puts the home folder in the place of `~`.
+    pub fn expand(&self, path: &str) -> PathBuf {
+        expand_home(path, self.home.as_deref())
+    }
+
+    /// The user's home folder.
+    pub fn home(&self) -> Option<&Path> {
+        self.home.as_deref()
+    }
+
+    /// A length of time.
+    pub fn time(&self, name: &'static str) -> Option<Duration> {
+        match self.value(name)? {
+            Value::Time(time) => Some(*time),
+            _ => None,
+        }
+    }
+
+    /// A number of octets.
+    pub fn size(&self, name: &'static str) -> Option<u64> {
+        match self.value(name)? {
+            Value::Size(size) => Some(*size),
+            _ => None,
+        }
+    }
+
+    /// Where the winning value was said.
+    pub fn origin(&self, name: &'static str) -> Option<&Origin> {
+        self.winner(name).map(|a| &a.origin)
+    }
+
+    fn winner(&self, name: &'static str) -> Option<&Assignment> {
+        debug_assert!(keys::KEYS.iter().any(|k| k.name == name), "{name} is no row");
+        self.winners.get(name).map(|i| &self.trail[*i]).filter(|a| a.value.is_some())
+    }
+
+    fn value(&self, name: &'static str) -> Option<&Value> {
+        self.winner(name)?.value.as_ref()
+    }
+
+    /// The winner among the chain forms of a setting: the most specific suffix that is set, else the plain name.
+    fn chained(&self, name: &'static str, suffixes: &[String]) -> Option<&Assignment> {
+        let specific = suffixes.iter().find_map(|suffix| {
+            self.trail.iter().rev().find(|a| a.key.name == name && a.suffix.as_ref() == Some(suffix))
+        });
+        specific.filter(|a| a.value.is_some()).or_else(|| self.winner(name))
+    }
+
+    /// Puts a word in below all others, as a provider's row does.
+    fn push_preset(&mut self, name: &'static str, value: Value, id: &str) {
+        let Some((key, _)) = keys::find(name) else { return };
+        self.trail.push(Assignment {
+            key,
+            suffix: None,
+            value: Some(value),
+            layer: Layer::Preset,
+            origin: Origin::Preset(id.to_owned()),
+        });
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        self.trail.sort_by_key(|a| a.layer);
+        self.winners = self.trail.iter().enumerate().filter(|(_, a)| a.suffix.is_none()).map(|(i, a)| (a.key.name, i)).collect();
+    }
+}
+
+fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::Text(text) => Some(text.clone()),
+        Value::List(list) => Some(list.join(", ")),
+        Value::Flag(on) => Some(on.to_string()),
+        Value::Time(time) => Some(time.as_secs_f64().to_string()),
+        Value::Size(size) => Some(size.to_string()),
+    }
+}
+
+/// Makes text that came from outside safe to print on one line.
+fn safe(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+

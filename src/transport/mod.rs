@@ -2,11 +2,35 @@
 //!
 //! Promise: delivery is total. A [`Transport`] has no error of its own: whatever happens becomes a fate for every
 //! recipient, in order, exactly once.
+//!
+//! From the wire upwards: `socket` waits, `dial` and `proxy` connect, `tls` encrypts, `reply` and `guard` keep the server
+//! within bounds, `opening` greets, `session` is lettre's engine on top, `auth` logs in, `transaction` sends one message
+//! and `smtp` puts them together. `command` and `file` are the ways beside SMTP.
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use crate::delivery::{Line, Report};
 use crate::message::Message;
+use crate::settings::route::Route;
+
+mod auth;
+mod capability;
+mod command;
+mod dial;
+mod file;
+mod guard;
+mod opening;
+mod proxy;
+mod reply;
+mod session;
+mod smtp;
+mod socket;
+mod tls;
+mod transaction;
+
+#[cfg(test)]
+mod tests;
 
 /// What looks on while a message travels, and may end it.
 #[derive(Clone, Default)]
@@ -16,6 +40,12 @@ pub struct Watch {
     /// The number of a signal that asks for the end; 0 for none. Looked at at least four times a second before the final
     /// dot; after it the reply is still awaited, for at most ten seconds from the signal.
     pub interrupt: Arc<AtomicUsize>,
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").field("interrupt", &self.interrupt).finish_non_exhaustive()
+    }
 }
 
 /// Whether another message may follow on the same connection.
@@ -28,7 +58,59 @@ pub enum Turn {
 }
 
 /// An open way: connects when the first message is delivered, and keeps the connection for more.
+///
+/// Dropping it says goodbye to the server and waits for the answer, for `patience.quit` at most: note down what became
+/// of the message before.
 pub trait Transport {
     /// Delivers one message. Total: every recipient gets a fate.
     fn deliver(&mut self, message: &Message, turn: Turn) -> Report;
+}
+
+/// Opens a way. Nothing is connected, started or written before the first message.
+pub fn open(route: &Route, watch: &Watch) -> Box<dyn Transport> {
+    match route {
+        Route::Smtp(server) => Box::new(smtp::Server::new(server, watch)),
+        Route::Program(program) => Box::new(command::Sendmail::new(program, watch)),
+        Route::File(path) => Box::new(file::Mailfile::new(Some(path), watch)),
+        Route::Stdout => Box::new(file::Mailfile::new(None, watch)),
+    }
+}
+
+/// Names a route in the words of a user, as [`Report::via`] does: `smtp.example.org:465 (implicit TLS)`.
+pub fn describe(route: &Route) -> String {
+    match route {
+        Route::Smtp(server) => {
+            let doors: Vec<String> = server.doors.iter().map(|door| smtp::place(server, *door)).collect();
+            doors.join(", then ")
+        }
+        Route::Program(program) => program.path.display().to_string(),
+        Route::File(path) => path.display().to_string(),
+        Route::Stdout => "standard output".to_owned(),
+    }
+}
+
+/// The watcher's ear.
+#[derive(Clone, Default)]
+pub(crate) struct Tell(Option<Arc<dyn Fn(&Line) + Send + Sync>>);
+
+impl Tell {
+    fn new(watch: &Watch) -> Self {
+        Tell(watch.trace.clone())
+    }
+
+    fn line(&self, line: &Line) {
+        if let Some(hear) = &self.0 {
+            hear(line);
+        }
+    }
+
+    fn note(&self, text: impl Into<String>) {
+        self.line(&Line::Note(text.into()));
+    }
+
+    fn server(&self, line: &[u8]) {
+        if self.0.is_some() {
+            self.line(&Line::Server(reply::decode(line)));
+        }
+    }
 }

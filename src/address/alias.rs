@@ -1,0 +1,101 @@
+//! Names that stand for lists of addresses (spec/mailx.md section 1.3).
+use std::collections::{BTreeMap, HashSet};
+
+use super::{AddressError, Mailbox, parse_word};
+
+/// How deep an alias may lead to an alias, as in Heirloom mailx.
+const DEPTH: usize = 25;
+/// How many mailboxes an expansion may yield; stops aliases that double at each level.
+const WIDTH: usize = 100_000;
+
+/// Names that stand for lists of addresses (`alias` of mail.rc, `[aliases]` of TOML). Names are case-sensitive.
+#[derive(Debug, Clone, Default)]
+pub struct Aliases(BTreeMap<String, Vec<(String, String)>>);
+
+/// Why a name cannot be expanded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AliasError {
+    /// The alias leads back to itself: the names on the way.
+    #[error("the alias `{}` leads back to itself: {}", .0.first().map_or("", String::as_str), .0.join(" -> "))]
+    Loop(Vec<String>),
+    /// Aliases are nested too deeply or yield too many addresses.
+    #[error("the alias `{0}` leads to more than {DEPTH} levels or {WIDTH} addresses")]
+    TooMuch(String),
+    /// A member is no address: the alias, where it was said, and why.
+    #[error("alias `{name}` ({origin}): {error}")]
+    Member {
+        /// The alias.
+        name: String,
+        /// Where it was said: `file:line`.
+        origin: String,
+        /// What is wrong.
+        error: AddressError,
+    },
+}
+
+impl Aliases {
+    /// Adds members to a name; lines for the same name append. `origin` says where, for errors.
+    pub fn add(&mut self, name: &str, members: impl IntoIterator<Item = String>, origin: &str) {
+        let members = members.into_iter().map(|m| (m, origin.to_owned()));
+        self.0.entry(name.to_owned()).or_default().extend(members);
+    }
+
+    /// Forgets a name.
+    pub fn remove(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
+    /// The names with their members, for `--show-settings`.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, String, &str)> {
+        self.0.iter().map(|(name, members)| {
+            let origin = members.first().map_or("", |m| m.1.as_str());
+            (name.as_str(), members.iter().map(|m| m.0.as_str()).collect::<Vec<_>>().join(", "), origin)
+        })
+    }
+
+    /// Puts the members of an alias in the place of its name, in order; a name that is none stays, and so does one
+    /// that names itself among its members.
+    ///
+    /// # Errors
+    /// [`AliasError`].
+    pub fn expand(&self, list: Vec<Mailbox>) -> Result<Vec<Mailbox>, AliasError> {
+        let mut out = Vec::with_capacity(list.len());
+        let mut way = Vec::new();
+        for mailbox in list {
+            self.one(mailbox, &mut way, &mut out)?;
+        }
+        Ok(out)
+    }
+
+    fn one(&self, mailbox: Mailbox, way: &mut Vec<String>, out: &mut Vec<Mailbox>) -> Result<(), AliasError> {
+        let name = mailbox.address.local();
+        let members = if mailbox.address.is_bare() { self.0.get(name) } else { None };
+        let Some(members) = members else {
+            out.push(mailbox);
+            return Ok(());
+        };
+        if way.last().is_some_and(|last| last == name) {
+            out.push(mailbox);
+            return Ok(());
+        }
+        way.push(name.to_owned());
+        if way.iter().collect::<HashSet<_>>().len() < way.len() {
+            return Err(AliasError::Loop(std::mem::take(way)));
+        }
+        if way.len() > DEPTH || out.len() > WIDTH {
+            return Err(AliasError::TooMuch(way[0].clone()));
+        }
+        for (member, origin) in members {
+            let parsed = parse_word(member).map_err(|error| AliasError::Member {
+                name: name.to_owned(),
+                origin: origin.clone(),
+                error,
+            })?;
+            for mailbox in parsed {
+                self.one(mailbox, way, out)?;
+            }
+        }
+        way.pop();
+        Ok(())
+    }
+}

@@ -1,0 +1,386 @@
+//! Reads mailboxes and lists of them (RFC 5322 section 3.4), and what people write in their place.
+use super::{Address, AddressError, LONGEST_DOMAIN, LONGEST_LOCAL, LONGEST_PATH, Mailbox};
+
+/// Parses a list of mailboxes as in a To header (RFC 5322 section 3.4): separated by commas outside quotes, comments
+/// and brackets; groups are flattened, a comment after an address becomes its name, empty items are skipped.
+///
+/// # Errors
+/// [`AddressError`] pointing at the character. Linear in the length of the text.
+pub fn parse_list(text: &str) -> Result<Vec<Mailbox>, AddressError> {
+    Parser { text, at: 0, blanks_separate: false }.list()
+}
+
+/// Parses one word of the command line: a list, in which blanks separate too where every piece is a plain address
+/// (spec/mailx.md section 1.3).
+///
+/// # Errors
+/// [`AddressError`] as [`parse_list`].
+pub fn parse_word(word: &str) -> Result<Vec<Mailbox>, AddressError> {
+    Parser { text: word, at: 0, blanks_separate: true }.list()
+}
+
+/// What one item of a list holds before it is known what it means.
+#[derive(Default)]
+struct Item {
+    /// Atoms and quoted strings with the octet each starts at, and whether it was quoted.
+    words: Vec<(String, usize, bool)>,
+    /// The text between `<` and `>` with the octet it starts at.
+    angle: Option<(String, usize)>,
+    /// The last comment.
+    comment: Option<String>,
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    at: usize,
+    blanks_separate: bool,
+}
+
+impl Parser<'_> {
+    fn list(&mut self) -> Result<Vec<Mailbox>, AddressError> {
+        let mut found = Vec::new();
+        let mut item = Item::default();
+        let mut group: Option<usize> = None;
+        while let Some(c) = self.peek() {
+            match c {
+                ',' => self.finish(&mut item, &mut found)?,
+                ':' if group.is_none() && item.angle.is_none() && is_phrase(&item) => {
+                    group = Some(self.at);
+                    item = Item::default();
+                }
+                ';' if group.is_some() => {
+                    self.finish(&mut item, &mut found)?;
+                    group = None;
+                }
+                ';' => return Err(self.error(self.at, "addresses are separated by commas")),
+                ':' => return Err(self.error(self.at, "`:` cannot stand here")),
+                '(' => {
+                    item.comment = Some(self.comment()?);
+                    continue;
+                }
+                '<' => {
+                    if item.angle.is_some() {
+                        return Err(self.error(self.at, "a second `<` in the same address; is a comma missing?"));
+                    }
+                    item.angle = Some(self.angle()?);
+                    continue;
+                }
+                c if c.is_whitespace() && is_blank(c) => {}
+                _ => {
+                    if item.angle.is_some() {
+                        return Err(self.error(self.at, "something follows the address; is a comma missing?"));
+                    }
+                    let word = self.word()?;
+                    item.words.push(word);
+                    continue;
+                }
+            }
+            self.at += c.len_utf8();
+        }
+        if let Some(at) = group {
+            return Err(self.error(at, "the group that begins here has no `;` at its end"));
+        }
+        self.finish(&mut item, &mut found)?;
+        Ok(found)
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.text[self.at..].chars().next()
+    }
+
+    fn error(&self, at: usize, reason: &str) -> AddressError {
+        AddressError::new(self.text, at, reason)
+    }
+
+    /// Turns an item into mailboxes; an empty one is skipped, as a doubled comma means nothing.
+    fn finish(&self, item: &mut Item, found: &mut Vec<Mailbox>) -> Result<(), AddressError> {
+        let item = std::mem::take(item);
+        if let Some((inner, at)) = &item.angle {
+            let address = self.address(inner, *at)?;
+            let phrase = item.words.iter().map(|w| w.0.as_str()).collect::<Vec<_>>().join(" ");
+            let name = if phrase.trim().is_empty() { item.comment } else { Some(phrase) };
+            found.push(Mailbox { name: tidy(name), address });
+            return Ok(());
+        }
+        match item.words.as_slice() {
+            [] => Ok(()),
+            [(word, at, false)] => {
+                let address = self.address(word, *at)?;
+                found.push(Mailbox { name: tidy(item.comment), address });
+                Ok(())
+            }
+            [(_, at, true)] => Err(self.error(*at, "a name needs its address after it, in `<` and `>`")),
+            words => self.several(words, found),
+        }
+    }
+
+    /// Several words without brackets: separate addresses where blanks separate, an error that says what is missing otherwise.
+    fn several(&self, words: &[(String, usize, bool)], found: &mut Vec<Mailbox>) -> Result<(), AddressError> {
+        let full = words.iter().filter(|w| w.0.contains('@')).count();
+        let plain = words.iter().all(|w| !w.2) && (full == words.len() || full == 0);
+        if !(self.blanks_separate && plain) {
+            let reason = match words.iter().skip(1).find(|w| w.0.contains('@')) {
+                Some(_) if full == 1 => "an address that follows a name stands in `<` and `>`",
+                _ => "a blank cannot stand here; is a comma missing?",
+            };
+            return Err(self.error(words[1].1, reason));
+        }
+        for (word, at, _) in words {
+            found.push(Mailbox::from(self.address(word, *at)?));
+        }
+        Ok(())
+    }
+
+    /// A run without blanks and separators. Quoted parts and brackets of a domain literal belong to it.
+    fn word(&mut self) -> Result<(String, usize, bool), AddressError> {
+        let start = self.at;
+        let mut word = String::new();
+        let mut quoted = false;
+        let mut literal = false;
+        while let Some(c) = self.peek() {
+            match c {
+                '"' => {
+                    let inner = self.quoted()?;
+                    quoted = true;
+                    // Part of a local part when an `@` follows: then the quotes belong to the address.
+                    if self.peek() == Some('@') && word.is_empty() {
+                        word = requote(&inner);
+                        quoted = false;
+                    } else {
+                        word.push_str(&inner);
+                    }
+                    continue;
+                }
+                '[' => literal = true,
+                ']' => literal = false,
+                ':' if literal => {}
+                ',' | ';' | ':' | '(' | '<' => break,
+                '>' => return Err(self.error(self.at, "there is no `<` to this `>`")),
+                c if is_blank(c) => break,
+                c if is_unsafe(c) => return Err(self.error(self.at, "a control character")),
+                _ => {}
+            }
+            word.push(c);
+            self.at += c.len_utf8();
+        }
+        Ok((word, start, quoted))
+    }
+
+    fn quoted(&mut self) -> Result<String, AddressError> {
+        let start = self.at;
+        self.at += 1;
+        let mut inner = String::new();
+        while let Some(c) = self.peek() {
+            self.at += c.len_utf8();
+            match c {
+                '"' => return Ok(inner),
+                '\\' => {
+                    let Some(next) = self.peek() else { break };
+                    self.at += next.len_utf8();
+                    inner.push(next);
+                }
+                c if is_unsafe(c) && c != '\t' => {
+                    return Err(self.error(self.at - c.len_utf8(), "a control character"));
+                }
+                c => inner.push(c),
+            }
+        }
+        Err(self.error(start, "the quote that begins here has no end"))
+    }
+
+    fn comment(&mut self) -> Result<String, AddressError> {
+        let start = self.at;
+        let mut depth = 0_usize;
+        let mut inner = String::new();
+        while let Some(c) = self.peek() {
+            self.at += c.len_utf8();
+            match c {
+                '(' => depth += 1,
+                ')' => depth -= 1,
+                '\\' => {
+                    if let Some(next) = self.peek() {
+                        self.at += next.len_utf8();
+                        inner.push(next);
+                    }
+                    continue;
+                }
+                c if is_unsafe(c) && c != '\t' => {
+                    return Err(self.error(self.at - c.len_utf8(), "a control character"));
+                }
+                _ => {}
+            }
+            if depth == 0 {
+                return Ok(inner);
+            }
+            if !(depth == 1 && c == '(') {
+                inner.push(c);
+            }
+        }
+        Err(self.error(start, "the comment that begins here has no end"))
+    }
+
+    /// The text between brackets without blanks around it and without comments.
+    fn angle(&mut self) -> Result<(String, usize), AddressError> {
+        let open = self.at;
+        self.at += 1;
+        let mut inner = String::new();
+        let mut start = self.at;
+        while let Some(c) = self.peek() {
+            match c {
+                '>' => {
+                    self.at += 1;
+                    return Ok((inner.trim_end().to_owned(), start));
+                }
+                '<' => return Err(self.error(self.at, "a second `<` before the `>`")),
+                '(' => {
+                    self.comment()?;
+                    continue;
+                }
+                '"' => {
+                    let quoted = self.quoted()?;
+                    inner.push_str(&requote(&quoted));
+                    continue;
+                }
+                c if is_blank(c) && inner.is_empty() => start = self.at + c.len_utf8(),
+                c if is_unsafe(c) => return Err(self.error(self.at, "a control character")),
+                c => inner.push(c),
+            }
+            self.at += c.len_utf8();
+        }
+        Err(self.error(open, "the `<` that begins here has no `>`"))
+    }
+
+    /// Checks an addr-spec that starts at an octet of the text.
+    fn address(&self, spec: &str, at: usize) -> Result<Address, AddressError> {
+        let (local, host) = match split_at_sign(spec) {
+            Some(i) => (&spec[..i], Some((&spec[i + 1..], at + i + 1))),
+            None => (spec, None),
+        };
+        self.local(local, at, host.is_none())?;
+        let domain = match host {
+            Some((host, at)) => Some(domain(host, self.text, at)?),
+            None => None,
+        };
+        if local.len() + domain.as_ref().map_or(0, |d| d.len() + 1) > LONGEST_PATH - 2 {
+            return Err(self.error(at, "it is longer than the 254 octets an address may have"));
+        }
+        Ok(Address { local: local.to_owned(), domain })
+    }
+
+    fn local(&self, local: &str, at: usize, bare: bool) -> Result<(), AddressError> {
+        if local.is_empty() {
+            let reason = if bare { "it is empty" } else { "nothing stands before the `@`" };
+            return Err(self.error(at, reason));
+        }
+        if local.len() > LONGEST_LOCAL {
+            return Err(self.error(at, "the part before the `@` is longer than 64 octets"));
+        }
+        if let Some(inner) = local.strip_prefix('"').and_then(|l| l.strip_suffix('"')) {
+            // Parsers disagree about specials inside quotes, and so would say different recipients.
+            if let Some(c) = inner.chars().find(|c| "@<>,;:\\\"".contains(*c)) {
+                return Err(self
+                    .error(at, &format!("`{c}` inside a quoted local part is refused: servers read it differently")));
+            }
+            return Ok(());
+        }
+        if local.starts_with("=?") {
+            return Err(self.error(at, "an encoded word cannot be an address"));
+        }
+        if let Some((i, c)) = local.char_indices().find(|(_, c)| !is_local(*c)) {
+            return Err(self.error(at + i, &format!("`{}` cannot stand here", c.escape_debug())));
+        }
+        if bare && (local.starts_with(['/', '+', '.', '~', '%', '&', '!', '-', '=', '#']) || local.contains('/')) {
+            return Err(self.error(at, "files, folders, options and commands are no recipients"));
+        }
+        Ok(())
+    }
+}
+
+/// The words before a `:` name a group only when none of them looks like an address.
+fn is_phrase(item: &Item) -> bool {
+    !item.words.is_empty() && item.words.iter().all(|w| !w.0.contains('@'))
+}
+
+/// The `@` between local part and domain: the last one, as a quoted local part may hold more.
+fn split_at_sign(spec: &str) -> Option<usize> {
+    if spec.starts_with('"') {
+        let end = spec.rfind('"')?;
+        return spec[end..].find('@').map(|i| end + i);
+    }
+    spec.find('@')
+}
+
+fn requote(inner: &str) -> String {
+    let escaped = inner.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{escaped}\"")
+}
+
+/// An empty name is none; runs of blanks inside become one.
+fn tidy(name: Option<String>) -> Option<String> {
+    let name = name?.split_whitespace().collect::<Vec<_>>().join(" ");
+    (!name.is_empty()).then_some(name)
+}
+
+fn is_blank(c: char) -> bool {
+    c == ' ' || c == '\t'
+}
+
+/// Characters with an effect of their own on terminals, headers or commands.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Atom characters (RFC 5322 section 3.2.3) with dots and, for SMTPUTF8, letters beyond ASCII; not the back-tick and the
+/// bar, which only ever stand for commands.
+fn is_local(c: char) -> bool {
+    c.is_ascii_alphanumeric()
+        || "!#$%&'*+-/=?^_{}~.".contains(c)
+        || (!c.is_ascii() && !c.is_whitespace() && !is_unsafe(c))
+}
+
+/// Checks a domain and turns it into A-labels; `text` and `at` say where it stands, for the error.
+pub(super) fn domain(host: &str, text: &str, at: usize) -> Result<String, AddressError> {
+    let error = |offset: usize, reason: &str| Err(AddressError::new(text, at + offset, reason));
+    if host.is_empty() {
+        return error(0, "nothing follows the `@`");
+    }
+    if let Some(inner) = host.strip_prefix('[') {
+        let Some(inner) = inner.strip_suffix(']') else { return error(0, "the `[` that begins here has no `]`") };
+        let v6 = inner.get(..5).filter(|p| p.eq_ignore_ascii_case("IPv6:")).map(|_| &inner[5..]);
+        let known = v6
+            .map_or_else(|| inner.parse::<std::net::Ipv4Addr>().is_ok(), |v6| v6.parse::<std::net::Ipv6Addr>().is_ok());
+        return if known { Ok(host.to_owned()) } else { error(1, "this is no IP address") };
+    }
+    if let Some(second) = host.find('@') {
+        return error(second, "a second `@`");
+    }
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let ascii = if host.is_ascii() && !host.to_ascii_lowercase().contains("xn--") {
+        host.to_owned()
+    } else {
+        match idna::domain_to_ascii(host) {
+            Ok(ascii) => ascii,
+            Err(_) => return error(0, "this is no domain name"),
+        }
+    };
+    if ascii.len() > LONGEST_DOMAIN {
+        return error(0, "the domain is longer than 255 octets");
+    }
+    for label in ascii.split('.') {
+        if label.is_empty() {
+            return error(0, "the domain has an empty part");
+        }
+        if label.len() > 63 {
+            return error(0, "a part of the domain is longer than 63 octets");
+        }
+        if let Some(c) = label.chars().find(|c| !(c.is_ascii_alphanumeric() || *c == '-' || *c == '_')) {
+            let offset = host.find(c).unwrap_or(0);
+            return error(offset, &format!("`{}` cannot stand in a domain", c.escape_debug()));
+        }
+        if label.starts_with('-') || label.ends_with('-') {
+            return error(0, "a part of the domain begins or ends with `-`");
+        }
+    }
+    Ok(ascii)
+}

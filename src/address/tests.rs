@@ -1,0 +1,164 @@
+use super::*;
+
+fn shown(text: &str) -> String {
+    match parse_word(text) {
+        Ok(list) => list.iter().map(Mailbox::to_string).collect::<Vec<_>>().join(" | "),
+        Err(error) => format!("{}: {}", error.at, error.reason),
+    }
+}
+
+#[test]
+fn what_people_write_is_read() {
+    let rows = [
+        ("a@b.example", "a@b.example"),
+        ("Bob B <bob@x>", "Bob B <bob@x>"),
+        ("\"Doe, John\" <j@x>", "Doe, John <j@x>"),
+        ("jim@gmail.com(Jim Hall)", "Jim Hall <jim@gmail.com>"),
+        ("a@b (a (nested) comment)", "a (nested) comment <a@b>"),
+        ("a@x,b@x", "a@x | b@x"),
+        ("a@x,, ,b@x,", "a@x | b@x"),
+        ("a@x b@x", "a@x | b@x"),
+        ("a@x b@x, C <c@x>", "a@x | b@x | C <c@x>"),
+        ("root admin", "root | admin"),
+        ("grp: a@b, c@d;", "a@b | c@d"),
+        ("undisclosed-recipients:;", ""),
+        ("< a@b >", "a@b"),
+        ("a+b@x", "a+b@x"),
+        ("o'neil@x", "o'neil@x"),
+        ("\"q s\"@x", "\"q s\"@x"),
+        ("<\"q s\"@x>", "\"q s\"@x"),
+        ("a@[127.0.0.1]", "a@[127.0.0.1]"),
+        ("a@[IPv6:::1]", "a@[IPv6:::1]"),
+        ("user@exämple.com", "user@xn--exmple-cua.com"),
+        ("a@中文.com", "a@xn--fiq228c.com"),
+        ("ü@b.example", "ü@b.example"),
+        ("docomo..x.@docomo.ne.jp", "docomo..x.@docomo.ne.jp"),
+        ("Jörg M. <j@x>", "Jörg M. <j@x>"),
+        ("[tag] <a@x>", "[tag] <a@x>"),
+        ("a@x <a@x>", "a@x <a@x>"),
+    ];
+    for (text, want) in rows {
+        assert_eq!(shown(text), want, "{text}");
+    }
+}
+
+#[test]
+fn what_is_no_address_is_refused_at_the_character() {
+    let rows = [
+        ("a b@x", "2: an address that follows a name stands in `<` and `>`"),
+        ("a@x;b@x", "3: addresses are separated by commas"),
+        ("a@", "2: nothing follows the `@`"),
+        ("@x", "0: nothing stands before the `@`"),
+        ("a@b@c", "3: a second `@`"),
+        ("<a@b", "0: the `<` that begins here has no `>`"),
+        ("a@b>", "3: there is no `<` to this `>`"),
+        ("\"a", "0: the quote that begins here has no end"),
+        ("(a", "0: the comment that begins here has no end"),
+        ("g: a@b", "1: the group that begins here has no `;` at its end"),
+        ("a@b\r\nRCPT TO:<c>", "3: a control character"),
+        ("a@b\u{2028}c", "3: a control character"),
+        ("\"v@evil\"@b", "0: `@` inside a quoted local part is refused: servers read it differently"),
+        ("\"a> ORCPT=x\"@b", "0: `>` inside a quoted local part is refused: servers read it differently"),
+        ("=?utf-8?q?a?=@b", "0: an encoded word cannot be an address"),
+        ("|sh", "0: `|` cannot stand here"),
+        ("/etc/x", "0: files, folders, options and commands are no recipients"),
+        ("./f", "0: files, folders, options and commands are no recipients"),
+        ("+box", "0: files, folders, options and commands are no recipients"),
+        ("~/X", "0: files, folders, options and commands are no recipients"),
+        ("%h", "0: files, folders, options and commands are no recipients"),
+        ("`id`@b", "0: ``` cannot stand here"),
+        ("$(id)@b", "5: an address that follows a name stands in `<` and `>`"),
+        ("a@-b", "2: a part of the domain begins or ends with `-`"),
+        ("a@b..c", "2: the domain has an empty part"),
+        ("a@b!c", "3: `!` cannot stand in a domain"),
+        ("a@[1.2.3]", "3: this is no IP address"),
+        ("a@b <c@d> e", "10: something follows the address; is a comma missing?"),
+        ("<@route:a@b>", "1: nothing stands before the `@`"),
+    ];
+    for (text, want) in rows {
+        assert_eq!(shown(text), want, "{text}");
+    }
+}
+
+#[test]
+fn lengths_are_those_of_the_standard() {
+    assert!(parse_list(&format!("{}@b", "a".repeat(64))).is_ok());
+    assert!(parse_list(&format!("{}@b", "a".repeat(65))).is_err());
+    let label = "d".repeat(63);
+    assert!(parse_list(&format!("a@{label}.{label}.{label}")).is_ok());
+    assert!(parse_list(&format!("a@{label}.{label}.{label}.{label}")).is_err());
+    assert!(parse_list(&format!("a@{label}d")).is_err());
+}
+
+#[test]
+fn a_megabyte_of_anything_ends_quickly_and_in_one_short_line() {
+    for piece in ["(", "<", "\"", ";", ",", "a@b,", "\\", " ", "[", "a:", "é", "a b "] {
+        let text = piece.repeat(1_000_000 / piece.len());
+        if let Err(error) = parse_word(&text) {
+            assert!(error.to_string().len() < 1200, "{piece}");
+        }
+    }
+}
+
+#[test]
+fn the_pointer_stands_under_the_character() {
+    let error = parse_list("ann@exa!mple").unwrap_err();
+    assert_eq!(error.pointer(), "ann@exa!mple\n       ^");
+    let error = parse_list("änn@exa!mple").unwrap_err();
+    assert_eq!(error.pointer(), "änn@exa!mple\n       ^");
+}
+
+#[test]
+fn a_bare_name_is_qualified_and_a_full_address_is_not() {
+    let root = Address::parse("root").unwrap();
+    assert!(root.is_bare());
+    assert_eq!(root.qualify("x.example").unwrap().to_string(), "root@x.example");
+    assert_eq!(Address::parse("a@b").unwrap().qualify("x").unwrap().to_string(), "a@b");
+}
+
+fn expand(aliases: &Aliases, word: &str) -> Result<String, AliasError> {
+    let list = aliases.expand(parse_word(word).unwrap())?;
+    Ok(list.iter().map(Mailbox::to_string).collect::<Vec<_>>().join(" | "))
+}
+
+#[test]
+fn aliases_append_nest_and_keep_names() {
+    let mut aliases = Aliases::default();
+    aliases.add("team", ["ann@x".into(), "Bob <bob@x>".into()], "rc:1");
+    aliases.add("team", ["carl".into()], "rc:2");
+    aliases.add("carl", ["carl@y, carl@z".into()], "rc:3");
+    aliases.add("me", ["me".into(), "me@home".into()], "rc:4");
+    assert_eq!(expand(&aliases, "team,d@x").unwrap(), "ann@x | Bob <bob@x> | carl@y | carl@z | d@x");
+    assert_eq!(expand(&aliases, "Team").unwrap(), "Team");
+    assert_eq!(expand(&aliases, "me").unwrap(), "me | me@home");
+}
+
+#[test]
+fn an_alias_loop_is_named() {
+    let mut aliases = Aliases::default();
+    aliases.add("a", ["b".into()], "rc:1");
+    aliases.add("b", ["c".into()], "rc:2");
+    aliases.add("c", ["a".into()], "rc:3");
+    assert_eq!(expand(&aliases, "a").unwrap_err().to_string(), "the alias `a` leads back to itself: a -> b -> c -> a");
+}
+
+#[test]
+fn an_alias_to_a_command_is_refused_where_it_was_said() {
+    let mut aliases = Aliases::default();
+    aliases.add("x", ["|cmd".into()], "~/.mailrc:7");
+    assert_eq!(
+        expand(&aliases, "x").unwrap_err().to_string(),
+        "alias `x` (~/.mailrc:7): `|cmd` is not an address: `|` cannot stand here"
+    );
+}
+
+#[test]
+fn aliases_that_double_at_every_level_end() {
+    let mut aliases = Aliases::default();
+    for level in 0..24 {
+        let next = format!("n{}", level + 1);
+        aliases.add(&format!("n{level}"), [next.clone(), next], "rc:1");
+    }
+    aliases.add("n24", ["end@x".into(), "end@y".into()], "rc:1");
+    assert!(matches!(expand(&aliases, "n0"), Err(AliasError::TooMuch(_))));
+}

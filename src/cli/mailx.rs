@@ -1,0 +1,321 @@
+//! The flags of mailx and of smail: one field a flag.
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser, ValueEnum};
+
+use super::Stop;
+
+const TO: &str = "Who gets it";
+const WHAT: &str = "What is sent";
+const HOW: &str = "Settings";
+const RUN: &str = "This run";
+const COMPATIBLE: &str = "Accepted for compatibility";
+
+const EXAMPLES: &str = "\
+Examples:
+  echo 'All good' | smail -s 'Nightly backup' ann@example.org
+  smail -s Report -a report.pdf -c bob@example.org ann@example.org < body.txt
+  smail -S smtp=smtps://smtp.example.org -S auth-user=me@example.org -s Hi ann@example.org
+  smail --dry-run -s Test ann@example.org < body.txt
+
+Settings: ~/.config/smail/config.toml, ~/.mailrc, /etc/mail.rc; see smail-config(5) and `smail --show-settings`.
+";
+
+/// Sends mail from the command line.
+#[derive(Debug, Clone, Default, Parser)]
+#[command(
+    name = "smail",
+    version,
+    about = "Sends mail from the command line",
+    override_usage = "smail [OPTION]... [-s SUBJECT] ADDRESS...",
+    after_help = EXAMPLES,
+    disable_help_flag = true,
+    disable_version_flag = true,
+    args_override_self = true
+)]
+pub struct Args {
+    /// Recipients; a word may be a list, and a name may stand before `<address>`
+    #[arg(value_name = "ADDRESS", help_heading = TO)]
+    pub operands: Vec<String>,
+
+    /// Words after `--`: recipients, or after recipients the sendmail options -f, -r and -F
+    #[arg(last = true, hide = true)]
+    pub after_dashes: Vec<String>,
+
+    /// Recipient in the To header
+    #[arg(long, value_name = "ADDRESS", allow_hyphen_values = true, help_heading = TO)]
+    pub to: Vec<String>,
+
+    /// Recipient in the Cc header
+    #[arg(short, long, value_name = "ADDRESS", allow_hyphen_values = true, help_heading = TO)]
+    pub cc: Vec<String>,
+
+    /// Recipient that no header shows
+    #[arg(short, long, value_name = "ADDRESS", allow_hyphen_values = true, help_heading = TO)]
+    pub bcc: Vec<String>,
+
+    /// Recipient into a field, as in `cc: ann@example.org`
+    #[arg(short = 'T', long, value_name = "FIELD: ADDRESS", allow_hyphen_values = true, help_heading = TO)]
+    pub target: Vec<String>,
+
+    /// Sender: the From header and the envelope
+    #[arg(short = 'r', long, value_name = "ADDRESS", aliases = ["from-address", "return-address"], allow_hyphen_values = true, help_heading = TO)]
+    pub from: Option<String>,
+
+    /// Where answers go
+    #[arg(long, value_name = "ADDRESS", allow_hyphen_values = true, help_heading = TO)]
+    pub reply_to: Option<String>,
+
+    /// Read recipients, subject and headers from the head of standard input
+    #[arg(short = 't', long, help_heading = TO)]
+    pub template: bool,
+
+    /// Subject
+    #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true, help_heading = WHAT)]
+    pub subject: Option<OsString>,
+
+    /// Attach a file (`-`: standard input; `name=` and `type=` may follow after `;`), or add a header when no such file exists
+    #[arg(short, long, value_name = "FILE|HEADER", allow_hyphen_values = true, help_heading = WHAT)]
+    pub attach: Vec<OsString>,
+
+    /// Image for the HTML, which shows it as `cid:` and the file's name
+    #[arg(long, value_name = "FILE", help_heading = WHAT)]
+    pub inline: Vec<PathBuf>,
+
+    /// Body is HTML, from standard input or from a file; a text alternative is made
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-", help_heading = WHAT)]
+    pub html: Option<PathBuf>,
+
+    /// Further header
+    #[arg(short = 'C', long, value_name = "NAME: VALUE", aliases = ["custom-header", "append"], allow_hyphen_values = true, help_heading = WHAT)]
+    pub header: Vec<String>,
+
+    /// Put a file before the body
+    #[arg(short, long, value_name = "FILE", num_args = 0..=1, help_heading = WHAT)]
+    pub quote_file: Option<Option<PathBuf>>,
+
+    /// Take the body from a file, its type by the name
+    #[arg(short = 'm', value_name = "FILE", help_heading = WHAT)]
+    pub body_file: Option<PathBuf>,
+
+    /// Media type of the body, as in text/html
+    #[arg(short = 'M', long, value_name = "TYPE", help_heading = WHAT)]
+    pub content_type: Option<String>,
+
+    /// Send nothing when the body is empty
+    #[arg(short = 'E', long, alias = "discard-empty-messages", help_heading = WHAT)]
+    pub skip_empty: bool,
+
+    /// Setting by its TOML or mail.rc name; wins over files and environment
+    #[arg(short = 'S', long, value_name = "NAME[=VALUE]", allow_hyphen_values = true, help_heading = HOW)]
+    pub set: Vec<String>,
+
+    /// Account to send with
+    #[arg(short = 'A', long, value_name = "NAME", help_heading = HOW)]
+    pub account: Option<OsString>,
+
+    /// Read this TOML file instead of the usual ones
+    #[arg(long, value_name = "FILE", help_heading = HOW)]
+    pub config: Option<PathBuf>,
+
+    /// Read no settings files at all
+    #[arg(long, help_heading = HOW)]
+    pub no_config: bool,
+
+    /// Do not read the system's mail.rc
+    #[arg(short = 'n', alias = "norc", help_heading = HOW)]
+    pub no_system_rc: bool,
+
+    /// Which mail.rc files are read: `s` system, `u` user, `/` none
+    #[arg(short = ':', long, value_name = "SPEC", help_heading = HOW)]
+    pub resource_files: Option<String>,
+
+    /// Line of mail.rc to run before the files
+    #[arg(short = 'X', long, value_name = "LINE", allow_hyphen_values = true, help_heading = HOW)]
+    pub startup_cmd: Vec<String>,
+
+    /// Line of mail.rc to run after the files
+    #[arg(short = 'Y', long, value_name = "LINE", allow_hyphen_values = true, help_heading = HOW)]
+    pub cmd: Vec<String>,
+
+    /// Print every setting with its value and where it was said
+    #[arg(long, help_heading = HOW)]
+    pub show_settings: bool,
+
+    /// Print the message, its envelope and its way, and send nothing
+    #[arg(short, long, alias = "debug", help_heading = RUN)]
+    pub dry_run: bool,
+
+    /// Show the dialogue with the server, secrets struck out
+    #[arg(short, long, action = ArgAction::Count, help_heading = RUN)]
+    pub verbose: u8,
+
+    /// Print no warnings
+    #[arg(long, help_heading = RUN)]
+    pub quiet: bool,
+
+    /// Print what became of the mail as one JSON object
+    #[arg(long, help_heading = RUN)]
+    pub json: bool,
+
+    /// Print a generated file: man, man-config, bash, zsh, fish, config
+    #[arg(long, value_name = "WHAT", hide_possible_values = true, help_heading = RUN)]
+    pub generate: Option<Artifact>,
+
+    /// Print help
+    #[arg(short = 'h', long, alias = "long-help", action = ArgAction::HelpShort, help_heading = RUN)]
+    pub help: Option<bool>,
+
+    /// Print version
+    #[arg(short = 'V', long, action = ArgAction::Version, help_heading = RUN)]
+    pub version: Option<bool>,
+
+    /// Honour the tilde escapes ~s ~c ~b ~t ~r ~@ ~. ~~ in the body
+    #[arg(short = '~', long, help_heading = COMPATIBLE)]
+    pub enable_cmd_escapes: bool,
+
+    /// Like -~, and a lone dot ends the body
+    #[arg(short = '#', long, help_heading = COMPATIBLE)]
+    pub batch_mode: bool,
+
+    /// Keep a copy in a file named after the first recipient
+    #[arg(short = 'F', help_heading = COMPATIBLE)]
+    pub record_by_recipient: bool,
+
+    /// Without effect
+    #[arg(short = 'i', hide = true, action = ArgAction::Count)]
+    pub ignore_interrupts: u8,
+
+    /// Without effect
+    #[arg(short = 'N', long, hide = true, action = ArgAction::Count)]
+    pub no_header_summary: u8,
+
+    /// Without effect
+    #[arg(short = 'B', hide = true, action = ArgAction::Count)]
+    pub line_buffered: u8,
+
+    /// Without effect
+    #[arg(short = 'I', hide = true, action = ArgAction::Count)]
+    pub show_newsgroups: u8,
+
+    /// Ends the options, as `--` does
+    #[arg(short = '.', long, hide = true)]
+    pub end_options: bool,
+
+    /// Reading mode: refused
+    #[arg(short = 'e', long, hide = true)]
+    pub check_and_exit: bool,
+
+    /// Reading mode: refused
+    #[arg(short = 'f', long, hide = true)]
+    pub file: bool,
+
+    /// Reading mode: refused
+    #[arg(short = 'H', long, hide = true)]
+    pub header_summary: bool,
+
+    /// Reading mode: refused
+    #[arg(short = 'u', long, hide = true)]
+    pub inbox_of: bool,
+
+    /// Reading mode: refused
+    #[arg(short = 'L', long, hide = true)]
+    pub search: bool,
+
+    /// Reading mode: refused
+    #[arg(short = 'R', long, hide = true)]
+    pub read_only: bool,
+
+    /// The sender of the envelope, from `-- -f ADDRESS`
+    #[arg(skip)]
+    pub envelope_from: Option<String>,
+
+    /// The sender's name, from `-- -F NAME`
+    #[arg(skip)]
+    pub full_name: Option<String>,
+}
+
+/// What `--generate` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Artifact {
+    /// smail.1
+    Man,
+    /// smail-config.5
+    ManConfig,
+    /// Completion for bash
+    Bash,
+    /// Completion for zsh
+    Zsh,
+    /// Completion for fish
+    Fish,
+    /// config.example.toml
+    Config,
+}
+
+impl Args {
+    /// Refuses what smail does not do, and sorts the words after `--`.
+    pub(super) fn settle(&mut self) -> Result<(), Stop> {
+        let reading = [
+            (self.check_and_exit, "-e"),
+            (self.file, "-f"),
+            (self.header_summary, "-H"),
+            (self.inbox_of, "-u"),
+            (self.search, "-L"),
+            (self.read_only, "-R"),
+        ];
+        if let Some((_, flag)) = reading.iter().find(|(given, _)| *given) {
+            return Err(Stop::Usage {
+                what: format!("`{flag}` reads mail, and smail only sends it"),
+                hint: Some("the sender of the envelope is set with `-r ADDRESS`".to_owned()),
+            });
+        }
+        self.one_source()?;
+        let words = std::mem::take(&mut self.after_dashes);
+        if self.has_recipients() && words.first().is_some_and(|w| w.starts_with('-')) {
+            return self.program_options(words);
+        }
+        self.operands.extend(words);
+        Ok(())
+    }
+
+    /// Tells whether any recipient was named before `--`.
+    fn has_recipients(&self) -> bool {
+        !(self.operands.is_empty() && self.to.is_empty() && self.cc.is_empty() && self.bcc.is_empty())
+    }
+
+    fn one_source(&self) -> Result<(), Stop> {
+        let quoted = matches!(self.quote_file, Some(Some(_)));
+        let sources = [(self.body_file.is_some(), "-m"), (self.content_type.is_some(), "-M"), (quoted, "-q"), (self.template, "-t")];
+        let given: Vec<_> = sources.iter().filter(|(given, _)| *given).map(|(_, flag)| *flag).collect();
+        match given.as_slice() {
+            [first, second, ..] => Err(Stop::usage(format!("`{first}` cannot be used together with `{second}`"))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Words for the sendmail program behind the recipients: `-f A`, `-fA`, `-r A` and `-F N` mean something, what does
+    /// nothing here is ignored, and the rest is refused (spec/mailx.md section 1.1).
+    fn program_options(&mut self, words: Vec<String>) -> Result<(), Stop> {
+        let mut words = words.into_iter();
+        while let Some(word) = words.next() {
+            let (flag, glued) = match word.char_indices().nth(2) {
+                Some((end, _)) => (word[..end].to_owned(), Some(word[end..].to_owned())),
+                None => (word.clone(), None),
+            };
+            let mut value = || glued.clone().or_else(|| words.next());
+            match flag.as_str() {
+                "-f" | "-r" => self.envelope_from = Some(value().ok_or_else(|| Stop::usage(format!("`{flag}` needs a value")))?),
+                "-F" => self.full_name = Some(value().ok_or_else(|| Stop::usage("`-F` needs a value"))?),
+                "-o" | "-i" | "-t" | "-O" | "-m" | "-n" | "-v" => {}
+                _ => {
+                    return Err(Stop::Usage {
+                        what: format!("`{}` after `--` is no option smail can pass on", word.escape_debug()),
+                        hint: Some("options stand before the recipients".to_owned()),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+use super::*;
+
+fn args(words: &[&str]) -> Args {
+    parse(std::iter::once("smail").chain(words.iter().copied()).map(OsString::from)).unwrap()
+}
+
+fn refused(words: &[&str]) -> (String, Option<String>) {
+    match parse(std::iter::once("smail").chain(words.iter().copied()).map(OsString::from)) {
+        Err(Stop::Usage { what, hint }) => (what, hint),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn clap_finds_no_contradiction_in_the_flags() {
+    command().debug_assert();
+}
+
+#[test]
+fn options_are_permuted_clustered_and_glued() {
+    let a = args(&["a@x", "-Essubj", "b@x", "-cc@x", "-d"]);
+    assert_eq!(a.operands, ["a@x", "b@x"]);
+    assert_eq!(a.subject.unwrap(), "subj");
+    assert_eq!(a.cc, ["c@x"]);
+    assert!(a.skip_empty && a.dry_run);
+}
+
+#[test]
+fn the_last_subject_wins_and_lists_add_up() {
+    let a = args(&["-s", "one", "-s", "two", "-c", "a@x", "-c", "b@x", "c@x"]);
+    assert_eq!(a.subject.unwrap(), "two");
+    assert_eq!(a.cc, ["a@x", "b@x"]);
+}
+
+#[test]
+fn a_subject_may_begin_with_a_dash() {
+    assert_eq!(args(&["-s", "-10 degrees", "a@x"]).subject.unwrap(), "-10 degrees");
+    assert_eq!(args(&["--subject=-s", "a@x"]).subject.unwrap(), "-s");
+    assert_eq!(args(&["-s", "", "a@x"]).subject.unwrap(), "");
+}
+
+#[test]
+fn words_after_two_dashes_are_recipients_or_sendmail_options() {
+    assert_eq!(args(&["-s", "x", "--", "-oQ/tmp@b.com", "c@x"]).operands, ["-oQ/tmp@b.com", "c@x"]);
+    let a = args(&["a@x", "--", "-f", "me@y", "-FMe My", "-oi", "-t"]);
+    assert_eq!((a.envelope_from.as_deref(), a.full_name.as_deref()), (Some("me@y"), Some("Me My")));
+    assert_eq!(args(&["a@x", "--", "-fme@y"]).envelope_from.as_deref(), Some("me@y"));
+    assert_eq!(args(&["a@x", "--", "b@x"]).operands, ["a@x", "b@x"]);
+    assert_eq!(refused(&["a@x", "--", "-X/tmp/x"]).0, "`-X/tmp/x` after `--` is no option smail can pass on");
+    assert_eq!(refused(&["a@x", "--", "-f"]).0, "`-f` needs a value");
+    assert_eq!(refused(&["a@x", "--", "-ü"]).0, "`-ü` after `--` is no option smail can pass on");
+}
+
+#[test]
+fn the_quoted_file_is_optional() {
+    assert_eq!(args(&["-q", "f", "a@x"]).quote_file, Some(Some("f".into())));
+    assert_eq!(args(&["-q", "-s", "x", "a@x"]).quote_file, Some(None));
+    assert_eq!(args(&["-q", "-", "a@x"]).quote_file, Some(Some("-".into())));
+}
+
+#[test]
+fn html_takes_a_file_only_behind_an_equals_sign() {
+    assert_eq!(args(&["--html", "a@x"]).html, Some("-".into()));
+    assert_eq!(args(&["--html=f.html", "a@x"]).html, Some("f.html".into()));
+}
+
+#[test]
+fn odd_letters_are_flags() {
+    let a = args(&["-~", "-#", "-.", "-:/", "-X", "set x", "-Yset y", "-vv", "-inNBI", "a@x"]);
+    assert_eq!(a.resource_files.as_deref(), Some("/"));
+    assert_eq!((a.startup_cmd, a.cmd, a.verbose), (vec!["set x".to_owned()], vec!["set y".to_owned()], 2));
+    assert!(a.enable_cmd_escapes && a.batch_mode && a.no_system_rc);
+}
+
+#[test]
+fn the_long_names_of_s_nail_and_gnu_mail_are_known() {
+    for words in [
+        ["--subject=x", "--from-address=a@x", "--custom-header=A: b"],
+        ["--return-address=a@x", "--append=A: b", "--content-type=text/html"],
+        ["--account=a", "--set=a=b", "--quote-file=f"],
+        ["--resource-files=/", "--startup-cmd=x", "--target=cc: a@x"],
+        ["--debug", "--norc", "--end-options"],
+        ["--discard-empty-messages", "--batch-mode", "--enable-cmd-escapes"],
+    ] {
+        args(&words);
+    }
+}
+
+#[test]
+fn reading_is_refused() {
+    let (what, hint) = refused(&["-f", "a@x"]);
+    assert_eq!(what, "`-f` reads mail, and smail only sends it");
+    assert_eq!(hint.unwrap(), "the sender of the envelope is set with `-r ADDRESS`");
+}
+
+#[test]
+fn mistakes_are_named_and_the_nearest_flag_too() {
+    assert_eq!(refused(&["--subjet", "x"]), ("there is no option `--subjet`".into(), Some("did you mean `--subject`?".into())));
+    assert_eq!(refused(&["-s"]).0, "`--subject` needs a value");
+    assert_eq!(refused(&["-Z", "a@x"]).0, "there is no option `-Z`");
+    assert_eq!(refused(&["--dry-run=x"]).0, "`--dry-run` takes no value");
+    assert_eq!(refused(&["-t", "-M", "text/html"]).0, "`-M` cannot be used together with `-t`");
+    assert_eq!(refused(&["--generate", "mn"]).0, "`mn` is no value for `--generate`");
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    let text = |flag: &str| match parse(["smail".into(), flag.into()]) {
+        Err(Stop::Print(text)) => text,
+        other => panic!("{other:?}"),
+    };
+    assert!(text("--version").starts_with("smail "));
+    assert_eq!(text("-h"), text("--help"));
+    assert!(text("-h").contains("Examples:"));
+}

@@ -1,0 +1,320 @@
+//! Brings flags, template and settings together in a draft.
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+use super::{Draft, DraftError, Encoding, Input, template};
+use crate::address::{Address, AddressError, Mailbox, parse_list, parse_word};
+use crate::cli::Args;
+use crate::settings::{Settings, author, is_program};
+
+/// Makes the draft.
+///
+/// # Errors
+/// [`DraftError`].
+pub fn compose(args: &Args, settings: &Settings, mut input: Input, user: &str) -> Result<Draft, DraftError> {
+    let mut draft = Draft { warnings: std::mem::take(&mut input.warnings), ..Draft::default() };
+    recipients_of_flags(args, &mut draft)?;
+    draft.subject = subject(args, &input, &mut draft.warnings);
+    for text in &settings.list("headers") {
+        header_line(&mut draft, text, settings)?;
+    }
+    if let Some(organization) = settings.filled("organization") {
+        draft.headers.push(("Organization".to_owned(), organization));
+    }
+    for text in args.header.iter().chain(&input.headers) {
+        header_line(&mut draft, text, settings)?;
+    }
+    if let Some(template) = input.template.take() {
+        apply_template(&mut draft, template, settings)?;
+    }
+    authors(args, &mut draft, settings, user)?;
+    fill_recipients(args, &mut draft, settings)?;
+    receipt(&mut draft, settings);
+    body(args, &mut draft, settings, input)?;
+    draft.user_agent = settings.flag("user-agent");
+    draft.subject_first = settings.flag("subject-first");
+    draft.encoding = match settings.filled("encoding").as_deref() {
+        Some("8bit") => Encoding::EightBit,
+        Some("quoted-printable") => Encoding::QuotedPrintable,
+        Some("base64") => Encoding::Base64,
+        _ => Encoding::Auto,
+    };
+    Ok(draft)
+}
+
+/// Checks what can be checked before anything is read: a mistake in the command line must not cost the input.
+///
+/// # Errors
+/// [`DraftError`].
+pub fn check(args: &Args) -> Result<(), DraftError> {
+    recipients_of_flags(args, &mut Draft::default())?;
+    let flags = [("-r", &args.from), ("--reply-to", &args.reply_to), ("-f", &args.envelope_from)];
+    for (flag, value) in flags {
+        let Some(value) = value else { continue };
+        let parsed = if flag == "-f" { Address::parse(value).map(|_| 1) } else { parse_list(value).map(|l| l.len()) };
+        match parsed {
+            Ok(0) => return Err(DraftError::EmptyRecipient(value.clone())),
+            Ok(_) => {}
+            Err(error) => return Err(DraftError::FlagAddress { flag, error }),
+        }
+    }
+    Ok(())
+}
+
+fn recipients_of_flags(args: &Args, draft: &mut Draft) -> Result<(), DraftError> {
+    for word in args.operands.iter().chain(&args.to) {
+        draft.to.extend(recipients(word)?);
+    }
+    for word in &args.cc {
+        draft.cc.extend(recipients(word)?);
+    }
+    for word in &args.bcc {
+        draft.bcc.extend(recipients(word)?);
+    }
+    for target in &args.target {
+        let (field, list) = target.split_once(':').unwrap_or((target, ""));
+        let field = match field.trim().trim_end_matches("?single").to_ascii_lowercase().as_str() {
+            "to" => &mut draft.to,
+            "cc" => &mut draft.cc,
+            "bcc" => &mut draft.bcc,
+            _ => return Err(DraftError::Header { text: target.clone(), why: "`-T` takes `to:`, `cc:` or `bcc:` and an address" }),
+        };
+        field.extend(recipients(list)?);
+    }
+    Ok(())
+}
+
+fn recipients(word: &str) -> Result<Vec<Mailbox>, DraftError> {
+    if word.trim().is_empty() || word == "-" {
+        return Err(DraftError::EmptyRecipient(word.to_owned()));
+    }
+    parse_word(word).map_err(DraftError::Address)
+}
+
+/// The subject on one line: a line end would begin another header.
+fn subject(args: &Args, input: &Input, warnings: &mut Vec<String>) -> Option<String> {
+    let text = match &args.subject {
+        Some(subject) => decode(subject, warnings),
+        None => input.subject.clone()?,
+    };
+    if !text.contains(['\r', '\n']) {
+        return Some(text);
+    }
+    warnings.push("the subject had line ends, which are blanks now".to_owned());
+    Some(one_line(&text))
+}
+
+fn decode(text: &OsStr, warnings: &mut Vec<String>) -> String {
+    template::decode(text.as_bytes(), warnings)
+}
+
+fn one_line(text: &str) -> String {
+    text.split(['\r', '\n']).map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// One `Name: value` of a flag or a setting. Fields with a meaning go where they belong, so that none stands twice.
+fn header_line(draft: &mut Draft, text: &str, settings: &Settings) -> Result<(), DraftError> {
+    let refuse = |why| DraftError::Header { text: text.chars().take(60).collect(), why };
+    let (name, value) = text.split_once(':').ok_or_else(|| refuse("a `:` is wanted behind its name"))?;
+    let name = name.trim();
+    if name.is_empty() || !name.bytes().all(|b| (b'!'..=b'~').contains(&b)) {
+        return Err(refuse("its name holds blanks, control characters or nothing"));
+    }
+    if value.contains(['\r', '\n', '\0']) {
+        return Err(refuse("a line end cannot stand in it"));
+    }
+    field(draft, name, value.trim(), settings, true)
+}
+
+fn apply_template(draft: &mut Draft, template: template::Template, settings: &Settings) -> Result<(), DraftError> {
+    if template.value("from").is_some() {
+        draft.from.clear();
+    }
+    let mut seen = Vec::new();
+    for (name, value) in template.headers {
+        let lower = name.to_ascii_lowercase();
+        let single = ["subject", "subj", "date", "message-id", "content-type", "in-reply-to", "references"].contains(&lower.as_str());
+        if single && seen.contains(&lower) {
+            draft.warnings.push(format!("a second {name} header was left out"));
+            continue;
+        }
+        seen.push(lower);
+        field(draft, &name, &value, settings, false)?;
+    }
+    Ok(())
+}
+
+/// Puts one header where it belongs.
+fn field(draft: &mut Draft, name: &str, value: &str, settings: &Settings, flag: bool) -> Result<(), DraftError> {
+    let lower = name.to_ascii_lowercase();
+    let (base, single) = lower.strip_suffix("?single").map_or((lower.as_str(), false), |base| (base, true));
+    let list = |value: &str| {
+        if single { Mailbox::parse(&quote_single(value)).map(|m| vec![m]) } else { parse_word(value) }.map_err(DraftError::Address)
+    };
+    match base {
+        "to" => draft.to.extend(list(value)?),
+        "cc" => draft.cc.extend(list(value)?),
+        "bcc" => draft.bcc.extend(list(value)?),
+        "from" => draft.from = list(value)?,
+        "reply-to" | "replyto" => draft.reply_to = list(value)?,
+        "sender" => draft.sender = list(value)?.into_iter().next(),
+        "subject" | "subj" => draft.subject = Some(value.to_owned()),
+        "date" => draft.date = Some(value.to_owned()),
+        "message-id" => draft.message_id = Some(value.to_owned()),
+        "content-type" => draft.body.media_type = Some(value.to_owned()),
+        "content-transfer-encoding" => draft.body.ready = Some(value.to_owned()),
+        "mime-version" | "return-path" | "content-length" | "status" => {}
+        "fcc" => draft.warnings.push("Fcc is left out; the setting record keeps copies".to_owned()),
+        "organization" | "organisation" if flag => {
+            draft.headers.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
+            draft.headers.push((name.to_owned(), value.to_owned()));
+        }
+        _ => draft.headers.push((name.to_owned(), value.to_owned())),
+    }
+    let _ = settings;
+    Ok(())
+}
+
+/// `To?single: a, b <x@y>` is one mailbox whose name holds a comma.
+fn quote_single(value: &str) -> String {
+    match value.rsplit_once('<') {
+        Some((name, rest)) if !name.trim().is_empty() && !name.contains('"') => format!("\"{}\" <{rest}", name.trim().replace('\\', "\\\\")),
+        _ => value.to_owned(),
+    }
+}
+
+/// Settles who the mail is from, in the header and in the envelope.
+fn authors(args: &Args, draft: &mut Draft, settings: &Settings, user: &str) -> Result<(), DraftError> {
+    let default = author::authors(settings, user)?;
+    let of_header = !draft.from.is_empty();
+    if !of_header {
+        draft.from.clone_from(&default);
+    }
+    // A From of the template is the author, and `-r` then only the sender of the envelope (spec/mailx.md section 1.4).
+    let envelope = if of_header && args.from.is_none() && settings.list("from").is_empty() { &draft.from[0] } else { &default[0] };
+    let envelope = if of_header && args.from.is_none() { &draft.from[0] } else { envelope };
+    draft.return_path = Some(author::return_path(settings, &qualified(envelope, settings)?, user)?);
+    for mailbox in &mut draft.from {
+        *mailbox = qualified(mailbox, settings)?;
+    }
+    if draft.sender.is_none() {
+        draft.sender = author::mailboxes(settings, "sender")?.into_iter().next();
+    }
+    if draft.from.len() > 1 && draft.sender.is_none() {
+        draft.sender = draft.from.first().cloned();
+    }
+    if draft.reply_to.is_empty() || args.reply_to.is_some() {
+        let reply_to = author::mailboxes(settings, "reply-to")?;
+        if !reply_to.is_empty() {
+            draft.reply_to = settings.aliases.expand(reply_to)?;
+        }
+    }
+    Ok(())
+}
+
+fn qualified(mailbox: &Mailbox, settings: &Settings) -> Result<Mailbox, DraftError> {
+    let domain = settings.filled("qualify-domain").or_else(|| settings.filled("hostname"));
+    match domain {
+        Some(domain) if mailbox.address.is_bare() => {
+            let address = mailbox.address.clone().qualify(&domain).map_err(DraftError::Address)?;
+            Ok(Mailbox { name: mailbox.name.clone(), address })
+        }
+        None if mailbox.address.is_bare() && !is_program(settings) => Err(DraftError::Bare(mailbox.address.to_string())),
+        _ => Ok(mailbox.clone()),
+    }
+}
+
+/// Aliases, domains, `auto-cc` and what `expand-address` allows.
+fn fill_recipients(args: &Args, draft: &mut Draft, settings: &Settings) -> Result<(), DraftError> {
+    if draft.to.is_empty() && draft.cc.is_empty() && draft.bcc.is_empty() {
+        return Err(DraftError::NoRecipient);
+    }
+    draft.cc.extend(author::mailboxes(settings, "auto-cc")?);
+    draft.bcc.extend(author::mailboxes(settings, "auto-bcc")?);
+    let rule = settings.text("expand-address").unwrap_or_default();
+    for list in [&mut draft.to, &mut draft.cc, &mut draft.bcc] {
+        let expanded = settings.aliases.expand(std::mem::take(list))?;
+        for mailbox in expanded {
+            if !allowed(&rule, &mailbox.address) {
+                return Err(DraftError::NotAllowed(mailbox.address.to_string()));
+            }
+            list.push(qualified(&mailbox, settings)?);
+        }
+    }
+    let _ = args;
+    if draft.to.is_empty() && draft.cc.is_empty() && draft.bcc.is_empty() {
+        return Err(DraftError::NoRecipient);
+    }
+    Ok(())
+}
+
+/// s-nail's `expandaddr`: `-all`, `-name`, `-addr` forbid, `+…` allow again; the rest is always so here.
+fn allowed(rule: &str, address: &Address) -> bool {
+    let kind = if address.is_bare() { "name" } else { "addr" };
+    let mut allowed = true;
+    for word in rule.split(',').map(str::trim) {
+        match word.strip_prefix('-').map_or((word.trim_start_matches('+'), true), |w| (w, false)) {
+            ("all", on) => allowed = on,
+            (w, on) if w == kind => allowed = on,
+            _ => {}
+        }
+    }
+    allowed
+}
+
+fn receipt(draft: &mut Draft, settings: &Settings) {
+    let Some(text) = settings.text("receipt-to") else { return };
+    let to = if text.is_empty() { draft.from.first().map(|m| m.address.to_string()).unwrap_or_default() } else { text };
+    draft.headers.push(("Disposition-Notification-To".to_owned(), to));
+}
+
+/// The words, with signature and what is put around them.
+fn body(args: &Args, draft: &mut Draft, settings: &Settings, input: Input) -> Result<(), DraftError> {
+    let mut text = input.text;
+    if draft.body.ready.is_none() {
+        let head = unescape(&settings.text("text-head").unwrap_or_default());
+        let mut tail = Vec::new();
+        if let Some(path) = settings.path("signature") {
+            tail.extend(super::input::read_file(&path, settings.size("max-size").unwrap_or(64 << 20))?);
+        }
+        tail.extend(unescape(&settings.text("text-tail").unwrap_or_default()).into_bytes());
+        if !(head.is_empty() && tail.is_empty()) && input.html.is_none() {
+            let mut words = text.unwrap_or_default();
+            if !tail.is_empty() && !words.is_empty() && !words.ends_with(b"\n") {
+                words.push(b'\n');
+            }
+            text = Some([head.into_bytes(), words, tail].concat());
+        }
+    }
+    draft.body.text = text;
+    draft.body.html = input.html;
+    if draft.body.html.is_some() {
+        draft.body.media_type = None;
+    } else if let Some(media_type) = args.content_type.clone().or(input.media_type) {
+        draft.body.media_type = Some(media_type);
+    }
+    draft.body.charset = settings.filled("charset");
+    draft.body.fallback_charsets = fallback_charsets(settings);
+    draft.attachments = input.attachments;
+    draft.inline = input.inline;
+    Ok(())
+}
+
+/// The charsets to try. The stock lists of mail.rc (`iso-8859-1,utf-8`) say what is sent, not what is read: UTF-8 is found
+/// anyway, and ISO-8859-1 would take every input.
+fn fallback_charsets(settings: &Settings) -> Vec<String> {
+    let list = settings.list("fallback-charsets");
+    let meaningful = |c: &String| !["utf-8", "utf8", "us-ascii", "iso-8859-1"].contains(&c.to_ascii_lowercase().as_str());
+    let list: Vec<_> = list.into_iter().filter(meaningful).collect();
+    if list.is_empty() { vec!["gb18030".to_owned(), "windows-1252".to_owned()] } else { list }
+}
+
+/// `\n` and `\t` as mail.rc has no other way to say them.
+fn unescape(text: &str) -> String {
+    text.replace("\\n", "\n").replace("\\t", "\t")
+}
+
+/// The mailbox a text names, when it names one: chooses the account.
+pub fn first_author(text: &str) -> Result<Option<Mailbox>, AddressError> {
+    Ok(parse_list(text)?.into_iter().next())
+}

@@ -1,0 +1,308 @@
+//! Opens and reads everything a mail is made of, once, attachments first.
+//!
+//! Promise: nothing is read before all files are there, no file that could block or never end is opened for reading, and
+//! no more than `max-size` octets of text are held.
+use std::ffi::OsStr;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::OFlags;
+
+use super::template::{self, Template};
+use super::{Attachment, DraftError};
+use crate::cli::Args;
+use crate::settings::value::expand_home;
+
+/// What was read.
+#[derive(Debug, Default)]
+pub struct Input {
+    /// The text of standard input or of the body's file.
+    pub text: Option<Vec<u8>>,
+    /// The HTML.
+    pub html: Option<Vec<u8>>,
+    /// The head that `-t` found.
+    pub template: Option<Template>,
+    /// Headers given with `-a 'Name: value'`.
+    pub headers: Vec<String>,
+    /// Files to attach.
+    pub attachments: Vec<Attachment>,
+    /// Images for the HTML.
+    pub inline: Vec<Attachment>,
+    /// The media type that the name of the body's file suggests.
+    pub media_type: Option<String>,
+    /// The subject that was asked for at the terminal.
+    pub subject: Option<String>,
+    /// The body has nothing in it (`-E`).
+    pub empty: bool,
+    /// Lowercase fragments for standard error.
+    pub warnings: Vec<String>,
+}
+
+impl Input {
+    /// Opens the attachments and reads the text.
+    ///
+    /// # Errors
+    /// [`DraftError`]: the first file that cannot be used.
+    pub fn read(args: &Args, home: Option<&Path>, extra: Option<&Path>, limit: u64) -> Result<Self, DraftError> {
+        let mut input = Input::default();
+        let mut wants_stdin = None;
+        for word in &args.attach {
+            input.attach(word, home, &mut wants_stdin)?;
+        }
+        if let Some(path) = extra {
+            input.attachments.push(open(path, None)?);
+        }
+        for path in &args.inline {
+            input.inline.push(open(&expand_home(&path.to_string_lossy(), home), None)?);
+        }
+        input.bodies(args, home, limit, wants_stdin)?;
+        Ok(input)
+    }
+
+    /// The From header of the template, which chooses the account.
+    pub fn from(&self) -> Option<&str> {
+        self.template.as_ref()?.value("from")
+    }
+
+    /// `-a WORD`: a file (with `;name=` and `;type=`, or `=CHARSET`), standard input, files separated by commas, or a header.
+    fn attach(&mut self, word: &OsStr, home: Option<&Path>, stdin: &mut Option<&'static str>) -> Result<(), DraftError> {
+        let text = word.to_string_lossy();
+        if text.is_empty() {
+            return Err(DraftError::Header { text: String::new(), why: "a file or a header is wanted after `-a`" });
+        }
+        let plain = PathBuf::from(word);
+        let expanded = if text.starts_with('~') { expand_home(&text, home) } else { plain };
+        if exists(&expanded) {
+            self.attachments.push(open(&expanded, None)?);
+            return Ok(());
+        }
+        let (path, name, media_type) = parameters(&text);
+        if path == "-" {
+            *stdin = Some("-a -");
+            self.attachments.push(Attachment { name: name.unwrap_or_else(|| "stdin".into()), media_type, ..spool(io::stdin().lock())? });
+            return Ok(());
+        }
+        let path = expand_home(path, home);
+        if exists(&path) {
+            self.attachments.push(Attachment { media_type, ..open(&path, name)? });
+            return Ok(());
+        }
+        if is_header(word) {
+            self.headers.push(text.into_owned());
+            return Ok(());
+        }
+        if let Some((file, charset)) = text.rsplit_once('=').filter(|(file, _)| exists(&expand_home(file, home))) {
+            let charset = charset.split('#').next().unwrap_or_default().trim_start_matches('!').to_owned();
+            self.attachments.push(Attachment { charset: Some(charset).filter(|c| !c.is_empty()), ..open(&expand_home(file, home), None)? });
+            return Ok(());
+        }
+        let pieces: Vec<_> = text.split(',').map(|p| expand_home(p.trim(), home)).collect();
+        if pieces.len() > 1 && pieces.iter().all(|p| exists(p)) {
+            for piece in pieces {
+                self.attachments.push(open(&piece, None)?);
+            }
+            return Ok(());
+        }
+        self.attachments.push(open(&expanded, None)?);
+        Ok(())
+    }
+
+    /// Reads the text, the HTML and the template from the file or input each comes from.
+    fn bodies(&mut self, args: &Args, home: Option<&Path>, limit: u64, taken: Option<&'static str>) -> Result<(), DraftError> {
+        let expand = |path: &PathBuf| expand_home(&path.to_string_lossy(), home);
+        let dash = |path: &PathBuf| path.as_os_str() == "-";
+        let quoted = args.quote_file.as_ref().and_then(Option::as_ref);
+        let prefix = match quoted.filter(|p| !dash(p)) {
+            Some(path) => read_file(&expand(path), limit)?,
+            None => Vec::new(),
+        };
+        let html_of_stdin = args.html.as_ref().is_some_and(dash);
+        if let Some(path) = args.html.as_ref().filter(|p| !dash(p)) {
+            self.html = Some(read_file(&expand(path), limit)?);
+        }
+        let text = match (&args.body_file, taken) {
+            (Some(path), _) if !dash(path) => {
+                let path = expand(path);
+                self.media_type = media_type_of(&path);
+                read_file(&path, limit)?
+            }
+            (_, Some(first)) if html_of_stdin => return Err(DraftError::StdinTwice(first, "--html")),
+            (_, Some(first)) if args.template => return Err(DraftError::StdinTwice(first, "-t")),
+            (_, Some(_)) => Vec::new(),
+            (_, None) => {
+                self.ask_subject(args);
+                read_all(io::stdin().lock(), limit)?
+            }
+        };
+        let text = if args.enable_cmd_escapes || args.batch_mode { self.escapes(text, args.batch_mode, home, limit)? } else { text };
+        self.empty = text.is_empty() && prefix.is_empty() && self.html.is_none();
+        let text = [prefix, text].concat();
+        if args.template {
+            let (template, body) = template::split(&text, &mut self.warnings);
+            self.empty = body.is_empty();
+            self.template = Some(template);
+            self.text = Some(body);
+        } else if html_of_stdin {
+            self.html = Some(text);
+        } else if !(text.is_empty() && self.html.is_some()) {
+            self.text = Some(text);
+        }
+        Ok(())
+    }
+
+    /// Asks for the subject as mailx does, only where a person types the mail.
+    fn ask_subject(&mut self, args: &Args) {
+        use std::io::IsTerminal;
+        if args.subject.is_some() || args.template || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return;
+        }
+        let _ = write!(io::stderr(), "Subject: ");
+        let mut line = String::new();
+        if io::stdin().read_line(&mut line).is_ok_and(|n| n > 0) {
+            self.subject = Some(line.trim_end_matches(['\n', '\r']).to_owned()).filter(|s| !s.is_empty());
+        }
+    }
+
+    /// Carries out the tilde escapes that only touch the mail itself; the rest could run programs and is refused.
+    fn escapes(&mut self, text: Vec<u8>, dot: bool, home: Option<&Path>, limit: u64) -> Result<Vec<u8>, DraftError> {
+        let mut out = Vec::with_capacity(text.len());
+        for (number, line) in text.split_inclusive(|b| *b == b'\n').enumerate() {
+            if dot && line.trim_ascii_end() == b"." {
+                break;
+            }
+            let Some((b'~', rest)) = line.split_first() else {
+                out.extend_from_slice(line);
+                continue;
+            };
+            let value = String::from_utf8_lossy(rest.get(1..).unwrap_or_default()).trim().to_owned();
+            match rest.first() {
+                Some(b'~') => out.extend_from_slice(rest),
+                Some(b'.') => break,
+                Some(b's') => self.subject = Some(value),
+                Some(b't') => self.headers.push(format!("To: {value}")),
+                Some(b'c') => self.headers.push(format!("Cc: {value}")),
+                Some(b'b') => self.headers.push(format!("Bcc: {value}")),
+                Some(b'r') => out.extend(read_file(&expand_home(&value, home), limit)?),
+                Some(b'@') => {
+                    for path in value.split([',', ' ']).filter(|p| !p.is_empty()) {
+                        self.attachments.push(open(&expand_home(path, home), None)?);
+                    }
+                }
+                other => {
+                    let letter = other.map_or(' ', |b| char::from(*b));
+                    return Err(DraftError::Escape { line: number + 1, letter });
+                }
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// `FILE;name=NAME;type=TYPE`.
+fn parameters(text: &str) -> (&str, Option<String>, Option<String>) {
+    let mut pieces = text.split(';');
+    let path = pieces.next().unwrap_or_default();
+    let (mut name, mut media_type) = (None, None);
+    for piece in pieces {
+        match piece.trim().split_once('=') {
+            Some(("name", value)) => name = Some(value.to_owned()),
+            Some(("type", value)) => media_type = Some(value.to_owned()),
+            _ => return (text, None, None),
+        }
+    }
+    (path, name, media_type)
+}
+
+fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+/// `^[!-9;-~]+:`, a header's name (RFC 5322 section 3.6.8).
+fn is_header(word: &OsStr) -> bool {
+    let bytes = word.as_bytes();
+    let colon = bytes.iter().position(|b| *b == b':');
+    colon.is_some_and(|end| end > 0 && bytes[..end].iter().all(|b| (b'!'..=b'~').contains(b)))
+}
+
+fn unreadable(path: &Path, why: impl ToString) -> DraftError {
+    DraftError::File { path: path.to_owned(), why: why.to_string() }
+}
+
+/// The words of an I/O error without its number.
+fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}
+
+/// Opens a regular file; a FIFO or a device could block or never end.
+fn open_regular(path: &Path) -> Result<(File, u64), DraftError> {
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|e| unreadable(path, words(&e)))?;
+    let meta = file.metadata().map_err(|e| unreadable(path, words(&e)))?;
+    if meta.is_dir() {
+        return Err(unreadable(path, "it is a folder"));
+    }
+    if !meta.is_file() {
+        return Err(unreadable(path, "it is not a regular file; pipe it in with `-a -`"));
+    }
+    Ok((file, meta.len()))
+}
+
+fn open(path: &Path, name: Option<String>) -> Result<Attachment, DraftError> {
+    let (file, length) = open_regular(path)?;
+    // Files of the kernel say 0 and then hold something, or cannot be read at all.
+    let mut first = [0_u8; 1];
+    let read = (&file).read(&mut first).map_err(|e| unreadable(path, words(&e)))?;
+    if length == 0 && read > 0 {
+        let mut file = file;
+        file.rewind().map_err(|e| unreadable(path, words(&e)))?;
+        let spooled = spool(file).map_err(|_| unreadable(path, "it cannot be read"))?;
+        let name = name.unwrap_or_else(|| base_name(path));
+        return Ok(Attachment { path: path.to_owned(), name, ..spooled });
+    }
+    let name = name.unwrap_or_else(|| base_name(path));
+    Ok(Attachment { file: Arc::new(file), path: path.to_owned(), length, name, media_type: None, charset: None })
+}
+
+fn base_name(path: &Path) -> String {
+    path.file_name().map_or_else(|| "attachment".to_owned(), |n| n.to_string_lossy().into_owned())
+}
+
+/// Keeps a stream in a file without a name, so that its size is known before it is sent.
+fn spool(mut from: impl Read) -> Result<Attachment, DraftError> {
+    let failed = |e: io::Error| DraftError::Stdin(words(&e));
+    let mut file = tempfile::tempfile().map_err(failed)?;
+    let length = io::copy(&mut from, &mut file).map_err(failed)?;
+    Ok(Attachment { file: Arc::new(file), path: PathBuf::from("-"), length, name: "stdin".to_owned(), media_type: None, charset: None })
+}
+
+/// Reads a text file of at most `limit` octets.
+///
+/// # Errors
+/// [`DraftError::File`], [`DraftError::TooLarge`].
+pub(super) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, DraftError> {
+    let (file, _) = open_regular(path)?;
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|e| unreadable(path, words(&e)))?;
+    within(bytes, limit)
+}
+
+fn read_all(from: impl Read, limit: u64) -> Result<Vec<u8>, DraftError> {
+    let mut bytes = Vec::new();
+    from.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|e| DraftError::Stdin(words(&e)))?;
+    within(bytes, limit)
+}
+
+fn within(bytes: Vec<u8>, limit: u64) -> Result<Vec<u8>, DraftError> {
+    if bytes.len() as u64 > limit { Err(DraftError::TooLarge(limit)) } else { Ok(bytes) }
+}
+
+/// What the name of a body's file says about its type; plain text says nothing.
+fn media_type_of(path: &Path) -> Option<String> {
+    let guess = mime_guess::from_path(path).first()?;
+    (guess.essence_str() != "text/plain").then(|| guess.essence_str().to_owned())
+}

@@ -1,0 +1,130 @@
+//! Facts into words and the exit status: the only room that knows either.
+//!
+//! Promise: an error says what failed, the server's words as they came, whose setting it was, and a way out. The form is
+//! `smail: sentence`, indented facts, an empty line, `hint: …`; the status is one of the table below (house decision 13).
+mod delivery;
+mod room;
+
+pub use delivery::account_for;
+
+use std::fmt::Write as _;
+
+/// The exit status; the table of the man page is made from [`EXITS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exit(pub u8);
+
+impl Exit {
+    /// Every recipient accepted.
+    pub const OK: Exit = Exit(0);
+    /// Usage.
+    pub const USAGE: Exit = Exit(64);
+    /// The mail cannot be.
+    pub const DATA: Exit = Exit(65);
+    /// A file cannot be read.
+    pub const NO_INPUT: Exit = Exit(66);
+    /// Unknown recipients.
+    pub const NO_USER: Exit = Exit(67);
+    /// Unknown server name.
+    pub const NO_HOST: Exit = Exit(68);
+    /// Refused for good.
+    pub const REFUSED: Exit = Exit(69);
+    /// Our fault.
+    pub const SOFTWARE: Exit = Exit(70);
+    /// Writing failed.
+    pub const IO: Exit = Exit(74);
+    /// Not now.
+    pub const TEMPORARY: Exit = Exit(75);
+    /// Protocol, or in doubt.
+    pub const PROTOCOL: Exit = Exit(76);
+    /// Login, trust, permission.
+    pub const PERMISSION: Exit = Exit(77);
+    /// Settings.
+    pub const CONFIG: Exit = Exit(78);
+}
+
+/// Every exit status and when it is given.
+pub const EXITS: &[(u8, &str)] = &[
+    (0, "Every recipient was accepted."),
+    (64, "Usage: flags, or no recipient."),
+    (65, "The mail cannot be: address syntax, a header, a text over max-size, a file that changed while it was read."),
+    (66, "An attachment or a file of the message cannot be read."),
+    (67, "Recipients were refused for good, all of them as unknown (x.1.x)."),
+    (68, "The server's name does not exist."),
+    (69, "Refused for good otherwise, any mixture, too large for the server, or something required that it does not offer."),
+    (70, "A mistake in smail."),
+    (73, "A file cannot be created."),
+    (74, "Reading or writing failed; also when a mail was sent but its copy could not be kept."),
+    (75, "Temporary and not stored: trying again is safe for the recipients that are named."),
+    (76, "The server broke the protocol, or the connection was lost after the final dot: the mail may have been accepted."),
+    (77, "Login refused, certificate not trusted, or a secret that may not or cannot be used."),
+    (78, "Settings: syntax, an unknown name, nothing configured, an unsafe file."),
+    (130, "Interrupted before the final dot (143: terminated)."),
+];
+
+/// An error as it is printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The exit status.
+    pub exit: Exit,
+    /// What failed: a lowercase sentence without a period.
+    pub what: String,
+    /// Facts, each on a line of its own.
+    pub facts: Vec<String>,
+    /// Ways out.
+    pub hints: Vec<String>,
+}
+
+impl Failure {
+    /// Makes a failure without facts and hints.
+    pub fn new(exit: Exit, what: impl Into<String>) -> Self {
+        Failure { exit, what: what.into(), facts: Vec::new(), hints: Vec::new() }
+    }
+
+    /// Adds a fact.
+    #[must_use]
+    pub fn fact(mut self, fact: impl Into<String>) -> Self {
+        self.facts.push(fact.into());
+        self
+    }
+
+    /// Adds a way out.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// The text for standard error.
+    pub fn text(&self) -> String {
+        let mut out = format!("smail: {}\n", safe(&self.what));
+        for line in self.facts.iter().flat_map(|f| f.lines()) {
+            let _ = writeln!(out, "  {}", safe(line));
+        }
+        for (i, hint) in self.hints.iter().enumerate() {
+            let _ = writeln!(out, "{}hint: {}", if i == 0 { "\n" } else { "" }, safe(hint));
+        }
+        out
+    }
+}
+
+/// Nothing that reaches a terminal may move its cursor: what came from outside was made safe where it came in, and this is
+/// the last door.
+fn safe(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\t' { '?' } else { c }).collect()
+}
+
+/// A warning or a note on one line.
+pub fn remark(text: &str) -> String {
+    format!("smail: {}\n", safe(text))
+}
+
+/// Turns a panic into an apology and exit status 70. The message may hold anything, so only its place is shown.
+pub fn apologise_on_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(String::new, |l| format!(" ({}:{})", l.file(), l.line()));
+        let text = Failure::new(Exit::SOFTWARE, format!("internal error{place}"))
+            .hint("this is a mistake in smail; please report it with the command that caused it");
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), text.text().as_bytes());
+        std::process::exit(i32::from(Exit::SOFTWARE.0));
+    }));
+}

@@ -1,0 +1,100 @@
+//! The words for errors that rooms return before anything travels.
+use super::{Exit, Failure};
+use crate::address::AddressError;
+use crate::cli::Stop;
+use crate::draft::DraftError;
+use crate::message::MessageError;
+use crate::settings::{Origin, SettingsError};
+
+impl From<Stop> for Failure {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Print(text) => Failure::new(Exit::OK, text),
+            Stop::Usage { what, hint } => {
+                let failure = Failure::new(Exit::USAGE, what);
+                failure.hint(hint.unwrap_or_else(|| "`smail --help` lists the options".to_owned()))
+            }
+        }
+    }
+}
+
+fn address(exit: Exit, prefix: &str, error: &AddressError) -> Failure {
+    Failure::new(exit, format!("{prefix}{error}")).fact(error.pointer())
+}
+
+fn said(origin: &Origin) -> String {
+    format!("said in {origin}")
+}
+
+impl From<SettingsError> for Failure {
+    fn from(error: SettingsError) -> Self {
+        let what = error.to_string();
+        match error {
+            SettingsError::Unknown { origin, near, .. } => {
+                let exit = if matches!(origin, Origin::Flag(_)) { Exit::USAGE } else { Exit::CONFIG };
+                let failure = Failure::new(exit, what).fact(said(&origin));
+                failure.hint(near.map_or_else(|| "`smail --show-settings` lists every setting".to_owned(), |n| format!("did you mean `{n}`?")))
+            }
+            SettingsError::Value { origin, .. } => match origin {
+                Some(origin) => Failure::new(Exit::CONFIG, what).fact(said(&origin)),
+                None => Failure::new(Exit::CONFIG, what),
+            },
+            SettingsError::Syntax { .. } => Failure::new(Exit::CONFIG, what),
+            SettingsError::File { cure, .. } => match cure {
+                Some(cure) => Failure::new(Exit::CONFIG, what).hint(cure),
+                None => Failure::new(Exit::CONFIG, what),
+            },
+            SettingsError::NoAccount(_, known) => no_account(what, &known),
+            SettingsError::NoDefaultAccount { origin, .. } => Failure::new(Exit::CONFIG, what).fact(said(&origin)),
+            SettingsError::NoRoute => no_route(what),
+            SettingsError::Address { name, origin, error } => {
+                let failure = address(Exit::CONFIG, &format!("{name}: "), &error);
+                origin.iter().fold(failure, |failure, origin| failure.fact(said(origin)))
+            }
+        }
+    }
+}
+
+fn no_account(what: String, known: &[String]) -> Failure {
+    let failure = Failure::new(Exit::USAGE, what);
+    if known.is_empty() {
+        return failure.hint("accounts are `[accounts.NAME]` in config.toml or `account NAME { … }` in mail.rc");
+    }
+    failure.hint(format!("the accounts are {}", known.join(", ")))
+}
+
+fn no_route(what: String) -> Failure {
+    Failure::new(Exit::CONFIG, what)
+        .hint("three lines in ~/.config/smail/config.toml (chmod 600) set one:")
+        .hint("  smtp = \"smtps://smtp.example.org\"")
+        .hint("  auth-user = \"me@example.org\"")
+        .hint("  auth-password-command = \"pass show mail\"")
+}
+
+impl From<DraftError> for Failure {
+    fn from(error: DraftError) -> Self {
+        let what = error.to_string();
+        match error {
+            DraftError::NoRecipient => Failure::new(Exit::USAGE, what).hint("smail -s SUBJECT ADDRESS < body"),
+            DraftError::EmptyRecipient(_) | DraftError::Escape { .. } | DraftError::StdinTwice(..) => Failure::new(Exit::USAGE, what),
+            DraftError::Header { .. } => Failure::new(Exit::USAGE, what).hint("a header is written 'Name: value'"),
+            DraftError::FlagAddress { flag, error } => address(Exit::USAGE, &format!("{flag}: "), &error),
+            DraftError::Address(error) => address(Exit::DATA, "", &error),
+            DraftError::Bare(_) => Failure::new(Exit::DATA, what)
+                .hint("write the whole address, or set qualify-domain or an alias for it"),
+            DraftError::NotAllowed(_) => Failure::new(Exit::DATA, what),
+            DraftError::Alias(_) => Failure::new(Exit::CONFIG, what),
+            DraftError::File { .. } => Failure::new(Exit::NO_INPUT, what),
+            DraftError::Stdin(_) => Failure::new(Exit::NO_INPUT, what),
+            DraftError::TooLarge(_) => Failure::new(Exit::DATA, what)
+                .hint("attach it instead (`-a -` takes standard input), or set max-size"),
+            DraftError::Settings(error) => error.into(),
+        }
+    }
+}
+
+impl From<MessageError> for Failure {
+    fn from(error: MessageError) -> Self {
+        Failure::new(Exit::DATA, error.to_string())
+    }
+}

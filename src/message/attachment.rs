@@ -1,0 +1,256 @@
+//! Files that go with a mail: what they are called, what they are, and how their octets leave.
+//!
+//! Promise: a file arrives exactly as it was. It is read while the mail is sent, a block at a time and by position, so it may
+//! be of any size and sent more than once; one that has another length than before is an error, never half an attachment.
+//! Only small plain text is read at once and goes as it is, for readers that decode nothing.
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::MessageError;
+use super::media::{self, MediaType, MediaTypes};
+use super::transfer::{self, Census, LINE, Transfer};
+use super::tree::{Content, Leaf};
+use super::wire;
+use crate::draft::Attachment;
+
+/// The octets of one block: whole lines of base64, and not over 128 KiB when encoded.
+const BLOCK: u64 = LINE.0 as u64 * 1680;
+/// The largest text that goes as it is.
+const SMALL: u64 = 64 << 10;
+/// The largest file that is read through to prove its charset.
+const PROOF: u64 = 8 << 20;
+/// The longest file name in octets, as in most file systems.
+const LONGEST_NAME: usize = 255;
+
+/// How a part is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// As a file.
+    Attached,
+    /// Where the HTML refers to it.
+    Inline,
+}
+
+/// Makes a part of a file.
+pub(super) fn leaf(attachment: &Attachment, place: Place, types: Option<&MediaTypes>) -> Result<Leaf, MessageError> {
+    let name = safe_name(&attachment.name);
+    let source = Source { file: attachment.file.clone(), path: attachment.path.clone(), length: attachment.length };
+    let named = attachment.media_type.as_deref().map(MediaType::parse).transpose()?;
+    let by_name = || types.unwrap_or_else(|| MediaTypes::of_system()).by_name(&name);
+    let known = named.clone().or_else(by_name);
+    // Only text is worth reading before it is sent; a film is what its name says, unless the name says TypeScript to us.
+    let survey = match &known {
+        Some(media) if !media.is("text") && !media.is("message") && (named.is_some() || !media.is("video")) => {
+            Survey::default()
+        }
+        _ => Survey::of(&source).map_err(|error| MessageError::Attachment(attachment.path.clone(), error))?,
+    };
+    let charset = attachment.charset.as_deref().and_then(clean_charset);
+    let media = match known {
+        Some(media) if named.is_some() || !(media.is("video") && survey.is_text) => media,
+        _ if survey.is_text || charset.is_some() => MediaType::bare("text/plain"),
+        _ => MediaType::bare("application/octet-stream"),
+    };
+    let media = match charset {
+        Some(charset) if media.is("text") => media.with_charset(&charset),
+        _ if media.is("text") && media.charset().is_none() && survey.is_utf8 => media.with_charset("utf-8"),
+        _ => media,
+    };
+    let seven = survey
+        .small
+        .filter(|_| media.is("text") || media.essence == "message/rfc822")
+        .filter(|text| goes_as_it_is(text));
+    // RFC 2046 sections 5.1 and 5.2: what is itself mail must not be encoded, so it travels as a file.
+    let media = if seven.is_none() && (media.is("message") || media.is("multipart")) {
+        MediaType::bare("application/octet-stream")
+    } else {
+        media
+    };
+    let (transfer, content) = match seven {
+        Some(text) => (Transfer::SevenBit, Content::Octets(wire::canonical(&text))),
+        None => (Transfer::Base64, Content::File(source)),
+    };
+    Ok(Leaf { headers: headers(&media, &name, place)?, transfer, content })
+}
+
+/// Makes a part of binary input that was meant as text.
+pub(super) fn binary_leaf(octets: &[u8], name: &str) -> Result<Leaf, MessageError> {
+    let media = MediaType::bare("application/octet-stream");
+    let content = Content::Octets(transfer::base64(octets));
+    Ok(Leaf { headers: headers(&media, name, Place::Attached)?, transfer: Transfer::Base64, content })
+}
+
+fn headers(media: &MediaType, name: &str, place: Place) -> Result<Vec<(String, String)>, MessageError> {
+    let mut headers = vec![("Content-Type".to_owned(), media.content_type(Some(name))?)];
+    let kind = match place {
+        Place::Attached => "attachment",
+        Place::Inline => {
+            headers.push(("Content-ID".to_owned(), format!("<{}>", content_id(name))));
+            "inline"
+        }
+    };
+    headers.push(("Content-Disposition".to_owned(), media::disposition(kind, name)?));
+    Ok(headers)
+}
+
+/// What `cid:` refers to: the file name, percent-encoded where a URL or a header could not hold it (RFC 2392).
+fn content_id(name: &str) -> String {
+    let mut out = Vec::new();
+    for b in name.bytes() {
+        if b.is_ascii_alphanumeric() || b"-._~+@!$&'*=".contains(&b) {
+            out.push(b)
+        } else {
+            transfer::push_hex(b'%', b, &mut out)
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// The first of `in#out`, if it can be a charset at all.
+fn clean_charset(name: &str) -> Option<String> {
+    let name = name.split('#').next().unwrap_or_default().trim();
+    let fits = !name.is_empty()
+        && name.len() <= 40
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:+".contains(&b));
+    fits.then(|| name.to_ascii_lowercase())
+}
+
+/// A base name without control and direction characters, at most 255 octets long, with its ending kept.
+pub(super) fn safe_name(name: &str) -> String {
+    let turns =
+        |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    let base = name.rsplit('/').next().unwrap_or_default();
+    let clean: String = base.chars().filter(|c| !turns(*c) && !breaks(*c)).collect();
+    let clean = clean.trim();
+    if matches!(clean, "" | "." | "..") {
+        return "attachment".to_owned();
+    }
+    if clean.len() <= LONGEST_NAME {
+        return clean.to_owned();
+    }
+    let ending = clean.rfind('.').map(|at| &clean[at..]).filter(|ending| ending.len() <= 32).unwrap_or_default();
+    let mut cut = LONGEST_NAME - ending.len();
+    while !clean.is_char_boundary(cut) {
+        cut -= 1;
+    }
+    format!("{}{ending}", &clean[..cut])
+}
+
+/// Text that no server and no mailbox has a reason to change: ASCII, LF only, ended, short lines, no `From ` in front.
+fn goes_as_it_is(text: &[u8]) -> bool {
+    let census = Census::of(text);
+    census.ascii
+        && census.is_plain()
+        && text.ends_with(b"\n")
+        && !text.contains(&b'\r')
+        && !text.split(|b| *b == b'\n').any(|line| line.starts_with(b"From "))
+}
+
+/// What a look into a file found.
+#[derive(Debug, Default)]
+struct Survey {
+    /// Its beginning is text.
+    is_text: bool,
+    /// All of it is UTF-8.
+    is_utf8: bool,
+    /// All of it, when it is small.
+    small: Option<Vec<u8>>,
+}
+
+impl Survey {
+    fn of(source: &Source) -> io::Result<Self> {
+        let head = source.read(0, source.length.min(SMALL))?;
+        let whole = head.len() as u64 == source.length;
+        let is_text = match std::str::from_utf8(&head) {
+            Ok(text) => !text.contains('\0'),
+            // The end of the head may part a character.
+            Err(error) => !whole && error.error_len().is_none() && !head.contains(&0),
+        } && !super::charset::is_binary(&head);
+        if whole {
+            return Ok(Survey { is_text, is_utf8: is_text, small: Some(head) });
+        }
+        Ok(Survey { is_text, is_utf8: is_text && source.length <= PROOF && source.is_utf8()?, small: None })
+    }
+}
+
+/// An open file and the length it had.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    file: Arc<File>,
+    path: PathBuf,
+    length: u64,
+}
+
+impl Source {
+    /// The octets of it on the wire.
+    pub(super) fn encoded_len(&self) -> u64 {
+        transfer::base64_len(self.length)
+    }
+
+    /// It in base64, block by block. A block may be an error.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = io::Result<Vec<u8>>> + '_ {
+        // An empty file has one empty block, so that its length is looked at too.
+        (0..self.length.div_ceil(BLOCK).max(1)).map(|at| self.block(at * BLOCK))
+    }
+
+    fn block(&self, start: u64) -> io::Result<Vec<u8>> {
+        let length = BLOCK.min(self.length - start);
+        if start == 0 {
+            self.check()?;
+        }
+        let octets = self.read(start, length)?;
+        if start + length == self.length {
+            self.check()?;
+        }
+        Ok(transfer::base64(&octets))
+    }
+
+    fn read(&self, start: u64, length: u64) -> io::Result<Vec<u8>> {
+        let mut octets = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+        match self.file.read_exact_at(&mut octets, start) {
+            Ok(()) => Ok(octets),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(self.changed()),
+            Err(error) => Err(io::Error::new(error.kind(), format!("`{}` cannot be read: {error}", self.shown()))),
+        }
+    }
+
+    fn check(&self) -> io::Result<()> {
+        if self.file.metadata()?.len() == self.length { Ok(()) } else { Err(self.changed()) }
+    }
+
+    fn changed(&self) -> io::Error {
+        let now = self.file.metadata().map_or(0, |known| known.len());
+        let text = format!("`{}` changed while it was read: it had {} octets and has {now}", self.shown(), self.length);
+        io::Error::new(io::ErrorKind::InvalidData, text)
+    }
+
+    fn shown(&self) -> String {
+        self.path.display().to_string().escape_debug().to_string()
+    }
+
+    fn is_utf8(&self) -> io::Result<bool> {
+        let mut carry = Vec::new();
+        let mut start = 0;
+        while start < self.length {
+            let length = SMALL.min(self.length - start);
+            carry.extend(self.read(start, length)?);
+            start += length;
+            match std::str::from_utf8(&carry) {
+                Ok(_) => carry.clear(),
+                Err(error) if error.error_len().is_none() && start < self.length => {
+                    drop(carry.drain(..error.valid_up_to()))
+                }
+                Err(_) => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+#[path = "attachment_tests.rs"]
+mod tests;

@@ -1,0 +1,196 @@
+//! The words of a mail and what goes with them, as a tree of parts.
+//!
+//! Promise: text is sent as UTF-8 text whatever came in, binary input is sent as a file, a body that is ready stays as it is.
+//! What is alternative, related and mixed nests as readers expect it: mixed(alternative(text, related(HTML, images)), files).
+use super::MessageError;
+use super::alternative;
+use super::attachment::{self, Place};
+use super::charset::{self, Hints};
+use super::header;
+use super::media::{MediaType, MediaTypes};
+use super::transfer::{self, Census, Transfer};
+use super::tree::{Content, Leaf, Part};
+use super::wire;
+use crate::draft::{Attachment, Body, Encoding};
+
+/// Everything below the headers, read but not encoded: it may be encoded for servers with 8BITMIME and for those without.
+pub(super) struct Prepared {
+    text: Option<Words>,
+    html: Option<Words>,
+    images: Vec<Leaf>,
+    files: Vec<Leaf>,
+    encoding: Encoding,
+}
+
+/// One of the texts.
+enum Words {
+    /// UTF-8 with canonical line ends.
+    Text(MediaType, Vec<u8>),
+    /// Of a media type that is no text: as it is.
+    Octets(MediaType, Vec<u8>),
+    /// Encoded by the user.
+    Ready(MediaType, Ready, Vec<u8>),
+}
+
+/// The transfer encoding of a body that is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ready {
+    /// 7bit, 8bit, binary or none given: what it is shows in the octets.
+    Plain,
+    QuotedPrintable,
+    Base64,
+}
+
+impl Prepared {
+    /// Reads the texts and looks at the files.
+    pub(super) fn read(
+        body: Body,
+        inline: &[Attachment],
+        attachments: &[Attachment],
+        encoding: Encoding,
+        types: Option<&MediaTypes>,
+        notes: &mut Vec<String>,
+    ) -> Result<Self, MessageError> {
+        let leaves = |files: &[Attachment], place| -> Result<Vec<Leaf>, MessageError> {
+            files.iter().map(|file| attachment::leaf(file, place, types)).collect()
+        };
+        // Without HTML nothing shows the images, so they go as files.
+        let place = if body.html.is_some() { Place::Inline } else { Place::Attached };
+        let mut images = leaves(inline, place)?;
+        let mut files = leaves(attachments, Place::Attached)?;
+        let Body { text, html, media_type, ready, charset, fallback_charsets } = body;
+        let hints = Hints { named: charset.as_deref(), label: None, fallback: &fallback_charsets };
+        let media = media_type.as_deref().map(MediaType::parse).transpose()?;
+        let text = match text {
+            Some(octets) if media.is_none() && ready.is_none() && charset.is_none() && charset::is_binary(&octets) => {
+                notes.push("the text is binary and was attached as stdin.bin".to_owned());
+                files.insert(0, attachment::binary_leaf(&octets, "stdin.bin")?);
+                None
+            }
+            Some(octets) => Some(words(octets, media, ready.as_deref(), hints, notes)?),
+            None => None,
+        };
+        let html = html.map(|octets| {
+            let label = charset::html_label(&octets);
+            let (page, note) = charset::read(octets, Hints { label: label.as_deref(), ..hints });
+            notes.extend(note.map(|note| note.replacen("the text", "the HTML", 1)));
+            page
+        });
+        let text = match (&html, text) {
+            (Some(page), None) => Some(Words::text(MediaType::text("text/plain"), &alternative::text_of(page))),
+            (_, text) => text,
+        };
+        let html = html.map(|page| Words::text(MediaType::text("text/html"), &page));
+        if html.is_none() {
+            files.splice(0..0, images.drain(..));
+        }
+        Ok(Prepared { text, html, images, files, encoding })
+    }
+
+    /// Builds the tree. `eight` allows octets over 127 in text. A clone is made of what is encoded, so the tree can be built twice.
+    pub(super) fn tree(&self, eight: bool) -> Result<Part, MessageError> {
+        let mut parts = Vec::new();
+        // A text that says nothing is left out when something else is there.
+        let others = self.html.is_some() || !self.files.is_empty();
+        let text = self.text.as_ref().filter(|words| !others || !words.is_empty());
+        let text = text.map(|words| words.leaf(self.encoding, eight)).transpose()?.map(Part::Leaf);
+        match &self.html {
+            Some(html) => {
+                let mut shown = vec![Part::Leaf(html.leaf(self.encoding, eight)?)];
+                shown.extend(self.images.iter().cloned().map(Part::Leaf));
+                let shown = Part::join("related; type=\"text/html\"", shown);
+                parts.push(Part::join("alternative", text.into_iter().chain([shown]).collect()));
+            }
+            None => parts.extend(text),
+        }
+        let files = self.files.iter().cloned().map(Part::Leaf);
+        if self.files.is_empty() {
+            return Ok(match parts.pop() {
+                Some(part) => part,
+                None => Part::Leaf(Words::text(MediaType::text("text/plain"), "").leaf(self.encoding, eight)?),
+            });
+        }
+        parts.extend(files);
+        Ok(Part::Multi("mixed", parts))
+    }
+}
+
+fn words(
+    octets: Vec<u8>,
+    media: Option<MediaType>,
+    ready: Option<&str>,
+    hints: Hints<'_>,
+    notes: &mut Vec<String>,
+) -> Result<Words, MessageError> {
+    let media = media.unwrap_or_else(|| MediaType::text("text/plain"));
+    // A multipart or a message may not be encoded (RFC 2046 sections 5.1 and 5.2), so it can only be ready.
+    let ready = ready.or((media.is("multipart") || media.is("message")).then_some(""));
+    if let Some(encoding) = ready {
+        let ready = match encoding.trim().to_ascii_lowercase().as_str() {
+            "7bit" | "8bit" | "binary" | "" => Ready::Plain,
+            "quoted-printable" => Ready::QuotedPrintable,
+            "base64" => Ready::Base64,
+            _ => return Err(MessageError::Encoding(encoding.to_owned())),
+        };
+        return Ok(Words::Ready(media, ready, wire::canonical(&octets)));
+    }
+    if !media.is("text") {
+        return Ok(Words::Octets(media, octets));
+    }
+    let (text, note) = charset::read(octets, Hints { label: media.charset(), ..hints });
+    notes.extend(note);
+    Ok(Words::text(media.with_charset("utf-8"), &text))
+}
+
+impl Words {
+    fn text(media: MediaType, text: &str) -> Self {
+        Words::Text(media, wire::canonical(text.as_bytes()))
+    }
+
+    fn is_empty(&self) -> bool {
+        match self {
+            Words::Text(_, octets) | Words::Octets(_, octets) | Words::Ready(_, _, octets) => octets.is_empty(),
+        }
+    }
+
+    fn leaf(&self, encoding: Encoding, eight: bool) -> Result<Leaf, MessageError> {
+        let (media, (transfer, octets)) = match self {
+            Words::Text(media, text) => (media, transfer::encode_text(text.clone(), encoding, eight)),
+            Words::Octets(media, octets) => (media, (Transfer::Base64, transfer::base64(octets))),
+            Words::Ready(media, ready, octets) => (media, ready_body(media, *ready, octets, eight)?),
+        };
+        let headers: Vec<header::Header> = vec![("Content-Type".to_owned(), media.content_type(None)?)];
+        Ok(Leaf { headers, transfer, content: Content::Octets(octets) })
+    }
+}
+
+/// A body that is ready stays as it is, unless no server could be given it: then it is encoded where that changes nothing.
+fn ready_body(
+    media: &MediaType,
+    ready: Ready,
+    octets: &[u8],
+    eight: bool,
+) -> Result<(Transfer, Vec<u8>), MessageError> {
+    let census = Census::of(octets);
+    let fits = census.longest <= wire::LONGEST_LINE;
+    let composite = media.is("multipart") || media.is("message");
+    let (transfer, octets) = match ready {
+        Ready::Plain if fits && census.ascii && (census.is_plain() || composite) => {
+            (Transfer::SevenBit, octets.to_vec())
+        }
+        Ready::Plain if fits && (eight && census.is_plain() || composite) => (Transfer::EightBit, octets.to_vec()),
+        Ready::Plain if !composite && media.is("text") => transfer::encode_text(octets.to_vec(), Encoding::Auto, false),
+        Ready::Plain if !composite => (Transfer::Base64, transfer::base64(octets)),
+        Ready::QuotedPrintable if fits => (Transfer::QuotedPrintable, octets.to_vec()),
+        Ready::Base64 if fits => (Transfer::Base64, octets.to_vec()),
+        Ready::Base64 => (Transfer::Base64, rewrapped(octets)),
+        Ready::Plain | Ready::QuotedPrintable => return Err(MessageError::LongLine(census.longest)),
+    };
+    Ok((transfer, octets))
+}
+
+/// Base64 in lines of 76.
+fn rewrapped(octets: &[u8]) -> Vec<u8> {
+    let digits: Vec<u8> = octets.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
+    digits.chunks(76).flat_map(|line| line.iter().copied().chain(*b"\r\n")).collect()
+}

@@ -1,0 +1,283 @@
+//! The MIME tree (RFC 2045, RFC 2046): lettre writes it, with a marker where the octets of each part belong, and the octets are
+//! put in their place afterwards.
+//!
+//! Promise: no octet of a part passes through lettre, so a part may be a file that is read while it is sent; boundaries are a
+//! function of the stamp and occur in no part.
+use std::io;
+
+use lettre::message::header::{Header as LettreHeader, HeaderName, HeaderValue};
+use lettre::message::{Body, Message as LettreMessage, MultiPart, SinglePart};
+use lettre::{Address as LettreAddress, address::Envelope as LettreEnvelope};
+
+use super::MessageError;
+use super::attachment::Source;
+use super::header::Header;
+use super::stamp::Chance;
+use super::transfer::Transfer;
+
+/// The most octets of a message that are kept together as one chunk.
+const CHUNK: usize = 128 << 10;
+
+/// What a part holds, ready for the wire.
+#[derive(Debug, Clone)]
+pub(super) enum Content {
+    /// Encoded, in lines that end in CRLF.
+    Octets(Vec<u8>),
+    /// To be encoded in base64.
+    File(Source),
+}
+
+/// A part that is no multipart. Its transfer encoding is written after its Content-Type.
+#[derive(Debug, Clone)]
+pub(super) struct Leaf {
+    pub(super) headers: Vec<Header>,
+    pub(super) transfer: Transfer,
+    pub(super) content: Content,
+}
+
+/// A part of a message, or all of it.
+#[derive(Debug, Clone)]
+pub(super) enum Part {
+    /// Text or a file.
+    Leaf(Leaf),
+    /// `multipart/…` with its parameters beside the boundary.
+    Multi(&'static str, Vec<Part>),
+}
+
+impl Part {
+    /// Joins parts; a single one stays as it is.
+    pub(super) fn join(kind: &'static str, mut parts: Vec<Part>) -> Part {
+        if parts.len() == 1 { parts.remove(0) } else { Part::Multi(kind, parts) }
+    }
+
+    fn leaves<'a>(&'a self, out: &mut Vec<&'a Leaf>) {
+        match self {
+            Part::Leaf(leaf) => out.push(leaf),
+            Part::Multi(_, parts) => parts.iter().for_each(|part| part.leaves(out)),
+        }
+    }
+
+    fn into_leaves(self, out: &mut Vec<Leaf>) {
+        match self {
+            Part::Leaf(leaf) => out.push(leaf),
+            Part::Multi(_, parts) => parts.into_iter().for_each(|part| part.into_leaves(out)),
+        }
+    }
+}
+
+/// A stretch of a message.
+#[derive(Debug)]
+pub(super) enum Piece {
+    /// In memory.
+    Octets(Vec<u8>),
+    /// In a file.
+    File(Source),
+}
+
+impl Piece {
+    /// Its octets on the wire.
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Piece::Octets(octets) => octets.len() as u64,
+            Piece::File(source) => source.encoded_len(),
+        }
+    }
+
+    /// It in chunks, none of them empty.
+    pub(super) fn chunks(&self) -> Box<dyn Iterator<Item = io::Result<Vec<u8>>> + '_> {
+        match self {
+            Piece::Octets(octets) => Box::new(octets.chunks(CHUNK).map(|chunk| Ok(chunk.to_vec()))),
+            Piece::File(source) => {
+                Box::new(source.blocks().filter(|block| !matches!(block, Ok(octets) if octets.is_empty())))
+            }
+        }
+    }
+}
+
+/// Writes a message: its headers in order without those of MIME, and its content.
+pub(super) fn assemble(headers: Vec<Header>, root: Part, chance: &mut Chance) -> Result<Vec<Piece>, MessageError> {
+    let mut leaves = Vec::new();
+    root.leaves(&mut leaves);
+    let mut writer = Writer { chance, marker: String::new(), leaves: &leaves, placed: 0 };
+    writer.marker = format!("splice-{:016x}-", writer.chance.draw());
+    let mut builder = LettreMessage::builder().envelope(no_envelope()?);
+    for header in gathered(headers) {
+        builder = builder.raw_header(ready(header)?.0);
+    }
+    builder = builder.raw_header(ready(("MIME-Version".to_owned(), "1.0".to_owned()))?.0);
+    let whole = match &root {
+        Part::Multi(kind, parts) => builder.multipart(writer.multi(kind, parts)?),
+        Part::Leaf(leaf) => {
+            for header in &leaf.headers {
+                builder = builder.raw_header(ready(header.clone())?.0);
+            }
+            builder.body(writer.marker_body(leaf.transfer))
+        }
+    };
+    let marker = writer.marker;
+    let frame =
+        String::from_utf8(whole.map_err(MessageError::Builder)?.formatted()).map_err(|_| MessageError::Frame)?;
+    let mut leaves = Vec::new();
+    root.into_leaves(&mut leaves);
+    splice(&frame, &marker, leaves)
+}
+
+/// lettre asks for an envelope that it then never uses.
+fn no_envelope() -> Result<LettreEnvelope, MessageError> {
+    LettreEnvelope::new(None, vec![LettreAddress::new_dangerous("x", "x")]).map_err(MessageError::Builder)
+}
+
+/// lettre holds one header of a name and looks through all of them for every new one, so those that are repeated, and all
+/// beyond a few, go in the value of the one before. The order stays.
+fn gathered(headers: Vec<Header>) -> Vec<Header> {
+    const FEW: usize = 32;
+    let mut out: Vec<Header> = Vec::with_capacity(headers.len());
+    for (name, value) in headers {
+        let stands_alone = out.len() < FEW && !out.iter().any(|(known, _)| known.eq_ignore_ascii_case(&name));
+        match out.last_mut() {
+            Some((_, block)) if !stands_alone => block.extend(["\r\n", &name, ": ", &value]),
+            _ => out.push((name, value)),
+        }
+    }
+    out
+}
+
+/// A header lettre takes as it is.
+#[derive(Clone)]
+struct Ready(HeaderValue);
+
+impl LettreHeader for Ready {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("X-Ready") // never asked for: lettre files a header by the name of its value
+    }
+
+    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Err("headers are only written here".into())
+    }
+
+    fn display(&self) -> HeaderValue {
+        self.0.clone()
+    }
+}
+
+fn ready((name, value): Header) -> Result<Ready, MessageError> {
+    // lettre reads these back and insists on what its own types can hold; what is sent is the value beside it.
+    let readable = match name.as_str() {
+        "From" | "Sender" => "x@x.invalid".to_owned(),
+        "Date" => "Thu, 01 Jan 1970 00:00:00 +0000".to_owned(),
+        _ => value.replace("\r\n", ""),
+    };
+    let name = HeaderName::new_from_ascii(name.clone()).map_err(|_| MessageError::HeaderName(name))?;
+    Ok(Ready(HeaderValue::dangerous_new_pre_encoded(name, readable, value)))
+}
+
+struct Writer<'a> {
+    chance: &'a mut Chance,
+    marker: String,
+    leaves: &'a [&'a Leaf],
+    placed: usize,
+}
+
+impl Writer<'_> {
+    fn marker_body(&mut self, transfer: Transfer) -> Body {
+        self.placed += 1;
+        Body::dangerous_pre_encoded(self.marker.clone().into_bytes(), transfer.lettre())
+    }
+
+    fn single(&mut self, leaf: &Leaf) -> Result<SinglePart, MessageError> {
+        let mut part = SinglePart::builder();
+        for (at, header) in leaf.headers.iter().enumerate() {
+            part = part.header(ready(header.clone())?);
+            if at == 0 {
+                part = part.header(leaf.transfer.lettre());
+            }
+        }
+        Ok(part.body(self.marker_body(leaf.transfer)))
+    }
+
+    fn multi(&mut self, kind: &str, parts: &[Part]) -> Result<MultiPart, MessageError> {
+        let boundary = self.boundary();
+        let value = format!("multipart/{kind};\r\n boundary=\"{boundary}\"");
+        let mut multi = MultiPart::builder().header(ready(("Content-Type".to_owned(), value))?).build();
+        for part in parts {
+            multi = match part {
+                Part::Leaf(leaf) => multi.singlepart(self.single(leaf)?),
+                Part::Multi(kind, parts) => multi.multipart(self.multi(kind, parts)?),
+            };
+        }
+        Ok(multi)
+    }
+
+    /// A boundary that no part holds. The `=_` in it occurs in no base64 and no quoted-printable (RFC 2045 section 6.7).
+    fn boundary(&mut self) -> String {
+        loop {
+            let boundary = format!("=_{:016x}", self.chance.draw());
+            let clear = self.leaves.iter().all(|leaf| match (&leaf.content, leaf.transfer) {
+                (Content::Octets(octets), Transfer::SevenBit | Transfer::EightBit) => !holds(octets, &boundary),
+                _ => true,
+            });
+            if clear {
+                return boundary;
+            }
+        }
+    }
+}
+
+fn holds(octets: &[u8], text: &str) -> bool {
+    match std::str::from_utf8(octets) {
+        Ok(known) => known.contains(text),
+        Err(_) => octets.windows(text.len()).any(|window| window == text.as_bytes()),
+    }
+}
+
+/// Puts the contents where their markers are. A marker counts only behind the blank line that ends headers, where no header can write.
+fn splice(frame: &str, marker: &str, leaves: Vec<Leaf>) -> Result<Vec<Piece>, MessageError> {
+    let sign = format!("\r\n\r\n{marker}");
+    let mut pieces = Pieces::default();
+    let mut rest = frame;
+    for leaf in leaves {
+        let (head, tail) = rest.split_once(&sign).ok_or(MessageError::Frame)?;
+        pieces.add(head.as_bytes());
+        pieces.add(b"\r\n\r\n");
+        let empty = match leaf.content {
+            Content::Octets(octets) => pieces.take(octets),
+            Content::File(source) => pieces.file(source),
+        };
+        // The line end before a delimiter is part of the delimiter; the last line of base64 has brought its own.
+        rest =
+            if leaf.transfer == Transfer::Base64 && !empty { tail.strip_prefix("\r\n").unwrap_or(tail) } else { tail };
+    }
+    pieces.add(rest.as_bytes());
+    Ok(pieces.done)
+}
+
+/// Pieces in the making: what is small is kept together, so that a small mail leaves in one write.
+#[derive(Default)]
+struct Pieces {
+    done: Vec<Piece>,
+}
+
+impl Pieces {
+    fn add(&mut self, octets: &[u8]) {
+        match self.done.last_mut() {
+            Some(Piece::Octets(last)) if last.len() + octets.len() <= CHUNK => last.extend_from_slice(octets),
+            _ => self.done.push(Piece::Octets(octets.to_vec())),
+        }
+    }
+
+    fn take(&mut self, octets: Vec<u8>) -> bool {
+        let empty = octets.is_empty();
+        if octets.len() < CHUNK {
+            self.add(&octets)
+        } else {
+            self.done.push(Piece::Octets(octets))
+        }
+        empty
+    }
+
+    fn file(&mut self, source: Source) -> bool {
+        let empty = source.encoded_len() == 0;
+        self.done.push(Piece::File(source));
+        empty
+    }
+}

@@ -1,0 +1,117 @@
+//! Canonical line ends: the last look at every byte that reaches DATA.
+//!
+//! Promise: what [`canonical`] gives back has CRLF as its only line end, and no CR or LF beside it (RFC 5321 section 2.3.8).
+//! Servers disagree on what a lone CR or LF means, and that disagreement lets one mail become two; so there is no way around this room.
+//! Refuses nothing: it cannot shorten lines, which only an encoding can, but [`check`] finds those that are too long.
+
+/// The longest line in octets without its CRLF (RFC 5322 section 2.1.1).
+pub const LONGEST_LINE: usize = 998;
+
+/// Ends every line with CRLF, whether it ended with LF, CR or CRLF; the last line is ended too. Linear; nothing stays nothing.
+pub fn canonical(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 32 + 2);
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|b| matches!(b, b'\r' | b'\n')) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(b"\r\n");
+        let width = if rest[at..].starts_with(b"\r\n") { 2 } else { 1 };
+        rest = &rest[at + width..];
+    }
+    if !rest.is_empty() {
+        out.extend_from_slice(rest);
+        out.extend_from_slice(b"\r\n");
+    }
+    out
+}
+
+/// Why bytes are not fit for the wire, and the octet it starts at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Flaw {
+    /// A CR without its LF.
+    #[error("a bare CR at octet {0}")]
+    BareCr(usize),
+    /// An LF without its CR.
+    #[error("a bare LF at octet {0}")]
+    BareLf(usize),
+    /// The line that starts here has more than [`LONGEST_LINE`] octets.
+    #[error("a line of more than 998 octets at octet {0}")]
+    LongLine(usize),
+    /// The last line, which starts here, has no end.
+    #[error("a last line without an end at octet {0}")]
+    Open(usize),
+}
+
+/// Finds the first thing that must not reach DATA.
+///
+/// # Errors
+/// The first [`Flaw`].
+pub fn check(bytes: &[u8]) -> Result<(), Flaw> {
+    let mut start = 0;
+    while start < bytes.len() {
+        let line = &bytes[start..];
+        let length = line.iter().position(|b| matches!(b, b'\r' | b'\n')).unwrap_or(line.len());
+        if length > LONGEST_LINE {
+            return Err(Flaw::LongLine(start));
+        }
+        match &line[length..] {
+            [b'\r', b'\n', ..] => start += length + 2,
+            [b'\r', ..] => return Err(Flaw::BareCr(start + length)),
+            [b'\n', ..] => return Err(Flaw::BareLf(start + length)),
+            _ => return Err(Flaw::Open(start)),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn every_kind_of_line_end_becomes_crlf() {
+        let rows: [(&[u8], &[u8]); 9] = [
+            (b"", b""),
+            (b"a", b"a\r\n"),
+            (b"a\nb", b"a\r\nb\r\n"),
+            (b"a\r\nb\r\n", b"a\r\nb\r\n"),
+            (b"10%\r50%\rdone\n", b"10%\r\n50%\r\ndone\r\n"),
+            (b"\r\r\n", b"\r\n\r\n"),
+            (b"\n\r", b"\r\n\r\n"),
+            (b"\r\n\n", b"\r\n\r\n"),
+            (b"a\n.\nb", b"a\r\n.\r\nb\r\n"),
+        ];
+        for (given, wanted) in rows {
+            assert_eq!(canonical(given), wanted, "{}", given.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn each_flaw_is_found_where_it_is() {
+        let long = [vec![b'x'; 999], b"\r\n".to_vec()].concat();
+        let rows: [(&[u8], Result<(), Flaw>); 7] = [
+            (b"", Ok(())),
+            (b"a\r\n.\r\n", Ok(())),
+            (&long[1..], Ok(())),
+            (b"a\r\nb\rc\r\n", Err(Flaw::BareCr(4))),
+            (b"a\nb\r\n", Err(Flaw::BareLf(1))),
+            (&long, Err(Flaw::LongLine(0))),
+            (b"a\r\nb", Err(Flaw::Open(3))),
+        ];
+        for (given, wanted) in rows {
+            assert_eq!(check(given), wanted, "{}", given.escape_ascii());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn canonical_bytes_pass_the_check_and_stay_as_they_are(bytes in proptest::collection::vec(prop_oneof![Just(b'\r'), Just(b'\n'), Just(b'.'), any::<u8>()], 0..400)) {
+            let wire = canonical(&bytes);
+            prop_assert_eq!(check(&wire), Ok(()));
+            prop_assert_eq!(canonical(&wire), wire.clone());
+            let words = |b: &[u8]| b.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n')).collect::<Vec<_>>();
+            prop_assert_eq!(words(&wire), words(&bytes));
+        }
+    }
+}

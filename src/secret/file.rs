@@ -1,0 +1,55 @@
+//! Private files: opened once, and judged by what was opened.
+//!
+//! Promise: a file that others may read or that is not ours is refused, whatever the path points at a moment later.
+use std::fs::{File, OpenOptions};
+use std::io::Read as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+use zeroize::Zeroizing;
+
+use super::{Secret, SecretError, single_line};
+
+/// The largest file with a secret, in octets: a bearer token takes 4 KiB.
+const MAX_SECRET: u64 = 64 << 10;
+
+/// Reads the first line of a private file of at most 64 KiB.
+pub(super) fn first_line(path: &Path) -> Result<Secret, SecretError> {
+    let bytes = read_private(path, MAX_SECRET)?;
+    let line = bytes.split_inclusive(|b| *b == b'\n').next().unwrap_or_default();
+    single_line(line, &format!("`{}`", path.display()))
+}
+
+/// Reads a private file whole: regular, owned by this user or root, closed to group and others, at most `limit` octets.
+pub(super) fn read_private(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    let name = path.display();
+    let refuse = |why: String| SecretError::permanent(format!("`{name}` {why}"));
+    let cannot = |error: std::io::Error| refuse(format!("cannot be read: {error}"));
+    // Without NONBLOCK a FIFO of that name would hold us for ever before its kind is known.
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file: File =
+        OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path).map_err(cannot)?;
+    let facts = file.metadata().map_err(cannot)?;
+    if !facts.is_file() {
+        return Err(refuse("is not a regular file".to_owned()));
+    }
+    if facts.uid() != 0 && facts.uid() != rustix::process::geteuid().as_raw() {
+        return Err(refuse("belongs to another user".to_owned()));
+    }
+    if facts.mode() & 0o077 != 0 {
+        let mode = facts.mode() & 0o777;
+        return Err(refuse(format!("may be read by others (mode {mode:03o}); run `chmod 600 {name}`")));
+    }
+    if facts.len() > limit {
+        return Err(refuse(format!("is larger than {} KiB", limit >> 10)));
+    }
+    // Full size from the start: a vector that grows leaves copies of the secret behind.
+    let size = usize::try_from(facts.len()).unwrap_or(0);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    if bytes.len() as u64 > limit {
+        return Err(refuse(format!("is larger than {} KiB", limit >> 10)));
+    }
+    Ok(bytes)
+}

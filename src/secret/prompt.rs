@@ -1,0 +1,232 @@
+//! The last source: a person at the terminal.
+//!
+//! Promise: asks on the controlling terminal only (standard input is the mail), never from the background, where it would
+//! be stopped for ever; whatever ends the question (Enter, Ctrl-C, Ctrl-Z, a signal that is handled), the terminal's
+//! settings are what they were before. A signal that nobody handles ends the program at once, and is not our affair: `main`
+//! handles SIGINT and SIGTERM.
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::sync::Arc;
+
+use rpassword::{ConfigBuilder, read_password_with_config};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::OFlags;
+use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcsetattr};
+
+use super::{Secret, SecretError, single_line};
+
+/// What would have made the question unnecessary.
+const INSTEAD: &str = "set auth-password-command, auth-password-file or SMAIL_AUTH_PASSWORD, or use netrc";
+
+const CTRL_C: u8 = 0x03;
+const CTRL_Z: u8 = 0x1a;
+
+/// Asks for the password of `user` at `host`.
+pub(super) fn ask(user: &str, host: &str) -> Result<Secret, SecretError> {
+    ask_at("/dev/tty", user, host)
+}
+
+fn ask_at(path: &str, user: &str, host: &str) -> Result<Secret, SecretError> {
+    let (user, host) = (printable(user), printable(host));
+    let nobody = |why: &str| SecretError::permanent(format!("no password for {user} at {host}, and {why}; {INSTEAD}"));
+    let open = OpenOptions::new().read(true).write(true).custom_flags(OFlags::NOCTTY.bits().cast_signed()).open(path);
+    let terminal = Arc::new(open.map_err(|_| nobody("no terminal to ask for it"))?);
+    let ours = tcgetpgrp(&*terminal).is_ok_and(|group| group == rustix::process::getpgrp());
+    if !ours {
+        return Err(nobody("the terminal belongs to another program"));
+    }
+    let quiet = Quiet::begin(Arc::clone(&terminal)).map_err(|_| nobody("the terminal cannot hide it"))?;
+    let question = format!("Password for {user} at {host}: ");
+    let answer = (&*terminal).write_all(question.as_bytes()).and_then(|()| {
+        // rpassword would leave the terminal silent after Ctrl-C: it raises the signal before it restores. So it is given
+        // the keys, and the terminal stays in our hands.
+        read_password_with_config(ConfigBuilder::new().input_reader(Keys(quiet)).output_discard().build())
+    });
+    let _ = (&*terminal).write_all(b"\n");
+    match answer {
+        Ok(text) => single_line(zeroize::Zeroizing::new(text).as_bytes(), "the terminal"),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Err(SecretError::permanent("no password was typed"))
+        }
+        Err(error) => Err(SecretError::temporary(format!("the question for the password was broken off: {error}"))),
+    }
+}
+
+/// A user or server name comes from files: it must not steer the terminal.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
+}
+
+/// The terminal without echo, for as long as this lives.
+struct Quiet {
+    terminal: Arc<File>,
+    before: Termios,
+}
+
+impl Quiet {
+    fn begin(terminal: Arc<File>) -> io::Result<Self> {
+        let before = tcgetattr(&*terminal)?;
+        let quiet = Quiet { terminal, before };
+        quiet.silence()?;
+        Ok(quiet)
+    }
+
+    /// Keys arrive one by one and unseen, and Ctrl-C is a key: so the settings can be restored before it acts.
+    fn silence(&self) -> io::Result<()> {
+        let mut modes = self.before.clone();
+        modes.local_modes -= LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG;
+        modes.special_codes[SpecialCodeIndex::VMIN] = 1;
+        modes.special_codes[SpecialCodeIndex::VTIME] = 0;
+        Ok(tcsetattr(&*self.terminal, OptionalActions::Flush, &modes)?)
+    }
+
+    fn restore(&self) {
+        // Fails only when the terminal is gone, and its settings with it.
+        let _ = tcsetattr(&*self.terminal, OptionalActions::Now, &self.before);
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        self.restore();
+    }
+}
+
+/// The keys as they are typed; ends when a signal was handled, for whoever handled it wants an end.
+struct Keys(Quiet);
+
+impl Keys {
+    fn interrupted() -> io::Error {
+        // Not `ErrorKind::Interrupted`: readers would try again.
+        io::Error::other("interrupted")
+    }
+
+    /// Does what the terminal would have done for these keys.
+    fn signal(&self, key: u8) -> io::Result<()> {
+        self.0.restore();
+        if key == CTRL_C {
+            signal_hook::low_level::raise(signal_hook::consts::SIGINT)?;
+            return Err(Keys::interrupted());
+        }
+        signal_hook::low_level::raise(signal_hook::consts::SIGTSTP)?;
+        self.0.silence()
+    }
+}
+
+impl Read for Keys {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(one) = buffer.get_mut(..1) else { return Ok(0) };
+        loop {
+            // poll, unlike read, is never restarted after a signal was handled.
+            match poll(&mut [PollFd::new(&*self.0.terminal, PollFlags::IN)], None) {
+                Err(rustix::io::Errno::INTR) => return Err(Keys::interrupted()),
+                outcome => outcome?,
+            };
+            let count = (&*self.0.terminal).read(one)?;
+            match one[0] {
+                key @ (CTRL_C | CTRL_Z) if count == 1 => self.signal(key)?,
+                _ => return Ok(count),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::OwnedFd;
+    use std::process::{Command, ExitStatus, Stdio};
+
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    use super::*;
+
+    #[test]
+    #[ignore = "the far half of the tests below: it runs at a terminal of theirs"]
+    fn far_half() {
+        match ask("u@x", "mail.x") {
+            Ok(secret) => println!("<{}>", secret.reveal()),
+            Err(error) => println!("<{error}>"),
+        }
+    }
+
+    /// Types keys at the question and gives what the terminal showed after it and how the program ended; the terminal
+    /// must then be as before.
+    fn typed(keys: &[u8]) -> (String, ExitStatus) {
+        let near = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&near).unwrap();
+        unlockpt(&near).unwrap();
+        let name = ptsname(&near, Vec::new()).unwrap().into_string().unwrap();
+        let far = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(OFlags::NOCTTY.bits().cast_signed())
+            .open(name)
+            .unwrap();
+        let before = tcgetattr(&far).unwrap().local_modes;
+        let program = std::env::current_exe().unwrap();
+        let mut child = Command::new("setsid")
+            .args(["--ctty", "--wait"])
+            .arg(program)
+            .args(["--exact", "secret::prompt::tests::far_half", "--ignored", "--nocapture"])
+            .stdin(Stdio::from(OwnedFd::from(far.try_clone().unwrap())))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut near = File::from(near);
+        let mut shown = Vec::new();
+        while !shown.ends_with(b"mail.x: ") {
+            let mut byte = [0];
+            assert_eq!(near.read(&mut byte).unwrap(), 1);
+            shown.extend(byte);
+        }
+        assert!(!tcgetattr(&far).unwrap().local_modes.contains(LocalModes::ECHO));
+        near.write_all(keys).unwrap();
+        let mut output = String::new();
+        child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
+        let status = child.wait().unwrap();
+        assert_eq!(tcgetattr(&far).unwrap().local_modes, before);
+        let answer = output.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map_or("", |(answer, _)| answer);
+        (answer.to_owned(), status)
+    }
+
+    #[test]
+    fn a_password_is_typed_unseen_and_can_be_corrected() {
+        assert_eq!(typed(b"pa ss\n").0, "pa ss");
+        assert_eq!(typed(b"pax\x7fss\xc3\xa4\r").0, "pass\u{e4}");
+    }
+
+    #[test]
+    fn no_answer_is_an_error() {
+        assert_eq!(typed(b"\n").0, "the terminal gave an empty password");
+        assert_eq!(typed(b"\x04").0, "no password was typed");
+    }
+
+    #[test]
+    fn ctrl_c_ends_the_program_and_brings_the_echo_back() {
+        let (answer, status) = typed(b"ab\x03");
+        assert_eq!((answer.as_str(), status.success()), ("", false));
+    }
+
+    #[test]
+    fn without_a_terminal_the_error_names_the_ways_around() {
+        let error = ask_at("/nonexistent/tty", "u@x", "mail.x").unwrap_err();
+        let why = "no password for u@x at mail.x, and no terminal to ask for it; \
+                   set auth-password-command, auth-password-file or SMAIL_AUTH_PASSWORD, or use netrc";
+        assert_eq!(error, SecretError::permanent(why));
+    }
+
+    #[test]
+    fn what_is_no_terminal_is_not_asked() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = ask_at(file.path().to_str().unwrap(), "u", "h").unwrap_err();
+        assert!(error.why.contains("the terminal belongs to another program"), "{error}");
+        assert_eq!(std::fs::read(file.path()).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_name_cannot_steer_the_terminal() {
+        assert_eq!(printable("a\x1b]0;x\x07b\r\n"), "a]0;xb");
+    }
+}

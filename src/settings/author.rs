@@ -1,0 +1,101 @@
+//! Who sends: the author when nobody says, and the sender of the envelope.
+use super::{Settings, SettingsError};
+use crate::address::{Address, Mailbox, parse_list};
+
+/// The mailboxes of a setting.
+///
+/// # Errors
+/// [`SettingsError::Address`] with the place it was said.
+pub fn mailboxes(settings: &Settings, name: &'static str) -> Result<Vec<Mailbox>, SettingsError> {
+    let mut found = Vec::new();
+    for text in settings.list(name) {
+        // `Name a@b` without brackets is common in mail.rc (spec/mailx.md section 2.4).
+        let parsed = parse_list(&text).or_else(|error| bracketed(&text).ok_or(error)).or_else(|error| separated(&text).ok_or(error));
+        found.extend(parsed.map_err(|error| SettingsError::Address {
+            name: name.to_owned(),
+            origin: settings.origin(name).cloned(),
+            error,
+        })?);
+    }
+    Ok(found)
+}
+
+/// Reads `Name a@b` as `Name <a@b>`.
+fn bracketed(text: &str) -> Option<Vec<Mailbox>> {
+    let (name, address) = text.trim().rsplit_once([' ', '\t'])?;
+    if name.contains(['@', ',']) {
+        return None;
+    }
+    parse_list(&format!("{name} <{address}>")).ok()
+}
+
+/// Reads `a@b c@d`, as mailx lists may be separated by blanks.
+fn separated(text: &str) -> Option<Vec<Mailbox>> {
+    crate::address::parse_word(text).ok()
+}
+
+/// The authors: `from`, else the login when it is an address, else the user at this host.
+///
+/// # Errors
+/// [`SettingsError`].
+pub fn authors(settings: &Settings, user: &str) -> Result<Vec<Mailbox>, SettingsError> {
+    let mut authors = mailboxes(settings, "from")?;
+    if authors.is_empty() {
+        let login = settings.filled("auth-user").or_else(|| url_user(settings));
+        let login = login.filter(|u| u.contains('@')).and_then(|u| Address::parse(&u).ok());
+        let address = match login {
+            Some(address) => address,
+            None => local_author(settings, user)?,
+        };
+        authors.push(Mailbox::from(address));
+    }
+    for author in &mut authors {
+        if author.address.is_bare() {
+            author.address = qualified(settings, author.address.clone())?;
+        }
+    }
+    if let (Some(name), [author]) = (settings.filled("name"), authors.as_mut_slice()) {
+        author.name.get_or_insert(name);
+    }
+    Ok(authors)
+}
+
+/// The user name in the URL of the server.
+fn url_user(settings: &Settings) -> Option<String> {
+    ["smtp", "mta"].iter().find_map(|name| match super::target::parse(&settings.filled(name)?) {
+        Ok(super::target::Target::Server(server)) => server.user,
+        _ => None,
+    })
+}
+
+fn local_author(settings: &Settings, user: &str) -> Result<Address, SettingsError> {
+    let bad = |error| SettingsError::Address { name: "from".to_owned(), origin: None, error };
+    qualified(settings, Address::parse(user).map_err(bad)?)
+}
+
+fn qualified(settings: &Settings, address: Address) -> Result<Address, SettingsError> {
+    let domain = ["qualify-domain", "hostname"].iter().find_map(|n| settings.filled(n));
+    let domain = domain.or_else(|| hostname::get().ok()?.into_string().ok()).unwrap_or_else(|| "localhost".to_owned());
+    address.qualify(&domain).map_err(|error| SettingsError::Address {
+        name: "hostname".to_owned(),
+        origin: settings.origin("hostname").cloned(),
+        error,
+    })
+}
+
+/// The sender of the envelope: `envelope-from`, else the login's name at `envelope-domain`, else the first author
+/// (cases/mailx, the table of senders).
+///
+/// # Errors
+/// [`SettingsError`].
+pub fn return_path(settings: &Settings, author: &Mailbox, user: &str) -> Result<Address, SettingsError> {
+    if let Some(mailbox) = mailboxes(settings, "envelope-from")?.into_iter().next() {
+        return if mailbox.address.is_bare() { qualified(settings, mailbox.address) } else { Ok(mailbox.address) };
+    }
+    let Some(domain) = settings.text("envelope-domain") else { return Ok(author.address.clone()) };
+    let login = settings.filled("auth-user").or_else(|| url_user(settings)).unwrap_or_else(|| user.to_owned());
+    let local = login.split('@').next().unwrap_or_default();
+    let bad = |error| SettingsError::Address { name: "envelope-domain".to_owned(), origin: settings.origin("envelope-domain").cloned(), error };
+    let local = Address::parse(local).map_err(bad)?;
+    if domain.is_empty() { qualified(settings, local) } else { local.with_domain(&domain).map_err(bad) }
+}

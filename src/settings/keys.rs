@@ -1,0 +1,263 @@
+//! The table: one row is one setting in every source.
+//!
+//! A row makes the TOML key, the mail.rc names, `-S`, the environment variable (`SMAIL_` and the name in capitals),
+//! `--show-settings`, the man page and the example configuration. Adding a setting is adding a row.
+
+/// What a value may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Any text on one line.
+    Text,
+    /// Text that is never printed.
+    Secret,
+    /// On or off.
+    Flag,
+    /// Seconds, or a number with `ms`, `s`, `m` or `h`.
+    Time,
+    /// Octets, or a number with `K`, `M` or `G`.
+    Size,
+    /// A file or folder; `~` is the home folder.
+    Path,
+    /// Addresses: a list in one text, or several.
+    Addresses,
+    /// Several texts; in one text they are separated by commas (`\,` is a comma).
+    List,
+    /// A program and its arguments: a list, or one text read as words with quotes, without a shell.
+    Program,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+}
+
+/// One setting.
+#[derive(Debug)]
+pub struct Key {
+    /// Its name in TOML, and with `SMAIL_` in the environment.
+    pub name: &'static str,
+    /// Its names in mail.rc, which are accepted everywhere.
+    pub mailrc: &'static [&'static str],
+    /// What its value may be.
+    pub kind: Kind,
+    /// Heading in the manual.
+    pub group: &'static str,
+    /// What it does; the first line stands in the example configuration.
+    pub doc: &'static str,
+    /// A value for the example configuration.
+    pub example: &'static str,
+    /// What counts when nothing is said, in words; empty for nothing.
+    pub default: &'static str,
+    /// mail.rc may add `-HOST`, `-USER@HOST` or `-ADDRESS` to the name (spec/mailx.md section 2.4).
+    pub chain: bool,
+}
+
+const TLS: &[&str] = &["implicit", "starttls", "opportunistic", "none"];
+const VERIFY: &[&str] = &["strict", "warn", "ignore", "ask"];
+const AUTH: &[&str] = &["auto", "none", "plain", "login", "cram-md5", "xoauth2", "oauthbearer", "external", "externanon"];
+const ENCODING: &[&str] = &["auto", "8bit", "quoted-printable", "base64"];
+
+macro_rules! keys {
+    ($($group:literal { $($name:literal, $mailrc:expr, $kind:expr, $example:literal, $default:literal, $doc:literal $(, $chain:ident)?;)* })*) => {
+        /// Every setting, in the order of the manual.
+        pub const KEYS: &[Key] = &[$($(Key {
+            name: $name, mailrc: &$mailrc, kind: $kind, group: $group, doc: $doc, example: $example, default: $default,
+            chain: keys!(@chain $($chain)?),
+        },)*)*];
+    };
+    (@chain chain) => { true };
+    (@chain) => { false };
+}
+
+use Kind::{Addresses, Choice, Flag, List, Path, Program, Secret, Size, Text, Time};
+
+keys! {
+    "Addresses" {
+        "from", [], Addresses, "me@example.org", "auth-user when it is an address, else the user at this host",
+            "The author: the From header and the sender of the envelope. Several need sender.";
+        "name", ["realname"], Text, "Nightly backup", "", "The name before the From address, when from has none.";
+        "sender", [], Addresses, "team@example.org", "", "The Sender header.";
+        "reply-to", ["replyto"], Addresses, "help@example.org", "", "Where answers go.";
+        "auto-cc", ["autocc"], Addresses, "archive@example.org", "", "Always in Cc.";
+        "auto-bcc", ["autobcc"], Addresses, "archive@example.org", "", "Always among the recipients, in no header.";
+        "qualify-domain", [], Text, "example.org", "", "The domain of names without one, such as root.";
+        "hostname", [], Text, "host.example.org", "the name of this host", "The domain of a sender that is not set otherwise.";
+        "envelope-domain", ["smtp-hostname"], Text, "example.org", "", "The domain of the sender of the envelope, behind the name of auth-user. Empty: hostname.";
+        "envelope-from", ["smtp-from"], Addresses, "bounces@example.org", "", "The sender of the envelope, where it is not the From address.";
+        "expand-address", ["expandaddr"], Text, "fail,-all,+addr", "", "What recipients may be, in s-nail's words. Files and pipes never are; failinvaddr sends to the good ones among bad ones.";
+    }
+    "Server" {
+        "smtp", [], Text, "smtps://smtp.example.org", "the provider of auth-user, when it is known",
+            "The server: host, host:port, or a URL with smtp://, smtps://, submission://, submissions://, lmtp:// or lmtp+unix:PATH. Without port and scheme the provider's port, else 465 with TLS and then 587 with STARTTLS for a login, else 25.";
+        "provider", [], Text, "gmail", "found by smtp, auth-user or from", "The provider whose server and port are used, by its name in the table.";
+        "mta", ["sendmail"], Text, "/usr/sbin/sendmail", "the sendmail program, when no server is set",
+            "A program that takes mail as sendmail does; also file://PATH, an SMTP URL, test (prints the message) and test://PATH (writes it to a file, or into a folder as ID.eml).";
+        "mta-arguments", ["sendmail-arguments"], Program, "-odi", "", "Arguments for the program, before the recipients.";
+        "mta-argv0", ["sendmail-progname"], Text, "sendmail", "", "The name the program is called by.";
+        "mta-no-default-arguments", ["sendmail-no-default-arguments"], Flag, "true", "false", "Leaves -i and -f out.";
+        "mta-no-recipient-arguments", ["mta-no-receiver-arguments"], Flag, "true", "false", "Leaves the recipients out; -t belongs into mta-arguments then.";
+        "tls", [], Choice(TLS), "starttls", "by scheme, provider and port",
+            "When TLS starts: implicit (from the first byte), starttls (required), opportunistic (where offered) or none.";
+        "starttls", ["smtp-use-starttls"], Flag, "true", "false", "mail.rc's way to say tls = \"starttls\"; ignored where TLS is implicit.", chain;
+        "tls-verify", ["ssl-verify"], Choice(VERIFY), "strict", "strict", "What happens to a certificate that is not trusted: strict ends the session, warn says so, ignore goes on.", chain;
+        "tls-ca-file", ["ssl-ca-file"], Path, "/etc/ssl/private-ca.pem", "", "More roots of trust: a PEM file.", chain;
+        "tls-ca-dir", ["ssl-ca-dir"], Path, "/etc/ssl/more", "", "More roots of trust: a folder of PEM files.", chain;
+        "tls-ca-no-defaults", ["ssl-ca-no-defaults", "ssl-no-default-ca"], Flag, "true", "false", "Trusts only tls-ca-file and tls-ca-dir, not the system's roots.", chain;
+        "tls-fingerprint", [], Text, "sha-256 of the certificate in hex", "", "The certificate to trust in place of every other check: its SHA-256.", chain;
+        "tls-cert", ["ssl-cert"], Path, "~/.config/smail/client.pem", "", "The certificate to show, PEM.", chain;
+        "tls-key", ["ssl-key"], Path, "~/.config/smail/client.key", "tls-cert", "Its key, PEM (PKCS #8).", chain;
+        "tls-config-pairs", [], List, "Certificate=client.pem", "", "s-nail's list: Certificate, PrivateKey and MinProtocol are honoured.", chain;
+        "ssl-protocol", ["ssl-method"], Text, "tls1.2", "", "Old names of TLS versions; anything below TLS 1.2 is raised to it.", chain;
+        "hello-name", [], Text, "host.example.org", "the local address in brackets, or hostname with a domain", "The name told to the server in EHLO.";
+        "connect-to", [], Text, "127.0.0.1:8025", "", "Another address to connect to, host or host:port; the name TLS checks stays. For tunnels and tests.";
+        "proxy", ["socks-proxy"], Text, "socks5://127.0.0.1:1080", "", "A proxy: socks5://[user:password@]host[:port] or http://…; names are resolved there.", chain;
+        "source-address", [], Text, "192.0.2.1", "", "The local address to connect from.";
+        "timeout", [], Time, "300", "300", "Seconds one command may take. Connecting may take a tenth of it, the reply to the final dot twice of it (RFC 5321 section 4.5.3.2).";
+        "connect-timeout", ["socket-connect-timeout"], Time, "30", "a tenth of timeout", "Seconds the connection to one address may take.";
+        "smtp-config", [], Text, "-starttls", "", "s-nail's list of extensions: -starttls, -ehlo and the names of mechanisms are honoured.", chain;
+    }
+    "Login" {
+        "auth", ["smtp-auth"], Choice(AUTH), "auto", "auto", "The mechanism, or none for no login.", chain;
+        "auth-user", ["smtp-auth-user", "user"], Text, "me@example.org", "the From address, when a password is set", "The user name.", chain;
+        "auth-password", ["smtp-auth-password", "password"], Secret, "***", "", "The password or token. The file it stands in must be private.", chain;
+        "auth-password-file", ["smtp-auth-password-file"], Path, "~/.config/smail/password", "", "A private file whose first line is the password.", chain;
+        "auth-password-command", ["smtp-auth-password-command"], Program, "pass show mail", "", "A program that prints the password: run without a shell, for at most 30 s.", chain;
+        "auth-in-clear", [], Flag, "true", "false", "Lets a login travel without TLS to a host other than this one.";
+        "netrc-lookup", [], Flag, "true", "false", "Looks the password up in ~/.netrc.", chain;
+        "netrc", ["NETRC"], Path, "~/.netrc", "~/.netrc", "The netrc file; it must be private.";
+        "netrc-command", ["netrc-pipe"], Program, "gpg -dq .netrc.gpg", "", "A program that prints a netrc file.";
+        "account", [], Text, "work", "", "The account used when no other is chosen.";
+    }
+    "Message" {
+        "signature", [], Path, "~/.signature", "", "A file that ends every text.";
+        "text-head", ["message-inject-head"], Text, "Hello,\\n", "", "Text before every body; \\n is a line end.";
+        "text-tail", ["message-inject-tail"], Text, "-- \\nthe build", "", "Text after every body; \\n is a line end.";
+        "headers", ["customhdr"], List, "X-Origin: backup", "", "Further headers for every mail.";
+        "organization", ["ORGANIZATION"], Text, "Example Ltd", "", "The Organization header.";
+        "user-agent", [], Flag, "true", "false", "Adds a User-Agent header.";
+        "receipt-to", ["disposition-notification-send"], Text, "me@example.org", "", "Asks for a receipt at this address (Disposition-Notification-To); on: at the From address.";
+        "subject-first", ["bsdcompat", "bsdorder"], Flag, "true", "false", "Puts Subject before Cc.";
+        "skip-empty", ["skipemptybody"], Flag, "true", "false", "Sends nothing when the body is empty.";
+        "encoding", ["mime-encoding"], Choice(ENCODING), "auto", "auto", "How text beyond ASCII travels; 8bit needs a server with 8BITMIME.";
+        "charset", ["ttycharset"], Text, "utf-8", "found by looking", "The charset of the input. Mail is always sent as UTF-8.";
+        "fallback-charsets", ["sendcharsets", "charset-8bit"], List, "gb18030,windows-1252", "gb18030,windows-1252", "Charsets tried for input that is not UTF-8.";
+        "max-size", [], Size, "64M", "64M", "The largest text read from standard input or a body file. Attachments have no limit of ours.";
+    }
+    "Copies" {
+        "record", [], Path, "~/sent.mbox", "", "A file each mail that went out is added to (mbox).";
+        "folder", [], Path, "~/mail", "", "What + stands for at the head of record.";
+        "record-in-folder", ["outfolder"], Flag, "true", "false", "Reads a relative record as a file in folder.";
+        "save", [], Flag, "true", "false", "Keeps a mail that could not be sent in dead-letter.";
+        "dead-letter", ["DEAD"], Path, "~/dead.letter", "~/dead.letter", "The file for save.";
+    }
+    "This program" {
+        "extra-rc", ["mailx-extra-rc", "NAIL_EXTRA_RC"], Path, "~/.mailrc.local", "", "A further mail.rc, read after the others.";
+        "verbose", [], Flag, "true", "false", "Shows the dialogue with the server, as -v does.";
+        "debug", [], Flag, "true", "false", "Sends nothing, as -d does.";
+    }
+}
+
+/// Names mailx programs know and smail has no use for: accepted without a word (spec/mailx.md sections 2.2 and 2.6).
+pub const WITHOUT_EFFECT: &[&str] = &[
+    "add-file-recipients", "agent-shell-lookup", "allnet", "append", "ask", "askatend", "askattach", "askbcc", "askcc", "asksign",
+    "asksend", "asksub", "attrlist", "autocollapse", "autoinc", "autoprint", "autothread", "autosort", "bang", "batch-exit-on-error",
+    "bind-timeout", "bind-inter-byte-timeout", "bind-inter-key-timeout", "bsdannounce", "bsdflags", "bsdheadline", "bsdmsgs", "bsdset",
+    "charset-7bit", "charset-unknown-8bit", "charset7", "cmd", "colour-disable", "colour-pager", "content-description-forwarded-message",
+    "content-description-quote-attachment", "content-description-smime-message", "content-description-smime-signature",
+    "contenttype-cntrl", "crt", "datefield", "datefield-markout-older", "debug-smtp", "dot", "dotlock-disable", "dotlock-ignore-error",
+    "editalong", "EDITOR", "editheaders", "emptybox", "emptystart", "errexit", "errors-limit", "escape", "expandargv", "features",
+    "flipr", "folder-hook", "followup-to", "followup-to-add-cc", "followup-to-honour", "forward-add-cc", "forward-as-attachment",
+    "forward-inject-head", "forward-inject-tail", "fullnames", "fwdheading", "header", "headline", "headline-bidi", "headline-plain",
+    "history-file", "history-gabby", "history-gabby-persist", "history-size", "hold", "idna-disable", "ifs", "ifs-ws", "ignore",
+    "ignoreeof", "imap-auth", "imap-cache", "imap-keepalive", "imap-list-depth", "imap-use-starttls", "inbox", "indentprefix",
+    "junkdb", "keep", "keep-content-length", "keepsave", "line-editor-cpl-word-breaks", "line-editor-disable", "line-editor-no-defaults",
+    "LISTER", "log-prefix", "mailbox-display", "mailcap-disable", "markanswered", "maximum-unencoded-line-length",
+    "mbox-fcc-and-pcc", "mbox-rfc4155", "MBOX", "memdebug", "message-id-disable", "metoo", "mime-allow-text-controls",
+    "mime-alternative-favour-rich", "mime-counter-evidence", "mime-force-sendout", "mimetypes-load-control", "mta-aliases", "mta-bcc-ok",
+    "newfolders", "newmail", "noagent", "nss-config-dir", "on-account-cleanup", "on-compose-cleanup", "on-compose-enter",
+    "on-compose-leave", "on-compose-splice", "on-compose-splice-shell", "on-history-addition", "on-main-loop-tick", "on-program-exit",
+    "on-resend-cleanup", "on-resend-enter", "onehop", "page", "PAGER", "piperaw", "pop3-auth", "pop3-bulk-load", "pop3-keepalive",
+    "pop3-no-apop", "pop3-use-apop", "pop3-use-starttls", "posix", "print-alternatives", "prompt", "prompt2", "quiet", "quote",
+    "quote-add-cc", "quote-as-attachment", "quote-chars", "quote-fold", "quote-inject-head", "quote-inject-tail", "r-option-implicit",
+    "recipients-in-cc", "record-files", "record-resent", "reply-in-same-charset", "reply-strings", "reply-to-honour", "reply-to-swap-in",
+    "screen", "searchheaders", "sendcharsets-else-ttycharset", "sendwait", "SHELL", "showlast", "showname", "showto", "Sign", "sign",
+    "skipemptyatt", "spam-interface", "spam-maxsize", "spamc-arguments", "spamc-command", "spamc-user", "ssl-ca-flags",
+    "ssl-cipher-list", "ssl-config-file", "ssl-config-module", "ssl-config-pairs", "ssl-crl-dir", "ssl-crl-file", "ssl-curves",
+    "ssl-rand-egd", "ssl-rand-file", "ssl-v2-allow", "stealthmua", "system-mailrc", "termcap", "termcap-ca-mode", "termcap-disable",
+    "tls-ca-flags", "tls-config-file", "tls-config-module", "tls-crl-dir", "tls-crl-file", "tls-features", "tls-fingerprint-digest",
+    "tls-rand-file", "TMPDIR", "toplines", "topsqueeze", "ttycharset-detect", "typescript-mode", "umask", "v15-compat", "VISUAL", "writebackedited",
+];
+
+/// Names that ask for something smail cannot do and that must not be passed over: mail would go out unsigned.
+pub const REFUSED: &[(&str, &str)] = &[
+    ("smime-sign", "smail does not sign mail"),
+    ("smime-force-encryption", "smail does not encrypt mail"),
+];
+
+/// Finds a setting by one of its names; `Some(suffix)` when mail.rc's chain form was used (`smtp-auth-user-HOST`).
+pub fn find(name: &str) -> Option<(&'static Key, Option<&str>)> {
+    if let Some(key) = KEYS.iter().find(|k| k.name == name || k.mailrc.contains(&name)) {
+        return Some((key, None));
+    }
+    let suffix = |key: &Key| {
+        key.mailrc.iter().chain([&key.name]).filter_map(|n| name.strip_prefix(n)?.strip_prefix('-')).min_by_key(|s| s.len())
+    };
+    KEYS.iter()
+        .filter(|k| k.chain)
+        .filter_map(|k| Some((k, suffix(k)?)))
+        .filter(|(_, s)| s.contains(['@', '.', ':']) || *s == "localhost")
+        .min_by_key(|(_, s)| s.len())
+        .map(|(k, s)| (k, Some(s)))
+}
+
+/// Tells whether a mailx program knows the name, with or without an effect here.
+pub fn is_known(name: &str) -> bool {
+    find(name).is_some() || WITHOUT_EFFECT.contains(&name) || ["smime-", "pop3-", "imap-", "build-", "colour-"].iter().any(|p| name.starts_with(p))
+}
+
+/// The known name nearest to a mistyped one.
+pub fn nearest(name: &str) -> Option<&'static str> {
+    let name = name.replace('_', "-");
+    KEYS.iter()
+        .flat_map(|k| k.mailrc.iter().chain([&k.name]))
+        .map(|known| (strsim::damerau_levenshtein(&name, known), *known))
+        .filter(|(distance, known)| *distance <= 1 + known.len() / 5)
+        .min_by_key(|(distance, known)| (*distance, known.len()))
+        .map(|(_, known)| known)
+}
+
+/// The environment variable of a setting: `auth-user` is `SMAIL_AUTH_USER`.
+pub fn environment(name: &str) -> String {
+    format!("SMAIL_{}", name.replace('-', "_").to_uppercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn no_name_means_two_settings() {
+        let mut seen = HashSet::new();
+        for name in KEYS.iter().flat_map(|k| k.mailrc.iter().chain([&k.name])).chain(WITHOUT_EFFECT) {
+            assert!(seen.insert(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_chain_names_its_setting_and_its_suffix() {
+        let found = |name| find(name).map(|(k, s)| (k.name, s));
+        assert_eq!(found("smtp-auth-user-a@b.example"), Some(("auth-user", Some("a@b.example"))));
+        assert_eq!(found("smtp-auth-password-a@b.example"), Some(("auth-password", Some("a@b.example"))));
+        assert_eq!(found("password-u@h:25"), Some(("auth-password", Some("u@h:25"))));
+        assert_eq!(found("smtp-auth-h.example"), Some(("auth", Some("h.example"))));
+        assert_eq!(found("smtp-auth-nonsense"), None);
+        assert_eq!(found("user-localhost"), Some(("auth-user", Some("localhost"))));
+    }
+
+    #[test]
+    fn a_mistyped_name_finds_its_neighbour() {
+        assert_eq!(nearest("smtp_use_starttls"), Some("smtp-use-starttls"));
+        assert_eq!(nearest("smtp-user-starttls"), Some("smtp-use-starttls"));
+        assert_eq!(nearest("mta-auth"), Some("smtp-auth"));
+        assert_eq!(nearest("form"), Some("from"));
+        assert_eq!(nearest("entirely-different"), None);
+    }
+}

@@ -1,0 +1,196 @@
+//! Reads mail.rc files: who said what, in which line. What a setting means is not known here.
+//!
+//! Promise: nothing is executed, nothing is printed, and `$` is plain text in the old dialect (passwords contain it). Any
+//! bytes give a result in linear time; a line that cannot be read costs that line only. No warning or note repeats a value.
+//!
+//! Two dialects share one file: that of Heirloom mailx, and after `set v15-compat=yes` (or behind `wysh`) the shell-like
+//! one of s-nail.
+mod commands;
+mod lines;
+mod words;
+
+#[cfg(test)]
+mod lists;
+#[cfg(test)]
+mod tests;
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::OFlags;
+
+/// The largest file that is read, in octets: far above any real one, and small enough to hold.
+const MAX_OCTETS: u64 = 8 << 20;
+
+/// Where something was said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file, or the option (`-X`) in its stead.
+    pub path: Arc<Path>,
+    /// The line, from 1; the first one of a continued line.
+    pub line: u32,
+}
+
+/// One thing a file says, in the order of the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    /// `set name=value`, or `set name` without a value: boolean on.
+    Set {
+        /// As written.
+        name: String,
+        /// `None`: boolean on. An empty value is `Some("")`.
+        value: Option<String>,
+        /// Where.
+        place: Place,
+    },
+    /// `unset name` or `set noname`.
+    Unset {
+        /// As written, without `no`.
+        name: String,
+        /// Where.
+        place: Place,
+    },
+    /// `alias name member …`; a second line for the same name adds members.
+    Alias {
+        /// As written.
+        name: String,
+        /// As written; may hold display names.
+        members: Vec<String>,
+        /// Where.
+        place: Place,
+    },
+    /// `unalias name …`; `*` means all.
+    Unalias {
+        /// As written.
+        names: Vec<String>,
+        /// Where.
+        place: Place,
+    },
+    /// `account name { … }`. Never holds another [`Item::Account`].
+    Account {
+        /// As written.
+        name: String,
+        /// What applies once the account is used.
+        items: Vec<Item>,
+        /// Where it begins.
+        place: Place,
+    },
+    /// `account name`: the account applies from here on.
+    UseAccount {
+        /// As written.
+        name: String,
+        /// Where.
+        place: Place,
+    },
+}
+
+/// How words are quoted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// Heirloom mailx, and s-nail without `v15-compat=yes`.
+    #[default]
+    Old,
+    /// s-nail with `v15-compat=yes`: shell quoting, `$VAR`, `;`.
+    Shell,
+}
+
+/// A file that was opened, as it was when it was read (from its descriptor).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadFile {
+    /// Its path as in [`Place::path`].
+    pub path: Arc<Path>,
+    /// Permission bits.
+    pub mode: u32,
+    /// The owner's number.
+    pub owner: u32,
+}
+
+/// What a file and all that it sources say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RcFile {
+    /// What was said, in order.
+    pub items: Vec<Item>,
+    /// Known commands that are malformed: to be shown.
+    pub warnings: Vec<(Place, String)>,
+    /// What was ignored: to be shown with `-v` only.
+    pub notes: Vec<(Place, String)>,
+    /// Every file that was read, the first one first. A secret in one that others may read is the caller's affair.
+    pub files: Vec<ReadFile>,
+    /// The dialect at the end; the next file starts with it.
+    pub dialect: Dialect,
+}
+
+/// What the grammar must know of the world.
+#[derive(Clone, Copy)]
+pub struct Environment<'a> {
+    /// Where `~` leads, and where relative names of `source` start: never the working directory, which others may own.
+    pub home: Option<&'a Path>,
+    /// Decides `if t`.
+    pub stdin_is_terminal: bool,
+    /// Environment variables, for `$NAME` in the shell dialect when no setting has that name.
+    pub variables: &'a dyn Fn(&str) -> Option<String>,
+    /// Tells whether a name means something without a value. Behind an assignment, other bare words are a remark of the
+    /// author (`set from=x@y # sender`) and not settings.
+    pub known: &'a dyn Fn(&str) -> bool,
+    /// The dialect to start with.
+    pub dialect: Dialect,
+}
+
+/// Reads a file and what it sources.
+///
+/// # Errors
+/// The file itself cannot be opened or read, or is larger than 8 MiB. A sourced file that cannot is a warning.
+pub fn read(path: &Path, env: &Environment<'_>) -> io::Result<RcFile> {
+    let (bytes, file) = load(path)?;
+    let place: Arc<Path> = Arc::clone(&file.path);
+    let mut reader = commands::Reader::new(env);
+    reader.file(&bytes, &place, file);
+    Ok(reader.finish())
+}
+
+/// Reads a text as if it stood in `path`. Opens nothing but what the text sources.
+pub fn parse(text: &[u8], path: &Path, env: &Environment<'_>) -> RcFile {
+    let mut reader = commands::Reader::new(env);
+    reader.bytes(text, &Arc::from(path));
+    reader.finish()
+}
+
+/// Reads a command as `-X` and `-Y` give it. `option` stands for the file in its [`Place`].
+pub fn one_line(text: &str, option: &str, env: &Environment<'_>) -> RcFile {
+    parse(text.as_bytes(), Path::new(option), env)
+}
+
+/// Opens a file once and reads it whole. A FIFO without a writer reads as empty instead of blocking for ever.
+fn load(path: &Path) -> io::Result<(Vec<u8>, ReadFile)> {
+    let file: File = OpenOptions::new()
+        .read(true)
+        .custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed())
+        .open(path)?;
+    let facts = file.metadata()?;
+    rustix::fs::fcntl_setfl(&file, OFlags::empty())?;
+    let mut bytes = Vec::new();
+    file.take(MAX_OCTETS + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_OCTETS {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "larger than 8 MiB"));
+    }
+    Ok((bytes, ReadFile { path: Arc::from(path), mode: facts.mode() & 0o7777, owner: facts.uid() }))
+}
+
+/// The file that `source` names. Only `~`, `$HOME` and names below home are understood.
+fn sourced_path(name: &str, home: Option<&Path>) -> Result<PathBuf, &'static str> {
+    if name.trim_end().ends_with('|') {
+        return Err("`source` runs no programs");
+    }
+    let name = name.strip_prefix("$HOME/").or_else(|| name.strip_prefix("~/")).unwrap_or(name);
+    if name.starts_with('~') {
+        return Err("`source` knows only the own home folder");
+    }
+    let path = Path::new(name);
+    if path.is_absolute() {
+        return Ok(path.to_owned());
+    }
+    home.map(|home| home.join(path)).ok_or("`source` needs a home folder for this name")
+}

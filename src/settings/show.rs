@@ -1,0 +1,88 @@
+//! Prints every setting with its value and where it was said; secrets never.
+use std::fmt::Write as _;
+
+use super::keys::{KEYS, Key, Kind};
+use super::{Assignment, Settings, text_of};
+
+/// The lines of `--show-settings`: TOML that could stand in a file, each with its origin behind `#`. With `all`, words that
+/// lost follow the one that won.
+pub fn show(settings: &Settings, all: bool) -> String {
+    let mut out = String::new();
+    if let Some(account) = &settings.account {
+        let _ = writeln!(out, "# account {account}");
+    }
+    let mut group = "";
+    for key in KEYS {
+        if key.group != group {
+            group = key.group;
+            let _ = writeln!(out, "{}# {group}", if out.is_empty() { "" } else { "\n" });
+        }
+        show_key(settings, key, all, &mut out);
+    }
+    let aliases: Vec<_> = settings.aliases.iter().collect();
+    if !aliases.is_empty() {
+        out.push_str("\n[aliases]\n");
+    }
+    for (name, members, origin) in aliases {
+        let _ = writeln!(out, "{} = {}  # {origin}", quote(name), quote(&members));
+    }
+    out
+}
+
+fn show_key(settings: &Settings, key: &'static Key, all: bool, out: &mut String) {
+    let winner = settings.winner(key.name);
+    match winner.and_then(|a| Some((a, shown(a)?))) {
+        Some((assignment, value)) => {
+            let _ = writeln!(out, "{} = {value}  # {}", key.name, assignment.origin);
+        }
+        None if key.default.is_empty() => {
+            let _ = writeln!(out, "# {}", key.name);
+        }
+        None => {
+            let _ = writeln!(out, "# {}: {}  # default", key.name, key.default);
+        }
+    }
+    for said in settings.trail.iter().filter(|a| a.key.name == key.name) {
+        let value = shown(said).unwrap_or_else(|| "unset".to_owned());
+        match &said.suffix {
+            Some(suffix) => {
+                let _ = writeln!(out, "# {}-{suffix} = {value}  # {}", key.name, said.origin);
+            }
+            None if all && winner.is_none_or(|w| !std::ptr::eq(w, said)) => {
+                let _ = writeln!(out, "#   was {value}  # {}", said.origin);
+            }
+            None => {}
+        }
+    }
+}
+
+fn shown(assignment: &Assignment) -> Option<String> {
+    use super::value::Value;
+    let value = assignment.value.as_ref()?;
+    Some(match value {
+        _ if assignment.key.kind == Kind::Secret => quote("***"),
+        Value::Flag(on) => on.to_string(),
+        Value::Time(time) => time.as_secs_f64().to_string(),
+        Value::Size(size) => size.to_string(),
+        Value::List(list) if list.len() > 1 => format!("[{}]", list.iter().map(|t| quote(t)).collect::<Vec<_>>().join(", ")),
+        value => quote(&super::target::masked(&text_of(value)?)),
+    })
+}
+
+/// A TOML string.
+pub fn quote(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            c if c.is_control() => {
+                let _ = write!(out, "\\u{:04X}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}

@@ -1,0 +1,207 @@
+//! Reads `config.toml` into what it says, each with its line.
+//!
+//! Promise: a syntax error names its line and never repeats a value. Refuses a secret in a file others may read, and a
+//! file others may write.
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+
+use super::value::Raw;
+
+/// One key of the file.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// The key as it was written.
+    pub name: String,
+    /// Its value.
+    pub raw: Raw,
+    /// Its line, from 1.
+    pub line: u32,
+}
+
+/// What a file says.
+#[derive(Debug, Default)]
+pub struct TomlFile {
+    /// The keys at the top.
+    pub entries: Vec<Entry>,
+    /// `[aliases]`.
+    pub aliases: Vec<Entry>,
+    /// `[accounts.NAME]` in the order of their names.
+    pub accounts: Vec<(String, u32, Vec<Entry>)>,
+}
+
+/// A mistake: the line and a lowercase fragment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// From 1.
+    pub line: u32,
+    /// What is wrong.
+    pub why: String,
+}
+
+/// Reads the text of a file.
+///
+/// # Errors
+/// The first [`Mistake`].
+pub fn parse(text: &str) -> Result<TomlFile, Mistake> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let lines = Lines(text);
+    let table = DeTable::parse(text).map_err(|error| Mistake {
+        line: lines.of(error.span().map_or(0, |s| s.start)),
+        why: syntax(error.message()),
+    })?;
+    let mut file = TomlFile::default();
+    for (key, value) in table.into_inner() {
+        let line = lines.of(key.span().start);
+        let name = key.into_inner().into_owned();
+        match (name.as_str(), value.into_inner()) {
+            ("aliases", DeValue::Table(table)) => file.aliases = entries(table, lines)?,
+            ("accounts", DeValue::Table(table)) => file.accounts = accounts(table, lines)?,
+            ("aliases" | "accounts", _) => return Err(Mistake { line, why: format!("`{name}` is a table: write `[{name}]`") }),
+            (_, value) => file.entries.push(Entry { raw: raw(value, &name, line)?, name, line }),
+        }
+    }
+    Ok(file)
+}
+
+fn accounts(table: DeTable<'_>, lines: Lines<'_>) -> Result<Vec<(String, u32, Vec<Entry>)>, Mistake> {
+    let mut found = Vec::new();
+    for (key, value) in table {
+        let line = lines.of(key.span().start);
+        let name = key.into_inner().into_owned();
+        let DeValue::Table(inner) = value.into_inner() else {
+            return Err(Mistake { line, why: format!("an account is a table: write `[accounts.{name}]`") });
+        };
+        found.push((name, line, entries(inner, lines)?));
+    }
+    Ok(found)
+}
+
+fn entries(table: DeTable<'_>, lines: Lines<'_>) -> Result<Vec<Entry>, Mistake> {
+    let entry = |(key, value): (toml::Spanned<_>, toml::Spanned<DeValue<'_>>)| {
+        let line = lines.of(key.span().start);
+        let name: std::borrow::Cow<'_, str> = key.into_inner();
+        let name = name.into_owned();
+        Ok(Entry { raw: raw(value.into_inner(), &name, line)?, name, line })
+    };
+    table.into_iter().map(entry).collect()
+}
+
+fn raw(value: DeValue<'_>, name: &str, line: u32) -> Result<Raw, Mistake> {
+    let wrong = |why: String| Mistake { line, why };
+    match value {
+        DeValue::Boolean(on) => Ok(Raw::Flag(on)),
+        DeValue::Array(array) => {
+            let text = |v: toml::Spanned<DeValue<'_>>| scalar(v.into_inner()).ok_or_else(|| wrong(format!("`{name}` takes a list of texts")));
+            array.into_iter().map(text).collect::<Result<_, _>>().map(Raw::List)
+        }
+        DeValue::Table(table) if name == "headers" || name == "customhdr" => {
+            let header = |(key, value): (toml::Spanned<std::borrow::Cow<'_, str>>, toml::Spanned<DeValue<'_>>)| {
+                let value = scalar(value.into_inner()).ok_or_else(|| wrong("a header is a text".to_owned()))?;
+                Ok(format!("{}: {value}", key.into_inner()))
+            };
+            table.into_iter().map(header).collect::<Result<_, _>>().map(Raw::List)
+        }
+        DeValue::Table(_) => Err(wrong(format!("there is no table `[{name}]`; tables are `[aliases]` and `[accounts.NAME]`"))),
+        other => scalar(other).map(Raw::Text).ok_or_else(|| wrong(format!("`{name}` takes a text"))),
+    }
+}
+
+fn scalar(value: DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.into_owned()),
+        DeValue::Integer(n) => Some(n.as_str().to_owned()),
+        DeValue::Float(n) => Some(n.as_str().to_owned()),
+        DeValue::Boolean(on) => Some(on.to_string()),
+        DeValue::Datetime(d) => Some(d.to_string()),
+        _ => None,
+    }
+}
+
+/// The library's message, which may quote the line: only its first sentence, which does not.
+fn syntax(message: &str) -> String {
+    let first = message.lines().next().unwrap_or("syntax error").trim_end_matches('.');
+    if first.contains('`') { "this is not TOML; is a quote missing?".to_owned() } else { first.to_owned() }
+}
+
+#[derive(Clone, Copy)]
+struct Lines<'a>(&'a str);
+
+impl Lines<'_> {
+    fn of(self, octet: usize) -> u32 {
+        let lines = self.0.as_bytes()[..octet.min(self.0.len())].iter().filter(|b| **b == b'\n').count();
+        u32::try_from(lines + 1).unwrap_or(u32::MAX)
+    }
+}
+
+/// Reads a file and judges who may write it, and who may read it if it holds a secret.
+///
+/// # Errors
+/// `Ok(None)` when there is no such file; a fragment otherwise. The mode is that of the opened file, so that it cannot
+/// be exchanged in between.
+pub fn read_private(path: &Path) -> Result<Option<(String, Privacy)>, String> {
+    use std::io::Read;
+    use std::os::unix::fs::MetadataExt;
+    let mut file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => return Ok(None),
+        Err(e) => return Err(e.to_string()),
+    };
+    let meta = file.metadata().map_err(|e| e.to_string())?;
+    if !meta.is_file() {
+        return Err("it is not a regular file".to_owned());
+    }
+    let mut bytes = Vec::new();
+    file.by_ref().take(4 << 20).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+    let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+    let ours = meta.uid() == rustix::process::geteuid().as_raw();
+    let privacy = Privacy {
+        foreign: !(ours || meta.uid() == 0),
+        writable: meta.mode() & 0o022 != 0,
+        // A system-wide file of root may be shared with the group it was given to.
+        readable: meta.mode() & if meta.uid() == 0 && !ours { 0o004 } else { 0o044 } != 0,
+        mode: meta.mode() & 0o777,
+    };
+    Ok(Some((text, privacy)))
+}
+
+/// Who else may touch a file.
+#[derive(Debug, Clone, Copy)]
+pub struct Privacy {
+    /// It belongs to another user, who is not root.
+    pub foreign: bool,
+    /// Others may write it.
+    pub writable: bool,
+    /// Others may read it.
+    pub readable: bool,
+    /// Its permission bits.
+    pub mode: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_has_its_line() {
+        let file = parse("# c\nfrom = \"a@b\"\ntimeout = 5\n\n[aliases]\nteam = [\"x@y\", \"z@y\"]\n[accounts.work]\nsmtp = \"h\"\n").unwrap();
+        let shown: Vec<_> = file.entries.iter().map(|e| (e.name.as_str(), e.line, e.raw.clone())).collect();
+        assert_eq!(shown, [("from", 2, Raw::Text("a@b".into())), ("timeout", 3, Raw::Text("5".into()))]);
+        assert_eq!(file.aliases[0].line, 6);
+        assert_eq!((file.accounts[0].0.as_str(), file.accounts[0].2[0].line), ("work", 8));
+    }
+
+    #[test]
+    fn a_syntax_error_names_the_line_and_no_value() {
+        let mistake = parse("from = \"a@b\"\nauth-password = s3cret\n").unwrap_err();
+        assert_eq!(mistake.line, 2);
+        assert!(!mistake.why.contains("s3cret"), "{}", mistake.why);
+    }
+
+    #[test]
+    fn headers_may_be_a_table() {
+        let file = parse("[headers]\nX-A = \"b\"\n").unwrap();
+        assert_eq!(file.entries[0].raw, Raw::List(vec!["X-A: b".into()]));
+        assert_eq!(parse("[nonsense]\n").unwrap_err().why, "there is no table `[nonsense]`; tables are `[aliases]` and `[accounts.NAME]`");
+    }
+}

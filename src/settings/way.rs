@@ -1,0 +1,399 @@
+//! Settles the route: which server, which port, how TLS starts, who logs in.
+//!
+//! Promise: credentials and TLS are settled here once. A login never makes a route whose TLS may fall away, unless the
+//! server is on this host or the user wrote so (house decision 11).
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use super::keys::Kind;
+use super::presets::Preset;
+use super::route::{Choice, Door, Login, Mechanism, Patience, Program, Proxy, ProxyKind, Route, Smtp, TlsMode, Trust, Verify};
+use super::target::{self, Scheme, Server, Target};
+use super::value::Value;
+use super::{Assignment, Settings, SettingsError};
+use crate::address::Mailbox;
+use crate::secret::{Secret, SecretSource, netrc};
+
+/// Where sendmail programs live.
+const SENDMAIL: &[&str] = &["/usr/sbin/sendmail", "/usr/lib/sendmail", "/usr/bin/sendmail"];
+
+/// Settles where a mail of this author goes.
+///
+/// # Errors
+/// [`SettingsError`]: a value that does not fit, or nothing that says where.
+pub fn route(settings: &Settings, author: &Mailbox) -> Result<Route, SettingsError> {
+    let Some((target, name)) = chosen_target(settings)? else {
+        return Ok(Route::Program(program(settings, &local_sendmail().ok_or(SettingsError::NoRoute)?)));
+    };
+    match target {
+        Target::Server(server) => smtp(settings, author, server, name).map(|s| Route::Smtp(Box::new(s))),
+        Target::Socket(path) => {
+            let server = Server { scheme: Some(Scheme::Lmtp), host: "localhost".into(), port: None, user: None, password: None };
+            let mut smtp = smtp(settings, author, server, name)?;
+            smtp.socket = Some(settings.expand(&path.to_string_lossy()));
+            smtp.doors = vec![Door { port: 0, tls: TlsMode::None }];
+            Ok(Route::Smtp(Box::new(smtp)))
+        }
+        Target::Program(path) => Ok(Route::Program(program(settings, &settings.expand(&path)))),
+        Target::Stdout => Ok(Route::Stdout),
+        Target::File(path) => Ok(Route::File(settings.expand(&path))),
+    }
+}
+
+/// Tells whether mail goes to a program of this host, which can resolve bare names.
+pub fn is_program(settings: &Settings) -> bool {
+    !matches!(chosen_target(settings), Ok(Some((Target::Server(_) | Target::Socket(_), _))))
+}
+
+/// `smtp` or `mta`: the one that was said by the stronger source, `smtp` when both were said by the same.
+fn chosen_target(settings: &Settings) -> Result<Option<(Target, &'static str)>, SettingsError> {
+    let layer = |name| settings.winner(name).filter(|_| settings.filled(name).is_some()).map(|a| a.layer);
+    let name = match (layer("smtp"), layer("mta")) {
+        (None, None) => return Ok(None),
+        (Some(smtp), Some(mta)) if mta > smtp => "mta",
+        (Some(_), _) => "smtp",
+        (None, Some(_)) => "mta",
+    };
+    let text = settings.filled(name).unwrap_or_default();
+    let target = target::parse(&text).map_err(|why| wrong(settings, name, why))?;
+    Ok(Some((target, name)))
+}
+
+fn wrong(settings: &Settings, name: &'static str, why: impl Into<String>) -> SettingsError {
+    SettingsError::Value { name: name.to_owned(), origin: settings.origin(name).cloned(), why: why.into() }
+}
+
+/// The sendmail program of this host, when it is another program than this one.
+fn local_sendmail() -> Option<PathBuf> {
+    let me = std::env::current_exe().ok().and_then(|p| p.canonicalize().ok());
+    let other = |path: &PathBuf| path.canonicalize().is_ok_and(|p| Some(p) != me);
+    SENDMAIL.iter().map(PathBuf::from).find(other)
+}
+
+fn program(settings: &Settings, path: &Path) -> Program {
+    Program {
+        path: path.to_owned(),
+        argv0: settings.filled("mta-argv0"),
+        arguments: settings.list("mta-arguments"),
+        no_default_arguments: settings.flag("mta-no-default-arguments"),
+        no_recipients: settings.flag("mta-no-recipient-arguments"),
+        sender: ["from", "envelope-from", "envelope-domain", "auth-user"].iter().any(|n| settings.filled(n).is_some()),
+        verbose: settings.flag("verbose"),
+    }
+}
+
+/// The chain forms of a name, most specific first (spec/mailx.md section 2.4).
+fn suffixes(server: &Server, user: Option<&str>, author: &Mailbox) -> Vec<String> {
+    let host = server.host.to_lowercase();
+    let mut hosts = vec![host.clone()];
+    if let Some(port) = server.port {
+        hosts.insert(0, format!("{host}:{port}"));
+    }
+    let user = user.map(str::to_lowercase);
+    let users = user.iter().flat_map(|u| hosts.iter().map(move |h| format!("{u}@{h}")));
+    let mut all: Vec<String> = users.collect();
+    all.extend(hosts.iter().cloned());
+    all.push(author.address.key());
+    all
+}
+
+fn smtp(settings: &Settings, author: &Mailbox, server: Server, name: &'static str) -> Result<Smtp, SettingsError> {
+    let chain = suffixes(&server, server.user.as_deref(), author);
+    let config = SmtpConfig::read(settings.chained("smtp-config", &chain));
+    let login = login(settings, author, &server, &chain, &config, name)?;
+    let doors = doors(settings, &server, &chain, login.is_some(), &config);
+    let trust = trust(settings, &chain)?;
+    let mut patience = settings.time("timeout").map_or_else(Patience::default, Patience::scaled);
+    if let Some(time) = settings.time("connect-timeout") {
+        patience.connect = time;
+    }
+    Ok(Smtp {
+        lmtp: server.scheme == Some(Scheme::Lmtp),
+        host: server.host,
+        doors,
+        socket: None,
+        connect_to: host_port(settings, "connect-to")?,
+        proxy: proxy(settings, &chain)?,
+        source_address: source_address(settings)?,
+        hello_name: hello_name(settings)?,
+        ehlo: config.ehlo,
+        trust,
+        login,
+        patience,
+    })
+}
+
+/// What s-nail's `smtp-config` says that has a meaning here.
+struct SmtpConfig {
+    ehlo: bool,
+    starttls: bool,
+    mechanism: Option<Mechanism>,
+}
+
+impl SmtpConfig {
+    fn read(said: Option<&Assignment>) -> Self {
+        let mut config = SmtpConfig { ehlo: true, starttls: true, mechanism: None };
+        let text = said.and_then(|a| super::text_of(a.value.as_ref()?)).unwrap_or_default();
+        let words: Vec<_> = text.split(',').map(|w| w.trim().to_ascii_lowercase()).collect();
+        for word in &words {
+            match word.as_str() {
+                "-ehlo" => config.ehlo = false,
+                "-starttls" => config.starttls = false,
+                "-all" => (config.ehlo, config.starttls) = (false, false),
+                "ehlo" | "+ehlo" => config.ehlo = true,
+                "starttls" | "+starttls" => config.starttls = true,
+                _ => {}
+            }
+        }
+        let named: Vec<_> = words.iter().filter_map(|w| mechanism(w.trim_start_matches('+'))).collect();
+        if words.iter().any(|w| w == "-allmechs" || w == "-all") || named.len() == 1 {
+            config.mechanism = named.first().copied();
+        }
+        config
+    }
+}
+
+fn mechanism(word: &str) -> Option<Mechanism> {
+    match word {
+        "plain" => Some(Mechanism::Plain),
+        "login" => Some(Mechanism::Login),
+        "cram-md5" => Some(Mechanism::CramMd5),
+        "xoauth2" => Some(Mechanism::Xoauth2),
+        "oauthbearer" => Some(Mechanism::Oauthbearer),
+        "external" | "externanon" => Some(Mechanism::External),
+        _ => None,
+    }
+}
+
+/// The ports to try and how TLS starts at each.
+fn doors(settings: &Settings, server: &Server, chain: &[String], login: bool, config: &SmtpConfig) -> Vec<Door> {
+    let forced = forced_mode(settings, chain, server);
+    let loopback = is_loopback(&server.host);
+    // STARTTLS that may fall away is safe only where nothing secret travels; on this host nobody listens.
+    let softest = if login && !loopback { TlsMode::Starttls } else { TlsMode::Opportunistic };
+    let soft = |mode: TlsMode| match mode {
+        TlsMode::Starttls | TlsMode::Opportunistic if !config.starttls => TlsMode::None,
+        TlsMode::Starttls => softest,
+        mode => mode,
+    };
+    let preset = settings.preset.as_ref();
+    let door = |port, mode| vec![Door { port, tls: forced.unwrap_or(mode) }];
+    match (server.scheme, server.port) {
+        (Some(Scheme::Smtps), port) => door(port.unwrap_or(465), TlsMode::Implicit),
+        (Some(scheme), port) => door(port.unwrap_or(scheme.port()), soft(TlsMode::Starttls)),
+        (None, Some(port)) => door(port, mode_of_port(preset, port, &soft)),
+        (None, None) => match (forced, preset) {
+            (Some(TlsMode::Implicit), _) => door(465, TlsMode::Implicit),
+            (None, Some(preset)) => {
+                let Door { port, tls } = preset.door();
+                door(port, if tls == TlsMode::None { soft(TlsMode::Starttls) } else { tls })
+            }
+            (Some(mode), _) => door(if login { 587 } else { 25 }, mode),
+            (None, None) if login && !loopback => {
+                vec![Door { port: 465, tls: TlsMode::Implicit }, Door { port: 587, tls: TlsMode::Starttls }]
+            }
+            (None, None) => door(25, soft(TlsMode::Starttls)),
+        },
+    }
+}
+
+fn mode_of_port(preset: Option<&Preset>, port: u16, soft: &dyn Fn(TlsMode) -> TlsMode) -> TlsMode {
+    match preset.and_then(|p| p.mode_for_port(port)) {
+        Some(TlsMode::Implicit) => TlsMode::Implicit,
+        Some(TlsMode::Starttls) => TlsMode::Starttls,
+        _ if matches!(port, 465 | 994 | 2465) => TlsMode::Implicit,
+        _ => soft(TlsMode::Starttls),
+    }
+}
+
+/// The mode the user wrote: `tls`, else `smtp-use-starttls` where TLS is not implicit anyway.
+fn forced_mode(settings: &Settings, chain: &[String], server: &Server) -> Option<TlsMode> {
+    match settings.filled("tls").as_deref() {
+        Some("implicit") => return Some(TlsMode::Implicit),
+        Some("starttls") => return Some(TlsMode::Starttls),
+        Some("opportunistic") => return Some(TlsMode::Opportunistic),
+        Some("none") => return Some(TlsMode::None),
+        _ => {}
+    }
+    let implicit = server.scheme == Some(Scheme::Smtps)
+        || (server.scheme.is_none() && server.port.is_some_and(|p| mode_of_port(settings.preset.as_ref(), p, &|m| m) == TlsMode::Implicit));
+    let asked = matches!(settings.chained("starttls", chain).and_then(|a| a.value.as_ref()), Some(Value::Flag(true)));
+    (asked && !implicit && (server.port.is_some() || server.scheme.is_some() || settings.preset.is_none())).then_some(TlsMode::Starttls)
+}
+
+fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn chained_text(settings: &Settings, name: &'static str, chain: &[String]) -> Option<String> {
+    settings.chained(name, chain).and_then(|a| super::text_of(a.value.as_ref()?)).filter(|t| !t.is_empty())
+}
+
+fn login(
+    settings: &Settings,
+    author: &Mailbox,
+    server: &Server,
+    chain: &[String],
+    config: &SmtpConfig,
+    name: &'static str,
+) -> Result<Option<Login>, SettingsError> {
+    let word = chained_text(settings, "auth", chain);
+    let mechanism = match word.as_deref() {
+        Some("none") => return Ok(None),
+        Some("auto") | None => config.mechanism.map_or(Choice::Auto, Choice::Only),
+        Some(word) => mechanism(word).map_or(Choice::Auto, Choice::Only),
+    };
+    let external = mechanism == Choice::Only(Mechanism::External);
+    let user = server.user.clone().or_else(|| chained_text(settings, "auth-user", chain));
+    let chain = suffixes(server, user.as_deref(), author);
+    let secret = match &server.password {
+        Some(password) => Some(SecretSource::Inline(Secret::new(password.clone()))),
+        None => secret(settings, &chain),
+    };
+    let looked_up = netrc_entry(settings, server, user.as_deref(), secret.is_none(), &chain)?;
+    let (user, secret) = match (user, secret, looked_up) {
+        (user, None, Some(entry)) => (user.or(Some(entry.login)), Some(SecretSource::Inline(entry.password))),
+        (user, secret, _) => (user, secret),
+    };
+    let user = match (user, &secret) {
+        (Some(user), _) => user,
+        (None, Some(_)) => default_user(settings, author),
+        (None, None) if external => String::new(),
+        (None, None) if word.as_deref().is_some_and(|w| w != "auto") => {
+            let why = format!("it asks for a login at {}, and no user is set: add auth-user and auth-password", server.host);
+            return Err(wrong(settings, "auth", why));
+        }
+        (None, None) => return Ok(None),
+    };
+    if user.contains('\0') {
+        return Err(wrong(settings, name, "a user name cannot hold a NUL"));
+    }
+    let secret = secret.unwrap_or_else(|| SecretSource::Prompt { user: user.clone(), host: server.host.clone() });
+    Ok(Some(Login { user, secret, mechanism, in_clear: settings.flag("auth-in-clear") }))
+}
+
+/// The user name when only a password is set: the word the provider wants, else the author's address.
+fn default_user(settings: &Settings, author: &Mailbox) -> String {
+    let address = author.address.to_string();
+    settings.preset.as_ref().and_then(|preset| preset.user_for(&address)).unwrap_or(address)
+}
+
+/// The password: of the ways to say it, the one the strongest source chose.
+fn secret(settings: &Settings, chain: &[String]) -> Option<SecretSource> {
+    let said = ["auth-password", "auth-password-file", "auth-password-command"].map(|n| settings.chained(n, chain));
+    let strongest = said.into_iter().flatten().max_by_key(|a| (a.suffix.is_some(), a.layer))?;
+    match (strongest.key.kind, strongest.value.as_ref()?) {
+        (Kind::Secret, Value::Text(text)) => Some(SecretSource::Inline(Secret::new(text.clone()))),
+        (Kind::Path, Value::Text(path)) if !path.is_empty() => Some(SecretSource::File(settings.expand(path))),
+        (Kind::Program, Value::List(words)) if !words.is_empty() => {
+            let mut words = words.clone();
+            words[0] = settings.expand(&words[0]).to_string_lossy().into_owned();
+            Some(SecretSource::Command(words))
+        }
+        _ => None,
+    }
+}
+
+fn netrc_entry(
+    settings: &Settings,
+    server: &Server,
+    user: Option<&str>,
+    wanted: bool,
+    chain: &[String],
+) -> Result<Option<netrc::Entry>, SettingsError> {
+    let on = matches!(settings.chained("netrc-lookup", chain).and_then(|a| a.value.as_ref()), Some(Value::Flag(true)));
+    if !(on && wanted) {
+        return Ok(None);
+    }
+    let command = settings.list("netrc-command");
+    let text = if command.is_empty() {
+        let path = settings.path("netrc").unwrap_or_else(|| settings.expand("~/.netrc"));
+        netrc::read(&path).map_err(|e| wrong(settings, "netrc", e.why))?
+    } else {
+        netrc::run(&command).map_err(|e| wrong(settings, "netrc-command", e.why))?
+    };
+    Ok(netrc::lookup(text.reveal(), &server.host, user))
+}
+
+fn trust(settings: &Settings, chain: &[String]) -> Result<Trust, SettingsError> {
+    let text = |name| chained_text(settings, name, chain);
+    let path = |name| text(name).map(|p| settings.expand(&p));
+    let on = |name| matches!(settings.chained(name, chain).and_then(|a| a.value.as_ref()), Some(Value::Flag(true)));
+    let verify = match text("tls-verify").as_deref() {
+        Some("ignore") => Verify::Ignore,
+        Some("warn") => Verify::Warn,
+        _ => Verify::Strict,
+    };
+    let pairs = settings.chained("tls-config-pairs", chain).and_then(|a| a.value.clone());
+    let pair = |wanted: &str| {
+        let Some(Value::List(list)) = &pairs else { return None };
+        list.iter().filter_map(|p| p.split_once('=')).find(|(k, _)| k.trim().eq_ignore_ascii_case(wanted)).map(|(_, v)| settings.expand(v.trim()))
+    };
+    let fingerprint = match text("tls-fingerprint") {
+        Some(hex) => Some(fingerprint(&hex).ok_or_else(|| wrong(settings, "tls-fingerprint", "64 hexadecimal digits (SHA-256) are wanted here"))?),
+        None => None,
+    };
+    Ok(Trust {
+        verify,
+        ca_file: path("tls-ca-file"),
+        ca_dir: path("tls-ca-dir"),
+        no_system_roots: on("tls-ca-no-defaults"),
+        fingerprint,
+        cert: path("tls-cert").or_else(|| pair("Certificate")),
+        key: path("tls-key").or_else(|| pair("PrivateKey")),
+    })
+}
+
+fn fingerprint(text: &str) -> Option<[u8; 32]> {
+    let text = text.rsplit_once('=').map_or(text, |(_, hex)| hex);
+    let digits: Vec<u8> = text.chars().filter(|c| !matches!(c, ':' | ' ')).map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect::<Option<_>>()?;
+    let bytes: Vec<u8> = digits.chunks(2).filter(|pair| pair.len() == 2).map(|pair| pair[0] * 16 + pair[1]).collect();
+    if digits.len() == 64 { bytes.try_into().ok() } else { None }
+}
+
+fn host_port(settings: &Settings, name: &'static str) -> Result<Option<(String, Option<u16>)>, SettingsError> {
+    match settings.filled(name) {
+        Some(text) => target::host_port(&text).map(Some).map_err(|why| wrong(settings, name, why)),
+        None => Ok(None),
+    }
+}
+
+fn source_address(settings: &Settings) -> Result<Option<IpAddr>, SettingsError> {
+    match settings.filled("source-address") {
+        Some(text) => text.parse().map(Some).map_err(|_| wrong(settings, "source-address", format!("`{}` is no IP address", text.escape_debug()))),
+        None => Ok(None),
+    }
+}
+
+/// `hello-name`, else a `hostname` that was set or has a domain; `None` leaves the address literal, which every server takes.
+fn hello_name(settings: &Settings) -> Result<Option<String>, SettingsError> {
+    if let Some(name) = settings.filled("hello-name") {
+        let inner = name.strip_prefix('[').and_then(|n| n.strip_suffix(']'));
+        if inner.is_some_and(|ip| ip.trim_start_matches("IPv6:").parse::<IpAddr>().is_ok()) {
+            return Ok(Some(name));
+        }
+        return match target::host_port(&name) {
+            Ok((host, None)) => Ok(Some(host)),
+            _ => Err(wrong(settings, "hello-name", format!("`{}` is no host name", name.escape_debug()))),
+        };
+    }
+    if let Some(name) = settings.filled("hostname") {
+        return target::host_port(&name).map(|(host, _)| Some(host)).map_err(|why| wrong(settings, "hostname", why));
+    }
+    let system = hostname::get().ok().and_then(|n| n.into_string().ok());
+    Ok(system.filter(|n| n.contains('.') && target::host_port(n).is_ok_and(|(h, p)| h == *n && p.is_none())))
+}
+
+fn proxy(settings: &Settings, chain: &[String]) -> Result<Option<Proxy>, SettingsError> {
+    let Some(text) = chained_text(settings, "proxy", chain) else { return Ok(None) };
+    let (scheme, rest) = text.split_once("://").unwrap_or(("socks5", &text));
+    let kind = match scheme.to_ascii_lowercase().as_str() {
+        "socks5" | "socks5h" | "socks" => ProxyKind::Socks5,
+        "http" => ProxyKind::Http,
+        other => return Err(wrong(settings, "proxy", format!("`{}://` is no proxy; socks5 and http are", other.escape_debug()))),
+    };
+    let parsed = target::parse(&format!("smtp://{rest}")).map_err(|why| wrong(settings, "proxy", why))?;
+    let Target::Server(server) = parsed else { return Err(wrong(settings, "proxy", "a host is wanted here")) };
+    let login = server.user.map(|user| (user, SecretSource::Inline(Secret::new(server.password.unwrap_or_default()))));
+    Ok(Some(Proxy { kind, host: server.host, port: server.port.unwrap_or(1080), login }))
+}

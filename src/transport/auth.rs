@@ -1,0 +1,299 @@
+//! AUTH (RFC 4954): a table of mechanisms and one conversation for all of them.
+//!
+//! Promise: no credential travels in clear but to this machine or where the user allowed it; only 235 is a login; after a
+//! 535 nothing else is tried, so that a wrong password cannot lock an account; secrets and user names never reach the
+//! watcher.
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, Mac};
+use md5::Md5;
+use zeroize::Zeroizing;
+
+use super::capability::Capabilities;
+use super::reply::decode;
+use super::session::Session;
+use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
+use crate::secret::Secret;
+use crate::settings::route::{Choice, Mechanism, Smtp};
+
+/// The longest AUTH command with its line end (RFC 4954 section 4).
+const LONGEST: usize = 512;
+/// The most challenges that are answered.
+const MOST_CHALLENGES: usize = 10;
+
+/// Who logs in.
+struct Credentials<'a> {
+    user: &'a str,
+    secret: &'a str,
+    host: &'a str,
+    port: u16,
+}
+
+type Octets = Zeroizing<Vec<u8>>;
+
+/// A mechanism.
+struct Row {
+    mechanism: Mechanism,
+    name: &'static str,
+    /// The secret itself does not travel: preferred where there is no TLS.
+    keeps_secret: bool,
+    /// Tried without being asked for, in the order of the table.
+    automatic: bool,
+    wants_secret: bool,
+    /// What may go along with the command.
+    initial: fn(&Credentials<'_>) -> Option<Octets>,
+    /// The answer to the nth challenge, counted from 0; `sent` when the initial response has been sent. `None` when
+    /// the challenge makes no sense.
+    answer: fn(&Credentials<'_>, usize, &[u8], bool) -> Option<Octets>,
+}
+
+const TABLE: [Row; 6] = [
+    Row {
+        mechanism: Mechanism::Plain,
+        name: "PLAIN",
+        keeps_secret: false,
+        automatic: true,
+        wants_secret: true,
+        initial: plain,
+        answer: |who, turn, _, sent| if turn == 0 && !sent { plain(who) } else { None },
+    },
+    Row {
+        mechanism: Mechanism::Login,
+        name: "LOGIN",
+        keeps_secret: false,
+        automatic: true,
+        wants_secret: true,
+        initial: |_| None,
+        // The prompts say what they like: "Username:", "User Name", or the same in another language.
+        answer: |who, turn, _, _| match turn {
+            0 => octets(&[who.user]),
+            1 => octets(&[who.secret]),
+            _ => None,
+        },
+    },
+    Row {
+        mechanism: Mechanism::CramMd5,
+        name: "CRAM-MD5",
+        keeps_secret: true,
+        automatic: true,
+        wants_secret: true,
+        initial: |_| None,
+        answer: |who, turn, challenge, _| if turn == 0 { cram(who, challenge) } else { None },
+    },
+    Row {
+        mechanism: Mechanism::Xoauth2,
+        name: "XOAUTH2",
+        keeps_secret: false,
+        automatic: false,
+        wants_secret: true,
+        initial: xoauth2,
+        answer: |who, turn, _, sent| if turn == 0 && !sent { xoauth2(who) } else { octets(&[]) },
+    },
+    Row {
+        mechanism: Mechanism::Oauthbearer,
+        name: "OAUTHBEARER",
+        keeps_secret: false,
+        automatic: false,
+        wants_secret: true,
+        initial: oauthbearer,
+        answer: |who, turn, _, sent| if turn == 0 && !sent { oauthbearer(who) } else { octets(&["\x01"]) },
+    },
+    Row {
+        mechanism: Mechanism::External,
+        name: "EXTERNAL",
+        keeps_secret: true,
+        automatic: false,
+        wants_secret: false,
+        initial: |_| octets(&[]),
+        answer: |_, _, _, _| octets(&[]),
+    },
+];
+
+fn octets(parts: &[&str]) -> Option<Octets> {
+    Some(Zeroizing::new(parts.concat().into_bytes()))
+}
+
+fn plain(who: &Credentials<'_>) -> Option<Octets> {
+    octets(&["\0", who.user, "\0", who.secret])
+}
+
+/// RFC 2195 section 2.
+fn cram(who: &Credentials<'_>, challenge: &[u8]) -> Option<Octets> {
+    if challenge.is_empty() {
+        return None;
+    }
+    let mut mac = Hmac::<Md5>::new_from_slice(who.secret.as_bytes()).ok()?;
+    mac.update(challenge);
+    let digest: String = mac.finalize().into_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
+    octets(&[who.user, " ", &digest])
+}
+
+fn xoauth2(who: &Credentials<'_>) -> Option<Octets> {
+    octets(&["user=", who.user, "\x01auth=Bearer ", who.secret, "\x01\x01"])
+}
+
+/// RFC 7628 section 3.1, with the escapes of a saslname (RFC 5801 section 4).
+fn oauthbearer(who: &Credentials<'_>) -> Option<Octets> {
+    let user = who.user.replace('=', "=3D").replace(',', "=2C");
+    let port = who.port.to_string();
+    octets(&["n,a=", &user, ",\x01host=", who.host, "\x01port=", &port, "\x01auth=Bearer ", who.secret, "\x01\x01"])
+}
+
+/// What a login needs to know of the session.
+pub struct Context<'a> {
+    /// The server, its patience and the login.
+    pub route: &'a Smtp,
+    /// The port that answered.
+    pub port: u16,
+    /// What the server offers now.
+    pub capabilities: &'a Capabilities,
+    /// TLS is on.
+    pub encrypted: bool,
+    /// The other end is this machine.
+    pub loopback: bool,
+}
+
+/// Logs in as the route says; gives the user. `secret` keeps what was fetched for the next connection.
+///
+/// # Errors
+/// A fault at [`Stage::Login`].
+pub fn login(
+    session: &mut dyn Session,
+    context: &Context<'_>,
+    secret: &mut Option<Secret>,
+) -> Result<Option<String>, Fault> {
+    let Some(login) = &context.route.login else { return Ok(None) };
+    let fault = |cause| Fault::new(Stage::Login, cause);
+    if !(context.encrypted || context.loopback || login.in_clear) {
+        return Err(fault(Cause::ClearLogin));
+    }
+    let rows = choose(login.mechanism, context)?;
+    if rows.iter().any(|row| row.wants_secret) && secret.is_none() {
+        let found = login.secret.fetch().map_err(|error| fault(Cause::NoSecret(error.why, error.temporary)))?;
+        *secret = Some(found);
+    }
+    let password = secret.as_ref().map_or("", Secret::reveal);
+    for (text, what) in [(login.user.as_str(), "user name"), (password, "password")] {
+        // It separates the fields of PLAIN (RFC 4616 section 2).
+        if text.contains('\0') {
+            return Err(fault(Cause::NoSecret(format!("the {what} holds a NUL"), false)));
+        }
+    }
+    let who = Credentials { user: &login.user, secret: password, host: &context.route.host, port: context.port };
+    let mut exchange = Exchange { session, context };
+    let mut refusal = None;
+    for row in rows {
+        match exchange.run(row, &who)? {
+            Attempt::Done => return Ok(Some(login.user.clone())),
+            Attempt::Next(cause) => refusal = Some(cause),
+        }
+    }
+    Err(fault(refusal.unwrap_or_else(|| Cause::Lacks(Lacks::Mechanism, context.capabilities.auth.join(" ")))))
+}
+
+/// The mechanisms to try, best first.
+fn choose(choice: Choice, context: &Context<'_>) -> Result<Vec<&'static Row>, Fault> {
+    let capabilities = context.capabilities;
+    let offered = |row: &&Row| capabilities.auth.iter().any(|name| name == row.name);
+    let mut rows: Vec<&Row> = match choice {
+        Choice::Auto => TABLE.iter().filter(|row| row.automatic).filter(offered).collect(),
+        Choice::Only(mechanism) => TABLE.iter().filter(|row| row.mechanism == mechanism).filter(offered).collect(),
+    };
+    if !context.encrypted {
+        rows.sort_by_key(|row| !row.keeps_secret);
+    }
+    let lacks = |what, offered| Err(Fault::new(Stage::Login, Cause::Lacks(what, offered)));
+    match rows.is_empty() {
+        false => Ok(rows),
+        true if !capabilities.login => lacks(Lacks::Auth, capabilities.offered()),
+        true if capabilities.auth.is_empty() => lacks(Lacks::Mechanism, "nothing".to_owned()),
+        true => lacks(Lacks::Mechanism, capabilities.auth.join(" ")),
+    }
+}
+
+enum Attempt {
+    Done,
+    /// This mechanism is not to be had; another may be.
+    Next(Cause),
+}
+
+struct Exchange<'a> {
+    session: &'a mut dyn Session,
+    context: &'a Context<'a>,
+}
+
+impl Exchange<'_> {
+    fn run(&mut self, row: &Row, who: &Credentials<'_>) -> Result<Attempt, Fault> {
+        let initial = (row.initial)(who).map(|initial| first_line(row.name, &initial));
+        let with = initial.filter(|line| line.len() <= LONGEST);
+        let bare = Zeroizing::new(format!("AUTH {}\r\n", row.name));
+        let mut sent = with.is_some();
+        let mask = if sent { format!("AUTH {} ***", row.name) } else { format!("AUTH {}", row.name) };
+        let mut reply = self.send(with.as_ref().unwrap_or(&bare), &mask)?;
+        if sent && reply.code == 501 {
+            sent = false;
+            reply = self.send(&bare, &format!("AUTH {}", row.name))?;
+        }
+        let mut told = None;
+        for turn in 0..=MOST_CHALLENGES {
+            if reply.code != 334 {
+                return self.judge(reply, told);
+            }
+            if turn == MOST_CHALLENGES {
+                break;
+            }
+            let text = self.session.challenge();
+            let challenge = STANDARD.decode(text.trim_ascii()).ok();
+            let answer = challenge.as_ref().and_then(|challenge| (row.answer)(who, turn, challenge, sent));
+            let Some(answer) = answer else { return self.cancel(row) };
+            if sent || turn > 0 {
+                told = challenge.filter(|_| !row.automatic).filter(|json| !json.is_empty());
+            }
+            let mut line = Zeroizing::new(STANDARD.encode(&*answer));
+            line.push_str("\r\n");
+            reply = self.send(&line, "***")?;
+        }
+        let why = format!("the server asks on and on ({MOST_CHALLENGES} challenges to AUTH {})", row.name);
+        Err(self.session.cut(Stage::Login, Cause::Protocol(why)))
+    }
+
+    fn send(&mut self, line: &str, mask: &str) -> Result<Reply, Fault> {
+        self.session.secret(self.context.route.patience.command, line, mask)
+    }
+
+    /// Gives a mechanism up whose challenge makes no sense (RFC 4954 section 4).
+    fn cancel(&mut self, row: &Row) -> Result<Attempt, Fault> {
+        let reply = self.send("*\r\n", "*")?;
+        match reply.code {
+            421 => Err(Fault::new(Stage::Login, Cause::Refused(reply))),
+            400.. => Ok(Attempt::Next(Cause::Protocol(format!("the challenge to AUTH {} makes no sense", row.name)))),
+            _ => {
+                let why = format!("the server answered \"{}\" to a login that was given up", reply.text());
+                Err(self.session.cut(Stage::Login, Cause::Protocol(why)))
+            }
+        }
+    }
+
+    /// `told` is what the server said of the error in a challenge (RFC 7628 section 3.2.2).
+    fn judge(&mut self, mut reply: Reply, told: Option<Vec<u8>>) -> Result<Attempt, Fault> {
+        match reply.code {
+            235 => Ok(Attempt::Done),
+            500..=504 | 534 if told.is_none() => Ok(Attempt::Next(Cause::Refused(reply))),
+            400.. => {
+                reply.lines.extend(told.map(|json| decode(&json)));
+                Err(Fault::new(Stage::Login, Cause::Refused(reply)))
+            }
+            _ => {
+                let why = format!("the server answered \"{}\" to AUTH", reply.text());
+                Err(self.session.cut(Stage::Login, Cause::Protocol(why)))
+            }
+        }
+    }
+}
+
+/// The command with its initial response; `=` stands for an empty one.
+fn first_line(name: &str, initial: &[u8]) -> Zeroizing<String> {
+    let encoded = Zeroizing::new(STANDARD.encode(initial));
+    let encoded = if initial.is_empty() { "=" } else { encoded.as_str() };
+    Zeroizing::new(format!("AUTH {name} {encoded}\r\n"))
+}

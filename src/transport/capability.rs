@@ -1,0 +1,142 @@
+//! What a server offers in its answer to EHLO (RFC 5321 section 4.1.1.1).
+//!
+//! Promise: keywords count in any case, several AUTH lines are one, and what is unknown is ignored.
+use crate::delivery::Reply;
+
+/// What the server offers on this connection now; nothing of it outlives STARTTLS (RFC 3207 section 4.2).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// SIZE is offered (RFC 1870).
+    pub size: bool,
+    /// The largest message in octets; `None` without a fixed limit.
+    pub limit: Option<u64>,
+    /// Commands may be sent in groups (RFC 2920).
+    pub pipelining: bool,
+    /// RFC 6152.
+    pub eight_bit: bool,
+    /// RFC 6531.
+    pub smtputf8: bool,
+    /// RFC 2034.
+    pub enhanced_codes: bool,
+    /// RFC 3207.
+    pub starttls: bool,
+    /// RFC 3461.
+    pub dsn: bool,
+    /// RFC 3030.
+    pub chunking: bool,
+    /// The mechanisms of AUTH in upper case, in the order offered, each once (RFC 4954).
+    pub auth: Vec<String>,
+    /// AUTH is offered, with or without mechanisms.
+    pub login: bool,
+    offered: Vec<String>,
+}
+
+impl Capabilities {
+    /// Reads the answer to EHLO or LHLO; its first line names the server and is skipped.
+    pub fn new(reply: &Reply) -> Self {
+        let mut capabilities = Capabilities::default();
+        for line in reply.lines.iter().skip(1) {
+            capabilities.add(line);
+        }
+        capabilities
+    }
+
+    fn add(&mut self, line: &str) {
+        // `AUTH=PLAIN LOGIN` is the form of servers from before RFC 2554.
+        let line = line.to_ascii_uppercase().replacen("AUTH=", "AUTH ", 1);
+        let mut words = line.split_whitespace();
+        let Some(keyword) = words.next() else { return };
+        match keyword {
+            "SIZE" => {
+                self.size = true;
+                self.limit = words.next().and_then(|limit| limit.parse().ok()).filter(|&limit| limit > 0);
+            }
+            "PIPELINING" => self.pipelining = true,
+            "8BITMIME" => self.eight_bit = true,
+            "SMTPUTF8" => self.smtputf8 = true,
+            "ENHANCEDSTATUSCODES" => self.enhanced_codes = true,
+            "STARTTLS" => self.starttls = true,
+            "DSN" => self.dsn = true,
+            "CHUNKING" => self.chunking = true,
+            "AUTH" => {
+                self.login = true;
+                for mechanism in words {
+                    if !self.auth.iter().any(|known| known == mechanism) {
+                        self.auth.push(mechanism.to_owned());
+                    }
+                }
+            }
+            _ => {}
+        }
+        if !self.offered.iter().any(|known| known == keyword) {
+            self.offered.push(keyword.to_owned());
+        }
+    }
+
+    /// Every keyword that is offered, for a message to the user; "nothing" when none is.
+    pub fn offered(&self) -> String {
+        if self.offered.is_empty() { "nothing".to_owned() } else { self.offered.join(" ") }
+    }
+
+    /// The answer to EHLO again in the plainest form, for a parser that takes no other.
+    pub fn plain(&self) -> String {
+        let mut lines = vec!["server".to_owned()];
+        for (offered, keyword) in [(self.eight_bit, "8BITMIME"), (self.smtputf8, "SMTPUTF8")] {
+            if offered {
+                lines.push(keyword.to_owned());
+            }
+        }
+        let last = lines.len() - 1;
+        let mark = |at| if at == last { ' ' } else { '-' };
+        lines.iter().enumerate().map(|(at, line)| format!("250{}{line}\r\n", mark(at))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(lines: &[&str]) -> Capabilities {
+        Capabilities::new(&Reply::new(250, lines.iter().map(|line| (*line).to_owned()).collect()))
+    }
+
+    #[test]
+    fn keywords_count_in_any_case_and_auth_lines_add_up() {
+        let found = read(&[
+            "AUTH.server",
+            "starttls",
+            "8bitmime",
+            "   ",
+            "",
+            "auth plain",
+            "AUTH LOGIN PLAIN",
+            "AUTH=Cram-MD5",
+            "Size 1000",
+            "Pipelining",
+        ]);
+        assert_eq!(found.auth, ["PLAIN", "LOGIN", "CRAM-MD5"]);
+        assert_eq!(found.limit, Some(1000));
+        assert!(found.starttls && found.eight_bit && found.pipelining && found.size && !found.smtputf8);
+        assert_eq!(found.offered(), "STARTTLS 8BITMIME AUTH SIZE PIPELINING");
+    }
+
+    #[test]
+    fn the_first_line_is_the_servers_name_whatever_it_says() {
+        assert_eq!(read(&["STARTTLS"]), Capabilities::default());
+        assert_eq!(read(&["STARTTLS"]).offered(), "nothing");
+    }
+
+    #[test]
+    fn a_size_of_nothing_or_zero_is_no_limit() {
+        for line in ["SIZE", "SIZE 0", "SIZE many"] {
+            let found = read(&["x", line]);
+            assert!(found.size && found.limit.is_none(), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_plain_form_ends_with_a_last_line() {
+        assert_eq!(read(&["x"]).plain(), "250 server\r\n");
+        assert_eq!(read(&["x", "8BITMIME", "SMTPUTF8"]).plain(), "250-server\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n");
+    }
+}

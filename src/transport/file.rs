@@ -1,0 +1,218 @@
+//! Mail written to an `.eml` file, into a folder, or to standard output.
+//!
+//! Promise: a file is there whole or not at all, readable by its owner only, and in a folder nothing is overwritten.
+//! Devices, pipes and sockets are written to, never replaced.
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::command::Unix;
+use super::socket::{Clock, cause, reason};
+use super::{Tell, Transport, Turn, Watch};
+use crate::delivery::{Cause, Fault, Reply, Report, Stage};
+use crate::message::Message;
+
+/// The longest file name made of a Message-ID, in octets.
+const LONGEST_NAME: usize = 200;
+/// The most files of the same name that are tried.
+const MOST_TRIES: usize = 1000;
+
+/// A file, a folder, or standard output.
+pub struct Mailfile {
+    path: Option<PathBuf>,
+    watch: Watch,
+}
+
+impl Mailfile {
+    /// Takes the path; `None` and `-` are standard output. Nothing is opened.
+    pub fn new(path: Option<&Path>, watch: &Watch) -> Self {
+        let path = path.filter(|path| path.as_os_str() != "-").map(Path::to_owned);
+        Mailfile { path, watch: watch.clone() }
+    }
+
+    fn write(&self, message: &Message) -> Result<String, Cause> {
+        let Some(path) = &self.path else {
+            let mut lines = Unix::default();
+            let mut stdout = io::stdout().lock();
+            self.copy(message, "standard output", |piece| stdout.write_all(lines.convert(piece)))?;
+            stdout.flush().map_err(|error| failed("standard output", &error))?;
+            return Ok("standard output".to_owned());
+        };
+        let name = path.display().to_string();
+        let is_folder = path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/");
+        if is_folder {
+            return self.into_folder(message, path).map(|path| path.display().to_string());
+        }
+        match fs::metadata(path) {
+            Ok(there) if !there.is_file() => {
+                let mut file = OpenOptions::new().write(true).open(path).map_err(|error| failed(&name, &error))?;
+                self.copy(message, &name, |piece| file.write_all(piece))?;
+            }
+            _ => self.whole(message, path)?,
+        }
+        Ok(name)
+    }
+
+    /// Beside its place first, then in its place by one step.
+    fn whole(&self, message: &Message, path: &Path) -> Result<(), Cause> {
+        let name = path.display().to_string();
+        // The file a link leads to, so that the link stays.
+        let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut beside = tempfile::Builder::new()
+            .prefix(".smail-")
+            .tempfile_in(folder)
+            .map_err(|error| failed(&name, &error))?;
+        self.copy(message, &name, |piece| beside.write_all(piece))?;
+        beside.as_file().sync_all().map_err(|error| failed(&name, &error))?;
+        beside.persist(&place).map_err(|error| failed(&name, &error.error))?;
+        Ok(())
+    }
+
+    fn into_folder(&self, message: &Message, folder: &Path) -> Result<PathBuf, Cause> {
+        let id = file_name(&message.id);
+        for count in 0..MOST_TRIES {
+            let name = if count == 0 { format!("{id}.eml") } else { format!("{id}-{count}.eml") };
+            let path = folder.join(name);
+            let shown = path.display().to_string();
+            let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                Err(error) => return Err(failed(&shown, &error)),
+            };
+            return self.fill(message, &mut file, &shown).map(|()| path.clone()).inspect_err(|_| {
+                let _ = fs::remove_file(&path);
+            });
+        }
+        Err(Cause::File(format!("{}: too many files of the same name", folder.join(id).display())))
+    }
+
+    fn fill(&self, message: &Message, file: &mut File, name: &str) -> Result<(), Cause> {
+        self.copy(message, name, |piece| file.write_all(piece))?;
+        file.sync_all().map_err(|error| failed(name, &error))
+    }
+
+    fn copy(&self, message: &Message, name: &str, mut write: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), Cause> {
+        let mut clock = Clock::new(self.watch.interrupt.clone(), std::time::Duration::MAX);
+        for piece in message.chunks() {
+            clock.look().map_err(|halt| cause(&halt.into()))?;
+            let piece = piece.map_err(|error| Cause::Content(reason(&error)))?;
+            write(&piece).map_err(|error| failed(name, &error))?;
+        }
+        Ok(())
+    }
+}
+
+fn failed(name: &str, error: &io::Error) -> Cause {
+    Cause::File(format!("{name}: {}", reason(error)))
+}
+
+/// A Message-ID as a file name: letters, digits and a few marks; never hidden, never a path.
+fn file_name(id: &str) -> String {
+    let id = id.trim_matches(['<', '>']);
+    let name: String = id
+        .bytes()
+        .map(|b| if b.is_ascii_alphanumeric() || b"-_.@+=".contains(&b) { char::from(b) } else { '_' })
+        .take(LONGEST_NAME)
+        .collect();
+    let name = name.trim_start_matches('.');
+    if name.is_empty() { "message".to_owned() } else { name.to_owned() }
+}
+
+impl Transport for Mailfile {
+    fn deliver(&mut self, message: &Message, _: Turn) -> Report {
+        let start = Instant::now();
+        let written = self.write(message);
+        let via = match (&written, &self.path) {
+            (Ok(name), _) => name.clone(),
+            (Err(_), Some(path)) => path.display().to_string(),
+            (Err(_), None) => "standard output".to_owned(),
+        };
+        let outcome = match written {
+            Ok(name) => {
+                Tell::new(&self.watch).note(format!("message, {} octets, written to {name}", message.size()));
+                Ok(Reply::new(250, vec![format!("written to {name}")]))
+            }
+            Err(cause) => Err(Fault::new(Stage::Content, cause)),
+        };
+        let recipients: Vec<String> = message.envelope.recipients.iter().map(ToString::to_string).collect();
+        let mut report = Report::uniform(via, recipients.iter().map(String::as_str), &outcome);
+        report.bytes = message.size();
+        report.timing.transaction = start.elapsed();
+        report
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+    use crate::address::Address;
+    use crate::message::Envelope;
+
+    const WIRE: &[u8] = b"Subject: x\r\n\r\n.\r\nbody\r\n";
+
+    fn message(id: &str) -> Message {
+        let recipients = vec![Address::parse("you@b.test").unwrap()];
+        Message::from_wire(id.to_owned(), Envelope { sender: None, recipients }, WIRE.to_vec())
+    }
+
+    fn deliver(path: &Path, id: &str) -> Report {
+        Mailfile::new(Some(path), &Watch::default()).deliver(&message(id), Turn::Last)
+    }
+
+    #[test]
+    fn a_folder_gets_a_private_file_named_by_the_message_and_keeps_those_it_has() {
+        let folder = tempfile::tempdir().unwrap();
+        for wanted in ["a.b@c.test.eml", "a.b@c.test-1.eml"] {
+            let report = deliver(folder.path(), "<a.b@c.test>");
+            let file = folder.path().join(wanted);
+            assert!(report.is_done());
+            assert_eq!(report.via, file.display().to_string());
+            assert_eq!(fs::read(&file).unwrap(), WIRE);
+            assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole_and_a_link_stays_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("a.eml"), folder.path().join("link"));
+        fs::write(&file, "old and longer than the new one").unwrap();
+        symlink(&file, &link).unwrap();
+        assert!(deliver(&link, "<1@a>").is_done());
+        assert_eq!(fs::read(&file).unwrap(), WIRE);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_device_is_written_to_and_not_replaced() {
+        assert!(deliver(Path::new("/dev/null"), "<1@a>").is_done());
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_named_and_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("no/such/");
+        let why = format!("{}: no such file or directory", missing.join("1@a.eml").display());
+        assert_eq!(deliver(&missing, "<1@a>").fates[0].outcome, Err(Fault::new(Stage::Content, Cause::File(why))));
+        let watch = Watch::default();
+        watch.interrupt.store(15, Ordering::Relaxed);
+        let report = Mailfile::new(Some(folder.path()), &watch).deliver(&message("<1@a>"), Turn::Last);
+        assert_eq!(report.fates[0].outcome, Err(Fault::new(Stage::Content, Cause::Interrupted(15))));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_message_id_makes_no_path() {
+        assert_eq!(file_name("<../../etc/passwd@x y>"), "_.._etc_passwd@x_y");
+        assert_eq!(file_name("<>"), "message");
+        assert_eq!(file_name(&"é".repeat(300)).len(), LONGEST_NAME);
+    }
+}

@@ -1,0 +1,358 @@
+//! The octets of a session in both directions: what leaves together, what comes back as a reply, and when it is over.
+//!
+//! Promise: a flight leaves in one write before anything is read; every reply is bounded in size and, as a whole, in
+//! time; the first failure is the last word, nothing is written after it. A failure between the final dot and its reply
+//! is marked as in doubt, and no other is.
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use openssl::ssl::SslStream;
+
+use super::Tell;
+use super::reply::{Input, Parser, safe};
+use super::socket::{Socket, cause};
+use super::tls::words;
+use crate::delivery::{Cause, Fault, Line, Reply, Stage};
+
+/// What is gathered of a long message before it is written, in octets.
+const BLOCK: usize = 64 * 1024;
+/// How long the server's last words are looked for when it no longer takes ours.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// The connection, in clear or not.
+pub enum Io {
+    /// In clear.
+    Plain(Socket),
+    /// Inside TLS.
+    Tls(SslStream<Socket>),
+}
+
+impl Io {
+    /// The socket beneath.
+    pub fn socket(&mut self) -> &mut Socket {
+        match self {
+            Io::Plain(socket) => socket,
+            Io::Tls(stream) => stream.get_mut(),
+        }
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Io::Plain(socket) => socket.read(buffer),
+            Io::Tls(stream) => stream.read(buffer),
+        }
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Io::Plain(socket) => socket.write_all(bytes),
+            Io::Tls(stream) => stream.write_all(bytes),
+        }
+    }
+}
+
+/// Where a message is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Body {
+    /// Commands and replies.
+    None,
+    /// Its text is being written.
+    Open,
+    /// Its text is complete; what is written next is the final dot.
+    Ending,
+    /// The dot waits to leave with the rest of the flight.
+    Dotted,
+    /// The dot has left and its replies have not all come.
+    Awaited,
+}
+
+/// One side of a session: see the top of the file.
+pub struct Guard {
+    io: Option<Io>,
+    input: Input,
+    out: Vec<u8>,
+    tell: Tell,
+    stage: Stage,
+    patience: Duration,
+    block: Duration,
+    body: Body,
+    after_dot: Option<&'static str>,
+    broken: Option<Fault>,
+    text: Vec<u8>,
+}
+
+impl Guard {
+    /// Takes a connection over. `block` is the time that a block of a message may take.
+    pub fn new(io: Io, tell: Tell, block: Duration) -> Self {
+        Guard {
+            io: Some(io),
+            input: Input::default(),
+            out: Vec::new(),
+            tell,
+            stage: Stage::Greeting,
+            patience: block,
+            block,
+            body: Body::None,
+            after_dot: None,
+            broken: None,
+            text: Vec::new(),
+        }
+    }
+
+    /// Says what is under way, and how long its reply may take from when the command has left.
+    pub fn expect(&mut self, stage: Stage, patience: Duration) {
+        self.stage = stage;
+        self.patience = patience;
+    }
+
+    /// Tells the watcher a line of the dialogue.
+    pub fn tell(&self, line: &Line) {
+        self.tell.line(line);
+    }
+
+    /// The first failure, if there was one.
+    pub fn broken(&self) -> Option<&Fault> {
+        self.broken.as_ref()
+    }
+
+    /// Ends the connection for a reason: nothing is written any more, and every later step fails for the same reason.
+    pub fn fail(&mut self, cause: Cause) -> Fault {
+        let fault = Fault { stage: self.stage, cause, in_doubt: self.body == Body::Awaited };
+        self.io = None;
+        self.out = Vec::new();
+        self.broken.get_or_insert(fault).clone()
+    }
+
+    /// The text of the last line of the last reply as it came: a challenge may be longer than what is kept for humans.
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Takes octets to send. They leave when a block is full, or before the next reply is read.
+    ///
+    /// # Errors
+    /// [`Fault`] when a block could not be written.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        if let Some(fault) = &self.broken {
+            return Err(fault.clone());
+        }
+        if self.body == Body::Ending {
+            self.out.extend_from_slice(bytes);
+            self.tell(&Line::Client(".".into()));
+            if let Some(line) = self.after_dot.take() {
+                self.tell(&Line::Client(line.trim_end().into()));
+                self.out.extend_from_slice(line.as_bytes());
+            }
+            self.body = Body::Dotted;
+            return Ok(());
+        }
+        if self.out.is_empty() && bytes.len() >= BLOCK {
+            return self.write(bytes);
+        }
+        self.out.extend_from_slice(bytes);
+        if self.out.len() >= BLOCK { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes what is waiting.
+    ///
+    /// # Errors
+    /// [`Fault`] with the server's last words, if it left any.
+    pub fn flush(&mut self) -> Result<(), Fault> {
+        if let Some(fault) = &self.broken {
+            return Err(fault.clone());
+        }
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        let mut out = std::mem::take(&mut self.out);
+        let done = self.write(&out);
+        out.clear();
+        self.out = out;
+        done?;
+        if self.body == Body::Dotted {
+            self.body = Body::Awaited;
+            if let Some(io) = &mut self.io {
+                io.socket().clock.set_grace(true);
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        if matches!(self.body, Body::Open | Body::Dotted) && self.waiting() {
+            return Err(self.interrupted_by_server());
+        }
+        let time = if self.body == Body::None { self.patience } else { self.block };
+        let Some(io) = &mut self.io else { return Err(self.fail(Cause::Lost("the connection is closed".into()))) };
+        io.socket().clock.allow(time);
+        match io.write_all(bytes) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.last_words(&error)),
+        }
+    }
+
+    /// The server no longer takes what is written: it may have said why.
+    fn last_words(&mut self, error: &io::Error) -> Fault {
+        let why = meaning(error);
+        if !matches!(why, Cause::Lost(_)) {
+            return self.fail(why);
+        }
+        match self.read_reply(LAST_WORDS) {
+            Ok(reply) if matches!(reply.code / 100, 4 | 5) => self.fail(Cause::Refused(reply)),
+            _ => self.fail(why),
+        }
+    }
+
+    /// The server has spoken before the message was complete.
+    fn interrupted_by_server(&mut self) -> Fault {
+        match self.read_reply(LAST_WORDS) {
+            Ok(reply) if matches!(reply.code / 100, 4 | 5) => self.fail(Cause::Refused(reply)),
+            Ok(reply) => {
+                self.fail(Cause::Protocol(format!("the server answered \"{}\" before the final dot", reply.text())))
+            }
+            Err(cause) => self.fail(cause),
+        }
+    }
+
+    /// Tells whether octets wait that nobody has asked for, or the server has closed; waits for nothing.
+    pub fn waiting(&mut self) -> bool {
+        if !self.input.rest().is_empty() {
+            return true;
+        }
+        let Some(io) = &mut self.io else { return true };
+        io.socket().set_instant(true);
+        let mut buffer = [0; 4096];
+        let read = io.read(&mut buffer);
+        io.socket().set_instant(false);
+        match read {
+            Ok(count) => {
+                self.input.extend(&buffer[..count]);
+                true
+            }
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
+    }
+
+    /// Reads the next reply, after what is waiting has left.
+    ///
+    /// # Errors
+    /// [`Fault`]: nothing came in time, the connection ended, or this is no reply.
+    pub fn reply(&mut self) -> Result<Reply, Fault> {
+        self.flush()?;
+        self.read_reply(self.patience).map_err(|cause| self.fail(cause))
+    }
+
+    /// The replies to the dot have all come.
+    pub fn end_of_body(&mut self) {
+        self.body = Body::None;
+        if let Some(io) = &mut self.io {
+            io.socket().clock.set_grace(false);
+        }
+    }
+
+    /// A message begins; `after_dot` is a command that leaves together with the dot.
+    pub fn begin_body(&mut self, after_dot: Option<&'static str>) {
+        self.body = Body::Open;
+        self.after_dot = after_dot;
+    }
+
+    /// The text of the message is complete.
+    pub fn complete_body(&mut self) {
+        self.body = Body::Ending;
+    }
+
+    fn read_reply(&mut self, patience: Duration) -> Result<Reply, Cause> {
+        let Some(io) = &mut self.io else { return Err(Cause::Lost("the connection is closed".into())) };
+        io.socket().clock.allow(patience);
+        let mut parser = Parser::default();
+        let mut buffer = [0; 4096];
+        loop {
+            while let Some(line) = self.input.line().map_err(|why| protocol(&why))? {
+                self.tell.server(&line);
+                if let Some(reply) = parser.push(&line).map_err(|why| protocol(&why))? {
+                    self.text = line.get(4..).unwrap_or_default().to_vec();
+                    return Ok(reply);
+                }
+            }
+            if self.stage == Stage::Greeting && matches!(self.input.rest(), [0x15 | 0x16, 3, ..]) {
+                return Err(Cause::Protocol("no greeting: this port speaks TLS from the first byte".into()));
+            }
+            match io.read(&mut buffer) {
+                Ok(0) => return Err(Cause::Lost(format!("the server closed the connection {}", when(self.stage)))),
+                Ok(count) => self.input.extend(&buffer[..count]),
+                Err(error) => return Err(meaning(&error)),
+            }
+        }
+    }
+
+    /// Gives the connection back for TLS to begin on it.
+    ///
+    /// # Errors
+    /// [`Fault`] when it is gone, or when octets wait that came in clear: they would be taken for answers given inside
+    /// TLS (RFC 3207 section 4, CVE-2011-0411).
+    pub fn into_socket(mut self) -> Result<Socket, Fault> {
+        if self.waiting() && !self.input.rest().is_empty() {
+            let why = "the server sent more in clear after its answer to STARTTLS, as in an attack";
+            return Err(self.fail(Cause::Protocol(why.into())));
+        }
+        match self.io.take() {
+            Some(Io::Plain(mut socket)) => {
+                socket.forget_head();
+                Ok(socket)
+            }
+            _ => Err(self.fail(Cause::Lost("the server closed the connection".into()))),
+        }
+    }
+
+    /// Ends TLS and the connection without waiting.
+    pub fn close(&mut self) {
+        if let Some(Io::Tls(mut stream)) = self.io.take() {
+            stream.get_mut().set_instant(true);
+            let _ = stream.shutdown();
+        }
+    }
+
+    /// Tells whether the connection can still be used.
+    pub fn is_open(&self) -> bool {
+        self.io.is_some() && self.broken.is_none()
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn protocol(why: &str) -> Cause {
+    Cause::Protocol(format!("the server sent {why}"))
+}
+
+/// An error of the connection, or of TLS on it.
+fn meaning(error: &io::Error) -> Cause {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<openssl::ssl::Error>());
+    match inner.and_then(openssl::ssl::Error::ssl_error) {
+        Some(stack) => Cause::Handshake(words(stack)),
+        None => cause(error),
+    }
+}
+
+/// What was awaited when the server closed.
+fn when(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Greeting => "before its greeting",
+        Stage::Hello => "after EHLO",
+        Stage::Tls => "after STARTTLS",
+        Stage::Login => "during the login",
+        Stage::Sender => "after MAIL",
+        Stage::Recipient => "after RCPT",
+        Stage::Data => "after DATA",
+        Stage::Content => "before it answered the message",
+        Stage::Prepare | Stage::Resolve | Stage::Connect => "at once",
+    }
+}
+
+/// A line to the server as it may be shown.
+pub fn shown(line: &str) -> Line {
+    Line::Client(safe(line))
+}

@@ -1,0 +1,243 @@
+//! The opening of a session: greeting, EHLO or HELO or LHLO, STARTTLS, TLS, and EHLO again.
+//!
+//! Promise: required TLS is never given up, what was learned in clear is forgotten inside TLS, and no octet that came in
+//! clear is ever taken for one that came inside (RFC 3207 section 4.2).
+use std::net::IpAddr;
+use std::time::Instant;
+
+use openssl::ssl::SslContext;
+
+use super::capability::Capabilities;
+use super::dial::{self, Dialled};
+use super::guard::{Guard, Io, shown};
+use super::session::Lettre;
+use super::socket::Socket;
+use super::{Tell, Watch, tls};
+use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
+use crate::settings::route::{Door, Smtp, TlsMode, Verify};
+
+/// The port on which servers wait for TLS without a greeting (RFC 8314 section 7.3).
+const IMPLICIT_PORT: u16 = 465;
+
+/// A session ready for AUTH and MAIL.
+pub struct Opened {
+    /// The session.
+    pub session: Lettre,
+    /// What the server offers.
+    pub capabilities: Capabilities,
+    /// TLS is on.
+    pub encrypted: bool,
+    /// The other end is this machine.
+    pub loopback: bool,
+    /// When the connection stood, before the first octet.
+    pub connected: Instant,
+}
+
+/// Why there is no session.
+pub struct Closed {
+    /// What happened.
+    pub fault: Fault,
+    /// The next door may be tried: nothing was heard here that speaks this protocol.
+    pub next_door: bool,
+}
+
+impl From<Fault> for Box<Closed> {
+    fn from(fault: Fault) -> Self {
+        let next_door = matches!(fault.cause, Cause::Unreachable(_));
+        Box::new(Closed { fault, next_door })
+    }
+}
+
+/// Connects through a door and greets.
+///
+/// # Errors
+/// [`Closed`].
+pub fn open(route: &Smtp, door: Door, context: Option<&SslContext>, watch: &Watch) -> Result<Opened, Box<Closed>> {
+    let tell = Tell::new(watch);
+    let Dialled { mut socket, peer, loopback, local } = dial::dial(route, door.port, watch)?;
+    let connected = Instant::now();
+    tell.note(format!("connected to {peer}"));
+    let clear_login = route.login.as_ref().is_none_or(|login| login.in_clear || loopback);
+    let verify = match door.tls {
+        // Where clear would do, an unknown certificate does as well; one that was named must still be right.
+        TlsMode::Opportunistic if clear_login && !is_particular(route) => lenient(route.trust.verify),
+        _ => route.trust.verify,
+    };
+    let io = if door.tls == TlsMode::Implicit {
+        socket.clock.allow(route.patience.command);
+        Io::Tls(handshake(route, context, verify, socket, &tell, true)?)
+    } else {
+        Io::Plain(socket)
+    };
+    let mut opening = Opening {
+        encrypted: matches!(io, Io::Tls(_)),
+        guard: Guard::new(io, tell.clone(), route.patience.block),
+        route,
+        door,
+        name: hello_name(route, local),
+        capabilities: Capabilities::default(),
+    };
+    if let Err(fault) = opening.greeting().and_then(|()| opening.hello()) {
+        return Err(opening.farewell(fault).into());
+    }
+    match opening.starttls() {
+        Ok(false) if opening.door.tls == TlsMode::Opportunistic => tell.note("going on without TLS"),
+        Ok(false) => {}
+        Ok(true) => opening = opening.secure(context, verify, &tell)?,
+        Err(fault) => return Err(opening.farewell(fault).into()),
+    }
+    let Opening { guard, capabilities, encrypted, .. } = opening;
+    let session = Lettre::new(guard, &capabilities)?;
+    Ok(Opened { session, capabilities, encrypted, loopback, connected })
+}
+
+/// The user named what to trust, so that it counts even where TLS itself is optional.
+fn is_particular(route: &Smtp) -> bool {
+    let trust = &route.trust;
+    trust.fingerprint.is_some() || trust.ca_file.is_some() || trust.ca_dir.is_some() || trust.no_system_roots
+}
+
+/// Untrusted certificates are noted, not refused.
+fn lenient(verify: Verify) -> Verify {
+    if verify == Verify::Ignore { verify } else { Verify::Warn }
+}
+
+/// The argument of EHLO: what was set, or the literal of the local address (RFC 5321 section 4.1.3).
+fn hello_name(route: &Smtp, local: Option<IpAddr>) -> String {
+    let fits = |name: &&String| !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic());
+    match (route.hello_name.as_ref().filter(fits), local) {
+        (Some(name), _) => name.clone(),
+        (None, Some(IpAddr::V4(address))) => format!("[{address}]"),
+        (None, Some(IpAddr::V6(address))) => format!("[IPv6:{address}]"),
+        (None, None) => "localhost".to_owned(),
+    }
+}
+
+fn handshake(
+    route: &Smtp,
+    context: Option<&SslContext>,
+    verify: Verify,
+    socket: Socket,
+    tell: &Tell,
+    implicit: bool,
+) -> Result<openssl::ssl::SslStream<Socket>, Box<Closed>> {
+    let fault = |cause| Fault::new(Stage::Tls, cause);
+    // A door with TLS always comes with a context; without one there is nothing to go on with.
+    let context = context.ok_or_else(|| fault(Cause::TlsSettings("TLS was not prepared".into())))?;
+    match tls::begin(context, &route.host, &route.trust, verify, socket) {
+        Ok(secured) => {
+            tell.note(secured.words);
+            if let (Some(doubt), Verify::Warn) = (secured.doubt, verify) {
+                let print = doubt.fingerprint.map_or_else(String::new, |print| format!(" (SHA-256 {print})"));
+                tell.note(format!("the certificate is not trusted: {}{print}; going on as set", doubt.reason));
+            }
+            Ok(secured.stream)
+        }
+        Err(failed) => Err(Box::new(Closed { next_door: implicit && failed.not_tls, fault: fault(failed.cause) })),
+    }
+}
+
+struct Opening<'a> {
+    guard: Guard,
+    route: &'a Smtp,
+    door: Door,
+    name: String,
+    capabilities: Capabilities,
+    encrypted: bool,
+}
+
+impl Opening<'_> {
+    fn ask(&mut self, stage: Stage, line: &str) -> Result<Reply, Fault> {
+        self.guard.expect(stage, self.route.patience.command);
+        self.guard.tell(&shown(line));
+        self.guard.push(format!("{line}\r\n").as_bytes())?;
+        self.guard.reply()
+    }
+
+    fn greeting(&mut self) -> Result<(), Fault> {
+        self.guard.expect(Stage::Greeting, self.route.patience.command);
+        match self.guard.reply() {
+            Ok(reply) => self.wanted(220, "its greeting", Stage::Greeting, reply).map(|_| ()),
+            Err(fault) if matches!(fault.cause, Cause::Silent(_)) && self.is_tls_port() => {
+                let why = format!("no greeting: port {IMPLICIT_PORT} speaks TLS from the first byte");
+                Err(Fault { cause: Cause::Protocol(why), ..fault })
+            }
+            Err(fault) => Err(fault),
+        }
+    }
+
+    fn is_tls_port(&self) -> bool {
+        self.door.port == IMPLICIT_PORT && !self.encrypted && self.route.socket.is_none()
+    }
+
+    /// Takes the one reply that means yes; everything else is a refusal or not SMTP.
+    fn wanted(&mut self, code: u16, what: &str, stage: Stage, reply: Reply) -> Result<Reply, Fault> {
+        match reply.code {
+            found if found == code => Ok(reply),
+            400.. => Err(Fault::new(stage, Cause::Refused(reply))),
+            _ => Err(self.guard.fail(Cause::Protocol(format!("the server sent \"{}\" as {what}", reply.text())))),
+        }
+    }
+
+    /// EHLO, and HELO where the server knows no other and nothing is needed that only EHLO offers (RFC 5321 section 3.2).
+    fn hello(&mut self) -> Result<(), Fault> {
+        let needs_ehlo = self.route.lmtp
+            || self.route.login.is_some()
+            || (self.door.tls == TlsMode::Starttls && !self.encrypted);
+        self.capabilities = Capabilities::default();
+        if self.route.ehlo || needs_ehlo {
+            let verb = if self.route.lmtp { "LHLO" } else { "EHLO" };
+            let reply = self.ask(Stage::Hello, &format!("{verb} {}", self.name))?;
+            if needs_ehlo || !matches!(reply.code, 500 | 502 | 504 | 550) {
+                let reply = self.wanted(250, &format!("its answer to {verb}"), Stage::Hello, reply)?;
+                self.capabilities = Capabilities::new(&reply);
+                return Ok(());
+            }
+        }
+        let reply = self.ask(Stage::Hello, &format!("HELO {}", self.name))?;
+        self.wanted(250, "its answer to HELO", Stage::Hello, reply).map(|_| ())
+    }
+
+    /// Asks for TLS where it is wanted; `true` when the handshake may begin.
+    fn starttls(&mut self) -> Result<bool, Fault> {
+        let required = match self.door.tls {
+            TlsMode::Starttls => true,
+            TlsMode::Opportunistic => false,
+            TlsMode::Implicit | TlsMode::None => return Ok(false),
+        };
+        if !self.capabilities.starttls {
+            let offered = self.capabilities.offered();
+            let lacks = Fault::new(Stage::Tls, Cause::Lacks(Lacks::Starttls, offered));
+            return if required { Err(lacks) } else { Ok(false) };
+        }
+        let reply = self.ask(Stage::Tls, "STARTTLS")?;
+        match self.wanted(220, "its answer to STARTTLS", Stage::Tls, reply) {
+            Ok(_) => Ok(true),
+            Err(Fault { cause: Cause::Refused(_), .. }) if !required => Ok(false),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    fn secure(self, context: Option<&SslContext>, verify: Verify, tell: &Tell) -> Result<Self, Box<Closed>> {
+        let Opening { guard, route, door, name, .. } = self;
+        let mut socket = guard.into_socket()?;
+        socket.clock.allow(route.patience.command);
+        let stream = handshake(route, context, verify, socket, tell, false)?;
+        let guard = Guard::new(Io::Tls(stream), tell.clone(), route.patience.block);
+        let mut inside =
+            Opening { guard, route, door, name, capabilities: Capabilities::default(), encrypted: true };
+        match inside.hello() {
+            Ok(()) => Ok(inside),
+            Err(fault) => Err(inside.farewell(fault).into()),
+        }
+    }
+
+    /// Says goodbye to a server that can still hear it, without waiting for an answer.
+    fn farewell(&mut self, fault: Fault) -> Fault {
+        if self.guard.is_open() {
+            self.guard.tell(&shown("QUIT"));
+            let _ = self.guard.push(b"QUIT\r\n").and_then(|()| self.guard.flush());
+        }
+        fault
+    }
+}

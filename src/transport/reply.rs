@@ -1,0 +1,216 @@
+//! The server's octets turned into replies: bounded, decoded, and safe to print.
+//!
+//! Promise: whatever comes in, in whatever pieces, takes linear time and bounded memory, and ends as a [`Reply`] or as a
+//! reason why it is none. Lenient where RFC 5321 section 4.2 asks for it (bare LF, no text, any text), strict where a
+//! reply could be taken for another (no code, codes out of range, two codes in one reply).
+use encoding_rs::GB18030;
+
+use crate::delivery::Reply;
+
+/// The longest line of a reply, in octets (RFC 5321 section 4.5.3.1.5 asks for 512).
+pub const LONGEST_LINE: usize = 16 * 1024;
+/// The largest reply, in octets.
+pub const LARGEST: usize = 64 * 1024;
+/// The most lines a reply may have.
+pub const MOST_LINES: usize = 1000;
+/// The most characters of a line that are kept.
+pub const SHOWN: usize = 512;
+
+/// Octets received and not yet read, taken out line by line.
+#[derive(Debug, Default)]
+pub struct Input {
+    bytes: Vec<u8>,
+    start: usize,
+    searched: usize,
+}
+
+impl Input {
+    /// Appends what was received.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        if self.start == self.bytes.len() {
+            self.bytes.clear();
+            (self.start, self.searched) = (0, 0);
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// What is left.
+    pub fn rest(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+
+    /// Takes a whole line without its end out, LF or CRLF; `None` while there is none.
+    ///
+    /// # Errors
+    /// A reason when the line is longer than [`LONGEST_LINE`], complete or not.
+    pub fn line(&mut self) -> Result<Option<Vec<u8>>, String> {
+        let end = self.bytes[self.searched..].iter().position(|&b| b == b'\n').map(|at| at + self.searched);
+        if end.unwrap_or(self.bytes.len()) - self.start > LONGEST_LINE {
+            return Err(format!("a line of its reply is longer than {LONGEST_LINE} octets"));
+        }
+        let Some(end) = end else {
+            self.searched = self.bytes.len();
+            return Ok(None);
+        };
+        let line = &self.bytes[self.start..end];
+        let line = line.strip_suffix(b"\r").unwrap_or(line).to_vec();
+        self.start = end + 1;
+        self.searched = self.start;
+        Ok(Some(line))
+    }
+}
+
+/// A reply under way.
+#[derive(Debug, Default)]
+pub struct Parser {
+    code: Option<u16>,
+    lines: Vec<String>,
+    octets: usize,
+}
+
+impl Parser {
+    /// Takes the next line, and gives the reply when it was the last one.
+    ///
+    /// # Errors
+    /// A reason, safe to print, when this cannot be a reply.
+    pub fn push(&mut self, line: &[u8]) -> Result<Option<Reply>, String> {
+        self.octets += line.len() + 2;
+        if self.octets > LARGEST || self.lines.len() >= MOST_LINES {
+            return Err(format!("its reply has more than {MOST_LINES} lines or {LARGEST} octets"));
+        }
+        let (code, more, text) = split(line)?;
+        if *self.code.get_or_insert(code) != code {
+            return Err(format!("two codes in one reply: {} and {code}", self.code.unwrap_or(code)));
+        }
+        self.lines.push(decode(text));
+        if more {
+            return Ok(None);
+        }
+        Ok(Some(Reply::new(code, std::mem::take(&mut self.lines))))
+    }
+}
+
+/// Code, whether more lines follow, and text.
+fn split(line: &[u8]) -> Result<(u16, bool, &[u8]), String> {
+    let no_code = || format!("a line without a reply code: \"{}\"", decode(&line[..line.len().min(SHOWN)]));
+    let digits = line.get(..3).filter(|digits| digits.iter().all(u8::is_ascii_digit)).ok_or_else(no_code)?;
+    let code = digits.iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
+    let (more, text) = match line[3..].split_first() {
+        None => (false, &line[3..]),
+        Some((b' ', text)) => (false, text),
+        Some((b'-', text)) => (true, text),
+        Some(_) => return Err(no_code()),
+    };
+    if !(200..=599).contains(&code) {
+        return Err(format!("the reply code {code}, which SMTP does not have"));
+    }
+    Ok((code, more, text))
+}
+
+/// Text in whatever charset: UTF-8, else GB18030, else Latin-1; made safe to print.
+pub fn decode(bytes: &[u8]) -> String {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return safe(text);
+    }
+    match GB18030.decode_without_bom_handling_and_without_replacement(bytes) {
+        Some(text) => safe(&text),
+        None => safe(&encoding_rs::mem::decode_latin1(bytes)),
+    }
+}
+
+/// Text that a terminal, a log and a reader take for text only: controls (but not TAB), line separators and marks of
+/// direction are escaped, and at most 512 characters are kept.
+pub fn safe(text: &str) -> String {
+    let mut out = String::with_capacity(text.len().min(4 * SHOWN));
+    for (count, letter) in text.chars().enumerate() {
+        if count == SHOWN {
+            out.push('…');
+            break;
+        }
+        match letter {
+            '\t' => out.push(letter),
+            '\0'..='\x1f' | '\x7f' => out.push_str(&format!("\\x{:02x}", u32::from(letter))),
+            '\u{80}'..='\u{9f}'
+            | '\u{61c}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}' => out.push_str(&format!("\\u{{{:x}}}", u32::from(letter))),
+            _ => out.push(letter),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(chunks: &[&[u8]]) -> Result<Vec<Reply>, String> {
+        let (mut input, mut parser, mut replies) = (Input::default(), Parser::default(), Vec::new());
+        for chunk in chunks {
+            input.extend(chunk);
+            while let Some(line) = input.line()? {
+                if let Some(reply) = parser.push(&line)? {
+                    replies.push(reply);
+                    parser = Parser::default();
+                }
+            }
+        }
+        Ok(replies)
+    }
+
+    #[test]
+    fn a_reply_is_the_same_however_it_is_cut() {
+        let wire = b"250-mx.test hi\r\n250-\n250-SIZE 10\r\n250\r\n550 5.1.1 no such user\r\n";
+        let whole = read(&[wire]).unwrap();
+        assert_eq!(whole[0].lines, ["mx.test hi", "", "SIZE 10", ""]);
+        assert_eq!(whole[1].text(), "550 5.1.1 no such user");
+        for first in 0..wire.len() {
+            for second in first..wire.len() {
+                assert_eq!(read(&[&wire[..first], &wire[first..second], &wire[second..]]).unwrap(), whole);
+            }
+        }
+        assert_eq!(read(&wire.chunks(1).collect::<Vec<_>>()).unwrap(), whole);
+    }
+
+    #[test]
+    fn what_is_no_reply_says_why() {
+        for (wire, why) in [
+            (&b"hello there\r\n"[..], "a line without a reply code: \"hello there\""),
+            (b"\r\n", "a line without a reply code: \"\""),
+            (b"25\r\n", "a line without a reply code: \"25\""),
+            (b"2500 x\r\n", "a line without a reply code: \"2500 x\""),
+            (b"199 x\r\n", "the reply code 199, which SMTP does not have"),
+            (b"600 x\r\n", "the reply code 600, which SMTP does not have"),
+            (b"250-a\r\n550 b\r\n", "two codes in one reply: 250 and 550"),
+            (b"\x1b]0;x\x07\r\n", "a line without a reply code: \"\\x1b]0;x\\x07\""),
+        ] {
+            assert_eq!(read(&[wire]).unwrap_err(), why);
+        }
+    }
+
+    #[test]
+    fn a_reply_without_end_is_cut_off() {
+        assert!(read(&[&vec![b'A'; LONGEST_LINE + 1]]).unwrap_err().contains("longer than 16384"));
+        assert!(read(&[&b"250-X\r\n".repeat(2000)]).unwrap_err().contains("more than 1000 lines"));
+        let line = [&b"250-"[..], &[b'x'; 9000], b"\r\n"].concat();
+        assert!(read(&[&line.repeat(8)]).unwrap_err().contains("65536 octets"));
+        assert!(read(&[&line, b"250 ok\r\n"]).is_ok());
+    }
+
+    #[test]
+    fn text_is_decoded_as_utf8_then_gb18030_then_latin1() {
+        assert_eq!(decode("é邮件".as_bytes()), "é邮件");
+        assert_eq!(decode(&[0xd3, 0xca, 0xbc, 0xfe]), "邮件");
+        assert_eq!(decode(b"h\xe9llo \xff"), "héllo ÿ");
+    }
+
+    #[test]
+    fn nothing_printed_can_steer_a_terminal() {
+        assert_eq!(safe("a\tb\x1b[0m\x07\x7f\u{85}\u{202e}\u{2028}\u{2066}z"), {
+            "a\tb\\x1b[0m\\x07\\x7f\\u{85}\\u{202e}\\u{2028}\\u{2066}z"
+        });
+        assert_eq!(safe(&"é".repeat(600)), "é".repeat(512) + "…");
+    }
+}

@@ -1,0 +1,215 @@
+//! Mail over SMTP, submission and LMTP: the doors of a server, the session kept from message to message, and the report.
+//!
+//! Promise: connects when the first message comes, says RSET and QUIT when they are due, and connects once more when a
+//! server has grown tired of a connection. Never goes from a door with TLS to one without while a login is set.
+use std::time::Instant;
+
+use openssl::ssl::SslContext;
+
+use super::opening::{self, Closed, Opened};
+use super::transaction::{self, Link, Ran};
+use super::{Tell, Transport, Turn, Watch, auth, tls};
+use crate::delivery::{Cause, Fault, Report, Stage, Timing};
+use crate::message::Message;
+use crate::secret::Secret;
+use crate::settings::route::{Door, Smtp, TlsMode};
+
+/// A server, connected or not.
+pub struct Server {
+    route: Smtp,
+    watch: Watch,
+    context: Option<SslContext>,
+    secret: Option<Secret>,
+    link: Option<Link>,
+    user: Option<String>,
+    via: String,
+}
+
+impl Server {
+    /// Takes the route; nothing is connected.
+    pub fn new(route: &Smtp, watch: &Watch) -> Self {
+        let via = route.doors.first().map_or_else(String::new, |door| place(route, *door));
+        Server { route: route.clone(), watch: watch.clone(), context: None, secret: None, link: None, user: None, via }
+    }
+
+    /// A session for the next message: the one at hand, if nothing has happened to it.
+    fn ready(&mut self, timing: &mut Timing) -> Result<&mut Link, Fault> {
+        let usable = |link: &mut Link| link.session.is_open() && !link.quitting && !link.session.is_disturbed();
+        let mut at_hand = self.link.take();
+        if !at_hand.as_mut().is_some_and(usable) {
+            self.part(at_hand.take());
+            at_hand = Some(self.connect(timing)?);
+        }
+        match at_hand {
+            Some(link) => Ok(self.link.insert(link)),
+            None => Err(Fault::new(Stage::Connect, Cause::Unreachable(vec![]))),
+        }
+    }
+
+    fn connect(&mut self, timing: &mut Timing) -> Result<Link, Fault> {
+        let mut unreachable = Vec::new();
+        let mut secure_before = false;
+        let mut ended = None;
+        for door in self.route.doors.clone() {
+            if self.route.login.is_some() && secure_before && door.tls == TlsMode::None {
+                continue;
+            }
+            secure_before |= door.tls != TlsMode::None;
+            self.via = place(&self.route, door);
+            match self.enter(door, timing) {
+                Ok(link) => return Ok(link),
+                Err(closed) => {
+                    let next = closed.next_door;
+                    match closed.fault.cause {
+                        Cause::Unreachable(reasons) => unreachable.extend(reasons),
+                        cause => ended = Some(Fault { cause, ..closed.fault }),
+                    }
+                    if !next {
+                        break;
+                    }
+                }
+            }
+        }
+        Err(ended.unwrap_or_else(|| Fault::new(Stage::Connect, Cause::Unreachable(unreachable))))
+    }
+
+    fn enter(&mut self, door: Door, timing: &mut Timing) -> Result<Link, Box<Closed>> {
+        let start = Instant::now();
+        if door.tls != TlsMode::None && self.context.is_none() {
+            let context = tls::prepare(&self.route.trust).map_err(|cause| Fault::new(Stage::Prepare, cause))?;
+            self.context = Some(context);
+        }
+        let opened = opening::open(&self.route, door, self.context.as_ref(), &self.watch)?;
+        timing.connect = opened.connected - start;
+        let connected = opened.connected;
+        let link = self.login(opened, door);
+        timing.session = connected.elapsed();
+        Ok(link?)
+    }
+
+    fn login(&mut self, opened: Opened, door: Door) -> Result<Link, Fault> {
+        let Opened { session, capabilities, encrypted, loopback, .. } = opened;
+        let mut link = Link {
+            session: Box::new(session),
+            capabilities,
+            patience: self.route.patience,
+            lmtp: self.route.lmtp,
+            used: false,
+            begun: false,
+            quitting: false,
+        };
+        let context = auth::Context {
+            route: &self.route,
+            port: door.port,
+            capabilities: &link.capabilities,
+            encrypted,
+            loopback,
+        };
+        match auth::login(&mut *link.session, &context, &mut self.secret) {
+            Ok(user) => {
+                self.user = user;
+                Ok(link)
+            }
+            Err(fault) => {
+                quit(&mut link);
+                Err(fault)
+            }
+        }
+    }
+
+    /// Waits for the answer to QUIT, for what it is worth.
+    fn part(&self, link: Option<Link>) {
+        let Some(mut link) = link else { return };
+        quit(&mut link);
+        if link.quitting && link.session.is_open() {
+            let _ = link.session.reply(Stage::Content, self.route.patience.quit);
+        }
+    }
+
+    fn attempt(&mut self, message: &Message, turn: Turn, report: &mut Report) -> Result<Ran, Fault> {
+        let mut timing = report.timing;
+        let link = self.ready(&mut timing);
+        report.timing = timing;
+        let link = link?;
+        let start = Instant::now();
+        let message = match transaction::form(&link.capabilities, message) {
+            Ok(message) => message,
+            Err(fault) => {
+                if turn == Turn::Last {
+                    quit(link);
+                }
+                return Err(fault);
+            }
+        };
+        let ran = transaction::run(link, message, turn == Turn::Last);
+        report.timing.transaction = start.elapsed();
+        report.bytes = message.size();
+        if turn == Turn::Last {
+            quit(link);
+        }
+        Ok(ran)
+    }
+}
+
+/// Sends QUIT, once.
+fn quit(link: &mut Link) {
+    if link.session.is_open() && !link.quitting {
+        link.quitting = true;
+        link.session.post("QUIT\r\n");
+    }
+}
+
+impl Transport for Server {
+    fn deliver(&mut self, message: &Message, turn: Turn) -> Report {
+        let recipients: Vec<String> = message.envelope.recipients.iter().map(ToString::to_string).collect();
+        let everyone = || recipients.iter().map(String::as_str);
+        let mut report = Report::uniform(String::new(), everyone(), &Err(Fault::new(Stage::Connect, Cause::Unreachable(vec![]))));
+        // A tired connection is used once more only after a fresh one: the second attempt cannot be stale.
+        for _ in 0..2 {
+            match self.attempt(message, turn, &mut report) {
+                Ok(Ran::Stale) => {
+                    self.link = None;
+                    Tell::new(&self.watch).note("the server closed the connection; connecting again");
+                }
+                Ok(Ran::Outcomes(outcomes)) => {
+                    for (fate, outcome) in report.fates.iter_mut().zip(outcomes) {
+                        fate.outcome = outcome;
+                    }
+                    break;
+                }
+                Err(fault) => {
+                    for fate in &mut report.fates {
+                        fate.outcome = Err(fault.clone());
+                    }
+                    break;
+                }
+            }
+        }
+        report.via.clone_from(&self.via);
+        report.user.clone_from(&self.user);
+        report
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let link = self.link.take();
+        self.part(link);
+    }
+}
+
+/// A door in the words of a user.
+pub fn place(route: &Smtp, door: Door) -> String {
+    let tls = match door.tls {
+        TlsMode::Implicit => "implicit TLS",
+        TlsMode::Starttls => "STARTTLS",
+        TlsMode::Opportunistic => "STARTTLS if offered",
+        TlsMode::None => "no TLS",
+    };
+    let lmtp = if route.lmtp { "LMTP, " } else { "" };
+    match &route.socket {
+        Some(path) => format!("{} ({lmtp}{tls})", path.display()),
+        None if route.host.contains(':') => format!("[{}]:{} ({lmtp}{tls})", route.host, door.port),
+        None => format!("{}:{} ({lmtp}{tls})", route.host, door.port),
+    }
+}

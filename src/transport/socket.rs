@@ -1,0 +1,207 @@
+//! A socket that never waits longer than it may: every read and write looks at a deadline and at the user's signal.
+//!
+//! Promise: no wait is longer than a quarter of a second without a look at both. Knows nothing of SMTP.
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::reply::safe;
+use crate::delivery::Cause;
+
+/// The longest wait without a look at deadline and signal.
+const LOOK: Duration = Duration::from_millis(250);
+/// How long a reply to the final dot is still awaited once a signal has come.
+const GRACE: Duration = Duration::from_secs(10);
+/// How many of the first octets received are kept, to tell what it was that answered.
+const HEAD: usize = 64;
+
+/// Why a wait ended without anything to read or write.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+pub enum Halt {
+    /// The time that was allowed is over.
+    #[error("nothing came within {0:?}")]
+    Deadline(Duration),
+    /// The user asked for the end.
+    #[error("signal {0}")]
+    Signal(i32),
+}
+
+impl From<Halt> for io::Error {
+    fn from(halt: Halt) -> Self {
+        io::Error::other(halt)
+    }
+}
+
+/// A deadline and the user's wish to end.
+#[derive(Debug)]
+pub struct Clock {
+    end: Option<Instant>,
+    allowed: Duration,
+    interrupt: Arc<AtomicUsize>,
+    grace: bool,
+    asked: Option<Instant>,
+}
+
+impl Clock {
+    /// Starts with `allowed` from now on.
+    pub fn new(interrupt: Arc<AtomicUsize>, allowed: Duration) -> Self {
+        Clock { end: Instant::now().checked_add(allowed), allowed, interrupt, grace: false, asked: None }
+    }
+
+    /// Allows this much from now on.
+    pub fn allow(&mut self, allowed: Duration) {
+        self.end = Instant::now().checked_add(allowed);
+        self.allowed = allowed;
+    }
+
+    /// While set, a signal ends the wait only ten seconds after it was seen: an answer that tells the fate of the
+    /// message is on its way.
+    pub fn set_grace(&mut self, grace: bool) {
+        self.grace = grace;
+    }
+
+    /// How long may be waited until the next look.
+    ///
+    /// # Errors
+    /// [`Halt`] when the time is over or a signal came.
+    pub fn look(&mut self) -> Result<Duration, Halt> {
+        let signal = self.interrupt.load(Ordering::Relaxed);
+        if signal != 0 {
+            let since = *self.asked.get_or_insert_with(Instant::now);
+            if !self.grace || since.elapsed() >= GRACE {
+                return Err(Halt::Signal(i32::try_from(signal).unwrap_or(i32::MAX)));
+            }
+        }
+        let Some(end) = self.end else { return Ok(LOOK) };
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() { Err(Halt::Deadline(self.allowed)) } else { Ok(left.min(LOOK)) }
+    }
+}
+
+/// Waits until one of the descriptors is ready, for at most `at_most`; `false` when none is.
+///
+/// # Errors
+/// What `poll` says, but not that a signal came.
+pub fn wait(fds: &mut [PollFd<'_>], at_most: Duration) -> io::Result<bool> {
+    let time = Timespec {
+        tv_sec: i64::try_from(at_most.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(at_most.subsec_nanos()),
+    };
+    match poll(fds, Some(&time)) {
+        Ok(ready) => Ok(ready > 0),
+        Err(rustix::io::Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A connected stream socket, TCP or unix, with its clock.
+#[derive(Debug)]
+pub struct Socket {
+    io: socket2::Socket,
+    /// Bounds every wait.
+    pub clock: Clock,
+    instant: bool,
+    head: Vec<u8>,
+}
+
+impl Socket {
+    /// Takes a connected socket, which becomes non-blocking.
+    ///
+    /// # Errors
+    /// When that cannot be set.
+    pub fn new(io: socket2::Socket, clock: Clock) -> io::Result<Self> {
+        io.set_nonblocking(true)?;
+        Ok(Socket { io, clock, instant: false, head: Vec::new() })
+    }
+
+    /// While set, a read that would wait fails with [`io::ErrorKind::WouldBlock`] instead.
+    pub fn set_instant(&mut self, instant: bool) {
+        self.instant = instant;
+    }
+
+    /// The first octets that were received, at most 64.
+    pub fn head(&self) -> &[u8] {
+        &self.head
+    }
+
+    /// Begins anew with the first octets: another protocol follows.
+    pub fn forget_head(&mut self) {
+        self.head.clear();
+    }
+
+    /// The local address, if it has one.
+    pub fn local(&self) -> Option<std::net::SocketAddr> {
+        self.io.local_addr().ok()?.as_socket()
+    }
+
+    fn wait(&mut self, wanted: PollFlags) -> io::Result<()> {
+        loop {
+            let time = self.clock.look()?;
+            if wait(&mut [PollFd::new(&self.io, wanted)], time)? {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.io.read(buffer) {
+                Ok(count) => {
+                    let room = HEAD.saturating_sub(self.head.len()).min(count);
+                    self.head.extend_from_slice(&buffer[..room]);
+                    return Ok(count);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && !self.instant => self.wait(PollFlags::IN)?,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Also when the socket takes everything at once: a long message must stop when asked to.
+        self.clock.look()?;
+        loop {
+            match self.io.write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait(PollFlags::OUT)?,
+                other => return other,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What an input or output error means for a delivery.
+pub fn cause(error: &io::Error) -> Cause {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Halt>()) {
+        Some(Halt::Deadline(allowed)) => return Cause::Silent(*allowed),
+        Some(Halt::Signal(signal)) => return Cause::Interrupted(*signal),
+        None => {}
+    }
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => Cause::Lost("the server closed the connection".into()),
+        io::ErrorKind::ConnectionReset => Cause::Lost("the server reset the connection".into()),
+        io::ErrorKind::BrokenPipe => Cause::Lost("the server closed the connection while it was written to".into()),
+        _ => Cause::Lost(reason(error)),
+    }
+}
+
+/// An error of the system as a lowercase fragment without its number.
+pub fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error ").next().unwrap_or_default();
+    let mut letters = text.chars();
+    let lower = letters.next().map(|first| first.to_ascii_lowercase().to_string()).unwrap_or_default();
+    safe(&(lower + letters.as_str()))
+}

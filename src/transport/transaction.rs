@@ -1,0 +1,313 @@
+//! One message over an open session: MAIL, RCPT, DATA, the text, the dot (RFC 5321 section 3.3, RFC 2920, RFC 2033).
+//!
+//! Promise: every recipient gets exactly one outcome; one that was refused does not stop the others; the text is sent
+//! only after 354 and only if somebody accepted it; only 2yz after the dot is acceptance. Recipients that a server has
+//! no room for in one transaction get another one.
+use lettre::transport::smtp::commands::{Mail, Rcpt};
+use lettre::transport::smtp::extension::{MailBodyParameter, MailParameter};
+
+use super::capability::Capabilities;
+use super::session::Session;
+use crate::address::Address;
+use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
+use crate::message::Message;
+use crate::settings::route::Patience;
+
+/// The most commands that leave in one flight (RFC 5321 section 4.5.3.1.8 lets every server take 100 recipients).
+const GROUP: usize = 101;
+
+/// An open session and what is known of it.
+pub struct Link {
+    /// The session, logged in.
+    pub session: Box<dyn Session>,
+    /// What the server offers.
+    pub capabilities: Capabilities,
+    /// How long each reply may take.
+    pub patience: Patience,
+    /// Every accepted recipient gets a reply of its own after the dot (RFC 2033).
+    pub lmtp: bool,
+    /// A message has been delivered over it, so that the server may have grown tired of it.
+    pub used: bool,
+    /// A transaction was begun and has not ended.
+    pub begun: bool,
+    /// QUIT has been sent.
+    pub quitting: bool,
+}
+
+/// What became of the recipients.
+pub enum Ran {
+    /// One outcome for each, in order.
+    Outcomes(Vec<Result<Reply, Fault>>),
+    /// The session was closed by the server before this message; nothing was sent.
+    Stale,
+}
+
+/// Chooses the form of a message that the server can take, and checks that it can.
+///
+/// # Errors
+/// A fault at [`Stage::Sender`], before anything was sent.
+pub fn form<'m>(capabilities: &Capabilities, message: &'m Message) -> Result<&'m Message, Fault> {
+    let fault = |cause| Fault::new(Stage::Sender, cause);
+    if message.envelope.needs_smtputf8() && !capabilities.smtputf8 {
+        return Err(fault(Cause::Lacks(Lacks::Smtputf8, capabilities.offered())));
+    }
+    let message = if message.eight_bit && !capabilities.eight_bit {
+        message.seven_bit().ok_or_else(|| fault(Cause::Lacks(Lacks::EightBit, capabilities.offered())))?
+    } else {
+        message
+    };
+    match capabilities.limit {
+        Some(limit) if message.size() > limit => Err(fault(Cause::TooBig(message.size(), limit))),
+        _ => Ok(message),
+    }
+}
+
+type Outcome = Result<Reply, Fault>;
+
+/// Sends a message; `last` lets QUIT leave with the dot.
+pub fn run(link: &mut Link, message: &Message, last: bool) -> Ran {
+    let recipients = &message.envelope.recipients;
+    let mut outcomes: Vec<Option<Outcome>> = vec![None; recipients.len()];
+    let mut members: Vec<usize> = (0..recipients.len()).collect();
+    let mut first = true;
+    while !members.is_empty() {
+        let before: Vec<_> = members.iter().map(|&at| outcomes[at].take()).collect();
+        let mut round = Round::new(link, message, &members, &mut outcomes);
+        let ended = round.run(last);
+        let (answered, accepted) = (round.answered, round.accepted.len());
+        let later = round.later;
+        if let Err(fault) = ended {
+            if first && link.used && !answered && is_staleness(&fault) {
+                return Ran::Stale;
+            }
+            for (&at, before) in members.iter().zip(before) {
+                // A server that wants no second transaction has still only run out of room for these.
+                let kept = before.filter(|_| fault.stage == Stage::Sender);
+                outcomes[at].get_or_insert_with(|| kept.unwrap_or_else(|| Err(fault.clone())));
+            }
+            break;
+        }
+        if accepted == 0 || !link.session.is_open() {
+            break;
+        }
+        (members, first) = (later, false);
+    }
+    link.used = true;
+    let forgotten = || Err(Fault::new(Stage::Recipient, Cause::Protocol("no reply for this recipient".into())));
+    Ran::Outcomes(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(forgotten)).collect())
+}
+
+/// The server closed a connection it had grown tired of.
+fn is_staleness(fault: &Fault) -> bool {
+    match &fault.cause {
+        Cause::Lost(_) => true,
+        Cause::Refused(reply) => reply.code == 421,
+        _ => false,
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Verb {
+    Reset,
+    Mail,
+    Rcpt(usize),
+    Data,
+}
+
+impl Verb {
+    fn stage(self) -> Stage {
+        match self {
+            Verb::Reset | Verb::Mail => Stage::Sender,
+            Verb::Rcpt(_) => Stage::Recipient,
+            Verb::Data => Stage::Data,
+        }
+    }
+}
+
+/// One transaction for some of the recipients.
+struct Round<'a> {
+    link: &'a mut Link,
+    message: &'a Message,
+    members: &'a [usize],
+    outcomes: &'a mut [Option<Outcome>],
+    /// MAIL has been answered.
+    answered: bool,
+    /// The refusal of MAIL.
+    sender: Option<Reply>,
+    accepted: Vec<usize>,
+    /// Those the server has no room for in this transaction.
+    later: Vec<usize>,
+    data: Option<Reply>,
+}
+
+impl<'a> Round<'a> {
+    fn new(
+        link: &'a mut Link,
+        message: &'a Message,
+        members: &'a [usize],
+        outcomes: &'a mut [Option<Outcome>],
+    ) -> Self {
+        let (accepted, later) = (Vec::new(), Vec::new());
+        Round { link, message, members, outcomes, answered: false, sender: None, accepted, later, data: None }
+    }
+
+    /// # Errors
+    /// The outcome of all members that have none of their own yet.
+    fn run(&mut self, last: bool) -> Result<(), Fault> {
+        self.speak()?;
+        let refused = self.sender.take().map(|reply| Fault::new(Stage::Sender, Cause::Refused(reply)));
+        match self.data.take() {
+            Some(reply) if reply.code == 354 && (refused.is_some() || self.accepted.is_empty()) => self.lone_dot(),
+            Some(reply) if reply.code == 354 => return self.text(last),
+            Some(reply) if reply.code < 400 => {
+                let why = format!("the server answered \"{}\" to DATA", reply.text());
+                return Err(self.link.session.cut(Stage::Data, Cause::Protocol(why)));
+            }
+            Some(reply) if reply.code == 421 => {
+                return Err(self.link.session.cut(Stage::Data, Cause::Refused(reply)));
+            }
+            Some(reply) if refused.is_none() && !self.accepted.is_empty() => {
+                return Err(Fault::new(Stage::Data, Cause::Refused(reply)));
+            }
+            _ => {}
+        }
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// Everything up to DATA, in flights where the server takes them.
+    fn speak(&mut self) -> Result<(), Fault> {
+        let commands = self.commands();
+        let group = if self.link.capabilities.pipelining { GROUP } else { 1 };
+        for flight in commands.chunks(group) {
+            if self.sender.is_some() || (matches!(flight, [(Verb::Data, _)]) && self.accepted.is_empty()) {
+                return Ok(());
+            }
+            let lines: String = flight.iter().map(|(_, line)| line.as_str()).collect();
+            for (at, (verb, _)) in flight.iter().enumerate() {
+                let patience = match verb {
+                    Verb::Data => self.link.patience.data,
+                    _ => self.link.patience.command,
+                };
+                let reply = match at {
+                    0 => self.link.session.command(verb.stage(), patience, &lines)?,
+                    _ => self.link.session.reply(verb.stage(), patience)?,
+                };
+                self.judge(*verb, reply)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn commands(&mut self) -> Vec<(Verb, String)> {
+        let mut commands = Vec::with_capacity(self.members.len() + 3);
+        if std::mem::take(&mut self.link.begun) {
+            commands.push((Verb::Reset, "RSET\r\n".to_owned()));
+        }
+        commands.push((Verb::Mail, mail(&self.link.capabilities, self.message)));
+        for &at in self.members {
+            commands.push((Verb::Rcpt(at), rcpt(&self.message.envelope.recipients[at])));
+        }
+        commands.push((Verb::Data, "DATA\r\n".to_owned()));
+        commands
+    }
+
+    fn judge(&mut self, verb: Verb, reply: Reply) -> Result<(), Fault> {
+        let session = &mut self.link.session;
+        let stage = verb.stage();
+        match (verb, reply.code) {
+            (Verb::Data, _) => self.data = Some(reply),
+            (Verb::Reset, 200..=299) => {}
+            (Verb::Reset, _) => {
+                let why = format!("the server answered \"{}\" to RSET", reply.text());
+                return Err(session.cut(stage, Cause::Lost(why)));
+            }
+            (_, 421) => return Err(session.cut(stage, Cause::Refused(reply))),
+            (Verb::Rcpt(_), _) if self.sender.is_some() => {}
+            (_, 300..=399) => {
+                let verb = if stage == Stage::Sender { "MAIL" } else { "RCPT" };
+                let why = format!("the server answered \"{}\" to {verb}", reply.text());
+                return Err(session.cut(stage, Cause::Protocol(why)));
+            }
+            (Verb::Mail, 200..=299) => (self.answered, self.link.begun) = (true, true),
+            (Verb::Mail, _) => (self.answered, self.sender) = (true, Some(reply)),
+            (Verb::Rcpt(at), 200..=299) => self.accepted.push(at),
+            (Verb::Rcpt(at), _) => self.refuse(at, reply),
+        }
+        Ok(())
+    }
+
+    /// 452, and 552 from old servers, once others were accepted: too many for one transaction (RFC 5321 section
+    /// 4.5.3.1.10).
+    fn refuse(&mut self, at: usize, mut reply: Reply) {
+        if matches!(reply.code, 452 | 552) && !self.accepted.is_empty() {
+            reply.code = 452;
+            self.later.push(at);
+        }
+        self.outcomes[at] = Some(Err(Fault::new(Stage::Recipient, Cause::Refused(reply))));
+    }
+
+    /// Ends a transaction that the server began to take without anybody to take it for (RFC 2920 section 3.1).
+    fn lone_dot(&mut self) {
+        // A server may deliver nothing to nobody or refuse it; both end the transaction, as does a lost connection.
+        let _ = self.link.session.command(Stage::Content, self.link.patience.command, ".\r\n");
+        self.link.begun = false;
+    }
+
+    fn text(&mut self, last: bool) -> Result<(), Fault> {
+        let Link { session, patience, lmtp, capabilities, quitting, begun, .. } = &mut *self.link;
+        let quit = last && self.later.is_empty() && capabilities.pipelining;
+        let mut chunks = self.message.chunks();
+        let mut reply = session.message(self.message.size(), patience.dot, &mut chunks, quit)?;
+        *quitting |= quit;
+        *begun = false;
+        for (turn, &at) in self.accepted.iter().enumerate() {
+            if turn > 0 && *lmtp {
+                reply = session.reply(Stage::Content, patience.dot)?;
+            }
+            self.outcomes[at] = Some(match reply.code {
+                200..=299 => Ok(reply.clone()),
+                300..=399 => {
+                    let why = format!("the server answered \"{}\" to the final dot", reply.text());
+                    return Err(session.cut(Stage::Content, Cause::Protocol(why)));
+                }
+                421 => {
+                    session.end_of_message();
+                    return Err(session.cut(Stage::Content, Cause::Refused(reply)));
+                }
+                _ => Err(Fault::new(Stage::Content, Cause::Refused(reply.clone()))),
+            });
+        }
+        session.end_of_message();
+        Ok(())
+    }
+}
+
+/// MAIL with the parameters the message needs, and no others (RFC 5321 section 4.1.1.3).
+fn mail(capabilities: &Capabilities, message: &Message) -> String {
+    let mut parameters = Vec::new();
+    if capabilities.size {
+        parameters.push(MailParameter::Other { keyword: "SIZE".into(), value: Some(message.size().to_string()) });
+    }
+    if message.eight_bit {
+        parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+    }
+    if message.envelope.needs_smtputf8() {
+        parameters.push(MailParameter::SmtpUtfEight);
+    }
+    let command = match message.envelope.sender.as_ref().map(|sender| (sender.local(), sender.domain())) {
+        None => Mail::new(None, parameters),
+        Some((local, Some(domain))) => Mail::new(Some(lettre::Address::new_dangerous(local, domain)), parameters),
+        // lettre has no name without a domain; its words about nobody hold everything but the name.
+        Some((local, None)) => {
+            return Mail::new(None, parameters).to_string().replacen("<>", &format!("<{local}>"), 1);
+        }
+    };
+    command.to_string()
+}
+
+fn rcpt(recipient: &Address) -> String {
+    match recipient.domain() {
+        Some(domain) => Rcpt::new(lettre::Address::new_dangerous(recipient.local(), domain), vec![]).to_string(),
+        None => format!("RCPT TO:<{}>\r\n", recipient.local()),
+    }
+}

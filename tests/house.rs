@@ -1,0 +1,223 @@
+//! The doors of the house: which room may import which, and which outside crates live where. Rules as data; the source
+//! is read as text.
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A room and the rooms whose doors are open to it. A room that does not exist yet has its row already.
+#[rustfmt::skip]
+const DOORS: &[(&str, &[&str])] = &[
+    ("cli",       &[]),
+    ("secret",    &[]),
+    ("address",   &[]),
+    ("delivery",  &[]),
+    ("settings",  &["cli", "secret", "address"]),
+    ("draft",     &["cli", "settings", "address"]),
+    ("message",   &["draft", "address"]),
+    ("transport", &["settings", "secret", "message", "delivery"]),
+    ("queue",     &["settings", "message", "delivery", "transport"]),
+    ("hints",     &["delivery"]),
+    ("report",    &["delivery"]),
+    ("generate",  &["cli", "settings"]),
+    ("failure",   &["cli", "secret", "address", "delivery", "settings", "draft", "message", "transport", "queue", "hints"]),
+];
+
+/// A path into an outside crate, and the places (a room, or a file) it may be named in.
+#[rustfmt::skip]
+const OUTSIDE: &[(&str, &[&str])] = &[
+    ("lettre::message",   &["message", "address"]),
+    ("lettre::transport", &["transport"]),
+    ("native_tls",        &["transport"]),
+    ("tokio",             &["transport"]),
+    ("clap",              &["cli", "generate"]),
+    ("clap_complete",     &["generate", "cli"]),
+    ("clap_mangen",       &["generate"]),
+    ("rpassword",         &["secret"]),
+];
+
+/// What no file of the program may hold: unfinished work, and words left from looking for a fault.
+const FORBIDDEN: &[&str] = &["todo!", "unimplemented!", "dbg!"];
+
+/// The longest file. The aim is 400 lines; what is longer than this is two files.
+const LONGEST: usize = 450;
+
+struct Source {
+    /// Relative to `src`.
+    path: String,
+    /// The first folder, or the file's name without `.rs`.
+    room: String,
+    text: String,
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path: PathBuf = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                let relative = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+                let name = relative.split('/').next().unwrap().trim_end_matches(".rs").to_owned();
+                found.push(Source { path: relative, room: name, text: fs::read_to_string(&path).unwrap() });
+            }
+        }
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
+
+/// The text without comments and without what stands in quotes: only names that the compiler sees can be imports.
+fn code(text: &str) -> String {
+    text.lines().map(|line| line.split_once("//").map_or(line, |(before, _)| before)).collect::<Vec<_>>().join("\n")
+}
+
+/// Every room named after `crate::`, also inside `crate::{a, b::c}`.
+fn rooms_named(code: &str) -> Vec<String> {
+    let mut rooms = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        if code[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_' || before == '$') {
+            continue;
+        }
+        let rest = &code[at + "crate::".len()..];
+        match rest.strip_prefix('{') {
+            Some(group) => rooms.extend(heads_of_group(group)),
+            None => rooms.push(word(rest)),
+        }
+    }
+    rooms.retain(|room| !room.is_empty());
+    rooms
+}
+
+/// The first words of the entries of a `use` group, from behind its opening brace.
+fn heads_of_group(group: &str) -> Vec<String> {
+    let mut heads = vec![word(group.trim_start())];
+    let mut depth = 1;
+    for (at, character) in group.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 1 => heads.push(word(group[at + 1..].trim_start())),
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    heads
+}
+
+fn word(text: &str) -> String {
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+/// Whether the code names a path, as a whole word: `lettre::message` also as `lettre::{message, …}`.
+fn names(code: &str, path: &str) -> bool {
+    let (head, tail) = path.split_once("::").map_or((path, None), |(head, tail)| (head, Some(tail)));
+    code.match_indices(head).any(|(at, _)| {
+        let before = code[..at].chars().next_back();
+        if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':' || c == '.') {
+            return false;
+        }
+        let Some(rest) = code[at + head.len()..].strip_prefix("::") else { return false };
+        match (tail, rest.strip_prefix('{')) {
+            (None, _) => true,
+            (Some(tail), None) => word(rest) == tail,
+            (Some(tail), Some(group)) => heads_of_group(group).iter().any(|head| head == tail),
+        }
+    })
+}
+
+fn check(complaints: &[String]) {
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+}
+
+#[test]
+fn rooms_import_only_through_their_doors() {
+    let mut complaints = Vec::new();
+    for source in sources() {
+        // main is the road and opens every door; lib opens the rooms for tests.
+        if ["main", "lib"].contains(&source.room.as_str()) {
+            continue;
+        }
+        let Some((_, open)) = DOORS.iter().find(|(room, _)| *room == source.room) else {
+            complaints.push(format!("src/{}: the house has no room `{}`", source.path, source.room));
+            continue;
+        };
+        for named in rooms_named(&code(&source.text)) {
+            let is_room = DOORS.iter().any(|(room, _)| *room == named);
+            if is_room && named != source.room && !open.contains(&named.as_str()) {
+                complaints.push(format!("src/{}: `{}` has no door to `{named}`", source.path, source.room));
+            }
+        }
+    }
+    complaints.dedup();
+    check(&complaints);
+}
+
+#[test]
+fn outside_crates_live_in_their_rooms() {
+    let mut complaints = Vec::new();
+    for source in sources() {
+        let code = code(&source.text);
+        for (path, places) in OUTSIDE {
+            if names(&code, path) && !places.contains(&source.room.as_str()) {
+                complaints.push(format!("src/{}: {path} belongs into {}", source.path, places.join(" and ")));
+            }
+        }
+    }
+    check(&complaints);
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    let silent = |source: &Source| !source.text.starts_with("//!");
+    let complaints: Vec<_> =
+        sources().iter().filter(|s| silent(s)).map(|s| format!("src/{}: opens without //!", s.path)).collect();
+    check(&complaints);
+}
+
+#[test]
+fn no_file_does_two_jobs() {
+    let lines = |source: &Source| source.text.lines().count();
+    let long = sources()
+        .iter()
+        .filter(|s| lines(s) > LONGEST)
+        .map(|s| format!("src/{}: {} lines", s.path, lines(s)))
+        .collect::<Vec<_>>();
+    check(&long);
+}
+
+#[test]
+fn nothing_is_left_unfinished() {
+    let mut complaints = Vec::new();
+    for source in sources() {
+        let code = code(&source.text);
+        complaints.extend(
+            FORBIDDEN.iter().filter(|word| code.contains(**word)).map(|word| format!("src/{}: {word}", source.path)),
+        );
+    }
+    check(&complaints);
+}
+
+#[test]
+fn the_doors_make_no_circle() {
+    // Takes away, again and again, every room whose doors lead only to rooms already taken; a circle would stay.
+    let mut left: Vec<_> = DOORS.to_vec();
+    while let Some(at) = left.iter().position(|(_, open)| !left.iter().any(|(room, _)| open.contains(room))) {
+        left.remove(at);
+    }
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn the_reading_of_imports_sees_groups_and_skips_comments() {
+    let text =
+        "use crate::{a::B, c::{d, e}, f};\n// crate::g\nlet x = crate::h::i();\npub(crate) use super::crate_::j;";
+    assert_eq!(rooms_named(&code(text)), ["a", "c", "f", "h"]);
+    assert!(names("use lettre::{Address, message::header};", "lettre::message"));
+    assert!(!names("use lettre::address::Envelope; my_lettre::message();", "lettre::message"));
+    assert!(names("    clap::Parser::parse()", "clap"));
+    assert!(!names("use clap_complete::Shell;", "clap"));
+}

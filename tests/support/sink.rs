@@ -1,0 +1,286 @@
+//! An ordinary, well-behaved server that keeps the mail it is given: for stories, the demo and measurements.
+//!
+//! Promise: as RFC 5321 wants it, with the extensions that were switched on and no others; takes many connections at once;
+//! ends when dropped.
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{self, JoinHandle};
+
+use super::session::Session;
+use super::wire::{PATIENCE, Wire};
+
+/// What a sink offers and how it answers.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub(super) starttls: bool,
+    pub(super) implicit: bool,
+    pub(super) cert: String,
+    pub(super) login: Option<(String, String)>,
+    pub(super) mechanisms: Vec<String>,
+    pub(super) size: Option<u64>,
+    pub(super) extensions: Vec<String>,
+    pub(super) lmtp: bool,
+    /// Reply to RCPT for an address.
+    pub(super) recipients: Vec<(String, String)>,
+    /// Reply after the dot for an address (LMTP).
+    pub(super) deliveries: Vec<(String, String)>,
+    pub(super) dot: String,
+}
+
+impl Options {
+    /// Nothing but PIPELINING, 8BITMIME and ENHANCEDSTATUSCODES.
+    pub fn new() -> Self {
+        Options {
+            starttls: false,
+            implicit: false,
+            cert: "server".into(),
+            login: None,
+            mechanisms: ["PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2"].map(String::from).to_vec(),
+            size: None,
+            extensions: ["PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES"].map(String::from).to_vec(),
+            lmtp: false,
+            recipients: Vec::new(),
+            deliveries: Vec::new(),
+            dot: "250 2.0.0 queued".into(),
+        }
+    }
+
+    /// Offers STARTTLS.
+    #[must_use]
+    pub fn starttls(mut self) -> Self {
+        self.starttls = true;
+        self
+    }
+
+    /// Speaks TLS from the first byte.
+    #[must_use]
+    pub fn implicit(mut self) -> Self {
+        self.implicit = true;
+        self
+    }
+
+    /// Shows another certificate than `server`.
+    #[must_use]
+    pub fn cert(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.cert);
+        self
+    }
+
+    /// Wants this login before MAIL. Offered only under TLS when STARTTLS is offered.
+    #[must_use]
+    pub fn login(mut self, user: &str, password: &str) -> Self {
+        self.login = Some((user.to_owned(), password.to_owned()));
+        self
+    }
+
+    /// Offers only these mechanisms.
+    #[must_use]
+    pub fn mechanisms(mut self, names: &[&str]) -> Self {
+        self.mechanisms = names.iter().map(ToString::to_string).collect();
+        self
+    }
+
+    /// Offers SIZE with this limit.
+    #[must_use]
+    pub fn size(mut self, limit: u64) -> Self {
+        self.size = Some(limit);
+        self
+    }
+
+    /// Offers exactly these further extensions.
+    #[must_use]
+    pub fn extensions(mut self, lines: &[&str]) -> Self {
+        self.extensions = lines.iter().map(ToString::to_string).collect();
+        self
+    }
+
+    /// Speaks LMTP (RFC 2033).
+    #[must_use]
+    pub fn lmtp(mut self) -> Self {
+        self.lmtp = true;
+        self
+    }
+
+    /// Answers RCPT for this address so.
+    #[must_use]
+    pub fn recipient(mut self, address: &str, reply: &str) -> Self {
+        self.recipients.push((address.to_owned(), reply.to_owned()));
+        self
+    }
+
+    /// Answers so for this address after the dot (LMTP only).
+    #[must_use]
+    pub fn delivery(mut self, address: &str, reply: &str) -> Self {
+        self.deliveries.push((address.to_owned(), reply.to_owned()));
+        self
+    }
+
+    /// Answers the dot so.
+    #[must_use]
+    pub fn dot(mut self, reply: &str) -> Self {
+        reply.clone_into(&mut self.dot);
+        self
+    }
+
+    /// Starts on 127.0.0.1.
+    pub fn start(self) -> Sink {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let shared = Arc::new(Shared {
+            options: self,
+            kept: Mutex::default(),
+            came: Condvar::new(),
+            over: AtomicBool::new(false),
+        });
+        let on = Arc::clone(&shared);
+        let acceptor = thread::spawn(move || {
+            while let Ok((socket, _)) = listener.accept() {
+                if on.over.load(Ordering::SeqCst) {
+                    return;
+                }
+                let on = Arc::clone(&on);
+                thread::spawn(move || Session::new(Wire::tcp(socket), &on).serve());
+            }
+        });
+        Sink { shared, port, socket: None, acceptor: Some(acceptor) }
+    }
+
+    /// Starts on a unix socket.
+    pub fn start_unix(self, path: &Path) -> Sink {
+        let listener = UnixListener::bind(path).unwrap();
+        let shared = Arc::new(Shared {
+            options: self,
+            kept: Mutex::default(),
+            came: Condvar::new(),
+            over: AtomicBool::new(false),
+        });
+        let on = Arc::clone(&shared);
+        let acceptor = thread::spawn(move || {
+            while let Ok((socket, _)) = listener.accept() {
+                if on.over.load(Ordering::SeqCst) {
+                    return;
+                }
+                let on = Arc::clone(&on);
+                thread::spawn(move || Session::new(Wire::unix(socket), &on).serve());
+            }
+        });
+        Sink { shared, port: 0, socket: Some(path.to_owned()), acceptor: Some(acceptor) }
+    }
+}
+
+/// A mail that was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// What stood between the angle brackets of MAIL FROM.
+    pub from: String,
+    /// The parameters of MAIL FROM.
+    pub parameters: String,
+    /// The recipients that were accepted.
+    pub to: Vec<String>,
+    /// The message, dot-stuffing taken away.
+    pub data: Vec<u8>,
+    /// The user of the session.
+    pub user: Option<String>,
+    /// It came under TLS.
+    pub tls: bool,
+}
+
+impl Mail {
+    /// The message as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.data).into_owned()
+    }
+}
+
+/// What was taken and said so far.
+#[derive(Default)]
+pub struct Kept {
+    pub(super) mails: Vec<Mail>,
+    pub(super) dialogue: Vec<String>,
+    pub(super) flights: usize,
+    pub(super) sessions: usize,
+    pub(super) ended: usize,
+}
+
+/// What the sessions of a sink share.
+pub struct Shared {
+    pub(super) options: Options,
+    pub(super) kept: Mutex<Kept>,
+    pub(super) came: Condvar,
+    pub(super) over: AtomicBool,
+}
+
+/// A running sink.
+pub struct Sink {
+    shared: Arc<Shared>,
+    port: u16,
+    socket: Option<PathBuf>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+impl Sink {
+    /// The port on 127.0.0.1; 0 on a unix socket.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The mails taken so far.
+    pub fn mails(&self) -> Vec<Mail> {
+        self.shared.kept.lock().unwrap().mails.clone()
+    }
+
+    /// The one mail that was taken.
+    ///
+    /// # Panics
+    /// When there is none, or more.
+    pub fn only_mail(&self) -> Mail {
+        let mut mails = self.mails();
+        assert_eq!(mails.len(), 1, "dialogue:\n{}", self.dialogue().join("\n"));
+        mails.remove(0)
+    }
+
+    /// Waits until that many mails have come.
+    pub fn wait_for_mails(&self, count: usize) -> Vec<Mail> {
+        let kept = self.shared.kept.lock().unwrap();
+        let few = |kept: &mut Kept| kept.mails.len() < count;
+        let (kept, late) = self.shared.came.wait_timeout_while(kept, PATIENCE, few).unwrap();
+        assert!(!late.timed_out(), "{} of {count} mails came", kept.mails.len());
+        kept.mails.clone()
+    }
+
+    /// The dialogue of all sessions, line by line; messages are a note.
+    pub fn dialogue(&self) -> Vec<String> {
+        self.shared.kept.lock().unwrap().dialogue.clone()
+    }
+
+    /// The round trips of the sessions that have ended, in sum. Waits until all sessions have ended.
+    pub fn flights(&self) -> usize {
+        let kept = self.shared.kept.lock().unwrap();
+        let open = |kept: &mut Kept| kept.ended < kept.sessions;
+        let (kept, late) = self.shared.came.wait_timeout_while(kept, PATIENCE, open).unwrap();
+        assert!(!late.timed_out(), "a session does not end");
+        kept.flights
+    }
+
+    /// How many connections there were.
+    pub fn sessions(&self) -> usize {
+        self.shared.kept.lock().unwrap().sessions
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        self.shared.over.store(true, Ordering::SeqCst);
+        // Wakes the acceptor; sessions end with their clients.
+        match &self.socket {
+            Some(path) => drop(UnixStream::connect(path)),
+            None => drop(std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))),
+        }
+        if let Some(acceptor) = self.acceptor.take() {
+            let _ = acceptor.join();
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! An isolated place to run smail in: its own home, settings and working folder, and an environment that holds nothing
+//! of the machine.
+//!
+//! Promise: a run ends within its time limit (the process is killed and the test fails), and its whole output is kept.
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::certs::certs;
+
+/// How long one run of smail may take unless the test says otherwise.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// A temporary folder that is all a run of smail knows of the world.
+pub struct World {
+    dir: TempDir,
+    binary: PathBuf,
+}
+
+impl World {
+    /// Makes an empty world for the smail that the tests were built with.
+    pub fn new() -> Self {
+        // An example of the same package includes this file too, and cargo names the binary to tests only.
+        let Some(binary) = option_env!("CARGO_BIN_EXE_smail") else { panic!("only a test knows the binary by itself") };
+        World::for_binary(Path::new(binary))
+    }
+
+    /// Makes an empty world for another program.
+    pub fn for_binary(binary: &Path) -> Self {
+        let dir = tempfile::Builder::new().prefix("smail-test-").tempdir().unwrap();
+        for name in ["home", "home/.config", "home/.local/state", "home/.cache", "run", "bin"] {
+            fs::create_dir_all(dir.path().join(name)).unwrap();
+        }
+        World { dir, binary: binary.to_owned() }
+    }
+
+    /// A path in this world; `home/…` is the home, everything else lies in the working folder.
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.dir.path().join(relative)
+    }
+
+    /// Writes a private file (mode 0600), making its folders.
+    pub fn write(&self, relative: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        self.write_mode(relative, content, 0o600)
+    }
+
+    /// Writes a program for this world.
+    pub fn write_program(&self, relative: &str, content: &str) -> PathBuf {
+        self.write_mode(relative, content, 0o700)
+    }
+
+    /// Writes a file with the given mode, making its folders.
+    pub fn write_mode(&self, relative: &str, content: impl AsRef<[u8]>, mode: u32) -> PathBuf {
+        let path = self.path(relative);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&path).unwrap();
+        file.write_all(content.as_ref()).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        path
+    }
+
+    /// Reads a file of this world; `None` when there is none.
+    pub fn read(&self, relative: &str) -> Option<Vec<u8>> {
+        fs::read(self.path(relative)).ok()
+    }
+
+    /// Writes the certificate `name` (and `NAME.key`) of the test authority and gives the certificate's path back.
+    pub fn pem(&self, name: &str) -> PathBuf {
+        let pair = certs().pair(name);
+        self.write(&format!("{name}.key"), pair.key_pem());
+        self.write(&format!("{name}.pem"), pair.cert_pem())
+    }
+
+    /// Prepares a run of smail.
+    pub fn smail<S: AsRef<OsStr>>(&self, args: &[S]) -> Run<'_> {
+        self.prepare(&self.binary, args)
+    }
+
+    /// Prepares a run of smail under another name (`mailx`, `sendmail`), as a symbolic link would give it.
+    pub fn as_name<S: AsRef<OsStr>>(&self, name: &str, args: &[S]) -> Run<'_> {
+        let link = self.path("bin").join(name);
+        if !link.exists() {
+            std::os::unix::fs::symlink(&self.binary, &link).unwrap();
+        }
+        self.prepare(&link, args)
+    }
+
+    fn prepare<S: AsRef<OsStr>>(&self, program: &Path, args: &[S]) -> Run<'_> {
+        let mut command = Command::new(program);
+        command.args(args).current_dir(self.dir.path()).env_clear();
+        let home = self.path("home");
+        command.env("XDG_CONFIG_HOME", home.join(".config"));
+        command.env("XDG_STATE_HOME", home.join(".local/state"));
+        command.env("XDG_CACHE_HOME", home.join(".cache"));
+        command.env("XDG_RUNTIME_DIR", self.path("run"));
+        command.env("HOME", home).env("TMPDIR", self.path("run")).env("PATH", "/usr/bin:/bin");
+        command.env("USER", "tester").env("LOGNAME", "tester").env("LC_ALL", "C.UTF-8").env("TZ", "UTC");
+        // s-nail's own way to leave the system's mail.rc out: the machine that runs the tests may have one.
+        command.env("MAILX_NO_SYSTEM_RC", "1");
+        Run { world: self, command, input: Vec::new(), limit: LIMIT }
+    }
+}
+
+/// A run that is being prepared.
+pub struct Run<'w> {
+    world: &'w World,
+    command: Command,
+    input: Vec<u8>,
+    limit: Duration,
+}
+
+impl Run<'_> {
+    /// What standard input holds; empty without it.
+    #[must_use]
+    pub fn stdin(mut self, input: impl AsRef<[u8]>) -> Self {
+        self.input = input.as_ref().to_vec();
+        self
+    }
+
+    /// Adds an argument, in any bytes.
+    #[must_use]
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.command.arg(arg);
+        self
+    }
+
+    /// Sets a variable of the environment.
+    #[must_use]
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Takes a variable out of the environment.
+    #[must_use]
+    pub fn without_env(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    /// Allows another time than 20 seconds.
+    #[must_use]
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Runs to the end.
+    pub fn run(self) -> Outcome {
+        self.start().finish()
+    }
+
+    /// Starts, for a test that does something meanwhile.
+    pub fn start(mut self) -> Running {
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let what = Path::new(self.command.get_program()).display().to_string();
+        let mut child = self.command.spawn().unwrap_or_else(|error| panic!("{what}: {error}"));
+        let mut stdin = child.stdin.take().unwrap();
+        let input = self.input;
+        // The program may end without reading: a broken pipe is its right.
+        thread::spawn(move || drop(stdin.write_all(&input)));
+        let stdout = collect(child.stdout.take().unwrap());
+        let stderr = collect(child.stderr.take().unwrap());
+        let _ = self.world;
+        Running { child, stdout, stderr, started: Instant::now(), limit: self.limit }
+    }
+}
+
+fn collect(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (send, receive) = mpsc::channel();
+    thread::spawn(move || {
+        let mut all = Vec::new();
+        let _ = from.read_to_end(&mut all);
+        let _ = send.send(all);
+    });
+    receive
+}
+
+/// A run under way. Killed when dropped.
+pub struct Running {
+    child: Child,
+    stdout: Receiver<Vec<u8>>,
+    stderr: Receiver<Vec<u8>>,
+    started: Instant,
+    limit: Duration,
+}
+
+impl Running {
+    /// Sends a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits for the end and collects the output.
+    pub fn finish(mut self) -> Outcome {
+        let left = |started: Instant, limit: Duration| limit.saturating_sub(started.elapsed());
+        let stdout = self.stdout.recv_timeout(left(self.started, self.limit));
+        let stderr = self.stderr.recv_timeout(left(self.started, self.limit));
+        let (Ok(stdout), Ok(stderr)) = (stdout, stderr) else {
+            let _ = self.child.kill();
+            let said = self.stderr.recv_timeout(Duration::from_secs(1)).unwrap_or_default();
+            panic!("still running after {:?}; stderr so far: {}", self.limit, String::from_utf8_lossy(&said));
+        };
+        // Both pipes are closed, so the end is a matter of moments.
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(self.started.elapsed() < self.limit, "the output was closed, but the process does not end");
+            thread::sleep(Duration::from_millis(1));
+        };
+        Outcome {
+            status: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
+            stdout: String::from_utf8_lossy(&stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&stderr).into_owned(),
+            elapsed: self.started.elapsed(),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What became of a run.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The exit status; 128 and the signal when one ended it.
+    pub status: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+    /// From the start to the end.
+    pub elapsed: Duration,
+}
+
+impl Outcome {
+    /// What is wrong with this outcome whatever smail was asked to do: a word on stdout or stderr after plain success,
+    /// words without its name, a control character, one of `secrets`, or the status of a crash.
+    pub fn owes(&self, secrets: &[&str]) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let mut claim = |holds: bool, what: &str| {
+            if !holds {
+                wrong.push(what.to_owned());
+            }
+        };
+        claim(self.stdout.is_empty(), "stdout is not empty");
+        claim(self.status != 0 || self.stderr.is_empty(), "success is not silent");
+        claim(self.status == 0 || self.stderr.starts_with("smail: "), "stderr does not begin with `smail: `");
+        claim(!self.stderr.chars().any(|c| c.is_control() && c != '\n'), "stderr holds a control character");
+        claim(![70, 101, 134, 139].contains(&self.status), "smail broke");
+        claim(!secrets.iter().any(|secret| self.stderr.contains(secret)), "stderr holds a secret");
+        wrong
+    }
+}
