@@ -248,7 +248,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "machine h login u password p\n").unwrap();
-        assert_eq!(read(file.path()).unwrap(), "machine h login u password p\n");
+        assert_eq!(read(file.path()).unwrap().reveal(), "machine h login u password p\n");
         std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o640)).unwrap();
         let name = file.path().display();
         let why = format!("`{name}` may be read by others (mode 640); run `chmod 600 {name}`");
