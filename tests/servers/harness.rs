@@ -52,7 +52,9 @@ pub fn run(stories: &[Story]) -> ExitCode {
     let chosen: Vec<&Story> = stories.iter().filter(|(name, _)| choice.takes(name)).collect();
     let filtered_out = stories.len() - chosen.len();
     if choice.list {
-        chosen.iter().for_each(|(name, _)| println!("{name}: test"));
+        for (name, _) in &chosen {
+            println!("{name}: test");
+        }
         return ExitCode::SUCCESS;
     }
     println!("\nrunning {} tests", chosen.len());
@@ -64,7 +66,9 @@ pub fn run(stories: &[Story]) -> ExitCode {
     };
     if !failed.is_empty() {
         println!("\nfailures:");
-        failed.iter().for_each(|name| println!("    {name}"));
+        for name in &failed {
+            println!("    {name}");
+        }
     }
     println!(
         "\ntest result: {}. {} passed; {} failed; 0 ignored; 0 measured; {filtered_out} filtered out; finished in {:.2}s\n",
@@ -86,8 +90,9 @@ fn tell(chosen: &[&Story]) -> Vec<&'static str> {
         println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });
         if !passed {
             let after = servers.log();
-            let new = after.lines().filter(|line| !before.contains(line));
-            new.for_each(|line| eprintln!("    server: {line}"));
+            for line in after.lines().filter(|line| !before.contains(line)) {
+                eprintln!("    server: {line}");
+            }
             failed.push(*name);
         }
     }

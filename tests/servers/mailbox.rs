@@ -12,6 +12,14 @@ use super::Servers;
 /// How long a delivery may take, on a busy machine too.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What Python's parser objects to and smail does on purpose: the name of an attachment in Content-Type too, as
+/// encoded-words in quotes, for readers that look only there; and UTF-8 in the headers of a mail that went by SMTPUTF8.
+const ON_PURPOSE: [&str; 2] = [
+    "Content-Type: InvalidHeaderDefect('encoded word inside quoted string')",
+    "Content-Type: InvalidHeaderDefect('missing trailing whitespace after encoded-word')",
+];
+const ON_PURPOSE_BY_SMTPUTF8: [&str; 2] = ["NonASCIILocalPartDefect", "UndecodableBytesDefect"];
+
 /// A delivered mail.
 pub struct Mail {
     /// What `parse.py` prints.
@@ -57,10 +65,15 @@ impl Mail {
             self.header(name);
         }
         assert_eq!(self.headers("Bcc"), Vec::<&str>::new());
-        assert_eq!(self.parsed["defects"], Value::Array(Vec::new()), "{:#}", self.parsed);
+        let smtputf8 = self.headers("Received").iter().any(|value| value.contains("UTF8SMTP"));
+        let forgiven = |defect: &&str| {
+            ON_PURPOSE.contains(defect) || smtputf8 && ON_PURPOSE_BY_SMTPUTF8.iter().any(|name| defect.contains(name))
+        };
+        let defects = self.parsed["defects"].as_array().expect("defects").iter().filter_map(Value::as_str);
+        assert_eq!(defects.filter(|d| !forgiven(d)).collect::<Vec<_>>(), Vec::<&str>::new(), "{:#}", self.parsed);
         assert_eq!(self.parsed["bare_cr"], 0, "{:#}", self.parsed);
         assert!(self.parsed["longest_line"].as_u64().expect("a number") <= 998, "{:#}", self.parsed);
-        if !self.headers("Received").iter().any(|value| value.contains("UTF8SMTP")) {
+        if !smtputf8 {
             assert_eq!(self.parsed["above_127_in_header"], 0, "{:#}", self.parsed);
         }
     }
@@ -109,8 +122,8 @@ impl Servers {
 fn addressee(path: &Path) -> Option<String> {
     use std::io::{BufRead, BufReader};
     let lines = BufReader::new(fs::File::open(path).ok()?).split(b'\n').take(10);
-    let lines = lines.filter_map(|line| String::from_utf8(line.ok()?).ok());
-    lines.filter_map(|line| line.strip_prefix("Delivered-To: ").map(str::to_owned)).next()
+    let mut lines = lines.filter_map(|line| String::from_utf8(line.ok()?).ok());
+    lines.find_map(|line| line.strip_prefix("Delivered-To: ").map(str::to_owned))
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {

@@ -130,13 +130,11 @@ fn drain(mut pipe: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
 }
 
 fn within_patience(child: &mut Child, told: &mpsc::Receiver<Vec<u8>>, arguments: &[OsString]) -> String {
-    match told.recv_timeout(PATIENCE) {
-        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(_) => {
-            let _ = child.kill();
-            panic!("smail {arguments:?} still ran after {} s", PATIENCE.as_secs());
-        }
-    }
+    let Ok(bytes) = told.recv_timeout(PATIENCE) else {
+        let _ = child.kill();
+        panic!("smail {arguments:?} still ran after {} s", PATIENCE.as_secs());
+    };
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Writes a file that only its owner may read, which is what smail asks of files with secrets.
@@ -181,7 +179,7 @@ impl Sender {
     }
 
     /// Logs in as alice with her password.
-    pub fn as_alice(self) -> Sender {
+    pub fn login_of_alice(self) -> Sender {
         self.login("alice", "wonderland")
     }
 }

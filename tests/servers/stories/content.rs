@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use crate::servers::Servers;
 
 fn digest(bytes: &[u8]) -> Value {
-    Sha256::digest(bytes).iter().map(|octet| format!("{octet:02x}")).collect::<String>().into()
+    format!("{:x}", Sha256::digest(bytes)).into()
 }
 
 pub fn subject_body_and_attachment_names_beyond_ascii_arrive(servers: &Servers) {
@@ -42,7 +42,7 @@ pub fn ten_megabytes_arrive_byte_for_byte(servers: &Servers) {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         bytes.push((state >> 24) as u8);
     }
-    let sender = servers.over_implicit().as_alice();
+    let sender = servers.over_implicit().login_of_alice();
     let file = sender.file("ten.bin", &bytes);
     sender.args(["-s", "s"]).attach(&file).args(["ten@content.test"]).run(b"see there\n").assert_silent_success();
     let mail = servers.mail_to("ten@content.test");
@@ -96,7 +96,7 @@ pub fn dots_and_long_lines_arrive_as_written(servers: &Servers) {
 
 pub fn two_hundred_recipients_get_one_mail_each(servers: &Servers) {
     let all: Vec<String> = (0..200).map(|n| format!("many{n}@content.test")).collect();
-    let sender = servers.over_implicit().as_alice().args(["-s", "s"]).args(&all);
+    let sender = servers.over_implicit().login_of_alice().args(["-s", "s"]).args(&all);
     sender.run(b"body\n").assert_silent_success();
     let delivered = servers.settled();
     let wrong: Vec<_> = all.iter().filter(|to| delivered.get(*to) != Some(&1)).collect();

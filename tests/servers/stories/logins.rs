@@ -26,8 +26,12 @@ fn assert_logs_in(servers: &Servers, auth: &str, method: &str, user: &str, secre
 }
 
 pub fn auto_logs_in(servers: &Servers) {
-    let ran =
-        servers.over_implicit().as_alice().set("auth", "auto").args(["-s", "s", "auto@logins.test"]).run(b"body\n");
+    let ran = servers
+        .over_implicit()
+        .login_of_alice()
+        .set("auth", "auto")
+        .args(["-s", "s", "auto@logins.test"])
+        .run(b"body\n");
     ran.assert_silent_success();
     let line = session(servers, &servers.mail_to("auto@logins.test"));
     assert!(line.ends_with("sasl_username=alice"), "{line}");

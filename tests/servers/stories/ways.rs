@@ -15,12 +15,22 @@ pub fn plain_mail_arrives_and_nothing_is_said(servers: &Servers) {
 }
 
 pub fn starttls_is_used_before_the_login(servers: &Servers) {
-    servers.over_starttls().as_alice().args(["-s", "s", "starttls@ways.test"]).run(b"body\n").assert_silent_success();
+    servers
+        .over_starttls()
+        .login_of_alice()
+        .args(["-s", "s", "starttls@ways.test"])
+        .run(b"body\n")
+        .assert_silent_success();
     assert_encrypted_and_logged_in(servers, "starttls@ways.test");
 }
 
 pub fn implicit_tls_is_used_before_the_login(servers: &Servers) {
-    servers.over_implicit().as_alice().args(["-s", "s", "implicit@ways.test"]).run(b"body\n").assert_silent_success();
+    servers
+        .over_implicit()
+        .login_of_alice()
+        .args(["-s", "s", "implicit@ways.test"])
+        .run(b"body\n")
+        .assert_silent_success();
     assert_encrypted_and_logged_in(servers, "implicit@ways.test");
 }
 
