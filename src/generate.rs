@@ -36,7 +36,10 @@ fn man() -> String {
     for (code, text) in EXITS {
         let _ = write!(exits, ".TP\n{code}\n{}\n", roff(text));
     }
-    SMAIL_1.replace("{{version}}", env!("CARGO_PKG_VERSION")).replace("{{options}}\n", &options()).replace("{{exits}}\n", &exits)
+    SMAIL_1
+        .replace("{{version}}", env!("CARGO_PKG_VERSION"))
+        .replace("{{options}}\n", &options())
+        .replace("{{exits}}\n", &exits)
 }
 
 fn options() -> String {
@@ -62,7 +65,8 @@ fn options() -> String {
 /// `\fB\-s\fR, \fB\-\-subject\fR \fITEXT\fR`
 fn usage(arg: &clap::Arg) -> String {
     let value = arg.get_value_names().filter(|_| arg.get_action().takes_values()).map(|n| n.join(" "));
-    let mut names: Vec<String> = arg.get_short().iter().map(|c| format!("\\fB\\-{}\\fR", roff(&c.to_string()))).collect();
+    let mut names: Vec<String> =
+        arg.get_short().iter().map(|c| format!("\\fB\\-{}\\fR", roff(&c.to_string()))).collect();
     names.extend(arg.get_long().map(|long| format!("\\fB\\-\\-{}\\fR", roff(long))));
     let value = value.map_or_else(String::new, |v| format!(" \\fI{}\\fR", roff(&v)));
     if names.is_empty() { value.trim().to_owned() } else { format!("{}{value}", names.join(", ")) }
@@ -108,7 +112,8 @@ fn kind(key: &Key) -> String {
 
 /// Text in which nothing is a command of the formatter.
 fn roff(text: &str) -> String {
-    let text = text.replace('\\', "\\e").replace('-', "\\-").replace('~', "\\(ti").replace('^', "\\(ha").replace('`', "\\(ga");
+    let text =
+        text.replace('\\', "\\e").replace('-', "\\-").replace('~', "\\(ti").replace('^', "\\(ha").replace('`', "\\(ga");
     text.strip_prefix(['.', '\'']).map_or(text.clone(), |_| format!("\\&{text}"))
 }
 
@@ -145,7 +150,9 @@ fn example() -> String {
         }
         let value = match key.kind {
             Kind::Flag | Kind::Time => key.example.to_owned(),
-            Kind::List => format!("[{}]", key.example.split(',').map(|v| format!("\"{v}\"")).collect::<Vec<_>>().join(", ")),
+            Kind::List => {
+                format!("[{}]", key.example.split(',').map(|v| format!("\"{v}\"")).collect::<Vec<_>>().join(", "))
+            }
             _ => format!("\"{}\"", key.example.replace('\\', "\\\\")),
         };
         let _ = write!(out, "\n# {}\n#{} = {value}\n", key.doc, key.name);

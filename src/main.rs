@@ -74,7 +74,13 @@ fn author(settings: &Settings, user: &str) -> Result<Mailbox, Failure> {
 }
 
 /// From the draft to the end of the road.
-fn send(args: &Args, settings: &Settings, world: &Surroundings, route: &Route, mut draft: Draft) -> Result<Exit, Failure> {
+fn send(
+    args: &Args,
+    settings: &Settings,
+    world: &Surroundings,
+    route: &Route,
+    mut draft: Draft,
+) -> Result<Exit, Failure> {
     let bcc: Vec<Address> = draft.bcc.iter().map(|m| m.address.clone()).collect();
     let first = draft.to.iter().chain(&draft.cc).chain(&draft.bcc).next().map(|m| m.address.local().to_owned());
     let mut warnings = std::mem::take(&mut draft.warnings);
@@ -92,7 +98,8 @@ fn send(args: &Args, settings: &Settings, world: &Surroundings, route: &Route, m
     if let Some(failure) = &failure {
         complain(&failure.text());
     }
-    if let Some(exit_of_copy) = keep_copies(args, settings, &message, &stamp, &bcc, first.as_deref(), failure.is_some()) {
+    if let Some(exit_of_copy) = keep_copies(args, settings, &message, &stamp, &bcc, first.as_deref(), failure.is_some())
+    {
         exit = if exit == Exit::OK { exit_of_copy } else { exit };
     }
     if args.json {
@@ -117,7 +124,10 @@ fn deliver(settings: &Settings, route: &Route, message: &Message) -> Report {
 /// The message on standard output, what is not part of it on standard error.
 fn dry_run(settings: &Settings, message: &Message, route: &Route) -> Result<Exit, Failure> {
     let sender = message.envelope.sender.as_ref().map_or_else(String::new, Address::to_string);
-    let mut lines = format!("-- nothing is sent: this is a dry run\n-- route: {}\n-- from: <{sender}>\n", transport::describe(route));
+    let mut lines = format!(
+        "-- nothing is sent: this is a dry run\n-- route: {}\n-- from: <{sender}>\n",
+        transport::describe(route)
+    );
     for recipient in &message.envelope.recipients {
         lines.push_str("-- to: <");
         lines.push_str(&recipient.to_string());
@@ -141,7 +151,11 @@ fn keep_copies(
     let mut exit = None;
     for path in copies(args, settings, first, failed) {
         if let Err(error) = record::append(&path, message, stamp.now, bcc) {
-            let outcome = if failed { "the mail was not sent and no copy could be kept" } else { "the mail was sent, but no copy could be kept" };
+            let outcome = if failed {
+                "the mail was not sent and no copy could be kept"
+            } else {
+                "the mail was sent, but no copy could be kept"
+            };
             complain(&failure::remark(&format!("{outcome} in {}: {error}", path.display())));
             exit = Some(Exit::IO);
         }

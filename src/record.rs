@@ -19,7 +19,8 @@ use crate::message::Message;
 /// Whatever prevents it; then the file is as long as it was before.
 pub fn append(path: &Path, message: &Message, date: DateTime<FixedOffset>, bcc: &[Address]) -> io::Result<()> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).custom_flags(flags).open(path)?;
+    let mut file =
+        OpenOptions::new().read(true).append(true).create(true).mode(0o600).custom_flags(flags).open(path)?;
     let meta = file.metadata()?;
     if !meta.is_file() || meta.nlink() != 1 {
         return Err(io::Error::other("it is not a regular file with one name"));
@@ -33,7 +34,13 @@ pub fn append(path: &Path, message: &Message, date: DateTime<FixedOffset>, bcc: 
     written
 }
 
-fn write(file: &mut File, before: u64, message: &Message, date: DateTime<FixedOffset>, bcc: &[Address]) -> io::Result<()> {
+fn write(
+    file: &mut File,
+    before: u64,
+    message: &Message,
+    date: DateTime<FixedOffset>,
+    bcc: &[Address],
+) -> io::Result<()> {
     let gap = gap(file, before)?;
     let sender = message.envelope.sender.as_ref().map_or_else(|| "MAILER-DAEMON".to_owned(), Address::to_string);
     let mut out = io::BufWriter::with_capacity(64 << 10, &*file);

@@ -90,7 +90,7 @@ impl SecretSource {
     /// # Errors
     /// A permanent [`SecretError`]: no program named, a quote without its end, or a line break within.
     pub fn parse_command(text: &str) -> Result<Vec<String>, SecretError> {
-        let bad = |why: &str| SecretError::permanent(format!("the password command {why}"));
+        let bad = |why: &str| SecretError::permanent(format!("it {why}"));
         if text.contains(['\n', '\r', '\0']) {
             return Err(bad("holds a line break or a NUL character"));
         }

@@ -92,8 +92,8 @@ pub struct Args {
     pub header: Vec<String>,
 
     /// Put a file before the body
-    #[arg(short, long, value_name = "FILE", num_args = 0..=1, help_heading = WHAT)]
-    pub quote_file: Option<Option<PathBuf>>,
+    #[arg(short, long, value_name = "FILE", help_heading = WHAT)]
+    pub quote_file: Option<PathBuf>,
 
     /// Take the body from a file, its type by the name
     #[arg(short = 'm', value_name = "FILE", help_heading = WHAT)]
@@ -285,8 +285,12 @@ impl Args {
     }
 
     fn one_source(&self) -> Result<(), Stop> {
-        let quoted = matches!(self.quote_file, Some(Some(_)));
-        let sources = [(self.body_file.is_some(), "-m"), (self.content_type.is_some(), "-M"), (quoted, "-q"), (self.template, "-t")];
+        let sources = [
+            (self.body_file.is_some(), "-m"),
+            (self.content_type.is_some(), "-M"),
+            (self.quote_file.is_some(), "-q"),
+            (self.template, "-t"),
+        ];
         let given: Vec<_> = sources.iter().filter(|(given, _)| *given).map(|(_, flag)| *flag).collect();
         match given.as_slice() {
             [first, second, ..] => Err(Stop::usage(format!("`{first}` cannot be used together with `{second}`"))),
@@ -305,7 +309,9 @@ impl Args {
             };
             let mut value = || glued.clone().or_else(|| words.next());
             match flag.as_str() {
-                "-f" | "-r" => self.envelope_from = Some(value().ok_or_else(|| Stop::usage(format!("`{flag}` needs a value")))?),
+                "-f" | "-r" => {
+                    self.envelope_from = Some(value().ok_or_else(|| Stop::usage(format!("`{flag}` needs a value")))?)
+                }
                 "-F" => self.full_name = Some(value().ok_or_else(|| Stop::usage("`-F` needs a value"))?),
                 "-o" | "-i" | "-t" | "-O" | "-m" | "-n" | "-v" => {}
                 _ => {

@@ -70,7 +70,9 @@ fn complaint(kind: ErrorKind, error: &clap::Error) -> String {
     match kind {
         ErrorKind::UnknownArgument => format!("there is no option `{flag}`"),
         ErrorKind::InvalidValue if value.is_empty() => format!("`{flag}` needs a value"),
-        ErrorKind::InvalidValue | ErrorKind::ValueValidation => format!("`{}` is no value for `{flag}`", value.escape_debug()),
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
+            format!("`{}` is no value for `{flag}`", value.escape_debug())
+        }
         ErrorKind::NoEquals => format!("the value of `{flag}` is written `{flag}=VALUE`"),
         ErrorKind::TooManyValues => format!("`{flag}` takes no value"),
         ErrorKind::InvalidUtf8 => "an argument is not UTF-8".to_owned(),

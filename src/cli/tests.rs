@@ -52,10 +52,10 @@ fn words_after_two_dashes_are_recipients_or_sendmail_options() {
 }
 
 #[test]
-fn the_quoted_file_is_optional() {
-    assert_eq!(args(&["-q", "f", "a@x"]).quote_file, Some(Some("f".into())));
-    assert_eq!(args(&["-q", "-s", "x", "a@x"]).quote_file, Some(None));
-    assert_eq!(args(&["-q", "-", "a@x"]).quote_file, Some(Some("-".into())));
+fn a_quoted_file_never_eats_a_flag() {
+    assert_eq!(args(&["-q", "f", "a@x"]).quote_file, Some("f".into()));
+    assert_eq!(refused(&["-q", "-s", "x", "a@x"]).0, "`--quote-file` needs a value");
+    assert_eq!(args(&["-q", "-", "a@x"]).quote_file, Some("-".into()));
 }
 
 #[test]
@@ -95,7 +95,10 @@ fn reading_is_refused() {
 
 #[test]
 fn mistakes_are_named_and_the_nearest_flag_too() {
-    assert_eq!(refused(&["--subjet", "x"]), ("there is no option `--subjet`".into(), Some("did you mean `--subject`?".into())));
+    assert_eq!(
+        refused(&["--subjet", "x"]),
+        ("there is no option `--subjet`".into(), Some("did you mean `--subject`?".into()))
+    );
     assert_eq!(refused(&["-s"]).0, "`--subject` needs a value");
     assert_eq!(refused(&["-Z", "a@x"]).0, "there is no option `-Z`");
     assert_eq!(refused(&["--dry-run=x"]).0, "`--dry-run` takes no value");

@@ -16,19 +16,19 @@ pub fn compose(args: &Args, settings: &Settings, mut input: Input, user: &str) -
     recipients_of_flags(args, &mut draft)?;
     draft.subject = subject(args, &input, &mut draft.warnings);
     for text in &settings.list("headers") {
-        header_line(&mut draft, text, settings)?;
+        header_line(&mut draft, text)?;
     }
     if let Some(organization) = settings.filled("organization") {
         draft.headers.push(("Organization".to_owned(), organization));
     }
     for text in args.header.iter().chain(&input.headers) {
-        header_line(&mut draft, text, settings)?;
+        header_line(&mut draft, text)?;
     }
     if let Some(template) = input.template.take() {
-        apply_template(&mut draft, template, settings)?;
+        apply_template(&mut draft, template)?;
     }
     authors(args, &mut draft, settings, user)?;
-    fill_recipients(args, &mut draft, settings)?;
+    fill_recipients(&mut draft, settings)?;
     receipt(&mut draft, settings);
     body(args, &mut draft, settings, input)?;
     draft.user_agent = settings.flag("user-agent");
@@ -77,7 +77,12 @@ fn recipients_of_flags(args: &Args, draft: &mut Draft) -> Result<(), DraftError>
             "to" => &mut draft.to,
             "cc" => &mut draft.cc,
             "bcc" => &mut draft.bcc,
-            _ => return Err(DraftError::Header { text: target.clone(), why: "`-T` takes `to:`, `cc:` or `bcc:` and an address" }),
+            _ => {
+                return Err(DraftError::Header {
+                    text: target.clone(),
+                    why: "`-T` takes `to:`, `cc:` or `bcc:` and an address",
+                });
+            }
         };
         field.extend(recipients(list)?);
     }
@@ -93,9 +98,11 @@ fn recipients(word: &str) -> Result<Vec<Mailbox>, DraftError> {
 
 /// The subject on one line: a line end would begin another header.
 fn subject(args: &Args, input: &Input, warnings: &mut Vec<String>) -> Option<String> {
-    let text = match &args.subject {
-        Some(subject) => decode(subject, warnings),
-        None => input.subject.clone()?,
+    // An escape in the body (`~s`) comes later than the flag, and so is the last word.
+    let text = match (&input.subject, &args.subject) {
+        (Some(subject), _) => subject.clone(),
+        (None, Some(subject)) => decode(subject, warnings),
+        (None, None) => return None,
     };
     if !text.contains(['\r', '\n']) {
         return Some(text);
@@ -113,7 +120,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// One `Name: value` of a flag or a setting. Fields with a meaning go where they belong, so that none stands twice.
-fn header_line(draft: &mut Draft, text: &str, settings: &Settings) -> Result<(), DraftError> {
+fn header_line(draft: &mut Draft, text: &str) -> Result<(), DraftError> {
     let refuse = |why| DraftError::Header { text: text.chars().take(60).collect(), why };
     let (name, value) = text.split_once(':').ok_or_else(|| refuse("a `:` is wanted behind its name"))?;
     let name = name.trim();
@@ -123,33 +130,35 @@ fn header_line(draft: &mut Draft, text: &str, settings: &Settings) -> Result<(),
     if value.contains(['\r', '\n', '\0']) {
         return Err(refuse("a line end cannot stand in it"));
     }
-    field(draft, name, value.trim(), settings, true)
+    field(draft, name, value.trim())
 }
 
-fn apply_template(draft: &mut Draft, template: template::Template, settings: &Settings) -> Result<(), DraftError> {
+fn apply_template(draft: &mut Draft, template: template::Template) -> Result<(), DraftError> {
     if template.value("from").is_some() {
         draft.from.clear();
     }
     let mut seen = Vec::new();
     for (name, value) in template.headers {
         let lower = name.to_ascii_lowercase();
-        let single = ["subject", "subj", "date", "message-id", "content-type", "in-reply-to", "references"].contains(&lower.as_str());
+        let single = ["subject", "subj", "date", "message-id", "content-type", "in-reply-to", "references"]
+            .contains(&lower.as_str());
         if single && seen.contains(&lower) {
             draft.warnings.push(format!("a second {name} header was left out"));
             continue;
         }
         seen.push(lower);
-        field(draft, &name, &value, settings, false)?;
+        field(draft, &name, &value)?;
     }
     Ok(())
 }
 
 /// Puts one header where it belongs.
-fn field(draft: &mut Draft, name: &str, value: &str, settings: &Settings, flag: bool) -> Result<(), DraftError> {
+fn field(draft: &mut Draft, name: &str, value: &str) -> Result<(), DraftError> {
     let lower = name.to_ascii_lowercase();
     let (base, single) = lower.strip_suffix("?single").map_or((lower.as_str(), false), |base| (base, true));
     let list = |value: &str| {
-        if single { Mailbox::parse(&quote_single(value)).map(|m| vec![m]) } else { parse_word(value) }.map_err(DraftError::Address)
+        if single { Mailbox::parse(&quote_single(value)).map(|m| vec![m]) } else { parse_word(value) }
+            .map_err(DraftError::Address)
     };
     match base {
         "to" => draft.to.extend(list(value)?),
@@ -165,20 +174,21 @@ fn field(draft: &mut Draft, name: &str, value: &str, settings: &Settings, flag: 
         "content-transfer-encoding" => draft.body.ready = Some(value.to_owned()),
         "mime-version" | "return-path" | "content-length" | "status" => {}
         "fcc" => draft.warnings.push("Fcc is left out; the setting record keeps copies".to_owned()),
-        "organization" | "organisation" if flag => {
+        "organization" => {
             draft.headers.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
             draft.headers.push((name.to_owned(), value.to_owned()));
         }
         _ => draft.headers.push((name.to_owned(), value.to_owned())),
     }
-    let _ = settings;
     Ok(())
 }
 
 /// `To?single: a, b <x@y>` is one mailbox whose name holds a comma.
 fn quote_single(value: &str) -> String {
     match value.rsplit_once('<') {
-        Some((name, rest)) if !name.trim().is_empty() && !name.contains('"') => format!("\"{}\" <{rest}", name.trim().replace('\\', "\\\\")),
+        Some((name, rest)) if !name.trim().is_empty() && !name.contains('"') => {
+            format!("\"{}\" <{rest}", name.trim().replace('\\', "\\\\"))
+        }
         _ => value.to_owned(),
     }
 }
@@ -191,17 +201,15 @@ fn authors(args: &Args, draft: &mut Draft, settings: &Settings, user: &str) -> R
         draft.from.clone_from(&default);
     }
     // A From of the template is the author, and `-r` then only the sender of the envelope (spec/mailx.md section 1.4).
-    let envelope = if of_header && args.from.is_none() && settings.list("from").is_empty() { &draft.from[0] } else { &default[0] };
-    let envelope = if of_header && args.from.is_none() { &draft.from[0] } else { envelope };
-    draft.return_path = Some(author::return_path(settings, &qualified(envelope, settings)?, user)?);
+    let envelope = if of_header && args.from.is_none() { draft.from.first() } else { default.first() };
+    if let Some(envelope) = envelope {
+        draft.return_path = Some(author::return_path(settings, &qualified(envelope, settings)?, user)?);
+    }
     for mailbox in &mut draft.from {
         *mailbox = qualified(mailbox, settings)?;
     }
     if draft.sender.is_none() {
         draft.sender = author::mailboxes(settings, "sender")?.into_iter().next();
-    }
-    if draft.from.len() > 1 && draft.sender.is_none() {
-        draft.sender = draft.from.first().cloned();
     }
     if draft.reply_to.is_empty() || args.reply_to.is_some() {
         let reply_to = author::mailboxes(settings, "reply-to")?;
@@ -212,20 +220,22 @@ fn authors(args: &Args, draft: &mut Draft, settings: &Settings, user: &str) -> R
     Ok(())
 }
 
+/// Gives a bare name its domain; only a local program may get one without.
 fn qualified(mailbox: &Mailbox, settings: &Settings) -> Result<Mailbox, DraftError> {
-    let domain = settings.filled("qualify-domain").or_else(|| settings.filled("hostname"));
-    match domain {
+    match settings.filled("qualify-domain") {
         Some(domain) if mailbox.address.is_bare() => {
             let address = mailbox.address.clone().qualify(&domain).map_err(DraftError::Address)?;
             Ok(Mailbox { name: mailbox.name.clone(), address })
         }
-        None if mailbox.address.is_bare() && !is_program(settings) => Err(DraftError::Bare(mailbox.address.to_string())),
+        None if mailbox.address.is_bare() && !is_program(settings) => {
+            Err(DraftError::Bare(mailbox.address.to_string()))
+        }
         _ => Ok(mailbox.clone()),
     }
 }
 
 /// Aliases, domains, `auto-cc` and what `expand-address` allows.
-fn fill_recipients(args: &Args, draft: &mut Draft, settings: &Settings) -> Result<(), DraftError> {
+fn fill_recipients(draft: &mut Draft, settings: &Settings) -> Result<(), DraftError> {
     if draft.to.is_empty() && draft.cc.is_empty() && draft.bcc.is_empty() {
         return Err(DraftError::NoRecipient);
     }
@@ -241,7 +251,6 @@ fn fill_recipients(args: &Args, draft: &mut Draft, settings: &Settings) -> Resul
             list.push(qualified(&mailbox, settings)?);
         }
     }
-    let _ = args;
     if draft.to.is_empty() && draft.cc.is_empty() && draft.bcc.is_empty() {
         return Err(DraftError::NoRecipient);
     }
@@ -304,7 +313,8 @@ fn body(args: &Args, draft: &mut Draft, settings: &Settings, input: Input) -> Re
 /// anyway, and ISO-8859-1 would take every input.
 fn fallback_charsets(settings: &Settings) -> Vec<String> {
     let list = settings.list("fallback-charsets");
-    let meaningful = |c: &String| !["utf-8", "utf8", "us-ascii", "iso-8859-1"].contains(&c.to_ascii_lowercase().as_str());
+    let meaningful =
+        |c: &String| !["utf-8", "utf8", "us-ascii", "iso-8859-1"].contains(&c.to_ascii_lowercase().as_str());
     let list: Vec<_> = list.into_iter().filter(meaningful).collect();
     if list.is_empty() { vec!["gb18030".to_owned(), "windows-1252".to_owned()] } else { list }
 }

@@ -69,7 +69,12 @@ impl Input {
     }
 
     /// `-a WORD`: a file (with `;name=` and `;type=`, or `=CHARSET`), standard input, files separated by commas, or a header.
-    fn attach(&mut self, word: &OsStr, home: Option<&Path>, stdin: &mut Option<&'static str>) -> Result<(), DraftError> {
+    fn attach(
+        &mut self,
+        word: &OsStr,
+        home: Option<&Path>,
+        stdin: &mut Option<&'static str>,
+    ) -> Result<(), DraftError> {
         let text = word.to_string_lossy();
         if text.is_empty() {
             return Err(DraftError::Header { text: String::new(), why: "a file or a header is wanted after `-a`" });
@@ -83,7 +88,11 @@ impl Input {
         let (path, name, media_type) = parameters(&text);
         if path == "-" {
             *stdin = Some("-a -");
-            self.attachments.push(Attachment { name: name.unwrap_or_else(|| "stdin".into()), media_type, ..spool(io::stdin().lock())? });
+            self.attachments.push(Attachment {
+                name: name.unwrap_or_else(|| "stdin".into()),
+                media_type,
+                ..spool(io::stdin().lock())?
+            });
             return Ok(());
         }
         let path = expand_home(path, home);
@@ -97,7 +106,10 @@ impl Input {
         }
         if let Some((file, charset)) = text.rsplit_once('=').filter(|(file, _)| exists(&expand_home(file, home))) {
             let charset = charset.split('#').next().unwrap_or_default().trim_start_matches('!').to_owned();
-            self.attachments.push(Attachment { charset: Some(charset).filter(|c| !c.is_empty()), ..open(&expand_home(file, home), None)? });
+            self.attachments.push(Attachment {
+                charset: Some(charset).filter(|c| !c.is_empty()),
+                ..open(&expand_home(file, home), None)?
+            });
             return Ok(());
         }
         let pieces: Vec<_> = text.split(',').map(|p| expand_home(p.trim(), home)).collect();
@@ -112,10 +124,16 @@ impl Input {
     }
 
     /// Reads the text, the HTML and the template from the file or input each comes from.
-    fn bodies(&mut self, args: &Args, home: Option<&Path>, limit: u64, taken: Option<&'static str>) -> Result<(), DraftError> {
+    fn bodies(
+        &mut self,
+        args: &Args,
+        home: Option<&Path>,
+        limit: u64,
+        taken: Option<&'static str>,
+    ) -> Result<(), DraftError> {
         let expand = |path: &PathBuf| expand_home(&path.to_string_lossy(), home);
         let dash = |path: &PathBuf| path.as_os_str() == "-";
-        let quoted = args.quote_file.as_ref().and_then(Option::as_ref);
+        let quoted = args.quote_file.as_ref();
         let prefix = match quoted.filter(|p| !dash(p)) {
             Some(path) => read_file(&expand(path), limit)?,
             None => Vec::new(),
@@ -138,7 +156,11 @@ impl Input {
                 read_all(io::stdin().lock(), limit)?
             }
         };
-        let text = if args.enable_cmd_escapes || args.batch_mode { self.escapes(text, args.batch_mode, home, limit)? } else { text };
+        let text = if args.enable_cmd_escapes || args.batch_mode {
+            self.escapes(text, args.batch_mode, home, limit)?
+        } else {
+            text
+        };
         self.empty = text.is_empty() && prefix.is_empty() && self.html.is_none();
         let text = [prefix, text].concat();
         if args.template {
@@ -277,7 +299,14 @@ fn spool(mut from: impl Read) -> Result<Attachment, DraftError> {
     let failed = |e: io::Error| DraftError::Stdin(words(&e));
     let mut file = tempfile::tempfile().map_err(failed)?;
     let length = io::copy(&mut from, &mut file).map_err(failed)?;
-    Ok(Attachment { file: Arc::new(file), path: PathBuf::from("-"), length, name: "stdin".to_owned(), media_type: None, charset: None })
+    Ok(Attachment {
+        file: Arc::new(file),
+        path: PathBuf::from("-"),
+        length,
+        name: "stdin".to_owned(),
+        media_type: None,
+        charset: None,
+    })
 }
 
 /// Reads a text file of at most `limit` octets.

@@ -20,7 +20,10 @@ const MEANINGS: &[(u16, &str)] = &[
     (523, "the message is larger than the server takes"),
     (530, "the server wants TLS or a login first"),
     (534, "this way to log in is not allowed; providers often want an app password"),
-    (535, "user name or password are not accepted; many providers want an app password or authorization code, not the web password"),
+    (
+        535,
+        "user name or password are not accepted; many providers want an app password or authorization code, not the web password",
+    ),
     (538, "the server takes a login only over TLS"),
     (550, "the mailbox does not exist there, or this mail is not allowed to reach it"),
     (551, "the user is not here, and the server does not forward"),
@@ -33,7 +36,8 @@ const MEANINGS: &[(u16, &str)] = &[
 
 /// Sums a report up: `None` when every recipient was accepted.
 pub fn account_for(report: &Report, settings: &Settings) -> Option<Failure> {
-    let failed: Vec<(&Fate, &Fault)> = report.fates.iter().filter_map(|f| Some((f, f.outcome.as_ref().err()?))).collect();
+    let failed: Vec<(&Fate, &Fault)> =
+        report.fates.iter().filter_map(|f| Some((f, f.outcome.as_ref().err()?))).collect();
     let (_, first) = *failed.first()?;
     let exit = exit(&failed);
     let sent = report.fates.len() - failed.len();
@@ -143,7 +147,7 @@ fn headline(report: &Report, fault: &Fault) -> String {
         (_, Stage::Resolve) => format!("cannot find the server {via}"),
         (_, Stage::Connect) => format!("cannot connect to {via}"),
         (Cause::Refused(_), Stage::Greeting) => format!("{via} turns this host away"),
-        (_, Stage::Greeting) => format!("{via} does not greet as a mail server"),
+        (_, Stage::Greeting) => format!("{via} gave no greeting of a mail server"),
         (_, Stage::Hello) => format!("{via} does not accept the EHLO"),
         (Cause::Distrust(_), _) => format!("the certificate of {via} is not trusted; nothing was sent"),
         (_, Stage::Tls) => format!("cannot start TLS with {via}"),
@@ -157,8 +161,8 @@ fn headline(report: &Report, fault: &Fault) -> String {
 
 fn lacking(lacks: Lacks, via: &str) -> String {
     match lacks {
-        Lacks::Starttls => format!("{via} does not offer TLS; nothing was sent"),
-        Lacks::Auth => format!("{via} does not offer a login; nothing was sent"),
+        Lacks::Starttls => format!("{via} does not offer TLS (STARTTLS); nothing was sent"),
+        Lacks::Auth => format!("{via} does not offer a login (AUTH); nothing was sent"),
         Lacks::Mechanism => format!("{via} offers no login that can be used; nothing was sent"),
         Lacks::Smtputf8 => format!("{via} cannot carry addresses beyond ASCII (no SMTPUTF8); nothing was sent"),
         Lacks::EightBit => format!("{via} cannot carry this message (no 8BITMIME); nothing was sent"),
@@ -201,7 +205,9 @@ fn whose(fault: &Fault, settings: &Settings) -> Vec<String> {
         (Cause::Proxy(_), _) => &["proxy"],
         (_, Stage::Login) => &["auth-user", "auth-password", "auth-password-file", "auth-password-command"],
         (_, Stage::Sender) => &["from"],
-        (_, Stage::Resolve | Stage::Connect | Stage::Greeting | Stage::Tls | Stage::Prepare) => &["smtp", "mta", "connect-to", "tls"],
+        (_, Stage::Resolve | Stage::Connect | Stage::Greeting | Stage::Tls | Stage::Prepare) => {
+            &["smtp", "mta", "connect-to", "tls"]
+        }
         (_, Stage::Hello) => &["hello-name", "hostname"],
         _ => &[],
     };
@@ -222,11 +228,19 @@ fn hints(fault: &Fault, settings: &Settings) -> Vec<String> {
             None => one("if the server has a private CA, name it with tls-ca-file"),
         },
         (Cause::NoSuchHost(_), _) => one("is the name in `smtp` spelled right?"),
-        (Cause::Unreachable(_), _) => one("is the port right? many networks block port 25; 465 and 587 are for sending"),
-        (Cause::Lacks(Lacks::Starttls, _), _) => one("port 465 with smtps:// speaks TLS at once; tls = \"none\" sends without"),
-        (Cause::Lacks(Lacks::Auth, _), _) => one("many servers offer a login only after TLS, or on port 587 only; auth = \"none\" sends without"),
+        (Cause::Unreachable(_), _) => {
+            one("is the port right? many networks block port 25; 465 and 587 are for sending")
+        }
+        (Cause::Lacks(Lacks::Starttls, _), _) => {
+            one("port 465 with smtps:// speaks TLS at once; tls = \"none\" sends without")
+        }
+        (Cause::Lacks(Lacks::Auth, _), _) => {
+            one("many servers offer a login only after TLS, or on port 587 only; auth = \"none\" sends without")
+        }
         (Cause::Lacks(Lacks::Mechanism, _), _) => one("leave `auth` out to use what the server offers"),
-        (Cause::ClearLogin, _) => one("use smtps:// or tls = \"starttls\"; auth-in-clear = true allows it all the same"),
+        (Cause::ClearLogin, _) => {
+            one("use smtps:// or tls = \"starttls\"; auth-in-clear = true allows it all the same")
+        }
         (Cause::Refused(reply), Stage::Login) if reply.code == 535 => preset_hint(settings),
         (Cause::Refused(reply), Stage::Sender) if reply.code == 530 => one("set auth-user and auth-password"),
         (Cause::NoSecret(..), _) => one("set auth-password-file, auth-password-command or $SMAIL_AUTH_PASSWORD"),
@@ -235,5 +249,10 @@ fn hints(fault: &Fault, settings: &Settings) -> Vec<String> {
 }
 
 fn preset_hint(settings: &Settings) -> Vec<String> {
-    settings.preset.iter().filter(|p| !p.credential_hint.is_empty()).map(|p| format!("{}: {}", p.name, p.credential_hint)).collect()
+    settings
+        .preset
+        .iter()
+        .filter(|p| !p.credential_hint.is_empty())
+        .map(|p| format!("{}: {}", p.name, p.credential_hint))
+        .collect()
 }

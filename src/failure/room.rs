@@ -33,7 +33,10 @@ impl From<SettingsError> for Failure {
             SettingsError::Unknown { origin, near, .. } => {
                 let exit = if matches!(origin, Origin::Flag(_)) { Exit::USAGE } else { Exit::CONFIG };
                 let failure = Failure::new(exit, what).fact(said(&origin));
-                failure.hint(near.map_or_else(|| "`smail --show-settings` lists every setting".to_owned(), |n| format!("did you mean `{n}`?")))
+                failure.hint(near.map_or_else(
+                    || "`smail --show-settings` lists every setting".to_owned(),
+                    |n| format!("did you mean `{n}`?"),
+                ))
             }
             SettingsError::Value { origin, .. } => match origin {
                 Some(origin) => Failure::new(Exit::CONFIG, what).fact(said(&origin)),
@@ -76,18 +79,22 @@ impl From<DraftError> for Failure {
         let what = error.to_string();
         match error {
             DraftError::NoRecipient => Failure::new(Exit::USAGE, what).hint("smail -s SUBJECT ADDRESS < body"),
-            DraftError::EmptyRecipient(_) | DraftError::Escape { .. } | DraftError::StdinTwice(..) => Failure::new(Exit::USAGE, what),
+            DraftError::EmptyRecipient(_) | DraftError::Escape { .. } | DraftError::StdinTwice(..) => {
+                Failure::new(Exit::USAGE, what)
+            }
             DraftError::Header { .. } => Failure::new(Exit::USAGE, what).hint("a header is written 'Name: value'"),
             DraftError::FlagAddress { flag, error } => address(Exit::USAGE, &format!("{flag}: "), &error),
             DraftError::Address(error) => address(Exit::DATA, "", &error),
-            DraftError::Bare(_) => Failure::new(Exit::DATA, what)
-                .hint("write the whole address, or set qualify-domain or an alias for it"),
+            DraftError::Bare(_) => {
+                Failure::new(Exit::DATA, what).hint("write the whole address, or set qualify-domain or an alias for it")
+            }
             DraftError::NotAllowed(_) => Failure::new(Exit::DATA, what),
             DraftError::Alias(_) => Failure::new(Exit::CONFIG, what),
             DraftError::File { .. } => Failure::new(Exit::NO_INPUT, what),
             DraftError::Stdin(_) => Failure::new(Exit::NO_INPUT, what),
-            DraftError::TooLarge(_) => Failure::new(Exit::DATA, what)
-                .hint("attach it instead (`-a -` takes standard input), or set max-size"),
+            DraftError::TooLarge(_) => {
+                Failure::new(Exit::DATA, what).hint("attach it instead (`-a -` takes standard input), or set max-size")
+            }
             DraftError::Settings(error) => error.into(),
         }
     }

@@ -253,4 +253,4 @@ impl Source {
 
 #[cfg(test)]
 #[path = "attachment_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -1,1 +1,160 @@
+use std::io::Write;
 
+use super::*;
+
+/// A file in a folder of its own, as a draft opens it.
+pub(crate) fn attached(name: &str, octets: &[u8]) -> Attachment {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(octets).unwrap();
+    Attachment {
+        file: Arc::new(file),
+        path: PathBuf::from(name),
+        length: octets.len() as u64,
+        name: name.to_owned(),
+        media_type: None,
+        charset: None,
+    }
+}
+
+fn described(attachment: &Attachment) -> (String, Transfer) {
+    let leaf = leaf(attachment, Place::Attached, Some(&MediaTypes::default())).unwrap();
+    (leaf.headers[0].1.clone(), leaf.transfer)
+}
+
+#[test]
+fn a_file_is_what_its_name_and_its_content_say() {
+    use Transfer::{Base64, SevenBit};
+    let rows: [(&str, &[u8], &str, Transfer); 20] = [
+        ("a.txt", b"plain\n", "text/plain; charset=utf-8", SevenBit),
+        ("p.png", b"\x89PNG\r\n\x1a\n\0\0", "image/png", Base64),
+        ("i.html", b"<p>x</p>\n", "text/html; charset=utf-8", SevenBit),
+        ("w.csv", b"a,b\r\n1,2\r\n", "text/csv; charset=utf-8", Base64),
+        ("noext", b"k: v\n", "text/plain; charset=utf-8", SevenBit),
+        ("nl.txt", b"no nl", "text/plain; charset=utf-8", Base64),
+        ("e.txt", b"", "text/plain; charset=utf-8", Base64),
+        ("ansi.log", b"log \x1b[1mB\x1b[0m\n", "text/plain; charset=utf-8", Base64),
+        ("j.json", b"{\"a\":1}\n", "application/json", Base64),
+        ("u.txt", "ü\n".as_bytes(), "text/plain; charset=utf-8", Base64),
+        ("l.txt", b"Gr\xfcn\n", "text/plain", Base64),
+        ("z.tar.gz", b"\x1f\x8b\x08\0zz", "application/gzip", Base64),
+        ("r.sh", b"#!/bin/sh\necho hi\n", "application/x-sh", Base64),
+        ("blob", b"\0\x01\x02\xff", "application/octet-stream", Base64),
+        ("latin", b"Gr\xfcn\n", "application/octet-stream", Base64),
+        ("from.txt", b"a\nFrom b\n", "text/plain; charset=utf-8", Base64),
+        ("code.ts", b"let a = 1;\n", "text/plain; charset=utf-8", SevenBit),
+        ("film.ts", b"G@\0\x10\0\0\xb0\r\0\x01\xc1", "video/vnd.dlna.mpeg-tts", Base64),
+        ("m.eml", b"Subject: x\n\nbody\n", "message/rfc822", SevenBit),
+        ("8.eml", "Subject: ü\n\n".as_bytes(), "application/octet-stream", Base64),
+    ];
+    for (name, octets, media, transfer) in rows {
+        assert_eq!(described(&attached(name, octets)), (media.to_owned(), transfer), "{name}");
+    }
+}
+
+#[test]
+fn what_the_user_says_about_a_file_counts() {
+    let with = |name: &str, media: Option<&str>, charset: Option<&str>| {
+        described(&Attachment {
+            media_type: media.map(str::to_owned),
+            charset: charset.map(str::to_owned),
+            ..attached(name, b"Gr\xfcn\n")
+        })
+        .0
+    };
+    assert_eq!(with("l.txt", None, Some("latin1")), "text/plain; charset=latin1");
+    assert_eq!(with("m.txt", None, Some("latin1#utf-8")), "text/plain; charset=latin1");
+    assert_eq!(with("noext", None, Some("ISO-8859-1")), "text/plain; charset=iso-8859-1");
+    assert_eq!(with("l.txt", None, Some("a; b=\"c\r\n")), "text/plain");
+    assert_eq!(with("l.txt", Some("application/x-mine; a=b"), None), "application/x-mine; a=b");
+    assert_eq!(with("l.txt", Some("text/x-mine; charset=koi8-r"), None), "text/x-mine; charset=koi8-r");
+    assert_eq!(with("l.txt", Some("message/rfc822"), None), "application/octet-stream");
+    let wrong = Attachment { media_type: Some("nonsense".into()), ..attached("a", b"") };
+    assert!(matches!(leaf(&wrong, Place::Attached, Some(&MediaTypes::default())), Err(MessageError::MediaType(_))));
+}
+
+#[test]
+fn a_name_is_a_base_name_that_shows_as_it_is() {
+    let long = "x".repeat(300) + ".pdf";
+    let wide = "测".repeat(100) + ".txt";
+    let rows = [
+        ("a.txt", "a.txt"),
+        ("../../etc/passwd", "passwd"),
+        ("a\r\nX: y", "aX: y"),
+        ("a\"b\\c.txt", "a\"b\\c.txt"),
+        ("gpj.\u{202e}exe", "gpj.exe"),
+        ("\u{1b}[1m\0", "[1m"),
+        (" .. ", "attachment"),
+        ("", "attachment"),
+        ("dir/", "attachment"),
+        (".profile", ".profile"),
+        (&long, &("x".repeat(251) + ".pdf")),
+        (&wide, &("测".repeat(83) + ".txt")),
+    ];
+    for (given, wanted) in rows {
+        assert_eq!(safe_name(given), wanted, "{}", given.escape_debug());
+    }
+}
+
+#[test]
+fn an_inline_image_is_named_as_the_html_names_it() {
+    let headers = leaf(&attached("my logo.png", b"x"), Place::Inline, Some(&MediaTypes::default())).unwrap().headers;
+    let text: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    assert_eq!(
+        text,
+        [
+            "Content-Type: image/png",
+            "Content-ID: <my%20logo.png>",
+            "Content-Disposition: inline; filename=\"my logo.png\""
+        ]
+    );
+}
+
+fn source(octets: &[u8], length: u64) -> Source {
+    let attachment = attached("a.bin", octets);
+    Source { file: attachment.file, path: attachment.path, length }
+}
+
+#[test]
+fn a_file_is_encoded_block_by_block_as_if_at_once() {
+    for length in [0, 1, 56, 57, 58, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 5] {
+        let octets: Vec<u8> = (0..length).map(|n| (n * 31 % 251) as u8).collect();
+        let source = source(&octets, length);
+        for _ in 0..2 {
+            let blocks: Vec<Vec<u8>> = source.blocks().map(Result::unwrap).collect();
+            assert!(blocks.iter().all(|block| block.len() <= 128 << 10));
+            assert_eq!(blocks.concat(), transfer::base64(&octets));
+            assert_eq!(blocks.concat().len() as u64, source.encoded_len());
+        }
+    }
+}
+
+#[test]
+fn a_file_of_another_length_than_before_is_an_error() {
+    for (now, before) in [(10, 11), (11, 10), (0, 1), (1, 0), (200_000, 100_000), (100_000, 200_000)] {
+        let source = source(&vec![b'x'; now], before);
+        let error = source.blocks().find_map(Result::err).unwrap();
+        assert_eq!(
+            error.to_string(),
+            format!("`a.bin` changed while it was read: it had {before} octets and has {now}")
+        );
+    }
+}
+
+#[test]
+fn a_file_that_changes_between_two_blocks_is_an_error() {
+    let source = source(&vec![b'x'; 300_000], 300_000);
+    let mut blocks = source.blocks();
+    assert!(blocks.next().unwrap().is_ok());
+    source.file.set_len(150_000).unwrap();
+    assert!(blocks.any(|block| block.is_err()));
+}
+
+#[test]
+fn a_large_text_is_proved_across_blocks() {
+    let text = "ü测".repeat(60_000);
+    assert_eq!(described(&attached("a.txt", text.as_bytes())).0, "text/plain; charset=utf-8");
+    let broken = [text.as_bytes(), b"\xfc"].concat();
+    assert_eq!(described(&attached("a.txt", &broken)).0, "text/plain");
+    let shifted = [b"x".as_slice(), text.as_bytes()].concat();
+    assert_eq!(described(&attached("noext", &shifted)).0, "text/plain; charset=utf-8");
+}

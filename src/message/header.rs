@@ -298,12 +298,14 @@ fn encoded_word(text: &str, room: usize, alphabet: Alphabet, spelling: Spelling)
 struct Line {
     out: String,
     column: usize,
+    /// How far this line may go: less far with an encoded-word in it.
+    limit: usize,
     empty: bool,
 }
 
 impl Line {
     fn after(name: &str) -> Self {
-        Line { out: String::new(), column: name.len() + 2, empty: true }
+        Line { out: String::new(), column: name.len() + 2, limit: LINE, empty: true }
     }
 
     fn push(&mut self, text: &str) {
@@ -313,20 +315,20 @@ impl Line {
     }
 
     /// The blank before a word, with a fold when the word would pass the limit.
-    fn blank(&mut self, width: usize, limit: usize) {
+    fn blank(&mut self, width: usize) {
         // Never at the start: a first line of blanks alone is obsolete, and some servers take it for the end of the header.
         if self.empty {
             return;
         }
-        if self.column + 1 + width > limit {
+        if self.column + 1 + width > self.limit {
             self.out.push_str("\r\n");
-            self.column = 0;
+            (self.column, self.limit) = (0, LINE);
         }
         self.push(" ");
     }
 
     fn word(&mut self, word: &str) {
-        self.blank(word.len(), LINE);
+        self.blank(word.len());
         self.push(word);
     }
 
@@ -334,11 +336,16 @@ impl Line {
         let spelling = shorter(text, alphabet);
         let mut rest = text;
         while !rest.is_empty() {
-            // What is left of the line is used, unless it is too little to be worth an encoded-word.
+            // What is left of the line is used, unless the text fits whole on the next one (some readers put a blank between
+            // the encoded-words of a name) or what is left is too little to be worth an encoded-word.
             let left = ENCODED.0.saturating_sub(self.column + usize::from(!self.empty));
-            let room = if left < 2 * FRAME && !self.empty { ENCODED.1 } else { left.clamp(2 * FRAME, ENCODED.1) };
+            let whole = || encoded_word(rest, ENCODED.1, alphabet, spelling).1.is_empty();
+            let next = !self.empty && (left < 2 * FRAME || left < ENCODED.1 && whole());
+            let room = if next { ENCODED.1 } else { left.clamp(2 * FRAME, ENCODED.1) };
             let (word, tail) = encoded_word(rest, room, alphabet, spelling);
-            self.blank(word.len(), ENCODED.0);
+            self.limit = ENCODED.0;
+            self.blank(word.len());
+            self.limit = ENCODED.0;
             self.push(&word);
             rest = tail;
         }

@@ -14,7 +14,11 @@ fn parsed(name: &str, value: &str) -> String {
     let mail = format!("{name}: {value}\r\nX-End: 1\r\n\r\n");
     let message = MessageParser::new().parse(mail.as_bytes()).unwrap();
     assert_eq!(message.headers().len(), 2, "{mail}");
-    message.subject().or_else(|| message.header(name.to_owned()).and_then(|v| v.as_text())).unwrap_or_default().to_owned()
+    message
+        .subject()
+        .or_else(|| message.header(name.to_owned()).and_then(|v| v.as_text()))
+        .unwrap_or_default()
+        .to_owned()
 }
 
 fn assert_lines(name: &str, value: &str) {
@@ -31,11 +35,11 @@ fn a_subject_is_encoded_only_where_it_must_be() {
         ("subj", "subj"),
         ("", ""),
         ("a  b", "a  b"),
-        ("Grüße", "=?utf-8?q?Gr=C3=BC=C3=9Fe?="),
+        ("Grüße", "=?utf-8?b?R3LDvMOfZQ==?="),
         ("测试", "=?utf-8?b?5rWL6K+V?="),
-        ("[FAIL] Grüße an alle", "[FAIL] =?utf-8?q?Gr=C3=BC=C3=9Fe?= an alle"),
+        ("[FAIL] Überraschung an alle", "[FAIL] =?utf-8?q?=C3=9Cberraschung?= an alle"),
         ("ä ö", "=?utf-8?b?w6Qgw7Y=?="),
-        ("=?utf-8?q?a?=", "=?utf-8?q?=3D=3Futf-8=3Fq=3Fa=3F=3D?="),
+        ("=?utf-8?q?a?=", "=?utf-8?b?PT91dGYtOD9xP2E/PQ==?="),
         (" lead", "=?utf-8?q?_lead?="),
         ("trail ", "=?utf-8?q?trail_?="),
         (" ", "=?utf-8?q?_?="),
@@ -52,10 +56,10 @@ fn a_subject_is_encoded_only_where_it_must_be() {
 #[test]
 fn a_long_subject_of_characters_is_split_between_them() {
     let value = subject(&"测试邮件标题很长".repeat(6));
-    let wanted = "=?utf-8?b?5rWL6K+V6YKu5Lu25qCH6aKY5b6I6ZW/5rWL6K+V6YKu5Lu2?=\r\n \
-        =?utf-8?b?5qCH6aKY5b6I6ZW/5rWL6K+V6YKu5Lu25qCH6aKY5b6I6ZW/5rWL6K+V?=\r\n \
-        =?utf-8?b?6YKu5Lu25qCH6aKY5b6I6ZW/5rWL6K+V6YKu5Lu25qCH6aKY5b6I6ZW/?=\r\n \
-        =?utf-8?b?5rWL6K+V6YKu5Lu25qCH6aKY5b6I6ZW/?=";
+    let wanted = "=?utf-8?b?5rWL6K+V6YKu5Lu25qCH6aKY5b6I6ZW/5rWL6K+V6YKu5Lu25qCH?=\r\n \
+        =?utf-8?b?6aKY5b6I6ZW/5rWL6K+V6YKu5Lu25qCH6aKY5b6I6ZW/5rWL6K+V6YKu5Lu2?=\r\n \
+        =?utf-8?b?5qCH6aKY5b6I6ZW/5rWL6K+V6YKu5Lu25qCH6aKY5b6I6ZW/5rWL6K+V6YKu?=\r\n \
+        =?utf-8?b?5Lu25qCH6aKY5b6I6ZW/?=";
     assert_eq!(value, wanted);
 }
 
@@ -87,9 +91,14 @@ fn a_header_with_a_grammar_folds_and_is_not_encoded() {
     assert_eq!(further("References", &ids.join(" ")).unwrap(), ids.join("\r\n "));
     assert_eq!(further("References", &ids.concat()).unwrap(), ids.join("\r\n "));
     assert_eq!(further("List-Id", "\"=?x\" <a.b>").unwrap(), "\"=?x\" <a.b>");
-    assert_eq!(further("Resent-To", "\"Jörg M.\" <j@x.example>, b@x.example").unwrap(), "=?utf-8?q?J=C3=B6rg_M=2E?= <j@x.example>, b@x.example");
+    assert_eq!(
+        further("Resent-To", "\"Jörg M.\" <j@x.example>, b@x.example").unwrap(),
+        "=?utf-8?b?SsO2cmcgTS4=?= <j@x.example>, b@x.example"
+    );
     assert_eq!(further("List-Help", "<https://x.example/>\r\nBcc: a@b").unwrap(), "<https://x.example/> Bcc: a@b");
-    assert!(matches!(further("References", &"<".repeat(999)), Err(MessageError::HeaderTooLong(name)) if name == "References"));
+    assert!(
+        matches!(further("References", &"<".repeat(999)), Err(MessageError::HeaderTooLong(name)) if name == "References")
+    );
 }
 
 #[test]
@@ -109,9 +118,9 @@ fn names_are_atoms_quoted_or_encoded_whole() {
         ("Brown, Bob", "\"Brown, Bob\" <b@x.example>"),
         ("Bob B.", "\"Bob B.\" <b@x.example>"),
         ("a \"b\" \\c", "\"a \\\"b\\\" \\\\c\" <b@x.example>"),
-        ("Jörg M.", "=?utf-8?q?J=C3=B6rg_M=2E?= <b@x.example>"),
+        ("Jörg M.", "=?utf-8?b?SsO2cmcgTS4=?= <b@x.example>"),
         ("张三", "=?utf-8?b?5byg5LiJ?= <b@x.example>"),
-        ("=?utf-8?q?a?=", "=?utf-8?q?=3D=3Futf-8=3Fq=3Fa=3F=3D?= <b@x.example>"),
+        ("=?utf-8?q?a?=", "=?utf-8?b?PT91dGYtOD9xP2E/PQ==?= <b@x.example>"),
         ("x\r\nBcc: e@x", "\"x Bcc: e@x\" <b@x.example>"),
         ("", "b@x.example"),
         (" ", "b@x.example"),
@@ -171,7 +180,8 @@ proptest! {
         let value = further("X-Any", &text).unwrap();
         let mail = format!("X-Any: {value}\r\n");
         prop_assert_eq!(wire::check(mail.as_bytes()), Ok(()));
-        prop_assert_eq!(parsed("X-Any", &value), one_line(&text));
+        // Under a name that the parser decodes.
+        prop_assert_eq!(parsed("Subject", &value), one_line(&text));
     }
 
     #[test]
@@ -185,7 +195,7 @@ proptest! {
             .map(|a| (a.name().unwrap_or_default().to_owned(), a.address().unwrap_or_default().to_owned())).collect();
         let wanted: Vec<(String, String)> = list.iter()
             .map(|m| (Some(one_line(m.name.as_deref().unwrap())).filter(|n| !n.trim().is_empty()).unwrap_or_default(), m.address.to_string())).collect();
-        prop_assert_eq!(found, wanted, "{}", mail);
+        prop_assert!(found == wanted, "{mail} {found:?} {wanted:?}");
     }
 
     #[test]

@@ -265,16 +265,15 @@ mod tests {
             ("测试 报告.txt", "attachment;\r\n filename*=utf-8''%E6%B5%8B%E8%AF%95%20%E6%8A%A5%E5%91%8A.txt"),
             (
                 "测试测试测试测试.txt",
-                "attachment; filename*0*=utf-8''%E6%B5%8B%E8%AF%95%E6%B5%8B%E8%AF%95%E6%B5%8B;\r\n filename*1*=%E8%AF%95%E6%B5%8B%E8%AF%95.txt",
+                "attachment;\r\n filename*0*=utf-8''%E6%B5%8B%E8%AF%95%E6%B5%8B%E8%AF%95%E6%B5%8B;\r\n filename*1*=%E8%AF%95%E6%B5%8B%E8%AF%95.txt",
             ),
         ];
         for (name, wanted) in rows {
-            let wanted = wanted.replace("%20%E6%8A%A5%E5%91%8A.txt", "%20%E6%8A%A5%E5%91%8A.txt");
             assert_eq!(disposition("attachment", name).unwrap(), wanted, "{name}");
         }
         let png = MediaType::bare("image/png");
         assert_eq!(png.content_type(Some("a.png")).unwrap(), "image/png");
-        assert_eq!(png.content_type(Some("ü.png")).unwrap(), "image/png; name=\"=?utf-8?q?=C3=BC=2Epng?=\"");
+        assert_eq!(png.content_type(Some("ü.png")).unwrap(), "image/png; name=\"=?utf-8?b?w7wucG5n?=\"");
     }
 
     #[test]

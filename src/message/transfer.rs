@@ -226,11 +226,11 @@ mod tests {
         let rows = [
             ("plain\r\n", Encoding::Auto, Transfer::SevenBit),
             ("plain\r\n", Encoding::Base64, Transfer::SevenBit),
-            ("Grüße\r\n", Encoding::Auto, Transfer::QuotedPrintable),
+            ("Grüße an alle Leser\r\n", Encoding::Auto, Transfer::QuotedPrintable),
             ("测试邮件\r\n", Encoding::Auto, Transfer::Base64),
             ("测试邮件\r\n", Encoding::QuotedPrintable, Transfer::QuotedPrintable),
             ("测试邮件\r\n", Encoding::EightBit, Transfer::EightBit),
-            ("测试\0\r\n", Encoding::EightBit, Transfer::QuotedPrintable),
+            ("测试\0\r\n", Encoding::EightBit, Transfer::Base64),
             ("ü\r\n", Encoding::Base64, Transfer::Base64),
             (&long, Encoding::Auto, Transfer::QuotedPrintable),
             (&long, Encoding::EightBit, Transfer::QuotedPrintable),

@@ -25,45 +25,47 @@ type Output = io::Result<Zeroizing<Vec<u8>>>;
 
 /// Runs a program and takes the line it prints.
 pub(super) fn output(words: &[String]) -> Result<Secret, SecretError> {
+    line(words, PATIENCE)
+}
+
+/// Runs a program and takes all it prints, of at most 64 KiB.
+pub(super) fn text(words: &[String]) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     within(words, PATIENCE)
 }
 
-/// Runs a program and takes all it prints, which must be UTF-8.
-pub(super) fn text(words: &[String]) -> Result<Secret, SecretError> {
-    let (bytes, whose) = printed(words, PATIENCE)?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| SecretError::permanent(format!("{whose} printed no UTF-8")))?;
-    Ok(Secret::new(text))
-}
-
-fn within(words: &[String], patience: Duration) -> Result<Secret, SecretError> {
-    let (bytes, whose) = printed(words, patience)?;
-    let body = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-    if body.contains(&b'\n') {
+fn line(words: &[String], patience: Duration) -> Result<Secret, SecretError> {
+    let bytes = within(words, patience)?;
+    let whose = name(words);
+    if bytes.strip_suffix(b"\n").unwrap_or(&bytes).contains(&b'\n') {
         return Err(SecretError::permanent(format!("{whose} printed more than one line")));
     }
     single_line(&bytes, &whose)
 }
 
-/// What a program that ended well printed, and its name for errors.
-fn printed(words: &[String], patience: Duration) -> Result<(Zeroizing<Vec<u8>>, String), SecretError> {
+fn within(words: &[String], patience: Duration) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let Some((program, arguments)) = words.split_first().filter(|(program, _)| !program.is_empty()) else {
         return Err(SecretError::permanent("the password command names no program"));
     };
-    let whose = format!("the password command `{program}`");
+    let whose = name(words);
     let deadline = Instant::now() + patience;
     let mut command = prepared(program, arguments);
     let child = command.spawn().map_err(|error| SecretError::permanent(format!("{whose} cannot be run: {error}")))?;
     let mut running = Running(child);
-    let late =
-        || Err(SecretError::temporary(format!("{whose} took longer than {} s and was ended", patience.as_secs())));
-    match collect(running.0.stdout.take(), deadline) {
-        None => late(),
-        Some(Err(error)) => Err(SecretError::temporary(format!("{whose} cannot be read: {error}"))),
-        Some(Ok(bytes)) if bytes.len() > MAX_OUTPUT => {
-            Err(SecretError::permanent(format!("{whose} printed more than {} KiB", MAX_OUTPUT >> 10)))
-        }
-        Some(Ok(bytes)) => running.end(deadline).map_or_else(late, |status| judged(status, &whose).map(|()| (bytes, whose.clone()))),
+    let late = || SecretError::temporary(format!("{whose} took longer than {} s and was ended", patience.as_secs()));
+    let bytes = collect(running.0.stdout.take(), deadline)
+        .ok_or_else(late)?
+        .map_err(|error| SecretError::temporary(format!("{whose} cannot be read: {error}")))?;
+    if bytes.len() > MAX_OUTPUT {
+        return Err(SecretError::permanent(format!("{whose} printed more than {} KiB", MAX_OUTPUT >> 10)));
     }
+    let status = running.end(deadline).ok_or_else(late)?;
+    succeeded(status, &whose)?;
+    Ok(bytes)
+}
+
+/// How errors call a program: without its arguments, which may tell what they should not.
+fn name(words: &[String]) -> String {
+    format!("the password command `{}`", words.first().map_or("", String::as_str))
 }
 
 fn prepared(program: &str, arguments: &[String]) -> Command {
@@ -75,7 +77,7 @@ fn prepared(program: &str, arguments: &[String]) -> Command {
     command
 }
 
-fn judged(status: ExitStatus, whose: &str) -> Result<(), SecretError> {
+fn succeeded(status: ExitStatus, whose: &str) -> Result<(), SecretError> {
     if let Some(signal) = status.signal() {
         return Err(SecretError::temporary(format!("{whose} was ended by signal {signal}")));
     }
@@ -89,7 +91,7 @@ fn judged(status: ExitStatus, whose: &str) -> Result<(), SecretError> {
 /// `None`: the time was over first. One octet over the limit is read to tell.
 fn collect(stdout: Option<ChildStdout>, deadline: Instant) -> Option<Output> {
     let (send, receive) = mpsc::sync_channel::<Output>(1);
-    thread::spawn(move || {
+    let reader = thread::Builder::new().spawn(move || {
         let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_OUTPUT + 64));
         let outcome = match stdout {
             Some(pipe) => pipe.take(MAX_OUTPUT as u64 + 1).read_to_end(&mut bytes),
@@ -98,6 +100,9 @@ fn collect(stdout: Option<ChildStdout>, deadline: Instant) -> Option<Output> {
         // Nobody listens when the time is over; the secret is then wiped with the message.
         let _ = send.send(outcome.map(|_| bytes));
     });
+    if let Err(error) = reader {
+        return Some(Err(error));
+    }
     receive.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
 }
 
@@ -139,7 +144,7 @@ mod tests {
 
     fn timed(script: &str, patience: Duration) -> Result<String, SecretError> {
         let words = ["/bin/sh", "-c", script].map(str::to_owned);
-        within(&words, patience).map(|secret| secret.reveal().to_owned())
+        line(&words, patience).map(|secret| secret.reveal().to_owned())
     }
 
     #[test]

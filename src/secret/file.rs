@@ -37,9 +37,11 @@ pub(super) fn read_private(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>
     if facts.uid() != 0 && facts.uid() != rustix::process::geteuid().as_raw() {
         return Err(refuse("belongs to another user".to_owned()));
     }
-    if facts.mode() & 0o077 != 0 {
+    // Where container engines mount secrets: root's, and readable by all in a container that has one user.
+    let mounted = path.starts_with("/run/secrets") && facts.uid() == 0 && facts.mode() & 0o022 == 0;
+    if facts.mode() & 0o077 != 0 && !mounted {
         let mode = facts.mode() & 0o777;
-        return Err(refuse(format!("may be read by others (mode {mode:03o}); run `chmod 600 {name}`")));
+        return Err(refuse(format!("is open to others (mode {mode:03o}); run `chmod 600 {name}`")));
     }
     if facts.len() > limit {
         return Err(refuse(format!("is larger than {} KiB", limit >> 10)));

@@ -5,8 +5,10 @@
 use std::path::Path;
 use std::str::Chars;
 
+use zeroize::Zeroizing;
+
 use super::file::read_private;
-use super::{Secret, SecretError};
+use super::{Secret, SecretError, command};
 
 /// The largest file, in octets.
 const MAX_OCTETS: u64 = 1 << 20;
@@ -25,18 +27,21 @@ pub struct Entry {
 /// # Errors
 /// A permanent [`SecretError`]: it cannot be read, is not a regular file of this user (or root), may be read by others, or
 /// is not UTF-8.
-pub fn read(path: &Path) -> Result<Secret, SecretError> {
-    let bytes = read_private(path, MAX_OCTETS)?;
-    let text = std::str::from_utf8(&bytes);
-    text.map(Secret::new).map_err(|_| SecretError::permanent(format!("`{}` is not UTF-8", path.display())))
+pub fn read(path: &Path) -> Result<Zeroizing<String>, SecretError> {
+    decoded(&read_private(path, MAX_OCTETS)?, || format!("`{}`", path.display()))
 }
 
-/// Runs a program that prints such a file, as a key ring does (`netrc-pipe` of s-nail), without a shell.
+/// Reads what a program prints in the place of the file (`netrc-pipe`), at most 64 KiB in 30 s.
 ///
 /// # Errors
-/// As [`super::SecretSource::Command`].
-pub fn run(words: &[String]) -> Result<Secret, SecretError> {
-    super::command::text(words)
+/// [`SecretError`], temporary when the program failed.
+pub fn run(words: &[String]) -> Result<Zeroizing<String>, SecretError> {
+    decoded(&command::text(words)?, || "the netrc of a program".to_owned())
+}
+
+fn decoded(bytes: &[u8], whose: impl Fn() -> String) -> Result<Zeroizing<String>, SecretError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| SecretError::permanent(format!("{} is not UTF-8", whose())))?;
+    Ok(Zeroizing::new(text.to_owned()))
 }
 
 /// Finds the entry for a host (without port, in any case) and, if given, a user.
@@ -248,11 +253,17 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "machine h login u password p\n").unwrap();
-        assert_eq!(read(file.path()).unwrap().reveal(), "machine h login u password p\n");
+        assert_eq!(*read(file.path()).unwrap(), "machine h login u password p\n");
         std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o640)).unwrap();
         let name = file.path().display();
-        let why = format!("`{name}` may be read by others (mode 640); run `chmod 600 {name}`");
+        let why = format!("`{name}` is open to others (mode 640); run `chmod 600 {name}`");
         assert_eq!(read(file.path()).unwrap_err(), SecretError { why, temporary: false });
+    }
+
+    #[test]
+    fn a_program_may_print_it() {
+        let words = ["printf", "machine h\\nlogin u\\npassword p\\n"].map(str::to_owned);
+        assert_eq!(*run(&words).unwrap(), "machine h\nlogin u\npassword p\n");
     }
 
     #[test]

@@ -41,7 +41,7 @@ fn a_file_that_others_may_read_is_refused_with_the_way_out() {
     let path = private(folder.path(), "s", b"pass\n");
     for mode in [0o640, 0o604, 0o620, 0o601] {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-        assert_eq!(refused(&path), format!("`FILE` may be read by others (mode {mode:o}); run `chmod 600 FILE`"));
+        assert_eq!(refused(&path), format!("`FILE` is open to others (mode {mode:o}); run `chmod 600 FILE`"));
     }
 }
 
@@ -53,7 +53,7 @@ fn a_link_counts_as_what_it_points_at() {
     symlink(&path, &link).unwrap();
     assert_eq!(fetched(&link), Ok("pass".to_owned()));
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-    assert!(refused(&link).contains("may be read by others"));
+    assert!(refused(&link).contains("is open to others"));
 }
 
 #[test]
@@ -93,13 +93,13 @@ fn a_command_is_split_and_never_expanded() {
         split(" pass show 'my mail' \"a\\\"b\" $HOME `id` ; x#y"),
         words(&["pass", "show", "my mail", "a\"b", "$HOME", "`id`", ";", "x#y"])
     );
-    assert_eq!(split(""), Err("the password command names no program".to_owned()));
-    assert_eq!(split("'' x"), Err("the password command names no program".to_owned()));
-    assert_eq!(split("a 'b"), Err("the password command has a quote that is not closed".to_owned()));
-    let tail = "the password command ends in a backslash or has a `#` without quotes";
+    assert_eq!(split(""), Err("it names no program".to_owned()));
+    assert_eq!(split("'' x"), Err("it names no program".to_owned()));
+    assert_eq!(split("a 'b"), Err("it has a quote that is not closed".to_owned()));
+    let tail = "it ends in a backslash or has a `#` without quotes";
     assert_eq!(split("pass show #1"), Err(tail.to_owned()));
     assert_eq!(split("pass show \\"), Err(tail.to_owned()));
     assert_eq!(split("pass show '#1'"), words(&["pass", "show", "#1"]));
-    assert_eq!(split("a\nb"), Err("the password command holds a line break or a NUL character".to_owned()));
-    assert_eq!(split("'a\nb'"), Err("the password command holds a line break or a NUL character".to_owned()));
+    assert_eq!(split("a\nb"), Err("it holds a line break or a NUL character".to_owned()));
+    assert_eq!(split("'a\nb'"), Err("it holds a line break or a NUL character".to_owned()));
 }

@@ -10,7 +10,9 @@ pub fn mailboxes(settings: &Settings, name: &'static str) -> Result<Vec<Mailbox>
     let mut found = Vec::new();
     for text in settings.list(name) {
         // `Name a@b` without brackets is common in mail.rc (spec/mailx.md section 2.4).
-        let parsed = parse_list(&text).or_else(|error| bracketed(&text).ok_or(error)).or_else(|error| separated(&text).ok_or(error));
+        let parsed = parse_list(&text)
+            .or_else(|error| bracketed(&text).ok_or(error))
+            .or_else(|error| separated(&text).ok_or(error));
         found.extend(parsed.map_err(|error| SettingsError::Address {
             name: name.to_owned(),
             origin: settings.origin(name).cloned(),
@@ -95,7 +97,11 @@ pub fn return_path(settings: &Settings, author: &Mailbox, user: &str) -> Result<
     let Some(domain) = settings.text("envelope-domain") else { return Ok(author.address.clone()) };
     let login = settings.filled("auth-user").or_else(|| url_user(settings)).unwrap_or_else(|| user.to_owned());
     let local = login.split('@').next().unwrap_or_default();
-    let bad = |error| SettingsError::Address { name: "envelope-domain".to_owned(), origin: settings.origin("envelope-domain").cloned(), error };
+    let bad = |error| SettingsError::Address {
+        name: "envelope-domain".to_owned(),
+        origin: settings.origin("envelope-domain").cloned(),
+        error,
+    };
     let local = Address::parse(local).map_err(bad)?;
     if domain.is_empty() { qualified(settings, local) } else { local.with_domain(&domain).map_err(bad) }
 }

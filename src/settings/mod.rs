@@ -4,12 +4,16 @@
 //! remembered, and every value knows its [`Origin`]. Promise: what a file, a variable or a flag says has the same effect.
 //! Refuses unknown names in TOML and `-S` (exit 78, 64) and passes over unknown ones in mail.rc, which belong to others.
 pub mod author;
+mod files;
 pub mod keys;
 mod layers;
+mod login;
 pub mod mailrc;
 pub mod presets;
+mod provider;
 pub mod route;
 mod show;
+mod surroundings;
 pub mod target;
 pub mod toml;
 pub mod value;
@@ -22,8 +26,9 @@ use std::time::Duration;
 
 use crate::address::Aliases;
 use keys::Key;
-pub use layers::{Layers, Surroundings};
+pub use layers::Layers;
 pub use show::{quote, show};
+pub use surroundings::Surroundings;
 use value::{Value, expand_home};
 pub use way::{is_program, route};
 
@@ -276,7 +281,8 @@ impl Settings {
 
     fn settle(&mut self) {
         self.trail.sort_by_key(|a| a.layer);
-        self.winners = self.trail.iter().enumerate().filter(|(_, a)| a.suffix.is_none()).map(|(i, a)| (a.key.name, i)).collect();
+        self.winners =
+            self.trail.iter().enumerate().filter(|(_, a)| a.suffix.is_none()).map(|(i, a)| (a.key.name, i)).collect();
     }
 }
 
@@ -294,4 +300,3 @@ fn text_of(value: &Value) -> Option<String> {
 fn safe(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
-

@@ -64,7 +64,9 @@ fn shown(assignment: &Assignment) -> Option<String> {
         Value::Flag(on) => on.to_string(),
         Value::Time(time) => time.as_secs_f64().to_string(),
         Value::Size(size) => size.to_string(),
-        Value::List(list) if list.len() > 1 => format!("[{}]", list.iter().map(|t| quote(t)).collect::<Vec<_>>().join(", ")),
+        Value::List(list) if list.len() > 1 => {
+            format!("[{}]", list.iter().map(|t| quote(t)).collect::<Vec<_>>().join(", "))
+        }
         value => quote(&super::target::masked(&text_of(value)?)),
     })
 }

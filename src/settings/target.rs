@@ -100,7 +100,10 @@ pub fn parse(text: &str) -> Result<Target, String> {
     let scheme = scheme.to_ascii_lowercase();
     match SCHEMES.iter().find(|(name, _)| *name == scheme) {
         Some((_, scheme)) => server(Some(*scheme), rest).map(Target::Server),
-        None => Err(format!("`{}://` is no scheme; smtp, smtps, submission, submissions and lmtp are", scheme.escape_debug())),
+        None => Err(format!(
+            "`{}://` is no scheme; smtp, smtps, submission, submissions and lmtp are",
+            scheme.escape_debug()
+        )),
     }
 }
 
@@ -159,7 +162,9 @@ fn host(name: &str) -> Result<String, String> {
     }
     let bad = || format!("`{}` is no host name", name.escape_debug());
     let ascii = idna::domain_to_ascii(name.trim_end_matches('.')).map_err(|_| bad())?;
-    let sound = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    let sound = |label: &str| {
+        (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
     if ascii.is_empty() || ascii.len() > 253 || !ascii.split('.').all(sound) {
         return Err(bad());
     }
@@ -174,7 +179,9 @@ pub fn masked(text: &str) -> String {
 
 fn mask_login(rest: &str) -> String {
     match rest.rsplit_once('@') {
-        Some((login, host)) if login.contains(':') => format!("{}:***@{host}", login.split(':').next().unwrap_or_default()),
+        Some((login, host)) if login.contains(':') => {
+            format!("{}:***@{host}", login.split(':').next().unwrap_or_default())
+        }
         _ => rest.to_owned(),
     }
 }

@@ -57,7 +57,9 @@ pub fn parse(text: &str) -> Result<TomlFile, Mistake> {
         match (name.as_str(), value.into_inner()) {
             ("aliases", DeValue::Table(table)) => file.aliases = entries(table, lines)?,
             ("accounts", DeValue::Table(table)) => file.accounts = accounts(table, lines)?,
-            ("aliases" | "accounts", _) => return Err(Mistake { line, why: format!("`{name}` is a table: write `[{name}]`") }),
+            ("aliases" | "accounts", _) => {
+                return Err(Mistake { line, why: format!("`{name}` is a table: write `[{name}]`") });
+            }
             (_, value) => file.entries.push(Entry { raw: raw(value, &name, line)?, name, line }),
         }
     }
@@ -92,7 +94,9 @@ fn raw(value: DeValue<'_>, name: &str, line: u32) -> Result<Raw, Mistake> {
     match value {
         DeValue::Boolean(on) => Ok(Raw::Flag(on)),
         DeValue::Array(array) => {
-            let text = |v: toml::Spanned<DeValue<'_>>| scalar(v.into_inner()).ok_or_else(|| wrong(format!("`{name}` takes a list of texts")));
+            let text = |v: toml::Spanned<DeValue<'_>>| {
+                scalar(v.into_inner()).ok_or_else(|| wrong(format!("`{name}` takes a list of texts")))
+            };
             array.into_iter().map(text).collect::<Result<_, _>>().map(Raw::List)
         }
         DeValue::Table(table) if name == "headers" || name == "customhdr" => {
@@ -102,7 +106,9 @@ fn raw(value: DeValue<'_>, name: &str, line: u32) -> Result<Raw, Mistake> {
             };
             table.into_iter().map(header).collect::<Result<_, _>>().map(Raw::List)
         }
-        DeValue::Table(_) => Err(wrong(format!("there is no table `[{name}]`; tables are `[aliases]` and `[accounts.NAME]`"))),
+        DeValue::Table(_) => {
+            Err(wrong(format!("there is no table `[{name}]`; tables are `[aliases]` and `[accounts.NAME]`")))
+        }
         other => scalar(other).map(Raw::Text).ok_or_else(|| wrong(format!("`{name}` takes a text"))),
     }
 }
@@ -144,7 +150,9 @@ pub fn read_private(path: &Path) -> Result<Option<(String, Privacy)>, String> {
     use std::os::unix::fs::MetadataExt;
     let mut file = match std::fs::File::open(path) {
         Ok(file) => file,
-        Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => return Ok(None),
+        Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
         Err(e) => return Err(e.to_string()),
     };
     let meta = file.metadata().map_err(|e| e.to_string())?;
@@ -184,7 +192,10 @@ mod tests {
 
     #[test]
     fn every_key_has_its_line() {
-        let file = parse("# c\nfrom = \"a@b\"\ntimeout = 5\n\n[aliases]\nteam = [\"x@y\", \"z@y\"]\n[accounts.work]\nsmtp = \"h\"\n").unwrap();
+        let file = parse(
+            "# c\nfrom = \"a@b\"\ntimeout = 5\n\n[aliases]\nteam = [\"x@y\", \"z@y\"]\n[accounts.work]\nsmtp = \"h\"\n",
+        )
+        .unwrap();
         let shown: Vec<_> = file.entries.iter().map(|e| (e.name.as_str(), e.line, e.raw.clone())).collect();
         assert_eq!(shown, [("from", 2, Raw::Text("a@b".into())), ("timeout", 3, Raw::Text("5".into()))]);
         assert_eq!(file.aliases[0].line, 6);
@@ -202,6 +213,9 @@ mod tests {
     fn headers_may_be_a_table() {
         let file = parse("[headers]\nX-A = \"b\"\n").unwrap();
         assert_eq!(file.entries[0].raw, Raw::List(vec!["X-A: b".into()]));
-        assert_eq!(parse("[nonsense]\n").unwrap_err().why, "there is no table `[nonsense]`; tables are `[aliases]` and `[accounts.NAME]`");
+        assert_eq!(
+            parse("[nonsense]\n").unwrap_err().why,
+            "there is no table `[nonsense]`; tables are `[aliases]` and `[accounts.NAME]`"
+        );
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::keys::{Key, Kind};
+use crate::secret::SecretSource;
 
 /// What one source said, before it is known what the setting takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +61,7 @@ pub fn check(key: &Key, raw: Raw) -> Result<Value, String> {
 fn checked_text(kind: Kind, text: String) -> Result<Value, String> {
     match kind {
         Kind::List => Ok(Value::List(split_commas(&text))),
-        Kind::Program => program(&text).map(Value::List),
+        Kind::Program => SecretSource::parse_command(&text).map(Value::List).map_err(|e| e.why),
         Kind::Addresses => Ok(Value::List(vec![text])),
         Kind::Time => time(&text).map(Value::Time),
         Kind::Size => size(&text).map(Value::Size),
@@ -98,7 +99,9 @@ fn flag_choice(words: &[&str], on: bool) -> Result<Value, String> {
 fn choice(words: &[&str], text: &str) -> Result<Value, String> {
     let lower = text.to_ascii_lowercase();
     let lower = match lower.as_str() {
-        "gssapi" => return Err("smail does not speak GSSAPI; leave `auth` out to use what the server offers".to_owned()),
+        "gssapi" => {
+            return Err("smail does not speak GSSAPI; leave `auth` out to use what the server offers".to_owned());
+        }
         "true" | "yes" | "on" if words.contains(&"strict") => "strict",
         "false" | "no" | "off" if words.contains(&"strict") => "ignore",
         "qp" if words.contains(&"quoted-printable") => "quoted-printable",
@@ -164,11 +167,6 @@ pub fn split_commas(text: &str) -> Vec<String> {
     pieces.into_iter().map(|p| p.trim().to_owned()).filter(|p| !p.is_empty()).collect()
 }
 
-fn program(text: &str) -> Result<Vec<String>, String> {
-    let words = shlex::split(text).ok_or("a quote has no end")?;
-    if words.is_empty() { Err("a program is wanted here".to_owned()) } else { Ok(words) }
-}
-
 /// Puts the home folder in the place of a leading `~`.
 pub fn expand_home(path: &str, home: Option<&Path>) -> PathBuf {
     match (path.strip_prefix('~'), home) {
@@ -203,7 +201,10 @@ mod tests {
         assert_eq!(text("tls", "of"), "error: `of` is none of implicit, starttls, opportunistic, none");
         assert_eq!(text("tls", "STARTTLS"), "starttls");
         assert_eq!(text("ssl-verify", "no"), "ignore");
-        assert_eq!(checked("tls", Raw::Flag(true)), "error: one of implicit, starttls, opportunistic, none is wanted here");
+        assert_eq!(
+            checked("tls", Raw::Flag(true)),
+            "error: one of implicit, starttls, opportunistic, none is wanted here"
+        );
     }
 
     #[test]
@@ -228,7 +229,7 @@ mod tests {
     fn lists_and_programs_are_split() {
         assert_eq!(text("headers", "A: b\\, c, D: e,"), r#"["A: b, c", "D: e"]"#);
         assert_eq!(text("auth-password-command", "pass 'my mail'"), r#"["pass", "my mail"]"#);
-        assert_eq!(text("auth-password-command", "pass 'x"), "error: a quote has no end");
+        assert_eq!(text("auth-password-command", "pass 'x"), "error: it has a quote that is not closed");
     }
 
     #[test]

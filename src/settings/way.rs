@@ -3,16 +3,16 @@
 //! Promise: credentials and TLS are settled here once. A login never makes a route whose TLS may fall away, unless the
 //! server is on this host or the user wrote so (house decision 11).
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::keys::Kind;
+use super::login::{chained_text, login, mechanism};
 use super::presets::Preset;
-use super::route::{Choice, Door, Login, Mechanism, Patience, Program, Proxy, ProxyKind, Route, Smtp, TlsMode, Trust, Verify};
+use super::route::{Door, Mechanism, Patience, Program, Proxy, ProxyKind, Route, Smtp, TlsMode, Trust, Verify};
 use super::target::{self, Scheme, Server, Target};
 use super::value::Value;
 use super::{Assignment, Settings, SettingsError};
 use crate::address::Mailbox;
-use crate::secret::{Secret, SecretSource, netrc};
+use crate::secret::{Secret, SecretSource};
 
 /// Where sendmail programs live.
 const SENDMAIL: &[&str] = &["/usr/sbin/sendmail", "/usr/lib/sendmail", "/usr/bin/sendmail"];
@@ -23,18 +23,26 @@ const SENDMAIL: &[&str] = &["/usr/sbin/sendmail", "/usr/lib/sendmail", "/usr/bin
 /// [`SettingsError`]: a value that does not fit, or nothing that says where.
 pub fn route(settings: &Settings, author: &Mailbox) -> Result<Route, SettingsError> {
     let Some((target, name)) = chosen_target(settings)? else {
-        return Ok(Route::Program(program(settings, &local_sendmail().ok_or(SettingsError::NoRoute)?)));
+        return Ok(Route::Program(program(settings, local_sendmail().ok_or(SettingsError::NoRoute)?)));
     };
     match target {
         Target::Server(server) => smtp(settings, author, server, name).map(|s| Route::Smtp(Box::new(s))),
         Target::Socket(path) => {
-            let server = Server { scheme: Some(Scheme::Lmtp), host: "localhost".into(), port: None, user: None, password: None };
+            let server =
+                Server { scheme: Some(Scheme::Lmtp), host: "localhost".into(), port: None, user: None, password: None };
             let mut smtp = smtp(settings, author, server, name)?;
             smtp.socket = Some(settings.expand(&path.to_string_lossy()));
             smtp.doors = vec![Door { port: 0, tls: TlsMode::None }];
             Ok(Route::Smtp(Box::new(smtp)))
         }
-        Target::Program(path) => Ok(Route::Program(program(settings, &settings.expand(&path)))),
+        Target::Program(path) => {
+            let path = settings.expand(&path);
+            // Found out here, before the text is read and lost.
+            if !path.is_file() {
+                return Err(wrong(settings, name, format!("there is no program {}", path.display())));
+            }
+            Ok(Route::Program(program(settings, path)))
+        }
         Target::Stdout => Ok(Route::Stdout),
         Target::File(path) => Ok(Route::File(settings.expand(&path))),
     }
@@ -59,7 +67,7 @@ fn chosen_target(settings: &Settings) -> Result<Option<(Target, &'static str)>, 
     Ok(Some((target, name)))
 }
 
-fn wrong(settings: &Settings, name: &'static str, why: impl Into<String>) -> SettingsError {
+pub(super) fn wrong(settings: &Settings, name: &'static str, why: impl Into<String>) -> SettingsError {
     SettingsError::Value { name: name.to_owned(), origin: settings.origin(name).cloned(), why: why.into() }
 }
 
@@ -70,9 +78,9 @@ fn local_sendmail() -> Option<PathBuf> {
     SENDMAIL.iter().map(PathBuf::from).find(other)
 }
 
-fn program(settings: &Settings, path: &Path) -> Program {
+fn program(settings: &Settings, path: PathBuf) -> Program {
     Program {
-        path: path.to_owned(),
+        path,
         argv0: settings.filled("mta-argv0"),
         arguments: settings.list("mta-arguments"),
         no_default_arguments: settings.flag("mta-no-default-arguments"),
@@ -83,7 +91,7 @@ fn program(settings: &Settings, path: &Path) -> Program {
 }
 
 /// The chain forms of a name, most specific first (spec/mailx.md section 2.4).
-fn suffixes(server: &Server, user: Option<&str>, author: &Mailbox) -> Vec<String> {
+pub(super) fn suffixes(server: &Server, user: Option<&str>, author: &Mailbox) -> Vec<String> {
     let host = server.host.to_lowercase();
     let mut hosts = vec![host.clone()];
     if let Some(port) = server.port {
@@ -124,10 +132,10 @@ fn smtp(settings: &Settings, author: &Mailbox, server: Server, name: &'static st
 }
 
 /// What s-nail's `smtp-config` says that has a meaning here.
-struct SmtpConfig {
+pub(super) struct SmtpConfig {
     ehlo: bool,
     starttls: bool,
-    mechanism: Option<Mechanism>,
+    pub(super) mechanism: Option<Mechanism>,
 }
 
 impl SmtpConfig {
@@ -150,18 +158,6 @@ impl SmtpConfig {
             config.mechanism = named.first().copied();
         }
         config
-    }
-}
-
-fn mechanism(word: &str) -> Option<Mechanism> {
-    match word {
-        "plain" => Some(Mechanism::Plain),
-        "login" => Some(Mechanism::Login),
-        "cram-md5" => Some(Mechanism::CramMd5),
-        "xoauth2" => Some(Mechanism::Xoauth2),
-        "oauthbearer" => Some(Mechanism::Oauthbearer),
-        "external" | "externanon" => Some(Mechanism::External),
-        _ => None,
     }
 }
 
@@ -216,103 +212,15 @@ fn forced_mode(settings: &Settings, chain: &[String], server: &Server) -> Option
         _ => {}
     }
     let implicit = server.scheme == Some(Scheme::Smtps)
-        || (server.scheme.is_none() && server.port.is_some_and(|p| mode_of_port(settings.preset.as_ref(), p, &|m| m) == TlsMode::Implicit));
+        || (server.scheme.is_none()
+            && server.port.is_some_and(|p| mode_of_port(settings.preset.as_ref(), p, &|m| m) == TlsMode::Implicit));
     let asked = matches!(settings.chained("starttls", chain).and_then(|a| a.value.as_ref()), Some(Value::Flag(true)));
-    (asked && !implicit && (server.port.is_some() || server.scheme.is_some() || settings.preset.is_none())).then_some(TlsMode::Starttls)
+    (asked && !implicit && (server.port.is_some() || server.scheme.is_some() || settings.preset.is_none()))
+        .then_some(TlsMode::Starttls)
 }
 
 fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-fn chained_text(settings: &Settings, name: &'static str, chain: &[String]) -> Option<String> {
-    settings.chained(name, chain).and_then(|a| super::text_of(a.value.as_ref()?)).filter(|t| !t.is_empty())
-}
-
-fn login(
-    settings: &Settings,
-    author: &Mailbox,
-    server: &Server,
-    chain: &[String],
-    config: &SmtpConfig,
-    name: &'static str,
-) -> Result<Option<Login>, SettingsError> {
-    let word = chained_text(settings, "auth", chain);
-    let mechanism = match word.as_deref() {
-        Some("none") => return Ok(None),
-        Some("auto") | None => config.mechanism.map_or(Choice::Auto, Choice::Only),
-        Some(word) => mechanism(word).map_or(Choice::Auto, Choice::Only),
-    };
-    let external = mechanism == Choice::Only(Mechanism::External);
-    let user = server.user.clone().or_else(|| chained_text(settings, "auth-user", chain));
-    let chain = suffixes(server, user.as_deref(), author);
-    let secret = match &server.password {
-        Some(password) => Some(SecretSource::Inline(Secret::new(password.clone()))),
-        None => secret(settings, &chain),
-    };
-    let looked_up = netrc_entry(settings, server, user.as_deref(), secret.is_none(), &chain)?;
-    let (user, secret) = match (user, secret, looked_up) {
-        (user, None, Some(entry)) => (user.or(Some(entry.login)), Some(SecretSource::Inline(entry.password))),
-        (user, secret, _) => (user, secret),
-    };
-    let user = match (user, &secret) {
-        (Some(user), _) => user,
-        (None, Some(_)) => default_user(settings, author),
-        (None, None) if external => String::new(),
-        (None, None) if word.as_deref().is_some_and(|w| w != "auto") => {
-            let why = format!("it asks for a login at {}, and no user is set: add auth-user and auth-password", server.host);
-            return Err(wrong(settings, "auth", why));
-        }
-        (None, None) => return Ok(None),
-    };
-    if user.contains('\0') {
-        return Err(wrong(settings, name, "a user name cannot hold a NUL"));
-    }
-    let secret = secret.unwrap_or_else(|| SecretSource::Prompt { user: user.clone(), host: server.host.clone() });
-    Ok(Some(Login { user, secret, mechanism, in_clear: settings.flag("auth-in-clear") }))
-}
-
-/// The user name when only a password is set: the word the provider wants, else the author's address.
-fn default_user(settings: &Settings, author: &Mailbox) -> String {
-    let address = author.address.to_string();
-    settings.preset.as_ref().and_then(|preset| preset.user_for(&address)).unwrap_or(address)
-}
-
-/// The password: of the ways to say it, the one the strongest source chose.
-fn secret(settings: &Settings, chain: &[String]) -> Option<SecretSource> {
-    let said = ["auth-password", "auth-password-file", "auth-password-command"].map(|n| settings.chained(n, chain));
-    let strongest = said.into_iter().flatten().max_by_key(|a| (a.suffix.is_some(), a.layer))?;
-    match (strongest.key.kind, strongest.value.as_ref()?) {
-        (Kind::Secret, Value::Text(text)) => Some(SecretSource::Inline(Secret::new(text.clone()))),
-        (Kind::Path, Value::Text(path)) if !path.is_empty() => Some(SecretSource::File(settings.expand(path))),
-        (Kind::Program, Value::List(words)) if !words.is_empty() => {
-            let mut words = words.clone();
-            words[0] = settings.expand(&words[0]).to_string_lossy().into_owned();
-            Some(SecretSource::Command(words))
-        }
-        _ => None,
-    }
-}
-
-fn netrc_entry(
-    settings: &Settings,
-    server: &Server,
-    user: Option<&str>,
-    wanted: bool,
-    chain: &[String],
-) -> Result<Option<netrc::Entry>, SettingsError> {
-    let on = matches!(settings.chained("netrc-lookup", chain).and_then(|a| a.value.as_ref()), Some(Value::Flag(true)));
-    if !(on && wanted) {
-        return Ok(None);
-    }
-    let command = settings.list("netrc-command");
-    let text = if command.is_empty() {
-        let path = settings.path("netrc").unwrap_or_else(|| settings.expand("~/.netrc"));
-        netrc::read(&path).map_err(|e| wrong(settings, "netrc", e.why))?
-    } else {
-        netrc::run(&command).map_err(|e| wrong(settings, "netrc-command", e.why))?
-    };
-    Ok(netrc::lookup(text.reveal(), &server.host, user))
 }
 
 fn trust(settings: &Settings, chain: &[String]) -> Result<Trust, SettingsError> {
@@ -327,10 +235,16 @@ fn trust(settings: &Settings, chain: &[String]) -> Result<Trust, SettingsError> 
     let pairs = settings.chained("tls-config-pairs", chain).and_then(|a| a.value.clone());
     let pair = |wanted: &str| {
         let Some(Value::List(list)) = &pairs else { return None };
-        list.iter().filter_map(|p| p.split_once('=')).find(|(k, _)| k.trim().eq_ignore_ascii_case(wanted)).map(|(_, v)| settings.expand(v.trim()))
+        list.iter()
+            .filter_map(|p| p.split_once('='))
+            .find(|(k, _)| k.trim().eq_ignore_ascii_case(wanted))
+            .map(|(_, v)| settings.expand(v.trim()))
     };
     let fingerprint = match text("tls-fingerprint") {
-        Some(hex) => Some(fingerprint(&hex).ok_or_else(|| wrong(settings, "tls-fingerprint", "64 hexadecimal digits (SHA-256) are wanted here"))?),
+        Some(hex) => Some(
+            fingerprint(&hex)
+                .ok_or_else(|| wrong(settings, "tls-fingerprint", "64 hexadecimal digits (SHA-256) are wanted here"))?,
+        ),
         None => None,
     };
     Ok(Trust {
@@ -346,7 +260,11 @@ fn trust(settings: &Settings, chain: &[String]) -> Result<Trust, SettingsError> 
 
 fn fingerprint(text: &str) -> Option<[u8; 32]> {
     let text = text.rsplit_once('=').map_or(text, |(_, hex)| hex);
-    let digits: Vec<u8> = text.chars().filter(|c| !matches!(c, ':' | ' ')).map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect::<Option<_>>()?;
+    let digits: Vec<u8> = text
+        .chars()
+        .filter(|c| !matches!(c, ':' | ' '))
+        .map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok()))
+        .collect::<Option<_>>()?;
     let bytes: Vec<u8> = digits.chunks(2).filter(|pair| pair.len() == 2).map(|pair| pair[0] * 16 + pair[1]).collect();
     if digits.len() == 64 { bytes.try_into().ok() } else { None }
 }
@@ -360,7 +278,10 @@ fn host_port(settings: &Settings, name: &'static str) -> Result<Option<(String, 
 
 fn source_address(settings: &Settings) -> Result<Option<IpAddr>, SettingsError> {
     match settings.filled("source-address") {
-        Some(text) => text.parse().map(Some).map_err(|_| wrong(settings, "source-address", format!("`{}` is no IP address", text.escape_debug()))),
+        Some(text) => text
+            .parse()
+            .map(Some)
+            .map_err(|_| wrong(settings, "source-address", format!("`{}` is no IP address", text.escape_debug()))),
         None => Ok(None),
     }
 }
@@ -390,7 +311,13 @@ fn proxy(settings: &Settings, chain: &[String]) -> Result<Option<Proxy>, Setting
     let kind = match scheme.to_ascii_lowercase().as_str() {
         "socks5" | "socks5h" | "socks" => ProxyKind::Socks5,
         "http" => ProxyKind::Http,
-        other => return Err(wrong(settings, "proxy", format!("`{}://` is no proxy; socks5 and http are", other.escape_debug()))),
+        other => {
+            return Err(wrong(
+                settings,
+                "proxy",
+                format!("`{}://` is no proxy; socks5 and http are", other.escape_debug()),
+            ));
+        }
     };
     let parsed = target::parse(&format!("smtp://{rest}")).map_err(|why| wrong(settings, "proxy", why))?;
     let Target::Server(server) = parsed else { return Err(wrong(settings, "proxy", "a host is wanted here")) };

@@ -79,11 +79,8 @@ impl Sendmail {
         if let Some(name) = &self.program.argv0 {
             command.arg0(name);
         }
-        let stdout = if self.program.verbose {
-            Stdio::from(io::stderr().as_fd().try_clone_to_owned()?)
-        } else {
-            Stdio::null()
-        };
+        let stdout =
+            if self.program.verbose { Stdio::from(io::stderr().as_fd().try_clone_to_owned()?) } else { Stdio::null() };
         command.args(arguments).stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped()).spawn()
     }
 }
@@ -341,7 +338,8 @@ mod tests {
     fn a_signal_stops_the_program_before_it_takes_half_a_message_for_a_whole_one() {
         let (lines, watch) = (Arc::new(Mutex::new(Vec::new())), Watch::default());
         let heard = lines.clone();
-        let watch = Watch { trace: Some(Arc::new(move |line: &Line| heard.lock().unwrap().push(line.clone()))), ..watch };
+        let watch =
+            Watch { trace: Some(Arc::new(move |line: &Line| heard.lock().unwrap().push(line.clone()))), ..watch };
         watch.interrupt.store(2, Ordering::Relaxed);
         let mut sleeper = Sendmail::new(&program("/usr/bin/sleep", &["60"]), &watch);
         let report = sleeper.deliver(&message(&vec![b'x'; 1 << 20]), Turn::Last);

@@ -265,10 +265,7 @@ mod tests {
     #[test]
     fn families_take_turns_and_the_favourite_stays_first() {
         let mixed = addresses(&["[::1]:1", "[::2]:1", "[::1]:1", "[::3]:1", "1.1.1.1:1", "1.1.1.2:1"]);
-        assert_eq!(
-            take_turns(mixed),
-            addresses(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "1.1.1.2:1", "[::3]:1"])
-        );
+        assert_eq!(take_turns(mixed), addresses(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "1.1.1.2:1", "[::3]:1"]));
     }
 
     #[test]

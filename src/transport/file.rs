@@ -61,10 +61,8 @@ impl Mailfile {
         // The file a link leads to, so that the link stays.
         let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut beside = tempfile::Builder::new()
-            .prefix(".smail-")
-            .tempfile_in(folder)
-            .map_err(|error| failed(&name, &error))?;
+        let mut beside =
+            tempfile::Builder::new().prefix(".smail-").tempfile_in(folder).map_err(|error| failed(&name, &error))?;
         self.copy(message, &name, |piece| beside.write_all(piece))?;
         beside.as_file().sync_all().map_err(|error| failed(&name, &error))?;
         beside.persist(&place).map_err(|error| failed(&name, &error.error))?;

@@ -181,9 +181,8 @@ impl Opening<'_> {
 
     /// EHLO, and HELO where the server knows no other and nothing is needed that only EHLO offers (RFC 5321 section 3.2).
     fn hello(&mut self) -> Result<(), Fault> {
-        let needs_ehlo = self.route.lmtp
-            || self.route.login.is_some()
-            || (self.door.tls == TlsMode::Starttls && !self.encrypted);
+        let needs_ehlo =
+            self.route.lmtp || self.route.login.is_some() || (self.door.tls == TlsMode::Starttls && !self.encrypted);
         self.capabilities = Capabilities::default();
         if self.route.ehlo || needs_ehlo {
             let verb = if self.route.lmtp { "LHLO" } else { "EHLO" };
@@ -224,8 +223,7 @@ impl Opening<'_> {
         socket.clock.allow(route.patience.command);
         let stream = handshake(route, context, verify, socket, tell, false)?;
         let guard = Guard::new(Io::Tls(stream), tell.clone(), route.patience.block);
-        let mut inside =
-            Opening { guard, route, door, name, capabilities: Capabilities::default(), encrypted: true };
+        let mut inside = Opening { guard, route, door, name, capabilities: Capabilities::default(), encrypted: true };
         match inside.hello() {
             Ok(()) => Ok(inside),
             Err(fault) => Err(inside.farewell(fault).into()),

@@ -163,7 +163,8 @@ impl Transport for Server {
     fn deliver(&mut self, message: &Message, turn: Turn) -> Report {
         let recipients: Vec<String> = message.envelope.recipients.iter().map(ToString::to_string).collect();
         let everyone = || recipients.iter().map(String::as_str);
-        let mut report = Report::uniform(String::new(), everyone(), &Err(Fault::new(Stage::Connect, Cause::Unreachable(vec![]))));
+        let mut report =
+            Report::uniform(String::new(), everyone(), &Err(Fault::new(Stage::Connect, Cause::Unreachable(vec![]))));
         // A tired connection is used once more only after a fresh one: the second attempt cannot be stale.
         for _ in 0..2 {
             match self.attempt(message, turn, &mut report) {

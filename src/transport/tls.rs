@@ -199,10 +199,9 @@ fn distrust(store: &X509StoreContextRef, name: &str) -> Distrust {
         10 => format!("{whose} expired on {}", at.map_or_else(String::new, |c| c.not_after().to_string())),
         18 => "it is self-signed".to_owned(),
         19 => format!("its issuer{} is not trusted here", issuer()),
-        2 | 20 | 21 if lone => format!(
-            "its issuer{} is not trusted here, or the server left an intermediate certificate out",
-            issuer()
-        ),
+        2 | 20 | 21 if lone => {
+            format!("its issuer{} is not trusted here, or the server left an intermediate certificate out", issuer())
+        }
         2 | 20 | 21 => format!("its issuer{} is not trusted here", issuer()),
         62 | 64 => format!("it is for {} and not for {name}", leaf.map_or_else(String::new, names)),
         _ => format!("{whose} was refused: {}", store.error().error_string()),
@@ -214,7 +213,9 @@ fn distrust(store: &X509StoreContextRef, name: &str) -> Distrust {
 /// The common name, or else the organisation, in quotes after a blank.
 fn quoted(name: &X509NameRef) -> String {
     let entry = |nid| name.entries_by_nid(nid).next().map(|entry| decode(entry.data().as_slice()));
-    entry(Nid::COMMONNAME).or_else(|| entry(Nid::ORGANIZATIONNAME)).map_or_else(String::new, |text| format!(" \"{text}\""))
+    entry(Nid::COMMONNAME)
+        .or_else(|| entry(Nid::ORGANIZATIONNAME))
+        .map_or_else(String::new, |text| format!(" \"{text}\""))
 }
 
 /// The hosts a certificate is for.
@@ -281,8 +282,7 @@ fn certificates(file: &Path) -> Result<Vec<X509>, Cause> {
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, Cause> {
-    fs::read(file)
-        .map_err(|error| Cause::TlsSettings(format!("{}: {}", file.display(), super::socket::reason(&error))))
+    fs::read(file).map_err(|error| Cause::TlsSettings(format!("{}: {}", file.display(), super::socket::reason(&error))))
 }
 
 fn add(builder: &mut SslContextBuilder, roots: Vec<X509>) -> Result<(), Cause> {
@@ -296,9 +296,8 @@ fn load_folder(builder: &mut SslContextBuilder, folder: &Path) -> Result<(), Cau
     if hashed(folder) > 0 {
         return builder.load_verify_locations(None, Some(folder)).map_err(|error| library(&error));
     }
-    let why = |error: &std::io::Error| {
-        Cause::TlsSettings(format!("{}: {}", folder.display(), super::socket::reason(error)))
-    };
+    let why =
+        |error: &std::io::Error| Cause::TlsSettings(format!("{}: {}", folder.display(), super::socket::reason(error)));
     let mut roots = Vec::new();
     for entry in fs::read_dir(folder).map_err(|error| why(&error))?.flatten() {
         if entry.path().is_file() {

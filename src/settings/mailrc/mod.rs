@@ -5,8 +5,11 @@
 //!
 //! Two dialects share one file: that of Heirloom mailx, and after `set v15-compat=yes` (or behind `wysh`) the shell-like
 //! one of s-nail.
+mod assign;
+mod blocks;
 mod commands;
 mod lines;
+mod table;
 mod words;
 
 #[cfg(test)]

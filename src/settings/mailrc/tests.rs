@@ -98,6 +98,12 @@ fn a_remark_behind_a_value_sets_nothing() {
 }
 
 #[test]
+fn half_an_address_is_not_dropped_in_silence() {
+    let torn = "rc:1: an address behind a value is ignored; quote a value that has blanks";
+    assert_eq!(warned("set from=Bob Smith <bob@x>"), [torn]);
+}
+
+#[test]
 fn a_known_switch_may_follow_a_value_and_any_word_may_precede_one() {
     assert_eq!(
         said("set mta=smtp://h smtp-use-starttls nosendwait"),

@@ -1,0 +1,157 @@
+//! Finds the settings files, judges who may touch them, and hands on what they say.
+use std::path::{Path, PathBuf};
+
+use super::keys::{self, Kind};
+use super::layers::Layers;
+use super::surroundings::Surroundings;
+use super::value::{Raw, expand_home};
+use super::{Assignment, Layer, Origin, SettingsError, mailrc, target, text_of, toml};
+use crate::cli::Args;
+
+/// The system's mail.rc under the names distributions give it; the first one there is counts (spec/mailx.md section 0).
+const SYSTEM_RC: &[&str] = &["/etc/smail.rc", "/etc/mail.rc", "/etc/s-nail.rc", "/etc/nail.rc"];
+const SYSTEM_TOML: &str = "/etc/smail/config.toml";
+
+impl Layers {
+    pub(super) fn rc_files(&mut self, args: &Args, world: &Surroundings) -> Result<(), SettingsError> {
+        let spec = args.resource_files.as_deref().unwrap_or("su");
+        let system = !args.no_system_rc
+            && world.variable("MAILX_NO_SYSTEM_RC").is_none()
+            && !spec.contains('/')
+            && spec.contains('s');
+        let user = !spec.contains('/') && spec.contains('u');
+        if let Some(bad) = spec.chars().find(|c| !"su/".contains(*c)) {
+            let why = format!("`{}` names no file; `s`, `u` and `/` do", bad.escape_debug());
+            return Err(SettingsError::Value { name: "-:".into(), origin: Some(Origin::Flag("-:".into())), why });
+        }
+        if system && let Some(path) = SYSTEM_RC.iter().map(Path::new).find(|p| p.exists()) {
+            self.notes.push(format!("the system's settings are read from {}", path.display()));
+            self.rc_file(path, Layer::SystemRc, world)?;
+        }
+        if user && let Some(path) = user_rc(world) {
+            self.rc_file(&path, Layer::UserRc, world)?;
+        }
+        let extra = self.said.iter().rev().find(|a| a.key.name == "extra-rc").and_then(|a| text_of(a.value.as_ref()?));
+        if let Some(extra) = extra.filter(|e| !e.is_empty()) {
+            let path = expand_home(&extra, self.home.as_deref());
+            self.rc_file(&path, Layer::UserRc, world)?;
+        }
+        Ok(())
+    }
+
+    fn rc_file(&mut self, path: &Path, layer: Layer, world: &Surroundings) -> Result<(), SettingsError> {
+        let read = mailrc::read(path, &self.grammar(world, &|name| world.variables.get(name).cloned()));
+        let read = match read {
+            Ok(read) => read,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(e) if layer == Layer::SystemRc => {
+                self.notes.push(format!("{}: {e}", path.display()));
+                return Ok(());
+            }
+            Err(e) => return Err(SettingsError::File { path: path.to_owned(), why: e.to_string(), cure: None }),
+        };
+        for file in &read.files {
+            let me = rustix::process::geteuid().as_raw();
+            let device = file.path.as_ref() == Path::new("/dev/null");
+            if !device && (file.mode & 0o002 != 0 || (file.owner != me && file.owner != 0)) {
+                let path = file.path.to_path_buf();
+                let cure = Some(format!("chmod go-w {}", path.display()));
+                let why = "others may change it, and so could send mail in your name".to_owned();
+                return Err(SettingsError::File { path, why, cure });
+            }
+            if file.mode & 0o044 != 0 && read.items.iter().any(|i| holds_secret(i, &file.path)) {
+                let path = file.path.display();
+                self.notes.push(format!(
+                    "{path} holds a password and others may read it: chmod 600 {path}, or auth-password-file"
+                ));
+            }
+        }
+        self.take(read, layer)
+    }
+
+    pub(super) fn toml_files(&mut self, args: &Args, world: &Surroundings) -> Result<(), SettingsError> {
+        if let Some(path) = &args.config {
+            let found = self.toml_file(path, Layer::UserToml)?;
+            return if found {
+                Ok(())
+            } else {
+                Err(SettingsError::File { path: path.clone(), why: "there is no such file".into(), cure: None })
+            };
+        }
+        self.toml_file(Path::new(SYSTEM_TOML), Layer::SystemToml)?;
+        if let Some(folder) = &world.config {
+            self.toml_file(&folder.join("config.toml"), Layer::UserToml)?;
+        }
+        Ok(())
+    }
+
+    /// Reads one file; tells whether there was one.
+    fn toml_file(&mut self, path: &Path, layer: Layer) -> Result<bool, SettingsError> {
+        let unusable = |why: String, cure: Option<String>| SettingsError::File { path: path.to_owned(), why, cure };
+        let Some((text, privacy)) = toml::read_private(path).map_err(|why| unusable(why, None))? else {
+            return Ok(false);
+        };
+        if privacy.foreign || privacy.writable {
+            let why = "others may change it, and so could send mail in your name".to_owned();
+            return Err(unusable(why, Some(format!("chmod go-w {}", path.display()))));
+        }
+        let file = toml::parse(&text).map_err(|m| SettingsError::Syntax {
+            path: path.to_owned(),
+            line: m.line,
+            why: m.why,
+        })?;
+        let start = self.said.len();
+        let at = |line| Origin::File(path.to_owned(), line);
+        for entry in file.entries {
+            self.assign(&entry.name, entry.raw, layer, &at(entry.line))?;
+        }
+        for alias in file.aliases {
+            let members = match alias.raw {
+                Raw::List(list) => list,
+                Raw::Text(text) => vec![text],
+                Raw::Flag(_) => Vec::new(),
+            };
+            self.aliases.add(&alias.name, members, &at(alias.line).to_string());
+        }
+        let mut secret = self.said[start..].iter().any(is_secret);
+        for (name, _, entries) in file.accounts {
+            let start = self.said.len();
+            for entry in entries {
+                self.assign(&entry.name, entry.raw, Layer::Account, &at(entry.line))?;
+            }
+            let said = self.said.split_off(start);
+            secret |= said.iter().any(is_secret);
+            self.accounts.entry(name).or_default().extend(said);
+        }
+        if secret && privacy.readable {
+            let why = format!("it holds a password, and others may read it (mode {:04o})", privacy.mode);
+            return Err(unusable(why, Some(format!("chmod 600 {}", path.display()))));
+        }
+        Ok(true)
+    }
+}
+
+fn user_rc(world: &Surroundings) -> Option<PathBuf> {
+    if let Some(path) = world.variable("MAILRC").filter(|p| !p.is_empty()) {
+        return Some(expand_home(path, world.home.as_deref()));
+    }
+    let home = world.home.as_ref()?;
+    [".smailrc", ".mailrc"].iter().map(|name| home.join(name)).find(|path| path.exists())
+}
+
+fn is_secret(assignment: &Assignment) -> bool {
+    let url = ["smtp", "mta", "proxy"].contains(&assignment.key.name);
+    let text = || assignment.value.as_ref().and_then(text_of).unwrap_or_default();
+    assignment.key.kind == Kind::Secret || (url && target::has_password(&text()))
+}
+
+fn holds_secret(item: &mailrc::Item, path: &Path) -> bool {
+    match item {
+        mailrc::Item::Set { name, value: Some(value), place } => {
+            let secret = keys::find(name).is_some_and(|(key, _)| key.kind == Kind::Secret);
+            place.path.as_ref() == path && (secret || target::has_password(value))
+        }
+        mailrc::Item::Account { items, .. } => items.iter().any(|i| holds_secret(i, path)),
+        _ => false,
+    }
+}
