@@ -1,0 +1,51 @@
+# Everything one does with smail's source, each a single word. PREFIX and DESTDIR are where `install` puts it.
+PREFIX ?= /usr/local
+DESTDIR ?=
+CARGO ?= cargo
+
+bindir = $(DESTDIR)$(PREFIX)/bin
+mandir = $(DESTDIR)$(PREFIX)/share/man
+sharedir = $(DESTDIR)$(PREFIX)/share
+target = $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: all demo test bench check generate install clean
+
+all:
+	$(CARGO) build --release --locked
+
+# A loopback server, a mail to it, the dialogue and what arrived.
+demo:
+	$(CARGO) run --locked --quiet --example demo
+
+# Everything; against real servers too where tests/install.sh has been run and the user is root.
+test:
+	$(CARGO) test --locked --no-fail-fast
+
+# smail beside its peers on this machine; writes benches/RESULTS.md.
+bench: all
+	python3 benches/peers.py --smail "$(target)/release/smail" --write benches/RESULTS.md
+
+check:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+# What is made from the rows of flags and settings, and committed. Each file is replaced only by a whole one.
+generate:
+	$(CARGO) build --locked --quiet
+	for pair in man:man/smail.1 man-config:man/smail-config.5 config:config.example.toml \
+	    bash:completions/smail.bash zsh:completions/_smail fish:completions/smail.fish; do \
+	  "$(target)/debug/smail" --generate "$${pair%%:*}" >"$${pair#*:}.new" && mv "$${pair#*:}.new" "$${pair#*:}" || exit 1; \
+	done
+
+install:
+	@test -x "$(target)/release/smail" || { echo "make install: run make first" >&2; exit 1; }
+	install -D -m 755 "$(target)/release/smail" "$(bindir)/smail"
+	install -D -m 644 man/smail.1 "$(mandir)/man1/smail.1"
+	install -D -m 644 man/smail-config.5 "$(mandir)/man5/smail-config.5"
+	install -D -m 644 config.example.toml "$(sharedir)/doc/smail/config.example.toml"
+	install -D -m 644 completions/smail.bash "$(sharedir)/bash-completion/completions/smail"
+	install -D -m 644 completions/_smail "$(sharedir)/zsh/site-functions/_smail"
+	install -D -m 644 completions/smail.fish "$(sharedir)/fish/vendor_completions.d/smail.fish"
+
+clean:
+	$(CARGO) clean

@@ -1,0 +1,62 @@
+#!/bin/sh
+# Installs what building, testing and benchmarking need beyond Rust itself; the one list of it. For Debian and Ubuntu, as
+# root. May be run again and again: it asks apt only for what is missing. Leaves no service running.
+set -eu
+
+packages='
+pkg-config libssl-dev        # build: OpenSSL
+gcc libc6-dev make           # build
+ca-certificates              # the roots of the system
+python3                      # tests: reads the delivered mail; benches: measures
+util-linux                   # tests: setsid
+postfix                      # tests: a real server; benches: smtp-sink
+dovecot-core                 # tests: SASL
+dovecot-submissiond          # tests: EXTERNAL
+dovecot-lmtpd                # tests: LMTP
+curl msmtp s-nail swaks      # benches: the peers
+openssl                      # benches: a certificate
+time                         # benches: peak memory
+'
+wanted=$(printf '%s' "$packages" | sed 's/#.*//' | tr -s ' \n' '  ')
+
+installed() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -qx installed; }
+
+missing=
+for package in $wanted; do
+    installed "$package" || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" != 0 ]; then
+    echo "tests/install.sh: run as root to install:$missing" >&2
+    exit 77
+fi
+
+# Postfix takes the place of any other mail server, which nobody who runs tests wants to find out afterwards.
+case " $missing " in
+*" postfix "*)
+    other=$(dpkg-query -W -f '${Package} ${db:Status-Status} ${Provides}\n' | awk '$2 == "installed" && /mail-transport-agent/ {print $1}')
+    if [ -n "$other" ] && [ "${CI:-}" != true ]; then
+        echo "tests/install.sh: Postfix would replace $(echo $other); remove it first, or set CI=true to let that happen" >&2
+        exit 69
+    fi
+    ;;
+esac
+
+# Packages start their services when they are installed; this policy, for as long as apt runs, says no.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    trap 'rm -f "$policy"' EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+if ! installed postfix && command -v debconf-set-selections >/dev/null; then
+    echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections
+fi
+# The lists may be fresh already; when they are not, or a mirror has moved on, they are fetched and it is tried again.
+install() { apt-get install -qq -y --no-install-recommends $missing >/dev/null; }
+install 2>/dev/null || { apt-get update -qq && install; }
