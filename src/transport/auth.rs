@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::capability::Capabilities;
 use super::reply::decode;
 use super::session::Session;
+use super::tls::hex;
 use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
 use crate::secret::Secret;
 use crate::settings::route::{Choice, Mechanism, Smtp};
@@ -54,8 +55,8 @@ const TABLE: [Row; 6] = [
         keeps_secret: false,
         automatic: true,
         wants_secret: true,
-        initial: plain,
-        answer: |who, turn, _, sent| if turn == 0 && !sent { plain(who) } else { None },
+        initial: |who| Some(plain(who)),
+        answer: |who, turn, _, sent| if turn == 0 && !sent { Some(plain(who)) } else { None },
     },
     Row {
         mechanism: Mechanism::Login,
@@ -66,8 +67,8 @@ const TABLE: [Row; 6] = [
         initial: |_| None,
         // The prompts say what they like: "Username:", "User Name", or the same in another language.
         answer: |who, turn, _, _| match turn {
-            0 => octets(&[who.user]),
-            1 => octets(&[who.secret]),
+            0 => Some(octets(&[who.user])),
+            1 => Some(octets(&[who.secret])),
             _ => None,
         },
     },
@@ -86,8 +87,8 @@ const TABLE: [Row; 6] = [
         keeps_secret: false,
         automatic: false,
         wants_secret: true,
-        initial: xoauth2,
-        answer: |who, turn, _, sent| if turn == 0 && !sent { xoauth2(who) } else { octets(&[]) },
+        initial: |who| Some(xoauth2(who)),
+        answer: |who, turn, _, sent| Some(if turn == 0 && !sent { xoauth2(who) } else { octets(&[]) }),
     },
     Row {
         mechanism: Mechanism::Oauthbearer,
@@ -95,8 +96,8 @@ const TABLE: [Row; 6] = [
         keeps_secret: false,
         automatic: false,
         wants_secret: true,
-        initial: oauthbearer,
-        answer: |who, turn, _, sent| if turn == 0 && !sent { oauthbearer(who) } else { octets(&["\x01"]) },
+        initial: |who| Some(oauthbearer(who)),
+        answer: |who, turn, _, sent| Some(if turn == 0 && !sent { oauthbearer(who) } else { octets(&["\x01"]) }),
     },
     Row {
         mechanism: Mechanism::External,
@@ -104,16 +105,17 @@ const TABLE: [Row; 6] = [
         keeps_secret: true,
         automatic: false,
         wants_secret: false,
-        initial: |_| octets(&[]),
-        answer: |_, _, _, _| octets(&[]),
+        initial: |_| Some(octets(&[])),
+        answer: |_, _, _, _| Some(octets(&[])),
     },
 ];
 
-fn octets(parts: &[&str]) -> Option<Octets> {
-    Some(Zeroizing::new(parts.concat().into_bytes()))
+fn octets(parts: &[&str]) -> Octets {
+    Zeroizing::new(parts.concat().into_bytes())
 }
 
-fn plain(who: &Credentials<'_>) -> Option<Octets> {
+/// RFC 4616 section 2.
+fn plain(who: &Credentials<'_>) -> Octets {
     octets(&["\0", who.user, "\0", who.secret])
 }
 
@@ -124,16 +126,15 @@ fn cram(who: &Credentials<'_>, challenge: &[u8]) -> Option<Octets> {
     }
     let mut mac = Hmac::<Md5>::new_from_slice(who.secret.as_bytes()).ok()?;
     mac.update(challenge);
-    let digest: String = mac.finalize().into_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
-    octets(&[who.user, " ", &digest])
+    Some(octets(&[who.user, " ", &hex(&mac.finalize().into_bytes())]))
 }
 
-fn xoauth2(who: &Credentials<'_>) -> Option<Octets> {
+fn xoauth2(who: &Credentials<'_>) -> Octets {
     octets(&["user=", who.user, "\x01auth=Bearer ", who.secret, "\x01\x01"])
 }
 
 /// RFC 7628 section 3.1, with the escapes of a saslname (RFC 5801 section 4).
-fn oauthbearer(who: &Credentials<'_>) -> Option<Octets> {
+fn oauthbearer(who: &Credentials<'_>) -> Octets {
     let user = who.user.replace('=', "=3D").replace(',', "=2C");
     let port = who.port.to_string();
     octets(&["n,a=", &user, ",\x01host=", who.host, "\x01port=", &port, "\x01auth=Bearer ", who.secret, "\x01\x01"])

@@ -5,6 +5,7 @@ use crate::delivery::Reply;
 
 /// What the server offers on this connection now; nothing of it outlives STARTTLS (RFC 3207 section 4.2).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a keyword that is there or not")]
 pub struct Capabilities {
     /// SIZE is offered (RFC 1870).
     pub size: bool,
@@ -80,15 +81,15 @@ impl Capabilities {
 
     /// The answer to EHLO again in the plainest form, for a parser that takes no other.
     pub fn plain(&self) -> String {
-        let mut lines = vec!["server".to_owned()];
+        let mut lines = vec!["server"];
         for (offered, keyword) in [(self.eight_bit, "8BITMIME"), (self.smtputf8, "SMTPUTF8")] {
             if offered {
-                lines.push(keyword.to_owned());
+                lines.push(keyword);
             }
         }
-        let last = lines.len() - 1;
-        let mark = |at| if at == last { ' ' } else { '-' };
-        lines.iter().enumerate().map(|(at, line)| format!("250{}{line}\r\n", mark(at))).collect()
+        let (last, others) = lines.split_last().map_or(("", &[][..]), |(last, others)| (*last, others));
+        let others = others.iter().flat_map(|line| ["250-", line, "\r\n"]);
+        others.chain(["250 ", last, "\r\n"]).collect()
     }
 }
 

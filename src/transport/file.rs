@@ -43,7 +43,7 @@ impl Mailfile {
         let name = path.display().to_string();
         let is_folder = path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/");
         if is_folder {
-            return self.into_folder(message, path).map(|path| path.display().to_string());
+            return self.add_to_folder(message, path).map(|path| path.display().to_string());
         }
         match fs::metadata(path) {
             Ok(there) if !there.is_file() => {
@@ -69,7 +69,7 @@ impl Mailfile {
         Ok(())
     }
 
-    fn into_folder(&self, message: &Message, folder: &Path) -> Result<PathBuf, Cause> {
+    fn add_to_folder(&self, message: &Message, folder: &Path) -> Result<PathBuf, Cause> {
         let id = file_name(&message.id);
         for count in 0..MOST_TRIES {
             let name = if count == 0 { format!("{id}.eml") } else { format!("{id}-{count}.eml") };

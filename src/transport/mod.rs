@@ -33,11 +33,14 @@ mod trust;
 #[cfg(test)]
 mod tests;
 
+/// Hears every line of the dialogue as it happens, secrets struck out.
+pub type Trace = Arc<dyn Fn(&Line) + Send + Sync>;
+
 /// What looks on while a message travels, and may end it.
 #[derive(Clone, Default)]
 pub struct Watch {
     /// Hears every line of the dialogue as it happens, secrets struck out.
-    pub trace: Option<Arc<dyn Fn(&Line) + Send + Sync>>,
+    pub trace: Option<Trace>,
     /// The number of a signal that asks for the end; 0 for none. Looked at at least four times a second before the final
     /// dot; after it the reply is still awaited, for at most ten seconds from the signal.
     pub interrupt: Arc<AtomicUsize>,
@@ -92,7 +95,7 @@ pub fn describe(route: &Route) -> String {
 
 /// The watcher's ear.
 #[derive(Clone, Default)]
-pub(crate) struct Tell(Option<Arc<dyn Fn(&Line) + Send + Sync>>);
+pub(crate) struct Tell(Option<Trace>);
 
 impl Tell {
     fn new(watch: &Watch) -> Self {

@@ -3,6 +3,8 @@
 //! Promise: whatever comes in, in whatever pieces, takes linear time and bounded memory, and ends as a [`Reply`] or as a
 //! reason why it is none. Lenient where RFC 5321 section 4.2 asks for it (bare LF, no text, any text), strict where a
 //! reply could be taken for another (no code, codes out of range, two codes in one reply).
+use std::fmt::Write;
+
 use encoding_rs::GB18030;
 
 use crate::delivery::Reply;
@@ -129,13 +131,13 @@ pub fn safe(text: &str) -> String {
         }
         match letter {
             '\t' => out.push(letter),
-            '\0'..='\x1f' | '\x7f' => out.push_str(&format!("\\x{:02x}", u32::from(letter))),
+            '\0'..='\x1f' | '\x7f' => drop(write!(out, "\\x{:02x}", u32::from(letter))),
             '\u{80}'..='\u{9f}'
             | '\u{61c}'
             | '\u{200e}'
             | '\u{200f}'
             | '\u{2028}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}' => out.push_str(&format!("\\u{{{:x}}}", u32::from(letter))),
+            | '\u{2066}'..='\u{2069}' => drop(write!(out, "\\u{{{:x}}}", u32::from(letter))),
             _ => out.push(letter),
         }
     }

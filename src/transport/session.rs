@@ -262,10 +262,10 @@ impl AsyncTokioStream for Stream {
 
 impl AsyncRead for Stream {
     fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.at == self.ready.len() {
-            if let Err(fault) = self.fill() {
-                return Poll::Ready(Err(ended(&fault)));
-            }
+        if self.at == self.ready.len()
+            && let Err(fault) = self.fill()
+        {
+            return Poll::Ready(Err(ended(&fault)));
         }
         let count = out.remaining().min(self.ready.len() - self.at);
         out.put_slice(&self.ready[self.at..self.at + count]);
@@ -277,10 +277,10 @@ impl AsyncRead for Stream {
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         // lettre's own EHLO: the answer is ready already.
-        if self.opening.is_empty() {
-            if let Err(fault) = lock(&self.guard).push(bytes) {
-                return Poll::Ready(Err(ended(&fault)));
-            }
+        if self.opening.is_empty()
+            && let Err(fault) = lock(&self.guard).push(bytes)
+        {
+            return Poll::Ready(Err(ended(&fault)));
         }
         Poll::Ready(Ok(bytes.len()))
     }

@@ -177,11 +177,10 @@ fn distrust(store: &X509StoreContextRef, name: &str) -> Distrust {
         9 => format!("{whose} is not valid before {}", at.map_or_else(String::new, |c| c.not_before().to_string())),
         10 => format!("{whose} expired on {}", at.map_or_else(String::new, |c| c.not_after().to_string())),
         18 => "it is self-signed".to_owned(),
-        19 => format!("its issuer{} is not trusted here", issuer()),
         2 | 20 | 21 if lone => {
             format!("its issuer{} is not trusted here, or the server left an intermediate certificate out", issuer())
         }
-        2 | 20 | 21 => format!("its issuer{} is not trusted here", issuer()),
+        2 | 19..=21 => format!("its issuer{} is not trusted here", issuer()),
         62 | 64 => format!("it is for {} and not for {name}", leaf.map_or_else(String::new, names)),
         _ => format!("{whose} was refused: {}", store.error().error_string()),
     };
@@ -212,6 +211,9 @@ fn names(leaf: &X509Ref) -> String {
     if names.is_empty() { "no host by name".to_owned() } else { names.join(", ") }
 }
 
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+/// Octets in lower-case hex.
+pub fn hex(octets: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = octets.iter().flat_map(|octet| [octet >> 4, octet & 15]);
+    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }

@@ -17,6 +17,7 @@ use crate::settings::route::Patience;
 const GROUP: usize = 101;
 
 /// An open session and what is known of it.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not the states of one machine")]
 pub struct Link {
     /// The session, logged in.
     pub session: Box<dyn Session>,

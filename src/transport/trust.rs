@@ -6,11 +6,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use openssl::error::ErrorStack;
 use openssl::pkey::PKey;
 use openssl::ssl::{SslContext, SslContextBuilder, SslMethod, SslOptions, SslVersion};
 use openssl::stack::Stack;
 use openssl::x509::store::X509StoreBuilder;
-use openssl::x509::{X509, X509PurposeId, X509Ref, X509StoreContext};
+use openssl::x509::{X509, X509PurposeId, X509Ref, X509StoreContext, X509StoreContextRef};
 
 use super::socket::reason;
 use super::tls::library;
@@ -94,7 +95,7 @@ fn load_system_roots(builder: &mut SslContextBuilder) -> Option<PathBuf> {
 /// Tells whether a root of the bundle vouches for a certificate whose issuer the hashed folder does not have: somebody
 /// may have added it to the bundle by hand. `chain` begins with the certificate.
 pub fn vouched<'a>(bundle: &Path, chain: impl Iterator<Item = &'a X509Ref>) -> bool {
-    let check = || {
+    let check = || -> Result<bool, ErrorStack> {
         let mut others = Stack::new()?;
         let mut leaf = None;
         for cert in chain {
@@ -107,9 +108,9 @@ pub fn vouched<'a>(bundle: &Path, chain: impl Iterator<Item = &'a X509Ref>) -> b
             roots.add_cert(root)?;
         }
         roots.set_purpose(X509PurposeId::SSL_SERVER)?;
-        X509StoreContext::new()?.init(&roots.build(), &leaf, &others, |context| context.verify_cert())
+        X509StoreContext::new()?.init(&roots.build(), &leaf, &others, X509StoreContextRef::verify_cert)
     };
-    check().unwrap_or_else(|_: openssl::error::ErrorStack| false)
+    check().unwrap_or(false)
 }
 
 /// How many certificates of a folder OpenSSL can find by hash.

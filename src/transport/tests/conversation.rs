@@ -136,8 +136,9 @@ fn a_552_to_the_first_recipient_is_a_full_mailbox_for_good() {
 #[test]
 fn many_recipients_leave_in_groups() {
     let names: Vec<String> = (0..150).map(|n| format!("r{n}@b.test")).collect();
-    let lines =
-        |range: std::ops::Range<usize>| names[range].iter().map(|n| format!("RCPT TO:<{n}>\r\n")).collect::<String>();
+    let lines = |range: std::ops::Range<usize>| {
+        names[range].iter().flat_map(|name| ["RCPT TO:<", name, ">\r\n"]).collect::<String>()
+    };
     let report = exchange(
         &[
             HI,
@@ -255,7 +256,7 @@ fn a_file_that_changed_never_becomes_a_complete_message() {
     });
     let route = server.route();
     let opened = opening::open(&route, route.doors[0], &mut None, &Watch::default());
-    let mut session = opened.map(|opened| opened.session).unwrap_or_else(|closed| panic!("{:?}", closed.fault));
+    let mut session = opened.map_or_else(|closed| panic!("{:?}", closed.fault), |opened| opened.session);
     let patience = route.patience.dot;
     assert_eq!(session.command(Stage::Data, patience, "DATA\r\n").unwrap().code, 354);
     let piece = || Ok(b"0123456789abcdef\r\n".repeat(10_000));
@@ -279,7 +280,7 @@ fn the_text_arrives_as_it_is_however_it_is_cut() {
             let server = serve(&[&[HI, (EHLO, "250 mx.test\r\n"), (stuffed, "250 ok\r\n")]]);
             let route = server.route();
             let opened = opening::open(&route, route.doors[0], &mut None, &Watch::default());
-            let mut session = opened.map(|opened| opened.session).unwrap_or_else(|closed| panic!("{:?}", closed.fault));
+            let mut session = opened.map_or_else(|closed| panic!("{:?}", closed.fault), |opened| opened.session);
             let mut pieces = bytes.as_bytes().chunks(size).map(|piece| Ok(piece.to_vec()));
             assert_eq!(session.message(0, route.patience.dot, &mut pieces, false).unwrap().code, 250);
             drop(session);

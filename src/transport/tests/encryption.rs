@@ -12,6 +12,7 @@ use openssl::ssl::{SslAcceptor, SslMethod, SslStream, SslVerifyMode};
 use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use openssl::x509::{X509, X509Builder, X509NameBuilder};
 
+use super::super::tls::hex;
 use super::super::trust;
 use super::*;
 use crate::delivery::{Cause, Distrust};
@@ -111,22 +112,17 @@ fn judged(leaf: &Pair, trust: Trust, host: &str) -> Result<String, Distrust> {
     let strict = trust.verify == Verify::Strict;
     let server = secure(leaf, &REFUSE);
     let report = deliver(Smtp { host: host.into(), ..implicit(&server, trust) }, &message(&["b@b.test"]));
-    match &report.fates[0].outcome {
-        Err(Fault { cause: Cause::Distrust(distrust), .. }) => {
-            assert!(strict);
-            let _ = server.player.join();
-            Err(distrust.clone())
-        }
-        _ => {
-            server.done();
-            Ok(outcomes(&report).remove(0))
-        }
+    if let Err(Fault { cause: Cause::Distrust(distrust), .. }) = &report.fates[0].outcome {
+        assert!(strict);
+        let _ = server.player.join();
+        return Err(distrust.clone());
     }
+    server.done();
+    Ok(outcomes(&report).remove(0))
 }
 
 fn print(pair: &Pair) -> String {
-    let digest = pair.cert.digest(MessageDigest::sha256()).unwrap();
-    digest.iter().map(|octet| format!("{octet:02x}")).collect()
+    hex(&pair.cert.digest(MessageDigest::sha256()).unwrap())
 }
 
 #[test]

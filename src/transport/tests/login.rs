@@ -11,9 +11,9 @@ const MAIL: Step<'static> = ("MAIL FROM:<me@a.test>\r\n", "450 later\r\n");
 const QUIT: Step<'static> = ("QUIT\r\n", "221 bye\r\n");
 const IN: &str = "temporary at sender: 450 later";
 
-fn login(user: &str, secret: &str, mechanism: Choice) -> Option<Login> {
+fn login(user: &str, secret: &str, mechanism: Choice) -> Login {
     let secret = SecretSource::Inline(Secret::new(secret));
-    Some(Login { user: user.into(), secret, mechanism, in_clear: false })
+    Login { user: user.into(), secret, mechanism, in_clear: false }
 }
 
 /// Logs "user" in with "secret" against a server that offers `auth`; gives the outcome and the transcript.
@@ -23,7 +23,7 @@ fn attempt(auth: &str, mechanism: Choice, steps: &[Step<'_>]) -> (String, String
     script.extend_from_slice(steps);
     let server = serve(&[&script]);
     let (watch, lines) = listening();
-    let route = Smtp { login: login("user", "secret", mechanism), ..server.route() };
+    let route = Smtp { login: Some(login("user", "secret", mechanism)), ..server.route() };
     let report = open(&Route::Smtp(Box::new(route)), &watch).deliver(&message(&["b@b.test"]), Turn::Last);
     server.done();
     let lines = lines.lock().unwrap();
@@ -84,7 +84,7 @@ fn cram_md5_answers_the_challenge_of_its_paper() {
         MAIL,
         QUIT,
     ]]);
-    let route = Smtp { login: login("tim", "tanstaaftanstaaf", Choice::Auto), ..server.route() };
+    let route = Smtp { login: Some(login("tim", "tanstaaftanstaaf", Choice::Auto)), ..server.route() };
     assert_eq!(outcomes(&deliver(route, &message(&["b@b.test"]))), [IN]);
     server.done();
 }
@@ -120,7 +120,7 @@ fn a_long_token_waits_for_its_turn() {
         MAIL,
         QUIT,
     ]]);
-    let route = Smtp { login: login("u", &token, Choice::Only(Mechanism::Xoauth2)), ..server.route() };
+    let route = Smtp { login: Some(login("u", &token, Choice::Only(Mechanism::Xoauth2))), ..server.route() };
     assert_eq!(outcomes(&deliver(route, &message(&["b@b.test"]))), [IN]);
     server.done();
 }
@@ -216,7 +216,7 @@ fn a_refused_token_is_explained_in_the_servers_words() {
             play(&mut stream, &[(answer.into(), "535 5.7.8 no\r\n".into()), ("QUIT\r\n".into(), String::new())]);
         });
         let user = if answer == "\r\n" { "user" } else { "us=er," };
-        let route = Smtp { login: login(user, "secret", Choice::Only(mechanism)), ..server.route() };
+        let route = Smtp { login: Some(login(user, "secret", Choice::Only(mechanism))), ..server.route() };
         let report = deliver(route, &message(&["b@b.test"]));
         server.done();
         assert_eq!(outcomes(&report), ["permanent at login: 535 5.7.8 no {\"status\":\"400\"}"]);
@@ -235,7 +235,7 @@ fn nothing_is_tried_when_the_server_does_not_offer_it() {
 #[test]
 fn a_login_needs_ehlo() {
     let server = serve(&[&[HI, (EHLO, "502 what\r\n"), ("QUIT\r\n", "")]]);
-    let route = Smtp { login: login("user", "secret", Choice::Auto), ..server.route() };
+    let route = Smtp { login: Some(login("user", "secret", Choice::Auto)), ..server.route() };
     assert_eq!(outcomes(&deliver(route, &message(&["b@b.test"]))), ["permanent at hello: 502 what"]);
     server.done();
 }
@@ -245,7 +245,7 @@ fn a_nul_in_a_credential_never_leaves() {
     let hello = "250-mx.test\r\n250 AUTH PLAIN\r\n";
     for (user, secret, what) in [("us\0er", "secret", "user name"), ("user", "sec\0ret", "password")] {
         let server = serve(&[&[HI, (EHLO, hello), QUIT]]);
-        let route = Smtp { login: login(user, secret, Choice::Auto), ..server.route() };
+        let route = Smtp { login: Some(login(user, secret, Choice::Auto)), ..server.route() };
         let report = deliver(route, &message(&["b@b.test"]));
         server.done();
         let wanted = Cause::NoSecret(format!("the {what} holds a NUL"), false);
