@@ -266,6 +266,11 @@ impl<'a> Round<'a> {
                 reply = session.reply(Stage::Content, patience.dot)?;
             }
             self.outcomes[at] = Some(match reply.code {
+                221 => {
+                    // The answer to QUIT has overtaken that to the dot, which will not come any more.
+                    let why = format!("the server said \"{}\" in place of an answer to the message", reply.text());
+                    return Err(session.cut(Stage::Content, Cause::Lost(why)));
+                }
                 200..=299 => Ok(reply.clone()),
                 300..=399 => {
                     let why = format!("the server answered \"{}\" to the final dot", reply.text());

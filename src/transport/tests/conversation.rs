@@ -196,6 +196,9 @@ fn only_354_opens_the_text_and_only_2yz_accepts_it() {
     let report = exchange(&[start[0], start[1], go, (&text, "354 again\r\n")], &["b@b.test"]);
     let wanted = "temporary in doubt at content: Protocol(\"the server answered \\\"354 again\\\" to the final dot\")";
     assert_eq!(outcomes(&report), [wanted]);
+    let report = exchange(&[start[0], start[1], go, (&text, "221 bye\r\n")], &["b@b.test"]);
+    let why = "the server said \"221 bye\" in place of an answer to the message";
+    assert_eq!(outcomes(&report), [format!("temporary in doubt at content: Lost({why:?})")]);
 }
 
 #[test]
