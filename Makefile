@@ -15,6 +15,7 @@ all:
 
 # A loopback server, a mail to it, the dialogue and what arrived.
 demo:
+	$(CARGO) build --locked --quiet
 	$(CARGO) run --locked --quiet --example demo
 
 # Everything; against real servers too where tests/install.sh has been run and the user is root.

@@ -42,13 +42,13 @@ fn run(args: &Args) -> Result<Exit, Failure> {
         print(&generate::print(artifact));
         return Ok(Exit::OK);
     }
+    draft::check(args)?;
     let world = Surroundings::of_process();
     let layers = Layers::load(args, &world)?;
     let mut settings = layers.settle(None)?;
     if args.show_settings {
         return show_settings(args, &settings, &world);
     }
-    draft::check(args)?;
     let user = world.user();
     let author = author(&settings, &user)?;
     let mut route = settings::route(&settings, &author)?;

@@ -66,7 +66,7 @@ pub(super) fn decode(bytes: &[u8], warnings: &mut Vec<String>) -> String {
         Ok(text) => text.to_owned(),
         Err(_) => {
             warnings.push("a header was not UTF-8 and was read as windows-1252".to_owned());
-            encoding_rs::WINDOWS_1252.decode(bytes).0.into_owned()
+            encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned()
         }
     }
 }
