@@ -419,7 +419,7 @@ fn a_boundary_never_occurs_in_a_text() {
 
 #[test]
 fn a_header_cannot_pass_for_a_splice_marker() {
-    // The marker is the third number of the seed, and a hostile subject may know the seed.
+    // The marker is the second number of the seed, and a hostile subject may know the seed.
     let mut chance = Chance::new(stamp().random);
     chance.draw();
     let mut hostile = draft("body\n");
