@@ -14,67 +14,17 @@ const LINES: [&str; 18] = [
     "fieldset", "address", "caption", "center", "body",
 ];
 /// Named characters (HTML Standard section 13.5): those that mails use.
+#[rustfmt::skip] // a row for a name would be a page
 const ENTITIES: [(&str, &str); 60] = [
-    ("amp", "&"),
-    ("lt", "<"),
-    ("gt", ">"),
-    ("quot", "\""),
-    ("apos", "'"),
-    ("nbsp", "\u{a0}"),
-    ("copy", "©"),
-    ("reg", "®"),
-    ("trade", "™"),
-    ("euro", "€"),
-    ("pound", "£"),
-    ("yen", "¥"),
-    ("cent", "¢"),
-    ("sect", "§"),
-    ("para", "¶"),
-    ("middot", "·"),
-    ("bull", "•"),
-    ("hellip", "…"),
-    ("ndash", "–"),
-    ("mdash", "—"),
-    ("lsquo", "‘"),
-    ("rsquo", "’"),
-    ("sbquo", "‚"),
-    ("ldquo", "“"),
-    ("rdquo", "”"),
-    ("bdquo", "„"),
-    ("laquo", "«"),
-    ("raquo", "»"),
-    ("lsaquo", "‹"),
-    ("rsaquo", "›"),
-    ("deg", "°"),
-    ("plusmn", "±"),
-    ("times", "×"),
-    ("divide", "÷"),
-    ("micro", "µ"),
-    ("larr", "←"),
-    ("uarr", "↑"),
-    ("rarr", "→"),
-    ("darr", "↓"),
-    ("harr", "↔"),
-    ("auml", "ä"),
-    ("ouml", "ö"),
-    ("uuml", "ü"),
-    ("Auml", "Ä"),
-    ("Ouml", "Ö"),
-    ("Uuml", "Ü"),
-    ("szlig", "ß"),
-    ("eacute", "é"),
-    ("egrave", "è"),
-    ("ecirc", "ê"),
-    ("agrave", "à"),
-    ("aacute", "á"),
-    ("ccedil", "ç"),
-    ("ntilde", "ñ"),
-    ("oacute", "ó"),
-    ("iacute", "í"),
-    ("check", "✓"),
-    ("cross", "✗"),
-    ("ensp", " "),
-    ("shy", ""),
+    ("amp", "&"), ("lt", "<"), ("gt", ">"), ("quot", "\""), ("apos", "'"), ("nbsp", "\u{a0}"), ("copy", "©"),
+    ("reg", "®"), ("trade", "™"), ("euro", "€"), ("pound", "£"), ("yen", "¥"), ("cent", "¢"), ("sect", "§"),
+    ("para", "¶"), ("middot", "·"), ("bull", "•"), ("hellip", "…"), ("ndash", "–"), ("mdash", "—"), ("lsquo", "‘"),
+    ("rsquo", "’"), ("sbquo", "‚"), ("ldquo", "“"), ("rdquo", "”"), ("bdquo", "„"), ("laquo", "«"), ("raquo", "»"),
+    ("lsaquo", "‹"), ("rsaquo", "›"), ("deg", "°"), ("plusmn", "±"), ("times", "×"), ("divide", "÷"),
+    ("micro", "µ"), ("larr", "←"), ("uarr", "↑"), ("rarr", "→"), ("darr", "↓"), ("harr", "↔"), ("auml", "ä"),
+    ("ouml", "ö"), ("uuml", "ü"), ("Auml", "Ä"), ("Ouml", "Ö"), ("Uuml", "Ü"), ("szlig", "ß"), ("eacute", "é"),
+    ("egrave", "è"), ("ecirc", "ê"), ("agrave", "à"), ("aacute", "á"), ("ccedil", "ç"), ("ntilde", "ñ"),
+    ("oacute", "ó"), ("iacute", "í"), ("check", "✓"), ("cross", "✗"), ("ensp", " "), ("shy", ""),
 ];
 /// The deepest list or quotation that is shown as such; what is deeper reads as this deep.
 const DEEPEST: usize = 6;
@@ -224,6 +174,8 @@ impl Page {
     fn words(&mut self, text: &str) {
         for c in text.chars() {
             match c {
+                // The first line end of a block is its own (HTML Standard section 13.1.2.5).
+                '\n' if self.preformatted > 0 && self.ends > 0 => self.ends = 2,
                 '\n' if self.preformatted > 0 => {
                     self.start_line();
                     self.out.push('\n');
@@ -381,7 +333,7 @@ mod tests {
         let page = "<!DOCTYPE html><html><head><title>T</title><style>a{b:c}</style></head><body>\n\
             <h1>Build &amp; test</h1>\n<p>One<br>two   <b>bold</b>\n words.</p><ul><li>a<li>b<ol><li>x</li><li>y</li></ol></ul>\
             <p><a href=\"https://e.example/x?a=1&amp;b=2\">details</a>, <a href='mailto:me@x.example'>me@x.example</a> <a href='#top'>top</a></p>\
-            <table><tr><td>k</td><td>v</td></tr><tr><td>1</td><td>2</td></tr></table><pre>  x\n   y</pre>\
+            <table><tr><td>k</td><td>v</td></tr><tr><td>1</td><td>2</td></tr></table><pre>\n  x\n   y</pre>\
             <blockquote>quoted<br>twice</blockquote><!-- no --><img alt='a logo' src=x><script>if (a<b) {}</script> 1 < 2 &euro;&#8364;&#128;&bogus; &#x41;</body>";
         let wanted = "Build & test\n\nOne\ntwo bold words.\n\n- a\n- b\n  1. x\n  2. y\n\n\
             details <https://e.example/x?a=1&b=2>, me@x.example top\n\nk v\n1 2\n\n  x\n   y\n\n> quoted\n> twice\n\na logo 1 < 2 €€€&bogus; A\n";

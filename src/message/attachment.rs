@@ -98,15 +98,7 @@ fn headers(media: &MediaType, name: &str, place: Place) -> Result<Vec<(String, S
 
 /// What `cid:` refers to: the file name, percent-encoded where a URL or a header could not hold it (RFC 2392).
 fn content_id(name: &str) -> String {
-    let mut out = Vec::new();
-    for b in name.bytes() {
-        if b.is_ascii_alphanumeric() || b"-._~+@!$&'*=".contains(&b) {
-            out.push(b)
-        } else {
-            transfer::push_hex(b'%', b, &mut out)
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
+    transfer::percent(name, b"-._~+@!$&'*=")
 }
 
 /// The first of `in#out`, if it can be a charset at all.
@@ -242,7 +234,7 @@ impl Source {
             match std::str::from_utf8(&carry) {
                 Ok(_) => carry.clear(),
                 Err(error) if error.error_len().is_none() && start < self.length => {
-                    drop(carry.drain(..error.valid_up_to()))
+                    carry.drain(..error.valid_up_to());
                 }
                 Err(_) => return Ok(false),
             }

@@ -137,7 +137,9 @@ fn words(
     if !media.is("text") {
         return Ok(Words::Octets(media, octets));
     }
-    let (text, note) = charset::read(octets, Hints { label: media.charset(), ..hints });
+    let label = media.charset().map(str::to_owned);
+    let label = label.or_else(|| (media.essence == "text/html").then(|| charset::html_label(&octets)).flatten());
+    let (text, note) = charset::read(octets, Hints { label: label.as_deref(), ..hints });
     notes.extend(note);
     Ok(Words::text(media.with_charset("utf-8"), &text))
 }

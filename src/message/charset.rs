@@ -111,11 +111,14 @@ mod tests {
         read(octets.to_vec(), Hints { fallback: &fallback, ..Hints::default() })
     }
 
+    /// Octets, fallback charsets, the text and the note.
+    type Row<'a> = (&'a [u8], &'a [&'a str], &'a str, Option<String>);
+
     #[test]
     fn text_says_what_it_is_or_falls_back_with_a_note() {
         let read_as = |name: &str| Some(format!("the text was not UTF-8 and was read as {name}"));
         let stock = ["gb18030", "windows-1252"];
-        let rows: [(&[u8], &[&str], &str, Option<String>); 9] = [
+        let rows: [Row<'_>; 9] = [
             ("Grüße, 测试".as_bytes(), &stock, "Grüße, 测试", None),
             (b"\xef\xbb\xbfhi", &stock, "hi", None),
             (b"\xff\xfeh\0i\0\n\0", &stock, "hi\n", None),

@@ -182,7 +182,7 @@ pub(super) fn mailboxes(name: &str, list: &[Mailbox]) -> Result<String, MessageE
         };
         match plain_phrase(&phrase) {
             Some(plain) if plain.len() + address.len() + 4 <= FIRST => {
-                line.word(&format!("{plain} <{address}>{comma}"))
+                line.word(&format!("{plain} <{address}>{comma}"));
             }
             Some(plain) if !plain.starts_with('"') => {
                 plain.split(' ').for_each(|word| line.word(word));

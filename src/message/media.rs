@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use super::MessageError;
 use super::header::{self, one_line};
-use super::transfer::push_hex;
+use super::transfer::percent;
 
 /// A media type with its parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +73,8 @@ impl MediaType {
     pub(super) fn content_type(&self, name: Option<&str>) -> Result<String, MessageError> {
         let mut words = vec![self.essence.clone()];
         words.extend(self.parameters.iter().flat_map(|(name, value)| parameter(name, value)));
-        if let Some(name) = name.filter(|name| !is_plain(name)) {
+        let has_name = self.parameters.iter().any(|(known, _)| known.starts_with("name"));
+        if let Some(name) = name.filter(|name| !is_plain(name) && !has_name) {
             let mut spelled = header::encoded_words(name);
             if let Some(first) = spelled.first_mut() {
                 first.insert_str(0, "name=\"");
@@ -123,17 +124,10 @@ fn parameter(name: &str, value: &str) -> Vec<String> {
     }
     let mut segments = vec![String::new()];
     for c in value.chars() {
-        let mut spelled = Vec::new();
-        for b in c.encode_utf8(&mut [0; 4]).bytes() {
-            if b.is_ascii_alphanumeric() || b"-._~".contains(&b) {
-                spelled.push(b)
-            } else {
-                push_hex(b'%', b, &mut spelled)
-            }
-        }
+        let spelled = percent(c.encode_utf8(&mut [0; 4]), b"-._~");
         match segments.last_mut() {
-            Some(last) if last.len() + spelled.len() <= SEGMENT => last.push_str(&String::from_utf8_lossy(&spelled)),
-            _ => segments.push(String::from_utf8_lossy(&spelled).into_owned()),
+            Some(last) if last.len() + spelled.len() <= SEGMENT => last.push_str(&spelled),
+            _ => segments.push(spelled),
         }
     }
     match segments.as_slice() {

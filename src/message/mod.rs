@@ -255,6 +255,9 @@ fn headers(draft: &Draft, stamp: &Stamp, id: &str, notes: &mut Vec<String>) -> R
         }
         Ok(())
     };
+    if draft.subject.as_deref().is_some_and(|subject| subject.contains(['\r', '\n'])) {
+        notes.push("the line ends in the subject became blanks".to_owned());
+    }
     let subject = draft.subject.as_deref().map(|subject| ("Subject".to_owned(), header::subject(subject)));
     list("From", &draft.from, &mut out)?;
     list("Sender", draft.sender.as_slice(), &mut out)?;
@@ -277,7 +280,7 @@ fn headers(draft: &Draft, stamp: &Stamp, id: &str, notes: &mut Vec<String>) -> R
 
 /// Adds the headers the user named. Those that this room writes, and those a mail has once, are left out the second time; Bcc always.
 fn further(draft: &Draft, out: &mut Vec<Header>, notes: &mut Vec<String>) -> Result<(), MessageError> {
-    const OURS: [&str; 12] = [
+    const OURS: [&str; 13] = [
         "date",
         "from",
         "to",
@@ -289,6 +292,7 @@ fn further(draft: &Draft, out: &mut Vec<Header>, notes: &mut Vec<String>) -> Res
         "content-type",
         "content-transfer-encoding",
         "content-disposition",
+        "content-length",
         "return-path",
     ];
     const ONCE: [&str; 7] =
@@ -308,5 +312,7 @@ fn further(draft: &Draft, out: &mut Vec<Header>, notes: &mut Vec<String>) -> Res
     Ok(())
 }
 
+#[cfg(test)]
+mod round_trip_tests;
 #[cfg(test)]
 mod tests;

@@ -179,6 +179,19 @@ pub(super) fn push_hex(mark: u8, octet: u8, out: &mut Vec<u8>) {
     out.extend_from_slice(&[mark, DIGITS[usize::from(octet >> 4)], DIGITS[usize::from(octet & 15)]]);
 }
 
+/// Percent-encodes all but letters, digits and what is to be kept (RFC 3986 section 2.1).
+pub(super) fn percent(text: &str, keep: &[u8]) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    for octet in text.bytes() {
+        if octet.is_ascii_alphanumeric() || keep.contains(&octet) {
+            out.push(octet);
+        } else {
+            push_hex(b'%', octet, &mut out);
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

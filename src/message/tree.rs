@@ -268,9 +268,9 @@ impl Pieces {
     fn take(&mut self, octets: Vec<u8>) -> bool {
         let empty = octets.is_empty();
         if octets.len() < CHUNK {
-            self.add(&octets)
+            self.add(&octets);
         } else {
-            self.done.push(Piece::Octets(octets))
+            self.done.push(Piece::Octets(octets));
         }
         empty
     }
