@@ -228,8 +228,8 @@ impl Fault {
             | Cause::Handshake(_)
             | Cause::Protocol(_)
             | Cause::Interrupted(_)
-            | Cause::NoSecret(_, true) => Class::Temporary,
-            Cause::Program(_, Some(75)) | Cause::Program(_, None) => Class::Temporary,
+            | Cause::NoSecret(_, true)
+            | Cause::Program(_, Some(75) | None) => Class::Temporary,
             _ => Class::Permanent,
         }
     }
@@ -294,13 +294,15 @@ pub struct Report {
     pub bytes: u64,
     /// How long it took.
     pub timing: Timing,
+    /// What the user must be told although the mail went its way: lowercase fragments.
+    pub remarks: Vec<String>,
 }
 
 impl Report {
     /// Gives every recipient the same outcome.
     pub fn uniform<'a>(via: String, recipients: impl Iterator<Item = &'a str>, outcome: &Result<Reply, Fault>) -> Self {
         let fates = recipients.map(|r| Fate { recipient: r.to_owned(), outcome: outcome.clone() }).collect();
-        Report { via, fates, user: None, bytes: 0, timing: Timing::default() }
+        Report { via, fates, user: None, bytes: 0, timing: Timing::default(), remarks: Vec::new() }
     }
 
     /// Tells whether every recipient was accepted.

@@ -125,6 +125,7 @@ pub fn remark(text: &str) -> String {
 }
 
 /// Turns a panic into an apology and exit status 70. The message may hold anything, so only its place is shown.
+#[expect(clippy::disallowed_methods, reason = "with `panic = abort` nothing returns from here to main")]
 pub fn apologise_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map_or_else(String::new, |l| format!(" ({}:{})", l.file(), l.line()));

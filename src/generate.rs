@@ -53,7 +53,7 @@ fn options() -> String {
         }
     }
     for heading in headings {
-        let _ = write!(out, ".SS {}\n", roff(heading));
+        let _ = writeln!(out, ".SS {}", roff(heading));
         for arg in command.get_arguments().filter(|a| !a.is_hide_set() && a.get_help_heading() == Some(heading)) {
             let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
             let _ = write!(out, ".TP\n{}\n{}.\n", usage(arg), roff(&help));
@@ -79,19 +79,19 @@ fn man_config() -> String {
     for key in KEYS {
         if key.group != group {
             group = key.group;
-            let _ = write!(out, ".SS {}\n", roff(group));
+            let _ = writeln!(out, ".SS {}", roff(group));
         }
         let _ = write!(out, ".TP\n\\fB{}\\fR = {}\n{}\n", roff(key.name), kind(key), roff(key.doc));
         if !key.default.is_empty() {
-            let _ = write!(out, "Default: {}.\n", roff(key.default));
+            let _ = writeln!(out, "Default: {}.", roff(key.default));
         }
         if !key.mailrc.is_empty() {
             let names: Vec<_> = key.mailrc.iter().map(|n| format!("\\fB{}\\fR", roff(n))).collect();
-            let _ = write!(out, "In mail.rc: {}{}.\n", names.join(", "), if key.chain { " (chain)" } else { "" });
+            let _ = writeln!(out, "In mail.rc: {}{}.", names.join(", "), if key.chain { " (chain)" } else { "" });
         } else if key.chain {
             out.push_str("In mail.rc: a chain.\n");
         }
-        let _ = write!(out, "Environment: {}.\n", roff(&environment(key.name)));
+        let _ = writeln!(out, "Environment: {}.", roff(&environment(key.name)));
     }
     SMAIL_CONFIG_5.replace("{{version}}", env!("CARGO_PKG_VERSION")).replace("{{settings}}\n", &out)
 }

@@ -47,7 +47,8 @@ fn run(args: &Args) -> Result<Exit, Failure> {
     let layers = Layers::load(args, &world)?;
     let mut settings = layers.settle(None)?;
     if args.show_settings {
-        return show_settings(args, &settings, &world);
+        show_settings(args, &settings, &world);
+        return Ok(Exit::OK);
     }
     let user = world.user();
     let author = author(&settings, &user)?;
@@ -93,6 +94,9 @@ fn send(
         return dry_run(settings, &message, route);
     }
     let report = deliver(settings, route, &message);
+    if !args.quiet {
+        report.remarks.iter().for_each(|r| complain(&failure::remark(r)));
+    }
     let failure = failure::account_for(&report, settings);
     let mut exit = failure.as_ref().map_or(Exit::OK, |f| f.exit);
     if let Some(failure) = &failure {
@@ -179,23 +183,24 @@ fn copies(args: &Args, settings: &Settings, first: Option<&str>, failed: bool) -
     settings.filled("record").into_iter().chain(by_recipient).map(|name| place(&name)).collect()
 }
 
-fn show_settings(args: &Args, settings: &Settings, world: &Surroundings) -> Result<Exit, Failure> {
+fn show_settings(args: &Args, settings: &Settings, world: &Surroundings) {
     let mut text = settings::show(settings, args.verbose > 0);
     let route = author(settings, &world.user()).and_then(|author| Ok(settings::route(settings, &author)?));
     let route = route.map_or_else(|failure| failure.what, |route| transport::describe(&route));
-    text.push_str(&format!("\n# mail goes by {route}\n"));
+    text.push_str("\n# mail goes by ");
+    text.push_str(&route);
+    text.push('\n');
     print(&text);
     remarks(args, settings, &settings.warnings);
-    Ok(Exit::OK)
 }
 
 fn remarks(args: &Args, settings: &Settings, warnings: &[String]) {
     if args.quiet {
         return;
     }
-    warnings.iter().for_each(|w| complain(&failure::remark(w)));
-    if settings.flag("verbose") || settings.flag("debug") {
-        settings.notes.iter().for_each(|n| complain(&failure::remark(n)));
+    let notes = if settings.flag("verbose") || settings.flag("debug") { settings.notes.as_slice() } else { &[] };
+    for remark in warnings.iter().chain(notes) {
+        complain(&failure::remark(remark));
     }
 }
 

@@ -233,7 +233,7 @@ fn a_template_is_read_whatever_it_looks_like() {
         assert!(!mail.to_lowercase().contains("bcc") && !mail.contains("z@x.example"), "{mail}");
         assert!(mail.matches("Subject:").count() <= 1);
     }
-    let many: String = (0..10_000).map(|i| format!("X-{i}: y\n")).collect();
+    let many = "X-Many: y\n".repeat(10_000);
     let place = Place::new();
     place.sent(&["-t"], format!("To: a@x.example\n{many}X-Long: {}\n\nbody\n", "z".repeat(5000)).as_bytes());
     Place::new().refused(&["-t"], b"Subject: x\n\nbody\n", 64, "no recipient is named"); // B29, with the status of B1

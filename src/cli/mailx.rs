@@ -23,6 +23,7 @@ Settings: ~/.config/smail/config.toml, ~/.mailrc, /etc/mail.rc; see smail-config
 ";
 
 /// Sends mail from the command line.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[derive(Debug, Clone, Default, Parser)]
 #[command(
     name = "smail",
@@ -310,7 +311,7 @@ impl Args {
             let mut value = || glued.clone().or_else(|| words.next());
             match flag.as_str() {
                 "-f" | "-r" => {
-                    self.envelope_from = Some(value().ok_or_else(|| Stop::usage(format!("`{flag}` needs a value")))?)
+                    self.envelope_from = Some(value().ok_or_else(|| Stop::usage(format!("`{flag}` needs a value")))?);
                 }
                 "-F" => self.full_name = Some(value().ok_or_else(|| Stop::usage("`-F` needs a value"))?),
                 "-o" | "-i" | "-t" | "-O" | "-m" | "-n" | "-v" => {}

@@ -2,7 +2,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-use super::{Draft, DraftError, Encoding, Input, template};
+use super::{Draft, DraftError, Encoding, Input, encoded_word, template};
 use crate::address::{Address, AddressError, Mailbox, parse_list, parse_word};
 use crate::cli::Args;
 use crate::settings::{Settings, author, is_program};
@@ -149,6 +149,17 @@ fn apply_template(draft: &mut Draft, template: template::Template) -> Result<(),
         seen.push(lower);
         field(draft, &name, &value)?;
     }
+    // Programs encode what they write for `-t`; decoded here, it is encoded once on its way out.
+    for mailbox in draft
+        .from
+        .iter_mut()
+        .chain(&mut draft.reply_to)
+        .chain(&mut draft.to)
+        .chain(&mut draft.cc)
+        .chain(&mut draft.sender)
+    {
+        mailbox.name = mailbox.name.take().map(|name| encoded_word::decode(&name));
+    }
     Ok(())
 }
 
@@ -167,7 +178,7 @@ fn field(draft: &mut Draft, name: &str, value: &str) -> Result<(), DraftError> {
         "from" => draft.from = list(value)?,
         "reply-to" | "replyto" => draft.reply_to = list(value)?,
         "sender" => draft.sender = list(value)?.into_iter().next(),
-        "subject" | "subj" => draft.subject = Some(value.to_owned()),
+        "subject" | "subj" => draft.subject = Some(encoded_word::decode(value)),
         "date" => draft.date = Some(value.to_owned()),
         "message-id" => draft.message_id = Some(value.to_owned()),
         "content-type" => draft.body.media_type = Some(value.to_owned()),
@@ -178,7 +189,7 @@ fn field(draft: &mut Draft, name: &str, value: &str) -> Result<(), DraftError> {
             draft.headers.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
             draft.headers.push((name.to_owned(), value.to_owned()));
         }
-        _ => draft.headers.push((name.to_owned(), value.to_owned())),
+        _ => draft.headers.push((name.to_owned(), encoded_word::decode(value))),
     }
     Ok(())
 }

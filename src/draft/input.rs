@@ -157,7 +157,7 @@ impl Input {
             }
         };
         let text = if args.enable_cmd_escapes || args.batch_mode {
-            self.escapes(text, args.batch_mode, home, limit)?
+            self.escapes(&text, args.batch_mode, home, limit)?
         } else {
             text
         };
@@ -190,7 +190,7 @@ impl Input {
     }
 
     /// Carries out the tilde escapes that only touch the mail itself; the rest could run programs and is refused.
-    fn escapes(&mut self, text: Vec<u8>, dot: bool, home: Option<&Path>, limit: u64) -> Result<Vec<u8>, DraftError> {
+    fn escapes(&mut self, text: &[u8], dot: bool, home: Option<&Path>, limit: u64) -> Result<Vec<u8>, DraftError> {
         let mut out = Vec::with_capacity(text.len());
         for (number, line) in text.split_inclusive(|b| *b == b'\n').enumerate() {
             if dot && line.trim_ascii_end() == b"." {
@@ -250,8 +250,8 @@ fn is_header(word: &OsStr) -> bool {
     colon.is_some_and(|end| end > 0 && bytes[..end].iter().all(|b| (b'!'..=b'~').contains(b)))
 }
 
-fn unreadable(path: &Path, why: impl ToString) -> DraftError {
-    DraftError::File { path: path.to_owned(), why: why.to_string() }
+fn unreadable(path: &Path, why: impl Into<String>) -> DraftError {
+    DraftError::File { path: path.to_owned(), why: why.into() }
 }
 
 /// The words of an I/O error without its number.

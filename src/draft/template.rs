@@ -64,7 +64,7 @@ fn header(line: &[u8]) -> Option<(String, &[u8])> {
 pub(super) fn decode(bytes: &[u8], warnings: &mut Vec<String>) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
-        Err(_) => {
+        Err(_unknown) => {
             warnings.push("a header was not UTF-8 and was read as windows-1252".to_owned());
             encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned()
         }

@@ -1,7 +1,7 @@
 //! The words for what became of a mail, and the exit status that sums it up.
 use super::{Exit, Failure};
 use crate::delivery::{Cause, Class, Fate, Fault, Lacks, Reply, Report, Stage};
-use crate::settings::Settings;
+use crate::settings::{Settings, author};
 
 /// The plain meaning of the reply codes people meet (the 18 of the source document, and what else a sender sees).
 const MEANINGS: &[(u16, &str)] = &[
@@ -104,7 +104,7 @@ fn is_unknown(reply: &Reply) -> bool {
 
 /// One fault that struck every recipient.
 fn for_all(report: &Report, fault: &Fault, exit: Exit, settings: &Settings) -> Failure {
-    let mut failure = Failure::new(exit, headline(report, fault));
+    let mut failure = Failure::new(exit, headline(report, fault, settings));
     match &fault.cause {
         Cause::Refused(reply) => {
             for line in &reply.lines {
@@ -130,12 +130,12 @@ fn for_all(report: &Report, fault: &Fault, exit: Exit, settings: &Settings) -> F
     hints(fault, settings).into_iter().fold(failure, Failure::hint)
 }
 
-fn headline(report: &Report, fault: &Fault) -> String {
+fn headline(report: &Report, fault: &Fault, settings: &Settings) -> String {
     let via = &report.via;
     if fault.in_doubt {
         return format!("the connection to {via} was lost before it confirmed the message");
     }
-    let user = report.user.as_ref().map_or_else(String::new, |u| format!(" as {u}"));
+    let user = author::login_name(settings).map_or_else(String::new, |u| format!(" as {u}"));
     match (&fault.cause, fault.stage) {
         (Cause::Interrupted(_), _) => "interrupted; nothing was sent".to_owned(),
         (Cause::Content(_), _) => "the message could not be read to its end; nothing was sent".to_owned(),

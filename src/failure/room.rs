@@ -90,8 +90,7 @@ impl From<DraftError> for Failure {
             }
             DraftError::NotAllowed(_) => Failure::new(Exit::DATA, what),
             DraftError::Alias(_) => Failure::new(Exit::CONFIG, what),
-            DraftError::File { .. } => Failure::new(Exit::NO_INPUT, what),
-            DraftError::Stdin(_) => Failure::new(Exit::NO_INPUT, what),
+            DraftError::File { .. } | DraftError::Stdin(_) => Failure::new(Exit::NO_INPUT, what),
             DraftError::TooLarge(_) => {
                 Failure::new(Exit::DATA, what).hint("attach it instead (`-a -` takes standard input), or set max-size")
             }

@@ -43,7 +43,8 @@ pub(super) fn read(octets: Vec<u8>, hints: Hints<'_>) -> (String, Option<String>
         Err(error) => error.into_bytes(),
     };
     let listed = hints.fallback.iter().filter(|name| !is_ascii_name(name)).filter_map(|name| find(name));
-    let exact = label.into_iter().chain(listed).find_map(|charset| {
+    let plausible = listed.filter(|charset| is_likely(charset, &octets));
+    let exact = label.into_iter().chain(plausible).find_map(|charset| {
         Some((charset, charset.decode_without_bom_handling_and_without_replacement(&octets)?.into_owned()))
     });
     let (charset, text) = exact.unwrap_or_else(|| {
@@ -56,6 +57,26 @@ pub(super) fn read(octets: Vec<u8>, hints: Hints<'_>) -> (String, Option<String>
             note.unwrap_or_else(|| format!("the text was not UTF-8 and was read as {}", charset.name().to_lowercase())),
         ),
     )
+}
+
+/// Chinese charsets take nearly any octets: `Jörg` in Latin-1 is also `J` and a rare character. Real Chinese lies for the most
+/// part in the area of GB 2312, where both octets of a character are high; in Latin-1 high octets mostly stand alone.
+fn is_likely(charset: &'static Encoding, octets: &[u8]) -> bool {
+    if charset != encoding_rs::GB18030 && charset != encoding_rs::GBK {
+        return true;
+    }
+    let (mut common, mut rare) = (0_usize, 0_usize);
+    let mut rest = octets;
+    while let Some((&first, tail)) = rest.split_first() {
+        rest = tail;
+        if first < 0x81 {
+            continue;
+        }
+        let second = tail.first().copied().unwrap_or(0);
+        rest = tail.get(1..).unwrap_or_default();
+        if matches!(first, 0xA1..=0xA9 | 0xB0..=0xF7) && second >= 0xA1 { common += 1 } else { rare += 1 }
+    }
+    common > rare
 }
 
 fn read_as(octets: &[u8], charset: &'static Encoding) -> (String, Option<String>) {
@@ -118,7 +139,7 @@ mod tests {
     fn text_says_what_it_is_or_falls_back_with_a_note() {
         let read_as = |name: &str| Some(format!("the text was not UTF-8 and was read as {name}"));
         let stock = ["gb18030", "windows-1252"];
-        let rows: [Row<'_>; 9] = [
+        let rows: [Row<'_>; 10] = [
             ("Grüße, 测试".as_bytes(), &stock, "Grüße, 测试", None),
             (b"\xef\xbb\xbfhi", &stock, "hi", None),
             (b"\xff\xfeh\0i\0\n\0", &stock, "hi\n", None),
@@ -127,6 +148,7 @@ mod tests {
             (b"\xfcber \xe9\xff \n", &stock, "über éÿ \n", read_as("windows-1252")),
             (b"Gr\xfc\xdfe\n", &["us-ascii", "utf-8", "iso-8859-1"], "Grüße\n", read_as("windows-1252")),
             (b"Gr\xfc\xdfe\n", &[], "Grüße\n", read_as("windows-1252")),
+            (b"J\xf6rg gr\xfc\xdft M\xfcnchen\n", &stock, "Jörg grüßt München\n", read_as("windows-1252")),
             (b"\xff\xfea", &["windows-1252"], "ÿþa", read_as("windows-1252")),
         ];
         for (octets, fallback, text, note) in rows {

@@ -271,7 +271,10 @@ fn headers(draft: &Draft, stamp: &Stamp, id: &str, notes: &mut Vec<String>) -> R
     }
     list("Reply-To", &draft.reply_to, &mut out)?;
     further(draft, &mut out, notes)?;
+    let is_thread = |name: &str| ["in-reply-to", "references"].contains(&name.to_ascii_lowercase().as_str());
+    let (thread, mut out): (Vec<Header>, Vec<Header>) = out.into_iter().partition(|(name, _)| is_thread(name));
     out.push(("Message-ID".to_owned(), id.to_owned()));
+    out.extend(thread);
     if draft.user_agent && !out.iter().any(|(name, _)| name.eq_ignore_ascii_case("User-Agent")) {
         out.push(("User-Agent".to_owned(), concat!("smail/", env!("CARGO_PKG_VERSION")).to_owned()));
     }

@@ -43,8 +43,7 @@ fn separated(text: &str) -> Option<Vec<Mailbox>> {
 pub fn authors(settings: &Settings, user: &str) -> Result<Vec<Mailbox>, SettingsError> {
     let mut authors = mailboxes(settings, "from")?;
     if authors.is_empty() {
-        let login = settings.filled("auth-user").or_else(|| url_user(settings));
-        let login = login.filter(|u| u.contains('@')).and_then(|u| Address::parse(&u).ok());
+        let login = login_name(settings).filter(|u| u.contains('@')).and_then(|u| Address::parse(&u).ok());
         let address = match login {
             Some(address) => address,
             None => local_author(settings, user)?,
@@ -62,7 +61,11 @@ pub fn authors(settings: &Settings, user: &str) -> Result<Vec<Mailbox>, Settings
     Ok(authors)
 }
 
-/// The user name in the URL of the server.
+/// The user name that was set, by itself or in the URL of the server.
+pub fn login_name(settings: &Settings) -> Option<String> {
+    settings.filled("auth-user").or_else(|| url_user(settings))
+}
+
 fn url_user(settings: &Settings) -> Option<String> {
     ["smtp", "mta"].iter().find_map(|name| match super::target::parse(&settings.filled(name)?) {
         Ok(super::target::Target::Server(server)) => server.user,
@@ -95,7 +98,7 @@ pub fn return_path(settings: &Settings, author: &Mailbox, user: &str) -> Result<
         return if mailbox.address.is_bare() { qualified(settings, mailbox.address) } else { Ok(mailbox.address) };
     }
     let Some(domain) = settings.text("envelope-domain") else { return Ok(author.address.clone()) };
-    let login = settings.filled("auth-user").or_else(|| url_user(settings)).unwrap_or_else(|| user.to_owned());
+    let login = login_name(settings).unwrap_or_else(|| user.to_owned());
     let local = login.split('@').next().unwrap_or_default();
     let bad = |error| SettingsError::Address {
         name: "envelope-domain".to_owned(),

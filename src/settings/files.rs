@@ -31,7 +31,8 @@ impl Layers {
         if user && let Some(path) = user_rc(world) {
             self.rc_file(&path, Layer::UserRc, world)?;
         }
-        let extra = self.said.iter().rev().find(|a| a.key.name == "extra-rc").and_then(|a| text_of(a.value.as_ref()?));
+        let extra =
+            self.said.iter().rev().find(|a| a.key.name == "extra-rc").and_then(|a| a.value.as_ref().map(text_of));
         if let Some(extra) = extra.filter(|e| !e.is_empty()) {
             let path = expand_home(&extra, self.home.as_deref());
             self.rc_file(&path, Layer::UserRc, world)?;
@@ -141,7 +142,7 @@ fn user_rc(world: &Surroundings) -> Option<PathBuf> {
 
 fn is_secret(assignment: &Assignment) -> bool {
     let url = ["smtp", "mta", "proxy"].contains(&assignment.key.name);
-    let text = || assignment.value.as_ref().and_then(text_of).unwrap_or_default();
+    let text = || assignment.value.as_ref().map(text_of).unwrap_or_default();
     assignment.key.kind == Kind::Secret || (url && target::has_password(&text()))
 }
 

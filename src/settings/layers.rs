@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use super::keys::{self, Kind};
 use super::surroundings::Surroundings;
 use super::value::{Raw, Value, check};
-use super::{Assignment, Layer, Origin, Settings, SettingsError, mailrc};
+use super::{Assignment, Layer, Origin, Settings, SettingsError, mailrc, text_of};
 use crate::address::{Aliases, Mailbox, parse_list};
 use crate::cli::Args;
 
@@ -125,7 +125,7 @@ impl Layers {
 
     fn default_account(&self) -> Result<Option<String>, SettingsError> {
         let said = self.said.iter().filter(|a| a.key.name == "account").max_by_key(|a| a.layer);
-        let chosen = match said.and_then(|a| Some((text(a.value.as_ref()?)?, a.origin.clone()))) {
+        let chosen = match said.and_then(|a| Some((text_of(a.value.as_ref()?), a.origin.clone()))) {
             Some(chosen) => Some(chosen),
             None => self.default_account.clone(),
         };
@@ -336,10 +336,6 @@ fn origin_of(place: &mailrc::Place) -> Origin {
     Origin::File(place.path.to_path_buf(), place.line)
 }
 
-fn text(value: &Value) -> Option<String> {
-    super::text_of(value)
-}
-
 fn first_address(value: &Value) -> Option<String> {
-    parse_list(&text(value)?).ok()?.first().map(|m| m.address.key())
+    parse_list(&text_of(value)).ok()?.first().map(|m| m.address.key())
 }

@@ -9,7 +9,7 @@ use crate::address::Mailbox;
 use crate::secret::{Secret, SecretSource, netrc};
 
 pub(super) fn chained_text(settings: &Settings, name: &'static str, chain: &[String]) -> Option<String> {
-    settings.chained(name, chain).and_then(|a| super::text_of(a.value.as_ref()?)).filter(|t| !t.is_empty())
+    settings.chained(name, chain).and_then(|a| a.value.as_ref().map(super::text_of)).filter(|t| !t.is_empty())
 }
 
 /// Settles the login; `None` when there is none.

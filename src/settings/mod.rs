@@ -191,7 +191,7 @@ pub struct Settings {
 impl Settings {
     /// The text of a setting; lists are joined by commas. `None` when it is not set.
     pub fn text(&self, name: &'static str) -> Option<String> {
-        text_of(self.value(name)?)
+        self.value(name).map(text_of)
     }
 
     /// The text of a setting when it is set to something.
@@ -286,13 +286,13 @@ impl Settings {
     }
 }
 
-fn text_of(value: &Value) -> Option<String> {
+fn text_of(value: &Value) -> String {
     match value {
-        Value::Text(text) => Some(text.clone()),
-        Value::List(list) => Some(list.join(", ")),
-        Value::Flag(on) => Some(on.to_string()),
-        Value::Time(time) => Some(time.as_secs_f64().to_string()),
-        Value::Size(size) => Some(size.to_string()),
+        Value::Text(text) => text.clone(),
+        Value::List(list) => list.join(", "),
+        Value::Flag(on) => on.to_string(),
+        Value::Time(time) => time.as_secs_f64().to_string(),
+        Value::Size(size) => size.to_string(),
     }
 }
 

@@ -209,11 +209,12 @@ impl Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Patience::scaled(Duration::from_secs(300))
+        Patience::scaled(Duration::from_mins(5))
     }
 }
 
 /// A sendmail-like program: started directly, never through a shell.
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting")]
 #[derive(Debug, Clone)]
 pub struct Program {
     /// Its path.

@@ -67,7 +67,7 @@ fn shown(assignment: &Assignment) -> Option<String> {
         Value::List(list) if list.len() > 1 => {
             format!("[{}]", list.iter().map(|t| quote(t)).collect::<Vec<_>>().join(", "))
         }
-        value => quote(&super::target::masked(&text_of(value)?)),
+        value => quote(&super::target::masked(&text_of(value))),
     })
 }
 

@@ -96,9 +96,10 @@ fn the_five_lines_of_the_source_document_lead_to_tls_on_the_providers_port() {
 
 #[test]
 fn the_port_and_the_mode_follow_scheme_provider_and_login() {
+    type Row<'a> = (&'a [&'a str], bool, &'a [(u16, TlsMode)]);
     use TlsMode::{Implicit, None, Opportunistic, Starttls};
     let login = ["-S", "auth-user=u@x.example", "-S", "auth-password=p"];
-    let rows: &[(&[&str], bool, &[(u16, TlsMode)])] = &[
+    let rows: &[Row<'_>] = &[
         (&["smtp=h.example"], false, &[(25, Opportunistic)]),
         (&["smtp=h.example"], true, &[(465, Implicit), (587, Starttls)]),
         (&["smtp=h.example:2525"], false, &[(2525, Opportunistic)]),

@@ -135,8 +135,8 @@ struct Lines<'a>(&'a str);
 
 impl Lines<'_> {
     fn of(self, octet: usize) -> u32 {
-        let lines = self.0.as_bytes()[..octet.min(self.0.len())].iter().filter(|b| **b == b'\n').count();
-        u32::try_from(lines + 1).unwrap_or(u32::MAX)
+        let lines = self.0.as_bytes()[..octet.min(self.0.len())].split(|b| *b == b'\n').count();
+        u32::try_from(lines).unwrap_or(u32::MAX)
     }
 }
 

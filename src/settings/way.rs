@@ -141,7 +141,7 @@ pub(super) struct SmtpConfig {
 impl SmtpConfig {
     fn read(said: Option<&Assignment>) -> Self {
         let mut config = SmtpConfig { ehlo: true, starttls: true, mechanism: None };
-        let text = said.and_then(|a| super::text_of(a.value.as_ref()?)).unwrap_or_default();
+        let text = said.and_then(|a| a.value.as_ref().map(super::text_of)).unwrap_or_default();
         let words: Vec<_> = text.split(',').map(|w| w.trim().to_ascii_lowercase()).collect();
         for word in &words {
             match word.as_str() {

@@ -30,6 +30,8 @@ pub struct Opened {
     pub loopback: bool,
     /// When the connection stood, before the first octet.
     pub connected: Instant,
+    /// The certificate is not trusted, and the user wants to be told and to go on.
+    pub remark: Option<String>,
 }
 
 /// Why there is no session.
@@ -62,7 +64,7 @@ pub fn open(route: &Smtp, door: Door, prepared: &mut Option<Prepared>, watch: &W
         TlsMode::Opportunistic if clear_login && !is_particular(route) => lenient(route.trust.verify),
         _ => route.trust.verify,
     };
-    let mut tls = Encryption { route, prepared, verify, tell: &tell };
+    let mut tls = Encryption { route, prepared, verify, tell: &tell, remark: None };
     let io = if door.tls == TlsMode::Implicit {
         tls.begin(socket).map_err(|(fault, not_tls)| Box::new(Closed { fault, next_door: not_tls }))?
     } else {
@@ -87,7 +89,7 @@ pub fn open(route: &Smtp, door: Door, prepared: &mut Option<Prepared>, watch: &W
     }
     let Opening { guard, capabilities, encrypted, .. } = opening;
     let session = Lettre::new(guard, &capabilities)?;
-    Ok(Opened { session, capabilities, encrypted, loopback, connected })
+    Ok(Opened { session, capabilities, encrypted, loopback, connected, remark: tls.remark })
 }
 
 /// The user named what to trust, so that it counts even where TLS itself is optional.
@@ -118,6 +120,7 @@ struct Encryption<'a> {
     prepared: &'a mut Option<Prepared>,
     verify: Verify,
     tell: &'a Tell,
+    remark: Option<String>,
 }
 
 impl Encryption<'_> {
@@ -135,7 +138,9 @@ impl Encryption<'_> {
                 self.tell.note(secured.words);
                 if let (Some(doubt), Verify::Warn) = (secured.doubt, self.verify) {
                     let print = doubt.fingerprint.map_or_else(String::new, |print| format!(" (SHA-256 {print})"));
-                    self.tell.note(format!("the certificate is not trusted: {}{print}; going on as set", doubt.reason));
+                    let words = format!("the certificate is not trusted: {}{print}; going on as set", doubt.reason);
+                    self.tell.note(words.clone());
+                    self.remark = Some(words).filter(|_| self.route.trust.verify == Verify::Warn);
                 }
                 Ok(Io::Tls(secured.stream))
             }

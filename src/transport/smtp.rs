@@ -22,13 +22,23 @@ pub struct Server {
     link: Option<Link>,
     user: Option<String>,
     via: String,
+    remarks: Vec<String>,
 }
 
 impl Server {
     /// Takes the route; nothing is connected.
     pub fn new(route: &Smtp, watch: &Watch) -> Self {
         let via = route.doors.first().map_or_else(String::new, |door| place(route, *door));
-        Server { route: route.clone(), watch: watch.clone(), prepared: None, secret: None, link: None, user: None, via }
+        Server {
+            route: route.clone(),
+            watch: watch.clone(),
+            prepared: None,
+            secret: None,
+            link: None,
+            user: None,
+            via,
+            remarks: Vec::new(),
+        }
     }
 
     /// A session for the next message: the one at hand, if nothing has happened to it.
@@ -79,7 +89,8 @@ impl Server {
             let prepared = trust::prepare(&self.route.trust).map_err(|cause| Fault::new(Stage::Prepare, cause))?;
             self.prepared = Some(prepared);
         }
-        let opened = opening::open(&self.route, door, &mut self.prepared, &self.watch)?;
+        let mut opened = opening::open(&self.route, door, &mut self.prepared, &self.watch)?;
+        self.remarks.extend(opened.remark.take());
         timing.connect = opened.connected - start;
         let connected = opened.connected;
         let link = self.login(opened, door);
@@ -188,6 +199,7 @@ impl Transport for Server {
         }
         report.via.clone_from(&self.via);
         report.user.clone_from(&self.user);
+        report.remarks = std::mem::take(&mut self.remarks);
         report
     }
 }

@@ -49,7 +49,7 @@ pub enum Ran {
 /// A fault at [`Stage::Sender`], before anything was sent.
 pub fn form<'m>(capabilities: &Capabilities, message: &'m Message) -> Result<&'m Message, Fault> {
     let fault = |cause| Fault::new(Stage::Sender, cause);
-    if message.envelope.needs_smtputf8() && !capabilities.smtputf8 {
+    if message.needs_smtputf8() && !capabilities.smtputf8 {
         return Err(fault(Cause::Lacks(Lacks::Smtputf8, capabilities.offered())));
     }
     let message = if message.eight_bit && !capabilities.eight_bit {
@@ -297,7 +297,7 @@ fn mail(capabilities: &Capabilities, message: &Message) -> String {
     if message.eight_bit {
         parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
     }
-    if message.envelope.needs_smtputf8() {
+    if message.needs_smtputf8() {
         parameters.push(MailParameter::SmtpUtfEight);
     }
     let command = match message.envelope.sender.as_ref().map(|sender| (sender.local(), sender.domain())) {

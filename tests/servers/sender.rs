@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::Servers;
 
 /// Longer than any run that does not hang.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// One run of smail, being described.
 pub struct Sender {
