@@ -1,3 +1,4 @@
+//! Facts about addresses and aliases.
 use super::*;
 
 fn shown(text: &str) -> String {

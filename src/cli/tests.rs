@@ -1,3 +1,4 @@
+//! Facts about the command line.
 use super::*;
 
 fn args(words: &[&str]) -> Args {

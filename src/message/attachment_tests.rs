@@ -1,3 +1,4 @@
+//! Facts about files that go with a mail.
 use std::io::Write;
 
 use super::*;

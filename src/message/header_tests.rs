@@ -1,3 +1,4 @@
+//! Facts about headers, read back by an independent parser.
 use mail_parser::MessageParser;
 use proptest::prelude::*;
 

@@ -319,3 +319,5 @@ fn further(draft: &Draft, out: &mut Vec<Header>, notes: &mut Vec<String>) -> Res
 mod round_trip_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tree_tests;

@@ -11,6 +11,7 @@ use crate::delivery::{Fault, Line, Reply, Report};
 use crate::message::{Envelope, Message};
 use crate::settings::route::{Door, Patience, Route, Smtp, TlsMode, Trust};
 
+mod circumstance;
 mod conversation;
 mod encryption;
 mod login;
