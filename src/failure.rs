@@ -113,6 +113,22 @@ impl Failure {
     }
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// What an error of any room comes to: a [`Failure`] as it is, anything else a failure of reading or writing with the
+/// context it was given on its way.
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        error.downcast::<Failure>().unwrap_or_else(|other| Failure::new(Exit::IO, format!("{other:#}")))
+    }
+}
+
 /// Nothing that reaches a terminal may move its cursor: what came from outside was made safe where it came in, and this is
 /// the last door.
 fn safe(text: &str) -> String {

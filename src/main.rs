@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::Context;
 use smail::address::{Address, Mailbox};
 use smail::cli::{self, Args};
 use smail::delivery::{Line, Report};
@@ -154,14 +155,13 @@ fn keep_copies(
 ) -> Option<Exit> {
     let mut exit = None;
     for path in copies(args, settings, first, failed) {
-        if let Err(error) = record::append(&path, message, stamp.now, bcc) {
-            let outcome = if failed {
-                "the mail was not sent and no copy could be kept"
-            } else {
-                "the mail was sent, but no copy could be kept"
-            };
-            complain(&failure::remark(&format!("{outcome} in {}: {error}", path.display())));
-            exit = Some(Exit::IO);
+        let outcome = if failed { "the mail was not sent and" } else { "the mail was sent, but" };
+        let kept = record::append(&path, message, stamp.now, bcc)
+            .with_context(|| format!("{outcome} no copy could be kept in {}", path.display()));
+        if let Err(error) = kept {
+            let failure = Failure::from(error);
+            complain(&failure.text());
+            exit = Some(failure.exit);
         }
     }
     exit

@@ -200,6 +200,18 @@ pub struct Args {
     #[arg(short = 'I', hide = true, action = ArgAction::Count)]
     pub show_newsgroups: u8,
 
+    /// Without effect
+    #[arg(short = 'D', long, hide = true, action = ArgAction::Count)]
+    pub disconnected: u8,
+
+    /// Without effect
+    #[arg(long, hide = true, action = ArgAction::Count)]
+    pub skip_empty_attachments: u8,
+
+    /// Without effect: an argument for a sendmail program, which mta-arguments sets
+    #[arg(short = 'O', hide = true, value_name = "ARG", allow_hyphen_values = true)]
+    pub program_argument: Vec<String>,
+
     /// Ends the options, as `--` does
     #[arg(short = '.', long, hide = true)]
     pub end_options: bool,

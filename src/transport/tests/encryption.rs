@@ -33,7 +33,7 @@ fn pair(common: &str, names: &[&str], issuer: Option<&Pair>, days: (i64, i64)) -
     let name = name.build();
     let mut builder = X509Builder::new().unwrap();
     builder.set_version(2).unwrap();
-    let serial = BigNum::from_u32(fastrand::u32(1..)).unwrap();
+    let serial = BigNum::from_u32(std::process::id()).unwrap();
     builder.set_serial_number(&Asn1Integer::from_bn(&serial).unwrap()).unwrap();
     let day = |offset: i64| Asn1Time::from_unix(1_800_000_000 + offset * 86_400).unwrap();
     builder.set_not_before(&day(days.0)).unwrap();
