@@ -123,7 +123,7 @@ fn deliver(settings: &Settings, route: &Route, message: &Message) -> Report {
     if settings.flag("verbose") {
         watch.trace = Some(Arc::new(|line: &Line| complain(&report::spoken(line))));
     }
-    transport::open(route, &watch).deliver(message, Turn::Last)
+    transport::open(route, &watch).deliver(message, Turn::Last, &mut ())
 }
 
 /// The message on standard output, what is not part of it on standard error.
@@ -139,7 +139,7 @@ fn dry_run(settings: &Settings, message: &Message, route: &Route) -> Result<Exit
         lines.push_str(">\n");
     }
     complain(&lines);
-    let printed = transport::open(&Route::Stdout, &Watch::default()).deliver(message, Turn::Last);
+    let printed = transport::open(&Route::Stdout, &Watch::default()).deliver(message, Turn::Last, &mut ());
     failure::account_for(&printed, settings).map_or(Ok(Exit::OK), Err)
 }
 
