@@ -192,6 +192,8 @@ pub enum Cause {
     Program(String, Option<i32>),
     /// A local file could not be written.
     File(String),
+    /// The books of the mail could not be kept, so that it was stopped before the final dot.
+    Ledger(String),
     /// A signal ended the attempt: its number.
     Interrupted(i32),
 }
@@ -228,6 +230,7 @@ impl Fault {
             | Cause::Handshake(_)
             | Cause::Protocol(_)
             | Cause::Interrupted(_)
+            | Cause::Ledger(_)
             | Cause::NoSecret(_, true)
             | Cause::Program(_, Some(75) | None) => Class::Temporary,
             _ => Class::Permanent,
@@ -338,5 +341,11 @@ mod tests {
     fn a_positive_reply_that_was_not_wanted_is_a_permanent_fault() {
         let fault = Fault::new(Stage::Data, Cause::Refused(Reply::new(250, vec!["ok".into()])));
         assert_eq!(fault.class(), Class::Permanent);
+    }
+
+    #[test]
+    fn a_mail_whose_books_cannot_be_kept_may_be_tried_again() {
+        let fault = Fault::new(Stage::Content, Cause::Ledger("no space left on device".into()));
+        assert_eq!(fault.class(), Class::Temporary);
     }
 }

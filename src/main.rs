@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use smail::address::{Address, Mailbox};
 use smail::cli::{self, Args};
-use smail::delivery::{Line, Report};
+use smail::delivery::Line;
 use smail::draft::{self, Draft, DraftError, Input};
 use smail::failure::{self, Exit, Failure};
 use smail::message::{Message, Stamp};
@@ -104,10 +104,11 @@ fn send(
     }
     let watch = watch(settings);
     let post = queued::Post { args, layers, settings, route, watch: &watch, author: &author, subject: &subject };
-    let sent = match queued::open(args, settings, world)?.filter(|_| matches!(route, Route::Smtp(_) | Route::Program(_))) {
-        Some(queue) => post.send(&queue, &message)?,
-        None => post.send_directly(&message),
-    };
+    let sent =
+        match queued::open(args, settings, world)?.filter(|_| matches!(route, Route::Smtp(_) | Route::Program(_))) {
+            Some(queue) => post.send(&queue, &message)?,
+            None => post.send_directly(&message),
+        };
     let told = sent.report.iter().flat_map(|r| &r.remarks).filter(|_| !args.quiet);
     told.for_each(|r| complain(&failure::remark(r)));
     if let Some(error) = &sent.error {
@@ -155,7 +156,7 @@ fn dry_run(settings: &Settings, message: &Message, route: &Route) -> Result<Exit
         lines.push_str(">\n");
     }
     complain(&lines);
-    let printed = transport::open(&Route::Stdout, &Watch::default()).deliver(message, Turn::Last);
+    let printed = transport::open(&Route::Stdout, &Watch::default()).deliver(message, Turn::Last, &mut ());
     failure::account_for(&printed, settings).map_or(Ok(Exit::OK), Err)
 }
 

@@ -75,7 +75,18 @@ pub fn summary(id: &str, report: &Report, exit: u8, queue_id: Option<&str>, erro
 pub fn untried(exit: u8, queue_id: Option<&str>, error: Option<&str>) -> String {
     let status = if error.is_some() { "error" } else { "done" };
     let recipients = Vec::new();
-    line(&Summary { id: None, status, exit, route: None, user: None, bytes: 0, timing: None, recipients, queue_id, error })
+    line(&Summary {
+        id: None,
+        status,
+        exit,
+        route: None,
+        user: None,
+        bytes: 0,
+        timing: None,
+        recipients,
+        queue_id,
+        error,
+    })
 }
 
 fn line(summary: &Summary<'_>) -> String {
@@ -195,11 +206,23 @@ pub fn mailq(items: &[Item], _now: i64) -> String {
             "held" => '!',
             _ => ' ',
         };
-        let time = chrono::DateTime::from_timestamp_millis(item.created).unwrap_or_default().with_timezone(&chrono::Local);
+        let time =
+            chrono::DateTime::from_timestamp_millis(item.created).unwrap_or_default().with_timezone(&chrono::Local);
         let from = if item.from.is_empty() { "MAILER-DAEMON" } else { &item.from };
-        let _ = writeln!(out, "{:<11}{:>9} {} {from}", format!("{}{mark}", item.id), item.size, time.format("%a %b %e %H:%M:%S"));
+        let _ = writeln!(
+            out,
+            "{:<11}{:>9} {} {from}",
+            format!("{}{mark}", item.id),
+            item.size,
+            time.format("%a %b %e %H:%M:%S")
+        );
         if !item.last.is_empty() {
-            let _ = writeln!(out, "{:>width$}", format!("({})", plain(&item.last)), width = 42 + item.last.chars().count().min(36));
+            let _ = writeln!(
+                out,
+                "{:>width$}",
+                format!("({})", plain(&item.last)),
+                width = 42 + item.last.chars().count().min(36)
+            );
         }
         for to in &item.to {
             let _ = writeln!(out, "{:41}{to}", "");

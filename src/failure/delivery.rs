@@ -142,6 +142,7 @@ fn headline(report: &Report, fault: &Fault, settings: &Settings) -> String {
         (Cause::TooBig(..), _) => format!("the message is too large for {via}; nothing was sent"),
         (Cause::Program(..), _) => format!("{via} did not take the mail"),
         (Cause::File(_), _) => format!("{via} cannot be written"),
+        (Cause::Ledger(_), _) => "the journal of the mail cannot be written; nothing was sent".to_owned(),
         (Cause::Lacks(lacks, _), _) => lacking(*lacks, via),
         (_, Stage::Prepare) => format!("nothing can be sent by {via}"),
         (_, Stage::Resolve) => format!("cannot find the server {via}"),
@@ -195,6 +196,7 @@ fn cause(cause: &Cause) -> String {
         Cause::Lacks(_, offered) => format!("it offers: {offered}"),
         Cause::ClearLogin => "without TLS the password would travel in clear".to_owned(),
         Cause::TooBig(size, limit) => format!("it has {size} octets, and the server takes {limit}"),
+        Cause::Ledger(why) => format!("its journal: {why}"),
         Cause::Program(said, Some(status)) if said.is_empty() => format!("exit status {status}"),
         Cause::Program(said, Some(status)) => format!("{said}\nexit status {status}"),
         Cause::Program(said, None) => said.clone(),
@@ -205,7 +207,7 @@ fn cause(cause: &Cause) -> String {
 /// Whose setting it was: the account, and where the value at fault was said.
 fn whose(fault: &Fault, settings: &Settings) -> Vec<String> {
     let names: &[&'static str] = match (&fault.cause, fault.stage) {
-        (Cause::Interrupted(_) | Cause::Content(_) | Cause::File(_), _) => &[],
+        (Cause::Interrupted(_) | Cause::Content(_) | Cause::File(_) | Cause::Ledger(_), _) => &[],
         (Cause::TlsSettings(_), _) => &["tls-ca-file", "tls-ca-dir", "tls-cert", "tls-key"],
         (Cause::Proxy(_), _) => &["proxy"],
         (_, Stage::Login) => &["auth-user", "auth-password", "auth-password-file", "auth-password-command"],

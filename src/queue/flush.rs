@@ -112,7 +112,8 @@ impl Queue {
             if !wanted {
                 continue;
             }
-            let over = bounds.time.is_some_and(|time| start.elapsed() > time) || bounds.most.is_some_and(|most| begun >= most);
+            let over =
+                bounds.time.is_some_and(|time| start.elapsed() > time) || bounds.most.is_some_and(|most| begun >= most);
             if over || watch.interrupt.load(Ordering::Relaxed) != 0 {
                 break;
             }
@@ -137,7 +138,8 @@ impl Queue {
             match ways.way(&key, &ticket.head().clone()) {
                 Ok(way) => {
                     let report = ticket.attempt(&mut **way, Turn::More)?;
-                    let session = report.fates.iter().filter_map(|f| f.outcome.as_ref().err()).find(|f| policy::is_of_session(f));
+                    let session =
+                        report.fates.iter().filter_map(|f| f.outcome.as_ref().err()).find(|f| policy::is_of_session(f));
                     if let Some(fault) = session {
                         ways.closed.insert(key, (self.words)(fault));
                     }
@@ -171,7 +173,9 @@ impl Queue {
             return dead && self.folder.remove(Room::Waiting, name).is_ok();
         }
         match name.strip_suffix(".log") {
-            Some(id) if !self.folder.has(Room::Waiting, &format!("{id}.msg")) => self.folder.remove(Room::Waiting, name).is_ok(),
+            Some(id) if !self.folder.has(Room::Waiting, &format!("{id}.msg")) => {
+                self.folder.remove(Room::Waiting, name).is_ok()
+            }
             _ => false,
         }
     }

@@ -101,7 +101,10 @@ impl Folder {
             return Err(refused("it belongs to another user"));
         }
         if stat.st_mode & 0o077 != 0 {
-            return Err(refused(&format!("others may enter it (mode {:04o}); run chmod 700 on it", stat.st_mode & 0o777)));
+            return Err(refused(&format!(
+                "others may enter it (mode {:04o}); run chmod 700 on it",
+                stat.st_mode & 0o777
+            )));
         }
         Ok(folder)
     }
@@ -167,7 +170,9 @@ impl Folder {
         let (at, into) = (self.room(from.0), self.room(to.0));
         match rustix::fs::renameat_with(at, from.1, into, to.1, RenameFlags::NOREPLACE) {
             // Old kernels and some file systems cannot promise it; the names are random.
-            Err(Errno::INVAL | Errno::NOSYS) if !self.has(to.0, to.1) => Ok(rustix::fs::renameat(at, from.1, into, to.1)?),
+            Err(Errno::INVAL | Errno::NOSYS) if !self.has(to.0, to.1) => {
+                Ok(rustix::fs::renameat(at, from.1, into, to.1)?)
+            }
             outcome => Ok(outcome?),
         }
     }

@@ -119,7 +119,14 @@ pub struct State {
 impl State {
     /// A mail to which nothing has happened.
     pub fn new(recipients: usize) -> Self {
-        State { standing: vec![Standing::Waiting; recipients], tries: 0, next: 0, held: false, last: String::new(), latest: 0 }
+        State {
+            standing: vec![Standing::Waiting; recipients],
+            tries: 0,
+            next: 0,
+            held: false,
+            last: String::new(),
+            latest: 0,
+        }
     }
 
     /// Takes one event in.
@@ -259,6 +266,7 @@ pub fn append(mut file: &File, good: &mut u64, events: &[Event]) -> io::Result<(
     if file.metadata()?.len() > *good {
         file.set_len(*good)?;
     }
+    file.seek(SeekFrom::Start(*good))?;
     match file.write_all(&lines) {
         Ok(()) => {
             *good += lines.len() as u64;

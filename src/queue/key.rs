@@ -13,7 +13,7 @@ use super::{Queue, QueueError, now};
 /// How long a key counts.
 const LIFETIME: i64 = 7 * 24 * 3600 * 1000;
 /// The longest key; every octet may take three in a file's name.
-pub const LONGEST_KEY: usize = 80;
+pub(super) const LONGEST_KEY: usize = 80;
 
 /// A key in the hands of this process.
 #[derive(Debug)]
@@ -55,8 +55,11 @@ impl Queue {
     /// Takes a key; waits while another process has it.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// It is empty or too long, or those of the file system.
     pub fn key(&self, key: &str) -> Result<KeyState, QueueError> {
+        if key.is_empty() || key.len() > LONGEST_KEY {
+            return Err(QueueError::Key);
+        }
         let file = self.folder.append(Room::Keys, &name(key)).map_err(|e| self.io(e))?;
         file.lock().map_err(|e| self.io(e))?;
         if let Some((word, id, at)) = read(&file) {

@@ -76,7 +76,13 @@ impl Queue {
             _ if state.any(Standing::InDoubt) => "in doubt",
             _ => "waiting",
         };
-        let shown = |s: &Standing| if room == Room::Failed { *s != Standing::Accepted } else { matches!(s, Standing::Waiting | Standing::InDoubt) };
+        let shown = |s: &Standing| {
+            if room == Room::Failed {
+                *s != Standing::Accepted
+            } else {
+                matches!(s, Standing::Waiting | Standing::InDoubt)
+            }
+        };
         let to = entry.head.to.iter().zip(&state.standing).filter(|(_, s)| shown(s)).map(|(a, _)| a.clone()).collect();
         Some(Item {
             id: id.to_owned(),
@@ -117,7 +123,8 @@ impl Queue {
     pub fn show(&self, id: &str, out: &mut dyn Write) -> Result<(), QueueError> {
         let room = self.find(id)?;
         let file = self.folder.open_file(room, &format!("{id}.msg")).map_err(|e| self.io(e))?;
-        let unreadable = |e: &entry::EntryError| QueueError::Unreadable { id: id.to_owned(), why: e.to_string(), newer: false };
+        let unreadable =
+            |e: &entry::EntryError| QueueError::Unreadable { id: id.to_owned(), why: e.to_string(), newer: false };
         let entry = entry::look(&file).map_err(|e| unreadable(&e))?;
         let write = |out: &mut dyn Write| -> io::Result<()> {
             writeln!(out, "# {}", serde_json::to_string(&entry.head)?)?;
@@ -203,7 +210,9 @@ impl Queue {
         }
         for name in self.folder.names(Room::Corrupt).map_err(|e| self.io(e))? {
             if let Some(id) = name.strip_suffix(".msg") {
-                check.problems.push(format!("{id}: it is damaged and lies in corrupt/; --queue-show and --remove know it"));
+                check
+                    .problems
+                    .push(format!("{id}: it is damaged and lies in corrupt/; --queue-show and --remove know it"));
             }
         }
         Ok(check)

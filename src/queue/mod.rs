@@ -69,6 +69,9 @@ pub enum QueueError {
     /// No entry has this id.
     #[error("the queue holds no mail `{}`", .0.escape_debug())]
     NoEntry(String),
+    /// A key of `--idempotency-key` that cannot be one.
+    #[error("a key has between 1 and {} octets", key::LONGEST_KEY)]
+    Key,
     /// Another process works on the entry.
     #[error("mail {0} is being sent by another process")]
     Busy(String),

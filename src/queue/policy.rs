@@ -86,7 +86,13 @@ pub fn is_of_session(fault: &Fault) -> bool {
     judge(fault) == Verdict::Defer
         && matches!(
             fault.stage,
-            Stage::Prepare | Stage::Resolve | Stage::Connect | Stage::Greeting | Stage::Hello | Stage::Tls | Stage::Login
+            Stage::Prepare
+                | Stage::Resolve
+                | Stage::Connect
+                | Stage::Greeting
+                | Stage::Hello
+                | Stage::Tls
+                | Stage::Login
         )
 }
 

@@ -117,7 +117,12 @@ impl Layers {
     /// # Errors
     /// [`SettingsError`]: also when the account is gone.
     pub fn settle_for(&self, account: Option<&str>, said: &[String], by_hand: bool) -> Result<Settings, SettingsError> {
-        let mut layers = Layers { said: self.said.clone(), accounts: self.accounts.clone(), account: account.map(str::to_owned), ..self.bare() };
+        let mut layers = Layers {
+            said: self.said.clone(),
+            accounts: self.accounts.clone(),
+            account: account.map(str::to_owned),
+            ..self.bare()
+        };
         layers.said.retain(|a| a.layer < Layer::Set || (by_hand && a.layer == Layer::Set));
         if let Some(name) = account.filter(|name| !layers.accounts.contains_key(*name)) {
             return Err(SettingsError::NoAccount(name.to_owned(), layers.accounts.into_keys().collect()));

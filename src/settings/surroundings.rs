@@ -59,7 +59,9 @@ fn state_folder() -> Option<PathBuf> {
     let uid = rustix::process::geteuid().as_raw();
     let ours = |home: &PathBuf| home.parent().is_some() && home.metadata().is_ok_and(|m| m.is_dir() && m.uid() == uid);
     let given = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = || std::env::var_os("HOME").map(PathBuf::from).filter(ours).or_else(|| account(5).map(PathBuf::from).filter(ours));
+    let home = || {
+        std::env::var_os("HOME").map(PathBuf::from).filter(ours).or_else(|| account(5).map(PathBuf::from).filter(ours))
+    };
     let below = given.or_else(|| home().map(|home| home.join(".local/state")));
     let spool = || Some(PathBuf::from(format!("/var/spool/smail/{uid}"))).filter(|path| path.is_dir());
     below.map(|state| state.join("smail")).or_else(spool)
@@ -74,5 +76,9 @@ fn user_of_account() -> Option<String> {
 fn account(field: usize) -> Option<String> {
     let uid = rustix::process::geteuid().as_raw().to_string();
     let accounts = std::fs::read_to_string("/etc/passwd").ok()?;
-    accounts.lines().find(|l| l.split(':').nth(2) == Some(&uid)).and_then(|l| l.split(':').nth(field)).map(str::to_owned)
+    accounts
+        .lines()
+        .find(|l| l.split(':').nth(2) == Some(&uid))
+        .and_then(|l| l.split(':').nth(field))
+        .map(str::to_owned)
 }

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
+use super::ledger::{Books, Ledger};
 use super::reply::decode;
 use super::socket::{Clock, cause, reason, wait};
 use super::{Tell, Transport, Turn, Watch};
@@ -43,7 +44,7 @@ impl Sendmail {
         Sendmail { program: program.clone(), watch: watch.clone() }
     }
 
-    fn run(&self, message: &Message) -> Result<Reply, Fault> {
+    fn run(&self, message: &Message, books: &mut Books<'_>) -> Result<Reply, Fault> {
         let tell = Tell::new(&self.watch);
         let arguments = arguments(&self.program, &message.envelope);
         tell.line(&Line::Client(super::reply::safe(&command_line(&self.program, &arguments))));
@@ -56,7 +57,7 @@ impl Sendmail {
         let mut clock = Clock::new(self.watch.interrupt.clone(), Duration::MAX);
         if let Some(stdin) = child.stdin.take() {
             let mut stdin = Pipe { stdin, clock };
-            let written = write(&mut stdin, message);
+            let written = write(&mut stdin, message, books);
             clock = stdin.clock;
             if let Err(failure) = written {
                 // Before its input closes: the end of the input would be the end of the message.
@@ -86,9 +87,11 @@ impl Sendmail {
 }
 
 impl Transport for Sendmail {
-    fn deliver(&mut self, message: &Message, _: Turn) -> Report {
+    fn deliver(&mut self, message: &Message, _: Turn, ledger: &mut dyn Ledger) -> Report {
         let start = Instant::now();
-        let outcome = self.run(message);
+        let mut books = Books::new(ledger, message.envelope.recipients.len());
+        let outcome = self.run(message, &mut books);
+        books.close(&outcome);
         let recipients: Vec<String> = message.envelope.recipients.iter().map(ToString::to_string).collect();
         let via = self.program.path.display().to_string();
         let mut report = Report::uniform(via, recipients.iter().map(String::as_str), &outcome);
@@ -162,22 +165,36 @@ impl Write for Pipe {
     }
 }
 
-fn write(pipe: &mut Pipe, message: &Message) -> Result<(), Cause> {
+/// Writes the message; its last piece only when the books know of it.
+fn write(pipe: &mut Pipe, message: &Message, books: &mut Books<'_>) -> Result<(), Cause> {
     let flags = fcntl_getfl(&pipe.stdin).and_then(|flags| fcntl_setfl(&pipe.stdin, flags | OFlags::NONBLOCK));
     flags.map_err(|error| cause(&error.into()))?;
     let mut lines = Unix::default();
+    let mut last = None;
+    let mut listens = true;
     for piece in message.chunks() {
         let piece = piece.map_err(|error| Cause::Content(reason(&error)))?;
-        match pipe.write_all(lines.convert(&piece)) {
-            Ok(()) => {}
-            // It needs no more, or has failed: its exit status tells which.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-            Err(error) => return Err(cause(&error)),
+        if let Some(ready) = last.replace(piece) {
+            listens = put(pipe, lines.convert(&ready))?;
+        }
+        if !listens {
+            break;
         }
     }
-    match pipe.write_all(lines.rest()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(cause(&error)),
-        _ => Ok(()),
+    // A program that needs no more of it may accept it all the same.
+    books.before_handover()?;
+    if listens && put(pipe, lines.convert(&last.unwrap_or_default()))? {
+        put(pipe, lines.rest())?;
+    }
+    Ok(())
+}
+
+/// Tells whether the program listens still. One that does not needs no more, or has failed: its exit status tells which.
+fn put(pipe: &mut Pipe, bytes: &[u8]) -> Result<bool, Cause> {
+    match pipe.write_all(bytes) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(cause(&error)),
     }
 }
 
@@ -275,7 +292,7 @@ mod tests {
     }
 
     fn deliver(program: &Program, message: &Message) -> Report {
-        Sendmail::new(program, &Watch::default()).deliver(message, Turn::Last)
+        Sendmail::new(program, &Watch::default()).deliver(message, Turn::Last, &mut ())
     }
 
     #[test]
@@ -342,7 +359,7 @@ mod tests {
             Watch { trace: Some(Arc::new(move |line: &Line| heard.lock().unwrap().push(line.clone()))), ..watch };
         watch.interrupt.store(2, Ordering::Relaxed);
         let mut sleeper = Sendmail::new(&program("/usr/bin/sleep", &["60"]), &watch);
-        let report = sleeper.deliver(&message(&vec![b'x'; 1 << 20]), Turn::Last);
+        let report = sleeper.deliver(&message(&vec![b'x'; 1 << 20]), Turn::Last, &mut ());
         assert_eq!(report.fates[0].outcome, Err(Fault::new(Stage::Content, Cause::Interrupted(2))));
         let note = Line::Note("the program was stopped before the message was complete".into());
         assert_eq!(lines.lock().unwrap().last(), Some(&note));

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::command::Unix;
+use super::ledger::{Books, Ledger};
 use super::socket::{Clock, cause, reason};
 use super::{Tell, Transport, Turn, Watch};
 use crate::delivery::{Cause, Fault, Reply, Report, Stage};
@@ -32,44 +33,44 @@ impl Mailfile {
         Mailfile { path, watch: watch.clone() }
     }
 
-    fn write(&self, message: &Message) -> Result<String, Cause> {
+    fn write(&self, message: &Message, books: &mut Books<'_>) -> Result<String, Cause> {
         let Some(path) = &self.path else {
             let mut lines = Unix::default();
             let mut stdout = io::stdout().lock();
-            self.copy(message, "standard output", |piece| stdout.write_all(lines.convert(piece)))?;
+            self.copy(message, "standard output", books, |piece| stdout.write_all(lines.convert(piece)))?;
             stdout.flush().map_err(|error| failed("standard output", &error))?;
             return Ok("standard output".to_owned());
         };
         let name = path.display().to_string();
         let is_folder = path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/");
         if is_folder {
-            return self.add_to_folder(message, path).map(|path| path.display().to_string());
+            return self.add_to_folder(message, path, books).map(|path| path.display().to_string());
         }
         match fs::metadata(path) {
             Ok(there) if !there.is_file() => {
                 let mut file = OpenOptions::new().write(true).open(path).map_err(|error| failed(&name, &error))?;
-                self.copy(message, &name, |piece| file.write_all(piece))?;
+                self.copy(message, &name, books, |piece| file.write_all(piece))?;
             }
-            _ => self.whole(message, path)?,
+            _ => self.whole(message, path, books)?,
         }
         Ok(name)
     }
 
     /// Beside its place first, then in its place by one step.
-    fn whole(&self, message: &Message, path: &Path) -> Result<(), Cause> {
+    fn whole(&self, message: &Message, path: &Path, books: &mut Books<'_>) -> Result<(), Cause> {
         let name = path.display().to_string();
         // The file a link leads to, so that the link stays.
         let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut beside =
             tempfile::Builder::new().prefix(".smail-").tempfile_in(folder).map_err(|error| failed(&name, &error))?;
-        self.copy(message, &name, |piece| beside.write_all(piece))?;
+        self.copy(message, &name, books, |piece| beside.write_all(piece))?;
         beside.as_file().sync_all().map_err(|error| failed(&name, &error))?;
         beside.persist(&place).map_err(|error| failed(&name, &error.error))?;
         Ok(())
     }
 
-    fn add_to_folder(&self, message: &Message, folder: &Path) -> Result<PathBuf, Cause> {
+    fn add_to_folder(&self, message: &Message, folder: &Path, books: &mut Books<'_>) -> Result<PathBuf, Cause> {
         let id = file_name(&message.id);
         for count in 0..MOST_TRIES {
             let name = if count == 0 { format!("{id}.eml") } else { format!("{id}-{count}.eml") };
@@ -80,26 +81,40 @@ impl Mailfile {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 Err(error) => return Err(failed(&shown, &error)),
             };
-            return self.fill(message, &mut file, &shown).map(|()| path.clone()).inspect_err(|_| {
+            return self.fill(message, &mut file, &shown, books).map(|()| path.clone()).inspect_err(|_| {
                 let _ = fs::remove_file(&path);
             });
         }
         Err(Cause::File(format!("{}: too many files of the same name", folder.join(id).display())))
     }
 
-    fn fill(&self, message: &Message, file: &mut File, name: &str) -> Result<(), Cause> {
-        self.copy(message, name, |piece| file.write_all(piece))?;
+    fn fill(&self, message: &Message, file: &mut File, name: &str, books: &mut Books<'_>) -> Result<(), Cause> {
+        self.copy(message, name, books, |piece| file.write_all(piece))?;
         file.sync_all().map_err(|error| failed(name, &error))
     }
 
-    fn copy(&self, message: &Message, name: &str, mut write: impl FnMut(&[u8]) -> io::Result<()>) -> Result<(), Cause> {
+    /// Writes the message; its last piece only when the books know of it.
+    fn copy(
+        &self,
+        message: &Message,
+        name: &str,
+        books: &mut Books<'_>,
+        mut write: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> Result<(), Cause> {
         let mut clock = Clock::new(self.watch.interrupt.clone(), std::time::Duration::MAX);
-        for piece in message.chunks() {
+        let mut put = |piece: &[u8]| {
             clock.look().map_err(|halt| cause(&halt.into()))?;
+            write(piece).map_err(|error| failed(name, &error))
+        };
+        let mut last = None;
+        for piece in message.chunks() {
             let piece = piece.map_err(|error| Cause::Content(reason(&error)))?;
-            write(&piece).map_err(|error| failed(name, &error))?;
+            if let Some(ready) = last.replace(piece) {
+                put(&ready)?;
+            }
         }
-        Ok(())
+        books.before_handover()?;
+        put(&last.unwrap_or_default())
     }
 }
 
@@ -120,9 +135,10 @@ fn file_name(id: &str) -> String {
 }
 
 impl Transport for Mailfile {
-    fn deliver(&mut self, message: &Message, _: Turn) -> Report {
+    fn deliver(&mut self, message: &Message, _: Turn, ledger: &mut dyn Ledger) -> Report {
         let start = Instant::now();
-        let written = self.write(message);
+        let mut books = Books::new(ledger, message.envelope.recipients.len());
+        let written = self.write(message, &mut books);
         let via = match (&written, &self.path) {
             (Ok(name), _) => name.clone(),
             (Err(_), Some(path)) => path.display().to_string(),
@@ -135,6 +151,7 @@ impl Transport for Mailfile {
             }
             Err(cause) => Err(Fault::new(Stage::Content, cause)),
         };
+        books.close(&outcome);
         let recipients: Vec<String> = message.envelope.recipients.iter().map(ToString::to_string).collect();
         let mut report = Report::uniform(via, recipients.iter().map(String::as_str), &outcome);
         report.bytes = message.size();
@@ -160,7 +177,7 @@ mod tests {
     }
 
     fn deliver(path: &Path, id: &str) -> Report {
-        Mailfile::new(Some(path), &Watch::default()).deliver(&message(id), Turn::Last)
+        Mailfile::new(Some(path), &Watch::default()).deliver(&message(id), Turn::Last, &mut ())
     }
 
     #[test]
@@ -202,7 +219,7 @@ mod tests {
         assert_eq!(deliver(&missing, "<1@a>").fates[0].outcome, Err(Fault::new(Stage::Content, Cause::File(why))));
         let watch = Watch::default();
         watch.interrupt.store(15, Ordering::Relaxed);
-        let report = Mailfile::new(Some(folder.path()), &watch).deliver(&message("<1@a>"), Turn::Last);
+        let report = Mailfile::new(Some(folder.path()), &watch).deliver(&message("<1@a>"), Turn::Last, &mut ());
         assert_eq!(report.fates[0].outcome, Err(Fault::new(Stage::Content, Cause::Interrupted(15))));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }

@@ -5,11 +5,12 @@
 //!
 //! From the wire upwards: `socket` waits, `dial` and `proxy` connect, `tls` encrypts for whom `trust` trusts, `reply` and `guard` keep the server
 //! within bounds, `opening` greets, `session` is lettre's engine on top, `auth` logs in, `transaction` sends one message
-//! and `smtp` puts them together. `command` and `file` are the ways beside SMTP.
+//! and `smtp` puts them together. `ledger` keeps books of all of it. `command` and `file` are the ways beside SMTP.
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+pub use self::ledger::Ledger;
 use crate::delivery::{Line, Report};
 use crate::message::Message;
 use crate::settings::route::Route;
@@ -20,6 +21,7 @@ mod command;
 mod dial;
 mod file;
 mod guard;
+mod ledger;
 mod opening;
 mod proxy;
 mod reply;
@@ -66,8 +68,9 @@ pub enum Turn {
 /// Dropping it says goodbye to the server and waits for the answer, for `patience.quit` at most: note down what became
 /// of the message before.
 pub trait Transport {
-    /// Delivers one message. Total: every recipient gets a fate.
-    fn deliver(&mut self, message: &Message, turn: Turn) -> Report;
+    /// Delivers one message. Total: every recipient gets a fate, and is settled in the ledger exactly once (`&mut ()` keeps
+    /// no books).
+    fn deliver(&mut self, message: &Message, turn: Turn, ledger: &mut dyn Ledger) -> Report;
 }
 
 /// Opens a way. Nothing is connected, started or written before the first message.

@@ -22,6 +22,8 @@ use crate::delivery::{Cause, Fault, Line, Reply, Stage};
 
 /// The pieces of a message in order.
 pub type Chunks<'a> = &'a mut dyn Iterator<Item = io::Result<Vec<u8>>>;
+/// Asked once, when all of the message but the final dot is ready to leave; an error keeps the dot back.
+pub type Clearance<'a> = &'a mut dyn FnMut() -> Result<(), Cause>;
 
 /// A session after EHLO, STARTTLS and all, ready for AUTH and MAIL.
 pub trait Session {
@@ -44,12 +46,20 @@ pub trait Session {
     /// As [`Session::command`].
     fn reply(&mut self, stage: Stage, patience: Duration) -> Result<Reply, Fault>;
 
-    /// Sends a message with dots doubled and the final dot, QUIT behind it if wanted, and reads the reply to the dot.
+    /// Sends a message with dots doubled and, once cleared, the final dot, QUIT behind it if wanted, and reads the reply
+    /// to the dot.
     ///
     /// # Errors
-    /// [`Fault`] when there is no reply, when a piece is an error (the dot is never sent then), or when the server
-    /// answered before the dot.
-    fn message(&mut self, octets: u64, patience: Duration, chunks: Chunks<'_>, quit: bool) -> Result<Reply, Fault>;
+    /// [`Fault`] when there is no reply, when a piece is an error or the dot is not cleared (it is never sent then), or
+    /// when the server answered before the dot.
+    fn message(
+        &mut self,
+        octets: u64,
+        patience: Duration,
+        chunks: Chunks<'_>,
+        quit: bool,
+        clear: Clearance<'_>,
+    ) -> Result<Reply, Fault>;
 
     /// The replies to the message have all been read.
     fn end_of_message(&mut self);
@@ -138,14 +148,21 @@ impl Session for Lettre {
         self.outcome(told)
     }
 
-    fn message(&mut self, octets: u64, patience: Duration, chunks: Chunks<'_>, quit: bool) -> Result<Reply, Fault> {
+    fn message(
+        &mut self,
+        octets: u64,
+        patience: Duration,
+        chunks: Chunks<'_>,
+        quit: bool,
+        clear: Clearance<'_>,
+    ) -> Result<Reply, Fault> {
         {
             let mut guard = lock(&self.guard);
             guard.expect(Stage::Content, patience);
             guard.begin_body(quit.then_some("QUIT\r\n"));
             guard.tell(&Line::Note(format!("message, {octets} octets")));
         }
-        let pieces = Pieces { chunks, held: None, guard: &self.guard, over: false };
+        let pieces = Pieces { chunks, held: None, guard: &self.guard, over: false, clear: Some(clear) };
         let told = block(self.connection.message_iter(pieces));
         self.outcome(told)
     }
@@ -186,6 +203,23 @@ struct Pieces<'a> {
     held: Option<Vec<u8>>,
     guard: &'a Mutex<Guard>,
     over: bool,
+    clear: Option<Clearance<'a>>,
+}
+
+impl Pieces<'_> {
+    /// lettre writes the dot next: it leaves only if nothing has failed and it is cleared.
+    fn complete(&mut self) {
+        let Some(clear) = self.clear.take() else { return };
+        if lock(self.guard).broken().is_some() {
+            return;
+        }
+        match clear() {
+            Ok(()) => lock(self.guard).complete_body(),
+            Err(cause) => {
+                lock(self.guard).fail(cause);
+            }
+        }
+    }
 }
 
 impl Iterator for Pieces<'_> {
@@ -219,7 +253,7 @@ impl Iterator for Pieces<'_> {
                 }
             }
         }
-        lock(self.guard).complete_body();
+        self.complete();
         None
     }
 }

@@ -4,6 +4,7 @@
 //! server has grown tired of a connection. Never goes from a door with TLS to one without while a login is set.
 use std::time::Instant;
 
+use super::ledger::{Books, Ledger};
 use super::opening::{self, Closed, Opened};
 use super::transaction::{self, Link, Ran};
 use super::trust::{self, Prepared};
@@ -137,7 +138,13 @@ impl Server {
         }
     }
 
-    fn attempt(&mut self, message: &Message, turn: Turn, report: &mut Report) -> Result<Ran, Fault> {
+    fn attempt(
+        &mut self,
+        message: &Message,
+        turn: Turn,
+        report: &mut Report,
+        books: &mut Books<'_>,
+    ) -> Result<Ran, Fault> {
         let mut timing = report.timing;
         let link = self.ready(&mut timing);
         report.timing = timing;
@@ -146,13 +153,14 @@ impl Server {
         let message = match transaction::form(&link.capabilities, message) {
             Ok(message) => message,
             Err(fault) => {
+                books.close(&Err(fault.clone()));
                 if turn == Turn::Last {
                     quit(link);
                 }
                 return Err(fault);
             }
         };
-        let ran = transaction::run(link, message, turn == Turn::Last);
+        let ran = transaction::run(link, message, turn == Turn::Last, books);
         report.timing.transaction = start.elapsed();
         report.bytes = message.size();
         if turn == Turn::Last {
@@ -171,14 +179,15 @@ fn quit(link: &mut Link) {
 }
 
 impl Transport for Server {
-    fn deliver(&mut self, message: &Message, turn: Turn) -> Report {
+    fn deliver(&mut self, message: &Message, turn: Turn, ledger: &mut dyn Ledger) -> Report {
         let recipients: Vec<String> = message.envelope.recipients.iter().map(ToString::to_string).collect();
         let everyone = || recipients.iter().map(String::as_str);
         let mut report =
             Report::uniform(String::new(), everyone(), &Err(Fault::new(Stage::Connect, Cause::Unreachable(vec![]))));
+        let mut books = Books::new(ledger, recipients.len());
         // A tired connection is used once more only after a fresh one: the second attempt cannot be stale.
         for _ in 0..2 {
-            match self.attempt(message, turn, &mut report) {
+            match self.attempt(message, turn, &mut report, &mut books) {
                 Ok(Ran::Stale) => {
                     self.link = None;
                     Tell::new(&self.watch).note("the server closed the connection; connecting again");
@@ -197,6 +206,7 @@ impl Transport for Server {
                 }
             }
         }
+        books.settle(report.fates.iter().map(|fate| &fate.outcome).enumerate());
         report.via.clone_from(&self.via);
         report.user.clone_from(&self.user);
         report.remarks = std::mem::take(&mut self.remarks);

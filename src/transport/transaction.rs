@@ -7,6 +7,7 @@ use lettre::transport::smtp::commands::{Mail, Rcpt};
 use lettre::transport::smtp::extension::{MailBodyParameter, MailParameter};
 
 use super::capability::Capabilities;
+use super::ledger::Books;
 use super::session::Session;
 use crate::address::Address;
 use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
@@ -65,15 +66,16 @@ pub fn form<'m>(capabilities: &Capabilities, message: &'m Message) -> Result<&'m
 
 type Outcome = Result<Reply, Fault>;
 
-/// Sends a message; `last` lets QUIT leave with the dot.
-pub fn run(link: &mut Link, message: &Message, last: bool) -> Ran {
+/// Sends a message; `last` lets QUIT leave with the dot. All recipients are settled in the books, unless it is
+/// [`Ran::Stale`].
+pub fn run(link: &mut Link, message: &Message, last: bool, books: &mut Books<'_>) -> Ran {
     let recipients = &message.envelope.recipients;
     let mut outcomes: Vec<Option<Outcome>> = vec![None; recipients.len()];
     let mut members: Vec<usize> = (0..recipients.len()).collect();
     let mut first = true;
     while !members.is_empty() {
         let before: Vec<_> = members.iter().map(|&at| outcomes[at].take()).collect();
-        let mut round = Round::new(link, message, &members, &mut outcomes);
+        let mut round = Round::new(link, message, &members, &mut outcomes, books);
         let ended = round.run(last);
         let (answered, accepted) = (round.answered, round.accepted.len());
         let later = round.later;
@@ -95,7 +97,9 @@ pub fn run(link: &mut Link, message: &Message, last: bool) -> Ran {
     }
     link.used = true;
     let forgotten = || Err(Fault::new(Stage::Recipient, Cause::Protocol("no reply for this recipient".into())));
-    Ran::Outcomes(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(forgotten)).collect())
+    let outcomes: Vec<Outcome> = outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(forgotten)).collect();
+    books.settle(outcomes.iter().enumerate());
+    Ran::Outcomes(outcomes)
 }
 
 /// The server closed a connection it had grown tired of.
@@ -126,36 +130,51 @@ impl Verb {
 }
 
 /// One transaction for some of the recipients.
-struct Round<'a> {
+struct Round<'a, 'l> {
     link: &'a mut Link,
     message: &'a Message,
     members: &'a [usize],
     outcomes: &'a mut [Option<Outcome>],
+    books: &'a mut Books<'l>,
     /// MAIL has been answered.
     answered: bool,
     /// The refusal of MAIL.
     sender: Option<Reply>,
     accepted: Vec<usize>,
+    refused: Vec<usize>,
     /// Those the server has no room for in this transaction.
     later: Vec<usize>,
     data: Option<Reply>,
 }
 
-impl<'a> Round<'a> {
+impl<'a, 'l> Round<'a, 'l> {
     fn new(
         link: &'a mut Link,
         message: &'a Message,
         members: &'a [usize],
         outcomes: &'a mut [Option<Outcome>],
+        books: &'a mut Books<'l>,
     ) -> Self {
-        let (accepted, later) = (Vec::new(), Vec::new());
-        Round { link, message, members, outcomes, answered: false, sender: None, accepted, later, data: None }
+        Round {
+            link,
+            message,
+            members,
+            outcomes,
+            books,
+            answered: false,
+            sender: None,
+            accepted: Vec::new(),
+            refused: Vec::new(),
+            later: Vec::new(),
+            data: None,
+        }
     }
 
     /// # Errors
     /// The outcome of all members that have none of their own yet.
     fn run(&mut self, last: bool) -> Result<(), Fault> {
         self.speak()?;
+        self.settle(Side::Refused);
         let refused = self.sender.take().map(|reply| Fault::new(Stage::Sender, Cause::Refused(reply)));
         match self.data.take() {
             Some(reply) if reply.code == 354 && (refused.is_some() || self.accepted.is_empty()) => self.lone_dot(),
@@ -197,6 +216,15 @@ impl<'a> Round<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Writes down what is certain.
+    fn settle(&mut self, side: Side) {
+        let places = match side {
+            Side::Refused => &self.refused,
+            Side::Accepted => &self.accepted,
+        };
+        self.books.settle(places.iter().filter_map(|&at| Some((at, self.outcomes[at].as_ref()?))));
     }
 
     fn commands(&mut self) -> Vec<(Verb, String)> {
@@ -243,6 +271,8 @@ impl<'a> Round<'a> {
         if matches!(reply.code, 452 | 552) && !self.accepted.is_empty() {
             reply.code = 452;
             self.later.push(at);
+        } else {
+            self.refused.push(at);
         }
         self.outcomes[at] = Some(Err(Fault::new(Stage::Recipient, Cause::Refused(reply))));
     }
@@ -258,7 +288,8 @@ impl<'a> Round<'a> {
         let Link { session, patience, lmtp, capabilities, quitting, begun, .. } = &mut *self.link;
         let quit = last && self.later.is_empty() && capabilities.pipelining;
         let mut chunks = self.message.chunks();
-        let mut reply = session.message(self.message.size(), patience.dot, &mut chunks, quit)?;
+        let mut clear = || self.books.before_dot(&self.accepted);
+        let mut reply = session.message(self.message.size(), patience.dot, &mut chunks, quit, &mut clear)?;
         *quitting |= quit;
         *begun = false;
         for (turn, &at) in self.accepted.iter().enumerate() {
@@ -284,8 +315,16 @@ impl<'a> Round<'a> {
             });
         }
         session.end_of_message();
+        self.settle(Side::Accepted);
         Ok(())
     }
+}
+
+/// Whom RCPT was answered yes, and whom no.
+#[derive(Debug, Clone, Copy)]
+enum Side {
+    Refused,
+    Accepted,
 }
 
 /// MAIL with the parameters the message needs, and no others (RFC 5321 section 4.1.1.3).

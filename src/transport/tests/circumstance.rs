@@ -25,7 +25,8 @@ fn a_signal_before_the_dot_sends_nothing_more() {
     };
     let watch = Watch { trace: Some(Arc::new(trace)), ..watch };
     let begin = Instant::now();
-    let report = open(&Route::Smtp(Box::new(server.route())), &watch).deliver(&message(&["b@b.test"]), Turn::Last);
+    let report =
+        open(&Route::Smtp(Box::new(server.route())), &watch).deliver(&message(&["b@b.test"]), Turn::Last, &mut ());
     assert_eq!(report.fates[0].outcome, Err(Fault::new(Stage::Hello, Cause::Interrupted(2))));
     assert!(begin.elapsed() < Duration::from_secs(2));
     server.done();
@@ -47,7 +48,8 @@ fn a_signal_after_the_dot_still_hears_the_answer() {
         thread::sleep(Duration::from_millis(400));
         stream.write_all(b"250 2.0.0 queued\r\n").unwrap();
     });
-    let report = open(&Route::Smtp(Box::new(server.route())), &watch).deliver(&message(&["b@b.test"]), Turn::Last);
+    let report =
+        open(&Route::Smtp(Box::new(server.route())), &watch).deliver(&message(&["b@b.test"]), Turn::Last, &mut ());
     server.done();
     assert_eq!(outcomes(&report), ["250 2.0.0 queued"]);
 }
@@ -66,9 +68,9 @@ fn the_connection_is_kept_and_reset_after_a_failure() {
     ]]);
     let mut way = open(&Route::Smtp(Box::new(server.route())), &Watch::default());
     let message = message(&["b@b.test"]);
-    assert_eq!(outcomes(&way.deliver(&message, Turn::More)), ["permanent at recipient: 550 no"]);
-    assert_eq!(outcomes(&way.deliver(&message, Turn::More)), ["250 one"]);
-    assert_eq!(outcomes(&way.deliver(&message, Turn::Last)), ["250 two"]);
+    assert_eq!(outcomes(&way.deliver(&message, Turn::More, &mut ())), ["permanent at recipient: 550 no"]);
+    assert_eq!(outcomes(&way.deliver(&message, Turn::More, &mut ())), ["250 one"]);
+    assert_eq!(outcomes(&way.deliver(&message, Turn::Last, &mut ())), ["250 two"]);
     drop(way);
     server.done();
 }
@@ -84,8 +86,8 @@ fn a_server_that_has_grown_tired_is_called_once_more() {
     ]);
     let mut way = open(&Route::Smtp(Box::new(server.route())), &Watch::default());
     let message = message(&["b@b.test"]);
-    assert_eq!(outcomes(&way.deliver(&message, Turn::More)), ["250 one"]);
-    assert_eq!(outcomes(&way.deliver(&message, Turn::Last)), ["250 two"]);
+    assert_eq!(outcomes(&way.deliver(&message, Turn::More, &mut ())), ["250 one"]);
+    assert_eq!(outcomes(&way.deliver(&message, Turn::Last, &mut ())), ["250 two"]);
     drop(way);
     server.done();
     // A fresh connection is not called twice.

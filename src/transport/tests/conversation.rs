@@ -52,7 +52,7 @@ fn the_dialogue_is_heard_in_the_order_of_the_wire() {
     ]]);
     let (watch, lines) = listening();
     let port = server.port;
-    open(&Route::Smtp(Box::new(server.route())), &watch).deliver(&message(&["b@b.test"]), Turn::Last);
+    open(&Route::Smtp(Box::new(server.route())), &watch).deliver(&message(&["b@b.test"]), Turn::Last, &mut ());
     server.done();
     assert_eq!(
         lines.lock().unwrap().join("\n"),
@@ -262,7 +262,7 @@ fn a_file_that_changed_never_becomes_a_complete_message() {
     assert_eq!(session.command(Stage::Data, patience, "DATA\r\n").unwrap().code, 354);
     let piece = || Ok(b"0123456789abcdef\r\n".repeat(10_000));
     let pieces: Vec<io::Result<Vec<u8>>> = vec![piece(), Err(io::Error::other("Changed while it was read")), piece()];
-    let fault = session.message(0, patience, &mut pieces.into_iter(), true).unwrap_err();
+    let fault = session.message(0, patience, &mut pieces.into_iter(), true, &mut || Ok(())).unwrap_err();
     assert_eq!(fault, Fault::new(Stage::Content, Cause::Content("changed while it was read".into())));
     assert_eq!(fault.class(), Class::Permanent);
     assert!(!session.is_open());
@@ -283,7 +283,7 @@ fn the_text_arrives_as_it_is_however_it_is_cut() {
             let opened = opening::open(&route, route.doors[0], &mut None, &Watch::default());
             let mut session = opened.map_or_else(|closed| panic!("{:?}", closed.fault), |opened| opened.session);
             let mut pieces = bytes.as_bytes().chunks(size).map(|piece| Ok(piece.to_vec()));
-            assert_eq!(session.message(0, route.patience.dot, &mut pieces, false).unwrap().code, 250);
+            assert_eq!(session.message(0, route.patience.dot, &mut pieces, false, &mut || Ok(())).unwrap().code, 250);
             drop(session);
             server.done();
         }

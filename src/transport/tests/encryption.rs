@@ -318,7 +318,7 @@ fn where_tls_is_optional_an_unknown_certificate_is_noted_and_used() {
     });
     let (watch, lines) = listening();
     let route = upgraded(&server, TlsMode::Opportunistic, Trust::default());
-    open(&Route::Smtp(Box::new(route)), &watch).deliver(&message(&["b@b.test"]), Turn::Last);
+    open(&Route::Smtp(Box::new(route)), &watch).deliver(&message(&["b@b.test"]), Turn::Last, &mut ());
     server.done();
     let lines = lines.lock().unwrap();
     let at = lines.iter().position(|line| line == "< 220 go").unwrap();

@@ -24,7 +24,7 @@ fn attempt(auth: &str, mechanism: Choice, steps: &[Step<'_>]) -> (String, String
     let server = serve(&[&script]);
     let (watch, lines) = listening();
     let route = Smtp { login: Some(login("user", "secret", mechanism)), ..server.route() };
-    let report = open(&Route::Smtp(Box::new(route)), &watch).deliver(&message(&["b@b.test"]), Turn::Last);
+    let report = open(&Route::Smtp(Box::new(route)), &watch).deliver(&message(&["b@b.test"]), Turn::Last, &mut ());
     server.done();
     let lines = lines.lock().unwrap();
     let from = lines.iter().position(|line| line == "< 250 HELP").unwrap() + 1;

@@ -108,7 +108,7 @@ fn text(recipients: &[&str], bytes: Vec<u8>) -> Message {
 
 /// Delivers one message, the last one, and says goodbye.
 fn deliver(route: Smtp, message: &Message) -> Report {
-    open(&Route::Smtp(Box::new(route)), &Watch::default()).deliver(message, Turn::Last)
+    open(&Route::Smtp(Box::new(route)), &Watch::default()).deliver(message, Turn::Last, &mut ())
 }
 
 /// Delivers to a server with one script, which must be played to the end.

@@ -1,0 +1,296 @@
+//! The queue against a model: random mails, attempts, crashes, clocks and flushes; and the states a crash can leave.
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::address::Address;
+use crate::delivery::{Cause, Fate, Fault, Reply, Report, Stage};
+use crate::message::Envelope;
+use crate::transport::{Ledger, Transport, Turn};
+
+fn words(fault: &Fault) -> String {
+    fault.reply().map_or_else(|| format!("{:?}", fault.cause), Reply::text)
+}
+
+fn open(path: &Path) -> Queue {
+    let policy = Policy { schedule: vec![std::time::Duration::from_millis(1)], ..Policy::default() };
+    Queue::open(&path.join("smail"), policy, words).unwrap()
+}
+
+fn message(to: usize) -> Message {
+    let recipients = (0..to).map(|n| Address::of(&format!("r{n}"), "x.example")).collect();
+    let envelope = Envelope { sender: Some(Address::of("a", "x.example")), recipients };
+    Message::from_wire("<1@x.example>".into(), envelope, b"Subject: s\r\n\r\nbody\r\n".to_vec())
+}
+
+fn head(message: &Message) -> Head {
+    Head {
+        id: String::new(),
+        created: 0,
+        expires: 0,
+        account: None,
+        settings: Vec::new(),
+        from: "a@x.example".into(),
+        sender: Some("a@x.example".into()),
+        to: message.envelope.recipients.iter().map(ToString::to_string).collect(),
+        message_id: String::new(),
+        subject: "s".into(),
+        eight_bit: false,
+        header_utf8: false,
+        key: None,
+    }
+}
+
+fn reply(code: u16) -> Reply {
+    Reply::new(code, vec!["words".into()])
+}
+
+/// What the server does to one recipient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    Accept,
+    Refuse,
+    Defer,
+    LoseAfterDot,
+}
+
+/// A server of answers, and what it took: how often it accepted whom.
+struct Server<'a> {
+    answers: &'a [Answer],
+    /// The process dies at this step of the conversation: before the dot, after it, or after its answer was noted.
+    dies: Option<u8>,
+    accepted: &'a mut BTreeMap<String, usize>,
+}
+
+impl Transport for Server<'_> {
+    fn deliver(&mut self, message: &Message, _: Turn, ledger: &mut dyn Ledger) -> Report {
+        let to: Vec<String> = message.envelope.recipients.iter().map(ToString::to_string).collect();
+        let answer = |i: usize| self.answers[usize::from(to[i].as_bytes()[1] - b'0') % self.answers.len()];
+        let outcome = |i: usize| match answer(i) {
+            Answer::Accept => Ok(reply(250)),
+            Answer::Refuse => Err(Fault::new(Stage::Recipient, Cause::Refused(reply(550)))),
+            Answer::Defer => Err(Fault::new(Stage::Recipient, Cause::Refused(reply(450)))),
+            Answer::LoseAfterDot => {
+                Err(Fault { in_doubt: true, ..Fault::new(Stage::Content, Cause::Lost("gone".into())) })
+            }
+        };
+        let fates = (0..to.len()).map(|i| Fate { recipient: to[i].clone(), outcome: outcome(i) }).collect();
+        let report = Report { fates, ..Report::uniform(String::new(), std::iter::empty(), &Ok(reply(250))) };
+        let early: Vec<_> = (0..to.len())
+            .filter(|i| matches!(answer(*i), Answer::Refuse | Answer::Defer))
+            .map(|i| (i, outcome(i)))
+            .collect();
+        let sent: Vec<usize> =
+            (0..to.len()).filter(|i| matches!(answer(*i), Answer::Accept | Answer::LoseAfterDot)).collect();
+        if !early.is_empty() {
+            ledger.settled(&early);
+        }
+        if self.dies == Some(0) || sent.is_empty() || ledger.before_dot(&sent).is_err() {
+            return report;
+        }
+        for i in &sent {
+            *self.accepted.entry(to[*i].clone()).or_default() += 1;
+        }
+        if self.dies != Some(1) {
+            ledger.settled(&sent.iter().map(|i| (*i, outcome(*i))).collect::<Vec<_>>());
+        }
+        report
+    }
+}
+
+/// One step of a history.
+#[derive(Debug, Clone)]
+enum Step {
+    /// A new mail to so many, tried at once with these answers; the process dies at a step.
+    Submit(usize, Vec<Answer>, Option<u8>),
+    /// A run over all that waits.
+    Flush(Vec<Answer>, Option<u8>),
+    /// The last journal loses so many octets of its end, as a power cut may take what was not synced.
+    Check,
+}
+
+fn answers() -> impl Strategy<Value = Vec<Answer>> {
+    let one = prop_oneof![3 => Just(Answer::Accept), 1 => Just(Answer::Refuse), 2 => Just(Answer::Defer), 1 => Just(Answer::LoseAfterDot)];
+    prop::collection::vec(one, 1..4)
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let dies = || prop_oneof![4 => Just(None), 1 => (0_u8..3).prop_map(Some)];
+    prop_oneof![
+        3 => (1_usize..5, answers(), dies()).prop_map(|(n, a, d)| Step::Submit(n, a, d)),
+        3 => (answers(), dies()).prop_map(|(a, d)| Step::Flush(a, d)),
+        1 => Just(Step::Check),
+    ]
+}
+
+/// Ends an attempt as the living do, or as the dead do: dropping a ticket is what a kill leaves, a lock that is gone.
+fn end(ticket: Ticket<'_>, dies: Option<u8>) {
+    if dies.is_none() {
+        ticket.finish().unwrap();
+    }
+}
+
+fn attempt(mut ticket: Ticket<'_>, answers: &[Answer], dies: Option<u8>, accepted: &mut BTreeMap<String, usize>) {
+    if ticket.state().left().is_empty() {
+        return end(ticket, dies);
+    }
+    ticket.attempt(&mut Server { answers, dies, accepted }, Turn::Last).unwrap();
+    end(ticket, dies);
+}
+
+fn waiting(queue: &Queue) -> Vec<String> {
+    let names = queue.folder.names(Room::Waiting).unwrap();
+    names.iter().filter_map(|n| n.strip_suffix(".msg").map(str::to_owned)).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// The promise of the queue over any history: a mail is in the folder until all were accepted or refused, and nobody gets
+    /// one twice but where a dot went without a noted answer.
+    #[test]
+    fn nothing_is_lost_and_nothing_doubled_without_doubt(steps in prop::collection::vec(step(), 1..12)) {
+        let place = tempfile::tempdir().unwrap();
+        let mut queue = open(place.path());
+        let mut mails: BTreeMap<String, BTreeMap<String, usize>> = BTreeMap::new();
+        let mut doubts: BTreeMap<String, usize> = BTreeMap::new();
+        for step in steps {
+            match step {
+                Step::Submit(count, answers, dies) => {
+                    let message = message(count);
+                    let ticket = queue.submit(head(&message), &message, None).unwrap();
+                    let id = ticket.head().id.clone();
+                    let lost = answers.contains(&Answer::LoseAfterDot) || dies == Some(1);
+                    *doubts.entry(id.clone()).or_default() += usize::from(lost);
+                    attempt(ticket, &answers, dies, mails.entry(id).or_default());
+                }
+                Step::Flush(answers, dies) => {
+                    for id in waiting(&queue) {
+                        let Some(ticket) = queue.claim(&id).unwrap() else { continue };
+                        let lost = answers.contains(&Answer::LoseAfterDot) || dies == Some(1);
+                        *doubts.entry(id.clone()).or_default() += usize::from(lost);
+                        attempt(ticket, &answers, dies, mails.entry(id).or_default());
+                    }
+                }
+                Step::Check => prop_assert!(queue.check().unwrap().problems.is_empty()),
+            }
+            // Another process, which knows only what is on disk.
+            queue = open(place.path());
+        }
+        for id in waiting(&queue) {
+            let Some(ticket) = queue.claim(&id).unwrap() else { continue };
+            attempt(ticket, &[Answer::Accept], None, mails.entry(id).or_default());
+        }
+        prop_assert_eq!(waiting(&queue), Vec::<String>::new());
+        let failed: Vec<_> = queue.list().unwrap();
+        for (id, accepted) in &mails {
+            let refused = failed.iter().find(|i| i.id == *id).map_or(Vec::new(), |i| i.to.clone());
+            prop_assert!(accepted.len() + refused.len() > 0, "{id} is lost");
+            for (to, times) in accepted {
+                prop_assert!(*times <= 1 + doubts[id], "{to} of {id} got {times}");
+                prop_assert!(!refused.contains(to) || doubts[id] > 0);
+            }
+        }
+        prop_assert!(queue.check().unwrap().problems.is_empty());
+    }
+}
+
+#[test]
+fn what_a_dead_writer_left_is_removed_and_what_a_living_one_writes_is_not() {
+    let place = tempfile::tempdir().unwrap();
+    let queue = open(place.path());
+    queue.folder.create(Room::Waiting, "tmp.dead").unwrap();
+    let living = queue.folder.create(Room::Waiting, "tmp.living").unwrap();
+    living.lock().unwrap();
+    queue.folder.create(Room::Waiting, "0gone.log").unwrap();
+    let check = queue.check().unwrap();
+    assert_eq!(check.repaired.len(), 2, "{check:?}");
+    assert_eq!(queue.folder.names(Room::Waiting).unwrap(), ["tmp.living"]);
+}
+
+#[test]
+fn an_entry_is_private_and_has_one_worker() {
+    let place = tempfile::tempdir().unwrap();
+    let queue = open(place.path());
+    let message = message(1);
+    let ticket = queue.submit(head(&message), &message, None).unwrap();
+    let id = ticket.head().id.clone();
+    assert!(queue.claim(&id).unwrap().is_none());
+    drop(ticket);
+    assert!(queue.claim(&id).unwrap().is_some());
+    let mode = |path: &str| place.path().join(path).metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("smail"), mode("smail/q"), mode(&format!("smail/q/{id}.msg"))), (0o700, 0o700, 0o600));
+}
+
+#[test]
+fn a_damaged_entry_is_set_aside_and_the_others_are_found() {
+    let place = tempfile::tempdir().unwrap();
+    let queue = open(place.path());
+    let message = message(1);
+    let bad = queue.submit(head(&message), &message, None).unwrap().head().id.clone();
+    let good = queue.submit(head(&message), &message, None).unwrap().head().id.clone();
+    let path = place.path().join("smail/q").join(format!("{bad}.msg"));
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() - 50;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let check = queue.check().unwrap();
+    assert_eq!((check.sound, check.problems.len()), (1, 2), "{check:?}");
+    assert_eq!(waiting(&queue), [good]);
+    assert!(place.path().join("smail/corrupt").join(format!("{bad}.msg")).exists());
+}
+
+#[test]
+fn folders_that_others_may_enter_or_own_are_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let refused = |path: &Path| Folder::open(path).unwrap_err().to_string().replace(place.path().to_str().unwrap(), "");
+    let open = place.path().join("open");
+    std::fs::create_dir(&open).unwrap();
+    std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o750)).unwrap();
+    assert_eq!(refused(&open), "the queue folder /open: others may enter it (mode 0750); run chmod 700 on it");
+    let link = place.path().join("link");
+    std::os::unix::fs::symlink(place.path(), &link).unwrap();
+    assert_eq!(refused(&link), "the queue folder /link: it is a symbolic link or no folder");
+}
+
+#[test]
+fn a_key_counts_once_it_was_taken_and_not_when_the_mail_was_never_committed() {
+    let place = tempfile::tempdir().unwrap();
+    let queue = open(place.path());
+    let message = message(1);
+    let KeyState::New(key) = queue.key("build 7/ü").unwrap() else { panic!("taken") };
+    key.pending("neverwritten").unwrap();
+    drop(key);
+    let KeyState::New(key) = queue.key("build 7/ü").unwrap() else {
+        panic!("a crash before the commit blocks the key")
+    };
+    let head = Head { key: Some("build 7/ü".into()), ..head(&message) };
+    let ticket = queue.submit(head, &message, Some(&key)).unwrap();
+    drop(key);
+    assert!(matches!(queue.key("build 7/ü").unwrap(), KeyState::Taken(_)));
+    let mut accepted = BTreeMap::new();
+    attempt(ticket, &[Answer::Accept], None, &mut accepted);
+    assert!(matches!(queue.key("build 7/ü").unwrap(), KeyState::Taken(_)));
+    assert!(matches!(queue.key(&"k".repeat(81)), Err(QueueError::Key)));
+}
+
+#[test]
+fn the_books_that_cannot_be_kept_stop_the_mail_before_its_dot() {
+    struct Full;
+    impl Ledger for Full {
+        fn before_dot(&mut self, _: &[usize]) -> io::Result<()> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+        fn settled(&mut self, _: &[(usize, Result<Reply, Fault>)]) {}
+    }
+    let mut accepted = BTreeMap::new();
+    Server { answers: &[Answer::Accept], dies: None, accepted: &mut accepted }.deliver(
+        &message(1),
+        Turn::Last,
+        &mut Full,
+    );
+    assert!(accepted.is_empty());
+}

@@ -1,0 +1,80 @@
+//! The books that somebody keeps while a message travels, so that a crash at any moment leaves the truth on disk.
+//!
+//! Promise: no final dot leaves before the ledger has agreed to it, and every recipient is settled exactly once in a
+//! delivery, however it ends. The ways of sending speak to the ledger only through [`Books`], which sees to both.
+use std::io;
+
+use super::socket::reason;
+use crate::delivery::{Cause, Fault, Reply};
+
+/// Keeps books while a message travels: told before a final dot may leave, and as soon as its answer is known.
+pub trait Ledger {
+    /// About to send the final dot, or to hand the message over, for these recipients (their places in the envelope).
+    ///
+    /// A message for many may go in several transactions, each with a dot of its own. Settled recipients may have had no
+    /// dot, and a dot that was announced may not leave after all: then they are settled with a fault without doubt.
+    ///
+    /// # Errors
+    /// Whatever keeps the books from being written. It stops the transaction before the dot, as [`Cause::Ledger`].
+    fn before_dot(&mut self, recipients: &[usize]) -> io::Result<()>;
+
+    /// What became of these recipients: once for each in a delivery, and before anything but QUIT is sent or awaited
+    /// after it is certain. A refused recipient is certain once the server has heard all recipients of its transaction.
+    fn settled(&mut self, outcomes: &[(usize, Result<Reply, Fault>)]);
+}
+
+/// Keeps no books.
+impl Ledger for () {
+    fn before_dot(&mut self, _: &[usize]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn settled(&mut self, _: &[(usize, Result<Reply, Fault>)]) {}
+}
+
+/// A ledger and who is still to be settled in it.
+pub struct Books<'l> {
+    ledger: &'l mut dyn Ledger,
+    open: Vec<bool>,
+}
+
+impl<'l> Books<'l> {
+    /// Opens the books for as many recipients.
+    pub fn new(ledger: &'l mut dyn Ledger, recipients: usize) -> Self {
+        Books { ledger, open: vec![true; recipients] }
+    }
+
+    /// Asks whether the dot may leave for these.
+    ///
+    /// # Errors
+    /// [`Cause::Ledger`]: it may not.
+    pub fn before_dot(&mut self, recipients: &[usize]) -> Result<(), Cause> {
+        self.ledger.before_dot(recipients).map_err(|error| Cause::Ledger(reason(&error)))
+    }
+
+    /// Asks whether a message may be handed over for all at once.
+    ///
+    /// # Errors
+    /// As [`Books::before_dot`].
+    pub fn before_handover(&mut self) -> Result<(), Cause> {
+        let all: Vec<usize> = (0..self.open.len()).collect();
+        self.before_dot(&all)
+    }
+
+    /// Settles those of these recipients that are not settled yet, in one entry.
+    pub fn settle<'o>(&mut self, outcomes: impl Iterator<Item = (usize, &'o Result<Reply, Fault>)>) {
+        let open = &mut self.open;
+        let entry: Vec<_> = outcomes
+            .filter(|(at, _)| open.get_mut(*at).is_some_and(std::mem::take))
+            .map(|(at, outcome)| (at, outcome.clone()))
+            .collect();
+        if !entry.is_empty() {
+            self.ledger.settled(&entry);
+        }
+    }
+
+    /// Settles all that are left with one outcome.
+    pub fn close(&mut self, outcome: &Result<Reply, Fault>) {
+        self.settle((0..self.open.len()).map(|at| (at, outcome)));
+    }
+}
