@@ -43,3 +43,50 @@ impl Stored {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::address::Address;
+    use crate::message::{Envelope, Message};
+
+    /// A message of `length` octets that begins `offset` octets into a file.
+    fn message(bytes: &[u8], offset: u64, length: u64) -> Message {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        let envelope = Envelope { sender: None, recipients: vec![Address::parse("you@b.test").unwrap()] };
+        Message::from_file("<1@a.test>".into(), envelope, Arc::new(file), offset, length, true, false)
+    }
+
+    #[test]
+    fn a_stored_message_is_its_range_of_the_file_as_often_as_it_is_read() {
+        let wire = "Subject: é\r\n\r\n0123456789\r\n".repeat(20_000).into_bytes();
+        let stored = [b"header of the queue\n", wire.as_slice(), b"what follows"].concat();
+        let message = message(&stored, 20, wire.len() as u64);
+        assert_eq!(message.size(), wire.len() as u64);
+        assert!(message.eight_bit && !message.needs_smtputf8() && message.seven_bit().is_none());
+        for _ in 0..2 {
+            let chunks: Vec<Vec<u8>> = message.chunks().collect::<io::Result<_>>().unwrap();
+            assert!(chunks.iter().all(|chunk| (1..=CHUNK).contains(&chunk.len())));
+            assert_eq!(chunks.len(), wire.len().div_ceil(CHUNK));
+            assert_eq!(chunks.concat(), wire);
+        }
+        assert_eq!(self::message(&stored, 20, 0).chunks().count(), 0);
+    }
+
+    #[test]
+    fn a_file_that_ends_before_the_message_does_is_an_error() {
+        let error = |offset, length| {
+            let mut out = Vec::new();
+            message(&[b'x'; 1000], offset, length).write_to(&mut out).unwrap_err().to_string()
+        };
+        assert_eq!(error(10, 991), "the stored message has 990 octets where 991 were written");
+        assert_eq!(error(2000, 1), "the stored message has 0 octets where 1 were written");
+        assert_eq!(
+            error(u64::MAX, u64::MAX),
+            "the stored message has 0 octets where 18446744073709551615 were written"
+        );
+    }
+}

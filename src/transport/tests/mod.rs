@@ -11,6 +11,7 @@ use crate::delivery::{Fault, Line, Reply, Report};
 use crate::message::{Envelope, Message};
 use crate::settings::route::{Door, Patience, Route, Smtp, TlsMode, Trust};
 
+mod bookkeeping;
 mod circumstance;
 mod conversation;
 mod encryption;
