@@ -305,6 +305,11 @@ impl Report {
         Report { via, fates, user: None, bytes: 0, timing: Timing::default(), remarks: Vec::new() }
     }
 
+    /// Tells whether any recipient was accepted.
+    pub fn any_done(&self) -> bool {
+        self.fates.iter().any(|fate| fate.class() == Class::Done)
+    }
+
     /// Tells whether every recipient was accepted.
     pub fn is_done(&self) -> bool {
         self.fates.iter().all(|fate| fate.class() == Class::Done)

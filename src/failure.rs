@@ -5,7 +5,7 @@
 mod delivery;
 mod room;
 
-pub use delivery::account_for;
+pub use delivery::{account_for, one_line};
 
 use std::fmt::Write as _;
 
@@ -30,6 +30,8 @@ impl Exit {
     pub const REFUSED: Exit = Exit(69);
     /// Our fault.
     pub const SOFTWARE: Exit = Exit(70);
+    /// Cannot be made.
+    pub const CREATE: Exit = Exit(73);
     /// Writing failed.
     pub const IO: Exit = Exit(74);
     /// Not now.
@@ -44,7 +46,7 @@ impl Exit {
 
 /// Every exit status and when it is given.
 pub const EXITS: &[(u8, &str)] = &[
-    (0, "Every recipient was accepted."),
+    (0, "Every recipient was accepted, or the rest waits safely in the queue."),
     (64, "Usage: flags, or no recipient."),
     (65, "The mail cannot be: address syntax, a header, a text over max-size, a file that changed while it was read."),
     (66, "An attachment or a file of the message cannot be read."),

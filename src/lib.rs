@@ -8,6 +8,7 @@ pub mod draft;
 pub mod failure;
 pub mod generate;
 pub mod message;
+pub mod queue;
 pub mod record;
 pub mod report;
 pub mod secret;

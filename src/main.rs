@@ -16,6 +16,9 @@ use smail::settings::{self, Layers, Settings, Surroundings};
 use smail::transport::{self, Turn, Watch};
 use smail::{generate, record, report};
 
+#[path = "main/queued.rs"]
+mod queued;
+
 fn main() -> ExitCode {
     failure::apologise_on_panic();
     let words: Vec<_> = std::env::args_os().collect();
@@ -29,7 +32,7 @@ fn main() -> ExitCode {
         }
         Err(failure) => {
             if json {
-                print(&report::untried(failure.exit.0, Some(&failure.text())));
+                print(&report::untried(failure.exit.0, None, Some(&failure.text())));
             }
             complain(&failure.text());
             failure.exit
@@ -51,13 +54,16 @@ fn run(args: &Args) -> Result<Exit, Failure> {
         show_settings(args, &settings, &world);
         return Ok(Exit::OK);
     }
+    if args.is_about_queue() {
+        return queued::errand(args, &layers, &settings, &world, &watch(&settings));
+    }
     let user = world.user();
     let author = author(&settings, &user)?;
     let mut route = settings::route(&settings, &author)?;
     let input = Input::read(args, settings.home(), settings.attachment.as_deref(), layers.max_size())?;
     if input.empty && settings.flag("skip-empty") {
         if args.json {
-            print(&report::untried(0, None));
+            print(&report::untried(0, None, None));
         }
         return Ok(Exit::OK);
     }
@@ -67,7 +73,7 @@ fn run(args: &Args) -> Result<Exit, Failure> {
         route = settings::route(&settings, from.as_ref().unwrap_or(&author))?;
     }
     let draft = draft::compose(args, &settings, input, &user)?;
-    send(args, &settings, &world, &route, draft)
+    send(args, &layers, &settings, &world, &route, draft)
 }
 
 fn author(settings: &Settings, user: &str) -> Result<Mailbox, Failure> {
@@ -78,13 +84,15 @@ fn author(settings: &Settings, user: &str) -> Result<Mailbox, Failure> {
 /// From the draft to the end of the road.
 fn send(
     args: &Args,
+    layers: &Layers,
     settings: &Settings,
     world: &Surroundings,
     route: &Route,
     mut draft: Draft,
 ) -> Result<Exit, Failure> {
-    let bcc: Vec<Address> = draft.bcc.iter().map(|m| m.address.clone()).collect();
-    let first = draft.to.iter().chain(&draft.cc).chain(&draft.bcc).next().map(|m| m.address.local().to_owned());
+    let copy = Copy::of(args, &draft);
+    let author = draft.from.first().cloned().ok_or_else(|| Failure::new(Exit::CONFIG, "from names nobody"))?;
+    let subject = draft.subject.clone().unwrap_or_default();
     let mut warnings = std::mem::take(&mut draft.warnings);
     let stamp = Stamp::at(world.source_date_epoch());
     let message = Message::build(draft, &stamp)?;
@@ -94,36 +102,44 @@ fn send(
     if settings.flag("debug") {
         return dry_run(settings, &message, route);
     }
-    let report = deliver(settings, route, &message);
-    if !args.quiet {
-        report.remarks.iter().for_each(|r| complain(&failure::remark(r)));
+    let watch = watch(settings);
+    let post = queued::Post { args, layers, settings, route, watch: &watch, author: &author, subject: &subject };
+    let sent = match queued::open(args, settings, world)?.filter(|_| matches!(route, Route::Smtp(_) | Route::Program(_))) {
+        Some(queue) => post.send(&queue, &message)?,
+        None => post.send_directly(&message),
+    };
+    let told = sent.report.iter().flat_map(|r| &r.remarks).filter(|_| !args.quiet);
+    told.for_each(|r| complain(&failure::remark(r)));
+    if let Some(error) = &sent.error {
+        complain(error);
     }
-    let failure = failure::account_for(&report, settings);
-    let mut exit = failure.as_ref().map_or(Exit::OK, |f| f.exit);
-    if let Some(failure) = &failure {
-        complain(&failure.text());
-    }
-    if let Some(exit_of_copy) = keep_copies(args, settings, &message, &stamp, &bcc, first.as_deref(), failure.is_some())
-    {
-        exit = if exit == Exit::OK { exit_of_copy } else { exit };
-    }
+    let kept = copy.keep(args, settings, &message, &stamp, &sent);
+    let exit = if sent.exit == Exit::OK { kept } else { sent.exit };
     if args.json {
-        print(&report::summary(&message.id, &report, exit.0, failure.map(|f| f.text()).as_deref()));
+        let (id, error) = (sent.id.as_deref(), sent.error.as_deref());
+        print(&match &sent.report {
+            Some(report) => report::summary(&message.id, report, exit.0, id, error),
+            None => report::untried(exit.0, id, error),
+        });
     }
     Ok(exit)
 }
 
-fn deliver(settings: &Settings, route: &Route, message: &Message) -> Report {
+/// What looks on while mail travels: signals, and the dialogue under `-v`.
+fn watch(settings: &Settings) -> Watch {
     let mut watch = Watch::default();
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
         // Without the handler the signal ends the process at once, which is what happens before any connection too.
         let number = usize::try_from(signal).unwrap_or(2);
         let _ = signal_hook::flag::register_usize(signal, Arc::clone(&watch.interrupt), number);
     }
+    // A file that grew too large must be an error to clean up after, and not the end of the process.
+    let ignored = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, ignored);
     if settings.flag("verbose") {
         watch.trace = Some(Arc::new(|line: &Line| complain(&report::spoken(line))));
     }
-    transport::open(route, &watch).deliver(message, Turn::Last)
+    watch
 }
 
 /// The message on standard output, what is not part of it on standard error.
@@ -143,44 +159,55 @@ fn dry_run(settings: &Settings, message: &Message, route: &Route) -> Result<Exit
     failure::account_for(&printed, settings).map_or(Ok(Exit::OK), Err)
 }
 
-/// Keeps the copies that settings ask for. A copy that cannot be kept never undoes a mail that was sent.
-fn keep_copies(
-    args: &Args,
-    settings: &Settings,
-    message: &Message,
-    stamp: &Stamp,
-    bcc: &[Address],
-    first: Option<&str>,
-    failed: bool,
-) -> Option<Exit> {
-    let mut exit = None;
-    for path in copies(args, settings, first, failed) {
-        let outcome = if failed { "the mail was not sent and" } else { "the mail was sent, but" };
-        let kept = record::append(&path, message, stamp.now, bcc)
-            .with_context(|| format!("{outcome} no copy could be kept in {}", path.display()));
-        if let Err(error) = kept {
-            let failure = Failure::from(error);
-            complain(&failure.text());
-            exit = Some(failure.exit);
-        }
-    }
-    exit
+/// What a copy on this host needs of a draft before it becomes a message.
+struct Copy {
+    bcc: Vec<Address>,
+    /// The first recipient's name, for `-F`.
+    first: Option<String>,
 }
 
-fn copies(args: &Args, settings: &Settings, first: Option<&str>, failed: bool) -> Vec<std::path::PathBuf> {
-    if failed {
-        let letter = || settings.path("dead-letter").unwrap_or_else(|| settings.expand("~/dead.letter"));
-        return settings.flag("save").then(letter).into_iter().collect();
+impl Copy {
+    fn of(args: &Args, draft: &Draft) -> Self {
+        let bcc = draft.bcc.iter().map(|m| m.address.clone()).collect();
+        let first = draft.to.iter().chain(&draft.cc).chain(&draft.bcc).next();
+        Copy { bcc, first: first.filter(|_| args.record_by_recipient).map(|m| m.address.local().replace('/', "_")) }
     }
-    let folder = settings.path("folder").unwrap_or_else(|| settings.expand("~"));
-    let in_folder = settings.flag("record-in-folder");
-    let place = |name: &str| match name.strip_prefix('+') {
-        Some(name) => folder.join(name),
-        None if in_folder && !name.starts_with(['/', '~']) => folder.join(name),
-        None => settings.expand(name),
-    };
-    let by_recipient = first.filter(|_| args.record_by_recipient).map(|name| name.replace('/', "_"));
-    settings.filled("record").into_iter().chain(by_recipient).map(|name| place(&name)).collect()
+
+    /// Keeps the copies that settings ask for. A copy that cannot be kept never undoes a mail that was sent.
+    fn keep(&self, args: &Args, settings: &Settings, message: &Message, stamp: &Stamp, sent: &queued::Sent) -> Exit {
+        let mut exit = Exit::OK;
+        for path in self.places(args, settings, sent) {
+            let outcome = if sent.lost { "the mail was not sent and" } else { "the mail was sent, but" };
+            let kept = record::append(&path, message, stamp.now, &self.bcc)
+                .with_context(|| format!("{outcome} no copy could be kept in {}", path.display()));
+            if let Err(error) = kept {
+                let failure = Failure::from(error);
+                complain(&failure.text());
+                exit = failure.exit;
+            }
+        }
+        exit
+    }
+
+    fn places(&self, args: &Args, settings: &Settings, sent: &queued::Sent) -> Vec<std::path::PathBuf> {
+        if sent.lost {
+            let letter = || settings.path("dead-letter").unwrap_or_else(|| settings.expand("~/dead.letter"));
+            return settings.flag("save").then(letter).into_iter().collect();
+        }
+        let folder = settings.path("folder").unwrap_or_else(|| settings.expand("~"));
+        let in_folder = settings.flag("record-in-folder");
+        let place = |name: &str| match name.strip_prefix('+') {
+            Some(name) => folder.join(name),
+            None if in_folder && !name.starts_with(['/', '~']) => folder.join(name),
+            None => settings.expand(name),
+        };
+        // A mail with this key was recorded when it was taken; one that was refused is no copy of sent mail.
+        let taken = sent.report.is_none() && args.idempotency_key.is_some();
+        if taken || !matches!(sent.exit, Exit::OK) && sent.report.as_ref().is_some_and(|r| !r.any_done()) {
+            return Vec::new();
+        }
+        settings.filled("record").into_iter().chain(self.first.clone()).map(|name| place(&name)).collect()
+    }
 }
 
 fn show_settings(args: &Args, settings: &Settings, world: &Surroundings) {

@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use crate::delivery::{Class, Fate, Line, Report};
+use crate::queue::Item;
 
 /// The object of `--json`.
 #[derive(Debug, Serialize)]
@@ -24,6 +25,8 @@ pub struct Summary<'a> {
     timing: Option<Milliseconds>,
     /// Every recipient.
     recipients: Vec<Recipient<'a>>,
+    /// The id in the queue, when the mail waits there or was kept.
+    queue_id: Option<&'a str>,
     /// The text for standard error.
     error: Option<&'a str>,
 }
@@ -47,7 +50,7 @@ struct Recipient<'a> {
 }
 
 /// The object for a mail that was tried.
-pub fn summary(id: &str, report: &Report, exit: u8, error: Option<&str>) -> String {
+pub fn summary(id: &str, report: &Report, exit: u8, queue_id: Option<&str>, error: Option<&str>) -> String {
     let timing = Milliseconds {
         connect: report.timing.connect.as_millis(),
         session: report.timing.session.as_millis(),
@@ -62,16 +65,17 @@ pub fn summary(id: &str, report: &Report, exit: u8, error: Option<&str>) -> Stri
         bytes: report.bytes,
         timing: Some(timing),
         recipients: report.fates.iter().map(recipient).collect(),
+        queue_id,
         error,
     };
     line(&summary)
 }
 
 /// The object for a mail that was not tried: empty and dropped (`-E`), or an error before.
-pub fn untried(exit: u8, error: Option<&str>) -> String {
+pub fn untried(exit: u8, queue_id: Option<&str>, error: Option<&str>) -> String {
     let status = if error.is_some() { "error" } else { "done" };
     let recipients = Vec::new();
-    line(&Summary { id: None, status, exit, route: None, user: None, bytes: 0, timing: None, recipients, error })
+    line(&Summary { id: None, status, exit, route: None, user: None, bytes: 0, timing: None, recipients, queue_id, error })
 }
 
 fn line(summary: &Summary<'_>) -> String {
@@ -115,4 +119,95 @@ pub fn spoken(line: &Line) -> String {
         Line::Server(text) => format!("S: {text}\n"),
         Line::Note(text) => format!("-- {text}\n"),
     }
+}
+
+/// The list of `--queue --json`.
+pub fn queue_json(items: &[Item]) -> String {
+    let mut line = serde_json::to_string(items).unwrap_or_default();
+    line.push('\n');
+    line
+}
+
+/// The list of `--queue`: a line a mail, and one on why it waits.
+pub fn queue_list(items: &[Item], now: i64) -> String {
+    use std::fmt::Write as _;
+    if items.is_empty() {
+        return "The queue is empty\n".to_owned();
+    }
+    let mut out = String::new();
+    for item in items {
+        let _ = writeln!(
+            out,
+            "{}  {:<8} {:>4}  {:>8}  {} tries  {} -> {}",
+            item.id,
+            item.state,
+            span(now.saturating_sub(item.created)),
+            size(item.size),
+            item.tries,
+            if item.from.is_empty() { "<>" } else { &item.from },
+            item.to.join(", ")
+        );
+        let next = match item.state {
+            "failed" | "held" | "sending" => String::new(),
+            _ if item.next <= now => "; next: now".to_owned(),
+            _ => format!("; next: in {}", span(item.next.saturating_sub(now))),
+        };
+        if !item.last.is_empty() || !next.is_empty() {
+            let _ = writeln!(out, "    {}{next}", plain(&item.last));
+        }
+    }
+    out
+}
+
+fn span(ms: i64) -> String {
+    let seconds = ms.max(0) / 1000;
+    match seconds {
+        0..=99 => format!("{seconds}s"),
+        100..=5999 => format!("{}m", seconds / 60),
+        6000..=172_799 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+fn size(octets: u64) -> String {
+    match octets {
+        0..=9999 => format!("{octets} B"),
+        10_000..=9_999_999 => format!("{} KB", octets / 1000),
+        _ => format!("{} MB", octets / 1_000_000),
+    }
+}
+
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+/// The list in the words of Postfix, which monitoring programs read. Mail that failed is not in it, as in Postfix.
+pub fn mailq(items: &[Item], _now: i64) -> String {
+    use std::fmt::Write as _;
+    let waiting: Vec<&Item> = items.iter().filter(|i| i.state != "failed").collect();
+    if waiting.is_empty() {
+        return "Mail queue is empty\n".to_owned();
+    }
+    let mut out = String::from("-Queue ID-  --Size-- ----Arrival Time---- -Sender/Recipient-------\n");
+    for item in &waiting {
+        let mark = match item.state {
+            "sending" => '*',
+            "held" => '!',
+            _ => ' ',
+        };
+        let time = chrono::DateTime::from_timestamp_millis(item.created).unwrap_or_default().with_timezone(&chrono::Local);
+        let from = if item.from.is_empty() { "MAILER-DAEMON" } else { &item.from };
+        let _ = writeln!(out, "{:<11}{:>9} {} {from}", format!("{}{mark}", item.id), item.size, time.format("%a %b %e %H:%M:%S"));
+        if !item.last.is_empty() {
+            let _ = writeln!(out, "{:>width$}", format!("({})", plain(&item.last)), width = 42 + item.last.chars().count().min(36));
+        }
+        for to in &item.to {
+            let _ = writeln!(out, "{:41}{to}", "");
+        }
+        out.push('\n');
+    }
+    let kilobytes = waiting.iter().map(|i| i.size).sum::<u64>().div_ceil(1024);
+    let plural = if waiting.len() == 1 { "" } else { "s" };
+    let _ = writeln!(out, "-- {kilobytes} Kbytes in {} Request{plural}.", waiting.len());
+    out
 }

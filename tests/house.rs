@@ -17,7 +17,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("transport", &["settings", "secret", "message", "delivery", "address"]),
     ("queue",     &["settings", "message", "delivery", "transport"]),
     ("hints",     &["delivery"]),
-    ("report",    &["delivery"]),
+    ("report",    &["delivery", "queue"]),
     ("record",    &["address", "message"]),
     // The exit table of the man page is made from the rows that decide the exit.
     ("generate",  &["cli", "settings", "failure"]),

@@ -10,6 +10,7 @@ const TO: &str = "Who gets it";
 const WHAT: &str = "What is sent";
 const HOW: &str = "Settings";
 const RUN: &str = "This run";
+const QUEUE: &str = "The queue";
 const COMPATIBLE: &str = "Accepted for compatibility";
 
 const EXAMPLES: &str = "\
@@ -172,6 +173,42 @@ pub struct Args {
     #[arg(short = 'V', long, action = ArgAction::Version, help_heading = RUN)]
     pub version: Option<bool>,
 
+    /// Send at once or not at all: keep nothing for later
+    #[arg(long, help_heading = QUEUE)]
+    pub no_queue: bool,
+
+    /// List the mail that waits and the mail that failed
+    #[arg(long, help_heading = QUEUE)]
+    pub queue: bool,
+
+    /// Show a mail of the queue: what happened to it, and its text
+    #[arg(long, value_name = "ID", help_heading = QUEUE)]
+    pub queue_show: Option<String>,
+
+    /// Send what is due, or the mails with these ids
+    #[arg(long, help_heading = QUEUE)]
+    pub flush: bool,
+
+    /// Keep a mail of the queue from being sent
+    #[arg(long, value_name = "ID", help_heading = QUEUE)]
+    pub hold: Option<String>,
+
+    /// Let a mail of the queue be sent again, also one that failed
+    #[arg(long, value_name = "ID", help_heading = QUEUE)]
+    pub release: Option<String>,
+
+    /// Remove a mail of the queue for good
+    #[arg(long, value_name = "ID", help_heading = QUEUE)]
+    pub remove: Option<String>,
+
+    /// Prove every mail of the queue, and repair what a crash left
+    #[arg(long, help_heading = QUEUE)]
+    pub queue_check: bool,
+
+    /// Send only once in seven days for the same key
+    #[arg(long, value_name = "KEY", help_heading = QUEUE)]
+    pub idempotency_key: Option<String>,
+
     /// Honour the tilde escapes ~s ~c ~b ~t ~r ~@ ~. ~~ in the body
     #[arg(short = '~', long, help_heading = COMPATIBLE)]
     pub enable_cmd_escapes: bool,
@@ -240,6 +277,10 @@ pub struct Args {
     #[arg(short = 'R', long, hide = true)]
     pub read_only: bool,
 
+    /// Called as `mailq`: the list in the words of Postfix
+    #[arg(skip)]
+    pub mailq: bool,
+
     /// The sender of the envelope, from `-- -f ADDRESS`
     #[arg(skip)]
     pub envelope_from: Option<String>,
@@ -290,6 +331,12 @@ impl Args {
         }
         self.operands.extend(words);
         Ok(())
+    }
+
+    /// Tells whether the queue is to be looked at or worked on, in place of sending a mail.
+    pub fn is_about_queue(&self) -> bool {
+        let named = [&self.queue_show, &self.hold, &self.release, &self.remove].iter().any(|id| id.is_some());
+        named || self.queue || self.flush || self.queue_check || self.mailq
     }
 
     /// Tells whether any recipient was named before `--`.

@@ -37,8 +37,12 @@ impl Stop {
 /// # Errors
 /// [`Stop`], also for `--help` and `--version`.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, Stop> {
+    let words: Vec<OsString> = words.into_iter().collect();
+    let name = words.first().map(std::path::Path::new).and_then(std::path::Path::file_name);
+    let mailq = name.is_some_and(|name| name == "mailq");
     let matches = Args::command().try_get_matches_from(words).map_err(|e| stop(&e))?;
     let mut args = Args::from_arg_matches(&matches).map_err(|e| stop(&e))?;
+    args.mailq = mailq;
     args.settle()?;
     Ok(args)
 }

@@ -169,7 +169,12 @@ fn lacking(lacks: Lacks, via: &str) -> String {
     }
 }
 
-/// One cause on one line.
+/// A fault on one line, for lists and journals.
+pub fn one_line(fault: &Fault) -> String {
+    cause(&fault.cause).lines().collect::<Vec<_>>().join("; ")
+}
+
+/// What went wrong, in words.
 fn cause(cause: &Cause) -> String {
     match cause {
         Cause::Refused(reply) => reply.text(),

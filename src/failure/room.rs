@@ -4,6 +4,7 @@ use crate::address::AddressError;
 use crate::cli::Stop;
 use crate::draft::DraftError;
 use crate::message::MessageError;
+use crate::queue::{FolderError, QueueError};
 use crate::settings::{Origin, SettingsError};
 
 impl From<Stop> for Failure {
@@ -95,6 +96,30 @@ impl From<DraftError> for Failure {
                 Failure::new(Exit::DATA, what).hint("attach it instead (`-a -` takes standard input), or set max-size")
             }
             DraftError::Settings(error) => error.into(),
+        }
+    }
+}
+
+impl From<FolderError> for Failure {
+    fn from(error: FolderError) -> Self {
+        let what = error.to_string();
+        match error {
+            FolderError::Unsafe { .. } => Failure::new(Exit::CONFIG, what).hint("queue-dir names another place; --no-queue sends without one"),
+            FolderError::Unusable { .. } => Failure::new(Exit::CREATE, what).hint("queue-dir names another place"),
+        }
+    }
+}
+
+impl From<QueueError> for Failure {
+    fn from(error: QueueError) -> Self {
+        let what = error.to_string();
+        match error {
+            QueueError::Folder(error) => error.into(),
+            QueueError::Io { .. } => Failure::new(Exit::IO, what),
+            QueueError::NoEntry(_) => Failure::new(Exit::USAGE, what).hint("`smail --queue` lists what there is"),
+            QueueError::Busy(_) => Failure::new(Exit::TEMPORARY, what),
+            QueueError::Unreadable { newer: true, .. } => Failure::new(Exit::CONFIG, what).hint("it is left as it is; run the newer smail"),
+            QueueError::Unreadable { .. } => Failure::new(Exit::IO, what),
         }
     }
 }

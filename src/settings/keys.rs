@@ -12,7 +12,7 @@ pub enum Kind {
     Secret,
     /// On or off.
     Flag,
-    /// Seconds, or a number with `ms`, `s`, `m` or `h`.
+    /// Seconds, or a number with `ms`, `s`, `m`, `h` or `d`.
     Time,
     /// Octets, or a number with `K`, `M` or `G`.
     Size,
@@ -53,6 +53,7 @@ const TLS: &[&str] = &["implicit", "starttls", "opportunistic", "none"];
 const VERIFY: &[&str] = &["strict", "warn", "ignore", "ask"];
 const AUTH: &[&str] =
     &["auto", "none", "plain", "login", "cram-md5", "xoauth2", "oauthbearer", "external", "externanon"];
+const DOUBT: &[&str] = &["resend", "hold"];
 const ENCODING: &[&str] = &["auto", "8bit", "quoted-printable", "base64"];
 
 macro_rules! keys {
@@ -147,6 +148,15 @@ keys! {
         "record-in-folder", ["outfolder"], Flag, "true", "false", "Reads a relative record as a file in folder.";
         "save", [], Flag, "true", "false", "Keeps a mail that could not be sent in dead-letter.";
         "dead-letter", ["DEAD"], Path, "~/dead.letter", "~/dead.letter", "The file for save.";
+    }
+    "Queue" {
+        "queue", [], Flag, "false", "true; false where CI is set or nothing can be written", "Writes every mail down before it is sent, and keeps it until it was accepted.";
+        "queue-dir", [], Path, "~/.local/state/smail", "smail in the folder for state", "Where mail waits. The folder must be yours and closed to others.";
+        "queue-schedule", [], List, "1m, 2m, 5m, 10m, 20m, 40m, 1h, 2h, 4h", "1m, 2m, 5m, 10m, 20m, 40m, 1h, 2h, 4h", "The pauses between attempts; the last one repeats.";
+        "queue-lifetime", [], Time, "5d", "5d", "How long a mail is tried before it is given up.";
+        "queue-drain", [], Size, "20", "20", "How many mails that are due a mail that was accepted takes along; 0 for none.";
+        "on-doubt", [], Choice(DOUBT), "hold", "resend", "What becomes of a mail whose last answer was lost: resend after ten minutes with the same Message-ID, or hold.";
+        "on-failure", [], Program, "notify-send 'mail failed'", "", "A program that is run when a mail is given up, without a shell; $SMAIL_QUEUE_ID, _FILE, _REASON, _FROM and _TO tell which.";
     }
     "This program" {
         "extra-rc", ["mailx-extra-rc", "NAIL_EXTRA_RC"], Path, "~/.mailrc.local", "", "A further mail.rc, read after the others.";

@@ -111,6 +111,44 @@ impl Layers {
         Ok(settings)
     }
 
+    /// The settings for a mail that waited: those of the files and the environment, with what its command line said of the way, and
+    /// its account. With `by_hand` the `-S` of this run count too, and most.
+    ///
+    /// # Errors
+    /// [`SettingsError`]: also when the account is gone.
+    pub fn settle_for(&self, account: Option<&str>, said: &[String], by_hand: bool) -> Result<Settings, SettingsError> {
+        let mut layers = Layers { said: self.said.clone(), accounts: self.accounts.clone(), account: account.map(str::to_owned), ..self.bare() };
+        layers.said.retain(|a| a.layer < Layer::Set || (by_hand && a.layer == Layer::Set));
+        if let Some(name) = account.filter(|name| !layers.accounts.contains_key(*name)) {
+            return Err(SettingsError::NoAccount(name.to_owned(), layers.accounts.into_keys().collect()));
+        }
+        if account.is_none() {
+            layers.said.retain(|a| a.key.name != "account");
+        }
+        let origin = Origin::Flag("the queue".to_owned());
+        for line in said {
+            let (name, value) = line.split_once('=').unwrap_or((line, ""));
+            layers.assign(name, Raw::Text(value.to_owned()), Layer::Environment, &origin)?;
+        }
+        layers.settle(None)
+    }
+
+    /// Nothing said yet.
+    fn bare(&self) -> Layers {
+        Layers {
+            said: Vec::new(),
+            accounts: BTreeMap::new(),
+            aliases: Aliases::default(),
+            default_account: None,
+            account: None,
+            attachment: None,
+            home: self.home.clone(),
+            notes: Vec::new(),
+            warnings: Vec::new(),
+            dialect: mailrc::Dialect::Old,
+        }
+    }
+
     /// The account whose From address is that of the author, when the author was named on the command line or by a template.
     fn account_of(&self, from: Option<&Mailbox>) -> Option<String> {
         let named =

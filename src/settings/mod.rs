@@ -279,6 +279,20 @@ impl Settings {
         self.settle();
     }
 
+    /// What the command line and the environment said of the way, as `name=value`, without secrets: a mail that waits needs it.
+    pub fn said_of_route(&self) -> Vec<String> {
+        let of_route = |a: &&Assignment| a.layer >= Layer::Environment && ["Server", "Login"].contains(&a.key.group) && a.key.kind != keys::Kind::Secret;
+        let line = |a: &Assignment| {
+            let name = a.suffix.as_ref().map_or_else(|| a.key.name.to_owned(), |suffix| format!("{}-{suffix}", a.key.name));
+            let value = match a.value.as_ref()? {
+                Value::List(list) if a.key.kind == keys::Kind::Program => shlex::try_join(list.iter().map(String::as_str)).ok()?,
+                value => target::without_password(&text_of(value)),
+            };
+            Some(format!("{name}={value}"))
+        };
+        self.trail.iter().filter(of_route).filter_map(line).collect()
+    }
+
     fn settle(&mut self) {
         self.trail.sort_by_key(|a| a.layer);
         self.winners =

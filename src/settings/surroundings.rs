@@ -11,6 +11,8 @@ pub struct Surroundings {
     pub home: Option<PathBuf>,
     /// The folder of the user's `config.toml`.
     pub config: Option<PathBuf>,
+    /// The folder of the queue.
+    pub state: Option<PathBuf>,
     /// Standard input is a terminal.
     pub terminal: bool,
 }
@@ -22,6 +24,7 @@ impl Surroundings {
             std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
         Surroundings {
             variables,
+            state: state_folder(),
             home: directories::BaseDirs::new().map(|d| d.home_dir().to_owned()),
             config: directories::ProjectDirs::from("", "", "smail").map(|d| d.config_dir().to_owned()),
             terminal: std::io::IsTerminal::is_terminal(&std::io::stdin()),
@@ -34,6 +37,11 @@ impl Surroundings {
         named.map(str::to_owned).or_else(user_of_account).unwrap_or_else(|| "nobody".to_owned())
     }
 
+    /// Whether this runs in continuous integration, where nothing waits for the next run: `CI` is set to something.
+    pub fn is_ci(&self) -> bool {
+        self.variable("CI").is_some_and(|ci| !ci.is_empty() && ci != "false" && ci != "0")
+    }
+
     /// The time all dates are taken from, for builds that can be repeated (reproducible-builds.org, `SOURCE_DATE_EPOCH`).
     pub fn source_date_epoch(&self) -> Option<i64> {
         self.variable("SOURCE_DATE_EPOCH")?.trim().parse().ok()
@@ -44,9 +52,27 @@ impl Surroundings {
     }
 }
 
+/// Where state is kept: `$XDG_STATE_HOME`, else below the home folder, which must be this user's own (sudo and systemd leave that
+/// of another in place), else the folder that root made for this user (spec/sendmail.md section 4.3).
+fn state_folder() -> Option<PathBuf> {
+    use std::os::unix::fs::MetadataExt;
+    let uid = rustix::process::geteuid().as_raw();
+    let ours = |home: &PathBuf| home.parent().is_some() && home.metadata().is_ok_and(|m| m.is_dir() && m.uid() == uid);
+    let given = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || std::env::var_os("HOME").map(PathBuf::from).filter(ours).or_else(|| account(5).map(PathBuf::from).filter(ours));
+    let below = given.or_else(|| home().map(|home| home.join(".local/state")));
+    let spool = || Some(PathBuf::from(format!("/var/spool/smail/{uid}"))).filter(|path| path.is_dir());
+    below.map(|state| state.join("smail")).or_else(spool)
+}
+
 /// The name of this process's account in the user database of the host's own files.
 fn user_of_account() -> Option<String> {
+    account(0)
+}
+
+/// A field of this process's account in the user database of the host's own files.
+fn account(field: usize) -> Option<String> {
     let uid = rustix::process::geteuid().as_raw().to_string();
     let accounts = std::fs::read_to_string("/etc/passwd").ok()?;
-    accounts.lines().find(|l| l.split(':').nth(2) == Some(&uid)).and_then(|l| l.split(':').next()).map(str::to_owned)
+    accounts.lines().find(|l| l.split(':').nth(2) == Some(&uid)).and_then(|l| l.split(':').nth(field)).map(str::to_owned)
 }

@@ -186,6 +186,14 @@ fn mask_login(rest: &str) -> String {
     }
 }
 
+/// The text without the password of a URL.
+pub fn without_password(text: &str) -> String {
+    if !has_password(text) {
+        return text.to_owned();
+    }
+    masked(text).replacen(":***@", "@", 1)
+}
+
 /// Tells whether the text is a URL with a password in it.
 pub fn has_password(text: &str) -> bool {
     let rest = text.split_once("://").map_or(text, |(_, rest)| rest);

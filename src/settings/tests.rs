@@ -43,6 +43,7 @@ impl World {
             variables: self.variables.iter().cloned().collect(),
             home: Some(self.home.path().to_owned()),
             config: Some(self.home.path().to_owned()),
+            state: None,
             terminal: false,
         };
         Layers::load(&args, &surroundings)?.settle(None)
@@ -278,6 +279,7 @@ fn heirloom_reads_credentials_from_the_environment_and_common_names_only_when_is
         variables: world.variables.iter().cloned().collect(),
         home: Some(world.home.path().to_owned()),
         config: None,
+        state: None,
         terminal: false,
     };
     let settings = Layers::load(&args, &surroundings).unwrap().settle(None).unwrap();

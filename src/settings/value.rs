@@ -113,8 +113,11 @@ fn choice(words: &[&str], text: &str) -> Result<Value, String> {
     Err(format!("`{}` is none of {}", text.escape_debug(), words.join(", ")))
 }
 
-/// Reads a length of time: seconds, or a number with `ms`, `s`, `m` or `h`; more than nothing, less than a year.
-fn time(text: &str) -> Result<Duration, String> {
+/// Reads a length of time: seconds, or a number with `ms`, `s`, `m`, `h` or `d`; more than nothing, less than a year.
+///
+/// # Errors
+/// A lowercase fragment.
+pub fn time(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     let digits = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
     let unit = match text[digits..].trim() {
@@ -122,6 +125,7 @@ fn time(text: &str) -> Result<Duration, String> {
         "" | "s" => 1.0,
         "m" | "min" => 60.0,
         "h" => 3600.0,
+        "d" => 86_400.0,
         _ => return Err(format!("`{}` is no number of seconds", text.escape_debug())),
     };
     match text[..digits].parse::<f64>() {

@@ -1,0 +1,327 @@
+//! The road through the queue: write down, try at once, say what became of it; and the errands of `--queue` and its kin.
+//!
+//! Promise: exit status 0 means accepted, or durable and to be tried again; whatever else was said, a mail is never both
+//! kept for another attempt and reported as the caller's to repeat.
+use std::time::Duration;
+
+use smail::address::Mailbox;
+use smail::cli::Args;
+use smail::delivery::{Cause, Report};
+use smail::draft;
+use smail::failure::{self, Exit, Failure};
+use smail::message::Message;
+use smail::queue::{self, Bounds, Flushed, FolderError, Head, KeyState, Outcome, Policy, Queue, QueueError, Routes, Ticket, Verdict};
+use smail::settings::route::Route;
+use smail::settings::{self, Layers, Settings, Surroundings, value};
+use smail::transport::{self, Turn, Watch};
+
+use super::{complain, print};
+use smail::report;
+
+/// How long a mail waits for its turn when many are sent at once, and how long a mail that was sent takes others along.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the queue did with a mail.
+pub struct Sent {
+    /// The fates of its recipients, when it was tried.
+    pub report: Option<Report>,
+    /// The exit status.
+    pub exit: Exit,
+    /// The text for standard error.
+    pub error: Option<String>,
+    /// The id under which it waits or was kept.
+    pub id: Option<String>,
+    /// Nobody holds the mail: it was neither accepted nor kept.
+    pub lost: bool,
+}
+
+/// Opens the queue, when mail goes through it.
+///
+/// # Errors
+/// A folder that must not be used, or settings that do not fit.
+pub fn open(args: &Args, settings: &Settings, world: &Surroundings) -> Result<Option<Queue>, Failure> {
+    let wanted = match settings.text("queue").as_deref() {
+        Some(said) => said == "true",
+        None => !world.is_ci(),
+    };
+    if args.no_queue || (!wanted && args.idempotency_key.is_none()) {
+        return match &args.idempotency_key {
+            Some(_) => Err(Failure::new(Exit::USAGE, "`--idempotency-key` needs the queue, and `--no-queue` is given")),
+            None => Ok(None),
+        };
+    }
+    match open_at(settings, world) {
+        // Where nothing can be kept, mail is sent as if there were no queue; a folder that was named must be there.
+        Err(Failure { exit: Exit::CREATE, .. }) if settings.path("queue-dir").is_none() && args.idempotency_key.is_none() => Ok(None),
+        outcome => outcome.map(Some),
+    }
+}
+
+fn open_at(settings: &Settings, world: &Surroundings) -> Result<Queue, Failure> {
+    let policy = policy(settings)?;
+    let place = settings.path("queue-dir").or_else(|| world.state.clone());
+    let place = place.ok_or_else(|| Failure::new(Exit::CREATE, "there is no folder for the queue").hint("queue-dir names one"))?;
+    Queue::open(&place, policy, failure::one_line).map_err(|error: FolderError| error.into())
+}
+
+fn policy(settings: &Settings) -> Result<Policy, Failure> {
+    let mut policy = Policy::default();
+    let pauses = settings.list("queue-schedule");
+    if !pauses.is_empty() {
+        let read = |text: &String| value::time(text).map_err(|why| Failure::new(Exit::CONFIG, format!("queue-schedule: {why}")));
+        policy.schedule = pauses.iter().map(read).collect::<Result<_, _>>()?;
+    }
+    if let Some(lifetime) = settings.time("queue-lifetime") {
+        policy.lifetime = lifetime;
+    }
+    policy.hold_on_doubt = settings.filled("on-doubt").as_deref() == Some("hold");
+    policy.on_failure = settings.list("on-failure");
+    Ok(policy)
+}
+
+/// Everything that sending through the queue needs beside the queue.
+pub struct Post<'a> {
+    /// What was typed.
+    pub args: &'a Args,
+    /// All sources, for the ways of other mail.
+    pub layers: &'a Layers,
+    /// The settings of this mail.
+    pub settings: &'a Settings,
+    /// Its way.
+    pub route: &'a Route,
+    /// What looks on.
+    pub watch: &'a Watch,
+    /// Its author.
+    pub author: &'a Mailbox,
+    /// Its subject, for the list.
+    pub subject: &'a str,
+}
+
+impl Post<'_> {
+    /// Writes the mail down and tries it; sends it directly when it cannot be written.
+    ///
+    /// # Errors
+    /// The key, or what may not be used.
+    pub fn send(&self, queue: &Queue, message: &Message) -> Result<Sent, Failure> {
+        let key = match self.args.idempotency_key.as_deref().map(|key| queue.key(key)).transpose()? {
+            Some(KeyState::Taken(id)) => {
+                if self.settings.flag("verbose") {
+                    complain(&failure::remark(&format!("a mail with this key was taken already, as {id}; nothing is sent")));
+                }
+                return Ok(Sent { report: None, exit: Exit::OK, error: None, id: Some(id), lost: false });
+            }
+            Some(KeyState::New(key)) => Some(key),
+            None => None,
+        };
+        match queue.submit(self.head(message), message, key.as_ref()) {
+            Ok(ticket) => {
+                // The key is free again for others, who now find the mail taken.
+                drop(key);
+                self.attempt(queue, ticket)
+            }
+            Err(QueueError::Io { error, .. }) if error.kind() != std::io::ErrorKind::InvalidData && key.is_none() => {
+                complain(&failure::remark(&format!("the queue cannot be written ({error}); sending without it")));
+                Ok(self.send_directly(message))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Sends without the queue.
+    pub fn send_directly(&self, message: &Message) -> Sent {
+        self.direct(transport::open(self.route, self.watch).deliver(message, Turn::Last, &mut ()))
+    }
+
+    fn direct(&self, report: Report) -> Sent {
+        let failure = failure::account_for(&report, self.settings);
+        let exit = failure.as_ref().map_or(Exit::OK, |f| f.exit);
+        let lost = failure.is_some() && !report.any_done();
+        Sent { report: Some(report), exit, lost, error: failure.map(|f| f.text()), id: None }
+    }
+
+    fn head(&self, message: &Message) -> Head {
+        Head {
+            id: String::new(),
+            created: 0,
+            expires: 0,
+            account: self.settings.account.clone(),
+            settings: self.settings.said_of_route(),
+            from: self.author.address.to_string(),
+            sender: message.envelope.sender.as_ref().map(ToString::to_string),
+            to: message.envelope.recipients.iter().map(ToString::to_string).collect(),
+            message_id: message.id.clone(),
+            subject: self.subject.chars().take(200).collect(),
+            eight_bit: false,
+            header_utf8: false,
+            key: self.args.idempotency_key.clone(),
+        }
+    }
+
+    fn attempt(&self, queue: &Queue, mut ticket: Ticket<'_>) -> Result<Sent, Failure> {
+        let id = ticket.head().id.clone();
+        let Some(slot) = queue.slot(PATIENCE) else {
+            return Ok(waits(&id, "many mails are being sent at once"));
+        };
+        let report = ticket.attempt(&mut *transport::open(self.route, self.watch), Turn::Last)?;
+        drop(slot);
+        if interrupted(&report) {
+            ticket.remove().map_err(|e| Failure::new(Exit::IO, format!("mail {id} stays in the queue: {e}")))?;
+            return Ok(self.direct(report));
+        }
+        let outcome = ticket.finish()?;
+        let sent = self.judge(&id, outcome, report);
+        if sent.exit == Exit::OK && sent.error.is_none() {
+            self.drain(queue);
+        }
+        Ok(sent)
+    }
+
+    /// The words and the status for what became of it.
+    fn judge(&self, id: &str, outcome: Outcome, report: Report) -> Sent {
+        let Some(failure) = failure::account_for(&report, self.settings) else {
+            return Sent { report: Some(report), exit: Exit::OK, error: None, id: None, lost: false };
+        };
+        let faults = || report.fates.iter().filter_map(|f| f.outcome.as_ref().err());
+        let refused = faults().any(|f| queue::judge(f) == Verdict::Refuse);
+        let id = id.to_owned();
+        match outcome {
+            Outcome::Failed => {
+                let kept = format!("it is kept: smail --queue-show {id}; smail --release {id} sends it again");
+                let failure = failure.fact(kept);
+                Sent { exit: failure.exit, error: Some(failure.text()), report: Some(report), id: Some(id), lost: false }
+            }
+            Outcome::Waits if refused => {
+                let settled = Report { fates: report.fates.iter().filter(|f| !waits_for(f)).cloned().collect(), ..report.clone() };
+                let exit = failure::account_for(&settled, self.settings).map_or(failure.exit, |f| f.exit);
+                let failure = failure.fact(format!("the others wait in the queue as {id}: smail --queue-show {id}"));
+                Sent { exit, error: Some(failure.text()), report: Some(report), id: Some(id), lost: false }
+            }
+            // A fault of the session is the operator's to mend: it is explained in full.
+            Outcome::Waits if faults().all(queue::is_of_session) && faults().any(|f| f.class() == smail::delivery::Class::Permanent) => {
+                let failure = failure.fact(format!("the mail waits in the queue as {id}, and will be tried again"));
+                Sent { exit: Exit::OK, error: Some(failure.text()), report: Some(report), id: Some(id), lost: false }
+            }
+            Outcome::Waits | Outcome::Gone => {
+                let why = faults().next().map(failure::one_line).unwrap_or_default();
+                let doubt = if faults().any(|f| f.in_doubt) { "in doubt, it may have been accepted: " } else { "" };
+                let signal = faults().find_map(|f| match f.cause {
+                    Cause::Interrupted(signal) => u8::try_from(signal).ok(),
+                    _ => None,
+                });
+                let exit = signal.map_or(Exit::OK, |signal| Exit(128_u8.saturating_add(signal)));
+                Sent { exit, report: Some(report), ..waits(&id, &format!("{doubt}{why}")) }
+            }
+        }
+    }
+
+    /// Takes along what is due, quietly: its own failures are told where they belong, in the list.
+    fn drain(&self, queue: &Queue) {
+        let most = self.settings.size("queue-drain").map_or(20, |most| usize::try_from(most).unwrap_or(20));
+        if most == 0 {
+            return;
+        }
+        let watch = Watch { trace: None, interrupt: self.watch.interrupt.clone() };
+        let bounds = Bounds { ids: Vec::new(), most: Some(most), time: Some(PATIENCE), meek: true };
+        let mut ways = Ways { layers: self.layers, by_hand: false };
+        if let Ok(flushed) = queue.flush(&mut ways, &watch, &bounds) {
+            for problem in flushed.problems {
+                complain(&failure::remark(&problem.to_string()));
+            }
+        }
+    }
+}
+
+fn waits_for(fate: &smail::delivery::Fate) -> bool {
+    fate.outcome.as_ref().is_err_and(|f| queue::judge(f) != Verdict::Refuse)
+}
+
+fn waits(id: &str, why: &str) -> Sent {
+    let line = failure::remark(&format!("queued as {id}: {why} (smail --queue-show {id})"));
+    Sent { report: None, exit: Exit::OK, error: Some(line), id: Some(id.to_owned()), lost: false }
+}
+
+/// Ctrl-C at the terminal before anything was sent: the user wants it undone. Other signals only end this process.
+fn interrupted(report: &Report) -> bool {
+    report.fates.iter().all(|f| matches!(&f.outcome, Err(fault) if fault.cause == Cause::Interrupted(2) && !fault.in_doubt))
+}
+
+/// The ways of mail that waits: files and environment as they are now, with what its own command line said.
+struct Ways<'a> {
+    layers: &'a Layers,
+    by_hand: bool,
+}
+
+impl Routes for Ways<'_> {
+    fn route(&mut self, head: &Head) -> Result<Route, String> {
+        let settings = self.layers.settle_for(head.account.as_deref(), &head.settings, self.by_hand).map_err(|e| e.to_string())?;
+        let author = draft::first_author(&head.from).map_err(|e| e.to_string())?;
+        let author = author.ok_or_else(|| "it has no author".to_owned())?;
+        settings::route(&settings, &author).map_err(|e| e.to_string())
+    }
+}
+
+/// The errands: list, show, flush, hold, release, remove, check.
+///
+/// # Errors
+/// No queue, no such mail, or what went wrong with it.
+pub fn errand(args: &Args, layers: &Layers, settings: &Settings, world: &Surroundings, watch: &Watch) -> Result<Exit, Failure> {
+    let queue = open_at(settings, world)?;
+    let io = |error: QueueError| Failure::from(error);
+    if let Some(id) = &args.queue_show {
+        queue.show(id, &mut std::io::stdout().lock()).map_err(io)?;
+    } else if let Some(id) = &args.hold {
+        queue.hold(id, true).map_err(io)?;
+    } else if let Some(id) = &args.release {
+        queue.hold(id, false).map_err(io)?;
+    } else if let Some(id) = &args.remove {
+        queue.remove(id).map_err(io)?;
+    } else if args.queue_check {
+        return check(&queue);
+    } else if args.flush {
+        let mut ways = Ways { layers, by_hand: true };
+        let bounds = Bounds { ids: args.operands.clone(), ..Bounds::default() };
+        return Ok(say(&queue.flush(&mut ways, watch, &bounds).map_err(io)?));
+    } else {
+        let items = queue.list().map_err(io)?;
+        let now = queue::now();
+        print(&match (args.json, args.mailq) {
+            (true, _) => report::queue_json(&items),
+            (false, true) => report::mailq(&items, now),
+            (false, false) => report::queue_list(&items, now),
+        });
+    }
+    Ok(Exit::OK)
+}
+
+fn check(queue: &Queue) -> Result<Exit, Failure> {
+    let check = queue.check()?;
+    for line in check.repaired.iter().chain(&check.problems) {
+        complain(&failure::remark(line));
+    }
+    Ok(if check.problems.is_empty() { Exit::OK } else { Exit::IO })
+}
+
+/// What a flush has to say, and its status: 0 when all that was tried was sent, 75 when some wait, 69 when some were given up.
+fn say(flushed: &Flushed) -> Exit {
+    for (id, why) in &flushed.failed {
+        complain(&failure::remark(&format!("mail {id} was given up: {why} (smail --queue-show {id})")));
+    }
+    for (id, why) in &flushed.waiting {
+        complain(&failure::remark(&format!("mail {id} still waits: {why}")));
+    }
+    let mut exit = match (flushed.failed.is_empty(), flushed.waiting.is_empty()) {
+        (true, true) => Exit::OK,
+        (true, false) => Exit::TEMPORARY,
+        (false, _) => Exit::REFUSED,
+    };
+    for problem in &flushed.problems {
+        complain(&failure::remark(&problem.to_string()));
+        exit = match problem {
+            QueueError::Unreadable { newer: true, .. } => Exit::CONFIG,
+            QueueError::NoEntry(_) => Exit::USAGE,
+            _ if exit == Exit::OK => Exit::IO,
+            _ => exit,
+        };
+    }
+    exit
+}

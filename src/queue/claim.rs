@@ -1,0 +1,336 @@
+//! One entry in the hands of this process: the books of its attempt, and its end.
+//!
+//! Promise: the lock lies on the message file, which is never exchanged; what was accepted is durable before anything else
+//! happens; the message goes before its journal, with the folder made durable in between, so that no crash can bring a
+//! delivered mail back.
+use std::fs::{File, TryLockError};
+use std::io;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use super::entry::{self, Entry, EntryError, Head};
+use super::folder::Room;
+use super::journal::{self, Event, JournalError, Standing, State};
+use super::policy::{self, Verdict};
+use super::{Queue, QueueError, now};
+use crate::address::Address;
+use crate::delivery::{Fault, Reply};
+use crate::message::{Envelope, Message};
+use crate::transport::Ledger;
+
+/// An entry that no other process works on while this lives.
+pub struct Ticket<'q> {
+    queue: &'q Queue,
+    file: Arc<File>,
+    entry: Entry,
+    journal: Option<(File, u64)>,
+    state: State,
+    /// The places in the head of the recipients of the message that was handed out.
+    sent_to: Vec<usize>,
+}
+
+/// What became of an entry at the end of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every recipient was accepted; nothing is left of it.
+    Gone,
+    /// Some wait.
+    Waits,
+    /// It was given up: refused, or too old.
+    Failed,
+}
+
+impl<'q> Ticket<'q> {
+    pub(super) fn new(queue: &'q Queue, file: File, entry: Entry) -> Self {
+        let state = State::new(entry.head.to.len());
+        Ticket { queue, file: Arc::new(file), entry, journal: None, state, sent_to: Vec::new() }
+    }
+
+    /// Its head.
+    pub fn head(&self) -> &Head {
+        &self.entry.head
+    }
+
+    /// How it stands.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The mail for those that are left.
+    ///
+    /// # Errors
+    /// An address that is none any more, which only damage can cause.
+    pub fn message(&mut self) -> Result<Message, QueueError> {
+        let head = &self.entry.head;
+        let bad = |_| QueueError::Unreadable { id: head.id.clone(), why: "its envelope is damaged".into(), newer: false };
+        self.sent_to = self.state.left();
+        let sender = head.sender.as_deref().map(Address::parse).transpose().map_err(bad)?;
+        let recipients = self.sent_to.iter().map(|i| Address::parse(&head.to[*i])).collect::<Result<_, _>>().map_err(bad)?;
+        let envelope = Envelope { sender, recipients };
+        let Entry { offset, length, .. } = self.entry;
+        Ok(Message::from_file(head.message_id.clone(), envelope, Arc::clone(&self.file), offset, length, head.eight_bit, head.header_utf8))
+    }
+
+    /// Writes events down; `durable` waits until they are on disk.
+    fn note(&mut self, events: &[Event], durable: bool) -> io::Result<()> {
+        let folder = &self.queue.folder;
+        if self.journal.is_none() {
+            let file = folder.append(Room::Waiting, &format!("{}.log", self.entry.head.id))?;
+            folder.sync(Room::Waiting)?;
+            self.journal = Some((file, 0));
+        }
+        let Some((file, good)) = &mut self.journal else { return Ok(()) };
+        if let Err(error) = journal::append(file, good, events) {
+            if !matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+                return Err(error);
+            }
+            folder.use_reserve();
+            journal::append(file, good, events)?;
+        }
+        for event in events {
+            self.state.fold(event);
+        }
+        // A failed sync is never tried again on the same file: the kernel may have dropped what it could not write.
+        if durable { file.sync_data() } else { Ok(()) }
+    }
+
+    /// Begins an attempt.
+    ///
+    /// # Errors
+    /// Those of the file system: then nothing may be sent, as nothing could be noted.
+    pub fn begin(&mut self) -> Result<(), QueueError> {
+        self.note(&[Event::Begin { at: now() }], false).map_err(|e| self.queue.io(e))
+    }
+
+    /// Defers all that are left without an attempt, because the server cannot be used at all.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn defer(&mut self, why: &str) -> Result<(), QueueError> {
+        let to = self.state.left();
+        let next = self.next();
+        self.note(&[Event::Deferred { at: now(), to, reply: why.to_owned(), next }], true).map_err(|e| self.queue.io(e))
+    }
+
+    fn next(&self) -> i64 {
+        use std::hash::{BuildHasher, Hasher, RandomState};
+        let pause = self.queue.policy.pause(self.state.tries.max(1), RandomState::new().build_hasher().finish());
+        now().saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// Holds it, or releases it.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn hold(&mut self, hold: bool) -> Result<(), QueueError> {
+        let event = if hold { Event::Hold { at: now() } } else { Event::Release { at: now() } };
+        self.note(&[event], true).map_err(|e| self.queue.io(e))
+    }
+
+    /// Ends the attempt: removes what is done, gives up what is refused or too old, keeps the rest.
+    ///
+    /// # Errors
+    /// Those of the file system; the entry then stands as its journal says, and the next run ends it.
+    pub fn finish(mut self) -> Result<Outcome, QueueError> {
+        let queue = self.queue;
+        let left = self.state.left();
+        let done = if left.is_empty() && !self.state.any(Standing::Refused) {
+            self.remove().map(|()| Outcome::Gone)
+        } else if left.is_empty() {
+            let why = self.state.last.clone();
+            self.fail(&why).map(|()| Outcome::Failed)
+        } else if now() > self.entry.head.expires && !self.state.held {
+            let why = format!("given up after {} tries; last: {}", self.state.tries, self.state.last);
+            self.fail(&why).map(|()| Outcome::Failed)
+        } else {
+            if self.state.any(Standing::InDoubt) && queue.policy.hold_on_doubt && !self.state.held {
+                self.note(&[Event::Hold { at: now() }], true).map_err(|e| queue.io(e))?;
+            }
+            Ok(Outcome::Waits)
+        };
+        done.map_err(|e| queue.io(e))
+    }
+
+    /// Removes the entry: its message first.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn remove(&mut self) -> io::Result<()> {
+        let folder = &self.queue.folder;
+        let id = &self.entry.head.id;
+        if let Some(key) = &self.entry.head.key {
+            super::key::settle(folder, key, id);
+        }
+        folder.remove(Room::Waiting, &format!("{id}.msg"))?;
+        if self.journal.is_some() {
+            // Without this a crash could bring the message back without its journal, and it would be sent again.
+            folder.sync(Room::Waiting)?;
+            folder.remove(Room::Waiting, &format!("{id}.log"))?;
+        }
+        Ok(())
+    }
+
+    /// Gives the entry up: both files go to `failed/`, and the program of `on-failure` is told once.
+    fn fail(&mut self, why: &str) -> io::Result<()> {
+        self.note(&[Event::Failed { at: now(), reply: why.to_owned() }], true)?;
+        let folder = &self.queue.folder;
+        let id = self.entry.head.id.clone();
+        for end in ["log", "msg"] {
+            let name = format!("{id}.{end}");
+            folder.rename((Room::Waiting, &name), (Room::Failed, &name))?;
+        }
+        folder.sync(Room::Failed)?;
+        folder.sync(Room::Waiting)?;
+        if let Some(key) = &self.entry.head.key {
+            super::key::forget(folder, key, &id);
+        }
+        self.tell(&id, why);
+        Ok(())
+    }
+
+    /// Runs `on-failure` with the id and the reason in its environment and the reason on standard input; its end is awaited.
+    fn tell(&self, id: &str, why: &str) {
+        let Some((program, arguments)) = self.queue.policy.on_failure.split_first() else { return };
+        let head = &self.entry.head;
+        let place = self.queue.folder.path().join("failed").join(format!("{id}.msg"));
+        let _ = Command::new(program)
+            .args(arguments)
+            .env("SMAIL_QUEUE_ID", id)
+            .env("SMAIL_QUEUE_FILE", place)
+            .env("SMAIL_QUEUE_REASON", why)
+            .env("SMAIL_QUEUE_FROM", &head.from)
+            .env("SMAIL_QUEUE_TO", head.to.join(" "))
+            .env_remove("SMAIL_AUTH_PASSWORD")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .status();
+    }
+
+    /// The recipients that wait, as they stand in the envelope, and the last words.
+    pub fn waiting(&self) -> Vec<String> {
+        self.state.left().into_iter().filter_map(|i| self.entry.head.to.get(i).cloned()).collect()
+    }
+}
+
+impl Ledger for Ticket<'_> {
+    fn before_dot(&mut self, recipients: &[usize]) -> io::Result<()> {
+        let to = recipients.iter().filter_map(|i| self.sent_to.get(*i).copied()).collect();
+        self.note(&[Event::Dot { at: now(), to }], true)
+    }
+
+    fn settled(&mut self, outcomes: &[(usize, Result<Reply, Fault>)]) {
+        let next = self.next();
+        let mut events: Vec<Event> = Vec::new();
+        for (place, outcome) in outcomes {
+            let Some(place) = self.sent_to.get(*place).copied() else { continue };
+            join(&mut events, event(place, outcome, next, self.queue.words));
+        }
+        // What cannot be noted is found as a dot without an answer by the next run, which is true.
+        let _ = self.note(&events, true);
+    }
+}
+
+/// The event of one recipient's outcome.
+fn event(place: usize, outcome: &Result<Reply, Fault>, next: i64, words: fn(&Fault) -> String) -> Event {
+    let (at, to) = (now(), vec![place]);
+    match outcome {
+        Ok(reply) => Event::Accepted { at, to, reply: reply.text() },
+        Err(fault) => {
+            let reply = words(fault);
+            match policy::judge(fault) {
+                Verdict::Defer => Event::Deferred { at, to, reply, next },
+                Verdict::Refuse => Event::Refused { at, to, reply },
+                Verdict::Doubt => Event::Doubt { at, to, reply, next: next.max(at.saturating_add(journal::DOUBT)) },
+            }
+        }
+    }
+}
+
+/// Adds an event to those before it; one that says the same of another recipient joins its line.
+fn join(events: &mut Vec<Event>, event: Event) {
+    if let (Some(last), Some(place)) = (events.last_mut(), places(&event).first().copied()) {
+        let same = match (&*last, &event) {
+            (Event::Accepted { reply: a, .. }, Event::Accepted { reply: b, .. })
+            | (Event::Refused { reply: a, .. }, Event::Refused { reply: b, .. })
+            | (Event::Deferred { reply: a, .. }, Event::Deferred { reply: b, .. })
+            | (Event::Doubt { reply: a, .. }, Event::Doubt { reply: b, .. }) => a == b,
+            _ => false,
+        };
+        if same {
+            if let Event::Accepted { to, .. } | Event::Refused { to, .. } | Event::Deferred { to, .. } | Event::Doubt { to, .. } = last {
+                to.push(place);
+            }
+            return;
+        }
+    }
+    events.push(event);
+}
+
+fn places(event: &Event) -> &[usize] {
+    match event {
+        Event::Accepted { to, .. } | Event::Refused { to, .. } | Event::Deferred { to, .. } | Event::Doubt { to, .. } => to,
+        _ => &[],
+    }
+}
+
+impl Queue {
+    /// Takes an entry for this process; `None` when another one has it or it is gone.
+    ///
+    /// # Errors
+    /// [`QueueError::Unreadable`]: it is damaged and was set aside, or newer and was left alone.
+    pub fn claim(&self, id: &str) -> Result<Option<Ticket<'_>>, QueueError> {
+        let name = format!("{id}.msg");
+        let file = match self.folder.open_file(Room::Waiting, &name) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return self.set_aside(id, &error.to_string()),
+        };
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(self.io(error)),
+        }
+        if !self.folder.is_same(Room::Waiting, &name, &file) {
+            return Ok(None);
+        }
+        let entry = match entry::prove(&file) {
+            Ok(entry) if entry.head.id == id => entry,
+            Ok(_) => return self.set_aside(id, "it has the name of another"),
+            Err(EntryError::Read(error)) => return Err(self.io(error)),
+            Err(error @ EntryError::Newer(_)) => {
+                return Err(QueueError::Unreadable { id: id.to_owned(), why: error.to_string(), newer: true });
+            }
+            Err(error @ EntryError::Damaged(_)) => return self.set_aside(id, &error.to_string()),
+        };
+        if self.folder.has(Room::Failed, &format!("{id}.log")) {
+            // Given up, and interrupted halfway.
+            let moved = self.folder.rename((Room::Waiting, &name), (Room::Failed, &name));
+            return moved.map(|()| None).map_err(|e| self.io(e));
+        }
+        let mut ticket = Ticket::new(self, file, entry);
+        if self.folder.has(Room::Waiting, &format!("{id}.log")) {
+            let log = self.folder.append(Room::Waiting, &format!("{id}.log")).map_err(|e| self.io(e))?;
+            match journal::read(&log) {
+                Ok((events, good)) => {
+                    events.iter().for_each(|event| ticket.state.fold(event));
+                    ticket.journal = Some((log, good));
+                }
+                Err(JournalError::Read(error)) => return Err(self.io(error)),
+                Err(error @ JournalError::Damaged(_)) => return self.set_aside(id, &error.to_string()),
+            }
+        }
+        Ok(Some(ticket))
+    }
+
+    /// Moves a damaged entry out of the way; it is never sent.
+    fn set_aside(&self, id: &str, why: &str) -> Result<Option<Ticket<'_>>, QueueError> {
+        for end in ["log", "msg"] {
+            let name = format!("{id}.{end}");
+            if self.folder.has(Room::Waiting, &name) {
+                self.folder.rename((Room::Waiting, &name), (Room::Corrupt, &name)).map_err(|e| self.io(e))?;
+            }
+        }
+        let why = format!("{why}; it was moved to corrupt/ and will not be sent");
+        Err(QueueError::Unreadable { id: id.to_owned(), why, newer: false })
+    }
+}

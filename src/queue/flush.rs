@@ -1,0 +1,209 @@
+//! A run over what waits: one connection for all mail that goes the same way, and no second try of a server that was not there.
+//!
+//! Promise: an entry that another process has is passed over; one that cannot be read does not stop the others.
+use std::collections::HashMap;
+use std::fs::File;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::entry::Head;
+use super::folder::Room;
+use super::journal::{self, State};
+use super::{Outcome, Queue, QueueError, Ticket, now, policy};
+use crate::delivery::Report;
+use crate::settings::route::Route;
+use crate::transport::{self, Transport, Turn, Watch};
+
+/// How many connections are kept at once; more ways than that take turns.
+const CONNECTIONS: usize = 4;
+/// How many processes send at the same time; the others wait, and then leave their mail to the next run.
+const SLOTS: usize = 20;
+
+/// Settles the way of a mail that waits: `Err` says why there is none now.
+pub trait Routes {
+    /// The route for a head.
+    ///
+    /// # Errors
+    /// A lowercase fragment.
+    fn route(&mut self, head: &Head) -> Result<Route, String>;
+}
+
+/// What a run may do.
+#[derive(Debug, Clone, Default)]
+pub struct Bounds {
+    /// Only these, whether they are due or not; all that are due when it is empty.
+    pub ids: Vec<String>,
+    /// At most so many; all when `None`.
+    pub most: Option<usize>,
+    /// No further mail is begun after this time.
+    pub time: Option<Duration>,
+    /// Gives way to another run.
+    pub meek: bool,
+}
+
+/// What a run did.
+#[derive(Debug, Default)]
+pub struct Flushed {
+    /// Mails that went to all that were left.
+    pub sent: usize,
+    /// Mails that still wait, with the last words.
+    pub waiting: Vec<(String, String)>,
+    /// Mails that were given up, with the reason.
+    pub failed: Vec<(String, String)>,
+    /// Entries that could not be used.
+    pub problems: Vec<QueueError>,
+}
+
+/// The connections of a run, and the ways that turned out to be closed.
+struct Ways<'a> {
+    open: Vec<(String, Box<dyn Transport>)>,
+    closed: HashMap<String, String>,
+    routes: &'a mut dyn Routes,
+    watch: &'a Watch,
+}
+
+impl Ways<'_> {
+    fn key(head: &Head) -> String {
+        format!("{:?} {:?} {:?}", head.account, head.settings, head.from)
+    }
+
+    /// The way of a mail, opened when it is not yet.
+    fn way(&mut self, key: &str, head: &Head) -> Result<&mut Box<dyn Transport>, String> {
+        if let Some(why) = self.closed.get(key) {
+            return Err(why.clone());
+        }
+        if let Some(place) = self.open.iter().position(|(k, _)| k == key) {
+            let way = self.open.remove(place);
+            self.open.push(way);
+        } else {
+            let route = self.routes.route(head).inspect_err(|why| {
+                self.closed.insert(key.to_owned(), why.clone());
+            })?;
+            if self.open.len() == CONNECTIONS {
+                self.open.remove(0);
+            }
+            self.open.push((key.to_owned(), transport::open(&route, self.watch)));
+        }
+        self.open.last_mut().map(|(_, way)| way).ok_or_else(String::new)
+    }
+}
+
+impl Queue {
+    /// Sends what waits.
+    ///
+    /// # Errors
+    /// [`QueueError::Io`] when the folder cannot be read; what concerns one entry is in [`Flushed::problems`].
+    pub fn flush(&self, routes: &mut dyn Routes, watch: &Watch, bounds: &Bounds) -> Result<Flushed, QueueError> {
+        let start = Instant::now();
+        let mut flushed = Flushed::default();
+        let runner = self.folder.lock_file("runner").map_err(|e| self.io(e))?;
+        if bounds.meek && runner.try_lock().is_err() {
+            return Ok(flushed);
+        }
+        let names = self.folder.names(Room::Waiting).map_err(|e| self.io(e))?;
+        let mut ways = Ways { open: Vec::new(), closed: HashMap::new(), routes, watch };
+        let mut begun = 0;
+        for name in &names {
+            let Some(id) = name.strip_suffix(".msg") else {
+                self.sweep(name);
+                continue;
+            };
+            let wanted = if bounds.ids.is_empty() { self.is_due(id) } else { bounds.ids.iter().any(|i| i == id) };
+            if !wanted {
+                continue;
+            }
+            let over = bounds.time.is_some_and(|time| start.elapsed() > time) || bounds.most.is_some_and(|most| begun >= most);
+            if over || watch.interrupt.load(Ordering::Relaxed) != 0 {
+                break;
+            }
+            begun += 1;
+            if let Err(problem) = self.one(id, &mut ways, bounds, &mut flushed) {
+                flushed.problems.push(problem);
+            }
+        }
+        let missing = bounds.ids.iter().filter(|id| !names.contains(&format!("{id}.msg")));
+        flushed.problems.extend(missing.map(|id| QueueError::NoEntry(id.clone())));
+        Ok(flushed)
+    }
+
+    fn one(&self, id: &str, ways: &mut Ways<'_>, bounds: &Bounds, flushed: &mut Flushed) -> Result<(), QueueError> {
+        let Some(mut ticket) = self.claim(id)? else { return Ok(()) };
+        // Another process may have tried it since the name was read.
+        if bounds.ids.is_empty() && !ticket.state().is_due(now(), self.policy.longest()) {
+            return Ok(());
+        }
+        if !ticket.state().left().is_empty() && now() <= ticket.head().expires {
+            let key = Ways::key(ticket.head());
+            match ways.way(&key, &ticket.head().clone()) {
+                Ok(way) => {
+                    let report = ticket.attempt(&mut **way, Turn::More)?;
+                    let session = report.fates.iter().filter_map(|f| f.outcome.as_ref().err()).find(|f| policy::is_of_session(f));
+                    if let Some(fault) = session {
+                        ways.closed.insert(key, (self.words)(fault));
+                    }
+                }
+                Err(why) => ticket.defer(&why)?,
+            }
+        }
+        let last = ticket.state().last.clone();
+        match ticket.finish()? {
+            Outcome::Gone => flushed.sent += 1,
+            Outcome::Waits => flushed.waiting.push((id.to_owned(), last)),
+            Outcome::Failed => flushed.failed.push((id.to_owned(), last)),
+        }
+        Ok(())
+    }
+
+    /// Tells by its journal alone whether an entry is due; a journal that cannot be read is looked at closely later.
+    fn is_due(&self, id: &str) -> bool {
+        let Ok(log) = self.folder.open_file(Room::Waiting, &format!("{id}.log")) else { return true };
+        let Ok((events, _)) = journal::read(&log) else { return true };
+        let mut state = State::new(0);
+        events.iter().for_each(|event| state.fold(event));
+        state.is_due(now(), self.policy.longest())
+    }
+
+    /// Removes what a process left that died while it wrote or removed; tells whether it did.
+    pub(super) fn sweep(&self, name: &str) -> bool {
+        if name.starts_with("tmp.") {
+            // A living writer has the lock.
+            let dead = self.folder.open_file(Room::Waiting, name).is_ok_and(|file| file.try_lock().is_ok());
+            return dead && self.folder.remove(Room::Waiting, name).is_ok();
+        }
+        match name.strip_suffix(".log") {
+            Some(id) if !self.folder.has(Room::Waiting, &format!("{id}.msg")) => self.folder.remove(Room::Waiting, name).is_ok(),
+            _ => false,
+        }
+    }
+
+    /// A place among the processes that send at the same time; waits for one, and gives up after `patience`.
+    pub fn slot(&self, patience: Duration) -> Option<File> {
+        let start = Instant::now();
+        let first = usize::try_from(std::process::id()).unwrap_or(0);
+        loop {
+            for step in 0..SLOTS {
+                let file = self.folder.lock_file(&format!("slot.{}", (first + step) % SLOTS)).ok()?;
+                if file.try_lock().is_ok() {
+                    return Some(file);
+                }
+            }
+            if start.elapsed() > patience {
+                return None;
+            }
+            // Locks of files cannot be awaited with a deadline.
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Ticket<'_> {
+    /// Sends it to those that are left, keeping its books.
+    ///
+    /// # Errors
+    /// The books cannot be kept, so nothing was sent.
+    pub fn attempt(&mut self, way: &mut dyn Transport, turn: Turn) -> Result<Report, QueueError> {
+        self.begin()?;
+        let message = self.message()?;
+        Ok(way.deliver(&message, turn, self))
+    }
+}

@@ -1,0 +1,224 @@
+//! The queue's folder: where it is, who may touch it, and the few file operations whose order the promises rest on.
+//!
+//! Promise: every name is resolved inside folders that were opened once and judged by what was opened; files are 0600 and
+//! folders 0700 whatever the umask. Refuses folders of others, folders others may enter, and symbolic links.
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+
+/// One of the folders in the queue's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// Mail that waits.
+    Waiting,
+    /// Mail that was refused or grew too old.
+    Failed,
+    /// What cannot be read.
+    Corrupt,
+    /// Keys of `--idempotency-key`.
+    Keys,
+}
+
+const ROOMS: [(Room, &str); 4] =
+    [(Room::Waiting, "q"), (Room::Failed, "failed"), (Room::Corrupt, "corrupt"), (Room::Keys, "keys")];
+
+/// Why there is no folder.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// It belongs to another user, others may enter it, or it is a symbolic link.
+    #[error("the queue folder {}: {why}", .path.display())]
+    Unsafe {
+        /// The folder.
+        path: PathBuf,
+        /// A lowercase fragment.
+        why: String,
+    },
+    /// It cannot be made or opened: no place, no permission, a read-only file system.
+    #[error("the queue folder {}: {error}", .path.display())]
+    Unusable {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+/// The opened folders.
+#[derive(Debug)]
+pub struct Folder {
+    root: OwnedFd,
+    rooms: [OwnedFd; 4],
+    path: PathBuf,
+}
+
+impl Folder {
+    /// Opens the queue at a path, and makes it when it is not there.
+    ///
+    /// # Errors
+    /// [`FolderError`].
+    pub fn open(path: &Path) -> Result<Self, FolderError> {
+        let unusable = |error: io::Error| FolderError::Unusable { path: path.to_owned(), error };
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).or_else(|error| {
+            // A link or a file in its place is judged below, in words that say so.
+            if path.symlink_metadata().is_ok() { Ok(()) } else { Err(unusable(error)) }
+        })?;
+        let root = Self::enter(rustix::fs::CWD, path, path)?;
+        let mut rooms = Vec::with_capacity(ROOMS.len());
+        for (_, name) in ROOMS {
+            match rustix::fs::mkdirat(&root, name, Mode::from_raw_mode(0o700)) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(error) => return Err(unusable(error.into())),
+            }
+            rooms.push(Self::enter(&root, Path::new(name), &path.join(name))?);
+        }
+        let rooms = rooms.try_into().map_err(|_| unusable(io::Error::other("a folder is missing")))?;
+        Ok(Folder { root, rooms, path: path.to_owned() })
+    }
+
+    fn enter(at: impl AsFd, name: &Path, shown: &Path) -> Result<OwnedFd, FolderError> {
+        let refused = |why: &str| FolderError::Unsafe { path: shown.to_owned(), why: why.to_owned() };
+        let unusable = |error: Errno| FolderError::Unusable { path: shown.to_owned(), error: error.into() };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let folder = match rustix::fs::openat(&at, name, flags, Mode::empty()) {
+            Ok(folder) => folder,
+            Err(Errno::LOOP | Errno::NOTDIR) => return Err(refused("it is a symbolic link or no folder")),
+            // A umask of 777 leaves a folder that its own maker cannot enter.
+            Err(Errno::ACCESS) => {
+                let _ = rustix::fs::chmodat(&at, name, Mode::from_raw_mode(0o700), AtFlags::empty());
+                rustix::fs::openat(&at, name, flags, Mode::empty()).map_err(unusable)?
+            }
+            Err(error) => return Err(unusable(error)),
+        };
+        let stat = rustix::fs::fstat(&folder).map_err(unusable)?;
+        if stat.st_uid != rustix::process::geteuid().as_raw() {
+            return Err(refused("it belongs to another user"));
+        }
+        if stat.st_mode & 0o077 != 0 {
+            return Err(refused(&format!("others may enter it (mode {:04o}); run chmod 700 on it", stat.st_mode & 0o777)));
+        }
+        Ok(folder)
+    }
+
+    /// The path as it was opened, for words.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn room(&self, room: Room) -> &OwnedFd {
+        let place = ROOMS.iter().position(|(r, _)| *r == room).unwrap_or(0);
+        &self.rooms[place]
+    }
+
+    /// Makes a new file; an existing one is an error.
+    pub fn create(&self, room: Room, name: &str) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        self.make(room, name, flags)
+    }
+
+    /// Opens a file for reading and appending, and makes it when it is not there.
+    pub fn append(&self, room: Room, name: &str) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        self.make(room, name, flags)
+    }
+
+    fn make(&self, room: Room, name: &str, flags: OFlags) -> io::Result<File> {
+        let mode = Mode::from_raw_mode(0o600);
+        let file = rustix::fs::openat(self.room(room), name, flags, mode)?;
+        // The umask may have taken what we need ourselves.
+        if rustix::fs::fstat(&file)?.st_mode & 0o777 != 0o600 {
+            rustix::fs::fchmod(&file, mode)?;
+        }
+        Ok(File::from(file))
+    }
+
+    /// Opens a file of ours for reading; anything but a regular file of ours with one name is an error.
+    pub fn open_file(&self, room: Room, name: &str) -> io::Result<File> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(self.room(room), name, flags, Mode::empty())?;
+        let stat = rustix::fs::fstat(&file)?;
+        let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        if !regular || stat.st_uid != rustix::process::geteuid().as_raw() || stat.st_nlink > 1 {
+            return Err(io::Error::other("it is no file of this queue"));
+        }
+        Ok(File::from(file))
+    }
+
+    /// Tells whether a name still stands for an open file: it may have been removed or exchanged before it was locked.
+    pub fn is_same(&self, room: Room, name: &str, file: &File) -> bool {
+        let by_name = rustix::fs::statat(self.room(room), name, AtFlags::SYMLINK_NOFOLLOW);
+        let by_file = rustix::fs::fstat(file);
+        matches!((by_name, by_file), (Ok(a), Ok(b)) if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
+    }
+
+    /// Tells whether there is a file of this name.
+    pub fn has(&self, room: Room, name: &str) -> bool {
+        rustix::fs::statat(self.room(room), name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
+    /// Gives a file another name, never that of an existing one.
+    pub fn rename(&self, from: (Room, &str), to: (Room, &str)) -> io::Result<()> {
+        let (at, into) = (self.room(from.0), self.room(to.0));
+        match rustix::fs::renameat_with(at, from.1, into, to.1, RenameFlags::NOREPLACE) {
+            // Old kernels and some file systems cannot promise it; the names are random.
+            Err(Errno::INVAL | Errno::NOSYS) if !self.has(to.0, to.1) => Ok(rustix::fs::renameat(at, from.1, into, to.1)?),
+            outcome => Ok(outcome?),
+        }
+    }
+
+    /// Removes a file; one that is not there is no error.
+    pub fn remove(&self, room: Room, name: &str) -> io::Result<()> {
+        match rustix::fs::unlinkat(self.room(room), name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes the names of a folder durable.
+    pub fn sync(&self, room: Room) -> io::Result<()> {
+        Ok(rustix::fs::fsync(self.room(room))?)
+    }
+
+    /// The names in a folder, sorted: names begin with the time, so the oldest comes first.
+    pub fn names(&self, room: Room) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(self.room(room))? {
+            let name = OsStr::from_bytes(entry?.file_name().to_bytes()).to_string_lossy().into_owned();
+            if name != "." && name != ".." {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// A lock file in the queue's place; open for locking only.
+    pub fn lock_file(&self, name: &str) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(File::from(rustix::fs::openat(&self.root, name, flags, Mode::from_raw_mode(0o600))?))
+    }
+
+    /// Sets a little room aside, so that a full disk still lets the queue drain.
+    pub fn keep_reserve(&self) {
+        const RESERVE: usize = 64 << 10;
+        let Ok(file) = self.lock_file("reserve") else { return };
+        let kept = file.metadata().map_or(0, |m| m.len());
+        if kept < RESERVE as u64 && io::Write::write_all(&mut &file, &vec![0x5a; RESERVE]).is_err() {
+            // Half a reserve is none, and would be in the way.
+            let _ = file.set_len(0);
+        }
+    }
+
+    /// Gives the reserve back.
+    pub fn use_reserve(&self) {
+        if let Ok(file) = self.lock_file("reserve") {
+            let _ = file.set_len(0);
+        }
+    }
+}

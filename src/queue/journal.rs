@@ -1,0 +1,359 @@
+//! What has happened to a mail, one checksummed line an event; the state is folded from the lines and never stored.
+//!
+//! Promise: a line counts when it is whole. A last line that a crash tore is cut away before the next one is written. A damaged
+//! line with others behind it is damage (the entry is set aside), because it may have said `accepted`.
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// How long a mail whose last answer was lost is left alone (RFC 5321 section 4.5.3.2.6: the server may take ten minutes).
+pub const DOUBT: i64 = 10 * 60 * 1000;
+
+/// One event; times in milliseconds from 1970, recipients by their place in the head.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+pub enum Event {
+    /// An attempt begins.
+    Begin {
+        /// When.
+        at: i64,
+    },
+    /// The final dot is about to be sent for these. Durable before it leaves.
+    Dot {
+        /// When.
+        at: i64,
+        /// For whom.
+        to: Vec<usize>,
+    },
+    /// These were accepted. Durable as soon as it is known.
+    Accepted {
+        /// When.
+        at: i64,
+        /// Who.
+        to: Vec<usize>,
+        /// The server's words.
+        reply: String,
+    },
+    /// These were refused for good.
+    Refused {
+        /// When.
+        at: i64,
+        /// Who.
+        to: Vec<usize>,
+        /// The server's words.
+        reply: String,
+    },
+    /// These wait for another attempt.
+    Deferred {
+        /// When.
+        at: i64,
+        /// Who.
+        to: Vec<usize>,
+        /// Why.
+        reply: String,
+        /// Not before.
+        next: i64,
+    },
+    /// The answer for these was lost.
+    Doubt {
+        /// When.
+        at: i64,
+        /// Who.
+        to: Vec<usize>,
+        /// Why.
+        reply: String,
+        /// Not before.
+        next: i64,
+    },
+    /// It is not tried until it is released.
+    Hold {
+        /// When.
+        at: i64,
+    },
+    /// It is tried again, at once.
+    Release {
+        /// When.
+        at: i64,
+    },
+    /// It has been given up.
+    Failed {
+        /// When.
+        at: i64,
+        /// Why.
+        reply: String,
+    },
+}
+
+/// How one recipient stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// To be sent.
+    Waiting,
+    /// The dot was about to be sent and nothing is known since.
+    InDoubt,
+    /// Accepted: never sent again.
+    Accepted,
+    /// Refused for good.
+    Refused,
+}
+
+/// Where a mail stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// Every recipient, by place.
+    pub standing: Vec<Standing>,
+    /// Attempts begun.
+    pub tries: usize,
+    /// Not to be tried before this time (milliseconds from 1970).
+    pub next: i64,
+    /// Not to be tried until released.
+    pub held: bool,
+    /// The last words about it.
+    pub last: String,
+    /// When the last event was written.
+    pub latest: i64,
+}
+
+impl State {
+    /// A mail to which nothing has happened.
+    pub fn new(recipients: usize) -> Self {
+        State { standing: vec![Standing::Waiting; recipients], tries: 0, next: 0, held: false, last: String::new(), latest: 0 }
+    }
+
+    /// Takes one event in.
+    pub fn fold(&mut self, event: &Event) {
+        let mut set = |to: &[usize], standing: Standing| {
+            for place in to {
+                // What was accepted stays so, whatever a later line says.
+                if let Some(old) = self.standing.get_mut(*place).filter(|old| **old != Standing::Accepted) {
+                    *old = standing;
+                }
+            }
+        };
+        let at = match event {
+            Event::Begin { at } => {
+                self.tries += 1;
+                at
+            }
+            Event::Dot { at, to } => {
+                set(to, Standing::InDoubt);
+                self.next = at.saturating_add(DOUBT);
+                "it ended between the final dot and its answer".clone_into(&mut self.last);
+                at
+            }
+            Event::Accepted { at, to, reply } => {
+                set(to, Standing::Accepted);
+                self.last.clone_from(reply);
+                at
+            }
+            Event::Refused { at, to, reply } => {
+                set(to, Standing::Refused);
+                self.last.clone_from(reply);
+                at
+            }
+            Event::Deferred { at, to, reply, next } => {
+                set(to, Standing::Waiting);
+                (self.next, self.last) = (*next, reply.clone());
+                at
+            }
+            Event::Doubt { at, to, reply, next } => {
+                set(to, Standing::InDoubt);
+                (self.next, self.last) = (*next, reply.clone());
+                at
+            }
+            Event::Hold { at } => {
+                self.held = true;
+                at
+            }
+            Event::Release { at } => {
+                (self.held, self.next) = (false, 0);
+                for old in self.standing.iter_mut().filter(|s| matches!(s, Standing::InDoubt | Standing::Refused)) {
+                    *old = Standing::Waiting;
+                }
+                at
+            }
+            Event::Failed { at, reply } => {
+                self.last.clone_from(reply);
+                at
+            }
+        };
+        self.latest = *at;
+    }
+
+    /// The places of those that must still be sent.
+    pub fn left(&self) -> Vec<usize> {
+        let open = |s: &Standing| matches!(s, Standing::Waiting | Standing::InDoubt);
+        self.standing.iter().enumerate().filter(|(_, s)| open(s)).map(|(i, _)| i).collect()
+    }
+
+    /// Tells whether a recipient stands so.
+    pub fn any(&self, standing: Standing) -> bool {
+        self.standing.contains(&standing)
+    }
+
+    /// Tells whether it may be tried now. A clock that jumped must not strand it: a time further away than the longest interval,
+    /// or a last event in the future, does not count.
+    pub fn is_due(&self, now: i64, longest: Duration) -> bool {
+        let longest = i64::try_from(longest.as_millis()).unwrap_or(i64::MAX).max(DOUBT).saturating_mul(2);
+        let jumped = self.latest > now.saturating_add(60_000) || self.next > now.saturating_add(longest);
+        !self.held && (self.next <= now || jumped)
+    }
+}
+
+/// Why a journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// It cannot be read.
+    #[error("its journal cannot be read: {0}")]
+    Read(#[from] io::Error),
+    /// A line in the middle is damaged: which.
+    #[error("its journal is damaged in line {0}")]
+    Damaged(usize),
+}
+
+/// Reads the whole lines, and how many octets they take.
+///
+/// # Errors
+/// [`JournalError`].
+pub fn read(mut file: &File) -> Result<(Vec<Event>, u64), JournalError> {
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.read_to_end(&mut bytes)?;
+    let mut events = Vec::new();
+    let mut good = 0;
+    for (number, line) in bytes.split_inclusive(|b| *b == b'\n').enumerate() {
+        match parse(line) {
+            Some(event) => {
+                events.push(event);
+                good += line.len();
+            }
+            None if good + line.len() == bytes.len() => break,
+            None => return Err(JournalError::Damaged(number + 1)),
+        }
+    }
+    Ok((events, good as u64))
+}
+
+fn parse(line: &[u8]) -> Option<Event> {
+    let line = line.strip_suffix(b"\n")?;
+    let (sum, json) = line.split_at_checked(9)?;
+    let sum = u32::from_str_radix(std::str::from_utf8(sum.strip_suffix(b" ")?).ok()?, 16).ok()?;
+    if crc32fast::hash(json) != sum {
+        return None;
+    }
+    serde_json::from_slice(json).ok()
+}
+
+/// Appends events in one write. `good` is the length that [`read`] found whole; anything behind it is cut away.
+///
+/// # Errors
+/// Those of the file system; then the file is as it was, as far as that can be had.
+pub fn append(mut file: &File, good: &mut u64, events: &[Event]) -> io::Result<()> {
+    let mut lines = Vec::new();
+    for event in events {
+        let json = serde_json::to_string(event)?;
+        writeln!(lines, "{:08x} {json}", crc32fast::hash(json.as_bytes()))?;
+    }
+    if file.metadata()?.len() > *good {
+        file.set_len(*good)?;
+    }
+    match file.write_all(&lines) {
+        Ok(()) => {
+            *good += lines.len() as u64;
+            Ok(())
+        }
+        Err(error) => {
+            let _ = file.set_len(*good);
+            Err(error)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn events() -> Vec<Event> {
+        vec![
+            Event::Begin { at: 1 },
+            Event::Refused { at: 2, to: vec![1], reply: "550 no".into() },
+            Event::Dot { at: 3, to: vec![0, 2] },
+            Event::Accepted { at: 4, to: vec![0], reply: "250 ok".into() },
+            Event::Deferred { at: 5, to: vec![2], reply: "452 full".into(), next: 9 },
+        ]
+    }
+
+    fn state(events: &[Event]) -> State {
+        let mut state = State::new(3);
+        events.iter().for_each(|e| state.fold(e));
+        state
+    }
+
+    #[test]
+    fn the_state_is_folded_from_the_lines() {
+        let file = tempfile::tempfile().unwrap();
+        let mut good = 0;
+        for event in events() {
+            append(&file, &mut good, &[event]).unwrap();
+        }
+        let (read, whole) = read(&file).unwrap();
+        assert_eq!((&read, whole), (&events(), good));
+        let state = state(&read);
+        assert_eq!(state.standing, [Standing::Accepted, Standing::Refused, Standing::Waiting]);
+        assert_eq!((state.left(), state.tries, state.next, state.last.as_str()), (vec![2], 1, 9, "452 full"));
+    }
+
+    #[test]
+    fn a_torn_last_line_is_ignored_and_cut_away_by_the_next() {
+        let file = tempfile::tempfile().unwrap();
+        let mut good = 0;
+        append(&file, &mut good, &events()[..2]).unwrap();
+        let whole = good;
+        append(&file, &mut good, &events()[2..3]).unwrap();
+        for length in whole..good {
+            file.set_len(length).unwrap();
+            assert_eq!(read(&file).unwrap(), (events()[..2].to_vec(), whole), "{length}");
+        }
+        (&file).seek(SeekFrom::End(0)).unwrap();
+        let mut at = whole;
+        append(&file, &mut at, &events()[3..4]).unwrap();
+        assert_eq!(read(&file).unwrap().0.len(), 3);
+    }
+
+    #[test]
+    fn damage_in_the_middle_is_not_passed_over() {
+        let file = tempfile::tempfile().unwrap();
+        append(&file, &mut 0, &events()).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, b"x", 30).unwrap();
+        assert!(matches!(read(&file), Err(JournalError::Damaged(1))));
+    }
+
+    #[test]
+    fn a_dot_without_an_answer_is_in_doubt_for_ten_minutes() {
+        let state = state(&events()[..3]);
+        assert_eq!(state.standing, [Standing::InDoubt, Standing::Refused, Standing::InDoubt]);
+        let hour = Duration::from_secs(3600);
+        assert!(!state.is_due(DOUBT, hour) && state.is_due(DOUBT + 3, hour));
+    }
+
+    #[test]
+    fn accepted_is_for_ever() {
+        let mut state = state(&events());
+        state.fold(&Event::Deferred { at: 9, to: vec![0, 2], reply: String::new(), next: 0 });
+        state.fold(&Event::Release { at: 10 });
+        assert_eq!(state.standing[0], Standing::Accepted);
+        assert_eq!(state.standing[1], Standing::Waiting);
+    }
+
+    #[test]
+    fn a_clock_that_jumped_does_not_strand_a_mail() {
+        let mut state = State::new(1);
+        state.fold(&Event::Deferred { at: 1_000_000_000, to: vec![0], reply: String::new(), next: 1_000_060_000 });
+        let hour = Duration::from_secs(3600);
+        assert!(state.is_due(0, hour), "the clock went back");
+        assert!(!state.is_due(1_000_000_001, hour));
+        assert!(state.is_due(9_000_000_000, hour));
+    }
+}

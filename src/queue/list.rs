@@ -1,0 +1,211 @@
+//! What lies in the queue, for those who look, and the check that it is sound.
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::entry;
+use super::folder::Room;
+use super::journal::{self, Standing, State};
+use super::{Queue, QueueError};
+
+/// One line of the list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Item {
+    /// Its name.
+    pub id: String,
+    /// `waiting`, `held`, `in doubt`, `sending` or `failed`.
+    pub state: &'static str,
+    /// Milliseconds from 1970.
+    pub created: i64,
+    /// Octets of the mail.
+    pub size: u64,
+    /// The sender of the envelope.
+    pub from: String,
+    /// Those that are left (or were refused, of one that failed).
+    pub to: Vec<String>,
+    /// Attempts.
+    pub tries: usize,
+    /// Not tried before: milliseconds from 1970; 0 for at once.
+    pub next: i64,
+    /// The last words about it.
+    pub last: String,
+    /// Its subject.
+    pub subject: String,
+}
+
+/// What a check found.
+#[derive(Debug, Default)]
+pub struct Check {
+    /// Sound entries.
+    pub sound: usize,
+    /// What was repaired: lowercase sentences.
+    pub repaired: Vec<String>,
+    /// What is wrong and stays so.
+    pub problems: Vec<String>,
+}
+
+impl Queue {
+    /// The entries that wait and those that failed, the oldest first.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn list(&self) -> Result<Vec<Item>, QueueError> {
+        let mut items = Vec::new();
+        for room in [Room::Waiting, Room::Failed] {
+            for name in self.folder.names(room).map_err(|e| self.io(e))? {
+                if let Some(id) = name.strip_suffix(".msg")
+                    && let Some(item) = self.item(room, id)
+                {
+                    items.push(item);
+                }
+            }
+        }
+        Ok(items)
+    }
+
+    /// One entry as the list shows it; `None` when it is gone or cannot be read.
+    pub fn item(&self, room: Room, id: &str) -> Option<Item> {
+        let file = self.folder.open_file(room, &format!("{id}.msg")).ok()?;
+        let entry = entry::look(&file).ok()?;
+        let state = self.state(room, id, entry.head.to.len());
+        let busy = room == Room::Waiting && file.try_lock().is_err();
+        let word = match room {
+            Room::Failed => "failed",
+            _ if busy => "sending",
+            _ if state.held => "held",
+            _ if state.any(Standing::InDoubt) => "in doubt",
+            _ => "waiting",
+        };
+        let shown = |s: &Standing| if room == Room::Failed { *s != Standing::Accepted } else { matches!(s, Standing::Waiting | Standing::InDoubt) };
+        let to = entry.head.to.iter().zip(&state.standing).filter(|(_, s)| shown(s)).map(|(a, _)| a.clone()).collect();
+        Some(Item {
+            id: id.to_owned(),
+            state: word,
+            created: entry.head.created,
+            size: entry.length,
+            from: entry.head.sender.unwrap_or_default(),
+            to,
+            tries: state.tries,
+            next: state.next,
+            last: state.last,
+            subject: entry.head.subject,
+        })
+    }
+
+    fn state(&self, room: Room, id: &str, recipients: usize) -> State {
+        let mut state = State::new(recipients);
+        if let Ok(log) = self.folder.open_file(room, &format!("{id}.log"))
+            && let Ok((events, _)) = journal::read(&log)
+        {
+            events.iter().for_each(|event| state.fold(event));
+        }
+        state
+    }
+
+    /// Where an entry lies.
+    fn find(&self, id: &str) -> Result<Room, QueueError> {
+        let sound = !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric());
+        let rooms = [Room::Waiting, Room::Failed, Room::Corrupt];
+        let found = rooms.into_iter().find(|room| sound && self.folder.has(*room, &format!("{id}.msg")));
+        found.ok_or_else(|| QueueError::NoEntry(id.to_owned()))
+    }
+
+    /// Shows an entry whole: its journal, and its message as it is sent.
+    ///
+    /// # Errors
+    /// There is none of that name, it cannot be read, or `out` cannot be written.
+    pub fn show(&self, id: &str, out: &mut dyn Write) -> Result<(), QueueError> {
+        let room = self.find(id)?;
+        let file = self.folder.open_file(room, &format!("{id}.msg")).map_err(|e| self.io(e))?;
+        let unreadable = |e: &entry::EntryError| QueueError::Unreadable { id: id.to_owned(), why: e.to_string(), newer: false };
+        let entry = entry::look(&file).map_err(|e| unreadable(&e))?;
+        let write = |out: &mut dyn Write| -> io::Result<()> {
+            writeln!(out, "# {}", serde_json::to_string(&entry.head)?)?;
+            if let Ok(log) = self.folder.open_file(room, &format!("{id}.log")) {
+                for event in journal::read(&log).map_or_else(|_| Vec::new(), |(events, _)| events) {
+                    writeln!(out, "# {}", serde_json::to_string(&event)?)?;
+                }
+            }
+            let mut at = 0;
+            let mut buffer = vec![0; 64 << 10];
+            while at < entry.length {
+                let want = usize::try_from((entry.length - at).min(buffer.len() as u64)).unwrap_or(buffer.len());
+                let count = std::os::unix::fs::FileExt::read_at(&file, &mut buffer[..want], entry.offset + at)?;
+                if count == 0 {
+                    break;
+                }
+                out.write_all(&buffer[..count])?;
+                at += count as u64;
+            }
+            out.flush()
+        };
+        write(out).map_err(|e| self.io(e))
+    }
+
+    /// Holds an entry, or lets it go at once; one that failed waits again when it is released.
+    ///
+    /// # Errors
+    /// There is none of that name, or another process has it.
+    pub fn hold(&self, id: &str, hold: bool) -> Result<(), QueueError> {
+        if self.find(id)? == Room::Failed && !hold {
+            for end in ["msg", "log"] {
+                let name = format!("{id}.{end}");
+                if self.folder.has(Room::Failed, &name) {
+                    self.folder.rename((Room::Failed, &name), (Room::Waiting, &name)).map_err(|e| self.io(e))?;
+                }
+            }
+            self.folder.sync(Room::Waiting).map_err(|e| self.io(e))?;
+        }
+        self.claim(id)?.ok_or_else(|| QueueError::Busy(id.to_owned()))?.hold(hold)
+    }
+
+    /// Removes an entry for good, delivered or not.
+    ///
+    /// # Errors
+    /// There is none of that name, or another process has it.
+    pub fn remove(&self, id: &str) -> Result<(), QueueError> {
+        match self.find(id)? {
+            Room::Waiting => {
+                let mut ticket = self.claim(id)?.ok_or_else(|| QueueError::Busy(id.to_owned()))?;
+                ticket.remove().map_err(|e| self.io(e))
+            }
+            room => {
+                for end in ["msg", "log"] {
+                    self.folder.remove(room, &format!("{id}.{end}")).map_err(|e| self.io(e))?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Proves every entry, and repairs what a crash left.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn check(&self) -> Result<Check, QueueError> {
+        let mut check = Check::default();
+        for name in self.folder.names(Room::Waiting).map_err(|e| self.io(e))? {
+            let Some(id) = name.strip_suffix(".msg") else {
+                if self.sweep(&name) {
+                    check.repaired.push(format!("{name}: what a process left that died; removed"));
+                }
+                continue;
+            };
+            match self.claim(id) {
+                Ok(Some(ticket)) if ticket.state().left().is_empty() => {
+                    ticket.finish()?;
+                    check.repaired.push(format!("{id}: it was done, and is removed now"));
+                }
+                // Another process has it, and so it is in good hands.
+                Ok(_) => check.sound += 1,
+                Err(problem) => check.problems.push(problem.to_string()),
+            }
+        }
+        for name in self.folder.names(Room::Corrupt).map_err(|e| self.io(e))? {
+            if let Some(id) = name.strip_suffix(".msg") {
+                check.problems.push(format!("{id}: it is damaged and lies in corrupt/; --queue-show and --remove know it"));
+            }
+        }
+        Ok(check)
+    }
+}

@@ -1,0 +1,189 @@
+//! Mail that waits, crash-safe and without a daemon.
+//!
+//! Promise: once [`Queue::submit`] has returned, the mail is durable, and stays until every recipient was accepted. A
+//! recipient that was accepted is never sent to again. One process works on an entry at a time; a process that was killed
+//! leaves no lock. Nothing undelivered is deleted. Refuses folders that others may enter, and entries that are not whole.
+//!
+//! What a crash can leave, and what becomes of it:
+//!
+//! | in `q/` | it ended | what the next run does |
+//! |---|---|---|
+//! | `tmp.ID`, not locked | while it was written; exit 0 was not seen | removes it (`--queue-check`, a flush) |
+//! | `ID.msg` | after the rename, before the first attempt | sends it when it is due: at once |
+//! | `ID.msg`, `ID.log` without `dot` | before the final dot left | sends it to all that are left |
+//! | … last line torn | while a line was written | cuts the line away; the event did not happen |
+//! | … `dot` without an answer | between the dot and the synced answer: in doubt | sends it to these again after ten minutes, with the same Message-ID (or holds it: `on-doubt`) |
+//! | … `accepted` for some | after the answer was synced | sends it to the others only |
+//! | … `accepted` for all | before it was removed | removes it, sends nothing |
+//! | `ID.log` without `ID.msg` | while it was removed | removes it |
+//! | `failed/ID.log` without `failed/ID.msg` | while it was given up | moves `ID.msg` too |
+//! | `ID.msg` damaged, or a line of `ID.log` that is not the last | the disk's doing | moves both to `corrupt/`, sends nothing |
+mod claim;
+mod entry;
+mod flush;
+mod folder;
+mod journal;
+mod key;
+mod list;
+mod policy;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+pub use claim::{Outcome, Ticket};
+pub use entry::{EntryError, Head};
+pub use flush::{Bounds, Flushed, Routes};
+pub use folder::{FolderError, Room};
+pub use journal::{JournalError, Standing, State};
+pub use key::{Key, KeyState};
+pub use list::{Check, Item};
+pub use policy::{Policy, Verdict, is_of_session, judge};
+
+use crate::delivery::Fault;
+use crate::message::Message;
+use folder::Folder;
+
+/// The opened queue.
+#[derive(Debug)]
+pub struct Queue {
+    folder: Folder,
+    policy: Policy,
+    words: fn(&Fault) -> String,
+}
+
+/// Why the queue cannot do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// There is no folder to use.
+    #[error("{0}")]
+    Folder(#[from] FolderError),
+    /// Reading or writing failed; nothing half-written is left.
+    #[error("the queue in {}: {error}", .path.display())]
+    Io {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// No entry has this id.
+    #[error("the queue holds no mail `{}`", .0.escape_debug())]
+    NoEntry(String),
+    /// Another process works on the entry.
+    #[error("mail {0} is being sent by another process")]
+    Busy(String),
+    /// An entry was written by a newer smail, or is damaged and was set aside.
+    #[error("mail {id}: {why}")]
+    Unreadable {
+        /// Its name.
+        id: String,
+        /// A lowercase fragment.
+        why: String,
+        /// It was written by a newer smail and left alone.
+        newer: bool,
+    },
+}
+
+/// Milliseconds from 1970; negative before.
+pub fn now() -> i64 {
+    let whole = |d: std::time::Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
+    match SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => whole(since),
+        Err(before) => -whole(before.duration()),
+    }
+}
+
+impl Queue {
+    /// Opens the queue in a folder, and makes it when it is not there. `words` says a fault on one line, for the journal.
+    ///
+    /// # Errors
+    /// [`FolderError`].
+    pub fn open(path: &Path, policy: Policy, words: fn(&Fault) -> String) -> Result<Self, FolderError> {
+        Ok(Queue { folder: Folder::open(path)?, policy, words })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Its schedule and rules.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    fn io(&self, error: io::Error) -> QueueError {
+        QueueError::Io { path: self.folder.path().to_owned(), error }
+    }
+
+    /// Writes a mail down and takes it for this process. The head's id, times and bytes' facts are filled in here.
+    ///
+    /// # Errors
+    /// [`QueueError::Io`]: nothing of it is left, and it may be sent without the queue.
+    pub fn submit(&self, mut head: Head, message: &Message, key: Option<&Key>) -> Result<Ticket<'_>, QueueError> {
+        // A form that every server takes: which one it will be is not known yet.
+        let message = message.seven_bit().unwrap_or(message);
+        head.created = now();
+        head.expires = head.created.saturating_add(self.policy.lifetime_ms());
+        head.message_id.clone_from(&message.id);
+        head.eight_bit = message.eight_bit;
+        head.header_utf8 = message.needs_smtputf8() && !message.envelope.needs_smtputf8();
+        self.folder.keep_reserve();
+        self.write_down(head, message, key).map_err(|error| self.io(error))
+    }
+
+    fn write_down(&self, mut head: Head, message: &Message, key: Option<&Key>) -> io::Result<Ticket<'_>> {
+        let (temporary, file) = loop {
+            head.id = new_id(head.created);
+            let temporary = format!("tmp.{}", head.id);
+            match self.folder.create(Room::Waiting, &temporary) {
+                Ok(file) => break (temporary, file),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        };
+        // The lock is on the file and not on the name: it goes with the rename, and no flush takes the mail away from us.
+        let committed = file.lock().and_then(|()| entry::write(&file, &head, message)).and_then(|entry| {
+            key.map_or(Ok(()), |key| key.pending(&head.id))?;
+            self.folder.rename((Room::Waiting, &temporary), (Room::Waiting, &format!("{}.msg", head.id)))?;
+            Ok(entry)
+        });
+        let entry = match committed {
+            Ok(entry) => entry,
+            Err(error) => {
+                let _ = self.folder.remove(Room::Waiting, &temporary);
+                return Err(error);
+            }
+        };
+        if let Err(error) = self.folder.sync(Room::Waiting) {
+            // Not known to be durable, so not promised.
+            let _ = self.folder.remove(Room::Waiting, &format!("{}.msg", head.id));
+            return Err(error);
+        }
+        if let Some(key) = key {
+            // Not fatal: while the mail waits, `pending` says as much.
+            let _ = key.done(&head.id);
+        }
+        Ok(Ticket::new(self, file, entry))
+    }
+}
+
+/// The time first, so that names sort by age; then enough chance that two hosts on one file system never meet.
+fn new_id(created: i64) -> String {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    let digits = |mut number: u64, width: usize| {
+        let mut text = vec![b'0'; width];
+        for digit in text.iter_mut().rev() {
+            *digit = DIGITS[usize::try_from(number % 32).unwrap_or(0)];
+            number /= 32;
+        }
+        String::from_utf8(text).unwrap_or_default()
+    };
+    let mut chance = RandomState::new().build_hasher();
+    chance.write_u32(std::process::id());
+    format!("{}{}", digits(created.max(0).cast_unsigned(), 9), digits(chance.finish(), 8))
+}
+
+#[cfg(test)]
+mod tests;
