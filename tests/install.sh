@@ -8,7 +8,9 @@ pkg-config libssl-dev        # build: OpenSSL
 gcc libc6-dev make           # build
 ca-certificates              # the roots of the system
 python3                      # tests: reads the delivered mail; benches: measures
-util-linux                   # tests: setsid
+util-linux                   # tests: setsid, unshare, nsenter, mount
+strace                       # tests: kills and errors at every system call of the queue
+e2fsprogs                    # tests: power cuts
 postfix                      # tests: a real server; benches: smtp-sink
 dovecot-core                 # tests: SASL
 dovecot-submissiond          # tests: EXTERNAL

@@ -198,7 +198,9 @@ impl<'s> Session<'s> {
         let Some((address, _)) = path(line, "RCPT TO:") else {
             return self.say("501 5.5.4 syntax: RCPT TO:<address>");
         };
-        let reply = find(&self.shared.options.recipients, &address).unwrap_or("250 2.1.5 ok").to_owned();
+        let changed = self.shared.kept.lock().unwrap().answers.get(&address).cloned();
+        let first = || find(&self.shared.options.recipients, &address).unwrap_or("250 2.1.5 ok").to_owned();
+        let reply = changed.unwrap_or_else(first);
         if reply.starts_with('2') {
             self.to.push(address);
         }

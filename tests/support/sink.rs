@@ -2,12 +2,15 @@
 //!
 //! Promise: as RFC 5321 wants it, with the extensions that were switched on and no others; takes many connections at once;
 //! ends when dropped.
-use std::net::{Ipv4Addr, TcpListener};
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
+
+use socket2::{Domain, Socket, Type};
 
 use super::session::Session;
 use super::wire::{PATIENCE, Wire};
@@ -127,7 +130,13 @@ impl Options {
 
     /// Starts on 127.0.0.1.
     pub fn start(self) -> Sink {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        self.start_at(Place::reserve())
+    }
+
+    /// Starts where nobody listened until now.
+    pub fn start_at(self, place: Place) -> Sink {
+        place.0.listen(1024).unwrap();
+        let listener = TcpListener::from(place.0);
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared {
             options: self,
@@ -171,6 +180,24 @@ impl Options {
     }
 }
 
+/// A port on 127.0.0.1 where connections are refused until a sink starts there: a server that is down. Nobody else can
+/// take it meanwhile.
+pub struct Place(Socket);
+
+impl Place {
+    /// Takes a port.
+    pub fn reserve() -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+        Place(socket)
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.0.local_addr().unwrap().as_socket().unwrap().port()
+    }
+}
+
 /// A mail that was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mail {
@@ -198,6 +225,8 @@ impl Mail {
 /// What was taken and said so far.
 #[derive(Default)]
 pub struct Kept {
+    /// Replies to RCPT that have changed since the start.
+    pub(super) answers: BTreeMap<String, String>,
     pub(super) mails: Vec<Mail>,
     pub(super) dialogue: Vec<String>,
     pub(super) flights: usize,
@@ -225,6 +254,11 @@ impl Sink {
     /// The port on 127.0.0.1; 0 on a unix socket.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// From now on answers RCPT for this address so.
+    pub fn answer(&self, address: &str, reply: &str) {
+        self.shared.kept.lock().unwrap().answers.insert(address.to_owned(), reply.to_owned());
     }
 
     /// The mails taken so far.

@@ -2,6 +2,7 @@
 //! of the machine.
 //!
 //! Promise: a run ends within its time limit (the process is killed and the test fails), and its whole output is kept.
+//! A run sends without the queue unless the test asks for it ([`Run::queued`]): `CI` is set.
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{Read, Write};
@@ -85,6 +86,35 @@ impl World {
         self.prepare(&self.binary, args)
     }
 
+    /// Prepares a run of smail under another program (`strace …`, `sh -c …`), which gets smail's path and arguments
+    /// behind its own.
+    pub fn under<S: AsRef<OsStr>>(&self, wrapper: &[&str], args: &[S]) -> Run<'_> {
+        let mut run = self.prepare(Path::new(wrapper[0]), &wrapper[1..]);
+        run.command.arg(&self.binary).args(args);
+        run
+    }
+
+    /// Where this world's mail waits unless a setting says otherwise.
+    pub fn queue_dir(&self) -> PathBuf {
+        self.path("home/.local/state/smail")
+    }
+
+    /// The ids of the mails that wait, sorted.
+    pub fn entries(&self) -> Vec<String> {
+        entries_in(&self.queue_dir())
+    }
+
+    /// The names in a folder of the queue (`q`, `failed`, `corrupt`), sorted; none when it does not exist.
+    pub fn queue_names(&self, folder: &str) -> Vec<String> {
+        names_in(&self.queue_dir().join(folder))
+    }
+
+    /// The lines of an entry's journal; none when it has none.
+    pub fn journal(&self, id: &str) -> Vec<String> {
+        let path = self.queue_dir().join("q").join(format!("{id}.log"));
+        fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
+    }
+
     /// Prepares a run of smail under another name (`mailx`, `sendmail`), as a symbolic link would give it.
     pub fn as_name<S: AsRef<OsStr>>(&self, name: &str, args: &[S]) -> Run<'_> {
         let link = self.path("bin").join(name);
@@ -106,8 +136,22 @@ impl World {
         command.env("USER", "tester").env("LOGNAME", "tester").env("LC_ALL", "C.UTF-8").env("TZ", "UTC");
         // s-nail's own way to leave the system's mail.rc out: the machine that runs the tests may have one.
         command.env("MAILX_NO_SYSTEM_RC", "1");
+        command.env("CI", "true");
         Run { world: self, command, input: Vec::new(), limit: LIMIT }
     }
+}
+
+/// The ids of the mails that wait in a queue folder, sorted.
+pub fn entries_in(queue: &Path) -> Vec<String> {
+    names_in(&queue.join("q")).iter().filter_map(|name| name.strip_suffix(".msg")).map(str::to_owned).collect()
+}
+
+/// The names in a folder, sorted; none when it does not exist.
+pub fn names_in(folder: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
 }
 
 /// A run that is being prepared.
@@ -145,6 +189,12 @@ impl Run<'_> {
     pub fn without_env(mut self, name: &str) -> Self {
         self.command.env_remove(name);
         self
+    }
+
+    /// Takes the mail into the queue first, as smail does wherever `CI` is not set.
+    #[must_use]
+    pub fn queued(self) -> Self {
+        self.without_env("CI")
     }
 
     /// Allows another time than 20 seconds.
