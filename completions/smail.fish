@@ -24,6 +24,11 @@ bash\t'Completion for bash'
 zsh\t'Completion for zsh'
 fish\t'Completion for fish'
 config\t'config.example.toml'"
+complete -c smail -l queue-show -d 'Show a mail of the queue: what happened to it, and its text' -r
+complete -c smail -l hold -d 'Keep a mail of the queue from being sent' -r
+complete -c smail -l release -d 'Let a mail of the queue be sent again, also one that failed' -r
+complete -c smail -l remove -d 'Remove a mail of the queue for good' -r
+complete -c smail -l idempotency-key -d 'Send only once in seven days for the same key' -r
 complete -c smail -s O -d 'Without effect: an argument for a sendmail program, which mta-arguments sets' -r
 complete -c smail -s t -l template -d 'Read recipients, subject and headers from the head of standard input'
 complete -c smail -s E -l skip-empty -d 'Send nothing when the body is empty'
@@ -36,6 +41,10 @@ complete -c smail -l quiet -d 'Print no warnings'
 complete -c smail -l json -d 'Print what became of the mail as one JSON object'
 complete -c smail -s h -l help -d 'Print help'
 complete -c smail -s V -l version -d 'Print version'
+complete -c smail -l no-queue -d 'Send at once or not at all: keep nothing for later'
+complete -c smail -l queue -d 'List the mail that waits and the mail that failed'
+complete -c smail -l flush -d 'Send what is due, or the mails with these ids'
+complete -c smail -l queue-check -d 'Prove every mail of the queue, and repair what a crash left'
 complete -c smail -s ~ -l enable-cmd-escapes -d 'Honour the tilde escapes ~s ~c ~b ~t ~r ~@ ~. ~~ in the body'
 complete -c smail -s # -l batch-mode -d 'Like -~, and a lone dot ends the body'
 complete -c smail -s F -d 'Keep a copy in a file named after the first recipient'

@@ -149,7 +149,8 @@ fn example() -> String {
             let _ = write!(out, "\n# {group}\n");
         }
         let value = match key.kind {
-            Kind::Flag | Kind::Time => key.example.to_owned(),
+            Kind::Flag => key.example.to_owned(),
+            Kind::Time if key.example.parse::<u32>().is_ok() => key.example.to_owned(),
             Kind::List => {
                 format!("[{}]", key.example.split(',').map(|v| format!("\"{v}\"")).collect::<Vec<_>>().join(", "))
             }

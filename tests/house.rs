@@ -15,7 +15,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("message",   &["draft", "address"]),
     // An envelope is made of addresses, and what to say in RCPT is asked of them.
     ("transport", &["settings", "secret", "message", "delivery", "address"]),
-    ("queue",     &["settings", "message", "delivery", "transport"]),
+    // An envelope is stored as text and read back as addresses.
+    ("queue",     &["settings", "message", "delivery", "transport", "address"]),
     ("hints",     &["delivery"]),
     ("report",    &["delivery", "queue"]),
     ("record",    &["address", "message"]),

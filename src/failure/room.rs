@@ -117,14 +117,13 @@ impl From<QueueError> for Failure {
         let what = error.to_string();
         match error {
             QueueError::Folder(error) => error.into(),
-            QueueError::Io { .. } => Failure::new(Exit::IO, what),
             QueueError::NoEntry(_) => Failure::new(Exit::USAGE, what).hint("`smail --queue` lists what there is"),
             QueueError::Key => Failure::new(Exit::USAGE, what),
             QueueError::Busy(_) => Failure::new(Exit::TEMPORARY, what),
             QueueError::Unreadable { newer: true, .. } => {
                 Failure::new(Exit::CONFIG, what).hint("it is left as it is; run the newer smail")
             }
-            QueueError::Unreadable { .. } => Failure::new(Exit::IO, what),
+            QueueError::Io { .. } | QueueError::Unreadable { .. } => Failure::new(Exit::IO, what),
         }
     }
 }

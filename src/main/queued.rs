@@ -115,9 +115,9 @@ impl Post<'_> {
         let key = match self.args.idempotency_key.as_deref().map(|key| queue.key(key)).transpose()? {
             Some(KeyState::Taken(id)) => {
                 if self.settings.flag("verbose") {
-                    complain(&failure::remark(&format!(
-                        "a mail with this key was taken already, as {id}; nothing is sent"
-                    )));
+                    let key = self.args.idempotency_key.as_deref().unwrap_or_default();
+                    let words = format!("a mail with the key `{key}` was taken already, as {id}; nothing is sent");
+                    complain(&failure::remark(&words));
                 }
                 return Ok(Sent { report: None, exit: Exit::OK, error: None, id: Some(id), lost: false });
             }
@@ -180,7 +180,7 @@ impl Post<'_> {
             return Ok(self.direct(report));
         }
         let outcome = ticket.finish()?;
-        let sent = self.judge(&id, outcome, report);
+        let sent = self.judge(&id, &outcome, report);
         if sent.exit == Exit::OK && sent.error.is_none() {
             self.drain(queue);
         }
@@ -188,7 +188,7 @@ impl Post<'_> {
     }
 
     /// The words and the status for what became of it.
-    fn judge(&self, id: &str, outcome: Outcome, report: Report) -> Sent {
+    fn judge(&self, id: &str, outcome: &Outcome, report: Report) -> Sent {
         let Some(failure) = failure::account_for(&report, self.settings) else {
             return Sent { report: Some(report), exit: Exit::OK, error: None, id: None, lost: false };
         };
@@ -213,7 +213,7 @@ impl Post<'_> {
                     ..report.clone()
                 };
                 let exit = failure::account_for(&settled, self.settings).map_or(failure.exit, |f| f.exit);
-                let failure = failure.fact(format!("the others wait in the queue as {id}: smail --queue-show {id}"));
+                let failure = failure.fact(format!("the others are queued as {id}: smail --queue-show {id}"));
                 Sent { exit, error: Some(failure.text()), report: Some(report), id: Some(id), lost: false }
             }
             // A fault of the session is the operator's to mend: it is explained in full.
@@ -221,7 +221,7 @@ impl Post<'_> {
                 if faults().all(queue::is_of_session)
                     && faults().any(|f| f.class() == smail::delivery::Class::Permanent) =>
             {
-                let failure = failure.fact(format!("the mail waits in the queue as {id}, and will be tried again"));
+                let failure = failure.fact(format!("queued as {id}, and will be tried again: smail --queue-show {id}"));
                 Sent { exit: Exit::OK, error: Some(failure.text()), report: Some(report), id: Some(id), lost: false }
             }
             Outcome::Waits | Outcome::Gone => {
@@ -331,7 +331,11 @@ fn check(queue: &Queue) -> Result<Exit, Failure> {
     for line in check.repaired.iter().chain(&check.problems) {
         complain(&failure::remark(line));
     }
-    Ok(if check.problems.is_empty() { Exit::OK } else { Exit::IO })
+    Ok(match (check.problems.is_empty(), check.newer) {
+        (true, _) => Exit::OK,
+        (false, true) => Exit::CONFIG,
+        (false, false) => Exit::IO,
+    })
 }
 
 /// What a flush has to say, and its status: 0 when all that was tried was sent, 75 when some wait, 69 when some were given up.

@@ -32,9 +32,8 @@ impl Stored {
         };
         let size = usize::try_from(self.length - start).unwrap_or(CHUNK).min(CHUNK);
         let mut octets = vec![0; size];
-        // No file reaches as far as a position that is no number any more.
-        let place = self.offset.checked_add(start).ok_or_else(|| cut(0))?;
-        match self.file.read_exact_at(&mut octets, place) {
+        // No file reaches as far as the last position there is.
+        match self.file.read_exact_at(&mut octets, self.offset.saturating_add(start)) {
             Ok(()) => Ok(octets),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Err(cut(self.file.metadata()?.len().saturating_sub(self.offset)))
@@ -84,9 +83,6 @@ mod tests {
         };
         assert_eq!(error(10, 991), "the stored message has 990 octets where 991 were written");
         assert_eq!(error(2000, 1), "the stored message has 0 octets where 1 were written");
-        assert_eq!(
-            error(u64::MAX, u64::MAX),
-            "the stored message has 0 octets where 18446744073709551615 were written"
-        );
+        assert!(error(u64::MAX, u64::MAX).starts_with("the stored message cannot be read"));
     }
 }

@@ -329,7 +329,7 @@ impl Queue {
             let log = self.folder.append(Room::Waiting, &format!("{id}.log")).map_err(|e| self.io(e))?;
             match journal::read(&log) {
                 Ok((events, good)) => {
-                    events.iter().for_each(|event| ticket.state.fold(event));
+                    ticket.state = State::after(ticket.entry.head.to.len(), &events);
                     ticket.journal = Some((log, good));
                 }
                 Err(JournalError::Read(error)) => return Err(self.io(error)),

@@ -160,9 +160,7 @@ impl Queue {
     fn is_due(&self, id: &str) -> bool {
         let Ok(log) = self.folder.open_file(Room::Waiting, &format!("{id}.log")) else { return true };
         let Ok((events, _)) = journal::read(&log) else { return true };
-        let mut state = State::new(0);
-        events.iter().for_each(|event| state.fold(event));
-        state.is_due(now(), self.policy.longest())
+        State::after(0, &events).is_due(now(), self.policy.longest())
     }
 
     /// Removes what a process left that died while it wrote or removed; tells whether it did.

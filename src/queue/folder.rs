@@ -106,6 +106,9 @@ impl Folder {
                 stat.st_mode & 0o777
             )));
         }
+        if stat.st_mode & 0o700 != 0o700 {
+            rustix::fs::fchmod(&folder, Mode::from_raw_mode(0o700)).map_err(unusable)?;
+        }
         Ok(folder)
     }
 
@@ -132,8 +135,19 @@ impl Folder {
     }
 
     fn make(&self, room: Room, name: &str, flags: OFlags) -> io::Result<File> {
+        Self::make_at(self.room(room), name, flags)
+    }
+
+    fn make_at(folder: &OwnedFd, name: &str, flags: OFlags) -> io::Result<File> {
         let mode = Mode::from_raw_mode(0o600);
-        let file = rustix::fs::openat(self.room(room), name, flags, mode)?;
+        let file = match rustix::fs::openat(folder, name, flags, mode) {
+            // Made by a process whose umask took too much, and not mended by it yet.
+            Err(Errno::ACCESS) => {
+                rustix::fs::chmodat(folder, name, mode, AtFlags::empty())?;
+                rustix::fs::openat(folder, name, flags, mode)?
+            }
+            outcome => outcome?,
+        };
         // The umask may have taken what we need ourselves.
         if rustix::fs::fstat(&file)?.st_mode & 0o777 != 0o600 {
             rustix::fs::fchmod(&file, mode)?;
@@ -206,7 +220,7 @@ impl Folder {
     /// A lock file in the queue's place; open for locking only.
     pub fn lock_file(&self, name: &str) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(File::from(rustix::fs::openat(&self.root, name, flags, Mode::from_raw_mode(0o600))?))
+        Self::make_at(&self.root, name, flags)
     }
 
     /// Sets a little room aside, so that a full disk still lets the queue drain.

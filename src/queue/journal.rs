@@ -129,6 +129,15 @@ impl State {
         }
     }
 
+    /// Where a mail stands after these events.
+    pub fn after(recipients: usize, events: &[Event]) -> Self {
+        let mut state = State::new(recipients);
+        for event in events {
+            state.fold(event);
+        }
+        state
+    }
+
     /// Takes one event in.
     pub fn fold(&mut self, event: &Event) {
         let mut set = |to: &[usize], standing: Standing| {
@@ -294,9 +303,7 @@ mod tests {
     }
 
     fn state(events: &[Event]) -> State {
-        let mut state = State::new(3);
-        events.iter().for_each(|e| state.fold(e));
-        state
+        State::after(3, events)
     }
 
     #[test]
@@ -342,7 +349,7 @@ mod tests {
     fn a_dot_without_an_answer_is_in_doubt_for_ten_minutes() {
         let state = state(&events()[..3]);
         assert_eq!(state.standing, [Standing::InDoubt, Standing::Refused, Standing::InDoubt]);
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_hours(1);
         assert!(!state.is_due(DOUBT, hour) && state.is_due(DOUBT + 3, hour));
     }
 
@@ -359,7 +366,7 @@ mod tests {
     fn a_clock_that_jumped_does_not_strand_a_mail() {
         let mut state = State::new(1);
         state.fold(&Event::Deferred { at: 1_000_000_000, to: vec![0], reply: String::new(), next: 1_000_060_000 });
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_hours(1);
         assert!(state.is_due(0, hour), "the clock went back");
         assert!(!state.is_due(1_000_000_001, hour));
         assert!(state.is_due(9_000_000_000, hour));

@@ -42,6 +42,8 @@ pub struct Check {
     pub repaired: Vec<String>,
     /// What is wrong and stays so.
     pub problems: Vec<String>,
+    /// Some entry was written by a newer smail, and was left as it is.
+    pub newer: bool,
 }
 
 impl Queue {
@@ -99,13 +101,9 @@ impl Queue {
     }
 
     fn state(&self, room: Room, id: &str, recipients: usize) -> State {
-        let mut state = State::new(recipients);
-        if let Ok(log) = self.folder.open_file(room, &format!("{id}.log"))
-            && let Ok((events, _)) = journal::read(&log)
-        {
-            events.iter().for_each(|event| state.fold(event));
-        }
-        state
+        let log = self.folder.open_file(room, &format!("{id}.log")).ok();
+        let events = log.and_then(|log| journal::read(&log).ok()).map_or_else(Vec::new, |(events, _)| events);
+        State::after(recipients, &events)
     }
 
     /// Where an entry lies.
@@ -205,7 +203,10 @@ impl Queue {
                 }
                 // Another process has it, and so it is in good hands.
                 Ok(_) => check.sound += 1,
-                Err(problem) => check.problems.push(problem.to_string()),
+                Err(problem) => {
+                    check.newer |= matches!(problem, QueueError::Unreadable { newer: true, .. });
+                    check.problems.push(problem.to_string());
+                }
             }
         }
         for name in self.folder.names(Room::Corrupt).map_err(|e| self.io(e))? {

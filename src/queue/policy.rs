@@ -20,8 +20,8 @@ impl Default for Policy {
     fn default() -> Self {
         let minutes = [1, 2, 5, 10, 20, 40, 60, 120, 240];
         Policy {
-            schedule: minutes.map(|m| Duration::from_secs(m * 60)).to_vec(),
-            lifetime: Duration::from_secs(5 * 24 * 3600),
+            schedule: minutes.map(Duration::from_mins).to_vec(),
+            lifetime: Duration::from_hours(5 * 24),
             hold_on_doubt: false,
             on_failure: Vec::new(),
         }
@@ -44,12 +44,12 @@ impl Policy {
     /// number.
     pub fn pause(&self, tries: usize, chance: u64) -> Duration {
         let last = self.schedule.len().saturating_sub(1);
-        let pause = self.schedule.get(tries.saturating_sub(1).min(last)).copied().unwrap_or(Duration::from_secs(60));
-        if pause < Duration::from_secs(3600) {
+        let pause = self.schedule.get(tries.saturating_sub(1).min(last)).copied().unwrap_or(Duration::from_mins(1));
+        if pause < Duration::from_hours(1) {
             return pause;
         }
         let tenth = pause / 10;
-        pause - tenth + tenth * u32::try_from(chance % 201).unwrap_or(100) / 100
+        tenth * 9 + tenth * u32::try_from(chance % 201).unwrap_or(100) / 100
     }
 
     /// The longest pause there is.

@@ -283,7 +283,7 @@ impl Layers {
 
     /// As [`Layers::assign`], but unknown names belong to another program and are only noted.
     fn rc_assign(&mut self, name: &str, raw: Raw, layer: Layer, origin: &Origin) -> Result<(), SettingsError> {
-        if keys::is_known(name) || keys::REFUSED.iter().any(|r| r.0 == name) {
+        if keys::is_known(name) || super::foreign::REFUSED.iter().any(|r| r.0 == name) {
             return self.assign(name, raw, layer, origin);
         }
         let near = keys::nearest(name).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
@@ -347,7 +347,7 @@ impl Layers {
     }
 
     pub(super) fn assign(&mut self, name: &str, raw: Raw, layer: Layer, origin: &Origin) -> Result<(), SettingsError> {
-        if let Some((_, why)) = keys::REFUSED.iter().find(|r| r.0 == name) {
+        if let Some((_, why)) = super::foreign::REFUSED.iter().find(|r| r.0 == name) {
             return Err(SettingsError::Value {
                 name: name.to_owned(),
                 origin: Some(origin.clone()),

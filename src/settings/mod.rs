@@ -5,6 +5,7 @@
 //! Refuses unknown names in TOML and `-S` (exit 78, 64) and passes over unknown ones in mail.rc, which belong to others.
 pub mod author;
 mod files;
+mod foreign;
 pub mod keys;
 mod layers;
 mod login;

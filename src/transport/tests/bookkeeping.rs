@@ -110,20 +110,20 @@ fn a_ledger_that_fails_keeps_the_dot_back_and_the_connection_is_cut() {
 fn the_text_of_a_long_message_may_leave_before_the_dot_is_allowed() {
     let text = text(&["b@b.test"], "0123456789abcdef\r\n".repeat(20_000).into_bytes());
     let flight = format!("MAIL FROM:<me@a.test> SIZE={}\r\nRCPT TO:<b@b.test>\r\nDATA\r\n", text.size());
-    let (heard, hears) = std::sync::mpsc::channel();
+    let (arrived, arrival) = std::sync::mpsc::channel();
     let server = start(move |listener| {
         let mut stream = listener.accept().unwrap().0;
         let script = [HI, (EHLO, PIPELINING), (&flight, "250 ok\r\n250 ok\r\n354 go\r\n")];
         play(&mut stream, &script.map(|(f, a)| (f.to_owned(), a.to_owned())));
-        stream.read_exact(&mut [0; 200_000]).unwrap();
-        heard.send(()).unwrap();
+        stream.read_exact(&mut vec![0; 200_000]).unwrap();
+        arrived.send(()).unwrap();
         let mut left = vec![0; 160_000 + ".\r\nQUIT\r\n".len()];
         stream.read_exact(&mut left).unwrap();
         assert!(left.ends_with(b"f\r\n.\r\nQUIT\r\n"));
         stream.write_all(b"250 ok\r\n221 bye\r\n").unwrap();
     });
     let (watch, lines) = listening();
-    let look = move || hears.recv_timeout(Duration::from_secs(10)).unwrap();
+    let look = move || arrival.recv_timeout(Duration::from_secs(10)).unwrap();
     let mut scribe = Scribe { lines: lines.clone(), dots: 1, look: Box::new(look) };
     open(&Route::Smtp(Box::new(server.route())), &watch).deliver(&text, Turn::Last, &mut scribe);
     server.done();
