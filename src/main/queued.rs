@@ -173,13 +173,26 @@ impl Post<'_> {
         let Some(slot) = queue.slot(PATIENCE) else {
             return Ok(waits(&id, "many mails are being sent at once"));
         };
-        let report = ticket.attempt(&mut *transport::open(self.route, self.watch), Turn::Last)?;
+        let report = match ticket.attempt(&mut *transport::open(self.route, self.watch), Turn::Last) {
+            Ok(report) => report,
+            // Nothing was sent, as nothing could be noted; the mail itself is safe.
+            Err(error) => return Ok(waits(&id, &error.to_string())),
+        };
         drop(slot);
         if interrupted(&report) {
             ticket.remove().map_err(|e| Failure::new(Exit::IO, format!("mail {id} stays in the queue: {e}")))?;
             return Ok(self.direct(report));
         }
-        let outcome = ticket.finish()?;
+        let outcome = match ticket.finish() {
+            Ok(outcome) => outcome,
+            Err(error) if report.is_done() => {
+                let line = failure::remark(&format!(
+                    "the mail was sent, but {id} cannot be removed from the queue: {error}; it may be sent again"
+                ));
+                return Ok(Sent { report: Some(report), exit: Exit::OK, error: Some(line), id: Some(id), lost: false });
+            }
+            Err(error) => return Ok(Sent { report: Some(report), ..waits(&id, &error.to_string()) }),
+        };
         let sent = self.judge(&id, &outcome, report);
         if sent.exit == Exit::OK && sent.error.is_none() {
             self.drain(queue);

@@ -119,7 +119,8 @@ impl<'q> Ticket<'q> {
     pub fn defer(&mut self, why: &str) -> Result<(), QueueError> {
         let to = self.state.left();
         let next = self.next();
-        self.note(&[Event::Deferred { at: now(), to, reply: why.to_owned(), next }], true).map_err(|e| self.queue.io(e))
+        let events = [Event::Begin { at: now() }, Event::Deferred { at: now(), to, reply: why.to_owned(), next }];
+        self.note(&events, true).map_err(|e| self.queue.io(e))
     }
 
     fn next(&self) -> i64 {
@@ -149,7 +150,7 @@ impl<'q> Ticket<'q> {
         } else if left.is_empty() {
             let why = self.state.last.clone();
             self.fail(&why).map(|()| Outcome::Failed)
-        } else if now() > self.entry.head.expires && !self.state.held {
+        } else if self.is_expired() && !self.state.held {
             let why = format!("given up after {} tries; last: {}", self.state.tries, self.state.last);
             self.fail(&why).map(|()| Outcome::Failed)
         } else {
@@ -159,6 +160,13 @@ impl<'q> Ticket<'q> {
             Ok(Outcome::Waits)
         };
         done.map_err(|e| queue.io(e))
+    }
+
+    /// Tells whether its time is over; a release gives it a new one.
+    pub fn is_expired(&self) -> bool {
+        let head = &self.entry.head;
+        let lifetime = head.expires.saturating_sub(head.created);
+        now() > head.expires.max(self.state.released.saturating_add(lifetime))
     }
 
     /// Removes the entry: its message first.
@@ -198,7 +206,7 @@ impl<'q> Ticket<'q> {
         Ok(())
     }
 
-    /// Runs `on-failure` with the id and the reason in its environment and the reason on standard input; its end is awaited.
+    /// Runs `on-failure` with what it must know in its environment; its end is awaited.
     fn tell(&self, id: &str, why: &str) {
         let Some((program, arguments)) = self.queue.policy.on_failure.split_first() else { return };
         let head = &self.entry.head;
@@ -215,11 +223,6 @@ impl<'q> Ticket<'q> {
             .stdout(Stdio::null())
             .status();
     }
-
-    /// The recipients that wait, as they stand in the envelope, and the last words.
-    pub fn waiting(&self) -> Vec<String> {
-        self.state.left().into_iter().filter_map(|i| self.entry.head.to.get(i).cloned()).collect()
-    }
 }
 
 impl Ledger for Ticket<'_> {
@@ -235,8 +238,12 @@ impl Ledger for Ticket<'_> {
             let Some(place) = self.sent_to.get(*place).copied() else { continue };
             join(&mut events, event(place, outcome, next, self.queue.words));
         }
-        // What cannot be noted is found as a dot without an answer by the next run, which is true.
-        let _ = self.note(&events, true);
+        if self.note(&events, true).is_err() {
+            // The next run finds a dot without an answer, which is true. This one knows better, and may still remove what is done.
+            for event in &events {
+                self.state.fold(event);
+            }
+        }
     }
 }
 

@@ -133,7 +133,7 @@ impl Queue {
         if bounds.ids.is_empty() && !ticket.state().is_due(now(), self.policy.longest()) {
             return Ok(());
         }
-        if !ticket.state().left().is_empty() && now() <= ticket.head().expires {
+        if !ticket.state().left().is_empty() && !ticket.is_expired() {
             let key = Ways::key(ticket.head());
             match ways.way(&key, &ticket.head().clone()) {
                 Ok(way) => {
@@ -171,7 +171,9 @@ impl Queue {
             return dead && self.folder.remove(Room::Waiting, name).is_ok();
         }
         match name.strip_suffix(".log") {
-            Some(id) if !self.folder.has(Room::Waiting, &format!("{id}.msg")) => {
+            Some(id)
+                if [Room::Waiting, Room::Failed].iter().all(|room| !self.folder.has(*room, &format!("{id}.msg"))) =>
+            {
                 self.folder.remove(Room::Waiting, name).is_ok()
             }
             _ => false,

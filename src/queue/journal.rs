@@ -110,6 +110,8 @@ pub struct State {
     pub next: i64,
     /// Not to be tried until released.
     pub held: bool,
+    /// When it was last released; 0 for never. It may have been given up before.
+    pub released: i64,
     /// The last words about it.
     pub last: String,
     /// When the last event was written.
@@ -124,6 +126,7 @@ impl State {
             tries: 0,
             next: 0,
             held: false,
+            released: 0,
             last: String::new(),
             latest: 0,
         }
@@ -184,7 +187,7 @@ impl State {
                 at
             }
             Event::Release { at } => {
-                (self.held, self.next) = (false, 0);
+                (self.held, self.next, self.released) = (false, 0, *at);
                 for old in self.standing.iter_mut().filter(|s| matches!(s, Standing::InDoubt | Standing::Refused)) {
                     *old = Standing::Waiting;
                 }

@@ -121,9 +121,11 @@ impl Queue {
     pub fn show(&self, id: &str, out: &mut dyn Write) -> Result<(), QueueError> {
         let room = self.find(id)?;
         let file = self.folder.open_file(room, &format!("{id}.msg")).map_err(|e| self.io(e))?;
-        let unreadable =
-            |e: &entry::EntryError| QueueError::Unreadable { id: id.to_owned(), why: e.to_string(), newer: false };
-        let entry = entry::look(&file).map_err(|e| unreadable(&e))?;
+        let entry = entry::look(&file).map_err(|error| QueueError::Unreadable {
+            id: id.to_owned(),
+            why: error.to_string(),
+            newer: matches!(error, entry::EntryError::Newer(_)),
+        })?;
         let write = |out: &mut dyn Write| -> io::Result<()> {
             writeln!(out, "# {}", serde_json::to_string(&entry.head)?)?;
             if let Ok(log) = self.folder.open_file(room, &format!("{id}.log")) {
@@ -153,7 +155,8 @@ impl Queue {
     /// There is none of that name, or another process has it.
     pub fn hold(&self, id: &str, hold: bool) -> Result<(), QueueError> {
         if self.find(id)? == Room::Failed && !hold {
-            for end in ["msg", "log"] {
+            // The journal first: a message must never stand here without its own, as it would be sent to everybody.
+            for end in ["log", "msg"] {
                 let name = format!("{id}.{end}");
                 if self.folder.has(Room::Failed, &name) {
                     self.folder.rename((Room::Failed, &name), (Room::Waiting, &name)).map_err(|e| self.io(e))?;
