@@ -1,7 +1,7 @@
 //! A run over what waits: one connection for all mail that goes the same way, and no second try of a server that was not there.
 //!
 //! Promise: an entry that another process has is passed over; one that cannot be read does not stop the others.
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -54,6 +54,11 @@ pub struct Flushed {
     pub problems: Vec<QueueError>,
 }
 
+/// Looks a name up in a sorted list.
+fn has(names: &[String], name: &str) -> bool {
+    names.binary_search_by(|known| known.as_str().cmp(name)).is_ok()
+}
+
 /// The connections of a run, and the ways that turned out to be closed.
 struct Ways<'a> {
     open: Vec<(String, Box<dyn Transport>)>,
@@ -103,13 +108,18 @@ impl Queue {
         let names = self.folder.names(Room::Waiting).map_err(|e| self.io(e))?;
         let mut ways = Ways { open: Vec::new(), closed: HashMap::new(), routes, watch };
         let mut begun = 0;
-        for name in &names {
-            let Some(id) = name.strip_suffix(".msg") else {
-                self.sweep(name);
-                continue;
-            };
-            let wanted = if bounds.ids.is_empty() { self.is_due(id) } else { bounds.ids.iter().any(|i| i == id) };
-            if !wanted {
+        for name in names.iter().filter(|name| !name.ends_with(".msg")) {
+            self.sweep(name, &names);
+        }
+        let all = names.iter().filter_map(|name| name.strip_suffix(".msg"));
+        let wanted: Vec<&str> = if bounds.ids.is_empty() {
+            all.collect()
+        } else {
+            let ids: HashSet<&str> = bounds.ids.iter().map(String::as_str).collect();
+            all.filter(|id| ids.contains(id)).collect()
+        };
+        for id in wanted {
+            if bounds.ids.is_empty() && !self.is_due(id, &names) {
                 continue;
             }
             let over =
@@ -122,7 +132,7 @@ impl Queue {
                 flushed.problems.push(problem);
             }
         }
-        let missing = bounds.ids.iter().filter(|id| !names.contains(&format!("{id}.msg")));
+        let missing = bounds.ids.iter().filter(|id| !has(&names, &format!("{id}.msg")));
         flushed.problems.extend(missing.map(|id| QueueError::NoEntry(id.clone())));
         Ok(flushed)
     }
@@ -157,27 +167,26 @@ impl Queue {
     }
 
     /// Tells by its journal alone whether an entry is due; a journal that cannot be read is looked at closely later.
-    fn is_due(&self, id: &str) -> bool {
+    fn is_due(&self, id: &str, names: &[String]) -> bool {
+        if !has(names, &format!("{id}.log")) {
+            return true;
+        }
         let Ok(log) = self.folder.open_file(Room::Waiting, &format!("{id}.log")) else { return true };
         let Ok((events, _)) = journal::read(&log) else { return true };
         State::after(0, &events).is_due(now(), self.policy.longest())
     }
 
     /// Removes what a process left that died while it wrote or removed; tells whether it did.
-    pub(super) fn sweep(&self, name: &str) -> bool {
+    pub(super) fn sweep(&self, name: &str, names: &[String]) -> bool {
         if name.starts_with("tmp.") {
-            // A living writer has the lock.
-            let dead = self.folder.open_file(Room::Waiting, name).is_ok_and(|file| file.try_lock().is_ok());
-            return dead && self.folder.remove(Room::Waiting, name).is_ok();
+            // A living writer has the lock. One that has made the file and not locked it yet waits for ours, and begins again.
+            let Ok(file) = self.folder.open_file(Room::Waiting, name) else { return false };
+            return file.try_lock().is_ok() && self.folder.remove(Room::Waiting, name).is_ok();
         }
-        match name.strip_suffix(".log") {
-            Some(id)
-                if [Room::Waiting, Room::Failed].iter().all(|room| !self.folder.has(*room, &format!("{id}.msg"))) =>
-            {
-                self.folder.remove(Room::Waiting, name).is_ok()
-            }
-            _ => false,
-        }
+        let Some(message) = name.strip_suffix(".log").map(|id| format!("{id}.msg")) else { return false };
+        let there = |room| self.folder.has(room, &message);
+        let orphan = !has(names, &message) && !there(Room::Waiting) && !there(Room::Failed);
+        orphan && self.folder.remove(Room::Waiting, name).is_ok()
     }
 
     /// A place among the processes that send at the same time; waits for one, and gives up after `patience`.

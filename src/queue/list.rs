@@ -192,9 +192,10 @@ impl Queue {
     /// The folder cannot be read.
     pub fn check(&self) -> Result<Check, QueueError> {
         let mut check = Check::default();
-        for name in self.folder.names(Room::Waiting).map_err(|e| self.io(e))? {
+        let names = self.folder.names(Room::Waiting).map_err(|e| self.io(e))?;
+        for name in &names {
             let Some(id) = name.strip_suffix(".msg") else {
-                if self.sweep(&name) {
+                if self.sweep(name, &names) {
                     check.repaired.push(format!("{name}: what a process left that died; removed"));
                 }
                 continue;

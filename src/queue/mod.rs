@@ -140,13 +140,21 @@ impl Queue {
             head.id = new_id(head.created);
             let temporary = format!("tmp.{}", head.id);
             match self.folder.create(Room::Waiting, &temporary) {
-                Ok(file) => break (temporary, file),
+                // The lock is on the file and not on the name: it goes with the rename, and no flush takes the mail away from us.
+                // A sweep that came before it took the file for that of a dead process.
+                Ok(file) => match file.lock() {
+                    Ok(()) if self.folder.is_same(Room::Waiting, &temporary, &file) => break (temporary, file),
+                    Ok(()) => {}
+                    Err(error) => {
+                        let _ = self.folder.remove(Room::Waiting, &temporary);
+                        return Err(error);
+                    }
+                },
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
         };
-        // The lock is on the file and not on the name: it goes with the rename, and no flush takes the mail away from us.
-        let committed = file.lock().and_then(|()| entry::write(&file, &head, message)).and_then(|entry| {
+        let committed = entry::write(&file, &head, message).and_then(|entry| {
             key.map_or(Ok(()), |key| key.pending(&head.id))?;
             self.folder.rename((Room::Waiting, &temporary), (Room::Waiting, &format!("{}.msg", head.id)))?;
             Ok(entry)
