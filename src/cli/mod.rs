@@ -32,14 +32,21 @@ impl Stop {
     }
 }
 
-/// Reads a command line; the first word is the name smail was called by.
+/// Reads a command line; the first word is the name smail was called by. As `mailq` and `sendmail -bp` it lists the queue, as
+/// `sendmail -q` it sends what is due.
 ///
 /// # Errors
 /// [`Stop`], also for `--help` and `--version`.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, Stop> {
     let words: Vec<OsString> = words.into_iter().collect();
     let name = words.first().map(std::path::Path::new).and_then(std::path::Path::file_name);
-    let mailq = name.is_some_and(|name| name == "mailq");
+    let is = |wanted: &str| name.is_some_and(|name| name == wanted);
+    // What monitoring and cron ask a sendmail for; its other ways of being called are not known here.
+    let asks = |flag: &str| is("sendmail") && words.iter().skip(1).any(|word| word == flag);
+    let mailq = is("mailq") || asks("-bp");
+    if asks("-bp") || asks("-q") {
+        return Ok(Args { mailq, flush: !mailq, ..Args::default() });
+    }
     let matches = Args::command().try_get_matches_from(words).map_err(|e| stop(&e))?;
     let mut args = Args::from_arg_matches(&matches).map_err(|e| stop(&e))?;
     args.mailq = mailq;

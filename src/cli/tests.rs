@@ -108,6 +108,14 @@ fn mistakes_are_named_and_the_nearest_flag_too() {
 }
 
 #[test]
+fn mailq_and_two_errands_of_sendmail_are_about_the_queue() {
+    let called = |words: &[&str]| parse(words.iter().map(OsString::from)).unwrap();
+    assert!(called(&["/usr/bin/mailq"]).mailq && called(&["/usr/sbin/sendmail", "-bp"]).mailq);
+    assert!(called(&["sendmail", "-q"]).flush && !called(&["sendmail", "-q"]).mailq);
+    assert_eq!(called(&["smail", "-bp"]).bcc, ["p"]);
+}
+
+#[test]
 fn help_and_version_go_to_standard_output() {
     let text = |flag: &str| match parse(["smail".into(), flag.into()]) {
         Err(Stop::Print(text)) => text,

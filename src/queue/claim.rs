@@ -177,7 +177,9 @@ impl<'q> Ticket<'q> {
         let folder = &self.queue.folder;
         let id = &self.entry.head.id;
         if let Some(key) = &self.entry.head.key {
-            super::key::settle(folder, key, id);
+            // Undone before anybody got it: the key may be used again.
+            let done = self.state.any(Standing::Accepted);
+            if done { super::key::settle(folder, key, id) } else { super::key::forget(folder, key, id) }
         }
         folder.remove(Room::Waiting, &format!("{id}.msg"))?;
         if self.journal.is_some() {
@@ -307,7 +309,9 @@ impl Queue {
         let file = match self.folder.open_file(Room::Waiting, &name) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return self.set_aside(id, &error.to_string()),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => return self.set_aside(id, &error.to_string()),
+            // A disk that fails says nothing about the entry.
+            Err(error) => return Err(self.io(error)),
         };
         match file.try_lock() {
             Ok(()) => {}
@@ -346,12 +350,13 @@ impl Queue {
         Ok(Some(ticket))
     }
 
-    /// Moves a damaged entry out of the way; it is never sent.
+    /// Moves a damaged entry out of the way; it is never sent. The message goes first: without its journal it would look new.
     fn set_aside(&self, id: &str, why: &str) -> Result<Option<Ticket<'_>>, QueueError> {
-        for end in ["log", "msg"] {
+        for end in ["msg", "log"] {
             let name = format!("{id}.{end}");
-            if self.folder.has(Room::Waiting, &name) {
-                self.folder.rename((Room::Waiting, &name), (Room::Corrupt, &name)).map_err(|e| self.io(e))?;
+            match self.folder.rename((Room::Waiting, &name), (Room::Corrupt, &name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(self.io(error)),
+                _ => {}
             }
         }
         let why = format!("{why}; it was moved to corrupt/ and will not be sent");

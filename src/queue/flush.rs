@@ -108,7 +108,7 @@ impl Queue {
         let names = self.folder.names(Room::Waiting).map_err(|e| self.io(e))?;
         let mut ways = Ways { open: Vec::new(), closed: HashMap::new(), routes, watch };
         let mut begun = 0;
-        for name in names.iter().filter(|name| !name.ends_with(".msg")) {
+        for name in &names {
             self.sweep(name, &names);
         }
         let all = names.iter().filter_map(|name| name.strip_suffix(".msg"));
@@ -184,9 +184,18 @@ impl Queue {
             return file.try_lock().is_ok() && self.folder.remove(Room::Waiting, name).is_ok();
         }
         let Some(message) = name.strip_suffix(".log").map(|id| format!("{id}.msg")) else { return false };
-        let there = |room| self.folder.has(room, &message);
-        let orphan = !has(names, &message) && !there(Room::Waiting) && !there(Room::Failed);
-        orphan && self.folder.remove(Room::Waiting, name).is_ok()
+        if has(names, &message) || self.folder.has(Room::Waiting, &message) {
+            return false;
+        }
+        // A release moves the journal before its message.
+        let Ok(moves) = self.folder.lock_file("moves") else { return false };
+        if moves.try_lock().is_err() || self.folder.has(Room::Waiting, &message) {
+            return false;
+        }
+        match [Room::Failed, Room::Corrupt].into_iter().find(|room| self.folder.has(*room, &message)) {
+            Some(room) => self.folder.rename((Room::Waiting, name), (room, name)).is_ok(),
+            None => self.folder.remove(Room::Waiting, name).is_ok(),
+        }
     }
 
     /// A place among the processes that send at the same time; waits for one, and gives up after `patience`.

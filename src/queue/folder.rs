@@ -155,14 +155,18 @@ impl Folder {
         Ok(File::from(file))
     }
 
-    /// Opens a file of ours for reading; anything but a regular file of ours with one name is an error.
+    /// Opens a file of ours for reading; anything but a regular file of ours with one name is [`io::ErrorKind::InvalidData`].
     pub fn open_file(&self, room: Room, name: &str) -> io::Result<File> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(self.room(room), name, flags, Mode::empty())?;
+        let strange = || io::Error::new(io::ErrorKind::InvalidData, "it is no file of this queue");
+        let file = match rustix::fs::openat(self.room(room), name, flags, Mode::empty()) {
+            Err(Errno::LOOP | Errno::NXIO) => return Err(strange()),
+            outcome => outcome?,
+        };
         let stat = rustix::fs::fstat(&file)?;
         let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
         if !regular || stat.st_uid != rustix::process::geteuid().as_raw() || stat.st_nlink > 1 {
-            return Err(io::Error::other("it is no file of this queue"));
+            return Err(strange());
         }
         Ok(File::from(file))
     }

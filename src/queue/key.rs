@@ -15,6 +15,9 @@ const LIFETIME: i64 = 7 * 24 * 3600 * 1000;
 /// The longest key; every octet may take three in a file's name.
 pub(super) const LONGEST_KEY: usize = 80;
 
+/// More than all the lines a key can have.
+const LONGEST_FILE: u64 = 1 << 20;
+
 /// A key in the hands of this process.
 #[derive(Debug)]
 pub struct Key {
@@ -34,20 +37,23 @@ fn name(key: &str) -> String {
     utf8_percent_encode(key, NON_ALPHANUMERIC).to_string()
 }
 
-/// `pending ID TIME` before the commit, `done ID TIME` after it.
+/// The last whole line: `pending ID TIME` before the commit, `done ID TIME` after it, `free ID TIME` when the mail was given up.
 fn read(mut file: &File) -> Option<(String, String, i64)> {
     let mut text = String::new();
     file.seek(SeekFrom::Start(0)).ok()?;
-    file.take(1024).read_to_string(&mut text).ok()?;
-    let mut words = text.strip_suffix('\n')?.split(' ');
-    let found = (words.next()?.to_owned(), words.next()?.to_owned(), words.next()?.parse().ok()?);
-    words.next().is_none().then_some(found)
+    file.take(LONGEST_FILE).read_to_string(&mut text).ok()?;
+    let whole = &text[..=text.rfind('\n')?];
+    whole.lines().rev().find_map(|line| {
+        let mut words = line.split(' ');
+        let found = (words.next()?.to_owned(), words.next()?.to_owned(), words.next()?.parse().ok()?);
+        words.next().is_none().then_some(found)
+    })
 }
 
+/// Adds a line: a file that is written anew is empty for a moment, and a key that is forgotten then would send twice. The line
+/// begins with a line end, as the one before it may be torn.
 fn write(mut file: &File, word: &str, id: &str) -> io::Result<()> {
-    file.set_len(0)?;
-    file.seek(SeekFrom::Start(0))?;
-    file.write_all(format!("{word} {id} {}\n", now()).as_bytes())?;
+    file.write_all(format!("\n{word} {id} {}\n", now()).as_bytes())?;
     file.sync_data()
 }
 
@@ -88,31 +94,22 @@ impl Key {
     pub fn done(&self, id: &str) -> io::Result<()> {
         write(&self.file, "done", id)
     }
-
-    /// Forgets the key: the mail was refused, and may be tried again.
-    pub fn forget(&self) {
-        let _ = self.file.set_len(0);
-    }
 }
 
 /// Notes that the mail of a key was delivered by another process than the one that took the key.
 pub(super) fn settle(folder: &Folder, key: &str, id: &str) {
-    change(folder, key, id, |file| {
-        let _ = write(file, "done", id);
-    });
+    change(folder, key, id, "done");
 }
 
 /// Forgets the key of a mail that was given up.
 pub(super) fn forget(folder: &Folder, key: &str, id: &str) {
-    change(folder, key, id, |file| {
-        let _ = file.set_len(0);
-    });
+    change(folder, key, id, "free");
 }
 
-fn change(folder: &Folder, key: &str, id: &str, with: impl FnOnce(&File)) {
+fn change(folder: &Folder, key: &str, id: &str, word: &str) {
     let Ok(file) = folder.append(Room::Keys, &name(key)) else { return };
-    // Held by the process that sends this very mail: it notes the end itself.
-    if file.try_lock().is_ok() && read(&file).is_some_and(|(_, known, _)| known == id) {
-        with(&file);
+    // Held by another process only while that looks, and then it looks for the mail as well.
+    if file.lock().is_ok() && read(&file).is_some_and(|(known, of, _)| of == id && known != word) {
+        let _ = write(&file, word, id);
     }
 }

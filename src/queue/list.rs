@@ -155,6 +155,8 @@ impl Queue {
     /// There is none of that name, or another process has it.
     pub fn hold(&self, id: &str, hold: bool) -> Result<(), QueueError> {
         if self.find(id)? == Room::Failed && !hold {
+            let moves = self.folder.lock_file("moves").map_err(|e| self.io(e))?;
+            moves.lock().map_err(|e| self.io(e))?;
             // The journal first: a message must never stand here without its own, as it would be sent to everybody.
             for end in ["log", "msg"] {
                 let name = format!("{id}.{end}");
