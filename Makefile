@@ -8,7 +8,7 @@ mandir = $(DESTDIR)$(PREFIX)/share/man
 sharedir = $(DESTDIR)$(PREFIX)/share
 target = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: all demo test bench check generate install clean
+.PHONY: all demo test test-crash bench check generate install clean
 
 all:
 	$(CARGO) build --release --locked
@@ -22,9 +22,14 @@ demo:
 test:
 	$(CARGO) test --locked --no-fail-fast
 
-# smail beside its peers on this machine; writes benches/RESULTS.md.
+# The queue disturbed at every single system call, where `test` takes some of them. Minutes; wants strace, and root for disks.
+test-crash:
+	SMAIL_TEST_CRASH=full $(CARGO) test --locked --no-fail-fast --test queue_crash --test queue_disk --test queue_storm -- --nocapture
+
+# smail beside its peers on this machine; writes benches/RESULTS.md. Then the queue, whose figures are appended.
 bench: all
 	python3 benches/peers.py --smail "$(target)/release/smail" --write benches/RESULTS.md
+	python3 benches/queue.py --smail "$(target)/release/smail" --write benches/RESULTS.md
 
 check:
 	$(CARGO) fmt --check

@@ -7,6 +7,7 @@
 #![allow(dead_code, reason = "every test binary compiles all of this and uses its own part")]
 
 pub mod certs;
+pub mod disk;
 pub mod obstacle;
 mod player;
 pub mod script;
