@@ -28,6 +28,13 @@ fn storm(world: &World, port: u16) -> Vec<Outcome> {
     outcomes
 }
 
+/// What was said around anything that is not to be said in a storm.
+fn strange(sink: &Sink) -> String {
+    let dialogue = sink.dialogue();
+    let at = dialogue.iter().position(|line| line.starts_with("S: 5") || line.starts_with("-- the session"));
+    at.map_or_else(String::new, |at| dialogue[at.saturating_sub(60)..dialogue.len().min(at + 20)].join("\n"))
+}
+
 fn everybody_once(sink: &Sink) {
     let to: Vec<_> = sink.mails().into_iter().flat_map(|mail| mail.to).collect();
     let people: BTreeSet<_> = to.iter().collect();
@@ -39,7 +46,9 @@ fn a_storm_on_a_healthy_server_is_delivered_once_each() {
     let world = World::new();
     let sink = Options::new().start();
     for outcome in storm(&world, sink.port()) {
-        assert_eq!((outcome.status, outcome.stdout.as_str(), outcome.stderr.as_str()), (0, "", ""));
+        let left: Vec<_> = world.entries().iter().map(|id| world.journal(id).join("\n")).collect();
+        let told = (outcome.status, outcome.stdout.as_str(), outcome.stderr.as_str());
+        assert_eq!(told, (0, "", ""), "after {:?}:\n{}\n{}", outcome.elapsed, left.join("\n"), strange(&sink));
     }
     everybody_once(&sink);
     assert_eq!(world.queue_names("q"), [""; 0]);
@@ -59,7 +68,7 @@ fn a_storm_on_a_dead_server_waits_and_then_takes_one_connection() {
     let mut words = vec!["--flush"];
     words.extend(ids.iter().map(String::as_str));
     let flush = world.smail(&words).queued().limit(Duration::from_mins(2)).run();
-    assert_eq!((flush.status, flush.stderr.as_str()), (0, ""));
+    assert_eq!((flush.status, flush.stderr.as_str()), (0, ""), "{}", strange(&sink));
     everybody_once(&sink);
     assert_eq!(sink.sessions(), 1);
     assert_eq!(world.queue_names("q"), [""; 0]);

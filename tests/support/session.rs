@@ -32,7 +32,9 @@ impl<'s> Session<'s> {
     /// Speaks until the client ends it.
     pub fn serve(mut self) {
         // The client's end, in whatever way, is the end of the session and nothing else.
-        let _ = self.converse();
+        if let Err(error) = self.converse() {
+            self.note(format!("-- the session ended: {error}"));
+        }
         self.wire.close_notify();
         let mut kept = self.shared.kept.lock().unwrap();
         kept.flights += self.wire.flights;

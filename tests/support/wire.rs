@@ -286,6 +286,8 @@ impl Wire {
                 Ok(count > 0)
             }
             Err(error) if is_silence(&error) => Err(io::Error::new(io::ErrorKind::TimedOut, "the client is silent")),
+            // Reads with a time limit are not begun again by the kernel.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.fill(),
             Err(_) => Ok(false),
         }
     }
