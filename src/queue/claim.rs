@@ -240,11 +240,15 @@ impl Ledger for Ticket<'_> {
             let Some(place) = self.sent_to.get(*place).copied() else { continue };
             join(&mut events, event(place, outcome, next, self.queue.words));
         }
-        if self.note(&events, true).is_err() {
+        // The answer that ends it all is made durable by the removal of the message, which follows at once: one sync, not two.
+        let mut after = self.state.clone();
+        for event in &events {
+            after.fold(event);
+        }
+        let ends = after.left().is_empty() && !after.any(Standing::Refused);
+        if self.note(&events, !ends).is_err() {
             // The next run finds a dot without an answer, which is true. This one knows better, and may still remove what is done.
-            for event in &events {
-                self.state.fold(event);
-            }
+            self.state = after;
         }
     }
 }
