@@ -104,11 +104,13 @@ fn send(
     }
     let watch = watch(settings);
     let post = queued::Post { args, layers, settings, route, watch: &watch, author: &author, subject: &subject };
-    let sent =
-        match queued::open(args, settings, world)?.filter(|_| matches!(route, Route::Smtp(_) | Route::Program(_))) {
-            Some(queue) => post.send(&queue, &message)?,
-            None => post.send_directly(&message),
-        };
+    // A file on this host is as safe as the queue would be.
+    let travels = matches!(route, Route::Smtp(_) | Route::Program(_));
+    let queue = if travels { queued::open(args, settings, world)? } else { None };
+    let sent = match queue {
+        Some(queue) => post.send(&queue, &message)?,
+        None => post.send_directly(&message),
+    };
     let told = sent.report.iter().flat_map(|r| &r.remarks).filter(|_| !args.quiet);
     told.for_each(|r| complain(&failure::remark(r)));
     if let Some(error) = &sent.error {

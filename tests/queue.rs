@@ -683,10 +683,10 @@ fn a_journal_damaged_in_the_middle_is_never_guessed_at() {
 
 #[test]
 fn no_secret_is_written_down() {
+    type Way<'w> = (&'w str, &'w [&'w str], Option<(&'w str, &'w str)>);
     let place = Place::reserve();
     let url = format!("smtp=smtp://u:url-s3cret@127.0.0.1:{}", place.port());
     let plain = format!("smtp=127.0.0.1:{}", place.port());
-    type Way<'w> = (&'w str, &'w [&'w str], Option<(&'w str, &'w str)>);
     let ways: [Way<'_>; 4] = [
         ("set-s3cret", &["-S", &plain, "-S", "auth-user=u", "-S", "auth-password=set-s3cret"], None),
         ("url-s3cret", &["-S", &url], None),

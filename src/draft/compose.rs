@@ -47,7 +47,17 @@ pub fn compose(args: &Args, settings: &Settings, mut input: Input, user: &str) -
 /// # Errors
 /// [`DraftError`].
 pub fn check(args: &Args) -> Result<(), DraftError> {
-    recipients_of_flags(args, &mut Draft::default())?;
+    let mut named = Draft::default();
+    recipients_of_flags(args, &mut named)?;
+    let anybody = !(named.to.is_empty() && named.cc.is_empty() && named.bcc.is_empty());
+    // Recipients may also stand in the head of the input, in a header, or in an escape.
+    let elsewhere = args.template
+        || args.enable_cmd_escapes
+        || args.batch_mode
+        || !(args.attach.is_empty() && args.header.is_empty());
+    if !anybody && !elsewhere && !args.is_about_queue() && !args.show_settings {
+        return Err(DraftError::NoRecipient);
+    }
     let flags = [("-r", &args.from), ("--reply-to", &args.reply_to), ("-f", &args.envelope_from)];
     for (flag, value) in flags {
         let Some(value) = value else { continue };
