@@ -207,8 +207,8 @@ def multiply(house, port):
         journal = file.read()
     body = whole[: whole.rindex(b"END ")]
     length = whole[len(body) :].split(b" ")[1]
-    # Deferred for a day, so that a flush has to look at all and send none.
-    later = int(time.time() * 1000) + 86_400_000
+    # Deferred for four hours (more would count as a clock that jumped), so that a flush has to look at all and send none.
+    later = int(time.time() * 1000) + 4 * 3_600_000
     lines = [line[9:] for line in journal.splitlines()]
     event = json.loads(lines[-1])
     event["next"] = later

@@ -20,7 +20,7 @@ fn storm(world: &World, port: u16) -> Vec<Outcome> {
             .map(|number| {
                 let to = format!("r{}@x.example", batch * BATCH + number);
                 let words = ["-S", &smtp, "-S", "tls=none", "-r", "a@a.example", "-s", "subj", &to];
-                world.smail(&words).stdin("the words\n").queued().limit(Duration::from_secs(120)).start()
+                world.smail(&words).stdin("the words\n").queued().limit(Duration::from_mins(2)).start()
             })
             .collect();
         outcomes.extend(running.into_iter().map(support::world::Running::finish));
@@ -67,7 +67,7 @@ fn a_storm_on_a_dead_server_waits_and_then_takes_one_connection() {
     let sink = Options::new().start_at(place);
     let mut words = vec!["--flush"];
     words.extend(ids.iter().map(String::as_str));
-    let flush = world.smail(&words).queued().limit(Duration::from_secs(120)).run();
+    let flush = world.smail(&words).queued().limit(Duration::from_mins(2)).run();
     assert_eq!((flush.status, flush.stderr.as_str()), (0, ""), "{}", strange(&sink));
     everybody_once(&sink);
     assert_eq!(sink.sessions(), 1);
