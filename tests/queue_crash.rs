@@ -395,7 +395,7 @@ fn sweep(scene: &Scene, blows: &[(Point, Blow)]) {
             scope.spawn(|| {
                 while let Some((point, blow)) = blows.get(next.fetch_add(1, Ordering::SeqCst)) {
                     let (found, hit) = strike(scene, point, *blow);
-                    struck.fetch_add(usize::from(hit), Ordering::SeqCst);
+                    struck.fetch_add(usize::from(hit && point.queue), Ordering::SeqCst);
                     if !found.is_empty() {
                         wrong.lock().unwrap().push(found.join("\n    "));
                     }
@@ -404,10 +404,12 @@ fn sweep(scene: &Scene, blows: &[(Point, Blow)]) {
         }
     });
     let (struck, wrong) = (struck.into_inner(), wrong.into_inner().unwrap());
-    eprintln!("{}: {struck} of {} blows struck", scene.name, blows.len());
+    let aimed = blows.iter().filter(|(point, _)| point.queue).count();
+    eprintln!("{}: {} blows; {struck} of {aimed} at the queue struck", scene.name, blows.len());
     assert!(wrong.is_empty(), "{} of {} blows broke a promise:\n{}", wrong.len(), blows.len(), wrong.join("\n"));
-    // Runs differ a little (threads, addresses); a sweep that misses its marks would prove nothing.
-    assert!(struck * 10 >= blows.len() * 9, "{}: only {struck} of {} blows struck", scene.name, blows.len());
+    // A sweep that misses its marks would prove nothing. How often a connection is read differs from run to run; what is
+    // done to the queue hardly does.
+    assert!(struck * 10 >= aimed * 9, "{}: only {struck} of {aimed} blows struck", scene.name);
 }
 
 fn kills(name: &str) {
