@@ -65,6 +65,7 @@ impl Folder {
     /// [`FolderError`].
     pub fn open(path: &Path) -> Result<Self, FolderError> {
         let unusable = |error: io::Error| FolderError::Unusable { path: path.to_owned(), error };
+        let new = path.symlink_metadata().is_err();
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).or_else(|error| {
             // A link or a file in its place is judged below, in words that say so.
             if path.symlink_metadata().is_ok() { Ok(()) } else { Err(unusable(error)) }
@@ -77,6 +78,13 @@ impl Folder {
                 Err(error) => return Err(unusable(error.into())),
             }
             rooms.push(Self::enter(&root, Path::new(name), &path.join(name))?);
+        }
+        if new {
+            // Mail is as durable as the names of the folders it lies in.
+            rustix::fs::fsync(&root).map_err(|error| unusable(error.into()))?;
+            for above in path.ancestors().skip(1).take(3).filter(|above| !above.as_os_str().is_empty()) {
+                let _ = std::fs::File::open(above).and_then(|folder| folder.sync_all());
+            }
         }
         let rooms = rooms.try_into().map_err(|_| unusable(io::Error::other("a folder is missing")))?;
         Ok(Folder { root, rooms, path: path.to_owned() })

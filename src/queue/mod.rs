@@ -155,7 +155,10 @@ impl Queue {
             }
         };
         let committed = entry::write(&file, &head, message).and_then(|entry| {
-            key.map_or(Ok(()), |key| key.pending(&head.id))?;
+            if let Some(key) = key {
+                key.pending(&head.id)?;
+                self.folder.sync(Room::Keys)?;
+            }
             self.folder.rename((Room::Waiting, &temporary), (Room::Waiting, &format!("{}.msg", head.id)))?;
             Ok(entry)
         });
