@@ -193,7 +193,7 @@ fn plain(text: &str) -> String {
 }
 
 /// The list in the words of Postfix, which monitoring programs read. Mail that failed is not in it, as in Postfix.
-pub fn mailq(items: &[Item], _now: i64) -> String {
+pub fn mailq(items: &[Item]) -> String {
     use std::fmt::Write as _;
     let waiting: Vec<&Item> = items.iter().filter(|i| i.state != "failed").collect();
     if waiting.is_empty() {

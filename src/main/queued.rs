@@ -332,7 +332,7 @@ pub fn errand(
         let now = queue::now();
         print(&match (args.json, args.mailq) {
             (true, _) => report::queue_json(&items),
-            (false, true) => report::mailq(&items, now),
+            (false, true) => report::mailq(&items),
             (false, false) => report::queue_list(&items, now),
         });
     }

@@ -42,18 +42,7 @@ impl Layers {
     /// # Errors
     /// [`SettingsError`]: the first thing that cannot stand.
     pub fn load(args: &Args, world: &Surroundings) -> Result<Self, SettingsError> {
-        let mut layers = Layers {
-            said: Vec::new(),
-            accounts: BTreeMap::new(),
-            aliases: Aliases::default(),
-            default_account: None,
-            account: None,
-            attachment: None,
-            home: world.home.clone(),
-            notes: Vec::new(),
-            warnings: Vec::new(),
-            dialect: mailrc::Dialect::Old,
-        };
+        let mut layers = Layers::bare(world.home.clone());
         layers.fallback(args, world)?;
         for line in &args.startup_cmd {
             layers.line(line, "-X", Layer::Startup, world)?;
@@ -121,7 +110,7 @@ impl Layers {
             said: self.said.clone(),
             accounts: self.accounts.clone(),
             account: account.map(str::to_owned),
-            ..self.bare()
+            ..Layers::bare(self.home.clone())
         };
         layers.said.retain(|a| a.layer < Layer::Set || (by_hand && a.layer == Layer::Set));
         if let Some(name) = account.filter(|name| !layers.accounts.contains_key(*name)) {
@@ -139,7 +128,7 @@ impl Layers {
     }
 
     /// Nothing said yet.
-    fn bare(&self) -> Layers {
+    fn bare(home: Option<PathBuf>) -> Layers {
         Layers {
             said: Vec::new(),
             accounts: BTreeMap::new(),
@@ -147,7 +136,7 @@ impl Layers {
             default_account: None,
             account: None,
             attachment: None,
-            home: self.home.clone(),
+            home,
             notes: Vec::new(),
             warnings: Vec::new(),
             dialect: mailrc::Dialect::Old,
