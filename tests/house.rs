@@ -17,12 +17,15 @@ const DOORS: &[(&str, &[&str])] = &[
     ("transport", &["settings", "secret", "message", "delivery", "address"]),
     // An envelope is stored as text and read back as addresses.
     ("queue",     &["settings", "message", "delivery", "transport", "address"]),
+    // What a program hands over with sendmail's command line, or in a dialogue, becomes mail by the rules of its settings.
+    ("submission", &["cli", "settings", "draft", "message", "address"]),
+    ("log",       &["settings", "delivery"]),
     ("hints",     &["delivery"]),
     ("report",    &["delivery", "queue"]),
     ("record",    &["address", "message"]),
     // The exit table of the man page is made from the rows that decide the exit.
     ("generate",  &["cli", "settings", "failure"]),
-    ("failure",   &["cli", "secret", "address", "delivery", "settings", "draft", "message", "transport", "queue", "hints", "record"]),
+    ("failure",   &["cli", "secret", "address", "delivery", "settings", "draft", "message", "transport", "queue", "hints", "record", "submission"]),
 ];
 
 /// A path into an outside crate, and the places (a room, or a file) it may be named in.
