@@ -102,6 +102,17 @@ impl Failure {
         self
     }
 
+    /// The same on one line, as callers of sendmail log it; `name` is what smail was called as.
+    pub fn line(&self, name: &str) -> String {
+        let said = std::iter::once(self.what.as_str()).chain(self.facts.iter().flat_map(|f| f.lines()).map(str::trim));
+        let mut out = format!("{name}: {}", said.filter(|s| !s.is_empty()).map(safe).collect::<Vec<_>>().join("; "));
+        if let Some(hint) = self.hints.first() {
+            let _ = write!(out, " (hint: {})", safe(hint));
+        }
+        out.push('\n');
+        out
+    }
+
     /// The text for standard error.
     pub fn text(&self) -> String {
         let mut out = format!("smail: {}\n", safe(&self.what));

@@ -49,7 +49,7 @@ fn run(args: &Args) -> Result<Exit, Failure> {
     draft::check(args)?;
     let world = Surroundings::of_process();
     let layers = Layers::load(args, &world)?;
-    let mut settings = layers.settle(None)?;
+    let mut settings = layers.settle(&[])?;
     if args.show_settings {
         show_settings(args, &settings, &world);
         return Ok(Exit::OK);
@@ -69,7 +69,7 @@ fn run(args: &Args) -> Result<Exit, Failure> {
     }
     if let Some(from) = input.from() {
         let from = draft::first_author(from).map_err(DraftError::Address)?;
-        settings = layers.settle(from.as_ref())?;
+        settings = layers.settle(from.as_slice())?;
         route = settings::route(&settings, from.as_ref().unwrap_or(&author))?;
     }
     let draft = draft::compose(args, &settings, input, &user)?;

@@ -238,7 +238,20 @@ fn authors(args: &Args, draft: &mut Draft, settings: &Settings, user: &str) -> R
             draft.reply_to = settings.aliases.expand(reply_to)?;
         }
     }
+    force(draft, settings);
     Ok(())
+}
+
+/// Puts the account's own address in the place of another From, where `force-from` asks for it.
+fn force(draft: &mut Draft, settings: &Settings) {
+    let [stands] = draft.from.as_mut_slice() else { return };
+    let Some(our) = author::forced(settings, &stands.address) else { return };
+    let old = std::mem::replace(&mut stands.address, our.address.clone());
+    draft.return_path = Some(our.address);
+    draft.headers.push(("X-Original-From".to_owned(), old.to_string()));
+    if draft.reply_to.is_empty() {
+        draft.reply_to = vec![Mailbox::from(old)];
+    }
 }
 
 /// Gives a bare name its domain; only a local program may get one without.

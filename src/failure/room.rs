@@ -11,6 +11,8 @@ impl From<Stop> for Failure {
     fn from(stop: Stop) -> Self {
         match stop {
             Stop::Print(text) => Failure::new(Exit::OK, text),
+            Stop::Daemon(mode) => Failure::new(Exit::REFUSED, format!("`{mode}` wants a daemon, and smail is none"))
+                .hint("cron or a timer that runs `sendmail -q` sends what waits"),
             Stop::Usage { what, hint } => {
                 let failure = Failure::new(Exit::USAGE, what);
                 failure.hint(hint.unwrap_or_else(|| "`smail --help` lists the options".to_owned()))

@@ -29,8 +29,8 @@ pub struct Sent {
     pub report: Option<Report>,
     /// The exit status.
     pub exit: Exit,
-    /// The text for standard error.
-    pub error: Option<String>,
+    /// What is to be said; status 0 when the mail is safe all the same.
+    pub error: Option<Failure>,
     /// The id under which it waits or was kept.
     pub id: Option<String>,
     /// Nobody holds the mail: it was neither accepted nor kept.
@@ -147,7 +147,7 @@ impl Post<'_> {
         let failure = failure::account_for(&report, self.settings);
         let exit = failure.as_ref().map_or(Exit::OK, |f| f.exit);
         let lost = failure.is_some() && !report.any_done();
-        Sent { report: Some(report), exit, lost, error: failure.map(|f| f.text()), id: None }
+        Sent { report: Some(report), exit, lost, error: failure, id: None }
     }
 
     fn head(&self, message: &Message) -> Head {
@@ -186,9 +186,10 @@ impl Post<'_> {
         let outcome = match ticket.finish() {
             Ok(outcome) => outcome,
             Err(error) if report.is_done() => {
-                let line = failure::remark(&format!(
-                    "the mail was sent, but {id} cannot be removed from the queue: {error}; it may be sent again"
-                ));
+                let line = Failure::new(
+                    Exit::OK,
+                    format!("the mail was sent, but {id} cannot be removed from the queue: {error}; it may be sent again"),
+                );
                 return Ok(Sent { report: Some(report), exit: Exit::OK, error: Some(line), id: Some(id), lost: false });
             }
             Err(error) => return Ok(Sent { report: Some(report), ..waits(&id, &error.to_string()) }),
@@ -214,7 +215,7 @@ impl Post<'_> {
                 let failure = failure.fact(kept);
                 Sent {
                     exit: failure.exit,
-                    error: Some(failure.text()),
+                    error: Some(failure),
                     report: Some(report),
                     id: Some(id),
                     lost: false,
@@ -227,7 +228,7 @@ impl Post<'_> {
                 };
                 let exit = failure::account_for(&settled, self.settings).map_or(failure.exit, |f| f.exit);
                 let failure = failure.fact(format!("the others are queued as {id}: smail --queue-show {id}"));
-                Sent { exit, error: Some(failure.text()), report: Some(report), id: Some(id), lost: false }
+                Sent { exit, error: Some(failure), report: Some(report), id: Some(id), lost: false }
             }
             // A fault of the session is the operator's to mend: it is explained in full.
             Outcome::Waits
@@ -235,7 +236,7 @@ impl Post<'_> {
                     && faults().any(|f| f.class() == smail::delivery::Class::Permanent) =>
             {
                 let failure = failure.fact(format!("queued as {id}, and will be tried again: smail --queue-show {id}"));
-                Sent { exit: Exit::OK, error: Some(failure.text()), report: Some(report), id: Some(id), lost: false }
+                Sent { exit: Exit::OK, error: Some(failure), report: Some(report), id: Some(id), lost: false }
             }
             Outcome::Waits | Outcome::Gone => {
                 let why = faults().next().map(failure::one_line).unwrap_or_default();
@@ -272,7 +273,7 @@ fn waits_for(fate: &smail::delivery::Fate) -> bool {
 }
 
 fn waits(id: &str, why: &str) -> Sent {
-    let line = failure::remark(&format!("queued as {id}: {why} (smail --queue-show {id})"));
+    let line = Failure::new(Exit::OK, format!("queued as {id}: {why} (smail --queue-show {id})"));
     Sent { report: None, exit: Exit::OK, error: Some(line), id: Some(id.to_owned()), lost: false }
 }
 

@@ -84,6 +84,7 @@ keys! {
         "hostname", [], Text, "host.example.org", "the name of this host", "The domain of a sender that is not set otherwise.";
         "envelope-domain", ["smtp-hostname"], Text, "example.org", "", "The domain of the sender of the envelope, behind the name of auth-user. Empty: hostname.";
         "envelope-from", ["smtp-from"], Addresses, "bounces@example.org", "", "The sender of the envelope, where it is not the From address.";
+        "force-from", [], Flag, "true", "false", "Replaces a From address that is neither from nor auth-user, for servers that would refuse it; the old one goes into Reply-To and X-Original-From.";
         "expand-address", ["expandaddr"], Text, "fail,-all,+addr", "", "What recipients may be, in s-nail's words. Files and pipes never are; failinvaddr sends to the good ones among bad ones.";
     }
     "Server" {

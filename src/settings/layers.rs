@@ -70,15 +70,15 @@ impl Layers {
         }
     }
 
-    /// Applies the account: the one chosen by `-A`, else the one whose `from` is the address of the author (`from`, when a
-    /// template names one), else the default one. Then looks the provider up.
+    /// Applies the account: the one chosen by `-A`, else the one whose `from` is the address of one of the authors (those
+    /// that a template or a caller of sendmail names), else the default one. Then looks the provider up.
     ///
     /// # Errors
     /// [`SettingsError::NoDefaultAccount`].
-    pub fn settle(&self, from: Option<&Mailbox>) -> Result<Settings, SettingsError> {
+    pub fn settle(&self, authors: &[Mailbox]) -> Result<Settings, SettingsError> {
         let account = match &self.account {
             Some(name) => Some(name.clone()),
-            None => self.account_of(from).or(self.default_account()?),
+            None => self.account_of(authors).or(self.default_account()?),
         };
         let mut trail = self.said.clone();
         if let Some(assignments) = account.as_ref().and_then(|name| self.accounts.get(name)) {
@@ -124,7 +124,7 @@ impl Layers {
             let (name, value) = line.split_once('=').unwrap_or((line, ""));
             layers.assign(name, Raw::Text(value.to_owned()), Layer::Environment, &origin)?;
         }
-        layers.settle(None)
+        layers.settle(&[])
     }
 
     /// Nothing said yet.
@@ -143,16 +143,17 @@ impl Layers {
         }
     }
 
-    /// The account whose From address is that of the author, when the author was named on the command line or by a template.
-    fn account_of(&self, from: Option<&Mailbox>) -> Option<String> {
+    /// The account whose From address is that of an author, the first that has one; or of the From that the command line named.
+    fn account_of(&self, authors: &[Mailbox]) -> Option<String> {
         let named =
             self.said.iter().filter(|a| a.key.name == "from" && a.layer >= Layer::Environment).max_by_key(|a| a.layer);
         let named = named.and_then(|a| first_address(a.value.as_ref()?));
-        let wanted = from.map(|m| m.address.key()).or(named)?;
+        let named = if authors.is_empty() { named } else { None };
         let of = |list: &[Assignment]| {
             list.iter().rev().find(|a| a.key.name == "from").and_then(|a| first_address(a.value.as_ref()?))
         };
-        self.accounts.iter().find(|(_, list)| of(list).as_ref() == Some(&wanted)).map(|(name, _)| name.clone())
+        let account = |wanted: String| self.accounts.iter().find(|(_, list)| of(list).as_ref() == Some(&wanted));
+        authors.iter().map(|m| m.address.key()).chain(named).find_map(account).map(|(name, _)| name.clone())
     }
 
     fn default_account(&self) -> Result<Option<String>, SettingsError> {

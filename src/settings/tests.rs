@@ -46,7 +46,7 @@ impl World {
             state: None,
             terminal: false,
         };
-        Layers::load(&args, &surroundings)?.settle(None)
+        Layers::load(&args, &surroundings)?.settle(&[])
     }
 
     fn smtp(&self, words: &[&str]) -> Smtp {
@@ -282,7 +282,7 @@ fn heirloom_reads_credentials_from_the_environment_and_common_names_only_when_is
         state: None,
         terminal: false,
     };
-    let settings = Layers::load(&args, &surroundings).unwrap().settle(None).unwrap();
+    let settings = Layers::load(&args, &surroundings).unwrap().settle(&[]).unwrap();
     assert_eq!((settings.text("auth-user").as_deref(), settings.text("from")), (Some("u"), None));
 }
 
