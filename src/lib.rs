@@ -13,4 +13,5 @@ pub mod record;
 pub mod report;
 pub mod secret;
 pub mod settings;
+pub mod submission;
 pub mod transport;
