@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::address::{Address, AddressError, AliasError, Mailbox};
-use crate::settings::SettingsError;
+use crate::settings::{LocalError, SettingsError};
 
 pub use compose::{check, compose, first_author};
 pub use input::Input;
@@ -87,6 +87,9 @@ pub enum DraftError {
     /// An alias cannot be expanded.
     #[error("{0}")]
     Alias(#[from] AliasError),
+    /// A local name leads nowhere.
+    #[error("{0}")]
+    Local(#[from] LocalError),
     /// A file cannot be read: its path and why.
     #[error("{}: {why}", .path.display())]
     File {

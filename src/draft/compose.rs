@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use super::{Draft, DraftError, Encoding, Input, encoded_word, template};
 use crate::address::{Address, AddressError, Mailbox, parse_list, parse_word};
 use crate::cli::Args;
-use crate::settings::{Settings, author, is_program};
+use crate::settings::{Local, Settings, author, is_program};
 
 /// Makes the draft.
 ///
@@ -238,6 +238,12 @@ fn authors(args: &Args, draft: &mut Draft, settings: &Settings, user: &str) -> R
             draft.reply_to = settings.aliases.expand(reply_to)?;
         }
     }
+    let local = Local::new(settings, false);
+    for mailbox in &mut draft.reply_to {
+        if let Some(settled) = local.header(mailbox) {
+            *mailbox = settled;
+        }
+    }
     force(draft, settings);
     Ok(())
 }
@@ -275,15 +281,14 @@ fn fill_recipients(draft: &mut Draft, settings: &Settings) -> Result<(), DraftEr
     }
     draft.cc.extend(author::mailboxes(settings, "auto-cc")?);
     draft.bcc.extend(author::mailboxes(settings, "auto-bcc")?);
+    let local = Local::new(settings, false);
     let rule = settings.text("expand-address").unwrap_or_default();
     for list in [&mut draft.to, &mut draft.cc, &mut draft.bcc] {
         let expanded = settings.aliases.expand(std::mem::take(list))?;
-        for mailbox in expanded {
-            if !allowed(&rule, &mailbox.address) {
-                return Err(DraftError::NotAllowed(mailbox.address.to_string()));
-            }
-            list.push(qualified(&mailbox, settings)?);
+        if let Some(mailbox) = expanded.iter().find(|mailbox| !allowed(&rule, &mailbox.address)) {
+            return Err(DraftError::NotAllowed(mailbox.address.to_string()));
         }
+        *list = local.finish(expanded)?;
     }
     if draft.to.is_empty() && draft.cc.is_empty() && draft.bcc.is_empty() {
         return Err(DraftError::NoRecipient);

@@ -5,7 +5,7 @@ use crate::cli::Stop;
 use crate::draft::DraftError;
 use crate::message::MessageError;
 use crate::queue::{FolderError, QueueError};
-use crate::settings::{Origin, SettingsError};
+use crate::settings::{LocalError, Origin, SettingsError};
 
 impl From<Stop> for Failure {
     fn from(stop: Stop) -> Self {
@@ -53,6 +53,9 @@ impl From<SettingsError> for Failure {
             SettingsError::NoAccount(_, known) => no_account(what, &known),
             SettingsError::NoDefaultAccount { origin, .. } => Failure::new(Exit::CONFIG, what).fact(said(&origin)),
             SettingsError::NoRoute => no_route(what),
+            SettingsError::Circle => {
+                Failure::new(Exit::CONFIG, what).hint("set smtp: the server that takes this host's mail")
+            }
             SettingsError::Address { name, origin, error } => {
                 let failure = address(Exit::CONFIG, &format!("{name}: "), &error);
                 origin.iter().fold(failure, |failure, origin| failure.fact(said(origin)))
@@ -88,9 +91,8 @@ impl From<DraftError> for Failure {
             DraftError::Header { .. } => Failure::new(Exit::USAGE, what).hint("a header is written 'Name: value'"),
             DraftError::FlagAddress { flag, error } => address(Exit::USAGE, &format!("{flag}: "), &error),
             DraftError::Address(error) => address(Exit::DATA, "", &error),
-            DraftError::Bare(_) => {
-                Failure::new(Exit::DATA, what).hint("write the whole address, or set qualify-domain or an alias for it")
-            }
+            DraftError::Bare(_) => bare(what),
+            DraftError::Local(error) => error.into(),
             DraftError::NotAllowed(_) => Failure::new(Exit::DATA, what),
             DraftError::Alias(_) => Failure::new(Exit::CONFIG, what),
             DraftError::File { .. } | DraftError::Stdin(_) => Failure::new(Exit::NO_INPUT, what),
@@ -102,11 +104,36 @@ impl From<DraftError> for Failure {
     }
 }
 
+fn bare(what: String) -> Failure {
+    Failure::new(Exit::DATA, what)
+        .hint("write the whole address, set qualify-domain, or give the name an alias: in a file that aliases-file names, or")
+        .hint("in [aliases] of config.toml, where `default` stands for every such name")
+}
+
+impl From<LocalError> for Failure {
+    fn from(error: LocalError) -> Self {
+        let what = error.to_string();
+        match error {
+            LocalError::Bare(_) => bare(what),
+            LocalError::Alias(_) => Failure::new(Exit::CONFIG, what),
+            LocalError::Entry { .. } => {
+                Failure::new(Exit::CONFIG, what).hint("an alias may stand for addresses, names and `:include:` files")
+            }
+            LocalError::File { cure, said, .. } => {
+                let mut failure = Failure::new(Exit::CONFIG, what);
+                failure.facts.extend(said.map(|said| format!("said in {said}")));
+                failure.hints.extend(cure);
+                failure
+            }
+        }
+    }
+}
+
 impl From<FolderError> for Failure {
     fn from(error: FolderError) -> Self {
         let what = error.to_string();
         match error {
-            FolderError::Unsafe { .. } => {
+            FolderError::Unsafe { .. } | FolderError::Foreign { .. } => {
                 Failure::new(Exit::CONFIG, what).hint("queue-dir names another place; --no-queue sends without one")
             }
             FolderError::Unusable { .. } => Failure::new(Exit::CREATE, what).hint("queue-dir names another place"),

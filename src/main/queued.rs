@@ -55,7 +55,8 @@ pub fn open(args: &Args, settings: &Settings, world: &Surroundings) -> Result<Op
     match open_at(settings, world) {
         // Where nothing can be kept, mail is sent as if there were no queue; a folder that was named must be there.
         Err(Failure { exit: Exit::CREATE, .. })
-            if settings.path("queue-dir").is_none() && args.idempotency_key.is_none() =>
+            if (settings.path("queue-dir").is_none() || settings.is_of_system("queue-dir"))
+                && args.idempotency_key.is_none() =>
         {
             Ok(None)
         }
@@ -65,10 +66,40 @@ pub fn open(args: &Args, settings: &Settings, world: &Surroundings) -> Result<Op
 
 fn open_at(settings: &Settings, world: &Surroundings) -> Result<Queue, Failure> {
     let policy = policy(settings)?;
-    let place = settings.path("queue-dir").or_else(|| world.state.clone());
-    let place = place
-        .ok_or_else(|| Failure::new(Exit::CREATE, "there is no folder for the queue").hint("queue-dir names one"))?;
-    Queue::open(&place, policy, failure::one_line).map_err(|error: FolderError| error.into())
+    let mut problem = None;
+    if let Some(named) = settings.path("queue-dir") {
+        match Queue::open(&named, policy.clone(), failure::one_line) {
+            // The system's folder is root's, or that of one service; everybody else has their own.
+            Err(error) if settings.is_of_system("queue-dir") && is_of_others(&error) => {
+                if settings.flag("verbose") {
+                    complain(&failure::remark(&format!("{error}; a folder of this user is taken")));
+                }
+            }
+            outcome => return outcome.map_err(Failure::from),
+        }
+    }
+    for place in &world.state {
+        match Queue::open(place, policy.clone(), failure::one_line) {
+            // What others could read must be mended, not passed over: mail may wait in it.
+            Err(error @ (FolderError::Foreign { .. } | FolderError::Unusable { .. })) => {
+                problem.get_or_insert(error);
+            }
+            outcome => return outcome.map_err(Failure::from),
+        }
+    }
+    Err(match problem {
+        Some(error) => error.into(),
+        None => Failure::new(Exit::CREATE, "there is no folder for the queue").hint("queue-dir names one"),
+    })
+}
+
+/// Whether a folder cannot be used because it is another's, or lies in one that is.
+fn is_of_others(error: &FolderError) -> bool {
+    match error {
+        FolderError::Foreign { .. } => true,
+        FolderError::Unusable { error, .. } => error.kind() == std::io::ErrorKind::PermissionDenied,
+        FolderError::Unsafe { .. } => false,
+    }
 }
 
 fn policy(settings: &Settings) -> Result<Policy, Failure> {

@@ -81,6 +81,7 @@ keys! {
         "auto-cc", ["autocc"], Addresses, "archive@example.org", "", "Always in Cc.";
         "auto-bcc", ["autobcc"], Addresses, "archive@example.org", "", "Always among the recipients, in no header.";
         "qualify-domain", [], Text, "example.org", "", "The domain of names without one, such as root.";
+        "aliases-file", [], List, "/etc/aliases, ~/.aliases", "/etc/aliases, where no local program takes the mail", "Files of aliases(5), asked in order after the aliases of the settings: what local names such as root stand for. The alias default stands for every other name.";
         "hostname", [], Text, "host.example.org", "the name of this host", "The domain of a sender that is not set otherwise.";
         "envelope-domain", ["smtp-hostname"], Text, "example.org", "", "The domain of the sender of the envelope, behind the name of auth-user. Empty: hostname.";
         "envelope-from", ["smtp-from"], Addresses, "bounces@example.org", "", "The sender of the envelope, where it is not the From address.";

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::keys::{self, Kind};
-use super::surroundings::Surroundings;
+use super::surroundings::{Machine, STARTED_BY_SMAIL, Surroundings};
 use super::value::{Raw, Value, check};
 use super::{Assignment, Layer, Origin, Settings, SettingsError, mailrc, text_of};
 use crate::address::{Aliases, Mailbox, parse_list};
@@ -31,6 +31,10 @@ pub struct Layers {
     account: Option<String>,
     attachment: Option<PathBuf>,
     pub(super) home: Option<PathBuf>,
+    machine: Machine,
+    nested: bool,
+    /// The system's `config.toml`, where this user may not read it.
+    pub(super) unreadable: Option<PathBuf>,
     pub(super) notes: Vec<String>,
     warnings: Vec<String>,
     dialect: mailrc::Dialect,
@@ -42,7 +46,8 @@ impl Layers {
     /// # Errors
     /// [`SettingsError`]: the first thing that cannot stand.
     pub fn load(args: &Args, world: &Surroundings) -> Result<Self, SettingsError> {
-        let mut layers = Layers::bare(world.home.clone());
+        let mut layers = Layers::bare(world.home.clone(), world.machine.clone());
+        layers.nested = world.variable(STARTED_BY_SMAIL).is_some();
         layers.fallback(args, world)?;
         for line in &args.startup_cmd {
             layers.line(line, "-X", Layer::Startup, world)?;
@@ -92,6 +97,9 @@ impl Layers {
             preset: None,
             attachment: self.attachment.clone(),
             home: self.home.clone(),
+            machine: self.machine.clone(),
+            nested: self.nested,
+            unreadable: self.unreadable.clone(),
             notes: self.notes.clone(),
             warnings: self.warnings.clone(),
         };
@@ -110,7 +118,9 @@ impl Layers {
             said: self.said.clone(),
             accounts: self.accounts.clone(),
             account: account.map(str::to_owned),
-            ..Layers::bare(self.home.clone())
+            nested: self.nested,
+            unreadable: self.unreadable.clone(),
+            ..Layers::bare(self.home.clone(), self.machine.clone())
         };
         layers.said.retain(|a| a.layer < Layer::Set || (by_hand && a.layer == Layer::Set));
         if let Some(name) = account.filter(|name| !layers.accounts.contains_key(*name)) {
@@ -128,7 +138,7 @@ impl Layers {
     }
 
     /// Nothing said yet.
-    fn bare(home: Option<PathBuf>) -> Layers {
+    fn bare(home: Option<PathBuf>, machine: Machine) -> Layers {
         Layers {
             said: Vec::new(),
             accounts: BTreeMap::new(),
@@ -137,6 +147,9 @@ impl Layers {
             account: None,
             attachment: None,
             home,
+            machine,
+            nested: false,
+            unreadable: None,
             notes: Vec::new(),
             warnings: Vec::new(),
             dialect: mailrc::Dialect::Old,
@@ -189,7 +202,9 @@ impl Layers {
     }
 
     fn environment(&mut self, world: &Surroundings) -> Result<(), SettingsError> {
-        for (variable, value) in world.variables.iter().filter(|(k, _)| k.starts_with("SMAIL_")) {
+        for (variable, value) in
+            world.variables.iter().filter(|(k, _)| k.starts_with("SMAIL_") && *k != STARTED_BY_SMAIL)
+        {
             let origin = Origin::Environment(variable.clone());
             match keys::KEYS.iter().find(|k| keys::environment(k.name) == *variable) {
                 Some(key) => self.assign(key.name, Raw::Text(value.clone()), Layer::Environment, &origin)?,

@@ -23,6 +23,7 @@ use super::socket::{Clock, cause, reason, wait};
 use super::{Tell, Transport, Turn, Watch};
 use crate::delivery::{Cause, Fault, Line, Reply, Report, Stage};
 use crate::message::{Envelope, Message};
+use crate::settings::STARTED_BY_SMAIL;
 use crate::settings::route::Program;
 
 /// The most octets of the program's words that are kept.
@@ -82,6 +83,7 @@ impl Sendmail {
         }
         let stdout =
             if self.program.verbose { Stdio::from(io::stderr().as_fd().try_clone_to_owned()?) } else { Stdio::null() };
+        command.env(STARTED_BY_SMAIL, "1");
         command.args(arguments).stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped()).spawn()
     }
 }
