@@ -18,10 +18,13 @@ use smail::{generate, record, report};
 
 #[path = "main/queued.rs"]
 mod queued;
+#[path = "main/handed.rs"]
+mod handed;
 
 fn main() -> ExitCode {
     failure::apologise_on_panic();
     let words: Vec<_> = std::env::args_os().collect();
+    let sendmail = cli::is_sendmail(&words);
     let json = words.iter().any(|w| w == "--json");
     let exit = match cli::parse(words).map_err(Failure::from).and_then(|args| run(&args)) {
         Ok(exit) => exit,
@@ -34,7 +37,7 @@ fn main() -> ExitCode {
             if json {
                 print(&report::untried(failure.exit.0, None, Some(&failure.text())));
             }
-            complain(&failure.text());
+            complain(&if sendmail { failure.line("sendmail") } else { failure.text() });
             failure.exit
         }
     };
@@ -46,8 +49,11 @@ fn run(args: &Args) -> Result<Exit, Failure> {
         print(&generate::print(artifact));
         return Ok(Exit::OK);
     }
-    draft::check(args)?;
     let world = Surroundings::of_process();
+    if let Some(request) = &args.sendmail {
+        return handed::run(args, request, &Layers::load(args, &world)?, &world);
+    }
+    draft::check(args)?;
     let layers = Layers::load(args, &world)?;
     let mut settings = layers.settle(&[])?;
     if args.show_settings {
@@ -114,12 +120,13 @@ fn send(
     let told = sent.report.iter().flat_map(|r| &r.remarks).filter(|_| !args.quiet);
     told.for_each(|r| complain(&failure::remark(r)));
     if let Some(error) = &sent.error {
-        complain(error);
+        complain(&error.text());
     }
     let kept = copy.keep(args, settings, &message, &stamp, &sent);
     let exit = if sent.exit == Exit::OK { kept } else { sent.exit };
     if args.json {
-        let (id, error) = (sent.id.as_deref(), sent.error.as_deref());
+        let said = sent.error.as_ref().map(Failure::text);
+        let (id, error) = (sent.id.as_deref(), said.as_deref());
         print(&match &sent.report {
             Some(report) => report::summary(&message.id, report, exit.0, id, error),
             None => report::untried(exit.0, id, error),

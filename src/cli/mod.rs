@@ -81,8 +81,8 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, Stop> {
         if mode != sendmail::Mode::Deliver {
             request.mode = mode;
         }
-        let verbose = u8::from(request.verbose);
-        return Ok(Args { verbose, sendmail: Some(Box::new(request)), ..Args::default() });
+        let (verbose, quiet) = (u8::from(request.verbose), !request.verbose);
+        return Ok(Args { verbose, quiet, sendmail: Some(Box::new(request)), ..Args::default() });
     }
     let matches = Args::command().try_get_matches_from(words).map_err(|e| stop(&e))?;
     let mut args = Args::from_arg_matches(&matches).map_err(|e| stop(&e))?;

@@ -6,6 +6,7 @@ use crate::draft::DraftError;
 use crate::message::MessageError;
 use crate::queue::{FolderError, QueueError};
 use crate::settings::{LocalError, Origin, SettingsError};
+use crate::submission::SubmissionError;
 
 impl From<Stop> for Failure {
     fn from(stop: Stop) -> Self {
@@ -153,6 +154,20 @@ impl From<QueueError> for Failure {
                 Failure::new(Exit::CONFIG, what).hint("it is left as it is; run the newer smail")
             }
             QueueError::Io { .. } | QueueError::Unreadable { .. } => Failure::new(Exit::IO, what),
+        }
+    }
+}
+
+impl From<SubmissionError> for Failure {
+    fn from(error: SubmissionError) -> Self {
+        let what = error.to_string();
+        match error {
+            SubmissionError::NoRecipient => Failure::new(Exit::USAGE, what),
+            SubmissionError::Address(error) => address(Exit::DATA, "", &error),
+            SubmissionError::Local(error) => error.into(),
+            SubmissionError::Settings(error) => error.into(),
+            SubmissionError::Read(_) => Failure::new(Exit::IO, what),
+            SubmissionError::Message(error) => error.into(),
         }
     }
 }

@@ -52,7 +52,7 @@ pub fn open(args: &Args, settings: &Settings, world: &Surroundings) -> Result<Op
             None => Ok(None),
         };
     }
-    match open_at(settings, world) {
+    match at_hand(settings, world) {
         // Where nothing can be kept, mail is sent as if there were no queue; a folder that was named must be there.
         Err(Failure { exit: Exit::CREATE, .. })
             if (settings.path("queue-dir").is_none() || settings.is_of_system("queue-dir"))
@@ -64,7 +64,11 @@ pub fn open(args: &Args, settings: &Settings, world: &Surroundings) -> Result<Op
     }
 }
 
-fn open_at(settings: &Settings, world: &Surroundings) -> Result<Queue, Failure> {
+/// The queue of this user, whether mail goes through it or not.
+///
+/// # Errors
+/// No folder that may be used.
+pub fn at_hand(settings: &Settings, world: &Surroundings) -> Result<Queue, Failure> {
     let policy = policy(settings)?;
     let mut problem = None;
     if let Some(named) = settings.path("queue-dir") {
@@ -162,7 +166,31 @@ impl Post<'_> {
                 self.attempt(queue, ticket)
             }
             Err(QueueError::Io { error, .. }) if error.kind() != std::io::ErrorKind::InvalidData && key.is_none() => {
-                complain(&failure::remark(&format!("the queue cannot be written ({error}); sending without it")));
+                self.say_unwritten(&error);
+                Ok(self.send_directly(message))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn say_unwritten(&self, error: &std::io::Error) {
+        if !self.args.quiet {
+            complain(&failure::remark(&format!("the queue cannot be written ({error}); sending without it")));
+        }
+    }
+
+    /// Writes the mail down for a later run; sends it directly when it cannot be written.
+    ///
+    /// # Errors
+    /// What may not be used.
+    pub fn keep(&self, queue: &Queue, message: &Message) -> Result<Sent, Failure> {
+        match queue.submit(self.head(message), message, None) {
+            Ok(ticket) => {
+                let id = Some(ticket.head().id.clone());
+                Ok(Sent { report: None, exit: Exit::OK, error: None, id, lost: false })
+            }
+            Err(QueueError::Io { error, .. }) if error.kind() != std::io::ErrorKind::InvalidData => {
+                self.say_unwritten(&error);
                 Ok(self.send_directly(message))
             }
             Err(error) => Err(error.into()),
@@ -290,7 +318,7 @@ impl Post<'_> {
         }
         let watch = Watch { trace: None, interrupt: self.watch.interrupt.clone() };
         let bounds = Bounds { ids: Vec::new(), most: Some(most), time: Some(PATIENCE), meek: true };
-        let mut ways = Ways { layers: self.layers, by_hand: false };
+        let mut ways = Ways::by_itself(self.layers);
         if let Ok(flushed) = queue.flush(&mut ways, &watch, &bounds) {
             for problem in flushed.problems {
                 complain(&failure::remark(&problem.to_string()));
@@ -317,9 +345,16 @@ fn interrupted(report: &Report) -> bool {
 }
 
 /// The ways of mail that waits: files and environment as they are now, with what its own command line said.
-struct Ways<'a> {
+pub struct Ways<'a> {
     layers: &'a Layers,
     by_hand: bool,
+}
+
+impl<'a> Ways<'a> {
+    /// For a run that nobody started by hand.
+    pub fn by_itself(layers: &'a Layers) -> Self {
+        Ways { layers, by_hand: false }
+    }
 }
 
 impl Routes for Ways<'_> {
@@ -343,7 +378,7 @@ pub fn errand(
     world: &Surroundings,
     watch: &Watch,
 ) -> Result<Exit, Failure> {
-    let queue = open_at(settings, world)?;
+    let queue = at_hand(settings, world)?;
     let io = |error: QueueError| Failure::from(error);
     if let Some(id) = &args.queue_show {
         queue.show(id, &mut std::io::stdout().lock()).map_err(io)?;
@@ -362,11 +397,7 @@ pub fn errand(
     } else {
         let items = queue.list().map_err(io)?;
         let now = queue::now();
-        print(&match (args.json, args.mailq) {
-            (true, _) => report::queue_json(&items),
-            (false, true) => report::mailq(&items),
-            (false, false) => report::queue_list(&items, now),
-        });
+        print(&if args.json { report::queue_json(&items) } else { report::queue_list(&items, now) });
     }
     Ok(Exit::OK)
 }
@@ -384,7 +415,7 @@ fn check(queue: &Queue) -> Result<Exit, Failure> {
 }
 
 /// What a flush has to say, and its status: 0 when all that was tried was sent, 75 when some wait, 69 when some were given up.
-fn say(flushed: &Flushed) -> Exit {
+pub fn say(flushed: &Flushed) -> Exit {
     for (id, why) in &flushed.failed {
         complain(&failure::remark(&format!("mail {id} was given up: {why} (smail --queue-show {id})")));
     }
