@@ -70,7 +70,7 @@ pub fn open(args: &Args, settings: &Settings, world: &Surroundings) -> Result<Op
 /// No folder that may be used.
 pub fn at_hand(settings: &Settings, world: &Surroundings) -> Result<Queue, Failure> {
     let policy = policy(settings)?;
-    let mut problem = None;
+    let (mut problem, mut readable) = (None, None);
     if let Some(named) = settings.path("queue-dir") {
         match Queue::open(&named, policy.clone(), failure::one_line) {
             // The system's folder is root's, or that of one service; everybody else has their own.
@@ -88,8 +88,15 @@ pub fn at_hand(settings: &Settings, world: &Surroundings) -> Result<Queue, Failu
             Err(error @ (FolderError::Foreign { .. } | FolderError::Unusable { .. })) => {
                 problem.get_or_insert(error);
             }
-            outcome => return outcome.map_err(Failure::from),
+            Err(error) => return Err(error.into()),
+            Ok(queue) if queue.is_writable() => return Ok(queue),
+            Ok(queue) => {
+                readable.get_or_insert(queue);
+            }
         }
+    }
+    if let Some(queue) = readable {
+        return Ok(queue);
     }
     Err(match problem {
         Some(error) => error.into(),

@@ -102,11 +102,6 @@ impl Folder {
             }
             rooms.push(Self::enter(&root, Path::new(name), &path.join(name))?);
         }
-        // A file system that became read-only lets everything be opened that is there.
-        let writable = rustix::fs::accessat(&rooms[0], ".", Access::WRITE_OK, AtFlags::EACCESS);
-        if let Err(error @ (Errno::ROFS | Errno::ACCESS)) = writable {
-            return Err(unusable(error.into()));
-        }
         if new {
             // Mail is as durable as the names of the folders it lies in.
             rustix::fs::fsync(&root).map_err(|error| unusable(error.into()))?;
@@ -146,6 +141,12 @@ impl Folder {
             rustix::fs::fchmod(&folder, Mode::from_raw_mode(0o700)).map_err(unusable)?;
         }
         Ok(folder)
+    }
+
+    /// Whether mail can be written down: a file system that became read-only lets everything be opened that is there.
+    pub fn is_writable(&self) -> bool {
+        let access = rustix::fs::accessat(self.room(Room::Waiting), ".", Access::WRITE_OK, AtFlags::EACCESS);
+        !matches!(access, Err(Errno::ROFS | Errno::ACCESS))
     }
 
     /// The path as it was opened, for words.

@@ -110,6 +110,11 @@ impl Queue {
         self.folder.path()
     }
 
+    /// Whether mail can be written down in it; what is there can be read anyway.
+    pub fn is_writable(&self) -> bool {
+        self.folder.is_writable()
+    }
+
     /// Its schedule and rules.
     pub fn policy(&self) -> &Policy {
         &self.policy

@@ -177,6 +177,13 @@ impl Run<'_> {
         self
     }
 
+    /// Adds arguments.
+    #[must_use]
+    pub fn args_of(mut self, args: &[&str]) -> Self {
+        self.command.args(args);
+        self
+    }
+
     /// Sets a variable of the environment.
     #[must_use]
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
