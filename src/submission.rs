@@ -13,8 +13,7 @@ use crate::cli::sendmail::Request;
 use crate::draft::{Dsn, first_author};
 use crate::message::raw::{Edits, Raw};
 use crate::message::{Envelope, Message, MessageError, Stamp};
-use crate::settings::aliases::{Local, LocalError};
-use crate::settings::{Settings, SettingsError, author};
+use crate::settings::{Local, LocalError, Settings, SettingsError, author};
 
 /// Why a mail cannot be taken.
 #[derive(Debug, thiserror::Error)]
