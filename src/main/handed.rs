@@ -29,10 +29,18 @@ use super::{complain, print};
 /// What keeps it from being done.
 pub fn run(args: &Args, request: &Request, layers: &Layers, world: &Surroundings) -> Result<Exit, Failure> {
     let settings = layers.settle(&[])?;
-    let watch = super::watch(&settings);
+    // Before the whole mail is there a signal ends the process and with it the mail, which nobody has promised anything of.
+    let raw = match request.mode {
+        Mode::Deliver => Some(Raw::read(io::stdin().lock(), io::stdin().is_terminal()).map_err(SubmissionError::Read)?),
+        _ => None,
+    };
+    // A dialogue ends by a signal at once: what it accepted is in the queue.
+    let watch = if request.mode == Mode::Dialogue { Watch::default() } else { super::watch(&settings) };
     let desk = Desk { args, layers, settings: &settings, world, watch: &watch };
+    if let Some(raw) = raw {
+        return desk.deliver(request, raw);
+    }
     match request.mode {
-        Mode::Deliver => desk.deliver(request),
         Mode::Dialogue => desk.dialogue(),
         Mode::Verify => desk.verify(&request.recipients),
         Mode::Aliases => Ok(desk.check_aliases()),
@@ -41,7 +49,7 @@ pub fn run(args: &Args, request: &Request, layers: &Layers, world: &Surroundings
             print(&report::mailq(&queued::at_hand(&settings, world)?.list()?));
             Ok(Exit::OK)
         }
-        Mode::Nothing => Ok(Exit::OK),
+        Mode::Deliver | Mode::Nothing => Ok(Exit::OK),
     }
 }
 
@@ -86,8 +94,7 @@ impl Ready {
 }
 
 impl Desk<'_> {
-    fn deliver(&self, request: &Request) -> Result<Exit, Failure> {
-        let raw = Raw::read(io::stdin().lock(), io::stdin().is_terminal()).map_err(SubmissionError::Read)?;
+    fn deliver(&self, request: &Request, raw: Raw) -> Result<Exit, Failure> {
         let ready = self.settle(Handover::read(request, &raw)?, raw)?;
         let (post, message) = (ready.post(self), &ready.settled.message);
         let sent = match ready.queue(self)? {
