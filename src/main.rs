@@ -1,5 +1,6 @@
 //! The road of smail on one page: read everything, settle what it means, write the mail, speak to the server, say what
 //! became of it. Nothing turns back.
+use std::fmt::Write as _;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -163,6 +164,9 @@ fn dry_run(settings: &Settings, message: &Message, route: &Route) -> Result<Exit
         lines.push_str("-- to: <");
         lines.push_str(&recipient.to_string());
         lines.push_str(">\n");
+    }
+    if !message.envelope.dsn.is_empty() {
+        let _ = writeln!(lines, "-- dsn: {}", message.envelope.dsn);
     }
     complain(&lines);
     let printed = transport::open(&Route::Stdout, &Watch::default()).deliver(message, Turn::Last, &mut ());

@@ -179,7 +179,7 @@ pub fn settle(
     if recipients.is_empty() {
         return Err(SubmissionError::NoRecipient);
     }
-    let envelope = Envelope { sender, recipients, dsn: handover.dsn };
+    let envelope = Envelope { sender, recipients, dsn: reports(handover.dsn, settings) };
     let subject = raw.values("subject").into_iter().next().unwrap_or_default();
     let known = author_of(&raw).map(|mailbox| house.header("from", &mailbox).map_or(mailbox, |mut new| new.remove(0)));
     let known = if force.is_some() { None } else { known };
@@ -191,6 +191,16 @@ pub fn settle(
     };
     let message = raw.complete(envelope, &edits, stamp)?;
     Ok(Settled { message, author: known.unwrap_or(author), subject })
+}
+
+/// What the caller asks to hear, else what the settings ask for.
+fn reports(asked: Dsn, settings: &Settings) -> Dsn {
+    let (own, _) = Dsn::read_leniently(
+        settings.filled("dsn-notify").as_deref(),
+        settings.filled("dsn-return").as_deref(),
+        None,
+    );
+    Dsn { notify: asked.notify.or(own.notify), ret: asked.ret.or(own.ret), envid: asked.envid }
 }
 
 /// The names of this host and of its owner.

@@ -157,6 +157,18 @@ pub struct Args {
     #[arg(long, help_heading = RUN)]
     pub quiet: bool,
 
+    /// When servers tell the sender what became of the mail: `never`, or some of `success`, `failure`, `delay`
+    #[arg(long, value_name = "WHEN", help_heading = RUN)]
+    pub dsn_notify: Option<String>,
+
+    /// How much of the mail goes into such a notice of failure: `headers` or `full`
+    #[arg(long, value_name = "PART", help_heading = RUN)]
+    pub dsn_return: Option<String>,
+
+    /// Name of the mail in such a notice, at most 100 characters
+    #[arg(long, value_name = "ID", help_heading = RUN)]
+    pub dsn_envid: Option<String>,
+
     /// Print what became of the mail as one JSON object
     #[arg(long, help_heading = RUN)]
     pub json: bool,

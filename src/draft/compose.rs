@@ -2,10 +2,11 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
+use super::dsn::{self, Dsn, Notify, Ret};
 use super::{Draft, DraftError, Encoding, Input, encoded_word, template};
 use crate::address::{Address, AddressError, Mailbox, parse_list, parse_word};
 use crate::cli::Args;
-use crate::settings::{Local, Settings, author, is_program};
+use crate::settings::{Local, Settings, SettingsError, author, is_program};
 
 /// Makes the draft.
 ///
@@ -31,6 +32,7 @@ pub fn compose(args: &Args, settings: &Settings, mut input: Input, user: &str) -
     fill_recipients(&mut draft, settings)?;
     receipt(&mut draft, settings);
     body(args, &mut draft, settings, input)?;
+    draft.dsn = notices(args, settings)?;
     draft.user_agent = settings.flag("user-agent");
     draft.subject_first = settings.flag("subject-first");
     draft.encoding = match settings.filled("encoding").as_deref() {
@@ -58,6 +60,7 @@ pub fn check(args: &Args) -> Result<(), DraftError> {
     if !anybody && !elsewhere && !args.is_about_queue() && !args.show_settings {
         return Err(DraftError::NoRecipient);
     }
+    flags_of_notices(args)?;
     let flags = [("-r", &args.from), ("--reply-to", &args.reply_to), ("-f", &args.envelope_from)];
     for (flag, value) in flags {
         let Some(value) = value else { continue };
@@ -69,6 +72,32 @@ pub fn check(args: &Args) -> Result<(), DraftError> {
         }
     }
     Ok(())
+}
+
+/// What the flags ask for, before they are layered over the settings.
+fn flags_of_notices(args: &Args) -> Result<Option<String>, DraftError> {
+    let wrong = |flag| move |error| DraftError::Dsn { flag, error };
+    args.dsn_notify.as_deref().map(Notify::parse).transpose().map_err(wrong("--dsn-notify"))?;
+    args.dsn_return.as_deref().map(Ret::parse).transpose().map_err(wrong("--dsn-return"))?;
+    args.dsn_envid.as_deref().map(dsn::envid).transpose().map_err(wrong("--dsn-envid"))
+}
+
+/// What the sender wants to be told of the delivery.
+fn notices(args: &Args, settings: &Settings) -> Result<Dsn, DraftError> {
+    let wrong = |name: &'static str| {
+        move |error: dsn::DsnError| SettingsError::Value {
+            name: name.to_owned(),
+            origin: settings.origin(name).cloned(),
+            why: error.to_string(),
+        }
+    };
+    let notify = settings.filled("dsn-notify").map(|text| Notify::parse(&text)).transpose();
+    let ret = settings.filled("dsn-return").map(|text| Ret::parse(&text)).transpose();
+    Ok(Dsn {
+        notify: notify.map_err(wrong("dsn-notify"))?,
+        ret: ret.map_err(wrong("dsn-return"))?,
+        envid: flags_of_notices(args)?,
+    })
 }
 
 fn recipients_of_flags(args: &Args, draft: &mut Draft) -> Result<(), DraftError> {

@@ -153,7 +153,7 @@ impl Desk<'_> {
             let ids: Vec<String> = std::iter::once(first).chain(accepted.try_iter()).collect();
             let Ok(queue) = queued::at_hand(self.settings, self.world) else { continue };
             let bounds = Bounds { ids, ..Bounds::default() };
-            let flushed = queue.flush(&mut Ways::by_itself(self.layers), self.watch, &bounds);
+            let flushed = queue.flush(&mut Ways::by_itself(self.layers, self.settings, self.args), self.watch, &bounds);
             if let Ok(flushed) = flushed
                 && self.args.verbose > 0
             {
@@ -213,7 +213,7 @@ impl Desk<'_> {
                 return Ok(Exit::OK);
             }
         }
-        let mut ways = Ways::by_itself(self.layers);
+        let mut ways = Ways::by_itself(self.layers, self.settings, self.args);
         let flushed = queue.flush(&mut ways, self.watch, &Bounds { ids, ..Bounds::default() })?;
         if self.args.verbose > 0 {
             queued::say(&flushed);

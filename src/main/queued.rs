@@ -9,6 +9,7 @@ use smail::cli::Args;
 use smail::delivery::{Cause, Report};
 use smail::draft;
 use smail::failure::{self, Exit, Failure};
+use smail::log::{Attempt, Log};
 use smail::message::Message;
 use smail::queue::{
     self, Bounds, Flushed, FolderError, Head, KeyState, Outcome, Policy, Queue, QueueError, Routes, Ticket, Verdict,
@@ -170,7 +171,13 @@ impl Post<'_> {
             Ok(ticket) => {
                 // The key is free again for others, who now find the mail taken.
                 drop(key);
-                self.attempt(queue, ticket)
+                let id = ticket.head().id.clone();
+                let sent = self.attempt(queue, ticket)?;
+                self.note_attempt(message, Some(&id), &sent);
+                if sent.exit == Exit::OK && sent.error.is_none() {
+                    self.drain(queue);
+                }
+                Ok(sent)
             }
             Err(QueueError::Io { error, .. }) if error.kind() != std::io::ErrorKind::InvalidData && key.is_none() => {
                 self.say_unwritten(&error);
@@ -193,8 +200,10 @@ impl Post<'_> {
     pub fn keep(&self, queue: &Queue, message: &Message) -> Result<Sent, Failure> {
         match queue.submit(self.head(message), message, None) {
             Ok(ticket) => {
-                let id = Some(ticket.head().id.clone());
-                Ok(Sent { report: None, exit: Exit::OK, error: None, id, lost: false })
+                let id = ticket.head().id.clone();
+                let sent = Sent { report: None, exit: Exit::OK, error: None, id: Some(id.clone()), lost: false };
+                self.note_attempt(message, Some(&id), &sent);
+                Ok(sent)
             }
             Err(QueueError::Io { error, .. }) if error.kind() != std::io::ErrorKind::InvalidData => {
                 self.say_unwritten(&error);
@@ -206,7 +215,26 @@ impl Post<'_> {
 
     /// Sends without the queue.
     pub fn send_directly(&self, message: &Message) -> Sent {
-        self.direct(transport::open(self.route, self.watch).deliver(message, Turn::Last, &mut ()))
+        let sent = self.direct(transport::open(self.route, self.watch).deliver(message, Turn::Last, &mut ()));
+        self.note_attempt(message, None, &sent);
+        sent
+    }
+
+    /// Tells the log of the attempt. A log that cannot be written changes nothing about the mail.
+    fn note_attempt(&self, message: &Message, id: Option<&str>, sent: &Sent) {
+        let envelope = &message.envelope;
+        let attempt = Attempt {
+            id,
+            message_id: &message.id,
+            bytes: message.size(),
+            exit: sent.exit.0,
+            error: sent.error.as_deref(),
+            ..Attempt::default()
+        };
+        let from = envelope.sender.as_ref().map(ToString::to_string).unwrap_or_default();
+        let to = envelope.recipients.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let kept = sent.id.is_some();
+        Keeper::of(self.settings, self.args).note(attempt, (&from, &to), sent.report.as_ref(), kept);
     }
 
     fn direct(&self, report: Report) -> Sent {
@@ -231,6 +259,7 @@ impl Post<'_> {
             eight_bit: false,
             header_utf8: false,
             key: self.args.idempotency_key.clone(),
+            dsn: message.envelope.dsn.clone(),
         }
     }
 
@@ -260,11 +289,7 @@ impl Post<'_> {
             }
             Err(error) => return Ok(Sent { report: Some(report), ..waits(&id, &error.to_string()) }),
         };
-        let sent = self.judge(&id, &outcome, report);
-        if sent.exit == Exit::OK && sent.error.is_none() {
-            self.drain(queue);
-        }
-        Ok(sent)
+        Ok(self.judge(&id, &outcome, report))
     }
 
     /// The words and the status for what became of it.
@@ -325,7 +350,7 @@ impl Post<'_> {
         }
         let watch = Watch { trace: None, interrupt: self.watch.interrupt.clone() };
         let bounds = Bounds { ids: Vec::new(), most: Some(most), time: Some(PATIENCE), meek: true };
-        let mut ways = Ways::by_itself(self.layers);
+        let mut ways = Ways::by_itself(self.layers, self.settings, self.args);
         if let Ok(flushed) = queue.flush(&mut ways, &watch, &bounds) {
             for problem in flushed.problems {
                 complain(&failure::remark(&problem.to_string()));
@@ -355,12 +380,13 @@ fn interrupted(report: &Report) -> bool {
 pub struct Ways<'a> {
     layers: &'a Layers,
     by_hand: bool,
+    keeper: Keeper,
 }
 
 impl<'a> Ways<'a> {
     /// For a run that nobody started by hand.
-    pub fn by_itself(layers: &'a Layers) -> Self {
-        Ways { layers, by_hand: false }
+    pub fn by_itself(layers: &'a Layers, settings: &Settings, args: &Args) -> Self {
+        Ways { layers, by_hand: false, keeper: Keeper::of(settings, args) }
     }
 }
 
@@ -371,6 +397,68 @@ impl Routes for Ways<'_> {
         let author = draft::first_author(&head.from).map_err(|e| e.to_string())?;
         let author = author.ok_or_else(|| "it has no author".to_owned())?;
         settings::route(&settings, &author).map_err(|e| e.to_string())
+    }
+
+    fn attempted(&mut self, head: &Head, report: &Report) {
+        let (from, to) = (head.sender.as_deref().unwrap_or_default(), recipients(report));
+        let faults = || report.fates.iter().filter_map(|f| f.outcome.as_ref().err());
+        let exit = match faults().all(|f| queue::judge(f) == Verdict::Refuse) {
+            _ if report.is_done() => Exit::OK,
+            true => Exit::REFUSED,
+            false => Exit::TEMPORARY,
+        };
+        let attempt = Attempt { id: Some(&head.id), message_id: &head.message_id, exit: exit.0, ..Attempt::default() };
+        self.keeper.note(attempt, (from, &to), Some(report), exit != Exit::REFUSED);
+    }
+}
+
+fn recipients(report: &Report) -> Vec<String> {
+    report.fates.iter().map(|fate| fate.recipient.clone()).collect()
+}
+
+/// Keeps the log of this run, and complains of it once at most.
+struct Keeper {
+    log: Log,
+    caller: String,
+    quiet: bool,
+}
+
+impl Keeper {
+    fn of(settings: &Settings, args: &Args) -> Self {
+        let log = Log::of(settings);
+        let log = if log.is_off() && args.sendmail.is_some() && settings.text("log").is_none() { Log::syslog() } else { log };
+        let caller = if log.is_off() { String::new() } else { Surroundings::of_process().caller() };
+        Keeper { log, caller, quiet: args.quiet }
+    }
+
+    /// Writes an attempt down with what its report tells. `kept`: those that failed for now will be tried again.
+    fn note(&mut self, attempt: Attempt<'_>, (from, to): (&str, &[String]), report: Option<&Report>, kept: bool) {
+        let fault = report.and_then(|r| r.fates.iter().find_map(|f| f.outcome.as_ref().err())).map(failure::one_line);
+        let refused = |f: &smail::delivery::Fault| {
+            if kept { queue::judge(f) == Verdict::Refuse } else { f.class() == smail::delivery::Class::Permanent }
+        };
+        let status = match report {
+            None => "queued",
+            Some(report) if report.is_done() => "sent",
+            Some(report) if report.any_done() => "partial",
+            Some(report) if report.fates.iter().all(|f| f.outcome.as_ref().is_err_and(refused)) => "rejected",
+            Some(_) if kept => "deferred",
+            Some(_) => "failed",
+        };
+        let attempt = Attempt {
+            caller: &self.caller,
+            from,
+            to: to.iter().map(String::as_str).collect(),
+            report,
+            status,
+            error: fault.as_deref().or(attempt.error),
+            ..attempt
+        };
+        if let Err(error) = self.log.write(&attempt) {
+            if !std::mem::replace(&mut self.quiet, true) {
+                complain(&failure::remark(&format!("the log cannot be written: {error}")));
+            }
+        }
     }
 }
 
@@ -398,7 +486,7 @@ pub fn errand(
     } else if args.queue_check {
         return check(&queue);
     } else if args.flush {
-        let mut ways = Ways { layers, by_hand: true };
+        let mut ways = Ways { layers, by_hand: true, keeper: Keeper::of(settings, args) };
         let bounds = Bounds { ids: args.operands.clone(), ..Bounds::default() };
         return Ok(say(&queue.flush(&mut ways, watch, &bounds).map_err(io)?));
     } else {

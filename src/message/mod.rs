@@ -33,6 +33,7 @@ use self::stored::Stored;
 use self::tree::Piece;
 use crate::address::{Address, Mailbox};
 use crate::draft::Draft;
+pub use crate::draft::dsn::{Dsn, Notify, Ret, xtext};
 
 /// Why a draft cannot become a mail.
 #[derive(Debug, thiserror::Error)]
@@ -70,12 +71,14 @@ pub enum MessageError {
 }
 
 /// Who sends and who receives, apart from what the headers say (RFC 5321 section 2.3.1).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Envelope {
     /// The reverse-path; `None` is the null one.
     pub sender: Option<Address>,
     /// Every recipient once, in the order To, Cc, Bcc.
     pub recipients: Vec<Address>,
+    /// What the sender wants to be told of the delivery.
+    pub dsn: Dsn,
 }
 
 impl Envelope {
@@ -235,7 +238,7 @@ fn take_envelope(draft: &mut Draft) -> Envelope {
         list.retain(|mailbox| seen.insert(mailbox.address.key()));
         recipients.extend(list.iter().map(|mailbox| mailbox.address.clone()));
     }
-    Envelope { sender: draft.return_path.clone(), recipients }
+    Envelope { sender: draft.return_path.clone(), recipients, dsn: std::mem::take(&mut draft.dsn) }
 }
 
 /// The draft's Message-ID if it is one, else the stamp's with the domain of the author.

@@ -55,7 +55,8 @@ mod tests {
     fn message(bytes: &[u8], offset: u64, length: u64) -> Message {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
-        let envelope = Envelope { sender: None, recipients: vec![Address::parse("you@b.test").unwrap()] };
+        let envelope =
+            Envelope { sender: None, recipients: vec![Address::parse("you@b.test").unwrap()], ..Envelope::default() };
         Message::from_file("<1@a.test>".into(), envelope, Arc::new(file), offset, length, true, false)
     }
 

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::address::Address;
 use crate::delivery::{Cause, Fate, Fault, Reply, Report, Stage};
-use crate::message::Envelope;
+use crate::message::{Dsn, Envelope};
 use crate::transport::{Ledger, Transport, Turn};
 
 fn words(fault: &Fault) -> String {
@@ -22,7 +22,7 @@ fn open(path: &Path) -> Queue {
 
 fn message(to: usize) -> Message {
     let recipients = (0..to).map(|n| Address::of(&format!("r{n}"), "x.example")).collect();
-    let envelope = Envelope { sender: Some(Address::of("a", "x.example")), recipients };
+    let envelope = Envelope { sender: Some(Address::of("a", "x.example")), recipients, ..Envelope::default() };
     Message::from_wire("<1@x.example>".into(), envelope, b"Subject: s\r\n\r\nbody\r\n".to_vec())
 }
 
@@ -41,6 +41,7 @@ fn head(message: &Message) -> Head {
         eight_bit: false,
         header_utf8: false,
         key: None,
+        dsn: Dsn::default(),
     }
 }
 

@@ -54,6 +54,7 @@ const VERIFY: &[&str] = &["strict", "warn", "ignore", "ask"];
 const AUTH: &[&str] =
     &["auto", "none", "plain", "login", "cram-md5", "xoauth2", "oauthbearer", "external", "externanon"];
 const DOUBT: &[&str] = &["resend", "hold"];
+const RETURN: &[&str] = &["headers", "full"];
 const ENCODING: &[&str] = &["auto", "8bit", "quoted-printable", "base64"];
 
 macro_rules! keys {
@@ -143,6 +144,8 @@ keys! {
         "encoding", ["mime-encoding"], Choice(ENCODING), "auto", "auto", "How text beyond ASCII travels; 8bit needs a server with 8BITMIME.";
         "charset", ["ttycharset"], Text, "utf-8", "found by looking", "The charset of the input. Mail is always sent as UTF-8.";
         "fallback-charsets", ["sendcharsets", "charset-8bit"], List, "gb18030,windows-1252", "gb18030,windows-1252", "Charsets tried for input that is not UTF-8.";
+        "dsn-notify", [], List, "failure,delay", "failure, as servers do by themselves", "When servers tell the sender what became of a mail (RFC 3461): never, or some of success, failure and delay. A server without DSN is not asked.";
+        "dsn-return", [], Choice(RETURN), "headers", "the server's choice", "How much of the mail goes into a notice of failure.";
         "max-size", [], Size, "64M", "64M", "The largest text read from standard input or a body file. Attachments have no limit of ours.";
     }
     "Copies" {
@@ -163,6 +166,7 @@ keys! {
     }
     "This program" {
         "extra-rc", ["mailx-extra-rc", "NAIL_EXTRA_RC"], Path, "~/.mailrc.local", "", "A further mail.rc, read after the others.";
+        "log", [], List, "~/.local/state/smail.log,syslog", "", "Where a line is written for every attempt to send: a file, syslog, journal, or none. A log that cannot be written stops no mail.";
         "verbose", [], Flag, "true", "false", "Shows the dialogue with the server, as -v does.";
         "debug", [], Flag, "true", "false", "Sends nothing, as -d does.";
     }

@@ -330,6 +330,8 @@ impl Layers {
         flag("from", "-r", args.from.as_deref())?;
         flag("reply-to", "--reply-to", args.reply_to.as_deref())?;
         flag("envelope-from", "-- -f", args.envelope_from.as_deref())?;
+        flag("dsn-notify", "--dsn-notify", args.dsn_notify.as_deref())?;
+        flag("dsn-return", "--dsn-return", args.dsn_return.as_deref())?;
         flag("name", "-- -F", args.full_name.as_deref())?;
         flag("skip-empty", "-E", args.skip_empty.then_some("true"))?;
         flag("verbose", "-v", (args.verbose > 0).then_some("true"))?;

@@ -80,6 +80,14 @@ impl Surroundings {
         named.map(str::to_owned).or_else(|| account(0)).unwrap_or_else(|| "nobody".to_owned())
     }
 
+    /// Who called: the name of the parent process and the account, as in `cron/root`. Not the environment's word, as it is kept in a log.
+    pub fn caller(&self) -> String {
+        let parent = rustix::process::getppid().map(rustix::process::Pid::as_raw_nonzero);
+        let name = parent.and_then(|pid| std::fs::read(format!("/proc/{pid}/comm")).ok());
+        let name = name.map(|name| String::from_utf8_lossy(&name).trim_end_matches('\n').to_owned());
+        format!("{}/{}", name.as_deref().unwrap_or("unknown"), user_of_account().unwrap_or_else(|| self.user()))
+    }
+
     /// Whether this runs in continuous integration, where nothing waits for the next run: `CI` is set to something.
     pub fn is_ci(&self) -> bool {
         self.variable("CI").is_some_and(|ci| !ci.is_empty() && ci != "false" && ci != "0")

@@ -177,7 +177,7 @@ mod tests {
 
     fn message(id: &str) -> Message {
         let recipients = vec![Address::parse("you@b.test").unwrap()];
-        Message::from_wire(id.to_owned(), Envelope { sender: None, recipients }, WIRE.to_vec())
+        Message::from_wire(id.to_owned(), Envelope { recipients, ..Envelope::default() }, WIRE.to_vec())
     }
 
     fn deliver(path: &Path, id: &str) -> Report {
