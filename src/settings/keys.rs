@@ -166,7 +166,7 @@ keys! {
     }
     "This program" {
         "extra-rc", ["mailx-extra-rc", "NAIL_EXTRA_RC"], Path, "~/.mailrc.local", "", "A further mail.rc, read after the others.";
-        "log", [], List, "~/.local/state/smail.log,syslog", "", "Where a line is written for every attempt to send: a file, syslog, journal, or none. A log that cannot be written stops no mail.";
+        "log", [], List, "~/.local/state/smail.log,syslog", "syslog for mail taken as sendmail, else nothing", "Where a line is written for every attempt to send: a file, syslog, journal, or none. A log that cannot be written stops no mail.";
         "verbose", [], Flag, "true", "false", "Shows the dialogue with the server, as -v does.";
         "debug", [], Flag, "true", "false", "Sends nothing, as -d does.";
     }
