@@ -1,6 +1,7 @@
 //! What the sender asks to be told (RFC 3461), and what the operator is told: the exact words to servers, and the exact lines.
 mod support;
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
@@ -14,9 +15,9 @@ const ASKED: &[&str] =
 /// A server that offers these keywords and wants exactly these lines of MAIL and RCPT.
 fn server(offers: &str, mail: &str, rcpts: &[(&str, &str)]) -> Server {
     let mut text = String::from("S: 220 mx.test ESMTP\nC: EHLO *\nS: 250-mx.test\n");
-    text.push_str(&format!("S: 250 {offers}\nC: {mail}\nS: 250 2.1.0 ok\n"));
+    let _ = write!(text, "S: 250 {offers}\nC: {mail}\nS: 250 2.1.0 ok\n");
     for (rcpt, reply) in rcpts {
-        text.push_str(&format!("C: {rcpt}\nS: {reply}\n"));
+        let _ = write!(text, "C: {rcpt}\nS: {reply}\n");
     }
     if rcpts.iter().any(|(_, reply)| reply.starts_with('2')) {
         text.push_str("C: DATA\nS: 354 go\n-- data\nS: 250 2.0.0 queued as X1\n");
