@@ -35,6 +35,7 @@ fn head() -> Head {
         eight_bit: false,
         header_utf8: false,
         key: None,
+        dsn: smail::message::Dsn::default(),
     }
 }
 

@@ -215,7 +215,7 @@ fn syslog(facts: &[Fact], status: &str, now: DateTime<FixedOffset>) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// A message in the native protocol of the journal (systemd.io/JOURNAL_NATIVE_PROTOCOL).
+/// A message in the native protocol of the journal (`systemd.io/JOURNAL_NATIVE_PROTOCOL`).
 fn journal(facts: &[Fact], status: &str) -> Vec<u8> {
     let mut out = Vec::new();
     let mut field = |name: &str, value: &str| {

@@ -17,6 +17,8 @@ use smail::settings::{self, Layers, Settings, Surroundings};
 use smail::transport::{self, Turn, Watch};
 use smail::{generate, record, report};
 
+#[path = "main/logged.rs"]
+mod logged;
 #[path = "main/queued.rs"]
 mod queued;
 #[path = "main/handed.rs"]

@@ -151,10 +151,11 @@ pub fn envid(text: &str) -> Result<String, DsnError> {
 pub fn xtext(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for octet in text.bytes() {
-        match octet {
-            b'+' | b'=' => out.push_str(if octet == b'+' { "+2B" } else { "+3D" }),
-            b'!'..=b'~' => out.push(char::from(octet)),
-            other => out.push_str(&format!("+{other:02X}")),
+        if octet.is_ascii_graphic() && !matches!(octet, b'+' | b'=') {
+            out.push(char::from(octet));
+        } else {
+            let digit = |nibble: u8| char::from(b"0123456789ABCDEF"[usize::from(nibble)]);
+            out.extend(['+', digit(octet >> 4), digit(octet & 15)]);
         }
     }
     out

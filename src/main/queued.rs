@@ -9,7 +9,7 @@ use smail::cli::Args;
 use smail::delivery::{Cause, Report};
 use smail::draft;
 use smail::failure::{self, Exit, Failure};
-use smail::log::{Attempt, Log};
+use smail::log::Attempt;
 use smail::message::Message;
 use smail::queue::{
     self, Bounds, Flushed, FolderError, Head, KeyState, Outcome, Policy, Queue, QueueError, Routes, Ticket, Verdict,
@@ -18,6 +18,7 @@ use smail::settings::route::Route;
 use smail::settings::{self, Layers, Settings, Surroundings, value};
 use smail::transport::{self, Turn, Watch};
 
+use super::logged::Keeper;
 use super::{complain, print};
 use smail::report;
 
@@ -234,7 +235,7 @@ impl Post<'_> {
         let from = envelope.sender.as_ref().map(ToString::to_string).unwrap_or_default();
         let to = envelope.recipients.iter().map(ToString::to_string).collect::<Vec<_>>();
         let kept = sent.id.is_some();
-        Keeper::of(self.settings, self.args).note(attempt, (&from, &to), sent.report.as_ref(), kept);
+        Keeper::of(self.settings, self.args).note(&attempt, (&from, &to), sent.report.as_ref(), kept);
     }
 
     fn direct(&self, report: Report) -> Sent {
@@ -408,58 +409,12 @@ impl Routes for Ways<'_> {
             false => Exit::TEMPORARY,
         };
         let attempt = Attempt { id: Some(&head.id), message_id: &head.message_id, exit: exit.0, ..Attempt::default() };
-        self.keeper.note(attempt, (from, &to), Some(report), exit != Exit::REFUSED);
+        self.keeper.note(&attempt, (from, &to), Some(report), exit != Exit::REFUSED);
     }
 }
 
 fn recipients(report: &Report) -> Vec<String> {
     report.fates.iter().map(|fate| fate.recipient.clone()).collect()
-}
-
-/// Keeps the log of this run, and complains of it once at most.
-struct Keeper {
-    log: Log,
-    caller: String,
-    quiet: bool,
-}
-
-impl Keeper {
-    fn of(settings: &Settings, args: &Args) -> Self {
-        let log = Log::of(settings);
-        let log = if log.is_off() && args.sendmail.is_some() && settings.text("log").is_none() { Log::syslog() } else { log };
-        let caller = if log.is_off() { String::new() } else { Surroundings::of_process().caller() };
-        Keeper { log, caller, quiet: args.quiet }
-    }
-
-    /// Writes an attempt down with what its report tells. `kept`: those that failed for now will be tried again.
-    fn note(&mut self, attempt: Attempt<'_>, (from, to): (&str, &[String]), report: Option<&Report>, kept: bool) {
-        let fault = report.and_then(|r| r.fates.iter().find_map(|f| f.outcome.as_ref().err())).map(failure::one_line);
-        let refused = |f: &smail::delivery::Fault| {
-            if kept { queue::judge(f) == Verdict::Refuse } else { f.class() == smail::delivery::Class::Permanent }
-        };
-        let status = match report {
-            None => "queued",
-            Some(report) if report.is_done() => "sent",
-            Some(report) if report.any_done() => "partial",
-            Some(report) if report.fates.iter().all(|f| f.outcome.as_ref().is_err_and(refused)) => "rejected",
-            Some(_) if kept => "deferred",
-            Some(_) => "failed",
-        };
-        let attempt = Attempt {
-            caller: &self.caller,
-            from,
-            to: to.iter().map(String::as_str).collect(),
-            report,
-            status,
-            error: fault.as_deref().or(attempt.error),
-            ..attempt
-        };
-        if let Err(error) = self.log.write(&attempt) {
-            if !std::mem::replace(&mut self.quiet, true) {
-                complain(&failure::remark(&format!("the log cannot be written: {error}")));
-            }
-        }
-    }
 }
 
 /// The errands: list, show, flush, hold, release, remove, check.

@@ -380,6 +380,6 @@ fn rcpt(recipient: &Address, notify: Option<Notify>) -> String {
     if let Some(domain) = recipient.domain() {
         return Rcpt::new(lettre::Address::new_dangerous(recipient.local(), domain), parameters).to_string();
     }
-    let parameters: String = parameters.iter().map(|parameter| format!(" {parameter}")).collect();
+    let parameters: String = parameters.iter().flat_map(|parameter| [" ".to_owned(), parameter.to_string()]).collect();
     format!("RCPT TO:<{}>{parameters}\r\n", recipient.local())
 }
