@@ -2,6 +2,7 @@
 //! program that is smail itself. And local names, from an aliases file to the envelope.
 mod support;
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -239,7 +240,7 @@ fn as_daemon(world: &World, etc: &[(&str, &str, &str)], args: &[&str]) -> suppor
     let mut script = "mount -t tmpfs none /etc && mkdir /etc/smail".to_owned();
     for (number, (name, mode, text)) in etc.iter().enumerate() {
         let source = world.write(&format!("etc/{number}"), text);
-        script.push_str(&format!(" && cp {} /etc/{name} && chmod {mode} /etc/{name}", source.display()));
+        let _ = write!(script, " && cp {} /etc/{name} && chmod {mode} /etc/{name}", source.display());
     }
     script.push_str(" && shift && exec setpriv --reuid 54321 --regid 54321 --clear-groups \"$@\"");
     let mut paths = Vec::new();
