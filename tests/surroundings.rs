@@ -2,6 +2,7 @@
 //! program that is smail itself. And local names, from an aliases file to the envelope.
 mod support;
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -229,4 +230,109 @@ fn a_program_that_smail_starts_may_be_followed_by_a_server() {
         .run();
     assert_eq!((outcome.status, sink.mails().len()), (0, 1), "{}", outcome.stderr);
     assert!(!outcome.stderr.contains("SMAIL_PROGRAM"), "{}", outcome.stderr);
+}
+
+/// Runs smail as a user without rights, on a machine whose /etc holds these files (`NAME MODE TEXT`).
+fn as_daemon(world: &World, etc: &[(&str, &str, &str)], args: &[&str]) -> support::world::Outcome {
+    const DAEMON: u32 = 54_321;
+    let binary = world.path("smail");
+    fs::copy(env!("CARGO_BIN_EXE_smail"), &binary).unwrap();
+    let mut script = "mount -t tmpfs none /etc && mkdir /etc/smail".to_owned();
+    for (number, (name, mode, text)) in etc.iter().enumerate() {
+        let source = world.write(&format!("etc/{number}"), text);
+        let _ = write!(script, " && cp {} /etc/{name} && chmod {mode} /etc/{name}", source.display());
+    }
+    script.push_str(" && shift && exec setpriv --reuid 54321 --regid 54321 --clear-groups \"$@\"");
+    let mut paths = Vec::new();
+    modes(&world.path(""), &mut paths);
+    for (path, _, _) in paths {
+        std::os::unix::fs::lchown(path, Some(DAEMON), Some(DAEMON)).unwrap();
+    }
+    let mut words = vec![binary.to_str().unwrap()];
+    words.extend(args);
+    // The program of the wrapper stands first and is shifted away: it may lie where this user cannot go.
+    world
+        .under(&["unshare", "-m", "--propagation", "private", "sh", "-c", &script, "sh"], &words)
+        .queued()
+        .without_env("MAILX_NO_SYSTEM_RC")
+        .stdin("words\n")
+        .run()
+}
+
+#[test]
+fn a_system_file_that_a_user_may_not_read_matters_only_where_nothing_else_names_a_server() {
+    if obstacle::stops("a file of root", obstacle::without_root()) {
+        return;
+    }
+    let (world, sink) = (World::new(), Options::new().start());
+    let etc = [("smail/config.toml", "600", "smtp = \"smtps://h.example\"\n")];
+    let refused = as_daemon(&world, &etc, &["-r", "me@a.example", "bob@x.example"]);
+    let wanted = "smail: /etc/smail/config.toml: this user may not read it, and nothing else sets a server\n\nhint: \
+                  chgrp GROUP /etc/smail/config.toml && chmod 640 /etc/smail/config.toml, with a group that this user is in\n";
+    assert_eq!((refused.status, refused.stderr.as_str()), (78, wanted));
+    let mut args = to(&sink);
+    args.push("bob@x.example".to_owned());
+    let args: Vec<_> = args.iter().map(String::as_str).collect();
+    let sent = as_daemon(&world, &etc, &args);
+    assert_eq!((sent.status, sent.stderr.as_str(), sink.mails().len()), (0, "", 1));
+    let told = as_daemon(&world, &etc, &[&args[..], &["-v"]].concat());
+    let note = "smail: /etc/smail/config.toml cannot be read by this user and is passed over\n";
+    assert!(told.stderr.contains(note), "{}", told.stderr);
+}
+
+#[test]
+fn the_queue_of_the_system_belongs_to_root_and_others_have_their_own() {
+    if obstacle::stops("a queue of root", obstacle::without_root()) {
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    let inside = root.path().join("deeper/queue");
+    fs::create_dir_all(&inside).unwrap();
+    fs::set_permissions(&inside, fs::Permissions::from_mode(0o700)).unwrap();
+    let smtp = format!("smtp=127.0.0.1:{}", support::sink::Place::reserve().port());
+    let args = ["-S", &smtp, "-S", "tls=none", "-r", "me@a.example", "bob@x.example"];
+    for (name, line) in [("smail/config.toml", "queue-dir = \"QUEUE\"\n"), ("mail.rc", "set queue-dir=QUEUE\n")] {
+        for place in [inside.as_path(), &root.path().join("new")] {
+            let world = World::new();
+            let text = line.replace("QUEUE", place.to_str().unwrap());
+            let outcome = as_daemon(&world, &[(name, "644", &text)], &args);
+            assert_eq!((outcome.status, world.entries().len()), (0, 1), "{}", outcome.stderr);
+            assert!(!outcome.stderr.contains("belongs"), "{}", outcome.stderr);
+        }
+    }
+    fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let text = format!("queue-dir = \"{}\"\n", inside.display());
+    let (world, etc) = (World::new(), "smail/config.toml");
+    let told = as_daemon(&world, &[(etc, "644", &text)], &[&args[..], &["-v"]].concat());
+    let note = "it belongs to another user; a folder of this user is taken\n";
+    // Root's folder cannot even be opened: either fact may be told.
+    assert!(told.stderr.contains(note) || told.stderr.contains("a folder of this user is taken\n"), "{}", told.stderr);
+    let own = format!("queue-dir={}", inside.display());
+    let world = World::new();
+    let refused = as_daemon(&world, &[], &[&args[..], &["-S", &own]].concat());
+    assert!([73, 78].contains(&refused.status), "{}: {}", refused.status, refused.stderr);
+}
+
+#[test]
+fn a_home_that_is_read_only_or_of_another_is_passed_over() {
+    if obstacle::stops("a read-only home", obstacle::without_root()) {
+        return;
+    }
+    let world = World::new();
+    let service = world.path("run/service");
+    fs::create_dir_all(&service).unwrap();
+    let smtp = format!("smtp=127.0.0.1:{}", support::sink::Place::reserve().port());
+    let args = ["-S", &smtp, "-S", "tls=none", "-r", "me@a.example", "bob@x.example"];
+    let home = world.path("home");
+    let script = format!("mount --bind {0} {0} && mount -o remount,bind,ro {0} && exec \"$@\"", home.display());
+    let wrapper = ["unshare", "-m", "--propagation", "private", "sh", "-c", &script, "sh"];
+    let send = || world.under(&wrapper, &args).queued().env("STATE_DIRECTORY", &service).stdin("words\n").run();
+    let outcome = send();
+    assert_eq!(outcome.status, 0, "{}", outcome.stderr);
+    assert_eq!(entries_in(&service.join("smail")).len(), 1);
+    // With a queue in it from before, which can be opened and not written.
+    assert_eq!(world.smail(&args).queued().stdin("words\n").run().status, 0);
+    assert_eq!(world.entries().len(), 1);
+    assert_eq!(send().status, 0);
+    assert_eq!((world.entries().len(), entries_in(&service.join("smail")).len()), (1, 2));
 }

@@ -19,7 +19,7 @@ use super::value::expand_home;
 use super::{Origin, Settings, is_program};
 use crate::address::{ALIAS_DEPTH, ALIAS_WIDTH, Address, AliasError, Mailbox, parse_word};
 pub use check::Problem;
-use file::{Entry, Member, Table, Unusable};
+use file::{Entry, Lines, Member, Table, Unusable};
 
 /// The alias that stands for every name without one.
 const DEFAULT: &str = "default";
@@ -66,7 +66,7 @@ pub struct Local<'a> {
     /// Names of this host, in lower case.
     hosts: Vec<String>,
     table: OnceCell<Result<Table, LocalError>>,
-    included: RefCell<HashMap<PathBuf, Rc<Vec<(u32, String)>>>>,
+    included: RefCell<HashMap<PathBuf, Rc<Lines>>>,
 }
 
 /// What makes an address local.
@@ -318,7 +318,7 @@ impl<'a> Local<'a> {
     }
 
     /// The lines of an include file, which is opened once.
-    fn include(&self, path: &Path, said: &Rc<str>) -> Result<Rc<Vec<(u32, String)>>, LocalError> {
+    fn include(&self, path: &Path, said: &Rc<str>) -> Result<Rc<Lines>, LocalError> {
         if let Some(lines) = self.included.borrow().get(path) {
             return Ok(lines.clone());
         }

@@ -13,6 +13,9 @@ use rustix::fs::OFlags;
 /// The largest file, in octets.
 const LARGEST: u64 = 16 << 20;
 
+/// Lines with their numbers.
+pub(super) type Lines = Vec<(u32, String)>;
+
 /// Why a file cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Unusable {
@@ -116,7 +119,7 @@ fn unquote(piece: &str) -> &str {
 }
 
 /// The lines of an `:include:` file, each with its number; comments and empty lines are left out.
-pub(super) fn include(path: &Path) -> Result<Vec<(u32, String)>, Unusable> {
+pub(super) fn include(path: &Path) -> Result<Lines, Unusable> {
     let text = open(path)?;
     let lines = text.lines().zip(1..).map(|(line, number)| (number, line.trim()));
     Ok(lines.filter(|(_, l)| !l.is_empty() && !l.starts_with('#')).map(|(n, l)| (n, l.to_owned())).collect())
@@ -164,14 +167,10 @@ fn logical(text: &str) -> Vec<(u32, String)> {
 
 /// The name before the colon, which may be in quotes, and the value behind it.
 fn split_name(line: &str) -> (String, Result<String, &'static str>) {
-    let (name, rest) = match line.strip_prefix('"').and_then(|line| line.split_once('"')) {
-        Some((name, rest)) => (name, rest.trim_start()),
-        None => {
-            let end = line.find(|c: char| c == ':' || c.is_whitespace()).unwrap_or(line.len());
-            (&line[..end], line[end..].trim_start())
-        }
-    };
-    let value = match rest.strip_prefix(':').map(str::trim) {
+    let quoted = line.strip_prefix('"').and_then(|line| line.split_once('"'));
+    let (name, rest) = quoted
+        .unwrap_or_else(|| line.split_at(line.find(|c: char| c == ':' || c.is_whitespace()).unwrap_or(line.len())));
+    let value = match rest.trim_start().strip_prefix(':').map(str::trim) {
         None => Err("a `:` is wanted behind the name"),
         Some(value) if pieces(value).is_empty() => Err("it stands for nobody"),
         Some(value) => Ok(value.to_owned()),

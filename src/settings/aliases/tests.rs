@@ -81,6 +81,10 @@ impl Host {
     }
 }
 
+fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
+    (0..count).map(line).collect::<Vec<_>>().join("\n") + "\n"
+}
+
 #[test]
 fn the_syntax_of_aliases_is_read() {
     let host = Host::new(
@@ -232,10 +236,10 @@ fn loops_depth_and_width_end() {
     let host = Host::new("a: b\nb: c, x@x.example\nc: A\n");
     assert_eq!(host.expand("a"), "error: the alias `a` leads back to itself: a -> b -> c -> a");
     assert_eq!(host.check().len(), 1);
-    let chain: String = (0..30).map(|n| format!("n{n}: n{}\n", n + 1)).collect();
+    let chain = lines(30, |n| format!("n{n}: n{}", n + 1));
     let deep = "error: the alias `n0` leads to more than 25 levels or 100000 addresses";
     assert_eq!(Host::new(&chain).expand("n0"), deep);
-    let doubling: String = (0..20).map(|n| format!("n{n}: n{0}, n{0}\n", n + 1)).collect();
+    let doubling = lines(20, |n| format!("n{n}: n{0}, n{0}", n + 1));
     assert_eq!(Host::new(&doubling).set("qualify-domain=x.example").expand("n0"), deep);
     let host = Host::new("");
     let empty = host.file("empty", "");
@@ -345,7 +349,7 @@ fn every_end_says_where_it_was_said() {
 
 #[test]
 fn a_large_file_takes_linear_time() {
-    let many: String = (0..100_000).map(|n| format!("user{n}: user{}\n", (n + 1) % 100_000)).collect();
+    let many = lines(100_000, |n| format!("user{n}: user{}", (n + 1) % 100_000));
     let host = Host::new(&format!("root: a@x.example\n{many}"));
     assert_eq!(host.expand("root"), "a@x.example");
     let long = host.file("list", &"a@x.example,".repeat(90_000));
