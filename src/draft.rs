@@ -3,7 +3,7 @@
 //! Promise: once a [`Draft`] exists, no file, input or setting has to be opened any more. Attachments are open files
 //! whose bytes are read when the mail is sent.
 mod compose;
-mod encoded_word;
+pub(crate) mod encoded_word;
 mod input;
 mod template;
 
