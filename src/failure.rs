@@ -16,6 +16,8 @@ pub struct Exit(pub u8);
 impl Exit {
     /// Every recipient accepted.
     pub const OK: Exit = Exit(0);
+    /// The user gave up.
+    pub const GIVEN_UP: Exit = Exit(1);
     /// Usage.
     pub const USAGE: Exit = Exit(64);
     /// The mail cannot be.
@@ -42,11 +44,14 @@ impl Exit {
     pub const PERMISSION: Exit = Exit(77);
     /// Settings.
     pub const CONFIG: Exit = Exit(78);
+    /// SIGINT.
+    pub const INTERRUPTED: Exit = Exit(130);
 }
 
 /// Every exit status and when it is given.
 pub const EXITS: &[(u8, &str)] = &[
     (0, "Every recipient was accepted, or the rest waits safely in the queue."),
+    (1, "A setup was given up; nothing was written."),
     (64, "Usage: flags, or no recipient."),
     (65, "The mail cannot be: address syntax, a header, a text over max-size, a file that changed while it was read."),
     (66, "An attachment or a file of the message cannot be read."),

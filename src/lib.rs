@@ -14,5 +14,6 @@ pub mod record;
 pub mod report;
 pub mod secret;
 pub mod settings;
+pub mod setup;
 pub mod submission;
 pub mod transport;

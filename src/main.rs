@@ -23,6 +23,8 @@ mod logged;
 mod queued;
 #[path = "main/handed.rs"]
 mod handed;
+#[path = "main/set_up.rs"]
+mod set_up;
 
 fn main() -> ExitCode {
     failure::apologise_on_panic();
@@ -55,6 +57,9 @@ fn run(args: &Args) -> Result<Exit, Failure> {
     let world = Surroundings::of_process();
     if let Some(request) = &args.sendmail {
         return handed::run(args, request, &Layers::load(args, &world)?, &world);
+    }
+    if args.setup.is_some() {
+        return set_up::run(args, &world);
     }
     draft::check(args)?;
     let layers = Layers::load(args, &world)?;

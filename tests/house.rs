@@ -20,12 +20,13 @@ const DOORS: &[(&str, &[&str])] = &[
     // What a program hands over with sendmail's command line, or in a dialogue, becomes mail by the rules of its settings.
     ("submission", &["cli", "settings", "draft", "message", "address"]),
     ("log",       &["settings", "delivery"]),
+    ("setup",     &["settings", "secret", "address"]),
     ("hints",     &["delivery"]),
     ("report",    &["delivery", "queue"]),
     ("record",    &["address", "message"]),
     // The exit table of the man page is made from the rows that decide the exit.
     ("generate",  &["cli", "settings", "failure"]),
-    ("failure",   &["cli", "secret", "address", "delivery", "settings", "draft", "message", "transport", "queue", "hints", "record", "submission"]),
+    ("failure",   &["cli", "secret", "address", "delivery", "settings", "draft", "message", "transport", "queue", "hints", "record", "submission", "setup"]),
 ];
 
 /// A path into an outside crate, and the places (a room, or a file) it may be named in.

@@ -145,6 +145,22 @@ pub struct Args {
     #[arg(long, help_heading = HOW)]
     pub show_settings: bool,
 
+    /// Set smail up: ask what is missing, try it, and write it down
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, help_heading = HOW)]
+    pub setup: Option<Option<String>>,
+
+    /// With --setup: turn the mail.rc that is there into config.toml
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, help_heading = HOW)]
+    pub from_mailrc: Option<Option<PathBuf>>,
+
+    /// With --setup: where the password comes from, `stdin` or a command that prints it
+    #[arg(long, value_name = "SOURCE", help_heading = HOW)]
+    pub password_from: Option<String>,
+
+    /// With --setup: ask nothing, accept what is proposed
+    #[arg(long, help_heading = HOW)]
+    pub yes: bool,
+
     /// Print the message, its envelope and its way, and send nothing
     #[arg(short, long, alias = "debug", help_heading = RUN)]
     pub dry_run: bool,
@@ -344,6 +360,14 @@ impl Args {
             return Err(Stop::usage("`--as` counts only as the first word of the command line"));
         }
         self.one_source()?;
+        let of_setup = [
+            (self.from_mailrc.is_some(), "--from-mailrc"),
+            (self.password_from.is_some(), "--password-from"),
+            (self.yes, "--yes"),
+        ];
+        if let Some((_, flag)) = of_setup.iter().find(|(given, _)| *given && self.setup.is_none()) {
+            return Err(Stop::usage(format!("`{flag}` counts only with `--setup`")));
+        }
         let words = std::mem::take(&mut self.after_dashes);
         if self.has_recipients() && words.first().is_some_and(|w| w.starts_with('-')) {
             return self.program_options(words);

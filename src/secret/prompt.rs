@@ -1,4 +1,4 @@
-//! The last source: a person at the terminal.
+//! A person at the terminal: the last source of a secret, and the one who answers when smail is set up.
 //!
 //! Promise: asks on the controlling terminal only (standard input is the mail), never from the background, where it would
 //! be stopped for ever; whatever ends the question (Enter, Ctrl-C, Ctrl-Z, a signal that is handled), the terminal's
@@ -10,9 +10,10 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::Arc;
 
 use rpassword::{ConfigBuilder, read_password_with_config};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcsetattr};
+use zeroize::Zeroizing;
 
 use super::{Secret, SecretError, single_line};
 
@@ -30,26 +31,89 @@ pub(super) fn ask(user: &str, host: &str) -> Result<Secret, SecretError> {
 fn ask_at(path: &str, user: &str, host: &str) -> Result<Secret, SecretError> {
     let (user, host) = (printable(user), printable(host));
     let nobody = |why: &str| SecretError::permanent(format!("no password for {user} at {host}, and {why}; {INSTEAD}"));
-    let open = OpenOptions::new().read(true).write(true).custom_flags(OFlags::NOCTTY.bits().cast_signed()).open(path);
-    let terminal = Arc::new(open.map_err(|_| nobody("no terminal to ask for it"))?);
-    let ours = tcgetpgrp(&*terminal).is_ok_and(|group| group == rustix::process::getpgrp());
-    if !ours {
-        return Err(nobody("the terminal belongs to another program"));
-    }
-    let quiet = Quiet::begin(Arc::clone(&terminal)).map_err(|_| nobody("the terminal cannot hide it"))?;
+    let terminal = Terminal::open_at(path).map_err(nobody)?;
+    let quiet = Quiet::begin(Arc::clone(&terminal.0)).map_err(|_| nobody("the terminal cannot hide it"))?;
     let question = format!("Password for {user} at {host}: ");
-    let answer = (&*terminal).write_all(question.as_bytes()).and_then(|()| {
-        // rpassword would leave the terminal silent after Ctrl-C: it raises the signal before it restores. So it is given
-        // the keys, and the terminal stays in our hands.
-        read_password_with_config(ConfigBuilder::new().input_reader(Keys(quiet)).output_discard().build())
-    });
-    let _ = (&*terminal).write_all(b"\n");
-    match answer {
-        Ok(text) => single_line(zeroize::Zeroizing::new(text).as_bytes(), "the terminal"),
+    match terminal.unseen(quiet, &question) {
+        Ok(text) => single_line(text.as_bytes(), "the terminal"),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             Err(SecretError::permanent("no password was typed"))
         }
         Err(error) => Err(SecretError::temporary(format!("the question for the password was broken off: {error}"))),
+    }
+}
+
+/// The controlling terminal, while it is ours to ask on.
+#[derive(Debug)]
+pub struct Terminal(Arc<File>);
+
+impl Terminal {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// A lowercase fragment: there is none, or this program is in the background, where it would be stopped for ever.
+    pub fn open() -> Result<Self, &'static str> {
+        Terminal::open_at("/dev/tty")
+    }
+
+    fn open_at(path: &str) -> Result<Self, &'static str> {
+        let flags = OFlags::NOCTTY.bits().cast_signed();
+        let open = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path);
+        let terminal = open.map_err(|_| "no terminal to ask for it")?;
+        let ours = tcgetpgrp(&terminal).is_ok_and(|group| group == rustix::process::getpgrp());
+        if ours { Ok(Terminal(Arc::new(terminal))) } else { Err("the terminal belongs to another program") }
+    }
+
+    /// Writes a text. A terminal that is gone shows at the next question.
+    pub fn say(&self, text: &str) {
+        let _ = (&*self.0).write_all(text.as_bytes());
+    }
+
+    /// Asks for a line of at most 4096 octets, shown as it is typed; `over` is looked at four times a second, for signals
+    /// that were handled.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::UnexpectedEof`] after Ctrl-D or when the terminal is gone; any other kind when `over` says so.
+    pub fn ask(&self, question: &str, over: &dyn Fn() -> bool) -> io::Result<String> {
+        const LONGEST: usize = 4096;
+        self.say(question);
+        let mut line = Vec::new();
+        let look = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
+        while !line.ends_with(b"\n") && line.len() < LONGEST {
+            if over() {
+                return Err(Keys::interrupted());
+            }
+            match poll(&mut [PollFd::new(&*self.0, PollFlags::IN)], Some(&look)) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => continue,
+                outcome => outcome?,
+            };
+            let mut buffer = [0; LONGEST];
+            let count = (&*self.0).read(&mut buffer).unwrap_or(0);
+            if count == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            line.extend_from_slice(&buffer[..count]);
+        }
+        Ok(String::from_utf8_lossy(&line).trim().to_owned())
+    }
+
+    /// Asks for a secret, unseen; an empty one is no error here.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::UnexpectedEof`] after Ctrl-D; any other kind when a signal was handled, or nothing can be hidden.
+    pub fn ask_secret(&self, question: &str) -> io::Result<Secret> {
+        let quiet = Quiet::begin(Arc::clone(&self.0))?;
+        self.unseen(quiet, question).map(Secret)
+    }
+
+    fn unseen(&self, quiet: Quiet, question: &str) -> io::Result<Zeroizing<String>> {
+        self.say(question);
+        // rpassword would leave the terminal silent after Ctrl-C: it raises the signal before it restores. So it is given
+        // the keys, and the terminal stays in our hands.
+        let config = ConfigBuilder::new().input_reader(Keys(quiet)).output_discard().build();
+        let answer = read_password_with_config(config).map(Zeroizing::new);
+        self.say("\n");
+        answer
     }
 }
 

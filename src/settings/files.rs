@@ -140,7 +140,8 @@ impl Layers {
     }
 }
 
-fn user_rc(world: &Surroundings) -> Option<PathBuf> {
+/// The user's mail.rc: `$MAILRC`, else the first of `~/.smailrc` and `~/.mailrc` that exists.
+pub fn user_rc(world: &Surroundings) -> Option<PathBuf> {
     if let Some(path) = world.variable("MAILRC").filter(|p| !p.is_empty()) {
         return Some(expand_home(path, world.home.as_deref()));
     }

@@ -66,6 +66,11 @@ impl Layers {
         Ok(layers)
     }
 
+    /// The names of the accounts that the files have.
+    pub fn account_names(&self) -> Vec<String> {
+        self.accounts.keys().cloned().collect()
+    }
+
     /// The largest text that may be read, needed before the settings are settled.
     pub fn max_size(&self) -> u64 {
         let sizes = self.said.iter().filter(|a| a.key.name == "max-size");

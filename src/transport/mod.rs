@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 pub use self::ledger::Ledger;
+use crate::address::Address;
 use crate::delivery::{Line, Report};
 use crate::message::Message;
 use crate::settings::route::Route;
@@ -80,6 +81,14 @@ pub fn open(route: &Route, watch: &Watch) -> Box<dyn Transport> {
         Route::Program(program) => Box::new(command::Sendmail::new(program, watch)),
         Route::File(path) => Box::new(file::Mailfile::new(Some(path), watch)),
         Route::Stdout => Box::new(file::Mailfile::new(None, watch)),
+    }
+}
+
+/// Connects, logs in, and asks the server about a sender; nothing is sent. The ways beside SMTP are not tried.
+pub fn rehearse(route: &Route, sender: &Address, watch: &Watch) -> Option<Report> {
+    match route {
+        Route::Smtp(server) => Some(smtp::Server::new(server, watch).rehearse(sender)),
+        Route::Program(_) | Route::File(_) | Route::Stdout => None,
     }
 }
 

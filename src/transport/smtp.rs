@@ -9,7 +9,8 @@ use super::opening::{self, Closed, Opened};
 use super::transaction::{self, Link, Ran};
 use super::trust::{self, Prepared};
 use super::{Tell, Transport, Turn, Watch, auth};
-use crate::delivery::{Cause, Fault, Report, Stage, Timing};
+use crate::address::Address;
+use crate::delivery::{Cause, Fault, Reply, Report, Stage, Timing};
 use crate::message::Message;
 use crate::secret::Secret;
 use crate::settings::route::{Door, Smtp, TlsMode};
@@ -135,6 +136,33 @@ impl Server {
                 Err(fault)
             }
         }
+    }
+
+    /// Connects, logs in, names a sender and takes it back. Nothing is sent.
+    pub fn rehearse(&mut self, sender: &Address) -> Report {
+        let outcome = self.name(sender);
+        let mut report = Report::uniform(self.via.clone(), std::iter::once(sender.to_string().as_str()), &outcome);
+        report.user.clone_from(&self.user);
+        report.tls.clone_from(&self.tls);
+        report.host.clone_from(&self.host);
+        report.remarks = std::mem::take(&mut self.remarks);
+        report
+    }
+
+    fn name(&mut self, sender: &Address) -> Result<Reply, Fault> {
+        let link = self.ready(&mut Timing::default())?;
+        let parameter = if sender.needs_smtputf8() { " SMTPUTF8" } else { "" };
+        let patience = link.patience.command;
+        let mail = format!("MAIL FROM:<{sender}>{parameter}\r\n");
+        let reply = link.session.command(Stage::Sender, patience, &mail)?;
+        if !reply.is_positive() {
+            quit(link);
+            return Err(Fault::new(Stage::Sender, Cause::Refused(reply)));
+        }
+        // The answer was given; what becomes of the session afterwards is no matter.
+        let _ = link.session.command(Stage::Sender, patience, "RSET\r\n");
+        quit(link);
+        Ok(reply)
     }
 
     /// Waits for the answer to QUIT, for what it is worth.
