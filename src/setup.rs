@@ -244,3 +244,6 @@ pub fn first_mail(words: Words, done: &Done, host: &str) -> (String, String) {
 pub fn sent(words: Words, done: &Done) -> String {
     words.of(words::SENT, &[&done.address])
 }
+
+#[cfg(test)]
+mod tests;
