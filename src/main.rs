@@ -17,12 +17,12 @@ use smail::settings::{self, Layers, Settings, Surroundings};
 use smail::transport::{self, Turn, Watch};
 use smail::{generate, record, report};
 
+#[path = "main/handed.rs"]
+mod handed;
 #[path = "main/logged.rs"]
 mod logged;
 #[path = "main/queued.rs"]
 mod queued;
-#[path = "main/handed.rs"]
-mod handed;
 
 fn main() -> ExitCode {
     failure::apologise_on_panic();

@@ -10,8 +10,8 @@ use smail::cli::Args;
 use smail::cli::sendmail::{Filter, Mode, Request};
 use smail::draft::Dsn;
 use smail::failure::{self, Exit, Failure};
-use smail::message::Stamp;
 use smail::message::Raw;
+use smail::message::Stamp;
 use smail::queue::{Bounds, Queue};
 use smail::report;
 use smail::settings::route::Route;
@@ -201,7 +201,9 @@ impl Desk<'_> {
         let queue = queued::at_hand(self.settings, self.world)?;
         let mut ids = Vec::new();
         if *filter != Filter::default() {
-            let within = |parts: &[String], text: &str| parts.is_empty() || parts.iter().any(|part| text.contains(part.as_str()));
+            let within = |parts: &[String], text: &str| {
+                parts.is_empty() || parts.iter().any(|part| text.contains(part.as_str()))
+            };
             let wanted = |item: &smail::queue::Item| {
                 within(&filter.ids, &item.id)
                     && within(&filter.senders, &item.from)

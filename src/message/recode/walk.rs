@@ -55,7 +55,7 @@ pub(super) enum How {
 pub(super) struct Found {
     /// In their order, without overlap.
     pub(super) edits: Vec<Edit>,
-    /// Octets over 127 stay.
+    /// Octets over 127 stay, outside the heads that change.
     pub(super) eight_bit: bool,
 }
 
@@ -367,8 +367,9 @@ impl Walker {
 
     fn head(&mut self, head: Head, encoding: Option<&'static str>) {
         let seven = self.form == Form::SevenBit;
-        self.found.eight_bit |= head.high && !seven;
-        if encoding.is_some() || head.flawed || seven && head.high {
+        if !(encoding.is_some() || head.flawed || seven && head.high) {
+            self.found.eight_bit |= head.high;
+        } else {
             self.found.edits.push(Edit { range: head.range, change: Change::Head { encoding, root: head.root } });
         }
     }
