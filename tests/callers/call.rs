@@ -178,7 +178,9 @@ impl Call {
             world.under_as(&["/bin/sh", "-c", &script, "sh"], self.name(), words)
         };
         if let Some(environment) = &self.environment {
-            for name in ["HOME", "USER", "LOGNAME", "PATH", "LC_ALL", "TZ", "TMPDIR", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"] {
+            for name in
+                ["HOME", "USER", "LOGNAME", "PATH", "LC_ALL", "TZ", "TMPDIR", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"]
+            {
                 run = run.without_env(name);
             }
             // Without HOME the home is that of the account, and what lies there is none of the test's.

@@ -27,7 +27,8 @@ fn mutt_names_to_cc_and_bcc_behind_the_end_of_options() {
     whole("/usr/sbin/sendmail -oem -oi -- bob@x.example carol@x.example").sender("host@a.example").check();
     whole("/usr/sbin/sendmail -oem -oi -f ann@b.example -- bob@x.example carol@x.example").check();
     let mail = MAIL.replace("Subject", "Bcc: boss@x.example\nSubject").replace("us-ascii", "utf-8") + "größe\n";
-    let mail = mail.replace("Content-Disposition: inline", "Content-Disposition: inline\nContent-Transfer-Encoding: 8bit");
+    let mail =
+        mail.replace("Content-Disposition: inline", "Content-Disposition: inline\nContent-Transfer-Encoding: 8bit");
     call("/usr/sbin/sendmail -oem -oi -B8BITMIME -f ann@b.example -- bob@x.example carol@x.example boss@x.example")
         .stdin(mail)
         .sender("ann@b.example")
@@ -54,7 +55,9 @@ fn mutt_asks_for_delivery_notices_and_gets_what_the_server_has() {
 fn emacs_fails_on_any_word() {
     whole("/usr/sbin/sendmail -oi -f ann@b.example -oem -odb -t").check();
     whole("/usr/sbin/sendmail -oi -f ann@b.example -t").check();
-    let resent = format!("Resent-From: ann@b.example\nResent-To: dave@x.example\nResent-Date: Mon, 2 Mar 2026 05:00:00 +0000\nResent-Message-ID: <r@b.example>\n{MAIL}");
+    let resent = format!(
+        "Resent-From: ann@b.example\nResent-To: dave@x.example\nResent-Date: Mon, 2 Mar 2026 05:00:00 +0000\nResent-Message-ID: <r@b.example>\n{MAIL}"
+    );
     call("/usr/sbin/sendmail -oi -f ann@b.example -t")
         .stdin(&resent)
         .sender("ann@b.example")
@@ -79,7 +82,8 @@ fn alpine_may_hand_over_by_a_pipe() {
 fn bsd_mailx_has_letters_for_everything() {
     whole("/usr/sbin/sendmail -i -t -f ann@b.example").check();
     whole("/usr/sbin/sendmail -i -t -f ann@b.example -m").after("trap '' PIPE INT HUP").check();
-    let no_date = MAIL.replace("Date: Mon, 2 Mar 2026 04:05:06 +0000\n", "").replace("Message-ID: <aaXk@b.example>\n", "");
+    let no_date =
+        MAIL.replace("Date: Mon, 2 Mar 2026 04:05:06 +0000\n", "").replace("Message-ID: <aaXk@b.example>\n", "");
     call("/usr/sbin/sendmail -i -t")
         .stdin(no_date)
         .to("bob@x.example carol@x.example")
@@ -121,7 +125,9 @@ fn gnu_mailutils_writes_no_date() {
 
 #[test]
 fn procmail_and_maildrop_forward_what_came_as_it_came() {
-    let came = format!("From ann@b.example  Mon Mar  2 04:05:06 2026\nReturn-Path: <ann@b.example>\nReceived: from x (y [192.0.2.1]) by z;\n\tMon, 2 Mar 2026 04:05:06 +0000\n{MAIL}");
+    let came = format!(
+        "From ann@b.example  Mon Mar  2 04:05:06 2026\nReturn-Path: <ann@b.example>\nReceived: from x (y [192.0.2.1]) by z;\n\tMon, 2 Mar 2026 04:05:06 +0000\n{MAIL}"
+    );
     let forward = |line: &str, to: &str| {
         call(line)
             .stdin(&came)
@@ -144,7 +150,11 @@ fn sqwebmail_backuppc_quilt_and_stgit() {
 
 #[test]
 fn tiger_gives_a_recipient_and_nothing_else() {
-    call("sendmail root").stdin("Subject: Tiger Auditing Report for web1\n\n--WARN--\n").to("admin@a.example").gains(ALL).check();
+    call("sendmail root")
+        .stdin("Subject: Tiger Auditing Report for web1\n\n--WARN--\n")
+        .to("admin@a.example")
+        .gains(ALL)
+        .check();
 }
 
 #[test]
@@ -187,5 +197,8 @@ fn nagios_check_mailq_finds_its_last_line() {
         assert!(lines.iter().any(|line| line.trim_start() == recipient && line.starts_with(' ')), "{list}");
     }
     let last: Vec<_> = lines.last().unwrap().split(' ').collect();
-    assert!(matches!(last[..], ["--", kb, "Kbytes", "in", "2", "Requests."] if kb.parse::<u32>().unwrap() > 5), "{list}");
+    assert!(
+        matches!(last[..], ["--", kb, "Kbytes", "in", "2", "Requests."] if kb.parse::<u32>().unwrap() > 5),
+        "{list}"
+    );
 }

@@ -36,7 +36,10 @@ fn an_empty_input_is_an_empty_mail() {
 fn a_head_without_a_blank_line_or_a_last_line_end_is_whole() {
     arrives("Subject: s\n", &format!("{ALL}Subject: s\n\n"));
     arrives("Subject: s", &format!("{ALL}Subject: s\n\n"));
-    arrives("Subject: s\nX-A: b\n text without blank line?\nno header here\n", &format!("{ALL}Subject: s\nX-A: b\n text without blank line?\n\nno header here\n"));
+    arrives(
+        "Subject: s\nX-A: b\n text without blank line?\nno header here\n",
+        &format!("{ALL}Subject: s\nX-A: b\n text without blank line?\n\nno header here\n"),
+    );
 }
 
 #[test]
@@ -62,8 +65,15 @@ fn line_ends_of_every_kind_become_crlf() {
 
 #[test]
 fn a_line_of_a_mailbox_in_front_is_dropped() {
-    for line in ["From ann@b.example Mon Mar  2 04:05:06 2026\n", ">From ann@b.example Mon Mar  2 04:05:06 2026\n", ">>From x\r\n"] {
-        arrives(format!("{line}Subject: s\n\nFrom here\n>From there\n"), &format!("{ALL}Subject: s\n\nFrom here\n>From there\n"));
+    for line in [
+        "From ann@b.example Mon Mar  2 04:05:06 2026\n",
+        ">From ann@b.example Mon Mar  2 04:05:06 2026\n",
+        ">>From x\r\n",
+    ] {
+        arrives(
+            format!("{line}Subject: s\n\nFrom here\n>From there\n"),
+            &format!("{ALL}Subject: s\n\nFrom here\n>From there\n"),
+        );
     }
 }
 
@@ -94,7 +104,9 @@ fn nul_octets_arrive() {
 #[test]
 fn a_raw_subject_is_encoded_and_needs_no_smtputf8() {
     let mime = "MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n";
-    bob("Subject: Gr\u{fc}\u{df}e\n\nascii\n").arrives(format!("{ALL}Subject: =?utf-8?Q?Gr=C3=BC=C3=9Fe?=\n\nascii\n")).check();
+    bob("Subject: Gr\u{fc}\u{df}e\n\nascii\n")
+        .arrives(format!("{ALL}Subject: =?utf-8?Q?Gr=C3=BC=C3=9Fe?=\n\nascii\n"))
+        .check();
     bob("Subject: s\n\ngr\u{fc}n\n").gains(&format!("{ALL}{mime}")).check();
 }
 
@@ -127,7 +139,9 @@ text \x20
 fn what_is_missing_is_added_and_nothing_is_added_to_to() {
     bob("Subject: s\n\nx\n").check();
     bob("From: ann@b.example\n\nx\n").gains("Date: *\nMessage-ID: <*@b.example>\n").check();
-    bob("From: Ann <ann@b.example>\nDate: Mon, 2 Mar 2026 04:05:06 +0000\n\nx\n").gains("Message-ID: <*@b.example>\n").check();
+    bob("From: Ann <ann@b.example>\nDate: Mon, 2 Mar 2026 04:05:06 +0000\n\nx\n")
+        .gains("Message-ID: <*@b.example>\n")
+        .check();
 }
 
 #[test]
@@ -137,23 +151,26 @@ fn a_full_name_is_for_a_from_that_is_missing_alone() {
         .to("bob@x.example")
         .gains(&format!("From: Cron Daemon <host@a.example>\n{STAMPS}"))
         .check();
-    call("sendmail -F 'Gr\u{fc}n' bob@x.example")
-        .stdin("From: ann@a.example\n\nx\n")
-        .to("bob@x.example")
-        .check();
+    call("sendmail -F 'Gr\u{fc}n' bob@x.example").stdin("From: ann@a.example\n\nx\n").to("bob@x.example").check();
 }
 
 #[test]
 fn one_of_two_refused_leaves_the_other_mail_delivered() {
     use super::support::sink::Options;
-    let sink = Options::new().recipient("no@x.example", "550 5.1.1 no such user").recipient("later@x.example", "451 4.7.1 later").start();
+    let sink = Options::new()
+        .recipient("no@x.example", "550 5.1.1 no such user")
+        .recipient("later@x.example", "451 4.7.1 later")
+        .start();
     let world = super::call::host(sink.port());
     let outcome = call("sendmail bob@x.example no@x.example").stdin("x\n").run(&world, true).run();
     assert_eq!(outcome.status, 67);
     super::call::one_line(&outcome, "no@x.example");
     let outcome = call("sendmail bob@x.example later@x.example").stdin("x\n").run(&world, true).run();
     super::call::silent(&outcome, "one is queued");
-    assert_eq!(sink.mails().iter().map(|mail| mail.to.join(" ")).collect::<Vec<_>>(), ["bob@x.example", "bob@x.example"]);
+    assert_eq!(
+        sink.mails().iter().map(|mail| mail.to.join(" ")).collect::<Vec<_>>(),
+        ["bob@x.example", "bob@x.example"]
+    );
     assert_eq!(world.entries().len(), 1);
     sink.answer("later@x.example", "250 2.1.5 ok");
     let run = world.as_name("sendmail", &["-qRlater"]).queued();

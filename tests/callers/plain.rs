@@ -83,7 +83,11 @@ fn slurm_gives_no_input_and_gets_an_empty_mail() {
     call("mail -s 'Slurm Job_id=7 Name=x Ended, Run time 00:00:01, COMPLETED, ExitCode 0' alice")
         .from_null()
         .to("alice@a.example")
-        .arrives(composed("alice@a.example", "Slurm Job_id=7 Name=x Ended, Run time 00:00:01, COMPLETED, ExitCode 0", ""))
+        .arrives(composed(
+            "alice@a.example",
+            "Slurm Job_id=7 Name=x Ended, Run time 00:00:01, COMPLETED, ExitCode 0",
+            "",
+        ))
         .check();
 }
 

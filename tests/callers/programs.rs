@@ -170,7 +170,9 @@ fn mime_lite_and_mail_mailer() {
 
 #[test]
 fn email_sender_ends_its_options() {
-    whole("sendmail -i -f ann@b.example -- bob@x.example -carol@x.example").to("bob@x.example -carol@x.example").check();
+    whole("sendmail -i -f ann@b.example -- bob@x.example -carol@x.example")
+        .to("bob@x.example -carol@x.example")
+        .check();
 }
 
 #[test]
@@ -184,7 +186,8 @@ fn ruby_mail_quotes_everything_for_a_shell() {
 
 #[test]
 fn nodemailer_leaves_bcc_to_sendmail() {
-    let mail = mail().replace("To: bob@x.example\n", "To: bob@x.example\nBcc: Boss <boss@x.example>,\n eve@x.example\n");
+    let mail =
+        mail().replace("To: bob@x.example\n", "To: bob@x.example\nBcc: Boss <boss@x.example>,\n eve@x.example\n");
     call("sendmail -i -f ann@b.example bob@x.example boss@x.example eve@x.example")
         .stdin(mail)
         .sender("ann@b.example")

@@ -36,7 +36,8 @@ fn bcc_vanishes_with_t_and_without() {
 
 #[test]
 fn a_resent_block_is_the_only_one_that_counts_and_its_bcc_vanishes() {
-    let block = "Resent-From: ann@b.example\nResent-Date: Mon, 2 Mar 2026 05:00:00 +0000\nResent-Message-ID: <r@b.example>\n";
+    let block =
+        "Resent-From: ann@b.example\nResent-Date: Mon, 2 Mar 2026 05:00:00 +0000\nResent-Message-ID: <r@b.example>\n";
     let older = "Resent-To: old@x.example\nResent-From: eve@x.example\nResent-Date: Sun, 1 Mar 2026 05:00:00 +0000\n";
     let mail = format!("{block}Resent-To: r@x.example\nResent-Bcc: s@x.example\n{older}{HEAD}");
     for line in ["sendmail -t", "sendmail -t r@x.example"] {
@@ -68,7 +69,13 @@ fn no_recipient_is_64_and_a_line() {
     let world = host(sink.port());
     let empty = "From: ann@b.example\nSubject: s\n\ntext\n";
     let group = "To: nobody:;\n\ntext\n";
-    for (line, input) in [("sendmail -t", empty), ("sendmail", empty), ("sendmail -t", group), ("sendmail -t", ""), ("sendmail -i --", "")] {
+    for (line, input) in [
+        ("sendmail -t", empty),
+        ("sendmail", empty),
+        ("sendmail -t", group),
+        ("sendmail -t", ""),
+        ("sendmail -i --", ""),
+    ] {
         for queue in [false, true] {
             let outcome = call(line).stdin(input).run(&world, queue).run();
             assert_eq!(outcome.status, 64, "{line}: {}", outcome.stderr);
@@ -81,7 +88,9 @@ fn no_recipient_is_64_and_a_line() {
 #[test]
 fn an_address_that_is_none_is_65_and_a_line() {
     let world = host(Place::reserve().port());
-    for line in ["sendmail 'a b@x.example@'", "sendmail '<a@x.example'", "sendmail a@x..example", "sendmail -f 'a@@b' root"] {
+    for line in
+        ["sendmail 'a b@x.example@'", "sendmail '<a@x.example'", "sendmail a@x..example", "sendmail -f 'a@@b' root"]
+    {
         let outcome = call(line).stdin("x\n").run(&world, true).run();
         assert_eq!(outcome.status, 65, "{line}: {}", outcome.stderr);
         one_line(&outcome, "");
@@ -92,7 +101,8 @@ fn an_address_that_is_none_is_65_and_a_line() {
 #[test]
 fn a_word_may_hold_several_addresses_with_names() {
     let whole = HEAD.replace("Bcc: b@x.example\n", "");
-    let call = call("sendmail -i 'a@x.example,b@x.example' 'Joe X <c@x.example>, \"Y, Z\" <d@x.example>' 'e@x.example (E)'");
+    let call =
+        call("sendmail -i 'a@x.example,b@x.example' 'Joe X <c@x.example>, \"Y, Z\" <d@x.example>' 'e@x.example (E)'");
     call.stdin(whole).to("a@x.example b@x.example c@x.example d@x.example e@x.example").gains("").check();
 }
 

@@ -24,24 +24,31 @@ From here on nothing was read
 
 /// Cron's bare names: the sender becomes the address of the settings and keeps its name, the recipient is an alias.
 fn cron(call: Call) -> Call {
-    call.turns("From: root (Cron Daemon)", "From: Cron Daemon <host@a.example>").turns("To: alice", "To: alice@a.example")
+    call.turns("From: root (Cron Daemon)", "From: Cron Daemon <host@a.example>")
+        .turns("To: alice", "To: alice@a.example")
 }
 
 #[test]
 fn debian_cron_mails_a_bare_user_from_a_bare_root() {
     let line = "/usr/sbin/sendmail -FCronDaemon -i -B8BITMIME -oem  alice";
-    cron(call(line).stdin(CRON).environment(DAEMON)).to("alice@a.example").says("MAIL FROM:<host@a.example> BODY=8BITMIME").check();
+    cron(call(line).stdin(CRON).environment(DAEMON))
+        .to("alice@a.example")
+        .says("MAIL FROM:<host@a.example> BODY=8BITMIME")
+        .check();
 }
 
 #[test]
 fn debian_cron_sends_output_in_a_charset_that_is_not_the_declared_one() {
     let output = [CRON.as_bytes(), b"gr\xfc\xdfe\n"].concat();
-    cron(call("/usr/sbin/sendmail -FCronDaemon -i -B8BITMIME -oem  alice@x.example").stdin(output)).to("alice@x.example").check();
+    cron(call("/usr/sbin/sendmail -FCronDaemon -i -B8BITMIME -oem  alice@x.example").stdin(output))
+        .to("alice@x.example")
+        .check();
 }
 
 #[test]
 fn debian_cron_takes_mailfrom_as_the_author() {
-    let mail = CRON.replace("root (Cron Daemon)", "jobs@b.example (Cron Daemon)").replace("To: alice", "To: ops@x.example");
+    let mail =
+        CRON.replace("root (Cron Daemon)", "jobs@b.example (Cron Daemon)").replace("To: alice", "To: ops@x.example");
     call("/usr/sbin/sendmail -FCronDaemon -i -B8BITMIME -oem  ops@x.example")
         .stdin(mail)
         .to("ops@x.example")
@@ -182,7 +189,11 @@ fn freebsd_periodic_mails_its_report_and_nothing_when_there_is_none() {
     call(line)
         .stdin("Disk status:\n/dev/ada0p2  7%\n")
         .to("admin@a.example")
-        .arrives(super::plain::composed("admin@a.example", "web1.a.example daily run output", "Disk status:\n/dev/ada0p2  7%\n"))
+        .arrives(super::plain::composed(
+            "admin@a.example",
+            "web1.a.example daily run output",
+            "Disk status:\n/dev/ada0p2  7%\n",
+        ))
         .check();
 }
 

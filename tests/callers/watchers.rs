@@ -1,5 +1,5 @@
 //! Programs that watch a host and mail what they see: rows 10 to 18, 42 to 44, and 46 to 48 of the table of callers.
-use super::call::{ALL, STAMPS, call, one_line, host};
+use super::call::{ALL, STAMPS, call, host, one_line};
 use super::plain::composed;
 use super::support::sink::{Options, Place};
 
@@ -117,7 +117,8 @@ fn apticron_adds_headers_with_a_where_mail_is_bsd_or_gnu() {
     let body = "apticron has detected that some packages need upgrading on: web1\n";
     let words = "-s '1 Debian package update(s) for web1' root";
     let mail = composed("admin@a.example", "1 Debian package update(s) for web1", body);
-    let mime = "-a 'MIME-Version: 1.0' -a 'Content-type: text/plain; charset=UTF-8' -a 'Content-transfer-encoding: 8bit'";
+    let mime =
+        "-a 'MIME-Version: 1.0' -a 'Content-type: text/plain; charset=UTF-8' -a 'Content-transfer-encoding: 8bit'";
     call(&format!("mailx {mime} {words}")).stdin(body).to("admin@a.example").arrives(&mail).check();
     call(&format!("mailx {mime} -a 'From: apticron@b.example' {words}"))
         .stdin(body)
@@ -254,7 +255,12 @@ fn warnquota_writes_to_the_user_who_has_too_much() {
 #[test]
 fn debsecan_and_bacula_name_no_author() {
     let mail = "Subject: Debian security status of web1\nTo: root\n\n*** New vulnerabilities\n";
-    call("/usr/sbin/sendmail -t").stdin(mail).to("admin@a.example").gains(ALL).turns("To: root", "To: admin@a.example").check();
+    call("/usr/sbin/sendmail -t")
+        .stdin(mail)
+        .to("admin@a.example")
+        .gains(ALL)
+        .turns("To: root", "To: admin@a.example")
+        .check();
 }
 
 #[test]
@@ -304,5 +310,10 @@ fn mon_gives_its_address_as_the_full_name_too() {
         .gains("From: \"mon@b.example\" <mon@b.example>\nDate: *\nMessage-ID: <*@b.example>\n")
         .turns("To: root", "To: admin@a.example")
         .check();
-    call("/usr/lib/sendmail -oi -t").stdin(mail).to("admin@a.example").gains(ALL).turns("To: root", "To: admin@a.example").check();
+    call("/usr/lib/sendmail -oi -t")
+        .stdin(mail)
+        .to("admin@a.example")
+        .gains(ALL)
+        .turns("To: root", "To: admin@a.example")
+        .check();
 }

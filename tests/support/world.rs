@@ -101,6 +101,11 @@ impl World {
         run
     }
 
+    /// Prepares a run of another program, which may start smail.
+    pub fn program(&self, words: &[&str]) -> Run<'_> {
+        self.prepare(Path::new(words[0]), &words[1..])
+    }
+
     /// Where this world's mail waits unless a setting says otherwise.
     pub fn queue_dir(&self) -> PathBuf {
         self.path("home/.local/state/smail")
@@ -238,7 +243,10 @@ impl Run<'_> {
 
     /// Starts, for a test that does something meanwhile.
     pub fn start(mut self) -> Running {
-        self.command.stdin(self.file.map_or_else(Stdio::piped, Stdio::from)).stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.command
+            .stdin(self.file.map_or_else(Stdio::piped, Stdio::from))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let what = Path::new(self.command.get_program()).display().to_string();
         let mut child = self.command.spawn().unwrap_or_else(|error| panic!("{what}: {error}"));
         let input = self.input;
