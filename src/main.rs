@@ -17,6 +17,8 @@ use smail::settings::{self, Layers, Settings, Surroundings};
 use smail::transport::{self, Turn, Watch};
 use smail::{generate, record, report};
 
+#[path = "main/errands.rs"]
+mod errands;
 #[path = "main/handed.rs"]
 mod handed;
 #[path = "main/logged.rs"]
@@ -64,7 +66,7 @@ fn run(args: &Args) -> Result<Exit, Failure> {
         return Ok(Exit::OK);
     }
     if args.is_about_queue() {
-        return queued::errand(args, &layers, &settings, &world, &watch(&settings));
+        return errands::errand(args, &layers, &settings, &world, &watch(&settings));
     }
     let user = world.user();
     let author = author(&settings, &user)?;

@@ -20,7 +20,8 @@ use smail::submission::dialogue::{self, Acceptor, Answer, Transaction};
 use smail::submission::{self, Handover, Sender, Settled, SubmissionError};
 use smail::transport::{self, Watch};
 
-use super::queued::{self, Post, Sent, Ways};
+use super::errands::{self, Ways};
+use super::queued::{self, Post, Sent};
 use super::{complain, print};
 
 /// Does what a caller of sendmail asks for.
@@ -157,7 +158,7 @@ impl Desk<'_> {
             if let Ok(flushed) = flushed
                 && self.args.verbose > 0
             {
-                queued::say(&flushed);
+                errands::say(&flushed);
             }
         }
     }
@@ -218,7 +219,7 @@ impl Desk<'_> {
         let mut ways = Ways::by_itself(self.layers, self.settings, self.args);
         let flushed = queue.flush(&mut ways, self.watch, &Bounds { ids, ..Bounds::default() })?;
         if self.args.verbose > 0 {
-            queued::say(&flushed);
+            errands::say(&flushed);
         }
         Ok(Exit::OK)
     }

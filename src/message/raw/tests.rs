@@ -16,7 +16,7 @@ fn envelope() -> Envelope {
     Envelope { recipients: vec![address("you@x.example")], ..Envelope::default() }
 }
 
-fn edits<'a>(mailbox: &'a dyn Fn(&str, &Mailbox) -> Option<Vec<Mailbox>>) -> Edits<'a> {
+fn edits(mailbox: &dyn Fn(&str, &Mailbox) -> Option<Vec<Mailbox>>) -> Edits<'_> {
     Edits { author: named("Cron", "cron@y.example"), mailbox, force_from: None, fallback_charsets: &[] }
 }
 

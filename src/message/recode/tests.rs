@@ -69,10 +69,8 @@ fn seven_bits_reach_into_messages_and_signed_parts_but_no_further() {
 
 #[test]
 fn hostile_nesting_and_a_hundred_thousand_delimiters_take_linear_time() {
-    let mut deep = String::new();
-    for level in 0..200 {
-        deep += &format!("Content-Type: multipart/mixed; boundary=b{level}\n\n--b{level}\n");
-    }
+    let level = |level| format!("Content-Type: multipart/mixed; boundary=b{level}\n\n--b{level}\n");
+    let deep = (0..200).map(level).collect::<Vec<_>>().concat();
     let end = "ü\n";
     for form in [Form::Legal { labels: true }, Form::SevenBit] {
         recoded(&format!("{deep}\n{end}"), form);
