@@ -162,7 +162,7 @@ fn the_mode_bv_says_where_each_name_goes_and_who_says_so() {
     let outcome = call("sendmail -bv root ops bob@x.example webmaster").run(&world, true).run();
     let (aliases, settings) = (world.path("aliases"), world.path("home/.config/smail/config.toml"));
     let (aliases, settings, port) = (aliases.display(), settings.display(), sink.port());
-    let way = format!("by SMTP to 127.0.0.1:{port}");
+    let way = format!("by 127.0.0.1:{port} (no TLS)");
     let wanted = format!(
         "root -> admin@a.example ({aliases}:1) {way}\nops -> ops@x.example ({settings}:8) {way}\nbob@x.example -> bob@x.example {way}\nwebmaster -> webmaster@q.example ({settings}:6) {way}\n"
     );

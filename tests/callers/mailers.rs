@@ -46,8 +46,8 @@ fn mutt_asks_for_delivery_notices_and_gets_what_the_server_has() {
     whole(line)
         .offered("DSN")
         .says("MAIL FROM:<ann@b.example> RET=HDRS")
-        .says("RCPT TO:<bob@x.example> NOTIFY=FAILURE,DELAY")
-        .says("RCPT TO:<carol@x.example> NOTIFY=FAILURE,DELAY")
+        .says("RCPT TO:<bob@x.example> NOTIFY=FAILURE,DELAY ORCPT=rfc822;bob@x.example")
+        .says("RCPT TO:<carol@x.example> NOTIFY=FAILURE,DELAY ORCPT=rfc822;carol@x.example")
         .check();
 }
 

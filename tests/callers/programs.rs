@@ -250,7 +250,7 @@ größe
     call("sendmail -B 8BITMIME -f root -- root")
         .stdin(mail)
         .to("admin@a.example")
-        .gains(STAMPS)
+        .gains(&format!("{STAMPS}Content-Transfer-Encoding: 8bit\n"))
         .turns("<root>", "<host@a.example>")
         .turns("To: root", "To: admin@a.example")
         .check();

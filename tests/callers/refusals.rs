@@ -43,7 +43,7 @@ fn a_mail_that_was_refused_is_kept_for_the_operator_and_named() {
 
 #[test]
 fn settings_that_cannot_be_are_78() {
-    let world = host(0);
+    let world = host(1);
     world.write("home/.config/smail/config.toml", "smtp = \n");
     refused(&world, "sendmail root", "x\n", 78, "config.toml:1");
     world.write("home/.config/smail/config.toml", "nonsense = 1\n");
@@ -68,7 +68,7 @@ fn a_host_without_any_server_says_how_to_name_one() {
 
 #[test]
 fn a_name_that_nothing_resolves_is_65() {
-    let world = host_with(0, "hostname = \"web1\"");
+    let world = host_with(1, "hostname = \"web1\"");
     if std::fs::metadata("/etc/mailname").is_ok() {
         return;
     }
@@ -77,7 +77,7 @@ fn a_name_that_nothing_resolves_is_65() {
 
 #[test]
 fn an_option_without_its_value_and_the_subject_of_mail_are_64() {
-    let world = host(0);
+    let world = host(1);
     refused(&world, "sendmail -f", "x\n", 64, "`-f` needs a value");
     refused(&world, "sendmail -s subject root", "x\n", 64, "`-s` is an option of mail");
 }

@@ -106,6 +106,7 @@ größer
     call("/usr/sbin/sendmail -oi -t")
         .stdin(mail)
         .to("admin@a.example")
+        .gains(&format!("{STAMPS}Content-Transfer-Encoding: 8bit\n"))
         .turns("apt-listchanges <root>", "apt-listchanges <host@a.example>")
         .turns("To: root", "To: admin@a.example")
         .says("MAIL FROM:<host@a.example> BODY=8BITMIME")
@@ -119,12 +120,20 @@ fn apticron_adds_headers_with_a_where_mail_is_bsd_or_gnu() {
     let mail = composed("admin@a.example", "1 Debian package update(s) for web1", body);
     let mime =
         "-a 'MIME-Version: 1.0' -a 'Content-type: text/plain; charset=UTF-8' -a 'Content-transfer-encoding: 8bit'";
-    call(&format!("mailx {mime} {words}")).stdin(body).to("admin@a.example").arrives(&mail).check();
+    call(&format!("mailx {mime} {words}"))
+        .stdin(body)
+        .to("admin@a.example")
+        .arrives(mail.replace("charset=utf-8", "charset=UTF-8"))
+        .check();
     call(&format!("mailx {mime} -a 'From: apticron@b.example' {words}"))
         .stdin(body)
         .sender("apticron@b.example")
         .to("admin@a.example")
-        .arrives(mail.replace("Host <host@a.example>", "apticron@b.example").replace("<*@a", "<*@b"))
+        .arrives(
+            mail.replace("charset=utf-8", "charset=UTF-8")
+                .replace("Host <host@a.example>", "apticron@b.example")
+                .replace("<*@a", "<*@b"),
+        )
         .check();
     call(&format!("mailx -S ttycharset=utf-8 {words}")).stdin(body).to("admin@a.example").arrives(&mail).check();
     call(&format!("mailx -S ttycharset=utf-8 -r apticron@b.example {words}"))
