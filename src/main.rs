@@ -17,12 +17,14 @@ use smail::settings::{self, Layers, Settings, Surroundings};
 use smail::transport::{self, Turn, Watch};
 use smail::{generate, record, report};
 
+#[path = "main/errands.rs"]
+mod errands;
+#[path = "main/handed.rs"]
+mod handed;
 #[path = "main/logged.rs"]
 mod logged;
 #[path = "main/queued.rs"]
 mod queued;
-#[path = "main/handed.rs"]
-mod handed;
 #[path = "main/set_up.rs"]
 mod set_up;
 
@@ -69,7 +71,7 @@ fn run(args: &Args) -> Result<Exit, Failure> {
         return Ok(Exit::OK);
     }
     if args.is_about_queue() {
-        return queued::errand(args, &layers, &settings, &world, &watch(&settings));
+        return errands::errand(args, &layers, &settings, &world, &watch(&settings));
     }
     let user = world.user();
     let author = author(&settings, &user)?;
