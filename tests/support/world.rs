@@ -236,6 +236,11 @@ impl Run<'_> {
         self
     }
 
+    /// The command as it is, for a test that starts it otherwise.
+    pub fn into_command(self) -> Command {
+        self.command
+    }
+
     /// Runs to the end.
     pub fn run(self) -> Outcome {
         self.start().finish()
