@@ -100,7 +100,8 @@ fn a_wrong_password_is_explained_and_asked_for_again() {
 
 #[test]
 fn whoever_leaves_at_any_question_leaves_nothing() {
-    let steps = [("Your mail address: ", "me@163.com\n"), ("shown): ", "right\n"), ("Number [1]: ", "\n"), ("[y]: ", "")];
+    let steps =
+        [("Your mail address: ", "me@163.com\n"), ("shown): ", "right\n"), ("Number [1]: ", "\n"), ("[y]: ", "")];
     for leave in 0..steps.len() {
         for (keys, wanted) in [("\x03", 130), ("\x04", 1), ("", 143)] {
             let (world, sink) = (World::new(), provider("me@163.com", "right", false));
@@ -181,7 +182,8 @@ fn without_questions_everything_is_said_by_flags() {
         let (world, sink) = (World::new(), provider("boss", "right", false));
         let kept = world.write("kept", "right\n");
         let command = format!("cat {}", kept.display());
-        let mut args: Vec<&str> = vec!["--setup", "me@x.example", "--yes", "-S", "smtp=mail.x.example", "-S", "auth-user=boss"];
+        let mut args: Vec<&str> =
+            vec!["--setup", "me@x.example", "--yes", "-S", "smtp=mail.x.example", "-S", "auth-user=boss"];
         let led = led(&world, &sink);
         args.extend(led.iter().map(String::as_str));
         let outcome = match way {
@@ -237,7 +239,10 @@ fn a_mailrc_becomes_a_config_that_sends() {
         assert!(outcome.stdout.contains(line), "{}", outcome.stdout);
     }
     assert!(!outcome.stdout.contains("pa$$word"), "{}", outcome.stdout);
-    assert_eq!((text(&world, "home/.mailrc"), text(&world, "home/.config/smail/password-mail")), (rc, "pa$$word\n".into()));
+    assert_eq!(
+        (text(&world, "home/.mailrc"), text(&world, "home/.config/smail/password-mail")),
+        (rc, "pa$$word\n".into())
+    );
     fs::remove_file(path).unwrap();
     let sent = world.smail(&["-s", "x", "team"]).stdin("text\n").run();
     assert_eq!((sent.status, sent.stderr.as_str()), (0, ""));

@@ -181,13 +181,15 @@ impl From<SetupError> for Failure {
             SetupError::Gone(Gone::Interrupted, _) => Failure::new(Exit::INTERRUPTED, what),
             SetupError::Gone(Gone::Left, _) | SetupError::GivenUp => Failure::new(Exit::GIVEN_UP, what),
             SetupError::Gone(Gone::Nobody, question) => {
-                Failure::new(Exit::USAGE, format!("`--yes` has no answer to `{question}`; nothing was written"))
-                    .hint("smail --setup me@example.org --yes -S smtp=smtps://smtp.example.org --password-from stdin < file")
+                Failure::new(Exit::USAGE, format!("`--yes` has no answer to `{question}`; nothing was written")).hint(
+                    "smail --setup me@example.org --yes -S smtp=smtps://smtp.example.org --password-from stdin < file",
+                )
             }
             SetupError::Refused(_) => Failure::new(Exit::REFUSED, what),
             SetupError::Address(error) => address(Exit::USAGE, "--setup: ", &error),
-            SetupError::Argument(_) => Failure::new(Exit::USAGE, what)
-                .hint("`--password-from stdin`, `--password-from 'pass show mail'` or SMAIL_AUTH_PASSWORD hand it over"),
+            SetupError::Argument(_) => Failure::new(Exit::USAGE, what).hint(
+                "`--password-from stdin`, `--password-from 'pass show mail'` or SMAIL_AUTH_PASSWORD hand it over",
+            ),
             SetupError::Account { .. } => Failure::new(Exit::USAGE, what).hint("`-A NAME` chooses another"),
             SetupError::Unfit { .. } => {
                 Failure::new(Exit::CONFIG, what).hint("mend it, or move it away and set smail up afresh")

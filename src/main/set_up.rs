@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io::{ErrorKind, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use smail::address::Mailbox;
 use smail::cli::Args;
@@ -225,7 +225,6 @@ fn ways(path: &Path, text: &str, world: &Surroundings) -> (String, String) {
 /// The person at the controlling terminal.
 struct Keyboard {
     terminal: Terminal,
-    interrupt: Arc<AtomicUsize>,
 }
 
 impl Keyboard {
@@ -238,8 +237,9 @@ impl Keyboard {
         if args.password_from.is_none() && !std::io::stdin().is_terminal() {
             return Err(nobody("standard input is no terminal"));
         }
-        let terminal = Terminal::open().map_err(|why| nobody(&format!("there is {why}")))?;
-        Ok(Keyboard { terminal, interrupt: Arc::clone(&watch.interrupt) })
+        let terminal =
+            Terminal::open(Arc::clone(&watch.interrupt)).map_err(|why| nobody(&format!("there is {why}")))?;
+        Ok(Keyboard { terminal })
     }
 
     fn gone<T>(&self, answer: std::io::Result<T>) -> Result<T, Gone> {
@@ -247,10 +247,6 @@ impl Keyboard {
             self.terminal.say("\n");
             if error.kind() == ErrorKind::UnexpectedEof { Gone::Left } else { Gone::Interrupted }
         })
-    }
-
-    fn is_over(&self) -> bool {
-        self.interrupt.load(Ordering::SeqCst) != 0
     }
 }
 
@@ -262,14 +258,11 @@ impl Person for Keyboard {
 
     fn ask(&mut self, question: &str, default: Option<&str>) -> Result<String, Gone> {
         let default = default.map_or_else(String::new, |default| format!(" [{default}]"));
-        let answer = self.terminal.ask(&format!("{question}{default}: "), &|| self.is_over());
+        let answer = self.terminal.ask(&format!("{question}{default}: "));
         self.gone(answer)
     }
 
     fn secret(&mut self, question: &str) -> Result<Secret, Gone> {
-        if self.is_over() {
-            return Err(Gone::Interrupted);
-        }
         let answer = self.terminal.ask_secret(&format!("{question}: "));
         self.gone(answer)
     }

@@ -51,7 +51,8 @@ pub fn store(words: &[String], text: &Zeroizing<String>) -> Result<(), SecretErr
         // At most a few KiB, which a pipe holds; a program that does not read says so by its status.
         let _ = stdin.write_all(text.as_bytes());
     }
-    let late = || SecretError::temporary(format!("{whose} took longer than {} s and was ended", PATIENCE.as_secs() * 4));
+    let late =
+        || SecretError::temporary(format!("{whose} took longer than {} s and was ended", PATIENCE.as_secs() * 4));
     succeeded(running.end(deadline).ok_or_else(late)?, &whose)
 }
 

@@ -133,7 +133,12 @@ impl Account {
     /// The settings, those of the command line last and in place of ours; `kept` says where the password is.
     pub fn said(&self, wishes: &[Said], leaks: &[&'static str], kept: Option<Said>) -> Vec<Said> {
         let mut said = vec![Said::new("from", &self.address), Said::new("smtp", self.server.url())];
-        said.extend(leaks.iter().filter(|n| **n != "tls").map(|name| Said::new(name, if *name == "auth" { "auto" } else { "" })));
+        said.extend(
+            leaks
+                .iter()
+                .filter(|n| **n != "tls")
+                .map(|name| Said::new(name, if *name == "auth" { "auto" } else { "" })),
+        );
         if self.server.door.tls == TlsMode::None || leaks.contains(&"tls") {
             said.push(Said::new("tls", self.server.door.tls.word()));
         }

@@ -307,7 +307,8 @@ impl<'a> Dialogue<'a> {
         }
         self.person.say(&why);
         self.say(words::FAILED, &[]);
-        let rows = [words::NEXT_SECRET, words::NEXT_SERVER, words::NEXT_KEEP, words::NEXT_LEAVE].map(|t| self.words.of(t, &[]));
+        let rows = [words::NEXT_SECRET, words::NEXT_SERVER, words::NEXT_KEEP, words::NEXT_LEAVE]
+            .map(|t| self.words.of(t, &[]));
         match choose(self.person, self.words, words::NEXT, &rows)? {
             0 => Ok(Next::Secret),
             1 => Ok(Next::Server),

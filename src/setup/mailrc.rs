@@ -74,7 +74,8 @@ impl<'a> Conversion<'a> {
         for (line, why) in read.warnings.iter().chain(&read.notes) {
             self.note(line, "", words::RC_WRONG, &[why]);
         }
-        if self.parts.iter().all(|(_, part)| part.said.is_empty() && part.secrets.is_empty()) && self.aliases.is_empty() {
+        if self.parts.iter().all(|(_, part)| part.said.is_empty() && part.secrets.is_empty()) && self.aliases.is_empty()
+        {
             self.person.say(&self.words.of(words::RC_EMPTY, &[&rc]));
             return Ok(None);
         }
@@ -86,7 +87,8 @@ impl<'a> Conversion<'a> {
         let (shown, whole) = (self.text(&rc, &kept, false), self.text(&rc, &kept, true));
         let whole = target.with(&whole)?;
         self.say_ways(&shown);
-        self.person.say(&shown.lines().map(|line| format!("  {line}").trim_end().to_owned()).collect::<Vec<_>>().join("\n"));
+        self.person
+            .say(&shown.lines().map(|line| format!("  {line}").trim_end().to_owned()).collect::<Vec<_>>().join("\n"));
         let config = self.place.shown(&self.place.config);
         let question = self.words.of(words::RC_WRITE, &[&config]);
         if !self.wishes.yes && !yes(self.person, self.words, &question, true)? {
@@ -248,7 +250,8 @@ impl<'a> Conversion<'a> {
                 let suffixed = suffix.strip_prefix('-').map(str::to_owned);
                 let user = suffixed.or_else(|| text("auth-user")).or_else(|| text("from")).unwrap_or_default();
                 let short = name.as_deref().or(suffix.strip_prefix('-')).unwrap_or("mail");
-                let short: String = short.chars().filter(|c| c.is_ascii_alphanumeric() || b"-_.@".contains(&(*c as u8))).collect();
+                let short: String =
+                    short.chars().filter(|c| c.is_ascii_alphanumeric() || b"-_.@".contains(&(*c as u8))).collect();
                 let mut file = free_file(&self.place.config, &short);
                 if all.iter().any(|(_, _, kept): &(usize, String, Kept)| kept.file == file) {
                     file = free_file(&self.place.config, &format!("{short}-{}", all.len() + 1));

@@ -105,9 +105,8 @@ fn play_at(home: tempfile::TempDir, answers: &[&'static str], wishes: &Wishes, d
         tried.borrow_mut().push(password.clone());
         if password == "auth-password=right" { Ok(()) } else { Err("smail: cannot log in".to_owned()) }
     };
-    let doubt = |_: Option<&Preset>, _: &str, secret: &Secret| {
-        (secret.reveal() == "short").then(|| "that is short".to_owned())
-    };
+    let doubt =
+        |_: Option<&Preset>, _: &str, secret: &Secret| (secret.reveal() == "short").then(|| "that is short".to_owned());
     let hands = Hands { directory: dns, try_it: &try_it, doubt: &doubt };
     let result = run(&mut script, Words::ENGLISH, wishes, &place(home.path()), hands);
     assert!(script.answers.is_empty(), "not asked for: {:?}\n{}", script.answers, script.transcript);
@@ -186,7 +185,8 @@ fn a_wrong_password_is_asked_for_again() {
 
 #[test]
 fn after_a_failure_everything_can_be_changed_kept_or_given_up() {
-    let changed = play(&["wrong", "", "2", "mail.x.example:587", "boss", "right", "n"], &addressed("me@qq.com"), &known());
+    let changed =
+        play(&["wrong", "", "2", "mail.x.example:587", "boss", "right", "n"], &addressed("me@qq.com"), &known());
     let text = changed.file(".config/smail/config.toml");
     assert!(text.contains("smtp = \"smtp://mail.x.example:587\"\nauth-user = \"boss\"\n"), "{text}");
     let kept = play(&["wrong", "", "3", "n"], &addressed("me@qq.com"), &known());
@@ -197,7 +197,8 @@ fn after_a_failure_everything_can_be_changed_kept_or_given_up() {
 
 #[test]
 fn what_cannot_be_is_asked_for_again() {
-    let answers = ["me", "a b@x", "me@qq.com", "", "short", "n", "short", "y", "9", "x", "2", "", "right", "maybe", "n"];
+    let answers =
+        ["me", "a b@x", "me@qq.com", "", "short", "n", "short", "y", "9", "x", "2", "", "right", "maybe", "n"];
     let played = play(&answers, &Wishes::default(), &known());
     for line in [
         "That is no whole address: me.\n",
@@ -228,7 +229,11 @@ fn the_dns_proposes_and_the_user_decides() {
     let forged = Known { srv: &[("_submission._tcp.x.example", "evil-x.example", 587)], ..known() };
     let played = play(&["", "smtp.x.example", "", "right", "", "n"], &addressed("me@x.example"), &forged);
     assert!(played.transcript.contains("That server is not in the domain x.example."), "{}", played.transcript);
-    assert!(played.transcript.contains("Send by evil-x.example:587 (STARTTLS)? (y/n) [n]: \n"), "{}", played.transcript);
+    assert!(
+        played.transcript.contains("Send by evil-x.example:587 (STARTTLS)? (y/n) [n]: \n"),
+        "{}",
+        played.transcript
+    );
     assert!(played.file(".config/smail/config.toml").contains("smtp = \"smtps://smtp.x.example:465\"\n"));
 }
 

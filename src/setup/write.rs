@@ -140,7 +140,8 @@ pub struct Undo {
 impl Undo {
     /// Makes a folder and those above it, closed to others.
     fn folder(&mut self, path: &Path) -> Result<(), SetupError> {
-        let missing: Vec<&Path> = path.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
+        let missing: Vec<&Path> =
+            path.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
         for path in missing.into_iter().rev() {
             let made = DirBuilder::new().mode(0o700).create(path);
             made.map_err(|error| SetupError::File { path: path.to_owned(), error })?;
@@ -237,7 +238,7 @@ mod tests {
             let whole = target.with("[accounts.x]\n").unwrap();
             target.commit(&whole, &[]).unwrap();
             let new = fs::read_to_string(&real).unwrap();
-            assert!(new.starts_with(old) && new.ends_with("\n\n[accounts.x]\n") , "{new:?}");
+            assert!(new.starts_with(old) && new.ends_with("\n\n[accounts.x]\n"), "{new:?}");
             assert!(link.is_symlink());
         }
     }
