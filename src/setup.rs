@@ -106,6 +106,8 @@ pub struct Place {
     pub host: String,
     /// The names of accounts that other files have.
     pub accounts: Vec<String>,
+    /// Other files choose an account, which would win over settings that belong to none.
+    pub chosen: bool,
     /// Of [`LEAKS`], the settings that other files make for every account.
     pub leaks: Vec<&'static str>,
 }

@@ -232,7 +232,7 @@ fn a_mailrc_becomes_a_config_that_sends() {
     assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
     for line in [
         "  2 smtp-auth-user: is called auth-user now\n",
-        "  6 crt: dropped: only matters for reading mail\n",
+        "  6 crt: dropped: without effect on sending\n",
         "Mail goes by smtp.163.com:465 (implicit TLS), as before.\n",
         "~/.mailrc is left as it is; smail now takes the word of ~/.config/smail/config.toml over it.\n",
     ] {

@@ -368,6 +368,9 @@ impl Args {
         if let Some((_, flag)) = of_setup.iter().find(|(given, _)| *given && self.setup.is_none()) {
             return Err(Stop::usage(format!("`{flag}` counts only with `--setup`")));
         }
+        if self.setup.is_some() && self.has_recipients() {
+            return Err(Stop::usage("`--setup` takes one address, and sends no mail to others"));
+        }
         let words = std::mem::take(&mut self.after_dashes);
         if self.has_recipients() && words.first().is_some_and(|w| w.starts_with('-')) {
             return self.program_options(words);

@@ -78,7 +78,7 @@ pub fn run(args: &Args, world: &Surroundings) -> Result<Exit, Failure> {
 /// Status 130 for Ctrl-C, and that of the signal otherwise.
 fn interrupted(error: SetupError, watch: &Watch) -> Failure {
     let mut failure = Failure::from(error);
-    if let Some(signal @ 1..) = u8::try_from(watch.interrupt.load(Ordering::SeqCst)).ok() {
+    if let Ok(signal @ 1..) = u8::try_from(watch.interrupt.load(Ordering::SeqCst)) {
         failure.exit = Exit(128_u8.saturating_add(signal));
     }
     failure
@@ -120,6 +120,10 @@ fn place(args: &Args, world: &Surroundings, layers: &Layers, settings: &Settings
         programs: world.variables.get("PATH").map(Into::into).unwrap_or_default(),
         host: world.machine.hostname.clone().unwrap_or_else(|| "localhost".to_owned()),
         accounts: layers.account_names(),
+        chosen: Layers::load(&Args { set: Vec::new(), ..rehearsed(args, Vec::new()) }, world)?
+            .settle(&[])?
+            .account
+            .is_some(),
         leaks: LEAKS.iter().copied().filter(|name| settings.filled(name).is_some()).collect(),
     })
 }

@@ -29,6 +29,7 @@ use std::time::Duration;
 use crate::address::Aliases;
 pub use aliases::{Local, LocalError};
 pub use files::user_rc;
+pub use foreign::REFUSED;
 use keys::Key;
 pub use layers::Layers;
 pub use show::{quote, show};

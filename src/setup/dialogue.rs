@@ -2,6 +2,8 @@
 //!
 //! Promise: every question comes before the first thing that is written; what the command line says is not asked. An answer
 //! that cannot be is asked for again.
+use std::fmt::Write as _;
+
 use super::account::{Account, Proof, Said};
 use super::find::{self, Found, Server};
 use super::keep::{Keeping, Kept, free_file};
@@ -20,6 +22,8 @@ pub struct Dialogue<'a> {
     wishes: &'a Wishes,
     place: &'a Place,
     hands: Hands<'a>,
+    /// What `-S` says, without what an answer took the place of.
+    said: Vec<Said>,
 }
 
 /// What to do after a trial.
@@ -38,7 +42,7 @@ impl<'a> Dialogue<'a> {
         place: &'a Place,
         hands: Hands<'a>,
     ) -> Self {
-        Dialogue { person, words, wishes, place, hands }
+        Dialogue { person, words, wishes, place, hands, said: wishes.said.clone() }
     }
 
     /// Asks, tries and writes.
@@ -58,6 +62,7 @@ impl<'a> Dialogue<'a> {
                 Next::Go => break,
                 Next::Secret => account.proof = self.proof(&account.server, account.user.as_deref(), true)?,
                 Next::Server => {
+                    self.forget(&["smtp", "provider", "tls", "auth-user"]);
                     account.server = self.typed_server(Some(&account.server))?;
                     account.user = self.typed_user(&account)?;
                     account.proof = self.proof(&account.server, account.user.as_deref(), true)?;
@@ -73,7 +78,7 @@ impl<'a> Dialogue<'a> {
             kept.user = account.user.clone().unwrap_or_default();
         }
         let first_mail = !self.wishes.yes && self.yes(words::FIRST_MAIL, &[&account.address], true)?;
-        self.write(&target, &account, kept, name, first_mail)
+        self.write(&target, &account, kept.as_ref(), name, first_mail)
     }
 
     fn address(&mut self) -> Result<Address, SetupError> {
@@ -99,6 +104,7 @@ impl<'a> Dialogue<'a> {
         let named = self.wish("auth-user");
         let form = server.preset.as_ref().map(|preset| preset.user_form.clone());
         let user = match (named, form) {
+            _ if self.wish("auth").as_deref() == Some("none") => None,
             (Some(user), _) => Some(user),
             (None, Some(presets::UserForm::None)) => None,
             (None, _) => match server.preset.as_ref().and_then(|preset| preset.user_for(&address)) {
@@ -125,10 +131,8 @@ impl<'a> Dialogue<'a> {
     }
 
     fn server(&mut self, address: &Address) -> Result<Server, SetupError> {
-        if let Some(text) = self.wish("smtp") {
-            if let Ok(server) = Server::parse(&text) {
-                return Ok(server);
-            }
+        if let Some(Ok(server)) = self.wish("smtp").map(|text| Server::parse(&text)) {
+            return Ok(server);
         }
         let named = self.wish("provider").and_then(|id| presets::by_id(&id)).and_then(Server::of_preset);
         let domain = address.domain().unwrap_or_default().to_lowercase();
@@ -177,7 +181,9 @@ impl<'a> Dialogue<'a> {
     /// How the account logs in; `again` when what was handed over did not do.
     fn proof(&mut self, server: &Server, user: Option<&str>, again: bool) -> Result<Proof, SetupError> {
         let asked_before = self.wish("auth-password-file").or_else(|| self.wish("auth-password-command"));
-        if asked_before.is_some() {
+        if again {
+            self.forget(&["auth-password-file", "auth-password-command"]);
+        } else if asked_before.is_some() {
             return Ok(Proof::Said);
         }
         if let Some(command) = self.wishes.command.as_ref().filter(|_| !again) {
@@ -190,7 +196,9 @@ impl<'a> Dialogue<'a> {
                 .filter(|(_, fact)| !fact.is_empty())
                 .map(|(text, fact)| self.words.of(text, &[fact]))
                 .collect();
-            kind.iter().for_each(|line| self.person.say(line));
+            for line in &kind {
+                self.person.say(line);
+            }
         }
         if Account::wants_token(server) {
             return self.token().map(Proof::Command);
@@ -273,10 +281,11 @@ impl<'a> Dialogue<'a> {
             let refuse = |(_, why)| SetupError::Account { name: name.clone(), why };
             return judge(name).map(|()| Some(name.clone())).map_err(refuse);
         }
-        if there.is_none() {
+        if there.is_some() {
+            self.say(words::EXISTS, &[&self.place.shown(&self.place.config)]);
+        } else if !self.place.chosen {
             return Ok(None);
         }
-        self.say(words::EXISTS, &[&self.place.shown(&self.place.config)]);
         let short = short_name(account);
         let numbered = std::iter::once(short.clone()).chain((2..1000).map(|n| format!("{short}-{n}")));
         let default = numbered.into_iter().find(|name| judge(name).is_ok());
@@ -297,7 +306,7 @@ impl<'a> Dialogue<'a> {
             }
             _ => None,
         };
-        let said = account.said(&self.wishes.said, &self.place.leaks, password);
+        let said = account.said(&self.said, &self.place.leaks, password);
         let Err(why) = (self.hands.try_it)(&said) else {
             self.say(words::WORKS, &[]);
             return Ok(Next::Go);
@@ -321,36 +330,20 @@ impl<'a> Dialogue<'a> {
         mut self,
         target: &Target,
         account: &Account,
-        kept: Option<Kept>,
+        kept: Option<&Kept>,
         name: Option<String>,
         first_mail: bool,
     ) -> Result<Done, SetupError> {
-        let source = kept.as_ref().and_then(|kept| kept.said(self.place, ""));
-        let said = account.said(&self.wishes.said, &self.place.leaks, source);
-        let block = |reveal| {
-            let mut out = format!("# {}\n", self.words.of(words::COMMENT_MADE, &[]));
-            if let Some(name) = name.as_ref().filter(|_| target.is_new()) {
-                out.push_str(&Said::new("account", name).line(reveal));
-            }
-            if let Some(name) = &name {
-                out.push_str(&format!("\n[accounts.{name}]\n"));
-            }
-            out.push_str(&account.remarks(self.words));
-            said.iter().for_each(|said| out.push_str(&said.line(reveal)));
-            if kept.as_ref().is_some_and(|kept| kept.keeping == Keeping::Environment) {
-                out.push_str(&format!("# {}\n", self.words.of(words::COMMENT_ENVIRONMENT, &[])));
-            }
-            out
-        };
+        let block = |reveal| self.block(target, account, kept, name.as_deref(), reveal);
         let whole = target.with(&block(true))?;
-        let shown = block(false);
-        target.commit(&whole, kept.as_slice())?;
+        let shown = block(false).to_string();
+        target.commit(&whole, kept.map_or(&[], std::slice::from_ref))?;
         let config = self.place.shown(&self.place.config);
         self.say(words::WRITTEN, &[&config]);
         let indented: Vec<String> = shown.lines().map(|line| format!("  {line}").trim_end().to_owned()).collect();
         self.person.say(&indented.join("\n"));
         let mut secret = None;
-        match &kept {
+        match kept {
             Some(kept) if kept.keeping == Keeping::Environment => {
                 self.say(words::ENVIRONMENT, &[]);
                 secret = Some(kept.secret.clone());
@@ -368,13 +361,44 @@ impl<'a> Dialogue<'a> {
         Ok(Done { address: account.address.clone(), account: name, config, shown, first_mail, secret })
     }
 
+    /// The lines that are written; the secret in them only where it is revealed.
+    fn block(
+        &self,
+        target: &Target,
+        account: &Account,
+        kept: Option<&Kept>,
+        name: Option<&str>,
+        reveal: bool,
+    ) -> zeroize::Zeroizing<String> {
+        let mut out = zeroize::Zeroizing::new(format!("# {}\n", self.words.of(words::COMMENT_MADE, &[])));
+        if let Some(name) = name {
+            if target.is_new() {
+                out.push_str(&Said::new("account", name).line(reveal));
+            }
+            let _ = writeln!(out, "\n[accounts.{name}]");
+        }
+        out.push_str(&account.remarks(self.words));
+        let source = kept.and_then(|kept| kept.said(self.place, ""));
+        for said in account.said(&self.said, &self.place.leaks, source) {
+            out.push_str(&said.line(reveal));
+        }
+        if kept.is_some_and(|kept| kept.keeping == Keeping::Environment) {
+            let _ = writeln!(out, "# {}", self.words.of(words::COMMENT_ENVIRONMENT, &[]));
+        }
+        out
+    }
+
     /// The text that the command line sets a setting to.
     fn wish(&self, name: &str) -> Option<String> {
-        let said = self.wishes.said.iter().rev().find(|said| said.name == name)?;
+        let said = self.said.iter().rev().find(|said| said.name == name)?;
         match &said.value {
             super::Value::Text(text) if !text.is_empty() => Some(text.clone()),
             _ => None,
         }
+    }
+
+    fn forget(&mut self, names: &[&str]) {
+        self.said.retain(|said| !names.contains(&said.name.as_str()));
     }
 
     fn say(&mut self, text: Text, facts: &[&str]) {

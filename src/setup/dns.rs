@@ -5,6 +5,7 @@
 //! An answer can be forged on its way (no DNSSEC): what comes from here is shown to the user before it is used.
 //! Written here because the crates that ask bring a runtime or a resolver of their own, and those that only read answers save
 //! less than half of this file. Answers that do not fit into a datagram are used as far as they go.
+use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,8 @@ const MOST_RECORDS: u16 = 64;
 #[derive(Debug, Clone)]
 pub struct Dns {
     servers: Vec<SocketAddr>,
+    /// None of them answers: nobody shall wait for that again.
+    silent: Cell<bool>,
 }
 
 impl Dns {
@@ -28,25 +31,26 @@ impl Dns {
         let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
         let named = text.lines().filter_map(|line| {
             let mut words = line.split_ascii_whitespace();
-            if words.next()? != "nameserver" { None } else { words.next()?.parse::<IpAddr>().ok() }
+            if words.next()? == "nameserver" { words.next()?.parse::<IpAddr>().ok() } else { None }
         });
         let mut servers: Vec<_> = named.take(3).map(|ip| SocketAddr::new(ip, 53)).collect();
         if servers.is_empty() {
             servers.push(SocketAddr::from((Ipv4Addr::LOCALHOST, 53)));
         }
-        Dns { servers }
+        Dns { servers, silent: Cell::new(false) }
     }
 
     /// The data of every record of a kind: the place where each begins in the answer, and the answer.
     fn ask(&self, name: &str, kind: u16) -> (Vec<u8>, Vec<usize>) {
         let Some((id, question)) = question(name, kind) else { return (Vec::new(), Vec::new()) };
-        for server in &self.servers {
+        for server in self.servers.iter().filter(|_| !self.silent.get()) {
             if let Some(answer) = exchange(*server, id, &question)
                 && let Some(records) = records(&answer, question.len(), kind)
             {
                 return (answer, records);
             }
         }
+        self.silent.set(true);
         (Vec::new(), Vec::new())
     }
 }
@@ -192,7 +196,7 @@ mod tests {
             }
             socket.send_to(&answer, who).unwrap();
         });
-        Dns { servers: vec![at] }
+        Dns { servers: vec![at], silent: Cell::new(false) }
     }
 
     #[test]

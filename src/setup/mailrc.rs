@@ -16,7 +16,7 @@ use crate::secret::Secret;
 use crate::settings::keys::{self, Key, Kind};
 use crate::settings::mailrc::{Item, Place as Line, RcFile};
 use crate::settings::value::{self, Raw};
-use crate::settings::{quote, target};
+use crate::settings::{REFUSED, quote, target};
 
 /// What there is to turn.
 pub struct Before<'a> {
@@ -190,6 +190,9 @@ impl<'a> Conversion<'a> {
     }
 
     fn drop_unknown(&mut self, name: &str, line: &Line) {
+        if let Some((_, why)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
+            return self.note(line, name, words::RC_WRONG, &[why]);
+        }
         if keys::is_known(name) {
             return self.note(line, name, words::RC_READING, &[]);
         }
@@ -263,7 +266,9 @@ impl<'a> Conversion<'a> {
         if let [(_, _, first), rest @ ..] = all.as_mut_slice() {
             *first = choose_keeping(self.person, self.words, self.place, first.clone(), rest.is_empty())?;
             let keeping = first.keeping;
-            rest.iter_mut().for_each(|(_, _, kept)| kept.keeping = keeping);
+            for (_, _, kept) in rest {
+                kept.keeping = keeping;
+            }
         }
         Ok(all)
     }

@@ -196,6 +196,43 @@ fn after_a_failure_everything_can_be_changed_kept_or_given_up() {
 }
 
 #[test]
+fn an_answer_takes_the_place_of_what_the_command_line_said() {
+    let said = ["smtp=mail.old.example", "auth-password-file=/nowhere", "name=Me"].map(Said::parse).to_vec();
+    let wishes = Wishes { said, ..addressed("me@qq.com") };
+    let home = tempfile::tempdir().unwrap();
+    let mut script = Script::new(&["", "2", "mail.new.example", "", "right", "", "n"]);
+    let try_it = |said: &[Said]| {
+        let new = said.iter().any(|said| said.argument() == "smtp=smtps://mail.new.example:465");
+        if new { Ok(()) } else { Err("no such host".to_owned()) }
+    };
+    let hands = Hands { directory: &known(), try_it: &try_it, doubt: &|_, _, _| None };
+    let done = run(&mut script, Words::ENGLISH, &wishes, &place(home.path()), hands);
+    let shown = done.unwrap_or_else(|error| panic!("{error}: {}", script.transcript)).shown;
+    assert!(
+        !shown.contains("old.example") && !shown.contains("/nowhere") && shown.contains("name = \"Me\"\n"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn without_a_login_nothing_is_asked_about_one() {
+    let said = ["smtp=relay.x.example:25", "auth=none"].map(Said::parse).to_vec();
+    let played = play(&["n"], &Wishes { said, ..addressed("me@x.example") }, &known());
+    let shown = played.result.unwrap().shown;
+    assert!(shown.ends_with("from = \"me@x.example\"\nsmtp = \"relay.x.example:25\"\nauth = \"none\"\n"), "{shown}");
+}
+
+#[test]
+fn an_account_that_other_files_choose_does_not_win() {
+    let home = tempfile::tempdir().unwrap();
+    let mut script = Script::new(&["right", "", "", "n"]);
+    let place = Place { chosen: true, accounts: vec!["qq".into()], ..place(home.path()) };
+    let hands = Hands { directory: &known(), try_it: &|_| Ok(()), doubt: &|_, _, _| None };
+    let shown = run(&mut script, Words::ENGLISH, &addressed("me@qq.com"), &place, hands).unwrap().shown;
+    assert!(shown.contains("\naccount = \"qq-2\"\n\n[accounts.qq-2]\n"), "{shown}");
+}
+
+#[test]
 fn what_cannot_be_is_asked_for_again() {
     let answers =
         ["me", "a b@x", "me@qq.com", "", "short", "n", "short", "y", "9", "x", "2", "", "right", "maybe", "n"];
@@ -314,7 +351,7 @@ fn every_line_of_a_mailrc_is_accounted_for() {
     let rc = home.path().join(".mailrc");
     let text = "set from=me@163.com\nset smtp=smtp.163.com\nset smtp-auth-user=me@163.com\nset smtp-auth-password=$ecret\n\
                 set smtp-auth=login\nset ask crt=20\nset smtp_use_tls=x\nset from=Me<me@163.com>\nset ssl-verify=maybe\n\
-                alias team a@x b@x\nset smtp-auth-user-h.example=you\nset bsdcompat\nunset record\nfrobnicate\n\
+                alias team a@x b@x\nset smtp-auth-user-h.example=you\nset bsdcompat smime-sign\nunset record\nfrobnicate\n\
                 account work {\n set mta=smtps://me:p%40ss@mail.work.example\n}\n";
     let env = mailrc::Environment {
         home: None,
@@ -335,14 +372,15 @@ Turning ~/.mailrc into TOML:
   3 smtp-auth-user: is called auth-user now
   4 smtp-auth-password: is a password and goes where you choose
   5 smtp-auth: is called auth now
-  6 ask: dropped: only matters for reading mail
-  6 crt: dropped: only matters for reading mail
+  6 ask: dropped: without effect on sending
+  6 crt: dropped: without effect on sending
   7 smtp_use_tls: dropped: no setting has this name
   8 from: is the same
   9 ssl-verify: dropped: `maybe` is none of strict, warn, ignore, ask
   10 alias team: goes into [aliases]
   11 smtp-auth-user-h.example: counts for h.example only, as before
   12 bsdcompat: is called subject-first now
+  12 smime-sign: dropped: smail does not sign mail
   13 unset record: takes back what was said before
   15 account work: becomes [accounts.work]
   16 mta: held a password, which goes where you choose

@@ -19,15 +19,14 @@ impl Words {
         let mut rest = text[self.0];
         while let Some((before, behind)) = rest.split_once('{') {
             out.push_str(before);
-            match behind.split_once('}').and_then(|(n, after)| Some((facts.get(n.parse::<usize>().ok()?)?, after))) {
-                Some((fact, after)) => {
-                    out.extend(fact.chars().filter(|c| !c.is_control()));
-                    rest = after;
-                }
-                None => {
-                    out.push('{');
-                    rest = behind;
-                }
+            let place =
+                behind.split_once('}').and_then(|(n, after)| Some((facts.get(n.parse::<usize>().ok()?)?, after)));
+            if let Some((fact, after)) = place {
+                out.extend(fact.chars().filter(|c| !c.is_control()));
+                rest = after;
+            } else {
+                out.push('{');
+                rest = behind;
             }
         }
         out + rest
@@ -122,7 +121,7 @@ table! {
     RC_URL: "held a password, which goes where you choose", "其中的密码将保存到您选择的地方";
     RC_AGAIN: "dropped: said again later", "已去掉：后面又设置了一次";
     RC_OFF: "takes back what was said before", "取消前面的设置";
-    RC_READING: "dropped: only matters for reading mail", "已去掉：只与阅读邮件有关";
+    RC_READING: "dropped: without effect on sending", "已去掉：对发送没有影响";
     RC_UNKNOWN: "dropped: no setting has this name", "已去掉：没有这个设置";
     RC_UNKNOWN_NEAR: "dropped: no setting has this name; {0} may be meant", "已去掉：没有这个设置；可能是指 {0}";
     RC_WRONG: "dropped: {0}", "已去掉：{0}";

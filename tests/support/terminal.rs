@@ -64,7 +64,7 @@ impl Terminal {
             }
             match self.screen.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(more) => self.shown.push_str(&String::from_utf8_lossy(&more)),
-                Err(_) => panic!("`{text}` never comes:\n{}", self.shown),
+                Err(why) => panic!("`{text}` never comes ({why}):\n{}", self.shown),
             }
         }
     }
