@@ -230,6 +230,11 @@ impl Call {
             silent(&outcome, "server down");
         } else {
             assert_eq!((outcome.status, outcome.stdout.as_str()), (0, ""), "{}", outcome.stderr);
+            assert!(
+                outcome.stderr.starts_with("smail: queued as ") && outcome.stderr.lines().count() == 1,
+                "{}",
+                outcome.stderr
+            );
         }
         let ids = world.entries();
         assert_eq!(ids.len(), 1, "{}", outcome.stderr);
@@ -245,7 +250,7 @@ impl Call {
         let world = host_with(place.port(), &self.settings);
         let outcome = self.run(&world, false).run();
         assert_eq!((outcome.status, outcome.stdout.as_str()), (75, ""), "{}", outcome.stderr);
-        if self.is_sendmail() && !self.script.contains("2>&-") {
+        if self.is_sendmail() && !self.script.contains("2>") {
             one_line(&outcome, "refused");
         }
         assert_eq!(world.queue_names("q"), [""; 0]);

@@ -155,8 +155,10 @@ stderr: ''
         assert_eq!(mails[1].to, ["admin@a.example"]);
         assert!(mails[1].text().ends_with("\r\n\r\n.dot\r\n..dots\r\ngr\u{fc}\u{df}e\r\n"), "{}", mails[1].text());
         assert_eq!(mails[1].parameters, "BODY=8BITMIME RET=HDRS ENVID=q+2B1");
+        let said = sink.dialogue().join("\n");
         assert!(
-            sink.dialogue().contains(&"C: RCPT TO:<admin@a.example> NOTIFY=FAILURE,DELAY ORCPT=rfc822;root".to_owned())
+            said.contains("C: RCPT TO:<admin@a.example> NOTIFY=FAILURE,DELAY ORCPT=rfc822;admin@a.example"),
+            "{said}"
         );
         assert_eq!(world.queue_names("q"), [""; 0]);
     }
@@ -181,7 +183,11 @@ fn swaks_speaks_over_a_pipe() {
         let words =
             ["swaks", "--pipe", &pipe, "--from", "ann@b.example", "--to", to, "--silent", "2", "--helo", "web1"];
         let outcome = world.program(&words).queued().run();
-        assert_eq!((outcome.status, outcome.stdout.as_str()), (status, ""), "{to}: {}", outcome.stderr);
+        let said = match status {
+            0 => "",
+            _ => "<** 501 5.1.3 `a@x..example` is not an address: the domain has an empty part\n",
+        };
+        assert_eq!((outcome.status, outcome.stdout.as_str(), outcome.stderr.as_str()), (status, said, ""), "{to}");
         match sink {
             Some(sink) if status == 0 => {
                 let mail = sink.wait_for_mails(1).remove(0);
