@@ -88,13 +88,13 @@ impl Call {
     }
 
     /// It is a regular file at offset 0 that was unlinked.
-    pub fn from_file(mut self) -> Self {
+    pub fn by_file(mut self) -> Self {
         self.given = Given::File;
         self
     }
 
     /// It is /dev/null.
-    pub fn from_null(mut self) -> Self {
+    pub fn by_null(mut self) -> Self {
         self.given = Given::Null;
         self
     }

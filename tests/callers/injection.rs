@@ -152,15 +152,15 @@ fn words_behind_a_recipient_are_recipients_and_never_options() {
 
 #[test]
 fn recipients_that_are_programs_files_or_nonsense_are_refused() {
-    for word in RECIPIENTS {
+    for form in RECIPIENTS {
         let (world, file) = guarded(Place::reserve().port());
-        let word = word.replace("{F}", &file);
-        let (status, said) = traced(&world, &format!("sendmail -i -- {word}"), "x\n");
-        assert!([64, 65, 75].contains(&status), "{word}: {status} {said}");
+        let typed = form.replace("{F}", &file);
+        let (status, said) = traced(&world, &format!("sendmail -i -- {typed}"), "x\n");
+        assert!([64, 65, 75].contains(&status), "{form}: {status} {said}");
         // The same in the head.
-        let word = &shlex::split(&word).unwrap()[0];
-        let (status, said) = traced(&world, "sendmail -t", &format!("To: {word}\n\nx\n"));
-        assert!([64, 65, 75].contains(&status), "{word}: {status} {said}");
+        let plain = &shlex::split(&typed).unwrap()[0];
+        let (status, said) = traced(&world, "sendmail -t", &format!("To: {plain}\n\nx\n"));
+        assert!([64, 65, 75].contains(&status), "{form}: {status} {said}");
     }
 }
 
