@@ -106,6 +106,31 @@ fn a_dialogue_without_a_queue_tells_the_caller_what_the_server_says() {
     assert_eq!(codes(&replies)[5], "451", "{replies:#?}");
 }
 
+#[test]
+fn what_a_client_asks_for_one_recipient_does_not_silence_the_reports_about_another() {
+    for (first, second, more) in [
+        (" NOTIFY=NEVER", "", ""),
+        ("", " NOTIFY=NEVER", ""),
+        (" NOTIFY=NEVER", " NOTIFY=FAILURE", ""),
+        (" NOTIFY=NEVER", " NOTIFY=NEVER", " NOTIFY=NEVER"),
+    ] {
+        let sink = Options::new().extensions(&["DSN"]).start();
+        let rcpt = [format!("RCPT TO:<bob@x.example>{first}"), format!("RCPT TO:<eve@x.example>{second}")];
+        let said = ["EHLO web1", "MAIL FROM:<ann@b.example>", &rcpt[0], &rcpt[1], "DATA", "", "x", ".", "QUIT"];
+        let replies = dialogue(&host(sink.port()), "sendmail -bs", &said);
+        assert_eq!(codes(&replies), ["220", "250", "250", "250", "250", "354", "250", "221"], "{replies:#?}");
+        assert_eq!(sink.wait_for_mails(1)[0].to, ["bob@x.example", "eve@x.example"]);
+        for name in ["bob", "eve"] {
+            let line = format!("C: RCPT TO:<{name}@x.example>{more}");
+            assert!(
+                sink.dialogue().iter().any(|said| said.split(" ORCPT").next() == Some(&line)),
+                "{:#?}",
+                sink.dialogue()
+            );
+        }
+    }
+}
+
 /// Runs a real client with the words of a command behind its own.
 fn client(world: &World, wrapper: &[&str]) -> Outcome {
     world.under_as(wrapper, "sendmail", &["-bs"]).queued().run()
