@@ -81,6 +81,7 @@ fn a_name_that_nothing_resolves_is_65() {
 fn an_option_without_its_value_and_the_subject_of_mail_are_64() {
     let world = host(1);
     refused(&world, "sendmail -f", "x\n", 64, "`-f` needs a value");
+    refused(&world, "sendmail --json -f", "x\n", 64, "`-f` needs a value");
     refused(&world, "sendmail -s subject root", "x\n", 64, "`-s` is an option of mail");
 }
 
