@@ -167,6 +167,39 @@ fn programs_that_keep_passwords_get_them_by_standard_input() {
 }
 
 #[test]
+fn a_place_that_takes_no_password_is_chosen_again() {
+    let (world, sink) = (World::new(), provider("me@qq.com", "right", false));
+    world.write_program("home/bin/pass", "#!/bin/sh\nexit 1\n");
+    let args: Vec<String> = ["--setup", "me@qq.com"].map(str::to_owned).into_iter().chain(led(&world, &sink)).collect();
+    let mut command = command(&world, &args);
+    command.env("PATH", format!("{}:/usr/bin:/bin", world.path("home/bin").display()));
+    let mut terminal = Terminal::start(command);
+    terminal.answer("Password (not shown): ", "right\n");
+    terminal.answer("Number [1]: ", "2\n");
+    terminal.answer("[y]: ", "n\n");
+    terminal.wait_for("It could not be stored: `pass` failed with status 1. Nothing was written yet.");
+    assert!(!world.path("home/.config/smail").exists());
+    terminal.answer("Number [1]: ", "1\n");
+    assert_eq!(terminal.finish().0, 0);
+    assert_eq!(text(&world, "home/.config/smail/password-qq"), "right\n");
+}
+
+#[test]
+fn being_stopped_for_a_while_ends_nothing() {
+    let (world, sink) = (World::new(), provider("me@qq.com", "right", false));
+    let mut terminal = setup(&world, &sink, &[]);
+    for (question, answer) in [("address: ", "me@qq.com\n"), ("shown): ", "right\n"), ("[1]: ", "\n"), ("[y]: ", "n\n")]
+    {
+        terminal.wait_for(question);
+        terminal.signal(Signal::STOP);
+        terminal.signal(Signal::CONT);
+        terminal.answer("", answer);
+    }
+    let (status, shown) = terminal.finish();
+    assert_eq!(status, 0, "{shown}");
+}
+
+#[test]
 fn without_a_terminal_it_says_how() {
     let world = World::new();
     let outcome = world.smail(&["--setup", "me@qq.com"]).run();

@@ -132,7 +132,9 @@ impl Account {
 
     /// The settings, those of the command line last and in place of ours; `kept` says where the password is.
     pub fn said(&self, wishes: &[Said], leaks: &[&'static str], kept: Option<Said>) -> Vec<Said> {
-        let mut said = vec![Said::new("from", &self.address), Said::new("smtp", self.server.url())];
+        // Where another file says how TLS starts, both ports cannot be left open.
+        let smtp = if leaks.contains(&"tls") { self.server.url() } else { self.server.setting() };
+        let mut said = vec![Said::new("from", &self.address), Said::new("smtp", smtp)];
         said.extend(
             leaks
                 .iter()

@@ -78,7 +78,16 @@ impl<'a> Dialogue<'a> {
             kept.user = account.user.clone().unwrap_or_default();
         }
         let first_mail = !self.wishes.yes && self.yes(words::FIRST_MAIL, &[&account.address], true)?;
-        self.write(&target, &account, kept.as_ref(), name, first_mail)
+        loop {
+            match self.write(&target, &account, kept.as_ref(), name.as_deref(), first_mail) {
+                // All other answers are good: only this one is asked for again.
+                Err(SetupError::Store(error)) if !self.wishes.yes => {
+                    self.say(words::NOT_STORED, &[&error.why]);
+                    kept = self.keeping(&account)?;
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     fn address(&mut self) -> Result<Address, SetupError> {
@@ -168,7 +177,7 @@ impl<'a> Dialogue<'a> {
     }
 
     fn typed_server(&mut self, before: Option<&Server>) -> Result<Server, SetupError> {
-        let default = before.map(Server::url);
+        let default = before.map(Server::setting);
         loop {
             let text = self.ask(words::SERVER, default.as_deref())?;
             match Server::parse(&text) {
@@ -327,14 +336,14 @@ impl<'a> Dialogue<'a> {
     }
 
     fn write(
-        mut self,
+        &mut self,
         target: &Target,
         account: &Account,
         kept: Option<&Kept>,
-        name: Option<String>,
+        name: Option<&str>,
         first_mail: bool,
     ) -> Result<Done, SetupError> {
-        let block = |reveal| self.block(target, account, kept, name.as_deref(), reveal);
+        let block = |reveal| self.block(target, account, kept, name, reveal);
         let whole = target.with(&block(true))?;
         let shown = block(false).to_string();
         target.commit(&whole, kept.map_or(&[], std::slice::from_ref))?;
@@ -354,10 +363,11 @@ impl<'a> Dialogue<'a> {
             }
             _ => {}
         }
-        match &name {
+        match name {
             Some(name) if !target.is_new() => self.say(words::DONE_ACCOUNT, &[name]),
             _ => self.say(words::DONE, &[]),
         }
+        let name = name.map(str::to_owned);
         Ok(Done { address: account.address.clone(), account: name, config, shown, first_mail, secret })
     }
 

@@ -30,12 +30,19 @@ pub struct Server {
     pub host: String,
     /// Its port and how TLS starts there.
     pub door: Door,
+    /// Nobody named the port: that of [`Server::door`] is tried, then 587 with STARTTLS.
+    pub either: bool,
     /// The provider, when the table knows it.
     pub preset: Option<Preset>,
 }
 
 impl Server {
     /// The server as the setting `smtp` names it.
+    pub fn setting(&self) -> String {
+        if self.either { self.host.clone() } else { self.url() }
+    }
+
+    /// The same with scheme and port in any case.
     pub fn url(&self) -> String {
         let scheme = if self.door.tls == TlsMode::Implicit { "smtps" } else { "smtp" };
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
@@ -49,12 +56,13 @@ impl Server {
             TlsMode::None => "no TLS",
             TlsMode::Starttls | TlsMode::Opportunistic => "STARTTLS",
         };
-        format!("{}:{} ({tls})", self.host, self.door.port)
+        let then = if self.either { ", :587 (STARTTLS)" } else { "" };
+        format!("{}:{} ({tls}){then}", self.host, self.door.port)
     }
 
     /// That of a provider, when it is the same for all its customers.
     pub fn of_preset(preset: Preset) -> Option<Self> {
-        Some(Server { host: preset.host.clone()?, door: preset.door(), preset: Some(preset) })
+        Some(Server { host: preset.host.clone()?, door: preset.door(), either: false, preset: Some(preset) })
     }
 
     /// Reads what a user types: a host, a host and a port, or a URL as in the setting `smtp`.
@@ -78,7 +86,8 @@ impl Server {
             (None, Some(port)) => Door { port, tls: tls(port) },
             (None, None) => preset.as_ref().map_or(Door { port: 465, tls: TlsMode::Implicit }, Preset::door),
         };
-        Ok(Server { host: server.host, door, preset })
+        let either = server.scheme.is_none() && server.port.is_none() && preset.is_none();
+        Ok(Server { host: server.host, door, either, preset })
     }
 }
 
@@ -111,7 +120,7 @@ pub fn in_dns(domain: &str, dns: &dyn Directory) -> Found {
         if let Some(Service { host, port }) = first {
             let within = host == domain || host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
             let preset = presets::by_host(&host);
-            return Found::Service(Server { host, door: Door { port, tls }, preset }, !within);
+            return Found::Service(Server { host, door: Door { port, tls }, either: false, preset }, !within);
         }
     }
     Found::Nothing

@@ -101,6 +101,7 @@ table! {
     FIRST_MAIL: "Send a first mail to {0} when it is written? (y/n)", "写入后给 {0} 发送第一封邮件吗？（y/n）";
     WRITTEN: "Written to {0}:", "已写入 {0}：";
     STORED: "The password is in {0}.", "密码已保存在{0}。";
+    NOT_STORED: "It could not be stored: {0}. Nothing was written yet.", "无法保存：{0}。尚未写入任何东西。";
     ENVIRONMENT: "Set SMAIL_AUTH_PASSWORD wherever smail runs.", "请在运行 smail 的环境中设置 SMAIL_AUTH_PASSWORD。";
     SENT: "A mail to {0} was accepted; it should arrive now.", "发往 {0} 的邮件已被服务器接受，应该马上就到。";
     DONE: "From now on: echo text | smail -s subject somebody@example.org", "以后就可以：echo 正文 | smail -s 主题 somebody@example.org";
