@@ -4,7 +4,7 @@
 //! whose bytes are read when the mail is sent.
 mod compose;
 pub mod dsn;
-mod encoded_word;
+pub(crate) mod encoded_word;
 mod input;
 mod template;
 

@@ -11,7 +11,7 @@ use std::io;
 use crate::address::{Address, AddressError, Mailbox, parse_list, parse_word};
 use crate::cli::sendmail::Request;
 use crate::draft::{Dsn, first_author};
-use crate::message::raw::{Edits, Raw};
+use crate::message::{Edits, Raw};
 use crate::message::{Envelope, Message, MessageError, Stamp};
 use crate::settings::{Local, LocalError, Settings, SettingsError, author};
 
@@ -123,12 +123,12 @@ impl Handover {
 }
 
 fn recipients_of(raw: &Raw, name: &str) -> Vec<String> {
-    if raw.is_resent() { raw.resent_values(&format!("resent-{name}")) } else { raw.values(name) }
+    if raw.resent() { raw.resent_values(&format!("resent-{name}")) } else { raw.values(name) }
 }
 
 /// The first author that the head names, of the resending if it is resent. A From that cannot be read is nobody's.
 fn author_of(raw: &Raw) -> Option<Mailbox> {
-    let values = if raw.is_resent() { raw.resent_values("resent-from") } else { raw.values("from") };
+    let values = if raw.resent() { raw.resent_values("resent-from") } else { raw.values("from") };
     values.iter().find_map(|value| first_author(value).ok().flatten())
 }
 

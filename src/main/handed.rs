@@ -11,7 +11,7 @@ use smail::cli::sendmail::{Filter, Mode, Request};
 use smail::draft::Dsn;
 use smail::failure::{self, Exit, Failure};
 use smail::message::Stamp;
-use smail::message::raw::Raw;
+use smail::message::Raw;
 use smail::queue::{Bounds, Queue};
 use smail::report;
 use smail::settings::route::Route;
@@ -131,7 +131,7 @@ impl Desk<'_> {
         let (wire, accepted) = mpsc::channel();
         let mut clerk = Clerk { desk: *self, wire };
         std::thread::scope(|scope| {
-            scope.spawn(|| self.carry(&accepted));
+            scope.spawn(move || self.carry(&accepted));
             let mut stdin = io::stdin().lock();
             let mut stdout = io::stdout().lock();
             // A caller that has gone took what it wanted: what was accepted before is safe.

@@ -224,12 +224,13 @@ impl Post<'_> {
     /// Tells the log of the attempt. A log that cannot be written changes nothing about the mail.
     fn note_attempt(&self, message: &Message, id: Option<&str>, sent: &Sent) {
         let envelope = &message.envelope;
+        let said = sent.error.as_ref().map(|failure| failure.what.as_str());
         let attempt = Attempt {
             id,
             message_id: &message.id,
             bytes: message.size(),
             exit: sent.exit.0,
-            error: sent.error.as_deref(),
+            error: said,
             ..Attempt::default()
         };
         let from = envelope.sender.as_ref().map(ToString::to_string).unwrap_or_default();

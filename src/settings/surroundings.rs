@@ -85,7 +85,7 @@ impl Surroundings {
         let parent = rustix::process::getppid().map(rustix::process::Pid::as_raw_nonzero);
         let name = parent.and_then(|pid| std::fs::read(format!("/proc/{pid}/comm")).ok());
         let name = name.map(|name| String::from_utf8_lossy(&name).trim_end_matches('\n').to_owned());
-        format!("{}/{}", name.as_deref().unwrap_or("unknown"), user_of_account().unwrap_or_else(|| self.user()))
+        format!("{}/{}", name.as_deref().unwrap_or("unknown"), account(0).unwrap_or_else(|| self.user()))
     }
 
     /// Whether this runs in continuous integration, where nothing waits for the next run: `CI` is set to something.
