@@ -17,12 +17,14 @@ use smail::settings::{self, Layers, Settings, Surroundings};
 use smail::transport::{self, Turn, Watch};
 use smail::{generate, record, report};
 
+#[path = "main/checked.rs"]
+mod checked;
+#[path = "main/handed.rs"]
+mod handed;
 #[path = "main/logged.rs"]
 mod logged;
 #[path = "main/queued.rs"]
 mod queued;
-#[path = "main/handed.rs"]
-mod handed;
 
 fn main() -> ExitCode {
     failure::apologise_on_panic();
@@ -55,6 +57,9 @@ fn run(args: &Args) -> Result<Exit, Failure> {
     let world = Surroundings::of_process();
     if let Some(request) = &args.sendmail {
         return handed::run(args, request, &Layers::load(args, &world)?, &world);
+    }
+    if args.check {
+        return checked::run(args, &Layers::load(args, &world)?.settle(&[])?, &world);
     }
     draft::check(args)?;
     let layers = Layers::load(args, &world)?;

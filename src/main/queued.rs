@@ -285,7 +285,9 @@ impl Post<'_> {
             Err(error) if report.is_done() => {
                 let line = Failure::new(
                     Exit::OK,
-                    format!("the mail was sent, but {id} cannot be removed from the queue: {error}; it may be sent again"),
+                    format!(
+                        "the mail was sent, but {id} cannot be removed from the queue: {error}; it may be sent again"
+                    ),
                 );
                 return Ok(Sent { report: Some(report), exit: Exit::OK, error: Some(line), id: Some(id), lost: false });
             }
@@ -306,13 +308,7 @@ impl Post<'_> {
             Outcome::Failed => {
                 let kept = format!("it is kept: smail --queue-show {id}; smail --release {id} sends it again");
                 let failure = failure.fact(kept);
-                Sent {
-                    exit: failure.exit,
-                    error: Some(failure),
-                    report: Some(report),
-                    id: Some(id),
-                    lost: false,
-                }
+                Sent { exit: failure.exit, error: Some(failure), report: Some(report), id: Some(id), lost: false }
             }
             Outcome::Waits if refused => {
                 let settled = Report {

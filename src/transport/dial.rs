@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags};
 use socket2::{Domain, Protocol, SockAddr, Type};
 
-use super::socket::{Clock, Halt, Socket, cause, reason, wait};
 use super::probe::{Fact, Step};
+use super::socket::{Clock, Halt, Socket, cause, reason, wait};
 use super::{Tell, Watch, probe, proxy};
 use crate::delivery::{Cause, Fault, Stage};
 use crate::settings::route::Smtp;
@@ -176,12 +176,7 @@ struct Winner {
 }
 
 /// Connects to the first address that answers.
-fn race(
-    addresses: &[SocketAddr],
-    source: Option<IpAddr>,
-    patience: Duration,
-    watch: &Watch,
-) -> Result<Winner, Cause> {
+fn race(addresses: &[SocketAddr], source: Option<IpAddr>, patience: Duration, watch: &Watch) -> Result<Winner, Cause> {
     let mut waiting = addresses.iter();
     let mut running: Vec<Attempt> = Vec::new();
     let mut failed: Vec<(String, String)> = Vec::new();

@@ -3,23 +3,26 @@
 //! Promise: required TLS is never given up, what was learned in clear is forgotten inside TLS, and no octet that came in
 //! clear is ever taken for one that came inside (RFC 3207 section 4.2).
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use openssl::x509::X509Ref;
 
 use super::capability::Capabilities;
 use super::dial::{self, Dialled};
 use super::guard::{Guard, Io, shown};
+use super::probe::{Fact, Outcome, Step};
 use super::session::Lettre;
 use super::socket::Socket;
 use super::trust::{self, Prepared};
-use super::probe::{Fact, Outcome, Step};
 use super::{Tell, Watch, tls};
 use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
 use crate::settings::route::{Door, Smtp, TlsMode, Verify};
 
 /// The port on which servers wait for TLS without a greeting (RFC 8314 section 7.3).
 const IMPLICIT_PORT: u16 = 465;
+
+/// How long a knock at a silent port may take.
+const KNOCK: Duration = Duration::from_secs(5);
 
 /// A session ready for AUTH and MAIL.
 pub struct Opened {
@@ -71,7 +74,12 @@ pub fn open(route: &Smtp, door: Door, prepared: &mut Option<Prepared>, watch: &W
     };
     let mut tls = Encryption { route, prepared, verify, tell: &tell, version: None, remark: None };
     let io = if door.tls == TlsMode::Implicit {
-        tls.begin(socket).map_err(|(fault, not_tls)| Box::new(Closed { fault, next_door: not_tls }))?
+        tls.begin(socket).map_err(|(fault, not_tls)| {
+            if not_tls {
+                tell.fact("speaks", || "clear".to_owned());
+            }
+            Box::new(Closed { fault, next_door: not_tls })
+        })?
     } else {
         Io::Plain(socket)
     };
@@ -100,6 +108,18 @@ pub fn open(route: &Smtp, door: Door, prepared: &mut Option<Prepared>, watch: &W
     let Opening { guard, capabilities, encrypted, .. } = opening;
     let session = Lettre::new(guard, &capabilities)?;
     Ok(Opened { session, capabilities, encrypted, tls: tls.version, loopback, connected, remark: tls.remark })
+}
+
+/// Tells, on a connection of its own, whether a server that gave no greeting waits for TLS. For a rehearsal only: a
+/// send would lose time with it.
+pub fn speaks_tls(route: &Smtp, door: Door, prepared: &mut Option<Prepared>, watch: &Watch) -> bool {
+    let watch = Watch { trace: None, steps: None, ..watch.clone() };
+    let prepared = prepared.take().or_else(|| trust::prepare(&route.trust).ok());
+    let (Some(prepared), Ok(Dialled { mut socket, .. })) = (prepared, dial::dial(route, door.port, &watch)) else {
+        return false;
+    };
+    socket.clock.allow(KNOCK.min(route.patience.command));
+    tls::begin(&prepared, &route.host, &route.trust, Verify::Ignore, socket).is_ok()
 }
 
 /// The user named what to trust, so that it counts even where TLS itself is optional.
@@ -164,9 +184,6 @@ impl Encryption<'_> {
                 Ok(Io::Tls(secured.stream))
             }
             Err(failed) => {
-                if failed.not_tls {
-                    self.tell.fact("speaks", || "clear".to_owned());
-                }
                 self.describe(failed.leaf.as_deref());
                 Err((Fault::new(Stage::Tls, failed.cause), failed.not_tls))
             }

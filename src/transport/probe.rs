@@ -250,6 +250,7 @@ pub fn rehearse(
         }
         Route::Stdout => {
             ear.door(place.clone());
+            ear.fact("writes", Fact::Text("a mail would be printed".to_owned()));
             (place, local(&ear, Step::File, Ok(())))
         }
     }
@@ -287,10 +288,10 @@ fn file_fits(path: &Path, ear: &Ear) -> Result<(), Cause> {
     let beside = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let special = std::fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir());
     let (kind, place, wanted) = match (is_folder, special) {
-        (true, _) => ("a new file in this folder", path, Access::WRITE_OK | Access::EXEC_OK),
-        (_, true) => ("written to as it is", path, Access::WRITE_OK),
-        _ if path.exists() => ("replaced", beside, Access::WRITE_OK | Access::EXEC_OK),
-        _ => ("made", beside, Access::WRITE_OK | Access::EXEC_OK),
+        (true, _) => ("a mail would be a new file in this folder", path, Access::WRITE_OK | Access::EXEC_OK),
+        (_, true) => ("a mail would be written to it as it is", path, Access::WRITE_OK),
+        _ if path.exists() => ("a mail would take its place", beside, Access::WRITE_OK | Access::EXEC_OK),
+        _ => ("a mail would make it", beside, Access::WRITE_OK | Access::EXEC_OK),
     };
     ear.fact("writes", Fact::Text(kind.to_owned()));
     access(place, wanted).map_err(|error| Cause::File(format!("{}: {}", path.display(), reason(&error.into()))))

@@ -80,7 +80,14 @@ impl Server {
             match self.enter(door, timing) {
                 Ok(link) => return Ok(link),
                 Err(closed) => {
-                    tell.steps(|ear| ear.failed(&closed.fault));
+                    tell.steps(|ear| {
+                        let silent =
+                            closed.fault.stage == Stage::Greeting && matches!(closed.fault.cause, Cause::Silent(_));
+                        if silent && opening::speaks_tls(&self.route, door, &mut self.prepared, &self.watch) {
+                            ear.fact("speaks", Fact::Text("TLS".to_owned()));
+                        }
+                        ear.failed(&closed.fault);
+                    });
                     let next = closed.next_door;
                     match closed.fault.cause {
                         Cause::Unreachable(reasons) => unreachable.extend(reasons),
@@ -173,9 +180,8 @@ impl Server {
             let patience = link.patience.quit;
             link.quitting = true;
             // What is said to a goodbye changes nothing.
-            match link.session.command(Stage::Content, patience, "QUIT\r\n") {
-                Ok(reply) => ear.fact("reply", Fact::Text(reply.text())),
-                Err(_) => ear.fact("silent", Fact::Number(1)),
+            if let Ok(reply) = link.session.command(Stage::Content, patience, "QUIT\r\n") {
+                ear.fact("reply", Fact::Text(reply.text()));
             }
             ear.over(Step::Quit, Outcome::Passed);
         }

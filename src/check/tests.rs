@@ -1,0 +1,1 @@
+//! Lines and objects for made-up steps.
