@@ -106,8 +106,9 @@ impl Failure {
     pub fn line(&self, name: &str) -> String {
         let said = std::iter::once(self.what.as_str()).chain(self.facts.iter().flat_map(|f| f.lines()).map(str::trim));
         let mut out = format!("{name}: {}", said.filter(|s| !s.is_empty()).map(safe).collect::<Vec<_>>().join("; "));
-        if let Some(hint) = self.hints.first() {
-            let _ = write!(out, " (hint: {})", safe(hint));
+        if !self.hints.is_empty() {
+            let hints = self.hints.iter().map(|hint| safe(hint.trim())).collect::<Vec<_>>();
+            let _ = write!(out, " (hint: {})", hints.join(" "));
         }
         out.push('\n');
         out

@@ -19,6 +19,8 @@ use smail::{generate, record, report};
 
 #[path = "main/checked.rs"]
 mod checked;
+#[path = "main/errands.rs"]
+mod errands;
 #[path = "main/handed.rs"]
 mod handed;
 #[path = "main/logged.rs"]
@@ -69,7 +71,7 @@ fn run(args: &Args) -> Result<Exit, Failure> {
         return Ok(Exit::OK);
     }
     if args.is_about_queue() {
-        return queued::errand(args, &layers, &settings, &world, &watch(&settings));
+        return errands::errand(args, &layers, &settings, &world, &watch(&settings));
     }
     let user = world.user();
     let author = author(&settings, &user)?;

@@ -195,11 +195,8 @@ pub fn settle(
 
 /// What the caller asks to hear, else what the settings ask for.
 fn reports(asked: Dsn, settings: &Settings) -> Dsn {
-    let (own, _) = Dsn::read_leniently(
-        settings.filled("dsn-notify").as_deref(),
-        settings.filled("dsn-return").as_deref(),
-        None,
-    );
+    let (own, _) =
+        Dsn::read_leniently(settings.filled("dsn-notify").as_deref(), settings.filled("dsn-return").as_deref(), None);
     Dsn { notify: asked.notify.or(own.notify), ret: asked.ret.or(own.ret), envid: asked.envid }
 }
 
@@ -223,13 +220,7 @@ impl House<'_> {
 
     /// The sender of the envelope: what the caller said, else by `envelope-from` and `from`, else the author of the mail,
     /// else the user at this host.
-    fn sender(
-        &self,
-        said: &Sender,
-        raw: &Raw,
-        user: &str,
-        forced: bool,
-    ) -> Result<Option<Address>, SubmissionError> {
+    fn sender(&self, said: &Sender, raw: &Raw, user: &str, forced: bool) -> Result<Option<Address>, SubmissionError> {
         let own = || author::return_path(self.settings, self.author(), user);
         match said {
             Sender::Null => Ok(None),
@@ -272,5 +263,46 @@ impl House<'_> {
         }
         let address = self.named(&mailbox.address).unwrap_or_else(|| self.author().address.clone());
         Some(vec![Mailbox { name: mailbox.name.clone(), address }])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_null_sender_has_four_spellings() {
+        for text in ["", " ", "<>", "Mailer-Daemon"] {
+            assert_eq!(Sender::parse(text).unwrap(), Sender::Null, "{text:?}");
+        }
+        let address = |text: &str| Sender::Address(Address::parse(text).unwrap());
+        assert_eq!(Sender::parse("root").unwrap(), address("root"));
+        assert_eq!(Sender::parse("Ann <a@x.example>").unwrap(), address("a@x.example"));
+        assert!(Sender::parse("a@x>\r\nRSET").is_err());
+    }
+
+    fn read(words: &[&str], head: &str) -> Vec<String> {
+        let request = crate::cli::sendmail::parse(&words.iter().map(std::ffi::OsString::from).collect::<Vec<_>>());
+        let raw = Raw::read(head.as_bytes(), false).unwrap();
+        let handover = Handover::read(&request.unwrap(), &raw);
+        match handover {
+            Ok(handover) => handover.recipients.iter().map(|mailbox| mailbox.address.to_string()).collect(),
+            Err(error) => vec![error.to_string()],
+        }
+    }
+
+    #[test]
+    fn recipients_of_the_head_join_those_of_the_command_line() {
+        let head = "To: a@x, Bob <b@x>\nCc: undisclosed-recipients:;\nBcc: c@x\n\n";
+        assert_eq!(read(&["-t", "d@x,e@x"], head), ["d@x", "e@x", "a@x", "b@x", "c@x"]);
+        assert_eq!(read(&["d@x"], head), ["d@x"]);
+        assert_eq!(read(&[], head), ["no recipient is named"]);
+        assert_eq!(read(&["-t"], "Subject: nobody\n\nTo: a@x\n"), ["no recipient is named"]);
+    }
+
+    #[test]
+    fn of_a_mail_that_was_sent_on_only_the_last_block_names_recipients() {
+        let head = "Resent-To: a@x\nResent-Bcc: b@x\nResent-To: old@x\nTo: c@x\nBcc: d@x\n\n";
+        assert_eq!(read(&["-t"], head), ["a@x", "b@x"]);
     }
 }

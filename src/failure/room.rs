@@ -175,6 +175,8 @@ impl From<SubmissionError> for Failure {
 
 impl From<MessageError> for Failure {
     fn from(error: MessageError) -> Self {
-        Failure::new(Exit::DATA, error.to_string())
+        // That a mail cannot be kept is no fault of the mail.
+        let exit = if matches!(error, MessageError::Spool(_)) { Exit::IO } else { Exit::DATA };
+        Failure::new(exit, error.to_string())
     }
 }

@@ -10,8 +10,8 @@ use smail::cli::Args;
 use smail::cli::sendmail::{Filter, Mode, Request};
 use smail::draft::Dsn;
 use smail::failure::{self, Exit, Failure};
-use smail::message::Stamp;
 use smail::message::Raw;
+use smail::message::Stamp;
 use smail::queue::{Bounds, Queue};
 use smail::report;
 use smail::settings::route::Route;
@@ -20,7 +20,8 @@ use smail::submission::dialogue::{self, Acceptor, Answer, Transaction};
 use smail::submission::{self, Handover, Sender, Settled, SubmissionError};
 use smail::transport::{self, Watch};
 
-use super::queued::{self, Post, Sent, Ways};
+use super::errands::{self, Ways};
+use super::queued::{self, Post, Sent};
 use super::{complain, print};
 
 /// Does what a caller of sendmail asks for.
@@ -157,7 +158,7 @@ impl Desk<'_> {
             if let Ok(flushed) = flushed
                 && self.args.verbose > 0
             {
-                queued::say(&flushed);
+                errands::say(&flushed);
             }
         }
     }
@@ -201,7 +202,9 @@ impl Desk<'_> {
         let queue = queued::at_hand(self.settings, self.world)?;
         let mut ids = Vec::new();
         if *filter != Filter::default() {
-            let within = |parts: &[String], text: &str| parts.is_empty() || parts.iter().any(|part| text.contains(part.as_str()));
+            let within = |parts: &[String], text: &str| {
+                parts.is_empty() || parts.iter().any(|part| text.contains(part.as_str()))
+            };
             let wanted = |item: &smail::queue::Item| {
                 within(&filter.ids, &item.id)
                     && within(&filter.senders, &item.from)
@@ -216,7 +219,7 @@ impl Desk<'_> {
         let mut ways = Ways::by_itself(self.layers, self.settings, self.args);
         let flushed = queue.flush(&mut ways, self.watch, &Bounds { ids, ..Bounds::default() })?;
         if self.args.verbose > 0 {
-            queued::say(&flushed);
+            errands::say(&flushed);
         }
         Ok(Exit::OK)
     }

@@ -159,7 +159,7 @@ fn read_head<R: Read>(input: &mut Input<R>) -> io::Result<(Vec<Field>, First)> {
             return Ok((fields, if line.is_empty() { First::End } else { First::Blank }));
         }
         let belongs = continues && !fields.is_empty() || field::is_field(text);
-        if !belongs && !(fields.is_empty() && is_envelope_line(text)) {
+        if !(belongs || fields.is_empty() && is_envelope_line(text)) {
             return Ok((fields, First::Line(line)));
         }
         left = left

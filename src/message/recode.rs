@@ -42,16 +42,19 @@ pub(super) struct Recoded {
 /// Those of reading it, and of the file that what is encoded goes to.
 pub(super) fn recode(pieces: &[Piece], form: Form) -> io::Result<Recoded> {
     let found = walk::survey(pieces.iter().flat_map(Piece::chunks), form)?;
+    let mut eight_bit = found.eight_bit;
     let mut out = Vec::new();
     let mut at = 0;
     for edit in &found.edits {
         slice(pieces, at..edit.range.start, &mut out);
-        push(apply(pieces, edit, form)?, &mut out);
+        let piece = apply(pieces, edit, form)?;
+        eight_bit |= matches!((&edit.change, &piece), (Change::Head { .. }, Piece::Octets(head)) if !head.is_ascii());
+        push(piece, &mut out);
         at = edit.range.end;
     }
     slice(pieces, at..u64::MAX, &mut out);
     let encoded = found.edits.iter().any(|edit| !matches!(edit.change, Change::Head { .. }));
-    Ok(Recoded { pieces: out, eight_bit: found.eight_bit, encoded })
+    Ok(Recoded { pieces: out, eight_bit, encoded })
 }
 
 fn apply(pieces: &[Piece], edit: &Edit, form: Form) -> io::Result<Piece> {

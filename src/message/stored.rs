@@ -66,7 +66,8 @@ mod tests {
         let stored = [b"header of the queue\n", wire.as_slice(), b"what follows"].concat();
         let message = message(&stored, 20, wire.len() as u64);
         assert_eq!(message.size(), wire.len() as u64);
-        assert!(message.eight_bit && !message.needs_smtputf8() && message.seven_bit().is_none());
+        assert!(message.eight_bit && !message.needs_smtputf8());
+        assert!(message.seven_bit().is_some_and(|seven| !seven.eight_bit));
         for _ in 0..2 {
             let chunks: Vec<Vec<u8>> = message.chunks().collect::<io::Result<_>>().unwrap();
             assert!(chunks.iter().all(|chunk| (1..=CHUNK).contains(&chunk.len())));

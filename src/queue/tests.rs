@@ -295,3 +295,25 @@ fn the_books_that_cannot_be_kept_stop_the_mail_before_its_dot() {
     );
     assert!(accepted.is_empty());
 }
+
+#[test]
+fn eight_bits_wait_as_they_are_and_have_their_form_in_seven() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = open(folder.path());
+    let wire =
+        "Subject: s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nGrüße\r\n";
+    let mail = Message::from_wire("<1@x.example>".into(), message(1).envelope, wire.as_bytes().to_vec());
+    let mut ticket = queue.submit(head(&mail), &mail, None).unwrap();
+    let stored = ticket.message().unwrap();
+    let bytes = |message: &Message| {
+        let mut out = Vec::new();
+        message.write_to(&mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    assert!(stored.eight_bit && !stored.header_utf8());
+    assert_eq!(bytes(&stored), wire);
+    assert_eq!(
+        bytes(stored.seven_bit().unwrap()),
+        "MIME-Version: 1.0\r\nSubject: s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\nR3LDvMOfZQ0K\r\n"
+    );
+}

@@ -13,10 +13,10 @@ const TOP: &str = "From: Cron <cron@y.example>\nDate: Mon, 23 Nov 2026 20:15:00 
 const FULL: &str = "From: a@b.example\nDate: Mon, 1 Jan 2024 00:00:00 +0000\nMessage-ID: <1@b.example>\n";
 
 fn envelope() -> Envelope {
-    Envelope { sender: None, recipients: vec![address("you@x.example")] }
+    Envelope { recipients: vec![address("you@x.example")], ..Envelope::default() }
 }
 
-fn edits<'a>(mailbox: &'a dyn Fn(&str, &Mailbox) -> Option<Vec<Mailbox>>) -> Edits<'a> {
+fn edits(mailbox: &dyn Fn(&str, &Mailbox) -> Option<Vec<Mailbox>>) -> Edits<'_> {
     Edits { author: named("Cron", "cron@y.example"), mailbox, force_from: None, fallback_charsets: &[] }
 }
 
@@ -116,11 +116,11 @@ fn mail_that_is_sent_on_gets_resent_fields_in_its_block() {
 #[test]
 fn raw_octets_in_a_head_are_encoded_by_the_grammar_of_their_field() {
     let rows: [(&[u8], &str); 9] = [
-        ("Subject: Grüße".as_bytes(), "Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?="),
-        (b"Subject: Gr\xfc\xdfe", "Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?="),
+        ("Subject: Grüße".as_bytes(), "Subject: =?utf-8?b?R3LDvMOfZQ==?="),
+        (b"Subject: Gr\xfc\xdfe", "Subject: =?utf-8?b?R3LDvMOfZQ==?="),
         ("Subject: =?utf-8?q?=C3=A4?= ö".as_bytes(), "Subject: =?utf-8?b?w6Qgw7Y=?="),
-        ("To: Jörg <j@x.example>, k@x.example".as_bytes(), "To: =?utf-8?q?J=C3=B6rg?= <j@x.example>, k@x.example"),
-        ("X-Cron-Env: <A=ü>".as_bytes(), "X-Cron-Env: =?utf-8?q?<A=3D=C3=BC>?="),
+        ("To: Jörg <j@x.example>, k@x.example".as_bytes(), "To: =?utf-8?b?SsO2cmc=?= <j@x.example>, k@x.example"),
+        ("X-Cron-Env: <A=ü>".as_bytes(), "X-Cron-Env: =?utf-8?b?PEE9w7w+?="),
         (
             "Content-Type: text/plain; name=\"ü.txt\"".as_bytes(),
             "MIME-Version: 1.0\nContent-Type: text/plain; name*=utf-8''%C3%BC.txt",
@@ -147,7 +147,8 @@ fn raw_octets_in_a_head_are_encoded_by_the_grammar_of_their_field() {
 fn an_address_beyond_ascii_needs_smtputf8_and_has_no_seven_bit_form() {
     let message = complete(format!("To: Jörg <jörg@x.example>\n{FULL}\nb\n").as_bytes());
     assert!(message.needs_smtputf8() && message.seven_bit().is_none());
-    assert!(shown(&message).starts_with("To: =?utf-8?q?J=C3=B6rg?= <jörg@x.example>\n"));
+    let out = shown(&message);
+    assert!(out.contains("To: =?utf-8?b?SsO2cmc=?= <jörg@x.example>\n"), "{out}");
 }
 
 #[test]
@@ -161,7 +162,8 @@ fn long_fields_fold_and_those_without_a_name_to_send_are_noted() {
     let parsed = MessageParser::default().parse(&out).unwrap();
     assert_eq!(parsed.subject().unwrap(), words.trim_end());
     assert_eq!(parsed.references().as_text_list().unwrap().len(), 60);
-    assert_eq!(parsed.header("X-A").unwrap().as_text().unwrap(), "y".repeat(3000));
+    let value = parsed.header_raw("X-A").unwrap().replace("=?utf-8?q?", "").replace("?=", "");
+    assert_eq!(value.split_whitespace().collect::<String>(), "y".repeat(3000));
     assert_eq!(
         message.notes(),
         [format!("the field that begins with `{}` cannot be sent and was left out", "n".repeat(40))]

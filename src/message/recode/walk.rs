@@ -55,7 +55,7 @@ pub(super) enum How {
 pub(super) struct Found {
     /// In their order, without overlap.
     pub(super) edits: Vec<Edit>,
-    /// Octets over 127 stay.
+    /// Octets over 127 stay, outside the heads that change.
     pub(super) eight_bit: bool,
 }
 
@@ -119,7 +119,6 @@ struct Head {
     /// A field of it must be mended.
     flawed: bool,
     high: bool,
-    root: bool,
     essence: String,
     declared: Declared,
 }
@@ -150,7 +149,7 @@ enum State {
 /// Looks at a mail with canonical line ends.
 pub(super) fn survey(chunks: impl Iterator<Item = io::Result<Vec<u8>>>, form: Form) -> io::Result<Found> {
     let mut walker = Walker { form, found: Found::default(), open: Vec::new(), parts: 0, state: State::Loose };
-    walker.state = walker.begin(0, true);
+    walker.state = walker.begin(0);
     let mut line = Line::default();
     for chunk in chunks {
         for octets in chunk?.split_inclusive(|b| *b == b'\n') {
@@ -182,7 +181,7 @@ struct Walker {
 }
 
 impl Walker {
-    fn begin(&mut self, at: u64, root: bool) -> State {
+    fn begin(&mut self, at: u64) -> State {
         self.parts += 1;
         let digest = self.open.last().is_some_and(|node| node.digest);
         State::Head(Head {
@@ -191,7 +190,6 @@ impl Walker {
             blank: false,
             flawed: false,
             high: false,
-            root,
             essence: if digest { "message/rfc822" } else { "text/plain" }.to_owned(),
             declared: Declared::None,
         })
@@ -211,7 +209,7 @@ impl Walker {
                 self.open[at].boundary = None;
                 self.state = State::Loose;
             } else {
-                self.state = self.begin(line.at + line.length, false);
+                self.state = self.begin(line.at + line.length);
             }
             return self.loose_line(line);
         }
@@ -281,7 +279,7 @@ impl Walker {
         let sealed = head.essence == "multipart/signed" || self.open.last().is_some_and(|node| node.sealed);
         let digest = head.essence == "multipart/digest";
         self.open.push(Node { head, boundary: boundary.filter(|_| multi && shallow), high: false, digest, sealed });
-        self.state = if message && shallow { self.begin(from, false) } else { State::Loose };
+        self.state = if message && shallow { self.begin(from) } else { State::Loose };
     }
 
     fn loose_line(&mut self, line: &Line) {
@@ -367,9 +365,12 @@ impl Walker {
 
     fn head(&mut self, head: Head, encoding: Option<&'static str>) {
         let seven = self.form == Form::SevenBit;
-        self.found.eight_bit |= head.high && !seven;
         if encoding.is_some() || head.flawed || seven && head.high {
-            self.found.edits.push(Edit { range: head.range, change: Change::Head { encoding, root: head.root } });
+            // Every other entity stands behind the line that begins it, or the head it is in.
+            let root = head.range.start == 0;
+            self.found.edits.push(Edit { range: head.range, change: Change::Head { encoding, root } });
+        } else {
+            self.found.eight_bit |= head.high;
         }
     }
 }

@@ -52,7 +52,7 @@ impl Host {
             ..Machine::default()
         };
         let world = Surroundings { machine, home: path(""), ..Surroundings::default() };
-        Layers::load(&args, &world).unwrap().settle(None).unwrap()
+        Layers::load(&args, &world).unwrap().settle(&[]).unwrap()
     }
 
     fn local<T>(&self, guess: bool, ask: impl FnOnce(&Local<'_>) -> T) -> T {
