@@ -104,17 +104,23 @@ fn offers(probe: &Probe) -> String {
     if offers.is_empty() {
         return format!("{said}: nothing is offered");
     }
-    let size = probe.number("size").map_or_else(String::new, |octets| format!(" (at most {})", size(octets)));
-    format!("{said}: {}{size}", offers.join(", "))
+    let words: Vec<String> = offers
+        .iter()
+        .map(|offer| match probe.number("size") {
+            Some(octets) if offer.to_ascii_uppercase().starts_with("SIZE ") => format!("{offer} ({})", size(octets)),
+            _ => offer.clone(),
+        })
+        .collect();
+    format!("{said}: {}", words.join(", "))
 }
 
 fn certificate(probe: &Probe, subject: &Subject) -> String {
     let names = probe.list("names");
     let names = if names.is_empty() { "no host by name".to_owned() } else { names.join(", ") };
     let issuer = probe.text("issuer").map_or_else(String::new, |issuer| format!("; issued by {issuer}"));
-    let left = probe.number("not_after").map_or_else(String::new, |end| match (end - subject.now).div_euclid(DAY) {
-        gone @ ..0 => format!("; expired {} ago", days(-gone)),
-        left => format!("; {} left", days(left)),
+    let left = probe.number("not_after").map_or_else(String::new, |end| match end - subject.now {
+        gone @ ..0 => format!("; expired {} ago", days(-gone / DAY)),
+        left => format!("; {} left", days(left / DAY)),
     });
     let print = probe.text("sha256").map_or_else(String::new, |print| format!("; SHA-256 {print}"));
     format!("{names}{issuer}{left}{print}")
