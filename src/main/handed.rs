@@ -42,7 +42,7 @@ pub fn run(args: &Args, request: &Request, layers: &Layers, world: &Surroundings
         return desk.deliver(request, raw);
     }
     match request.mode {
-        Mode::Dialogue => desk.dialogue(),
+        Mode::Dialogue => Ok(desk.dialogue()),
         Mode::Verify => desk.verify(&request.recipients),
         Mode::Aliases => Ok(desk.check_aliases()),
         Mode::Flush => desk.flush(&request.filter),
@@ -127,7 +127,7 @@ impl Desk<'_> {
 
     /// Speaks SMTP with the caller. What is accepted is in the queue; a second thread sends it meanwhile, so that neither
     /// the caller waits for the server nor the mail for the caller.
-    fn dialogue(&self) -> Result<Exit, Failure> {
+    fn dialogue(&self) -> Exit {
         let name = self.settings.filled("hello-name").or_else(|| self.world.machine.hostname.clone());
         let (wire, accepted) = mpsc::channel();
         let mut clerk = Clerk { desk: *self, wire };
@@ -145,7 +145,7 @@ impl Desk<'_> {
             );
             drop(clerk);
         });
-        Ok(Exit::OK)
+        Exit::OK
     }
 
     /// Sends what the dialogue accepted, as it comes, several mails over one connection where several came.
