@@ -142,6 +142,7 @@ fn notes(probe: &Probe, subject: &Subject, door: &Door) -> Vec<String> {
         }
         (Step::Hello, Outcome::Passed) => vec![small_size(probe)],
         (Step::Hello, Outcome::Failed(fault)) => vec![hello_name(probe, fault)],
+        (Step::Recipient, Outcome::Failed(fault)) => judged_late(subject, door, fault),
         (Step::Login, Outcome::Skipped) => vec![no_login(door)],
         (Step::Sender, Outcome::Passed) => vec![from_rule(subject)],
         (Step::Sender, Outcome::Failed(fault)) => vec![other_sender(subject, fault)],
@@ -161,7 +162,7 @@ fn passed_over(probe: &Probe) -> Option<String> {
     let winner = probe.text("peer").is_some_and(is_v6);
     // Reasons hold no `: ` before that behind the address.
     let families: Vec<bool> = late.iter().filter_map(|l| l.split_once(": ")).map(|(a, _)| is_v6(a)).collect();
-    if families.iter().any(|v6| *v6 == winner) {
+    if families.contains(&winner) {
         return Some(format!("another address was tried in vain: {first}"));
     }
     let (bad, good) = if winner { ("IPv4", "IPv6") } else { ("IPv6", "IPv4") };
@@ -208,6 +209,18 @@ fn hello_name(probe: &Probe, fault: &Fault) -> Option<String> {
     let reply = fault.reply().filter(|_| fault.class() == Class::Permanent)?;
     let name = probe.text("said")?.split_once(' ')?.1;
     (reply.code != 554).then(|| format!("the name that was said is `{name}`; hello-name sets another"))
+}
+
+/// Many servers judge the name in EHLO and the sender only at RCPT (Postfix: `smtpd_delay_reject`).
+fn judged_late(subject: &Subject, door: &Door, fault: &Fault) -> Vec<Option<String>> {
+    let Some(reply) = fault.reply() else { return Vec::new() };
+    let said = reply.text().to_ascii_lowercase();
+    let hello = door.rows.iter().rev().find(|row| row.probe.step == Step::Hello);
+    match (said.contains("helo"), said.contains("sender")) {
+        (true, _) => vec![hello.and_then(|row| hello_name(&row.probe, fault))],
+        (_, true) => vec![other_sender(subject, fault)],
+        _ => Vec::new(),
+    }
 }
 
 fn no_login(door: &Door) -> Option<String> {

@@ -22,7 +22,8 @@ struct Object<'a> {
 #[derive(Serialize)]
 struct Step<'a> {
     door: &'a str,
-    step: &'static str,
+    #[serde(rename = "step")]
+    name: &'static str,
     /// `ok`, `skipped` or `failed`.
     outcome: &'static str,
     ms: u128,
@@ -86,7 +87,7 @@ fn step<'a>(row: &'a Row, door: &'a str) -> Step<'a> {
     };
     Step {
         door,
-        step: probe.step.word(),
+        name: probe.step.word(),
         outcome,
         ms: probe.took.as_millis(),
         facts: probe.facts.iter().map(|(label, fact)| (*label, value(fact))).collect(),

@@ -133,6 +133,25 @@ fn a_temporary_refusal_blames_no_name() {
 }
 
 #[test]
+fn what_is_judged_only_at_a_recipient_is_blamed_on_its_cause() {
+    let subject = Subject { login: Some("u@x.example".into()), ..subject() };
+    let advise = |fault: &Fault, _: &str| Advice { said: format!("{:?}", fault.stage), ..Advice::default() };
+    let note = |reply: &str| {
+        let mut sheet = Sheet::new(&subject, &advise);
+        sheet.add(step(Step::Hello, vec![("said", text("EHLO me"))], Outcome::Passed), Look::default());
+        let fault = Fault::new(Stage::Recipient, Cause::Refused(Reply::new(550, vec![reply.into()])));
+        let lines = sheet.add(step(Step::Recipient, Facts::new(), Outcome::Failed(fault)), Look::default());
+        lines.split_once("note: ").map_or_else(String::new, |(_, note)| note.trim_end().to_owned())
+    };
+    assert_eq!(note("<me>: Helo command rejected"), "the name that was said is `me`; hello-name sets another");
+    assert_eq!(
+        note("Sender address rejected: not owned by user"),
+        "the sender is ann@example.org and the login u@x.example; many servers take only that of the login"
+    );
+    assert_eq!(note("no such user"), "");
+}
+
+#[test]
 fn what_a_server_says_cannot_steer_the_terminal() {
     let lines = shown(&subject(), step(Step::Greeting, vec![("reply", text("220 a\x1b[2Jb\r\nc"))], Outcome::Passed));
     assert_eq!(lines, "  greeting   ok         12 ms  220 a?[2Jb??c\n");

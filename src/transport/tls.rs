@@ -82,7 +82,7 @@ pub fn begin(
     }
     let cipher = stream.ssl().current_cipher().map_or("", |cipher| cipher.name());
     let version = stream.ssl().version_str();
-    Ok(Secured { version, cipher, stream, doubt })
+    Ok(Secured { stream, version, cipher, doubt })
 }
 
 fn connection(

@@ -114,7 +114,8 @@ pub fn a_check_goes_every_step_and_delivers_nothing(servers: &Servers) {
         let ran = sender.run(b"");
         assert_eq!(ran.stderr, "", "{ran:#?}");
         let step = |line: &str| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
-        let steps: Vec<String> = ran.stdout.lines().filter(|line| line.find(|c| c != ' ') == Some(2)).map(step).collect();
+        let is_step = |line: &&str| line.find(|c| c != ' ') == Some(2);
+        let steps: Vec<String> = ran.stdout.lines().filter(is_step).map(step).collect();
         (ran.status, steps.join(", "), ran.stdout)
     };
     let (status, steps, said) = check("checked@ways.test");
