@@ -47,6 +47,23 @@ fn the_title_names_server_author_and_account() {
 }
 
 #[test]
+fn the_verdict_tells_the_status_of_a_mail() {
+    let verdict = |exit, warnings| text::verdict("smtp.example.org:465", exit, warnings);
+    assert_eq!(verdict(0, 0), "mail can go by smtp.example.org:465; nothing was sent\n");
+    assert_eq!(verdict(0, 2), "mail can go by smtp.example.org:465, with 2 warnings; nothing was sent\n");
+    assert_eq!(verdict(77, 1), "mail would fail with exit status 77, with 1 warning; nothing was sent\n");
+    assert_eq!(verdict(130, 0), "interrupted; nothing was sent\n");
+}
+
+#[test]
+fn another_host_that_is_looked_up_is_named() {
+    let found = |host| vec![("host", text(host)), ("addresses", list(&["192.0.2.1", "2001:db8::1"]))];
+    let line = |host| shown(&subject(), step(Step::Resolve, found(host), Outcome::Passed));
+    assert_eq!(line("smtp.example.org"), "  name       ok         12 ms  192.0.2.1, 2001:db8::1\n");
+    assert_eq!(line("proxy.test"), "  name       ok         12 ms  proxy.test: 192.0.2.1, 2001:db8::1\n");
+}
+
+#[test]
 fn a_family_that_fails_first_is_named() {
     let facts = |late: &str, peer: &str| vec![("late", list(&[late])), ("peer", text(peer))];
     let connect = |late, peer| shown(&subject(), step(Step::Connect, facts(late, peer), Outcome::Passed));

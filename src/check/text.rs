@@ -33,6 +33,7 @@ pub(super) fn verdict(via: &str, exit: u8, warnings: usize) -> String {
     };
     match exit {
         0 => safe(&format!("mail can go by {via}{also}; nothing was sent")) + "\n",
+        128.. => "interrupted; nothing was sent\n".to_owned(),
         _ => format!("mail would fail with exit status {exit}{also}; nothing was sent\n"),
     }
 }
@@ -82,7 +83,7 @@ fn label(step: Step) -> &'static str {
 fn words(probe: &Probe, subject: &Subject) -> String {
     let text = |label| probe.text(label).unwrap_or_default();
     match (probe.step, &probe.outcome) {
-        (Step::Resolve, _) => probe.list("addresses").join(", "),
+        (Step::Resolve, _) => addresses(probe, subject),
         (Step::Connect, _) => text("peer").to_owned(),
         (Step::Greeting, _) => text("reply").to_owned(),
         (Step::Tls, Outcome::Skipped) => "none: all of it travels in clear".to_owned(),
@@ -95,6 +96,15 @@ fn words(probe: &Probe, subject: &Subject) -> String {
         (Step::Reset | Step::Quit, _) => probe.text("reply").unwrap_or("no answer").to_owned(),
         (Step::Program, _) => format!("would run: {}", text("command")),
         (Step::File, _) => text("writes").to_owned(),
+    }
+}
+
+/// The host is named where it is not the server: a proxy, or what connect-to says.
+fn addresses(probe: &Probe, subject: &Subject) -> String {
+    let addresses = probe.list("addresses").join(", ");
+    match probe.text("host") {
+        Some(host) if host != subject.goal && host != addresses => format!("{host}: {addresses}"),
+        _ => addresses,
     }
 }
 
