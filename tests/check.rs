@@ -440,6 +440,25 @@ mail would fail with exit status 67; nothing was sent
 }
 
 #[test]
+fn recipients_refused_for_several_reasons_have_the_status_of_a_mixture() {
+    let script = format!(
+        "{GREETED}S: 250 mx.test\nC: MAIL FROM:<a@a.example>\nS: 250 2.1.0 ok\nC: RCPT TO:<bad@x.example>
+S: 550 5.1.1 no such user\nC: RCPT TO:<r@x.example>\nS: 554 5.7.1 no relay\nC: RSET\nS: 250 2.0.0 ok\n-- bye\n"
+    );
+    assert_from(
+        &check(&script, &[CLEAR, &["--to", "bad@x.example", "--to", "r@x.example"]]),
+        69,
+        "recipient",
+        "  recipient  FAILED N ms  RCPT TO:<bad@x.example>: 550 5.1.1 no such user
+  recipient  FAILED N ms  RCPT TO:<r@x.example>: 554 5.7.1 no relay
+  reset      ok N ms  250 2.0.0 ok
+  quit       ok N ms  221 2.0.0 bye
+mail would fail with exit status 69; nothing was sent
+",
+    );
+}
+
+#[test]
 fn json_is_one_object_and_nothing_else() {
     let script =
         format!("{GREETED}S: 250-mx.test\nS: 250 AUTH PLAIN\nC: AUTH *\nS: 535 5.7.8 bad credentials\n-- bye\n");

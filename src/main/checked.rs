@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use smail::address::{Address, Mailbox, parse_list};
 use smail::check::{Advice, Look, Sheet, Subject};
 use smail::cli::Args;
-use smail::delivery::{Fault, Report};
+use smail::delivery::{Fate, Fault, Reply, Report};
 use smail::draft::DraftError;
 use smail::failure::{self, Exit, Failure};
 use smail::message::{Envelope, Message};
@@ -82,7 +82,7 @@ fn message(author: &Mailbox, sender: Address, recipients: Vec<Address>) -> Messa
 }
 
 fn report(args: &Args, settings: &Settings, route: &Route, message: &Message, subject: &Subject) -> Exit {
-    let advise = |fault: &Fault, place: &str| advice(fault, place, message, settings);
+    let advise = |fault: &Fault, place: &str| advice(fault, place, settings);
     let mut sheet = Sheet::new(subject, &advise);
     let look = Look { colour: has_colours() };
     let say = |text: &str| {
@@ -94,14 +94,14 @@ fn report(args: &Args, settings: &Settings, route: &Route, message: &Message, su
     let watch = super::watch(settings);
     let (tell, told) = mpsc::channel();
     // The lines come as the steps end, while the next one is under way.
-    let (via, outcome) = thread::scope(|scope| {
+    let (via, faults) = thread::scope(|scope| {
         let walk = scope.spawn(move || probe::rehearse(route, message, &watch, move |news| drop(tell.send(news))));
         for news in told {
             say(&sheet.add(news, look));
         }
         walk.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
-    let exit = outcome.err().and_then(|fault| account(&fault, &via, message, settings)).map_or(Exit::OK, |f| f.exit);
+    let exit = account(&faults, &via, settings).map_or(Exit::OK, |failure| failure.exit);
     say(&sheet.verdict(&via, exit.0));
     if args.json {
         print(&sheet.json(&via, exit.0));
@@ -109,19 +109,16 @@ fn report(args: &Args, settings: &Settings, route: &Route, message: &Message, su
     exit
 }
 
-/// What a send that ends with this fault comes to.
-fn account(fault: &Fault, via: &str, message: &Message, settings: &Settings) -> Option<Failure> {
-    let mut everybody: Vec<String> = message.envelope.recipients.iter().map(Address::to_string).collect();
-    if everybody.is_empty() {
-        everybody.push(String::new());
-    }
-    let report = Report::uniform(via.to_owned(), everybody.iter().map(String::as_str), &Err(fault.clone()));
+/// What a send that ends with these faults comes to.
+fn account(faults: &[Fault], via: &str, settings: &Settings) -> Option<Failure> {
+    let mut report = Report::uniform(via.to_owned(), std::iter::empty(), &Ok(Reply::new(250, Vec::new())));
+    report.fates.extend(faults.iter().map(|fault| Fate { recipient: String::new(), outcome: Err(fault.clone()) }));
     failure::account_for(&report, settings)
 }
 
 /// The one place where words for a fault come in.
-fn advice(fault: &Fault, place: &str, message: &Message, settings: &Settings) -> Advice {
-    let hints = account(fault, place, message, settings).map_or_else(Vec::new, |failure| failure.hints);
+fn advice(fault: &Fault, place: &str, settings: &Settings) -> Advice {
+    let hints = account(std::slice::from_ref(fault), place, settings).map_or_else(Vec::new, |failure| failure.hints);
     Advice { said: failure::one_line(fault), id: None, hints }
 }
 

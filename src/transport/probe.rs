@@ -221,39 +221,35 @@ impl fmt::Debug for Ear {
     }
 }
 
-/// Rehearses sending a message and tells every step; each waits 30 s at most. Gives the last door in the words of a user.
-///
-/// # Errors
-/// The fault that a send would have ended with; where several recipients were refused, the fault of the first one.
+/// Rehearses sending a message and tells every step; each waits 30 s at most. Gives the last door in the words of a user,
+/// and the faults that a send would have ended with: none when the way is open, one for each recipient that was refused.
 pub fn rehearse(
     route: &Route,
     message: &Message,
     watch: &Watch,
     hear: impl FnMut(News) + Send + 'static,
-) -> (String, Result<(), Fault>) {
+) -> (String, Vec<Fault>) {
     let ear = Ear::new(hear);
     let place = super::describe(route);
-    match route {
-        Route::Smtp(server) => {
-            let watch = Watch { steps: Some(ear.clone()), ..watch.clone() };
-            let mut server = Server::new(&hurried(server), &watch);
-            let outcome = server.rehearse(message, &ear);
-            (server.via().to_owned(), outcome)
-        }
-        Route::Program(program) => {
-            ear.door(place.clone());
-            (place, local(&ear, Step::Program, program_fits(program, message, &ear)))
-        }
-        Route::File(path) => {
-            ear.door(place.clone());
-            (place, local(&ear, Step::File, file_fits(path, &ear)))
-        }
-        Route::Stdout => {
-            ear.door(place.clone());
-            ear.fact("writes", Fact::Text("a mail would be printed".to_owned()));
-            (place, local(&ear, Step::File, Ok(())))
-        }
+    if let Route::Smtp(server) = route {
+        let watch = Watch { steps: Some(ear.clone()), ..watch.clone() };
+        let mut server = Server::new(&hurried(server), &watch);
+        let faults = server.rehearse(message, &ear);
+        return (server.via().to_owned(), faults);
     }
+    ear.door(place.clone());
+    let (step, fits) = match route {
+        Route::Program(program) => (Step::Program, program_fits(program, message, &ear)),
+        Route::File(path) => (Step::File, file_fits(path, &ear)),
+        // A server has been dealt with above.
+        Route::Stdout | Route::Smtp(_) => {
+            ear.fact("writes", Fact::Text("a mail would be printed".to_owned()));
+            (Step::File, Ok(()))
+        }
+    };
+    let fault = fits.err().map(|cause| Fault::new(Stage::Connect, cause));
+    ear.over(step, fault.clone().map_or(Outcome::Passed, Outcome::Failed));
+    (place, fault.into_iter().collect())
 }
 
 /// The same server with less patience.
@@ -263,12 +259,6 @@ fn hurried(server: &Smtp) -> Smtp {
         *time = PATIENCE.min(*time);
     }
     server
-}
-
-fn local(ear: &Ear, step: Step, outcome: Result<(), Cause>) -> Result<(), Fault> {
-    let outcome = outcome.map_err(|cause| Fault::new(Stage::Connect, cause));
-    ear.over(step, outcome.as_ref().err().map_or(Outcome::Passed, |fault| Outcome::Failed(fault.clone())));
-    outcome
 }
 
 /// Whether the program is there and may be started; a send fails in the same way.

@@ -163,17 +163,18 @@ impl Server {
         &self.via
     }
 
-    /// Goes the way of a message up to its recipients, and back.
-    ///
-    /// # Errors
-    /// What a send would have failed with; of several recipients that were refused the first.
-    pub fn rehearse(&mut self, message: &Message, ear: &Ear) -> Result<(), Fault> {
-        let link = self.ready(&mut Timing::default())?;
-        let outcome = match transaction::form(&link.capabilities, message) {
+    /// Goes the way of a message up to its recipients, and back. Gives what a send would have failed with, for each
+    /// recipient that was refused.
+    pub fn rehearse(&mut self, message: &Message, ear: &Ear) -> Vec<Fault> {
+        let link = match self.ready(&mut Timing::default()) {
+            Ok(link) => link,
+            Err(fault) => return vec![fault],
+        };
+        let faults = match transaction::form(&link.capabilities, message) {
             Ok(message) => transaction::rehearse(link, message, ear),
             Err(fault) => {
                 ear.failed(&fault);
-                Err(fault)
+                vec![fault]
             }
         };
         if link.session.is_open() {
@@ -186,7 +187,7 @@ impl Server {
             ear.over(Step::Quit, Outcome::Passed);
         }
         self.link = None;
-        outcome
+        faults
     }
 
     /// Waits for the answer to QUIT, for what it is worth.
