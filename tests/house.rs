@@ -22,6 +22,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("log",       &["settings", "delivery"]),
     ("setup",     &["settings", "secret", "address"]),
     ("hints",     &["delivery"]),
+    // The report of a rehearsal; its words for faults are handed in.
+    ("check",     &["settings", "transport", "delivery"]),
     ("report",    &["delivery", "queue"]),
     ("record",    &["address", "message"]),
     // The exit table of the man page is made from the rows that decide the exit.

@@ -9,16 +9,16 @@ use std::sync::atomic::Ordering;
 use smail::address::Mailbox;
 use smail::cli::Args;
 use smail::draft::{Body, Draft};
-use smail::failure::{self, Exit, Failure};
+use smail::failure::{Exit, Failure};
 use smail::secret::{self, Secret, SecretSource, Terminal};
 use smail::settings::mailrc::{self, Dialect};
 use smail::settings::{self, Layers, Settings, Surroundings, keys};
 use smail::setup::dns::Dns;
 use smail::setup::words::Words;
 use smail::setup::{self, Agreed, Before, Done, Gone, Hands, LEAKS, Person, Place, Said, SetupError, Wishes};
-use smail::transport::{self, Watch};
+use smail::transport::{self, Watch, probe};
 
-use super::{author, complain, print, send, watch};
+use super::{author, checked, complain, print, send, watch};
 
 /// Sets smail up.
 ///
@@ -149,8 +149,10 @@ fn rehearse(args: &Args, said: &[Said], world: &Surroundings, watch: &Watch) -> 
     let settings = Layers::load(&args, world)?.settle(&[])?;
     let author = author(&settings, &world.user())?;
     let route = settings::route(&settings, &author)?;
-    let report = transport::rehearse(&route, &author.address, watch);
-    report.and_then(|report| failure::account_for(&report, &settings)).map_or(Ok(()), Err)
+    let sender = settings::author::return_path(&settings, &author, &world.user())?;
+    let message = checked::message(&author, sender, Vec::new());
+    let (via, faults) = probe::rehearse(&route, &message, watch, |_| {});
+    checked::account(&faults, &via, &settings).map_or(Ok(()), Err)
 }
 
 /// Sends the first mail on the common road, without the queue: somebody waits for its fate.
