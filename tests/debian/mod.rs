@@ -52,7 +52,7 @@ impl Machine {
         fs::create_dir(&folder).unwrap();
         let mut holder = Command::new("unshare")
             .args(["-m", "-u", "-p", "-f", "--kill-child", "--mount-proc", "--propagation", "private", "--"])
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/callers/machine.sh"))
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/debian/machine.sh"))
             .arg(&folder)
             .arg(env!("CARGO_BIN_EXE_smail"))
             .stdin(Stdio::piped())
