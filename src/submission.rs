@@ -10,7 +10,7 @@ use std::io;
 
 use crate::address::{Address, AddressError, Mailbox, parse_list, parse_word};
 use crate::cli::sendmail::Request;
-use crate::draft::{Dsn, first_author};
+use crate::draft::{Dsn, fallback_charsets, first_author};
 use crate::message::{Edits, Raw};
 use crate::message::{Envelope, Message, MessageError, Stamp};
 use crate::settings::{Local, LocalError, Settings, SettingsError, author};
@@ -187,7 +187,7 @@ pub fn settle(
         author: author.clone(),
         mailbox: &|field, mailbox| house.header(field, mailbox),
         force_from: force,
-        fallback_charsets: &settings.list("fallback-charsets"),
+        fallback_charsets: &fallback_charsets(settings),
     };
     let message = raw.complete(envelope, &edits, stamp)?;
     Ok(Settled { message, author: known.unwrap_or(author), subject })

@@ -59,16 +59,21 @@ fn personality(name: &str) -> Option<Personality> {
     NAMES.iter().find(|row| row.0 == name).map(|row| row.1)
 }
 
+/// The personality that the name in the first word has.
+fn given(words: &[OsString]) -> Option<Personality> {
+    let name = words.first().map(std::path::Path::new).and_then(std::path::Path::file_name);
+    name.and_then(std::ffi::OsStr::to_str).and_then(personality)
+}
+
 /// Reads a command line; the first word is the name smail was called by. `--as NAME` in the second place gives it another
-/// one: only there, as text of strangers may stand anywhere else.
+/// one where it has none of [`NAMES`]: text of strangers may stand anywhere else, and in all of a caller's words to sendmail.
 ///
 /// # Errors
 /// [`Stop`], also for `--help` and `--version`.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, Stop> {
     let mut words: Vec<OsString> = words.into_iter().collect();
-    let given = words.first().map(std::path::Path::new).and_then(std::path::Path::file_name);
-    let mut known = given.and_then(std::ffi::OsStr::to_str).and_then(personality);
-    if words.get(1).is_some_and(|word| word == "--as") {
+    let mut known = given(&words);
+    if known.is_none() && words.get(1).is_some_and(|word| word == "--as") {
         let name = words.get(2).map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         known = Some(personality(&name).ok_or_else(|| Stop::Usage {
             what: format!("smail cannot be called as `{}`", name.escape_debug()),
@@ -84,20 +89,34 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, Stop> {
         let (verbose, quiet) = (u8::from(request.verbose), !request.verbose);
         return Ok(Args { verbose, quiet, sendmail: Some(Box::new(request)), ..Args::default() });
     }
+    drop_commands(&mut words);
     let matches = Args::command().try_get_matches_from(words).map_err(|e| stop(&e))?;
     let mut args = Args::from_arg_matches(&matches).map_err(|e| stop(&e))?;
     args.settle()?;
     Ok(args)
 }
 
+/// Takes out `-E COMMAND` of GNU mail (`-E 'set escape'`), whose commands mean nothing here; everywhere else `-E` has no value
+/// (spec/sendmail.md section 3, rows 18 and 45).
+fn drop_commands(words: &mut Vec<OsString>) {
+    let is_command = |word: &OsString| word.to_str().is_some_and(|word| word.contains(' ') && !word.contains('@'));
+    let mut at = 1;
+    while at + 1 < words.len() && words[at] != "--" {
+        if words[at] == "-E" && is_command(&words[at + 1]) {
+            words.drain(at..at + 2);
+        } else {
+            at += 1;
+        }
+    }
+}
+
 /// Tells whether a command line is sendmail's, also when it cannot be read: its errors have one line.
 pub fn is_sendmail(words: &[OsString]) -> bool {
-    let name = match words.get(1) {
-        Some(word) if word == "--as" => words.get(2),
-        _ => words.first(),
-    };
-    let name = name.map(std::path::Path::new).and_then(std::path::Path::file_name).and_then(std::ffi::OsStr::to_str);
-    matches!(name.and_then(personality), Some(Personality::Sendmail(_)))
+    let known = given(words).or_else(|| match words.get(1) {
+        Some(word) if word == "--as" => personality(words.get(2)?.to_str()?),
+        _ => None,
+    });
+    matches!(known, Some(Personality::Sendmail(_)))
 }
 
 /// The command as clap knows it, for the man page and the completions.

@@ -120,7 +120,8 @@ fn the_name_smail_is_called_by_chooses_the_command_line() {
         (&["newaliases"], Some(Mode::Aliases)),
         (&["runq"], Some(Mode::Flush)),
         (&["smail", "--as", "sendmail", "-bs"], Some(Mode::Dialogue)),
-        (&["sendmail", "--as", "mailx", "a@x"], None),
+        // Whoever writes recipients into the command line of sendmail must not reach the options of mailx.
+        (&["sendmail", "--as", "mailx", "a@x"], Some(Mode::Deliver)),
         (&["/usr/bin/mail", "a@x"], None),
         (&["smail", "-bp"], None),
     ];
@@ -132,10 +133,32 @@ fn the_name_smail_is_called_by_chooses_the_command_line() {
 }
 
 #[test]
+fn the_letter_e_swallows_a_command_of_gnu_mail_and_nothing_else() {
+    let read = |words: &[&str]| parse(words.iter().map(OsString::from)).unwrap();
+    let rows: [(&[&str], bool, &[&str]); 6] = [
+        (&["mail", "-E", "set escape", "-s", "x", "a@x"], false, &["a@x"]),
+        (&["mail", "-E", "set nonullbody", "-E", "a@x"], true, &["a@x"]),
+        (&["mail", "-E", "-s", "x", "root"], true, &["root"]),
+        (&["mail", "-E", "root"], true, &["root"]),
+        (&["mail", "-E", "Joe <a@x>"], true, &["Joe <a@x>"]),
+        (&["mail", "--", "-E", "set escape"], false, &["-E", "set escape"]),
+    ];
+    for (words, skip_empty, operands) in rows {
+        let args = read(words);
+        assert_eq!(
+            (args.skip_empty, args.operands),
+            (skip_empty, operands.iter().map(|o| (*o).to_owned()).collect()),
+            "{words:?}"
+        );
+    }
+}
+
+#[test]
 fn another_name_is_given_in_the_first_word_only() {
     let refused = |words: &[&str]| matches!(parse(words.iter().map(OsString::from)), Err(Stop::Usage { .. }));
     assert!(refused(&["smail", "--as", "postfix", "a@x"]));
     assert!(refused(&["smail", "--as"]));
+    assert!(refused(&["mailx", "--as", "sendmail", "a@x"]));
     assert!(refused(&["smail", "-s", "x", "--as", "sendmail", "a@x"]));
     let subject = parse(["smail", "-s", "--as", "a@x"].map(OsString::from)).unwrap().subject;
     assert_eq!(subject, Some("--as".into()));
