@@ -155,7 +155,7 @@ pub fn settle(
     stamp: &Stamp,
 ) -> Result<Settled, SubmissionError> {
     let local = Local::new(settings, true);
-    let ours = author::authors(settings, user)?;
+    let ours = authors(settings, &local, user)?;
     let house = House { settings, local: &local, ours: &ours };
     let force = house.force(author_of(&raw).as_ref());
     let sender = house.sender(&handover.sender, &raw, user, force.is_some())?;
@@ -191,6 +191,17 @@ pub fn settle(
     };
     let message = raw.complete(envelope, &edits, stamp)?;
     Ok(Settled { message, author: known.unwrap_or(author), subject })
+}
+
+/// The authors by the settings. The user, where they name nobody, is a local name like any other of the mail.
+fn authors(settings: &Settings, local: &Local<'_>, user: &str) -> Result<Vec<Mailbox>, SubmissionError> {
+    let mut ours = author::authors(settings, user)?;
+    if !author::is_said(settings)?
+        && let Some(address) = Address::parse(user).ok().and_then(|user| local.qualify(user))
+    {
+        ours[0].address = address;
+    }
+    Ok(ours)
 }
 
 /// What the caller asks to hear, else what the settings ask for.

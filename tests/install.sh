@@ -15,7 +15,14 @@ postfix                      # tests: a real server; benches: smtp-sink
 dovecot-core                 # tests: SASL
 dovecot-submissiond          # tests: EXTERNAL
 dovecot-lmtpd                # tests: LMTP
-curl msmtp s-nail swaks      # benches: the peers
+cron at anacron              # tests: jobs that mail what they said
+mdadm smartmontools          # tests: what watches disks and mails root
+logwatch sudo                # tests: reports, and what was not allowed
+git git-email                # tests: patches by mail
+libmailtools-perl            # tests: Mail::Mailer; git send-email reads addresses with it
+php-cli                      # tests: mail() of PHP
+bsd-mailx mailutils mutt     # tests: mail programs that send through sendmail
+curl msmtp s-nail swaks      # benches: the peers; tests: s-nail through sendmail
 openssl                      # benches: a certificate
 time                         # benches: peak memory
 '

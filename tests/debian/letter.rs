@@ -26,7 +26,9 @@ impl Letter {
         };
         let head: Vec<_> = unfolded.split("\r\n").map(field).collect();
         let count = |name: &str| head.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).count();
-        for (name, least) in [("Date", 1), ("Message-ID", 1), ("From", 1), ("To", 0), ("Subject", 0), ("MIME-Version", 0)] {
+        for (name, least) in
+            [("Date", 1), ("Message-ID", 1), ("From", 1), ("To", 0), ("Subject", 0), ("MIME-Version", 0)]
+        {
             assert!((least..=1).contains(&count(name)), "{} times {name}:\n{text}", count(name));
         }
         assert!(head.iter().all(|(_, value)| value.is_ascii()), "raw octets in the head:\n{text}");
@@ -41,6 +43,11 @@ impl Letter {
         self.head.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
+    /// The user it was sent by.
+    pub fn login(&self) -> Option<&str> {
+        self.mail.user.as_deref()
+    }
+
     /// The envelope.
     pub fn envelope(&self) -> String {
         format!("{} -> {}", self.mail.from, self.mail.to.join(" "))
@@ -51,11 +58,16 @@ impl Letter {
         format!("{}\n{}", self.top(headers), self.body)
     }
 
-    /// The same with the text as a reader sees it.
+    /// The same with Subject and text as a reader sees them.
     pub fn read(&self, headers: &[&str]) -> String {
         let parsed = MessageParser::default().parse(&self.mail.data).unwrap();
         let text = parsed.body_text(0).unwrap_or_default().replace("\r\n", "\n");
-        format!("{}\n{text}", self.top(headers))
+        format!("{}Subject: {}\n\n{text}", self.top(headers), parsed.subject().unwrap_or_default())
+    }
+
+    /// The mail as it is stored in a file.
+    pub fn text(&self) -> String {
+        self.mail.text().replace("\r\n", "\n")
     }
 
     /// Names and contents of the attachments.

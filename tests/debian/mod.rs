@@ -24,9 +24,10 @@ use crate::support::world::{Outcome, Run, World};
 
 /// How long a daemon may take to do what it was asked to do at once.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// What a program finds in its environment unless the test says otherwise: that of a service.
-const SURROUNDINGS: [&str; 5] =
-    ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LOGNAME=root", "USER=root", "LC_ALL=C.UTF-8"];
+/// All that a service finds in its environment.
+const SERVICE: [&str; 2] = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"];
+/// What root has more.
+const LOGIN: [&str; 3] = ["HOME=/root", "LOGNAME=root", "USER=root"];
 
 /// A machine called `box`, in the domain `x.example`; mail for `root` goes to `admin@x.example`.
 pub struct Machine {
@@ -39,12 +40,16 @@ pub struct Machine {
 impl Machine {
     /// Starts one, unless this test's program or what a machine takes is missing here, which is said.
     pub fn for_program(program: &str) -> Option<Machine> {
-        let absent = || (!Path::new(program).exists()).then_some("it is not installed; tests/install.sh installs it");
-        (!obstacle::stops(program, obstacle().or_else(absent))).then(|| Machine::start(Options::new()))
+        Machine::with_server(program, Options::new())
     }
 
-    /// Starts one whose server is as the options say.
-    pub fn start(options: Options) -> Machine {
+    /// The same, and the mail server is as the options say.
+    pub fn with_server(program: &str, server: Options) -> Option<Machine> {
+        let absent = || (!Path::new(program).exists()).then_some("it is not installed; tests/install.sh installs it");
+        (!obstacle::stops(program, obstacle().or_else(absent))).then(|| Machine::start(server))
+    }
+
+    fn start(server: Options) -> Machine {
         let place = Place::reserve();
         let config = format!("smtp = \"smtp://127.0.0.1:{}\"\n", place.port());
         let world = World::for_binary(Path::new("/usr/bin/nsenter"));
@@ -65,8 +70,8 @@ impl Machine {
         let log = format!("/proc/{}/root/dev/log", holder.id());
         let syslog = UnixDatagram::bind(&log).unwrap();
         fs::set_permissions(&log, fs::Permissions::from_mode(0o666)).unwrap();
-        syslog.set_nonblocking(true).unwrap();
-        let machine = Machine { world, holder, syslog, server: options.start_at(place) };
+        syslog.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        let machine = Machine { world, holder, syslog, server: server.start_at(place) };
         machine.write("/etc/smail/config.toml", &config, 0o644);
         machine
     }
@@ -92,32 +97,50 @@ impl Machine {
 
     /// Gives a file to a user and a group of the machine.
     pub fn give(&self, path: &str, user: &str, group: &str) {
-        let id = |table: &str, name: &str| {
-            let text = fs::read_to_string(self.inside(table)).unwrap();
-            let row = text.lines().find(|row| row.split(':').next() == Some(name)).map(str::to_owned);
-            row.unwrap_or_else(|| panic!("no {name} in {table}")).split(':').nth(2).unwrap().parse::<u32>().unwrap()
-        };
-        chown(self.inside(path), Some(id("/etc/passwd", user)), Some(id("/etc/group", group))).unwrap();
+        chown(self.inside(path), Some(self.id("passwd", user, 2)), Some(self.id("group", group, 2))).unwrap();
+    }
+
+    /// Lets a group read a file of root's, and nobody else.
+    pub fn share(&self, path: &str, group: &str) {
+        self.give(path, "root", group);
+        fs::set_permissions(self.inside(path), fs::Permissions::from_mode(0o640)).unwrap();
+    }
+
+    /// A number in the row of a name in one of the machine's tables of users and groups.
+    fn id(&self, table: &str, name: &str, column: usize) -> u32 {
+        let text = fs::read_to_string(self.inside("/etc").join(table)).unwrap();
+        let row = text.lines().map(|row| row.split(':').collect::<Vec<_>>()).find(|row| row[0] == name);
+        row.unwrap_or_else(|| panic!("no {name} in {table}"))[column].parse().unwrap()
     }
 
     /// Prepares a program, as root in root's home.
     pub fn call(&self, words: &[&str]) -> Run<'_> {
+        self.call_under(&[&["env", "-C", "/root"], &LOGIN[..]].concat(), words)
+    }
+
+    /// Prepares a program as systemd starts it: as root, in the folder `/`, with hardly an environment.
+    pub fn service(&self, words: &[&str]) -> Run<'_> {
         self.call_under(&[], words)
     }
 
-    /// Prepares a program as a user without other groups, in the folder `/`, with root's environment: as a service that
-    /// gave its rights up.
+    /// Prepares a program as a user without other groups, in the folder `/`, with root's environment: as what gave its rights
+    /// up.
     pub fn call_as(&self, user: &str, words: &[&str]) -> Run<'_> {
-        self.call_under(&["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "env", "-C", "/"], words)
+        let group = self.id("passwd", user, 3).to_string();
+        let wrapper = ["setpriv", "--reuid", user, "--regid", &group, "--clear-groups", "env"];
+        self.call_under(&[&wrapper[..], &LOGIN].concat(), words)
     }
 
     fn call_under(&self, wrapper: &[&str], words: &[&str]) -> Run<'_> {
         let of = |name: &str| format!("/proc/{}/ns/{name}", self.holder.id());
-        let spaces =
-            [format!("--mount={}", of("mnt")), format!("--uts={}", of("uts")), format!("--pid={}", of("pid_for_children"))];
+        let spaces = [
+            format!("--mount={}", of("mnt")),
+            format!("--uts={}", of("uts")),
+            format!("--pid={}", of("pid_for_children")),
+        ];
         let mut all: Vec<&str> = spaces.iter().map(String::as_str).collect();
-        all.extend(["--", "env", "-i", "-C", "/root"]);
-        all.extend(SURROUNDINGS);
+        all.extend(["--", "env", "-i", "-C", "/"]);
+        all.extend(SERVICE);
         all.extend(wrapper);
         all.extend(words);
         self.world.smail(&all)
@@ -151,8 +174,6 @@ impl Machine {
     pub fn await_log(&self, words: &str) -> String {
         let end = Instant::now() + PATIENCE;
         let mut lines = String::new();
-        self.syslog.set_nonblocking(false).unwrap();
-        self.syslog.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
         let mut line = [0; 4096];
         while !lines.contains(words) {
             assert!(Instant::now() < end, "no {words:?} in the log:\n{lines}");
@@ -160,18 +181,6 @@ impl Machine {
                 lines.push_str(String::from_utf8_lossy(&line[..length]).trim_end_matches(['\0', '\n']));
                 lines.push('\n');
             }
-        }
-        lines
-    }
-
-    /// What the system's log holds that was not read yet.
-    pub fn log(&self) -> String {
-        let mut lines = String::new();
-        let mut line = [0; 4096];
-        self.syslog.set_nonblocking(true).unwrap();
-        while let Ok(length) = self.syslog.recv(&mut line) {
-            lines.push_str(String::from_utf8_lossy(&line[..length]).trim_end_matches(['\0', '\n']));
-            lines.push('\n');
         }
         lines
     }
@@ -196,7 +205,8 @@ fn obstacle() -> Option<&'static str> {
     if let Some(why) = obstacle::without_root() {
         return Some(why);
     }
-    let words = ["-m", "--propagation", "private", "mount", "-t", "overlay", "-o", "lowerdir=/etc:/usr", "none", "/mnt"];
+    let words =
+        ["-m", "--propagation", "private", "mount", "-t", "overlay", "-o", "lowerdir=/etc:/usr", "none", "/mnt"];
     let tried = Command::new("unshare").args(words).stderr(Stdio::null()).status();
     (!tried.is_ok_and(|status| status.success())).then_some("this machine lets us mount no overlay")
 }
