@@ -96,7 +96,7 @@ impl Handover {
         }
         if request.take_recipients {
             for value in ["to", "cc", "bcc"].iter().flat_map(|name| recipients_of(raw, name)) {
-                handover.recipients.extend(parse_list(&value).map_err(SubmissionError::Address)?);
+                handover.recipients.extend(list_of(&value).map_err(SubmissionError::Address)?);
             }
         }
         if handover.recipients.is_empty() {
@@ -120,6 +120,11 @@ impl Handover {
         };
         sender.into_iter().chain(author_of(raw)).collect()
     }
+}
+
+/// A list as programs write it: also with the semicolons that some address books put between addresses.
+fn list_of(value: &str) -> Result<Vec<Mailbox>, AddressError> {
+    parse_list(value).or_else(|error| parse_list(&value.replace(';', ",")).map_err(|_| error))
 }
 
 fn recipients_of(raw: &Raw, name: &str) -> Vec<String> {
@@ -308,6 +313,8 @@ mod tests {
         assert_eq!(read(&["-t", "d@x,e@x"], head), ["d@x", "e@x", "a@x", "b@x", "c@x"]);
         assert_eq!(read(&["d@x"], head), ["d@x"]);
         assert_eq!(read(&[], head), ["no recipient is named"]);
+        assert_eq!(read(&["-t"], "To: a@x; Bob <b@x>;\n\n"), ["a@x", "b@x"]);
+        assert_eq!(read(&["-t"], "\u{feff}To: a@x\n\n"), ["a@x"]);
         assert_eq!(read(&["-t"], "Subject: nobody\n\nTo: a@x\n"), ["no recipient is named"]);
     }
 
