@@ -17,6 +17,8 @@ use smail::settings::{self, Layers, Settings, Surroundings};
 use smail::transport::{self, Turn, Watch};
 use smail::{generate, record, report};
 
+#[path = "main/checked.rs"]
+mod checked;
 #[path = "main/errands.rs"]
 mod errands;
 #[path = "main/handed.rs"]
@@ -67,6 +69,9 @@ fn run(args: &Args) -> Result<Exit, Failure> {
     let world = Surroundings::of_process();
     if let Some(request) = &args.sendmail {
         return handed::run(args, request, &Layers::load(args, &world)?, &world);
+    }
+    if args.check {
+        return checked::run(args, &Layers::load(args, &world)?.settle(&[])?, &world);
     }
     draft::check(args)?;
     let layers = Layers::load(args, &world)?;

@@ -5,12 +5,13 @@
 //!
 //! From the wire upwards: `socket` waits, `dial` and `proxy` connect, `tls` encrypts for whom `trust` trusts, `reply` and `guard` keep the server
 //! within bounds, `opening` greets, `session` is lettre's engine on top, `auth` logs in, `transaction` sends one message
-//! and `smtp` puts them together. `ledger` keeps books of all of it. `command` and `file` are the ways beside SMTP.
+//! and `smtp` puts them together. `probe` rehearses all of it. `ledger` keeps books of all of it. `command` and `file` are the ways beside SMTP.
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 pub use self::ledger::Ledger;
+use self::probe::{Fact, Outcome, Step};
 use crate::delivery::{Line, Report};
 use crate::message::Message;
 use crate::settings::route::Route;
@@ -23,6 +24,7 @@ mod file;
 mod guard;
 mod ledger;
 mod opening;
+pub mod probe;
 mod proxy;
 mod reply;
 mod session;
@@ -46,6 +48,8 @@ pub struct Watch {
     /// The number of a signal that asks for the end; 0 for none. Looked at at least four times a second before the final
     /// dot; after it the reply is still awaited, for at most ten seconds from the signal.
     pub interrupt: Arc<AtomicUsize>,
+    /// Hears the steps of a session, in a rehearsal.
+    pub steps: Option<probe::Ear>,
 }
 
 impl fmt::Debug for Watch {
@@ -98,15 +102,18 @@ pub fn describe(route: &Route) -> String {
 
 /// The watcher's ear.
 #[derive(Clone, Default)]
-pub(crate) struct Tell(Option<Trace>);
+pub(crate) struct Tell {
+    trace: Option<Trace>,
+    steps: Option<probe::Ear>,
+}
 
 impl Tell {
     fn new(watch: &Watch) -> Self {
-        Tell(watch.trace.clone())
+        Tell { trace: watch.trace.clone(), steps: watch.steps.clone() }
     }
 
     fn line(&self, line: &Line) {
-        if let Some(hear) = &self.0 {
+        if let Some(hear) = &self.trace {
             hear(line);
         }
     }
@@ -116,8 +123,23 @@ impl Tell {
     }
 
     fn server(&self, line: &[u8]) {
-        if self.0.is_some() {
+        if self.trace.is_some() {
             self.line(&Line::Server(reply::decode(line)));
         }
+    }
+
+    /// What follows is told only where a rehearsal listens.
+    fn steps(&self, tell: impl FnOnce(&probe::Ear)) {
+        if let Some(ear) = &self.steps {
+            tell(ear);
+        }
+    }
+
+    fn fact(&self, label: &'static str, text: impl FnOnce() -> String) {
+        self.steps(|ear| ear.fact(label, Fact::Text(text())));
+    }
+
+    fn passed(&self, step: Step) {
+        self.steps(|ear| ear.over(step, Outcome::Passed));
     }
 }
