@@ -323,4 +323,27 @@ mod tests {
         let head = "Resent-To: a@x\nResent-Bcc: b@x\nResent-To: old@x\nTo: c@x\nBcc: d@x\n\n";
         assert_eq!(read(&["-t"], head), ["a@x", "b@x"]);
     }
+
+    #[test]
+    fn the_user_is_where_all_local_names_are() {
+        use crate::settings::{Layers, Machine, Surroundings};
+        let folder = tempfile::tempdir().unwrap();
+        let mailname = folder.path().join("mailname");
+        std::fs::write(&mailname, "x.example\n").unwrap();
+        let machine = Machine { mailname: Some(mailname), hostname: Some("box".into()), ..Machine::default() };
+        let world = Surroundings { machine, ..Surroundings::default() };
+        let settled = |from: &str| {
+            let words = ["smail", "-n", "-S", "smtp=h.example", "-S", from].map(std::ffi::OsString::from);
+            let settings = Layers::load(&crate::cli::parse(words).unwrap(), &world).unwrap().settle(&[]).unwrap();
+            let raw = Raw::read(&b"To: to@x.example\n\n"[..], false).unwrap();
+            let request = Request { take_recipients: true, ..Request::default() };
+            let handover = Handover::read(&request, &raw).unwrap();
+            let settled = settle(handover, raw, &settings, "me", &Stamp::at(Some(0))).unwrap();
+            let sender = settled.message.envelope.sender.as_ref().map(Address::to_string);
+            format!("{} by {}", settled.author.address, sender.unwrap_or_default())
+        };
+        assert_eq!(settled("user-agent"), "me@x.example by me@x.example");
+        assert_eq!(settled("auth-user=login@y.example"), "login@y.example by login@y.example");
+        assert_eq!(settled("from=author@y.example"), "author@y.example by author@y.example");
+    }
 }

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what building, testing and benchmarking need beyond Rust itself; the one list of it. For Debian and Ubuntu, as
-# root. May be run again and again: it asks apt only for what is missing. Leaves no service running.
+# root. May be run again and again: it asks apt only for what is missing. Leaves no service running; those of cron, at,
+# anacron and smartmontools come with the next boot.
 set -eu
 
 packages='

@@ -26,8 +26,8 @@ fn repository(machine: &Machine) {
 fn patch(machine: &Machine, words: &[&str]) -> String {
     repository(machine);
     let send = ["git", "-C", "/root/work", "send-email", "--quiet", "--to=list@x.example", "--cc=Cee <cee@x.example>"];
-    let sent = machine.call(&[&send, words, &["-1"]].concat()).run();
-    assert_eq!((sent.status, sent.stderr.as_str()), (0, ""), "{sent:?}");
+    let outcome = machine.call(&[&send, words, &["-1"]].concat()).run();
+    assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""), "{outcome:?}");
     let letter = machine.letter();
     machine.write("/root/mail", &letter.text(), 0o600);
     content(&machine.call(&["git", "init", "-q", "/root/elsewhere"]).run(), "");
@@ -92,7 +92,28 @@ fn php(machine: &Machine) {
     content(&machine.call_as("www-data", &["php", "/etc/program.php"]).run(), "bool(true)\n");
     let letter = machine.letter();
     assert_eq!(letter.login(), Some("me"));
-    assert_eq!(letter.show(&["From", "To", "Subject", "X-Mailer", "Bcc"]), "");
+    assert_eq!(
+        letter.show(&["From", "To", "Subject", "X-Mailer", "Bcc"]),
+        "bounces@x.example -> admin@x.example zoe@x.example hidden@x.example
+\
+         From: Web <web@x.example>
+\
+         To: admin@x.example, Zoe <zoe@x.example>
+\
+         Subject: =?utf-8?b?R3LDvMOfZQ==?=
+\
+         X-Mailer: it
+\
+         no Bcc
+\
+         
+\
+         one
+.
+From two
+..three
+"
+    );
 }
 
 #[test]
