@@ -94,25 +94,14 @@ fn php(machine: &Machine) {
     assert_eq!(letter.login(), Some("me"));
     assert_eq!(
         letter.show(&["From", "To", "Subject", "X-Mailer", "Bcc"]),
-        "bounces@x.example -> admin@x.example zoe@x.example hidden@x.example
-\
-         From: Web <web@x.example>
-\
-         To: admin@x.example, Zoe <zoe@x.example>
-\
-         Subject: =?utf-8?b?R3LDvMOfZQ==?=
-\
-         X-Mailer: it
-\
-         no Bcc
-\
-         
-\
-         one
-.
-From two
-..three
-"
+        "bounces@x.example -> admin@x.example zoe@x.example hidden@x.example\n\
+         From: Web <web@x.example>\n\
+         To: admin@x.example, Zoe <zoe@x.example>\n\
+         Subject: =?utf-8?b?R3LDvMOfZQ==?=\n\
+         X-Mailer: it\n\
+         no Bcc\n\
+         \n\
+         one\n.\nFrom two\n..three\n"
     );
 }
 
