@@ -97,7 +97,8 @@ impl Layers {
     /// Reads one file; tells whether there was one.
     fn toml_file(&mut self, path: &Path, layer: Layer) -> Result<bool, SettingsError> {
         let unusable = |why: String, cure: Option<String>| SettingsError::File { path: path.to_owned(), why, cure };
-        let Some((text, privacy)) = toml::read_private(path).map_err(|why| unusable(why, None))? else {
+        let of_host = layer == Layer::SystemToml;
+        let Some((text, privacy)) = toml::read_private(path, of_host).map_err(|why| unusable(why, None))? else {
             return Ok(false);
         };
         if privacy.foreign || privacy.writable {
