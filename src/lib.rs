@@ -7,6 +7,7 @@ pub mod delivery;
 pub mod draft;
 pub mod failure;
 pub mod generate;
+pub mod hints;
 pub mod message;
 pub mod queue;
 pub mod record;
