@@ -32,6 +32,15 @@ pub enum Language {
     Chinese,
 }
 
+impl Language {
+    /// The language for a locale of messages: `zh_CN.UTF-8`, `zh`; English for every other.
+    pub fn of(locale: &str) -> Self {
+        let name = locale.get(..2).unwrap_or_default();
+        let ends = locale.as_bytes().get(2).is_none_or(|next| !next.is_ascii_alphanumeric());
+        if name.eq_ignore_ascii_case("zh") && ends { Language::Chinese } else { Language::English }
+    }
+}
+
 /// Who has to act.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Who {
@@ -165,7 +174,7 @@ pub fn class(fault: &Fault, provider: Option<&str>) -> Option<Class> {
     let text = said(&fault.cause);
     let query = Query { provider, host: None, stage: Some(fault.stage), code: Some(code), enhanced, text: &text };
     let sought = Sought::new(&query, None);
-    // Another provider's words may explain, but they decide nothing.
+    // Where the provider is known, words of others may explain, but they decide nothing.
     best(&sought)?.0.class.filter(|class| *class != Class::Done)
 }
 
@@ -333,8 +342,11 @@ fn said(cause: &Cause) -> Cow<'_, str> {
 /// trouble, and what happened to IPv4 tells it.
 fn unreachable(tried: &[(String, String)]) -> String {
     let any_v4 = tried.iter().any(|(address, _)| !address.starts_with('['));
-    let tells = |(address, why): &&(String, String)| {
-        !(any_v4 && address.starts_with('[') && why.contains("network is unreachable"))
-    };
-    tried.iter().filter(tells).map(|(address, why)| format!("{address}: {why}; ")).collect()
+    let mut text = String::new();
+    for (address, why) in tried {
+        if !(any_v4 && address.starts_with('[') && why.contains("network is unreachable")) {
+            text.extend([address, ": ", why, "; "]);
+        }
+    }
+    text
 }

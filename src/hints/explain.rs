@@ -42,7 +42,7 @@ struct Found {
 /// in order, at most fifty. `provider` is an id or a family.
 pub fn explain(text: &str, provider: Option<&str>) -> Vec<Explanation> {
     let lines = unfolded(bounded(text));
-    let lone = lines.len() == 1;
+    let single = lines.len() == 1;
     let mut explanations: Vec<Explanation> = Vec::new();
     let mut status: Option<EnhancedCode> = None;
     let mut at = 0;
@@ -57,11 +57,14 @@ pub fn explain(text: &str, provider: Option<&str>) -> Vec<Explanation> {
             status = enhanced_in(value, true);
             continue;
         }
-        let Some(mut found) = found(line, lone) else { continue };
-        while found.goes_on && at < lines.len() {
+        let Some(mut found) = found(line, single) else { continue };
+        let ours = is_ours(line);
+        while (found.goes_on || ours) && at < lines.len() && is_ours(&lines[at]) == ours {
             let Some(next) = continued(&lines[at], found.code) else { break };
-            found.text = format!("{} {}", found.text, next.text);
-            found.goes_on = next.goes_on || is_ours(&lines[at]);
+            if found.text.len() < KEPT {
+                found.text.extend([" ", next.text.as_str()]);
+            }
+            found.goes_on = next.goes_on;
             at += 1;
         }
         if field(line, "diagnostic-code:").is_some() {
@@ -141,8 +144,8 @@ fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     head.eq_ignore_ascii_case(name).then(|| line[name.len()..].trim())
 }
 
-/// Finds a failure in a line. `lone`: the line is all there is, so that a bare code or plain words count as well.
-fn found(line: &str, lone: bool) -> Option<Found> {
+/// Finds a failure in a line. `single`: the line is all there is, so that a bare code or plain words count as well.
+fn found(line: &str, single: bool) -> Option<Found> {
     // qmail writes what the other side said with `_` for blanks.
     let spaced;
     let line = if line.contains("_said:_") || line.contains("_recipient.") {
@@ -155,14 +158,18 @@ fn found(line: &str, lone: bool) -> Option<Found> {
         let rest = &line[at + 3..];
         let goes_on = rest.starts_with('-');
         let rest = rest.trim_start_matches(['-', ' ']);
+        // What smail explained under the server's words.
+        if rest.starts_with("means: ") {
+            return None;
+        }
         // Postfix says dsn=5.1.1 before the reply.
         let enhanced = leading(rest, code).or_else(|| enhanced_in(line, false));
         return Some(Found { code: Some(code), enhanced, text: rest.trim().to_owned(), goes_on });
     }
     let words = line.trim();
-    if let Some(enhanced) = enhanced_in(words, lone) {
+    if let Some(enhanced) = enhanced_in(words, single) {
         // What was delivered is no failure, unless it was asked for.
-        return (lone || enhanced.0 != 2).then(|| Found {
+        return (single || enhanced.0 != 2).then(|| Found {
             code: None,
             enhanced: Some(enhanced),
             text: words.to_owned(),
@@ -171,7 +178,7 @@ fn found(line: &str, lone: bool) -> Option<Found> {
     }
     let plain = Found { code: None, enhanced: None, text: words.to_owned(), goes_on: false };
     let query = Query { text: words, ..Query::default() };
-    let tells = |hint: &Hint| lone || (!hint.cause.is_empty() && is_mail_log(line));
+    let tells = |hint: &Hint| single || (!hint.cause.is_empty() && is_mail_log(line));
     find(&query).is_some_and(tells).then_some(plain)
 }
 
@@ -187,8 +194,7 @@ fn is_ours(line: &str) -> bool {
 }
 
 /// Programs whose log lines may tell of a connection without any code.
-const MAILERS: [&str; 9] =
-    ["postfix", "smail", "exim", "sendmail", "msmtp", "smtp", "mailx", "mail:", "s-nail"];
+const MAILERS: [&str; 9] = ["postfix", "smail", "exim", "sendmail", "msmtp", "smtp", "mailx", "mail:", "s-nail"];
 
 fn is_mail_log(line: &str) -> bool {
     let line = pattern::normal(line);
@@ -310,7 +316,10 @@ mod tests {
                 "Nov 23 10:00:01 mx sm-mta[77]: u1: to=<a@b.example>, delay=00:00:01, dsn=5.1.1, reply: 550 5.1.1 <a@b.example>... User unknown",
                 "550 5.1.1 no-such-user",
             ),
-            ("msmtp: server message: 535 5.7.8 Error: authentication failed: UGFzc3dvcmQ6", "535 5.7.8 password-refused"),
+            (
+                "msmtp: server message: 535 5.7.8 Error: authentication failed: UGFzc3dvcmQ6",
+                "535 5.7.8 password-refused",
+            ),
             ("s-nail: smtp-server: 535 5.7.3 Authentication unsuccessful", "535 5.7.3 password-refused"),
             ("  server: 550 5.7.1 Message rejected as spam", "550 5.7.1 spam"),
             (
@@ -332,6 +341,17 @@ mod tests {
         let known = explain(reply, Some("gmail"));
         assert_eq!(known.iter().map(|e| e.hint.unwrap().id).collect::<Vec<_>>(), ["gmail-unauthenticated"]);
         assert!(known[0].text.ends_with("- gsmtp"), "{}", known[0].text);
+    }
+
+    #[test]
+    fn the_report_of_smail_itself_is_explained() {
+        let report = "smail: cannot log in to smtp.qq.com:465 (implicit TLS) as 1@qq.com\n  \
+                      server: 535 Login fail. Account is abnormal, service is not open, password is incorrect,\n  \
+                      server: 535 login frequency limited, or system is busy.\n  \
+                      535 means: authentication failed\n";
+        let told = explain(report, Some("qq"));
+        assert_eq!(told.iter().map(|e| e.hint.unwrap().id).collect::<Vec<_>>(), ["qq-abnormal"]);
+        assert!(told[0].text.ends_with("incorrect, login frequency limited, or system is busy."), "{}", told[0].text);
     }
 
     #[test]

@@ -17,10 +17,9 @@ pub fn suspicious(provider: Option<&str>, user: &str, secret: &str) -> Option<&'
 fn wrong(family: &str, user: &str, secret: &str) -> Option<&'static str> {
     let checks: &[(bool, &'static str)] = match family {
         "brevo" => &[(secret.starts_with("xkeysib-"), "secret-brevo-api-key")],
-        "sendgrid" => &[
-            (user != "apikey", "secret-sendgrid-user"),
-            (!secret.starts_with("SG."), "secret-sendgrid-key"),
-        ],
+        "sendgrid" => {
+            &[(user != "apikey", "secret-sendgrid-user"), (!secret.starts_with("SG."), "secret-sendgrid-key")]
+        }
         "mailgun" => &[(secret.starts_with("key-"), "secret-mailgun-api-key")],
         "ses" => &[
             (user.contains('@'), "secret-ses-user"),
