@@ -42,7 +42,7 @@ struct Found {
 /// in order, at most fifty. `provider` is an id or a family.
 pub fn explain(text: &str, provider: Option<&str>) -> Vec<Explanation> {
     let lines = unfolded(bounded(text));
-    let single = lines.len() == 1;
+    let single = lines.iter().filter(|line| !line.trim().is_empty()).count() == 1;
     let mut explanations: Vec<Explanation> = Vec::new();
     let mut status: Option<EnhancedCode> = None;
     let mut at = 0;
@@ -74,6 +74,10 @@ pub fn explain(text: &str, provider: Option<&str>) -> Vec<Explanation> {
         add(&mut explanations, found, provider);
     }
     settle(&mut explanations, status, provider);
+    if explanations.is_empty() && !single && text.len() < KEPT {
+        // A message of a program, broken over some lines.
+        explanations.extend(found(&lines.join(" "), true).map(|found| explained(found, provider)));
+    }
     explanations
 }
 
@@ -91,6 +95,16 @@ fn settle(explanations: &mut Vec<Explanation>, status: Option<EnhancedCode>, pro
 
 /// Adds what was found, unless the same was explained already.
 fn add(explanations: &mut Vec<Explanation>, found: Found, provider: Option<&str>) {
+    let explanation = explained(found, provider);
+    let same = |other: &Explanation| {
+        (other.code, other.enhanced, other.hint) == (explanation.code, explanation.enhanced, explanation.hint)
+    };
+    if !explanations.iter().any(same) {
+        explanations.push(explanation);
+    }
+}
+
+fn explained(found: Found, provider: Option<&str>) -> Explanation {
     let Found { code, enhanced, text, .. } = found;
     let hint = find(&Query { provider, host: None, stage: None, code, enhanced, text: &text });
     let digit = code.map(|code| code / 100).or(enhanced.map(|code| u16::from(code.0)));
@@ -99,13 +113,7 @@ fn add(explanations: &mut Vec<Explanation>, found: Found, provider: Option<&str>
         4 => Class::Temporary,
         _ => Class::Permanent,
     });
-    let explanation = Explanation { code, enhanced, text, class: hint.and_then(|hint| hint.class).or(by_digit), hint };
-    let same = |other: &Explanation| {
-        (other.code, other.enhanced, other.hint) == (explanation.code, explanation.enhanced, explanation.hint)
-    };
-    if !explanations.iter().any(same) {
-        explanations.push(explanation);
-    }
+    Explanation { code, enhanced, text, class: hint.and_then(|hint| hint.class).or(by_digit), hint }
 }
 
 fn bounded(text: &str) -> &str {
@@ -294,6 +302,7 @@ mod tests {
         );
         assert_eq!(told(""), Vec::<String>::new());
         assert_eq!(told("hello"), Vec::<String>::new());
+        assert_eq!(told("error:\ncertificate has expired\n"), ["- - certificate-expired"]);
         assert_eq!(told("999 1234 1.2.3.4 smail 0.1.0"), Vec::<String>::new());
     }
 
@@ -318,7 +327,7 @@ mod tests {
             ),
             (
                 "msmtp: server message: 535 5.7.8 Error: authentication failed: UGFzc3dvcmQ6",
-                "535 5.7.8 password-refused",
+                "535 5.7.8 password-refused-prompt",
             ),
             ("s-nail: smtp-server: 535 5.7.3 Authentication unsuccessful", "535 5.7.3 password-refused"),
             ("  server: 550 5.7.1 Message rejected as spam", "550 5.7.1 spam"),
