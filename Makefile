@@ -8,7 +8,7 @@ mandir = $(DESTDIR)$(PREFIX)/share/man
 sharedir = $(DESTDIR)$(PREFIX)/share
 target = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: all demo test test-crash bench check generate install clean
+.PHONY: all demo test test-crash bench check generate install install-sendmail clean
 
 all:
 	$(CARGO) build --release --locked
@@ -52,6 +52,16 @@ install:
 	install -D -m 644 completions/smail.bash "$(sharedir)/bash-completion/completions/smail"
 	install -D -m 644 completions/_smail "$(sharedir)/zsh/site-functions/_smail"
 	install -D -m 644 completions/smail.fish "$(sharedir)/fish/vendor_completions.d/smail.fish"
+
+# Lets smail stand in for sendmail and its kin. A program that is there already is left alone, and named.
+install-sendmail: install
+	for link in sbin/sendmail lib/sendmail bin/mailq bin/newaliases bin/mail bin/mailx; do \
+	  place="$(DESTDIR)$(or $(MTA_PREFIX),/usr)/$$link"; \
+	  if [ -e "$$place" ] && [ "$$(readlink "$$place")" != "$(PREFIX)/bin/smail" ]; then \
+	    echo "make install-sendmail: $$place is another program; left as it is" >&2; continue; \
+	  fi; \
+	  install -d "$${place%/*}" && ln -sf "$(PREFIX)/bin/smail" "$$place" || exit 1; \
+	done
 
 clean:
 	$(CARGO) clean

@@ -35,6 +35,7 @@ fn head() -> Head {
         eight_bit: false,
         header_utf8: false,
         key: None,
+        dsn: smail::message::Dsn::default(),
     }
 }
 
@@ -56,7 +57,11 @@ fn main() {
             .chain(b"0123456789abcdef\r\n".iter().copied().cycle().take(size))
             .collect::<Vec<u8>>();
         let address = |text| Address::parse(text).unwrap();
-        let envelope = Envelope { sender: Some(address("a@x.example")), recipients: vec![address("b@x.example")] };
+        let envelope = Envelope {
+            sender: Some(address("a@x.example")),
+            recipients: vec![address("b@x.example")],
+            ..Envelope::default()
+        };
         let message = Message::from_wire("<1@x.example>".into(), envelope, body.clone());
         let (mut plain, mut queued) = (Vec::new(), Vec::new());
         for number in 0..ROUNDS {

@@ -18,6 +18,10 @@ complete -c smail -l config -d 'Read this TOML file instead of the usual ones' -
 complete -c smail -s : -l resource-files -d 'Which mail.rc files are read: `s` system, `u` user, `/` none' -r
 complete -c smail -s X -l startup-cmd -d 'Line of mail.rc to run before the files' -r
 complete -c smail -s Y -l cmd -d 'Line of mail.rc to run after the files' -r
+complete -c smail -l dsn-notify -d 'When servers tell the sender what became of the mail: `never`, or some of `success`, `failure`, `delay`' -r
+complete -c smail -l dsn-return -d 'How much of the mail goes into such a notice of failure: `headers` or `full`' -r
+complete -c smail -l dsn-envid -d 'Name of the mail in such a notice, at most 100 characters' -r
+complete -c smail -l as -d 'Be sendmail, mailq, newaliases or mailx for the words that follow; only as the first word' -r
 complete -c smail -l generate -d 'Print a generated file: man, man-config, bash, zsh, fish, config' -r -f -a "man\t'smail.1'
 man-config\t'smail-config.5'
 bash\t'Completion for bash'

@@ -8,7 +8,7 @@ mod parse;
 
 use std::fmt;
 
-pub use alias::{AliasError, Aliases};
+pub use alias::{ALIAS_DEPTH, ALIAS_WIDTH, AliasError, Aliases};
 pub use parse::{parse_list, parse_word};
 
 /// The longest local part, domain and path (RFC 5321 section 4.5.3.1).

@@ -293,6 +293,10 @@ pub struct Report {
     pub fates: Vec<Fate>,
     /// The user a login succeeded for.
     pub user: Option<String>,
+    /// The other side by itself, without the words of [`Report::via`]: `smtp.example.org:465`; `None` when `via` is just that.
+    pub host: Option<String>,
+    /// The version of TLS, as in `TLSv1.3`; `None` in clear.
+    pub tls: Option<String>,
     /// Octets of the message as sent, without dot-stuffing.
     pub bytes: u64,
     /// How long it took.
@@ -305,7 +309,16 @@ impl Report {
     /// Gives every recipient the same outcome.
     pub fn uniform<'a>(via: String, recipients: impl Iterator<Item = &'a str>, outcome: &Result<Reply, Fault>) -> Self {
         let fates = recipients.map(|r| Fate { recipient: r.to_owned(), outcome: outcome.clone() }).collect();
-        Report { via, fates, user: None, bytes: 0, timing: Timing::default(), remarks: Vec::new() }
+        Report {
+            via,
+            fates,
+            user: None,
+            host: None,
+            tls: None,
+            bytes: 0,
+            timing: Timing::default(),
+            remarks: Vec::new(),
+        }
     }
 
     /// Tells whether any recipient was accepted.

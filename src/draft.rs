@@ -3,7 +3,8 @@
 //! Promise: once a [`Draft`] exists, no file, input or setting has to be opened any more. Attachments are open files
 //! whose bytes are read when the mail is sent.
 mod compose;
-mod encoded_word;
+pub mod dsn;
+pub(crate) mod encoded_word;
 mod input;
 mod template;
 
@@ -12,9 +13,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::address::{Address, AddressError, AliasError, Mailbox};
-use crate::settings::SettingsError;
+use crate::settings::{LocalError, SettingsError};
 
 pub use compose::{check, compose, first_author};
+pub use dsn::{Dsn, DsnError};
 pub use input::Input;
 
 /// A whole mail as it is meant.
@@ -54,6 +56,8 @@ pub struct Draft {
     pub attachments: Vec<Attachment>,
     /// How text is encoded for the wire.
     pub encoding: Encoding,
+    /// What the sender wants to be told of the delivery.
+    pub dsn: Dsn,
     /// Lowercase fragments for standard error: what was changed or left out.
     pub warnings: Vec<String>,
 }
@@ -87,6 +91,9 @@ pub enum DraftError {
     /// An alias cannot be expanded.
     #[error("{0}")]
     Alias(#[from] AliasError),
+    /// A local name leads nowhere.
+    #[error("{0}")]
+    Local(#[from] LocalError),
     /// A file cannot be read: its path and why.
     #[error("{}: {why}", .path.display())]
     File {
@@ -120,6 +127,14 @@ pub enum DraftError {
     /// Two flags that cannot both read standard input.
     #[error("standard input can be read once only: it is wanted by {0} and by {1}")]
     StdinTwice(&'static str, &'static str),
+    /// A flag asks for a delivery status notification that cannot be.
+    #[error("{flag}: {error}")]
+    Dsn {
+        /// The flag as it was typed.
+        flag: &'static str,
+        /// What is wrong.
+        error: DsnError,
+    },
     /// A setting does not fit.
     #[error("{0}")]
     Settings(#[from] SettingsError),

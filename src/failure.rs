@@ -102,6 +102,20 @@ impl Failure {
         self
     }
 
+    /// The same on one line, as callers of sendmail log it; `name` is what smail was called as.
+    pub fn line(&self, name: &str) -> String {
+        // A caret under a character says nothing on one line, and the text it points into was said.
+        let facts = self.facts.iter().filter(|fact| !fact.trim_end().ends_with('^'));
+        let said = std::iter::once(self.what.as_str()).chain(facts.flat_map(|fact| fact.lines()).map(str::trim));
+        let mut out = format!("{name}: {}", said.filter(|s| !s.is_empty()).map(safe).collect::<Vec<_>>().join("; "));
+        if !self.hints.is_empty() {
+            let hints = self.hints.iter().map(|hint| safe(hint.trim())).collect::<Vec<_>>();
+            let _ = write!(out, " (hint: {})", hints.join(" "));
+        }
+        out.push('\n');
+        out
+    }
+
     /// The text for standard error.
     pub fn text(&self) -> String {
         let mut out = format!("smail: {}\n", safe(&self.what));

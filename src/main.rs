@@ -1,5 +1,6 @@
 //! The road of smail on one page: read everything, settle what it means, write the mail, speak to the server, say what
 //! became of it. Nothing turns back.
+use std::fmt::Write as _;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,12 +17,19 @@ use smail::settings::{self, Layers, Settings, Surroundings};
 use smail::transport::{self, Turn, Watch};
 use smail::{generate, record, report};
 
+#[path = "main/errands.rs"]
+mod errands;
+#[path = "main/handed.rs"]
+mod handed;
+#[path = "main/logged.rs"]
+mod logged;
 #[path = "main/queued.rs"]
 mod queued;
 
 fn main() -> ExitCode {
     failure::apologise_on_panic();
     let words: Vec<_> = std::env::args_os().collect();
+    let sendmail = cli::is_sendmail(&words);
     let json = words.iter().any(|w| w == "--json");
     let exit = match cli::parse(words).map_err(Failure::from).and_then(|args| run(&args)) {
         Ok(exit) => exit,
@@ -34,7 +42,7 @@ fn main() -> ExitCode {
             if json {
                 print(&report::untried(failure.exit.0, None, Some(&failure.text())));
             }
-            complain(&failure.text());
+            complain(&if sendmail { failure.line("sendmail") } else { failure.text() });
             failure.exit
         }
     };
@@ -46,16 +54,19 @@ fn run(args: &Args) -> Result<Exit, Failure> {
         print(&generate::print(artifact));
         return Ok(Exit::OK);
     }
-    draft::check(args)?;
     let world = Surroundings::of_process();
+    if let Some(request) = &args.sendmail {
+        return handed::run(args, request, &Layers::load(args, &world)?, &world);
+    }
+    draft::check(args)?;
     let layers = Layers::load(args, &world)?;
-    let mut settings = layers.settle(None)?;
+    let mut settings = layers.settle(&[])?;
     if args.show_settings {
         show_settings(args, &settings, &world);
         return Ok(Exit::OK);
     }
     if args.is_about_queue() {
-        return queued::errand(args, &layers, &settings, &world, &watch(&settings));
+        return errands::errand(args, &layers, &settings, &world, &watch(&settings));
     }
     let user = world.user();
     let author = author(&settings, &user)?;
@@ -69,7 +80,7 @@ fn run(args: &Args) -> Result<Exit, Failure> {
     }
     if let Some(from) = input.from() {
         let from = draft::first_author(from).map_err(DraftError::Address)?;
-        settings = layers.settle(from.as_ref())?;
+        settings = layers.settle(from.as_slice())?;
         route = settings::route(&settings, from.as_ref().unwrap_or(&author))?;
     }
     let draft = draft::compose(args, &settings, input, &user)?;
@@ -114,12 +125,13 @@ fn send(
     let told = sent.report.iter().flat_map(|r| &r.remarks).filter(|_| !args.quiet);
     told.for_each(|r| complain(&failure::remark(r)));
     if let Some(error) = &sent.error {
-        complain(error);
+        complain(&error.text());
     }
     let kept = copy.keep(args, settings, &message, &stamp, &sent);
     let exit = if sent.exit == Exit::OK { kept } else { sent.exit };
     if args.json {
-        let (id, error) = (sent.id.as_deref(), sent.error.as_deref());
+        let said = sent.error.as_ref().map(Failure::text);
+        let (id, error) = (sent.id.as_deref(), said.as_deref());
         print(&match &sent.report {
             Some(report) => report::summary(&message.id, report, exit.0, id, error),
             None => report::untried(exit.0, id, error),
@@ -156,6 +168,9 @@ fn dry_run(settings: &Settings, message: &Message, route: &Route) -> Result<Exit
         lines.push_str("-- to: <");
         lines.push_str(&recipient.to_string());
         lines.push_str(">\n");
+    }
+    if !message.envelope.dsn.is_empty() {
+        let _ = writeln!(lines, "-- dsn: {}", message.envelope.dsn);
     }
     complain(&lines);
     let printed = transport::open(&Route::Stdout, &Watch::default()).deliver(message, Turn::Last, &mut ());

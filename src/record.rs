@@ -2,9 +2,9 @@
 //!
 //! Promise: a copy is added whole or not at all, under a lock, to a regular file of ours with no other name; a symbolic link
 //! is not followed. A body line that begins with `From ` gets a `>` (mbox, RFC 4155). Refuses nothing silently.
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use chrono::{DateTime, FixedOffset};
@@ -18,9 +18,7 @@ use crate::message::Message;
 /// # Errors
 /// Whatever prevents it; then the file is as long as it was before.
 pub fn append(path: &Path, message: &Message, date: DateTime<FixedOffset>, bcc: &[Address]) -> io::Result<()> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    let mut file =
-        OpenOptions::new().read(true).append(true).create(true).mode(0o600).custom_flags(flags).open(path)?;
+    let mut file = open(path)?;
     let meta = file.metadata()?;
     if !meta.is_file() || meta.nlink() != 1 {
         return Err(io::Error::other("it is not a regular file with one name"));
@@ -32,6 +30,22 @@ pub fn append(path: &Path, message: &Message, date: DateTime<FixedOffset>, bcc: 
         let _ = file.set_len(before);
     }
     written
+}
+
+/// Opens the file; a new one has mode 0600 whatever the umask, as the next mail must be able to open it again.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).mode(0o600).custom_flags(flags);
+    match options.clone().create_new(true).open(path) {
+        Ok(file) => {
+            file.set_permissions(Permissions::from_mode(0o600))?;
+            Ok(file)
+        }
+        // Another process may have made it, or removed it, a moment ago.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.create(true).open(path),
+        Err(error) => Err(error),
+    }
 }
 
 fn write(

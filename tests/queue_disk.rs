@@ -19,6 +19,9 @@ struct Stage {
 impl Stage {
     fn on(words: &[&str]) -> Stage {
         let world = World::new();
+        // Below the home folder there is no second place for the queue.
+        fs::remove_dir_all(world.path("home/.local")).unwrap();
+        world.write("home/.local", "");
         let disk = Disk::mount(&world.path("disk"), words);
         Stage { world, disk }
     }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 use super::{AddressError, Mailbox, parse_word};
 
 /// How deep an alias may lead to an alias, as in Heirloom mailx.
-const DEPTH: usize = 25;
+pub const ALIAS_DEPTH: usize = 25;
 /// How many mailboxes an expansion may yield; stops aliases that double at each level.
-const WIDTH: usize = 100_000;
+pub const ALIAS_WIDTH: usize = 100_000;
 
 /// Names that stand for lists of addresses (`alias` of mail.rc, `[aliases]` of TOML). Names are case-sensitive.
 #[derive(Debug, Clone, Default)]
@@ -19,7 +19,7 @@ pub enum AliasError {
     #[error("the alias `{}` leads back to itself: {}", .0.first().map_or("", String::as_str), .0.join(" -> "))]
     Loop(Vec<String>),
     /// Aliases are nested too deeply or yield too many addresses.
-    #[error("the alias `{0}` leads to more than {DEPTH} levels or {WIDTH} addresses")]
+    #[error("the alias `{0}` leads to more than {ALIAS_DEPTH} levels or {ALIAS_WIDTH} addresses")]
     TooMuch(String),
     /// A member is no address: the alias, where it was said, and why.
     #[error("alias `{name}` ({origin}): {error}")]
@@ -53,6 +53,11 @@ impl Aliases {
         })
     }
 
+    /// Where a name was said first; `None` when it is no alias.
+    pub fn origin(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|members| members.first().map_or("", |m| m.1.as_str()))
+    }
+
     /// Puts the members of an alias in the place of its name, in order; a name that is none stays, and so does one
     /// that names itself among its members.
     ///
@@ -82,7 +87,7 @@ impl Aliases {
         if way.iter().collect::<HashSet<_>>().len() < way.len() {
             return Err(AliasError::Loop(std::mem::take(way)));
         }
-        if way.len() > DEPTH || out.len() > WIDTH {
+        if way.len() > ALIAS_DEPTH || out.len() > ALIAS_WIDTH {
             return Err(AliasError::TooMuch(way[0].clone()));
         }
         for (member, origin) in members {

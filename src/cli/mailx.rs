@@ -157,9 +157,25 @@ pub struct Args {
     #[arg(long, help_heading = RUN)]
     pub quiet: bool,
 
+    /// When servers tell the sender what became of the mail: `never`, or some of `success`, `failure`, `delay`
+    #[arg(long, value_name = "WHEN", help_heading = RUN)]
+    pub dsn_notify: Option<String>,
+
+    /// How much of the mail goes into such a notice of failure: `headers` or `full`
+    #[arg(long, value_name = "PART", help_heading = RUN)]
+    pub dsn_return: Option<String>,
+
+    /// Name of the mail in such a notice, at most 100 characters
+    #[arg(long, value_name = "ID", help_heading = RUN)]
+    pub dsn_envid: Option<String>,
+
     /// Print what became of the mail as one JSON object
     #[arg(long, help_heading = RUN)]
     pub json: bool,
+
+    /// Be sendmail, mailq, newaliases or mailx for the words that follow; only as the first word
+    #[arg(long = "as", value_name = "NAME", help_heading = RUN)]
+    pub personality: Option<String>,
 
     /// Print a generated file: man, man-config, bash, zsh, fish, config
     #[arg(long, value_name = "WHAT", hide_possible_values = true, help_heading = RUN)]
@@ -277,9 +293,9 @@ pub struct Args {
     #[arg(short = 'R', long, hide = true)]
     pub read_only: bool,
 
-    /// Called as `mailq`: the list in the words of Postfix
+    /// Called as sendmail, or one of its kin
     #[arg(skip)]
-    pub mailq: bool,
+    pub sendmail: Option<Box<super::sendmail::Request>>,
 
     /// The sender of the envelope, from `-- -f ADDRESS`
     #[arg(skip)]
@@ -324,6 +340,9 @@ impl Args {
                 hint: Some("the sender of the envelope is set with `-r ADDRESS`".to_owned()),
             });
         }
+        if self.personality.is_some() {
+            return Err(Stop::usage("`--as` counts only as the first word of the command line"));
+        }
         self.one_source()?;
         let words = std::mem::take(&mut self.after_dashes);
         if self.has_recipients() && words.first().is_some_and(|w| w.starts_with('-')) {
@@ -336,7 +355,7 @@ impl Args {
     /// Tells whether the queue is to be looked at or worked on, in place of sending a mail.
     pub fn is_about_queue(&self) -> bool {
         let named = [&self.queue_show, &self.hold, &self.release, &self.remove].iter().any(|id| id.is_some());
-        named || self.queue || self.flush || self.queue_check || self.mailq
+        named || self.queue || self.flush || self.queue_check
     }
 
     /// Tells whether any recipient was named before `--`.

@@ -4,6 +4,7 @@
 //! (spec/mailx.md section 1) and smail's own long names. It opens no file. Refuses reading-mode flags, as smail only sends.
 //! The doc comment of a flag is its help text and its line in the man page.
 mod mailx;
+pub mod sendmail;
 
 pub use mailx::{Args, Artifact};
 
@@ -24,6 +25,8 @@ pub enum Stop {
         /// What would be right, when that is known.
         hint: Option<String>,
     },
+    /// A mode in which sendmail would stay and serve: as it was typed.
+    Daemon(String),
 }
 
 impl Stop {
@@ -32,26 +35,88 @@ impl Stop {
     }
 }
 
-/// Reads a command line; the first word is the name smail was called by. As `mailq` and `sendmail -bp` it lists the queue, as
-/// `sendmail -q` it sends what is due.
+/// What smail is when it is called by another name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Personality {
+    /// The flags of mailx.
+    Mailx,
+    /// Those of sendmail, in a mode that the name implies.
+    Sendmail(sendmail::Mode),
+}
+
+/// The names, by which smail is called or which `--as` gives (spec/sendmail.md section 2.2).
+const NAMES: &[(&str, Personality)] = &[
+    ("sendmail", Personality::Sendmail(sendmail::Mode::Deliver)),
+    ("send-mail", Personality::Sendmail(sendmail::Mode::Deliver)),
+    ("mailq", Personality::Sendmail(sendmail::Mode::List)),
+    ("newaliases", Personality::Sendmail(sendmail::Mode::Aliases)),
+    ("runq", Personality::Sendmail(sendmail::Mode::Flush)),
+    ("mail", Personality::Mailx),
+    ("mailx", Personality::Mailx),
+];
+
+fn personality(name: &str) -> Option<Personality> {
+    NAMES.iter().find(|row| row.0 == name).map(|row| row.1)
+}
+
+/// The personality that the name in the first word has.
+fn given(words: &[OsString]) -> Option<Personality> {
+    let name = words.first().map(std::path::Path::new).and_then(std::path::Path::file_name);
+    name.and_then(std::ffi::OsStr::to_str).and_then(personality)
+}
+
+/// Reads a command line; the first word is the name smail was called by. `--as NAME` in the second place gives it another
+/// one where it has none of [`NAMES`]: text of strangers may stand anywhere else, and in all of a caller's words to sendmail.
 ///
 /// # Errors
 /// [`Stop`], also for `--help` and `--version`.
 pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, Stop> {
-    let words: Vec<OsString> = words.into_iter().collect();
-    let name = words.first().map(std::path::Path::new).and_then(std::path::Path::file_name);
-    let is = |wanted: &str| name.is_some_and(|name| name == wanted);
-    // What monitoring and cron ask a sendmail for; its other ways of being called are not known here.
-    let asks = |flag: &str| is("sendmail") && words.iter().skip(1).any(|word| word == flag);
-    let mailq = is("mailq") || asks("-bp");
-    if asks("-bp") || asks("-q") {
-        return Ok(Args { mailq, flush: !mailq, ..Args::default() });
+    let mut words: Vec<OsString> = words.into_iter().collect();
+    let mut known = given(&words);
+    if known.is_none() && words.get(1).is_some_and(|word| word == "--as") {
+        let name = words.get(2).map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        known = Some(personality(&name).ok_or_else(|| Stop::Usage {
+            what: format!("smail cannot be called as `{}`", name.escape_debug()),
+            hint: Some(format!("the names are {}", NAMES.iter().map(|row| row.0).collect::<Vec<_>>().join(", "))),
+        })?);
+        words.drain(1..3);
     }
+    if let Some(Personality::Sendmail(mode)) = known {
+        let mut request = sendmail::parse(words.get(1..).unwrap_or_default())?;
+        if mode != sendmail::Mode::Deliver {
+            request.mode = mode;
+        }
+        let (verbose, quiet) = (u8::from(request.verbose), !request.verbose);
+        return Ok(Args { verbose, quiet, sendmail: Some(Box::new(request)), ..Args::default() });
+    }
+    drop_commands(&mut words);
     let matches = Args::command().try_get_matches_from(words).map_err(|e| stop(&e))?;
     let mut args = Args::from_arg_matches(&matches).map_err(|e| stop(&e))?;
-    args.mailq = mailq;
     args.settle()?;
     Ok(args)
+}
+
+/// Takes out `-E COMMAND` of GNU mail (`-E 'set escape'`), whose commands mean nothing here; everywhere else `-E` has no value
+/// (spec/sendmail.md section 3, rows 18 and 45).
+fn drop_commands(words: &mut Vec<OsString>) {
+    let is_command = |word: &OsString| word.to_str().is_some_and(|word| word.contains(' ') && !word.contains('@'));
+    let mut at = 1;
+    while at + 1 < words.len() && words[at] != "--" {
+        if words[at] == "-E" && is_command(&words[at + 1]) {
+            words.drain(at..at + 2);
+        } else {
+            at += 1;
+        }
+    }
+}
+
+/// Tells whether a command line is sendmail's, also when it cannot be read: its errors have one line.
+pub fn is_sendmail(words: &[OsString]) -> bool {
+    let known = given(words).or_else(|| match words.get(1) {
+        Some(word) if word == "--as" => personality(words.get(2)?.to_str()?),
+        _ => None,
+    });
+    matches!(known, Some(Personality::Sendmail(_)))
 }
 
 /// The command as clap knows it, for the man page and the completions.

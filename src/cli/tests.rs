@@ -1,4 +1,5 @@
 //! Facts about the command line.
+use super::sendmail::Mode;
 use super::*;
 
 fn args(words: &[&str]) -> Args {
@@ -108,11 +109,59 @@ fn mistakes_are_named_and_the_nearest_flag_too() {
 }
 
 #[test]
-fn mailq_and_two_errands_of_sendmail_are_about_the_queue() {
+fn the_name_smail_is_called_by_chooses_the_command_line() {
     let called = |words: &[&str]| parse(words.iter().map(OsString::from)).unwrap();
-    assert!(called(&["/usr/bin/mailq"]).mailq && called(&["/usr/sbin/sendmail", "-bp"]).mailq);
-    assert!(called(&["sendmail", "-q"]).flush && !called(&["sendmail", "-q"]).mailq);
+    let mode = |words: &[&str]| called(words).sendmail.map(|request| request.mode);
+    let rows: [(&[&str], Option<Mode>); 10] = [
+        (&["/usr/bin/mailq"], Some(Mode::List)),
+        (&["/usr/sbin/sendmail", "-bp"], Some(Mode::List)),
+        (&["sendmail", "-q"], Some(Mode::Flush)),
+        (&["send-mail", "a@x"], Some(Mode::Deliver)),
+        (&["newaliases"], Some(Mode::Aliases)),
+        (&["runq"], Some(Mode::Flush)),
+        (&["smail", "--as", "sendmail", "-bs"], Some(Mode::Dialogue)),
+        // Whoever writes recipients into the command line of sendmail must not reach the options of mailx.
+        (&["sendmail", "--as", "mailx", "a@x"], Some(Mode::Deliver)),
+        (&["/usr/bin/mail", "a@x"], None),
+        (&["smail", "-bp"], None),
+    ];
+    for (words, wanted) in rows {
+        assert_eq!(mode(words), wanted, "{words:?}");
+        assert_eq!(is_sendmail(&words.iter().map(OsString::from).collect::<Vec<_>>()), wanted.is_some(), "{words:?}");
+    }
     assert_eq!(called(&["smail", "-bp"]).bcc, ["p"]);
+}
+
+#[test]
+fn the_letter_e_swallows_a_command_of_gnu_mail_and_nothing_else() {
+    let read = |words: &[&str]| parse(words.iter().map(OsString::from)).unwrap();
+    let rows: [(&[&str], bool, &[&str]); 6] = [
+        (&["mail", "-E", "set escape", "-s", "x", "a@x"], false, &["a@x"]),
+        (&["mail", "-E", "set nonullbody", "-E", "a@x"], true, &["a@x"]),
+        (&["mail", "-E", "-s", "x", "root"], true, &["root"]),
+        (&["mail", "-E", "root"], true, &["root"]),
+        (&["mail", "-E", "Joe <a@x>"], true, &["Joe <a@x>"]),
+        (&["mail", "--", "-E", "set escape"], false, &["-E", "set escape"]),
+    ];
+    for (words, skip_empty, operands) in rows {
+        let args = read(words);
+        assert_eq!(
+            (args.skip_empty, args.operands),
+            (skip_empty, operands.iter().map(|o| (*o).to_owned()).collect()),
+            "{words:?}"
+        );
+    }
+}
+
+#[test]
+fn another_name_is_given_in_the_first_word_only() {
+    let refused = |words: &[&str]| matches!(parse(words.iter().map(OsString::from)), Err(Stop::Usage { .. }));
+    assert!(refused(&["smail", "--as", "postfix", "a@x"]));
+    assert!(refused(&["smail", "--as"]));
+    assert!(refused(&["mailx", "--as", "sendmail", "a@x"]));
+    assert!(refused(&["smail", "-s", "x", "--as", "sendmail", "a@x"]));
+    let subject = parse(["smail", "-s", "--as", "a@x"].map(OsString::from)).unwrap().subject;
+    assert_eq!(subject, Some("--as".into()));
 }
 
 #[test]

@@ -2,10 +2,11 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
+use super::dsn::{self, Dsn, Notify, Ret};
 use super::{Draft, DraftError, Encoding, Input, encoded_word, template};
 use crate::address::{Address, AddressError, Mailbox, parse_list, parse_word};
 use crate::cli::Args;
-use crate::settings::{Settings, author, is_program};
+use crate::settings::{Local, Settings, SettingsError, author, is_program};
 
 /// Makes the draft.
 ///
@@ -31,6 +32,7 @@ pub fn compose(args: &Args, settings: &Settings, mut input: Input, user: &str) -
     fill_recipients(&mut draft, settings)?;
     receipt(&mut draft, settings);
     body(args, &mut draft, settings, input)?;
+    draft.dsn = notices(args, settings)?;
     draft.user_agent = settings.flag("user-agent");
     draft.subject_first = settings.flag("subject-first");
     draft.encoding = match settings.filled("encoding").as_deref() {
@@ -58,6 +60,7 @@ pub fn check(args: &Args) -> Result<(), DraftError> {
     if !anybody && !elsewhere && !args.is_about_queue() && !args.show_settings {
         return Err(DraftError::NoRecipient);
     }
+    flags_of_notices(args)?;
     let flags = [("-r", &args.from), ("--reply-to", &args.reply_to), ("-f", &args.envelope_from)];
     for (flag, value) in flags {
         let Some(value) = value else { continue };
@@ -69,6 +72,32 @@ pub fn check(args: &Args) -> Result<(), DraftError> {
         }
     }
     Ok(())
+}
+
+/// What the flags ask for, before they are layered over the settings.
+fn flags_of_notices(args: &Args) -> Result<Option<String>, DraftError> {
+    let wrong = |flag| move |error| DraftError::Dsn { flag, error };
+    args.dsn_notify.as_deref().map(Notify::parse).transpose().map_err(wrong("--dsn-notify"))?;
+    args.dsn_return.as_deref().map(Ret::parse).transpose().map_err(wrong("--dsn-return"))?;
+    args.dsn_envid.as_deref().map(dsn::envid).transpose().map_err(wrong("--dsn-envid"))
+}
+
+/// What the sender wants to be told of the delivery.
+fn notices(args: &Args, settings: &Settings) -> Result<Dsn, DraftError> {
+    let wrong = |name: &'static str| {
+        move |error: dsn::DsnError| SettingsError::Value {
+            name: name.to_owned(),
+            origin: settings.origin(name).cloned(),
+            why: error.to_string(),
+        }
+    };
+    let notify = settings.filled("dsn-notify").map(|text| Notify::parse(&text)).transpose();
+    let ret = settings.filled("dsn-return").map(|text| Ret::parse(&text)).transpose();
+    Ok(Dsn {
+        notify: notify.map_err(wrong("dsn-notify"))?,
+        ret: ret.map_err(wrong("dsn-return"))?,
+        envid: flags_of_notices(args)?,
+    })
 }
 
 fn recipients_of_flags(args: &Args, draft: &mut Draft) -> Result<(), DraftError> {
@@ -238,7 +267,26 @@ fn authors(args: &Args, draft: &mut Draft, settings: &Settings, user: &str) -> R
             draft.reply_to = settings.aliases.expand(reply_to)?;
         }
     }
+    let local = Local::new(settings, false);
+    for mailbox in &mut draft.reply_to {
+        if let Some(settled) = local.header(mailbox) {
+            *mailbox = settled;
+        }
+    }
+    force(draft, settings);
     Ok(())
+}
+
+/// Puts the account's own address in the place of another From, where `force-from` asks for it.
+fn force(draft: &mut Draft, settings: &Settings) {
+    let [stands] = draft.from.as_mut_slice() else { return };
+    let Some(our) = author::forced(settings, &stands.address) else { return };
+    let old = std::mem::replace(&mut stands.address, our.address.clone());
+    draft.return_path = Some(our.address);
+    draft.headers.push(("X-Original-From".to_owned(), old.to_string()));
+    if draft.reply_to.is_empty() {
+        draft.reply_to = vec![Mailbox::from(old)];
+    }
 }
 
 /// Gives a bare name its domain; only a local program may get one without.
@@ -262,15 +310,14 @@ fn fill_recipients(draft: &mut Draft, settings: &Settings) -> Result<(), DraftEr
     }
     draft.cc.extend(author::mailboxes(settings, "auto-cc")?);
     draft.bcc.extend(author::mailboxes(settings, "auto-bcc")?);
+    let local = Local::new(settings, false);
     let rule = settings.text("expand-address").unwrap_or_default();
     for list in [&mut draft.to, &mut draft.cc, &mut draft.bcc] {
         let expanded = settings.aliases.expand(std::mem::take(list))?;
-        for mailbox in expanded {
-            if !allowed(&rule, &mailbox.address) {
-                return Err(DraftError::NotAllowed(mailbox.address.to_string()));
-            }
-            list.push(qualified(&mailbox, settings)?);
+        if let Some(mailbox) = expanded.iter().find(|mailbox| !allowed(&rule, &mailbox.address)) {
+            return Err(DraftError::NotAllowed(mailbox.address.to_string()));
         }
+        *list = local.finish(expanded)?;
     }
     if draft.to.is_empty() && draft.cc.is_empty() && draft.bcc.is_empty() {
         return Err(DraftError::NoRecipient);

@@ -10,7 +10,7 @@ use encoding_rs::Encoding;
 const LONGEST: usize = 2000;
 
 /// Decodes every encoded-word of a value; blanks between two of them go (section 6.2).
-pub(super) fn decode(text: &str) -> String {
+pub(crate) fn decode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     let mut after_word = false;

@@ -5,12 +5,15 @@ use crate::cli::Stop;
 use crate::draft::DraftError;
 use crate::message::MessageError;
 use crate::queue::{FolderError, QueueError};
-use crate::settings::{Origin, SettingsError};
+use crate::settings::{LocalError, Origin, SettingsError};
+use crate::submission::SubmissionError;
 
 impl From<Stop> for Failure {
     fn from(stop: Stop) -> Self {
         match stop {
             Stop::Print(text) => Failure::new(Exit::OK, text),
+            Stop::Daemon(mode) => Failure::new(Exit::REFUSED, format!("`{mode}` wants a daemon, and smail is none"))
+                .hint("cron or a timer that runs `sendmail -q` sends what waits"),
             Stop::Usage { what, hint } => {
                 let failure = Failure::new(Exit::USAGE, what);
                 failure.hint(hint.unwrap_or_else(|| "`smail --help` lists the options".to_owned()))
@@ -51,6 +54,9 @@ impl From<SettingsError> for Failure {
             SettingsError::NoAccount(_, known) => no_account(what, &known),
             SettingsError::NoDefaultAccount { origin, .. } => Failure::new(Exit::CONFIG, what).fact(said(&origin)),
             SettingsError::NoRoute => no_route(what),
+            SettingsError::Circle => {
+                Failure::new(Exit::CONFIG, what).hint("set smtp: the server that takes this host's mail")
+            }
             SettingsError::Address { name, origin, error } => {
                 let failure = address(Exit::CONFIG, &format!("{name}: "), &error);
                 origin.iter().fold(failure, |failure, origin| failure.fact(said(origin)))
@@ -83,12 +89,12 @@ impl From<DraftError> for Failure {
             DraftError::EmptyRecipient(_) | DraftError::Escape { .. } | DraftError::StdinTwice(..) => {
                 Failure::new(Exit::USAGE, what)
             }
+            DraftError::Dsn { .. } => Failure::new(Exit::USAGE, what),
             DraftError::Header { .. } => Failure::new(Exit::USAGE, what).hint("a header is written 'Name: value'"),
             DraftError::FlagAddress { flag, error } => address(Exit::USAGE, &format!("{flag}: "), &error),
             DraftError::Address(error) => address(Exit::DATA, "", &error),
-            DraftError::Bare(_) => {
-                Failure::new(Exit::DATA, what).hint("write the whole address, or set qualify-domain or an alias for it")
-            }
+            DraftError::Bare(_) => bare(what),
+            DraftError::Local(error) => error.into(),
             DraftError::NotAllowed(_) => Failure::new(Exit::DATA, what),
             DraftError::Alias(_) => Failure::new(Exit::CONFIG, what),
             DraftError::File { .. } | DraftError::Stdin(_) => Failure::new(Exit::NO_INPUT, what),
@@ -100,11 +106,36 @@ impl From<DraftError> for Failure {
     }
 }
 
+fn bare(what: String) -> Failure {
+    Failure::new(Exit::DATA, what)
+        .hint("write the whole address, set qualify-domain, or give the name an alias: in a file that aliases-file names, or")
+        .hint("in [aliases] of config.toml, where `default` stands for every such name")
+}
+
+impl From<LocalError> for Failure {
+    fn from(error: LocalError) -> Self {
+        let what = error.to_string();
+        match error {
+            LocalError::Bare(_) => bare(what),
+            LocalError::Alias(_) => Failure::new(Exit::CONFIG, what),
+            LocalError::Entry { .. } => {
+                Failure::new(Exit::CONFIG, what).hint("an alias may stand for addresses, names and `:include:` files")
+            }
+            LocalError::File { cure, said, .. } => {
+                let mut failure = Failure::new(Exit::CONFIG, what);
+                failure.facts.extend(said.map(|said| format!("said in {said}")));
+                failure.hints.extend(cure);
+                failure
+            }
+        }
+    }
+}
+
 impl From<FolderError> for Failure {
     fn from(error: FolderError) -> Self {
         let what = error.to_string();
         match error {
-            FolderError::Unsafe { .. } => {
+            FolderError::Unsafe { .. } | FolderError::Foreign { .. } => {
                 Failure::new(Exit::CONFIG, what).hint("queue-dir names another place; --no-queue sends without one")
             }
             FolderError::Unusable { .. } => Failure::new(Exit::CREATE, what).hint("queue-dir names another place"),
@@ -128,8 +159,24 @@ impl From<QueueError> for Failure {
     }
 }
 
+impl From<SubmissionError> for Failure {
+    fn from(error: SubmissionError) -> Self {
+        let what = error.to_string();
+        match error {
+            SubmissionError::NoRecipient => Failure::new(Exit::USAGE, what),
+            SubmissionError::Address(error) => address(Exit::DATA, "", &error),
+            SubmissionError::Local(error) => error.into(),
+            SubmissionError::Settings(error) => error.into(),
+            SubmissionError::Read(_) => Failure::new(Exit::IO, what),
+            SubmissionError::Message(error) => error.into(),
+        }
+    }
+}
+
 impl From<MessageError> for Failure {
     fn from(error: MessageError) -> Self {
-        Failure::new(Exit::DATA, error.to_string())
+        // That a mail cannot be kept is no fault of the mail.
+        let exit = if matches!(error, MessageError::Spool(_)) { Exit::IO } else { Exit::DATA };
+        Failure::new(exit, error.to_string())
     }
 }

@@ -1,4 +1,4 @@
-//! The road through the queue: write down, try at once, say what became of it; and the errands of `--queue` and its kin.
+//! The road through the queue: write down, try at once, say what became of it.
 //!
 //! Promise: exit status 0 means accepted, or durable and to be tried again; whatever else was said, a mail is never both
 //! kept for another attempt and reported as the caller's to repeat.
@@ -7,18 +7,17 @@ use std::time::Duration;
 use smail::address::Mailbox;
 use smail::cli::Args;
 use smail::delivery::{Cause, Report};
-use smail::draft;
 use smail::failure::{self, Exit, Failure};
+use smail::log::Attempt;
 use smail::message::Message;
-use smail::queue::{
-    self, Bounds, Flushed, FolderError, Head, KeyState, Outcome, Policy, Queue, QueueError, Routes, Ticket, Verdict,
-};
+use smail::queue::{self, Bounds, FolderError, Head, KeyState, Outcome, Policy, Queue, QueueError, Ticket, Verdict};
 use smail::settings::route::Route;
-use smail::settings::{self, Layers, Settings, Surroundings, value};
+use smail::settings::{Layers, Settings, Surroundings, value};
 use smail::transport::{self, Turn, Watch};
 
-use super::{complain, print};
-use smail::report;
+use super::complain;
+use super::errands::Ways;
+use super::logged::Keeper;
 
 /// How long a mail waits for its turn when many are sent at once, and how long a mail that was sent takes others along.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -29,8 +28,8 @@ pub struct Sent {
     pub report: Option<Report>,
     /// The exit status.
     pub exit: Exit,
-    /// The text for standard error.
-    pub error: Option<String>,
+    /// What is to be said; status 0 when the mail is safe all the same.
+    pub error: Option<Failure>,
     /// The id under which it waits or was kept.
     pub id: Option<String>,
     /// Nobody holds the mail: it was neither accepted nor kept.
@@ -52,10 +51,11 @@ pub fn open(args: &Args, settings: &Settings, world: &Surroundings) -> Result<Op
             None => Ok(None),
         };
     }
-    match open_at(settings, world) {
+    match at_hand(settings, world) {
         // Where nothing can be kept, mail is sent as if there were no queue; a folder that was named must be there.
         Err(Failure { exit: Exit::CREATE, .. })
-            if settings.path("queue-dir").is_none() && args.idempotency_key.is_none() =>
+            if (settings.path("queue-dir").is_none() || settings.is_of_system("queue-dir"))
+                && args.idempotency_key.is_none() =>
         {
             Ok(None)
         }
@@ -63,12 +63,53 @@ pub fn open(args: &Args, settings: &Settings, world: &Surroundings) -> Result<Op
     }
 }
 
-fn open_at(settings: &Settings, world: &Surroundings) -> Result<Queue, Failure> {
+/// The queue of this user, whether mail goes through it or not.
+///
+/// # Errors
+/// No folder that may be used.
+pub fn at_hand(settings: &Settings, world: &Surroundings) -> Result<Queue, Failure> {
     let policy = policy(settings)?;
-    let place = settings.path("queue-dir").or_else(|| world.state.clone());
-    let place = place
-        .ok_or_else(|| Failure::new(Exit::CREATE, "there is no folder for the queue").hint("queue-dir names one"))?;
-    Queue::open(&place, policy, failure::one_line).map_err(|error: FolderError| error.into())
+    let (mut problem, mut readable) = (None, None);
+    if let Some(named) = settings.path("queue-dir") {
+        match Queue::open(&named, policy.clone(), failure::one_line) {
+            // The system's folder is root's, or that of one service; everybody else has their own.
+            Err(error) if settings.is_of_system("queue-dir") && is_of_others(&error) => {
+                if settings.flag("verbose") {
+                    complain(&failure::remark(&format!("{error}; a folder of this user is taken")));
+                }
+            }
+            outcome => return outcome.map_err(Failure::from),
+        }
+    }
+    for place in &world.state {
+        match Queue::open(place, policy.clone(), failure::one_line) {
+            // What others could read must be mended, not passed over: mail may wait in it.
+            Err(error @ (FolderError::Foreign { .. } | FolderError::Unusable { .. })) => {
+                problem.get_or_insert(error);
+            }
+            Err(error) => return Err(error.into()),
+            Ok(queue) if queue.is_writable() => return Ok(queue),
+            Ok(queue) => {
+                readable.get_or_insert(queue);
+            }
+        }
+    }
+    if let Some(queue) = readable {
+        return Ok(queue);
+    }
+    Err(match problem {
+        Some(error) => error.into(),
+        None => Failure::new(Exit::CREATE, "there is no folder for the queue").hint("queue-dir names one"),
+    })
+}
+
+/// Whether a folder cannot be used because it is another's, or lies in one that is.
+fn is_of_others(error: &FolderError) -> bool {
+    match error {
+        FolderError::Foreign { .. } => true,
+        FolderError::Unusable { error, .. } => error.kind() == std::io::ErrorKind::PermissionDenied,
+        FolderError::Unsafe { .. } => false,
+    }
 }
 
 fn policy(settings: &Settings) -> Result<Policy, Failure> {
@@ -128,10 +169,42 @@ impl Post<'_> {
             Ok(ticket) => {
                 // The key is free again for others, who now find the mail taken.
                 drop(key);
-                self.attempt(queue, ticket)
+                let id = ticket.head().id.clone();
+                let sent = self.attempt(queue, ticket)?;
+                self.note_attempt(message, Some(&id), &sent);
+                if sent.exit == Exit::OK && sent.error.is_none() {
+                    self.drain(queue);
+                }
+                Ok(sent)
             }
             Err(QueueError::Io { error, .. }) if error.kind() != std::io::ErrorKind::InvalidData && key.is_none() => {
-                complain(&failure::remark(&format!("the queue cannot be written ({error}); sending without it")));
+                self.say_unwritten(&error);
+                Ok(self.send_directly(message))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn say_unwritten(&self, error: &std::io::Error) {
+        if !self.args.quiet {
+            complain(&failure::remark(&format!("the queue cannot be written ({error}); sending without it")));
+        }
+    }
+
+    /// Writes the mail down for a later run; sends it directly when it cannot be written.
+    ///
+    /// # Errors
+    /// What may not be used.
+    pub fn keep(&self, queue: &Queue, message: &Message) -> Result<Sent, Failure> {
+        match queue.submit(self.head(message), message, None) {
+            Ok(ticket) => {
+                let id = ticket.head().id.clone();
+                let sent = Sent { report: None, exit: Exit::OK, error: None, id: Some(id.clone()), lost: false };
+                self.note_attempt(message, Some(&id), &sent);
+                Ok(sent)
+            }
+            Err(QueueError::Io { error, .. }) if error.kind() != std::io::ErrorKind::InvalidData => {
+                self.say_unwritten(&error);
                 Ok(self.send_directly(message))
             }
             Err(error) => Err(error.into()),
@@ -140,14 +213,34 @@ impl Post<'_> {
 
     /// Sends without the queue.
     pub fn send_directly(&self, message: &Message) -> Sent {
-        self.direct(transport::open(self.route, self.watch).deliver(message, Turn::Last, &mut ()))
+        let sent = self.direct(transport::open(self.route, self.watch).deliver(message, Turn::Last, &mut ()));
+        self.note_attempt(message, None, &sent);
+        sent
+    }
+
+    /// Tells the log of the attempt. A log that cannot be written changes nothing about the mail.
+    fn note_attempt(&self, message: &Message, id: Option<&str>, sent: &Sent) {
+        let envelope = &message.envelope;
+        let said = sent.error.as_ref().map(|failure| failure.what.as_str());
+        let attempt = Attempt {
+            id,
+            message_id: &message.id,
+            bytes: message.size(),
+            exit: sent.exit.0,
+            error: said,
+            ..Attempt::default()
+        };
+        let from = envelope.sender.as_ref().map(ToString::to_string).unwrap_or_default();
+        let to = envelope.recipients.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let kept = sent.id.is_some();
+        Keeper::of(self.settings, self.args).note(&attempt, (&from, &to), sent.report.as_ref(), kept);
     }
 
     fn direct(&self, report: Report) -> Sent {
         let failure = failure::account_for(&report, self.settings);
         let exit = failure.as_ref().map_or(Exit::OK, |f| f.exit);
         let lost = failure.is_some() && !report.any_done();
-        Sent { report: Some(report), exit, lost, error: failure.map(|f| f.text()), id: None }
+        Sent { report: Some(report), exit, lost, error: failure, id: None }
     }
 
     fn head(&self, message: &Message) -> Head {
@@ -165,6 +258,7 @@ impl Post<'_> {
             eight_bit: false,
             header_utf8: false,
             key: self.args.idempotency_key.clone(),
+            dsn: message.envelope.dsn.clone(),
         }
     }
 
@@ -186,18 +280,17 @@ impl Post<'_> {
         let outcome = match ticket.finish() {
             Ok(outcome) => outcome,
             Err(error) if report.is_done() => {
-                let line = failure::remark(&format!(
-                    "the mail was sent, but {id} cannot be removed from the queue: {error}; it may be sent again"
-                ));
+                let line = Failure::new(
+                    Exit::OK,
+                    format!(
+                        "the mail was sent, but {id} cannot be removed from the queue: {error}; it may be sent again"
+                    ),
+                );
                 return Ok(Sent { report: Some(report), exit: Exit::OK, error: Some(line), id: Some(id), lost: false });
             }
             Err(error) => return Ok(Sent { report: Some(report), ..waits(&id, &error.to_string()) }),
         };
-        let sent = self.judge(&id, &outcome, report);
-        if sent.exit == Exit::OK && sent.error.is_none() {
-            self.drain(queue);
-        }
-        Ok(sent)
+        Ok(self.judge(&id, &outcome, report))
     }
 
     /// The words and the status for what became of it.
@@ -212,13 +305,7 @@ impl Post<'_> {
             Outcome::Failed => {
                 let kept = format!("it is kept: smail --queue-show {id}; smail --release {id} sends it again");
                 let failure = failure.fact(kept);
-                Sent {
-                    exit: failure.exit,
-                    error: Some(failure.text()),
-                    report: Some(report),
-                    id: Some(id),
-                    lost: false,
-                }
+                Sent { exit: failure.exit, error: Some(failure), report: Some(report), id: Some(id), lost: false }
             }
             Outcome::Waits if refused => {
                 let settled = Report {
@@ -227,7 +314,7 @@ impl Post<'_> {
                 };
                 let exit = failure::account_for(&settled, self.settings).map_or(failure.exit, |f| f.exit);
                 let failure = failure.fact(format!("the others are queued as {id}: smail --queue-show {id}"));
-                Sent { exit, error: Some(failure.text()), report: Some(report), id: Some(id), lost: false }
+                Sent { exit, error: Some(failure), report: Some(report), id: Some(id), lost: false }
             }
             // A fault of the session is the operator's to mend: it is explained in full.
             Outcome::Waits
@@ -235,7 +322,7 @@ impl Post<'_> {
                     && faults().any(|f| f.class() == smail::delivery::Class::Permanent) =>
             {
                 let failure = failure.fact(format!("queued as {id}, and will be tried again: smail --queue-show {id}"));
-                Sent { exit: Exit::OK, error: Some(failure.text()), report: Some(report), id: Some(id), lost: false }
+                Sent { exit: Exit::OK, error: Some(failure), report: Some(report), id: Some(id), lost: false }
             }
             Outcome::Waits | Outcome::Gone => {
                 let why = faults().next().map(failure::one_line).unwrap_or_default();
@@ -258,7 +345,7 @@ impl Post<'_> {
         }
         let watch = Watch { trace: None, interrupt: self.watch.interrupt.clone() };
         let bounds = Bounds { ids: Vec::new(), most: Some(most), time: Some(PATIENCE), meek: true };
-        let mut ways = Ways { layers: self.layers, by_hand: false };
+        let mut ways = Ways::by_itself(self.layers, self.settings, self.args);
         if let Ok(flushed) = queue.flush(&mut ways, &watch, &bounds) {
             for problem in flushed.problems {
                 complain(&failure::remark(&problem.to_string()));
@@ -272,7 +359,7 @@ fn waits_for(fate: &smail::delivery::Fate) -> bool {
 }
 
 fn waits(id: &str, why: &str) -> Sent {
-    let line = failure::remark(&format!("queued as {id}: {why} (smail --queue-show {id})"));
+    let line = Failure::new(Exit::OK, format!("queued as {id}: {why} (smail --queue-show {id})"));
     Sent { report: None, exit: Exit::OK, error: Some(line), id: Some(id.to_owned()), lost: false }
 }
 
@@ -282,96 +369,4 @@ fn interrupted(report: &Report) -> bool {
         .fates
         .iter()
         .all(|f| matches!(&f.outcome, Err(fault) if fault.cause == Cause::Interrupted(2) && !fault.in_doubt))
-}
-
-/// The ways of mail that waits: files and environment as they are now, with what its own command line said.
-struct Ways<'a> {
-    layers: &'a Layers,
-    by_hand: bool,
-}
-
-impl Routes for Ways<'_> {
-    fn route(&mut self, head: &Head) -> Result<Route, String> {
-        let settings =
-            self.layers.settle_for(head.account.as_deref(), &head.settings, self.by_hand).map_err(|e| e.to_string())?;
-        let author = draft::first_author(&head.from).map_err(|e| e.to_string())?;
-        let author = author.ok_or_else(|| "it has no author".to_owned())?;
-        settings::route(&settings, &author).map_err(|e| e.to_string())
-    }
-}
-
-/// The errands: list, show, flush, hold, release, remove, check.
-///
-/// # Errors
-/// No queue, no such mail, or what went wrong with it.
-pub fn errand(
-    args: &Args,
-    layers: &Layers,
-    settings: &Settings,
-    world: &Surroundings,
-    watch: &Watch,
-) -> Result<Exit, Failure> {
-    let queue = open_at(settings, world)?;
-    let io = |error: QueueError| Failure::from(error);
-    if let Some(id) = &args.queue_show {
-        queue.show(id, &mut std::io::stdout().lock()).map_err(io)?;
-    } else if let Some(id) = &args.hold {
-        queue.hold(id, true).map_err(io)?;
-    } else if let Some(id) = &args.release {
-        queue.hold(id, false).map_err(io)?;
-    } else if let Some(id) = &args.remove {
-        queue.remove(id).map_err(io)?;
-    } else if args.queue_check {
-        return check(&queue);
-    } else if args.flush {
-        let mut ways = Ways { layers, by_hand: true };
-        let bounds = Bounds { ids: args.operands.clone(), ..Bounds::default() };
-        return Ok(say(&queue.flush(&mut ways, watch, &bounds).map_err(io)?));
-    } else {
-        let items = queue.list().map_err(io)?;
-        let now = queue::now();
-        print(&match (args.json, args.mailq) {
-            (true, _) => report::queue_json(&items),
-            (false, true) => report::mailq(&items),
-            (false, false) => report::queue_list(&items, now),
-        });
-    }
-    Ok(Exit::OK)
-}
-
-fn check(queue: &Queue) -> Result<Exit, Failure> {
-    let check = queue.check()?;
-    for line in check.repaired.iter().chain(&check.problems) {
-        complain(&failure::remark(line));
-    }
-    Ok(match (check.problems.is_empty(), check.newer) {
-        (true, _) => Exit::OK,
-        (false, true) => Exit::CONFIG,
-        (false, false) => Exit::IO,
-    })
-}
-
-/// What a flush has to say, and its status: 0 when all that was tried was sent, 75 when some wait, 69 when some were given up.
-fn say(flushed: &Flushed) -> Exit {
-    for (id, why) in &flushed.failed {
-        complain(&failure::remark(&format!("mail {id} was given up: {why} (smail --queue-show {id})")));
-    }
-    for (id, why) in &flushed.waiting {
-        complain(&failure::remark(&format!("mail {id} still waits: {why}")));
-    }
-    let mut exit = match (flushed.failed.is_empty(), flushed.waiting.is_empty()) {
-        (true, true) => Exit::OK,
-        (true, false) => Exit::TEMPORARY,
-        (false, _) => Exit::REFUSED,
-    };
-    for problem in &flushed.problems {
-        complain(&failure::remark(&problem.to_string()));
-        exit = match problem {
-            QueueError::Unreadable { newer: true, .. } => Exit::CONFIG,
-            QueueError::NoEntry(_) => Exit::USAGE,
-            _ if exit == Exit::OK => Exit::IO,
-            _ => exit,
-        };
-    }
-    exit
 }

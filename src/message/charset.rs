@@ -59,6 +59,16 @@ pub(super) fn read(octets: Vec<u8>, hints: Hints<'_>) -> (String, Option<String>
     )
 }
 
+/// Finds the first charset of a list that octets can be in, by the name it has in mail; `None` when there is none.
+pub(super) fn name_of(octets: &[u8], listed: &[String]) -> Option<String> {
+    let listed = listed.iter().filter(|name| !is_ascii_name(name)).filter_map(|name| find(name));
+    let fits = |charset: &&'static Encoding| {
+        let exact = charset.decode_without_bom_handling_and_without_replacement(octets).is_some();
+        *charset != encoding_rs::UTF_8 && is_likely(charset, octets) && exact
+    };
+    listed.into_iter().find(fits).map(|charset| charset.name().to_lowercase())
+}
+
 /// Chinese charsets take nearly any octets: `Jörg` in Latin-1 is also `J` and a rare character. Real Chinese lies for the most
 /// part in the area of GB 2312, where both octets of a character are high; in Latin-1 high octets mostly stand alone.
 fn is_likely(charset: &'static Encoding, octets: &[u8]) -> bool {

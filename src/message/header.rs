@@ -73,6 +73,11 @@ pub(super) fn subject(text: &str) -> String {
     unstructured("Subject", text, LINE - 2)
 }
 
+/// Writes free text under any name: a word that no line can hold is encoded too.
+pub(super) fn free(name: &str, text: &str) -> String {
+    unstructured(name, text, LONGEST_WORD)
+}
+
 /// Makes one line of a text: each run of line ends becomes a blank, and so does every other control character but TAB, which no
 /// encoded-word may hold (RFC 2047 section 5).
 pub(super) fn one_line(text: &str) -> String {

@@ -95,6 +95,18 @@ pub(super) fn disposition(kind: &str, name: &str) -> Result<String, MessageError
     write("Content-Disposition", words, Vec::new())
 }
 
+/// Writes a Content-Type or Content-Disposition again whose parameters cannot be sent as they are.
+pub(super) fn mended(name: &str, text: &str) -> Result<String, MessageError> {
+    if name.eq_ignore_ascii_case("content-type") {
+        return MediaType::parse(text)?.content_type(None);
+    }
+    // A disposition is a media type without its first half.
+    let MediaType { essence, parameters } = MediaType::parse(&format!("x/{text}"))?;
+    let mut words = vec![essence.trim_start_matches("x/").to_owned()];
+    words.extend(parameters.iter().flat_map(|(name, value)| parameter(name, value)));
+    write(name, words, Vec::new())
+}
+
 /// Joins a value and its parameters by semicolons; `tail` is one more parameter in several words.
 fn write(header: &str, mut words: Vec<String>, tail: Vec<String>) -> Result<String, MessageError> {
     let last = words.len() - usize::from(tail.is_empty());

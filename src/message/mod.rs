@@ -8,8 +8,12 @@ mod alternative;
 mod attachment;
 mod body;
 mod charset;
+mod field;
 mod header;
 mod media;
+mod raw;
+mod recode;
+mod spool;
 mod stamp;
 mod stored;
 mod transfer;
@@ -20,19 +24,22 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use chrono::DateTime;
 
 use self::body::Prepared;
 use self::header::Header;
 pub use self::media::MediaTypes;
+pub use self::raw::{Edits, Raw};
+use self::recode::Form;
 use self::stamp::Chance;
 pub use self::stamp::Stamp;
 use self::stored::Stored;
 use self::tree::Piece;
 use crate::address::{Address, Mailbox};
 use crate::draft::Draft;
+pub use crate::draft::dsn::{Dsn, Notify, Ret, xtext};
 
 /// Why a draft cannot become a mail.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +68,9 @@ pub enum MessageError {
     /// An attachment that could not be looked at.
     #[error("`{}` cannot be attached: {}", .0.display().to_string().escape_debug(), .1)]
     Attachment(PathBuf, #[source] io::Error),
+    /// What a mail is kept in while it is read, or its encoded parts, could not be written or read.
+    #[error("the mail cannot be kept until it is sent: {0}")]
+    Spool(#[source] io::Error),
     /// lettre refused what it was given; a bug.
     #[error("the message could not be written: {0}")]
     Builder(#[source] lettre::error::Error),
@@ -70,12 +80,14 @@ pub enum MessageError {
 }
 
 /// Who sends and who receives, apart from what the headers say (RFC 5321 section 2.3.1).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Envelope {
     /// The reverse-path; `None` is the null one.
     pub sender: Option<Address>,
     /// Every recipient once, in the order To, Cc, Bcc.
     pub recipients: Vec<Address>,
+    /// What the sender wants to be told of the delivery.
+    pub dsn: Dsn,
 }
 
 impl Envelope {
@@ -97,7 +109,22 @@ pub struct Message {
     header_utf8: bool,
     pieces: Vec<Piece>,
     notes: Vec<String>,
-    seven_bit: Option<Box<Message>>,
+    seven_bit: Seven,
+}
+
+/// The form of a mail in seven bits.
+#[derive(Debug)]
+enum Seven {
+    /// Made with the mail; there may be none.
+    Ready(Option<Box<Message>>),
+    /// Made of the ready bytes when it is asked for.
+    Later(OnceLock<Option<Box<Message>>>),
+}
+
+impl Seven {
+    fn later() -> Self {
+        Seven::Later(OnceLock::new())
+    }
 }
 
 impl Message {
@@ -128,7 +155,7 @@ impl Message {
             header_utf8,
             pieces: vec![Piece::Octets(bytes)],
             notes: Vec::new(),
-            seven_bit: None,
+            seven_bit: Seven::later(),
         }
     }
 
@@ -147,7 +174,7 @@ impl Message {
         header_utf8: bool,
     ) -> Message {
         let pieces = vec![Piece::Stored(Stored { file, offset, length })];
-        Message { id, envelope, eight_bit, header_utf8, pieces, notes: Vec::new(), seven_bit: None }
+        Message { id, envelope, eight_bit, header_utf8, pieces, notes: Vec::new(), seven_bit: Seven::later() }
     }
 
     /// The octets that will be sent, without dot-stuffing and without the final dot; exact (RFC 1870 section 4).
@@ -156,8 +183,35 @@ impl Message {
     }
 
     /// The same mail in seven bits, for a server without 8BITMIME; `None` when there is no such form.
+    ///
+    /// Of ready bytes it is made when it is first asked for, by encoding the leaves that need it; there is none when a header needs
+    /// SMTPUTF8, or when the bytes cannot be read.
     pub fn seven_bit(&self) -> Option<&Message> {
-        self.seven_bit.as_deref()
+        match &self.seven_bit {
+            Seven::Ready(twin) => twin.as_deref(),
+            Seven::Later(twin) => twin.get_or_init(|| self.encoded().map(Box::new)).as_deref(),
+        }
+    }
+
+    fn encoded(&self) -> Option<Message> {
+        if !self.eight_bit || self.header_utf8 {
+            return None;
+        }
+        let recoded = recode::recode(&self.pieces, Form::SevenBit).ok()?;
+        Some(Message {
+            id: self.id.clone(),
+            envelope: self.envelope.clone(),
+            eight_bit: false,
+            header_utf8: false,
+            pieces: recoded.pieces,
+            notes: self.notes.clone(),
+            seven_bit: Seven::Ready(None),
+        })
+    }
+
+    /// Tells whether a header holds octets over 127, which only SMTPUTF8 allows (RFC 6532).
+    pub fn header_utf8(&self) -> bool {
+        self.header_utf8
     }
 
     /// Tells whether an address, of the envelope or of a header, needs SMTPUTF8 (RFC 6531 section 3.4, RFC 6532).
@@ -212,14 +266,14 @@ fn build(mut draft: Draft, stamp: &Stamp, types: Option<&MediaTypes>) -> Result<
         let pieces = tree::assemble(headers.clone(), prepared.tree(eight)?, &mut chance)?;
         Ok((pieces.iter().any(|piece| matches!(piece, Piece::Octets(octets) if !octets.is_ascii())), pieces))
     };
-    let settle = |(eight_bit, pieces), notes, seven_bit| Message {
+    let settle = |(eight_bit, pieces), notes, twin| Message {
         id: id.clone(),
         envelope: envelope.clone(),
         eight_bit,
         header_utf8,
         pieces,
         notes,
-        seven_bit,
+        seven_bit: Seven::Ready(twin),
     };
     let first = make(true)?;
     let twin = if first.0 && !header_utf8 { Some(make(false)?) } else { None };
@@ -235,7 +289,7 @@ fn take_envelope(draft: &mut Draft) -> Envelope {
         list.retain(|mailbox| seen.insert(mailbox.address.key()));
         recipients.extend(list.iter().map(|mailbox| mailbox.address.clone()));
     }
-    Envelope { sender: draft.return_path.clone(), recipients }
+    Envelope { sender: draft.return_path.clone(), recipients, dsn: std::mem::take(&mut draft.dsn) }
 }
 
 /// The draft's Message-ID if it is one, else the stamp's with the domain of the author.

@@ -55,7 +55,8 @@ mod tests {
     fn message(bytes: &[u8], offset: u64, length: u64) -> Message {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
-        let envelope = Envelope { sender: None, recipients: vec![Address::parse("you@b.test").unwrap()] };
+        let envelope =
+            Envelope { sender: None, recipients: vec![Address::parse("you@b.test").unwrap()], ..Envelope::default() };
         Message::from_file("<1@a.test>".into(), envelope, Arc::new(file), offset, length, true, false)
     }
 
@@ -65,7 +66,8 @@ mod tests {
         let stored = [b"header of the queue\n", wire.as_slice(), b"what follows"].concat();
         let message = message(&stored, 20, wire.len() as u64);
         assert_eq!(message.size(), wire.len() as u64);
-        assert!(message.eight_bit && !message.needs_smtputf8() && message.seven_bit().is_none());
+        assert!(message.eight_bit && !message.needs_smtputf8());
+        assert!(message.seven_bit().is_some_and(|seven| !seven.eight_bit));
         for _ in 0..2 {
             let chunks: Vec<Vec<u8>> = message.chunks().collect::<io::Result<_>>().unwrap();
             assert!(chunks.iter().all(|chunk| (1..=CHUNK).contains(&chunk.len())));

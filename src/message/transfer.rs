@@ -164,7 +164,7 @@ fn quoted_printable_line(line: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-fn character_width(lead: u8) -> usize {
+pub(super) fn character_width(lead: u8) -> usize {
     match lead {
         0xc2..=0xdf => 2,
         0xe0..=0xef => 3,

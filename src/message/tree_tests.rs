@@ -176,7 +176,7 @@ fn html_says_what_charset_it_is_in() {
 
 #[test]
 fn a_mail_that_is_ready_tells_what_it_needs() {
-    let envelope = || Envelope { sender: None, recipients: vec![address("a@b.example")] };
+    let envelope = || Envelope { sender: None, recipients: vec![address("a@b.example")], ..Envelope::default() };
     let from_wire = |text: &str| Message::from_wire("<a@b>".to_owned(), envelope(), text.as_bytes().to_vec());
     let body = from_wire("From: a@b\r\n\r\nü\r\n");
     assert!(body.eight_bit && !body.needs_smtputf8());

@@ -24,6 +24,41 @@ pub fn canonical(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
+/// The same as [`canonical`] for bytes that come in pieces.
+#[derive(Debug, Default)]
+pub(super) struct Canonical {
+    after_cr: bool,
+    inside: bool,
+}
+
+impl Canonical {
+    /// Puts the next piece behind `out`.
+    pub(super) fn add(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        let mut rest = bytes;
+        if std::mem::take(&mut self.after_cr) {
+            rest = rest.strip_prefix(b"\n").unwrap_or(rest);
+            self.after_cr = bytes.is_empty();
+        }
+        while let Some(at) = rest.iter().position(|b| matches!(b, b'\r' | b'\n')) {
+            out.extend_from_slice(&rest[..at]);
+            out.extend_from_slice(b"\r\n");
+            self.inside = false;
+            let width = if rest[at..].starts_with(b"\r\n") { 2 } else { 1 };
+            self.after_cr = rest[at..] == *b"\r";
+            rest = &rest[at + width..];
+        }
+        self.inside |= !rest.is_empty();
+        out.extend_from_slice(rest);
+    }
+
+    /// Ends the last line.
+    pub(super) fn finish(self, out: &mut Vec<u8>) {
+        if self.inside {
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+}
+
 /// Why bytes are not fit for the wire, and the octet it starts at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Flaw {
@@ -110,6 +145,12 @@ mod tests {
             let wire = canonical(&bytes);
             prop_assert_eq!(check(&wire), Ok(()));
             prop_assert_eq!(canonical(&wire), wire.clone());
+            for size in [1, 3, 64] {
+                let (mut pieces, mut stream) = (Vec::new(), Canonical::default());
+                bytes.chunks(size).for_each(|piece| stream.add(piece, &mut pieces));
+                stream.finish(&mut pieces);
+                prop_assert_eq!(&pieces, &wire);
+            }
             let words = |b: &[u8]| b.iter().copied().filter(|b| !matches!(b, b'\r' | b'\n')).collect::<Vec<_>>();
             prop_assert_eq!(words(&wire), words(&bytes));
         }

@@ -68,7 +68,7 @@ impl<'q> Ticket<'q> {
         let sender = head.sender.as_deref().map(Address::parse).transpose().map_err(bad)?;
         let recipients =
             self.sent_to.iter().map(|i| Address::parse(&head.to[*i])).collect::<Result<_, _>>().map_err(bad)?;
-        let envelope = Envelope { sender, recipients };
+        let envelope = Envelope { sender, recipients, dsn: head.dsn.clone() };
         let Entry { offset, length, .. } = self.entry;
         Ok(Message::from_file(
             head.message_id.clone(),

@@ -14,7 +14,7 @@ use std::os::unix::fs::FileExt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::message::Message;
+use crate::message::{Dsn, Message};
 
 const MAGIC: &str = "SMAILQ 1\n";
 const FAMILY: &str = "SMAILQ ";
@@ -58,6 +58,9 @@ pub struct Head {
     /// The key of `--idempotency-key`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// What the sender wants to be told of the delivery.
+    #[serde(default, skip_serializing_if = "Dsn::is_empty")]
+    pub dsn: Dsn,
 }
 
 /// Why a file is no entry.
@@ -215,12 +218,13 @@ mod tests {
             eight_bit: false,
             header_utf8: false,
             key: None,
+            dsn: Dsn::default(),
         }
     }
 
     fn written() -> (File, Entry) {
         let file = tempfile::tempfile().unwrap();
-        let envelope = Envelope { sender: None, recipients: vec![] };
+        let envelope = Envelope::default();
         let message = Message::from_wire("<1@x>".into(), envelope, b"Subject: s\r\n\r\nEND of it\r\n".to_vec());
         let entry = write(&file, &head(), &message).unwrap();
         (file, entry)

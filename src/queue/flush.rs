@@ -26,6 +26,9 @@ pub trait Routes {
     /// # Errors
     /// A lowercase fragment.
     fn route(&mut self, head: &Head) -> Result<Route, String>;
+
+    /// Hears of every attempt, when its outcome is in the books.
+    fn attempted(&mut self, _head: &Head, _report: &Report) {}
 }
 
 /// What a run may do.
@@ -153,6 +156,7 @@ impl Queue {
                     if let Some(fault) = session {
                         ways.closed.insert(key, (self.words)(fault));
                     }
+                    ways.routes.attempted(ticket.head(), &report);
                 }
                 Err(why) => ticket.defer(&why)?,
             }

@@ -7,10 +7,10 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags};
+use rustix::fs::{Access, AtFlags, Dir, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 /// One of the folders in the queue's place.
@@ -32,7 +32,13 @@ const ROOMS: [(Room, &str); 4] =
 /// Why there is no folder.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    /// It belongs to another user, others may enter it, or it is a symbolic link.
+    /// It belongs to another user.
+    #[error("the queue folder {}: it belongs to another user", .path.display())]
+    Foreign {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// Others may enter it, or it is a symbolic link.
     #[error("the queue folder {}: {why}", .path.display())]
     Unsafe {
         /// The folder.
@@ -48,6 +54,23 @@ pub enum FolderError {
         /// Why.
         error: io::Error,
     },
+}
+
+/// Makes a folder and those above it, each closed to others and open to us whatever the umask.
+fn make_all(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty()) {
+        make_all(above)?;
+    }
+    match std::fs::DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Ok(()) if path.symlink_metadata()?.mode() & 0o700 != 0o700 => {
+            Ok(rustix::fs::chmodat(rustix::fs::CWD, path, Mode::from_raw_mode(0o700), AtFlags::empty())?)
+        }
+        outcome => outcome,
+    }
 }
 
 /// The opened folders.
@@ -66,7 +89,7 @@ impl Folder {
     pub fn open(path: &Path) -> Result<Self, FolderError> {
         let unusable = |error: io::Error| FolderError::Unusable { path: path.to_owned(), error };
         let new = path.symlink_metadata().is_err();
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).or_else(|error| {
+        make_all(path).or_else(|error| {
             // A link or a file in its place is judged below, in words that say so.
             if path.symlink_metadata().is_ok() { Ok(()) } else { Err(unusable(error)) }
         })?;
@@ -106,7 +129,7 @@ impl Folder {
         };
         let stat = rustix::fs::fstat(&folder).map_err(unusable)?;
         if stat.st_uid != rustix::process::geteuid().as_raw() {
-            return Err(refused("it belongs to another user"));
+            return Err(FolderError::Foreign { path: shown.to_owned() });
         }
         if stat.st_mode & 0o077 != 0 {
             return Err(refused(&format!(
@@ -118,6 +141,12 @@ impl Folder {
             rustix::fs::fchmod(&folder, Mode::from_raw_mode(0o700)).map_err(unusable)?;
         }
         Ok(folder)
+    }
+
+    /// Whether mail can be written down: a file system that became read-only lets everything be opened that is there.
+    pub fn is_writable(&self) -> bool {
+        let access = rustix::fs::accessat(self.room(Room::Waiting), ".", Access::WRITE_OK, AtFlags::EACCESS);
+        !matches!(access, Err(Errno::ROFS | Errno::ACCESS))
     }
 
     /// The path as it was opened, for words.

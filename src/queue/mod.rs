@@ -110,6 +110,11 @@ impl Queue {
         self.folder.path()
     }
 
+    /// Whether mail can be written down in it; what is there can be read anyway.
+    pub fn is_writable(&self) -> bool {
+        self.folder.is_writable()
+    }
+
     /// Its schedule and rules.
     pub fn policy(&self) -> &Policy {
         &self.policy
@@ -124,13 +129,11 @@ impl Queue {
     /// # Errors
     /// [`QueueError::Io`]: nothing of it is left, and it may be sent without the queue.
     pub fn submit(&self, mut head: Head, message: &Message, key: Option<&Key>) -> Result<Ticket<'_>, QueueError> {
-        // A form that every server takes: which one it will be is not known yet.
-        let message = message.seven_bit().unwrap_or(message);
         head.created = now();
         head.expires = head.created.saturating_add(self.policy.lifetime_ms());
         head.message_id.clone_from(&message.id);
         head.eight_bit = message.eight_bit;
-        head.header_utf8 = message.needs_smtputf8() && !message.envelope.needs_smtputf8();
+        head.header_utf8 = message.header_utf8();
         self.folder.keep_reserve();
         self.write_down(head, message, key).map_err(|error| self.io(error))
     }

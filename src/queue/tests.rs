@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::address::Address;
 use crate::delivery::{Cause, Fate, Fault, Reply, Report, Stage};
-use crate::message::Envelope;
+use crate::message::{Dsn, Envelope};
 use crate::transport::{Ledger, Transport, Turn};
 
 fn words(fault: &Fault) -> String {
@@ -22,7 +22,7 @@ fn open(path: &Path) -> Queue {
 
 fn message(to: usize) -> Message {
     let recipients = (0..to).map(|n| Address::of(&format!("r{n}"), "x.example")).collect();
-    let envelope = Envelope { sender: Some(Address::of("a", "x.example")), recipients };
+    let envelope = Envelope { sender: Some(Address::of("a", "x.example")), recipients, ..Envelope::default() };
     Message::from_wire("<1@x.example>".into(), envelope, b"Subject: s\r\n\r\nbody\r\n".to_vec())
 }
 
@@ -41,6 +41,7 @@ fn head(message: &Message) -> Head {
         eight_bit: false,
         header_utf8: false,
         key: None,
+        dsn: Dsn::default(),
     }
 }
 
@@ -293,4 +294,26 @@ fn the_books_that_cannot_be_kept_stop_the_mail_before_its_dot() {
         &mut Full,
     );
     assert!(accepted.is_empty());
+}
+
+#[test]
+fn eight_bits_wait_as_they_are_and_have_their_form_in_seven() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = open(folder.path());
+    let wire =
+        "Subject: s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nGrüße\r\n";
+    let mail = Message::from_wire("<1@x.example>".into(), message(1).envelope, wire.as_bytes().to_vec());
+    let mut ticket = queue.submit(head(&mail), &mail, None).unwrap();
+    let stored = ticket.message().unwrap();
+    let bytes = |message: &Message| {
+        let mut out = Vec::new();
+        message.write_to(&mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    assert!(stored.eight_bit && !stored.header_utf8());
+    assert_eq!(bytes(&stored), wire);
+    assert_eq!(
+        bytes(stored.seven_bit().unwrap()),
+        "MIME-Version: 1.0\r\nSubject: s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\nR3LDvMOfZQ0K\r\n"
+    );
 }

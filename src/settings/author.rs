@@ -108,3 +108,20 @@ pub fn return_path(settings: &Settings, author: &Mailbox, user: &str) -> Result<
     let local = Address::parse(local).map_err(bad)?;
     if domain.is_empty() { qualified(settings, local) } else { local.with_domain(&domain).map_err(bad) }
 }
+
+/// The mailbox that `force-from` puts in the place of an address: the `from` of files, environment or `-S`, else the login.
+/// `None` leaves the address: it is one of these, or there are none.
+pub fn forced(settings: &Settings, stands: &Address) -> Option<Mailbox> {
+    if !settings.flag("force-from") || stands.is_bare() {
+        return None;
+    }
+    let said = settings.trail.iter().rev().find(|a| a.key.name == "from" && a.layer < super::Layer::Flag);
+    let said = said.and_then(|a| a.value.as_ref()).map(super::text_of).unwrap_or_default();
+    let login = login_name(settings).and_then(|login| Address::parse(&login).ok()).filter(|login| !login.is_bare());
+    let ours: Vec<Mailbox> =
+        parse_list(&said).unwrap_or_default().into_iter().chain(login.map(Mailbox::from)).collect();
+    if ours.iter().any(|our| our.address.key() == stands.key()) {
+        return None;
+    }
+    ours.into_iter().find(|our| !our.address.is_bare())
+}

@@ -10,7 +10,6 @@ use crate::cli::Args;
 
 /// The system's mail.rc under the names distributions give it; the first one there is counts (spec/mailx.md section 0).
 const SYSTEM_RC: &[&str] = &["/etc/smail.rc", "/etc/mail.rc", "/etc/s-nail.rc", "/etc/nail.rc"];
-const SYSTEM_TOML: &str = "/etc/smail/config.toml";
 
 impl Layers {
     pub(super) fn rc_files(&mut self, args: &Args, world: &Surroundings) -> Result<(), SettingsError> {
@@ -79,7 +78,16 @@ impl Layers {
                 Err(SettingsError::File { path: path.clone(), why: "there is no such file".into(), cure: None })
             };
         }
-        self.toml_file(Path::new(SYSTEM_TOML), Layer::SystemToml)?;
+        if let Some(path) = &world.machine.config {
+            // A daemon's user may not be allowed to see the password in it. Whether that matters shows when a way is looked for.
+            let denied = std::fs::File::open(path).is_err_and(|e| e.kind() == std::io::ErrorKind::PermissionDenied);
+            if denied {
+                self.notes.push(format!("{} cannot be read by this user and is passed over", path.display()));
+                self.unreadable = Some(path.clone());
+            } else {
+                self.toml_file(path, Layer::SystemToml)?;
+            }
+        }
         if let Some(folder) = &world.config {
             self.toml_file(&folder.join("config.toml"), Layer::UserToml)?;
         }

@@ -54,6 +54,7 @@ const VERIFY: &[&str] = &["strict", "warn", "ignore", "ask"];
 const AUTH: &[&str] =
     &["auto", "none", "plain", "login", "cram-md5", "xoauth2", "oauthbearer", "external", "externanon"];
 const DOUBT: &[&str] = &["resend", "hold"];
+const RETURN: &[&str] = &["headers", "full"];
 const ENCODING: &[&str] = &["auto", "8bit", "quoted-printable", "base64"];
 
 macro_rules! keys {
@@ -81,9 +82,11 @@ keys! {
         "auto-cc", ["autocc"], Addresses, "archive@example.org", "", "Always in Cc.";
         "auto-bcc", ["autobcc"], Addresses, "archive@example.org", "", "Always among the recipients, in no header.";
         "qualify-domain", [], Text, "example.org", "", "The domain of names without one, such as root.";
+        "aliases-file", [], List, "/etc/aliases, ~/.aliases", "/etc/aliases, where no local program takes the mail", "Files of aliases(5), asked in order after the aliases of the settings: what local names such as root stand for. The alias default stands for every other name.";
         "hostname", [], Text, "host.example.org", "the name of this host", "The domain of a sender that is not set otherwise.";
         "envelope-domain", ["smtp-hostname"], Text, "example.org", "", "The domain of the sender of the envelope, behind the name of auth-user. Empty: hostname.";
         "envelope-from", ["smtp-from"], Addresses, "bounces@example.org", "", "The sender of the envelope, where it is not the From address.";
+        "force-from", [], Flag, "true", "false", "Replaces a From address that is neither from nor auth-user, for servers that would refuse it; the old one goes into Reply-To and X-Original-From.";
         "expand-address", ["expandaddr"], Text, "fail,-all,+addr", "", "What recipients may be, in s-nail's words. Files and pipes never are; failinvaddr sends to the good ones among bad ones.";
     }
     "Server" {
@@ -141,6 +144,8 @@ keys! {
         "encoding", ["mime-encoding"], Choice(ENCODING), "auto", "auto", "How text beyond ASCII travels; 8bit needs a server with 8BITMIME.";
         "charset", ["ttycharset"], Text, "utf-8", "found by looking", "The charset of the input. Mail is always sent as UTF-8.";
         "fallback-charsets", ["sendcharsets", "charset-8bit"], List, "gb18030,windows-1252", "gb18030,windows-1252", "Charsets tried for input that is not UTF-8.";
+        "dsn-notify", [], List, "failure,delay", "failure, as servers do by themselves", "When servers tell the sender what became of a mail (RFC 3461): never, or some of success, failure and delay. A server without DSN is not asked.";
+        "dsn-return", [], Choice(RETURN), "headers", "the server's choice", "How much of the mail goes into a notice of failure.";
         "max-size", [], Size, "64M", "64M", "The largest text read from standard input or a body file. Attachments have no limit of ours.";
     }
     "Copies" {
@@ -161,6 +166,7 @@ keys! {
     }
     "This program" {
         "extra-rc", ["mailx-extra-rc", "NAIL_EXTRA_RC"], Path, "~/.mailrc.local", "", "A further mail.rc, read after the others.";
+        "log", [], List, "~/.local/state/smail.log,syslog", "syslog for mail taken as sendmail, else nothing", "Where a line is written for every attempt to send: a file, syslog, journal, or none. A log that cannot be written stops no mail.";
         "verbose", [], Flag, "true", "false", "Shows the dialogue with the server, as -v does.";
         "debug", [], Flag, "true", "false", "Sends nothing, as -d does.";
     }

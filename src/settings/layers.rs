@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::keys::{self, Kind};
-use super::surroundings::Surroundings;
+use super::surroundings::{Machine, STARTED_BY_SMAIL, Surroundings};
 use super::value::{Raw, Value, check};
 use super::{Assignment, Layer, Origin, Settings, SettingsError, mailrc, text_of};
 use crate::address::{Aliases, Mailbox, parse_list};
@@ -31,6 +31,10 @@ pub struct Layers {
     account: Option<String>,
     attachment: Option<PathBuf>,
     pub(super) home: Option<PathBuf>,
+    machine: Machine,
+    nested: bool,
+    /// The system's `config.toml`, where this user may not read it.
+    pub(super) unreadable: Option<PathBuf>,
     pub(super) notes: Vec<String>,
     warnings: Vec<String>,
     dialect: mailrc::Dialect,
@@ -42,7 +46,8 @@ impl Layers {
     /// # Errors
     /// [`SettingsError`]: the first thing that cannot stand.
     pub fn load(args: &Args, world: &Surroundings) -> Result<Self, SettingsError> {
-        let mut layers = Layers::bare(world.home.clone());
+        let mut layers = Layers::bare(world.home.clone(), world.machine.clone());
+        layers.nested = world.variable(STARTED_BY_SMAIL).is_some();
         layers.fallback(args, world)?;
         for line in &args.startup_cmd {
             layers.line(line, "-X", Layer::Startup, world)?;
@@ -70,15 +75,15 @@ impl Layers {
         }
     }
 
-    /// Applies the account: the one chosen by `-A`, else the one whose `from` is the address of the author (`from`, when a
-    /// template names one), else the default one. Then looks the provider up.
+    /// Applies the account: the one chosen by `-A`, else the one whose `from` is the address of one of the authors (those
+    /// that a template or a caller of sendmail names), else the default one. Then looks the provider up.
     ///
     /// # Errors
     /// [`SettingsError::NoDefaultAccount`].
-    pub fn settle(&self, from: Option<&Mailbox>) -> Result<Settings, SettingsError> {
+    pub fn settle(&self, authors: &[Mailbox]) -> Result<Settings, SettingsError> {
         let account = match &self.account {
             Some(name) => Some(name.clone()),
-            None => self.account_of(from).or(self.default_account()?),
+            None => self.account_of(authors).or(self.default_account()?),
         };
         let mut trail = self.said.clone();
         if let Some(assignments) = account.as_ref().and_then(|name| self.accounts.get(name)) {
@@ -92,6 +97,9 @@ impl Layers {
             preset: None,
             attachment: self.attachment.clone(),
             home: self.home.clone(),
+            machine: self.machine.clone(),
+            nested: self.nested,
+            unreadable: self.unreadable.clone(),
             notes: self.notes.clone(),
             warnings: self.warnings.clone(),
         };
@@ -110,7 +118,9 @@ impl Layers {
             said: self.said.clone(),
             accounts: self.accounts.clone(),
             account: account.map(str::to_owned),
-            ..Layers::bare(self.home.clone())
+            nested: self.nested,
+            unreadable: self.unreadable.clone(),
+            ..Layers::bare(self.home.clone(), self.machine.clone())
         };
         layers.said.retain(|a| a.layer < Layer::Set || (by_hand && a.layer == Layer::Set));
         if let Some(name) = account.filter(|name| !layers.accounts.contains_key(*name)) {
@@ -124,11 +134,11 @@ impl Layers {
             let (name, value) = line.split_once('=').unwrap_or((line, ""));
             layers.assign(name, Raw::Text(value.to_owned()), Layer::Environment, &origin)?;
         }
-        layers.settle(None)
+        layers.settle(&[])
     }
 
     /// Nothing said yet.
-    fn bare(home: Option<PathBuf>) -> Layers {
+    fn bare(home: Option<PathBuf>, machine: Machine) -> Layers {
         Layers {
             said: Vec::new(),
             accounts: BTreeMap::new(),
@@ -137,22 +147,26 @@ impl Layers {
             account: None,
             attachment: None,
             home,
+            machine,
+            nested: false,
+            unreadable: None,
             notes: Vec::new(),
             warnings: Vec::new(),
             dialect: mailrc::Dialect::Old,
         }
     }
 
-    /// The account whose From address is that of the author, when the author was named on the command line or by a template.
-    fn account_of(&self, from: Option<&Mailbox>) -> Option<String> {
+    /// The account whose From address is that of an author, the first that has one; or of the From that the command line named.
+    fn account_of(&self, authors: &[Mailbox]) -> Option<String> {
         let named =
             self.said.iter().filter(|a| a.key.name == "from" && a.layer >= Layer::Environment).max_by_key(|a| a.layer);
         let named = named.and_then(|a| first_address(a.value.as_ref()?));
-        let wanted = from.map(|m| m.address.key()).or(named)?;
+        let named = if authors.is_empty() { named } else { None };
         let of = |list: &[Assignment]| {
             list.iter().rev().find(|a| a.key.name == "from").and_then(|a| first_address(a.value.as_ref()?))
         };
-        self.accounts.iter().find(|(_, list)| of(list).as_ref() == Some(&wanted)).map(|(name, _)| name.clone())
+        let account = |wanted: String| self.accounts.iter().find(|(_, list)| of(list).as_ref() == Some(&wanted));
+        authors.iter().map(|m| m.address.key()).chain(named).find_map(account).map(|(name, _)| name.clone())
     }
 
     fn default_account(&self) -> Result<Option<String>, SettingsError> {
@@ -188,7 +202,9 @@ impl Layers {
     }
 
     fn environment(&mut self, world: &Surroundings) -> Result<(), SettingsError> {
-        for (variable, value) in world.variables.iter().filter(|(k, _)| k.starts_with("SMAIL_")) {
+        for (variable, value) in
+            world.variables.iter().filter(|(k, _)| k.starts_with("SMAIL_") && *k != STARTED_BY_SMAIL)
+        {
             let origin = Origin::Environment(variable.clone());
             match keys::KEYS.iter().find(|k| keys::environment(k.name) == *variable) {
                 Some(key) => self.assign(key.name, Raw::Text(value.clone()), Layer::Environment, &origin)?,
@@ -314,6 +330,8 @@ impl Layers {
         flag("from", "-r", args.from.as_deref())?;
         flag("reply-to", "--reply-to", args.reply_to.as_deref())?;
         flag("envelope-from", "-- -f", args.envelope_from.as_deref())?;
+        flag("dsn-notify", "--dsn-notify", args.dsn_notify.as_deref())?;
+        flag("dsn-return", "--dsn-return", args.dsn_return.as_deref())?;
         flag("name", "-- -F", args.full_name.as_deref())?;
         flag("skip-empty", "-E", args.skip_empty.then_some("true"))?;
         flag("verbose", "-v", (args.verbose > 0).then_some("true"))?;

@@ -3,6 +3,7 @@
 //! All sources become [`Assignment`]s of one table of rows ([`keys`]); the last word by [`Layer`] wins, all words are
 //! remembered, and every value knows its [`Origin`]. Promise: what a file, a variable or a flag says has the same effect.
 //! Refuses unknown names in TOML and `-S` (exit 78, 64) and passes over unknown ones in mail.rc, which belong to others.
+pub mod aliases;
 pub mod author;
 mod files;
 mod foreign;
@@ -26,10 +27,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::address::Aliases;
+pub use aliases::{Local, LocalError};
 use keys::Key;
 pub use layers::Layers;
 pub use show::{quote, show};
-pub use surroundings::Surroundings;
+pub use surroundings::{Machine, STARTED_BY_SMAIL, Surroundings};
 use value::{Value, expand_home};
 pub use way::{is_program, route};
 
@@ -153,6 +155,9 @@ pub enum SettingsError {
         /// Where.
         origin: Origin,
     },
+    /// Mail would go round in a circle.
+    #[error("the sendmail program leads back to smail")]
+    Circle,
     /// Nothing says where mail goes.
     #[error("no mail server is set, and there is no sendmail program")]
     NoRoute,
@@ -183,6 +188,11 @@ pub struct Settings {
     /// `-A` named a file: it is an attachment (GNU mail).
     pub attachment: Option<PathBuf>,
     home: Option<PathBuf>,
+    machine: Machine,
+    /// This process was started by smail, as its sendmail program.
+    nested: bool,
+    /// The system's `config.toml`, where this user may not read it.
+    unreadable: Option<PathBuf>,
     /// Lowercase fragments for `-v`.
     pub notes: Vec<String>,
     /// Lowercase fragments for standard error.
@@ -248,6 +258,11 @@ impl Settings {
     /// Where the winning value was said.
     pub fn origin(&self, name: &'static str) -> Option<&Origin> {
         self.winner(name).map(|a| &a.origin)
+    }
+
+    /// Whether the winning value stands in a file of the system, which one user cannot change.
+    pub fn is_of_system(&self, name: &'static str) -> bool {
+        self.winner(name).is_some_and(|a| matches!(a.layer, Layer::SystemRc | Layer::SystemToml))
     }
 
     fn winner(&self, name: &'static str) -> Option<&Assignment> {

@@ -1,6 +1,15 @@
-//! The world around this run: environment, home folder, terminal. Passed in, so that tests have their own.
+//! The world around this run: environment, folders, this machine. Passed in, so that tests have their own.
+//!
+//! Promise: a folder of another user is never taken for ours, whatever the environment says; cron, sudo and systemd leave
+//! `HOME=/`, none, or that of the caller in place (spec/sendmail.md section 3, invariant d).
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// The folder in which root may make folders for the queues of users without a home.
+const SPOOL: &str = "/var/spool/smail";
+/// What [`crate::settings::route::Program`] finds in its environment: it was started by smail.
+pub const STARTED_BY_SMAIL: &str = "SMAIL_PROGRAM";
 
 /// What the settings may know of the world.
 #[derive(Debug, Clone, Default)]
@@ -11,10 +20,37 @@ pub struct Surroundings {
     pub home: Option<PathBuf>,
     /// The folder of the user's `config.toml`.
     pub config: Option<PathBuf>,
-    /// The folder of the queue.
-    pub state: Option<PathBuf>,
+    /// The folders that may hold the queue; the first one that can be used does.
+    pub state: Vec<PathBuf>,
     /// Standard input is a terminal.
     pub terminal: bool,
+    /// What all users of this host share.
+    pub machine: Machine,
+}
+
+/// What all users of this host share. Nothing by default.
+#[derive(Debug, Clone, Default)]
+pub struct Machine {
+    /// The system's `config.toml`.
+    pub config: Option<PathBuf>,
+    /// The aliases that count unless `aliases-file` names others.
+    pub aliases: Option<PathBuf>,
+    /// The file whose first line is the domain of local names (Debian's /etc/mailname).
+    pub mailname: Option<PathBuf>,
+    /// Its name, with a domain or without.
+    pub hostname: Option<String>,
+}
+
+impl Machine {
+    /// The machine this process runs on.
+    pub fn here() -> Self {
+        Machine {
+            config: Some(PathBuf::from("/etc/smail/config.toml")),
+            aliases: Some(PathBuf::from("/etc/aliases")),
+            mailname: Some(PathBuf::from("/etc/mailname")),
+            hostname: hostname::get().ok().and_then(|name| name.into_string().ok()),
+        }
+    }
 }
 
 impl Surroundings {
@@ -22,19 +58,34 @@ impl Surroundings {
     pub fn of_process() -> Self {
         let variables =
             std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
+        let user = rustix::process::geteuid().as_raw();
+        // Without HOME the library asks the whole user database, which may be more than the host's own file.
+        let account = account(5)
+            .map(PathBuf::from)
+            .or_else(|| std::env::var_os("HOME").is_none().then(std::env::home_dir).flatten());
+        let folders = Folders::find(&variables, account, user, Path::new(SPOOL));
         Surroundings {
             variables,
-            state: state_folder(),
-            home: directories::BaseDirs::new().map(|d| d.home_dir().to_owned()),
-            config: directories::ProjectDirs::from("", "", "smail").map(|d| d.config_dir().to_owned()),
+            home: folders.home,
+            config: folders.config,
+            state: folders.state,
             terminal: std::io::IsTerminal::is_terminal(&std::io::stdin()),
+            machine: Machine::here(),
         }
     }
 
     /// The user's login name: the environment's word, else the account's, else `nobody`.
     pub fn user(&self) -> String {
         let named = ["LOGNAME", "USER"].iter().find_map(|n| self.variable(n).filter(|v| !v.is_empty()));
-        named.map(str::to_owned).or_else(user_of_account).unwrap_or_else(|| "nobody".to_owned())
+        named.map(str::to_owned).or_else(|| account(0)).unwrap_or_else(|| "nobody".to_owned())
+    }
+
+    /// Who called: the name of the parent process and the account, as in `cron/root`. Not the environment's word, as it is kept in a log.
+    pub fn caller(&self) -> String {
+        let parent = rustix::process::getppid().map(rustix::process::Pid::as_raw_nonzero);
+        let name = parent.and_then(|pid| std::fs::read(format!("/proc/{pid}/comm")).ok());
+        let name = name.map(|name| String::from_utf8_lossy(&name).trim_end_matches('\n').to_owned());
+        format!("{}/{}", name.as_deref().unwrap_or("unknown"), account(0).unwrap_or_else(|| self.user()))
     }
 
     /// Whether this runs in continuous integration, where nothing waits for the next run: `CI` is set to something.
@@ -52,24 +103,49 @@ impl Surroundings {
     }
 }
 
-/// Where state is kept: `$XDG_STATE_HOME`, else below the home folder, which must be this user's own (sudo and systemd leave that
-/// of another in place), else the folder that root made for this user (spec/sendmail.md section 4.3).
-fn state_folder() -> Option<PathBuf> {
-    use std::os::unix::fs::MetadataExt;
-    let uid = rustix::process::geteuid().as_raw();
-    let ours = |home: &PathBuf| home.parent().is_some() && home.metadata().is_ok_and(|m| m.is_dir() && m.uid() == uid);
-    let given = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = || {
-        std::env::var_os("HOME").map(PathBuf::from).filter(ours).or_else(|| account(5).map(PathBuf::from).filter(ours))
-    };
-    let below = given.or_else(|| home().map(|home| home.join(".local/state")));
-    let spool = || Some(PathBuf::from(format!("/var/spool/smail/{uid}"))).filter(|path| path.is_dir());
-    below.map(|state| state.join("smail")).or_else(spool)
+/// The folders of this user.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Folders {
+    home: Option<PathBuf>,
+    config: Option<PathBuf>,
+    state: Vec<PathBuf>,
 }
 
-/// The name of this process's account in the user database of the host's own files.
-fn user_of_account() -> Option<String> {
-    account(0)
+impl Folders {
+    /// Finds them by the environment and by the account's home in the user database.
+    fn find(variables: &BTreeMap<String, String>, account: Option<PathBuf>, user: u32, spool: &Path) -> Self {
+        let variable = |name: &str| variables.get(name).filter(|path| path.starts_with('/')).map(PathBuf::from);
+        let ours =
+            |home: &PathBuf| home.parent().is_some() && home.metadata().is_ok_and(|m| m.is_dir() && m.uid() == user);
+        let home = variable("HOME").filter(ours).or(account.filter(|home| home.is_absolute()));
+        let below = |variable: Option<PathBuf>, way: &str| {
+            variable.filter(|path| !is_of_another(path, user)).or_else(|| Some(home.as_ref()?.join(way)))
+        };
+        let mut state = Vec::new();
+        state.extend(
+            variable("XDG_STATE_HOME").filter(|path| !is_of_another(path, user)).map(|path| path.join("smail")),
+        );
+        state.extend(home.as_ref().map(|home| home.join(".local/state/smail")));
+        // systemd makes it for the service, open to all, and hands it over in a list (systemd.exec(5), StateDirectory=).
+        let service = variables.get("STATE_DIRECTORY").and_then(|list| list.split(':').next());
+        state.extend(service.filter(|path| path.starts_with('/')).map(|path| Path::new(path).join("smail")));
+        // Its parent is root's to make: made by us, it would be closed to everybody else.
+        state.extend(spool.is_dir().then(|| spool.join(user.to_string())));
+        let mut seen = Vec::new();
+        state.retain(|path| {
+            !seen.contains(path) && {
+                seen.push(path.clone());
+                true
+            }
+        });
+        Folders { config: below(variable("XDG_CONFIG_HOME"), ".config").map(|path| path.join("smail")), state, home }
+    }
+}
+
+/// Whether a path, or what there is of it, belongs to a user who is neither this one nor root: sudo may have left it behind.
+fn is_of_another(path: &Path, user: u32) -> bool {
+    let there = path.ancestors().find_map(|path| path.metadata().ok());
+    there.is_some_and(|meta| meta.uid() != user && meta.uid() != 0)
 }
 
 /// A field of this process's account in the user database of the host's own files.
@@ -81,4 +157,71 @@ fn account(field: usize) -> Option<String> {
         .find(|l| l.split(':').nth(2) == Some(&uid))
         .and_then(|l| l.split(':').nth(field))
         .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(variables: &[(&str, &Path)], account: Option<&Path>, user: u32, spool: &Path) -> Folders {
+        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        let variables = variables.iter().map(|(name, path)| ((*name).to_owned(), text(path))).collect();
+        Folders::find(&variables, account.map(Path::to_owned), user, spool)
+    }
+
+    fn me() -> u32 {
+        rustix::process::geteuid().as_raw()
+    }
+
+    /// A user whom no folder of a test belongs to.
+    const STRANGER: u32 = 54_321;
+
+    #[test]
+    fn a_home_that_is_none_of_ours_gives_way_to_that_of_the_account() {
+        let (own, nowhere) = (tempfile::tempdir().unwrap(), Path::new("/nonexistent"));
+        let account = Path::new("/root");
+        let home = |given: &Path| find(&[("HOME", given)], Some(account), me(), nowhere).home.unwrap();
+        assert_eq!(home(own.path()), own.path());
+        assert_eq!(home(Path::new("/")), account);
+        assert_eq!(home(nowhere), account);
+        assert_eq!(home(Path::new("relative")), account);
+        assert_eq!(find(&[], Some(account), me(), nowhere).home.unwrap(), account);
+        assert_eq!(find(&[("HOME", own.path())], Some(account), STRANGER, nowhere).home.unwrap(), account);
+        assert_eq!(find(&[("HOME", Path::new("/"))], None, me(), nowhere), Folders::default());
+    }
+
+    #[test]
+    fn the_queue_has_one_place_after_the_other() {
+        let (home, state, service, spool) = (
+            tempfile::tempdir().unwrap(),
+            tempfile::tempdir().unwrap(),
+            Path::new("/var/lib/job:/var/lib/other"),
+            tempfile::tempdir().unwrap(),
+        );
+        let variables = [("HOME", home.path()), ("XDG_STATE_HOME", state.path()), ("STATE_DIRECTORY", service)];
+        let found = find(&variables, None, me(), spool.path());
+        let wanted = [
+            state.path().join("smail"),
+            home.path().join(".local/state/smail"),
+            PathBuf::from("/var/lib/job/smail"),
+            spool.path().join(me().to_string()),
+        ];
+        assert_eq!(found.state, wanted);
+        assert_eq!(found.config.unwrap(), home.path().join(".config/smail"));
+    }
+
+    #[test]
+    fn folders_of_another_user_are_passed_over() {
+        let other = tempfile::tempdir().unwrap();
+        if me() != 0 {
+            return;
+        }
+        std::os::unix::fs::chown(other.path(), Some(1), None).unwrap();
+        let below = other.path().join("not/there");
+        let account = Path::new("/root");
+        let variables = [("XDG_STATE_HOME", other.path()), ("XDG_CONFIG_HOME", below.as_path())];
+        let found = find(&variables, Some(account), 0, Path::new("/nonexistent"));
+        assert_eq!(found.state, [PathBuf::from("/root/.local/state/smail")]);
+        assert_eq!(found.config.unwrap(), Path::new("/root/.config/smail"));
+    }
 }

@@ -43,10 +43,9 @@ impl World {
             variables: self.variables.iter().cloned().collect(),
             home: Some(self.home.path().to_owned()),
             config: Some(self.home.path().to_owned()),
-            state: None,
-            terminal: false,
+            ..Surroundings::default()
         };
-        Layers::load(&args, &surroundings)?.settle(None)
+        Layers::load(&args, &surroundings)?.settle(&[])
     }
 
     fn smtp(&self, words: &[&str]) -> Smtp {
@@ -278,11 +277,9 @@ fn heirloom_reads_credentials_from_the_environment_and_common_names_only_when_is
     let surroundings = Surroundings {
         variables: world.variables.iter().cloned().collect(),
         home: Some(world.home.path().to_owned()),
-        config: None,
-        state: None,
-        terminal: false,
+        ..Surroundings::default()
     };
-    let settings = Layers::load(&args, &surroundings).unwrap().settle(None).unwrap();
+    let settings = Layers::load(&args, &surroundings).unwrap().settle(&[]).unwrap();
     assert_eq!((settings.text("auth-user").as_deref(), settings.text("from")), (Some("u"), None));
 }
 

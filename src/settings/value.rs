@@ -104,6 +104,7 @@ fn choice(words: &[&str], text: &str) -> Result<Value, String> {
         }
         "true" | "yes" | "on" if words.contains(&"strict") => "strict",
         "false" | "no" | "off" if words.contains(&"strict") => "ignore",
+        "hdrs" if words.contains(&"headers") => "headers",
         "qp" if words.contains(&"quoted-printable") => "quoted-printable",
         word => word,
     };

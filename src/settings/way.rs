@@ -3,7 +3,8 @@
 //! Promise: credentials and TLS are settled here once. A login never makes a route whose TLS may fall away, unless the
 //! server is on this host or the user wrote so (house decision 11).
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use super::login::{chained_text, login, mechanism};
 use super::presets::Preset;
@@ -23,7 +24,10 @@ const SENDMAIL: &[&str] = &["/usr/sbin/sendmail", "/usr/lib/sendmail", "/usr/bin
 /// [`SettingsError`]: a value that does not fit, or nothing that says where.
 pub fn route(settings: &Settings, author: &Mailbox) -> Result<Route, SettingsError> {
     let Some((target, name)) = chosen_target(settings)? else {
-        return Ok(Route::Program(program(settings, local_sendmail().ok_or(SettingsError::NoRoute)?)));
+        if let Some(path) = &settings.unreadable {
+            return Err(unreadable(path));
+        }
+        return program(settings, local_sendmail().ok_or(SettingsError::NoRoute)?);
     };
     match target {
         Target::Server(server) => smtp(settings, author, server, name).map(|s| Route::Smtp(Box::new(s))),
@@ -41,7 +45,7 @@ pub fn route(settings: &Settings, author: &Mailbox) -> Result<Route, SettingsErr
             if !path.is_file() {
                 return Err(wrong(settings, name, format!("there is no program {}", path.display())));
             }
-            Ok(Route::Program(program(settings, path)))
+            program(settings, path)
         }
         Target::Stdout => Ok(Route::Stdout),
         Target::File(path) => Ok(Route::File(settings.expand(&path))),
@@ -73,13 +77,32 @@ pub(super) fn wrong(settings: &Settings, name: &'static str, why: impl Into<Stri
 
 /// The sendmail program of this host, when it is another program than this one.
 fn local_sendmail() -> Option<PathBuf> {
-    let me = std::env::current_exe().ok().and_then(|p| p.canonicalize().ok());
-    let other = |path: &PathBuf| path.canonicalize().is_ok_and(|p| Some(p) != me);
-    SENDMAIL.iter().map(PathBuf::from).find(other)
+    SENDMAIL.iter().map(PathBuf::from).find(|path| path.is_file() && !is_this_program(path))
 }
 
-fn program(settings: &Settings, path: PathBuf) -> Program {
-    Program {
+/// Whether a path, by whatever links, is the program that runs.
+fn is_this_program(path: &Path) -> bool {
+    let file = |path: &Path| path.metadata().map(|meta| (meta.dev(), meta.ino())).ok();
+    let me = std::env::current_exe().ok().and_then(|me| file(&me));
+    me.is_some() && file(path) == me
+}
+
+/// Nothing but a file that this user may not read says where mail goes.
+fn unreadable(path: &Path) -> SettingsError {
+    let shown = path.display();
+    SettingsError::File {
+        path: path.to_owned(),
+        why: "this user may not read it, and nothing else sets a server".to_owned(),
+        cure: Some(format!("chgrp GROUP {shown} && chmod 640 {shown}, with a group that this user is in")),
+    }
+}
+
+/// The way by a program, which must not be this one: mail would never arrive, and processes never end.
+fn program(settings: &Settings, path: PathBuf) -> Result<Route, SettingsError> {
+    if settings.nested || is_this_program(&path) {
+        return Err(SettingsError::Circle);
+    }
+    Ok(Route::Program(Program {
         path,
         argv0: settings.filled("mta-argv0"),
         arguments: settings.list("mta-arguments"),
@@ -87,7 +110,7 @@ fn program(settings: &Settings, path: PathBuf) -> Program {
         no_recipients: settings.flag("mta-no-recipient-arguments"),
         sender: ["from", "envelope-from", "envelope-domain", "auth-user"].iter().any(|n| settings.filled(n).is_some()),
         verbose: settings.flag("verbose"),
-    }
+    }))
 }
 
 /// The chain forms of a name, most specific first (spec/mailx.md section 2.4).

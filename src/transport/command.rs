@@ -22,7 +22,8 @@ use super::reply::decode;
 use super::socket::{Clock, cause, reason, wait};
 use super::{Tell, Transport, Turn, Watch};
 use crate::delivery::{Cause, Fault, Line, Reply, Report, Stage};
-use crate::message::{Envelope, Message};
+use crate::message::{Envelope, Message, xtext};
+use crate::settings::STARTED_BY_SMAIL;
 use crate::settings::route::Program;
 
 /// The most octets of the program's words that are kept.
@@ -82,6 +83,7 @@ impl Sendmail {
         }
         let stdout =
             if self.program.verbose { Stdio::from(io::stderr().as_fd().try_clone_to_owned()?) } else { Stdio::null() };
+        command.env(STARTED_BY_SMAIL, "1");
         command.args(arguments).stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped()).spawn()
     }
 }
@@ -113,6 +115,14 @@ fn arguments(program: &Program, envelope: &Envelope) -> Vec<String> {
     if program.sender && !program.no_default_arguments {
         let sender = envelope.sender.as_ref().map_or_else(|| "<>".to_owned(), ToString::to_string);
         arguments.extend(["-f".to_owned(), sender]);
+    }
+    if !program.no_default_arguments {
+        // As xtext, which is what Sendmail wants; for plain words it is the same.
+        let envid = envelope.dsn.envid.as_deref().map(xtext);
+        let asked =
+            [("-N", envelope.dsn.notify.map(String::from)), ("-R", envelope.dsn.ret.map(String::from)), ("-V", envid)];
+        let given = asked.into_iter().filter_map(|(option, value)| Some([option.to_owned(), value?]));
+        arguments.extend(given.flatten());
     }
     arguments.extend(program.arguments.iter().cloned());
     if !program.no_recipients {
@@ -270,6 +280,7 @@ mod tests {
 
     use super::*;
     use crate::address::Address;
+    use crate::message::{Notify, Ret};
 
     fn program(path: &str, arguments: &[&str]) -> Program {
         Program {
@@ -287,6 +298,7 @@ mod tests {
         let envelope = Envelope {
             sender: Some(Address::parse("me@a.test").unwrap()),
             recipients: vec![Address::parse("you@b.test").unwrap(), Address::parse("root").unwrap()],
+            ..Envelope::default()
         };
         Message::from_wire("<1@a.test>".into(), envelope, bytes.to_vec())
     }
@@ -308,6 +320,18 @@ mod tests {
         assert_eq!(arguments(&settings, &envelope), wanted);
         let nobody = Envelope { sender: None, ..envelope };
         assert_eq!(arguments(&settings, &nobody)[3], "<>");
+    }
+
+    #[test]
+    fn the_program_is_asked_for_notices_as_sendmail_is() {
+        let mut envelope = message(b"").envelope;
+        envelope.dsn.notify = Notify::parse("delay,success").ok();
+        envelope.dsn.ret = Some(Ret::Headers);
+        envelope.dsn.envid = Some("a b".into());
+        let mut settings = program("/usr/sbin/sendmail", &[]);
+        assert_eq!(arguments(&settings, &envelope), [""; 0]);
+        settings.no_default_arguments = false;
+        assert_eq!(arguments(&settings, &envelope), ["-i", "-N", "success,delay", "-R", "hdrs", "-V", "a+20b"]);
     }
 
     #[test]

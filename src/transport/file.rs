@@ -4,7 +4,7 @@
 //! Devices, pipes and sockets are written to, never replaced.
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -65,6 +65,8 @@ impl Mailfile {
         let mut beside =
             tempfile::Builder::new().prefix(".smail-").tempfile_in(folder).map_err(|error| failed(&name, &error))?;
         self.copy(message, &name, books, |piece| beside.write_all(piece))?;
+        let whole = fs::Permissions::from_mode(0o600);
+        beside.as_file().set_permissions(whole).map_err(|error| failed(&name, &error))?;
         beside.as_file().sync_all().map_err(|error| failed(&name, &error))?;
         beside.persist(&place).map_err(|error| failed(&name, &error.error))?;
         Ok(())
@@ -81,6 +83,8 @@ impl Mailfile {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 Err(error) => return Err(failed(&shown, &error)),
             };
+            // The umask may have taken what its owner needs.
+            file.set_permissions(fs::Permissions::from_mode(0o600)).map_err(|error| failed(&shown, &error))?;
             return self.fill(message, &mut file, &shown, books).map(|()| path.clone()).inspect_err(|_| {
                 let _ = fs::remove_file(&path);
             });
@@ -173,7 +177,7 @@ mod tests {
 
     fn message(id: &str) -> Message {
         let recipients = vec![Address::parse("you@b.test").unwrap()];
-        Message::from_wire(id.to_owned(), Envelope { sender: None, recipients }, WIRE.to_vec())
+        Message::from_wire(id.to_owned(), Envelope { recipients, ..Envelope::default() }, WIRE.to_vec())
     }
 
     fn deliver(path: &Path, id: &str) -> Report {

@@ -26,6 +26,8 @@ pub struct Opened {
     pub capabilities: Capabilities,
     /// TLS is on.
     pub encrypted: bool,
+    /// Its version, as in `TLSv1.3`.
+    pub tls: Option<String>,
     /// The other end is this machine.
     pub loopback: bool,
     /// When the connection stood, before the first octet.
@@ -64,7 +66,7 @@ pub fn open(route: &Smtp, door: Door, prepared: &mut Option<Prepared>, watch: &W
         TlsMode::Opportunistic if clear_login && !is_particular(route) => lenient(route.trust.verify),
         _ => route.trust.verify,
     };
-    let mut tls = Encryption { route, prepared, verify, tell: &tell, remark: None };
+    let mut tls = Encryption { route, prepared, verify, tell: &tell, version: None, remark: None };
     let io = if door.tls == TlsMode::Implicit {
         tls.begin(socket).map_err(|(fault, not_tls)| Box::new(Closed { fault, next_door: not_tls }))?
     } else {
@@ -89,7 +91,7 @@ pub fn open(route: &Smtp, door: Door, prepared: &mut Option<Prepared>, watch: &W
     }
     let Opening { guard, capabilities, encrypted, .. } = opening;
     let session = Lettre::new(guard, &capabilities)?;
-    Ok(Opened { session, capabilities, encrypted, loopback, connected, remark: tls.remark })
+    Ok(Opened { session, capabilities, encrypted, tls: tls.version, loopback, connected, remark: tls.remark })
 }
 
 /// The user named what to trust, so that it counts even where TLS itself is optional.
@@ -120,6 +122,7 @@ struct Encryption<'a> {
     prepared: &'a mut Option<Prepared>,
     verify: Verify,
     tell: &'a Tell,
+    version: Option<String>,
     remark: Option<String>,
 }
 
@@ -136,6 +139,7 @@ impl Encryption<'_> {
         match tls::begin(prepared, &self.route.host, &self.route.trust, self.verify, socket) {
             Ok(secured) => {
                 self.tell.note(secured.words);
+                self.version = Some(secured.version.to_owned());
                 if let (Some(doubt), Verify::Warn) = (secured.doubt, self.verify) {
                     let print = doubt.fingerprint.map_or_else(String::new, |print| format!(" (SHA-256 {print})"));
                     let words = format!("the certificate is not trusted: {}{print}; going on as set", doubt.reason);

@@ -23,6 +23,10 @@ pub struct Server {
     link: Option<Link>,
     user: Option<String>,
     via: String,
+    /// The version of TLS the session at hand speaks.
+    tls: Option<String>,
+    /// The host and port of the door that was tried last.
+    host: Option<String>,
     remarks: Vec<String>,
 }
 
@@ -38,6 +42,8 @@ impl Server {
             link: None,
             user: None,
             via,
+            tls: None,
+            host: None,
             remarks: Vec::new(),
         }
     }
@@ -66,6 +72,7 @@ impl Server {
             }
             secure_before |= door.tls != TlsMode::None;
             self.via = place(&self.route, door);
+            (self.host, self.tls) = (Some(host(&self.route, door)), None);
             match self.enter(door, timing) {
                 Ok(link) => return Ok(link),
                 Err(closed) => {
@@ -92,6 +99,7 @@ impl Server {
         }
         let mut opened = opening::open(&self.route, door, &mut self.prepared, &self.watch)?;
         self.remarks.extend(opened.remark.take());
+        self.tls = opened.tls.take();
         timing.connect = opened.connected - start;
         let connected = opened.connected;
         let link = self.login(opened, door);
@@ -146,6 +154,7 @@ impl Server {
         books: &mut Books<'_>,
     ) -> Result<Ran, Fault> {
         let mut timing = report.timing;
+        let tell = Tell::new(&self.watch);
         let link = self.ready(&mut timing);
         report.timing = timing;
         let link = link?;
@@ -160,6 +169,9 @@ impl Server {
                 return Err(fault);
             }
         };
+        if !message.envelope.dsn.is_empty() && !link.capabilities.dsn {
+            tell.note("the server offers no DSN; asking for none");
+        }
         let ran = transaction::run(link, message, turn == Turn::Last, books);
         report.timing.transaction = start.elapsed();
         report.bytes = message.size();
@@ -209,6 +221,8 @@ impl Transport for Server {
         books.settle(report.fates.iter().map(|fate| &fate.outcome).enumerate());
         report.via.clone_from(&self.via);
         report.user.clone_from(&self.user);
+        report.tls.clone_from(&self.tls);
+        report.host.clone_from(&self.host);
         report.remarks = std::mem::take(&mut self.remarks);
         report
     }
@@ -230,9 +244,14 @@ pub fn place(route: &Smtp, door: Door) -> String {
         TlsMode::None => "no TLS",
     };
     let lmtp = if route.lmtp { "LMTP, " } else { "" };
+    format!("{} ({lmtp}{tls})", host(route, door))
+}
+
+/// Host and port of a door, or the path of a socket.
+fn host(route: &Smtp, door: Door) -> String {
     match &route.socket {
-        Some(path) => format!("{} ({lmtp}{tls})", path.display()),
-        None if route.host.contains(':') => format!("[{}]:{} ({lmtp}{tls})", route.host, door.port),
-        None => format!("{}:{} ({lmtp}{tls})", route.host, door.port),
+        Some(path) => path.display().to_string(),
+        None if route.host.contains(':') => format!("[{}]:{}", route.host, door.port),
+        None => format!("{}:{}", route.host, door.port),
     }
 }

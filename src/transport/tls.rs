@@ -31,6 +31,8 @@ const UNKNOWN_ISSUER: [i32; 5] = [2, 18, 19, 20, 21];
 pub struct Secured {
     /// The connection.
     pub stream: SslStream<Socket>,
+    /// The version of the protocol, as in `TLSv1.3`.
+    pub version: &'static str,
     /// Version and cipher.
     pub words: String,
     /// Why the certificate is not trusted, when that was allowed to be so.
@@ -71,8 +73,8 @@ pub fn begin(
         }
     }
     let cipher = stream.ssl().current_cipher().map_or("", |cipher| cipher.name());
-    let words = format!("{} {cipher}", stream.ssl().version_str());
-    Ok(Secured { stream, words, doubt })
+    let version = stream.ssl().version_str();
+    Ok(Secured { version, words: format!("{version} {cipher}"), stream, doubt })
 }
 
 fn connection(

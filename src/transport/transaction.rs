@@ -4,14 +4,14 @@
 //! only after 354 and only if somebody accepted it; only 2yz after the dot is acceptance. Recipients that a server has
 //! no room for in one transaction get another one.
 use lettre::transport::smtp::commands::{Mail, Rcpt};
-use lettre::transport::smtp::extension::{MailBodyParameter, MailParameter};
+use lettre::transport::smtp::extension::{MailBodyParameter, MailParameter, RcptParameter};
 
 use super::capability::Capabilities;
 use super::ledger::Books;
 use super::session::Session;
 use crate::address::Address;
 use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
-use crate::message::Message;
+use crate::message::{Dsn, Message, Notify};
 use crate::settings::route::Patience;
 
 /// The most commands that leave in one flight (RFC 5321 section 4.5.3.1.8 lets every server take 100 recipients).
@@ -233,8 +233,9 @@ impl<'a, 'l> Round<'a, 'l> {
             commands.push((Verb::Reset, "RSET\r\n".to_owned()));
         }
         commands.push((Verb::Mail, mail(&self.link.capabilities, self.message)));
+        let notify = asked(&self.link.capabilities, self.message).and_then(|dsn| dsn.notify);
         for &at in self.members {
-            commands.push((Verb::Rcpt(at), rcpt(&self.message.envelope.recipients[at])));
+            commands.push((Verb::Rcpt(at), rcpt(&self.message.envelope.recipients[at], notify)));
         }
         commands.push((Verb::Data, "DATA\r\n".to_owned()));
         commands
@@ -339,6 +340,14 @@ fn mail(capabilities: &Capabilities, message: &Message) -> String {
     if message.needs_smtputf8() {
         parameters.push(MailParameter::SmtpUtfEight);
     }
+    if let Some(dsn) = asked(capabilities, message) {
+        let ret = dsn.ret.map(|ret| ("RET", ret.to_string()));
+        let envid = dsn.envid.as_ref().map(|envid| ("ENVID", envid.clone()));
+        // lettre writes values as xtext.
+        let parameter =
+            |(keyword, value): (&str, _)| MailParameter::Other { keyword: keyword.into(), value: Some(value) };
+        parameters.extend(ret.into_iter().chain(envid).map(parameter));
+    }
     let command = match message.envelope.sender.as_ref().map(|sender| (sender.local(), sender.domain())) {
         None => Mail::new(None, parameters),
         Some((local, Some(domain))) => Mail::new(Some(lettre::Address::new_dangerous(local, domain)), parameters),
@@ -350,9 +359,27 @@ fn mail(capabilities: &Capabilities, message: &Message) -> String {
     command.to_string()
 }
 
-fn rcpt(recipient: &Address) -> String {
-    match recipient.domain() {
-        Some(domain) => Rcpt::new(lettre::Address::new_dangerous(recipient.local(), domain), vec![]).to_string(),
-        None => format!("RCPT TO:<{}>\r\n", recipient.local()),
+/// What the sender wants to be told, when it is anything and this server can be asked (RFC 3461).
+fn asked<'m>(capabilities: &Capabilities, message: &'m Message) -> Option<&'m Dsn> {
+    Some(&message.envelope.dsn).filter(|dsn| capabilities.dsn && !dsn.is_empty())
+}
+
+/// The longest ORCPT, in octets (RFC 3461 section 4.2).
+const LONGEST_ORIGINAL: usize = 500;
+
+fn rcpt(recipient: &Address, notify: Option<Notify>) -> String {
+    let mut parameters = Vec::new();
+    if let Some(notify) = notify {
+        parameters.push(RcptParameter::Other { keyword: "NOTIFY".into(), value: Some(notify.to_string()) });
+        let original = format!("rfc822;{recipient}");
+        // Of an address beyond ASCII there is no such form; without ORCPT the notice names that of RCPT itself.
+        if original.is_ascii() && original.len() * 3 <= LONGEST_ORIGINAL {
+            parameters.push(RcptParameter::Other { keyword: "ORCPT".into(), value: Some(original) });
+        }
     }
+    if let Some(domain) = recipient.domain() {
+        return Rcpt::new(lettre::Address::new_dangerous(recipient.local(), domain), parameters).to_string();
+    }
+    let parameters: String = parameters.iter().flat_map(|parameter| [" ".to_owned(), parameter.to_string()]).collect();
+    format!("RCPT TO:<{}>{parameters}\r\n", recipient.local())
 }

@@ -94,6 +94,18 @@ impl World {
         run
     }
 
+    /// The same for smail under another name, as [`World::as_name`] gives it.
+    pub fn under_as<S: AsRef<OsStr>>(&self, wrapper: &[&str], name: &str, args: &[S]) -> Run<'_> {
+        let mut run = self.prepare(Path::new(wrapper[0]), &wrapper[1..]);
+        run.command.arg(self.link(name)).args(args);
+        run
+    }
+
+    /// Prepares a run of another program, which may start smail.
+    pub fn program(&self, words: &[&str]) -> Run<'_> {
+        self.prepare(Path::new(words[0]), &words[1..])
+    }
+
     /// Where this world's mail waits unless a setting says otherwise.
     pub fn queue_dir(&self) -> PathBuf {
         self.path("home/.local/state/smail")
@@ -117,11 +129,16 @@ impl World {
 
     /// Prepares a run of smail under another name (`mailx`, `sendmail`), as a symbolic link would give it.
     pub fn as_name<S: AsRef<OsStr>>(&self, name: &str, args: &[S]) -> Run<'_> {
+        self.prepare(&self.link(name), args)
+    }
+
+    /// A symbolic link to smail, in `bin`.
+    pub fn link(&self, name: &str) -> PathBuf {
         let link = self.path("bin").join(name);
         if !link.exists() {
             std::os::unix::fs::symlink(&self.binary, &link).unwrap();
         }
-        self.prepare(&link, args)
+        link
     }
 
     fn prepare<S: AsRef<OsStr>>(&self, program: &Path, args: &[S]) -> Run<'_> {
@@ -137,7 +154,7 @@ impl World {
         // s-nail's own way to leave the system's mail.rc out: the machine that runs the tests may have one.
         command.env("MAILX_NO_SYSTEM_RC", "1");
         command.env("CI", "true");
-        Run { world: self, command, input: Vec::new(), limit: LIMIT }
+        Run { world: self, command, input: Vec::new(), file: None, limit: LIMIT }
     }
 }
 
@@ -159,6 +176,7 @@ pub struct Run<'w> {
     world: &'w World,
     command: Command,
     input: Vec<u8>,
+    file: Option<fs::File>,
     limit: Duration,
 }
 
@@ -170,10 +188,24 @@ impl Run<'_> {
         self
     }
 
+    /// Gives it an open file, or a device, as standard input in place of a pipe.
+    #[must_use]
+    pub fn stdin_file(mut self, file: fs::File) -> Self {
+        self.file = Some(file);
+        self
+    }
+
     /// Adds an argument, in any bytes.
     #[must_use]
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.command.arg(arg);
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args_of(mut self, args: &[&str]) -> Self {
+        self.command.args(args);
         self
     }
 
@@ -211,13 +243,17 @@ impl Run<'_> {
 
     /// Starts, for a test that does something meanwhile.
     pub fn start(mut self) -> Running {
-        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.command
+            .stdin(self.file.map_or_else(Stdio::piped, Stdio::from))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let what = Path::new(self.command.get_program()).display().to_string();
         let mut child = self.command.spawn().unwrap_or_else(|error| panic!("{what}: {error}"));
-        let mut stdin = child.stdin.take().unwrap();
         let input = self.input;
-        // The program may end without reading: a broken pipe is its right.
-        thread::spawn(move || drop(stdin.write_all(&input)));
+        if let Some(mut stdin) = child.stdin.take() {
+            // The program may end without reading: a broken pipe is its right.
+            thread::spawn(move || drop(stdin.write_all(&input)));
+        }
         let stdout = collect(child.stdout.take().unwrap());
         let stderr = collect(child.stderr.take().unwrap());
         let _ = self.world;

@@ -103,7 +103,7 @@ fn message(recipients: &[&str]) -> Message {
 
 fn text(recipients: &[&str], bytes: Vec<u8>) -> Message {
     let recipients = recipients.iter().map(|text| Address::parse(text).unwrap()).collect();
-    let envelope = Envelope { sender: Some(Address::parse("me@a.test").unwrap()), recipients };
+    let envelope = Envelope { sender: Some(Address::parse("me@a.test").unwrap()), recipients, ..Envelope::default() };
     Message::from_wire("<1@a.test>".into(), envelope, bytes)
 }
 

@@ -1,0 +1,127 @@
+//! What is done with mail that waits: by hand (`--queue`, `--flush` and their kin), and beside other work.
+use smail::cli::Args;
+use smail::delivery::Report;
+use smail::draft;
+use smail::failure::{self, Exit, Failure};
+use smail::log::Attempt;
+use smail::queue::{self, Bounds, Flushed, Head, Queue, QueueError, Routes, Verdict};
+use smail::report;
+use smail::settings::route::Route;
+use smail::settings::{self, Layers, Settings, Surroundings};
+use smail::transport::Watch;
+
+use super::logged::Keeper;
+use super::queued::at_hand;
+use super::{complain, print};
+
+/// The ways of mail that waits: files and environment as they are now, with what its own command line said.
+pub struct Ways<'a> {
+    layers: &'a Layers,
+    by_hand: bool,
+    keeper: Keeper,
+}
+
+impl<'a> Ways<'a> {
+    /// For a run that nobody started by hand.
+    pub fn by_itself(layers: &'a Layers, settings: &Settings, args: &Args) -> Self {
+        Ways { layers, by_hand: false, keeper: Keeper::of(settings, args) }
+    }
+}
+
+impl Routes for Ways<'_> {
+    fn route(&mut self, head: &Head) -> Result<Route, String> {
+        let settings =
+            self.layers.settle_for(head.account.as_deref(), &head.settings, self.by_hand).map_err(|e| e.to_string())?;
+        let author = draft::first_author(&head.from).map_err(|e| e.to_string())?;
+        let author = author.ok_or_else(|| "it has no author".to_owned())?;
+        settings::route(&settings, &author).map_err(|e| e.to_string())
+    }
+
+    fn attempted(&mut self, head: &Head, report: &Report) {
+        let (from, to) = (head.sender.as_deref().unwrap_or_default(), recipients(report));
+        let faults = || report.fates.iter().filter_map(|f| f.outcome.as_ref().err());
+        let exit = match faults().all(|f| queue::judge(f) == Verdict::Refuse) {
+            _ if report.is_done() => Exit::OK,
+            true => Exit::REFUSED,
+            false => Exit::TEMPORARY,
+        };
+        let attempt = Attempt { id: Some(&head.id), message_id: &head.message_id, exit: exit.0, ..Attempt::default() };
+        self.keeper.note(&attempt, (from, &to), Some(report), exit != Exit::REFUSED);
+    }
+}
+
+fn recipients(report: &Report) -> Vec<String> {
+    report.fates.iter().map(|fate| fate.recipient.clone()).collect()
+}
+
+/// The errands: list, show, flush, hold, release, remove, check.
+///
+/// # Errors
+/// No queue, no such mail, or what went wrong with it.
+pub fn errand(
+    args: &Args,
+    layers: &Layers,
+    settings: &Settings,
+    world: &Surroundings,
+    watch: &Watch,
+) -> Result<Exit, Failure> {
+    let queue = at_hand(settings, world)?;
+    let io = |error: QueueError| Failure::from(error);
+    if let Some(id) = &args.queue_show {
+        queue.show(id, &mut std::io::stdout().lock()).map_err(io)?;
+    } else if let Some(id) = &args.hold {
+        queue.hold(id, true).map_err(io)?;
+    } else if let Some(id) = &args.release {
+        queue.hold(id, false).map_err(io)?;
+    } else if let Some(id) = &args.remove {
+        queue.remove(id).map_err(io)?;
+    } else if args.queue_check {
+        return check(&queue);
+    } else if args.flush {
+        let mut ways = Ways { layers, by_hand: true, keeper: Keeper::of(settings, args) };
+        let bounds = Bounds { ids: args.operands.clone(), ..Bounds::default() };
+        return Ok(say(&queue.flush(&mut ways, watch, &bounds).map_err(io)?));
+    } else {
+        let items = queue.list().map_err(io)?;
+        let now = queue::now();
+        print(&if args.json { report::queue_json(&items) } else { report::queue_list(&items, now) });
+    }
+    Ok(Exit::OK)
+}
+
+fn check(queue: &Queue) -> Result<Exit, Failure> {
+    let check = queue.check()?;
+    for line in check.repaired.iter().chain(&check.problems) {
+        complain(&failure::remark(line));
+    }
+    Ok(match (check.problems.is_empty(), check.newer) {
+        (true, _) => Exit::OK,
+        (false, true) => Exit::CONFIG,
+        (false, false) => Exit::IO,
+    })
+}
+
+/// What a flush has to say, and its status: 0 when all that was tried was sent, 75 when some wait, 69 when some were given up.
+pub fn say(flushed: &Flushed) -> Exit {
+    for (id, why) in &flushed.failed {
+        complain(&failure::remark(&format!("mail {id} was given up: {why} (smail --queue-show {id})")));
+    }
+    for (id, why) in &flushed.waiting {
+        complain(&failure::remark(&format!("mail {id} still waits: {why}")));
+    }
+    let mut exit = match (flushed.failed.is_empty(), flushed.waiting.is_empty()) {
+        (true, true) => Exit::OK,
+        (true, false) => Exit::TEMPORARY,
+        (false, _) => Exit::REFUSED,
+    };
+    for problem in &flushed.problems {
+        complain(&failure::remark(&problem.to_string()));
+        exit = match problem {
+            QueueError::Unreadable { newer: true, .. } => Exit::CONFIG,
+            QueueError::NoEntry(_) => Exit::USAGE,
+            _ if exit == Exit::OK => Exit::IO,
+            _ => exit,
+        };
+    }
+    exit
+}

@@ -1,0 +1,61 @@
+//! Reports of attempts turned into the words of the log.
+//!
+//! Promise: whatever becomes of the log, the mail and the exit status stay as they are.
+use smail::cli::Args;
+use smail::delivery::{Class, Fault, Report};
+use smail::failure;
+use smail::log::{Attempt, Log};
+use smail::queue::{self, Verdict};
+use smail::settings::{Settings, Surroundings};
+
+use super::complain;
+
+/// Keeps the log of this run, and complains of it once at most.
+pub struct Keeper {
+    log: Log,
+    caller: String,
+    quiet: bool,
+}
+
+impl Keeper {
+    /// For a run with these settings. sendmail is expected to write to the log of the host.
+    pub fn of(settings: &Settings, args: &Args) -> Self {
+        let unsaid = args.sendmail.is_some() && settings.text("log").is_none();
+        let log = if unsaid { Log::syslog() } else { Log::of(settings) };
+        let caller = if log.is_off() { String::new() } else { Surroundings::of_process().caller() };
+        Keeper { log, caller, quiet: args.quiet }
+    }
+
+    /// Writes an attempt down with what its report tells. `kept`: those that failed for now will be tried again.
+    pub fn note(&mut self, attempt: &Attempt<'_>, (from, to): (&str, &[String]), report: Option<&Report>, kept: bool) {
+        if self.log.is_off() {
+            return;
+        }
+        let fault = report.and_then(|r| r.fates.iter().find_map(|f| f.outcome.as_ref().err())).map(failure::one_line);
+        let refused = |f: &Fault| {
+            if kept { queue::judge(f) == Verdict::Refuse } else { f.class() == Class::Permanent }
+        };
+        let status = match report {
+            None => "queued",
+            Some(report) if report.is_done() => "sent",
+            Some(report) if report.any_done() => "partial",
+            Some(report) if report.fates.iter().all(|f| f.outcome.as_ref().is_err_and(refused)) => "rejected",
+            Some(_) if kept => "deferred",
+            Some(_) => "failed",
+        };
+        let attempt = Attempt {
+            caller: &self.caller,
+            from,
+            to: to.iter().map(String::as_str).collect(),
+            report,
+            status,
+            error: fault.as_deref().or(attempt.error),
+            ..attempt.clone()
+        };
+        if let Err(error) = self.log.write(&attempt)
+            && !std::mem::replace(&mut self.quiet, true)
+        {
+            complain(&failure::remark(&format!("the log cannot be written: {error}")));
+        }
+    }
+}

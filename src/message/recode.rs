@@ -1,0 +1,160 @@
+//! A ready mail put into another form: one that any server can take, or one of seven bits.
+//!
+//! Promise: only what must change does: leaves with lines that are too long, with NUL, or (for seven bits) with octets over 127 are
+//! encoded (RFC 2045), and their heads say so; every other octet stays. What is unchanged stays where it lies, in memory or in
+//! a file; what is encoded goes to memory up to 1 MiB and to a file without a name beyond that. Multiparts and messages are never
+//! encoded themselves (RFC 2045 section 6.4), only their leaves.
+mod encoder;
+mod walk;
+
+use std::io;
+use std::ops::Range;
+
+use self::encoder::Encoder;
+use self::walk::{Change, Edit, How};
+use super::field::{self, Field};
+use super::spool::Spool;
+use super::stored::Stored;
+use super::tree::{CHUNK, Piece};
+
+/// What a mail is to become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// What every server with 8BITMIME takes. `labels` lets transfer encodings that say something wrong be put right.
+    Legal { labels: bool },
+    /// What every server takes (RFC 6152 section 3).
+    SevenBit,
+}
+
+/// A mail in its new form.
+#[derive(Debug)]
+pub(super) struct Recoded {
+    pub(super) pieces: Vec<Piece>,
+    /// It holds octets over 127.
+    pub(super) eight_bit: bool,
+    /// A leaf was encoded.
+    pub(super) encoded: bool,
+}
+
+/// Puts a mail into a form. Its octets have canonical line ends.
+///
+/// # Errors
+/// Those of reading it, and of the file that what is encoded goes to.
+pub(super) fn recode(pieces: &[Piece], form: Form) -> io::Result<Recoded> {
+    let found = walk::survey(pieces.iter().flat_map(Piece::chunks), form)?;
+    let mut eight_bit = found.eight_bit;
+    let mut out = Vec::new();
+    let mut at = 0;
+    for edit in &found.edits {
+        slice(pieces, at..edit.range.start, &mut out);
+        let piece = apply(pieces, edit, form)?;
+        eight_bit |= matches!((&edit.change, &piece), (Change::Head { .. }, Piece::Octets(head)) if !head.is_ascii());
+        push(piece, &mut out);
+        at = edit.range.end;
+    }
+    slice(pieces, at..u64::MAX, &mut out);
+    let encoded = found.edits.iter().any(|edit| !matches!(edit.change, Change::Head { .. }));
+    Ok(Recoded { pieces: out, eight_bit, encoded })
+}
+
+fn apply(pieces: &[Piece], edit: &Edit, form: Form) -> io::Result<Piece> {
+    let mut parts = Vec::new();
+    slice(pieces, edit.range.clone(), &mut parts);
+    let chunks = parts.iter().flat_map(Piece::chunks);
+    let seven = form == Form::SevenBit;
+    let (mut encoder, open, inner) = match edit.change {
+        Change::Head { encoding, root } => {
+            let octets = chunks.collect::<io::Result<Vec<_>>>()?.concat();
+            return Ok(Piece::Octets(head(&octets, encoding, root, seven)));
+        }
+        Change::Leaf { how, open, inner } => (Encoder::new(how, seven), open, inner),
+        Change::Loose => (Encoder::new(How::Loose, seven), false, false),
+    };
+    let (mut spool, mut out) = (Spool::default(), Vec::new());
+    if open {
+        out.extend_from_slice(b"\r\n");
+    }
+    for chunk in chunks {
+        encoder.add(&chunk?, &mut out);
+        // The last line end may be one too many.
+        let keep = out.len().saturating_sub(2);
+        spool.add(&out[..keep])?;
+        out.drain(..keep);
+    }
+    encoder.finish(&mut out);
+    if inner && out.ends_with(b"\r\n") && matches!(edit.change, Change::Leaf { how: How::Base64 | How::MendBase64, .. })
+    {
+        out.truncate(out.len() - 2);
+    }
+    spool.add(&out)?;
+    spool.finish()
+}
+
+/// Writes a head again: its transfer encoding where the old one stood, or on top.
+fn head(octets: &[u8], encoding: Option<&str>, root: bool, seven: bool) -> Vec<u8> {
+    let mut fields = field::split(octets);
+    if let Some(encoding) = encoding {
+        let new = Field::new("Content-Transfer-Encoding", encoding);
+        let is_old = |field: &Field| field.is("content-transfer-encoding");
+        let place = fields.iter().position(is_old);
+        fields.retain(|field| !is_old(field));
+        fields.insert(place.unwrap_or(0).min(fields.len()), new);
+        if root && !fields.iter().any(|field| field.is("mime-version")) {
+            fields.insert(0, Field::new("MIME-Version", "1.0"));
+        }
+    }
+    let mut out = Vec::with_capacity(octets.len() + 64);
+    for field in fields {
+        if field.is_flawed() || seven && !field.octets().is_ascii() {
+            // In the head of a part a field without a name that can be sent says nothing.
+            out.extend_from_slice(field.mended(&[]).as_ref().map_or(b"", Field::octets));
+        } else {
+            out.extend_from_slice(field.octets());
+        }
+    }
+    if seven && !out.is_ascii() {
+        // An address beyond ASCII in a message within the message: no server of seven bits knows it.
+        out.iter_mut().filter(|b| !b.is_ascii()).for_each(|b| *b = b'?');
+    }
+    if octets.ends_with(b"\r\n\r\n") || octets == b"\r\n" {
+        out.extend_from_slice(b"\r\n");
+    }
+    out
+}
+
+/// A stretch behind the others; short ones grow together.
+fn push(piece: Piece, out: &mut Vec<Piece>) {
+    match (out.last_mut(), piece) {
+        (_, piece) if piece.len() == 0 => {}
+        (Some(Piece::Octets(last)), Piece::Octets(octets)) if last.len() + octets.len() <= CHUNK => last.extend(octets),
+        (_, piece) => out.push(piece),
+    }
+}
+
+/// Puts a range of a mail behind `out`, without reading what lies in files.
+fn slice(pieces: &[Piece], range: Range<u64>, out: &mut Vec<Piece>) {
+    let mut begin = 0;
+    for piece in pieces {
+        let end = begin + piece.len();
+        let (from, to) = (range.start.max(begin), range.end.min(end));
+        if from < to {
+            let (from, to) = (from - begin, to - begin);
+            match piece {
+                Piece::Octets(octets) => {
+                    let at = |octet: u64| usize::try_from(octet).unwrap_or(usize::MAX).min(octets.len());
+                    push(Piece::Octets(octets[at(from)..at(to)].to_vec()), out);
+                }
+                Piece::Stored(stored) => {
+                    let offset = stored.offset.saturating_add(from);
+                    push(Piece::Stored(Stored { file: stored.file.clone(), offset, length: to - from }), out);
+                }
+                // A file that is encoded while it is sent has nothing to change, and is sent whole.
+                Piece::File(source) => push(Piece::File(source.clone()), out),
+            }
+        }
+        begin = end;
+    }
+}
+
+#[cfg(test)]
+mod tests;

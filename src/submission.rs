@@ -1,0 +1,308 @@
+//! Mail as programs hand it over, to sendmail or in a dialogue: who sends it and who gets it, by the rules of the settings.
+//!
+//! Promise: a mail is complete and its envelope settled before anything is written or sent; a name without a domain goes
+//! where aliases say, or gets a domain, in the envelope and in the headers alike; nobody is a recipient twice. Refuses what
+//! has no recipient, and names that nothing resolves.
+pub mod dialogue;
+
+use std::collections::HashSet;
+use std::io;
+
+use crate::address::{Address, AddressError, Mailbox, parse_list, parse_word};
+use crate::cli::sendmail::Request;
+use crate::draft::{Dsn, first_author};
+use crate::message::{Edits, Raw};
+use crate::message::{Envelope, Message, MessageError, Stamp};
+use crate::settings::{Local, LocalError, Settings, SettingsError, author};
+
+/// Why a mail cannot be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmissionError {
+    /// Nobody to send to.
+    #[error("no recipient is named")]
+    NoRecipient,
+    /// An address that is none.
+    #[error("{0}")]
+    Address(AddressError),
+    /// A local name that nothing resolves.
+    #[error("{0}")]
+    Local(#[from] LocalError),
+    /// A setting does not fit.
+    #[error("{0}")]
+    Settings(#[from] SettingsError),
+    /// The mail cannot be read.
+    #[error("standard input: {0}")]
+    Read(io::Error),
+    /// The mail cannot be.
+    #[error("{0}")]
+    Message(#[from] MessageError),
+}
+
+/// The sender of the envelope as the caller said it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Sender {
+    /// Nothing was said.
+    #[default]
+    Unsaid,
+    /// The null sender.
+    Null,
+    /// An address or a local name.
+    Address(Address),
+}
+
+impl Sender {
+    /// Reads `-f`: empty, `<>` and `MAILER-DAEMON` are the null sender, as msmtp and Postfix take them.
+    ///
+    /// # Errors
+    /// [`SubmissionError::Address`].
+    pub fn parse(text: &str) -> Result<Self, SubmissionError> {
+        let text = text.trim();
+        if text.is_empty() || text == "<>" || text.eq_ignore_ascii_case("mailer-daemon") {
+            return Ok(Sender::Null);
+        }
+        let mailbox = Mailbox::parse(text).map_err(SubmissionError::Address)?;
+        Ok(Sender::Address(mailbox.address))
+    }
+}
+
+/// A mail in the words of its caller.
+#[derive(Debug, Default)]
+pub struct Handover {
+    /// The sender of the envelope.
+    pub sender: Sender,
+    /// The name for a From header that is missing.
+    pub full_name: Option<String>,
+    /// Who gets it; may hold local names, and the same one twice.
+    pub recipients: Vec<Mailbox>,
+    /// What the sender wants to hear of the delivery.
+    pub dsn: Dsn,
+    /// Lowercase fragments for `-v`: what was not understood and left out.
+    pub notes: Vec<String>,
+}
+
+impl Handover {
+    /// Reads the words of a command line, and with `-t` the head of the mail: the topmost Resent-To, Resent-Cc and
+    /// Resent-Bcc if there are any, else To, Cc and Bcc (spec/sendmail.md section 2.3).
+    ///
+    /// # Errors
+    /// [`SubmissionError::Address`], [`SubmissionError::NoRecipient`].
+    pub fn read(request: &Request, raw: &Raw) -> Result<Self, SubmissionError> {
+        let mut handover = Handover { full_name: request.full_name.clone(), ..Handover::default() };
+        if let Some(sender) = &request.sender {
+            handover.sender = Sender::parse(sender)?;
+        }
+        for word in &request.recipients {
+            handover.recipients.extend(parse_word(word).map_err(SubmissionError::Address)?);
+        }
+        if request.take_recipients {
+            for value in ["to", "cc", "bcc"].iter().flat_map(|name| recipients_of(raw, name)) {
+                handover.recipients.extend(parse_list(&value).map_err(SubmissionError::Address)?);
+            }
+        }
+        if handover.recipients.is_empty() {
+            return Err(SubmissionError::NoRecipient);
+        }
+        let (dsn, notes) = Dsn::read_leniently(
+            request.notify.as_deref(),
+            request.dsn_return.as_deref(),
+            request.envelope_id.as_deref(),
+        );
+        handover.dsn = dsn;
+        handover.notes.extend(notes);
+        Ok(handover)
+    }
+
+    /// Those by whom the account is chosen: the sender of the envelope, then the author.
+    pub fn identities(&self, raw: &Raw) -> Vec<Mailbox> {
+        let sender = match &self.sender {
+            Sender::Address(address) => Some(Mailbox::from(address.clone())),
+            _ => None,
+        };
+        sender.into_iter().chain(author_of(raw)).collect()
+    }
+}
+
+fn recipients_of(raw: &Raw, name: &str) -> Vec<String> {
+    if raw.resent() { raw.resent_values(&format!("resent-{name}")) } else { raw.values(name) }
+}
+
+/// The first author that the head names, of the resending if it is resent. A From that cannot be read is nobody's.
+fn author_of(raw: &Raw) -> Option<Mailbox> {
+    let values = if raw.resent() { raw.resent_values("resent-from") } else { raw.values("from") };
+    values.iter().find_map(|value| first_author(value).ok().flatten())
+}
+
+/// A mail that is settled.
+#[derive(Debug)]
+pub struct Settled {
+    /// The mail.
+    pub message: Message,
+    /// Its author.
+    pub author: Mailbox,
+    /// Its subject, for lists.
+    pub subject: String,
+}
+
+/// Settles who sends and who receives, and completes the mail.
+///
+/// # Errors
+/// [`SubmissionError`].
+pub fn settle(
+    handover: Handover,
+    raw: Raw,
+    settings: &Settings,
+    user: &str,
+    stamp: &Stamp,
+) -> Result<Settled, SubmissionError> {
+    let local = Local::new(settings, true);
+    let ours = author::authors(settings, user)?;
+    let house = House { settings, local: &local, ours: &ours };
+    let force = house.force(author_of(&raw).as_ref());
+    let sender = house.sender(&handover.sender, &raw, user, force.is_some())?;
+    let mut author = match (&sender, &force) {
+        (_, Some(forced)) => forced.clone(),
+        (Some(sender), None) if handover.sender != Sender::Unsaid => Mailbox::from(sender.clone()),
+        _ => house.author().clone(),
+    };
+    if handover.full_name.is_some() {
+        author.name = handover.full_name;
+    } else if author.name.is_none() {
+        author.name = settings.filled("name");
+    }
+    let mut seen = HashSet::new();
+    let recipients: Vec<Address> = local
+        .expand(handover.recipients)?
+        .into_iter()
+        .filter(|mailbox| seen.insert(mailbox.address.key()))
+        .map(|mailbox| mailbox.address)
+        .collect();
+    if recipients.is_empty() {
+        return Err(SubmissionError::NoRecipient);
+    }
+    let envelope = Envelope { sender, recipients, dsn: reports(handover.dsn, settings) };
+    let subject = raw.values("subject").into_iter().next().unwrap_or_default();
+    let known = author_of(&raw).map(|mailbox| house.header("from", &mailbox).map_or(mailbox, |mut new| new.remove(0)));
+    let known = if force.is_some() { None } else { known };
+    let edits = Edits {
+        author: author.clone(),
+        mailbox: &|field, mailbox| house.header(field, mailbox),
+        force_from: force,
+        fallback_charsets: &settings.list("fallback-charsets"),
+    };
+    let message = raw.complete(envelope, &edits, stamp)?;
+    Ok(Settled { message, author: known.unwrap_or(author), subject })
+}
+
+/// What the caller asks to hear, else what the settings ask for.
+fn reports(asked: Dsn, settings: &Settings) -> Dsn {
+    let (own, _) =
+        Dsn::read_leniently(settings.filled("dsn-notify").as_deref(), settings.filled("dsn-return").as_deref(), None);
+    Dsn { notify: asked.notify.or(own.notify), ret: asked.ret.or(own.ret), envid: asked.envid }
+}
+
+/// The names of this host and of its owner.
+struct House<'a> {
+    settings: &'a Settings,
+    local: &'a Local<'a>,
+    /// The authors by the settings; never empty.
+    ours: &'a [Mailbox],
+}
+
+impl House<'_> {
+    fn author(&self) -> &Mailbox {
+        &self.ours[0]
+    }
+
+    /// The address that must stand in From, when another one stands there (`force-from`).
+    fn force(&self, stands: Option<&Mailbox>) -> Option<Mailbox> {
+        author::forced(self.settings, &stands?.address).map(|our| Mailbox { name: None, ..our })
+    }
+
+    /// The sender of the envelope: what the caller said, else by `envelope-from` and `from`, else the author of the mail,
+    /// else the user at this host.
+    fn sender(&self, said: &Sender, raw: &Raw, user: &str, forced: bool) -> Result<Option<Address>, SubmissionError> {
+        let own = || author::return_path(self.settings, self.author(), user);
+        match said {
+            Sender::Null => Ok(None),
+            Sender::Address(address) if author::forced(self.settings, address).is_some() => Ok(Some(own()?)),
+            Sender::Address(address) if !address.is_bare() => Ok(Some(address.clone())),
+            // The user that a daemon runs as is nobody the server would know.
+            Sender::Address(address) => match self.named(address) {
+                Some(named) => Ok(Some(named)),
+                None => Ok(Some(own()?)),
+            },
+            Sender::Unsaid if forced || self.settings.filled("from").is_some() => Ok(Some(own()?)),
+            Sender::Unsaid => match author_of(raw) {
+                Some(author) if !author.address.is_bare() => {
+                    Ok(Some(author::return_path(self.settings, &author, user)?))
+                }
+                _ => Ok(Some(own()?)),
+            },
+        }
+    }
+
+    /// A local name as a sender: at `qualify-domain`, else the `from` of the settings, else at this host.
+    fn named(&self, address: &Address) -> Option<Address> {
+        if let Some(domain) = self.settings.filled("qualify-domain") {
+            return address.clone().qualify(&domain).ok();
+        }
+        if self.settings.filled("from").is_some() {
+            return None;
+        }
+        self.local.qualify(address.clone())
+    }
+
+    /// What a mailbox of a header becomes; `None` leaves it.
+    fn header(&self, field: &str, mailbox: &Mailbox) -> Option<Vec<Mailbox>> {
+        let field = field.strip_prefix("resent-").unwrap_or(field);
+        if !matches!(field, "from" | "sender") {
+            return self.local.header(mailbox).map(|mailbox| vec![mailbox]);
+        }
+        if !mailbox.address.is_bare() {
+            return None;
+        }
+        let address = self.named(&mailbox.address).unwrap_or_else(|| self.author().address.clone());
+        Some(vec![Mailbox { name: mailbox.name.clone(), address }])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_null_sender_has_four_spellings() {
+        for text in ["", " ", "<>", "Mailer-Daemon"] {
+            assert_eq!(Sender::parse(text).unwrap(), Sender::Null, "{text:?}");
+        }
+        let address = |text: &str| Sender::Address(Address::parse(text).unwrap());
+        assert_eq!(Sender::parse("root").unwrap(), address("root"));
+        assert_eq!(Sender::parse("Ann <a@x.example>").unwrap(), address("a@x.example"));
+        assert!(Sender::parse("a@x>\r\nRSET").is_err());
+    }
+
+    fn read(words: &[&str], head: &str) -> Vec<String> {
+        let request = crate::cli::sendmail::parse(&words.iter().map(std::ffi::OsString::from).collect::<Vec<_>>());
+        let raw = Raw::read(head.as_bytes(), false).unwrap();
+        let handover = Handover::read(&request.unwrap(), &raw);
+        match handover {
+            Ok(handover) => handover.recipients.iter().map(|mailbox| mailbox.address.to_string()).collect(),
+            Err(error) => vec![error.to_string()],
+        }
+    }
+
+    #[test]
+    fn recipients_of_the_head_join_those_of_the_command_line() {
+        let head = "To: a@x, Bob <b@x>\nCc: undisclosed-recipients:;\nBcc: c@x\n\n";
+        assert_eq!(read(&["-t", "d@x,e@x"], head), ["d@x", "e@x", "a@x", "b@x", "c@x"]);
+        assert_eq!(read(&["d@x"], head), ["d@x"]);
+        assert_eq!(read(&[], head), ["no recipient is named"]);
+        assert_eq!(read(&["-t"], "Subject: nobody\n\nTo: a@x\n"), ["no recipient is named"]);
+    }
+
+    #[test]
+    fn of_a_mail_that_was_sent_on_only_the_last_block_names_recipients() {
+        let head = "Resent-To: a@x\nResent-Bcc: b@x\nResent-To: old@x\nTo: c@x\nBcc: d@x\n\n";
+        assert_eq!(read(&["-t"], head), ["a@x", "b@x"]);
+    }
+}

@@ -1,0 +1,106 @@
+//! Octets nobody would send, and answers nobody would give: still one valid reply to each command.
+use proptest::prelude::*;
+
+use super::*;
+
+/// The replies in an output, each valid by RFC 5321 section 4.2, and their codes.
+fn codes(output: &str) -> Vec<u16> {
+    let mut codes = Vec::new();
+    let mut open: Option<&str> = None;
+    for line in output.split_inclusive('\n') {
+        let text = line.strip_suffix("\r\n").unwrap();
+        assert!(line.len() <= 512 && text.bytes().all(|octet| (b' '..=b'~').contains(&octet)), "{line:?}");
+        assert!(open.is_none_or(|code| code == &text[..3]), "{line:?}");
+        match text.as_bytes()[3] {
+            b'-' => open = Some(&text[..3]),
+            b' ' => {
+                open = None;
+                codes.push(text[..3].parse().unwrap());
+            }
+            other => panic!("{other}: {line:?}"),
+        }
+    }
+    assert_eq!(open, None);
+    codes
+}
+
+/// The codes of the replies that RFC 5321 wants: one a line, and one more behind each dot. What each is comes from the
+/// dialogue itself, as only their number is asked here.
+fn replies_due(input: &[u8], codes: &[u16]) -> usize {
+    let mut lines = input.split_inclusive(|octet| *octet == b'\n').filter(|line| line.ends_with(b"\n"));
+    let mut due = 1;
+    while let Some(code) = codes.get(due - 1) {
+        if matches!(code, 221 | 421) {
+            break;
+        }
+        let line = match code {
+            354 => lines.by_ref().find(|line| matches!(*line, b".\n" | b".\r\n")),
+            _ => lines.next(),
+        };
+        if line.is_none() {
+            break;
+        }
+        due += 1;
+    }
+    due
+}
+
+fn said() -> impl Strategy<Value = Vec<u8>> {
+    let words: Vec<&'static [u8]> = vec![
+        b"MAIL FROM:<a>\n",
+        b"RCPT TO:<b>\r\n",
+        b"DATA\n",
+        b".\r\n",
+        b".\n",
+        b"QUIT\n",
+        b"MAIL FROM:",
+        b"RCPT TO:",
+        b"RCPT TO:<nobody",
+        b"VRFY ",
+        b"EHLO ",
+        b"<",
+        b">",
+        b"@",
+        b":",
+        b"\"",
+        b"\\",
+        b" ",
+        b"NOTIFY=",
+        b"ENVID=+",
+        b"SIZE=9",
+        b"\xc3\xb6",
+        b"\r",
+        b".",
+        b"\0",
+    ];
+    let piece = prop_oneof![
+        6 => prop::sample::select(words).prop_map(<[u8]>::to_vec),
+        1 => prop::collection::vec(any::<u8>(), 0..40),
+        1 => (any::<u8>(), 0..4000_usize).prop_map(|(octet, times)| vec![octet; times]),
+        2 => Just(b"\n".to_vec()),
+    ];
+    prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_said_every_command_has_one_reply(said in said(), size in 1..300_usize, limit in prop::option::of(0..200_u64)) {
+        let outcome = held([said.as_slice()], limit, Postbox::default());
+        let codes = codes(&outcome.output);
+        prop_assert_eq!(replies_due(&said, &codes), codes.len(), "{}", outcome.output);
+        prop_assert_eq!(outcome.end == End::Quit, codes.last() == Some(&221));
+        prop_assert_eq!(outcome.end == End::TooManyErrors, codes.last() == Some(&421));
+        let pieces = held(said.chunks(size), limit, Postbox::default());
+        prop_assert_eq!((pieces.output, pieces.end, pieces.acceptor.taken), (outcome.output, outcome.end, outcome.acceptor.taken));
+    }
+
+    #[test]
+    fn whatever_an_acceptor_answers_is_a_valid_reply(code in any::<u16>(), enhanced in any::<(u8, u16, u16)>(), text in "(?s).{0,6000}") {
+        let mut output = Vec::new();
+        let (mut input, mut pipe_output) = (io::empty(), &mut output);
+        let mut pipe = Pipe::new(&mut input, &mut pipe_output);
+        pipe.coded(&Answer { code, enhanced, text });
+        pipe.flush().unwrap();
+        prop_assert_eq!(codes(std::str::from_utf8(&output).unwrap()).len(), 1);
+    }
+}
