@@ -167,7 +167,8 @@ fn found(line: &str, single: bool) -> Option<Found> {
         let goes_on = rest.starts_with('-');
         let rest = rest.trim_start_matches(['-', ' ']);
         // What smail explained under the server's words.
-        if rest.starts_with("means: ") {
+        let after_codes = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.' || c == ' ');
+        if after_codes.starts_with("means: ") || after_codes.starts_with("的含义：") {
             return None;
         }
         // Postfix says dsn=5.1.1 before the reply.
@@ -198,7 +199,8 @@ fn continued(line: &str, code: Option<u16>) -> Option<Found> {
 
 /// A line as smail itself prints replies: every one with the code, and `server:` before it.
 fn is_ours(line: &str) -> bool {
-    line.trim_start().starts_with("server: ")
+    let line = line.trim_start();
+    line.starts_with("server: ") || line.starts_with("服务器：")
 }
 
 /// Programs whose log lines may tell of a connection without any code.

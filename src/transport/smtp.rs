@@ -113,6 +113,7 @@ impl Server {
             session: Box::new(session),
             capabilities,
             patience: self.route.patience,
+            progress: self.watch.progress.clone(),
             lmtp: self.route.lmtp,
             used: false,
             begun: false,
@@ -124,6 +125,7 @@ impl Server {
             capabilities: &link.capabilities,
             encrypted,
             loopback,
+            suspect: self.watch.suspect.as_ref(),
         };
         match auth::login(&mut *link.session, &context, &mut self.secret) {
             Ok(user) => {
