@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::address::{Address, AddressError, AliasError, Mailbox};
 use crate::settings::{LocalError, SettingsError};
 
-pub use compose::{check, compose, first_author};
+pub use compose::{check, compose, fallback_charsets, first_author};
 pub use dsn::{Dsn, DsnError};
 pub use input::Input;
 

@@ -16,6 +16,8 @@ use smail::settings::{self, Layers, Settings, Surroundings};
 use smail::transport::{self, Turn, Watch};
 use smail::{generate, record, report};
 
+#[path = "main/checked.rs"]
+mod checked;
 #[path = "main/errands.rs"]
 mod errands;
 #[path = "main/explained.rs"]
@@ -35,8 +37,8 @@ fn main() -> ExitCode {
     failure::apologise_on_panic();
     let words: Vec<_> = std::env::args_os().collect();
     let sendmail = cli::is_sendmail(&words);
-    let json = words.iter().any(|w| w == "--json");
-    let exit = match cli::parse(words).map_err(Failure::from).and_then(|args| run(&args)) {
+    let json = !sendmail && words.iter().any(|w| w == "--json");
+    let exit = match unprivileged().and_then(|()| Ok(cli::parse(words)?)).and_then(|args| run(&args)) {
         Ok(exit) => exit,
         // Help and version end the road early and well.
         Err(stop) if stop.exit == Exit::OK => {
@@ -54,6 +56,16 @@ fn main() -> ExitCode {
     ExitCode::from(exit.0)
 }
 
+/// Whoever runs smail chooses files, programs and servers: with the rights of another, these would be the other's.
+fn unprivileged() -> Result<(), Failure> {
+    use rustix::process::{getegid, geteuid, getgid, getuid};
+    if getuid() == geteuid() && getgid() == getegid() {
+        return Ok(());
+    }
+    let what = "smail runs with the rights of another user or group, which it is not made for";
+    Err(Failure::new(Exit::PERMISSION, what).hint("chmod ug-s on the program; it needs no rights of its own"))
+}
+
 fn run(args: &Args) -> Result<Exit, Failure> {
     if let Some(artifact) = args.generate {
         print(&generate::print(artifact));
@@ -65,6 +77,9 @@ fn run(args: &Args) -> Result<Exit, Failure> {
     }
     if let Some(said) = &args.explain {
         return explained::run(args, said, &world);
+    }
+    if args.check {
+        return checked::run(args, &Layers::load(args, &world)?.settle(&[])?, &world);
     }
     draft::check(args)?;
     let layers = Layers::load(args, &world)?;

@@ -10,7 +10,7 @@ use std::io;
 
 use crate::address::{Address, AddressError, Mailbox, parse_list, parse_word};
 use crate::cli::sendmail::Request;
-use crate::draft::{Dsn, first_author};
+use crate::draft::{Dsn, fallback_charsets, first_author};
 use crate::message::{Edits, Raw};
 use crate::message::{Envelope, Message, MessageError, Stamp};
 use crate::settings::{Local, LocalError, Settings, SettingsError, author};
@@ -96,7 +96,7 @@ impl Handover {
         }
         if request.take_recipients {
             for value in ["to", "cc", "bcc"].iter().flat_map(|name| recipients_of(raw, name)) {
-                handover.recipients.extend(parse_list(&value).map_err(SubmissionError::Address)?);
+                handover.recipients.extend(list_of(&value).map_err(SubmissionError::Address)?);
             }
         }
         if handover.recipients.is_empty() {
@@ -120,6 +120,11 @@ impl Handover {
         };
         sender.into_iter().chain(author_of(raw)).collect()
     }
+}
+
+/// A list as programs write it: also with the semicolons that some address books put between addresses.
+fn list_of(value: &str) -> Result<Vec<Mailbox>, AddressError> {
+    parse_list(value).or_else(|error| parse_list(&value.replace(';', ",")).map_err(|_| error))
 }
 
 fn recipients_of(raw: &Raw, name: &str) -> Vec<String> {
@@ -187,7 +192,7 @@ pub fn settle(
         author: author.clone(),
         mailbox: &|field, mailbox| house.header(field, mailbox),
         force_from: force,
-        fallback_charsets: &settings.list("fallback-charsets"),
+        fallback_charsets: &fallback_charsets(settings),
     };
     let message = raw.complete(envelope, &edits, stamp)?;
     Ok(Settled { message, author: known.unwrap_or(author), subject })
@@ -297,6 +302,8 @@ mod tests {
         assert_eq!(read(&["-t", "d@x,e@x"], head), ["d@x", "e@x", "a@x", "b@x", "c@x"]);
         assert_eq!(read(&["d@x"], head), ["d@x"]);
         assert_eq!(read(&[], head), ["no recipient is named"]);
+        assert_eq!(read(&["-t"], "To: a@x; Bob <b@x>;\n\n"), ["a@x", "b@x"]);
+        assert_eq!(read(&["-t"], "\u{feff}To: a@x\n\n"), ["a@x"]);
         assert_eq!(read(&["-t"], "Subject: nobody\n\nTo: a@x\n"), ["no recipient is named"]);
     }
 

@@ -22,6 +22,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("submission", &["cli", "settings", "draft", "message", "address"]),
     ("log",       &["settings", "delivery"]),
     ("hints",     &["delivery"]),
+    // The report of a rehearsal; its words for faults are handed in.
+    ("check",     &["settings", "transport", "delivery"]),
     ("report",    &["delivery", "queue", "hints"]),
     ("record",    &["address", "message"]),
     // The exit table of the man page is made from the rows that decide the exit.

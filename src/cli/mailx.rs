@@ -149,6 +149,10 @@ pub struct Args {
     #[arg(long, help_heading = HOW)]
     pub show_settings: bool,
 
+    /// Try the way of a mail step by step, with `--to` also a recipient, and send nothing; an ACCOUNT may follow
+    #[arg(long, help_heading = RUN)]
+    pub check: bool,
+
     /// Print the message, its envelope and its way, and send nothing
     #[arg(short, long, alias = "debug", help_heading = RUN)]
     pub dry_run: bool,
@@ -357,7 +361,23 @@ impl Args {
             return self.program_options(words);
         }
         self.operands.extend(words);
-        Ok(())
+        if self.check { self.account_to_check() } else { Ok(()) }
+    }
+
+    /// The operand of `--check` is an account.
+    fn account_to_check(&mut self) -> Result<(), Stop> {
+        let mut named = std::mem::take(&mut self.operands).into_iter();
+        match (named.next(), named.next(), &self.account) {
+            (None, ..) => Ok(()),
+            (Some(name), None, None) => {
+                self.account = Some(name.into());
+                Ok(())
+            }
+            _ => Err(Stop::Usage {
+                what: "`--check` takes one account".to_owned(),
+                hint: Some("a recipient to ask the server about is named with `--to ADDRESS`".to_owned()),
+            }),
+        }
     }
 
     /// Tells whether the queue is to be looked at or worked on, in place of sending a mail.

@@ -379,7 +379,7 @@ fn body(args: &Args, draft: &mut Draft, settings: &Settings, input: Input) -> Re
 
 /// The charsets to try. The stock lists of mail.rc (`iso-8859-1,utf-8`) say what is sent, not what is read: UTF-8 is found
 /// anyway, and ISO-8859-1 would take every input.
-fn fallback_charsets(settings: &Settings) -> Vec<String> {
+pub fn fallback_charsets(settings: &Settings) -> Vec<String> {
     let list = settings.list("fallback-charsets");
     let meaningful =
         |c: &String| !["utf-8", "utf8", "us-ascii", "iso-8859-1"].contains(&c.to_ascii_lowercase().as_str());

@@ -266,9 +266,10 @@ impl Acceptor for Clerk<'_> {
 }
 
 fn handover(transaction: Transaction) -> Handover {
-    let asked: Vec<&str> = transaction.notify.iter().flatten().map(String::as_str).collect();
-    let (dsn, notes) =
-        Dsn::read_leniently(asked.first().copied(), transaction.ret.as_deref(), transaction.envid.as_deref());
+    // What is asked for one recipient must not silence the reports about another: where they differ, servers do as they always do.
+    let notify = transaction.notify.first().filter(|first| transaction.notify.iter().all(|asked| asked == *first));
+    let notify = notify.and_then(Option::as_deref);
+    let (dsn, notes) = Dsn::read_leniently(notify, transaction.ret.as_deref(), transaction.envid.as_deref());
     Handover {
         sender: transaction.sender.map_or(Sender::Null, Sender::Address),
         full_name: None,

@@ -349,7 +349,7 @@ impl Post<'_> {
         if most == 0 {
             return;
         }
-        let watch = Watch { interrupt: self.watch.interrupt.clone(), ..Watch::default() };
+        let watch = Watch { trace: None, suspect: None, progress: None, ..self.watch.clone() };
         let bounds = Bounds { ids: Vec::new(), most: Some(most), time: Some(PATIENCE), meek: true };
         let mut ways = Ways::by_itself(self.layers, self.settings, self.args);
         if let Ok(flushed) = queue.flush(&mut ways, &watch, &bounds) {

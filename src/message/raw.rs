@@ -19,6 +19,8 @@ use super::wire::Canonical;
 const LONGEST_HEAD: u64 = 4 << 20;
 /// How much of the octets over 127 is kept to find their charset.
 const SAMPLE: usize = 64 << 10;
+/// The byte order mark of UTF-8.
+const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A mail that was read and is not completed yet.
 #[derive(Debug)]
@@ -152,7 +154,11 @@ fn read_head<R: Read>(input: &mut Input<R>) -> io::Result<(Vec<Field>, First)> {
     let mut fields: Vec<Field> = Vec::new();
     let mut left = LONGEST_HEAD;
     loop {
-        let line = input.line(left + 1)?;
+        let mut line = input.line(left + 1)?;
+        // Editors of another system begin every file with a mark, which in front of a head is nothing.
+        if fields.is_empty() && line.strip_prefix(MARK).is_some_and(field::is_field) {
+            line.drain(..MARK.len());
+        }
         let text = bare(&line);
         let continues = text.starts_with(b" ") || text.starts_with(b"\t");
         if text.is_empty() {

@@ -158,7 +158,16 @@ pub struct Context<'a> {
     pub suspect: Option<&'a Suspect>,
 }
 
-/// Logs in as the route says; gives the user. `secret` keeps what was fetched for the next connection.
+/// Who logged in, and how.
+#[derive(Debug, PartialEq, Eq)]
+pub struct LoggedIn {
+    /// The user.
+    pub user: String,
+    /// The name of the mechanism.
+    pub mechanism: &'static str,
+}
+
+/// Logs in as the route says; `None` where no login is set. `secret` keeps what was fetched for the next connection.
 ///
 /// # Errors
 /// A fault at [`Stage::Login`].
@@ -166,7 +175,7 @@ pub fn login(
     session: &mut dyn Session,
     context: &Context<'_>,
     secret: &mut Option<Secret>,
-) -> Result<Option<String>, Fault> {
+) -> Result<Option<LoggedIn>, Fault> {
     let Some(login) = &context.route.login else { return Ok(None) };
     let fault = |cause| Fault::new(Stage::Login, cause);
     if !(context.encrypted || context.loopback || login.in_clear) {
@@ -190,7 +199,7 @@ pub fn login(
     let mut refusal = None;
     for row in rows {
         match exchange.run(row, &who)? {
-            Attempt::Done => return Ok(Some(login.user.clone())),
+            Attempt::Done => return Ok(Some(LoggedIn { user: login.user.clone(), mechanism: row.name })),
             Attempt::Next(cause) => refusal = Some(cause),
         }
     }

@@ -275,6 +275,7 @@ impl Guard {
                 }
             }
             if self.stage == Stage::Greeting && matches!(self.input.rest(), [0x15 | 0x16, 3, ..]) {
+                self.tell.fact("speaks", || "TLS".to_owned());
                 return Err(Cause::Protocol("no greeting: this port speaks TLS from the first byte".into()));
             }
             match io.read(&mut buffer) {

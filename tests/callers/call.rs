@@ -88,13 +88,13 @@ impl Call {
     }
 
     /// It is a regular file at offset 0 that was unlinked.
-    pub fn from_file(mut self) -> Self {
+    pub fn by_file(mut self) -> Self {
         self.given = Given::File;
         self
     }
 
     /// It is /dev/null.
-    pub fn from_null(mut self) -> Self {
+    pub fn by_null(mut self) -> Self {
         self.given = Given::Null;
         self
     }
@@ -230,6 +230,11 @@ impl Call {
             silent(&outcome, "server down");
         } else {
             assert_eq!((outcome.status, outcome.stdout.as_str()), (0, ""), "{}", outcome.stderr);
+            assert!(
+                outcome.stderr.starts_with("smail: queued as ") && outcome.stderr.lines().count() == 1,
+                "{}",
+                outcome.stderr
+            );
         }
         let ids = world.entries();
         assert_eq!(ids.len(), 1, "{}", outcome.stderr);
@@ -245,7 +250,7 @@ impl Call {
         let world = host_with(place.port(), &self.settings);
         let outcome = self.run(&world, false).run();
         assert_eq!((outcome.status, outcome.stdout.as_str()), (75, ""), "{}", outcome.stderr);
-        if self.is_sendmail() && !self.script.contains("2>&-") {
+        if self.is_sendmail() && !self.script.contains("2>") {
             one_line(&outcome, "refused");
         }
         assert_eq!(world.queue_names("q"), [""; 0]);

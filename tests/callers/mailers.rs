@@ -196,9 +196,9 @@ fn nagios_check_mailq_finds_its_last_line() {
     for recipient in ["bob@x.example", "carol@x.example", "admin@a.example"] {
         assert!(lines.iter().any(|line| line.trim_start() == recipient && line.starts_with(' ')), "{list}");
     }
-    let last: Vec<_> = lines.last().unwrap().split(' ').collect();
+    let trailer: Vec<_> = lines.last().unwrap().split(' ').collect();
     assert!(
-        matches!(last[..], ["--", kb, "Kbytes", "in", "2", "Requests."] if kb.parse::<u32>().unwrap() > 5),
+        matches!(trailer[..], ["--", kb, "Kbytes", "in", "2", "Requests."] if kb.parse::<u32>().unwrap() > 5),
         "{list}"
     );
 }

@@ -27,8 +27,8 @@ fn a_first_line_that_reads_as_a_header_is_one() {
 #[test]
 fn an_empty_input_is_an_empty_mail() {
     arrives("", &format!("{ALL}\n"));
-    bob("").from_null().arrives(format!("{ALL}\n")).check();
-    bob("").from_file().arrives(format!("{ALL}\n")).check();
+    bob("").by_null().arrives(format!("{ALL}\n")).check();
+    bob("").by_file().arrives(format!("{ALL}\n")).check();
     bob("").after("exec 0<&-").arrives(format!("{ALL}\n")).check();
 }
 

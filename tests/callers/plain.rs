@@ -71,7 +71,7 @@ fn logrotate_closes_standard_output() {
     let log = "Mar  2 04:05:06 web1 x\n".repeat(50);
     call("/usr/bin/mail -s /var/log/app.log.4 root")
         .stdin(&log)
-        .from_file()
+        .by_file()
         .after("exec 1>&-")
         .to("admin@a.example")
         .arrives(composed("admin@a.example", "/var/log/app.log.4", &log))
@@ -81,7 +81,7 @@ fn logrotate_closes_standard_output() {
 #[test]
 fn slurm_gives_no_input_and_gets_an_empty_mail() {
     call("mail -s 'Slurm Job_id=7 Name=x Ended, Run time 00:00:01, COMPLETED, ExitCode 0' alice")
-        .from_null()
+        .by_null()
         .to("alice@a.example")
         .arrives(composed(
             "alice@a.example",

@@ -61,6 +61,7 @@ fn a_host_without_any_server_says_how_to_name_one() {
         format!("aliases-file = \"{}\"\nfrom = \"a@a.example\"\n", aliases.display()),
     );
     if std::path::Path::new("/usr/sbin/sendmail").exists() {
+        println!("skipped: this host has a sendmail");
         return;
     }
     refused(&world, "sendmail root", "x\n", 78, "hint: ");
@@ -69,7 +70,8 @@ fn a_host_without_any_server_says_how_to_name_one() {
 #[test]
 fn a_name_that_nothing_resolves_is_65() {
     let world = host_with(1, "hostname = \"web1\"");
-    if std::fs::metadata("/etc/mailname").is_ok() {
+    if std::fs::metadata("/etc/mailname").is_ok() || hostname::get().unwrap().to_string_lossy().contains('.') {
+        println!("skipped: this host gives its names a domain");
         return;
     }
     refused(&world, "sendmail webmaster", "x\n", 65, "`webmaster` has no domain, and no alias has this name");
@@ -79,6 +81,7 @@ fn a_name_that_nothing_resolves_is_65() {
 fn an_option_without_its_value_and_the_subject_of_mail_are_64() {
     let world = host(1);
     refused(&world, "sendmail -f", "x\n", 64, "`-f` needs a value");
+    refused(&world, "sendmail --json -f", "x\n", 64, "`-f` needs a value");
     refused(&world, "sendmail -s subject root", "x\n", 64, "`-s` is an option of mail");
 }
 

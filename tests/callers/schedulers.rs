@@ -137,7 +137,7 @@ status
 fn busybox_crond_gives_an_unlinked_file_with_two_headers() {
     call("sendmail -ti")
         .stdin("To: alice\nSubject: cron: /bin/job\n\nline\n.\nno newline")
-        .from_file()
+        .by_file()
         .environment(&[("PATH", "/usr/bin:/bin"), ("USER", "alice"), ("HOME", "/"), ("SHELL", "/bin/sh")])
         .to("alice@a.example")
         .gains(ALL)
@@ -161,7 +161,7 @@ fn anacron_gives_a_seekable_file_and_no_outputs() {
     let mail = "From: Anacron <root>\nTo: root\nContent-Type: text/plain; charset=\"UTF-8\"\nSubject: Anacron job 'cron.daily' on web1\n\nout\n.\nput\n";
     call("/usr/sbin/sendmail -FAnacron -odi root")
         .stdin(mail)
-        .from_file()
+        .by_file()
         .environment(&[("PATH", "/usr/bin:/bin"), ("SHELL", "/bin/sh"), ("LOGNAME", "root"), ("HOME", "/root")])
         .to("admin@a.example")
         .gains(&format!("{STAMPS}MIME-Version: 1.0\n"))

@@ -290,7 +290,7 @@ fn arpwatch_gives_a_rewound_temporary_file() {
     let mail = "From: arpwatch (Arpwatch web1)\nTo: root\nSubject: new station (printer) eth0\n\n            hostname: printer\n          ip address: 192.0.2.9\n";
     call("sendmail -odi root")
         .stdin(mail)
-        .from_file()
+        .by_file()
         .to("admin@a.example")
         .turns("From: arpwatch (Arpwatch web1)", "From: Arpwatch web1 <host@a.example>")
         .turns("To: root", "To: admin@a.example")

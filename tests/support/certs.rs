@@ -71,6 +71,7 @@ const ROWS: &[Row] = &[
     Row { name: "badname",   common_name: "other.test",     alt: &["DNS:other.test"],          days: (-2, 30),      signer: Signer::Authority },
     Row { name: "expired",   common_name: "localhost",      alt: LOOPBACK,                     days: (-400, -30),   signer: Signer::Authority },
     Row { name: "notyet",    common_name: "localhost",      alt: LOOPBACK,                     days: (30, 400),     signer: Signer::Authority },
+    Row { name: "soon",      common_name: "localhost",      alt: LOOPBACK,                     days: (-2, 5),       signer: Signer::Authority },
     Row { name: "self",      common_name: "localhost",      alt: LOOPBACK,                     days: (-2, 30),      signer: Signer::Itself },
     Row { name: "wildcard",  common_name: "*.wild.test",    alt: &["DNS:*.wild.test"],         days: (-2, 30),      signer: Signer::Authority },
     Row { name: "cn-only",   common_name: "cn.only.test",   alt: &[],                          days: (-2, 30),      signer: Signer::Authority },
