@@ -8,6 +8,7 @@ pub mod delivery;
 pub mod draft;
 pub mod failure;
 pub mod generate;
+pub mod hints;
 pub mod log;
 pub mod message;
 pub mod queue;

@@ -115,6 +115,10 @@ pub struct Args {
     #[arg(short = 'A', long, value_name = "NAME", help_heading = HOW)]
     pub account: Option<OsString>,
 
+    /// Provider whose server is used, and whose replies are explained, by its name in the table
+    #[arg(long, value_name = "NAME", help_heading = HOW)]
+    pub provider: Option<String>,
+
     /// Read this TOML file instead of the usual ones
     #[arg(long, value_name = "FILE", help_heading = HOW)]
     pub config: Option<PathBuf>,
@@ -186,6 +190,10 @@ pub struct Args {
     /// Name of the mail in such a notice, at most 100 characters
     #[arg(long, value_name = "ID", help_heading = RUN)]
     pub dsn_envid: Option<String>,
+
+    /// Explain a reply code, a reply, or what standard input holds (a log, a mail that came back), and send nothing
+    #[arg(long, value_name = "TEXT", num_args = 0..=1, default_missing_value = "-", help_heading = RUN)]
+    pub explain: Option<OsString>,
 
     /// Print what became of the mail as one JSON object
     #[arg(long, help_heading = RUN)]

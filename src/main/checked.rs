@@ -12,9 +12,11 @@ use smail::cli::Args;
 use smail::delivery::{Fate, Fault, Reply, Report};
 use smail::draft::DraftError;
 use smail::failure::{self, Exit, Failure};
+use smail::hints;
 use smail::message::{Envelope, Message};
 use smail::settings::route::Route;
 use smail::settings::{self, Local, Settings, SettingsError, Surroundings, author};
+use smail::transport::probe::{News, Outcome, Probe};
 use smail::transport::{self, probe};
 
 use super::{print, remarks};
@@ -91,16 +93,17 @@ fn report(args: &Args, settings: &Settings, route: &Route, message: &Message, su
         }
     };
     say(&sheet.title());
-    let watch = super::watch(settings);
+    let watch = super::watch(args, settings);
     let (tell, told) = mpsc::channel();
     // The lines come as the steps end, while the next one is under way.
     let (via, faults) = thread::scope(|scope| {
         let walk = scope.spawn(move || probe::rehearse(route, message, &watch, move |news| drop(tell.send(news))));
         for news in told {
-            say(&sheet.add(news, look));
+            say(&sheet.add(judged(news, settings), look));
         }
         walk.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
+    let faults: Vec<Fault> = faults.into_iter().map(|fault| known(fault, settings)).collect();
     let exit = account(&faults, &via, settings).map_or(Exit::OK, |failure| failure.exit);
     say(&sheet.verdict(&via, exit.0));
     if args.json {
@@ -109,17 +112,43 @@ fn report(args: &Args, settings: &Settings, route: &Route, message: &Message, su
     exit
 }
 
+/// A fault with its class, as a send has it.
+fn known(fault: Fault, settings: &Settings) -> Fault {
+    Fault { known: hints::class(&fault, settings.provider()), ..fault }
+}
+
+fn judged(news: News, settings: &Settings) -> News {
+    match news {
+        News::Step(Probe { outcome: Outcome::Failed(fault), step, took, facts }) => {
+            News::Step(Probe { outcome: Outcome::Failed(known(fault, settings)), step, took, facts })
+        }
+        other => other,
+    }
+}
+
+/// A report of a send that ended with these faults.
+fn imagined(faults: &[Fault], via: &str) -> Report {
+    let mut report = Report::uniform(via.to_owned(), std::iter::empty(), &Ok(Reply::new(250, Vec::new())));
+    report.host = via.split(' ').next().map(str::to_owned);
+    report.fates.extend(faults.iter().map(|fault| Fate { recipient: String::new(), outcome: Err(fault.clone()) }));
+    report
+}
+
 /// What a send that ends with these faults comes to.
 pub fn account(faults: &[Fault], via: &str, settings: &Settings) -> Option<Failure> {
-    let mut report = Report::uniform(via.to_owned(), std::iter::empty(), &Ok(Reply::new(250, Vec::new())));
-    report.fates.extend(faults.iter().map(|fault| Fate { recipient: String::new(), outcome: Err(fault.clone()) }));
-    failure::account_for(&report, settings)
+    failure::account_for(&imagined(faults, via), settings)
 }
 
 /// The one place where words for a fault come in.
 fn advice(fault: &Fault, place: &str, settings: &Settings) -> Advice {
-    let hints = account(std::slice::from_ref(fault), place, settings).map_or_else(Vec::new, |failure| failure.hints);
-    Advice { said: failure::one_line(fault), id: None, hints }
+    let faults = std::slice::from_ref(fault);
+    let found = account(faults, place, settings).map_or_else(Vec::new, |failure| failure.hints);
+    let hint = failure::hint(fault, &imagined(faults, place), settings);
+    Advice {
+        said: failure::on_one_line(fault, failure::language(settings)),
+        id: hint.map(|hint| hint.id.to_owned()),
+        hints: found.iter().flat_map(|hint| hint.lines()).map(str::to_owned).collect(),
+    }
 }
 
 /// Colours are for a terminal that has them, and for nobody who asked for none (no-color.org).

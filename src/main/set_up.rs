@@ -9,7 +9,8 @@ use std::sync::atomic::Ordering;
 use smail::address::Mailbox;
 use smail::cli::Args;
 use smail::draft::{Body, Draft};
-use smail::failure::{Exit, Failure};
+use smail::failure::{self, Exit, Failure};
+use smail::hints::{self, Language};
 use smail::secret::{self, Secret, SecretSource, Terminal};
 use smail::settings::mailrc::{self, Dialect};
 use smail::settings::{self, Layers, Settings, Surroundings, keys};
@@ -25,12 +26,15 @@ use super::{author, checked, complain, print, send, watch};
 /// # Errors
 /// [`Failure`], and nothing was written.
 pub fn run(args: &Args, world: &Surroundings) -> Result<Exit, Failure> {
-    // One line to exchange for the language of the messages.
-    let words = Words::ENGLISH;
     let wishes = wishes(args, world)?;
     let layers = Layers::load(&rehearsed(args, args.set.clone()), world)?;
     let settings = layers.settle(&[])?;
-    let watch = watch(&settings);
+    let language = failure::language(&settings);
+    let words = match language {
+        Language::English => Words::ENGLISH,
+        Language::Chinese => Words::CHINESE,
+    };
+    let watch = watch(args, &settings);
     let place = place(args, world, &layers, &settings)?;
     let mut hear = |text: &str| {
         if args.from_mailrc.is_some() {
@@ -56,7 +60,11 @@ pub fn run(args: &Args, world: &Surroundings) -> Result<Exit, Failure> {
             text.trim_end().to_owned()
         })
     };
-    let hands = Hands { directory: &Dns::of_machine(), try_it: &try_it, doubt: &|_, _, _| None };
+    let doubt = |preset: Option<&settings::presets::Preset>, user: &str, secret: &Secret| {
+        let hint = hints::suspicious(preset.map(|preset| preset.id.as_str()), user, secret.reveal())?;
+        Some(format!("{}; {}", hint.meaning(language), hint.action(language)))
+    };
+    let hands = Hands { directory: &Dns::of_machine(), try_it: &try_it, doubt: &doubt };
     let done = setup::run(person, words, &wishes, &place, hands).map_err(|error| match (&error, refusal.take()) {
         (SetupError::Refused(_), Some(failure)) => failure.fact("nothing was written"),
         (SetupError::Gone(Gone::Interrupted, _), _) => interrupted(error, &watch),

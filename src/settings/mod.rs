@@ -193,6 +193,7 @@ pub struct Settings {
     machine: Machine,
     /// This process was started by smail, as its sendmail program.
     nested: bool,
+    locale: String,
     /// The system's `config.toml`, where this user may not read it.
     unreadable: Option<PathBuf>,
     /// Lowercase fragments for `-v`.
@@ -255,6 +256,16 @@ impl Settings {
             Value::Size(size) => Some(*size),
             _ => None,
         }
+    }
+
+    /// The locale in which failures are explained: `language`, else that of messages.
+    pub fn locale(&self) -> String {
+        self.filled("language").unwrap_or_else(|| self.locale.clone())
+    }
+
+    /// The provider in use, by its name in the table.
+    pub fn provider(&self) -> Option<&str> {
+        self.preset.as_ref().map(|preset| preset.id.as_str())
     }
 
     /// Where the winning value was said.

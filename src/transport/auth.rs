@@ -9,13 +9,15 @@ use hmac::{Hmac, Mac};
 use md5::Md5;
 use zeroize::Zeroizing;
 
+use super::Suspect;
 use super::capability::Capabilities;
 use super::reply::decode;
 use super::session::Session;
 use super::tls::hex;
 use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
+use crate::hints;
 use crate::secret::Secret;
-use crate::settings::route::{Choice, Mechanism, Smtp};
+use crate::settings::route::{Choice, Login, Mechanism, Smtp};
 
 /// The longest AUTH command with its line end (RFC 4954 section 4).
 const LONGEST: usize = 512;
@@ -152,6 +154,8 @@ pub struct Context<'a> {
     pub encrypted: bool,
     /// The other end is this machine.
     pub loopback: bool,
+    /// Hears of a secret that is visibly of the wrong kind.
+    pub suspect: Option<&'a Suspect>,
 }
 
 /// Who logged in, and how.
@@ -180,6 +184,7 @@ pub fn login(
     let rows = choose(login.mechanism, context)?;
     if rows.iter().any(|row| row.wants_secret) && secret.is_none() {
         let found = login.secret.fetch().map_err(|error| fault(Cause::NoSecret(error.why, error.temporary)))?;
+        look_at(context, login, &found);
         *secret = Some(found);
     }
     let password = secret.as_ref().map_or("", Secret::reveal);
@@ -199,6 +204,16 @@ pub fn login(
         }
     }
     Err(fault(refusal.unwrap_or_else(|| Cause::Lacks(Lacks::Mechanism, context.capabilities.auth.join(" ")))))
+}
+
+/// Tells of a password that is visibly of the wrong kind. Tokens have forms of their own.
+fn look_at(context: &Context<'_>, login: &Login, secret: &Secret) {
+    let token = [Mechanism::Xoauth2, Mechanism::Oauthbearer].map(Choice::Only).contains(&login.mechanism);
+    if let Some(hear) = context.suspect.filter(|_| !token)
+        && let Some(hint) = hints::suspicious(context.route.provider.as_deref(), &login.user, secret.reveal())
+    {
+        hear(hint);
+    }
 }
 
 /// The mechanisms to try, best first.

@@ -214,7 +214,7 @@ fn put(pipe: &mut Pipe, bytes: &[u8]) -> Result<bool, Cause> {
 }
 
 fn wait_for(child: &mut Child, clock: &mut Clock) -> Result<ExitStatus, Fault> {
-    let fault = |cause| Fault { stage: Stage::Content, cause, in_doubt: true };
+    let fault = |cause| Fault { in_doubt: true, ..Fault::new(Stage::Content, cause) };
     let mut pause = Duration::from_micros(200);
     loop {
         match child.try_wait() {

@@ -126,6 +126,7 @@ impl Server {
             session: Box::new(session),
             capabilities,
             patience: self.route.patience,
+            progress: self.watch.progress.clone(),
             lmtp: self.route.lmtp,
             used: false,
             begun: false,
@@ -137,6 +138,7 @@ impl Server {
             capabilities: &link.capabilities,
             encrypted,
             loopback,
+            suspect: self.watch.suspect.as_ref(),
         };
         match auth::login(&mut *link.session, &context, &mut self.secret) {
             Ok(Some(LoggedIn { user, mechanism })) => {

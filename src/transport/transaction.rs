@@ -6,8 +6,10 @@
 use lettre::transport::smtp::commands::{Mail, Rcpt};
 use lettre::transport::smtp::extension::{MailBodyParameter, MailParameter, RcptParameter};
 
+use super::Progress;
 use super::capability::Capabilities;
 use super::ledger::Books;
+use super::metered::Metered;
 use super::probe::{self, Ear, Fact, Step};
 use super::reply::safe;
 use super::session::Session;
@@ -28,6 +30,8 @@ pub struct Link {
     pub capabilities: Capabilities,
     /// How long each reply may take.
     pub patience: Patience,
+    /// Hears how far the text is.
+    pub progress: Option<Progress>,
     /// Every accepted recipient gets a reply of its own after the dot (RFC 2033).
     pub lmtp: bool,
     /// A message has been delivered over it, so that the server may have grown tired of it.
@@ -329,9 +333,9 @@ impl<'a, 'l> Round<'a, 'l> {
     }
 
     fn text(&mut self, last: bool) -> Result<(), Fault> {
-        let Link { session, patience, lmtp, capabilities, quitting, begun, .. } = &mut *self.link;
+        let Link { session, patience, progress, lmtp, capabilities, quitting, begun, .. } = &mut *self.link;
         let quit = last && self.later.is_empty() && capabilities.pipelining;
-        let mut chunks = self.message.chunks();
+        let mut chunks = Metered::new(self.message.chunks(), self.message.size(), progress.as_ref());
         let mut clear = || self.books.before_dot(&self.accepted);
         let mut reply = session.message(self.message.size(), patience.dot, &mut chunks, quit, &mut clear)?;
         *quitting |= quit;

@@ -246,12 +246,35 @@ impl Run<'_> {
         self.start().finish()
     }
 
+    /// Runs to the end with a terminal as standard error, which `TERM` calls an xterm unless the test says otherwise.
+    pub fn at_terminal(mut self) -> Outcome {
+        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+        let near = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&near).unwrap();
+        unlockpt(&near).unwrap();
+        let name = ptsname(&near, Vec::new()).unwrap().into_string().unwrap();
+        let noctty = rustix::fs::OFlags::NOCTTY.bits().cast_signed();
+        let far = fs::OpenOptions::new().read(true).write(true).custom_flags(noctty).open(name).unwrap();
+        if !self.command.get_envs().any(|(name, _)| name == "TERM") {
+            self.command.env("TERM", "xterm");
+        }
+        self.command.stderr(far);
+        // Once the last far end is closed, reading the near one fails; that is the end of what was shown.
+        let shown = collect(fs::File::from(near));
+        let mut running = self.start_with_stderr();
+        running.stderr = shown;
+        running.finish()
+    }
+
     /// Starts, for a test that does something meanwhile.
     pub fn start(mut self) -> Running {
-        self.command
-            .stdin(self.file.map_or_else(Stdio::piped, Stdio::from))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        self.command.stderr(Stdio::piped());
+        self.start_with_stderr()
+    }
+
+    /// Starts with the standard error that was chosen.
+    fn start_with_stderr(mut self) -> Running {
+        self.command.stdin(self.file.map_or_else(Stdio::piped, Stdio::from)).stdout(Stdio::piped());
         let what = Path::new(self.command.get_program()).display().to_string();
         let mut child = self.command.spawn().unwrap_or_else(|error| panic!("{what}: {error}"));
         let input = self.input;
@@ -260,7 +283,9 @@ impl Run<'_> {
             thread::spawn(move || drop(stdin.write_all(&input)));
         }
         let stdout = collect(child.stdout.take().unwrap());
-        let stderr = collect(child.stderr.take().unwrap());
+        // The far end of a terminal must not stay open here.
+        drop(self.command);
+        let stderr = child.stderr.take().map_or_else(|| mpsc::channel().1, collect);
         let _ = self.world;
         Running { child, stdout, stderr, started: Instant::now(), limit: self.limit }
     }
