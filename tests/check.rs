@@ -54,7 +54,13 @@ fn normal(text: &str, port: Option<&str>) -> String {
     for name in ["server", "badname", "expired", "notyet", "soon", "wildcard"] {
         text = text.replace(&certs().pair(name).fingerprint(), "PRINT");
     }
-    text.lines().map(|line| days(&dates(&times(line))) + "\n").collect()
+    advised(&text.lines().map(|line| days(&dates(&times(line))) + "\n").collect::<String>())
+}
+
+/// Without the words of the hints, which are rows of a table and have tests of their own (tests/explain.rs).
+fn advised(text: &str) -> String {
+    let is_hint = |line: &&str| line.trim_start().starts_with("hint: ") && line.starts_with("    ");
+    text.lines().filter(|line| !is_hint(line)).map(|line| line.to_owned() + "\n").collect()
 }
 
 /// The times: `     12 ms` is `    N ms`.
@@ -94,7 +100,7 @@ fn days(line: &str) -> String {
 /// Compares the whole report.
 #[track_caller]
 fn assert_report(outcome: &Outcome, status: i32, report: &str) {
-    assert_eq!(outcome.stdout, report, "{}", outcome.stdout);
+    assert_eq!(advised(&outcome.stdout), advised(report), "{}", outcome.stdout);
     assert_eq!((outcome.status, outcome.stderr.as_str()), (status, ""));
 }
 
@@ -242,7 +248,7 @@ fn from(outcome: &Outcome, label: &str) -> String {
 
 #[track_caller]
 fn assert_from(outcome: &Outcome, status: i32, label: &str, report: &str) {
-    assert_eq!(from(outcome, label), report, "{}", outcome.stdout);
+    assert_eq!(advised(&from(outcome, label)), advised(report), "{}", outcome.stdout);
     assert_eq!((outcome.status, outcome.stderr.as_str()), (status, ""));
 }
 
@@ -273,9 +279,7 @@ fn a_certificate_says_what_is_wrong_with_it() {
         let report = format!(
             "  TLS        FAILED N ms  {why}
                                certificate: {certificate}
-{note}                               hint: if the server has a private CA, name it with tls-ca-file
-                               hint: to trust this one certificate: tls-fingerprint = \"PRINT\"
-mail would fail with exit status 77; nothing was sent
+{note}mail would fail with exit status 77; nothing was sent
 "
         );
         assert_from(&check(&script, &[IMPLICIT]), 77, "TLS", &report);
@@ -323,7 +327,6 @@ fn starttls_that_is_not_offered_is_told() {
         69,
         "TLS",
         "  TLS        FAILED N ms  it offers: 8BITMIME
-                               hint: port 465 with smtps:// speaks TLS at once; tls = \"none\" sends without
 mail would fail with exit status 69; nothing was sent
 ",
     );
@@ -332,30 +335,14 @@ mail would fail with exit status 69; nothing was sent
 #[test]
 fn a_login_that_cannot_be_had_is_told() {
     let cases = [
-        (
-            "S: 250-mx.test\nS: 250 8BITMIME\n",
-            "auto",
-            "it offers: 8BITMIME",
-            "many servers offer a login only after TLS, or on port 587 only; auth = \"none\" sends without",
-        ),
-        (
-            "S: 250-mx.test\nS: 250 AUTH GSSAPI NTLM\n",
-            "auto",
-            "it offers: GSSAPI NTLM",
-            "leave `auth` out to use what the server offers",
-        ),
-        (
-            "S: 250-mx.test\nS: 250 AUTH PLAIN\n",
-            "xoauth2",
-            "it offers: PLAIN",
-            "leave `auth` out to use what the server offers",
-        ),
+        ("S: 250-mx.test\nS: 250 8BITMIME\n", "auto", "it offers: 8BITMIME"),
+        ("S: 250-mx.test\nS: 250 AUTH GSSAPI NTLM\n", "auto", "it offers: GSSAPI NTLM"),
+        ("S: 250-mx.test\nS: 250 AUTH PLAIN\n", "xoauth2", "it offers: PLAIN"),
     ];
-    for (offers, auth, why, hint) in cases {
+    for (offers, auth, why) in cases {
         let outcome = check(&format!("{GREETED}{offers}-- bye\n"), &[CLEAR, LOGIN, &["-S", &format!("auth={auth}")]]);
         let report = format!(
             "  login      FAILED N ms  {why}
-                               hint: {hint}
 mail would fail with exit status 69; nothing was sent
 "
         );
@@ -473,7 +460,7 @@ fn json_is_one_object_and_nothing_else() {
     let hello = serde_json::json!({ "said": "EHLO [127.0.0.1]", "offers": ["AUTH PLAIN"], "auth": ["PLAIN"] });
     let error = serde_json::json!({
         "text": "535 5.7.8 bad credentials", "class": "permanent", "stage": "login", "code": 535, "enhanced": "5.7.8",
-        "hint": { "id": null, "text": [] }
+        "hint": { "id": "password-refused", "text": ["use the app password of the provider, and the full address as `auth-user`"] }
     });
     let wanted = serde_json::json!({
         "status": "failed", "exit": 77, "account": null, "from": "a@a.example", "sender": "a@a.example",
@@ -564,7 +551,6 @@ fn an_account_is_the_operand_and_only_one() {
 127.0.0.1:1 (no TLS)
   name       ok N ms  127.0.0.1
   connect    FAILED N ms  127.0.0.1:1: connection refused
-                               hint: is the port right? many networks block port 25; 465 and 587 are for sending
 mail would fail with exit status 75; nothing was sent
 ",
     );
@@ -611,7 +597,6 @@ fn colours_are_for_terminals_that_have_them_and_nobody_else() {
 127.0.0.1:1 (no TLS)
   name       {ok} N ms  127.0.0.1
   connect    {failed} N ms  127.0.0.1:1: connection refused
-                               hint: is the port right? many networks block port 25; 465 and 587 are for sending
 mail would fail with exit status 75; nothing was sent
 "
         )

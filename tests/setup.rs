@@ -124,11 +124,11 @@ fn whoever_leaves_at_any_question_leaves_nothing() {
 
 #[test]
 fn a_config_that_is_there_is_kept_byte_for_byte() {
-    let (world, sink) = (World::new(), provider("me@qq.com", "right", false));
+    let (world, sink) = (World::new(), provider("me@qq.com", "abcdefghijklmnop", false));
     let old = "# mine\r\nfrom = \"a@b.example\"\nauth = \"none\"\n\n[aliases]\nteam = \"x@y.example\"";
     world.write(CONFIG, old);
     let mut terminal = setup(&world, &sink, &["me@qq.com"]);
-    terminal.answer("Password (not shown): ", "right\n");
+    terminal.answer("Password (not shown): ", "abcdefghijklmnop\n");
     terminal.answer("Number [1]: ", "\n");
     terminal.answer("Name of the account [qq]: ", "work\n");
     terminal.answer("[y]: ", "y\n");
@@ -143,7 +143,7 @@ fn a_config_that_is_there_is_kept_byte_for_byte() {
 
 #[test]
 fn programs_that_keep_passwords_get_them_by_standard_input() {
-    let (world, sink) = (World::new(), provider("me@qq.com", "right", false));
+    let (world, sink) = (World::new(), provider("me@qq.com", "abcdefghijklmnop", false));
     // Writes down its arguments and its input, and gives the input back.
     let script = "#!/bin/sh\necho \"$*\" >> \"$HOME/words\"\n\
                   case $1 in insert) cat > \"$HOME/kept\" ;; show) cat \"$HOME/kept\" ;; esac\n";
@@ -153,7 +153,7 @@ fn programs_that_keep_passwords_get_them_by_standard_input() {
     let mut command = command(&world, &args);
     command.env("PATH", path);
     let mut terminal = Terminal::start(command);
-    terminal.answer("Password (not shown): ", "right\n");
+    terminal.answer("Password (not shown): ", "abcdefghijklmnop\n");
     terminal.wait_for("2  the password store (pass), as smail/smtp.qq.com/me@qq.com");
     terminal.answer("Number [1]: ", "2\n");
     terminal.answer("[y]: ", "\n");
@@ -168,27 +168,28 @@ fn programs_that_keep_passwords_get_them_by_standard_input() {
 
 #[test]
 fn a_place_that_takes_no_password_is_chosen_again() {
-    let (world, sink) = (World::new(), provider("me@qq.com", "right", false));
+    let (world, sink) = (World::new(), provider("me@qq.com", "abcdefghijklmnop", false));
     world.write_program("home/bin/pass", "#!/bin/sh\nexit 1\n");
     let args: Vec<String> = ["--setup", "me@qq.com"].map(str::to_owned).into_iter().chain(led(&world, &sink)).collect();
     let mut command = command(&world, &args);
     command.env("PATH", format!("{}:/usr/bin:/bin", world.path("home/bin").display()));
     let mut terminal = Terminal::start(command);
-    terminal.answer("Password (not shown): ", "right\n");
+    terminal.answer("Password (not shown): ", "abcdefghijklmnop\n");
     terminal.answer("Number [1]: ", "2\n");
     terminal.answer("[y]: ", "n\n");
     terminal.wait_for("It could not be stored: `pass` failed with status 1. Nothing was written yet.");
     assert!(!world.path("home/.config/smail").exists());
     terminal.answer("Number [1]: ", "1\n");
     assert_eq!(terminal.finish().0, 0);
-    assert_eq!(text(&world, "home/.config/smail/password-qq"), "right\n");
+    assert_eq!(text(&world, "home/.config/smail/password-qq"), "abcdefghijklmnop\n");
 }
 
 #[test]
 fn being_stopped_for_a_while_ends_nothing() {
-    let (world, sink) = (World::new(), provider("me@qq.com", "right", false));
+    let (world, sink) = (World::new(), provider("me@qq.com", "abcdefghijklmnop", false));
     let mut terminal = setup(&world, &sink, &[]);
-    for (question, answer) in [("address: ", "me@qq.com\n"), ("shown): ", "right\n"), ("[1]: ", "\n"), ("[y]: ", "n\n")]
+    for (question, answer) in
+        [("address: ", "me@qq.com\n"), ("shown): ", "abcdefghijklmnop\n"), ("[1]: ", "\n"), ("[y]: ", "n\n")]
     {
         terminal.wait_for(question);
         terminal.signal(Signal::STOP);
