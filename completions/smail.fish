@@ -14,6 +14,7 @@ complete -c smail -s m -d 'Take the body from a file, its type by the name' -r -
 complete -c smail -s M -l content-type -d 'Media type of the body, as in text/html' -r
 complete -c smail -s S -l set -d 'Setting by its TOML or mail.rc name; wins over files and environment' -r
 complete -c smail -s A -l account -d 'Account to send with' -r
+complete -c smail -l provider -d 'Provider whose server is used, and whose replies are explained, by its name in the table' -r
 complete -c smail -l config -d 'Read this TOML file instead of the usual ones' -r -F
 complete -c smail -s : -l resource-files -d 'Which mail.rc files are read: `s` system, `u` user, `/` none' -r
 complete -c smail -s X -l startup-cmd -d 'Line of mail.rc to run before the files' -r
@@ -21,6 +22,7 @@ complete -c smail -s Y -l cmd -d 'Line of mail.rc to run after the files' -r
 complete -c smail -l dsn-notify -d 'When servers tell the sender what became of the mail: `never`, or some of `success`, `failure`, `delay`' -r
 complete -c smail -l dsn-return -d 'How much of the mail goes into such a notice of failure: `headers` or `full`' -r
 complete -c smail -l dsn-envid -d 'Name of the mail in such a notice, at most 100 characters' -r
+complete -c smail -l explain -d 'Explain a reply code, a reply, or what standard input holds (a log, a mail that came back), and send nothing' -r
 complete -c smail -l as -d 'Be sendmail, mailq, newaliases or mailx for the words that follow; only as the first word' -r
 complete -c smail -l generate -d 'Print a generated file: man, man-config, bash, zsh, fish, config' -r -f -a "man\t'smail.1'
 man-config\t'smail-config.5'

@@ -79,9 +79,9 @@ fn every_way_a_connection_fails_has_its_hint() {
         ("notls",        STARTTLS, "starttls-missing",         "permanent", 69),
         ("authnone",     LOGIN,    "auth-missing",             "permanent", 69),
         // Refusals of the session, and for now
-        ("banner421",    CLEAR,    "too-busy",                 "temporary", 75),
+        ("banner421",    CLEAR,    "enhanced-3.2",             "temporary", 75),
         ("rcptalltemp",  CLEAR,    "greylisted",               "temporary", 75),
-        ("auth535multi", LOGIN,    "password-refused",         "permanent", 77),
+        ("auth535multi", LOGIN,    "gmail-password",           "permanent", 77),
     ];
     let mut wrong = Vec::new();
     for (name, flags, id, class, exit) in stories {
@@ -168,10 +168,10 @@ fn the_whole_output_is_chinese_where_the_locale_is() {
     };
     let chinese = "smail: 无法以 u 登录 127.0.0.1:PORT (no TLS)\n  \
         服务器：535 Error: authentication failed\n  \
-        535 的含义：163.com 要的是授权码，不是网页登录密码\n  \
+        535 的含义：密码必须是授权码，网页登录密码无效\n  \
         auth-user：设置于 -S\n  \
         auth-password：设置于 -S\n\n\
-        hint: 在网页邮箱 设置 → POP3/SMTP/IMAP 中开启 SMTP 并新增授权密码\n      \
+        hint: 网页邮箱 → 设置 → POP3/SMTP/IMAP → 新增授权密码，把该授权码设为密码\n      \
         NetEase 163.com: 网页邮箱 → 设置 → POP3/SMTP/IMAP → 开启 IMAP/SMTP → 新增授权密码; use that code, not the web password\n";
     assert_eq!(whole(&[], &[("LC_ALL", "zh_CN.UTF-8")]), chinese);
     assert_eq!(whole(&[], &[("LC_MESSAGES", "zh_CN"), ("LANG", "en_US.UTF-8")]), chinese);
@@ -382,7 +382,11 @@ fn settings_that_are_broken_stop_no_explanation() {
     assert!(outcome.stdout.starts_with("535\n  means: "));
     world.write("home/.config/smail/config.toml", "language = \"zh\"\nsmtp = \"smtp.163.com\"\n");
     let outcome = world.smail(&["--explain", "535 Error: authentication failed"]).run();
-    assert!(outcome.stdout.starts_with("535 Error: authentication failed\n  含义：163"), "{}", outcome.stdout);
+    assert!(
+        outcome.stdout.starts_with("535 Error: authentication failed\n  含义：密码必须是授权码"),
+        "{}",
+        outcome.stdout
+    );
 }
 
 #[test]

@@ -15,13 +15,14 @@ pub struct Metered<'p, I> {
     given: u64,
     size: u64,
     progress: Option<&'p Progress>,
-    told: Instant,
+    /// When the last word was; none before the first, which is at the beginning.
+    told: Option<Instant>,
 }
 
 impl<'p, I> Metered<'p, I> {
     /// Counts the pieces of a message of this size.
     pub fn new(chunks: I, size: u64, progress: Option<&'p Progress>) -> Self {
-        Metered { chunks, given: 0, size, progress, told: Instant::now() }
+        Metered { chunks, given: 0, size, progress, told: None }
     }
 }
 
@@ -31,10 +32,10 @@ impl<I: Iterator<Item = io::Result<Vec<u8>>>> Iterator for Metered<'_, I> {
     fn next(&mut self) -> Option<Self::Item> {
         let chunk = self.chunks.next();
         if let Some(hear) = self.progress
-            && (chunk.is_none() || self.told.elapsed() >= TICK)
+            && (chunk.is_none() || self.told.is_none_or(|told| told.elapsed() >= TICK))
         {
             hear(self.given, self.size);
-            self.told = Instant::now();
+            self.told = Some(Instant::now());
         }
         if let Some(Ok(octets)) = &chunk {
             self.given += octets.len() as u64;
