@@ -132,6 +132,11 @@ impl<'a> Sheet<'a> {
     }
 }
 
+/// The JSON object of a check that settings or flags kept from its first step: that of every check, with the reason.
+pub fn untried(exit: u8, error: &str) -> String {
+    object::untried(exit, error)
+}
+
 /// The mistakes that show in a step.
 fn notes(probe: &Probe, subject: &Subject, door: &Door) -> Vec<String> {
     let found = match (probe.step, &probe.outcome) {

@@ -167,8 +167,10 @@ struct Explained<'a> {
 }
 
 /// The labels of `--explain`, in English and in Chinese.
-const LABELS: [[&str; 4]; 2] =
-    [["means:", "what follows:", "who acts:", "what to do:"], ["含义：", "结果：", "由谁处理：", "怎么办："]];
+const LABELS: [[&str; 5]; 2] = [
+    ["means:", "what follows:", "who acts:", "what to do:", "where to get it:"],
+    ["含义：", "结果：", "由谁处理：", "怎么办：", "获取方式："],
+];
 /// What becomes of the mail, by class.
 const FOLLOWS: [[&str; 3]; 2] = [
     ["nothing failed", "temporary: trying again later may help", "permanent: trying again does not help"],
@@ -183,13 +185,16 @@ const ACTORS: [[&str; 2]; 5] = [
     ["the administrator of the account or the domain", "账号或域名的管理员"],
 ];
 
+/// Where a provider has the password, for a failure that asks for it.
+pub type Credential<'a> = &'a dyn Fn(&Explanation) -> Option<String>;
+
 /// The text of `--explain`: a paragraph for each failure.
-pub fn explained(found: &[Explanation], language: Language) -> String {
-    let paragraphs: Vec<String> = found.iter().map(|one| paragraph(one, language)).collect();
+pub fn explained(found: &[Explanation], language: Language, credential: Credential<'_>) -> String {
+    let paragraphs: Vec<String> = found.iter().map(|one| paragraph(one, language, credential(one))).collect();
     paragraphs.join("\n")
 }
 
-fn paragraph(found: &Explanation, language: Language) -> String {
+fn paragraph(found: &Explanation, language: Language, credential: Option<String>) -> String {
     let column = language as usize;
     let enhanced = found.enhanced.map(|code| code.to_string()).filter(|code| !found.text.contains(code.as_str()));
     let text = Some(found.text.clone()).filter(|text| !text.is_empty());
@@ -208,6 +213,9 @@ fn paragraph(found: &Explanation, language: Language) -> String {
     if let Some(hint) = found.hint {
         line(2, ACTORS[hint.who as usize][column]);
         line(3, hint.action(language));
+    }
+    if let Some(place) = credential {
+        line(4, &place);
     }
     out
 }

@@ -242,6 +242,11 @@ pub fn first_mail(words: Words, done: &Done, host: &str) -> (String, String) {
     (subject, words.of(words::MAIL_BODY, &[host, &done.address, &done.config]))
 }
 
+/// What is said when variables of the environment outrank what was written.
+pub fn outranked(words: Words, variables: &str) -> String {
+    words.of(words::OUTRANKED, &[variables])
+}
+
 /// What is said when it was accepted.
 pub fn sent(words: Words, done: &Done) -> String {
     words.of(words::SENT, &[&done.address])

@@ -7,8 +7,9 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 
 use smail::cli::Args;
+use smail::delivery::EnhancedCode;
 use smail::failure::{self, Exit, Failure};
-use smail::hints::{self, Language};
+use smail::hints::{self, Explanation, Language};
 use smail::message;
 use smail::report;
 use smail::settings::{Layers, Settings, SettingsError, Surroundings, presets};
@@ -37,13 +38,23 @@ pub fn run(args: &Args, said: &OsStr, world: &Surroundings) -> Result<Exit, Fail
     if args.json {
         print(&report::explained_json(&found, language));
     } else {
-        print(&report::explained(&found, language));
+        let preset = provider.and_then(presets::by_id);
+        let credential = |one: &Explanation| {
+            let said = one.hint.map_or("", |hint| hint.action(language));
+            preset.as_ref().filter(|_| is_refused_login(one))?.credential_beyond(said)
+        };
+        print(&report::explained(&found, language, &credential));
     }
     if found.is_empty() {
         return Err(Failure::new(Exit::DATA, "nothing in this text is known")
             .hint("a code (535, 5.7.1), the whole reply, a log, or a mail that came back can be explained"));
     }
     Ok(Exit::OK)
+}
+
+/// Whether the password or its kind is at fault, by the codes alone: a log names no stage.
+fn is_refused_login(one: &Explanation) -> bool {
+    matches!(one.code, Some(534 | 535)) || matches!(one.enhanced, Some(EnhancedCode(5, 7, 8 | 9)))
 }
 
 /// The settings, as far as they can be read.

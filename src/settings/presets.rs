@@ -100,6 +100,15 @@ impl Preset {
             UserForm::Own | UserForm::None => None,
         }
     }
+
+    /// Where its passwords are to be had, for a login that was refused; `None` where `said` names the place already.
+    pub fn credential_beyond(&self, said: &str) -> Option<String> {
+        let hint = self.credential_hint.as_str();
+        // The place is a page or a path of menus; what there is to say of it follows behind.
+        let place = hint.split([';', '(', ',']).next().unwrap_or_default();
+        let place = place.split(" or ").next().unwrap_or_default().trim();
+        (!place.is_empty() && !said.contains(place)).then(|| format!("{}: {hint}", self.name))
+    }
 }
 
 /// Finds the provider of an address domain (A-labels, in any case): that of the domain itself, else of the nearest one above.

@@ -206,15 +206,19 @@ pub fn a_check_has_colours_at_a_terminal_and_nowhere_else(servers: &Servers) {
 }
 
 pub fn a_check_of_a_refused_recipient_says_what_to_do(servers: &Servers) {
-    let rows = [("refused@setups.test", 69, "X"), ("unknown@setups.test", 67, "X"), ("later@setups.test", 75, "X")];
-    for (recipient, status, advice) in rows {
+    let rows = [
+        ("refused@setups.test", 69, "550 5.7.1", "this mailbox takes no mail from you", "X"),
+        ("unknown@setups.test", 67, "550 5.1.1", "no such mailbox here", "X"),
+        ("later@setups.test", 75, "450 4.2.1", "mailbox busy, try again", "X"),
+    ];
+    for (recipient, status, code, why, advice) in rows {
         let ran = check(servers, recipient).run(b"");
         assert_eq!((ran.status, ran.stderr.as_str()), (status, ""), "{ran:#?}");
         let report = timeless(&ran.stdout);
         let steps = report.lines().skip_while(|line| !line.starts_with("  recipient"));
         let steps: String = steps.map(|line| line.to_owned() + "\n").collect();
         let wanted = format!(
-            "  recipient  FAILED N ms  RCPT TO:<{recipient}>: {reply}
+            "  recipient  FAILED N ms  RCPT TO:<{recipient}>: {code} <{recipient}>: Recipient address rejected: {why}
                                hint: {advice}
   reset      ok N ms  250 2.0.0 Ok
   quit       ok N ms  221 2.0.0 Bye
