@@ -497,7 +497,7 @@ fn json_is_one_object_and_nothing_else() {
 fn what_keeps_a_check_from_its_first_step_is_told_in_the_same_object() {
     let world = World::new();
     let rows: [(&[&str], i32, &str); 3] = [
-        (&["-S", "smtp=127.0.0.1:1", "-S", "timeout=soon"], 78, "smail: -S: timeout: "),
+        (&["-S", "smtp=127.0.0.1:1", "-S", "timeout=soon"], 78, "smail: timeout: `soon` is no number of seconds"),
         (&["-S", "smtp=127.0.0.1:1", "--to", "no address"], 64, "smail: "),
         (&["--nonsense"], 64, "smail: "),
     ];
