@@ -52,18 +52,26 @@ impl Play {
         if self.auth.iter().any(|line| line.contains("PLAIN")) {
             let _ = writeln!(text, "C: AUTH PLAIN {{plain {} {password}}}", self.address);
         } else {
-            let _ = writeln!(text, "C: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\nC: {{b64 {}}}", self.address);
-            let _ = writeln!(text, "S: 334 UGFzc3dvcmQ6\nC: {{b64 {password}}}");
+            text.push_str(&self.login(password));
         }
         text
+    }
+
+    fn login(&self, password: &str) -> String {
+        let user = format!("C: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\nC: {{b64 {}}}\n", self.address);
+        format!("{user}S: 334 UGFzc3dvcmQ6\nC: {{b64 {password}}}\n")
     }
 
     /// The wrong password, the right one tried, and the first mail.
     fn script(&self, typed: &Typed) -> String {
         let [sender, recipient, data, dot, quit] = self.mail;
         let mut text = self.until_login(typed.wrong);
-        for line in self.refusal {
-            let _ = writeln!(text, "S: {line}");
+        let refusal: String = self.refusal.iter().map(|line| format!("S: {line}\n")).collect();
+        text.push_str(&refusal);
+        // 534 says that the mechanism is too weak (RFC 4954 section 6), so that the next one is tried.
+        if refusal.starts_with("S: 534") {
+            text.push_str(&self.login(typed.wrong));
+            text.push_str(&refusal);
         }
         let _ = write!(text, "-- bye\n== connection\n{}S: {}\n", self.until_login(typed.right), self.accepted);
         let _ = writeln!(text, "C: MAIL FROM:<{}>*\nS: {sender}\nC: RSET\nS: {sender}\n-- bye", self.address);
@@ -169,7 +177,12 @@ fn qq_wants_the_authorization_code() {
         accepted: "235 Authentication successful",
         mail: ["250 OK.", "250 OK", "354 End data with <CR><LF>.<CR><LF>.", "250 OK: queued as.", "221 Bye."],
     };
-    let typed = Typed { wrong: "my-QQ-password", right: "abcdefghijklmnop", doubt: Some("X"), explained: "X" };
+    let typed = Typed { wrong: "my-QQ-password", right: "abcdefghijklmnop", doubt: Some("this does not look like an authorization code (授权码) of QQ, which has 16 letters; mail.qq.com → 设置 → 账号 → POP3/IMAP/SMTP服务 → 开启 → 生成授权码"),
+        explained: "  server: 535 Login Fail. Please enter your authorization code to login. More information in https://service.mail.qq.com/detail/0/53
+  535 means: QQ wants the authorization code (授权码), not the QQ password
+
+hint: mail.qq.com → 设置 → 账号 → POP3/IMAP/SMTP服务 → 开启 → 生成授权码; if the code is right, wait, as logins are limited
+" };
     set_up(&play, &typed);
 }
 
@@ -200,7 +213,13 @@ fn gmail_wants_an_app_password() {
             "221 2.0.0 closing connection 5b1f17b1804b1-42c7c1e9a0dsm12345678.5 - gsmtp",
         ],
     };
-    let typed = Typed { wrong: "my-Google-password", right: "abcdefghijklmnop", doubt: Some("X"), explained: "X" };
+    let typed = Typed { wrong: "my-Google-password", right: "abcdefghijklmnop", doubt: Some("this does not look like an app password of Google, which has 16 letters; make one at https://myaccount.google.com/apppasswords; the password of the account does not work here"),
+        explained: "  server: 534 5.7.9 Application-specific password required. For more information, go to
+  server: 534 5.7.9  https://support.google.com/mail/?p=InvalidSecondFactor 5b1f17b1804b1-42c7c1e9a0dsm12345678.5 - gsmtp
+  534 means: Google wants an app password, because 2-Step Verification is on
+
+hint: make one at https://myaccount.google.com/apppasswords
+" };
     set_up(&play, &typed);
     let bad = Play {
         refusal: &[
@@ -209,7 +228,12 @@ fn gmail_wants_an_app_password() {
         ],
         ..play
     };
-    set_up(&bad, &Typed { explained: "X", ..typed });
+    set_up(&bad, &Typed { explained: "  server: 535 5.7.8 Username and Password not accepted. For more information, go to
+  server: 535 5.7.8  https://support.google.com/mail/?p=BadCredentials 5b1f17b1804b1-42c7c1e9a0dsm12345678.5 - gsmtp
+  535 means: Google does not accept the user name or password
+
+hint: make an app password at https://myaccount.google.com/apppasswords (2-Step Verification must be on); use its 16 letters, not the account password
+", ..typed });
 }
 
 #[test]
@@ -239,6 +263,10 @@ fn microsoft_365_wants_smtp_auth_switched_on() {
         ],
     };
     // The password is right all along: the administrator switches SMTP AUTH on meanwhile.
-    let typed = Typed { wrong: "Pa55word!right", right: "Pa55word!right", doubt: None, explained: "X" };
+    let typed = Typed { wrong: "Pa55word!right", right: "Pa55word!right", doubt: None, explained: "  server: 535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant. Visit https://aka.ms/smtp_auth_disabled for more information. [AM0PR04CA0001.eurprd04.prod.outlook.com 2026-11-24T01:59:58.000Z 08DC79E0B1F3A2C4]
+  535 means: logins over SMTP are switched off for the whole organisation; a new password does not help
+
+hint: the administrator runs Set-CASMailbox USER -SmtpClientAuthenticationDisabled $false for this mailbox; or use an OAuth2 token (`auth = xoauth2`)
+" };
     set_up(&play, &typed);
 }

@@ -204,9 +204,8 @@ impl Teller<'_> {
             lines.extend(distrust.fingerprint.as_ref().map(|print| self.say(words::PIN, &[print])));
         }
         if is_refused_login(fault) {
-            let preset = self.settings.preset.as_ref();
-            let more = preset.and_then(|preset| preset.credential_beyond(lines.first().map_or("", String::as_str)));
-            lines.extend(more);
+            let said = hint.map_or("", |hint| hint.action(Language::English));
+            lines.extend(self.settings.preset.as_ref().and_then(|preset| preset.credential_beyond(said)));
         }
         lines
     }

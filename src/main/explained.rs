@@ -40,7 +40,7 @@ pub fn run(args: &Args, said: &OsStr, world: &Surroundings) -> Result<Exit, Fail
     } else {
         let preset = provider.and_then(presets::by_id);
         let credential = |one: &Explanation| {
-            let said = one.hint.map_or("", |hint| hint.action(language));
+            let said = one.hint.map_or("", |hint| hint.action(Language::English));
             preset.as_ref().filter(|_| is_refused_login(one))?.credential_beyond(said)
         };
         print(&report::explained(&found, language, &credential));

@@ -16,7 +16,7 @@ use smail::settings::mailrc::{self, Dialect};
 use smail::settings::{self, Layers, Origin, Settings, Surroundings, keys};
 use smail::setup::dns::Dns;
 use smail::setup::words::Words;
-use smail::setup::{self, Agreed, Before, Done, Gone, Hands, LEAKS, Person, Place, Said, SetupError, Wishes};
+use smail::setup::{self, Agreed, Before, Done, Gone, Hands, LEAKS, Person, Place, Said, SetupError, Unfit, Wishes};
 use smail::transport::{self, Watch, probe};
 
 use super::{author, checked, complain, print, send, watch};
@@ -34,7 +34,7 @@ pub fn run(args: &Args, world: &Surroundings) -> Result<Exit, Failure> {
         Language::English => Words::ENGLISH,
         Language::Chinese => Words::CHINESE,
     };
-    let watch = watch(args, &settings);
+    let mut watch = watch(args, &settings);
     let place = place(args, world, &layers, &settings)?;
     let mut hear = |text: &str| {
         if args.from_mailrc.is_some() {
@@ -45,6 +45,10 @@ pub fn run(args: &Args, world: &Surroundings) -> Result<Exit, Failure> {
     };
     let mut agreed = Agreed { hear: &mut hear };
     let mut keyboard = if args.yes { None } else { Some(Keyboard::open(args, &watch)?) };
+    if keyboard.is_some() {
+        // The dialogue points out what is visibly wrong with a password when it is typed.
+        watch.suspect = None;
+    }
     let person: &mut dyn Person = match &mut keyboard {
         Some(keyboard) => keyboard,
         None => &mut agreed,
@@ -55,11 +59,14 @@ pub fn run(args: &Args, world: &Surroundings) -> Result<Exit, Failure> {
     let (refusal, retyped) = (RefCell::new(None), Cell::new(false));
     let try_it = |said: &[Said]| {
         rehearse(args, said, world, &watch).map_err(|failure| {
+            if watch.interrupt.load(Ordering::SeqCst) != 0 {
+                return Unfit::Interrupted;
+            }
             let text = failure.text();
             // Whoever goes on from here has typed a password, or wants none of this.
             retyped.set(true);
             refusal.replace(Some(failure));
-            text.trim_end().to_owned()
+            Unfit::Failed(text.trim_end().to_owned())
         })
     };
     let doubt = |preset: Option<&settings::presets::Preset>, user: &str, secret: &Secret| {

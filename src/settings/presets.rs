@@ -101,13 +101,14 @@ impl Preset {
         }
     }
 
-    /// Where its passwords are to be had, for a login that was refused; `None` where `said` names the place already.
+    /// Where its passwords are to be had, for a login that was refused; `None` where `said`, in English, names all of that.
     pub fn credential_beyond(&self, said: &str) -> Option<String> {
         let hint = self.credential_hint.as_str();
-        // The place is a page or a path of menus; what there is to say of it follows behind.
-        let place = hint.split([';', '(', ',']).next().unwrap_or_default();
-        let place = place.split(" or ").next().unwrap_or_default().trim();
-        (!place.is_empty() && !said.contains(place)).then(|| format!("{}: {hint}", self.name))
+        let places = hint.split(';').next().unwrap_or_default().split(" or ");
+        // A page or a path of menus; what there is to say of it stands behind.
+        let mut places = places.filter_map(|place| place.split(['(', ',']).next()).map(str::trim);
+        let named = hint.is_empty() || places.all(|place| said.contains(place));
+        (!named).then(|| format!("{}: {hint}", self.name))
     }
 }
 
