@@ -57,7 +57,14 @@ impl From<Fault> for Box<Closed> {
 /// [`Closed`].
 pub fn open(route: &Smtp, door: Door, prepared: &mut Option<Prepared>, watch: &Watch) -> Result<Opened, Box<Closed>> {
     let tell = Tell::new(watch);
-    let Dialled { socket, peer, loopback, local } = dial::dial(route, door.port, watch)?;
+    let prepare = || {
+        // Where TLS is only an offer, most servers that need none of it make none.
+        if matches!(door.tls, TlsMode::Implicit | TlsMode::Starttls) && prepared.is_none() {
+            *prepared = Some(trust::prepare(&route.trust).map_err(|cause| Fault::new(Stage::Prepare, cause))?);
+        }
+        Ok(())
+    };
+    let Dialled { socket, peer, loopback, local } = dial::dial(route, door.port, watch, prepare)?;
     let connected = Instant::now();
     tell.note(format!("connected to {peer}"));
     let clear_login = route.login.as_ref().is_none_or(|login| login.in_clear || loopback);
