@@ -90,11 +90,12 @@ impl Layers {
     /// Reads one file; tells whether there was one.
     fn toml_file(&mut self, path: &Path, layer: Layer) -> Result<bool, SettingsError> {
         let unusable = |why: String, cure: Option<String>| SettingsError::File { path: path.to_owned(), why, cure };
-        let (text, privacy) = match toml::read_private(path) {
+        let of_host = layer == Layer::SystemToml;
+        let (text, privacy) = match toml::read_private(path, of_host) {
             Ok(Some(read)) => read,
             Ok(None) => return Ok(false),
             // A daemon's user may not be allowed to see the password in it. Whether that matters shows when a way is looked for.
-            Err(error) if layer == Layer::SystemToml && error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Err(error) if of_host && error.kind() == std::io::ErrorKind::PermissionDenied => {
                 self.notes.push(format!("{} cannot be read by this user and is passed over", path.display()));
                 self.unreadable = Some(path.to_owned());
                 return Ok(true);
@@ -141,7 +142,8 @@ impl Layers {
     }
 }
 
-fn user_rc(world: &Surroundings) -> Option<PathBuf> {
+/// The user's mail.rc: `$MAILRC`, else the first of `~/.smailrc` and `~/.mailrc` that exists.
+pub fn user_rc(world: &Surroundings) -> Option<PathBuf> {
     if let Some(path) = world.variable("MAILRC").filter(|p| !p.is_empty()) {
         return Some(expand_home(path, world.home.as_deref()));
     }
