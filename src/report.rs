@@ -163,14 +163,13 @@ struct Explained<'a> {
     code: Option<u16>,
     enhanced: Option<String>,
     class: Option<&'static str>,
+    provider: Option<&'a str>,
     hint: Option<Advice>,
 }
 
 /// The labels of `--explain`, in English and in Chinese.
-const LABELS: [[&str; 5]; 2] = [
-    ["means:", "what follows:", "who acts:", "what to do:", "where to get it:"],
-    ["含义：", "结果：", "由谁处理：", "怎么办：", "获取方式："],
-];
+const LABELS: [[&str; 4]; 2] =
+    [["means:", "what follows:", "who acts:", "what to do:"], ["含义：", "结果：", "由谁处理：", "怎么办："]];
 /// What becomes of the mail, by class.
 const FOLLOWS: [[&str; 3]; 2] = [
     ["nothing failed", "temporary: trying again later may help", "permanent: trying again does not help"],
@@ -185,16 +184,13 @@ const ACTORS: [[&str; 2]; 5] = [
     ["the administrator of the account or the domain", "账号或域名的管理员"],
 ];
 
-/// Where a provider has the password, for a failure that asks for it.
-pub type Credential<'a> = &'a dyn Fn(&Explanation) -> Option<String>;
-
-/// The text of `--explain`: a paragraph for each failure.
-pub fn explained(found: &[Explanation], language: Language, credential: Credential<'_>) -> String {
-    let paragraphs: Vec<String> = found.iter().map(|one| paragraph(one, language, credential(one))).collect();
+/// The text of `--explain`: a paragraph for each failure. `more` tells what is to be done beyond the row of the table.
+pub fn explained(found: &[Explanation], language: Language, more: &dyn Fn(&Explanation) -> Option<String>) -> String {
+    let paragraphs: Vec<String> = found.iter().map(|one| paragraph(one, language, more(one))).collect();
     paragraphs.join("\n")
 }
 
-fn paragraph(found: &Explanation, language: Language, credential: Option<String>) -> String {
+fn paragraph(found: &Explanation, language: Language, more: Option<String>) -> String {
     let column = language as usize;
     let enhanced = found.enhanced.map(|code| code.to_string()).filter(|code| !found.text.contains(code.as_str()));
     let text = Some(found.text.clone()).filter(|text| !text.is_empty());
@@ -214,9 +210,7 @@ fn paragraph(found: &Explanation, language: Language, credential: Option<String>
         line(2, ACTORS[hint.who as usize][column]);
         line(3, hint.action(language));
     }
-    if let Some(place) = credential {
-        line(4, &place);
-    }
+    out.extend(more.map(|more| format!("    {more}\n")));
     out
 }
 
@@ -229,6 +223,7 @@ pub fn explained_json(found: &[Explanation], language: Language) -> String {
             code: one.code,
             enhanced: one.enhanced.map(|code| code.to_string()),
             class: one.class.map(Class::word),
+            provider: one.provider.as_deref(),
             hint: one.hint.map(|hint| Advice::new(hint, language)),
         })
         .collect();

@@ -14,6 +14,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::certs::certs;
@@ -276,6 +277,7 @@ impl Run<'_> {
     fn start_with_stderr(mut self) -> Running {
         self.command.stdin(self.file.map_or_else(Stdio::piped, Stdio::from)).stdout(Stdio::piped());
         let what = Path::new(self.command.get_program()).display().to_string();
+        hear_signals();
         let mut child = self.command.spawn().unwrap_or_else(|error| panic!("{what}: {error}"));
         let input = self.input;
         if let Some(mut stdin) = child.stdin.take() {
@@ -289,6 +291,23 @@ impl Run<'_> {
         let _ = self.world;
         Running { child, stdout, stderr, started: Instant::now(), limit: self.limit }
     }
+}
+
+/// Takes the signals that the caller of the tests has set to be ignored (`nohup`, `&` in a script) out of that state: a
+/// program would inherit it, and not end by the signals that a test sends. A handler becomes the default in a child.
+fn hear_signals() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let ignored = ignored.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0);
+        for signal in [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM].map(Signal::as_raw) {
+            if ignored & (1 << (signal - 1)) != 0 {
+                let nobody = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+                signal_hook::flag::register(signal, nobody).unwrap();
+            }
+        }
+    });
 }
 
 fn collect(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
@@ -312,7 +331,7 @@ pub struct Running {
 
 impl Running {
     /// Sends a signal.
-    pub fn signal(&self, signal: rustix::process::Signal) {
+    pub fn signal(&self, signal: Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).unwrap();
     }
