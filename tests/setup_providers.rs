@@ -66,7 +66,7 @@ impl Play {
     fn script(&self, typed: &Typed) -> String {
         let [sender, recipient, data, dot, quit] = self.mail;
         let mut text = self.until_login(typed.wrong);
-        let refusal: String = self.refusal.iter().map(|line| format!("S: {line}\n")).collect();
+        let refusal = format!("S: {}\n", self.refusal.join("\nS: "));
         text.push_str(&refusal);
         // 534 says that the mechanism is too weak (RFC 4954 section 6), so that the next one is tried.
         if refusal.starts_with("S: 534") {

@@ -210,11 +210,11 @@ fn outranking(args: &Args, world: &Surroundings, done: &Done, typed: bool) -> Op
     let settled = |world: &Surroundings| Layers::load(&args, world)?.settle(&[]);
     let (Ok(with), Ok(without)) = (settled(world), settled(&quiet)) else { return None };
     let names = OF_THE_WAY.iter().chain(Some(&"auth-password").filter(|_| typed));
-    let named = names.filter_map(|name| match with.origin(name) {
+    let variables = names.filter_map(|name| match with.origin(name) {
         Some(Origin::Environment(variable)) if with.filled(name) != without.filled(name) => Some(variable.clone()),
         _ => None,
     });
-    Some(named.collect::<Vec<_>>().join(", ")).filter(|names| !names.is_empty())
+    Some(variables.collect::<Vec<_>>().join(", ")).filter(|variables| !variables.is_empty())
 }
 
 /// Sends the first mail on the common road, without the queue: somebody waits for its fate.

@@ -73,7 +73,6 @@ fn assert_first_mail(servers: &Servers, address: &str) {
 
 pub fn from_nothing_to_the_first_mail_in_the_mailbox(servers: &Servers) {
     let (home, address) = (home(), "new@163.com");
-    let begin = std::time::Instant::now();
     let mut terminal = setup(servers, &home);
     terminal.answer("Your mail address: ", &format!("{address}\n"));
     terminal.answer("Password (not shown): ", &format!("{CODE}\n"));
@@ -85,7 +84,6 @@ pub fn from_nothing_to_the_first_mail_in_the_mailbox(servers: &Servers) {
     assert!(shown.ends_with("A mail to new@163.com was accepted; it should arrive now.\n"), "{shown}");
     assert!(!shown.contains(CODE), "{shown}");
     assert_first_mail(servers, address);
-    eprintln!("MEASURED {:?}", begin.elapsed());
     let ca = format!("tls-ca-file = \"{}\"", servers.ca().display());
     let port = format!("connect-to = \"127.0.0.1:{}\"", servers.ports.implicit);
     let config = [
