@@ -2,6 +2,7 @@
 //!
 //! Promise: a syntax error names its line and never repeats a value. Refuses a secret in a file others may read, and a
 //! file others may write.
+use std::io;
 use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
@@ -140,12 +141,13 @@ impl Lines<'_> {
     }
 }
 
-/// Reads a file and judges who may write it, and who may read it if it holds a secret.
+/// Reads a file and judges who may write it, and who may read it if it holds a secret. A file of root may be shared with the
+/// group it was given to where root is another user, or where it is there for the whole host (`of_host`).
 ///
 /// # Errors
 /// `Ok(None)` when there is no such file; a fragment otherwise. The mode is that of the opened file, so that it cannot
 /// be exchanged in between.
-pub fn read_private(path: &Path) -> Result<Option<(String, Privacy)>, String> {
+pub fn read_private(path: &Path, of_host: bool) -> io::Result<Option<(String, Privacy)>> {
     use std::io::Read;
     use std::os::unix::fs::MetadataExt;
     let mut file = match std::fs::File::open(path) {
@@ -153,21 +155,20 @@ pub fn read_private(path: &Path) -> Result<Option<(String, Privacy)>, String> {
         Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
             return Ok(None);
         }
-        Err(e) => return Err(e.to_string()),
+        Err(e) => return Err(e),
     };
-    let meta = file.metadata().map_err(|e| e.to_string())?;
+    let meta = file.metadata()?;
     if !meta.is_file() {
-        return Err("it is not a regular file".to_owned());
+        return Err(io::Error::other("it is not a regular file"));
     }
     let mut bytes = Vec::new();
-    file.by_ref().take(4 << 20).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
-    let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+    file.by_ref().take(4 << 20).read_to_end(&mut bytes)?;
+    let text = String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8"))?;
     let ours = meta.uid() == rustix::process::geteuid().as_raw();
     let privacy = Privacy {
         foreign: !(ours || meta.uid() == 0),
         writable: meta.mode() & 0o022 != 0,
-        // A system-wide file of root may be shared with the group it was given to.
-        readable: meta.mode() & if meta.uid() == 0 && !ours { 0o004 } else { 0o044 } != 0,
+        readable: meta.mode() & if meta.uid() == 0 && (of_host || !ours) { 0o004 } else { 0o044 } != 0,
         mode: meta.mode() & 0o777,
     };
     Ok(Some((text, privacy)))

@@ -1,0 +1,82 @@
+//! What failures mean, without a mail: `--explain`.
+//!
+//! Promise: sends nothing, and no settings can stop it: what can be read of them tells the language and the provider, and
+//! what cannot is passed over.
+use std::ffi::{OsStr, OsString};
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+
+use smail::cli::Args;
+use smail::failure::{self, Exit, Failure};
+use smail::hints::{self, Explanation, Language};
+use smail::message;
+use smail::report;
+use smail::settings::{Layers, Settings, SettingsError, Surroundings, presets};
+
+use super::print;
+
+/// The most that is read of standard input, in octets: more than a log that anybody pipes on purpose.
+const MOST: u64 = 64 << 20;
+
+/// Explains what the command line or standard input holds.
+///
+/// # Errors
+/// A provider that is none, standard input that cannot be read, or a text of which nothing is known.
+pub fn run(args: &Args, said: &OsStr, world: &Surroundings) -> Result<Exit, Failure> {
+    let is_known = |name: &str| presets::all().any(|preset| preset.id == name || preset.family == name);
+    if let Some(name) = args.provider.as_deref().filter(|name| !is_known(name)) {
+        let why = format!("`{}` is no provider in the table", name.escape_debug());
+        return Err(Failure::new(Exit::USAGE, format!("--provider: {why}")));
+    }
+    let settings = readable(args, world);
+    let language = settings.as_ref().map_or_else(|| Language::of(world.locale()), failure::language);
+    let ours = settings.as_ref().and_then(Settings::provider);
+    let provider = |hosts: &[&str]| {
+        let named = || hosts.iter().find_map(|host| presets::by_host(host).or_else(|| presets::by_mx(host)));
+        args.provider.clone().or_else(|| Some(named()?.id)).or_else(|| ours.map(str::to_owned))
+    };
+    let mut found = hints::explain(&text(args, said)?, &provider);
+    found.retain(|one| one.hint.is_some());
+    if args.json {
+        // The empty list is all that a program needs; a second document would spoil the first.
+        print(&report::explained_json(&found, language));
+        return Ok(if found.is_empty() { Exit::DATA } else { Exit::OK });
+    }
+    print(&report::explained(&found, language, &password));
+    if found.is_empty() {
+        return Err(Failure::new(Exit::DATA, "nothing in this text is known")
+            .hint("a code (535, 5.7.1), the whole reply, a log, or a mail that came back can be explained"));
+    }
+    Ok(Exit::OK)
+}
+
+/// Where the provider has the password that it wants, for a login that was refused.
+fn password(found: &Explanation) -> Option<String> {
+    let name = found.provider.as_deref().filter(|_| found.is_refused_login())?;
+    let preset = presets::by_id(name).or_else(|| presets::all().find(|preset| preset.family == name))?;
+    (!preset.credential_hint.is_empty()).then(|| format!("{}: {}", preset.name, preset.credential_hint))
+}
+
+/// The settings, as far as they can be read.
+fn readable(args: &Args, world: &Surroundings) -> Option<Settings> {
+    // A family of providers explains as well, and is no setting.
+    let args = Args { provider: None, ..args.clone() };
+    let settle = || -> Result<Settings, SettingsError> { Layers::load(&args, world)?.settle(&[]) };
+    settle().ok()
+}
+
+/// What is to be explained: the words of the command line, else standard input, line by line in whatever charset.
+fn text(args: &Args, said: &OsStr) -> Result<String, Failure> {
+    // `--explain --json 535`: the option got no word of its own.
+    let said = Some(said.to_owned()).filter(|said| said != "-" || args.operands.is_empty());
+    let words: Vec<OsString> = said.into_iter().chain(args.operands.iter().map(OsString::from)).collect();
+    let mut octets = words.join(OsStr::new(" ")).as_bytes().to_vec();
+    if octets == b"-" {
+        octets.clear();
+        let read = std::io::stdin().lock().take(MOST).read_to_end(&mut octets);
+        read.map_err(|error| Failure::new(Exit::NO_INPUT, format!("standard input: {error}")))?;
+    }
+    let lines: Vec<String> =
+        octets.split(|octet| *octet == b'\n').map(|line| message::legible(line.to_vec())).collect();
+    Ok(lines.join("\n"))
+}
