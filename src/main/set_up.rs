@@ -8,16 +8,19 @@ use std::sync::atomic::Ordering;
 
 use smail::address::Mailbox;
 use smail::cli::Args;
+use smail::delivery::{Fault, Stage};
 use smail::draft::{Body, Draft};
 use smail::failure::{self, Exit, Failure};
 use smail::hints::{self, Language};
 use smail::secret::{self, Secret, SecretSource, Terminal};
 use smail::settings::mailrc::{self, Dialect};
+use smail::settings::route::Route;
 use smail::settings::{self, Layers, Settings, Surroundings, keys};
+use smail::setup::autoconfig::Page;
 use smail::setup::dns::Dns;
 use smail::setup::words::Words;
 use smail::setup::{self, Agreed, Before, Done, Gone, Hands, LEAKS, Person, Place, Said, SetupError, Wishes};
-use smail::transport::{self, Watch, probe};
+use smail::transport::{self, Watch, probe, web};
 
 use super::{author, checked, complain, print, send, watch};
 
@@ -64,7 +67,8 @@ pub fn run(args: &Args, world: &Surroundings) -> Result<Exit, Failure> {
         let hint = hints::suspicious(preset.map(|preset| preset.id.as_str()), user, secret.reveal())?;
         Some(format!("{}; {}", hint.meaning(language), hint.action(language)))
     };
-    let hands = Hands { directory: &Dns::of_machine(), try_it: &try_it, doubt: &doubt };
+    let fetch = |host: &str, target: &str| fetch(args, host, target, world, &watch, language);
+    let hands = Hands { directory: &Dns::of_machine(), web: &fetch, try_it: &try_it, doubt: &doubt };
     let done = setup::run(person, words, &wishes, &place, hands).map_err(|error| match (&error, refusal.take()) {
         (SetupError::Refused(_), Some(failure)) => failure.fact("nothing was written"),
         (SetupError::Gone(Gone::Interrupted, _), _) => interrupted(error, &watch),
@@ -161,6 +165,30 @@ fn rehearse(args: &Args, said: &[Said], world: &Surroundings, watch: &Watch) -> 
     let message = checked::message(&author, sender, Vec::new());
     let (via, faults) = probe::rehearse(&route, &message, watch, |_| {});
     checked::account(&faults, &via, &settings).map_or(Ok(()), Err)
+}
+
+/// Fetches a page by the proxy and with the roots that count for mail.
+fn fetch(
+    args: &Args,
+    host: &str,
+    target: &str,
+    world: &Surroundings,
+    watch: &Watch,
+    language: Language,
+) -> Result<Page, String> {
+    let ours = [format!("smtp=smtps://{host}"), format!("from=setup@{host}"), "auth=none".to_owned()];
+    let args = rehearsed(args, args.set.iter().cloned().chain(ours).collect());
+    let route = || {
+        let settings = Layers::load(&args, world)?.settle(&[])?;
+        Ok(settings::route(&settings, &author(&settings, &world.user())?)?)
+    };
+    let route = match route().map_err(|failure: Failure| failure.what)? {
+        Route::Smtp(server) => server,
+        other => return Err(transport::describe(&other)),
+    };
+    let page = web::get(&route, target, watch);
+    let page = page.map_err(|cause| failure::on_one_line(&Fault::new(Stage::Connect, cause), language))?;
+    Ok(Page { status: page.status, location: page.location, body: page.body })
 }
 
 /// Sends the first mail on the common road, without the queue: somebody waits for its fate.
