@@ -1,5 +1,5 @@
 //! Dialogues as texts: what is said, what is answered, and what is there afterwards.
-mod published;
+mod found;
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
@@ -266,30 +266,6 @@ fn what_cannot_be_is_asked_for_again() {
     }
     let text = played.file(".config/smail/config.toml");
     assert!(text.ends_with("auth-password = \"right\"\n") && !played.transcript.contains("right\""), "{text}");
-}
-
-#[test]
-fn the_dns_proposes_and_the_user_decides() {
-    let table = Known { mx: &["x.mail.protection.outlook.com"], ..known() };
-    let played = play(&["", "right", "", "n"], &addressed("me@x.example"), &table);
-    let said = "The mail of x.example is kept by Microsoft 365 / Exchange Online.\n\
-                Send by its server smtp.office365.com:587 (STARTTLS)? (y/n) [y]: \n";
-    assert!(played.transcript.contains(said), "{}", played.transcript);
-    assert!(played.file(".config/smail/config.toml").contains("smtp = \"smtp://smtp.office365.com:587\"\n"));
-
-    let within = Known { srv: &[("_submissions._tcp.x.example", "mail.x.example", 465)], ..known() };
-    let played = play(&["", "", "right", "", "n"], &addressed("me@x.example"), &within);
-    assert!(played.transcript.contains("Send by mail.x.example:465 (TLS)? (y/n) [y]: \n"), "{}", played.transcript);
-
-    let forged = Known { srv: &[("_submission._tcp.x.example", "evil-x.example", 587)], ..known() };
-    let played = play(&["", "smtp.x.example", "", "right", "", "n"], &addressed("me@x.example"), &forged);
-    assert!(played.transcript.contains("That server is not in the domain x.example."), "{}", played.transcript);
-    assert!(
-        played.transcript.contains("Send by evil-x.example:587 (STARTTLS)? (y/n) [n]: \n"),
-        "{}",
-        played.transcript
-    );
-    assert!(played.file(".config/smail/config.toml").contains("smtp = \"smtp.x.example\"\n"));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use httparse::{EMPTY_HEADER, Header, Response, Status, parse_chunk_size};
 use super::dial::{self, Dialled};
 use super::socket::cause;
 use super::{Tell, Watch, tls, trust};
-use crate::delivery::Cause;
+use crate::delivery::{Cause, Distrust};
 use crate::settings::route::{Smtp, Trust, Verify};
 
 const PORT: u16 = 443;
@@ -52,7 +52,7 @@ pub fn get(route: &Smtp, target: &str, watch: &Watch) -> Result<Page, Cause> {
     let Dialled { mut socket, .. } = dial::dial(&route, PORT, watch).map_err(|fault| fault.cause)?;
     socket.clock.allow(route.patience.command);
     let secured = tls::begin(&prepared, &route.host, &route.trust, Verify::Strict, socket);
-    let mut stream = secured.map_err(|failed| failed.cause)?.stream;
+    let mut stream = secured.map_err(|failed| unpinned(failed.cause))?.stream;
     let request = format!(
         "GET {target} HTTP/1.1\r\nHost: {}\r\nUser-Agent: smail\r\nAccept: */*\r\nAccept-Encoding: identity\r\n\
          Connection: close\r\n\r\n",
@@ -72,6 +72,14 @@ fn for_web(route: &Smtp) -> Smtp {
         *time = PATIENCE.min(*time);
     }
     web
+}
+
+/// No certificate can be pinned here, so that there is no use for its fingerprint.
+fn unpinned(cause: Cause) -> Cause {
+    match cause {
+        Cause::Distrust(distrust) => Cause::Distrust(Distrust { fingerprint: None, ..distrust }),
+        other => other,
+    }
 }
 
 fn broken(why: &str) -> Cause {

@@ -1,4 +1,4 @@
-//! Dialogues in which the web is asked, and those in which it must not be.
+//! Dialogues in which the table does not know the server: the DNS is asked, and the web only where it may be.
 use super::*;
 
 const QUESTION: &str = "Ask https://autoconfig.x.example and https://x.example, or where they point to, for settings? \
@@ -16,6 +16,30 @@ fn page(host: &str, login: &str) -> Page {
 fn play_web(answers: &[&'static str], page: Page) -> Played {
     let web = |_: &str, _: &str| Ok(page.clone());
     play_on(&web, tempfile::tempdir().unwrap(), answers, &addressed("me@x.example"), &known())
+}
+
+#[test]
+fn the_dns_proposes_and_the_user_decides() {
+    let table = Known { mx: &["x.mail.protection.outlook.com"], ..known() };
+    let played = play(&["", "right", "", "n"], &addressed("me@x.example"), &table);
+    let said = "The mail of x.example is kept by Microsoft 365 / Exchange Online.\n\
+                Send by its server smtp.office365.com:587 (STARTTLS)? (y/n) [y]: \n";
+    assert!(played.transcript.contains(said), "{}", played.transcript);
+    assert!(played.file(".config/smail/config.toml").contains("smtp = \"smtp://smtp.office365.com:587\"\n"));
+
+    let within = Known { srv: &[("_submissions._tcp.x.example", "mail.x.example", 465)], ..known() };
+    let played = play(&["", "", "right", "", "n"], &addressed("me@x.example"), &within);
+    assert!(played.transcript.contains("Send by mail.x.example:465 (TLS)? (y/n) [y]: \n"), "{}", played.transcript);
+
+    let forged = Known { srv: &[("_submission._tcp.x.example", "evil-x.example", 587)], ..known() };
+    let played = play(&["", "smtp.x.example", "", "right", "", "n"], &addressed("me@x.example"), &forged);
+    assert!(played.transcript.contains("That server is not in the domain x.example."), "{}", played.transcript);
+    assert!(
+        played.transcript.contains("Send by evil-x.example:587 (STARTTLS)? (y/n) [n]: \n"),
+        "{}",
+        played.transcript
+    );
+    assert!(played.file(".config/smail/config.toml").contains("smtp = \"smtp.x.example\"\n"));
 }
 
 #[test]
