@@ -179,7 +179,7 @@ fn a_web_server_that_is_not_trusted_is_asked_for_nothing() {
     let mut terminal = setup_by(&world, &web);
     terminal.answer(CONSENT, "y\n");
     terminal.wait_for("No settings there: autoconfig.x.example: it is for other.test and not for autoconfig.x.example");
-    terminal.wait_for("; x.example: it is self-signed");
+    terminal.wait_for("; x.example: it is self-signed.\r\n");
     terminal.answer("Server, as host or host:port: ", "\x04");
     assert_eq!(terminal.finish().0, 1);
     assert_eq!(web.asked(), ["autoconfig.x.example:443", "x.example:443"]);
@@ -198,6 +198,7 @@ fn ctrl_c_ends_the_wait_for_a_web_server() {
     terminal.answer("", "\x03");
     let (status, shown) = terminal.finish();
     assert_eq!(status, 130, "{shown}");
+    assert!(shown.contains("smail: the setup was broken off at `Ask https://autoconfig."), "{shown}");
     assert!(start.elapsed() < std::time::Duration::from_secs(5) && !world.path(CONFIG).exists(), "{shown}");
     drop(near);
 }

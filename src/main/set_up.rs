@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use smail::address::Mailbox;
 use smail::cli::Args;
-use smail::delivery::{Fault, Stage};
+use smail::delivery::{Cause, Fault, Stage};
 use smail::draft::{Body, Draft};
 use smail::failure::{self, Exit, Failure};
 use smail::hints::{self, Language};
@@ -16,7 +16,7 @@ use smail::secret::{self, Secret, SecretSource, Terminal};
 use smail::settings::mailrc::{self, Dialect};
 use smail::settings::route::Route;
 use smail::settings::{self, Layers, Settings, Surroundings, keys};
-use smail::setup::autoconfig::Page;
+use smail::setup::autoconfig::{NoPage, Page};
 use smail::setup::dns::Dns;
 use smail::setup::words::Words;
 use smail::setup::{self, Agreed, Before, Done, Gone, Hands, LEAKS, Person, Place, Said, SetupError, Wishes};
@@ -175,20 +175,22 @@ fn fetch(
     world: &Surroundings,
     watch: &Watch,
     language: Language,
-) -> Result<Page, String> {
+) -> Result<Page, NoPage> {
     let ours = [format!("smtp=smtps://{host}"), format!("from=setup@{host}"), "auth=none".to_owned()];
     let args = rehearsed(args, args.set.iter().cloned().chain(ours).collect());
     let route = || {
         let settings = Layers::load(&args, world)?.settle(&[])?;
         Ok(settings::route(&settings, &author(&settings, &world.user())?)?)
     };
-    let route = match route().map_err(|failure: Failure| failure.what)? {
+    let route = match route().map_err(|failure: Failure| NoPage::Because(failure.what))? {
         Route::Smtp(server) => server,
-        other => return Err(transport::describe(&other)),
+        other => return Err(NoPage::Because(transport::describe(&other))),
     };
-    let page = web::get(&route, target, watch);
-    let page = page.map_err(|cause| failure::on_one_line(&Fault::new(Stage::Connect, cause), language))?;
-    Ok(Page { status: page.status, location: page.location, body: page.body })
+    match web::get(&route, target, watch) {
+        Ok(page) => Ok(Page { status: page.status, location: page.location, body: page.body }),
+        Err(Cause::Interrupted(_)) => Err(NoPage::Interrupted),
+        Err(cause) => Err(NoPage::Because(failure::on_one_line(&Fault::new(Stage::Connect, cause), language))),
+    }
 }
 
 /// Sends the first mail on the common road, without the queue: somebody waits for its fate.

@@ -33,13 +33,22 @@ pub struct Page {
     pub body: Vec<u8>,
 }
 
-/// Asks a host for a page by its path and query, over HTTPS, and follows no redirect. Why there is none, in words.
-pub type Web<'a> = &'a dyn Fn(&str, &str) -> Result<Page, String>;
+/// Why there is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoPage {
+    /// A signal ended the wait.
+    Interrupted,
+    /// In words.
+    Because(String),
+}
+
+/// Asks a host for a page by its path and query, over HTTPS, and follows no redirect.
+pub type Web<'a> = &'a dyn Fn(&str, &str) -> Result<Page, NoPage>;
 
 /// Why a host is of no help.
 #[derive(Debug, PartialEq, Eq)]
 enum Miss {
-    Unasked(String),
+    NoPage(NoPage),
     Status(u16),
     Elsewhere,
     Unreadable,
@@ -47,17 +56,18 @@ enum Miss {
 }
 
 impl Miss {
-    fn of(self, host: &str, words: Words) -> String {
+    /// # Errors
+    /// That nothing more may be asked.
+    fn of(self, host: &str, words: Words) -> Result<String, NoPage> {
         let why = match self {
-            // It often names the host itself.
-            Miss::Unasked(why) if why.contains(host) => return why,
-            Miss::Unasked(why) => why,
+            Miss::NoPage(NoPage::Because(why)) => why,
+            Miss::NoPage(NoPage::Interrupted) => return Err(NoPage::Interrupted),
             Miss::Status(status) => words.of(words::WEB_STATUS, &[&status.to_string()]),
             Miss::Elsewhere => words.of(words::WEB_ELSEWHERE, &[]),
             Miss::Unreadable => words.of(words::WEB_UNREADABLE, &[]),
             Miss::NoServer => words.of(words::WEB_NO_SERVER, &[]),
         };
-        format!("{host}: {why}")
+        Ok(format!("{host}: {why}"))
     }
 }
 
@@ -70,7 +80,7 @@ pub fn has_hosts(domain: &str) -> bool {
 ///
 /// # Errors
 /// What is wrong with each, in one line.
-pub fn look(address: &Address, web: Web<'_>, words: Words) -> Result<(Proposal, String), String> {
+pub fn look(address: &Address, web: Web<'_>, words: Words) -> Result<(Proposal, String), NoPage> {
     let who = Who::new(address);
     let query = utf8_percent_encode(&who.address, QUERY);
     let places = [
@@ -86,17 +96,17 @@ pub fn look(address: &Address, web: Web<'_>, words: Words) -> Result<(Proposal, 
                 let by = if by == host { host } else { format!("{host} → {by}") };
                 return Ok((Proposal { server, outside }, by));
             }
-            Err(miss) => misses.push(miss.of(&host, words)),
+            Err(miss) => misses.push(miss.of(&host, words)?),
         }
     }
-    Err(misses.join("; "))
+    Err(NoPage::Because(misses.join("; ")))
 }
 
 /// A page, and the host that gave it in the end.
 fn fetch(host: &str, target: &str, web: Web<'_>) -> Result<(String, Vec<u8>), Miss> {
     let (mut host, mut target) = (host.to_owned(), target.to_owned());
     for _ in 0..=MOST_REDIRECTS {
-        let page = web(&host, &target).map_err(Miss::Unasked)?;
+        let page = web(&host, &target).map_err(Miss::NoPage)?;
         match (page.status, page.location) {
             (200, _) => return Ok((host, page.body)),
             (301..=303 | 307 | 308, Some(location)) => {
@@ -209,10 +219,10 @@ fn server(node: Node<'_, '_>, who: &Who) -> Option<Server> {
 }
 
 /// The first of password, token and no login at all that the server takes; `None` when it takes something else only.
-fn login<'a>(taken: impl Iterator<Item = &'a str>, user: Option<String>) -> Option<Login> {
-    let taken: Vec<_> = taken.map(|form| form.trim().to_ascii_lowercase()).collect();
-    let takes = |forms: &[&str]| taken.iter().any(|form| forms.contains(&form.as_str()));
-    if taken.is_empty() || takes(&["password-cleartext", "plain", "password-encrypted", "secure"]) {
+fn login<'a>(forms: impl Iterator<Item = &'a str>, user: Option<String>) -> Option<Login> {
+    let offered: Vec<_> = forms.map(|form| form.trim().to_ascii_lowercase()).collect();
+    let takes = |known: &[&str]| offered.iter().any(|form| known.contains(&form.as_str()));
+    if offered.is_empty() || takes(&["password-cleartext", "plain", "password-encrypted", "secure"]) {
         Some(Login::Password(user))
     } else if takes(&["oauth2"]) {
         Some(Login::Token(user))

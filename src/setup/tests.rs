@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use super::autoconfig::Page;
+use super::autoconfig::{NoPage, Page};
 use super::find::{Directory, Service};
 use super::words::Words;
 use super::*;
@@ -127,7 +127,7 @@ fn play_on(
 }
 
 /// The web of tests that must not ask it.
-fn unasked(host: &str, _: &str) -> Result<Page, String> {
+fn unasked(host: &str, _: &str) -> Result<Page, NoPage> {
     panic!("{host} is asked without consent")
 }
 

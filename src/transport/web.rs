@@ -253,7 +253,7 @@ mod tests {
             (&early, "the server closed the connection"),
         ];
         for (answer, wanted) in rows {
-            assert_eq!(page(answer).as_ref().map_err(String::as_str), Err(wanted), "{:.60}", answer);
+            assert_eq!(page(answer).as_ref().map_err(String::as_str), Err(wanted), "{answer:.60}");
         }
     }
 }

@@ -23,7 +23,8 @@ fn around(servers: &str) -> String {
 
 /// An outgoing server of a page.
 fn outgoing(host: &str, port: &str, socket: &str, user: &str, authentication: &[&str]) -> String {
-    let forms: String = authentication.iter().map(|form| format!("<authentication>{form}</authentication>")).collect();
+    let forms: Vec<_> = authentication.iter().map(|form| format!("<authentication>{form}</authentication>")).collect();
+    let forms = forms.concat();
     format!(
         "<outgoingServer type=\"smtp\"><hostname>{host}</hostname><port>{port}</port><socketType>{socket}</socketType>\
          <username>{user}</username>{forms}</outgoingServer>"
@@ -110,8 +111,8 @@ fn what_cannot_be_a_server_is_none() {
 fn a_hostile_page_is_unreadable_at_once() {
     let good = outgoing("mail.x.example", "465", "SSL", "me", PASSWORD);
     let bomb = "<!DOCTYPE x [<!ENTITY a \"aaaaaaaaaa\"><!ENTITY b \"&a;&a;&a;&a;&a;\">]>";
-    let names: String = (0..6_000).map(|n| format!(" a{n}=''")).collect();
-    let spaces: String = (0..3_500).map(|n| format!(" xmlns:a{n}='{n}'")).collect();
+    let names = (0..6_000).map(|n| format!(" a{n}=''")).collect::<Vec<_>>().concat();
+    let spaces = (0..3_500).map(|n| format!(" xmlns:a{n}='{n}'")).collect::<Vec<_>>().concat();
     let rows = [
         String::new(),
         "<html><body>404</body></html>".to_owned(),
@@ -130,7 +131,7 @@ fn a_hostile_page_is_unreadable_at_once() {
     ];
     for page in rows {
         let start = Instant::now();
-        assert_eq!(read_text(&page), Err(Miss::Unreadable), "{:.200}", page);
+        assert_eq!(read_text(&page), Err(Miss::Unreadable), "{page:.200}");
         assert!(start.elapsed() < Duration::from_secs(5), "{:?} {:.200}", start.elapsed(), page);
     }
     assert_eq!(read(b"<clientConfig>\xff</clientConfig>", &Who::new(&address())), Err(Miss::Unreadable));
@@ -140,7 +141,7 @@ fn a_hostile_page_is_unreadable_at_once() {
 fn asked(
     address: &str,
     pages: &[(&str, u16, Option<&str>, &str)],
-) -> (Result<(Proposal, String), String>, Vec<String>) {
+) -> (Result<(Proposal, String), NoPage>, Vec<String>) {
     let urls = RefCell::new(Vec::new());
     let web = |host: &str, target: &str| {
         let url = format!("{host}{target}");
@@ -150,10 +151,28 @@ fn asked(
             body: page.3.as_bytes().to_vec(),
         });
         urls.borrow_mut().push(url);
-        page.ok_or_else(|| format!("there is no {host}"))
+        page.ok_or_else(|| NoPage::Because("no such host".to_owned()))
     };
     let found = look(&Address::parse(address).unwrap(), &web, Words::ENGLISH);
     (found, urls.into_inner())
+}
+
+fn because(error: &NoPage) -> String {
+    match error {
+        NoPage::Because(why) => why.clone(),
+        NoPage::Interrupted => "interrupted".to_owned(),
+    }
+}
+
+#[test]
+fn a_signal_ends_the_asking() {
+    let asked = RefCell::new(0);
+    let web = |_: &str, _: &str| {
+        *asked.borrow_mut() += 1;
+        Err(NoPage::Interrupted)
+    };
+    assert_eq!(look(&address(), &web, Words::ENGLISH), Err(NoPage::Interrupted));
+    assert_eq!(asked.into_inner(), 1);
 }
 
 const FIRST: &str = "autoconfig.x.example/mail/config-v1.1.xml?emailaddress=me%40x.example";
@@ -185,12 +204,12 @@ fn only_the_first_host_is_told_the_address() {
 #[test]
 fn what_is_wrong_with_each_host_is_one_line() {
     let pages = [(FIRST, 200, None, "<html/>"), (SECOND, 404, None, "")];
-    let why = |pages: &[_]| asked("me@x.example", pages).0.unwrap_err();
+    let why = |pages: &[_]| asked("me@x.example", pages).0.map_err(|error| because(&error)).unwrap_err();
     assert_eq!(why(&pages), "autoconfig.x.example: the page cannot be read; x.example: the answer is 404");
     let plain = around(&outgoing("mail.x.example", "25", "plain", "me", PASSWORD));
     assert_eq!(
         why(&[(SECOND, 200, None, &plain)]),
-        "there is no autoconfig.x.example; x.example: it names no server with TLS and a login that smail has"
+        "autoconfig.x.example: no such host; x.example: it names no server with TLS and a login that smail has"
     );
 }
 
@@ -208,8 +227,8 @@ fn a_page_may_be_elsewhere_twice_and_only_by_https() {
     assert_eq!(urls, [FIRST, "cfg.hoster.example/c?a=b", "cfg.hoster.example/d"]);
     let round = [(FIRST, 307, Some("/a"), ""), ("autoconfig.x.example/a", 308, Some("/a"), "")];
     let (found, urls) = asked("me@x.example", &round);
-    let wanted = "autoconfig.x.example: it points to where nothing is asked; there is no x.example";
-    assert_eq!((found.unwrap_err().as_str(), urls.len()), (wanted, 4));
+    let wanted = "autoconfig.x.example: it points to where nothing is asked; x.example: no such host";
+    assert_eq!((because(&found.unwrap_err()).as_str(), urls.len()), (wanted, 4));
 }
 
 #[test]

@@ -2,10 +2,10 @@
 //!
 //! Promise: no yes, no connection. Nobody can have said yes where nobody is asked (`--yes`), and what fails here is one line
 //! on the way to the next question.
-use super::super::SetupError;
-use super::super::autoconfig;
+use super::super::autoconfig::{self, NoPage};
 use super::super::find::{Proposal, Server};
 use super::super::words;
+use super::super::{Gone, SetupError};
 use super::Dialogue;
 use crate::address::Address;
 
@@ -26,7 +26,11 @@ impl Dialogue<'_> {
                 }
                 Ok(self.yes(words::USE_SERVER, &[&server.shown()], !outside)?.then_some(server))
             }
-            Err(why) => {
+            Err(NoPage::Interrupted) => {
+                let question = self.words.of(words::ASK_WEB, &[domain, &address.to_string()]);
+                Err(SetupError::Gone(Gone::Interrupted, question))
+            }
+            Err(NoPage::Because(why)) => {
                 self.say(words::WEB_NOTHING, &[&why]);
                 Ok(None)
             }

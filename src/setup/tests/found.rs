@@ -13,7 +13,7 @@ fn page(host: &str, login: &str) -> Page {
     Page { status: 200, location: None, body: body.into_bytes() }
 }
 
-fn play_web(answers: &[&'static str], page: Page) -> Played {
+fn play_web(answers: &[&'static str], page: &Page) -> Played {
     let web = |_: &str, _: &str| Ok(page.clone());
     play_on(&web, tempfile::tempdir().unwrap(), answers, &addressed("me@x.example"), &known())
 }
@@ -45,7 +45,7 @@ fn the_dns_proposes_and_the_user_decides() {
 #[test]
 fn the_web_is_asked_after_a_yes_and_the_user_decides() {
     let login = "<username>%EMAILLOCALPART%</username><authentication>password-cleartext</authentication>";
-    let played = play_web(&["y", "", "", "right", "", "n"], page("mail.x.example", login));
+    let played = play_web(&["y", "", "", "right", "", "n"], &page("mail.x.example", login));
     let said = format!(
         "Asking the DNS who takes mail for x.example …\n{QUESTION}y\n\
          autoconfig.x.example names mail.x.example:465 (TLS) for sending.\n\
@@ -91,7 +91,7 @@ fn nobody_said_yes_where_nobody_is_asked() {
 
 #[test]
 fn a_host_outside_the_domain_is_told_to_be_one() {
-    let played = play_web(&["y", "", "smtp.x.example", "", "right", "", "n"], page("smtp.hoster.example", ""));
+    let played = play_web(&["y", "", "smtp.x.example", "", "right", "", "n"], &page("smtp.hoster.example", ""));
     let said = "That server is not in the domain x.example: use it only if you know the name.\n\
                 Send by smtp.hoster.example:465 (TLS)? (y/n) [n]: \nThe server of x.example is not known;";
     assert!(played.transcript.contains(said), "{}", played.transcript);
@@ -100,7 +100,7 @@ fn a_host_outside_the_domain_is_told_to_be_one() {
 #[test]
 fn what_is_not_there_is_one_line_before_the_next_question() {
     let gone = Page { status: 404, location: None, body: Vec::new() };
-    let played = play_web(&["y", "mail.x.example", "", "right", "", "n"], gone);
+    let played = play_web(&["y", "mail.x.example", "", "right", "", "n"], &gone);
     let said = "No settings there: autoconfig.x.example: the answer is 404; x.example: the answer is 404.\n\
                 The server of x.example is not known;";
     assert!(played.transcript.contains(said), "{}", played.transcript);
@@ -109,12 +109,12 @@ fn what_is_not_there_is_one_line_before_the_next_question() {
 #[test]
 fn a_server_that_takes_tokens_or_no_login_is_taken_at_its_word() {
     let token = "<authentication>OAuth2</authentication>";
-    let played = play_web(&["y", "", "", "get-token me", "n"], page("mail.x.example", token));
+    let played = play_web(&["y", "", "", "get-token me", "n"], &page("mail.x.example", token));
     assert!(played.transcript.contains("This provider takes no password, only access tokens"), "{}", played.transcript);
     let text = played.file(".config/smail/config.toml");
     assert!(text.contains("auth = \"xoauth2\"\nauth-password-command = \"get-token me\"\n"), "{text}");
     let none = "<username>me</username><authentication>none</authentication>";
-    let played = play_web(&["y", "", "n"], page("mail.x.example", none));
+    let played = play_web(&["y", "", "n"], &page("mail.x.example", none));
     let text = played.file(".config/smail/config.toml");
     assert!(text.ends_with("smtp = \"smtps://mail.x.example:465\"\n"), "{text}");
 }
