@@ -134,10 +134,12 @@ fn published(host: &str) -> String {
 }
 
 /// Sets an address up whose domain is in no table, with all names led through a proxy of the test.
-fn setup_by(world: &World, web: &Web) -> Terminal {
+fn setup_by(world: &World, web: &Web, more: &[&str]) -> Terminal {
     let (proxy, ca) =
         (format!("proxy=http://127.0.0.1:{}", web.port()), format!("tls-ca-file={}", world.pem("ca").display()));
-    Terminal::start(command(world, &["--setup", "me@x.example", "-S", &proxy, "-S", &ca].map(str::to_owned)))
+    let args = ["--setup", "me@x.example", "-S", &proxy, "-S", &ca];
+    let args: Vec<String> = args.iter().chain(more).map(|arg| (*arg).to_owned()).collect();
+    Terminal::start(command(world, &args))
 }
 
 const CONSENT: &str = "The first is told me@x.example. (y/n) [n]: ";
@@ -149,7 +151,7 @@ fn what_a_domain_publishes_is_asked_for_with_consent_only() {
         Place { name: "autoconfig.x.example:443", there: There::Answer("web", published("mail.x.example")) },
         Place { name: "mail.x.example:465", there: There::Port(sink.port()) },
     ]);
-    let mut terminal = setup_by(&world, &web);
+    let mut terminal = setup_by(&world, &web, &[]);
     terminal.wait_for(CONSENT);
     assert_eq!(web.asked(), [""; 0]);
     terminal.answer("", "y\n");
@@ -176,7 +178,10 @@ fn a_web_server_that_is_not_trusted_is_asked_for_nothing() {
         Place { name: "autoconfig.x.example:443", there: There::Answer("badname", published("mail.x.example")) },
         Place { name: "x.example:443", there: There::Answer("self", published("mail.x.example")) },
     ]);
-    let mut terminal = setup_by(&world, &web);
+    // What is said of the mail server is not said of this one.
+    let pin = format!("tls-fingerprint={}", "ab".repeat(32));
+    let of_mail = ["-S", "tls-verify=ignore", "-S", &pin, "-S", "connect-to=127.0.0.1:9", "-S", "tls=none"];
+    let mut terminal = setup_by(&world, &web, &of_mail);
     terminal.answer(CONSENT, "y\n");
     terminal.wait_for("No settings there: autoconfig.x.example: it is for other.test and not for autoconfig.x.example");
     terminal.wait_for("; x.example: it is self-signed.\r\n");
@@ -191,7 +196,7 @@ fn ctrl_c_ends_the_wait_for_a_web_server() {
     let (world, silent) = (World::new(), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
     let port = silent.local_addr().unwrap().port();
     let web = Web::start(vec![Place { name: "autoconfig.x.example:443", there: There::Port(port) }]);
-    let mut terminal = setup_by(&world, &web);
+    let mut terminal = setup_by(&world, &web, &[]);
     terminal.answer(CONSENT, "y\n");
     let (near, _) = silent.accept().unwrap();
     let start = std::time::Instant::now();

@@ -78,8 +78,8 @@ impl Drop for Web {
 fn serve(mut socket: TcpStream, places: &[Place], asked: &Mutex<Vec<String>>) {
     let _ = socket.set_read_timeout(Some(PATIENCE));
     let hear = |line: &str| asked.lock().unwrap().push(line.to_owned());
-    let Ok(head) = head(&mut socket) else { return };
-    let name = head.split(' ').nth(1).unwrap_or_default();
+    let Ok(question) = head(&mut socket) else { return };
+    let name = question.split(' ').nth(1).unwrap_or_default();
     hear(name);
     let Some(place) = places.iter().find(|place| place.name == name) else {
         let _ = socket.write_all(b"HTTP/1.1 502 no such name\r\n\r\n");
