@@ -5,6 +5,7 @@
 //! and standard input of programs, never into an argument or onto the terminal. The room speaks to a [`Person`] and
 //! reaches the world through [`Hands`], so that a dialogue is a text that can be compared.
 mod account;
+pub mod autoconfig;
 mod dialogue;
 pub mod dns;
 pub mod find;
@@ -18,6 +19,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 pub use account::{LEAKS, Said, Value};
+use autoconfig::Web;
 use find::Directory;
 pub use keep::Keeping;
 pub use mailrc::Before;
@@ -139,6 +141,8 @@ pub type Doubt<'a> = &'a dyn Fn(Option<&Preset>, &str, &Secret) -> Option<String
 pub struct Hands<'a> {
     /// Answers what the DNS knows.
     pub directory: &'a dyn Directory,
+    /// Fetches a page from the web; only ever used after a yes.
+    pub web: Web<'a>,
     /// Tries settings.
     pub try_it: Trial<'a>,
     /// Looks at a secret.

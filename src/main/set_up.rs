@@ -8,16 +8,19 @@ use std::sync::atomic::Ordering;
 
 use smail::address::Mailbox;
 use smail::cli::Args;
+use smail::delivery::{Cause, Fault, Stage};
 use smail::draft::{Body, Draft};
 use smail::failure::{self, Exit, Failure};
 use smail::hints::{self, Language};
 use smail::secret::{self, Secret, SecretSource, Terminal};
 use smail::settings::mailrc::{self, Dialect};
+use smail::settings::route::Route;
 use smail::settings::{self, Layers, Origin, Settings, Surroundings, keys};
+use smail::setup::autoconfig::{NoPage, Page};
 use smail::setup::dns::Dns;
 use smail::setup::words::Words;
 use smail::setup::{self, Agreed, Before, Done, Gone, Hands, LEAKS, Person, Place, Said, SetupError, Unfit, Wishes};
-use smail::transport::{self, Watch, probe};
+use smail::transport::{self, Watch, probe, web};
 
 use super::{author, checked, complain, print, send, watch};
 
@@ -73,7 +76,8 @@ pub fn run(args: &Args, world: &Surroundings) -> Result<Exit, Failure> {
         let hint = hints::suspicious(preset.map(|preset| preset.id.as_str()), user, secret.reveal())?;
         Some(format!("{}; {}", hint.meaning(language), hint.action(language)))
     };
-    let hands = Hands { directory: &Dns::of_machine(), try_it: &try_it, doubt: &doubt };
+    let fetch = |host: &str, target: &str| fetch(args, host, target, world, &watch, language);
+    let hands = Hands { directory: &Dns::of_machine(), web: &fetch, try_it: &try_it, doubt: &doubt };
     let done = setup::run(person, words, &wishes, &place, hands).map_err(|error| match (&error, refusal.take()) {
         (SetupError::Refused(_), Some(failure)) => failure.fact("nothing was written"),
         (SetupError::Gone(Gone::Interrupted, _), _) => interrupted(error, &watch),
@@ -215,6 +219,32 @@ fn outranking(args: &Args, world: &Surroundings, done: &Done, typed: bool) -> Op
         _ => None,
     });
     Some(variables.collect::<Vec<_>>().join(", ")).filter(|variables| !variables.is_empty())
+}
+
+/// Fetches a page by the proxy and with the roots that count for mail.
+fn fetch(
+    args: &Args,
+    host: &str,
+    target: &str,
+    world: &Surroundings,
+    watch: &Watch,
+    language: Language,
+) -> Result<Page, NoPage> {
+    let ours = [format!("smtp=smtps://{host}"), format!("from=setup@{host}"), "auth=none".to_owned()];
+    let args = rehearsed(args, args.set.iter().cloned().chain(ours).collect());
+    let route = || {
+        let settings = Layers::load(&args, world)?.settle(&[])?;
+        Ok(settings::route(&settings, &author(&settings, &world.user())?)?)
+    };
+    let route = match route().map_err(|failure: Failure| NoPage::Because(failure.what))? {
+        Route::Smtp(server) => server,
+        other => return Err(NoPage::Because(transport::describe(&other))),
+    };
+    match web::get(&route, target, watch) {
+        Ok(page) => Ok(Page { status: page.status, location: page.location, body: page.body }),
+        Err(Cause::Interrupted(_)) => Err(NoPage::Interrupted),
+        Err(cause) => Err(NoPage::Because(failure::on_one_line(&Fault::new(Stage::Connect, cause), language))),
+    }
 }
 
 /// Sends the first mail on the common road, without the queue: somebody waits for its fate.

@@ -6,7 +6,7 @@
 //! From the wire upwards: `socket` waits, `dial` and `proxy` connect, `tls` encrypts for whom `trust` trusts, `reply` and `guard` keep the server
 //! within bounds, `opening` greets, `session` is lettre's engine on top, `auth` logs in, `transaction` sends one message
 //! and `smtp` puts them together. `judged` tells what refusals mean for later attempts, `probe` rehearses all of it, and `ledger` keeps books of
-//! it. `command` and `file` are the ways beside SMTP.
+//! it. `command` and `file` are the ways beside SMTP; `web` fetches what a provider publishes about itself.
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -37,6 +37,7 @@ mod socket;
 mod tls;
 mod transaction;
 mod trust;
+pub mod web;
 
 #[cfg(test)]
 mod tests;
