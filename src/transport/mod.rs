@@ -5,7 +5,7 @@
 //!
 //! From the wire upwards: `socket` waits, `dial` and `proxy` connect, `tls` encrypts for whom `trust` trusts, `reply` and `guard` keep the server
 //! within bounds, `opening` greets, `session` is lettre's engine on top, `auth` logs in, `transaction` sends one message
-//! and `smtp` puts them together. `ledger` keeps books of all of it. `command` and `file` are the ways beside SMTP.
+//! with what `envelope` and `chunk` say, `progress` remembers whom it has reached, and `smtp` puts them together. `ledger` keeps books of all of it. `command` and `file` are the ways beside SMTP.
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -17,12 +17,15 @@ use crate::settings::route::Route;
 
 mod auth;
 mod capability;
+mod chunk;
 mod command;
 mod dial;
+mod envelope;
 mod file;
 mod guard;
 mod ledger;
 mod opening;
+mod progress;
 mod proxy;
 mod reply;
 mod session;

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::ledger::{Books, Ledger};
 use super::opening::{self, Closed, Opened};
+use super::progress::Progress;
 use super::transaction::{self, Link, Ran};
 use super::trust::{self, Prepared};
 use super::{Tell, Transport, Turn, Watch, auth};
@@ -28,6 +29,8 @@ pub struct Server {
     /// The host and port of the door that was tried last.
     host: Option<String>,
     remarks: Vec<String>,
+    /// BDAT may be used: it is wanted, and was never refused.
+    chunking: bool,
 }
 
 impl Server {
@@ -45,6 +48,7 @@ impl Server {
             tls: None,
             host: None,
             remarks: Vec::new(),
+            chunking: route.chunking,
         }
     }
 
@@ -151,6 +155,7 @@ impl Server {
         message: &Message,
         turn: Turn,
         report: &mut Report,
+        progress: &mut Progress,
         books: &mut Books<'_>,
     ) -> Result<Ran, Fault> {
         let mut timing = report.timing;
@@ -162,6 +167,7 @@ impl Server {
         let message = match transaction::form(&link.capabilities, message) {
             Ok(message) => message,
             Err(fault) => {
+                books.settle(progress.outcomes.iter().enumerate().filter_map(|(at, known)| Some((at, known.as_ref()?))));
                 books.close(&Err(fault.clone()));
                 if turn == Turn::Last {
                     quit(link);
@@ -172,10 +178,10 @@ impl Server {
         if !message.envelope.dsn.is_empty() && !link.capabilities.dsn {
             tell.note("the server offers no DSN; asking for none");
         }
-        let ran = transaction::run(link, message, turn == Turn::Last, books);
+        let ran = transaction::run(link, message, turn == Turn::Last, progress, books);
         report.timing.transaction = start.elapsed();
         report.bytes = message.size();
-        if turn == Turn::Last {
+        if turn == Turn::Last && ran == Ran::Done {
             quit(link);
         }
         Ok(ran)
@@ -197,26 +203,27 @@ impl Transport for Server {
         let mut report =
             Report::uniform(String::new(), everyone(), &Err(Fault::new(Stage::Connect, Cause::Unreachable(vec![]))));
         let mut books = Books::new(ledger, recipients.len());
-        // A tired connection is used once more only after a fresh one: the second attempt cannot be stale.
-        for _ in 0..2 {
-            match self.attempt(message, turn, &mut report, &mut books) {
-                Ok(Ran::Stale) => {
+        let mut progress = Progress::new(recipients.len(), self.chunking);
+        let mut ended = Ok(());
+        // Each reason to begin again is good for once: a tired connection, BDAT refused, QUIT sent too early.
+        for _ in 0..4 {
+            match self.attempt(message, turn, &mut report, &mut progress, &mut books) {
+                Ok(Ran::Again(why)) => {
                     self.link = None;
-                    Tell::new(&self.watch).note("the server closed the connection; connecting again");
+                    Tell::new(&self.watch).note(format!("{why}; connecting again"));
                 }
-                Ok(Ran::Outcomes(outcomes)) => {
-                    for (fate, outcome) in report.fates.iter_mut().zip(outcomes) {
-                        fate.outcome = outcome;
-                    }
-                    break;
-                }
+                Ok(Ran::Done) => break,
                 Err(fault) => {
-                    for fate in &mut report.fates {
-                        fate.outcome = Err(fault.clone());
-                    }
+                    ended = Err(fault);
                     break;
                 }
             }
+        }
+        self.chunking = progress.chunking;
+        let lost = || Fault::new(Stage::Connect, Cause::Lost("the server closes every connection".into()));
+        let otherwise = Err(ended.err().unwrap_or_else(lost));
+        for (fate, outcome) in report.fates.iter_mut().zip(progress.close(&otherwise)) {
+            fate.outcome = outcome;
         }
         books.settle(report.fates.iter().map(|fate| &fate.outcome).enumerate());
         report.via.clone_from(&self.via);

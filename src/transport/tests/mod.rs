@@ -86,6 +86,7 @@ impl Server {
             ehlo: true,
             trust: Trust::default(),
             login: None,
+            chunking: true,
             patience: Patience::scaled(Duration::from_secs(10)),
         }
     }
