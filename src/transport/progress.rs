@@ -22,12 +22,7 @@ pub struct Progress {
 impl Progress {
     /// Begins, with as many recipients.
     pub fn new(recipients: usize, chunking: bool) -> Self {
-        Progress {
-            outcomes: vec![None; recipients],
-            members: (0..recipients).collect(),
-            chunking,
-            early_quit: true,
-        }
+        Progress { outcomes: vec![None; recipients], members: (0..recipients).collect(), chunking, early_quit: true }
     }
 
     /// Settles every recipient in the books; one of whom nothing was heard was forgotten by the server.

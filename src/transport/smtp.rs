@@ -167,7 +167,8 @@ impl Server {
         let message = match transaction::form(&link.capabilities, message) {
             Ok(message) => message,
             Err(fault) => {
-                books.settle(progress.outcomes.iter().enumerate().filter_map(|(at, known)| Some((at, known.as_ref()?))));
+                books
+                    .settle(progress.outcomes.iter().enumerate().filter_map(|(at, known)| Some((at, known.as_ref()?))));
                 books.close(&Err(fault.clone()));
                 if turn == Turn::Last {
                     quit(link);

@@ -232,8 +232,7 @@ impl<'a, 'l> Round<'a, 'l> {
         let commands = self.commands(whole);
         let group = if self.link.capabilities.pipelining { GROUP } else { 1 };
         for flight in commands.chunks(group) {
-            if self.sender.is_some()
-                || (matches!(flight, [(Verb::Data | Verb::Chunk, _)]) && self.accepted.is_empty())
+            if self.sender.is_some() || (matches!(flight, [(Verb::Data | Verb::Chunk, _)]) && self.accepted.is_empty())
             {
                 return Ok(());
             }

@@ -12,6 +12,7 @@ use crate::message::{Envelope, Message};
 use crate::settings::route::{Door, Patience, Route, Smtp, TlsMode, Trust};
 
 mod bookkeeping;
+mod chunking;
 mod circumstance;
 mod conversation;
 mod encryption;
