@@ -4,9 +4,11 @@
 //! server has grown tired of a connection. Never goes from a door with TLS to one without while a login is set.
 use std::time::Instant;
 
+use super::auth::LoggedIn;
 use super::ledger::{Books, Ledger};
 use super::opening::{self, Closed, Opened};
-use super::progress::Progress;
+use super::probe::{Ear, Fact, Outcome, Step};
+use super::reach::Reach;
 use super::transaction::{self, Link, Ran};
 use super::trust::{self, Prepared};
 use super::{Tell, Transport, Turn, Watch, auth};
@@ -77,9 +79,19 @@ impl Server {
             secure_before |= door.tls != TlsMode::None;
             self.via = place(&self.route, door);
             (self.host, self.tls) = (Some(host(&self.route, door)), None);
+            let tell = Tell::new(&self.watch);
+            tell.steps(|ear| ear.door(self.via.clone()));
             match self.enter(door, timing) {
                 Ok(link) => return Ok(link),
                 Err(closed) => {
+                    tell.steps(|ear| {
+                        let silent =
+                            closed.fault.stage == Stage::Greeting && matches!(closed.fault.cause, Cause::Silent(_));
+                        if silent && opening::speaks_tls(&self.route, door, &mut self.prepared, &self.watch) {
+                            ear.fact("speaks", Fact::Text("TLS".to_owned()));
+                        }
+                        ear.failed(&closed.fault);
+                    });
                     let next = closed.next_door;
                     match closed.fault.cause {
                         Cause::Unreachable(reasons) => unreachable.extend(reasons),
@@ -113,10 +125,12 @@ impl Server {
 
     fn login(&mut self, opened: Opened, door: Door) -> Result<Link, Fault> {
         let Opened { session, capabilities, encrypted, loopback, .. } = opened;
+        let tell = Tell::new(&self.watch);
         let mut link = Link {
             session: Box::new(session),
             capabilities,
             patience: self.route.patience,
+            progress: self.watch.progress.clone(),
             lmtp: self.route.lmtp,
             used: false,
             begun: false,
@@ -128,10 +142,19 @@ impl Server {
             capabilities: &link.capabilities,
             encrypted,
             loopback,
+            suspect: self.watch.suspect.as_ref(),
         };
         match auth::login(&mut *link.session, &context, &mut self.secret) {
-            Ok(user) => {
-                self.user = user;
+            Ok(Some(LoggedIn { user, mechanism })) => {
+                tell.fact("mechanism", || mechanism.to_owned());
+                tell.fact("user", || user.clone());
+                tell.passed(Step::Login);
+                self.user = Some(user);
+                Ok(link)
+            }
+            Ok(None) => {
+                tell.steps(|ear| ear.over(Step::Login, Outcome::Skipped));
+                self.user = None;
                 Ok(link)
             }
             Err(fault) => {
@@ -139,6 +162,38 @@ impl Server {
                 Err(fault)
             }
         }
+    }
+
+    /// The door that was tried last, in the words of a user.
+    pub fn via(&self) -> &str {
+        &self.via
+    }
+
+    /// Goes the way of a message up to its recipients, and back. Gives what a send would have failed with, for each
+    /// recipient that was refused.
+    pub fn rehearse(&mut self, message: &Message, ear: &Ear) -> Vec<Fault> {
+        let link = match self.ready(&mut Timing::default()) {
+            Ok(link) => link,
+            Err(fault) => return vec![fault],
+        };
+        let faults = match transaction::form(&link.capabilities, message) {
+            Ok(message) => transaction::rehearse(link, message, ear),
+            Err(fault) => {
+                ear.failed(&fault);
+                vec![fault]
+            }
+        };
+        if link.session.is_open() {
+            let patience = link.patience.quit;
+            link.quitting = true;
+            // What is said to a goodbye changes nothing.
+            if let Ok(reply) = link.session.command(Stage::Content, patience, "QUIT\r\n") {
+                ear.fact("reply", Fact::Text(reply.text()));
+            }
+            ear.over(Step::Quit, Outcome::Passed);
+        }
+        self.link = None;
+        faults
     }
 
     /// Waits for the answer to QUIT, for what it is worth.
@@ -155,7 +210,7 @@ impl Server {
         message: &Message,
         turn: Turn,
         report: &mut Report,
-        progress: &mut Progress,
+        reach: &mut Reach,
         books: &mut Books<'_>,
     ) -> Result<Ran, Fault> {
         let mut timing = report.timing;
@@ -167,8 +222,7 @@ impl Server {
         let message = match transaction::form(&link.capabilities, message) {
             Ok(message) => message,
             Err(fault) => {
-                books
-                    .settle(progress.outcomes.iter().enumerate().filter_map(|(at, known)| Some((at, known.as_ref()?))));
+                books.settle(reach.outcomes.iter().enumerate().filter_map(|(at, known)| Some((at, known.as_ref()?))));
                 books.close(&Err(fault.clone()));
                 if turn == Turn::Last {
                     quit(link);
@@ -179,7 +233,7 @@ impl Server {
         if !message.envelope.dsn.is_empty() && !link.capabilities.dsn {
             tell.note("the server offers no DSN; asking for none");
         }
-        let ran = transaction::run(link, message, turn == Turn::Last, progress, books);
+        let ran = transaction::run(link, message, turn == Turn::Last, reach, books);
         report.timing.transaction = start.elapsed();
         report.bytes = message.size();
         if turn == Turn::Last && ran == Ran::Done {
@@ -204,11 +258,11 @@ impl Transport for Server {
         let mut report =
             Report::uniform(String::new(), everyone(), &Err(Fault::new(Stage::Connect, Cause::Unreachable(vec![]))));
         let mut books = Books::new(ledger, recipients.len());
-        let mut progress = Progress::new(recipients.len(), self.chunking);
+        let mut reach = Reach::new(recipients.len(), self.chunking);
         let mut ended = Ok(());
         // Each reason to begin again is good for once: a tired connection, BDAT refused, QUIT sent too early.
         for _ in 0..4 {
-            match self.attempt(message, turn, &mut report, &mut progress, &mut books) {
+            match self.attempt(message, turn, &mut report, &mut reach, &mut books) {
                 Ok(Ran::Again(why)) => {
                     self.link = None;
                     Tell::new(&self.watch).note(format!("{why}; connecting again"));
@@ -220,10 +274,10 @@ impl Transport for Server {
                 }
             }
         }
-        self.chunking = progress.chunking;
+        self.chunking = reach.chunking;
         let lost = || Fault::new(Stage::Connect, Cause::Lost("the server closes every connection".into()));
         let otherwise = Err(ended.err().unwrap_or_else(lost));
-        for (fate, outcome) in report.fates.iter_mut().zip(progress.close(&otherwise)) {
+        for (fate, outcome) in report.fates.iter_mut().zip(reach.close(&otherwise)) {
             fate.outcome = outcome;
         }
         books.settle(report.fates.iter().map(|fate| &fate.outcome).enumerate());

@@ -3,11 +3,15 @@
 //! Promise: every recipient gets exactly one outcome; one that was refused does not stop the others; the text is sent
 //! only after 354 and only if somebody accepted it, or behind BDAT (see `chunk`); only 2yz to the whole of it is
 //! acceptance. Recipients that a server has no room for in one transaction get another one.
+use super::Progress;
 use super::capability::Capabilities;
 use super::chunk::Whole;
 use super::envelope::{asked, mail, rcpt};
 use super::ledger::Books;
-use super::progress::{Outcome, Progress};
+use super::metered::Metered;
+use super::probe::{self, Ear, Fact, Step};
+use super::reach::{Outcome, Reach};
+use super::reply::safe;
 use super::session::Session;
 use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
 use crate::message::Message;
@@ -25,6 +29,8 @@ pub struct Link {
     pub capabilities: Capabilities,
     /// How long each reply may take.
     pub patience: Patience,
+    /// Hears how far the text is.
+    pub progress: Option<Progress>,
     /// Every accepted recipient gets a reply of its own after the dot (RFC 2033).
     pub lmtp: bool,
     /// A message has been delivered over it, so that the server may have grown tired of it.
@@ -64,37 +70,78 @@ pub fn form<'m>(capabilities: &Capabilities, message: &'m Message) -> Result<&'m
     }
 }
 
+/// Asks about sender and recipients, one by one, and takes it back. DATA is never said. Gives the refusal of the sender,
+/// or those of the recipients, or what ended the session.
+pub fn rehearse(link: &mut Link, message: &Message, ear: &Ear) -> Vec<Fault> {
+    let members: Vec<usize> = (0..message.envelope.recipients.len()).collect();
+    let mut reach = Reach::new(members.len(), false);
+    let (patience, mut nobody) = (link.patience.command, ());
+    let mut books = Books::new(&mut nobody, members.len());
+    let mut round = Round::new(link, message, &members, &mut reach, &mut books);
+    let mut faults = Vec::new();
+    let mut commands = round.commands(None);
+    commands.retain(|(verb, _)| !matches!(verb, Verb::Data));
+    commands.push((Verb::Reset, "RSET\r\n".to_owned()));
+    for (verb, line) in commands {
+        let step = match verb {
+            Verb::Rcpt(_) if round.sender.is_some() => continue,
+            Verb::Rcpt(_) => Step::Recipient,
+            Verb::Reset => Step::Reset,
+            Verb::Mail | Verb::Data | Verb::Chunk => Step::Sender,
+        };
+        ear.fact("said", Fact::Text(safe(line.trim_end())));
+        let said = round.link.session.command(verb.stage(), patience, &line);
+        let said = said.and_then(|reply| round.judge(verb, reply.clone()).map(|()| reply));
+        let reply = match said {
+            Ok(reply) => reply,
+            Err(fault) => {
+                ear.over(step, probe::Outcome::Failed(fault.clone()));
+                return vec![fault];
+            }
+        };
+        ear.fact("reply", Fact::Text(reply.text()));
+        let fault = (!reply.is_positive()).then(|| Fault::new(verb.stage(), Cause::Refused(reply)));
+        ear.over(step, fault.clone().map_or(probe::Outcome::Passed, probe::Outcome::Failed));
+        if members.is_empty() && matches!(verb, Verb::Mail) && fault.is_none() {
+            ear.over(Step::Recipient, probe::Outcome::Skipped);
+        }
+        faults.extend(fault);
+    }
+    round.link.begun = false;
+    faults
+}
+
 /// Sends a message to those who have not been spoken for; `last` lets QUIT leave with it. All recipients are settled in
 /// the books, unless it is [`Ran::Again`].
-pub fn run(link: &mut Link, message: &Message, last: bool, progress: &mut Progress, books: &mut Books<'_>) -> Ran {
+pub fn run(link: &mut Link, message: &Message, last: bool, reach: &mut Reach, books: &mut Books<'_>) -> Ran {
     // Nothing was heard of this message: a connection that ends now was over before it.
     let mut may_be_stale = link.used;
-    while !progress.members.is_empty() {
-        let members = std::mem::take(&mut progress.members);
-        let before: Vec<_> = members.iter().map(|&at| progress.outcomes[at].take()).collect();
-        let mut round = Round::new(link, message, &members, progress, books);
+    while !reach.members.is_empty() {
+        let members = std::mem::take(&mut reach.members);
+        let before: Vec<_> = members.iter().map(|&at| reach.outcomes[at].take()).collect();
+        let mut round = Round::new(link, message, &members, reach, books);
         let ended = round.run(last);
         let (answered, unwanted) = (round.answered, round.unwanted);
         let (accepted, mut later) = (round.accepted, round.later);
         if let Err(fault) = ended {
             if may_be_stale && !answered && is_staleness(&fault) {
                 for (&at, before) in members.iter().zip(before) {
-                    progress.outcomes[at] = before;
+                    reach.outcomes[at] = before;
                 }
-                progress.members = members;
+                reach.members = members;
                 return Ran::Again("the server closed the connection");
             }
             for (&at, before) in members.iter().zip(before) {
                 // A server that wants no second transaction has still only run out of room for these.
                 let kept = before.filter(|_| fault.stage == Stage::Sender);
-                progress.outcomes[at].get_or_insert_with(|| kept.unwrap_or_else(|| Err(fault.clone())));
+                reach.outcomes[at].get_or_insert_with(|| kept.unwrap_or_else(|| Err(fault.clone())));
             }
             break;
         }
         if unwanted {
             later.extend(accepted);
             later.sort_unstable();
-            (progress.members, progress.chunking, may_be_stale) = (later, false, true);
+            (reach.members, reach.chunking, may_be_stale) = (later, false, true);
             // What a server that knows no BDAT makes of the text behind it are answers nobody waits for.
             if link.quitting || link.session.is_disturbed() {
                 return Ran::Again("the server does not take BDAT");
@@ -104,15 +151,15 @@ pub fn run(link: &mut Link, message: &Message, last: bool, progress: &mut Progre
         if accepted.is_empty() || !link.session.is_open() {
             break;
         }
-        (progress.members, may_be_stale) = (later, false);
-        if link.quitting && !progress.members.is_empty() {
-            progress.early_quit = false;
+        (reach.members, may_be_stale) = (later, false);
+        if link.quitting && !reach.members.is_empty() {
+            reach.early_quit = false;
             return Ran::Again("the server has room for some recipients only");
         }
     }
-    progress.members.clear();
+    reach.members.clear();
     link.used = true;
-    progress.settle(books);
+    reach.settle(books);
     Ran::Done
 }
 
@@ -175,15 +222,15 @@ impl<'a, 'l> Round<'a, 'l> {
         link: &'a mut Link,
         message: &'a Message,
         members: &'a [usize],
-        progress: &'a mut Progress,
+        reach: &'a mut Reach,
         books: &'a mut Books<'l>,
     ) -> Self {
         Round {
             link,
             message,
             members,
-            allowed: (progress.chunking, progress.early_quit),
-            outcomes: &mut progress.outcomes,
+            allowed: (reach.chunking, reach.early_quit),
+            outcomes: &mut reach.outcomes,
             books,
             answered: false,
             sender: None,
@@ -348,9 +395,9 @@ impl<'a, 'l> Round<'a, 'l> {
     }
 
     fn text(&mut self, last: bool) -> Result<(), Fault> {
-        let Link { session, patience, capabilities, quitting, begun, .. } = &mut *self.link;
+        let Link { session, patience, progress, capabilities, quitting, begun, .. } = &mut *self.link;
         let quit = last && self.later.is_empty() && capabilities.pipelining;
-        let mut chunks = self.message.chunks();
+        let mut chunks = Metered::new(self.message.chunks(), self.message.size(), progress.as_ref());
         let mut clear = || self.books.before_dot(&self.accepted);
         let reply = session.message(self.message.size(), patience.dot, &mut chunks, quit, &mut clear)?;
         *quitting |= quit;

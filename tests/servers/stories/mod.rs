@@ -1,5 +1,4 @@
 //! What is proved against the real servers, a file a subject.
-pub mod chunking;
 pub mod content;
 pub mod logins;
 pub mod refusals;

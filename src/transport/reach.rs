@@ -8,7 +8,7 @@ use crate::delivery::{Cause, Fault, Reply, Stage};
 pub type Outcome = Result<Reply, Fault>;
 
 /// The recipients of one message, and what has been learned of the server that bears on the rest of them.
-pub struct Progress {
+pub struct Reach {
     /// One for each, in the order of the envelope; `None` while nothing is known.
     pub outcomes: Vec<Option<Outcome>>,
     /// Those still to be spoken for, in order. One may have an outcome that holds unless a better one comes.
@@ -19,10 +19,10 @@ pub struct Progress {
     pub early_quit: bool,
 }
 
-impl Progress {
+impl Reach {
     /// Begins, with as many recipients.
     pub fn new(recipients: usize, chunking: bool) -> Self {
-        Progress { outcomes: vec![None; recipients], members: (0..recipients).collect(), chunking, early_quit: true }
+        Reach { outcomes: vec![None; recipients], members: (0..recipients).collect(), chunking, early_quit: true }
     }
 
     /// Settles every recipient in the books; one of whom nothing was heard was forgotten by the server.
