@@ -25,6 +25,7 @@ const STRIDE: usize = 12;
 const PEOPLE: [&str; 3] = ["r1@x.example", "r2@x.example", "r3@x.example"];
 
 /// A piece of work that is disturbed.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of a scene, not the states of one machine")]
 struct Scene {
     name: &'static str,
     /// What lies in the world before it; gives the words for smail.

@@ -9,7 +9,7 @@ const OPENING: [Step<'static>; 2] = [HI, (EHLO, CHUNKING)];
 
 /// One flight: MAIL, the recipients, the message, and more.
 fn flight(recipients: &[&str], more: &str) -> String {
-    let recipients: String = recipients.iter().map(|name| format!("RCPT TO:<{name}@b.test>\r\n")).collect();
+    let recipients: String = recipients.iter().flat_map(|name| ["RCPT TO:<", name, "@b.test>\r\n"]).collect();
     format!("{MAIL}{recipients}{BDAT}{more}")
 }
 
@@ -269,8 +269,7 @@ fn a_connection_lost_before_the_answer_is_in_doubt_for_all_but_the_refused() {
         ("250 ok\r\n250 ok\r\n550 no b\r\n", true),
         ("250 ok\r\n250 ok\r\n550 no b\r\n250 ok\r\n", true),
     ] {
-        let server = serve(&[&[OPENING[0], OPENING[1], (&flight, answers)]]);
-        // The script ends, and with it the connection.
+        let server = serve(&[&[OPENING[0], OPENING[1], (&flight, answers), GONE]]);
         let report = deliver(server.route(), &people(&["a", "b", "c"]));
         server.done();
         let outcomes = outcomes(&report);
@@ -327,7 +326,7 @@ fn a_tired_connection_is_replaced_only_when_it_says_so() {
     drop(way);
     server.done();
     // Said nothing, having heard the whole of it.
-    let server = serve(&[&[OPENING[0], OPENING[1], (&first, good), (&last, "")]]);
+    let server = serve(&[&[OPENING[0], OPENING[1], (&first, good), (&last, ""), GONE]]);
     let mut way = open(&Route::Smtp(Box::new(server.route())), &Watch::default());
     assert_eq!(outcomes(&way.deliver(&people(&["b"]), Turn::More, &mut ())), ["250 in"]);
     let outcomes = outcomes(&way.deliver(&people(&["b"]), Turn::Last, &mut ()));
