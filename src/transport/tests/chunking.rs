@@ -155,6 +155,21 @@ fn what_was_refused_is_reset_before_the_next_mail() {
 }
 
 #[test]
+fn a_refusal_of_the_mail_is_final_and_told() {
+    for (answer, class) in
+        [("552 5.3.4 too big", "permanent"), ("554 5.7.1 spam", "permanent"), ("451 later", "temporary")]
+    {
+        let answers = format!("250 ok\r\n250 ok\r\n550 no b\r\n{answer}\r\n221 bye\r\n");
+        let flight = flight(&["a", "b"], "QUIT\r\n");
+        let (outcomes, entries) = told(&[&[OPENING[0], OPENING[1], (&flight, &answers)]], &["a", "b"], false);
+        let wanted = [format!("{class} at content: {answer}"), "permanent at recipient: 550 no b".to_owned()];
+        assert_eq!(outcomes, wanted);
+        let settled = [format!("settled 1 {}", wanted[1]), format!("settled 0 {}", wanted[0])];
+        assert_eq!(entries, ["dot [0, 1]", &settled[0], &settled[1]]);
+    }
+}
+
+#[test]
 fn a_server_that_refuses_bdat_gets_data_in_the_same_session() {
     let (first, again) = (flight(&["b", "c"], ""), format!("RSET\r\n{}", asking(&["c"])));
     for code in [500, 501, 502, 503, 504] {
