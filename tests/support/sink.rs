@@ -16,6 +16,7 @@ use super::session::Session;
 use super::wire::{PATIENCE, Wire};
 
 /// What a sink offers and how it answers.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of a server, not the states of one machine")]
 #[derive(Debug, Clone)]
 pub struct Options {
     pub(super) starttls: bool,
