@@ -7,7 +7,7 @@
 //! Order: a row of this provider before a row of all; words of the server before codes; codes by what says more.
 use std::borrow::Cow;
 
-pub use self::explain::{Explanation, explain};
+pub use self::explain::{Explanation, Provider, explain};
 pub use self::secret::suspicious;
 pub use self::table::{Hint, named, rows};
 use crate::delivery::{Cause, Class, EnhancedCode, Fault, Lacks, Reply, Stage};
@@ -159,12 +159,9 @@ pub fn of_fault(fault: &Fault, provider: Option<&str>, host: Option<&str>) -> Op
     let said = said(&fault.cause);
     let (code, enhanced) = fault.reply().map_or((None, None), |reply| (Some(reply.code), reply.enhanced));
     let query = Query { provider, host, stage: Some(fault.stage), code, enhanced, text: &said };
-    // A program that could not be started said nothing that a row could know.
-    if matches!(fault.cause, Cause::Program(_, Some(127))) {
-        return None;
-    }
     if cause == "program" {
-        let of_output = || explain(&said, provider).into_iter().find_map(|explanation| explanation.hint);
+        let of_output =
+            || explain(&said, &|_| provider.map(str::to_owned)).into_iter().find_map(|explanation| explanation.hint);
         return search(&Sought::new(&query, Some(cause))).map(|(hint, _)| hint).or_else(of_output);
     }
     let cause = Some(cause).filter(|cause| *cause != "refused");
@@ -317,6 +314,7 @@ fn word(cause: &Cause) -> Option<&'static str> {
         Cause::ClearLogin => "clear-login",
         Cause::TooBig(..) => "too-big",
         Cause::NoSecret(..) => "no-secret",
+        Cause::Program(_, Some(127)) => "not-started",
         Cause::Program(..) => "program",
         Cause::Content(_) | Cause::File(_) | Cause::Ledger(_) | Cause::Interrupted(_) => return None,
     })

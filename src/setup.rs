@@ -120,8 +120,17 @@ impl Place {
     }
 }
 
-/// Tries settings: connects, logs in and names the sender. What failed, as it is to be shown.
-pub type Trial<'a> = &'a dyn Fn(&[Said]) -> Result<(), String>;
+/// Tries settings: connects, logs in and names the sender.
+pub type Trial<'a> = &'a dyn Fn(&[Said]) -> Result<(), Unfit>;
+
+/// Why a trial came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unfit {
+    /// What failed, as it is to be shown.
+    Failed(String),
+    /// A signal, or Ctrl-C, ended it; nothing may be asked any more.
+    Interrupted,
+}
 /// What is visibly wrong with a secret, for this provider and user name.
 pub type Doubt<'a> = &'a dyn Fn(Option<&Preset>, &str, &Secret) -> Option<String>;
 
@@ -240,6 +249,11 @@ pub fn from_mailrc(
 pub fn first_mail(words: Words, done: &Done, host: &str) -> (String, String) {
     let subject = words.of(words::MAIL_SUBJECT, &[host]);
     (subject, words.of(words::MAIL_BODY, &[host, &done.address, &done.config]))
+}
+
+/// What is said when variables of the environment outrank what was written.
+pub fn outranked(words: Words, variables: &str) -> String {
+    words.of(words::OUTRANKED, &[variables])
 }
 
 /// What is said when it was accepted.

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use rustix::process::Signal;
+use support::server::Server;
 use support::sink::{Options, Sink};
 use support::terminal::Terminal;
 use support::world::World;
@@ -93,6 +94,8 @@ fn a_wrong_password_is_explained_and_asked_for_again() {
     terminal.answer("(y/n) [y]: ", "n\n");
     let (status, shown) = terminal.finish();
     assert_eq!(status, 0, "{shown}");
+    // Nobody said anything in a flag.
+    assert!(!shown.contains("-S"), "{shown}");
     assert!(!shown.contains("right") && !shown.contains("wrong"), "{shown}");
     assert!(text(&world, CONFIG).contains("auth-password = \"right\"\n"));
     assert!(sink.mails().is_empty());
@@ -120,6 +123,70 @@ fn whoever_leaves_at_any_question_leaves_nothing() {
             assert!(!world.path("home/.config/smail").exists(), "{shown}");
         }
     }
+}
+
+#[test]
+fn whoever_leaves_while_the_server_is_silent_leaves_nothing() {
+    let world = World::new();
+    let silent = Server::play("silent", "S: 220 mx.test ESMTP\nC: EHLO *\n-- hang\n");
+    let flags =
+        ["--setup", "me@x.example", "-S", &format!("smtp=smtp://127.0.0.1:{}", silent.port())].map(str::to_owned);
+    let mut terminal = Terminal::start(command(&world, &flags));
+    terminal.answer("User name [me@x.example]: ", "\n");
+    terminal.answer("Password (not shown): ", "right\n");
+    terminal.answer("Number [1]: ", "\n");
+    silent.wait_for("EHLO *");
+    terminal.answer("Trying it: ", "\x03");
+    let (status, shown) = terminal.finish();
+    assert_eq!(status, 130, "{shown}");
+    assert!(!world.path("home/.config/smail").exists(), "{shown}");
+    let trying = format!("Trying it: 127.0.0.1:{} (STARTTLS) …", silent.port());
+    let last = format!("{trying}\n^Csmail: the setup was broken off at `{trying}`; nothing was written\n");
+    assert!(shown.ends_with(&last), "{shown}");
+}
+
+#[test]
+fn variables_that_outrank_what_was_written_are_named() {
+    let (world, sink) = (World::new(), provider("me@163.com", "right", false));
+    let named = "SMAIL_FROM, SMAIL_TLS: set in this environment, which outranks what was written; unset that, or mail goes another way.";
+    let args: Vec<String> =
+        ["--setup", "me@163.com"].map(str::to_owned).into_iter().chain(led(&world, &sink)).collect();
+    let mut command = command(&world, &args);
+    command.envs([("SMAIL_FROM", "other@163.com"), ("SMAIL_TLS", "starttls"), ("SMAIL_AUTH_USER", "me@163.com")]);
+    let mut terminal = Terminal::start(command);
+    terminal.answer("Password (not shown): ", "right\n");
+    terminal.answer("Number [1]: ", "\n");
+    terminal.answer("(y/n) [y]: ", "n\n");
+    let (status, shown) = terminal.finish();
+    assert_eq!(status, 0, "{shown}");
+    assert!(shown.ends_with(&format!("{named}\n")), "{shown}");
+    // Without questions it is a remark, and standard output stays the file.
+    let world = World::new();
+    let mut args = vec!["--setup".to_owned(), "me@163.com".to_owned(), "--yes".to_owned()];
+    args.extend(led(&world, &sink));
+    let outcome = world.smail(&args).env("SMAIL_AUTH_PASSWORD", "right").env("SMAIL_FROM", "other@163.com").run();
+    let named = "smail: SMAIL_FROM: set in this environment, which outranks what was written; unset that, or mail goes another way.\n";
+    assert_eq!((outcome.status, outcome.stderr.as_str()), (0, named));
+    assert!(!text(&world, CONFIG).is_empty());
+}
+
+#[test]
+fn a_password_of_the_environment_that_was_wrong_is_named_when_another_was_typed() {
+    let (world, sink) = (World::new(), provider("me@163.com", "right", false));
+    let args: Vec<String> =
+        ["--setup", "me@163.com"].map(str::to_owned).into_iter().chain(led(&world, &sink)).collect();
+    let mut command = command(&world, &args);
+    command.env("SMAIL_AUTH_PASSWORD", "wrong");
+    let mut terminal = Terminal::start(command);
+    terminal.answer("Number [1]: ", "\n");
+    terminal.wait_for("535 5.7.8 authentication failed");
+    terminal.answer("Number [1]: ", "1\n");
+    terminal.answer("Password (not shown): ", "right\n");
+    terminal.answer("(y/n) [y]: ", "n\n");
+    let (status, shown) = terminal.finish();
+    assert_eq!(status, 0, "{shown}");
+    let named = "SMAIL_AUTH_PASSWORD: set in this environment, which outranks what was written; unset that, or mail goes another way.\n";
+    assert!(shown.ends_with(named), "{shown}");
 }
 
 #[test]

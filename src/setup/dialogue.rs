@@ -12,7 +12,7 @@ use super::keep::{Keeping, Kept, free_file};
 use super::questions::{ask, choose, choose_keeping, yes};
 use super::words::{self, Text, Words};
 use super::write::Target;
-use super::{Done, Hands, Person, Place, SetupError, Wishes};
+use super::{Done, Gone, Hands, Person, Place, SetupError, Unfit, Wishes};
 use crate::address::Address;
 use crate::settings::presets;
 
@@ -229,7 +229,8 @@ impl<'a> Dialogue<'a> {
     }
 
     fn try_it(&mut self, account: &Account) -> Result<Next, SetupError> {
-        self.say(words::TRYING, &[&account.server.shown()]);
+        let trying = self.words.of(words::TRYING, &[&account.server.shown()]);
+        self.person.say(&trying);
         let password = match &account.proof {
             Proof::Typed(secret) => {
                 Some(Said { name: "auth-password".to_owned(), value: super::Value::Secret(secret.clone()) })
@@ -237,9 +238,13 @@ impl<'a> Dialogue<'a> {
             _ => None,
         };
         let said = account.said(&self.said, &self.place.leaks, password);
-        let Err(why) = (self.hands.try_it)(&said) else {
-            self.say(words::WORKS, &[]);
-            return Ok(Next::Go);
+        let why = match (self.hands.try_it)(&said) {
+            Ok(()) => {
+                self.say(words::WORKS, &[]);
+                return Ok(Next::Go);
+            }
+            Err(Unfit::Interrupted) => return Err(SetupError::Gone(Gone::Interrupted, trying)),
+            Err(Unfit::Failed(why)) => why,
         };
         if self.wishes.yes {
             return Err(SetupError::Refused(why));

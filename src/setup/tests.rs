@@ -103,7 +103,7 @@ fn play_at(home: tempfile::TempDir, answers: &[&'static str], wishes: &Wishes, d
         let password = said.iter().find(|said| said.name == "auth-password").map(Said::argument);
         let password = password.unwrap_or_else(|| "auth-password=right".to_owned());
         tried.borrow_mut().push(password.clone());
-        if password == "auth-password=right" { Ok(()) } else { Err("smail: cannot log in".to_owned()) }
+        if password == "auth-password=right" { Ok(()) } else { Err(Unfit::Failed("smail: cannot log in".to_owned())) }
     };
     let doubt =
         |_: Option<&Preset>, _: &str, secret: &Secret| (secret.reveal() == "short").then(|| "that is short".to_owned());
@@ -203,7 +203,7 @@ fn an_answer_takes_the_place_of_what_the_command_line_said() {
     let mut script = Script::new(&["", "2", "mail.new.example", "", "right", "", "n"]);
     let try_it = |said: &[Said]| {
         let new = said.iter().any(|said| said.argument() == "smtp=mail.new.example");
-        if new { Ok(()) } else { Err("no such host".to_owned()) }
+        if new { Ok(()) } else { Err(Unfit::Failed("no such host".to_owned())) }
     };
     let hands = Hands { directory: &known(), try_it: &try_it, doubt: &|_, _, _| None };
     let done = run(&mut script, Words::ENGLISH, &wishes, &place(home.path()), hands);

@@ -103,6 +103,8 @@ table! {
     STORED: "The password is in {0}.", "密码已保存在{0}。";
     NOT_STORED: "It could not be stored: {0}. Nothing was written yet.", "无法保存：{0}。尚未写入任何东西。";
     ENVIRONMENT: "Set SMAIL_AUTH_PASSWORD wherever smail runs.", "请在运行 smail 的环境中设置 SMAIL_AUTH_PASSWORD。";
+    OUTRANKED: "{0}: set in this environment, which outranks what was written; unset that, or mail goes another way.",
+        "{0}：在当前环境中已设置，优先于写入的设置；请取消，否则邮件不会按这些设置发送。";
     SENT: "A mail to {0} was accepted; it should arrive now.", "发往 {0} 的邮件已被服务器接受，应该马上就到。";
     DONE: "From now on: echo text | smail -s subject somebody@example.org", "以后就可以：echo 正文 | smail -s 主题 somebody@example.org";
     DONE_ACCOUNT: "From now on: echo text | smail -A {0} -s subject somebody@example.org",

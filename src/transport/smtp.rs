@@ -10,7 +10,7 @@ use super::opening::{self, Closed, Opened};
 use super::probe::{Ear, Fact, Outcome, Step};
 use super::reach::Reach;
 use super::transaction::{self, Link, Ran};
-use super::trust::{self, Prepared};
+use super::trust::Prepared;
 use super::{Tell, Transport, Turn, Watch, auth};
 use crate::delivery::{Cause, Fault, Report, Stage, Timing};
 use crate::message::Message;
@@ -108,11 +108,6 @@ impl Server {
 
     fn enter(&mut self, door: Door, timing: &mut Timing) -> Result<Link, Box<Closed>> {
         let start = Instant::now();
-        // Where TLS is only an offer, most servers that need none of it make none.
-        if matches!(door.tls, TlsMode::Implicit | TlsMode::Starttls) && self.prepared.is_none() {
-            let prepared = trust::prepare(&self.route.trust).map_err(|cause| Fault::new(Stage::Prepare, cause))?;
-            self.prepared = Some(prepared);
-        }
         let mut opened = opening::open(&self.route, door, &mut self.prepared, &self.watch)?;
         self.remarks.extend(opened.remark.take());
         self.tls = opened.tls.take();

@@ -3,4 +3,5 @@ pub mod chunking;
 pub mod content;
 pub mod logins;
 pub mod refusals;
+pub mod setups;
 pub mod ways;
