@@ -503,6 +503,16 @@ fn a_kill_while_a_mail_is_sent_neither_loses_nor_doubles_it() {
 }
 
 #[test]
+fn a_kill_while_a_mail_leaves_with_its_envelope_neither_loses_nor_doubles_it() {
+    kills("send at once");
+}
+
+#[test]
+fn a_kill_amid_three_fates_of_a_mail_with_its_envelope_keeps_them_apart() {
+    kills("send at once to three fates");
+}
+
+#[test]
 fn a_kill_and_a_second_run_with_the_same_key_send_once() {
     kills("send with a key");
 }
@@ -535,6 +545,11 @@ fn a_disk_that_fails_while_a_mail_is_stored_is_no_promise() {
 #[test]
 fn a_disk_that_fails_while_a_mail_is_sent_is_told_truly() {
     errors("send");
+}
+
+#[test]
+fn a_disk_that_fails_while_a_mail_leaves_with_its_envelope_is_told_truly() {
+    errors("send at once");
 }
 
 #[test]

@@ -5,9 +5,11 @@
 //! takes it for, so the books hear of it first, and a connection lost before the answer leaves all in doubt but those
 //! who were refused. A server that refuses BDAT itself gets DATA. What it refuses must be reset before it goes on:
 //! Dovecot takes no other BDAT until then.
+use std::time::Duration;
+
 use super::capability::Capabilities;
 use super::socket::reason;
-use super::transaction::Round;
+use super::transaction::{Link, Round};
 use crate::delivery::{Cause, Fault, Reply, Stage};
 use crate::message::Message;
 
@@ -45,6 +47,19 @@ impl Whole {
     /// The command, in front of the octets.
     pub fn command(&self) -> String {
         format!("BDAT {} LAST\r\n", self.octets.len())
+    }
+
+    /// Sends the flight that ends with it, and gives the reply to its first command.
+    ///
+    /// # Errors
+    /// As [`super::session::Session::whole`].
+    pub fn send(&self, link: &mut Link, stage: Stage, patience: Duration, lines: &str) -> Result<Reply, Fault> {
+        let reply = link.session.whole(stage, patience, lines, &self.octets, self.quit)?;
+        if let Some(hear) = &link.progress {
+            let size = self.octets.len() as u64;
+            hear(size, size);
+        }
+        Ok(reply)
     }
 }
 

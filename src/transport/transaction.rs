@@ -299,13 +299,7 @@ impl<'a, 'l> Round<'a, 'l> {
                 }
                 let (session, stage) = (&mut self.link.session, verb.stage());
                 let reply = match (at, whole) {
-                    (0, Some(whole)) => {
-                        let reply = session.whole(stage, patience, &lines, &whole.octets, whole.quit)?;
-                        if let Some(hear) = &self.link.progress {
-                            hear(self.message.size(), self.message.size());
-                        }
-                        reply
-                    }
+                    (0, Some(whole)) => whole.send(self.link, stage, patience, &lines)?,
                     (0, None) => session.command(stage, patience, &lines)?,
                     _ => session.reply(stage, patience)?,
                 };
