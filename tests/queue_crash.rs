@@ -215,18 +215,32 @@ impl Stage {
         self.sink.as_ref().unwrap()
     }
 
-    /// Tells whether a journal holds a dot whose answer it does not know.
+    /// Tells whether a journal holds a dot that has no answer yet for one of those it was for.
     fn in_doubt(&self) -> bool {
         self.world.entries().iter().any(|id| {
-            let mut open = false;
+            let mut open = BTreeSet::new();
             for line in self.world.journal(id) {
-                let answered = ["accepted", "refused", "deferred", "doubt"]
-                    .iter()
-                    .any(|word| line.contains(&format!("\"event\":\"{word}\"")));
-                open = line.contains("\"event\":\"dot\"") || (open && !answered);
+                // Behind the sum; a line that was torn off did not happen.
+                let json = line.split_once(' ').map_or("", |(_, json)| json);
+                let Ok(event) = serde_json::from_str::<serde_json::Value>(json) else { break };
+                let to: BTreeSet<u64> = event["to"].as_array().into_iter().flatten().flat_map(places).collect();
+                match event["event"].as_str() {
+                    Some("dot") => open.extend(to),
+                    Some("accepted" | "refused" | "deferred" | "doubt") => open.retain(|place| !to.contains(place)),
+                    _ => {}
+                }
             }
-            open
+            !open.is_empty()
         })
+    }
+}
+
+/// A place in a journal, or all from one to another.
+fn places(entry: &serde_json::Value) -> std::ops::RangeInclusive<u64> {
+    let place = |value: &serde_json::Value| value.as_u64().expect("a place");
+    match entry.as_array().map(Vec::as_slice) {
+        Some([first, last]) => place(first)..=place(last),
+        _ => place(entry)..=place(entry),
     }
 }
 
