@@ -108,6 +108,9 @@ pub struct State {
     pub tries: usize,
     /// Not to be tried before this time (milliseconds from 1970).
     pub next: i64,
+    /// The two that `next` is made of: for those in doubt, and for those the server puts off. The flight that holds a message
+    /// is announced before anybody is put off, who must not shorten the time of the others.
+    until: (i64, i64),
     /// Not to be tried until released.
     pub held: bool,
     /// When it was last released; 0 for never. It may have been given up before.
@@ -125,6 +128,7 @@ impl State {
             standing: vec![Standing::Waiting; recipients],
             tries: 0,
             next: 0,
+            until: (0, 0),
             held: false,
             released: 0,
             last: String::new(),
@@ -158,7 +162,7 @@ impl State {
             }
             Event::Dot { at, to } => {
                 set(to, Standing::InDoubt);
-                self.next = at.saturating_add(DOUBT);
+                self.until.0 = at.saturating_add(DOUBT);
                 "it ended between the final dot and its answer".clone_into(&mut self.last);
                 at
             }
@@ -174,12 +178,12 @@ impl State {
             }
             Event::Deferred { at, to, reply, next } => {
                 set(to, Standing::Waiting);
-                (self.next, self.last) = (*next, reply.clone());
+                (self.until.1, self.last) = (*next, reply.clone());
                 at
             }
             Event::Doubt { at, to, reply, next } => {
                 set(to, Standing::InDoubt);
-                (self.next, self.last) = (*next, reply.clone());
+                (self.until.0, self.last) = (*next, reply.clone());
                 at
             }
             Event::Hold { at } => {
@@ -187,7 +191,7 @@ impl State {
                 at
             }
             Event::Release { at } => {
-                (self.held, self.next, self.released) = (false, 0, *at);
+                (self.held, self.until, self.released) = (false, (0, 0), *at);
                 for old in self.standing.iter_mut().filter(|s| matches!(s, Standing::InDoubt | Standing::Refused)) {
                     *old = Standing::Waiting;
                 }
@@ -198,6 +202,8 @@ impl State {
                 at
             }
         };
+        let (doubt, deferred) = self.until;
+        self.next = if self.any(Standing::InDoubt) { doubt.max(deferred) } else { deferred };
         self.latest = *at;
     }
 
@@ -354,6 +360,20 @@ mod tests {
         assert_eq!(state.standing, [Standing::InDoubt, Standing::Refused, Standing::InDoubt]);
         let hour = Duration::from_hours(1);
         assert!(!state.is_due(DOUBT, hour) && state.is_due(DOUBT + 3, hour));
+    }
+
+    #[test]
+    fn who_is_put_off_does_not_shorten_the_doubt_about_the_others() {
+        let mut events = vec![
+            Event::Dot { at: 3, to: vec![0, 1, 2] },
+            Event::Refused { at: 4, to: vec![1], reply: "550 no".into() },
+            Event::Deferred { at: 4, to: vec![2], reply: "450 later".into(), next: 9 },
+        ];
+        let killed = state(&events);
+        assert_eq!(killed.standing, [Standing::InDoubt, Standing::Refused, Standing::Waiting]);
+        assert_eq!(killed.next, DOUBT + 3);
+        events.push(Event::Accepted { at: 5, to: vec![0], reply: "250 ok".into() });
+        assert_eq!(state(&events).next, 9);
     }
 
     #[test]

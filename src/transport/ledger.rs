@@ -11,6 +11,8 @@ use crate::delivery::{Cause, Fault, Reply};
 pub trait Ledger {
     /// About to send the final dot, or to hand the message over, for these recipients (their places in the envelope).
     ///
+    /// A message that leaves together with its envelope has its dot there, for all who were not refused before.
+    ///
     /// A message for many may go in several transactions, each with a dot of its own. Settled recipients may have had no
     /// dot, and a dot that was announced may not leave after all: then they are settled with a fault without doubt.
     ///

@@ -8,6 +8,7 @@ use super::auth::LoggedIn;
 use super::ledger::{Books, Ledger};
 use super::opening::{self, Closed, Opened};
 use super::probe::{Ear, Fact, Outcome, Step};
+use super::reach::Reach;
 use super::transaction::{self, Link, Ran};
 use super::trust::Prepared;
 use super::{Tell, Transport, Turn, Watch, auth};
@@ -30,6 +31,8 @@ pub struct Server {
     /// The host and port of the door that was tried last.
     host: Option<String>,
     remarks: Vec<String>,
+    /// BDAT may be used: it is wanted, and was never refused.
+    chunking: bool,
 }
 
 impl Server {
@@ -47,6 +50,7 @@ impl Server {
             tls: None,
             host: None,
             remarks: Vec::new(),
+            chunking: route.chunking,
         }
     }
 
@@ -201,6 +205,7 @@ impl Server {
         message: &Message,
         turn: Turn,
         report: &mut Report,
+        reach: &mut Reach,
         books: &mut Books<'_>,
     ) -> Result<Ran, Fault> {
         let mut timing = report.timing;
@@ -212,6 +217,7 @@ impl Server {
         let message = match transaction::form(&link.capabilities, message) {
             Ok(message) => message,
             Err(fault) => {
+                books.settle(reach.outcomes.iter().enumerate().filter_map(|(at, known)| Some((at, known.as_ref()?))));
                 books.close(&Err(fault.clone()));
                 if turn == Turn::Last {
                     quit(link);
@@ -222,10 +228,10 @@ impl Server {
         if !message.envelope.dsn.is_empty() && !link.capabilities.dsn {
             tell.note("the server offers no DSN; asking for none");
         }
-        let ran = transaction::run(link, message, turn == Turn::Last, books);
+        let ran = transaction::run(link, message, turn == Turn::Last, reach, books);
         report.timing.transaction = start.elapsed();
         report.bytes = message.size();
-        if turn == Turn::Last {
+        if turn == Turn::Last && ran == Ran::Done {
             quit(link);
         }
         Ok(ran)
@@ -247,26 +253,27 @@ impl Transport for Server {
         let mut report =
             Report::uniform(String::new(), everyone(), &Err(Fault::new(Stage::Connect, Cause::Unreachable(vec![]))));
         let mut books = Books::new(ledger, recipients.len());
-        // A tired connection is used once more only after a fresh one: the second attempt cannot be stale.
-        for _ in 0..2 {
-            match self.attempt(message, turn, &mut report, &mut books) {
-                Ok(Ran::Stale) => {
+        let mut reach = Reach::new(recipients.len(), self.chunking);
+        let mut ended = Ok(());
+        // Each reason to begin again is good for once: a tired connection, BDAT refused, QUIT sent too early.
+        for _ in 0..4 {
+            match self.attempt(message, turn, &mut report, &mut reach, &mut books) {
+                Ok(Ran::Again(why)) => {
                     self.link = None;
-                    Tell::new(&self.watch).note("the server closed the connection; connecting again");
+                    Tell::new(&self.watch).note(format!("{why}; connecting again"));
                 }
-                Ok(Ran::Outcomes(outcomes)) => {
-                    for (fate, outcome) in report.fates.iter_mut().zip(outcomes) {
-                        fate.outcome = outcome;
-                    }
-                    break;
-                }
+                Ok(Ran::Done) => break,
                 Err(fault) => {
-                    for fate in &mut report.fates {
-                        fate.outcome = Err(fault.clone());
-                    }
+                    ended = Err(fault);
                     break;
                 }
             }
+        }
+        self.chunking = reach.chunking;
+        let lost = || Fault::new(Stage::Connect, Cause::Lost("the server closes every connection".into()));
+        let otherwise = Err(ended.err().unwrap_or_else(lost));
+        for (fate, outcome) in report.fates.iter_mut().zip(reach.close(&otherwise)) {
+            fate.outcome = outcome;
         }
         books.settle(report.fates.iter().map(|fate| &fate.outcome).enumerate());
         report.via.clone_from(&self.via);

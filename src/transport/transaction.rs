@@ -1,21 +1,20 @@
 //! One message over an open session: MAIL, RCPT, DATA, the text, the dot (RFC 5321 section 3.3, RFC 2920, RFC 2033).
 //!
 //! Promise: every recipient gets exactly one outcome; one that was refused does not stop the others; the text is sent
-//! only after 354 and only if somebody accepted it; only 2yz after the dot is acceptance. Recipients that a server has
-//! no room for in one transaction get another one.
-use lettre::transport::smtp::commands::{Mail, Rcpt};
-use lettre::transport::smtp::extension::{MailBodyParameter, MailParameter, RcptParameter};
-
+//! only after 354 and only if somebody accepted it, or behind BDAT (see `chunk`); only 2yz to the whole of it is
+//! acceptance. Recipients that a server has no room for in one transaction get another one.
 use super::Progress;
 use super::capability::Capabilities;
+use super::chunk::Whole;
+use super::envelope::{asked, mail, rcpt};
 use super::ledger::Books;
 use super::metered::Metered;
 use super::probe::{self, Ear, Fact, Step};
+use super::reach::{Outcome, Reach};
 use super::reply::safe;
 use super::session::Session;
-use crate::address::Address;
 use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
-use crate::message::{Dsn, Message, Notify};
+use crate::message::Message;
 use crate::settings::route::Patience;
 
 /// The most commands that leave in one flight (RFC 5321 section 4.5.3.1.8 lets every server take 100 recipients).
@@ -42,12 +41,13 @@ pub struct Link {
     pub quitting: bool,
 }
 
-/// What became of the recipients.
+/// How a run over one connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ran {
-    /// One outcome for each, in order.
-    Outcomes(Vec<Result<Reply, Fault>>),
-    /// The session was closed by the server before this message; nothing was sent.
-    Stale,
+    /// Every recipient has an outcome.
+    Done,
+    /// Some have none, and this connection is of no use to them: nothing was sent, or it was refused. The words say why.
+    Again(&'static str),
 }
 
 /// Chooses the form of a message that the server can take, and checks that it can.
@@ -70,18 +70,16 @@ pub fn form<'m>(capabilities: &Capabilities, message: &'m Message) -> Result<&'m
     }
 }
 
-type Outcome = Result<Reply, Fault>;
-
 /// Asks about sender and recipients, one by one, and takes it back. DATA is never said. Gives the refusal of the sender,
 /// or those of the recipients, or what ended the session.
 pub fn rehearse(link: &mut Link, message: &Message, ear: &Ear) -> Vec<Fault> {
     let members: Vec<usize> = (0..message.envelope.recipients.len()).collect();
-    let mut outcomes = vec![None; members.len()];
+    let mut reach = Reach::new(members.len(), false);
     let (patience, mut nobody) = (link.patience.command, ());
     let mut books = Books::new(&mut nobody, members.len());
-    let mut round = Round::new(link, message, &members, &mut outcomes, &mut books);
+    let mut round = Round::new(link, message, &members, &mut reach, &mut books);
     let mut faults = Vec::new();
-    let mut commands = round.commands();
+    let mut commands = round.commands(None);
     commands.retain(|(verb, _)| !matches!(verb, Verb::Data));
     commands.push((Verb::Reset, "RSET\r\n".to_owned()));
     for (verb, line) in commands {
@@ -89,7 +87,7 @@ pub fn rehearse(link: &mut Link, message: &Message, ear: &Ear) -> Vec<Fault> {
             Verb::Rcpt(_) if round.sender.is_some() => continue,
             Verb::Rcpt(_) => Step::Recipient,
             Verb::Reset => Step::Reset,
-            Verb::Mail | Verb::Data => Step::Sender,
+            Verb::Mail | Verb::Data | Verb::Chunk => Step::Sender,
         };
         ear.fact("said", Fact::Text(safe(line.trim_end())));
         let said = round.link.session.command(verb.stage(), patience, &line);
@@ -113,45 +111,62 @@ pub fn rehearse(link: &mut Link, message: &Message, ear: &Ear) -> Vec<Fault> {
     faults
 }
 
-/// Sends a message; `last` lets QUIT leave with the dot. All recipients are settled in the books, unless it is
-/// [`Ran::Stale`].
-pub fn run(link: &mut Link, message: &Message, last: bool, books: &mut Books<'_>) -> Ran {
-    let recipients = &message.envelope.recipients;
-    let mut outcomes: Vec<Option<Outcome>> = vec![None; recipients.len()];
-    let mut members: Vec<usize> = (0..recipients.len()).collect();
-    let mut first = true;
-    while !members.is_empty() {
-        let before: Vec<_> = members.iter().map(|&at| outcomes[at].take()).collect();
-        let mut round = Round::new(link, message, &members, &mut outcomes, books);
+/// Sends a message to those who have not been spoken for; `last` lets QUIT leave with it. All recipients are settled in
+/// the books, unless it is [`Ran::Again`].
+pub fn run(link: &mut Link, message: &Message, last: bool, reach: &mut Reach, books: &mut Books<'_>) -> Ran {
+    // Nothing was heard of this message: a connection that ends now was over before it.
+    let mut may_be_stale = link.used;
+    while !reach.members.is_empty() {
+        let members = std::mem::take(&mut reach.members);
+        let before: Vec<_> = members.iter().map(|&at| reach.outcomes[at].take()).collect();
+        let mut round = Round::new(link, message, &members, reach, books);
         let ended = round.run(last);
-        let (answered, accepted) = (round.answered, round.accepted.len());
-        let later = round.later;
+        let (answered, unwanted) = (round.answered, round.unwanted);
+        let (accepted, mut later) = (round.accepted, round.later);
         if let Err(fault) = ended {
-            if first && link.used && !answered && is_staleness(&fault) {
-                return Ran::Stale;
+            if may_be_stale && !answered && is_staleness(&fault) {
+                for (&at, before) in members.iter().zip(before) {
+                    reach.outcomes[at] = before;
+                }
+                reach.members = members;
+                return Ran::Again("the server closed the connection");
             }
             for (&at, before) in members.iter().zip(before) {
                 // A server that wants no second transaction has still only run out of room for these.
                 let kept = before.filter(|_| fault.stage == Stage::Sender);
-                outcomes[at].get_or_insert_with(|| kept.unwrap_or_else(|| Err(fault.clone())));
+                reach.outcomes[at].get_or_insert_with(|| kept.unwrap_or_else(|| Err(fault.clone())));
             }
             break;
         }
-        if accepted == 0 || !link.session.is_open() {
+        if unwanted {
+            later.extend(accepted);
+            later.sort_unstable();
+            (reach.members, reach.chunking, may_be_stale) = (later, false, true);
+            // What a server that knows no BDAT makes of the text behind it are answers nobody waits for.
+            if link.quitting || link.session.is_disturbed() {
+                return Ran::Again("the server does not take BDAT");
+            }
+            continue;
+        }
+        if accepted.is_empty() || !link.session.is_open() {
             break;
         }
-        (members, first) = (later, false);
+        (reach.members, may_be_stale) = (later, false);
+        if link.quitting && !reach.members.is_empty() {
+            reach.early_quit = false;
+            return Ran::Again("the server has room for some recipients only");
+        }
     }
+    reach.members.clear();
     link.used = true;
-    let forgotten = || Err(Fault::new(Stage::Recipient, Cause::Protocol("no reply for this recipient".into())));
-    let outcomes: Vec<Outcome> = outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(forgotten)).collect();
-    books.settle(outcomes.iter().enumerate());
-    Ran::Outcomes(outcomes)
+    reach.settle(books);
+    Ran::Done
 }
 
 /// The server closed a connection it had grown tired of.
 fn is_staleness(fault: &Fault) -> bool {
     match &fault.cause {
+        _ if fault.in_doubt => false,
         Cause::Lost(_) => true,
         Cause::Refused(reply) => reply.code == 421,
         _ => false,
@@ -164,6 +179,7 @@ enum Verb {
     Mail,
     Rcpt(usize),
     Data,
+    Chunk,
 }
 
 impl Verb {
@@ -172,26 +188,33 @@ impl Verb {
             Verb::Reset | Verb::Mail => Stage::Sender,
             Verb::Rcpt(_) => Stage::Recipient,
             Verb::Data => Stage::Data,
+            Verb::Chunk => Stage::Content,
         }
     }
 }
 
 /// One transaction for some of the recipients.
-struct Round<'a, 'l> {
-    link: &'a mut Link,
+pub(super) struct Round<'a, 'l> {
+    pub(super) link: &'a mut Link,
     message: &'a Message,
     members: &'a [usize],
-    outcomes: &'a mut [Option<Outcome>],
+    pub(super) outcomes: &'a mut [Option<Outcome>],
     books: &'a mut Books<'l>,
+    /// Whether BDAT may be used, and QUIT leave with it.
+    allowed: (bool, bool),
     /// MAIL has been answered.
     answered: bool,
     /// The refusal of MAIL.
-    sender: Option<Reply>,
-    accepted: Vec<usize>,
+    pub(super) sender: Option<Reply>,
+    pub(super) accepted: Vec<usize>,
     refused: Vec<usize>,
     /// Those the server has no room for in this transaction.
     later: Vec<usize>,
     data: Option<Reply>,
+    /// The first answer to BDAT.
+    chunk: Option<Reply>,
+    /// BDAT itself was refused, and DATA may be taken.
+    pub(super) unwanted: bool,
 }
 
 impl<'a, 'l> Round<'a, 'l> {
@@ -199,14 +222,15 @@ impl<'a, 'l> Round<'a, 'l> {
         link: &'a mut Link,
         message: &'a Message,
         members: &'a [usize],
-        outcomes: &'a mut [Option<Outcome>],
+        reach: &'a mut Reach,
         books: &'a mut Books<'l>,
     ) -> Self {
         Round {
             link,
             message,
             members,
-            outcomes,
+            allowed: (reach.chunking, reach.early_quit),
+            outcomes: &mut reach.outcomes,
             books,
             answered: false,
             sender: None,
@@ -214,14 +238,23 @@ impl<'a, 'l> Round<'a, 'l> {
             refused: Vec::new(),
             later: Vec::new(),
             data: None,
+            chunk: None,
+            unwanted: false,
         }
     }
 
     /// # Errors
     /// The outcome of all members that have none of their own yet.
     fn run(&mut self, last: bool) -> Result<(), Fault> {
-        self.speak()?;
+        let (chunking, early_quit) = self.allowed;
+        let whole = if chunking { Whole::of(&self.link.capabilities, self.message, last && early_quit)? } else { None };
+        self.speak(whole.as_ref()).map_err(|fault| self.doubt(fault))?;
         self.settle(Side::Refused);
+        if let (Some(reply), Some(whole)) = (self.chunk.take(), whole) {
+            self.answered_whole(reply, &whole)?;
+            self.settle(Side::Accepted);
+            return Ok(());
+        }
         let refused = self.sender.take().map(|reply| Fault::new(Stage::Sender, Cause::Refused(reply)));
         match self.data.take() {
             Some(reply) if reply.code == 354 && (refused.is_some() || self.accepted.is_empty()) => self.lone_dot(),
@@ -241,28 +274,45 @@ impl<'a, 'l> Round<'a, 'l> {
         refused.map_or(Ok(()), Err)
     }
 
-    /// Everything up to DATA, in flights where the server takes them.
-    fn speak(&mut self) -> Result<(), Fault> {
-        let commands = self.commands();
+    /// Everything up to DATA, or the whole with its message, in flights where the server takes them.
+    fn speak(&mut self, whole: Option<&Whole>) -> Result<(), Fault> {
+        let commands = self.commands(whole);
         let group = if self.link.capabilities.pipelining { GROUP } else { 1 };
         for flight in commands.chunks(group) {
-            if self.sender.is_some() || (matches!(flight, [(Verb::Data, _)]) && self.accepted.is_empty()) {
+            if self.sender.is_some() || (matches!(flight, [(Verb::Data | Verb::Chunk, _)]) && self.accepted.is_empty())
+            {
                 return Ok(());
             }
             let lines: String = flight.iter().map(|(_, line)| line.as_str()).collect();
+            let whole = whole.filter(|_| matches!(flight, [.., (Verb::Chunk, _)]));
+            if whole.is_some() {
+                self.announce()?;
+            }
             for (at, (verb, _)) in flight.iter().enumerate() {
                 let patience = match verb {
                     Verb::Data => self.link.patience.data,
+                    Verb::Chunk => self.link.patience.dot,
                     _ => self.link.patience.command,
                 };
-                let reply = match at {
-                    0 => self.link.session.command(verb.stage(), patience, &lines)?,
-                    _ => self.link.session.reply(verb.stage(), patience)?,
+                if matches!(verb, Verb::Chunk) {
+                    self.settle(Side::Refused);
+                }
+                let (session, stage) = (&mut self.link.session, verb.stage());
+                let reply = match (at, whole) {
+                    (0, Some(whole)) => whole.send(self.link, stage, patience, &lines)?,
+                    (0, None) => session.command(stage, patience, &lines)?,
+                    _ => session.reply(stage, patience)?,
                 };
                 self.judge(*verb, reply)?;
             }
         }
         Ok(())
+    }
+
+    /// Tells the books that the message leaves for all who are not refused yet: what becomes of them is heard later.
+    fn announce(&mut self) -> Result<(), Fault> {
+        let open: Vec<usize> = self.members.iter().copied().filter(|&at| self.outcomes[at].is_none()).collect();
+        self.books.before_dot(&open).map_err(|cause| self.link.session.cut(Stage::Content, cause))
     }
 
     /// Writes down what is certain.
@@ -274,7 +324,7 @@ impl<'a, 'l> Round<'a, 'l> {
         self.books.settle(places.iter().filter_map(|&at| Some((at, self.outcomes[at].as_ref()?))));
     }
 
-    fn commands(&mut self) -> Vec<(Verb, String)> {
+    fn commands(&mut self, whole: Option<&Whole>) -> Vec<(Verb, String)> {
         let mut commands = Vec::with_capacity(self.members.len() + 3);
         if std::mem::take(&mut self.link.begun) {
             commands.push((Verb::Reset, "RSET\r\n".to_owned()));
@@ -284,25 +334,37 @@ impl<'a, 'l> Round<'a, 'l> {
         for &at in self.members {
             commands.push((Verb::Rcpt(at), rcpt(&self.message.envelope.recipients[at], notify)));
         }
-        commands.push((Verb::Data, "DATA\r\n".to_owned()));
+        commands.push(match whole {
+            Some(whole) => (Verb::Chunk, whole.command()),
+            None => (Verb::Data, "DATA\r\n".to_owned()),
+        });
         commands
     }
 
     fn judge(&mut self, verb: Verb, reply: Reply) -> Result<(), Fault> {
         let session = &mut self.link.session;
         let stage = verb.stage();
+        let word = if stage == Stage::Sender { "MAIL" } else { "RCPT" };
         match (verb, reply.code) {
             (Verb::Data, _) => self.data = Some(reply),
+            (Verb::Chunk, _) => self.chunk = Some(reply),
+            (_, 221) => {
+                let why = format!("the server said \"{}\" in place of an answer to {word}", reply.text());
+                return Err(session.cut(stage, Cause::Lost(why)));
+            }
             (Verb::Reset, 200..=299) => {}
             (Verb::Reset, _) => {
                 let why = format!("the server answered \"{}\" to RSET", reply.text());
                 return Err(session.cut(stage, Cause::Lost(why)));
             }
-            (_, 421) => return Err(session.cut(stage, Cause::Refused(reply))),
+            (_, 421) => {
+                // Who closes here has not looked at a message that was sent along.
+                session.end_of_message();
+                return Err(session.cut(stage, Cause::Refused(reply)));
+            }
             (Verb::Rcpt(_), _) if self.sender.is_some() => {}
             (_, 300..=399) => {
-                let verb = if stage == Stage::Sender { "MAIL" } else { "RCPT" };
-                let why = format!("the server answered \"{}\" to {verb}", reply.text());
+                let why = format!("the server answered \"{}\" to {word}", reply.text());
                 return Err(session.cut(stage, Cause::Protocol(why)));
             }
             (Verb::Mail, 200..=299) => (self.answered, self.link.begun) = (true, true),
@@ -333,26 +395,34 @@ impl<'a, 'l> Round<'a, 'l> {
     }
 
     fn text(&mut self, last: bool) -> Result<(), Fault> {
-        let Link { session, patience, progress, lmtp, capabilities, quitting, begun, .. } = &mut *self.link;
+        let Link { session, patience, progress, capabilities, quitting, begun, .. } = &mut *self.link;
         let quit = last && self.later.is_empty() && capabilities.pipelining;
         let mut chunks = Metered::new(self.message.chunks(), self.message.size(), progress.as_ref());
         let mut clear = || self.books.before_dot(&self.accepted);
-        let mut reply = session.message(self.message.size(), patience.dot, &mut chunks, quit, &mut clear)?;
+        let reply = session.message(self.message.size(), patience.dot, &mut chunks, quit, &mut clear)?;
         *quitting |= quit;
         *begun = false;
+        self.fates(reply, "the final dot")?;
+        self.settle(Side::Accepted);
+        Ok(())
+    }
+
+    /// What becomes of those who were accepted: `reply` is the first answer to `what`.
+    pub(super) fn fates(&mut self, mut reply: Reply, what: &str) -> Result<(), Fault> {
+        let Link { session, patience, lmtp, .. } = &mut *self.link;
         for (turn, &at) in self.accepted.iter().enumerate() {
             if turn > 0 && *lmtp {
                 reply = session.reply(Stage::Content, patience.dot)?;
             }
             self.outcomes[at] = Some(match reply.code {
                 221 => {
-                    // The answer to QUIT has overtaken that to the dot, which will not come any more.
+                    // The answer to QUIT has overtaken that to the message, which will not come any more.
                     let why = format!("the server said \"{}\" in place of an answer to the message", reply.text());
                     return Err(session.cut(Stage::Content, Cause::Lost(why)));
                 }
                 200..=299 => Ok(reply.clone()),
                 300..=399 => {
-                    let why = format!("the server answered \"{}\" to the final dot", reply.text());
+                    let why = format!("the server answered \"{}\" to {what}", reply.text());
                     return Err(session.cut(Stage::Content, Cause::Protocol(why)));
                 }
                 421 => {
@@ -363,7 +433,6 @@ impl<'a, 'l> Round<'a, 'l> {
             });
         }
         session.end_of_message();
-        self.settle(Side::Accepted);
         Ok(())
     }
 }
@@ -373,60 +442,4 @@ impl<'a, 'l> Round<'a, 'l> {
 enum Side {
     Refused,
     Accepted,
-}
-
-/// MAIL with the parameters the message needs, and no others (RFC 5321 section 4.1.1.3).
-fn mail(capabilities: &Capabilities, message: &Message) -> String {
-    let mut parameters = Vec::new();
-    if capabilities.size {
-        parameters.push(MailParameter::Other { keyword: "SIZE".into(), value: Some(message.size().to_string()) });
-    }
-    if message.eight_bit {
-        parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
-    }
-    if message.needs_smtputf8() {
-        parameters.push(MailParameter::SmtpUtfEight);
-    }
-    if let Some(dsn) = asked(capabilities, message) {
-        let ret = dsn.ret.map(|ret| ("RET", ret.to_string()));
-        let envid = dsn.envid.as_ref().map(|envid| ("ENVID", envid.clone()));
-        // lettre writes values as xtext.
-        let parameter =
-            |(keyword, value): (&str, _)| MailParameter::Other { keyword: keyword.into(), value: Some(value) };
-        parameters.extend(ret.into_iter().chain(envid).map(parameter));
-    }
-    let command = match message.envelope.sender.as_ref().map(|sender| (sender.local(), sender.domain())) {
-        None => Mail::new(None, parameters),
-        Some((local, Some(domain))) => Mail::new(Some(lettre::Address::new_dangerous(local, domain)), parameters),
-        // lettre has no name without a domain; its words about nobody hold everything but the name.
-        Some((local, None)) => {
-            return Mail::new(None, parameters).to_string().replacen("<>", &format!("<{local}>"), 1);
-        }
-    };
-    command.to_string()
-}
-
-/// What the sender wants to be told, when it is anything and this server can be asked (RFC 3461).
-fn asked<'m>(capabilities: &Capabilities, message: &'m Message) -> Option<&'m Dsn> {
-    Some(&message.envelope.dsn).filter(|dsn| capabilities.dsn && !dsn.is_empty())
-}
-
-/// The longest ORCPT, in octets (RFC 3461 section 4.2).
-const LONGEST_ORIGINAL: usize = 500;
-
-fn rcpt(recipient: &Address, notify: Option<Notify>) -> String {
-    let mut parameters = Vec::new();
-    if let Some(notify) = notify {
-        parameters.push(RcptParameter::Other { keyword: "NOTIFY".into(), value: Some(notify.to_string()) });
-        let original = format!("rfc822;{recipient}");
-        // Of an address beyond ASCII there is no such form; without ORCPT the notice names that of RCPT itself.
-        if original.is_ascii() && original.len() * 3 <= LONGEST_ORIGINAL {
-            parameters.push(RcptParameter::Other { keyword: "ORCPT".into(), value: Some(original) });
-        }
-    }
-    if let Some(domain) = recipient.domain() {
-        return Rcpt::new(lettre::Address::new_dangerous(recipient.local(), domain), parameters).to_string();
-    }
-    let parameters: String = parameters.iter().flat_map(|parameter| [" ".to_owned(), parameter.to_string()]).collect();
-    format!("RCPT TO:<{}>{parameters}\r\n", recipient.local())
 }

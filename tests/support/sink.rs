@@ -16,6 +16,7 @@ use super::session::Session;
 use super::wire::{PATIENCE, Wire};
 
 /// What a sink offers and how it answers.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of a server, not the states of one machine")]
 #[derive(Debug, Clone)]
 pub struct Options {
     pub(super) starttls: bool,
@@ -31,6 +32,8 @@ pub struct Options {
     /// Reply after the dot for an address (LMTP).
     pub(super) deliveries: Vec<(String, String)>,
     pub(super) dot: String,
+    /// BDAT is not understood, although CHUNKING may be offered.
+    pub(super) no_bdat: bool,
 }
 
 impl Options {
@@ -48,6 +51,7 @@ impl Options {
             recipients: Vec::new(),
             deliveries: Vec::new(),
             dot: "250 2.0.0 queued".into(),
+            no_bdat: false,
         }
     }
 
@@ -125,6 +129,13 @@ impl Options {
     #[must_use]
     pub fn dot(mut self, reply: &str) -> Self {
         reply.clone_into(&mut self.dot);
+        self
+    }
+
+    /// Refuses BDAT itself, whatever it offers.
+    #[must_use]
+    pub fn no_bdat(mut self) -> Self {
+        self.no_bdat = true;
         self
     }
 
