@@ -77,7 +77,12 @@ impl Play {
         let _ = writeln!(text, "C: MAIL FROM:<{}>*\nS: {sender}\nC: RSET\nS: {sender}\n-- bye", self.address);
         let _ = write!(text, "== connection\n{}S: {}\n", self.until_login(typed.right), self.accepted);
         let _ = writeln!(text, "C: MAIL FROM:<{0}>*\nS: {sender}\nC: RCPT TO:<{0}>\nS: {recipient}", self.address);
-        let _ = writeln!(text, "C: DATA\nS: {data}\n-- data\nS: {dot}\nC: QUIT\nS: {quit}");
+        let ask = if self.auth.contains(&"CHUNKING") {
+            "C: BDAT *\n-- chunk".to_owned()
+        } else {
+            format!("C: DATA\nS: {data}\n-- data")
+        };
+        let _ = writeln!(text, "{ask}\nS: {dot}\nC: QUIT\nS: {quit}");
         text
     }
 }

@@ -35,6 +35,8 @@ pub struct Player<'s> {
     /// What was looked at and not yet taken.
     peeked: Option<Heard>,
     optional: bool,
+    /// The size of the message that BDAT announced.
+    chunk: Option<usize>,
     /// A message is waiting for its reply.
     unanswered: bool,
 }
@@ -43,7 +45,16 @@ impl<'s> Player<'s> {
     /// Takes the connection with this number.
     pub fn new(socket: TcpStream, stage: &'s Stage, number: usize) -> Self {
         let wire = Wire::tcp(socket);
-        Player { wire, stage, number, outgoing: Vec::new(), peeked: None, optional: false, unanswered: false }
+        Player {
+            wire,
+            stage,
+            number,
+            outgoing: Vec::new(),
+            peeked: None,
+            optional: false,
+            chunk: None,
+            unanswered: false,
+        }
     }
 
     /// Plays to the end; what goes wrong is noted on the stage.
@@ -93,6 +104,7 @@ impl<'s> Player<'s> {
             Act::Dribble(pause, bytes) => self.dribble(*pause, bytes),
             Act::Hear(pattern) => return self.hear(pattern),
             Act::Data => return self.data(),
+            Act::Chunk => return self.chunk(),
             Act::Body(octets) => return self.body(*octets),
             Act::Tls(handshake) => return self.handshake(handshake),
             Act::Bye => return self.bye(),
@@ -163,6 +175,8 @@ impl<'s> Player<'s> {
         self.peeked = None;
         match &line {
             Some(line) => {
+                let size = line.strip_prefix("BDAT ").and_then(|rest| rest.strip_suffix(" LAST"));
+                self.chunk = size.and_then(|size| size.parse().ok());
                 self.note(|connection| connection.said.push(line.clone()));
                 self.write_down(&format!("C: {line}"));
             }
@@ -193,6 +207,20 @@ impl<'s> Player<'s> {
             }
             None if self.optional => Ok(Flow::Ended),
             None => Err("expected a message and its dot, and the client closed".into()),
+        }
+    }
+
+    fn chunk(&mut self) -> Result<Flow, String> {
+        self.flush();
+        let octets = self.chunk.take().ok_or("no BDAT came before this chunk")?;
+        match self.wire.exactly(octets).map_err(|error| error.to_string())? {
+            Some(message) => {
+                self.write_down(&format!("-- message of {octets} octets"));
+                self.note(|connection| connection.mails.push(message));
+                self.unanswered = true;
+                Ok(Flow::On)
+            }
+            None => Err(format!("expected a message of {octets} octets, and the client closed")),
         }
     }
 

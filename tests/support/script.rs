@@ -10,6 +10,7 @@
 //! C: AUTH PLAIN {plain u p}             `{plain USER PASSWORD}`, `{b64 TEXT}`, `{cram USER PASSWORD CHALLENGE}` are encoded
 //! -- data                               a message comes, up to the lone dot
 //! -- body 1000                          that many octets of whatever comes are taken, and no more
+//! -- chunk                              as many octets of a message as BDAT announced
 //! -- starttls server                    the TLS handshake, with that certificate;
 //! -- starttls badname refused           … the client must break it off;
 //! -- starttls server demand             … the client must show a certificate
@@ -57,6 +58,8 @@ pub enum Act {
     Data,
     /// The client sends this many octets of a message.
     Body(usize),
+    /// The client sends as many octets of a message as it said behind BDAT.
+    Chunk,
     /// The TLS handshake.
     Tls(Handshake),
     /// QUIT and its answer, or the end.
@@ -187,6 +190,7 @@ impl At<'_> {
     fn directive(self, word: &str, rest: &str) -> Act {
         match word {
             "data" => Act::Data,
+            "chunk" => Act::Chunk,
             "body" => Act::Body(rest.parse().unwrap_or_else(|_| self.fail("`-- body` wants a number of octets"))),
             "starttls" | "implicit" => {
                 let mut words = rest.split_whitespace();
