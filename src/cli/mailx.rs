@@ -57,6 +57,10 @@ pub struct Args {
     #[arg(short, long, value_name = "ADDRESS", allow_hyphen_values = true, help_heading = TO)]
     pub bcc: Vec<String>,
 
+    /// Recipients from a file, one a line, in no header (`-`: standard input)
+    #[arg(long, value_name = "FILE", help_heading = TO)]
+    pub to_file: Vec<PathBuf>,
+
     /// Recipient into a field, as in `cc: ann@example.org`
     #[arg(short = 'T', long, value_name = "FIELD: ADDRESS", allow_hyphen_values = true, help_heading = TO)]
     pub target: Vec<String>,
@@ -360,7 +364,8 @@ impl Args {
 
     /// Tells whether any recipient was named before `--`.
     fn has_recipients(&self) -> bool {
-        !(self.operands.is_empty() && self.to.is_empty() && self.cc.is_empty() && self.bcc.is_empty())
+        let named = [&self.operands, &self.to, &self.cc, &self.bcc].iter().any(|list| !list.is_empty());
+        named || !self.to_file.is_empty()
     }
 
     fn one_source(&self) -> Result<(), Stop> {

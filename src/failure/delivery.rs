@@ -1,4 +1,6 @@
 //! The words for what became of a mail, and the exit status that sums it up.
+use std::collections::BTreeSet;
+
 use super::{Exit, Failure};
 use crate::delivery::{Cause, Class, Fate, Fault, Lacks, Reply, Report, Stage};
 use crate::settings::{Settings, author};
@@ -34,6 +36,9 @@ const MEANINGS: &[(u16, &str)] = &[
     (556, "the domain takes no mail"),
 ];
 
+/// How many of those who were refused are named.
+const MOST_TOLD: usize = 20;
+
 /// Sums a report up: `None` when every recipient was accepted.
 pub fn account_for(report: &Report, settings: &Settings) -> Option<Failure> {
     let failed: Vec<(&Fate, &Fault)> =
@@ -50,10 +55,14 @@ pub fn account_for(report: &Report, settings: &Settings) -> Option<Failure> {
         (sent, all) => format!("sent to {sent} of {all} recipients by {}", report.via),
     };
     let mut failure = Failure::new(exit, what);
-    for (fate, fault) in &failed {
+    for (fate, fault) in failed.iter().take(MOST_TOLD) {
         failure = failure.fact(format!("{}: {}", fate.recipient, cause(&fault.cause)));
     }
-    let codes: Vec<u16> = failed.iter().filter_map(|(_, f)| f.reply().map(|r| r.code)).collect();
+    if failed.len() > MOST_TOLD {
+        let more = failed.len() - MOST_TOLD;
+        failure = failure.fact(format!("and {more} more; --json tells of every recipient"));
+    }
+    let codes: BTreeSet<u16> = failed.iter().filter_map(|(_, f)| f.reply().map(|r| r.code)).collect();
     for (code, meaning) in MEANINGS.iter().filter(|(code, _)| codes.contains(code)) {
         failure = failure.fact(format!("{code} means: {meaning}"));
     }
