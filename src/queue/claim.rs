@@ -245,7 +245,7 @@ impl Ledger for Ticket<'_> {
         for event in &events {
             after.fold(event);
         }
-        let ends = after.left().is_empty() && !after.any(Standing::Refused);
+        let ends = after.standing.iter().all(|standing| *standing == Standing::Accepted);
         if self.note(&events, !ends).is_err() {
             // The next run finds a dot without an answer, which is true. This one knows better, and may still remove what is done.
             self.state = after;

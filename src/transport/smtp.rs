@@ -116,6 +116,7 @@ impl Server {
             lmtp: self.route.lmtp,
             used: false,
             begun: false,
+            room: None,
             quitting: false,
         };
         let context = auth::Context {
@@ -192,11 +193,12 @@ fn quit(link: &mut Link) {
 
 impl Transport for Server {
     fn deliver(&mut self, message: &Message, turn: Turn, ledger: &mut dyn Ledger) -> Report {
+        let nothing = Err(Fault::new(Stage::Connect, Cause::Unreachable(vec![])));
         let recipients: Vec<String> = message.envelope.recipients.iter().map(ToString::to_string).collect();
-        let everyone = || recipients.iter().map(String::as_str);
-        let mut report =
-            Report::uniform(String::new(), everyone(), &Err(Fault::new(Stage::Connect, Cause::Unreachable(vec![]))));
-        let mut books = Books::new(ledger, recipients.len());
+        let mut report = Report::uniform(String::new(), recipients.iter().map(String::as_str), &nothing);
+        // A list may be long; one copy of it is enough while it is worked through.
+        drop(recipients);
+        let mut books = Books::new(ledger, report.fates.len());
         // A tired connection is used once more only after a fresh one: the second attempt cannot be stale.
         for _ in 0..2 {
             match self.attempt(message, turn, &mut report, &mut books) {

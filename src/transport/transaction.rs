@@ -3,6 +3,8 @@
 //! Promise: every recipient gets exactly one outcome; one that was refused does not stop the others; the text is sent
 //! only after 354 and only if somebody accepted it; only 2yz after the dot is acceptance. Recipients that a server has
 //! no room for in one transaction get another one.
+use std::collections::VecDeque;
+
 use lettre::transport::smtp::commands::{Mail, Rcpt};
 use lettre::transport::smtp::extension::{MailBodyParameter, MailParameter, RcptParameter};
 
@@ -14,8 +16,12 @@ use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
 use crate::message::{Dsn, Message, Notify};
 use crate::settings::route::Patience;
 
-/// The most commands that leave in one flight (RFC 5321 section 4.5.3.1.8 lets every server take 100 recipients).
-const GROUP: usize = 101;
+/// The most recipients that leave in one flight, at first (RFC 5321 section 4.5.3.1.8 lets every server take 100) and at last.
+const GROUP: (usize, usize) = (100, 500);
+/// The octets at which a flight is long enough: neither side may have to wait for room to write while the other does.
+const FLIGHT: usize = 32 * 1024;
+/// So many recipients in a row that find no room are no full mailboxes: the transaction is full.
+const ENOUGH: usize = 10;
 
 /// An open session and what is known of it.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, not the states of one machine")]
@@ -32,6 +38,8 @@ pub struct Link {
     pub used: bool,
     /// A transaction was begun and has not ended.
     pub begun: bool,
+    /// How many recipients the server takes in one transaction, once that is known.
+    pub room: Option<usize>,
     /// QUIT has been sent.
     pub quitting: bool,
 }
@@ -71,29 +79,34 @@ type Outcome = Result<Reply, Fault>;
 pub fn run(link: &mut Link, message: &Message, last: bool, books: &mut Books<'_>) -> Ran {
     let recipients = &message.envelope.recipients;
     let mut outcomes: Vec<Option<Outcome>> = vec![None; recipients.len()];
-    let mut members: Vec<usize> = (0..recipients.len()).collect();
+    let mut waiting: VecDeque<usize> = (0..recipients.len()).collect();
     let mut first = true;
-    while !members.is_empty() {
+    while !waiting.is_empty() {
+        let room = link.room.unwrap_or(usize::MAX).min(waiting.len());
+        let members: Vec<usize> = waiting.drain(..room).collect();
         let before: Vec<_> = members.iter().map(|&at| outcomes[at].take()).collect();
         let mut round = Round::new(link, message, &members, &mut outcomes, books);
-        let ended = round.run(last);
-        let (answered, accepted) = (round.answered, round.accepted.len());
-        let later = round.later;
+        let ended = round.run(last && waiting.is_empty());
+        let (answered, later) = (round.answered, round.later);
         if let Err(fault) = ended {
             if first && link.used && !answered && is_staleness(&fault) {
                 return Ran::Stale;
             }
+            // A server that wants no second transaction has still only run out of room for those it sent to a later one.
+            let kept = |before: Option<Outcome>| before.filter(|_| fault.stage == Stage::Sender);
             for (&at, before) in members.iter().zip(before) {
-                // A server that wants no second transaction has still only run out of room for these.
-                let kept = before.filter(|_| fault.stage == Stage::Sender);
-                outcomes[at].get_or_insert_with(|| kept.unwrap_or_else(|| Err(fault.clone())));
+                outcomes[at].get_or_insert_with(|| kept(before).unwrap_or_else(|| Err(fault.clone())));
+            }
+            for &at in &waiting {
+                outcomes[at] = Some(kept(outcomes[at].take()).unwrap_or_else(|| Err(fault.clone())));
             }
             break;
         }
-        if accepted == 0 || !link.session.is_open() {
+        if !link.session.is_open() {
             break;
         }
-        (members, first) = (later, false);
+        later.into_iter().rev().for_each(|at| waiting.push_front(at));
+        first = false;
     }
     link.used = true;
     let forgotten = || Err(Fault::new(Stage::Recipient, Cause::Protocol("no reply for this recipient".into())));
@@ -144,6 +157,8 @@ struct Round<'a, 'l> {
     refused: Vec<usize>,
     /// Those the server has no room for in this transaction.
     later: Vec<usize>,
+    /// How many recipients in a row found no room.
+    overflow: usize,
     data: Option<Reply>,
 }
 
@@ -166,6 +181,7 @@ impl<'a, 'l> Round<'a, 'l> {
             accepted: Vec::new(),
             refused: Vec::new(),
             later: Vec::new(),
+            overflow: 0,
             data: None,
         }
     }
@@ -194,26 +210,59 @@ impl<'a, 'l> Round<'a, 'l> {
         refused.map_or(Ok(()), Err)
     }
 
-    /// Everything up to DATA, in flights where the server takes them.
+    /// Everything up to DATA, in flights where the server takes them. They grow while nothing is said against them, so that
+    /// a long list does not wait for a reply a hundred times as often as it must.
     fn speak(&mut self) -> Result<(), Fault> {
-        let commands = self.commands();
-        let group = if self.link.capabilities.pipelining { GROUP } else { 1 };
-        for flight in commands.chunks(group) {
-            if self.sender.is_some() || (matches!(flight, [(Verb::Data, _)]) && self.accepted.is_empty()) {
+        let members = self.members;
+        let reset = std::mem::take(&mut self.link.begun).then_some(Verb::Reset);
+        let recipients = members.iter().map(|&at| Verb::Rcpt(at));
+        let mut verbs = reset.into_iter().chain([Verb::Mail]).chain(recipients).peekable();
+        let (mut data, mut most) = (Some(Verb::Data), GROUP.0);
+        while data.is_some() {
+            let (mut flight, mut lines, mut named) = (Vec::new(), String::new(), 0);
+            while let Some(verb) = verbs.peek().copied().or(data) {
+                let fits = match verb {
+                    _ if flight.is_empty() => true,
+                    _ if !self.link.capabilities.pipelining => false,
+                    Verb::Rcpt(_) => named < most && lines.len() < FLIGHT,
+                    _ => true,
+                };
+                if !fits {
+                    break;
+                }
+                lines.push_str(&self.line(verb));
+                flight.push(verb);
+                named += usize::from(matches!(verb, Verb::Rcpt(_)));
+                if verbs.next().is_none() {
+                    data = None;
+                }
+            }
+            if self.sender.is_some() || (matches!(flight[..], [Verb::Data]) && self.accepted.is_empty()) {
                 return Ok(());
             }
-            let lines: String = flight.iter().map(|(_, line)| line.as_str()).collect();
-            for (at, (verb, _)) in flight.iter().enumerate() {
-                let patience = match verb {
-                    Verb::Data => self.link.patience.data,
-                    _ => self.link.patience.command,
-                };
-                let reply = match at {
-                    0 => self.link.session.command(verb.stage(), patience, &lines)?,
-                    _ => self.link.session.reply(verb.stage(), patience)?,
-                };
-                self.judge(*verb, reply)?;
+            self.fly(&flight, &lines)?;
+            if self.is_full() {
+                let rest = verbs.by_ref().filter_map(|verb| if let Verb::Rcpt(at) = verb { Some(at) } else { None });
+                self.postpone(rest.collect());
+            } else if self.overflow == 0 {
+                most = (most * 2).min(GROUP.1);
             }
+        }
+        Ok(())
+    }
+
+    /// Sends a flight and reads its replies.
+    fn fly(&mut self, flight: &[Verb], lines: &str) -> Result<(), Fault> {
+        for (at, verb) in flight.iter().enumerate() {
+            let patience = match verb {
+                Verb::Data => self.link.patience.data,
+                _ => self.link.patience.command,
+            };
+            let reply = match at {
+                0 => self.link.session.command(verb.stage(), patience, lines)?,
+                _ => self.link.session.reply(verb.stage(), patience)?,
+            };
+            self.judge(*verb, reply)?;
         }
         Ok(())
     }
@@ -227,18 +276,16 @@ impl<'a, 'l> Round<'a, 'l> {
         self.books.settle(places.iter().filter_map(|&at| Some((at, self.outcomes[at].as_ref()?))));
     }
 
-    fn commands(&mut self) -> Vec<(Verb, String)> {
-        let mut commands = Vec::with_capacity(self.members.len() + 3);
-        if std::mem::take(&mut self.link.begun) {
-            commands.push((Verb::Reset, "RSET\r\n".to_owned()));
+    fn line(&self, verb: Verb) -> String {
+        match verb {
+            Verb::Reset => "RSET\r\n".to_owned(),
+            Verb::Mail => mail(&self.link.capabilities, self.message),
+            Verb::Rcpt(at) => {
+                let notify = asked(&self.link.capabilities, self.message).and_then(|dsn| dsn.notify);
+                rcpt(&self.message.envelope.recipients[at], notify)
+            }
+            Verb::Data => "DATA\r\n".to_owned(),
         }
-        commands.push((Verb::Mail, mail(&self.link.capabilities, self.message)));
-        let notify = asked(&self.link.capabilities, self.message).and_then(|dsn| dsn.notify);
-        for &at in self.members {
-            commands.push((Verb::Rcpt(at), rcpt(&self.message.envelope.recipients[at], notify)));
-        }
-        commands.push((Verb::Data, "DATA\r\n".to_owned()));
-        commands
     }
 
     fn judge(&mut self, verb: Verb, reply: Reply) -> Result<(), Fault> {
@@ -260,7 +307,10 @@ impl<'a, 'l> Round<'a, 'l> {
             }
             (Verb::Mail, 200..=299) => (self.answered, self.link.begun) = (true, true),
             (Verb::Mail, _) => (self.answered, self.sender) = (true, Some(reply)),
-            (Verb::Rcpt(at), 200..=299) => self.accepted.push(at),
+            (Verb::Rcpt(at), 200..=299) => {
+                self.accepted.push(at);
+                self.overflow = 0;
+            }
             (Verb::Rcpt(at), _) => self.refuse(at, reply),
         }
         Ok(())
@@ -270,12 +320,30 @@ impl<'a, 'l> Round<'a, 'l> {
     /// 4.5.3.1.10).
     fn refuse(&mut self, at: usize, mut reply: Reply) {
         if matches!(reply.code, 452 | 552) && !self.accepted.is_empty() {
+            // 4.5.3 and 5.5.3 say just that; without them it may be the one mailbox that is full.
+            let is_said = reply.enhanced.is_some_and(|code| (code.1, code.2) == (5, 3));
+            self.overflow += if is_said { ENOUGH } else { 1 };
             reply.code = 452;
             self.later.push(at);
         } else {
             self.refused.push(at);
         }
         self.outcomes[at] = Some(Err(Fault::new(Stage::Recipient, Cause::Refused(reply))));
+    }
+
+    /// Tells whether the server takes no more in this transaction.
+    fn is_full(&self) -> bool {
+        self.overflow >= ENOUGH
+    }
+
+    /// Leaves those who were not asked about yet to later transactions, as those before them were, and remembers how many fit in one.
+    fn postpone(&mut self, rest: Vec<usize>) {
+        let said = self.later.last().and_then(|&at| self.outcomes[at].clone());
+        for &at in &rest {
+            self.outcomes[at].clone_from(&said);
+        }
+        self.later.extend(rest);
+        self.link.room = Some(self.accepted.len());
     }
 
     /// Ends a transaction that the server began to take without anybody to take it for (RFC 2920 section 3.1).
