@@ -23,7 +23,7 @@ _smail() {
 
     case "${cmd}" in
         smail)
-            opts="-c -b -T -r -t -s -a -C -q -m -M -E -S -A -n -: -X -Y -d -v -h -V -~ -# -F -i -N -B -I -D -O -. -e -f -H -u -L -R --to --cc --bcc --target --from --reply-to --template --subject --attach --inline --html --header --quote-file --content-type --skip-empty --set --account --config --no-config --resource-files --startup-cmd --cmd --show-settings --dry-run --verbose --quiet --dsn-notify --dsn-return --dsn-envid --json --as --generate --help --version --no-queue --queue --queue-show --flush --hold --release --remove --queue-check --idempotency-key --enable-cmd-escapes --batch-mode --no-header-summary --disconnected --skip-empty-attachments --end-options --check-and-exit --file --header-summary --inbox-of --search --read-only"
+            opts="-c -b -T -r -t -s -a -C -q -m -M -E -S -A -n -: -X -Y -d -v -h -V -~ -# -F -i -N -B -I -D -O -. -e -f -H -u -L -R --to --cc --bcc --target --from --reply-to --template --subject --attach --inline --html --header --quote-file --content-type --skip-empty --set --account --provider --config --no-config --resource-files --startup-cmd --cmd --show-settings --setup --from-mailrc --password-from --yes --check --dry-run --verbose --quiet --dsn-notify --dsn-return --dsn-envid --explain --json --as --generate --help --version --no-queue --queue --queue-show --flush --hold --release --remove --queue-check --idempotency-key --enable-cmd-escapes --batch-mode --no-header-summary --disconnected --skip-empty-attachments --end-options --check-and-exit --file --header-summary --inbox-of --search --read-only"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -137,6 +137,10 @@ _smail() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --provider)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --config)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -165,6 +169,18 @@ _smail() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --setup)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from-mailrc)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --password-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --dsn-notify)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -174,6 +190,10 @@ _smail() {
                     return 0
                     ;;
                 --dsn-envid)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --explain)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

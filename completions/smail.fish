@@ -14,13 +14,18 @@ complete -c smail -s m -d 'Take the body from a file, its type by the name' -r -
 complete -c smail -s M -l content-type -d 'Media type of the body, as in text/html' -r
 complete -c smail -s S -l set -d 'Setting by its TOML or mail.rc name; wins over files and environment' -r
 complete -c smail -s A -l account -d 'Account to send with' -r
+complete -c smail -l provider -d 'Provider whose server is used, and whose replies are explained, by its name in the table' -r
 complete -c smail -l config -d 'Read this TOML file instead of the usual ones' -r -F
 complete -c smail -s : -l resource-files -d 'Which mail.rc files are read: `s` system, `u` user, `/` none' -r
 complete -c smail -s X -l startup-cmd -d 'Line of mail.rc to run before the files' -r
 complete -c smail -s Y -l cmd -d 'Line of mail.rc to run after the files' -r
+complete -c smail -l setup -d 'Set smail up: ask what is missing, try it, and write it down' -r
+complete -c smail -l from-mailrc -d 'With --setup: turn the mail.rc that is there into config.toml' -r -F
+complete -c smail -l password-from -d 'With --setup: where the password comes from, `stdin` or a command that prints it' -r
 complete -c smail -l dsn-notify -d 'When servers tell the sender what became of the mail: `never`, or some of `success`, `failure`, `delay`' -r
 complete -c smail -l dsn-return -d 'How much of the mail goes into such a notice of failure: `headers` or `full`' -r
 complete -c smail -l dsn-envid -d 'Name of the mail in such a notice, at most 100 characters' -r
+complete -c smail -l explain -d 'Explain a reply code, a reply, or what standard input holds (a log, a mail that came back), and send nothing' -r
 complete -c smail -l as -d 'Be sendmail, mailq, newaliases or mailx for the words that follow; only as the first word' -r
 complete -c smail -l generate -d 'Print a generated file: man, man-config, bash, zsh, fish, config' -r -f -a "man\t'smail.1'
 man-config\t'smail-config.5'
@@ -39,6 +44,8 @@ complete -c smail -s E -l skip-empty -d 'Send nothing when the body is empty'
 complete -c smail -l no-config -d 'Read no settings files at all'
 complete -c smail -s n -d 'Do not read the system\'s mail.rc'
 complete -c smail -l show-settings -d 'Print every setting with its value and where it was said'
+complete -c smail -l yes -d 'With --setup: ask nothing, accept what is proposed'
+complete -c smail -l check -d 'Try the way of a mail step by step, with `--to` also a recipient, and send nothing; an ACCOUNT may follow'
 complete -c smail -s d -l dry-run -d 'Print the message, its envelope and its way, and send nothing'
 complete -c smail -s v -l verbose -d 'Show the dialogue with the server, secrets struck out'
 complete -c smail -l quiet -d 'Print no warnings'

@@ -207,16 +207,22 @@ pub struct Fault {
     pub cause: Cause,
     /// The connection was lost between the final dot and its reply: the message may have been accepted.
     pub in_doubt: bool,
+    /// Its class, where the words of the reply tell it better than its first digit. The transport sets it once, so that the
+    /// queue and the exit status have the same answer.
+    pub known: Option<Class>,
 }
 
 impl Fault {
     /// Makes a fault without doubt.
     pub fn new(stage: Stage, cause: Cause) -> Self {
-        Fault { stage, cause, in_doubt: false }
+        Fault { stage, cause, in_doubt: false, known: None }
     }
 
     /// Temporary or permanent. Never [`Class::Done`].
     pub fn class(&self) -> Class {
+        if let Some(known) = self.known {
+            return known;
+        }
         match &self.cause {
             // RFC 5321 section 4.5.3.1.10: 552 to RCPT means "too many recipients" from old servers. That holds only
             // while others were accepted, which the transport knows; it rewrites the code to 452 then.

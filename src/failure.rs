@@ -4,10 +4,13 @@
 //! `smail: sentence`, indented facts, an empty line, `hint: …`; the status is one of the table below (house decision 13).
 mod delivery;
 mod room;
+pub mod words;
 
-pub use delivery::{account_for, one_line};
+pub use delivery::{account_for, hint, language, on_one_line, one_line};
 
 use std::fmt::Write as _;
+
+use crate::hints::{Hint, Language};
 
 /// The exit status; the table of the man page is made from [`EXITS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +19,8 @@ pub struct Exit(pub u8);
 impl Exit {
     /// Every recipient accepted.
     pub const OK: Exit = Exit(0);
+    /// The user gave up.
+    pub const GIVEN_UP: Exit = Exit(1);
     /// Usage.
     pub const USAGE: Exit = Exit(64);
     /// The mail cannot be.
@@ -42,13 +47,19 @@ impl Exit {
     pub const PERMISSION: Exit = Exit(77);
     /// Settings.
     pub const CONFIG: Exit = Exit(78);
+    /// SIGINT.
+    pub const INTERRUPTED: Exit = Exit(130);
 }
 
 /// Every exit status and when it is given.
 pub const EXITS: &[(u8, &str)] = &[
     (0, "Every recipient was accepted, or the rest waits safely in the queue."),
+    (1, "A setup was given up; nothing was written."),
     (64, "Usage: flags, or no recipient."),
-    (65, "The mail cannot be: address syntax, a header, a text over max-size, a file that changed while it was read."),
+    (
+        65,
+        "The mail cannot be: address syntax, a header, a text over max-size, a file that changed while it was read. Also when --explain knows nothing of a text.",
+    ),
     (66, "An attachment or a file of the message cannot be read."),
     (67, "Recipients were refused for good, all of them as unknown (x.1.x)."),
     (68, "The server's name does not exist."),
@@ -78,7 +89,7 @@ pub struct Failure {
     pub what: String,
     /// Facts, each on a line of its own.
     pub facts: Vec<String>,
-    /// Ways out.
+    /// Ways out; one may have several lines.
     pub hints: Vec<String>,
 }
 
@@ -109,7 +120,8 @@ impl Failure {
         let said = std::iter::once(self.what.as_str()).chain(facts.flat_map(|fact| fact.lines()).map(str::trim));
         let mut out = format!("{name}: {}", said.filter(|s| !s.is_empty()).map(safe).collect::<Vec<_>>().join("; "));
         if !self.hints.is_empty() {
-            let hints = self.hints.iter().map(|hint| safe(hint.trim())).collect::<Vec<_>>();
+            let lines = |hint: &String| hint.lines().map(|line| safe(line.trim())).collect::<Vec<_>>().join("; ");
+            let hints = self.hints.iter().map(lines).collect::<Vec<_>>();
             let _ = write!(out, " (hint: {})", hints.join(" "));
         }
         out.push('\n');
@@ -123,7 +135,10 @@ impl Failure {
             let _ = writeln!(out, "  {}", safe(line));
         }
         for (i, hint) in self.hints.iter().enumerate() {
-            let _ = writeln!(out, "{}hint: {}", if i == 0 { "\n" } else { "" }, safe(hint));
+            out.push_str(if i == 0 { "\n" } else { "" });
+            for (line, text) in hint.lines().enumerate() {
+                let _ = writeln!(out, "{} {}", if line == 0 { "hint:" } else { "     " }, safe(text));
+            }
         }
         out
     }
@@ -149,6 +164,24 @@ impl From<anyhow::Error> for Failure {
 /// the last door.
 fn safe(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\t' { '?' } else { c }).collect()
+}
+
+/// The words at the head of a line that a terminal shows in colour, and the colours: bold, and cyan.
+const PAINTED: [(&str, &str); 2] = [("smail:", "\x1b[1m"), ("hint:", "\x1b[36m")];
+
+/// The same text for a terminal that knows colours.
+pub fn painted(text: &str) -> String {
+    let paint = |line: &str| match PAINTED.iter().find(|(word, _)| line.starts_with(word)) {
+        Some((word, colour)) => format!("{colour}{word}\x1b[0m{}", &line[word.len()..]),
+        None => line.to_owned(),
+    };
+    text.split_inclusive('\n').map(paint).collect()
+}
+
+/// What is visibly wrong with a password, on one line.
+pub fn suspicion(hint: &Hint, language: Language) -> String {
+    let between = if language == Language::Chinese { "；" } else { "; " };
+    remark(&[hint.meaning(language), hint.action(language)].join(between))
 }
 
 /// A warning or a note on one line.

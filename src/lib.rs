@@ -2,11 +2,13 @@
 //!
 //! The road is in `main.rs`. Who may import whom is enforced by `tests/house.rs`.
 pub mod address;
+pub mod check;
 pub mod cli;
 pub mod delivery;
 pub mod draft;
 pub mod failure;
 pub mod generate;
+pub mod hints;
 pub mod log;
 pub mod message;
 pub mod queue;
@@ -14,5 +16,6 @@ pub mod record;
 pub mod report;
 pub mod secret;
 pub mod settings;
+pub mod setup;
 pub mod submission;
 pub mod transport;

@@ -1,14 +1,13 @@
 //! The road of smail on one page: read everything, settle what it means, write the mail, speak to the server, say what
 //! became of it. Nothing turns back.
 use std::fmt::Write as _;
-use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
 use smail::address::{Address, Mailbox};
 use smail::cli::{self, Args};
-use smail::delivery::Line;
+use smail::delivery::{Fault, Line};
 use smail::draft::{self, Draft, DraftError, Input};
 use smail::failure::{self, Exit, Failure};
 use smail::message::{Message, Stamp};
@@ -17,14 +16,24 @@ use smail::settings::{self, Layers, Settings, Surroundings};
 use smail::transport::{self, Turn, Watch};
 use smail::{generate, record, report};
 
+#[path = "main/checked.rs"]
+mod checked;
 #[path = "main/errands.rs"]
 mod errands;
+#[path = "main/explained.rs"]
+mod explained;
 #[path = "main/handed.rs"]
 mod handed;
 #[path = "main/logged.rs"]
 mod logged;
 #[path = "main/queued.rs"]
 mod queued;
+#[path = "main/set_up.rs"]
+mod set_up;
+#[path = "main/terminal.rs"]
+mod terminal;
+
+use terminal::{complain, print};
 
 fn main() -> ExitCode {
     failure::apologise_on_panic();
@@ -68,6 +77,15 @@ fn run(args: &Args) -> Result<Exit, Failure> {
     if let Some(request) = &args.sendmail {
         return handed::run(args, request, &Layers::load(args, &world)?, &world);
     }
+    if args.setup.is_some() {
+        return set_up::run(args, &world);
+    }
+    if let Some(said) = &args.explain {
+        return explained::run(args, said, &world);
+    }
+    if args.check {
+        return checked::run(args, &Layers::load(args, &world)?.settle(&[])?, &world);
+    }
     draft::check(args)?;
     let layers = Layers::load(args, &world)?;
     let mut settings = layers.settle(&[])?;
@@ -76,7 +94,7 @@ fn run(args: &Args) -> Result<Exit, Failure> {
         return Ok(Exit::OK);
     }
     if args.is_about_queue() {
-        return errands::errand(args, &layers, &settings, &world, &watch(&settings));
+        return errands::errand(args, &layers, &settings, &world, &watch(args, &settings));
     }
     let user = world.user();
     let author = author(&settings, &user)?;
@@ -123,7 +141,7 @@ fn send(
     if settings.flag("debug") {
         return dry_run(settings, &message, route);
     }
-    let watch = watch(settings);
+    let watch = watch(args, settings);
     let post = queued::Post { args, layers, settings, route, watch: &watch, author: &author, subject: &subject };
     // A file on this host is as safe as the queue would be.
     let travels = matches!(route, Route::Smtp(_) | Route::Program(_));
@@ -143,15 +161,20 @@ fn send(
         let said = sent.error.as_ref().map(Failure::text);
         let (id, error) = (sent.id.as_deref(), said.as_deref());
         print(&match &sent.report {
-            Some(report) => report::summary(&message.id, report, exit.0, id, error),
+            Some(report) => {
+                let hint = |fault: &Fault| failure::hint(fault, report, settings);
+                let explain = report::Explain { hint: &hint, language: failure::language(settings) };
+                report::summary(&message.id, report, exit.0, id, error, &explain)
+            }
             None => report::untried(exit.0, id, error),
         });
     }
     Ok(exit)
 }
 
-/// What looks on while mail travels: signals, and the dialogue under `-v`.
-fn watch(settings: &Settings) -> Watch {
+/// What looks on while mail travels: signals, the dialogue under `-v`, and, unless that is unwanted, a word on what is visibly
+/// wrong with a password and on how far a long message is.
+fn watch(args: &Args, settings: &Settings) -> Watch {
     let mut watch = Watch::default();
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
         // Without the handler the signal ends the process at once, which is what happens before any connection too.
@@ -163,6 +186,11 @@ fn watch(settings: &Settings) -> Watch {
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, ignored);
     if settings.flag("verbose") {
         watch.trace = Some(Arc::new(|line: &Line| complain(&report::spoken(line))));
+    }
+    if !args.quiet {
+        let language = failure::language(settings);
+        watch.suspect = Some(Arc::new(move |hint| complain(&failure::suspicion(hint, language))));
+        watch.progress = terminal::progress().filter(|_| args.sendmail.is_none());
     }
     watch
 }
@@ -257,15 +285,4 @@ fn remarks(args: &Args, settings: &Settings, warnings: &[String]) {
     for remark in warnings.iter().chain(notes) {
         complain(&failure::remark(remark));
     }
-}
-
-/// Standard output is for data; one that is closed is nobody's loss.
-fn print(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-}
-
-/// Standard error is for talk; one that is closed must not stop a mail.
-fn complain(text: &str) {
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }

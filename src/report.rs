@@ -3,7 +3,8 @@
 //! Promise: one object on one line, the same keys always, no secret.
 use serde::Serialize;
 
-use crate::delivery::{Class, Fate, Line, Report};
+use crate::delivery::{Class, Fate, Fault, Line, Report};
+use crate::hints::{Explanation, Hint, Language};
 use crate::queue::Item;
 
 /// The object of `--json`.
@@ -47,10 +48,41 @@ struct Recipient<'a> {
     enhanced: Option<String>,
     reply: Option<String>,
     in_doubt: bool,
+    hint: Option<Advice>,
+}
+
+/// What a failure means and what to do about it.
+#[derive(Debug, Serialize)]
+struct Advice {
+    id: &'static str,
+    who: &'static str,
+    meaning: &'static str,
+    action: &'static str,
+}
+
+impl Advice {
+    fn new(hint: &Hint, language: Language) -> Self {
+        Advice { id: hint.id, who: hint.who.word(), meaning: hint.meaning(language), action: hint.action(language) }
+    }
+}
+
+/// How the failures of a report are explained.
+pub struct Explain<'a> {
+    /// Finds what is known of a failure.
+    pub hint: &'a dyn Fn(&Fault) -> Option<&'static Hint>,
+    /// The language of the texts.
+    pub language: Language,
 }
 
 /// The object for a mail that was tried.
-pub fn summary(id: &str, report: &Report, exit: u8, queue_id: Option<&str>, error: Option<&str>) -> String {
+pub fn summary(
+    id: &str,
+    report: &Report,
+    exit: u8,
+    queue_id: Option<&str>,
+    error: Option<&str>,
+    explain: &Explain<'_>,
+) -> String {
     let timing = Milliseconds {
         connect: report.timing.connect.as_millis(),
         session: report.timing.session.as_millis(),
@@ -64,7 +96,7 @@ pub fn summary(id: &str, report: &Report, exit: u8, queue_id: Option<&str>, erro
         user: report.user.as_deref(),
         bytes: report.bytes,
         timing: Some(timing),
-        recipients: report.fates.iter().map(recipient).collect(),
+        recipients: report.fates.iter().map(|fate| recipient(fate, explain)).collect(),
         queue_id,
         error,
     };
@@ -89,8 +121,8 @@ pub fn untried(exit: u8, queue_id: Option<&str>, error: Option<&str>) -> String 
     })
 }
 
-fn line(summary: &Summary<'_>) -> String {
-    let mut line = serde_json::to_string(summary).unwrap_or_default();
+fn line(object: &impl Serialize) -> String {
+    let mut line = serde_json::to_string(object).unwrap_or_default();
     line.push('\n');
     line
 }
@@ -106,7 +138,7 @@ fn status(report: &Report) -> &'static str {
     }
 }
 
-fn recipient(fate: &Fate) -> Recipient<'_> {
+fn recipient<'f>(fate: &'f Fate, explain: &Explain<'_>) -> Recipient<'f> {
     let reply = match &fate.outcome {
         Ok(reply) => Some(reply),
         Err(fault) => fault.reply(),
@@ -120,7 +152,79 @@ fn recipient(fate: &Fate) -> Recipient<'_> {
         enhanced: reply.and_then(|r| r.enhanced).map(|e| e.to_string()),
         reply: reply.map(crate::delivery::Reply::text),
         in_doubt: fault.is_some_and(|f| f.in_doubt),
+        hint: fault.and_then(|f| (explain.hint)(f)).map(|hint| Advice::new(hint, explain.language)),
     }
+}
+
+/// What `--explain` found out about one failure.
+#[derive(Debug, Serialize)]
+struct Explained<'a> {
+    text: &'a str,
+    code: Option<u16>,
+    enhanced: Option<String>,
+    class: Option<&'static str>,
+    hint: Option<Advice>,
+}
+
+/// The labels of `--explain`, in English and in Chinese.
+const LABELS: [[&str; 4]; 2] =
+    [["means:", "what follows:", "who acts:", "what to do:"], ["含义：", "结果：", "由谁处理：", "怎么办："]];
+/// What becomes of the mail, by class.
+const FOLLOWS: [[&str; 3]; 2] = [
+    ["nothing failed", "temporary: trying again later may help", "permanent: trying again does not help"],
+    ["没有失败", "暂时性失败：稍后重试可能成功", "永久性失败：重试无用"],
+];
+/// Who has to act, in the order of the words of [`Hint::who`].
+const ACTORS: [[&str; 2]; 5] = [
+    ["you", "你自己"],
+    ["the recipient, or whoever knows the right address", "收件人（或知道正确地址的人）"],
+    ["the server's side; often time heals it", "服务器一方，往往等一等就好"],
+    ["whoever runs the network", "网络管理员"],
+    ["the administrator of the account or the domain", "账号或域名的管理员"],
+];
+
+/// The text of `--explain`: a paragraph for each failure.
+pub fn explained(found: &[Explanation], language: Language) -> String {
+    let paragraphs: Vec<String> = found.iter().map(|one| paragraph(one, language)).collect();
+    paragraphs.join("\n")
+}
+
+fn paragraph(found: &Explanation, language: Language) -> String {
+    let column = language as usize;
+    let enhanced = found.enhanced.map(|code| code.to_string()).filter(|code| !found.text.contains(code.as_str()));
+    let text = Some(found.text.clone()).filter(|text| !text.is_empty());
+    let mut out =
+        [found.code.map(|code| code.to_string()), enhanced, text].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    out.push('\n');
+    let mut line = |label: usize, text: &str| {
+        out.extend(["  ", LABELS[column][label], if column == 0 { " " } else { "" }, text, "\n"]);
+    };
+    if let Some(hint) = found.hint {
+        line(0, hint.meaning(language));
+    }
+    if let Some(class) = found.class {
+        line(1, FOLLOWS[column][class as usize]);
+    }
+    if let Some(hint) = found.hint {
+        line(2, ACTORS[hint.who as usize][column]);
+        line(3, hint.action(language));
+    }
+    out
+}
+
+/// The array of `--explain --json`.
+pub fn explained_json(found: &[Explanation], language: Language) -> String {
+    let objects: Vec<Explained<'_>> = found
+        .iter()
+        .map(|one| Explained {
+            text: &one.text,
+            code: one.code,
+            enhanced: one.enhanced.map(|code| code.to_string()),
+            class: one.class.map(Class::word),
+            hint: one.hint.map(|hint| Advice::new(hint, language)),
+        })
+        .collect();
+    line(&objects)
 }
 
 /// One line of the dialogue, as people write dialogues.
@@ -190,7 +294,7 @@ fn span(ms: i64) -> String {
     }
 }
 
-fn size(octets: u64) -> String {
+pub fn size(octets: u64) -> String {
     match octets {
         0..=9999 => format!("{octets} B"),
         10_000..=9_999_999 => format!("{} KB", octets / 1000),

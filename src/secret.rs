@@ -9,6 +9,8 @@ mod prompt;
 use std::fmt;
 use std::path::PathBuf;
 
+pub use command::store;
+pub use prompt::Terminal;
 use zeroize::Zeroizing;
 
 /// A secret in memory: wiped when dropped.
@@ -105,6 +107,18 @@ impl SecretSource {
         }
         Ok(words)
     }
+}
+
+/// Reads the first line of standard input as a secret, of at most 64 KiB.
+///
+/// # Errors
+/// A permanent [`SecretError`]: nothing there, or nothing that can be a password.
+pub fn from_stdin() -> Result<Secret, SecretError> {
+    use std::io::{BufRead as _, Read as _};
+    let mut line = Zeroizing::new(Vec::with_capacity(4096));
+    let read = std::io::stdin().lock().take(64 << 10).read_until(b'\n', &mut line);
+    read.map_err(|error| SecretError::permanent(format!("standard input cannot be read: {error}")))?;
+    single_line(&line, "standard input")
 }
 
 /// Takes a single line out of bytes from outside: without its line end, not empty, valid UTF-8.

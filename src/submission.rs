@@ -160,7 +160,7 @@ pub fn settle(
     stamp: &Stamp,
 ) -> Result<Settled, SubmissionError> {
     let local = Local::new(settings, true);
-    let ours = author::authors(settings, user)?;
+    let ours = authors(settings, &local, user)?;
     let house = House { settings, local: &local, ours: &ours };
     let force = house.force(author_of(&raw).as_ref());
     let sender = house.sender(&handover.sender, &raw, user, force.is_some())?;
@@ -196,6 +196,17 @@ pub fn settle(
     };
     let message = raw.complete(envelope, &edits, stamp)?;
     Ok(Settled { message, author: known.unwrap_or(author), subject })
+}
+
+/// The authors by the settings. The user, where they name nobody, is a local name like any other of the mail.
+fn authors(settings: &Settings, local: &Local<'_>, user: &str) -> Result<Vec<Mailbox>, SubmissionError> {
+    let mut ours = author::authors(settings, user)?;
+    if !author::is_said(settings)?
+        && let Some(address) = Address::parse(user).ok().and_then(|user| local.qualify(user))
+    {
+        ours[0].address = address;
+    }
+    Ok(ours)
 }
 
 /// What the caller asks to hear, else what the settings ask for.
@@ -311,5 +322,28 @@ mod tests {
     fn of_a_mail_that_was_sent_on_only_the_last_block_names_recipients() {
         let head = "Resent-To: a@x\nResent-Bcc: b@x\nResent-To: old@x\nTo: c@x\nBcc: d@x\n\n";
         assert_eq!(read(&["-t"], head), ["a@x", "b@x"]);
+    }
+
+    #[test]
+    fn the_user_is_where_all_local_names_are() {
+        use crate::settings::{Layers, Machine, Surroundings};
+        let folder = tempfile::tempdir().unwrap();
+        let mailname = folder.path().join("mailname");
+        std::fs::write(&mailname, "x.example\n").unwrap();
+        let machine = Machine { mailname: Some(mailname), hostname: Some("box".into()), ..Machine::default() };
+        let world = Surroundings { machine, ..Surroundings::default() };
+        let settled = |from: &str| {
+            let words = ["smail", "-n", "-S", "smtp=h.example", "-S", from].map(std::ffi::OsString::from);
+            let settings = Layers::load(&crate::cli::parse(words).unwrap(), &world).unwrap().settle(&[]).unwrap();
+            let raw = Raw::read(&b"To: to@x.example\n\n"[..], false).unwrap();
+            let request = Request { take_recipients: true, ..Request::default() };
+            let handover = Handover::read(&request, &raw).unwrap();
+            let settled = settle(handover, raw, &settings, "me", &Stamp::at(Some(0))).unwrap();
+            let sender = settled.message.envelope.sender.as_ref().map(Address::to_string);
+            format!("{} by {}", settled.author.address, sender.unwrap_or_default())
+        };
+        assert_eq!(settled("user-agent"), "me@x.example by me@x.example");
+        assert_eq!(settled("auth-user=login@y.example"), "login@y.example by login@y.example");
+        assert_eq!(settled("from=author@y.example"), "author@y.example by author@y.example");
     }
 }

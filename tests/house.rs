@@ -14,18 +14,22 @@ const DOORS: &[(&str, &[&str])] = &[
     ("draft",     &["cli", "settings", "address"]),
     ("message",   &["draft", "address"]),
     // An envelope is made of addresses, and what to say in RCPT is asked of them.
-    ("transport", &["settings", "secret", "message", "delivery", "address"]),
+    // What a provider means by a reply decides what becomes of the mail, before the books hear of it.
+    ("transport", &["settings", "secret", "message", "delivery", "address", "hints"]),
     // An envelope is stored as text and read back as addresses.
     ("queue",     &["settings", "message", "delivery", "transport", "address"]),
     // What a program hands over with sendmail's command line, or in a dialogue, becomes mail by the rules of its settings.
     ("submission", &["cli", "settings", "draft", "message", "address"]),
     ("log",       &["settings", "delivery"]),
+    ("setup",     &["settings", "secret", "address"]),
     ("hints",     &["delivery"]),
-    ("report",    &["delivery", "queue"]),
+    // The report of a rehearsal; its words for faults are handed in.
+    ("check",     &["settings", "transport", "delivery"]),
+    ("report",    &["delivery", "queue", "hints"]),
     ("record",    &["address", "message"]),
     // The exit table of the man page is made from the rows that decide the exit.
     ("generate",  &["cli", "settings", "failure"]),
-    ("failure",   &["cli", "secret", "address", "delivery", "settings", "draft", "message", "transport", "queue", "hints", "record", "submission"]),
+    ("failure",   &["cli", "secret", "address", "delivery", "settings", "draft", "message", "transport", "queue", "hints", "record", "submission", "setup"]),
 ];
 
 /// A path into an outside crate, and the places (a room, or a file) it may be named in.

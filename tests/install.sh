@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what building, testing and benchmarking need beyond Rust itself; the one list of it. For Debian and Ubuntu, as
-# root. May be run again and again: it asks apt only for what is missing. Leaves no service running.
+# root. May be run again and again: it asks apt only for what is missing. Leaves no service running; those of cron, at,
+# anacron and smartmontools come with the next boot.
 set -eu
 
 packages='
@@ -15,7 +16,14 @@ postfix                      # tests: a real server; benches: smtp-sink
 dovecot-core                 # tests: SASL
 dovecot-submissiond          # tests: EXTERNAL
 dovecot-lmtpd                # tests: LMTP
-curl msmtp s-nail swaks      # benches: the peers
+cron at anacron              # tests: jobs that mail what they said
+mdadm smartmontools          # tests: what watches disks and mails root
+logwatch sudo                # tests: reports, and what was not allowed
+git git-email                # tests: patches by mail
+libmailtools-perl            # tests: Mail::Mailer; git send-email reads addresses with it
+php-cli                      # tests: mail() of PHP
+bsd-mailx mailutils mutt     # tests: mail programs that send through sendmail
+curl msmtp s-nail swaks      # benches: the peers; tests: s-nail through sendmail
 openssl                      # benches: a certificate
 time                         # benches: peak memory
 '

@@ -22,6 +22,7 @@ const WAYS: &[Story] = stories![ways:
     required_starttls_that_is_not_offered_sends_nothing,
     lmtp_answers_for_each_recipient_after_the_dot,
     lmtp_over_a_unix_socket,
+    a_check_goes_every_step_and_delivers_nothing,
 ];
 const LOGINS: &[Story] = stories![logins:
     auto_logs_in,

@@ -1,7 +1,7 @@
 //! `--to-file`: a list of recipients that no header shows, and the words when a line of it is no address.
 mod support;
 
-use support::sink::Sink;
+use support::sink::{Options, Sink};
 use support::world::{Run, World};
 
 fn smail<'w>(world: &'w World, sink: &Sink, more: &[&str]) -> Run<'w> {
@@ -13,20 +13,20 @@ fn smail<'w>(world: &'w World, sink: &Sink, more: &[&str]) -> Run<'w> {
 
 #[test]
 fn a_list_from_a_file_goes_to_everybody_once_and_stands_in_no_header() {
-    let (world, sink) = (World::new(), Sink::new());
+    let (world, sink) = (World::new(), Options::new().start());
     world.write("list", "\u{feff}# all\r\nAnn <ann@a.test>\r\n\r\nbob@a.test, ANN@a.test\r\nops # an alias\r\n");
     let alias = "alias ops carl@a.test";
     let sent = smail(&world, &sink, &["-X", alias, "--to-file", "list", "bob@a.test"]).stdin("words\n").run();
     assert_eq!((sent.status, sent.stderr.as_str()), (0, ""));
     let mail = sink.only_mail();
-    assert_eq!(mail.recipients, ["bob@a.test", "ann@a.test", "carl@a.test"]);
+    assert_eq!(mail.to, ["bob@a.test", "ann@a.test", "carl@a.test"]);
     let text = mail.text();
     assert!(text.contains("To: bob@a.test\r\n") && !text.contains("ann@") && !text.contains("carl@"), "{text}");
 }
 
 #[test]
 fn a_list_from_standard_input_leaves_the_words_to_a_file() {
-    let (world, sink) = (World::new(), Sink::new());
+    let (world, sink) = (World::new(), Options::new().start());
     let words = world.write("words", "words\n");
     let words = words.to_str().unwrap();
     let refused = smail(&world, &sink, &["--to-file", "-"]).stdin("ann@a.test\n").run();
@@ -39,12 +39,12 @@ fn a_list_from_standard_input_leaves_the_words_to_a_file() {
     );
     let sent = smail(&world, &sink, &["--to-file", "-", "-m", words]).stdin("ann@a.test\n").run();
     assert_eq!((sent.status, sent.stderr.as_str()), (0, ""));
-    assert_eq!(sink.only_mail().recipients, ["ann@a.test"]);
+    assert_eq!(sink.only_mail().to, ["ann@a.test"]);
 }
 
 #[test]
 fn bad_lines_are_pointed_at_and_nothing_is_sent() {
-    let (world, sink) = (World::new(), Sink::new());
+    let (world, sink) = (World::new(), Options::new().start());
     world.write("list", "ann@a.test\nbob@@a.test\n");
     world.write("lists", "ann@a.test\nbob@@a.test\n\ncarl d\n");
     world.write("none", "# nobody\n");
@@ -70,7 +70,7 @@ fn bad_lines_are_pointed_at_and_nothing_is_sent() {
 
 #[test]
 fn many_refused_recipients_are_counted_and_not_all_named() {
-    let (world, mut sink) = (World::new(), support::sink::Options::new());
+    let (world, mut sink) = (World::new(), Options::new());
     let names: Vec<String> = (0..25).map(|n| format!("r{n}@a.test")).collect();
     for name in &names {
         sink = sink.recipient(name, "550 5.1.1 unknown");

@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, ValueEnum};
 
-use super::Stop;
-
 const TO: &str = "Who gets it";
 const WHAT: &str = "What is sent";
 const HOW: &str = "Settings";
@@ -121,6 +119,10 @@ pub struct Args {
     #[arg(short = 'A', long, value_name = "NAME", help_heading = HOW)]
     pub account: Option<OsString>,
 
+    /// Provider whose server is used, and whose replies are explained, by its name in the table
+    #[arg(long, value_name = "NAME", help_heading = HOW)]
+    pub provider: Option<String>,
+
     /// Read this TOML file instead of the usual ones
     #[arg(long, value_name = "FILE", help_heading = HOW)]
     pub config: Option<PathBuf>,
@@ -149,6 +151,26 @@ pub struct Args {
     #[arg(long, help_heading = HOW)]
     pub show_settings: bool,
 
+    /// Set smail up: ask what is missing, try it, and write it down
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, help_heading = HOW)]
+    pub setup: Option<Option<String>>,
+
+    /// With --setup: turn the mail.rc that is there into config.toml
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, help_heading = HOW)]
+    pub from_mailrc: Option<Option<PathBuf>>,
+
+    /// With --setup: where the password comes from, `stdin` or a command that prints it
+    #[arg(long, value_name = "SOURCE", help_heading = HOW)]
+    pub password_from: Option<String>,
+
+    /// With --setup: ask nothing, accept what is proposed
+    #[arg(long, help_heading = HOW)]
+    pub yes: bool,
+
+    /// Try the way of a mail step by step, with `--to` also a recipient, and send nothing; an ACCOUNT may follow
+    #[arg(long, help_heading = RUN)]
+    pub check: bool,
+
     /// Print the message, its envelope and its way, and send nothing
     #[arg(short, long, alias = "debug", help_heading = RUN)]
     pub dry_run: bool,
@@ -172,6 +194,10 @@ pub struct Args {
     /// Name of the mail in such a notice, at most 100 characters
     #[arg(long, value_name = "ID", help_heading = RUN)]
     pub dsn_envid: Option<String>,
+
+    /// Explain a reply code, a reply, or what standard input holds (a log, a mail that came back), and send nothing
+    #[arg(long, value_name = "TEXT", num_args = 0..=1, default_missing_value = "-", help_heading = RUN)]
+    pub explain: Option<OsString>,
 
     /// Print what became of the mail as one JSON object
     #[arg(long, help_heading = RUN)]
@@ -325,87 +351,4 @@ pub enum Artifact {
     Fish,
     /// config.example.toml
     Config,
-}
-
-impl Args {
-    /// Refuses what smail does not do, and sorts the words after `--`.
-    pub(super) fn settle(&mut self) -> Result<(), Stop> {
-        let reading = [
-            (self.check_and_exit, "-e"),
-            (self.file, "-f"),
-            (self.header_summary, "-H"),
-            (self.inbox_of, "-u"),
-            (self.search, "-L"),
-            (self.read_only, "-R"),
-        ];
-        if let Some((_, flag)) = reading.iter().find(|(given, _)| *given) {
-            return Err(Stop::Usage {
-                what: format!("`{flag}` reads mail, and smail only sends it"),
-                hint: Some("the sender of the envelope is set with `-r ADDRESS`".to_owned()),
-            });
-        }
-        if self.personality.is_some() {
-            return Err(Stop::usage("`--as` counts only as the first word of the command line"));
-        }
-        self.one_source()?;
-        let words = std::mem::take(&mut self.after_dashes);
-        if self.has_recipients() && words.first().is_some_and(|w| w.starts_with('-')) {
-            return self.program_options(words);
-        }
-        self.operands.extend(words);
-        Ok(())
-    }
-
-    /// Tells whether the queue is to be looked at or worked on, in place of sending a mail.
-    pub fn is_about_queue(&self) -> bool {
-        let named = [&self.queue_show, &self.hold, &self.release, &self.remove].iter().any(|id| id.is_some());
-        named || self.queue || self.flush || self.queue_check
-    }
-
-    /// Tells whether any recipient was named before `--`.
-    fn has_recipients(&self) -> bool {
-        let named = [&self.operands, &self.to, &self.cc, &self.bcc].iter().any(|list| !list.is_empty());
-        named || !self.to_file.is_empty()
-    }
-
-    fn one_source(&self) -> Result<(), Stop> {
-        let sources = [
-            (self.body_file.is_some(), "-m"),
-            (self.content_type.is_some(), "-M"),
-            (self.quote_file.is_some(), "-q"),
-            (self.template, "-t"),
-        ];
-        let given: Vec<_> = sources.iter().filter(|(given, _)| *given).map(|(_, flag)| *flag).collect();
-        match given.as_slice() {
-            [first, second, ..] => Err(Stop::usage(format!("`{first}` cannot be used together with `{second}`"))),
-            _ => Ok(()),
-        }
-    }
-
-    /// Words for the sendmail program behind the recipients: `-f A`, `-fA`, `-r A` and `-F N` mean something, what does
-    /// nothing here is ignored, and the rest is refused (spec/mailx.md section 1.1).
-    fn program_options(&mut self, words: Vec<String>) -> Result<(), Stop> {
-        let mut words = words.into_iter();
-        while let Some(word) = words.next() {
-            let (flag, glued) = match word.char_indices().nth(2) {
-                Some((end, _)) => (word[..end].to_owned(), Some(word[end..].to_owned())),
-                None => (word.clone(), None),
-            };
-            let mut value = || glued.clone().or_else(|| words.next());
-            match flag.as_str() {
-                "-f" | "-r" => {
-                    self.envelope_from = Some(value().ok_or_else(|| Stop::usage(format!("`{flag}` needs a value")))?);
-                }
-                "-F" => self.full_name = Some(value().ok_or_else(|| Stop::usage("`-F` needs a value"))?),
-                "-o" | "-i" | "-t" | "-O" | "-m" | "-n" | "-v" => {}
-                _ => {
-                    return Err(Stop::Usage {
-                        what: format!("`{}` after `--` is no option smail can pass on", word.escape_debug()),
-                        hint: Some("options stand before the recipients".to_owned()),
-                    });
-                }
-            }
-        }
-        Ok(())
-    }
 }

@@ -5,6 +5,7 @@
 //! The doc comment of a flag is its help text and its line in the man page.
 mod mailx;
 pub mod sendmail;
+mod settle;
 
 pub use mailx::{Args, Artifact};
 

@@ -1,40 +1,32 @@
 //! The words for what became of a mail, and the exit status that sums it up.
-use std::collections::BTreeSet;
-
+//!
+//! Promise: what the server said comes first and as it came, then what it means, then one way out of at most three lines.
+use super::words::{self, Sentence};
 use super::{Exit, Failure};
 use crate::delivery::{Cause, Class, Fate, Fault, Lacks, Reply, Report, Stage};
+use crate::hints::{self, Hint, Language};
 use crate::settings::{Settings, author};
 
-/// The plain meaning of the reply codes people meet (the 18 of the source document, and what else a sender sees).
-const MEANINGS: &[(u16, &str)] = &[
-    (421, "the server is closing down or has too much to do; try again later"),
-    (432, "the server wants the password to be changed or renewed first"),
-    (450, "the mailbox cannot be used just now: busy, or greylisted; try again in some minutes"),
-    (451, "the server had a trouble of its own; try again later"),
-    (452, "the server is short of room, or got too many recipients at once; try again later"),
-    (454, "TLS or the login is not available just now; try again later"),
-    (500, "the server does not know the command"),
-    (501, "the server does not accept the form of an address or a parameter"),
-    (502, "the server does not do this command"),
-    (503, "the server wanted another command first, often a login"),
-    (504, "the server does not do this in the form that was asked for"),
-    (521, "this host does not take mail at all"),
-    (523, "the message is larger than the server takes"),
-    (530, "the server wants TLS or a login first"),
-    (534, "this way to log in is not allowed; providers often want an app password"),
-    (
-        535,
-        "user name or password are not accepted; many providers want an app password or authorization code, not the web password",
-    ),
-    (538, "the server takes a login only over TLS"),
-    (550, "the mailbox does not exist there, or this mail is not allowed to reach it"),
-    (551, "the user is not here, and the server does not forward"),
-    (552, "the message is too large, or the mailbox is full"),
-    (553, "the server does not allow this address; often the From address must be that of the login"),
-    (554, "the server refused the whole mail: often taken for spam, or the sender is not allowed"),
-    (555, "the server does not know a parameter of MAIL or RCPT"),
-    (556, "the domain takes no mail"),
-];
+/// The most lines of a way out.
+const MOST_LINES: usize = 3;
+
+/// The language in which failures are explained with these settings.
+pub fn language(settings: &Settings) -> Language {
+    Language::of(&settings.locale())
+}
+
+/// What is known of a fault that a report tells of.
+pub fn hint(fault: &Fault, report: &Report, settings: &Settings) -> Option<&'static Hint> {
+    let host = report.host.as_deref().and_then(|host| host.rsplit_once(':')).map(|(host, _)| host);
+    hints::of_fault(fault, settings.provider(), host)
+}
+
+/// Everything that the words for a report are made from.
+struct Teller<'a> {
+    report: &'a Report,
+    settings: &'a Settings,
+    language: Language,
+}
 
 /// How many of those who were refused are named.
 const MOST_TOLD: usize = 20;
@@ -46,30 +38,78 @@ pub fn account_for(report: &Report, settings: &Settings) -> Option<Failure> {
     let (_, first) = *failed.first()?;
     let exit = exit(&failed);
     let sent = report.fates.len() - failed.len();
+    let teller = Teller { report, settings, language: language(settings) };
     if sent == 0 && failed.iter().all(|(_, f)| *f == first) && first.stage != Stage::Recipient {
-        return Some(for_all(report, first, exit, settings));
+        return Some(teller.for_all(first, exit));
     }
-    let what = match (sent, report.fates.len()) {
-        (0, 1) => format!("{} refuses the recipient; nothing was sent", report.via),
-        (0, all) => format!("{} refuses all {all} recipients; nothing was sent", report.via),
-        (sent, all) => format!("sent to {sent} of {all} recipients by {}", report.via),
-    };
-    let mut failure = Failure::new(exit, what);
-    for (fate, fault) in failed.iter().take(MOST_TOLD) {
-        failure = failure.fact(format!("{}: {}", fate.recipient, cause(&fault.cause)));
+    Some(teller.for_some(&failed, sent, exit))
+}
+
+impl Teller<'_> {
+    fn say(&self, sentence: Sentence, parts: &[&str]) -> String {
+        sentence.say(self.language, parts)
     }
-    if failed.len() > MOST_TOLD {
-        let more = failed.len() - MOST_TOLD;
-        failure = failure.fact(format!("and {more} more; --json tells of every recipient"));
+
+    fn hint(&self, fault: &Fault) -> Option<&'static Hint> {
+        hint(fault, self.report, self.settings)
     }
-    let codes: BTreeSet<u16> = failed.iter().filter_map(|(_, f)| f.reply().map(|r| r.code)).collect();
-    for (code, meaning) in MEANINGS.iter().filter(|(code, _)| codes.contains(code)) {
-        failure = failure.fact(format!("{code} means: {meaning}"));
+
+    /// Recipients that fared differently, or that were refused themselves.
+    fn for_some(&self, failed: &[(&Fate, &Fault)], sent: usize, exit: Exit) -> Failure {
+        let (via, all) = (self.report.via.as_str(), self.report.fates.len());
+        let what = match (sent, all) {
+            (0, 1) => self.say(words::RECIPIENT, &[via]),
+            (0, all) => self.say(words::RECIPIENTS, &[via, &all.to_string()]),
+            (sent, all) => self.say(words::SENT_TO_SOME, &[&sent.to_string(), &all.to_string(), via]),
+        };
+        let mut failure = Failure::new(exit, what);
+        for (fate, fault) in failed.iter().take(MOST_TOLD) {
+            failure = failure.fact(format!("{}: {}", fate.recipient, cause(&fault.cause, self.language)));
+        }
+        if let Some(more) = failed.len().checked_sub(MOST_TOLD).filter(|more| *more > 0) {
+            failure = failure.fact(self.say(words::MORE_RECIPIENTS, &[&more.to_string()]));
+        }
+        let mut distinct: Vec<(&Fault, &'static Hint)> = Vec::new();
+        for (_, fault) in failed {
+            if let Some(hint) = self.hint(fault)
+                && !distinct.iter().any(|(_, known)| known.id == hint.id)
+            {
+                distinct.push((fault, hint));
+            }
+        }
+        for (fault, hint) in &distinct {
+            failure = failure.fact(self.meaning(fault, hint, distinct.len() > 1));
+        }
+        if failed.iter().any(|(_, f)| f.in_doubt) {
+            failure = failure.fact(self.say(words::PERHAPS_OTHERS, &[]));
+        }
+        let lines = distinct.iter().map(|(fault, hint)| match fault.reply().filter(|_| distinct.len() > 1) {
+            Some(reply) => format!("{}: {}", codes(reply), hint.action(self.language)),
+            None => hint.action(self.language).to_owned(),
+        });
+        way_out(failure, lines.collect())
     }
-    if failed.iter().any(|(_, f)| f.in_doubt) {
-        failure = failure.fact("the connection was lost after the message: it may have been accepted for the others");
+
+    /// What a hint says of a fault; `full`: with all codes, as others have some too.
+    fn meaning(&self, fault: &Fault, hint: &Hint, full: bool) -> String {
+        let meaning = hint.meaning(self.language);
+        match fault.reply() {
+            Some(reply) if full => self.say(words::MEANS, &[&codes(reply), meaning]),
+            Some(reply) => self.say(words::MEANS, &[&reply.code.to_string(), meaning]),
+            None => self.say(words::THIS_MEANS, &[meaning]),
+        }
     }
-    Some(failure)
+}
+
+/// The codes of a reply as the server writes them.
+fn codes(reply: &Reply) -> String {
+    reply.enhanced.map_or_else(|| reply.code.to_string(), |enhanced| format!("{} {enhanced}", reply.code))
+}
+
+/// The way out, of so many lines at most.
+fn way_out(failure: Failure, mut lines: Vec<String>) -> Failure {
+    lines.truncate(MOST_LINES);
+    if lines.is_empty() { failure } else { failure.hint(lines.join("\n")) }
 }
 
 /// The one status for all faults: the common one, else 69 for a mixture.
@@ -111,111 +151,184 @@ fn is_unknown(reply: &Reply) -> bool {
     reply.enhanced.is_some_and(|e| e.1 == 1 && !matches!(e.2, 7 | 8))
 }
 
-/// One fault that struck every recipient.
-fn for_all(report: &Report, fault: &Fault, exit: Exit, settings: &Settings) -> Failure {
-    let mut failure = Failure::new(exit, headline(report, fault, settings));
-    match &fault.cause {
-        Cause::Refused(reply) => {
-            for line in &reply.lines {
-                failure = failure.fact(format!("server: {} {line}", reply.code));
+impl Teller<'_> {
+    /// One fault that struck every recipient.
+    fn for_all(&self, fault: &Fault, exit: Exit) -> Failure {
+        let mut failure = Failure::new(exit, self.headline(fault));
+        match &fault.cause {
+            Cause::Refused(reply) => {
+                for line in &reply.lines {
+                    failure = failure.fact(self.say(words::SERVER, &[&format!("{} {line}", reply.code)]));
+                }
             }
-            if let Some((code, meaning)) = MEANINGS.iter().find(|(code, _)| *code == reply.code) {
-                failure = failure.fact(format!("{code} means: {meaning}"));
+            Cause::Unreachable(tried) => {
+                for (address, why) in tried {
+                    failure = failure.fact(format!("{address}: {why}"));
+                }
             }
+            other => failure = failure.fact(cause(other, self.language)),
         }
-        Cause::Unreachable(tried) => {
-            for (address, why) in tried {
-                failure = failure.fact(format!("{address}: {why}"));
-            }
+        let hint = self.hint(fault);
+        if let Some(hint) = hint.filter(|_| !fault.in_doubt && !is_plain(&fault.cause)) {
+            failure = failure.fact(self.meaning(fault, hint, false));
         }
-        other => failure = failure.fact(cause(other)),
+        if fault.in_doubt {
+            failure = failure.fact(self.say(words::PERHAPS, &[]));
+        }
+        for fact in self.whose(fault) {
+            failure = failure.fact(fact);
+        }
+        way_out(failure, self.lines(fault, hint))
     }
+
+    fn headline(&self, fault: &Fault) -> String {
+        let via = self.report.via.as_str();
+        let user = author::login_name(self.settings);
+        if let (Some(user), false, Stage::Login, None) = (&user, fault.in_doubt, fault.stage, always(&fault.cause)) {
+            return self.say(words::LOGIN_AS, &[via, user]);
+        }
+        self.say(headline(fault), &[via])
+    }
+
+    /// Whose setting it was: the account, and where the value at fault was said.
+    fn whose(&self, fault: &Fault) -> Vec<String> {
+        let names = at_fault(fault);
+        let account = self.settings.account.iter().filter(|_| !names.is_empty());
+        let account = account.map(|name| self.say(words::ACCOUNT, &[name]));
+        let origin =
+            |name: &&'static str| Some(self.say(words::SAID_IN, &[name, &self.settings.origin(name)?.to_string()]));
+        account.chain(names.iter().filter_map(origin)).collect()
+    }
+
+    /// The way out: what is known, and what these settings and this server add to it; never "turn verification off" first.
+    fn lines(&self, fault: &Fault, hint: Option<&Hint>) -> Vec<String> {
+        let mut lines: Vec<String> = hint.iter().map(|hint| hint.action(self.language).to_owned()).collect();
+        if let Cause::Distrust(distrust) = &fault.cause {
+            if hint.is_none() {
+                lines.push(self.say(words::PRIVATE_CA, &[]));
+            }
+            lines.extend(distrust.fingerprint.as_ref().map(|print| self.say(words::PIN, &[print])));
+        }
+        if is_refused_login(fault) {
+            let preset = self.settings.preset.as_ref().filter(|preset| !preset.credential_hint.is_empty());
+            lines.extend(preset.map(|preset| format!("{}: {}", preset.name, preset.credential_hint)));
+        }
+        lines
+    }
+}
+
+/// The login was refused, or is what the server wants first.
+fn is_refused_login(fault: &Fault) -> bool {
+    match (fault.reply(), fault.stage) {
+        (Some(_), Stage::Login) => true,
+        (Some(reply), Stage::Sender) => matches!(reply.code, 530 | 535 | 538),
+        _ => false,
+    }
+}
+
+/// Whether the headline and the cause say already what it means.
+fn is_plain(cause: &Cause) -> bool {
+    matches!(
+        cause,
+        Cause::NoSuchHost(_)
+            | Cause::NoAnswer(_)
+            | Cause::Distrust(_)
+            | Cause::TlsSettings(_)
+            | Cause::Lacks(..)
+            | Cause::ClearLogin
+            | Cause::TooBig(..)
+            | Cause::NoSecret(..)
+    )
+}
+
+/// The headline of causes that have the same at every stage.
+fn always(cause: &Cause) -> Option<Sentence> {
+    Some(match cause {
+        Cause::Interrupted(_) => words::INTERRUPTED,
+        Cause::Content(_) => words::UNREADABLE,
+        Cause::TooBig(..) => words::TOO_LARGE,
+        Cause::Program(..) => words::PROGRAM,
+        Cause::File(_) => words::FILE,
+        Cause::Ledger(_) => words::JOURNAL,
+        Cause::Lacks(Lacks::Starttls, _) => words::NO_STARTTLS,
+        Cause::Lacks(Lacks::Auth, _) => words::NO_AUTH,
+        Cause::Lacks(Lacks::Mechanism, _) => words::NO_MECHANISM,
+        Cause::Lacks(Lacks::Smtputf8, _) => words::NO_SMTPUTF8,
+        Cause::Lacks(Lacks::EightBit, _) => words::NO_8BITMIME,
+        _ => return None,
+    })
+}
+
+fn headline(fault: &Fault) -> Sentence {
     if fault.in_doubt {
-        failure = failure.fact("it may have been accepted: sending it again could deliver it twice");
+        return words::IN_DOUBT;
     }
-    for fact in whose(fault, settings) {
-        failure = failure.fact(fact);
+    if let Some(sentence) = always(&fault.cause) {
+        return sentence;
     }
-    hints(fault, settings).into_iter().fold(failure, Failure::hint)
-}
-
-fn headline(report: &Report, fault: &Fault, settings: &Settings) -> String {
-    let via = &report.via;
-    if fault.in_doubt {
-        return format!("the connection to {via} was lost before it confirmed the message");
-    }
-    let user = author::login_name(settings).map_or_else(String::new, |u| format!(" as {u}"));
-    match (&fault.cause, fault.stage) {
-        (Cause::Interrupted(_), _) => "interrupted; nothing was sent".to_owned(),
-        (Cause::Content(_), _) => "the message could not be read to its end; nothing was sent".to_owned(),
-        (Cause::TooBig(..), _) => format!("the message is too large for {via}; nothing was sent"),
-        (Cause::Program(..), _) => format!("{via} did not take the mail"),
-        (Cause::File(_), _) => format!("{via} cannot be written"),
-        (Cause::Ledger(_), _) => "the journal of the mail cannot be written; nothing was sent".to_owned(),
-        (Cause::Lacks(lacks, _), _) => lacking(*lacks, via),
-        (_, Stage::Prepare) => format!("nothing can be sent by {via}"),
-        (_, Stage::Resolve) => format!("cannot find the server {via}"),
-        (_, Stage::Connect) => format!("cannot connect to {via}"),
-        (Cause::Refused(_), Stage::Greeting) => format!("{via} turns this host away"),
-        (_, Stage::Greeting) => format!("{via} gave no greeting of a mail server"),
-        (_, Stage::Hello) => format!("{via} does not accept the EHLO"),
-        (Cause::Distrust(_), _) => format!("the certificate of {via} is not trusted; nothing was sent"),
-        (_, Stage::Tls) => format!("cannot start TLS with {via}"),
-        (_, Stage::Login) => format!("cannot log in to {via}{user}"),
-        (Cause::Refused(_), Stage::Sender) => format!("{via} refuses the sender; nothing was sent"),
-        (_, Stage::Sender | Stage::Recipient) => format!("{via} did not take sender and recipients; nothing was sent"),
-        (Cause::Refused(_), Stage::Data | Stage::Content) => format!("{via} refuses the message"),
-        (_, Stage::Data | Stage::Content) => format!("{via} did not take the message"),
+    let refused = matches!(fault.cause, Cause::Refused(_));
+    match fault.stage {
+        Stage::Prepare => words::PREPARE,
+        Stage::Resolve => words::RESOLVE,
+        Stage::Connect => words::CONNECT,
+        Stage::Greeting if refused => words::TURNED_AWAY,
+        Stage::Greeting => words::NO_GREETING,
+        Stage::Hello => words::HELLO,
+        Stage::Tls if matches!(fault.cause, Cause::Distrust(_)) => words::DISTRUST,
+        Stage::Tls => words::TLS,
+        Stage::Login => words::LOGIN,
+        Stage::Sender if refused => words::SENDER,
+        Stage::Sender | Stage::Recipient => words::ENVELOPE,
+        Stage::Data | Stage::Content if refused => words::MESSAGE,
+        Stage::Data | Stage::Content => words::MESSAGE_LOST,
     }
 }
 
-fn lacking(lacks: Lacks, via: &str) -> String {
-    match lacks {
-        Lacks::Starttls => format!("{via} does not offer TLS (STARTTLS); nothing was sent"),
-        Lacks::Auth => format!("{via} does not offer a login (AUTH); nothing was sent"),
-        Lacks::Mechanism => format!("{via} offers no login that can be used; nothing was sent"),
-        Lacks::Smtputf8 => format!("{via} cannot carry addresses beyond ASCII (no SMTPUTF8); nothing was sent"),
-        Lacks::EightBit => format!("{via} cannot carry this message (no 8BITMIME); nothing was sent"),
-    }
-}
-
-/// A fault on one line, for lists and journals.
+/// A fault on one line, for lists and journals, in English.
 pub fn one_line(fault: &Fault) -> String {
-    cause(&fault.cause).lines().collect::<Vec<_>>().join("; ")
+    on_one_line(fault, Language::English)
+}
+
+/// A fault on one line, for people.
+pub fn on_one_line(fault: &Fault, language: Language) -> String {
+    cause(&fault.cause, language).lines().collect::<Vec<_>>().join("; ")
 }
 
 /// What went wrong, in words.
-fn cause(cause: &Cause) -> String {
+fn cause(cause: &Cause, language: Language) -> String {
+    let say = |sentence: Sentence, parts: &[&str]| sentence.say(language, parts);
     match cause {
         Cause::Refused(reply) => reply.text(),
-        Cause::NoSuchHost(name) => format!("there is no host called {name}"),
-        Cause::NoAnswer(why) => format!("the name cannot be looked up now: {why}"),
+        Cause::NoSuchHost(name) => say(words::NO_HOST, &[name]),
+        Cause::NoAnswer(why) => say(words::NO_ANSWER, &[why]),
         Cause::Unreachable(tried) => tried.iter().map(|(a, w)| format!("{a}: {w}")).collect::<Vec<_>>().join("; "),
-        Cause::Proxy(why) => format!("proxy: {why}"),
-        Cause::Silent(time) => format!("no complete answer within {} s", time.as_secs_f64()),
-        Cause::Lost(why) => format!("the connection ended: {why}"),
-        Cause::Protocol(why) => format!("the server broke the protocol: {why}"),
-        Cause::Handshake(why) => format!("the TLS handshake failed: {why}"),
+        Cause::Proxy(why) => say(words::PROXY, &[why]),
+        Cause::Silent(time) => say(words::SILENT, &[&time.as_secs_f64().to_string()]),
+        Cause::Lost(why) => say(words::LOST, &[why]),
+        Cause::Protocol(why) => say(words::PROTOCOL, &[why]),
+        Cause::Handshake(why) => say(words::HANDSHAKE, &[why]),
         Cause::Distrust(distrust) => match &distrust.fingerprint {
-            Some(fingerprint) => format!("{}\nits SHA-256 is {fingerprint}", distrust.reason),
+            Some(fingerprint) => format!("{}\n{}", distrust.reason, say(words::FINGERPRINT, &[fingerprint])),
             None => distrust.reason.clone(),
         },
         Cause::TlsSettings(why) | Cause::File(why) | Cause::NoSecret(why, _) | Cause::Content(why) => why.clone(),
-        Cause::Lacks(_, offered) if offered.is_empty() => "it offers nothing beyond plain SMTP".to_owned(),
-        Cause::Lacks(_, offered) => format!("it offers: {offered}"),
-        Cause::ClearLogin => "without TLS the password would travel in clear".to_owned(),
-        Cause::TooBig(size, limit) => format!("it has {size} octets, and the server takes {limit}"),
-        Cause::Ledger(why) => format!("its journal: {why}"),
-        Cause::Program(said, Some(status)) if said.is_empty() => format!("exit status {status}"),
-        Cause::Program(said, Some(status)) => format!("{said}\nexit status {status}"),
+        Cause::Lacks(_, offered) if offered.is_empty() => say(words::OFFERS_NOTHING, &[]),
+        Cause::Lacks(_, offered) => say(words::OFFERS, &[offered]),
+        Cause::ClearLogin => say(words::CLEAR_LOGIN, &[]),
+        Cause::TooBig(size, limit) => say(words::SIZES, &[&size.to_string(), &limit.to_string()]),
+        Cause::Ledger(why) => say(words::ITS_JOURNAL, &[why]),
         Cause::Program(said, None) => said.clone(),
-        Cause::Interrupted(signal) => format!("signal {signal}"),
+        Cause::Program(said, Some(status)) => {
+            let status = say(words::STATUS, &[&status.to_string()]);
+            if said.is_empty() { status } else { format!("{said}\n{status}") }
+        }
+        Cause::Interrupted(signal) => say(words::SIGNAL, &[&signal.to_string()]),
     }
 }
 
-/// Whose setting it was: the account, and where the value at fault was said.
-fn whose(fault: &Fault, settings: &Settings) -> Vec<String> {
-    let names: &[&'static str] = match (&fault.cause, fault.stage) {
+/// The settings that may be at fault.
+fn at_fault(fault: &Fault) -> &'static [&'static str] {
+    match (&fault.cause, fault.stage) {
         (Cause::Interrupted(_) | Cause::Content(_) | Cause::File(_) | Cause::Ledger(_), _) => &[],
         (Cause::TlsSettings(_), _) => &["tls-ca-file", "tls-ca-dir", "tls-cert", "tls-key"],
         (Cause::Proxy(_), _) => &["proxy"],
@@ -226,49 +339,5 @@ fn whose(fault: &Fault, settings: &Settings) -> Vec<String> {
         }
         (_, Stage::Hello) => &["hello-name", "hostname"],
         _ => &[],
-    };
-    let account = settings.account.iter().filter(|_| !names.is_empty()).map(|name| format!("account: {name}"));
-    let origins = names.iter().filter_map(|name| Some(format!("{name}: said in {}", settings.origin(name)?)));
-    account.chain(origins).collect()
-}
-
-/// The way out, where the cause alone tells it; never "turn verification off" first.
-fn hints(fault: &Fault, settings: &Settings) -> Vec<String> {
-    let one = |text: &str| vec![text.to_owned()];
-    match (&fault.cause, fault.stage) {
-        (Cause::Distrust(distrust), _) => match &distrust.fingerprint {
-            Some(fingerprint) => vec![
-                "if the server has a private CA, name it with tls-ca-file".to_owned(),
-                format!("to trust this one certificate: tls-fingerprint = \"{fingerprint}\""),
-            ],
-            None => one("if the server has a private CA, name it with tls-ca-file"),
-        },
-        (Cause::NoSuchHost(_), _) => one("is the name in `smtp` spelled right?"),
-        (Cause::Unreachable(_), _) => {
-            one("is the port right? many networks block port 25; 465 and 587 are for sending")
-        }
-        (Cause::Lacks(Lacks::Starttls, _), _) => {
-            one("port 465 with smtps:// speaks TLS at once; tls = \"none\" sends without")
-        }
-        (Cause::Lacks(Lacks::Auth, _), _) => {
-            one("many servers offer a login only after TLS, or on port 587 only; auth = \"none\" sends without")
-        }
-        (Cause::Lacks(Lacks::Mechanism, _), _) => one("leave `auth` out to use what the server offers"),
-        (Cause::ClearLogin, _) => {
-            one("use smtps:// or tls = \"starttls\"; auth-in-clear = true allows it all the same")
-        }
-        (Cause::Refused(reply), Stage::Login) if reply.code == 535 => preset_hint(settings),
-        (Cause::Refused(reply), Stage::Sender) if reply.code == 530 => one("set auth-user and auth-password"),
-        (Cause::NoSecret(..), _) => one("set auth-password-file, auth-password-command or $SMAIL_AUTH_PASSWORD"),
-        _ => Vec::new(),
     }
-}
-
-fn preset_hint(settings: &Settings) -> Vec<String> {
-    settings
-        .preset
-        .iter()
-        .filter(|p| !p.credential_hint.is_empty())
-        .map(|p| format!("{}: {}", p.name, p.credential_hint))
-        .collect()
 }

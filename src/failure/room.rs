@@ -6,6 +6,7 @@ use crate::draft::{BadLine, DraftError};
 use crate::message::MessageError;
 use crate::queue::{FolderError, QueueError};
 use crate::settings::{LocalError, Origin, SettingsError};
+use crate::setup::{Gone, SetupError};
 use crate::submission::SubmissionError;
 
 impl From<Stop> for Failure {
@@ -188,6 +189,39 @@ impl From<SubmissionError> for Failure {
             SubmissionError::Settings(error) => error.into(),
             SubmissionError::Read(_) => Failure::new(Exit::IO, what),
             SubmissionError::Message(error) => error.into(),
+        }
+    }
+}
+
+impl From<SetupError> for Failure {
+    fn from(error: SetupError) -> Self {
+        let what = error.to_string();
+        match error {
+            SetupError::Gone(Gone::Interrupted, _) => Failure::new(Exit::INTERRUPTED, what),
+            SetupError::Gone(Gone::Left, _) | SetupError::GivenUp => Failure::new(Exit::GIVEN_UP, what),
+            SetupError::Gone(Gone::Nobody, question) => {
+                Failure::new(Exit::USAGE, format!("`--yes` has no answer to `{question}`; nothing was written")).hint(
+                    "smail --setup me@example.org --yes -S smtp=smtps://smtp.example.org --password-from stdin < file",
+                )
+            }
+            SetupError::Refused(_) => Failure::new(Exit::REFUSED, what),
+            SetupError::Address(error) => address(Exit::USAGE, "--setup: ", &error),
+            SetupError::Argument(_) => Failure::new(Exit::USAGE, what).hint(
+                "`--password-from stdin`, `--password-from 'pass show mail'` or SMAIL_AUTH_PASSWORD hand it over",
+            ),
+            SetupError::Account { .. } => Failure::new(Exit::USAGE, what).hint("`-A NAME` chooses another"),
+            SetupError::Unfit { .. } => {
+                Failure::new(Exit::CONFIG, what).hint("mend it, or move it away and set smail up afresh")
+            }
+            SetupError::Changed(_) => Failure::new(Exit::TEMPORARY, what).hint("run it again"),
+            SetupError::Exists(_) => {
+                Failure::new(Exit::CREATE, what).hint("move it away, or name another with `--config FILE`")
+            }
+            SetupError::File { .. } => Failure::new(Exit::CREATE, what),
+            SetupError::Store(error) => {
+                let exit = if error.temporary { Exit::TEMPORARY } else { Exit::PERMISSION };
+                Failure::new(exit, what).hint("a private file needs no program: choose it, or unlock the keyring")
+            }
         }
     }
 }

@@ -36,7 +36,7 @@ pub fn run(args: &Args, request: &Request, layers: &Layers, world: &Surroundings
         _ => None,
     };
     // A dialogue ends by a signal at once: what it accepted is in the queue.
-    let watch = if request.mode == Mode::Dialogue { Watch::default() } else { super::watch(&settings) };
+    let watch = if request.mode == Mode::Dialogue { Watch::default() } else { super::watch(args, &settings) };
     let desk = Desk { args, layers, settings: &settings, world, watch: &watch };
     if let Some(raw) = raw {
         return desk.deliver(request, raw);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use smail::address::Mailbox;
 use smail::cli::Args;
 use smail::delivery::{Cause, Report};
-use smail::failure::{self, Exit, Failure};
+use smail::failure::{self, Exit, Failure, words};
 use smail::log::Attempt;
 use smail::message::Message;
 use smail::queue::{self, Bounds, FolderError, Head, KeyState, Outcome, Policy, Queue, QueueError, Ticket, Verdict};
@@ -265,12 +265,12 @@ impl Post<'_> {
     fn attempt(&self, queue: &Queue, mut ticket: Ticket<'_>) -> Result<Sent, Failure> {
         let id = ticket.head().id.clone();
         let Some(slot) = queue.slot(PATIENCE) else {
-            return Ok(waits(&id, "many mails are being sent at once"));
+            return Ok(self.waits(&id, "many mails are being sent at once"));
         };
         let report = match ticket.attempt(&mut *transport::open(self.route, self.watch), Turn::Last) {
             Ok(report) => report,
             // Nothing was sent, as nothing could be noted; the mail itself is safe.
-            Err(error) => return Ok(waits(&id, &error.to_string())),
+            Err(error) => return Ok(self.waits(&id, &error.to_string())),
         };
         drop(slot);
         if interrupted(&report) {
@@ -288,7 +288,7 @@ impl Post<'_> {
                 );
                 return Ok(Sent { report: Some(report), exit: Exit::OK, error: Some(line), id: Some(id), lost: false });
             }
-            Err(error) => return Ok(Sent { report: Some(report), ..waits(&id, &error.to_string()) }),
+            Err(error) => return Ok(Sent { report: Some(report), ..self.waits(&id, &error.to_string()) }),
         };
         Ok(self.judge(&id, &outcome, report))
     }
@@ -301,10 +301,10 @@ impl Post<'_> {
         let faults = || report.fates.iter().filter_map(|f| f.outcome.as_ref().err());
         let refused = faults().any(|f| queue::judge(f) == Verdict::Refuse);
         let id = id.to_owned();
+        let language = failure::language(self.settings);
         match outcome {
             Outcome::Failed => {
-                let kept = format!("it is kept: smail --queue-show {id}; smail --release {id} sends it again");
-                let failure = failure.fact(kept);
+                let failure = failure.fact(words::KEPT.say(language, &[&id]));
                 Sent { exit: failure.exit, error: Some(failure), report: Some(report), id: Some(id), lost: false }
             }
             Outcome::Waits if refused => {
@@ -313,7 +313,7 @@ impl Post<'_> {
                     ..report.clone()
                 };
                 let exit = failure::account_for(&settled, self.settings).map_or(failure.exit, |f| f.exit);
-                let failure = failure.fact(format!("the others are queued as {id}: smail --queue-show {id}"));
+                let failure = failure.fact(words::QUEUED_OTHERS.say(language, &[&id]));
                 Sent { exit, error: Some(failure), report: Some(report), id: Some(id), lost: false }
             }
             // A fault of the session is the operator's to mend: it is explained in full.
@@ -321,20 +321,26 @@ impl Post<'_> {
                 if faults().all(queue::is_of_session)
                     && faults().any(|f| f.class() == smail::delivery::Class::Permanent) =>
             {
-                let failure = failure.fact(format!("queued as {id}, and will be tried again: smail --queue-show {id}"));
+                let failure = failure.fact(words::QUEUED_AGAIN.say(language, &[&id]));
                 Sent { exit: Exit::OK, error: Some(failure), report: Some(report), id: Some(id), lost: false }
             }
             Outcome::Waits | Outcome::Gone => {
-                let why = faults().next().map(failure::one_line).unwrap_or_default();
-                let doubt = if faults().any(|f| f.in_doubt) { "in doubt, it may have been accepted: " } else { "" };
+                let why = faults().next().map(|f| failure::on_one_line(f, language)).unwrap_or_default();
+                let doubt = faults().any(|f| f.in_doubt);
+                let why = if doubt { words::QUEUED_IN_DOUBT.say(language, &[&why]) } else { why };
                 let signal = faults().find_map(|f| match f.cause {
                     Cause::Interrupted(signal) => u8::try_from(signal).ok(),
                     _ => None,
                 });
                 let exit = signal.map_or(Exit::OK, |signal| Exit(128_u8.saturating_add(signal)));
-                Sent { exit, report: Some(report), ..waits(&id, &format!("{doubt}{why}")) }
+                Sent { exit, report: Some(report), ..self.waits(&id, &why) }
             }
         }
+    }
+
+    fn waits(&self, id: &str, why: &str) -> Sent {
+        let line = Failure::new(Exit::OK, words::QUEUED.say(failure::language(self.settings), &[id, why]));
+        Sent { report: None, exit: Exit::OK, error: Some(line), id: Some(id.to_owned()), lost: false }
     }
 
     /// Takes along what is due, quietly: its own failures are told where they belong, in the list.
@@ -343,7 +349,7 @@ impl Post<'_> {
         if most == 0 {
             return;
         }
-        let watch = Watch { trace: None, interrupt: self.watch.interrupt.clone() };
+        let watch = Watch { trace: None, suspect: None, progress: None, ..self.watch.clone() };
         let bounds = Bounds { ids: Vec::new(), most: Some(most), time: Some(PATIENCE), meek: true };
         let mut ways = Ways::by_itself(self.layers, self.settings, self.args);
         if let Ok(flushed) = queue.flush(&mut ways, &watch, &bounds) {
@@ -356,11 +362,6 @@ impl Post<'_> {
 
 fn waits_for(fate: &smail::delivery::Fate) -> bool {
     fate.outcome.as_ref().is_err_and(|f| queue::judge(f) != Verdict::Refuse)
-}
-
-fn waits(id: &str, why: &str) -> Sent {
-    let line = Failure::new(Exit::OK, format!("queued as {id}: {why} (smail --queue-show {id})"));
-    Sent { report: None, exit: Exit::OK, error: Some(line), id: Some(id.to_owned()), lost: false }
 }
 
 /// Ctrl-C at the terminal before anything was sent: the user wants it undone. Other signals only end this process.

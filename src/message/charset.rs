@@ -109,6 +109,12 @@ fn is_ascii_name(name: &str) -> bool {
     ["us-ascii", "ascii", "ansi_x3.4-1968"].contains(&name.trim().to_ascii_lowercase().as_str())
 }
 
+/// Reads a line of unknown origin: UTF-8, else GB18030 where it looks Chinese, else Latin-1.
+pub fn legible(octets: Vec<u8>) -> String {
+    let fallback = ["gb18030".to_owned(), "windows-1252".to_owned()];
+    read(octets, Hints { fallback: &fallback, ..Hints::default() }).0
+}
+
 /// Finds the charset that HTML names in its head.
 pub(super) fn html_label(html: &[u8]) -> Option<String> {
     let head = String::from_utf8_lossy(&html[..html.len().min(PRESCAN)]).to_ascii_lowercase();

@@ -29,6 +29,7 @@ use std::sync::{Arc, OnceLock};
 use chrono::DateTime;
 
 use self::body::Prepared;
+pub use self::charset::legible;
 use self::header::Header;
 pub use self::media::MediaTypes;
 pub use self::raw::{Edits, Raw};

@@ -2,7 +2,7 @@
 //!
 //! Promise: no shell, no standard input, no more than 64 KiB and 30 s; the program is gone when this returns. It keeps the
 //! terminal (a PIN entry may need it) and standard error (its words are the best explanation).
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
@@ -31,6 +31,29 @@ pub(super) fn output(words: &[String]) -> Result<Secret, SecretError> {
 /// Runs a program and takes all it prints, of at most 64 KiB.
 pub(super) fn text(words: &[String]) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     within(words, PATIENCE)
+}
+
+/// Hands a text, as a keyring program wants it, to the standard input of a program; what it prints is dropped.
+///
+/// # Errors
+/// [`SecretError`]: it cannot be run, failed, or took longer than two minutes (somebody may have to unlock a keyring first).
+pub fn store(words: &[String], text: &Zeroizing<String>) -> Result<(), SecretError> {
+    let Some((program, arguments)) = words.split_first() else {
+        return Err(SecretError::permanent("no program is named"));
+    };
+    let whose = format!("`{program}`");
+    let deadline = Instant::now() + PATIENCE * 4;
+    let mut command = prepared(program, arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::null());
+    let child = command.spawn().map_err(|error| SecretError::permanent(format!("{whose} cannot be run: {error}")))?;
+    let mut running = Running(child);
+    if let Some(mut stdin) = running.0.stdin.take() {
+        // At most a few KiB, which a pipe holds; a program that does not read says so by its status.
+        let _ = stdin.write_all(text.as_bytes());
+    }
+    let late =
+        || SecretError::temporary(format!("{whose} took longer than {} s and was ended", PATIENCE.as_secs() * 4));
+    succeeded(running.end(deadline).ok_or_else(late)?, &whose)
 }
 
 fn line(words: &[String], patience: Duration) -> Result<Secret, SecretError> {

@@ -21,7 +21,8 @@ pub(super) fn first_line(path: &Path) -> Result<Secret, SecretError> {
     single_line(line, &format!("`{}`", path.display()))
 }
 
-/// Reads a private file whole: regular, owned by this user or root, closed to group and others, at most `limit` octets.
+/// Reads a private file whole: regular, owned by this user or root, closed to others, at most `limit` octets. Closed to its
+/// group too, unless it is root's in /etc: there it is for those that mail on this host.
 pub(super) fn read_private(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let name = path.display();
     let refuse = |why: String| SecretError::permanent(format!("`{name}` {why}"));
@@ -39,7 +40,9 @@ pub(super) fn read_private(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>
     }
     // Where container engines mount secrets: root's, and readable by all in a container that has one user.
     let mounted = path.starts_with("/run/secrets") && facts.uid() == 0 && facts.mode() & 0o022 == 0;
-    if facts.mode() & 0o077 != 0 && !mounted {
+    let of_host = path.starts_with("/etc") && facts.uid() == 0;
+    let closed = if of_host { 0o037 } else { 0o077 };
+    if facts.mode() & closed != 0 && !mounted {
         let mode = facts.mode() & 0o777;
         return Err(refuse(format!("is open to others (mode {mode:03o}); run `chmod 600 {name}`")));
     }

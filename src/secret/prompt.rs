@@ -1,4 +1,4 @@
-//! The last source: a person at the terminal.
+//! A person at the terminal: the last source of a secret, and the one who answers when smail is set up.
 //!
 //! Promise: asks on the controlling terminal only (standard input is the mail), never from the background, where it would
 //! be stopped for ever; whatever ends the question (Enter, Ctrl-C, Ctrl-Z, a signal that is handled), the terminal's
@@ -8,11 +8,13 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rpassword::{ConfigBuilder, read_password_with_config};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcsetattr};
+use zeroize::Zeroizing;
 
 use super::{Secret, SecretError, single_line};
 
@@ -30,26 +32,92 @@ pub(super) fn ask(user: &str, host: &str) -> Result<Secret, SecretError> {
 fn ask_at(path: &str, user: &str, host: &str) -> Result<Secret, SecretError> {
     let (user, host) = (printable(user), printable(host));
     let nobody = |why: &str| SecretError::permanent(format!("no password for {user} at {host}, and {why}; {INSTEAD}"));
-    let open = OpenOptions::new().read(true).write(true).custom_flags(OFlags::NOCTTY.bits().cast_signed()).open(path);
-    let terminal = Arc::new(open.map_err(|_| nobody("no terminal to ask for it"))?);
-    let ours = tcgetpgrp(&*terminal).is_ok_and(|group| group == rustix::process::getpgrp());
-    if !ours {
-        return Err(nobody("the terminal belongs to another program"));
-    }
-    let quiet = Quiet::begin(Arc::clone(&terminal)).map_err(|_| nobody("the terminal cannot hide it"))?;
+    let terminal = Terminal::open_at(path, None).map_err(nobody)?;
+    let quiet = Quiet::begin(Arc::clone(&terminal.file)).map_err(|_| nobody("the terminal cannot hide it"))?;
     let question = format!("Password for {user} at {host}: ");
-    let answer = (&*terminal).write_all(question.as_bytes()).and_then(|()| {
-        // rpassword would leave the terminal silent after Ctrl-C: it raises the signal before it restores. So it is given
-        // the keys, and the terminal stays in our hands.
-        read_password_with_config(ConfigBuilder::new().input_reader(Keys(quiet)).output_discard().build())
-    });
-    let _ = (&*terminal).write_all(b"\n");
-    match answer {
-        Ok(text) => single_line(zeroize::Zeroizing::new(text).as_bytes(), "the terminal"),
+    match terminal.unseen(quiet, &question) {
+        Ok(text) => single_line(text.as_bytes(), "the terminal"),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             Err(SecretError::permanent("no password was typed"))
         }
         Err(error) => Err(SecretError::temporary(format!("the question for the password was broken off: {error}"))),
+    }
+}
+
+/// The controlling terminal, while it is ours to ask on.
+#[derive(Debug)]
+pub struct Terminal {
+    file: Arc<File>,
+    /// The number of a signal that was handled, and ends every question; `None`: any that was handled does.
+    interrupt: Option<Arc<AtomicUsize>>,
+}
+
+impl Terminal {
+    /// Opens it. `interrupt` becomes the number of a signal that was handled; it is looked at four times a second.
+    ///
+    /// # Errors
+    /// A lowercase fragment: there is none, or this program is in the background, where it would be stopped for ever.
+    pub fn open(interrupt: Arc<AtomicUsize>) -> Result<Self, &'static str> {
+        Terminal::open_at("/dev/tty", Some(interrupt))
+    }
+
+    fn open_at(path: &str, interrupt: Option<Arc<AtomicUsize>>) -> Result<Self, &'static str> {
+        let flags = OFlags::NOCTTY.bits().cast_signed();
+        let open = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path);
+        let terminal = open.map_err(|_| "no terminal to ask for it")?;
+        let ours = tcgetpgrp(&terminal).is_ok_and(|group| group == rustix::process::getpgrp());
+        if ours {
+            Ok(Terminal { file: Arc::new(terminal), interrupt })
+        } else {
+            Err("the terminal belongs to another program")
+        }
+    }
+
+    /// Writes a text. A terminal that is gone shows at the next question.
+    pub fn say(&self, text: &str) {
+        let _ = (&*self.file).write_all(text.as_bytes());
+    }
+
+    /// Asks for a line of at most 4096 octets, shown as it is typed.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::UnexpectedEof`] after Ctrl-D or when the terminal is gone; any other kind when a signal was handled.
+    pub fn ask(&self, question: &str) -> io::Result<String> {
+        const LONGEST: usize = 4096;
+        self.say(question);
+        let mut line = Vec::new();
+        while !line.ends_with(b"\n") && line.len() < LONGEST {
+            wait(&self.file, self.interrupt.as_deref())?;
+            let mut buffer = [0; LONGEST];
+            let count = (&*self.file).read(&mut buffer).unwrap_or(0);
+            if count == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            line.extend_from_slice(&buffer[..count]);
+        }
+        Ok(String::from_utf8_lossy(&line).trim().to_owned())
+    }
+
+    /// Asks for a secret, unseen; an empty one is no error here.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::UnexpectedEof`] after Ctrl-D; any other kind when a signal was handled, or nothing can be hidden.
+    pub fn ask_secret(&self, question: &str) -> io::Result<Secret> {
+        let quiet = Quiet::begin(Arc::clone(&self.file))?;
+        self.unseen(quiet, question).map(Secret)
+    }
+
+    fn unseen(&self, quiet: Quiet, question: &str) -> io::Result<Zeroizing<String>> {
+        self.say(question);
+        // rpassword would leave the terminal silent after Ctrl-C: it raises the signal before it restores. So it is given
+        // the keys, and the terminal stays in our hands.
+        let config = ConfigBuilder::new()
+            .input_reader(Keys { quiet, interrupt: self.interrupt.clone() })
+            .output_discard()
+            .build();
+        let answer = read_password_with_config(config).map(Zeroizing::new);
+        self.say("\n");
+        answer
     }
 }
 
@@ -94,7 +162,30 @@ impl Drop for Quiet {
 }
 
 /// The keys as they are typed; ends when a signal was handled, for whoever handled it wants an end.
-struct Keys(Quiet);
+struct Keys {
+    quiet: Quiet,
+    interrupt: Option<Arc<AtomicUsize>>,
+}
+
+/// Waits for a key.
+fn wait(terminal: &File, interrupt: Option<&AtomicUsize>) -> io::Result<()> {
+    // A signal may have been handled just before poll began, which would then wait for ever.
+    let look = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
+    loop {
+        if interrupt.is_some_and(|signal| signal.load(Ordering::SeqCst) != 0) {
+            return Err(Keys::interrupted());
+        }
+        // poll, unlike read, is never restarted after a signal was handled.
+        match poll(&mut [PollFd::new(terminal, PollFlags::IN)], Some(&look)) {
+            Ok(0) => {}
+            Ok(_) => return Ok(()),
+            // Also the end of Ctrl-Z, which only the number tells apart.
+            Err(rustix::io::Errno::INTR) if interrupt.is_some() => {}
+            Err(rustix::io::Errno::INTR) => return Err(Keys::interrupted()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
 
 impl Keys {
     fn interrupted() -> io::Error {
@@ -104,13 +195,13 @@ impl Keys {
 
     /// Does what the terminal would have done for these keys.
     fn signal(&self, key: u8) -> io::Result<()> {
-        self.0.restore();
+        self.quiet.restore();
         if key == CTRL_C {
             signal_hook::low_level::raise(signal_hook::consts::SIGINT)?;
             return Err(Keys::interrupted());
         }
         signal_hook::low_level::raise(signal_hook::consts::SIGTSTP)?;
-        self.0.silence()
+        self.quiet.silence()
     }
 }
 
@@ -118,12 +209,8 @@ impl Read for Keys {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(one) = buffer.get_mut(..1) else { return Ok(0) };
         loop {
-            // poll, unlike read, is never restarted after a signal was handled.
-            match poll(&mut [PollFd::new(&*self.0.terminal, PollFlags::IN)], None) {
-                Err(rustix::io::Errno::INTR) => return Err(Keys::interrupted()),
-                outcome => outcome?,
-            };
-            let count = (&*self.0.terminal).read(one)?;
+            wait(&self.quiet.terminal, self.interrupt.as_deref())?;
+            let count = (&*self.quiet.terminal).read(one)?;
             match one[0] {
                 key @ (CTRL_C | CTRL_Z) if count == 1 => self.signal(key)?,
                 _ => return Ok(count),

@@ -43,8 +43,7 @@ fn separated(text: &str) -> Option<Vec<Mailbox>> {
 pub fn authors(settings: &Settings, user: &str) -> Result<Vec<Mailbox>, SettingsError> {
     let mut authors = mailboxes(settings, "from")?;
     if authors.is_empty() {
-        let login = login_name(settings).filter(|u| u.contains('@')).and_then(|u| Address::parse(&u).ok());
-        let address = match login {
+        let address = match login_address(settings) {
             Some(address) => address,
             None => local_author(settings, user)?,
         };
@@ -59,6 +58,18 @@ pub fn authors(settings: &Settings, user: &str) -> Result<Vec<Mailbox>, Settings
         author.name.get_or_insert(name);
     }
     Ok(authors)
+}
+
+/// Whether the settings name an author; the user at this host is one otherwise.
+///
+/// # Errors
+/// [`SettingsError`].
+pub fn is_said(settings: &Settings) -> Result<bool, SettingsError> {
+    Ok(login_address(settings).is_some() || !mailboxes(settings, "from")?.is_empty())
+}
+
+fn login_address(settings: &Settings) -> Option<Address> {
+    login_name(settings).filter(|u| u.contains('@')).and_then(|u| Address::parse(&u).ok())
 }
 
 /// The user name that was set, by itself or in the URL of the server.

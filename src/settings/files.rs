@@ -97,7 +97,8 @@ impl Layers {
     /// Reads one file; tells whether there was one.
     fn toml_file(&mut self, path: &Path, layer: Layer) -> Result<bool, SettingsError> {
         let unusable = |why: String, cure: Option<String>| SettingsError::File { path: path.to_owned(), why, cure };
-        let Some((text, privacy)) = toml::read_private(path).map_err(|why| unusable(why, None))? else {
+        let of_host = layer == Layer::SystemToml;
+        let Some((text, privacy)) = toml::read_private(path, of_host).map_err(|why| unusable(why, None))? else {
             return Ok(false);
         };
         if privacy.foreign || privacy.writable {
@@ -140,7 +141,8 @@ impl Layers {
     }
 }
 
-fn user_rc(world: &Surroundings) -> Option<PathBuf> {
+/// The user's mail.rc: `$MAILRC`, else the first of `~/.smailrc` and `~/.mailrc` that exists.
+pub fn user_rc(world: &Surroundings) -> Option<PathBuf> {
     if let Some(path) = world.variable("MAILRC").filter(|p| !p.is_empty()) {
         return Some(expand_home(path, world.home.as_deref()));
     }

@@ -55,6 +55,7 @@ const AUTH: &[&str] =
     &["auto", "none", "plain", "login", "cram-md5", "xoauth2", "oauthbearer", "external", "externanon"];
 const DOUBT: &[&str] = &["resend", "hold"];
 const RETURN: &[&str] = &["headers", "full"];
+const LANGUAGE: &[&str] = &["en", "zh"];
 const ENCODING: &[&str] = &["auto", "8bit", "quoted-printable", "base64"];
 
 macro_rules! keys {
@@ -167,6 +168,7 @@ keys! {
     "This program" {
         "extra-rc", ["mailx-extra-rc", "NAIL_EXTRA_RC"], Path, "~/.mailrc.local", "", "A further mail.rc, read after the others.";
         "log", [], List, "~/.local/state/smail.log,syslog", "syslog for mail taken as sendmail, else nothing", "Where a line is written for every attempt to send: a file, syslog, journal, or none. A log that cannot be written stops no mail.";
+        "language", [], Choice(LANGUAGE), "zh", "by LC_ALL, LC_MESSAGES or LANG, else en", "The language in which failures are explained: English or Simplified Chinese.";
         "verbose", [], Flag, "true", "false", "Shows the dialogue with the server, as -v does.";
         "debug", [], Flag, "true", "false", "Sends nothing, as -d does.";
     }

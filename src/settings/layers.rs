@@ -33,6 +33,8 @@ pub struct Layers {
     pub(super) home: Option<PathBuf>,
     machine: Machine,
     nested: bool,
+    /// The locale of messages.
+    locale: String,
     /// The system's `config.toml`, where this user may not read it.
     pub(super) unreadable: Option<PathBuf>,
     pub(super) notes: Vec<String>,
@@ -48,6 +50,7 @@ impl Layers {
     pub fn load(args: &Args, world: &Surroundings) -> Result<Self, SettingsError> {
         let mut layers = Layers::bare(world.home.clone(), world.machine.clone());
         layers.nested = world.variable(STARTED_BY_SMAIL).is_some();
+        world.locale().clone_into(&mut layers.locale);
         layers.fallback(args, world)?;
         for line in &args.startup_cmd {
             layers.line(line, "-X", Layer::Startup, world)?;
@@ -64,6 +67,11 @@ impl Layers {
         layers.own_flags(args)?;
         layers.choose(args)?;
         Ok(layers)
+    }
+
+    /// The names of the accounts that the files have.
+    pub fn account_names(&self) -> Vec<String> {
+        self.accounts.keys().cloned().collect()
     }
 
     /// The largest text that may be read, needed before the settings are settled.
@@ -99,6 +107,7 @@ impl Layers {
             home: self.home.clone(),
             machine: self.machine.clone(),
             nested: self.nested,
+            locale: self.locale.clone(),
             unreadable: self.unreadable.clone(),
             notes: self.notes.clone(),
             warnings: self.warnings.clone(),
@@ -119,6 +128,7 @@ impl Layers {
             accounts: self.accounts.clone(),
             account: account.map(str::to_owned),
             nested: self.nested,
+            locale: self.locale.clone(),
             unreadable: self.unreadable.clone(),
             ..Layers::bare(self.home.clone(), self.machine.clone())
         };
@@ -149,6 +159,7 @@ impl Layers {
             home,
             machine,
             nested: false,
+            locale: String::new(),
             unreadable: None,
             notes: Vec::new(),
             warnings: Vec::new(),
@@ -329,6 +340,7 @@ impl Layers {
         };
         flag("from", "-r", args.from.as_deref())?;
         flag("reply-to", "--reply-to", args.reply_to.as_deref())?;
+        flag("provider", "--provider", args.provider.as_deref())?;
         flag("envelope-from", "-- -f", args.envelope_from.as_deref())?;
         flag("dsn-notify", "--dsn-notify", args.dsn_notify.as_deref())?;
         flag("dsn-return", "--dsn-return", args.dsn_return.as_deref())?;

@@ -28,6 +28,8 @@ use std::time::Duration;
 
 use crate::address::Aliases;
 pub use aliases::{Local, LocalError};
+pub use files::user_rc;
+pub use foreign::REFUSED;
 use keys::Key;
 pub use layers::Layers;
 pub use show::{quote, show};
@@ -191,6 +193,7 @@ pub struct Settings {
     machine: Machine,
     /// This process was started by smail, as its sendmail program.
     nested: bool,
+    locale: String,
     /// The system's `config.toml`, where this user may not read it.
     unreadable: Option<PathBuf>,
     /// Lowercase fragments for `-v`.
@@ -253,6 +256,16 @@ impl Settings {
             Value::Size(size) => Some(*size),
             _ => None,
         }
+    }
+
+    /// The locale in which failures are explained: `language`, else that of messages.
+    pub fn locale(&self) -> String {
+        self.filled("language").unwrap_or_else(|| self.locale.clone())
+    }
+
+    /// The provider in use, by its name in the table.
+    pub fn provider(&self) -> Option<&str> {
+        self.preset.as_ref().map(|preset| preset.id.as_str())
     }
 
     /// Where the winning value was said.

@@ -130,6 +130,13 @@ pub fn by_host(host: &str) -> Option<Preset> {
     })
 }
 
+/// Finds the provider that takes mail by an exchanger (in any case): that of the host itself, else of the nearest name above.
+pub fn by_mx(host: &str) -> Option<Preset> {
+    let host = asked(host)?;
+    let names = host.match_indices('.').map(|(dot, _)| &host[dot + 1..]).filter(|name| name.contains('.'));
+    std::iter::once(host.as_str()).chain(names).find_map(|name| naming(name, |preset| &preset.mx))
+}
+
 /// Finds a provider by its name in settings.
 pub fn by_id(id: &str) -> Option<Preset> {
     rows().find(|(name, _)| *name == id).and_then(|(id, body)| parse(id, body))
@@ -330,6 +337,14 @@ mod tests {
         assert_eq!(id(by_domain("not163.com")), "nobody");
         assert_eq!(id(by_domain("com")), "nobody");
         assert_eq!(id(by_domain("")), "nobody");
+    }
+
+    #[test]
+    fn an_exchanger_tells_who_keeps_the_mail_of_a_domain() {
+        assert_eq!(id(by_mx("contoso-com.mail.protection.outlook.com.")), "m365");
+        assert_eq!(id(by_mx("ALT1.aspmx.l.google.com")), "gmail");
+        assert_eq!(id(by_mx("mx.example.org")), "nobody");
+        assert_eq!(id(by_mx("com")), "nobody");
     }
 
     #[test]

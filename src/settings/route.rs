@@ -57,6 +57,8 @@ pub struct Door {
 /// The server and all that a session with it needs.
 #[derive(Debug, Clone)]
 pub struct Smtp {
+    /// The provider whose server it is, by its name in the table: it tells how replies are meant.
+    pub provider: Option<String>,
     /// The name in A-labels, or an IP address without brackets; the TLS name.
     pub host: String,
     /// Tried in order; the next only when no connection to the one before could be made. Never empty.

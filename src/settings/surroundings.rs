@@ -88,6 +88,12 @@ impl Surroundings {
         format!("{}/{}", name.as_deref().unwrap_or("unknown"), account(0).unwrap_or_else(|| self.user()))
     }
 
+    /// The locale of messages (POSIX.1-2024 section 8.2): the first of the three variables that is set to something.
+    pub fn locale(&self) -> &str {
+        let set = |name| self.variable(name).filter(|value| !value.is_empty());
+        ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(set).unwrap_or("C")
+    }
+
     /// Whether this runs in continuous integration, where nothing waits for the next run: `CI` is set to something.
     pub fn is_ci(&self) -> bool {
         self.variable("CI").is_some_and(|ci| !ci.is_empty() && ci != "false" && ci != "0")

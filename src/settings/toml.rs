@@ -140,12 +140,13 @@ impl Lines<'_> {
     }
 }
 
-/// Reads a file and judges who may write it, and who may read it if it holds a secret.
+/// Reads a file and judges who may write it, and who may read it if it holds a secret. A file of root may be shared with the
+/// group it was given to where root is another user, or where it is there for the whole host (`of_host`).
 ///
 /// # Errors
 /// `Ok(None)` when there is no such file; a fragment otherwise. The mode is that of the opened file, so that it cannot
 /// be exchanged in between.
-pub fn read_private(path: &Path) -> Result<Option<(String, Privacy)>, String> {
+pub fn read_private(path: &Path, of_host: bool) -> Result<Option<(String, Privacy)>, String> {
     use std::io::Read;
     use std::os::unix::fs::MetadataExt;
     let mut file = match std::fs::File::open(path) {
@@ -166,8 +167,7 @@ pub fn read_private(path: &Path) -> Result<Option<(String, Privacy)>, String> {
     let privacy = Privacy {
         foreign: !(ours || meta.uid() == 0),
         writable: meta.mode() & 0o022 != 0,
-        // A system-wide file of root may be shared with the group it was given to.
-        readable: meta.mode() & if meta.uid() == 0 && !ours { 0o004 } else { 0o044 } != 0,
+        readable: meta.mode() & if meta.uid() == 0 && (of_host || !ours) { 0o004 } else { 0o044 } != 0,
         mode: meta.mode() & 0o777,
     };
     Ok(Some((text, privacy)))

@@ -139,6 +139,7 @@ fn smtp(settings: &Settings, author: &Mailbox, server: Server, name: &'static st
         patience.connect = time;
     }
     Ok(Smtp {
+        provider: settings.preset.as_ref().map(|preset| preset.id.clone()),
         lmtp: server.scheme == Some(Scheme::Lmtp),
         host: server.host,
         doors,

@@ -9,13 +9,15 @@ use hmac::{Hmac, Mac};
 use md5::Md5;
 use zeroize::Zeroizing;
 
+use super::Suspect;
 use super::capability::Capabilities;
 use super::reply::decode;
 use super::session::Session;
 use super::tls::hex;
 use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
+use crate::hints;
 use crate::secret::Secret;
-use crate::settings::route::{Choice, Mechanism, Smtp};
+use crate::settings::route::{Choice, Login, Mechanism, Smtp};
 
 /// The longest AUTH command with its line end (RFC 4954 section 4).
 const LONGEST: usize = 512;
@@ -152,9 +154,20 @@ pub struct Context<'a> {
     pub encrypted: bool,
     /// The other end is this machine.
     pub loopback: bool,
+    /// Hears of a secret that is visibly of the wrong kind.
+    pub suspect: Option<&'a Suspect>,
 }
 
-/// Logs in as the route says; gives the user. `secret` keeps what was fetched for the next connection.
+/// Who logged in, and how.
+#[derive(Debug, PartialEq, Eq)]
+pub struct LoggedIn {
+    /// The user.
+    pub user: String,
+    /// The name of the mechanism.
+    pub mechanism: &'static str,
+}
+
+/// Logs in as the route says; `None` where no login is set. `secret` keeps what was fetched for the next connection.
 ///
 /// # Errors
 /// A fault at [`Stage::Login`].
@@ -162,7 +175,7 @@ pub fn login(
     session: &mut dyn Session,
     context: &Context<'_>,
     secret: &mut Option<Secret>,
-) -> Result<Option<String>, Fault> {
+) -> Result<Option<LoggedIn>, Fault> {
     let Some(login) = &context.route.login else { return Ok(None) };
     let fault = |cause| Fault::new(Stage::Login, cause);
     if !(context.encrypted || context.loopback || login.in_clear) {
@@ -171,6 +184,7 @@ pub fn login(
     let rows = choose(login.mechanism, context)?;
     if rows.iter().any(|row| row.wants_secret) && secret.is_none() {
         let found = login.secret.fetch().map_err(|error| fault(Cause::NoSecret(error.why, error.temporary)))?;
+        look_at(context, login, &found);
         *secret = Some(found);
     }
     let password = secret.as_ref().map_or("", Secret::reveal);
@@ -185,11 +199,21 @@ pub fn login(
     let mut refusal = None;
     for row in rows {
         match exchange.run(row, &who)? {
-            Attempt::Done => return Ok(Some(login.user.clone())),
+            Attempt::Done => return Ok(Some(LoggedIn { user: login.user.clone(), mechanism: row.name })),
             Attempt::Next(cause) => refusal = Some(cause),
         }
     }
     Err(fault(refusal.unwrap_or_else(|| Cause::Lacks(Lacks::Mechanism, context.capabilities.auth.join(" ")))))
+}
+
+/// Tells of a password that is visibly of the wrong kind. Tokens have forms of their own.
+fn look_at(context: &Context<'_>, login: &Login, secret: &Secret) {
+    let token = [Mechanism::Xoauth2, Mechanism::Oauthbearer].map(Choice::Only).contains(&login.mechanism);
+    if let Some(hear) = context.suspect.filter(|_| !token)
+        && let Some(hint) = hints::suspicious(context.route.provider.as_deref(), &login.user, secret.reveal())
+    {
+        hear(hint);
+    }
 }
 
 /// The mechanisms to try, best first.

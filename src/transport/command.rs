@@ -132,6 +132,11 @@ fn arguments(program: &Program, envelope: &Envelope) -> Vec<String> {
     arguments
 }
 
+/// The command that hands a message over, in the words of a shell.
+pub fn spoken(program: &Program, envelope: &Envelope) -> String {
+    super::reply::safe(&command_line(program, &arguments(program, envelope)))
+}
+
 fn command_line(program: &Program, arguments: &[String]) -> String {
     let words = arguments.iter().map(String::as_str);
     let line = shlex::try_join(words).unwrap_or_else(|_| arguments.join(" "));
@@ -209,7 +214,7 @@ fn put(pipe: &mut Pipe, bytes: &[u8]) -> Result<bool, Cause> {
 }
 
 fn wait_for(child: &mut Child, clock: &mut Clock) -> Result<ExitStatus, Fault> {
-    let fault = |cause| Fault { stage: Stage::Content, cause, in_doubt: true };
+    let fault = |cause| Fault { in_doubt: true, ..Fault::new(Stage::Content, cause) };
     let mut pause = Duration::from_micros(200);
     loop {
         match child.try_wait() {

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags};
 use socket2::{Domain, Protocol, SockAddr, Type};
 
+use super::probe::{Fact, Step};
 use super::socket::{Clock, Halt, Socket, cause, reason, wait};
-use super::{Watch, proxy};
+use super::{Tell, Watch, probe, proxy};
 use crate::delivery::{Cause, Fault, Stage};
 use crate::settings::route::Smtp;
 
@@ -46,8 +47,13 @@ pub struct Dialled {
 /// # Errors
 /// A fault at [`Stage::Resolve`] or [`Stage::Connect`].
 pub fn dial(route: &Smtp, port: u16, watch: &Watch) -> Result<Dialled, Fault> {
+    let tell = Tell::new(watch);
+    tell.steps(probe::Ear::begin);
     if let Some(path) = &route.socket {
-        return unix(path, route, watch).map_err(|cause| Fault::new(Stage::Connect, cause));
+        let dialled = unix(path, route, watch).map_err(|cause| Fault::new(Stage::Connect, cause))?;
+        tell.fact("peer", || dialled.peer.clone());
+        tell.passed(Step::Connect);
+        return Ok(dialled);
     }
     let (host, port) = match &route.connect_to {
         Some((host, other)) => (host.as_str(), other.unwrap_or(port)),
@@ -59,9 +65,18 @@ pub fn dial(route: &Smtp, port: u16, watch: &Watch) -> Result<Dialled, Fault> {
     };
     let patience = route.patience.connect;
     let mut clock = Clock::new(watch.interrupt.clone(), patience);
+    tell.fact("host", || first.to_owned());
     let addresses = resolve(first, first_port, &mut clock).map_err(|cause| Fault::new(Stage::Resolve, cause))?;
+    let list = || Fact::List(addresses.iter().map(|address| address.ip().to_string()).collect());
+    tell.steps(|ear| ear.fact("addresses", list()));
+    tell.passed(Step::Resolve);
     let fault = |cause| Fault::new(Stage::Connect, cause);
-    let (io, address) = race(&addresses, route.source_address, patience, watch).map_err(fault)?;
+    let Winner { socket: io, address, late } =
+        race(&addresses, route.source_address, patience, watch).map_err(fault)?;
+    if !late.is_empty() {
+        let late = || late.iter().map(|(address, why)| format!("{address}: {why}")).collect();
+        tell.steps(|ear| ear.fact("late", Fact::List(late())));
+    }
     let clock = Clock::new(watch.interrupt.clone(), patience);
     let mut socket = Socket::new(io, clock).map_err(|error| fault(cause(&error)))?;
     let mut dialled_peer = address.to_string();
@@ -69,6 +84,8 @@ pub fn dial(route: &Smtp, port: u16, watch: &Watch) -> Result<Dialled, Fault> {
         proxy::tunnel(&mut socket, settings, host, port).map_err(fault)?;
         dialled_peer = format!("{host}:{port} through the proxy {address}");
     }
+    tell.fact("peer", || dialled_peer.clone());
+    tell.passed(Step::Connect);
     let local = socket.local().map(|local| local.ip().to_canonical());
     let loopback = route.proxy.is_none() && address.ip().to_canonical().is_loopback();
     Ok(Dialled { socket, peer: dialled_peer, loopback, local })
@@ -149,13 +166,17 @@ struct Attempt {
     clock: Clock,
 }
 
+/// The address that answered first.
+#[derive(Debug)]
+struct Winner {
+    socket: socket2::Socket,
+    address: SocketAddr,
+    /// Those that were tried before it, and why they were passed over.
+    late: Vec<(String, String)>,
+}
+
 /// Connects to the first address that answers.
-fn race(
-    addresses: &[SocketAddr],
-    source: Option<IpAddr>,
-    patience: Duration,
-    watch: &Watch,
-) -> Result<(socket2::Socket, SocketAddr), Cause> {
+fn race(addresses: &[SocketAddr], source: Option<IpAddr>, patience: Duration, watch: &Watch) -> Result<Winner, Cause> {
     let mut waiting = addresses.iter();
     let mut running: Vec<Attempt> = Vec::new();
     let mut failed: Vec<(String, String)> = Vec::new();
@@ -193,8 +214,11 @@ fn race(
             }
         }
         let failures = failed.len();
-        if let Some(winner) = settle(&mut running, &mut failed, time) {
-            return Ok(winner);
+        if let Some((socket, address)) = settle(&mut running, &mut failed, time) {
+            let before = addresses.iter().take_while(|other| **other != address);
+            let silent = before.filter(|other| running.iter().any(|attempt| attempt.address == **other));
+            failed.extend(silent.map(|other| (other.to_string(), format!("no answer within {STAGGER:?}"))));
+            return Ok(Winner { socket, address, late: failed });
         }
         if failed.len() > failures {
             next = Instant::now();
@@ -287,8 +311,9 @@ mod tests {
             listener.local_addr().unwrap()
         };
         let patience = Duration::from_secs(5);
-        let (_, winner) = race(&[closed, open], None, patience, &Watch::default()).unwrap();
-        assert_eq!(winner, open);
+        let winner = race(&[closed, open], None, patience, &Watch::default()).unwrap();
+        let late = vec![(closed.to_string(), "connection refused".to_owned())];
+        assert_eq!((winner.address, winner.late), (open, late));
         assert_eq!(
             race(&[closed], None, patience, &Watch::default()).unwrap_err(),
             Cause::Unreachable(vec![(closed.to_string(), "connection refused".into())])

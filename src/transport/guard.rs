@@ -122,7 +122,7 @@ impl Guard {
 
     /// Ends the connection for a reason: nothing is written any more, and every later step fails for the same reason.
     pub fn fail(&mut self, cause: Cause) -> Fault {
-        let fault = Fault { stage: self.stage, cause, in_doubt: self.body == Body::Awaited };
+        let fault = Fault { stage: self.stage, cause, in_doubt: self.body == Body::Awaited, known: None };
         self.io = None;
         self.out = Vec::new();
         self.broken.get_or_insert(fault).clone()
@@ -280,6 +280,7 @@ impl Guard {
                 }
             }
             if self.stage == Stage::Greeting && matches!(self.input.rest(), [0x15 | 0x16, 3, ..]) {
+                self.tell.fact("speaks", || "TLS".to_owned());
                 return Err(Cause::Protocol("no greeting: this port speaks TLS from the first byte".into()));
             }
             match io.read(&mut buffer) {

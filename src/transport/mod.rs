@@ -5,13 +5,16 @@
 //!
 //! From the wire upwards: `socket` waits, `dial` and `proxy` connect, `tls` encrypts for whom `trust` trusts, `reply` and `guard` keep the server
 //! within bounds, `opening` greets, `session` is lettre's engine on top, `auth` logs in, `transaction` sends one message
-//! and `smtp` puts them together. `ledger` keeps books of all of it. `command` and `file` are the ways beside SMTP.
+//! and `smtp` puts them together. `judged` tells what refusals mean for later attempts, `probe` rehearses all of it, and `ledger` keeps books of
+//! it. `command` and `file` are the ways beside SMTP.
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 pub use self::ledger::Ledger;
+use self::probe::{Fact, Outcome, Step};
 use crate::delivery::{Line, Report};
+use crate::hints::Hint;
 use crate::message::Message;
 use crate::settings::route::Route;
 
@@ -21,8 +24,11 @@ mod command;
 mod dial;
 mod file;
 mod guard;
+mod judged;
 mod ledger;
+mod metered;
 mod opening;
+pub mod probe;
 mod proxy;
 mod reply;
 mod session;
@@ -38,14 +44,26 @@ mod tests;
 /// Hears every line of the dialogue as it happens, secrets struck out.
 pub type Trace = Arc<dyn Fn(&Line) + Send + Sync>;
 
+/// Hears how many octets of how many of a message have left.
+pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
+
+/// Hears of a secret that is visibly of the wrong kind, before it is tried.
+pub type Suspect = Arc<dyn Fn(&'static Hint) + Send + Sync>;
+
 /// What looks on while a message travels, and may end it.
 #[derive(Clone, Default)]
 pub struct Watch {
     /// Hears every line of the dialogue as it happens, secrets struck out.
     pub trace: Option<Trace>,
+    /// Hears how far the text of a message is, at most ten times a second, and when all of it has left.
+    pub progress: Option<Progress>,
+    /// Hears of a secret that is visibly of the wrong kind: once, when it was fetched and before it is sent.
+    pub suspect: Option<Suspect>,
     /// The number of a signal that asks for the end; 0 for none. Looked at at least four times a second before the final
     /// dot; after it the reply is still awaited, for at most ten seconds from the signal.
     pub interrupt: Arc<AtomicUsize>,
+    /// Hears the steps of a session, in a rehearsal.
+    pub steps: Option<probe::Ear>,
 }
 
 impl fmt::Debug for Watch {
@@ -76,7 +94,7 @@ pub trait Transport {
 /// Opens a way. Nothing is connected, started or written before the first message.
 pub fn open(route: &Route, watch: &Watch) -> Box<dyn Transport> {
     match route {
-        Route::Smtp(server) => Box::new(smtp::Server::new(server, watch)),
+        Route::Smtp(server) => Box::new(judged::Judged::new(smtp::Server::new(server, watch), server.provider.clone())),
         Route::Program(program) => Box::new(command::Sendmail::new(program, watch)),
         Route::File(path) => Box::new(file::Mailfile::new(Some(path), watch)),
         Route::Stdout => Box::new(file::Mailfile::new(None, watch)),
@@ -98,15 +116,18 @@ pub fn describe(route: &Route) -> String {
 
 /// The watcher's ear.
 #[derive(Clone, Default)]
-pub(crate) struct Tell(Option<Trace>);
+pub(crate) struct Tell {
+    trace: Option<Trace>,
+    steps: Option<probe::Ear>,
+}
 
 impl Tell {
     fn new(watch: &Watch) -> Self {
-        Tell(watch.trace.clone())
+        Tell { trace: watch.trace.clone(), steps: watch.steps.clone() }
     }
 
     fn line(&self, line: &Line) {
-        if let Some(hear) = &self.0 {
+        if let Some(hear) = &self.trace {
             hear(line);
         }
     }
@@ -116,8 +137,23 @@ impl Tell {
     }
 
     fn server(&self, line: &[u8]) {
-        if self.0.is_some() {
+        if self.trace.is_some() {
             self.line(&Line::Server(reply::decode(line)));
         }
+    }
+
+    /// What follows is told only where a rehearsal listens.
+    fn steps(&self, tell: impl FnOnce(&probe::Ear)) {
+        if let Some(ear) = &self.steps {
+            tell(ear);
+        }
+    }
+
+    fn fact(&self, label: &'static str, text: impl FnOnce() -> String) {
+        self.steps(|ear| ear.fact(label, Fact::Text(text())));
+    }
+
+    fn passed(&self, step: Step) {
+        self.steps(|ear| ear.over(step, Outcome::Passed));
     }
 }

@@ -3,11 +3,14 @@
 //! Promise: required TLS is never given up, what was learned in clear is forgotten inside TLS, and no octet that came in
 //! clear is ever taken for one that came inside (RFC 3207 section 4.2).
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use openssl::x509::X509Ref;
 
 use super::capability::Capabilities;
 use super::dial::{self, Dialled};
 use super::guard::{Guard, Io, shown};
+use super::probe::{Fact, Outcome, Step};
 use super::session::Lettre;
 use super::socket::Socket;
 use super::trust::{self, Prepared};
@@ -17,6 +20,9 @@ use crate::settings::route::{Door, Smtp, TlsMode, Verify};
 
 /// The port on which servers wait for TLS without a greeting (RFC 8314 section 7.3).
 const IMPLICIT_PORT: u16 = 465;
+
+/// How long a knock at a silent port may take.
+const KNOCK: Duration = Duration::from_secs(5);
 
 /// A session ready for AUTH and MAIL.
 pub struct Opened {
@@ -68,13 +74,19 @@ pub fn open(route: &Smtp, door: Door, prepared: &mut Option<Prepared>, watch: &W
     };
     let mut tls = Encryption { route, prepared, verify, tell: &tell, version: None, remark: None };
     let io = if door.tls == TlsMode::Implicit {
-        tls.begin(socket).map_err(|(fault, not_tls)| Box::new(Closed { fault, next_door: not_tls }))?
+        tls.begin(socket).map_err(|(fault, not_tls)| {
+            if not_tls {
+                tell.fact("speaks", || "clear".to_owned());
+            }
+            Box::new(Closed { fault, next_door: not_tls })
+        })?
     } else {
         Io::Plain(socket)
     };
     let mut opening = Opening {
         encrypted: matches!(io, Io::Tls(_)),
         guard: Guard::new(io, tell.clone(), route.patience.block),
+        tell: &tell,
         route,
         door,
         name: hello_name(route, local),
@@ -84,7 +96,11 @@ pub fn open(route: &Smtp, door: Door, prepared: &mut Option<Prepared>, watch: &W
         return Err(opening.farewell(fault).into());
     }
     match opening.starttls() {
-        Ok(false) if opening.door.tls == TlsMode::Opportunistic => tell.note("going on without TLS"),
+        Ok(false) if opening.door.tls == TlsMode::Opportunistic => {
+            tell.note("going on without TLS");
+            tell.steps(|ear| ear.over(Step::Tls, Outcome::Skipped));
+        }
+        Ok(false) if opening.door.tls == TlsMode::None => tell.steps(|ear| ear.over(Step::Tls, Outcome::Skipped)),
         Ok(false) => {}
         Ok(true) => opening = opening.secure(&mut tls)?,
         Err(fault) => return Err(opening.farewell(fault).into()),
@@ -92,6 +108,18 @@ pub fn open(route: &Smtp, door: Door, prepared: &mut Option<Prepared>, watch: &W
     let Opening { guard, capabilities, encrypted, .. } = opening;
     let session = Lettre::new(guard, &capabilities)?;
     Ok(Opened { session, capabilities, encrypted, tls: tls.version, loopback, connected, remark: tls.remark })
+}
+
+/// Tells, on a connection of its own, whether a server that gave no greeting waits for TLS. For a rehearsal only: a
+/// send would lose time with it.
+pub fn speaks_tls(route: &Smtp, door: Door, prepared: &mut Option<Prepared>, watch: &Watch) -> bool {
+    let watch = Watch { trace: None, steps: None, ..watch.clone() };
+    let prepared = prepared.take().or_else(|| trust::prepare(&route.trust).ok());
+    let (Some(prepared), Ok(Dialled { mut socket, .. })) = (prepared, dial::dial(route, door.port, &watch)) else {
+        return false;
+    };
+    socket.clock.allow(KNOCK.min(route.patience.command));
+    tls::begin(&prepared, &route.host, &route.trust, Verify::Ignore, socket).is_ok()
 }
 
 /// The user named what to trust, so that it counts even where TLS itself is optional.
@@ -138,8 +166,15 @@ impl Encryption<'_> {
         socket.clock.allow(self.route.patience.command);
         match tls::begin(prepared, &self.route.host, &self.route.trust, self.verify, socket) {
             Ok(secured) => {
-                self.tell.note(secured.words);
+                self.tell.fact("version", || secured.version.to_owned());
+                self.tell.fact("cipher", || secured.cipher.to_owned());
+                self.describe(secured.stream.ssl().peer_certificate().as_deref());
+                self.tell.note(format!("{} {}", secured.version, secured.cipher));
                 self.version = Some(secured.version.to_owned());
+                if let Some(doubt) = &secured.doubt {
+                    self.tell.fact("doubt", || doubt.reason.clone());
+                }
+                self.tell.passed(Step::Tls);
                 if let (Some(doubt), Verify::Warn) = (secured.doubt, self.verify) {
                     let print = doubt.fingerprint.map_or_else(String::new, |print| format!(" (SHA-256 {print})"));
                     let words = format!("the certificate is not trusted: {}{print}; going on as set", doubt.reason);
@@ -148,13 +183,24 @@ impl Encryption<'_> {
                 }
                 Ok(Io::Tls(secured.stream))
             }
-            Err(failed) => Err((Fault::new(Stage::Tls, failed.cause), failed.not_tls)),
+            Err(failed) => {
+                self.describe(failed.leaf.as_deref());
+                Err((Fault::new(Stage::Tls, failed.cause), failed.not_tls))
+            }
+        }
+    }
+
+    /// Tells a rehearsal what certificate was shown.
+    fn describe(&self, leaf: Option<&X509Ref>) {
+        if let Some(leaf) = leaf {
+            self.tell.steps(|ear| tls::describe(leaf).into_iter().for_each(|(label, fact)| ear.fact(label, fact)));
         }
     }
 }
 
 struct Opening<'a> {
     guard: Guard,
+    tell: &'a Tell,
     route: &'a Smtp,
     door: Door,
     name: String,
@@ -173,8 +219,14 @@ impl Opening<'_> {
     fn greeting(&mut self) -> Result<(), Fault> {
         self.guard.expect(Stage::Greeting, self.route.patience.command);
         match self.guard.reply() {
-            Ok(reply) => self.wanted(220, "its greeting", Stage::Greeting, reply).map(|_| ()),
+            Ok(reply) => {
+                let reply = self.wanted(220, "its greeting", Stage::Greeting, reply)?;
+                self.tell.fact("reply", || reply.text());
+                self.tell.passed(Step::Greeting);
+                Ok(())
+            }
             Err(fault) if matches!(fault.cause, Cause::Silent(_)) && self.is_tls_port() => {
+                self.tell.fact("speaks", || "TLS".to_owned());
                 let why = format!("no greeting: port {IMPLICIT_PORT} speaks TLS from the first byte");
                 Err(Fault { cause: Cause::Protocol(why), ..fault })
             }
@@ -202,15 +254,33 @@ impl Opening<'_> {
         self.capabilities = Capabilities::default();
         if self.route.ehlo || needs_ehlo {
             let verb = if self.route.lmtp { "LHLO" } else { "EHLO" };
+            self.tell.fact("said", || format!("{verb} {}", self.name));
             let reply = self.ask(Stage::Hello, &format!("{verb} {}", self.name))?;
             if needs_ehlo || !matches!(reply.code, 500 | 502 | 504 | 550) {
                 let reply = self.wanted(250, &format!("its answer to {verb}"), Stage::Hello, reply)?;
                 self.capabilities = Capabilities::new(&reply);
+                self.greeted(&reply);
                 return Ok(());
             }
         }
+        self.tell.fact("said", || format!("HELO {}", self.name));
         let reply = self.ask(Stage::Hello, &format!("HELO {}", self.name))?;
-        self.wanted(250, "its answer to HELO", Stage::Hello, reply).map(|_| ())
+        let reply = self.wanted(250, "its answer to HELO", Stage::Hello, reply)?;
+        self.greeted(&reply);
+        Ok(())
+    }
+
+    /// Tells a rehearsal what the server offers.
+    fn greeted(&self, reply: &Reply) {
+        self.tell.steps(|ear| {
+            let offers = reply.lines.iter().skip(1).map(|line| line.trim().to_owned()).filter(|line| !line.is_empty());
+            ear.fact("offers", Fact::List(offers.collect()));
+            ear.fact("auth", Fact::List(self.capabilities.auth.clone()));
+            if let Some(limit) = self.capabilities.limit {
+                ear.fact("size", Fact::Number(i64::try_from(limit).unwrap_or(i64::MAX)));
+            }
+            ear.over(Step::Hello, Outcome::Passed);
+        });
     }
 
     /// Asks for TLS where it is wanted; `true` when the handshake may begin.
@@ -234,10 +304,11 @@ impl Opening<'_> {
     }
 
     fn secure(self, tls: &mut Encryption<'_>) -> Result<Self, Fault> {
-        let Opening { guard, route, door, name, .. } = self;
+        let Opening { guard, tell, route, door, name, .. } = self;
         let io = tls.begin(guard.into_socket()?).map_err(|(fault, _)| fault)?;
         let guard = Guard::new(io, tls.tell.clone(), route.patience.block);
-        let mut inside = Opening { guard, route, door, name, capabilities: Capabilities::default(), encrypted: true };
+        let capabilities = Capabilities::default();
+        let mut inside = Opening { guard, tell, route, door, name, capabilities, encrypted: true };
         match inside.hello() {
             Ok(()) => Ok(inside),
             Err(fault) => Err(inside.farewell(fault)),

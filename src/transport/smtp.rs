@@ -4,8 +4,10 @@
 //! server has grown tired of a connection. Never goes from a door with TLS to one without while a login is set.
 use std::time::Instant;
 
+use super::auth::LoggedIn;
 use super::ledger::{Books, Ledger};
 use super::opening::{self, Closed, Opened};
+use super::probe::{Ear, Fact, Outcome, Step};
 use super::transaction::{self, Link, Ran};
 use super::trust::{self, Prepared};
 use super::{Tell, Transport, Turn, Watch, auth};
@@ -73,9 +75,19 @@ impl Server {
             secure_before |= door.tls != TlsMode::None;
             self.via = place(&self.route, door);
             (self.host, self.tls) = (Some(host(&self.route, door)), None);
+            let tell = Tell::new(&self.watch);
+            tell.steps(|ear| ear.door(self.via.clone()));
             match self.enter(door, timing) {
                 Ok(link) => return Ok(link),
                 Err(closed) => {
+                    tell.steps(|ear| {
+                        let silent =
+                            closed.fault.stage == Stage::Greeting && matches!(closed.fault.cause, Cause::Silent(_));
+                        if silent && opening::speaks_tls(&self.route, door, &mut self.prepared, &self.watch) {
+                            ear.fact("speaks", Fact::Text("TLS".to_owned()));
+                        }
+                        ear.failed(&closed.fault);
+                    });
                     let next = closed.next_door;
                     match closed.fault.cause {
                         Cause::Unreachable(reasons) => unreachable.extend(reasons),
@@ -109,10 +121,12 @@ impl Server {
 
     fn login(&mut self, opened: Opened, door: Door) -> Result<Link, Fault> {
         let Opened { session, capabilities, encrypted, loopback, .. } = opened;
+        let tell = Tell::new(&self.watch);
         let mut link = Link {
             session: Box::new(session),
             capabilities,
             patience: self.route.patience,
+            progress: self.watch.progress.clone(),
             lmtp: self.route.lmtp,
             used: false,
             begun: false,
@@ -125,10 +139,19 @@ impl Server {
             capabilities: &link.capabilities,
             encrypted,
             loopback,
+            suspect: self.watch.suspect.as_ref(),
         };
         match auth::login(&mut *link.session, &context, &mut self.secret) {
-            Ok(user) => {
-                self.user = user;
+            Ok(Some(LoggedIn { user, mechanism })) => {
+                tell.fact("mechanism", || mechanism.to_owned());
+                tell.fact("user", || user.clone());
+                tell.passed(Step::Login);
+                self.user = Some(user);
+                Ok(link)
+            }
+            Ok(None) => {
+                tell.steps(|ear| ear.over(Step::Login, Outcome::Skipped));
+                self.user = None;
                 Ok(link)
             }
             Err(fault) => {
@@ -136,6 +159,38 @@ impl Server {
                 Err(fault)
             }
         }
+    }
+
+    /// The door that was tried last, in the words of a user.
+    pub fn via(&self) -> &str {
+        &self.via
+    }
+
+    /// Goes the way of a message up to its recipients, and back. Gives what a send would have failed with, for each
+    /// recipient that was refused.
+    pub fn rehearse(&mut self, message: &Message, ear: &Ear) -> Vec<Fault> {
+        let link = match self.ready(&mut Timing::default()) {
+            Ok(link) => link,
+            Err(fault) => return vec![fault],
+        };
+        let faults = match transaction::form(&link.capabilities, message) {
+            Ok(message) => transaction::rehearse(link, message, ear),
+            Err(fault) => {
+                ear.failed(&fault);
+                vec![fault]
+            }
+        };
+        if link.session.is_open() {
+            let patience = link.patience.quit;
+            link.quitting = true;
+            // What is said to a goodbye changes nothing.
+            if let Ok(reply) = link.session.command(Stage::Content, patience, "QUIT\r\n") {
+                ear.fact("reply", Fact::Text(reply.text()));
+            }
+            ear.over(Step::Quit, Outcome::Passed);
+        }
+        self.link = None;
+        faults
     }
 
     /// Waits for the answer to QUIT, for what it is worth.

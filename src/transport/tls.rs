@@ -11,13 +11,15 @@ use std::io::Read;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::ssl::{HandshakeError, Ssl, SslStream, SslVerifyMode};
 use openssl::x509::verify::X509CheckFlags;
-use openssl::x509::{X509NameRef, X509Ref, X509StoreContextRef};
+use openssl::x509::{X509, X509NameRef, X509Ref, X509StoreContextRef};
 
+use super::probe::{Fact, Facts};
 use super::reply::{decode, safe};
 use super::socket::{Socket, cause};
 use super::trust::{Prepared, vouched};
@@ -33,8 +35,8 @@ pub struct Secured {
     pub stream: SslStream<Socket>,
     /// The version of the protocol, as in `TLSv1.3`.
     pub version: &'static str,
-    /// Version and cipher.
-    pub words: String,
+    /// The cipher, by OpenSSL's name.
+    pub cipher: &'static str,
     /// Why the certificate is not trusted, when that was allowed to be so.
     pub doubt: Option<Distrust>,
 }
@@ -45,7 +47,12 @@ pub struct Failed {
     pub cause: Cause,
     /// What answered was not TLS.
     pub not_tls: bool,
+    /// The certificate that is not trusted.
+    pub leaf: Option<X509>,
 }
+
+/// Why a certificate is not trusted, and which one it is.
+type Doubt = (Distrust, Option<X509>);
 
 /// Begins TLS with the server of this name; `verify` is what an untrusted certificate leads to.
 ///
@@ -61,20 +68,21 @@ pub fn begin(
     let doubt = Arc::new(Mutex::new(None));
     let strict = verify == Verify::Strict;
     let ssl = connection(prepared, name, trust.fingerprint.is_some(), strict, &doubt)
-        .map_err(|error| Box::new(Failed { cause: library(&error), not_tls: false }))?;
+        .map_err(|error| Box::new(Failed { cause: library(&error), not_tls: false, leaf: None }))?;
     let found = || doubt.lock().unwrap_or_else(PoisonError::into_inner).take();
     let stream = ssl.connect(socket).map_err(|error| Box::new(failed(error, found())))?;
-    let mut doubt = found();
+    let mut doubt = found().map(|(distrust, _)| distrust);
     if let Some(pin) = trust.fingerprint {
         doubt = unpinned(&stream, &pin);
         if doubt.is_some() && strict {
             let cause = doubt.map_or(Cause::Handshake(String::new()), Cause::Distrust);
-            return Err(Box::new(Failed { cause, not_tls: false }));
+            let leaf = stream.ssl().peer_certificate();
+            return Err(Box::new(Failed { cause, not_tls: false, leaf }));
         }
     }
     let cipher = stream.ssl().current_cipher().map_or("", |cipher| cipher.name());
     let version = stream.ssl().version_str();
-    Ok(Secured { version, words: format!("{version} {cipher}"), stream, doubt })
+    Ok(Secured { stream, version, cipher, doubt })
 }
 
 fn connection(
@@ -82,7 +90,7 @@ fn connection(
     name: &str,
     pinned: bool,
     strict: bool,
-    doubt: &Arc<Mutex<Option<Distrust>>>,
+    doubt: &Arc<Mutex<Option<Doubt>>>,
 ) -> Result<Ssl, ErrorStack> {
     let mut ssl = Ssl::new(&prepared.context)?;
     let name = name.strip_suffix('.').unwrap_or(name).to_owned();
@@ -127,12 +135,12 @@ fn unpinned(stream: &SslStream<Socket>, pin: &[u8; 32]) -> Option<Distrust> {
     Some(Distrust { reason, fingerprint: shown.map(|digest| hex(&digest)) })
 }
 
-fn failed(error: HandshakeError<Socket>, doubt: Option<Distrust>) -> Failed {
-    if let Some(distrust) = doubt {
-        return Failed { cause: Cause::Distrust(distrust), not_tls: false };
+fn failed(error: HandshakeError<Socket>, doubt: Option<Doubt>) -> Failed {
+    if let Some((distrust, leaf)) = doubt {
+        return Failed { cause: Cause::Distrust(distrust), not_tls: false, leaf };
     }
     let mut middle = match error {
-        HandshakeError::SetupFailure(error) => return Failed { cause: library(&error), not_tls: false },
+        HandshakeError::SetupFailure(error) => return Failed { cause: library(&error), not_tls: false, leaf: None },
         HandshakeError::Failure(middle) | HandshakeError::WouldBlock(middle) => middle,
     };
     // Records of TLS begin with 20 to 23.
@@ -143,7 +151,7 @@ fn failed(error: HandshakeError<Socket>, doubt: Option<Distrust>) -> Failed {
         (None, Some(stack)) => Cause::Handshake(words(stack)),
         (None, None) => Cause::Lost("the server closed the connection during the TLS handshake".into()),
     };
-    Failed { cause, not_tls }
+    Failed { cause, not_tls, leaf: None }
 }
 
 /// Says what answered in place of TLS, by its first octets. What OpenSSL did not read of them is there already.
@@ -169,7 +177,7 @@ pub fn library(error: &ErrorStack) -> Cause {
 }
 
 /// Why OpenSSL does not trust the certificate it is looking at.
-fn distrust(store: &X509StoreContextRef, name: &str) -> Distrust {
+fn distrust(store: &X509StoreContextRef, name: &str) -> Doubt {
     let leaf = store.chain().and_then(|chain| chain.iter().next()).or(store.current_cert());
     let at = store.current_cert().or(leaf);
     let lone = store.chain().is_none_or(|chain| chain.len() == 1);
@@ -187,19 +195,45 @@ fn distrust(store: &X509StoreContextRef, name: &str) -> Distrust {
         _ => format!("{whose} was refused: {}", store.error().error_string()),
     };
     let digest = leaf.and_then(|leaf| leaf.digest(MessageDigest::sha256()).ok());
-    Distrust { reason: safe(&reason), fingerprint: digest.map(|digest| hex(&digest)) }
+    let distrust = Distrust { reason: safe(&reason), fingerprint: digest.map(|digest| hex(&digest)) };
+    (distrust, leaf.map(ToOwned::to_owned))
 }
 
-/// The common name, or else the organisation, in quotes after a blank.
-fn quoted(name: &X509NameRef) -> String {
+/// The common name, or else the organisation.
+fn called(name: &X509NameRef) -> Option<String> {
     let entry = |nid| name.entries_by_nid(nid).next().map(|entry| decode(entry.data().as_slice()));
-    entry(Nid::COMMONNAME)
-        .or_else(|| entry(Nid::ORGANIZATIONNAME))
-        .map_or_else(String::new, |text| format!(" \"{text}\""))
+    entry(Nid::COMMONNAME).or_else(|| entry(Nid::ORGANIZATIONNAME))
 }
 
-/// The hosts a certificate is for.
+/// The same in quotes after a blank.
+fn quoted(name: &X509NameRef) -> String {
+    called(name).map_or_else(String::new, |text| format!(" \"{text}\""))
+}
+
+/// What a certificate says of itself: names, issuer, validity (seconds since 1970) and fingerprint.
+pub fn describe(leaf: &X509Ref) -> Facts {
+    let mut facts = vec![("names", Fact::List(hosts(leaf).iter().map(|name| safe(name)).collect()))];
+    facts.extend(called(leaf.issuer_name()).map(|name| ("issuer", Fact::Text(name))));
+    for (label, time) in [("not_before", leaf.not_before()), ("not_after", leaf.not_after())] {
+        facts.extend(seconds(time).map(|time| (label, Fact::Number(time))));
+    }
+    let digest = leaf.digest(MessageDigest::sha256()).ok();
+    facts.extend(digest.map(|digest| ("sha256", Fact::Text(hex(&digest)))));
+    facts
+}
+
+fn seconds(time: &Asn1TimeRef) -> Option<i64> {
+    let since = Asn1Time::from_unix(0).ok()?.diff(time).ok()?;
+    Some(i64::from(since.days) * 86_400 + i64::from(since.secs))
+}
+
+/// The hosts a certificate is for, in words.
 fn names(leaf: &X509Ref) -> String {
+    let names = hosts(leaf);
+    if names.is_empty() { "no host by name".to_owned() } else { names.join(", ") }
+}
+
+fn hosts(leaf: &X509Ref) -> Vec<String> {
     let mut names = Vec::new();
     for name in leaf.subject_alt_names().iter().flatten() {
         if let Some(host) = name.dnsname() {
@@ -210,7 +244,7 @@ fn names(leaf: &X509Ref) -> String {
             names.extend(address.map(|address| address.to_string()));
         }
     }
-    if names.is_empty() { "no host by name".to_owned() } else { names.join(", ") }
+    names
 }
 
 /// Octets in lower-case hex.

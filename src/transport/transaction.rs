@@ -8,8 +8,12 @@ use std::collections::VecDeque;
 use lettre::transport::smtp::commands::{Mail, Rcpt};
 use lettre::transport::smtp::extension::{MailBodyParameter, MailParameter, RcptParameter};
 
+use super::Progress;
 use super::capability::Capabilities;
 use super::ledger::Books;
+use super::metered::Metered;
+use super::probe::{self, Ear, Fact, Step};
+use super::reply::safe;
 use super::session::Session;
 use crate::address::Address;
 use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
@@ -32,6 +36,8 @@ pub struct Link {
     pub capabilities: Capabilities,
     /// How long each reply may take.
     pub patience: Patience,
+    /// Hears how far the text is.
+    pub progress: Option<Progress>,
     /// Every accepted recipient gets a reply of its own after the dot (RFC 2033).
     pub lmtp: bool,
     /// A message has been delivered over it, so that the server may have grown tired of it.
@@ -73,6 +79,47 @@ pub fn form<'m>(capabilities: &Capabilities, message: &'m Message) -> Result<&'m
 }
 
 type Outcome = Result<Reply, Fault>;
+
+/// Asks about sender and recipients, one by one, and takes it back. DATA is never said. Gives the refusal of the sender,
+/// or those of the recipients, or what ended the session.
+pub fn rehearse(link: &mut Link, message: &Message, ear: &Ear) -> Vec<Fault> {
+    let members: Vec<usize> = (0..message.envelope.recipients.len()).collect();
+    let mut outcomes = vec![None; members.len()];
+    let (patience, mut nobody) = (link.patience.command, ());
+    let mut books = Books::new(&mut nobody, members.len());
+    let mut round = Round::new(link, message, &members, &mut outcomes, &mut books);
+    let mut faults = Vec::new();
+    let reset = std::mem::take(&mut round.link.begun).then_some(Verb::Reset);
+    let asked = members.iter().map(|&at| Verb::Rcpt(at));
+    for verb in reset.into_iter().chain([Verb::Mail]).chain(asked).chain([Verb::Reset]) {
+        let step = match verb {
+            Verb::Rcpt(_) if round.sender.is_some() => continue,
+            Verb::Rcpt(_) => Step::Recipient,
+            Verb::Reset => Step::Reset,
+            Verb::Mail | Verb::Data => Step::Sender,
+        };
+        let line = round.line(verb);
+        ear.fact("said", Fact::Text(safe(line.trim_end())));
+        let said = round.link.session.command(verb.stage(), patience, &line);
+        let said = said.and_then(|reply| round.judge(verb, reply.clone()).map(|()| reply));
+        let reply = match said {
+            Ok(reply) => reply,
+            Err(fault) => {
+                ear.over(step, probe::Outcome::Failed(fault.clone()));
+                return vec![fault];
+            }
+        };
+        ear.fact("reply", Fact::Text(reply.text()));
+        let fault = (!reply.is_positive()).then(|| Fault::new(verb.stage(), Cause::Refused(reply)));
+        ear.over(step, fault.clone().map_or(probe::Outcome::Passed, probe::Outcome::Failed));
+        if members.is_empty() && matches!(verb, Verb::Mail) && fault.is_none() {
+            ear.over(Step::Recipient, probe::Outcome::Skipped);
+        }
+        faults.extend(fault);
+    }
+    round.link.begun = false;
+    faults
+}
 
 /// Sends a message; `last` lets QUIT leave with the dot. All recipients are settled in the books, unless it is
 /// [`Ran::Stale`].
@@ -354,9 +401,9 @@ impl<'a, 'l> Round<'a, 'l> {
     }
 
     fn text(&mut self, last: bool) -> Result<(), Fault> {
-        let Link { session, patience, lmtp, capabilities, quitting, begun, .. } = &mut *self.link;
+        let Link { session, patience, progress, lmtp, capabilities, quitting, begun, .. } = &mut *self.link;
         let quit = last && self.later.is_empty() && capabilities.pipelining;
-        let mut chunks = self.message.chunks();
+        let mut chunks = Metered::new(self.message.chunks(), self.message.size(), progress.as_ref());
         let mut clear = || self.books.before_dot(&self.accepted);
         let mut reply = session.message(self.message.size(), patience.dot, &mut chunks, quit, &mut clear)?;
         *quitting |= quit;

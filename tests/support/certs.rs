@@ -62,6 +62,10 @@ struct Row {
     signer: Signer,
 }
 
+/// Servers that are played here: reached by `connect-to`, checked by their own names.
+const PROVIDERS: &[&str] =
+    &["DNS:smtp.163.com", "DNS:smtp.qq.com", "DNS:smtp.gmail.com", "DNS:smtp.office365.com", "DNS:mail.x.example"];
+
 const LOOPBACK: &[&str] = &["DNS:localhost", "IP:127.0.0.1", "IP:::1"];
 
 #[rustfmt::skip]
@@ -71,9 +75,11 @@ const ROWS: &[Row] = &[
     Row { name: "badname",   common_name: "other.test",     alt: &["DNS:other.test"],          days: (-2, 30),      signer: Signer::Authority },
     Row { name: "expired",   common_name: "localhost",      alt: LOOPBACK,                     days: (-400, -30),   signer: Signer::Authority },
     Row { name: "notyet",    common_name: "localhost",      alt: LOOPBACK,                     days: (30, 400),     signer: Signer::Authority },
+    Row { name: "soon",      common_name: "localhost",      alt: LOOPBACK,                     days: (-2, 5),       signer: Signer::Authority },
     Row { name: "self",      common_name: "localhost",      alt: LOOPBACK,                     days: (-2, 30),      signer: Signer::Itself },
     Row { name: "wildcard",  common_name: "*.wild.test",    alt: &["DNS:*.wild.test"],         days: (-2, 30),      signer: Signer::Authority },
     Row { name: "cn-only",   common_name: "cn.only.test",   alt: &[],                          days: (-2, 30),      signer: Signer::Authority },
+    Row { name: "providers", common_name: "smtp.163.com",   alt: PROVIDERS,                    days: (-2, 30),      signer: Signer::Authority },
     Row { name: "chainless", common_name: "localhost",      alt: LOOPBACK,                     days: (-2, 30),      signer: Signer::Intermediate },
 ];
 

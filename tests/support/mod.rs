@@ -14,5 +14,6 @@ pub mod script;
 pub mod server;
 mod session;
 pub mod sink;
+pub mod terminal;
 pub mod wire;
 pub mod world;

@@ -14,6 +14,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::certs::certs;
@@ -236,18 +237,47 @@ impl Run<'_> {
         self
     }
 
+    /// The command as it is, for a test that starts it otherwise.
+    pub fn into_command(self) -> Command {
+        self.command
+    }
+
     /// Runs to the end.
     pub fn run(self) -> Outcome {
         self.start().finish()
     }
 
+    /// Runs to the end with a terminal as standard error, which `TERM` calls an xterm unless the test says otherwise.
+    pub fn at_terminal(mut self) -> Outcome {
+        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+        let near = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&near).unwrap();
+        unlockpt(&near).unwrap();
+        let name = ptsname(&near, Vec::new()).unwrap().into_string().unwrap();
+        let noctty = rustix::fs::OFlags::NOCTTY.bits().cast_signed();
+        let far = fs::OpenOptions::new().read(true).write(true).custom_flags(noctty).open(name).unwrap();
+        if !self.command.get_envs().any(|(name, _)| name == "TERM") {
+            self.command.env("TERM", "xterm");
+        }
+        self.command.stderr(far);
+        // Once the last far end is closed, reading the near one fails; that is the end of what was shown.
+        let shown = collect(fs::File::from(near));
+        let mut running = self.start_with_stderr();
+        running.stderr = shown;
+        running.finish()
+    }
+
     /// Starts, for a test that does something meanwhile.
     pub fn start(mut self) -> Running {
-        self.command
-            .stdin(self.file.map_or_else(Stdio::piped, Stdio::from))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        self.command.stderr(Stdio::piped());
+        self.start_with_stderr()
+    }
+
+    /// Starts with the standard error that was chosen.
+    fn start_with_stderr(mut self) -> Running {
+        self.command.stdin(self.file.map_or_else(Stdio::piped, Stdio::from)).stdout(Stdio::piped());
         let what = Path::new(self.command.get_program()).display().to_string();
+        hear_signals();
         let mut child = self.command.spawn().unwrap_or_else(|error| panic!("{what}: {error}"));
         let input = self.input;
         if let Some(mut stdin) = child.stdin.take() {
@@ -255,10 +285,29 @@ impl Run<'_> {
             thread::spawn(move || drop(stdin.write_all(&input)));
         }
         let stdout = collect(child.stdout.take().unwrap());
-        let stderr = collect(child.stderr.take().unwrap());
+        // The far end of a terminal must not stay open here.
+        drop(self.command);
+        let stderr = child.stderr.take().map_or_else(|| mpsc::channel().1, collect);
         let _ = self.world;
         Running { child, stdout, stderr, started: Instant::now(), limit: self.limit }
     }
+}
+
+/// Takes the signals that the caller of the tests has set to be ignored (`nohup`, `&` in a script) out of that state: a
+/// program would inherit it, and not end by the signals that a test sends. A handler becomes the default in a child.
+fn hear_signals() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let ignored = ignored.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0);
+        for signal in [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM].map(Signal::as_raw) {
+            if ignored & (1 << (signal - 1)) != 0 {
+                let nobody = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+                signal_hook::flag::register(signal, nobody).unwrap();
+            }
+        }
+    });
 }
 
 fn collect(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
@@ -282,7 +331,7 @@ pub struct Running {
 
 impl Running {
     /// Sends a signal.
-    pub fn signal(&self, signal: rustix::process::Signal) {
+    pub fn signal(&self, signal: Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).unwrap();
     }

@@ -148,7 +148,10 @@ fn a_server_that_is_full_is_asked_no_further_and_its_limit_is_kept() {
             &names.iter().map(String::as_str).collect::<Vec<_>>(),
         );
         let said = outcomes(&report);
-        assert_eq!((&said[99], &said[100], &said[299], &said[304]), (&"250 first".into(), &"250 second".into(), &"250 third".into(), &"250 fourth".into()));
+        assert_eq!(
+            (&said[99], &said[100], &said[299], &said[304]),
+            (&"250 first".into(), &"250 second".into(), &"250 third".into(), &"250 fourth".into())
+        );
     }
 }
 

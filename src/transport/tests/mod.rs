@@ -75,6 +75,7 @@ fn rest(stream: &mut TcpStream) -> String {
 impl Server {
     fn route(&self) -> Smtp {
         Smtp {
+            provider: None,
             host: "127.0.0.1".into(),
             doors: vec![Door { port: self.port, tls: TlsMode::None }],
             lmtp: false,

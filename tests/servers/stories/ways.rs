@@ -107,3 +107,22 @@ pub fn lmtp_over_a_unix_socket(servers: &Servers) {
     sender.args(["-s", "by socket", "dave@lmtp.test"]).run(b"body\n").assert_silent_success();
     assert_eq!(servers.lmtp_mail_to("dave@lmtp.test").header("Subject"), "by socket");
 }
+
+pub fn a_check_goes_every_step_and_delivers_nothing(servers: &Servers) {
+    let check = |recipient: &str| {
+        let sender = servers.over_starttls().login_of_alice().args(["--check", "--to", recipient]);
+        let ran = sender.run(b"");
+        assert_eq!(ran.stderr, "", "{ran:#?}");
+        let step = |line: &str| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+        let is_step = |line: &&str| line.find(|c| c != ' ') == Some(2);
+        let steps: Vec<String> = ran.stdout.lines().filter(is_step).map(step).collect();
+        (ran.status, steps.join(", "), ran.stdout)
+    };
+    let (status, steps, said) = check("checked@ways.test");
+    let opening = "name ok, connect ok, greeting ok, EHLO ok, TLS ok, EHLO ok, login ok, sender ok";
+    assert_eq!((status, steps), (0, format!("{opening}, recipient ok, reset ok, quit ok")), "{said}");
+    assert!(said.contains("AUTH PLAIN as alice") && said.contains("TLSv1.3 "), "{said}");
+    let (status, steps, said) = check("unknown@refusals.test");
+    assert_eq!((status, steps), (67, format!("{opening}, recipient FAILED, reset ok, quit ok")), "{said}");
+    assert_eq!(servers.settled().get("checked@ways.test"), None);
+}

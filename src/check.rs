@@ -1,0 +1,265 @@
+//! `--check`: what a rehearsal of a send found, step by step, and the mistakes that show in it.
+//!
+//! Promise: every step of the rehearsal has its line, in order; a step that failed says why and what to do; a step that
+//! passed may still carry notes, which warn and change no exit status. Knows no words of its own for faults: they come in as
+//! [`Advice`].
+mod object;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+
+use crate::delivery::{Cause, Class, Fault};
+use crate::settings::presets::{FromRule, Preset};
+use crate::transport::probe::{News, Outcome, Probe, Step};
+
+pub use text::Look;
+
+/// The size in octets that a server should take at least; providers that are for people take 20 to 50 million.
+const SMALL: i64 = 10_000_000;
+/// A certificate with fewer days left should have been renewed: automatic renewal begins at thirty.
+const FEW_DAYS: i64 = 14;
+const DAY: i64 = 86_400;
+
+/// What is checked.
+#[derive(Debug, Clone, Default)]
+pub struct Subject {
+    /// The server, the program or the file.
+    pub goal: String,
+    /// The author of a mail: the From header.
+    pub author: String,
+    /// The sender of the envelope.
+    pub sender: String,
+    /// The login, when it is set.
+    pub login: Option<String>,
+    /// The account, when one is chosen.
+    pub account: Option<String>,
+    /// The provider, when it is known.
+    pub preset: Option<Preset>,
+    /// The time here, in seconds since 1970.
+    pub now: i64,
+}
+
+/// The words for a fault, from the rooms that have them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Advice {
+    /// What went wrong, on one line.
+    pub said: String,
+    /// The name of the hint in the table of hints.
+    pub id: Option<String>,
+    /// What to do, each on a line of its own.
+    pub hints: Vec<String>,
+}
+
+/// A step with all that is said of it.
+#[derive(Debug)]
+struct Row {
+    probe: Probe,
+    advice: Option<Advice>,
+    notes: Vec<String>,
+}
+
+/// The steps at one door of the server.
+#[derive(Debug, Default)]
+struct Door {
+    place: String,
+    rows: Vec<Row>,
+}
+
+/// The report under way.
+pub struct Sheet<'a> {
+    subject: &'a Subject,
+    advise: &'a (dyn Fn(&Fault, &str) -> Advice + Sync),
+    doors: Vec<Door>,
+}
+
+impl<'a> Sheet<'a> {
+    /// Begins a report; `advise` gives the words for a fault at a door.
+    pub fn new(subject: &'a Subject, advise: &'a (dyn Fn(&Fault, &str) -> Advice + Sync)) -> Self {
+        Sheet { subject, advise, doors: Vec::new() }
+    }
+
+    /// Takes news in, and gives the lines to print for it.
+    pub fn add(&mut self, news: News, look: Look) -> String {
+        match news {
+            News::Door(place) => {
+                let line = text::door(&place);
+                self.doors.push(Door { place, rows: Vec::new() });
+                line
+            }
+            News::Step(probe) => {
+                if self.doors.is_empty() {
+                    self.doors.push(Door::default());
+                }
+                let subject = self.subject;
+                let Some(door) = self.doors.last_mut() else { return String::new() };
+                let advice = match &probe.outcome {
+                    Outcome::Failed(fault) => Some((self.advise)(fault, &door.place)),
+                    _ => None,
+                };
+                let mut notes = notes(&probe, subject, door);
+                // What was said of EHLO in clear is not said again inside TLS.
+                notes.retain(|new| !door.rows.iter().any(|row| row.notes.contains(new)));
+                let row = Row { probe, advice, notes };
+                let lines = text::row(&row, subject, look);
+                door.rows.push(row);
+                lines
+            }
+        }
+    }
+
+    /// The first line.
+    pub fn title(&self) -> String {
+        text::title(self.subject)
+    }
+
+    /// The last line; `via` is the door that was tried last, `exit` the status.
+    pub fn verdict(&self, via: &str, exit: u8) -> String {
+        text::verdict(via, exit, self.warnings())
+    }
+
+    /// The whole as one JSON object on one line.
+    pub fn json(&self, via: &str, exit: u8) -> String {
+        object::line(self, via, exit)
+    }
+
+    /// What was noted although nothing failed.
+    fn warnings(&self) -> usize {
+        let rows = self.doors.iter().flat_map(|door| &door.rows).filter(|row| row.advice.is_none());
+        rows.map(|row| row.notes.len()).sum()
+    }
+}
+
+/// The mistakes that show in a step.
+fn notes(probe: &Probe, subject: &Subject, door: &Door) -> Vec<String> {
+    let found = match (probe.step, &probe.outcome) {
+        (Step::Connect, Outcome::Passed) => vec![passed_over(probe)],
+        (Step::Connect, Outcome::Failed(fault)) => vec![one_family(fault)],
+        (Step::Greeting | Step::Tls, outcome) => {
+            vec![wrong_mode(probe), trust(probe, outcome), validity(probe, subject)]
+        }
+        (Step::Hello, Outcome::Passed) => vec![small_size(probe)],
+        (Step::Hello, Outcome::Failed(fault)) => vec![hello_name(probe, fault)],
+        (Step::Recipient, Outcome::Failed(fault)) => judged_late(subject, door, fault),
+        (Step::Login, Outcome::Skipped) => vec![no_login(door)],
+        (Step::Sender, Outcome::Passed) => vec![from_rule(subject)],
+        (Step::Sender, Outcome::Failed(fault)) => vec![other_sender(subject, fault)],
+        _ => Vec::new(),
+    };
+    found.into_iter().flatten().collect()
+}
+
+fn is_v6(address: &str) -> bool {
+    address.parse::<SocketAddr>().is_ok_and(|address| address.is_ipv6())
+}
+
+/// Addresses that were tried in vain before one answered.
+fn passed_over(probe: &Probe) -> Option<String> {
+    let late = probe.list("late");
+    let first = late.first()?;
+    let winner = probe.text("peer").is_some_and(is_v6);
+    // Reasons hold no `: ` before that behind the address.
+    let families: Vec<bool> = late.iter().filter_map(|l| l.split_once(": ")).map(|(a, _)| is_v6(a)).collect();
+    if families.contains(&winner) {
+        return Some(format!("another address was tried in vain: {first}"));
+    }
+    let (bad, good) = if winner { ("IPv4", "IPv6") } else { ("IPv6", "IPv4") };
+    Some(format!("{bad} does not get through and {good} does, so that every mail waits for {bad} first: {first}"))
+}
+
+/// Every address was of one family, and none could be reached.
+fn one_family(fault: &Fault) -> Option<String> {
+    let Cause::Unreachable(tried) = &fault.cause else { return None };
+    let all_v6 = !tried.is_empty() && tried.iter().all(|(address, _)| is_v6(address));
+    all_v6.then(|| "the server has IPv6 addresses only; this host needs a way to IPv6, or a proxy".to_owned())
+}
+
+fn wrong_mode(probe: &Probe) -> Option<String> {
+    match probe.text("speaks")? {
+        "TLS" => Some("this port speaks TLS from the first byte: tls = \"implicit\", or smtps:// in `smtp`".to_owned()),
+        _ => Some("this port begins in clear: tls = \"starttls\", or smtp:// in `smtp`".to_owned()),
+    }
+}
+
+fn trust(probe: &Probe, outcome: &Outcome) -> Option<String> {
+    let doubt = probe.text("doubt").filter(|_| *outcome == Outcome::Passed)?;
+    Some(format!("the certificate is not trusted, and the settings let it pass: {doubt}"))
+}
+
+/// A certificate against the clock of this host.
+fn validity(probe: &Probe, subject: &Subject) -> Option<String> {
+    let (begin, end) = (probe.number("not_before")?, probe.number("not_after")?);
+    if subject.now < begin || subject.now > end {
+        let valid = format!("it is valid from {} to {}", text::date(begin), text::date(end));
+        return Some(format!("{valid}, and the clock of this host says {}: is it right?", text::date(subject.now)));
+    }
+    let left = (end - subject.now).div_euclid(DAY);
+    (left < FEW_DAYS).then(|| format!("the certificate expires in {}, on {}", text::days(left), text::date(end)))
+}
+
+fn small_size(probe: &Probe) -> Option<String> {
+    let size = probe.number("size").filter(|size| *size < SMALL)?;
+    Some(format!("the server takes mails of {} at most; attachments grow by a third on their way", text::size(size)))
+}
+
+/// Only the name that was said can be at fault here, or the whole host.
+fn hello_name(probe: &Probe, fault: &Fault) -> Option<String> {
+    let reply = fault.reply().filter(|_| fault.class() == Class::Permanent)?;
+    let name = probe.text("said")?.split_once(' ')?.1;
+    (reply.code != 554).then(|| format!("the name that was said is `{name}`; hello-name sets another"))
+}
+
+/// Many servers judge the name in EHLO and the sender only at RCPT (Postfix: `smtpd_delay_reject`).
+fn judged_late(subject: &Subject, door: &Door, fault: &Fault) -> Vec<Option<String>> {
+    let Some(reply) = fault.reply() else { return Vec::new() };
+    let said = reply.text().to_ascii_lowercase();
+    let hello = door.rows.iter().rev().find(|row| row.probe.step == Step::Hello);
+    match (said.contains("helo"), said.contains("sender")) {
+        (true, _) => vec![hello.and_then(|row| hello_name(&row.probe, fault))],
+        (_, true) => vec![other_sender(subject, fault)],
+        _ => Vec::new(),
+    }
+}
+
+fn no_login(door: &Door) -> Option<String> {
+    let offered = offered(door);
+    let way = "set auth-user and a password where it is needed";
+    (!offered.is_empty()).then(|| format!("no login is set, and the server offers one ({}); {way}", offered.join(" ")))
+}
+
+/// The mechanisms that EHLO named last.
+fn offered(door: &Door) -> &[String] {
+    let hello = door.rows.iter().rev().find(|row| row.probe.step == Step::Hello);
+    hello.map_or(&[], |row| row.probe.list("auth"))
+}
+
+/// The login, when it is an address and another one than that.
+fn other_login<'s>(subject: &'s Subject, address: &str) -> Option<&'s str> {
+    let login = subject.login.as_deref().filter(|login| login.contains('@'))?;
+    (!login.eq_ignore_ascii_case(address)).then_some(login)
+}
+
+/// Some providers judge the From header only when the mail is there.
+fn from_rule(subject: &Subject) -> Option<String> {
+    let preset = subject.preset.as_ref()?;
+    let (what, address) = match (other_login(subject, &subject.author), other_login(subject, &subject.sender)) {
+        (Some(_), _) => ("From", &subject.author),
+        (None, Some(_)) => ("the sender", &subject.sender),
+        (None, None) => return None,
+    };
+    let (name, login) = (&preset.name, subject.login.as_deref()?);
+    match preset.from_rule {
+        FromRule::Login => Some(format!("{what} is {address}, and {name} takes only that of the login: {login}")),
+        FromRule::Rewrite => Some(format!("{what} is {address}, and {name} puts that of the login there: {login}")),
+        FromRule::Any | FromRule::Identity | FromRule::Domain => None,
+    }
+}
+
+fn other_sender(subject: &Subject, fault: &Fault) -> Option<String> {
+    // 530 wants a login, whoever sends.
+    fault.reply().filter(|reply| reply.code != 530 && fault.class() == Class::Permanent)?;
+    let login = other_login(subject, &subject.sender)?;
+    Some(format!("the sender is {} and the login {login}; many servers take only that of the login", subject.sender))
+}

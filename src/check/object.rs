@@ -1,0 +1,110 @@
+//! The report for programs: one object on one line, the same keys always.
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{Row, Sheet};
+use crate::transport::probe::{Fact, Outcome};
+
+#[derive(Serialize)]
+struct Object<'a> {
+    /// `ok` or `failed`.
+    status: &'static str,
+    exit: u8,
+    account: Option<&'a str>,
+    from: &'a str,
+    sender: &'a str,
+    /// The door that was tried last.
+    route: &'a str,
+    steps: Vec<Step<'a>>,
+}
+
+#[derive(Serialize)]
+struct Step<'a> {
+    door: &'a str,
+    #[serde(rename = "step")]
+    name: &'static str,
+    /// `ok`, `skipped` or `failed`.
+    outcome: &'static str,
+    ms: u128,
+    facts: BTreeMap<&'static str, Value<'a>>,
+    /// Warnings where the step passed.
+    notes: &'a [String],
+    error: Option<Error<'a>>,
+}
+
+#[derive(Serialize)]
+struct Error<'a> {
+    text: &'a str,
+    class: &'static str,
+    stage: &'static str,
+    code: Option<u16>,
+    enhanced: Option<String>,
+    hint: Hint<'a>,
+}
+
+#[derive(Serialize)]
+struct Hint<'a> {
+    id: Option<&'a str>,
+    text: &'a [String],
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Value<'a> {
+    Text(&'a str),
+    List(&'a [String]),
+    Number(i64),
+}
+
+pub(super) fn line(sheet: &Sheet<'_>, via: &str, exit: u8) -> String {
+    let steps = sheet.doors.iter().flat_map(|door| door.rows.iter().map(|row| step(row, &door.place)));
+    let object = Object {
+        status: if exit == 0 { "ok" } else { "failed" },
+        exit,
+        account: sheet.subject.account.as_deref(),
+        from: &sheet.subject.author,
+        sender: &sheet.subject.sender,
+        route: via,
+        steps: steps.collect(),
+    };
+    let mut line = serde_json::to_string(&object).unwrap_or_default();
+    line.push('\n');
+    line
+}
+
+fn step<'a>(row: &'a Row, door: &'a str) -> Step<'a> {
+    let probe = &row.probe;
+    let value = |fact: &'a Fact| match fact {
+        Fact::Text(text) => Value::Text(text),
+        Fact::List(list) => Value::List(list),
+        Fact::Number(number) => Value::Number(*number),
+    };
+    let outcome = match probe.outcome {
+        Outcome::Passed => "ok",
+        Outcome::Skipped => "skipped",
+        Outcome::Failed(_) => "failed",
+    };
+    Step {
+        door,
+        name: probe.step.word(),
+        outcome,
+        ms: probe.took.as_millis(),
+        facts: probe.facts.iter().map(|(label, fact)| (*label, value(fact))).collect(),
+        notes: &row.notes,
+        error: error(row),
+    }
+}
+
+fn error(row: &Row) -> Option<Error<'_>> {
+    let (Outcome::Failed(fault), Some(advice)) = (&row.probe.outcome, &row.advice) else { return None };
+    let reply = fault.reply();
+    Some(Error {
+        text: &advice.said,
+        class: fault.class().word(),
+        stage: fault.stage.word(),
+        code: reply.map(|reply| reply.code),
+        enhanced: reply.and_then(|reply| reply.enhanced).map(|code| code.to_string()),
+        hint: Hint { id: advice.id.as_deref(), text: &advice.hints },
+    })
+}

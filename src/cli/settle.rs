@@ -1,0 +1,112 @@
+//! What the flags of mailx mean together: those that exclude each other, and the words after `--`.
+use super::{Args, Stop};
+
+impl Args {
+    /// Refuses what smail does not do, and sorts the words after `--`.
+    pub(super) fn settle(&mut self) -> Result<(), Stop> {
+        let reading = [
+            (self.check_and_exit, "-e"),
+            (self.file, "-f"),
+            (self.header_summary, "-H"),
+            (self.inbox_of, "-u"),
+            (self.search, "-L"),
+            (self.read_only, "-R"),
+        ];
+        if let Some((_, flag)) = reading.iter().find(|(given, _)| *given) {
+            return Err(Stop::Usage {
+                what: format!("`{flag}` reads mail, and smail only sends it"),
+                hint: Some("the sender of the envelope is set with `-r ADDRESS`".to_owned()),
+            });
+        }
+        if self.personality.is_some() {
+            return Err(Stop::usage("`--as` counts only as the first word of the command line"));
+        }
+        self.one_source()?;
+        let of_setup = [
+            (self.from_mailrc.is_some(), "--from-mailrc"),
+            (self.password_from.is_some(), "--password-from"),
+            (self.yes, "--yes"),
+        ];
+        if let Some((_, flag)) = of_setup.iter().find(|(given, _)| *given && self.setup.is_none()) {
+            return Err(Stop::usage(format!("`{flag}` counts only with `--setup`")));
+        }
+        if self.setup.is_some() && self.has_recipients() {
+            return Err(Stop::usage("`--setup` takes one address, and sends no mail to others"));
+        }
+        let words = std::mem::take(&mut self.after_dashes);
+        if self.has_recipients() && words.first().is_some_and(|w| w.starts_with('-')) {
+            return self.program_options(words);
+        }
+        self.operands.extend(words);
+        if self.check { self.account_to_check() } else { Ok(()) }
+    }
+
+    /// The operand of `--check` is an account.
+    fn account_to_check(&mut self) -> Result<(), Stop> {
+        let mut named = std::mem::take(&mut self.operands).into_iter();
+        match (named.next(), named.next(), &self.account) {
+            (None, ..) => Ok(()),
+            (Some(name), None, None) => {
+                self.account = Some(name.into());
+                Ok(())
+            }
+            _ => Err(Stop::Usage {
+                what: "`--check` takes one account".to_owned(),
+                hint: Some("a recipient to ask the server about is named with `--to ADDRESS`".to_owned()),
+            }),
+        }
+    }
+
+    /// Tells whether the queue is to be looked at or worked on, in place of sending a mail.
+    pub fn is_about_queue(&self) -> bool {
+        let named = [&self.queue_show, &self.hold, &self.release, &self.remove].iter().any(|id| id.is_some());
+        named || self.queue || self.flush || self.queue_check
+    }
+
+    /// Tells whether any recipient was named before `--`.
+    fn has_recipients(&self) -> bool {
+        let named = [&self.operands, &self.to, &self.cc, &self.bcc].iter().any(|list| !list.is_empty());
+        named || !self.to_file.is_empty()
+    }
+
+    fn one_source(&self) -> Result<(), Stop> {
+        let sources = [
+            (self.body_file.is_some(), "-m"),
+            (self.content_type.is_some(), "-M"),
+            (self.quote_file.is_some(), "-q"),
+            (self.template, "-t"),
+        ];
+        let given: Vec<_> = sources.iter().filter(|(given, _)| *given).map(|(_, flag)| *flag).collect();
+        match given.as_slice() {
+            [first, second, ..] => Err(Stop::usage(format!("`{first}` cannot be used together with `{second}`"))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Words for the sendmail program behind the recipients: `-f A`, `-fA`, `-r A` and `-F N` mean something, what does
+    /// nothing here is ignored, and the rest is refused (spec/mailx.md section 1.1).
+    fn program_options(&mut self, words: Vec<String>) -> Result<(), Stop> {
+        let mut words = words.into_iter();
+        while let Some(word) = words.next() {
+            let (flag, glued) = match word.char_indices().nth(2) {
+                Some((end, _)) => (word[..end].to_owned(), Some(word[end..].to_owned())),
+                None => (word.clone(), None),
+            };
+            let mut value = || glued.clone().or_else(|| words.next());
+            match flag.as_str() {
+                "-f" | "-r" => {
+                    self.envelope_from = Some(value().ok_or_else(|| Stop::usage(format!("`{flag}` needs a value")))?);
+                }
+                "-F" => self.full_name = Some(value().ok_or_else(|| Stop::usage("`-F` needs a value"))?),
+                "-o" | "-i" | "-t" | "-O" | "-m" | "-n" | "-v" => {}
+                _ => {
+                    return Err(Stop::Usage {
+                        what: format!("`{}` after `--` is no option smail can pass on", word.escape_debug()),
+                        hint: Some("options stand before the recipients".to_owned()),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}

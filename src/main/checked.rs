@@ -1,0 +1,159 @@
+//! The road of `--check`: the settings of a send, its way rehearsed, and a report in place of a mail.
+//!
+//! Promise: nothing is sent, queued, recorded or logged; the exit status is that of a send with these settings.
+use std::io::IsTerminal;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use smail::address::{Address, Mailbox, parse_list};
+use smail::check::{Advice, Look, Sheet, Subject};
+use smail::cli::Args;
+use smail::delivery::{Fate, Fault, Reply, Report};
+use smail::draft::DraftError;
+use smail::failure::{self, Exit, Failure};
+use smail::hints;
+use smail::message::{Envelope, Message};
+use smail::settings::route::Route;
+use smail::settings::{self, Local, Settings, SettingsError, Surroundings, author};
+use smail::transport::probe::{News, Outcome, Probe};
+use smail::transport::{self, probe};
+
+use super::{print, remarks};
+
+/// Checks the way of a mail and says what was found.
+///
+/// # Errors
+/// What keeps a mail from having a way at all.
+pub fn run(args: &Args, settings: &Settings, world: &Surroundings) -> Result<Exit, Failure> {
+    // A file in the place of an account is an attachment to mailx; here it can only be a mistake.
+    if let (Some(_), Some(name)) = (&settings.attachment, &args.account) {
+        return Err(SettingsError::NoAccount(name.to_string_lossy().into_owned(), Vec::new()).into());
+    }
+    let mut author = super::author(settings, &world.user())?;
+    let mut sender = author::return_path(settings, &author, &world.user())?;
+    if let Some(forced) = author::forced(settings, &author.address) {
+        sender = forced.address.clone();
+        author = forced;
+    }
+    let route = settings::route(settings, &author)?;
+    let recipients = recipients(args, settings)?;
+    remarks(args, settings, &settings.warnings);
+    let subject = subject(settings, &route, &author, &sender);
+    let message = message(&author, sender, recipients);
+    Ok(report(args, settings, &route, &message, &subject))
+}
+
+/// The addresses of `--to`, by the rules of a send.
+fn recipients(args: &Args, settings: &Settings) -> Result<Vec<Address>, Failure> {
+    let mut named = Vec::new();
+    for text in &args.to {
+        named.extend(parse_list(text).map_err(|error| DraftError::FlagAddress { flag: "--to", error })?);
+    }
+    let expanded = settings.aliases.expand(named).map_err(DraftError::from)?;
+    let found = Local::new(settings, false).finish(expanded)?;
+    Ok(found.into_iter().map(|mailbox: Mailbox| mailbox.address).collect())
+}
+
+fn subject(settings: &Settings, route: &Route, author: &Mailbox, sender: &Address) -> Subject {
+    let login = match route {
+        Route::Smtp(server) => server.login.as_ref().map(|login| login.user.clone()),
+        _ => None,
+    };
+    let goal = match route {
+        Route::Smtp(server) => server.socket.as_ref().map_or_else(|| server.host.clone(), |s| s.display().to_string()),
+        _ => transport::describe(route),
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    Subject {
+        goal,
+        author: author.address.to_string(),
+        sender: sender.to_string(),
+        login,
+        account: settings.account.clone(),
+        preset: settings.preset.clone(),
+        now: i64::try_from(now).unwrap_or(i64::MAX),
+    }
+}
+
+/// A mail that is never sent; MAIL names its size.
+pub fn message(author: &Mailbox, sender: Address, recipients: Vec<Address>) -> Message {
+    let bytes = format!("From: <{}>\r\nSubject: check\r\n\r\n", author.address).into_bytes();
+    let envelope = Envelope { sender: Some(sender), recipients, ..Envelope::default() };
+    Message::from_wire(String::new(), envelope, bytes)
+}
+
+fn report(args: &Args, settings: &Settings, route: &Route, message: &Message, subject: &Subject) -> Exit {
+    let advise = |fault: &Fault, place: &str| advice(fault, place, settings);
+    let mut sheet = Sheet::new(subject, &advise);
+    let look = Look { colour: has_colours() };
+    let say = |text: &str| {
+        if !args.json {
+            print(text);
+        }
+    };
+    say(&sheet.title());
+    let watch = super::watch(args, settings);
+    let (tell, told) = mpsc::channel();
+    // The lines come as the steps end, while the next one is under way.
+    let (via, faults) = thread::scope(|scope| {
+        let walk = scope.spawn(move || probe::rehearse(route, message, &watch, move |news| drop(tell.send(news))));
+        for news in told {
+            say(&sheet.add(judged(news, settings), look));
+        }
+        walk.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    });
+    let faults: Vec<Fault> = faults.into_iter().map(|fault| known(fault, settings)).collect();
+    let exit = account(&faults, &via, settings).map_or(Exit::OK, |failure| failure.exit);
+    say(&sheet.verdict(&via, exit.0));
+    if args.json {
+        print(&sheet.json(&via, exit.0));
+    }
+    exit
+}
+
+/// A fault with its class, as a send has it.
+fn known(fault: Fault, settings: &Settings) -> Fault {
+    Fault { known: hints::class(&fault, settings.provider()), ..fault }
+}
+
+fn judged(news: News, settings: &Settings) -> News {
+    match news {
+        News::Step(Probe { outcome: Outcome::Failed(fault), step, took, facts }) => {
+            News::Step(Probe { outcome: Outcome::Failed(known(fault, settings)), step, took, facts })
+        }
+        other => other,
+    }
+}
+
+/// A report of a send that ended with these faults.
+fn imagined(faults: &[Fault], via: &str) -> Report {
+    let mut report = Report::uniform(via.to_owned(), std::iter::empty(), &Ok(Reply::new(250, Vec::new())));
+    report.host = via.split(' ').next().map(str::to_owned);
+    report.fates.extend(faults.iter().map(|fault| Fate { recipient: String::new(), outcome: Err(fault.clone()) }));
+    report
+}
+
+/// What a send that ends with these faults comes to.
+pub fn account(faults: &[Fault], via: &str, settings: &Settings) -> Option<Failure> {
+    failure::account_for(&imagined(faults, via), settings)
+}
+
+/// The one place where words for a fault come in.
+fn advice(fault: &Fault, place: &str, settings: &Settings) -> Advice {
+    let faults = std::slice::from_ref(fault);
+    let found = account(faults, place, settings).map_or_else(Vec::new, |failure| failure.hints);
+    let hint = failure::hint(fault, &imagined(faults, place), settings);
+    Advice {
+        said: failure::on_one_line(fault, failure::language(settings)),
+        id: hint.map(|hint| hint.id.to_owned()),
+        hints: found.iter().flat_map(|hint| hint.lines()).map(str::to_owned).collect(),
+    }
+}
+
+/// Colours are for a terminal that has them, and for nobody who asked for none (no-color.org).
+fn has_colours() -> bool {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let dumb = set("TERM").is_none_or(|term| term == "dumb");
+    std::io::stdout().is_terminal() && set("NO_COLOR").is_none() && !dumb
+}

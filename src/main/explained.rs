@@ -1,0 +1,70 @@
+//! What failures mean, without a mail: `--explain`.
+//!
+//! Promise: sends nothing, and no settings can stop it: what can be read of them tells the language and the provider, and
+//! what cannot is passed over.
+use std::ffi::{OsStr, OsString};
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+
+use smail::cli::Args;
+use smail::failure::{self, Exit, Failure};
+use smail::hints::{self, Language};
+use smail::message;
+use smail::report;
+use smail::settings::{Layers, Settings, SettingsError, Surroundings, presets};
+
+use super::print;
+
+/// The most that is read of standard input, in octets: more than a log that anybody pipes on purpose.
+const MOST: u64 = 64 << 20;
+
+/// Explains what the command line or standard input holds.
+///
+/// # Errors
+/// A provider that is none, standard input that cannot be read, or a text of which nothing is known.
+pub fn run(args: &Args, said: &OsStr, world: &Surroundings) -> Result<Exit, Failure> {
+    let is_known = |name: &str| presets::all().any(|preset| preset.id == name || preset.family == name);
+    if let Some(name) = args.provider.as_deref().filter(|name| !is_known(name)) {
+        let why = format!("`{}` is no provider in the table", name.escape_debug());
+        return Err(Failure::new(Exit::USAGE, format!("--provider: {why}")));
+    }
+    let settings = readable(args, world);
+    let language = settings.as_ref().map_or_else(|| Language::of(world.locale()), failure::language);
+    let provider = args.provider.as_deref().or(settings.as_ref().and_then(Settings::provider));
+    let text = text(args, said)?;
+    let mut found = hints::explain(&text, provider);
+    found.retain(|one| one.hint.is_some());
+    if args.json {
+        print(&report::explained_json(&found, language));
+    } else {
+        print(&report::explained(&found, language));
+    }
+    if found.is_empty() {
+        return Err(Failure::new(Exit::DATA, "nothing in this text is known")
+            .hint("a code (535, 5.7.1), the whole reply, a log, or a mail that came back can be explained"));
+    }
+    Ok(Exit::OK)
+}
+
+/// The settings, as far as they can be read.
+fn readable(args: &Args, world: &Surroundings) -> Option<Settings> {
+    // A family of providers explains as well, and is no setting.
+    let args = Args { provider: None, ..args.clone() };
+    let settle = || -> Result<Settings, SettingsError> { Layers::load(&args, world)?.settle(&[]) };
+    settle().ok()
+}
+
+/// What is to be explained: the words of the command line, else standard input, line by line in whatever charset.
+fn text(args: &Args, said: &OsStr) -> Result<String, Failure> {
+    let words: Vec<OsString> =
+        std::iter::once(said.to_owned()).chain(args.operands.iter().map(OsString::from)).collect();
+    let mut octets = words.join(OsStr::new(" ")).as_bytes().to_vec();
+    if octets == b"-" {
+        octets.clear();
+        let read = std::io::stdin().lock().take(MOST).read_to_end(&mut octets);
+        read.map_err(|error| Failure::new(Exit::NO_INPUT, format!("standard input: {error}")))?;
+    }
+    let lines: Vec<String> =
+        octets.split(|octet| *octet == b'\n').map(|line| message::legible(line.to_vec())).collect();
+    Ok(lines.join("\n"))
+}

@@ -1,0 +1,283 @@
+//! The way into the house: `--setup` in the world of this process. The terminal answers, the transport tries, the road sends
+//! the first mail.
+use std::cell::RefCell;
+use std::io::{ErrorKind, IsTerminal as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use smail::address::Mailbox;
+use smail::cli::Args;
+use smail::draft::{Body, Draft};
+use smail::failure::{self, Exit, Failure};
+use smail::hints::{self, Language};
+use smail::secret::{self, Secret, SecretSource, Terminal};
+use smail::settings::mailrc::{self, Dialect};
+use smail::settings::{self, Layers, Settings, Surroundings, keys};
+use smail::setup::dns::Dns;
+use smail::setup::words::Words;
+use smail::setup::{self, Agreed, Before, Done, Gone, Hands, LEAKS, Person, Place, Said, SetupError, Wishes};
+use smail::transport::{self, Watch, probe};
+
+use super::{author, checked, complain, print, send, watch};
+
+/// Sets smail up.
+///
+/// # Errors
+/// [`Failure`], and nothing was written.
+pub fn run(args: &Args, world: &Surroundings) -> Result<Exit, Failure> {
+    let wishes = wishes(args, world)?;
+    let layers = Layers::load(&rehearsed(args, args.set.clone()), world)?;
+    let settings = layers.settle(&[])?;
+    let language = failure::language(&settings);
+    let words = match language {
+        Language::English => Words::ENGLISH,
+        Language::Chinese => Words::CHINESE,
+    };
+    let watch = watch(args, &settings);
+    let place = place(args, world, &layers, &settings)?;
+    let mut hear = |text: &str| {
+        if args.from_mailrc.is_some() {
+            print(&format!("{text}\n"));
+        } else if args.verbose > 0 {
+            complain(&format!("{text}\n"));
+        }
+    };
+    let mut agreed = Agreed { hear: &mut hear };
+    let mut keyboard = if args.yes { None } else { Some(Keyboard::open(args, &watch)?) };
+    let person: &mut dyn Person = match &mut keyboard {
+        Some(keyboard) => keyboard,
+        None => &mut agreed,
+    };
+    if let Some(named) = &args.from_mailrc {
+        return from_mailrc(named.as_deref(), world, words, &wishes, &place, person);
+    }
+    let refusal = RefCell::new(None);
+    let try_it = |said: &[Said]| {
+        rehearse(args, said, world, &watch).map_err(|failure| {
+            let text = failure.text();
+            refusal.replace(Some(failure));
+            text.trim_end().to_owned()
+        })
+    };
+    let doubt = |preset: Option<&settings::presets::Preset>, user: &str, secret: &Secret| {
+        let hint = hints::suspicious(preset.map(|preset| preset.id.as_str()), user, secret.reveal())?;
+        Some(format!("{}; {}", hint.meaning(language), hint.action(language)))
+    };
+    let hands = Hands { directory: &Dns::of_machine(), try_it: &try_it, doubt: &doubt };
+    let done = setup::run(person, words, &wishes, &place, hands).map_err(|error| match (&error, refusal.take()) {
+        (SetupError::Refused(_), Some(failure)) => failure.fact("nothing was written"),
+        (SetupError::Gone(Gone::Interrupted, _), _) => interrupted(error, &watch),
+        _ => Failure::from(error),
+    })?;
+    if args.yes {
+        print(&format!("# {}\n{}", done.config, done.shown));
+    }
+    if !done.first_mail {
+        return Ok(Exit::OK);
+    }
+    let exit = first_mail(args, world, words, &place, &done)?;
+    if exit == Exit::OK {
+        person.say(&setup::sent(words, &done));
+    }
+    Ok(exit)
+}
+
+/// Status 130 for Ctrl-C, and that of the signal otherwise.
+fn interrupted(error: SetupError, watch: &Watch) -> Failure {
+    let mut failure = Failure::from(error);
+    if let Ok(signal @ 1..) = u8::try_from(watch.interrupt.load(Ordering::SeqCst)) {
+        failure.exit = Exit(128_u8.saturating_add(signal));
+    }
+    failure
+}
+
+fn wishes(args: &Args, world: &Surroundings) -> Result<Wishes, Failure> {
+    let mut wishes = Wishes {
+        address: args.setup.clone().flatten().or_else(|| args.from.clone()),
+        account: args.account.as_ref().map(|name| name.to_string_lossy().into_owned()),
+        said: args.set.iter().map(|text| Said::parse(text)).collect(),
+        yes: args.yes,
+        ..Wishes::default()
+    };
+    let handed = |error: secret::SecretError| Failure::new(Exit::PERMISSION, format!("--password-from: {error}"));
+    match args.password_from.as_deref() {
+        Some("stdin" | "-") => wishes.secret = Some(secret::from_stdin().map_err(handed)?),
+        Some(command) => {
+            SecretSource::parse_command(command).map_err(handed)?;
+            wishes.command = Some(command.to_owned());
+        }
+        None => {
+            let said = world.variables.get("SMAIL_AUTH_PASSWORD").filter(|password| !password.is_empty());
+            wishes.secret = said.map(|password| Secret::new(password.as_str()));
+        }
+    }
+    Ok(wishes)
+}
+
+fn place(args: &Args, world: &Surroundings, layers: &Layers, settings: &Settings) -> Result<Place, Failure> {
+    let own = || world.config.as_ref().map(|folder| folder.join("config.toml"));
+    let config = args.config.clone().or_else(own).ok_or_else(|| {
+        Failure::new(Exit::CREATE, "this user has no folder for settings").hint("`--config FILE` names a file")
+    })?;
+    // Other programs are started from here, and files named in settings are found from anywhere.
+    let config = std::path::absolute(&config).unwrap_or(config);
+    Ok(Place {
+        config,
+        home: world.home.clone(),
+        programs: world.variables.get("PATH").map(Into::into).unwrap_or_default(),
+        host: world.machine.hostname.clone().unwrap_or_else(|| "localhost".to_owned()),
+        accounts: layers.account_names(),
+        chosen: Layers::load(&Args { set: Vec::new(), ..rehearsed(args, Vec::new()) }, world)?
+            .settle(&[])?
+            .account
+            .is_some(),
+        leaks: LEAKS.iter().copied().filter(|name| settings.filled(name).is_some()).collect(),
+    })
+}
+
+/// The command line for a run with these settings and those of all files, whatever account these choose.
+fn rehearsed(args: &Args, said: Vec<String>) -> Args {
+    let config = args.config.clone().filter(|path| path.exists());
+    Args {
+        set: std::iter::once("noaccount".to_owned()).chain(said).collect(),
+        // A file that is to be made says nothing yet.
+        no_config: args.no_config || (args.config.is_some() && config.is_none()),
+        config,
+        no_system_rc: args.no_system_rc,
+        resource_files: args.resource_files.clone(),
+        verbose: args.verbose,
+        ..Args::default()
+    }
+}
+
+/// Connects, logs in and names the sender, as a mail would.
+fn rehearse(args: &Args, said: &[Said], world: &Surroundings, watch: &Watch) -> Result<(), Failure> {
+    let args = rehearsed(args, said.iter().map(Said::argument).collect());
+    let settings = Layers::load(&args, world)?.settle(&[])?;
+    let author = author(&settings, &world.user())?;
+    let route = settings::route(&settings, &author)?;
+    let sender = settings::author::return_path(&settings, &author, &world.user())?;
+    let message = checked::message(&author, sender, Vec::new());
+    let (via, faults) = probe::rehearse(&route, &message, watch, |_| {});
+    checked::account(&faults, &via, &settings).map_or(Ok(()), Err)
+}
+
+/// Sends the first mail on the common road, without the queue: somebody waits for its fate.
+fn first_mail(args: &Args, world: &Surroundings, words: Words, place: &Place, done: &Done) -> Result<Exit, Failure> {
+    let password = done.secret.iter().map(|secret| format!("auth-password={}", secret.reveal()));
+    let args = Args {
+        set: password.collect(),
+        account: done.account.as_ref().map(Into::into),
+        config: args.config.clone(),
+        no_queue: true,
+        verbose: args.verbose,
+        ..Args::default()
+    };
+    let layers = Layers::load(&args, world)?;
+    let settings = layers.settle(&[])?;
+    let author = author(&settings, &world.user())?;
+    let route = settings::route(&settings, &author)?;
+    let (subject, text) = setup::first_mail(words, done, &place.host);
+    let draft = Draft {
+        to: vec![Mailbox::from(author.address.clone())],
+        return_path: Some(author.address.clone()),
+        from: vec![author],
+        subject: Some(subject),
+        body: Body { text: Some(text.into_bytes()), ..Body::default() },
+        ..Draft::default()
+    };
+    send(&args, &layers, &settings, world, &route, draft)
+}
+
+fn from_mailrc(
+    named: Option<&Path>,
+    world: &Surroundings,
+    words: Words,
+    wishes: &Wishes,
+    place: &Place,
+    person: &mut dyn Person,
+) -> Result<Exit, Failure> {
+    let path = named.map(Path::to_owned).or_else(|| settings::user_rc(world)).ok_or_else(|| {
+        Failure::new(Exit::NO_INPUT, "this user has no mail.rc").hint("`--from-mailrc=/etc/mail.rc` names another")
+    })?;
+    let grammar = mailrc::Environment {
+        home: world.home.as_deref(),
+        stdin_is_terminal: false,
+        variables: &|name| world.variables.get(name).cloned(),
+        known: &keys::is_known,
+        dialect: Dialect::Old,
+    };
+    let read = mailrc::read(&path, &grammar);
+    let read = read.map_err(|error| Failure::new(Exit::NO_INPUT, format!("{}: {error}", path.display())))?;
+    let ways = |text: &str| ways(&path, text, world);
+    let before = Before { path: &path, read: &read, ways: &ways };
+    setup::from_mailrc(person, words, wishes, place, &before)?;
+    Ok(Exit::OK)
+}
+
+/// Where mail goes by a mail.rc alone, and by a text in its stead.
+fn ways(path: &Path, text: &str, world: &Surroundings) -> (String, String) {
+    let mut world = world.clone();
+    world.machine.config = None;
+    world.variables.insert("MAILRC".to_owned(), path.display().to_string());
+    let way = |args: &Args| -> Result<String, Failure> {
+        let settings = Layers::load(args, &world)?.settle(&[])?;
+        Ok(transport::describe(&settings::route(&settings, &author(&settings, &world.user())?)?))
+    };
+    let words = |way: Result<String, Failure>| way.unwrap_or_else(|failure| format!("no way ({})", failure.what));
+    let before = way(&Args { resource_files: Some("u".to_owned()), ..Args::default() });
+    // The secrets of this text are struck out.
+    let after = tempfile::NamedTempFile::new().ok().and_then(|file| {
+        std::fs::write(file.path(), text).ok()?;
+        let config = Some(PathBuf::from(file.path()));
+        Some(way(&Args { config, resource_files: Some("/".to_owned()), ..Args::default() }))
+    });
+    (words(before), after.map_or_else(|| "no way".to_owned(), words))
+}
+
+/// The person at the controlling terminal.
+struct Keyboard {
+    terminal: Terminal,
+}
+
+impl Keyboard {
+    fn open(args: &Args, watch: &Watch) -> Result<Self, Failure> {
+        let nobody = |why: &str| {
+            Failure::new(Exit::USAGE, format!("`--setup` asks questions, and {why}"))
+                .hint("without a terminal: smail --setup me@example.org --yes --password-from stdin < password")
+        };
+        // A script without a terminal of its own must not ask on that of whoever started it.
+        if args.password_from.is_none() && !std::io::stdin().is_terminal() {
+            return Err(nobody("standard input is no terminal"));
+        }
+        let terminal =
+            Terminal::open(Arc::clone(&watch.interrupt)).map_err(|why| nobody(&format!("there is {why}")))?;
+        Ok(Keyboard { terminal })
+    }
+
+    fn gone<T>(&self, answer: std::io::Result<T>) -> Result<T, Gone> {
+        answer.map_err(|error| {
+            self.terminal.say("\n");
+            if error.kind() == ErrorKind::UnexpectedEof { Gone::Left } else { Gone::Interrupted }
+        })
+    }
+}
+
+impl Person for Keyboard {
+    fn say(&mut self, text: &str) {
+        let safe: String = text.chars().filter(|c| !c.is_control() || *c == '\n').collect();
+        self.terminal.say(&format!("{safe}\n"));
+    }
+
+    fn ask(&mut self, question: &str, default: Option<&str>) -> Result<String, Gone> {
+        let default = default.map_or_else(String::new, |default| format!(" [{default}]"));
+        let answer = self.terminal.ask(&format!("{question}{default}: "));
+        self.gone(answer)
+    }
+
+    fn secret(&mut self, question: &str) -> Result<Secret, Gone> {
+        let answer = self.terminal.ask_secret(&format!("{question}: "));
+        self.gone(answer)
+    }
+}

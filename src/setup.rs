@@ -1,0 +1,251 @@
+//! Sets smail up in one dialogue: address, server, password, where to keep it, a trial, and the file.
+//!
+//! Promise: nothing is written before the last question is answered and the trial is over; what was there stays byte for byte
+//! the beginning of what is there then, and a failure halfway takes back what was made. A secret goes into private files
+//! and standard input of programs, never into an argument or onto the terminal. The room speaks to a [`Person`] and
+//! reaches the world through [`Hands`], so that a dialogue is a text that can be compared.
+mod account;
+mod dialogue;
+pub mod dns;
+pub mod find;
+mod keep;
+mod mailrc;
+mod questions;
+pub mod words;
+mod write;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+pub use account::{LEAKS, Said, Value};
+use find::Directory;
+pub use keep::Keeping;
+pub use mailrc::Before;
+use words::Words;
+
+use crate::address::AddressError;
+use crate::secret::{Secret, SecretError};
+use crate::settings::presets::Preset;
+
+/// Who answers.
+pub trait Person {
+    /// Shows a line, or several.
+    fn say(&mut self, text: &str);
+
+    /// Asks for a line; an empty answer is the default.
+    ///
+    /// # Errors
+    /// [`Gone`]: there is no answer, and nothing may be asked any more.
+    fn ask(&mut self, question: &str, default: Option<&str>) -> Result<String, Gone>;
+
+    /// Asks for a secret, unseen.
+    ///
+    /// # Errors
+    /// As [`Person::ask`].
+    fn secret(&mut self, question: &str) -> Result<Secret, Gone>;
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gone {
+    /// A signal, or Ctrl-C.
+    Interrupted,
+    /// Ctrl-D, or the terminal is gone.
+    Left,
+    /// Nobody is there to be asked.
+    Nobody,
+}
+
+/// Agrees with every proposal, and has no answer where there is none: `--yes`.
+pub struct Agreed<'a> {
+    /// Hears what would be shown.
+    pub hear: &'a mut dyn FnMut(&str),
+}
+
+impl Person for Agreed<'_> {
+    fn say(&mut self, text: &str) {
+        (self.hear)(text);
+    }
+
+    fn ask(&mut self, _: &str, default: Option<&str>) -> Result<String, Gone> {
+        default.map(str::to_owned).ok_or(Gone::Nobody)
+    }
+
+    fn secret(&mut self, _: &str) -> Result<Secret, Gone> {
+        Err(Gone::Nobody)
+    }
+}
+
+/// What the command line says already.
+#[derive(Debug, Default)]
+pub struct Wishes {
+    /// The address.
+    pub address: Option<String>,
+    /// The name of the account.
+    pub account: Option<String>,
+    /// Settings that are written as they are.
+    pub said: Vec<Said>,
+    /// The password.
+    pub secret: Option<Secret>,
+    /// The command that prints it.
+    pub command: Option<String>,
+    /// Proposals are accepted without asking.
+    pub yes: bool,
+}
+
+/// Where things are, and what is there.
+#[derive(Debug, Default)]
+pub struct Place {
+    /// The `config.toml` that is made or added to.
+    pub config: PathBuf,
+    /// The home folder, which `~` stands for.
+    pub home: Option<PathBuf>,
+    /// The folders of programs (`PATH`).
+    pub programs: OsString,
+    /// The name of this machine.
+    pub host: String,
+    /// The names of accounts that other files have.
+    pub accounts: Vec<String>,
+    /// Other files choose an account, which would win over settings that belong to none.
+    pub chosen: bool,
+    /// Of [`LEAKS`], the settings that other files make for every account.
+    pub leaks: Vec<&'static str>,
+}
+
+impl Place {
+    /// A path as it is shown, and written into settings.
+    fn shown(&self, path: &Path) -> String {
+        let below = self.home.as_deref().and_then(|home| path.strip_prefix(home).ok());
+        below.map_or_else(|| path.display().to_string(), |rest| format!("~/{}", rest.display()))
+    }
+}
+
+/// Tries settings: connects, logs in and names the sender. What failed, as it is to be shown.
+pub type Trial<'a> = &'a dyn Fn(&[Said]) -> Result<(), String>;
+/// What is visibly wrong with a secret, for this provider and user name.
+pub type Doubt<'a> = &'a dyn Fn(Option<&Preset>, &str, &Secret) -> Option<String>;
+
+/// The way to the world outside the room.
+#[derive(Clone, Copy)]
+pub struct Hands<'a> {
+    /// Answers what the DNS knows.
+    pub directory: &'a dyn Directory,
+    /// Tries settings.
+    pub try_it: Trial<'a>,
+    /// Looks at a secret.
+    pub doubt: Doubt<'a>,
+}
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// The address that mail comes from.
+    pub address: String,
+    /// The account, when it is one among others.
+    pub account: Option<String>,
+    /// The file, as it is shown.
+    pub config: String,
+    /// What was written into it, secrets struck out.
+    pub shown: String,
+    /// A first mail is wanted.
+    pub first_mail: bool,
+    /// The password that nothing keeps, for that mail.
+    pub secret: Option<Secret>,
+}
+
+/// Why smail is not set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// Nobody answers: why, and the question.
+    #[error("the setup was broken off at `{1}`; nothing was written")]
+    Gone(Gone, String),
+    /// The user gave up.
+    #[error("the setup was given up; nothing was written")]
+    GivenUp,
+    /// The trial failed, and nobody is there to decide.
+    #[error("the settings do not work; nothing was written")]
+    Refused(String),
+    /// What was given is no whole address.
+    #[error("{0}")]
+    Address(AddressError),
+    /// `-S` holds a password.
+    #[error("`-S {0}` would show a password to everybody on this host")]
+    Argument(String),
+    /// The account's name cannot be, or is taken.
+    #[error("`{name}` cannot be the name of the account: {why}")]
+    Account {
+        /// As given.
+        name: String,
+        /// A lowercase fragment.
+        why: &'static str,
+    },
+    /// The file with what is added would not be TOML.
+    #[error("{}: nothing can be added to it: line {line}: {why}", .path.display())]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// From 1.
+        line: u32,
+        /// A lowercase fragment.
+        why: String,
+    },
+    /// The file changed while questions were asked.
+    #[error("{} changed meanwhile; nothing was written", .0.display())]
+    Changed(PathBuf),
+    /// There is a file, and `--from-mailrc` makes a new one.
+    #[error("{} exists, and --from-mailrc makes a new one", .0.display())]
+    Exists(PathBuf),
+    /// A file or folder cannot be read or made.
+    #[error("{}: {error}", .path.display())]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// A program did not take the password.
+    #[error("the password could not be stored: {0}; nothing was written")]
+    Store(SecretError),
+}
+
+/// Asks, tries and writes.
+///
+/// # Errors
+/// [`SetupError`]; then everything is as it was.
+pub fn run(
+    person: &mut dyn Person,
+    words: Words,
+    wishes: &Wishes,
+    place: &Place,
+    hands: Hands<'_>,
+) -> Result<Done, SetupError> {
+    dialogue::Dialogue::new(person, words, wishes, place, hands).run()
+}
+
+/// Turns a mail.rc into a `config.toml`, telling of every line what becomes of it.
+///
+/// # Errors
+/// [`SetupError`]; then everything is as it was.
+pub fn from_mailrc(
+    person: &mut dyn Person,
+    words: Words,
+    wishes: &Wishes,
+    place: &Place,
+    before: &Before<'_>,
+) -> Result<Option<Done>, SetupError> {
+    mailrc::Conversion::new(person, words, wishes, place, before).run()
+}
+
+/// Subject and text of the first mail.
+pub fn first_mail(words: Words, done: &Done, host: &str) -> (String, String) {
+    let subject = words.of(words::MAIL_SUBJECT, &[host]);
+    (subject, words.of(words::MAIL_BODY, &[host, &done.address, &done.config]))
+}
+
+/// What is said when it was accepted.
+pub fn sent(words: Words, done: &Done) -> String {
+    words.of(words::SENT, &[&done.address])
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+//! An account on its way from answers to the lines of a file.
+//!
+//! Promise: what is tried is what is written; a value is quoted, a secret struck out where it is shown.
+use std::fmt::Write as _;
+
+use super::find::Server;
+use super::words::{self, Words};
+use crate::secret::Secret;
+use crate::settings::keys::{self, Kind};
+use crate::settings::quote;
+use crate::settings::route::{Mechanism, TlsMode};
+use crate::settings::target;
+
+/// Settings of other files that would change where mail of a new account goes or who logs in, unless it says otherwise.
+pub const LEAKS: &[&str] = &["tls", "auth", "connect-to", "tls-fingerprint", "envelope-from", "provider"];
+
+/// One setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// Its name, with the suffix if there is one.
+    pub name: String,
+    /// Its value.
+    pub value: Value,
+}
+
+/// A value as TOML has it.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Value {
+    /// A text.
+    Text(String),
+    /// A text that is shown to nobody.
+    Secret(Secret),
+    /// On or off.
+    Flag(bool),
+}
+
+impl std::fmt::Debug for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.toml(false))
+    }
+}
+
+impl Value {
+    fn toml(&self, reveal: bool) -> String {
+        match self {
+            Value::Text(text) => quote(text),
+            Value::Secret(secret) => quote(if reveal { secret.reveal() } else { "***" }),
+            Value::Flag(on) => on.to_string(),
+        }
+    }
+}
+
+impl Said {
+    /// A setting with a text.
+    pub fn new(name: &str, text: impl Into<String>) -> Self {
+        Said { name: name.to_owned(), value: Value::Text(text.into()) }
+    }
+
+    /// Reads the value of `-S`, with the name that the table gives it; unknown names stay as they are.
+    pub fn parse(text: &str) -> Self {
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) => (name.trim(), Value::Text(value.to_owned())),
+            None => match text.strip_prefix("no").filter(|rest| !keys::is_known(text) && keys::is_known(rest)) {
+                Some(rest) => (rest.trim(), Value::Flag(false)),
+                None => (text.trim(), Value::Flag(true)),
+            },
+        };
+        let name = match keys::find(name) {
+            Some((key, None)) => key.name.to_owned(),
+            Some((key, Some(suffix))) => format!("{}-{suffix}", key.name),
+            None => name.to_owned(),
+        };
+        Said { name, value }
+    }
+
+    /// As `-S` takes it.
+    pub fn argument(&self) -> String {
+        match &self.value {
+            Value::Text(text) => format!("{}={text}", self.name),
+            Value::Secret(secret) => format!("{}={}", self.name, secret.reveal()),
+            Value::Flag(on) => format!("{}={on}", self.name),
+        }
+    }
+
+    /// Tells whether it holds a secret, which no argument may.
+    pub fn is_secret(&self) -> bool {
+        let secret = keys::find(&self.name).is_some_and(|(key, _)| key.kind == Kind::Secret);
+        let url = matches!(self.name.as_str(), "smtp" | "mta" | "proxy");
+        secret || matches!(&self.value, Value::Text(text) if url && target::has_password(text))
+    }
+
+    /// Its line in a file.
+    pub fn line(&self, reveal: bool) -> String {
+        let plain = self.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        let name = if plain { self.name.clone() } else { quote(&self.name) };
+        format!("{name} = {}\n", self.value.toml(reveal))
+    }
+}
+
+/// How the account proves who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// There is no login.
+    None,
+    /// A password that was typed or handed over.
+    Typed(Secret),
+    /// A program that prints the password, or the token.
+    Command(String),
+    /// `-S` says where it comes from.
+    Said,
+}
+
+/// What is known of the account.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Mail comes from it.
+    pub address: String,
+    /// Where it goes; `None` when `-S` says so.
+    pub server: Server,
+    /// The user name; `None` without a login.
+    pub user: Option<String>,
+    /// How it logs in.
+    pub proof: Proof,
+}
+
+impl Account {
+    /// Tells whether the provider takes access tokens only.
+    pub fn wants_token(server: &Server) -> bool {
+        let auth = server.preset.as_ref().map_or(&[][..], |preset| &preset.auth);
+        !auth.is_empty() && auth.iter().all(|m| matches!(m, Mechanism::Xoauth2 | Mechanism::Oauthbearer))
+    }
+
+    /// The settings, those of the command line last and in place of ours; `kept` says where the password is.
+    pub fn said(&self, wishes: &[Said], leaks: &[&'static str], kept: Option<Said>) -> Vec<Said> {
+        // Where another file says how TLS starts, both ports cannot be left open.
+        let smtp = if leaks.contains(&"tls") { self.server.url() } else { self.server.setting() };
+        let mut said = vec![Said::new("from", &self.address), Said::new("smtp", smtp)];
+        said.extend(
+            leaks
+                .iter()
+                .filter(|n| **n != "tls")
+                .map(|name| Said::new(name, if *name == "auth" { "auto" } else { "" })),
+        );
+        if self.server.door.tls == TlsMode::None || leaks.contains(&"tls") {
+            said.push(Said::new("tls", self.server.door.tls.word()));
+        }
+        said.extend(self.user.as_ref().map(|user| Said::new("auth-user", user)));
+        if matches!(self.proof, Proof::Command(_)) && Account::wants_token(&self.server) {
+            said.retain(|s| s.name != "auth");
+            said.push(Said::new("auth", "xoauth2"));
+        }
+        if let Proof::Command(command) = &self.proof {
+            said.push(Said::new("auth-password-command", command));
+        }
+        said.extend(kept);
+        said.retain(|ours| wishes.iter().all(|wish| wish.name != ours.name));
+        said.extend(wishes.iter().cloned());
+        said
+    }
+
+    /// What the provider says of itself, as remarks of the file.
+    pub fn remarks(&self, words: Words) -> String {
+        let mut out = String::new();
+        let Some(preset) = &self.server.preset else { return out };
+        let mut remark = |text: String| {
+            let _ = writeln!(out, "# {text}");
+        };
+        remark(preset.name.clone());
+        if self.proof != Proof::None && !preset.secret.is_empty() {
+            remark(words.of(words::SECRET_KIND, &[&preset.secret]));
+        }
+        if self.proof != Proof::None && !preset.credential_hint.is_empty() {
+            remark(words.of(words::SECRET_WHERE, &[&preset.credential_hint]));
+        }
+        out
+    }
+}

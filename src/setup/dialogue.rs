@@ -1,0 +1,366 @@
+//! The questions in their order.
+//!
+//! Promise: every question comes before the first thing that is written; what the command line says is not asked. An answer
+//! that cannot be is asked for again.
+mod login;
+
+use std::fmt::Write as _;
+
+use super::account::{Account, Proof, Said};
+use super::find::{self, Found, Server};
+use super::keep::{Keeping, Kept, free_file};
+use super::questions::{ask, choose, choose_keeping, yes};
+use super::words::{self, Text, Words};
+use super::write::Target;
+use super::{Done, Hands, Person, Place, SetupError, Wishes};
+use crate::address::Address;
+use crate::settings::presets;
+
+/// A dialogue under way.
+pub struct Dialogue<'a> {
+    person: &'a mut dyn Person,
+    words: Words,
+    wishes: &'a Wishes,
+    place: &'a Place,
+    hands: Hands<'a>,
+    /// What `-S` says, without what an answer took the place of.
+    said: Vec<Said>,
+}
+
+/// What to do after a trial.
+enum Next {
+    Go,
+    Secret,
+    Server,
+}
+
+impl<'a> Dialogue<'a> {
+    /// Begins one.
+    pub fn new(
+        person: &'a mut dyn Person,
+        words: Words,
+        wishes: &'a Wishes,
+        place: &'a Place,
+        hands: Hands<'a>,
+    ) -> Self {
+        Dialogue { person, words, wishes, place, hands, said: wishes.said.clone() }
+    }
+
+    /// Asks, tries and writes.
+    pub fn run(mut self) -> Result<Done, SetupError> {
+        if let Some(said) = self.wishes.said.iter().find(|said| said.is_secret()) {
+            return Err(SetupError::Argument(said.name.clone()));
+        }
+        let target = Target::look(&self.place.config)?;
+        let accounts = target.accounts()?;
+        self.say(words::INTRO, &[]);
+        let address = self.address()?;
+        let mut account = self.account(&address)?;
+        let mut kept = self.keeping(&account)?;
+        let name = self.name(&account, accounts.as_deref())?;
+        loop {
+            match self.try_it(&account)? {
+                Next::Go => break,
+                Next::Secret => account.proof = self.proof(&account.server, account.user.as_deref(), true)?,
+                Next::Server => {
+                    self.forget(&["smtp", "provider", "tls", "auth-user"]);
+                    account.server = self.typed_server(Some(&account.server))?;
+                    account.user = self.typed_user(&account)?;
+                    account.proof = self.proof(&account.server, account.user.as_deref(), true)?;
+                }
+            }
+        }
+        if kept.is_none() {
+            kept = self.keeping(&account)?;
+        }
+        if let (Some(kept), Proof::Typed(secret)) = (&mut kept, &account.proof) {
+            kept.secret = secret.clone();
+            kept.host.clone_from(&account.server.host);
+            kept.user = account.user.clone().unwrap_or_default();
+        }
+        let first_mail = !self.wishes.yes && self.yes(words::FIRST_MAIL, &[&account.address], true)?;
+        loop {
+            match self.write(&target, &account, kept.as_ref(), name.as_deref(), first_mail) {
+                // All other answers are good: only this one is asked for again.
+                Err(SetupError::Store(error)) if !self.wishes.yes => {
+                    self.say(words::NOT_STORED, &[&error.why]);
+                    kept = self.keeping(&account)?;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn address(&mut self) -> Result<Address, SetupError> {
+        if let Some(text) = &self.wishes.address {
+            let address = Address::parse(text).map_err(SetupError::Address)?;
+            if !address.is_bare() {
+                return Ok(address);
+            }
+        }
+        loop {
+            let text = self.ask(words::ADDRESS, None)?;
+            match Address::parse(&text) {
+                Ok(address) if !address.is_bare() => return Ok(address),
+                Ok(address) => self.say(words::NO_ADDRESS, &[&address.to_string()]),
+                Err(error) => self.say(words::NO_ADDRESS, &[&error.reason]),
+            }
+        }
+    }
+
+    fn account(&mut self, address: &Address) -> Result<Account, SetupError> {
+        let server = self.server(address)?;
+        let address = address.to_string();
+        let named = self.wish("auth-user");
+        let form = server.preset.as_ref().map(|preset| preset.user_form.clone());
+        let user = match (named, form) {
+            _ if self.wish("auth").as_deref() == Some("none") => None,
+            (Some(user), _) => Some(user),
+            (None, Some(presets::UserForm::None)) => None,
+            (None, _) => match server.preset.as_ref().and_then(|preset| preset.user_for(&address)) {
+                Some(user) => Some(user),
+                None => Some(self.user(&server, &address)?),
+            },
+        };
+        let proof = self.proof(&server, user.as_deref(), false)?;
+        Ok(Account { address, server, user, proof })
+    }
+
+    fn user(&mut self, server: &Server, default: &str) -> Result<String, SetupError> {
+        if let Some(preset) = server.preset.as_ref().filter(|preset| !preset.user_text.is_empty()) {
+            self.say(words::USER_TEXT, &[&preset.user_text]);
+            // A name that the provider hands out has no default that could be right.
+            return self.ask_filled(words::USER, None);
+        }
+        self.ask_filled(words::USER, Some(default))
+    }
+
+    fn typed_user(&mut self, account: &Account) -> Result<Option<String>, SetupError> {
+        let default = account.user.clone().unwrap_or_else(|| account.address.clone());
+        Ok(Some(self.ask_filled(words::USER, Some(&default))?))
+    }
+
+    fn server(&mut self, address: &Address) -> Result<Server, SetupError> {
+        if let Some(Ok(server)) = self.wish("smtp").map(|text| Server::parse(&text)) {
+            return Ok(server);
+        }
+        let named = self.wish("provider").and_then(|id| presets::by_id(&id)).and_then(Server::of_preset);
+        let domain = address.domain().unwrap_or_default().to_lowercase();
+        if let Some(server) = named.or_else(|| match find::in_table(&domain) {
+            Some(Found::Table(server)) => Some(server),
+            _ => None,
+        }) {
+            let name = server.preset.as_ref().map_or("", |preset| &preset.name).to_owned();
+            self.say(words::KNOWN, &[&name, &server.shown()]);
+            return Ok(server);
+        }
+        self.say(words::SEARCHING, &[&domain]);
+        let proposal = match find::in_dns(&domain, self.hands.directory) {
+            Found::Exchanger(server) | Found::Table(server) => {
+                let name = server.preset.as_ref().map_or("", |preset| &preset.name).to_owned();
+                self.say(words::BY_MX, &[&domain, &name]);
+                self.yes(words::USE_PROVIDER, &[&server.shown()], true)?.then_some(server)
+            }
+            Found::Service(server, outside) => {
+                self.say(words::BY_SRV, &[&domain, &server.shown()]);
+                if outside {
+                    self.say(words::OUTSIDE, &[&domain]);
+                }
+                self.yes(words::USE_SERVER, &[&server.shown()], !outside)?.then_some(server)
+            }
+            Found::Nothing => None,
+        };
+        if let Some(server) = proposal {
+            return Ok(server);
+        }
+        self.say(words::UNKNOWN, &[&domain]);
+        self.typed_server(None)
+    }
+
+    fn typed_server(&mut self, before: Option<&Server>) -> Result<Server, SetupError> {
+        let default = before.map(Server::setting);
+        loop {
+            let text = self.ask(words::SERVER, default.as_deref())?;
+            match Server::parse(&text) {
+                Ok(server) => return Ok(server),
+                Err(why) => self.say(words::NO_SERVER, &[&why]),
+            }
+        }
+    }
+
+    fn keeping(&mut self, account: &Account) -> Result<Option<Kept>, SetupError> {
+        let Proof::Typed(secret) = &account.proof else { return Ok(None) };
+        let file = free_file(&self.place.config, &short_name(account));
+        let (host, user) = (account.server.host.clone(), account.user.clone().unwrap_or_default());
+        let kept = Kept { keeping: Keeping::File, secret: secret.clone(), host, user, file };
+        choose_keeping(self.person, self.words, self.place, kept, true).map(Some)
+    }
+
+    /// The name of the account, when it is one among others.
+    fn name(&mut self, account: &Account, there: Option<&[String]>) -> Result<Option<String>, SetupError> {
+        let taken: Vec<String> = there.unwrap_or_default().iter().chain(&self.place.accounts).cloned().collect();
+        let judge = |name: &str| {
+            let sound = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+            match (sound, taken.iter().any(|other| other == name)) {
+                (false, _) => Err((words::NO_ACCOUNT, "letters, digits, - and _ make a name")),
+                (true, true) => Err((words::ACCOUNT_TAKEN, "there is one already")),
+                (true, false) => Ok(()),
+            }
+        };
+        if let Some(name) = &self.wishes.account {
+            let refuse = |(_, why)| SetupError::Account { name: name.clone(), why };
+            return judge(name).map(|()| Some(name.clone())).map_err(refuse);
+        }
+        if there.is_some() {
+            self.say(words::EXISTS, &[&self.place.shown(&self.place.config)]);
+        } else if !self.place.chosen {
+            return Ok(None);
+        }
+        let short = short_name(account);
+        let numbered = std::iter::once(short.clone()).chain((2..1000).map(|n| format!("{short}-{n}")));
+        let default = numbered.into_iter().find(|name| judge(name).is_ok());
+        loop {
+            let name = self.ask(words::ACCOUNT, default.as_deref())?;
+            match judge(&name) {
+                Ok(()) => return Ok(Some(name)),
+                Err((text, _)) => self.say(text, &[&name]),
+            }
+        }
+    }
+
+    fn try_it(&mut self, account: &Account) -> Result<Next, SetupError> {
+        self.say(words::TRYING, &[&account.server.shown()]);
+        let password = match &account.proof {
+            Proof::Typed(secret) => {
+                Some(Said { name: "auth-password".to_owned(), value: super::Value::Secret(secret.clone()) })
+            }
+            _ => None,
+        };
+        let said = account.said(&self.said, &self.place.leaks, password);
+        let Err(why) = (self.hands.try_it)(&said) else {
+            self.say(words::WORKS, &[]);
+            return Ok(Next::Go);
+        };
+        if self.wishes.yes {
+            return Err(SetupError::Refused(why));
+        }
+        self.person.say(&why);
+        self.say(words::FAILED, &[]);
+        let rows = [words::NEXT_SECRET, words::NEXT_SERVER, words::NEXT_KEEP, words::NEXT_LEAVE]
+            .map(|t| self.words.of(t, &[]));
+        match choose(self.person, self.words, words::NEXT, &rows)? {
+            0 => Ok(Next::Secret),
+            1 => Ok(Next::Server),
+            2 => Ok(Next::Go),
+            _ => Err(SetupError::GivenUp),
+        }
+    }
+
+    fn write(
+        &mut self,
+        target: &Target,
+        account: &Account,
+        kept: Option<&Kept>,
+        name: Option<&str>,
+        first_mail: bool,
+    ) -> Result<Done, SetupError> {
+        let block = |reveal| self.block(target, account, kept, name, reveal);
+        let whole = target.with(&block(true))?;
+        let shown = block(false).to_string();
+        target.commit(&whole, kept.map_or(&[], std::slice::from_ref))?;
+        let config = self.place.shown(&self.place.config);
+        self.say(words::WRITTEN, &[&config]);
+        let indented: Vec<String> = shown.lines().map(|line| format!("  {line}").trim_end().to_owned()).collect();
+        self.person.say(&indented.join("\n"));
+        let mut secret = None;
+        match kept {
+            Some(kept) if kept.keeping == Keeping::Environment => {
+                self.say(words::ENVIRONMENT, &[]);
+                secret = Some(kept.secret.clone());
+            }
+            Some(kept) if kept.keeping != Keeping::Config => {
+                let place = kept.shown(self.words, self.place);
+                self.say(words::STORED, &[&place]);
+            }
+            _ => {}
+        }
+        match name {
+            Some(name) if !target.is_new() => self.say(words::DONE_ACCOUNT, &[name]),
+            _ => self.say(words::DONE, &[]),
+        }
+        let name = name.map(str::to_owned);
+        Ok(Done { address: account.address.clone(), account: name, config, shown, first_mail, secret })
+    }
+
+    /// The lines that are written; the secret in them only where it is revealed.
+    fn block(
+        &self,
+        target: &Target,
+        account: &Account,
+        kept: Option<&Kept>,
+        name: Option<&str>,
+        reveal: bool,
+    ) -> zeroize::Zeroizing<String> {
+        let mut out = zeroize::Zeroizing::new(format!("# {}\n", self.words.of(words::COMMENT_MADE, &[])));
+        if let Some(name) = name {
+            if target.is_new() {
+                out.push_str(&Said::new("account", name).line(reveal));
+            }
+            let _ = writeln!(out, "\n[accounts.{name}]");
+        }
+        out.push_str(&account.remarks(self.words));
+        let source = kept.and_then(|kept| kept.said(self.place, ""));
+        for said in account.said(&self.said, &self.place.leaks, source) {
+            out.push_str(&said.line(reveal));
+        }
+        if kept.is_some_and(|kept| kept.keeping == Keeping::Environment) {
+            let _ = writeln!(out, "# {}", self.words.of(words::COMMENT_ENVIRONMENT, &[]));
+        }
+        out
+    }
+
+    /// The text that the command line sets a setting to.
+    fn wish(&self, name: &str) -> Option<String> {
+        let said = self.said.iter().rev().find(|said| said.name == name)?;
+        match &said.value {
+            super::Value::Text(text) if !text.is_empty() => Some(text.clone()),
+            _ => None,
+        }
+    }
+
+    fn forget(&mut self, names: &[&str]) {
+        self.said.retain(|said| !names.contains(&said.name.as_str()));
+    }
+
+    fn say(&mut self, text: Text, facts: &[&str]) {
+        let line = self.words.of(text, facts);
+        self.person.say(&line);
+    }
+
+    fn ask(&mut self, text: Text, default: Option<&str>) -> Result<String, SetupError> {
+        ask(self.person, &self.words.of(text, &[]), default)
+    }
+
+    fn ask_filled(&mut self, text: Text, default: Option<&str>) -> Result<String, SetupError> {
+        loop {
+            let answer = self.ask(text, default)?;
+            if !answer.is_empty() {
+                return Ok(answer);
+            }
+        }
+    }
+
+    fn yes(&mut self, text: Text, facts: &[&str], default: bool) -> Result<bool, SetupError> {
+        let question = self.words.of(text, facts);
+        yes(self.person, self.words, &question, default)
+    }
+}
+
+/// A short name for the account: that of the provider, else the first label of the domain.
+fn short_name(account: &Account) -> String {
+    let domain = || account.address.rsplit_once('@').map_or("mail", |(_, domain)| domain);
+    let label = || domain().split('.').next().unwrap_or_default().to_lowercase();
+    let name = account.server.preset.as_ref().map_or_else(label, |preset| preset.id.clone());
+    let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+    if name.is_empty() { "mail".to_owned() } else { name }
+}

@@ -1,0 +1,92 @@
+//! The part of the dialogue that asks how the account proves who it is.
+//!
+//! Promise: a secret is shown by no line of it; what is visibly wrong is pointed out, and the user decides.
+use super::super::SetupError;
+use super::super::account::{Account, Proof};
+use super::super::find::Server;
+use super::super::words;
+use super::Dialogue;
+use crate::secret::{Secret, SecretSource};
+use crate::settings::presets::Preset;
+
+impl Dialogue<'_> {
+    /// How the account logs in; `again` when what was handed over did not do.
+    pub(super) fn proof(&mut self, server: &Server, user: Option<&str>, again: bool) -> Result<Proof, SetupError> {
+        let asked_before = self.wish("auth-password-file").or_else(|| self.wish("auth-password-command"));
+        if again {
+            self.forget(&["auth-password-file", "auth-password-command"]);
+        } else if asked_before.is_some() {
+            return Ok(Proof::Said);
+        }
+        if let Some(command) = self.wishes.command.as_ref().filter(|_| !again) {
+            return Ok(Proof::Command(command.clone()));
+        }
+        let Some(user) = user else { return Ok(Proof::None) };
+        if let Some(preset) = &server.preset {
+            let kind: Vec<_> = [(words::SECRET_KIND, &preset.secret), (words::SECRET_WHERE, &preset.credential_hint)]
+                .into_iter()
+                .filter(|(_, fact)| !fact.is_empty())
+                .map(|(text, fact)| self.words.of(text, &[fact]))
+                .collect();
+            for line in &kind {
+                self.person.say(line);
+            }
+        }
+        if Account::wants_token(server) {
+            return self.token().map(Proof::Command);
+        }
+        self.password(server, user, again).map(Proof::Typed)
+    }
+
+    fn token(&mut self) -> Result<String, SetupError> {
+        self.say(words::TOKEN, &[]);
+        loop {
+            let text = self.ask_filled(words::TOKEN_COMMAND, None)?;
+            match SecretSource::parse_command(&text) {
+                Ok(_) => return Ok(text),
+                Err(error) => self.say(words::NO_COMMAND, &[&error.why]),
+            }
+        }
+    }
+
+    fn password(&mut self, server: &Server, user: &str, again: bool) -> Result<Secret, SetupError> {
+        let preset = server.preset.as_ref();
+        if let Some(secret) = self.wishes.secret.as_ref().filter(|_| !again) {
+            self.say(words::SECRET_GIVEN, &[]);
+            let secret = self.without_blanks(preset, secret.clone());
+            // What was handed over is tried as it is, and judged by the server.
+            return Ok(secret);
+        }
+        loop {
+            let question = self.words.of(words::SECRET, &[]);
+            let secret = self.person.secret(&question).map_err(|gone| SetupError::Gone(gone, question))?;
+            if secret.reveal().trim().is_empty() {
+                self.say(words::NO_SECRET, &[]);
+                continue;
+            }
+            let secret = self.without_blanks(preset, secret);
+            match (self.hands.doubt)(preset, user, &secret) {
+                None => return Ok(secret),
+                Some(doubt) => {
+                    self.say(words::SUSPICIOUS, &[&doubt]);
+                    if self.yes(words::SECRET_AGAIN, &[], true)? {
+                        return Ok(secret);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Google shows its app passwords with blanks, and takes them without.
+    fn without_blanks(&mut self, preset: Option<&Preset>, secret: Secret) -> Secret {
+        let google = preset.is_some_and(|preset| preset.family == "gmail");
+        let bare: zeroize::Zeroizing<String> =
+            zeroize::Zeroizing::new(secret.reveal().chars().filter(|c| !c.is_whitespace()).collect());
+        let app = bare.len() == 16 && bare.bytes().all(|b| b.is_ascii_alphabetic());
+        if !(google && app) || bare.len() == secret.reveal().len() {
+            return secret;
+        }
+        self.say(words::SECRET_BLANKS, &[]);
+        Secret::new(bare.as_str())
+    }
+}

@@ -1,0 +1,127 @@
+//! Finds who sends the mail of an address: the table of providers, the DNS, and at last the user.
+//!
+//! Promise: what the DNS says is a proposal, which the user sees with its source and accepts or not (RFC 6186 section 6).
+//! The autoconfig URLs of providers are not asked: they would learn the address, and the DNS tells the same of most.
+use crate::settings::presets::{self, Preset};
+use crate::settings::route::{Door, TlsMode};
+use crate::settings::target::{self, Target};
+
+/// What the DNS is asked.
+pub trait Directory {
+    /// The mail exchangers of a domain, the preferred ones first, in lower case without a dot at the end.
+    fn mx(&self, domain: &str) -> Vec<String>;
+    /// The hosts of a service, the preferred ones first. An empty host: the service is not offered.
+    fn srv(&self, service: &str) -> Vec<Service>;
+}
+
+/// A host and a port that the DNS names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// The name, in lower case without a dot at the end.
+    pub host: String,
+    /// The TCP port.
+    pub port: u16,
+}
+
+/// A server that may send for an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// The name in A-labels, or an IP address.
+    pub host: String,
+    /// Its port and how TLS starts there.
+    pub door: Door,
+    /// Nobody named the port: that of [`Server::door`] is tried, then 587 with STARTTLS.
+    pub either: bool,
+    /// The provider, when the table knows it.
+    pub preset: Option<Preset>,
+}
+
+impl Server {
+    /// The server as the setting `smtp` names it.
+    pub fn setting(&self) -> String {
+        if self.either { self.host.clone() } else { self.url() }
+    }
+
+    /// The same with scheme and port in any case.
+    pub fn url(&self) -> String {
+        let scheme = if self.door.tls == TlsMode::Implicit { "smtps" } else { "smtp" };
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        format!("{scheme}://{host}:{}", self.door.port)
+    }
+
+    /// The server in words.
+    pub fn shown(&self) -> String {
+        let tls = match self.door.tls {
+            TlsMode::Implicit => "TLS",
+            TlsMode::None => "no TLS",
+            TlsMode::Starttls | TlsMode::Opportunistic => "STARTTLS",
+        };
+        let then = if self.either { ", :587 (STARTTLS)" } else { "" };
+        format!("{}:{} ({tls}){then}", self.host, self.door.port)
+    }
+
+    /// That of a provider, when it is the same for all its customers.
+    pub fn of_preset(preset: Preset) -> Option<Self> {
+        Some(Server { host: preset.host.clone()?, door: preset.door(), either: false, preset: Some(preset) })
+    }
+
+    /// Reads what a user types: a host, a host and a port, or a URL as in the setting `smtp`.
+    ///
+    /// # Errors
+    /// A lowercase fragment.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let Target::Server(server) = target::parse(text)? else { return Err("a host is wanted here".to_owned()) };
+        if server.password.is_some() || server.user.is_some() {
+            return Err("the login is asked for later".to_owned());
+        }
+        let preset = presets::by_host(&server.host);
+        let tls = |port| {
+            let known = preset.as_ref().and_then(|preset| preset.mode_for_port(port));
+            known.unwrap_or(if matches!(port, 465 | 994 | 2465) { TlsMode::Implicit } else { TlsMode::Starttls })
+        };
+        let door = match (server.scheme, server.port) {
+            (Some(target::Scheme::Lmtp), _) => return Err("mail is submitted by SMTP, not by LMTP".to_owned()),
+            (Some(target::Scheme::Smtps), port) => Door { port: port.unwrap_or(465), tls: TlsMode::Implicit },
+            (Some(scheme), port) => Door { port: port.unwrap_or(scheme.port()), tls: TlsMode::Starttls },
+            (None, Some(port)) => Door { port, tls: tls(port) },
+            (None, None) => preset.as_ref().map_or(Door { port: 465, tls: TlsMode::Implicit }, Preset::door),
+        };
+        let either = server.scheme.is_none() && server.port.is_none() && preset.is_none();
+        Ok(Server { host: server.host, door, either, preset })
+    }
+}
+
+/// Where a proposal comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// The table knows the domain.
+    Table(Server),
+    /// The table knows who takes mail for the domain.
+    Exchanger(Server),
+    /// The domain names a server of its own; `true` when it is not within the domain.
+    Service(Server, bool),
+    /// Nobody knows.
+    Nothing,
+}
+
+/// Looks the table up.
+pub fn in_table(domain: &str) -> Option<Found> {
+    presets::by_domain(domain).and_then(Server::of_preset).map(Found::Table)
+}
+
+/// Asks the DNS: the exchangers of the domain against the table, then the services of RFC 8314 section 5.1 and RFC 6186.
+pub fn in_dns(domain: &str, dns: &dyn Directory) -> Found {
+    let exchangers = dns.mx(domain);
+    if let Some(server) = exchangers.iter().find_map(|host| Server::of_preset(presets::by_mx(host)?)) {
+        return Found::Exchanger(server);
+    }
+    for (service, tls) in [("_submissions._tcp", TlsMode::Implicit), ("_submission._tcp", TlsMode::Starttls)] {
+        let first = dns.srv(&format!("{service}.{domain}")).into_iter().find(|s| !s.host.is_empty() && s.port > 0);
+        if let Some(Service { host, port }) = first {
+            let within = host == domain || host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
+            let preset = presets::by_host(&host);
+            return Found::Service(Server { host, door: Door { port, tls }, either: false, preset }, !within);
+        }
+    }
+    Found::Nothing
+}

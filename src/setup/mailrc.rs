@@ -1,0 +1,317 @@
+//! Turns a mail.rc into TOML, and says of every line what becomes of it.
+//!
+//! Promise: the mail.rc is left alone; what it says means the same afterwards, or the line that does not is named with the
+//! reason. No value is shown. Passwords leave it for the place that is chosen.
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::account::{Said, Value};
+use super::keep::{Keeping, Kept, free_file};
+use super::questions::{choose_keeping, yes};
+use super::words::{self, Text, Words};
+use super::write::Target;
+use super::{Done, Person, Place, SetupError, Wishes};
+use crate::secret::Secret;
+use crate::settings::keys::{self, Key, Kind};
+use crate::settings::mailrc::{Item, Place as Line, RcFile};
+use crate::settings::value::{self, Raw};
+use crate::settings::{REFUSED, quote, target};
+
+/// What there is to turn.
+pub struct Before<'a> {
+    /// The mail.rc.
+    pub path: &'a Path,
+    /// What it says.
+    pub read: &'a RcFile,
+    /// Where mail goes by it, and where it would go by this text in its stead.
+    pub ways: &'a dyn Fn(&str) -> (String, String),
+}
+
+/// A part of the file: what stands at its top, or an account.
+#[derive(Default)]
+struct Part {
+    said: Vec<(Said, usize)>,
+    secrets: Vec<(String, Secret)>,
+}
+
+/// A conversion under way.
+pub struct Conversion<'a> {
+    person: &'a mut dyn Person,
+    words: Words,
+    wishes: &'a Wishes,
+    place: &'a Place,
+    before: &'a Before<'a>,
+    /// What is said of each line, in their order.
+    notes: Vec<String>,
+    /// The name of the account (none: the top) and what it says.
+    parts: Vec<(Option<String>, Part)>,
+    aliases: BTreeMap<String, Vec<String>>,
+}
+
+impl<'a> Conversion<'a> {
+    /// Begins one.
+    pub fn new(
+        person: &'a mut dyn Person,
+        words: Words,
+        wishes: &'a Wishes,
+        place: &'a Place,
+        before: &'a Before<'a>,
+    ) -> Self {
+        let parts = vec![(None, Part::default())];
+        Conversion { person, words, wishes, place, before, notes: Vec::new(), parts, aliases: BTreeMap::new() }
+    }
+
+    /// Reads, shows, asks and writes; `None` when there is nothing to turn, or it was not wanted.
+    pub fn run(mut self) -> Result<Option<Done>, SetupError> {
+        let target = Target::look(&self.place.config)?;
+        if !target.is_new() {
+            return Err(SetupError::Exists(self.place.config.clone()));
+        }
+        let rc = self.place.shown(self.before.path);
+        self.items(&self.before.read.items.clone(), 0);
+        let read = self.before.read;
+        for (line, why) in read.warnings.iter().chain(&read.notes) {
+            self.note(line, "", words::RC_WRONG, &[why]);
+        }
+        if self.parts.iter().all(|(_, part)| part.said.is_empty() && part.secrets.is_empty()) && self.aliases.is_empty()
+        {
+            self.person.say(&self.words.of(words::RC_EMPTY, &[&rc]));
+            return Ok(None);
+        }
+        self.person.say(&self.words.of(words::RC_READ, &[&rc]));
+        for note in std::mem::take(&mut self.notes) {
+            self.person.say(&note);
+        }
+        let kept = self.keeping()?;
+        let (shown, whole) = (self.text(&rc, &kept, false), self.text(&rc, &kept, true));
+        let whole = target.with(&whole)?;
+        self.say_ways(&shown);
+        self.person
+            .say(&shown.lines().map(|line| format!("  {line}").trim_end().to_owned()).collect::<Vec<_>>().join("\n"));
+        let config = self.place.shown(&self.place.config);
+        let question = self.words.of(words::RC_WRITE, &[&config]);
+        if !self.wishes.yes && !yes(self.person, self.words, &question, true)? {
+            return Err(SetupError::GivenUp);
+        }
+        let kept: Vec<Kept> = kept.into_iter().map(|(.., kept)| kept).collect();
+        target.commit(&whole, &kept)?;
+        self.person.say(&self.words.of(words::RC_LEFT, &[&rc, &config]));
+        Ok(Some(Done { address: String::new(), account: None, config, shown, first_mail: false, secret: None }))
+    }
+
+    fn items(&mut self, items: &[Item], part: usize) {
+        for item in items {
+            match item {
+                Item::Set { name, value, place } => self.set(name, value.as_deref(), place, part),
+                Item::Unset { name, place } => self.unset(name, place, part),
+                Item::Alias { name, members, place } => {
+                    self.aliases.entry(name.clone()).or_default().extend(members.iter().cloned());
+                    self.note(place, &format!("alias {name}"), words::RC_ALIAS, &[]);
+                }
+                Item::Unalias { names, place } => {
+                    self.aliases.retain(|alias, _| !names.iter().any(|name| name == alias || name == "*"));
+                    self.note(place, "unalias", words::RC_GONE, &[]);
+                }
+                Item::Account { name, items, place } => {
+                    self.note(place, &format!("account {name}"), words::RC_ACCOUNT, &[name]);
+                    let known = self.parts.iter().position(|(part, _)| part.as_ref() == Some(name));
+                    let at = known.unwrap_or(self.parts.len());
+                    if known.is_none() {
+                        self.parts.push((Some(name.clone()), Part::default()));
+                    }
+                    self.items(items, at);
+                }
+                Item::UseAccount { name, place } => {
+                    self.note(place, &format!("account {name}"), words::RC_CHOICE, &[name]);
+                    self.push(Said::new("account", name), part);
+                }
+            }
+        }
+    }
+
+    fn set(&mut self, name: &str, text: Option<&str>, line: &Line, part: usize) {
+        let Some((key, suffix)) = keys::find(name) else { return self.drop_unknown(name, line) };
+        let raw = text.map_or(Raw::Flag(true), |text| Raw::Text(text.to_owned()));
+        let checked = match value::check(key, raw) {
+            Ok(checked) => checked,
+            Err(why) => return self.note(line, name, words::RC_WRONG, &[&why]),
+        };
+        let new = suffix.map_or_else(|| key.name.to_owned(), |suffix| format!("{}-{suffix}", key.name));
+        if key.kind == Kind::Secret {
+            let suffix = suffix.map(|suffix| format!("-{suffix}")).unwrap_or_default();
+            self.secret(suffix, text.unwrap_or_default(), part);
+            return self.note(line, name, words::RC_SECRET, &[]);
+        }
+        let value = match (checked, text) {
+            (value::Value::Flag(on), _) => Value::Flag(on),
+            (_, None) => Value::Flag(true),
+            (_, Some(text)) => self.url(key, text, part),
+        };
+        let moved = matches!((&value, text), (Value::Text(new), Some(old)) if new != old);
+        self.push(Said { name: new.clone(), value }, part);
+        match suffix {
+            _ if moved => self.note(line, name, words::RC_URL, &[]),
+            Some(suffix) => self.note(line, name, words::RC_SUFFIX, &[suffix]),
+            None if key.name == name => self.note(line, name, words::RC_SAME, &[]),
+            None => self.note(line, name, words::RC_RENAMED, &[&new]),
+        }
+    }
+
+    /// The value of a setting that may be a URL: its password goes where the others go.
+    fn url(&mut self, key: &Key, text: &str, part: usize) -> Value {
+        match (key.name, target::has_password(text)) {
+            ("smtp" | "mta", true) => match target::parse(text) {
+                Ok(target::Target::Server(target::Server { password: Some(password), .. })) => {
+                    self.secret(String::new(), &password, part);
+                    Value::Text(target::without_password(text))
+                }
+                _ => Value::Secret(Secret::new(text)),
+            },
+            ("proxy", true) => Value::Secret(Secret::new(text)),
+            _ => Value::Text(text.to_owned()),
+        }
+    }
+
+    fn unset(&mut self, name: &str, line: &Line, part: usize) {
+        let Some((key, suffix)) = keys::find(name) else { return self.drop_unknown(name, line) };
+        let old = suffix.map_or_else(|| key.name.to_owned(), |suffix| format!("{}-{suffix}", key.name));
+        let secrets = suffix.map(|suffix| format!("-{suffix}")).unwrap_or_default();
+        if let Some((_, part)) = self.parts.get_mut(part) {
+            part.said.retain(|(said, _)| said.name != old);
+            if key.kind == Kind::Secret {
+                part.secrets.retain(|(suffix, _)| *suffix != secrets);
+            }
+        }
+        if key.kind == Kind::Flag {
+            self.push(Said { name: old, value: Value::Flag(false) }, part);
+        }
+        self.note(line, &format!("unset {name}"), words::RC_OFF, &[]);
+    }
+
+    fn drop_unknown(&mut self, name: &str, line: &Line) {
+        if let Some((_, why)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
+            return self.note(line, name, words::RC_WRONG, &[why]);
+        }
+        if keys::is_known(name) {
+            return self.note(line, name, words::RC_READING, &[]);
+        }
+        match keys::nearest(name) {
+            Some(near) => self.note(line, name, words::RC_UNKNOWN_NEAR, &[near]),
+            None => self.note(line, name, words::RC_UNKNOWN, &[]),
+        }
+    }
+
+    /// Adds a setting; what was said of it before is dropped, as mail.rc does.
+    fn push(&mut self, said: Said, part: usize) {
+        let again = self.words.of(words::RC_AGAIN, &[]);
+        let note = self.notes.len();
+        let Some((_, part)) = self.parts.get_mut(part) else { return };
+        if let Some(at) = part.said.iter().position(|(old, _)| old.name == said.name) {
+            let (_, old) = part.said.remove(at);
+            if let Some(text) = self.notes.get_mut(old) {
+                let head = text.split_once(": ").map_or("", |(head, _)| head).to_owned();
+                *text = format!("{head}: {again}");
+            }
+        }
+        part.said.push((said, note));
+    }
+
+    fn secret(&mut self, suffix: String, text: &str, part: usize) {
+        let Some((_, part)) = self.parts.get_mut(part) else { return };
+        part.secrets.retain(|(old, _)| *old != suffix);
+        if !text.is_empty() {
+            part.secrets.push((suffix, Secret::new(text)));
+        }
+    }
+
+    fn note(&mut self, line: &Line, name: &str, text: Text, facts: &[&str]) {
+        let place = if line.path.as_ref() == self.before.path {
+            line.line.to_string()
+        } else {
+            format!("{}:{}", self.place.shown(&line.path), line.line)
+        };
+        let name: String = name.chars().filter(|c| !c.is_control()).collect();
+        let gap = if name.is_empty() { "" } else { " " };
+        self.notes.push(format!("  {place}{gap}{name}: {}", self.words.of(text, facts)));
+    }
+
+    /// Where each password goes: its part, its suffix, and the place.
+    fn keeping(&mut self) -> Result<Vec<(usize, String, Kept)>, SetupError> {
+        let mut all = Vec::new();
+        for (at, (name, part)) in self.parts.iter().enumerate() {
+            for (suffix, secret) in &part.secrets {
+                let text = |name: &str| match part.said.iter().find(|(said, _)| said.name == name) {
+                    Some((Said { value: Value::Text(text), .. }, _)) => Some(text.clone()),
+                    _ => None,
+                };
+                let host = text("smtp").and_then(|smtp| match target::parse(&smtp) {
+                    Ok(target::Target::Server(server)) => Some(server.host),
+                    _ => None,
+                });
+                let host = host.unwrap_or_else(|| "mail".to_owned());
+                let suffixed = suffix.strip_prefix('-').map(str::to_owned);
+                let user = suffixed.or_else(|| text("auth-user")).or_else(|| text("from")).unwrap_or_default();
+                let short = name.as_deref().or(suffix.strip_prefix('-')).unwrap_or("mail");
+                let short: String =
+                    short.chars().filter(|c| c.is_ascii_alphanumeric() || b"-_.@".contains(&(*c as u8))).collect();
+                let mut file = free_file(&self.place.config, &short);
+                if all.iter().any(|(_, _, kept): &(usize, String, Kept)| kept.file == file) {
+                    file = free_file(&self.place.config, &format!("{short}-{}", all.len() + 1));
+                }
+                let kept = Kept { keeping: Keeping::File, secret: secret.clone(), host, user, file };
+                all.push((at, suffix.clone(), kept));
+            }
+        }
+        if let [(_, _, first), rest @ ..] = all.as_mut_slice() {
+            *first = choose_keeping(self.person, self.words, self.place, first.clone(), rest.is_empty())?;
+            let keeping = first.keeping;
+            for (_, _, kept) in rest {
+                kept.keeping = keeping;
+            }
+        }
+        Ok(all)
+    }
+
+    fn text(&self, rc: &str, kept: &[(usize, String, Kept)], reveal: bool) -> String {
+        let mut out = format!("# {}\n", self.words.of(words::RC_MADE, &[rc]));
+        let body = |at: usize, out: &mut String| {
+            if let Some((_, part)) = self.parts.get(at) {
+                part.said.iter().for_each(|(said, _)| out.push_str(&said.line(reveal)));
+            }
+            for (_, suffix, kept) in kept.iter().filter(|(part, ..)| *part == at) {
+                match kept.said(self.place, suffix) {
+                    Some(said) => out.push_str(&said.line(reveal)),
+                    None => {
+                        let _ = writeln!(out, "# {}", self.words.of(words::COMMENT_ENVIRONMENT, &[]));
+                    }
+                }
+            }
+        };
+        body(0, &mut out);
+        if !self.aliases.is_empty() {
+            out.push_str("\n[aliases]\n");
+        }
+        for (name, members) in &self.aliases {
+            let members: Vec<String> = members.iter().map(|member| quote(member)).collect();
+            let _ = writeln!(out, "{} = [{}]", quote(name), members.join(", "));
+        }
+        for (at, (name, _)) in self.parts.iter().enumerate() {
+            if let Some(name) = name {
+                let _ = writeln!(out, "\n[accounts.{}]", quote(name));
+                body(at, &mut out);
+            }
+        }
+        out
+    }
+
+    fn say_ways(&mut self, text: &str) {
+        let (before, after) = (self.before.ways)(text);
+        let line = if before == after {
+            self.words.of(words::RC_ROUTE, &[&before])
+        } else {
+            self.words.of(words::RC_ROUTE_CHANGED, &[&before, &after])
+        };
+        self.person.say(&line);
+    }
+}

@@ -1,0 +1,434 @@
+//! Dialogues as texts: what is said, what is answered, and what is there afterwards.
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use super::find::{Directory, Service};
+use super::words::Words;
+use super::*;
+use crate::settings::mailrc::{self, Dialect};
+
+/// Answers from a list, and writes everything down.
+struct Script {
+    answers: Vec<&'static str>,
+    transcript: String,
+}
+
+impl Script {
+    fn new(answers: &[&'static str]) -> Self {
+        Script { answers: answers.iter().rev().copied().collect(), transcript: String::new() }
+    }
+
+    fn answer(&mut self, question: &str, shown: bool) -> Result<&'static str, Gone> {
+        let answer = self.answers.pop().unwrap_or("^D");
+        let _ = writeln!(self.transcript, "{question}: {}", if shown || answer == "^C" { answer } else { "(unseen)" });
+        match answer {
+            "^C" => Err(Gone::Interrupted),
+            "^D" => Err(Gone::Left),
+            answer => Ok(answer),
+        }
+    }
+}
+
+impl Person for Script {
+    fn say(&mut self, text: &str) {
+        let _ = writeln!(self.transcript, "{text}");
+    }
+
+    fn ask(&mut self, question: &str, default: Option<&str>) -> Result<String, Gone> {
+        let default = default.map_or_else(String::new, |default| format!(" [{default}]"));
+        self.answer(&format!("{question}{default}"), true).map(str::to_owned)
+    }
+
+    fn secret(&mut self, question: &str) -> Result<Secret, Gone> {
+        self.answer(question, false).map(Secret::new)
+    }
+}
+
+/// A DNS that knows what a test tells it.
+#[derive(Default)]
+struct Known {
+    mx: &'static [&'static str],
+    srv: &'static [(&'static str, &'static str, u16)],
+}
+
+impl Directory for Known {
+    fn mx(&self, _: &str) -> Vec<String> {
+        self.mx.iter().map(|host| (*host).to_owned()).collect()
+    }
+
+    fn srv(&self, service: &str) -> Vec<Service> {
+        let rows = self.srv.iter().filter(|row| row.0 == service);
+        rows.map(|row| Service { host: row.1.to_owned(), port: row.2 }).collect()
+    }
+}
+
+struct Played {
+    transcript: String,
+    result: Result<Done, SetupError>,
+    /// The passwords that were tried.
+    tried: Vec<String>,
+    home: tempfile::TempDir,
+}
+
+impl Played {
+    fn file(&self, name: &str) -> String {
+        fs::read_to_string(self.home.path().join(name)).unwrap_or_else(|error| format!("{name}: {error}"))
+    }
+
+    fn is_empty(&self) -> bool {
+        fs::read_dir(self.home.path()).unwrap().next().is_none()
+    }
+}
+
+fn place(home: &Path) -> Place {
+    Place {
+        config: home.join(".config/smail/config.toml"),
+        home: Some(home.to_owned()),
+        host: "host.example".into(),
+        ..Place::default()
+    }
+}
+
+/// Plays a dialogue in an empty home; only the password `right` works.
+fn play(answers: &[&'static str], wishes: &Wishes, dns: &Known) -> Played {
+    play_at(tempfile::tempdir().unwrap(), answers, wishes, dns)
+}
+
+fn play_at(home: tempfile::TempDir, answers: &[&'static str], wishes: &Wishes, dns: &Known) -> Played {
+    let mut script = Script::new(answers);
+    let tried = RefCell::new(Vec::new());
+    let try_it = |said: &[Said]| {
+        let password = said.iter().find(|said| said.name == "auth-password").map(Said::argument);
+        let password = password.unwrap_or_else(|| "auth-password=right".to_owned());
+        tried.borrow_mut().push(password.clone());
+        if password == "auth-password=right" { Ok(()) } else { Err("smail: cannot log in".to_owned()) }
+    };
+    let doubt =
+        |_: Option<&Preset>, _: &str, secret: &Secret| (secret.reveal() == "short").then(|| "that is short".to_owned());
+    let hands = Hands { directory: dns, try_it: &try_it, doubt: &doubt };
+    let result = run(&mut script, Words::ENGLISH, wishes, &place(home.path()), hands);
+    assert!(script.answers.is_empty(), "not asked for: {:?}\n{}", script.answers, script.transcript);
+    Played { transcript: script.transcript, result, tried: tried.into_inner(), home }
+}
+
+fn known() -> Known {
+    Known::default()
+}
+
+fn addressed(address: &str) -> Wishes {
+    Wishes { address: Some(address.to_owned()), ..Wishes::default() }
+}
+
+#[test]
+fn a_known_provider_takes_four_answers() {
+    let played = play(&["me@163.com", "right", "", ""], &Wishes::default(), &known());
+    let wanted = "\
+Nothing is written before the last question is answered; Ctrl-C leaves everything as it was.
+Your mail address: me@163.com
+NetEase 163.com: mail goes to smtp.163.com:465 (TLS).
+It wants: authorization code 授权码 (not the web password); free accounts may hold only two.
+Where to get it: 网页邮箱 → 设置 → POP3/SMTP/IMAP → 开启 IMAP/SMTP → 新增授权密码; use that code, not the web password
+Password (not shown): (unseen)
+Where is the password to be kept?
+  1  a private file, ~/.config/smail/password-163
+  2  in ~/.config/smail/config.toml itself, which is private too
+  3  nowhere: SMAIL_AUTH_PASSWORD is set wherever smail runs
+Number [1]: 
+Trying it: smtp.163.com:465 (TLS) …
+It works: the server took the login and the sender.
+Send a first mail to me@163.com when it is written? (y/n) [y]: 
+Written to ~/.config/smail/config.toml:
+  # Made by `smail --setup`. `smail --show-settings` tells what counts; smail-config(5) explains every setting.
+  # NetEase 163.com
+  # It wants: authorization code 授权码 (not the web password); free accounts may hold only two.
+  # Where to get it: 网页邮箱 → 设置 → POP3/SMTP/IMAP → 开启 IMAP/SMTP → 新增授权密码; use that code, not the web password
+  from = \"me@163.com\"
+  smtp = \"smtps://smtp.163.com:465\"
+  auth-user = \"me@163.com\"
+  auth-password-file = \"~/.config/smail/password-163\"
+The password is in a private file, ~/.config/smail/password-163.
+From now on: echo text | smail -s subject somebody@example.org
+";
+    assert_eq!(played.transcript, wanted);
+    assert_eq!(played.file(".config/smail/password-163"), "right\n");
+    let done = played.result.as_ref().unwrap();
+    assert_eq!(played.file(".config/smail/config.toml"), done.shown);
+    assert!(done.first_mail && done.account.is_none());
+}
+
+#[test]
+fn whoever_leaves_at_any_question_leaves_nothing() {
+    let whole = ["me@163.com", "right", "", ""];
+    for end in ["^C", "^D"] {
+        for asked in 0..whole.len() {
+            let mut answers = whole[..asked].to_vec();
+            answers.push(end);
+            let played = play(&answers, &Wishes::default(), &known());
+            assert!(matches!(played.result, Err(SetupError::Gone(..))), "{}", played.transcript);
+            assert!(played.is_empty(), "{}", played.transcript);
+        }
+    }
+}
+
+#[test]
+fn a_wrong_password_is_asked_for_again() {
+    let played = play(&["wrong", "", "", "right", "n"], &addressed("me@qq.com"), &known());
+    assert_eq!(played.tried, ["auth-password=wrong", "auth-password=right"]);
+    assert!(played.transcript.contains(
+        "smail: cannot log in\nThat did not work.\nWhat now?\n  1  try again with another password\n  \
+         2  change server or user name\n  3  keep it as it is\n  4  give up; nothing is written\nNumber [1]: \n"
+    ));
+    assert_eq!(played.file(".config/smail/password-qq"), "right\n");
+}
+
+#[test]
+fn after_a_failure_everything_can_be_changed_kept_or_given_up() {
+    let changed =
+        play(&["wrong", "", "2", "mail.x.example:587", "boss", "right", "n"], &addressed("me@qq.com"), &known());
+    let text = changed.file(".config/smail/config.toml");
+    assert!(text.contains("smtp = \"smtp://mail.x.example:587\"\nauth-user = \"boss\"\n"), "{text}");
+    let kept = play(&["wrong", "", "3", "n"], &addressed("me@qq.com"), &known());
+    assert_eq!(kept.file(".config/smail/password-qq"), "wrong\n");
+    let left = play(&["wrong", "", "4"], &addressed("me@qq.com"), &known());
+    assert!(matches!(left.result, Err(SetupError::GivenUp)) && left.is_empty());
+}
+
+#[test]
+fn an_answer_takes_the_place_of_what_the_command_line_said() {
+    let said = ["smtp=mail.old.example", "auth-password-file=/nowhere", "name=Me"].map(Said::parse).to_vec();
+    let wishes = Wishes { said, ..addressed("me@qq.com") };
+    let home = tempfile::tempdir().unwrap();
+    let mut script = Script::new(&["", "2", "mail.new.example", "", "right", "", "n"]);
+    let try_it = |said: &[Said]| {
+        let new = said.iter().any(|said| said.argument() == "smtp=mail.new.example");
+        if new { Ok(()) } else { Err("no such host".to_owned()) }
+    };
+    let hands = Hands { directory: &known(), try_it: &try_it, doubt: &|_, _, _| None };
+    let done = run(&mut script, Words::ENGLISH, &wishes, &place(home.path()), hands);
+    let shown = done.unwrap_or_else(|error| panic!("{error}: {}", script.transcript)).shown;
+    assert!(
+        !shown.contains("old.example") && !shown.contains("/nowhere") && shown.contains("name = \"Me\"\n"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn without_a_login_nothing_is_asked_about_one() {
+    let said = ["smtp=relay.x.example:25", "auth=none"].map(Said::parse).to_vec();
+    let played = play(&["n"], &Wishes { said, ..addressed("me@x.example") }, &known());
+    let shown = played.result.unwrap().shown;
+    assert!(shown.ends_with("from = \"me@x.example\"\nsmtp = \"relay.x.example:25\"\nauth = \"none\"\n"), "{shown}");
+}
+
+#[test]
+fn an_account_that_other_files_choose_does_not_win() {
+    let home = tempfile::tempdir().unwrap();
+    let mut script = Script::new(&["right", "", "", "n"]);
+    let place = Place { chosen: true, accounts: vec!["qq".into()], ..place(home.path()) };
+    let hands = Hands { directory: &known(), try_it: &|_| Ok(()), doubt: &|_, _, _| None };
+    let shown = run(&mut script, Words::ENGLISH, &addressed("me@qq.com"), &place, hands).unwrap().shown;
+    assert!(shown.contains("\naccount = \"qq-2\"\n\n[accounts.qq-2]\n"), "{shown}");
+}
+
+#[test]
+fn what_cannot_be_is_asked_for_again() {
+    let answers =
+        ["me", "a b@x", "me@qq.com", "", "short", "n", "short", "y", "9", "x", "2", "", "right", "maybe", "n"];
+    let played = play(&answers, &Wishes::default(), &known());
+    for line in [
+        "That is no whole address: me.\n",
+        "Nothing was typed.\n",
+        "Look again: that is short\nUse it all the same? (y/n) [y]: n\n",
+        "A number from 1 to 3 is wanted here.\n",
+        "y or n is wanted here.\n",
+    ] {
+        assert!(played.transcript.contains(line), "{}", played.transcript);
+    }
+    let text = played.file(".config/smail/config.toml");
+    assert!(text.ends_with("auth-password = \"right\"\n") && !played.transcript.contains("right\""), "{text}");
+}
+
+#[test]
+fn the_dns_proposes_and_the_user_decides() {
+    let table = Known { mx: &["x.mail.protection.outlook.com"], ..known() };
+    let played = play(&["", "right", "", "n"], &addressed("me@x.example"), &table);
+    let said = "The mail of x.example is kept by Microsoft 365 / Exchange Online.\n\
+                Send by its server smtp.office365.com:587 (STARTTLS)? (y/n) [y]: \n";
+    assert!(played.transcript.contains(said), "{}", played.transcript);
+    assert!(played.file(".config/smail/config.toml").contains("smtp = \"smtp://smtp.office365.com:587\"\n"));
+
+    let within = Known { srv: &[("_submissions._tcp.x.example", "mail.x.example", 465)], ..known() };
+    let played = play(&["", "", "right", "", "n"], &addressed("me@x.example"), &within);
+    assert!(played.transcript.contains("Send by mail.x.example:465 (TLS)? (y/n) [y]: \n"), "{}", played.transcript);
+
+    let forged = Known { srv: &[("_submission._tcp.x.example", "evil-x.example", 587)], ..known() };
+    let played = play(&["", "smtp.x.example", "", "right", "", "n"], &addressed("me@x.example"), &forged);
+    assert!(played.transcript.contains("That server is not in the domain x.example."), "{}", played.transcript);
+    assert!(
+        played.transcript.contains("Send by evil-x.example:587 (STARTTLS)? (y/n) [n]: \n"),
+        "{}",
+        played.transcript
+    );
+    assert!(played.file(".config/smail/config.toml").contains("smtp = \"smtp.x.example\"\n"));
+}
+
+#[test]
+fn an_old_file_gets_an_account_and_stays_its_beginning() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join(".config/smail");
+    fs::create_dir_all(&folder).unwrap();
+    let old = "from = \"a@b\" # mine\n[accounts.qq]\nfrom = \"c@d\"";
+    fs::write(folder.join("config.toml"), old).unwrap();
+    let played = play_at(home, &["right", "", "qq", "a b", "", "n"], &addressed("me@qq.com"), &known());
+    for line in [
+        "~/.config/smail/config.toml exists and is kept as it is; this becomes an account of it, chosen by -A or by its address.\n",
+        "There is an account `qq` already.\n",
+        "`a b` cannot be: letters, digits, - and _ make a name.\nName of the account [qq-2]: \n",
+        "From now on: echo text | smail -A qq-2 -s subject somebody@example.org\n",
+    ] {
+        assert!(played.transcript.contains(line), "{}", played.transcript);
+    }
+    let done = played.result.as_ref().unwrap();
+    assert_eq!(played.file(".config/smail/config.toml"), format!("{old}\n\n{}", done.shown));
+    assert!(done.shown.contains("\n[accounts.qq-2]\n"), "{}", done.shown);
+}
+
+#[test]
+fn settings_of_other_files_do_not_leak_into_the_account() {
+    let account = account::Account {
+        address: "me@x.example".into(),
+        server: find::Server::parse("mail.x.example").unwrap(),
+        user: Some("me".into()),
+        proof: account::Proof::Said,
+    };
+    let lines = |said: Vec<Said>| said.iter().map(|said| said.line(true)).collect::<String>();
+    let wishes = [Said::parse("smtp-auth-user=you"), Said::parse("save"), Said::parse("nosave")];
+    assert_eq!(
+        lines(account.said(&wishes, &["tls", "auth", "connect-to"], None)),
+        "from = \"me@x.example\"\nsmtp = \"smtps://mail.x.example:465\"\nauth = \"auto\"\nconnect-to = \"\"\n\
+         tls = \"implicit\"\nauth-user = \"you\"\nsave = true\nsave = false\n"
+    );
+}
+
+#[test]
+fn nobody_is_asked_where_everything_is_said() {
+    let wishes = |secret: Option<Secret>| Wishes { secret, yes: true, ..addressed("me@gmail.com") };
+    let unasked = play(&["^D"], &wishes(None), &known());
+    assert!(matches!(unasked.result, Err(SetupError::Gone(..))));
+    let played = play(&[""], &wishes(Some(Secret::new("right"))), &known());
+    assert!(!played.result.as_ref().unwrap().first_mail);
+    let refused = play(&[""], &wishes(Some(Secret::new("wrong"))), &known());
+    assert!(matches!(refused.result, Err(SetupError::Refused(_))) && refused.is_empty());
+}
+
+#[test]
+fn a_google_password_loses_its_blanks() {
+    let secret = Some(Secret::new("abcd efgh ijkl mnop"));
+    let played = play(&[""], &Wishes { secret, yes: true, ..addressed("me@gmail.com") }, &known());
+    assert_eq!(played.tried, ["auth-password=abcdefghijklmnop"]);
+}
+
+#[test]
+fn a_password_in_an_argument_is_refused() {
+    for said in ["smtp-auth-password=x", "smtp=smtps://u:x@h", "auth-password-me@h.example=x"] {
+        let wishes = Wishes { said: vec![Said::parse(said)], ..addressed("me@qq.com") };
+        assert!(matches!(play(&[], &wishes, &known()).result, Err(SetupError::Argument(_))), "{said}");
+    }
+}
+
+#[test]
+fn where_only_tokens_count_a_program_is_asked_for() {
+    let played = play(&["", "get 'token", "get-token me", "n"], &addressed("me@outlook.com"), &known());
+    let text = played.file(".config/smail/config.toml");
+    assert!(text.ends_with("auth = \"xoauth2\"\nauth-password-command = \"get-token me\"\n"), "{text}");
+}
+
+#[test]
+fn every_line_of_a_mailrc_is_accounted_for() {
+    let home = tempfile::tempdir().unwrap();
+    let rc = home.path().join(".mailrc");
+    let text = "set from=me@163.com\nset smtp=smtp.163.com\nset smtp-auth-user=me@163.com\nset smtp-auth-password=$ecret\n\
+                set smtp-auth=login\nset ask crt=20\nset smtp_use_tls=x\nset from=Me<me@163.com>\nset ssl-verify=maybe\n\
+                alias team a@x b@x\nset smtp-auth-user-h.example=you\nset bsdcompat smime-sign\nunset record\nfrobnicate\n\
+                account work {\n set mta=smtps://me:p%40ss@mail.work.example\n}\n";
+    let env = mailrc::Environment {
+        home: None,
+        stdin_is_terminal: false,
+        variables: &|_| None,
+        known: &crate::settings::keys::is_known,
+        dialect: Dialect::Old,
+    };
+    let read = mailrc::parse(text.as_bytes(), &rc, &env);
+    let mut script = Script::new(&["", ""]);
+    let before = Before { path: &rc, read: &read, ways: &|_| ("smtp.163.com:465".into(), "smtp.163.com:465".into()) };
+    let result = from_mailrc(&mut script, Words::ENGLISH, &Wishes::default(), &place(home.path()), &before);
+    assert!(result.unwrap().is_some());
+    let wanted = "\
+Turning ~/.mailrc into TOML:
+  1 from: dropped: said again later
+  2 smtp: is the same
+  3 smtp-auth-user: is called auth-user now
+  4 smtp-auth-password: is a password and goes where you choose
+  5 smtp-auth: is called auth now
+  6 ask: dropped: without effect on sending
+  6 crt: dropped: without effect on sending
+  7 smtp_use_tls: dropped: no setting has this name
+  8 from: is the same
+  9 ssl-verify: dropped: `maybe` is none of strict, warn, ignore, ask
+  10 alias team: goes into [aliases]
+  11 smtp-auth-user-h.example: counts for h.example only, as before
+  12 bsdcompat: is called subject-first now
+  12 smime-sign: dropped: smail does not sign mail
+  13 unset record: takes back what was said before
+  15 account work: becomes [accounts.work]
+  16 mta: held a password, which goes where you choose
+  14: dropped: `frobnicate` is not a command that matters for sending; ignored
+Where is the password to be kept?
+  1  a private file, ~/.config/smail/password-mail
+  2  in ~/.config/smail/config.toml itself, which is private too
+Number [1]: 
+Mail goes by smtp.163.com:465, as before.
+  # Made by `smail --setup --from-mailrc` from ~/.mailrc.
+  smtp = \"smtp.163.com\"
+  auth-user = \"me@163.com\"
+  auth = \"login\"
+  from = \"Me<me@163.com>\"
+  \"auth-user-h.example\" = \"you\"
+  subject-first = true
+  auth-password-file = \"~/.config/smail/password-mail\"
+
+  [aliases]
+  \"team\" = [\"a@x\", \"b@x\"]
+
+  [accounts.\"work\"]
+  mta = \"smtps://me@mail.work.example\"
+  auth-password-file = \"~/.config/smail/password-work\"
+Write ~/.config/smail/config.toml? (y/n) [y]: 
+~/.mailrc is left as it is; smail now takes the word of ~/.config/smail/config.toml over it.
+";
+    assert_eq!(script.transcript, wanted);
+    let read = |name: &str| fs::read_to_string(home.path().join(".config/smail").join(name)).unwrap();
+    assert_eq!((read("password-mail").as_str(), read("password-work").as_str()), ("$ecret\n", "p@ss\n"));
+}
+
+#[test]
+fn a_mailrc_is_not_turned_into_a_file_that_is_there() {
+    let home = tempfile::tempdir().unwrap();
+    let place = place(home.path());
+    fs::create_dir_all(place.config.parent().unwrap()).unwrap();
+    fs::write(&place.config, "#\n").unwrap();
+    let before = Before { path: Path::new("x"), read: &mailrc::RcFile::default(), ways: &|_| Default::default() };
+    let result = from_mailrc(&mut Script::new(&[]), Words::ENGLISH, &Wishes::default(), &place, &before);
+    assert!(matches!(result, Err(SetupError::Exists(_))));
+}
+
+#[test]
+fn the_dialogue_speaks_chinese() {
+    let home = tempfile::tempdir().unwrap();
+    let mut script = Script::new(&["right", "", "n"]);
+    let hands = Hands { directory: &known(), try_it: &|_| Ok(()), doubt: &|_, _, _| None };
+    run(&mut script, Words::CHINESE, &addressed("me@qq.com"), &place(home.path()), hands).unwrap();
+    assert!(script.transcript.contains("密码（不显示）: (unseen)\n密码保存在哪里？\n"), "{}", script.transcript);
+}

@@ -1,0 +1,103 @@
+//! Refusals judged by what is known of the provider, before anybody hears of them.
+//!
+//! Promise: the books and the report get the same answer, whichever way it went into them. What is known of words beats the
+//! first digit of a reply; where nothing is known, the reply's own class stands.
+use std::io;
+
+use super::{Ledger, Transport, Turn};
+use crate::delivery::{Class, Fault, Reply, Report};
+use crate::hints;
+use crate::message::Message;
+
+/// A way to a server of this provider, if it is known.
+pub struct Judged<T> {
+    way: T,
+    provider: Option<String>,
+}
+
+impl<T: Transport> Judged<T> {
+    /// Judges what a way tells.
+    pub fn new(way: T, provider: Option<String>) -> Self {
+        Judged { way, provider }
+    }
+}
+
+impl<T: Transport> Transport for Judged<T> {
+    fn deliver(&mut self, message: &Message, turn: Turn, ledger: &mut dyn Ledger) -> Report {
+        let provider = self.provider.as_deref();
+        let mut report = self.way.deliver(message, turn, &mut JudgedBooks { ledger, judge: Judge::new(provider) });
+        let mut judge = Judge::new(provider);
+        for fate in &mut report.fates {
+            judge.settle(&mut fate.outcome);
+        }
+        report
+    }
+}
+
+struct JudgedBooks<'l> {
+    ledger: &'l mut dyn Ledger,
+    judge: Judge<'l>,
+}
+
+impl Ledger for JudgedBooks<'_> {
+    fn before_dot(&mut self, recipients: &[usize]) -> io::Result<()> {
+        self.ledger.before_dot(recipients)
+    }
+
+    fn settled(&mut self, outcomes: &[(usize, Result<Reply, Fault>)]) {
+        let mut outcomes = outcomes.to_vec();
+        for (_, outcome) in &mut outcomes {
+            self.judge.settle(outcome);
+        }
+        self.ledger.settled(&outcomes);
+    }
+}
+
+/// Remembers its last judgement: what struck the session struck all recipients.
+struct Judge<'p> {
+    provider: Option<&'p str>,
+    last: Option<(Fault, Option<Class>)>,
+}
+
+impl<'p> Judge<'p> {
+    fn new(provider: Option<&'p str>) -> Self {
+        Judge { provider, last: None }
+    }
+
+    fn settle(&mut self, outcome: &mut Result<Reply, Fault>) {
+        let Err(fault) = outcome else { return };
+        let known = match &self.last {
+            Some((last, known)) if last == fault => *known,
+            _ => {
+                let known = hints::class(fault, self.provider);
+                self.last = Some((fault.clone(), known));
+                known
+            }
+        };
+        fault.known = known;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::{Cause, Stage};
+
+    fn class(provider: Option<&str>, stage: Stage, code: u16, text: &str) -> Class {
+        let mut outcome = Err(Fault::new(stage, Cause::Refused(Reply::new(code, vec![text.into()]))));
+        Judge::new(provider).settle(&mut outcome);
+        outcome.unwrap_err().class()
+    }
+
+    #[test]
+    fn what_a_provider_means_beats_the_first_digit() {
+        let mail =
+            "\"MAIL FROM\" doesn't conform with authentication (Auth Account:a@x.example|Mail Account:b@x.example)";
+        assert_eq!(class(Some("alimail"), Stage::Sender, 440, mail), Class::Permanent);
+        assert_eq!(class(Some("directmail"), Stage::Sender, 436, mail), Class::Permanent);
+        let limit = "5.4.5 Daily user sending limit exceeded.";
+        assert_eq!(class(Some("gmail"), Stage::Content, 550, limit), Class::Temporary);
+        assert_eq!(class(None, Stage::Recipient, 550, "5.1.1 no such user"), Class::Permanent);
+        assert_eq!(class(None, Stage::Recipient, 450, "4.2.0 greylisted"), Class::Temporary);
+    }
+}
