@@ -99,7 +99,7 @@ fn run(args: &Args) -> Result<Exit, Failure> {
     let user = world.user();
     let author = author(&settings, &user)?;
     let mut route = settings::route(&settings, &author)?;
-    let input = Input::read(args, settings.home(), settings.attachment.as_deref(), layers.max_size())?;
+    let mut input = Input::read(args, settings.home(), settings.attachment.as_deref(), layers.max_size())?;
     if input.empty && settings.flag("skip-empty") {
         if args.json {
             print(&report::untried(0, None, None));
@@ -111,6 +111,7 @@ fn run(args: &Args) -> Result<Exit, Failure> {
         settings = layers.settle(from.as_slice())?;
         route = settings::route(&settings, from.as_ref().unwrap_or(&author))?;
     }
+    settings.notes.append(&mut input.notes);
     let draft = draft::compose(args, &settings, input, &user)?;
     send(args, &layers, &settings, &world, &route, draft)
 }

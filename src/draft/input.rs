@@ -43,6 +43,8 @@ pub struct Input {
     pub empty: bool,
     /// Lowercase fragments for standard error.
     pub warnings: Vec<String>,
+    /// The same, for those who want to know more.
+    pub notes: Vec<String>,
 }
 
 impl Input {
@@ -152,7 +154,9 @@ impl Input {
             }
         }
         let path = if shown == "-" { path.to_owned() } else { expand_home(&shown, home) };
-        self.recipients.extend(recipients::read(&path, &shown)?);
+        let list = recipients::read(&path, &shown)?;
+        self.notes.extend(list.note());
+        self.recipients.extend(list.mailboxes);
         Ok(())
     }
 
@@ -302,7 +306,7 @@ fn open_regular(path: &Path) -> Result<(File, u64), DraftError> {
         return Err(unreadable(path, "it is a folder"));
     }
     if !meta.is_file() {
-        return Err(unreadable(path, "it is not a regular file; pipe it in with `-a -`"));
+        return Err(unreadable(path, "it is not a regular file; pipe it in with `-`"));
     }
     Ok((file, meta.len()))
 }

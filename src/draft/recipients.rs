@@ -2,6 +2,7 @@
 //!
 //! Promise: linear in the file; a file that cannot be read, or with a single line that is no address, sends nothing, and every
 //! such line is named, up to ten. Refuses what is no regular file, as everywhere, and lists of more than a million.
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 
@@ -15,6 +16,27 @@ pub const MOST: usize = 1_000_000;
 const LARGEST: u64 = 256 << 20;
 /// How many bad lines are told.
 const TOLD: usize = 10;
+
+/// A list as it was read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct List {
+    shown: String,
+    /// Everybody once, in the order of the file.
+    pub(super) mailboxes: Vec<Mailbox>,
+    twice: usize,
+}
+
+impl List {
+    /// A word on what was left out, for those who want to know.
+    pub(super) fn note(&self) -> Option<String> {
+        let left_out = match self.twice {
+            0 => return None,
+            1 => "1 recipient that stands in it twice was left out".to_owned(),
+            many => format!("{many} recipients that stand in it twice were left out"),
+        };
+        Some(format!("{}: {} recipients; {left_out}", self.shown, self.mailboxes.len()))
+    }
+}
 
 /// A line of a file that is no address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +52,7 @@ pub struct BadLine {
 ///
 /// # Errors
 /// [`DraftError::File`], [`DraftError::Stdin`], [`DraftError::Lines`], [`DraftError::TooMany`].
-pub(super) fn read(path: &Path, shown: &str) -> Result<Vec<Mailbox>, DraftError> {
+pub(super) fn read(path: &Path, shown: &str) -> Result<List, DraftError> {
     let is_stdin = path.as_os_str() == "-";
     let shown = if is_stdin { "standard input" } else { shown };
     let bytes = if is_stdin { read_all(io::stdin().lock(), LARGEST) } else { read_file(path, LARGEST) };
@@ -41,14 +63,19 @@ pub(super) fn read(path: &Path, shown: &str) -> Result<Vec<Mailbox>, DraftError>
     parse(&bytes, shown)
 }
 
-fn parse(bytes: &[u8], shown: &str) -> Result<Vec<Mailbox>, DraftError> {
+fn parse(bytes: &[u8], shown: &str) -> Result<List, DraftError> {
     // Spreadsheets write UTF-16 and a mark; whatever else is no UTF-8 is shown by the error of its line.
     let (text, _, _) = encoding_rs::UTF_8.decode(bytes);
-    let mut found = Vec::new();
+    let mut list = List { shown: shown.to_owned(), mailboxes: Vec::new(), twice: 0 };
+    let mut seen = HashSet::new();
     let (mut bad, mut count) = (Vec::new(), 0);
     for (number, line) in text.split('\n').enumerate() {
         match parse_list(meant(line)) {
-            Ok(mailboxes) => found.extend(mailboxes),
+            Ok(mailboxes) => {
+                let named = list.mailboxes.len() + mailboxes.len();
+                list.mailboxes.extend(mailboxes.into_iter().filter(|mailbox| seen.insert(mailbox.address.key())));
+                list.twice += named - list.mailboxes.len();
+            }
             Err(error) => {
                 count += 1;
                 if bad.len() < TOLD {
@@ -56,11 +83,11 @@ fn parse(bytes: &[u8], shown: &str) -> Result<Vec<Mailbox>, DraftError> {
                 }
             }
         }
-        if found.len() > MOST {
+        if list.mailboxes.len() > MOST {
             return Err(DraftError::TooMany(shown.to_owned(), MOST));
         }
     }
-    if bad.is_empty() { Ok(found) } else { Err(DraftError::Lines { bad, count }) }
+    if bad.is_empty() { Ok(list) } else { Err(DraftError::Lines { bad, count }) }
 }
 
 /// A line without its end, its comment and the blanks around it. A `#` inside a word or quotes belongs to the address.
@@ -81,7 +108,7 @@ mod tests {
     use super::*;
 
     fn shown(bytes: &[u8]) -> Vec<String> {
-        parse(bytes, "list").unwrap().iter().map(ToString::to_string).collect()
+        parse(bytes, "list").unwrap().mailboxes.iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -112,9 +139,24 @@ mod tests {
     }
 
     #[test]
+    fn everybody_is_named_once_and_the_others_are_counted() {
+        let note = |text: &str| parse(text.as_bytes(), "list").unwrap().note();
+        assert_eq!(note("ann@a.test\nbob"), None);
+        assert_eq!(
+            note("ann@a.test, Ann <ANN@A.test>\nbob").as_deref(),
+            Some("list: 2 recipients; 1 recipient that stands in it twice was left out")
+        );
+        assert_eq!(shown(b"bob\nann@a.test\nAnn <ann@A.test>\nbob\n"), ["bob", "ann@a.test"]);
+        assert!(
+            note(&"a@b\n".repeat(4))
+                .is_some_and(|note| note.ends_with("3 recipients that stand in it twice were left out"))
+        );
+    }
+
+    #[test]
     fn a_list_has_an_end() {
-        let line = "a@b,".repeat(1000) + "\n";
-        assert_eq!(parse(line.repeat(1000).as_bytes(), "list").unwrap().len(), MOST);
-        assert!(matches!(parse((line.repeat(1000) + "a@b").as_bytes(), "list"), Err(DraftError::TooMany(..))));
+        let text: String = (0..MOST).map(|n| format!("{n}@b\n")).collect();
+        assert_eq!(parse(text.as_bytes(), "list").unwrap().mailboxes.len(), MOST);
+        assert!(matches!(parse((text + "a@b").as_bytes(), "list"), Err(DraftError::TooMany(..))));
     }
 }

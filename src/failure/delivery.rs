@@ -157,7 +157,7 @@ impl Teller<'_> {
         let mut failure = Failure::new(exit, self.headline(fault));
         match &fault.cause {
             Cause::Refused(reply) => {
-                for line in &reply.lines {
+                for line in &*reply.lines {
                     failure = failure.fact(self.say(words::SERVER, &[&format!("{} {line}", reply.code)]));
                 }
             }

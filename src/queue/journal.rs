@@ -149,6 +149,8 @@ pub enum Standing {
 pub struct State {
     /// Every recipient, by place.
     pub standing: Vec<Standing>,
+    /// How many of them were accepted.
+    pub accepted: usize,
     /// Attempts begun.
     pub tries: usize,
     /// Not to be tried before this time (milliseconds from 1970).
@@ -168,6 +170,7 @@ impl State {
     pub fn new(recipients: usize) -> Self {
         State {
             standing: vec![Standing::Waiting; recipients],
+            accepted: 0,
             tries: 0,
             next: 0,
             held: false,
@@ -193,6 +196,7 @@ impl State {
                 // What was accepted stays so, whatever a later line says.
                 if let Some(old) = self.standing.get_mut(*place).filter(|old| **old != Standing::Accepted) {
                     *old = standing;
+                    self.accepted += usize::from(standing == Standing::Accepted);
                 }
             }
         };

@@ -122,6 +122,7 @@ impl Server {
     fn login(&mut self, opened: Opened, door: Door) -> Result<Link, Fault> {
         let Opened { session, capabilities, encrypted, loopback, .. } = opened;
         let tell = Tell::new(&self.watch);
+        let room = capabilities.rcpt_max;
         let mut link = Link {
             session: Box::new(session),
             capabilities,
@@ -130,7 +131,7 @@ impl Server {
             lmtp: self.route.lmtp,
             used: false,
             begun: false,
-            room: None,
+            room,
             quitting: false,
         };
         let context = auth::Context {

@@ -206,6 +206,8 @@ struct Round<'a, 'l> {
     later: Vec<usize>,
     /// How many recipients in a row found no room.
     overflow: usize,
+    /// The server has said that it takes no more in one transaction.
+    full_is_said: bool,
     data: Option<Reply>,
 }
 
@@ -229,6 +231,7 @@ impl<'a, 'l> Round<'a, 'l> {
             refused: Vec::new(),
             later: Vec::new(),
             overflow: 0,
+            full_is_said: false,
             data: None,
         }
     }
@@ -367,9 +370,14 @@ impl<'a, 'l> Round<'a, 'l> {
     /// 4.5.3.1.10).
     fn refuse(&mut self, at: usize, mut reply: Reply) {
         if matches!(reply.code, 452 | 552) && !self.accepted.is_empty() {
-            // 4.5.3 and 5.5.3 say just that; without them it may be the one mailbox that is full.
-            let is_said = reply.enhanced.is_some_and(|code| (code.1, code.2) == (5, 3));
-            self.overflow += if is_said { ENOUGH } else { 1 };
+            // 4.5.3 and 5.5.3 say just that, and other codes something else; without any it may be the one mailbox that is full.
+            let says = reply.enhanced.map(|code| (code.1, code.2) == (5, 3));
+            self.full_is_said |= says == Some(true);
+            self.overflow += match says {
+                Some(true) => ENOUGH,
+                Some(false) => 0,
+                None => 1,
+            };
             reply.code = 452;
             self.later.push(at);
         } else {
@@ -390,7 +398,10 @@ impl<'a, 'l> Round<'a, 'l> {
             self.outcomes[at].clone_from(&said);
         }
         self.later.extend(rest);
-        self.link.room = Some(self.accepted.len());
+        // Fewer than every server must take (RFC 5321 section 4.5.3.1.8) are believed only when they were said to be the limit.
+        if self.accepted.len() >= GROUP.0 || self.full_is_said {
+            self.link.room = Some(self.accepted.len());
+        }
     }
 
     /// Ends a transaction that the server began to take without anybody to take it for (RFC 2920 section 3.1).
