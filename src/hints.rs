@@ -7,7 +7,7 @@
 //! Order: a row of this provider before a row of all; words of the server before codes; codes by what says more.
 use std::borrow::Cow;
 
-pub use self::explain::{Explanation, explain};
+pub use self::explain::{Explanation, Provider, explain};
 pub use self::secret::suspicious;
 pub use self::table::{Hint, named, rows};
 use crate::delivery::{Cause, Class, EnhancedCode, Fault, Lacks, Reply, Stage};
@@ -164,7 +164,8 @@ pub fn of_fault(fault: &Fault, provider: Option<&str>, host: Option<&str>) -> Op
         return None;
     }
     if cause == "program" {
-        let of_output = || explain(&said, provider).into_iter().find_map(|explanation| explanation.hint);
+        let of_output =
+            || explain(&said, &|_| provider.map(str::to_owned)).into_iter().find_map(|explanation| explanation.hint);
         return search(&Sought::new(&query, Some(cause))).map(|(hint, _)| hint).or_else(of_output);
     }
     let cause = Some(cause).filter(|cause| *cause != "refused");

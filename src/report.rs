@@ -163,6 +163,7 @@ struct Explained<'a> {
     code: Option<u16>,
     enhanced: Option<String>,
     class: Option<&'static str>,
+    provider: Option<&'a str>,
     hint: Option<Advice>,
 }
 
@@ -183,13 +184,13 @@ const ACTORS: [[&str; 2]; 5] = [
     ["the administrator of the account or the domain", "账号或域名的管理员"],
 ];
 
-/// The text of `--explain`: a paragraph for each failure.
-pub fn explained(found: &[Explanation], language: Language) -> String {
-    let paragraphs: Vec<String> = found.iter().map(|one| paragraph(one, language)).collect();
+/// The text of `--explain`: a paragraph for each failure. `more` tells what is to be done beyond the row of the table.
+pub fn explained(found: &[Explanation], language: Language, more: &dyn Fn(&Explanation) -> Option<String>) -> String {
+    let paragraphs: Vec<String> = found.iter().map(|one| paragraph(one, language, more(one))).collect();
     paragraphs.join("\n")
 }
 
-fn paragraph(found: &Explanation, language: Language) -> String {
+fn paragraph(found: &Explanation, language: Language, more: Option<String>) -> String {
     let column = language as usize;
     let enhanced = found.enhanced.map(|code| code.to_string()).filter(|code| !found.text.contains(code.as_str()));
     let text = Some(found.text.clone()).filter(|text| !text.is_empty());
@@ -209,6 +210,7 @@ fn paragraph(found: &Explanation, language: Language) -> String {
         line(2, ACTORS[hint.who as usize][column]);
         line(3, hint.action(language));
     }
+    out.extend(more.map(|more| format!("    {more}\n")));
     out
 }
 
@@ -221,6 +223,7 @@ pub fn explained_json(found: &[Explanation], language: Language) -> String {
             code: one.code,
             enhanced: one.enhanced.map(|code| code.to_string()),
             class: one.class.map(Class::word),
+            provider: one.provider.as_deref(),
             hint: one.hint.map(|hint| Advice::new(hint, language)),
         })
         .collect();

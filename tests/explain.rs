@@ -360,6 +360,25 @@ fn a_log_and_a_mail_that_came_back_are_explained_from_standard_input() {
 }
 
 #[test]
+fn a_host_beside_the_reply_tells_the_provider_and_where_its_password_is() {
+    let log = "Nov 23 10:00:01 mx postfix/smtp[7]: 4X1: to=<a@qq.com>, relay=mx3.qq.com[192.0.2.5]:25, status=bounced \
+        (host mx3.qq.com[192.0.2.5] said: 550 Mail content denied (in reply to end of DATA command))\n";
+    let found: Value = serde_json::from_str(&explained(&["--explain", "--json"], log.as_bytes())).unwrap();
+    assert_eq!((&found[0]["provider"], &found[0]["hint"]["id"]), (&"qq".into(), &"qq-content".into()));
+    // A report of smail's own.
+    let report = "smail: cannot log in to smtp.sina.com:465 (implicit TLS) as a@sina.com\n  server: 535 no\n";
+    let text = explained(&["--explain"], report.as_bytes());
+    let last = text.lines().last().unwrap();
+    assert!(last.starts_with("    Sina") && last.contains("授权码"), "{text}");
+    assert_eq!(explained(&["--explain", "535 no", "--provider", "sina"], b""), text);
+    // The option without a word of its own.
+    assert_eq!(
+        explained(&["--provider", "sina", "--explain", "--json", "535 no"], b"").matches("reply-535").count(),
+        1
+    );
+}
+
+#[test]
 fn what_is_not_known_has_a_status_of_its_own() {
     let world = World::new();
     for (words, input) in
@@ -370,7 +389,7 @@ fn what_is_not_known_has_a_status_of_its_own() {
         assert!(outcome.stderr.starts_with("smail: nothing in this text is known\n\nhint: "), "{}", outcome.stderr);
     }
     let outcome = world.smail(&["--explain", "hello", "--json"]).run();
-    assert_eq!((outcome.status, outcome.stdout.lines().next()), (65, Some("[]")));
+    assert_eq!((outcome.status, outcome.stdout.as_str()), (65, "[]\n"));
 }
 
 #[test]

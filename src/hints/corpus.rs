@@ -133,7 +133,7 @@ fn words_of_servers_that_are_not_in_the_table_get_the_right_class_and_a_hint_tha
     let mut wrong = Vec::new();
     for (text, class, useful) in CORPUS {
         assert!(!table::TABLE.contains(text), "in the table: {text}");
-        let explanation = explain(text, None).remove(0);
+        let explanation = explain(text, &|_| None).remove(0);
         let id = explanation.hint.map_or("nothing", |hint| hint.id);
         if explanation.class != Some(*class) || !useful.contains(&id) {
             wrong.push(format!("{text}: {id}, {:?}", explanation.class));

@@ -3,15 +3,23 @@
 //! Promise: linear in the text, bounded in what comes out, and never an error: what is not understood is left out. Reads
 //! replies as they stand in the logs of Postfix, Exim, Sendmail, qmail, msmtp, s-nail and smail, and the fields of
 //! delivery reports (RFC 3464 section 2.3). The words given back are safe to print.
-use super::{Hint, Query, find, pattern};
-use crate::delivery::{Class, EnhancedCode};
+use std::collections::HashSet;
 
-/// The most that is read of a text, in octets.
-const READ: usize = 1024 * 1024;
+use super::{Hint, Query, find, pattern};
+use crate::delivery::{Class, EnhancedCode, Stage};
+
 /// The most explanations that are given.
 const MOST: usize = 50;
 /// The most characters of the words of one reply that are kept.
 const KEPT: usize = 2000;
+/// The most names of hosts that are kept of the lines before a reply.
+const HOSTS: usize = 16;
+
+/// What Postfix writes behind the words of a server.
+const POSTSCRIPT: &str = " (in reply to ";
+
+/// Tells the provider (id or family) of a failure by the names of hosts that stand with it.
+pub type Provider<'a> = &'a dyn Fn(&[&str]) -> Option<String>;
 
 /// A failure found in a text, and what is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,38 +34,54 @@ pub struct Explanation {
     pub class: Option<Class>,
     /// What it means and what to do.
     pub hint: Option<&'static Hint>,
+    /// Whose server said it, as the caller told by the hosts.
+    pub provider: Option<String>,
+}
+
+impl Explanation {
+    /// Whether a login was refused, or is what the server wants first.
+    pub fn is_refused_login(&self) -> bool {
+        matches!(self.code, Some(530 | 534 | 535 | 538)) || self.hint.is_some_and(|hint| hint.is_about(Stage::Login))
+    }
 }
 
 /// What stands in a line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 struct Found {
     code: Option<u16>,
     enhanced: Option<EnhancedCode>,
     text: String,
+    /// Where in the line the reply begins.
+    at: usize,
     /// More lines of the same reply follow.
     goes_on: bool,
 }
 
 /// Explains a code (`535`, `4.7.0`), a reply, a line of a log, a whole log, or a bounced mail: every failure in it once,
-/// in order, at most fifty. `provider` is an id or a family.
-pub fn explain(text: &str, provider: Option<&str>) -> Vec<Explanation> {
-    let lines = unfolded(bounded(text));
+/// in order, at most fifty.
+pub fn explain(text: &str, provider: Provider<'_>) -> Vec<Explanation> {
+    let lines = unfolded(text);
     let single = lines.iter().filter(|line| !line.trim().is_empty()).count() == 1;
-    let mut explanations: Vec<Explanation> = Vec::new();
-    let mut status: Option<EnhancedCode> = None;
+    let mut telling = Telling { provider, told: Vec::new(), seen: HashSet::new(), status: None, hosts: Vec::new() };
     let mut at = 0;
-    while at < lines.len() && explanations.len() < MOST {
+    while at < lines.len() && telling.told.len() < MOST {
         let line = &lines[at];
         at += 1;
         if line.trim().is_empty() {
-            settle(&mut explanations, status.take(), provider);
+            telling.settle();
+            telling.hosts.clear();
         }
         if let Some(value) = field(line, "status:") {
-            settle(&mut explanations, status.take(), provider);
-            status = enhanced_in(value, true);
+            telling.settle();
+            telling.status = enhanced_in(value, true);
             continue;
         }
-        let Some(mut found) = found(line, single) else { continue };
+        let is_report = field(line, "diagnostic-code:").is_some();
+        let Some(mut found) = found(line, single) else {
+            telling.hosts.extend(hosts(line));
+            telling.hosts.truncate(HOSTS);
+            continue;
+        };
         let ours = is_ours(line);
         while (found.goes_on || ours) && at < lines.len() && is_ours(&lines[at]) == ours {
             let Some(next) = continued(&lines[at], found.code) else { break };
@@ -67,61 +91,83 @@ pub fn explain(text: &str, provider: Option<&str>) -> Vec<Explanation> {
             found.goes_on = next.goes_on;
             at += 1;
         }
-        if field(line, "diagnostic-code:").is_some() {
-            found.enhanced = found.enhanced.or(status.take());
-            status = None;
+        if is_report {
+            let status = telling.status.take();
+            found.enhanced = found.enhanced.or(status);
         }
-        add(&mut explanations, found, provider);
+        // A line of a log stands for itself; a reply in a report belongs to the hosts named before it.
+        let before = if is_report || ours { std::mem::take(&mut telling.hosts) } else { Vec::new() };
+        let near: Vec<&str> = hosts(line.get(..found.at).unwrap_or_default()).chain(before).collect();
+        telling.add(found, &near);
     }
-    settle(&mut explanations, status, provider);
-    if explanations.is_empty() && !single && text.len() < KEPT {
+    telling.settle();
+    if telling.told.is_empty() && !single && text.len() < KEPT {
         // A message of a program, broken over some lines.
-        explanations.extend(found(&lines.join(" "), true).map(|found| explained(found, provider)));
+        telling.told.extend(found(&lines.join(" "), true).map(|found| explained(found, provider(&telling.hosts))));
     }
-    explanations
+    telling.told
 }
 
-/// A Status field that no Diagnostic-Code went with.
-fn settle(explanations: &mut Vec<Explanation>, status: Option<EnhancedCode>, provider: Option<&str>) {
-    let Some(enhanced) = status.filter(|code| code.0 != 2) else { return };
-    if !explanations.iter().any(|explanation| explanation.enhanced == Some(enhanced)) {
-        add(
-            explanations,
-            Found { code: None, enhanced: Some(enhanced), text: String::new(), goes_on: false },
-            provider,
-        );
+/// What was told of a text so far.
+struct Telling<'a> {
+    provider: Provider<'a>,
+    told: Vec<Explanation>,
+    /// Replies that were looked at: logs repeat themselves.
+    seen: HashSet<(Found, Option<String>)>,
+    /// The Status field that a Diagnostic-Code may go with.
+    status: Option<EnhancedCode>,
+    /// The hosts named in the lines before, since the last empty one.
+    hosts: Vec<&'a str>,
+}
+
+impl Telling<'_> {
+    /// A Status field that no Diagnostic-Code went with.
+    fn settle(&mut self) {
+        let Some(enhanced) = self.status.take().filter(|code| code.0 != 2) else { return };
+        if !self.told.iter().any(|explanation| explanation.enhanced == Some(enhanced)) {
+            let hosts = std::mem::take(&mut self.hosts);
+            self.add(Found { enhanced: Some(enhanced), ..Found::default() }, &hosts);
+        }
+    }
+
+    /// Adds what was found, unless the same was explained already.
+    fn add(&mut self, found: Found, near: &[&str]) {
+        let provider = (self.provider)(near);
+        let found = Found { at: 0, ..found };
+        if !self.seen.insert((found.clone(), provider.clone())) {
+            return;
+        }
+        let explanation = explained(found, provider);
+        let same = |other: &Explanation| {
+            (other.code, other.enhanced, other.hint) == (explanation.code, explanation.enhanced, explanation.hint)
+        };
+        if !self.told.iter().any(same) {
+            self.told.push(explanation);
+        }
     }
 }
 
-/// Adds what was found, unless the same was explained already.
-fn add(explanations: &mut Vec<Explanation>, found: Found, provider: Option<&str>) {
-    let explanation = explained(found, provider);
-    let same = |other: &Explanation| {
-        (other.code, other.enhanced, other.hint) == (explanation.code, explanation.enhanced, explanation.hint)
-    };
-    if !explanations.iter().any(same) {
-        explanations.push(explanation);
-    }
-}
-
-fn explained(found: Found, provider: Option<&str>) -> Explanation {
+fn explained(found: Found, provider: Option<String>) -> Explanation {
     let Found { code, enhanced, text, .. } = found;
-    let hint = find(&Query { provider, host: None, stage: None, code, enhanced, text: &text });
+    let query = Query { provider: provider.as_deref(), host: None, stage: None, code, enhanced, text: &text };
+    let hint = find(&query);
     let digit = code.map(|code| code / 100).or(enhanced.map(|code| u16::from(code.0)));
     let by_digit = digit.map(|digit| match digit {
         2 | 3 => Class::Done,
         4 => Class::Temporary,
         _ => Class::Permanent,
     });
-    Explanation { code, enhanced, text, class: hint.and_then(|hint| hint.class).or(by_digit), hint }
+    Explanation { code, enhanced, text, class: hint.and_then(|hint| hint.class).or(by_digit), hint, provider }
 }
 
-fn bounded(text: &str) -> &str {
-    let mut end = text.len().min(READ);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
+/// The names of hosts in a text: words with a dot that end in letters. What stands behind an `@` is not where mail went.
+fn hosts(text: &str) -> impl Iterator<Item = &str> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '@' | '_' | '+');
+    let words = text.split(move |c| !is_part(c)).map(|word| word.trim_matches(['.', '-']));
+    words.filter(|word| {
+        let last = word.rsplit_once('.').map_or("", |(_, last)| last);
+        last.len() > 1 && last.bytes().all(|byte| byte.is_ascii_alphabetic()) && !word.contains(['@', '_', '+'])
+    })
 }
 
 /// The lines, safe to print; a folded Diagnostic-Code is one line (RFC 3464 section 2.1.1).
@@ -173,7 +219,8 @@ fn found(line: &str, single: bool) -> Option<Found> {
         }
         // Postfix says dsn=5.1.1 before the reply.
         let enhanced = leading(rest, code).or_else(|| enhanced_in(line, false));
-        return Some(Found { code: Some(code), enhanced, text: rest.trim().to_owned(), goes_on });
+        let text = rest.split(POSTSCRIPT).next().unwrap_or_default().trim().to_owned();
+        return Some(Found { code: Some(code), enhanced, text, at, goes_on });
     }
     let words = line.trim();
     if let Some(enhanced) = enhanced_in(words, single) {
@@ -182,13 +229,17 @@ fn found(line: &str, single: bool) -> Option<Found> {
             code: None,
             enhanced: Some(enhanced),
             text: words.to_owned(),
+            at: line.len(),
             goes_on: false,
         });
     }
-    let plain = Found { code: None, enhanced: None, text: words.to_owned(), goes_on: false };
-    let query = Query { text: words, ..Query::default() };
-    let tells = |hint: &Hint| single || (!hint.cause.is_empty() && is_mail_log(line));
-    find(&query).is_some_and(tells).then_some(plain)
+    // Logs are long, and a search among all rows for every line of them would be too.
+    if !single && !is_mail_log(line) {
+        return None;
+    }
+    let hint = find(&Query { text: words, ..Query::default() })?;
+    let tells = single || !hint.cause.is_empty();
+    tells.then(|| Found { text: words.to_owned(), at: line.len(), ..Found::default() })
 }
 
 /// The next line of a reply that goes on.
@@ -278,130 +329,4 @@ fn three(word: &str) -> Option<EnhancedCode> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Codes and hint of everything found.
-    fn told(text: &str) -> Vec<String> {
-        let word = |code: Option<String>| code.unwrap_or_else(|| "-".into());
-        explain(text, None)
-            .into_iter()
-            .map(|e| {
-                let (code, enhanced) = (e.code.map(|c| c.to_string()), e.enhanced.map(|c| c.to_string()));
-                format!("{} {} {}", word(code), word(enhanced), e.hint.map_or("nothing", |hint| hint.id))
-            })
-            .collect()
-    }
-
-    #[test]
-    fn a_code_alone_is_explained() {
-        assert_eq!(told("535"), ["535 - reply-535"]);
-        assert_eq!(told("4.7.0\n"), ["- 4.7.0 enhanced-7.0"]);
-        assert_eq!(told("250"), ["250 - reply-250"]);
-        assert_eq!(
-            told("550 5.7.60 SMTP; Client does not have permissions to send as this sender"),
-            ["550 5.7.60 microsoft-send-as"]
-        );
-        assert_eq!(told(""), Vec::<String>::new());
-        assert_eq!(told("hello"), Vec::<String>::new());
-        assert_eq!(told("error:\ncertificate has expired\n"), ["- - certificate-expired"]);
-        assert_eq!(told("999 1234 1.2.3.4 smail 0.1.0"), Vec::<String>::new());
-    }
-
-    #[test]
-    fn a_line_of_a_log_is_explained() {
-        for (line, wanted) in [
-            (
-                "Nov 23 10:00:01 mx postfix/smtp[550]: 4X1: to=<a@b.example>, relay=mx.b.example[192.0.2.550]:25, delay=1, dsn=5.1.1, status=bounced (host mx.b.example[192.0.2.5] said: 550 5.1.1 <a@b.example>: Recipient address rejected: User unknown (in reply to RCPT TO command))",
-                "550 5.1.1 no-such-user",
-            ),
-            (
-                "Nov 23 10:00:01 mx postfix/smtp[7]: 4X1: to=<a@b.example>, relay=none, dsn=4.4.1, status=deferred (connect to mx.b.example[192.0.2.5]:25: Connection timed out)",
-                "- 4.4.1 port-25",
-            ),
-            (
-                "2026-11-23 10:00:00 1tEx-0001-AB ** a@b.example R=dnslookup T=remote_smtp H=mx.b.example [192.0.2.5]: SMTP error from remote mail server after RCPT TO:<a@b.example>: 550 relay not permitted",
-                "550 - relay-denied",
-            ),
-            (
-                "Nov 23 10:00:01 mx sm-mta[77]: u1: to=<a@b.example>, delay=00:00:01, dsn=5.1.1, reply: 550 5.1.1 <a@b.example>... User unknown",
-                "550 5.1.1 no-such-user",
-            ),
-            (
-                "msmtp: server message: 535 5.7.8 Error: authentication failed: UGFzc3dvcmQ6",
-                "535 5.7.8 password-refused-prompt",
-            ),
-            ("s-nail: smtp-server: 535 5.7.3 Authentication unsuccessful", "535 5.7.3 password-refused"),
-            ("  server: 550 5.7.1 Message rejected as spam", "550 5.7.1 spam"),
-            (
-                "@40000000 delivery 7: failure: 192.0.2.5_does_not_like_recipient./Remote_host_said:_550_No_such_user/Giving_up_on_192.0.2.5./",
-                "550 - no-such-user",
-            ),
-            ("openssl: certificate verify failed: self-signed certificate", "- - certificate-self-signed"),
-        ] {
-            assert_eq!(told(line), [wanted], "{line}");
-        }
-    }
-
-    #[test]
-    fn the_lines_of_a_reply_are_one() {
-        let reply = "550-5.7.26 Your email has been blocked because the sender is unauthenticated.\n\
-                     550-5.7.26 Gmail requires all senders to authenticate with either SPF or DKIM.\n\
-                     550 5.7.26 See https://support.google.com/mail/ - gsmtp";
-        assert_eq!(told(reply), ["550 5.7.26 sender-domain-policy"]);
-        let known = explain(reply, Some("gmail"));
-        assert_eq!(known.iter().map(|e| e.hint.unwrap().id).collect::<Vec<_>>(), ["gmail-unauthenticated"]);
-        assert!(known[0].text.ends_with("- gsmtp"), "{}", known[0].text);
-    }
-
-    #[test]
-    fn the_report_of_smail_itself_is_explained() {
-        let report = "smail: cannot log in to smtp.qq.com:465 (implicit TLS) as 1@qq.com\n  \
-                      server: 535 Login fail. Account is abnormal, service is not open, password is incorrect,\n  \
-                      server: 535 login frequency limited, or system is busy.\n  \
-                      535 means: authentication failed\n";
-        let told = explain(report, Some("qq"));
-        assert_eq!(told.iter().map(|e| e.hint.unwrap().id).collect::<Vec<_>>(), ["qq-abnormal"]);
-        assert!(told[0].text.ends_with("incorrect, login frequency limited, or system is busy."), "{}", told[0].text);
-    }
-
-    #[test]
-    fn a_bounce_is_explained_once_for_every_failure() {
-        let bounce = "From: MAILER-DAEMON@mx.example.org\n\
-            Subject: Undelivered Mail Returned to Sender\n\
-            \n\
-            <kim@b.example>: host mx.b.example[192.0.2.5] said: 550 5.1.1 <kim@b.example>:\n    \
-            Recipient address rejected: User unknown (in reply to RCPT TO command)\n\
-            \n\
-            Reporting-MTA: dns; mx.example.org\n\
-            \n\
-            Final-Recipient: rfc822; kim@b.example\n\
-            Action: failed\n\
-            Status: 5.1.1\n\
-            Diagnostic-Code: smtp; 550 5.1.1 <kim@b.example>: Recipient address rejected:\n    \
-            User unknown\n\
-            \n\
-            Final-Recipient: rfc822; lee@c.example\n\
-            Action: failed\n\
-            Status: 5.2.2\n\
-            Diagnostic-Code: smtp; 552 mailbox full\n\
-            \n\
-            Final-Recipient: rfc822; pat@d.example\n\
-            Action: delayed\n\
-            Status: 4.4.1\n";
-        let told = told(bounce);
-        assert_eq!(told[1..], ["550 5.1.1 no-such-user", "552 5.2.2 mailbox-full", "- 4.4.1 enhanced-4.1"]);
-        assert_eq!(told[0], "550 5.1.1 enhanced-1.1");
-    }
-
-    #[test]
-    fn the_words_are_safe_to_print_and_hostile_text_ends() {
-        let explanation = explain("550 \u{1b}[2Jno such user\u{7}", None).remove(0);
-        assert_eq!(explanation.text, "[2Jno such user");
-        assert_eq!(explanation.class, Some(Class::Permanent));
-        explain(&"5.5.5.5 (550-(".repeat(100_000), None);
-        explain(&"550-".repeat(100_000), None);
-        explain(&"550-x\n".repeat(100_000), None);
-        explain(&"\u{4f60}".repeat(500_000), None);
-    }
-}
+mod tests;

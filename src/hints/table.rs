@@ -111,6 +111,11 @@ pub const STAGES: [Stage; 11] = [
 impl Hint {
     /// Tells whether the row may speak at this stage; a row that names none may at all.
     pub(super) fn at(&self, stage: Option<Stage>) -> bool {
-        self.stage.is_empty() || stage.is_none_or(|stage| stage.word() == self.stage)
+        self.stage.is_empty() || stage.is_none_or(|stage| self.is_about(stage))
+    }
+
+    /// Tells whether the row speaks of this stage.
+    pub(super) fn is_about(&self, stage: Stage) -> bool {
+        stage.word() == self.stage
     }
 }

@@ -79,14 +79,7 @@ impl Layers {
             };
         }
         if let Some(path) = &world.machine.config {
-            // A daemon's user may not be allowed to see the password in it. Whether that matters shows when a way is looked for.
-            let denied = std::fs::File::open(path).is_err_and(|e| e.kind() == std::io::ErrorKind::PermissionDenied);
-            if denied {
-                self.notes.push(format!("{} cannot be read by this user and is passed over", path.display()));
-                self.unreadable = Some(path.clone());
-            } else {
-                self.toml_file(path, Layer::SystemToml)?;
-            }
+            self.toml_file(path, Layer::SystemToml)?;
         }
         if let Some(folder) = &world.config {
             self.toml_file(&folder.join("config.toml"), Layer::UserToml)?;
@@ -98,8 +91,16 @@ impl Layers {
     fn toml_file(&mut self, path: &Path, layer: Layer) -> Result<bool, SettingsError> {
         let unusable = |why: String, cure: Option<String>| SettingsError::File { path: path.to_owned(), why, cure };
         let of_host = layer == Layer::SystemToml;
-        let Some((text, privacy)) = toml::read_private(path, of_host).map_err(|why| unusable(why, None))? else {
-            return Ok(false);
+        let (text, privacy) = match toml::read_private(path, of_host) {
+            Ok(Some(read)) => read,
+            Ok(None) => return Ok(false),
+            // A daemon's user may not be allowed to see the password in it. Whether that matters shows when a way is looked for.
+            Err(error) if of_host && error.kind() == std::io::ErrorKind::PermissionDenied => {
+                self.notes.push(format!("{} cannot be read by this user and is passed over", path.display()));
+                self.unreadable = Some(path.to_owned());
+                return Ok(true);
+            }
+            Err(error) => return Err(unusable(error.to_string(), None)),
         };
         if privacy.foreign || privacy.writable {
             let why = "others may change it, and so could send mail in your name".to_owned();

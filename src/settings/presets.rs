@@ -2,6 +2,8 @@
 //!
 //! Promise: the table is data (`presets.toml`); only the row that is asked for is parsed, and only when it is asked for.
 //! Loopback names never lead to a preset: what listens there is the user's own.
+use std::net::IpAddr;
+
 use serde::Deserialize;
 
 use super::route::{Door, Mechanism, TlsMode};
@@ -116,17 +118,13 @@ pub fn by_domain(domain: &str) -> Option<Preset> {
     None
 }
 
-/// Finds the provider of a server name (in any case), regional forms included.
+/// Finds the provider of a server name (in any case), regional forms included. An address is nobody's: in the table one
+/// stands only for a bridge on the user's own host, which is not told by it.
 pub fn by_host(host: &str) -> Option<Preset> {
-    let host = asked(host)?;
-    if let Some(found) = naming(&host, |preset| &preset.hosts) {
-        return Some(found);
-    }
-    let labels: Vec<&str> = host.split('.').collect();
-    (0..labels.len()).find_map(|place| {
-        let mut form = labels.clone();
-        form[place] = "*";
-        naming(&form.join("."), |preset| &preset.hosts)
+    let host = asked(host).filter(|host| host.parse::<IpAddr>().is_err())?;
+    naming(&host, |preset| &preset.hosts).or_else(|| {
+        let form = regional_forms().find(|form| is_of_form(&host, form))?;
+        naming(form, |preset| &preset.hosts)
     })
 }
 
@@ -139,7 +137,8 @@ pub fn by_mx(host: &str) -> Option<Preset> {
 
 /// Finds a provider by its name in settings.
 pub fn by_id(id: &str) -> Option<Preset> {
-    rows().find(|(name, _)| *name == id).and_then(|(id, body)| parse(id, body))
+    let (at, _) = TABLE.match_indices(&format!("\n[{id}]\n")).next()?;
+    row_at(at + 1).filter(|(name, _)| *name == id).and_then(|(id, body)| parse(id, body))
 }
 
 /// Every provider, in the order of the table.
@@ -153,21 +152,40 @@ fn asked(name: &str) -> Option<String> {
     (name.len() <= MAX_NAME).then(|| name.to_ascii_lowercase())
 }
 
-/// The row with this word in a list of names. Parsing is left to rows that hold the word at all.
+/// The row with this word in a list of names. One search of the table; parsing is left to rows that hold the word at all.
 fn naming(word: &str, list: fn(&Preset) -> &Vec<String>) -> Option<Preset> {
     let quoted = format!("\"{word}\"");
-    if !TABLE.contains(&quoted) {
-        return None;
-    }
-    rows()
-        .filter(|(_, body)| body.contains(&quoted))
+    TABLE
+        .match_indices(&quoted)
+        .filter_map(|(at, _)| row_at(at))
         .filter_map(|(id, body)| parse(id, body))
         .find(|preset| list(preset).iter().any(|name| name == word))
+}
+
+/// Every server name of the table in which `*` stands for a label.
+fn regional_forms() -> impl Iterator<Item = &'static str> {
+    TABLE.match_indices('*').filter_map(|(at, _)| {
+        let (before, after) = (TABLE[..at].rsplit('"').next()?, TABLE[at..].split('"').next()?);
+        TABLE.get(at - before.len()..at + after.len()).filter(|form| !form.contains(char::is_whitespace))
+    })
+}
+
+/// Whether a name is a form with one label in the place of its `*`.
+fn is_of_form(name: &str, form: &str) -> bool {
+    let label = form.split_once('*').and_then(|(head, tail)| name.strip_prefix(head)?.strip_suffix(tail));
+    label.is_some_and(|label| !label.contains('.'))
 }
 
 /// Name and text of every row.
 fn rows() -> impl Iterator<Item = (&'static str, &'static str)> {
     TABLE.split("\n[").skip(1).filter_map(|row| row.split_once("]\n"))
+}
+
+/// Name and text of the row around this place of the table.
+fn row_at(place: usize) -> Option<(&'static str, &'static str)> {
+    let start = TABLE.get(..=place)?.rfind("\n[")? + 2;
+    let row = TABLE[start..].split("\n[").next()?;
+    row.split_once("]\n")
 }
 
 /// A row as it is written.

@@ -60,9 +60,10 @@ impl Surroundings {
             std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
         let user = rustix::process::geteuid().as_raw();
         // Without HOME the library asks the whole user database, which may be more than the host's own file.
-        let account = account(5)
-            .map(PathBuf::from)
-            .or_else(|| std::env::var_os("HOME").is_none().then(std::env::home_dir).flatten());
+        let account = || {
+            let own = account(5).map(PathBuf::from);
+            own.or_else(|| std::env::var_os("HOME").is_none().then(std::env::home_dir).flatten())
+        };
         let folders = Folders::find(&variables, account, user, Path::new(SPOOL));
         Surroundings {
             variables,
@@ -118,12 +119,17 @@ struct Folders {
 }
 
 impl Folders {
-    /// Finds them by the environment and by the account's home in the user database.
-    fn find(variables: &BTreeMap<String, String>, account: Option<PathBuf>, user: u32, spool: &Path) -> Self {
+    /// Finds them by the environment; the account's home in the user database is asked for only where `HOME` does not count.
+    fn find(
+        variables: &BTreeMap<String, String>,
+        account: impl FnOnce() -> Option<PathBuf>,
+        user: u32,
+        spool: &Path,
+    ) -> Self {
         let variable = |name: &str| variables.get(name).filter(|path| path.starts_with('/')).map(PathBuf::from);
         let ours =
             |home: &PathBuf| home.parent().is_some() && home.metadata().is_ok_and(|m| m.is_dir() && m.uid() == user);
-        let home = variable("HOME").filter(ours).or(account.filter(|home| home.is_absolute()));
+        let home = variable("HOME").filter(ours).or_else(|| account().filter(|home| home.is_absolute()));
         let below = |variable: Option<PathBuf>, way: &str| {
             variable.filter(|path| !is_of_another(path, user)).or_else(|| Some(home.as_ref()?.join(way)))
         };
@@ -172,7 +178,7 @@ mod tests {
     fn find(variables: &[(&str, &Path)], account: Option<&Path>, user: u32, spool: &Path) -> Folders {
         let text = |path: &Path| path.to_str().unwrap().to_owned();
         let variables = variables.iter().map(|(name, path)| ((*name).to_owned(), text(path))).collect();
-        Folders::find(&variables, account.map(Path::to_owned), user, spool)
+        Folders::find(&variables, || account.map(Path::to_owned), user, spool)
     }
 
     fn me() -> u32 {

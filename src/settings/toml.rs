@@ -2,6 +2,7 @@
 //!
 //! Promise: a syntax error names its line and never repeats a value. Refuses a secret in a file others may read, and a
 //! file others may write.
+use std::io;
 use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
@@ -146,7 +147,7 @@ impl Lines<'_> {
 /// # Errors
 /// `Ok(None)` when there is no such file; a fragment otherwise. The mode is that of the opened file, so that it cannot
 /// be exchanged in between.
-pub fn read_private(path: &Path, of_host: bool) -> Result<Option<(String, Privacy)>, String> {
+pub fn read_private(path: &Path, of_host: bool) -> io::Result<Option<(String, Privacy)>> {
     use std::io::Read;
     use std::os::unix::fs::MetadataExt;
     let mut file = match std::fs::File::open(path) {
@@ -154,15 +155,15 @@ pub fn read_private(path: &Path, of_host: bool) -> Result<Option<(String, Privac
         Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
             return Ok(None);
         }
-        Err(e) => return Err(e.to_string()),
+        Err(e) => return Err(e),
     };
-    let meta = file.metadata().map_err(|e| e.to_string())?;
+    let meta = file.metadata()?;
     if !meta.is_file() {
-        return Err("it is not a regular file".to_owned());
+        return Err(io::Error::other("it is not a regular file"));
     }
     let mut bytes = Vec::new();
-    file.by_ref().take(4 << 20).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
-    let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+    file.by_ref().take(4 << 20).read_to_end(&mut bytes)?;
+    let text = String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8"))?;
     let ours = meta.uid() == rustix::process::geteuid().as_raw();
     let privacy = Privacy {
         foreign: !(ours || meta.uid() == 0),

@@ -5,7 +5,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::Path;
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -42,14 +42,21 @@ pub struct Dialled {
     pub local: Option<IpAddr>,
 }
 
-/// Connects to a port of the server.
+/// Connects to a port of the server. What can be made ready `meanwhile` is done while the name is looked up, and before
+/// anything is connected.
 ///
 /// # Errors
-/// A fault at [`Stage::Resolve`] or [`Stage::Connect`].
-pub fn dial(route: &Smtp, port: u16, watch: &Watch) -> Result<Dialled, Fault> {
+/// A fault at [`Stage::Resolve`] or [`Stage::Connect`], or that of `meanwhile`.
+pub fn dial(
+    route: &Smtp,
+    port: u16,
+    watch: &Watch,
+    meanwhile: impl FnOnce() -> Result<(), Fault>,
+) -> Result<Dialled, Fault> {
     let tell = Tell::new(watch);
     tell.steps(probe::Ear::begin);
     if let Some(path) = &route.socket {
+        meanwhile()?;
         let dialled = unix(path, route, watch).map_err(|cause| Fault::new(Stage::Connect, cause))?;
         tell.fact("peer", || dialled.peer.clone());
         tell.passed(Step::Connect);
@@ -65,8 +72,11 @@ pub fn dial(route: &Smtp, port: u16, watch: &Watch) -> Result<Dialled, Fault> {
     };
     let patience = route.patience.connect;
     let mut clock = Clock::new(watch.interrupt.clone(), patience);
+    let unknown = |cause| Fault::new(Stage::Resolve, cause);
     tell.fact("host", || first.to_owned());
-    let addresses = resolve(first, first_port, &mut clock).map_err(|cause| Fault::new(Stage::Resolve, cause))?;
+    let lookup = Lookup::start(first, first_port).map_err(unknown)?;
+    meanwhile()?;
+    let addresses = lookup.finish(&mut clock).map_err(unknown)?;
     let list = || Fact::List(addresses.iter().map(|address| address.ip().to_string()).collect());
     tell.steps(|ear| ear.fact("addresses", list()));
     tell.passed(Step::Resolve);
@@ -105,34 +115,55 @@ fn unix(path: &Path, route: &Smtp, watch: &Watch) -> Result<Dialled, Cause> {
     Ok(Dialled { socket, peer: name, loopback: true, local: None })
 }
 
-/// Every address of a name, families taking turns, the system's favourite first.
-fn resolve(host: &str, port: u16, clock: &mut Clock) -> Result<Vec<SocketAddr>, Cause> {
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, port)]);
-    }
-    let (tell, answer) = mpsc::channel();
-    let name = host.to_owned();
-    // The system's look-up cannot be stopped; a thread that nobody waits for any more ends on its own.
-    let started = thread::Builder::new().spawn(move || {
-        let found = (name.as_str(), port).to_socket_addrs().map(Vec::from_iter);
-        let _ = tell.send(found);
-    });
-    started.map_err(|error| Cause::NoAnswer(format!("{host}: {}", reason(&error))))?;
-    let found = loop {
-        let time = clock.look().map_err(|halt| match halt {
-            Halt::Deadline(allowed) => Cause::NoAnswer(format!("{host}: no name server answered within {allowed:?}")),
-            Halt::Signal(signal) => Cause::Interrupted(signal),
-        })?;
-        match answer.recv_timeout(time) {
-            Ok(found) => break found,
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => break Err(io::Error::other("the look-up ended without an answer")),
+/// A name that is being looked up, or an address, which need not be.
+enum Lookup {
+    Known(SocketAddr),
+    Asked { host: String, answer: Receiver<io::Result<Vec<SocketAddr>>> },
+}
+
+impl Lookup {
+    /// Asks the system.
+    fn start(host: &str, port: u16) -> Result<Self, Cause> {
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Ok(Lookup::Known(SocketAddr::new(address, port)));
         }
-    };
-    match found {
-        Ok(addresses) if addresses.is_empty() => Err(Cause::NoSuchHost(host.to_owned())),
-        Ok(addresses) => Ok(take_turns(addresses)),
-        Err(error) => Err(not_found(host, &error.to_string())),
+        let (tell, answer) = mpsc::channel();
+        let name = host.to_owned();
+        // The system's look-up cannot be stopped; a thread that nobody waits for any more ends on its own.
+        let started = thread::Builder::new().spawn(move || {
+            let found = (name.as_str(), port).to_socket_addrs().map(Vec::from_iter);
+            let _ = tell.send(found);
+        });
+        started.map_err(|error| Cause::NoAnswer(format!("{host}: {}", reason(&error))))?;
+        Ok(Lookup::Asked { host: host.to_owned(), answer })
+    }
+
+    /// Every address, families taking turns, the system's favourite first.
+    fn finish(self, clock: &mut Clock) -> Result<Vec<SocketAddr>, Cause> {
+        let (host, answer) = match self {
+            Lookup::Known(address) => return Ok(vec![address]),
+            Lookup::Asked { host, answer } => (host, answer),
+        };
+        let found = loop {
+            let time = clock.look().map_err(|halt| match halt {
+                Halt::Deadline(allowed) => {
+                    Cause::NoAnswer(format!("{host}: no name server answered within {allowed:?}"))
+                }
+                Halt::Signal(signal) => Cause::Interrupted(signal),
+            })?;
+            match answer.recv_timeout(time) {
+                Ok(found) => break found,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    break Err(io::Error::other("the look-up ended without an answer"));
+                }
+            }
+        };
+        match found {
+            Ok(addresses) if addresses.is_empty() => Err(Cause::NoSuchHost(host)),
+            Ok(addresses) => Ok(take_turns(addresses)),
+            Err(error) => Err(not_found(&host, &error.to_string())),
+        }
     }
 }
 
@@ -341,6 +372,7 @@ mod tests {
         let ended = race(&nowhere, None, Duration::from_secs(30), &watch).unwrap_err();
         assert!(matches!(ended, Cause::Interrupted(2) | Cause::Unreachable(_)), "{ended:?}");
         let mut clock = Clock::new(watch.interrupt.clone(), Duration::from_secs(30));
-        assert_eq!(resolve("localhost", 25, &mut clock).unwrap_err(), Cause::Interrupted(2));
+        let lookup = Lookup::start("localhost", 25).unwrap();
+        assert_eq!(lookup.finish(&mut clock).unwrap_err(), Cause::Interrupted(2));
     }
 }

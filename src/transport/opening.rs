@@ -63,7 +63,14 @@ impl From<Fault> for Box<Closed> {
 /// [`Closed`].
 pub fn open(route: &Smtp, door: Door, prepared: &mut Option<Prepared>, watch: &Watch) -> Result<Opened, Box<Closed>> {
     let tell = Tell::new(watch);
-    let Dialled { socket, peer, loopback, local } = dial::dial(route, door.port, watch)?;
+    let prepare = || {
+        // Where TLS is only an offer, most servers that need none of it make none.
+        if matches!(door.tls, TlsMode::Implicit | TlsMode::Starttls) && prepared.is_none() {
+            *prepared = Some(trust::prepare(&route.trust).map_err(|cause| Fault::new(Stage::Prepare, cause))?);
+        }
+        Ok(())
+    };
+    let Dialled { socket, peer, loopback, local } = dial::dial(route, door.port, watch, prepare)?;
     let connected = Instant::now();
     tell.note(format!("connected to {peer}"));
     let clear_login = route.login.as_ref().is_none_or(|login| login.in_clear || loopback);
@@ -115,7 +122,8 @@ pub fn open(route: &Smtp, door: Door, prepared: &mut Option<Prepared>, watch: &W
 pub fn speaks_tls(route: &Smtp, door: Door, prepared: &mut Option<Prepared>, watch: &Watch) -> bool {
     let watch = Watch { trace: None, steps: None, ..watch.clone() };
     let prepared = prepared.take().or_else(|| trust::prepare(&route.trust).ok());
-    let (Some(prepared), Ok(Dialled { mut socket, .. })) = (prepared, dial::dial(route, door.port, &watch)) else {
+    let (Some(prepared), Ok(Dialled { mut socket, .. })) = (prepared, dial::dial(route, door.port, &watch, || Ok(())))
+    else {
         return false;
     };
     socket.clock.allow(KNOCK.min(route.patience.command));

@@ -9,7 +9,7 @@ use super::ledger::{Books, Ledger};
 use super::opening::{self, Closed, Opened};
 use super::probe::{Ear, Fact, Outcome, Step};
 use super::transaction::{self, Link, Ran};
-use super::trust::{self, Prepared};
+use super::trust::Prepared;
 use super::{Tell, Transport, Turn, Watch, auth};
 use crate::delivery::{Cause, Fault, Report, Stage, Timing};
 use crate::message::Message;
@@ -104,11 +104,6 @@ impl Server {
 
     fn enter(&mut self, door: Door, timing: &mut Timing) -> Result<Link, Box<Closed>> {
         let start = Instant::now();
-        // Where TLS is only an offer, most servers that need none of it make none.
-        if matches!(door.tls, TlsMode::Implicit | TlsMode::Starttls) && self.prepared.is_none() {
-            let prepared = trust::prepare(&self.route.trust).map_err(|cause| Fault::new(Stage::Prepare, cause))?;
-            self.prepared = Some(prepared);
-        }
         let mut opened = opening::open(&self.route, door, &mut self.prepared, &self.watch)?;
         self.remarks.extend(opened.remark.take());
         self.tls = opened.tls.take();

@@ -67,7 +67,7 @@ pub fn begin(
 ) -> Result<Secured, Box<Failed>> {
     let doubt = Arc::new(Mutex::new(None));
     let strict = verify == Verify::Strict;
-    let ssl = connection(prepared, name, trust.fingerprint.is_some(), strict, &doubt)
+    let ssl = connection(prepared, name, trust.fingerprint.is_some(), verify, &doubt)
         .map_err(|error| Box::new(Failed { cause: library(&error), not_tls: false, leaf: None }))?;
     let found = || doubt.lock().unwrap_or_else(PoisonError::into_inner).take();
     let stream = ssl.connect(socket).map_err(|error| Box::new(failed(error, found())))?;
@@ -89,7 +89,7 @@ fn connection(
     prepared: &Prepared,
     name: &str,
     pinned: bool,
-    strict: bool,
+    verify: Verify,
     doubt: &Arc<Mutex<Option<Doubt>>>,
 ) -> Result<Ssl, ErrorStack> {
     let mut ssl = Ssl::new(&prepared.context)?;
@@ -109,7 +109,8 @@ fn connection(
         None => wanted.set_host(&name)?,
     }
     let doubt = doubt.clone();
-    let bundle = prepared.bundle.clone();
+    // Nobody will hear of a doubt: nothing need be read to remove it.
+    let bundle = prepared.bundle.clone().filter(|_| verify != Verify::Ignore);
     ssl.set_verify_callback(SslVerifyMode::PEER, move |trusted, store| {
         if !trusted && UNKNOWN_ISSUER.contains(&store.error().as_raw()) {
             let chain = store.chain().into_iter().flatten();
@@ -120,7 +121,7 @@ fn connection(
         if !trusted {
             doubt.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| distrust(store, &name));
         }
-        trusted || !strict
+        trusted || verify != Verify::Strict
     });
     Ok(ssl)
 }

@@ -171,8 +171,11 @@ fn a_root_that_only_the_bundle_has_vouches_and_another_does_not() {
     let root = pair("Test Root", &[], None, LONG);
     let middle = pair("Middle", &[], Some(&root), LONG);
     let leaf = pair("x", &["localhost"], Some(&middle), LONG);
-    let bundle = write(folder.path(), "bundle.pem", &[pem(&root)]);
-    let other = write(folder.path(), "other.pem", &[pem(&pair("Other", &[], None, LONG))]);
+    let other = pem(&pair("Other", &[], None, LONG));
+    // A comment in Latin-1, and a block that is none, stop nothing.
+    let torn = b"# Autorit\xe9\n-----BEGIN CERTIFICATE-----\n?\n-----END CERTIFICATE-----\n".to_vec();
+    let bundle = write(folder.path(), "bundle.pem", &[torn, other.clone(), pem(&root)]);
+    let other = write(folder.path(), "other.pem", &[other]);
     let chain = || [&*leaf.cert, &*middle.cert].into_iter();
     assert!(trust::vouched(&bundle, chain()));
     assert!(!trust::vouched(&bundle, chain().take(1)));
