@@ -161,6 +161,8 @@ pub struct State {
     pub released: i64,
     /// The last words about it.
     pub last: String,
+    /// The last words of a refusal for good: others may have been accepted after it.
+    pub refusal: String,
     /// When the last event was written.
     pub latest: i64,
 }
@@ -176,6 +178,7 @@ impl State {
             held: false,
             released: 0,
             last: String::new(),
+            refusal: String::new(),
             latest: 0,
         }
     }
@@ -219,6 +222,7 @@ impl State {
             Event::Refused { at, to, reply } => {
                 set(to, Standing::Refused);
                 self.last.clone_from(reply);
+                self.refusal.clone_from(reply);
                 at
             }
             Event::Deferred { at, to, reply, next } => {
