@@ -148,7 +148,7 @@ impl<'q> Ticket<'q> {
         let done = if left.is_empty() && !self.state.any(Standing::Refused) {
             self.remove().map(|()| Outcome::Gone)
         } else if left.is_empty() {
-            let why = self.state.refusal.clone();
+            let why = self.state.why().to_owned();
             self.fail(&why).map(|()| Outcome::Failed)
         } else if self.is_expired() && !self.state.held {
             let why = format!("given up after {} tries; last: {}", self.state.tries, self.state.last);

@@ -260,6 +260,11 @@ impl State {
         self.standing.iter().enumerate().filter(|(_, s)| open(s)).map(|(i, _)| i).collect()
     }
 
+    /// The words that tell why it stands as it does: of the refusal when nobody is left to wait for, else the last.
+    pub fn why(&self) -> &str {
+        if self.refusal.is_empty() || !self.left().is_empty() { &self.last } else { &self.refusal }
+    }
+
     /// Tells whether a recipient stands so.
     pub fn any(&self, standing: Standing) -> bool {
         self.standing.contains(&standing)
