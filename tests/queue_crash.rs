@@ -25,6 +25,7 @@ const STRIDE: usize = 12;
 const PEOPLE: [&str; 3] = ["r1@x.example", "r2@x.example", "r3@x.example"];
 
 /// A piece of work that is disturbed.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of a scene, not the states of one machine")]
 struct Scene {
     name: &'static str,
     /// What lies in the world before it; gives the words for smail.
@@ -35,6 +36,8 @@ struct Scene {
     replies: &'static [(&'static str, &'static str, &'static str)],
     /// How often a promise reaches each of [`PEOPLE`].
     due: [usize; 3],
+    /// The server takes the message along with its envelope.
+    chunking: bool,
     /// The mail was promised before the scene began.
     promised: bool,
     /// The mail ends in `failed/` (or `corrupt/`) and not with everybody.
@@ -56,6 +59,7 @@ const SCENES: &[Scene] = &[
         up: false,
         replies: &[],
         due: [1, 0, 0],
+        chunking: false,
         promised: false,
         kept: false,
     },
@@ -65,6 +69,7 @@ const SCENES: &[Scene] = &[
         up: true,
         replies: &[],
         due: [1, 1, 0],
+        chunking: false,
         promised: false,
         kept: false,
     },
@@ -74,6 +79,7 @@ const SCENES: &[Scene] = &[
         up: true,
         replies: &[],
         due: [1, 0, 0],
+        chunking: false,
         promised: false,
         kept: false,
     },
@@ -86,6 +92,30 @@ const SCENES: &[Scene] = &[
             ("r3@x.example", "550 5.1.1 no", "550 5.1.1 no"),
         ],
         due: [1, 1, 0],
+        chunking: false,
+        promised: false,
+        kept: true,
+    },
+    Scene {
+        name: "send at once",
+        prepare: |stage| stage.mail(&PEOPLE[..2], &[]),
+        up: true,
+        replies: &[],
+        due: [1, 1, 0],
+        chunking: true,
+        promised: false,
+        kept: false,
+    },
+    Scene {
+        name: "send at once to three fates",
+        prepare: |stage| stage.mail(&PEOPLE, &[]),
+        up: true,
+        replies: &[
+            ("r2@x.example", "450 4.2.0 later", "250 2.1.5 now"),
+            ("r3@x.example", "550 5.1.1 no", "550 5.1.1 no"),
+        ],
+        due: [1, 1, 0],
+        chunking: true,
         promised: false,
         kept: true,
     },
@@ -95,6 +125,7 @@ const SCENES: &[Scene] = &[
         up: true,
         replies: &[("r1@x.example", "550 5.1.1 no", "550 5.1.1 no")],
         due: [0, 0, 0],
+        chunking: false,
         promised: false,
         kept: true,
     },
@@ -112,6 +143,7 @@ const SCENES: &[Scene] = &[
         up: true,
         replies: &[],
         due: [1, 1, 0],
+        chunking: false,
         promised: true,
         kept: false,
     },
@@ -134,6 +166,7 @@ const SCENES: &[Scene] = &[
         up: true,
         replies: &[],
         due: [0, 0, 0],
+        chunking: false,
         promised: true,
         kept: true,
     },
@@ -153,7 +186,9 @@ impl Stage {
 
     /// Starts the server, with what it says first.
     fn open(&mut self, scene: &Scene) {
-        let options = scene.replies.iter().fold(Options::new(), |options, row| options.recipient(row.0, row.1));
+        let plain = Options::new();
+        let plain = if scene.chunking { plain.extensions(&["PIPELINING", "8BITMIME", "CHUNKING"]) } else { plain };
+        let options = scene.replies.iter().fold(plain, |options, row| options.recipient(row.0, row.1));
         self.sink = self.place.take().map(|place| options.start_at(place));
     }
 

@@ -228,31 +228,6 @@ fn lmtp_answers_for_every_recipient_after_the_dot() {
 }
 
 #[test]
-fn a_mail_in_clear_takes_four_round_trips_with_pipelining() {
-    let world = World::new();
-    let sink = Options::new().start();
-    let smtp = format!("smtp=127.0.0.1:{}", sink.port());
-    let words = [
-        "--no-config",
-        "-S",
-        &smtp,
-        "-S",
-        "tls=none",
-        "-r",
-        "a@a.example",
-        "-s",
-        "subj",
-        "r1@x.example",
-        "r2@x.example",
-    ];
-    let outcome = world.smail(&words).stdin("the words\n").run();
-    assert_eq!((outcome.status, outcome.owes(&[])), (0, vec![]), "{}", outcome.stderr);
-    assert_eq!(sink.only_mail().to, ["r1@x.example", "r2@x.example"]);
-    // EHLO; MAIL, RCPT, RCPT, DATA; the message, the dot and QUIT; the end.
-    assert!(sink.flights() <= 4, "{} round trips:\n{}", sink.flights(), sink.dialogue().join("\n"));
-}
-
-#[test]
 fn a_hundred_runs_at_once_lose_nothing() {
     let sink = Options::new().start();
     let world = World::new();

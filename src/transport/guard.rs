@@ -65,9 +65,9 @@ enum Body {
     Open,
     /// Its text is complete; what is written next is the final dot.
     Ending,
-    /// The dot waits to leave with the rest of the flight.
+    /// The dot, or a message without one, waits to leave with the rest of the flight.
     Dotted,
-    /// The dot has left and its replies have not all come.
+    /// It has left and its replies have not all come.
     Awaited,
 }
 
@@ -156,6 +156,19 @@ impl Guard {
         }
         self.out.extend_from_slice(bytes);
         if self.out.len() >= BLOCK { self.flush() } else { Ok(()) }
+    }
+
+    /// Takes a flight that holds a whole message: its last octets count as the final dot does.
+    ///
+    /// # Errors
+    /// [`Fault`] when the connection is over.
+    pub fn push_message(&mut self, flight: &[u8]) -> Result<(), Fault> {
+        if let Some(fault) = &self.broken {
+            return Err(fault.clone());
+        }
+        self.out.extend_from_slice(flight);
+        self.body = Body::Dotted;
+        Ok(())
     }
 
     /// Writes what is waiting.

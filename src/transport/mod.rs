@@ -5,8 +5,8 @@
 //!
 //! From the wire upwards: `socket` waits, `dial` and `proxy` connect, `tls` encrypts for whom `trust` trusts, `reply` and `guard` keep the server
 //! within bounds, `opening` greets, `session` is lettre's engine on top, `auth` logs in, `transaction` sends one message
-//! and `smtp` puts them together. `judged` tells what refusals mean for later attempts, `probe` rehearses all of it, and `ledger` keeps books of
-//! it. `command` and `file` are the ways beside SMTP.
+//! with what `envelope` and `chunk` say, `reach` remembers whom it has reached, and `smtp` puts them together. `judged` tells what refusals
+//! mean for later attempts, `probe` rehearses all of it, and `ledger` keeps books of it. `command` and `file` are the ways beside SMTP.
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -20,9 +20,12 @@ use crate::settings::route::Route;
 
 mod auth;
 mod capability;
+mod chunk;
 mod command;
 mod dial;
+mod envelope;
 mod file;
+mod flight;
 mod guard;
 mod judged;
 mod ledger;
@@ -30,6 +33,7 @@ mod metered;
 mod opening;
 pub mod probe;
 mod proxy;
+mod reach;
 mod reply;
 mod session;
 mod smtp;

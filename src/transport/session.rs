@@ -63,6 +63,20 @@ pub trait Session {
         clear: Clearance<'_>,
     ) -> Result<Reply, Fault>;
 
+    /// Sends commands, the last of them a BDAT, and its message behind them, QUIT behind it if wanted, all in one flight,
+    /// and reads the reply to the first. From when they have left until [`Session::end_of_message`] a fault is in doubt.
+    ///
+    /// # Errors
+    /// As [`Session::command`].
+    fn whole(
+        &mut self,
+        stage: Stage,
+        patience: Duration,
+        lines: &str,
+        message: &[u8],
+        quit: bool,
+    ) -> Result<Reply, Fault>;
+
     /// The replies to the message have all been read.
     fn end_of_message(&mut self);
 
@@ -171,6 +185,32 @@ impl Session for Lettre {
             let _ = dots.add(&piece, |stretch| lock(&self.guard).push(stretch));
         }
         let _ = lock(&self.guard).push(b"\r\n.\r\n");
+        let told = block(self.connection.read_response());
+        self.outcome(told)
+    }
+
+    fn whole(
+        &mut self,
+        stage: Stage,
+        patience: Duration,
+        lines: &str,
+        message: &[u8],
+        quit: bool,
+    ) -> Result<Reply, Fault> {
+        {
+            let quit = if quit { "QUIT\r\n" } else { "" };
+            let mut guard = lock(&self.guard);
+            guard.expect(stage, patience);
+            for line in lines.split_terminator("\r\n") {
+                guard.tell(&shown(line));
+            }
+            guard.tell(&Line::Note(format!("message, {} octets", message.len())));
+            for line in quit.split_terminator("\r\n") {
+                guard.tell(&shown(line));
+            }
+            guard.push_message(&[lines.as_bytes(), message, quit.as_bytes()].concat())?;
+        }
+        // lettre has no part in the sending: a message need not be text, which its commands have to be.
         let told = block(self.connection.read_response());
         self.outcome(told)
     }

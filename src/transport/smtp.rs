@@ -8,6 +8,7 @@ use super::auth::LoggedIn;
 use super::ledger::{Books, Ledger};
 use super::opening::{self, Closed, Opened};
 use super::probe::{Ear, Fact, Outcome, Step};
+use super::reach::Reach;
 use super::transaction::{self, Link, Ran};
 use super::trust::Prepared;
 use super::{Tell, Transport, Turn, Watch, auth};
@@ -15,6 +16,9 @@ use crate::delivery::{Cause, Fault, Report, Stage, Timing};
 use crate::message::Message;
 use crate::secret::Secret;
 use crate::settings::route::{Door, Smtp, TlsMode};
+
+/// How many connections are tried for a message while nobody is spoken for on them.
+const MOST_IDLE: usize = 4;
 
 /// A server, connected or not.
 pub struct Server {
@@ -30,6 +34,10 @@ pub struct Server {
     /// The host and port of the door that was tried last.
     host: Option<String>,
     remarks: Vec<String>,
+    /// BDAT may be used: it is wanted, and was never refused.
+    chunking: bool,
+    /// How many recipients it takes in one transaction, once that was learned.
+    room: Option<usize>,
 }
 
 impl Server {
@@ -47,6 +55,8 @@ impl Server {
             tls: None,
             host: None,
             remarks: Vec::new(),
+            chunking: route.chunking,
+            room: None,
         }
     }
 
@@ -117,16 +127,14 @@ impl Server {
     fn login(&mut self, opened: Opened, door: Door) -> Result<Link, Fault> {
         let Opened { session, capabilities, encrypted, loopback, .. } = opened;
         let tell = Tell::new(&self.watch);
-        let room = capabilities.rcpt_max;
         let mut link = Link {
             session: Box::new(session),
             capabilities,
             patience: self.route.patience,
             progress: self.watch.progress.clone(),
             lmtp: self.route.lmtp,
-            used: false,
+            turns: 0,
             begun: false,
-            room,
             quitting: false,
         };
         let context = auth::Context {
@@ -203,6 +211,7 @@ impl Server {
         message: &Message,
         turn: Turn,
         report: &mut Report,
+        reach: &mut Reach,
         books: &mut Books<'_>,
     ) -> Result<Ran, Fault> {
         let mut timing = report.timing;
@@ -214,6 +223,7 @@ impl Server {
         let message = match transaction::form(&link.capabilities, message) {
             Ok(message) => message,
             Err(fault) => {
+                books.settle(reach.outcomes.iter().enumerate().filter_map(|(at, known)| Some((at, known.as_ref()?))));
                 books.close(&Err(fault.clone()));
                 if turn == Turn::Last {
                     quit(link);
@@ -224,10 +234,10 @@ impl Server {
         if !message.envelope.dsn.is_empty() && !link.capabilities.dsn {
             tell.note("the server offers no DSN; asking for none");
         }
-        let ran = transaction::run(link, message, turn == Turn::Last, books);
+        let ran = transaction::run(link, message, turn == Turn::Last, reach, books);
         report.timing.transaction = start.elapsed();
         report.bytes = message.size();
-        if turn == Turn::Last {
+        if turn == Turn::Last && ran == Ran::Done {
             quit(link);
         }
         Ok(ran)
@@ -250,26 +260,31 @@ impl Transport for Server {
         // A list may be long; one copy of it is enough while it is worked through.
         drop(recipients);
         let mut books = Books::new(ledger, report.fates.len());
-        // A tired connection is used once more only after a fresh one: the second attempt cannot be stale.
-        for _ in 0..2 {
-            match self.attempt(message, turn, &mut report, &mut books) {
-                Ok(Ran::Stale) => {
+        let mut reach = Reach::new(report.fates.len(), self.chunking, self.room);
+        let mut ended = Ok(());
+        // Each reason to begin again is good for once, unless somebody was spoken for meanwhile: a tired connection, BDAT
+        // refused, QUIT sent too early, too many recipients at once.
+        let (mut idle, mut left) = (0, usize::MAX);
+        while idle < MOST_IDLE {
+            idle = if reach.waiting.len() < left { 1 } else { idle + 1 };
+            left = reach.waiting.len();
+            match self.attempt(message, turn, &mut report, &mut reach, &mut books) {
+                Ok(Ran::Again(why)) => {
                     self.link = None;
-                    Tell::new(&self.watch).note("the server closed the connection; connecting again");
+                    Tell::new(&self.watch).note(format!("{why}; connecting again"));
                 }
-                Ok(Ran::Outcomes(outcomes)) => {
-                    for (fate, outcome) in report.fates.iter_mut().zip(outcomes) {
-                        fate.outcome = outcome;
-                    }
-                    break;
-                }
+                Ok(Ran::Done) => break,
                 Err(fault) => {
-                    for fate in &mut report.fates {
-                        fate.outcome = Err(fault.clone());
-                    }
+                    ended = Err(fault);
                     break;
                 }
             }
+        }
+        (self.chunking, self.room) = (reach.chunking, reach.room);
+        let lost = || Fault::new(Stage::Connect, Cause::Lost("the server closes every connection".into()));
+        let otherwise = Err(ended.err().unwrap_or_else(lost));
+        for (fate, outcome) in report.fates.iter_mut().zip(reach.close(&otherwise)) {
+            fate.outcome = outcome;
         }
         books.settle(report.fates.iter().map(|fate| &fate.outcome).enumerate());
         report.via.clone_from(&self.via);

@@ -1,31 +1,21 @@
 //! One message over an open session: MAIL, RCPT, DATA, the text, the dot (RFC 5321 section 3.3, RFC 2920, RFC 2033).
 //!
 //! Promise: every recipient gets exactly one outcome; one that was refused does not stop the others; the text is sent
-//! only after 354 and only if somebody accepted it; only 2yz after the dot is acceptance. Recipients that a server has
-//! no room for in one transaction get another one.
-use std::collections::VecDeque;
-
-use lettre::transport::smtp::commands::{Mail, Rcpt};
-use lettre::transport::smtp::extension::{MailBodyParameter, MailParameter, RcptParameter};
-
+//! only after 354 and only if somebody accepted it, or behind BDAT (see `chunk`); only 2yz to the whole of it is
+//! acceptance. Recipients that a server has no room for in one transaction get another one (see `flight`).
 use super::Progress;
 use super::capability::Capabilities;
+use super::chunk::Whole;
+use super::flight;
 use super::ledger::Books;
 use super::metered::Metered;
 use super::probe::{self, Ear, Fact, Step};
+use super::reach::{Outcome, Reach};
 use super::reply::safe;
 use super::session::Session;
-use crate::address::Address;
 use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
-use crate::message::{Dsn, Message, Notify};
+use crate::message::Message;
 use crate::settings::route::Patience;
-
-/// The most recipients that leave in one flight, at first (RFC 5321 section 4.5.3.1.8 lets every server take 100) and at last.
-const GROUP: (usize, usize) = (100, 500);
-/// The octets at which a flight is long enough: neither side may have to wait for room to write while the other does.
-const FLIGHT: usize = 32 * 1024;
-/// So many recipients in a row that find no room are no full mailboxes: the transaction is full.
-const ENOUGH: usize = 10;
 
 /// An open session and what is known of it.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, not the states of one machine")]
@@ -40,22 +30,21 @@ pub struct Link {
     pub progress: Option<Progress>,
     /// Every accepted recipient gets a reply of its own after the dot (RFC 2033).
     pub lmtp: bool,
-    /// A message has been delivered over it, so that the server may have grown tired of it.
-    pub used: bool,
+    /// The transactions that were begun over it; after the first the server may have grown tired of it.
+    pub turns: usize,
     /// A transaction was begun and has not ended.
     pub begun: bool,
-    /// How many recipients the server takes in one transaction, once that is known.
-    pub room: Option<usize>,
     /// QUIT has been sent.
     pub quitting: bool,
 }
 
-/// What became of the recipients.
+/// How a run over one connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ran {
-    /// One outcome for each, in order.
-    Outcomes(Vec<Result<Reply, Fault>>),
-    /// The session was closed by the server before this message; nothing was sent.
-    Stale,
+    /// Every recipient has an outcome.
+    Done,
+    /// Some have none, and this connection is of no use to them: nothing was sent, or it was refused. The words say why.
+    Again(&'static str),
 }
 
 /// Chooses the form of a message that the server can take, and checks that it can.
@@ -78,16 +67,14 @@ pub fn form<'m>(capabilities: &Capabilities, message: &'m Message) -> Result<&'m
     }
 }
 
-type Outcome = Result<Reply, Fault>;
-
 /// Asks about sender and recipients, one by one, and takes it back. DATA is never said. Gives the refusal of the sender,
 /// or those of the recipients, or what ended the session.
 pub fn rehearse(link: &mut Link, message: &Message, ear: &Ear) -> Vec<Fault> {
     let members: Vec<usize> = (0..message.envelope.recipients.len()).collect();
-    let mut outcomes = vec![None; members.len()];
+    let mut reach = Reach::new(members.len(), false, None);
     let (patience, mut nobody) = (link.patience.command, ());
     let mut books = Books::new(&mut nobody, members.len());
-    let mut round = Round::new(link, message, &members, &mut outcomes, &mut books);
+    let mut round = Round::new(link, message, &members, &mut reach, &mut books);
     let mut faults = Vec::new();
     let reset = std::mem::take(&mut round.link.begun).then_some(Verb::Reset);
     let asked = members.iter().map(|&at| Verb::Rcpt(at));
@@ -96,9 +83,9 @@ pub fn rehearse(link: &mut Link, message: &Message, ear: &Ear) -> Vec<Fault> {
             Verb::Rcpt(_) if round.sender.is_some() => continue,
             Verb::Rcpt(_) => Step::Recipient,
             Verb::Reset => Step::Reset,
-            Verb::Mail | Verb::Data => Step::Sender,
+            Verb::Mail | Verb::Data | Verb::Chunk => Step::Sender,
         };
-        let line = round.line(verb);
+        let line = round.line(verb, None);
         ear.fact("said", Fact::Text(safe(line.trim_end())));
         let said = round.link.session.command(verb.stage(), patience, &line);
         let said = said.and_then(|reply| round.judge(verb, reply.clone()).map(|()| reply));
@@ -121,50 +108,76 @@ pub fn rehearse(link: &mut Link, message: &Message, ear: &Ear) -> Vec<Fault> {
     faults
 }
 
-/// Sends a message; `last` lets QUIT leave with the dot. All recipients are settled in the books, unless it is
-/// [`Ran::Stale`].
-pub fn run(link: &mut Link, message: &Message, last: bool, books: &mut Books<'_>) -> Ran {
-    let recipients = &message.envelope.recipients;
-    let mut outcomes: Vec<Option<Outcome>> = vec![None; recipients.len()];
-    let mut waiting: VecDeque<usize> = (0..recipients.len()).collect();
-    let mut first = true;
-    while !waiting.is_empty() {
-        let room = link.room.unwrap_or(usize::MAX).min(waiting.len());
-        let members: Vec<usize> = waiting.drain(..room).collect();
-        let before: Vec<_> = members.iter().map(|&at| outcomes[at].take()).collect();
-        let mut round = Round::new(link, message, &members, &mut outcomes, books);
-        let ended = round.run(last && waiting.is_empty());
-        let (answered, later) = (round.answered, round.later);
+/// Sends a message to those who have not been spoken for; `last` lets QUIT leave with it. All recipients are settled in
+/// the books, unless it is [`Ran::Again`].
+pub fn run(link: &mut Link, message: &Message, last: bool, reach: &mut Reach, books: &mut Books<'_>) -> Ran {
+    while !reach.waiting.is_empty() {
+        if link.capabilities.mail_max.is_some_and(|most| link.turns >= most) {
+            return Ran::Again("the server takes no more mails on this connection");
+        }
+        let members = reach.next(link.capabilities.rcpt_max);
+        let before: Vec<_> = members.iter().map(|&at| reach.outcomes[at].take()).collect();
+        let last = last && reach.waiting.is_empty();
+        let mut round = Round::new(link, message, &members, reach, books);
+        let ended = round.run(last);
+        let Round { answered, unwanted, accepted, later, limit, .. } = round;
+        // A connection that ended before anything was heard on it of this transaction may have been over before it.
+        let used = link.turns > 0;
+        link.turns += 1;
         if let Err(fault) = ended {
-            if first && link.used && !answered && is_staleness(&fault) {
-                return Ran::Stale;
+            if used && !answered && is_staleness(&fault) {
+                reach.put_back(members, before);
+                return Ran::Again("the server closed the connection");
             }
-            // A server that wants no second transaction has still only run out of room for those it sent to a later one.
-            let kept = |before: Option<Outcome>| before.filter(|_| fault.stage == Stage::Sender);
-            for (&at, before) in members.iter().zip(before) {
-                outcomes[at].get_or_insert_with(|| kept(before).unwrap_or_else(|| Err(fault.clone())));
+            if is_overfull(&fault, accepted.len()) && reach.lower(accepted.len()) {
+                reach.put_back(members, before);
+                return Ran::Again("the server takes fewer recipients at once");
             }
-            for &at in &waiting {
-                outcomes[at] = Some(kept(outcomes[at].take()).unwrap_or_else(|| Err(fault.clone())));
-            }
+            reach.give_up(&members, before, &fault);
             break;
+        }
+        if let Some(limit) = limit {
+            reach.lower(limit);
+        }
+        reach.begun = true;
+        if unwanted {
+            let mut again = [later, accepted].concat();
+            again.sort_unstable();
+            reach.first(again);
+            reach.chunking = false;
+            // What a server that knows no BDAT makes of the text behind it are answers nobody waits for.
+            if link.quitting || link.session.is_disturbed() {
+                return Ran::Again("the server does not take BDAT");
+            }
+            continue;
+        }
+        reach.first(later);
+        if reach.waiting.is_empty() {
+            break;
+        }
+        if link.quitting {
+            reach.early_quit = false;
+            return Ran::Again("the server has room for some recipients only");
         }
         if !link.session.is_open() {
-            break;
+            return Ran::Again("the server closed the connection");
         }
-        later.into_iter().rev().for_each(|at| waiting.push_front(at));
-        first = false;
     }
-    link.used = true;
-    let forgotten = || Err(Fault::new(Stage::Recipient, Cause::Protocol("no reply for this recipient".into())));
-    let outcomes: Vec<Outcome> = outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(forgotten)).collect();
-    books.settle(outcomes.iter().enumerate());
-    Ran::Outcomes(outcomes)
+    reach.settle(books);
+    Ran::Done
+}
+
+/// The server has closed the connection over one recipient too many, and not for a reason of its own.
+fn is_overfull(fault: &Fault, accepted: usize) -> bool {
+    let says = |reply: &Reply| reply.enhanced.is_some_and(|code| (code.1, code.2) == (5, 3));
+    let closed = fault.reply().filter(|reply| reply.code == 421 && fault.stage == Stage::Recipient && !fault.in_doubt);
+    closed.is_some_and(|reply| accepted > 0 && (accepted >= flight::ENOUGH || says(reply)))
 }
 
 /// The server closed a connection it had grown tired of.
 fn is_staleness(fault: &Fault) -> bool {
     match &fault.cause {
+        _ if fault.in_doubt => false,
         Cause::Lost(_) => true,
         Cause::Refused(reply) => reply.code == 421,
         _ => false,
@@ -172,43 +185,53 @@ fn is_staleness(fault: &Fault) -> bool {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Verb {
+pub(super) enum Verb {
     Reset,
     Mail,
     Rcpt(usize),
     Data,
+    Chunk,
 }
 
 impl Verb {
-    fn stage(self) -> Stage {
+    pub(super) fn stage(self) -> Stage {
         match self {
             Verb::Reset | Verb::Mail => Stage::Sender,
             Verb::Rcpt(_) => Stage::Recipient,
             Verb::Data => Stage::Data,
+            Verb::Chunk => Stage::Content,
         }
     }
 }
 
 /// One transaction for some of the recipients.
-struct Round<'a, 'l> {
-    link: &'a mut Link,
-    message: &'a Message,
-    members: &'a [usize],
-    outcomes: &'a mut [Option<Outcome>],
-    books: &'a mut Books<'l>,
+pub(super) struct Round<'a, 'l> {
+    pub(super) link: &'a mut Link,
+    pub(super) message: &'a Message,
+    pub(super) members: &'a [usize],
+    pub(super) outcomes: &'a mut [Option<Outcome>],
+    pub(super) books: &'a mut Books<'l>,
+    /// Whether BDAT may be used, and QUIT leave with it.
+    allowed: (bool, bool),
     /// MAIL has been answered.
     answered: bool,
     /// The refusal of MAIL.
-    sender: Option<Reply>,
-    accepted: Vec<usize>,
-    refused: Vec<usize>,
+    pub(super) sender: Option<Reply>,
+    pub(super) accepted: Vec<usize>,
+    pub(super) refused: Vec<usize>,
     /// Those the server has no room for in this transaction.
-    later: Vec<usize>,
+    pub(super) later: Vec<usize>,
     /// How many recipients in a row found no room.
-    overflow: usize,
+    pub(super) overflow: usize,
     /// The server has said that it takes no more in one transaction.
-    full_is_said: bool,
+    pub(super) full_is_said: bool,
+    /// The limit that was found.
+    pub(super) limit: Option<usize>,
     data: Option<Reply>,
+    /// The first answer to BDAT.
+    chunk: Option<Reply>,
+    /// BDAT itself was refused, and DATA may be taken.
+    pub(super) unwanted: bool,
 }
 
 impl<'a, 'l> Round<'a, 'l> {
@@ -216,14 +239,15 @@ impl<'a, 'l> Round<'a, 'l> {
         link: &'a mut Link,
         message: &'a Message,
         members: &'a [usize],
-        outcomes: &'a mut [Option<Outcome>],
+        reach: &'a mut Reach,
         books: &'a mut Books<'l>,
     ) -> Self {
         Round {
             link,
             message,
             members,
-            outcomes,
+            allowed: (reach.chunking, reach.early_quit),
+            outcomes: &mut reach.outcomes,
             books,
             answered: false,
             sender: None,
@@ -232,15 +256,25 @@ impl<'a, 'l> Round<'a, 'l> {
             later: Vec::new(),
             overflow: 0,
             full_is_said: false,
+            limit: None,
             data: None,
+            chunk: None,
+            unwanted: false,
         }
     }
 
     /// # Errors
     /// The outcome of all members that have none of their own yet.
     fn run(&mut self, last: bool) -> Result<(), Fault> {
-        self.speak()?;
+        let (chunking, early_quit) = self.allowed;
+        let whole = if chunking { Whole::of(&self.link.capabilities, self.message, last && early_quit)? } else { None };
+        self.speak(whole.as_ref()).map_err(|fault| self.doubt(fault))?;
         self.settle(Side::Refused);
+        if let (Some(reply), Some(whole)) = (self.chunk.take(), whole) {
+            self.answered_whole(reply, &whole)?;
+            self.settle(Side::Accepted);
+            return Ok(());
+        }
         let refused = self.sender.take().map(|reply| Fault::new(Stage::Sender, Cause::Refused(reply)));
         match self.data.take() {
             Some(reply) if reply.code == 354 && (refused.is_some() || self.accepted.is_empty()) => self.lone_dot(),
@@ -260,65 +294,8 @@ impl<'a, 'l> Round<'a, 'l> {
         refused.map_or(Ok(()), Err)
     }
 
-    /// Everything up to DATA, in flights where the server takes them. They grow while nothing is said against them, so that
-    /// a long list does not wait for a reply a hundred times as often as it must.
-    fn speak(&mut self) -> Result<(), Fault> {
-        let members = self.members;
-        let reset = std::mem::take(&mut self.link.begun).then_some(Verb::Reset);
-        let recipients = members.iter().map(|&at| Verb::Rcpt(at));
-        let mut verbs = reset.into_iter().chain([Verb::Mail]).chain(recipients).peekable();
-        let (mut data, mut most) = (Some(Verb::Data), GROUP.0);
-        while data.is_some() {
-            let (mut flight, mut lines, mut named) = (Vec::new(), String::new(), 0);
-            while let Some(verb) = verbs.peek().copied().or(data) {
-                let fits = match verb {
-                    _ if flight.is_empty() => true,
-                    _ if !self.link.capabilities.pipelining => false,
-                    Verb::Rcpt(_) => named < most && lines.len() < FLIGHT,
-                    _ => true,
-                };
-                if !fits {
-                    break;
-                }
-                lines.push_str(&self.line(verb));
-                flight.push(verb);
-                named += usize::from(matches!(verb, Verb::Rcpt(_)));
-                if verbs.next().is_none() {
-                    data = None;
-                }
-            }
-            if self.sender.is_some() || (matches!(flight[..], [Verb::Data]) && self.accepted.is_empty()) {
-                return Ok(());
-            }
-            self.fly(&flight, &lines)?;
-            if self.is_full() {
-                let rest = verbs.by_ref().filter_map(|verb| if let Verb::Rcpt(at) = verb { Some(at) } else { None });
-                self.postpone(rest.collect());
-            } else if self.overflow == 0 {
-                most = (most * 2).min(GROUP.1);
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends a flight and reads its replies.
-    fn fly(&mut self, flight: &[Verb], lines: &str) -> Result<(), Fault> {
-        for (at, verb) in flight.iter().enumerate() {
-            let patience = match verb {
-                Verb::Data => self.link.patience.data,
-                _ => self.link.patience.command,
-            };
-            let reply = match at {
-                0 => self.link.session.command(verb.stage(), patience, lines)?,
-                _ => self.link.session.reply(verb.stage(), patience)?,
-            };
-            self.judge(*verb, reply)?;
-        }
-        Ok(())
-    }
-
     /// Writes down what is certain.
-    fn settle(&mut self, side: Side) {
+    pub(super) fn settle(&mut self, side: Side) {
         let places = match side {
             Side::Refused => &self.refused,
             Side::Accepted => &self.accepted,
@@ -326,33 +303,30 @@ impl<'a, 'l> Round<'a, 'l> {
         self.books.settle(places.iter().filter_map(|&at| Some((at, self.outcomes[at].as_ref()?))));
     }
 
-    fn line(&self, verb: Verb) -> String {
-        match verb {
-            Verb::Reset => "RSET\r\n".to_owned(),
-            Verb::Mail => mail(&self.link.capabilities, self.message),
-            Verb::Rcpt(at) => {
-                let notify = asked(&self.link.capabilities, self.message).and_then(|dsn| dsn.notify);
-                rcpt(&self.message.envelope.recipients[at], notify)
-            }
-            Verb::Data => "DATA\r\n".to_owned(),
-        }
-    }
-
-    fn judge(&mut self, verb: Verb, reply: Reply) -> Result<(), Fault> {
+    pub(super) fn judge(&mut self, verb: Verb, reply: Reply) -> Result<(), Fault> {
         let session = &mut self.link.session;
         let stage = verb.stage();
+        let word = if stage == Stage::Sender { "MAIL" } else { "RCPT" };
         match (verb, reply.code) {
             (Verb::Data, _) => self.data = Some(reply),
+            (Verb::Chunk, _) => self.chunk = Some(reply),
+            (_, 221) => {
+                let why = format!("the server said \"{}\" in place of an answer to {word}", reply.text());
+                return Err(session.cut(stage, Cause::Lost(why)));
+            }
             (Verb::Reset, 200..=299) => {}
             (Verb::Reset, _) => {
                 let why = format!("the server answered \"{}\" to RSET", reply.text());
                 return Err(session.cut(stage, Cause::Lost(why)));
             }
-            (_, 421) => return Err(session.cut(stage, Cause::Refused(reply))),
+            (_, 421) => {
+                // Who closes here has not looked at a message that was sent along.
+                session.end_of_message();
+                return Err(session.cut(stage, Cause::Refused(reply)));
+            }
             (Verb::Rcpt(_), _) if self.sender.is_some() => {}
             (_, 300..=399) => {
-                let verb = if stage == Stage::Sender { "MAIL" } else { "RCPT" };
-                let why = format!("the server answered \"{}\" to {verb}", reply.text());
+                let why = format!("the server answered \"{}\" to {word}", reply.text());
                 return Err(session.cut(stage, Cause::Protocol(why)));
             }
             (Verb::Mail, 200..=299) => (self.answered, self.link.begun) = (true, true),
@@ -366,44 +340,6 @@ impl<'a, 'l> Round<'a, 'l> {
         Ok(())
     }
 
-    /// 452, and 552 from old servers, once others were accepted: too many for one transaction (RFC 5321 section
-    /// 4.5.3.1.10).
-    fn refuse(&mut self, at: usize, mut reply: Reply) {
-        if matches!(reply.code, 452 | 552) && !self.accepted.is_empty() {
-            // 4.5.3 and 5.5.3 say just that, and other codes something else; without any it may be the one mailbox that is full.
-            let says = reply.enhanced.map(|code| (code.1, code.2) == (5, 3));
-            self.full_is_said |= says == Some(true);
-            self.overflow += match says {
-                Some(true) => ENOUGH,
-                Some(false) => 0,
-                None => 1,
-            };
-            reply.code = 452;
-            self.later.push(at);
-        } else {
-            self.refused.push(at);
-        }
-        self.outcomes[at] = Some(Err(Fault::new(Stage::Recipient, Cause::Refused(reply))));
-    }
-
-    /// Tells whether the server takes no more in this transaction.
-    fn is_full(&self) -> bool {
-        self.overflow >= ENOUGH
-    }
-
-    /// Leaves those who were not asked about yet to later transactions, as those before them were, and remembers how many fit in one.
-    fn postpone(&mut self, rest: Vec<usize>) {
-        let said = self.later.last().and_then(|&at| self.outcomes[at].clone());
-        for &at in &rest {
-            self.outcomes[at].clone_from(&said);
-        }
-        self.later.extend(rest);
-        // Fewer than every server must take (RFC 5321 section 4.5.3.1.8) are believed only when they were said to be the limit.
-        if self.accepted.len() >= GROUP.0 || self.full_is_said {
-            self.link.room = Some(self.accepted.len());
-        }
-    }
-
     /// Ends a transaction that the server began to take without anybody to take it for (RFC 2920 section 3.1).
     fn lone_dot(&mut self) {
         // A server may deliver nothing to nobody or refuse it; both end the transaction, as does a lost connection.
@@ -412,26 +348,34 @@ impl<'a, 'l> Round<'a, 'l> {
     }
 
     fn text(&mut self, last: bool) -> Result<(), Fault> {
-        let Link { session, patience, progress, lmtp, capabilities, quitting, begun, .. } = &mut *self.link;
+        let Link { session, patience, progress, capabilities, quitting, begun, .. } = &mut *self.link;
         let quit = last && self.later.is_empty() && capabilities.pipelining;
         let mut chunks = Metered::new(self.message.chunks(), self.message.size(), progress.as_ref());
         let mut clear = || self.books.before_dot(&self.accepted);
-        let mut reply = session.message(self.message.size(), patience.dot, &mut chunks, quit, &mut clear)?;
+        let reply = session.message(self.message.size(), patience.dot, &mut chunks, quit, &mut clear)?;
         *quitting |= quit;
         *begun = false;
+        self.fates(reply, "the final dot")?;
+        self.settle(Side::Accepted);
+        Ok(())
+    }
+
+    /// What becomes of those who were accepted: `reply` is the first answer to `what`.
+    pub(super) fn fates(&mut self, mut reply: Reply, what: &str) -> Result<(), Fault> {
+        let Link { session, patience, lmtp, .. } = &mut *self.link;
         for (turn, &at) in self.accepted.iter().enumerate() {
             if turn > 0 && *lmtp {
                 reply = session.reply(Stage::Content, patience.dot)?;
             }
             self.outcomes[at] = Some(match reply.code {
                 221 => {
-                    // The answer to QUIT has overtaken that to the dot, which will not come any more.
+                    // The answer to QUIT has overtaken that to the message, which will not come any more.
                     let why = format!("the server said \"{}\" in place of an answer to the message", reply.text());
                     return Err(session.cut(Stage::Content, Cause::Lost(why)));
                 }
                 200..=299 => Ok(reply.clone()),
                 300..=399 => {
-                    let why = format!("the server answered \"{}\" to the final dot", reply.text());
+                    let why = format!("the server answered \"{}\" to {what}", reply.text());
                     return Err(session.cut(Stage::Content, Cause::Protocol(why)));
                 }
                 421 => {
@@ -442,70 +386,13 @@ impl<'a, 'l> Round<'a, 'l> {
             });
         }
         session.end_of_message();
-        self.settle(Side::Accepted);
         Ok(())
     }
 }
 
 /// Whom RCPT was answered yes, and whom no.
 #[derive(Debug, Clone, Copy)]
-enum Side {
+pub(super) enum Side {
     Refused,
     Accepted,
-}
-
-/// MAIL with the parameters the message needs, and no others (RFC 5321 section 4.1.1.3).
-fn mail(capabilities: &Capabilities, message: &Message) -> String {
-    let mut parameters = Vec::new();
-    if capabilities.size {
-        parameters.push(MailParameter::Other { keyword: "SIZE".into(), value: Some(message.size().to_string()) });
-    }
-    if message.eight_bit {
-        parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
-    }
-    if message.needs_smtputf8() {
-        parameters.push(MailParameter::SmtpUtfEight);
-    }
-    if let Some(dsn) = asked(capabilities, message) {
-        let ret = dsn.ret.map(|ret| ("RET", ret.to_string()));
-        let envid = dsn.envid.as_ref().map(|envid| ("ENVID", envid.clone()));
-        // lettre writes values as xtext.
-        let parameter =
-            |(keyword, value): (&str, _)| MailParameter::Other { keyword: keyword.into(), value: Some(value) };
-        parameters.extend(ret.into_iter().chain(envid).map(parameter));
-    }
-    let command = match message.envelope.sender.as_ref().map(|sender| (sender.local(), sender.domain())) {
-        None => Mail::new(None, parameters),
-        Some((local, Some(domain))) => Mail::new(Some(lettre::Address::new_dangerous(local, domain)), parameters),
-        // lettre has no name without a domain; its words about nobody hold everything but the name.
-        Some((local, None)) => {
-            return Mail::new(None, parameters).to_string().replacen("<>", &format!("<{local}>"), 1);
-        }
-    };
-    command.to_string()
-}
-
-/// What the sender wants to be told, when it is anything and this server can be asked (RFC 3461).
-fn asked<'m>(capabilities: &Capabilities, message: &'m Message) -> Option<&'m Dsn> {
-    Some(&message.envelope.dsn).filter(|dsn| capabilities.dsn && !dsn.is_empty())
-}
-
-/// The longest ORCPT, in octets (RFC 3461 section 4.2).
-const LONGEST_ORIGINAL: usize = 500;
-
-fn rcpt(recipient: &Address, notify: Option<Notify>) -> String {
-    let mut parameters = Vec::new();
-    if let Some(notify) = notify {
-        parameters.push(RcptParameter::Other { keyword: "NOTIFY".into(), value: Some(notify.to_string()) });
-        let original = format!("rfc822;{recipient}");
-        // Of an address beyond ASCII there is no such form; without ORCPT the notice names that of RCPT itself.
-        if original.is_ascii() && original.len() * 3 <= LONGEST_ORIGINAL {
-            parameters.push(RcptParameter::Other { keyword: "ORCPT".into(), value: Some(original) });
-        }
-    }
-    if let Some(domain) = recipient.domain() {
-        return Rcpt::new(lettre::Address::new_dangerous(recipient.local(), domain), parameters).to_string();
-    }
-    let parameters: String = parameters.iter().flat_map(|parameter| [" ".to_owned(), parameter.to_string()]).collect();
-    format!("RCPT TO:<{}>{parameters}\r\n", recipient.local())
 }

@@ -120,6 +120,8 @@ impl Certs {
         let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).unwrap();
         builder.set_certificate(&pair.cert).unwrap();
         builder.set_private_key(&pair.key).unwrap();
+        // Nothing is resumed, and a ticket between two flights of a client would part them.
+        builder.set_num_tickets(0).unwrap();
         if demand {
             let mut store = X509StoreBuilder::new().unwrap();
             store.add_cert(self.ca.cert.clone()).unwrap();

@@ -57,7 +57,7 @@ impl<'s> Player<'s> {
             let text = format!("connection {}: {failure}", self.number + 1);
             self.stage.state.lock().unwrap().failures.push(text);
         }
-        let (flights, client_name) = (self.wire.flights, self.wire.client_name());
+        let (flights, client_name) = (self.wire.flights(), self.wire.client_name());
         self.note(|connection| {
             connection.flights = flights;
             connection.client_name = connection.client_name.take().or(client_name);

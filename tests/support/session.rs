@@ -37,7 +37,7 @@ impl<'s> Session<'s> {
         }
         self.wire.close_notify();
         let mut kept = self.shared.kept.lock().unwrap();
-        kept.flights += self.wire.flights;
+        kept.flights += self.wire.flights();
         kept.ended += 1;
         drop(kept);
         self.shared.came.notify_all();
@@ -63,6 +63,7 @@ impl<'s> Session<'s> {
                 "MAIL" => self.mail(&line)?,
                 "RCPT" => self.rcpt(&line)?,
                 "DATA" => self.data()?,
+                "BDAT" if options.extensions.iter().any(|known| known == "CHUNKING") => self.bdat(&line)?,
                 "RSET" => {
                     self.reset();
                     self.say("250 2.0.0 ok")?;
@@ -226,6 +227,21 @@ impl<'s> Session<'s> {
                 return Err(error);
             }
         };
+        self.take(data)
+    }
+
+    /// A whole message behind its size (RFC 3030); it is taken off the wire whatever becomes of it.
+    fn bdat(&mut self, line: &str) -> std::io::Result<()> {
+        let octets = line.strip_prefix("BDAT ").and_then(|rest| rest.strip_suffix(" LAST")?.parse().ok());
+        let Some(octets) = octets else { return self.say("501 5.5.4 syntax: BDAT size LAST") };
+        let Some(data) = self.wire.exactly(octets)? else { return Ok(()) };
+        if self.to.is_empty() {
+            return self.say("503 5.5.1 no valid recipients");
+        }
+        self.take(data)
+    }
+
+    fn take(&mut self, data: Vec<u8>) -> std::io::Result<()> {
         self.note(format!("-- message of {} octets", data.len()));
         let options = &self.shared.options;
         let (from, parameters) = self.from.take().unwrap_or_default();

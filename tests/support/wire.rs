@@ -4,6 +4,8 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use openssl::ssl::{SslAcceptor, SslStream};
@@ -24,18 +26,32 @@ pub enum Socket {
     Unix(UnixStream),
 }
 
-impl Read for Socket {
+/// A socket that counts how often bytes came from the client after something had been sent to it: the flights, those of a
+/// TLS handshake among them.
+#[derive(Debug)]
+struct Counting {
+    socket: Socket,
+    wrote: bool,
+    flights: Arc<AtomicUsize>,
+}
+
+impl Read for Counting {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
+        let count = match &mut self.socket {
             Socket::Tcp(socket) => socket.read(buffer),
             Socket::Unix(socket) => socket.read(buffer),
+        }?;
+        if count > 0 && std::mem::take(&mut self.wrote) {
+            self.flights.fetch_add(1, Ordering::SeqCst);
         }
+        Ok(count)
     }
 }
 
-impl Write for Socket {
+impl Write for Counting {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
+        self.wrote = true;
+        match &mut self.socket {
             Socket::Tcp(socket) => socket.write(bytes),
             Socket::Unix(socket) => socket.write(bytes),
         }
@@ -47,8 +63,8 @@ impl Write for Socket {
 }
 
 enum Layer {
-    Clear(Socket),
-    Tls(Box<SslStream<Socket>>),
+    Clear(Counting),
+    Tls(Box<SslStream<Counting>>),
     /// Between the two, and after the end.
     Gone,
 }
@@ -59,9 +75,7 @@ pub struct Wire {
     unread: Vec<u8>,
     /// Where `unread` starts being unread.
     start: usize,
-    wrote: bool,
-    /// How many times the client's bytes had to be waited for after something was sent to it: its round trips.
-    pub flights: usize,
+    flights: Arc<AtomicUsize>,
 }
 
 impl Wire {
@@ -81,7 +95,15 @@ impl Wire {
     }
 
     fn over(socket: Socket) -> Self {
-        Wire { layer: Layer::Clear(socket), unread: Vec::new(), start: 0, wrote: true, flights: 0 }
+        let flights = Arc::default();
+        // The first bytes are a flight, whoever speaks first.
+        let socket = Counting { socket, wrote: true, flights: Arc::clone(&flights) };
+        Wire { layer: Layer::Clear(socket), unread: Vec::new(), start: 0, flights }
+    }
+
+    /// How many times bytes came from the client after something had been sent to it.
+    pub fn flights(&self) -> usize {
+        self.flights.load(Ordering::SeqCst)
     }
 
     /// Tells whether TLS is up.
@@ -124,7 +146,6 @@ impl Wire {
 
     /// Sends bytes at once.
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.wrote = true;
         match &mut self.layer {
             Layer::Clear(socket) => socket.write_all(bytes),
             Layer::Tls(stream) => stream.write_all(bytes),
@@ -179,6 +200,22 @@ impl Wire {
         Ok(taken)
     }
 
+    /// Reads that many octets; `None` when the client closed before.
+    ///
+    /// # Errors
+    /// Silence longer than [`PATIENCE`].
+    pub fn exactly(&mut self, octets: usize) -> io::Result<Option<Vec<u8>>> {
+        let mut taken = Vec::new();
+        while taken.len() < octets {
+            let some = self.some(octets - taken.len())?;
+            if some.is_empty() {
+                return Ok(None);
+            }
+            taken.extend(some);
+        }
+        Ok(Some(taken))
+    }
+
     /// Reads a message up to the lone dot and takes the dot-stuffing away (RFC 5321 section 4.5.2); `None` when the
     /// client closed before the dot.
     ///
@@ -215,8 +252,8 @@ impl Wire {
 
     fn set_patience(&self, time: Duration) {
         let socket = match &self.layer {
-            Layer::Clear(socket) => socket,
-            Layer::Tls(stream) => stream.get_ref(),
+            Layer::Clear(counting) => &counting.socket,
+            Layer::Tls(stream) => &stream.get_ref().socket,
             Layer::Gone => return,
         };
         match socket {
@@ -239,8 +276,8 @@ impl Wire {
     /// Tells the client that nothing more will come, and leaves its half open.
     pub fn shut(&mut self) {
         let socket = match &self.layer {
-            Layer::Clear(socket) => socket,
-            Layer::Tls(stream) => stream.get_ref(),
+            Layer::Clear(counting) => &counting.socket,
+            Layer::Tls(stream) => &stream.get_ref().socket,
             Layer::Gone => return,
         };
         // The client may be gone already, which is as good.
@@ -260,8 +297,8 @@ impl Wire {
     /// Breaks the connection with a reset.
     pub fn reset(&mut self) {
         let socket = match &self.layer {
-            Layer::Clear(socket) => socket,
-            Layer::Tls(stream) => stream.get_ref(),
+            Layer::Clear(counting) => &counting.socket,
+            Layer::Tls(stream) => &stream.get_ref().socket,
             Layer::Gone => return,
         };
         if let Socket::Tcp(socket) = socket {
@@ -271,9 +308,6 @@ impl Wire {
     }
 
     fn fill(&mut self) -> io::Result<bool> {
-        if std::mem::take(&mut self.wrote) {
-            self.flights += 1;
-        }
         let mut chunk = [0; 16 * 1024];
         let got = match &mut self.layer {
             Layer::Clear(socket) => socket.read(&mut chunk),

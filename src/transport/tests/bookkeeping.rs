@@ -35,16 +35,17 @@ impl Ledger for Scribe {
 }
 
 /// Delivers, and gives back dialogue and entries from MAIL on in the order they came.
-fn witnessed(route: Smtp, message: &Message, dots: usize) -> Vec<String> {
+pub(super) fn witnessed(route: Smtp, message: &Message, dots: usize) -> Vec<String> {
     let (watch, lines) = listening();
     let mut scribe = Scribe { lines: lines.clone(), dots, look: Box::new(|| ()) };
     open(&Route::Smtp(Box::new(route)), &watch).deliver(message, Turn::Last, &mut scribe);
     let lines = lines.lock().unwrap();
-    let begin = lines.iter().position(|line| line.contains("MAIL") || line.contains("settled")).unwrap();
+    let begin =
+        lines.iter().position(|line| ["MAIL", "dot [", "settled"].iter().any(|word| line.contains(word))).unwrap();
     lines[begin..].to_vec()
 }
 
-fn entries(lines: &[String]) -> Vec<&str> {
+pub(super) fn entries(lines: &[String]) -> Vec<&str> {
     lines.iter().map(String::as_str).filter(|line| line.starts_with("dot") || line.starts_with("settled")).collect()
 }
 

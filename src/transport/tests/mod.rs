@@ -1,6 +1,6 @@
 //! A server on this machine that says what a script says, and fails when it hears anything else.
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use crate::message::{Envelope, Message};
 use crate::settings::route::{Door, Patience, Route, Smtp, TlsMode, Trust};
 
 mod bookkeeping;
+mod chunking;
 mod circumstance;
 mod conversation;
 mod encryption;
@@ -21,6 +22,8 @@ mod login;
 type Step<'a> = (&'a str, &'a str);
 
 const HI: Step<'static> = ("", "220 mx.test ESMTP\r\n");
+/// The server closes without a word.
+const GONE: Step<'static> = ("", "");
 const EHLO: &str = "EHLO client.test\r\n";
 const BODY: &str = "Subject: x\r\n\r\n.dot\r\nbody\r\n";
 const STUFFED: &str = "Subject: x\r\n\r\n..dot\r\nbody\r\n.\r\n";
@@ -42,6 +45,9 @@ fn serve(scripts: &[&[Step<'_>]]) -> Server {
             let mut stream = listener.accept().unwrap().0;
             stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
             play(&mut stream, &script);
+            if script.last().is_some_and(|(flight, answer)| (flight.as_str(), answer.as_str()) == GONE) {
+                stream.shutdown(Shutdown::Write).unwrap();
+            }
             assert_eq!(rest(&mut stream), "", "more than the script has");
         }
     })
@@ -87,6 +93,7 @@ impl Server {
             ehlo: true,
             trust: Trust::default(),
             login: None,
+            chunking: true,
             patience: Patience::scaled(Duration::from_secs(10)),
         }
     }

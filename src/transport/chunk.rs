@@ -1,0 +1,94 @@
+//! A small message in the flight of its envelope: `BDAT n LAST` behind MAIL and RCPT (RFC 3030), which saves the wait
+//! for 354.
+//!
+//! Promise: the size is that of the octets that follow, exactly. The text leaves before it is known whom the server
+//! takes it for, so the books hear of it first, and a connection lost before the answer leaves all in doubt but those
+//! who were refused. A server that refuses BDAT itself gets DATA. What it refuses must be reset before it goes on:
+//! Dovecot takes no other BDAT until then.
+use super::capability::Capabilities;
+use super::socket::reason;
+use super::transaction::Round;
+use crate::delivery::{Cause, Fault, Reply, Stage};
+use crate::message::Message;
+
+/// The largest message that is sent before anybody is accepted, in octets.
+const LARGEST: u64 = 64 * 1024;
+
+/// A message to send at once.
+pub struct Whole {
+    /// All of it, in canonical form; dots are not doubled.
+    pub octets: Vec<u8>,
+    /// QUIT leaves with it.
+    pub quit: bool,
+}
+
+impl Whole {
+    /// Reads a message that this server may be sent at once; `None` when it goes by DATA.
+    ///
+    /// # Errors
+    /// A fault at [`Stage::Content`], before anything was sent: a file cannot be read or has changed.
+    pub fn of(capabilities: &Capabilities, message: &Message, quit: bool) -> Result<Option<Self>, Fault> {
+        if !capabilities.chunking || !capabilities.pipelining || message.size() > LARGEST {
+            return Ok(None);
+        }
+        let mut octets = Vec::new();
+        for piece in message.chunks() {
+            match piece {
+                Ok(piece) => octets.extend_from_slice(&piece),
+                Err(error) => return Err(Fault::new(Stage::Content, Cause::Content(reason(&error)))),
+            }
+        }
+        // DATA would end the last line by itself.
+        Ok(Some(Whole { octets, quit }).filter(|whole| whole.octets.ends_with(b"\r\n")))
+    }
+
+    /// The command, in front of the octets.
+    pub fn command(&self) -> String {
+        format!("BDAT {} LAST\r\n", self.octets.len())
+    }
+}
+
+impl Round<'_, '_> {
+    /// What the answer to BDAT means: of itself only where somebody waits for it.
+    ///
+    /// # Errors
+    /// The outcome of all members that have none of their own yet.
+    pub(super) fn answered_whole(&mut self, reply: Reply, whole: &Whole) -> Result<(), Fault> {
+        self.link.quitting |= whole.quit;
+        // Until it is known that the transaction has ended well.
+        self.link.begun = true;
+        if let Some(refusal) = self.sender.take() {
+            self.link.session.end_of_message();
+            return Err(Fault::new(Stage::Sender, Cause::Refused(refusal)));
+        }
+        if self.accepted.is_empty() || is_unwanted(&reply, self.link.lmtp) {
+            self.unwanted = !self.accepted.is_empty();
+            self.link.session.end_of_message();
+            return Ok(());
+        }
+        self.fates(reply, "BDAT")?;
+        self.link.begun = self.accepted.iter().any(|&at| !matches!(self.outcomes[at], Some(Ok(_))));
+        Ok(())
+    }
+
+    /// A fault while the answers to the flight come in: what it means for the message that went along.
+    pub(super) fn doubt(&mut self, fault: Fault) -> Fault {
+        match self.sender.take() {
+            Some(refusal) if fault.in_doubt => Fault::new(Stage::Sender, Cause::Refused(refusal)),
+            refusal => {
+                self.sender = refusal;
+                Fault { stage: if fault.in_doubt { Stage::Content } else { fault.stage }, ..fault }
+            }
+        }
+    }
+}
+
+/// The server refuses the command and not the mail: it knows none such, or not here (RFC 5321 section 4.2.1, codes x0z).
+/// In LMTP only what can be no answer about a recipient counts, as there may be one for each.
+fn is_unwanted(reply: &Reply, lmtp: bool) -> bool {
+    match reply.code {
+        500 | 502 => true,
+        501 | 503 | 504 => !lmtp,
+        _ => false,
+    }
+}
