@@ -113,6 +113,7 @@ pub fn rehearse(link: &mut Link, message: &Message, ear: &Ear) -> Vec<Fault> {
 pub fn run(link: &mut Link, message: &Message, last: bool, reach: &mut Reach, books: &mut Books<'_>) -> Ran {
     while !reach.waiting.is_empty() {
         if link.capabilities.mail_max.is_some_and(|most| link.turns >= most) {
+            link.session.post("QUIT\r\n");
             return Ran::Again("the server takes no more mails on this connection");
         }
         let members = reach.next(link.capabilities.rcpt_max);

@@ -122,65 +122,6 @@ fn recipients_the_server_has_no_room_for_get_a_transaction_of_their_own() {
 }
 
 #[test]
-fn a_server_that_is_full_is_asked_no_further_and_its_limit_is_kept() {
-    let names: Vec<String> = (0..305).map(|n| format!("r{n}@b.test")).collect();
-    let lines = |range: std::ops::Range<usize>| {
-        names[range].iter().flat_map(|name| ["RCPT TO:<", name, ">\r\n"]).collect::<String>()
-    };
-    let whole = |range: std::ops::Range<usize>| format!("{MAIL}{}DATA\r\n", lines(range));
-    let taken = |count: usize| format!("{}354 go\r\n", "250 ok\r\n".repeat(count + 1));
-    for full in ["452 4.5.3 too many\r\n", "552 too many\r\n"] {
-        let report = exchange(
-            &[
-                HI,
-                (EHLO, PIPELINING),
-                (&format!("{MAIL}{}", lines(0..100)), &"250 ok\r\n".repeat(101)),
-                (&lines(100..300), &full.repeat(200)),
-                ("DATA\r\n", "354 go\r\n"),
-                (STUFFED, "250 first\r\n"),
-                (&whole(100..200), &taken(100)),
-                (STUFFED, "250 second\r\n"),
-                (&whole(200..300), &taken(100)),
-                (STUFFED, "250 third\r\n"),
-                (&whole(300..305), &taken(5)),
-                (&format!("{STUFFED}QUIT\r\n"), "250 fourth\r\n221 bye\r\n"),
-            ],
-            &names.iter().map(String::as_str).collect::<Vec<_>>(),
-        );
-        let said = outcomes(&report);
-        assert_eq!(
-            (&said[99], &said[100], &said[299], &said[304]),
-            (&"250 first".into(), &"250 second".into(), &"250 third".into(), &"250 fourth".into())
-        );
-    }
-}
-
-#[test]
-fn recipients_that_were_not_asked_about_wait_when_the_server_wants_no_second_transaction() {
-    let names: Vec<String> = (0..301).map(|n| format!("r{n}@b.test")).collect();
-    let lines = |range: std::ops::Range<usize>| {
-        names[range].iter().flat_map(|name| ["RCPT TO:<", name, ">\r\n"]).collect::<String>()
-    };
-    let refused = format!("554 one mail a session\r\n{}", "503 no\r\n".repeat(101));
-    let report = exchange(
-        &[
-            HI,
-            (EHLO, PIPELINING),
-            (&format!("{MAIL}{}", lines(0..100)), &"250 ok\r\n".repeat(101)),
-            (&lines(100..300), &"452 too many\r\n".repeat(200)),
-            ("DATA\r\n", "354 go\r\n"),
-            (STUFFED, "250 first\r\n"),
-            (&format!("{MAIL}{}DATA\r\n", lines(100..200)), &refused),
-            ("QUIT\r\n", "221 bye\r\n"),
-        ],
-        &names.iter().map(String::as_str).collect::<Vec<_>>(),
-    );
-    let said = outcomes(&report);
-    let full = "temporary at recipient: 452 too many";
-    assert_eq!((said[99].as_str(), said[100].as_str(), said[300].as_str()), ("250 first", full, full));
-}
-
-#[test]
 fn a_552_to_the_first_recipient_is_a_full_mailbox_for_good() {
     let flight = format!("{MAIL}RCPT TO:<b@b.test>\r\nDATA\r\n");
     let report = exchange(
