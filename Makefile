@@ -26,10 +26,10 @@ test:
 test-crash:
 	SMAIL_TEST_CRASH=full $(CARGO) test --locked --no-fail-fast --test queue_crash --test queue_disk --test queue_storm -- --nocapture
 
-# smail beside its peers on this machine; writes benches/RESULTS.md. Then the queue, whose figures are appended.
+# smail beside its peers on this machine: prints one table and writes benches/RESULTS.md. BENCH="--only start,send" does a part.
 bench: all
-	python3 benches/peers.py --smail "$(target)/release/smail" --write benches/RESULTS.md
-	python3 benches/queue.py --smail "$(target)/release/smail" --write benches/RESULTS.md
+	tests/install.sh
+	python3 benches/run.py --smail "$(target)/release/smail" --write benches/RESULTS.md $(BENCH)
 
 check:
 	$(CARGO) fmt --check

@@ -24,6 +24,9 @@ libmailtools-perl            # tests: Mail::Mailer; git send-email reads address
 php-cli                      # tests: mail() of PHP
 bsd-mailx mailutils mutt     # tests: mail programs that send through sendmail
 curl msmtp s-nail swaks      # benches: the peers; tests: s-nail through sendmail
+sendemail                    # benches: a peer
+libio-socket-ssl-perl libauthen-sasl-perl # benches: TLS and logins of the peers in Perl
+valgrind                     # benches: instructions
 openssl                      # benches: a certificate
 time                         # benches: peak memory
 '

@@ -69,7 +69,7 @@ pub(super) fn further(name: &str, text: &str) -> Result<String, MessageError> {
 }
 
 /// Writes a subject.
-pub(super) fn subject(text: &str) -> String {
+pub fn subject(text: &str) -> String {
     unstructured("Subject", text, LINE - 2)
 }
 
@@ -173,7 +173,7 @@ fn unquoted(word: &str) -> String {
 }
 
 /// Writes a list of mailboxes (RFC 5322 section 3.4). It folds between mailboxes first. Linear in the length of the list.
-pub(super) fn mailboxes(name: &str, list: &[Mailbox]) -> Result<String, MessageError> {
+pub fn mailboxes(name: &str, list: &[Mailbox]) -> Result<String, MessageError> {
     let mut line = Line::after(name);
     for (at, mailbox) in list.iter().enumerate() {
         let comma = if at + 1 < list.len() { "," } else { "" };

@@ -95,7 +95,7 @@ pub(super) fn encode_text(text: Vec<u8>, encoding: Encoding, eight: bool) -> (Tr
 }
 
 /// Encodes in lines of 76, every one ended by CRLF.
-pub(super) fn base64(octets: &[u8]) -> Vec<u8> {
+pub fn base64(octets: &[u8]) -> Vec<u8> {
     let total = usize::try_from(base64_len(octets.len() as u64)).unwrap_or(usize::MAX);
     let lines = octets.len().div_ceil(LINE.0);
     let mut out = vec![0; total];

@@ -1,69 +1,23 @@
-#!/usr/bin/env python3
-"""Measures smail's queue on this machine: what storing costs, how fast it drains, and how it bears fifty thousand mails.
+"""The queue: what storing costs, how fast it drains, and how it bears fifty thousand mails.
 
 The bare store it is compared with does what any store must: write, fsync, rename, fsync of the folder, of the same bytes in
-the same folder. The two take turns. `--write FILE` appends the table, in the place of an older one.
+the same folder. The two take turns.
 """
-import argparse
 import json
 import os
 import re
-import resource
-import shutil
-import socket
 import statistics
 import subprocess
-import sys
-import tempfile
 import time
 import zlib
 
-HEADING = "# The queue"
-FROM, TO = "sender@example.com", "rcpt@example.com"
+from .measure import Failed
+from .programs import FROM, TO
+from .servers import Down, Sink
+
+TITLE = "The queue"
 STORED, MANY, STORM = 40, 1_000, 500
 HUGE = 50_000
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Down:
-    """A port that refuses, and that nobody else can take."""
-
-    def __enter__(self):
-        self.socket = socket.socket()
-        self.socket.bind(("127.0.0.1", 0))
-        return self.socket.getsockname()[1]
-
-    def __exit__(self, *_):
-        self.socket.close()
-
-
-class SmtpSink:
-    """Postfix's smtp-sink, ended by its process number."""
-
-    def __init__(self, folder, port):
-        program = shutil.which("smtp-sink", path="/usr/sbin:/usr/bin") or sys.exit("queue.py: no smtp-sink (package postfix)")
-        user = ["-u", "nobody"] if os.geteuid() == 0 else []
-        self.process = subprocess.Popen([program, "-4", *user, "127.0.0.1:%d" % port, "1000"], cwd=folder)
-        end = time.monotonic() + 10
-        while self.process.poll() is None and time.monotonic() < end:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                return
-            except OSError:
-                time.sleep(0.02)
-        sys.exit("queue.py: smtp-sink did not start")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait()
 
 
 class House:
@@ -91,7 +45,7 @@ class House:
         ended = subprocess.run([self.smail, *words], input=text, env=self.environment, capture_output=True)
         took = (time.perf_counter() - begin) * 1000
         if ended.returncode not in statuses:
-            sys.exit("queue.py: %s\nended with %d: %s" % (words, ended.returncode, ended.stderr.decode()))
+            raise Failed("%s ended with %d: %s" % (words, ended.returncode, ended.stderr.decode()))
         return took, ended
 
     def ids(self):
@@ -123,7 +77,7 @@ def bare(folder, data, number):
 STEP = re.compile(r"^(\d+) +([\d.]+) (\w+)\((.*)\) += .*<([\d.]+)>$")
 
 
-def storing(house, port, size):
+def storing(house, port, size, rounds):
     """Medians in milliseconds: bare, smail's own storing steps as strace sees them, and the whole process with and without."""
     text = b"x" * 70 + b"\n"
     text = text * max(1, size // len(text))
@@ -135,7 +89,7 @@ def storing(house, port, size):
     words = ["--no-config", "-S", "smtp=127.0.0.1:%d" % port, "-S", "tls=none", "-r", FROM, "-s", "subject", TO]
     log = os.path.join(house.path, "trace")
     steps = []
-    for number in range(STORED):
+    for number in range(rounds):
         times["bare"].append(bare(aside, data, number))
         times["queue"].append(house.run(words, text)[0])
         times["no queue"].append(house.run(["--no-queue", *words], text, (75,))[0])
@@ -149,7 +103,7 @@ def stored_in(house, words, text, log):
     watch = ["strace", "-f", "-qq", "-T", "-ttt", "-y", "-e", "trace=" + calls, "-o", log]
     ended = subprocess.run([*watch, house.smail, *words], input=text, env=house.environment, capture_output=True)
     if ended.returncode != 0:
-        sys.exit("queue.py: strace: %s" % ended.stderr.decode())
+        raise Failed("strace: %s" % ended.stderr.decode())
     spent, inside = 0.0, False
     with open(log) as file:
         for line in file:
@@ -162,21 +116,21 @@ def stored_in(house, words, text, log):
                 spent += took
                 if name == "fsync":
                     return spent * 1000
-    sys.exit("queue.py: storing was not seen in the calls of smail")
+    raise Failed("storing was not seen in the calls of smail")
 
 
-def draining(house, folder):
+def draining(house, folder, many):
     """Mails a second over one connection to smtp-sink."""
     with Down() as port:
-        for begin in range(0, MANY, 50):
+        for begin in range(0, many, 50):
             for child in [house.mail(port, wait=False) for _ in range(50)]:
                 child.wait()
     ids = house.ids()
-    assert len(ids) == MANY, len(ids)
-    with SmtpSink(folder, port):
+    assert len(ids) == many, len(ids)
+    with Sink(folder, port):
         took, _ = house.run(["--no-config", "--flush", *ids])
     assert not house.ids()
-    return took, MANY / took * 1000
+    return took, many / took * 1000
 
 
 def storm(house, folder, up):
@@ -184,20 +138,20 @@ def storm(house, folder, up):
     with Down() as port:
         sink = None
         if up:
-            port = free_port()
-            sink = SmtpSink(folder, port)
+            sink = Sink(folder)
+            port = sink.port
         begin = time.perf_counter()
         children = [house.mail(port, wait=False) for _ in range(STORM)]
         statuses = [child.wait() for child in children]
         took = time.perf_counter() - begin
         if sink:
-            sink.__exit__()
+            sink.close()
     assert statuses == [0] * STORM, statuses
     return took, len(house.ids())
 
 
-def multiply(house, port):
-    """Fifty thousand mails, made from one that smail wrote: another id, and the sum that belongs to it."""
+def multiply(house, port, many):
+    """So many mails, made from one that smail wrote: another id, and the sum that belongs to it."""
     house.mail(port)
     room = os.path.join(house.queue, "q")
     (model,) = house.ids()
@@ -214,7 +168,7 @@ def multiply(house, port):
     event["next"] = later
     lines[-1] = json.dumps(event, separators=(",", ":")).encode()
     journal = b"".join(b"%08x %s\n" % (zlib.crc32(line), line) for line in lines)
-    for number in range(HUGE - 1):
+    for number in range(many - 1):
         name = model[:9] + "%08d" % number
         head = body.replace(model.encode(), name.encode(), 1)
         with open(os.path.join(room, name + ".msg"), "wb", opener=private) as file:
@@ -229,81 +183,58 @@ def private(path, flags):
     return os.open(path, flags, 0o600)
 
 
-def huge(house, folder):
+def huge(house, folder, many):
     """List, a flush with nothing due, and how long a flush takes to its first mail when one is due."""
     with Down() as port:
-        multiply(house, port)
+        multiply(house, port, many)
         listing, ended = house.run(["--no-config", "--queue"])
         lines = ended.stdout.count(b"\n")
         nothing, _ = house.run(["--no-config", "--flush"])
         listed, flushed = house.peak(["--no-config", "--queue"]), house.peak(["--no-config", "--flush"])
-        due = house.ids()[HUGE // 2]
+        due = house.ids()[many // 2]
         house.run(["--no-config", "--release", due])
-    with SmtpSink(folder, port):
+    with Sink(folder, port):
         first, _ = house.run(["--no-config", "--flush"])
     assert due not in house.ids()
     return lines, listing, listed, nothing, flushed, first
 
 
-def report(smail, folder):
-    say = lambda text: print("measuring: " + text, file=sys.stderr)
-    yield HEADING + "\n"
-    yield "Appended by `make bench`; the queue lay on %s. Wanted: the right-hand column.\n" % kind(folder)
-    yield "| what | figure | wanted |"
+def measure(bench):
+    folder = bench.disk_folder("queue")
+    stored, many, huge_many = (5, 50, 500) if bench.quick else (STORED, MANY, HUGE)
+    yield "The queue lay on %s.\n" % kind(folder)
+    yield "| what | figure | |"
     yield "|---|---:|---:|"
-    say("storing")
     with Down() as port:
-        for size in (1_000, 100_000):
-            octets, times, steps = storing(House(smail, folder, "store%d" % size), port, size)
+        for size, key in ((1_000, "queue.store"), (100_000, "queue.store.large")):
+            octets, times, steps = storing(House(bench.smail, folder, key), port, size, stored)
+            bench.figure(key, steps / times["bare"])
             row = (octets, times["bare"], steps, steps / times["bare"])
-            yield "| storing %d octets: bare store %.2f ms; smail's calls %.2f ms | × %.2f | ≤ 1.5 |" % row
-            yield "| … the whole process, server down: %.1f ms; with `--no-queue` %.1f ms | + %.1f ms | |" % (
-                times["queue"], times["no queue"], times["queue"] - times["no queue"],
-            )
-    say("draining")
-    took, rate = draining(House(smail, folder, "drain"), folder)
-    yield "| flushing %d mails over one connection: %.0f ms | %.0f/s | ≥ 1000/s |" % (MANY, took, rate)
-    say("storms")
-    took, left = storm(House(smail, folder, "dead"), folder, False)
-    yield "| %d at once, dead server: %d wait | %.1f s | ≤ 10 s |" % (STORM, left, took)
-    took, left = storm(House(smail, folder, "healthy"), folder, True)
-    yield "| %d at once, healthy server: %d wait | %.1f s | |" % (STORM, left, took)
-    say("%d mails" % HUGE)
-    lines, listing, listed, nothing, flushed, first = huge(House(smail, folder, "huge"), folder)
-    yield "| listing %d mails (%d lines), peak %.0f MB | %.0f ms | ≤ 2 s, 100 MB |" % (HUGE, lines, listed, listing)
-    yield "| a flush of %d mails, none due, peak %.0f MB | %.0f ms | ≤ 100 MB |" % (HUGE, flushed, nothing)
-    yield "| a flush of %d mails, one due and sent | %.0f ms | ≤ 1 s |" % (HUGE, first)
+            yield "| storing %d octets: bare store %.2f ms; smail's calls %.2f ms | × %.2f | |" % row
+            more = times["queue"] - times["no queue"]
+            row = (times["queue"], times["no queue"], more)
+            yield "| … the whole process, server down: %.1f ms; with `--no-queue` %.1f ms | + %.1f ms | |" % row
+    took, rate = draining(House(bench.smail, folder, "drain"), folder, many)
+    bench.figure("queue.drain", rate)
+    yield "| flushing %d mails over one connection: %.0f ms | %.0f/s | |" % (many, took, rate)
+    took, left = storm(House(bench.smail, folder, "dead"), folder, False)
+    bench.figure("queue.dead", took)
+    yield "| %d at once, dead server | %.1f s | %d wait |" % (STORM, took, left)
+    took, left = storm(House(bench.smail, folder, "healthy"), folder, True)
+    yield "| %d at once, healthy server | %.1f s | %d wait |" % (STORM, took, left)
+    yield from crowd(bench, House(bench.smail, folder, "huge"), folder, huge_many)
+
+
+def crowd(bench, house, folder, many):
+    lines, listing, listed, nothing, flushed, first = huge(house, folder, many)
+    bench.figure("queue.list", listing)
+    bench.figure("queue.memory", max(listed, flushed))
+    bench.figure("queue.first", first)
+    yield "| listing %d mails (%d lines) | %.0f ms | %.0f MB |" % (many, lines, listing, listed)
+    yield "| a flush of %d mails, none due | %.0f ms | %.0f MB |" % (many, nothing, flushed)
+    yield "| a flush of %d mails, one due and sent | %.0f ms | |" % (many, first)
 
 
 def kind(folder):
     said = subprocess.run(["df", "--output=fstype", folder], capture_output=True, text=True).stdout.split()
     return said[-1] if said else "?"
-
-
-def append(path, text):
-    """In the place of an older table."""
-    with open(path, encoding="utf-8") as file:
-        old = file.read()
-    old = old.split("\n" + HEADING + "\n")[0].rstrip("\n") + "\n"
-    with open(path + ".new", "w", encoding="utf-8") as file:
-        file.write(old + "\n" + text)
-    os.rename(path + ".new", path)
-
-
-def main():
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--smail", required=True, help="the binary to measure")
-    options.add_argument("--write", help="a Markdown file for the result")
-    options.add_argument("--in", dest="folder", help="a folder on the disk to measure")
-    options = options.parse_args()
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 8192)), hard))
-    with tempfile.TemporaryDirectory(prefix="smail-bench-", dir=options.folder) as folder:
-        os.chmod(folder, 0o755)
-        text = "\n".join(report(os.path.abspath(options.smail), folder)) + "\n"
-    print(text)
-    if options.write:
-        append(options.write, text)
-
-
-main()

@@ -1,0 +1,2 @@
+//! What starting and ending any program costs on this machine.
+fn main() {}
