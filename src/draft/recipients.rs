@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_list_has_an_end() {
-        let text: String = (0..MOST).map(|n| format!("{n}@b\n")).collect();
+        let text = (0..MOST).map(|n| format!("{n}@b")).collect::<Vec<_>>().join("\n") + "\n";
         assert_eq!(parse(text.as_bytes(), "list").unwrap().mailboxes.len(), MOST);
         assert!(matches!(parse((text + "a@b").as_bytes(), "list"), Err(DraftError::TooMany(..))));
     }

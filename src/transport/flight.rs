@@ -51,8 +51,8 @@ impl Round<'_, '_> {
             }
             self.fly(&flight, &lines, whole.filter(|_| matches!(flight[..], [.., Verb::Chunk])))?;
             if self.overflow >= ENOUGH {
-                let rest = verbs.by_ref().filter_map(|verb| if let Verb::Rcpt(at) = verb { Some(at) } else { None });
-                self.postpone(rest.collect());
+                let others = verbs.by_ref().filter_map(|verb| if let Verb::Rcpt(at) = verb { Some(at) } else { None });
+                self.postpone(others.collect());
             } else if self.overflow == 0 {
                 most = (most * 2).min(GROUP.1);
             }

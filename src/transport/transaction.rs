@@ -18,7 +18,6 @@ use crate::message::Message;
 use crate::settings::route::Patience;
 
 /// An open session and what is known of it.
-#[expect(clippy::struct_excessive_bools, reason = "independent facts, not the states of one machine")]
 pub struct Link {
     /// The session, logged in.
     pub session: Box<dyn Session>,
@@ -85,9 +84,9 @@ pub fn rehearse(link: &mut Link, message: &Message, ear: &Ear) -> Vec<Fault> {
             Verb::Reset => Step::Reset,
             Verb::Mail | Verb::Data | Verb::Chunk => Step::Sender,
         };
-        let line = round.line(verb, None);
-        ear.fact("said", Fact::Text(safe(line.trim_end())));
-        let said = round.link.session.command(verb.stage(), patience, &line);
+        let command = round.line(verb, None);
+        ear.fact("said", Fact::Text(safe(command.trim_end())));
+        let said = round.link.session.command(verb.stage(), patience, &command);
         let said = said.and_then(|reply| round.judge(verb, reply.clone()).map(|()| reply));
         let reply = match said {
             Ok(reply) => reply,

@@ -12,7 +12,7 @@ fn name(number: usize) -> String {
 }
 
 fn lines(range: Range<usize>) -> String {
-    range.map(|number| format!("RCPT TO:<{}>\r\n", name(number))).collect()
+    range.flat_map(|number| ["RCPT TO:<".to_owned(), name(number), ">\r\n".to_owned()]).collect()
 }
 
 /// A transaction up to DATA, in one flight.
