@@ -44,10 +44,9 @@ impl Reach {
     }
 
     /// Undoes a transaction of which nothing remains.
-    pub fn put_back(&mut self, members: Vec<usize>, before: Vec<Option<Outcome>>) {
-        for (&at, before) in members.iter().zip(before) {
-            self.outcomes[at] = before;
-        }
+    pub fn put_back(&mut self, members: Vec<usize>, before: Vec<(usize, Outcome)>) {
+        members.iter().for_each(|&at| self.outcomes[at] = None);
+        before.into_iter().for_each(|(at, outcome)| self.outcomes[at] = Some(outcome));
         self.first(members);
     }
 
@@ -62,7 +61,7 @@ impl Reach {
 
     /// Nobody is spoken for any more. Who has no outcome gets the fault; who was to wait for another transaction only waits
     /// still when the server wants none.
-    pub fn give_up(&mut self, members: &[usize], before: Vec<Option<Outcome>>, fault: &Fault) {
+    pub fn give_up(&mut self, members: &[usize], before: Vec<(usize, Outcome)>, fault: &Fault) {
         let unwanted = fault.stage == Stage::Sender && self.begun;
         let fault = match &fault.cause {
             // It has taken this sender before: what it refuses is the transaction.
@@ -72,10 +71,10 @@ impl Reach {
             }
             _ => fault,
         };
-        for (&at, before) in members.iter().zip(before) {
-            if self.outcomes[at].is_none() {
-                self.outcomes[at] = before.filter(|_| unwanted);
-            }
+        for (at, outcome) in before.into_iter().filter(|_| unwanted) {
+            self.outcomes[at].get_or_insert(outcome);
+        }
+        for &at in members {
             self.outcomes[at].get_or_insert_with(|| Err(fault.clone()));
         }
         for at in std::mem::take(&mut self.waiting) {

@@ -116,7 +116,7 @@ pub fn run(link: &mut Link, message: &Message, last: bool, reach: &mut Reach, bo
             return Ran::Again("the server takes no more mails on this connection");
         }
         let members = reach.next(link.capabilities.rcpt_max);
-        let before: Vec<_> = members.iter().map(|&at| reach.outcomes[at].take()).collect();
+        let before: Vec<_> = members.iter().filter_map(|&at| Some((at, reach.outcomes[at].take()?))).collect();
         let last = last && reach.waiting.is_empty();
         let mut round = Round::new(link, message, &members, reach, books);
         let ended = round.run(last);
