@@ -99,7 +99,8 @@ impl<'a> Sheet<'a> {
                     Outcome::Failed(fault) => Some((self.advise)(fault, &door.place)),
                     _ => None,
                 };
-                let mut notes = notes(&probe, subject, door);
+                let hints = advice.as_ref().map_or(&[][..], |advice| &advice.hints);
+                let mut notes = notes(&probe, subject, door, hints);
                 // What was said of EHLO in clear is not said again inside TLS.
                 notes.retain(|new| !door.rows.iter().any(|row| row.notes.contains(new)));
                 let row = Row { probe, advice, notes };
@@ -132,20 +133,25 @@ impl<'a> Sheet<'a> {
     }
 }
 
-/// The mistakes that show in a step.
-fn notes(probe: &Probe, subject: &Subject, door: &Door) -> Vec<String> {
+/// The JSON object of a check that settings or flags kept from its first step: that of every check, with the reason.
+pub fn untried(exit: u8, error: &str) -> String {
+    object::untried(exit, error)
+}
+
+/// The mistakes that show in a step. What the hints say of it already is not said again.
+fn notes(probe: &Probe, subject: &Subject, door: &Door, hints: &[String]) -> Vec<String> {
     let found = match (probe.step, &probe.outcome) {
         (Step::Connect, Outcome::Passed) => vec![passed_over(probe)],
         (Step::Connect, Outcome::Failed(fault)) => vec![one_family(fault)],
         (Step::Greeting | Step::Tls, outcome) => {
-            vec![wrong_mode(probe), trust(probe, outcome), validity(probe, subject)]
+            vec![wrong_mode(probe, outcome), trust(probe, outcome), validity(probe, subject)]
         }
         (Step::Hello, Outcome::Passed) => vec![small_size(probe)],
-        (Step::Hello, Outcome::Failed(fault)) => vec![hello_name(probe, fault)],
-        (Step::Recipient, Outcome::Failed(fault)) => judged_late(subject, door, fault),
+        (Step::Hello, Outcome::Failed(fault)) => vec![hello_name(probe, fault, hints)],
+        (Step::Recipient, Outcome::Failed(fault)) => judged_late(subject, door, fault, hints),
         (Step::Login, Outcome::Skipped) => vec![no_login(door)],
         (Step::Sender, Outcome::Passed) => vec![from_rule(subject)],
-        (Step::Sender, Outcome::Failed(fault)) => vec![other_sender(subject, fault)],
+        (Step::Sender, Outcome::Failed(fault)) => vec![other_sender(subject, fault, hints)],
         _ => Vec::new(),
     };
     found.into_iter().flatten().collect()
@@ -173,14 +179,18 @@ fn passed_over(probe: &Probe) -> Option<String> {
 fn one_family(fault: &Fault) -> Option<String> {
     let Cause::Unreachable(tried) = &fault.cause else { return None };
     let all_v6 = !tried.is_empty() && tried.iter().all(|(address, _)| is_v6(address));
-    all_v6.then(|| "the server has IPv6 addresses only; this host needs a way to IPv6, or a proxy".to_owned())
+    all_v6.then(|| "the server has IPv6 addresses only".to_owned())
 }
 
-fn wrong_mode(probe: &Probe) -> Option<String> {
-    match probe.text("speaks")? {
-        "TLS" => Some("this port speaks TLS from the first byte: tls = \"implicit\", or smtps:// in `smtp`".to_owned()),
-        _ => Some("this port begins in clear: tls = \"starttls\", or smtp:// in `smtp`".to_owned()),
-    }
+/// A server that kept silent, and began to speak when it was spoken to in TLS; every other fault of this kind says it.
+fn wrong_mode(probe: &Probe, outcome: &Outcome) -> Option<String> {
+    let Outcome::Failed(Fault { cause: Cause::Silent(_), .. }) = outcome else { return None };
+    (probe.text("speaks")? == "TLS").then(|| "this port speaks TLS from the first byte".to_owned())
+}
+
+/// What is added to a note, unless a hint speaks of the same setting.
+fn unless_hinted(hints: &[String], setting: &str, more: &'static str) -> &'static str {
+    if hints.iter().any(|hint| hint.contains(&format!("`{setting}`"))) { "" } else { more }
 }
 
 fn trust(probe: &Probe, outcome: &Outcome) -> Option<String> {
@@ -193,7 +203,7 @@ fn validity(probe: &Probe, subject: &Subject) -> Option<String> {
     let (begin, end) = (probe.number("not_before")?, probe.number("not_after")?);
     if subject.now < begin || subject.now > end {
         let valid = format!("it is valid from {} to {}", text::date(begin), text::date(end));
-        return Some(format!("{valid}, and the clock of this host says {}: is it right?", text::date(subject.now)));
+        return Some(format!("{valid}, and the clock of this host says {}", text::date(subject.now)));
     }
     let left = (end - subject.now).div_euclid(DAY);
     (left < FEW_DAYS).then(|| format!("the certificate expires in {}, on {}", text::days(left), text::date(end)))
@@ -205,20 +215,21 @@ fn small_size(probe: &Probe) -> Option<String> {
 }
 
 /// Only the name that was said can be at fault here, or the whole host.
-fn hello_name(probe: &Probe, fault: &Fault) -> Option<String> {
+fn hello_name(probe: &Probe, fault: &Fault, hints: &[String]) -> Option<String> {
     let reply = fault.reply().filter(|_| fault.class() == Class::Permanent)?;
     let name = probe.text("said")?.split_once(' ')?.1;
-    (reply.code != 554).then(|| format!("the name that was said is `{name}`; hello-name sets another"))
+    let more = unless_hinted(hints, "hello-name", "; hello-name sets another");
+    (reply.code != 554).then(|| format!("the name that was said is `{name}`{more}"))
 }
 
 /// Many servers judge the name in EHLO and the sender only at RCPT (Postfix: `smtpd_delay_reject`).
-fn judged_late(subject: &Subject, door: &Door, fault: &Fault) -> Vec<Option<String>> {
+fn judged_late(subject: &Subject, door: &Door, fault: &Fault, hints: &[String]) -> Vec<Option<String>> {
     let Some(reply) = fault.reply() else { return Vec::new() };
     let said = reply.text().to_ascii_lowercase();
     let hello = door.rows.iter().rev().find(|row| row.probe.step == Step::Hello);
     match (said.contains("helo"), said.contains("sender")) {
-        (true, _) => vec![hello.and_then(|row| hello_name(&row.probe, fault))],
-        (_, true) => vec![other_sender(subject, fault)],
+        (true, _) => vec![hello.and_then(|row| hello_name(&row.probe, fault, hints))],
+        (_, true) => vec![other_sender(subject, fault, hints)],
         _ => Vec::new(),
     }
 }
@@ -257,9 +268,10 @@ fn from_rule(subject: &Subject) -> Option<String> {
     }
 }
 
-fn other_sender(subject: &Subject, fault: &Fault) -> Option<String> {
+fn other_sender(subject: &Subject, fault: &Fault, hints: &[String]) -> Option<String> {
     // 530 wants a login, whoever sends.
     fault.reply().filter(|reply| reply.code != 530 && fault.class() == Class::Permanent)?;
     let login = other_login(subject, &subject.sender)?;
-    Some(format!("the sender is {} and the login {login}; many servers take only that of the login", subject.sender))
+    let more = unless_hinted(hints, "from", "; many servers take only that of the login");
+    Some(format!("the sender is {} and the login {login}{more}", subject.sender))
 }

@@ -159,10 +159,6 @@ pub fn of_fault(fault: &Fault, provider: Option<&str>, host: Option<&str>) -> Op
     let said = said(&fault.cause);
     let (code, enhanced) = fault.reply().map_or((None, None), |reply| (Some(reply.code), reply.enhanced));
     let query = Query { provider, host, stage: Some(fault.stage), code, enhanced, text: &said };
-    // A program that could not be started said nothing that a row could know.
-    if matches!(fault.cause, Cause::Program(_, Some(127))) {
-        return None;
-    }
     if cause == "program" {
         let of_output =
             || explain(&said, &|_| provider.map(str::to_owned)).into_iter().find_map(|explanation| explanation.hint);
@@ -318,6 +314,7 @@ fn word(cause: &Cause) -> Option<&'static str> {
         Cause::ClearLogin => "clear-login",
         Cause::TooBig(..) => "too-big",
         Cause::NoSecret(..) => "no-secret",
+        Cause::Program(_, Some(127)) => "not-started",
         Cause::Program(..) => "program",
         Cause::Content(_) | Cause::File(_) | Cause::Ledger(_) | Cause::Interrupted(_) => return None,
     })

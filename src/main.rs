@@ -15,7 +15,7 @@ use smail::message::{Message, Stamp};
 use smail::settings::route::Route;
 use smail::settings::{self, Layers, Settings, Surroundings};
 use smail::transport::{self, Turn, Watch};
-use smail::{generate, record, report};
+use smail::{check, generate, record, report};
 
 #[path = "main/checked.rs"]
 mod checked;
@@ -40,7 +40,8 @@ fn main() -> ExitCode {
     failure::apologise_on_panic();
     let words: Vec<_> = std::env::args_os().collect();
     let sendmail = cli::is_sendmail(&words);
-    let json = !sendmail && words.iter().any(|w| w == "--json");
+    let said = |flag: &str| words.iter().any(|word| word == flag);
+    let (json, check) = (!sendmail && said("--json"), said("--check"));
     let exit = match unprivileged().and_then(|()| Ok(cli::parse(words)?)).and_then(|args| run(&args)) {
         Ok(exit) => exit,
         // Help and version end the road early and well.
@@ -49,7 +50,9 @@ fn main() -> ExitCode {
             Exit::OK
         }
         Err(failure) => {
-            if json {
+            if json && check {
+                print(&check::untried(failure.exit.0, &failure.text()));
+            } else if json {
                 print(&report::untried(failure.exit.0, None, Some(&failure.text())));
             }
             complain(&if sendmail { failure.line("sendmail") } else { failure.text() });

@@ -5,6 +5,7 @@
 //! and standard input of programs, never into an argument or onto the terminal. The room speaks to a [`Person`] and
 //! reaches the world through [`Hands`], so that a dialogue is a text that can be compared.
 mod account;
+pub mod autoconfig;
 mod dialogue;
 pub mod dns;
 pub mod find;
@@ -18,6 +19,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 pub use account::{LEAKS, Said, Value};
+use autoconfig::Web;
 use find::Directory;
 pub use keep::Keeping;
 pub use mailrc::Before;
@@ -120,8 +122,17 @@ impl Place {
     }
 }
 
-/// Tries settings: connects, logs in and names the sender. What failed, as it is to be shown.
-pub type Trial<'a> = &'a dyn Fn(&[Said]) -> Result<(), String>;
+/// Tries settings: connects, logs in and names the sender.
+pub type Trial<'a> = &'a dyn Fn(&[Said]) -> Result<(), Unfit>;
+
+/// Why a trial came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unfit {
+    /// What failed, as it is to be shown.
+    Failed(String),
+    /// A signal, or Ctrl-C, ended it; nothing may be asked any more.
+    Interrupted,
+}
 /// What is visibly wrong with a secret, for this provider and user name.
 pub type Doubt<'a> = &'a dyn Fn(Option<&Preset>, &str, &Secret) -> Option<String>;
 
@@ -130,6 +141,8 @@ pub type Doubt<'a> = &'a dyn Fn(Option<&Preset>, &str, &Secret) -> Option<String
 pub struct Hands<'a> {
     /// Answers what the DNS knows.
     pub directory: &'a dyn Directory,
+    /// Fetches a page from the web; only ever used after a yes.
+    pub web: Web<'a>,
     /// Tries settings.
     pub try_it: Trial<'a>,
     /// Looks at a secret.
@@ -240,6 +253,11 @@ pub fn from_mailrc(
 pub fn first_mail(words: Words, done: &Done, host: &str) -> (String, String) {
     let subject = words.of(words::MAIL_SUBJECT, &[host]);
     (subject, words.of(words::MAIL_BODY, &[host, &done.address, &done.config]))
+}
+
+/// What is said when variables of the environment outrank what was written.
+pub fn outranked(words: Words, variables: &str) -> String {
+    words.of(words::OUTRANKED, &[variables])
 }
 
 /// What is said when it was accepted.

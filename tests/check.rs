@@ -54,13 +54,7 @@ fn normal(text: &str, port: Option<&str>) -> String {
     for name in ["server", "badname", "expired", "notyet", "soon", "wildcard"] {
         text = text.replace(&certs().pair(name).fingerprint(), "PRINT");
     }
-    advised(&text.lines().map(|line| days(&dates(&times(line))) + "\n").collect::<String>())
-}
-
-/// Without the words of the hints, which are rows of a table and have tests of their own (tests/explain.rs).
-fn advised(text: &str) -> String {
-    let is_hint = |line: &&str| line.trim_start().starts_with("hint: ") && line.starts_with("    ");
-    text.lines().filter(|line| !is_hint(line)).map(|line| line.to_owned() + "\n").collect()
+    text.lines().map(|line| days(&dates(&times(line))) + "\n").collect()
 }
 
 /// The times: `     12 ms` is `    N ms`.
@@ -100,7 +94,7 @@ fn days(line: &str) -> String {
 /// Compares the whole report.
 #[track_caller]
 fn assert_report(outcome: &Outcome, status: i32, report: &str) {
-    assert_eq!(advised(&outcome.stdout), advised(report), "{}", outcome.stdout);
+    assert_eq!(outcome.stdout, report, "{}", outcome.stdout);
     assert_eq!((outcome.status, outcome.stderr.as_str()), (status, ""));
 }
 
@@ -161,7 +155,7 @@ fn a_port_that_speaks_in_clear_is_told_from_tls() {
   name       ok N ms  127.0.0.1
   connect    ok N ms  127.0.0.1:PORT
   TLS        FAILED N ms  the TLS handshake failed: the server speaks plain SMTP on this port, it said \"220 mx.test ESMTP\"
-                               note: this port begins in clear: tls = \"starttls\", or smtp:// in `smtp`
+                               hint: use `tls = starttls` on 587, 25 and 2525, or port 465 with `tls = implicit`
 mail would fail with exit status 75; nothing was sent
 ",
     );
@@ -169,31 +163,33 @@ mail would fail with exit status 75; nothing was sent
 
 #[test]
 fn a_port_that_waits_for_tls_is_told_from_a_silent_one() {
-    let report = |why: &str, note: &str| {
+    let report = |why: &str, advice: &str| {
         format!(
             "checking 127.0.0.1 for a@a.example
 127.0.0.1:PORT (STARTTLS)
   name       ok N ms  127.0.0.1
   connect    ok N ms  127.0.0.1:PORT
   greeting   FAILED N ms  {why}
-{note}mail would fail with exit status {}; nothing was sent
+{advice}mail would fail with exit status {}; nothing was sent
 ",
             if why.contains("protocol") { 76 } else { 75 }
         )
     };
-    let note = "                               note: this port speaks TLS from the first byte: tls = \"implicit\", or smtps:// in `smtp`\n";
+    let note = "                               note: this port speaks TLS from the first byte\n";
+    let unsure = "                               hint: if the port wants TLS at once, use `tls = implicit`; else the server is overloaded or a firewall holds the connection\n";
+    let sure = "                               hint: use `tls = implicit` (smtps://) on 465, 994 and 2465\n";
     let hasty: &[&str] = &["-S", "tls=starttls", "-S", "timeout=1"];
     let silent = "-- hang\n== connection\n";
     let nothing = "no complete answer within 1 s";
     assert_report(
         &check(&format!("{silent}-- implicit server\n-- optional\n-- bye\n"), &[hasty]),
         75,
-        &report(nothing, note),
+        &report(nothing, &format!("{note}{unsure}")),
     );
-    assert_report(&check(&format!("{silent}-- hang\n"), &[hasty]), 75, &report(nothing, ""));
+    assert_report(&check(&format!("{silent}-- hang\n"), &[hasty]), 75, &report(nothing, unsure));
     let alert = "S<: \\x15\\x03\\x01\\x00\\x02\\x02\\x46\n-- close\n";
     let said = "the server broke the protocol: no greeting: this port speaks TLS from the first byte";
-    assert_report(&check(alert, &[STARTTLS]), 76, &report(said, note));
+    assert_report(&check(alert, &[STARTTLS]), 76, &report(said, sure));
 }
 
 #[test]
@@ -226,7 +222,7 @@ mx.wild.test:465 (implicit TLS)
   name       ok N ms  127.0.0.1
   connect    ok N ms  127.0.0.1:PORT
   TLS        FAILED N ms  the TLS handshake failed: the server speaks plain SMTP on this port, it said \"220 mx.test ESMTP\"
-                               note: this port begins in clear: tls = \"starttls\", or smtp:// in `smtp`
+                               hint: use `tls = starttls` on 587, 25 and 2525, or port 465 with `tls = implicit`
 mx.wild.test:587 (STARTTLS)
   name       ok N ms  127.0.0.1
   connect    ok N ms  127.0.0.1:PORT
@@ -235,6 +231,7 @@ mx.wild.test:587 (STARTTLS)
   TLS        ok N ms  TLSv1.3 TLS_AES_256_GCM_SHA384; *.wild.test; issued by smail test CA; SOME days left; SHA-256 PRINT
   EHLO       ok N ms  EHLO [127.0.0.1]: AUTH PLAIN
   login      FAILED N ms  535 5.7.8 bad credentials
+                               hint: use the app password of the provider, and the full address as `auth-user`
 mail would fail with exit status 77; nothing was sent
 ",
     );
@@ -248,38 +245,45 @@ fn from(outcome: &Outcome, label: &str) -> String {
 
 #[track_caller]
 fn assert_from(outcome: &Outcome, status: i32, label: &str, report: &str) {
-    assert_eq!(advised(&from(outcome, label)), advised(report), "{}", outcome.stdout);
+    assert_eq!(from(outcome, label), report, "{}", outcome.stdout);
     assert_eq!((outcome.status, outcome.stderr.as_str()), (status, ""));
 }
 
 #[test]
 fn a_certificate_says_what_is_wrong_with_it() {
+    let clock =
+        "                               note: it is valid from DATE to DATE, and the clock of this host says DATE\n";
     let cases = [
         (
             "badname",
             "it is for other.test and not for 127.0.0.1; its SHA-256 is PRINT",
             "other.test; issued by smail test CA; SOME days left; SHA-256 PRINT",
             "",
+            "set `smtp` to a name in the certificate, mostly the provider's real server; on a web host the firewall may lead the connection elsewhere",
         ),
         (
             "expired",
             "it expired on DATE; its SHA-256 is PRINT",
             "localhost, 127.0.0.1, ::1; issued by smail test CA; expired SOME days ago; SHA-256 PRINT",
-            "                               note: it is valid from DATE to DATE, and the clock of this host says DATE: is it right?\n",
+            clock,
+            "check `date`; then tell the provider, and do not turn verification off",
         ),
         (
             "notyet",
             "it is not valid before DATE; its SHA-256 is PRINT",
             "localhost, 127.0.0.1, ::1; issued by smail test CA; SOME days left; SHA-256 PRINT",
-            "                               note: it is valid from DATE to DATE, and the clock of this host says DATE: is it right?\n",
+            clock,
+            "check `date` and set the clock (NTP), then send again",
         ),
     ];
-    for (name, why, certificate, note) in cases {
+    for (name, why, certificate, note, hint) in cases {
         let script = format!("-- implicit {name} refused\n");
         let report = format!(
             "  TLS        FAILED N ms  {why}
                                certificate: {certificate}
-{note}mail would fail with exit status 77; nothing was sent
+{note}                               hint: {hint}
+                               hint: to trust this one certificate: tls-fingerprint = \"PRINT\"
+mail would fail with exit status 77; nothing was sent
 "
         );
         assert_from(&check(&script, &[IMPLICIT]), 77, "TLS", &report);
@@ -326,7 +330,8 @@ fn starttls_that_is_not_offered_is_told() {
         &check(&script, &[STARTTLS]),
         69,
         "TLS",
-        "  TLS        FAILED N ms  it offers: 8BITMIME
+        "  TLS        FAILED N ms  the server does not offer TLS on this port, or something on the way takes the offer out; it offers: 8BITMIME
+                               hint: try port 465 (smtps://); never send a password without TLS
 mail would fail with exit status 69; nothing was sent
 ",
     );
@@ -334,15 +339,19 @@ mail would fail with exit status 69; nothing was sent
 
 #[test]
 fn a_login_that_cannot_be_had_is_told() {
+    let none = "the server offers no login that can be used; it offers: ";
+    let late = "many offer it only after TLS, or on 587 and 465 only; `auth = none` sends without";
+    let other = "leave `auth` out to use what the server offers; for Outlook.com use a token (`auth = xoauth2`)";
     let cases = [
-        ("S: 250-mx.test\nS: 250 8BITMIME\n", "auto", "it offers: 8BITMIME"),
-        ("S: 250-mx.test\nS: 250 AUTH GSSAPI NTLM\n", "auto", "it offers: GSSAPI NTLM"),
-        ("S: 250-mx.test\nS: 250 AUTH PLAIN\n", "xoauth2", "it offers: PLAIN"),
+        ("S: 250-mx.test\nS: 250 8BITMIME\n", "auto", "the server offers no login here; it offers: 8BITMIME", late),
+        ("S: 250-mx.test\nS: 250 AUTH GSSAPI NTLM\n", "auto", &*format!("{none}GSSAPI NTLM"), other),
+        ("S: 250-mx.test\nS: 250 AUTH PLAIN\n", "xoauth2", &*format!("{none}PLAIN"), other),
     ];
-    for (offers, auth, why) in cases {
+    for (offers, auth, why, hint) in cases {
         let outcome = check(&format!("{GREETED}{offers}-- bye\n"), &[CLEAR, LOGIN, &["-S", &format!("auth={auth}")]]);
         let report = format!(
             "  login      FAILED N ms  {why}
+                               hint: {hint}
 mail would fail with exit status 69; nothing was sent
 "
         );
@@ -358,7 +367,8 @@ fn a_name_in_ehlo_that_is_refused_is_shown() {
         69,
         "EHLO",
         "  EHLO       FAILED N ms  501 5.5.2 <me>: invalid name
-                               note: the name that was said is `me`; hello-name sets another
+                               note: the name that was said is `me`
+                               hint: check the addresses, `hello-name` and the characters of user name and password
 mail would fail with exit status 69; nothing was sent
 ",
     );
@@ -375,7 +385,8 @@ S: 553 5.7.1 <a@a.example>: not owned by user\nC: RSET\nS: 250 2.0.0 ok\n-- bye\
         69,
         "sender",
         "  sender     FAILED N ms  MAIL FROM:<a@a.example>: 553 5.7.1 <a@a.example>: not owned by user
-                               note: the sender is a@a.example and the login u@x.example; many servers take only that of the login
+                               note: the sender is a@a.example and the login u@x.example
+                               hint: set `from` to the login address or an alias that the server knows
   reset      ok N ms  250 2.0.0 ok
   quit       ok N ms  221 2.0.0 bye
 mail would fail with exit status 69; nothing was sent
@@ -418,6 +429,7 @@ S: 550 5.1.1 no such user\nC: RCPT TO:<r@x.example>\nS: 250 2.1.5 ok\nC: RSET\nS
         67,
         "recipient",
         "  recipient  FAILED N ms  RCPT TO:<bad@x.example>: 550 5.1.1 no such user
+                               hint: check the part of the address before @; the account may be gone
   recipient  ok N ms  RCPT TO:<r@x.example>: 250 2.1.5 ok
   reset      ok N ms  250 2.0.0 ok
   quit       ok N ms  221 2.0.0 bye
@@ -437,7 +449,9 @@ S: 550 5.1.1 no such user\nC: RCPT TO:<r@x.example>\nS: 554 5.7.1 no relay\nC: R
         69,
         "recipient",
         "  recipient  FAILED N ms  RCPT TO:<bad@x.example>: 550 5.1.1 no such user
+                               hint: check the part of the address before @; the account may be gone
   recipient  FAILED N ms  RCPT TO:<r@x.example>: 554 5.7.1 no relay
+                               hint: check `from` and the login; read the server's text for spam or a blocked address
   reset      ok N ms  250 2.0.0 ok
   quit       ok N ms  221 2.0.0 bye
 mail would fail with exit status 69; nothing was sent
@@ -472,10 +486,34 @@ fn json_is_one_object_and_nothing_else() {
             step("hello", "ok", hello, none.clone()),
             step("tls", "skipped", serde_json::json!({}), none),
             step("login", "failed", serde_json::json!({}), error),
-        ]
+        ],
+        "error": null
     });
     assert_eq!(object, wanted);
     assert_eq!((outcome.status, outcome.stderr.as_str()), (77, ""));
+}
+
+#[test]
+fn what_keeps_a_check_from_its_first_step_is_told_in_the_same_object() {
+    let world = World::new();
+    let rows: [(&[&str], i32, &str); 3] = [
+        (&["-S", "smtp=127.0.0.1:1", "-S", "timeout=soon"], 78, "smail: timeout: `soon` is no number of seconds"),
+        (&["-S", "smtp=127.0.0.1:1", "--to", "no address"], 64, "smail: "),
+        (&["--nonsense"], 64, "smail: "),
+    ];
+    for (more, exit, begin) in rows {
+        let outcome = world.smail(&["--no-config", "--check", "--json", "-r", "a@a.example"]).args_of(more).run();
+        assert_eq!((outcome.status, outcome.stdout.lines().count()), (exit, 1), "{outcome:?}");
+        let mut object: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+        let error = object["error"].take();
+        assert_eq!(error, outcome.stderr, "{outcome:?}");
+        assert!(outcome.stderr.starts_with(begin), "{outcome:?}");
+        let wanted = serde_json::json!({
+            "status": "failed", "exit": exit, "account": null, "from": null, "sender": null, "route": null,
+            "steps": [], "error": null
+        });
+        assert_eq!(object, wanted);
+    }
 }
 
 #[test]
@@ -506,6 +544,7 @@ mail can go by /W/mta; nothing was sent
         "checking /W/plain for a@a.example
 /W/plain
   program    FAILED N ms  /W/plain: permission denied; exit status 127
+                               hint: correct the path in `mta`, or install the program; with `smtp` set to a server smail sends by itself
 mail would fail with exit status 69; nothing was sent
 ",
     );
@@ -551,6 +590,7 @@ fn an_account_is_the_operand_and_only_one() {
 127.0.0.1:1 (no TLS)
   name       ok N ms  127.0.0.1
   connect    FAILED N ms  127.0.0.1:1: connection refused
+                               hint: start the mail server, or set `smtp` to your provider; in a container this machine is the container itself
 mail would fail with exit status 75; nothing was sent
 ",
     );
@@ -597,6 +637,7 @@ fn colours_are_for_terminals_that_have_them_and_nobody_else() {
 127.0.0.1:1 (no TLS)
   name       {ok} N ms  127.0.0.1
   connect    {failed} N ms  127.0.0.1:1: connection refused
+                               hint: start the mail server, or set `smtp` to your provider; in a container this machine is the container itself
 mail would fail with exit status 75; nothing was sent
 "
         )

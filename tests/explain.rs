@@ -137,16 +137,22 @@ fn after_login(lines: &str) -> Server {
 }
 
 #[test]
-fn every_refused_login_shows_where_the_provider_has_the_password() {
-    for reply in ["535 Error: authentication failed", "550 User has no permission", "454 4.7.0 try later"] {
+fn every_refused_login_shows_once_where_the_provider_has_the_password() {
+    let place = "网页邮箱 → 设置 → POP3/SMTP/IMAP → 开启 IMAP/SMTP → 新增授权密码";
+    for reply in [
+        "535 Error: authentication failed",
+        "535 Error: login refused",
+        "550 User has no permission",
+        "454 4.7.0 try later",
+    ] {
         let world = World::new();
         let mut server = after_login(&format!("S: {reply}\n"));
         let flags = ["-S", "tls=none", "--provider", "163", "-S", "auth-user=u", "-S", "auth-password=p"];
         let outcome = mail(&world, server.port(), &flags).run();
         server.end().unwrap();
         let lines = way_out(&outcome);
-        assert!((2..=3).contains(&lines.len()), "{}", outcome.stderr);
-        assert!(lines[1].starts_with("      NetEase 163.com: 网页邮箱 → 设置 → POP3/SMTP/IMAP"), "{}", outcome.stderr);
+        assert!((1..=3).contains(&lines.len()), "{}", outcome.stderr);
+        assert_eq!(outcome.stderr.matches(place).count(), 1, "{}", outcome.stderr);
         assert!(outcome.stderr.contains(&format!("  server: {reply}\n")), "{}", outcome.stderr);
     }
 }
@@ -171,8 +177,7 @@ fn the_whole_output_is_chinese_where_the_locale_is() {
         535 的含义：密码必须是授权码，网页登录密码无效\n  \
         auth-user：设置于 -S\n  \
         auth-password：设置于 -S\n\n\
-        hint: 网页邮箱 → 设置 → POP3/SMTP/IMAP → 新增授权密码，把该授权码设为密码\n      \
-        NetEase 163.com: 网页邮箱 → 设置 → POP3/SMTP/IMAP → 开启 IMAP/SMTP → 新增授权密码; use that code, not the web password\n";
+        hint: 网页邮箱 → 设置 → POP3/SMTP/IMAP → 开启 IMAP/SMTP → 新增授权密码，把该授权码设为密码\n";
     assert_eq!(whole(&[], &[("LC_ALL", "zh_CN.UTF-8")]), chinese);
     assert_eq!(whole(&[], &[("LC_MESSAGES", "zh_CN"), ("LANG", "en_US.UTF-8")]), chinese);
     assert_eq!(whole(&["-S", "language=zh"], &[("LC_ALL", "C")]), chinese);
@@ -469,4 +474,29 @@ fn a_long_upload_tells_a_terminal_how_far_it_is() {
     assert!(shown.ends_with("\r\u{1b}[K"), "{shown:?}");
     assert_eq!(send(&["--quiet"], true), "");
     assert_eq!(send(&[], false), "");
+}
+
+#[test]
+fn a_refused_login_is_explained_with_the_providers_own_place_for_passwords() {
+    let world = World::new();
+    let rows = [
+        ("sina", "Sina Mail: mail.sina.com.cn → 设置区 → 客户端pop/imap/smtp → 开启 + 授权码"),
+        ("sohu", "Sohu Mail: mail.sohu.com → 选项 → POP3/SMTP/IMAP"),
+        ("139", "China Mobile 139: mail.10086.cn → 设置 → 账户与安全 → 授权码管理"),
+        ("189", "China Telecom 189: webmail.21cn/189.cn → 设置 → POP/SMTP → 客户端授权码"),
+        ("feishu", "Feishu / Lark Mail: Feishu Mail settings → third-party client login → generate password"),
+    ];
+    for (provider, line) in rows {
+        for said in ["535", "535 5.7.8 authentication failed"] {
+            let outcome = world.smail(&["--explain", said, "--provider", provider]).run();
+            let last = outcome.stdout.lines().next_back().unwrap_or_default();
+            assert_eq!(last, format!("    {line}"), "{}", outcome.stdout);
+        }
+    }
+    // Where the row names the place itself, it is not said twice; and a code about something else asks for no password.
+    for (said, provider) in [("535", "gmail"), ("535", "qq"), ("550 5.1.1", "sina")] {
+        let outcome = world.smail(&["--explain", said, "--provider", provider]).run();
+        let last = outcome.stdout.lines().next_back().unwrap_or_default();
+        assert!(last.starts_with("  what to do: "), "{}", outcome.stdout);
+    }
 }

@@ -43,6 +43,8 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("clap_complete",     &["generate", "cli"]),
     ("clap_mangen",       &["generate"]),
     ("rpassword",         &["secret"]),
+    ("httparse",          &["transport"]),
+    ("roxmltree",         &["setup"]),
 ];
 
 /// What no file of the program may hold: unfinished work, and words left from looking for a fault.

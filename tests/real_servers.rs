@@ -46,6 +46,14 @@ const REFUSALS: &[Story] = stories![refusals:
     smtputf8_that_is_not_offered_sends_nothing,
     too_many_recipients_are_split,
 ];
+const SETUPS: &[Story] = stories![setups:
+    from_nothing_to_the_first_mail_in_the_mailbox,
+    a_server_that_is_named_is_set_up_too,
+    a_wrong_password_comes_before_the_right_one,
+    whoever_leaves_at_any_question_leaves_home_as_it_was,
+    a_check_has_colours_at_a_terminal_and_nowhere_else,
+    a_check_of_a_refused_recipient_says_what_to_do,
+];
 const CONTENT: &[Story] = stories![content:
     subject_body_and_attachment_names_beyond_ascii_arrive,
     an_address_beyond_ascii_travels_by_smtputf8,
@@ -58,5 +66,5 @@ const CONTENT: &[Story] = stories![content:
 ];
 
 fn main() -> std::process::ExitCode {
-    servers::harness::run(&[WAYS, LOGINS, REFUSALS, CONTENT].concat())
+    servers::harness::run(&[WAYS, LOGINS, REFUSALS, SETUPS, CONTENT].concat())
 }

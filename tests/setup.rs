@@ -6,8 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use rustix::process::Signal;
+use support::server::Server;
 use support::sink::{Options, Sink};
 use support::terminal::Terminal;
+use support::web::{Place, There, Web};
 use support::world::World;
 
 /// A server of one of the providers.
@@ -93,6 +95,8 @@ fn a_wrong_password_is_explained_and_asked_for_again() {
     terminal.answer("(y/n) [y]: ", "n\n");
     let (status, shown) = terminal.finish();
     assert_eq!(status, 0, "{shown}");
+    // Nobody said anything in a flag.
+    assert!(!shown.contains("-S"), "{shown}");
     assert!(!shown.contains("right") && !shown.contains("wrong"), "{shown}");
     assert!(text(&world, CONFIG).contains("auth-password = \"right\"\n"));
     assert!(sink.mails().is_empty());
@@ -120,6 +124,155 @@ fn whoever_leaves_at_any_question_leaves_nothing() {
             assert!(!world.path("home/.config/smail").exists(), "{shown}");
         }
     }
+}
+
+/// What a domain publishes, in an answer of a web server.
+fn published(host: &str) -> String {
+    let page = format!(
+        "<?xml version=\"1.0\"?><clientConfig version=\"1.1\"><emailProvider id=\"x\"><outgoingServer type=\"smtp\">\
+         <hostname>{host}</hostname><port>465</port><socketType>SSL</socketType><username>%EMAILLOCALPART%</username>\
+         <authentication>password-cleartext</authentication></outgoingServer></emailProvider></clientConfig>"
+    );
+    format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{page}\r\n0\r\n\r\n", page.len())
+}
+
+/// Sets an address up whose domain is in no table, with all names led through a proxy of the test.
+fn setup_by(world: &World, web: &Web, more: &[&str]) -> Terminal {
+    let (proxy, ca) =
+        (format!("proxy=http://127.0.0.1:{}", web.port()), format!("tls-ca-file={}", world.pem("ca").display()));
+    let args = ["--setup", "me@x.example", "-S", &proxy, "-S", &ca];
+    let args: Vec<String> = args.iter().chain(more).map(|arg| (*arg).to_owned()).collect();
+    Terminal::start(command(world, &args))
+}
+
+const CONSENT: &str = "The first is told me@x.example. (y/n) [n]: ";
+
+#[test]
+fn what_a_domain_publishes_is_asked_for_with_consent_only() {
+    let (world, sink) = (World::new(), provider("me", "right", false));
+    let web = Web::start(vec![
+        Place { name: "autoconfig.x.example:443", there: There::Answer("web", published("mail.x.example")) },
+        Place { name: "mail.x.example:465", there: There::Port(sink.port()) },
+    ]);
+    let mut terminal = setup_by(&world, &web, &[]);
+    terminal.wait_for(CONSENT);
+    assert_eq!(web.asked(), [""; 0]);
+    terminal.answer("", "y\n");
+    terminal.wait_for("autoconfig.x.example names mail.x.example:465 (TLS) for sending.");
+    let question = "GET /mail/config-v1.1.xml?emailaddress=me%40x.example HTTP/1.1";
+    assert_eq!(web.asked(), ["autoconfig.x.example:443", question, "Host: autoconfig.x.example"]);
+    terminal.answer("Send by mail.x.example:465 (TLS)? (y/n) [y]: ", "\n");
+    terminal.answer("User name [me]: ", "\n");
+    terminal.answer("Password (not shown): ", "right\n");
+    terminal.answer("Number [1]: ", "\n");
+    terminal.answer("(y/n) [y]: ", "\n");
+    let (status, shown) = terminal.finish();
+    assert_eq!(status, 0, "{shown}");
+    let config = text(&world, CONFIG);
+    assert!(config.contains("smtp = \"smtps://mail.x.example:465\"\nauth-user = \"me\"\n"), "{config}");
+    let mail = sink.only_mail();
+    assert_eq!((mail.from.as_str(), mail.user.as_deref()), ("me@x.example", Some("me")));
+}
+
+#[test]
+fn a_web_server_that_is_not_trusted_is_asked_for_nothing() {
+    let world = World::new();
+    let web = Web::start(vec![
+        Place { name: "autoconfig.x.example:443", there: There::Answer("badname", published("mail.x.example")) },
+        Place { name: "x.example:443", there: There::Answer("self", published("mail.x.example")) },
+    ]);
+    // What is said of the mail server is not said of this one.
+    let pin = format!("tls-fingerprint={}", "ab".repeat(32));
+    let of_mail = ["-S", "tls-verify=ignore", "-S", &pin, "-S", "connect-to=127.0.0.1:9", "-S", "tls=none"];
+    let mut terminal = setup_by(&world, &web, &of_mail);
+    terminal.answer(CONSENT, "y\n");
+    terminal.wait_for("No settings there: autoconfig.x.example: it is for other.test and not for autoconfig.x.example");
+    terminal.wait_for("; x.example: it is self-signed.\r\n");
+    terminal.answer("Server, as host or host:port: ", "\x04");
+    assert_eq!(terminal.finish().0, 1);
+    assert_eq!(web.asked(), ["autoconfig.x.example:443", "x.example:443"]);
+}
+
+#[test]
+fn ctrl_c_ends_the_wait_for_a_web_server() {
+    // It takes the connection, and then says nothing.
+    let (world, silent) = (World::new(), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let port = silent.local_addr().unwrap().port();
+    let web = Web::start(vec![Place { name: "autoconfig.x.example:443", there: There::Port(port) }]);
+    let mut terminal = setup_by(&world, &web, &[]);
+    terminal.answer(CONSENT, "y\n");
+    let (near, _) = silent.accept().unwrap();
+    let start = std::time::Instant::now();
+    terminal.answer("", "\x03");
+    let (status, shown) = terminal.finish();
+    assert_eq!(status, 130, "{shown}");
+    assert!(shown.contains("smail: the setup was broken off at `Ask https://autoconfig."), "{shown}");
+    assert!(start.elapsed() < std::time::Duration::from_secs(5) && !world.path(CONFIG).exists(), "{shown}");
+    drop(near);
+}
+
+#[test]
+fn whoever_leaves_while_the_server_is_silent_leaves_nothing() {
+    let world = World::new();
+    let silent = Server::play("silent", "S: 220 mx.test ESMTP\nC: EHLO *\n-- hang\n");
+    let flags =
+        ["--setup", "me@x.example", "-S", &format!("smtp=smtp://127.0.0.1:{}", silent.port())].map(str::to_owned);
+    let mut terminal = Terminal::start(command(&world, &flags));
+    terminal.answer("User name [me@x.example]: ", "\n");
+    terminal.answer("Password (not shown): ", "right\n");
+    terminal.answer("Number [1]: ", "\n");
+    silent.wait_for("EHLO *");
+    terminal.answer("Trying it: ", "\x03");
+    let (status, shown) = terminal.finish();
+    assert_eq!(status, 130, "{shown}");
+    assert!(!world.path("home/.config/smail").exists(), "{shown}");
+    let trying = format!("Trying it: 127.0.0.1:{} (STARTTLS) …", silent.port());
+    let last = format!("{trying}\n^Csmail: the setup was broken off at `{trying}`; nothing was written\n");
+    assert!(shown.ends_with(&last), "{shown}");
+}
+
+#[test]
+fn variables_that_outrank_what_was_written_are_named() {
+    let (world, sink) = (World::new(), provider("me@163.com", "right", false));
+    let named = "SMAIL_FROM, SMAIL_TLS: set in this environment, which outranks what was written; unset that, or mail goes another way.";
+    let args: Vec<String> =
+        ["--setup", "me@163.com"].map(str::to_owned).into_iter().chain(led(&world, &sink)).collect();
+    let mut command = command(&world, &args);
+    command.envs([("SMAIL_FROM", "other@163.com"), ("SMAIL_TLS", "starttls"), ("SMAIL_AUTH_USER", "me@163.com")]);
+    let mut terminal = Terminal::start(command);
+    terminal.answer("Password (not shown): ", "right\n");
+    terminal.answer("Number [1]: ", "\n");
+    terminal.answer("(y/n) [y]: ", "n\n");
+    let (status, shown) = terminal.finish();
+    assert_eq!(status, 0, "{shown}");
+    assert!(shown.ends_with(&format!("{named}\n")), "{shown}");
+    // Without questions it is a remark, and standard output stays the file.
+    let world = World::new();
+    let mut args = vec!["--setup".to_owned(), "me@163.com".to_owned(), "--yes".to_owned()];
+    args.extend(led(&world, &sink));
+    let outcome = world.smail(&args).env("SMAIL_AUTH_PASSWORD", "right").env("SMAIL_FROM", "other@163.com").run();
+    let named = "smail: SMAIL_FROM: set in this environment, which outranks what was written; unset that, or mail goes another way.\n";
+    assert_eq!((outcome.status, outcome.stderr.as_str()), (0, named));
+    assert!(!text(&world, CONFIG).is_empty());
+}
+
+#[test]
+fn a_password_of_the_environment_that_was_wrong_is_named_when_another_was_typed() {
+    let (world, sink) = (World::new(), provider("me@163.com", "right", false));
+    let args: Vec<String> =
+        ["--setup", "me@163.com"].map(str::to_owned).into_iter().chain(led(&world, &sink)).collect();
+    let mut command = command(&world, &args);
+    command.env("SMAIL_AUTH_PASSWORD", "wrong");
+    let mut terminal = Terminal::start(command);
+    terminal.answer("Number [1]: ", "\n");
+    terminal.wait_for("535 5.7.8 authentication failed");
+    terminal.answer("Number [1]: ", "1\n");
+    terminal.answer("Password (not shown): ", "right\n");
+    terminal.answer("(y/n) [y]: ", "n\n");
+    let (status, shown) = terminal.finish();
+    assert_eq!(status, 0, "{shown}");
+    let named = "SMAIL_AUTH_PASSWORD: set in this environment, which outranks what was written; unset that, or mail goes another way.\n";
+    assert!(shown.ends_with(named), "{shown}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ from .measure import Command, Failed
 
 TITLE = "Bytes"
 ROUNDS = 5
+WRITTEN = re.compile(r", (\d+)(?:, \w+, NULL, 0)?\) += (\d+)$")
 LARGE = 64 << 10  # a write of so many octets is no small one
 
 
@@ -68,11 +69,14 @@ def writes(bench, task):
         yield "\nThe writes could not be counted: %s" % failure
         return
     with open(log, errors="replace") as file:
-        sizes = [int(found.group(1)) for line in file if "socket:" in line or "TCP:" in line if (found := re.search(r"\) += (\d+)$", line))]
-    small = [size for size in sizes if size < LARGE]
+        found = [WRITTEN.search(line) for line in file if "socket:" in line or "TCP:" in line]
+    asked = [(int(one.group(1)), int(one.group(2))) for one in found if one]
+    # What the kernel took in part is asked again for its rest, which is no write of smail's own.
+    rest = {at + 1 for at, (wanted, taken) in enumerate(asked) if taken < wanted}
+    small = [wanted for at, (wanted, _) in enumerate(asked) if wanted < LARGE and at not in rest]
     bench.figure("bytes.small", len(small))
-    yield "\nWrites to the socket: %d, of %d octets on average; %d under 64 KiB." % (
-        len(sizes), sum(sizes) / max(1, len(sizes)), len(small),
+    yield "\nWrites to the socket: %d, of %d octets on average; %d of under 64 KiB, beside %d rests of larger ones." % (
+        len(asked), sum(taken for _, taken in asked) / max(1, len(asked)), len(small), len(rest),
     )
 
 

@@ -12,11 +12,13 @@ struct Object<'a> {
     status: &'static str,
     exit: u8,
     account: Option<&'a str>,
-    from: &'a str,
-    sender: &'a str,
+    from: Option<&'a str>,
+    sender: Option<&'a str>,
     /// The door that was tried last.
-    route: &'a str,
+    route: Option<&'a str>,
     steps: Vec<Step<'a>>,
+    /// Why there was no way to check.
+    error: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -63,12 +65,24 @@ pub(super) fn line(sheet: &Sheet<'_>, via: &str, exit: u8) -> String {
         status: if exit == 0 { "ok" } else { "failed" },
         exit,
         account: sheet.subject.account.as_deref(),
-        from: &sheet.subject.author,
-        sender: &sheet.subject.sender,
-        route: via,
+        from: Some(&sheet.subject.author),
+        sender: Some(&sheet.subject.sender),
+        route: Some(via),
         steps: steps.collect(),
+        error: None,
     };
-    let mut line = serde_json::to_string(&object).unwrap_or_default();
+    printed(&object)
+}
+
+/// The object of a check that found no way to go.
+pub(super) fn untried(exit: u8, error: &str) -> String {
+    let (account, from, sender, route) = (None, None, None, None);
+    let error = Some(error);
+    printed(&Object { status: "failed", exit, account, from, sender, route, steps: Vec::new(), error })
+}
+
+fn printed(object: &Object<'_>) -> String {
+    let mut line = serde_json::to_string(object).unwrap_or_default();
     line.push('\n');
     line
 }

@@ -210,8 +210,8 @@ impl Teller<'_> {
             lines.extend(distrust.fingerprint.as_ref().map(|print| self.say(words::PIN, &[print])));
         }
         if is_refused_login(fault) {
-            let preset = self.settings.preset.as_ref().filter(|preset| !preset.credential_hint.is_empty());
-            lines.extend(preset.map(|preset| format!("{}: {}", preset.name, preset.credential_hint)));
+            let said = hint.map_or("", |hint| hint.action(Language::English));
+            lines.extend(self.settings.preset.as_ref().and_then(|preset| preset.credential_beyond(said)));
         }
         lines
     }

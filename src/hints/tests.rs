@@ -277,6 +277,7 @@ fn every_way_a_connection_fails_has_its_hint() {
         (Stage::Hello, Cause::Lost("something".into()), "connection-lost"),
         (Stage::Hello, Cause::Protocol("the server sent a line without a code".into()), "protocol"),
         (Stage::Content, Cause::Program("550 5.1.1 <a@b>: user unknown".into(), Some(67)), "no-such-user"),
+        (Stage::Connect, Cause::Program("/x/mta: no such file or directory".into(), Some(127)), "program-not-started"),
         (Stage::Content, Cause::Interrupted(2), "nothing"),
     ];
     for (stage, cause, wanted) in cases {

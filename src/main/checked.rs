@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use smail::address::{Address, Mailbox, parse_list};
 use smail::check::{Advice, Look, Sheet, Subject};
 use smail::cli::Args;
-use smail::delivery::{Fate, Fault, Reply, Report};
+use smail::delivery::{Cause, Fate, Fault, Reply, Report};
 use smail::draft::DraftError;
 use smail::failure::{self, Exit, Failure};
 use smail::hints;
@@ -144,8 +144,14 @@ fn advice(fault: &Fault, place: &str, settings: &Settings) -> Advice {
     let faults = std::slice::from_ref(fault);
     let found = account(faults, place, settings).map_or_else(Vec::new, |failure| failure.hints);
     let hint = failure::hint(fault, &imagined(faults, place), settings);
+    let language = failure::language(settings);
+    let mut said = failure::on_one_line(fault, language);
+    // A report has no headline that names what is missing.
+    if let (Cause::Lacks(..), Some(hint)) = (&fault.cause, hint) {
+        said = format!("{}; {said}", hint.meaning(language));
+    }
     Advice {
-        said: failure::on_one_line(fault, failure::language(settings)),
+        said,
         id: hint.map(|hint| hint.id.to_owned()),
         hints: found.iter().flat_map(|hint| hint.lines()).map(str::to_owned).collect(),
     }

@@ -54,7 +54,7 @@ pub fn run(args: &Args, said: &OsStr, world: &Surroundings) -> Result<Exit, Fail
 fn password(found: &Explanation) -> Option<String> {
     let name = found.provider.as_deref().filter(|_| found.is_refused_login())?;
     let preset = presets::by_id(name).or_else(|| presets::all().find(|preset| preset.family == name))?;
-    (!preset.credential_hint.is_empty()).then(|| format!("{}: {}", preset.name, preset.credential_hint))
+    preset.credential_beyond(found.hint.map_or("", |hint| hint.action(Language::English)))
 }
 
 /// The settings, as far as they can be read.

@@ -1,6 +1,6 @@
 //! The way into the house: `--setup` in the world of this process. The terminal answers, the transport tries, the road sends
 //! the first mail.
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,16 +8,19 @@ use std::sync::atomic::Ordering;
 
 use smail::address::Mailbox;
 use smail::cli::Args;
+use smail::delivery::{Cause, Fault, Stage};
 use smail::draft::{Body, Draft};
 use smail::failure::{self, Exit, Failure};
 use smail::hints::{self, Language};
 use smail::secret::{self, Secret, SecretSource, Terminal};
 use smail::settings::mailrc::{self, Dialect};
-use smail::settings::{self, Layers, Settings, Surroundings, keys};
+use smail::settings::route::Route;
+use smail::settings::{self, Layers, Origin, Settings, Surroundings, keys};
+use smail::setup::autoconfig::{NoPage, Page};
 use smail::setup::dns::Dns;
 use smail::setup::words::Words;
-use smail::setup::{self, Agreed, Before, Done, Gone, Hands, LEAKS, Person, Place, Said, SetupError, Wishes};
-use smail::transport::{self, Watch, probe};
+use smail::setup::{self, Agreed, Before, Done, Gone, Hands, LEAKS, Person, Place, Said, SetupError, Unfit, Wishes};
+use smail::transport::{self, Watch, probe, web};
 
 use super::{author, checked, complain, print, send, watch};
 
@@ -34,7 +37,7 @@ pub fn run(args: &Args, world: &Surroundings) -> Result<Exit, Failure> {
         Language::English => Words::ENGLISH,
         Language::Chinese => Words::CHINESE,
     };
-    let watch = watch(args, &settings);
+    let mut watch = watch(args, &settings);
     let place = place(args, world, &layers, &settings)?;
     let mut hear = |text: &str| {
         if args.from_mailrc.is_some() {
@@ -45,6 +48,10 @@ pub fn run(args: &Args, world: &Surroundings) -> Result<Exit, Failure> {
     };
     let mut agreed = Agreed { hear: &mut hear };
     let mut keyboard = if args.yes { None } else { Some(Keyboard::open(args, &watch)?) };
+    if keyboard.is_some() {
+        // The dialogue points out what is visibly wrong with a password when it is typed.
+        watch.suspect = None;
+    }
     let person: &mut dyn Person = match &mut keyboard {
         Some(keyboard) => keyboard,
         None => &mut agreed,
@@ -52,19 +59,25 @@ pub fn run(args: &Args, world: &Surroundings) -> Result<Exit, Failure> {
     if let Some(named) = &args.from_mailrc {
         return from_mailrc(named.as_deref(), world, words, &wishes, &place, person);
     }
-    let refusal = RefCell::new(None);
+    let (refusal, retyped) = (RefCell::new(None), Cell::new(false));
     let try_it = |said: &[Said]| {
         rehearse(args, said, world, &watch).map_err(|failure| {
+            if watch.interrupt.load(Ordering::SeqCst) != 0 {
+                return Unfit::Interrupted;
+            }
             let text = failure.text();
+            // Whoever goes on from here has typed a password, or wants none of this.
+            retyped.set(true);
             refusal.replace(Some(failure));
-            text.trim_end().to_owned()
+            Unfit::Failed(text.trim_end().to_owned())
         })
     };
     let doubt = |preset: Option<&settings::presets::Preset>, user: &str, secret: &Secret| {
         let hint = hints::suspicious(preset.map(|preset| preset.id.as_str()), user, secret.reveal())?;
         Some(format!("{}; {}", hint.meaning(language), hint.action(language)))
     };
-    let hands = Hands { directory: &Dns::of_machine(), try_it: &try_it, doubt: &doubt };
+    let fetch = |host: &str, target: &str| fetch(args, host, target, world, &watch, language);
+    let hands = Hands { directory: &Dns::of_machine(), web: &fetch, try_it: &try_it, doubt: &doubt };
     let done = setup::run(person, words, &wishes, &place, hands).map_err(|error| match (&error, refusal.take()) {
         (SetupError::Refused(_), Some(failure)) => failure.fact("nothing was written"),
         (SetupError::Gone(Gone::Interrupted, _), _) => interrupted(error, &watch),
@@ -72,6 +85,11 @@ pub fn run(args: &Args, world: &Surroundings) -> Result<Exit, Failure> {
     })?;
     if args.yes {
         print(&format!("# {}\n{}", done.config, done.shown));
+    }
+    let typed = done.secret.is_none() && retyped.get();
+    if let Some(names) = outranking(args, world, &done, typed) {
+        let text = setup::outranked(words, &names);
+        if args.yes { complain(&failure::remark(&text)) } else { person.say(&text) }
     }
     if !done.first_mail {
         return Ok(Exit::OK);
@@ -154,13 +172,79 @@ fn rehearsed(args: &Args, said: Vec<String>) -> Args {
 /// Connects, logs in and names the sender, as a mail would.
 fn rehearse(args: &Args, said: &[Said], world: &Surroundings, watch: &Watch) -> Result<(), Failure> {
     let args = rehearsed(args, said.iter().map(Said::argument).collect());
-    let settings = Layers::load(&args, world)?.settle(&[])?;
+    let mut settings = Layers::load(&args, world)?.settle(&[])?;
     let author = author(&settings, &world.user())?;
     let route = settings::route(&settings, &author)?;
     let sender = settings::author::return_path(&settings, &author, &world.user())?;
     let message = checked::message(&author, sender, Vec::new());
     let (via, faults) = probe::rehearse(&route, &message, watch, |_| {});
+    // The answers travel as `-S`, which the user never typed and would look for in vain.
+    settings.forget_flags();
     checked::account(&faults, &via, &settings).map_or(Ok(()), Err)
+}
+
+/// The settings that tell where mail goes, as whom, and who logs in.
+const OF_THE_WAY: &[&str] = &[
+    "from",
+    "smtp",
+    "mta",
+    "provider",
+    "tls",
+    "connect-to",
+    "tls-fingerprint",
+    "envelope-from",
+    "auth",
+    "auth-user",
+    "auth-password-file",
+    "auth-password-command",
+];
+
+/// The variables of the environment that say something else than what was written, and outrank it. A password there is the
+/// one that was tried, unless another was typed.
+fn outranking(args: &Args, world: &Surroundings, done: &Done, typed: bool) -> Option<String> {
+    let args = Args {
+        account: done.account.as_ref().map(Into::into),
+        config: args.config.clone(),
+        no_system_rc: args.no_system_rc,
+        resource_files: args.resource_files.clone(),
+        ..Args::default()
+    };
+    let mut quiet = world.clone();
+    quiet.variables.retain(|name, _| !name.starts_with("SMAIL_"));
+    let settled = |world: &Surroundings| Layers::load(&args, world)?.settle(&[]);
+    let (Ok(with), Ok(without)) = (settled(world), settled(&quiet)) else { return None };
+    let names = OF_THE_WAY.iter().chain(Some(&"auth-password").filter(|_| typed));
+    let variables = names.filter_map(|name| match with.origin(name) {
+        Some(Origin::Environment(variable)) if with.filled(name) != without.filled(name) => Some(variable.clone()),
+        _ => None,
+    });
+    Some(variables.collect::<Vec<_>>().join(", ")).filter(|variables| !variables.is_empty())
+}
+
+/// Fetches a page by the proxy and with the roots that count for mail.
+fn fetch(
+    args: &Args,
+    host: &str,
+    target: &str,
+    world: &Surroundings,
+    watch: &Watch,
+    language: Language,
+) -> Result<Page, NoPage> {
+    let ours = [format!("smtp=smtps://{host}"), format!("from=setup@{host}"), "auth=none".to_owned()];
+    let args = rehearsed(args, args.set.iter().cloned().chain(ours).collect());
+    let route = || {
+        let settings = Layers::load(&args, world)?.settle(&[])?;
+        Ok(settings::route(&settings, &author(&settings, &world.user())?)?)
+    };
+    let route = match route().map_err(|failure: Failure| NoPage::Because(failure.what))? {
+        Route::Smtp(server) => server,
+        other => return Err(NoPage::Because(transport::describe(&other))),
+    };
+    match web::get(&route, target, watch) {
+        Ok(page) => Ok(Page { status: page.status, location: page.location, body: page.body }),
+        Err(Cause::Interrupted(_)) => Err(NoPage::Interrupted),
+        Err(cause) => Err(NoPage::Because(failure::on_one_line(&Fault::new(Stage::Connect, cause), language))),
+    }
 }
 
 /// Sends the first mail on the common road, without the queue: somebody waits for its fate.

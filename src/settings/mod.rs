@@ -270,7 +270,15 @@ impl Settings {
 
     /// Where the winning value was said.
     pub fn origin(&self, name: &'static str) -> Option<&Origin> {
-        self.winner(name).map(|a| &a.origin)
+        let origin = self.winner(name).map(|a| &a.origin);
+        origin.filter(|origin| !matches!(origin, Origin::Flag(flag) if flag.is_empty()))
+    }
+
+    /// Takes its place from what `-S` says: a dialogue said it, and there is none to be shown.
+    pub fn forget_flags(&mut self) {
+        for said in self.trail.iter_mut().filter(|said| said.layer == Layer::Set) {
+            said.origin = Origin::Flag(String::new());
+        }
     }
 
     /// Whether the winning value stands in a file of the system, which one user cannot change.

@@ -102,6 +102,16 @@ impl Preset {
             UserForm::Own | UserForm::None => None,
         }
     }
+
+    /// Where its passwords are to be had, for a login that was refused; `None` where `said`, in English, names all of that.
+    pub fn credential_beyond(&self, said: &str) -> Option<String> {
+        let hint = self.credential_hint.as_str();
+        let places = hint.split(';').next().unwrap_or_default().split(" or ");
+        // A page or a path of menus; what there is to say of it stands behind.
+        let mut places = places.filter_map(|place| place.split(['(', ',']).next()).map(str::trim);
+        let named = hint.is_empty() || places.all(|place| said.contains(place));
+        (!named).then(|| format!("{}: {hint}", self.name))
+    }
 }
 
 /// Finds the provider of an address domain (A-labels, in any case): that of the domain itself, else of the nearest one above.

@@ -3,7 +3,7 @@
 //! Promise: what is tried is what is written; a value is quoted, a secret struck out where it is shown.
 use std::fmt::Write as _;
 
-use super::find::Server;
+use super::find::{Login, Server};
 use super::words::{self, Words};
 use crate::secret::Secret;
 use crate::settings::keys::{self, Kind};
@@ -126,6 +126,9 @@ pub struct Account {
 impl Account {
     /// Tells whether the provider takes access tokens only.
     pub fn wants_token(server: &Server) -> bool {
+        if let Some(login) = &server.login {
+            return matches!(login, Login::Token(_));
+        }
         let auth = server.preset.as_ref().map_or(&[][..], |preset| &preset.auth);
         !auth.is_empty() && auth.iter().all(|m| matches!(m, Mechanism::Xoauth2 | Mechanism::Oauthbearer))
     }

@@ -3,16 +3,17 @@
 //! Promise: every question comes before the first thing that is written; what the command line says is not asked. An answer
 //! that cannot be is asked for again.
 mod login;
+mod published;
 
 use std::fmt::Write as _;
 
 use super::account::{Account, Proof, Said};
-use super::find::{self, Found, Server};
+use super::find::{self, Found, Login, Proposal, Server};
 use super::keep::{Keeping, Kept, free_file};
 use super::questions::{ask, choose, choose_keeping, yes};
 use super::words::{self, Text, Words};
 use super::write::Target;
-use super::{Done, Hands, Person, Place, SetupError, Wishes};
+use super::{Done, Gone, Hands, Person, Place, SetupError, Unfit, Wishes};
 use crate::address::Address;
 use crate::settings::presets;
 
@@ -117,6 +118,7 @@ impl<'a> Dialogue<'a> {
             _ if self.wish("auth").as_deref() == Some("none") => None,
             (Some(user), _) => Some(user),
             (None, Some(presets::UserForm::None)) => None,
+            (None, None) if server.login == Some(Login::None) => None,
             (None, _) => match server.preset.as_ref().and_then(|preset| preset.user_for(&address)) {
                 Some(user) => Some(user),
                 None => Some(self.user(&server, &address)?),
@@ -132,7 +134,7 @@ impl<'a> Dialogue<'a> {
             // A name that the provider hands out has no default that could be right.
             return self.ask_filled(words::USER, None);
         }
-        self.ask_filled(words::USER, Some(default))
+        self.ask_filled(words::USER, Some(server.login.as_ref().and_then(Login::user).unwrap_or(default)))
     }
 
     fn typed_user(&mut self, account: &Account) -> Result<Option<String>, SetupError> {
@@ -161,14 +163,14 @@ impl<'a> Dialogue<'a> {
                 self.say(words::BY_MX, &[&domain, &name]);
                 self.yes(words::USE_PROVIDER, &[&server.shown()], true)?.then_some(server)
             }
-            Found::Service(server, outside) => {
+            Found::Service(Proposal { server, outside }) => {
                 self.say(words::BY_SRV, &[&domain, &server.shown()]);
                 if outside {
                     self.say(words::OUTSIDE, &[&domain]);
                 }
                 self.yes(words::USE_SERVER, &[&server.shown()], !outside)?.then_some(server)
             }
-            Found::Nothing => None,
+            Found::Nothing => self.published(address, &domain)?,
         };
         if let Some(server) = proposal {
             return Ok(server);
@@ -229,7 +231,8 @@ impl<'a> Dialogue<'a> {
     }
 
     fn try_it(&mut self, account: &Account) -> Result<Next, SetupError> {
-        self.say(words::TRYING, &[&account.server.shown()]);
+        let trying = self.words.of(words::TRYING, &[&account.server.shown()]);
+        self.person.say(&trying);
         let password = match &account.proof {
             Proof::Typed(secret) => {
                 Some(Said { name: "auth-password".to_owned(), value: super::Value::Secret(secret.clone()) })
@@ -237,9 +240,13 @@ impl<'a> Dialogue<'a> {
             _ => None,
         };
         let said = account.said(&self.said, &self.place.leaks, password);
-        let Err(why) = (self.hands.try_it)(&said) else {
-            self.say(words::WORKS, &[]);
-            return Ok(Next::Go);
+        let why = match (self.hands.try_it)(&said) {
+            Ok(()) => {
+                self.say(words::WORKS, &[]);
+                return Ok(Next::Go);
+            }
+            Err(Unfit::Interrupted) => return Err(SetupError::Gone(Gone::Interrupted, trying)),
+            Err(Unfit::Failed(why)) => why,
         };
         if self.wishes.yes {
             return Err(SetupError::Refused(why));

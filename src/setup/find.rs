@@ -1,7 +1,6 @@
-//! Finds who sends the mail of an address: the table of providers, the DNS, and at last the user.
+//! Finds who sends the mail of an address: the table of providers, the DNS, with consent the web, and at last the user.
 //!
 //! Promise: what the DNS says is a proposal, which the user sees with its source and accepts or not (RFC 6186 section 6).
-//! The autoconfig URLs of providers are not asked: they would learn the address, and the DNS tells the same of most.
 use crate::settings::presets::{self, Preset};
 use crate::settings::route::{Door, TlsMode};
 use crate::settings::target::{self, Target};
@@ -34,6 +33,38 @@ pub struct Server {
     pub either: bool,
     /// The provider, when the table knows it.
     pub preset: Option<Preset>,
+    /// The login, when the domain published it and the table does not know better.
+    pub login: Option<Login>,
+}
+
+/// How a server wants its users to log in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Login {
+    /// With a password, under this name if one was said.
+    Password(Option<String>),
+    /// With an access token (OAuth2) only.
+    Token(Option<String>),
+    /// Not at all.
+    None,
+}
+
+impl Login {
+    /// The user name, if one was said.
+    pub fn user(&self) -> Option<&str> {
+        match self {
+            Login::Password(user) | Login::Token(user) => user.as_deref(),
+            Login::None => None,
+        }
+    }
+}
+
+/// A server that somebody names, and whether it is not within the domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proposal {
+    /// The server.
+    pub server: Server,
+    /// Its name is not within the domain of the address.
+    pub outside: bool,
 }
 
 impl Server {
@@ -62,7 +93,8 @@ impl Server {
 
     /// That of a provider, when it is the same for all its customers.
     pub fn of_preset(preset: Preset) -> Option<Self> {
-        Some(Server { host: preset.host.clone()?, door: preset.door(), either: false, preset: Some(preset) })
+        let host = preset.host.clone()?;
+        Some(Server { host, door: preset.door(), either: false, preset: Some(preset), login: None })
     }
 
     /// Reads what a user types: a host, a host and a port, or a URL as in the setting `smtp`.
@@ -87,7 +119,7 @@ impl Server {
             (None, None) => preset.as_ref().map_or(Door { port: 465, tls: TlsMode::Implicit }, Preset::door),
         };
         let either = server.scheme.is_none() && server.port.is_none() && preset.is_none();
-        Ok(Server { host: server.host, door, either, preset })
+        Ok(Server { host: server.host, door, either, preset, login: None })
     }
 }
 
@@ -98,8 +130,8 @@ pub enum Found {
     Table(Server),
     /// The table knows who takes mail for the domain.
     Exchanger(Server),
-    /// The domain names a server of its own; `true` when it is not within the domain.
-    Service(Server, bool),
+    /// The domain names a server of its own.
+    Service(Proposal),
     /// Nobody knows.
     Nothing,
 }
@@ -118,10 +150,15 @@ pub fn in_dns(domain: &str, dns: &dyn Directory) -> Found {
     for (service, tls) in [("_submissions._tcp", TlsMode::Implicit), ("_submission._tcp", TlsMode::Starttls)] {
         let first = dns.srv(&format!("{service}.{domain}")).into_iter().find(|s| !s.host.is_empty() && s.port > 0);
         if let Some(Service { host, port }) = first {
-            let within = host == domain || host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
-            let preset = presets::by_host(&host);
-            return Found::Service(Server { host, door: Door { port, tls }, either: false, preset }, !within);
+            let (outside, preset) = (!is_within(&host, domain), presets::by_host(&host));
+            let server = Server { host, door: Door { port, tls }, either: false, preset, login: None };
+            return Found::Service(Proposal { server, outside });
         }
     }
     Found::Nothing
+}
+
+/// Tells whether a host is the domain or below it.
+pub fn is_within(host: &str, domain: &str) -> bool {
+    host == domain || host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
 }

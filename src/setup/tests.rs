@@ -1,9 +1,12 @@
 //! Dialogues as texts: what is said, what is answered, and what is there afterwards.
+mod found;
+
 use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use super::autoconfig::{NoPage, Page};
 use super::find::{Directory, Service};
 use super::words::Words;
 use super::*;
@@ -97,20 +100,35 @@ fn play(answers: &[&'static str], wishes: &Wishes, dns: &Known) -> Played {
 }
 
 fn play_at(home: tempfile::TempDir, answers: &[&'static str], wishes: &Wishes, dns: &Known) -> Played {
+    play_on(&unasked, home, answers, wishes, dns)
+}
+
+fn play_on(
+    web: autoconfig::Web<'_>,
+    home: tempfile::TempDir,
+    answers: &[&'static str],
+    wishes: &Wishes,
+    dns: &Known,
+) -> Played {
     let mut script = Script::new(answers);
     let tried = RefCell::new(Vec::new());
     let try_it = |said: &[Said]| {
         let password = said.iter().find(|said| said.name == "auth-password").map(Said::argument);
         let password = password.unwrap_or_else(|| "auth-password=right".to_owned());
         tried.borrow_mut().push(password.clone());
-        if password == "auth-password=right" { Ok(()) } else { Err("smail: cannot log in".to_owned()) }
+        if password == "auth-password=right" { Ok(()) } else { Err(Unfit::Failed("smail: cannot log in".to_owned())) }
     };
     let doubt =
         |_: Option<&Preset>, _: &str, secret: &Secret| (secret.reveal() == "short").then(|| "that is short".to_owned());
-    let hands = Hands { directory: dns, try_it: &try_it, doubt: &doubt };
+    let hands = Hands { directory: dns, web, try_it: &try_it, doubt: &doubt };
     let result = run(&mut script, Words::ENGLISH, wishes, &place(home.path()), hands);
     assert!(script.answers.is_empty(), "not asked for: {:?}\n{}", script.answers, script.transcript);
     Played { transcript: script.transcript, result, tried: tried.into_inner(), home }
+}
+
+/// The web of tests that must not ask it.
+fn unasked(host: &str, _: &str) -> Result<Page, NoPage> {
+    panic!("{host} is asked without consent")
 }
 
 fn known() -> Known {
@@ -203,9 +221,9 @@ fn an_answer_takes_the_place_of_what_the_command_line_said() {
     let mut script = Script::new(&["", "2", "mail.new.example", "", "right", "", "n"]);
     let try_it = |said: &[Said]| {
         let new = said.iter().any(|said| said.argument() == "smtp=mail.new.example");
-        if new { Ok(()) } else { Err("no such host".to_owned()) }
+        if new { Ok(()) } else { Err(Unfit::Failed("no such host".to_owned())) }
     };
-    let hands = Hands { directory: &known(), try_it: &try_it, doubt: &|_, _, _| None };
+    let hands = Hands { directory: &known(), web: &unasked, try_it: &try_it, doubt: &|_, _, _| None };
     let done = run(&mut script, Words::ENGLISH, &wishes, &place(home.path()), hands);
     let shown = done.unwrap_or_else(|error| panic!("{error}: {}", script.transcript)).shown;
     assert!(
@@ -227,7 +245,7 @@ fn an_account_that_other_files_choose_does_not_win() {
     let home = tempfile::tempdir().unwrap();
     let mut script = Script::new(&["right", "", "", "n"]);
     let place = Place { chosen: true, accounts: vec!["qq".into()], ..place(home.path()) };
-    let hands = Hands { directory: &known(), try_it: &|_| Ok(()), doubt: &|_, _, _| None };
+    let hands = Hands { directory: &known(), web: &unasked, try_it: &|_| Ok(()), doubt: &|_, _, _| None };
     let shown = run(&mut script, Words::ENGLISH, &addressed("me@qq.com"), &place, hands).unwrap().shown;
     assert!(shown.contains("\naccount = \"qq-2\"\n\n[accounts.qq-2]\n"), "{shown}");
 }
@@ -248,30 +266,6 @@ fn what_cannot_be_is_asked_for_again() {
     }
     let text = played.file(".config/smail/config.toml");
     assert!(text.ends_with("auth-password = \"right\"\n") && !played.transcript.contains("right\""), "{text}");
-}
-
-#[test]
-fn the_dns_proposes_and_the_user_decides() {
-    let table = Known { mx: &["x.mail.protection.outlook.com"], ..known() };
-    let played = play(&["", "right", "", "n"], &addressed("me@x.example"), &table);
-    let said = "The mail of x.example is kept by Microsoft 365 / Exchange Online.\n\
-                Send by its server smtp.office365.com:587 (STARTTLS)? (y/n) [y]: \n";
-    assert!(played.transcript.contains(said), "{}", played.transcript);
-    assert!(played.file(".config/smail/config.toml").contains("smtp = \"smtp://smtp.office365.com:587\"\n"));
-
-    let within = Known { srv: &[("_submissions._tcp.x.example", "mail.x.example", 465)], ..known() };
-    let played = play(&["", "", "right", "", "n"], &addressed("me@x.example"), &within);
-    assert!(played.transcript.contains("Send by mail.x.example:465 (TLS)? (y/n) [y]: \n"), "{}", played.transcript);
-
-    let forged = Known { srv: &[("_submission._tcp.x.example", "evil-x.example", 587)], ..known() };
-    let played = play(&["", "smtp.x.example", "", "right", "", "n"], &addressed("me@x.example"), &forged);
-    assert!(played.transcript.contains("That server is not in the domain x.example."), "{}", played.transcript);
-    assert!(
-        played.transcript.contains("Send by evil-x.example:587 (STARTTLS)? (y/n) [n]: \n"),
-        "{}",
-        played.transcript
-    );
-    assert!(played.file(".config/smail/config.toml").contains("smtp = \"smtp.x.example\"\n"));
 }
 
 #[test]
@@ -428,7 +422,7 @@ fn a_mailrc_is_not_turned_into_a_file_that_is_there() {
 fn the_dialogue_speaks_chinese() {
     let home = tempfile::tempdir().unwrap();
     let mut script = Script::new(&["right", "", "n"]);
-    let hands = Hands { directory: &known(), try_it: &|_| Ok(()), doubt: &|_, _, _| None };
+    let hands = Hands { directory: &known(), web: &unasked, try_it: &|_| Ok(()), doubt: &|_, _, _| None };
     run(&mut script, Words::CHINESE, &addressed("me@qq.com"), &place(home.path()), hands).unwrap();
     assert!(script.transcript.contains("密码（不显示）: (unseen)\n密码保存在哪里？\n"), "{}", script.transcript);
 }

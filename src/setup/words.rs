@@ -56,6 +56,16 @@ table! {
     BY_SRV: "The DNS of {0} names {1} for sending.", "{0} 的 DNS 指定由 {1} 发送邮件。";
     OUTSIDE: "That server is not in the domain {0}. An answer of the DNS can be forged: use it only if you know the name.",
         "该服务器不在域 {0} 之内。DNS 的回答可能被伪造：只有认识这个名字时才使用它。";
+    ASK_WEB: "Ask https://autoconfig.{0} and https://{0}, or where they point to, for settings? The first is told {1}. (y/n)",
+        "向 https://autoconfig.{0} 和 https://{0}（或它们指向的地方）查询设置吗？前者会得知 {1}。（y/n）";
+    BY_WEB: "{0} names {1} for sending.", "{0} 指定由 {1} 发送邮件。";
+    OUTSIDE_WEB: "That server is not in the domain {0}: use it only if you know the name.",
+        "该服务器不在域 {0} 之内：只有认识这个名字时才使用它。";
+    WEB_NOTHING: "No settings there: {0}.", "没有查到设置：{0}。";
+    WEB_STATUS: "the answer is {0}", "应答为 {0}";
+    WEB_ELSEWHERE: "it points to where nothing is asked", "它指向不会查询的地方";
+    WEB_UNREADABLE: "the page cannot be read", "页面无法读取";
+    WEB_NO_SERVER: "it names no server with TLS and a login that smail has", "其中没有可用的服务器（须有 TLS 和 smail 支持的登录方式）";
     USE_SERVER: "Send by {0}? (y/n)", "使用 {0} 发送吗？（y/n）";
     UNKNOWN: "The server of {0} is not known; its provider's help pages name it (\"SMTP\", \"outgoing mail\").",
         "不知道 {0} 的发送服务器；请查看邮件服务商帮助页面中的“SMTP”或“发件服务器”。";
@@ -103,6 +113,8 @@ table! {
     STORED: "The password is in {0}.", "密码已保存在{0}。";
     NOT_STORED: "It could not be stored: {0}. Nothing was written yet.", "无法保存：{0}。尚未写入任何东西。";
     ENVIRONMENT: "Set SMAIL_AUTH_PASSWORD wherever smail runs.", "请在运行 smail 的环境中设置 SMAIL_AUTH_PASSWORD。";
+    OUTRANKED: "{0}: set in this environment, which outranks what was written; unset that, or mail goes another way.",
+        "{0}：在当前环境中已设置，优先于写入的设置；请取消，否则邮件不会按这些设置发送。";
     SENT: "A mail to {0} was accepted; it should arrive now.", "发往 {0} 的邮件已被服务器接受，应该马上就到。";
     DONE: "From now on: echo text | smail -s subject somebody@example.org", "以后就可以：echo 正文 | smail -s 主题 somebody@example.org";
     DONE_ACCOUNT: "From now on: echo text | smail -A {0} -s subject somebody@example.org",

@@ -5,8 +5,9 @@
 //!
 //! From the wire upwards: `socket` waits, `dial` and `proxy` connect, `tls` encrypts for whom `trust` trusts, `reply` and `guard` keep the server
 //! within bounds, `opening` greets, `session` is lettre's engine on top, `auth` logs in, `transaction` sends one message
-//! with what `envelope` and `chunk` say, `reach` remembers whom it has reached, and `smtp` puts them together. `judged` tells what refusals
-//! mean for later attempts, `probe` rehearses all of it, and `ledger` keeps books of it. `command` and `file` are the ways beside SMTP.
+//! with what `envelope` and `chunk` say, in flights that `flight` plans, `reach` remembers whom it has reached, and `smtp` puts them together.
+//! `judged` tells what refusals mean for later attempts, `probe` rehearses all of it, and `ledger` keeps books of it. `command` and `file` are
+//! the ways beside SMTP; `web` fetches what a provider publishes about itself.
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -41,6 +42,7 @@ mod socket;
 mod tls;
 mod transaction;
 mod trust;
+pub mod web;
 
 #[cfg(test)]
 mod tests;

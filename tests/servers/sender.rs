@@ -4,18 +4,21 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use tempfile::TempDir;
+
 use super::Servers;
+use super::terminal::Terminal;
 
 /// Longer than any run that does not hang.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// One run of smail, being described.
 pub struct Sender {
-    home: tempfile::TempDir,
-    name: &'static str,
+    home: Arc<TempDir>,
+    program: PathBuf,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
 }
@@ -55,11 +58,18 @@ impl Sender {
 
     /// Called by another name (`mail`, `mailx`), reading the settings of its own HOME only.
     pub fn called(name: &'static str) -> Sender {
-        let home = tempfile::Builder::new().prefix("smail-home-").tempdir().expect("a folder");
-        symlink(env!("CARGO_BIN_EXE_smail"), home.path().join(name)).expect("a link");
-        let sender = Sender { home, name, arguments: Vec::new(), environment: Vec::new() };
+        let home = home();
+        let program = home.path().join(name);
+        symlink(env!("CARGO_BIN_EXE_smail"), &program).expect("a link");
         // With CI set nothing is queued, so the exit status tells what became of this attempt.
-        sender.env("PATH", "/usr/bin:/bin").env("LC_ALL", "C").env("CI", "true")
+        Sender { program, ..Sender::at(&home) }.env("CI", "true")
+    }
+
+    /// Called by the name `smail`, in a HOME that lasts for several runs and gets nothing but what smail writes.
+    pub fn at(home: &Arc<TempDir>) -> Sender {
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_smail"));
+        let sender = Sender { home: Arc::clone(home), program, arguments: Vec::new(), environment: Vec::new() };
+        sender.env("PATH", "/usr/bin:/bin").env("LC_ALL", "C").env("TERM", "xterm")
     }
 
     /// Adds arguments.
@@ -95,12 +105,8 @@ impl Sender {
 
     /// Runs smail with `stdin` to read and gives what it ended with. A run that hangs is killed, and fails the test.
     pub fn run(self, stdin: &[u8]) -> Outcome {
-        let mut child = Command::new(self.home.path().join(self.name))
-            .args(&self.arguments)
-            .env_clear()
-            .env("HOME", self.home.path())
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .current_dir(self.home.path())
+        let mut child = self
+            .described(Command::new(&self.program))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -117,6 +123,26 @@ impl Sender {
         let status = child.wait().expect("a status").code().unwrap_or(-1);
         Outcome { status, stdout, stderr }
     }
+
+    /// Starts smail with a terminal of its own, which `TERM` calls an xterm.
+    pub fn at_terminal(&self) -> Terminal {
+        let mut setsid = Command::new("/usr/bin/setsid");
+        setsid.args(["--ctty", "--wait"]).arg(&self.program);
+        Terminal::start(self.described(setsid))
+    }
+
+    /// The arguments and the world of the run.
+    fn described(&self, mut command: Command) -> Command {
+        let environment = self.environment.iter().map(|(name, value)| (name, value));
+        command.args(&self.arguments).env_clear().env("HOME", self.home.path()).envs(environment);
+        command.current_dir(self.home.path());
+        command
+    }
+}
+
+/// A HOME with nothing in it.
+pub fn home() -> Arc<TempDir> {
+    Arc::new(tempfile::Builder::new().prefix("smail-home-").tempdir().expect("a folder"))
 }
 
 fn drain(mut pipe: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {

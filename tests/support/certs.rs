@@ -66,6 +66,9 @@ struct Row {
 const PROVIDERS: &[&str] =
     &["DNS:smtp.163.com", "DNS:smtp.qq.com", "DNS:smtp.gmail.com", "DNS:smtp.office365.com", "DNS:mail.x.example"];
 
+/// The two hosts that tell what a domain publishes.
+const WEB: &[&str] = &["DNS:autoconfig.x.example", "DNS:x.example"];
+
 const LOOPBACK: &[&str] = &["DNS:localhost", "IP:127.0.0.1", "IP:::1"];
 
 #[rustfmt::skip]
@@ -80,6 +83,7 @@ const ROWS: &[Row] = &[
     Row { name: "wildcard",  common_name: "*.wild.test",    alt: &["DNS:*.wild.test"],         days: (-2, 30),      signer: Signer::Authority },
     Row { name: "cn-only",   common_name: "cn.only.test",   alt: &[],                          days: (-2, 30),      signer: Signer::Authority },
     Row { name: "providers", common_name: "smtp.163.com",   alt: PROVIDERS,                    days: (-2, 30),      signer: Signer::Authority },
+    Row { name: "web",       common_name: "x.example",      alt: WEB,                          days: (-2, 30),      signer: Signer::Authority },
     Row { name: "chainless", common_name: "localhost",      alt: LOOPBACK,                     days: (-2, 30),      signer: Signer::Intermediate },
 ];
 

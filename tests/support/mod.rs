@@ -15,5 +15,6 @@ pub mod server;
 mod session;
 pub mod sink;
 pub mod terminal;
+pub mod web;
 pub mod wire;
 pub mod world;

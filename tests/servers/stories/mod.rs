@@ -2,4 +2,5 @@
 pub mod content;
 pub mod logins;
 pub mod refusals;
+pub mod setups;
 pub mod ways;

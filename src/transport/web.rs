@@ -1,0 +1,259 @@
+//! One page over HTTPS, asked for once: what a provider publishes about its servers.
+//!
+//! Promise: nothing is asked before the certificate of the host was found good, whatever `tls-verify` says of mail servers;
+//! what belongs to the mail server (login, pinned fingerprint, client certificate, `connect-to`) is not for this one, while
+//! proxy, source address and roots are. No redirect is followed, and no more than [`LONGEST`] octets of a page are taken, within
+//! [`PATIENCE`] from the handshake to its end.
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::time::Duration;
+
+use httparse::{EMPTY_HEADER, Header, Response, Status, parse_chunk_size};
+
+use super::dial::{self, Dialled};
+use super::socket::cause;
+use super::{Tell, Watch, tls, trust};
+use crate::delivery::{Cause, Distrust};
+use crate::settings::route::{Smtp, Trust, Verify};
+
+const PORT: u16 = 443;
+/// The longest page, in octets; what providers publish has two or three thousand.
+const LONGEST: usize = 64 * 1024;
+/// The longest head of an answer, in octets.
+const LONGEST_HEAD: usize = 16 * 1024;
+/// The most that is read at all: the smallest chunks cost six octets for one.
+const MOST: usize = LONGEST_HEAD + 8 * LONGEST;
+/// Handshake, question and answer as a whole; the connection has as much before it.
+const PATIENCE: Duration = Duration::from_secs(10);
+const MOST_FIELDS: usize = 64;
+
+/// What a web server answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The status.
+    pub status: u16,
+    /// Where the page is to be found instead.
+    pub location: Option<String>,
+    /// The page; empty unless the status is 200.
+    pub body: Vec<u8>,
+}
+
+/// Asks the host of a route for a page, by its path and query.
+///
+/// # Errors
+/// Those of a connection, and [`Cause::Protocol`] for an answer that is out of bounds or no HTTP.
+pub fn get(route: &Smtp, target: &str, watch: &Watch) -> Result<Page, Cause> {
+    let sound = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
+    if !sound(&route.host) || !sound(target) || !target.starts_with('/') {
+        return Err(broken("such a page cannot be asked for"));
+    }
+    let (route, tell) = (for_web(route), Tell::new(watch));
+    let prepared = trust::prepare(&route.trust)?;
+    tell.note(format!("asking https://{}{target}", route.host));
+    let Dialled { mut socket, .. } = dial::dial(&route, PORT, watch, || Ok(())).map_err(|fault| fault.cause)?;
+    socket.clock.allow(route.patience.command);
+    let secured = tls::begin(&prepared, &route.host, &route.trust, Verify::Strict, socket);
+    let mut stream = secured.map_err(|failed| unpinned(failed.cause))?.stream;
+    let request = format!(
+        "GET {target} HTTP/1.1\r\nHost: {}\r\nUser-Agent: smail\r\nAccept: */*\r\nAccept-Encoding: identity\r\n\
+         Connection: close\r\n\r\n",
+        route.host
+    );
+    stream.write_all(request.as_bytes()).map_err(|error| cause(&error))?;
+    let page = read(stream)?;
+    tell.note(format!("the answer is {}", page.status));
+    Ok(page)
+}
+
+/// The same way to a host that is no mail server.
+fn for_web(route: &Smtp) -> Smtp {
+    let mut web = Smtp { socket: None, connect_to: None, login: None, ..route.clone() };
+    web.trust = Trust { verify: Verify::Strict, fingerprint: None, cert: None, key: None, ..web.trust };
+    for time in [&mut web.patience.connect, &mut web.patience.command] {
+        *time = PATIENCE.min(*time);
+    }
+    web
+}
+
+/// No certificate can be pinned here, so that there is no use for its fingerprint.
+fn unpinned(cause: Cause) -> Cause {
+    match cause {
+        Cause::Distrust(distrust) => Cause::Distrust(Distrust { fingerprint: None, ..distrust }),
+        other => other,
+    }
+}
+
+fn broken(why: &str) -> Cause {
+    Cause::Protocol(why.to_owned())
+}
+
+fn cut() -> Cause {
+    cause(&io::ErrorKind::UnexpectedEof.into())
+}
+
+/// Reads an answer (RFC 9112).
+fn read(stream: impl Read) -> Result<Page, Cause> {
+    let mut reader = BufReader::new(stream.take(MOST as u64));
+    loop {
+        let head = head(&mut reader)?;
+        let mut fields = [EMPTY_HEADER; MOST_FIELDS];
+        let mut answer = Response::new(&mut fields);
+        let whole = answer.parse(&head).map_err(|error| broken(&format!("the answer is no HTTP: {error}")))?;
+        let (Status::Complete(_), Some(status)) = (whole, answer.code) else {
+            return Err(broken("the answer is no HTTP"));
+        };
+        if (100..200).contains(&status) {
+            // Another head follows (RFC 9110 section 15.2).
+            continue;
+        }
+        let location = field(answer.headers, "location").map(str::to_owned);
+        let body = if status == 200 { body(&mut reader, answer.headers)? } else { Vec::new() };
+        return Ok(Page { status, location, body });
+    }
+}
+
+/// The lines up to an empty one, which is the last.
+fn head(reader: &mut impl BufRead) -> Result<Vec<u8>, Cause> {
+    let mut head = Vec::new();
+    loop {
+        let start = head.len();
+        line(reader, &mut head)?;
+        if matches!(&head[start..], b"\n" | b"\r\n") {
+            return Ok(head);
+        }
+        if head.len() > LONGEST_HEAD {
+            return Err(broken("the head of the answer does not end"));
+        }
+    }
+}
+
+/// Takes a line with its end.
+fn line(reader: &mut impl BufRead, into: &mut Vec<u8>) -> Result<(), Cause> {
+    reader.take(LONGEST_HEAD as u64).read_until(b'\n', into).map_err(|error| cause(&error))?;
+    if into.ends_with(b"\n") { Ok(()) } else { Err(cut()) }
+}
+
+fn field<'a>(fields: &[Header<'a>], name: &str) -> Option<&'a str> {
+    let found = fields.iter().find(|field| field.name.eq_ignore_ascii_case(name))?;
+    std::str::from_utf8(found.value).ok().map(str::trim)
+}
+
+fn body(reader: &mut impl BufRead, fields: &[Header<'_>]) -> Result<Vec<u8>, Cause> {
+    if field(fields, "content-encoding").is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
+        return Err(broken("the page is compressed, which was not asked for"));
+    }
+    match (field(fields, "transfer-encoding"), field(fields, "content-length")) {
+        (Some(coding), _) if coding.eq_ignore_ascii_case("chunked") => chunks(reader),
+        (Some(_), _) => Err(broken("the page comes in a form that was not asked for")),
+        (None, Some(length)) => match length.parse() {
+            Ok(length) if length <= LONGEST => exactly(reader, length),
+            _ => Err(too_long()),
+        },
+        (None, None) => {
+            let mut page = Vec::new();
+            reader.take(LONGEST as u64 + 1).read_to_end(&mut page).map_err(|error| cause(&error))?;
+            if page.len() > LONGEST { Err(too_long()) } else { Ok(page) }
+        }
+    }
+}
+
+fn too_long() -> Cause {
+    broken(&format!("the page has more than {} KiB", LONGEST / 1024))
+}
+
+fn exactly(reader: &mut impl BufRead, length: usize) -> Result<Vec<u8>, Cause> {
+    let mut octets = Vec::new();
+    reader.take(length as u64).read_to_end(&mut octets).map_err(|error| cause(&error))?;
+    if octets.len() == length { Ok(octets) } else { Err(cut()) }
+}
+
+/// A page in chunks (RFC 9112 section 7.1); what stands behind the last is of no use here.
+fn chunks(reader: &mut impl BufRead) -> Result<Vec<u8>, Cause> {
+    let mut page = Vec::new();
+    loop {
+        let mut size = Vec::new();
+        line(reader, &mut size)?;
+        let Ok(Status::Complete((_, size))) = parse_chunk_size(&size) else {
+            return Err(broken("the chunks of the page are not in order"));
+        };
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        match size {
+            0 => return Ok(page),
+            _ if size > LONGEST - page.len() => return Err(too_long()),
+            _ => page.extend(exactly(reader, size)?),
+        }
+        let mut end = Vec::new();
+        line(reader, &mut end)?;
+        if !matches!(&end[..], b"\n" | b"\r\n") {
+            return Err(broken("the chunks of the page are not in order"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(answer: &str) -> Result<String, String> {
+        match read(answer.as_bytes()) {
+            Ok(page) => Ok(format!("{} {:?} {}", page.status, page.location, String::from_utf8_lossy(&page.body))),
+            Err(Cause::Protocol(why) | Cause::Lost(why)) => Err(why),
+            Err(other) => Err(format!("{other:?}")),
+        }
+    }
+
+    #[test]
+    fn a_page_comes_whole_in_every_form() {
+        let rows = [
+            ("HTTP/1.0 200 OK\r\n\r\nto the end", "200 None to the end"),
+            ("HTTP/1.1 200\r\nContent-Length: 4\r\n\r\ntext and more", "200 None text"),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n3;x=y\r\nabc\r\n02\r\nde\r\n0\r\nX: y\r\n\r\n",
+                "200 None abcde",
+            ),
+            ("HTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\nlate", "200 None late"),
+            ("HTTP/1.1 302 Found\r\nLOCATION:  /x \r\nContent-Length: 9999999\r\n\r\n", "302 Some(\"/x\") "),
+            ("HTTP/1.1 404 No\n\nnot here", "404 None "),
+        ];
+        for (answer, wanted) in rows {
+            assert_eq!(page(answer).as_deref(), Ok(wanted), "{answer}");
+        }
+    }
+
+    #[test]
+    fn what_is_out_of_bounds_is_refused() {
+        let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(MOST_FIELDS + 1));
+        let endless = format!("HTTP/1.1 200 OK\r\n{}", "A: b\r\n".repeat(LONGEST_HEAD));
+        let line = format!("HTTP/1.1 200 OK\r\nA: {}", "b".repeat(MOST));
+        let long = format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(LONGEST + 1));
+        let said = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", LONGEST + 1);
+        let chunk = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let huge = format!("{chunk}ffffffffffffffff\r\n");
+        let chunks = format!("{chunk}{}", format!("8000\r\n{}\r\n", "x".repeat(0x8000)).repeat(3));
+        let (unended, early) = (format!("{chunk}3\r\nabcd\r\n0\r\n\r\n"), "HTTP/1.1 100 C\r\n\r\n".repeat(40_000));
+        let rows = [
+            ("SSH-2.0-x\r\n\r\n", "the answer is no HTTP: invalid HTTP version"),
+            ("HTTP/1.1 200 OK\r\nA b\r\n\r\n", "the answer is no HTTP: invalid header name"),
+            (&many, "the answer is no HTTP: too many headers"),
+            (&endless, "the head of the answer does not end"),
+            (&line, "the server closed the connection"),
+            (&long, "the page has more than 64 KiB"),
+            (&said, "the page has more than 64 KiB"),
+            ("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "the page has more than 64 KiB"),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut", "the server closed the connection"),
+            ("HTTP/1.1 200 OK\r\nContent-", "the server closed the connection"),
+            ("", "the server closed the connection"),
+            ("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\nx", "the page is compressed, which was not asked for"),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\nx",
+                "the page comes in a form that was not asked for",
+            ),
+            (&huge, "the page has more than 64 KiB"),
+            (&chunks, "the page has more than 64 KiB"),
+            (&unended, "the chunks of the page are not in order"),
+            (&early, "the server closed the connection"),
+        ];
+        for (answer, wanted) in rows {
+            assert_eq!(page(answer).as_ref().map_err(String::as_str), Err(wanted), "{answer:.60}");
+        }
+    }
+}
