@@ -60,6 +60,17 @@ fn one_less_where_the_server_takes_the_message_with_its_envelope() {
 }
 
 #[test]
+fn a_server_that_refuses_what_it_offered_gets_it_by_data_over_another_connection() {
+    // QUIT had left with BDAT, so the flights up to there come twice, and those of DATA once.
+    for recipients in [1, 50] {
+        for (options, settings, count) in ways(WITH) {
+            let count = 2 * count - 1;
+            assert_eq!(flights(options.no_bdat(), settings, recipients, 100), count, "{settings:?} to {recipients}");
+        }
+    }
+}
+
+#[test]
 fn no_less_for_a_large_mail_or_when_the_user_wants_none_of_it() {
     let clear = || Options::new().extensions(WITH);
     assert_eq!(flights(clear(), &["tls=none", "chunking=no"], 1, 100), 3);

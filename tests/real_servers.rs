@@ -64,7 +64,14 @@ const CONTENT: &[Story] = stories![content:
     two_hundred_recipients_get_one_mail_each,
     bcc_is_delivered_and_never_shown,
 ];
+const CHUNKING: &[Story] = stories![chunking:
+    a_small_mail_leaves_with_its_envelope,
+    lmtp_takes_a_small_mail_with_its_envelope,
+    refused_recipients_and_senders_are_told_and_the_others_get_it,
+    a_large_mail_and_one_without_chunking_wait_for_354,
+    eight_bits_and_addresses_beyond_ascii_leave_with_it_too,
+];
 
 fn main() -> std::process::ExitCode {
-    servers::harness::run(&[WAYS, LOGINS, REFUSALS, SETUPS, CONTENT].concat())
+    servers::harness::run(&[WAYS, LOGINS, REFUSALS, SETUPS, CONTENT, CHUNKING].concat())
 }

@@ -76,7 +76,13 @@ impl Round<'_, '_> {
             }
             let (session, stage) = (&mut self.link.session, verb.stage());
             let reply = match (at, whole) {
-                (0, Some(whole)) => session.whole(stage, patience, lines, &whole.octets, whole.quit)?,
+                (0, Some(whole)) => {
+                    let reply = session.whole(stage, patience, lines, &whole.octets, whole.quit)?;
+                    if let Some(hear) = &self.link.progress {
+                        hear(self.message.size(), self.message.size());
+                    }
+                    reply
+                }
                 (0, None) => session.command(stage, patience, lines)?,
                 _ => session.reply(stage, patience)?,
             };

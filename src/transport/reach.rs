@@ -45,8 +45,12 @@ impl Reach {
 
     /// Undoes a transaction of which nothing remains.
     pub fn put_back(&mut self, members: Vec<usize>, before: Vec<(usize, Outcome)>) {
-        members.iter().for_each(|&at| self.outcomes[at] = None);
-        before.into_iter().for_each(|(at, outcome)| self.outcomes[at] = Some(outcome));
+        for &at in &members {
+            self.outcomes[at] = None;
+        }
+        for (at, outcome) in before {
+            self.outcomes[at] = Some(outcome);
+        }
         self.first(members);
     }
 

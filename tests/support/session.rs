@@ -235,6 +235,9 @@ impl<'s> Session<'s> {
         let octets = line.strip_prefix("BDAT ").and_then(|rest| rest.strip_suffix(" LAST")?.parse().ok());
         let Some(octets) = octets else { return self.say("501 5.5.4 syntax: BDAT size LAST") };
         let Some(data) = self.wire.exactly(octets)? else { return Ok(()) };
+        if self.shared.options.no_bdat {
+            return self.say("502 5.5.1 no BDAT");
+        }
         if self.to.is_empty() {
             return self.say("503 5.5.1 no valid recipients");
         }

@@ -16,6 +16,7 @@ use super::session::Session;
 use super::wire::{PATIENCE, Wire};
 
 /// What a sink offers and how it answers.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts of a server, not the states of one machine")]
 #[derive(Debug, Clone)]
 pub struct Options {
     pub(super) starttls: bool,
@@ -33,6 +34,8 @@ pub struct Options {
     pub(super) dot: String,
     /// The most recipients of one transaction, and the reply to more.
     pub(super) most: Option<(usize, String)>,
+    /// BDAT is not understood, although CHUNKING may be offered.
+    pub(super) no_bdat: bool,
 }
 
 impl Options {
@@ -51,6 +54,7 @@ impl Options {
             deliveries: Vec::new(),
             dot: "250 2.0.0 queued".into(),
             most: None,
+            no_bdat: false,
         }
     }
 
@@ -135,6 +139,13 @@ impl Options {
     #[must_use]
     pub fn most(mut self, recipients: usize, reply: &str) -> Self {
         self.most = Some((recipients, reply.to_owned()));
+        self
+    }
+
+    /// Refuses BDAT itself, whatever it offers.
+    #[must_use]
+    pub fn no_bdat(mut self) -> Self {
+        self.no_bdat = true;
         self
     }
 

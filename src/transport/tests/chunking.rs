@@ -75,7 +75,13 @@ fn data_is_used_where_chunking_or_pipelining_lacks_or_the_user_wants_it() {
     assert_eq!(outcomes(&deliver(Smtp { chunking: false, ..server.route() }, &people(&["b"]))), ["250 in"]);
     server.done();
     let alone = "250-mx.test\r\n250 CHUNKING\r\n";
-    let steps = [HI, (EHLO, alone), (MAIL, "250 ok\r\n"), ("RCPT TO:<b@b.test>\r\n", "550 no\r\n"), ("QUIT\r\n", "")];
+    let steps = [
+        HI,
+        (EHLO, alone),
+        (MAIL, "250 ok\r\n"),
+        ("RCPT TO:<b@b.test>\r\n", "550 no\r\n"),
+        ("QUIT\r\n", "221 bye\r\n"),
+    ];
     assert_eq!(outcomes(&exchange(&steps, &["b@b.test"])), ["permanent at recipient: 550 no"]);
 }
 
@@ -146,12 +152,27 @@ fn what_was_refused_is_reset_before_the_next_mail() {
     }
     // After one that was taken nothing has to be undone.
     let (good, last) = ("250 ok\r\n250 ok\r\n250 in\r\n", flight(&["b"], "QUIT\r\n"));
-    let server = serve(&[&[OPENING[0], OPENING[1], (&first, good), (&last, good)]]);
+    let server = serve(&[&[OPENING[0], OPENING[1], (&first, good), (&last, good), GONE]]);
     let mut way = open(&Route::Smtp(Box::new(server.route())), &Watch::default());
     assert_eq!(outcomes(&way.deliver(&people(&["b"]), Turn::More, &mut ())), ["250 in"]);
     assert_eq!(outcomes(&way.deliver(&people(&["b"]), Turn::Last, &mut ())), ["250 in"]);
     drop(way);
     server.done();
+}
+
+#[test]
+fn a_refusal_of_the_mail_is_final_and_told() {
+    for (answer, class) in
+        [("552 5.3.4 too big", "permanent"), ("554 5.7.1 spam", "permanent"), ("451 later", "temporary")]
+    {
+        let answers = format!("250 ok\r\n250 ok\r\n550 no b\r\n{answer}\r\n221 bye\r\n");
+        let flight = flight(&["a", "b"], "QUIT\r\n");
+        let (outcomes, entries) = told(&[&[OPENING[0], OPENING[1], (&flight, &answers)]], &["a", "b"], false);
+        let wanted = [format!("{class} at content: {answer}"), "permanent at recipient: 550 no b".to_owned()];
+        assert_eq!(outcomes, wanted);
+        let settled = [format!("settled 1 {}", wanted[1]), format!("settled 0 {}", wanted[0])];
+        assert_eq!(entries, ["dot [0, 1]", &settled[0], &settled[1]]);
+    }
 }
 
 #[test]
@@ -210,7 +231,7 @@ fn a_server_that_takes_the_text_for_commands_is_called_once_more() {
             OPENING[1],
             (&again, "250 ok\r\n250 ok\r\n354 go\r\n"),
             (STUFFED, "250 in\r\n"),
-            ("QUIT\r\n", ""),
+            ("QUIT\r\n", "221 bye\r\n"),
         ],
     ]);
     let mut way = open(&Route::Smtp(Box::new(server.route())), &Watch::default());
@@ -252,7 +273,7 @@ fn recipients_there_is_no_room_for_stay_put_off_when_no_other_connection_is_to_b
     let first = flight(&["a", "b"], "QUIT\r\n");
     let busy = "250 ok\r\n250 ok\r\n452 too many\r\n250 first\r\n221 bye\r\n";
     let scripts: [&[Step<'_>]; 2] =
-        [&[OPENING[0], OPENING[1], (&first, busy)], &[("", "554 one call is enough\r\n"), ("QUIT\r\n", "")]];
+        [&[OPENING[0], OPENING[1], (&first, busy)], &[("", "554 one call is enough\r\n"), ("QUIT\r\n", "221 bye\r\n")]];
     let (outcomes, entries) = told(&scripts, &["a", "b"], false);
     let put_off = "temporary at recipient: 452 too many";
     assert_eq!(outcomes, ["250 first", put_off]);
@@ -289,7 +310,7 @@ fn a_refusal_is_certain_even_when_the_connection_is_lost_after_it() {
         ("250 ok\r\n421 closing\r\n", "temporary at recipient: 421 closing"),
         ("250 ok\r\n250 ok\r\n421 closing\r\n", "temporary at content: 421 closing"),
     ] {
-        let server = serve(&[&[OPENING[0], OPENING[1], (&flight, answers)]]);
+        let server = serve(&[&[OPENING[0], OPENING[1], (&flight, answers), GONE]]);
         assert_eq!(outcomes(&deliver(server.route(), &people(&["a"]))), [wanted]);
         server.done();
     }
@@ -304,7 +325,7 @@ fn the_answer_to_quit_is_none_to_anything_before_it() {
         server.done();
         assert!(outcomes[0].starts_with("temporary in doubt at content: Lost"), "{outcomes:?}");
     }
-    let server = serve(&[&[OPENING[0], OPENING[1], (&flight, "250 ok\r\n250 ok\r\n354 go\r\n")]]);
+    let server = serve(&[&[OPENING[0], OPENING[1], (&flight, "250 ok\r\n250 ok\r\n354 go\r\n"), GONE]]);
     let outcomes = outcomes(&deliver(server.route(), &people(&["a"])));
     server.done();
     let wanted = "temporary in doubt at content: Protocol(\"the server answered \\\"354 go\\\" to BDAT\")";
@@ -318,7 +339,7 @@ fn a_tired_connection_is_replaced_only_when_it_says_so() {
     // Said no: nothing was taken.
     let server = serve(&[
         &[OPENING[0], OPENING[1], (&first, good), (&last, "421 too many messages\r\n")],
-        &[OPENING[0], OPENING[1], (&last, good)],
+        &[OPENING[0], OPENING[1], (&last, good), GONE],
     ]);
     let mut way = open(&Route::Smtp(Box::new(server.route())), &Watch::default());
     assert_eq!(outcomes(&way.deliver(&people(&["b"]), Turn::More, &mut ())), ["250 in"]);
