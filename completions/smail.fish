@@ -1,6 +1,7 @@
 complete -c smail -l to -d 'Recipient in the To header' -r
 complete -c smail -s c -l cc -d 'Recipient in the Cc header' -r
 complete -c smail -s b -l bcc -d 'Recipient that no header shows' -r
+complete -c smail -l to-file -d 'Recipients from a file, one a line, in no header (`-`: standard input)' -r -F
 complete -c smail -s T -l target -d 'Recipient into a field, as in `cc: ann@example.org`' -r
 complete -c smail -s r -l from -d 'Sender: the From header and the envelope' -r
 complete -c smail -l reply-to -d 'Where answers go' -r

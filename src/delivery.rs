@@ -3,6 +3,7 @@
 //! Promise: a [`Report`] names every recipient of the envelope, in order, exactly once. Whatever text of a server is
 //! kept here is already safe to print. Imports no other room.
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The one question the queue and the exit status ask of an outcome (RFC 3463 section 2: classes 2, 4 and 5).
@@ -90,15 +91,16 @@ pub struct Reply {
     pub code: u16,
     /// Present when the first line starts with one whose class agrees with the code (RFC 2034 section 4).
     pub enhanced: Option<EnhancedCode>,
-    /// The text of every line without code and separator; never empty, but a line may be.
-    pub lines: Vec<String>,
+    /// The text of every line without code and separator; never empty, but a line may be. Shared, as the reply to a dot is the
+    /// outcome of all its recipients.
+    pub lines: Arc<[String]>,
 }
 
 impl Reply {
     /// Makes a reply of a code and the text of its lines, finding the enhanced code in the first one.
     pub fn new(code: u16, lines: Vec<String>) -> Self {
         let enhanced = lines.first().and_then(|line| enhanced_code(line)).filter(|e| u16::from(e.0) == code / 100);
-        Reply { code, enhanced, lines }
+        Reply { code, enhanced, lines: lines.into() }
     }
 
     /// Tells whether the code begins with 2.

@@ -6,6 +6,7 @@ mod compose;
 pub mod dsn;
 pub(crate) mod encoded_word;
 mod input;
+mod recipients;
 mod template;
 
 use std::fs::File;
@@ -18,6 +19,7 @@ use crate::settings::{LocalError, SettingsError};
 pub use compose::{check, compose, fallback_charsets, first_author};
 pub use dsn::{Dsn, DsnError};
 pub use input::Input;
+pub use recipients::BadLine;
 
 /// A whole mail as it is meant.
 #[derive(Debug, Default)]
@@ -102,6 +104,17 @@ pub enum DraftError {
         /// A lowercase fragment.
         why: String,
     },
+    /// Lines of a list of recipients that hold no address.
+    #[error("{count} lines of the list hold no address")]
+    Lines {
+        /// The first ten of them.
+        bad: Vec<BadLine>,
+        /// How many there are.
+        count: usize,
+    },
+    /// A list of recipients is longer than any mail's may be: the file, and the most.
+    #[error("{0}: it has more than {1} recipients")]
+    TooMany(String, usize),
     /// Standard input cannot be read.
     #[error("standard input: {0}")]
     Stdin(String),

@@ -1,5 +1,6 @@
 //! The road of smail on one page: read everything, settle what it means, write the mail, speak to the server, say what
 //! became of it. Nothing turns back.
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -102,7 +103,7 @@ fn run(args: &Args) -> Result<Exit, Failure> {
     let user = world.user();
     let author = author(&settings, &user)?;
     let mut route = settings::route(&settings, &author)?;
-    let input = Input::read(args, settings.home(), settings.attachment.as_deref(), layers.max_size())?;
+    let mut input = Input::read(args, settings.home(), settings.attachment.as_deref(), layers.max_size())?;
     if input.empty && settings.flag("skip-empty") {
         if args.json {
             print(&report::untried(0, None, None));
@@ -114,6 +115,7 @@ fn run(args: &Args) -> Result<Exit, Failure> {
         settings = layers.settle(from.as_slice())?;
         route = settings::route(&settings, from.as_ref().unwrap_or(&author))?;
     }
+    settings.notes.append(&mut input.notes);
     let draft = draft::compose(args, &settings, input, &user)?;
     send(args, &layers, &settings, &world, &route, draft)
 }
@@ -220,24 +222,29 @@ fn dry_run(settings: &Settings, message: &Message, route: &Route) -> Result<Exit
 
 /// What a copy on this host needs of a draft before it becomes a message.
 struct Copy {
-    bcc: Vec<Address>,
+    /// How many recipients the headers show; those behind them in the envelope are Bcc.
+    shown: usize,
     /// The first recipient's name, for `-F`.
     first: Option<String>,
 }
 
 impl Copy {
     fn of(args: &Args, draft: &Draft) -> Self {
-        let bcc = draft.bcc.iter().map(|m| m.address.clone()).collect();
+        let shown: BTreeSet<String> = draft.to.iter().chain(&draft.cc).map(|m| m.address.key()).collect();
         let first = draft.to.iter().chain(&draft.cc).chain(&draft.bcc).next();
-        Copy { bcc, first: first.filter(|_| args.record_by_recipient).map(|m| m.address.local().replace('/', "_")) }
+        Copy {
+            shown: shown.len(),
+            first: first.filter(|_| args.record_by_recipient).map(|m| m.address.local().replace('/', "_")),
+        }
     }
 
     /// Keeps the copies that settings ask for. A copy that cannot be kept never undoes a mail that was sent.
     fn keep(&self, args: &Args, settings: &Settings, message: &Message, stamp: &Stamp, sent: &queued::Sent) -> Exit {
         let mut exit = Exit::OK;
+        let bcc = message.envelope.recipients.get(self.shown..).unwrap_or_default();
         for path in self.places(args, settings, sent) {
             let outcome = if sent.lost { "the mail was not sent and" } else { "the mail was sent, but" };
-            let kept = record::append(&path, message, stamp.now, &self.bcc)
+            let kept = record::append(&path, message, stamp.now, bcc)
                 .with_context(|| format!("{outcome} no copy could be kept in {}", path.display()));
             if let Err(error) = kept {
                 let failure = Failure::from(error);

@@ -263,7 +263,7 @@ pub fn queue_list(items: &[Item], now: i64) -> String {
             size(item.size),
             item.tries,
             if item.from.is_empty() { "<>" } else { &item.from },
-            item.to.join(", ")
+            listed(&item.to)
         );
         let next = match item.state {
             "failed" | "held" | "sending" => String::new(),
@@ -275,6 +275,16 @@ pub fn queue_list(items: &[Item], now: i64) -> String {
         }
     }
     out
+}
+
+/// The first few of a list, and how many follow.
+fn listed(addresses: &[String]) -> String {
+    const SHOWN: usize = 10;
+    let shown = addresses.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match addresses.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 fn span(ms: i64) -> String {

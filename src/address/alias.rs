@@ -67,12 +67,19 @@ impl Aliases {
         let mut out = Vec::with_capacity(list.len());
         let mut way = Vec::new();
         for mailbox in list {
-            self.one(mailbox, &mut way, &mut out)?;
+            let most = out.len().saturating_add(ALIAS_WIDTH);
+            self.one(mailbox, &mut way, most, &mut out)?;
         }
         Ok(out)
     }
 
-    fn one(&self, mailbox: Mailbox, way: &mut Vec<String>, out: &mut Vec<Mailbox>) -> Result<(), AliasError> {
+    fn one(
+        &self,
+        mailbox: Mailbox,
+        way: &mut Vec<String>,
+        most: usize,
+        out: &mut Vec<Mailbox>,
+    ) -> Result<(), AliasError> {
         let name = mailbox.address.local();
         let members = if mailbox.address.is_bare() { self.0.get(name) } else { None };
         let Some(members) = members else {
@@ -87,7 +94,7 @@ impl Aliases {
         if way.iter().collect::<HashSet<_>>().len() < way.len() {
             return Err(AliasError::Loop(std::mem::take(way)));
         }
-        if way.len() > ALIAS_DEPTH || out.len() > ALIAS_WIDTH {
+        if way.len() > ALIAS_DEPTH || out.len() > most {
             return Err(AliasError::TooMuch(way[0].clone()));
         }
         for (member, origin) in members {
@@ -97,7 +104,7 @@ impl Aliases {
                 error,
             })?;
             for mailbox in parsed {
-                self.one(mailbox, way, out)?;
+                self.one(mailbox, way, most, out)?;
             }
         }
         way.pop();

@@ -55,6 +55,10 @@ pub struct Args {
     #[arg(short, long, value_name = "ADDRESS", allow_hyphen_values = true, help_heading = TO)]
     pub bcc: Vec<String>,
 
+    /// Recipients from a file, one a line, in no header (`-`: standard input)
+    #[arg(long, value_name = "FILE", help_heading = TO)]
+    pub to_file: Vec<PathBuf>,
+
     /// Recipient into a field, as in `cc: ann@example.org`
     #[arg(short = 'T', long, value_name = "FIELD: ADDRESS", allow_hyphen_values = true, help_heading = TO)]
     pub target: Vec<String>,

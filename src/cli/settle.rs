@@ -65,7 +65,8 @@ impl Args {
 
     /// Tells whether any recipient was named before `--`.
     fn has_recipients(&self) -> bool {
-        !(self.operands.is_empty() && self.to.is_empty() && self.cc.is_empty() && self.bcc.is_empty())
+        let named = [&self.operands, &self.to, &self.cc, &self.bcc].iter().any(|list| !list.is_empty());
+        named || !self.to_file.is_empty()
     }
 
     fn one_source(&self) -> Result<(), Stop> {

@@ -28,6 +28,7 @@ pub fn compose(args: &Args, settings: &Settings, mut input: Input, user: &str) -
     if let Some(template) = input.template.take() {
         apply_template(&mut draft, template)?;
     }
+    draft.bcc.append(&mut input.recipients);
     authors(args, &mut draft, settings, user)?;
     fill_recipients(&mut draft, settings)?;
     receipt(&mut draft, settings);
@@ -56,6 +57,7 @@ pub fn check(args: &Args) -> Result<(), DraftError> {
     let elsewhere = args.template
         || args.enable_cmd_escapes
         || args.batch_mode
+        || !args.to_file.is_empty()
         || !(args.attach.is_empty() && args.header.is_empty());
     if !anybody && !elsewhere && !args.is_about_queue() && !args.show_settings {
         return Err(DraftError::NoRecipient);

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use rustix::fs::OFlags;
 
 use super::template::{self, Template};
-use super::{Attachment, DraftError};
+use super::{Attachment, DraftError, recipients};
+use crate::address::Mailbox;
 use crate::cli::Args;
 use crate::settings::value::expand_home;
 
@@ -26,6 +27,8 @@ pub struct Input {
     pub html: Option<Vec<u8>>,
     /// The head that `-t` found.
     pub template: Option<Template>,
+    /// Those of `--to-file`.
+    pub recipients: Vec<Mailbox>,
     /// Headers given with `-a 'Name: value'`.
     pub headers: Vec<String>,
     /// Files to attach.
@@ -40,6 +43,8 @@ pub struct Input {
     pub empty: bool,
     /// Lowercase fragments for standard error.
     pub warnings: Vec<String>,
+    /// The same, for those who want to know more.
+    pub notes: Vec<String>,
 }
 
 impl Input {
@@ -58,6 +63,9 @@ impl Input {
         }
         for path in &args.inline {
             input.inline.push(open(&expand_home(&path.to_string_lossy(), home), None)?);
+        }
+        for path in &args.to_file {
+            input.list(args, path, home, &mut wants_stdin)?;
         }
         input.bodies(args, home, limit, wants_stdin)?;
         Ok(input)
@@ -120,6 +128,35 @@ impl Input {
             return Ok(());
         }
         self.attachments.push(open(&expanded, None)?);
+        Ok(())
+    }
+
+    /// Reads a list of recipients. Standard input can be one where the text is in a file, or there is an attachment in its place.
+    fn list(
+        &mut self,
+        args: &Args,
+        path: &Path,
+        home: Option<&Path>,
+        stdin: &mut Option<&'static str>,
+    ) -> Result<(), DraftError> {
+        const SELF: &str = "--to-file -";
+        let shown = path.to_string_lossy();
+        if shown == "-" {
+            let is_file = |path: &Option<PathBuf>| path.as_ref().is_some_and(|path| path.as_os_str() != "-");
+            let has_words = is_file(&args.body_file) || is_file(&args.html) || is_file(&args.quote_file);
+            match stdin.replace(SELF) {
+                Some(first) => return Err(DraftError::StdinTwice(first, SELF)),
+                None if args.template => return Err(DraftError::StdinTwice(SELF, "-t")),
+                None if !has_words && self.attachments.is_empty() => {
+                    return Err(DraftError::StdinTwice(SELF, "the text of the mail (`-m FILE` takes it from a file)"));
+                }
+                None => {}
+            }
+        }
+        let path = if shown == "-" { path.to_owned() } else { expand_home(&shown, home) };
+        let list = recipients::read(&path, &shown)?;
+        self.notes.extend(list.note());
+        self.recipients.extend(list.mailboxes);
         Ok(())
     }
 
@@ -269,7 +306,7 @@ fn open_regular(path: &Path) -> Result<(File, u64), DraftError> {
         return Err(unreadable(path, "it is a folder"));
     }
     if !meta.is_file() {
-        return Err(unreadable(path, "it is not a regular file; pipe it in with `-a -`"));
+        return Err(unreadable(path, "it is not a regular file; pipe it in with `-`"));
     }
     Ok((file, meta.len()))
 }
@@ -320,7 +357,7 @@ pub(super) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, DraftError> 
     within(bytes, limit)
 }
 
-fn read_all(from: impl Read, limit: u64) -> Result<Vec<u8>, DraftError> {
+pub(super) fn read_all(from: impl Read, limit: u64) -> Result<Vec<u8>, DraftError> {
     let mut bytes = Vec::new();
     from.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|e| DraftError::Stdin(words(&e)))?;
     within(bytes, limit)

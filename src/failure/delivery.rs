@@ -28,6 +28,9 @@ struct Teller<'a> {
     language: Language,
 }
 
+/// How many of those who were refused are named.
+const MOST_TOLD: usize = 20;
+
 /// Sums a report up: `None` when every recipient was accepted.
 pub fn account_for(report: &Report, settings: &Settings) -> Option<Failure> {
     let failed: Vec<(&Fate, &Fault)> =
@@ -60,8 +63,11 @@ impl Teller<'_> {
             (sent, all) => self.say(words::SENT_TO_SOME, &[&sent.to_string(), &all.to_string(), via]),
         };
         let mut failure = Failure::new(exit, what);
-        for (fate, fault) in failed {
+        for (fate, fault) in failed.iter().take(MOST_TOLD) {
             failure = failure.fact(format!("{}: {}", fate.recipient, cause(&fault.cause, self.language)));
+        }
+        if let Some(more) = failed.len().checked_sub(MOST_TOLD).filter(|more| *more > 0) {
+            failure = failure.fact(self.say(words::MORE_RECIPIENTS, &[&more.to_string()]));
         }
         let mut distinct: Vec<(&Fault, &'static Hint)> = Vec::new();
         for (_, fault) in failed {
@@ -151,7 +157,7 @@ impl Teller<'_> {
         let mut failure = Failure::new(exit, self.headline(fault));
         match &fault.cause {
             Cause::Refused(reply) => {
-                for line in &reply.lines {
+                for line in &*reply.lines {
                     failure = failure.fact(self.say(words::SERVER, &[&format!("{} {line}", reply.code)]));
                 }
             }

@@ -2,7 +2,7 @@
 use super::{Exit, Failure};
 use crate::address::AddressError;
 use crate::cli::Stop;
-use crate::draft::DraftError;
+use crate::draft::{BadLine, DraftError};
 use crate::message::MessageError;
 use crate::queue::{FolderError, QueueError};
 use crate::settings::{LocalError, Origin, SettingsError};
@@ -98,6 +98,8 @@ impl From<DraftError> for Failure {
             DraftError::Local(error) => error.into(),
             DraftError::NotAllowed(_) => Failure::new(Exit::DATA, what),
             DraftError::Alias(_) => Failure::new(Exit::CONFIG, what),
+            DraftError::Lines { bad, count } => lines(&bad, count),
+            DraftError::TooMany(..) => Failure::new(Exit::DATA, what).hint("send it as several mails"),
             DraftError::File { .. } | DraftError::Stdin(_) => Failure::new(Exit::NO_INPUT, what),
             DraftError::TooLarge(_) => {
                 Failure::new(Exit::DATA, what).hint("attach it instead (`-a -` takes standard input), or set max-size")
@@ -105,6 +107,23 @@ impl From<DraftError> for Failure {
             DraftError::Settings(error) => error.into(),
         }
     }
+}
+
+/// Every bad line with a caret under the character.
+fn lines(bad: &[BadLine], count: usize) -> Failure {
+    let told = |line: &BadLine| (format!("{}: {}", line.place, line.error), line.error.pointer());
+    if let ([line], 1) = (bad, count) {
+        let (what, pointer) = told(line);
+        return Failure::new(Exit::DATA, what).fact(pointer);
+    }
+    let mut failure = Failure::new(Exit::DATA, format!("{count} lines are no addresses; nothing was sent"));
+    for (what, pointer) in bad.iter().map(told) {
+        failure = failure.fact(what).fact(pointer);
+    }
+    if count > bad.len() {
+        failure = failure.fact(format!("and {} more", count - bad.len()));
+    }
+    failure
 }
 
 fn bare(what: String) -> Failure {

@@ -76,6 +76,7 @@ sentences! {
     THIS_MEANS:      "this means: {0}", "含义：{0}";
     PERHAPS:         "it may have been accepted: sending it again could deliver it twice", "邮件可能已被接收：再次发送可能导致重复";
     PERHAPS_OTHERS:  "the connection was lost after the message: it may have been accepted for the others", "连接在邮件传完后断开：其余收件人可能已收到";
+    MORE_RECIPIENTS: "and {0} more; --json tells of every recipient", "另有 {0} 个收件人；--json 会列出全部";
     ACCOUNT:         "account: {0}", "账号：{0}";
     SAID_IN:         "{0}: said in {1}", "{0}：设置于 {1}";
     NO_HOST:         "there is no host called {0}", "不存在名为 {0} 的主机";

@@ -267,9 +267,9 @@ fn build(mut draft: Draft, stamp: &Stamp, types: Option<&MediaTypes>) -> Result<
         let pieces = tree::assemble(headers.clone(), prepared.tree(eight)?, &mut chance)?;
         Ok((pieces.iter().any(|piece| matches!(piece, Piece::Octets(octets) if !octets.is_ascii())), pieces))
     };
-    let settle = |(eight_bit, pieces), notes, twin| Message {
+    let settle = |(eight_bit, pieces), envelope, notes, twin| Message {
         id: id.clone(),
-        envelope: envelope.clone(),
+        envelope,
         eight_bit,
         header_utf8,
         pieces,
@@ -278,8 +278,10 @@ fn build(mut draft: Draft, stamp: &Stamp, types: Option<&MediaTypes>) -> Result<
     };
     let first = make(true)?;
     let twin = if first.0 && !header_utf8 { Some(make(false)?) } else { None };
-    let twin = twin.filter(|(eight_bit, _)| !eight_bit).map(|twin| Box::new(settle(twin, notes.clone(), None)));
-    Ok(settle(first, notes, twin))
+    let twin = twin
+        .filter(|(eight_bit, _)| !eight_bit)
+        .map(|twin| Box::new(settle(twin, envelope.clone(), notes.clone(), None)));
+    Ok(settle(first, envelope, notes, twin))
 }
 
 /// Takes every recipient once: a second mention counts neither for the envelope nor for a later header.

@@ -59,6 +59,50 @@ impl Canonical {
     }
 }
 
+/// Doubles the dots at the beginnings of lines (RFC 5321 section 4.5.2) of canonical bytes that come in pieces.
+#[derive(Debug)]
+pub struct Dots {
+    /// The last two octets.
+    tail: [u8; 2],
+}
+
+impl Default for Dots {
+    fn default() -> Self {
+        Dots { tail: *b"\r\n" }
+    }
+}
+
+impl Dots {
+    /// Gives the next piece to `out`, in stretches as long as they can be: a piece without such a dot is one stretch, uncopied.
+    ///
+    /// # Errors
+    /// The first of `out`.
+    pub fn add<E>(&mut self, piece: &[u8], mut out: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        let mut from = 0;
+        let mut double = |at: usize| {
+            let stretch = &piece[std::mem::replace(&mut from, at)..at];
+            if !stretch.is_empty() {
+                out(stretch)?;
+            }
+            out(b".")
+        };
+        match (self.tail, piece) {
+            ([b'\r', b'\n'], [b'.', ..]) => double(0)?,
+            ([_, b'\r'], [b'\n', b'.', ..]) => double(1)?,
+            _ => {}
+        }
+        for at in memchr::memmem::find_iter(piece, b"\r\n.") {
+            double(at + 2)?;
+        }
+        match piece {
+            [.., a, b] => self.tail = [*a, *b],
+            [a] => self.tail = [self.tail[1], *a],
+            [] => {}
+        }
+        if from < piece.len() { out(&piece[from..]) } else { Ok(()) }
+    }
+}
+
 /// Why bytes are not fit for the wire, and the octet it starts at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Flaw {
@@ -137,6 +181,33 @@ mod tests {
         for (given, wanted) in rows {
             assert_eq!(check(given), wanted, "{}", given.escape_ascii());
         }
+    }
+
+    fn doubled(pieces: &[&[u8]]) -> (Vec<u8>, usize) {
+        let (mut out, mut stretches, mut dots) = (Vec::new(), 0, Dots::default());
+        for piece in pieces {
+            let add = |bytes: &[u8]| -> Result<(), ()> {
+                assert!(!bytes.is_empty());
+                out.extend_from_slice(bytes);
+                stretches += 1;
+                Ok(())
+            };
+            dots.add(piece, add).unwrap();
+        }
+        (out, stretches)
+    }
+
+    #[test]
+    fn dots_are_doubled_at_the_beginnings_of_lines_however_the_bytes_are_cut() {
+        let text = b".\r\n..a.\r\n\r\n.\r\nb.\n.\r.\r\n.";
+        let wanted = b"..\r\n...a.\r\n\r\n..\r\nb.\n.\r.\r\n..";
+        for first in 0..text.len() {
+            for second in first..text.len() {
+                let pieces = [&text[..first], &text[first..second], &text[second..]];
+                assert_eq!(doubled(&pieces).0.escape_ascii().to_string(), wanted.escape_ascii().to_string());
+            }
+        }
+        assert_eq!(doubled(&[b"a.b\r\nc\r\n"]), (b"a.b\r\nc\r\n".to_vec(), 1));
     }
 
     proptest! {

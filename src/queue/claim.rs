@@ -148,7 +148,7 @@ impl<'q> Ticket<'q> {
         let done = if left.is_empty() && !self.state.any(Standing::Refused) {
             self.remove().map(|()| Outcome::Gone)
         } else if left.is_empty() {
-            let why = self.state.last.clone();
+            let why = self.state.why().to_owned();
             self.fail(&why).map(|()| Outcome::Failed)
         } else if self.is_expired() && !self.state.held {
             let why = format!("given up after {} tries; last: {}", self.state.tries, self.state.last);
@@ -241,14 +241,14 @@ impl Ledger for Ticket<'_> {
             join(&mut events, event(place, outcome, next, self.queue.words));
         }
         // The answer that ends it all is made durable by the removal of the message, which follows at once: one sync, not two.
-        let mut after = self.state.clone();
-        for event in &events {
-            after.fold(event);
-        }
-        let ends = after.left().is_empty() && !after.any(Standing::Refused);
+        // Counted, not looked through: a long list is settled in many transactions.
+        let accepted = |event: &Event| if let Event::Accepted { to, .. } = event { to.len() } else { 0 };
+        let ends = self.state.accepted + events.iter().map(accepted).sum::<usize>() == self.state.standing.len();
         if self.note(&events, !ends).is_err() {
             // The next run finds a dot without an answer, which is true. This one knows better, and may still remove what is done.
-            self.state = after;
+            for event in &events {
+                self.state.fold(event);
+            }
         }
     }
 }
@@ -269,28 +269,27 @@ fn event(place: usize, outcome: &Result<Reply, Fault>, next: i64, words: fn(&Fau
     }
 }
 
+/// How many events back an answer is looked for: refusals of a few kinds alternate in a long list.
+const BACK: usize = 8;
+
 /// Adds an event to those before it; one that says the same of another recipient joins its line.
 fn join(events: &mut Vec<Event>, event: Event) {
-    if let (Some(last), Some(place)) = (events.last_mut(), places(&event).first().copied()) {
-        let same = match (&*last, &event) {
-            (Event::Accepted { reply: a, .. }, Event::Accepted { reply: b, .. })
-            | (Event::Refused { reply: a, .. }, Event::Refused { reply: b, .. })
-            | (Event::Deferred { reply: a, .. }, Event::Deferred { reply: b, .. })
-            | (Event::Doubt { reply: a, .. }, Event::Doubt { reply: b, .. }) => a == b,
-            _ => false,
-        };
-        if same {
-            if let Event::Accepted { to, .. }
+    let same = |old: &&mut Event| match (&**old, &event) {
+        (Event::Accepted { reply: a, .. }, Event::Accepted { reply: b, .. })
+        | (Event::Refused { reply: a, .. }, Event::Refused { reply: b, .. })
+        | (Event::Deferred { reply: a, .. }, Event::Deferred { reply: b, .. })
+        | (Event::Doubt { reply: a, .. }, Event::Doubt { reply: b, .. }) => a == b,
+        _ => false,
+    };
+    match events.iter_mut().rev().take(BACK).find(same) {
+        Some(
+            Event::Accepted { to, .. }
             | Event::Refused { to, .. }
             | Event::Deferred { to, .. }
-            | Event::Doubt { to, .. } = last
-            {
-                to.push(place);
-            }
-            return;
-        }
+            | Event::Doubt { to, .. },
+        ) => to.extend(places(&event)),
+        _ => events.push(event),
     }
-    events.push(event);
 }
 
 fn places(event: &Event) -> &[usize] {

@@ -20,8 +20,8 @@ const MAGIC: &str = "SMAILQ 1\n";
 const FAMILY: &str = "SMAILQ ";
 /// `END `, twenty digits, a blank, eight digits and a line end.
 const END: usize = 4 + 20 + 1 + 8 + 1;
-/// The longest head: a hundred thousand recipients with room to spare.
-const LONGEST_HEAD: u64 = 32 << 20;
+/// The longest head: a million of the longest addresses with room to spare.
+const LONGEST_HEAD: u64 = 320 << 20;
 
 /// What must be known of a mail beside its bytes. New fields may be added; they need a default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,6 +114,9 @@ pub fn write(file: &File, head: &Head, message: &Message) -> io::Result<Entry> {
     let mut out = Summed { inner: BufWriter::with_capacity(64 << 10, file), sum: crc32fast::Hasher::new() };
     out.write_all(MAGIC.as_bytes())?;
     let line = serde_json::to_string(head)?;
+    if line.len() as u64 >= LONGEST_HEAD {
+        return Err(io::Error::other("the mail has more recipients than the queue can hold"));
+    }
     out.write_all(line.as_bytes())?;
     out.write_all(b"\n")?;
     let mut length = 0;

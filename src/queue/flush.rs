@@ -161,7 +161,7 @@ impl Queue {
                 Err(why) => ticket.defer(&why)?,
             }
         }
-        let last = ticket.state().last.clone();
+        let last = ticket.state().why().to_owned();
         match ticket.finish()? {
             Outcome::Gone => flushed.sent += 1,
             Outcome::Waits => flushed.waiting.push((id.to_owned(), last)),

@@ -25,6 +25,7 @@ pub enum Event {
         /// When.
         at: i64,
         /// For whom.
+        #[serde(with = "places")]
         to: Vec<usize>,
     },
     /// These were accepted. Durable as soon as it is known.
@@ -32,6 +33,7 @@ pub enum Event {
         /// When.
         at: i64,
         /// Who.
+        #[serde(with = "places")]
         to: Vec<usize>,
         /// The server's words.
         reply: String,
@@ -41,6 +43,7 @@ pub enum Event {
         /// When.
         at: i64,
         /// Who.
+        #[serde(with = "places")]
         to: Vec<usize>,
         /// The server's words.
         reply: String,
@@ -50,6 +53,7 @@ pub enum Event {
         /// When.
         at: i64,
         /// Who.
+        #[serde(with = "places")]
         to: Vec<usize>,
         /// Why.
         reply: String,
@@ -61,6 +65,7 @@ pub enum Event {
         /// When.
         at: i64,
         /// Who.
+        #[serde(with = "places")]
         to: Vec<usize>,
         /// Why.
         reply: String,
@@ -86,6 +91,46 @@ pub enum Event {
     },
 }
 
+/// Places as they are written: three or more in a row are `[first,last]`, so that a list of a hundred thousand is one line of
+/// a few octets; the others are numbers, as all of them were once.
+mod places {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    /// No list is longer, so that a damaged line cannot ask for memory.
+    const MOST: usize = 1 << 24;
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Span {
+        One(usize),
+        Row(usize, usize),
+    }
+
+    pub(super) fn serialize<S: Serializer>(places: &[usize], to: S) -> Result<S::Ok, S::Error> {
+        let rows = places.chunk_by(|a, b| a.checked_add(1) == Some(*b)).flat_map(|row| match row {
+            [first, _, .., last] => vec![Span::Row(*first, *last)],
+            few => few.iter().copied().map(Span::One).collect(),
+        });
+        to.collect_seq(rows)
+    }
+
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<Vec<usize>, D::Error> {
+        let mut places = Vec::new();
+        for span in Vec::<Span>::deserialize(from)? {
+            let (first, last) = match span {
+                Span::One(place) => (place, place),
+                Span::Row(first, last) => (first, last),
+            };
+            if last < first || last - first >= MOST || places.len() >= MOST {
+                return Err(D::Error::custom("these places are none"));
+            }
+            places.extend(first..=last);
+        }
+        Ok(places)
+    }
+}
+
 /// How one recipient stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
@@ -104,6 +149,8 @@ pub enum Standing {
 pub struct State {
     /// Every recipient, by place.
     pub standing: Vec<Standing>,
+    /// How many of them were accepted.
+    pub accepted: usize,
     /// Attempts begun.
     pub tries: usize,
     /// Not to be tried before this time (milliseconds from 1970).
@@ -117,6 +164,8 @@ pub struct State {
     pub released: i64,
     /// The last words about it.
     pub last: String,
+    /// The last words of a refusal for good: others may have been accepted after it.
+    pub refusal: String,
     /// When the last event was written.
     pub latest: i64,
 }
@@ -126,12 +175,14 @@ impl State {
     pub fn new(recipients: usize) -> Self {
         State {
             standing: vec![Standing::Waiting; recipients],
+            accepted: 0,
             tries: 0,
             next: 0,
             until: (0, 0),
             held: false,
             released: 0,
             last: String::new(),
+            refusal: String::new(),
             latest: 0,
         }
     }
@@ -152,6 +203,7 @@ impl State {
                 // What was accepted stays so, whatever a later line says.
                 if let Some(old) = self.standing.get_mut(*place).filter(|old| **old != Standing::Accepted) {
                     *old = standing;
+                    self.accepted += usize::from(standing == Standing::Accepted);
                 }
             }
         };
@@ -174,6 +226,7 @@ impl State {
             Event::Refused { at, to, reply } => {
                 set(to, Standing::Refused);
                 self.last.clone_from(reply);
+                self.refusal.clone_from(reply);
                 at
             }
             Event::Deferred { at, to, reply, next } => {
@@ -211,6 +264,11 @@ impl State {
     pub fn left(&self) -> Vec<usize> {
         let open = |s: &Standing| matches!(s, Standing::Waiting | Standing::InDoubt);
         self.standing.iter().enumerate().filter(|(_, s)| open(s)).map(|(i, _)| i).collect()
+    }
+
+    /// The words that tell why it stands as it does: of the refusal when nobody is left to wait for, else the last.
+    pub fn why(&self) -> &str {
+        if self.refusal.is_empty() || !self.left().is_empty() { &self.last } else { &self.refusal }
     }
 
     /// Tells whether a recipient stands so.
@@ -327,6 +385,21 @@ mod tests {
         let state = state(&read);
         assert_eq!(state.standing, [Standing::Accepted, Standing::Refused, Standing::Waiting]);
         assert_eq!((state.left(), state.tries, state.next, state.last.as_str()), (vec![2], 1, 9, "452 full"));
+    }
+
+    #[test]
+    fn places_in_a_row_are_written_by_the_first_and_the_last_and_all_forms_are_read() {
+        let line = |to: Vec<usize>| serde_json::to_string(&Event::Dot { at: 3, to }).unwrap();
+        assert_eq!(line((0..100_000).collect()), r#"{"event":"dot","at":3,"to":[[0,99999]]}"#);
+        assert_eq!(line(vec![7]), r#"{"event":"dot","at":3,"to":[7]}"#);
+        assert_eq!(line(vec![0, 1, 4, 5, 6, 9, 8]), r#"{"event":"dot","at":3,"to":[0,1,[4,6],9,8]}"#);
+        let read = |text: &str| match serde_json::from_str(text) {
+            Ok(Event::Dot { to, .. }) => Some(to),
+            _ => None,
+        };
+        assert_eq!(read(r#"{"event":"dot","at":3,"to":[0,1,2,3,[5,7],4]}"#), Some(vec![0, 1, 2, 3, 5, 6, 7, 4]));
+        assert_eq!(read(r#"{"event":"dot","at":3,"to":[[5,4]]}"#), None);
+        assert_eq!(read(r#"{"event":"dot","at":3,"to":[[0,18446744073709551615]]}"#), None);
     }
 
     #[test]

@@ -305,7 +305,7 @@ impl Exchange<'_> {
             235 => Ok(Attempt::Done),
             500..=504 | 534 if told.is_none() => Ok(Attempt::Next(Cause::Refused(reply))),
             400.. => {
-                reply.lines.extend(told.map(|json| decode(&json)));
+                reply.lines = reply.lines.iter().cloned().chain(told.map(|json| decode(&json))).collect();
                 Err(Fault::new(Stage::Login, Cause::Refused(reply)))
             }
             _ => {

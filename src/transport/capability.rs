@@ -27,6 +27,10 @@ pub struct Capabilities {
     pub chunking: bool,
     /// The mechanisms of AUTH in upper case, in the order offered, each once (RFC 4954).
     pub auth: Vec<String>,
+    /// The most recipients of one transaction (RFC 9422 section 4.2).
+    pub rcpt_max: Option<usize>,
+    /// The most transactions of one session (RFC 9422 section 4.1).
+    pub mail_max: Option<usize>,
     /// AUTH is offered, with or without mechanisms.
     pub login: bool,
     offered: Vec<String>,
@@ -67,10 +71,22 @@ impl Capabilities {
                     }
                 }
             }
+            "LIMITS" => words.for_each(|word| self.limit_of(word)),
             _ => {}
         }
         if !self.offered.iter().any(|known| known == keyword) {
             self.offered.push(keyword.to_owned());
+        }
+    }
+
+    /// Takes one limit in; what is none counts for nothing.
+    fn limit_of(&mut self, word: &str) {
+        let Some((name, value)) = word.split_once('=') else { return };
+        let value = value.parse().ok().filter(|&most: &usize| most > 0);
+        match name {
+            "RCPTMAX" => self.rcpt_max = value,
+            "MAILMAX" => self.mail_max = value,
+            _ => {}
         }
     }
 
@@ -132,6 +148,16 @@ mod tests {
         for line in ["SIZE", "SIZE 0", "SIZE many"] {
             let found = read(&["x", line]);
             assert!(found.size && found.limit.is_none(), "{line}");
+        }
+    }
+
+    #[test]
+    fn limits_are_numbers_and_what_is_none_is_passed_over() {
+        let found = read(&["x", "limits MAILMAX=50 rcptmax=100 RCPTDOMAINMAX=1 NEW"]);
+        assert_eq!((found.mail_max, found.rcpt_max), (Some(50), Some(100)));
+        for line in ["LIMITS", "LIMITS RCPTMAX", "LIMITS RCPTMAX=0", "LIMITS RCPTMAX=-1 MAILMAX=many"] {
+            let found = read(&["x", line]);
+            assert_eq!((found.mail_max, found.rcpt_max), (None, None), "{line}");
         }
     }
 

@@ -46,7 +46,12 @@ impl Io {
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Io::Plain(socket) => socket.write_all(bytes),
-            Io::Tls(stream) => stream.write_all(bytes),
+            Io::Tls(stream) => {
+                // OpenSSL writes record by record; what belongs together leaves together.
+                stream.get_mut().gather();
+                stream.write_all(bytes)?;
+                stream.get_mut().release()
+            }
         }
     }
 }

@@ -45,6 +45,9 @@ impl Ledger for JudgedBooks<'_> {
     }
 
     fn settled(&mut self, outcomes: &[(usize, Result<Reply, Fault>)]) {
+        if outcomes.iter().all(|(_, outcome)| outcome.is_ok()) {
+            return self.ledger.settled(outcomes);
+        }
         let mut outcomes = outcomes.to_vec();
         for (_, outcome) in &mut outcomes {
             self.judge.settle(outcome);

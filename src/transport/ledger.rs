@@ -66,10 +66,10 @@ impl<'l> Books<'l> {
     /// Settles those of these recipients that are not settled yet, in one entry.
     pub fn settle<'o>(&mut self, outcomes: impl Iterator<Item = (usize, &'o Result<Reply, Fault>)>) {
         let open = &mut self.open;
-        let entry: Vec<_> = outcomes
-            .filter(|(at, _)| open.get_mut(*at).is_some_and(std::mem::take))
-            .map(|(at, outcome)| (at, outcome.clone()))
-            .collect();
+        // In a long list most of them are open, so that the upper bound is a good guess.
+        let mut entry = Vec::with_capacity(outcomes.size_hint().1.unwrap_or(0));
+        let news = outcomes.filter(|(at, _)| open.get_mut(*at).is_some_and(std::mem::take));
+        entry.extend(news.map(|(at, outcome)| (at, outcome.clone())));
         if !entry.is_empty() {
             self.ledger.settled(&entry);
         }

@@ -5,9 +5,9 @@
 //!
 //! From the wire upwards: `socket` waits, `dial` and `proxy` connect, `tls` encrypts for whom `trust` trusts, `reply` and `guard` keep the server
 //! within bounds, `opening` greets, `session` is lettre's engine on top, `auth` logs in, `transaction` sends one message
-//! with what `envelope` and `chunk` say, `reach` remembers whom it has reached, and `smtp` puts them together. `judged` tells what refusals
-//! mean for later attempts, `probe` rehearses all of it, and `ledger` keeps books of it. `command` and `file` are the ways beside SMTP; `web`
-//! fetches what a provider publishes about itself.
+//! with what `envelope` and `chunk` say, in flights that `flight` plans, `reach` remembers whom it has reached, and `smtp` puts them together.
+//! `judged` tells what refusals mean for later attempts, `probe` rehearses all of it, and `ledger` keeps books of it. `command` and `file` are
+//! the ways beside SMTP; `web` fetches what a provider publishes about itself.
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -26,6 +26,7 @@ mod command;
 mod dial;
 mod envelope;
 mod file;
+mod flight;
 mod guard;
 mod judged;
 mod ledger;

@@ -1,6 +1,8 @@
 //! How far a message has come, whichever connections it takes.
 //!
 //! Promise: what is known of a recipient outlives the connection it was learned on, and nobody is spoken for twice.
+use std::collections::VecDeque;
+
 use super::ledger::Books;
 use crate::delivery::{Cause, Fault, Reply, Stage};
 
@@ -12,7 +14,11 @@ pub struct Reach {
     /// One for each, in the order of the envelope; `None` while nothing is known.
     pub outcomes: Vec<Option<Outcome>>,
     /// Those still to be spoken for, in order. One may have an outcome that holds unless a better one comes.
-    pub members: Vec<usize>,
+    pub waiting: VecDeque<usize>,
+    /// A transaction for some of them has ended.
+    pub begun: bool,
+    /// How many recipients the server takes in one transaction, once that was learned the hard way.
+    pub room: Option<usize>,
     /// BDAT may be used (RFC 3030): it was not refused.
     pub chunking: bool,
     /// QUIT may leave with BDAT: so far there was room for all recipients at once.
@@ -21,8 +27,64 @@ pub struct Reach {
 
 impl Reach {
     /// Begins, with as many recipients.
-    pub fn new(recipients: usize, chunking: bool) -> Self {
-        Reach { outcomes: vec![None; recipients], members: (0..recipients).collect(), chunking, early_quit: true }
+    pub fn new(recipients: usize, chunking: bool, room: Option<usize>) -> Self {
+        let waiting = (0..recipients).collect();
+        Reach { outcomes: vec![None; recipients], waiting, begun: false, room, chunking, early_quit: true }
+    }
+
+    /// The members of the next transaction: as many as there is room for. `announced` is what the server says itself.
+    pub fn next(&mut self, announced: Option<usize>) -> Vec<usize> {
+        let room = self.room.into_iter().chain(announced).min().unwrap_or(usize::MAX);
+        self.waiting.drain(..room.min(self.waiting.len())).collect()
+    }
+
+    /// Lets these be the next.
+    pub fn first(&mut self, members: Vec<usize>) {
+        members.into_iter().rev().for_each(|at| self.waiting.push_front(at));
+    }
+
+    /// Undoes a transaction of which nothing remains.
+    pub fn put_back(&mut self, members: Vec<usize>, before: Vec<(usize, Outcome)>) {
+        for &at in &members {
+            self.outcomes[at] = None;
+        }
+        for (at, outcome) in before {
+            self.outcomes[at] = Some(outcome);
+        }
+        self.first(members);
+    }
+
+    /// Takes a limit of recipients in; tells whether it is news.
+    pub fn lower(&mut self, room: usize) -> bool {
+        let is_news = self.room.is_none_or(|known| room < known);
+        if is_news {
+            self.room = Some(room);
+        }
+        is_news
+    }
+
+    /// Nobody is spoken for any more. Who has no outcome gets the fault; who was to wait for another transaction only waits
+    /// still when the server wants none.
+    pub fn give_up(&mut self, members: &[usize], before: Vec<(usize, Outcome)>, fault: &Fault) {
+        let unwanted = fault.stage == Stage::Sender && self.begun;
+        let fault = match &fault.cause {
+            // It has taken this sender before: what it refuses is the transaction.
+            Cause::Refused(reply) if unwanted => {
+                let why = format!("the server takes no other transaction: {}", reply.text());
+                &Fault::new(Stage::Sender, Cause::Lost(why))
+            }
+            _ => fault,
+        };
+        for (at, outcome) in before.into_iter().filter(|_| unwanted) {
+            self.outcomes[at].get_or_insert(outcome);
+        }
+        for &at in members {
+            self.outcomes[at].get_or_insert_with(|| Err(fault.clone()));
+        }
+        for at in std::mem::take(&mut self.waiting) {
+            let kept = self.outcomes[at].take().filter(|_| unwanted);
+            self.outcomes[at] = Some(kept.unwrap_or_else(|| Err(fault.clone())));
+        }
     }
 
     /// Settles every recipient in the books; one of whom nothing was heard was forgotten by the server.

@@ -166,7 +166,7 @@ mod tests {
     fn a_reply_is_the_same_however_it_is_cut() {
         let wire = b"250-mx.test hi\r\n250-\n250-SIZE 10\r\n250\r\n550 5.1.1 no such user\r\n";
         let whole = read(&[wire]).unwrap();
-        assert_eq!(whole[0].lines, ["mx.test hi", "", "SIZE 10", ""]);
+        assert_eq!(*whole[0].lines, ["mx.test hi", "", "SIZE 10", ""]);
         assert_eq!(whole[1].text(), "550 5.1.1 no such user");
         for first in 0..wire.len() {
             for second in first..wire.len() {

@@ -1,4 +1,5 @@
-//! The SMTP engine: commands, dot-stuffing and message flow are lettre's, over a stream of ours.
+//! The SMTP engine: commands and replies are lettre's, over a stream of ours; the text of a message goes past it, as lettre looks
+//! at every octet by itself.
 //!
 //! Promise: whatever carries the session can be replaced behind [`Session`]. The stream blocks (with deadlines, see
 //! `socket`), so lettre's futures are always ready and need no runtime. lettre sees replies only in a clean form; what
@@ -19,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::capability::Capabilities;
 use super::guard::{Guard, shown};
 use crate::delivery::{Cause, Fault, Line, Reply, Stage};
+use crate::message::wire::Dots;
 
 /// The pieces of a message in order.
 pub type Chunks<'a> = &'a mut dyn Iterator<Item = io::Result<Vec<u8>>>;
@@ -177,7 +179,13 @@ impl Session for Lettre {
             guard.tell(&Line::Note(format!("message, {octets} octets")));
         }
         let pieces = Pieces { chunks, held: None, guard: &self.guard, over: false, clear: Some(clear) };
-        let told = block(self.connection.message_iter(pieces));
+        let mut dots = Dots::default();
+        for piece in pieces {
+            // A failure is kept by the guard, and ends the pieces.
+            let _ = dots.add(&piece, |stretch| lock(&self.guard).push(stretch));
+        }
+        let _ = lock(&self.guard).push(b"\r\n.\r\n");
+        let told = block(self.connection.read_response());
         self.outcome(told)
     }
 
@@ -237,7 +245,7 @@ impl Session for Lettre {
     }
 }
 
-/// The pieces of a message for lettre, which ends every message with CRLF, dot, CRLF: the last CRLF is held back.
+/// The pieces of a message, which ends with CRLF, dot, CRLF: the last CRLF is held back.
 struct Pieces<'a> {
     chunks: Chunks<'a>,
     held: Option<Vec<u8>>,
@@ -247,7 +255,7 @@ struct Pieces<'a> {
 }
 
 impl Pieces<'_> {
-    /// lettre writes the dot next: it leaves only if nothing has failed and it is cleared.
+    /// The dot comes next: it leaves only if nothing has failed and it is cleared.
     fn complete(&mut self) {
         let Some(clear) = self.clear.take() else { return };
         if lock(self.guard).broken().is_some() {
@@ -278,7 +286,7 @@ impl Iterator for Pieces<'_> {
                     }
                 }
                 Some(Err(error)) => {
-                    // Closes the connection: the dot that lettre writes next goes nowhere.
+                    // Closes the connection: the dot that comes next goes nowhere.
                     lock(self.guard).fail(Cause::Content(super::socket::reason(&error)));
                     (self.over, self.held) = (true, None);
                 }

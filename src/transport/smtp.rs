@@ -17,6 +17,9 @@ use crate::message::Message;
 use crate::secret::Secret;
 use crate::settings::route::{Door, Smtp, TlsMode};
 
+/// How many connections are tried for a message while nobody is spoken for on them.
+const MOST_IDLE: usize = 4;
+
 /// A server, connected or not.
 pub struct Server {
     route: Smtp,
@@ -33,6 +36,8 @@ pub struct Server {
     remarks: Vec<String>,
     /// BDAT may be used: it is wanted, and was never refused.
     chunking: bool,
+    /// How many recipients it takes in one transaction, once that was learned.
+    room: Option<usize>,
 }
 
 impl Server {
@@ -51,6 +56,7 @@ impl Server {
             host: None,
             remarks: Vec::new(),
             chunking: route.chunking,
+            room: None,
         }
     }
 
@@ -127,7 +133,7 @@ impl Server {
             patience: self.route.patience,
             progress: self.watch.progress.clone(),
             lmtp: self.route.lmtp,
-            used: false,
+            turns: 0,
             begun: false,
             quitting: false,
         };
@@ -248,15 +254,20 @@ fn quit(link: &mut Link) {
 
 impl Transport for Server {
     fn deliver(&mut self, message: &Message, turn: Turn, ledger: &mut dyn Ledger) -> Report {
+        let nothing = Err(Fault::new(Stage::Connect, Cause::Unreachable(vec![])));
         let recipients: Vec<String> = message.envelope.recipients.iter().map(ToString::to_string).collect();
-        let everyone = || recipients.iter().map(String::as_str);
-        let mut report =
-            Report::uniform(String::new(), everyone(), &Err(Fault::new(Stage::Connect, Cause::Unreachable(vec![]))));
-        let mut books = Books::new(ledger, recipients.len());
-        let mut reach = Reach::new(recipients.len(), self.chunking);
+        let mut report = Report::uniform(String::new(), recipients.iter().map(String::as_str), &nothing);
+        // A list may be long; one copy of it is enough while it is worked through.
+        drop(recipients);
+        let mut books = Books::new(ledger, report.fates.len());
+        let mut reach = Reach::new(report.fates.len(), self.chunking, self.room);
         let mut ended = Ok(());
-        // Each reason to begin again is good for once: a tired connection, BDAT refused, QUIT sent too early.
-        for _ in 0..4 {
+        // Each reason to begin again is good for once, unless somebody was spoken for meanwhile: a tired connection, BDAT
+        // refused, QUIT sent too early, too many recipients at once.
+        let (mut idle, mut left) = (0, usize::MAX);
+        while idle < MOST_IDLE {
+            idle = if reach.waiting.len() < left { 1 } else { idle + 1 };
+            left = reach.waiting.len();
             match self.attempt(message, turn, &mut report, &mut reach, &mut books) {
                 Ok(Ran::Again(why)) => {
                     self.link = None;
@@ -269,7 +280,7 @@ impl Transport for Server {
                 }
             }
         }
-        self.chunking = reach.chunking;
+        (self.chunking, self.room) = (reach.chunking, reach.room);
         let lost = || Fault::new(Stage::Connect, Cause::Lost("the server closes every connection".into()));
         let otherwise = Err(ended.err().unwrap_or_else(lost));
         for (fate, outcome) in report.fates.iter_mut().zip(reach.close(&otherwise)) {

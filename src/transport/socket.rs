@@ -105,6 +105,8 @@ pub struct Socket {
     pub clock: Clock,
     instant: bool,
     head: Vec<u8>,
+    /// What is gathered, while it is.
+    gathered: Option<Vec<u8>>,
 }
 
 impl Socket {
@@ -114,12 +116,26 @@ impl Socket {
     /// When that cannot be set.
     pub fn new(io: socket2::Socket, clock: Clock) -> io::Result<Self> {
         io.set_nonblocking(true)?;
-        Ok(Socket { io, clock, instant: false, head: Vec::new() })
+        Ok(Socket { io, clock, instant: false, head: Vec::new(), gathered: None })
     }
 
     /// While set, a read that would wait fails with [`io::ErrorKind::WouldBlock`] instead.
     pub fn set_instant(&mut self, instant: bool) {
         self.instant = instant;
+    }
+
+    /// From now on what is written waits for [`Socket::release`].
+    pub fn gather(&mut self) {
+        self.gathered.get_or_insert_default();
+    }
+
+    /// Writes what was gathered.
+    ///
+    /// # Errors
+    /// Those of writing; then it is lost, and the connection with it.
+    pub fn release(&mut self) -> io::Result<()> {
+        let gathered = self.gathered.take().unwrap_or_default();
+        self.write_all(&gathered)
     }
 
     /// The first octets that were received, at most 64.
@@ -168,6 +184,10 @@ impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // Also when the socket takes everything at once: a long message must stop when asked to.
         self.clock.look()?;
+        if let Some(gathered) = &mut self.gathered {
+            gathered.extend_from_slice(bytes);
+            return Ok(bytes.len());
+        }
         loop {
             match self.io.write(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

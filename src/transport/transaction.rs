@@ -2,11 +2,11 @@
 //!
 //! Promise: every recipient gets exactly one outcome; one that was refused does not stop the others; the text is sent
 //! only after 354 and only if somebody accepted it, or behind BDAT (see `chunk`); only 2yz to the whole of it is
-//! acceptance. Recipients that a server has no room for in one transaction get another one.
+//! acceptance. Recipients that a server has no room for in one transaction get another one (see `flight`).
 use super::Progress;
 use super::capability::Capabilities;
 use super::chunk::Whole;
-use super::envelope::{asked, mail, rcpt};
+use super::flight;
 use super::ledger::Books;
 use super::metered::Metered;
 use super::probe::{self, Ear, Fact, Step};
@@ -17,11 +17,7 @@ use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
 use crate::message::Message;
 use crate::settings::route::Patience;
 
-/// The most commands that leave in one flight (RFC 5321 section 4.5.3.1.8 lets every server take 100 recipients).
-const GROUP: usize = 101;
-
 /// An open session and what is known of it.
-#[expect(clippy::struct_excessive_bools, reason = "independent facts, not the states of one machine")]
 pub struct Link {
     /// The session, logged in.
     pub session: Box<dyn Session>,
@@ -33,8 +29,8 @@ pub struct Link {
     pub progress: Option<Progress>,
     /// Every accepted recipient gets a reply of its own after the dot (RFC 2033).
     pub lmtp: bool,
-    /// A message has been delivered over it, so that the server may have grown tired of it.
-    pub used: bool,
+    /// The transactions that were begun over it; after the first the server may have grown tired of it.
+    pub turns: usize,
     /// A transaction was begun and has not ended.
     pub begun: bool,
     /// QUIT has been sent.
@@ -74,23 +70,23 @@ pub fn form<'m>(capabilities: &Capabilities, message: &'m Message) -> Result<&'m
 /// or those of the recipients, or what ended the session.
 pub fn rehearse(link: &mut Link, message: &Message, ear: &Ear) -> Vec<Fault> {
     let members: Vec<usize> = (0..message.envelope.recipients.len()).collect();
-    let mut reach = Reach::new(members.len(), false);
+    let mut reach = Reach::new(members.len(), false, None);
     let (patience, mut nobody) = (link.patience.command, ());
     let mut books = Books::new(&mut nobody, members.len());
     let mut round = Round::new(link, message, &members, &mut reach, &mut books);
     let mut faults = Vec::new();
-    let mut commands = round.commands(None);
-    commands.retain(|(verb, _)| !matches!(verb, Verb::Data));
-    commands.push((Verb::Reset, "RSET\r\n".to_owned()));
-    for (verb, line) in commands {
+    let reset = std::mem::take(&mut round.link.begun).then_some(Verb::Reset);
+    let asked = members.iter().map(|&at| Verb::Rcpt(at));
+    for verb in reset.into_iter().chain([Verb::Mail]).chain(asked).chain([Verb::Reset]) {
         let step = match verb {
             Verb::Rcpt(_) if round.sender.is_some() => continue,
             Verb::Rcpt(_) => Step::Recipient,
             Verb::Reset => Step::Reset,
             Verb::Mail | Verb::Data | Verb::Chunk => Step::Sender,
         };
-        ear.fact("said", Fact::Text(safe(line.trim_end())));
-        let said = round.link.session.command(verb.stage(), patience, &line);
+        let command = round.line(verb, None);
+        ear.fact("said", Fact::Text(safe(command.trim_end())));
+        let said = round.link.session.command(verb.stage(), patience, &command);
         let said = said.and_then(|reply| round.judge(verb, reply.clone()).map(|()| reply));
         let reply = match said {
             Ok(reply) => reply,
@@ -114,53 +110,68 @@ pub fn rehearse(link: &mut Link, message: &Message, ear: &Ear) -> Vec<Fault> {
 /// Sends a message to those who have not been spoken for; `last` lets QUIT leave with it. All recipients are settled in
 /// the books, unless it is [`Ran::Again`].
 pub fn run(link: &mut Link, message: &Message, last: bool, reach: &mut Reach, books: &mut Books<'_>) -> Ran {
-    // Nothing was heard of this message: a connection that ends now was over before it.
-    let mut may_be_stale = link.used;
-    while !reach.members.is_empty() {
-        let members = std::mem::take(&mut reach.members);
-        let before: Vec<_> = members.iter().map(|&at| reach.outcomes[at].take()).collect();
+    while !reach.waiting.is_empty() {
+        if link.capabilities.mail_max.is_some_and(|most| link.turns >= most) {
+            link.session.post("QUIT\r\n");
+            return Ran::Again("the server takes no more mails on this connection");
+        }
+        let members = reach.next(link.capabilities.rcpt_max);
+        let before: Vec<_> = members.iter().filter_map(|&at| Some((at, reach.outcomes[at].take()?))).collect();
+        let last = last && reach.waiting.is_empty();
         let mut round = Round::new(link, message, &members, reach, books);
         let ended = round.run(last);
-        let (answered, unwanted) = (round.answered, round.unwanted);
-        let (accepted, mut later) = (round.accepted, round.later);
+        let Round { answered, unwanted, accepted, later, limit, .. } = round;
+        // A connection that ended before anything was heard on it of this transaction may have been over before it.
+        let used = link.turns > 0;
+        link.turns += 1;
         if let Err(fault) = ended {
-            if may_be_stale && !answered && is_staleness(&fault) {
-                for (&at, before) in members.iter().zip(before) {
-                    reach.outcomes[at] = before;
-                }
-                reach.members = members;
+            if used && !answered && is_staleness(&fault) {
+                reach.put_back(members, before);
                 return Ran::Again("the server closed the connection");
             }
-            for (&at, before) in members.iter().zip(before) {
-                // A server that wants no second transaction has still only run out of room for these.
-                let kept = before.filter(|_| fault.stage == Stage::Sender);
-                reach.outcomes[at].get_or_insert_with(|| kept.unwrap_or_else(|| Err(fault.clone())));
+            if is_overfull(&fault, accepted.len()) && reach.lower(accepted.len()) {
+                reach.put_back(members, before);
+                return Ran::Again("the server takes fewer recipients at once");
             }
+            reach.give_up(&members, before, &fault);
             break;
         }
+        if let Some(limit) = limit {
+            reach.lower(limit);
+        }
+        reach.begun = true;
         if unwanted {
-            later.extend(accepted);
-            later.sort_unstable();
-            (reach.members, reach.chunking, may_be_stale) = (later, false, true);
+            let mut again = [later, accepted].concat();
+            again.sort_unstable();
+            reach.first(again);
+            reach.chunking = false;
             // What a server that knows no BDAT makes of the text behind it are answers nobody waits for.
             if link.quitting || link.session.is_disturbed() {
                 return Ran::Again("the server does not take BDAT");
             }
             continue;
         }
-        if accepted.is_empty() || !link.session.is_open() {
+        reach.first(later);
+        if reach.waiting.is_empty() {
             break;
         }
-        (reach.members, may_be_stale) = (later, false);
-        if link.quitting && !reach.members.is_empty() {
+        if link.quitting {
             reach.early_quit = false;
             return Ran::Again("the server has room for some recipients only");
         }
+        if !link.session.is_open() {
+            return Ran::Again("the server closed the connection");
+        }
     }
-    reach.members.clear();
-    link.used = true;
     reach.settle(books);
     Ran::Done
+}
+
+/// The server has closed the connection over one recipient too many, and not for a reason of its own.
+fn is_overfull(fault: &Fault, accepted: usize) -> bool {
+    let says = |reply: &Reply| reply.enhanced.is_some_and(|code| (code.1, code.2) == (5, 3));
+    let closed = fault.reply().filter(|reply| reply.code == 421 && fault.stage == Stage::Recipient && !fault.in_doubt);
+    closed.is_some_and(|reply| accepted > 0 && (accepted >= flight::ENOUGH || says(reply)))
 }
 
 /// The server closed a connection it had grown tired of.
@@ -174,7 +185,7 @@ fn is_staleness(fault: &Fault) -> bool {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Verb {
+pub(super) enum Verb {
     Reset,
     Mail,
     Rcpt(usize),
@@ -183,7 +194,7 @@ enum Verb {
 }
 
 impl Verb {
-    fn stage(self) -> Stage {
+    pub(super) fn stage(self) -> Stage {
         match self {
             Verb::Reset | Verb::Mail => Stage::Sender,
             Verb::Rcpt(_) => Stage::Recipient,
@@ -196,10 +207,10 @@ impl Verb {
 /// One transaction for some of the recipients.
 pub(super) struct Round<'a, 'l> {
     pub(super) link: &'a mut Link,
-    message: &'a Message,
-    members: &'a [usize],
+    pub(super) message: &'a Message,
+    pub(super) members: &'a [usize],
     pub(super) outcomes: &'a mut [Option<Outcome>],
-    books: &'a mut Books<'l>,
+    pub(super) books: &'a mut Books<'l>,
     /// Whether BDAT may be used, and QUIT leave with it.
     allowed: (bool, bool),
     /// MAIL has been answered.
@@ -207,9 +218,15 @@ pub(super) struct Round<'a, 'l> {
     /// The refusal of MAIL.
     pub(super) sender: Option<Reply>,
     pub(super) accepted: Vec<usize>,
-    refused: Vec<usize>,
+    pub(super) refused: Vec<usize>,
     /// Those the server has no room for in this transaction.
-    later: Vec<usize>,
+    pub(super) later: Vec<usize>,
+    /// How many recipients in a row found no room.
+    pub(super) overflow: usize,
+    /// The server has said that it takes no more in one transaction.
+    pub(super) full_is_said: bool,
+    /// The limit that was found.
+    pub(super) limit: Option<usize>,
     data: Option<Reply>,
     /// The first answer to BDAT.
     chunk: Option<Reply>,
@@ -237,6 +254,9 @@ impl<'a, 'l> Round<'a, 'l> {
             accepted: Vec::new(),
             refused: Vec::new(),
             later: Vec::new(),
+            overflow: 0,
+            full_is_said: false,
+            limit: None,
             data: None,
             chunk: None,
             unwanted: false,
@@ -274,49 +294,8 @@ impl<'a, 'l> Round<'a, 'l> {
         refused.map_or(Ok(()), Err)
     }
 
-    /// Everything up to DATA, or the whole with its message, in flights where the server takes them.
-    fn speak(&mut self, whole: Option<&Whole>) -> Result<(), Fault> {
-        let commands = self.commands(whole);
-        let group = if self.link.capabilities.pipelining { GROUP } else { 1 };
-        for flight in commands.chunks(group) {
-            if self.sender.is_some() || (matches!(flight, [(Verb::Data | Verb::Chunk, _)]) && self.accepted.is_empty())
-            {
-                return Ok(());
-            }
-            let lines: String = flight.iter().map(|(_, line)| line.as_str()).collect();
-            let whole = whole.filter(|_| matches!(flight, [.., (Verb::Chunk, _)]));
-            if whole.is_some() {
-                self.announce()?;
-            }
-            for (at, (verb, _)) in flight.iter().enumerate() {
-                let patience = match verb {
-                    Verb::Data => self.link.patience.data,
-                    Verb::Chunk => self.link.patience.dot,
-                    _ => self.link.patience.command,
-                };
-                if matches!(verb, Verb::Chunk) {
-                    self.settle(Side::Refused);
-                }
-                let (session, stage) = (&mut self.link.session, verb.stage());
-                let reply = match (at, whole) {
-                    (0, Some(whole)) => whole.send(self.link, stage, patience, &lines)?,
-                    (0, None) => session.command(stage, patience, &lines)?,
-                    _ => session.reply(stage, patience)?,
-                };
-                self.judge(*verb, reply)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Tells the books that the message leaves for all who are not refused yet: what becomes of them is heard later.
-    fn announce(&mut self) -> Result<(), Fault> {
-        let open: Vec<usize> = self.members.iter().copied().filter(|&at| self.outcomes[at].is_none()).collect();
-        self.books.before_dot(&open).map_err(|cause| self.link.session.cut(Stage::Content, cause))
-    }
-
     /// Writes down what is certain.
-    fn settle(&mut self, side: Side) {
+    pub(super) fn settle(&mut self, side: Side) {
         let places = match side {
             Side::Refused => &self.refused,
             Side::Accepted => &self.accepted,
@@ -324,24 +303,7 @@ impl<'a, 'l> Round<'a, 'l> {
         self.books.settle(places.iter().filter_map(|&at| Some((at, self.outcomes[at].as_ref()?))));
     }
 
-    fn commands(&mut self, whole: Option<&Whole>) -> Vec<(Verb, String)> {
-        let mut commands = Vec::with_capacity(self.members.len() + 3);
-        if std::mem::take(&mut self.link.begun) {
-            commands.push((Verb::Reset, "RSET\r\n".to_owned()));
-        }
-        commands.push((Verb::Mail, mail(&self.link.capabilities, self.message)));
-        let notify = asked(&self.link.capabilities, self.message).and_then(|dsn| dsn.notify);
-        for &at in self.members {
-            commands.push((Verb::Rcpt(at), rcpt(&self.message.envelope.recipients[at], notify)));
-        }
-        commands.push(match whole {
-            Some(whole) => (Verb::Chunk, whole.command()),
-            None => (Verb::Data, "DATA\r\n".to_owned()),
-        });
-        commands
-    }
-
-    fn judge(&mut self, verb: Verb, reply: Reply) -> Result<(), Fault> {
+    pub(super) fn judge(&mut self, verb: Verb, reply: Reply) -> Result<(), Fault> {
         let session = &mut self.link.session;
         let stage = verb.stage();
         let word = if stage == Stage::Sender { "MAIL" } else { "RCPT" };
@@ -369,22 +331,13 @@ impl<'a, 'l> Round<'a, 'l> {
             }
             (Verb::Mail, 200..=299) => (self.answered, self.link.begun) = (true, true),
             (Verb::Mail, _) => (self.answered, self.sender) = (true, Some(reply)),
-            (Verb::Rcpt(at), 200..=299) => self.accepted.push(at),
+            (Verb::Rcpt(at), 200..=299) => {
+                self.accepted.push(at);
+                self.overflow = 0;
+            }
             (Verb::Rcpt(at), _) => self.refuse(at, reply),
         }
         Ok(())
-    }
-
-    /// 452, and 552 from old servers, once others were accepted: too many for one transaction (RFC 5321 section
-    /// 4.5.3.1.10).
-    fn refuse(&mut self, at: usize, mut reply: Reply) {
-        if matches!(reply.code, 452 | 552) && !self.accepted.is_empty() {
-            reply.code = 452;
-            self.later.push(at);
-        } else {
-            self.refused.push(at);
-        }
-        self.outcomes[at] = Some(Err(Fault::new(Stage::Recipient, Cause::Refused(reply))));
     }
 
     /// Ends a transaction that the server began to take without anybody to take it for (RFC 2920 section 3.1).
@@ -439,7 +392,7 @@ impl<'a, 'l> Round<'a, 'l> {
 
 /// Whom RCPT was answered yes, and whom no.
 #[derive(Debug, Clone, Copy)]
-enum Side {
+pub(super) enum Side {
     Refused,
     Accepted,
 }

@@ -201,6 +201,10 @@ impl<'s> Session<'s> {
         let Some((address, _)) = path(line, "RCPT TO:") else {
             return self.say("501 5.5.4 syntax: RCPT TO:<address>");
         };
+        if let Some((_, reply)) = self.shared.options.most.as_ref().filter(|(most, _)| self.to.len() >= *most) {
+            let closes = reply.starts_with("421").then(|| std::io::Error::other("it was one too many"));
+            return self.say(reply).and(closes.map_or(Ok(()), Err));
+        }
         let changed = self.shared.kept.lock().unwrap().answers.get(&address).cloned();
         let first = || find(&self.shared.options.recipients, &address).unwrap_or("250 2.1.5 ok").to_owned();
         let reply = changed.unwrap_or_else(first);

@@ -32,6 +32,8 @@ pub struct Options {
     /// Reply after the dot for an address (LMTP).
     pub(super) deliveries: Vec<(String, String)>,
     pub(super) dot: String,
+    /// The most recipients of one transaction, and the reply to more.
+    pub(super) most: Option<(usize, String)>,
     /// BDAT is not understood, although CHUNKING may be offered.
     pub(super) no_bdat: bool,
 }
@@ -51,6 +53,7 @@ impl Options {
             recipients: Vec::new(),
             deliveries: Vec::new(),
             dot: "250 2.0.0 queued".into(),
+            most: None,
             no_bdat: false,
         }
     }
@@ -129,6 +132,13 @@ impl Options {
     #[must_use]
     pub fn dot(mut self, reply: &str) -> Self {
         reply.clone_into(&mut self.dot);
+        self
+    }
+
+    /// Takes no more recipients in one transaction, and answers the others so; a 421 ends the session.
+    #[must_use]
+    pub fn most(mut self, recipients: usize, reply: &str) -> Self {
+        self.most = Some((recipients, reply.to_owned()));
         self
     }
 

@@ -136,7 +136,7 @@ fn every_transaction_has_a_dot_of_its_own_and_is_settled_before_the_next_one() {
     let rcpt = |name| format!("RCPT TO:<{name}@b.test>\r\n");
     let first = format!("{MAIL}{}{}{}DATA\r\n", rcpt("a"), rcpt("b"), rcpt("c"));
     let second = format!("{MAIL}{}{}DATA\r\n", rcpt("b"), rcpt("c"));
-    let busy = "250 ok\r\n250 ok\r\n452 4.5.3 too many\r\n452 4.5.3 too many\r\n354 go\r\n";
+    let busy = "250 ok\r\n250 ok\r\n452 too many\r\n452 too many\r\n354 go\r\n";
     let script = [
         HI,
         (EHLO, PIPELINING),

@@ -17,6 +17,7 @@ mod circumstance;
 mod conversation;
 mod encryption;
 mod login;
+mod many;
 
 /// One flight of the client and what the server answers to it. The server speaks first: that flight is empty.
 type Step<'a> = (&'a str, &'a str);

@@ -1,0 +1,140 @@
+//! The commands of a transaction in flights (RFC 2920), and where a transaction is full.
+//!
+//! Promise: a flight never makes both sides wait for room to write. Whoever finds no room in a transaction waits for the next
+//! one; a server that is full is not asked about the rest, and how many it took is known from then on.
+use super::chunk::Whole;
+use super::envelope::{asked, mail, rcpt};
+use super::transaction::{Round, Side, Verb};
+use crate::delivery::{Cause, Fault, Reply, Stage};
+
+/// The most recipients that leave in one flight, at first (RFC 5321 section 4.5.3.1.8 lets every server take 100) and at last.
+const GROUP: (usize, usize) = (100, 500);
+/// The octets at which a flight is long enough: neither side may have to wait for room to write while the other does.
+const FLIGHT: usize = 32 * 1024;
+/// So many recipients in a row that find no room are no full mailboxes: the transaction is full.
+pub const ENOUGH: usize = 10;
+
+impl Round<'_, '_> {
+    /// Everything up to DATA, or the whole with its message, in flights where the server takes them. They grow while nothing is
+    /// said against them, so that a long list does not wait for a reply a hundred times as often as it must.
+    ///
+    /// # Errors
+    /// The outcome of all members that have none of their own yet.
+    pub(super) fn speak(&mut self, whole: Option<&Whole>) -> Result<(), Fault> {
+        let members = self.members;
+        let reset = std::mem::take(&mut self.link.begun).then_some(Verb::Reset);
+        let recipients = members.iter().map(|&at| Verb::Rcpt(at));
+        let mut verbs = reset.into_iter().chain([Verb::Mail]).chain(recipients).peekable();
+        let mut end = Some(if whole.is_some() { Verb::Chunk } else { Verb::Data });
+        let mut most = GROUP.0;
+        while end.is_some() {
+            let (mut flight, mut lines, mut named) = (Vec::new(), String::new(), 0);
+            while let Some(verb) = verbs.peek().copied().or(end) {
+                let fits = match verb {
+                    _ if flight.is_empty() => true,
+                    _ if !self.link.capabilities.pipelining => false,
+                    Verb::Rcpt(_) => named < most && lines.len() < FLIGHT,
+                    _ => true,
+                };
+                if !fits {
+                    break;
+                }
+                lines.push_str(&self.line(verb, whole));
+                flight.push(verb);
+                named += usize::from(matches!(verb, Verb::Rcpt(_)));
+                if verbs.next().is_none() {
+                    end = None;
+                }
+            }
+            if self.sender.is_some() || (matches!(flight[..], [Verb::Data | Verb::Chunk]) && self.accepted.is_empty()) {
+                return Ok(());
+            }
+            self.fly(&flight, &lines, whole.filter(|_| matches!(flight[..], [.., Verb::Chunk])))?;
+            if self.overflow >= ENOUGH {
+                let others = verbs.by_ref().filter_map(|verb| if let Verb::Rcpt(at) = verb { Some(at) } else { None });
+                self.postpone(others.collect());
+            } else if self.overflow == 0 {
+                most = (most * 2).min(GROUP.1);
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a flight, the message behind it where it goes along, and reads the replies.
+    fn fly(&mut self, flight: &[Verb], lines: &str, whole: Option<&Whole>) -> Result<(), Fault> {
+        if whole.is_some() {
+            self.announce()?;
+        }
+        for (at, verb) in flight.iter().enumerate() {
+            let patience = match verb {
+                Verb::Data => self.link.patience.data,
+                Verb::Chunk => self.link.patience.dot,
+                _ => self.link.patience.command,
+            };
+            if matches!(verb, Verb::Chunk) {
+                self.settle(Side::Refused);
+            }
+            let (session, stage) = (&mut self.link.session, verb.stage());
+            let reply = match (at, whole) {
+                (0, Some(whole)) => whole.send(self.link, stage, patience, lines)?,
+                (0, None) => session.command(stage, patience, lines)?,
+                _ => session.reply(stage, patience)?,
+            };
+            self.judge(*verb, reply)?;
+        }
+        Ok(())
+    }
+
+    /// Tells the books that the message leaves for all who are not refused yet: what becomes of them is heard later.
+    fn announce(&mut self) -> Result<(), Fault> {
+        let open: Vec<usize> = self.members.iter().copied().filter(|&at| self.outcomes[at].is_none()).collect();
+        self.books.before_dot(&open).map_err(|cause| self.link.session.cut(Stage::Content, cause))
+    }
+
+    /// A command with its line end.
+    pub(super) fn line(&self, verb: Verb, whole: Option<&Whole>) -> String {
+        match verb {
+            Verb::Reset => "RSET\r\n".to_owned(),
+            Verb::Mail => mail(&self.link.capabilities, self.message),
+            Verb::Rcpt(at) => {
+                let notify = asked(&self.link.capabilities, self.message).and_then(|dsn| dsn.notify);
+                rcpt(&self.message.envelope.recipients[at], notify)
+            }
+            Verb::Data => "DATA\r\n".to_owned(),
+            Verb::Chunk => whole.map_or_else(String::new, Whole::command),
+        }
+    }
+
+    /// 452, and 552 from old servers, once others were accepted: too many for one transaction (RFC 5321 section
+    /// 4.5.3.1.10).
+    pub(super) fn refuse(&mut self, at: usize, mut reply: Reply) {
+        if matches!(reply.code, 452 | 552) && !self.accepted.is_empty() {
+            // 4.5.3 and 5.5.3 say just that, and other codes something else; without any it may be the one mailbox that is full.
+            let says = reply.enhanced.map(|code| (code.1, code.2) == (5, 3));
+            self.full_is_said |= says == Some(true);
+            self.overflow += match says {
+                Some(true) => ENOUGH,
+                Some(false) => 0,
+                None => 1,
+            };
+            reply.code = 452;
+            self.later.push(at);
+        } else {
+            self.refused.push(at);
+        }
+        self.outcomes[at] = Some(Err(Fault::new(Stage::Recipient, Cause::Refused(reply))));
+    }
+
+    /// Leaves those who were not asked about yet to later transactions, as those before them were, and remembers how many fit in one.
+    fn postpone(&mut self, rest: Vec<usize>) {
+        let said = self.later.last().and_then(|&at| self.outcomes[at].clone());
+        for &at in &rest {
+            self.outcomes[at].clone_from(&said);
+        }
+        self.later.extend(rest);
+        // Fewer than every server must take (RFC 5321 section 4.5.3.1.8) are believed only when they were said to be the limit.
+        if self.accepted.len() >= GROUP.0 || self.full_is_said {
+            self.limit = Some(self.accepted.len());
+        }
+    }
+}
