@@ -70,6 +70,9 @@ pub enum DraftError {
     /// Nobody to send to.
     #[error("no recipient is named")]
     NoRecipient,
+    /// A file of recipients without any.
+    #[error("{0}: it names no recipient")]
+    EmptyList(String),
     /// A recipient that is empty, or `-`.
     #[error("`{0}` is no recipient")]
     EmptyRecipient(String),

@@ -57,7 +57,7 @@ fn bad_lines_are_pointed_at_and_nothing_is_sent() {
             65,
             "smail: 2 lines are no addresses; nothing was sent\n  lists:2: `bob@@a.test` is not an address: a second `@`\n  bob@@a.test\n      ^\n  lists:4: `carl d` is not an address: a blank cannot stand here; is a comma missing?\n  carl d\n       ^\n",
         ),
-        ("none", 64, "smail: no recipient is named\n\nhint: smail -s SUBJECT ADDRESS < body\n"),
+        ("none", 65, "smail: none: it names no recipient\n"),
         ("missing", 66, "smail: missing: No such file or directory\n"),
         ("fifo", 66, "smail: fifo: it is not a regular file; pipe it in with `-`\n"),
     ];

@@ -51,7 +51,7 @@ pub struct BadLine {
 /// at its beginning or behind a blank counts for nothing, and neither do blank lines and a byte order mark.
 ///
 /// # Errors
-/// [`DraftError::File`], [`DraftError::Stdin`], [`DraftError::Lines`], [`DraftError::TooMany`].
+/// [`DraftError::File`], [`DraftError::Stdin`], [`DraftError::Lines`], [`DraftError::EmptyList`], [`DraftError::TooMany`].
 pub(super) fn read(path: &Path, shown: &str) -> Result<List, DraftError> {
     let is_stdin = path.as_os_str() == "-";
     let shown = if is_stdin { "standard input" } else { shown };
@@ -87,7 +87,12 @@ fn parse(bytes: &[u8], shown: &str) -> Result<List, DraftError> {
             return Err(DraftError::TooMany(shown.to_owned(), MOST));
         }
     }
-    if bad.is_empty() { Ok(list) } else { Err(DraftError::Lines { bad, count }) }
+    match (bad.is_empty(), list.mailboxes.is_empty()) {
+        (false, _) => Err(DraftError::Lines { bad, count }),
+        // Whatever should have written it has failed.
+        (true, true) => Err(DraftError::EmptyList(list.shown)),
+        (true, false) => Ok(list),
+    }
 }
 
 /// A line without its end, its comment and the blanks around it. A `#` inside a word or quotes belongs to the address.
@@ -119,7 +124,6 @@ mod tests {
         assert_eq!(shown(text.as_bytes()), wanted);
         let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert_eq!(shown(&wide), wanted);
-        assert!(shown(b"").is_empty() && shown(b"\xef\xbb\xbf\n#\n").is_empty());
     }
 
     #[test]
@@ -158,5 +162,12 @@ mod tests {
         let text = (0..MOST).map(|n| format!("{n}@b")).collect::<Vec<_>>().join("\n") + "\n";
         assert_eq!(parse(text.as_bytes(), "list").unwrap().mailboxes.len(), MOST);
         assert!(matches!(parse((text + "a@b").as_bytes(), "list"), Err(DraftError::TooMany(..))));
+    }
+
+    #[test]
+    fn a_list_without_anybody_is_an_error() {
+        for text in [&b""[..], b"\xef\xbb\xbf\n#\n"] {
+            assert_eq!(parse(text, "l").unwrap_err().to_string(), "l: it names no recipient");
+        }
     }
 }

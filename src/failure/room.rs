@@ -96,7 +96,7 @@ impl From<DraftError> for Failure {
             DraftError::Address(error) => address(Exit::DATA, "", &error),
             DraftError::Bare(_) => bare(what),
             DraftError::Local(error) => error.into(),
-            DraftError::NotAllowed(_) => Failure::new(Exit::DATA, what),
+            DraftError::NotAllowed(_) | DraftError::EmptyList(_) => Failure::new(Exit::DATA, what),
             DraftError::Alias(_) => Failure::new(Exit::CONFIG, what),
             DraftError::Lines { bad, count } => lines(&bad, count),
             DraftError::TooMany(..) => Failure::new(Exit::DATA, what).hint("send it as several mails"),
