@@ -233,7 +233,7 @@ impl Ledger for Ticket<'_> {
         self.note(&[Event::Dot { at: now(), to }], true)
     }
 
-    fn settled(&mut self, outcomes: &[(usize, Result<Reply, Fault>)]) {
+    fn settled(&mut self, outcomes: &[(usize, &Result<Reply, Fault>)]) {
         let next = self.next();
         let mut events: Vec<Event> = Vec::new();
         for (place, outcome) in outcomes {

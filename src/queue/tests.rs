@@ -80,9 +80,10 @@ impl Transport for Server<'_> {
         };
         let fates = (0..to.len()).map(|i| Fate { recipient: to[i].clone(), outcome: outcome(i) }).collect();
         let report = Report { fates, ..Report::uniform(String::new(), std::iter::empty(), &Ok(reply(250))) };
+        let outcomes: Vec<_> = (0..to.len()).map(outcome).collect();
         let early: Vec<_> = (0..to.len())
             .filter(|i| matches!(answer(*i), Answer::Refuse | Answer::Defer))
-            .map(|i| (i, outcome(i)))
+            .map(|i| (i, &outcomes[i]))
             .collect();
         let sent: Vec<usize> =
             (0..to.len()).filter(|i| matches!(answer(*i), Answer::Accept | Answer::LoseAfterDot)).collect();
@@ -96,7 +97,7 @@ impl Transport for Server<'_> {
             *self.accepted.entry(to[*i].clone()).or_default() += 1;
         }
         if self.dies != Some(1) {
-            ledger.settled(&sent.iter().map(|i| (*i, outcome(*i))).collect::<Vec<_>>());
+            ledger.settled(&sent.iter().map(|i| (*i, &outcomes[*i])).collect::<Vec<_>>());
         }
         report
     }
@@ -285,7 +286,7 @@ fn the_books_that_cannot_be_kept_stop_the_mail_before_its_dot() {
         fn before_dot(&mut self, _: &[usize]) -> io::Result<()> {
             Err(io::ErrorKind::StorageFull.into())
         }
-        fn settled(&mut self, _: &[(usize, Result<Reply, Fault>)]) {}
+        fn settled(&mut self, _: &[(usize, &Result<Reply, Fault>)]) {}
     }
     let mut accepted = BTreeMap::new();
     Server { answers: &[Answer::Accept], dies: None, accepted: &mut accepted }.deliver(

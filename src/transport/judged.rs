@@ -44,15 +44,15 @@ impl Ledger for JudgedBooks<'_> {
         self.ledger.before_dot(recipients)
     }
 
-    fn settled(&mut self, outcomes: &[(usize, Result<Reply, Fault>)]) {
+    fn settled(&mut self, outcomes: &[(usize, &Result<Reply, Fault>)]) {
         if outcomes.iter().all(|(_, outcome)| outcome.is_ok()) {
             return self.ledger.settled(outcomes);
         }
-        let mut outcomes = outcomes.to_vec();
-        for (_, outcome) in &mut outcomes {
+        let mut judged: Vec<_> = outcomes.iter().map(|&(at, outcome)| (at, outcome.clone())).collect();
+        for (_, outcome) in &mut judged {
             self.judge.settle(outcome);
         }
-        self.ledger.settled(&outcomes);
+        self.ledger.settled(&judged.iter().map(|(at, outcome)| (*at, outcome)).collect::<Vec<_>>());
     }
 }
 

@@ -22,7 +22,7 @@ pub trait Ledger {
 
     /// What became of these recipients: once for each in a delivery, and before anything but QUIT is sent or awaited
     /// after it is certain. A refused recipient is certain once the server has heard all recipients of its transaction.
-    fn settled(&mut self, outcomes: &[(usize, Result<Reply, Fault>)]);
+    fn settled(&mut self, outcomes: &[(usize, &Result<Reply, Fault>)]);
 }
 
 /// Keeps no books.
@@ -31,7 +31,7 @@ impl Ledger for () {
         Ok(())
     }
 
-    fn settled(&mut self, _: &[(usize, Result<Reply, Fault>)]) {}
+    fn settled(&mut self, _: &[(usize, &Result<Reply, Fault>)]) {}
 }
 
 /// A ledger and who is still to be settled in it.
@@ -69,7 +69,7 @@ impl<'l> Books<'l> {
         // In a long list most of them are open, so that the upper bound is a good guess.
         let mut entry = Vec::with_capacity(outcomes.size_hint().1.unwrap_or(0));
         let news = outcomes.filter(|(at, _)| open.get_mut(*at).is_some_and(std::mem::take));
-        entry.extend(news.map(|(at, outcome)| (at, outcome.clone())));
+        entry.extend(news);
         if !entry.is_empty() {
             self.ledger.settled(&entry);
         }

@@ -28,7 +28,7 @@ impl Ledger for Scribe {
         Ok(())
     }
 
-    fn settled(&mut self, outcomes: &[(usize, Result<Reply, Fault>)]) {
+    fn settled(&mut self, outcomes: &[(usize, &Result<Reply, Fault>)]) {
         let entry: Vec<String> = outcomes.iter().map(|(at, result)| format!("{at} {}", outcome(result))).collect();
         self.lines.lock().unwrap().push(format!("settled {}", entry.join(", ")));
     }
