@@ -28,7 +28,7 @@ def measure(bench):
     if bench.full:
         yield from cold(bench, cargo)
     else:
-        yield "- Cold build and the sizes of crates: `make bench FULL=1`"
+        yield "- Cold build and the sizes of crates: `make bench BENCH=--full`"
 
 
 def cold(bench, cargo):
