@@ -8,7 +8,30 @@ import time
 
 TITLE = "Size"
 # Every crate with more than 50 kB in the binary: what it is there for, and why it is not less.
-REASONS = {}
+REASONS = {
+    "smail": "",
+    "core": "Rust's library, and what was made of it for smail",
+    "std": "Rust's library; with gimli, addr2line and rustc_demangle the trace of a panic, which std brings in any case",
+    "alloc": "Rust's library",
+    "clap_builder": "the command line and its help; without colours",
+    "clap_complete": "`--generate` writes the completions from the same rows as the parser",
+    "toml": "`config.toml`, with the line of every value",
+    "toml_parser": "the same",
+    "chrono": "Date in the user's zone: the rules of zones",
+    "encoding_rs": "input in other charsets; its tables for Chinese, Japanese and Korean cannot be left out one by one",
+    "lettre": "MIME and the SMTP conversation",
+    "serde_json": "`--json`, and the journals of the queue",
+    "serde_core": "the same, and `config.toml`",
+    "idna": "domains beyond ASCII (UTS 46), with the tables of icu_normalizer and icu_properties",
+    "icu_normalizer_data": "the same",
+    "icu_properties_data": "the same",
+    "openssl": "TLS: the bindings; the library is the system's",
+    "mime_guess": "types of attachments where the system has no `mime.types`",
+    "roxmltree": "the autoconfig page of `--setup`",
+    "gimli": "see std",
+    "addr2line": "see std",
+    "rustc_demangle": "see std",
+}
 SHOWN = 30_000  # octets
 
 
