@@ -221,7 +221,13 @@ pub fn a_check_of_a_refused_recipient_says_what_to_do(servers: &Servers) {
             "no such mailbox here",
             "check the part of the address before @; the account may be gone",
         ),
-        ("later@setups.test", 75, "450 4.2.1", "mailbox busy, try again", "reach the recipient another way"),
+        (
+            "later@setups.test",
+            75,
+            "450 4.2.1",
+            "mailbox busy, try again",
+            "where it is 4.2.1, try again later; else reach the recipient another way",
+        ),
     ];
     for (recipient, status, code, why, advice) in rows {
         let ran = check(servers, recipient).run(b"");
