@@ -97,7 +97,7 @@ fn load_system_roots(builder: &mut SslContextBuilder) -> Option<PathBuf> {
 /// Tells whether a root of the bundle vouches for a certificate whose issuer the hashed folder does not have: somebody
 /// may have added it to the bundle by hand. `chain` begins with the certificate.
 ///
-/// Of the bundle only the roots that bear the name of an issuer are read: all of them take 20 ms and more, on every mail to a server
+/// Of the bundle only the certificates that bear the name of an issuer are read: all of them take 20 ms and more, on every mail to a server
 /// on this host with the certificate that Debian makes for it.
 pub fn vouched<'a>(bundle: &Path, chain: impl Iterator<Item = &'a X509Ref>) -> bool {
     let check = || -> Result<bool, ErrorStack> {
@@ -113,10 +113,14 @@ pub fn vouched<'a>(bundle: &Path, chain: impl Iterator<Item = &'a X509Ref>) -> b
         let mut roots = X509StoreBuilder::new()?;
         // The comments of a bundle may be in any charset.
         let text = fs::read(bundle).unwrap_or_default();
-        for root in encoded(&String::from_utf8_lossy(&text)) {
+        let mut bundled: Vec<Vec<u8>> = encoded(&String::from_utf8_lossy(&text)).collect();
+        // The bundle may hold what the server did not send, and then the root above it as well.
+        while let Some(name) = issuers.pop() {
             // Both names are encoded alike (RFC 5280 section 4.1.2.6).
-            if issuers.iter().any(|name| root.windows(name.len()).any(|part| part == name)) {
-                roots.add_cert(X509::from_der(&root)?)?;
+            for der in bundled.extract_if(.., |der| der.windows(name.len()).any(|part| part == name)) {
+                let Ok(root) = X509::from_der(&der) else { continue };
+                issuers.push(root.issuer_name().to_der()?);
+                roots.add_cert(root)?;
             }
         }
         roots.set_purpose(X509PurposeId::SSL_SERVER)?;

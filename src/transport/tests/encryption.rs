@@ -175,7 +175,10 @@ fn a_root_that_only_the_bundle_has_vouches_and_another_does_not() {
     // A comment in Latin-1, and a block that is none, stop nothing.
     let torn = b"# Autorit\xe9\n-----BEGIN CERTIFICATE-----\n?\n-----END CERTIFICATE-----\n".to_vec();
     let bundle = write(folder.path(), "bundle.pem", &[torn, other.clone(), pem(&root)]);
+    // What the server should have sent may stand in the bundle.
+    let whole = write(folder.path(), "whole.pem", &[pem(&root), other.clone(), pem(&middle)]);
     let other = write(folder.path(), "other.pem", &[other]);
+    assert!(trust::vouched(&whole, [&*leaf.cert].into_iter()));
     let chain = || [&*leaf.cert, &*middle.cert].into_iter();
     assert!(trust::vouched(&bundle, chain()));
     assert!(!trust::vouched(&bundle, chain().take(1)));
