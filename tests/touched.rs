@@ -1,4 +1,4 @@
-//! What a run touches of the machine: files, other hosts, threads. Names and counts of system calls, never seconds.
+//! What a run touches of the machine: files, other hosts, threads, writes. Names and counts of system calls, never seconds.
 mod support;
 
 use support::obstacle;
@@ -12,8 +12,15 @@ const OF_THE_SYSTEM: &[&str] = &["/etc/ld.so", ".so.", "/proc/self/maps", "/sys/
 /// The system calls of one run, a line each, from the start of smail on.
 fn calls(world: &World, sink: &Sink, words: &[&str]) -> Vec<String> {
     let trace = world.path("trace");
-    let wrapper =
-        [STRACE, "-f", "-qq", "-o", trace.to_str().unwrap(), "-e", "trace=openat,connect,clone,clone3,rt_sigaction"];
+    let wrapper = [
+        STRACE,
+        "-f",
+        "-qq",
+        "-o",
+        trace.to_str().unwrap(),
+        "-e",
+        "trace=openat,connect,clone,clone3,rt_sigaction,setsockopt,sendto",
+    ];
     let smtp = format!("smtp=127.0.0.1:{}", sink.port());
     let way = ["-S", &smtp, "-S", "tls=none", "-r", "me@a.example", "you@b.example"];
     let outcome = world.under(&wrapper, words).args_of(&way).stdin("text\n").run();
@@ -55,4 +62,33 @@ fn a_plain_send_opens_no_more_and_connects_once_without_a_thread() {
     // No roots of trust, no user database, no name server.
     assert_eq!(opened(&world, &calls), ["/etc/smail/config.toml", "~/.config/smail/config.toml"]);
     assert_eq!((count(&calls, " connect("), count(&calls, " clone")), (1, 0), "{calls:#?}");
+}
+
+/// Octets asked to be written to the server and octets that were taken, for every write.
+fn written(calls: &[String]) -> Vec<(usize, usize)> {
+    let sent = calls.iter().filter(|call| call.contains(" sendto("));
+    let numbers = |call: &String| {
+        let (asked, taken) = call.rsplit_once(") = ")?;
+        Some((asked.rsplit(", ").nth(3)?.parse().ok()?, taken.trim().parse().ok()?))
+    };
+    sent.map(|call| numbers(call).unwrap_or_else(|| panic!("{call}"))).collect()
+}
+
+#[test]
+fn a_large_attachment_leaves_in_writes_of_64_kib_and_more_without_delay() {
+    if obstacle::stops("what a large mail writes", obstacle::without_program(STRACE)) {
+        return;
+    }
+    let (world, sink) = (World::new(), Options::new().start());
+    let file = world.write("large.bin", "0123456789abcde\n".repeat(300_000));
+    let calls = calls(&world, &sink, &["-s", "subject", "-a", file.to_str().unwrap()]);
+    assert_eq!(count(&calls, "TCP_NODELAY, [1]"), 1, "{calls:#?}");
+    let written = written(&calls);
+    // What the system takes in part is asked again for its rest, which is no write of its own.
+    let whole = written.iter().enumerate().filter(|(at, _)| *at == 0 || written[at - 1].0 == written[at - 1].1);
+    let small = whole.filter(|(_, (asked, _))| *asked < 64 * 1024).count();
+    let octets: usize = written.iter().map(|(_, taken)| taken).sum();
+    assert!(octets > 6_400_000, "{octets}");
+    // EHLO; MAIL, RCPT and DATA; the end of the message with the dot and QUIT.
+    assert!(small <= 3, "{small} small writes: {written:?}");
 }
