@@ -3,7 +3,7 @@
 //! Promise: a flight never makes both sides wait for room to write. Whoever finds no room in a transaction waits for the next
 //! one; a server that is full is not asked about the rest, and how many it took is known from then on.
 use super::chunk::Whole;
-use super::envelope::{asked, mail, rcpt};
+use super::envelope::{asked, rcpt};
 use super::transaction::{Round, Side, Verb};
 use crate::delivery::{Cause, Fault, Reply, Stage};
 
@@ -95,7 +95,7 @@ impl Round<'_, '_> {
     pub(super) fn line(&self, verb: Verb, whole: Option<&Whole>) -> String {
         match verb {
             Verb::Reset => "RSET\r\n".to_owned(),
-            Verb::Mail => mail(&self.link.capabilities, self.message),
+            Verb::Mail => self.opening.to_owned(),
             Verb::Rcpt(at) => {
                 let notify = asked(&self.link.capabilities, self.message).and_then(|dsn| dsn.notify);
                 rcpt(&self.message.envelope.recipients[at], notify)

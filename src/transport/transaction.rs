@@ -6,6 +6,7 @@
 use super::Progress;
 use super::capability::Capabilities;
 use super::chunk::Whole;
+use super::envelope::mail;
 use super::flight;
 use super::ledger::Books;
 use super::metered::Metered;
@@ -73,7 +74,8 @@ pub fn rehearse(link: &mut Link, message: &Message, ear: &Ear) -> Vec<Fault> {
     let mut reach = Reach::new(members.len(), false, None);
     let (patience, mut nobody) = (link.patience.command, ());
     let mut books = Books::new(&mut nobody, members.len());
-    let mut round = Round::new(link, message, &members, &mut reach, &mut books);
+    let opening = mail(&link.capabilities, message);
+    let mut round = Round::new(link, (message, &opening), &members, &mut reach, &mut books);
     let mut faults = Vec::new();
     let reset = std::mem::take(&mut round.link.begun).then_some(Verb::Reset);
     let asked = members.iter().map(|&at| Verb::Rcpt(at));
@@ -110,6 +112,8 @@ pub fn rehearse(link: &mut Link, message: &Message, ear: &Ear) -> Vec<Fault> {
 /// Sends a message to those who have not been spoken for; `last` lets QUIT leave with it. All recipients are settled in
 /// the books, unless it is [`Ran::Again`].
 pub fn run(link: &mut Link, message: &Message, last: bool, reach: &mut Reach, books: &mut Books<'_>) -> Ran {
+    // Made once: it looks at every recipient, and a long list has many transactions.
+    let opening = mail(&link.capabilities, message);
     while !reach.waiting.is_empty() {
         if link.capabilities.mail_max.is_some_and(|most| link.turns >= most) {
             link.session.post("QUIT\r\n");
@@ -118,7 +122,7 @@ pub fn run(link: &mut Link, message: &Message, last: bool, reach: &mut Reach, bo
         let members = reach.next(link.capabilities.rcpt_max);
         let before: Vec<_> = members.iter().filter_map(|&at| Some((at, reach.outcomes[at].take()?))).collect();
         let last = last && reach.waiting.is_empty();
-        let mut round = Round::new(link, message, &members, reach, books);
+        let mut round = Round::new(link, (message, &opening), &members, reach, books);
         let ended = round.run(last);
         let Round { answered, unwanted, accepted, later, limit, .. } = round;
         // A connection that ended before anything was heard on it of this transaction may have been over before it.
@@ -208,6 +212,8 @@ impl Verb {
 pub(super) struct Round<'a, 'l> {
     pub(super) link: &'a mut Link,
     pub(super) message: &'a Message,
+    /// MAIL, with its line end.
+    pub(super) opening: &'a str,
     pub(super) members: &'a [usize],
     pub(super) outcomes: &'a mut [Option<Outcome>],
     pub(super) books: &'a mut Books<'l>,
@@ -237,7 +243,7 @@ pub(super) struct Round<'a, 'l> {
 impl<'a, 'l> Round<'a, 'l> {
     fn new(
         link: &'a mut Link,
-        message: &'a Message,
+        (message, opening): (&'a Message, &'a str),
         members: &'a [usize],
         reach: &'a mut Reach,
         books: &'a mut Books<'l>,
@@ -245,6 +251,7 @@ impl<'a, 'l> Round<'a, 'l> {
         Round {
             link,
             message,
+            opening,
             members,
             allowed: (reach.chunking, reach.early_quit),
             outcomes: &mut reach.outcomes,
