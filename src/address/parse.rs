@@ -1,5 +1,6 @@
 //! Reads mailboxes and lists of them (RFC 5322 section 3.4), and what people write in their place.
-use super::{Address, AddressError, LONGEST_DOMAIN, LONGEST_LOCAL, LONGEST_PATH, Mailbox};
+use super::domain::domain;
+use super::{Address, AddressError, LONGEST_LOCAL, LONGEST_PATH, Mailbox};
 
 /// Parses a list of mailboxes as in a To header (RFC 5322 section 3.4): separated by commas outside quotes, comments
 /// and brackets; groups are flattened, a comment after an address becomes its name, empty items are skipped.
@@ -7,7 +8,7 @@ use super::{Address, AddressError, LONGEST_DOMAIN, LONGEST_LOCAL, LONGEST_PATH, 
 /// # Errors
 /// [`AddressError`] pointing at the character. Linear in the length of the text.
 pub fn parse_list(text: &str) -> Result<Vec<Mailbox>, AddressError> {
-    Parser { text, at: 0, blanks_separate: false }.list()
+    mailboxes(&Parser { text, at: 0, blanks_separate: false })
 }
 
 /// Parses one word of the command line: a list, in which blanks separate too where every piece is a plain address
@@ -16,7 +17,35 @@ pub fn parse_list(text: &str) -> Result<Vec<Mailbox>, AddressError> {
 /// # Errors
 /// [`AddressError`] as [`parse_list`].
 pub fn parse_word(word: &str) -> Result<Vec<Mailbox>, AddressError> {
-    Parser { text: word, at: 0, blanks_separate: true }.list()
+    mailboxes(&Parser { text: word, at: 0, blanks_separate: true })
+}
+
+fn mailboxes(parser: &Parser<'_>) -> Result<Vec<Mailbox>, AddressError> {
+    let found = parser.clone().list()?;
+    let mailbox = |Found { name, local, domain, at }| {
+        let address = Address::new(local, domain).map_err(|error| parser.error(at, &error.reason))?;
+        Ok(Mailbox { name, address })
+    };
+    found.into_iter().map(mailbox).collect()
+}
+
+/// Reads the one address that a text consists of into its local part and its domain, without making an [`Address`] of
+/// it.
+pub(super) fn parts(text: &str) -> Result<(String, Option<String>), AddressError> {
+    let mut found = Parser { text, at: 0, blanks_separate: false }.list()?;
+    match found.pop() {
+        Some(Found { name: None, local, domain, .. }) if found.is_empty() => Ok((local, domain)),
+        _ => Err(AddressError::new(text, 0, "expected one address without a name")),
+    }
+}
+
+/// One mailbox of a list.
+struct Found {
+    name: Option<String>,
+    local: String,
+    domain: Option<String>,
+    /// The octet its address starts at.
+    at: usize,
 }
 
 /// What one item of a list holds before it is known what it means.
@@ -30,6 +59,7 @@ struct Item {
     comment: Option<String>,
 }
 
+#[derive(Clone)]
 struct Parser<'a> {
     text: &'a str,
     at: usize,
@@ -37,7 +67,7 @@ struct Parser<'a> {
 }
 
 impl Parser<'_> {
-    fn list(&mut self) -> Result<Vec<Mailbox>, AddressError> {
+    fn list(mut self) -> Result<Vec<Found>, AddressError> {
         let mut found = Vec::new();
         let mut item = Item::default();
         let mut group: Option<usize> = None;
@@ -93,20 +123,18 @@ impl Parser<'_> {
     }
 
     /// Turns an item into mailboxes; an empty one is skipped, as a doubled comma means nothing.
-    fn finish(&self, item: &mut Item, found: &mut Vec<Mailbox>) -> Result<(), AddressError> {
+    fn finish(&self, item: &mut Item, found: &mut Vec<Found>) -> Result<(), AddressError> {
         let item = std::mem::take(item);
         if let Some((inner, at)) = &item.angle {
-            let address = self.address(inner, *at)?;
             let phrase = item.words.iter().map(|w| w.0.as_str()).collect::<Vec<_>>().join(" ");
             let name = if phrase.trim().is_empty() { item.comment } else { Some(phrase) };
-            found.push(Mailbox { name: tidy(name), address });
+            found.push(self.address(inner, *at, tidy(name))?);
             return Ok(());
         }
         match item.words.as_slice() {
             [] => Ok(()),
             [(word, at, false)] => {
-                let address = self.address(word, *at)?;
-                found.push(Mailbox { name: tidy(item.comment), address });
+                found.push(self.address(word, *at, tidy(item.comment))?);
                 Ok(())
             }
             [(_, at, true)] => Err(self.error(*at, "a name needs its address after it, in `<` and `>`")),
@@ -115,7 +143,7 @@ impl Parser<'_> {
     }
 
     /// Several words without brackets: separate addresses where blanks separate, an error that says what is missing otherwise.
-    fn several(&self, words: &[(String, usize, bool)], found: &mut Vec<Mailbox>) -> Result<(), AddressError> {
+    fn several(&self, words: &[(String, usize, bool)], found: &mut Vec<Found>) -> Result<(), AddressError> {
         let full = words.iter().filter(|w| w.0.contains('@')).count();
         let plain = words.iter().all(|w| !w.2) && (full == words.len() || full == 0);
         if !(self.blanks_separate && plain) {
@@ -126,7 +154,7 @@ impl Parser<'_> {
             return Err(self.error(words[1].1, reason));
         }
         for (word, at, _) in words {
-            found.push(Mailbox::from(self.address(word, *at)?));
+            found.push(self.address(word, *at, None)?);
         }
         Ok(())
     }
@@ -166,6 +194,8 @@ impl Parser<'_> {
         Ok((word, start, quoted))
     }
 
+    /// The text between quotes. A TAB in a name is a blank, as folding may have left it there; [`Parser::local`] takes
+    /// none.
     fn quoted(&mut self) -> Result<String, AddressError> {
         let start = self.at;
         self.at += 1;
@@ -175,8 +205,7 @@ impl Parser<'_> {
             match c {
                 '"' => return Ok(inner),
                 '\\' => {
-                    let Some(next) = self.peek() else { break };
-                    self.at += next.len_utf8();
+                    let Some(next) = self.escaped()? else { break };
                     inner.push(next);
                 }
                 c if is_unsafe(c) && c != '\t' => {
@@ -186,6 +215,17 @@ impl Parser<'_> {
             }
         }
         Err(self.error(start, "the quote that begins here has no end"))
+    }
+
+    /// The character behind a backslash, which makes no control character harmless: whoever takes the backslash off sends
+    /// it raw.
+    fn escaped(&mut self) -> Result<Option<char>, AddressError> {
+        let next = self.peek();
+        if next.is_some_and(is_unsafe) {
+            return Err(self.error(self.at, "a control character"));
+        }
+        self.at += next.map_or(0, char::len_utf8);
+        Ok(next)
     }
 
     fn comment(&mut self) -> Result<String, AddressError> {
@@ -198,10 +238,7 @@ impl Parser<'_> {
                 '(' => depth += 1,
                 ')' => depth -= 1,
                 '\\' => {
-                    if let Some(next) = self.peek() {
-                        self.at += next.len_utf8();
-                        inner.push(next);
-                    }
+                    inner.extend(self.escaped()?);
                     continue;
                 }
                 c if is_unsafe(c) && c != '\t' => {
@@ -251,7 +288,7 @@ impl Parser<'_> {
     }
 
     /// Checks an addr-spec that starts at an octet of the text.
-    fn address(&self, spec: &str, at: usize) -> Result<Address, AddressError> {
+    fn address(&self, spec: &str, at: usize, name: Option<String>) -> Result<Found, AddressError> {
         let (local, host) = match split_at_sign(spec) {
             Some(i) => (&spec[..i], Some((&spec[i + 1..], at + i + 1))),
             None => (spec, None),
@@ -264,7 +301,7 @@ impl Parser<'_> {
         if local.len() + domain.as_ref().map_or(0, |d| d.len() + 1) > LONGEST_PATH - 2 {
             return Err(self.error(at, "it is longer than the 254 octets an address may have"));
         }
-        Ok(Address { local: local.to_owned(), domain })
+        Ok(Found { name, local: local.to_owned(), domain, at })
     }
 
     fn local(&self, local: &str, at: usize, bare: bool) -> Result<(), AddressError> {
@@ -280,6 +317,13 @@ impl Parser<'_> {
             if let Some(c) = inner.chars().find(|c| "@<>,;:\\\"".contains(*c)) {
                 return Err(self
                     .error(at, &format!("`{c}` inside a quoted local part is refused: servers read it differently")));
+            }
+            // No backslash is left inside, so each character stands one octet behind the quote and its own place.
+            if let Some((i, _)) = inner.char_indices().find(|(_, c)| is_unsafe(*c)) {
+                return Err(self.error(at + 1 + i, "a control character"));
+            }
+            if bare {
+                return Err(self.error(at, "a local part in quotes needs its domain after it"));
             }
             return Ok(());
         }
@@ -328,7 +372,7 @@ fn is_blank(c: char) -> bool {
 /// Characters with an effect of their own on terminals, headers or commands.
 fn is_unsafe(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{61c}' | '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Atom characters (RFC 5322 section 3.2.3) with dots and, for SMTPUTF8, letters beyond ASCII; not the back-tick and the
@@ -337,50 +381,4 @@ fn is_local(c: char) -> bool {
     c.is_ascii_alphanumeric()
         || "!#$%&'*+-/=?^_{}~.".contains(c)
         || (!c.is_ascii() && !c.is_whitespace() && !is_unsafe(c))
-}
-
-/// Checks a domain and turns it into A-labels; `text` and `at` say where it stands, for the error.
-pub(super) fn domain(host: &str, text: &str, at: usize) -> Result<String, AddressError> {
-    let error = |offset: usize, reason: &str| Err(AddressError::new(text, at + offset, reason));
-    if host.is_empty() {
-        return error(0, "nothing follows the `@`");
-    }
-    if let Some(inner) = host.strip_prefix('[') {
-        let Some(inner) = inner.strip_suffix(']') else { return error(0, "the `[` that begins here has no `]`") };
-        let v6 = inner.get(..5).filter(|p| p.eq_ignore_ascii_case("IPv6:")).map(|_| &inner[5..]);
-        let known = v6
-            .map_or_else(|| inner.parse::<std::net::Ipv4Addr>().is_ok(), |v6| v6.parse::<std::net::Ipv6Addr>().is_ok());
-        return if known { Ok(host.to_owned()) } else { error(1, "this is no IP address") };
-    }
-    if let Some(second) = host.find('@') {
-        return error(second, "a second `@`");
-    }
-    let host = host.strip_suffix('.').unwrap_or(host);
-    let ascii = if host.is_ascii() && !host.to_ascii_lowercase().contains("xn--") {
-        host.to_owned()
-    } else {
-        match idna::domain_to_ascii(host) {
-            Ok(ascii) => ascii,
-            Err(_) => return error(0, "this is no domain name"),
-        }
-    };
-    if ascii.len() > LONGEST_DOMAIN {
-        return error(0, "the domain is longer than 255 octets");
-    }
-    for label in ascii.split('.') {
-        if label.is_empty() {
-            return error(0, "the domain has an empty part");
-        }
-        if label.len() > 63 {
-            return error(0, "a part of the domain is longer than 63 octets");
-        }
-        if let Some(c) = label.chars().find(|c| !(c.is_ascii_alphanumeric() || *c == '-' || *c == '_')) {
-            let offset = host.find(c).unwrap_or(0);
-            return error(offset, &format!("`{}` cannot stand in a domain", c.escape_debug()));
-        }
-        if label.starts_with('-') || label.ends_with('-') {
-            return error(0, "a part of the domain begins or ends with `-`");
-        }
-    }
-    Ok(ascii)
 }
