@@ -198,6 +198,8 @@ pub enum Cause {
     Ledger(String),
     /// A signal ended the attempt: its number.
     Interrupted(i32),
+    /// smail itself made what must not be sent, and noticed it in time: what it is. A mistake of smail.
+    Unsound(String),
 }
 
 /// A failure: what was under way, what went wrong, and whether the message may have been accepted all the same.

@@ -316,7 +316,9 @@ fn word(cause: &Cause) -> Option<&'static str> {
         Cause::NoSecret(..) => "no-secret",
         Cause::Program(_, Some(127)) => "not-started",
         Cause::Program(..) => "program",
-        Cause::Content(_) | Cause::File(_) | Cause::Ledger(_) | Cause::Interrupted(_) => return None,
+        Cause::Content(_) | Cause::File(_) | Cause::Ledger(_) | Cause::Interrupted(_) | Cause::Unsound(_) => {
+            return None;
+        }
     })
 }
 

@@ -4,7 +4,8 @@
 //! who has to send all the same (a program that calls `sendmail`) leaves out what did not parse, and says so.
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The longest ENVID, in octets as encoded (RFC 3461 section 4.4).
 pub const LONGEST_ENVID: usize = 100;
@@ -19,7 +20,7 @@ pub struct Dsn {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ret: Option<Ret>,
     /// The name under which the notice comes back, not yet encoded: checked by [`envid`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "stored_envid")]
     pub envid: Option<String>,
 }
 
@@ -147,6 +148,12 @@ pub fn envid(text: &str) -> Result<String, DsnError> {
     }
 }
 
+/// A stored name is checked again: it goes into a command.
+fn stored_envid<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let stored = Option::<String>::deserialize(from)?;
+    stored.map(|text| envid(&text)).transpose().map_err(D::Error::custom)
+}
+
 /// Encodes a text for a parameter (RFC 3461 section 4). Its characters are ASCII.
 pub fn xtext(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -268,5 +275,6 @@ mod tests {
         assert_eq!(serde_json::from_str::<Dsn>(&stored).unwrap(), dsn);
         assert_eq!(serde_json::from_str::<Dsn>("{}").unwrap(), Dsn::default());
         assert!(serde_json::from_str::<Dsn>(r#"{"notify":"x\r\nDATA"}"#).is_err());
+        assert!(serde_json::from_str::<Dsn>(r#"{"envid":"x\r\nDATA"}"#).is_err());
     }
 }

@@ -135,6 +135,7 @@ fn exit_of(fault: &Fault) -> Exit {
         Cause::TlsSettings(_) => Exit::CONFIG,
         Cause::Content(_) => Exit::DATA,
         Cause::File(_) => Exit::IO,
+        Cause::Unsound(_) => Exit::SOFTWARE,
         Cause::Program(_, Some(status)) if (64..=78).contains(status) => Exit(u8::try_from(*status).unwrap_or(69)),
         Cause::Refused(reply) if fault.class() == Class::Permanent => match fault.stage {
             Stage::Login => Exit::PERMISSION,
@@ -209,6 +210,9 @@ impl Teller<'_> {
             }
             lines.extend(distrust.fingerprint.as_ref().map(|print| self.say(words::PIN, &[print])));
         }
+        if matches!(fault.cause, Cause::Unsound(_)) {
+            lines.push(self.say(words::REPORT_IT, &[]));
+        }
         if is_refused_login(fault) {
             let said = hint.map_or("", |hint| hint.action(Language::English));
             lines.extend(self.settings.preset.as_ref().and_then(|preset| preset.credential_beyond(said)));
@@ -250,6 +254,7 @@ fn always(cause: &Cause) -> Option<Sentence> {
         Cause::Program(..) => words::PROGRAM,
         Cause::File(_) => words::FILE,
         Cause::Ledger(_) => words::JOURNAL,
+        Cause::Unsound(_) => words::UNSOUND,
         Cause::Lacks(Lacks::Starttls, _) => words::NO_STARTTLS,
         Cause::Lacks(Lacks::Auth, _) => words::NO_AUTH,
         Cause::Lacks(Lacks::Mechanism, _) => words::NO_MECHANISM,
@@ -323,13 +328,14 @@ fn cause(cause: &Cause, language: Language) -> String {
             if said.is_empty() { status } else { format!("{said}\n{status}") }
         }
         Cause::Interrupted(signal) => say(words::SIGNAL, &[&signal.to_string()]),
+        Cause::Unsound(what) => what.clone(),
     }
 }
 
 /// The settings that may be at fault.
 fn at_fault(fault: &Fault) -> &'static [&'static str] {
     match (&fault.cause, fault.stage) {
-        (Cause::Interrupted(_) | Cause::Content(_) | Cause::File(_) | Cause::Ledger(_), _) => &[],
+        (Cause::Interrupted(_) | Cause::Content(_) | Cause::File(_) | Cause::Ledger(_) | Cause::Unsound(_), _) => &[],
         (Cause::TlsSettings(_), _) => &["tls-ca-file", "tls-ca-dir", "tls-cert", "tls-key"],
         (Cause::Proxy(_), _) => &["proxy"],
         (_, Stage::Login) => &["auth-user", "auth-password", "auth-password-file", "auth-password-command"],

@@ -151,6 +151,12 @@ impl From<LocalError> for Failure {
     }
 }
 
+/// What a last guard found.
+fn mistake(what: String) -> Failure {
+    Failure::new(Exit::SOFTWARE, what)
+        .hint("this is a mistake in smail; please report it with the command that caused it")
+}
+
 impl From<FolderError> for Failure {
     fn from(error: FolderError) -> Self {
         let what = error.to_string();
@@ -170,6 +176,7 @@ impl From<QueueError> for Failure {
             QueueError::Folder(error) => error.into(),
             QueueError::NoEntry(_) => Failure::new(Exit::USAGE, what).hint("`smail --queue` lists what there is"),
             QueueError::Key => Failure::new(Exit::USAGE, what),
+            QueueError::Unsound(_) => mistake(what),
             QueueError::Busy(_) => Failure::new(Exit::TEMPORARY, what),
             QueueError::Unreadable { newer: true, .. } => {
                 Failure::new(Exit::CONFIG, what).hint("it is left as it is; run the newer smail")
@@ -228,8 +235,12 @@ impl From<SetupError> for Failure {
 
 impl From<MessageError> for Failure {
     fn from(error: MessageError) -> Self {
-        // That a mail cannot be kept is no fault of the mail.
-        let exit = if matches!(error, MessageError::Spool(_)) { Exit::IO } else { Exit::DATA };
-        Failure::new(exit, error.to_string())
+        let what = error.to_string();
+        match error {
+            // That a mail cannot be kept is no fault of the mail.
+            MessageError::Spool(_) => Failure::new(Exit::IO, what),
+            MessageError::Unsound(_) => mistake(what),
+            _ => Failure::new(Exit::DATA, what),
+        }
     }
 }

@@ -47,6 +47,7 @@ sentences! {
     PROGRAM:         "{0} did not take the mail", "{0} 没有接收邮件";
     FILE:            "{0} cannot be written", "无法写入 {0}";
     JOURNAL:         "the journal of the mail cannot be written; nothing was sent", "无法写入邮件日志；邮件未发出";
+    UNSOUND:         "smail made a command that must not be sent; nothing was sent", "smail 生成了不可发送的命令；邮件未发出";
     PREPARE:         "nothing can be sent by {0}", "无法通过 {0} 发送";
     RESOLVE:         "cannot find the server {0}", "找不到服务器 {0}";
     CONNECT:         "cannot connect to {0}", "无法连接 {0}";
@@ -104,6 +105,7 @@ sentences! {
 
     // Ways out
     PIN:             "to trust this one certificate: tls-fingerprint = \"{0}\"", "只信任这一张证书：tls-fingerprint = \"{0}\"";
+    REPORT_IT:       "this is a mistake in smail; please report it with the command that caused it", "这是 smail 的错误；请附上相应的命令报告此问题";
     PRIVATE_CA:      "if the server has a private CA, name it with tls-ca-file", "若服务器使用私有 CA，用 tls-ca-file 指定它";
 }
 

@@ -61,6 +61,18 @@ pub(super) fn check_name(name: &str) -> Result<(), MessageError> {
     if fits { Ok(()) } else { Err(MessageError::HeaderName(name.to_owned())) }
 }
 
+/// The last guard of the head: a field, name and value, that holds a NUL, or a CR or LF that is not a fold, would be another
+/// field or the end of the head. What comes here was made by this room and is trusted all the same by nobody.
+pub(super) fn check_folds(name: &str, field: &[u8]) -> Result<(), MessageError> {
+    let sound = field.iter().enumerate().all(|(at, octet)| match octet {
+        0 => false,
+        b'\r' => matches!(field.get(at + 1..), Some([b'\n', b' ' | b'\t', ..])),
+        b'\n' => at > 0 && field[at - 1] == b'\r',
+        _ => true,
+    });
+    if sound { Ok(()) } else { Err(MessageError::Unsound(name.to_owned())) }
+}
+
 /// Writes a header the user added, by the grammar its name has.
 pub(super) fn further(name: &str, text: &str) -> Result<String, MessageError> {
     let lower = name.to_ascii_lowercase();

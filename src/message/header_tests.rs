@@ -208,3 +208,39 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_last_guard_takes_folds_and_nothing_else_that_ends_a_line() {
+    let rows: &[(&[u8], bool)] = &[
+        (b"plain", true),
+        (b"", true),
+        (b"a\r\n b", true),
+        (b"a\r\n\tb\r\n c", true),
+        (b"a\r\nBcc: b@x", false),
+        (b"a\r\n", false),
+        (b"a\r\n\r\n b", false),
+        (b"a\n b", false),
+        (b"a\r b", false),
+        (b"a\r\r\n b", false),
+        (b"\n b", false),
+        (b"a\0b", false),
+    ];
+    for (value, sound) in rows {
+        assert_eq!(check_folds("To", value).is_ok(), *sound, "{}", value.escape_ascii());
+    }
+}
+
+/// No parser lets such an address exist; the guard behind the writer is all that is left then.
+#[test]
+fn an_address_with_a_line_end_makes_no_mail() {
+    let stamp = crate::message::Stamp::at(Some(0));
+    for local in ["\"a\\\r\\\nBcc: e@x\\\r\\\n\"", "a\r\nb", "a\nb", "a\0b"] {
+        let draft = crate::draft::Draft {
+            from: vec![Address::of("me", "x").into()],
+            to: vec![Address::of(local, "x").into()],
+            ..crate::draft::Draft::default()
+        };
+        let built = crate::message::Message::build(draft, &stamp);
+        assert!(matches!(built, Err(MessageError::Unsound(name)) if name == "To"), "{local:?}");
+    }
+}

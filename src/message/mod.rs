@@ -75,6 +75,9 @@ pub enum MessageError {
     /// lettre refused what it was given; a bug.
     #[error("the message could not be written: {0}")]
     Builder(#[source] lettre::error::Error),
+    /// A header (its name) would have begun another one; a bug.
+    #[error("the header `{}` would not have ended where it must; nothing was sent", .0.escape_debug())]
+    Unsound(String),
     /// lettre did not write what it was given; a bug.
     #[error("the message could not be put together")]
     Frame,

@@ -11,7 +11,7 @@ use lettre::{Address as LettreAddress, address::Envelope as LettreEnvelope};
 
 use super::MessageError;
 use super::attachment::Source;
-use super::header::Header;
+use super::header::{self, Header};
 use super::stamp::Chance;
 use super::stored::Stored;
 use super::transfer::Transfer;
@@ -103,6 +103,9 @@ impl Piece {
 pub(super) fn assemble(headers: Vec<Header>, root: Part, chance: &mut Chance) -> Result<Vec<Piece>, MessageError> {
     let mut leaves = Vec::new();
     root.leaves(&mut leaves);
+    for (name, value) in headers.iter().chain(leaves.iter().flat_map(|leaf| &leaf.headers)) {
+        header::check_folds(name, value.as_bytes())?;
+    }
     let mut writer = Writer { chance, marker: String::new(), leaves: &leaves, placed: 0 };
     writer.marker = format!("splice-{:016x}-", writer.chance.draw());
     let mut builder = LettreMessage::builder().envelope(no_envelope()?);

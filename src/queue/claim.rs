@@ -13,7 +13,6 @@ use super::folder::Room;
 use super::journal::{self, Event, JournalError, Standing, State};
 use super::policy::{self, Verdict};
 use super::{Queue, QueueError, now};
-use crate::address::Address;
 use crate::delivery::{Fault, Reply};
 use crate::message::{Envelope, Message};
 use crate::transport::Ledger;
@@ -59,15 +58,15 @@ impl<'q> Ticket<'q> {
     /// The mail for those that are left.
     ///
     /// # Errors
-    /// An address that is none any more, which only damage can cause.
+    /// An address that is none any more, which damage causes, or a smail that took what this one does not.
     pub fn message(&mut self) -> Result<Message, QueueError> {
         let head = &self.entry.head;
-        let bad =
-            |_| QueueError::Unreadable { id: head.id.clone(), why: "its envelope is damaged".into(), newer: false };
+        let bad = |text: String| {
+            let why = format!("its envelope is damaged: `{}` is not an address", text.escape_debug());
+            QueueError::Unreadable { id: head.id.clone(), why, newer: false }
+        };
         self.sent_to = self.state.left();
-        let sender = head.sender.as_deref().map(Address::parse).transpose().map_err(bad)?;
-        let recipients =
-            self.sent_to.iter().map(|i| Address::parse(&head.to[*i])).collect::<Result<_, _>>().map_err(bad)?;
+        let (sender, recipients) = head.addresses(self.sent_to.iter().copied()).map_err(bad)?;
         let envelope = Envelope { sender, recipients, dsn: head.dsn.clone() };
         let Entry { offset, length, .. } = self.entry;
         Ok(Message::from_file(
@@ -354,7 +353,7 @@ impl Queue {
     }
 
     /// Moves a damaged entry out of the way; it is never sent. The message goes first: without its journal it would look new.
-    fn set_aside(&self, id: &str, why: &str) -> Result<Option<Ticket<'_>>, QueueError> {
+    pub(super) fn set_aside(&self, id: &str, why: &str) -> Result<Option<Ticket<'_>>, QueueError> {
         for end in ["msg", "log"] {
             let name = format!("{id}.{end}");
             match self.folder.rename((Room::Waiting, &name), (Room::Corrupt, &name)) {

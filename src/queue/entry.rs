@@ -14,7 +14,8 @@ use std::os::unix::fs::FileExt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::message::{Dsn, Message};
+use crate::address::{Address, parse_list};
+use crate::message::{Dsn, Envelope, Message};
 
 const MAGIC: &str = "SMAILQ 1\n";
 const FAMILY: &str = "SMAILQ ";
@@ -103,6 +104,37 @@ impl<W: Write> Write for Summed<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
+    }
+}
+
+impl Head {
+    /// Reads the addresses of the envelope: the sender, and the recipients at these places.
+    ///
+    /// # Errors
+    /// The text that is no address.
+    pub fn addresses(&self, places: impl Iterator<Item = usize>) -> Result<(Option<Address>, Vec<Address>), String> {
+        let read = |text: &String| Address::parse(text).map_err(|_| text.clone());
+        let sender = self.sender.as_ref().map(read).transpose()?;
+        let recipients = places.filter_map(|place| self.to.get(place)).map(read).collect::<Result<_, _>>()?;
+        Ok((sender, recipients))
+    }
+}
+
+/// The last guard of the queue: what is about to be written reads back as the envelope it was made of, so that no mail is
+/// kept that can never leave.
+///
+/// # Errors
+/// The address that does not.
+pub fn check_envelope(head: &Head, envelope: &Envelope) -> Result<(), String> {
+    let (sender, recipients) = head.addresses(0..head.to.len())?;
+    if sender != envelope.sender {
+        return Err(head.sender.clone().unwrap_or_default());
+    }
+    match recipients.iter().zip(&envelope.recipients).find(|(read, meant)| read != meant) {
+        Some((read, _)) => Err(read.to_string()),
+        None if recipients.len() != envelope.recipients.len() => Err(format!("{} recipients", recipients.len())),
+        // The way of a mail is found by its author.
+        None => parse_list(&head.from).ok().filter(|list| !list.is_empty()).map(drop).ok_or_else(|| head.from.clone()),
     }
 }
 
@@ -204,7 +236,6 @@ pub fn prove(file: &File) -> Result<Entry, EntryError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::Envelope;
 
     fn head() -> Head {
         Head {
@@ -241,6 +272,28 @@ mod tests {
         let mut bytes = vec![0; usize::try_from(entry.length).unwrap()];
         file.read_exact_at(&mut bytes, entry.offset).unwrap();
         assert_eq!(bytes, b"Subject: s\r\n\r\nEND of it\r\n");
+    }
+
+    #[test]
+    fn an_envelope_that_would_not_read_back_is_refused() {
+        let envelope = Envelope { sender: None, recipients: vec![Address::of("b", "x")], ..Envelope::default() };
+        assert_eq!(check_envelope(&head(), &envelope), Ok(()));
+        let with = |change: fn(&mut Head)| {
+            let mut head = head();
+            change(&mut head);
+            check_envelope(&head, &envelope)
+        };
+        assert_eq!(with(|head| head.to[0] = "\"a b\"".into()), Err("\"a b\"".into()));
+        assert_eq!(with(|head| head.to[0] = "\"\\\r\\\n\"@x".into()), Err("\"\\\r\\\n\"@x".into()));
+        assert_eq!(with(|head| head.to[0] = "c@x".into()), Err("c@x".into()));
+        assert_eq!(with(|head| head.to.clear()), Err("0 recipients".into()));
+        assert_eq!(with(|head| head.sender = Some("a@x\nb@x".into())), Err("a@x\nb@x".into()));
+        assert_eq!(with(|head| head.sender = Some("a@x".into())), Err("a@x".into()));
+        assert_eq!(with(|head| head.from = "\"a b\"".into()), Err("\"a b\"".into()));
+        // The sender of the queue looks at what is to be written, whoever made it.
+        let odd = Envelope { recipients: vec![Address::of("\"a\\\r\\\nDATA\"", "x")], ..envelope.clone() };
+        let head = Head { to: vec![odd.recipients[0].to_string()], ..head() };
+        assert_eq!(check_envelope(&head, &odd), Err("\"a\\\r\\\nDATA\"@x".into()));
     }
 
     #[test]

@@ -150,7 +150,11 @@ impl Queue {
             let key = Ways::key(ticket.head());
             match ways.way(&key, &ticket.head().clone()) {
                 Ok(way) => {
-                    let report = ticket.attempt(&mut **way, Turn::More)?;
+                    let report = match ticket.attempt(&mut **way, Turn::More) {
+                        // It can never be sent, so it must not wait for ever.
+                        Err(QueueError::Unreadable { why, .. }) => return self.set_aside(id, &why).map(drop),
+                        outcome => outcome?,
+                    };
                     let session =
                         report.fates.iter().filter_map(|f| f.outcome.as_ref().err()).find(|f| policy::is_of_session(f));
                     if let Some(fault) = session {
@@ -228,8 +232,8 @@ impl Ticket<'_> {
     /// # Errors
     /// The books cannot be kept, so nothing was sent.
     pub fn attempt(&mut self, way: &mut dyn Transport, turn: Turn) -> Result<Report, QueueError> {
-        self.begin()?;
         let message = self.message()?;
+        self.begin()?;
         Ok(way.deliver(&message, turn, self))
     }
 }

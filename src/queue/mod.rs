@@ -69,6 +69,9 @@ pub enum QueueError {
     /// No entry has this id.
     #[error("the queue holds no mail `{}`", .0.escape_debug())]
     NoEntry(String),
+    /// An address of the envelope that would not be read back as itself; a bug.
+    #[error("the mail cannot be kept: its envelope would not read back as it is ({})", .0.escape_debug())]
+    Unsound(String),
     /// A key of `--idempotency-key` that cannot be one.
     #[error("a key has between 1 and {} octets", key::LONGEST_KEY)]
     Key,
@@ -127,8 +130,10 @@ impl Queue {
     /// Writes a mail down and takes it for this process. The head's id, times and bytes' facts are filled in here.
     ///
     /// # Errors
-    /// [`QueueError::Io`]: nothing of it is left, and it may be sent without the queue.
+    /// [`QueueError::Io`]: nothing of it is left, and it may be sent without the queue. [`QueueError::Unsound`]: nothing was
+    /// written.
     pub fn submit(&self, mut head: Head, message: &Message, key: Option<&Key>) -> Result<Ticket<'_>, QueueError> {
+        entry::check_envelope(&head, &message.envelope).map_err(QueueError::Unsound)?;
         head.created = now();
         head.expires = head.created.saturating_add(self.policy.lifetime_ms());
         head.message_id.clone_from(&message.id);

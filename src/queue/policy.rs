@@ -75,7 +75,7 @@ pub fn judge(fault: &Fault) -> Verdict {
         Stage::Prepare | Stage::Resolve | Stage::Connect | Stage::Greeting | Stage::Hello | Stage::Tls | Stage::Login
     );
     match &fault.cause {
-        Cause::Content(_) => Verdict::Refuse,
+        Cause::Content(_) | Cause::Unsound(_) => Verdict::Refuse,
         _ if of_session || wants_login || fault.class() == Class::Temporary => Verdict::Defer,
         _ => Verdict::Refuse,
     }

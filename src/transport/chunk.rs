@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use super::capability::Capabilities;
+use super::line::Commands;
 use super::socket::reason;
 use super::transaction::{Link, Round};
 use crate::delivery::{Cause, Fault, Reply, Stage};
@@ -53,8 +54,8 @@ impl Whole {
     ///
     /// # Errors
     /// As [`super::session::Session::whole`].
-    pub fn send(&self, link: &mut Link, stage: Stage, patience: Duration, lines: &str) -> Result<Reply, Fault> {
-        let reply = link.session.whole(stage, patience, lines, &self.octets, self.quit)?;
+    pub fn send(&self, link: &mut Link, stage: Stage, patience: Duration, commands: &Commands) -> Result<Reply, Fault> {
+        let reply = link.session.whole(stage, patience, commands, &self.octets, self.quit)?;
         if let Some(hear) = &link.progress {
             let size = self.octets.len() as u64;
             hear(size, size);

@@ -18,6 +18,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use super::ledger::{Books, Ledger};
+use super::line::check_arguments;
 use super::reply::decode;
 use super::socket::{Clock, cause, reason, wait};
 use super::{Tell, Transport, Turn, Watch};
@@ -47,6 +48,7 @@ impl Sendmail {
 
     fn run(&self, message: &Message, books: &mut Books<'_>) -> Result<Reply, Fault> {
         let tell = Tell::new(&self.watch);
+        check_arguments(&message.envelope).map_err(|cause| Fault::new(Stage::Prepare, cause))?;
         let arguments = arguments(&self.program, &message.envelope);
         tell.line(&Line::Client(super::reply::safe(&command_line(&self.program, &arguments))));
         let mut child = self.start(&arguments).map_err(|error| {

@@ -4,6 +4,7 @@
 //! one; a server that is full is not asked about the rest, and how many it took is known from then on.
 use super::chunk::Whole;
 use super::envelope::{asked, rcpt};
+use super::line::Commands;
 use super::transaction::{Round, Side, Verb};
 use crate::delivery::{Cause, Fault, Reply, Stage};
 
@@ -28,18 +29,18 @@ impl Round<'_, '_> {
         let mut end = Some(if whole.is_some() { Verb::Chunk } else { Verb::Data });
         let mut most = GROUP.0;
         while end.is_some() {
-            let (mut flight, mut lines, mut named) = (Vec::new(), String::new(), 0);
+            let (mut flight, mut commands, mut named) = (Vec::new(), Commands::default(), 0);
             while let Some(verb) = verbs.peek().copied().or(end) {
                 let fits = match verb {
                     _ if flight.is_empty() => true,
                     _ if !self.link.capabilities.pipelining => false,
-                    Verb::Rcpt(_) => named < most && lines.len() < FLIGHT,
+                    Verb::Rcpt(_) => named < most && commands.len() < FLIGHT,
                     _ => true,
                 };
                 if !fits {
                     break;
                 }
-                lines.push_str(&self.line(verb, whole));
+                commands.add(&self.line(verb, whole)).map_err(|cause| self.link.session.cut(Stage::Prepare, cause))?;
                 flight.push(verb);
                 named += usize::from(matches!(verb, Verb::Rcpt(_)));
                 if verbs.next().is_none() {
@@ -49,7 +50,7 @@ impl Round<'_, '_> {
             if self.sender.is_some() || (matches!(flight[..], [Verb::Data | Verb::Chunk]) && self.accepted.is_empty()) {
                 return Ok(());
             }
-            self.fly(&flight, &lines, whole.filter(|_| matches!(flight[..], [.., Verb::Chunk])))?;
+            self.fly(&flight, &commands, whole.filter(|_| matches!(flight[..], [.., Verb::Chunk])))?;
             if self.overflow >= ENOUGH {
                 let others = verbs.by_ref().filter_map(|verb| if let Verb::Rcpt(at) = verb { Some(at) } else { None });
                 self.postpone(others.collect());
@@ -61,7 +62,7 @@ impl Round<'_, '_> {
     }
 
     /// Sends a flight, the message behind it where it goes along, and reads the replies.
-    fn fly(&mut self, flight: &[Verb], lines: &str, whole: Option<&Whole>) -> Result<(), Fault> {
+    fn fly(&mut self, flight: &[Verb], commands: &Commands, whole: Option<&Whole>) -> Result<(), Fault> {
         if whole.is_some() {
             self.announce()?;
         }
@@ -76,8 +77,8 @@ impl Round<'_, '_> {
             }
             let (session, stage) = (&mut self.link.session, verb.stage());
             let reply = match (at, whole) {
-                (0, Some(whole)) => whole.send(self.link, stage, patience, lines)?,
-                (0, None) => session.command(stage, patience, lines)?,
+                (0, Some(whole)) => whole.send(self.link, stage, patience, commands)?,
+                (0, None) => session.command(stage, patience, commands)?,
                 _ => session.reply(stage, patience)?,
             };
             self.judge(*verb, reply)?;

@@ -30,6 +30,7 @@ mod flight;
 mod guard;
 mod judged;
 mod ledger;
+mod line;
 mod metered;
 mod opening;
 pub mod probe;

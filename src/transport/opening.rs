@@ -10,6 +10,7 @@ use openssl::x509::X509Ref;
 use super::capability::Capabilities;
 use super::dial::{self, Dialled};
 use super::guard::{Guard, Io, shown};
+use super::line::Commands;
 use super::probe::{Fact, Outcome, Step};
 use super::session::Lettre;
 use super::socket::Socket;
@@ -219,8 +220,10 @@ struct Opening<'a> {
 impl Opening<'_> {
     fn ask(&mut self, stage: Stage, line: &str) -> Result<Reply, Fault> {
         self.guard.expect(stage, self.route.patience.command);
+        let mut command = Commands::default();
+        command.add(line).map_err(|cause| self.guard.fail(cause))?;
         self.guard.tell(&shown(line));
-        self.guard.push(format!("{line}\r\n").as_bytes())?;
+        self.guard.push(command.as_str().as_bytes())?;
         self.guard.reply()
     }
 

@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
+use super::line::check_host;
 use super::reply::decode;
 use super::socket::{Socket, cause};
 use crate::delivery::Cause;
@@ -24,6 +25,7 @@ const LONGEST: usize = 16 * 1024;
 /// [`Cause::Proxy`] when it refuses or breaks its protocol; [`Cause::NoSecret`]; [`Cause::Silent`];
 /// [`Cause::Interrupted`].
 pub fn tunnel(socket: &mut Socket, proxy: &Proxy, host: &str, port: u16) -> Result<(), Cause> {
+    check_host(host)?;
     match proxy.kind {
         ProxyKind::Socks5 => socks(socket, proxy.login.as_ref(), host, port),
         ProxyKind::Http => http(socket, proxy.login.as_ref(), host, port),

@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::capability::Capabilities;
 use super::guard::{Guard, shown};
+use super::line::{Commands, check_secret};
 use crate::delivery::{Cause, Fault, Line, Reply, Stage};
 use crate::message::wire::Dots;
 
@@ -29,12 +30,12 @@ pub type Clearance<'a> = &'a mut dyn FnMut() -> Result<(), Cause>;
 
 /// A session after EHLO, STARTTLS and all, ready for AUTH and MAIL.
 pub trait Session {
-    /// Sends commands, each with its line end, in one flight, and reads the reply to the first. `stage` is what they
-    /// are about, `patience` what each reply may take.
+    /// Sends commands in one flight, and reads the reply to the first. `stage` is what they are about, `patience` what
+    /// each reply may take.
     ///
     /// # Errors
     /// [`Fault`] when there is no reply. A reply that says no is no error.
-    fn command(&mut self, stage: Stage, patience: Duration, lines: &str) -> Result<Reply, Fault>;
+    fn command(&mut self, stage: Stage, patience: Duration, commands: &Commands) -> Result<Reply, Fault>;
 
     /// Sends one command that is shown to the watcher as `mask`.
     ///
@@ -72,7 +73,7 @@ pub trait Session {
         &mut self,
         stage: Stage,
         patience: Duration,
-        lines: &str,
+        commands: &Commands,
         message: &[u8],
         quit: bool,
     ) -> Result<Reply, Fault>;
@@ -89,8 +90,8 @@ pub trait Session {
     /// Tells whether commands can still be sent.
     fn is_open(&self) -> bool;
 
-    /// Sends a command without waiting for its reply.
-    fn post(&mut self, line: &str);
+    /// Sends a command, with its line end, without waiting for its reply.
+    fn post(&mut self, line: &'static str);
 
     /// Closes the connection at once for a reason.
     fn cut(&mut self, stage: Stage, cause: Cause) -> Fault;
@@ -136,15 +137,15 @@ impl Lettre {
 }
 
 impl Session for Lettre {
-    fn command(&mut self, stage: Stage, patience: Duration, lines: &str) -> Result<Reply, Fault> {
+    fn command(&mut self, stage: Stage, patience: Duration, commands: &Commands) -> Result<Reply, Fault> {
         {
             let mut guard = lock(&self.guard);
             guard.expect(stage, patience);
-            for line in lines.split_terminator("\r\n") {
+            for line in commands.lines() {
                 guard.tell(&shown(line));
             }
         }
-        let told = block(self.connection.command(lines));
+        let told = block(self.connection.command(commands.as_str()));
         self.outcome(told)
     }
 
@@ -152,6 +153,7 @@ impl Session for Lettre {
         {
             let mut guard = lock(&self.guard);
             guard.expect(Stage::Login, patience);
+            check_secret(line).map_err(|cause| guard.fail(cause))?;
             guard.tell(&shown(mask));
         }
         let told = block(self.connection.command(line));
@@ -193,7 +195,7 @@ impl Session for Lettre {
         &mut self,
         stage: Stage,
         patience: Duration,
-        lines: &str,
+        commands: &Commands,
         message: &[u8],
         quit: bool,
     ) -> Result<Reply, Fault> {
@@ -201,14 +203,14 @@ impl Session for Lettre {
             let quit = if quit { "QUIT\r\n" } else { "" };
             let mut guard = lock(&self.guard);
             guard.expect(stage, patience);
-            for line in lines.split_terminator("\r\n") {
+            for line in commands.lines() {
                 guard.tell(&shown(line));
             }
             guard.tell(&Line::Note(format!("message, {} octets", message.len())));
             for line in quit.split_terminator("\r\n") {
                 guard.tell(&shown(line));
             }
-            guard.push_message(&[lines.as_bytes(), message, quit.as_bytes()].concat())?;
+            guard.push_message(&[commands.as_str().as_bytes(), message, quit.as_bytes()].concat())?;
         }
         // lettre has no part in the sending: a message need not be text, which its commands have to be.
         let told = block(self.connection.read_response());
@@ -231,7 +233,7 @@ impl Session for Lettre {
         lock(&self.guard).is_open()
     }
 
-    fn post(&mut self, line: &str) {
+    fn post(&mut self, line: &'static str) {
         let mut guard = lock(&self.guard);
         guard.tell(&shown(line.trim_end()));
         // Whether it arrives changes nothing any more.

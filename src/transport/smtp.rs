@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::auth::LoggedIn;
 use super::ledger::{Books, Ledger};
+use super::line::Commands;
 use super::opening::{self, Closed, Opened};
 use super::probe::{Ear, Fact, Outcome, Step};
 use super::reach::Reach;
@@ -188,7 +189,7 @@ impl Server {
             let patience = link.patience.quit;
             link.quitting = true;
             // What is said to a goodbye changes nothing.
-            if let Ok(reply) = link.session.command(Stage::Content, patience, "QUIT\r\n") {
+            if let Ok(reply) = link.session.command(Stage::Content, patience, &Commands::fixed("QUIT")) {
                 ear.fact("reply", Fact::Text(reply.text()));
             }
             ear.over(Step::Quit, Outcome::Passed);

@@ -9,6 +9,7 @@ use super::chunk::Whole;
 use super::envelope::mail;
 use super::flight;
 use super::ledger::Books;
+use super::line::Commands;
 use super::metered::Metered;
 use super::probe::{self, Ear, Fact, Step};
 use super::reach::{Outcome, Reach};
@@ -86,9 +87,13 @@ pub fn rehearse(link: &mut Link, message: &Message, ear: &Ear) -> Vec<Fault> {
             Verb::Reset => Step::Reset,
             Verb::Mail | Verb::Data | Verb::Chunk => Step::Sender,
         };
-        let command = round.line(verb, None);
-        ear.fact("said", Fact::Text(safe(command.trim_end())));
-        let said = round.link.session.command(verb.stage(), patience, &command);
+        let line = round.line(verb, None);
+        ear.fact("said", Fact::Text(safe(line.trim_end())));
+        let mut command = Commands::default();
+        let said = match command.add(&line) {
+            Ok(()) => round.link.session.command(verb.stage(), patience, &command),
+            Err(cause) => Err(round.link.session.cut(Stage::Prepare, cause)),
+        };
         let said = said.and_then(|reply| round.judge(verb, reply.clone()).map(|()| reply));
         let reply = match said {
             Ok(reply) => reply,
@@ -350,7 +355,7 @@ impl<'a, 'l> Round<'a, 'l> {
     /// Ends a transaction that the server began to take without anybody to take it for (RFC 2920 section 3.1).
     fn lone_dot(&mut self) {
         // A server may deliver nothing to nobody or refuse it; both end the transaction, as does a lost connection.
-        let _ = self.link.session.command(Stage::Content, self.link.patience.command, ".\r\n");
+        let _ = self.link.session.command(Stage::Content, self.link.patience.command, &Commands::fixed("."));
         self.link.begun = false;
     }
 

@@ -31,7 +31,8 @@ impl Raw {
     /// Makes it a mail that can be sent. What had to be changed beyond the rules is in its notes.
     ///
     /// # Errors
-    /// [`MessageError::Spool`]: what was read could not be read again, or what is encoded not be kept.
+    /// [`MessageError::Spool`]: what was read could not be read again, or what is encoded not be kept;
+    /// [`MessageError::Unsound`].
     pub fn complete(self, envelope: Envelope, edits: &Edits<'_>, stamp: &Stamp) -> Result<Message, MessageError> {
         let signed = self.is_signed();
         let mut head = Head { fields: self.fields, notes: Vec::new(), edits, stamp };
@@ -45,6 +46,10 @@ impl Raw {
         top.extend(head.missing_mime(&self.facts));
         let id = top.iter().chain(&head.fields).find(|field| field.is("message-id"));
         let id = id.map(|field| shown_id(&field.text(edits.fallback_charsets))).unwrap_or_default();
+        for field in top.iter().chain(&head.fields) {
+            let octets = field.octets();
+            header::check_folds(field.name(), octets.strip_suffix(b"\r\n").unwrap_or(octets))?;
+        }
         let mut octets = Vec::new();
         top.iter().chain(&head.fields).for_each(|field| octets.extend_from_slice(field.octets()));
         let header_utf8 = !octets.is_ascii();

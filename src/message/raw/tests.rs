@@ -3,7 +3,7 @@ use mail_parser::{MessageParser, MimeHeaders};
 use proptest::prelude::*;
 
 use super::*;
-use crate::address::Mailbox;
+use crate::address::{Address, Mailbox};
 use crate::message::tests::{address, bytes, mailbox, named, stamp};
 use crate::message::{Envelope, Message, wire};
 
@@ -307,6 +307,27 @@ proptest! {
             prop_assert_eq!(got.trim_end_matches('\n'), text.trim_end_matches('\n'));
             prop_assert!(parsed.content_transfer_encoding().is_none_or(|encoding| encoding != "binary"));
             prop_assert_eq!(wire::check(&out), Ok(()));
+        }
+    }
+}
+
+/// No parser lets such an address exist; the guard behind the writer is all that is left then.
+#[test]
+fn a_field_that_would_begin_another_one_is_mended_or_makes_no_mail() {
+    let odd = || Mailbox::from(Address::of("\"a\\\r\\\nBcc: e@x\\\r\\\n\"", "x"));
+    let replace = |field: &str, _: &Mailbox| Some(vec![odd()]).filter(|_| field == "to");
+    let none = |_: &str, _: &Mailbox| None;
+    let rows = [
+        (true, Edits { author: odd(), ..edits(&none) }, "Subject: s\n\n"),
+        (false, edits(&replace), "To: b@x\n\n"),
+        (false, Edits { force_from: Some(odd()), ..edits(&none) }, "From: b@x\n\n"),
+    ];
+    for (refused, edits, input) in rows {
+        let built = Raw::read(input.as_bytes(), false).unwrap().complete(envelope(), &edits, &stamp());
+        match built {
+            Err(crate::message::MessageError::Unsound(_)) => assert!(refused, "{input}"),
+            Err(error) => panic!("{error}"),
+            Ok(message) => assert!(!refused && !shown(&message).contains("\nBcc"), "{}", shown(&message)),
         }
     }
 }

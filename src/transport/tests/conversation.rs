@@ -1,6 +1,7 @@
 //! MAIL to the dot, flight by flight.
 use std::io;
 
+use super::super::line::Commands;
 use super::super::opening;
 use super::super::session::Session;
 use super::*;
@@ -259,7 +260,7 @@ fn a_file_that_changed_never_becomes_a_complete_message() {
     let opened = opening::open(&route, route.doors[0], &mut None, &Watch::default());
     let mut session = opened.map_or_else(|closed| panic!("{:?}", closed.fault), |opened| opened.session);
     let patience = route.patience.dot;
-    assert_eq!(session.command(Stage::Data, patience, "DATA\r\n").unwrap().code, 354);
+    assert_eq!(session.command(Stage::Data, patience, &Commands::fixed("DATA")).unwrap().code, 354);
     let piece = || Ok(b"0123456789abcdef\r\n".repeat(10_000));
     let pieces: Vec<io::Result<Vec<u8>>> = vec![piece(), Err(io::Error::other("Changed while it was read")), piece()];
     let fault = session.message(0, patience, &mut pieces.into_iter(), true, &mut || Ok(())).unwrap_err();
