@@ -5,8 +5,14 @@
 //! takes it for, so the books hear of it first, and a connection lost before the answer leaves all in doubt but those
 //! who were refused. A server that refuses BDAT itself gets DATA. What it refuses must be reset before it goes on:
 //! Dovecot takes no other BDAT until then.
+//!
+//! A server that refuses BDAT and does not read its octets takes every line of the text for a command, with the envelope
+//! accepted before it. So only a text leaves that way of which no line could be obeyed; all else waits for 354.
+mod verbs;
+
 use std::time::Duration;
 
+use self::verbs::holds_command;
 use super::capability::Capabilities;
 use super::line::Commands;
 use super::socket::reason;
@@ -42,7 +48,8 @@ impl Whole {
             }
         }
         // DATA would end the last line by itself.
-        Ok(Some(Whole { octets, quit }).filter(|whole| whole.octets.ends_with(b"\r\n")))
+        let fits = octets.ends_with(b"\r\n") && !holds_command(&octets);
+        Ok(fits.then_some(Whole { octets, quit }))
     }
 
     /// The command, in front of the octets.

@@ -396,3 +396,23 @@ fn beyond_a_hundred_recipients_the_message_leaves_with_the_last_group() {
     let announced: Vec<usize> = (0..50).chain(100..150).collect();
     assert_eq!(entries[0], format!("dot {announced:?}"));
 }
+
+/// What a scripted server took a forged mail from: it offers CHUNKING, refuses BDAT and does not read its octets.
+#[test]
+fn a_text_with_a_line_that_is_a_command_waits_for_354() {
+    for line in ["MAIL FROM:<forged@x.test>", "  rcpt to:<e@x.test>", "DATA", "quit", "lhlo x", "\tMailFrom:<>"] {
+        let octets = format!("Subject: x\r\n\r\n{line}\r\nbody\r\n");
+        let text = text(&["b@b.test"], octets.clone().into_bytes());
+        let last = format!("{octets}.\r\nQUIT\r\n");
+        let asking = asking(&["b"]);
+        let steps = [
+            OPENING[0],
+            OPENING[1],
+            (asking.as_str(), "250 ok\r\n250 ok\r\n354 go\r\n"),
+            (last.as_str(), "250 in\r\n221 bye\r\n"),
+        ];
+        let server = serve(&[&steps]);
+        assert_eq!(outcomes(&deliver(server.route(), &text)), ["250 in"], "{line}");
+        server.done();
+    }
+}
