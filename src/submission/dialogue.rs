@@ -4,16 +4,16 @@
 //! never makes it panic or grow beyond its bounds; a message counts as taken only after its final dot was read and the
 //! [`Acceptor`] has it. Knows nothing of queues, aliases and settings.
 //!
-//! The client is a program of the same user on a pipe, so it is believed: MAIL without a greeting is fine, as are lines
-//! that end in a bare LF, in commands and in the text, where a lone dot ends the message after either. Between two
-//! servers that would let a message smuggle another one in; here the writer of the text and the writer of the commands
-//! are one, and what is sent on is made canonical when it is composed.
+//! The client is a program of the same user on a pipe, so much of it is believed: MAIL without a greeting is fine, and a
+//! client may end its lines with LF throughout. What it puts between its line ends is not: it may be a stranger's. So who
+//! ends DATA with CRLF ends the text with CRLF, a dot and CRLF only, and who ends its first command with CRLF is
+//! answered 500 to a command with an LF in it, of which nothing is obeyed.
 //!
 //! Refuses LMTP, TLS, logins and BDAT.
 use std::io::{self, Read, Write};
 
 use self::command::{Side, Verb};
-use self::pipe::{Body, Finish, Line, Pipe};
+use self::pipe::{Body, Finish, Line, LineEnd, Pipe};
 use crate::address::Address;
 
 mod command;
@@ -167,15 +167,20 @@ impl Session<'_> {
         self.pipe.plain(220, &[format!("{} ESMTP smail", pipe::host(self.name))]);
         self.pipe.flush()?;
         loop {
+            let mut ends = LineEnd::CrLf;
             let (verb, reply) = match self.pipe.line()? {
-                Line::Command(line) => self.answer(&line),
+                Line::Command(line, end) => {
+                    ends = end;
+                    self.answer(&line)
+                }
+                Line::BareLf => (Verb::Unknown, syntax("The line holds an LF without CR").into()),
                 Line::TooLong => (Verb::Unknown, syntax("The line is too long").into()),
                 Line::End => return Ok(End::Eof),
             };
             let end = match reply {
                 Reply::Plain(code, lines) => self.plain(code, &lines),
                 Reply::Coded(answer) => self.coded(&answer),
-                Reply::Go(transaction) => self.text(transaction)?,
+                Reply::Go(transaction) => self.text(transaction, ends)?,
                 Reply::Bye => {
                     self.pipe.coded(&Answer::new(221, (2, 0, 0), "Bye"));
                     Some(End::Quit)
@@ -295,10 +300,10 @@ impl Session<'_> {
     }
 
     /// The text, from 354 to the reply to the dot. Either way the transaction is over.
-    fn text(&mut self, transaction: Transaction) -> io::Result<Option<End>> {
+    fn text(&mut self, transaction: Transaction, ends: LineEnd) -> io::Result<Option<End>> {
         self.pipe.plain(354, &["End data with <CR><LF>.<CR><LF>".to_owned()]);
         self.pipe.flush()?;
-        let mut body = Body::new(&mut self.pipe, self.limit);
+        let mut body = Body::new(&mut self.pipe, ends, self.limit);
         let taken = self.acceptor.message(transaction, &mut body);
         let answer = match (body.finish()?, taken) {
             (Finish::Lost, _) => return Ok(Some(End::Eof)),

@@ -1,7 +1,9 @@
 //! The octets of a dialogue: bounded lines in, the text up to its dot, and replies that leave together.
 //!
 //! Promise: nothing waits to be written while input is waited for; memory does not grow with what the client sends;
-//! what is written are lines of RFC 5321 section 4.5.3.1.5, ASCII, at most 512 octets with their CRLF.
+//! what is written are lines of RFC 5321 section 4.5.3.1.5, ASCII, at most 512 octets with their CRLF. Where lines end is
+//! the client's choice, made by its first command: a client that speaks CRLF ends nothing by LF alone, neither a command nor
+//! the text.
 use std::io::{self, Read, Write};
 
 use super::Answer;
@@ -17,10 +19,21 @@ const MOST_LINES: usize = 8;
 /// The longest name of a host (RFC 1035 section 2.3.4).
 const LONGEST_HOST: usize = 255;
 
+/// How the lines of the client end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LineEnd {
+    /// CRLF and nothing else.
+    CrLf,
+    /// LF, with a CR before it or not.
+    Lf,
+}
+
 /// One line of the client.
 pub(super) enum Line {
-    /// Without its line end, CRLF or LF.
-    Command(Vec<u8>),
+    /// Without its line end, and the one it had.
+    Command(Vec<u8>, LineEnd),
+    /// It holds an LF without CR, from a client that ends its lines with CRLF; the rest of it is skipped.
+    BareLf,
     /// Longer than [`LONGEST_COMMAND`], and skipped.
     TooLong,
     /// The client has closed its side; a line without an end was no command.
@@ -37,12 +50,16 @@ pub(super) struct Pipe<'a> {
     end: usize,
     /// Replies that have not left.
     waiting: Vec<u8>,
+    /// How the first command ended.
+    ends: Option<LineEnd>,
+    /// The rest of a refused line is to be skipped.
+    skips: bool,
 }
 
 impl<'a> Pipe<'a> {
     pub(super) fn new(input: &'a mut dyn Read, output: &'a mut dyn Write) -> Self {
         let buffer = vec![0; BLOCK].into_boxed_slice();
-        Pipe { input, output, buffer, start: 0, end: 0, waiting: Vec::new() }
+        Pipe { input, output, buffer, start: 0, end: 0, waiting: Vec::new(), ends: None, skips: false }
     }
 
     /// What has been read; empty at the end of the input only. The only place that waits for the client, and so the
@@ -64,12 +81,30 @@ impl<'a> Pipe<'a> {
 
     /// The next command.
     pub(super) fn line(&mut self) -> io::Result<Line> {
+        while std::mem::take(&mut self.skips) {
+            match self.up_to_lf()? {
+                (_, None) => return Ok(Line::End),
+                (_, Some(end)) => self.skips = end != LineEnd::CrLf,
+            }
+        }
+        let (line, Some(end)) = self.up_to_lf()? else { return Ok(Line::End) };
+        if *self.ends.get_or_insert(end) == LineEnd::CrLf && end == LineEnd::Lf {
+            // The rest may be what a stranger wrote behind the LF: a command of its own it must not become.
+            self.skips = true;
+            return Ok(Line::BareLf);
+        }
+        Ok(line.map_or(Line::TooLong, |line| Line::Command(line, end)))
+    }
+
+    /// The octets up to the next LF, without the line end, and which one it was; no octets when there are too many, and no
+    /// line end at the end of the input.
+    fn up_to_lf(&mut self) -> io::Result<(Option<Vec<u8>>, Option<LineEnd>)> {
         let mut line = Vec::new();
-        let mut length = 0;
+        let (mut length, mut before) = (0, 0);
         loop {
             let block = self.peek()?;
             if block.is_empty() {
-                return Ok(Line::End);
+                return Ok((None, None));
             }
             let line_end = block.iter().position(|octet| *octet == b'\n');
             let part = &block[..line_end.map_or(block.len(), |at| at + 1)];
@@ -77,17 +112,23 @@ impl<'a> Pipe<'a> {
             if length <= LONGEST_COMMAND {
                 line.extend_from_slice(part);
             }
-            self.start += part.len();
+            let used = part.len();
+            match line_end {
+                Some(at) => before = if at > 0 { part[at - 1] } else { before },
+                None => before = part[used - 1],
+            }
+            self.start += used;
             if line_end.is_some() {
                 break;
             }
         }
+        let end = if before == b'\r' { LineEnd::CrLf } else { LineEnd::Lf };
         if length > LONGEST_COMMAND {
-            return Ok(Line::TooLong);
+            return Ok((None, Some(end)));
         }
         line.pop();
         line.pop_if(|last| *last == b'\r');
-        Ok(Line::Command(line))
+        Ok((Some(line), Some(end)))
     }
 
     /// Writes a reply with an enhanced status code. A code that is no reply's becomes 451.
@@ -155,6 +196,8 @@ enum Place {
     /// Behind a dot and a CR.
     DotReturn,
     Middle,
+    /// Behind a CR that may be that of a line end.
+    Return,
     /// Behind the final dot.
     End,
     /// The input ended before the dot.
@@ -172,11 +215,14 @@ pub(super) enum Finish {
     Lost,
 }
 
-/// The text of one message: ends at the lone dot, dots at the start of lines taken off (RFC 5321 section 4.5.2).
+/// The text of one message: ends at the lone dot, dots at the start of lines taken off (RFC 5321 section 4.5.2). A line
+/// begins and the dot ends where the client's lines do: behind LF alone only when DATA ended so, as the text of a client that
+/// speaks CRLF may hold an LF, a dot and an LF that a stranger wrote.
 ///
 /// Reading fails with `UnexpectedEof` when the input ends before the dot, and with `FileTooLarge` over the limit.
 pub(super) struct Body<'p, 'a> {
     pipe: &'p mut Pipe<'a>,
+    ends: LineEnd,
     place: Place,
     limit: Option<u64>,
     octets: u64,
@@ -184,8 +230,9 @@ pub(super) struct Body<'p, 'a> {
 }
 
 impl<'p, 'a> Body<'p, 'a> {
-    pub(super) fn new(pipe: &'p mut Pipe<'a>, limit: Option<u64>) -> Self {
-        Body { pipe, place: Place::Start, limit, octets: 0, too_long: false }
+    /// Begins; `ends` is the end that DATA had.
+    pub(super) fn new(pipe: &'p mut Pipe<'a>, ends: LineEnd, limit: Option<u64>) -> Self {
+        Body { pipe, ends, place: Place::Start, limit, octets: 0, too_long: false }
     }
 
     /// Reads what was left unread, and says how the text ended. The next command follows.
@@ -213,28 +260,44 @@ impl<'p, 'a> Body<'p, 'a> {
                 self.place = Place::Lost;
                 break;
             };
+            let strict = self.ends == LineEnd::CrLf;
             let (place, used) = match (self.place, first) {
                 (Place::Start, b'.') => (Place::Dot, 1),
                 (Place::Dot, b'\r') => (Place::DotReturn, 1),
-                (Place::Dot | Place::DotReturn, b'\n') => (Place::End, 1),
+                (Place::Dot, b'\n') if !strict => (Place::End, 1),
+                (Place::DotReturn, b'\n') => (Place::End, 1),
                 (Place::DotReturn, _) => {
                     out[filled] = b'\r';
                     filled += 1;
-                    (Place::Middle, 0)
+                    (Place::Return, 0)
+                }
+                (Place::Return, b'\n') => {
+                    out[filled] = b'\n';
+                    filled += 1;
+                    (Place::Start, 1)
                 }
                 _ => {
                     let room = &block[..block.len().min(out.len() - filled)];
-                    let line_end = room.iter().position(|octet| *octet == b'\n');
-                    let used = line_end.map_or(room.len(), |at| at + 1);
+                    let (place, used) = up_to_line_end(room, strict);
                     out[filled..filled + used].copy_from_slice(&room[..used]);
                     filled += used;
-                    (if line_end.is_some() { Place::Start } else { Place::Middle }, used)
+                    (place, used)
                 }
             };
             self.place = place;
             self.pipe.start += used;
         }
         Ok(filled)
+    }
+}
+
+/// How much of a stretch of text belongs to this line, at least one octet, and where the reading is behind it.
+fn up_to_line_end(text: &[u8], strict: bool) -> (Place, usize) {
+    let end = if strict { b'\r' } else { b'\n' };
+    match text.iter().position(|octet| *octet == end) {
+        None => (Place::Middle, text.len()),
+        Some(at) if strict => (Place::Return, at + 1),
+        Some(at) => (Place::Start, at + 1),
     }
 }
 

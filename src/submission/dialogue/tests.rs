@@ -171,9 +171,9 @@ fn every_dialogue_reads_as_written_however_it_arrives() {
     }
 }
 
-/// The texts taken in one session that sends these as they are.
-fn texts(sent: &[&str]) -> Vec<String> {
-    let mail = |text: &&str| format!("MAIL FROM:<a>\r\nRCPT TO:<b>\r\nDATA\r\n{text}");
+/// The texts taken in one session that sends these as they are, with this line end in the commands.
+fn texts(end: &str, sent: &[&str]) -> Vec<String> {
+    let mail = |text: &&str| format!("MAIL FROM:<a>{end}RCPT TO:<b>{end}DATA{end}{text}");
     let input: String = sent.iter().map(mail).collect();
     let taken = |outcome: Outcome| {
         let texts = outcome.acceptor.taken.into_iter();
@@ -189,14 +189,49 @@ fn the_text_ends_at_a_lone_dot_and_loses_its_doubled_ones() {
     let sent = [
         ".\r\n",
         "a\r\n.\r\n",
-        "a\n.\n",
         "..\r\n...\r\n..a\r\n.b\r\nc.\r\n.\r\n",
         ".\r.\r\n.\rx\r\n.\r\r\n.\r\n",
         "a\r.\r\nb\r\n.\r\n",
-        "\r\n.\n",
     ];
-    let taken = ["", "a\r\n", "a\n", ".\r\n..\r\n.a\r\nb\r\nc.\r\n", "\r.\r\n\rx\r\n\r\r\n", "a\r.\r\nb\r\n", "\r\n"];
-    assert_eq!(texts(&sent), taken);
+    let taken = ["", "a\r\n", ".\r\n..\r\n.a\r\nb\r\nc.\r\n", "\r.\r\n\rx\r\n\r\r\n", "a\r.\r\nb\r\n"];
+    assert_eq!(texts("\r\n", &sent), taken);
+    assert_eq!(texts("\n", &sent), taken);
+    let sent = [".\n", "a\n.\n", "..\n...\n..a\n.b\n.\n", "\r\n.\n", "a\n.\r\n"];
+    assert_eq!(texts("\n", &sent), ["", "a\n", ".\n..\n.a\nb\n", "\r\n", "a\n"]);
+}
+
+/// What stands between the line ends of a client may be a stranger's: only its own line end begins a line.
+#[test]
+fn the_text_of_a_client_that_speaks_crlf_ends_with_crlf_only() {
+    for inside in ["\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r", "\r.\r\n", "\n\n.\n", "\r\n.\r.\n", "\n.\r"] {
+        let smuggled = "MAIL FROM:<forged>\r\nRCPT TO:<e>\r\nDATA\r\nforged";
+        let sent = format!("a{inside}{smuggled}\r\n.\r\n");
+        let taken = texts("\r\n", &[&sent, "b\r\n.\r\n"]);
+        // A dot behind CRLF is the transparency's, whatever follows it.
+        let kept = format!("a{}{smuggled}\r\n", inside.replace("\r\n.", "\r\n"));
+        assert_eq!(taken, [kept.as_str(), "b\r\n"], "{inside:?}");
+    }
+    // A dot behind LF alone begins no line, and stays.
+    assert_eq!(texts("\r\n", &["a\n.b\n..c\r\n..d\r\n.\r\n"]), ["a\n.b\n..c\r\n.d\r\n"]);
+}
+
+#[test]
+fn a_command_with_a_line_end_inside_is_none_to_a_client_that_speaks_crlf() {
+    let said = "HELO me\r\nMAIL FROM:<a>\r\nRCPT TO:<b\nRCPT TO:<e>\nRCPT TO:<f>\r\nRCPT TO:<b>\r\nVRFY x\nRSET\r\n\
+                DATA\r\n.\r\nQUIT\r\n";
+    for outcome in
+        [held([said.as_bytes()], None, Postbox::default()), held(said.as_bytes().chunks(1), None, Postbox::default())]
+    {
+        let codes: Vec<&str> = outcome.output.lines().skip(1).map(|line| &line[..9]).collect();
+        let wanted =
+            ["250 host.", "250 2.1.0", "500 5.5.2", "250 2.1.5", "500 5.5.2", "354 End d", "250 2.0.0", "221 2.0.0"];
+        assert_eq!(codes, wanted, "{}", outcome.output);
+        assert_eq!(outcome.acceptor.taken[0].0.recipients, [Address::parse("b").unwrap()]);
+    }
+    // The reply does not wait for the end of the line.
+    let outcome = held([b"NOOP\r\nNOOP\n".as_slice()], None, Postbox::default());
+    let replies: Vec<&str> = outcome.output.lines().skip(1).collect();
+    assert_eq!(replies, ["250 2.0.0 OK", "500 5.5.2 The line holds an LF without CR"]);
 }
 
 #[test]
@@ -204,7 +239,7 @@ fn a_long_text_arrives_whole_across_blocks() {
     let line = format!("{}\r\n.{}\r\n", "x".repeat(5000), ".".repeat(5000));
     let sent = line.repeat(20) + ".\r\n";
     let taken = line.replace("\r\n..", "\r\n.").repeat(20);
-    assert!(texts(&[&sent, &sent]) == [taken.clone(), taken]);
+    assert!(texts("\r\n", &[&sent, &sent]) == [taken.clone(), taken]);
 }
 
 #[test]
@@ -340,8 +375,8 @@ fn no_reply_is_held_back_from_a_client_that_waits_for_it() {
 fn an_overlong_line_is_skipped_and_has_one_reply() {
     let fits = format!("NOOP {}\r\n", "x".repeat(2041));
     let long = format!("NOOP {}\r\n", "x".repeat(2042));
-    let endless = format!("{}\n", "NOOP ".repeat(100_000));
-    let outcome = held([fits.as_bytes(), long.as_bytes(), endless.as_bytes(), b"NOOP\n"], None, Postbox::default());
+    let endless = format!("{}\r\n", "NOOP ".repeat(100_000));
+    let outcome = held([fits.as_bytes(), long.as_bytes(), endless.as_bytes(), b"NOOP\r\n"], None, Postbox::default());
     let replies: Vec<&str> = outcome.output.lines().skip(1).collect();
     let long = "500 5.5.2 The line is too long";
     assert_eq!((fits.len(), replies), (2048, vec!["250 2.0.0 OK", long, long, "250 2.0.0 OK"]));

@@ -24,30 +24,63 @@ fn codes(output: &str) -> Vec<u16> {
     codes
 }
 
-/// The codes of the replies that RFC 5321 wants: one a line, and one more behind each dot. What each is comes from the
-/// dialogue itself, as only their number is asked here.
+/// The number of replies that are due: one a line, and one more behind each dot. What each is comes from the dialogue itself,
+/// as only their number is asked here.
 fn replies_due(input: &[u8], codes: &[u16]) -> usize {
-    let mut lines = input.split_inclusive(|octet| *octet == b'\n').filter(|line| line.ends_with(b"\n"));
-    let mut due = 1;
+    let mut client = Client { rest: input, crlf: None };
+    let (mut due, mut crlf) = (1, false);
     while let Some(code) = codes.get(due - 1) {
-        if matches!(code, 221 | 421) {
-            break;
-        }
-        let line = match code {
-            354 => lines.by_ref().find(|line| matches!(*line, b".\n" | b".\r\n")),
-            _ => lines.next(),
+        let ended = match code {
+            221 | 421 => None,
+            354 => client.text(crlf).map(|()| crlf),
+            _ => client.line(),
         };
-        if line.is_none() {
-            break;
+        match ended {
+            Some(end) => crlf = end,
+            None => break,
         }
         due += 1;
     }
     due
 }
 
+/// What a client has still to say, and whether its lines end with CRLF.
+struct Client<'a> {
+    rest: &'a [u8],
+    crlf: Option<bool>,
+}
+
+impl Client<'_> {
+    /// Takes what the other side takes for a line; tells whether it ended with CRLF.
+    fn line(&mut self) -> Option<bool> {
+        let at = self.rest.iter().position(|octet| *octet == b'\n')?;
+        let crlf = self.rest[..at].ends_with(b"\r");
+        self.rest = &self.rest[at + 1..];
+        if *self.crlf.get_or_insert(crlf) && !crlf {
+            let end = self.rest.windows(2).position(|pair| pair == b"\r\n").map_or(self.rest.len(), |at| at + 2);
+            self.rest = &self.rest[end..];
+        }
+        Some(crlf)
+    }
+
+    /// Takes a text with its end.
+    fn text(&mut self, crlf: bool) -> Option<()> {
+        let ends: &[&[u8]] = if crlf { &[b"\r\n.\r\n"] } else { &[b"\n.\n", b"\n.\r\n"] };
+        // The line end of DATA stands before the first line.
+        let whole = [if crlf { &b"\r\n"[..] } else { b"\n" }, self.rest].concat();
+        let found = ends.iter().filter_map(|end| Some(whole.windows(end.len()).position(|at| at == *end)? + end.len()));
+        let end = found.min()?;
+        self.rest = &self.rest[end - (whole.len() - self.rest.len())..];
+        Some(())
+    }
+}
+
 fn said() -> impl Strategy<Value = Vec<u8>> {
     let words: Vec<&'static [u8]> = vec![
         b"MAIL FROM:<a>\n",
+        b"MAIL FROM:<a>\r\n",
+        b"DATA\r\n",
+        b"\r\n",
         b"RCPT TO:<b>\r\n",
         b"DATA\n",
         b".\r\n",
