@@ -33,11 +33,19 @@ impl Address {
     fn new(local: String, domain: Option<String>) -> Result<Self, AddressError> {
         let address = Address { local, domain };
         let printed = address.to_string();
-        let (local, domain) = parse::parts(&printed)?;
-        if local == address.local && domain == address.domain {
+        if address.is_what(&printed)? {
             return Ok(address);
         }
         Err(AddressError::new(&printed, 0, "it reads back as another address"))
+    }
+
+    /// Returns whether a text is read as this address and nothing else.
+    ///
+    /// # Errors
+    /// [`AddressError`] when it is read as none.
+    pub fn is_what(&self, text: &str) -> Result<bool, AddressError> {
+        let (local, domain) = parse::parts(text)?;
+        Ok(local == self.local && domain == self.domain)
     }
 
     /// Parses one addr-spec. The domain becomes A-labels (RFC 5890); a literal stays as it is.

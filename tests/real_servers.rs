@@ -66,6 +66,7 @@ const CONTENT: &[Story] = stories![content:
 ];
 const CHUNKING: &[Story] = stories![chunking:
     a_small_mail_leaves_with_its_envelope,
+    a_text_with_commands_in_it_waits_for_354,
     lmtp_takes_a_small_mail_with_its_envelope,
     refused_recipients_and_senders_are_told_and_the_others_get_it,
     a_large_mail_and_one_without_chunking_wait_for_354,

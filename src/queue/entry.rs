@@ -126,16 +126,20 @@ impl Head {
 /// # Errors
 /// The address that does not.
 pub fn check_envelope(head: &Head, envelope: &Envelope) -> Result<(), String> {
-    let (sender, recipients) = head.addresses(0..head.to.len())?;
-    if sender != envelope.sender {
-        return Err(head.sender.clone().unwrap_or_default());
+    let odd = |text: &String, address: &Address| {
+        if address.is_what(text) == Ok(true) { Ok(()) } else { Err(text.clone()) }
+    };
+    match (&head.sender, &envelope.sender) {
+        (Some(text), Some(address)) => odd(text, address)?,
+        (None, None) => {}
+        (text, _) => return Err(text.clone().unwrap_or_default()),
     }
-    match recipients.iter().zip(&envelope.recipients).find(|(read, meant)| read != meant) {
-        Some((read, _)) => Err(read.to_string()),
-        None if recipients.len() != envelope.recipients.len() => Err(format!("{} recipients", recipients.len())),
-        // The way of a mail is found by its author.
-        None => parse_list(&head.from).ok().filter(|list| !list.is_empty()).map(drop).ok_or_else(|| head.from.clone()),
+    if head.to.len() != envelope.recipients.len() {
+        return Err(format!("{} recipients", head.to.len()));
     }
+    head.to.iter().zip(&envelope.recipients).try_for_each(|(text, address)| odd(text, address))?;
+    // The way of a mail is found by its author.
+    parse_list(&head.from).ok().filter(|list| !list.is_empty()).map(drop).ok_or_else(|| head.from.clone())
 }
 
 /// Writes an entry and makes its bytes durable.

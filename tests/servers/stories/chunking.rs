@@ -2,8 +2,10 @@
 use crate::servers::Servers;
 use crate::servers::sender::{Outcome, Sender};
 
-/// Lines that DATA would double, and commands that nobody may obey.
-const TEXT: &str = ".\n..dots\nRSET\nMAIL FROM:<evil@chunking.test>\nQUIT\n";
+/// Lines that DATA would double.
+const TEXT: &str = ".\n..dots\n.\nand no command\n";
+/// Commands that nobody may obey.
+const COMMANDS: &str = "RSET\nMAIL FROM:<evil@chunking.test>\n rcpt to:<evil@chunking.test>\nQUIT\n";
 
 /// What smail said to the server from MAIL on, by the first word of each line; the transcript tells it all.
 fn said(ran: &Outcome) -> String {
@@ -29,6 +31,14 @@ pub fn a_small_mail_leaves_with_its_envelope(servers: &Servers) {
         let ran = sender.args(["-v", "-s", "s", to]).run(TEXT.as_bytes());
         assert_eq!((ran.status, said(&ran).as_str()), (0, "MAIL RCPT BDAT QUIT"), "{ran:#?}");
         assert_eq!(servers.mail_to(to).text(), TEXT);
+    }
+}
+
+pub fn a_text_with_commands_in_it_waits_for_354(servers: &Servers) {
+    for (to, sender) in [("p@chunking.test", servers.over_plain()), ("d@chunking.test", over_dovecot(servers))] {
+        let ran = sender.args(["-v", "-s", "s", to]).run(COMMANDS.as_bytes());
+        assert_eq!((ran.status, said(&ran).as_str()), (0, "MAIL RCPT DATA . QUIT"), "{ran:#?}");
+        assert_eq!(servers.mail_to(to).text(), COMMANDS);
     }
     assert_eq!(servers.settled().get("evil@chunking.test"), None);
 }
