@@ -119,7 +119,7 @@ keys! {
         "source-address", [], Text, "192.0.2.1", "", "The local address to connect from.";
         "timeout", [], Time, "300", "300", "Seconds one command may take. Connecting may take a tenth of it, the reply to the final dot twice of it (RFC 5321 section 4.5.3.2).";
         "connect-timeout", ["socket-connect-timeout"], Time, "30", "a tenth of timeout", "Seconds the connection to one address may take.";
-        "chunking", [], Choice(CHUNKING), "no", "auto", "Whether a mail of up to 64 KiB leaves together with its envelope (BDAT, RFC 3030), which saves a round trip: auto, where the server offers CHUNKING and PIPELINING, or no.";
+        "chunking", [], Choice(CHUNKING), "no", "auto", "Whether a mail of up to 64 KiB leaves together with its envelope (BDAT, RFC 3030), which saves a round trip: auto, where the server offers CHUNKING and PIPELINING and no line of the mail could be read as a command, or no.";
         "smtp-config", [], Text, "-starttls", "", "s-nail's list of extensions: -starttls, -ehlo and the names of mechanisms are honoured.", chain;
     }
     "Login" {

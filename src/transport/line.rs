@@ -59,7 +59,7 @@ pub fn check_secret(line: &str) -> Result<(), Cause> {
 /// # Errors
 /// [`Cause::Unsound`].
 pub fn check_arguments(envelope: &Envelope) -> Result<(), Cause> {
-    let odd = |text: &str| text.bytes().find(|octet| octet.is_ascii_control());
+    let odd = |text: &str| text.bytes().find(u8::is_ascii_control);
     let mut addresses = envelope.sender.iter().chain(&envelope.recipients);
     match addresses.find_map(|address| odd(address.local()).or_else(|| odd(address.domain().unwrap_or_default()))) {
         None => Ok(()),

@@ -87,10 +87,10 @@ pub fn rehearse(link: &mut Link, message: &Message, ear: &Ear) -> Vec<Fault> {
             Verb::Reset => Step::Reset,
             Verb::Mail | Verb::Data | Verb::Chunk => Step::Sender,
         };
-        let line = round.line(verb, None);
-        ear.fact("said", Fact::Text(safe(line.trim_end())));
+        let text = round.line(verb, None);
+        ear.fact("said", Fact::Text(safe(text.trim_end())));
         let mut command = Commands::default();
-        let said = match command.add(&line) {
+        let said = match command.add(&text) {
             Ok(()) => round.link.session.command(verb.stage(), patience, &command),
             Err(cause) => Err(round.link.session.cut(Stage::Prepare, cause)),
         };

@@ -48,7 +48,7 @@ fn is_command(line: &[u8]) -> bool {
         line.first().is_some_and(|first| first.eq_ignore_ascii_case(&verb[0]))
             && line.get(..verb.len()).is_some_and(|word| word.eq_ignore_ascii_case(verb))
     };
-    BEGINNINGS.iter().any(|verb| begins(verb))
+    BEGINNINGS.iter().any(&begins)
         || WORDS.iter().any(|verb| begins(verb) && !line.get(verb.len()).is_some_and(u8::is_ascii_alphanumeric))
 }
 
