@@ -14,6 +14,7 @@ use rustix::fs::OFlags;
 
 use crate::delivery::{Fate, Report};
 use crate::settings::Settings;
+use crate::text::{self, Policy};
 
 /// The socket of the host's syslog.
 const SYSLOG: &str = "/dev/log";
@@ -179,11 +180,10 @@ fn quoted(value: &str) -> String {
     }
     let mut out = String::with_capacity(value.len() + 2);
     out.push('"');
-    for character in value.chars() {
-        match character {
-            '\'' => out.push('\''),
-            // Also what moves a cursor or turns the direction of writing, and the line ends of Unicode.
-            other => out.extend(other.escape_debug()),
+    for c in value.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c => out.push_str(&text::word(c.encode_utf8(&mut [0; 4]))),
         }
     }
     out.push('"');
@@ -219,6 +219,7 @@ fn syslog(facts: &[Fact], status: &str, now: DateTime<FixedOffset>) -> Vec<u8> {
 fn journal(facts: &[Fact], status: &str) -> Vec<u8> {
     let mut out = Vec::new();
     let mut field = |name: &str, value: &str| {
+        let value = text::safe(value, Policy::Lines);
         out.extend_from_slice(name.as_bytes());
         if value.contains('\n') {
             // Its length in place of the `=`, so that a line end in it ends nothing.

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use super::{DAY, Row, Subject};
+use crate::text::word as safe;
 use crate::transport::probe::{Outcome, Probe, Step};
 
 /// How lines look.
@@ -18,11 +19,11 @@ const INDENT: usize = 31;
 
 pub(super) fn title(subject: &Subject) -> String {
     let account = subject.account.as_ref().map_or_else(String::new, |name| format!(" (account {name})"));
-    safe(&format!("checking {} for {}{account}", subject.goal, subject.author)) + "\n"
+    format!("{}\n", safe(&format!("checking {} for {}{account}", subject.goal, subject.author)))
 }
 
 pub(super) fn door(place: &str) -> String {
-    safe(place) + "\n"
+    format!("{}\n", safe(place))
 }
 
 pub(super) fn verdict(via: &str, exit: u8, warnings: usize) -> String {
@@ -32,7 +33,7 @@ pub(super) fn verdict(via: &str, exit: u8, warnings: usize) -> String {
         many => format!(", with {many} warnings"),
     };
     match exit {
-        0 => safe(&format!("mail can go by {via}{also}; nothing was sent")) + "\n",
+        0 => format!("{}\n", safe(&format!("mail can go by {via}{also}; nothing was sent"))),
         128.. => "interrupted; nothing was sent\n".to_owned(),
         _ => format!("mail would fail with exit status {exit}{also}; nothing was sent\n"),
     }
@@ -151,9 +152,4 @@ pub(super) fn size(octets: i64) -> String {
         10_000..1_000_000 => format!("{} KB", octets / 1000),
         _ => format!("{}.{} MB", octets / 1_000_000, octets / 100_000 % 10),
     }
-}
-
-/// The last door before a terminal.
-fn safe(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }

@@ -27,6 +27,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::address::Aliases;
+use crate::text::word;
 pub use aliases::{Local, LocalError};
 pub use files::user_rc;
 pub use foreign::REFUSED;
@@ -80,10 +81,10 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Origin::File(path, line) => write!(f, "{}:{line}", safe(&path.display().to_string())),
-            Origin::Environment(name) => write!(f, "${name}"),
-            Origin::Flag(flag) => f.write_str(flag),
-            Origin::Preset(id) => write!(f, "provider {id}"),
+            Origin::File(path, line) => write!(f, "{}:{line}", word(&path.display().to_string())),
+            Origin::Environment(name) => write!(f, "${}", word(name)),
+            Origin::Flag(flag) => f.write_str(&word(flag)),
+            Origin::Preset(id) => write!(f, "provider {}", word(id)),
         }
     }
 }
@@ -352,11 +353,6 @@ fn text_of(value: &Value) -> String {
         Value::Time(time) => time.as_secs_f64().to_string(),
         Value::Size(size) => size.to_string(),
     }
-}
-
-/// Makes text that came from outside safe to print on one line.
-fn safe(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ impl Sendmail {
     fn run(&self, message: &Message, books: &mut Books<'_>) -> Result<Reply, Fault> {
         let tell = Tell::new(&self.watch);
         let arguments = arguments(&self.program, &message.envelope);
-        tell.line(&Line::Client(super::reply::safe(&command_line(&self.program, &arguments))));
+        tell.line(&Line::Client(crate::text::short(&command_line(&self.program, &arguments))));
         let mut child = self.start(&arguments).map_err(|error| {
             // 127 is what a shell reports for it: permanent, unlike a program that a signal ended.
             let why = format!("{}: {}", self.program.path.display(), reason(&error));
@@ -134,7 +134,7 @@ fn arguments(program: &Program, envelope: &Envelope) -> Vec<String> {
 
 /// The command that hands a message over, in the words of a shell.
 pub fn spoken(program: &Program, envelope: &Envelope) -> String {
-    super::reply::safe(&command_line(program, &arguments(program, envelope)))
+    crate::text::short(&command_line(program, &arguments(program, envelope)))
 }
 
 fn command_line(program: &Program, arguments: &[String]) -> String {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use openssl::ssl::SslStream;
 
 use super::Tell;
-use super::reply::{Input, Parser, safe};
+use super::reply::{Input, Parser};
 use super::socket::{Socket, cause};
 use super::tls::words;
 use crate::delivery::{Cause, Fault, Line, Reply, Stage};
@@ -373,5 +373,5 @@ fn when(stage: Stage) -> &'static str {
 
 /// A line to the server as it may be shown.
 pub fn shown(line: &str) -> Line {
-    Line::Client(safe(line))
+    Line::Client(crate::text::short(line))
 }

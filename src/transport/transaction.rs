@@ -12,7 +12,6 @@ use super::ledger::Books;
 use super::metered::Metered;
 use super::probe::{self, Ear, Fact, Step};
 use super::reach::{Outcome, Reach};
-use super::reply::safe;
 use super::session::Session;
 use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
 use crate::message::Message;
@@ -87,7 +86,7 @@ pub fn rehearse(link: &mut Link, message: &Message, ear: &Ear) -> Vec<Fault> {
             Verb::Mail | Verb::Data | Verb::Chunk => Step::Sender,
         };
         let command = round.line(verb, None);
-        ear.fact("said", Fact::Text(safe(command.trim_end())));
+        ear.fact("said", Fact::Text(crate::text::short(command.trim_end())));
         let said = round.link.session.command(verb.stage(), patience, &command);
         let said = said.and_then(|reply| round.judge(verb, reply.clone()).map(|()| reply));
         let reply = match said {
