@@ -33,6 +33,7 @@ pub use files::user_rc;
 pub use foreign::REFUSED;
 use keys::Key;
 pub use layers::Layers;
+pub use login::secrets_at_hand;
 pub use show::{quote, show};
 pub use surroundings::{Machine, STARTED_BY_SMAIL, Surroundings};
 use value::{Value, expand_home};

@@ -18,7 +18,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use super::ledger::{Books, Ledger};
-use super::reply::decode;
+use super::reply::{decode, kept};
 use super::socket::{Clock, cause, reason, wait};
 use super::{Tell, Transport, Turn, Watch};
 use crate::delivery::{Cause, Fault, Line, Reply, Report, Stage};
@@ -229,7 +229,10 @@ fn wait_for(child: &mut Child, clock: &mut Clock) -> Result<ExitStatus, Fault> {
 }
 
 fn judge(status: ExitStatus, words: &[u8], tell: &Tell) -> Result<Reply, Fault> {
-    let lines: Vec<String> = words.split(|&b| b == b'\n').map(decode).filter(|line| !line.trim().is_empty()).collect();
+    let words: Vec<&[u8]> = words.split(|&b| b == b'\n').collect();
+    let words = tell.redactor.program(&words);
+    let lines: Vec<String> = words.iter().map(|line| decode(line)).filter(|line| !line.trim().is_empty()).collect();
+    let lines = kept(&lines);
     for line in &lines {
         tell.line(&Line::Server(line.clone()));
     }

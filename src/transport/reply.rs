@@ -14,6 +14,8 @@ pub const LONGEST_LINE: usize = 16 * 1024;
 pub const LARGEST: usize = 64 * 1024;
 /// The most lines a reply may have.
 pub const MOST_LINES: usize = 1000;
+/// How many lines of a server's or a program's words are kept: the first ones, and the last ones.
+const KEPT: (usize, usize) = (15, 5);
 /// The most bytes of a line that are kept.
 const SHOWN: usize = text::LONGEST_LINE;
 
@@ -89,6 +91,25 @@ impl Parser {
         }
         Ok(Some(Reply::new(code, std::mem::take(&mut self.lines))))
     }
+}
+
+/// The reply that lines make; `None` while they make none.
+///
+/// # Errors
+/// As [`Parser::push`].
+pub fn parse<L: AsRef<[u8]>>(lines: &[L]) -> Result<Option<Reply>, String> {
+    let mut parser = Parser::default();
+    lines.iter().try_fold(None, |found, line| Ok(parser.push(line.as_ref())?.or(found)))
+}
+
+/// Words as they are kept: at most twenty lines, the first and the last ones, with `…` between them.
+pub fn kept(lines: &[String]) -> Vec<String> {
+    let (first, last) = KEPT;
+    if lines.len() <= first + last {
+        return lines.to_vec();
+    }
+    let dots = ["…".to_owned()];
+    [&lines[..first], &dots[..], &lines[lines.len() - last..]].concat()
 }
 
 /// Code, whether more lines follow, and text.
@@ -174,6 +195,18 @@ mod tests {
         let line = [&b"250-"[..], &[b'x'; 9000], b"\r\n"].concat();
         assert!(read(&[&line.repeat(8)]).unwrap_err().contains("65536 octets"));
         assert!(read(&[&line, b"250 ok\r\n"]).is_ok());
+    }
+
+    #[test]
+    fn words_are_kept_to_twenty_lines_of_512_bytes() {
+        let line = [&b"250-"[..], "é".repeat(1000).as_bytes(), b"\r\n"].concat();
+        let wire = [line.repeat(30), b"250 end\r\n".to_vec()].concat();
+        let reply = read(&[&wire]).unwrap().remove(0);
+        assert_eq!(reply.lines.len(), 31);
+        assert!(reply.lines[..30].iter().all(|line| line.len() <= 512 && line.ends_with("é…")));
+        let kept = kept(&reply.lines);
+        assert_eq!((kept.len(), kept[15].as_str(), kept[20].as_str()), (21, "…", "end"));
+        assert_eq!(super::kept(&kept[..20]), kept[..20]);
     }
 
     #[test]
