@@ -20,8 +20,6 @@ use crate::text::{self, Policy};
 const SYSLOG: &str = "/dev/log";
 /// The most recipients that are named; more are counted.
 const MOST_NAMED: usize = 20;
-/// The most characters of one value.
-const LONGEST_VALUE: usize = 1000;
 /// The most octets of a message to syslog.
 const LONGEST_MESSAGE: usize = 8 << 10;
 /// The facility `mail` (RFC 5424 section 6.2.1).
@@ -150,7 +148,7 @@ fn facts(attempt: &Attempt<'_>) -> Vec<Fact> {
     facts.extend(attempt.error.filter(|_| reply.is_none()).map(|error| ("error", error.to_owned())));
     facts.push(("exit", attempt.exit.to_string()));
     for (_, value) in facts.iter_mut().filter(|(key, _)| *key != "to") {
-        cut(value);
+        *value = text::cut(value, text::LONGEST_LINE);
     }
     facts
 }
@@ -162,13 +160,6 @@ fn reply(report: &Report) -> Option<String> {
         Some(Fate { outcome: Ok(reply), .. }) => Some(reply.text()),
         Some(Fate { outcome: Err(fault), .. }) => fault.reply().map(crate::delivery::Reply::text),
         None => None,
-    }
-}
-
-fn cut(value: &mut String) {
-    if let Some((end, _)) = value.char_indices().nth(LONGEST_VALUE) {
-        value.truncate(end);
-        value.push('…');
     }
 }
 

@@ -67,7 +67,7 @@ pub enum QueueError {
         error: io::Error,
     },
     /// No entry has this id.
-    #[error("the queue holds no mail `{}`", .0.escape_debug())]
+    #[error("the queue holds no mail `{}`", crate::text::word(.0))]
     NoEntry(String),
     /// A key of `--idempotency-key` that cannot be one.
     #[error("a key has between 1 and {} octets", key::LONGEST_KEY)]

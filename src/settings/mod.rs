@@ -109,7 +109,7 @@ pub struct Assignment {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
     /// No setting has this name; the nearest one.
-    #[error("there is no setting called `{}`", .name.escape_debug())]
+    #[error("there is no setting called `{}`", crate::text::word(.name))]
     Unknown {
         /// As written.
         name: String,
@@ -149,7 +149,7 @@ pub enum SettingsError {
         cure: Option<String>,
     },
     /// `-A` names neither an account nor a file that can be read; the accounts there are.
-    #[error("there is no account called `{}`", .0.escape_debug())]
+    #[error("there is no account called `{}`", crate::text::word(.0))]
     NoAccount(String, Vec<String>),
     /// The default account does not exist.
     #[error("the account `{name}` does not exist")]
