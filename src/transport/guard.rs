@@ -301,7 +301,9 @@ impl Guard {
         });
         self.unstruck = outcome.as_ref().ok().filter(|_| self.stage == Stage::Hello).cloned();
         let heard = redactor.lines(&heard);
-        heard.iter().for_each(|line| tell.server(line));
+        for line in &heard {
+            tell.server(line);
+        }
         let reply = match parse(&heard) {
             Err(why) => return Err(protocol(&why)),
             // What came was no whole reply, or nothing had to be struck out of it.
