@@ -194,7 +194,9 @@ fn watch(args: &Args, settings: &Settings) -> Watch {
         watch.trace = Some(Arc::new(|line: &Line| complain(&report::spoken(line))));
     }
     // A program that stands in for a server may print what it was started with or found in the same files.
-    settings::secrets_at_hand(settings).iter().for_each(|secret| watch.redactor.add_for_programs(secret));
+    for secret in settings::secrets_at_hand(settings) {
+        watch.redactor.add_for_programs(&secret);
+    }
     if !args.quiet {
         let language = failure::language(settings);
         watch.suspect = Some(Arc::new(move |hint| complain(&failure::suspicion(hint, language))));

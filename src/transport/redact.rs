@@ -76,7 +76,9 @@ impl Redactor {
     /// The lines that a program said.
     pub fn program<L: AsRef<[u8]>>(&self, lines: &[L]) -> Vec<Vec<u8>> {
         let mut secrets = lock(&self.secrets).clone();
-        lock(&self.for_programs).iter().for_each(|secret| insert(&mut secrets, secret));
+        for secret in &*lock(&self.for_programs) {
+            insert(&mut secrets, secret);
+        }
         struck_out(&secrets, lines)
     }
 }
@@ -201,7 +203,9 @@ mod tests {
 
     fn redactor(secrets: &[&str]) -> Redactor {
         let redactor = Redactor::default();
-        secrets.iter().for_each(|secret| redactor.add(secret.as_bytes()));
+        for secret in secrets {
+            redactor.add(secret.as_bytes());
+        }
         redactor
     }
 

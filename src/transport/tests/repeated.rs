@@ -8,16 +8,16 @@ use crate::settings::route::{Choice, Login, Mechanism, Proxy, ProxyKind};
 
 const CHALLENGE: &str = "PDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2UucmVzdG9uLm1jaS5uZXQ+";
 
-fn login(secret: &str, mechanism: Choice) -> Option<Login> {
+fn login(secret: &str, mechanism: Choice) -> Login {
     let secret = SecretSource::Inline(Secret::new(secret));
-    Some(Login { user: "user".into(), secret, mechanism, in_clear: false })
+    Login { user: "user".into(), secret, mechanism, in_clear: false }
 }
 
 /// Logs in with a mechanism by a script, and gives the outcome and all that was heard.
 fn attempt(secret: &str, mechanism: Choice, script: &[Step<'_>]) -> String {
     let server = serve(&[script]);
     let (watch, lines) = listening();
-    let route = Smtp { login: login(secret, mechanism), ..server.route() };
+    let route = Smtp { login: Some(login(secret, mechanism)), ..server.route() };
     let report = open(&Route::Smtp(Box::new(route)), &watch).deliver(&message(&["b@b.test"]), Turn::Last, &mut ());
     server.done();
     let heard = lines.lock().unwrap().iter().filter(|line| line.starts_with('<')).cloned().collect::<Vec<_>>();
@@ -104,7 +104,7 @@ fn a_password_that_is_a_word_of_smtp_takes_no_extension_away() {
         ],
     ]);
     let (watch, lines) = listening();
-    let route = Smtp { login: login("PLAIN", Choice::Auto), ..server.route() };
+    let route = Smtp { login: Some(login("PLAIN", Choice::Auto)), ..server.route() };
     let mut way = open(&Route::Smtp(Box::new(route)), &watch);
     way.deliver(&message(&["b@b.test"]), Turn::More, &mut ());
     let report = way.deliver(&message(&["b@b.test"]), Turn::Last, &mut ());
@@ -127,7 +127,7 @@ fn a_secret_of_one_connection_is_struck_out_of_the_next_greeting_too() {
         ],
         &[("", "554-secret\r\n554 AHVzZXIAc2VjcmV0\r\n"), ("QUIT\r\n", "221 bye\r\n")],
     ]);
-    let route = Smtp { login: login("secret", Choice::Auto), ..server.route() };
+    let route = Smtp { login: Some(login("secret", Choice::Auto)), ..server.route() };
     let mut way = open(&Route::Smtp(Box::new(route)), &Watch::default());
     way.deliver(&message(&["b@b.test"]), Turn::More, &mut ());
     let report = way.deliver(&message(&["b@b.test"]), Turn::Last, &mut ());
