@@ -3,13 +3,14 @@
 //! Promise: an [`Address`] that exists can be put into `RCPT TO:<>` and into a header as it prints, without quoting,
 //! control characters or a second meaning: its printed form was read back and gave the same address. Refuses control
 //! characters wherever they stand, what parsers disagree on (specials inside quoted local parts, encoded-words, source
-//! routes) and file and pipe targets. Reads in linear time. Imports no other room.
+//! routes) and file and pipe targets. Reads in linear time. Imports no other room but the floor `text`.
 mod alias;
 mod domain;
 mod parse;
 
 use std::fmt;
 
+use crate::text::{columns, word};
 pub use alias::{ALIAS_DEPTH, ALIAS_WIDTH, AliasError, Aliases};
 pub use parse::{parse_list, parse_word};
 
@@ -161,7 +162,7 @@ impl fmt::Display for Mailbox {
 
 /// Why a text is no address: the text, the octet at which it fails, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is not an address: {reason}", .text.escape_debug())]
+#[error("`{}` is not an address: {reason}", word(.text))]
 pub struct AddressError {
     /// The text as it was given, cut to a window around the place when it is long.
     pub text: String,
@@ -187,11 +188,12 @@ impl AddressError {
         AddressError { text: text[start..end].to_owned(), at: at - start, reason: reason.into() }
     }
 
-    /// Two lines for a terminal: the text made safe, and a caret under the character.
+    /// Two lines for a terminal: the text made safe, and a caret under the character, or under the first of those that
+    /// spell it.
     pub fn pointer(&self) -> String {
-        let safe = |part: &str| part.chars().map(|c| if c.is_control() { '?' } else { c }).collect::<String>();
-        let column = self.text[..self.at].chars().count();
-        format!("{}\n{}^", safe(&self.text), " ".repeat(column))
+        let (before, behind) = self.text.split_at(self.at);
+        let before = word(before);
+        format!("{before}{}\n{}^", word(behind), " ".repeat(columns(&before)))
     }
 }
 

@@ -125,7 +125,7 @@ pub enum DraftError {
     #[error("the text is larger than {0} octets")]
     TooLarge(u64),
     /// A header cannot be.
-    #[error("`{}` is no header: {why}", .text.escape_debug())]
+    #[error("`{}` is no header: {why}", crate::text::word(.text))]
     Header {
         /// As written, shortened.
         text: String,

@@ -8,9 +8,11 @@ pub mod words;
 
 pub use delivery::{account_for, hint, language, on_one_line, one_line};
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::hints::{Hint, Language};
+use crate::text::{self, Policy};
 
 /// The exit status; the table of the man page is made from [`EXITS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,10 +162,9 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
-/// Nothing that reaches a terminal may move its cursor: what came from outside was made safe where it came in, and this is
-/// the last door.
-fn safe(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\t' { '?' } else { c }).collect()
+/// One line of an error, whatever it quotes.
+fn safe(text: &str) -> Cow<'_, str> {
+    text::safe(text, Policy::Line)
 }
 
 /// The words at the head of a line that a terminal shows in colour, and the colours: bold, and cyan.

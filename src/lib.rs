@@ -18,4 +18,5 @@ pub mod secret;
 pub mod settings;
 pub mod setup;
 pub mod submission;
+pub mod text;
 pub mod transport;

@@ -14,13 +14,12 @@ use rustix::fs::OFlags;
 
 use crate::delivery::{Fate, Report};
 use crate::settings::Settings;
+use crate::text::{self, Policy};
 
 /// The socket of the host's syslog.
 const SYSLOG: &str = "/dev/log";
 /// The most recipients that are named; more are counted.
 const MOST_NAMED: usize = 20;
-/// The most characters of one value.
-const LONGEST_VALUE: usize = 1000;
 /// The most octets of a message to syslog.
 const LONGEST_MESSAGE: usize = 8 << 10;
 /// The facility `mail` (RFC 5424 section 6.2.1).
@@ -149,7 +148,7 @@ fn facts(attempt: &Attempt<'_>) -> Vec<Fact> {
     facts.extend(attempt.error.filter(|_| reply.is_none()).map(|error| ("error", error.to_owned())));
     facts.push(("exit", attempt.exit.to_string()));
     for (_, value) in facts.iter_mut().filter(|(key, _)| *key != "to") {
-        cut(value);
+        *value = text::cut(value, text::LONGEST_LINE);
     }
     facts
 }
@@ -164,13 +163,6 @@ fn reply(report: &Report) -> Option<String> {
     }
 }
 
-fn cut(value: &mut String) {
-    if let Some((end, _)) = value.char_indices().nth(LONGEST_VALUE) {
-        value.truncate(end);
-        value.push('…');
-    }
-}
-
 /// A value that stands bare where nobody can take it for something else, and else in quotes.
 fn quoted(value: &str) -> String {
     let plain = |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'\'' | b'=' | b'\\');
@@ -179,11 +171,10 @@ fn quoted(value: &str) -> String {
     }
     let mut out = String::with_capacity(value.len() + 2);
     out.push('"');
-    for character in value.chars() {
-        match character {
-            '\'' => out.push('\''),
-            // Also what moves a cursor or turns the direction of writing, and the line ends of Unicode.
-            other => out.extend(other.escape_debug()),
+    for c in value.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c => out.push_str(&text::word(c.encode_utf8(&mut [0; 4]))),
         }
     }
     out.push('"');
@@ -219,6 +210,7 @@ fn syslog(facts: &[Fact], status: &str, now: DateTime<FixedOffset>) -> Vec<u8> {
 fn journal(facts: &[Fact], status: &str) -> Vec<u8> {
     let mut out = Vec::new();
     let mut field = |name: &str, value: &str| {
+        let value = text::safe(value, Policy::Lines);
         out.extend_from_slice(name.as_bytes());
         if value.contains('\n') {
             // Its length in place of the `=`, so that a line end in it ends nothing.

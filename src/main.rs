@@ -14,6 +14,7 @@ use smail::failure::{self, Exit, Failure};
 use smail::message::{Message, Stamp};
 use smail::settings::route::Route;
 use smail::settings::{self, Layers, Settings, Surroundings};
+use smail::text::word;
 use smail::transport::{self, Turn, Watch};
 use smail::{check, generate, record, report};
 
@@ -192,6 +193,10 @@ fn watch(args: &Args, settings: &Settings) -> Watch {
     if settings.flag("verbose") {
         watch.trace = Some(Arc::new(|line: &Line| complain(&report::spoken(line))));
     }
+    // A program that stands in for a server may print what it was started with or found in the same files.
+    for secret in settings::secrets_at_hand(settings) {
+        watch.redactor.add_for_programs(&secret);
+    }
     if !args.quiet {
         let language = failure::language(settings);
         watch.suspect = Some(Arc::new(move |hint| complain(&failure::suspicion(hint, language))));
@@ -204,16 +209,17 @@ fn watch(args: &Args, settings: &Settings) -> Watch {
 fn dry_run(settings: &Settings, message: &Message, route: &Route) -> Result<Exit, Failure> {
     let sender = message.envelope.sender.as_ref().map_or_else(String::new, Address::to_string);
     let mut lines = format!(
-        "-- nothing is sent: this is a dry run\n-- route: {}\n-- from: <{sender}>\n",
-        transport::describe(route)
+        "-- nothing is sent: this is a dry run\n-- route: {}\n-- from: <{}>\n",
+        word(&transport::describe(route)),
+        word(&sender)
     );
     for recipient in &message.envelope.recipients {
         lines.push_str("-- to: <");
-        lines.push_str(&recipient.to_string());
+        lines.push_str(&word(&recipient.to_string()));
         lines.push_str(">\n");
     }
     if !message.envelope.dsn.is_empty() {
-        let _ = writeln!(lines, "-- dsn: {}", message.envelope.dsn);
+        let _ = writeln!(lines, "-- dsn: {}", word(&message.envelope.dsn.to_string()));
     }
     complain(&lines);
     let printed = transport::open(&Route::Stdout, &Watch::default()).deliver(message, Turn::Last, &mut ());
@@ -281,7 +287,7 @@ fn show_settings(args: &Args, settings: &Settings, world: &Surroundings) {
     let route = author(settings, &world.user()).and_then(|author| Ok(settings::route(settings, &author)?));
     let route = route.map_or_else(|failure| failure.what, |route| transport::describe(&route));
     text.push_str("\n# mail goes by ");
-    text.push_str(&route);
+    text.push_str(&word(&route));
     text.push('\n');
     print(&text);
     remarks(args, settings, &settings.warnings);

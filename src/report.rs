@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::delivery::{Class, Fate, Fault, Line, Report};
 use crate::hints::{Explanation, Hint, Language};
 use crate::queue::Item;
+use crate::text::{self, Policy, short, word};
 
 /// The object of `--json`.
 #[derive(Debug, Serialize)]
@@ -124,7 +125,8 @@ pub fn untried(exit: u8, queue_id: Option<&str>, error: Option<&str>) -> String 
 fn line(object: &impl Serialize) -> String {
     let mut line = serde_json::to_string(object).unwrap_or_default();
     line.push('\n');
-    line
+    // Whoever looks at it on a terminal is not steered by it either; the values stay the same.
+    text::safe(&line, Policy::Json).into_owned()
 }
 
 fn status(report: &Report) -> &'static str {
@@ -233,17 +235,15 @@ pub fn explained_json(found: &[Explanation], language: Language) -> String {
 /// One line of the dialogue, as people write dialogues.
 pub fn spoken(line: &Line) -> String {
     match line {
-        Line::Client(text) => format!("C: {text}\n"),
-        Line::Server(text) => format!("S: {text}\n"),
-        Line::Note(text) => format!("-- {text}\n"),
+        Line::Client(text) => format!("C: {}\n", text::safe(text, Policy::Line)),
+        Line::Server(text) => format!("S: {}\n", text::safe(text, Policy::Line)),
+        Line::Note(text) => format!("-- {}\n", text::safe(text, Policy::Line)),
     }
 }
 
 /// The list of `--queue --json`.
 pub fn queue_json(items: &[Item]) -> String {
-    let mut line = serde_json::to_string(items).unwrap_or_default();
-    line.push('\n');
-    line
+    line(&items)
 }
 
 /// The list of `--queue`: a line a mail, and one on why it waits.
@@ -257,13 +257,13 @@ pub fn queue_list(items: &[Item], now: i64) -> String {
         let _ = writeln!(
             out,
             "{}  {:<8} {:>4}  {:>8}  {} tries  {} -> {}",
-            item.id,
+            word(&item.id),
             item.state,
             span(now.saturating_sub(item.created)),
             size(item.size),
             item.tries,
-            if item.from.is_empty() { "<>" } else { &item.from },
-            listed(&item.to)
+            word(if item.from.is_empty() { "<>" } else { &item.from }),
+            word(&listed(&item.to))
         );
         let next = match item.state {
             "failed" | "held" | "sending" => String::new(),
@@ -271,7 +271,7 @@ pub fn queue_list(items: &[Item], now: i64) -> String {
             _ => format!("; next: in {}", span(item.next.saturating_sub(now))),
         };
         if !item.last.is_empty() || !next.is_empty() {
-            let _ = writeln!(out, "    {}{next}", plain(&item.last));
+            let _ = writeln!(out, "    {}{next}", short(&item.last));
         }
     }
     out
@@ -305,10 +305,6 @@ pub fn size(octets: u64) -> String {
     }
 }
 
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
-}
-
 /// The list in the words of Postfix, which monitoring programs read. Mail that failed is not in it, as in Postfix.
 pub fn mailq(items: &[Item]) -> String {
     use std::fmt::Write as _;
@@ -325,24 +321,20 @@ pub fn mailq(items: &[Item]) -> String {
         };
         let time =
             chrono::DateTime::from_timestamp_millis(item.created).unwrap_or_default().with_timezone(&chrono::Local);
-        let from = if item.from.is_empty() { "MAILER-DAEMON" } else { &item.from };
+        let from = word(if item.from.is_empty() { "MAILER-DAEMON" } else { &item.from });
         let _ = writeln!(
             out,
             "{:<11}{:>9} {} {from}",
-            format!("{}{mark}", item.id),
+            format!("{}{mark}", word(&item.id)),
             item.size,
             time.format("%a %b %e %H:%M:%S")
         );
         if !item.last.is_empty() {
-            let _ = writeln!(
-                out,
-                "{:>width$}",
-                format!("({})", plain(&item.last)),
-                width = 42 + item.last.chars().count().min(36)
-            );
+            let last = format!("({})", short(&item.last));
+            let _ = writeln!(out, "{last:>width$}", width = 40 + last.chars().count().min(38));
         }
         for to in &item.to {
-            let _ = writeln!(out, "{:41}{to}", "");
+            let _ = writeln!(out, "{:41}{}", "", word(to));
         }
         out.push('\n');
     }

@@ -32,6 +32,9 @@ const DOORS: &[(&str, &[&str])] = &[
     ("failure",   &["cli", "secret", "address", "delivery", "settings", "draft", "message", "transport", "queue", "hints", "record", "submission", "setup"]),
 ];
 
+/// Small floors beneath all rooms: each of them may import these, and they import nothing.
+const FLOORS: &[&str] = &["text"];
+
 /// A path into an outside crate, and the places (a room, or a file) it may be named in.
 #[rustfmt::skip]
 const OUTSIDE: &[(&str, &[&str])] = &[
@@ -152,6 +155,12 @@ fn rooms_import_only_through_their_doors() {
     for source in sources() {
         // main is the road and opens every door; lib opens the rooms for tests.
         if ["main", "lib"].contains(&source.room.as_str()) {
+            continue;
+        }
+        if FLOORS.contains(&source.room.as_str()) {
+            let named = rooms_named(&code(&source.text));
+            let rooms = named.iter().filter(|named| DOORS.iter().any(|(room, _)| room == named));
+            complaints.extend(rooms.map(|named| format!("src/{}: a floor has no door to `{named}`", source.path)));
             continue;
         }
         let Some((_, open)) = DOORS.iter().find(|(room, _)| *room == source.room) else {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{Row, Sheet};
+use crate::text::{self, Policy};
 use crate::transport::probe::{Fact, Outcome};
 
 #[derive(Serialize)]
@@ -84,7 +85,7 @@ pub(super) fn untried(exit: u8, error: &str) -> String {
 fn printed(object: &Object<'_>) -> String {
     let mut line = serde_json::to_string(object).unwrap_or_default();
     line.push('\n');
-    line
+    text::safe(&line, Policy::Json).into_owned()
 }
 
 fn step<'a>(row: &'a Row, door: &'a str) -> Step<'a> {

@@ -168,7 +168,7 @@ fn what_is_judged_only_at_a_recipient_is_blamed_on_its_cause() {
 #[test]
 fn what_a_server_says_cannot_steer_the_terminal() {
     let lines = shown(&subject(), step(Step::Greeting, vec![("reply", text("220 a\x1b[2Jb\r\nc"))], Outcome::Passed));
-    assert_eq!(lines, "  greeting   ok         12 ms  220 a?[2Jb??c\n");
+    assert_eq!(lines, "  greeting   ok         12 ms  220 a\\u{1b}[2Jb\\r\\nc\n");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use super::{DAY, Row, Subject};
+use crate::text::{short, word as safe};
 use crate::transport::probe::{Outcome, Probe, Step};
 
 /// How lines look.
@@ -18,11 +19,11 @@ const INDENT: usize = 31;
 
 pub(super) fn title(subject: &Subject) -> String {
     let account = subject.account.as_ref().map_or_else(String::new, |name| format!(" (account {name})"));
-    safe(&format!("checking {} for {}{account}", subject.goal, subject.author)) + "\n"
+    format!("{}\n", safe(&format!("checking {} for {}{account}", subject.goal, subject.author)))
 }
 
 pub(super) fn door(place: &str) -> String {
-    safe(place) + "\n"
+    format!("{}\n", safe(place))
 }
 
 pub(super) fn verdict(via: &str, exit: u8, warnings: usize) -> String {
@@ -32,7 +33,7 @@ pub(super) fn verdict(via: &str, exit: u8, warnings: usize) -> String {
         many => format!(", with {many} warnings"),
     };
     match exit {
-        0 => safe(&format!("mail can go by {via}{also}; nothing was sent")) + "\n",
+        0 => format!("{}\n", safe(&format!("mail can go by {via}{also}; nothing was sent"))),
         128.. => "interrupted; nothing was sent\n".to_owned(),
         _ => format!("mail would fail with exit status {exit}{also}; nothing was sent\n"),
     }
@@ -56,7 +57,8 @@ pub(super) fn row(row: &Row, subject: &Subject, look: Look) -> String {
         (Step::Sender | Step::Recipient, Some(said)) => format!("{said}: {}", advice.said),
         _ => advice.said.clone(),
     });
-    let said = said.unwrap_or_else(|| words(probe, subject));
+    // A certificate ends with what is pinned; its names are cut where they are listed.
+    let said = said.map_or_else(|| words(probe, subject), |said| short(&said));
     let mut lines = format!("  {:<10} {shown}{gap}{time:>9}  {}\n", label(probe.step), safe(&said));
     let mut below = |text: &str| {
         let _ = writeln!(lines, "{:INDENT$}{}", "", safe(text));
@@ -85,15 +87,15 @@ fn words(probe: &Probe, subject: &Subject) -> String {
     match (probe.step, &probe.outcome) {
         (Step::Resolve, _) => addresses(probe, subject),
         (Step::Connect, _) => text("peer").to_owned(),
-        (Step::Greeting, _) => text("reply").to_owned(),
+        (Step::Greeting, _) => short(text("reply")),
         (Step::Tls, Outcome::Skipped) => "none: all of it travels in clear".to_owned(),
         (Step::Tls, _) => format!("{} {}; {}", text("version"), text("cipher"), certificate(probe, subject)),
         (Step::Hello, _) => offers(probe),
         (Step::Login, Outcome::Skipped) => "none is set".to_owned(),
         (Step::Login, _) => format!("AUTH {} as {}", text("mechanism"), text("user")),
         (Step::Recipient, Outcome::Skipped) => "not asked: --to ADDRESS asks about one".to_owned(),
-        (Step::Sender | Step::Recipient, _) => format!("{}: {}", text("said"), text("reply")),
-        (Step::Reset | Step::Quit, _) => probe.text("reply").unwrap_or("no answer").to_owned(),
+        (Step::Sender | Step::Recipient, _) => format!("{}: {}", text("said"), short(text("reply"))),
+        (Step::Reset | Step::Quit, _) => short(probe.text("reply").unwrap_or("no answer")),
         (Step::Program, _) => format!("would run: {}", text("command")),
         (Step::File, _) => text("writes").to_owned(),
     }
@@ -121,12 +123,12 @@ fn offers(probe: &Probe) -> String {
             _ => offer.clone(),
         })
         .collect();
-    format!("{said}: {}", words.join(", "))
+    short(&format!("{said}: {}", words.join(", ")))
 }
 
 fn certificate(probe: &Probe, subject: &Subject) -> String {
     let names = probe.list("names");
-    let names = if names.is_empty() { "no host by name".to_owned() } else { names.join(", ") };
+    let names = if names.is_empty() { "no host by name".to_owned() } else { short(&names.join(", ")) };
     let issuer = probe.text("issuer").map_or_else(String::new, |issuer| format!("; issued by {issuer}"));
     let left = probe.number("not_after").map_or_else(String::new, |end| match end - subject.now {
         gone @ ..0 => format!("; expired {} ago", days(-gone / DAY)),
@@ -151,9 +153,4 @@ pub(super) fn size(octets: i64) -> String {
         10_000..1_000_000 => format!("{} KB", octets / 1000),
         _ => format!("{}.{} MB", octets / 1_000_000, octets / 100_000 % 10),
     }
-}
-
-/// The last door before a terminal.
-fn safe(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }

@@ -77,7 +77,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, Stop> {
     if known.is_none() && words.get(1).is_some_and(|word| word == "--as") {
         let name = words.get(2).map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         known = Some(personality(&name).ok_or_else(|| Stop::Usage {
-            what: format!("smail cannot be called as `{}`", name.escape_debug()),
+            what: format!("smail cannot be called as `{}`", crate::text::word(&name)),
             hint: Some(format!("the names are {}", NAMES.iter().map(|row| row.0).collect::<Vec<_>>().join(", "))),
         })?);
         words.drain(1..3);
@@ -148,7 +148,7 @@ fn complaint(kind: ErrorKind, error: &clap::Error) -> String {
         ErrorKind::UnknownArgument => format!("there is no option `{flag}`"),
         ErrorKind::InvalidValue if value.is_empty() => format!("`{flag}` needs a value"),
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
-            format!("`{}` is no value for `{flag}`", value.escape_debug())
+            format!("`{}` is no value for `{flag}`", crate::text::word(&value))
         }
         ErrorKind::NoEquals => format!("the value of `{flag}` is written `{flag}=VALUE`"),
         ErrorKind::TooManyValues => format!("`{flag}` takes no value"),

@@ -133,7 +133,7 @@ fn mode(request: &mut Request, word: &str) -> Result<(), Stop> {
         "d" | "D" | "l" => return Err(Stop::Daemon(format!("-b{word}"))),
         _ => {
             return Err(Stop::Usage {
-                what: format!("`-b{}` is no mode of sendmail that smail knows", word.escape_debug()),
+                what: format!("`-b{}` is no mode of sendmail that smail knows", crate::text::word(word)),
                 hint: Some("the modes are -bm, -bs, -bp, -bi and -bv".to_owned()),
             });
         }

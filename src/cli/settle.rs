@@ -101,7 +101,7 @@ impl Args {
                 "-o" | "-i" | "-t" | "-O" | "-m" | "-n" | "-v" => {}
                 _ => {
                     return Err(Stop::Usage {
-                        what: format!("`{}` after `--` is no option smail can pass on", word.escape_debug()),
+                        what: format!("`{}` after `--` is no option smail can pass on", crate::text::word(&word)),
                         hint: Some("options stand before the recipients".to_owned()),
                     });
                 }

@@ -56,7 +56,7 @@ pub enum Ret {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DsnError {
     /// A word that is no occasion.
-    #[error("`{}` is none of never, success, failure, delay", .0.escape_debug())]
+    #[error("`{}` is none of never, success, failure, delay", crate::text::word(.0))]
     Occasion(String),
     /// Never, and something else.
     #[error("`never` stands alone")]
@@ -65,7 +65,7 @@ pub enum DsnError {
     #[error("never, or some of success, failure and delay are wanted here")]
     NoOccasion,
     /// A word that is no part of a mail.
-    #[error("`{}` is neither full nor headers", .0.escape_debug())]
+    #[error("`{}` is neither full nor headers", crate::text::word(.0))]
     Ret(String),
     /// An ENVID that is empty, or too long as encoded: its octets.
     #[error("an envelope id has between 1 and {LONGEST_ENVID} characters as it is sent, and this one {0}")]

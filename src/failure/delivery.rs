@@ -6,6 +6,7 @@ use super::{Exit, Failure};
 use crate::delivery::{Cause, Class, Fate, Fault, Lacks, Reply, Report, Stage};
 use crate::hints::{self, Hint, Language};
 use crate::settings::{Settings, author};
+use crate::text;
 
 /// The most lines of a way out.
 const MOST_LINES: usize = 3;
@@ -296,21 +297,21 @@ pub fn one_line(fault: &Fault) -> String {
 
 /// A fault on one line, for people.
 pub fn on_one_line(fault: &Fault, language: Language) -> String {
-    cause(&fault.cause, language).lines().collect::<Vec<_>>().join("; ")
+    text::short(&cause(&fault.cause, language).lines().collect::<Vec<_>>().join("; "))
 }
 
 /// What went wrong, in words.
 fn cause(cause: &Cause, language: Language) -> String {
     let say = |sentence: Sentence, parts: &[&str]| sentence.say(language, parts);
     match cause {
-        Cause::Refused(reply) => reply.text(),
+        Cause::Refused(reply) => text::short(&reply.text()),
         Cause::NoSuchHost(name) => say(words::NO_HOST, &[name]),
         Cause::NoAnswer(why) => say(words::NO_ANSWER, &[why]),
         Cause::Unreachable(tried) => tried.iter().map(|(a, w)| format!("{a}: {w}")).collect::<Vec<_>>().join("; "),
         Cause::Proxy(why) => say(words::PROXY, &[why]),
         Cause::Silent(time) => say(words::SILENT, &[&time.as_secs_f64().to_string()]),
         Cause::Lost(why) => say(words::LOST, &[why]),
-        Cause::Protocol(why) => say(words::PROTOCOL, &[why]),
+        Cause::Protocol(why) => say(words::PROTOCOL, &[&text::short(why)]),
         Cause::Handshake(why) => say(words::HANDSHAKE, &[why]),
         Cause::Distrust(distrust) => match &distrust.fingerprint {
             Some(fingerprint) => format!("{}\n{}", distrust.reason, say(words::FINGERPRINT, &[fingerprint])),

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use super::{Hint, Query, find, pattern};
 use crate::delivery::{Class, EnhancedCode, Stage};
+use crate::text::{self, Policy};
 
 /// The most explanations that are given.
 const MOST: usize = 50;
@@ -175,7 +176,7 @@ fn unfolded(text: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut in_field = false;
     for line in text.lines() {
-        let safe: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).take(KEPT).collect();
+        let safe: String = text::safe(line, Policy::Blank).chars().take(KEPT).collect();
         let folded = safe.starts_with(' ') && !safe.trim().is_empty();
         match lines.last_mut() {
             Some(last) if in_field && folded => {

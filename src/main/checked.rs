@@ -19,7 +19,7 @@ use smail::settings::{self, Local, Settings, SettingsError, Surroundings, author
 use smail::transport::probe::{News, Outcome, Probe};
 use smail::transport::{self, probe};
 
-use super::{print, remarks};
+use super::{print, remarks, terminal::print_coloured};
 
 /// Checks the way of a mail and says what was found.
 ///
@@ -89,7 +89,7 @@ fn report(args: &Args, settings: &Settings, route: &Route, message: &Message, su
     let look = Look { colour: has_colours() };
     let say = |text: &str| {
         if !args.json {
-            print(text);
+            print_coloured(text);
         }
     };
     say(&sheet.title());

@@ -18,6 +18,7 @@ use smail::settings::route::Route;
 use smail::settings::{self, Layers, Local, Settings, Surroundings};
 use smail::submission::dialogue::{self, Acceptor, Answer, Transaction};
 use smail::submission::{self, Handover, Sender, Settled, SubmissionError};
+use smail::text;
 use smail::transport::{self, Watch};
 
 use super::errands::{self, Ways};
@@ -177,7 +178,8 @@ impl Desk<'_> {
             match ends {
                 Ok(ends) => ends.iter().for_each(|(end, said)| {
                     let said = said.as_ref().map_or_else(String::new, |said| format!(" ({said})"));
-                    print(&format!("{word} -> {}{said} by {route}\n", end.address));
+                    let (given, end) = (text::word(word), end.address.to_string());
+                    print(&format!("{given} -> {}{said} by {}\n", text::word(&end), text::word(&route)));
                 }),
                 Err(error) => {
                     let failure = Failure::from(error);

@@ -350,8 +350,7 @@ impl Keyboard {
 
 impl Person for Keyboard {
     fn say(&mut self, text: &str) {
-        let safe: String = text.chars().filter(|c| !c.is_control() || *c == '\n').collect();
-        self.terminal.say(&format!("{safe}\n"));
+        self.terminal.say(&format!("{text}\n"));
     }
 
     fn ask(&mut self, question: &str, default: Option<&str>) -> Result<String, Gone> {

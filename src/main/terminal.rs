@@ -1,7 +1,8 @@
 //! What standard output and standard error show: data, talk, and how far a message is.
 //!
 //! Promise: colours and a line that changes are for terminals only, and only for those that can show them; `NO_COLOR` is
-//! honoured. The line is gone before anything else is written.
+//! honoured. The line is gone before anything else is written. Whatever the words were made of, no control but TAB and the
+//! line end leaves here.
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use smail::failure;
 use smail::report;
+use smail::text::{self, Policy};
 use smail::transport::Progress;
 
 /// Erases the line the cursor stands in (ECMA-48 section 8.3.41).
@@ -21,6 +23,11 @@ static SHOWN: AtomicBool = AtomicBool::new(false);
 
 /// Standard output is for data; one that is closed is nobody's loss.
 pub fn print(text: &str) {
+    print_coloured(&text::safe(text, Policy::Lines));
+}
+
+/// The same for lines that hold colours and were made safe before they got them.
+pub fn print_coloured(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
@@ -31,8 +38,9 @@ pub fn complain(text: &str) {
     if SHOWN.swap(false, Ordering::Relaxed) {
         let _ = out.write_all(ERASE.as_bytes());
     }
-    let painted = has_colours().then(|| failure::painted(text));
-    let _ = out.write_all(painted.as_deref().unwrap_or(text).as_bytes());
+    let text = text::safe(text, Policy::Lines);
+    let painted = has_colours().then(|| failure::painted(&text));
+    let _ = out.write_all(painted.as_deref().unwrap_or(&text).as_bytes());
 }
 
 /// Whether standard error is a terminal that moves its cursor.

@@ -221,7 +221,7 @@ impl Source {
     }
 
     fn shown(&self) -> String {
-        self.path.display().to_string().escape_debug().to_string()
+        crate::text::word(&self.path.display().to_string()).into_owned()
     }
 
     fn is_utf8(&self) -> io::Result<bool> {

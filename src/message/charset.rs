@@ -25,7 +25,7 @@ pub(super) fn read(octets: Vec<u8>, hints: Hints<'_>) -> (String, Option<String>
             // A wrong `utf-8` is the most common claim of all, so it is checked rather than believed.
             Some(charset) if charset == encoding_rs::UTF_8 => {}
             Some(charset) => return read_as(&octets, charset),
-            None => note = Some(format!("the charset `{}` is unknown and was not used", name.escape_debug())),
+            None => note = Some(format!("the charset `{}` is unknown and was not used", crate::text::word(name))),
         }
     }
     if let Some((charset, mark)) = Encoding::for_bom(&octets)

@@ -52,22 +52,22 @@ pub enum MessageError {
     #[error("{0} From addresses need a Sender")]
     NoSender(usize),
     /// A header name that is none (RFC 5322 section 3.6.8), or is longer than 76 octets.
-    #[error("`{}` is not a header name", .0.escape_debug())]
+    #[error("`{}` is not a header name", crate::text::word(.0))]
     HeaderName(String),
     /// A header with a word that no line of 998 octets can hold.
-    #[error("the header `{}` holds a word that is longer than a line may be", .0.escape_debug())]
+    #[error("the header `{}` holds a word that is longer than a line may be", crate::text::word(.0))]
     HeaderTooLong(String),
     /// A media type that is none.
-    #[error("`{}` is not a media type", .0.escape_debug())]
+    #[error("`{}` is not a media type", crate::text::word(.0))]
     MediaType(String),
     /// A transfer encoding that is none.
-    #[error("`{}` is not a transfer encoding", .0.escape_debug())]
+    #[error("`{}` is not a transfer encoding", crate::text::word(.0))]
     Encoding(String),
     /// A line of a ready body that is too long and may not be encoded: its octets.
     #[error("the body is ready to send, and a line of it has {0} octets where 998 are allowed")]
     LongLine(usize),
     /// An attachment that could not be looked at.
-    #[error("`{}` cannot be attached: {}", .0.display().to_string().escape_debug(), .1)]
+    #[error("`{}` cannot be attached: {}", crate::text::word(&.0.display().to_string()), .1)]
     Attachment(PathBuf, #[source] io::Error),
     /// What a mail is kept in while it is read, or its encoded parts, could not be written or read.
     #[error("the mail cannot be kept until it is sent: {0}")]
@@ -306,7 +306,7 @@ fn message_id(draft: &Draft, stamp: &Stamp, notes: &mut Vec<String>) -> String {
     };
     match draft.message_id.as_deref().map(str::trim) {
         Some(id) if is_id(id) => return id.to_owned(),
-        Some(id) => notes.push(format!("the Message-ID `{}` is none and was replaced", id.escape_debug())),
+        Some(id) => notes.push(format!("the Message-ID `{}` is none and was replaced", crate::text::word(id))),
         None => {}
     }
     stamp.message_id(draft.from.first().and_then(|mailbox| mailbox.address.domain()).unwrap_or("localhost"))
@@ -318,7 +318,7 @@ fn date(draft: &Draft, stamp: &Stamp, notes: &mut Vec<String>) -> String {
         Some(date) if date.len() <= 60 && is_line(date) && DateTime::parse_from_rfc2822(date).is_ok() => {
             return date.to_owned();
         }
-        Some(date) => notes.push(format!("the Date `{}` is none and was replaced", date.escape_debug())),
+        Some(date) => notes.push(format!("the Date `{}` is none and was replaced", crate::text::word(date))),
         None => {}
     }
     stamp.date()

@@ -7,6 +7,7 @@ use super::entry;
 use super::folder::Room;
 use super::journal::{self, Standing, State};
 use super::{Queue, QueueError};
+use crate::text::{self, Policy};
 
 /// One line of the list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -44,6 +45,11 @@ pub struct Check {
     pub problems: Vec<String>,
     /// Some entry was written by a newer smail, and was left as it is.
     pub newer: bool,
+}
+
+/// A fact as JSON that steers no terminal.
+fn shown(fact: &impl Serialize) -> io::Result<String> {
+    Ok(text::safe(&serde_json::to_string(fact)?, Policy::Json).into_owned())
 }
 
 impl Queue {
@@ -127,10 +133,10 @@ impl Queue {
             newer: matches!(error, entry::EntryError::Newer(_)),
         })?;
         let write = |out: &mut dyn Write| -> io::Result<()> {
-            writeln!(out, "# {}", serde_json::to_string(&entry.head)?)?;
+            writeln!(out, "# {}", shown(&entry.head)?)?;
             if let Ok(log) = self.folder.open_file(room, &format!("{id}.log")) {
                 for event in journal::read(&log).map_or_else(|_| Vec::new(), |(events, _)| events) {
-                    writeln!(out, "# {}", serde_json::to_string(&event)?)?;
+                    writeln!(out, "# {}", shown(&event)?)?;
                 }
             }
             let mut at = 0;

@@ -67,7 +67,7 @@ pub enum QueueError {
         error: io::Error,
     },
     /// No entry has this id.
-    #[error("the queue holds no mail `{}`", .0.escape_debug())]
+    #[error("the queue holds no mail `{}`", crate::text::word(.0))]
     NoEntry(String),
     /// An address of the envelope that would not be read back as itself; a bug.
     #[error("the mail cannot be kept: its envelope would not read back as it is ({})", .0.escape_debug())]

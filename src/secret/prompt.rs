@@ -17,6 +17,7 @@ use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tc
 use zeroize::Zeroizing;
 
 use super::{Secret, SecretError, single_line};
+use crate::text::{self, Policy, word};
 
 /// What would have made the question unnecessary.
 const INSTEAD: &str = "set auth-password-command, auth-password-file or SMAIL_AUTH_PASSWORD, or use netrc";
@@ -30,7 +31,7 @@ pub(super) fn ask(user: &str, host: &str) -> Result<Secret, SecretError> {
 }
 
 fn ask_at(path: &str, user: &str, host: &str) -> Result<Secret, SecretError> {
-    let (user, host) = (printable(user), printable(host));
+    let (user, host) = (word(user), word(host));
     let nobody = |why: &str| SecretError::permanent(format!("no password for {user} at {host}, and {why}; {INSTEAD}"));
     let terminal = Terminal::open_at(path, None).map_err(nobody)?;
     let quiet = Quiet::begin(Arc::clone(&terminal.file)).map_err(|_| nobody("the terminal cannot hide it"))?;
@@ -73,9 +74,9 @@ impl Terminal {
         }
     }
 
-    /// Writes a text. A terminal that is gone shows at the next question.
+    /// Writes a text, made safe: names of users and servers come from files and the network. A terminal that is gone shows at the next question.
     pub fn say(&self, text: &str) {
-        let _ = (&*self.file).write_all(text.as_bytes());
+        let _ = (&*self.file).write_all(text::safe(text, Policy::Lines).as_bytes());
     }
 
     /// Asks for a line of at most 4096 octets, shown as it is typed.
@@ -119,11 +120,6 @@ impl Terminal {
         self.say("\n");
         answer
     }
-}
-
-/// A user or server name comes from files: it must not steer the terminal.
-fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect()
 }
 
 /// The terminal without echo, for as long as this lives.
@@ -321,6 +317,9 @@ mod tests {
 
     #[test]
     fn a_name_cannot_steer_the_terminal() {
-        assert_eq!(printable("a\x1b]0;x\x07b\r\n"), "a]0;xb");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let terminal = Terminal { file: Arc::new(file.reopen().unwrap()), interrupt: None };
+        terminal.say("a\x1b]0;x\x07b\u{202e}\n");
+        assert_eq!(std::fs::read_to_string(file.path()).unwrap(), "a\\u{1b}]0;x\\u{7}b\\u{202e}\n");
     }
 }

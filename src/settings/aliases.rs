@@ -34,7 +34,7 @@ pub enum LocalError {
     #[error("{0}")]
     Alias(#[from] AliasError),
     /// An alias of a file that smail cannot follow, or will not.
-    #[error("{origin}: alias `{}`: {why}", .name.escape_debug())]
+    #[error("{origin}: alias `{}`: {why}", crate::text::word(.name))]
     Entry {
         /// Its name.
         name: String,

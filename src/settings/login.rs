@@ -4,7 +4,7 @@ use super::route::{Choice, Login, Mechanism};
 use super::target::Server;
 use super::value::Value;
 use super::way::{SmtpConfig, suffixes, wrong};
-use super::{Settings, SettingsError};
+use super::{Settings, SettingsError, target};
 use crate::address::Mailbox;
 use crate::secret::{Secret, SecretSource, netrc};
 
@@ -98,6 +98,25 @@ fn netrc_entry(
         netrc::run(&command).map_err(|e| wrong(settings, "netrc-command", e.why))?
     };
     Ok(netrc::lookup(&text, &server.host, user))
+}
+
+/// The secrets that the settings hold themselves, of any server: nothing is fetched.
+pub fn secrets_at_hand(settings: &Settings) -> Vec<Secret> {
+    let mut found = Vec::new();
+    for said in &settings.trail {
+        match (&said.value, said.key.kind, said.key.name) {
+            (Some(Value::Text(text)), Kind::Secret, _) => found.push(Secret::new(text.clone())),
+            (Some(Value::Text(url)), _, "smtp" | "mta" | "proxy") if target::has_password(url) => {
+                if let Ok(target::Target::Server(Server { password: Some(password), .. })) = target::parse(url) {
+                    found.push(Secret::new(password));
+                }
+                let login = url.rsplit_once('@').map_or("", |(login, _)| login);
+                found.extend(login.rsplit_once(':').map(|(_, password)| Secret::new(password)));
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 pub(super) fn mechanism(word: &str) -> Option<Mechanism> {

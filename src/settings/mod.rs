@@ -27,11 +27,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::address::Aliases;
+use crate::text::word;
 pub use aliases::{Local, LocalError};
 pub use files::user_rc;
 pub use foreign::REFUSED;
 use keys::Key;
 pub use layers::Layers;
+pub use login::secrets_at_hand;
 pub use show::{quote, show};
 pub use surroundings::{Machine, STARTED_BY_SMAIL, Surroundings};
 use value::{Value, expand_home};
@@ -80,10 +82,10 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Origin::File(path, line) => write!(f, "{}:{line}", safe(&path.display().to_string())),
-            Origin::Environment(name) => write!(f, "${name}"),
-            Origin::Flag(flag) => f.write_str(flag),
-            Origin::Preset(id) => write!(f, "provider {id}"),
+            Origin::File(path, line) => write!(f, "{}:{line}", word(&path.display().to_string())),
+            Origin::Environment(name) => write!(f, "${}", word(name)),
+            Origin::Flag(flag) => f.write_str(&word(flag)),
+            Origin::Preset(id) => write!(f, "provider {}", word(id)),
         }
     }
 }
@@ -107,7 +109,7 @@ pub struct Assignment {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
     /// No setting has this name; the nearest one.
-    #[error("there is no setting called `{}`", .name.escape_debug())]
+    #[error("there is no setting called `{}`", crate::text::word(.name))]
     Unknown {
         /// As written.
         name: String,
@@ -147,7 +149,7 @@ pub enum SettingsError {
         cure: Option<String>,
     },
     /// `-A` names neither an account nor a file that can be read; the accounts there are.
-    #[error("there is no account called `{}`", .0.escape_debug())]
+    #[error("there is no account called `{}`", crate::text::word(.0))]
     NoAccount(String, Vec<String>),
     /// The default account does not exist.
     #[error("the account `{name}` does not exist")]
@@ -352,11 +354,6 @@ fn text_of(value: &Value) -> String {
         Value::Time(time) => time.as_secs_f64().to_string(),
         Value::Size(size) => size.to_string(),
     }
-}
-
-/// Makes text that came from outside safe to print on one line.
-fn safe(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -3,13 +3,14 @@ use std::fmt::Write as _;
 
 use super::keys::{KEYS, Key, Kind};
 use super::{Assignment, Settings, text_of};
+use crate::text::{Policy, safe, word};
 
 /// The lines of `--show-settings`: TOML that could stand in a file, each with its origin behind `#`. With `all`, words that
 /// lost follow the one that won.
 pub fn show(settings: &Settings, all: bool) -> String {
     let mut out = String::new();
     if let Some(account) = &settings.account {
-        let _ = writeln!(out, "# account {account}");
+        let _ = writeln!(out, "# account {}", word(account));
     }
     let mut group = "";
     for key in KEYS {
@@ -46,7 +47,7 @@ fn show_key(settings: &Settings, key: &'static Key, all: bool, out: &mut String)
         let value = shown(said).unwrap_or_else(|| "unset".to_owned());
         match &said.suffix {
             Some(suffix) => {
-                let _ = writeln!(out, "# {}-{suffix} = {value}  # {}", key.name, said.origin);
+                let _ = writeln!(out, "# {}-{} = {value}  # {}", key.name, word(suffix), said.origin);
             }
             None if all && winner.is_none_or(|w| !std::ptr::eq(w, said)) => {
                 let _ = writeln!(out, "#   was {value}  # {}", said.origin);
@@ -79,18 +80,5 @@ fn bare(name: &str) -> String {
 
 /// A TOML string.
 pub fn quote(text: &str) -> String {
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            c if c.is_control() => {
-                let _ = write!(out, "\\u{:04X}", u32::from(c));
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
+    format!("\"{}\"", safe(text, Policy::Toml))
 }

@@ -17,6 +17,7 @@ use crate::settings::keys::{self, Key, Kind};
 use crate::settings::mailrc::{Item, Place as Line, RcFile};
 use crate::settings::value::{self, Raw};
 use crate::settings::{REFUSED, quote, target};
+use crate::text::word;
 
 /// What there is to turn.
 pub struct Before<'a> {
@@ -229,9 +230,9 @@ impl<'a> Conversion<'a> {
         let place = if line.path.as_ref() == self.before.path {
             line.line.to_string()
         } else {
-            format!("{}:{}", self.place.shown(&line.path), line.line)
+            format!("{}:{}", word(&self.place.shown(&line.path)), line.line)
         };
-        let name: String = name.chars().filter(|c| !c.is_control()).collect();
+        let name = word(name);
         let gap = if name.is_empty() { "" } else { " " };
         self.notes.push(format!("  {place}{gap}{name}: {}", self.words.of(text, facts)));
     }

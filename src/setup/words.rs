@@ -2,6 +2,7 @@
 //!
 //! Promise: no text elsewhere in the room; facts (addresses, servers, paths, what a provider calls its passwords) are put in
 //! the places `{0}`, `{1}` … and nothing that stands in them is read again.
+use crate::text::word;
 
 /// The language of the dialogue: a column of the table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,7 +23,7 @@ impl Words {
             let place =
                 behind.split_once('}').and_then(|(n, after)| Some((facts.get(n.parse::<usize>().ok()?)?, after)));
             if let Some((fact, after)) = place {
-                out.extend(fact.chars().filter(|c| !c.is_control()));
+                out.push_str(&word(fact));
                 rest = after;
             } else {
                 out.push('{');
@@ -155,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_fact_is_never_read_as_a_place() {
-        assert_eq!(Words::ENGLISH.of(KNOWN, &["{1}", "h\u{1b}"]), "{1}: mail goes to h.");
+        assert_eq!(Words::ENGLISH.of(KNOWN, &["{1}", "h\u{1b}"]), "{1}: mail goes to h\\u{1b}.");
         assert_eq!(Words::ENGLISH.of(["a {b} {", ""], &[]), "a {b} {");
     }
 

@@ -11,7 +11,6 @@ use zeroize::Zeroizing;
 
 use super::Suspect;
 use super::capability::Capabilities;
-use super::reply::decode;
 use super::session::Session;
 use super::tls::hex;
 use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
@@ -194,6 +193,7 @@ pub fn login(
             return Err(fault(Cause::NoSecret(format!("the {what} holds a NUL"), false)));
         }
     }
+    session.conceal(password.as_bytes());
     let who = Credentials { user: &login.user, secret: password, host: &context.route.host, port: context.port };
     let mut exchange = Exchange { session, context };
     let mut refusal = None;
@@ -203,7 +203,7 @@ pub fn login(
             Attempt::Next(cause) => refusal = Some(cause),
         }
     }
-    Err(fault(refusal.unwrap_or_else(|| Cause::Lacks(Lacks::Mechanism, context.capabilities.auth.join(" ")))))
+    Err(fault(refusal.unwrap_or_else(|| Cause::Lacks(Lacks::Mechanism, context.capabilities.mechanisms().join(" ")))))
 }
 
 /// Tells of a password that is visibly of the wrong kind. Tokens have forms of their own.
@@ -232,7 +232,7 @@ fn choose(choice: Choice, context: &Context<'_>) -> Result<Vec<&'static Row>, Fa
         false => Ok(rows),
         true if !capabilities.login => lacks(Lacks::Auth, capabilities.offered()),
         true if capabilities.auth.is_empty() => lacks(Lacks::Mechanism, "nothing".to_owned()),
-        true => lacks(Lacks::Mechanism, capabilities.auth.join(" ")),
+        true => lacks(Lacks::Mechanism, capabilities.mechanisms().join(" ")),
     }
 }
 
@@ -271,6 +271,10 @@ impl Exchange<'_> {
             let challenge = STANDARD.decode(text.trim_ascii()).ok();
             let answer = challenge.as_ref().and_then(|challenge| (row.answer)(who, turn, challenge, sent));
             let Some(answer) = answer else { return self.cancel(row) };
+            if row.keeps_secret {
+                // A digest is as good as the secret, for this one challenge.
+                self.session.conceal(answer.rsplit(|b| *b == b' ').next().unwrap_or_default());
+            }
             if sent || turn > 0 {
                 told = challenge.filter(|_| !row.automatic).filter(|json| !json.is_empty());
             }
@@ -305,7 +309,7 @@ impl Exchange<'_> {
             235 => Ok(Attempt::Done),
             500..=504 | 534 if told.is_none() => Ok(Attempt::Next(Cause::Refused(reply))),
             400.. => {
-                reply.lines = reply.lines.iter().cloned().chain(told.map(|json| decode(&json))).collect();
+                reply.lines = reply.lines.iter().cloned().chain(told.map(|json| self.session.words(&json))).collect();
                 Err(Fault::new(Stage::Login, Cause::Refused(reply)))
             }
             _ => {

@@ -34,6 +34,8 @@ pub struct Capabilities {
     /// AUTH is offered, with or without mechanisms.
     pub login: bool,
     offered: Vec<String>,
+    /// What of `auth` may be shown.
+    named: Vec<String>,
 }
 
 impl Capabilities {
@@ -43,7 +45,20 @@ impl Capabilities {
         for line in reply.lines.iter().skip(1) {
             capabilities.add(line);
         }
+        capabilities.named.clone_from(&capabilities.auth);
         capabilities
+    }
+
+    /// The same, told to the user in the words of another form of the answer.
+    #[must_use]
+    pub fn told_as(self, reply: &Reply) -> Self {
+        let Capabilities { offered, named, .. } = Capabilities::new(reply);
+        Capabilities { offered, named, ..self }
+    }
+
+    /// The mechanisms of AUTH for a message to the user.
+    pub fn mechanisms(&self) -> &[String] {
+        &self.named
     }
 
     fn add(&mut self, line: &str) {

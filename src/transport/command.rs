@@ -19,7 +19,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use super::ledger::{Books, Ledger};
 use super::line::check_arguments;
-use super::reply::decode;
+use super::reply::{decode, kept};
 use super::socket::{Clock, cause, reason, wait};
 use super::{Tell, Transport, Turn, Watch};
 use crate::delivery::{Cause, Fault, Line, Reply, Report, Stage};
@@ -50,7 +50,7 @@ impl Sendmail {
         let tell = Tell::new(&self.watch);
         check_arguments(&message.envelope).map_err(|cause| Fault::new(Stage::Prepare, cause))?;
         let arguments = arguments(&self.program, &message.envelope);
-        tell.line(&Line::Client(super::reply::safe(&command_line(&self.program, &arguments))));
+        tell.line(&Line::Client(crate::text::short(&command_line(&self.program, &arguments))));
         let mut child = self.start(&arguments).map_err(|error| {
             // 127 is what a shell reports for it: permanent, unlike a program that a signal ended.
             let why = format!("{}: {}", self.program.path.display(), reason(&error));
@@ -136,7 +136,7 @@ fn arguments(program: &Program, envelope: &Envelope) -> Vec<String> {
 
 /// The command that hands a message over, in the words of a shell.
 pub fn spoken(program: &Program, envelope: &Envelope) -> String {
-    super::reply::safe(&command_line(program, &arguments(program, envelope)))
+    crate::text::short(&command_line(program, &arguments(program, envelope)))
 }
 
 fn command_line(program: &Program, arguments: &[String]) -> String {
@@ -231,7 +231,10 @@ fn wait_for(child: &mut Child, clock: &mut Clock) -> Result<ExitStatus, Fault> {
 }
 
 fn judge(status: ExitStatus, words: &[u8], tell: &Tell) -> Result<Reply, Fault> {
-    let lines: Vec<String> = words.split(|&b| b == b'\n').map(decode).filter(|line| !line.trim().is_empty()).collect();
+    let words: Vec<&[u8]> = words.split(|&b| b == b'\n').collect();
+    let words = tell.redactor.program(&words);
+    let lines: Vec<String> = words.iter().map(|line| decode(line)).filter(|line| !line.trim().is_empty()).collect();
+    let lines = kept(&lines);
     for line in &lines {
         tell.line(&Line::Server(line.clone()));
     }

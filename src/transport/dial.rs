@@ -91,7 +91,7 @@ pub fn dial(
     let mut socket = Socket::new(io, clock).map_err(|error| fault(cause(&error)))?;
     let mut dialled_peer = address.to_string();
     if let Some(settings) = &route.proxy {
-        proxy::tunnel(&mut socket, settings, host, port).map_err(fault)?;
+        proxy::tunnel(&mut socket, settings, host, port, &watch.redactor).map_err(fault)?;
         dialled_peer = format!("{host}:{port} through the proxy {address}");
     }
     tell.fact("peer", || dialled_peer.clone());

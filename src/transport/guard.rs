@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use openssl::ssl::SslStream;
 
-use super::Tell;
-use super::reply::{Input, Parser, safe};
+use super::reply::{Input, Parser, kept, parse};
 use super::socket::{Socket, cause};
 use super::tls::words;
+use super::{Redactor, Tell};
 use crate::delivery::{Cause, Fault, Line, Reply, Stage};
 
 /// What is gathered of a long message before it is written, in octets.
@@ -84,6 +84,7 @@ pub struct Guard {
     after_dot: Option<&'static str>,
     broken: Option<Fault>,
     text: Vec<u8>,
+    unstruck: Option<Reply>,
 }
 
 impl Guard {
@@ -101,6 +102,7 @@ impl Guard {
             after_dot: None,
             broken: None,
             text: Vec::new(),
+            unstruck: None,
         }
     }
 
@@ -131,6 +133,16 @@ impl Guard {
     /// The text of the last line of the last reply as it came: a challenge may be longer than what is kept for humans.
     pub fn text(&self) -> &[u8] {
         &self.text
+    }
+
+    /// The last reply to EHLO as it came, for what the server offers: a password may be the name of an extension.
+    pub fn unstruck(&mut self) -> Option<Reply> {
+        self.unstruck.take()
+    }
+
+    /// The secrets that are struck out of what is heard.
+    pub fn redactor(&self) -> &Redactor {
+        &self.tell.redactor
     }
 
     /// Takes octets to send. They leave when a block is full, or before the next reply is read.
@@ -279,14 +291,37 @@ impl Guard {
         self.body = Body::Ending;
     }
 
+    /// Reads a reply. Here the server's words come into being for everything else: without secrets, and not too many.
     fn read_reply(&mut self, patience: Duration) -> Result<Reply, Cause> {
+        let redactor = self.tell.redactor.clone();
+        let mut heard = Vec::new();
+        let tell = self.tell.clone();
+        let outcome = self.hear(patience, &mut |line: &[u8]| {
+            if redactor.is_idle() { tell.server(line) } else { heard.push(line.to_vec()) }
+        });
+        self.unstruck = outcome.as_ref().ok().filter(|_| self.stage == Stage::Hello).cloned();
+        let heard = redactor.lines(&heard);
+        for line in &heard {
+            tell.server(line);
+        }
+        let reply = match parse(&heard) {
+            Err(why) => return Err(protocol(&why)),
+            // What came was no whole reply, or nothing had to be struck out of it.
+            Ok(None) => outcome?,
+            Ok(Some(reply)) => outcome.map(|_| reply)?,
+        };
+        Ok(if self.stage == Stage::Hello { reply } else { Reply { lines: kept(&reply.lines).into(), ..reply } })
+    }
+
+    /// Reads lines up to the end of a reply.
+    fn hear(&mut self, patience: Duration, each: &mut dyn FnMut(&[u8])) -> Result<Reply, Cause> {
         let Some(io) = &mut self.io else { return Err(Cause::Lost("the connection is closed".into())) };
         io.socket().clock.allow(patience);
         let mut parser = Parser::default();
         let mut buffer = [0; 4096];
         loop {
             while let Some(line) = self.input.line().map_err(|why| protocol(&why))? {
-                self.tell.server(&line);
+                each(&line);
                 if let Some(reply) = parser.push(&line).map_err(|why| protocol(&why))? {
                     self.text = line.get(4..).unwrap_or_default().to_vec();
                     return Ok(reply);
@@ -373,5 +408,5 @@ fn when(stage: Stage) -> &'static str {
 
 /// A line to the server as it may be shown.
 pub fn shown(line: &str) -> Line {
-    Line::Client(safe(line))
+    Line::Client(crate::text::short(line))
 }

@@ -4,7 +4,7 @@
 //! recipient, in order, exactly once.
 //!
 //! From the wire upwards: `socket` waits, `dial` and `proxy` connect, `tls` encrypts for whom `trust` trusts, `reply` and `guard` keep the server
-//! within bounds, `opening` greets, `session` is lettre's engine on top, `auth` logs in, `transaction` sends one message
+//! within bounds, `redact` strikes secrets out of its words, `opening` greets, `session` is lettre's engine on top, `auth` logs in, `transaction` sends one message
 //! with what `envelope` and `chunk` say, in flights that `flight` plans, `reach` remembers whom it has reached, and `smtp` puts them together.
 //! `judged` tells what refusals mean for later attempts, `probe` rehearses all of it, and `ledger` keeps books of it. `command` and `file` are
 //! the ways beside SMTP; `web` fetches what a provider publishes about itself.
@@ -14,6 +14,7 @@ use std::sync::atomic::AtomicUsize;
 
 pub use self::ledger::Ledger;
 use self::probe::{Fact, Outcome, Step};
+pub use self::redact::Redactor;
 use crate::delivery::{Line, Report};
 use crate::hints::Hint;
 use crate::message::Message;
@@ -36,6 +37,7 @@ mod opening;
 pub mod probe;
 mod proxy;
 mod reach;
+mod redact;
 mod reply;
 mod session;
 mod smtp;
@@ -71,6 +73,8 @@ pub struct Watch {
     pub interrupt: Arc<AtomicUsize>,
     /// Hears the steps of a session, in a rehearsal.
     pub steps: Option<probe::Ear>,
+    /// The secrets that were sent, struck out of whatever is heard from then on.
+    pub redactor: Redactor,
 }
 
 impl fmt::Debug for Watch {
@@ -126,11 +130,12 @@ pub fn describe(route: &Route) -> String {
 pub(crate) struct Tell {
     trace: Option<Trace>,
     steps: Option<probe::Ear>,
+    redactor: Redactor,
 }
 
 impl Tell {
     fn new(watch: &Watch) -> Self {
-        Tell { trace: watch.trace.clone(), steps: watch.steps.clone() }
+        Tell { trace: watch.trace.clone(), steps: watch.steps.clone(), redactor: watch.redactor.clone() }
     }
 
     fn line(&self, line: &Line) {

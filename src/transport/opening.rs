@@ -269,7 +269,8 @@ impl Opening<'_> {
             let reply = self.ask(Stage::Hello, &format!("{verb} {}", self.name))?;
             if needs_ehlo || !matches!(reply.code, 500 | 502 | 504 | 550) {
                 let reply = self.wanted(250, &format!("its answer to {verb}"), Stage::Hello, reply)?;
-                self.capabilities = Capabilities::new(&reply);
+                let offered = self.guard.unstruck();
+                self.capabilities = Capabilities::new(offered.as_ref().unwrap_or(&reply)).told_as(&reply);
                 self.greeted(&reply);
                 return Ok(());
             }
@@ -286,7 +287,7 @@ impl Opening<'_> {
         self.tell.steps(|ear| {
             let offers = reply.lines.iter().skip(1).map(|line| line.trim().to_owned()).filter(|line| !line.is_empty());
             ear.fact("offers", Fact::List(offers.collect()));
-            ear.fact("auth", Fact::List(self.capabilities.auth.clone()));
+            ear.fact("auth", Fact::List(self.capabilities.mechanisms().to_vec()));
             if let Some(limit) = self.capabilities.limit {
                 ear.fact("size", Fact::Number(i64::try_from(limit).unwrap_or(i64::MAX)));
             }

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::line::check_host;
+use super::redact::Redactor;
 use super::reply::decode;
 use super::socket::{Socket, cause};
 use crate::delivery::Cause;
@@ -24,11 +25,36 @@ const LONGEST: usize = 16 * 1024;
 /// # Errors
 /// [`Cause::Proxy`] when it refuses or breaks its protocol; [`Cause::NoSecret`]; [`Cause::Silent`];
 /// [`Cause::Interrupted`].
-pub fn tunnel(socket: &mut Socket, proxy: &Proxy, host: &str, port: u16) -> Result<(), Cause> {
+pub fn tunnel(socket: &mut Socket, proxy: &Proxy, host: &str, port: u16, redactor: &Redactor) -> Result<(), Cause> {
     check_host(host)?;
+    let login = proxy.login.as_ref().map(|(user, source)| ProxyLogin { user, source, redactor });
     match proxy.kind {
-        ProxyKind::Socks5 => socks(socket, proxy.login.as_ref(), host, port),
-        ProxyKind::Http => http(socket, proxy.login.as_ref(), host, port),
+        ProxyKind::Socks5 => socks(socket, login.as_ref(), host, port),
+        ProxyKind::Http => http(socket, login.as_ref(), host, port, redactor),
+    }
+}
+
+/// Who logs in to the proxy.
+struct ProxyLogin<'a> {
+    user: &'a str,
+    source: &'a SecretSource,
+    redactor: &'a Redactor,
+}
+
+impl ProxyLogin<'_> {
+    /// Fetches the password, which is struck out of what is heard from then on.
+    fn password(&self) -> Result<Zeroizing<String>, Cause> {
+        let secret = self.source.fetch().map_err(|error| Cause::NoSecret(error.why, error.temporary))?;
+        self.redactor.add(secret.reveal().as_bytes());
+        Ok(Zeroizing::new(secret.reveal().to_owned()))
+    }
+
+    /// The credentials of RFC 7617 section 2.
+    fn basic(&self) -> Result<Zeroizing<String>, Cause> {
+        let pair = Zeroizing::new(format!("{}:{}", self.user, self.password()?.as_str()));
+        let encoded = Zeroizing::new(STANDARD.encode(pair.as_bytes()));
+        self.redactor.add_answer(&encoded);
+        Ok(encoded)
     }
 }
 
@@ -37,11 +63,6 @@ fn failed(error: &io::Error) -> Cause {
         Cause::Lost(why) => Cause::Proxy(why.replace("the server", "it")),
         other => other,
     }
-}
-
-fn password(source: &SecretSource) -> Result<Zeroizing<String>, Cause> {
-    let secret = source.fetch().map_err(|error| Cause::NoSecret(error.why, error.temporary))?;
-    Ok(Zeroizing::new(secret.reveal().to_owned()))
 }
 
 fn exact<const N: usize>(socket: &mut Socket) -> Result<[u8; N], Cause> {
@@ -59,13 +80,13 @@ fn count(what: &str, length: usize) -> Result<u8, Cause> {
     u8::try_from(length).map_err(|_| Cause::Proxy(format!("the {what} is longer than SOCKS allows (255 octets)")))
 }
 
-fn socks(socket: &mut Socket, login: Option<&(String, SecretSource)>, host: &str, port: u16) -> Result<(), Cause> {
+fn socks(socket: &mut Socket, login: Option<&ProxyLogin<'_>>, host: &str, port: u16) -> Result<(), Cause> {
     let methods: &[u8] = if login.is_some() { &[5, 2, 0, 2] } else { &[5, 1, 0] };
     send(socket, methods)?;
     match (exact::<2>(socket)?, login) {
         ([5, 0], _) => {}
-        ([5, 2], Some((user, source))) => {
-            let password = password(source)?;
+        ([5, 2], Some(login)) => {
+            let (user, password) = (login.user, login.password()?);
             let mut octets = Zeroizing::new(vec![1, count("proxy user", user.len())?]);
             octets.extend_from_slice(user.as_bytes());
             octets.push(count("proxy password", password.len())?);
@@ -118,13 +139,18 @@ fn socks_refusal(answer: u8) -> &'static str {
     }
 }
 
-fn http(socket: &mut Socket, login: Option<&(String, SecretSource)>, host: &str, port: u16) -> Result<(), Cause> {
+fn http(
+    socket: &mut Socket,
+    login: Option<&ProxyLogin<'_>>,
+    host: &str,
+    port: u16,
+    redactor: &Redactor,
+) -> Result<(), Cause> {
     let place = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let mut request = Zeroizing::new(format!("CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n"));
-    if let Some((user, source)) = login {
-        let pair = Zeroizing::new(format!("{user}:{}", password(source)?.as_str()));
+    if let Some(login) = login {
         request.push_str("Proxy-Authorization: Basic ");
-        STANDARD.encode_string(pair.as_bytes(), &mut request);
+        request.push_str(&login.basic()?);
         request.push_str("\r\n");
     }
     request.push_str("\r\n");
@@ -141,7 +167,7 @@ fn http(socket: &mut Socket, login: Option<&(String, SecretSource)>, host: &str,
         }
     }
     let status = answer.split(|&b| b == b'\n').next().unwrap_or_default();
-    let status = decode(status.strip_suffix(b"\r").unwrap_or(status));
+    let status = decode(&redactor.text(status.strip_suffix(b"\r").unwrap_or(status)));
     let mut words = status.splitn(3, ' ').skip(1);
     match words.next() {
         Some(code) if code.len() == 3 && code.starts_with('2') => Ok(()),
@@ -176,7 +202,7 @@ mod tests {
         });
         let clock = Clock::new(Arc::default(), Duration::from_secs(5));
         let mut socket = Socket::new(stream.into(), clock).unwrap();
-        let result = tunnel(&mut socket, proxy, "mx.test", 25);
+        let result = tunnel(&mut socket, proxy, "mx.test", 25, &Redactor::default());
         player.join().unwrap();
         let mut rest = Vec::new();
         let _ = socket.read_to_end(&mut rest);

@@ -3,11 +3,10 @@
 //! Promise: whatever comes in, in whatever pieces, takes linear time and bounded memory, and ends as a [`Reply`] or as a
 //! reason why it is none. Lenient where RFC 5321 section 4.2 asks for it (bare LF, no text, any text), strict where a
 //! reply could be taken for another (no code, codes out of range, two codes in one reply).
-use std::fmt::Write;
-
 use encoding_rs::GB18030;
 
 use crate::delivery::Reply;
+use crate::text::{self, short};
 
 /// The longest line of a reply, in octets (RFC 5321 section 4.5.3.1.5 asks for 512).
 pub const LONGEST_LINE: usize = 16 * 1024;
@@ -15,8 +14,10 @@ pub const LONGEST_LINE: usize = 16 * 1024;
 pub const LARGEST: usize = 64 * 1024;
 /// The most lines a reply may have.
 pub const MOST_LINES: usize = 1000;
-/// The most characters of a line that are kept.
-pub const SHOWN: usize = 512;
+/// How many lines of a server's or a program's words are kept: the first ones, and the last ones.
+const KEPT: (usize, usize) = (15, 5);
+/// The most bytes of a line that are kept.
+const SHOWN: usize = text::LONGEST_LINE;
 
 /// Octets received and not yet read, taken out line by line.
 #[derive(Debug, Default)]
@@ -92,6 +93,25 @@ impl Parser {
     }
 }
 
+/// The reply that lines make; `None` while they make none.
+///
+/// # Errors
+/// As [`Parser::push`].
+pub fn parse<L: AsRef<[u8]>>(lines: &[L]) -> Result<Option<Reply>, String> {
+    let mut parser = Parser::default();
+    lines.iter().try_fold(None, |found, line| Ok(parser.push(line.as_ref())?.or(found)))
+}
+
+/// Words as they are kept: at most twenty lines, the first and the last ones, with `…` between them.
+pub fn kept(lines: &[String]) -> Vec<String> {
+    let (first, last) = KEPT;
+    if lines.len() <= first + last {
+        return lines.to_vec();
+    }
+    let dots = ["…".to_owned()];
+    [&lines[..first], &dots[..], &lines[lines.len() - last..]].concat()
+}
+
 /// Code, whether more lines follow, and text.
 fn split(line: &[u8]) -> Result<(u16, bool, &[u8]), String> {
     let no_code = || format!("a line without a reply code: \"{}\"", decode(&line[..line.len().min(SHOWN)]));
@@ -112,36 +132,12 @@ fn split(line: &[u8]) -> Result<(u16, bool, &[u8]), String> {
 /// Text in whatever charset: UTF-8, else GB18030, else Latin-1; made safe to print.
 pub fn decode(bytes: &[u8]) -> String {
     if let Ok(text) = std::str::from_utf8(bytes) {
-        return safe(text);
+        return short(text);
     }
     match GB18030.decode_without_bom_handling_and_without_replacement(bytes) {
-        Some(text) => safe(&text),
-        None => safe(&encoding_rs::mem::decode_latin1(bytes)),
+        Some(text) => short(&text),
+        None => short(&encoding_rs::mem::decode_latin1(bytes)),
     }
-}
-
-/// Text that a terminal, a log and a reader take for text only: controls (but not TAB), line separators and marks of
-/// direction are escaped, and at most 512 characters are kept.
-pub fn safe(text: &str) -> String {
-    let mut out = String::with_capacity(text.len().min(4 * SHOWN));
-    for (count, letter) in text.chars().enumerate() {
-        if count == SHOWN {
-            out.push('…');
-            break;
-        }
-        match letter {
-            '\t' => out.push(letter),
-            '\0'..='\x1f' | '\x7f' => drop(write!(out, "\\x{:02x}", u32::from(letter))),
-            '\u{80}'..='\u{9f}'
-            | '\u{61c}'
-            | '\u{200e}'
-            | '\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}' => drop(write!(out, "\\u{{{:x}}}", u32::from(letter))),
-            _ => out.push(letter),
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -186,7 +182,7 @@ mod tests {
             (b"199 x\r\n", "the reply code 199, which SMTP does not have"),
             (b"600 x\r\n", "the reply code 600, which SMTP does not have"),
             (b"250-a\r\n550 b\r\n", "two codes in one reply: 250 and 550"),
-            (b"\x1b]0;x\x07\r\n", "a line without a reply code: \"\\x1b]0;x\\x07\""),
+            (b"\x1b]0;x\x07\r\n", "a line without a reply code: \"\\u{1b}]0;x\\u{7}\""),
         ] {
             assert_eq!(read(&[wire]).unwrap_err(), why);
         }
@@ -202,17 +198,21 @@ mod tests {
     }
 
     #[test]
+    fn words_are_kept_to_twenty_lines_of_512_bytes() {
+        let line = [&b"250-"[..], "é".repeat(1000).as_bytes(), b"\r\n"].concat();
+        let wire = [line.repeat(30), b"250 end\r\n".to_vec()].concat();
+        let reply = read(&[&wire]).unwrap().remove(0);
+        assert_eq!(reply.lines.len(), 31);
+        assert!(reply.lines[..30].iter().all(|line| line.len() <= 512 && line.ends_with("é…")));
+        let kept = kept(&reply.lines);
+        assert_eq!((kept.len(), kept[15].as_str(), kept[20].as_str()), (21, "…", "end"));
+        assert_eq!(super::kept(&kept[..20]), kept[..20]);
+    }
+
+    #[test]
     fn text_is_decoded_as_utf8_then_gb18030_then_latin1() {
         assert_eq!(decode("é邮件".as_bytes()), "é邮件");
         assert_eq!(decode(&[0xd3, 0xca, 0xbc, 0xfe]), "邮件");
         assert_eq!(decode(b"h\xe9llo \xff"), "héllo ÿ");
-    }
-
-    #[test]
-    fn nothing_printed_can_steer_a_terminal() {
-        assert_eq!(safe("a\tb\x1b[0m\x07\x7f\u{85}\u{202e}\u{2028}\u{2066}z"), {
-            "a\tb\\x1b[0m\\x07\\x7f\\u{85}\\u{202e}\\u{2028}\\u{2066}z"
-        });
-        assert_eq!(safe(&"é".repeat(600)), "é".repeat(512) + "…");
     }
 }

@@ -20,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::capability::Capabilities;
 use super::guard::{Guard, shown};
 use super::line::{Commands, check_secret};
+use super::reply::decode;
 use crate::delivery::{Cause, Fault, Line, Reply, Stage};
 use crate::message::wire::Dots;
 
@@ -37,11 +38,18 @@ pub trait Session {
     /// [`Fault`] when there is no reply. A reply that says no is no error.
     fn command(&mut self, stage: Stage, patience: Duration, commands: &Commands) -> Result<Reply, Fault>;
 
-    /// Sends one command that is shown to the watcher as `mask`.
+    /// Sends one command that is shown to the watcher as `mask`; where that ends in `***`, the word that
+    /// stands there is concealed.
     ///
     /// # Errors
     /// As [`Session::command`].
     fn secret(&mut self, patience: Duration, line: &str, mask: &str) -> Result<Reply, Fault>;
+
+    /// Strikes a secret out of whatever is heard from now on.
+    fn conceal(&self, secret: &[u8]);
+
+    /// Words that the server sent in another form than a reply, decoded, without secrets and safe to print.
+    fn words(&self, bytes: &[u8]) -> String;
 
     /// Reads the reply to the next command of the flight.
     ///
@@ -154,10 +162,21 @@ impl Session for Lettre {
             let mut guard = lock(&self.guard);
             guard.expect(Stage::Login, patience);
             check_secret(line).map_err(|cause| guard.fail(cause))?;
+            if mask.ends_with("***") {
+                guard.redactor().add_answer(line.trim_end().rsplit(' ').next().unwrap_or_default());
+            }
             guard.tell(&shown(mask));
         }
         let told = block(self.connection.command(line));
         self.outcome(told)
+    }
+
+    fn conceal(&self, secret: &[u8]) {
+        lock(&self.guard).redactor().add(secret);
+    }
+
+    fn words(&self, bytes: &[u8]) -> String {
+        decode(&lock(&self.guard).redactor().text(bytes))
     }
 
     fn reply(&mut self, stage: Stage, patience: Duration) -> Result<Reply, Fault> {

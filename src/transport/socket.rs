@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::reply::safe;
 use crate::delivery::Cause;
 
 /// The longest wait without a look at deadline and signal.
@@ -223,5 +222,5 @@ pub fn reason(error: &io::Error) -> String {
     let text = text.split(" (os error ").next().unwrap_or_default();
     let mut letters = text.chars();
     let lower = letters.next().map(|first| first.to_ascii_lowercase().to_string()).unwrap_or_default();
-    safe(&(lower + letters.as_str()))
+    crate::text::short(&(lower + letters.as_str()))
 }

@@ -20,11 +20,12 @@ use openssl::x509::verify::X509CheckFlags;
 use openssl::x509::{X509, X509NameRef, X509Ref, X509StoreContextRef};
 
 use super::probe::{Fact, Facts};
-use super::reply::{decode, safe};
+use super::reply::decode;
 use super::socket::{Socket, cause};
 use super::trust::{Prepared, vouched};
 use crate::delivery::{Cause, Distrust};
 use crate::settings::route::{Trust, Verify};
+use crate::text::short;
 
 /// What OpenSSL calls an issuer it does not know (`X509_V_ERR_*`).
 const UNKNOWN_ISSUER: [i32; 5] = [2, 18, 19, 20, 21];
@@ -170,7 +171,7 @@ fn plain_words(socket: &mut Socket) -> String {
 /// What OpenSSL says, without the names of its functions.
 pub fn words(stack: &ErrorStack) -> String {
     let reason = stack.errors().iter().find_map(openssl::error::Error::reason);
-    safe(reason.unwrap_or("the TLS library failed without a reason"))
+    short(reason.unwrap_or("the TLS library failed without a reason"))
 }
 
 pub fn library(error: &ErrorStack) -> Cause {
@@ -196,7 +197,7 @@ fn distrust(store: &X509StoreContextRef, name: &str) -> Doubt {
         _ => format!("{whose} was refused: {}", store.error().error_string()),
     };
     let digest = leaf.and_then(|leaf| leaf.digest(MessageDigest::sha256()).ok());
-    let distrust = Distrust { reason: safe(&reason), fingerprint: digest.map(|digest| hex(&digest)) };
+    let distrust = Distrust { reason: short(&reason), fingerprint: digest.map(|digest| hex(&digest)) };
     (distrust, leaf.map(ToOwned::to_owned))
 }
 
@@ -213,7 +214,7 @@ fn quoted(name: &X509NameRef) -> String {
 
 /// What a certificate says of itself: names, issuer, validity (seconds since 1970) and fingerprint.
 pub fn describe(leaf: &X509Ref) -> Facts {
-    let mut facts = vec![("names", Fact::List(hosts(leaf).iter().map(|name| safe(name)).collect()))];
+    let mut facts = vec![("names", Fact::List(hosts(leaf).iter().map(|name| short(name)).collect()))];
     facts.extend(called(leaf.issuer_name()).map(|name| ("issuer", Fact::Text(name))));
     for (label, time) in [("not_before", leaf.not_before()), ("not_after", leaf.not_after())] {
         facts.extend(seconds(time).map(|time| (label, Fact::Number(time))));

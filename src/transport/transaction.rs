@@ -13,7 +13,6 @@ use super::line::Commands;
 use super::metered::Metered;
 use super::probe::{self, Ear, Fact, Step};
 use super::reach::{Outcome, Reach};
-use super::reply::safe;
 use super::session::Session;
 use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
 use crate::message::Message;
@@ -88,7 +87,7 @@ pub fn rehearse(link: &mut Link, message: &Message, ear: &Ear) -> Vec<Fault> {
             Verb::Mail | Verb::Data | Verb::Chunk => Step::Sender,
         };
         let text = round.line(verb, None);
-        ear.fact("said", Fact::Text(safe(text.trim_end())));
+        ear.fact("said", Fact::Text(crate::text::short(text.trim_end())));
         let mut command = Commands::default();
         let said = match command.add(&text) {
             Ok(()) => round.link.session.command(verb.stage(), patience, &command),

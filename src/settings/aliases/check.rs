@@ -42,7 +42,7 @@ impl Local<'_> {
 
     fn check_entry(&self, name: &str, entry: &Entry, problems: &mut Vec<Problem>) {
         let mut add = |place: &str, why: &str| {
-            let why = format!("`{}`: {why}", name.escape_debug());
+            let why = format!("`{}`: {why}", crate::text::word(name));
             problems.push(Problem { place: place.to_owned(), why });
         };
         if name.contains('@') {

@@ -7,6 +7,7 @@
 use std::io::{self, Read, Write};
 
 use super::Answer;
+use crate::text::{self, Policy};
 
 /// The longest command with its line end, in octets: RFC 5321 wants 512, and the parameters of DSN and SMTPUTF8 more.
 pub(super) const LONGEST_COMMAND: usize = 2048;
@@ -166,12 +167,7 @@ pub(super) fn host(name: &str) -> String {
 
 /// Printable ASCII: what an acceptor quotes may come from anywhere, and the client may be a terminal.
 fn safe(text: &str) -> String {
-    let safe = |c: char| match c {
-        ' '..='~' => c,
-        c if c.is_ascii() => ' ',
-        _ => '?',
-    };
-    text.trim().chars().map(safe).collect()
+    text::safe(text.trim(), Policy::Ascii).into_owned()
 }
 
 /// Breaks a text into lines, at blanks where there are some.

@@ -60,7 +60,7 @@ fn the_dialogue_is_heard_in_the_order_of_the_wire() {
         format!(
             "* connected to 127.0.0.1:{port}\n< 220 mx.test ESMTP\n> EHLO client.test\n< 250-mx.test\n< 250 PIPELINING\n\
          > MAIL FROM:<me@a.test>\n> RCPT TO:<b@b.test>\n> DATA\n< 250 ok\n< 250 ok\n< 354 go\n* message, 26 octets\n\
-         > .\n> QUIT\n< 250 \\x1b[1mok\n< 221 bye"
+         > .\n> QUIT\n< 250 \\u{{1b}}[1mok\n< 221 bye"
         )
     );
 }

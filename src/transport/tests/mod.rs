@@ -18,6 +18,7 @@ mod conversation;
 mod encryption;
 mod login;
 mod many;
+mod repeated;
 mod unsound;
 
 /// One flight of the client and what the server answers to it. The server speaks first: that flight is empty.
