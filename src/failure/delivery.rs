@@ -348,3 +348,25 @@ fn at_fault(fault: &Fault) -> &'static [&'static str] {
         _ => &[],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Layers, Surroundings};
+
+    #[test]
+    fn what_a_last_guard_found_is_called_a_mistake_of_smail() {
+        let args = crate::cli::parse(["smail", "-n", "-S", "smtp=h.example"].map(std::ffi::OsString::from)).unwrap();
+        let settings = Layers::load(&args, &Surroundings::default()).unwrap().settle(&[]).unwrap();
+        let why = "the command RCPT holds the octet 0x0a".to_owned();
+        let outcome = Err(Fault::new(Stage::Prepare, Cause::Unsound(why)));
+        let report = Report::uniform("h.example:25 (STARTTLS)".into(), ["a@x", "b@x"].into_iter(), &outcome);
+        let failure = account_for(&report, &settings).unwrap();
+        assert_eq!(failure.exit, Exit::SOFTWARE);
+        assert_eq!(
+            failure.text(),
+            "smail: smail made a command that must not be sent; nothing was sent\n  the command RCPT holds the octet 0x0a\n\n\
+             hint: this is a mistake in smail; please report it with the command that caused it\n"
+        );
+    }
+}
