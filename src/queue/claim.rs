@@ -15,6 +15,7 @@ use super::policy::{self, Verdict};
 use super::{Queue, QueueError, now};
 use crate::delivery::{Fault, Reply};
 use crate::message::{Envelope, Message};
+use crate::text::short;
 use crate::transport::Ledger;
 
 /// An entry that no other process works on while this lives.
@@ -256,7 +257,7 @@ impl Ledger for Ticket<'_> {
 fn event(place: usize, outcome: &Result<Reply, Fault>, next: i64, words: fn(&Fault) -> String) -> Event {
     let (at, to) = (now(), vec![place]);
     match outcome {
-        Ok(reply) => Event::Accepted { at, to, reply: reply.text() },
+        Ok(reply) => Event::Accepted { at, to, reply: short(&reply.text()) },
         Err(fault) => {
             let reply = words(fault);
             match policy::judge(fault) {

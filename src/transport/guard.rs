@@ -310,7 +310,9 @@ impl Guard {
             Ok(None) => outcome?,
             Ok(Some(reply)) => outcome.map(|_| reply)?,
         };
-        Ok(if self.stage == Stage::Hello { reply } else { Reply { lines: kept(&reply.lines).into(), ..reply } })
+        // Each line of an answer to EHLO is an extension.
+        let whole = self.stage == Stage::Hello && reply.is_positive();
+        Ok(if whole { reply } else { Reply { lines: kept(&reply.lines).into(), ..reply } })
     }
 
     /// Reads lines up to the end of a reply.
