@@ -11,6 +11,8 @@ pub mod generate;
 pub mod hints;
 pub mod log;
 pub mod message;
+#[cfg(test)]
+mod pace;
 pub mod queue;
 pub mod record;
 pub mod report;

@@ -2,7 +2,7 @@
 //! (RFC 2045 section 5.1, RFC 2231).
 //!
 //! Promise: what is written parses everywhere; a parameter that is not ASCII is percent-encoded and, when long, continued.
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -41,10 +41,11 @@ impl MediaType {
             return Err(MessageError::MediaType(text.to_owned()));
         }
         let mut parameters = Vec::new();
+        let mut known = HashSet::new();
         for piece in pieces(rest) {
             let Some((name, value)) = piece.split_once('=') else { continue };
             let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
-            if !is_token(&name) || name.len() > 60 || parameters.iter().any(|(known, _)| *known == name) {
+            if !is_token(&name) || name.len() > 60 || !known.insert(name.clone()) {
                 continue;
             }
             parameters.push((name, unquoted(value)));
