@@ -130,7 +130,7 @@ impl Desk<'_> {
     fn dialogue(&self) -> Exit {
         let name = self.settings.filled("hello-name").or_else(|| self.world.machine.hostname.clone());
         let (wire, accepted) = mpsc::channel();
-        let mut clerk = Clerk { desk: *self, wire };
+        let mut clerk = Clerk { desk: *self, local: Local::new(self.settings, true), wire };
         std::thread::scope(|scope| {
             scope.spawn(move || self.carry(&accepted));
             let mut stdin = io::stdin().lock();
@@ -228,6 +228,8 @@ impl Desk<'_> {
 /// Takes the mails of a dialogue.
 struct Clerk<'a> {
     desk: Desk<'a>,
+    /// One for all recipients of the dialogue: the files of aliases are read once.
+    local: Local<'a>,
     wire: Wire<String>,
 }
 
@@ -237,9 +239,7 @@ impl Acceptor for Clerk<'_> {
     }
 
     fn recipient(&mut self, recipient: &Address) -> Result<(), Answer> {
-        let list = vec![Mailbox::from(recipient.clone())];
-        let local = Local::new(self.desk.settings, true);
-        local.expand(list).map(drop).map_err(|error| Answer::new(550, (5, 1, 1), error.to_string()))
+        self.local.check_name(recipient).map_err(|error| Answer::new(550, (5, 1, 1), error.to_string()))
     }
 
     fn message(&mut self, transaction: Transaction, from: &mut dyn Read) -> Result<String, Answer> {

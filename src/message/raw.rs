@@ -87,8 +87,7 @@ impl Raw {
 fn resent_block(fields: &[Field]) -> Range<usize> {
     let start = fields.iter().position(|field| field.begins("resent-")).unwrap_or(fields.len());
     let mut names = HashSet::new();
-    let of_block =
-        |field: &&Field| field.begins("resent-") && names.insert(field.name().to_ascii_lowercase());
+    let of_block = |field: &&Field| field.begins("resent-") && names.insert(field.name().to_ascii_lowercase());
     let length = fields[start..].iter().take_while(of_block).count();
     start..start + length
 }

@@ -205,6 +205,11 @@ pub fn is_known(name: &str) -> bool {
 
 /// The known name nearest to a mistyped one.
 pub fn nearest(name: &str) -> Option<&'static str> {
+    /// A name that is much longer than all of them is near none, and comparing takes time.
+    const LONGEST: usize = 60;
+    if name.len() > LONGEST {
+        return None;
+    }
     let name = name.replace('_', "-");
     KEYS.iter()
         .flat_map(|k| k.mailrc.iter().chain([&k.name]))

@@ -125,25 +125,22 @@ pub(super) fn include(path: &Path) -> Result<Lines, Unusable> {
     Ok(lines.filter(|(_, l)| !l.is_empty() && !l.starts_with('#')).map(|(n, l)| (n, l.to_owned())).collect())
 }
 
-/// Splits at commas outside quotes, brackets and comments. Empty pieces mean nothing.
-pub(super) fn pieces(text: &str) -> Vec<&str> {
-    let (mut found, mut start, mut quoted, mut depth, mut escaped) = (Vec::new(), 0, false, 0_u32, false);
-    for (at, c) in text.char_indices() {
+/// Splits at commas outside quotes, brackets and comments, one piece at a time. Empty pieces mean nothing.
+pub(super) fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut depth, mut escaped) = (false, 0_u32, false);
+    let pieces = text.split(move |c| {
         match c {
             _ if escaped => escaped = false,
             '\\' if quoted => escaped = true,
             '"' => quoted = !quoted,
             '(' | '<' if !quoted => depth += 1,
             ')' | '>' if !quoted => depth = depth.saturating_sub(1),
-            ',' if !quoted && depth == 0 => {
-                found.push(&text[start..at]);
-                start = at + 1;
-            }
+            ',' if !quoted && depth == 0 => return true,
             _ => {}
         }
-    }
-    found.push(&text[start..]);
-    found.iter().map(|piece| piece.trim()).filter(|piece| !piece.is_empty()).collect()
+        false
+    });
+    pieces.map(str::trim).filter(|piece| !piece.is_empty())
 }
 
 /// Lines with those that continue them (they begin with a blank), and the number of the first.
@@ -172,7 +169,7 @@ fn split_name(line: &str) -> (String, Result<String, &'static str>) {
         .unwrap_or_else(|| line.split_at(line.find(|c: char| c == ':' || c.is_whitespace()).unwrap_or(line.len())));
     let value = match rest.trim_start().strip_prefix(':').map(str::trim) {
         None => Err("a `:` is wanted behind the name"),
-        Some(value) if pieces(value).is_empty() => Err("it stands for nobody"),
+        Some(value) if pieces(value).next().is_none() => Err("it stands for nobody"),
         Some(value) => Ok(value.to_owned()),
     };
     (name.to_owned(), value)

@@ -27,6 +27,8 @@ use rustix::fs::OFlags;
 
 /// The largest file that is read, in octets: far above any real one, and small enough to hold.
 const MAX_OCTETS: u64 = 8 << 20;
+/// The most octets that one file and all that it sources may have: files can be sourced again and again.
+const MAX_IN_ALL: usize = 16 << 20;
 
 /// Where something was said.
 #[derive(Debug, Clone, PartialEq, Eq)]
