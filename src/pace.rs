@@ -37,6 +37,17 @@ pub(crate) fn assert_linear<T>(name: &str, make: impl Fn(usize) -> T, mut read: 
     }
 }
 
+/// Asserts that a reader takes next to no time for an input that cannot be larger.
+///
+/// # Panics
+/// When it does not.
+pub(crate) fn assert_short<T>(name: &str, input: T, read: impl FnOnce(T)) {
+    let start = spent();
+    read(input);
+    let taken = spent() - start;
+    assert!(taken < LONGEST / 4, "{name}: it takes {taken:?}");
+}
+
 /// A piece again and again, about so many bytes of it.
 pub(crate) fn repeated(piece: &str, size: usize) -> String {
     piece.repeat(size / piece.len())

@@ -360,4 +360,6 @@ fn safe(text: &str) -> String {
 }
 
 #[cfg(test)]
+mod pace_tests;
+#[cfg(test)]
 mod tests;
