@@ -7,7 +7,7 @@ use super::dsn::{self, Dsn, Notify, Ret};
 use super::{Draft, DraftError, Encoding, Input, encoded_word, template};
 use crate::address::{Address, AddressError, Mailbox, parse_list, parse_word};
 use crate::cli::Args;
-use crate::settings::{Local, Settings, SettingsError, author, is_program};
+use crate::settings::{Local, MAX_SIZE, Settings, SettingsError, author, is_program};
 
 /// Makes the draft.
 ///
@@ -363,7 +363,7 @@ fn body(args: &Args, draft: &mut Draft, settings: &Settings, input: Input) -> Re
         let head = unescape(&settings.text("text-head").unwrap_or_default());
         let mut tail = Vec::new();
         if let Some(path) = settings.path("signature") {
-            tail.extend(super::input::read_file(&path, settings.size("max-size").unwrap_or(64 << 20))?);
+            tail.extend(super::input::read_file(&path, settings.size("max-size").unwrap_or(MAX_SIZE))?);
         }
         tail.extend(unescape(&settings.text("text-tail").unwrap_or_default()).into_bytes());
         if !(head.is_empty() && tail.is_empty()) && input.html.is_none() {

@@ -15,7 +15,7 @@ use smail::message::Stamp;
 use smail::queue::{Bounds, Queue};
 use smail::report;
 use smail::settings::route::Route;
-use smail::settings::{self, Layers, Local, Settings, Surroundings};
+use smail::settings::{self, Layers, Local, MAX_SIZE, Settings, Surroundings};
 use smail::submission::dialogue::{self, Acceptor, Answer, Transaction};
 use smail::submission::{self, Handover, Sender, Settled, SubmissionError};
 use smail::transport::{self, Watch};
@@ -30,18 +30,12 @@ use super::{complain, print};
 /// What keeps it from being done.
 pub fn run(args: &Args, request: &Request, layers: &Layers, world: &Surroundings) -> Result<Exit, Failure> {
     let settings = layers.settle(&[])?;
-    // Before the whole mail is there a signal ends the process and with it the mail, which nobody has promised anything of.
-    let raw = match request.mode {
-        Mode::Deliver => Some(Raw::read(io::stdin().lock(), io::stdin().is_terminal()).map_err(SubmissionError::Read)?),
-        _ => None,
-    };
-    // A dialogue ends by a signal at once: what it accepted is in the queue.
-    let watch = if request.mode == Mode::Dialogue { Watch::default() } else { super::watch(args, &settings) };
-    let desk = Desk { args, layers, settings: &settings, world, watch: &watch };
-    if let Some(raw) = raw {
-        return desk.deliver(request, raw);
-    }
+    let desk = Desk { args, layers, settings: &settings, world };
     match request.mode {
+        Mode::Deliver => {
+            let raw = submission::read(io::stdin().lock(), io::stdin().is_terminal(), desk.limit())?;
+            desk.deliver(request, raw)
+        }
         Mode::Dialogue => Ok(desk.dialogue()),
         Mode::Verify => desk.verify(&request.recipients),
         Mode::Aliases => Ok(desk.check_aliases()),
@@ -50,7 +44,7 @@ pub fn run(args: &Args, request: &Request, layers: &Layers, world: &Surroundings
             print(&report::mailq(&queued::at_hand(&settings, world)?.list()?));
             Ok(Exit::OK)
         }
-        Mode::Deliver | Mode::Nothing => Ok(Exit::OK),
+        Mode::Nothing => Ok(Exit::OK),
     }
 }
 
@@ -62,7 +56,6 @@ struct Desk<'a> {
     /// Those that hold when no mail chooses an account.
     settings: &'a Settings,
     world: &'a Surroundings,
-    watch: &'a Watch,
 }
 
 /// A mail with its way.
@@ -73,13 +66,13 @@ struct Ready {
 }
 
 impl Ready {
-    fn post<'a>(&'a self, desk: &Desk<'a>) -> Post<'a> {
+    fn post<'a>(&'a self, desk: &Desk<'a>, watch: &'a Watch) -> Post<'a> {
         Post {
             args: desk.args,
             layers: desk.layers,
             settings: &self.settings,
             route: &self.route,
-            watch: desk.watch,
+            watch,
             author: &self.settled.author,
             subject: &self.settled.subject,
         }
@@ -97,7 +90,9 @@ impl Ready {
 impl Desk<'_> {
     fn deliver(&self, request: &Request, raw: Raw) -> Result<Exit, Failure> {
         let ready = self.settle(Handover::read(request, &raw)?, raw)?;
-        let (post, message) = (ready.post(self), &ready.settled.message);
+        // Up to here a signal ends the process and with it the mail, which nobody has promised anything of.
+        let watch = super::watch(self.args, self.settings);
+        let (post, message) = (ready.post(self, &watch), &ready.settled.message);
         let sent = match ready.queue(self)? {
             Some(queue) if request.queue_only => post.keep(&queue, message)?,
             Some(queue) => post.send(&queue, message)?,
@@ -107,6 +102,11 @@ impl Desk<'_> {
             complain(&failure.line("sendmail"));
         }
         Ok(sent.exit)
+    }
+
+    /// The largest mail that is taken; `None` without a limit.
+    fn limit(&self) -> Option<u64> {
+        Some(self.settings.size("max-size").unwrap_or(MAX_SIZE)).filter(|limit| *limit > 0)
     }
 
     fn settle(&self, handover: Handover, raw: Raw) -> Result<Ready, Failure> {
@@ -140,7 +140,7 @@ impl Desk<'_> {
                 &mut stdin,
                 &mut stdout,
                 name.as_deref().unwrap_or("localhost"),
-                self.settings.size("max-size"),
+                self.limit(),
                 &mut clerk,
             );
             drop(clerk);
@@ -154,7 +154,9 @@ impl Desk<'_> {
             let ids: Vec<String> = std::iter::once(first).chain(accepted.try_iter()).collect();
             let Ok(queue) = queued::at_hand(self.settings, self.world) else { continue };
             let bounds = Bounds { ids, ..Bounds::default() };
-            let flushed = queue.flush(&mut Ways::by_itself(self.layers, self.settings, self.args), self.watch, &bounds);
+            let mut ways = Ways::by_itself(self.layers, self.settings, self.args);
+            // A dialogue ends by a signal at once: what it accepted is in the queue.
+            let flushed = queue.flush(&mut ways, &Watch::default(), &bounds);
             if let Ok(flushed) = flushed
                 && self.args.verbose > 0
             {
@@ -217,7 +219,8 @@ impl Desk<'_> {
             }
         }
         let mut ways = Ways::by_itself(self.layers, self.settings, self.args);
-        let flushed = queue.flush(&mut ways, self.watch, &Bounds { ids, ..Bounds::default() })?;
+        let watch = super::watch(self.args, self.settings);
+        let flushed = queue.flush(&mut ways, &watch, &Bounds { ids, ..Bounds::default() })?;
         if self.args.verbose > 0 {
             errands::say(&flushed);
         }
@@ -243,9 +246,10 @@ impl Acceptor for Clerk<'_> {
     }
 
     fn message(&mut self, transaction: Transaction, from: &mut dyn Read) -> Result<String, Answer> {
-        let raw = Raw::read(from, false).map_err(|error| answer(&SubmissionError::Read(error).into()))?;
+        let raw = submission::read(from, false, None).map_err(|error| answer(&error.into()))?;
         let ready = self.desk.settle(handover(transaction), raw).map_err(|failure| answer(&failure))?;
-        let (post, message) = (ready.post(&self.desk), &ready.settled.message);
+        let watch = Watch::default();
+        let (post, message) = (ready.post(&self.desk, &watch), &ready.settled.message);
         let sent = match ready.queue(&self.desk).map_err(|failure| answer(&failure))? {
             Some(queue) => post.keep(&queue, message).map_err(|failure| answer(&failure))?,
             None => post.send_directly(message),

@@ -21,6 +21,8 @@ const FALLBACK_ISOLATED: &[&str] = &["from", "smtp", "sender", "replyto"];
 const KNOWN_VARIABLES: &[(&str, &str)] =
     &[("NETRC", "netrc"), ("DEAD", "dead-letter"), ("ORGANIZATION", "organization")];
 
+/// The largest text or mail that is read, where `max-size` does not say otherwise.
+pub const MAX_SIZE: u64 = 64 << 20;
 /// How many unknown names of mail.rc files are noted; each is compared with every known one.
 const MOST_UNKNOWN: usize = 100;
 
@@ -84,7 +86,7 @@ impl Layers {
         let sizes = self.said.iter().filter(|a| a.key.name == "max-size");
         match sizes.max_by_key(|a| a.layer).and_then(|a| a.value.as_ref()) {
             Some(Value::Size(size)) => *size,
-            _ => 64 << 20,
+            _ => MAX_SIZE,
         }
     }
 

@@ -31,7 +31,7 @@ pub use aliases::{Local, LocalError};
 pub use files::user_rc;
 pub use foreign::REFUSED;
 use keys::Key;
-pub use layers::Layers;
+pub use layers::{Layers, MAX_SIZE};
 pub use show::{quote, show};
 pub use surroundings::{Machine, STARTED_BY_SMAIL, Surroundings};
 use value::{Value, expand_home};
