@@ -7,6 +7,7 @@ pub mod cli;
 pub mod delivery;
 pub mod draft;
 pub mod failure;
+pub mod files;
 pub mod generate;
 pub mod hints;
 pub mod log;
