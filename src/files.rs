@@ -132,8 +132,20 @@ pub fn read_stream(path: &Path, limit: u64) -> io::Result<(Vec<u8>, Access)> {
 /// # Errors
 /// [`Unfit`]: a link, no regular file, a file with a second name, or one that a stranger may have put there. Those of opening.
 pub fn append(path: &Path) -> io::Result<Option<File>> {
+    append_as(path, OFlags::RDWR)
+}
+
+/// As [`append`], without reading: nobody need be allowed to read a log to add to it.
+///
+/// # Errors
+/// Those of [`append`].
+pub fn append_unread(path: &Path) -> io::Result<Option<File>> {
+    append_as(path, OFlags::WRONLY)
+}
+
+fn append_as(path: &Path, access: OFlags) -> io::Result<Option<File>> {
     let (folder, shared, name) = folder_of(path)?;
-    let flags = OFlags::RDWR | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let flags = access | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let mode = Mode::from_raw_mode(0o600);
     let opened = match rustix::fs::openat(&folder, &name, flags, Mode::empty()) {
         Err(Errno::NOENT) => match rustix::fs::openat(&folder, &name, flags | OFlags::CREATE | OFlags::EXCL, mode) {

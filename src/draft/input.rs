@@ -3,19 +3,17 @@
 //! Promise: nothing is read before all files are there, no file that could block or never end is opened for reading, and
 //! no more than `max-size` octets of text are held.
 use std::ffi::OsStr;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use rustix::fs::OFlags;
 
 use super::template::{self, Template};
 use super::{Attachment, DraftError, recipients};
 use crate::address::Mailbox;
 use crate::cli::Args;
+use crate::files::{self, Unfit, words};
 use crate::settings::value::expand_home;
 
 /// What was read.
@@ -292,24 +290,14 @@ fn unreadable(path: &Path, why: impl Into<String>) -> DraftError {
     DraftError::File { path: path.to_owned(), why: why.into() }
 }
 
-/// The words of an I/O error without its number.
-fn words(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
-}
-
 /// Opens a regular file; a FIFO or a device could block or never end.
 fn open_regular(path: &Path) -> Result<(File, u64), DraftError> {
-    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|e| unreadable(path, words(&e)))?;
-    let meta = file.metadata().map_err(|e| unreadable(path, words(&e)))?;
-    if meta.is_dir() {
-        return Err(unreadable(path, "it is a folder"));
-    }
-    if !meta.is_file() {
-        return Err(unreadable(path, "it is not a regular file; pipe it in with `-`"));
-    }
-    Ok((file, meta.len()))
+    let refuse = |error: io::Error| match error.get_ref().and_then(|inner| inner.downcast_ref::<Unfit>()) {
+        Some(Unfit::NotRegular) => unreadable(path, "it is not a regular file; pipe it in with `-`"),
+        _ => unreadable(path, words(&error)),
+    };
+    let (file, facts) = files::open(path).map_err(refuse)?;
+    Ok((file, facts.len()))
 }
 
 fn open(path: &Path, name: Option<String>, limit: u64) -> Result<Attachment, DraftError> {

@@ -3,13 +3,13 @@
 //!
 //! Promise: what is written parses everywhere; a parameter that is not ASCII is percent-encoded and, when long, continued.
 use std::collections::{HashMap, HashSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::MessageError;
 use super::header::{self, one_line};
 use super::transfer::percent;
+use crate::files;
 
 /// A media type with its parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -228,15 +228,14 @@ impl MediaTypes {
 
 fn read_small(path: &Path) -> Option<String> {
     const LIMIT: u64 = 4 << 20;
-    let known = fs::metadata(path).ok()?;
-    if !known.is_file() || known.len() > LIMIT {
-        return None;
-    }
-    fs::read(path).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    let (bytes, _) = files::read(path, LIMIT).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

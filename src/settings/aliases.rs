@@ -19,10 +19,13 @@ use std::rc::Rc;
 use super::value::expand_home;
 use super::{Origin, Settings, is_program};
 use crate::address::{Address, AliasError, Mailbox, parse_word};
+use crate::files;
 pub use check::Problem;
 use file::{Entry, Lines, Member, Table, Unusable};
 use walk::Walk;
 
+/// The most of the file with the host's domain, in bytes.
+const LONGEST_NAME: u64 = 4096;
 /// The alias that stands for every name without one.
 const DEFAULT: &str = "default";
 
@@ -359,7 +362,7 @@ impl<'a> Local<'a> {
         let sound = |domain: &String| Address::parse(&format!("root@{domain}")).is_ok();
         let mailname = self.settings.machine.mailname.as_ref();
         let first_line = |path: &PathBuf| {
-            let text = std::fs::read_to_string(path).ok()?;
+            let text = String::from_utf8(files::read(path, LONGEST_NAME).ok()?.0).ok()?;
             Some((text.lines().next()?.trim().to_owned(), path.display().to_string()))
         };
         let host = [self.settings.filled("hostname"), self.settings.machine.hostname.clone()];

@@ -8,6 +8,10 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::value::Raw;
+use crate::files;
+
+/// The largest file, in bytes.
+const LARGEST: u64 = 4 << 20;
 
 /// One key of the file.
 #[derive(Debug, Clone)]
@@ -151,28 +155,19 @@ impl Lines {
 /// `Ok(None)` when there is no such file; a fragment otherwise. The mode is that of the opened file, so that it cannot
 /// be exchanged in between.
 pub fn read_private(path: &Path, of_host: bool) -> io::Result<Option<(String, Privacy)>> {
-    use std::io::Read;
-    use std::os::unix::fs::MetadataExt;
-    let mut file = match std::fs::File::open(path) {
-        Ok(file) => file,
+    let (bytes, access) = match files::read(path, LARGEST) {
+        Ok(read) => read,
         Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
             return Ok(None);
         }
         Err(e) => return Err(e),
     };
-    let meta = file.metadata()?;
-    if !meta.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    file.by_ref().take(4 << 20).read_to_end(&mut bytes)?;
     let text = String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8"))?;
-    let ours = meta.uid() == rustix::process::geteuid().as_raw();
+    let ours = access.owner == rustix::process::geteuid().as_raw();
     let privacy = Privacy {
-        foreign: !(ours || meta.uid() == 0),
-        writable: meta.mode() & 0o022 != 0,
-        readable: meta.mode() & if meta.uid() == 0 && (of_host || !ours) { 0o004 } else { 0o044 } != 0,
-        mode: meta.mode() & 0o777,
+        unsafe_to_obey: access.is_unsafe(),
+        readable: access.mode & if access.owner == 0 && (of_host || !ours) { 0o004 } else { 0o044 } != 0,
+        mode: access.mode & 0o777,
     };
     Ok(Some((text, privacy)))
 }
@@ -180,10 +175,8 @@ pub fn read_private(path: &Path, of_host: bool) -> io::Result<Option<(String, Pr
 /// Who else may touch a file.
 #[derive(Debug, Clone, Copy)]
 pub struct Privacy {
-    /// It belongs to another user, who is not root.
-    pub foreign: bool,
-    /// Others may write it.
-    pub writable: bool,
+    /// It belongs to another user, who is not root, or others may write it.
+    pub unsafe_to_obey: bool,
     /// Others may read it.
     pub readable: bool,
     /// Its permission bits.
