@@ -121,7 +121,7 @@ pub enum DraftError {
     /// Standard input cannot be read.
     #[error("standard input: {0}")]
     Stdin(String),
-    /// The text is larger than `max-size`.
+    /// What was read is larger than `max-size`.
     #[error("the text is larger than {0} octets")]
     TooLarge(u64),
     /// A header cannot be.

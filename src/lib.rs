@@ -7,10 +7,13 @@ pub mod cli;
 pub mod delivery;
 pub mod draft;
 pub mod failure;
+pub mod files;
 pub mod generate;
 pub mod hints;
 pub mod log;
 pub mod message;
+#[cfg(test)]
+mod pace;
 pub mod queue;
 pub mod record;
 pub mod report;

@@ -2,17 +2,16 @@
 //!
 //! Promise: a line is written whole by one call and can never be two lines, nor hold a key that is not ours: values with
 //! blanks, quotes, `=` or control characters are quoted and escaped. Nothing waits: not for a reader, not for a disk that is a
-//! FIFO. No secret is among the facts of an [`Attempt`]. Refuses symbolic links and whatever is no regular file.
-use std::fs::{File, OpenOptions};
+//! FIFO. No secret is among the facts of an [`Attempt`]. Refuses symbolic links, whatever is no regular file, and
+//! what a stranger made in a folder that others may write to.
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, FixedOffset, Local, SecondsFormat};
-use rustix::fs::OFlags;
 
 use crate::delivery::{Fate, Report};
+use crate::files;
 use crate::settings::Settings;
 use crate::text::{self, Policy};
 
@@ -235,30 +234,10 @@ fn journal(facts: &[Fact], status: &str) -> Vec<u8> {
 
 /// Adds a line by one call, so that those of several processes never mix.
 fn file(path: &Path, line: &[u8]) -> io::Result<()> {
-    let mut file = open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
+    let Some(mut file) = files::append_unread(path)? else { return Err(files::Unfit::NotRegular.into()) };
     match file.write(line)? {
         written if written == line.len() => Ok(()),
         _ => Err(io::ErrorKind::WriteZero.into()),
-    }
-}
-
-/// Opens a log, or makes it with mode 0600 whatever the umask is.
-fn open(path: &Path) -> io::Result<File> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC).bits().cast_signed();
-    let mut options = OpenOptions::new();
-    options.append(true).mode(0o600).custom_flags(flags);
-    let found = match options.open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => options.create_new(true).open(path),
-        opened => return opened,
-    };
-    match found {
-        Ok(file) => file.set_permissions(std::fs::Permissions::from_mode(0o600)).map(|()| file),
-        // Another process made it meanwhile.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.create_new(false).open(path),
-        Err(error) => Err(error),
     }
 }
 

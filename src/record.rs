@@ -1,16 +1,15 @@
 //! Copies kept on this host: `record` and the dead letter, both mbox files.
 //!
-//! Promise: a copy is added whole or not at all, under a lock, to a regular file of ours with no other name; a symbolic link
-//! is not followed. A body line that begins with `From ` gets a `>` (mbox, RFC 4155). Refuses nothing silently.
-use std::fs::{File, OpenOptions, Permissions};
+//! Promise: a copy is added whole or not at all, under a lock, to a regular file with no other name that no stranger made; a
+//! symbolic link is not followed, and the null device keeps nothing. A body line that begins with `From ` gets a `>` (mbox, RFC 4155). Refuses nothing silently.
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use chrono::{DateTime, FixedOffset};
-use rustix::fs::OFlags;
 
 use crate::address::Address;
+use crate::files;
 use crate::message::Message;
 
 /// Adds a message to an mbox file, which is made with mode 0600 when it does not exist. `bcc` goes into the copy.
@@ -18,34 +17,15 @@ use crate::message::Message;
 /// # Errors
 /// Whatever prevents it; then the file is as long as it was before.
 pub fn append(path: &Path, message: &Message, date: DateTime<FixedOffset>, bcc: &[Address]) -> io::Result<()> {
-    let mut file = open(path)?;
-    let meta = file.metadata()?;
-    if !meta.is_file() || meta.nlink() != 1 {
-        return Err(io::Error::other("it is not a regular file with one name"));
-    }
-    file.lock()?;
+    // The null device is how people say that they want none.
+    let Some(mut file) = files::append(path)? else { return Ok(()) };
+    files::lock(&file)?;
     let before = file.metadata()?.len();
     let written = write(&mut file, before, message, date, bcc);
     if written.is_err() {
         let _ = file.set_len(before);
     }
     written
-}
-
-/// Opens the file; a new one has mode 0600 whatever the umask, as the next mail must be able to open it again.
-fn open(path: &Path) -> io::Result<File> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    let mut options = OpenOptions::new();
-    options.read(true).append(true).mode(0o600).custom_flags(flags);
-    match options.clone().create_new(true).open(path) {
-        Ok(file) => {
-            file.set_permissions(Permissions::from_mode(0o600))?;
-            Ok(file)
-        }
-        // Another process may have made it, or removed it, a moment ago.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.create(true).open(path),
-        Err(error) => Err(error),
-    }
 }
 
 fn write(

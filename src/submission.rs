@@ -6,7 +6,7 @@
 pub mod dialogue;
 
 use std::collections::HashSet;
-use std::io;
+use std::io::{self, Read};
 
 use crate::address::{Address, AddressError, Mailbox, parse_list, parse_word};
 use crate::cli::sendmail::Request;
@@ -33,6 +33,9 @@ pub enum SubmissionError {
     /// The mail cannot be read.
     #[error("standard input: {0}")]
     Read(io::Error),
+    /// The mail is larger than `max-size`.
+    #[error("the mail is larger than {0} bytes")]
+    TooLarge(u64),
     /// The mail cannot be.
     #[error("{0}")]
     Message(#[from] MessageError),
@@ -119,6 +122,33 @@ impl Handover {
             _ => None,
         };
         sender.into_iter().chain(author_of(raw)).collect()
+    }
+}
+
+/// Reads a mail to its end, or to a lone dot where a person types it, and no further than the limit.
+///
+/// # Errors
+/// [`SubmissionError::TooLarge`], [`SubmissionError::Read`].
+pub fn read(from: impl Read, dot: bool, limit: Option<u64>) -> Result<Raw, SubmissionError> {
+    Raw::read(Limited { from, left: limit }, dot).map_err(|error| match (error.kind(), limit) {
+        (io::ErrorKind::FileTooLarge, Some(limit)) => SubmissionError::TooLarge(limit),
+        _ => SubmissionError::Read(error),
+    })
+}
+
+/// A reader that fails behind its last byte, in place of what may never end.
+struct Limited<R> {
+    from: R,
+    left: Option<u64>,
+}
+
+impl<R: Read> Read for Limited<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.from.read(out)?;
+        if let Some(left) = &mut self.left {
+            *left = left.checked_sub(count as u64).ok_or(io::ErrorKind::FileTooLarge)?;
+        }
+        Ok(count)
     }
 }
 

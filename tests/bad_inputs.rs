@@ -196,7 +196,18 @@ fn text_arrives_as_it_was_typed() {
 fn text_without_an_end_stops_at_the_limit() {
     let place = Place::new();
     let endless = vec![b'y'; 3 << 20];
-    place.refused(&["-S", "max-size=1M", "b@x.example"], &endless, 65, "the text is larger than 1048576 octets"); // B25
+    let limited = ["-S", "max-size=1M", "b@x.example"];
+    place.refused(&limited, &endless, 65, "the text is larger than 1048576 octets"); // B25
+    for more in [&["-a", "-"][..], &["-t"], &["--html=-"], &["-m", "-"], &["-Y", "set a=b"]] {
+        place.refused(&[more, &limited].concat(), &endless, 65, "the text is larger than 1048576 octets");
+    }
+    let small = place.world.write("small", "x");
+    let attached = ["-a", small.to_str().unwrap(), "-S", "max-size=1", "b@x.example"];
+    place.refused(&attached, b"xy", 65, "the text is larger than 1 octets");
+    // Files have their end, and no limit.
+    let large = place.world.write("large", vec![b'y'; 3 << 20]);
+    let attached = ["-a", large.to_str().unwrap(), "-S", "max-size=1K", "b@x.example"];
+    place.sent(&attached, b"x");
 }
 
 #[test]

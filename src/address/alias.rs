@@ -59,43 +59,60 @@ impl Aliases {
     }
 
     /// Puts the members of an alias in the place of its name, in order; a name that is none stays, and so does one
-    /// that names itself among its members.
+    /// that names itself among its members. What an alias stands for comes once, at the first mention of the alias: strangers may
+    /// name it again and again.
     ///
     /// # Errors
     /// [`AliasError`].
     pub fn expand(&self, list: Vec<Mailbox>) -> Result<Vec<Mailbox>, AliasError> {
-        let mut out = Vec::with_capacity(list.len());
-        let mut way = Vec::new();
-        for mailbox in list {
-            let most = out.len().saturating_add(ALIAS_WIDTH);
-            self.one(mailbox, &mut way, most, &mut out)?;
-        }
-        Ok(out)
+        self.expand_further(list, &mut HashSet::new())
     }
 
-    fn one(
-        &self,
-        mailbox: Mailbox,
-        way: &mut Vec<String>,
-        most: usize,
-        out: &mut Vec<Mailbox>,
-    ) -> Result<(), AliasError> {
+    /// As [`Aliases::expand`], for a list that comes in parts: `done` holds the aliases whose members came before.
+    ///
+    /// # Errors
+    /// [`AliasError`].
+    pub fn expand_further(&self, list: Vec<Mailbox>, done: &mut HashSet<String>) -> Result<Vec<Mailbox>, AliasError> {
+        let mut expansion = Expansion { aliases: self, way: Vec::new(), most: 0, out: Vec::new(), fresh: Vec::new() };
+        expansion.out.reserve(list.len());
+        for mailbox in list {
+            expansion.most = expansion.out.len().saturating_add(ALIAS_WIDTH);
+            expansion.one(mailbox, done)?;
+            // Only now: within one mailbox an alias may come by several ways, and aliases that double have to end.
+            done.extend(expansion.fresh.drain(..));
+        }
+        Ok(expansion.out)
+    }
+}
+
+/// A list that is being expanded.
+struct Expansion<'a> {
+    aliases: &'a Aliases,
+    /// The aliases on the way to the mailbox at hand.
+    way: Vec<String>,
+    most: usize,
+    out: Vec<Mailbox>,
+    /// The aliases of the mailbox at hand.
+    fresh: Vec<String>,
+}
+
+impl Expansion<'_> {
+    fn one(&mut self, mailbox: Mailbox, done: &HashSet<String>) -> Result<(), AliasError> {
         let name = mailbox.address.local();
-        let members = if mailbox.address.is_bare() { self.0.get(name) } else { None };
-        let Some(members) = members else {
-            out.push(mailbox);
+        let members = if mailbox.address.is_bare() { self.aliases.0.get(name) } else { None };
+        let Some(members) = members.filter(|_| self.way.last().is_none_or(|last| last != name)) else {
+            self.out.push(mailbox);
             return Ok(());
         };
-        if way.last().is_some_and(|last| last == name) {
-            out.push(mailbox);
+        if done.contains(name) {
             return Ok(());
         }
-        way.push(name.to_owned());
-        if way.iter().collect::<HashSet<_>>().len() < way.len() {
-            return Err(AliasError::Loop(std::mem::take(way)));
+        self.way.push(name.to_owned());
+        if self.way.iter().collect::<HashSet<_>>().len() < self.way.len() {
+            return Err(AliasError::Loop(std::mem::take(&mut self.way)));
         }
-        if way.len() > ALIAS_DEPTH || out.len() > most {
-            return Err(AliasError::TooMuch(way[0].clone()));
+        if self.way.len() > ALIAS_DEPTH || self.out.len() > self.most {
+            return Err(AliasError::TooMuch(self.way[0].clone()));
         }
         for (member, origin) in members {
             let parsed = parse_word(member).map_err(|error| AliasError::Member {
@@ -104,10 +121,10 @@ impl Aliases {
                 error,
             })?;
             for mailbox in parsed {
-                self.one(mailbox, way, most, out)?;
+                self.one(mailbox, done)?;
             }
         }
-        way.pop();
+        self.fresh.extend(self.way.pop());
         Ok(())
     }
 }

@@ -101,14 +101,17 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, Stop> {
 /// (spec/sendmail.md section 3, rows 18 and 45).
 fn drop_commands(words: &mut Vec<OsString>) {
     let is_command = |word: &OsString| word.to_str().is_some_and(|word| word.contains(' ') && !word.contains('@'));
-    let mut at = 1;
-    while at + 1 < words.len() && words[at] != "--" {
-        if words[at] == "-E" && is_command(&words[at + 1]) {
-            words.drain(at..at + 2);
-        } else {
-            at += 1;
+    let mut kept = Vec::with_capacity(words.len());
+    let mut rest = std::mem::take(words).into_iter().peekable();
+    kept.extend(rest.next());
+    while let Some(word) = rest.next_if(|word| word != "--") {
+        if word == "-E" && rest.next_if(is_command).is_some() {
+            continue;
         }
+        kept.push(word);
     }
+    kept.extend(rest);
+    *words = kept;
 }
 
 /// Tells whether a command line is sendmail's, also when it cannot be read: its errors have one line.

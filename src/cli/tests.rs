@@ -174,3 +174,27 @@ fn help_and_version_go_to_standard_output() {
     assert_eq!(text("-h"), text("--help"));
     assert!(text("-h").contains("Examples:"));
 }
+
+#[test]
+fn command_lines_of_any_words_take_linear_time() {
+    use crate::pace::assert_linear;
+    let rows: &[(&str, &[&str], &[&str])] = &[
+        ("recipients", &["smail"], &["a@x"]),
+        ("what GNU mail takes", &["smail"], &["-E", "set x"]),
+        ("copies", &["smail"], &["-c", "b@x"]),
+        ("settings", &["smail", "a@x"], &["-S", "x=y"]),
+        ("words behind", &["smail", "a@x", "--"], &["-f", "b@x"]),
+        ("recipients of sendmail", &["smail", "--as", "sendmail"], &["a@x"]),
+        ("letters", &["smail", "--as", "sendmail"], &["-iiiiiiii"]),
+        ("long letters", &["smail", "--as", "sendmail"], &["--x", "-F", "y"]),
+        ("filters", &["smail", "--as", "sendmail"], &["-qRx"]),
+    ];
+    for (name, begin, more) in rows {
+        let make = |size: usize| {
+            // A system hands over two megabytes, eight of them for the address of each word.
+            let more = more.iter().cycle().take(size / 16);
+            begin.iter().chain(more).map(OsString::from).collect::<Vec<_>>()
+        };
+        assert_linear(name, make, |words| drop(parse(words)));
+    }
+}

@@ -1,4 +1,5 @@
 //! Brings flags, template and settings together in a draft.
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
@@ -6,7 +7,7 @@ use super::dsn::{self, Dsn, Notify, Ret};
 use super::{Draft, DraftError, Encoding, Input, encoded_word, template};
 use crate::address::{Address, AddressError, Mailbox, parse_list, parse_word};
 use crate::cli::Args;
-use crate::settings::{Local, Settings, SettingsError, author, is_program};
+use crate::settings::{Local, MAX_SIZE, Settings, SettingsError, author, is_program};
 
 /// Makes the draft.
 ///
@@ -28,6 +29,7 @@ pub fn compose(args: &Args, settings: &Settings, mut input: Input, user: &str) -
     if let Some(template) = input.template.take() {
         apply_template(&mut draft, template)?;
     }
+    keep_last(&mut draft.headers, "organization");
     draft.bcc.append(&mut input.recipients);
     authors(args, &mut draft, settings, user)?;
     fill_recipients(&mut draft, settings)?;
@@ -178,16 +180,15 @@ fn apply_template(draft: &mut Draft, template: template::Template) -> Result<(),
     if template.value("from").is_some() {
         draft.from.clear();
     }
-    let mut seen = Vec::new();
+    let mut seen = HashSet::new();
     for (name, value) in template.headers {
         let lower = name.to_ascii_lowercase();
         let single = ["subject", "subj", "date", "message-id", "content-type", "in-reply-to", "references"]
             .contains(&lower.as_str());
-        if single && seen.contains(&lower) {
+        if single && !seen.insert(lower) {
             draft.warnings.push(format!("a second {name} header was left out"));
             continue;
         }
-        seen.push(lower);
         field(draft, &name, &value)?;
     }
     // Programs encode what they write for `-t`; decoded here, it is encoded once on its way out.
@@ -226,13 +227,21 @@ fn field(draft: &mut Draft, name: &str, value: &str) -> Result<(), DraftError> {
         "content-transfer-encoding" => draft.body.ready = Some(value.to_owned()),
         "mime-version" | "return-path" | "content-length" | "status" => {}
         "fcc" => draft.warnings.push("Fcc is left out; the setting record keeps copies".to_owned()),
-        "organization" => {
-            draft.headers.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
-            draft.headers.push((name.to_owned(), value.to_owned()));
-        }
+        "organization" => draft.headers.push((name.to_owned(), value.to_owned())),
         _ => draft.headers.push((name.to_owned(), encoded_word::decode(value))),
     }
     Ok(())
+}
+
+/// Of the headers of this name the last one counts.
+fn keep_last(headers: &mut Vec<(String, String)>, wanted: &str) {
+    let is_it = |name: &str| name.eq_ignore_ascii_case(wanted);
+    let mut earlier = headers.iter().filter(|(name, _)| is_it(name)).count().saturating_sub(1);
+    headers.retain(|(name, _)| {
+        let goes = earlier > 0 && is_it(name);
+        earlier -= usize::from(goes);
+        !goes
+    });
 }
 
 /// `To?single: a, b <x@y>` is one mailbox whose name holds a comma.
@@ -354,7 +363,7 @@ fn body(args: &Args, draft: &mut Draft, settings: &Settings, input: Input) -> Re
         let head = unescape(&settings.text("text-head").unwrap_or_default());
         let mut tail = Vec::new();
         if let Some(path) = settings.path("signature") {
-            tail.extend(super::input::read_file(&path, settings.size("max-size").unwrap_or(64 << 20))?);
+            tail.extend(super::input::read_file(&path, settings.size("max-size").unwrap_or(MAX_SIZE))?);
         }
         tail.extend(unescape(&settings.text("text-tail").unwrap_or_default()).into_bytes());
         if !(head.is_empty() && tail.is_empty()) && input.html.is_none() {

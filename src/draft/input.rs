@@ -3,19 +3,17 @@
 //! Promise: nothing is read before all files are there, no file that could block or never end is opened for reading, and
 //! no more than `max-size` octets of text are held.
 use std::ffi::OsStr;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use rustix::fs::OFlags;
 
 use super::template::{self, Template};
 use super::{Attachment, DraftError, recipients};
 use crate::address::Mailbox;
 use crate::cli::Args;
+use crate::files::{self, Unfit, words};
 use crate::settings::value::expand_home;
 
 /// What was read.
@@ -56,13 +54,13 @@ impl Input {
         let mut input = Input::default();
         let mut wants_stdin = None;
         for word in &args.attach {
-            input.attach(word, home, &mut wants_stdin)?;
+            input.attach(word, home, limit, &mut wants_stdin)?;
         }
         if let Some(path) = extra {
-            input.attachments.push(open(path, None)?);
+            input.attachments.push(open(path, None, limit)?);
         }
         for path in &args.inline {
-            input.inline.push(open(&expand_home(&path.to_string_lossy(), home), None)?);
+            input.inline.push(open(&expand_home(&path.to_string_lossy(), home), None, limit)?);
         }
         for path in &args.to_file {
             input.list(args, path, home, &mut wants_stdin)?;
@@ -81,6 +79,7 @@ impl Input {
         &mut self,
         word: &OsStr,
         home: Option<&Path>,
+        limit: u64,
         stdin: &mut Option<&'static str>,
     ) -> Result<(), DraftError> {
         let text = word.to_string_lossy();
@@ -90,7 +89,7 @@ impl Input {
         let plain = PathBuf::from(word);
         let expanded = if text.starts_with('~') { expand_home(&text, home) } else { plain };
         if exists(&expanded) {
-            self.attachments.push(open(&expanded, None)?);
+            self.attachments.push(open(&expanded, None, limit)?);
             return Ok(());
         }
         let (path, name, media_type) = parameters(&text);
@@ -99,13 +98,13 @@ impl Input {
             self.attachments.push(Attachment {
                 name: name.unwrap_or_else(|| "stdin".into()),
                 media_type,
-                ..spool(io::stdin().lock())?
+                ..spool(io::stdin().lock(), limit)?
             });
             return Ok(());
         }
         let path = expand_home(path, home);
         if exists(&path) {
-            self.attachments.push(Attachment { media_type, ..open(&path, name)? });
+            self.attachments.push(Attachment { media_type, ..open(&path, name, limit)? });
             return Ok(());
         }
         if is_header(word) {
@@ -116,18 +115,18 @@ impl Input {
             let charset = charset.split('#').next().unwrap_or_default().trim_start_matches('!').to_owned();
             self.attachments.push(Attachment {
                 charset: Some(charset).filter(|c| !c.is_empty()),
-                ..open(&expand_home(file, home), None)?
+                ..open(&expand_home(file, home), None, limit)?
             });
             return Ok(());
         }
         let pieces: Vec<_> = text.split(',').map(|p| expand_home(p.trim(), home)).collect();
         if pieces.len() > 1 && pieces.iter().all(|p| exists(p)) {
             for piece in pieces {
-                self.attachments.push(open(&piece, None)?);
+                self.attachments.push(open(&piece, None, limit)?);
             }
             return Ok(());
         }
-        self.attachments.push(open(&expanded, None)?);
+        self.attachments.push(open(&expanded, None, limit)?);
         Ok(())
     }
 
@@ -248,7 +247,7 @@ impl Input {
                 Some(b'r') => out.extend(read_file(&expand_home(&value, home), limit)?),
                 Some(b'@') => {
                     for path in value.split([',', ' ']).filter(|p| !p.is_empty()) {
-                        self.attachments.push(open(&expand_home(path, home), None)?);
+                        self.attachments.push(open(&expand_home(path, home), None, limit)?);
                     }
                 }
                 other => {
@@ -291,27 +290,17 @@ fn unreadable(path: &Path, why: impl Into<String>) -> DraftError {
     DraftError::File { path: path.to_owned(), why: why.into() }
 }
 
-/// The words of an I/O error without its number.
-fn words(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_owned()
-}
-
 /// Opens a regular file; a FIFO or a device could block or never end.
 fn open_regular(path: &Path) -> Result<(File, u64), DraftError> {
-    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|e| unreadable(path, words(&e)))?;
-    let meta = file.metadata().map_err(|e| unreadable(path, words(&e)))?;
-    if meta.is_dir() {
-        return Err(unreadable(path, "it is a folder"));
-    }
-    if !meta.is_file() {
-        return Err(unreadable(path, "it is not a regular file; pipe it in with `-`"));
-    }
-    Ok((file, meta.len()))
+    let refuse = |error: io::Error| match error.get_ref().and_then(|inner| inner.downcast_ref::<Unfit>()) {
+        Some(Unfit::NotRegular) => unreadable(path, "it is not a regular file; pipe it in with `-`"),
+        _ => unreadable(path, words(&error)),
+    };
+    let (file, facts) = files::open(path).map_err(refuse)?;
+    Ok((file, facts.len()))
 }
 
-fn open(path: &Path, name: Option<String>) -> Result<Attachment, DraftError> {
+fn open(path: &Path, name: Option<String>, limit: u64) -> Result<Attachment, DraftError> {
     let (file, length) = open_regular(path)?;
     // Files of the kernel say 0 and then hold something, or cannot be read at all.
     let mut first = [0_u8; 1];
@@ -319,7 +308,10 @@ fn open(path: &Path, name: Option<String>) -> Result<Attachment, DraftError> {
     if length == 0 && read > 0 {
         let mut file = file;
         file.rewind().map_err(|e| unreadable(path, words(&e)))?;
-        let spooled = spool(file).map_err(|_| unreadable(path, "it cannot be read"))?;
+        let spooled = spool(file, limit).map_err(|error| match error {
+            DraftError::TooLarge(limit) => DraftError::TooLarge(limit),
+            _ => unreadable(path, "it cannot be read"),
+        })?;
         let name = name.unwrap_or_else(|| base_name(path));
         return Ok(Attachment { path: path.to_owned(), name, ..spooled });
     }
@@ -331,11 +323,15 @@ fn base_name(path: &Path) -> String {
     path.file_name().map_or_else(|| "attachment".to_owned(), |n| n.to_string_lossy().into_owned())
 }
 
-/// Keeps a stream in a file without a name, so that its size is known before it is sent.
-fn spool(mut from: impl Read) -> Result<Attachment, DraftError> {
+/// Keeps a stream in a file without a name, so that its size is known before it is sent: at most `limit` bytes, as a stream may
+/// never end.
+fn spool(from: impl Read, limit: u64) -> Result<Attachment, DraftError> {
     let failed = |e: io::Error| DraftError::Stdin(words(&e));
     let mut file = tempfile::tempfile().map_err(failed)?;
-    let length = io::copy(&mut from, &mut file).map_err(failed)?;
+    let length = io::copy(&mut from.take(limit.saturating_add(1)), &mut file).map_err(failed)?;
+    if length > limit {
+        return Err(DraftError::TooLarge(limit));
+    }
     Ok(Attachment {
         file: Arc::new(file),
         path: PathBuf::from("-"),

@@ -170,4 +170,21 @@ mod tests {
             assert_eq!(parse(text, "l").unwrap_err().to_string(), "l: it names no recipient");
         }
     }
+
+    #[test]
+    fn lists_of_any_lines_take_linear_time() {
+        use crate::pace::{assert_linear, numbered};
+        let rows: &[(&str, &dyn Fn(usize) -> String)] = &[
+            ("addresses", &|n| format!("a{n}@x\n")),
+            ("one address", &|_| "a@x\n".to_owned()),
+            ("names", &|n| format!("\"A, {n}\" <a{n}@x>, ")),
+            ("what is none", &|n| format!("a@@{n}\n")),
+            ("remarks", &|_| " #".to_owned()),
+            ("quotes", &|_| "\"\\".to_owned()),
+            ("line ends", &|_| "\r\n".to_owned()),
+        ];
+        for (name, row) in rows {
+            assert_linear(name, |size| numbered(size, row), |text| drop(parse(text.as_bytes(), "list")));
+        }
+    }
 }

@@ -101,4 +101,19 @@ mod tests {
     fn the_line_of_an_mbox_is_left_out() {
         assert_eq!(shown("From a@x Mon Nov 23\nTo: b@x\n\nx").0, pairs(&[("To", "b@x")]));
     }
+
+    #[test]
+    fn heads_of_any_lines_take_linear_time() {
+        use crate::pace::{assert_linear, numbered};
+        let rows: &[(&str, &dyn Fn(usize) -> String)] = &[
+            ("headers", &|n| format!("X-{n}: y\n")),
+            ("folds", &|n| if n == 0 { "X: y\n".to_owned() } else { " z\n".to_owned() }),
+            ("remarks", &|_| "# x\n y\n".to_owned()),
+            ("blanks", &|_| " \n".to_owned()),
+            ("a name without end", &|_| "x".to_owned()),
+        ];
+        for (name, row) in rows {
+            assert_linear(name, |size| numbered(size, row), |text| drop(split(text.as_bytes(), &mut Vec::new())));
+        }
+    }
 }

@@ -101,9 +101,7 @@ impl From<DraftError> for Failure {
             DraftError::Lines { bad, count } => lines(&bad, count),
             DraftError::TooMany(..) => Failure::new(Exit::DATA, what).hint("send it as several mails"),
             DraftError::File { .. } | DraftError::Stdin(_) => Failure::new(Exit::NO_INPUT, what),
-            DraftError::TooLarge(_) => {
-                Failure::new(Exit::DATA, what).hint("attach it instead (`-a -` takes standard input), or set max-size")
-            }
+            DraftError::TooLarge(_) => Failure::new(Exit::DATA, what).hint("attach it as a file, or set max-size"),
             DraftError::Settings(error) => error.into(),
         }
     }
@@ -194,6 +192,7 @@ impl From<SubmissionError> for Failure {
             SubmissionError::Address(error) => address(Exit::DATA, "", &error),
             SubmissionError::Local(error) => error.into(),
             SubmissionError::Settings(error) => error.into(),
+            SubmissionError::TooLarge(_) => Failure::new(Exit::DATA, what).hint("the setting max-size allows more"),
             SubmissionError::Read(_) => Failure::new(Exit::IO, what),
             SubmissionError::Message(error) => error.into(),
         }

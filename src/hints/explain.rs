@@ -13,6 +13,8 @@ use crate::text::{self, Policy};
 const MOST: usize = 50;
 /// The most characters of the words of one reply that are kept.
 const KEPT: usize = 2000;
+/// The most failures that are looked for among all rows: of those behind them only what has other codes is told.
+const MOST_LOOKS: usize = 5000;
 /// The most names of hosts that are kept of the lines before a reply.
 const HOSTS: usize = 16;
 
@@ -63,7 +65,8 @@ struct Found {
 pub fn explain(text: &str, provider: Provider<'_>) -> Vec<Explanation> {
     let lines = unfolded(text);
     let single = lines.iter().filter(|line| !line.trim().is_empty()).count() == 1;
-    let mut telling = Telling { provider, told: Vec::new(), seen: HashSet::new(), status: None, hosts: Vec::new() };
+    let mut telling =
+        Telling { provider, told: Vec::new(), seen: HashSet::new(), status: None, hosts: Vec::new(), looks: 0 };
     let mut at = 0;
     while at < lines.len() && telling.told.len() < MOST {
         let line = &lines[at];
@@ -78,14 +81,14 @@ pub fn explain(text: &str, provider: Provider<'_>) -> Vec<Explanation> {
             continue;
         }
         let is_report = field(line, "diagnostic-code:").is_some();
-        let Some(mut found) = found(line, single) else {
+        let Some(mut found) = found(line, single, &mut telling.looks) else {
             telling.hosts.extend(hosts(line));
             telling.hosts.truncate(HOSTS);
             continue;
         };
         let ours = is_ours(line);
         while (found.goes_on || ours) && at < lines.len() && is_ours(&lines[at]) == ours {
-            let Some(next) = continued(&lines[at], found.code) else { break };
+            let Some(next) = continued(&lines[at], found.code, &mut telling.looks) else { break };
             if found.text.len() < KEPT {
                 found.text.extend([" ", next.text.as_str()]);
             }
@@ -104,7 +107,8 @@ pub fn explain(text: &str, provider: Provider<'_>) -> Vec<Explanation> {
     telling.settle();
     if telling.told.is_empty() && !single && text.len() < KEPT {
         // A message of a program, broken over some lines.
-        telling.told.extend(found(&lines.join(" "), true).map(|found| explained(found, provider(&telling.hosts))));
+        let found = found(&lines.join(" "), true, &mut telling.looks);
+        telling.told.extend(found.map(|found| explained(found, provider(&telling.hosts))));
     }
     telling.told
 }
@@ -119,6 +123,8 @@ struct Telling<'a> {
     status: Option<EnhancedCode>,
     /// The hosts named in the lines before, since the last empty one.
     hosts: Vec<&'a str>,
+    /// How often all rows were looked through.
+    looks: usize,
 }
 
 impl Telling<'_> {
@@ -136,6 +142,11 @@ impl Telling<'_> {
         let provider = (self.provider)(near);
         let found = Found { at: 0, ..found };
         if !self.seen.insert((found.clone(), provider.clone())) {
+            return;
+        }
+        self.looks += 1;
+        let known = |other: &Explanation| (other.code, other.enhanced) == (found.code, found.enhanced);
+        if self.looks > MOST_LOOKS && self.told.iter().any(known) {
             return;
         }
         let explanation = explained(found, provider);
@@ -200,7 +211,7 @@ fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// Finds a failure in a line. `single`: the line is all there is, so that a bare code or plain words count as well.
-fn found(line: &str, single: bool) -> Option<Found> {
+fn found(line: &str, single: bool, looks: &mut usize) -> Option<Found> {
     // qmail writes what the other side said with `_` for blanks.
     let spaced;
     let line = if line.contains("_said:_") || line.contains("_recipient.") {
@@ -235,17 +246,18 @@ fn found(line: &str, single: bool) -> Option<Found> {
         });
     }
     // Logs are long, and a search among all rows for every line of them would be too.
-    if !single && !is_mail_log(line) {
+    if !single && (*looks > MOST_LOOKS || !is_mail_log(line)) {
         return None;
     }
+    *looks += 1;
     let hint = find(&Query { text: words, ..Query::default() })?;
     let tells = single || !hint.cause.is_empty();
     tells.then(|| Found { text: words.to_owned(), at: line.len(), ..Found::default() })
 }
 
 /// The next line of a reply that goes on.
-fn continued(line: &str, code: Option<u16>) -> Option<Found> {
-    let next = found(line, false)?;
+fn continued(line: &str, code: Option<u16>, looks: &mut usize) -> Option<Found> {
+    let next = found(line, false, looks)?;
     (next.code == code).then_some(next)
 }
 

@@ -1,6 +1,9 @@
 //! Lines compared whole; sockets and files of the test's own.
 use std::fs;
+use std::fs::OpenOptions;
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::fs::{MetadataExt, symlink};
 
 use super::*;
@@ -149,7 +152,7 @@ fn links_fifos_folders_and_devices_are_refused_and_nothing_waits() {
     }
     assert!(!place("target").exists());
     // A FIFO that somebody reads gets nothing either.
-    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     let mut reader = OpenOptions::new().read(true).custom_flags(flags).open(place("fifo")).unwrap();
     let error = to_file(&place("fifo")).write(&attempt(None)).unwrap_err().to_string();
     assert_eq!(error, format!("{}: it is not a regular file", place("fifo").display()));

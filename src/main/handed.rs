@@ -15,7 +15,7 @@ use smail::message::Stamp;
 use smail::queue::{Bounds, Queue};
 use smail::report;
 use smail::settings::route::Route;
-use smail::settings::{self, Layers, Local, Settings, Surroundings};
+use smail::settings::{self, Layers, Local, MAX_SIZE, Settings, Surroundings};
 use smail::submission::dialogue::{self, Acceptor, Answer, Transaction};
 use smail::submission::{self, Handover, Sender, Settled, SubmissionError};
 use smail::text;
@@ -31,18 +31,12 @@ use super::{complain, print};
 /// What keeps it from being done.
 pub fn run(args: &Args, request: &Request, layers: &Layers, world: &Surroundings) -> Result<Exit, Failure> {
     let settings = layers.settle(&[])?;
-    // Before the whole mail is there a signal ends the process and with it the mail, which nobody has promised anything of.
-    let raw = match request.mode {
-        Mode::Deliver => Some(Raw::read(io::stdin().lock(), io::stdin().is_terminal()).map_err(SubmissionError::Read)?),
-        _ => None,
-    };
-    // A dialogue ends by a signal at once: what it accepted is in the queue.
-    let watch = if request.mode == Mode::Dialogue { Watch::default() } else { super::watch(args, &settings) };
-    let desk = Desk { args, layers, settings: &settings, world, watch: &watch };
-    if let Some(raw) = raw {
-        return desk.deliver(request, raw);
-    }
+    let desk = Desk { args, layers, settings: &settings, world };
     match request.mode {
+        Mode::Deliver => {
+            let raw = submission::read(io::stdin().lock(), io::stdin().is_terminal(), desk.limit())?;
+            desk.deliver(request, raw)
+        }
         Mode::Dialogue => Ok(desk.dialogue()),
         Mode::Verify => desk.verify(&request.recipients),
         Mode::Aliases => Ok(desk.check_aliases()),
@@ -51,7 +45,7 @@ pub fn run(args: &Args, request: &Request, layers: &Layers, world: &Surroundings
             print(&report::mailq(&queued::at_hand(&settings, world)?.list()?));
             Ok(Exit::OK)
         }
-        Mode::Deliver | Mode::Nothing => Ok(Exit::OK),
+        Mode::Nothing => Ok(Exit::OK),
     }
 }
 
@@ -63,7 +57,6 @@ struct Desk<'a> {
     /// Those that hold when no mail chooses an account.
     settings: &'a Settings,
     world: &'a Surroundings,
-    watch: &'a Watch,
 }
 
 /// A mail with its way.
@@ -74,13 +67,13 @@ struct Ready {
 }
 
 impl Ready {
-    fn post<'a>(&'a self, desk: &Desk<'a>) -> Post<'a> {
+    fn post<'a>(&'a self, desk: &Desk<'a>, watch: &'a Watch) -> Post<'a> {
         Post {
             args: desk.args,
             layers: desk.layers,
             settings: &self.settings,
             route: &self.route,
-            watch: desk.watch,
+            watch,
             author: &self.settled.author,
             subject: &self.settled.subject,
         }
@@ -98,7 +91,9 @@ impl Ready {
 impl Desk<'_> {
     fn deliver(&self, request: &Request, raw: Raw) -> Result<Exit, Failure> {
         let ready = self.settle(Handover::read(request, &raw)?, raw)?;
-        let (post, message) = (ready.post(self), &ready.settled.message);
+        // Up to here a signal ends the process and with it the mail, which nobody has promised anything of.
+        let watch = super::watch(self.args, self.settings);
+        let (post, message) = (ready.post(self, &watch), &ready.settled.message);
         let sent = match ready.queue(self)? {
             Some(queue) if request.queue_only => post.keep(&queue, message)?,
             Some(queue) => post.send(&queue, message)?,
@@ -108,6 +103,11 @@ impl Desk<'_> {
             complain(&failure.line("sendmail"));
         }
         Ok(sent.exit)
+    }
+
+    /// The largest mail that is taken; `None` without a limit.
+    fn limit(&self) -> Option<u64> {
+        Some(self.settings.size("max-size").unwrap_or(MAX_SIZE)).filter(|limit| *limit > 0)
     }
 
     fn settle(&self, handover: Handover, raw: Raw) -> Result<Ready, Failure> {
@@ -131,7 +131,7 @@ impl Desk<'_> {
     fn dialogue(&self) -> Exit {
         let name = self.settings.filled("hello-name").or_else(|| self.world.machine.hostname.clone());
         let (wire, accepted) = mpsc::channel();
-        let mut clerk = Clerk { desk: *self, wire };
+        let mut clerk = Clerk { desk: *self, local: Local::new(self.settings, true), wire };
         std::thread::scope(|scope| {
             scope.spawn(move || self.carry(&accepted));
             let mut stdin = io::stdin().lock();
@@ -141,7 +141,7 @@ impl Desk<'_> {
                 &mut stdin,
                 &mut stdout,
                 name.as_deref().unwrap_or("localhost"),
-                self.settings.size("max-size"),
+                self.limit(),
                 &mut clerk,
             );
             drop(clerk);
@@ -155,7 +155,9 @@ impl Desk<'_> {
             let ids: Vec<String> = std::iter::once(first).chain(accepted.try_iter()).collect();
             let Ok(queue) = queued::at_hand(self.settings, self.world) else { continue };
             let bounds = Bounds { ids, ..Bounds::default() };
-            let flushed = queue.flush(&mut Ways::by_itself(self.layers, self.settings, self.args), self.watch, &bounds);
+            let mut ways = Ways::by_itself(self.layers, self.settings, self.args);
+            // A dialogue ends by a signal at once: what it accepted is in the queue.
+            let flushed = queue.flush(&mut ways, &Watch::default(), &bounds);
             if let Ok(flushed) = flushed
                 && self.args.verbose > 0
             {
@@ -219,7 +221,8 @@ impl Desk<'_> {
             }
         }
         let mut ways = Ways::by_itself(self.layers, self.settings, self.args);
-        let flushed = queue.flush(&mut ways, self.watch, &Bounds { ids, ..Bounds::default() })?;
+        let watch = super::watch(self.args, self.settings);
+        let flushed = queue.flush(&mut ways, &watch, &Bounds { ids, ..Bounds::default() })?;
         if self.args.verbose > 0 {
             errands::say(&flushed);
         }
@@ -230,6 +233,8 @@ impl Desk<'_> {
 /// Takes the mails of a dialogue.
 struct Clerk<'a> {
     desk: Desk<'a>,
+    /// One for all recipients of the dialogue: the files of aliases are read once.
+    local: Local<'a>,
     wire: Wire<String>,
 }
 
@@ -239,15 +244,14 @@ impl Acceptor for Clerk<'_> {
     }
 
     fn recipient(&mut self, recipient: &Address) -> Result<(), Answer> {
-        let list = vec![Mailbox::from(recipient.clone())];
-        let local = Local::new(self.desk.settings, true);
-        local.expand(list).map(drop).map_err(|error| Answer::new(550, (5, 1, 1), error.to_string()))
+        self.local.check_name(recipient).map_err(|error| Answer::new(550, (5, 1, 1), error.to_string()))
     }
 
     fn message(&mut self, transaction: Transaction, from: &mut dyn Read) -> Result<String, Answer> {
-        let raw = Raw::read(from, false).map_err(|error| answer(&SubmissionError::Read(error).into()))?;
+        let raw = submission::read(from, false, None).map_err(|error| answer(&error.into()))?;
         let ready = self.desk.settle(handover(transaction), raw).map_err(|failure| answer(&failure))?;
-        let (post, message) = (ready.post(&self.desk), &ready.settled.message);
+        let watch = Watch::default();
+        let (post, message) = (ready.post(&self.desk, &watch), &ready.settled.message);
         let sent = match ready.queue(&self.desk).map_err(|failure| answer(&failure))? {
             Some(queue) => post.keep(&queue, message).map_err(|failure| answer(&failure))?,
             None => post.send_directly(message),

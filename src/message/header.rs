@@ -247,10 +247,11 @@ pub(super) fn ready<'a>(name: &str, words: impl Iterator<Item = &'a str>) -> Res
 
 /// Spells a text in encoded-words of at most 75 octets, without folding; for parameters of old readers.
 pub(super) fn encoded_words(text: &str) -> Vec<String> {
+    let spelling = shorter(text, Alphabet::Phrase);
     let mut rest = text;
     let mut words = Vec::new();
     while !rest.is_empty() {
-        let (word, tail) = encoded_word(rest, ENCODED.1, Alphabet::Phrase, shorter(text, Alphabet::Phrase));
+        let (word, tail) = encoded_word(rest, ENCODED.1, Alphabet::Phrase, spelling);
         words.push(word);
         rest = tail;
     }

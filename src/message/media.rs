@@ -2,14 +2,14 @@
 //! (RFC 2045 section 5.1, RFC 2231).
 //!
 //! Promise: what is written parses everywhere; a parameter that is not ASCII is percent-encoded and, when long, continued.
-use std::collections::HashMap;
-use std::fs;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::MessageError;
 use super::header::{self, one_line};
 use super::transfer::percent;
+use crate::files;
 
 /// A media type with its parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,10 +41,11 @@ impl MediaType {
             return Err(MessageError::MediaType(text.to_owned()));
         }
         let mut parameters = Vec::new();
+        let mut known = HashSet::new();
         for piece in pieces(rest) {
             let Some((name, value)) = piece.split_once('=') else { continue };
             let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
-            if !is_token(&name) || name.len() > 60 || parameters.iter().any(|(known, _)| *known == name) {
+            if !is_token(&name) || name.len() > 60 || !known.insert(name.clone()) {
                 continue;
             }
             parameters.push((name, unquoted(value)));
@@ -227,15 +228,14 @@ impl MediaTypes {
 
 fn read_small(path: &Path) -> Option<String> {
     const LIMIT: u64 = 4 << 20;
-    let known = fs::metadata(path).ok()?;
-    if !known.is_file() || known.len() > LIMIT {
-        return None;
-    }
-    fs::read(path).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    let (bytes, _) = files::read(path, LIMIT).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -398,6 +398,8 @@ fn further(draft: &Draft, out: &mut Vec<Header>, notes: &mut Vec<String>) -> Res
 }
 
 #[cfg(test)]
+mod pace_tests;
+#[cfg(test)]
 mod round_trip_tests;
 #[cfg(test)]
 mod tests;

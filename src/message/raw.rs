@@ -5,6 +5,7 @@
 //! top; Bcc is never sent. Memory stays flat: a body over 1 MiB lies in a file without a name. Refuses a head over 4 MiB.
 mod complete;
 
+use std::collections::HashSet;
 use std::io::{self, BufRead, BufReader, Read};
 use std::ops::Range;
 
@@ -82,17 +83,13 @@ impl Raw {
     }
 }
 
-/// Where the topmost block of `Resent-` fields lies; a name that comes again begins the one below.
+/// Where the topmost block of `Resent-` fields lies; a name that comes again begins the one below. Linear, as names are anybody's.
 fn resent_block(fields: &[Field]) -> Range<usize> {
     let start = fields.iter().position(|field| field.begins("resent-")).unwrap_or(fields.len());
-    let mut end = start;
-    while end < fields.len()
-        && fields[end].begins("resent-")
-        && !fields[start..end].iter().any(|field| field.is(fields[end].name()))
-    {
-        end += 1;
-    }
-    start..end
+    let mut names = HashSet::new();
+    let of_block = |field: &&Field| field.begins("resent-") && names.insert(field.name().to_ascii_lowercase());
+    let length = fields[start..].iter().take_while(of_block).count();
+    start..start + length
 }
 
 struct Input<R> {

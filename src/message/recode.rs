@@ -45,21 +45,22 @@ pub(super) fn recode(pieces: &[Piece], form: Form) -> io::Result<Recoded> {
     let mut eight_bit = found.eight_bit;
     let mut out = Vec::new();
     let mut at = 0;
+    let mut mail = Slicer { pieces, begin: 0 };
     for edit in &found.edits {
-        slice(pieces, at..edit.range.start, &mut out);
-        let piece = apply(pieces, edit, form)?;
+        mail.slice(at..edit.range.start, &mut out);
+        let piece = apply(&mut mail, edit, form)?;
         eight_bit |= matches!((&edit.change, &piece), (Change::Head { .. }, Piece::Octets(head)) if !head.is_ascii());
         push(piece, &mut out);
         at = edit.range.end;
     }
-    slice(pieces, at..u64::MAX, &mut out);
+    mail.slice(at..u64::MAX, &mut out);
     let encoded = found.edits.iter().any(|edit| !matches!(edit.change, Change::Head { .. }));
     Ok(Recoded { pieces: out, eight_bit, encoded })
 }
 
-fn apply(pieces: &[Piece], edit: &Edit, form: Form) -> io::Result<Piece> {
+fn apply(mail: &mut Slicer<'_>, edit: &Edit, form: Form) -> io::Result<Piece> {
     let mut parts = Vec::new();
-    slice(pieces, edit.range.clone(), &mut parts);
+    mail.slice(edit.range.clone(), &mut parts);
     let chunks = parts.iter().flat_map(Piece::chunks);
     let seven = form == Form::SevenBit;
     let (mut encoder, open, inner) = match edit.change {
@@ -131,28 +132,46 @@ fn push(piece: Piece, out: &mut Vec<Piece>) {
     }
 }
 
-/// Puts a range of a mail behind `out`, without reading what lies in files.
-fn slice(pieces: &[Piece], range: Range<u64>, out: &mut Vec<Piece>) {
-    let mut begin = 0;
-    for piece in pieces {
-        let end = begin + piece.len();
-        let (from, to) = (range.start.max(begin), range.end.min(end));
-        if from < to {
-            let (from, to) = (from - begin, to - begin);
-            match piece {
-                Piece::Octets(octets) => {
-                    let at = |octet: u64| usize::try_from(octet).unwrap_or(usize::MAX).min(octets.len());
-                    push(Piece::Octets(octets[at(from)..at(to)].to_vec()), out);
-                }
-                Piece::Stored(stored) => {
-                    let offset = stored.offset.saturating_add(from);
-                    push(Piece::Stored(Stored { file: stored.file.clone(), offset, length: to - from }), out);
-                }
-                // A file that is encoded while it is sent has nothing to change, and is sent whole.
-                Piece::File(source) => push(Piece::File(source.clone()), out),
+/// Takes ranges out of a mail, each behind the one before: a mail that was encoded once may have as many pieces as lines.
+struct Slicer<'p> {
+    /// Those that do not end before the last range.
+    pieces: &'p [Piece],
+    /// Where the first of them begins.
+    begin: u64,
+}
+
+impl Slicer<'_> {
+    /// Puts a range behind `out`, without reading what lies in files.
+    fn slice(&mut self, range: Range<u64>, out: &mut Vec<Piece>) {
+        while let [first, rest @ ..] = self.pieces
+            && self.begin < range.end
+        {
+            let end = self.begin + first.len();
+            let (from, to) = (range.start.max(self.begin), range.end.min(end));
+            if from < to {
+                stretch(first, from - self.begin, to - self.begin, out);
             }
+            if end > range.end {
+                return;
+            }
+            (self.pieces, self.begin) = (rest, end);
         }
-        begin = end;
+    }
+}
+
+/// Puts a stretch of a piece behind `out`.
+fn stretch(piece: &Piece, from: u64, to: u64, out: &mut Vec<Piece>) {
+    match piece {
+        Piece::Octets(octets) => {
+            let at = |octet: u64| usize::try_from(octet).unwrap_or(usize::MAX).min(octets.len());
+            push(Piece::Octets(octets[at(from)..at(to)].to_vec()), out);
+        }
+        Piece::Stored(stored) => {
+            let offset = stored.offset.saturating_add(from);
+            push(Piece::Stored(Stored { file: stored.file.clone(), offset, length: to - from }), out);
+        }
+        // A file that is encoded while it is sent has nothing to change, and is sent whole.
+        Piece::File(source) => push(Piece::File(source.clone()), out),
     }
 }
 

@@ -151,6 +151,8 @@ pub struct State {
     pub standing: Vec<Standing>,
     /// How many of them were accepted.
     pub accepted: usize,
+    /// How many of them are in doubt.
+    doubtful: usize,
     /// Attempts begun.
     pub tries: usize,
     /// Not to be tried before this time (milliseconds from 1970).
@@ -176,6 +178,7 @@ impl State {
         State {
             standing: vec![Standing::Waiting; recipients],
             accepted: 0,
+            doubtful: 0,
             tries: 0,
             next: 0,
             until: (0, 0),
@@ -202,6 +205,9 @@ impl State {
             for place in to {
                 // What was accepted stays so, whatever a later line says.
                 if let Some(old) = self.standing.get_mut(*place).filter(|old| **old != Standing::Accepted) {
+                    // Counted, not looked for: a long list is settled by many lines.
+                    self.doubtful -= usize::from(*old == Standing::InDoubt);
+                    self.doubtful += usize::from(standing == Standing::InDoubt);
                     *old = standing;
                     self.accepted += usize::from(standing == Standing::Accepted);
                 }
@@ -248,6 +254,7 @@ impl State {
                 for old in self.standing.iter_mut().filter(|s| matches!(s, Standing::InDoubt | Standing::Refused)) {
                     *old = Standing::Waiting;
                 }
+                self.doubtful = 0;
                 at
             }
             Event::Failed { at, reply } => {
@@ -256,7 +263,7 @@ impl State {
             }
         };
         let (doubt, deferred) = self.until;
-        self.next = if self.any(Standing::InDoubt) { doubt.max(deferred) } else { deferred };
+        self.next = if self.doubtful > 0 { doubt.max(deferred) } else { deferred };
         self.latest = *at;
     }
 

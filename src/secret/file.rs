@@ -1,15 +1,14 @@
 //! Private files: opened once, and judged by what was opened.
 //!
 //! Promise: a file that others may read or that is not ours is refused, whatever the path points at a moment later.
-use std::fs::{File, OpenOptions};
 use std::io::Read as _;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use super::{Secret, SecretError, single_line};
+use crate::files::{self, Unfit};
 
 /// The largest file with a secret, in octets: a bearer token takes 4 KiB.
 const MAX_SECRET: u64 = 64 << 10;
@@ -27,15 +26,11 @@ pub(super) fn read_private(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>
     let name = path.display();
     let refuse = |why: String| SecretError::permanent(format!("`{name}` {why}"));
     let cannot = |error: std::io::Error| refuse(format!("cannot be read: {error}"));
-    // Without NONBLOCK a FIFO of that name would hold us for ever before its kind is known.
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file: File =
-        OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path).map_err(cannot)?;
-    let facts = file.metadata().map_err(cannot)?;
-    if !facts.is_file() {
-        return Err(refuse("is not a regular file".to_owned()));
-    }
-    if facts.uid() != 0 && facts.uid() != rustix::process::geteuid().as_raw() {
+    let (file, facts) = files::open(path).map_err(|error| match error.get_ref() {
+        Some(unfit) if unfit.is::<Unfit>() => refuse("is not a regular file".to_owned()),
+        _ => cannot(error),
+    })?;
+    if files::Access::of(&facts).is_foreign() {
         return Err(refuse("belongs to another user".to_owned()));
     }
     // Where container engines mount secrets: root's, and readable by all in a container that has one user.

@@ -9,6 +9,7 @@
 //! section 1.5, rows 7 and 8).
 mod check;
 mod file;
+mod walk;
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
@@ -17,10 +18,14 @@ use std::rc::Rc;
 
 use super::value::expand_home;
 use super::{Origin, Settings, is_program};
-use crate::address::{ALIAS_DEPTH, ALIAS_WIDTH, Address, AliasError, Mailbox, parse_word};
+use crate::address::{Address, AliasError, Mailbox, parse_word};
+use crate::files;
 pub use check::Problem;
 use file::{Entry, Lines, Member, Table, Unusable};
+use walk::Walk;
 
+/// The most of the file with the host's domain, in bytes.
+const LONGEST_NAME: u64 = 4096;
 /// The alias that stands for every name without one.
 const DEFAULT: &str = "default";
 
@@ -66,7 +71,12 @@ pub struct Local<'a> {
     /// Names of this host, in lower case.
     hosts: Vec<String>,
     table: OnceCell<Result<Table, LocalError>>,
+    domain: OnceCell<Option<(String, String)>>,
     included: RefCell<HashMap<PathBuf, Rc<Lines>>>,
+    /// Of the settings and of the files: the aliases that were followed to their ends by [`Local::check_name`].
+    sound: RefCell<(HashSet<String>, HashSet<String>)>,
+    /// What names of headers became: a head may hold one again and again.
+    headers: RefCell<HashMap<String, Option<Address>>>,
 }
 
 /// What makes an address local.
@@ -80,50 +90,6 @@ enum Kind {
 
 /// Where a mailbox ended, and where that was said.
 type End = (Mailbox, Option<Rc<str>>);
-
-/// One expansion: the names on the way, and what it came to.
-#[derive(Default)]
-struct Walk {
-    way: Vec<String>,
-    steps: usize,
-    ends: Vec<End>,
-    /// When all that matters is loops: names that are done, which are not walked twice.
-    done: Option<HashSet<String>>,
-}
-
-impl Walk {
-    /// Counts a member, so that aliases that double at each level end.
-    fn step(&mut self, name: &str) -> Result<(), LocalError> {
-        self.steps += 1;
-        if self.steps > ALIAS_WIDTH && self.done.is_none() {
-            return Err(AliasError::TooMuch(self.way.first().map_or(name, String::as_str).to_owned()).into());
-        }
-        Ok(())
-    }
-
-    fn enter(&mut self, name: String) -> Result<(), LocalError> {
-        let known = self.way.contains(&name);
-        self.way.push(name);
-        if known {
-            return Err(AliasError::Loop(std::mem::take(&mut self.way)).into());
-        }
-        if self.way.len() > ALIAS_DEPTH {
-            return Err(AliasError::TooMuch(self.way.swap_remove(0)).into());
-        }
-        Ok(())
-    }
-
-    fn leave(&mut self) {
-        if let (Some(name), Some(done)) = (self.way.pop(), &mut self.done) {
-            done.insert(name);
-        }
-    }
-
-    /// The alias whose members are being read.
-    fn last(&self) -> Option<&String> {
-        self.way.iter().rev().find(|name| !name.starts_with(':'))
-    }
-}
 
 impl<'a> Local<'a> {
     /// Takes the settings; no file is opened. With `guess` a name without an alias may get this host's domain, as sendmail
@@ -141,11 +107,15 @@ impl<'a> Local<'a> {
             program: is_program(settings),
             hosts,
             table: OnceCell::new(),
+            domain: OnceCell::new(),
             included: RefCell::default(),
+            sound: RefCell::default(),
+            headers: RefCell::default(),
         }
     }
 
-    /// Puts into the place of each local name what it stands for, in order and recursively; other mailboxes stay.
+    /// Puts into the place of each local name what it stands for, in order and recursively; other mailboxes stay. What an
+    /// alias stands for comes once, at its first mention.
     ///
     /// # Errors
     /// [`LocalError`].
@@ -160,22 +130,55 @@ impl<'a> Local<'a> {
     pub fn finish(&self, list: Vec<Mailbox>) -> Result<Vec<Mailbox>, LocalError> {
         let mut walk = Walk::default();
         for mailbox in list {
-            walk.steps = 0;
+            walk.next();
             self.mailbox(mailbox, true, None, &mut walk)?;
         }
         Ok(walk.ends.into_iter().map(|(mailbox, _)| mailbox).collect())
+    }
+
+    /// Tells whether a recipient leads somewhere. Every alias is followed once, however many recipients are asked about.
+    ///
+    /// # Errors
+    /// [`LocalError`].
+    pub fn check_name(&self, recipient: &Address) -> Result<(), LocalError> {
+        let mut sound = self.sound.borrow_mut();
+        let list = vec![Mailbox::from(recipient.clone())];
+        let list = self.settings.aliases.expand_further(list, &mut sound.0)?;
+        let mut walk = Walk { before: std::mem::take(&mut sound.1), ..Walk::default() };
+        let mut mailboxes = list.into_iter();
+        let outcome = mailboxes.try_for_each(|mailbox| {
+            walk.next();
+            self.mailbox(mailbox, true, None, &mut walk)
+        });
+        if outcome.is_ok() {
+            walk.next();
+        }
+        sound.1 = walk.before;
+        outcome
     }
 
     /// What a mailbox of a header becomes, `None` when it stays: a local name whose alias is exactly one address becomes that
     /// address and keeps its display name; any other one gets a domain where there is one.
     pub fn header(&self, mailbox: &Mailbox) -> Option<Mailbox> {
         let (_, kind) = self.local(&mailbox.address)?;
-        let address = match self.ends(mailbox).as_deref() {
-            Ok([(only, _)]) => only.address.clone(),
-            _ if kind == Kind::Host => return None,
-            _ => self.qualify(mailbox.address.clone())?,
-        };
+        let key = mailbox.address.key();
+        let known = self.headers.borrow().get(&key).cloned();
+        let address = known.unwrap_or_else(|| {
+            let found = self.address_in_header(mailbox, kind);
+            self.headers.borrow_mut().insert(key, found.clone());
+            found
+        })?;
         (address != mailbox.address).then(|| Mailbox { name: mailbox.name.clone(), address })
+    }
+
+    fn address_in_header(&self, mailbox: &Mailbox, kind: Kind) -> Option<Address> {
+        // It is over at the second end: a long list is none of a header's.
+        let walk = Walk { most: Some(1), ..Walk::default() };
+        match self.ends(mailbox, walk).as_deref() {
+            Ok([(only, _)]) => Some(only.address.clone()),
+            _ if kind == Kind::Host => None,
+            _ => self.qualify(mailbox.address.clone()),
+        }
     }
 
     /// Gives a sender's bare name its domain, without asking aliases; `None` when there is none. Full addresses stay, but those
@@ -195,12 +198,11 @@ impl<'a> Local<'a> {
     /// # Errors
     /// [`LocalError`].
     pub fn explain(&self, mailbox: &Mailbox) -> Result<Vec<(Mailbox, Option<String>)>, LocalError> {
-        let ends = self.ends(mailbox)?;
+        let ends = self.ends(mailbox, Walk::default())?;
         Ok(ends.into_iter().map(|(mailbox, said)| (mailbox, said.map(|said| said.to_string()))).collect())
     }
 
-    fn ends(&self, mailbox: &Mailbox) -> Result<Vec<End>, LocalError> {
-        let mut walk = Walk::default();
+    fn ends(&self, mailbox: &Mailbox, mut walk: Walk) -> Result<Vec<End>, LocalError> {
         self.mailbox(mailbox.clone(), false, None, &mut walk)?;
         Ok(walk.ends)
     }
@@ -268,7 +270,7 @@ impl<'a> Local<'a> {
 
     /// Follows the members of an alias of a file.
     fn entry(&self, name: &str, entry: &Entry, walk: &mut Walk) -> Result<(), LocalError> {
-        if walk.done.as_ref().is_some_and(|done| done.contains(name)) {
+        if walk.knows(name) {
             return Ok(());
         }
         walk.enter(name.to_owned())?;
@@ -304,7 +306,11 @@ impl<'a> Local<'a> {
             }
             Member::Include(path) => {
                 walk.step(name)?;
-                walk.enter(format!(":include:{}", path.display()))?;
+                let included = format!(":include:{}", path.display());
+                if walk.knows(&included) {
+                    return Ok(());
+                }
+                walk.enter(included)?;
                 for (line, text) in self.include(&path, said)?.iter() {
                     let said: Rc<str> = format!("{}:{line}", path.display()).into();
                     for piece in file::pieces(text) {
@@ -342,6 +348,10 @@ impl<'a> Local<'a> {
 
     /// The domain of local names, and who says so.
     fn domain(&self) -> Option<(String, String)> {
+        self.domain.get_or_init(|| self.find_domain()).clone()
+    }
+
+    fn find_domain(&self) -> Option<(String, String)> {
         let origin = || self.settings.origin("qualify-domain").map(Origin::to_string).unwrap_or_default();
         if let Some(domain) = self.settings.filled("qualify-domain") {
             return Some((domain, origin()));
@@ -352,7 +362,7 @@ impl<'a> Local<'a> {
         let sound = |domain: &String| Address::parse(&format!("root@{domain}")).is_ok();
         let mailname = self.settings.machine.mailname.as_ref();
         let first_line = |path: &PathBuf| {
-            let text = std::fs::read_to_string(path).ok()?;
+            let text = String::from_utf8(files::read(path, LONGEST_NAME).ok()?.0).ok()?;
             Some((text.lines().next()?.trim().to_owned(), path.display().to_string()))
         };
         let host = [self.settings.filled("hostname"), self.settings.machine.hostname.clone()];

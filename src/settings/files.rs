@@ -1,5 +1,7 @@
 //! Finds the settings files, judges who may touch them, and hands on what they say.
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::keys::{self, Kind};
 use super::layers::Layers;
@@ -7,6 +9,7 @@ use super::surroundings::Surroundings;
 use super::value::{Raw, expand_home};
 use super::{Assignment, Layer, Origin, SettingsError, mailrc, target, text_of, toml};
 use crate::cli::Args;
+use crate::files::Access;
 
 /// The system's mail.rc under the names distributions give it; the first one there is counts (spec/mailx.md section 0).
 const SYSTEM_RC: &[&str] = &["/etc/smail.rc", "/etc/mail.rc", "/etc/s-nail.rc", "/etc/nail.rc"];
@@ -50,16 +53,16 @@ impl Layers {
             }
             Err(e) => return Err(SettingsError::File { path: path.to_owned(), why: e.to_string(), cure: None }),
         };
+        let mut secrets = HashSet::new();
+        read.items.iter().for_each(|item| secret_places(item, &mut secrets));
         for file in &read.files {
-            let me = rustix::process::geteuid().as_raw();
-            let device = file.path.as_ref() == Path::new("/dev/null");
-            if !device && (file.mode & 0o002 != 0 || (file.owner != me && file.owner != 0)) {
+            if file.access.is_some_and(Access::is_unsafe) {
                 let path = file.path.to_path_buf();
                 let cure = Some(format!("chmod go-w {}", path.display()));
                 let why = "others may change it, and so could send mail in your name".to_owned();
                 return Err(SettingsError::File { path, why, cure });
             }
-            if file.mode & 0o044 != 0 && read.items.iter().any(|i| holds_secret(i, &file.path)) {
+            if file.access.is_some_and(|access| access.mode & 0o044 != 0) && secrets.contains(&file.path) {
                 let path = file.path.display();
                 self.notes.push(format!(
                     "{path} holds a password and others may read it: chmod 600 {path}, or auth-password-file"
@@ -102,7 +105,7 @@ impl Layers {
             }
             Err(error) => return Err(unusable(error.to_string(), None)),
         };
-        if privacy.foreign || privacy.writable {
+        if privacy.unsafe_to_obey {
             let why = "others may change it, and so could send mail in your name".to_owned();
             return Err(unusable(why, Some(format!("chmod go-w {}", path.display()))));
         }
@@ -157,13 +160,16 @@ fn is_secret(assignment: &Assignment) -> bool {
     assignment.key.kind == Kind::Secret || (url && target::has_password(&text()))
 }
 
-fn holds_secret(item: &mailrc::Item, path: &Path) -> bool {
+/// Adds the files in which an item says a secret.
+fn secret_places(item: &mailrc::Item, places: &mut HashSet<Arc<Path>>) {
     match item {
         mailrc::Item::Set { name, value: Some(value), place } => {
             let secret = keys::find(name).is_some_and(|(key, _)| key.kind == Kind::Secret);
-            place.path.as_ref() == path && (secret || target::has_password(value))
+            if secret || target::has_password(value) {
+                places.insert(Arc::clone(&place.path));
+            }
         }
-        mailrc::Item::Account { items, .. } => items.iter().any(|i| holds_secret(i, path)),
-        _ => false,
+        mailrc::Item::Account { items, .. } => items.iter().for_each(|item| secret_places(item, places)),
+        _ => {}
     }
 }

@@ -149,7 +149,7 @@ keys! {
         "fallback-charsets", ["sendcharsets", "charset-8bit"], List, "gb18030,windows-1252", "gb18030,windows-1252", "Charsets tried for input that is not UTF-8.";
         "dsn-notify", [], List, "failure,delay", "failure, as servers do by themselves", "When servers tell the sender what became of a mail (RFC 3461): never, or some of success, failure and delay. A server without DSN is not asked.";
         "dsn-return", [], Choice(RETURN), "headers", "the server's choice", "How much of the mail goes into a notice of failure.";
-        "max-size", [], Size, "64M", "64M", "The largest text read from standard input or a body file. Attachments have no limit of ours.";
+        "max-size", [], Size, "64M", "64M", "The largest text or mail read from standard input, and the largest text of a body file; also for sendmail, -bs and -a -. Files that are attached have no limit of ours.";
     }
     "Copies" {
         "record", [], Path, "~/sent.mbox", "", "A file each mail that went out is added to (mbox).";
@@ -205,6 +205,11 @@ pub fn is_known(name: &str) -> bool {
 
 /// The known name nearest to a mistyped one.
 pub fn nearest(name: &str) -> Option<&'static str> {
+    /// A name that is much longer than all of them is near none, and comparing takes time.
+    const LONGEST: usize = 60;
+    if name.len() > LONGEST {
+        return None;
+    }
     let name = name.replace('_', "-");
     KEYS.iter()
         .flat_map(|k| k.mailrc.iter().chain([&k.name]))

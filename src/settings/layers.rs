@@ -21,6 +21,11 @@ const FALLBACK_ISOLATED: &[&str] = &["from", "smtp", "sender", "replyto"];
 const KNOWN_VARIABLES: &[(&str, &str)] =
     &[("NETRC", "netrc"), ("DEAD", "dead-letter"), ("ORGANIZATION", "organization")];
 
+/// The largest text or mail that is read, where `max-size` does not say otherwise.
+pub const MAX_SIZE: u64 = 64 << 20;
+/// How many unknown names of mail.rc files are noted; each is compared with every known one.
+const MOST_UNKNOWN: usize = 100;
+
 /// All that was said, before an account is chosen.
 pub struct Layers {
     pub(super) said: Vec<Assignment>,
@@ -39,6 +44,8 @@ pub struct Layers {
     pub(super) unreadable: Option<PathBuf>,
     pub(super) notes: Vec<String>,
     warnings: Vec<String>,
+    /// Names of mail.rc files that are unknown.
+    unknown: usize,
     dialect: mailrc::Dialect,
 }
 
@@ -79,7 +86,7 @@ impl Layers {
         let sizes = self.said.iter().filter(|a| a.key.name == "max-size");
         match sizes.max_by_key(|a| a.layer).and_then(|a| a.value.as_ref()) {
             Some(Value::Size(size)) => *size,
-            _ => 64 << 20,
+            _ => MAX_SIZE,
         }
     }
 
@@ -163,6 +170,7 @@ impl Layers {
             unreadable: None,
             notes: Vec::new(),
             warnings: Vec::new(),
+            unknown: 0,
             dialect: mailrc::Dialect::Old,
         }
     }
@@ -301,6 +309,13 @@ impl Layers {
     fn rc_assign(&mut self, name: &str, raw: Raw, layer: Layer, origin: &Origin) -> Result<(), SettingsError> {
         if keys::is_known(name) || super::foreign::REFUSED.iter().any(|r| r.0 == name) {
             return self.assign(name, raw, layer, origin);
+        }
+        if self.unknown == MOST_UNKNOWN {
+            self.notes.push(format!("{origin}: more unknown names follow"));
+        }
+        self.unknown += 1;
+        if self.unknown > MOST_UNKNOWN {
+            return Ok(());
         }
         let near = keys::nearest(name).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
         self.notes.push(format!("{origin}: `{}` is unknown and passed over{near}", name.escape_debug()));

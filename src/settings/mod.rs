@@ -32,7 +32,7 @@ pub use aliases::{Local, LocalError};
 pub use files::user_rc;
 pub use foreign::REFUSED;
 use keys::Key;
-pub use layers::Layers;
+pub use layers::{Layers, MAX_SIZE};
 pub use login::secrets_at_hand;
 pub use show::{quote, show};
 pub use surroundings::{Machine, STARTED_BY_SMAIL, Surroundings};
@@ -356,5 +356,7 @@ fn text_of(value: &Value) -> String {
     }
 }
 
+#[cfg(test)]
+mod pace_tests;
 #[cfg(test)]
 mod tests;

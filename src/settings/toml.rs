@@ -8,6 +8,10 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::value::Raw;
+use crate::files;
+
+/// The largest file, in bytes.
+const LARGEST: u64 = 4 << 20;
 
 /// One key of the file.
 #[derive(Debug, Clone)]
@@ -46,7 +50,7 @@ pub struct Mistake {
 /// The first [`Mistake`].
 pub fn parse(text: &str) -> Result<TomlFile, Mistake> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let lines = Lines(text);
+    let lines = &Lines::of_text(text);
     let table = DeTable::parse(text).map_err(|error| Mistake {
         line: lines.of(error.span().map_or(0, |s| s.start)),
         why: syntax(error.message()),
@@ -67,7 +71,7 @@ pub fn parse(text: &str) -> Result<TomlFile, Mistake> {
     Ok(file)
 }
 
-fn accounts(table: DeTable<'_>, lines: Lines<'_>) -> Result<Vec<(String, u32, Vec<Entry>)>, Mistake> {
+fn accounts(table: DeTable<'_>, lines: &Lines) -> Result<Vec<(String, u32, Vec<Entry>)>, Mistake> {
     let mut found = Vec::new();
     for (key, value) in table {
         let line = lines.of(key.span().start);
@@ -80,7 +84,7 @@ fn accounts(table: DeTable<'_>, lines: Lines<'_>) -> Result<Vec<(String, u32, Ve
     Ok(found)
 }
 
-fn entries(table: DeTable<'_>, lines: Lines<'_>) -> Result<Vec<Entry>, Mistake> {
+fn entries(table: DeTable<'_>, lines: &Lines) -> Result<Vec<Entry>, Mistake> {
     let entry = |(key, value): (toml::Spanned<_>, toml::Spanned<DeValue<'_>>)| {
         let line = lines.of(key.span().start);
         let name: std::borrow::Cow<'_, str> = key.into_inner();
@@ -131,13 +135,16 @@ fn syntax(message: &str) -> String {
     if first.contains('`') { "this is not TOML; is a quote missing?".to_owned() } else { first.to_owned() }
 }
 
-#[derive(Clone, Copy)]
-struct Lines<'a>(&'a str);
+/// Where the lines of a text end: every key asks for its own.
+struct Lines(Vec<usize>);
 
-impl Lines<'_> {
-    fn of(self, octet: usize) -> u32 {
-        let lines = self.0.as_bytes()[..octet.min(self.0.len())].split(|b| *b == b'\n').count();
-        u32::try_from(lines).unwrap_or(u32::MAX)
+impl Lines {
+    fn of_text(text: &str) -> Self {
+        Lines(text.match_indices('\n').map(|(at, _)| at).collect())
+    }
+
+    fn of(&self, octet: usize) -> u32 {
+        u32::try_from(self.0.partition_point(|end| *end < octet) + 1).unwrap_or(u32::MAX)
     }
 }
 
@@ -148,28 +155,19 @@ impl Lines<'_> {
 /// `Ok(None)` when there is no such file; a fragment otherwise. The mode is that of the opened file, so that it cannot
 /// be exchanged in between.
 pub fn read_private(path: &Path, of_host: bool) -> io::Result<Option<(String, Privacy)>> {
-    use std::io::Read;
-    use std::os::unix::fs::MetadataExt;
-    let mut file = match std::fs::File::open(path) {
-        Ok(file) => file,
+    let (bytes, access) = match files::read(path, LARGEST) {
+        Ok(read) => read,
         Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
             return Ok(None);
         }
         Err(e) => return Err(e),
     };
-    let meta = file.metadata()?;
-    if !meta.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    file.by_ref().take(4 << 20).read_to_end(&mut bytes)?;
     let text = String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8"))?;
-    let ours = meta.uid() == rustix::process::geteuid().as_raw();
+    let ours = access.owner == rustix::process::geteuid().as_raw();
     let privacy = Privacy {
-        foreign: !(ours || meta.uid() == 0),
-        writable: meta.mode() & 0o022 != 0,
-        readable: meta.mode() & if meta.uid() == 0 && (of_host || !ours) { 0o004 } else { 0o044 } != 0,
-        mode: meta.mode() & 0o777,
+        unsafe_to_obey: access.is_unsafe(),
+        readable: access.mode & if access.owner == 0 && (of_host || !ours) { 0o004 } else { 0o044 } != 0,
+        mode: access.mode & 0o777,
     };
     Ok(Some((text, privacy)))
 }
@@ -177,10 +175,8 @@ pub fn read_private(path: &Path, of_host: bool) -> io::Result<Option<(String, Pr
 /// Who else may touch a file.
 #[derive(Debug, Clone, Copy)]
 pub struct Privacy {
-    /// It belongs to another user, who is not root.
-    pub foreign: bool,
-    /// Others may write it.
-    pub writable: bool,
+    /// It belongs to another user, who is not root, or others may write it.
+    pub unsafe_to_obey: bool,
     /// Others may read it.
     pub readable: bool,
     /// Its permission bits.
@@ -201,6 +197,23 @@ mod tests {
         assert_eq!(shown, [("from", 2, Raw::Text("a@b".into())), ("timeout", 3, Raw::Text("5".into()))]);
         assert_eq!(file.aliases[0].line, 6);
         assert_eq!((file.accounts[0].0.as_str(), file.accounts[0].2[0].line), ("work", 8));
+    }
+
+    #[test]
+    fn any_keys_take_linear_time() {
+        let rows: &[(&str, &dyn Fn(usize) -> String)] = &[
+            ("keys", &|n| format!("a{n} = 1\n")),
+            ("accounts", &|n| format!("[accounts.a{n}]\nfrom = \"a@b\"\n")),
+            ("one key again", &|_| "a = 1\n".to_owned()),
+            ("tables", &|_| "[a.b]\n".to_owned()),
+            ("dots", &|n| format!("a.b{n}.c = 1\n")),
+            ("lists", &|_| "a = [[[\n".to_owned()),
+            ("braces", &|_| "a = {a = {\n".to_owned()),
+            ("quotes", &|_| "\"\"\"".to_owned()),
+        ];
+        for (name, row) in rows {
+            crate::pace::assert_linear(name, |size| crate::pace::numbered(size, row), |text| drop(parse(&text)));
+        }
     }
 
     #[test]

@@ -11,8 +11,12 @@ use zeroize::Zeroizing;
 
 use super::SetupError;
 use super::keep::Kept;
+use crate::files;
 use crate::secret;
 use crate::settings::toml;
+
+/// The largest file of settings, in bytes.
+const LARGEST: u64 = 4 << 20;
 
 /// A file that settings are written into.
 #[derive(Debug)]
@@ -37,7 +41,8 @@ impl Target {
             }
             Err(error) => return Err(failed(error)),
         };
-        let before = fs::read_to_string(&path).map_err(failed)?;
+        let (before, _) = files::read(&path, LARGEST).map_err(failed)?;
+        let before = String::from_utf8(before).map_err(|_| failed(io::Error::other("it is not UTF-8")))?;
         Ok(Target { path, before: Some(before) })
     }
 
@@ -97,7 +102,7 @@ impl Target {
         file.write_all(whole.as_bytes()).map_err(failed)?;
         if let Some(before) = &self.before {
             self.share(file.as_file()).map_err(failed)?;
-            if fs::read(&self.path).map_err(failed)? != before.as_bytes() {
+            if files::read(&self.path, LARGEST).map_err(failed)?.0 != before.as_bytes() {
                 return Err(SetupError::Changed(self.path.clone()));
             }
         }

@@ -3,6 +3,9 @@
 //! Promise: keywords count in any case, several AUTH lines are one, and what is unknown is ignored.
 use crate::delivery::Reply;
 
+/// The most mechanisms of AUTH that are kept; no server offers so many, and each is compared with all others.
+const MOST_MECHANISMS: usize = 100;
+
 /// What the server offers on this connection now; nothing of it outlives STARTTLS (RFC 3207 section 4.2).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a keyword that is there or not")]
@@ -80,7 +83,7 @@ impl Capabilities {
             "CHUNKING" => self.chunking = true,
             "AUTH" => {
                 self.login = true;
-                for mechanism in words {
+                for mechanism in words.take(MOST_MECHANISMS.saturating_sub(self.auth.len())) {
                     if !self.auth.iter().any(|known| known == mechanism) {
                         self.auth.push(mechanism.to_owned());
                     }
@@ -180,5 +183,20 @@ mod tests {
     fn the_plain_form_ends_with_a_last_line() {
         assert_eq!(read(&["x"]).plain(), "250 server\r\n");
         assert_eq!(read(&["x", "8BITMIME", "SMTPUTF8"]).plain(), "250-server\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n");
+    }
+
+    #[test]
+    fn offers_of_any_kind_take_linear_time() {
+        use crate::pace::{assert_linear, numbered};
+        let lines = |size, line: &dyn Fn(usize) -> String| {
+            let mut made = vec!["server".to_owned()];
+            // No reply has more.
+            made.extend((0..size / 1000).map(|n| numbered(1000, |m| line(1000 * n + m))));
+            Reply::new(250, made)
+        };
+        for (name, word) in [("mechanisms", "AUTH "), ("limits", "LIMITS "), ("words", "X")] {
+            let make = |size| lines(size, &|n| if n % 1000 == 0 { word.to_owned() } else { format!("{n} ") });
+            assert_linear(name, make, |reply| drop(Capabilities::new(&reply)));
+        }
     }
 }

@@ -4,15 +4,20 @@
 //! Devices, pipes and sockets are written to, never replaced.
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::fs::OFlags;
 
 use super::command::Unix;
 use super::ledger::{Books, Ledger};
-use super::socket::{Clock, cause, reason};
+use super::socket::{Clock, cause, reason, wait};
 use super::{Tell, Transport, Turn, Watch};
 use crate::delivery::{Cause, Fault, Reply, Report, Stage};
+use crate::files;
 use crate::message::Message;
 
 /// The longest file name made of a Message-ID, in octets.
@@ -36,9 +41,11 @@ impl Mailfile {
     fn write(&self, message: &Message, books: &mut Books<'_>) -> Result<String, Cause> {
         let Some(path) = &self.path else {
             let mut lines = Unix::default();
-            let mut stdout = io::stdout().lock();
+            // Not through the buffer of the library, which waits for its reader and for nothing else.
+            let _ = io::stdout().flush();
+            let mut stdout = io::stdout().as_fd().try_clone_to_owned().map(|fd| self.patient(File::from(fd)));
+            let stdout = stdout.as_mut().map_err(|error| failed("standard output", error))?;
             self.copy(message, "standard output", books, |piece| stdout.write_all(lines.convert(piece)))?;
-            stdout.flush().map_err(|error| failed("standard output", &error))?;
             return Ok("standard output".to_owned());
         };
         let name = path.display().to_string();
@@ -46,14 +53,22 @@ impl Mailfile {
         if is_folder {
             return self.add_to_folder(message, path, books).map(|path| path.display().to_string());
         }
+        files::refuse_strange(path).map_err(|error| failed(&name, &error))?;
         match fs::metadata(path) {
             Ok(there) if !there.is_file() => {
-                let mut file = OpenOptions::new().write(true).open(path).map_err(|error| failed(&name, &error))?;
+                // A FIFO without a reader fails in place of waiting for one.
+                let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+                let file = OpenOptions::new().write(true).custom_flags(flags).open(path);
+                let mut file = self.patient(file.map_err(|error| failed(&name, &error))?);
                 self.copy(message, &name, books, |piece| file.write_all(piece))?;
             }
             _ => self.whole(message, path, books)?,
         }
         Ok(name)
+    }
+
+    fn patient(&self, file: File) -> Patient {
+        Patient { file, clock: Clock::new(self.watch.interrupt.clone(), Duration::MAX) }
     }
 
     /// Beside its place first, then in its place by one step.
@@ -105,10 +120,13 @@ impl Mailfile {
         books: &mut Books<'_>,
         mut write: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<(), Cause> {
-        let mut clock = Clock::new(self.watch.interrupt.clone(), std::time::Duration::MAX);
+        let mut clock = Clock::new(self.watch.interrupt.clone(), Duration::MAX);
         let mut put = |piece: &[u8]| {
             clock.look().map_err(|halt| cause(&halt.into()))?;
-            write(piece).map_err(|error| failed(name, &error))
+            write(piece).map_err(|error| match cause(&error) {
+                interrupted @ Cause::Interrupted(_) => interrupted,
+                _ => failed(name, &error),
+            })
         };
         let mut last = None;
         for piece in message.chunks() {
@@ -119,6 +137,33 @@ impl Mailfile {
         }
         books.before_handover()?;
         put(&last.unwrap_or_default())
+    }
+}
+
+/// A pipe or a device, written to no faster than its reader reads, and never past a signal.
+struct Patient {
+    file: File,
+    clock: Clock,
+}
+
+impl Write for Patient {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        /// What a pipe takes at once when it takes anything (POSIX: `PIPE_BUF` is 512 at least; 4096 on Linux).
+        const MOST: usize = 512;
+        loop {
+            let time = self.clock.look()?;
+            if !wait(&mut [PollFd::new(&self.file, PollFlags::OUT)], time)? {
+                continue;
+            }
+            match self.file.write(&bytes[..bytes.len().min(MOST)]) {
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -207,6 +252,54 @@ mod tests {
         assert_eq!(fs::read(&file).unwrap(), WIRE);
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_fifo_without_a_reader_is_an_error_and_one_whose_reader_sleeps_ends_at_a_signal() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("fifo");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &path,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+            0,
+        )
+        .unwrap();
+        let why = format!("{}: no such device or address", path.display());
+        assert_eq!(deliver(&path, "<1@a>").fates[0].outcome, Err(Fault::new(Stage::Content, Cause::File(why))));
+        let reader =
+            OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(&path).unwrap();
+        assert!(deliver(&path, "<1@a>").is_done());
+        assert_eq!(io::read_to_string(reader.try_clone().unwrap()).unwrap().as_bytes(), WIRE);
+        let (watch, full) = (Watch::default(), "y\r\n".repeat(100_000).into_bytes());
+        let full = Message::from_wire("<1@a>".into(), message("<1@a>").envelope, full);
+        let interrupt = watch.interrupt.clone();
+        let late = std::thread::spawn(move || {
+            while rustix::io::ioctl_fionread(&reader).unwrap() < 60_000 {
+                std::thread::yield_now();
+            }
+            interrupt.store(15, Ordering::Relaxed);
+            reader
+        });
+        let report = Mailfile::new(Some(&path), &watch).deliver(&full, Turn::Last, &mut ());
+        assert_eq!(report.fates[0].outcome, Err(Fault::new(Stage::Content, Cause::Interrupted(15))));
+        drop(late.join().unwrap());
+    }
+
+    #[test]
+    fn what_a_stranger_put_into_a_shared_folder_is_not_written_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, link) = (folder.path().join("ours"), folder.path().join("link"));
+        fs::write(&ours, "ours").unwrap();
+        symlink(&ours, &link).unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+        if std::os::unix::fs::lchown(&link, Some(54_321), None).is_err() {
+            return;
+        }
+        let why = format!("{}: another user made it, in a folder that others may write to", link.display());
+        assert_eq!(deliver(&link, "<1@a>").fates[0].outcome, Err(Fault::new(Stage::Content, Cause::File(why))));
+        assert_eq!(fs::read(&ours).unwrap(), b"ours");
     }
 
     #[test]

@@ -215,4 +215,19 @@ mod tests {
         assert_eq!(decode(&[0xd3, 0xca, 0xbc, 0xfe]), "邮件");
         assert_eq!(decode(b"h\xe9llo \xff"), "héllo ÿ");
     }
+
+    #[test]
+    fn replies_of_any_lines_take_linear_time() {
+        use crate::pace::{assert_linear, repeated};
+        for piece in ["250-x\r\n", "250 x\r\n", "250-\r\n250 y\n", "250-\x1b\x1b\x1b\r\n", "250 é\r\n", "2", "\n"] {
+            assert_linear(piece, |size| repeated(piece, size), |wire| drop(read(&[wire.as_bytes()])));
+            assert_linear(
+                piece,
+                |size| repeated(piece, size),
+                |wire| drop(read(&wire.as_bytes().chunks(7).collect::<Vec<_>>())),
+            );
+        }
+        assert_linear("text", |size| repeated("\x1b\u{202e}é", size), |text| drop(crate::text::short(&text)));
+        assert_linear("octets", |size| vec![0xe9; size], |octets| drop(decode(&octets)));
+    }
 }

@@ -1,6 +1,7 @@
 //! A socket that never waits longer than it may: every read and write looks at a deadline and at the user's signal.
 //!
-//! Promise: no wait is longer than a quarter of a second without a look at both. Knows nothing of SMTP.
+//! Promise: no wait is longer than a quarter of a second without a look at both, and no stream of octets, however fast it
+//! comes, keeps a reader from them. Knows nothing of SMTP.
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,6 +15,8 @@ use crate::delivery::Cause;
 const LOOK: Duration = Duration::from_millis(250);
 /// How long a reply to the final dot is still awaited once a signal has come.
 const GRACE: Duration = Duration::from_secs(10);
+/// The most reads of one look at what has arrived: a peer that never stops sending must not keep the reader there.
+const MOST_AT_ONCE: u32 = 256;
 /// How many of the first octets received are kept, to tell what it was that answered.
 const HEAD: usize = 64;
 
@@ -102,7 +105,8 @@ pub struct Socket {
     io: socket2::Socket,
     /// Bounds every wait.
     pub clock: Clock,
-    instant: bool,
+    /// Reads that are left until one fails in place of waiting; `None`: reads wait.
+    instant: Option<u32>,
     head: Vec<u8>,
     /// What is gathered, while it is.
     gathered: Option<Vec<u8>>,
@@ -115,12 +119,12 @@ impl Socket {
     /// When that cannot be set.
     pub fn new(io: socket2::Socket, clock: Clock) -> io::Result<Self> {
         io.set_nonblocking(true)?;
-        Ok(Socket { io, clock, instant: false, head: Vec::new(), gathered: None })
+        Ok(Socket { io, clock, instant: None, head: Vec::new(), gathered: None })
     }
 
-    /// While set, a read that would wait fails with [`io::ErrorKind::WouldBlock`] instead.
+    /// While set, a read that would wait fails with [`io::ErrorKind::WouldBlock`] instead, and so does the one after 256 others.
     pub fn set_instant(&mut self, instant: bool) {
-        self.instant = instant;
+        self.instant = instant.then_some(MOST_AT_ONCE);
     }
 
     /// From now on what is written waits for [`Socket::release`].
@@ -164,6 +168,12 @@ impl Socket {
 
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.instant {
+            Some(0) => return Err(io::ErrorKind::WouldBlock.into()),
+            Some(left) => *left -= 1,
+            // Also when octets are there at once: records of TLS may hold nothing for the reader above, without end.
+            None => drop(self.clock.look()?),
+        }
         loop {
             match self.io.read(buffer) {
                 Ok(count) => {
@@ -172,7 +182,9 @@ impl Read for Socket {
                     return Ok(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && !self.instant => self.wait(PollFlags::IN)?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.instant.is_none() => {
+                    self.wait(PollFlags::IN)?
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -223,4 +235,55 @@ pub fn reason(error: &io::Error) -> String {
     let mut letters = text.chars();
     let lower = letters.next().map(|first| first.to_ascii_lowercase().to_string()).unwrap_or_default();
     crate::text::short(&(lower + letters.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::thread;
+
+    use super::*;
+
+    /// A socket whose peer sends without end, until this end is dropped.
+    fn flooded(allowed: Duration) -> (Socket, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let mut peer = listener.accept().unwrap().0;
+        thread::spawn(move || while peer.write_all(&[0; 4096]).is_ok() {});
+        let interrupt = Arc::new(AtomicUsize::new(0));
+        let socket = Socket::new(stream.into(), Clock::new(interrupt.clone(), allowed)).unwrap();
+        (socket, interrupt)
+    }
+
+    /// Reads as TLS does where no record holds anything: until an error; the most is far more than a second of reading.
+    fn end_of(socket: &mut Socket) -> Option<Cause> {
+        let patience = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < patience {
+            if let Err(error) = socket.read(&mut [0; 5]) {
+                return Some(cause(&error));
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn a_flood_outlives_neither_the_deadline_nor_a_signal() {
+        let allowed = Duration::from_millis(100);
+        let (mut socket, interrupt) = flooded(allowed);
+        assert_eq!(end_of(&mut socket), Some(Cause::Silent(allowed)));
+        socket.clock.allow(Duration::from_secs(600));
+        interrupt.store(15, Ordering::Relaxed);
+        assert_eq!(end_of(&mut socket), Some(Cause::Interrupted(15)));
+    }
+
+    #[test]
+    fn a_look_at_what_has_arrived_ends_under_a_flood() {
+        let (mut socket, _) = flooded(Duration::from_secs(600));
+        socket.set_instant(true);
+        let reads = (0..100_000)
+            .take_while(|_| !matches!(socket.read(&mut [0; 5]), Err(e) if e.kind() == io::ErrorKind::WouldBlock));
+        assert!(reads.count() <= MOST_AT_ONCE as usize);
+        socket.set_instant(false);
+        assert_eq!(socket.read(&mut [0; 5]).unwrap(), 5);
+    }
 }

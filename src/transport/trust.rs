@@ -18,10 +18,14 @@ use openssl::x509::{X509, X509PurposeId, X509Ref, X509StoreContext, X509StoreCon
 use super::socket::reason;
 use super::tls::library;
 use crate::delivery::Cause;
+use crate::files;
 use crate::settings::route::Trust;
 
 /// A folder with fewer hashed roots than this is not the whole of what the system trusts, if there is a bundle as well.
 const WHOLE: usize = 50;
+
+/// The largest file of certificates, in bytes; the system's has 220 KB.
+const LARGEST: u64 = 16 << 20;
 
 /// The bundle that is made of the same roots as the hashed folder it lies in (Debian, Alpine, Arch and their kin).
 const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -70,7 +74,12 @@ fn load_system_roots(builder: &mut SslContextBuilder) -> Option<PathBuf> {
     let file = set("SSL_CERT_FILE").filter(|file| file != Path::new(BUNDLE));
     let folder = set("SSL_CERT_DIR");
     if file.is_some() || folder.is_some() {
-        let _ = builder.load_verify_locations(file.as_deref(), folder.as_deref());
+        // OpenSSL would wait for ever for what is no file.
+        let regular = file.as_deref().filter(|file| file.is_file());
+        if let Some(stream) = file.as_deref().filter(|_| regular.is_none()) {
+            let _ = certificates(stream).and_then(|roots| add(builder, roots));
+        }
+        let _ = builder.load_verify_locations(regular, folder.as_deref().filter(|folder| folder.is_dir()));
         return Some(PathBuf::from(BUNDLE)).filter(|_| file.is_none() && set("SSL_CERT_FILE").is_some());
     }
     let mut best: Option<(usize, &Path)> = None;
@@ -90,7 +99,7 @@ fn load_system_roots(builder: &mut SslContextBuilder) -> Option<PathBuf> {
     if best.is_some_and(|(roots, _)| roots >= WHOLE) {
         return bundle;
     }
-    let _ = bundle.map(|bundle| builder.load_verify_locations(Some(&bundle), None));
+    let _ = bundle.filter(|bundle| bundle.is_file()).map(|bundle| builder.load_verify_locations(Some(&bundle), None));
     None
 }
 
@@ -112,7 +121,7 @@ pub fn vouched<'a>(bundle: &Path, chain: impl Iterator<Item = &'a X509Ref>) -> b
         let Some(leaf) = leaf else { return Ok(false) };
         let mut roots = X509StoreBuilder::new()?;
         // The comments of a bundle may be in any charset.
-        let text = fs::read(bundle).unwrap_or_default();
+        let text = files::read(bundle, LARGEST).map_or_else(|_| Vec::new(), |(text, _)| text);
         let mut bundled: Vec<Vec<u8>> = encoded(&String::from_utf8_lossy(&text)).collect();
         // The bundle may hold what the server did not send, and then the root above it as well.
         while let Some(name) = issuers.pop() {
@@ -137,6 +146,16 @@ fn encoded(pem: &str) -> impl Iterator<Item = Vec<u8>> {
     })
 }
 
+/// Tells whether every name that OpenSSL looks up by hash leads to a file: it would wait for ever for another.
+fn is_sound(folder: &Path) -> bool {
+    let mut entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.all(|path| {
+        let by_hash =
+            path.extension().is_some_and(|end| end.as_encoded_bytes().first().is_some_and(u8::is_ascii_digit));
+        !by_hash || path.is_file()
+    })
+}
+
 /// How many certificates of a folder OpenSSL can find by hash.
 fn hashed(folder: &Path) -> usize {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -152,8 +171,14 @@ fn certificates(file: &Path) -> Result<Vec<X509>, Cause> {
     }
 }
 
+/// Also what a program writes into a FIFO, as shells make for `<(…)`. What everybody may change proves nothing.
 fn read(file: &Path) -> Result<Vec<u8>, Cause> {
-    fs::read(file).map_err(|error| Cause::TlsSettings(format!("{}: {}", file.display(), reason(&error))))
+    let unusable = |why: &str| Cause::TlsSettings(format!("{}: {why}", file.display()));
+    let (bytes, access) = files::read_stream(file, LARGEST).map_err(|error| unusable(&reason(&error)))?;
+    if access.mode & 0o002 != 0 && !bytes.is_empty() {
+        return Err(unusable("everybody may change it; run chmod o-w on it"));
+    }
+    Ok(bytes)
 }
 
 fn add(builder: &mut SslContextBuilder, roots: Vec<X509>) -> Result<(), Cause> {
@@ -164,7 +189,7 @@ fn add(builder: &mut SslContextBuilder, roots: Vec<X509>) -> Result<(), Cause> {
 }
 
 fn load_folder(builder: &mut SslContextBuilder, folder: &Path) -> Result<(), Cause> {
-    if hashed(folder) > 0 {
+    if hashed(folder) > 0 && is_sound(folder) {
         return builder.load_verify_locations(None, Some(folder)).map_err(|error| library(&error));
     }
     let why = |error: &std::io::Error| Cause::TlsSettings(format!("{}: {}", folder.display(), reason(error)));

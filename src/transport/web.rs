@@ -126,10 +126,11 @@ fn head(reader: &mut impl BufRead) -> Result<Vec<u8>, Cause> {
     }
 }
 
-/// Takes a line with its end.
+/// Takes a line with its end. What stood in `into` before says nothing about it: the end may have come behind a whole line.
 fn line(reader: &mut impl BufRead, into: &mut Vec<u8>) -> Result<(), Cause> {
+    let before = into.len();
     reader.take(LONGEST_HEAD as u64).read_until(b'\n', into).map_err(|error| cause(&error))?;
-    if into.ends_with(b"\n") { Ok(()) } else { Err(cut()) }
+    if into[before..].ends_with(b"\n") { Ok(()) } else { Err(cut()) }
 }
 
 fn field<'a>(fields: &[Header<'a>], name: &str) -> Option<&'a str> {
@@ -241,6 +242,11 @@ mod tests {
             ("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "the page has more than 64 KiB"),
             ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut", "the server closed the connection"),
             ("HTTP/1.1 200 OK\r\nContent-", "the server closed the connection"),
+            ("HTTP/1.1 200 OK\r\n", "the server closed the connection"),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n", "the server closed the connection"),
+            ("HTTP/1.1 100 C\r\n\r\n", "the server closed the connection"),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "the server closed the connection"),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "the server closed the connection"),
             ("", "the server closed the connection"),
             ("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\nx", "the page is compressed, which was not asked for"),
             (

@@ -105,3 +105,23 @@ fn a_server_that_is_down_is_75_with_its_address() {
     assert_eq!(outcome.status, 75);
     one_line(&outcome, &format!("127.0.0.1:{}", place.port()));
 }
+
+#[test]
+fn a_mail_without_an_end_stops_at_the_limit_on_every_road() {
+    let sink = Options::new().start();
+    let world = host_with(sink.port(), "max-size = \"1M\"\n");
+    let endless = format!("Subject: s\n\n{}", "y\n".repeat(1 << 20));
+    for line in ["sendmail root", "sendmail -t root", "sendmail -i -odq root"] {
+        refused(&world, line, &endless, 65, "the mail is larger than 1048576 bytes");
+    }
+    // What is over by one, and what is not.
+    let just = |length: usize| format!("To: root\n\n{}\n", "y".repeat(length - "To: root\n\n\n".len()));
+    refused(&world, "sendmail -t", &just((1 << 20) + 1), 65, "the mail is larger than 1048576 bytes");
+    silent(&call("sendmail -t").stdin(just(1 << 20)).run(&world, true).run(), "at the limit");
+    let dialogue = |text: &str| {
+        let text = format!("HELO x\r\nMAIL FROM:<a@x.example>\r\nRCPT TO:<root>\r\nDATA\r\n{text}.\r\nQUIT\r\n");
+        call("sendmail -bs").stdin(text.replace("\r\n", "\n").replace('\n', "\r\n")).run(&world, true).run().stdout
+    };
+    assert!(dialogue(&endless).contains("552 5.3.4 The message is bigger than the limit"));
+    assert!(dialogue("Subject: s\n\nx\n").contains("250 2.0.0 queued as "));
+}

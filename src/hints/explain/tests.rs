@@ -142,3 +142,27 @@ fn the_words_are_safe_to_print_and_hostile_text_ends() {
     explain(&"550-x\n".repeat(100_000), &|_| None);
     explain(&"\u{4f60}".repeat(500_000), &|_| None);
 }
+
+#[test]
+fn logs_of_any_lines_take_linear_time() {
+    let rows: &[(&str, &dyn Fn(usize) -> String)] = &[
+        ("codes in brackets", &|_| "(500)".to_owned()),
+        ("codes and blanks", &|_| "500 \" ".to_owned()),
+        ("lines of replies", &|n| format!("550 a{n}\n")),
+        ("replies that go on", &|n| format!("550-a{n}\n")),
+        ("replies with other codes", &|n| format!("{} x\n", 400 + n % 200)),
+        ("lines of a log", &|n| format!("smtp: connection {n} timed out\n")),
+        ("lines of a mailer that say nothing", &|n| format!("smail {n}\n")),
+        ("hosts", &|n| format!("mx{n}.example.org ")),
+        ("hosts in lines", &|n| format!("mx{n}.example.org\n")),
+        ("fields", &|_| "Status: 5.1.1\n".to_owned()),
+        ("folds", &|_| "Diagnostic-Code: x\n y\n".to_owned()),
+        ("what qmail writes", &|_| "_said:_550_x\n".to_owned()),
+        ("ours", &|_| "server: 550-x\n".to_owned()),
+        ("numbers", &|_| "5.1.1".to_owned()),
+    ];
+    for (name, row) in rows {
+        let read = |text: String| drop(explain(&text, &|hosts| hosts.first().map(|host| (*host).to_owned())));
+        crate::pace::assert_linear(name, |size| crate::pace::numbered(size, row), read);
+    }
+}

@@ -109,3 +109,32 @@ fn a_clock_that_jumped_does_not_strand_a_mail() {
     assert!(!state.is_due(1_000_000_001, hour));
     assert!(state.is_due(9_000_000_000, hour));
 }
+
+#[test]
+fn journals_of_any_lines_take_linear_time() {
+    use crate::pace::assert_linear;
+    let rows: &[(&str, &dyn Fn(usize) -> Event)] = &[
+        ("answers", &|n| Event::Refused { at: 1, to: vec![n], reply: format!("550 {n}") }),
+        ("dots", &|n| Event::Dot { at: 1, to: vec![n] }),
+        ("doubts", &|n| Event::Doubt { at: 1, to: vec![n], reply: String::new(), next: 2 }),
+        ("attempts", &|_| Event::Begin { at: 1 }),
+    ];
+    for (name, event) in rows {
+        let make = |size: usize| {
+            let (file, mut good) = (tempfile::tempfile().unwrap(), 0);
+            let events: Vec<_> = (0..size / 70).map(event).collect();
+            append(&file, &mut good, &events).unwrap();
+            (file, events.len())
+        };
+        assert_linear(name, make, |(file, recipients)| {
+            let (events, _) = read(&file).unwrap();
+            assert_eq!(State::after(recipients, &events).standing.len(), recipients);
+        });
+    }
+    let torn = |size: usize| {
+        let file = tempfile::tempfile().unwrap();
+        (&file).write_all(&vec![b'x'; size]).unwrap();
+        file
+    };
+    assert_linear("no line end", torn, |file| drop(read(&file)));
+}

@@ -1,5 +1,6 @@
 //! Every mistake in the files of aliases, for `newaliases`: nothing is run, written, or sent.
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use super::file::{self, Entry, Member, Table};
 use super::{Local, LocalError, Walk};
@@ -28,8 +29,9 @@ impl Local<'_> {
             }
         }
         problems.extend(table.strays.iter().map(|(place, why)| Problem { place: place.clone(), why: why.clone() }));
+        let mut included = HashSet::new();
         for (name, entry) in &table.entries {
-            self.check_entry(name, entry, &mut problems);
+            self.check_entry(name, entry, &mut included, &mut problems);
         }
         problems.extend(self.check_loops());
         problems.sort_by_cached_key(|problem| {
@@ -40,7 +42,7 @@ impl Local<'_> {
         problems
     }
 
-    fn check_entry(&self, name: &str, entry: &Entry, problems: &mut Vec<Problem>) {
+    fn check_entry(&self, name: &str, entry: &Entry, included: &mut HashSet<PathBuf>, problems: &mut Vec<Problem>) {
         let mut add = |place: &str, why: &str| {
             let why = format!("`{}`: {why}", crate::text::word(name));
             problems.push(Problem { place: place.to_owned(), why });
@@ -50,12 +52,18 @@ impl Local<'_> {
         }
         match &entry.value {
             Err(why) => add(&entry.origin, why),
-            Ok(value) => self.check_members(&entry.origin, value, 0, &mut add),
+            Ok(value) => self.check_members(&entry.origin, value, Some(included), &mut add),
         }
     }
 
-    /// Reads every member; those of an include file too, but not of one that an include file names.
-    fn check_members(&self, place: &str, value: &str, depth: u8, add: &mut dyn FnMut(&str, &str)) {
+    /// Reads every member; those of an include file too, once, but not of one that an include file names (`None`).
+    fn check_members(
+        &self,
+        place: &str,
+        value: &str,
+        mut included: Option<&mut HashSet<PathBuf>>,
+        add: &mut dyn FnMut(&str, &str),
+    ) {
         for piece in file::pieces(value) {
             match Member::read(piece) {
                 Member::Refused(why) => add(place, why),
@@ -64,9 +72,9 @@ impl Local<'_> {
                 }
                 Member::Include(path) => match self.include(&path, &place.into()) {
                     Err(error) => add(place, &error.to_string()),
-                    Ok(lines) if depth == 0 => {
+                    Ok(lines) if included.as_mut().is_some_and(|known| known.insert(path.clone())) => {
                         for (line, text) in lines.iter() {
-                            self.check_members(&format!("{}:{line}", path.display()), text, 1, add);
+                            self.check_members(&format!("{}:{line}", path.display()), text, None, add);
                         }
                     }
                     Ok(_) => {}
@@ -83,8 +91,11 @@ impl Local<'_> {
         for (name, entry) in &table.entries {
             walk.way.clear();
             walk.ends.clear();
-            let Err(LocalError::Alias(error)) = self.entry(name, entry, &mut walk) else { continue };
-            // A circle is one mistake, whichever of its names one enters it by.
+            let Err(error) = self.entry(name, entry, &mut walk) else { continue };
+            // A mistake is one, whichever of the names that lead to it one enters it by.
+            let way = std::mem::take(&mut walk.way);
+            walk.done.get_or_insert_default().extend(way);
+            let LocalError::Alias(error) = error else { continue };
             if let (AliasError::Loop(way), Some(done)) = (&error, &mut walk.done) {
                 done.extend(way.iter().cloned());
             }

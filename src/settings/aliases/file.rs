@@ -2,13 +2,11 @@
 //! opened or run here.
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Place;
-use std::fs::OpenOptions;
-use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use rustix::fs::OFlags;
+use crate::files;
 
 /// The largest file, in octets.
 const LARGEST: u64 = 16 << 20;
@@ -125,25 +123,22 @@ pub(super) fn include(path: &Path) -> Result<Lines, Unusable> {
     Ok(lines.filter(|(_, l)| !l.is_empty() && !l.starts_with('#')).map(|(n, l)| (n, l.to_owned())).collect())
 }
 
-/// Splits at commas outside quotes, brackets and comments. Empty pieces mean nothing.
-pub(super) fn pieces(text: &str) -> Vec<&str> {
-    let (mut found, mut start, mut quoted, mut depth, mut escaped) = (Vec::new(), 0, false, 0_u32, false);
-    for (at, c) in text.char_indices() {
+/// Splits at commas outside quotes, brackets and comments, one piece at a time. Empty pieces mean nothing.
+pub(super) fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut depth, mut escaped) = (false, 0_u32, false);
+    let pieces = text.split(move |c| {
         match c {
             _ if escaped => escaped = false,
             '\\' if quoted => escaped = true,
             '"' => quoted = !quoted,
             '(' | '<' if !quoted => depth += 1,
             ')' | '>' if !quoted => depth = depth.saturating_sub(1),
-            ',' if !quoted && depth == 0 => {
-                found.push(&text[start..at]);
-                start = at + 1;
-            }
+            ',' if !quoted && depth == 0 => return true,
             _ => {}
         }
-    }
-    found.push(&text[start..]);
-    found.iter().map(|piece| piece.trim()).filter(|piece| !piece.is_empty()).collect()
+        false
+    });
+    pieces.map(str::trim).filter(|piece| !piece.is_empty())
 }
 
 /// Lines with those that continue them (they begin with a blank), and the number of the first.
@@ -172,7 +167,7 @@ fn split_name(line: &str) -> (String, Result<String, &'static str>) {
         .unwrap_or_else(|| line.split_at(line.find(|c: char| c == ':' || c.is_whitespace()).unwrap_or(line.len())));
     let value = match rest.trim_start().strip_prefix(':').map(str::trim) {
         None => Err("a `:` is wanted behind the name"),
-        Some(value) if pieces(value).is_empty() => Err("it stands for nobody"),
+        Some(value) if pieces(value).next().is_none() => Err("it stands for nobody"),
         Some(value) => Ok(value.to_owned()),
     };
     (name.to_owned(), value)
@@ -182,29 +177,18 @@ fn split_name(line: &str) -> (String, Result<String, &'static str>) {
 fn open(path: &Path) -> Result<String, Unusable> {
     let unusable = |why: &str, cure: Option<String>| Unusable { missing: false, why: why.to_owned(), cure };
     let failed = |error: io::Error| {
-        let words = error.to_string();
         let missing = error.kind() == io::ErrorKind::NotFound;
-        Unusable { missing, why: words.split(" (os error").next().unwrap_or_default().to_lowercase(), cure: None }
+        Unusable { missing, why: files::words(&error).to_lowercase(), cure: None }
     };
-    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(failed)?;
-    let meta = file.metadata().map_err(failed)?;
-    if !meta.is_file() {
-        return Err(unusable("it is not a regular file", None));
-    }
-    let shown = path.display();
-    if meta.uid() != 0 && meta.uid() != rustix::process::geteuid().as_raw() {
+    let (bytes, access) = files::read(path, LARGEST).map_err(failed)?;
+    if access.is_foreign() {
         return Err(unusable("it belongs to another user, who could redirect mail", None));
     }
     // The group of root is root's own.
-    let group = meta.mode() & 0o020 != 0 && meta.gid() != 0;
-    if meta.mode() & 0o002 != 0 || group {
-        return Err(unusable("others may change it, and so could redirect mail", Some(format!("chmod go-w {shown}"))));
-    }
-    let mut bytes = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(unusable("it is larger than 16 MiB", None));
+    let group = access.mode & 0o020 != 0 && access.group != 0;
+    if access.mode & 0o002 != 0 || group {
+        let cure = Some(format!("chmod go-w {}", path.display()));
+        return Err(unusable("others may change it, and so could redirect mail", cure));
     }
     Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }

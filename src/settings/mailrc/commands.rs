@@ -7,7 +7,7 @@ use super::blocks::{Branch, Open, opens_block};
 use super::lines::{self, BLANKS, Line};
 use super::table::{self, Command, MODIFIERS};
 use super::words::{Shell, ShellFault, Word, old_words};
-use super::{Dialect, Environment, Item, Place, RcFile, ReadFile, load, sourced_path};
+use super::{Dialect, Environment, Item, MAX_IN_ALL, Place, RcFile, ReadFile, load, sourced_path};
 
 /// How deep `source` may go, as in the peers.
 const MAX_DEPTH: usize = 16;
@@ -34,6 +34,8 @@ pub(super) struct Reader<'e> {
     /// The files being read, outermost first.
     pub(super) stack: Vec<Arc<Path>>,
     sourced: usize,
+    /// Of all files so far.
+    octets: usize,
 }
 
 impl<'e> Reader<'e> {
@@ -50,6 +52,7 @@ impl<'e> Reader<'e> {
             skipped: 0,
             stack: Vec::new(),
             sourced: 0,
+            octets: 0,
         }
     }
 
@@ -61,6 +64,7 @@ impl<'e> Reader<'e> {
     /// Reads the bytes of a file that was opened.
     pub fn file(&mut self, bytes: &[u8], path: &Arc<Path>, file: ReadFile) {
         self.out.files.push(file);
+        self.octets += bytes.len();
         self.bytes(bytes, path);
     }
 
@@ -213,6 +217,12 @@ impl<'e> Reader<'e> {
         }
         self.sourced += 1;
         match load(&path) {
+            Ok((bytes, _)) if self.octets.saturating_add(bytes.len()) > MAX_IN_ALL => {
+                self.warn(
+                    place,
+                    &format!("`{}` is not sourced: the files are larger than 16 MiB in all", path.display()),
+                );
+            }
             Ok((bytes, file)) => {
                 let path = Arc::clone(&file.path);
                 self.file(&bytes, &path, file);

@@ -17,16 +17,16 @@ mod lists;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::OFlags;
+use crate::files::{self, Access};
 
 /// The largest file that is read, in octets: far above any real one, and small enough to hold.
 const MAX_OCTETS: u64 = 8 << 20;
+/// The most octets that one file and all that it sources may have: files can be sourced again and again.
+const MAX_IN_ALL: usize = 16 << 20;
 
 /// Where something was said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,10 +105,8 @@ pub enum Dialect {
 pub struct ReadFile {
     /// Its path as in [`Place::path`].
     pub path: Arc<Path>,
-    /// Permission bits.
-    pub mode: u32,
-    /// The owner's number.
-    pub owner: u32,
+    /// Who may touch it; `None` for the null device.
+    pub access: Option<Access>,
 }
 
 /// What a file and all that it sources say.
@@ -166,20 +164,12 @@ pub fn one_line(text: &str, option: &str, env: &Environment<'_>) -> RcFile {
     parse(text.as_bytes(), Path::new(option), env)
 }
 
-/// Opens a file once and reads it whole. A FIFO without a writer reads as empty instead of blocking for ever.
+/// Opens a file once and reads it whole: also the null device, and what a program writes into a FIFO for ten seconds at most.
 fn load(path: &Path) -> io::Result<(Vec<u8>, ReadFile)> {
-    let file: File = OpenOptions::new()
-        .read(true)
-        .custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed())
-        .open(path)?;
-    let facts = file.metadata()?;
-    rustix::fs::fcntl_setfl(&file, OFlags::empty())?;
-    let mut bytes = Vec::new();
-    file.take(MAX_OCTETS + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_OCTETS {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "larger than 8 MiB"));
-    }
-    Ok((bytes, ReadFile { path: Arc::from(path), mode: facts.mode() & 0o7777, owner: facts.uid() }))
+    let (bytes, access) = files::read_stream(path, MAX_OCTETS)?;
+    // Everybody may write to the null device, and nothing comes of it.
+    let access = Some(access).filter(|_| path != Path::new("/dev/null"));
+    Ok((bytes, ReadFile { path: Arc::from(path), access }))
 }
 
 /// The file that `source` names. Only `~`, `$HOME` and names below home are understood.

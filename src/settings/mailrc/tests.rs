@@ -390,7 +390,7 @@ fn a_file_tells_who_may_read_it() {
     let path = home.path().join("rc");
     std::fs::write(&path, "set a\n").unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
-    assert_eq!(read(&path, &WORLD).unwrap().files[0].mode, 0o640);
+    assert_eq!(read(&path, &WORLD).unwrap().files[0].access.unwrap().mode, 0o640);
 }
 
 /// A megabyte of each of these must take about as long as a megabyte of anything; the bound is fifty times what a slow

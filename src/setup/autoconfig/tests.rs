@@ -261,3 +261,25 @@ fn where_a_redirect_leads_is_read_as_it_is_asked() {
     }
     assert_eq!(redirected("h.example", &format!("/{}", "x".repeat(4000))), None);
 }
+
+#[test]
+fn pages_of_any_markup_take_next_to_no_time() {
+    let servers = |piece: &str| around(&format!("<outgoingServer type=\"smtp\">{piece}"));
+    let rows: &[(&str, &dyn Fn(usize) -> String)] = &[
+        ("attributes", &|n| format!(" a{n}=\"b\"")),
+        ("names", &|n| format!(" xmlns:a{n}=\"b\"")),
+        ("elements", &|_| "<a>".to_owned()),
+        ("hosts", &|_| "<hostname>%EMAILDOMAIN%</hostname>".to_owned()),
+        ("placeholders", &|_| "%EMAILADDRESS%".to_owned()),
+        ("entities", &|_| "&amp;".to_owned()),
+        ("comments", &|_| "<!--".to_owned()),
+        ("types", &|_| "<!DOCTYPE a [<!ENTITY b \"c\">]>".to_owned()),
+    ];
+    for (name, row) in rows {
+        // No page is longer.
+        crate::pace::assert_short(name, crate::pace::numbered(64 << 10, row), |piece| {
+            let _ = read_text(&servers(&piece));
+            let _ = read_text(&format!("<clientConfig {piece}/>"));
+        });
+    }
+}

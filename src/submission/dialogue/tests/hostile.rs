@@ -137,3 +137,25 @@ proptest! {
         prop_assert_eq!(codes(std::str::from_utf8(&output).unwrap()).len(), 1);
     }
 }
+
+#[test]
+fn dialogues_of_any_commands_take_linear_time() {
+    let begin = "EHLO x\nMAIL FROM:<a@x>\n";
+    let rows: &[(&str, &str, &dyn Fn(usize) -> String)] = &[
+        ("commands that do nothing", "", &|_| "NOOP\n".to_owned()),
+        ("recipients", begin, &|n| format!("RCPT TO:<a{n}@x>\n")),
+        ("parameters", "EHLO x\n", &|n| {
+            format!("MAIL FROM:<a>{}\nNOOP\n", crate::pace::numbered(1900, |m| format!(" {n}{m}=")))
+        }),
+        ("routes", begin, &|_| format!("RCPT TO:<{}:b@x>\n", "@a,".repeat(500))),
+        ("quotes", begin, &|_| format!("RCPT TO:<{}\nNOOP\n", "\"\\".repeat(900))),
+        ("a line without end", "", &|_| "x".to_owned()),
+        ("transactions", "", &|_| "MAIL FROM:<a>\nRCPT TO:<b>\nDATA\n.\n".to_owned()),
+        ("dots", "MAIL FROM:<a>\nRCPT TO:<b>\nDATA\n", &|_| "..\n".to_owned()),
+        ("returns", "MAIL FROM:<a>\nRCPT TO:<b>\nDATA\n", &|_| ".\r\r".to_owned()),
+    ];
+    for (name, begin, row) in rows {
+        let make = |size| format!("{begin}{}", crate::pace::numbered(size, row));
+        crate::pace::assert_linear(name, make, |text| drop(held([text.as_bytes()], None, Postbox::default())));
+    }
+}
