@@ -12,7 +12,7 @@ use smail::draft::Dsn;
 use smail::failure::{self, Exit, Failure};
 use smail::message::Raw;
 use smail::message::Stamp;
-use smail::queue::{Bounds, Queue};
+use smail::queue::{Bounds, Queue, QueueError};
 use smail::report;
 use smail::settings::route::Route;
 use smail::settings::{self, Layers, Local, Settings, Surroundings};
@@ -220,6 +220,10 @@ impl Desk<'_> {
         let flushed = queue.flush(&mut ways, self.watch, &Bounds { ids, ..Bounds::default() })?;
         if self.args.verbose > 0 {
             errands::say(&flushed);
+        } else {
+            // Nobody else would tell of it: it is no part of what became of the mail.
+            let hooks = flushed.problems.iter().filter(|problem| matches!(problem, QueueError::Hook { .. }));
+            hooks.for_each(|problem| complain(&failure::remark(&problem.to_string())));
         }
         Ok(Exit::OK)
     }

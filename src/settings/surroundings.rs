@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+pub use crate::children::STARTED_BY_SMAIL;
+
 /// The folder in which root may make folders for the queues of users without a home.
 const SPOOL: &str = "/var/spool/smail";
-/// What [`crate::settings::route::Program`] finds in its environment: it was started by smail.
-pub const STARTED_BY_SMAIL: &str = "SMAIL_PROGRAM";
 
 /// What the settings may know of the world.
 #[derive(Debug, Clone, Default)]

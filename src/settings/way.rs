@@ -110,7 +110,12 @@ fn program(settings: &Settings, path: PathBuf) -> Result<Route, SettingsError> {
         no_recipients: settings.flag("mta-no-recipient-arguments"),
         sender: ["from", "envelope-from", "envelope-domain", "auth-user"].iter().any(|n| settings.filled(n).is_some()),
         verbose: settings.flag("verbose"),
+        patience: patience(settings),
     }))
+}
+
+fn patience(settings: &Settings) -> Patience {
+    settings.time("timeout").map_or_else(Patience::default, Patience::scaled)
 }
 
 /// The chain forms of a name, most specific first (spec/mailx.md section 2.4).
@@ -134,7 +139,7 @@ fn smtp(settings: &Settings, author: &Mailbox, server: Server, name: &'static st
     let login = login(settings, author, &server, &chain, &config, name)?;
     let doors = doors(settings, &server, &chain, login.is_some(), &config);
     let trust = trust(settings, &chain)?;
-    let mut patience = settings.time("timeout").map_or_else(Patience::default, Patience::scaled);
+    let mut patience = patience(settings);
     if let Some(time) = settings.time("connect-timeout") {
         patience.connect = time;
     }

@@ -38,7 +38,7 @@ fn failed(error: &io::Error) -> Cause {
 }
 
 fn password(source: &SecretSource) -> Result<Zeroizing<String>, Cause> {
-    let secret = source.fetch().map_err(|error| Cause::NoSecret(error.why, error.temporary))?;
+    let secret = source.fetch().map_err(super::auth::no_secret)?;
     Ok(Zeroizing::new(secret.reveal().to_owned()))
 }
 
