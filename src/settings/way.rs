@@ -31,9 +31,9 @@ pub fn route(settings: &Settings, author: &Mailbox) -> Result<Route, SettingsErr
     };
     match target {
         Target::Server(server) => smtp(settings, author, server, name).map(|s| Route::Smtp(Box::new(s))),
-        Target::Socket(path) => {
+        Target::Socket(path, scheme) => {
             let server =
-                Server { scheme: Some(Scheme::Lmtp), host: "localhost".into(), port: None, user: None, password: None };
+                Server { scheme: Some(scheme), host: "localhost".into(), port: None, user: None, password: None };
             let mut smtp = smtp(settings, author, server, name)?;
             smtp.socket = Some(settings.expand(&path.to_string_lossy()));
             smtp.doors = vec![Door { port: 0, tls: TlsMode::None }];
@@ -54,7 +54,7 @@ pub fn route(settings: &Settings, author: &Mailbox) -> Result<Route, SettingsErr
 
 /// Tells whether mail goes to a program of this host, which can resolve bare names.
 pub fn is_program(settings: &Settings) -> bool {
-    !matches!(chosen_target(settings), Ok(Some((Target::Server(_) | Target::Socket(_), _))))
+    !matches!(chosen_target(settings), Ok(Some((Target::Server(_) | Target::Socket(..), _))))
 }
 
 /// `smtp` or `mta`: the one that was said by the stronger source, `smtp` when both were said by the same.
