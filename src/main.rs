@@ -19,6 +19,8 @@ use smail::{check, children, generate, record, report};
 
 #[path = "main/checked.rs"]
 mod checked;
+#[path = "main/client.rs"]
+mod client;
 #[path = "main/errands.rs"]
 mod errands;
 #[path = "main/explained.rs"]

@@ -20,6 +20,7 @@ use smail::submission::dialogue::{self, Acceptor, Answer, Transaction};
 use smail::submission::{self, Handover, Sender, Settled, SubmissionError};
 use smail::transport::{self, Watch};
 
+use super::client::Client;
 use super::errands::{self, Ways};
 use super::queued::{self, Post, Sent};
 use super::{complain, print};
@@ -42,7 +43,7 @@ pub fn run(args: &Args, request: &Request, layers: &Layers, world: &Surroundings
         return desk.deliver(request, raw);
     }
     match request.mode {
-        Mode::Dialogue => Ok(desk.dialogue()),
+        Mode::Dialogue => desk.dialogue(),
         Mode::Verify => desk.verify(&request.recipients),
         Mode::Aliases => Ok(desk.check_aliases()),
         Mode::Flush => desk.flush(&request.filter),
@@ -127,25 +128,28 @@ impl Desk<'_> {
 
     /// Speaks SMTP with the caller. What is accepted is in the queue; a second thread sends it meanwhile, so that neither
     /// the caller waits for the server nor the mail for the caller.
-    fn dialogue(&self) -> Exit {
+    fn dialogue(&self) -> Result<Exit, Failure> {
+        let client = Client::at_hand(self.settings)?;
+        let stdin = |error| Failure::new(Exit::IO, format!("standard input: {error}"));
+        let mut input = client.input().map_err(stdin)?;
         let name = self.settings.filled("hello-name").or_else(|| self.world.machine.hostname.clone());
         let (wire, accepted) = mpsc::channel();
-        let mut clerk = Clerk { desk: *self, wire };
+        let mut clerk = Clerk { desk: *self, client: &client, wire };
         std::thread::scope(|scope| {
             scope.spawn(move || self.carry(&accepted));
-            let mut stdin = io::stdin().lock();
             let mut stdout = io::stdout().lock();
             // A caller that has gone took what it wanted: what was accepted before is safe.
             let _ = dialogue::serve(
-                &mut stdin,
+                &mut input,
                 &mut stdout,
                 name.as_deref().unwrap_or("localhost"),
-                self.settings.size("max-size"),
+                client.limit(self.settings, self.layers),
                 &mut clerk,
             );
+            client.leave();
             drop(clerk);
         });
-        Exit::OK
+        Ok(Exit::OK)
     }
 
     /// Sends what the dialogue accepted, as it comes, several mails over one connection where several came.
@@ -232,6 +236,7 @@ impl Desk<'_> {
 /// Takes the mails of a dialogue.
 struct Clerk<'a> {
     desk: Desk<'a>,
+    client: &'a Client,
     wire: Wire<String>,
 }
 
@@ -247,11 +252,18 @@ impl Acceptor for Clerk<'_> {
     }
 
     fn message(&mut self, transaction: Transaction, from: &mut dyn Read) -> Result<String, Answer> {
-        let raw = Raw::read(from, false).map_err(|error| answer(&SubmissionError::Read(error).into()))?;
-        let ready = self.desk.settle(handover(transaction), raw).map_err(|failure| answer(&failure))?;
+        self.take(transaction, from).map_err(|failure| self.client.answer(&failure, answer(&failure)))
+    }
+}
+
+impl Clerk<'_> {
+    fn take(&mut self, transaction: Transaction, from: &mut dyn Read) -> Result<String, Failure> {
+        let raw = Raw::read(from, false).map_err(SubmissionError::Read)?;
+        let ready = self.desk.settle(handover(transaction), raw)?;
+        self.client.allows(&ready.route)?;
         let (post, message) = (ready.post(&self.desk), &ready.settled.message);
-        let sent = match ready.queue(&self.desk).map_err(|failure| answer(&failure))? {
-            Some(queue) => post.keep(&queue, message).map_err(|failure| answer(&failure))?,
+        let sent = match ready.queue(&self.desk)? {
+            Some(queue) => post.keep(&queue, message)?,
             None => post.send_directly(message),
         };
         match sent {
@@ -262,9 +274,7 @@ impl Acceptor for Clerk<'_> {
                 Ok(text)
             }
             Sent { exit: Exit::OK, .. } => Ok(format!("sent as {}", message.id)),
-            Sent { error, exit, .. } => {
-                Err(answer(&error.unwrap_or_else(|| Failure::new(exit, "the mail was not taken"))))
-            }
+            Sent { error, exit, .. } => Err(error.unwrap_or_else(|| Failure::new(exit, "the mail was not taken"))),
         }
     }
 }
