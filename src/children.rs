@@ -78,7 +78,7 @@ impl Order {
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         let mut command = Command::new(program);
         let ours = std::env::vars_os().map(|(name, _)| name);
-        for name in ours.filter(|name| is_withheld(name)) {
+        for name in ours.filter(is_withheld) {
             command.env_remove(name);
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());

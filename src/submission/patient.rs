@@ -108,7 +108,7 @@ mod tests {
             let (mut from, mut client) = pair(2000);
             from.waited = Duration::from_millis(1900);
             client.write_all(step).unwrap();
-            from.read(&mut [0; STEP]).unwrap();
+            assert_eq!(from.read(&mut [0; STEP]).unwrap(), step.len());
             assert_eq!((from.waited, from.since), (Duration::ZERO, 0));
         }
     }
