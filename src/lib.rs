@@ -3,6 +3,7 @@
 //! The road is in `main.rs`. Who may import whom is enforced by `tests/house.rs`.
 pub mod address;
 pub mod check;
+pub mod children;
 pub mod cli;
 pub mod delivery;
 pub mod draft;

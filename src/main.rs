@@ -16,10 +16,12 @@ use smail::settings::route::Route;
 use smail::settings::{self, Layers, Settings, Surroundings};
 use smail::text::word;
 use smail::transport::{self, Turn, Watch};
-use smail::{check, generate, record, report};
+use smail::{check, children, generate, record, report};
 
 #[path = "main/checked.rs"]
 mod checked;
+#[path = "main/client.rs"]
+mod client;
 #[path = "main/errands.rs"]
 mod errands;
 #[path = "main/explained.rs"]
@@ -181,12 +183,8 @@ fn send(
 /// What looks on while mail travels: signals, the dialogue under `-v`, and, unless that is unwanted, a word on what is visibly
 /// wrong with a password and on how far a long message is.
 fn watch(args: &Args, settings: &Settings) -> Watch {
-    let mut watch = Watch::default();
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
-        // Without the handler the signal ends the process at once, which is what happens before any connection too.
-        let number = usize::try_from(signal).unwrap_or(2);
-        let _ = signal_hook::flag::register_usize(signal, Arc::clone(&watch.interrupt), number);
-    }
+    // Until now a signal has ended the process at once.
+    let mut watch = Watch { interrupt: children::watched(), ..Watch::default() };
     // A file that grew too large must be an error to clean up after, and not the end of the process.
     let ignored = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, ignored);

@@ -4,6 +4,7 @@
 //! where aliases say, or gets a domain, in the envelope and in the headers alike; nobody is a recipient twice. Refuses what
 //! has no recipient, and names that nothing resolves.
 pub mod dialogue;
+pub mod patient;
 
 use std::collections::HashSet;
 use std::io::{self, Read};

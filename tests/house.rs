@@ -7,17 +7,19 @@ use std::path::{Path, PathBuf};
 #[rustfmt::skip]
 const DOORS: &[(&str, &[&str])] = &[
     ("cli",       &[]),
-    ("secret",    &[]),
+    // What is known of ending processes, and nothing of mail: whoever starts a program comes here.
+    ("children",  &[]),
+    ("secret",    &["children"]),
     ("address",   &[]),
     ("delivery",  &[]),
-    ("settings",  &["cli", "secret", "address"]),
+    ("settings",  &["cli", "secret", "address", "children"]),
     ("draft",     &["cli", "settings", "address"]),
     ("message",   &["draft", "address"]),
     // An envelope is made of addresses, and what to say in RCPT is asked of them.
     // What a provider means by a reply decides what becomes of the mail, before the books hear of it.
-    ("transport", &["settings", "secret", "message", "delivery", "address", "hints"]),
+    ("transport", &["settings", "secret", "message", "delivery", "address", "hints", "children"]),
     // An envelope is stored as text and read back as addresses.
-    ("queue",     &["settings", "message", "delivery", "transport", "address"]),
+    ("queue",     &["settings", "message", "delivery", "transport", "address", "children"]),
     // What a program hands over with sendmail's command line, or in a dialogue, becomes mail by the rules of its settings.
     ("submission", &["cli", "settings", "draft", "message", "address"]),
     ("log",       &["settings", "delivery"]),
@@ -185,6 +187,24 @@ fn outside_crates_live_in_their_rooms() {
         }
     }
     check(&complaints);
+}
+
+/// The code without its tests, which may start what they like.
+fn code_of_program(source: &Source) -> String {
+    let of_tests = source.path.split('/').any(|part| part == "tests" || part.ends_with("tests.rs"));
+    let code = code(&source.text);
+    if of_tests { String::new() } else { code.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned() }
+}
+
+#[test]
+fn programs_are_started_in_one_place() {
+    let starts = |source: &&Source| {
+        let names =
+            |line: &str| line.contains("Command::new") || line.contains("process::") && line.contains("Command");
+        code_of_program(source).lines().any(names)
+    };
+    let found: Vec<_> = sources().iter().filter(starts).map(|source| source.path.clone()).collect();
+    assert_eq!(found, ["children.rs"]);
 }
 
 #[test]

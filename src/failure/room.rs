@@ -179,7 +179,9 @@ impl From<QueueError> for Failure {
             QueueError::Unreadable { newer: true, .. } => {
                 Failure::new(Exit::CONFIG, what).hint("it is left as it is; run the newer smail")
             }
-            QueueError::Io { .. } | QueueError::Unreadable { .. } => Failure::new(Exit::IO, what),
+            QueueError::Io { .. } | QueueError::Hook { .. } | QueueError::Unreadable { .. } => {
+                Failure::new(Exit::IO, what)
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use smail::draft::Dsn;
 use smail::failure::{self, Exit, Failure};
 use smail::message::Raw;
 use smail::message::Stamp;
-use smail::queue::{Bounds, Queue};
+use smail::queue::{Bounds, Queue, QueueError};
 use smail::report;
 use smail::settings::route::Route;
 use smail::settings::{self, Layers, Local, MAX_SIZE, Settings, Surroundings};
@@ -21,6 +21,7 @@ use smail::submission::{self, Handover, Sender, Settled, SubmissionError};
 use smail::text;
 use smail::transport::{self, Watch};
 
+use super::client::Client;
 use super::errands::{self, Ways};
 use super::queued::{self, Post, Sent};
 use super::{complain, print};
@@ -37,7 +38,7 @@ pub fn run(args: &Args, request: &Request, layers: &Layers, world: &Surroundings
             let raw = submission::read(io::stdin().lock(), io::stdin().is_terminal(), desk.limit())?;
             desk.deliver(request, raw)
         }
-        Mode::Dialogue => Ok(desk.dialogue()),
+        Mode::Dialogue => desk.dialogue(),
         Mode::Verify => desk.verify(&request.recipients),
         Mode::Aliases => Ok(desk.check_aliases()),
         Mode::Flush => desk.flush(&request.filter),
@@ -128,25 +129,28 @@ impl Desk<'_> {
 
     /// Speaks SMTP with the caller. What is accepted is in the queue; a second thread sends it meanwhile, so that neither
     /// the caller waits for the server nor the mail for the caller.
-    fn dialogue(&self) -> Exit {
+    fn dialogue(&self) -> Result<Exit, Failure> {
+        let client = Client::at_hand(self.settings)?;
+        let stdin = |error| Failure::new(Exit::IO, format!("standard input: {error}"));
+        let mut input = client.input().map_err(stdin)?;
         let name = self.settings.filled("hello-name").or_else(|| self.world.machine.hostname.clone());
         let (wire, accepted) = mpsc::channel();
-        let mut clerk = Clerk { desk: *self, local: Local::new(self.settings, true), wire };
+        let mut clerk = Clerk { desk: *self, client: &client, local: Local::new(self.settings, true), wire };
         std::thread::scope(|scope| {
             scope.spawn(move || self.carry(&accepted));
-            let mut stdin = io::stdin().lock();
             let mut stdout = io::stdout().lock();
             // A caller that has gone took what it wanted: what was accepted before is safe.
             let _ = dialogue::serve(
-                &mut stdin,
+                &mut input,
                 &mut stdout,
                 name.as_deref().unwrap_or("localhost"),
                 self.limit(),
                 &mut clerk,
             );
+            client.leave();
             drop(clerk);
         });
-        Exit::OK
+        Ok(Exit::OK)
     }
 
     /// Sends what the dialogue accepted, as it comes, several mails over one connection where several came.
@@ -225,6 +229,10 @@ impl Desk<'_> {
         let flushed = queue.flush(&mut ways, &watch, &Bounds { ids, ..Bounds::default() })?;
         if self.args.verbose > 0 {
             errands::say(&flushed);
+        } else {
+            // Nobody else would tell of it: it is no part of what became of the mail.
+            let hooks = flushed.problems.iter().filter(|problem| matches!(problem, QueueError::Hook { .. }));
+            hooks.for_each(|problem| complain(&failure::remark(&problem.to_string())));
         }
         Ok(Exit::OK)
     }
@@ -235,6 +243,7 @@ struct Clerk<'a> {
     desk: Desk<'a>,
     /// One for all recipients of the dialogue: the files of aliases are read once.
     local: Local<'a>,
+    client: &'a Client,
     wire: Wire<String>,
 }
 
@@ -248,12 +257,19 @@ impl Acceptor for Clerk<'_> {
     }
 
     fn message(&mut self, transaction: Transaction, from: &mut dyn Read) -> Result<String, Answer> {
-        let raw = submission::read(from, false, None).map_err(|error| answer(&error.into()))?;
-        let ready = self.desk.settle(handover(transaction), raw).map_err(|failure| answer(&failure))?;
+        self.take(transaction, from).map_err(|failure| self.client.answer(&failure, answer(&failure)))
+    }
+}
+
+impl Clerk<'_> {
+    fn take(&mut self, transaction: Transaction, from: &mut dyn Read) -> Result<String, Failure> {
+        let raw = submission::read(from, false, None)?;
+        let ready = self.desk.settle(handover(transaction), raw)?;
+        self.client.allows(&ready.route)?;
         let watch = Watch::default();
         let (post, message) = (ready.post(&self.desk, &watch), &ready.settled.message);
-        let sent = match ready.queue(&self.desk).map_err(|failure| answer(&failure))? {
-            Some(queue) => post.keep(&queue, message).map_err(|failure| answer(&failure))?,
+        let sent = match ready.queue(&self.desk)? {
+            Some(queue) => post.keep(&queue, message)?,
             None => post.send_directly(message),
         };
         match sent {
@@ -264,9 +280,7 @@ impl Acceptor for Clerk<'_> {
                 Ok(text)
             }
             Sent { exit: Exit::OK, .. } => Ok(format!("sent as {}", message.id)),
-            Sent { error, exit, .. } => {
-                Err(answer(&error.unwrap_or_else(|| Failure::new(exit, "the mail was not taken"))))
-            }
+            Sent { error, exit, .. } => Err(error.unwrap_or_else(|| Failure::new(exit, "the mail was not taken"))),
         }
     }
 }

@@ -303,7 +303,11 @@ impl Post<'_> {
         let id = id.to_owned();
         let language = failure::language(self.settings);
         match outcome {
-            Outcome::Failed => {
+            Outcome::Failed(problem) => {
+                if let Some(why) = problem {
+                    let hook = QueueError::Hook { id: id.clone(), why: why.clone() };
+                    complain(&failure::remark(&hook.to_string()));
+                }
                 let failure = failure.fact(words::KEPT.say(language, &[&id]));
                 Sent { exit: failure.exit, error: Some(failure), report: Some(report), id: Some(id), lost: false }
             }

@@ -5,7 +5,6 @@
 //! delivered mail back.
 use std::fs::{File, TryLockError};
 use std::io;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use super::entry::{self, Entry, EntryError, Head};
@@ -36,8 +35,8 @@ pub enum Outcome {
     Gone,
     /// Some wait.
     Waits,
-    /// It was given up: refused, or too old.
-    Failed,
+    /// It was given up: refused, or too old. What went wrong with `on-failure`, if anything did.
+    Failed(Option<String>),
 }
 
 impl<'q> Ticket<'q> {
@@ -149,10 +148,10 @@ impl<'q> Ticket<'q> {
             self.remove().map(|()| Outcome::Gone)
         } else if left.is_empty() {
             let why = self.state.why().to_owned();
-            self.fail(&why).map(|()| Outcome::Failed)
+            self.fail(&why).map(Outcome::Failed)
         } else if self.is_expired() && !self.state.held {
             let why = format!("given up after {} tries; last: {}", self.state.tries, self.state.last);
-            self.fail(&why).map(|()| Outcome::Failed)
+            self.fail(&why).map(Outcome::Failed)
         } else {
             if self.state.any(Standing::InDoubt) && queue.policy.hold_on_doubt && !self.state.held {
                 self.note(&[Event::Hold { at: now() }], true).map_err(|e| queue.io(e))?;
@@ -190,8 +189,8 @@ impl<'q> Ticket<'q> {
         Ok(())
     }
 
-    /// Gives the entry up: both files go to `failed/`, and the program of `on-failure` is told once.
-    fn fail(&mut self, why: &str) -> io::Result<()> {
+    /// Gives the entry up: both files go to `failed/`, and `on-failure` is run once; returns what went wrong with that.
+    fn fail(&mut self, why: &str) -> io::Result<Option<String>> {
         self.note(&[Event::Failed { at: now(), reply: why.to_owned() }], true)?;
         let folder = &self.queue.folder;
         let id = self.entry.head.id.clone();
@@ -204,26 +203,7 @@ impl<'q> Ticket<'q> {
         if let Some(key) = &self.entry.head.key {
             super::key::forget(folder, key, &id);
         }
-        self.tell(&id, why);
-        Ok(())
-    }
-
-    /// Runs `on-failure` with what it must know in its environment; its end is awaited.
-    fn tell(&self, id: &str, why: &str) {
-        let Some((program, arguments)) = self.queue.policy.on_failure.split_first() else { return };
-        let head = &self.entry.head;
-        let place = self.queue.folder.path().join("failed").join(format!("{id}.msg"));
-        let _ = Command::new(program)
-            .args(arguments)
-            .env("SMAIL_QUEUE_ID", id)
-            .env("SMAIL_QUEUE_FILE", place)
-            .env("SMAIL_QUEUE_REASON", why)
-            .env("SMAIL_QUEUE_FROM", &head.from)
-            .env("SMAIL_QUEUE_TO", head.to.join(" "))
-            .env_remove("SMAIL_AUTH_PASSWORD")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .status();
+        Ok(super::hook::run(&self.queue.policy.on_failure, &self.entry.head, why, folder.path()).err())
     }
 }
 

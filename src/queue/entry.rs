@@ -25,7 +25,7 @@ const END: usize = 4 + 20 + 1 + 8 + 1;
 const LONGEST_HEAD: u64 = 320 << 20;
 
 /// What must be known of a mail beside its bytes. New fields may be added; they need a default.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     /// The name of the entry.
     pub id: String,

@@ -169,7 +169,11 @@ impl Queue {
         match ticket.finish()? {
             Outcome::Gone => flushed.sent += 1,
             Outcome::Waits => flushed.waiting.push((id.to_owned(), last)),
-            Outcome::Failed => flushed.failed.push((id.to_owned(), last)),
+            Outcome::Failed(problem) => {
+                flushed.failed.push((id.to_owned(), last));
+                let hook = |why| QueueError::Hook { id: id.to_owned(), why };
+                flushed.problems.extend(problem.map(hook));
+            }
         }
         Ok(())
     }

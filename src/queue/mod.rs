@@ -22,6 +22,7 @@ mod claim;
 mod entry;
 mod flush;
 mod folder;
+mod hook;
 mod journal;
 mod key;
 mod list;
@@ -78,6 +79,14 @@ pub enum QueueError {
     /// Another process works on the entry.
     #[error("mail {0} is being sent by another process")]
     Busy(String),
+    /// The program of `on-failure`, which was run for a mail that was given up.
+    #[error("mail {id} was given up; on-failure: {why}")]
+    Hook {
+        /// The name of the mail.
+        id: String,
+        /// A lowercase fragment.
+        why: String,
+    },
     /// An entry was written by a newer smail, or is damaged and was set aside.
     #[error("mail {id}: {why}")]
     Unreadable {

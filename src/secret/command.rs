@@ -1,27 +1,21 @@
 //! Programs that print a secret.
 //!
-//! Promise: no shell, no standard input, no more than 64 KiB and 30 s; the program is gone when this returns. It keeps the
-//! terminal (a PIN entry may need it) and standard error (its words are the best explanation).
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
-use std::thread;
-use std::time::{Duration, Instant};
+//! Promise: no standard input, no more than 64 KiB and 30 s. A program keeps the terminal, as a PIN entry may need it; where
+//! there is none, the last of what it says on standard error stands in the error.
+use std::sync::Arc;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use super::{Secret, SecretError, single_line};
+use crate::children::{self, Order, Running, Stop};
 
 /// The most a program may print, in octets.
 const MAX_OUTPUT: usize = 64 << 10;
 /// How long a program may take in all.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Variables that may hold a secret of ours, which the program has no need to see.
-const WITHHELD: &[&str] = &["SMAIL_AUTH_PASSWORD", "smtp-auth-password"];
-
-/// What became of standard output.
-type Output = io::Result<Zeroizing<Vec<u8>>>;
+/// The most lines of its words that stand in an error.
+const MOST_WORDS: usize = 3;
 
 /// Runs a program and takes the line it prints.
 pub(super) fn output(words: &[String]) -> Result<Secret, SecretError> {
@@ -38,22 +32,18 @@ pub(super) fn text(words: &[String]) -> Result<Zeroizing<Vec<u8>>, SecretError> 
 /// # Errors
 /// [`SecretError`]: it cannot be run, failed, or took longer than two minutes (somebody may have to unlock a keyring first).
 pub fn store(words: &[String], text: &Zeroizing<String>) -> Result<(), SecretError> {
+    store_within(words, text, PATIENCE * 4)
+}
+
+fn store_within(words: &[String], text: &Zeroizing<String>, patience: Duration) -> Result<(), SecretError> {
     let Some((program, arguments)) = words.split_first() else {
         return Err(SecretError::permanent("no program is named"));
     };
     let whose = format!("`{program}`");
-    let deadline = Instant::now() + PATIENCE * 4;
-    let mut command = prepared(program, arguments);
-    command.stdin(Stdio::piped()).stdout(Stdio::null());
-    let child = command.spawn().map_err(|error| SecretError::permanent(format!("{whose} cannot be run: {error}")))?;
-    let mut running = Running(child);
-    if let Some(mut stdin) = running.0.stdin.take() {
-        // At most a few KiB, which a pipe holds; a program that does not read says so by its status.
-        let _ = stdin.write_all(text.as_bytes());
-    }
-    let late =
-        || SecretError::temporary(format!("{whose} took longer than {} s and was ended", PATIENCE.as_secs() * 4));
-    succeeded(running.end(deadline).ok_or_else(late)?, &whose)
+    let mut running = start(Order::new(program).args(arguments).reads(), &whose)?;
+    // At most a few KiB, which a pipe holds; a program that does not read says so by its status.
+    running.feed(text.as_bytes(), patience).map_err(|stop| given_up(&stop, &whose))?;
+    end(&mut running, patience, &whose)
 }
 
 fn line(words: &[String], patience: Duration) -> Result<Secret, SecretError> {
@@ -70,20 +60,9 @@ fn within(words: &[String], patience: Duration) -> Result<Zeroizing<Vec<u8>>, Se
         return Err(SecretError::permanent("the password command names no program"));
     };
     let whose = name(words);
-    let deadline = Instant::now() + patience;
-    let mut command = prepared(program, arguments);
-    let child = command.spawn().map_err(|error| SecretError::permanent(format!("{whose} cannot be run: {error}")))?;
-    let mut running = Running(child);
-    let late = || SecretError::temporary(format!("{whose} took longer than {} s and was ended", patience.as_secs()));
-    let bytes = collect(running.0.stdout.take(), deadline)
-        .ok_or_else(late)?
-        .map_err(|error| SecretError::temporary(format!("{whose} cannot be read: {error}")))?;
-    if bytes.len() > MAX_OUTPUT {
-        return Err(SecretError::permanent(format!("{whose} printed more than {} KiB", MAX_OUTPUT >> 10)));
-    }
-    let status = running.end(deadline).ok_or_else(late)?;
-    succeeded(status, &whose)?;
-    Ok(bytes)
+    let mut running = start(Order::new(program).args(arguments).prints(MAX_OUTPUT), &whose)?;
+    end(&mut running, patience, &whose)?;
+    Ok(running.output())
 }
 
 /// How errors call a program: without its arguments, which may tell what they should not.
@@ -91,74 +70,36 @@ fn name(words: &[String]) -> String {
     format!("the password command `{}`", words.first().map_or("", String::as_str))
 }
 
-fn prepared(program: &str, arguments: &[String]) -> Command {
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
-    for name in WITHHELD {
-        command.env_remove(name);
-    }
-    command
+fn start(order: Order, whose: &str) -> Result<Running, SecretError> {
+    // No watcher reaches this room; a signal that ends smail ends the program too.
+    let running = order.talks().start(&Arc::default());
+    running.map_err(|error| SecretError::permanent(format!("{whose} cannot be run: {error}")))
 }
 
-fn succeeded(status: ExitStatus, whose: &str) -> Result<(), SecretError> {
-    if let Some(signal) = status.signal() {
-        return Err(SecretError::temporary(format!("{whose} was ended by signal {signal}")));
-    }
-    if !status.success() {
-        return Err(SecretError::temporary(format!("{whose} failed with status {}", status.code().unwrap_or(-1))));
-    }
-    Ok(())
+fn end(running: &mut Running, patience: Duration, whose: &str) -> Result<(), SecretError> {
+    let status = running.wait(patience, Duration::ZERO).map_err(|stop| given_up(&stop, whose))?;
+    let Some(how) = children::failed(status) else { return Ok(()) };
+    let words = running.words();
+    let last = words[words.len().saturating_sub(MOST_WORDS)..].join("; ");
+    let between = if last.is_empty() { "" } else { ": " };
+    Err(SecretError::temporary(format!("{whose} {how}{between}{last}")))
 }
 
-/// Reads standard output to its end in a thread, so that the deadline holds even when a grandchild keeps it open.
-/// `None`: the time was over first. One octet over the limit is read to tell.
-fn collect(stdout: Option<ChildStdout>, deadline: Instant) -> Option<Output> {
-    let (send, receive) = mpsc::sync_channel::<Output>(1);
-    let reader = thread::Builder::new().spawn(move || {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_OUTPUT + 64));
-        let outcome = match stdout {
-            Some(pipe) => pipe.take(MAX_OUTPUT as u64 + 1).read_to_end(&mut bytes),
-            None => Ok(0),
-        };
-        // Nobody listens when the time is over; the secret is then wiped with the message.
-        let _ = send.send(outcome.map(|_| bytes));
-    });
-    if let Err(error) = reader {
-        return Some(Err(error));
-    }
-    receive.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
-}
-
-/// A program that is ended and reaped, whichever way it is left.
-struct Running(Child);
-
-impl Running {
-    /// Waits for the end; `None` when the time is over first.
-    fn end(&mut self, deadline: Instant) -> Option<ExitStatus> {
-        let mut pause = Duration::from_micros(200);
-        loop {
-            match self.0.try_wait() {
-                Ok(Some(status)) => return Some(status),
-                Ok(None) if Instant::now() < deadline => {}
-                _ => return None,
-            }
-            // The standard library waits for a child for ever or not at all; most are gone at the first look.
-            thread::sleep(pause);
-            pause = (pause * 2).min(Duration::from_millis(50));
+fn given_up(stop: &Stop, whose: &str) -> SecretError {
+    match stop {
+        Stop::Deadline(time) => {
+            SecretError::temporary(format!("{whose} took longer than {} s and was ended", time.as_secs_f64()))
         }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Both fail only when it is reaped already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        Stop::Signal(signal) => SecretError::temporary(format!("{whose} was ended by signal {signal} to smail")),
+        Stop::Flood => SecretError::permanent(format!("{whose} printed more than {} KiB", MAX_OUTPUT >> 10)),
+        Stop::Io(error) => SecretError::temporary(format!("{whose} cannot be read: {error}")),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     fn run(script: &str) -> Result<String, SecretError> {
@@ -221,10 +162,24 @@ mod tests {
     }
 
     #[test]
-    fn it_does_not_inherit_our_password() {
-        let command = prepared("pass", &[]);
-        let removed: Vec<_> = command.get_envs().filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect();
-        assert_eq!(removed, ["SMAIL_AUTH_PASSWORD", "smtp-auth-password"]);
+    fn the_last_words_of_a_program_that_fails_are_told() {
+        let failed = run("printf 'one\\ntwo\\n\\nth\\033ree\\nfour\\n' >&2; exit 2").unwrap_err();
+        let why = "the password command `/bin/sh` failed with status 2: two; th?ree; four";
+        assert_eq!(failed, SecretError::temporary(why));
+    }
+
+    #[test]
+    fn a_keyring_program_gets_its_text_and_may_leave_it_unread() {
+        let store = |script: &str, text: &str| {
+            let words = ["/bin/sh", "-c", script].map(str::to_owned);
+            store_within(&words, &Zeroizing::new(text.to_owned()), Duration::from_millis(500))
+        };
+        assert_eq!(store("test \"$(cat)\" = s3cret", "s3cret"), Ok(()));
+        assert_eq!(store("exec <&-; exit 0", "s3cret"), Ok(()));
+        let locked = SecretError::temporary("`/bin/sh` failed with status 1: locked");
+        assert_eq!(store("echo locked >&2; exit 1", "s3cret"), Err(locked));
+        let slow = SecretError::temporary("`/bin/sh` took longer than 0.5 s and was ended");
+        assert_eq!(store("sleep 60", &"x".repeat(1 << 20)), Err(slow));
     }
 
     #[test]
@@ -233,13 +188,5 @@ mod tests {
         let missing = output(&words).unwrap_err();
         let why = "the password command `/nonexistent/pass` cannot be run: No such file or directory (os error 2)";
         assert_eq!(missing, SecretError::permanent(why));
-    }
-
-    #[test]
-    fn no_child_is_left_unreaped() {
-        let child = Command::new("/bin/sleep").arg("60").spawn().unwrap();
-        let pid = child.id();
-        drop(Running(child));
-        assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
     }
 }

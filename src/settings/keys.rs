@@ -93,7 +93,7 @@ keys! {
     }
     "Server" {
         "smtp", [], Text, "smtps://smtp.example.org", "the provider of auth-user, when it is known",
-            "The server: host, host:port, or a URL with smtp://, smtps://, submission://, submissions://, lmtp:// or lmtp+unix:PATH. Without port and scheme the provider's port, else 465 with TLS and then 587 with STARTTLS for a login, else 25.";
+            "The server: host, host:port, or a URL with smtp://, smtps://, submission://, submissions://, lmtp://, or a socket of this host: unix:PATH, lmtp+unix:PATH. Without port and scheme the provider's port, else 465 with TLS and then 587 with STARTTLS for a login, else 25.";
         "provider", [], Text, "gmail", "found by smtp, auth-user or from", "The provider whose server and port are used, by its name in the table.";
         "mta", ["sendmail"], Text, "/usr/sbin/sendmail", "the sendmail program, when no server is set",
             "A program that takes mail as sendmail does; also file://PATH, an SMTP URL, test (prints the message) and test://PATH (writes it to a file, or into a folder as ID.eml).";
@@ -117,7 +117,7 @@ keys! {
         "connect-to", [], Text, "127.0.0.1:8025", "", "Another address to connect to, host or host:port; the name TLS checks stays. For tunnels and tests.";
         "proxy", ["socks-proxy"], Text, "socks5://127.0.0.1:1080", "", "A proxy: socks5://[user:password@]host[:port] or http://…; names are resolved there.", chain;
         "source-address", [], Text, "192.0.2.1", "", "The local address to connect from.";
-        "timeout", [], Time, "300", "300", "Seconds one command may take. Connecting may take a tenth of it, the reply to the final dot twice of it (RFC 5321 section 4.5.3.2).";
+        "timeout", [], Time, "300", "300", "Seconds one command may take. Connecting may take a tenth of it, the reply to the final dot twice of it (RFC 5321 section 4.5.3.2), and so may a program of mta from the end of the mail on. In a dialogue over a socket (sendmail -bs) the client is waited for so long.";
         "connect-timeout", ["socket-connect-timeout"], Time, "30", "a tenth of timeout", "Seconds the connection to one address may take.";
         "chunking", [], Choice(CHUNKING), "no", "auto", "Whether a mail of up to 64 KiB leaves together with its envelope (BDAT, RFC 3030), which saves a round trip: auto, where the server offers CHUNKING and PIPELINING and no line of the mail could be read as a command, or no.";
         "smtp-config", [], Text, "-starttls", "", "s-nail's list of extensions: -starttls, -ehlo and the names of mechanisms are honoured.", chain;
@@ -165,7 +165,7 @@ keys! {
         "queue-lifetime", [], Time, "5d", "5d", "How long a mail is tried before it is given up.";
         "queue-drain", [], Size, "20", "20", "How many mails that are due a mail that was accepted takes along; 0 for none.";
         "on-doubt", [], Choice(DOUBT), "hold", "resend", "What becomes of a mail whose last answer was lost: resend after ten minutes with the same Message-ID, or hold.";
-        "on-failure", [], Program, "notify-send 'mail failed'", "", "A program that is run when a mail is given up, without a shell; $SMAIL_QUEUE_ID, _FILE, _REASON, _FROM and _TO tell which.";
+        "on-failure", [], Program, "notify-send 'mail failed'", "", "A program that is run for a minute at most when a mail is given up, without a shell; $SMAIL_QUEUE_ID, _FILE, _REASON, _FROM, _TO and _COUNT tell which, and its standard input has every recipient on a line of its own.";
     }
     "This program" {
         "extra-rc", ["mailx-extra-rc", "NAIL_EXTRA_RC"], Path, "~/.mailrc.local", "", "A further mail.rc, read after the others.";

@@ -11,6 +11,7 @@ pub mod keys;
 mod layers;
 mod login;
 pub mod mailrc;
+pub mod peer;
 pub mod presets;
 mod provider;
 pub mod route;

@@ -235,4 +235,6 @@ pub struct Program {
     pub sender: bool,
     /// Adds `-v`.
     pub verbose: bool,
+    /// How long it may take: `block` for each block of the message, and `dot` from its end on.
+    pub patience: Patience,
 }

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::peer::Peer;
+pub use crate::children::STARTED_BY_SMAIL;
+
 /// The folder in which root may make folders for the queues of users without a home.
 const SPOOL: &str = "/var/spool/smail";
-/// What [`crate::settings::route::Program`] finds in its environment: it was started by smail.
-pub const STARTED_BY_SMAIL: &str = "SMAIL_PROGRAM";
 
 /// What the settings may know of the world.
 #[derive(Debug, Clone, Default)]
@@ -81,12 +82,20 @@ impl Surroundings {
         named.map(str::to_owned).or_else(|| account(0)).unwrap_or_else(|| "nobody".to_owned())
     }
 
-    /// Who called: the name of the parent process and the account, as in `cron/root`. Not the environment's word, as it is kept in a log.
+    /// Who called: the name of the parent process and the account, as in `cron/root`; where standard input is a unix socket,
+    /// those of the process that has connected to it. Not the environment's word, as it is kept in a log.
     pub fn caller(&self) -> String {
-        let parent = rustix::process::getppid().map(rustix::process::Pid::as_raw_nonzero);
-        let name = parent.and_then(|pid| std::fs::read(format!("/proc/{pid}/comm")).ok());
+        let (pid, uid) = match Peer::of_stdin() {
+            Ok(Peer::Local { pid, uid, .. }) => (Some(pid), Some(uid)),
+            _ => (rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get()), None),
+        };
+        let name = pid.and_then(|pid| std::fs::read(format!("/proc/{pid}/comm")).ok());
         let name = name.map(|name| String::from_utf8_lossy(&name).trim_end_matches('\n').to_owned());
-        format!("{}/{}", name.as_deref().unwrap_or("unknown"), account(0).unwrap_or_else(|| self.user()))
+        let user = match uid {
+            Some(uid) => account_of(uid, 0).unwrap_or_else(|| uid.to_string()),
+            None => account(0).unwrap_or_else(|| self.user()),
+        };
+        format!("{}/{user}", name.as_deref().unwrap_or("unknown"))
     }
 
     /// The locale of messages (POSIX.1-2024 section 8.2): the first of the three variables that is set to something.
@@ -162,7 +171,11 @@ fn is_of_another(path: &Path, user: u32) -> bool {
 
 /// A field of this process's account in the user database of the host's own files.
 fn account(field: usize) -> Option<String> {
-    let uid = rustix::process::geteuid().as_raw().to_string();
+    account_of(rustix::process::geteuid().as_raw(), field)
+}
+
+fn account_of(uid: u32, field: usize) -> Option<String> {
+    let uid = uid.to_string();
     let accounts = std::fs::read_to_string("/etc/passwd").ok()?;
     accounts
         .lines()

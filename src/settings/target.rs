@@ -11,8 +11,8 @@ use percent_encoding::percent_decode_str;
 pub enum Target {
     /// A server.
     Server(Server),
-    /// An LMTP server on a unix socket.
-    Socket(PathBuf),
+    /// A server on a unix socket, and what it speaks: SMTP or LMTP.
+    Socket(PathBuf, Scheme),
     /// A sendmail-like program.
     Program(String),
     /// Standard output.
@@ -84,8 +84,8 @@ pub fn parse(text: &str) -> Result<Target, String> {
     if text == "test" {
         return Ok(Target::Stdout);
     }
-    if let Some(path) = text.strip_prefix("lmtp+unix:") {
-        return Ok(Target::Socket(PathBuf::from(path.strip_prefix("//").unwrap_or(path))));
+    if let Some(target) = socket(text) {
+        return target;
     }
     if let Some(path) = text.strip_prefix("test://") {
         return if path.is_empty() { Ok(Target::Stdout) } else { Ok(Target::File(path.to_owned())) };
@@ -105,6 +105,24 @@ pub fn parse(text: &str) -> Result<Target, String> {
             scheme.escape_debug()
         )),
     }
+}
+
+/// How a socket is written, and what is spoken there.
+const SOCKETS: &[(&str, Scheme)] =
+    &[("unix:", Scheme::Smtp), ("smtp+unix:", Scheme::Smtp), ("lmtp+unix:", Scheme::Lmtp)];
+
+/// A unix socket; `None` for what is none. `unix:25` is port 25 of a host of that name.
+fn socket(text: &str) -> Option<Result<Target, String>> {
+    let named = |(name, scheme): &(&str, Scheme)| Some((text.strip_prefix(name)?, *scheme));
+    let (path, scheme) = SOCKETS.iter().find_map(named)?;
+    if text.starts_with("unix:") && path.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let path = path.strip_prefix("//").unwrap_or(path);
+    if path.starts_with(['/', '~']) {
+        return Some(Ok(Target::Socket(PathBuf::from(path), scheme)));
+    }
+    Some(Err("expected the path of a socket from `/` on, as in unix:/run/smail/submit".to_owned()))
 }
 
 fn server(scheme: Option<Scheme>, rest: &str) -> Result<Server, String> {
@@ -224,7 +242,12 @@ mod tests {
             ("submissions://u%40x:p%3A%2F@h", "Some(Smtps) h None Some(\"u@x\") Some(\"p:/\")"),
             ("smtp://u@x.example:pw@h:587", "Some(Smtp) h Some(587) Some(\"u@x.example\") Some(\"pw\")"),
             ("lmtp://h", "Some(Lmtp) h None None None"),
-            ("lmtp+unix:/run/lmtp", "Socket(\"/run/lmtp\")"),
+            ("lmtp+unix:/run/lmtp", "Socket(\"/run/lmtp\", Lmtp)"),
+            ("lmtp+unix:///run/lmtp", "Socket(\"/run/lmtp\", Lmtp)"),
+            ("unix:/run/smail/submit", "Socket(\"/run/smail/submit\", Smtp)"),
+            ("unix:///run/s", "Socket(\"/run/s\", Smtp)"),
+            ("smtp+unix:~/s", "Socket(\"~/s\", Smtp)"),
+            ("unix:25", "None unix Some(25) None None"),
             ("/usr/sbin/sendmail", "Program(\"/usr/sbin/sendmail\")"),
             ("file:///usr/sbin/sendmail", "Program(\"/usr/sbin/sendmail\")"),
             ("test", "Stdout"),
@@ -247,6 +270,8 @@ mod tests {
             ("a b", "`a b` is no host name"),
             ("smtp://u:secret@h y", "`h y` is no host name"),
             ("[::1", "the `[` has no `]`"),
+            ("unix:run/smail", "expected the path of a socket from `/` on, as in unix:/run/smail/submit"),
+            ("lmtp+unix:", "expected the path of a socket from `/` on, as in unix:/run/smail/submit"),
         ];
         for (text, want) in rows {
             assert_eq!(read(text), want, "{text}");

@@ -31,9 +31,9 @@ pub fn route(settings: &Settings, author: &Mailbox) -> Result<Route, SettingsErr
     };
     match target {
         Target::Server(server) => smtp(settings, author, server, name).map(|s| Route::Smtp(Box::new(s))),
-        Target::Socket(path) => {
+        Target::Socket(path, scheme) => {
             let server =
-                Server { scheme: Some(Scheme::Lmtp), host: "localhost".into(), port: None, user: None, password: None };
+                Server { scheme: Some(scheme), host: "localhost".into(), port: None, user: None, password: None };
             let mut smtp = smtp(settings, author, server, name)?;
             smtp.socket = Some(settings.expand(&path.to_string_lossy()));
             smtp.doors = vec![Door { port: 0, tls: TlsMode::None }];
@@ -54,7 +54,7 @@ pub fn route(settings: &Settings, author: &Mailbox) -> Result<Route, SettingsErr
 
 /// Tells whether mail goes to a program of this host, which can resolve bare names.
 pub fn is_program(settings: &Settings) -> bool {
-    !matches!(chosen_target(settings), Ok(Some((Target::Server(_) | Target::Socket(_), _))))
+    !matches!(chosen_target(settings), Ok(Some((Target::Server(_) | Target::Socket(..), _))))
 }
 
 /// `smtp` or `mta`: the one that was said by the stronger source, `smtp` when both were said by the same.
@@ -110,7 +110,12 @@ fn program(settings: &Settings, path: PathBuf) -> Result<Route, SettingsError> {
         no_recipients: settings.flag("mta-no-recipient-arguments"),
         sender: ["from", "envelope-from", "envelope-domain", "auth-user"].iter().any(|n| settings.filled(n).is_some()),
         verbose: settings.flag("verbose"),
+        patience: patience(settings),
     }))
+}
+
+fn patience(settings: &Settings) -> Patience {
+    settings.time("timeout").map_or_else(Patience::default, Patience::scaled)
 }
 
 /// The chain forms of a name, most specific first (spec/mailx.md section 2.4).
@@ -134,7 +139,7 @@ fn smtp(settings: &Settings, author: &Mailbox, server: Server, name: &'static st
     let login = login(settings, author, &server, &chain, &config, name)?;
     let doors = doors(settings, &server, &chain, login.is_some(), &config);
     let trust = trust(settings, &chain)?;
-    let mut patience = settings.time("timeout").map_or_else(Patience::default, Patience::scaled);
+    let mut patience = patience(settings);
     if let Some(time) = settings.time("connect-timeout") {
         patience.connect = time;
     }

@@ -112,6 +112,8 @@ pub enum End {
     Eof,
     /// What came was not SMTP.
     TooManyErrors,
+    /// The client did not go on in time, as the input says with [`io::ErrorKind::TimedOut`].
+    Silent,
 }
 
 /// Holds the whole dialogue with one client, under the name of this host; `limit` is the size of a message in octets.
@@ -130,7 +132,7 @@ pub fn serve(
 ) -> io::Result<End> {
     // SIZE 0 would say that there is no limit (RFC 1870 section 4).
     let limit = limit.filter(|limit| *limit > 0);
-    Session { pipe: Pipe::new(input, output), name, limit, acceptor, transaction: None, errors: 0 }.run()
+    Session { pipe: Pipe::new(input, output), name, limit, acceptor, transaction: None, errors: 0 }.run_in_time()
 }
 
 /// What a command comes to.
@@ -163,6 +165,17 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
+    fn run_in_time(&mut self) -> io::Result<End> {
+        match self.run() {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                self.pipe.coded(&Answer::new(421, (4, 4, 2), "Nothing came for too long; closing the connection"));
+                self.pipe.flush()?;
+                Ok(End::Silent)
+            }
+            end => end,
+        }
+    }
+
     fn run(&mut self) -> io::Result<End> {
         self.pipe.plain(220, &[format!("{} ESMTP smail", pipe::host(self.name))]);
         self.pipe.flush()?;

@@ -13,9 +13,10 @@ use super::Suspect;
 use super::capability::Capabilities;
 use super::session::Session;
 use super::tls::hex;
+use crate::children;
 use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
 use crate::hints;
-use crate::secret::Secret;
+use crate::secret::{Secret, SecretError};
 use crate::settings::route::{Choice, Login, Mechanism, Smtp};
 
 /// The longest AUTH command with its line end (RFC 4954 section 4).
@@ -182,7 +183,7 @@ pub fn login(
     }
     let rows = choose(login.mechanism, context)?;
     if rows.iter().any(|row| row.wants_secret) && secret.is_none() {
-        let found = login.secret.fetch().map_err(|error| fault(Cause::NoSecret(error.why, error.temporary)))?;
+        let found = login.secret.fetch().map_err(|error| fault(no_secret(error)))?;
         look_at(context, login, &found);
         *secret = Some(found);
     }
@@ -204,6 +205,11 @@ pub fn login(
         }
     }
     Err(fault(refusal.unwrap_or_else(|| Cause::Lacks(Lacks::Mechanism, context.capabilities.mechanisms().join(" ")))))
+}
+
+/// Why there is no secret: also because a signal has ended the program that was asked for it.
+pub fn no_secret(error: SecretError) -> Cause {
+    children::asked().map_or(Cause::NoSecret(error.why, error.temporary), Cause::Interrupted)
 }
 
 /// Tells of a password that is visibly of the wrong kind. Tokens have forms of their own.

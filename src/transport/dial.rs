@@ -103,7 +103,7 @@ pub fn dial(
 
 fn unix(path: &Path, route: &Smtp, watch: &Watch) -> Result<Dialled, Cause> {
     let name = path.display().to_string();
-    let failed = |error: &io::Error| Cause::Unreachable(vec![(name.clone(), reason(error))]);
+    let failed = |error: &io::Error| Cause::Unreachable(vec![(format!("unix:{name}"), reason(error))]);
     let connect = || {
         let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
         // Never blocks: a server that does not accept is busy, and that is an answer.

@@ -44,7 +44,7 @@ struct ProxyLogin<'a> {
 impl ProxyLogin<'_> {
     /// Fetches the password, which is struck out of what is heard from then on.
     fn password(&self) -> Result<Zeroizing<String>, Cause> {
-        let secret = self.source.fetch().map_err(|error| Cause::NoSecret(error.why, error.temporary))?;
+        let secret = self.source.fetch().map_err(super::auth::no_secret)?;
         self.redactor.add(secret.reveal().as_bytes());
         Ok(Zeroizing::new(secret.reveal().to_owned()))
     }

@@ -262,6 +262,7 @@ fn a_program_and_a_file_are_told_of_before_they_have_the_whole_message() {
         no_recipients: true,
         sender: false,
         verbose: false,
+        patience: crate::settings::route::Patience::default(),
     };
     let two = text(&["a@b.test", "b@b.test"], BODY.repeat(20_000).into_bytes());
     for (route, place) in [(Route::Program(program), copy), (Route::File(file.clone()), file)] {

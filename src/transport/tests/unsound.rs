@@ -84,6 +84,7 @@ fn no_program_is_started_with_such_an_argument() {
         no_recipients: true,
         sender: false,
         verbose: false,
+        patience: crate::settings::route::Patience::default(),
     };
     for message in messages() {
         let report = open(&Route::Program(program.clone()), &Watch::default()).deliver(&message, Turn::Last, &mut ());
