@@ -142,14 +142,12 @@ fn say_held(flushed: &Flushed) {
     }
 }
 
-/// Tells which mails were named and not tried, as they are held or another process has them; 75 when there are any.
-pub fn say_untried(flushed: &Flushed) -> Exit {
+/// Tells which mails were named and not tried, as they are held or another process has them.
+pub fn say_untried(flushed: &Flushed) {
     say_held(flushed);
-    let busy: Vec<_> = flushed.problems.iter().filter(|problem| matches!(problem, QueueError::Busy(_))).collect();
-    for problem in &busy {
+    for problem in flushed.problems.iter().filter(|problem| matches!(problem, QueueError::Busy(_))) {
         complain(&failure::remark(&problem.to_string()));
     }
-    if flushed.held.is_empty() && busy.is_empty() { Exit::OK } else { Exit::TEMPORARY }
 }
 
 /// What a flush has to say, and its status: 0 when all that was tried was sent, 75 when some wait, 69 when some were given up.

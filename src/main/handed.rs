@@ -212,12 +212,16 @@ impl Desk<'_> {
         }
         let mut ways = Ways::by_itself(self.layers, self.settings, self.args);
         let flushed = queues.flush(&mut ways, self.watch, &bounds)?;
+        let named = !filter.ids.is_empty();
         if self.args.verbose > 0 {
             errands::say(&flushed);
-            return Ok(errands::say_unusable(&queues, Exit::OK));
+        } else {
+            errands::say_given_up(&flushed);
+            if named {
+                errands::say_untried(&flushed);
+            }
         }
-        errands::say_given_up(&flushed);
-        let exit = if filter.ids.is_empty() { Exit::OK } else { errands::say_untried(&flushed) };
+        let exit = if named && flushed.is_untried() { Exit::TEMPORARY } else { Exit::OK };
         Ok(errands::say_unusable(&queues, exit))
     }
 }

@@ -65,6 +65,13 @@ pub struct Flushed {
     pub problems: Vec<QueueError>,
 }
 
+impl Flushed {
+    /// Tells whether a mail that was named was not tried, as it is held or another process has it.
+    pub fn is_untried(&self) -> bool {
+        !self.held.is_empty() || self.problems.iter().any(|problem| matches!(problem, QueueError::Busy(_)))
+    }
+}
+
 /// Looks a name up in a sorted list.
 fn has(names: &[String], name: &str) -> bool {
     names.binary_search_by(|known| known.as_str().cmp(name)).is_ok()

@@ -3,7 +3,7 @@ use super::*;
 
 fn events() -> Vec<Event> {
     vec![
-        Event::Begin { at: 1 },
+        Event::Begin { at: 1, idle: false },
         Event::Refused { at: 2, to: vec![1], reply: "550 no".into() },
         Event::Dot { at: 3, to: vec![0, 2] },
         Event::Accepted { at: 4, to: vec![0], reply: "250 ok".into() },
