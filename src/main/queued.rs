@@ -2,11 +2,12 @@
 //!
 //! Promise: exit status 0 means accepted, or durable and to be tried again; whatever else was said, a mail is never both
 //! kept for another attempt and reported as the caller's to repeat.
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use smail::address::Mailbox;
 use smail::cli::Args;
-use smail::delivery::{Cause, Report};
+use smail::delivery::{Cause, Fault, Report, Stage};
 use smail::failure::{self, Exit, Failure, words};
 use smail::log::Attempt;
 use smail::message::Message;
@@ -275,7 +276,7 @@ impl Post<'_> {
         let Some(slot) = queue.slot(PATIENCE, &self.watch.interrupt) else {
             return Ok(self.waits(&id, "many mails are being sent at once"));
         };
-        let report = match ticket.attempt(&mut *transport::open(self.route, self.watch), Turn::Last) {
+        let report = match self.try_once(&mut ticket) {
             Ok(report) => report,
             // Nothing was sent, as nothing could be noted; the mail itself is safe.
             Err(error) => return Ok(self.waits(&id, &error.to_string())),
@@ -299,6 +300,21 @@ impl Post<'_> {
             Err(error) => return Ok(Sent { report: Some(report), ..self.waits(&id, &error.to_string()) }),
         };
         Ok(self.judge(&id, &outcome, report))
+    }
+
+    /// The attempt; a signal that came while the mail waited for its turn has ended it already.
+    fn try_once(&self, ticket: &mut Ticket<'_>) -> Result<Report, QueueError> {
+        let signal = self.watch.interrupt.load(Ordering::Relaxed);
+        if signal != 0 {
+            let cause = Cause::Interrupted(i32::try_from(signal).unwrap_or(i32::MAX));
+            let fault = Err(Fault::new(Stage::Prepare, cause));
+            return Ok(Report::uniform(
+                transport::describe(self.route),
+                ticket.head().to.iter().map(String::as_str),
+                &fault,
+            ));
+        }
+        ticket.attempt(&mut *transport::open(self.route, self.watch), Turn::Last)
     }
 
     /// The words and the status for what became of it.
