@@ -203,3 +203,55 @@ impl Bell {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::Policy;
+
+    fn queue() -> (tempfile::TempDir, Queue) {
+        let place = tempfile::tempdir().unwrap();
+        let queue = Queue::open(&place.path().join("smail"), Policy::default(), |_| String::new()).unwrap();
+        (place, queue)
+    }
+
+    const SOON: Duration = Duration::from_millis(50);
+    const LATE: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn a_lock_is_waited_for_until_it_is_left_or_the_time_is_over_or_a_signal_came() {
+        let (_place, queue) = queue();
+        let (none, signal) = (AtomicUsize::new(0), AtomicUsize::new(15));
+        let open = || queue.folder.lock_of(Lock::Head).unwrap();
+        let owner = lock(open(), &Limit::new(SOON, &none)).unwrap().unwrap();
+        assert!(lock(open(), &Limit::new(SOON, &none)).unwrap().is_none());
+        assert!(lock(open(), &Limit::new(LATE, &signal)).unwrap().is_none());
+        thread::scope(|scope| {
+            let waits = scope.spawn(|| lock(open(), &Limit::new(LATE, &none)).unwrap().is_some());
+            drop(owner);
+            assert!(waits.join().unwrap());
+        });
+        // Those who gave up have left no lock behind.
+        assert!(lock(open(), &Limit::new(LATE, &none)).unwrap().is_some());
+    }
+
+    #[test]
+    fn there_are_so_many_places_and_the_next_is_had_when_one_is_left() {
+        let (_place, queue) = queue();
+        let none = AtomicUsize::new(0);
+        let mut slots: Vec<_> = (0..SLOTS).map(|_| queue.slot(SOON, &none).unwrap()).collect();
+        assert!(queue.slot(SOON, &none).is_none());
+        thread::scope(|scope| {
+            let waits = scope.spawn(|| queue.slot(LATE, &none).is_some());
+            slots.pop();
+            assert!(waits.join().unwrap());
+        });
+    }
+
+    #[test]
+    fn places_that_cannot_be_counted_are_no_reason_to_wait() {
+        let (place, queue) = queue();
+        std::fs::create_dir(place.path().join("smail/slot.0")).unwrap();
+        assert!(queue.slot(Duration::ZERO, &AtomicUsize::new(0)).is_some());
+    }
+}
