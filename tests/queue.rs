@@ -718,8 +718,8 @@ fn age(world: &World, id: &str, milliseconds: i64) {
     let path = |end: &str| world.queue_dir().join(format!("q/{id}.{end}"));
     let journal = fs::read_to_string(path("log")).unwrap();
     let lines = journal.lines().map(|line| older(&line[9..]));
-    let lines: String = lines.map(|line| format!("{:08x} {line}\n", crc32fast::hash(line.as_bytes()))).collect();
-    fs::write(path("log"), lines).unwrap();
+    let lines: Vec<_> = lines.map(|line| format!("{:08x} {line}\n", crc32fast::hash(line.as_bytes()))).collect();
+    fs::write(path("log"), lines.concat()).unwrap();
     let whole = String::from_utf8(fs::read(path("msg")).unwrap()).unwrap();
     let (front, end) = whole.rsplit_once("END ").unwrap();
     let parts: Vec<_> = front.splitn(3, '\n').collect();

@@ -96,7 +96,7 @@ pub fn at_hand(settings: &Settings, world: &Surroundings) -> Result<Queues, Fail
         };
         match opened {
             Ok(queue) => {
-                found.extend(queue.filter(|queue| found.iter().all(|other: &Queue| other.path() != queue.path())))
+                found.extend(queue.filter(|queue| found.iter().all(|other: &Queue| other.path() != queue.path())));
             }
             // What others could read must be mended, not passed over: mail may wait in it.
             Err(error @ FolderError::Unsafe { .. }) if found.is_empty() => return Err(error.into()),
