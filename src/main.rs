@@ -153,9 +153,9 @@ fn send(
     let post = queued::Post { args, layers, settings, route, watch: &watch, author: &author, subject: &subject };
     // A file on this host is as safe as the queue would be.
     let travels = matches!(route, Route::Smtp(_) | Route::Program(_));
-    let queue = if travels { queued::open(args, settings, world)? } else { None };
-    let sent = match queue {
-        Some(queue) => post.send(&queue, &message)?,
+    let queues = if travels { queued::open(args, settings, world)? } else { None };
+    let sent = match queues {
+        Some(queues) => post.send(queues, &message)?,
         None => post.send_directly(&message),
     };
     let told = sent.report.iter().flat_map(|r| &r.remarks).filter(|_| !args.quiet);

@@ -266,7 +266,7 @@ pub fn queue_list(items: &[Item], now: i64) -> String {
             word(&listed(&item.to))
         );
         let next = match item.state {
-            "failed" | "held" | "sending" => String::new(),
+            "failed" | "held" | "sending" | "damaged" => String::new(),
             _ if item.next <= now => "; next: now".to_owned(),
             _ => format!("; next: in {}", span(item.next.saturating_sub(now))),
         };

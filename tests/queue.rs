@@ -665,6 +665,147 @@ fn a_torn_last_line_of_a_journal_did_not_happen() {
 }
 
 #[test]
+fn a_whole_last_line_of_a_journal_that_is_damaged_is_no_torn_one() {
+    // The last line says who was accepted, and is damaged: in its sum, in its text, at its end.
+    for from_end in [1, 2, 20, 60] {
+        let world = World::new();
+        let sink = Options::new().recipient("r2@x.example", "450 4.2.0 later").start();
+        let outcome = to(&world, sink.port(), &[], &["r1@x.example", "r2@x.example"]).run();
+        let id = id_said(&outcome.stderr);
+        let path = world.queue_dir().join(format!("q/{id}.log"));
+        let mut bytes = fs::read(&path).unwrap();
+        let at = bytes.len() - from_end;
+        bytes[at] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        assert_eq!(list(&world)[0]["state"], "damaged");
+        let flush = smail(&world, &["--flush", &id]);
+        let why = format!("smail: mail {id}: its journal is damaged in line ");
+        assert!(flush.status == 74 && flush.stderr.starts_with(&why), "{from_end}: {}", flush.stderr);
+        assert_eq!((sink.mails().len(), world.queue_names("corrupt").len()), (1, 2), "{from_end}");
+    }
+}
+
+#[test]
+fn a_key_whose_last_line_is_damaged_sends_nothing() {
+    let world = World::new();
+    let sink = Options::new().start();
+    let key = ["--idempotency-key", "k"];
+    silent(&mail(&world, sink.port(), &key).run());
+    let path = world.queue_dir().join("keys/k");
+    let noted = fs::read_to_string(&path).unwrap();
+    fs::write(&path, noted.replace("done", "dona")).unwrap();
+    let outcome = mail(&world, sink.port(), &key).run();
+    let said = format!("smail: the file of the key, {}: its last line is damaged\n", path.display());
+    assert!(outcome.status == 74 && outcome.stderr.starts_with(&said), "{}: {}", outcome.status, outcome.stderr);
+    sink.only_mail();
+    // What is torn did not happen.
+    fs::write(&path, noted + "\nfree 1").unwrap();
+    silent(&mail(&world, sink.port(), &key).run());
+    sink.only_mail();
+}
+
+/// Turns the times of a mail and of its journal back: what a machine that was off, or whose clock was wrong, finds.
+fn age(world: &World, id: &str, milliseconds: i64) {
+    let older = |line: &str| {
+        let mut json: serde_json::Value = serde_json::from_str(line).unwrap();
+        for name in ["at", "next", "created", "expires"] {
+            if let Some(time) = json.get(name).and_then(serde_json::Value::as_i64) {
+                json[name] = (time - milliseconds).into();
+            }
+        }
+        json.to_string()
+    };
+    let path = |end: &str| world.queue_dir().join(format!("q/{id}.{end}"));
+    let journal = fs::read_to_string(path("log")).unwrap();
+    let lines = journal.lines().map(|line| older(&line[9..]));
+    let lines: Vec<_> = lines.map(|line| format!("{:08x} {line}\n", crc32fast::hash(line.as_bytes()))).collect();
+    fs::write(path("log"), lines.concat()).unwrap();
+    let whole = String::from_utf8(fs::read(path("msg")).unwrap()).unwrap();
+    let (front, end) = whole.rsplit_once("END ").unwrap();
+    let parts: Vec<_> = front.splitn(3, '\n').collect();
+    let front = [parts[0], &older(parts[1]), parts[2]].join("\n");
+    let end = format!("END {} {:08x}\n", end.split_once(' ').unwrap().0, crc32fast::hash(front.as_bytes()));
+    fs::write(path("msg"), front + &end).unwrap();
+}
+
+const DAY: i64 = 24 * 3600 * 1000;
+
+#[test]
+fn a_mail_whose_time_is_over_is_tried_before_it_is_given_up() {
+    // Off for longer than the lifetime; a clock that was ten years behind, and one that was ten years ahead.
+    for days in [6, 3650, -3650] {
+        let world = World::new();
+        let place = Place::reserve();
+        let id = wait(&world, &place);
+        age(&world, &id, days * DAY);
+        let flush = smail(&world, &["--flush"]);
+        assert_eq!((flush.status, world.entries()), (75, vec![id.clone()]), "{days}: {}", flush.stderr);
+        assert_eq!(list(&world)[0]["tries"], 2, "{days}");
+        age(&world, &id, days * DAY);
+        let sink = Options::new().start_at(place);
+        silent(&smail(&world, &["--flush"]));
+        sink.only_mail();
+        empty(&world);
+    }
+}
+
+#[test]
+fn a_mail_is_given_up_after_it_was_tried_for_its_lifetime_and_that_is_told() {
+    let world = World::new();
+    let place = Place::reserve();
+    let id = wait(&world, &place);
+    let mut runs = 0;
+    let given_up = loop {
+        age(&world, &id, DAY + 60_000);
+        let flush = smail(&world, &["--flush"]);
+        runs += 1;
+        if flush.status != 75 || runs > 9 {
+            break flush;
+        }
+    };
+    assert_eq!((given_up.status, runs), (69, 5), "{}", given_up.stderr);
+    assert!(given_up.stderr.starts_with(&format!("smail: mail {id} was given up: ")), "{}", given_up.stderr);
+    assert_eq!((world.entries(), world.queue_names("failed").len()), (vec![], 2));
+    // Released, it has a new lifetime.
+    silent(&smail(&world, &["--release", &id]));
+    assert_eq!((smail(&world, &["--flush"]).status, world.entries()), (75, vec![id]));
+}
+
+#[test]
+fn a_mail_that_is_given_up_while_another_is_sent_is_told_and_logged() {
+    for sendmail in [false, true] {
+        let world = World::new();
+        let place = Place::reserve();
+        let id = queued(&mail(&world, place.port(), &["-S", "queue-lifetime=1ms"]).run(), "refused");
+        age(&world, &id, DAY);
+        let sink = Options::new().start();
+        let log = format!("log={}", world.path("log").display());
+        let smtp = format!("smtp=127.0.0.1:{}", sink.port());
+        let words = ["-S", &log, "-S", &smtp, "-S", "tls=none", "-r", "a@a.example", "r2@x.example"];
+        world.write(
+            "home/.config/smail/config.toml",
+            format!(
+                "smtp = \"127.0.0.1:{}\"\ntls = \"none\"\nlog = \"{}\"\n",
+                sink.port(),
+                world.path("log").display()
+            ),
+        );
+        let outcome = if sendmail {
+            world.as_name("sendmail", &["-f", "a@a.example", "r2@x.example"]).stdin("Subject: s\n\nx\n").queued().run()
+        } else {
+            world.smail(&words).stdin("x\n").queued().run()
+        };
+        assert_eq!((outcome.status, sink.mails().len()), (0, 1), "{}", outcome.stderr);
+        let told = outcome.stderr.starts_with(&format!("smail: mail {id} was given up: "));
+        assert_eq!((told, outcome.stderr.is_empty()), (!sendmail, sendmail), "{}", outcome.stderr);
+        let log = String::from_utf8(world.read("log").unwrap()).unwrap();
+        let last = log.lines().find(|line| line.contains(&id) && line.contains("status=failed"));
+        assert!(last.is_some_and(|line| line.contains("error=\"given up: ")), "{log}");
+        assert_eq!(world.queue_names("failed").len(), 2);
+    }
+}
+
+#[test]
 fn a_journal_damaged_in_the_middle_is_never_guessed_at() {
     let world = World::new();
     let sink = Options::new().recipient("r2@x.example", "450 4.2.0 later").start();

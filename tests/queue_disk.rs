@@ -155,6 +155,96 @@ fn a_disk_without_inodes_makes_no_promise() {
     }
 }
 
+/// Fills the disk with empty files, but for so many; gives how many there are.
+fn fill(stage: &Stage, but: usize) -> usize {
+    let name = |number: usize| stage.disk.inside().join(format!("filler.{number}"));
+    let made = (0..100_000).take_while(|number| fs::File::create(name(*number)).is_ok()).count();
+    assert!(but < made && made < 100_000, "{made}");
+    (made - but..made).for_each(|number| fs::remove_file(name(number)).unwrap());
+    made - but
+}
+
+#[test]
+fn a_disk_without_inodes_still_lets_the_queue_drain() {
+    if obstacle::stops("a disk without inodes", obstacle::without_root()) {
+        return;
+    }
+    for words in [&["--flush"][..], &["--as", "sendmail", "-q"]] {
+        let stage = Stage::on(&["-t", "tmpfs", "-o", "size=4m,nr_inodes=64", "none"]);
+        let sink = Options::new().start();
+        let smtp = format!("smtp = \"127.0.0.1:{}\"\ntls = \"none\"\n", sink.port());
+        stage.world.write("home/.config/smail/config.toml", smtp);
+        // None of them has a journal yet.
+        let kept = ["--as", "sendmail", "-odq", "-f", "a@a.example", "r1@x.example"];
+        for _ in 0..3 {
+            assert_eq!(stage.run(&stage.disk, &kept).stdin("Subject: s\n\nx\n").run().status, 0);
+        }
+        assert!(stage.disk.inside().join("smail/reserve").exists());
+        fill(&stage, 0);
+        let flush = stage.smail(words);
+        assert_eq!((flush.status, flush.stderr.as_str(), stage.names()), (0, "", vec![]), "{words:?}");
+        assert_eq!(sink.mails().len(), 3);
+    }
+}
+
+#[test]
+fn a_place_to_send_that_no_file_can_be_made_for_is_no_crowd() {
+    if obstacle::stops("a disk without inodes", obstacle::without_root()) {
+        return;
+    }
+    let stage = Stage::on(&["-t", "tmpfs", "-o", "size=4m,nr_inodes=64", "none"]);
+    let sink = Options::new().start();
+    assert_eq!(stage.mail(sink.port(), &small()).run().status, 0);
+    for slot in 0..20 {
+        let _ = fs::remove_file(stage.disk.inside().join(format!("smail/slot.{slot}")));
+    }
+    // Room for the mail and for nothing else: not for a journal, but for the reserve.
+    fill(&stage, 1);
+    let sent = stage.mail(sink.port(), &small()).run();
+    assert_eq!((sent.status, sent.stderr.as_str(), sink.mails().len(), stage.names()), (0, "", 2, vec![]));
+}
+
+#[test]
+fn mail_that_is_kept_elsewhere_while_the_disk_is_read_only_goes_with_the_rest() {
+    if obstacle::stops("a read-only disk", obstacle::without_root()) {
+        return;
+    }
+    let stage = Stage::on(&["-t", "tmpfs", "-o", "size=1m", "none"]);
+    fs::remove_file(stage.world.path("home/.local")).unwrap();
+    let place = Place::reserve();
+    let remount = |how: &str| {
+        let mut words = stage.disk.enter();
+        words.extend(["mount", "-o", how].map(String::from));
+        let done = std::process::Command::new(&words[0]).args(&words[1..]).arg(stage.world.path("disk")).status();
+        assert!(done.unwrap().success());
+    };
+    let key = |run: &str| {
+        let mut words = words(place.port(), &["r1@x.example"]);
+        words.extend(["--idempotency-key".to_owned(), run.to_owned()]);
+        words
+    };
+    let send = |words: Vec<String>| {
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        let outcome = stage.run(&stage.disk, &words).stdin(small()).run();
+        assert_eq!(outcome.status, 0, "{}", outcome.stderr);
+    };
+    send(key("one"));
+    remount("remount,ro");
+    // The key is read where nothing can be written.
+    send(key("one"));
+    assert_eq!((stage.entries().len(), stage.world.entries().len()), (1, 0));
+    send(key("two"));
+    assert_eq!((stage.entries().len(), stage.world.entries().len()), (1, 1));
+    let list = stage.smail(&["--queue", "--json"]);
+    assert_eq!(list.stdout.matches("\"id\"").count(), 2, "{}", list.stdout);
+    remount("remount,rw");
+    send(key("two"));
+    let ids = [stage.entries().remove(0), stage.world.entries().remove(0)];
+    let sink = Options::new().start_at(place);
+    let flush = stage.smail(&["--flush", &ids[0], &ids[1]]);
+    assert_eq!((flush.status, flush.stderr.as_str(), sink.mails().len()), (0, "", 2));
+}
+
 #[test]
 fn a_read_only_disk_keeps_what_it_has_and_new_mail_goes_at_once() {
     if obstacle::stops("a read-only disk", obstacle::without_root()) {

@@ -6,6 +6,7 @@ the same folder. The two take turns.
 import json
 import os
 import re
+import resource
 import statistics
 import subprocess
 import time
@@ -13,7 +14,7 @@ import zlib
 
 from .measure import Failed
 from .programs import FROM, TO
-from .servers import Down, Sink
+from .servers import Down, Late, Sink
 
 TITLE = "The queue"
 STORED, MANY, STORM = 40, 1_000, 500
@@ -150,6 +151,26 @@ def storm(house, folder, up):
     return took, len(house.ids())
 
 
+def turns(house, many, port):
+    """Seconds of wall and of processor, of all together, for so many at once at a server that needs a second for each."""
+    before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    children = [house.mail(port, wait=False) for _ in range(many)]
+    statuses = [child.wait() for child in children]
+    took, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert statuses == [0] * many and not house.ids(), statuses
+    return took, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def waiting(bench, folder):
+    """More than may send at the same time: the ideal is a second for every twenty, and no work while waiting."""
+    for many, key in ((200, "queue.turns"), (400, "queue.turns.more")):
+        with Late(1000) as late:
+            took, processor = turns(House(bench.smail, folder, "turns%d" % many), many, late.port)
+        bench.figure(key, took / (many / 20))
+        bench.figure(key + ".cpu", processor / many * 1000)
+        yield "| %d at once, 20 at a time, a server that needs 1 s: %.1f s | %.2f s of processor | |" % (many, took, processor)
+
+
 def multiply(house, port, many):
     """So many mails, made from one that smail wrote: another id, and the sum that belongs to it."""
     house.mail(port)
@@ -222,6 +243,7 @@ def measure(bench):
     yield "| %d at once, dead server | %.1f s | %d wait |" % (STORM, took, left)
     took, left = storm(House(bench.smail, folder, "healthy"), folder, True)
     yield "| %d at once, healthy server | %.1f s | %d wait |" % (STORM, took, left)
+    yield from waiting(bench, folder)
     yield from crowd(bench, House(bench.smail, folder, "huge"), folder, huge_many)
 
 

@@ -56,6 +56,14 @@ class Proxy(Helper):
         return flights
 
 
+class Late(Helper):
+    """A server in clear that answers every message after so many milliseconds."""
+
+    def __init__(self, late):
+        super().__init__("late.py", late)
+        self.port = int(self.said)
+
+
 class Sink:
     """Postfix's smtp-sink: the fastest there is, without TLS and login."""
 

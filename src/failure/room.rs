@@ -179,6 +179,8 @@ impl From<QueueError> for Failure {
             QueueError::Unreadable { newer: true, .. } => {
                 Failure::new(Exit::CONFIG, what).hint("it is left as it is; run the newer smail")
             }
+            QueueError::KeyFile { .. } => Failure::new(Exit::IO, what)
+                .hint("whether its mail was sent cannot be told: look into the log or ask the recipients, then remove the file"),
             QueueError::Io { .. } | QueueError::Hook { .. } | QueueError::Unreadable { .. } => {
                 Failure::new(Exit::IO, what)
             }

@@ -4,14 +4,14 @@ use smail::delivery::Report;
 use smail::draft;
 use smail::failure::{self, Exit, Failure};
 use smail::log::Attempt;
-use smail::queue::{self, Bounds, Flushed, Head, Queue, QueueError, Routes, Verdict};
+use smail::queue::{self, Bounds, Flushed, Head, QueueError, Queues, Routes, Verdict};
 use smail::report;
 use smail::settings::route::Route;
 use smail::settings::{self, Layers, Settings, Surroundings};
 use smail::transport::Watch;
 
 use super::logged::Keeper;
-use super::queued::at_hand;
+use super::queued::{PATIENCE, at_hand};
 use super::{complain, print};
 
 /// The ways of mail that waits: files and environment as they are now, with what its own command line said.
@@ -48,6 +48,18 @@ impl Routes for Ways<'_> {
         let attempt = Attempt { id: Some(&head.id), message_id: &head.message_id, exit: exit.0, ..Attempt::default() };
         self.keeper.note(&attempt, (from, &to), Some(report), exit != Exit::REFUSED);
     }
+
+    fn given_up(&mut self, head: &Head, why: &str) {
+        let error = format!("given up: {why}");
+        let attempt = Attempt {
+            id: Some(&head.id),
+            message_id: &head.message_id,
+            exit: Exit::REFUSED.0,
+            error: Some(&error),
+            ..Attempt::default()
+        };
+        self.keeper.note_end(&attempt, (head.sender.as_deref().unwrap_or_default(), &head.to));
+    }
 }
 
 fn recipients(report: &Report) -> Vec<String> {
@@ -65,32 +77,47 @@ pub fn errand(
     world: &Surroundings,
     watch: &Watch,
 ) -> Result<Exit, Failure> {
-    let queue = at_hand(settings, world)?;
+    let queues = at_hand(settings, world)?;
+    let exit = on(&queues, args, layers, settings, watch)?;
+    Ok(say_unusable(&queues, exit))
+}
+
+/// Tells of the folders that could not be looked into, as mail may lie there; the status is theirs where all else went well.
+pub fn say_unusable(queues: &Queues, exit: Exit) -> Exit {
+    let mut told = exit;
+    for problem in &queues.problems {
+        complain(&failure::remark(&format!("{problem}; mail may wait in it")));
+        told = if exit == Exit::OK { Exit::IO } else { exit };
+    }
+    told
+}
+
+fn on(queues: &Queues, args: &Args, layers: &Layers, settings: &Settings, watch: &Watch) -> Result<Exit, Failure> {
     let io = |error: QueueError| Failure::from(error);
     if let Some(id) = &args.queue_show {
-        queue.show(id, &mut std::io::stdout().lock()).map_err(io)?;
+        queues.show(id, &mut std::io::stdout().lock()).map_err(io)?;
     } else if let Some(id) = &args.hold {
-        queue.hold(id, true).map_err(io)?;
+        queues.hold(id, true).map_err(io)?;
     } else if let Some(id) = &args.release {
-        queue.hold(id, false).map_err(io)?;
+        queues.hold(id, false).map_err(io)?;
     } else if let Some(id) = &args.remove {
-        queue.remove(id).map_err(io)?;
+        queues.remove(id).map_err(io)?;
     } else if args.queue_check {
-        return check(&queue);
+        return check(queues);
     } else if args.flush {
         let mut ways = Ways { layers, by_hand: true, keeper: Keeper::of(settings, args) };
-        let bounds = Bounds { ids: args.operands.clone(), ..Bounds::default() };
-        return Ok(say(&queue.flush(&mut ways, watch, &bounds).map_err(io)?));
+        let bounds = Bounds { ids: args.operands.clone(), patience: PATIENCE, ..Bounds::default() };
+        return Ok(say(&queues.flush(&mut ways, watch, &bounds).map_err(io)?));
     } else {
-        let items = queue.list().map_err(io)?;
+        let items = queues.list().map_err(io)?;
         let now = queue::now();
         print(&if args.json { report::queue_json(&items) } else { report::queue_list(&items, now) });
     }
     Ok(Exit::OK)
 }
 
-fn check(queue: &Queue) -> Result<Exit, Failure> {
-    let check = queue.check()?;
+fn check(queues: &Queues) -> Result<Exit, Failure> {
+    let check = queues.check()?;
     for line in check.repaired.iter().chain(&check.problems) {
         complain(&failure::remark(line));
     }
@@ -101,15 +128,36 @@ fn check(queue: &Queue) -> Result<Exit, Failure> {
     })
 }
 
-/// What a flush has to say, and its status: 0 when all that was tried was sent, 75 when some wait, 69 when some were given up.
-pub fn say(flushed: &Flushed) -> Exit {
+/// Tells which mails were given up.
+pub fn say_given_up(flushed: &Flushed) {
     for (id, why) in &flushed.failed {
         complain(&failure::remark(&format!("mail {id} was given up: {why} (smail --queue-show {id})")));
     }
+}
+
+/// Tells which mails were named and are held.
+fn say_held(flushed: &Flushed) {
+    for id in &flushed.held {
+        complain(&failure::remark(&format!("mail {id} is held; `smail --release {id}` lets it go")));
+    }
+}
+
+/// Tells which mails were named and not tried, as they are held or another process has them.
+pub fn say_untried(flushed: &Flushed) {
+    say_held(flushed);
+    for problem in flushed.problems.iter().filter(|problem| matches!(problem, QueueError::Busy(_))) {
+        complain(&failure::remark(&problem.to_string()));
+    }
+}
+
+/// What a flush has to say, and its status: 0 when all that was tried was sent, 75 when some wait, 69 when some were given up.
+pub fn say(flushed: &Flushed) -> Exit {
+    say_given_up(flushed);
     for (id, why) in &flushed.waiting {
         complain(&failure::remark(&format!("mail {id} still waits: {why}")));
     }
-    let mut exit = match (flushed.failed.is_empty(), flushed.waiting.is_empty()) {
+    say_held(flushed);
+    let mut exit = match (flushed.failed.is_empty(), flushed.waiting.is_empty() && flushed.held.is_empty()) {
         (true, true) => Exit::OK,
         (true, false) => Exit::TEMPORARY,
         (false, _) => Exit::REFUSED,
@@ -119,6 +167,7 @@ pub fn say(flushed: &Flushed) -> Exit {
         exit = match problem {
             QueueError::Unreadable { newer: true, .. } => Exit::CONFIG,
             QueueError::NoEntry(_) => Exit::USAGE,
+            QueueError::Busy(_) if exit == Exit::OK => Exit::TEMPORARY,
             _ if exit == Exit::OK => Exit::IO,
             _ => exit,
         };

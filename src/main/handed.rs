@@ -12,7 +12,7 @@ use smail::draft::Dsn;
 use smail::failure::{self, Exit, Failure};
 use smail::message::Raw;
 use smail::message::Stamp;
-use smail::queue::{Bounds, Queue, QueueError};
+use smail::queue::{Bounds, Item, QueueError, Queues};
 use smail::report;
 use smail::settings::route::Route;
 use smail::settings::{self, Layers, Local, MAX_SIZE, Settings, Surroundings};
@@ -43,8 +43,9 @@ pub fn run(args: &Args, request: &Request, layers: &Layers, world: &Surroundings
         Mode::Aliases => Ok(desk.check_aliases()),
         Mode::Flush => desk.flush(&request.filter),
         Mode::List => {
-            print(&report::mailq(&queued::at_hand(&settings, world)?.list()?));
-            Ok(Exit::OK)
+            let queues = queued::at_hand(&settings, world)?;
+            print(&report::mailq(&queues.list()?));
+            Ok(errands::say_unusable(&queues, Exit::OK))
         }
         Mode::Nothing => Ok(Exit::OK),
     }
@@ -81,7 +82,7 @@ impl Ready {
     }
 
     /// The queue it goes through; a file on this host is as safe.
-    fn queue(&self, desk: &Desk<'_>) -> Result<Option<Queue>, Failure> {
+    fn queue(&self, desk: &Desk<'_>) -> Result<Option<Queues>, Failure> {
         match self.route {
             Route::Smtp(_) | Route::Program(_) => queued::open(desk.args, &self.settings, desk.world),
             Route::File(_) | Route::Stdout => Ok(None),
@@ -96,8 +97,8 @@ impl Desk<'_> {
         let watch = super::watch(self.args, self.settings);
         let (post, message) = (ready.post(self, &watch), &ready.settled.message);
         let sent = match ready.queue(self)? {
-            Some(queue) if request.queue_only => post.keep(&queue, message)?,
-            Some(queue) => post.send(&queue, message)?,
+            Some(queues) if request.queue_only => post.keep(&queues, message)?,
+            Some(queues) => post.send(queues, message)?,
             None => post.send_directly(message),
         };
         if let Some(failure) = sent.error.filter(|_| sent.exit != Exit::OK || self.args.verbose > 0) {
@@ -157,11 +158,11 @@ impl Desk<'_> {
     fn carry(&self, accepted: &Receiver<String>) {
         while let Ok(first) = accepted.recv() {
             let ids: Vec<String> = std::iter::once(first).chain(accepted.try_iter()).collect();
-            let Ok(queue) = queued::at_hand(self.settings, self.world) else { continue };
+            let Ok(queues) = queued::at_hand(self.settings, self.world) else { continue };
             let bounds = Bounds { ids, ..Bounds::default() };
             let mut ways = Ways::by_itself(self.layers, self.settings, self.args);
             // A dialogue ends by a signal at once: what it accepted is in the queue.
-            let flushed = queue.flush(&mut ways, &Watch::default(), &bounds);
+            let flushed = queues.flush(&mut ways, &Watch::default(), &bounds);
             if let Ok(flushed) = flushed
                 && self.args.verbose > 0
             {
@@ -205,37 +206,49 @@ impl Desk<'_> {
         if problems.is_empty() { Exit::OK } else { Exit::CONFIG }
     }
 
-    /// Sends what waits: silently and with status 0 whatever became of it, as those who call it from cron expect.
+    /// Sends what waits: silently and with status 0, as those who call it from cron expect; but for mail that was given up, and
+    /// for mail that was named and cannot be sent now.
     fn flush(&self, filter: &Filter) -> Result<Exit, Failure> {
-        let queue = queued::at_hand(self.settings, self.world)?;
-        let mut ids = Vec::new();
+        let queues = queued::at_hand(self.settings, self.world)?;
+        let mut bounds = Bounds { patience: queued::PATIENCE, ..Bounds::default() };
         if *filter != Filter::default() {
-            let within = |parts: &[String], text: &str| {
-                parts.is_empty() || parts.iter().any(|part| text.contains(part.as_str()))
-            };
-            let wanted = |item: &smail::queue::Item| {
-                within(&filter.ids, &item.id)
-                    && within(&filter.senders, &item.from)
-                    && item.to.iter().any(|to| within(&filter.recipients, to))
-            };
-            let waiting = queue.list()?.into_iter().filter(|item| item.state != "failed");
-            ids.extend(waiting.filter(wanted).map(|item| item.id));
-            if ids.is_empty() {
-                return Ok(Exit::OK);
+            bounds.ids = wanted(filter, &queues.list()?);
+            if bounds.ids.is_empty() {
+                return Ok(errands::say_unusable(&queues, Exit::OK));
             }
         }
         let mut ways = Ways::by_itself(self.layers, self.settings, self.args);
         let watch = super::watch(self.args, self.settings);
-        let flushed = queue.flush(&mut ways, &watch, &Bounds { ids, ..Bounds::default() })?;
+        let flushed = queues.flush(&mut ways, &watch, &bounds)?;
+        let named = !filter.ids.is_empty();
         if self.args.verbose > 0 {
             errands::say(&flushed);
         } else {
+            errands::say_given_up(&flushed);
+            if named {
+                errands::say_untried(&flushed);
+            }
             // Nobody else would tell of it: it is no part of what became of the mail.
             let hooks = flushed.problems.iter().filter(|problem| matches!(problem, QueueError::Hook { .. }));
             hooks.for_each(|problem| complain(&failure::remark(&problem.to_string())));
         }
-        Ok(Exit::OK)
+        let exit = if named && flushed.is_untried() { Exit::TEMPORARY } else { Exit::OK };
+        Ok(errands::say_unusable(&queues, exit))
     }
+}
+
+/// The mails that a filter means. What is held is meant only by its name, and then told.
+fn wanted(filter: &Filter, items: &[Item]) -> Vec<String> {
+    let within =
+        |parts: &[String], text: &str| parts.is_empty() || parts.iter().any(|part| text.contains(part.as_str()));
+    let wanted = |item: &&Item| {
+        item.state != "failed"
+            && (item.state != "held" || !filter.ids.is_empty())
+            && within(&filter.ids, &item.id)
+            && within(&filter.senders, &item.from)
+            && item.to.iter().any(|to| within(&filter.recipients, to))
+    };
+    items.iter().filter(wanted).map(|item| item.id.clone()).collect()
 }
 
 /// Takes the mails of a dialogue.
@@ -269,7 +282,7 @@ impl Clerk<'_> {
         let watch = Watch::default();
         let (post, message) = (ready.post(&self.desk, &watch), &ready.settled.message);
         let sent = match ready.queue(&self.desk)? {
-            Some(queue) => post.keep(&queue, message)?,
+            Some(queues) => post.keep(&queues, message)?,
             None => post.send_directly(message),
         };
         match sent {

@@ -43,15 +43,20 @@ impl Keeper {
             Some(_) if kept => "deferred",
             Some(_) => "failed",
         };
-        let attempt = Attempt {
-            caller: &self.caller,
-            from,
-            to: to.iter().map(String::as_str).collect(),
-            report,
-            status,
-            error: fault.as_deref().or(attempt.error),
-            ..attempt.clone()
-        };
+        let error = fault.as_deref().or(attempt.error);
+        self.write(&Attempt { report, status, error, ..attempt.clone() }, (from, to));
+    }
+
+    /// Writes down that a mail was given up, after the attempt that was its last.
+    pub fn note_end(&mut self, attempt: &Attempt<'_>, between: (&str, &[String])) {
+        if !self.log.is_off() {
+            self.write(&Attempt { status: "failed", ..attempt.clone() }, between);
+        }
+    }
+
+    fn write(&mut self, attempt: &Attempt<'_>, (from, to): (&str, &[String])) {
+        let to = to.iter().map(String::as_str).collect();
+        let attempt = Attempt { caller: &self.caller, from, to, ..attempt.clone() };
         if let Err(error) = self.log.write(&attempt)
             && !std::mem::replace(&mut self.quiet, true)
         {

@@ -2,25 +2,29 @@
 //!
 //! Promise: exit status 0 means accepted, or durable and to be tried again; whatever else was said, a mail is never both
 //! kept for another attempt and reported as the caller's to repeat.
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use smail::address::Mailbox;
 use smail::cli::Args;
-use smail::delivery::{Cause, Report};
+use smail::delivery::{Cause, Fault, Report, Stage};
 use smail::failure::{self, Exit, Failure, words};
 use smail::log::Attempt;
 use smail::message::Message;
-use smail::queue::{self, Bounds, FolderError, Head, KeyState, Outcome, Policy, Queue, QueueError, Ticket, Verdict};
+use smail::queue::{
+    self, Bounds, FolderError, Head, KeyState, Outcome, Policy, Queue, QueueError, Queues, Ticket, Verdict,
+};
 use smail::settings::route::Route;
 use smail::settings::{Layers, Settings, Surroundings, value};
 use smail::transport::{self, Turn, Watch};
 
 use super::complain;
-use super::errands::Ways;
+use super::errands::{self, Ways};
 use super::logged::Keeper;
 
-/// How long a mail waits for its turn when many are sent at once, and how long a mail that was sent takes others along.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a mail waits for its turn when many are sent at once, how long a mail that was sent takes others along, and how
+/// long a mail that was named is waited for.
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the queue did with a mail.
 pub struct Sent {
@@ -40,7 +44,7 @@ pub struct Sent {
 ///
 /// # Errors
 /// A folder that must not be used, or settings that do not fit.
-pub fn open(args: &Args, settings: &Settings, world: &Surroundings) -> Result<Option<Queue>, Failure> {
+pub fn open(args: &Args, settings: &Settings, world: &Surroundings) -> Result<Option<Queues>, Failure> {
     let wanted = match settings.text("queue").as_deref() {
         Some(said) => said == "true",
         None => !world.is_ci(),
@@ -63,13 +67,14 @@ pub fn open(args: &Args, settings: &Settings, world: &Surroundings) -> Result<Op
     }
 }
 
-/// The queue of this user, whether mail goes through it or not.
+/// The queues of this user, whether mail goes through them or not: the folder that takes new mail, which is made where it is
+/// missing, and all others that are there, as mail may have been kept in them while the first could not be used.
 ///
 /// # Errors
 /// No folder that may be used.
-pub fn at_hand(settings: &Settings, world: &Surroundings) -> Result<Queue, Failure> {
+pub fn at_hand(settings: &Settings, world: &Surroundings) -> Result<Queues, Failure> {
     let policy = policy(settings)?;
-    let (mut problem, mut readable) = (None, None);
+    let (mut found, mut problems, mut missing) = (Vec::new(), Vec::new(), None);
     if let Some(named) = settings.path("queue-dir") {
         match Queue::open(&named, policy.clone(), failure::one_line) {
             // The system's folder is root's, or that of one service; everybody else has their own.
@@ -78,26 +83,29 @@ pub fn at_hand(settings: &Settings, world: &Surroundings) -> Result<Queue, Failu
                     complain(&failure::remark(&format!("{error}; a folder of this user is taken")));
                 }
             }
-            outcome => return outcome.map_err(Failure::from),
+            outcome => found.push(outcome?),
         }
     }
+    let named = (!found.is_empty()).then_some(0);
     for place in &world.state {
-        match Queue::open(place, policy.clone(), failure::one_line) {
-            // What others could read must be mended, not passed over: mail may wait in it.
-            Err(error @ (FolderError::Foreign { .. } | FolderError::Unusable { .. })) => {
-                problem.get_or_insert(error);
-            }
-            Err(error) => return Err(error.into()),
-            Ok(queue) if queue.is_writable() => return Ok(queue),
+        let enough = named.is_some() || found.iter().any(Queue::is_writable);
+        let opened = if enough {
+            Queue::look(place, policy.clone(), failure::one_line)
+        } else {
+            Queue::open(place, policy.clone(), failure::one_line).map(Some)
+        };
+        match opened {
             Ok(queue) => {
-                readable.get_or_insert(queue);
+                found.extend(queue.filter(|queue| found.iter().all(|other: &Queue| other.path() != queue.path())));
             }
+            // What others could read must be mended, not passed over: mail may wait in it.
+            Err(error @ FolderError::Unsafe { .. }) if found.is_empty() => return Err(error.into()),
+            Err(error) if !matches!(error, FolderError::Foreign { .. }) && place.is_dir() => problems.push(error),
+            Err(error) => drop(missing.get_or_insert(error)),
         }
     }
-    if let Some(queue) = readable {
-        return Ok(queue);
-    }
-    Err(match problem {
+    let problem = if found.is_empty() && !problems.is_empty() { Some(problems.remove(0)) } else { missing };
+    Queues::new(found, named, problems).ok_or_else(|| match problem {
         Some(error) => error.into(),
         None => Failure::new(Exit::CREATE, "there is no folder for the queue").hint("queue-dir names one"),
     })
@@ -152,8 +160,8 @@ impl Post<'_> {
     ///
     /// # Errors
     /// The key, or what may not be used.
-    pub fn send(&self, queue: &Queue, message: &Message) -> Result<Sent, Failure> {
-        let key = match self.args.idempotency_key.as_deref().map(|key| queue.key(key)).transpose()? {
+    pub fn send(&self, mut queues: Queues, message: &Message) -> Result<Sent, Failure> {
+        let key = match self.args.idempotency_key.as_deref().map(|key| queues.key(key)).transpose()? {
             Some(KeyState::Taken(id)) => {
                 if self.settings.flag("verbose") {
                     let key = self.args.idempotency_key.as_deref().unwrap_or_default();
@@ -165,6 +173,7 @@ impl Post<'_> {
             Some(KeyState::New(key)) => Some(key),
             None => None,
         };
+        let queue = queues.first();
         match queue.submit(self.head(message), message, key.as_ref()) {
             Ok(ticket) => {
                 // The key is free again for others, who now find the mail taken.
@@ -173,7 +182,7 @@ impl Post<'_> {
                 let sent = self.attempt(queue, ticket)?;
                 self.note_attempt(message, Some(&id), &sent);
                 if sent.exit == Exit::OK && sent.error.is_none() {
-                    self.drain(queue);
+                    self.drain(&queues);
                 }
                 Ok(sent)
             }
@@ -195,8 +204,8 @@ impl Post<'_> {
     ///
     /// # Errors
     /// What may not be used.
-    pub fn keep(&self, queue: &Queue, message: &Message) -> Result<Sent, Failure> {
-        match queue.submit(self.head(message), message, None) {
+    pub fn keep(&self, queues: &Queues, message: &Message) -> Result<Sent, Failure> {
+        match queues.first().submit(self.head(message), message, None) {
             Ok(ticket) => {
                 let id = ticket.head().id.clone();
                 let sent = Sent { report: None, exit: Exit::OK, error: None, id: Some(id.clone()), lost: false };
@@ -264,10 +273,10 @@ impl Post<'_> {
 
     fn attempt(&self, queue: &Queue, mut ticket: Ticket<'_>) -> Result<Sent, Failure> {
         let id = ticket.head().id.clone();
-        let Some(slot) = queue.slot(PATIENCE) else {
+        let Some(slot) = queue.slot(PATIENCE, &self.watch.interrupt) else {
             return Ok(self.waits(&id, "many mails are being sent at once"));
         };
-        let report = match ticket.attempt(&mut *transport::open(self.route, self.watch), Turn::Last) {
+        let report = match self.try_once(&mut ticket) {
             Ok(report) => report,
             // Nothing was sent, as nothing could be noted; the mail itself is safe.
             Err(error) => return Ok(self.waits(&id, &error.to_string())),
@@ -291,6 +300,21 @@ impl Post<'_> {
             Err(error) => return Ok(Sent { report: Some(report), ..self.waits(&id, &error.to_string()) }),
         };
         Ok(self.judge(&id, &outcome, report))
+    }
+
+    /// The attempt; a signal that came while the mail waited for its turn has ended it already.
+    fn try_once(&self, ticket: &mut Ticket<'_>) -> Result<Report, QueueError> {
+        let signal = self.watch.interrupt.load(Ordering::Relaxed);
+        if signal != 0 {
+            let cause = Cause::Interrupted(i32::try_from(signal).unwrap_or(i32::MAX));
+            let fault = Err(Fault::new(Stage::Prepare, cause));
+            return Ok(Report::uniform(
+                transport::describe(self.route),
+                ticket.head().to.iter().map(String::as_str),
+                &fault,
+            ));
+        }
+        ticket.attempt(&mut *transport::open(self.route, self.watch), Turn::Last)
     }
 
     /// The words and the status for what became of it.
@@ -347,16 +371,20 @@ impl Post<'_> {
         Sent { report: None, exit: Exit::OK, error: Some(line), id: Some(id.to_owned()), lost: false }
     }
 
-    /// Takes along what is due, quietly: its own failures are told where they belong, in the list.
-    fn drain(&self, queue: &Queue) {
+    /// Takes along what is due, quietly: what waits is told where it belongs, in the list, and what is given up at once.
+    fn drain(&self, queues: &Queues) {
         let most = self.settings.size("queue-drain").map_or(20, |most| usize::try_from(most).unwrap_or(20));
         if most == 0 {
             return;
         }
         let watch = Watch { trace: None, suspect: None, progress: None, ..self.watch.clone() };
-        let bounds = Bounds { ids: Vec::new(), most: Some(most), time: Some(PATIENCE), meek: true };
+        let bounds = Bounds { most: Some(most), time: Some(PATIENCE), meek: true, ..Bounds::default() };
         let mut ways = Ways::by_itself(self.layers, self.settings, self.args);
-        if let Ok(flushed) = queue.flush(&mut ways, &watch, &bounds) {
+        if let Ok(flushed) = queues.flush(&mut ways, &watch, &bounds) {
+            // A caller of sendmail takes every word for a failure of its own mail; the log has them.
+            if self.args.sendmail.is_none() {
+                errands::say_given_up(&flushed);
+            }
             for problem in flushed.problems {
                 complain(&failure::remark(&problem.to_string()));
             }

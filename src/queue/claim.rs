@@ -8,11 +8,12 @@ use std::io;
 use std::sync::Arc;
 
 use super::entry::{self, Entry, EntryError, Head};
-use super::folder::Room;
+use super::folder::{Folder, Room};
 use super::journal::{self, Event, JournalError, Standing, State};
 use super::policy::{self, Verdict};
+use super::wait::{self, Limit};
 use super::{Queue, QueueError, now};
-use crate::delivery::{Fault, Reply};
+use crate::delivery::{Cause, Fault, Reply, Report};
 use crate::message::{Envelope, Message};
 use crate::text::short;
 use crate::transport::Ledger;
@@ -26,6 +27,8 @@ pub struct Ticket<'q> {
     state: State,
     /// The places in the head of the recipients of the message that was handed out.
     sent_to: Vec<usize>,
+    /// A try of this process failed: only then may it be given up.
+    failed_try: bool,
 }
 
 /// What became of an entry at the end of an attempt.
@@ -42,7 +45,7 @@ pub enum Outcome {
 impl<'q> Ticket<'q> {
     pub(super) fn new(queue: &'q Queue, file: File, entry: Entry) -> Self {
         let state = State::new(entry.head.to.len());
-        Ticket { queue, file: Arc::new(file), entry, journal: None, state, sent_to: Vec::new() }
+        Ticket { queue, file: Arc::new(file), entry, journal: None, state, sent_to: Vec::new(), failed_try: false }
     }
 
     /// Its head.
@@ -84,18 +87,13 @@ impl<'q> Ticket<'q> {
     fn note(&mut self, events: &[Event], durable: bool) -> io::Result<()> {
         let folder = &self.queue.folder;
         if self.journal.is_none() {
-            let file = folder.append(Room::Waiting, &format!("{}.log", self.entry.head.id))?;
+            let name = format!("{}.log", self.entry.head.id);
+            let file = with_reserve(folder, || folder.append(Room::Waiting, &name))?;
             folder.sync(Room::Waiting)?;
             self.journal = Some((file, 0));
         }
         let Some((file, good)) = &mut self.journal else { return Ok(()) };
-        if let Err(error) = journal::append(file, good, events) {
-            if !matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
-                return Err(error);
-            }
-            folder.use_reserve();
-            journal::append(file, good, events)?;
-        }
+        with_reserve(folder, || journal::append(file, good, events))?;
         for event in events {
             self.state.fold(event);
         }
@@ -108,18 +106,26 @@ impl<'q> Ticket<'q> {
     /// # Errors
     /// Those of the file system: then nothing may be sent, as nothing could be noted.
     pub fn begin(&mut self) -> Result<(), QueueError> {
-        self.note(&[Event::Begin { at: now() }], false).map_err(|e| self.queue.io(e))
+        self.note(&[Event::Begin { at: now(), idle: false }], false).map_err(|e| self.queue.io(e))
     }
 
-    /// Defers all that are left without an attempt, because the server cannot be used at all.
+    /// Defers all that are left without an attempt of their own: `tried` when its server failed another mail of this run.
     ///
     /// # Errors
     /// Those of the file system.
-    pub fn defer(&mut self, why: &str) -> Result<(), QueueError> {
+    pub fn defer(&mut self, why: &str, tried: bool) -> Result<(), QueueError> {
+        self.failed_try |= tried;
         let to = self.state.left();
         let next = self.next();
-        let events = [Event::Begin { at: now() }, Event::Deferred { at: now(), to, reply: why.to_owned(), next }];
+        let begin = Event::Begin { at: now(), idle: !tried };
+        let events = [begin, Event::Deferred { at: now(), to, reply: why.to_owned(), next }];
         self.note(&events, true).map_err(|e| self.queue.io(e))
+    }
+
+    /// Hears what an attempt came to. One that was ended here, and not by the server, does not give a mail up.
+    pub(super) fn tried(&mut self, report: &Report) {
+        let theirs = |cause: &Cause| !matches!(cause, Cause::Interrupted(_) | Cause::Ledger(_) | Cause::Content(_));
+        self.failed_try |= report.fates.iter().any(|f| f.outcome.as_ref().is_err_and(|f| theirs(&f.cause)));
     }
 
     fn next(&self) -> i64 {
@@ -149,7 +155,7 @@ impl<'q> Ticket<'q> {
         } else if left.is_empty() {
             let why = self.state.why().to_owned();
             self.fail(&why).map(Outcome::Failed)
-        } else if self.is_expired() && !self.state.held {
+        } else if self.failed_try && self.is_expired() && !self.state.held {
             let why = format!("given up after {} tries; last: {}", self.state.tries, self.state.last);
             self.fail(&why).map(Outcome::Failed)
         } else {
@@ -161,11 +167,11 @@ impl<'q> Ticket<'q> {
         done.map_err(|e| queue.io(e))
     }
 
-    /// Tells whether its time is over; a release gives it a new one.
-    pub fn is_expired(&self) -> bool {
+    /// Tells whether it was tried for as long as it may be; a release gives it a new time. No clock tells it, but the tries.
+    fn is_expired(&self) -> bool {
         let head = &self.entry.head;
         let lifetime = head.expires.saturating_sub(head.created);
-        now() > head.expires.max(self.state.released.saturating_add(lifetime))
+        self.state.time_tried(lifetime) >= lifetime
     }
 
     /// Removes the entry: its message first.
@@ -233,6 +239,26 @@ impl Ledger for Ticket<'_> {
     }
 }
 
+/// Locks the file of an entry; gives it back when another process has it. Those who look have a lock too, a shared one and
+/// for a moment, which is no reason to pass the entry over.
+fn take(file: File) -> io::Result<Result<File, File>> {
+    for _ in 0..LOOKERS {
+        match file.try_lock() {
+            Ok(()) => return Ok(Ok(file)),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        match file.try_lock_shared() {
+            // This lock becomes the other one in the next turn.
+            Ok(()) => std::thread::yield_now(),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) => return Ok(Err(file)),
+        }
+    }
+    file.unlock()?;
+    Ok(Err(file))
+}
+
 /// The event of one recipient's outcome.
 fn event(place: usize, outcome: &Result<Reply, Fault>, next: i64, words: fn(&Fault) -> String) -> Event {
     let (at, to) = (now(), vec![place]);
@@ -248,6 +274,9 @@ fn event(place: usize, outcome: &Result<Reply, Fault>, next: i64, words: fn(&Fau
         }
     }
 }
+
+/// How often an entry is tried for that others only look at.
+const LOOKERS: usize = 1000;
 
 /// How many events back an answer is looked for: refusals of a few kinds alternate in a long list.
 const BACK: usize = 8;
@@ -282,12 +311,31 @@ fn places(event: &Event) -> &[usize] {
     }
 }
 
+/// Does what may need room on the disk; where there is none, the reserve is given up first.
+fn with_reserve<T>(folder: &Folder, mut act: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    match act() {
+        Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+            folder.use_reserve();
+            act()
+        }
+        outcome => outcome,
+    }
+}
+
 impl Queue {
     /// Takes an entry for this process; `None` when another one has it or it is gone.
     ///
     /// # Errors
     /// [`QueueError::Unreadable`]: it is damaged and was set aside, or newer and was left alone.
     pub fn claim(&self, id: &str) -> Result<Option<Ticket<'_>>, QueueError> {
+        self.claim_within(id, None)
+    }
+
+    /// The same, but waits for the process that has it, within a limit; then it is [`QueueError::Busy`].
+    ///
+    /// # Errors
+    /// Those of [`Queue::claim`].
+    pub(super) fn claim_within(&self, id: &str, limit: Option<&Limit<'_>>) -> Result<Option<Ticket<'_>>, QueueError> {
         let name = format!("{id}.msg");
         let file = match self.folder.open_file(Room::Waiting, &name) {
             Ok(file) => file,
@@ -296,11 +344,15 @@ impl Queue {
             // A disk that fails says nothing about the entry.
             Err(error) => return Err(self.io(error)),
         };
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) => return Err(self.io(error)),
-        }
+        let file = match (take(file), limit) {
+            (Ok(Ok(file)), _) => file,
+            (Ok(Err(_)), None) => return Ok(None),
+            (Ok(Err(file)), Some(limit)) => {
+                let file = wait::lock(file, limit).map_err(|e| self.io(e))?;
+                file.ok_or_else(|| QueueError::Busy(id.to_owned()))?
+            }
+            (Err(error), _) => return Err(self.io(error)),
+        };
         if !self.folder.is_same(Room::Waiting, &name, &file) {
             return Ok(None);
         }

@@ -31,7 +31,7 @@ pub struct Head {
     pub id: String,
     /// Milliseconds from 1970.
     pub created: i64,
-    /// Milliseconds from 1970: it is not tried after that.
+    /// `created` and the lifetime; how long it was tried is counted from its journal.
     pub expires: i64,
     /// The account that was used.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,14 +1,15 @@
 //! A run over what waits: one connection for all mail that goes the same way, and no second try of a server that was not there.
 //!
-//! Promise: an entry that another process has is passed over; one that cannot be read does not stop the others.
+//! Promise: an entry that another process has is passed over, unless it was named: then it is waited for, or told. What is held
+//! is never sent. An entry that cannot be read does not stop the others.
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::entry::Head;
-use super::folder::Room;
+use super::folder::{Lock, Room};
 use super::journal::{self, State};
+use super::wait::Limit;
 use super::{Outcome, Queue, QueueError, Ticket, now, policy};
 use crate::delivery::Report;
 use crate::settings::route::Route;
@@ -16,8 +17,6 @@ use crate::transport::{self, Transport, Turn, Watch};
 
 /// How many connections are kept at once; more ways than that take turns.
 const CONNECTIONS: usize = 4;
-/// How many processes send at the same time; the others wait, and then leave their mail to the next run.
-const SLOTS: usize = 20;
 
 /// Settles the way of a mail that waits: `Err` says why there is none now.
 pub trait Routes {
@@ -29,6 +28,9 @@ pub trait Routes {
 
     /// Hears of every attempt, when its outcome is in the books.
     fn attempted(&mut self, _head: &Head, _report: &Report) {}
+
+    /// Hears of a mail that was given up because it was tried for too long, and the last words about it.
+    fn given_up(&mut self, _head: &Head, _why: &str) {}
 }
 
 /// What a run may do.
@@ -36,6 +38,8 @@ pub trait Routes {
 pub struct Bounds {
     /// Only these, whether they are due or not; all that are due when it is empty.
     pub ids: Vec<String>,
+    /// How long each of these is waited for while another process has it.
+    pub patience: Duration,
     /// At most so many; all when `None`.
     pub most: Option<usize>,
     /// No further mail is begun after this time.
@@ -47,14 +51,25 @@ pub struct Bounds {
 /// What a run did.
 #[derive(Debug, Default)]
 pub struct Flushed {
+    /// Mails that were looked at closely.
+    pub begun: usize,
     /// Mails that went to all that were left.
     pub sent: usize,
     /// Mails that still wait, with the last words.
     pub waiting: Vec<(String, String)>,
+    /// Mails that were named and are held.
+    pub held: Vec<String>,
     /// Mails that were given up, with the reason.
     pub failed: Vec<(String, String)>,
     /// Entries that could not be used.
     pub problems: Vec<QueueError>,
+}
+
+impl Flushed {
+    /// Tells whether a mail that was named was not tried, as it is held or another process has it.
+    pub fn is_untried(&self) -> bool {
+        !self.held.is_empty() || self.problems.iter().any(|problem| matches!(problem, QueueError::Busy(_)))
+    }
 }
 
 /// Looks a name up in a sorted list.
@@ -65,7 +80,8 @@ fn has(names: &[String], name: &str) -> bool {
 /// The connections of a run, and the ways that turned out to be closed.
 struct Ways<'a> {
     open: Vec<(String, Box<dyn Transport>)>,
-    closed: HashMap<String, String>,
+    /// Why, and whether a server said so: otherwise there is no route, and nothing was tried.
+    closed: HashMap<String, (String, bool)>,
     routes: &'a mut dyn Routes,
     watch: &'a Watch,
 }
@@ -76,7 +92,7 @@ impl Ways<'_> {
     }
 
     /// The way of a mail, opened when it is not yet.
-    fn way(&mut self, key: &str, head: &Head) -> Result<&mut Box<dyn Transport>, String> {
+    fn way(&mut self, key: &str, head: &Head) -> Result<&mut Box<dyn Transport>, (String, bool)> {
         if let Some(why) = self.closed.get(key) {
             return Err(why.clone());
         }
@@ -84,7 +100,7 @@ impl Ways<'_> {
             let way = self.open.remove(place);
             self.open.push(way);
         } else {
-            let route = self.routes.route(head).inspect_err(|why| {
+            let route = self.routes.route(head).map_err(|why| (why, false)).inspect_err(|why| {
                 self.closed.insert(key.to_owned(), why.clone());
             })?;
             if self.open.len() == CONNECTIONS {
@@ -92,7 +108,7 @@ impl Ways<'_> {
             }
             self.open.push((key.to_owned(), transport::open(&route, self.watch)));
         }
-        self.open.last_mut().map(|(_, way)| way).ok_or_else(String::new)
+        self.open.last_mut().map(|(_, way)| way).ok_or_else(Default::default)
     }
 }
 
@@ -104,13 +120,12 @@ impl Queue {
     pub fn flush(&self, routes: &mut dyn Routes, watch: &Watch, bounds: &Bounds) -> Result<Flushed, QueueError> {
         let start = Instant::now();
         let mut flushed = Flushed::default();
-        let runner = self.folder.lock_file("runner").map_err(|e| self.io(e))?;
+        let runner = self.folder.lock_of(Lock::Runner).map_err(|e| self.io(e))?;
         if bounds.meek && runner.try_lock().is_err() {
             return Ok(flushed);
         }
         let names = self.folder.names(Room::Waiting).map_err(|e| self.io(e))?;
         let mut ways = Ways { open: Vec::new(), closed: HashMap::new(), routes, watch };
-        let mut begun = 0;
         for name in &names {
             self.sweep(name, &names);
         }
@@ -125,12 +140,12 @@ impl Queue {
             if bounds.ids.is_empty() && !self.is_due(id, &names) {
                 continue;
             }
-            let over =
-                bounds.time.is_some_and(|time| start.elapsed() > time) || bounds.most.is_some_and(|most| begun >= most);
+            let over = bounds.time.is_some_and(|time| start.elapsed() > time)
+                || bounds.most.is_some_and(|most| flushed.begun >= most);
             if over || watch.interrupt.load(Ordering::Relaxed) != 0 {
                 break;
             }
-            begun += 1;
+            flushed.begun += 1;
             if let Err(problem) = self.one(id, &mut ways, bounds, &mut flushed) {
                 flushed.problems.push(problem);
             }
@@ -141,40 +156,59 @@ impl Queue {
     }
 
     fn one(&self, id: &str, ways: &mut Ways<'_>, bounds: &Bounds, flushed: &mut Flushed) -> Result<(), QueueError> {
-        let Some(mut ticket) = self.claim(id)? else { return Ok(()) };
-        // Another process may have tried it since the name was read.
-        if bounds.ids.is_empty() && !ticket.state().is_due(now(), self.policy.longest()) {
+        let named = !bounds.ids.is_empty();
+        let limit = Limit::new(bounds.patience, &ways.watch.interrupt);
+        let Some(mut ticket) = self.claim_within(id, named.then_some(&limit))? else {
+            // Another process was quicker, and it is gone or was given up.
+            let failed = self.item(Room::Failed, id).filter(|_| named);
+            flushed.failed.extend(failed.map(|item| (item.id, item.last)));
+            return Ok(());
+        };
+        let waits = !ticket.state().left().is_empty();
+        if waits && ticket.state().held {
+            flushed.held.extend(named.then(|| id.to_owned()));
             return Ok(());
         }
-        if !ticket.state().left().is_empty() && !ticket.is_expired() {
-            let key = Ways::key(ticket.head());
-            match ways.way(&key, &ticket.head().clone()) {
-                Ok(way) => {
-                    let report = match ticket.attempt(&mut **way, Turn::More) {
-                        // It can never be sent, so it must not wait for ever.
-                        Err(QueueError::Unreadable { why, .. }) => return self.set_aside(id, &why).map(drop),
-                        outcome => outcome?,
-                    };
-                    let session =
-                        report.fates.iter().filter_map(|f| f.outcome.as_ref().err()).find(|f| policy::is_of_session(f));
-                    if let Some(fault) = session {
-                        ways.closed.insert(key, (self.words)(fault));
-                    }
-                    ways.routes.attempted(ticket.head(), &report);
-                }
-                Err(why) => ticket.defer(&why)?,
+        // Another process may have tried it since the name was read.
+        if !named && !ticket.state().is_due(now(), self.policy.longest()) {
+            return Ok(());
+        }
+        if waits {
+            match self.send(&mut ticket, ways) {
+                // It can never be sent, so it must not wait for ever.
+                Err(QueueError::Unreadable { why, .. }) => return self.set_aside(id, &why).map(drop),
+                outcome => outcome?,
             }
         }
-        let last = ticket.state().why().to_owned();
+        let (last, head) = (ticket.state().why().to_owned(), ticket.head().clone());
+        let refused = ticket.state().left().is_empty();
         match ticket.finish()? {
             Outcome::Gone => flushed.sent += 1,
             Outcome::Waits => flushed.waiting.push((id.to_owned(), last)),
             Outcome::Failed(problem) => {
+                if !refused {
+                    ways.routes.given_up(&head, &last);
+                }
                 flushed.failed.push((id.to_owned(), last));
                 let hook = |why| QueueError::Hook { id: id.to_owned(), why };
                 flushed.problems.extend(problem.map(hook));
             }
         }
+        Ok(())
+    }
+
+    fn send(&self, ticket: &mut Ticket<'_>, ways: &mut Ways<'_>) -> Result<(), QueueError> {
+        let key = Ways::key(ticket.head());
+        let way = match ways.way(&key, &ticket.head().clone()) {
+            Ok(way) => way,
+            Err((why, tried)) => return ticket.defer(&why, tried),
+        };
+        let report = ticket.attempt(&mut **way, Turn::More)?;
+        let faults = || report.fates.iter().filter_map(|f| f.outcome.as_ref().err());
+        if let Some(fault) = faults().find(|f| policy::is_of_session(f)) {
+            ways.closed.insert(key, ((self.words)(fault), true));
+        }
+        ways.routes.attempted(ticket.head(), &report);
         Ok(())
     }
 
@@ -200,32 +234,13 @@ impl Queue {
             return false;
         }
         // A release moves the journal before its message.
-        let Ok(moves) = self.folder.lock_file("moves") else { return false };
+        let Ok(moves) = self.folder.lock_of(Lock::Moves) else { return false };
         if moves.try_lock().is_err() || self.folder.has(Room::Waiting, &message) {
             return false;
         }
         match [Room::Failed, Room::Corrupt].into_iter().find(|room| self.folder.has(*room, &message)) {
             Some(room) => self.folder.rename((Room::Waiting, name), (room, name)).is_ok(),
             None => self.folder.remove(Room::Waiting, name).is_ok(),
-        }
-    }
-
-    /// A place among the processes that send at the same time; waits for one, and gives up after `patience`.
-    pub fn slot(&self, patience: Duration) -> Option<File> {
-        let start = Instant::now();
-        let first = usize::try_from(std::process::id()).unwrap_or(0);
-        loop {
-            for step in 0..SLOTS {
-                let file = self.folder.lock_file(&format!("slot.{}", (first + step) % SLOTS)).ok()?;
-                if file.try_lock().is_ok() {
-                    return Some(file);
-                }
-            }
-            if start.elapsed() > patience {
-                return None;
-            }
-            // Locks of files cannot be awaited with a deadline.
-            std::thread::sleep(Duration::from_millis(5));
         }
     }
 }
@@ -238,6 +253,8 @@ impl Ticket<'_> {
     pub fn attempt(&mut self, way: &mut dyn Transport, turn: Turn) -> Result<Report, QueueError> {
         let message = self.message()?;
         self.begin()?;
-        Ok(way.deliver(&message, turn, self))
+        let report = way.deliver(&message, turn, self);
+        self.tried(&report);
+        Ok(report)
     }
 }

@@ -29,6 +29,20 @@ pub enum Room {
 const ROOMS: [(Room, &str); 4] =
     [(Room::Waiting, "q"), (Room::Failed, "failed"), (Room::Corrupt, "corrupt"), (Room::Keys, "keys")];
 
+/// What a lock on the queue is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lock {
+    /// A run that gives way to another has it while it lasts.
+    Runner,
+    /// A mail that was given up is being brought back.
+    Moves,
+    /// Its owner is the head of those who wait for a place among the processes that send.
+    Head,
+}
+
+/// The name of the file that keeps a little room.
+const RESERVE: &str = "reserve";
+
 /// Why there is no folder.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
@@ -171,6 +185,12 @@ impl Folder {
         self.make(room, name, flags)
     }
 
+    /// The same for a file that must be there.
+    pub fn append_to(&self, room: Room, name: &str) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        self.make(room, name, flags)
+    }
+
     fn make(&self, room: Room, name: &str, flags: OFlags) -> io::Result<File> {
         Self::make_at(self.room(room), name, flags)
     }
@@ -258,27 +278,40 @@ impl Folder {
         Ok(names)
     }
 
-    /// A lock file in the queue's place; open for locking only.
-    pub fn lock_file(&self, name: &str) -> io::Result<File> {
+    /// Opens what a lock lies on. It is a folder, which is there also when the disk has no room for one more file.
+    pub fn lock_of(&self, lock: Lock) -> io::Result<File> {
+        let folder = match lock {
+            Lock::Runner => &self.root,
+            Lock::Moves => self.room(Room::Failed),
+            Lock::Head => self.room(Room::Keys),
+        };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(File::from(rustix::fs::openat(folder, ".", flags, Mode::empty())?))
+    }
+
+    /// The file of a place among those who send, open for locking only.
+    pub fn file_of_slot(&self, slot: usize) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Self::make_at(&self.root, name, flags)
+        Self::make_at(&self.root, &format!("slot.{slot}"), flags)
     }
 
-    /// Sets a little room aside, so that a full disk still lets the queue drain.
+    /// Sets a little room and one file aside, so that a full disk still lets the queue drain.
     pub fn keep_reserve(&self) {
-        const RESERVE: usize = 64 << 10;
-        let Ok(file) = self.lock_file("reserve") else { return };
-        let kept = file.metadata().map_or(0, |m| m.len());
-        if kept < RESERVE as u64 && io::Write::write_all(&mut &file, &vec![0x5a; RESERVE]).is_err() {
+        const SIZE: usize = 64 << 10;
+        let kept = rustix::fs::statat(&self.root, RESERVE, AtFlags::SYMLINK_NOFOLLOW).map_or(0, |stat| stat.st_size);
+        if usize::try_from(kept).is_ok_and(|kept| kept >= SIZE) {
+            return;
+        }
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let made = Self::make_at(&self.root, RESERVE, flags);
+        if made.is_ok_and(|file| io::Write::write_all(&mut &file, &vec![0x5a; SIZE]).is_err()) {
             // Half a reserve is none, and would be in the way.
-            let _ = file.set_len(0);
+            self.use_reserve();
         }
     }
 
-    /// Gives the reserve back.
+    /// Gives the reserve back, its room and its file.
     pub fn use_reserve(&self) {
-        if let Ok(file) = self.lock_file("reserve") {
-            let _ = file.set_len(0);
-        }
+        let _ = rustix::fs::unlinkat(&self.root, RESERVE, AtFlags::empty());
     }
 }

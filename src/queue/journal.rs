@@ -1,7 +1,8 @@
 //! What has happened to a mail, one checksummed line an event; the state is folded from the lines and never stored.
 //!
-//! Promise: a line counts when it is whole. A last line that a crash tore is cut away before the next one is written. A damaged
-//! line with others behind it is damage (the entry is set aside), because it may have said `accepted`.
+//! Promise: a line counts when it is whole. A last line without its line end is what a crash tore: it is cut away before the
+//! next one is written. Any other line that is not whole is damage, the last one too: the entry is set aside, because the line
+//! may have been `accepted`.
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::time::Duration;
@@ -19,6 +20,9 @@ pub enum Event {
     Begin {
         /// When.
         at: i64,
+        /// Nothing can be tried, as there is no route: it counts for the schedule and not for the lifetime.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        idle: bool,
     },
     /// The final dot is about to be sent for these. Durable before it leaves.
     Dot {
@@ -162,8 +166,10 @@ pub struct State {
     until: (i64, i64),
     /// Not to be tried until released.
     pub held: bool,
-    /// When it was last released; 0 for never. It may have been given up before.
-    pub released: i64,
+    /// The time between each two tries since it was last released, and the pause that was planned then (milliseconds).
+    gaps: Vec<(i64, i64)>,
+    /// When the last try began, and the pause that was planned after it.
+    begun: Option<(i64, i64)>,
     /// The last words about it.
     pub last: String,
     /// The last words of a refusal for good: others may have been accepted after it.
@@ -183,7 +189,8 @@ impl State {
             next: 0,
             until: (0, 0),
             held: false,
-            released: 0,
+            gaps: Vec::new(),
+            begun: None,
             last: String::new(),
             refusal: String::new(),
             latest: 0,
@@ -214,8 +221,13 @@ impl State {
             }
         };
         let at = match event {
-            Event::Begin { at } => {
+            Event::Begin { at, idle } => {
                 self.tries += 1;
+                if !idle {
+                    let gap = self.begun.map(|(before, planned)| (at.saturating_sub(before), planned));
+                    self.gaps.extend(gap);
+                    self.begun = Some((*at, 0));
+                }
                 at
             }
             Event::Dot { at, to } => {
@@ -238,11 +250,13 @@ impl State {
             Event::Deferred { at, to, reply, next } => {
                 set(to, Standing::Waiting);
                 (self.until.1, self.last) = (*next, reply.clone());
+                self.plan(next.saturating_sub(*at));
                 at
             }
             Event::Doubt { at, to, reply, next } => {
                 set(to, Standing::InDoubt);
                 (self.until.0, self.last) = (*next, reply.clone());
+                self.plan(next.saturating_sub(*at));
                 at
             }
             Event::Hold { at } => {
@@ -250,7 +264,8 @@ impl State {
                 at
             }
             Event::Release { at } => {
-                (self.held, self.until, self.released) = (false, (0, 0), *at);
+                (self.held, self.until, self.begun) = (false, (0, 0), None);
+                self.gaps.clear();
                 for old in self.standing.iter_mut().filter(|s| matches!(s, Standing::InDoubt | Standing::Refused)) {
                     *old = Standing::Waiting;
                 }
@@ -265,6 +280,20 @@ impl State {
         let (doubt, deferred) = self.until;
         self.next = if self.doubtful > 0 { doubt.max(deferred) } else { deferred };
         self.latest = *at;
+    }
+
+    fn plan(&mut self, pause: i64) {
+        if let Some((_, planned)) = &mut self.begun {
+            *planned = pause.max(*planned);
+        }
+    }
+
+    /// How long it has been tried (milliseconds), for a mail that is tried for `lifetime`. What lies between two tries counts as
+    /// the pause that was planned, or as a fifth of the lifetime when that is longer, at most: a machine that was off and a clock
+    /// that jumped tried nothing meanwhile.
+    pub fn time_tried(&self, lifetime: i64) -> i64 {
+        let counted = |(gap, planned): &(i64, i64)| (*gap).clamp(0, (*planned).max(lifetime / 5).max(0));
+        self.gaps.iter().map(counted).fold(0, i64::saturating_add)
     }
 
     /// The places of those that must still be sent.
@@ -298,7 +327,7 @@ pub enum JournalError {
     /// It cannot be read.
     #[error("its journal cannot be read: {0}")]
     Read(#[from] io::Error),
-    /// A line in the middle is damaged: which.
+    /// A line is damaged that no crash has torn: which.
     #[error("its journal is damaged in line {0}")]
     Damaged(usize),
 }
@@ -319,15 +348,24 @@ pub fn read(mut file: &File) -> Result<(Vec<Event>, u64), JournalError> {
                 events.push(event);
                 good += line.len();
             }
-            None if good + line.len() == bytes.len() => break,
+            None if is_torn(line) => break,
             None => return Err(JournalError::Damaged(number + 1)),
         }
     }
     Ok((events, good as u64))
 }
 
+/// Whether the line ends where a crash ended it: it has no line end, nor another octet in its place behind a whole line.
+fn is_torn(line: &[u8]) -> bool {
+    let rotten_end = line.split_last().is_some_and(|(_, line)| event(line).is_some());
+    !line.ends_with(b"\n") && !rotten_end
+}
+
 fn parse(line: &[u8]) -> Option<Event> {
-    let line = line.strip_suffix(b"\n")?;
+    event(line.strip_suffix(b"\n")?)
+}
+
+fn event(line: &[u8]) -> Option<Event> {
     let (sum, json) = line.split_at_checked(9)?;
     let sum = u32::from_str_radix(std::str::from_utf8(sum.strip_suffix(b" ")?).ok()?, 16).ok()?;
     if crc32fast::hash(json) != sum {

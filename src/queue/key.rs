@@ -1,7 +1,8 @@
 //! `--idempotency-key`: the same key does not send twice within seven days.
 //!
 //! Promise: safe when two run at once (the key's file is locked) and when one is killed between any two steps: a key whose
-//! mail is neither waiting nor known to be sent counts for nothing.
+//! mail is neither waiting nor known to be sent counts for nothing. A file whose last whole line says neither is damaged, and
+//! nothing is sent.
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
@@ -15,6 +16,9 @@ const LIFETIME: i64 = 7 * 24 * 3600 * 1000;
 /// The longest key; every octet may take three in a file's name.
 pub(super) const LONGEST_KEY: usize = 80;
 
+/// How a line can begin.
+const WORDS: [&str; 3] = ["pending", "done", "free"];
+
 /// More than all the lines a key can have.
 const LONGEST_FILE: u64 = 1 << 20;
 
@@ -22,6 +26,8 @@ const LONGEST_FILE: u64 = 1 << 20;
 #[derive(Debug)]
 pub struct Key {
     file: File,
+    /// The files of the same key in other folders, which stay locked.
+    _others: Vec<File>,
 }
 
 /// What is known of a key.
@@ -37,17 +43,20 @@ fn name(key: &str) -> String {
     utf8_percent_encode(key, NON_ALPHANUMERIC).to_string()
 }
 
-/// The last whole line: `pending ID TIME` before the commit, `done ID TIME` after it, `free ID TIME` when the mail was given up.
-fn read(mut file: &File) -> Option<(String, String, i64)> {
-    let mut text = String::new();
-    file.seek(SeekFrom::Start(0)).ok()?;
-    file.take(LONGEST_FILE).read_to_string(&mut text).ok()?;
-    let whole = &text[..=text.rfind('\n')?];
-    whole.lines().rev().find_map(|line| {
+/// What the last whole line says, when there is one: `pending ID TIME` before the commit, `done ID TIME` after it, `free ID TIME`
+/// when the mail was given up. `Err`: it says something else.
+fn read(mut file: &File) -> io::Result<Option<(String, String, i64)>> {
+    let mut text = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.take(LONGEST_FILE).read_to_end(&mut text)?;
+    let Some(end) = text.iter().rposition(|b| *b == b'\n') else { return Ok(None) };
+    let Some(line) = text[..end].split(|b| *b == b'\n').rfind(|line| !line.is_empty()) else { return Ok(None) };
+    let parsed = std::str::from_utf8(line).ok().and_then(|line| {
         let mut words = line.split(' ');
         let found = (words.next()?.to_owned(), words.next()?.to_owned(), words.next()?.parse().ok()?);
-        words.next().is_none().then_some(found)
-    })
+        (words.next().is_none() && WORDS.contains(&found.0.as_str())).then_some(found)
+    });
+    parsed.map(Some).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "its last line is damaged"))
 }
 
 /// Adds a line: a file that is written anew is empty for a moment, and a key that is forgotten then would send twice. The line
@@ -61,24 +70,44 @@ impl Queue {
     /// Takes a key; waits while another process has it.
     ///
     /// # Errors
-    /// It is empty or too long, or those of the file system.
+    /// It is empty or too long, its file is damaged, or those of the file system.
     pub fn key(&self, key: &str) -> Result<KeyState, QueueError> {
+        let file = self.key_file(key, true)?.ok_or(QueueError::Key)?;
+        Ok(self.taken(key, &file)?.map_or_else(|| KeyState::New(Key::new(file, Vec::new())), KeyState::Taken))
+    }
+
+    /// The locked file of a key, made or `None` when it is not there.
+    pub(super) fn key_file(&self, key: &str, make: bool) -> Result<Option<File>, QueueError> {
         if key.is_empty() || key.len() > LONGEST_KEY {
             return Err(QueueError::Key);
         }
-        let file = self.folder.append(Room::Keys, &name(key)).map_err(|e| self.io(e))?;
-        file.lock().map_err(|e| self.io(e))?;
-        if let Some((word, id, at)) = read(&file) {
-            let waits = self.folder.has(Room::Waiting, &format!("{id}.msg"));
-            if waits || (word == "done" && now().saturating_sub(at).abs() < LIFETIME) {
-                return Ok(KeyState::Taken(id));
-            }
+        let name = name(key);
+        let opened =
+            if make { self.folder.append(Room::Keys, &name) } else { self.folder.open_file(Room::Keys, &name) };
+        match opened.and_then(|file| file.lock().map(|()| file)) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if !make && error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.io(error)),
         }
-        Ok(KeyState::New(Key { file }))
+    }
+
+    /// The mail that a key was used for, when it counts.
+    pub(super) fn taken(&self, key: &str, file: &File) -> Result<Option<String>, QueueError> {
+        let path = || self.path().join("keys").join(name(key));
+        let last = read(file).map_err(|error| QueueError::KeyFile { path: path(), error })?;
+        let counts = |(word, id, at): &(String, String, i64)| {
+            let waits = self.folder.has(Room::Waiting, &format!("{id}.msg"));
+            waits || (word == "done" && now().saturating_sub(*at).abs() < LIFETIME)
+        };
+        Ok(last.filter(counts).map(|(_, id, _)| id))
     }
 }
 
 impl Key {
+    pub(super) fn new(file: File, others: Vec<File>) -> Self {
+        Key { file, _others: others }
+    }
+
     /// Notes that the mail of this id is on its way: written before it is committed.
     ///
     /// # Errors
@@ -107,9 +136,10 @@ pub(super) fn forget(folder: &Folder, key: &str, id: &str) {
 }
 
 fn change(folder: &Folder, key: &str, id: &str, word: &str) {
-    let Ok(file) = folder.append(Room::Keys, &name(key)) else { return };
+    let Ok(file) = folder.append_to(Room::Keys, &name(key)) else { return };
     // Held by another process only while that looks, and then it looks for the mail as well.
-    if file.lock().is_ok() && read(&file).is_some_and(|(known, of, _)| of == id && known != word) {
+    let of_mail = |last: Option<(String, String, i64)>| last.is_some_and(|(known, of, _)| of == id && known != word);
+    if file.lock().is_ok() && read(&file).is_ok_and(of_mail) {
         let _ = write(&file, word, id);
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::entry;
-use super::folder::Room;
+use super::folder::{Lock, Room};
 use super::journal::{self, Standing, State};
 use super::{Queue, QueueError};
 use crate::text::{self, Policy};
@@ -14,7 +14,7 @@ use crate::text::{self, Policy};
 pub struct Item {
     /// Its name.
     pub id: String,
-    /// `waiting`, `held`, `in doubt`, `sending` or `failed`.
+    /// `waiting`, `held`, `in doubt`, `sending`, `damaged` or `failed`.
     pub state: &'static str,
     /// Milliseconds from 1970.
     pub created: i64,
@@ -75,11 +75,14 @@ impl Queue {
     pub fn item(&self, room: Room, id: &str) -> Option<Item> {
         let file = self.folder.open_file(room, &format!("{id}.msg")).ok()?;
         let entry = entry::look(&file).ok()?;
-        let state = self.state(room, id, entry.head.to.len());
-        let busy = room == Room::Waiting && file.try_lock().is_err();
+        let (state, damage) = self.state(room, id, entry.head.to.len());
+        // A lock that shuts nobody out: a run would pass the mail over.
+        let busy = room == Room::Waiting && file.try_lock_shared().is_err();
+        let _ = file.unlock();
         let word = match room {
             Room::Failed => "failed",
             _ if busy => "sending",
+            _ if damage.is_some() => "damaged",
             _ if state.held => "held",
             _ if state.any(Standing::InDoubt) => "in doubt",
             _ => "waiting",
@@ -101,15 +104,28 @@ impl Queue {
             to,
             tries: state.tries,
             next: state.next,
-            last: state.last,
+            last: damage.unwrap_or(state.last),
             subject: entry.head.subject,
         })
     }
 
-    fn state(&self, room: Room, id: &str, recipients: usize) -> State {
+    /// How an entry stands, and what is wrong with its journal.
+    fn state(&self, room: Room, id: &str, recipients: usize) -> (State, Option<String>) {
         let log = self.folder.open_file(room, &format!("{id}.log")).ok();
-        let events = log.and_then(|log| journal::read(&log).ok()).map_or_else(Vec::new, |(events, _)| events);
-        State::after(recipients, &events)
+        match log.map_or_else(|| Ok((Vec::new(), 0)), |log| journal::read(&log)) {
+            Ok((events, _)) => (State::after(recipients, &events), None),
+            Err(error) => (State::new(recipients), Some(error.to_string())),
+        }
+    }
+
+    /// Tells whether a mail of this name lies here, wherever.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.find(id).is_ok()
+    }
+
+    /// Tells whether a mail of this name waits here.
+    pub(super) fn waits(&self, id: &str) -> bool {
+        matches!(self.find(id), Ok(Room::Waiting))
     }
 
     /// Where an entry lies.
@@ -135,8 +151,13 @@ impl Queue {
         let write = |out: &mut dyn Write| -> io::Result<()> {
             writeln!(out, "# {}", shown(&entry.head)?)?;
             if let Ok(log) = self.folder.open_file(room, &format!("{id}.log")) {
-                for event in journal::read(&log).map_or_else(|_| Vec::new(), |(events, _)| events) {
-                    writeln!(out, "# {}", shown(&event)?)?;
+                match journal::read(&log) {
+                    Ok((events, _)) => {
+                        for event in events {
+                            writeln!(out, "# {}", shown(&event)?)?;
+                        }
+                    }
+                    Err(error) => writeln!(out, "# {error}")?,
                 }
             }
             let mut at = 0;
@@ -161,7 +182,7 @@ impl Queue {
     /// There is none of that name, or another process has it.
     pub fn hold(&self, id: &str, hold: bool) -> Result<(), QueueError> {
         if self.find(id)? == Room::Failed && !hold {
-            let moves = self.folder.lock_file("moves").map_err(|e| self.io(e))?;
+            let moves = self.folder.lock_of(Lock::Moves).map_err(|e| self.io(e))?;
             moves.lock().map_err(|e| self.io(e))?;
             // The journal first: a message must never stand here without its own, as it would be sent to everybody.
             for end in ["log", "msg"] {

@@ -11,13 +11,14 @@
 //! | `tmp.ID`, not locked | while it was written; exit 0 was not seen | removes it (`--queue-check`, a flush) |
 //! | `ID.msg` | after the rename, before the first attempt | sends it when it is due: at once |
 //! | `ID.msg`, `ID.log` without `dot` | before the final dot left | sends it to all that are left |
-//! | … last line torn | while a line was written | cuts the line away; the event did not happen |
+//! | … last line without its end | while a line was written | cuts the line away; the event did not happen |
 //! | … `dot` without an answer | between the dot and the synced answer: in doubt | sends it to these again after ten minutes, with the same Message-ID (or holds it: `on-doubt`) |
 //! | … `accepted` for some | after the answer was synced | sends it to the others only |
 //! | … `accepted` for all | before it was removed | removes it, sends nothing |
 //! | `ID.log` without `ID.msg` | while it was removed | removes it |
 //! | `failed/ID.log` without `failed/ID.msg` | while it was given up | moves `ID.msg` too |
-//! | `ID.msg` damaged, or a line of `ID.log` that is not the last | the disk's doing | moves both to `corrupt/`, sends nothing |
+//! | `ID.msg` damaged, or any other line of `ID.log` | the disk's doing | moves both to `corrupt/`, sends nothing |
+mod all;
 mod claim;
 mod entry;
 mod flush;
@@ -27,11 +28,13 @@ mod journal;
 mod key;
 mod list;
 mod policy;
+mod wait;
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+pub use all::Queues;
 pub use claim::{Outcome, Ticket};
 pub use entry::{EntryError, Head};
 pub use flush::{Bounds, Flushed, Routes};
@@ -40,6 +43,7 @@ pub use journal::{JournalError, Standing, State};
 pub use key::{Key, KeyState};
 pub use list::{Check, Item};
 pub use policy::{Policy, Verdict, is_of_session, judge};
+pub use wait::Slot;
 
 use crate::delivery::Fault;
 use crate::message::Message;
@@ -76,6 +80,14 @@ pub enum QueueError {
     /// A key of `--idempotency-key` that cannot be one.
     #[error("a key has between 1 and {} octets", key::LONGEST_KEY)]
     Key,
+    /// What is noted of a key cannot be told.
+    #[error("the file of the key, {}: {error}", .path.display())]
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
     /// Another process works on the entry.
     #[error("mail {0} is being sent by another process")]
     Busy(String),
@@ -115,6 +127,17 @@ impl Queue {
     /// [`FolderError`].
     pub fn open(path: &Path, policy: Policy, words: fn(&Fault) -> String) -> Result<Self, FolderError> {
         Ok(Queue { folder: Folder::open(path)?, policy, words })
+    }
+
+    /// Opens the queue in a folder that must be there: `None` when there is no folder.
+    ///
+    /// # Errors
+    /// [`FolderError`].
+    pub fn look(path: &Path, policy: Policy, words: fn(&Fault) -> String) -> Result<Option<Self>, FolderError> {
+        if path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
+            return Self::open(path, policy, words).map(Some);
+        }
+        Ok(None)
     }
 
     /// Where it is.

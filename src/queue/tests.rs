@@ -330,3 +330,36 @@ fn eight_bits_wait_as_they_are_and_have_their_form_in_seven() {
         "MIME-Version: 1.0\r\nSubject: s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\nR3LDvMOfZQ0K\r\n"
     );
 }
+
+#[test]
+fn a_mail_is_given_up_only_after_a_try_that_the_server_failed() {
+    struct Ended(Cause);
+    impl Transport for Ended {
+        fn deliver(&mut self, message: &Message, _: Turn, _: &mut dyn Ledger) -> Report {
+            let to: Vec<_> = message.envelope.recipients.iter().map(ToString::to_string).collect();
+            let fault = Err(Fault::new(Stage::Connect, self.0.clone()));
+            Report::uniform(String::new(), to.iter().map(String::as_str), &fault)
+        }
+    }
+    let place = tempfile::tempdir().unwrap();
+    let policy = Policy { lifetime: std::time::Duration::ZERO, ..Policy::default() };
+    let queue = Queue::open(&place.path().join("smail"), policy, words).unwrap();
+    let message = message(1);
+    let ticket = || queue.submit(head(&message), &message, None).unwrap();
+    let after = |cause: Cause| {
+        let mut ticket = ticket();
+        ticket.attempt(&mut Ended(cause), Turn::Last).unwrap();
+        ticket.finish().unwrap()
+    };
+    let deferred = |tried: bool| {
+        let mut ticket = ticket();
+        ticket.defer("why", tried).unwrap();
+        ticket.finish().unwrap()
+    };
+    assert_eq!(ticket().finish().unwrap(), Outcome::Waits);
+    assert_eq!((deferred(false), deferred(true)), (Outcome::Waits, Outcome::Failed(None)));
+    assert_eq!(after(Cause::Lost("gone".into())), Outcome::Failed(None));
+    for ours in [Cause::Interrupted(15), Cause::Ledger("full".into()), Cause::Content("changed".into())] {
+        assert_eq!(after(ours), Outcome::Waits);
+    }
+}

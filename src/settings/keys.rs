@@ -162,7 +162,7 @@ keys! {
         "queue", [], Flag, "false", "true; false where CI is set or nothing can be written", "Writes every mail down before it is sent, and keeps it until it was accepted.";
         "queue-dir", [], Path, "~/.local/state/smail", "smail in the folder for state", "Where mail waits. The folder must be yours and closed to others.";
         "queue-schedule", [], List, "1m, 2m, 5m, 10m, 20m, 40m, 1h, 2h, 4h", "1m, 2m, 5m, 10m, 20m, 40m, 1h, 2h, 4h", "The pauses between attempts; the last one repeats.";
-        "queue-lifetime", [], Time, "5d", "5d", "How long a mail is tried before it is given up.";
+        "queue-lifetime", [], Time, "5d", "5d", "How long a mail is tried before it is given up; time without tries does not count.";
         "queue-drain", [], Size, "20", "20", "How many mails that are due a mail that was accepted takes along; 0 for none.";
         "on-doubt", [], Choice(DOUBT), "hold", "resend", "What becomes of a mail whose last answer was lost: resend after ten minutes with the same Message-ID, or hold.";
         "on-failure", [], Program, "notify-send 'mail failed'", "", "A program that is run for a minute at most when a mail is given up, without a shell; $SMAIL_QUEUE_ID, _FILE, _REASON, _FROM, _TO and _COUNT tell which, and its standard input has every recipient on a line of its own.";

@@ -3,7 +3,7 @@ use super::*;
 
 fn events() -> Vec<Event> {
     vec![
-        Event::Begin { at: 1 },
+        Event::Begin { at: 1, idle: false },
         Event::Refused { at: 2, to: vec![1], reply: "550 no".into() },
         Event::Dot { at: 3, to: vec![0, 2] },
         Event::Accepted { at: 4, to: vec![0], reply: "250 ok".into() },
@@ -62,6 +62,63 @@ fn a_torn_last_line_is_ignored_and_cut_away_by_the_next() {
 }
 
 #[test]
+fn a_turned_bit_in_a_whole_line_is_damage_wherever_it_is() {
+    let file = tempfile::tempfile().unwrap();
+    append(&file, &mut 0, &events()).unwrap();
+    let mut whole = Vec::new();
+    (&file).seek(SeekFrom::Start(0)).unwrap();
+    (&file).read_to_end(&mut whole).unwrap();
+    for at in 0..whole.len() {
+        std::os::unix::fs::FileExt::write_all_at(&file, &[whole[at] ^ 1], at as u64).unwrap();
+        assert!(matches!(read(&file), Err(JournalError::Damaged(_))), "{at}");
+        std::os::unix::fs::FileExt::write_all_at(&file, &whole[at..=at], at as u64).unwrap();
+    }
+    assert!(read(&file).is_ok());
+}
+
+#[test]
+fn what_lies_between_two_tries_counts_as_planned_or_as_a_fifth_of_the_lifetime_at_most() {
+    const HOUR: i64 = 3_600_000;
+    let tried = |lifetime: i64, times: &[i64], pause: i64| {
+        let mut state = State::new(1);
+        for at in times {
+            state.fold(&Event::Begin { at: *at, idle: false });
+            state.fold(&Event::Deferred { at: *at, to: vec![0], reply: String::new(), next: at.saturating_add(pause) });
+        }
+        state.time_tried(lifetime)
+    };
+    let lifetime = 5 * 24 * HOUR;
+    let rows: &[(i64, &[i64], i64, i64)] = &[
+        (lifetime, &[], 0, 0),
+        (lifetime, &[7], HOUR, 0),
+        (lifetime, &[0, HOUR, 3 * HOUR], HOUR, 3 * HOUR),
+        // The machine was off, or a clock was wrong for a while.
+        (lifetime, &[0, HOUR, 1000 * HOUR], HOUR, 25 * HOUR),
+        (lifetime, &[90_000 * HOUR, 0, HOUR], HOUR, HOUR),
+        (lifetime, &[0, 90_000 * HOUR, HOUR], HOUR, 24 * HOUR),
+        (lifetime, &[0, i64::MAX, i64::MIN, i64::MAX], HOUR, 48 * HOUR),
+        // A schedule that is slower than a fifth of the lifetime counts as it is.
+        (HOUR, &[0, HOUR, 9 * HOUR], 2 * HOUR, 3 * HOUR),
+        (0, &[0, HOUR], 0, 0),
+    ];
+    for (lifetime, times, pause, wanted) in rows {
+        assert_eq!(tried(*lifetime, times, *pause), *wanted, "{times:?}");
+    }
+}
+
+#[test]
+fn a_release_and_a_run_without_a_route_count_no_time() {
+    let begin = |at: i64, idle: bool| Event::Begin { at, idle };
+    let state = State::after(1, &[begin(0, false), begin(50, false), Event::Release { at: 60 }, begin(90, false)]);
+    assert_eq!((state.time_tried(1000), state.tries), (0, 3));
+    let state = State::after(1, &[begin(0, true), begin(50, true), begin(90, false), begin(95, true)]);
+    assert_eq!((state.time_tried(1000), state.tries), (0, 4));
+    let json = |event| serde_json::to_string(&event).unwrap();
+    assert_eq!(json(begin(1, false)), r#"{"event":"begin","at":1}"#);
+    assert_eq!(json(begin(1, true)), r#"{"event":"begin","at":1,"idle":true}"#);
+}
+
+#[test]
 fn damage_in_the_middle_is_not_passed_over() {
     let file = tempfile::tempfile().unwrap();
     append(&file, &mut 0, &events()).unwrap();
@@ -117,7 +174,7 @@ fn journals_of_any_lines_take_linear_time() {
         ("answers", &|n| Event::Refused { at: 1, to: vec![n], reply: format!("550 {n}") }),
         ("dots", &|n| Event::Dot { at: 1, to: vec![n] }),
         ("doubts", &|n| Event::Doubt { at: 1, to: vec![n], reply: String::new(), next: 2 }),
-        ("attempts", &|_| Event::Begin { at: 1 }),
+        ("attempts", &|_| Event::Begin { at: 1, idle: false }),
     ];
     for (name, event) in rows {
         let make = |size: usize| {
