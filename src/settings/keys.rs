@@ -105,7 +105,7 @@ keys! {
             "When TLS starts: implicit (from the first byte), starttls (required), opportunistic (where offered) or none.";
         "starttls", ["smtp-use-starttls"], Flag, "true", "false", "mail.rc's way to say tls = \"starttls\"; ignored where TLS is implicit.", chain;
         "tls-verify", ["ssl-verify"], Choice(VERIFY), "strict", "strict", "What happens to a certificate that is not trusted: strict ends the session, warn says so, ignore goes on.", chain;
-        "tls-ca-file", ["ssl-ca-file"], Path, "/etc/ssl/private-ca.pem", "", "More roots of trust: a PEM file.", chain;
+        "tls-ca-file", ["ssl-ca-file"], Path, "/etc/ssl/private-ca.pem", "", "More that is trusted: a PEM file of roots, of intermediates, or of the server's own certificate.", chain;
         "tls-ca-dir", ["ssl-ca-dir"], Path, "/etc/ssl/more", "", "More roots of trust: a folder of PEM files.", chain;
         "tls-ca-no-defaults", ["ssl-ca-no-defaults", "ssl-no-default-ca"], Flag, "true", "false", "Trusts only tls-ca-file and tls-ca-dir, not the system's roots.", chain;
         "tls-fingerprint", [], Text, "sha-256 of the certificate in hex", "", "The certificate to trust in place of every other check: its SHA-256.", chain;
