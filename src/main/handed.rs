@@ -4,6 +4,7 @@
 //! the mail waits in the queue; what went wrong is one line. Status 0 means sent or durable, 75 means not kept.
 use std::io::{self, IsTerminal, Read};
 use std::sync::mpsc::{self, Receiver, Sender as Wire};
+use std::sync::{Mutex, PoisonError};
 
 use smail::address::{Address, Mailbox, parse_word};
 use smail::cli::Args;
@@ -131,8 +132,13 @@ impl Desk<'_> {
         let name = self.settings.filled("hello-name").or_else(|| self.world.machine.hostname.clone());
         let (wire, accepted) = mpsc::channel();
         let mut clerk = Clerk { desk: *self, wire };
+        let accepted = Mutex::new(Some(accepted));
+        let carry = || {
+            let accepted = accepted.lock().unwrap_or_else(PoisonError::into_inner).take();
+            accepted.iter().for_each(|accepted| self.carry(accepted));
+        };
         std::thread::scope(|scope| {
-            scope.spawn(move || self.carry(&accepted));
+            let _ = std::thread::Builder::new().spawn_scoped(scope, carry);
             let mut stdin = io::stdin().lock();
             let mut stdout = io::stdout().lock();
             // A caller that has gone took what it wanted: what was accepted before is safe.
@@ -145,6 +151,8 @@ impl Desk<'_> {
             );
             drop(clerk);
         });
+        // Where no second thread could be had (`ulimit -u`), what was accepted is sent now.
+        carry();
         Exit::OK
     }
 

@@ -5,16 +5,19 @@
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::{Secret, SecretError, single_line};
 
 /// The most a program may print, in octets.
 const MAX_OUTPUT: usize = 64 << 10;
+/// What is read of it at once.
+const CHUNK: usize = 4096;
 /// How long a program may take in all.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Variables that may hold a secret of ours, which the program has no need to see.
@@ -110,23 +113,45 @@ fn succeeded(status: ExitStatus, whose: &str) -> Result<(), SecretError> {
     Ok(())
 }
 
-/// Reads standard output to its end in a thread, so that the deadline holds even when a grandchild keeps it open.
-/// `None`: the time was over first. One octet over the limit is read to tell.
+/// Reads standard output to its end; the deadline holds even when a grandchild keeps it open. `None`: the time was over
+/// first. What is over the limit by at least an octet is read no further.
 fn collect(stdout: Option<ChildStdout>, deadline: Instant) -> Option<Output> {
-    let (send, receive) = mpsc::sync_channel::<Output>(1);
-    let reader = thread::Builder::new().spawn(move || {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_OUTPUT + 64));
-        let outcome = match stdout {
-            Some(pipe) => pipe.take(MAX_OUTPUT as u64 + 1).read_to_end(&mut bytes),
-            None => Ok(0),
-        };
-        // Nobody listens when the time is over; the secret is then wiped with the message.
-        let _ = send.send(outcome.map(|_| bytes));
-    });
-    if let Err(error) = reader {
-        return Some(Err(error));
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_OUTPUT + CHUNK));
+    let Some(mut pipe) = stdout else { return Some(Ok(bytes)) };
+    let mut chunk = Zeroizing::new([0; CHUNK]);
+    while bytes.len() <= MAX_OUTPUT {
+        match readable(&pipe, deadline) {
+            Ok(true) => {}
+            Ok(false) => return None,
+            Err(error) => return Some(Err(error)),
+        }
+        match pipe.read(&mut *chunk) {
+            Ok(0) => break,
+            Ok(count) => bytes.extend_from_slice(&chunk[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Some(Err(error)),
+        }
     }
-    receive.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
+    Some(Ok(bytes))
+}
+
+/// Waits until there is something to read, or the end of it; `false` when the time is over first.
+fn readable(pipe: &ChildStdout, deadline: Instant) -> io::Result<bool> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(false);
+        }
+        let time = Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(left.subsec_nanos()),
+        };
+        match poll(&mut [PollFd::new(pipe, PollFlags::IN)], Some(&time)) {
+            Ok(0) | Err(Errno::INTR) => {}
+            Ok(_) => return Ok(true),
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// A program that is ended and reaped, whichever way it is left.

@@ -9,9 +9,7 @@
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver};
-use std::thread;
+use std::process::{Child, ChildStderr, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
@@ -27,7 +25,7 @@ use crate::settings::STARTED_BY_SMAIL;
 use crate::settings::route::Program;
 
 /// The most octets of the program's words that are kept.
-const MOST_WORDS: u64 = 64 * 1024;
+const MOST_WORDS: usize = 64 * 1024;
 /// How long the words of a program that has ended are waited for: a child of it may keep the pipe open.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 /// The longest wait between two looks at whether it has ended.
@@ -54,10 +52,11 @@ impl Sendmail {
             let why = format!("{}: {}", self.program.path.display(), reason(&error));
             Fault::new(Stage::Connect, Cause::Program(why, Some(127)))
         })?;
-        let words = listen(&mut child);
+        let mut words =
+            Words::of(&mut child).map_err(|error| Fault::new(Stage::Connect, Cause::Program(reason(&error), None)))?;
         let mut clock = Clock::new(self.watch.interrupt.clone(), Duration::MAX);
         if let Some(stdin) = child.stdin.take() {
-            let mut stdin = Pipe { stdin, clock };
+            let mut stdin = Pipe { stdin, clock, words: &mut words };
             let written = write(&mut stdin, message, books);
             clock = stdin.clock;
             if let Err(failure) = written {
@@ -71,9 +70,8 @@ impl Sendmail {
         }
         tell.note(format!("message, {} octets", message.size()));
         clock.set_grace(true);
-        let status = wait_for(&mut child, &mut clock)?;
-        let words = words.and_then(|words| words.recv_timeout(LAST_WORDS).ok()).unwrap_or_default();
-        judge(status, &words, &tell)
+        let status = wait_for(&mut child, &mut clock, &mut words)?;
+        judge(status, &words.end(), &tell)
     }
 
     fn start(&self, arguments: &[String]) -> io::Result<Child> {
@@ -143,33 +141,80 @@ fn command_line(program: &Program, arguments: &[String]) -> String {
     format!("{} {line}", program.path.display()).trim_end().to_owned()
 }
 
-/// Reads what the program says, so that it never waits for somebody to listen.
-fn listen(child: &mut Child) -> Option<Receiver<Vec<u8>>> {
-    let mut stderr = child.stderr.take()?;
-    let (tell, words) = mpsc::channel();
-    let listener = thread::Builder::new().spawn(move || {
-        let mut kept = Vec::new();
-        let _ = stderr.by_ref().take(MOST_WORDS).read_to_end(&mut kept);
-        let _ = tell.send(kept);
-        let _ = io::copy(&mut stderr, &mut io::sink());
-    });
-    listener.ok().map(|_| words)
+/// What the program says on standard error, read beside everything else, so that it never waits for somebody to listen.
+struct Words {
+    pipe: Option<ChildStderr>,
+    kept: Vec<u8>,
+}
+
+impl Words {
+    /// # Errors
+    /// When the pipe cannot be read without waiting.
+    fn of(child: &mut Child) -> io::Result<Self> {
+        let pipe = child.stderr.take();
+        if let Some(pipe) = &pipe {
+            unblock(pipe)?;
+        }
+        Ok(Words { pipe, kept: Vec::new() })
+    }
+
+    /// Takes what is there, within bounds: one that never stops must not keep the clock from being looked at.
+    fn take(&mut self) {
+        let mut piece = [0; 4096];
+        for _ in 0..32 {
+            let Some(pipe) = &mut self.pipe else { return };
+            match pipe.read(&mut piece) {
+                Ok(0) => self.pipe = None,
+                Ok(count) => self.kept.extend_from_slice(&piece[..count.min(MOST_WORDS - self.kept.len())]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => self.pipe = None,
+            }
+        }
+    }
+
+    /// Waits for more of it, until `other` may be written to, or until the time is over.
+    fn wait(&mut self, other: Option<&ChildStdin>, time: Duration) -> io::Result<()> {
+        let mut fds: Vec<_> = other.iter().map(|stdin| PollFd::new(*stdin, PollFlags::OUT)).collect();
+        fds.extend(self.pipe.iter().map(|pipe| PollFd::new(pipe, PollFlags::IN)));
+        wait(&mut fds, time)?;
+        drop(fds);
+        self.take();
+        Ok(())
+    }
+
+    /// What was said by a program that has ended.
+    fn end(mut self) -> Vec<u8> {
+        self.take();
+        let end = Instant::now() + LAST_WORDS;
+        while self.pipe.is_some() {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.wait(None, left).is_err() {
+                break;
+            }
+        }
+        self.kept
+    }
+}
+
+fn unblock(pipe: impl AsFd) -> io::Result<()> {
+    let flags = fcntl_getfl(&pipe)?;
+    Ok(fcntl_setfl(&pipe, flags | OFlags::NONBLOCK)?)
 }
 
 /// The program's standard input, written without ever waiting past a signal.
-struct Pipe {
+struct Pipe<'w> {
     stdin: ChildStdin,
     clock: Clock,
+    words: &'w mut Words,
 }
 
-impl Write for Pipe {
+impl Write for Pipe<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         loop {
             let time = self.clock.look()?;
             match self.stdin.write(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    wait(&mut [PollFd::new(&self.stdin, PollFlags::OUT)], time)?;
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.words.wait(Some(&self.stdin), time)?,
                 other => return other,
             }
         }
@@ -181,9 +226,8 @@ impl Write for Pipe {
 }
 
 /// Writes the message; its last piece only when the books know of it.
-fn write(pipe: &mut Pipe, message: &Message, books: &mut Books<'_>) -> Result<(), Cause> {
-    let flags = fcntl_getfl(&pipe.stdin).and_then(|flags| fcntl_setfl(&pipe.stdin, flags | OFlags::NONBLOCK));
-    flags.map_err(|error| cause(&error.into()))?;
+fn write(pipe: &mut Pipe<'_>, message: &Message, books: &mut Books<'_>) -> Result<(), Cause> {
+    unblock(&pipe.stdin).map_err(|error| cause(&error))?;
     let mut lines = Unix::default();
     let mut last = None;
     let mut listens = true;
@@ -205,7 +249,7 @@ fn write(pipe: &mut Pipe, message: &Message, books: &mut Books<'_>) -> Result<()
 }
 
 /// Tells whether the program listens still. One that does not needs no more, or has failed: its exit status tells which.
-fn put(pipe: &mut Pipe, bytes: &[u8]) -> Result<bool, Cause> {
+fn put(pipe: &mut Pipe<'_>, bytes: &[u8]) -> Result<bool, Cause> {
     match pipe.write_all(bytes) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
@@ -213,7 +257,7 @@ fn put(pipe: &mut Pipe, bytes: &[u8]) -> Result<bool, Cause> {
     }
 }
 
-fn wait_for(child: &mut Child, clock: &mut Clock) -> Result<ExitStatus, Fault> {
+fn wait_for(child: &mut Child, clock: &mut Clock, words: &mut Words) -> Result<ExitStatus, Fault> {
     let fault = |cause| Fault { in_doubt: true, ..Fault::new(Stage::Content, cause) };
     let mut pause = Duration::from_micros(200);
     loop {
@@ -223,7 +267,7 @@ fn wait_for(child: &mut Child, clock: &mut Clock) -> Result<ExitStatus, Fault> {
             Err(error) => return Err(fault(Cause::Program(reason(&error), None))),
         }
         clock.look().map_err(|halt| fault(cause(&halt.into())))?;
-        thread::sleep(pause);
+        words.wait(None, pause).map_err(|error| fault(cause(&error)))?;
         pause = (pause * 2).min(LOOK);
     }
 }

@@ -1,6 +1,6 @@
 //! From a name to a connected socket: look-up, the race of the addresses, proxies and unix sockets.
 //!
-//! Promise: nothing here waits past its deadline, the look-up included. Of several addresses the first that answers
+//! Promise: nothing here waits past its deadline, the look-up included where a thread can be had for it. Of several addresses the first that answers
 //! wins, families taking turns (RFC 8305), and when none does the reason of each is kept.
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -74,7 +74,7 @@ pub fn dial(
     let mut clock = Clock::new(watch.interrupt.clone(), patience);
     let unknown = |cause| Fault::new(Stage::Resolve, cause);
     tell.fact("host", || first.to_owned());
-    let lookup = Lookup::start(first, first_port).map_err(unknown)?;
+    let lookup = Lookup::start(first, first_port);
     meanwhile()?;
     let addresses = lookup.finish(&mut clock).map_err(unknown)?;
     let list = || Fact::List(addresses.iter().map(|address| address.ip().to_string()).collect());
@@ -123,19 +123,20 @@ enum Lookup {
 
 impl Lookup {
     /// Asks the system.
-    fn start(host: &str, port: u16) -> Result<Self, Cause> {
+    fn start(host: &str, port: u16) -> Self {
         if let Ok(address) = host.parse::<IpAddr>() {
-            return Ok(Lookup::Known(SocketAddr::new(address, port)));
+            return Lookup::Known(SocketAddr::new(address, port));
         }
         let (tell, answer) = mpsc::channel();
-        let name = host.to_owned();
+        let ask = move |name: &str| (name, port).to_socket_addrs().map(Vec::from_iter);
+        let (name, from_thread) = (host.to_owned(), tell.clone());
         // The system's look-up cannot be stopped; a thread that nobody waits for any more ends on its own.
-        let started = thread::Builder::new().spawn(move || {
-            let found = (name.as_str(), port).to_socket_addrs().map(Vec::from_iter);
-            let _ = tell.send(found);
-        });
-        started.map_err(|error| Cause::NoAnswer(format!("{host}: {}", reason(&error))))?;
-        Ok(Lookup::Asked { host: host.to_owned(), answer })
+        let started = thread::Builder::new().spawn(move || drop(from_thread.send(ask(&name))));
+        // Without a thread (`ulimit -u`) the deadline is that of the system's resolver.
+        if started.is_err() {
+            let _ = tell.send(ask(host));
+        }
+        Lookup::Asked { host: host.to_owned(), answer }
     }
 
     /// Every address, families taking turns, the system's favourite first.
@@ -372,7 +373,7 @@ mod tests {
         let ended = race(&nowhere, None, Duration::from_secs(30), &watch).unwrap_err();
         assert!(matches!(ended, Cause::Interrupted(2) | Cause::Unreachable(_)), "{ended:?}");
         let mut clock = Clock::new(watch.interrupt.clone(), Duration::from_secs(30));
-        let lookup = Lookup::start("localhost", 25).unwrap();
+        let lookup = Lookup::start("localhost", 25);
         assert_eq!(lookup.finish(&mut clock).unwrap_err(), Cause::Interrupted(2));
     }
 }
