@@ -48,7 +48,8 @@ pub fn run(args: &Args, request: &Request, layers: &Layers, world: &Surroundings
         Mode::Aliases => Ok(desk.check_aliases()),
         Mode::Flush => desk.flush(&request.filter),
         Mode::List => {
-            print(&report::mailq(&queued::at_hand(&settings, world)?.list()?));
+            let queue = queued::existing(&settings, world)?;
+            print(&report::mailq(&queue.map_or_else(|| Ok(Vec::new()), |queue| queue.list())?));
             Ok(Exit::OK)
         }
         Mode::Deliver | Mode::Nothing => Ok(Exit::OK),
@@ -207,7 +208,7 @@ impl Desk<'_> {
 
     /// Sends what waits: silently and with status 0 whatever became of it, as those who call it from cron expect.
     fn flush(&self, filter: &Filter) -> Result<Exit, Failure> {
-        let queue = queued::at_hand(self.settings, self.world)?;
+        let Some(queue) = queued::existing(self.settings, self.world)? else { return Ok(Exit::OK) };
         let mut ids = Vec::new();
         if *filter != Filter::default() {
             let within = |parts: &[String], text: &str| {
