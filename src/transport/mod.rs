@@ -3,15 +3,16 @@
 //! Promise: delivery is total. A [`Transport`] has no error of its own: whatever happens becomes a fate for every
 //! recipient, in order, exactly once.
 //!
-//! From the wire upwards: `socket` waits, `dial` and `proxy` connect, `tls` encrypts for whom `trust` trusts, `reply` and `guard` keep the server
+//! From the wire upwards: `socket` waits, `lookup`, `dial` and `proxy` connect, `tls` encrypts for whom `trust` trusts, `reply` and `guard` keep the server
 //! within bounds, `opening` greets, `session` is lettre's engine on top, `auth` logs in, `transaction` sends one message
 //! with what `envelope` and `chunk` say, in flights that `flight` plans, `reach` remembers whom it has reached, and `smtp` puts them together.
-//! `judged` tells what refusals mean for later attempts, `probe` rehearses all of it, and `ledger` keeps books of it. `command` and `file` are
+//! `learned` is what the next connection of a run should know, `judged` tells what refusals mean for later attempts, `probe` rehearses all of it, and `ledger` keeps books of it. `command` and `file` are
 //! the ways beside SMTP; `web` fetches what a provider publishes about itself.
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+pub use self::learned::Learned;
 pub use self::ledger::Ledger;
 use self::probe::{Fact, Outcome, Step};
 use crate::delivery::{Line, Report};
@@ -29,7 +30,9 @@ mod file;
 mod flight;
 mod guard;
 mod judged;
+mod learned;
 mod ledger;
+mod lookup;
 mod metered;
 mod opening;
 pub mod probe;
@@ -70,6 +73,8 @@ pub struct Watch {
     pub interrupt: Arc<AtomicUsize>,
     /// Hears the steps of a session, in a rehearsal.
     pub steps: Option<probe::Ear>,
+    /// What the run has learned of servers so far.
+    pub learned: Arc<Learned>,
 }
 
 impl fmt::Debug for Watch {
