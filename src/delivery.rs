@@ -212,12 +212,15 @@ pub struct Fault {
     /// Its class, where the words of the reply tell it better than its first digit. The transport sets it once, so that the
     /// queue and the exit status have the same answer.
     pub known: Option<Class>,
+    /// Nothing was heard any more while several commands were on their way at once (RFC 2920): something may have swallowed
+    /// them, and the next attempt sends one at a time.
+    pub pipelined: bool,
 }
 
 impl Fault {
     /// Makes a fault without doubt.
     pub fn new(stage: Stage, cause: Cause) -> Self {
-        Fault { stage, cause, in_doubt: false, known: None }
+        Fault { stage, cause, in_doubt: false, known: None, pipelined: false }
     }
 
     /// Temporary or permanent. Never [`Class::Done`].

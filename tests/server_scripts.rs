@@ -198,6 +198,9 @@ stories! {
     idn:              Story { to: &["r1@exämple.example"], ..ACCEPTED };
     pipelining:       ACCEPTED;
     pipeliningallbad: Story { exit: 67, says: &["r1@x.example", "550 5.1.1 no such user"], ..REFUSED };
+    pipeliningfalse: Story { flags: HASTY, within: secs(4), ..ACCEPTED };
+    pipeliningcut:  ACCEPTED;
+    pipeliningno:   Story { flags: &["-S", "tls=none", "-S", "pipelining=no"], ..ACCEPTED };
     pipelining1bad:   Story { exit: 67, says: &["r1@x.example", "550 5.1.1 no such user"], ..ACCEPTED };
 
     // F. DATA and the dot

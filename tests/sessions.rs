@@ -248,3 +248,25 @@ fn a_hundred_runs_at_once_lose_nothing() {
     to.dedup();
     assert_eq!(to.len(), 100);
 }
+
+#[test]
+fn a_mail_whose_flight_was_swallowed_is_sent_again_in_lock_step() {
+    // The filter takes the message with its envelope (BDAT) and answers nothing, so that it is in doubt.
+    let world = World::new();
+    let greeting = "S: 220 mx.test ESMTP\nC: EHLO *\nS: 250-mx.test hi\nS: 250-CHUNKING\nS: 250 PIPELINING\n";
+    let alone = "C: MAIL FROM:<a@a.example>*\n-- pause 50ms\nS: 250 ok\nC: RCPT TO:<r1@x.example>\n-- pause 50ms\nS: 250 ok\n\
+                 C: DATA\nS: 354 go\n-- data\nS: 250 queued\n-- bye\n";
+    let script = format!("{greeting}C: MAIL FROM:<a@a.example>*\n-- hang\n== connection\n{greeting}{alone}");
+    let server = Server::play("swallowed", &script);
+    let smtp = format!("smtp=127.0.0.1:{}", server.port());
+    let words = ["-S", &smtp, "-S", "tls=none", "-S", "timeout=1", "-r", "a@a.example", "-s", "subj", "r1@x.example"];
+    let first = world.smail(&words).queued().stdin("the words\n").run();
+    assert_eq!(first.status, 0, "{}", first.stderr);
+    let ids = world.entries();
+    assert!(world.journal(&ids[0]).iter().any(|line| line.contains("\"lockstep\"")), "{:?}", world.journal(&ids[0]));
+    let flush: Vec<&str> = ["--flush"].into_iter().chain(ids.iter().map(String::as_str)).collect();
+    let flushed = world.smail(&flush).queued().run();
+    assert_eq!((flushed.status, flushed.stderr.as_str()), (0, ""));
+    assert_eq!(world.entries(), [""; 0]);
+    server.finish();
+}

@@ -230,6 +230,9 @@ impl Ticket<'_> {
     pub fn attempt(&mut self, way: &mut dyn Transport, turn: Turn) -> Result<Report, QueueError> {
         self.begin()?;
         let message = self.message()?;
+        if self.state().lockstep {
+            way.go_in_lockstep();
+        }
         Ok(way.deliver(&message, turn, self))
     }
 }

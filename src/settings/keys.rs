@@ -55,7 +55,7 @@ const AUTH: &[&str] =
     &["auto", "none", "plain", "login", "cram-md5", "xoauth2", "oauthbearer", "external", "externanon"];
 const DOUBT: &[&str] = &["resend", "hold"];
 const RETURN: &[&str] = &["headers", "full"];
-const CHUNKING: &[&str] = &["auto", "no"];
+const OFFERED: &[&str] = &["auto", "no"];
 const LANGUAGE: &[&str] = &["en", "zh"];
 const ENCODING: &[&str] = &["auto", "8bit", "quoted-printable", "base64"];
 
@@ -119,7 +119,8 @@ keys! {
         "source-address", [], Text, "192.0.2.1", "", "The local address to connect from.";
         "timeout", [], Time, "300", "300", "Seconds one command may take. Connecting may take a tenth of it, the reply to the final dot twice of it (RFC 5321 section 4.5.3.2).";
         "connect-timeout", ["socket-connect-timeout"], Time, "30", "a tenth of timeout", "Seconds the connection to one address may take.";
-        "chunking", [], Choice(CHUNKING), "no", "auto", "Whether a mail of up to 64 KiB leaves together with its envelope (BDAT, RFC 3030), which saves a round trip: auto, where the server offers CHUNKING and PIPELINING, or no.";
+        "pipelining", [], Choice(OFFERED), "no", "auto", "Whether commands are sent in groups (RFC 2920): auto, where the server offers PIPELINING and has not swallowed them in the run or in an attempt for the same mail before, or no.";
+        "chunking", [], Choice(OFFERED), "no", "auto", "Whether a mail of up to 64 KiB leaves together with its envelope (BDAT, RFC 3030), which saves a round trip: auto, where the server offers CHUNKING and PIPELINING, or no.";
         "smtp-config", [], Text, "-starttls", "", "s-nail's list of extensions: -starttls, -ehlo and the names of mechanisms are honoured.", chain;
     }
     "Login" {

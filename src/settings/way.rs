@@ -151,6 +151,7 @@ fn smtp(settings: &Settings, author: &Mailbox, server: Server, name: &'static st
         ehlo: config.ehlo,
         trust,
         login,
+        pipelining: settings.filled("pipelining").as_deref() != Some("no"),
         chunking: settings.filled("chunking").as_deref() != Some("no"),
         patience,
     })

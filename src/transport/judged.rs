@@ -23,6 +23,10 @@ impl<T: Transport> Judged<T> {
 }
 
 impl<T: Transport> Transport for Judged<T> {
+    fn go_in_lockstep(&mut self) {
+        self.way.go_in_lockstep();
+    }
+
     fn deliver(&mut self, message: &Message, turn: Turn, ledger: &mut dyn Ledger) -> Report {
         let provider = self.provider.as_deref();
         let mut report = self.way.deliver(message, turn, &mut JudgedBooks { ledger, judge: Judge::new(provider) });

@@ -100,6 +100,9 @@ pub trait Transport {
     /// Delivers one message. Total: every recipient gets a fate, and is settled in the ledger exactly once (`&mut ()` keeps
     /// no books).
     fn deliver(&mut self, message: &Message, turn: Turn, ledger: &mut dyn Ledger) -> Report;
+
+    /// Sends one command at a time from now on: an attempt before this one came to nothing over several at once.
+    fn go_in_lockstep(&mut self) {}
 }
 
 /// Opens a way. Nothing is connected, started or written before the first message.

@@ -75,14 +75,17 @@ pub fn open(route: &Smtp, door: Door, prepared: &mut Option<Prepared>, watch: &W
     let (begun, whole) = (Instant::now(), route.patience.command);
     let mut mute: Option<Box<Closed>> = None;
     loop {
-        let dialled = match (addresses.connect(watch), mute) {
-            (Ok(dialled), _) => dialled,
+        let dialled = match (addresses.connect(watch), mute.take()) {
+            (Ok(dialled), before) => {
+                mute = before;
+                dialled
+            }
             // One that answered at all tells more than those that did not.
             (Err(Fault { cause: Cause::Unreachable(_), .. }), Some(closed)) => return Err(closed),
             (Err(fault), _) => return Err(fault.into()),
         };
-        let others = u32::try_from(addresses.left()).unwrap_or(u32::MAX);
-        let share = whole.saturating_sub(begun.elapsed()) / others.saturating_add(1);
+        let others = addresses.left();
+        let share = if others == 0 && mute.is_none() { whole } else { share(whole, begun.elapsed(), others) };
         let address = dialled.address;
         let closed = match begin(route, door, prepared, &tell, dialled, share) {
             Err(closed) if others > 0 && is_elsewhere(&closed.fault, door) => closed,
@@ -93,6 +96,16 @@ pub fn open(route: &Smtp, door: Door, prepared: &mut Option<Prepared>, watch: &W
         tell.steps(|ear| ear.failed(&closed.fault));
         mute = Some(closed);
     }
+}
+
+/// What an address may take of the time that is left for it and the others, without odd fractions.
+fn share(whole: Duration, gone: Duration, others: usize) -> Duration {
+    let others = u32::try_from(others).unwrap_or(u32::MAX - 1);
+    let share = whole.saturating_sub(gone) / (others + 1);
+    if share < Duration::from_secs(10) {
+        return Duration::from_millis(u64::try_from(share.as_millis()).unwrap_or(u64::MAX));
+    }
+    Duration::from_secs(share.as_secs())
 }
 
 /// Another address may do better: this one said nothing, or that it has no time.
