@@ -85,7 +85,7 @@ impl fmt::Display for EnhancedCode {
 }
 
 /// One complete reply of a server (RFC 5321 section 4.2), decoded and made safe to print.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Reply {
     /// 200 to 599.
     pub code: u16,
