@@ -270,3 +270,26 @@ fn a_mail_whose_flight_was_swallowed_is_sent_again_in_lock_step() {
     assert_eq!(world.entries(), [""; 0]);
     server.finish();
 }
+
+#[test]
+fn a_proxy_that_is_not_there_is_named_and_not_the_server() {
+    let world = World::new();
+    let free = support::sink::Place::reserve().port();
+    let mute = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let mute = mute.local_addr().map(|address| (mute, address.port())).unwrap();
+    let said = |proxy: &str| {
+        let proxy = format!("proxy={proxy}");
+        let server =
+            ["--no-config", "-S", "smtp=mx.example.org", "-S", "tls=none", "-S", "timeout=10", "-r", "a@a.example"];
+        let outcome = world.smail(&server).args_of(&["-S", &proxy, "b@x.example"]).stdin("x\n").run();
+        assert_eq!(outcome.status, 75, "{}", outcome.stderr);
+        let lines: Vec<&str> = outcome.stderr.lines().collect();
+        assert_eq!(lines[0], "smail: cannot connect to mx.example.org:25 (no TLS)");
+        assert!(lines.contains(&"  proxy: said in -S") && !outcome.stderr.contains("smtp: said"), "{}", outcome.stderr);
+        lines[1].to_owned()
+    };
+    let refused = format!("  proxy: no connection to it: 127.0.0.1:{free}: connection refused");
+    assert_eq!(said(&format!("socks5://127.0.0.1:{free}")), refused);
+    assert_eq!(said("http://proxy.invalid:8080"), "  proxy: its name proxy.invalid does not exist");
+    assert_eq!(said(&format!("socks5://127.0.0.1:{}", mute.1)), "  proxy: it did not answer within 1s");
+}

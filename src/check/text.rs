@@ -25,13 +25,18 @@ pub(super) fn door(place: &str) -> String {
     safe(place) + "\n"
 }
 
-pub(super) fn verdict(via: &str, exit: u8, warnings: usize) -> String {
+pub(super) fn verdict(subject: &Subject, via: &str, exit: u8, warnings: usize) -> String {
     let also = match warnings {
         0 => String::new(),
         1 => ", with 1 warning".to_owned(),
         many => format!(", with {many} warnings"),
     };
     match exit {
+        // No more is promised than was tried.
+        0 if subject.own => {
+            safe(&format!("mail to {} can go by {via}{also}; --to asks about others; nothing was sent", subject.author))
+                + "\n"
+        }
         0 => safe(&format!("mail can go by {via}{also}; nothing was sent")) + "\n",
         128.. => "interrupted; nothing was sent\n".to_owned(),
         _ => format!("mail would fail with exit status {exit}{also}; nothing was sent\n"),

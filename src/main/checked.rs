@@ -37,9 +37,13 @@ pub fn run(args: &Args, settings: &Settings, world: &Surroundings) -> Result<Exi
         author = forced;
     }
     let route = settings::route(settings, &author)?;
-    let recipients = recipients(args, settings)?;
+    let mut recipients = recipients(args, settings)?;
+    let own = recipients.is_empty() && matches!(route, Route::Smtp(_));
+    if own {
+        recipients.push(author.address.clone());
+    }
     remarks(args, settings, &settings.warnings);
-    let subject = subject(settings, &route, &author, &sender);
+    let subject = Subject { own, ..subject(settings, &route, &author, &sender) };
     let message = message(&author, sender, recipients);
     Ok(report(args, settings, &route, &message, &subject))
 }
@@ -72,6 +76,7 @@ fn subject(settings: &Settings, route: &Route, author: &Mailbox, sender: &Addres
         login,
         account: settings.account.clone(),
         preset: settings.preset.clone(),
+        own: false,
         now: i64::try_from(now).unwrap_or(i64::MAX),
     }
 }

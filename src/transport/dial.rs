@@ -72,7 +72,10 @@ pub fn find<'r>(
     tell.fact("host", || first.to_owned());
     let lookup = Lookup::start(first, first_port);
     meanwhile()?;
-    let found = lookup.finish(&mut clock).map_err(|cause| Fault::new(Stage::Resolve, cause))?;
+    let found = lookup.finish(&mut clock).map_err(|cause| match route.proxy {
+        Some(_) => Fault::new(Stage::Connect, of_proxy(cause)),
+        None => Fault::new(Stage::Resolve, cause),
+    })?;
     let list = || Fact::List(found.iter().map(|address| address.ip().to_string()).collect());
     tell.steps(|ear| ear.fact("addresses", list()));
     tell.passed(Step::Resolve);
@@ -108,7 +111,8 @@ impl Addresses<'_> {
             return Ok(dialled);
         }
         let patience = route.patience.connect;
-        let Winner { socket: io, address, late, left } = self.race(watch).map_err(fault)?;
+        let whose = |cause| if route.proxy.is_some() { of_proxy(cause) } else { cause };
+        let Winner { socket: io, address, late, left } = self.race(watch).map_err(|cause| fault(whose(cause)))?;
         self.left = left;
         if !late.is_empty() {
             let late = || late.iter().map(|(address, why)| format!("{address}: {why}")).collect();
@@ -120,7 +124,7 @@ impl Addresses<'_> {
         if let Some(settings) = &route.proxy {
             // What a server does behind a proxy is nothing that another address of the proxy would change.
             (self.left, self.mute) = (Vec::new(), Vec::new());
-            proxy::tunnel(&mut socket, settings, self.host, self.port).map_err(fault)?;
+            proxy::tunnel(&mut socket, settings, self.host, self.port).map_err(|cause| fault(of_proxy(cause)))?;
             peer = format!("{}:{} through the proxy {address}", self.host, self.port);
         }
         tell.fact("peer", || peer.clone());
@@ -147,6 +151,20 @@ impl Addresses<'_> {
             }
             outcome => outcome,
         }
+    }
+}
+
+/// The proxy is another host than the server, and another setting names it.
+fn of_proxy(cause: Cause) -> Cause {
+    match cause {
+        Cause::NoSuchHost(name) => Cause::Proxy(format!("its name {name} does not exist")),
+        Cause::NoAnswer(why) => Cause::Proxy(format!("its name cannot be looked up: {why}")),
+        Cause::Unreachable(tried) => {
+            let tried: Vec<String> = tried.iter().map(|(address, why)| format!("{address}: {why}")).collect();
+            Cause::Proxy(format!("no connection to it: {}", tried.join("; ")))
+        }
+        Cause::Silent(time) => Cause::Proxy(format!("it did not answer within {time:?}")),
+        other => other,
     }
 }
 
