@@ -209,6 +209,9 @@ fn search(sought: &Sought<'_>) -> Option<(&'static Hint, Fit)> {
 /// What vague words weigh among codes: more than codes that are as vague.
 const VAGUE_WORDS: u8 = 4;
 
+/// What a code of many meanings weighs at least where the row tells it by the stage: more than a code of a whole subject.
+const STAGE: u8 = 4;
+
 /// How well a row fits of whose words so many octets were said; `None` when it does not.
 fn fit(row: &Hint, sought: &Sought<'_>, said: Option<usize>) -> Option<Fit> {
     let own = owned(row, sought)?;
@@ -227,8 +230,10 @@ fn fit(row: &Hint, sought: &Sought<'_>, said: Option<usize>) -> Option<Fit> {
         return None;
     }
     let link = said > 0 && sought.code.is_none() && !row.cause.is_empty();
+    let stage = sought.stage.is_some() && !row.stage.is_empty();
+    let codes = if stage && codes > 1 { codes.max(STAGE) } else { codes };
     let (words, weight) = if row.vague && said > 0 { (0, VAGUE_WORDS) } else { (said, codes) };
-    Some(Fit { own, link, words, weight, stage: sought.stage.is_some() && !row.stage.is_empty() })
+    Some(Fit { own, link, words, weight, stage })
 }
 
 /// Whether the row is about this provider or host; `None` when it is about another one.

@@ -370,7 +370,7 @@ fn a_name_in_ehlo_that_is_refused_is_shown() {
         "EHLO",
         "  EHLO       FAILED N ms  501 5.5.2 <me>: invalid name
                                note: the name that was said is `me`
-                               hint: check the addresses, `hello-name` and the characters of user name and password
+                               hint: set `hello-name` to the full name that this host has in the DNS; or send by your own provider's server with a login
 mail would fail with exit status 69; nothing was sent
 ",
     );
@@ -453,7 +453,7 @@ S: 550 5.1.1 no such user\nC: RCPT TO:<r@x.example>\nS: 554 5.7.1 no relay\nC: R
         "  recipient  FAILED N ms  RCPT TO:<bad@x.example>: 550 5.1.1 no such user
                                hint: check the part of the address before @; the account may be gone
   recipient  FAILED N ms  RCPT TO:<r@x.example>: 554 5.7.1 no relay
-                               hint: check `from` and the login; read the server's text for spam or a blocked address
+                               hint: log in (`auth-user`, port 587 or 465), or use your own provider's server; check the recipient
   reset      ok N ms  250 2.0.0 ok
   quit       ok N ms  221 2.0.0 bye
 mail would fail with exit status 69; nothing was sent

@@ -103,7 +103,7 @@ pub fn weight_of_enhanced(reply: Option<u16>, enhanced: EnhancedCode) -> u8 {
         (0, _) => 1,
         (7, 9..=14) => 6,
         (7, _) if login => 3,
-        (_, 0) | (7, 1) | (5, 1 | 2) => 3,
+        (_, 0) | (7, 1) | (5, 1 | 2 | 4) => 3,
         _ => 6,
     }
 }
