@@ -17,7 +17,7 @@ complete -c smail -s S -l set -d 'Setting by its TOML or mail.rc name; wins over
 complete -c smail -s A -l account -d 'Account to send with' -r
 complete -c smail -l provider -d 'Provider whose server is used, and whose replies are explained, by its name in the table' -r
 complete -c smail -l config -d 'Read this TOML file instead of the usual ones' -r -F
-complete -c smail -s : -l resource-files -d 'Which mail.rc files are read: `s` system, `u` user, `/` none' -r
+complete -c smail -s ':' -l resource-files -d 'Which mail.rc files are read: `s` system, `u` user, `/` none' -r
 complete -c smail -s X -l startup-cmd -d 'Line of mail.rc to run before the files' -r
 complete -c smail -s Y -l cmd -d 'Line of mail.rc to run after the files' -r
 complete -c smail -l setup -d 'Set smail up: ask what is missing, try it, and write it down' -r
@@ -57,8 +57,8 @@ complete -c smail -l no-queue -d 'Send at once or not at all: keep nothing for l
 complete -c smail -l queue -d 'List the mail that waits and the mail that failed'
 complete -c smail -l flush -d 'Send what is due, or the mails with these ids'
 complete -c smail -l queue-check -d 'Prove every mail of the queue, and repair what a crash left'
-complete -c smail -s ~ -l enable-cmd-escapes -d 'Honour the tilde escapes ~s ~c ~b ~t ~r ~@ ~. ~~ in the body'
-complete -c smail -s # -l batch-mode -d 'Like -~, and a lone dot ends the body'
+complete -c smail -s '~' -l enable-cmd-escapes -d 'Honour the tilde escapes ~s ~c ~b ~t ~r ~@ ~. ~~ in the body'
+complete -c smail -s '#' -l batch-mode -d 'Like -~, and a lone dot ends the body'
 complete -c smail -s F -d 'Keep a copy in a file named after the first recipient'
 complete -c smail -s i -d 'Without effect'
 complete -c smail -s N -l no-header-summary -d 'Without effect'
@@ -66,7 +66,7 @@ complete -c smail -s B -d 'Without effect'
 complete -c smail -s I -d 'Without effect'
 complete -c smail -s D -l disconnected -d 'Without effect'
 complete -c smail -l skip-empty-attachments -d 'Without effect'
-complete -c smail -s . -l end-options -d 'Ends the options, as `--` does'
+complete -c smail -s '.' -l end-options -d 'Ends the options, as `--` does'
 complete -c smail -s e -l check-and-exit -d 'Reading mode: refused'
 complete -c smail -s f -l file -d 'Reading mode: refused'
 complete -c smail -s H -l header-summary -d 'Reading mode: refused'

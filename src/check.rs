@@ -38,6 +38,8 @@ pub struct Subject {
     pub account: Option<String>,
     /// The provider, when it is known.
     pub preset: Option<Preset>,
+    /// Nobody named a recipient: the author's own address is asked about.
+    pub own: bool,
     /// The time here, in seconds since 1970.
     pub now: i64,
 }
@@ -118,7 +120,7 @@ impl<'a> Sheet<'a> {
 
     /// The last line; `via` is the door that was tried last, `exit` the status.
     pub fn verdict(&self, via: &str, exit: u8) -> String {
-        text::verdict(via, exit, self.warnings())
+        text::verdict(self.subject, via, exit, self.warnings())
     }
 
     /// The whole as one JSON object on one line.
@@ -148,7 +150,13 @@ fn notes(probe: &Probe, subject: &Subject, door: &Door, hints: &[String]) -> Vec
         }
         (Step::Hello, Outcome::Passed) => vec![small_size(probe)],
         (Step::Hello, Outcome::Failed(fault)) => vec![hello_name(probe, fault, hints)],
-        (Step::Recipient, Outcome::Failed(fault)) => judged_late(subject, door, fault, hints),
+        (Step::Recipient, Outcome::Failed(fault)) => {
+            let mut notes = judged_late(subject, door, fault, hints);
+            notes.extend(
+                subject.own.then(|| Some("this is the author's own address; --to asks about others".to_owned())),
+            );
+            notes
+        }
         (Step::Login, Outcome::Skipped) => vec![no_login(door)],
         (Step::Sender, Outcome::Passed) => vec![from_rule(subject)],
         (Step::Sender, Outcome::Failed(fault)) => vec![other_sender(subject, fault, hints)],

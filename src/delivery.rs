@@ -85,7 +85,7 @@ impl fmt::Display for EnhancedCode {
 }
 
 /// One complete reply of a server (RFC 5321 section 4.2), decoded and made safe to print.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Reply {
     /// 200 to 599.
     pub code: u16,
@@ -214,12 +214,15 @@ pub struct Fault {
     /// Its class, where the words of the reply tell it better than its first digit. The transport sets it once, so that the
     /// queue and the exit status have the same answer.
     pub known: Option<Class>,
+    /// Nothing was heard any more while several commands were on their way at once (RFC 2920): something may have swallowed
+    /// them, and the next attempt sends one at a time.
+    pub pipelined: bool,
 }
 
 impl Fault {
     /// Makes a fault without doubt.
     pub fn new(stage: Stage, cause: Cause) -> Self {
-        Fault { stage, cause, in_doubt: false, known: None }
+        Fault { stage, cause, in_doubt: false, known: None, pipelined: false }
     }
 
     /// Temporary or permanent. Never [`Class::Done`].

@@ -24,7 +24,24 @@ pub fn print(artifact: Artifact) -> String {
 fn completion(shell: Shell) -> String {
     let mut out = Vec::new();
     clap_complete::generate(shell, &mut cli::command(), "smail", &mut out);
-    String::from_utf8_lossy(&out).into_owned()
+    let text = String::from_utf8_lossy(&out).into_owned();
+    match shell {
+        Shell::Fish => quoted_flags(&text),
+        // A colon begins what follows a flag.
+        Shell::Zsh => text.replace("\n'-:+[", "\n'-\\:+["),
+        _ => text,
+    }
+}
+
+/// fish's completions with flags that are signs in quotes: `-s #` would begin a comment, `-s ~` is the home.
+fn quoted_flags(text: &str) -> String {
+    let quoted = |line: &str| match line.strip_prefix("complete -c smail -s ").and_then(|rest| rest.split_once(' ')) {
+        Some((flag, rest)) if !flag.chars().all(char::is_alphanumeric) => {
+            format!("complete -c smail -s '{flag}' {rest}\n")
+        }
+        _ => format!("{line}\n"),
+    };
+    text.lines().map(quoted).collect()
 }
 
 const SMAIL_1: &str = include_str!("../man/smail.1.in");

@@ -8,11 +8,13 @@
 use std::borrow::Cow;
 
 pub use self::explain::{Explanation, Provider, explain};
+use self::index::best;
 pub use self::secret::suspicious;
 pub use self::table::{Hint, named, rows};
 use crate::delivery::{Cause, Class, EnhancedCode, Fault, Lacks, Reply, Stage};
 
 mod explain;
+mod index;
 mod pattern;
 mod secret;
 mod table;
@@ -204,30 +206,21 @@ fn search(sought: &Sought<'_>) -> Option<(&'static Hint, Fit)> {
     best(&elsewhere).filter(|(_, fit)| fit.words > said).or(found)
 }
 
-fn best(sought: &Sought<'_>) -> Option<(&'static Hint, Fit)> {
-    let mut best: Option<(&'static Hint, Fit)> = None;
-    for row in rows() {
-        let Some(fit) = fit(row, sought) else { continue };
-        // The first of equals stays.
-        if best.is_none_or(|(_, so_far)| fit > so_far) {
-            best = Some((row, fit));
-        }
-    }
-    best
-}
-
 /// What vague words weigh among codes: more than codes that are as vague.
 const VAGUE_WORDS: u8 = 4;
 
-/// How well a row fits; `None` when it does not.
-fn fit(row: &Hint, sought: &Sought<'_>) -> Option<Fit> {
+/// What a code of many meanings weighs at least where the row tells it by the stage: more than a code of a whole subject.
+const STAGE: u8 = 4;
+
+/// How well a row fits of whose words so many octets were said; `None` when it does not.
+fn fit(row: &Hint, sought: &Sought<'_>, said: Option<usize>) -> Option<Fit> {
     let own = owned(row, sought)?;
     if !row.at(sought.stage) {
         return None;
     }
     let by_cause = caused(row, sought)?;
     let codes = coded(row, sought)?;
-    let said = match pattern::longest(row.pattern, &sought.text) {
+    let said = match said {
         _ if row.pattern.is_empty() => 0,
         Some(length) => length,
         None if by_cause && row.alone => 0,
@@ -237,8 +230,10 @@ fn fit(row: &Hint, sought: &Sought<'_>) -> Option<Fit> {
         return None;
     }
     let link = said > 0 && sought.code.is_none() && !row.cause.is_empty();
+    let stage = sought.stage.is_some() && !row.stage.is_empty();
+    let codes = if stage && codes > 1 { codes.max(STAGE) } else { codes };
     let (words, weight) = if row.vague && said > 0 { (0, VAGUE_WORDS) } else { (said, codes) };
-    Some(Fit { own, link, words, weight, stage: sought.stage.is_some() && !row.stage.is_empty() })
+    Some(Fit { own, link, words, weight, stage })
 }
 
 /// Whether the row is about this provider or host; `None` when it is about another one.

@@ -298,6 +298,8 @@ C: EHLO *
 S: 250 mx.test
 C: MAIL FROM:<a@a.example>
 S: 250 2.1.0 ok
+C: RCPT TO:<a@a.example>
+S: 250 2.1.5 ok
 C: RSET
 S: 250 2.0.0 flushed
 -- bye
@@ -315,10 +317,10 @@ S: 250 2.0.0 flushed
   EHLO       ok N ms  EHLO [127.0.0.1]: nothing is offered
   login      -                 none is set
   sender     ok N ms  MAIL FROM:<a@a.example>: 250 2.1.0 ok
-  recipient  -                 not asked: --to ADDRESS asks about one
+  recipient  ok N ms  RCPT TO:<a@a.example>: 250 2.1.5 ok
   reset      ok N ms  250 2.0.0 flushed
   quit       ok N ms  221 2.0.0 bye
-mail can go by 127.0.0.1:PORT (implicit TLS), with 1 warning; nothing was sent
+mail to a@a.example can go by 127.0.0.1:PORT (implicit TLS), with 1 warning; --to asks about others; nothing was sent
 ",
     );
 }
@@ -368,7 +370,7 @@ fn a_name_in_ehlo_that_is_refused_is_shown() {
         "EHLO",
         "  EHLO       FAILED N ms  501 5.5.2 <me>: invalid name
                                note: the name that was said is `me`
-                               hint: check the addresses, `hello-name` and the characters of user name and password
+                               hint: set `hello-name` to the full name that this host has in the DNS; or send by your own provider's server with a login
 mail would fail with exit status 69; nothing was sent
 ",
     );
@@ -398,7 +400,7 @@ mail would fail with exit status 69; nothing was sent
 fn a_from_that_the_provider_refuses_only_later_is_a_warning() {
     let script = format!(
         "{GREETED}S: 250-mx.test\nS: 250-SIZE 1048576\nS: 250 AUTH PLAIN\nC: AUTH *\nS: 235 2.7.0 welcome
-C: MAIL FROM:<a@a.example> SIZE=39\nS: 250 2.1.0 ok\nC: RSET\nS: 250 2.0.0 ok\n-- bye\n"
+C: MAIL FROM:<a@a.example> SIZE=39\nS: 250 2.1.0 ok\nC: RCPT TO:<a@a.example>\nS: 250 2.1.5 ok\nC: RSET\nS: 250 2.0.0 ok\n-- bye\n"
     );
     assert_from(
         &check(&script, &[CLEAR, LOGIN, &["-S", "provider=163"]]),
@@ -410,10 +412,10 @@ C: MAIL FROM:<a@a.example> SIZE=39\nS: 250 2.1.0 ok\nC: RSET\nS: 250 2.0.0 ok\n-
   login      ok N ms  AUTH PLAIN as u@x.example
   sender     ok N ms  MAIL FROM:<a@a.example> SIZE=39: 250 2.1.0 ok
                                warning: From is a@a.example, and NetEase 163.com takes only that of the login: u@x.example
-  recipient  -                 not asked: --to ADDRESS asks about one
+  recipient  ok N ms  RCPT TO:<a@a.example>: 250 2.1.5 ok
   reset      ok N ms  250 2.0.0 ok
   quit       ok N ms  221 2.0.0 bye
-mail can go by 127.0.0.1:PORT (no TLS), with 2 warnings; nothing was sent
+mail to a@a.example can go by 127.0.0.1:PORT (no TLS), with 2 warnings; --to asks about others; nothing was sent
 ",
     );
 }
@@ -451,7 +453,7 @@ S: 550 5.1.1 no such user\nC: RCPT TO:<r@x.example>\nS: 554 5.7.1 no relay\nC: R
         "  recipient  FAILED N ms  RCPT TO:<bad@x.example>: 550 5.1.1 no such user
                                hint: check the part of the address before @; the account may be gone
   recipient  FAILED N ms  RCPT TO:<r@x.example>: 554 5.7.1 no relay
-                               hint: check `from` and the login; read the server's text for spam or a blocked address
+                               hint: log in (`auth-user`, port 587 or 465), or use your own provider's server; check the recipient
   reset      ok N ms  250 2.0.0 ok
   quit       ok N ms  221 2.0.0 bye
 mail would fail with exit status 69; nothing was sent
@@ -647,4 +649,25 @@ mail would fail with exit status 75; nothing was sent
     assert_eq!(on_terminal(&[("TERM", "xterm"), ("NO_COLOR", "1")]), plain);
     assert_eq!(on_terminal(&[("TERM", "dumb")]), plain);
     assert_eq!(on_terminal(&[]), plain);
+}
+
+#[test]
+fn without_a_recipient_the_own_address_is_asked_about() {
+    let script = format!(
+        "{GREETED}S: 250 mx.test\nC: MAIL FROM:<a@a.example>\nS: 250 2.1.0 ok\nC: RCPT TO:<a@a.example>
+S: 554 5.7.1 <a@a.example>: Relay access denied\nC: RSET\nS: 250 2.0.0 ok\n-- bye\n"
+    );
+    assert_from(
+        &check(&script, &[CLEAR]),
+        69,
+        "sender",
+        "  sender     ok N ms  MAIL FROM:<a@a.example>: 250 2.1.0 ok
+  recipient  FAILED N ms  RCPT TO:<a@a.example>: 554 5.7.1 <a@a.example>: Relay access denied
+                               note: this is the author's own address; --to asks about others
+                               hint: log in first (`auth-user`, port 587 or 465), or use your own provider's server
+  reset      ok N ms  250 2.0.0 ok
+  quit       ok N ms  221 2.0.0 bye
+mail would fail with exit status 69; nothing was sent
+",
+    );
 }

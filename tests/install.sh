@@ -9,6 +9,7 @@ pkg-config libssl-dev        # build: OpenSSL
 gcc libc6-dev make           # build
 ca-certificates              # the roots of the system
 python3                      # tests: reads the delivered mail; benches: measures
+bash fish zsh                # tests: completions
 util-linux                   # tests: setsid, unshare, nsenter, mount
 strace                       # tests: kills and errors at every system call of the queue
 e2fsprogs                    # tests: power cuts

@@ -134,6 +134,11 @@ stories! {
     tlsnotyet:      Story { flags: STARTTLS, exit: 77, says: &["certificate", "not valid before"], ..REFUSED };
     tlsself:        Story { flags: STARTTLS, exit: 77, says: &["certificate", "{SELF}"], ..REFUSED };
     tlschainless:   Story { flags: STARTTLS, exit: 77, says: &["certificate", "issuer"], ..REFUSED };
+    tlsintermediate: Story { flags: &["-S", "tls=starttls", "-S", "tls-ca-no-defaults", "-S", "tls-ca-file=intermediate.pem"], ..ACCEPTED };
+    tlsown:         Story { flags: &["-S", "tls=starttls", "-S", "tls-ca-no-defaults", "-S", "tls-ca-file=server.pem"], ..ACCEPTED };
+    tlsownself:     Story { flags: &["-S", "tls=starttls", "-S", "tls-ca-no-defaults", "-S", "tls-ca-file=self.pem"], ..ACCEPTED };
+    tlsownbadname:  Story { flags: &["-S", "tls=starttls", "-S", "tls-ca-no-defaults", "-S", "tls-ca-file=badname.pem"], exit: 77, says: &["certificate", "127.0.0.1"], ..REFUSED };
+    tlsownexpired:  Story { flags: &["-S", "tls=starttls", "-S", "tls-ca-no-defaults", "-S", "tls-ca-file=expired.pem"], exit: 77, says: &["certificate", "expired"], ..REFUSED };
     tlspinned:      Story { flags: &["-S", "tls=starttls", "-S", "tls-fingerprint={SELF}"], ..ACCEPTED };
     tlsclientcert:  Story { flags: &["-S", "tls=starttls", "-S", "tls-ca-file=ca.pem", "-S", "tls-cert=client.pem", "-S", "tls-key=client.key"], ..ACCEPTED };
     tlsclientcertmissing: Story { flags: STARTTLS, exit: 75, says: &["certificate required"], ..REFUSED };
@@ -159,6 +164,12 @@ stories! {
     authcramdowngrade: Story { flags: &["-S", "tls=none", "-S", "auth=cram-md5", "-S", "auth-user=u", "-S", "auth-password=s3cret-pw"], exit: 76, ..REFUSED };
     authoauth334:     Story { flags: &["-S", "tls=none", "-S", "auth=xoauth2", "-S", "auth-user=u", "-S", "auth-password=s3cret-pw"], exit: 77, says: &["401"], ..REFUSED };
     authoauthbearer:  Story { flags: &["-S", "tls=none", "-S", "auth=oauthbearer", "-S", "auth-user=u", "-S", "auth-password=s3cret-pw"], exit: 77, says: &["invalid_token"], ..REFUSED };
+    authloginwords:   Story { flags: LOGIN, ..ACCEPTED };
+    authloginunpadded: Story { flags: LOGIN, ..ACCEPTED };
+    authplainwords:   Story { flags: LOGIN, ..ACCEPTED };
+    authplaintwice:   Story { flags: LOGIN, ..ACCEPTED };
+    authcramunpadded: Story { flags: LOGIN, ..ACCEPTED };
+    authoauthwords:   Story { flags: &["-S", "tls=none", "-S", "auth=xoauth2", "-S", "auth-user=u", "-S", "auth-password=s3cret-pw"], exit: 77, says: &["the token is too old."], ..REFUSED };
     authloop:         Story { flags: &["-S", "tls=none", "-S", "auth=login", "-S", "auth-user=u", "-S", "auth-password=s3cret-pw"], exit: 76, ..REFUSED };
     auth235then421:   Story { flags: LOGIN, exit: 75, says: &["421 4.3.0 shutting down"], ..REFUSED };
     authext:          Story { flags: &["-S", "tls=starttls", "-S", "tls-ca-file=ca.pem", "-S", "tls-cert=client.pem", "-S", "tls-key=client.key", "-S", "auth=external"], ..ACCEPTED };
@@ -187,6 +198,9 @@ stories! {
     idn:              Story { to: &["r1@exämple.example"], ..ACCEPTED };
     pipelining:       ACCEPTED;
     pipeliningallbad: Story { exit: 67, says: &["r1@x.example", "550 5.1.1 no such user"], ..REFUSED };
+    pipeliningfalse: Story { flags: HASTY, within: secs(4), ..ACCEPTED };
+    pipeliningcut:  ACCEPTED;
+    pipeliningno:   Story { flags: &["-S", "tls=none", "-S", "pipelining=no"], ..ACCEPTED };
     pipelining1bad:   Story { exit: 67, says: &["r1@x.example", "550 5.1.1 no such user"], ..ACCEPTED };
 
     // F. DATA and the dot
@@ -220,7 +234,7 @@ const fn secs(seconds: u64) -> Duration {
 
 /// Runs smail against a server on this port as a story wants it.
 fn call(world: &World, port: u16, story: &Story) -> Outcome {
-    for name in ["ca", "client"] {
+    for name in ["ca", "client", "intermediate", "server", "self", "badname", "expired"] {
         world.pem(name);
     }
     let fill =

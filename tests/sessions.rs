@@ -248,3 +248,48 @@ fn a_hundred_runs_at_once_lose_nothing() {
     to.dedup();
     assert_eq!(to.len(), 100);
 }
+
+#[test]
+fn a_mail_whose_flight_was_swallowed_is_sent_again_in_lock_step() {
+    // The filter takes the message with its envelope (BDAT) and answers nothing, so that it is in doubt.
+    let world = World::new();
+    let greeting = "S: 220 mx.test ESMTP\nC: EHLO *\nS: 250-mx.test hi\nS: 250-CHUNKING\nS: 250 PIPELINING\n";
+    let alone = "C: MAIL FROM:<a@a.example>*\n-- pause 50ms\nS: 250 ok\nC: RCPT TO:<r1@x.example>\n-- pause 50ms\nS: 250 ok\n\
+                 C: DATA\nS: 354 go\n-- data\nS: 250 queued\n-- bye\n";
+    let script = format!("{greeting}C: MAIL FROM:<a@a.example>*\n-- hang\n== connection\n{greeting}{alone}");
+    let server = Server::play("swallowed", &script);
+    let smtp = format!("smtp=127.0.0.1:{}", server.port());
+    let words = ["-S", &smtp, "-S", "tls=none", "-S", "timeout=1", "-r", "a@a.example", "-s", "subj", "r1@x.example"];
+    let first = world.smail(&words).queued().stdin("the words\n").run();
+    assert_eq!(first.status, 0, "{}", first.stderr);
+    let ids = world.entries();
+    assert!(world.journal(&ids[0]).iter().any(|line| line.contains("\"lockstep\"")), "{:?}", world.journal(&ids[0]));
+    let flush: Vec<&str> = ["--flush"].into_iter().chain(ids.iter().map(String::as_str)).collect();
+    let flushed = world.smail(&flush).queued().run();
+    assert_eq!((flushed.status, flushed.stderr.as_str()), (0, ""));
+    assert_eq!(world.entries(), [""; 0]);
+    server.finish();
+}
+
+#[test]
+fn a_proxy_that_is_not_there_is_named_and_not_the_server() {
+    let world = World::new();
+    let free = support::sink::Place::reserve().port();
+    let mute = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let mute = mute.local_addr().map(|address| (mute, address.port())).unwrap();
+    let said = |proxy: &str| {
+        let proxy = format!("proxy={proxy}");
+        let server =
+            ["--no-config", "-S", "smtp=mx.example.org", "-S", "tls=none", "-S", "timeout=10", "-r", "a@a.example"];
+        let outcome = world.smail(&server).args_of(&["-S", &proxy, "b@x.example"]).stdin("x\n").run();
+        assert_eq!(outcome.status, 75, "{}", outcome.stderr);
+        let lines: Vec<&str> = outcome.stderr.lines().collect();
+        assert_eq!(lines[0], "smail: cannot connect to mx.example.org:25 (no TLS)");
+        assert!(lines.contains(&"  proxy: said in -S") && !outcome.stderr.contains("smtp: said"), "{}", outcome.stderr);
+        lines[1].to_owned()
+    };
+    let refused = format!("  proxy: no connection to it: 127.0.0.1:{free}: connection refused");
+    assert_eq!(said(&format!("socks5://127.0.0.1:{free}")), refused);
+    assert_eq!(said("http://proxy.invalid:8080"), "  proxy: its name proxy.invalid does not exist");
+    assert_eq!(said(&format!("socks5://127.0.0.1:{}", mute.1)), "  proxy: it did not answer within 1s");
+}

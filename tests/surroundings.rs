@@ -336,3 +336,52 @@ fn a_home_that_is_read_only_or_of_another_is_passed_over() {
     assert_eq!(send().status, 0);
     assert_eq!((world.entries().len(), entries_in(&service.join("smail")).len()), (1, 2));
 }
+
+#[test]
+fn where_nothing_can_wait_the_queue_is_empty() {
+    if obstacle::stops("a read-only home", obstacle::without_root()) {
+        return;
+    }
+    let world = World::new();
+    let home = world.path("home");
+    let script = format!("mount --bind {0} {0} && mount -o remount,bind,ro {0} && exec \"$@\"", home.display());
+    let wrapper = ["unshare", "-m", "--propagation", "private", "sh", "-c", &script, "sh"];
+    for (name, flag) in [("sendmail", "-q"), ("sendmail", "-bp"), ("mailq", "-v"), ("sendmail", "-qIx")] {
+        let outcome = world.under_as(&wrapper, name, &[flag]).queued().run();
+        let said = if flag == "-bp" || name == "mailq" { "Mail queue is empty\n" } else { "" };
+        assert_eq!((outcome.status, outcome.stdout.as_str(), outcome.stderr.as_str()), (0, said, ""), "{name} {flag}");
+    }
+    for (words, said) in
+        [(&["--queue"][..], "The queue is empty\n"), (&["--queue", "--json"], "[]\n"), (&["--flush"], "")]
+    {
+        let outcome = world.under(&wrapper, words).queued().run();
+        assert_eq!((outcome.status, outcome.stdout.as_str(), outcome.stderr.as_str()), (0, said, ""), "{words:?}");
+    }
+    let unknown = world.under(&wrapper, &["--queue-show", "x"]).queued().run();
+    let said = "smail: the queue holds no mail `x`\n\nhint: `smail --queue` lists what there is\n";
+    assert_eq!((unknown.status, unknown.stderr.as_str()), (64, said));
+    // What was named by the user must be there.
+    let named = world.under(&wrapper, &["--queue", "-S", "queue-dir=home/q"]).queued().run();
+    assert_eq!(named.status, 73, "{}", named.stderr);
+}
+
+#[test]
+fn a_host_whose_name_is_that_of_every_host_says_its_address() {
+    if obstacle::stops("another name of the host", obstacle::without_root()) {
+        return;
+    }
+    let said = |name: &str| {
+        let (world, sink) = (World::new(), Options::new().start());
+        let script = format!("echo {name} >/proc/sys/kernel/hostname && exec \"$@\"");
+        let wrapper = ["unshare", "-u", "sh", "-c", &script, "sh"];
+        let outcome = world.under(&wrapper, &to(&sink)).args_of(&["-v", "bob@x.example"]).stdin("x\n").run();
+        assert_eq!(outcome.status, 0, "{}", outcome.stderr);
+        let line = outcome.stderr.lines().find_map(|line| Some(line.split_once("EHLO ")?.1.to_owned()));
+        line.unwrap()
+    };
+    for name in ["localhost.localdomain", "localhost4.localdomain4", "LOCALHOST.LOCALDOMAIN", "box.localdomain", "box"]
+    {
+        assert_eq!(said(name), "[127.0.0.1]", "{name}");
+    }
+    assert_eq!(said("box.a.example"), "box.a.example");
+}

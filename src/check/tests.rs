@@ -48,7 +48,7 @@ fn the_title_names_server_author_and_account() {
 
 #[test]
 fn the_verdict_tells_the_status_of_a_mail() {
-    let verdict = |exit, warnings| text::verdict("smtp.example.org:465", exit, warnings);
+    let verdict = |exit, warnings| text::verdict(&Subject::default(), "smtp.example.org:465", exit, warnings);
     assert_eq!(verdict(0, 0), "mail can go by smtp.example.org:465; nothing was sent\n");
     assert_eq!(verdict(0, 2), "mail can go by smtp.example.org:465, with 2 warnings; nothing was sent\n");
     assert_eq!(verdict(77, 1), "mail would fail with exit status 77, with 1 warning; nothing was sent\n");

@@ -26,13 +26,19 @@ pub(super) fn door(place: &str) -> String {
     format!("{}\n", safe(place))
 }
 
-pub(super) fn verdict(via: &str, exit: u8, warnings: usize) -> String {
+pub(super) fn verdict(subject: &Subject, via: &str, exit: u8, warnings: usize) -> String {
     let also = match warnings {
         0 => String::new(),
         1 => ", with 1 warning".to_owned(),
         many => format!(", with {many} warnings"),
     };
     match exit {
+        // No more is promised than was tried.
+        0 if subject.own => {
+            let author = &subject.author;
+            let text = format!("mail to {author} can go by {via}{also}; --to asks about others; nothing was sent");
+            format!("{}\n", safe(&text))
+        }
         0 => format!("{}\n", safe(&format!("mail can go by {via}{also}; nothing was sent"))),
         128.. => "interrupted; nothing was sent\n".to_owned(),
         _ => format!("mail would fail with exit status {exit}{also}; nothing was sent\n"),

@@ -342,7 +342,7 @@ fn at_fault(fault: &Fault) -> &'static [&'static str] {
         (_, Stage::Login) => &["auth-user", "auth-password", "auth-password-file", "auth-password-command"],
         (_, Stage::Sender) => &["from"],
         (_, Stage::Resolve | Stage::Connect | Stage::Greeting | Stage::Tls | Stage::Prepare) => {
-            &["smtp", "mta", "connect-to", "tls"]
+            &["smtp", "mta", "connect-to", "proxy", "tls"]
         }
         (_, Stage::Hello) => &["hello-name", "hostname"],
         _ => &[],

@@ -128,6 +128,11 @@ const CORPUS: &[(&str, Class, &[&str])] = &[
     ("454 4.7.0 TLS temporarily unavailable", Later, &["tls-broken"]),
 ];
 
+/// What the servers say.
+pub fn texts() -> impl Iterator<Item = &'static str> {
+    CORPUS.iter().map(|(text, _, _)| *text)
+}
+
 #[test]
 fn words_of_servers_that_are_not_in_the_table_get_the_right_class_and_a_hint_that_helps() {
     let mut wrong = Vec::new();

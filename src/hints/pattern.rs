@@ -36,12 +36,13 @@ pub fn normal(text: &str) -> String {
 }
 
 /// The length of the longest alternative of a pattern that the text holds; `None` when it holds none.
+#[cfg(test)]
 pub fn longest(pattern: &str, text: &str) -> Option<usize> {
     pattern.split('|').filter(|alternative| holds(alternative, text)).map(str::len).max()
 }
 
 /// Tells whether the parts of an alternative stand in the text, one behind the other.
-fn holds(alternative: &str, text: &str) -> bool {
+pub(super) fn holds(alternative: &str, text: &str) -> bool {
     let mut rest = text;
     for part in alternative.split('*').filter(|part| !part.is_empty()) {
         let Some(at) = rest.find(part) else { return false };
@@ -102,7 +103,7 @@ pub fn weight_of_enhanced(reply: Option<u16>, enhanced: EnhancedCode) -> u8 {
         (0, _) => 1,
         (7, 9..=14) => 6,
         (7, _) if login => 3,
-        (_, 0) | (7, 1) | (5, 1 | 2) => 3,
+        (_, 0) | (7, 1) | (5, 1 | 2 | 4) => 3,
         _ => 6,
     }
 }

@@ -116,6 +116,6 @@ impl Hint {
 
     /// Tells whether the row speaks of this stage.
     pub(super) fn is_about(&self, stage: Stage) -> bool {
-        stage.word() == self.stage
+        self.stage.split_ascii_whitespace().any(|word| word == stage.word())
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Promise: nothing is sent, queued, recorded or logged; the exit status is that of a send with these settings.
 use std::io::IsTerminal;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -37,9 +37,13 @@ pub fn run(args: &Args, settings: &Settings, world: &Surroundings) -> Result<Exi
         author = forced;
     }
     let route = settings::route(settings, &author)?;
-    let recipients = recipients(args, settings)?;
+    let mut recipients = recipients(args, settings)?;
+    let own = recipients.is_empty() && matches!(route, Route::Smtp(_));
+    if own {
+        recipients.push(author.address.clone());
+    }
     remarks(args, settings, &settings.warnings);
-    let subject = subject(settings, &route, &author, &sender);
+    let subject = Subject { own, ..subject(settings, &route, &author, &sender) };
     let message = message(&author, sender, recipients);
     Ok(report(args, settings, &route, &message, &subject))
 }
@@ -72,6 +76,7 @@ fn subject(settings: &Settings, route: &Route, author: &Mailbox, sender: &Addres
         login,
         account: settings.account.clone(),
         preset: settings.preset.clone(),
+        own: false,
         now: i64::try_from(now).unwrap_or(i64::MAX),
     }
 }
@@ -95,13 +100,21 @@ fn report(args: &Args, settings: &Settings, route: &Route, message: &Message, su
     say(&sheet.title());
     let watch = super::watch(args, settings);
     let (tell, told) = mpsc::channel();
-    // The lines come as the steps end, while the next one is under way.
+    let rehearse = |tell: Sender<News>| probe::rehearse(route, message, &watch, move |news| drop(tell.send(news)));
+    // The lines come as the steps end, while the next one is under way; without a second thread, when all of them have.
     let (via, faults) = thread::scope(|scope| {
-        let walk = scope.spawn(move || probe::rehearse(route, message, &watch, move |news| drop(tell.send(news))));
+        let from_thread = tell.clone();
+        let walk = match thread::Builder::new().spawn_scoped(scope, move || rehearse(from_thread)) {
+            Ok(walk) => {
+                drop(tell);
+                Ok(walk)
+            }
+            Err(_) => Err(rehearse(tell)),
+        };
         for news in told {
             say(&sheet.add(judged(news, settings), look));
         }
-        walk.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        walk.map_or_else(|done| done, |walk| walk.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     let faults: Vec<Fault> = faults.into_iter().map(|fault| known(fault, settings)).collect();
     let exit = account(&faults, &via, settings).map_or(Exit::OK, |failure| failure.exit);

@@ -11,7 +11,7 @@ use smail::settings::{self, Layers, Settings, Surroundings};
 use smail::transport::Watch;
 
 use super::logged::Keeper;
-use super::queued::{PATIENCE, at_hand};
+use super::queued::{PATIENCE, existing};
 use super::{complain, print};
 
 /// The ways of mail that waits: files and environment as they are now, with what its own command line said.
@@ -77,7 +77,7 @@ pub fn errand(
     world: &Surroundings,
     watch: &Watch,
 ) -> Result<Exit, Failure> {
-    let queues = at_hand(settings, world)?;
+    let Some(queues) = existing(settings, world)? else { return errand_of_nothing(args) };
     let exit = on(&queues, args, layers, settings, watch)?;
     Ok(say_unusable(&queues, exit))
 }
@@ -112,6 +112,18 @@ fn on(queues: &Queues, args: &Args, layers: &Layers, settings: &Settings, watch:
         let items = queues.list().map_err(io)?;
         let now = queue::now();
         print(&if args.json { report::queue_json(&items) } else { report::queue_list(&items, now) });
+    }
+    Ok(Exit::OK)
+}
+
+/// What an errand comes to where nothing can wait: the queue is empty, and holds no mail that was named.
+fn errand_of_nothing(args: &Args) -> Result<Exit, Failure> {
+    let ids = [&args.queue_show, &args.hold, &args.release, &args.remove].into_iter().flatten();
+    if let Some(id) = ids.chain(args.flush.then_some(&args.operands).into_iter().flatten()).next() {
+        return Err(QueueError::NoEntry(id.clone()).into());
+    }
+    if !args.queue_check && !args.flush {
+        print(&if args.json { report::queue_json(&[]) } else { report::queue_list(&[], queue::now()) });
     }
     Ok(Exit::OK)
 }

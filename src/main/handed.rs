@@ -4,6 +4,7 @@
 //! the mail waits in the queue; what went wrong is one line. Status 0 means sent or durable, 75 means not kept.
 use std::io::{self, IsTerminal, Read};
 use std::sync::mpsc::{self, Receiver, Sender as Wire};
+use std::sync::{Mutex, PoisonError};
 
 use smail::address::{Address, Mailbox, parse_word};
 use smail::cli::Args;
@@ -43,7 +44,10 @@ pub fn run(args: &Args, request: &Request, layers: &Layers, world: &Surroundings
         Mode::Aliases => Ok(desk.check_aliases()),
         Mode::Flush => desk.flush(&request.filter),
         Mode::List => {
-            let queues = queued::at_hand(&settings, world)?;
+            let Some(queues) = queued::existing(&settings, world)? else {
+                print(&report::mailq(&[]));
+                return Ok(Exit::OK);
+            };
             print(&report::mailq(&queues.list()?));
             Ok(errands::say_unusable(&queues, Exit::OK))
         }
@@ -137,8 +141,13 @@ impl Desk<'_> {
         let name = self.settings.filled("hello-name").or_else(|| self.world.machine.hostname.clone());
         let (wire, accepted) = mpsc::channel();
         let mut clerk = Clerk { desk: *self, client: &client, local: Local::new(self.settings, true), wire };
+        let accepted = Mutex::new(Some(accepted));
+        let carry = || {
+            let accepted = accepted.lock().unwrap_or_else(PoisonError::into_inner).take();
+            accepted.iter().for_each(|accepted| self.carry(accepted));
+        };
         std::thread::scope(|scope| {
-            scope.spawn(move || self.carry(&accepted));
+            let _ = std::thread::Builder::new().spawn_scoped(scope, carry);
             let mut stdout = io::stdout().lock();
             // A caller that has gone took what it wanted: what was accepted before is safe.
             let _ = dialogue::serve(
@@ -151,6 +160,8 @@ impl Desk<'_> {
             client.leave();
             drop(clerk);
         });
+        // Where no second thread could be had (`ulimit -u`), what was accepted is sent now.
+        carry();
         Ok(Exit::OK)
     }
 
@@ -209,7 +220,7 @@ impl Desk<'_> {
     /// Sends what waits: silently and with status 0, as those who call it from cron expect; but for mail that was given up, and
     /// for mail that was named and cannot be sent now.
     fn flush(&self, filter: &Filter) -> Result<Exit, Failure> {
-        let queues = queued::at_hand(self.settings, self.world)?;
+        let Some(queues) = queued::existing(self.settings, self.world)? else { return Ok(Exit::OK) };
         let mut bounds = Bounds { patience: queued::PATIENCE, ..Bounds::default() };
         if *filter != Filter::default() {
             bounds.ids = wanted(filter, &queues.list()?);

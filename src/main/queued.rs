@@ -111,6 +111,22 @@ pub fn at_hand(settings: &Settings, world: &Surroundings) -> Result<Queues, Fail
     })
 }
 
+/// The queue of this user for those who ask what waits in it; `None` where there is no folder that anything could wait in.
+///
+/// # Errors
+/// A folder is there and must not be used, or cannot be.
+pub fn existing(settings: &Settings, world: &Surroundings) -> Result<Option<Queues>, Failure> {
+    let named = settings.path("queue-dir");
+    let of_user = named.is_some() && !settings.is_of_system("queue-dir");
+    let is_there = |path: &std::path::PathBuf| path.symlink_metadata().is_ok();
+    match at_hand(settings, world) {
+        Err(Failure { exit: Exit::CREATE, .. }) if !of_user && !named.iter().chain(&world.state).any(is_there) => {
+            Ok(None)
+        }
+        outcome => outcome.map(Some),
+    }
+}
+
 /// Whether a folder cannot be used because it is another's, or lies in one that is.
 fn is_of_others(error: &FolderError) -> bool {
     match error {

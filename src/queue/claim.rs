@@ -226,6 +226,9 @@ impl Ledger for Ticket<'_> {
             let Some(place) = self.sent_to.get(*place).copied() else { continue };
             join(&mut events, event(place, outcome, next, self.queue.words));
         }
+        if !self.state.lockstep && outcomes.iter().any(|(_, o)| o.as_ref().is_err_and(|fault| fault.pipelined)) {
+            events.push(Event::Lockstep { at: now() });
+        }
         // The answer that ends it all is made durable by the removal of the message, which follows at once: one sync, not two.
         // Counted, not looked through: a long list is settled in many transactions.
         let accepted = |event: &Event| if let Event::Accepted { to, .. } = event { to.len() } else { 0 };

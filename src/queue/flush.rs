@@ -253,6 +253,9 @@ impl Ticket<'_> {
     pub fn attempt(&mut self, way: &mut dyn Transport, turn: Turn) -> Result<Report, QueueError> {
         let message = self.message()?;
         self.begin()?;
+        if self.state().lockstep {
+            way.go_in_lockstep();
+        }
         let report = way.deliver(&message, turn, self);
         self.tried(&report);
         Ok(report)

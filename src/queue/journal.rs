@@ -76,6 +76,12 @@ pub enum Event {
         /// Not before.
         next: i64,
     },
+    /// The server, or what stands before it, may have swallowed commands that were sent together: the next attempt sends one at a
+    /// time.
+    Lockstep {
+        /// When.
+        at: i64,
+    },
     /// It is not tried until it is released.
     Hold {
         /// When.
@@ -164,6 +170,8 @@ pub struct State {
     /// The two that `next` is made of: for those in doubt, and for those the server puts off. The flight that holds a message
     /// is announced before anybody is put off, who must not shorten the time of the others.
     until: (i64, i64),
+    /// Commands that were sent together may have been swallowed.
+    pub lockstep: bool,
     /// Not to be tried until released.
     pub held: bool,
     /// The time between each two tries since it was last released, and the pause that was planned then (milliseconds).
@@ -188,6 +196,7 @@ impl State {
             tries: 0,
             next: 0,
             until: (0, 0),
+            lockstep: false,
             held: false,
             gaps: Vec::new(),
             begun: None,
@@ -257,6 +266,10 @@ impl State {
                 set(to, Standing::InDoubt);
                 (self.until.0, self.last) = (*next, reply.clone());
                 self.plan(next.saturating_sub(*at));
+                at
+            }
+            Event::Lockstep { at } => {
+                self.lockstep = true;
                 at
             }
             Event::Hold { at } => {

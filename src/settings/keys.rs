@@ -55,7 +55,7 @@ const AUTH: &[&str] =
     &["auto", "none", "plain", "login", "cram-md5", "xoauth2", "oauthbearer", "external", "externanon"];
 const DOUBT: &[&str] = &["resend", "hold"];
 const RETURN: &[&str] = &["headers", "full"];
-const CHUNKING: &[&str] = &["auto", "no"];
+const OFFERED: &[&str] = &["auto", "no"];
 const LANGUAGE: &[&str] = &["en", "zh"];
 const ENCODING: &[&str] = &["auto", "8bit", "quoted-printable", "base64"];
 
@@ -105,7 +105,7 @@ keys! {
             "When TLS starts: implicit (from the first byte), starttls (required), opportunistic (where offered) or none.";
         "starttls", ["smtp-use-starttls"], Flag, "true", "false", "mail.rc's way to say tls = \"starttls\"; ignored where TLS is implicit.", chain;
         "tls-verify", ["ssl-verify"], Choice(VERIFY), "strict", "strict", "What happens to a certificate that is not trusted: strict ends the session, warn says so, ignore goes on.", chain;
-        "tls-ca-file", ["ssl-ca-file"], Path, "/etc/ssl/private-ca.pem", "", "More roots of trust: a PEM file.", chain;
+        "tls-ca-file", ["ssl-ca-file"], Path, "/etc/ssl/private-ca.pem", "", "More that is trusted: a PEM file of roots, of intermediates, or of the server's own certificate.", chain;
         "tls-ca-dir", ["ssl-ca-dir"], Path, "/etc/ssl/more", "", "More roots of trust: a folder of PEM files.", chain;
         "tls-ca-no-defaults", ["ssl-ca-no-defaults", "ssl-no-default-ca"], Flag, "true", "false", "Trusts only tls-ca-file and tls-ca-dir, not the system's roots.", chain;
         "tls-fingerprint", [], Text, "sha-256 of the certificate in hex", "", "The certificate to trust in place of every other check: its SHA-256.", chain;
@@ -119,7 +119,8 @@ keys! {
         "source-address", [], Text, "192.0.2.1", "", "The local address to connect from.";
         "timeout", [], Time, "300", "300", "Seconds one command may take. Connecting may take a tenth of it, the reply to the final dot twice of it (RFC 5321 section 4.5.3.2), and so may a program of mta from the end of the mail on. In a dialogue over a socket (sendmail -bs) the client is waited for so long.";
         "connect-timeout", ["socket-connect-timeout"], Time, "30", "a tenth of timeout", "Seconds the connection to one address may take.";
-        "chunking", [], Choice(CHUNKING), "no", "auto", "Whether a mail of up to 64 KiB leaves together with its envelope (BDAT, RFC 3030), which saves a round trip: auto, where the server offers CHUNKING and PIPELINING and no line of the mail could be read as a command, or no.";
+        "pipelining", [], Choice(OFFERED), "no", "auto", "Whether commands are sent in groups (RFC 2920): auto, where the server offers PIPELINING and has not swallowed them in the run or in an attempt for the same mail before, or no.";
+        "chunking", [], Choice(OFFERED), "no", "auto", "Whether a mail of up to 64 KiB leaves together with its envelope (BDAT, RFC 3030), which saves a round trip: auto, where the server offers CHUNKING and PIPELINING and no line of the mail could be read as a command, or no.";
         "smtp-config", [], Text, "-starttls", "", "s-nail's list of extensions: -starttls, -ehlo and the names of mechanisms are honoured.", chain;
     }
     "Login" {

@@ -81,6 +81,8 @@ pub struct Smtp {
     pub trust: Trust,
     /// Who logs in.
     pub login: Option<Login>,
+    /// Commands may be sent in groups where the server offers PIPELINING (RFC 2920).
+    pub pipelining: bool,
     /// A small message may leave with its envelope where the server offers CHUNKING (RFC 3030).
     pub chunking: bool,
     /// How long each step may take.

@@ -156,6 +156,7 @@ fn smtp(settings: &Settings, author: &Mailbox, server: Server, name: &'static st
         ehlo: config.ehlo,
         trust,
         login,
+        pipelining: settings.filled("pipelining").as_deref() != Some("no"),
         chunking: settings.filled("chunking").as_deref() != Some("no"),
         patience,
     })
@@ -331,8 +332,15 @@ fn hello_name(settings: &Settings) -> Result<Option<String>, SettingsError> {
     if let Some(name) = settings.filled("hostname") {
         return target::host_port(&name).map(|(host, _)| Some(host)).map_err(|why| wrong(settings, "hostname", why));
     }
-    let system = hostname::get().ok().and_then(|n| n.into_string().ok());
-    Ok(system.filter(|n| n.contains('.') && target::host_port(n).is_ok_and(|(h, p)| h == *n && p.is_none())))
+    Ok(hostname::get().ok().and_then(|n| n.into_string().ok()).filter(|name| names_a_host(name)))
+}
+
+/// Whether a name of the system tells this host from others: installers leave `localhost.localdomain`, which servers refuse.
+fn names_a_host(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let last = lower.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+    let everywhere = ["localhost", "localdomain", "localdomain4", "localdomain6", "invalid"].contains(&last);
+    name.contains('.') && !everywhere && target::host_port(name).is_ok_and(|(h, p)| h == name && p.is_none())
 }
 
 fn proxy(settings: &Settings, chain: &[String]) -> Result<Option<Proxy>, SettingsError> {

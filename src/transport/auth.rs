@@ -4,7 +4,9 @@
 //! 535 nothing else is tried, so that a wrong password cannot lock an account; secrets and user names never reach the
 //! watcher.
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use hmac::{Hmac, Mac};
 use md5::Md5;
 use zeroize::Zeroizing;
@@ -23,6 +25,11 @@ use crate::settings::route::{Choice, Login, Mechanism, Smtp};
 const LONGEST: usize = 512;
 /// The most challenges that are answered.
 const MOST_CHALLENGES: usize = 10;
+/// Base64 as servers write it, with its padding or without.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// Who logs in.
 struct Credentials<'a> {
@@ -45,9 +52,9 @@ struct Row {
     wants_secret: bool,
     /// What may go along with the command.
     initial: fn(&Credentials<'_>) -> Option<Octets>,
-    /// The answer to the nth challenge, counted from 0; `sent` when the initial response has been sent. `None` when
-    /// the challenge makes no sense.
-    answer: fn(&Credentials<'_>, usize, &[u8], bool) -> Option<Octets>,
+    /// The answer to the nth challenge, counted from 0; the challenge is `None` when it is no base64, and `sent` is true when
+    /// the initial response has been sent. `None` when there is no answer to it.
+    answer: fn(&Credentials<'_>, usize, Option<&[u8]>, bool) -> Option<Octets>,
 }
 
 const TABLE: [Row; 6] = [
@@ -58,7 +65,8 @@ const TABLE: [Row; 6] = [
         automatic: true,
         wants_secret: true,
         initial: |who| Some(plain(who)),
-        answer: |who, turn, _, sent| if turn == 0 && !sent { Some(plain(who)) } else { None },
+        // Once more to a server that has not looked at what came with the command.
+        answer: |who, turn, _, _| if turn == 0 { Some(plain(who)) } else { None },
     },
     Row {
         mechanism: Mechanism::Login,
@@ -81,7 +89,7 @@ const TABLE: [Row; 6] = [
         automatic: true,
         wants_secret: true,
         initial: |_| None,
-        answer: |who, turn, challenge, _| if turn == 0 { cram(who, challenge) } else { None },
+        answer: |who, turn, challenge, _| if turn == 0 { cram(who, challenge?) } else { None },
     },
     Row {
         mechanism: Mechanism::Xoauth2,
@@ -274,15 +282,15 @@ impl Exchange<'_> {
                 break;
             }
             let text = self.session.challenge();
-            let challenge = STANDARD.decode(text.trim_ascii()).ok();
-            let answer = challenge.as_ref().and_then(|challenge| (row.answer)(who, turn, challenge, sent));
-            let Some(answer) = answer else { return self.cancel(row) };
+            // Only what a mechanism makes its answer of has to be base64: servers ask in plain words too.
+            let challenge = LENIENT.decode(text.trim_ascii()).ok();
+            let Some(answer) = (row.answer)(who, turn, challenge.as_deref(), sent) else { return self.cancel(row) };
             if row.keeps_secret {
                 // A digest is as good as the secret, for this one challenge.
                 self.session.conceal(answer.rsplit(|b| *b == b' ').next().unwrap_or_default());
             }
             if sent || turn > 0 {
-                told = challenge.filter(|_| !row.automatic).filter(|json| !json.is_empty());
+                told = Some(challenge.unwrap_or(text)).filter(|json| !row.automatic && !json.is_empty());
             }
             let mut line = Zeroizing::new(STANDARD.encode(&*answer));
             line.push_str("\r\n");

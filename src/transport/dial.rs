@@ -1,17 +1,15 @@
-//! From a name to a connected socket: look-up, the race of the addresses, proxies and unix sockets.
+//! From a name to a connected socket: the race of the addresses, proxies and unix sockets.
 //!
-//! Promise: nothing here waits past its deadline, the look-up included. Of several addresses the first that answers
-//! wins, families taking turns (RFC 8305), and when none does the reason of each is kept.
+//! Promise: nothing here waits past its deadline, the look-up included (see `lookup`). Of several addresses the first that answers wins and the others can still be tried, families taking turns (RFC 8305), and when none does the reason of each is kept.
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 use socket2::{Domain, Protocol, SockAddr, Type};
 
+use super::lookup::Lookup;
 use super::probe::{Fact, Step};
 use super::socket::{Clock, Halt, Socket, cause, reason, wait};
 use super::{Tell, Watch, probe, proxy};
@@ -20,85 +18,154 @@ use crate::settings::route::Smtp;
 
 /// The head start of each address over the next (RFC 8305 section 5).
 const STAGGER: Duration = Duration::from_millis(250);
-/// What `getaddrinfo` says (glibc, musl, BSD and macOS) of a name that does not exist or has no address.
-const NO_SUCH_NAME: [&str; 6] = [
-    "Name or service not known",
-    "No address associated with hostname",
-    "Name does not resolve",
-    "Name has no usable address",
-    "nodename nor servname provided",
-    "No address associated with nodename",
-];
-
 /// A connection to the server, or through a proxy.
 pub struct Dialled {
     /// The connection.
     pub socket: Socket,
     /// What to call the other end.
     pub peer: String,
+    /// The address that answered; `None` for a unix socket.
+    pub address: Option<SocketAddr>,
     /// The other end is this machine.
     pub loopback: bool,
     /// The address this end has.
     pub local: Option<IpAddr>,
 }
 
-/// Connects to a port of the server. What can be made ready `meanwhile` is done while the name is looked up, and before
-/// anything is connected.
+/// Where a port of a server may be reached: the addresses that are left to try.
+pub struct Addresses<'r> {
+    route: &'r Smtp,
+    /// The server's name and port, for a proxy.
+    host: &'r str,
+    port: u16,
+    left: Vec<SocketAddr>,
+    /// Those that were mute in this run.
+    mute: Vec<SocketAddr>,
+}
+
+/// Looks up where a port of the server is. What can be made ready `meanwhile` is done while the name is looked up, and
+/// before anything is connected.
 ///
 /// # Errors
-/// A fault at [`Stage::Resolve`] or [`Stage::Connect`], or that of `meanwhile`.
-pub fn dial(
-    route: &Smtp,
+/// A fault at [`Stage::Resolve`], or that of `meanwhile`.
+pub fn find<'r>(
+    route: &'r Smtp,
     port: u16,
     watch: &Watch,
     meanwhile: impl FnOnce() -> Result<(), Fault>,
-) -> Result<Dialled, Fault> {
+) -> Result<Addresses<'r>, Fault> {
     let tell = Tell::new(watch);
     tell.steps(probe::Ear::begin);
-    if let Some(path) = &route.socket {
-        meanwhile()?;
-        let dialled = unix(path, route, watch).map_err(|cause| Fault::new(Stage::Connect, cause))?;
-        tell.fact("peer", || dialled.peer.clone());
-        tell.passed(Step::Connect);
-        return Ok(dialled);
-    }
     let (host, port) = match &route.connect_to {
         Some((host, other)) => (host.as_str(), other.unwrap_or(port)),
         None => (route.host.as_str(), port),
     };
+    if route.socket.is_some() {
+        meanwhile()?;
+        return Ok(Addresses { route, host, port, left: Vec::new(), mute: Vec::new() });
+    }
     let (first, first_port) = match &route.proxy {
         Some(proxy) => (proxy.host.as_str(), proxy.port),
         None => (host, port),
     };
-    let patience = route.patience.connect;
-    let mut clock = Clock::new(watch.interrupt.clone(), patience);
-    let unknown = |cause| Fault::new(Stage::Resolve, cause);
+    let mut clock = Clock::new(watch.interrupt.clone(), route.patience.connect);
     tell.fact("host", || first.to_owned());
-    let lookup = Lookup::start(first, first_port).map_err(unknown)?;
+    let lookup = Lookup::start(first, first_port);
     meanwhile()?;
-    let addresses = lookup.finish(&mut clock).map_err(unknown)?;
-    let list = || Fact::List(addresses.iter().map(|address| address.ip().to_string()).collect());
+    let found = lookup.finish(&mut clock).map_err(|cause| match route.proxy {
+        Some(_) => Fault::new(Stage::Connect, of_proxy(cause)),
+        None => Fault::new(Stage::Resolve, cause),
+    })?;
+    let list = || Fact::List(found.iter().map(|address| address.ip().to_string()).collect());
     tell.steps(|ear| ear.fact("addresses", list()));
     tell.passed(Step::Resolve);
-    let fault = |cause| Fault::new(Stage::Connect, cause);
-    let Winner { socket: io, address, late } =
-        race(&addresses, route.source_address, patience, watch).map_err(fault)?;
-    if !late.is_empty() {
-        let late = || late.iter().map(|(address, why)| format!("{address}: {why}")).collect();
-        tell.steps(|ear| ear.fact("late", Fact::List(late())));
+    let (left, mute) = watch.learned.sort(found);
+    Ok(Addresses { route, host, port, left, mute })
+}
+
+/// Connects to a port of the server.
+///
+/// # Errors
+/// As [`find`] and [`Addresses::connect`].
+pub fn dial(route: &Smtp, port: u16, watch: &Watch) -> Result<Dialled, Fault> {
+    find(route, port, watch, || Ok(()))?.connect(watch)
+}
+
+impl Addresses<'_> {
+    /// How many addresses are left.
+    pub fn left(&self) -> usize {
+        self.left.len() + self.mute.len()
     }
-    let clock = Clock::new(watch.interrupt.clone(), patience);
-    let mut socket = Socket::new(io, clock).map_err(|error| fault(cause(&error)))?;
-    let mut dialled_peer = address.to_string();
-    if let Some(settings) = &route.proxy {
-        proxy::tunnel(&mut socket, settings, host, port, &watch.redactor).map_err(fault)?;
-        dialled_peer = format!("{host}:{port} through the proxy {address}");
+
+    /// Connects to the first of those left that answers.
+    ///
+    /// # Errors
+    /// A fault at [`Stage::Connect`].
+    pub fn connect(&mut self, watch: &Watch) -> Result<Dialled, Fault> {
+        let (tell, route) = (Tell::new(watch), self.route);
+        let fault = |cause| Fault::new(Stage::Connect, cause);
+        if let Some(path) = &route.socket {
+            let dialled = unix(path, route, watch).map_err(fault)?;
+            tell.fact("peer", || dialled.peer.clone());
+            tell.passed(Step::Connect);
+            return Ok(dialled);
+        }
+        let patience = route.patience.connect;
+        let whose = |cause| if route.proxy.is_some() { of_proxy(cause) } else { cause };
+        let Winner { socket: io, address, late, left } = self.race(watch).map_err(|cause| fault(whose(cause)))?;
+        self.left = left;
+        if !late.is_empty() {
+            let late = || late.iter().map(|(address, why)| format!("{address}: {why}")).collect();
+            tell.steps(|ear| ear.fact("late", Fact::List(late())));
+        }
+        let clock = Clock::new(watch.interrupt.clone(), patience);
+        let mut socket = Socket::new(io, clock).map_err(|error| fault(cause(&error)))?;
+        let mut peer = address.to_string();
+        if let Some(settings) = &route.proxy {
+            // What a server does behind a proxy is nothing that another address of the proxy would change.
+            (self.left, self.mute) = (Vec::new(), Vec::new());
+            proxy::tunnel(&mut socket, settings, self.host, self.port, &watch.redactor).map_err(|cause| fault(of_proxy(cause)))?;
+            peer = format!("{}:{} through the proxy {address}", self.host, self.port);
+        }
+        tell.fact("peer", || peer.clone());
+        tell.passed(Step::Connect);
+        let local = socket.local().map(|local| local.ip().to_canonical());
+        let loopback = route.proxy.is_none() && address.ip().to_canonical().is_loopback();
+        Ok(Dialled { socket, peer, address: Some(address), loopback, local })
     }
-    tell.fact("peer", || dialled_peer.clone());
-    tell.passed(Step::Connect);
-    let local = socket.local().map(|local| local.ip().to_canonical());
-    let loopback = route.proxy.is_none() && address.ip().to_canonical().is_loopback();
-    Ok(Dialled { socket, peer: dialled_peer, loopback, local })
+
+    /// Those that were mute wait until no other is left.
+    fn race(&mut self, watch: &Watch) -> Result<Winner, Cause> {
+        let (source, patience) = (self.route.source_address, self.route.patience.connect);
+        let first = std::mem::take(&mut self.left);
+        match race(&first, source, patience, watch) {
+            Err(Cause::Unreachable(mut why)) if !self.mute.is_empty() => {
+                let last = std::mem::take(&mut self.mute);
+                race(&last, source, patience, watch).map_err(|cause| match cause {
+                    Cause::Unreachable(more) => {
+                        why.extend(more);
+                        Cause::Unreachable(why)
+                    }
+                    other => other,
+                })
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+/// The proxy is another host than the server, and another setting names it.
+fn of_proxy(cause: Cause) -> Cause {
+    match cause {
+        Cause::NoSuchHost(name) => Cause::Proxy(format!("its name {name} does not exist")),
+        Cause::NoAnswer(why) => Cause::Proxy(format!("its name cannot be looked up: {why}")),
+        Cause::Unreachable(tried) => {
+            let tried: Vec<String> = tried.iter().map(|(address, why)| format!("{address}: {why}")).collect();
+            Cause::Proxy(format!("no connection to it: {}", tried.join("; ")))
+        }
+        Cause::Silent(time) => Cause::Proxy(format!("it did not answer within {time:?}")),
+        other => other,
+    }
 }
 
 fn unix(path: &Path, route: &Smtp, watch: &Watch) -> Result<Dialled, Cause> {
@@ -112,83 +179,7 @@ fn unix(path: &Path, route: &Smtp, watch: &Watch) -> Result<Dialled, Cause> {
         Socket::new(socket, Clock::new(watch.interrupt.clone(), route.patience.connect))
     };
     let socket = connect().map_err(|error| failed(&error))?;
-    Ok(Dialled { socket, peer: name, loopback: true, local: None })
-}
-
-/// A name that is being looked up, or an address, which need not be.
-enum Lookup {
-    Known(SocketAddr),
-    Asked { host: String, answer: Receiver<io::Result<Vec<SocketAddr>>> },
-}
-
-impl Lookup {
-    /// Asks the system.
-    fn start(host: &str, port: u16) -> Result<Self, Cause> {
-        if let Ok(address) = host.parse::<IpAddr>() {
-            return Ok(Lookup::Known(SocketAddr::new(address, port)));
-        }
-        let (tell, answer) = mpsc::channel();
-        let name = host.to_owned();
-        // The system's look-up cannot be stopped; a thread that nobody waits for any more ends on its own.
-        let started = thread::Builder::new().spawn(move || {
-            let found = (name.as_str(), port).to_socket_addrs().map(Vec::from_iter);
-            let _ = tell.send(found);
-        });
-        started.map_err(|error| Cause::NoAnswer(format!("{host}: {}", reason(&error))))?;
-        Ok(Lookup::Asked { host: host.to_owned(), answer })
-    }
-
-    /// Every address, families taking turns, the system's favourite first.
-    fn finish(self, clock: &mut Clock) -> Result<Vec<SocketAddr>, Cause> {
-        let (host, answer) = match self {
-            Lookup::Known(address) => return Ok(vec![address]),
-            Lookup::Asked { host, answer } => (host, answer),
-        };
-        let found = loop {
-            let time = clock.look().map_err(|halt| match halt {
-                Halt::Deadline(allowed) => {
-                    Cause::NoAnswer(format!("{host}: no name server answered within {allowed:?}"))
-                }
-                Halt::Signal(signal) => Cause::Interrupted(signal),
-            })?;
-            match answer.recv_timeout(time) {
-                Ok(found) => break found,
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    break Err(io::Error::other("the look-up ended without an answer"));
-                }
-            }
-        };
-        match found {
-            Ok(addresses) if addresses.is_empty() => Err(Cause::NoSuchHost(host)),
-            Ok(addresses) => Ok(take_turns(addresses)),
-            Err(error) => Err(not_found(&host, &error.to_string())),
-        }
-    }
-}
-
-fn not_found(host: &str, text: &str) -> Cause {
-    if NO_SUCH_NAME.iter().any(|phrase| text.contains(phrase)) {
-        return Cause::NoSuchHost(host.to_owned());
-    }
-    let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(text);
-    Cause::NoAnswer(format!("{host}: {}", reason(&io::Error::other(text.to_owned()))))
-}
-
-fn take_turns(mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    let mut seen = std::collections::HashSet::new();
-    addresses.retain(|address| seen.insert(*address));
-    let v6_first = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    let (first, second): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| address.is_ipv6() == v6_first);
-    let (mut first, mut second) = (first.into_iter(), second.into_iter());
-    let mut turns = Vec::new();
-    loop {
-        let pair = [first.next(), second.next()];
-        if pair == [None, None] {
-            return turns;
-        }
-        turns.extend(pair.into_iter().flatten());
-    }
+    Ok(Dialled { socket, peer: name, address: None, loopback: true, local: None })
 }
 
 struct Attempt {
@@ -204,6 +195,8 @@ struct Winner {
     address: SocketAddr,
     /// Those that were tried before it, and why they were passed over.
     late: Vec<(String, String)>,
+    /// Those that may still be tried.
+    left: Vec<SocketAddr>,
 }
 
 /// Connects to the first address that answers.
@@ -249,7 +242,8 @@ fn race(addresses: &[SocketAddr], source: Option<IpAddr>, patience: Duration, wa
             let before = addresses.iter().take_while(|other| **other != address);
             let silent = before.filter(|other| running.iter().any(|attempt| attempt.address == **other));
             failed.extend(silent.map(|other| (other.to_string(), format!("no answer within {STAGGER:?}"))));
-            return Ok(Winner { socket, address, late: failed });
+            let left = running.iter().map(|attempt| attempt.address).chain(waiting.copied()).collect();
+            return Ok(Winner { socket, address, late: failed, left });
         }
         if failed.len() > failures {
             next = Instant::now();
@@ -318,22 +312,6 @@ mod tests {
     }
 
     #[test]
-    fn families_take_turns_and_the_favourite_stays_first() {
-        let mixed = addresses(&["[::1]:1", "[::2]:1", "[::1]:1", "[::3]:1", "1.1.1.1:1", "1.1.1.2:1"]);
-        assert_eq!(take_turns(mixed), addresses(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "1.1.1.2:1", "[::3]:1"]));
-    }
-
-    #[test]
-    fn a_name_that_does_not_exist_is_told_from_a_look_up_that_failed() {
-        let says = |text: &str| not_found("mx.test", &format!("failed to lookup address information: {text}"));
-        assert_eq!(says("Name or service not known"), Cause::NoSuchHost("mx.test".into()));
-        assert_eq!(
-            says("Temporary failure in name resolution"),
-            Cause::NoAnswer("mx.test: temporary failure in name resolution".into())
-        );
-    }
-
-    #[test]
     fn the_next_address_is_tried_when_one_refuses_and_every_reason_is_kept() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let open = listener.local_addr().unwrap();
@@ -344,7 +322,8 @@ mod tests {
         let patience = Duration::from_secs(5);
         let winner = race(&[closed, open], None, patience, &Watch::default()).unwrap();
         let late = vec![(closed.to_string(), "connection refused".to_owned())];
-        assert_eq!((winner.address, winner.late), (open, late));
+        assert_eq!((winner.address, winner.late, winner.left), (open, late, vec![]));
+        assert_eq!(race(&[open, closed], None, patience, &Watch::default()).unwrap().left, [closed]);
         assert_eq!(
             race(&[closed], None, patience, &Watch::default()).unwrap_err(),
             Cause::Unreachable(vec![(closed.to_string(), "connection refused".into())])
@@ -371,8 +350,5 @@ mod tests {
         let nowhere = addresses(&["127.0.0.1:9"]);
         let ended = race(&nowhere, None, Duration::from_secs(30), &watch).unwrap_err();
         assert!(matches!(ended, Cause::Interrupted(2) | Cause::Unreachable(_)), "{ended:?}");
-        let mut clock = Clock::new(watch.interrupt.clone(), Duration::from_secs(30));
-        let lookup = Lookup::start("localhost", 25).unwrap();
-        assert_eq!(lookup.finish(&mut clock).unwrap_err(), Cause::Interrupted(2));
     }
 }

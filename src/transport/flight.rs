@@ -15,6 +15,12 @@ const FLIGHT: usize = 32 * 1024;
 /// So many recipients in a row that find no room are no full mailboxes: the transaction is full.
 pub const ENOUGH: usize = 10;
 
+/// Marks a fault that a server, or what stands before it, may have caused by dropping what came behind the first command.
+fn swallowed(fault: Fault, commands: usize) -> Fault {
+    let pipelined = commands > 1 && matches!(fault.cause, Cause::Silent(_) | Cause::Lost(_));
+    Fault { pipelined, ..fault }
+}
+
 impl Round<'_, '_> {
     /// Everything up to DATA, or the whole with its message, in flights where the server takes them. They grow while nothing is
     /// said against them, so that a long list does not wait for a reply a hundred times as often as it must.
@@ -77,11 +83,11 @@ impl Round<'_, '_> {
             }
             let (session, stage) = (&mut self.link.session, verb.stage());
             let reply = match (at, whole) {
-                (0, Some(whole)) => whole.send(self.link, stage, patience, commands)?,
-                (0, None) => session.command(stage, patience, commands)?,
-                _ => session.reply(stage, patience)?,
+                (0, Some(whole)) => whole.send(self.link, stage, patience, commands),
+                (0, None) => session.command(stage, patience, commands),
+                _ => session.reply(stage, patience),
             };
-            self.judge(*verb, reply)?;
+            self.judge(*verb, reply.map_err(|fault| swallowed(fault, flight.len()))?)?;
         }
         Ok(())
     }

@@ -124,7 +124,7 @@ impl Guard {
 
     /// Ends the connection for a reason: nothing is written any more, and every later step fails for the same reason.
     pub fn fail(&mut self, cause: Cause) -> Fault {
-        let fault = Fault { stage: self.stage, cause, in_doubt: self.body == Body::Awaited, known: None };
+        let fault = Fault { in_doubt: self.body == Body::Awaited, ..Fault::new(self.stage, cause) };
         self.io = None;
         self.out = Vec::new();
         self.broken.get_or_insert(fault).clone()

@@ -2,10 +2,11 @@
 //!
 //! Promise: the books and the report get the same answer, whichever way it went into them. What is known of words beats the
 //! first digit of a reply; where nothing is known, the reply's own class stands.
+use std::collections::HashMap;
 use std::io;
 
 use super::{Ledger, Transport, Turn};
-use crate::delivery::{Class, Fault, Reply, Report};
+use crate::delivery::{Class, Fault, Reply, Report, Stage};
 use crate::hints;
 use crate::message::Message;
 
@@ -23,10 +24,13 @@ impl<T: Transport> Judged<T> {
 }
 
 impl<T: Transport> Transport for Judged<T> {
+    fn go_in_lockstep(&mut self) {
+        self.way.go_in_lockstep();
+    }
+
     fn deliver(&mut self, message: &Message, turn: Turn, ledger: &mut dyn Ledger) -> Report {
-        let provider = self.provider.as_deref();
-        let mut report = self.way.deliver(message, turn, &mut JudgedBooks { ledger, judge: Judge::new(provider) });
-        let mut judge = Judge::new(provider);
+        let mut judge = Judge::new(self.provider.as_deref());
+        let mut report = self.way.deliver(message, turn, &mut JudgedBooks { ledger, judge: &mut judge });
         for fate in &mut report.fates {
             judge.settle(&mut fate.outcome);
         }
@@ -34,12 +38,12 @@ impl<T: Transport> Transport for Judged<T> {
     }
 }
 
-struct JudgedBooks<'l> {
+struct JudgedBooks<'l, 'p> {
     ledger: &'l mut dyn Ledger,
-    judge: Judge<'l>,
+    judge: &'l mut Judge<'p>,
 }
 
-impl Ledger for JudgedBooks<'_> {
+impl Ledger for JudgedBooks<'_, '_> {
     fn before_dot(&mut self, recipients: &[usize]) -> io::Result<()> {
         self.ledger.before_dot(recipients)
     }
@@ -56,27 +60,24 @@ impl Ledger for JudgedBooks<'_> {
     }
 }
 
-/// Remembers its last judgement: what struck the session struck all recipients.
+/// What the replies of a delivery mean: found once for each, whoever asks.
 struct Judge<'p> {
     provider: Option<&'p str>,
-    last: Option<(Fault, Option<Class>)>,
+    known: HashMap<(Stage, Reply), Option<Class>>,
 }
 
 impl<'p> Judge<'p> {
     fn new(provider: Option<&'p str>) -> Self {
-        Judge { provider, last: None }
+        Judge { provider, known: HashMap::new() }
     }
 
     fn settle(&mut self, outcome: &mut Result<Reply, Fault>) {
         let Err(fault) = outcome else { return };
-        let known = match &self.last {
-            Some((last, known)) if last == fault => *known,
-            _ => {
-                let known = hints::class(fault, self.provider);
-                self.last = Some((fault.clone(), known));
-                known
-            }
-        };
+        // Only replies have words to be judged by.
+        let Some(reply) = fault.reply() else { return };
+        let provider = self.provider;
+        let known = self.known.entry((fault.stage, reply.clone())).or_insert_with(|| hints::class(fault, provider));
+        let known = *known;
         fault.known = known;
     }
 }
@@ -84,7 +85,7 @@ impl<'p> Judge<'p> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::{Cause, Stage};
+    use crate::delivery::Cause;
 
     fn class(provider: Option<&str>, stage: Stage, code: u16, text: &str) -> Class {
         let mut outcome = Err(Fault::new(stage, Cause::Refused(Reply::new(code, vec![text.into()]))));

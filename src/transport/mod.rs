@@ -3,15 +3,16 @@
 //! Promise: delivery is total. A [`Transport`] has no error of its own: whatever happens becomes a fate for every
 //! recipient, in order, exactly once.
 //!
-//! From the wire upwards: `socket` waits, `dial` and `proxy` connect, `tls` encrypts for whom `trust` trusts, `reply` and `guard` keep the server
+//! From the wire upwards: `socket` waits, `lookup`, `dial` and `proxy` connect, `tls` encrypts for whom `trust` trusts, `reply` and `guard` keep the server
 //! within bounds, `redact` strikes secrets out of its words, `opening` greets, `session` is lettre's engine on top, `auth` logs in, `transaction` sends one message
 //! with what `envelope` and `chunk` say, in flights that `flight` plans, `reach` remembers whom it has reached, and `smtp` puts them together.
-//! `judged` tells what refusals mean for later attempts, `probe` rehearses all of it, and `ledger` keeps books of it. `command` and `file` are
+//! `learned` is what the next connection of a run should know, `judged` tells what refusals mean for later attempts, `probe` rehearses all of it, and `ledger` keeps books of it. `command` and `file` are
 //! the ways beside SMTP; `web` fetches what a provider publishes about itself.
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+pub use self::learned::Learned;
 pub use self::ledger::Ledger;
 use self::probe::{Fact, Outcome, Step};
 pub use self::redact::Redactor;
@@ -30,8 +31,10 @@ mod file;
 mod flight;
 mod guard;
 mod judged;
+mod learned;
 mod ledger;
 mod line;
+mod lookup;
 mod metered;
 mod opening;
 pub mod probe;
@@ -75,6 +78,8 @@ pub struct Watch {
     pub steps: Option<probe::Ear>,
     /// The secrets that were sent, struck out of whatever is heard from then on.
     pub redactor: Redactor,
+    /// What the run has learned of servers so far.
+    pub learned: Arc<Learned>,
 }
 
 impl fmt::Debug for Watch {
@@ -100,6 +105,9 @@ pub trait Transport {
     /// Delivers one message. Total: every recipient gets a fate, and is settled in the ledger exactly once (`&mut ()` keeps
     /// no books).
     fn deliver(&mut self, message: &Message, turn: Turn, ledger: &mut dyn Ledger) -> Report;
+
+    /// Sends one command at a time from now on: an attempt before this one came to nothing over several at once.
+    fn go_in_lockstep(&mut self) {}
 }
 
 /// Opens a way. Nothing is connected, started or written before the first message.

@@ -58,7 +58,8 @@ impl From<Fault> for Box<Closed> {
     }
 }
 
-/// Connects through a door and greets.
+/// Connects through a door and greets; where an address is mute or closes before anything is said, through the next one
+/// (RFC 5321 section 5.1). All of them together may take as long as one that has no other.
 ///
 /// # Errors
 /// [`Closed`].
@@ -71,7 +72,68 @@ pub fn open(route: &Smtp, door: Door, prepared: &mut Option<Prepared>, watch: &W
         }
         Ok(())
     };
-    let Dialled { socket, peer, loopback, local } = dial::dial(route, door.port, watch, prepare)?;
+    let mut addresses = dial::find(route, door.port, watch, prepare)?;
+    let (begun, whole) = (Instant::now(), route.patience.command);
+    let mut mute: Option<Box<Closed>> = None;
+    loop {
+        let dialled = match (addresses.connect(watch), mute.take()) {
+            (Ok(dialled), before) => {
+                mute = before;
+                dialled
+            }
+            // One that answered at all tells more than those that did not.
+            (Err(Fault { cause: Cause::Unreachable(_), .. }), Some(closed)) => return Err(closed),
+            (Err(fault), _) => return Err(fault.into()),
+        };
+        let others = addresses.left();
+        let share = if others == 0 && mute.is_none() { whole } else { share(whole, begun.elapsed(), others) };
+        let address = dialled.address;
+        let closed = match begin(route, door, prepared, &tell, dialled, share) {
+            Err(closed) if others > 0 && is_elsewhere(&closed.fault, door) => closed,
+            outcome => return outcome,
+        };
+        address.into_iter().for_each(|address| watch.learned.is_mute(address));
+        tell.note("trying the next address of the server");
+        tell.steps(|ear| ear.failed(&closed.fault));
+        mute = Some(closed);
+    }
+}
+
+/// What an address may take of the time that is left for it and the others, without odd fractions.
+fn share(whole: Duration, gone: Duration, others: usize) -> Duration {
+    let others = u32::try_from(others).unwrap_or(u32::MAX - 1);
+    let share = whole.saturating_sub(gone) / (others + 1);
+    if share < Duration::from_secs(10) {
+        return Duration::from_millis(u64::try_from(share.as_millis()).unwrap_or(u64::MAX));
+    }
+    Duration::from_secs(share.as_secs())
+}
+
+/// Another address may do better: this one said nothing, or that it has no time.
+fn is_elsewhere(fault: &Fault, door: Door) -> bool {
+    let first = match fault.stage {
+        Stage::Greeting => true,
+        Stage::Tls => door.tls == TlsMode::Implicit,
+        _ => false,
+    };
+    match &fault.cause {
+        Cause::Silent(_) => first,
+        Cause::Lost(_) => first || fault.stage == Stage::Hello,
+        Cause::Refused(reply) => reply.code / 100 == 4 && matches!(fault.stage, Stage::Greeting | Stage::Hello),
+        _ => false,
+    }
+}
+
+/// Greets on a connection; `patience` is what the greeting may take, and the TLS handshake before it.
+fn begin(
+    route: &Smtp,
+    door: Door,
+    prepared: &mut Option<Prepared>,
+    tell: &Tell,
+    dialled: Dialled,
+    patience: Duration,
+) -> Result<Opened, Box<Closed>> {
+    let Dialled { socket, peer, loopback, local, .. } = dialled;
     let connected = Instant::now();
     tell.note(format!("connected to {peer}"));
     let clear_login = route.login.as_ref().is_none_or(|login| login.in_clear || loopback);
@@ -80,9 +142,9 @@ pub fn open(route: &Smtp, door: Door, prepared: &mut Option<Prepared>, watch: &W
         TlsMode::Opportunistic if clear_login && !is_particular(route) => lenient(route.trust.verify),
         _ => route.trust.verify,
     };
-    let mut tls = Encryption { route, prepared, verify, tell: &tell, version: None, remark: None };
+    let mut tls = Encryption { route, prepared, verify, tell, version: None, remark: None };
     let io = if door.tls == TlsMode::Implicit {
-        tls.begin(socket).map_err(|(fault, not_tls)| {
+        tls.begin(socket, patience).map_err(|(fault, not_tls)| {
             if not_tls {
                 tell.fact("speaks", || "clear".to_owned());
             }
@@ -94,13 +156,13 @@ pub fn open(route: &Smtp, door: Door, prepared: &mut Option<Prepared>, watch: &W
     let mut opening = Opening {
         encrypted: matches!(io, Io::Tls(_)),
         guard: Guard::new(io, tell.clone(), route.patience.block),
-        tell: &tell,
+        tell,
         route,
         door,
         name: hello_name(route, local),
         capabilities: Capabilities::default(),
     };
-    if let Err(fault) = opening.greeting().and_then(|()| opening.hello()) {
+    if let Err(fault) = opening.greeting(patience).and_then(|()| opening.hello()) {
         return Err(opening.farewell(fault).into());
     }
     match opening.starttls() {
@@ -123,8 +185,7 @@ pub fn open(route: &Smtp, door: Door, prepared: &mut Option<Prepared>, watch: &W
 pub fn speaks_tls(route: &Smtp, door: Door, prepared: &mut Option<Prepared>, watch: &Watch) -> bool {
     let watch = Watch { trace: None, steps: None, ..watch.clone() };
     let prepared = prepared.take().or_else(|| trust::prepare(&route.trust).ok());
-    let (Some(prepared), Ok(Dialled { mut socket, .. })) = (prepared, dial::dial(route, door.port, &watch, || Ok(())))
-    else {
+    let (Some(prepared), Ok(Dialled { mut socket, .. })) = (prepared, dial::dial(route, door.port, &watch)) else {
         return false;
     };
     socket.clock.allow(KNOCK.min(route.patience.command));
@@ -166,13 +227,13 @@ struct Encryption<'a> {
 impl Encryption<'_> {
     /// # Errors
     /// The fault, and whether what answered was something else than TLS.
-    fn begin(&mut self, mut socket: Socket) -> Result<Io, (Fault, bool)> {
+    fn begin(&mut self, mut socket: Socket, patience: Duration) -> Result<Io, (Fault, bool)> {
         let prepared = match self.prepared.take() {
             Some(prepared) => prepared,
             None => trust::prepare(&self.route.trust).map_err(|cause| (Fault::new(Stage::Prepare, cause), false))?,
         };
         let prepared = self.prepared.insert(prepared);
-        socket.clock.allow(self.route.patience.command);
+        socket.clock.allow(patience);
         match tls::begin(prepared, &self.route.host, &self.route.trust, self.verify, socket) {
             Ok(secured) => {
                 self.tell.fact("version", || secured.version.to_owned());
@@ -227,8 +288,8 @@ impl Opening<'_> {
         self.guard.reply()
     }
 
-    fn greeting(&mut self) -> Result<(), Fault> {
-        self.guard.expect(Stage::Greeting, self.route.patience.command);
+    fn greeting(&mut self, patience: Duration) -> Result<(), Fault> {
+        self.guard.expect(Stage::Greeting, patience);
         match self.guard.reply() {
             Ok(reply) => {
                 let reply = self.wanted(220, "its greeting", Stage::Greeting, reply)?;
@@ -317,7 +378,7 @@ impl Opening<'_> {
 
     fn secure(self, tls: &mut Encryption<'_>) -> Result<Self, Fault> {
         let Opening { guard, tell, route, door, name, .. } = self;
-        let io = tls.begin(guard.into_socket()?).map_err(|(fault, _)| fault)?;
+        let io = tls.begin(guard.into_socket()?, route.patience.command).map_err(|(fault, _)| fault)?;
         let guard = Guard::new(io, tls.tell.clone(), route.patience.block);
         let capabilities = Capabilities::default();
         let mut inside = Opening { guard, tell, route, door, name, capabilities, encrypted: true };

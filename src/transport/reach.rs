@@ -21,6 +21,8 @@ pub struct Reach {
     pub room: Option<usize>,
     /// BDAT may be used (RFC 3030): it was not refused.
     pub chunking: bool,
+    /// Commands that were sent together were swallowed.
+    pub lockstep: bool,
     /// QUIT may leave with BDAT: so far there was room for all recipients at once.
     pub early_quit: bool,
 }
@@ -29,7 +31,15 @@ impl Reach {
     /// Begins, with as many recipients.
     pub fn new(recipients: usize, chunking: bool, room: Option<usize>) -> Self {
         let waiting = (0..recipients).collect();
-        Reach { outcomes: vec![None; recipients], waiting, begun: false, room, chunking, early_quit: true }
+        Reach {
+            outcomes: vec![None; recipients],
+            waiting,
+            begun: false,
+            room,
+            chunking,
+            lockstep: false,
+            early_quit: true,
+        }
     }
 
     /// The members of the next transaction: as many as there is room for. `announced` is what the server says itself.

@@ -35,6 +35,8 @@ pub struct Server {
     /// The host and port of the door that was tried last.
     host: Option<String>,
     remarks: Vec<String>,
+    /// Commands are sent one at a time.
+    lockstep: bool,
     /// BDAT may be used: it is wanted, and was never refused.
     chunking: bool,
     /// How many recipients it takes in one transaction, once that was learned.
@@ -56,6 +58,7 @@ impl Server {
             tls: None,
             host: None,
             remarks: Vec::new(),
+            lockstep: !route.pipelining,
             chunking: route.chunking,
             room: None,
         }
@@ -126,7 +129,8 @@ impl Server {
     }
 
     fn login(&mut self, opened: Opened, door: Door) -> Result<Link, Fault> {
-        let Opened { session, capabilities, encrypted, loopback, .. } = opened;
+        let Opened { session, mut capabilities, encrypted, loopback, .. } = opened;
+        capabilities.pipelining &= !self.is_in_lockstep(door);
         let tell = Tell::new(&self.watch);
         let mut link = Link {
             session: Box::new(session),
@@ -164,6 +168,16 @@ impl Server {
                 Err(fault)
             }
         }
+    }
+
+    fn is_in_lockstep(&self, door: Door) -> bool {
+        self.lockstep || self.watch.learned.needs_lockstep(&host(&self.route, door))
+    }
+
+    /// Remembers for the run that the server swallows commands that are sent together.
+    fn learn_lockstep(&mut self) {
+        self.lockstep = true;
+        self.host.iter().for_each(|server| self.watch.learned.swallows(server));
     }
 
     /// The door that was tried last, in the words of a user.
@@ -254,6 +268,11 @@ fn quit(link: &mut Link) {
 }
 
 impl Transport for Server {
+    fn go_in_lockstep(&mut self) {
+        self.lockstep = true;
+        self.link.iter_mut().for_each(|link| link.capabilities.pipelining = false);
+    }
+
     fn deliver(&mut self, message: &Message, turn: Turn, ledger: &mut dyn Ledger) -> Report {
         let nothing = Err(Fault::new(Stage::Connect, Cause::Unreachable(vec![])));
         let recipients: Vec<String> = message.envelope.recipients.iter().map(ToString::to_string).collect();
@@ -269,7 +288,11 @@ impl Transport for Server {
         while idle < MOST_IDLE {
             idle = if reach.waiting.len() < left { 1 } else { idle + 1 };
             left = reach.waiting.len();
-            match self.attempt(message, turn, &mut report, &mut reach, &mut books) {
+            let ran = self.attempt(message, turn, &mut report, &mut reach, &mut books);
+            if reach.lockstep {
+                self.learn_lockstep();
+            }
+            match ran {
                 Ok(Ran::Again(why)) => {
                     self.link = None;
                     Tell::new(&self.watch).note(format!("{why}; connecting again"));

@@ -71,7 +71,8 @@ pub fn begin(
     let ssl = connection(prepared, name, trust.fingerprint.is_some(), verify, &doubt)
         .map_err(|error| Box::new(Failed { cause: library(&error), not_tls: false, leaf: None }))?;
     let found = || doubt.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let stream = ssl.connect(socket).map_err(|error| Box::new(failed(error, found())))?;
+    // A doubt that was let pass has not ended the handshake.
+    let stream = ssl.connect(socket).map_err(|error| Box::new(failed(error, found().filter(|_| strict))))?;
     let mut doubt = found().map(|(distrust, _)| distrust);
     if let Some(pin) = trust.fingerprint {
         doubt = unpinned(&stream, &pin);

@@ -137,6 +137,14 @@ pub fn run(link: &mut Link, message: &Message, last: bool, reach: &mut Reach, bo
                 reach.put_back(members, before);
                 return Ran::Again("the server closed the connection");
             }
+            if fault.pipelined {
+                reach.lockstep = true;
+                // Nothing was handed over yet. A server that did not even answer the first command is not waited for twice.
+                if !fault.in_doubt && answered {
+                    reach.put_back(members, before);
+                    return Ran::Again("the server swallows commands that are sent together");
+                }
+            }
             if is_overfull(&fault, accepted.len()) && reach.lower(accepted.len()) {
                 reach.put_back(members, before);
                 return Ran::Again("the server takes fewer recipients at once");

@@ -13,6 +13,7 @@ use openssl::pkey::PKey;
 use openssl::ssl::{SslContext, SslContextBuilder, SslMethod, SslOptions, SslVersion};
 use openssl::stack::Stack;
 use openssl::x509::store::X509StoreBuilder;
+use openssl::x509::verify::X509VerifyFlags;
 use openssl::x509::{X509, X509PurposeId, X509Ref, X509StoreContext, X509StoreContextRef};
 
 use super::socket::reason;
@@ -58,6 +59,10 @@ pub fn prepare(trust: &Trust) -> Result<Prepared, Cause> {
         }
         if let Some(folder) = &trust.ca_dir {
             load_folder(&mut builder, folder)?;
+        }
+        // What is named is trusted as it is, be it an intermediate or the server's own certificate, as curl and msmtp do it.
+        if trust.ca_file.is_some() || trust.ca_dir.is_some() {
+            builder.verify_param_mut().set_flags(X509VerifyFlags::PARTIAL_CHAIN).map_err(|error| library(&error))?;
         }
     }
     if let Some(file) = &trust.cert {

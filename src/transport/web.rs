@@ -49,7 +49,7 @@ pub fn get(route: &Smtp, target: &str, watch: &Watch) -> Result<Page, Cause> {
     let (route, tell) = (for_web(route), Tell::new(watch));
     let prepared = trust::prepare(&route.trust)?;
     tell.note(format!("asking https://{}{target}", route.host));
-    let Dialled { mut socket, .. } = dial::dial(&route, PORT, watch, || Ok(())).map_err(|fault| fault.cause)?;
+    let Dialled { mut socket, .. } = dial::dial(&route, PORT, watch).map_err(|fault| fault.cause)?;
     socket.clock.allow(route.patience.command);
     let secured = tls::begin(&prepared, &route.host, &route.trust, Verify::Strict, socket);
     let mut stream = secured.map_err(|failed| unpinned(failed.cause))?.stream;

@@ -90,6 +90,7 @@ const ROWS: &[Row] = &[
 /// All certificates of a test binary.
 pub struct Certs {
     ca: Pair,
+    intermediate: Pair,
     rows: BTreeMap<&'static str, Pair>,
 }
 
@@ -108,14 +109,18 @@ pub fn certs() -> &'static Certs {
             (row.name, make(row.common_name, row.alt, row.days, signer, false))
         };
         let rows = ROWS.iter().map(sign).collect();
-        Certs { ca, rows }
+        Certs { ca, intermediate, rows }
     })
 }
 
 impl Certs {
-    /// A pair by name: `ca` or one of the rows above.
+    /// A pair by name: `ca`, `intermediate` or one of the rows above.
     pub fn pair(&self, name: &str) -> &Pair {
-        if name == "ca" { &self.ca } else { self.rows.get(name).unwrap_or_else(|| panic!("no certificate `{name}`")) }
+        match name {
+            "ca" => &self.ca,
+            "intermediate" => &self.intermediate,
+            _ => self.rows.get(name).unwrap_or_else(|| panic!("no certificate `{name}`")),
+        }
     }
 
     /// What a server shows: the named leaf alone, and whether it demands a certificate of the test authority.

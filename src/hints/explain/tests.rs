@@ -16,7 +16,7 @@ fn told(text: &str) -> Vec<String> {
 #[test]
 fn a_code_alone_is_explained() {
     assert_eq!(told("535"), ["535 - reply-535"]);
-    assert_eq!(told("4.7.0\n"), ["- 4.7.0 enhanced-7.0"]);
+    assert_eq!(told("4.7.0\n"), ["- 4.7.0 later-7.0"]);
     assert_eq!(told("250"), ["250 - reply-250"]);
     assert_eq!(
         told("550 5.7.60 SMTP; Client does not have permissions to send as this sender"),

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use openssl::asn1::{Asn1Integer, Asn1Time};
 use openssl::bn::BigNum;
+use openssl::dh::Dh;
 use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
-use openssl::ssl::{SslAcceptor, SslMethod, SslStream, SslVerifyMode};
+use openssl::rsa::Rsa;
+use openssl::ssl::{SslAcceptor, SslMethod, SslStream, SslVerifyMode, SslVersion};
 use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use openssl::x509::{X509, X509Builder, X509NameBuilder};
 
@@ -27,7 +29,10 @@ struct Pair {
 /// Makes a certificate; `names` are DNS names or addresses, `issuer` signs it or it signs itself.
 fn pair(common: &str, names: &[&str], issuer: Option<&Pair>, days: (i64, i64)) -> Pair {
     let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
-    let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
+    pair_of(PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap(), common, names, issuer, days)
+}
+
+fn pair_of(key: PKey<Private>, common: &str, names: &[&str], issuer: Option<&Pair>, days: (i64, i64)) -> Pair {
     let mut name = X509NameBuilder::new().unwrap();
     name.append_entry_by_text("CN", common).unwrap();
     let name = name.build();
@@ -404,4 +409,23 @@ fn a_mute_server_does_not_hold_the_handshake_for_ever() {
     let report = deliver(Smtp { patience, ..implicit(&server, Trust::default()) }, &message(&["b@b.test"]));
     assert_eq!(outcomes(&report), ["temporary at tls: Silent(200ms)"]);
     server.done();
+}
+
+#[test]
+fn a_weak_key_of_the_exchange_is_named_as_such() {
+    let leaf = pair_of(PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap(), "x", &["localhost"], None, LONG);
+    let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).unwrap();
+    acceptor.set_certificate(&leaf.cert).unwrap();
+    acceptor.set_private_key(&leaf.key).unwrap();
+    acceptor.set_max_proto_version(Some(SslVersion::TLS1_2)).unwrap();
+    acceptor.set_cipher_list("DHE-RSA-AES128-GCM-SHA256:@SECLEVEL=0").unwrap();
+    acceptor.set_tmp_dh(&Dh::get_1024_160().unwrap()).unwrap();
+    let acceptor = acceptor.build();
+    let server = start(move |listener| drop(acceptor.accept(listener.accept().unwrap().0)));
+    let trust = Trust { verify: Verify::Ignore, ..Trust::default() };
+    let report = deliver(implicit(&server, trust), &message(&["b@b.test"]));
+    server.done();
+    let fault = report.fates[0].outcome.as_ref().unwrap_err();
+    assert_eq!(fault.cause, Cause::Handshake("dh key too small".into()));
+    assert_eq!(crate::hints::of_fault(fault, None, None).unwrap().id, "tls-weak-dh");
 }

@@ -96,6 +96,7 @@ impl Server {
             ehlo: true,
             trust: Trust::default(),
             login: None,
+            pipelining: true,
             chunking: true,
             patience: Patience::scaled(Duration::from_secs(10)),
         }
