@@ -149,8 +149,8 @@ fn append_as(path: &Path, access: OFlags) -> io::Result<Option<File>> {
     let mode = Mode::from_raw_mode(0o600);
     let opened = match rustix::fs::openat(&folder, &name, flags, Mode::empty()) {
         Err(Errno::NOENT) => match rustix::fs::openat(&folder, &name, flags | OFlags::CREATE | OFlags::EXCL, mode) {
-            Ok(made) => {
-                let file = File::from(made);
+            Ok(new) => {
+                let file = File::from(new);
                 file.set_permissions(Permissions::from_mode(0o600))?;
                 return Ok(Some(file));
             }

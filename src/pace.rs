@@ -30,7 +30,7 @@ pub(crate) fn assert_linear<T>(name: &str, make: impl Fn(usize) -> T, mut read: 
         let input = make(size);
         let start = spent();
         read(input);
-        let taken = spent() - start;
+        let taken = spent().saturating_sub(start);
         let fits = taken < NOTHING || size == SIZES[0] || taken < before * GROWTH;
         assert!(fits && taken < LONGEST, "{name}: {size} bytes take {taken:?}, a quarter of them took {before:?}");
         before = taken.max(NOTHING / GROWTH);
@@ -44,7 +44,7 @@ pub(crate) fn assert_linear<T>(name: &str, make: impl Fn(usize) -> T, mut read: 
 pub(crate) fn assert_short<T>(name: &str, input: T, read: impl FnOnce(T)) {
     let start = spent();
     read(input);
-    let taken = spent() - start;
+    let taken = spent().saturating_sub(start);
     assert!(taken < LONGEST / 4, "{name}: it takes {taken:?}");
 }
 

@@ -19,6 +19,9 @@ fn fifo(world: &World, relative: &str) {
     mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
 }
 
+/// A server, words that lead to it, the words that name the FIFO, the status, and what is said.
+type Row<'a> = (&'a Sink, &'a [&'a str], &'a [&'a str], i32, &'a str);
+
 /// Sends a mail with these words before the recipient.
 fn sent(world: &World, sink: &Sink, words: &[&str]) -> Outcome {
     let smtp =
@@ -41,7 +44,7 @@ fn a_fifo_in_the_place_of_any_file_that_is_read_never_hangs() {
     let user = ["-S", "auth-user=me"];
     let (no_file, no_text) = ("fifo: it is not a regular file", "fifo: it is not a regular file; pipe it in with `-`");
     let no_certificate = "holds no certificate in PEM form";
-    let rows: &[(&Sink, &[&str], &[&str], i32, &str)] = &[
+    let rows: &[Row<'_>] = &[
         (&clear, &[], &["--config", "fifo"], 78, no_file),
         (&clear, &[], &["-S", "signature=fifo"], 66, no_text),
         (&clear, &[], &["-m", "fifo"], 66, no_text),

@@ -4,11 +4,14 @@ use super::tests::{address, draft, mailbox, stamp};
 use super::{Envelope, MediaTypes, Message};
 use crate::pace::{assert_linear, numbered, repeated};
 
+/// A name, the beginning of a mail, and what it goes on with.
+type Row<'a> = (&'a str, &'a str, &'a dyn Fn(usize) -> String);
+
 /// Reads a mail as sendmail does, completes it, and makes its form of seven bits.
 fn hand_over(mail: &str) -> Option<usize> {
     let raw = Raw::read(mail.as_bytes(), false).ok()?;
     let names = ["to", "cc", "bcc"].map(|name| format!("resent-{name}"));
-    let named: usize = names.iter().map(|name| raw.resent_values(name).len() + raw.values(name).len()).sum();
+    let count: usize = names.iter().map(|name| raw.resent_values(name).len() + raw.values(name).len()).sum();
     let edits = Edits {
         author: mailbox("me@y.example"),
         mailbox: &|_, mailbox| Some(vec![mailbox.clone()]),
@@ -18,7 +21,7 @@ fn hand_over(mail: &str) -> Option<usize> {
     let envelope = Envelope { recipients: vec![address("you@x.example")], ..Envelope::default() };
     let message = raw.complete(envelope, &edits, &stamp()).ok()?;
     let written = |message: &Message| message.chunks().map(|chunk| chunk.unwrap().len()).sum::<usize>();
-    Some(named + written(&message) + message.seven_bit().map_or(0, written))
+    Some(count + written(&message) + message.seven_bit().map_or(0, written))
 }
 
 /// Asserts it for a mail made of a beginning and as much more as it takes.
@@ -48,7 +51,7 @@ fn heads_of_any_fields_take_linear_time() {
 
 #[test]
 fn fields_of_any_length_take_linear_time() {
-    let values: &[(&str, &str, &dyn Fn(usize) -> String)] = &[
+    let values: &[Row<'_>] = &[
         ("parameters", "Content-Type: text/plain", &|n| format!(";a{n}=b")),
         ("parameters in folds", "Content-Disposition: attachment", &|n| format!(";\n a{n}=\"ü\"")),
         ("folds", "X-A: y", &|_| "\n z".to_owned()),
@@ -73,7 +76,7 @@ fn fields_of_any_length_take_linear_time() {
 fn bodies_of_any_parts_take_linear_time() {
     const MULTI: &str = "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n";
     let long = "y".repeat(1100);
-    let parts: &[(&str, &str, &dyn Fn(usize) -> String)] = &[
+    let parts: &[Row<'_>] = &[
         ("parts", MULTI, &|_| "--b\n\nü\n".to_owned()),
         ("parts with parameters", MULTI, &|n| {
             format!("--b\nContent-Type: text/plain{}\n\n\0\n", numbered(4000, |m| format!(";a{n}x{m}=b")))

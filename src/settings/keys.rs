@@ -153,7 +153,7 @@ keys! {
         "max-size", [], Size, "64M", "64M", "The largest text or mail read from standard input, and the largest text of a body file; also for sendmail, -bs and -a -. Files that are attached have no limit of ours.";
     }
     "Copies" {
-        "record", [], Path, "~/sent.mbox", "", "A file each mail that went out is added to (mbox).";
+        "record", [], Path, "~/sent.mbox", "", "A file each mail that went out is added to (mbox): a regular file with one name, and in a folder that others may write to one that you or root made; /dev/null for none.";
         "folder", [], Path, "~/mail", "", "What + stands for at the head of record.";
         "record-in-folder", ["outfolder"], Flag, "true", "false", "Reads a relative record as a file in folder.";
         "save", [], Flag, "true", "false", "Keeps a mail that could not be sent in dead-letter.";

@@ -7,6 +7,7 @@
 //! less than half of this file. Answers that do not fit into a datagram are used as far as they go.
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::find::{Directory, Service};
@@ -15,6 +16,8 @@ const MX: u16 = 15;
 const SRV: u16 = 33;
 const PATIENCE: Duration = Duration::from_secs(2);
 const LONGEST: usize = 4096;
+/// The largest list of servers that is read, in bytes.
+const LONGEST_FILE: u64 = 64 << 10;
 const MOST_RECORDS: u16 = 64;
 
 /// The servers that are asked.
@@ -28,7 +31,9 @@ pub struct Dns {
 impl Dns {
     /// Those of this machine.
     pub fn of_machine() -> Self {
-        let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+        let text = crate::files::read(Path::new("/etc/resolv.conf"), LONGEST_FILE)
+            .map_or_else(|_| Vec::new(), |(text, _)| text);
+        let text = String::from_utf8_lossy(&text);
         let named = text.lines().filter_map(|line| {
             let mut words = line.split_ascii_whitespace();
             if words.next()? == "nameserver" { words.next()?.parse::<IpAddr>().ok() } else { None }

@@ -183,7 +183,7 @@ impl Read for Socket {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.instant.is_none() => {
-                    self.wait(PollFlags::IN)?
+                    self.wait(PollFlags::IN)?;
                 }
                 Err(error) => return Err(error),
             }
@@ -271,14 +271,14 @@ mod tests {
         let allowed = Duration::from_millis(100);
         let (mut socket, interrupt) = flooded(allowed);
         assert_eq!(end_of(&mut socket), Some(Cause::Silent(allowed)));
-        socket.clock.allow(Duration::from_secs(600));
+        socket.clock.allow(Duration::from_mins(10));
         interrupt.store(15, Ordering::Relaxed);
         assert_eq!(end_of(&mut socket), Some(Cause::Interrupted(15)));
     }
 
     #[test]
     fn a_look_at_what_has_arrived_ends_under_a_flood() {
-        let (mut socket, _) = flooded(Duration::from_secs(600));
+        let (mut socket, _) = flooded(Duration::from_mins(10));
         socket.set_instant(true);
         let reads = (0..100_000)
             .take_while(|_| !matches!(socket.read(&mut [0; 5]), Err(e) if e.kind() == io::ErrorKind::WouldBlock));

@@ -138,10 +138,13 @@ proptest! {
     }
 }
 
+/// A name, how the dialogue begins, and what it goes on with.
+type Row<'a> = (&'a str, &'a str, &'a dyn Fn(usize) -> String);
+
 #[test]
 fn dialogues_of_any_commands_take_linear_time() {
     let begin = "EHLO x\nMAIL FROM:<a@x>\n";
-    let rows: &[(&str, &str, &dyn Fn(usize) -> String)] = &[
+    let rows: &[Row<'_>] = &[
         ("commands that do nothing", "", &|_| "NOOP\n".to_owned()),
         ("recipients", begin, &|n| format!("RCPT TO:<a{n}@x>\n")),
         ("parameters", "EHLO x\n", &|n| {
