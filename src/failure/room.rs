@@ -52,6 +52,10 @@ impl From<SettingsError> for Failure {
                 Some(cure) => Failure::new(Exit::CONFIG, what).hint(cure),
                 None => Failure::new(Exit::CONFIG, what),
             },
+            SettingsError::Withheld { server, suffix, .. } => withheld(what, &server, &suffix),
+            SettingsError::NotKept { .. } => Failure::new(Exit::PERMISSION, what).hint(
+                "`smail --flush ID` sends it with the settings, or in the environment, that it was sent with first",
+            ),
             SettingsError::NoAccount(_, known) => no_account(what, &known),
             SettingsError::NoDefaultAccount { origin, .. } => Failure::new(Exit::CONFIG, what).fact(said(&origin)),
             SettingsError::NoRoute => no_route(what),
@@ -64,6 +68,14 @@ impl From<SettingsError> for Failure {
             }
         }
     }
+}
+
+/// A secret that belongs to another server or user: the ways to have one for this.
+fn withheld(what: String, server: &str, suffix: &str) -> Failure {
+    Failure::new(Exit::PERMISSION, what)
+        .hint("an account has server, user and password together: [accounts.NAME] in config.toml, chosen with -A NAME")
+        .hint(format!("a password of its own: \"auth-password-{suffix}\" in config.toml, or $SMAIL_AUTH_PASSWORD for this"))
+        .hint(format!("run together with -S smtp and -S auth-user; -S auth=none sends to {server} without a login"))
 }
 
 fn no_account(what: String, known: &[String]) -> Failure {

@@ -26,6 +26,12 @@ impl Keeper {
         Keeper { log, caller, quiet: args.quiet }
     }
 
+    /// Writes down that a mail was put off before anything was sent of it.
+    pub fn put_off(&mut self, attempt: &Attempt<'_>, (from, to): (&str, &[String])) {
+        let to = to.iter().map(String::as_str).collect();
+        self.write(Attempt { from, to, status: "deferred", ..attempt.clone() });
+    }
+
     /// Writes an attempt down with what its report tells. `kept`: those that failed for now will be tried again.
     pub fn note(&mut self, attempt: &Attempt<'_>, (from, to): (&str, &[String]), report: Option<&Report>, kept: bool) {
         if self.log.is_off() {
@@ -43,16 +49,16 @@ impl Keeper {
             Some(_) if kept => "deferred",
             Some(_) => "failed",
         };
-        let attempt = Attempt {
-            caller: &self.caller,
-            from,
-            to: to.iter().map(String::as_str).collect(),
-            report,
-            status,
-            error: fault.as_deref().or(attempt.error),
-            ..attempt.clone()
-        };
-        if let Err(error) = self.log.write(&attempt)
+        let to = to.iter().map(String::as_str).collect();
+        self.write(Attempt { from, to, report, status, error: fault.as_deref().or(attempt.error), ..attempt.clone() });
+    }
+
+    fn write(&mut self, attempt: Attempt<'_>) {
+        if self.log.is_off() {
+            return;
+        }
+        let written = self.log.write(&Attempt { caller: &self.caller, ..attempt });
+        if let Err(error) = written
             && !std::mem::replace(&mut self.quiet, true)
         {
             complain(&failure::remark(&format!("the log cannot be written: {error}")));

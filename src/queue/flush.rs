@@ -29,6 +29,9 @@ pub trait Routes {
 
     /// Hears of every attempt, when its outcome is in the books.
     fn attempted(&mut self, _head: &Head, _report: &Report) {}
+
+    /// Hears of a mail that was put off without an attempt, to whom it was to go, and why.
+    fn put_off(&mut self, _head: &Head, _to: &[String], _why: &str) {}
 }
 
 /// What a run may do.
@@ -72,7 +75,7 @@ struct Ways<'a> {
 
 impl Ways<'_> {
     fn key(head: &Head) -> String {
-        format!("{:?} {:?} {:?}", head.account, head.settings, head.from)
+        format!("{:?} {:?} {:?} {:?}", head.account, head.settings, head.login, head.from)
     }
 
     /// The way of a mail, opened when it is not yet.
@@ -158,7 +161,11 @@ impl Queue {
                     }
                     ways.routes.attempted(ticket.head(), &report);
                 }
-                Err(why) => ticket.defer(&why)?,
+                Err(why) => {
+                    let to: Vec<String> = ticket.state().left().iter().map(|at| ticket.head().to[*at].clone()).collect();
+                    ticket.defer(&why)?;
+                    ways.routes.put_off(ticket.head(), &to, &why);
+                }
             }
         }
         let last = ticket.state().why().to_owned();

@@ -109,6 +109,7 @@ impl Layers {
             nested: self.nested,
             locale: self.locale.clone(),
             unreadable: self.unreadable.clone(),
+            waiting: None,
             notes: self.notes.clone(),
             warnings: self.warnings.clone(),
         };
@@ -117,13 +118,9 @@ impl Layers {
         Ok(settings)
     }
 
-    /// The settings for a mail that waited: those of the files and the environment, with what its command line said of the way, and
-    /// its account. With `by_hand` the `-S` of this run count too, and most.
-    ///
-    /// # Errors
-    /// [`SettingsError`]: also when the account is gone.
-    pub fn settle_for(&self, account: Option<&str>, said: &[String], by_hand: bool) -> Result<Settings, SettingsError> {
-        let mut layers = Layers {
+    /// The same sources for a mail of another time: what was said, without what was chosen.
+    pub(super) fn again(&self, account: Option<&str>) -> Layers {
+        Layers {
             said: self.said.clone(),
             accounts: self.accounts.clone(),
             account: account.map(str::to_owned),
@@ -131,20 +128,7 @@ impl Layers {
             locale: self.locale.clone(),
             unreadable: self.unreadable.clone(),
             ..Layers::bare(self.home.clone(), self.machine.clone())
-        };
-        layers.said.retain(|a| a.layer < Layer::Set || (by_hand && a.layer == Layer::Set));
-        if let Some(name) = account.filter(|name| !layers.accounts.contains_key(*name)) {
-            return Err(SettingsError::NoAccount(name.to_owned(), layers.accounts.into_keys().collect()));
         }
-        if account.is_none() {
-            layers.said.retain(|a| a.key.name != "account");
-        }
-        let origin = Origin::Flag("the queue".to_owned());
-        for line in said {
-            let (name, value) = line.split_once('=').unwrap_or((line, ""));
-            layers.assign(name, Raw::Text(value.to_owned()), Layer::Environment, &origin)?;
-        }
-        layers.settle(&[])
     }
 
     /// Nothing said yet.

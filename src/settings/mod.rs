@@ -11,6 +11,7 @@ pub mod keys;
 mod layers;
 mod login;
 pub mod mailrc;
+mod owner;
 pub mod presets;
 mod provider;
 pub mod route;
@@ -19,6 +20,7 @@ mod surroundings;
 pub mod target;
 pub mod toml;
 pub mod value;
+mod waiting;
 mod way;
 
 use std::collections::BTreeMap;
@@ -32,9 +34,11 @@ pub use files::user_rc;
 pub use foreign::REFUSED;
 use keys::Key;
 pub use layers::Layers;
+pub use owner::LoginOrigin;
 pub use show::{quote, show};
 pub use surroundings::{Machine, STARTED_BY_SMAIL, Surroundings};
 use value::{Value, expand_home};
+pub use waiting::Kept;
 pub use way::{is_program, route};
 
 /// Which source a value came from; the later ones win.
@@ -58,6 +62,8 @@ pub enum Layer {
     Account,
     /// `SMAIL_*`.
     Environment,
+    /// What a mail that waits was sent with.
+    Waiting,
     /// `-S` and `-Y`.
     Set,
     /// A flag of its own.
@@ -160,6 +166,30 @@ pub enum SettingsError {
     /// Mail would go round in a circle.
     #[error("the sendmail program leads back to smail")]
     Circle,
+    /// The secret belongs to another server or user. No part of it says what the secret is.
+    #[error("cannot log in at {server} as {user}: {secret} {why}")]
+    Withheld {
+        /// The server.
+        server: String,
+        /// The user.
+        user: String,
+        /// The setting that has the secret, and where it stands.
+        secret: String,
+        /// A lowercase fragment that reads after it: whom it belongs to.
+        why: String,
+        /// The suffix that a setting with a secret for this login has.
+        suffix: String,
+    },
+    /// The secret of a mail that waits was given to its own run only.
+    #[error("cannot log in at {server} as {user}: the password came from {secret} and is not kept")]
+    NotKept {
+        /// The server.
+        server: String,
+        /// The user.
+        user: String,
+        /// The setting that had the secret, and where it was set.
+        secret: String,
+    },
     /// Nothing says where mail goes.
     #[error("no mail server is set, and there is no sendmail program")]
     NoRoute,
@@ -196,6 +226,8 @@ pub struct Settings {
     locale: String,
     /// The system's `config.toml`, where this user may not read it.
     unreadable: Option<PathBuf>,
+    /// They are those of a mail that waits.
+    waiting: Option<Box<waiting::Waiting>>,
     /// Lowercase fragments for `-v`.
     pub notes: Vec<String>,
     /// Lowercase fragments for standard error.
@@ -316,25 +348,26 @@ impl Settings {
         self.settle();
     }
 
-    /// What the command line and the environment said of the way, as `name=value`, without secrets: a mail that waits needs it.
-    pub fn said_of_route(&self) -> Vec<String> {
-        let of_route = |a: &&Assignment| {
-            a.layer >= Layer::Environment
-                && ["Server", "Login"].contains(&a.key.group)
-                && a.key.kind != keys::Kind::Secret
+    /// Settings that hold nothing but these words.
+    fn bare(&self, trail: Vec<Assignment>) -> Settings {
+        let mut settings = Settings {
+            trail,
+            winners: BTreeMap::new(),
+            aliases: Aliases::default(),
+            account: None,
+            preset: None,
+            attachment: None,
+            home: self.home.clone(),
+            machine: Machine::default(),
+            nested: self.nested,
+            locale: String::new(),
+            unreadable: None,
+            waiting: None,
+            notes: Vec::new(),
+            warnings: Vec::new(),
         };
-        let line = |a: &Assignment| {
-            let name =
-                a.suffix.as_ref().map_or_else(|| a.key.name.to_owned(), |suffix| format!("{}-{suffix}", a.key.name));
-            let value = match a.value.as_ref()? {
-                Value::List(list) if a.key.kind == keys::Kind::Program => {
-                    shlex::try_join(list.iter().map(String::as_str)).ok()?
-                }
-                value => target::without_password(&text_of(value)),
-            };
-            Some(format!("{name}={value}"))
-        };
-        self.trail.iter().filter(of_route).filter_map(line).collect()
+        settings.settle();
+        settings
     }
 
     fn settle(&mut self) {

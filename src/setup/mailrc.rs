@@ -164,7 +164,7 @@ impl<'a> Conversion<'a> {
             ("smtp" | "mta", true) => match target::parse(text) {
                 Ok(target::Target::Server(target::Server { password: Some(password), .. })) => {
                     self.secret(String::new(), &password, part);
-                    Value::Text(target::without_password(text))
+                    Value::Text(target::without_password(text).unwrap_or_default())
                 }
                 _ => Value::Secret(Secret::new(text)),
             },
