@@ -74,8 +74,10 @@ impl From<SettingsError> for Failure {
 fn withheld(what: String, server: &str, suffix: &str) -> Failure {
     Failure::new(Exit::PERMISSION, what)
         .hint("an account has server, user and password together: [accounts.NAME] in config.toml, chosen with -A NAME")
-        .hint(format!("a password of its own: \"auth-password-{suffix}\" in config.toml, or $SMAIL_AUTH_PASSWORD for this"))
-        .hint(format!("run together with -S smtp and -S auth-user; -S auth=none sends to {server} without a login"))
+        .hint(format!(
+            "a password of its own: \"auth-password-{suffix}\" in config.toml, or $SMAIL_AUTH_PASSWORD with -S smtp and -S auth-user"
+        ))
+        .hint(format!("-S auth=none sends to {server} without a login"))
 }
 
 fn no_account(what: String, known: &[String]) -> Failure {

@@ -159,7 +159,7 @@ fn is_secret(assignment: &Assignment) -> bool {
 
 fn holds_secret(item: &mailrc::Item, path: &Path) -> bool {
     match item {
-        mailrc::Item::Set { name, value: Some(value), place } => {
+        mailrc::Item::Set { name, value: Some(value), place, .. } => {
             let secret = keys::find(name).is_some_and(|(key, _)| key.kind == Kind::Secret);
             place.path.as_ref() == path && (secret || target::has_password(value))
         }

@@ -255,9 +255,9 @@ impl Layers {
 
     fn item(&mut self, item: mailrc::Item, layer: Layer) -> Result<(), SettingsError> {
         match item {
-            mailrc::Item::Set { name, value, place } => {
+            mailrc::Item::Set { name, value, behind, place } => {
                 let raw = value.map_or(Raw::Flag(true), Raw::Text);
-                self.rc_assign(&name, raw, layer, &origin_of(&place))
+                self.rc_assign((&name, behind), raw, layer, &origin_of(&place))
             }
             mailrc::Item::Unset { name, place } => {
                 if let Some((key, suffix)) = keys::find(&name) {
@@ -281,13 +281,28 @@ impl Layers {
         }
     }
 
-    /// As [`Layers::assign`], but unknown names belong to another program and are only noted.
-    fn rc_assign(&mut self, name: &str, raw: Raw, layer: Layer, origin: &Origin) -> Result<(), SettingsError> {
+    /// As [`Layers::assign`], but unknown names belong to another program and are only noted. One behind another word is not
+    /// named, as it may be a part of that one's value.
+    fn rc_assign(
+        &mut self,
+        (name, behind): (&str, bool),
+        raw: Raw,
+        layer: Layer,
+        origin: &Origin,
+    ) -> Result<(), SettingsError> {
         if keys::is_known(name) || super::foreign::REFUSED.iter().any(|r| r.0 == name) {
             return self.assign(name, raw, layer, origin);
         }
-        let near = keys::nearest(name).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-        self.notes.push(format!("{origin}: `{}` is unknown and passed over{near}", name.escape_debug()));
+        self.notes.push(match keys::nearest(name) {
+            _ if behind => {
+                format!("{origin}: a word behind another is unknown and passed over; quote a value that has blanks")
+            }
+            Some(near) => format!(
+                "{origin}: `{}` is unknown and passed over; did you mean `{near}`?",
+                super::shown_name(name)
+            ),
+            None => format!("{origin}: `{}` is unknown and passed over", super::shown_name(name)),
+        });
         Ok(())
     }
 
@@ -313,6 +328,12 @@ impl Layers {
                 }
                 Ok(())
             }
+            // The word that was meant for it would be taken for a recipient.
+            None if keys::find(name).is_some_and(|(key, _)| key.kind == Kind::Secret) => Err(SettingsError::Value {
+                name: name.to_owned(),
+                origin: Some(origin.clone()),
+                why: format!("expected a value, as in `-S {name}=VALUE`"),
+            }),
             None => self.assign(name, Raw::Flag(true), Layer::Set, origin),
         }
     }

@@ -113,7 +113,7 @@ pub struct Assignment {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
     /// No setting has this name; the nearest one.
-    #[error("there is no setting called `{}`", .name.escape_debug())]
+    #[error("there is no setting called `{}`", shown_name(.name))]
     Unknown {
         /// As written.
         name: String,
@@ -153,7 +153,7 @@ pub enum SettingsError {
         cure: Option<String>,
     },
     /// `-A` names neither an account nor a file that can be read; the accounts there are.
-    #[error("there is no account called `{}`", .0.escape_debug())]
+    #[error("there is no account called `{}`", target::masked(.0).escape_debug())]
     NoAccount(String, Vec<String>),
     /// The default account does not exist.
     #[error("the account `{name}` does not exist")]
@@ -384,6 +384,15 @@ fn text_of(value: &Value) -> String {
         Value::Flag(on) => on.to_string(),
         Value::Time(time) => time.as_secs_f64().to_string(),
         Value::Size(size) => size.to_string(),
+    }
+}
+
+/// A name as errors show it, as far as it can be one: `-S 'auth-password s3cret'` and `-S smtps://u:s3cret@h` hold a secret.
+pub(crate) fn shown_name(name: &str) -> String {
+    let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+    match name.find(|c| !fits(c)) {
+        None => name.to_owned(),
+        Some(end) => format!("{}…", &name[..end]),
     }
 }
 

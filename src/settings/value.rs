@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::keys::{Key, Kind};
+use super::target::masked;
 use crate::secret::SecretSource;
 
 /// What one source said, before it is known what the setting takes.
@@ -58,6 +59,11 @@ pub fn check(key: &Key, raw: Raw) -> Result<Value, String> {
     }
 }
 
+/// A value as errors show it: a URL that stands in the wrong place keeps its password to itself.
+fn shown(text: &str) -> String {
+    masked(text).escape_debug().to_string()
+}
+
 fn checked_text(kind: Kind, text: String) -> Result<Value, String> {
     match kind {
         Kind::List => Ok(Value::List(split_commas(&text))),
@@ -79,7 +85,7 @@ fn flag(key: &Key, raw: Raw) -> Result<Value, String> {
             // Any value switches a mailx variable on (`set bsdcompat=x`), and the certificate of s-nail's
             // `smtp-use-starttls=anything` must not end in clear text.
             _ if !key.mailrc.is_empty() => Ok(Value::Flag(true)),
-            _ => Err(format!("`{}` is neither on nor off", text.escape_debug())),
+            _ => Err(format!("`{}` is neither on nor off", shown(&text))),
         },
         Raw::List(_) => Err("on or off is wanted here, and this is a list".to_owned()),
     }
@@ -111,7 +117,7 @@ fn choice(words: &[&str], text: &str) -> Result<Value, String> {
     if words.contains(&lower) {
         return Ok(Value::Text(lower.to_owned()));
     }
-    Err(format!("`{}` is none of {}", text.escape_debug(), words.join(", ")))
+    Err(format!("`{}` is none of {}", shown(text), words.join(", ")))
 }
 
 /// Reads a length of time: seconds, or a number with `ms`, `s`, `m`, `h` or `d`; more than nothing, less than a year.
@@ -127,11 +133,11 @@ pub fn time(text: &str) -> Result<Duration, String> {
         "m" | "min" => 60.0,
         "h" => 3600.0,
         "d" => 86_400.0,
-        _ => return Err(format!("`{}` is no number of seconds", text.escape_debug())),
+        _ => return Err(format!("`{}` is no number of seconds", shown(text))),
     };
     match text[..digits].parse::<f64>() {
         Ok(n) if n > 0.0 && n * unit < 31_536_000.0 => Ok(Duration::from_secs_f64(n * unit)),
-        _ => Err(format!("`{}` is no number of seconds", text.escape_debug())),
+        _ => Err(format!("`{}` is no number of seconds", shown(text))),
     }
 }
 
@@ -143,10 +149,10 @@ fn size(text: &str) -> Result<u64, String> {
         "K" | "KI" => 1 << 10,
         "M" | "MI" => 1 << 20,
         "G" | "GI" => 1 << 30,
-        _ => return Err(format!("`{}` is no size", text.escape_debug())),
+        _ => return Err(format!("`{}` is no size", shown(text))),
     };
     let number = text[..digits].parse::<u64>().ok().and_then(|n| n.checked_mul(unit));
-    number.ok_or_else(|| format!("`{}` is no size", text.escape_debug()))
+    number.ok_or_else(|| format!("`{}` is no size", shown(text)))
 }
 
 /// Splits at commas; `\,` is a comma. Blanks around a piece and empty pieces go.

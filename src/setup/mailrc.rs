@@ -103,7 +103,11 @@ impl<'a> Conversion<'a> {
     fn items(&mut self, items: &[Item], part: usize) {
         for item in items {
             match item {
-                Item::Set { name, value, place } => self.set(name, value.as_deref(), place, part),
+                // What nobody knows may be a part of a password before it.
+                Item::Set { name, behind: true, place, .. } if !keys::is_known(name) => {
+                    self.note(place, "", words::RC_UNKNOWN, &[]);
+                }
+                Item::Set { name, value, place, .. } => self.set(name, value.as_deref(), place, part),
                 Item::Unset { name, place } => self.unset(name, place, part),
                 Item::Alias { name, members, place } => {
                     self.aliases.entry(name.clone()).or_default().extend(members.iter().cloned());

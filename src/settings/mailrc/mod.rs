@@ -46,6 +46,8 @@ pub enum Item {
         name: String,
         /// `None`: boolean on. An empty value is `Some("")`.
         value: Option<String>,
+        /// It stands behind another word of its line, and may be the rest of that one's value: a password with a blank in it.
+        behind: bool,
         /// Where.
         place: Place,
     },
