@@ -65,11 +65,19 @@ fn main() -> ExitCode {
 /// Whoever runs smail chooses files, programs and servers: with the rights of another, these would be the other's.
 fn unprivileged() -> Result<(), Failure> {
     use rustix::process::{getegid, geteuid, getgid, getuid};
-    if getuid() == geteuid() && getgid() == getegid() {
-        return Ok(());
+    if getuid() != geteuid() || getgid() != getegid() {
+        let what = "smail runs with the rights of another user or group, which it is not made for";
+        let hint = "chmod ug-s on the program; it needs no rights of its own";
+        return Err(Failure::new(Exit::PERMISSION, what).hint(hint));
     }
-    let what = "smail runs with the rights of another user or group, which it is not made for";
-    Err(Failure::new(Exit::PERMISSION, what).hint("chmod ug-s on the program; it needs no rights of its own"))
+    // The kernel says so too of capabilities that a file gives, and of a security module that gives more than the caller has.
+    #[cfg(target_os = "linux")]
+    if rustix::param::linux_secure() {
+        let what = "smail runs with more rights than its caller has, which it is not made for";
+        let hint = "setcap -r on the program; it needs no rights of its own";
+        return Err(Failure::new(Exit::PERMISSION, what).hint(hint));
+    }
+    Ok(())
 }
 
 fn run(args: &Args) -> Result<Exit, Failure> {

@@ -120,7 +120,7 @@ impl Layers {
             let members = match alias.raw {
                 Raw::List(list) => list,
                 Raw::Text(text) => vec![text],
-                Raw::Flag(_) => Vec::new(),
+                Raw::Flag(_) | Raw::Secret(_) => Vec::new(),
             };
             self.aliases.add(&alias.name, members, &at(alias.line).to_string());
         }

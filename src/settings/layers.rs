@@ -48,6 +48,14 @@ impl Layers {
     /// # Errors
     /// [`SettingsError`]: the first thing that cannot stand.
     pub fn load(args: &Args, world: &Surroundings) -> Result<Self, SettingsError> {
+        Layers::load_with(args, world, Vec::new())
+    }
+
+    /// Reads every source; what a dialogue has found out counts as if it stood behind `-S`, but has no place to be shown.
+    ///
+    /// # Errors
+    /// As [`Layers::load`].
+    pub fn load_with(args: &Args, world: &Surroundings, found: Vec<(String, Raw)>) -> Result<Self, SettingsError> {
         let mut layers = Layers::bare(world.home.clone(), world.machine.clone());
         layers.nested = world.variable(STARTED_BY_SMAIL).is_some();
         world.locale().clone_into(&mut layers.locale);
@@ -64,6 +72,9 @@ impl Layers {
             layers.line(line, "-Y", Layer::Set, world)?;
         }
         layers.set_flags(args)?;
+        for (name, raw) in found {
+            layers.assign(&name, raw, Layer::Set, &Origin::Flag(String::new()))?;
+        }
         layers.own_flags(args)?;
         layers.choose(args)?;
         Ok(layers)
@@ -391,7 +402,11 @@ impl Layers {
             why,
         })?;
         let suffix = suffix.map(str::to_lowercase);
-        self.said.push(Assignment { key, suffix, value: Some(value), layer, origin: origin.clone() });
+        let assignment = Assignment { key, suffix, value: Some(value), layer, origin: origin.clone() };
+        if super::waiting::has_url_password(&assignment) {
+            crate::secret::shield();
+        }
+        self.said.push(assignment);
         Ok(())
     }
 }

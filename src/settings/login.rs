@@ -181,7 +181,7 @@ fn candidates<'a>(goal: &'a Goal<'_>) -> Vec<&'a Assignment> {
 /// Where a setting has its secret; `None` for one that is set to nothing.
 fn source(settings: &Settings, secret: &Assignment) -> Option<SecretSource> {
     match (secret.key.kind, secret.value.as_ref()?) {
-        (Kind::Secret, Value::Text(text)) => Some(SecretSource::Inline(Secret::new(text.clone()))),
+        (Kind::Secret, Value::Secret(secret)) => Some(SecretSource::Inline(secret.clone())),
         (Kind::Path, Value::Text(path)) if !path.is_empty() => Some(SecretSource::File(settings.expand(path))),
         (Kind::Program, Value::List(words)) if !words.is_empty() => {
             let mut words = words.clone();

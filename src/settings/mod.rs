@@ -245,6 +245,11 @@ impl Settings {
         self.text(name).filter(|text| !text.is_empty())
     }
 
+    /// Whether a setting has the same value in both, secrets included.
+    pub fn agrees(&self, other: &Settings, name: &'static str) -> bool {
+        self.value(name) == other.value(name)
+    }
+
     /// Whether a switch is on; off when it is not set.
     pub fn flag(&self, name: &'static str) -> bool {
         matches!(self.value(name), Some(Value::Flag(true)))
@@ -304,13 +309,6 @@ impl Settings {
     pub fn origin(&self, name: &'static str) -> Option<&Origin> {
         let origin = self.winner(name).map(|a| &a.origin);
         origin.filter(|origin| !matches!(origin, Origin::Flag(flag) if flag.is_empty()))
-    }
-
-    /// Takes its place from what `-S` says: a dialogue said it, and there is none to be shown.
-    pub fn forget_flags(&mut self) {
-        for said in self.trail.iter_mut().filter(|said| said.layer == Layer::Set) {
-            said.origin = Origin::Flag(String::new());
-        }
     }
 
     /// Whether the winning value stands in a file of the system, which one user cannot change.
@@ -380,6 +378,7 @@ impl Settings {
 fn text_of(value: &Value) -> String {
     match value {
         Value::Text(text) => text.clone(),
+        Value::Secret(_) => "***".to_owned(),
         Value::List(list) => list.join(", "),
         Value::Flag(on) => on.to_string(),
         Value::Time(time) => time.as_secs_f64().to_string(),

@@ -64,7 +64,9 @@ fn socks(socket: &mut Socket, login: Option<&(String, SecretSource)>, host: &str
         ([5, 0], _) => {}
         ([5, 2], Some((user, source))) => {
             let password = password(source)?;
-            let mut octets = Zeroizing::new(vec![1, count("proxy user", user.len())?]);
+            // Full size from the start: a vector that grows leaves copies of the secret behind.
+            let mut octets = Zeroizing::new(Vec::with_capacity(3 + user.len() + password.len()));
+            octets.extend([1, count("proxy user", user.len())?]);
             octets.extend_from_slice(user.as_bytes());
             octets.push(count("proxy password", password.len())?);
             octets.extend_from_slice(password.as_bytes());
@@ -120,7 +122,9 @@ fn http(socket: &mut Socket, login: Option<&(String, SecretSource)>, host: &str,
     let place = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let mut request = Zeroizing::new(format!("CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n"));
     if let Some((user, source)) = login {
-        let pair = Zeroizing::new(format!("{user}:{}", password(source)?.as_str()));
+        let password = password(source)?;
+        let pair = Zeroizing::new([user.as_str(), ":", password.as_str()].concat());
+        request.reserve(64 + pair.len().div_ceil(3) * 4);
         request.push_str("Proxy-Authorization: Basic ");
         STANDARD.encode_string(pair.as_bytes(), &mut request);
         request.push_str("\r\n");

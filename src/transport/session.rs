@@ -153,8 +153,10 @@ impl Session for Lettre {
             let mut guard = lock(&self.guard);
             guard.expect(Stage::Login, patience);
             guard.tell(&shown(mask));
+            // Past lettre, which would keep a copy; a failure is kept by the guard.
+            let _ = guard.push_secret(line.as_bytes());
         }
-        let told = block(self.connection.command(line));
+        let told = block(self.connection.read_response());
         self.outcome(told)
     }
 

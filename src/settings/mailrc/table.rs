@@ -61,4 +61,4 @@ pub(super) fn is_silent(name: &str) -> bool {
 }
 
 /// What is said of an unknown command. It is not named: a line that was torn apart may begin with a secret.
-pub(super) const UNKNOWN: &str = "not a command that matters for sending; the line is ignored";
+pub(super) const UNKNOWN: &str = "not a command; the line is ignored";
