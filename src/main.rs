@@ -70,14 +70,29 @@ fn unprivileged() -> Result<(), Failure> {
         let hint = "chmod ug-s on the program; it needs no rights of its own";
         return Err(Failure::new(Exit::PERMISSION, what).hint(hint));
     }
-    // The kernel says so too of capabilities that a file gives, and of a security module that gives more than the caller has.
-    #[cfg(target_os = "linux")]
-    if rustix::param::linux_secure() {
-        let what = "smail runs with more rights than its caller has, which it is not made for";
+    if has_capabilities_of_file() {
+        let what = "smail runs with capabilities that its file gives, which it is not made for";
         let hint = "setcap -r on the program; it needs no rights of its own";
         return Err(Failure::new(Exit::PERMISSION, what).hint(hint));
     }
     Ok(())
+}
+
+/// Whether this program has capabilities that its caller did not hand down: only the file can have given them
+/// (capabilities(7)). The kernel says so in `AT_SECURE` too, but to C programs only.
+#[cfg(target_os = "linux")]
+fn has_capabilities_of_file() -> bool {
+    use rustix::thread::{CapabilitySet, capabilities, capability_is_in_ambient_set};
+    if rustix::process::getuid().is_root() {
+        return false;
+    }
+    let held = capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.permitted);
+    held.iter().any(|one| !capability_is_in_ambient_set(one).unwrap_or(false))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn has_capabilities_of_file() -> bool {
+    false
 }
 
 fn run(args: &Args) -> Result<Exit, Failure> {

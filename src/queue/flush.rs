@@ -162,7 +162,8 @@ impl Queue {
                     ways.routes.attempted(ticket.head(), &report);
                 }
                 Err(why) => {
-                    let to: Vec<String> = ticket.state().left().iter().map(|at| ticket.head().to[*at].clone()).collect();
+                    let to: Vec<String> =
+                        ticket.state().left().iter().map(|at| ticket.head().to[*at].clone()).collect();
                     ticket.defer(&why)?;
                     ways.routes.put_off(ticket.head(), &to, &why);
                 }

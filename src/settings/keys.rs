@@ -188,6 +188,12 @@ pub fn find(name: &str) -> Option<(&'static Key, Option<&str>)> {
             .filter_map(|n| name.strip_prefix(n)?.strip_prefix('-'))
             .min_by_key(|s| s.len())
     };
+    // `auth-password:x` is a mistake, and not `auth` for a host called `password:x`.
+    let names = || KEYS.iter().flat_map(|key| key.mailrc.iter().chain([&key.name]));
+    let torn = |rest: &str| rest.starts_with(['.', ':', '@']);
+    if names().any(|known| name.strip_prefix(known).is_some_and(torn)) {
+        return None;
+    }
     KEYS.iter()
         .filter(|k| k.chain)
         .filter_map(|k| Some((k, suffix(k)?)))
@@ -240,6 +246,8 @@ mod tests {
         assert_eq!(found("password-u@h:25"), Some(("auth-password", Some("u@h:25"))));
         assert_eq!(found("smtp-auth-h.example"), Some(("auth", Some("h.example"))));
         assert_eq!(found("smtp-auth-nonsense"), None);
+        assert_eq!(found("smtp-auth-password:x"), None);
+        assert_eq!(found("user@x"), None);
         assert_eq!(found("user-localhost"), Some(("auth-user", Some("localhost"))));
     }
 

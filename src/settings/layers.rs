@@ -308,10 +308,9 @@ impl Layers {
             _ if behind => {
                 format!("{origin}: a word behind another is unknown and passed over; quote a value that has blanks")
             }
-            Some(near) => format!(
-                "{origin}: `{}` is unknown and passed over; did you mean `{near}`?",
-                super::shown_name(name)
-            ),
+            Some(near) => {
+                format!("{origin}: `{}` is unknown and passed over; did you mean `{near}`?", super::shown_name(name))
+            }
             None => format!("{origin}: `{}` is unknown and passed over", super::shown_name(name)),
         });
         Ok(())

@@ -76,7 +76,9 @@ pub(super) fn login(
                 let host = server.host.clone();
                 (user.clone(), SecretSource::Prompt { user, host }, origin("the terminal".to_owned(), false))
             }
-            None if external => (String::new(), SecretSource::Prompt { user: String::new(), host: String::new() }, None),
+            None if external => {
+                (String::new(), SecretSource::Prompt { user: String::new(), host: String::new() }, None)
+            }
             None if word.as_deref().is_some_and(|w| w != "auto") => {
                 let why = format!(
                     "it asks for a login at {}, and no user is set: add auth-user and auth-password",
@@ -133,11 +135,8 @@ fn secret(goal: &Goal<'_>, at: &At<'_>) -> Found {
             // An empty name of a file takes back what weaker sources say.
             None => return Found::Nothing,
         };
-        let refusal = if owner::is_url(candidate) {
-            goal.detour(Source::of(candidate.layer))
-        } else {
-            goal.refusal(candidate)
-        };
+        let refusal =
+            if owner::is_url(candidate) { goal.detour(Source::of(candidate.layer)) } else { goal.refusal(candidate) };
         match refusal {
             None => {
                 let given = matches!(source, SecretSource::Inline(_)) && Source::of(candidate.layer) != Source::Files;
@@ -161,7 +160,8 @@ fn candidates<'a>(goal: &'a Goal<'_>) -> Vec<&'a Assignment> {
     let beside = settings.waiting.iter().flat_map(|waiting| &waiting.secrets);
     let mut found: Vec<(usize, &Assignment)> = Vec::new();
     for name in SECRETS {
-        let taken_back = settings.trail.iter().rposition(|a| a.key.name == name && a.suffix.is_none() && a.value.is_none());
+        let taken_back =
+            settings.trail.iter().rposition(|a| a.key.name == name && a.suffix.is_none() && a.value.is_none());
         let plain = taken_back.map_or(0, |at| at + 1);
         let said = settings.trail.iter().enumerate().filter(|(at, a)| a.suffix.is_some() || *at >= plain);
         for secret in said.map(|(_, a)| a).chain(beside.clone()).filter(|a| a.key.name == name && a.value.is_some()) {

@@ -249,16 +249,19 @@ pub fn masked_server(text: &str) -> String {
 pub fn without_password(text: &str) -> Option<String> {
     let text = text.trim();
     let (scheme, rest) = split_scheme(text);
-    if scheme.is_none() && (is_path(rest) || rest == "test" || rest.starts_with("lmtp+unix:"))
-        || matches!(scheme, Some("file" | "test"))
-    {
-        return Some(text.to_owned());
+    match scheme {
+        None if is_path(rest) || rest == "test" || rest.starts_with("lmtp+unix:") => return Some(text.to_owned()),
+        Some("file" | "test") => return (is_path(rest) || !rest.contains('@')).then(|| text.to_owned()),
+        _ => {}
     }
     let (login, host, _) = authority(rest)?;
     host_port(host).ok()?;
-    let Some((user, _)) = login.and_then(|login| login.split_once(':')) else { return Some(text.to_owned()) };
     let scheme = scheme.map_or_else(String::new, |scheme| format!("{scheme}://"));
-    Some(if user.is_empty() { format!("{scheme}{host}") } else { format!("{scheme}{user}@{host}") })
+    // What follows the host means nothing here, and is not kept either.
+    Some(match login.and_then(|login| login.split(':').next()).filter(|user| !user.is_empty()) {
+        Some(user) => format!("{scheme}{user}@{host}"),
+        None => format!("{scheme}{host}"),
+    })
 }
 
 /// Tells whether the text is a URL with a password in it.
@@ -373,6 +376,8 @@ mod tests {
             ("/usr/sbin/sendmail", Some("/usr/sbin/sendmail")),
             ("lmtp+unix:/run/x", Some("lmtp+unix:/run/x")),
             ("test", Some("test")),
+            ("file:///usr/sbin/sendmail", Some("file:///usr/sbin/sendmail")),
+            ("file://u:pw@h", None),
         ];
         for (text, want) in rows {
             assert_eq!(without_password(text).as_deref(), want, "{text}");

@@ -99,7 +99,8 @@ fn line(assignment: &Assignment) -> Option<String> {
     let value = match assignment.value.as_ref()? {
         Value::List(list) if *kind == Kind::Program => shlex::try_join(list.iter().map(String::as_str)).ok()?,
         value if URLS.contains(name) => target::without_password(&text_of(value))?,
-        value => text_of(value),
+        // A URL in the wrong place.
+        value => Some(text_of(value)).filter(|text| *name == "auth-user" || !target::has_password(text))?,
     };
     Some(match &assignment.suffix {
         Some(suffix) => format!("{name}-{suffix}={value}"),

@@ -315,13 +315,10 @@ fn host_port(settings: &Settings, name: &'static str) -> Result<Option<(String, 
 
 fn source_address(settings: &Settings) -> Result<Option<IpAddr>, SettingsError> {
     match settings.filled("source-address") {
-        Some(text) => text
-            .parse()
-            .map(Some)
-            .map_err(|_| {
-                let shown = target::masked(&text);
-                wrong(settings, "source-address", format!("`{}` is no IP address", shown.escape_debug()))
-            }),
+        Some(text) => text.parse().map(Some).map_err(|_| {
+            let shown = target::masked(&text);
+            wrong(settings, "source-address", format!("`{}` is no IP address", shown.escape_debug()))
+        }),
         None => Ok(None),
     }
 }
@@ -354,10 +351,13 @@ fn proxy(settings: &Settings, chain: &[String]) -> Result<Option<Proxy>, Setting
     let (host, port) = (server.host.clone(), server.port.unwrap_or(1080));
     let password = match (&server.user, server.password.clone(), &settings.waiting) {
         // Its password was not kept; the run that sends it may have it.
-        (Some(user), None, Some(waiting)) if settings.chained("proxy", chain).is_some_and(|a| a.layer == Layer::Waiting) => {
+        (Some(user), None, Some(waiting))
+            if settings.chained("proxy", chain).is_some_and(|a| a.layer == Layer::Waiting) =>
+        {
             let same = |a: &Assignment| {
                 let (other, found) = proxy_server(&super::text_of(a.value.as_ref()?)).ok()?;
-                let alike = other == kind && (&found.host, found.port, &found.user) == (&host, server.port, &server.user);
+                let alike =
+                    other == kind && (&found.host, found.port, &found.user) == (&host, server.port, &server.user);
                 found.password.filter(|_| alike)
             };
             let known = waiting.secrets.iter().filter(|a| a.key.name == "proxy").find_map(same);

@@ -102,7 +102,9 @@ impl Said {
         let plain = self.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         let name = if plain { self.name.clone() } else { quote(&self.name) };
         match &self.value {
-            Value::Text(url) if self.is_url() && !reveal => format!("{name} = {}\n", quote(&target::masked_server(url))),
+            Value::Text(url) if self.is_url() && !reveal => {
+                format!("{name} = {}\n", quote(&target::masked_server(url)))
+            }
             value => format!("{name} = {}\n", value.toml(reveal)),
         }
     }

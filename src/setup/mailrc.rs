@@ -200,7 +200,9 @@ impl<'a> Conversion<'a> {
         if keys::is_known(name) {
             return self.note(line, name, words::RC_READING, &[]);
         }
-        match keys::nearest(name) {
+        let near = keys::nearest(name);
+        let name = &crate::settings::shown_name(name);
+        match near {
             Some(near) => self.note(line, name, words::RC_UNKNOWN_NEAR, &[near]),
             None => self.note(line, name, words::RC_UNKNOWN, &[]),
         }

@@ -47,8 +47,10 @@ fn a_password_of_a_file_goes_only_where_the_file_sends_it() {
     let refused = "cannot log in at a.example as u: auth-password in ~/config.toml:3 belongs to u at b.example";
     let user = "cannot log in at b.example as a: auth-password in ~/config.toml:3 belongs to u at b.example";
     let both = "cannot log in at a.example as a: auth-password in ~/config.toml:3 belongs to u at b.example";
-    let lone = "cannot log in at a.example as a: auth-password in ~/config.toml:1 belongs to no server, as no file names one";
-    let gmail = "cannot log in at smtp.163.com as me@163.com: auth-password in ~/config.toml:2 belongs to smtp.gmail.com";
+    let lone =
+        "cannot log in at a.example as a: auth-password in ~/config.toml:1 belongs to no server, as no file names one";
+    let gmail =
+        "cannot log in at smtp.163.com as me@163.com: auth-password in ~/config.toml:2 belongs to smtp.gmail.com";
     let home = "from = \"me@gmail.com\"\nauth-password = \"pg\"\n";
     check(&[
         ("nothing else is said", B, &[], &[], "u:pb@b.example"),
@@ -68,14 +70,22 @@ fn a_password_of_a_file_goes_only_where_the_file_sends_it() {
         ("the address finds the provider", home, &[], &[], "me@gmail.com:pg@smtp.gmail.com"),
         ("another address finds another", home, &[], &["-r", "me@163.com"], gmail),
         ("--provider names another", home, &[], &["--provider", "163"], &gmail.replace("me@163", "me@gmail")),
-        ("the file names no user", "smtp = \"b.example\"\nauth-password = \"p\"\n", &[], &["-S", "auth-user=a"], "a:p@b.example"),
+        (
+            "the file names no user",
+            "smtp = \"b.example\"\nauth-password = \"p\"\n",
+            &[],
+            &["-S", "auth-user=a"],
+            "a:p@b.example",
+        ),
     ]);
 }
 
 #[test]
 fn another_port_is_another_server_unless_only_an_administrator_can_have_it() {
     let file = "smtp = \"127.0.0.1:2525\"\nauth-user = \"u\"\nauth-password = \"p\"\n";
-    let to = |host: &str| format!("cannot log in at {host} as u: auth-password in ~/config.toml:3 belongs to u at 127.0.0.1:2525");
+    let to = |host: &str| {
+        format!("cannot log in at {host} as u: auth-password in ~/config.toml:3 belongs to u at 127.0.0.1:2525")
+    };
     check(&[
         ("the same", file, &[], &["-S", "smtp=smtp://127.0.0.1:2525"], "u:p@127.0.0.1"),
         ("another", file, &[], &["-S", "smtp=127.0.0.1:2526"], &to("127.0.0.1:2526")),
@@ -109,8 +119,20 @@ fn a_password_of_its_own_is_a_way_out() {
         ("a variable that has its own server", B, &[password, ("SMAIL_SMTP", "smtps://c@c.example")], A, of_c),
         ("a variable without any file", "", &[password], A, "a:pe@a.example"),
         ("all of it in a URL", B, &[("SMAIL_SMTP", "smtps://a:pa@a.example")], &[], "a:pa@a.example"),
-        ("a URL of the file, named without it", "smtp = \"smtps://u:pb@b.example\"\n", &[], &["-S", "smtp=smtps://u@b.example"], "u:pb@b.example"),
-        ("a weaker one that fits", B, &[password, ("SMAIL_SMTP", "c.example")], &["-S", "smtp=b.example"], "u:pb@b.example"),
+        (
+            "a URL of the file, named without it",
+            "smtp = \"smtps://u:pb@b.example\"\n",
+            &[],
+            &["-S", "smtp=smtps://u@b.example"],
+            "u:pb@b.example",
+        ),
+        (
+            "a weaker one that fits",
+            B,
+            &[password, ("SMAIL_SMTP", "c.example")],
+            &["-S", "smtp=b.example"],
+            "u:pb@b.example",
+        ),
     ]);
 }
 
@@ -121,7 +143,8 @@ fn among_files_the_one_with_the_password_names_its_server() {
     let two = |toml: &str| World::rc(rc).file("config.toml", 0o600, toml);
     assert_eq!(login(&two("smtp = \"a.example\"\n"), &[]), refused);
     assert_eq!(login(&two("timeout = 5\n"), &[]), "u:pb@b.example");
-    let parts = World::rc("set smtp-auth-password=p\n").file("config.toml", 0o600, "smtp = \"b.example\"\nauth-user = \"u\"\n");
+    let parts =
+        World::rc("set smtp-auth-password=p\n").file("config.toml", 0o600, "smtp = \"b.example\"\nauth-user = \"u\"\n");
     assert_eq!(login(&parts, &[]), "u:p@b.example");
     let account = format!("{B}[accounts.a]\nsmtp = \"a.example\"\n");
     let of_account = "cannot log in at a.example as u: auth-password in ~/config.toml:3 belongs to u at b.example";
@@ -132,27 +155,44 @@ fn among_files_the_one_with_the_password_names_its_server() {
 
 #[test]
 fn a_file_and_a_program_with_a_password_follow_the_same_rule() {
-    for (setting, name) in [("auth-password-file = \"~/pw\"", "auth-password-file"), ("auth-password-command = \"pass b\"", "auth-password-command")] {
+    for (setting, name) in [
+        ("auth-password-file = \"~/pw\"", "auth-password-file"),
+        ("auth-password-command = \"pass b\"", "auth-password-command"),
+    ] {
         let text = format!("smtp = \"b.example\"\nauth-user = \"u\"\n{setting}\n");
         let refused = format!("cannot log in at a.example as a: {name} in ~/config.toml:3 belongs to u at b.example");
         assert_eq!(login(&World::toml(&text), A), refused);
         let own = [A, &["-S", "auth-password-file=/own"]].concat();
         assert_eq!(login(&World::toml(&text), &own), "a:(File(\"/own\"))@a.example");
     }
-    let netrc = World::rc(&format!("set smtp=b.example user=u password=pb netrc-lookup\n")).file(".netrc", 0o600, "machine a.example login a password pn\n");
+    let netrc = World::rc(&format!("set smtp=b.example user=u password=pb netrc-lookup\n")).file(
+        ".netrc",
+        0o600,
+        "machine a.example login a password pn\n",
+    );
     assert_eq!(login(&netrc, A), "a:pn@a.example");
 }
 
 #[test]
 fn another_address_to_connect_to_needs_a_certificate_that_the_file_trusts() {
-    let detour = |by: &str| format!("cannot log in at b.example as u: auth-password in ~/config.toml:3 goes by {by} only where TLS proves the server");
+    let detour = |by: &str| {
+        format!(
+            "cannot log in at b.example as u: auth-password in ~/config.toml:3 goes by {by} only where TLS proves the server"
+        )
+    };
     let to = "connect-to=evil.example:25";
     check(&[
         ("TLS proves the name", B, &[], &["-S", to], "u:pb@b.example"),
         ("nothing does", B, &[], &["-S", to, "-S", "tls-verify=ignore"], &detour("connect-to of -S")),
         ("roots of others do", B, &[], &["-S", to, "-S", "tls-ca-file=/evil.pem"], &detour("connect-to of -S")),
         ("there is no TLS", B, &[], &["-S", to, "-S", "tls=none"], &detour("connect-to of -S")),
-        ("a proxy of the environment", B, &[("SMAIL_PROXY", "socks5://evil.example"), ("SMAIL_TLS_VERIFY", "warn")], &[], &detour("$SMAIL_PROXY")),
+        (
+            "a proxy of the environment",
+            B,
+            &[("SMAIL_PROXY", "socks5://evil.example"), ("SMAIL_TLS_VERIFY", "warn")],
+            &[],
+            &detour("$SMAIL_PROXY"),
+        ),
         ("the file says so", &format!("{B}connect-to = \"h\"\ntls-verify = \"ignore\"\n"), &[], &[], "u:pb@b.example"),
         ("the server itself is not verified", B, &[], &["-S", "tls-verify=ignore"], "u:pb@b.example"),
     ]);
@@ -195,35 +235,63 @@ fn a_mail_that_waits_goes_by_the_login_it_was_sent_with_or_not_at_all() {
     let of_set = gone("auth-password of -S");
     type Then<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str], bool, &'a str);
     let rows: &[(&[(&str, &str)], &[&str], &[Then<'_>])] = &[
-        (&[], &set, &[
-            ("an ordinary mail drains it", &[], &[], false, &of_set),
-            ("by hand", &[], &[], true, &of_set),
-            ("a variable that is for B", variable, &[], true, &of_set),
-            ("the same settings", &[], &set, true, "a:pa@a.example"),
-            ("another mail with the same settings drains it", &[], &set, false, "a:pa@a.example"),
-            ("as a URL", &[], set_url, true, "a:pa@a.example"),
-            ("as a URL, on the way", &[], set_url, false, "a:pa@a.example"),
-            ("the environment has it whole", &[("SMAIL_SMTP", "a.example"), ("SMAIL_AUTH_USER", "a"), ("SMAIL_AUTH_PASSWORD", "pa")], &[], true, "a:pa@a.example"),
-            ("or as a URL", url, &[], false, "a:pa@a.example"),
-            ("a URL for another server", &[("SMAIL_SMTP", "smtps://a:pc@c.example")], &[], false, &of_set),
-            ("a URL for another user", &[("SMAIL_SMTP", "smtps://c:pc@a.example")], &[], false, &of_set),
-        ]),
-        (url, &[], &[
-            ("its own environment", url, &[], false, "a:pa@a.example"),
-            ("its own environment, by hand", url, &[], true, "a:pa@a.example"),
-            ("none", &[], &[], false, &gone("$SMAIL_SMTP")),
-        ]),
-        (variable, A, &[
-            ("its own settings", variable, A, true, "a:pa@a.example"),
-            ("on the way of another such mail", variable, A, false, "a:pa@a.example"),
-            ("none", &[], &[], false, &gone("$SMAIL_AUTH_PASSWORD")),
-            ("the variable is for B now", &[("SMAIL_AUTH_PASSWORD", "pb2")], &[], false, &gone("$SMAIL_AUTH_PASSWORD")),
-        ]),
-        (&[], &[], &[
-            ("B is B", &[], &[], false, "u:pb@b.example"),
-            ("a run to A takes it along", variable, A, false, "u:pb@b.example"),
-            ("a run of another environment takes it along", url, &[], false, "u:pb@b.example"),
-        ]),
+        (
+            &[],
+            &set,
+            &[
+                ("an ordinary mail drains it", &[], &[], false, &of_set),
+                ("by hand", &[], &[], true, &of_set),
+                ("a variable that is for B", variable, &[], true, &of_set),
+                ("the same settings", &[], &set, true, "a:pa@a.example"),
+                ("another mail with the same settings drains it", &[], &set, false, "a:pa@a.example"),
+                ("as a URL", &[], set_url, true, "a:pa@a.example"),
+                ("as a URL, on the way", &[], set_url, false, "a:pa@a.example"),
+                (
+                    "the environment has it whole",
+                    &[("SMAIL_SMTP", "a.example"), ("SMAIL_AUTH_USER", "a"), ("SMAIL_AUTH_PASSWORD", "pa")],
+                    &[],
+                    true,
+                    "a:pa@a.example",
+                ),
+                ("or as a URL", url, &[], false, "a:pa@a.example"),
+                ("a URL for another server", &[("SMAIL_SMTP", "smtps://a:pc@c.example")], &[], false, &of_set),
+                ("a URL for another user", &[("SMAIL_SMTP", "smtps://c:pc@a.example")], &[], false, &of_set),
+            ],
+        ),
+        (
+            url,
+            &[],
+            &[
+                ("its own environment", url, &[], false, "a:pa@a.example"),
+                ("its own environment, by hand", url, &[], true, "a:pa@a.example"),
+                ("none", &[], &[], false, &gone("$SMAIL_SMTP")),
+            ],
+        ),
+        (
+            variable,
+            A,
+            &[
+                ("its own settings", variable, A, true, "a:pa@a.example"),
+                ("on the way of another such mail", variable, A, false, "a:pa@a.example"),
+                ("none", &[], &[], false, &gone("$SMAIL_AUTH_PASSWORD")),
+                (
+                    "the variable is for B now",
+                    &[("SMAIL_AUTH_PASSWORD", "pb2")],
+                    &[],
+                    false,
+                    &gone("$SMAIL_AUTH_PASSWORD"),
+                ),
+            ],
+        ),
+        (
+            &[],
+            &[],
+            &[
+                ("B is B", &[], &[], false, "u:pb@b.example"),
+                ("a run to A takes it along", variable, A, false, "u:pb@b.example"),
+                ("a run of another environment takes it along", url, &[], false, "u:pb@b.example"),
+            ],
+        ),
     ];
     for (variables, words, thens) in rows {
         let sent = sent(&world(B, variables), words);
@@ -241,7 +309,10 @@ fn a_mail_that_was_kept_before_logins_were_noted_gets_no_password_of_others() {
     let world = World::toml(B);
     assert_eq!(again(&world, &[], &old(&["smtp=a.example", "auth-user=a"]), false), refused);
     assert_eq!(again(&world, &[], &old(&["smtp=b.example", "auth-user=u"]), false), "u:pb@b.example");
-    assert_eq!(again(&world, &[], &old(&["auth-password-file=/pa", "smtp=a.example", "auth-user=a"]), false), "a:(File(\"/pa\"))@a.example");
+    assert_eq!(
+        again(&world, &[], &old(&["auth-password-file=/pa", "smtp=a.example", "auth-user=a"]), false),
+        "a:(File(\"/pa\"))@a.example"
+    );
 }
 
 #[test]
@@ -260,7 +331,8 @@ fn a_server_that_only_its_own_run_found_is_kept() {
     let empty = World::toml("");
     let sent = sent(&empty, &["-r", "me@gmail.com", "-S", "auth-password=pa"]);
     assert_eq!(sent.said, ["smtp=smtps://smtp.gmail.com:465"]);
-    let gone = "cannot log in at smtp.gmail.com as me@gmail.com: the password came from auth-password of -S and is not kept";
+    let gone =
+        "cannot log in at smtp.gmail.com as me@gmail.com: the password came from auth-password of -S and is not kept";
     assert_eq!(again(&empty, &[], &sent, false), gone);
 }
 
