@@ -1,6 +1,7 @@
 //! Secrets from one end to the other: where a password goes, where it does not, and that none is shown on the way.
 mod support;
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
@@ -225,7 +226,7 @@ fn everything(slip: &Slip<'_>, ways: &[&[&str]]) -> String {
             run = run.env(name, value);
         }
         let outcome = run.run();
-        all.push_str(&format!("== {way:?}: {}\n{}{}", outcome.status, outcome.stdout, outcome.stderr));
+        let _ = write!(all, "== {way:?}: {}\n{}{}", outcome.status, outcome.stdout, outcome.stderr);
         for folder in ["q", "failed", "keys"] {
             for name in world.queue_names(folder) {
                 let bytes = fs::read(world.queue_dir().join(folder).join(name)).unwrap_or_default();
@@ -406,7 +407,9 @@ fn for_strangers(world: &World) -> Option<PathBuf> {
     }
     fs::set_permissions(world.path(""), fs::Permissions::from_mode(0o755)).unwrap();
     let copy = world.path("smail");
-    fs::copy(env!("CARGO_BIN_EXE_smail"), &copy).unwrap();
+    // Not by this process, as a child of another test could keep it open for writing.
+    let made = world.program(&["cp", env!("CARGO_BIN_EXE_smail"), copy.to_str().unwrap()]).run();
+    assert_eq!(made.status, 0, "{}", made.stderr);
     Some(copy)
 }
 

@@ -125,7 +125,7 @@ keys! {
     "Login" {
         "auth", ["smtp-auth"], Choice(AUTH), "auto", "auto", "The mechanism, or none for no login.", chain;
         "auth-user", ["smtp-auth-user", "user"], Text, "me@example.org", "the From address, when a password is set", "The user name.", chain;
-        "auth-password", ["smtp-auth-password", "password"], Secret, "***", "", "The password or token. The file it stands in must be private.", chain;
+        "auth-password", ["smtp-auth-password", "password"], Secret, "***", "", "The password or token. The file it stands in must be private. It goes only to the server and user that its file names.", chain;
         "auth-password-file", ["smtp-auth-password-file"], Path, "~/.config/smail/password", "", "A private file whose first line is the password.", chain;
         "auth-password-command", ["smtp-auth-password-command"], Program, "pass show mail", "", "A program that prints the password: run without a shell, for at most 30 s.", chain;
         "auth-in-clear", [], Flag, "true", "false", "Lets a login travel without TLS to a host other than this one.";

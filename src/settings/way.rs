@@ -330,13 +330,11 @@ fn hello_name(settings: &Settings) -> Result<Option<String>, SettingsError> {
         if inner.is_some_and(|ip| ip.trim_start_matches("IPv6:").parse::<IpAddr>().is_ok()) {
             return Ok(Some(name));
         }
-        return match target::host_port(&name) {
-            Ok((host, None)) => Ok(Some(host)),
-            _ => {
-                let shown = target::masked(&name);
-                Err(wrong(settings, "hello-name", format!("`{}` is no host name", shown.escape_debug())))
-            }
+        let Ok((host, None)) = target::host_port(&name) else {
+            let shown = target::masked(&name);
+            return Err(wrong(settings, "hello-name", format!("`{}` is no host name", shown.escape_debug())));
         };
+        return Ok(Some(host));
     }
     if let Some(name) = settings.filled("hostname") {
         return target::host_port(&name).map(|(host, _)| Some(host)).map_err(|why| wrong(settings, "hostname", why));
