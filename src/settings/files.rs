@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 
 use super::keys::{self, Kind};
 use super::layers::Layers;
+use super::owner::Source;
 use super::surroundings::Surroundings;
 use super::value::{Raw, expand_home};
 use super::{Assignment, Layer, Origin, SettingsError, mailrc, target, text_of, toml};
@@ -30,11 +31,13 @@ impl Layers {
         if user && let Some(path) = user_rc(world) {
             self.rc_file(&path, Layer::UserRc, world)?;
         }
-        let extra =
-            self.said.iter().rev().find(|a| a.key.name == "extra-rc").and_then(|a| a.value.as_ref().map(text_of));
-        if let Some(extra) = extra.filter(|e| !e.is_empty()) {
+        let extra = self.said.iter().rev().find(|a| a.key.name == "extra-rc");
+        let extra = extra.and_then(|a| Some((a.value.as_ref().map(text_of)?, Source::of(a.layer))));
+        if let Some((extra, source)) = extra.filter(|(extra, _)| !extra.is_empty()) {
             let path = expand_home(&extra, self.home.as_deref());
-            self.rc_file(&path, Layer::UserRc, world)?;
+            // One that `-X` names speaks for the command line: the secrets of the user's own file do not follow it.
+            let layer = if source == Source::Files { Layer::UserRc } else { Layer::Startup };
+            self.rc_file(&path, layer, world)?;
         }
         Ok(())
     }

@@ -149,6 +149,12 @@ fn among_files_the_one_with_the_password_names_its_server() {
     let account = format!("{B}[accounts.a]\nsmtp = \"a.example\"\n");
     let of_account = "cannot log in at a.example as u: auth-password in ~/config.toml:3 belongs to u at b.example";
     assert_eq!(login(&World::toml(&account), &["-A", "a"]), of_account);
+    let extra = World::rc(rc).file("extra", 0o600, "set smtp=a.example\n");
+    assert_eq!(login(&extra, &["-X", "set extra-rc=~/extra"]), "u:pb@b.example");
+    let named = World::rc("set smtp-auth-user=u smtp-auth-password=pb\n").file("extra", 0o600, "set smtp=a.example\n");
+    let of_nobody =
+        "cannot log in at a.example as u: auth-password in ~/.mailrc:1 belongs to no server, as no file names one";
+    assert_eq!(login(&named, &["-X", "set extra-rc=~/extra"]), of_nobody);
     let shared = format!("{B}[accounts.a]\nfrom = \"a@x\"\n");
     assert_eq!(login(&World::toml(&shared), &["-A", "a"]), "u:pb@b.example");
 }
