@@ -27,6 +27,7 @@ fn head() -> Head {
         expires: 0,
         account: None,
         settings: vec!["smtp=smtp.example.org".into()],
+        login: None,
         from: "a@x.example".into(),
         sender: Some("a@x.example".into()),
         to: vec!["b@x.example".into()],

@@ -8,10 +8,24 @@ mod prompt;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Once;
 
 pub use command::store;
 pub use prompt::Terminal;
 use zeroize::Zeroizing;
+
+/// Keeps this process out of core dumps and from the eyes of other processes of its user (`ptrace`, `/proc`), from the first
+/// secret on. Best effort: what the system refuses is done without.
+pub fn shield() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        use rustix::process::{Resource, Rlimit, setrlimit};
+        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+        // A handler that core dumps are piped to (systemd-coredump, apport) is not held back by the limit.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    });
+}
 
 /// A secret in memory: wiped when dropped.
 #[derive(Clone, PartialEq, Eq)]
@@ -20,6 +34,7 @@ pub struct Secret(Zeroizing<String>);
 impl Secret {
     /// Takes a text in.
     pub fn new(text: impl Into<String>) -> Self {
+        shield();
         Secret(Zeroizing::new(text.into()))
     }
 

@@ -258,3 +258,75 @@ fn the_reading_of_imports_sees_groups_and_skips_comments() {
     assert!(names("    clap::Parser::parse()", "clap"));
     assert!(!names("use clap_complete::Shell;", "clap"));
 }
+
+/// Types that hold secrets, or words of which some may be one: none derives `Debug`.
+const SECRETIVE: &[&str] = &[
+    "Args",
+    "Surroundings",
+    "Raw",
+    "Value",
+    "Assignment",
+    "Layers",
+    "Settings",
+    "Waiting",
+    "TomlFile",
+    "Entry",
+    "Item",
+    "RcFile",
+    "Word",
+    "Server",
+    "Secret",
+    "Credentials",
+    "Guard",
+];
+/// Types of these names that hold none.
+const HARMLESS: &[(&str, &str)] = &[
+    ("message/raw.rs", "Raw"),
+    ("settings/aliases/file.rs", "Entry"),
+    ("queue/entry.rs", "Entry"),
+    ("queue/list.rs", "Item"),
+    ("secret/netrc.rs", "Entry"),
+    ("setup/find.rs", "Server"),
+];
+
+/// The names and bodies of the types of a file that derive `Debug`.
+fn debuggable(code: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices("#[derive(") {
+        let rest = &code[at..];
+        let Some((derived, rest)) = rest.split_once(")]") else { continue };
+        let head = ["struct ", "enum "].iter().filter_map(|kind| rest.find(kind).map(|at| at + kind.len())).min();
+        if let Some(head) = head.filter(|_| derived.contains("Debug")) {
+            let body = rest[head..].split("\n}").next().unwrap_or_default();
+            found.push((word(&rest[head..]), body.to_owned()));
+        }
+    }
+    found
+}
+
+#[test]
+fn no_type_that_holds_secrets_derives_debug() {
+    let mut complaints = Vec::new();
+    for source in sources() {
+        for (name, body) in debuggable(&code(&source.text)) {
+            let harmless = HARMLESS.contains(&(source.path.as_str(), name.as_str()));
+            if SECRETIVE.contains(&name.as_str()) && !harmless {
+                complaints.push(format!("src/{}: {name} derives Debug", source.path));
+            }
+            let plain =
+                |line: &&str| line.contains("password: ") && (line.contains("String") || line.contains("Vec<u8>"));
+            if let Some(field) = body.lines().find(plain) {
+                complaints.push(format!("src/{}: {name} derives Debug and has `{}`", source.path, field.trim()));
+            }
+        }
+    }
+    check(&complaints);
+}
+
+#[test]
+fn the_reading_of_derives_sees_the_type_behind_other_attributes() {
+    let text = "#[derive(Debug, Clone)]\n#[command(name = \"x\")]\npub struct A {\n    password: String,\n}\n#[derive(Clone)]\nenum B {}\n";
+    let found = debuggable(text);
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].0.as_str(), found[0].1.contains("password: String")), ("A", true));
+}

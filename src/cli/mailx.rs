@@ -1,5 +1,6 @@
 //! The flags of mailx and of smail: one field a flag.
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, ValueEnum};
@@ -23,7 +24,7 @@ Settings: ~/.config/smail/config.toml, ~/.mailrc, /etc/mail.rc; see smail-config
 
 /// Sends mail from the command line.
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
-#[derive(Debug, Clone, Default, Parser)]
+#[derive(Clone, Default, Parser)]
 #[command(
     name = "smail",
     version,
@@ -334,6 +335,13 @@ pub struct Args {
     /// The sender's name, from `-- -F NAME`
     #[arg(skip)]
     pub full_name: Option<String>,
+}
+
+impl fmt::Debug for Args {
+    /// Its name only: it may hold a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Args(***)")
+    }
 }
 
 /// What `--generate` prints.

@@ -27,8 +27,12 @@ fn address(exit: Exit, prefix: &str, error: &AddressError) -> Failure {
     Failure::new(exit, format!("{prefix}{error}")).fact(error.pointer())
 }
 
-fn said(origin: &Origin) -> String {
-    format!("said in {origin}")
+/// Adds where it was said; what a dialogue found out has no such place.
+fn said(failure: Failure, origin: &Origin) -> Failure {
+    if matches!(origin, Origin::Flag(flag) if flag.is_empty()) {
+        return failure;
+    }
+    failure.fact(format!("said in {origin}"))
 }
 
 impl From<SettingsError> for Failure {
@@ -37,14 +41,14 @@ impl From<SettingsError> for Failure {
         match error {
             SettingsError::Unknown { origin, near, .. } => {
                 let exit = if matches!(origin, Origin::Flag(_)) { Exit::USAGE } else { Exit::CONFIG };
-                let failure = Failure::new(exit, what).fact(said(&origin));
+                let failure = said(Failure::new(exit, what), &origin);
                 failure.hint(near.map_or_else(
                     || "`smail --show-settings` lists every setting".to_owned(),
                     |n| format!("did you mean `{n}`?"),
                 ))
             }
             SettingsError::Value { origin, .. } => match origin {
-                Some(origin) => Failure::new(Exit::CONFIG, what).fact(said(&origin)),
+                Some(origin) => said(Failure::new(Exit::CONFIG, what), &origin),
                 None => Failure::new(Exit::CONFIG, what),
             },
             SettingsError::Syntax { .. } => Failure::new(Exit::CONFIG, what),
@@ -52,18 +56,32 @@ impl From<SettingsError> for Failure {
                 Some(cure) => Failure::new(Exit::CONFIG, what).hint(cure),
                 None => Failure::new(Exit::CONFIG, what),
             },
+            SettingsError::Withheld { server, suffix, .. } => withheld(what, &server, &suffix),
+            SettingsError::NotKept { .. } => Failure::new(Exit::PERMISSION, what).hint(
+                "`smail --flush ID` sends it with the settings, or in the environment, that it was sent with first",
+            ),
             SettingsError::NoAccount(_, known) => no_account(what, &known),
-            SettingsError::NoDefaultAccount { origin, .. } => Failure::new(Exit::CONFIG, what).fact(said(&origin)),
+            SettingsError::NoDefaultAccount { origin, .. } => said(Failure::new(Exit::CONFIG, what), &origin),
             SettingsError::NoRoute => no_route(what),
             SettingsError::Circle => {
                 Failure::new(Exit::CONFIG, what).hint("set smtp: the server that takes this host's mail")
             }
             SettingsError::Address { name, origin, error } => {
                 let failure = address(Exit::CONFIG, &format!("{name}: "), &error);
-                origin.iter().fold(failure, |failure, origin| failure.fact(said(origin)))
+                origin.iter().fold(failure, said)
             }
         }
     }
+}
+
+/// A secret that belongs to another server or user: the ways to have one for this.
+fn withheld(what: String, server: &str, suffix: &str) -> Failure {
+    Failure::new(Exit::PERMISSION, what)
+        .hint("an account has server, user and password together: [accounts.NAME] in config.toml, chosen with -A NAME")
+        .hint(format!(
+            "a password of its own: \"auth-password-{suffix}\" in config.toml, or $SMAIL_AUTH_PASSWORD with -S smtp and -S auth-user"
+        ))
+        .hint(format!("-S auth=none sends to {server} without a login"))
 }
 
 fn no_account(what: String, known: &[String]) -> Failure {

@@ -9,9 +9,9 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use smail::failure::{Exit, Failure};
+use smail::settings::Settings;
 use smail::settings::peer::Peer;
 use smail::settings::route::Route;
-use smail::settings::Settings;
 use smail::submission::dialogue::Answer;
 use smail::submission::patient::Patient;
 

@@ -7,14 +7,14 @@ use smail::log::Attempt;
 use smail::queue::{self, Bounds, Flushed, Head, QueueError, Queues, Routes, Verdict};
 use smail::report;
 use smail::settings::route::Route;
-use smail::settings::{self, Layers, Settings, Surroundings};
+use smail::settings::{self, Kept, Layers, Settings, Surroundings};
 use smail::transport::Watch;
 
 use super::logged::Keeper;
 use super::queued::{PATIENCE, existing};
 use super::{complain, print};
 
-/// The ways of mail that waits: files and environment as they are now, with what its own command line said.
+/// The ways of mail that waits: files as they are now, with what its own command line and environment said.
 pub struct Ways<'a> {
     layers: &'a Layers,
     by_hand: bool,
@@ -30,8 +30,8 @@ impl<'a> Ways<'a> {
 
 impl Routes for Ways<'_> {
     fn route(&mut self, head: &Head) -> Result<Route, String> {
-        let settings =
-            self.layers.settle_for(head.account.as_deref(), &head.settings, self.by_hand).map_err(|e| e.to_string())?;
+        let kept = Kept { account: head.account.as_deref(), said: &head.settings, login: head.login.as_ref() };
+        let settings = self.layers.settle_for(kept, self.by_hand).map_err(|e| e.to_string())?;
         let author = draft::first_author(&head.from).map_err(|e| e.to_string())?;
         let author = author.ok_or_else(|| "it has no author".to_owned())?;
         settings::route(&settings, &author).map_err(|e| e.to_string())
@@ -51,14 +51,16 @@ impl Routes for Ways<'_> {
 
     fn given_up(&mut self, head: &Head, why: &str) {
         let error = format!("given up: {why}");
-        let attempt = Attempt {
-            id: Some(&head.id),
-            message_id: &head.message_id,
-            exit: Exit::REFUSED.0,
-            error: Some(&error),
-            ..Attempt::default()
-        };
-        self.keeper.note_end(&attempt, (head.sender.as_deref().unwrap_or_default(), &head.to));
+        let (id, message_id, exit) = (Some(head.id.as_str()), head.message_id.as_str(), Exit::REFUSED.0);
+        let attempt = Attempt { id, message_id, exit, error: Some(&error), ..Attempt::default() };
+        self.keeper.note_end(&attempt, (head.sender.as_deref().unwrap_or_default(), &head.to), "failed");
+    }
+
+    fn put_off(&mut self, head: &Head, to: &[String], why: &str) {
+        let from = head.sender.as_deref().unwrap_or_default();
+        let (id, message_id, exit) = (Some(head.id.as_str()), head.message_id.as_str(), Exit::TEMPORARY.0);
+        let attempt = Attempt { id, message_id, exit, error: Some(why), ..Attempt::default() };
+        self.keeper.note_end(&attempt, (from, to), "deferred");
     }
 }
 

@@ -11,7 +11,7 @@ use smail::failure::{self, Exit, Failure};
 use smail::hints::{self, Explanation, Language};
 use smail::message;
 use smail::report;
-use smail::settings::{Layers, Settings, SettingsError, Surroundings, presets};
+use smail::settings::{Layers, Settings, SettingsError, Surroundings, presets, target};
 
 use super::print;
 
@@ -25,7 +25,7 @@ const MOST: u64 = 64 << 20;
 pub fn run(args: &Args, said: &OsStr, world: &Surroundings) -> Result<Exit, Failure> {
     let is_known = |name: &str| presets::all().any(|preset| preset.id == name || preset.family == name);
     if let Some(name) = args.provider.as_deref().filter(|name| !is_known(name)) {
-        let why = format!("`{}` is no provider in the table", smail::text::word(name));
+        let why = format!("`{}` is no provider in the table", smail::text::word(&target::masked(name)));
         return Err(Failure::new(Exit::USAGE, format!("--provider: {why}")));
     }
     let settings = readable(args, world);

@@ -47,14 +47,16 @@ impl Keeper {
         self.write(&Attempt { report, status, error, ..attempt.clone() }, (from, to));
     }
 
-    /// Writes down that a mail was given up, after the attempt that was its last.
-    pub fn note_end(&mut self, attempt: &Attempt<'_>, between: (&str, &[String])) {
-        if !self.log.is_off() {
-            self.write(&Attempt { status: "failed", ..attempt.clone() }, between);
-        }
+    /// Writes down what became of a mail beside an attempt: it was put off before anything was sent of it, or given up after its
+    /// last one.
+    pub fn note_end(&mut self, attempt: &Attempt<'_>, between: (&str, &[String]), status: &'static str) {
+        self.write(&Attempt { status, ..attempt.clone() }, between);
     }
 
     fn write(&mut self, attempt: &Attempt<'_>, (from, to): (&str, &[String])) {
+        if self.log.is_off() {
+            return;
+        }
         let to = to.iter().map(String::as_str).collect();
         let attempt = Attempt { caller: &self.caller, from, to, ..attempt.clone() };
         if let Err(error) = self.log.write(&attempt)

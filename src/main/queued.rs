@@ -275,6 +275,10 @@ impl Post<'_> {
             expires: 0,
             account: self.settings.account.clone(),
             settings: self.settings.said_of_route(),
+            login: match self.route {
+                Route::Smtp(server) => server.login.as_ref().and_then(|login| login.origin.clone()),
+                _ => None,
+            },
             from: self.author.address.to_string(),
             sender: message.envelope.sender.as_ref().map(ToString::to_string),
             to: message.envelope.recipients.iter().map(ToString::to_string).collect(),

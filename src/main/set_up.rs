@@ -15,6 +15,7 @@ use smail::hints::{self, Language};
 use smail::secret::{self, Secret, SecretSource, Terminal};
 use smail::settings::mailrc::{self, Dialect};
 use smail::settings::route::Route;
+use smail::settings::value::Raw;
 use smail::settings::{self, Layers, Origin, Settings, Surroundings, keys};
 use smail::setup::autoconfig::{NoPage, Page};
 use smail::setup::dns::Dns;
@@ -171,15 +172,13 @@ fn rehearsed(args: &Args, said: Vec<String>) -> Args {
 
 /// Connects, logs in and names the sender, as a mail would.
 fn rehearse(args: &Args, said: &[Said], world: &Surroundings, watch: &Watch) -> Result<(), Failure> {
-    let args = rehearsed(args, said.iter().map(Said::argument).collect());
-    let mut settings = Layers::load(&args, world)?.settle(&[])?;
+    let said = said.iter().map(Said::found).collect();
+    let settings = Layers::load_with(&rehearsed(args, Vec::new()), world, said)?.settle(&[])?;
     let author = author(&settings, &world.user())?;
     let route = settings::route(&settings, &author)?;
     let sender = settings::author::return_path(&settings, &author, &world.user())?;
     let message = checked::message(&author, sender, Vec::new());
     let (via, faults) = probe::rehearse(&route, &message, watch, |_| {});
-    // The answers travel as `-S`, which the user never typed and would look for in vain.
-    settings.forget_flags();
     checked::account(&faults, &via, &settings).map_or(Ok(()), Err)
 }
 
@@ -215,7 +214,7 @@ fn outranking(args: &Args, world: &Surroundings, done: &Done, typed: bool) -> Op
     let (Ok(with), Ok(without)) = (settled(world), settled(&quiet)) else { return None };
     let names = OF_THE_WAY.iter().chain(Some(&"auth-password").filter(|_| typed));
     let variables = names.filter_map(|name| match with.origin(name) {
-        Some(Origin::Environment(variable)) if with.filled(name) != without.filled(name) => Some(variable.clone()),
+        Some(Origin::Environment(variable)) if !with.agrees(&without, name) => Some(variable.clone()),
         _ => None,
     });
     Some(variables.collect::<Vec<_>>().join(", ")).filter(|variables| !variables.is_empty())
@@ -249,16 +248,15 @@ fn fetch(
 
 /// Sends the first mail on the common road, without the queue: somebody waits for its fate.
 fn first_mail(args: &Args, world: &Surroundings, words: Words, place: &Place, done: &Done) -> Result<Exit, Failure> {
-    let password = done.secret.iter().map(|secret| format!("auth-password={}", secret.reveal()));
+    let password = done.secret.iter().map(|secret| ("auth-password".to_owned(), Raw::Secret(secret.clone())));
     let args = Args {
-        set: password.collect(),
         account: done.account.as_ref().map(Into::into),
         config: args.config.clone(),
         no_queue: true,
         verbose: args.verbose,
         ..Args::default()
     };
-    let layers = Layers::load(&args, world)?;
+    let layers = Layers::load_with(&args, world, password.collect())?;
     let settings = layers.settle(&[])?;
     let author = author(&settings, &world.user())?;
     let route = settings::route(&settings, &author)?;

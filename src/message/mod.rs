@@ -76,7 +76,7 @@ pub enum MessageError {
     #[error("the message could not be written: {0}")]
     Builder(#[source] lettre::error::Error),
     /// A header (its name) would have begun another one; a bug.
-    #[error("the header `{}` would not have ended where it must; nothing was sent", .0.escape_debug())]
+    #[error("the header `{}` would not have ended where it must; nothing was sent", crate::text::word(.0))]
     Unsound(String),
     /// lettre did not write what it was given; a bug.
     #[error("the message could not be put together")]

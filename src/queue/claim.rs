@@ -65,7 +65,7 @@ impl<'q> Ticket<'q> {
     pub fn message(&mut self) -> Result<Message, QueueError> {
         let head = &self.entry.head;
         let bad = |text: String| {
-            let why = format!("its envelope is damaged: `{}` is not an address", text.escape_debug());
+            let why = format!("its envelope is damaged: `{}` is not an address", crate::text::word(&text));
             QueueError::Unreadable { id: head.id.clone(), why, newer: false }
         };
         self.sent_to = self.state.left();

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, parse_list};
 use crate::message::{Dsn, Envelope, Message};
+use crate::settings::LoginOrigin;
 
 const MAGIC: &str = "SMAILQ 1\n";
 const FAMILY: &str = "SMAILQ ";
@@ -39,6 +40,9 @@ pub struct Head {
     /// What the command line and the environment said of the route, `name=value`, without secrets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub settings: Vec<String>,
+    /// Who logged in where, and where the secret came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<LoginOrigin>,
     /// The author.
     pub from: String,
     /// The reverse-path; `None` is the null one.
@@ -248,6 +252,7 @@ mod tests {
             expires: 6,
             account: Some("work".into()),
             settings: vec!["smtp=h".into()],
+            login: None,
             from: "a@x".into(),
             sender: None,
             to: vec!["b@x".into()],

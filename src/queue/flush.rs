@@ -31,6 +31,9 @@ pub trait Routes {
 
     /// Hears of a mail that was given up because it was tried for too long, and the last words about it.
     fn given_up(&mut self, _head: &Head, _why: &str) {}
+
+    /// Hears of a mail that was put off without an attempt, to whom it was to go, and why.
+    fn put_off(&mut self, _head: &Head, _to: &[String], _why: &str) {}
 }
 
 /// What a run may do.
@@ -88,7 +91,7 @@ struct Ways<'a> {
 
 impl Ways<'_> {
     fn key(head: &Head) -> String {
-        format!("{:?} {:?} {:?}", head.account, head.settings, head.from)
+        format!("{:?} {:?} {:?} {:?}", head.account, head.settings, head.login, head.from)
     }
 
     /// The way of a mail, opened when it is not yet.
@@ -201,7 +204,12 @@ impl Queue {
         let key = Ways::key(ticket.head());
         let way = match ways.way(&key, &ticket.head().clone()) {
             Ok(way) => way,
-            Err((why, tried)) => return ticket.defer(&why, tried),
+            Err((why, tried)) => {
+                let to: Vec<String> = ticket.state().left().iter().map(|at| ticket.head().to[*at].clone()).collect();
+                ticket.defer(&why, tried)?;
+                ways.routes.put_off(ticket.head(), &to, &why);
+                return Ok(());
+            }
         };
         let report = ticket.attempt(&mut **way, Turn::More)?;
         let faults = || report.fates.iter().filter_map(|f| f.outcome.as_ref().err());

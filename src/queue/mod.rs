@@ -75,7 +75,7 @@ pub enum QueueError {
     #[error("the queue holds no mail `{}`", crate::text::word(.0))]
     NoEntry(String),
     /// An address of the envelope that would not be read back as itself; a bug.
-    #[error("the mail cannot be kept: its envelope would not read back as it is ({})", .0.escape_debug())]
+    #[error("the mail cannot be kept: its envelope would not read back as it is ({})", crate::text::word(.0))]
     Unsound(String),
     /// A key of `--idempotency-key` that cannot be one.
     #[error("a key has between 1 and {} octets", key::LONGEST_KEY)]

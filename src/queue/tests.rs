@@ -33,6 +33,7 @@ fn head(message: &Message) -> Head {
         expires: 0,
         account: None,
         settings: Vec::new(),
+        login: None,
         from: "a@x.example".into(),
         sender: Some("a@x.example".into()),
         to: message.envelope.recipients.iter().map(ToString::to_string).collect(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::keys::{self, Kind};
 use super::layers::Layers;
+use super::owner::Source;
 use super::surroundings::Surroundings;
 use super::value::{Raw, expand_home};
 use super::{Assignment, Layer, Origin, SettingsError, mailrc, target, text_of, toml};
@@ -23,7 +24,7 @@ impl Layers {
             && spec.contains('s');
         let user = !spec.contains('/') && spec.contains('u');
         if let Some(bad) = spec.chars().find(|c| !"su/".contains(*c)) {
-            let why = format!("`{}` names no file; `s`, `u` and `/` do", bad.escape_debug());
+            let why = format!("`{}` names no file; `s`, `u` and `/` do", crate::text::word(&bad.to_string()));
             return Err(SettingsError::Value { name: "-:".into(), origin: Some(Origin::Flag("-:".into())), why });
         }
         if system && let Some(path) = SYSTEM_RC.iter().map(Path::new).find(|p| p.exists()) {
@@ -33,11 +34,13 @@ impl Layers {
         if user && let Some(path) = user_rc(world) {
             self.rc_file(&path, Layer::UserRc, world)?;
         }
-        let extra =
-            self.said.iter().rev().find(|a| a.key.name == "extra-rc").and_then(|a| a.value.as_ref().map(text_of));
-        if let Some(extra) = extra.filter(|e| !e.is_empty()) {
+        let extra = self.said.iter().rev().find(|a| a.key.name == "extra-rc");
+        let extra = extra.and_then(|a| Some((a.value.as_ref().map(text_of)?, Source::of(a.layer))));
+        if let Some((extra, source)) = extra.filter(|(extra, _)| !extra.is_empty()) {
             let path = expand_home(&extra, self.home.as_deref());
-            self.rc_file(&path, Layer::UserRc, world)?;
+            // One that `-X` names speaks for the command line: the secrets of the user's own file do not follow it.
+            let layer = if source == Source::Files { Layer::UserRc } else { Layer::Startup };
+            self.rc_file(&path, layer, world)?;
         }
         Ok(())
     }
@@ -123,7 +126,7 @@ impl Layers {
             let members = match alias.raw {
                 Raw::List(list) => list,
                 Raw::Text(text) => vec![text],
-                Raw::Flag(_) => Vec::new(),
+                Raw::Flag(_) | Raw::Secret(_) => Vec::new(),
             };
             self.aliases.add(&alias.name, members, &at(alias.line).to_string());
         }
@@ -163,7 +166,7 @@ fn is_secret(assignment: &Assignment) -> bool {
 /// Adds the files in which an item says a secret.
 fn secret_places(item: &mailrc::Item, places: &mut HashSet<Arc<Path>>) {
     match item {
-        mailrc::Item::Set { name, value: Some(value), place } => {
+        mailrc::Item::Set { name, value: Some(value), place, .. } => {
             let secret = keys::find(name).is_some_and(|(key, _)| key.kind == Kind::Secret);
             if secret || target::has_password(value) {
                 places.insert(Arc::clone(&place.path));

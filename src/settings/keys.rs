@@ -126,7 +126,7 @@ keys! {
     "Login" {
         "auth", ["smtp-auth"], Choice(AUTH), "auto", "auto", "The mechanism, or none for no login.", chain;
         "auth-user", ["smtp-auth-user", "user"], Text, "me@example.org", "the From address, when a password is set", "The user name.", chain;
-        "auth-password", ["smtp-auth-password", "password"], Secret, "***", "", "The password or token. The file it stands in must be private.", chain;
+        "auth-password", ["smtp-auth-password", "password"], Secret, "***", "", "The password or token. The file it stands in must be private. It goes only to the server and user that its file names.", chain;
         "auth-password-file", ["smtp-auth-password-file"], Path, "~/.config/smail/password", "", "A private file whose first line is the password.", chain;
         "auth-password-command", ["smtp-auth-password-command"], Program, "pass show mail", "", "A program that prints the password: run without a shell, for at most 30 s.", chain;
         "auth-in-clear", [], Flag, "true", "false", "Lets a login travel without TLS to a host other than this one.";
@@ -189,6 +189,12 @@ pub fn find(name: &str) -> Option<(&'static Key, Option<&str>)> {
             .filter_map(|n| name.strip_prefix(n)?.strip_prefix('-'))
             .min_by_key(|s| s.len())
     };
+    // `auth-password:x` is a mistake, and not `auth` for a host called `password:x`.
+    let names = || KEYS.iter().flat_map(|key| key.mailrc.iter().chain([&key.name]));
+    let torn = |rest: &str| rest.starts_with(['.', ':', '@']);
+    if names().any(|known| name.strip_prefix(known).is_some_and(torn)) {
+        return None;
+    }
     KEYS.iter()
         .filter(|k| k.chain)
         .filter_map(|k| Some((k, suffix(k)?)))
@@ -246,6 +252,8 @@ mod tests {
         assert_eq!(found("password-u@h:25"), Some(("auth-password", Some("u@h:25"))));
         assert_eq!(found("smtp-auth-h.example"), Some(("auth", Some("h.example"))));
         assert_eq!(found("smtp-auth-nonsense"), None);
+        assert_eq!(found("smtp-auth-password:x"), None);
+        assert_eq!(found("user@x"), None);
         assert_eq!(found("user-localhost"), Some(("auth-user", Some("localhost"))));
     }
 

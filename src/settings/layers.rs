@@ -55,6 +55,14 @@ impl Layers {
     /// # Errors
     /// [`SettingsError`]: the first thing that cannot stand.
     pub fn load(args: &Args, world: &Surroundings) -> Result<Self, SettingsError> {
+        Layers::load_with(args, world, Vec::new())
+    }
+
+    /// Reads every source; what a dialogue has found out counts as if it stood behind `-S`, but has no place to be shown.
+    ///
+    /// # Errors
+    /// As [`Layers::load`].
+    pub fn load_with(args: &Args, world: &Surroundings, found: Vec<(String, Raw)>) -> Result<Self, SettingsError> {
         let mut layers = Layers::bare(world.home.clone(), world.machine.clone());
         layers.nested = world.variable(STARTED_BY_SMAIL).is_some();
         world.locale().clone_into(&mut layers.locale);
@@ -71,6 +79,9 @@ impl Layers {
             layers.line(line, "-Y", Layer::Set, world)?;
         }
         layers.set_flags(args)?;
+        for (name, raw) in found {
+            layers.assign(&name, raw, Layer::Set, &Origin::Flag(String::new()))?;
+        }
         layers.own_flags(args)?;
         layers.choose(args)?;
         Ok(layers)
@@ -116,6 +127,7 @@ impl Layers {
             nested: self.nested,
             locale: self.locale.clone(),
             unreadable: self.unreadable.clone(),
+            waiting: None,
             notes: self.notes.clone(),
             warnings: self.warnings.clone(),
         };
@@ -124,13 +136,9 @@ impl Layers {
         Ok(settings)
     }
 
-    /// The settings for a mail that waited: those of the files and the environment, with what its command line said of the way, and
-    /// its account. With `by_hand` the `-S` of this run count too, and most.
-    ///
-    /// # Errors
-    /// [`SettingsError`]: also when the account is gone.
-    pub fn settle_for(&self, account: Option<&str>, said: &[String], by_hand: bool) -> Result<Settings, SettingsError> {
-        let mut layers = Layers {
+    /// The same sources for a mail of another time: what was said, without what was chosen.
+    pub(super) fn again(&self, account: Option<&str>) -> Layers {
+        Layers {
             said: self.said.clone(),
             accounts: self.accounts.clone(),
             account: account.map(str::to_owned),
@@ -138,20 +146,7 @@ impl Layers {
             locale: self.locale.clone(),
             unreadable: self.unreadable.clone(),
             ..Layers::bare(self.home.clone(), self.machine.clone())
-        };
-        layers.said.retain(|a| a.layer < Layer::Set || (by_hand && a.layer == Layer::Set));
-        if let Some(name) = account.filter(|name| !layers.accounts.contains_key(*name)) {
-            return Err(SettingsError::NoAccount(name.to_owned(), layers.accounts.into_keys().collect()));
         }
-        if account.is_none() {
-            layers.said.retain(|a| a.key.name != "account");
-        }
-        let origin = Origin::Flag("the queue".to_owned());
-        for line in said {
-            let (name, value) = line.split_once('=').unwrap_or((line, ""));
-            layers.assign(name, Raw::Text(value.to_owned()), Layer::Environment, &origin)?;
-        }
-        layers.settle(&[])
     }
 
     /// Nothing said yet.
@@ -279,9 +274,9 @@ impl Layers {
 
     fn item(&mut self, item: mailrc::Item, layer: Layer) -> Result<(), SettingsError> {
         match item {
-            mailrc::Item::Set { name, value, place } => {
+            mailrc::Item::Set { name, value, behind, place } => {
                 let raw = value.map_or(Raw::Flag(true), Raw::Text);
-                self.rc_assign(&name, raw, layer, &origin_of(&place))
+                self.rc_assign((&name, behind), raw, layer, &origin_of(&place))
             }
             mailrc::Item::Unset { name, place } => {
                 if let Some((key, suffix)) = keys::find(&name) {
@@ -305,8 +300,15 @@ impl Layers {
         }
     }
 
-    /// As [`Layers::assign`], but unknown names belong to another program and are only noted.
-    fn rc_assign(&mut self, name: &str, raw: Raw, layer: Layer, origin: &Origin) -> Result<(), SettingsError> {
+    /// As [`Layers::assign`], but unknown names belong to another program and are only noted. One behind another word is not
+    /// named, as it may be a part of that one's value.
+    fn rc_assign(
+        &mut self,
+        (name, behind): (&str, bool),
+        raw: Raw,
+        layer: Layer,
+        origin: &Origin,
+    ) -> Result<(), SettingsError> {
         if keys::is_known(name) || super::foreign::REFUSED.iter().any(|r| r.0 == name) {
             return self.assign(name, raw, layer, origin);
         }
@@ -317,8 +319,15 @@ impl Layers {
         if self.unknown > MOST_UNKNOWN {
             return Ok(());
         }
-        let near = keys::nearest(name).map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-        self.notes.push(format!("{origin}: `{}` is unknown and passed over{near}", name.escape_debug()));
+        self.notes.push(match keys::nearest(name) {
+            _ if behind => {
+                format!("{origin}: a word behind another is unknown and passed over; quote a value that has blanks")
+            }
+            Some(near) => {
+                format!("{origin}: `{}` is unknown and passed over; did you mean `{near}`?", super::shown_name(name))
+            }
+            None => format!("{origin}: `{}` is unknown and passed over", super::shown_name(name)),
+        });
         Ok(())
     }
 
@@ -344,6 +353,12 @@ impl Layers {
                 }
                 Ok(())
             }
+            // The word that was meant for it would be taken for a recipient.
+            None if keys::find(name).is_some_and(|(key, _)| key.kind == Kind::Secret) => Err(SettingsError::Value {
+                name: name.to_owned(),
+                origin: Some(origin.clone()),
+                why: format!("expected a value, as in `-S {name}=VALUE`"),
+            }),
             None => self.assign(name, Raw::Flag(true), Layer::Set, origin),
         }
     }
@@ -401,7 +416,11 @@ impl Layers {
             why,
         })?;
         let suffix = suffix.map(str::to_lowercase);
-        self.said.push(Assignment { key, suffix, value: Some(value), layer, origin: origin.clone() });
+        let assignment = Assignment { key, suffix, value: Some(value), layer, origin: origin.clone() };
+        if super::waiting::has_url_password(&assignment) {
+            crate::secret::shield();
+        }
+        self.said.push(assignment);
         Ok(())
     }
 }

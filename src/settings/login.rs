@@ -1,10 +1,15 @@
 //! Settles who logs in, how, and where the secret comes from.
+use std::cmp::Reverse;
+use std::path::Path;
+
 use super::keys::Kind;
+use super::owner::{self, Goal, LoginOrigin, Site, Source};
 use super::route::{Choice, Login, Mechanism};
 use super::target::Server;
 use super::value::Value;
+use super::waiting::SECRETS;
 use super::way::{SmtpConfig, suffixes, wrong};
-use super::{Settings, SettingsError, target};
+use super::{Assignment, Settings, SettingsError, target};
 use crate::address::Mailbox;
 use crate::secret::{Secret, SecretSource, netrc};
 
@@ -12,15 +17,27 @@ pub(super) fn chained_text(settings: &Settings, name: &'static str, chain: &[Str
     settings.chained(name, chain).and_then(|a| a.value.as_ref().map(super::text_of)).filter(|t| !t.is_empty())
 }
 
+/// The server to log in at, as it was found.
+pub(super) struct At<'a> {
+    /// The server.
+    pub server: &'a Server,
+    /// Its socket, when it is on this host.
+    pub socket: Option<&'a Path>,
+    /// `smtp` or `mta`, which named it.
+    pub name: &'static str,
+    /// TLS proves its name, or nothing is sent.
+    pub proven: bool,
+}
+
 /// Settles the login; `None` when there is none.
 pub(super) fn login(
     settings: &Settings,
     author: &Mailbox,
-    server: &Server,
+    at: &At<'_>,
     chain: &[String],
     config: &SmtpConfig,
-    name: &'static str,
 ) -> Result<Option<Login>, SettingsError> {
+    let server = at.server;
     let word = chained_text(settings, "auth", chain);
     let mechanism = match word.as_deref() {
         Some("none") => return Ok(None),
@@ -28,33 +45,54 @@ pub(super) fn login(
         Some(word) => mechanism(word).map_or(Choice::Auto, Choice::Only),
     };
     let external = mechanism == Choice::Only(Mechanism::External);
+    let site = Site::of(server, at.socket);
+    let before = settings.waiting.as_ref().and_then(|w| w.login.as_ref()).filter(|l| l.server == site.to_string());
     let user = server.user.clone().or_else(|| chained_text(settings, "auth-user", chain));
+    let user = user.or_else(|| before.map(|login| login.user.clone()));
     let chain = suffixes(server, user.as_deref(), author);
-    let secret = match &server.password {
-        Some(password) => Some(SecretSource::Inline(Secret::new(password.clone()))),
-        None => secret(settings, &chain),
+    let as_user = user.clone().unwrap_or_else(|| default_user(settings, author));
+    let goal = Goal { settings, author, site, user: as_user, chain: &chain, proven: at.proven };
+    let found = secret(&goal, at);
+    let looked_up = netrc_entry(settings, server, user.as_deref(), !matches!(found, Found::Secret(..)), &chain)?;
+    let origin = |secret: String, given: bool| {
+        Some(LoginOrigin { user: goal.user.clone(), server: goal.site.to_string(), secret, given })
     };
-    let looked_up = netrc_entry(settings, server, user.as_deref(), secret.is_none(), &chain)?;
-    let (user, secret) = match (user, secret, looked_up) {
-        (user, None, Some(entry)) => (user.or(Some(entry.login)), Some(SecretSource::Inline(entry.password))),
-        (user, secret, _) => (user, secret),
-    };
-    let user = match (user, &secret) {
-        (Some(user), _) => user,
-        (None, Some(_)) => default_user(settings, author),
-        (None, None) if external => String::new(),
-        (None, None) if word.as_deref().is_some_and(|w| w != "auto") => {
-            let why =
-                format!("it asks for a login at {}, and no user is set: add auth-user and auth-password", server.host);
-            return Err(wrong(settings, "auth", why));
+    let (user, secret, origin) = match (found, looked_up) {
+        (Found::Secret(source, place, given), _) => (goal.user.clone(), source, origin(place, given)),
+        (_, Some(entry)) => {
+            let user = user.unwrap_or(entry.login);
+            let origin = origin("netrc".to_owned(), false).map(|origin| LoginOrigin { user: user.clone(), ..origin });
+            (user, SecretSource::Inline(entry.password), origin)
         }
-        (None, None) => return Ok(None),
+        // What was given to the run of this mail alone is missing now, whatever else there is.
+        _ if before.is_some_and(|login| login.given && login.user == goal.user) => {
+            let (server, user) = (goal.site.to_string(), goal.user);
+            let secret = before.map(|login| login.secret.clone()).unwrap_or_default();
+            return Err(SettingsError::NotKept { server, user, secret });
+        }
+        (Found::Refused(secret, why), None) => return Err(goal.withheld(secret, why)),
+        (Found::Nothing, None) => match user {
+            Some(user) => {
+                let host = server.host.clone();
+                (user.clone(), SecretSource::Prompt { user, host }, origin("the terminal".to_owned(), false))
+            }
+            None if external => {
+                (String::new(), SecretSource::Prompt { user: String::new(), host: String::new() }, None)
+            }
+            None if word.as_deref().is_some_and(|w| w != "auto") => {
+                let why = format!(
+                    "it asks for a login at {}, and no user is set: add auth-user and auth-password",
+                    server.host
+                );
+                return Err(wrong(settings, "auth", why));
+            }
+            None => return Ok(None),
+        },
     };
     if user.contains('\0') {
-        return Err(wrong(settings, name, "a user name cannot hold a NUL"));
+        return Err(wrong(settings, at.name, "a user name cannot hold a NUL"));
     }
-    let secret = secret.unwrap_or_else(|| SecretSource::Prompt { user: user.clone(), host: server.host.clone() });
-    Ok(Some(Login { user, secret, mechanism, in_clear: settings.flag("auth-in-clear") }))
+    Ok(Some(Login { user, secret, mechanism, in_clear: settings.flag("auth-in-clear"), origin }))
 }
 
 /// The user name when only a password is set: the word the provider wants, else the author's address.
@@ -63,12 +101,87 @@ fn default_user(settings: &Settings, author: &Mailbox) -> String {
     settings.preset.as_ref().and_then(|preset| preset.user_for(&address)).unwrap_or(address)
 }
 
-/// The password: of the ways to say it, the one the strongest source chose.
-fn secret(settings: &Settings, chain: &[String]) -> Option<SecretSource> {
-    let said = ["auth-password", "auth-password-file", "auth-password-command"].map(|n| settings.chained(n, chain));
-    let strongest = said.into_iter().flatten().max_by_key(|a| (a.suffix.is_some(), a.layer))?;
-    match (strongest.key.kind, strongest.value.as_ref()?) {
-        (Kind::Secret, Value::Text(text)) => Some(SecretSource::Inline(Secret::new(text.clone()))),
+/// What the settings hold for a login.
+enum Found {
+    /// The secret, where it stands, and whether it was given to this run only.
+    Secret(SecretSource, String, bool),
+    /// Only secrets that belong to others: where the strongest stands, and why it may not be used.
+    Refused(String, String),
+    /// None.
+    Nothing,
+}
+
+/// The password: the strongest that may be used. That of the URL which names the server comes first.
+fn secret(goal: &Goal<'_>, at: &At<'_>) -> Found {
+    let mut refused = Found::Nothing;
+    let mut refuse = |a: &Assignment, why| {
+        if matches!(refused, Found::Nothing) {
+            refused = Found::Refused(owner::place(a), why);
+        }
+    };
+    if let (Some(password), Some(url)) = (&at.server.password, goal.settings.winner(at.name)) {
+        match goal.detour(Source::of(url.layer)) {
+            None => return inline(password, url),
+            Some(why) => refuse(url, why),
+        }
+    }
+    for candidate in candidates(goal) {
+        let source = match source(goal.settings, candidate) {
+            Some(source) => source,
+            None if owner::is_url(candidate) => match goal.password_of(candidate) {
+                Some(password) => SecretSource::Inline(Secret::new(password)),
+                None => continue,
+            },
+            // An empty name of a file takes back what weaker sources say.
+            None => return Found::Nothing,
+        };
+        let refusal =
+            if owner::is_url(candidate) { goal.detour(Source::of(candidate.layer)) } else { goal.refusal(candidate) };
+        match refusal {
+            None => {
+                let given = matches!(source, SecretSource::Inline(_)) && Source::of(candidate.layer) != Source::Files;
+                return Found::Secret(source, owner::place(candidate), given);
+            }
+            Some(why) => refuse(candidate, why),
+        }
+    }
+    refused
+}
+
+fn inline(password: &str, url: &Assignment) -> Found {
+    let given = Source::of(url.layer) != Source::Files;
+    Found::Secret(SecretSource::Inline(Secret::new(password)), owner::place(url), given)
+}
+
+/// What may hold the secret, the strongest first: the most specific suffix, then the layer, then the later name. What a source
+/// takes back (`unset`) hides the weaker ones.
+fn candidates<'a>(goal: &'a Goal<'_>) -> Vec<&'a Assignment> {
+    let settings = goal.settings;
+    let beside = settings.waiting.iter().flat_map(|waiting| &waiting.secrets);
+    let mut found: Vec<(usize, &Assignment)> = Vec::new();
+    for name in SECRETS {
+        let taken_back =
+            settings.trail.iter().rposition(|a| a.key.name == name && a.suffix.is_none() && a.value.is_none());
+        let plain = taken_back.map_or(0, |at| at + 1);
+        let said = settings.trail.iter().enumerate().filter(|(at, a)| a.suffix.is_some() || *at >= plain);
+        for secret in said.map(|(_, a)| a).chain(beside.clone()).filter(|a| a.key.name == name && a.value.is_some()) {
+            match &secret.suffix {
+                None => found.push((usize::MAX, secret)),
+                Some(suffix) => found.extend(goal.chain.iter().position(|s| s == suffix).map(|at| (at, secret))),
+            }
+        }
+    }
+    let urls = settings.trail.iter().chain(beside).filter(|a| owner::is_url(a));
+    found.extend(urls.map(|url| (usize::MAX, url)));
+    found.reverse();
+    found.sort_by_key(|(specific, a)| (*specific, Reverse(a.layer)));
+    found.into_iter().map(|(_, a)| a).collect()
+}
+
+/// Where a setting has its secret; `None` for one that is set to nothing.
+fn source(settings: &Settings, secret: &Assignment) -> Option<SecretSource> {
+    match (secret.key.kind, secret.value.as_ref()?) {
+        (Kind::Secret, Value::Secret(secret)) => Some(SecretSource::Inline(secret.clone())),
         (Kind::Path, Value::Text(path)) if !path.is_empty() => Some(SecretSource::File(settings.expand(path))),
         (Kind::Program, Value::List(words)) if !words.is_empty() => {
             let mut words = words.clone();

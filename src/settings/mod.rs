@@ -11,6 +11,7 @@ pub mod keys;
 mod layers;
 mod login;
 pub mod mailrc;
+mod owner;
 pub mod peer;
 pub mod presets;
 mod provider;
@@ -20,6 +21,7 @@ mod surroundings;
 pub mod target;
 pub mod toml;
 pub mod value;
+mod waiting;
 mod way;
 
 use std::collections::BTreeMap;
@@ -35,9 +37,11 @@ pub use foreign::REFUSED;
 use keys::Key;
 pub use layers::{Layers, MAX_SIZE};
 pub use login::secrets_at_hand;
+pub use owner::LoginOrigin;
 pub use show::{quote, show};
 pub use surroundings::{Machine, STARTED_BY_SMAIL, Surroundings};
 use value::{Value, expand_home};
+pub use waiting::Kept;
 pub use way::{is_program, route};
 
 /// Which source a value came from; the later ones win.
@@ -61,6 +65,8 @@ pub enum Layer {
     Account,
     /// `SMAIL_*`.
     Environment,
+    /// What a mail that waits was sent with.
+    Waiting,
     /// `-S` and `-Y`.
     Set,
     /// A flag of its own.
@@ -110,7 +116,7 @@ pub struct Assignment {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
     /// No setting has this name; the nearest one.
-    #[error("there is no setting called `{}`", crate::text::word(.name))]
+    #[error("there is no setting called `{}`", shown_name(.name))]
     Unknown {
         /// As written.
         name: String,
@@ -150,7 +156,7 @@ pub enum SettingsError {
         cure: Option<String>,
     },
     /// `-A` names neither an account nor a file that can be read; the accounts there are.
-    #[error("there is no account called `{}`", crate::text::word(.0))]
+    #[error("there is no account called `{}`", crate::text::word(&target::masked(.0)))]
     NoAccount(String, Vec<String>),
     /// The default account does not exist.
     #[error("the account `{name}` does not exist")]
@@ -163,6 +169,30 @@ pub enum SettingsError {
     /// Mail would go round in a circle.
     #[error("the sendmail program leads back to smail")]
     Circle,
+    /// The secret belongs to another server or user. No part of it says what the secret is.
+    #[error("cannot log in at {server} as {user}: {secret} {why}")]
+    Withheld {
+        /// The server.
+        server: String,
+        /// The user.
+        user: String,
+        /// The setting that has the secret, and where it stands.
+        secret: String,
+        /// A lowercase fragment that reads after it: whom it belongs to.
+        why: String,
+        /// The suffix that a setting with a secret for this login has.
+        suffix: String,
+    },
+    /// The secret of a mail that waits was given to its own run only.
+    #[error("cannot log in at {server} as {user}: the password came from {secret} and is not kept")]
+    NotKept {
+        /// The server.
+        server: String,
+        /// The user.
+        user: String,
+        /// The setting that had the secret, and where it was set.
+        secret: String,
+    },
     /// Nothing says where mail goes.
     #[error("no mail server is set, and there is no sendmail program")]
     NoRoute,
@@ -199,6 +229,8 @@ pub struct Settings {
     locale: String,
     /// The system's `config.toml`, where this user may not read it.
     unreadable: Option<PathBuf>,
+    /// They are those of a mail that waits.
+    waiting: Option<Box<waiting::Waiting>>,
     /// Lowercase fragments for `-v`.
     pub notes: Vec<String>,
     /// Lowercase fragments for standard error.
@@ -214,6 +246,11 @@ impl Settings {
     /// The text of a setting when it is set to something.
     pub fn filled(&self, name: &'static str) -> Option<String> {
         self.text(name).filter(|text| !text.is_empty())
+    }
+
+    /// Whether a setting has the same value in both, secrets included.
+    pub fn agrees(&self, other: &Settings, name: &'static str) -> bool {
+        self.value(name) == other.value(name)
     }
 
     /// Whether a switch is on; off when it is not set.
@@ -277,13 +314,6 @@ impl Settings {
         origin.filter(|origin| !matches!(origin, Origin::Flag(flag) if flag.is_empty()))
     }
 
-    /// Takes its place from what `-S` says: a dialogue said it, and there is none to be shown.
-    pub fn forget_flags(&mut self) {
-        for said in self.trail.iter_mut().filter(|said| said.layer == Layer::Set) {
-            said.origin = Origin::Flag(String::new());
-        }
-    }
-
     /// Whether the winning value stands in a file of the system, which one user cannot change.
     pub fn is_of_system(&self, name: &'static str) -> bool {
         self.winner(name).is_some_and(|a| matches!(a.layer, Layer::SystemRc | Layer::SystemToml))
@@ -319,25 +349,26 @@ impl Settings {
         self.settle();
     }
 
-    /// What the command line and the environment said of the way, as `name=value`, without secrets: a mail that waits needs it.
-    pub fn said_of_route(&self) -> Vec<String> {
-        let of_route = |a: &&Assignment| {
-            a.layer >= Layer::Environment
-                && ["Server", "Login"].contains(&a.key.group)
-                && a.key.kind != keys::Kind::Secret
+    /// Settings that hold nothing but these words.
+    fn bare(&self, trail: Vec<Assignment>) -> Settings {
+        let mut settings = Settings {
+            trail,
+            winners: BTreeMap::new(),
+            aliases: Aliases::default(),
+            account: None,
+            preset: None,
+            attachment: None,
+            home: self.home.clone(),
+            machine: Machine::default(),
+            nested: self.nested,
+            locale: String::new(),
+            unreadable: None,
+            waiting: None,
+            notes: Vec::new(),
+            warnings: Vec::new(),
         };
-        let line = |a: &Assignment| {
-            let name =
-                a.suffix.as_ref().map_or_else(|| a.key.name.to_owned(), |suffix| format!("{}-{suffix}", a.key.name));
-            let value = match a.value.as_ref()? {
-                Value::List(list) if a.key.kind == keys::Kind::Program => {
-                    shlex::try_join(list.iter().map(String::as_str)).ok()?
-                }
-                value => target::without_password(&text_of(value)),
-            };
-            Some(format!("{name}={value}"))
-        };
-        self.trail.iter().filter(of_route).filter_map(line).collect()
+        settings.settle();
+        settings
     }
 
     fn settle(&mut self) {
@@ -350,10 +381,20 @@ impl Settings {
 fn text_of(value: &Value) -> String {
     match value {
         Value::Text(text) => text.clone(),
+        Value::Secret(_) => "***".to_owned(),
         Value::List(list) => list.join(", "),
         Value::Flag(on) => on.to_string(),
         Value::Time(time) => time.as_secs_f64().to_string(),
         Value::Size(size) => size.to_string(),
+    }
+}
+
+/// A name as errors show it, as far as it can be one: `-S 'auth-password s3cret'` and `-S smtps://u:s3cret@h` hold a secret.
+pub(crate) fn shown_name(name: &str) -> String {
+    let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+    match name.find(|c| !fits(c)) {
+        None => name.to_owned(),
+        Some(end) => format!("{}…", &name[..end]),
     }
 }
 

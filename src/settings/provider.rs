@@ -11,7 +11,7 @@ pub(super) fn look_up(settings: &mut Settings) -> Result<(), SettingsError> {
         (Some(id), _) => Some(presets::by_id(&id).ok_or_else(|| SettingsError::Value {
             name: "provider".into(),
             origin: settings.origin("provider").cloned(),
-            why: format!("`{}` is no provider in the table", crate::text::word(&id)),
+            why: format!("`{}` is no provider in the table", crate::text::word(&target::masked(&id))),
         })?),
         (None, Some(host)) => match target::parse(host) {
             Ok(target::Target::Server(server)) => presets::by_host(&server.host),

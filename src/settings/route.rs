@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::LoginOrigin;
 use crate::secret::SecretSource;
 
 /// How a mail travels.
@@ -153,6 +154,8 @@ pub struct Login {
     pub mechanism: Choice,
     /// May travel without TLS to a host that is not loopback.
     pub in_clear: bool,
+    /// Where the secret comes from; `None` when there is none.
+    pub origin: Option<LoginOrigin>,
 }
 
 /// Which mechanism is used.

@@ -2,7 +2,7 @@
 use std::fmt::Write as _;
 
 use super::keys::{KEYS, Key, Kind};
-use super::{Assignment, Settings, text_of};
+use super::{Assignment, Settings, target, text_of};
 use crate::text::{Policy, safe, word};
 
 /// The lines of `--show-settings`: TOML that could stand in a file, each with its origin behind `#`. With `all`, words that
@@ -66,9 +66,10 @@ fn shown(assignment: &Assignment) -> Option<String> {
         Value::Time(time) => time.as_secs_f64().to_string(),
         Value::Size(size) => size.to_string(),
         Value::List(list) if list.len() > 1 => {
-            format!("[{}]", list.iter().map(|t| quote(t)).collect::<Vec<_>>().join(", "))
+            format!("[{}]", list.iter().map(|t| quote(&target::masked(t))).collect::<Vec<_>>().join(", "))
         }
-        value => quote(&super::target::masked(&text_of(value))),
+        value if super::waiting::URLS.contains(&assignment.key.name) => quote(&target::masked_server(&text_of(value))),
+        value => quote(&target::masked(&text_of(value))),
     })
 }
 

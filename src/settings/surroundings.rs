@@ -3,6 +3,7 @@
 //! Promise: a folder of another user is never taken for ours, whatever the environment says; cron, sudo and systemd leave
 //! `HOME=/`, none, or that of the caller in place (spec/sendmail.md section 3, invariant d).
 use std::collections::BTreeMap;
+use std::fmt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,7 @@ pub use crate::children::STARTED_BY_SMAIL;
 const SPOOL: &str = "/var/spool/smail";
 
 /// What the settings may know of the world.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Surroundings {
     /// The environment.
     pub variables: BTreeMap<String, String>,
@@ -27,6 +28,13 @@ pub struct Surroundings {
     pub terminal: bool,
     /// What all users of this host share.
     pub machine: Machine,
+}
+
+impl fmt::Debug for Surroundings {
+    /// Its name only: it may hold a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Surroundings(***)")
+    }
 }
 
 /// What all users of this host share. Nothing by default.

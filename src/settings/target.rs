@@ -36,6 +36,13 @@ pub struct Server {
     pub password: Option<String>,
 }
 
+impl Server {
+    /// The server of this host, at the other end of a socket.
+    pub fn local(scheme: Scheme) -> Self {
+        Server { scheme: Some(scheme), host: "localhost".into(), port: None, user: None, password: None }
+    }
+}
+
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:?} {} {:?}", self.scheme, self.host, self.port)
@@ -75,10 +82,13 @@ const SCHEMES: &[(&str, Scheme)] = &[
     ("lmtp", Scheme::Lmtp),
 ];
 
+/// What is said of a URL that holds more than a login, a host and a port.
+const UNREADABLE: &str = "a `/`, `?` or `#` in a user or password is written `%2F`, `%3F` or `%23`";
+
 /// Reads the text.
 ///
 /// # Errors
-/// A lowercase fragment without the text, which may hold a password.
+/// A lowercase fragment that repeats nothing of the text but an unknown scheme, as any other part may be of a password.
 pub fn parse(text: &str) -> Result<Target, String> {
     let text = text.trim();
     if text == "test" {
@@ -91,19 +101,46 @@ pub fn parse(text: &str) -> Result<Target, String> {
         return if path.is_empty() { Ok(Target::Stdout) } else { Ok(Target::File(path.to_owned())) };
     }
     if let Some(path) = text.strip_prefix("file://") {
-        return Ok(Target::Program(path.to_owned()));
+        return if is_path(path) { Ok(Target::Program(path.to_owned())) } else { Err(NO_PATH.to_owned()) };
     }
-    if text.starts_with(['/', '~']) || text.starts_with("./") {
+    if is_path(text) {
         return Ok(Target::Program(text.to_owned()));
     }
-    let Some((scheme, rest)) = text.split_once("://") else { return server(None, text).map(Target::Server) };
+    let (Some(scheme), rest) = split_scheme(text) else { return server(None, text).map(Target::Server) };
     let scheme = scheme.to_ascii_lowercase();
     match SCHEMES.iter().find(|(name, _)| *name == scheme) {
         Some((_, scheme)) => server(Some(*scheme), rest).map(Target::Server),
-        None => Err(format!(
-            "`{}://` is no scheme; smtp, smtps, submission, submissions and lmtp are",
-            scheme.escape_debug()
-        )),
+        None => Err(format!("`{scheme}://` is no scheme; smtp, smtps, submission, submissions and lmtp are")),
+    }
+}
+
+const NO_PATH: &str = "expected an absolute path behind `file://`";
+
+fn is_path(text: &str) -> bool {
+    text.starts_with(['/', '~']) || text.starts_with("./")
+}
+
+/// The scheme (RFC 3986 section 3.1) and what follows it. What is longer than any scheme is part of something else.
+fn split_scheme(text: &str) -> (Option<&str>, &str) {
+    let fits = |scheme: &str| {
+        (1..=12).contains(&scheme.len()) && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+    };
+    match text.split_once("://").filter(|(scheme, _)| fits(scheme)) {
+        Some((scheme, rest)) => (Some(scheme), rest),
+        None => (None, text),
+    }
+}
+
+/// User and password, host and port, and what follows these. `None` when a part of the login may stand in the wrong place.
+fn authority(rest: &str) -> Option<(Option<&str>, &str, &str)> {
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, tail) = rest.split_at(end);
+    if tail.contains('@') {
+        return None;
+    }
+    match authority.rsplit_once('@') {
+        Some((login, host)) => Some((Some(login), host, tail)),
+        None => Some((None, authority, tail)),
     }
 }
 
@@ -126,11 +163,7 @@ fn socket(text: &str) -> Option<Result<Target, String>> {
 }
 
 fn server(scheme: Option<Scheme>, rest: &str) -> Result<Server, String> {
-    let rest = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let (login, rest) = match rest.rsplit_once('@') {
-        Some((login, rest)) => (Some(login), rest),
-        None => (None, rest),
-    };
+    let (login, rest, _) = authority(rest).ok_or(UNREADABLE)?;
     let (user, password) = match login {
         Some(login) => {
             let (user, password) = login.split_once(':').map_or((login, None), |(u, p)| (u, Some(p)));
@@ -153,7 +186,7 @@ fn decode(text: &str) -> Result<String, String> {
 /// Reads `host`, `host:port`, `[v6]` and `[v6]:port`.
 ///
 /// # Errors
-/// A lowercase fragment.
+/// A lowercase fragment that repeats nothing of the text: it may be a URL, or half a login.
 pub fn host_port(text: &str) -> Result<(String, Option<u16>), String> {
     let text = text.trim();
     let (name, port) = if let Some(rest) = text.strip_prefix('[') {
@@ -168,7 +201,7 @@ pub fn host_port(text: &str) -> Result<(String, Option<u16>), String> {
         None => None,
         Some(port) => match port.parse::<u16>() {
             Ok(number) if number > 0 && !port.starts_with('+') => Some(number),
-            _ => return Err(format!("`{}` is no port number", port.escape_debug())),
+            _ => return Err("expected a port number behind the `:`; a login is written USER:PASSWORD@HOST".to_owned()),
         },
     };
     Ok((host(name)?, port))
@@ -178,7 +211,7 @@ fn host(name: &str) -> Result<String, String> {
     if name.parse::<std::net::IpAddr>().is_ok() {
         return Ok(name.to_owned());
     }
-    let bad = || format!("`{}` is no host name", name.escape_debug());
+    let bad = || "expected a host name".to_owned();
     let ascii = idna::domain_to_ascii(name.trim_end_matches('.')).map_err(|_| bad())?;
     let sound = |label: &str| {
         (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
@@ -189,33 +222,69 @@ fn host(name: &str) -> Result<String, String> {
     Ok(ascii)
 }
 
-/// The text with the password of a URL struck out.
+/// A text as errors and lists may show it, where it may be a URL or a part of one: everything between the scheme and the last
+/// `@` is struck out but the user of a URL that can be read, and all of it behind the scheme where that cannot.
 pub fn masked(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else { return mask_login(text) };
-    format!("{scheme}://{}", mask_login(rest))
-}
-
-fn mask_login(rest: &str) -> String {
-    match rest.rsplit_once('@') {
-        Some((login, host)) if login.contains(':') => {
-            format!("{}:***@{host}", login.split(':').next().unwrap_or_default())
-        }
-        _ => rest.to_owned(),
-    }
-}
-
-/// The text without the password of a URL.
-pub fn without_password(text: &str) -> String {
-    if !has_password(text) {
+    let (scheme, rest) = split_scheme(text);
+    let scheme = scheme.map_or_else(String::new, |scheme| format!("{scheme}://"));
+    let shaped = !scheme.is_empty() || rest.contains('@');
+    if !shaped || scheme.is_empty() && is_path(rest) {
         return text.to_owned();
     }
-    masked(text).replacen(":***@", "@", 1)
+    if let Some((login, host, tail)) = authority(rest)
+        && host_port(host).is_ok()
+    {
+        let tail = if tail.len() > 1 { "/***" } else { tail };
+        return match login.map(|login| login.split_once(':')) {
+            None => format!("{scheme}{host}{tail}"),
+            Some(None) => format!("{scheme}{}@{host}{tail}", login.unwrap_or_default()),
+            Some(Some((user, _))) => format!("{scheme}{user}:***@{host}{tail}"),
+        };
+    }
+    match rest.rsplit_once('@') {
+        Some((login, host)) if login.contains(':') || !scheme.is_empty() => format!("{scheme}***@{host}"),
+        Some(_) => text.to_owned(),
+        None if is_path(rest) => text.to_owned(),
+        None => format!("{scheme}***"),
+    }
+}
+
+/// The value of a setting that takes a server, as lists may show it: as [`masked`], and nothing of what cannot be read.
+pub fn masked_server(text: &str) -> String {
+    let (scheme, rest) = split_scheme(text.trim());
+    let readable = match scheme {
+        Some("file" | "test") => true,
+        None if is_path(rest) || rest == "test" || rest.starts_with("lmtp+unix:") => return text.to_owned(),
+        _ => authority(rest).is_some_and(|(_, host, _)| host_port(host).is_ok()),
+    };
+    if readable || rest.contains('@') || rest.is_empty() {
+        return masked(text);
+    }
+    scheme.map_or_else(|| "***".to_owned(), |scheme| format!("{scheme}://***"))
+}
+
+/// The text without the password of a URL; `None` for one in which the password cannot be found.
+pub fn without_password(text: &str) -> Option<String> {
+    let text = text.trim();
+    let (scheme, rest) = split_scheme(text);
+    match scheme {
+        None if is_path(rest) || rest == "test" || rest.starts_with("lmtp+unix:") => return Some(text.to_owned()),
+        Some("file" | "test") => return (is_path(rest) || !rest.contains('@')).then(|| text.to_owned()),
+        _ => {}
+    }
+    let (login, host, _) = authority(rest)?;
+    host_port(host).ok()?;
+    let scheme = scheme.map_or_else(String::new, |scheme| format!("{scheme}://"));
+    // What follows the host means nothing here, and is not kept either.
+    Some(match login.and_then(|login| login.split(':').next()).filter(|user| !user.is_empty()) {
+        Some(user) => format!("{scheme}{user}@{host}"),
+        None => format!("{scheme}{host}"),
+    })
 }
 
 /// Tells whether the text is a URL with a password in it.
 pub fn has_password(text: &str) -> bool {
-    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
-    rest.rsplit_once('@').is_some_and(|(login, _)| login.contains(':'))
+    split_scheme(text).1.rsplit_once('@').is_some_and(|(login, _)| login.contains(':'))
 }
 
 #[cfg(test)]
@@ -259,16 +328,26 @@ mod tests {
         }
     }
 
+    const PORT: &str = "expected a port number behind the `:`; a login is written USER:PASSWORD@HOST";
+
     #[test]
     fn what_is_no_server_is_refused() {
         let rows = [
-            ("h:0", "`0` is no port number"),
-            ("h:70000", "`70000` is no port number"),
-            ("h:smtp", "`smtp` is no port number"),
+            ("h:0", PORT),
+            ("h:70000", PORT),
+            ("h:smtp", PORT),
             ("imap://h", "`imap://` is no scheme; smtp, smtps, submission, submissions and lmtp are"),
-            ("smtp://", "`` is no host name"),
-            ("a b", "`a b` is no host name"),
-            ("smtp://u:secret@h y", "`h y` is no host name"),
+            ("smtp://", "expected a host name"),
+            ("a b", "expected a host name"),
+            ("smtp://u:secret@h y", "expected a host name"),
+            ("file://u:secret@h", "expected an absolute path behind `file://`"),
+            ("smtps://u:Se#cret@h", UNREADABLE),
+            ("smtps://u:Se/cret@h", UNREADABLE),
+            ("smtps://u:Se?cret@h", UNREADABLE),
+            ("u:Se#cret@h", UNREADABLE),
+            ("smtps://u:secret", PORT),
+            ("u:secret", PORT),
+            ("u:Se://cret@h x", UNREADABLE),
             ("[::1", "the `[` has no `]`"),
             ("unix:run/smail", "expected the path of a socket from `/` on, as in unix:/run/smail/submit"),
             ("lmtp+unix:", "expected the path of a socket from `/` on, as in unix:/run/smail/submit"),
@@ -280,8 +359,53 @@ mod tests {
 
     #[test]
     fn a_password_in_a_url_is_struck_out() {
-        assert_eq!(masked("smtps://u%40x:pw@h:465"), "smtps://u%40x:***@h:465");
-        assert_eq!(masked("smtps://u@h"), "smtps://u@h");
+        let rows = [
+            ("smtps://u%40x:pw@h:465", "smtps://u%40x:***@h:465"),
+            ("smtps://u@h", "smtps://u@h"),
+            ("u:pw@h", "u:***@h"),
+            ("smtps://u:p@w@h", "smtps://u:***@h"),
+            ("smtps://u:p:w@h/", "smtps://u:***@h/"),
+            ("smtps://u:p#w@h", "smtps://***@h"),
+            ("smtps://p#w@h", "smtps://***@h"),
+            ("smtps://u:p/w@h", "smtps://***@h"),
+            ("u:p://w@h", "***@h"),
+            ("u:p#w@h", "***@h"),
+            ("smtps://u:pw", "smtps://***"),
+            ("smtps://u:pw@h:x", "smtps://***@h:x"),
+            ("smtps://h/?pw", "smtps://h/***"),
+            ("socks5://u:pw@h:1080", "socks5://u:***@h:1080"),
+            ("h.example:25", "h.example:25"),
+            ("me@h.example", "me@h.example"),
+            ("/usr/sbin/sendmail", "/usr/sbin/sendmail"),
+        ];
+        for (text, want) in rows {
+            assert_eq!(masked(text), want, "{text}");
+        }
+        assert_eq!(masked_server("u:pw"), "***");
+        assert_eq!(masked_server("h:25"), "h:25");
+        assert_eq!(masked_server("lmtp+unix:/run/x"), "lmtp+unix:/run/x");
         assert!(has_password("smtp://u:p@h") && !has_password("smtp://h:25") && !has_password("smtp://u@h:25"));
+        assert!(has_password("u:p://w@h"));
+    }
+
+    #[test]
+    fn what_is_kept_of_a_url_has_no_password() {
+        let rows = [
+            ("smtps://u%40x:pw@h:465", Some("smtps://u%40x@h:465")),
+            ("smtps://:pw@h", Some("smtps://h")),
+            ("smtps://u@h", Some("smtps://u@h")),
+            ("u:pw@h:25/", Some("u@h:25")),
+            ("socks5://u:pw@h", Some("socks5://u@h")),
+            ("smtps://u:p#w@h", None),
+            ("smtps://u:pw", None),
+            ("/usr/sbin/sendmail", Some("/usr/sbin/sendmail")),
+            ("lmtp+unix:/run/x", Some("lmtp+unix:/run/x")),
+            ("test", Some("test")),
+            ("file:///usr/sbin/sendmail", Some("file:///usr/sbin/sendmail")),
+            ("file://u:pw@h", None),
+        ];
+        for (text, want) in rows {
+            assert_eq!(without_password(text).as_deref(), want, "{text}");
+        }
     }
 }

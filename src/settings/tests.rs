@@ -1,8 +1,11 @@
 //! Facts about settings from the files to the route.
 use std::os::unix::fs::PermissionsExt;
 
+mod owner;
+
 use super::*;
 use crate::cli;
+use crate::secret::SecretSource;
 use crate::settings::route::{Choice, Mechanism, Route, Smtp, TlsMode, Verify};
 
 /// A home folder of its own, without the system's files.
@@ -37,6 +40,10 @@ impl World {
     }
 
     fn settings(&self, words: &[&str]) -> Result<Settings, SettingsError> {
+        self.layers(words)?.settle(&[])
+    }
+
+    fn layers(&self, words: &[&str]) -> Result<Layers, SettingsError> {
         let words = ["smail", "-n"].iter().chain(words).map(|w| std::ffi::OsString::from(*w));
         let args = cli::parse(words).unwrap();
         let surroundings = Surroundings {
@@ -45,7 +52,7 @@ impl World {
             config: Some(self.home.path().to_owned()),
             ..Surroundings::default()
         };
-        Layers::load(&args, &surroundings)?.settle(&[])
+        Layers::load(&args, &surroundings)
     }
 
     fn smtp(&self, words: &[&str]) -> Smtp {

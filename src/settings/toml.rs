@@ -2,6 +2,7 @@
 //!
 //! Promise: a syntax error names its line and never repeats a value. Refuses a secret in a file others may read, and a
 //! file others may write.
+use std::fmt;
 use std::io;
 use std::path::Path;
 
@@ -14,7 +15,7 @@ use crate::files;
 const LARGEST: u64 = 4 << 20;
 
 /// One key of the file.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Entry {
     /// The key as it was written.
     pub name: String,
@@ -24,8 +25,15 @@ pub struct Entry {
     pub line: u32,
 }
 
+impl fmt::Debug for Entry {
+    /// Its name only: it may hold a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Entry(***)")
+    }
+}
+
 /// What a file says.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct TomlFile {
     /// The keys at the top.
     pub entries: Vec<Entry>,
@@ -33,6 +41,13 @@ pub struct TomlFile {
     pub aliases: Vec<Entry>,
     /// `[accounts.NAME]` in the order of their names.
     pub accounts: Vec<(String, u32, Vec<Entry>)>,
+}
+
+impl fmt::Debug for TomlFile {
+    /// Its name only: it may hold a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TomlFile(***)")
+    }
 }
 
 /// A mistake: the line and a lowercase fragment.

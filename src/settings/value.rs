@@ -1,21 +1,32 @@
 //! Values: what was said, checked against the kind of its setting.
 //!
 //! Promise: a checked value never holds a line end or a NUL, and no error text holds a secret.
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::keys::{Key, Kind};
-use crate::secret::SecretSource;
+use super::target::masked;
+use crate::secret::{Secret, SecretSource};
 
 /// What one source said, before it is known what the setting takes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Raw {
     /// Text, as in mail.rc, the environment, `-S` and TOML strings.
     Text(String),
+    /// Text that another part of smail knows to be a secret.
+    Secret(Secret),
     /// A TOML array.
     List(Vec<String>),
     /// A TOML boolean, or mail.rc's `set name`.
     Flag(bool),
+}
+
+impl fmt::Debug for Raw {
+    /// Its name only: it may hold a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Raw(***)")
+    }
 }
 
 /// A checked value.
@@ -23,6 +34,8 @@ pub enum Raw {
 pub enum Value {
     /// Text; a path still has its `~`, a choice is in lower case.
     Text(String),
+    /// A password or token.
+    Secret(Secret),
     /// Several texts.
     List(Vec<String>),
     /// On or off.
@@ -41,21 +54,32 @@ pub fn check(key: &Key, raw: Raw) -> Result<Value, String> {
     let texts: &[String] = match &raw {
         Raw::Text(text) => std::slice::from_ref(text),
         Raw::List(list) => list,
-        Raw::Flag(_) => &[],
+        Raw::Flag(_) | Raw::Secret(_) => &[],
     };
     let multiline = matches!(key.name, "text-head" | "text-tail");
-    if texts.iter().any(|t| t.contains('\0') || (!multiline && t.contains(['\r', '\n']))) {
+    let torn = |text: &str| text.contains('\0') || (!multiline && text.contains(['\r', '\n']));
+    let secret = if let Raw::Secret(secret) = &raw { secret.reveal() } else { "" };
+    if texts.iter().any(|text| torn(text)) || torn(secret) {
         return Err("a line end cannot stand in the value".to_owned());
     }
     match (key.kind, raw) {
         (Kind::Flag, raw) => flag(key, raw),
         (Kind::List | Kind::Program | Kind::Addresses, Raw::List(list)) => Ok(Value::List(list)),
         (_, Raw::List(_)) => Err("a single value is wanted here, and this is a list".to_owned()),
-        (Kind::Text | Kind::Secret | Kind::Path, Raw::Flag(true)) => Ok(Value::Text(String::new())),
+        (Kind::Secret, Raw::Secret(secret)) => Ok(Value::Secret(secret)),
+        (Kind::Secret, Raw::Text(text)) => Ok(Value::Secret(Secret::new(text))),
+        (Kind::Secret, Raw::Flag(true)) => Ok(Value::Secret(Secret::new(""))),
+        (_, Raw::Secret(_)) => Err("expected a text that may be shown, got a secret".to_owned()),
+        (Kind::Text | Kind::Path, Raw::Flag(true)) => Ok(Value::Text(String::new())),
         (Kind::Choice(words), Raw::Flag(on)) => flag_choice(words, on),
         (_, Raw::Flag(_)) => Err("a value is wanted here, not on or off".to_owned()),
         (kind, Raw::Text(text)) => checked_text(kind, text),
     }
+}
+
+/// A value as errors show it: a URL that stands in the wrong place keeps its password to itself.
+fn shown(text: &str) -> String {
+    crate::text::word(&masked(text)).into_owned()
 }
 
 fn checked_text(kind: Kind, text: String) -> Result<Value, String> {
@@ -79,9 +103,9 @@ fn flag(key: &Key, raw: Raw) -> Result<Value, String> {
             // Any value switches a mailx variable on (`set bsdcompat=x`), and the certificate of s-nail's
             // `smtp-use-starttls=anything` must not end in clear text.
             _ if !key.mailrc.is_empty() => Ok(Value::Flag(true)),
-            _ => Err(format!("`{}` is neither on nor off", text.escape_debug())),
+            _ => Err(format!("`{}` is neither on nor off", shown(&text))),
         },
-        Raw::List(_) => Err("on or off is wanted here, and this is a list".to_owned()),
+        Raw::List(_) | Raw::Secret(_) => Err("on or off is wanted here, and this is a list".to_owned()),
     }
 }
 
@@ -111,7 +135,7 @@ fn choice(words: &[&str], text: &str) -> Result<Value, String> {
     if words.contains(&lower) {
         return Ok(Value::Text(lower.to_owned()));
     }
-    Err(format!("`{}` is none of {}", text.escape_debug(), words.join(", ")))
+    Err(format!("`{}` is none of {}", shown(text), words.join(", ")))
 }
 
 /// Reads a length of time: seconds, or a number with `ms`, `s`, `m`, `h` or `d`; more than nothing, less than a year.
@@ -127,11 +151,11 @@ pub fn time(text: &str) -> Result<Duration, String> {
         "m" | "min" => 60.0,
         "h" => 3600.0,
         "d" => 86_400.0,
-        _ => return Err(format!("`{}` is no number of seconds", text.escape_debug())),
+        _ => return Err(format!("`{}` is no number of seconds", shown(text))),
     };
     match text[..digits].parse::<f64>() {
         Ok(n) if n > 0.0 && n * unit < 31_536_000.0 => Ok(Duration::from_secs_f64(n * unit)),
-        _ => Err(format!("`{}` is no number of seconds", text.escape_debug())),
+        _ => Err(format!("`{}` is no number of seconds", shown(text))),
     }
 }
 
@@ -143,10 +167,10 @@ fn size(text: &str) -> Result<u64, String> {
         "K" | "KI" => 1 << 10,
         "M" | "MI" => 1 << 20,
         "G" | "GI" => 1 << 30,
-        _ => return Err(format!("`{}` is no size", text.escape_debug())),
+        _ => return Err(format!("`{}` is no size", shown(text))),
     };
     let number = text[..digits].parse::<u64>().ok().and_then(|n| n.checked_mul(unit));
-    number.ok_or_else(|| format!("`{}` is no size", text.escape_debug()))
+    number.ok_or_else(|| format!("`{}` is no size", shown(text)))
 }
 
 /// Splits at commas; `\,` is a comma. Blanks around a piece and empty pieces go.
@@ -189,6 +213,7 @@ mod tests {
     fn checked(name: &str, raw: Raw) -> String {
         match check(find(name).unwrap().0, raw) {
             Ok(Value::Text(t)) => t,
+            Ok(Value::Secret(secret)) => secret.reveal().to_owned(),
             Ok(Value::List(l)) => format!("{l:?}"),
             Ok(Value::Flag(b)) => b.to_string(),
             Ok(Value::Time(t)) => format!("{t:?}"),

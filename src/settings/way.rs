@@ -6,12 +6,12 @@ use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::login::{chained_text, login, mechanism};
+use super::login::{At, chained_text, login, mechanism};
 use super::presets::Preset;
 use super::route::{Door, Mechanism, Patience, Program, Proxy, ProxyKind, Route, Smtp, TlsMode, Trust, Verify};
 use super::target::{self, Scheme, Server, Target};
 use super::value::Value;
-use super::{Assignment, Settings, SettingsError};
+use super::{Assignment, Layer, Settings, SettingsError};
 use crate::address::Mailbox;
 use crate::secret::{Secret, SecretSource};
 
@@ -30,20 +30,18 @@ pub fn route(settings: &Settings, author: &Mailbox) -> Result<Route, SettingsErr
         return program(settings, local_sendmail().ok_or(SettingsError::NoRoute)?);
     };
     match target {
-        Target::Server(server) => smtp(settings, author, server, name).map(|s| Route::Smtp(Box::new(s))),
+        Target::Server(server) => smtp(settings, author, server, None, name).map(|s| Route::Smtp(Box::new(s))),
         Target::Socket(path, scheme) => {
-            let server =
-                Server { scheme: Some(scheme), host: "localhost".into(), port: None, user: None, password: None };
-            let mut smtp = smtp(settings, author, server, name)?;
-            smtp.socket = Some(settings.expand(&path.to_string_lossy()));
-            smtp.doors = vec![Door { port: 0, tls: TlsMode::None }];
+            let socket = settings.expand(&path.to_string_lossy());
+            let smtp = smtp(settings, author, Server::local(scheme), Some(socket), name)?;
             Ok(Route::Smtp(Box::new(smtp)))
         }
         Target::Program(path) => {
             let path = settings.expand(&path);
             // Found out here, before the text is read and lost.
             if !path.is_file() {
-                return Err(wrong(settings, name, format!("there is no program {}", path.display())));
+                let shown = target::masked(&path.display().to_string());
+                return Err(wrong(settings, name, format!("there is no program {shown}")));
             }
             program(settings, path)
         }
@@ -58,7 +56,7 @@ pub fn is_program(settings: &Settings) -> bool {
 }
 
 /// `smtp` or `mta`: the one that was said by the stronger source, `smtp` when both were said by the same.
-fn chosen_target(settings: &Settings) -> Result<Option<(Target, &'static str)>, SettingsError> {
+pub(super) fn chosen_target(settings: &Settings) -> Result<Option<(Target, &'static str)>, SettingsError> {
     let layer = |name| settings.winner(name).filter(|_| settings.filled(name).is_some()).map(|a| a.layer);
     let name = match (layer("smtp"), layer("mta")) {
         (None, None) => return Ok(None),
@@ -133,12 +131,26 @@ pub(super) fn suffixes(server: &Server, user: Option<&str>, author: &Mailbox) ->
     all
 }
 
-fn smtp(settings: &Settings, author: &Mailbox, server: Server, name: &'static str) -> Result<Smtp, SettingsError> {
+fn smtp(
+    settings: &Settings,
+    author: &Mailbox,
+    server: Server,
+    socket: Option<PathBuf>,
+    name: &'static str,
+) -> Result<Smtp, SettingsError> {
     let chain = suffixes(&server, server.user.as_deref(), author);
     let config = SmtpConfig::read(settings.chained("smtp-config", &chain));
-    let login = login(settings, author, &server, &chain, &config, name)?;
-    let doors = doors(settings, &server, &chain, login.is_some(), &config);
     let trust = trust(settings, &chain)?;
+    let always = |door: &Door| matches!(door.tls, TlsMode::Implicit | TlsMode::Starttls);
+    let proven = (trust.verify == Verify::Strict || trust.fingerprint.is_some())
+        && socket.is_none()
+        && doors(settings, &server, &chain, true, &config).iter().all(always);
+    let at = At { server: &server, socket: socket.as_deref(), name, proven };
+    let login = login(settings, author, &at, &chain, &config)?;
+    let doors = match socket {
+        Some(_) => vec![Door { port: 0, tls: TlsMode::None }],
+        None => doors(settings, &server, &chain, login.is_some(), &config),
+    };
     let mut patience = patience(settings);
     if let Some(time) = settings.time("connect-timeout") {
         patience.connect = time;
@@ -148,7 +160,7 @@ fn smtp(settings: &Settings, author: &Mailbox, server: Server, name: &'static st
         lmtp: server.scheme == Some(Scheme::Lmtp),
         host: server.host,
         doors,
-        socket: None,
+        socket,
         connect_to: host_port(settings, "connect-to")?,
         proxy: proxy(settings, &chain)?,
         source_address: source_address(settings)?,
@@ -309,10 +321,10 @@ fn host_port(settings: &Settings, name: &'static str) -> Result<Option<(String, 
 
 fn source_address(settings: &Settings) -> Result<Option<IpAddr>, SettingsError> {
     match settings.filled("source-address") {
-        Some(text) => text
-            .parse()
-            .map(Some)
-            .map_err(|_| wrong(settings, "source-address", format!("`{}` is no IP address", text.escape_debug()))),
+        Some(text) => text.parse().map(Some).map_err(|_| {
+            let shown = target::masked(&text);
+            wrong(settings, "source-address", format!("`{}` is no IP address", crate::text::word(&shown)))
+        }),
         None => Ok(None),
     }
 }
@@ -324,10 +336,11 @@ fn hello_name(settings: &Settings) -> Result<Option<String>, SettingsError> {
         if inner.is_some_and(|ip| ip.trim_start_matches("IPv6:").parse::<IpAddr>().is_ok()) {
             return Ok(Some(name));
         }
-        return match target::host_port(&name) {
-            Ok((host, None)) => Ok(Some(host)),
-            _ => Err(wrong(settings, "hello-name", format!("`{}` is no host name", name.escape_debug()))),
+        let Ok((host, None)) = target::host_port(&name) else {
+            let shown = target::masked(&name);
+            return Err(wrong(settings, "hello-name", format!("`{}` is no host name", crate::text::word(&shown))));
         };
+        return Ok(Some(host));
     }
     if let Some(name) = settings.filled("hostname") {
         return target::host_port(&name).map(|(host, _)| Some(host)).map_err(|why| wrong(settings, "hostname", why));
@@ -345,20 +358,42 @@ fn names_a_host(name: &str) -> bool {
 
 fn proxy(settings: &Settings, chain: &[String]) -> Result<Option<Proxy>, SettingsError> {
     let Some(text) = chained_text(settings, "proxy", chain) else { return Ok(None) };
-    let (scheme, rest) = text.split_once("://").unwrap_or(("socks5", &text));
+    let (kind, server) = proxy_server(&text).map_err(|why| wrong(settings, "proxy", why))?;
+    let (host, port) = (server.host.clone(), server.port.unwrap_or(1080));
+    let password = match (&server.user, server.password.clone(), &settings.waiting) {
+        // Its password was not kept; the run that sends it may have it.
+        (Some(user), None, Some(waiting))
+            if settings.chained("proxy", chain).is_some_and(|a| a.layer == Layer::Waiting) =>
+        {
+            let same = |a: &Assignment| {
+                let (other, found) = proxy_server(&super::text_of(a.value.as_ref()?)).ok()?;
+                let alike =
+                    other == kind && (&found.host, found.port, &found.user) == (&host, server.port, &server.user);
+                found.password.filter(|_| alike)
+            };
+            let known = waiting.secrets.iter().filter(|a| a.key.name == "proxy").find_map(same);
+            Some(known.ok_or_else(|| SettingsError::NotKept {
+                server: format!("the proxy {host}:{port}"),
+                user: user.clone(),
+                secret: "proxy".to_owned(),
+            })?)
+        }
+        (_, password, _) => password,
+    };
+    let login = server.user.map(|user| (user, SecretSource::Inline(Secret::new(password.unwrap_or_default()))));
+    Ok(Some(Proxy { kind, host, port, login }))
+}
+
+fn proxy_server(text: &str) -> Result<(ProxyKind, Server), String> {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("socks5", text));
     let kind = match scheme.to_ascii_lowercase().as_str() {
         "socks5" | "socks5h" | "socks" => ProxyKind::Socks5,
         "http" => ProxyKind::Http,
-        other => {
-            return Err(wrong(
-                settings,
-                "proxy",
-                format!("`{}://` is no proxy; socks5 and http are", other.escape_debug()),
-            ));
-        }
+        // It may be a part of a login.
+        _ => return Err("expected a proxy as socks5://HOST:PORT or http://HOST:PORT".to_owned()),
     };
-    let parsed = target::parse(&format!("smtp://{rest}")).map_err(|why| wrong(settings, "proxy", why))?;
-    let Target::Server(server) = parsed else { return Err(wrong(settings, "proxy", "a host is wanted here")) };
-    let login = server.user.map(|user| (user, SecretSource::Inline(Secret::new(server.password.unwrap_or_default()))));
-    Ok(Some(Proxy { kind, host: server.host, port: server.port.unwrap_or(1080), login }))
+    match target::parse(&format!("smtp://{rest}"))? {
+        Target::Server(server) => Ok((kind, server)),
+        _ => Err("expected a host name".to_owned()),
+    }
 }

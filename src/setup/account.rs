@@ -10,6 +10,7 @@ use crate::settings::keys::{self, Kind};
 use crate::settings::quote;
 use crate::settings::route::{Mechanism, TlsMode};
 use crate::settings::target;
+use crate::settings::value::Raw;
 
 /// Settings of other files that would change where mail of a new account goes or who logs in, unless it says otherwise.
 pub const LEAKS: &[&str] = &["tls", "auth", "connect-to", "tls-fingerprint", "envelope-from", "provider"];
@@ -36,7 +37,10 @@ pub enum Value {
 
 impl std::fmt::Debug for Value {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.toml(false))
+        match self {
+            Value::Text(text) => f.write_str(&quote(&target::masked_server(text))),
+            other => f.write_str(&other.toml(false)),
+        }
     }
 }
 
@@ -73,27 +77,36 @@ impl Said {
         Said { name, value }
     }
 
-    /// As `-S` takes it.
-    pub fn argument(&self) -> String {
-        match &self.value {
-            Value::Text(text) => format!("{}={text}", self.name),
-            Value::Secret(secret) => format!("{}={}", self.name, secret.reveal()),
-            Value::Flag(on) => format!("{}={on}", self.name),
-        }
+    /// As the settings take it.
+    pub fn found(&self) -> (String, Raw) {
+        let raw = match &self.value {
+            Value::Text(text) => Raw::Text(text.clone()),
+            Value::Secret(secret) => Raw::Secret(secret.clone()),
+            Value::Flag(on) => Raw::Flag(*on),
+        };
+        (self.name.clone(), raw)
     }
 
     /// Tells whether it holds a secret, which no argument may.
     pub fn is_secret(&self) -> bool {
         let secret = keys::find(&self.name).is_some_and(|(key, _)| key.kind == Kind::Secret);
-        let url = matches!(self.name.as_str(), "smtp" | "mta" | "proxy");
-        secret || matches!(&self.value, Value::Text(text) if url && target::has_password(text))
+        secret || matches!(&self.value, Value::Text(text) if self.is_url() && target::has_password(text))
+    }
+
+    fn is_url(&self) -> bool {
+        matches!(self.name.as_str(), "smtp" | "mta" | "proxy")
     }
 
     /// Its line in a file.
     pub fn line(&self, reveal: bool) -> String {
         let plain = self.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         let name = if plain { self.name.clone() } else { quote(&self.name) };
-        format!("{name} = {}\n", self.value.toml(reveal))
+        match &self.value {
+            Value::Text(url) if self.is_url() && !reveal => {
+                format!("{name} = {}\n", quote(&target::masked_server(url)))
+            }
+            value => format!("{name} = {}\n", value.toml(reveal)),
+        }
     }
 }
 

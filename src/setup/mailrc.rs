@@ -104,7 +104,11 @@ impl<'a> Conversion<'a> {
     fn items(&mut self, items: &[Item], part: usize) {
         for item in items {
             match item {
-                Item::Set { name, value, place } => self.set(name, value.as_deref(), place, part),
+                // What nobody knows may be a part of a password before it.
+                Item::Set { name, behind: true, place, .. } if !keys::is_known(name) => {
+                    self.note(place, "", words::RC_UNKNOWN, &[]);
+                }
+                Item::Set { name, value, place, .. } => self.set(name, value.as_deref(), place, part),
                 Item::Unset { name, place } => self.unset(name, place, part),
                 Item::Alias { name, members, place } => {
                     self.aliases.entry(name.clone()).or_default().extend(members.iter().cloned());
@@ -165,7 +169,7 @@ impl<'a> Conversion<'a> {
             ("smtp" | "mta", true) => match target::parse(text) {
                 Ok(target::Target::Server(target::Server { password: Some(password), .. })) => {
                     self.secret(String::new(), &password, part);
-                    Value::Text(target::without_password(text))
+                    Value::Text(target::without_password(text).unwrap_or_default())
                 }
                 _ => Value::Secret(Secret::new(text)),
             },
@@ -197,7 +201,9 @@ impl<'a> Conversion<'a> {
         if keys::is_known(name) {
             return self.note(line, name, words::RC_READING, &[]);
         }
-        match keys::nearest(name) {
+        let near = keys::nearest(name);
+        let name = &crate::settings::shown_name(name);
+        match near {
             Some(near) => self.note(line, name, words::RC_UNKNOWN_NEAR, &[near]),
             None => self.note(line, name, words::RC_UNKNOWN, &[]),
         }

@@ -113,7 +113,8 @@ fn play_on(
     let mut script = Script::new(answers);
     let tried = RefCell::new(Vec::new());
     let try_it = |said: &[Said]| {
-        let password = said.iter().find(|said| said.name == "auth-password").map(Said::argument);
+        let password = said.iter().find(|said| said.name == "auth-password").map(|said| said.line(true));
+        let password = password.map(|line| line.trim_end().replace(" = ", "=").replace('"', ""));
         let password = password.unwrap_or_else(|| "auth-password=right".to_owned());
         tried.borrow_mut().push(password.clone());
         if password == "auth-password=right" { Ok(()) } else { Err(Unfit::Failed("smail: cannot log in".to_owned())) }
@@ -220,7 +221,7 @@ fn an_answer_takes_the_place_of_what_the_command_line_said() {
     let home = tempfile::tempdir().unwrap();
     let mut script = Script::new(&["", "2", "mail.new.example", "", "right", "", "n"]);
     let try_it = |said: &[Said]| {
-        let new = said.iter().any(|said| said.argument() == "smtp=mail.new.example");
+        let new = said.iter().any(|said| said.line(true) == "smtp = \"mail.new.example\"\n");
         if new { Ok(()) } else { Err(Unfit::Failed("no such host".to_owned())) }
     };
     let hands = Hands { directory: &known(), web: &unasked, try_it: &try_it, doubt: &|_, _, _| None };
@@ -378,7 +379,7 @@ Turning ~/.mailrc into TOML:
   13 unset record: takes back what was said before
   15 account work: becomes [accounts.work]
   16 mta: held a password, which goes where you choose
-  14: dropped: `frobnicate` is not a command that matters for sending; ignored
+  14: dropped: not a command; the line is ignored
 Where is the password to be kept?
   1  a private file, ~/.config/smail/password-mail
   2  in ~/.config/smail/config.toml itself, which is private too

@@ -292,8 +292,7 @@ impl Exchange<'_> {
             if sent || turn > 0 {
                 told = Some(challenge.unwrap_or(text)).filter(|json| !row.automatic && !json.is_empty());
             }
-            let mut line = Zeroizing::new(STANDARD.encode(&*answer));
-            line.push_str("\r\n");
+            let line = encoded("", &answer);
             reply = self.send(&line, "***")?;
         }
         let why = format!("the server asks on and on ({MOST_CHALLENGES} challenges to AUTH {})", row.name);
@@ -336,7 +335,17 @@ impl Exchange<'_> {
 
 /// The command with its initial response; `=` stands for an empty one.
 fn first_line(name: &str, initial: &[u8]) -> Zeroizing<String> {
-    let encoded = Zeroizing::new(STANDARD.encode(initial));
-    let encoded = if initial.is_empty() { "=" } else { encoded.as_str() };
-    Zeroizing::new(format!("AUTH {name} {encoded}\r\n"))
+    if initial.is_empty() {
+        return Zeroizing::new(format!("AUTH {name} =\r\n"));
+    }
+    encoded(&format!("AUTH {name} "), initial)
+}
+
+/// A line with octets in base64 behind its head, in a buffer of its full size: one that grows leaves copies behind.
+fn encoded(head: &str, octets: &[u8]) -> Zeroizing<String> {
+    let mut line = Zeroizing::new(String::with_capacity(head.len() + octets.len().div_ceil(3) * 4 + 2));
+    line.push_str(head);
+    STANDARD.encode_string(octets, &mut line);
+    line.push_str("\r\n");
+    line
 }

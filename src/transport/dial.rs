@@ -124,7 +124,8 @@ impl Addresses<'_> {
         if let Some(settings) = &route.proxy {
             // What a server does behind a proxy is nothing that another address of the proxy would change.
             (self.left, self.mute) = (Vec::new(), Vec::new());
-            proxy::tunnel(&mut socket, settings, self.host, self.port, &watch.redactor).map_err(|cause| fault(of_proxy(cause)))?;
+            proxy::tunnel(&mut socket, settings, self.host, self.port, &watch.redactor)
+                .map_err(|cause| fault(of_proxy(cause)))?;
             peer = format!("{}:{} through the proxy {address}", self.host, self.port);
         }
         tell.fact("peer", || peer.clone());

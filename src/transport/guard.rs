@@ -7,6 +7,7 @@ use std::io::{self, Read, Write};
 use std::time::Duration;
 
 use openssl::ssl::SslStream;
+use zeroize::Zeroize;
 
 use super::reply::{Input, Parser, kept, parse};
 use super::socket::{Socket, cause};
@@ -76,6 +77,8 @@ pub struct Guard {
     io: Option<Io>,
     input: Input,
     out: Vec<u8>,
+    /// What waits in it holds a secret.
+    wiped: bool,
     tell: Tell,
     stage: Stage,
     patience: Duration,
@@ -94,6 +97,7 @@ impl Guard {
             io: Some(io),
             input: Input::default(),
             out: Vec::new(),
+            wiped: false,
             tell,
             stage: Stage::Greeting,
             patience: block,
@@ -126,6 +130,9 @@ impl Guard {
     pub fn fail(&mut self, cause: Cause) -> Fault {
         let fault = Fault { in_doubt: self.body == Body::Awaited, ..Fault::new(self.stage, cause) };
         self.io = None;
+        if std::mem::take(&mut self.wiped) {
+            self.out.zeroize();
+        }
         self.out = Vec::new();
         self.broken.get_or_insert(fault).clone()
     }
@@ -170,6 +177,17 @@ impl Guard {
         if self.out.len() >= BLOCK { self.flush() } else { Ok(()) }
     }
 
+    /// Takes a line with a secret in it, which leaves before the next reply is read and is wiped then.
+    ///
+    /// # Errors
+    /// [`Fault`] when the connection is over.
+    pub fn push_secret(&mut self, line: &[u8]) -> Result<(), Fault> {
+        // A buffer that grows leaves copies of the secret behind.
+        self.out.reserve(line.len());
+        self.wiped = true;
+        self.push(line)
+    }
+
     /// Takes a flight that holds a whole message: its last octets count as the final dot does.
     ///
     /// # Errors
@@ -196,6 +214,9 @@ impl Guard {
         }
         let mut out = std::mem::take(&mut self.out);
         let done = self.write(&out);
+        if std::mem::take(&mut self.wiped) {
+            out.zeroize();
+        }
         out.clear();
         self.out = out;
         done?;

@@ -51,7 +51,7 @@ impl ProxyLogin<'_> {
 
     /// The credentials of RFC 7617 section 2.
     fn basic(&self) -> Result<Zeroizing<String>, Cause> {
-        let pair = Zeroizing::new(format!("{}:{}", self.user, self.password()?.as_str()));
+        let pair = Zeroizing::new([self.user, ":", self.password()?.as_str()].concat());
         let encoded = Zeroizing::new(STANDARD.encode(pair.as_bytes()));
         self.redactor.add_answer(&encoded);
         Ok(encoded)
@@ -87,7 +87,9 @@ fn socks(socket: &mut Socket, login: Option<&ProxyLogin<'_>>, host: &str, port: 
         ([5, 0], _) => {}
         ([5, 2], Some(login)) => {
             let (user, password) = (login.user, login.password()?);
-            let mut octets = Zeroizing::new(vec![1, count("proxy user", user.len())?]);
+            // Full size from the start: a vector that grows leaves copies of the secret behind.
+            let mut octets = Zeroizing::new(Vec::with_capacity(3 + user.len() + password.len()));
+            octets.extend([1, count("proxy user", user.len())?]);
             octets.extend_from_slice(user.as_bytes());
             octets.push(count("proxy password", password.len())?);
             octets.extend_from_slice(password.as_bytes());
@@ -149,8 +151,10 @@ fn http(
     let place = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let mut request = Zeroizing::new(format!("CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n"));
     if let Some(login) = login {
+        let basic = login.basic()?;
+        request.reserve(64 + basic.len());
         request.push_str("Proxy-Authorization: Basic ");
-        request.push_str(&login.basic()?);
+        request.push_str(&basic);
         request.push_str("\r\n");
     }
     request.push_str("\r\n");

@@ -166,8 +166,10 @@ impl Session for Lettre {
                 guard.redactor().add_answer(line.trim_end().rsplit(' ').next().unwrap_or_default());
             }
             guard.tell(&shown(mask));
+            // Past lettre, which would keep a copy; a failure is kept by the guard.
+            let _ = guard.push_secret(line.as_bytes());
         }
-        let told = block(self.connection.command(line));
+        let told = block(self.connection.read_response());
         self.outcome(told)
     }
 

@@ -10,7 +10,7 @@ impl Reader<'_> {
         }
         let old = dialect == Dialect::Old;
         let mut words = words.iter().peekable();
-        let mut assigned = false;
+        let (mut behind, mut assigned) = (false, false);
         let mut remarks = 0_usize;
         let mut torn = false;
         while let Some(word) = words.next() {
@@ -35,10 +35,11 @@ impl Reader<'_> {
             } else {
                 assigned |= value.is_some();
                 match name.strip_suffix('+').filter(|_| !old) {
-                    Some(name) => self.append(name, value, place),
-                    None => self.assign(name, value, place),
+                    Some(name) => self.append(name, value, behind, place),
+                    None => self.assign(name, value, behind, place),
                 }
             }
+            behind = true;
         }
         if torn {
             // `from=Bob <bob@x>`: half an address is worse than none.
@@ -49,9 +50,9 @@ impl Reader<'_> {
     }
 
     /// `set name+=more`.
-    fn append(&mut self, name: &str, more: Option<String>, place: &Place) {
+    fn append(&mut self, name: &str, more: Option<String>, behind: bool, place: &Place) {
         match self.expand(name) {
-            Ok(value) => self.assign(name, Some(value + &more.unwrap_or_default()), place),
+            Ok(value) => self.assign(name, Some(value + &more.unwrap_or_default()), behind, place),
             Err(fault) => self.warn(place, &fault.to_string()),
         }
     }
@@ -61,9 +62,10 @@ impl Reader<'_> {
         (self.env.known)(name) || name.strip_prefix("no").is_some_and(|rest| (self.env.known)(rest))
     }
 
-    fn assign(&mut self, name: &str, value: Option<String>, place: &Place) {
+    fn assign(&mut self, name: &str, value: Option<String>, behind: bool, place: &Place) {
         // `no` wins over names that begin with it, as in every mailx, unless such a name is one of ours.
-        if let Some(rest) = name.strip_prefix("no").filter(|rest| !rest.is_empty() && !(self.env.known)(name)) {
+        let unsets = |rest: &&str| !rest.is_empty() && !(self.env.known)(name) && (!behind || (self.env.known)(rest));
+        if let Some(rest) = name.strip_prefix("no").filter(unsets) {
             if value.is_some() {
                 self.note(place, "`no` before a name unsets it; the value is ignored");
             }
@@ -76,7 +78,7 @@ impl Reader<'_> {
             self.dialect = if on { Dialect::Shell } else { Dialect::Old };
         }
         self.remember(name, value.clone().unwrap_or_default());
-        self.say(Item::Set { name: name.to_owned(), value, place: place.clone() });
+        self.say(Item::Set { name: name.to_owned(), value, behind, place: place.clone() });
     }
 
     fn forget(&mut self, name: &str, place: &Place) {

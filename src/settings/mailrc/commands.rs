@@ -161,7 +161,7 @@ impl<'e> Reader<'e> {
             }
             Some(Command::Run) => self.note(place, &format!("`{name}` is ignored: nothing is run")),
             None if table::is_silent(name) => {}
-            None => self.note(place, &table::unknown(name)),
+            None => self.note(place, table::UNKNOWN),
         }
     }
 

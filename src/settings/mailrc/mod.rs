@@ -17,6 +17,7 @@ mod lists;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,7 +39,7 @@ pub struct Place {
 }
 
 /// One thing a file says, in the order of the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Item {
     /// `set name=value`, or `set name` without a value: boolean on.
     Set {
@@ -46,6 +47,8 @@ pub enum Item {
         name: String,
         /// `None`: boolean on. An empty value is `Some("")`.
         value: Option<String>,
+        /// It stands behind another word of its line, and may be the rest of that one's value: a password with a blank in it.
+        behind: bool,
         /// Where.
         place: Place,
     },
@@ -90,6 +93,13 @@ pub enum Item {
     },
 }
 
+impl fmt::Debug for Item {
+    /// Its name only: it may hold a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Item(***)")
+    }
+}
+
 /// How words are quoted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Dialect {
@@ -110,7 +120,7 @@ pub struct ReadFile {
 }
 
 /// What a file and all that it sources say.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct RcFile {
     /// What was said, in order.
     pub items: Vec<Item>,
@@ -122,6 +132,13 @@ pub struct RcFile {
     pub files: Vec<ReadFile>,
     /// The dialect at the end; the next file starts with it.
     pub dialect: Dialect,
+}
+
+impl fmt::Debug for RcFile {
+    /// Its name only: it may hold a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RcFile(***)")
+    }
 }
 
 /// What the grammar must know of the world.

@@ -5,7 +5,7 @@ use std::str::Chars;
 use super::lines::BLANKS;
 
 /// A word without its quotes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct Word {
     /// What it says.
     pub text: String,

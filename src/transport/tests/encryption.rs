@@ -273,7 +273,7 @@ fn what_was_learned_in_clear_is_forgotten_inside() {
         play_inside(&mut acceptor.accept(stream).unwrap(), &script.map(|(f, a)| (f.to_owned(), a.to_owned())));
     });
     let secret = SecretSource::Inline(Secret::new("p"));
-    let login = Some(Login { user: "u".into(), secret, mechanism: Choice::Auto, in_clear: false });
+    let login = Some(Login { user: "u".into(), secret, mechanism: Choice::Auto, in_clear: false, origin: None });
     let route = Smtp { login, ..upgraded(&server, TlsMode::Starttls, trust) };
     assert_eq!(outcomes(&deliver(route, &message(&["b@b.test"]))), ["permanent at login: Lacks(Auth, \"nothing\")"]);
     server.done();
@@ -387,7 +387,7 @@ fn a_login_never_falls_from_a_door_with_tls_to_one_without() {
     listener.set_nonblocking(true).unwrap();
     let server = serve(&[]);
     let secret = SecretSource::Inline(Secret::new("p"));
-    let login = Some(Login { user: "u".into(), secret, mechanism: Choice::Auto, in_clear: true });
+    let login = Some(Login { user: "u".into(), secret, mechanism: Choice::Auto, in_clear: true, origin: None });
     let mut route = Smtp { login, ..implicit(&server, Trust::default()) };
     route.host = "127.0.0.1".into();
     let open = listener.local_addr().unwrap().port();

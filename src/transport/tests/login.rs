@@ -13,7 +13,7 @@ const IN: &str = "temporary at sender: 450 later";
 
 fn login(user: &str, secret: &str, mechanism: Choice) -> Login {
     let secret = SecretSource::Inline(Secret::new(secret));
-    Login { user: user.into(), secret, mechanism, in_clear: false }
+    Login { user: user.into(), secret, mechanism, in_clear: false, origin: None }
 }
 
 /// Logs "user" in with "secret" against a server that offers `auth`; gives the outcome and the transcript.

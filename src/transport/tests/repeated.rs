@@ -10,7 +10,7 @@ const CHALLENGE: &str = "PDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2UucmVzdG9uLm1jaS5uZXQ
 
 fn login(secret: &str, mechanism: Choice) -> Login {
     let secret = SecretSource::Inline(Secret::new(secret));
-    Login { user: "user".into(), secret, mechanism, in_clear: false }
+    Login { user: "user".into(), secret, mechanism, in_clear: false, origin: None }
 }
 
 /// Logs in with a mechanism by a script, and gives the outcome and all that was heard.
