@@ -114,7 +114,10 @@ fn no_row_is_shadowed() {
         if !row.examples.is_empty() || id.starts_with("secret-") && row.stage == "prepare" {
             continue;
         }
-        let stage = STAGES.into_iter().find(|stage| row.stage.split(' ').any(|word| word == stage.word())).or(Some(Stage::Hello));
+        let stage = STAGES
+            .into_iter()
+            .find(|stage| row.stage.split(' ').any(|word| word == stage.word()))
+            .or(Some(Stage::Hello));
         let query = Query { stage, ..Query::default() };
         let cause = rows().iter().find(|hint| hint.id == id).unwrap().cause.split(' ').next();
         let found = search(&Sought::new(&query, cause)).map_or("nothing", |(hint, _)| hint.id);

@@ -6,28 +6,22 @@
 //!
 //! A signal before the message is complete stops the program, and says so to the watcher; after that the program is
 //! waited for, ten seconds at most, and left to itself.
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, ChildStderr, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
-
-use rustix::event::{PollFd, PollFlags};
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use super::ledger::{Books, Ledger};
 use super::reply::decode;
-use super::socket::{Clock, cause, reason, wait};
+use super::socket::{Clock, cause, reason};
+use super::stderr::{Words, unblock};
 use super::{Tell, Transport, Turn, Watch};
 use crate::delivery::{Cause, Fault, Line, Reply, Report, Stage};
 use crate::message::{Envelope, Message, xtext};
 use crate::settings::STARTED_BY_SMAIL;
 use crate::settings::route::Program;
 
-/// The most octets of the program's words that are kept.
-const MOST_WORDS: usize = 64 * 1024;
-/// How long the words of a program that has ended are waited for: a child of it may keep the pipe open.
-const LAST_WORDS: Duration = Duration::from_millis(200);
 /// The longest wait between two looks at whether it has ended.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -139,67 +133,6 @@ fn command_line(program: &Program, arguments: &[String]) -> String {
     let words = arguments.iter().map(String::as_str);
     let line = shlex::try_join(words).unwrap_or_else(|_| arguments.join(" "));
     format!("{} {line}", program.path.display()).trim_end().to_owned()
-}
-
-/// What the program says on standard error, read beside everything else, so that it never waits for somebody to listen.
-struct Words {
-    pipe: Option<ChildStderr>,
-    kept: Vec<u8>,
-}
-
-impl Words {
-    /// # Errors
-    /// When the pipe cannot be read without waiting.
-    fn of(child: &mut Child) -> io::Result<Self> {
-        let pipe = child.stderr.take();
-        if let Some(pipe) = &pipe {
-            unblock(pipe)?;
-        }
-        Ok(Words { pipe, kept: Vec::new() })
-    }
-
-    /// Takes what is there, within bounds: one that never stops must not keep the clock from being looked at.
-    fn take(&mut self) {
-        let mut piece = [0; 4096];
-        for _ in 0..32 {
-            let Some(pipe) = &mut self.pipe else { return };
-            match pipe.read(&mut piece) {
-                Ok(0) => self.pipe = None,
-                Ok(count) => self.kept.extend_from_slice(&piece[..count.min(MOST_WORDS - self.kept.len())]),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => self.pipe = None,
-            }
-        }
-    }
-
-    /// Waits for more of it, until `other` may be written to, or until the time is over.
-    fn wait(&mut self, other: Option<&ChildStdin>, time: Duration) -> io::Result<()> {
-        let mut fds: Vec<_> = other.iter().map(|stdin| PollFd::new(*stdin, PollFlags::OUT)).collect();
-        fds.extend(self.pipe.iter().map(|pipe| PollFd::new(pipe, PollFlags::IN)));
-        wait(&mut fds, time)?;
-        drop(fds);
-        self.take();
-        Ok(())
-    }
-
-    /// What was said by a program that has ended.
-    fn end(mut self) -> Vec<u8> {
-        self.take();
-        let end = Instant::now() + LAST_WORDS;
-        while self.pipe.is_some() {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() || self.wait(None, left).is_err() {
-                break;
-            }
-        }
-        self.kept
-    }
-}
-
-fn unblock(pipe: impl AsFd) -> io::Result<()> {
-    let flags = fcntl_getfl(&pipe)?;
-    Ok(fcntl_setfl(&pipe, flags | OFlags::NONBLOCK)?)
 }
 
 /// The program's standard input, written without ever waiting past a signal.

@@ -42,6 +42,7 @@ mod reply;
 mod session;
 mod smtp;
 mod socket;
+mod stderr;
 mod tls;
 mod transaction;
 mod trust;
