@@ -157,7 +157,11 @@ pub fn find(query: &Query<'_>) -> Option<&'static Hint> {
 
 /// Finds the row for a fault, also for those below SMTP.
 pub fn of_fault(fault: &Fault, provider: Option<&str>, host: Option<&str>) -> Option<&'static Hint> {
-    let cause = if fault.in_doubt { "in-doubt" } else { word(&fault.cause)? };
+    let cause = match fault {
+        Fault { in_doubt: true, .. } => "in-doubt",
+        Fault { pipelined: true, .. } => "swallowed",
+        _ => word(&fault.cause)?,
+    };
     let said = said(&fault.cause);
     let (code, enhanced) = fault.reply().map_or((None, None), |reply| (Some(reply.code), reply.enhanced));
     let query = Query { provider, host, stage: Some(fault.stage), code, enhanced, text: &said };

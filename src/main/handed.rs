@@ -144,7 +144,9 @@ impl Desk<'_> {
         let accepted = Mutex::new(Some(accepted));
         let carry = || {
             let accepted = accepted.lock().unwrap_or_else(PoisonError::into_inner).take();
-            accepted.iter().for_each(|accepted| self.carry(accepted));
+            if let Some(accepted) = accepted {
+                self.carry(&accepted);
+            }
         };
         std::thread::scope(|scope| {
             let _ = std::thread::Builder::new().spawn_scoped(scope, carry);

@@ -56,6 +56,7 @@ pub struct Door {
 }
 
 /// The server and all that a session with it needs.
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting")]
 #[derive(Debug, Clone)]
 pub struct Smtp {
     /// The provider whose server it is, by its name in the table: it tells how replies are meant.

@@ -41,6 +41,9 @@ struct Credentials<'a> {
 
 type Octets = Zeroizing<Vec<u8>>;
 
+/// What a mechanism answers: see [`Row::answer`].
+type Answer = fn(&Credentials<'_>, usize, Option<&[u8]>, bool) -> Option<Octets>;
+
 /// A mechanism.
 struct Row {
     mechanism: Mechanism,
@@ -54,7 +57,7 @@ struct Row {
     initial: fn(&Credentials<'_>) -> Option<Octets>,
     /// The answer to the nth challenge, counted from 0; the challenge is `None` when it is no base64, and `sent` is true when
     /// the initial response has been sent. `None` when there is no answer to it.
-    answer: fn(&Credentials<'_>, usize, Option<&[u8]>, bool) -> Option<Octets>,
+    answer: Answer,
 }
 
 const TABLE: [Row; 6] = [

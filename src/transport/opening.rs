@@ -87,12 +87,14 @@ pub fn open(route: &Smtp, door: Door, prepared: &mut Option<Prepared>, watch: &W
         };
         let others = addresses.left();
         let share = if others == 0 && mute.is_none() { whole } else { share(whole, begun.elapsed(), others) };
-        let address = dialled.address;
+        let dialled_address = dialled.address;
         let closed = match begin(route, door, prepared, &tell, dialled, share) {
             Err(closed) if others > 0 && is_elsewhere(&closed.fault, door) => closed,
             outcome => return outcome,
         };
-        address.into_iter().for_each(|address| watch.learned.is_mute(address));
+        if let Some(address) = dialled_address {
+            watch.learned.is_mute(address);
+        }
         tell.note("trying the next address of the server");
         tell.steps(|ear| ear.failed(&closed.fault));
         mute = Some(closed);

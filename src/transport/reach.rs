@@ -10,6 +10,7 @@ use crate::delivery::{Cause, Fault, Reply, Stage};
 pub type Outcome = Result<Reply, Fault>;
 
 /// The recipients of one message, and what has been learned of the server that bears on the rest of them.
+#[expect(clippy::struct_excessive_bools, reason = "each is learned by itself")]
 pub struct Reach {
     /// One for each, in the order of the envelope; `None` while nothing is known.
     pub outcomes: Vec<Option<Outcome>>,

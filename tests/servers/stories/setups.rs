@@ -226,7 +226,7 @@ pub fn a_check_of_a_refused_recipient_says_what_to_do(servers: &Servers) {
             75,
             "450 4.2.1",
             "mailbox busy, try again",
-            "where it is 4.2.1, try again later; else reach the recipient another way",
+            "wait: the queue tries again by itself; without it, try again in 15 minutes",
         ),
     ];
     for (recipient, status, code, why, advice) in rows {
