@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn the_last_words_of_a_program_that_fails_are_told() {
         let failed = run("printf 'one\\ntwo\\n\\nth\\033ree\\nfour\\n' >&2; exit 2").unwrap_err();
-        let why = "the password command `/bin/sh` failed with status 2: two; th?ree; four";
+        let why = "the password command `/bin/sh` failed with status 2: two; th\\u{1b}ree; four";
         assert_eq!(failed, SecretError::temporary(why));
     }
 

@@ -218,7 +218,7 @@ pub fn secrets_at_hand(settings: &Settings) -> Vec<Secret> {
     let mut found = Vec::new();
     for said in &settings.trail {
         match (&said.value, said.key.kind, said.key.name) {
-            (Some(Value::Text(text)), Kind::Secret, _) => found.push(Secret::new(text.clone())),
+            (Some(Value::Secret(secret)), _, _) => found.push(secret.clone()),
             (Some(Value::Text(url)), _, "smtp" | "mta" | "proxy") if target::has_password(url) => {
                 if let Ok(target::Target::Server(Server { password: Some(password), .. })) = target::parse(url) {
                     found.push(Secret::new(password));

@@ -154,7 +154,8 @@ impl Goal<'_> {
     pub fn detour(&self, source: Source) -> Option<String> {
         let base = match source {
             Source::Files => self.settings.only(|layer| Source::of(layer) == Source::Files),
-            Source::Environment if self.settings.waiting.is_none() => {
+            // Who may name the server may also say by which address it is reached.
+            Source::Environment if self.settings.waiting.is_none() && !self.follows_command_line() => {
                 self.settings.only(|layer| matches!(Source::of(layer), Source::Files | Source::Environment))
             }
             _ => return None,
@@ -217,12 +218,19 @@ impl Goal<'_> {
         if own.site.is_some() {
             return own;
         }
-        let typed = self.explicit(Source::CommandLine);
-        if typed.site.as_ref() == Some(&self.site) && typed.user.as_deref() == Some(&self.user) {
+        if self.follows_command_line() {
             return Named::default();
         }
         let base = self.settings.only(|layer| matches!(Source::of(layer), Source::Files | Source::Environment));
         Named { site: named(&base, self.author).site, user: None }
+    }
+
+    /// Whether the command line names this server and user both, and the environment names no server of its own.
+    fn follows_command_line(&self) -> bool {
+        let typed = self.explicit(Source::CommandLine);
+        self.explicit(Source::Environment).site.is_none()
+            && typed.site.as_ref() == Some(&self.site)
+            && typed.user.as_deref() == Some(&self.user)
     }
 
     /// What one source names by itself; a server only when it says so, and not by the domain of a login.

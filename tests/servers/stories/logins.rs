@@ -105,9 +105,11 @@ const SOURCE_DOCUMENT: &str = "set from=\"xxx@163.com\"\n\
 
 pub fn the_source_documents_mail_rc_logs_in(servers: &Servers) {
     let sender = Sender::called("mail").args(["-n"]);
-    let mailrc: PathBuf = sender.file("mailrc", SOURCE_DOCUMENT.as_bytes());
-    let sender = sender.env("MAILRC", mailrc).set("tls-ca-file", servers.ca());
-    let sender = sender.set("connect-to", format!("127.0.0.1:{}", servers.ports.implicit));
+    // A password of a file goes by another address only where that file says so.
+    let here =
+        format!("set tls-ca-file={}\nset connect-to=127.0.0.1:{}\n", servers.ca().display(), servers.ports.implicit);
+    let mailrc: PathBuf = sender.file("mailrc", format!("{SOURCE_DOCUMENT}{here}").as_bytes());
+    let sender = sender.env("MAILRC", mailrc);
     sender
         .args(["-s", "TestMail", "xxx@163.com"])
         .run("This is a fine test body…\n".as_bytes())
