@@ -2,6 +2,7 @@
 //!
 //! The road is in `main.rs`. Who may import whom is enforced by `tests/house.rs`.
 pub mod address;
+pub mod charset;
 pub mod check;
 pub mod cli;
 pub mod delivery;

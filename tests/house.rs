@@ -9,10 +9,11 @@ const DOORS: &[(&str, &[&str])] = &[
     ("cli",       &[]),
     ("secret",    &[]),
     ("address",   &[]),
+    ("charset",   &[]),
     ("delivery",  &[]),
     ("settings",  &["cli", "secret", "address"]),
-    ("draft",     &["cli", "settings", "address"]),
-    ("message",   &["draft", "address"]),
+    ("draft",     &["cli", "settings", "address", "charset"]),
+    ("message",   &["draft", "address", "charset"]),
     // An envelope is made of addresses, and what to say in RCPT is asked of them.
     // What a provider means by a reply decides what becomes of the mail, before the books hear of it.
     ("transport", &["settings", "secret", "message", "delivery", "address", "hints"]),

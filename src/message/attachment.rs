@@ -161,7 +161,7 @@ impl Survey {
             Ok(text) => !text.contains('\0'),
             // The end of the head may part a character.
             Err(error) => !whole && error.error_len().is_none() && !head.contains(&0),
-        } && !super::charset::is_binary(&head);
+        } && !crate::charset::is_binary(&head);
         if whole {
             return Ok(Survey { is_text, is_utf8: is_text, small: Some(head) });
         }

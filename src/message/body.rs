@@ -5,12 +5,12 @@
 use super::MessageError;
 use super::alternative;
 use super::attachment::{self, Place};
-use super::charset::{self, Hints};
 use super::header;
 use super::media::{MediaType, MediaTypes};
 use super::transfer::{self, Census, Transfer};
 use super::tree::{Content, Leaf, Part};
 use super::wire;
+use crate::charset::{self, Hints};
 use crate::draft::{Attachment, Body, Encoding};
 
 /// Everything below the headers, read but not encoded: it may be encoded for servers with 8BITMIME and for those without.

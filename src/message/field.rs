@@ -2,11 +2,11 @@
 //!
 //! Promise: a field without a flaw keeps every octet, folds too. A mended one is ASCII (but for an address that needs SMTPUTF8),
 //! has no control character and no line over 998 octets, and says the same. Refuses only names that no line can hold.
-use super::charset::{self, Hints};
 use super::header;
 use super::media;
 use super::wire::LONGEST_LINE;
 use crate::address::{Mailbox, parse_list};
+use crate::charset::{self, Hints};
 use crate::draft::encoded_word;
 
 /// The fields that hold mailboxes which a reader answers or a server checks (RFC 5322 sections 3.6.2, 3.6.3 and 3.6.6).

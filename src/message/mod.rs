@@ -7,7 +7,6 @@
 mod alternative;
 mod attachment;
 mod body;
-mod charset;
 mod field;
 pub mod header; // its folding is measured by benches/micro.rs
 mod media;
@@ -29,7 +28,6 @@ use std::sync::{Arc, OnceLock};
 use chrono::DateTime;
 
 use self::body::Prepared;
-pub use self::charset::legible;
 use self::header::Header;
 pub use self::media::MediaTypes;
 pub use self::raw::{Edits, Raw};

@@ -4,6 +4,7 @@
 //! line end, NUL, octets over 127. A field and a leaf that can be sent keep their exact octets; what is missing is added on
 //! top; Bcc is never sent. Memory stays flat: a body over 1 MiB lies in a file without a name. Refuses a head over 4 MiB.
 mod complete;
+mod repair;
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::ops::Range;
@@ -14,11 +15,10 @@ use super::header;
 use super::spool::Spool;
 use super::tree::Piece;
 use super::wire::Canonical;
+use crate::charset::Survey;
 
 /// The longest head, in octets: thousands of recipients with room to spare.
 const LONGEST_HEAD: u64 = 4 << 20;
-/// How much of the octets over 127 is kept to find their charset.
-const SAMPLE: usize = 64 << 10;
 /// The byte order mark of UTF-8.
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -27,15 +27,8 @@ const MARK: &[u8] = b"\xef\xbb\xbf";
 pub struct Raw {
     fields: Vec<Field>,
     body: Piece,
-    facts: Facts,
-}
-
-/// What the body is, seen while it was read.
-#[derive(Debug, Default)]
-struct Facts {
-    /// Some octets over 127, and the text around them.
-    high: Vec<u8>,
-    utf8: Utf8,
+    /// What the body is, seen while it was read.
+    survey: Survey,
 }
 
 impl Raw {
@@ -56,8 +49,8 @@ impl Raw {
             sink.add(&octets)?;
             next = input.block()?;
         }
-        let (body, facts) = sink.finish()?;
-        Ok(Raw { fields, body, facts })
+        let (body, survey) = sink.finish()?;
+        Ok(Raw { fields, body, survey })
     }
 
     /// The values of all fields of a name, in order, each on one line; encoded-words as they are. What is not UTF-8 is read as Latin-1.
@@ -191,7 +184,7 @@ fn is_envelope_line(line: &[u8]) -> bool {
 struct Sink {
     canonical: Canonical,
     spool: Spool,
-    facts: Facts,
+    survey: Survey,
     out: Vec<u8>,
 }
 
@@ -199,66 +192,17 @@ impl Sink {
     fn add(&mut self, octets: &[u8]) -> io::Result<()> {
         self.out.clear();
         self.canonical.add(octets, &mut self.out);
-        self.facts.add(&self.out);
+        self.survey.add(&self.out);
         self.spool.add(&self.out)
     }
 
-    fn finish(mut self) -> io::Result<(Piece, Facts)> {
+    fn finish(mut self) -> io::Result<(Piece, Survey)> {
         self.out.clear();
         self.canonical.finish(&mut self.out);
-        self.facts.add(&self.out);
+        self.survey.add(&self.out);
+        self.survey.finish();
         self.spool.add(&self.out)?;
-        Ok((self.spool.finish()?, self.facts))
-    }
-}
-
-impl Facts {
-    fn add(&mut self, octets: &[u8]) {
-        self.utf8.add(octets);
-        if octets.is_ascii() {
-            return;
-        }
-        for line in octets.split_inclusive(|b| *b == b'\n').filter(|line| !line.is_ascii()) {
-            let room = SAMPLE.saturating_sub(self.high.len());
-            self.high.extend_from_slice(&line[..line.len().min(room)]);
-        }
-    }
-
-    /// There are octets over 127.
-    fn is_high(&self) -> bool {
-        !self.high.is_empty()
-    }
-}
-
-/// Whether octets that come in pieces are UTF-8.
-#[derive(Debug, Default)]
-struct Utf8 {
-    /// A character that is cut.
-    cut: Vec<u8>,
-    broken: bool,
-}
-
-impl Utf8 {
-    fn add(&mut self, octets: &[u8]) {
-        if self.broken || self.cut.is_empty() && octets.is_ascii() {
-            return;
-        }
-        let joined;
-        let octets = if self.cut.is_empty() {
-            octets
-        } else {
-            joined = [self.cut.as_slice(), octets].concat();
-            &joined
-        };
-        match std::str::from_utf8(octets) {
-            Ok(_) => self.cut = Vec::new(),
-            Err(error) if error.error_len().is_none() => self.cut = octets[error.valid_up_to()..].to_vec(),
-            Err(_) => self.broken = true,
-        }
-    }
-
-    fn holds(&self) -> bool {
-        !self.broken && self.cut.is_empty()
+        Ok((self.spool.finish()?, self.survey))
     }
 }
 
