@@ -43,8 +43,8 @@ pub fn read(octets: Vec<u8>, hints: Hints<'_>) -> (String, Option<String>) {
             return read_as(&octets, charset);
         }
     }
-    let ascii_based = |charset: &&Encoding| charset.is_ascii_compatible();
-    let (named, label) = (named.filter(ascii_based), label.filter(ascii_based));
+    let ascii_based = |charset: Option<&'static Encoding>| charset.filter(|charset| charset.is_ascii_compatible());
+    let (named, label) = (ascii_based(named), ascii_based(label));
     let survey = Survey::of(&octets);
     match (String::from_utf8(octets), named.filter(|charset| !survey.contradicts(charset))) {
         (Ok(text), Some(charset)) => read_as(text.as_bytes(), charset),
@@ -101,7 +101,8 @@ fn marked(mut octets: Vec<u8>) -> Result<(String, Option<String>), Vec<u8>> {
 /// Tells whether nearly every character of a text in UTF-16 is whole; most of them may be ASCII.
 fn has_few_odd(charset: &'static Encoding, octets: &[u8]) -> bool {
     let (text, _) = charset.decode_without_bom_handling(octets);
-    text.chars().filter(|c| *c == '\u{fffd}').count() * FITS <= text.chars().count()
+    let odd = text.chars().filter(|c| *c == '\u{fffd}').count();
+    !text.is_empty() && odd * FITS <= text.chars().count()
 }
 
 /// The charset of a text that is to keep its octets, by the name it has in mail.

@@ -9,6 +9,7 @@ pub mod delivery;
 pub mod draft;
 pub mod failure;
 pub mod generate;
+pub mod head;
 pub mod hints;
 pub mod log;
 pub mod message;

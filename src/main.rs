@@ -111,7 +111,7 @@ fn run(args: &Args) -> Result<Exit, Failure> {
         return Ok(Exit::OK);
     }
     if let Some(from) = input.from() {
-        let from = draft::first_author(from).map_err(DraftError::Address)?;
+        let from = draft::first_author(&from).map_err(DraftError::Address)?;
         settings = layers.settle(from.as_slice())?;
         route = settings::route(&settings, from.as_ref().unwrap_or(&author))?;
     }

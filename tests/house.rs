@@ -10,10 +10,11 @@ const DOORS: &[(&str, &[&str])] = &[
     ("secret",    &[]),
     ("address",   &[]),
     ("charset",   &[]),
+    ("head",      &["charset"]),
     ("delivery",  &[]),
     ("settings",  &["cli", "secret", "address"]),
-    ("draft",     &["cli", "settings", "address", "charset"]),
-    ("message",   &["draft", "address", "charset"]),
+    ("draft",     &["cli", "settings", "address", "charset", "head"]),
+    ("message",   &["draft", "address", "charset", "head"]),
     // An envelope is made of addresses, and what to say in RCPT is asked of them.
     // What a provider means by a reply decides what becomes of the mail, before the books hear of it.
     ("transport", &["settings", "secret", "message", "delivery", "address", "hints"]),

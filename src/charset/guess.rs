@@ -33,7 +33,7 @@ fn likeliest(octets: &[u8]) -> &'static Encoding {
     if guess == GBK || high <= FEW && [EUC_JP, EUC_KR, BIG5].contains(&guess) {
         return if is_chinese() { GB18030 } else { WINDOWS_1252 };
     }
-    if guess.is_single_byte() && !has_letters(octets) { WINDOWS_1252 } else { guess }
+    if guess.is_single_byte() && (high < 3 || !has_letters(octets)) { WINDOWS_1252 } else { guess }
 }
 
 /// Signs such as those of money and degrees say nothing about a language, and stand in windows-1252 for the most part.

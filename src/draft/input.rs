@@ -4,7 +4,7 @@
 //! no more than `max-size` octets of text are held.
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, BufRead, Read, Seek, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use rustix::fs::OFlags;
 
 use super::template::{self, Template};
-use super::{Attachment, DraftError, recipients};
+use super::{Attachment, DraftError, Text, recipients};
 use crate::address::Mailbox;
 use crate::cli::Args;
 use crate::settings::value::expand_home;
@@ -21,8 +21,8 @@ use crate::settings::value::expand_home;
 /// What was read.
 #[derive(Debug, Default)]
 pub struct Input {
-    /// The text of standard input or of the body's file.
-    pub text: Option<Vec<u8>>,
+    /// The text of standard input or of the body's file, and of the files it takes in.
+    pub text: Option<Text>,
     /// The HTML.
     pub html: Option<Vec<u8>>,
     /// The head that `-t` found.
@@ -37,8 +37,8 @@ pub struct Input {
     pub inline: Vec<Attachment>,
     /// The media type that the name of the body's file suggests.
     pub media_type: Option<String>,
-    /// The subject that was asked for at the terminal.
-    pub subject: Option<String>,
+    /// The subject that was asked for at the terminal, or set by an escape.
+    pub subject: Option<Vec<u8>>,
     /// The body has nothing in it (`-E`).
     pub empty: bool,
     /// Lowercase fragments for standard error.
@@ -72,8 +72,8 @@ impl Input {
     }
 
     /// The From header of the template, which chooses the account.
-    pub fn from(&self) -> Option<&str> {
-        self.template.as_ref()?.value("from")
+    pub fn from(&self) -> Option<String> {
+        self.template.as_ref()?.from()
     }
 
     /// `-a WORD`: a file (with `;name=` and `;type=`, or `=CHARSET`), standard input, files separated by commas, or a header.
@@ -193,20 +193,23 @@ impl Input {
                 read_all(io::stdin().lock(), limit)?
             }
         };
-        let text = if args.enable_cmd_escapes || args.batch_mode {
-            self.escapes(&text, args.batch_mode, home, limit)?
+        let text = if args.template {
+            let (template, body) = template::split(&text);
+            self.template = Some(template);
+            body
         } else {
             text
         };
-        self.empty = text.is_empty() && prefix.is_empty() && self.html.is_none();
-        let text = [prefix, text].concat();
-        if args.template {
-            let (template, body) = template::split(&text, &mut self.warnings);
-            self.empty = body.is_empty();
-            self.template = Some(template);
-            self.text = Some(body);
-        } else if html_of_stdin {
-            self.html = Some(text);
+        let mut whole = Text::from(prefix);
+        if args.enable_cmd_escapes || args.batch_mode {
+            self.escapes(&text, args.batch_mode, (home, limit), &mut whole)?;
+        } else {
+            whole.push(text);
+        }
+        let text = whole;
+        self.empty = text.is_empty() && (args.template || self.html.is_none());
+        if html_of_stdin {
+            self.html = Some(text.into_sources().concat());
         } else if !(text.is_empty() && self.html.is_some()) {
             self.text = Some(text);
         }
@@ -220,14 +223,20 @@ impl Input {
             return;
         }
         let _ = write!(io::stderr(), "Subject: ");
-        let mut line = String::new();
-        if io::stdin().read_line(&mut line).is_ok_and(|n| n > 0) {
-            self.subject = Some(line.trim_end_matches(['\n', '\r']).to_owned()).filter(|s| !s.is_empty());
+        let mut line = Vec::new();
+        if io::stdin().lock().read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+            self.subject = Some(line.trim_ascii_end().to_vec()).filter(|s| !s.is_empty());
         }
     }
 
     /// Carries out the tilde escapes that only touch the mail itself; the rest could run programs and is refused.
-    fn escapes(&mut self, text: &[u8], dot: bool, home: Option<&Path>, limit: u64) -> Result<Vec<u8>, DraftError> {
+    fn escapes(
+        &mut self,
+        text: &[u8],
+        dot: bool,
+        (home, limit): (Option<&Path>, u64),
+        whole: &mut Text,
+    ) -> Result<(), DraftError> {
         let mut out = Vec::with_capacity(text.len());
         for (number, line) in text.split_inclusive(|b| *b == b'\n').enumerate() {
             if dot && line.trim_ascii_end() == b"." {
@@ -237,15 +246,19 @@ impl Input {
                 out.extend_from_slice(line);
                 continue;
             };
-            let value = String::from_utf8_lossy(rest.get(1..).unwrap_or_default()).trim().to_owned();
+            let octets = rest.get(1..).unwrap_or_default().trim_ascii();
+            let value = String::from_utf8_lossy(octets).into_owned();
             match rest.first() {
                 Some(b'~') => out.extend_from_slice(rest),
                 Some(b'.') => break,
-                Some(b's') => self.subject = Some(value),
+                Some(b's') => self.subject = Some(octets.to_vec()),
                 Some(b't') => self.headers.push(format!("To: {value}")),
                 Some(b'c') => self.headers.push(format!("Cc: {value}")),
                 Some(b'b') => self.headers.push(format!("Bcc: {value}")),
-                Some(b'r') => out.extend(read_file(&expand_home(&value, home), limit)?),
+                Some(b'r') => {
+                    whole.push(std::mem::take(&mut out));
+                    whole.push(read_file(&expand_home(&value, home), limit)?);
+                }
                 Some(b'@') => {
                     for path in value.split([',', ' ']).filter(|p| !p.is_empty()) {
                         self.attachments.push(open(&expand_home(path, home), None)?);
@@ -257,7 +270,8 @@ impl Input {
                 }
             }
         }
-        Ok(out)
+        whole.push(out);
+        Ok(())
     }
 }
 

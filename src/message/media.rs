@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::MessageError;
-use super::header::{self, one_line};
+use super::header;
 use super::transfer::percent;
+use crate::head::one_line;
 
 /// A media type with its parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -327,8 +327,11 @@ fn is_line(text: &str) -> bool {
 fn headers(draft: &Draft, stamp: &Stamp, id: &str, notes: &mut Vec<String>) -> Result<Vec<Header>, MessageError> {
     let mut out = vec![("Date".to_owned(), date(draft, stamp, notes))];
     let list = |name: &str, mailboxes: &[Mailbox], out: &mut Vec<Header>| -> Result<(), MessageError> {
+        let shown = || draft.shown.iter().find(|(shown, _)| shown.eq_ignore_ascii_case(name));
         if !mailboxes.is_empty() {
             out.push((name.to_owned(), header::mailboxes(name, mailboxes)?));
+        } else if let Some((_, text)) = shown() {
+            out.push((name.to_owned(), header::only_shown(name, text)?));
         }
         Ok(())
     };

@@ -7,20 +7,16 @@ mod complete;
 mod repair;
 
 use std::io::{self, BufRead, BufReader, Read};
-use std::ops::Range;
 
 pub use self::complete::Edits;
-use super::field::{self, Field};
-use super::header;
 use super::spool::Spool;
 use super::tree::Piece;
 use super::wire::Canonical;
 use crate::charset::Survey;
+use crate::head::{self, Ended, Field, bare, one_line, resent_block};
 
 /// The longest head, in octets: thousands of recipients with room to spare.
 const LONGEST_HEAD: u64 = 4 << 20;
-/// The byte order mark of UTF-8.
-const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A mail that was read and is not completed yet.
 #[derive(Debug)]
@@ -38,12 +34,12 @@ impl Raw {
     /// Those of the reader and of the temporary file; [`io::ErrorKind::InvalidData`] for a head over 4 MiB.
     pub fn read(from: impl Read, dot: bool) -> io::Result<Raw> {
         let mut input = Input { reader: BufReader::with_capacity(64 << 10, from), dot };
-        let (fields, first) = read_head(&mut input)?;
+        let (fields, ended) = head::read(LONGEST_HEAD, |most| input.line(most))?;
         let mut sink = Sink::default();
-        let mut next = match first {
-            First::End => None,
-            First::Blank => input.block()?,
-            First::Line(line) => Some(line),
+        let mut next = match ended {
+            Ended::AtEnd => None,
+            Ended::ByBlank => input.block()?,
+            Ended::ByLine(line) => Some(line),
         };
         while let Some(octets) = next {
             sink.add(&octets)?;
@@ -73,19 +69,6 @@ impl Raw {
     pub fn is_signed(&self) -> bool {
         self.fields.iter().any(|field| field.is("dkim-signature"))
     }
-}
-
-/// Where the topmost block of `Resent-` fields lies; a name that comes again begins the one below.
-fn resent_block(fields: &[Field]) -> Range<usize> {
-    let start = fields.iter().position(|field| field.begins("resent-")).unwrap_or(fields.len());
-    let mut end = start;
-    while end < fields.len()
-        && fields[end].begins("resent-")
-        && !fields[start..end].iter().any(|field| field.is(fields[end].name()))
-    {
-        end += 1;
-    }
-    start..end
 }
 
 struct Input<R> {
@@ -121,64 +104,6 @@ impl<R: Read> Input<R> {
     }
 }
 
-/// A line without its end. Some programs write CR CR LF.
-fn bare(line: &[u8]) -> &[u8] {
-    let mut line = line.strip_suffix(b"\n").unwrap_or(line);
-    while let Some(shorter) = line.strip_suffix(b"\r") {
-        line = shorter;
-    }
-    line
-}
-
-/// What ended a head.
-enum First {
-    /// The end of the mail.
-    End,
-    /// A blank line.
-    Blank,
-    /// A line of the body.
-    Line(Vec<u8>),
-}
-
-/// Reads the fields, and what ends them.
-///
-/// Lines end at LF only here: a CR alone inside a field must not begin another one.
-fn read_head<R: Read>(input: &mut Input<R>) -> io::Result<(Vec<Field>, First)> {
-    let mut fields: Vec<Field> = Vec::new();
-    let mut left = LONGEST_HEAD;
-    loop {
-        let mut line = input.line(left + 1)?;
-        // Editors of another system begin every file with a mark, which in front of a head is nothing.
-        if fields.is_empty() && line.strip_prefix(MARK).is_some_and(field::is_field) {
-            line.drain(..MARK.len());
-        }
-        let text = bare(&line);
-        let continues = text.starts_with(b" ") || text.starts_with(b"\t");
-        if text.is_empty() {
-            return Ok((fields, if line.is_empty() { First::End } else { First::Blank }));
-        }
-        let belongs = continues && !fields.is_empty() || field::is_field(text);
-        if !(belongs || fields.is_empty() && is_envelope_line(text)) {
-            return Ok((fields, First::Line(line)));
-        }
-        left = left
-            .checked_sub(line.len() as u64)
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the head of the mail is longer than 4 MiB"))?;
-        match (fields.last_mut(), Field::begin(text)) {
-            (Some(last), _) if continues => last.extend(text),
-            (_, Some(field)) => fields.push(field),
-            // The line of a mailbox file in front of a mail.
-            _ => {}
-        }
-    }
-}
-
-/// Tells whether a line is `From ` of a mailbox file or of git, also quoted.
-fn is_envelope_line(line: &[u8]) -> bool {
-    let quotes = line.iter().take_while(|b| **b == b'>').count();
-    line[quotes..].starts_with(b"From ")
-}
-
 /// Takes the body in.
 #[derive(Default)]
 struct Sink {
@@ -208,7 +133,7 @@ impl Sink {
 
 /// Writes an id as a header and a log may show it.
 fn shown_id(text: &str) -> String {
-    header::one_line(text).trim().chars().take(900).collect()
+    one_line(text).trim().chars().take(900).collect()
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ pub(super) fn draft(text: &str) -> Draft {
         return_path: Some(address("me@y.example")),
         to: vec![mailbox("bob@x.example")],
         subject: Some("subj".to_owned()),
-        body: Body { text: Some(text.as_bytes().to_vec()), ..Body::default() },
+        body: Body { text: Some(text.as_bytes().to_vec().into()), ..Body::default() },
         ..Draft::default()
     }
 }
@@ -58,7 +58,7 @@ pub(super) fn mime(draft: Draft) -> String {
 
 pub(super) fn with_text(octets: &[u8], change: impl FnOnce(&mut Body)) -> Draft {
     let mut draft = draft("");
-    draft.body.text = Some(octets.to_vec());
+    draft.body.text = Some(octets.to_vec().into());
     change(&mut draft.body);
     draft
 }

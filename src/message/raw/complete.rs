@@ -1,9 +1,10 @@
 //! Completes a mail: what RFC 5322 and MIME want and it lacks is put on top, what must not travel is taken out, and what no server
 //! would take is mended.
-use super::{Raw, repair, resent_block, shown_id};
+use super::{Raw, repair, shown_id};
 use crate::address::{Mailbox, parse_list};
 use crate::charset::{self, Survey};
-use crate::message::field::Field;
+use crate::head::{Field, resent_block};
+use crate::message::field::Mend;
 use crate::message::header;
 use crate::message::recode::{self, Form};
 use crate::message::stamp::Stamp;
