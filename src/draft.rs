@@ -258,7 +258,7 @@ pub struct Attachment {
     pub file: Arc<File>,
     /// Where it was found, for errors.
     pub path: PathBuf,
-    /// Its length in octets when it was opened; a file that has another length later is an error (exit 65).
+    /// Its length in octets when it was opened, and as it is sent.
     pub length: u64,
     /// The name the receiver sees: a base name without control characters.
     pub name: String,

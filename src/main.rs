@@ -155,7 +155,8 @@ fn send(
         Some(queue) => post.send(&queue, &message)?,
         None => post.send_directly(&message),
     };
-    let told = sent.report.iter().flat_map(|r| &r.remarks).filter(|_| !args.quiet);
+    let late = message.late_notes();
+    let told = sent.report.iter().flat_map(|r| &r.remarks).chain(&late).filter(|_| !args.quiet);
     told.for_each(|r| complain(&failure::remark(r)));
     if let Some(error) = &sent.error {
         complain(&error.text());

@@ -1,14 +1,14 @@
 //! Copies kept on this host: `record` and the dead letter, both mbox files.
 //!
 //! Promise: a copy is added whole or not at all, under a lock, to a regular file of ours with no other name; a symbolic link
-//! is not followed. A body line that begins with `From ` gets a `>` (mbox, RFC 4155). Refuses nothing silently.
-use std::fs::{File, OpenOptions, Permissions};
+//! is not followed, and in `/dev/null` no copy is wanted. A body line that begins with `From ` gets a `>` (mbox, RFC 4155). Refuses nothing silently.
+use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use chrono::{DateTime, FixedOffset};
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, major, minor};
 
 use crate::address::Address;
 use crate::message::Message;
@@ -20,6 +20,9 @@ use crate::message::Message;
 pub fn append(path: &Path, message: &Message, date: DateTime<FixedOffset>, bcc: &[Address]) -> io::Result<()> {
     let mut file = open(path)?;
     let meta = file.metadata()?;
+    if is_null(&meta) {
+        return Ok(());
+    }
     if !meta.is_file() || meta.nlink() != 1 {
         return Err(io::Error::other("it is not a regular file with one name"));
     }
@@ -30,6 +33,11 @@ pub fn append(path: &Path, message: &Message, date: DateTime<FixedOffset>, bcc: 
         let _ = file.set_len(before);
     }
     written
+}
+
+/// `/dev/null`, by its number: whoever names it wants no copy.
+fn is_null(meta: &Metadata) -> bool {
+    meta.file_type().is_char_device() && (major(meta.rdev()), minor(meta.rdev())) == (1, 3)
 }
 
 /// Opens the file; a new one has mode 0600 whatever the umask, as the next mail must be able to open it again.

@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, Read, Seek, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -55,11 +55,16 @@ impl Input {
     pub fn read(args: &Args, home: Option<&Path>, extra: Option<&Path>, limit: u64) -> Result<Self, DraftError> {
         let mut input = Input::default();
         let mut wants_stdin = None;
-        for word in &args.attach {
+        let mut names = args.attachment_names.iter().cloned().chain(std::iter::repeat(None));
+        for (word, name) in args.attach.iter().zip(&mut names) {
+            let before = input.attachments.len();
             input.attach(word, home, &mut wants_stdin)?;
+            if let (Some(name), [new]) = (name, &mut input.attachments[before..]) {
+                new.name = name;
+            }
         }
         if let Some(path) = extra {
-            input.attachments.push(open(path, None)?);
+            input.attachments.push(open(path, names.next().flatten())?);
         }
         for path in &args.inline {
             input.inline.push(open(&expand_home(&path.to_string_lossy(), home), None)?);
@@ -275,15 +280,16 @@ impl Input {
     }
 }
 
-/// `FILE;name=NAME;type=TYPE`.
+/// `FILE;name=NAME;type=TYPE`; parameters of the type may follow it.
 fn parameters(text: &str) -> (&str, Option<String>, Option<String>) {
     let mut pieces = text.split(';');
     let path = pieces.next().unwrap_or_default();
-    let (mut name, mut media_type) = (None, None);
+    let (mut name, mut media_type) = (None, None::<String>);
     for piece in pieces {
-        match piece.trim().split_once('=') {
-            Some(("name", value)) => name = Some(value.to_owned()),
-            Some(("type", value)) => media_type = Some(value.to_owned()),
+        match (piece.trim().split_once('='), &mut media_type) {
+            (Some(("name", value)), _) => name = Some(value.to_owned()),
+            (Some(("type", value)), None) => media_type = Some(value.to_owned()),
+            (Some(_), Some(media_type)) => *media_type = format!("{media_type}; {}", piece.trim()),
             _ => return (text, None, None),
         }
     }
@@ -327,10 +333,11 @@ fn open_regular(path: &Path) -> Result<(File, u64), DraftError> {
 
 fn open(path: &Path, name: Option<String>) -> Result<Attachment, DraftError> {
     let (file, length) = open_regular(path)?;
-    // Files of the kernel say 0 and then hold something, or cannot be read at all.
-    let mut first = [0_u8; 1];
-    let read = (&file).read(&mut first).map_err(|e| unreadable(path, words(&e)))?;
-    if length == 0 && read > 0 {
+    // Files of the kernel say 0 and then hold something, or hold less than they say, or cannot be read at all.
+    let mut octet = [0_u8; 1];
+    let read = (&file).read(&mut octet).map_err(|e| unreadable(path, words(&e)))?;
+    let is_short = length > 1 && file.read_at(&mut octet, length - 1).is_ok_and(|read| read == 0);
+    if length == 0 && read > 0 || is_short {
         let mut file = file;
         file.rewind().map_err(|e| unreadable(path, words(&e)))?;
         let spooled = spool(file).map_err(|_| unreadable(path, "it cannot be read"))?;

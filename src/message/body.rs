@@ -95,6 +95,11 @@ impl Prepared {
         Ok(Prepared { text, html, fields: spelled(&fields), images, files, encoding })
     }
 
+    /// Tells whether the text is a body that was made elsewhere.
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(self.text, Some(Words::Ready(..)))
+    }
+
     /// Builds the tree. `eight` allows octets over 127 in text. A clone is made of what is encoded, so the tree can be built twice.
     pub(super) fn tree(&self, eight: bool) -> Result<Part, MessageError> {
         let mut parts = Vec::new();
@@ -194,7 +199,7 @@ fn words(
         notes.extend(note.filter(|note| !notes.contains(note)));
         whole.push_str(&text);
     }
-    Ok(Words::text(media.with_charset("utf-8"), &whole))
+    Ok(Words::text(media.with_charset("utf-8").with_method(whole.as_bytes()), &whole))
 }
 
 impl Words {
@@ -212,36 +217,30 @@ impl Words {
         let (media, (transfer, octets)) = match self {
             Words::Text(media, text) => (media, transfer::encode_text(text.clone(), encoding, eight)),
             Words::Octets(media, octets) => (media, (Transfer::Base64, transfer::base64(octets))),
-            Words::Ready(media, ready, octets) => (media, ready_body(media, *ready, octets, eight)?),
+            Words::Ready(media, ready, octets) => (media, ready_body(media, *ready, octets, eight)),
         };
         let headers: Vec<Header> = vec![("Content-Type".to_owned(), media.content_type(None)?)];
         Ok(Leaf { headers, transfer, content: Content::Octets(octets) })
     }
 }
 
-/// A body that is ready stays as it is, unless no server could be given it: then it is encoded where that changes nothing.
-fn ready_body(
-    media: &MediaType,
-    ready: Ready,
-    octets: &[u8],
-    eight: bool,
-) -> Result<(Transfer, Vec<u8>), MessageError> {
+/// A body that is ready stays as it is, unless no server could be given it: then it is encoded where that changes nothing. The parts
+/// of a multipart are left to whoever looks into it.
+fn ready_body(media: &MediaType, ready: Ready, octets: &[u8], eight: bool) -> (Transfer, Vec<u8>) {
     let census = Census::of(octets);
     let fits = census.longest <= wire::LONGEST_LINE;
     let composite = media.is("multipart") || media.is("message");
-    let (transfer, octets) = match ready {
-        Ready::Plain if fits && census.ascii && (census.is_plain() || composite) => {
-            (Transfer::SevenBit, octets.to_vec())
-        }
-        Ready::Plain if fits && (eight && census.is_plain() || composite) => (Transfer::EightBit, octets.to_vec()),
-        Ready::Plain if !composite && media.is("text") => transfer::encode_text(octets.to_vec(), Encoding::Auto, false),
-        Ready::Plain if !composite => (Transfer::Base64, transfer::base64(octets)),
-        Ready::QuotedPrintable if fits => (Transfer::QuotedPrintable, octets.to_vec()),
-        Ready::Base64 if fits => (Transfer::Base64, octets.to_vec()),
+    let as_it_is = |transfer| (transfer, octets.to_vec());
+    match ready {
+        Ready::Plain if composite => as_it_is(if census.ascii { Transfer::SevenBit } else { Transfer::EightBit }),
+        Ready::Plain if fits && census.ascii && census.is_plain() => as_it_is(Transfer::SevenBit),
+        Ready::Plain if fits && eight && census.is_plain() => as_it_is(Transfer::EightBit),
+        Ready::Plain if media.is("text") => transfer::encode_text(octets.to_vec(), Encoding::Auto, false),
+        Ready::Plain => (Transfer::Base64, transfer::base64(octets)),
+        Ready::QuotedPrintable => as_it_is(Transfer::QuotedPrintable),
+        Ready::Base64 if fits => as_it_is(Transfer::Base64),
         Ready::Base64 => (Transfer::Base64, rewrapped(octets)),
-        Ready::Plain | Ready::QuotedPrintable => return Err(MessageError::LongLine(census.longest)),
-    };
-    Ok((transfer, octets))
+    }
 }
 
 /// Base64 in lines of 76.

@@ -70,6 +70,21 @@ impl MediaType {
         self
     }
 
+    /// The same with the method of a calendar, which readers act on (RFC 5546 section 1.4), as its text says.
+    pub(super) fn with_method(mut self, text: &[u8]) -> Self {
+        if self.essence != "text/calendar" || self.parameters.iter().any(|(name, _)| name == "method") {
+            return self;
+        }
+        let method = text.split(|b| *b == b'\n').find_map(|line| {
+            let (name, value) = std::str::from_utf8(line).ok()?.split_once(':')?;
+            let name = name.split(';').next().unwrap_or_default().trim_start_matches('\u{feff}');
+            Some(value.trim())
+                .filter(|value| name.eq_ignore_ascii_case("method") && is_token(value) && value.len() <= 60)
+        });
+        self.parameters.extend(method.map(|method| ("method".to_owned(), method.to_owned())));
+        self
+    }
+
     /// The same with a name for readers that look only here: encoded-words in quotes, which RFC 2047 forbids and all of them understand.
     pub(super) fn content_type(&self, name: Option<&str>) -> Result<String, MessageError> {
         let mut words = vec![self.essence.clone()];

@@ -8,10 +8,12 @@ mod alternative;
 mod attachment;
 mod body;
 mod field;
+mod forward;
 pub mod header; // its folding is measured by benches/micro.rs
 mod media;
 mod raw;
 mod recode;
+mod source;
 mod spool;
 mod stamp;
 mod stored;
@@ -61,9 +63,6 @@ pub enum MessageError {
     /// A transfer encoding that is none.
     #[error("`{}` is not a transfer encoding", .0.escape_debug())]
     Encoding(String),
-    /// A line of a ready body that is too long and may not be encoded: its octets.
-    #[error("the body is ready to send, and a line of it has {0} octets where 998 are allowed")]
-    LongLine(usize),
     /// An attachment that could not be looked at.
     #[error("`{}` cannot be attached: {}", .0.display().to_string().escape_debug(), .1)]
     Attachment(PathBuf, #[source] io::Error),
@@ -223,6 +222,12 @@ impl Message {
         &self.notes
     }
 
+    /// What is to be said once it was read, of files that had changed by then.
+    pub fn late_notes(&self) -> Vec<String> {
+        let file = |piece: &Piece| if let Piece::File(source) = piece { source.note() } else { None };
+        self.pieces.iter().filter_map(file).collect()
+    }
+
     /// The bytes in pieces of at most about 128 KiB, from the start; may be called again for another attempt. The whole ends in CRLF.
     ///
     /// # Errors
@@ -262,24 +267,35 @@ fn build(mut draft: Draft, stamp: &Stamp, types: Option<&MediaTypes>) -> Result<
         // The first number is the Message-ID's.
         let mut chance = Chance::new(stamp.random);
         chance.draw();
-        let pieces = tree::assemble(headers.clone(), prepared.tree(eight)?, &mut chance)?;
-        Ok((pieces.iter().any(|piece| matches!(piece, Piece::Octets(octets) if !octets.is_ascii())), pieces))
+        let tree = prepared.tree(eight)?;
+        let eight_bit = tree.is_eight_bit() || header_utf8;
+        Ok((eight_bit, tree::assemble(headers.clone(), tree, &mut chance)?))
     };
-    let settle = |(eight_bit, pieces), envelope, notes, twin| Message {
+    let (mut eight_bit, mut pieces) = make(true)?;
+    if prepared.is_ready() {
+        // What was made elsewhere may hold what no server takes.
+        let recoded = recode::recode(&pieces, Form::Legal { labels: true }).map_err(MessageError::Spool)?;
+        (eight_bit, pieces) = (recoded.eight_bit, recoded.pieces);
+    }
+    let settle = |eight_bit, pieces, envelope, notes, seven_bit| Message {
         id: id.clone(),
         envelope,
         eight_bit,
         header_utf8,
         pieces,
         notes,
-        seven_bit: Seven::Ready(twin),
+        seven_bit,
     };
-    let first = make(true)?;
-    let twin = if first.0 && !header_utf8 { Some(make(false)?) } else { None };
-    let twin = twin
-        .filter(|(eight_bit, _)| !eight_bit)
-        .map(|twin| Box::new(settle(twin, envelope.clone(), notes.clone(), None)));
-    Ok(settle(first, envelope, notes, twin))
+    let twin = if eight_bit && !header_utf8 && !prepared.is_ready() { Some(make(false)?) } else { None };
+    let seven = match twin {
+        Some((false, pieces)) => {
+            let twin = settle(false, pieces, envelope.clone(), notes.clone(), Seven::Ready(None));
+            Seven::Ready(Some(Box::new(twin)))
+        }
+        // Mail within mail is encoded leaf by leaf, when it must be.
+        _ => Seven::later(),
+    };
+    Ok(settle(eight_bit, pieces, envelope, notes, seven))
 }
 
 /// Takes every recipient once: a second mention counts neither for the envelope nor for a later header.
