@@ -7,6 +7,7 @@
 mod alternative;
 mod attachment;
 mod body;
+mod entity;
 mod field;
 mod forward;
 pub mod header; // its folding is measured by benches/micro.rs
