@@ -60,7 +60,7 @@ impl Survey {
         let count = Count::of(line);
         self.valid += count.valid;
         self.wide += count.wide;
-        self.common += usize::from(line.iter().any(is_common));
+        self.common += usize::from(line.iter().copied().any(is_common));
         self.odd += count.odd;
         if count.odd > 0 {
             let room = SAMPLE.saturating_sub(self.sample.len());
@@ -68,10 +68,10 @@ impl Survey {
             if count.odd > count.valid {
                 self.sample.extend_from_slice(line);
             } else {
-                line.utf8_chunks().for_each(|chunk| {
+                for chunk in line.utf8_chunks() {
                     self.sample.extend(chunk.valid().bytes().filter(u8::is_ascii));
                     self.sample.extend_from_slice(chunk.invalid());
-                });
+                }
             }
         }
     }
@@ -109,7 +109,7 @@ impl Survey {
 }
 
 /// The first octets of the letters of Europe in UTF-8 which are no capitals that a word of Latin-1 ends with.
-fn is_common(octet: &u8) -> bool {
+fn is_common(octet: u8) -> bool {
     matches!(octet, 0xC2..=0xC5 | 0xCE..=0xD1)
 }
 
@@ -210,7 +210,7 @@ impl Repair {
     fn is_plausible(&self, count: Count, stretch: &[u8]) -> bool {
         match self.charset {
             _ if count.wide > 0 => true,
-            Some(charset) if charset == WINDOWS_1252 => stretch.iter().any(is_common),
+            Some(charset) if charset == WINDOWS_1252 => stretch.iter().copied().any(is_common),
             Some(charset) if charset.is_single_byte() => count.valid > 1,
             Some(_) => count.valid > 3,
             None => true,

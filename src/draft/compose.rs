@@ -28,7 +28,7 @@ pub fn compose(args: &Args, settings: &Settings, mut input: Input, user: &str) -
         header_line(&mut draft, text)?;
     }
     if let Some(template) = input.template.take() {
-        fields::apply(&mut draft, template, &fallback)?;
+        fields::apply(&mut draft, &template, &fallback)?;
     }
     draft.bcc.append(&mut input.recipients);
     authors(args, &mut draft, settings, user)?;

@@ -49,7 +49,7 @@ fn parts(text: &str) -> Result<(&str, &str), DraftError> {
 }
 
 /// Takes over the head of a template.
-pub(super) fn apply(draft: &mut Draft, template: Template, fallback: &[String]) -> Result<(), DraftError> {
+pub(super) fn apply(draft: &mut Draft, template: &Template, fallback: &[String]) -> Result<(), DraftError> {
     const SINGLE: [&str; 7] = ["subject", "subj", "date", "message-id", "content-type", "in-reply-to", "references"];
     let resent = resent_block(&template.fields);
     if template.fields.iter().any(|field| field.is("from")) {

@@ -240,7 +240,7 @@ fn is_joiner(c: char) -> bool {
     matches!(c, '\u{200c}'..='\u{200f}' | '\u{61c}')
 }
 
-/// What nobody sees (Default_Ignorable_Code_Point of Unicode, but for the variation selectors).
+/// What nobody sees (`Default_Ignorable_Code_Point` of Unicode, but for the variation selectors).
 fn is_filler(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
         | '\u{200b}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'

@@ -153,15 +153,20 @@ fn sorted(text: Text) -> (Option<Text>, Vec<Vec<u8>>) {
         text.into_sources().into_iter().partition(|octets| charset::is_binary(octets));
     let is_gone = words.is_empty() && !binary.is_empty();
     let mut text = Text::default();
-    words.into_iter().for_each(|octets| text.push(octets));
+    for octets in words {
+        text.push(octets);
+    }
     (Some(text).filter(|_| !is_gone), binary)
 }
 
 /// Writes further fields of a part by their grammar.
 fn spelled(fields: &[(String, String)]) -> Vec<Header> {
-    let value = |name: &str, text: &str| match name.eq_ignore_ascii_case("content-disposition") {
-        true => media::mended(name, text),
-        false => header::further(name, text),
+    let value = |name: &str, text: &str| {
+        if name.eq_ignore_ascii_case("content-disposition") {
+            media::mended(name, text)
+        } else {
+            header::further(name, text)
+        }
     };
     fields.iter().filter_map(|(name, text)| Some((name.clone(), value(name, text).ok()?))).collect()
 }

@@ -151,7 +151,7 @@ mod tests {
     fn of_a_file_that_grew_what_was_there_is_sent() {
         for (now, before) in [(11, 10), (1, 0), (200_000, 100_000), (BLOCK + 1, BLOCK)] {
             let source = source(&vec![b'x'; usize::try_from(now).unwrap()], before);
-            let sent: Vec<u8> = source.blocks().map(Result::unwrap).flatten().collect();
+            let sent: Vec<u8> = source.blocks().flat_map(Result::unwrap).collect();
             assert_eq!(sent, transfer::base64(&vec![b'x'; usize::try_from(before).unwrap()]));
             assert_eq!(source.note(), None);
         }
@@ -167,7 +167,7 @@ mod tests {
             let mut wanted = [vec![b'x'; usize::try_from(now).unwrap()], words(before, now).into_bytes()].concat();
             wanted.resize(usize::try_from(before).unwrap(), b'\n');
             for _ in 0..2 {
-                let sent: Vec<u8> = source.octets().map(Result::unwrap).flatten().collect();
+                let sent: Vec<u8> = source.octets().flat_map(Result::unwrap).collect();
                 assert!(sent == wanted, "{now} of {before}");
             }
             let note = format!(
@@ -183,7 +183,7 @@ mod tests {
         let mut blocks = source.blocks();
         let first = blocks.next().unwrap().unwrap();
         source.file.set_len(10).unwrap();
-        let rest: Vec<u8> = blocks.map(Result::unwrap).flatten().collect();
+        let rest: Vec<u8> = blocks.flat_map(Result::unwrap).collect();
         assert_eq!((first.len() + rest.len()) as u64, source.encoded_len());
         assert!(source.is_cut());
     }

@@ -208,9 +208,10 @@ impl Head<'_> {
             top.push(Field::new("MIME-Version", "1.0"));
         }
         if high && !self.has("content-type") {
-            let charset = match survey.is_mostly_utf8() {
-                true => Some("utf-8".to_owned()),
-                false => charset::name_of(survey, self.edits.fallback_charsets),
+            let charset = if survey.is_mostly_utf8() {
+                Some("utf-8".to_owned())
+            } else {
+                charset::name_of(survey, self.edits.fallback_charsets)
             };
             let charset = charset.unwrap_or_else(|| "unknown-8bit".to_owned());
             top.push(Field::new("Content-Type", &format!("text/plain; charset={charset}")));
