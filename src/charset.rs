@@ -105,6 +105,16 @@ fn has_few_odd(charset: &'static Encoding, octets: &[u8]) -> bool {
     !text.is_empty() && odd * FITS <= text.chars().count()
 }
 
+/// Tells whether a text can be in the charset that is said of it; without any it is ASCII.
+pub fn agrees(octets: &[u8], said: Option<&str>) -> bool {
+    match said.filter(|name| !is_ascii_name(name)).map(find) {
+        None => octets.is_ascii(),
+        Some(Some(charset)) if charset == UTF_8 => std::str::from_utf8(octets).is_ok(),
+        Some(Some(charset)) => guess::fits(charset, octets, FITS) && !Survey::of(octets).contradicts(charset),
+        Some(None) => true,
+    }
+}
+
 /// The charset of a text that is to keep its octets, by the name it has in mail.
 pub fn name_of(survey: &Survey, fallback: &[String]) -> Option<String> {
     if survey.is_utf8() {

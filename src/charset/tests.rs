@@ -199,6 +199,25 @@ fn a_charset_that_the_octets_contradict_is_a_guess_like_any_other() {
 }
 
 #[test]
+fn a_label_agrees_with_what_it_may_be_on() {
+    let rows: [(&[u8], Option<&str>, bool); 10] = [
+        (b"a\n", None, true),
+        (b"\xc3\xbc\n", None, false),
+        (b"\xc3\xbc\n", Some("US-ASCII"), false),
+        (b"\xc3\xbc\n", Some("UTF-8"), true),
+        (b"\xc3\xbc \xfc\n", Some("utf-8"), false),
+        (b"\xfc\n", Some("iso-8859-1"), true),
+        (b"\xc3\xbc\n", Some("iso-8859-1"), false),
+        (b"\xb2\xe2\xca\xd4\n", Some("gb2312"), true),
+        (b"\xff \xff\n", Some("gb2312"), false),
+        (b"\xfc\n", Some("klingon"), true),
+    ];
+    for (octets, said, wanted) in rows {
+        assert_eq!(agrees(octets, said), wanted, "{} {said:?}", octets.escape_ascii());
+    }
+}
+
+#[test]
 fn the_same_is_found_in_pieces_as_in_one() {
     let text = "Größe 测试\nJörg\n".repeat(50);
     let mut octets = text.into_bytes();

@@ -139,7 +139,12 @@ pub(super) fn field(draft: &mut Draft, name: &str, value: &str) -> Result<(), Dr
             to.extend(found);
         }
         "from" => draft.from = list(value)?,
-        "reply-to" | "replyto" => draft.reply_to = list(value)?,
+        "reply-to" | "replyto" => {
+            draft.reply_to = list(value)?;
+            if draft.reply_to.is_empty() && value.contains(':') {
+                draft.shown.push(("Reply-To".to_owned(), value.to_owned()));
+            }
+        }
         "sender" => draft.sender = list(value)?.into_iter().next(),
         "subject" | "subj" => draft.subject = Some(encoded_word::decode(value)),
         "date" => draft.date = Some(value.to_owned()).filter(|value| !value.is_empty()),

@@ -11,7 +11,7 @@ use super::transfer::{self, Census, Transfer};
 use super::tree::{Content, Leaf, Part};
 use super::wire;
 use crate::charset::{self, Hints};
-use crate::draft::{Attachment, Body, Encoding, Text};
+use crate::draft::{Attachment, Body, Encoding, Text, encoded_word};
 
 /// Everything below the headers, read but not encoded: it may be encoded for servers with 8BITMIME and for those without.
 pub(super) struct Prepared {
@@ -163,7 +163,7 @@ fn sorted(text: Text) -> (Option<Text>, Vec<Vec<u8>>) {
 fn spelled(fields: &[(String, String)]) -> Vec<Header> {
     let value = |name: &str, text: &str| {
         if name.eq_ignore_ascii_case("content-disposition") {
-            media::mended(name, text)
+            media::mended(name, &encoded_word::decode(text))
         } else {
             header::further(name, text)
         }
@@ -189,12 +189,21 @@ fn words(
             "base64" => Ready::Base64,
             _ => return Err(MessageError::Encoding(encoding.to_owned())),
         };
-        let octets = wire::canonical(&sources.concat());
-        return Ok(Words::Ready(media, ready, octets));
+        if ready == Ready::Plain && media.is("text") && !charset::agrees(&sources.concat(), media.charset()) {
+            let (media, text) = read_all(sources, media, hints, notes);
+            return Ok(Words::Ready(media, ready, wire::canonical(text.as_bytes())));
+        }
+        return Ok(Words::Ready(media, ready, wire::canonical(&sources.concat())));
     }
     if !media.is("text") {
         return Ok(Words::Octets(media, sources.concat()));
     }
+    let (media, text) = read_all(sources, media, hints, notes);
+    Ok(Words::text(media.with_method(text.as_bytes()), &text))
+}
+
+/// Reads each source by itself; what they are together is UTF-8.
+fn read_all(sources: Vec<Vec<u8>>, media: MediaType, hints: Hints<'_>, notes: &mut Vec<String>) -> (MediaType, String) {
     let label = media.charset().map(str::to_owned);
     let mut whole = String::new();
     for octets in sources {
@@ -204,7 +213,7 @@ fn words(
         notes.extend(note.filter(|note| !notes.contains(note)));
         whole.push_str(&text);
     }
-    Ok(Words::text(media.with_charset("utf-8").with_method(whole.as_bytes()), &whole))
+    (media.with_charset("utf-8"), whole)
 }
 
 impl Words {
