@@ -6,7 +6,7 @@ complete -c smail -s T -l target -d 'Recipient into a field, as in `cc: ann@exam
 complete -c smail -s r -l from -d 'Sender: the From header and the envelope' -r
 complete -c smail -l reply-to -d 'Where answers go' -r
 complete -c smail -s s -l subject -d 'Subject' -r
-complete -c smail -s a -l attach -d 'Attach a file (`-`: standard input; `name=` and `type=` may follow after `;`), or add a header when no such file exists' -r
+complete -c smail -s a -l attach -d 'Attach a file (`-`: standard input; `name=` and `type=` with its parameters may follow after `;`), or add a header when no such file exists' -r
 complete -c smail -l inline -d 'Image for the HTML, which shows it as `cid:` and the file\'s name' -r -F
 complete -c smail -l html -d 'Body is HTML, from standard input or from a file; a text alternative is made' -r -F
 complete -c smail -s C -l header -d 'Further header' -r
@@ -39,6 +39,9 @@ complete -c smail -l hold -d 'Keep a mail of the queue from being sent' -r
 complete -c smail -l release -d 'Let a mail of the queue be sent again, also one that failed' -r
 complete -c smail -l remove -d 'Remove a mail of the queue for good' -r
 complete -c smail -l idempotency-key -d 'Send only once in seven days for the same key' -r
+complete -c smail -l content-filename -d 'Name of the file that the next -a attaches, as the receiver sees it' -r
+complete -c smail -l encoding -d 'How text beyond ASCII travels: the setting `encoding`' -r
+complete -c smail -l exec -d 'Without effect: a command of GNU mail' -r
 complete -c smail -s O -d 'Without effect: an argument for a sendmail program, which mta-arguments sets' -r
 complete -c smail -s t -l template -d 'Read recipients, subject and headers from the head of standard input'
 complete -c smail -s E -l skip-empty -d 'Send nothing when the body is empty'
@@ -66,6 +69,7 @@ complete -c smail -s B -d 'Without effect'
 complete -c smail -s I -d 'Without effect'
 complete -c smail -s D -l disconnected -d 'Without effect'
 complete -c smail -l skip-empty-attachments -d 'Without effect'
+complete -c smail -l mime -d 'Without effect: everything is MIME'
 complete -c smail -s '.' -l end-options -d 'Ends the options, as `--` does'
 complete -c smail -s e -l check-and-exit -d 'Reading mode: refused'
 complete -c smail -s f -l file -d 'Reading mode: refused'

@@ -5,6 +5,7 @@
 mod compose;
 pub mod dsn;
 pub(crate) mod encoded_word;
+mod fields;
 mod input;
 mod recipients;
 mod template;
@@ -18,6 +19,7 @@ use crate::settings::{LocalError, SettingsError};
 
 pub use compose::{check, compose, fallback_charsets, first_author};
 pub use dsn::{Dsn, DsnError};
+pub use fields::list_of;
 pub use input::Input;
 pub use recipients::BadLine;
 
@@ -38,6 +40,11 @@ pub struct Draft {
     pub cc: Vec<Mailbox>,
     /// Recipients that no header shows.
     pub bcc: Vec<Mailbox>,
+    /// Fields of recipients that are only to be seen, with their values on one line: groups of nobody, and those of a mail that is
+    /// sent on.
+    pub shown: Vec<(String, String)>,
+    /// Who sends on a mail of others.
+    pub resent_from: Option<Mailbox>,
     /// Subject in any characters, without line ends; `None` leaves the header out, empty keeps it empty.
     pub subject: Option<String>,
     /// Date as given by a template, in place of the stamp's.
@@ -132,6 +139,17 @@ pub enum DraftError {
         /// A lowercase fragment.
         why: &'static str,
     },
+    /// `-C` with a header that has a flag of its own: the header, and the flag.
+    #[error("`-C` takes no `{}` header", .name.escape_debug())]
+    OwnFlag {
+        /// As written.
+        name: String,
+        /// The flag.
+        flag: &'static str,
+    },
+    /// `--html` beside a head that says what the text is.
+    #[error("`--html` cannot be used here: the head says that the text is {0}")]
+    NoHtml(String),
     /// A tilde escape that is not supported.
     #[error("line {line} of the body: the escape `~{letter}` is not supported")]
     Escape {
@@ -159,18 +177,64 @@ pub enum DraftError {
 /// The words of a mail, as they were read.
 #[derive(Debug, Default)]
 pub struct Body {
-    /// Plain text (or text of [`Body::media_type`]) in whatever bytes it came.
-    pub text: Option<Vec<u8>>,
+    /// Plain text (or text of [`Body::media_type`]).
+    pub text: Option<Text>,
     /// HTML in whatever bytes it came. With no text, a text alternative is made from it.
     pub html: Option<Vec<u8>>,
     /// The media type of `text` when the user named one (`-M`, `-a 'Content-Type: …'`), with its parameters.
     pub media_type: Option<String>,
     /// `text` is a complete MIME body: `media_type` and this transfer encoding describe it, and its bytes stay as they are but for line ends.
     pub ready: Option<String>,
-    /// Names the charset of the input; without it UTF-8 (or UTF-16 by its mark) is found and the rest is read as one of `fallback_charsets`.
+    /// Further fields of the text: Content-Disposition and its like.
+    pub fields: Vec<(String, String)>,
+    /// Names the charset of the input; without it UTF-8 (or UTF-16 by its mark) is found, and the rest is read where it stands.
     pub charset: Option<String>,
-    /// Charsets tried in order for text that is not UTF-8.
+    /// Charsets that text which is not UTF-8 may be in; without any, the charset is found out.
     pub fallback_charsets: Vec<String>,
+}
+
+/// A text by the sources it comes from (the input, a quoted file, a signature), each in whatever bytes it came: what is odd in one
+/// says nothing of the others.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Text(Vec<Vec<u8>>);
+
+impl Text {
+    /// Adds what another source says.
+    pub fn push(&mut self, bytes: Vec<u8>) {
+        if !bytes.is_empty() {
+            self.0.push(bytes);
+        }
+    }
+
+    /// What each source says.
+    pub fn into_sources(self) -> Vec<Vec<u8>> {
+        self.0
+    }
+
+    /// Tells whether nothing is said.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds all that another text says.
+    pub fn append(&mut self, other: Text) {
+        self.0.extend(other.0);
+    }
+
+    /// Ends the last line, if there is one.
+    fn end_line(&mut self) {
+        if let Some(last) = self.0.last_mut().filter(|last| !last.ends_with(b"\n")) {
+            last.push(b'\n');
+        }
+    }
+}
+
+impl From<Vec<u8>> for Text {
+    fn from(bytes: Vec<u8>) -> Self {
+        let mut text = Text::default();
+        text.push(bytes);
+        text
+    }
 }
 
 /// How text is encoded for the wire.
@@ -194,7 +258,7 @@ pub struct Attachment {
     pub file: Arc<File>,
     /// Where it was found, for errors.
     pub path: PathBuf,
-    /// Its length in octets when it was opened; a file that has another length later is an error (exit 65).
+    /// Its length in octets when it was opened, and as it is sent.
     pub length: u64,
     /// The name the receiver sees: a base name without control characters.
     pub name: String,

@@ -60,7 +60,7 @@ pub const EXITS: &[(u8, &str)] = &[
     (64, "Usage: flags, or no recipient."),
     (
         65,
-        "The mail cannot be: address syntax, a header, a text over max-size, a file that changed while it was read. Also when --explain knows nothing of a text.",
+        "The mail cannot be: address syntax, a header, a text over max-size. Also when --explain knows nothing of a text.",
     ),
     (66, "An attachment or a file of the message cannot be read."),
     (67, "Recipients were refused for good, all of them as unknown (x.1.x)."),

@@ -2,6 +2,7 @@
 //!
 //! The road is in `main.rs`. Who may import whom is enforced by `tests/house.rs`.
 pub mod address;
+pub mod charset;
 pub mod check;
 pub mod children;
 pub mod cli;
@@ -10,6 +11,7 @@ pub mod draft;
 pub mod failure;
 pub mod files;
 pub mod generate;
+pub mod head;
 pub mod hints;
 pub mod log;
 pub mod message;

@@ -137,7 +137,7 @@ fn run(args: &Args) -> Result<Exit, Failure> {
         return Ok(Exit::OK);
     }
     if let Some(from) = input.from() {
-        let from = draft::first_author(from).map_err(DraftError::Address)?;
+        let from = draft::first_author(&from).map_err(DraftError::Address)?;
         settings = layers.settle(from.as_slice())?;
         route = settings::route(&settings, from.as_ref().unwrap_or(&author))?;
     }
@@ -181,7 +181,8 @@ fn send(
         Some(queues) => post.send(queues, &message)?,
         None => post.send_directly(&message),
     };
-    let told = sent.report.iter().flat_map(|r| &r.remarks).filter(|_| !args.quiet);
+    let late = message.late_notes();
+    let told = sent.report.iter().flat_map(|r| &r.remarks).chain(&late).filter(|_| !args.quiet);
     told.for_each(|r| complain(&failure::remark(r)));
     if let Some(error) = &sent.error {
         complain(&error.text());

@@ -9,9 +9,9 @@ pub mod patient;
 use std::collections::HashSet;
 use std::io::{self, Read};
 
-use crate::address::{Address, AddressError, Mailbox, parse_list, parse_word};
+use crate::address::{Address, AddressError, Mailbox, parse_word};
 use crate::cli::sendmail::Request;
-use crate::draft::{Dsn, fallback_charsets, first_author};
+use crate::draft::{Dsn, encoded_word, fallback_charsets, first_author, list_of};
 use crate::message::{Edits, Raw};
 use crate::message::{Envelope, Message, MessageError, Stamp};
 use crate::settings::{Local, LocalError, Settings, SettingsError, author};
@@ -153,11 +153,6 @@ impl<R: Read> Read for Limited<R> {
     }
 }
 
-/// A list as programs write it: also with the semicolons that some address books put between addresses.
-fn list_of(value: &str) -> Result<Vec<Mailbox>, AddressError> {
-    parse_list(value).or_else(|error| parse_list(&value.replace(';', ",")).map_err(|_| error))
-}
-
 fn recipients_of(raw: &Raw, name: &str) -> Vec<String> {
     if raw.resent() { raw.resent_values(&format!("resent-{name}")) } else { raw.values(name) }
 }
@@ -200,8 +195,8 @@ pub fn settle(
         (Some(sender), None) if handover.sender != Sender::Unsaid => Mailbox::from(sender.clone()),
         _ => house.author().clone(),
     };
-    if handover.full_name.is_some() {
-        author.name = handover.full_name;
+    if let Some(name) = handover.full_name {
+        author.name = Some(encoded_word::decode(&name));
     } else if author.name.is_none() {
         author.name = settings.filled("name");
     }

@@ -32,6 +32,7 @@ mod support;
 
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 use mail_parser::{MessageParser, MimeHeaders};
@@ -202,7 +203,7 @@ fn run(case: &Case, dialect: &str) -> Vec<String> {
         run = run.arg("-S").arg(format!("mta={mta}"));
     }
     for word in words {
-        run = run.arg(std::ffi::OsString::from(String::from_utf8(unescape(&word)).unwrap()));
+        run = run.arg(std::ffi::OsString::from_vec(unescape(&word)));
     }
     run = run.env("MAILRC", if rc.is_empty() { "/dev/null".into() } else { world.path("rc") });
     for line in case.all("env") {

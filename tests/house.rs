@@ -11,10 +11,12 @@ const DOORS: &[(&str, &[&str])] = &[
     ("children",  &[]),
     ("secret",    &["children"]),
     ("address",   &[]),
+    ("charset",   &[]),
+    ("head",      &["charset"]),
     ("delivery",  &[]),
     ("settings",  &["cli", "secret", "address", "children"]),
-    ("draft",     &["cli", "settings", "address"]),
-    ("message",   &["draft", "address"]),
+    ("draft",     &["cli", "settings", "address", "charset", "head"]),
+    ("message",   &["draft", "address", "charset", "head"]),
     // An envelope is made of addresses, and what to say in RCPT is asked of them.
     // What a provider means by a reply decides what becomes of the mail, before the books hear of it.
     ("transport", &["settings", "secret", "message", "delivery", "address", "hints", "children"]),

@@ -80,8 +80,8 @@ pub struct Args {
     #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true, help_heading = WHAT)]
     pub subject: Option<OsString>,
 
-    /// Attach a file (`-`: standard input; `name=` and `type=` may follow after `;`), or add a header when no such file exists
-    #[arg(short, long, value_name = "FILE|HEADER", allow_hyphen_values = true, help_heading = WHAT)]
+    /// Attach a file (`-`: standard input; `name=` and `type=` with its parameters may follow after `;`), or add a header when no such file exists
+    #[arg(short, long, value_name = "FILE|HEADER", alias = "append", allow_hyphen_values = true, help_heading = WHAT)]
     pub attach: Vec<OsString>,
 
     /// Image for the HTML, which shows it as `cid:` and the file's name
@@ -93,7 +93,7 @@ pub struct Args {
     pub html: Option<PathBuf>,
 
     /// Further header
-    #[arg(short = 'C', long, value_name = "NAME: VALUE", aliases = ["custom-header", "append"], allow_hyphen_values = true, help_heading = WHAT)]
+    #[arg(short = 'C', long, value_name = "NAME: VALUE", alias = "custom-header", allow_hyphen_values = true, help_heading = WHAT)]
     pub header: Vec<String>,
 
     /// Put a file before the body
@@ -264,6 +264,14 @@ pub struct Args {
     #[arg(short = '#', long, help_heading = COMPATIBLE)]
     pub batch_mode: bool,
 
+    /// Name of the file that the next -a attaches, as the receiver sees it
+    #[arg(long, alias = "content-name", value_name = "NAME", help_heading = COMPATIBLE)]
+    pub content_filename: Vec<String>,
+
+    /// How text beyond ASCII travels: the setting `encoding`
+    #[arg(long, value_name = "NAME", help_heading = COMPATIBLE)]
+    pub encoding: Option<String>,
+
     /// Keep a copy in a file named after the first recipient
     #[arg(short = 'F', help_heading = COMPATIBLE)]
     pub record_by_recipient: bool,
@@ -291,6 +299,14 @@ pub struct Args {
     /// Without effect
     #[arg(long, hide = true, action = ArgAction::Count)]
     pub skip_empty_attachments: u8,
+
+    /// Without effect: everything is MIME
+    #[arg(long, hide = true, action = ArgAction::Count)]
+    pub mime: u8,
+
+    /// Without effect: a command of GNU mail
+    #[arg(long, hide = true, value_name = "COMMAND", allow_hyphen_values = true)]
+    pub exec: Vec<String>,
 
     /// Without effect: an argument for a sendmail program, which mta-arguments sets
     #[arg(short = 'O', hide = true, value_name = "ARG", allow_hyphen_values = true)]
@@ -327,6 +343,10 @@ pub struct Args {
     /// Called as sendmail, or one of its kin
     #[arg(skip)]
     pub sendmail: Option<Box<super::sendmail::Request>>,
+
+    /// For each of `attach`, and behind them for a file of `-A`, the name that `--content-filename` gives it
+    #[arg(skip)]
+    pub attachment_names: Vec<Option<String>>,
 
     /// The sender of the envelope, from `-- -f ADDRESS`
     #[arg(skip)]

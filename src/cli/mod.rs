@@ -12,7 +12,7 @@ pub use mailx::{Args, Artifact};
 use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, FromArgMatches};
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 /// Why the command line is not understood, or what to print instead of sending.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,8 +93,24 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, Stop> {
     drop_commands(&mut words);
     let matches = Args::command().try_get_matches_from(words).map_err(|e| stop(&e))?;
     let mut args = Args::from_arg_matches(&matches).map_err(|e| stop(&e))?;
+    args.attachment_names = attachment_names(&args.content_filename, &matches);
     args.settle()?;
     Ok(args)
+}
+
+/// The name that each `-a`, and then `-A`, has from the last `--content-filename` in front of it; a name counts once.
+fn attachment_names(names: &[String], matches: &ArgMatches) -> Vec<Option<String>> {
+    let places = |id: &str| -> Vec<usize> { matches.indices_of(id).into_iter().flatten().collect() };
+    let mut files: Vec<usize> = places("attach");
+    files.extend(places("account").last());
+    let mut found = vec![None; files.len()];
+    for (name, place) in names.iter().zip(places("content_filename")) {
+        let next = (0..files.len()).filter(|at| files[*at] > place).min_by_key(|at| files[*at]);
+        if let Some(at) = next {
+            found[at] = Some(name.clone());
+        }
+    }
+    found
 }
 
 /// Takes out `-E COMMAND` of GNU mail (`-E 'set escape'`), whose commands mean nothing here; everywhere else `-E` has no value

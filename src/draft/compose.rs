@@ -1,11 +1,11 @@
 //! Brings flags, template and settings together in a draft.
-use std::collections::HashSet;
-use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use super::dsn::{self, Dsn, Notify, Ret};
-use super::{Draft, DraftError, Encoding, Input, encoded_word, template};
+use super::fields::{self, header_line};
+use super::{Draft, DraftError, Encoding, Input, Text, encoded_word};
 use crate::address::{Address, AddressError, Mailbox, parse_list, parse_word};
+use crate::charset::{self, Hints};
 use crate::cli::Args;
 use crate::settings::{Local, MAX_SIZE, Settings, SettingsError, author, is_program};
 
@@ -16,23 +16,25 @@ use crate::settings::{Local, MAX_SIZE, Settings, SettingsError, author, is_progr
 pub fn compose(args: &Args, settings: &Settings, mut input: Input, user: &str) -> Result<Draft, DraftError> {
     let mut draft = Draft { warnings: std::mem::take(&mut input.warnings), ..Draft::default() };
     recipients_of_flags(args, &mut draft)?;
-    draft.subject = subject(args, &input, &mut draft.warnings);
+    let fallback = fallback_charsets(settings);
+    draft.subject = subject(args, &input, &fallback, &mut draft.warnings);
     for text in &settings.list("headers") {
         header_line(&mut draft, text)?;
     }
     if let Some(organization) = settings.filled("organization") {
-        draft.headers.push(("Organization".to_owned(), organization));
+        draft.headers.push(("Organization".to_owned(), encoded_word::decode(&organization)));
     }
     for text in args.header.iter().chain(&input.headers) {
         header_line(&mut draft, text)?;
     }
     if let Some(template) = input.template.take() {
-        apply_template(&mut draft, template)?;
+        fields::apply(&mut draft, &template, &fallback)?;
     }
     keep_last(&mut draft.headers, "organization");
     draft.bcc.append(&mut input.recipients);
     authors(args, &mut draft, settings, user)?;
     fill_recipients(&mut draft, settings)?;
+    fields::decode_names(&mut draft);
     receipt(&mut draft, settings);
     body(args, &mut draft, settings, input)?;
     draft.dsn = notices(args, settings)?;
@@ -64,6 +66,7 @@ pub fn check(args: &Args) -> Result<(), DraftError> {
     if !anybody && !elsewhere && !args.is_about_queue() && !args.show_settings {
         return Err(DraftError::NoRecipient);
     }
+    args.header.iter().try_for_each(|text| fields::custom(text))?;
     flags_of_notices(args)?;
     let flags = [("-r", &args.from), ("--reply-to", &args.reply_to), ("-f", &args.envelope_from)];
     for (flag, value) in flags {
@@ -140,13 +143,17 @@ fn recipients(word: &str) -> Result<Vec<Mailbox>, DraftError> {
 }
 
 /// The subject on one line: a line end would begin another header.
-fn subject(args: &Args, input: &Input, warnings: &mut Vec<String>) -> Option<String> {
+fn subject(args: &Args, input: &Input, fallback: &[String], warnings: &mut Vec<String>) -> Option<String> {
     // An escape in the body (`~s`) comes later than the flag, and so is the last word.
-    let text = match (&input.subject, &args.subject) {
+    let octets = match (&input.subject, &args.subject) {
         (Some(subject), _) => subject.clone(),
-        (None, Some(subject)) => decode(subject, warnings),
+        (None, Some(subject)) => subject.as_bytes().to_vec(),
         (None, None) => return None,
     };
+    let (text, note) = charset::read(octets, Hints { fallback, ..Hints::default() });
+    warnings.extend(note.map(|note| note.replacen("the text", "the subject", 1)));
+    // Callers encode it themselves, as they had to for other programs.
+    let text = encoded_word::decode(&text);
     if !text.contains(['\r', '\n']) {
         return Some(text);
     }
@@ -154,83 +161,8 @@ fn subject(args: &Args, input: &Input, warnings: &mut Vec<String>) -> Option<Str
     Some(one_line(&text))
 }
 
-fn decode(text: &OsStr, warnings: &mut Vec<String>) -> String {
-    template::decode(text.as_bytes(), warnings)
-}
-
 fn one_line(text: &str) -> String {
     text.split(['\r', '\n']).map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
-/// One `Name: value` of a flag or a setting. Fields with a meaning go where they belong, so that none stands twice.
-fn header_line(draft: &mut Draft, text: &str) -> Result<(), DraftError> {
-    let refuse = |why| DraftError::Header { text: text.chars().take(60).collect(), why };
-    let (name, value) = text.split_once(':').ok_or_else(|| refuse("a `:` is wanted behind its name"))?;
-    let name = name.trim();
-    if name.is_empty() || !name.bytes().all(|b| (b'!'..=b'~').contains(&b)) {
-        return Err(refuse("its name holds blanks, control characters or nothing"));
-    }
-    if value.contains(['\r', '\n', '\0']) {
-        return Err(refuse("a line end cannot stand in it"));
-    }
-    field(draft, name, value.trim())
-}
-
-fn apply_template(draft: &mut Draft, template: template::Template) -> Result<(), DraftError> {
-    if template.value("from").is_some() {
-        draft.from.clear();
-    }
-    let mut seen = HashSet::new();
-    for (name, value) in template.headers {
-        let lower = name.to_ascii_lowercase();
-        let single = ["subject", "subj", "date", "message-id", "content-type", "in-reply-to", "references"]
-            .contains(&lower.as_str());
-        if single && !seen.insert(lower) {
-            draft.warnings.push(format!("a second {name} header was left out"));
-            continue;
-        }
-        field(draft, &name, &value)?;
-    }
-    // Programs encode what they write for `-t`; decoded here, it is encoded once on its way out.
-    for mailbox in draft
-        .from
-        .iter_mut()
-        .chain(&mut draft.reply_to)
-        .chain(&mut draft.to)
-        .chain(&mut draft.cc)
-        .chain(&mut draft.sender)
-    {
-        mailbox.name = mailbox.name.take().map(|name| encoded_word::decode(&name));
-    }
-    Ok(())
-}
-
-/// Puts one header where it belongs.
-fn field(draft: &mut Draft, name: &str, value: &str) -> Result<(), DraftError> {
-    let lower = name.to_ascii_lowercase();
-    let (base, single) = lower.strip_suffix("?single").map_or((lower.as_str(), false), |base| (base, true));
-    let list = |value: &str| {
-        if single { Mailbox::parse(&quote_single(value)).map(|m| vec![m]) } else { parse_word(value) }
-            .map_err(DraftError::Address)
-    };
-    match base {
-        "to" => draft.to.extend(list(value)?),
-        "cc" => draft.cc.extend(list(value)?),
-        "bcc" => draft.bcc.extend(list(value)?),
-        "from" => draft.from = list(value)?,
-        "reply-to" | "replyto" => draft.reply_to = list(value)?,
-        "sender" => draft.sender = list(value)?.into_iter().next(),
-        "subject" | "subj" => draft.subject = Some(encoded_word::decode(value)),
-        "date" => draft.date = Some(value.to_owned()),
-        "message-id" => draft.message_id = Some(value.to_owned()),
-        "content-type" => draft.body.media_type = Some(value.to_owned()),
-        "content-transfer-encoding" => draft.body.ready = Some(value.to_owned()),
-        "mime-version" | "return-path" | "content-length" | "status" => {}
-        "fcc" => draft.warnings.push("Fcc is left out; the setting record keeps copies".to_owned()),
-        "organization" => draft.headers.push((name.to_owned(), value.to_owned())),
-        _ => draft.headers.push((name.to_owned(), encoded_word::decode(value))),
-    }
-    Ok(())
 }
 
 /// Of the headers of this name the last one counts.
@@ -244,16 +176,6 @@ fn keep_last(headers: &mut Vec<(String, String)>, wanted: &str) {
     });
 }
 
-/// `To?single: a, b <x@y>` is one mailbox whose name holds a comma.
-fn quote_single(value: &str) -> String {
-    match value.rsplit_once('<') {
-        Some((name, rest)) if !name.trim().is_empty() && !name.contains('"') => {
-            format!("\"{}\" <{rest}", name.trim().replace('\\', "\\\\"))
-        }
-        _ => value.to_owned(),
-    }
-}
-
 /// Settles who the mail is from, in the header and in the envelope.
 fn authors(args: &Args, draft: &mut Draft, settings: &Settings, user: &str) -> Result<(), DraftError> {
     let default = author::authors(settings, user)?;
@@ -261,9 +183,11 @@ fn authors(args: &Args, draft: &mut Draft, settings: &Settings, user: &str) -> R
     if !of_header {
         draft.from.clone_from(&default);
     }
+    let resent_from = draft.resent_from.take();
     // A From of the template is the author, and `-r` then only the sender of the envelope (spec/mailx.md section 1.4).
     let envelope = if of_header && args.from.is_none() { draft.from.first() } else { default.first() };
-    if let Some(envelope) = envelope {
+    let resent_from = resent_from.as_ref().filter(|_| args.from.is_none());
+    if let Some(envelope) = resent_from.or(envelope) {
         draft.return_path = Some(author::return_path(settings, &qualified(envelope, settings)?, user)?);
     }
     for mailbox in &mut draft.from {
@@ -361,23 +285,28 @@ fn body(args: &Args, draft: &mut Draft, settings: &Settings, input: Input) -> Re
     let mut text = input.text;
     if draft.body.ready.is_none() {
         let head = unescape(&settings.text("text-head").unwrap_or_default());
-        let mut tail = Vec::new();
+        let mut tail = Text::default();
         if let Some(path) = settings.path("signature") {
-            tail.extend(super::input::read_file(&path, settings.size("max-size").unwrap_or(MAX_SIZE))?);
+            tail.push(super::input::read_file(&path, settings.size("max-size").unwrap_or(MAX_SIZE))?);
         }
-        tail.extend(unescape(&settings.text("text-tail").unwrap_or_default()).into_bytes());
+        tail.push(unescape(&settings.text("text-tail").unwrap_or_default()).into_bytes());
         if !(head.is_empty() && tail.is_empty()) && input.html.is_none() {
+            let mut whole = Text::from(head.into_bytes());
             let mut words = text.unwrap_or_default();
-            if !tail.is_empty() && !words.is_empty() && !words.ends_with(b"\n") {
-                words.push(b'\n');
+            if !tail.is_empty() {
+                words.end_line();
             }
-            text = Some([head.into_bytes(), words, tail].concat());
+            whole.append(words);
+            whole.append(tail);
+            text = Some(whole);
         }
     }
     draft.body.text = text;
     draft.body.html = input.html;
+    let of_head = args.template && draft.body.media_type.is_some();
     if draft.body.html.is_some() {
-        draft.body.media_type = None;
+        html_of_head(args, draft)?;
+        draft.body.media_type.take_if(|_| !of_head);
     } else if let Some(media_type) = args.content_type.clone().or(input.media_type) {
         draft.body.media_type = Some(media_type);
     }
@@ -388,14 +317,32 @@ fn body(args: &Args, draft: &mut Draft, settings: &Settings, input: Input) -> Re
     Ok(())
 }
 
-/// The charsets to try. The stock lists of mail.rc (`iso-8859-1,utf-8`) say what is sent, not what is read: UTF-8 is found
-/// anyway, and ISO-8859-1 would take every input.
+/// Looks whether `--html` and the head of a template agree on what the text is.
+fn html_of_head(args: &Args, draft: &mut Draft) -> Result<(), DraftError> {
+    if !args.template || args.html.as_ref().is_none_or(|path| path.as_os_str() != "-") {
+        return Ok(());
+    }
+    let encoding = draft.body.ready.take().unwrap_or_default().trim().to_ascii_lowercase();
+    if !["", "7bit", "8bit", "binary"].contains(&encoding.as_str()) {
+        return Err(DraftError::NoHtml(format!("encoded in {}", crate::text::word(&encoding))));
+    }
+    let media = draft.body.media_type.as_deref().unwrap_or("text/html");
+    let essence = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if ["text/html", "text/plain"].contains(&essence.as_str()) {
+        return Ok(());
+    }
+    Err(DraftError::NoHtml(crate::text::word(&essence).into_owned()))
+}
+
+/// The charsets that were chosen for what is not UTF-8; none where it is to be found out. The stock lists of mail.rc
+/// (`iso-8859-1,utf-8`) say what is sent, not what is read: UTF-8 is found anyway, and ISO-8859-1 would take every input.
 pub fn fallback_charsets(settings: &Settings) -> Vec<String> {
     let list = settings.list("fallback-charsets");
     let meaningful =
         |c: &String| !["utf-8", "utf8", "us-ascii", "iso-8859-1"].contains(&c.to_ascii_lowercase().as_str());
     let list: Vec<_> = list.into_iter().filter(meaningful).collect();
-    if list.is_empty() { vec!["gb18030".to_owned(), "windows-1252".to_owned()] } else { list }
+    // The value without a setting.
+    if list == ["gb18030", "windows-1252"] { Vec::new() } else { list }
 }
 
 /// `\n` and `\t` as mail.rc has no other way to say them.

@@ -1,57 +1,87 @@
-//! Reads encoded-words (RFC 2047) in the head of a template, as programs write them there.
+//! Reads encoded-words (RFC 2047), as programs write them into heads and into the words of a command line.
 //!
 //! Promise: what is not a well-formed encoded-word stays as it is. A line end or another control character that was
 //! hidden in one becomes a blank, so that decoding can never begin another header.
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use encoding_rs::Encoding;
+
+use crate::charset;
 
 /// The longest word that is read: the standard allows 75 octets, and programs write more; a bound keeps the time linear.
 const LONGEST: usize = 2000;
+/// Base64 as programs write it, with its padding and without.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
 
-/// Decodes every encoded-word of a value; blanks between two of them go (section 6.2).
+/// Decodes every encoded-word of a value; blanks between two of them go (section 6.2), and a character that was parted between
+/// them is whole again.
 pub(crate) fn decode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    let mut after_word = false;
+    // What the last words said, while the next may belong to it.
+    let mut open: Option<Word> = None;
     while let Some(start) = rest.find("=?") {
         let (before, candidate) = rest.split_at(start);
-        let Some((decoded, length)) = word(candidate) else {
+        let Some((word, length)) = word(candidate) else {
+            close(&mut open, &mut out);
             out.push_str(&rest[..start + 2]);
             rest = &rest[start + 2..];
-            after_word = false;
             continue;
         };
-        if !(after_word && before.chars().all(|c| c == ' ' || c == '\t')) {
-            out.push_str(before);
+        let follows = open.is_some() && before.bytes().all(|b| b.is_ascii_whitespace());
+        match &mut open {
+            Some(last) if follows && last.charset == word.charset => last.octets.extend(word.octets),
+            _ => {
+                close(&mut open, &mut out);
+                out.push_str(if follows { "" } else { before });
+                open = Some(word);
+            }
         }
-        out.push_str(&decoded);
         rest = &candidate[length..];
-        after_word = true;
     }
+    close(&mut open, &mut out);
     out + rest
 }
 
+/// What an encoded-word holds.
+struct Word {
+    charset: &'static Encoding,
+    octets: Vec<u8>,
+}
+
+fn close(open: &mut Option<Word>, out: &mut String) {
+    let Some(Word { charset, octets }) = open.take() else { return };
+    let (decoded, _) = charset.decode_without_bom_handling(&octets);
+    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    out.extend(decoded.chars().map(|c| if breaks(c) { ' ' } else { c }));
+}
+
 /// One encoded-word at the start of a text and its length: `=?charset?encoding?text?=`.
-fn word(text: &str) -> Option<(String, usize)> {
+fn word(text: &str) -> Option<(Word, usize)> {
     let text = &text[..text.floor_char_boundary(LONGEST)];
     let inner = text.strip_prefix("=?")?;
     let (charset, inner) = inner.split_once('?')?;
     let (encoding, inner) = inner.split_once('?')?;
     let (encoded, _) = inner.split_once("?=")?;
     // A language may stand behind the charset (RFC 2231 section 5).
-    let charset = Encoding::for_label(charset.split('*').next()?.as_bytes())?;
+    let charset = charset::find(charset.split('*').next()?)?;
     if encoded.contains([' ', '\t', '?']) {
         return None;
     }
     let octets = match encoding {
-        "B" | "b" => STANDARD.decode(encoded).ok()?,
-        "Q" | "q" => quoted(encoded)?,
+        // base64(1) breaks its lines.
+        "B" | "b" => LENIENT.decode(encoded.replace(['\r', '\n'], "")).ok()?,
+        "Q" | "q" if !encoded.contains(['\r', '\n']) => quoted(encoded)?,
         _ => return None,
     };
     let length = text.len() - inner.len() + encoded.len() + 2;
-    let (decoded, _) = charset.decode_without_bom_handling(&octets);
-    Some((decoded.chars().map(|c| if c.is_control() { ' ' } else { c }).collect(), length))
+    Some((Word { charset, octets }, length))
 }
 
 fn quoted(text: &str) -> Option<Vec<u8>> {
@@ -84,6 +114,15 @@ mod tests {
             ("=?iso-8859-1*de?Q?M=FCller?=", "Müller"),
             ("=?gb2312?B?suLK1A==?=", "测试"),
             ("=?utf-8?q?a=0D=0ABcc:_x?=", "a  Bcc: x"),
+            ("=?utf-8?B?W1BST0JMRU1d?=", "[PROBLEM]"),
+            ("=?utf-8?B?W1BST0JMRU1dCg==?=", "[PROBLEM] "),
+            ("=?utf-8?b?5rWL6K+V5rWL?=", "测试测"),
+            ("=?utf-8?b?5rWL\n6K+V?=", "测试"),
+            ("=?utf-8?q?=E6=B5?= =?UTF8?q?=8B?= =?utf-8?b?6K8=?= =?utf-8?q?=95?=", "测试"),
+            ("=?utf-8?q?=C3?= =?iso-8859-1?q?=FC?=", "\u{fffd}ü"),
+            ("=?utf-8?q?=C3?= x =?utf-8?q?=BC?=", "\u{fffd} x \u{fffd}"),
+            ("=?cp936?b?suLK1A?=\t=?latin-1?q?=FC?=", "测试ü"),
+            ("=?utf-8?q?a=E2=80=A8b?=", "a b"),
             ("=?utf-8?q?a", "=?utf-8?q?a"),
             ("=?nonsense?q?a?=", "=?nonsense?q?a?="),
             ("=?utf-8?b?%%%?=", "=?utf-8?b?%%%?="),

@@ -4,13 +4,14 @@
 //! no more than `max-size` octets of text are held.
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, BufRead, Read, Seek, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::template::{self, Template};
-use super::{Attachment, DraftError, recipients};
+use super::{Attachment, DraftError, Text, recipients};
 use crate::address::Mailbox;
 use crate::cli::Args;
 use crate::files::{self, Unfit, words};
@@ -19,8 +20,8 @@ use crate::settings::value::expand_home;
 /// What was read.
 #[derive(Debug, Default)]
 pub struct Input {
-    /// The text of standard input or of the body's file.
-    pub text: Option<Vec<u8>>,
+    /// The text of standard input or of the body's file, and of the files it takes in.
+    pub text: Option<Text>,
     /// The HTML.
     pub html: Option<Vec<u8>>,
     /// The head that `-t` found.
@@ -35,8 +36,8 @@ pub struct Input {
     pub inline: Vec<Attachment>,
     /// The media type that the name of the body's file suggests.
     pub media_type: Option<String>,
-    /// The subject that was asked for at the terminal.
-    pub subject: Option<String>,
+    /// The subject that was asked for at the terminal, or set by an escape.
+    pub subject: Option<Vec<u8>>,
     /// The body has nothing in it (`-E`).
     pub empty: bool,
     /// Lowercase fragments for standard error.
@@ -53,11 +54,16 @@ impl Input {
     pub fn read(args: &Args, home: Option<&Path>, extra: Option<&Path>, limit: u64) -> Result<Self, DraftError> {
         let mut input = Input::default();
         let mut wants_stdin = None;
-        for word in &args.attach {
+        let mut names = args.attachment_names.iter().cloned().chain(std::iter::repeat(None));
+        for (word, name) in args.attach.iter().zip(&mut names) {
+            let before = input.attachments.len();
             input.attach(word, home, limit, &mut wants_stdin)?;
+            if let (Some(name), [new]) = (name, &mut input.attachments[before..]) {
+                new.name = name;
+            }
         }
         if let Some(path) = extra {
-            input.attachments.push(open(path, None, limit)?);
+            input.attachments.push(open(path, names.next().flatten(), limit)?);
         }
         for path in &args.inline {
             input.inline.push(open(&expand_home(&path.to_string_lossy(), home), None, limit)?);
@@ -70,8 +76,8 @@ impl Input {
     }
 
     /// The From header of the template, which chooses the account.
-    pub fn from(&self) -> Option<&str> {
-        self.template.as_ref()?.value("from")
+    pub fn from(&self) -> Option<String> {
+        self.template.as_ref()?.from()
     }
 
     /// `-a WORD`: a file (with `;name=` and `;type=`, or `=CHARSET`), standard input, files separated by commas, or a header.
@@ -192,20 +198,23 @@ impl Input {
                 read_all(io::stdin().lock(), limit)?
             }
         };
-        let text = if args.enable_cmd_escapes || args.batch_mode {
-            self.escapes(&text, args.batch_mode, home, limit)?
+        let text = if args.template {
+            let (template, body) = template::split(&text);
+            self.template = Some(template);
+            body
         } else {
             text
         };
-        self.empty = text.is_empty() && prefix.is_empty() && self.html.is_none();
-        let text = [prefix, text].concat();
-        if args.template {
-            let (template, body) = template::split(&text, &mut self.warnings);
-            self.empty = body.is_empty();
-            self.template = Some(template);
-            self.text = Some(body);
-        } else if html_of_stdin {
-            self.html = Some(text);
+        let mut whole = Text::from(prefix);
+        if args.enable_cmd_escapes || args.batch_mode {
+            self.escapes(&text, args.batch_mode, (home, limit), &mut whole)?;
+        } else {
+            whole.push(text);
+        }
+        let text = whole;
+        self.empty = text.is_empty() && (args.template || self.html.is_none());
+        if html_of_stdin {
+            self.html = Some(text.into_sources().concat());
         } else if !(text.is_empty() && self.html.is_some()) {
             self.text = Some(text);
         }
@@ -219,14 +228,20 @@ impl Input {
             return;
         }
         let _ = write!(io::stderr(), "Subject: ");
-        let mut line = String::new();
-        if io::stdin().read_line(&mut line).is_ok_and(|n| n > 0) {
-            self.subject = Some(line.trim_end_matches(['\n', '\r']).to_owned()).filter(|s| !s.is_empty());
+        let mut line = Vec::new();
+        if io::stdin().lock().read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+            self.subject = Some(line.trim_ascii_end().to_vec()).filter(|s| !s.is_empty());
         }
     }
 
     /// Carries out the tilde escapes that only touch the mail itself; the rest could run programs and is refused.
-    fn escapes(&mut self, text: &[u8], dot: bool, home: Option<&Path>, limit: u64) -> Result<Vec<u8>, DraftError> {
+    fn escapes(
+        &mut self,
+        text: &[u8],
+        dot: bool,
+        (home, limit): (Option<&Path>, u64),
+        whole: &mut Text,
+    ) -> Result<(), DraftError> {
         let mut out = Vec::with_capacity(text.len());
         for (number, line) in text.split_inclusive(|b| *b == b'\n').enumerate() {
             if dot && line.trim_ascii_end() == b"." {
@@ -236,15 +251,19 @@ impl Input {
                 out.extend_from_slice(line);
                 continue;
             };
-            let value = String::from_utf8_lossy(rest.get(1..).unwrap_or_default()).trim().to_owned();
+            let octets = rest.get(1..).unwrap_or_default().trim_ascii();
+            let value = String::from_utf8_lossy(octets).into_owned();
             match rest.first() {
                 Some(b'~') => out.extend_from_slice(rest),
                 Some(b'.') => break,
-                Some(b's') => self.subject = Some(value),
+                Some(b's') => self.subject = Some(octets.to_vec()),
                 Some(b't') => self.headers.push(format!("To: {value}")),
                 Some(b'c') => self.headers.push(format!("Cc: {value}")),
                 Some(b'b') => self.headers.push(format!("Bcc: {value}")),
-                Some(b'r') => out.extend(read_file(&expand_home(&value, home), limit)?),
+                Some(b'r') => {
+                    whole.push(std::mem::take(&mut out));
+                    whole.push(read_file(&expand_home(&value, home), limit)?);
+                }
                 Some(b'@') => {
                     for path in value.split([',', ' ']).filter(|p| !p.is_empty()) {
                         self.attachments.push(open(&expand_home(path, home), None, limit)?);
@@ -256,19 +275,21 @@ impl Input {
                 }
             }
         }
-        Ok(out)
+        whole.push(out);
+        Ok(())
     }
 }
 
-/// `FILE;name=NAME;type=TYPE`.
+/// `FILE;name=NAME;type=TYPE`; parameters of the type may follow it.
 fn parameters(text: &str) -> (&str, Option<String>, Option<String>) {
     let mut pieces = text.split(';');
     let path = pieces.next().unwrap_or_default();
-    let (mut name, mut media_type) = (None, None);
+    let (mut name, mut media_type) = (None, None::<String>);
     for piece in pieces {
-        match piece.trim().split_once('=') {
-            Some(("name", value)) => name = Some(value.to_owned()),
-            Some(("type", value)) => media_type = Some(value.to_owned()),
+        match (piece.trim().split_once('='), &mut media_type) {
+            (Some(("name", value)), _) => name = Some(value.to_owned()),
+            (Some(("type", value)), None) => media_type = Some(value.to_owned()),
+            (Some(_), Some(media_type)) => *media_type = format!("{media_type}; {}", piece.trim()),
             _ => return (text, None, None),
         }
     }
@@ -302,10 +323,11 @@ fn open_regular(path: &Path) -> Result<(File, u64), DraftError> {
 
 fn open(path: &Path, name: Option<String>, limit: u64) -> Result<Attachment, DraftError> {
     let (file, length) = open_regular(path)?;
-    // Files of the kernel say 0 and then hold something, or cannot be read at all.
-    let mut first = [0_u8; 1];
-    let read = (&file).read(&mut first).map_err(|e| unreadable(path, words(&e)))?;
-    if length == 0 && read > 0 {
+    // Files of the kernel say 0 and then hold something, or hold less than they say, or cannot be read at all.
+    let mut octet = [0_u8; 1];
+    let read = (&file).read(&mut octet).map_err(|e| unreadable(path, words(&e)))?;
+    let is_short = length > 1 && file.read_at(&mut octet, length - 1).is_ok_and(|read| read == 0);
+    if length == 0 && read > 0 || is_short {
         let mut file = file;
         file.rewind().map_err(|e| unreadable(path, words(&e)))?;
         let spooled = spool(file, limit).map_err(|error| match error {

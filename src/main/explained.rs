@@ -6,10 +6,10 @@ use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 
+use smail::charset;
 use smail::cli::Args;
 use smail::failure::{self, Exit, Failure};
 use smail::hints::{self, Explanation, Language};
-use smail::message;
 use smail::report;
 use smail::settings::{Layers, Settings, SettingsError, Surroundings, presets, target};
 
@@ -77,6 +77,6 @@ fn text(args: &Args, said: &OsStr) -> Result<String, Failure> {
         read.map_err(|error| Failure::new(Exit::NO_INPUT, format!("standard input: {error}")))?;
     }
     let lines: Vec<String> =
-        octets.split(|octet| *octet == b'\n').map(|line| message::legible(line.to_vec())).collect();
+        octets.split(|octet| *octet == b'\n').map(|line| charset::legible(line.to_vec())).collect();
     Ok(lines.join("\n"))
 }

@@ -266,7 +266,7 @@ fn first_mail(args: &Args, world: &Surroundings, words: Words, place: &Place, do
         return_path: Some(author.address.clone()),
         from: vec![author],
         subject: Some(subject),
-        body: Body { text: Some(text.into_bytes()), ..Body::default() },
+        body: Body { text: Some(text.into_bytes().into()), ..Body::default() },
         ..Draft::default()
     };
     send(&args, &layers, &settings, world, &route, draft)

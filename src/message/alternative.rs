@@ -3,6 +3,8 @@
 //! Promise: linear in the length of the HTML, without recursion, whatever the HTML is; no more than its words, its links and
 //! enough line ends to read them. It judges no markup: what browsers skip is skipped, what is no tag is text.
 
+use super::entity::{self, Place};
+
 /// Elements whose content is no text.
 const SKIPPED: [&str; 6] = ["script", "style", "title", "template", "svg", "iframe"];
 /// Elements that stand apart by an empty line.
@@ -12,19 +14,6 @@ const APART: [&str; 15] =
 const LINES: [&str; 18] = [
     "div", "tr", "li", "dt", "dd", "section", "article", "header", "footer", "main", "nav", "aside", "form",
     "fieldset", "address", "caption", "center", "body",
-];
-/// Named characters (HTML Standard section 13.5): those that mails use.
-#[rustfmt::skip] // a row for a name would be a page
-const ENTITIES: [(&str, &str); 60] = [
-    ("amp", "&"), ("lt", "<"), ("gt", ">"), ("quot", "\""), ("apos", "'"), ("nbsp", "\u{a0}"), ("copy", "©"),
-    ("reg", "®"), ("trade", "™"), ("euro", "€"), ("pound", "£"), ("yen", "¥"), ("cent", "¢"), ("sect", "§"),
-    ("para", "¶"), ("middot", "·"), ("bull", "•"), ("hellip", "…"), ("ndash", "–"), ("mdash", "—"), ("lsquo", "‘"),
-    ("rsquo", "’"), ("sbquo", "‚"), ("ldquo", "“"), ("rdquo", "”"), ("bdquo", "„"), ("laquo", "«"), ("raquo", "»"),
-    ("lsaquo", "‹"), ("rsaquo", "›"), ("deg", "°"), ("plusmn", "±"), ("times", "×"), ("divide", "÷"),
-    ("micro", "µ"), ("larr", "←"), ("uarr", "↑"), ("rarr", "→"), ("darr", "↓"), ("harr", "↔"), ("auml", "ä"),
-    ("ouml", "ö"), ("uuml", "ü"), ("Auml", "Ä"), ("Ouml", "Ö"), ("Uuml", "Ü"), ("szlig", "ß"), ("eacute", "é"),
-    ("egrave", "è"), ("ecirc", "ê"), ("agrave", "à"), ("aacute", "á"), ("ccedil", "ç"), ("ntilde", "ñ"),
-    ("oacute", "ó"), ("iacute", "í"), ("check", "✓"), ("cross", "✗"), ("ensp", " "), ("shy", ""),
 ];
 /// The deepest list or quotation that is shown as such; what is deeper reads as this deep.
 const DEEPEST: usize = 6;
@@ -73,6 +62,8 @@ struct Page {
     lists: Vec<Option<u32>>,
     /// The mark of a list item that has no word yet.
     item: Option<String>,
+    /// An invisible character that counts only between two others, and how many came.
+    joiner: (char, usize),
     /// The link that is open: where it leads, and where its words begin.
     link: Option<(String, usize)>,
 }
@@ -163,7 +154,7 @@ impl Page {
         let mut rest = raw;
         while let Some(at) = rest.find('&') {
             self.words(&rest[..at]);
-            let (word, width) = character(&rest[at..]);
+            let (word, width) = entity::character(&rest[at..], Place::Text);
             self.words(&word);
             rest = &rest[at + width..];
         }
@@ -186,13 +177,29 @@ impl Page {
                     self.out.push(c);
                 }
                 _ if c.is_ascii_whitespace() => self.blank = true,
-                _ if c.is_control() => {}
-                _ => {
+                _ if is_blank(c) && self.preformatted > 0 => {
                     self.start_line();
-                    self.out.push(if c == '\u{a0}' { ' ' } else { c });
+                    self.out.push(' ');
+                }
+                _ if is_blank(c) => self.blank = true,
+                _ if is_joiner(c) => self.joiner = (c, self.joiner.1 + 1),
+                _ if c.is_control() || is_filler(c) => {}
+                _ => {
+                    let joiner = self.joiner_before(c);
+                    self.start_line();
+                    self.out.extend(joiner);
+                    self.out.push(c);
                 }
             }
         }
+    }
+
+    /// The invisible character that belongs between the last one and this one; those that merely fill are gone.
+    fn joiner_before(&mut self, next: char) -> Option<char> {
+        let (joiner, count) = std::mem::take(&mut self.joiner);
+        let last = self.out.chars().next_back().filter(|last| !last.is_whitespace())?;
+        let joins = count == 1 && !self.blank && self.ends == 0 && !(last.is_ascii() && next.is_ascii());
+        joins.then_some(joiner)
     }
 
     /// Writes what stands between the last word and the next.
@@ -217,6 +224,27 @@ impl Page {
     fn indent(&mut self) {
         self.out.push_str(&"> ".repeat(self.quotes.min(DEEPEST)));
     }
+}
+
+/// Blanks of any width; runs of them keep a place or push a text out of sight.
+fn is_blank(c: char) -> bool {
+    matches!(
+        c,
+        '\u{a0}' | '\u{1680}' | '\u{2000}'
+            ..='\u{200a}' | '\u{2028}' | '\u{2029}' | '\u{202f}' | '\u{205f}' | '\u{2800}'
+    )
+}
+
+/// What shapes the characters beside it, as in Persian words and in faces of several characters, and fills elsewhere.
+fn is_joiner(c: char) -> bool {
+    matches!(c, '\u{200c}'..='\u{200f}' | '\u{61c}')
+}
+
+/// What nobody sees (`Default_Ignorable_Code_Point` of Unicode, but for the variation selectors).
+fn is_filler(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// The `>` that ends a tag, outside the quotes of attribute values.
@@ -271,47 +299,9 @@ fn attribute(attributes: &str, wanted: &str) -> Option<String> {
             _ => tail.split_at(tail.find(|c: char| c.is_ascii_whitespace()).unwrap_or(tail.len())),
         };
         if name.eq_ignore_ascii_case(wanted) {
-            return Some(characters(value)).filter(|value| !value.trim().is_empty());
+            return Some(entity::characters(value)).filter(|value| !value.trim().is_empty());
         }
         rest = tail;
-    }
-}
-
-fn characters(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find('&') {
-        out.push_str(&rest[..at]);
-        let (word, width) = character(&rest[at..]);
-        out.push_str(&word);
-        rest = &rest[at + width..];
-    }
-    out + rest
-}
-
-/// The character a text that begins with `&` stands for, and how much of the text says so.
-fn character(text: &str) -> (String, usize) {
-    const LONGEST: usize = 10;
-    let name = text[1..].bytes().take(LONGEST).take_while(|b| b.is_ascii_alphanumeric() || *b == b'#').count();
-    let ended = text.as_bytes().get(name + 1) == Some(&b';');
-    let inner = &text[1..=name];
-    let number = inner.strip_prefix('#').and_then(|number| match number.strip_prefix(['x', 'X']) {
-        Some(hex) => u32::from_str_radix(hex, 16).ok(),
-        None => number.parse().ok(),
-    });
-    let found = match number {
-        // What is called 128 to 159 is meant as windows-1252 (HTML Standard section 13.2.5.80).
-        Some(code @ 128..=159) => {
-            let octet = [u8::try_from(code).unwrap_or(b'?')];
-            Some(encoding_rs::WINDOWS_1252.decode_without_bom_handling(&octet).0.into_owned())
-        }
-        Some(code) => Some(char::from_u32(code).unwrap_or('\u{fffd}').to_string()),
-        None if ended => ENTITIES.iter().find(|(known, _)| *known == inner).map(|(_, word)| (*word).to_owned()),
-        None => None,
-    };
-    match found {
-        Some(word) => (word, name + 1 + usize::from(ended)),
-        None => ("&".to_owned(), 1),
     }
 }
 
@@ -348,6 +338,30 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_sees_is_gone() {
+        let filler = "&nbsp;&zwnj;&#847;&shy;&#8199;&#xFEFF;&ZeroWidthSpace;&#8203;\u{2060}".repeat(50);
+        let rows = [
+            (format!("<div>Preheader{filler}</div><p>Text</p>"), "Preheader\n\nText\n"),
+            (format!("<div>{filler}</div><p>{filler}Text{filler}more</p>"), "Text more\n"),
+            ("in&shy;ter&#173;net w&zwj;&zwj;&zwj;w a&zwnj;b 100&nbsp;km".to_owned(), "internet ww ab 100 km\n"),
+            (
+                "می&zwnj;خواهم 👩&zwj;💻 ❤\u{fe0f} 1\u{fe0f}\u{20e3}".to_owned(),
+                "می\u{200c}خواهم 👩\u{200d}💻 ❤\u{fe0f} 1\u{fe0f}\u{20e3}\n",
+            ),
+            ("<pre>a&nbsp;&nbsp;b</pre>".to_owned(), "a  b\n"),
+            ("<p>&nbsp;</p><p>&#8203;</p>".to_owned(), ""),
+            (
+                "<a href='https://x.example/?a&amp;b'>https://x.example/?a&amp;b</a>".to_owned(),
+                "https://x.example/?a&b\n",
+            ),
+            ("<p>\u{3000}\u{3000}中文</p>".to_owned(), "\u{3000}\u{3000}中文\n"),
+        ];
+        for (page, wanted) in rows {
+            assert_eq!(text_of(&page), wanted, "{page:.60}");
+        }
+    }
+
+    #[test]
     fn hostile_pages_take_linear_time() {
         let pieces = [
             "<a href=x:y>t",
@@ -364,6 +378,9 @@ mod tests {
             "<table><td>",
             "<p ",
             "&#",
+            "&#1",
+            "&CounterClockwiseContourIntegral",
+            "&zwj;",
             "<title></",
             "<a href='x:",
             "<br>",

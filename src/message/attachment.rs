@@ -1,23 +1,18 @@
 //! Files that go with a mail: what they are called, what they are, and how their octets leave.
 //!
-//! Promise: a file arrives exactly as it was. It is read while the mail is sent, a block at a time and by position, so it may
-//! be of any size and sent more than once; one that has another length than before is an error, never half an attachment.
-//! Only small plain text is read at once and goes as it is, for readers that decode nothing.
-use std::fs::File;
+//! Promise: a file arrives exactly as it was when it was opened. It is read while the mail is sent (see `source`), so it may be of any
+//! size. Only small plain text goes as it is, for readers that decode nothing, and mail, which may not be encoded (see `forward`).
 use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
-use std::sync::Arc;
 
 use super::MessageError;
+use super::forward;
 use super::media::{self, MediaType, MediaTypes};
-use super::transfer::{self, Census, LINE, Transfer};
+use super::source::Source;
+use super::transfer::{self, Census, Transfer};
 use super::tree::{Content, Leaf};
 use super::wire;
 use crate::draft::Attachment;
 
-/// The octets of one block: whole lines of base64, and not over 128 KiB when encoded.
-const BLOCK: u64 = LINE.0 as u64 * 1680;
 /// The largest text that goes as it is.
 const SMALL: u64 = 64 << 10;
 /// The largest file that is read through to prove its charset.
@@ -37,7 +32,8 @@ pub(super) enum Place {
 /// Makes a part of a file.
 pub(super) fn leaf(attachment: &Attachment, place: Place, types: Option<&MediaTypes>) -> Result<Leaf, MessageError> {
     let name = safe_name(&attachment.name);
-    let source = Source { file: attachment.file.clone(), path: attachment.path.clone(), length: attachment.length };
+    let source = Source::of(attachment);
+    let failed = |error| MessageError::Attachment(attachment.path.clone(), error);
     let named = attachment.media_type.as_deref().map(MediaType::parse).transpose()?;
     let by_name = || types.unwrap_or_else(|| MediaTypes::of_system()).by_name(&name);
     let known = named.clone().or_else(by_name);
@@ -46,23 +42,15 @@ pub(super) fn leaf(attachment: &Attachment, place: Place, types: Option<&MediaTy
         Some(media) if !media.is("text") && !media.is("message") && (named.is_some() || !media.is("video")) => {
             Survey::default()
         }
-        _ => Survey::of(&source).map_err(|error| MessageError::Attachment(attachment.path.clone(), error))?,
+        _ => Survey::of(&source).map_err(failed)?,
     };
-    let charset = attachment.charset.as_deref().and_then(clean_charset);
-    let media = match known {
-        Some(media) if named.is_some() || !(media.is("video") && survey.is_text) => media,
-        _ if survey.is_text || charset.is_some() => MediaType::bare("text/plain"),
-        _ => MediaType::bare("application/octet-stream"),
-    };
-    let media = match charset {
-        Some(charset) if media.is("text") => media.with_charset(&charset),
-        _ if media.is("text") && media.charset().is_none() && survey.is_utf8 => media.with_charset("utf-8"),
-        _ => media,
-    };
-    let seven = survey
-        .small
-        .filter(|_| media.is("text") || media.essence == "message/rfc822")
-        .filter(|text| goes_as_it_is(text));
+    let media = kind(attachment, known, named.is_some(), &survey);
+    if forward::is_message(&media) && survey.begins_a_message() {
+        let (transfer, pieces) = forward::pieces(&source).map_err(failed)?;
+        return Ok(Leaf { headers: headers(&media, &name, place)?, transfer, content: Content::Pieces(pieces) });
+    }
+    let goes = media.is("text") || media.is("message") && !forward::is_message(&media);
+    let seven = survey.whole.filter(|text| goes && goes_as_it_is(text) && !source.is_cut());
     // RFC 2046 sections 5.1 and 5.2: what is itself mail must not be encoded, so it travels as a file.
     let media = if seven.is_none() && (media.is("message") || media.is("multipart")) {
         MediaType::bare("application/octet-stream")
@@ -74,6 +62,22 @@ pub(super) fn leaf(attachment: &Attachment, place: Place, types: Option<&MediaTy
         None => (Transfer::Base64, Content::File(source)),
     };
     Ok(Leaf { headers: headers(&media, &name, place)?, transfer, content })
+}
+
+/// The media type of a file, by what was said of it, its name and its content.
+fn kind(attachment: &Attachment, known: Option<MediaType>, is_named: bool, survey: &Survey) -> MediaType {
+    let charset = attachment.charset.as_deref().and_then(clean_charset);
+    let media = match known {
+        Some(media) if is_named || !(media.is("video") && survey.is_text) => media,
+        _ if survey.is_text || charset.is_some() => MediaType::bare("text/plain"),
+        _ => MediaType::bare("application/octet-stream"),
+    };
+    let media = match charset {
+        Some(charset) if media.is("text") => media.with_charset(&charset),
+        _ if media.is("text") && media.charset().is_none() && survey.is_utf8 => media.with_charset("utf-8"),
+        _ => media,
+    };
+    media.with_method(&survey.head)
 }
 
 /// Makes a part of binary input that was meant as text.
@@ -149,97 +153,29 @@ struct Survey {
     is_text: bool,
     /// All of it is UTF-8.
     is_utf8: bool,
-    /// All of it, when it is small.
-    small: Option<Vec<u8>>,
+    /// Its beginning, and all of it when it is small.
+    head: Vec<u8>,
+    whole: Option<Vec<u8>>,
 }
 
 impl Survey {
     fn of(source: &Source) -> io::Result<Self> {
-        let head = source.read(0, source.length.min(SMALL))?;
-        let whole = head.len() as u64 == source.length;
+        let head = source.read(0, source.len().min(SMALL))?;
+        let whole = head.len() as u64 == source.len();
         let is_text = match std::str::from_utf8(&head) {
             Ok(text) => !text.contains('\0'),
             // The end of the head may part a character.
             Err(error) => !whole && error.error_len().is_none() && !head.contains(&0),
-        } && !super::charset::is_binary(&head);
+        } && !crate::charset::is_binary(&head);
         if whole {
-            return Ok(Survey { is_text, is_utf8: is_text, small: Some(head) });
+            return Ok(Survey { is_text, is_utf8: is_text, whole: Some(head.clone()), head });
         }
-        Ok(Survey { is_text, is_utf8: is_text && source.length <= PROOF && source.is_utf8()?, small: None })
-    }
-}
-
-/// An open file and the length it had.
-#[derive(Debug, Clone)]
-pub(super) struct Source {
-    file: Arc<File>,
-    path: PathBuf,
-    length: u64,
-}
-
-impl Source {
-    /// The octets of it on the wire.
-    pub(super) fn encoded_len(&self) -> u64 {
-        transfer::base64_len(self.length)
+        Ok(Survey { is_text, is_utf8: is_text && source.len() <= PROOF && source.is_utf8()?, head, whole: None })
     }
 
-    /// It in base64, block by block. A block may be an error.
-    pub(super) fn blocks(&self) -> impl Iterator<Item = io::Result<Vec<u8>>> + '_ {
-        // An empty file has one empty block, so that its length is looked at too.
-        (0..self.length.div_ceil(BLOCK).max(1)).map(|at| self.block(at * BLOCK))
-    }
-
-    fn block(&self, start: u64) -> io::Result<Vec<u8>> {
-        let length = BLOCK.min(self.length - start);
-        if start == 0 {
-            self.check()?;
-        }
-        let octets = self.read(start, length)?;
-        if start + length == self.length {
-            self.check()?;
-        }
-        Ok(transfer::base64(&octets))
-    }
-
-    fn read(&self, start: u64, length: u64) -> io::Result<Vec<u8>> {
-        let mut octets = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-        match self.file.read_exact_at(&mut octets, start) {
-            Ok(()) => Ok(octets),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(self.changed()),
-            Err(error) => Err(io::Error::new(error.kind(), format!("`{}` cannot be read: {error}", self.shown()))),
-        }
-    }
-
-    fn check(&self) -> io::Result<()> {
-        if self.file.metadata()?.len() == self.length { Ok(()) } else { Err(self.changed()) }
-    }
-
-    fn changed(&self) -> io::Error {
-        let now = self.file.metadata().map_or(0, |known| known.len());
-        let text = format!("`{}` changed while it was read: it had {} octets and has {now}", self.shown(), self.length);
-        io::Error::new(io::ErrorKind::InvalidData, text)
-    }
-
-    fn shown(&self) -> String {
-        crate::text::word(&self.path.display().to_string()).into_owned()
-    }
-
-    fn is_utf8(&self) -> io::Result<bool> {
-        let mut carry = Vec::new();
-        let mut start = 0;
-        while start < self.length {
-            let length = SMALL.min(self.length - start);
-            carry.extend(self.read(start, length)?);
-            start += length;
-            match std::str::from_utf8(&carry) {
-                Ok(_) => carry.clear(),
-                Err(error) if error.error_len().is_none() && start < self.length => {
-                    carry.drain(..error.valid_up_to());
-                }
-                Err(_) => return Ok(false),
-            }
-        }
-        Ok(true)
+    fn begins_a_message(&self) -> bool {
+        let first = self.head.split(|b| *b == b'\n').find(|line| !line.starts_with(b"From "));
+        !crate::charset::is_binary(&self.head) && first.is_some_and(crate::head::is_field)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Facts about files that go with a mail.
 use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::*;
 
@@ -24,8 +26,8 @@ fn described(attachment: &Attachment) -> (String, Transfer) {
 
 #[test]
 fn a_file_is_what_its_name_and_its_content_say() {
-    use Transfer::{Base64, SevenBit};
-    let rows: [(&str, &[u8], &str, Transfer); 20] = [
+    use Transfer::{Base64, EightBit, SevenBit};
+    let rows: [(&str, &[u8], &str, Transfer); 24] = [
         ("a.txt", b"plain\n", "text/plain; charset=utf-8", SevenBit),
         ("p.png", b"\x89PNG\r\n\x1a\n\0\0", "image/png", Base64),
         ("i.html", b"<p>x</p>\n", "text/html; charset=utf-8", SevenBit),
@@ -45,7 +47,11 @@ fn a_file_is_what_its_name_and_its_content_say() {
         ("code.ts", b"let a = 1;\n", "text/plain; charset=utf-8", SevenBit),
         ("film.ts", b"G@\0\x10\0\0\xb0\r\0\x01\xc1", "video/vnd.dlna.mpeg-tts", Base64),
         ("m.eml", b"Subject: x\n\nbody\n", "message/rfc822", SevenBit),
-        ("8.eml", "Subject: ü\n\n".as_bytes(), "application/octet-stream", Base64),
+        ("8.eml", "Subject: ü\n\n".as_bytes(), "message/rfc822", EightBit),
+        ("none.eml", "ü\n\n".as_bytes(), "application/octet-stream", Base64),
+        ("nul.eml", b"\0\0\0\0\x01\x01\x01\x01", "application/octet-stream", Base64),
+        ("i.ics", b"BEGIN:VCALENDAR\r\nmethod:request\r\n", "text/calendar; charset=utf-8; method=request", Base64),
+        ("p.ics", b"BEGIN:VCALENDAR\nVERSION:2.0\n", "text/calendar; charset=utf-8", SevenBit),
     ];
     for (name, octets, media, transfer) in rows {
         assert_eq!(described(&attached(name, octets)), (media.to_owned(), transfer), "{name}");
@@ -69,6 +75,7 @@ fn what_the_user_says_about_a_file_counts() {
     assert_eq!(with("l.txt", Some("application/x-mine; a=b"), None), "application/x-mine; a=b");
     assert_eq!(with("l.txt", Some("text/x-mine; charset=koi8-r"), None), "text/x-mine; charset=koi8-r");
     assert_eq!(with("l.txt", Some("message/rfc822"), None), "application/octet-stream");
+    assert_eq!(with("i.ics", Some("text/calendar; method=X"), None), "text/calendar; method=X");
     let wrong = Attachment { media_type: Some("nonsense".into()), ..attached("a", b"") };
     assert!(matches!(leaf(&wrong, Place::Attached, Some(&MediaTypes::default())), Err(MessageError::MediaType(_))));
 }
@@ -108,46 +115,6 @@ fn an_inline_image_is_named_as_the_html_names_it() {
             "Content-Disposition: inline; filename=\"my logo.png\""
         ]
     );
-}
-
-fn source(octets: &[u8], length: u64) -> Source {
-    let attachment = attached("a.bin", octets);
-    Source { file: attachment.file, path: attachment.path, length }
-}
-
-#[test]
-fn a_file_is_encoded_block_by_block_as_if_at_once() {
-    for length in [0, 1, 56, 57, 58, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 5] {
-        let octets: Vec<u8> = (0..length).map(|n| (n * 31 % 251) as u8).collect();
-        let source = source(&octets, length);
-        for _ in 0..2 {
-            let blocks: Vec<Vec<u8>> = source.blocks().map(Result::unwrap).collect();
-            assert!(blocks.iter().all(|block| block.len() <= 128 << 10));
-            assert_eq!(blocks.concat(), transfer::base64(&octets));
-            assert_eq!(blocks.concat().len() as u64, source.encoded_len());
-        }
-    }
-}
-
-#[test]
-fn a_file_of_another_length_than_before_is_an_error() {
-    for (now, before) in [(10, 11), (11, 10), (0, 1), (1, 0), (200_000, 100_000), (100_000, 200_000)] {
-        let source = source(&vec![b'x'; now], before);
-        let error = source.blocks().find_map(Result::err).unwrap();
-        assert_eq!(
-            error.to_string(),
-            format!("`a.bin` changed while it was read: it had {before} octets and has {now}")
-        );
-    }
-}
-
-#[test]
-fn a_file_that_changes_between_two_blocks_is_an_error() {
-    let source = source(&vec![b'x'; 300_000], 300_000);
-    let mut blocks = source.blocks();
-    assert!(blocks.next().unwrap().is_ok());
-    source.file.set_len(150_000).unwrap();
-    assert!(blocks.any(|block| block.is_err()));
 }
 
 #[test]

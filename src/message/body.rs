@@ -5,18 +5,20 @@
 use super::MessageError;
 use super::alternative;
 use super::attachment::{self, Place};
-use super::charset::{self, Hints};
-use super::header;
-use super::media::{MediaType, MediaTypes};
+use super::header::{self, Header};
+use super::media::{self, MediaType, MediaTypes};
 use super::transfer::{self, Census, Transfer};
 use super::tree::{Content, Leaf, Part};
 use super::wire;
-use crate::draft::{Attachment, Body, Encoding};
+use crate::charset::{self, Hints};
+use crate::draft::{Attachment, Body, Encoding, Text, encoded_word};
 
 /// Everything below the headers, read but not encoded: it may be encoded for servers with 8BITMIME and for those without.
 pub(super) struct Prepared {
     text: Option<Words>,
     html: Option<Words>,
+    /// What else is said of the text.
+    fields: Vec<Header>,
     images: Vec<Leaf>,
     files: Vec<Leaf>,
     encoding: Encoding,
@@ -51,27 +53,33 @@ impl Prepared {
         types: Option<&MediaTypes>,
         notes: &mut Vec<String>,
     ) -> Result<Self, MessageError> {
+        let Body { text, html, media_type, ready, fields, charset, fallback_charsets } = body;
+        let hints = Hints { named: charset.as_deref(), label: None, fallback: &fallback_charsets };
+        let media = media_type.as_deref().map(MediaType::parse).transpose()?;
+        let (text, html, media) = shown_page(text, html, media, !inline.is_empty() && ready.is_none());
+        let label = media.as_ref().and_then(MediaType::charset).map(str::to_owned);
+        let media = if text.is_some() { media } else { None };
         let leaves = |files: &[Attachment], place| -> Result<Vec<Leaf>, MessageError> {
             files.iter().map(|file| attachment::leaf(file, place, types)).collect()
         };
         // Without HTML nothing shows the images, so they go as files.
-        let place = if body.html.is_some() { Place::Inline } else { Place::Attached };
+        let place = if html.is_some() { Place::Inline } else { Place::Attached };
         let mut images = leaves(inline, place)?;
         let mut files = leaves(attachments, Place::Attached)?;
-        let Body { text, html, media_type, ready, charset, fallback_charsets } = body;
-        let hints = Hints { named: charset.as_deref(), label: None, fallback: &fallback_charsets };
-        let media = media_type.as_deref().map(MediaType::parse).transpose()?;
         let text = match text {
-            Some(octets) if media.is_none() && ready.is_none() && charset.is_none() && charset::is_binary(&octets) => {
-                notes.push("the text is binary and was attached as stdin.bin".to_owned());
-                files.insert(0, attachment::binary_leaf(&octets, "stdin.bin")?);
-                None
+            Some(text) if media.is_none() && ready.is_none() && charset.is_none() => {
+                let (words, binary) = sorted(text);
+                for octets in binary {
+                    notes.push("the text is binary and was attached as stdin.bin".to_owned());
+                    files.insert(0, attachment::binary_leaf(&octets, "stdin.bin")?);
+                }
+                words
             }
-            Some(octets) => Some(words(octets, media, ready.as_deref(), hints, notes)?),
-            None => None,
+            other => other,
         };
+        let text = text.map(|text| words(text, media, ready.as_deref(), hints, notes)).transpose()?;
         let html = html.map(|octets| {
-            let label = charset::html_label(&octets);
+            let label = charset::html_label(&octets).or(label.filter(|_| text.is_none()));
             let (page, note) = charset::read(octets, Hints { label: label.as_deref(), ..hints });
             notes.extend(note.map(|note| note.replacen("the text", "the HTML", 1)));
             page
@@ -84,7 +92,12 @@ impl Prepared {
         if html.is_none() {
             files.splice(0..0, images.drain(..));
         }
-        Ok(Prepared { text, html, images, files, encoding })
+        Ok(Prepared { text, html, fields: spelled(&fields), images, files, encoding })
+    }
+
+    /// Tells whether the text is a body that was made elsewhere.
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(self.text, Some(Words::Ready(..)))
     }
 
     /// Builds the tree. `eight` allows octets over 127 in text. A clone is made of what is encoded, so the tree can be built twice.
@@ -93,7 +106,11 @@ impl Prepared {
         // A text that says nothing is left out when something else is there.
         let others = self.html.is_some() || !self.files.is_empty();
         let text = self.text.as_ref().filter(|words| !others || !words.is_empty());
-        let text = text.map(|words| words.leaf(self.encoding, eight)).transpose()?.map(Part::Leaf);
+        let mut text = text.map(|words| words.leaf(self.encoding, eight)).transpose()?;
+        if let Some(leaf) = &mut text {
+            leaf.headers.extend(self.fields.iter().cloned());
+        }
+        let text = text.map(Part::Leaf);
         match &self.html {
             Some(html) => {
                 let mut shown = vec![Part::Leaf(html.leaf(self.encoding, eight)?)];
@@ -115,14 +132,54 @@ impl Prepared {
     }
 }
 
+/// Takes the text for a page where something shows images that it is said to hold.
+fn shown_page(
+    text: Option<Text>,
+    html: Option<Vec<u8>>,
+    media: Option<MediaType>,
+    images: bool,
+) -> (Option<Text>, Option<Vec<u8>>, Option<MediaType>) {
+    match (text, html, media) {
+        (Some(text), None, Some(media)) if images && media.essence == "text/html" => {
+            (None, Some(text.into_sources().concat()), Some(media))
+        }
+        other => other,
+    }
+}
+
+/// Parts the sources that are text from those that are none.
+fn sorted(text: Text) -> (Option<Text>, Vec<Vec<u8>>) {
+    let (binary, words): (Vec<_>, Vec<_>) =
+        text.into_sources().into_iter().partition(|octets| charset::is_binary(octets));
+    let is_gone = words.is_empty() && !binary.is_empty();
+    let mut text = Text::default();
+    for octets in words {
+        text.push(octets);
+    }
+    (Some(text).filter(|_| !is_gone), binary)
+}
+
+/// Writes further fields of a part by their grammar.
+fn spelled(fields: &[(String, String)]) -> Vec<Header> {
+    let value = |name: &str, text: &str| {
+        if name.eq_ignore_ascii_case("content-disposition") {
+            media::mended(name, &encoded_word::decode(text))
+        } else {
+            header::further(name, text)
+        }
+    };
+    fields.iter().filter_map(|(name, text)| Some((name.clone(), value(name, text).ok()?))).collect()
+}
+
 fn words(
-    octets: Vec<u8>,
+    text: Text,
     media: Option<MediaType>,
     ready: Option<&str>,
     hints: Hints<'_>,
     notes: &mut Vec<String>,
 ) -> Result<Words, MessageError> {
     let media = media.unwrap_or_else(|| MediaType::text("text/plain"));
+    let sources = text.into_sources();
     // A multipart or a message may not be encoded (RFC 2046 sections 5.1 and 5.2), so it can only be ready.
     let ready = ready.or((media.is("multipart") || media.is("message")).then_some(""));
     if let Some(encoding) = ready {
@@ -132,16 +189,31 @@ fn words(
             "base64" => Ready::Base64,
             _ => return Err(MessageError::Encoding(encoding.to_owned())),
         };
-        return Ok(Words::Ready(media, ready, wire::canonical(&octets)));
+        if ready == Ready::Plain && media.is("text") && !charset::agrees(&sources.concat(), media.charset()) {
+            let (media, text) = read_all(sources, media, hints, notes);
+            return Ok(Words::Ready(media, ready, wire::canonical(text.as_bytes())));
+        }
+        return Ok(Words::Ready(media, ready, wire::canonical(&sources.concat())));
     }
     if !media.is("text") {
-        return Ok(Words::Octets(media, octets));
+        return Ok(Words::Octets(media, sources.concat()));
     }
+    let (media, text) = read_all(sources, media, hints, notes);
+    Ok(Words::text(media.with_method(text.as_bytes()), &text))
+}
+
+/// Reads each source by itself; what they are together is UTF-8.
+fn read_all(sources: Vec<Vec<u8>>, media: MediaType, hints: Hints<'_>, notes: &mut Vec<String>) -> (MediaType, String) {
     let label = media.charset().map(str::to_owned);
-    let label = label.or_else(|| (media.essence == "text/html").then(|| charset::html_label(&octets)).flatten());
-    let (text, note) = charset::read(octets, Hints { label: label.as_deref(), ..hints });
-    notes.extend(note);
-    Ok(Words::text(media.with_charset("utf-8"), &text))
+    let mut whole = String::new();
+    for octets in sources {
+        let own = (media.essence == "text/html").then(|| charset::html_label(&octets)).flatten();
+        let label = label.clone().or(own);
+        let (text, note) = charset::read(octets, Hints { label: label.as_deref(), ..hints });
+        notes.extend(note.filter(|note| !notes.contains(note)));
+        whole.push_str(&text);
+    }
+    (media.with_charset("utf-8"), whole)
 }
 
 impl Words {
@@ -159,36 +231,30 @@ impl Words {
         let (media, (transfer, octets)) = match self {
             Words::Text(media, text) => (media, transfer::encode_text(text.clone(), encoding, eight)),
             Words::Octets(media, octets) => (media, (Transfer::Base64, transfer::base64(octets))),
-            Words::Ready(media, ready, octets) => (media, ready_body(media, *ready, octets, eight)?),
+            Words::Ready(media, ready, octets) => (media, ready_body(media, *ready, octets, eight)),
         };
-        let headers: Vec<header::Header> = vec![("Content-Type".to_owned(), media.content_type(None)?)];
+        let headers: Vec<Header> = vec![("Content-Type".to_owned(), media.content_type(None)?)];
         Ok(Leaf { headers, transfer, content: Content::Octets(octets) })
     }
 }
 
-/// A body that is ready stays as it is, unless no server could be given it: then it is encoded where that changes nothing.
-fn ready_body(
-    media: &MediaType,
-    ready: Ready,
-    octets: &[u8],
-    eight: bool,
-) -> Result<(Transfer, Vec<u8>), MessageError> {
+/// A body that is ready stays as it is, unless no server could be given it: then it is encoded where that changes nothing. The parts
+/// of a multipart are left to whoever looks into it.
+fn ready_body(media: &MediaType, ready: Ready, octets: &[u8], eight: bool) -> (Transfer, Vec<u8>) {
     let census = Census::of(octets);
     let fits = census.longest <= wire::LONGEST_LINE;
     let composite = media.is("multipart") || media.is("message");
-    let (transfer, octets) = match ready {
-        Ready::Plain if fits && census.ascii && (census.is_plain() || composite) => {
-            (Transfer::SevenBit, octets.to_vec())
-        }
-        Ready::Plain if fits && (eight && census.is_plain() || composite) => (Transfer::EightBit, octets.to_vec()),
-        Ready::Plain if !composite && media.is("text") => transfer::encode_text(octets.to_vec(), Encoding::Auto, false),
-        Ready::Plain if !composite => (Transfer::Base64, transfer::base64(octets)),
-        Ready::QuotedPrintable if fits => (Transfer::QuotedPrintable, octets.to_vec()),
-        Ready::Base64 if fits => (Transfer::Base64, octets.to_vec()),
+    let as_it_is = |transfer| (transfer, octets.to_vec());
+    match ready {
+        Ready::Plain if composite => as_it_is(if census.ascii { Transfer::SevenBit } else { Transfer::EightBit }),
+        Ready::Plain if fits && census.ascii && census.is_plain() => as_it_is(Transfer::SevenBit),
+        Ready::Plain if fits && eight && census.is_plain() => as_it_is(Transfer::EightBit),
+        Ready::Plain if media.is("text") => transfer::encode_text(octets.to_vec(), Encoding::Auto, false),
+        Ready::Plain => (Transfer::Base64, transfer::base64(octets)),
+        Ready::QuotedPrintable => as_it_is(Transfer::QuotedPrintable),
+        Ready::Base64 if fits => as_it_is(Transfer::Base64),
         Ready::Base64 => (Transfer::Base64, rewrapped(octets)),
-        Ready::Plain | Ready::QuotedPrintable => return Err(MessageError::LongLine(census.longest)),
-    };
-    Ok((transfer, octets))
+    }
 }
 
 /// Base64 in lines of 76.

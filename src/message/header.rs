@@ -9,7 +9,9 @@ use base64::engine::general_purpose::STANDARD;
 use super::MessageError;
 use super::transfer::push_hex;
 use super::wire::LONGEST_LINE;
-use crate::address::Mailbox;
+use crate::address::{Mailbox, parse_list};
+use crate::draft::encoded_word;
+use crate::head::one_line;
 
 /// A header: its name and its value, encoded and folded.
 pub(super) type Header = (String, String);
@@ -80,6 +82,18 @@ pub(super) fn further(name: &str, text: &str) -> Result<String, MessageError> {
     if is_structured { structured(name, text) } else { Ok(unstructured(name, text, LONGEST_WORD)) }
 }
 
+/// Writes a list that is only to be seen: as mailboxes, if it is read as some, else as it stands.
+pub(super) fn only_shown(name: &str, text: &str) -> Result<String, MessageError> {
+    let mut list = parse_list(text).unwrap_or_default();
+    if list.is_empty() {
+        return structured(name, text);
+    }
+    for mailbox in &mut list {
+        mailbox.name = mailbox.name.take().map(|name| encoded_word::decode(&name));
+    }
+    mailboxes(name, &list)
+}
+
 /// Writes a subject.
 pub fn subject(text: &str) -> String {
     unstructured("Subject", text, LINE - 2)
@@ -88,21 +102,6 @@ pub fn subject(text: &str) -> String {
 /// Writes free text under any name: a word that no line can hold is encoded too.
 pub(super) fn free(name: &str, text: &str) -> String {
     unstructured(name, text, LONGEST_WORD)
-}
-
-/// Makes one line of a text: each run of line ends becomes a blank, and so does every other control character but TAB, which no
-/// encoded-word may hold (RFC 2047 section 5).
-pub(super) fn one_line(text: &str) -> String {
-    let is_end = |c: char| matches!(c, '\r' | '\n' | '\u{85}' | '\u{2028}' | '\u{2029}');
-    let mut out = String::with_capacity(text.len());
-    let mut after_end = false;
-    for c in text.chars() {
-        if !(is_end(c) && after_end) {
-            out.push(if is_end(c) || c.is_control() && c != '\t' { ' ' } else { c });
-        }
-        after_end = is_end(c);
-    }
-    out
 }
 
 /// Writes free text (RFC 5322 section 2.2.1): words that need it are encoded, and with them the blanks that folding would lose.

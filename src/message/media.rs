@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::MessageError;
-use super::header::{self, one_line};
+use super::header;
 use super::transfer::percent;
 use crate::files;
+use crate::head::one_line;
 
 /// A media type with its parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +68,21 @@ impl MediaType {
     pub(super) fn with_charset(mut self, charset: &str) -> Self {
         self.parameters.retain(|(name, _)| name != "charset");
         self.parameters.insert(0, ("charset".to_owned(), charset.to_owned()));
+        self
+    }
+
+    /// The same with the method of a calendar, which readers act on (RFC 5546 section 1.4), as its text says.
+    pub(super) fn with_method(mut self, text: &[u8]) -> Self {
+        if self.essence != "text/calendar" || self.parameters.iter().any(|(name, _)| name == "method") {
+            return self;
+        }
+        let method = text.split(|b| *b == b'\n').find_map(|line| {
+            let (name, value) = std::str::from_utf8(line).ok()?.split_once(':')?;
+            let name = name.split(';').next().unwrap_or_default().trim_start_matches('\u{feff}');
+            Some(value.trim())
+                .filter(|value| name.eq_ignore_ascii_case("method") && is_token(value) && value.len() <= 60)
+        });
+        self.parameters.extend(method.map(|method| ("method".to_owned(), method.to_owned())));
         self
     }
 

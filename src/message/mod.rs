@@ -7,12 +7,14 @@
 mod alternative;
 mod attachment;
 mod body;
-mod charset;
+mod entity;
 mod field;
+mod forward;
 pub mod header; // its folding is measured by benches/micro.rs
 mod media;
 mod raw;
 mod recode;
+mod source;
 mod spool;
 mod stamp;
 mod stored;
@@ -29,7 +31,6 @@ use std::sync::{Arc, OnceLock};
 use chrono::DateTime;
 
 use self::body::Prepared;
-pub use self::charset::legible;
 use self::header::Header;
 pub use self::media::MediaTypes;
 pub use self::raw::{Edits, Raw};
@@ -63,9 +64,6 @@ pub enum MessageError {
     /// A transfer encoding that is none.
     #[error("`{}` is not a transfer encoding", crate::text::word(.0))]
     Encoding(String),
-    /// A line of a ready body that is too long and may not be encoded: its octets.
-    #[error("the body is ready to send, and a line of it has {0} octets where 998 are allowed")]
-    LongLine(usize),
     /// An attachment that could not be looked at.
     #[error("`{}` cannot be attached: {}", crate::text::word(&.0.display().to_string()), .1)]
     Attachment(PathBuf, #[source] io::Error),
@@ -228,6 +226,12 @@ impl Message {
         &self.notes
     }
 
+    /// What is to be said once it was read, of files that had changed by then.
+    pub fn late_notes(&self) -> Vec<String> {
+        let file = |piece: &Piece| if let Piece::File(source) = piece { source.note() } else { None };
+        self.pieces.iter().filter_map(file).collect()
+    }
+
     /// The bytes in pieces of at most about 128 KiB, from the start; may be called again for another attempt. The whole ends in CRLF.
     ///
     /// # Errors
@@ -267,24 +271,35 @@ fn build(mut draft: Draft, stamp: &Stamp, types: Option<&MediaTypes>) -> Result<
         // The first number is the Message-ID's.
         let mut chance = Chance::new(stamp.random);
         chance.draw();
-        let pieces = tree::assemble(headers.clone(), prepared.tree(eight)?, &mut chance)?;
-        Ok((pieces.iter().any(|piece| matches!(piece, Piece::Octets(octets) if !octets.is_ascii())), pieces))
+        let tree = prepared.tree(eight)?;
+        let eight_bit = tree.is_eight_bit() || header_utf8;
+        Ok((eight_bit, tree::assemble(headers.clone(), tree, &mut chance)?))
     };
-    let settle = |(eight_bit, pieces), envelope, notes, twin| Message {
+    let (mut eight_bit, mut pieces) = make(true)?;
+    if prepared.is_ready() {
+        // What was made elsewhere may hold what no server takes.
+        let recoded = recode::recode(&pieces, Form::Legal { labels: true }).map_err(MessageError::Spool)?;
+        (eight_bit, pieces) = (recoded.eight_bit, recoded.pieces);
+    }
+    let settle = |eight_bit, pieces, envelope, notes, seven_bit| Message {
         id: id.clone(),
         envelope,
         eight_bit,
         header_utf8,
         pieces,
         notes,
-        seven_bit: Seven::Ready(twin),
+        seven_bit,
     };
-    let first = make(true)?;
-    let twin = if first.0 && !header_utf8 { Some(make(false)?) } else { None };
-    let twin = twin
-        .filter(|(eight_bit, _)| !eight_bit)
-        .map(|twin| Box::new(settle(twin, envelope.clone(), notes.clone(), None)));
-    Ok(settle(first, envelope, notes, twin))
+    let twin = if eight_bit && !header_utf8 && !prepared.is_ready() { Some(make(false)?) } else { None };
+    let seven = match twin {
+        Some((false, pieces)) => {
+            let twin = settle(false, pieces, envelope.clone(), notes.clone(), Seven::Ready(None));
+            Seven::Ready(Some(Box::new(twin)))
+        }
+        // Mail within mail is encoded leaf by leaf, when it must be.
+        _ => Seven::later(),
+    };
+    Ok(settle(eight_bit, pieces, envelope, notes, seven))
 }
 
 /// Takes every recipient once: a second mention counts neither for the envelope nor for a later header.
@@ -332,8 +347,11 @@ fn is_line(text: &str) -> bool {
 fn headers(draft: &Draft, stamp: &Stamp, id: &str, notes: &mut Vec<String>) -> Result<Vec<Header>, MessageError> {
     let mut out = vec![("Date".to_owned(), date(draft, stamp, notes))];
     let list = |name: &str, mailboxes: &[Mailbox], out: &mut Vec<Header>| -> Result<(), MessageError> {
+        let shown = || draft.shown.iter().find(|(shown, _)| shown.eq_ignore_ascii_case(name));
         if !mailboxes.is_empty() {
             out.push((name.to_owned(), header::mailboxes(name, mailboxes)?));
+        } else if let Some((_, text)) = shown() {
+            out.push((name.to_owned(), header::only_shown(name, text)?));
         }
         Ok(())
     };

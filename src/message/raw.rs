@@ -4,39 +4,27 @@
 //! line end, NUL, octets over 127. A field and a leaf that can be sent keep their exact octets; what is missing is added on
 //! top; Bcc is never sent. Memory stays flat: a body over 1 MiB lies in a file without a name. Refuses a head over 4 MiB.
 mod complete;
+mod repair;
 
-use std::collections::HashSet;
 use std::io::{self, BufRead, BufReader, Read};
-use std::ops::Range;
 
 pub use self::complete::Edits;
-use super::field::{self, Field};
-use super::header;
 use super::spool::Spool;
 use super::tree::Piece;
 use super::wire::Canonical;
+use crate::charset::Survey;
+use crate::head::{self, Ended, Field, bare, one_line, resent_block};
 
 /// The longest head, in octets: thousands of recipients with room to spare.
 const LONGEST_HEAD: u64 = 4 << 20;
-/// How much of the octets over 127 is kept to find their charset.
-const SAMPLE: usize = 64 << 10;
-/// The byte order mark of UTF-8.
-const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A mail that was read and is not completed yet.
 #[derive(Debug)]
 pub struct Raw {
     fields: Vec<Field>,
     body: Piece,
-    facts: Facts,
-}
-
-/// What the body is, seen while it was read.
-#[derive(Debug, Default)]
-struct Facts {
-    /// Some octets over 127, and the text around them.
-    high: Vec<u8>,
-    utf8: Utf8,
+    /// What the body is, seen while it was read.
+    survey: Survey,
 }
 
 impl Raw {
@@ -46,19 +34,19 @@ impl Raw {
     /// Those of the reader and of the temporary file; [`io::ErrorKind::InvalidData`] for a head over 4 MiB.
     pub fn read(from: impl Read, dot: bool) -> io::Result<Raw> {
         let mut input = Input { reader: BufReader::with_capacity(64 << 10, from), dot };
-        let (fields, first) = read_head(&mut input)?;
+        let (fields, ended) = head::read(LONGEST_HEAD, |most| input.line(most))?;
         let mut sink = Sink::default();
-        let mut next = match first {
-            First::End => None,
-            First::Blank => input.block()?,
-            First::Line(line) => Some(line),
+        let mut next = match ended {
+            Ended::AtEnd => None,
+            Ended::ByBlank => input.block()?,
+            Ended::ByLine(line) => Some(line),
         };
         while let Some(octets) = next {
             sink.add(&octets)?;
             next = input.block()?;
         }
-        let (body, facts) = sink.finish()?;
-        Ok(Raw { fields, body, facts })
+        let (body, survey) = sink.finish()?;
+        Ok(Raw { fields, body, survey })
     }
 
     /// The values of all fields of a name, in order, each on one line; encoded-words as they are. What is not UTF-8 is read as Latin-1.
@@ -81,15 +69,6 @@ impl Raw {
     pub fn is_signed(&self) -> bool {
         self.fields.iter().any(|field| field.is("dkim-signature"))
     }
-}
-
-/// Where the topmost block of `Resent-` fields lies; a name that comes again begins the one below. Linear, as names are anybody's.
-fn resent_block(fields: &[Field]) -> Range<usize> {
-    let start = fields.iter().position(|field| field.begins("resent-")).unwrap_or(fields.len());
-    let mut names = HashSet::new();
-    let of_block = |field: &&Field| field.begins("resent-") && names.insert(field.name().to_ascii_lowercase());
-    let length = fields[start..].iter().take_while(of_block).count();
-    start..start + length
 }
 
 struct Input<R> {
@@ -125,70 +104,12 @@ impl<R: Read> Input<R> {
     }
 }
 
-/// A line without its end. Some programs write CR CR LF.
-fn bare(line: &[u8]) -> &[u8] {
-    let mut line = line.strip_suffix(b"\n").unwrap_or(line);
-    while let Some(shorter) = line.strip_suffix(b"\r") {
-        line = shorter;
-    }
-    line
-}
-
-/// What ended a head.
-enum First {
-    /// The end of the mail.
-    End,
-    /// A blank line.
-    Blank,
-    /// A line of the body.
-    Line(Vec<u8>),
-}
-
-/// Reads the fields, and what ends them.
-///
-/// Lines end at LF only here: a CR alone inside a field must not begin another one.
-fn read_head<R: Read>(input: &mut Input<R>) -> io::Result<(Vec<Field>, First)> {
-    let mut fields: Vec<Field> = Vec::new();
-    let mut left = LONGEST_HEAD;
-    loop {
-        let mut line = input.line(left + 1)?;
-        // Editors of another system begin every file with a mark, which in front of a head is nothing.
-        if fields.is_empty() && line.strip_prefix(MARK).is_some_and(field::is_field) {
-            line.drain(..MARK.len());
-        }
-        let text = bare(&line);
-        let continues = text.starts_with(b" ") || text.starts_with(b"\t");
-        if text.is_empty() {
-            return Ok((fields, if line.is_empty() { First::End } else { First::Blank }));
-        }
-        let belongs = continues && !fields.is_empty() || field::is_field(text);
-        if !(belongs || fields.is_empty() && is_envelope_line(text)) {
-            return Ok((fields, First::Line(line)));
-        }
-        left = left
-            .checked_sub(line.len() as u64)
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the head of the mail is longer than 4 MiB"))?;
-        match (fields.last_mut(), Field::begin(text)) {
-            (Some(last), _) if continues => last.extend(text),
-            (_, Some(field)) => fields.push(field),
-            // The line of a mailbox file in front of a mail.
-            _ => {}
-        }
-    }
-}
-
-/// Tells whether a line is `From ` of a mailbox file or of git, also quoted.
-fn is_envelope_line(line: &[u8]) -> bool {
-    let quotes = line.iter().take_while(|b| **b == b'>').count();
-    line[quotes..].starts_with(b"From ")
-}
-
 /// Takes the body in.
 #[derive(Default)]
 struct Sink {
     canonical: Canonical,
     spool: Spool,
-    facts: Facts,
+    survey: Survey,
     out: Vec<u8>,
 }
 
@@ -196,72 +117,23 @@ impl Sink {
     fn add(&mut self, octets: &[u8]) -> io::Result<()> {
         self.out.clear();
         self.canonical.add(octets, &mut self.out);
-        self.facts.add(&self.out);
+        self.survey.add(&self.out);
         self.spool.add(&self.out)
     }
 
-    fn finish(mut self) -> io::Result<(Piece, Facts)> {
+    fn finish(mut self) -> io::Result<(Piece, Survey)> {
         self.out.clear();
         self.canonical.finish(&mut self.out);
-        self.facts.add(&self.out);
+        self.survey.add(&self.out);
+        self.survey.finish();
         self.spool.add(&self.out)?;
-        Ok((self.spool.finish()?, self.facts))
-    }
-}
-
-impl Facts {
-    fn add(&mut self, octets: &[u8]) {
-        self.utf8.add(octets);
-        if octets.is_ascii() {
-            return;
-        }
-        for line in octets.split_inclusive(|b| *b == b'\n').filter(|line| !line.is_ascii()) {
-            let room = SAMPLE.saturating_sub(self.high.len());
-            self.high.extend_from_slice(&line[..line.len().min(room)]);
-        }
-    }
-
-    /// There are octets over 127.
-    fn is_high(&self) -> bool {
-        !self.high.is_empty()
-    }
-}
-
-/// Whether octets that come in pieces are UTF-8.
-#[derive(Debug, Default)]
-struct Utf8 {
-    /// A character that is cut.
-    cut: Vec<u8>,
-    broken: bool,
-}
-
-impl Utf8 {
-    fn add(&mut self, octets: &[u8]) {
-        if self.broken || self.cut.is_empty() && octets.is_ascii() {
-            return;
-        }
-        let joined;
-        let octets = if self.cut.is_empty() {
-            octets
-        } else {
-            joined = [self.cut.as_slice(), octets].concat();
-            &joined
-        };
-        match std::str::from_utf8(octets) {
-            Ok(_) => self.cut = Vec::new(),
-            Err(error) if error.error_len().is_none() => self.cut = octets[error.valid_up_to()..].to_vec(),
-            Err(_) => self.broken = true,
-        }
-    }
-
-    fn holds(&self) -> bool {
-        !self.broken && self.cut.is_empty()
+        Ok((self.spool.finish()?, self.survey))
     }
 }
 
 /// Writes an id as a header and a log may show it.
 fn shown_id(text: &str) -> String {
-    header::one_line(text).trim().chars().take(900).collect()
+    one_line(text).trim().chars().take(900).collect()
 }
 
 #[cfg(test)]

@@ -12,10 +12,11 @@ use std::ops::Range;
 
 use self::encoder::Encoder;
 use self::walk::{Change, Edit, How};
-use super::field::{self, Field};
+use super::field::Mend;
 use super::spool::Spool;
 use super::stored::Stored;
 use super::tree::{CHUNK, Piece};
+use crate::head::{self, Field};
 
 /// What a mail is to become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +94,7 @@ fn apply(mail: &mut Slicer<'_>, edit: &Edit, form: Form) -> io::Result<Piece> {
 
 /// Writes a head again: its transfer encoding where the old one stood, or on top.
 fn head(octets: &[u8], encoding: Option<&str>, root: bool, seven: bool) -> Vec<u8> {
-    let mut fields = field::split(octets);
+    let mut fields = head::split(octets);
     if let Some(encoding) = encoding {
         let new = Field::new("Content-Transfer-Encoding", encoding);
         let is_old = |field: &Field| field.is("content-transfer-encoding");

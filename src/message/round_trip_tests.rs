@@ -150,7 +150,8 @@ proptest! {
         mail.attachments = vec![attachment];
         mail.encoding = [Encoding::Auto, Encoding::EightBit, Encoding::QuotedPrintable, Encoding::Base64][encoding];
         mail.body = Body {
-            text: Some(octets.clone()),
+            text: Some(octets.clone().into()),
+            fields: vec![("Content-Disposition".to_owned(), words[5].clone())],
             html: Some(words[3].clone().into_bytes()).filter(|_| html),
             media_type: [None, Some("multipart/mixed; boundary=x".to_owned()), Some("application/x".to_owned()), Some(words[4].clone())][media].clone(),
             ready: Some("8bit".to_owned()).filter(|_| ready),

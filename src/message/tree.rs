@@ -10,8 +10,8 @@ use lettre::message::{Body, Message as LettreMessage, MultiPart, SinglePart};
 use lettre::{Address as LettreAddress, address::Envelope as LettreEnvelope};
 
 use super::MessageError;
-use super::attachment::Source;
 use super::header::{self, Header};
+use super::source::Source;
 use super::stamp::Chance;
 use super::stored::Stored;
 use super::transfer::Transfer;
@@ -26,6 +26,26 @@ pub(super) enum Content {
     Octets(Vec<u8>),
     /// To be encoded in base64.
     File(Source),
+    /// Ready, in lines that end in CRLF, and perhaps in a file.
+    Pieces(Vec<Piece>),
+}
+
+impl Content {
+    fn holds(&self, text: &str) -> bool {
+        match self {
+            Content::Octets(octets) => holds(octets, text),
+            Content::File(_) => false,
+            Content::Pieces(pieces) => {
+                let mut carry = Vec::new();
+                pieces.iter().flat_map(Piece::chunks).map_while(Result::ok).any(|chunk| {
+                    carry.extend(chunk);
+                    let found = memchr::memmem::find(&carry, text.as_bytes()).is_some();
+                    carry.drain(..carry.len().saturating_sub(text.len()));
+                    found
+                })
+            }
+        }
+    }
 }
 
 /// A part that is no multipart. Its transfer encoding is written after its Content-Type.
@@ -51,6 +71,14 @@ impl Part {
         if parts.len() == 1 { parts.remove(0) } else { Part::Multi(kind, parts) }
     }
 
+    /// Tells whether a leaf goes in eight bits.
+    pub(super) fn is_eight_bit(&self) -> bool {
+        match self {
+            Part::Leaf(leaf) => leaf.transfer == Transfer::EightBit,
+            Part::Multi(_, parts) => parts.iter().any(Part::is_eight_bit),
+        }
+    }
+
     fn leaves<'a>(&'a self, out: &mut Vec<&'a Leaf>) {
         match self {
             Part::Leaf(leaf) => out.push(leaf),
@@ -67,7 +95,7 @@ impl Part {
 }
 
 /// A stretch of a message.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Piece {
     /// In memory.
     Octets(Vec<u8>),
@@ -220,11 +248,8 @@ impl Writer<'_> {
     fn boundary(&mut self) -> String {
         loop {
             let boundary = format!("=_{:016x}", self.chance.draw());
-            let clear = self.leaves.iter().all(|leaf| match (&leaf.content, leaf.transfer) {
-                (Content::Octets(octets), Transfer::SevenBit | Transfer::EightBit) => !holds(octets, &boundary),
-                _ => true,
-            });
-            if clear {
+            let is_plain = |leaf: &&&Leaf| matches!(leaf.transfer, Transfer::SevenBit | Transfer::EightBit);
+            if !self.leaves.iter().filter(is_plain).any(|leaf| leaf.content.holds(&boundary)) {
                 return boundary;
             }
         }
@@ -250,6 +275,7 @@ fn splice(frame: &str, marker: &str, leaves: Vec<Leaf>) -> Result<Vec<Piece>, Me
         let empty = match leaf.content {
             Content::Octets(octets) => pieces.take(octets),
             Content::File(source) => pieces.file(source),
+            Content::Pieces(ready) => pieces.ready(ready),
         };
         // The line end before a delimiter is part of the delimiter; the last line of base64 has brought its own.
         rest =
@@ -279,6 +305,17 @@ impl Pieces {
             self.add(&octets);
         } else {
             self.done.push(Piece::Octets(octets));
+        }
+        empty
+    }
+
+    fn ready(&mut self, pieces: Vec<Piece>) -> bool {
+        let empty = pieces.iter().all(|piece| piece.len() == 0);
+        for piece in pieces {
+            match piece {
+                Piece::Octets(octets) => drop(self.take(octets)),
+                other => self.done.push(other),
+            }
         }
         empty
     }

@@ -2,7 +2,7 @@
 use super::attachment::tests::attached;
 use super::tests::{address, build, bytes, draft, mailbox, mime, stamp, text, with_text};
 use super::*;
-use crate::draft::Body;
+use crate::draft::{Attachment, Body};
 use mail_parser::{MessageParser, MimeHeaders};
 
 #[test]
@@ -115,14 +115,24 @@ fn the_same_draft_and_stamp_give_the_same_bytes() {
 }
 
 #[test]
-fn a_file_that_shrinks_is_an_error_and_not_half_a_mail() {
+fn a_file_that_shrinks_is_filled_and_told_of() {
     let mut shrinking = draft("x\n");
     shrinking.attachments = vec![attached("z.bin", &[0; 500_000])];
     let file = shrinking.attachments[0].file.clone();
     let message = build(shrinking);
     assert!(message.write_to(&mut io::sink()).is_ok());
     file.set_len(400_000).unwrap();
-    assert_eq!(message.write_to(&mut io::sink()).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    assert!(message.late_notes().is_empty());
+    let mut wire = Vec::new();
+    message.write_to(&mut wire).unwrap();
+    assert_eq!(wire.len() as u64, message.size());
+    let parsed = MessageParser::new().parse(&wire).unwrap();
+    let sent = parsed.attachment(0).unwrap().contents();
+    let words = "\n[smail: this file had 500000 octets when it was opened and 400000 when it was read]\n\n";
+    assert_eq!(sent.len(), 500_000);
+    assert!(sent[400_000..].starts_with(words.as_bytes()));
+    let note = "`z.bin` had 500000 octets when it was opened and 400000 when it was read; the rest was filled";
+    assert_eq!(message.late_notes(), [note]);
 }
 
 #[test]
@@ -182,4 +192,61 @@ fn a_mail_that_is_ready_tells_what_it_needs() {
     assert!(body.eight_bit && !body.needs_smtputf8());
     assert!(from_wire("From: ü@b\r\n\r\nx\r\n").needs_smtputf8());
     assert!(!from_wire("From: a@b\r\n\r\nx\r\n").eight_bit);
+}
+
+/// A mail with mail in eight bits in it.
+fn forwarding(inner: &[u8]) -> Message {
+    let mut outer = draft("see below\n");
+    outer.attachments = vec![attached("m.eml", inner)];
+    build(outer)
+}
+
+#[test]
+fn mail_that_goes_with_a_mail_stays_mail_in_eight_bits_and_in_seven() {
+    let inner = "From x Mon Nov 23\nSubject: gr\u{fc}n\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\nGrüße\nFrom here\n";
+    let message = forwarding(inner.as_bytes());
+    assert!(message.eight_bit && !message.needs_smtputf8());
+    let shown = String::from_utf8(bytes(&message)).unwrap();
+    let wire = inner.split_once('\n').unwrap().1.replace('\n', "\r\n");
+    assert!(shown.contains(&format!("Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 8bit\r\nContent-Disposition: attachment; filename=\"m.eml\"\r\n\r\n{wire}\r\n--")), "{shown}");
+    let seven = bytes(message.seven_bit().unwrap());
+    assert!(seven.is_ascii());
+    for wire in [bytes(&message), seven] {
+        let parsed = MessageParser::new().parse(&wire).unwrap();
+        let inner = parsed.attachment(0).unwrap().message().unwrap();
+        assert_eq!(inner.subject(), Some("grün"));
+        assert_eq!(inner.body_text(0).unwrap().replace("\r\n", "\n"), "Grüße\nFrom here\n");
+    }
+}
+
+#[test]
+fn a_large_mail_within_a_mail_is_read_while_it_is_sent() {
+    let text = "Grüße und mehr davon\n".repeat(200_000);
+    let long = "x".repeat(2000);
+    let inner = format!("Subject: x\n\n{text}{long}\n");
+    let message = forwarding(inner.as_bytes());
+    let wire = bytes(&message);
+    let parsed = MessageParser::new().parse(&wire).unwrap();
+    let inner = parsed.attachment(0).unwrap().message().unwrap();
+    assert!(inner.body_text(0).unwrap().replace("\r\n", "\n") == format!("{text}{long}\n"));
+}
+
+#[test]
+fn what_is_said_of_a_text_stays_beside_it() {
+    let make = |files: Vec<Attachment>| {
+        let mut draft = draft("YQ==\n");
+        draft.body.media_type = Some("application/pdf".to_owned());
+        draft.body.ready = Some("base64".to_owned());
+        draft.body.fields = vec![
+            ("Content-Disposition".to_owned(), "attachment; filename=\"ü.pdf\"".to_owned()),
+            ("Content-ID".to_owned(), "<1@y>".to_owned()),
+        ];
+        draft.attachments = files;
+        mime(draft)
+    };
+    let part = "Content-Type: application/pdf\nContent-Transfer-Encoding: base64\n\
+        Content-Disposition: attachment; filename*=utf-8''%C3%BC.pdf\nContent-ID: <1@y>\n\nYQ==\n";
+    let coding = "Content-Transfer-Encoding: base64\n";
+    assert_eq!(make(Vec::new()), part.replace(coding, "").replace("\n\n", &format!("\n{coding}\n")));
+    assert!(make(vec![attached("z.bin", b"\0")]).contains(&format!("\n{part}")));
 }

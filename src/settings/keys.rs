@@ -147,7 +147,7 @@ keys! {
         "skip-empty", ["skipemptybody"], Flag, "true", "false", "Sends nothing when the body is empty.";
         "encoding", ["mime-encoding"], Choice(ENCODING), "auto", "auto", "How text beyond ASCII travels; 8bit needs a server with 8BITMIME.";
         "charset", ["ttycharset"], Text, "utf-8", "found by looking", "The charset of the input. Mail is always sent as UTF-8.";
-        "fallback-charsets", ["sendcharsets", "charset-8bit"], List, "gb18030,windows-1252", "gb18030,windows-1252", "Charsets tried for input that is not UTF-8.";
+        "fallback-charsets", ["sendcharsets", "charset-8bit"], List, "gb18030,windows-1252", "gb18030,windows-1252", "Charsets that input which is not UTF-8 may be in; without this setting it is found out.";
         "dsn-notify", [], List, "failure,delay", "failure, as servers do by themselves", "When servers tell the sender what became of a mail (RFC 3461): never, or some of success, failure and delay. A server without DSN is not asked.";
         "dsn-return", [], Choice(RETURN), "headers", "the server's choice", "How much of the mail goes into a notice of failure.";
         "max-size", [], Size, "64M", "64M", "The largest text or mail read from standard input, and the largest text of a body file; also for sendmail, -bs and -a -. Files that are attached have no limit of ours.";

@@ -375,6 +375,10 @@ impl Layers {
         flag("dsn-notify", "--dsn-notify", args.dsn_notify.as_deref())?;
         flag("dsn-return", "--dsn-return", args.dsn_return.as_deref())?;
         flag("name", "-- -F", args.full_name.as_deref())?;
+        // GNU mail says it of files, which smail encodes as they need it.
+        let encoding =
+            args.encoding.as_deref().map(|name| if matches!(name, "7bit" | "binary") { "auto" } else { name });
+        flag("encoding", "--encoding", encoding)?;
         flag("skip-empty", "-E", args.skip_empty.then_some("true"))?;
         flag("verbose", "-v", (args.verbose > 0).then_some("true"))?;
         flag("debug", "-d", args.dry_run.then_some("true"))

@@ -130,6 +130,8 @@ fn choice(words: &[&str], text: &str) -> Result<Value, String> {
         "false" | "no" | "off" if words.contains(&"strict") => "ignore",
         "hdrs" if words.contains(&"headers") => "headers",
         "qp" if words.contains(&"quoted-printable") => "quoted-printable",
+        "8b" if words.contains(&"8bit") => "8bit",
+        "b64" if words.contains(&"base64") => "base64",
         word => word,
     };
     if words.contains(&lower) {

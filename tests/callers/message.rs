@@ -111,6 +111,16 @@ fn a_raw_subject_is_encoded_and_needs_no_smtputf8() {
 }
 
 #[test]
+fn a_body_in_utf8_with_an_odd_octet_stays_so_where_it_says_nothing_of_itself() {
+    let mime = "MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n";
+    let body = |name: &[u8]| [b"Subject: s\n\nf\xc3\xbcr ", name, b"\n\xe6\xb5\x8b\n"].concat();
+    let whole = [format!("{ALL}{mime}").into_bytes(), body("Jörg".as_bytes())].concat();
+    bob(body(b"J\xf6rg")).arrives(whole).check();
+    let labelled = b"Subject: s\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\nf\xc3\xbcr J\xf6rg\n";
+    bob(labelled).check();
+}
+
+#[test]
 fn octets_in_latin_1_are_labelled_and_unchanged() {
     let declared = b"Subject: s\nMIME-Version: 1.0\nContent-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: 8bit\n\ngr\xfcn\n";
     bob(declared).check();

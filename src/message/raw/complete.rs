@@ -1,9 +1,10 @@
 //! Completes a mail: what RFC 5322 and MIME want and it lacks is put on top, what must not travel is taken out, and what no server
 //! would take is mended.
-use super::{Raw, resent_block, shown_id};
+use super::{Raw, repair, shown_id};
 use crate::address::{Mailbox, parse_list};
-use crate::message::charset;
-use crate::message::field::Field;
+use crate::charset::{self, Survey};
+use crate::head::{Field, resent_block};
+use crate::message::field::Mend;
 use crate::message::header;
 use crate::message::recode::{self, Form};
 use crate::message::stamp::Stamp;
@@ -43,7 +44,16 @@ impl Raw {
         }
         head.mend();
         let mut top = head.missing();
-        top.extend(head.missing_mime(&self.facts));
+        // A body that says nothing of itself gets a label, which then has to be true.
+        let is_mixed = !self.survey.is_utf8() && self.survey.is_mostly_utf8();
+        let body = if is_mixed && !signed && !head.fields.iter().any(|field| field.begins("content-")) {
+            head.notes.push("the text was UTF-8 but for some octets, which were read as another charset".to_owned());
+            repair::repair(&self.body, charset::repair_of(&self.survey, edits.fallback_charsets))
+                .map_err(MessageError::Spool)?
+        } else {
+            self.body
+        };
+        top.extend(head.missing_mime(&self.survey));
         let id = top.iter().chain(&head.fields).find(|field| field.is("message-id"));
         let id = id.map(|field| shown_id(&field.text(edits.fallback_charsets))).unwrap_or_default();
         for field in top.iter().chain(&head.fields) {
@@ -55,7 +65,7 @@ impl Raw {
         let header_utf8 = !octets.is_ascii();
         octets.extend_from_slice(b"\r\n");
         let mut notes = head.notes;
-        let recoded = recode::recode(&[Piece::Octets(octets), self.body], Form::Legal { labels: !signed })
+        let recoded = recode::recode(&[Piece::Octets(octets), body], Form::Legal { labels: !signed })
             .map_err(MessageError::Spool)?;
         if signed && recoded.encoded {
             notes.push("lines that no server takes were encoded, which breaks the DKIM signature".to_owned());
@@ -196,18 +206,19 @@ impl Head<'_> {
     }
 
     /// What MIME wants: its version, and what octets over 127 are (RFC 2045 section 4; RFC 6152 section 3).
-    fn missing_mime(&self, facts: &super::Facts) -> Vec<Field> {
+    fn missing_mime(&self, survey: &Survey) -> Vec<Field> {
         let mut top = Vec::new();
-        let high = facts.is_high();
+        let high = survey.is_high();
         if (high || self.fields.iter().any(|field| field.begins("content-"))) && !self.has("mime-version") {
             top.push(Field::new("MIME-Version", "1.0"));
         }
         if high && !self.has("content-type") {
-            let charset = if facts.utf8.holds() {
-                "utf-8".to_owned()
+            let charset = if survey.is_mostly_utf8() {
+                Some("utf-8".to_owned())
             } else {
-                charset::name_of(&facts.high, self.edits.fallback_charsets).unwrap_or_else(|| "unknown-8bit".to_owned())
+                charset::name_of(survey, self.edits.fallback_charsets)
             };
+            let charset = charset.unwrap_or_else(|| "unknown-8bit".to_owned());
             top.push(Field::new("Content-Type", &format!("text/plain; charset={charset}")));
         }
         if high && !self.has("content-transfer-encoding") {

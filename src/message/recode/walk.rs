@@ -6,7 +6,7 @@ use std::io;
 use std::ops::Range;
 
 use super::Form;
-use crate::message::field;
+use crate::head;
 use crate::message::media::MediaType;
 use crate::message::transfer;
 use crate::message::wire::LONGEST_LINE;
@@ -222,7 +222,7 @@ impl Walker {
             }
             State::Head(head) => {
                 let continues = !head.range.is_empty() && matches!(line.start.first(), Some(b' ' | b'\t'));
-                let belongs = continues || field::is_field(&line.start);
+                let belongs = continues || head::is_field(&line.start);
                 head.blank = line.is_blank();
                 if head.blank || belongs {
                     head.range.end = line.at + line.length;
@@ -378,7 +378,7 @@ impl Walker {
 impl Head {
     /// Reads what it says of its body; gives the boundary.
     fn read(&mut self) -> Option<Vec<u8>> {
-        let fields = field::split(&std::mem::take(&mut self.text));
+        let fields = head::split(&std::mem::take(&mut self.text));
         let value = |name: &str| fields.iter().find(|field| field.is(name)).map(|field| field.text(&[]));
         if let Some(encoding) = value("content-transfer-encoding") {
             let word = encoding.split([' ', '\t', ';', '(']).next().unwrap_or_default().to_ascii_lowercase();
