@@ -187,7 +187,8 @@ fn the_environment_and_the_files_of_settings() {
 #[test]
 fn the_head_of_a_template() {
     for name in ["To", "Cc", "Bcc", "From", "Sender", "Reply-To"] {
-        closed(&format!("-t {name}"), &[CONTROLS, NULS], |place, text| {
+        // As for sendmail, a control character in a head is a blank.
+        harmless(&format!("-t {name}"), &[CONTROLS, NULS], |place, text| {
             place.smail(&["-t"], format!("To: ok@x.example\n{name}: {text}\nSubject: s\n\nx\n").as_bytes())
         });
         // A fold is a blank, and what it leaves of an address is none.
