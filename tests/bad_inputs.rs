@@ -286,6 +286,41 @@ fn two_thousand_attachments_and_the_same_file_twice_are_sent() {
 }
 
 #[test]
+fn a_file_that_is_cut_while_it_is_sent_is_told_of_and_stops_no_mail() {
+    // The server holds the connection at its greeting until the file has changed.
+    let world = World::new();
+    let path = world.write("shrinks.bin", vec![7_u8; 300_000]);
+    let server = support::server::Server::play(
+        "a file that changes",
+        "S: 220 hi\nC: EHLO *\nS: 250-hi\nS: 250 8BITMIME\nC: MAIL FROM:<me@x.example>\n-- slow 100ms\nS: 250 ok\nC: RCPT TO:<b@x.example>\nS: 250 ok\nC: DATA\nS: 354 go\n-- data\nS: 250 ok\n-- bye\n",
+    );
+    let smtp = format!("smtp=127.0.0.1:{}", server.port());
+    let running = world
+        .smail(&[
+            "--no-config",
+            "-S",
+            &smtp,
+            "-S",
+            "tls=none",
+            "-r",
+            "me@x.example",
+            "-a",
+            path.to_str().unwrap(),
+            "b@x.example",
+        ])
+        .stdin("x\n")
+        .start();
+    server.wait_for("EHLO*");
+    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(1000).unwrap();
+    let outcome = running.finish();
+    let file = path.display();
+    let told = format!(
+        "smail: `{file}` had 300000 octets when it was opened and 1000 when it was read; the rest was filled\n"
+    );
+    assert_eq!((outcome.status, outcome.stderr), (0, told)); // B43
+}
+
+#[test]
 fn configuration_that_cannot_be_trusted_or_read_names_its_line() {
     let rows: &[(u32, &str, &str)] = &[
         (0o600, "from = \"a@x\"\nauth-password = s3cret-pw\n", "config.toml:2: "), // B50
