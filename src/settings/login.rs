@@ -58,6 +58,9 @@ pub(super) fn login(
         Some(LoginOrigin { user: goal.user.clone(), server: goal.site.to_string(), secret, given })
     };
     let (user, secret, origin) = match (found, looked_up) {
+        (Found::Secret(SecretSource::Inline(secret), place, _), _) if secret.reveal().is_empty() && !external => {
+            return Err(wrong(settings, at.name, format!("the password for {} is empty ({place})", goal.user)));
+        }
         (Found::Secret(source, place, given), _) => (goal.user.clone(), source, origin(place, given)),
         (_, Some(entry)) => {
             let user = user.unwrap_or(entry.login);
