@@ -206,6 +206,10 @@ fn netrc_entry(
     if !(on && wanted) {
         return Ok(None);
     }
+    // Nobody logs in: who would, and with what, is not asked of a keyring.
+    if settings.fetches_nothing || settings.flag("debug") {
+        return Ok(Some(netrc::Entry { login: user.unwrap_or_default().to_owned(), password: Secret::new("") }));
+    }
     let command = settings.list("netrc-command");
     let text = if command.is_empty() {
         let path = settings.path("netrc").unwrap_or_else(|| settings.expand("~/.netrc"));

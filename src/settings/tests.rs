@@ -379,8 +379,8 @@ fn an_empty_variable_is_one_that_is_not_set() {
 fn an_empty_password_is_said_before_any_login() {
     let world = World::new();
     let set = ["-S", "smtp=h.example", "-S", "auth-user=u", "-S", "auth-password="];
-    assert_eq!(world.error(&set), "smtp: the password for u is empty (auth-password, set by -S)");
-    assert_eq!(world.error(&["-S", "smtp=u:@h.example"]), "smtp: the password for u is empty (smtp, set by -S)");
+    assert_eq!(world.error(&set), "smtp: the password for u is empty (auth-password of -S)");
+    assert_eq!(world.error(&["-S", "smtp=u:@h.example"]), "smtp: the password for u is empty (smtp of -S)");
 }
 
 #[test]
@@ -394,4 +394,17 @@ fn a_users_file_that_cannot_be_reached_is_as_if_it_were_not_there() {
     let notes: Vec<String> = settings.notes.iter().map(|note| world.neutral(note)).collect();
     let why = "cannot be reached and is passed over: Too many levels of symbolic links";
     assert_eq!(notes, [format!("~/.mailrc {why}"), format!("~/config.toml {why}")]);
+}
+
+#[test]
+fn a_netrc_command_does_not_run_where_nobody_logs_in() {
+    let set = ["-S", "smtp=h.example", "-S", "netrc-lookup", "-S", "netrc-command=/nonexistent/keyring"];
+    let world = World::new();
+    let mut settings = world.settings(&set).unwrap();
+    let author = author::authors(&settings, "me").unwrap().remove(0);
+    assert!(route(&settings, &author).is_err());
+    settings.fetch_nothing();
+    assert!(route(&settings, &author).is_ok());
+    let dry: Vec<&str> = set.iter().copied().chain(["--dry-run"]).collect();
+    assert!(route(&world.settings(&dry).unwrap(), &author).is_ok());
 }
