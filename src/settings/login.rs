@@ -11,6 +11,7 @@ use super::waiting::SECRETS;
 use super::way::{SmtpConfig, suffixes, wrong};
 use super::{Assignment, Settings, SettingsError, target};
 use crate::address::Mailbox;
+use crate::files;
 use crate::secret::{Secret, SecretSource, netrc};
 
 pub(super) fn chained_text(settings: &Settings, name: &'static str, chain: &[String]) -> Option<String> {
@@ -212,7 +213,12 @@ fn netrc_entry(
     }
     let command = settings.list("netrc-command");
     let text = if command.is_empty() {
-        let path = settings.path("netrc").unwrap_or_else(|| settings.expand("~/.netrc"));
+        let named = settings.path("netrc");
+        let path = named.clone().unwrap_or_else(|| settings.expand("~/.netrc"));
+        // In a home that a service may not enter there is none.
+        if named.is_none() && files::unreachable(&path).is_some() {
+            return Ok(None);
+        }
         netrc::read(&path).map_err(|e| wrong(settings, "netrc", e.why))?
     } else {
         netrc::run(&command).map_err(|e| wrong(settings, "netrc-command", e.why))?

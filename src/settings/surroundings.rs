@@ -73,7 +73,9 @@ impl Surroundings {
         // Without HOME the library asks the whole user database, which may be more than the host's own file.
         let account = || {
             let own = account(5).map(PathBuf::from);
-            own.or_else(|| std::env::var_os("HOME").is_none_or(|home| home.is_empty()).then(std::env::home_dir).flatten())
+            own.or_else(|| {
+                std::env::var_os("HOME").is_none_or(|home| home.is_empty()).then(std::env::home_dir).flatten()
+            })
         };
         let folders = Folders::find(&variables, account, user, Path::new(SPOOL));
         Surroundings {
@@ -154,7 +156,8 @@ impl Folders {
         // A container may run as a user whom its image does not know, with a home that the image's root made: what stands there
         // is root's word. A user who has an account and got the HOME of root (sudo, cron) has a home of their own.
         let of_root = |home: &PathBuf| {
-            home.parent().is_some() && home.metadata().is_ok_and(|m| m.is_dir() && m.uid() == 0 && m.mode() & 0o002 == 0)
+            home.parent().is_some()
+                && home.metadata().is_ok_and(|m| m.is_dir() && m.uid() == 0 && m.mode() & 0o002 == 0)
         };
         let given = variable("HOME");
         let home = given.clone().filter(ours).or_else(|| account().filter(|home| home.is_absolute()));
@@ -162,7 +165,9 @@ impl Folders {
         let mut notes = Vec::new();
         if let (None, Some(given)) = (&home, &given) {
             let given = given.display();
-            notes.push(format!("HOME is {given}, which is no home of this user, and the settings of a user are passed over"));
+            notes.push(format!(
+                "HOME is {given}, which is no home of this user, and the settings of a user are passed over"
+            ));
         }
         let below = |variable: Option<PathBuf>, way: &str| {
             variable.filter(|path| !is_of_another(path, user)).or_else(|| Some(home.as_ref()?.join(way)))

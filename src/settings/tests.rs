@@ -386,7 +386,7 @@ fn an_empty_password_is_said_before_any_login() {
 #[test]
 fn a_users_file_that_cannot_be_reached_is_as_if_it_were_not_there() {
     let world = World::new();
-    for name in ["config.toml", ".mailrc"] {
+    for name in ["config.toml", ".mailrc", ".netrc"] {
         std::os::unix::fs::symlink(name, world.home.path().join(name)).unwrap();
     }
     let world = world.env("MAILRC", "~/.mailrc");
@@ -394,6 +394,7 @@ fn a_users_file_that_cannot_be_reached_is_as_if_it_were_not_there() {
     let notes: Vec<String> = settings.notes.iter().map(|note| world.neutral(note)).collect();
     let why = "cannot be reached and is passed over: Too many levels of symbolic links";
     assert_eq!(notes, [format!("~/.mailrc {why}"), format!("~/config.toml {why}")]);
+    assert!(world.smtp(&["-S", "smtp=h.example", "-S", "netrc-lookup"]).login.is_none());
 }
 
 #[test]
