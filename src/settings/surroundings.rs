@@ -190,7 +190,7 @@ impl Folders {
             }
         });
         let config = below(variable("XDG_CONFIG_HOME"), ".config").map(|path| path.join("smail"));
-        Folders { config, state, notes, home }
+        Folders { home, config, state, notes }
     }
 }
 
