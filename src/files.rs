@@ -196,6 +196,12 @@ pub fn refuse_strange(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Why a file cannot be reached, though it may be there: a folder before it is closed to this user, or cannot be entered.
+/// `None` for one that is there, and for one that is not.
+pub fn unreachable(path: &Path) -> Option<io::Error> {
+    path.metadata().err().filter(|error| error.kind() != io::ErrorKind::NotFound)
+}
+
 /// Locks a file for this process alone; another program may hold it for ten seconds at most.
 ///
 /// # Errors

@@ -43,8 +43,7 @@ fn main() -> ExitCode {
     failure::apologise_on_panic();
     let words: Vec<_> = std::env::args_os().collect();
     let sendmail = cli::is_sendmail(&words);
-    let said = |flag: &str| words.iter().any(|word| word == flag);
-    let (json, check) = (!sendmail && said("--json"), said("--check"));
+    let (json, check) = (!sendmail && cli::has_switch(&words, "json"), cli::has_switch(&words, "check"));
     let exit = match unprivileged().and_then(|()| Ok(cli::parse(words)?)).and_then(|args| run(&args)) {
         Ok(exit) => exit,
         // Help and version end the road early and well.
@@ -120,6 +119,7 @@ fn run(args: &Args) -> Result<Exit, Failure> {
     let layers = Layers::load(args, &world)?;
     let mut settings = layers.settle(&[])?;
     if args.show_settings {
+        settings.fetch_nothing();
         show_settings(args, &settings, &world);
         return Ok(Exit::OK);
     }

@@ -139,6 +139,28 @@ pub fn is_sendmail(words: &[OsString]) -> bool {
     matches!(known, Some(Personality::Sendmail(_)))
 }
 
+/// Tells whether a command line has a switch, also when it cannot be read: not as the value of another flag, and not behind `--`.
+pub fn has_switch(words: &[OsString], switch: &str) -> bool {
+    let command = Args::command();
+    let takes = |arg: &clap::Arg| arg.get_action().takes_values() && !arg.is_require_equals_set();
+    let long = |name: &str| command.get_arguments().any(|arg| arg.get_long() == Some(name) && takes(arg));
+    let short = |letter: char| command.get_arguments().any(|arg| arg.get_short() == Some(letter) && takes(arg));
+    let mut words = words.iter().skip(1).map(|word| word.to_string_lossy()).take_while(|word| word != "--");
+    while let Some(word) = words.next() {
+        let value_follows = match (word.strip_prefix("--"), word.strip_prefix('-')) {
+            (Some(name), _) if name == switch => return true,
+            (Some(name), _) => long(name),
+            // The rest of a word behind such a letter is its value.
+            (None, Some(letters)) => letters.find(short).is_some_and(|at| letters[at..].chars().count() == 1),
+            (None, None) => false,
+        };
+        if value_follows {
+            words.next();
+        }
+    }
+    false
+}
+
 /// The command as clap knows it, for the man page and the completions.
 pub fn command() -> clap::Command {
     Args::command()

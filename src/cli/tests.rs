@@ -198,3 +198,26 @@ fn command_lines_of_any_words_take_linear_time() {
         assert_linear(name, make, |words| drop(parse(words)));
     }
 }
+
+#[test]
+fn a_switch_counts_only_where_it_is_one() {
+    let rows: &[(&[&str], bool)] = &[
+        (&["--json", "--nope"], true),
+        (&["--nope", "--json"], true),
+        (&["-v", "--json"], true),
+        (&["-sx", "--json"], true),
+        (&["-s", "x", "--json"], true),
+        (&["--from=a@x", "--json"], true),
+        (&["-s", "--json", "--nope"], false),
+        (&["-vs", "--json", "--nope"], false),
+        (&["--subject", "--json", "--nope"], false),
+        (&["--to", "--json", "--nope"], false),
+        (&["--nope", "--", "--json"], false),
+        (&["-s--json", "--nope"], false),
+        (&["json"], false),
+    ];
+    for (words, wanted) in rows {
+        let words: Vec<_> = ["smail"].iter().chain(*words).map(std::ffi::OsString::from).collect();
+        assert_eq!(super::has_switch(&words, "json"), *wanted, "{words:?}");
+    }
+}

@@ -202,7 +202,7 @@ impl MediaTypes {
         home.into_iter().chain([PathBuf::from("/etc/mime.types")]).collect()
     }
 
-    /// Reads files, those named first winning. A file that is not there, not regular or too large (4 MiB) counts as empty.
+    /// Reads files, those named first winning. A file that is not there, not regular, a stranger's or too large (4 MiB) counts as empty.
     pub fn read(files: &[PathBuf]) -> Self {
         let mut types = MediaTypes::default();
         files.iter().filter_map(|path| read_small(path)).for_each(|text| types.add(&text));
@@ -244,7 +244,11 @@ impl MediaTypes {
 
 fn read_small(path: &Path) -> Option<String> {
     const LIMIT: u64 = 4 << 20;
-    let (bytes, _) = files::read(path, LIMIT).ok()?;
+    let (bytes, access) = files::read(path, LIMIT).ok()?;
+    // sudo leaves the HOME of its caller, whose word is not this user's.
+    if access.is_foreign() {
+        return None;
+    }
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -314,5 +318,17 @@ mod tests {
         assert_eq!(essence("a.baz"), None);
         assert_eq!(essence("noext"), None);
         assert_eq!(essence(".foo"), None);
+    }
+
+    #[test]
+    fn the_mime_types_of_a_stranger_do_not_count() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(&file, "application/x-theirs foo\n").unwrap();
+        let essence = || MediaTypes::read(&[file.path().to_owned()]).by_name("a.foo").map(|media| media.essence);
+        assert_eq!(essence().as_deref(), Some("application/x-theirs"));
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(file.path(), Some(54_321), None).unwrap();
+            assert_eq!(essence(), None);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Private files: opened once, and judged by what was opened.
 //!
-//! Promise: a file that others may read or that is not ours is refused, whatever the path points at a moment later.
+//! Promise: a file that others may read or that is a stranger's is refused, whatever the path points at a moment later.
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -20,7 +20,7 @@ pub(super) fn first_line(path: &Path) -> Result<Secret, SecretError> {
     single_line(line, &format!("`{}`", path.display()))
 }
 
-/// Reads a private file whole: regular, owned by this user or root, closed to others, at most `limit` octets. Closed to its
+/// Reads a private file whole: regular, owned by this user or root (by anybody, for root), closed to others, at most `limit` octets. Closed to its
 /// group too, unless it is root's in /etc: there it is for those that mail on this host.
 pub(super) fn read_private(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let name = path.display();
@@ -30,11 +30,15 @@ pub(super) fn read_private(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>
         Some(unfit) if unfit.is::<Unfit>() => refuse("is not a regular file".to_owned()),
         _ => cannot(error),
     })?;
-    if files::Access::of(&facts).is_foreign() {
+    // Root reads what it likes, and was told to by a setting that is trusted: container engines hand in the file of a host's
+    // user as it is. What counts is that nobody else can change it.
+    let foreign = files::Access::of(&facts).is_foreign() && !rustix::process::geteuid().is_root();
+    // Where container engines mount secrets: root's folder, and readable by all in a container that has one user.
+    let of_engine = ["/run/secrets", "/var/run/secrets"].iter().any(|folder| path.starts_with(folder));
+    let mounted = of_engine && !foreign && facts.mode() & 0o022 == 0;
+    if foreign {
         return Err(refuse("belongs to another user".to_owned()));
     }
-    // Where container engines mount secrets: root's, and readable by all in a container that has one user.
-    let mounted = path.starts_with("/run/secrets") && facts.uid() == 0 && facts.mode() & 0o022 == 0;
     let of_host = path.starts_with("/etc") && facts.uid() == 0;
     let closed = if of_host { 0o037 } else { 0o077 };
     if facts.mode() & closed != 0 && !mounted {
@@ -52,4 +56,33 @@ pub(super) fn read_private(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>
         return Err(refuse(format!("is larger than {} KiB", limit >> 10)));
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, chown};
+
+    use super::*;
+
+    #[test]
+    fn root_reads_a_secret_of_another_user_that_nobody_else_can_touch() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "s3cret\n").unwrap();
+        chown(file.path(), Some(54_321), Some(54_321)).unwrap();
+        let name = file.path().display();
+        let read = |mode| {
+            std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+            first_line(file.path()).map(|secret| secret.reveal().to_owned()).map_err(|error| error.why)
+        };
+        for mode in [0o600, 0o400] {
+            assert_eq!(read(mode), Ok("s3cret".to_owned()));
+        }
+        for mode in [0o620, 0o602, 0o644, 0o640] {
+            let why = format!("`{name}` is open to others (mode {mode:03o}); run `chmod 600 {name}`");
+            assert_eq!(read(mode), Err(why));
+        }
+    }
 }

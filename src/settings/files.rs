@@ -10,7 +10,7 @@ use super::surroundings::Surroundings;
 use super::value::{Raw, expand_home};
 use super::{Assignment, Layer, Origin, SettingsError, mailrc, target, text_of, toml};
 use crate::cli::Args;
-use crate::files::Access;
+use crate::files::{self, Access};
 
 /// The system's mail.rc under the names distributions give it; the first one there is counts (spec/mailx.md section 0).
 const SYSTEM_RC: &[&str] = &["/etc/smail.rc", "/etc/mail.rc", "/etc/s-nail.rc", "/etc/nail.rc"];
@@ -34,6 +34,7 @@ impl Layers {
         if user && let Some(path) = user_rc(world) {
             self.rc_file(&path, Layer::UserRc, world)?;
         }
+        self.notes.extend(world.notes.iter().cloned());
         let extra = self.said.iter().rev().find(|a| a.key.name == "extra-rc");
         let extra = extra.and_then(|a| Some((a.value.as_ref().map(text_of)?, Source::of(a.layer))));
         if let Some((extra, source)) = extra.filter(|(extra, _)| !extra.is_empty()) {
@@ -50,6 +51,7 @@ impl Layers {
         let read = match read {
             Ok(read) => read,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(_) if self.passes_over(path) => return Ok(()),
             Err(e) if layer == Layer::SystemRc => {
                 self.notes.push(format!("{}: {e}", path.display()));
                 return Ok(());
@@ -88,9 +90,19 @@ impl Layers {
             self.toml_file(path, Layer::SystemToml)?;
         }
         if let Some(folder) = &world.config {
-            self.toml_file(&folder.join("config.toml"), Layer::UserToml)?;
+            let path = folder.join("config.toml");
+            if !self.passes_over(&path) {
+                self.toml_file(&path, Layer::UserToml)?;
+            }
         }
         Ok(())
+    }
+
+    /// Whether a user's file cannot be reached, as in a home that a service may not enter: then it is as if it were not there.
+    fn passes_over(&mut self, path: &Path) -> bool {
+        let Some(error) = files::unreachable(path) else { return false };
+        self.notes.push(format!("{} cannot be reached and is passed over: {}", path.display(), files::words(&error)));
+        true
     }
 
     /// Reads one file; tells whether there was one.

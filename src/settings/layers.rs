@@ -127,6 +127,7 @@ impl Layers {
             nested: self.nested,
             locale: self.locale.clone(),
             unreadable: self.unreadable.clone(),
+            fetches_nothing: false,
             waiting: None,
             notes: self.notes.clone(),
             warnings: self.warnings.clone(),
@@ -217,7 +218,7 @@ impl Layers {
 
     fn environment(&mut self, world: &Surroundings) -> Result<(), SettingsError> {
         for (variable, value) in
-            world.variables.iter().filter(|(k, _)| k.starts_with("SMAIL_") && *k != STARTED_BY_SMAIL)
+            world.variables.iter().filter(|(k, v)| k.starts_with("SMAIL_") && *k != STARTED_BY_SMAIL && !v.is_empty())
         {
             let origin = Origin::Environment(variable.clone());
             match keys::KEYS.iter().find(|k| keys::environment(k.name) == *variable) {

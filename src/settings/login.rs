@@ -11,6 +11,7 @@ use super::waiting::SECRETS;
 use super::way::{SmtpConfig, suffixes, wrong};
 use super::{Assignment, Settings, SettingsError, target};
 use crate::address::Mailbox;
+use crate::files;
 use crate::secret::{Secret, SecretSource, netrc};
 
 pub(super) fn chained_text(settings: &Settings, name: &'static str, chain: &[String]) -> Option<String> {
@@ -58,6 +59,9 @@ pub(super) fn login(
         Some(LoginOrigin { user: goal.user.clone(), server: goal.site.to_string(), secret, given })
     };
     let (user, secret, origin) = match (found, looked_up) {
+        (Found::Secret(SecretSource::Inline(secret), place, _), _) if secret.reveal().is_empty() && !external => {
+            return Err(wrong(settings, at.name, format!("the password for {} is empty ({place})", goal.user)));
+        }
         (Found::Secret(source, place, given), _) => (goal.user.clone(), source, origin(place, given)),
         (_, Some(entry)) => {
             let user = user.unwrap_or(entry.login);
@@ -203,9 +207,18 @@ fn netrc_entry(
     if !(on && wanted) {
         return Ok(None);
     }
+    // Nobody logs in: who would, and with what, is not asked of a keyring.
+    if settings.fetches_nothing || settings.flag("debug") {
+        return Ok(Some(netrc::Entry { login: user.unwrap_or_default().to_owned(), password: Secret::new("") }));
+    }
     let command = settings.list("netrc-command");
     let text = if command.is_empty() {
-        let path = settings.path("netrc").unwrap_or_else(|| settings.expand("~/.netrc"));
+        let named = settings.path("netrc");
+        let path = named.clone().unwrap_or_else(|| settings.expand("~/.netrc"));
+        // In a home that a service may not enter there is none.
+        if named.is_none() && files::unreachable(&path).is_some() {
+            return Ok(None);
+        }
         netrc::read(&path).map_err(|e| wrong(settings, "netrc", e.why))?
     } else {
         netrc::run(&command).map_err(|e| wrong(settings, "netrc-command", e.why))?

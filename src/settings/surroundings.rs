@@ -28,6 +28,8 @@ pub struct Surroundings {
     pub terminal: bool,
     /// What all users of this host share.
     pub machine: Machine,
+    /// What was not taken for ours, and why: lowercase fragments for `-v`.
+    pub notes: Vec<String>,
 }
 
 impl fmt::Debug for Surroundings {
@@ -71,7 +73,9 @@ impl Surroundings {
         // Without HOME the library asks the whole user database, which may be more than the host's own file.
         let account = || {
             let own = account(5).map(PathBuf::from);
-            own.or_else(|| std::env::var_os("HOME").is_none().then(std::env::home_dir).flatten())
+            own.or_else(|| {
+                std::env::var_os("HOME").is_none_or(|home| home.is_empty()).then(std::env::home_dir).flatten()
+            })
         };
         let folders = Folders::find(&variables, account, user, Path::new(SPOOL));
         Surroundings {
@@ -81,6 +85,7 @@ impl Surroundings {
             state: folders.state,
             terminal: std::io::IsTerminal::is_terminal(&std::io::stdin()),
             machine: Machine::here(),
+            notes: folders.notes,
         }
     }
 
@@ -122,8 +127,9 @@ impl Surroundings {
         self.variable("SOURCE_DATE_EPOCH")?.trim().parse().ok()
     }
 
+    /// A variable that is set to something: compose files and unit files hand over empty ones for those that are not set.
     pub(super) fn variable(&self, name: &str) -> Option<&str> {
-        self.variables.get(name).map(String::as_str)
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 }
 
@@ -133,6 +139,7 @@ struct Folders {
     home: Option<PathBuf>,
     config: Option<PathBuf>,
     state: Vec<PathBuf>,
+    notes: Vec<String>,
 }
 
 impl Folders {
@@ -146,7 +153,22 @@ impl Folders {
         let variable = |name: &str| variables.get(name).filter(|path| path.starts_with('/')).map(PathBuf::from);
         let ours =
             |home: &PathBuf| home.parent().is_some() && home.metadata().is_ok_and(|m| m.is_dir() && m.uid() == user);
-        let home = variable("HOME").filter(ours).or_else(|| account().filter(|home| home.is_absolute()));
+        // A container may run as a user whom its image does not know, with a home that the image's root made: what stands there
+        // is root's word. A user who has an account and got the HOME of root (sudo, cron) has a home of their own.
+        let of_root = |home: &PathBuf| {
+            home.parent().is_some()
+                && home.metadata().is_ok_and(|m| m.is_dir() && m.uid() == 0 && m.mode() & 0o002 == 0)
+        };
+        let given = variable("HOME");
+        let home = given.clone().filter(ours).or_else(|| account().filter(|home| home.is_absolute()));
+        let home = home.or_else(|| given.clone().filter(of_root));
+        let mut notes = Vec::new();
+        if let (None, Some(given)) = (&home, &given) {
+            let given = given.display();
+            notes.push(format!(
+                "HOME is {given}, which is no home of this user, and the settings of a user are passed over"
+            ));
+        }
         let below = |variable: Option<PathBuf>, way: &str| {
             variable.filter(|path| !is_of_another(path, user)).or_else(|| Some(home.as_ref()?.join(way)))
         };
@@ -167,7 +189,8 @@ impl Folders {
                 true
             }
         });
-        Folders { config: below(variable("XDG_CONFIG_HOME"), ".config").map(|path| path.join("smail")), state, home }
+        let config = below(variable("XDG_CONFIG_HOME"), ".config").map(|path| path.join("smail"));
+        Folders { home, config, state, notes }
     }
 }
 
@@ -220,7 +243,22 @@ mod tests {
         assert_eq!(home(Path::new("relative")), account);
         assert_eq!(find(&[], Some(account), me(), nowhere).home.unwrap(), account);
         assert_eq!(find(&[("HOME", own.path())], Some(account), STRANGER, nowhere).home.unwrap(), account);
-        assert_eq!(find(&[("HOME", Path::new("/"))], None, me(), nowhere), Folders::default());
+        let why = "HOME is /, which is no home of this user, and the settings of a user are passed over".to_owned();
+        let nothing = Folders { notes: vec![why], ..Folders::default() };
+        assert_eq!(find(&[("HOME", Path::new("/"))], None, me(), nowhere), nothing);
+    }
+
+    #[test]
+    fn a_user_without_an_account_has_the_home_that_root_made() {
+        let (home, nowhere) = (tempfile::tempdir().unwrap(), Path::new("/nonexistent"));
+        if me() != 0 {
+            return;
+        }
+        let given = [("HOME", home.path())];
+        assert_eq!(find(&given, None, STRANGER, nowhere).home.unwrap(), home.path());
+        assert_eq!(find(&given, Some(Path::new("/own")), STRANGER, nowhere).home.unwrap(), Path::new("/own"));
+        std::os::unix::fs::chown(home.path(), Some(1), None).unwrap();
+        assert_eq!(find(&given, None, STRANGER, nowhere).home, None);
     }
 
     #[test]

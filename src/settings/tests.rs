@@ -358,3 +358,54 @@ fn nothing_configured_is_told() {
         "auth: it asks for a login at h, and no user is set: add auth-user and auth-password"
     );
 }
+
+#[test]
+fn an_empty_variable_is_one_that_is_not_set() {
+    let mut world = World::rc("set smtp=h.example from=a@x auth-user=u auth-password=p max-size=5000\n");
+    for key in keys::KEYS {
+        world = world.env(&keys::environment(key.name), "");
+    }
+    for name in ["smtp-auth-user", "smtp-auth-password", "smtp-auth", "NETRC", "DEAD", "ORGANIZATION", "MAILRC"] {
+        world = world.env(name, "");
+    }
+    let smtp = world.smtp(&[]);
+    assert_eq!((smtp.host.as_str(), smtp.login.as_ref().unwrap().user.as_str()), ("h.example", "u"));
+    assert_eq!(password(&smtp), "p");
+    let settings = world.settings(&[]).unwrap();
+    assert_eq!((settings.size("max-size"), settings.origin("netrc")), (Some(5000), None));
+}
+
+#[test]
+fn an_empty_password_is_said_before_any_login() {
+    let world = World::new();
+    let set = ["-S", "smtp=h.example", "-S", "auth-user=u", "-S", "auth-password="];
+    assert_eq!(world.error(&set), "smtp: the password for u is empty (auth-password of -S)");
+    assert_eq!(world.error(&["-S", "smtp=u:@h.example"]), "smtp: the password for u is empty (smtp of -S)");
+}
+
+#[test]
+fn a_users_file_that_cannot_be_reached_is_as_if_it_were_not_there() {
+    let world = World::new();
+    for name in ["config.toml", ".mailrc", ".netrc"] {
+        std::os::unix::fs::symlink(name, world.home.path().join(name)).unwrap();
+    }
+    let world = world.env("MAILRC", "~/.mailrc");
+    let settings = world.settings(&["-S", "smtp=h.example"]).unwrap();
+    let notes: Vec<String> = settings.notes.iter().map(|note| world.neutral(note)).collect();
+    let why = "cannot be reached and is passed over: Too many levels of symbolic links";
+    assert_eq!(notes, [format!("~/.mailrc {why}"), format!("~/config.toml {why}")]);
+    assert!(world.smtp(&["-S", "smtp=h.example", "-S", "netrc-lookup"]).login.is_none());
+}
+
+#[test]
+fn a_netrc_command_does_not_run_where_nobody_logs_in() {
+    let set = ["-S", "smtp=h.example", "-S", "netrc-lookup", "-S", "netrc-command=/nonexistent/keyring"];
+    let world = World::new();
+    let mut settings = world.settings(&set).unwrap();
+    let author = author::authors(&settings, "me").unwrap().remove(0);
+    assert!(route(&settings, &author).is_err());
+    settings.fetch_nothing();
+    assert!(route(&settings, &author).is_ok());
+    let dry: Vec<&str> = set.iter().copied().chain(["--dry-run"]).collect();
+    assert!(route(&world.settings(&dry).unwrap(), &author).is_ok());
+}
