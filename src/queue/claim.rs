@@ -156,7 +156,7 @@ impl<'q> Ticket<'q> {
             let why = self.state.why().to_owned();
             self.fail(&why).map(Outcome::Failed)
         } else if self.failed_try && self.is_expired() && !self.state.held {
-            let why = format!("given up after {} tries; last: {}", self.state.tries, self.state.last);
+            let why = format!("given up after {} tries; last: {}", self.state.tries, self.state.why());
             self.fail(&why).map(Outcome::Failed)
         } else {
             if self.state.any(Standing::InDoubt) && queue.policy.hold_on_doubt && !self.state.held {

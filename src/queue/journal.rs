@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 /// How long a mail whose last answer was lost is left alone (RFC 5321 section 4.5.3.2.6: the server may take ten minutes).
 pub const DOUBT: i64 = 10 * 60 * 1000;
 
+/// What is known of those whose answer never came.
+const UNANSWERED: &str = "it ended between the final dot and its answer";
+
 /// One event; times in milliseconds from 1970, recipients by their place in the head.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
@@ -180,6 +183,9 @@ pub struct State {
     begun: Option<(i64, i64)>,
     /// The last words about it.
     pub last: String,
+    /// The replies heard, and for every recipient which one was the last about it: its place in the list and one.
+    replies: Vec<String>,
+    replied: Vec<usize>,
     /// The last words of a refusal for good: others may have been accepted after it.
     pub refusal: String,
     /// When the last event was written.
@@ -201,6 +207,8 @@ impl State {
             gaps: Vec::new(),
             begun: None,
             last: String::new(),
+            replies: Vec::new(),
+            replied: vec![0; recipients],
             refusal: String::new(),
             latest: 0,
         }
@@ -229,6 +237,25 @@ impl State {
                 }
             }
         };
+        let spoken = match event {
+            Event::Dot { to, .. } => Some((to, UNANSWERED)),
+            Event::Accepted { to, reply, .. }
+            | Event::Refused { to, reply, .. }
+            | Event::Deferred { to, reply, .. }
+            | Event::Doubt { to, reply, .. } => Some((to, reply.as_str())),
+            _ => None,
+        };
+        if let Some((to, reply)) = spoken {
+            if self.replies.last().is_none_or(|last| last != reply) {
+                self.replies.push(reply.to_owned());
+            }
+            let count = self.replies.len();
+            for place in to {
+                if let Some(replied) = self.replied.get_mut(*place) {
+                    *replied = count;
+                }
+            }
+        }
         let at = match event {
             Event::Begin { at, idle } => {
                 self.tries += 1;
@@ -242,7 +269,7 @@ impl State {
             Event::Dot { at, to } => {
                 set(to, Standing::InDoubt);
                 self.until.0 = at.saturating_add(DOUBT);
-                "it ended between the final dot and its answer".clone_into(&mut self.last);
+                UNANSWERED.clone_into(&mut self.last);
                 at
             }
             Event::Accepted { at, to, reply } => {
@@ -315,9 +342,22 @@ impl State {
         self.standing.iter().enumerate().filter(|(_, s)| open(s)).map(|(i, _)| i).collect()
     }
 
-    /// The words that tell why it stands as it does: of the refusal when nobody is left to wait for, else the last.
+    /// The words that tell why it stands as it does: the latest about one of those that are left, else of the refusal.
     pub fn why(&self) -> &str {
-        if self.refusal.is_empty() || !self.left().is_empty() { &self.last } else { &self.refusal }
+        match self.left().iter().map(|place| self.replied[*place]).max() {
+            Some(count) => self.heard(count),
+            None if self.refusal.is_empty() => &self.last,
+            None => &self.refusal,
+        }
+    }
+
+    /// The last words about one recipient; empty when there were none.
+    pub fn reply(&self, place: usize) -> &str {
+        self.replied.get(place).map_or("", |count| self.heard(*count))
+    }
+
+    fn heard(&self, count: usize) -> &str {
+        count.checked_sub(1).and_then(|at| self.replies.get(at)).map_or("", String::as_str)
     }
 
     /// Tells whether a recipient stands so.
