@@ -51,7 +51,7 @@ impl fmt::Debug for Secret {
 }
 
 /// Where a secret comes from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretSource {
     /// Written in a setting, the environment or a URL.
     Inline(Secret),
