@@ -13,6 +13,7 @@ pub mod generate;
 pub mod hints;
 pub mod log;
 pub mod message;
+pub mod notice;
 #[cfg(test)]
 mod pace;
 pub mod queue;

@@ -30,6 +30,8 @@ mod explained;
 mod handed;
 #[path = "main/logged.rs"]
 mod logged;
+#[path = "main/notified.rs"]
+mod notified;
 #[path = "main/queued.rs"]
 mod queued;
 #[path = "main/set_up.rs"]

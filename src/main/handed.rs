@@ -249,7 +249,10 @@ impl Desk<'_> {
                 errands::say_untried(&flushed);
             }
             // Nobody else would tell of it: it is no part of what became of the mail.
-            let hooks = flushed.problems.iter().filter(|problem| matches!(problem, QueueError::Hook { .. }));
+            let hooks = flushed
+                .problems
+                .iter()
+                .filter(|problem| matches!(problem, QueueError::Hook { .. } | QueueError::Notice { .. }));
             hooks.for_each(|problem| complain(&failure::remark(&problem.to_string())));
         }
         let exit = if named && flushed.is_untried() { Exit::TEMPORARY } else { Exit::OK };

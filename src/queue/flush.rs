@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 use super::entry::Head;
 use super::folder::{Lock, Room};
 use super::journal::{self, State};
+use super::key::KeyState;
 use super::wait::Limit;
 use super::{Outcome, Queue, QueueError, Ticket, now, policy};
 use crate::delivery::Report;
+use crate::message::Message;
 use crate::settings::route::Route;
 use crate::transport::{self, Transport, Turn, Watch};
 
@@ -31,6 +33,11 @@ pub trait Routes {
 
     /// Hears of a mail that was given up because it was tried for too long, and the last words about it.
     fn given_up(&mut self, _head: &Head, _why: &str) {}
+
+    /// The notice for the sender of a mail that is given up; `None` when there is to be none.
+    fn notice(&mut self, _failed: &Ticket<'_>, _why: &str) -> Option<(Head, Message)> {
+        None
+    }
 
     /// Hears of a mail that was put off without an attempt, to whom it was to go, and why.
     fn put_off(&mut self, _head: &Head, _to: &[String], _why: &str) {}
@@ -64,6 +71,8 @@ pub struct Flushed {
     pub held: Vec<String>,
     /// Mails that were given up, with the reason.
     pub failed: Vec<(String, String)>,
+    /// Notices of failure that were written down and are to be sent yet.
+    pub notices: Vec<String>,
     /// Entries that could not be used.
     pub problems: Vec<QueueError>,
 }
@@ -153,6 +162,11 @@ impl Queue {
                 flushed.problems.push(problem);
             }
         }
+        // Their senders need not wait for another run.
+        for notice in std::mem::take(&mut flushed.notices) {
+            let outcome = self.one(&notice, &mut ways, &Bounds::default(), &mut flushed);
+            flushed.problems.extend(outcome.err());
+        }
         let missing = bounds.ids.iter().filter(|id| !has(&names, &format!("{id}.msg")));
         flushed.problems.extend(missing.map(|id| QueueError::NoEntry(id.clone())));
         Ok(flushed)
@@ -185,7 +199,17 @@ impl Queue {
         }
         let (last, head) = (ticket.state().why().to_owned(), ticket.head().clone());
         let refused = ticket.state().left().is_empty();
-        match ticket.finish()? {
+        let (routes, mut notices) = (&mut *ways.routes, Vec::new());
+        let finished = ticket.finish_with(&mut |ticket, why| {
+            notices.extend(routes.notice(ticket, why).map(|notice| self.notify(id, notice)));
+        });
+        for notice in notices {
+            match notice {
+                Ok(notice) => flushed.notices.extend(notice),
+                Err(problem) => flushed.problems.push(problem),
+            }
+        }
+        match finished? {
             Outcome::Gone => flushed.sent += 1,
             Outcome::Waits => flushed.waiting.push((id.to_owned(), last)),
             Outcome::Failed(problem) => {
@@ -198,6 +222,18 @@ impl Queue {
             }
         }
         Ok(())
+    }
+
+    /// Writes a notice down, once for a mail: a crash may have come between the notice and the end of its mail.
+    fn notify(&self, failed: &str, (head, message): (Head, Message)) -> Result<Option<String>, QueueError> {
+        let told = |error: QueueError| QueueError::Notice { id: failed.to_owned(), why: error.to_string() };
+        match self.key(&format!("failure-notice:{failed}")).map_err(told)? {
+            KeyState::Taken(_) => Ok(None),
+            KeyState::New(key) => {
+                let head = Head { key: None, ..head };
+                Ok(Some(self.submit(head, &message, Some(&key)).map_err(told)?.head().id.clone()))
+            }
+        }
     }
 
     fn send(&self, ticket: &mut Ticket<'_>, ways: &mut Ways<'_>) -> Result<(), QueueError> {

@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::replies::{Replies, UNANSWERED};
+
 /// How long a mail whose last answer was lost is left alone (RFC 5321 section 4.5.3.2.6: the server may take ten minutes).
 pub const DOUBT: i64 = 10 * 60 * 1000;
-
-/// What is known of those whose answer never came.
-const UNANSWERED: &str = "it ended between the final dot and its answer";
 
 /// One event; times in milliseconds from 1970, recipients by their place in the head.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,9 +182,8 @@ pub struct State {
     begun: Option<(i64, i64)>,
     /// The last words about it.
     pub last: String,
-    /// The replies heard, and for every recipient which one was the last about it: its place in the list and one.
-    replies: Vec<String>,
-    replied: Vec<usize>,
+    /// The last words about every recipient.
+    pub replies: Replies,
     /// The last words of a refusal for good: others may have been accepted after it.
     pub refusal: String,
     /// When the last event was written.
@@ -207,8 +205,7 @@ impl State {
             gaps: Vec::new(),
             begun: None,
             last: String::new(),
-            replies: Vec::new(),
-            replied: vec![0; recipients],
+            replies: Replies::new(recipients),
             refusal: String::new(),
             latest: 0,
         }
@@ -225,6 +222,7 @@ impl State {
 
     /// Takes one event in.
     pub fn fold(&mut self, event: &Event) {
+        self.replies.fold(event);
         let mut set = |to: &[usize], standing: Standing| {
             for place in to {
                 // What was accepted stays so, whatever a later line says.
@@ -237,25 +235,6 @@ impl State {
                 }
             }
         };
-        let spoken = match event {
-            Event::Dot { to, .. } => Some((to, UNANSWERED)),
-            Event::Accepted { to, reply, .. }
-            | Event::Refused { to, reply, .. }
-            | Event::Deferred { to, reply, .. }
-            | Event::Doubt { to, reply, .. } => Some((to, reply.as_str())),
-            _ => None,
-        };
-        if let Some((to, reply)) = spoken {
-            if self.replies.last().is_none_or(|last| last != reply) {
-                self.replies.push(reply.to_owned());
-            }
-            let count = self.replies.len();
-            for place in to {
-                if let Some(replied) = self.replied.get_mut(*place) {
-                    *replied = count;
-                }
-            }
-        }
         let at = match event {
             Event::Begin { at, idle } => {
                 self.tries += 1;
@@ -344,20 +323,12 @@ impl State {
 
     /// The words that tell why it stands as it does: the latest about one of those that are left, else of the refusal.
     pub fn why(&self) -> &str {
-        match self.left().iter().map(|place| self.replied[*place]).max() {
-            Some(count) => self.heard(count),
-            None if self.refusal.is_empty() => &self.last,
-            None => &self.refusal,
+        let left = self.left();
+        match (left.is_empty(), self.refusal.is_empty()) {
+            (false, _) => self.replies.latest(&left),
+            (true, true) => &self.last,
+            (true, false) => &self.refusal,
         }
-    }
-
-    /// The last words about one recipient; empty when there were none.
-    pub fn reply(&self, place: usize) -> &str {
-        self.replied.get(place).map_or("", |count| self.heard(*count))
-    }
-
-    fn heard(&self, count: usize) -> &str {
-        count.checked_sub(1).and_then(|at| self.replies.get(at)).map_or("", String::as_str)
     }
 
     /// Tells whether a recipient stands so.

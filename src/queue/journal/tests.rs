@@ -37,7 +37,7 @@ fn what_is_said_of_those_that_wait_is_about_one_of_them() {
     state.fold(&events()[4]);
     state.fold(&Event::Accepted { at: 6, to: vec![1], reply: "250 queued".into() });
     assert_eq!((state.last.as_str(), state.why()), ("250 queued", "452 full"));
-    assert_eq!([0, 1, 2, 3].map(|place| state.reply(place)), ["250 ok", "250 queued", "452 full", ""]);
+    assert_eq!([0, 1, 2, 3].map(|place| state.replies.about(place)), ["250 ok", "250 queued", "452 full", ""]);
     state.fold(&Event::Release { at: 7 });
     assert_eq!(state.why(), "452 full");
     assert_eq!(State::new(2).why(), "");
