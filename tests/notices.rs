@@ -77,6 +77,9 @@ fn the_sender_of_a_mail_that_is_refused_later_gets_one_notice() {
     // Nothing waits; the mail is kept among those that failed.
     assert_eq!((world.entries(), world.queue_names("failed").len()), (vec![], 2));
     assert_eq!((flush(&world).status, sink.mails().len()), (0, 1));
+    let mailq = world.as_name("mailq", &[""; 0]).queued().run();
+    assert!(mailq.stdout.starts_with(&format!("Mail queue is empty\n{id}#")), "{}", mailq.stdout);
+    assert!(mailq.stdout.contains("(550 5.1.1 unknown)\n"), "{}", mailq.stdout);
 }
 
 #[test]
