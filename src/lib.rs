@@ -15,6 +15,7 @@ pub mod head;
 pub mod hints;
 pub mod log;
 pub mod message;
+pub mod notice;
 #[cfg(test)]
 mod pace;
 pub mod queue;

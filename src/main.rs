@@ -30,6 +30,8 @@ mod explained;
 mod handed;
 #[path = "main/logged.rs"]
 mod logged;
+#[path = "main/notified.rs"]
+mod notified;
 #[path = "main/queued.rs"]
 mod queued;
 #[path = "main/set_up.rs"]
@@ -119,7 +121,6 @@ fn run(args: &Args) -> Result<Exit, Failure> {
     let layers = Layers::load(args, &world)?;
     let mut settings = layers.settle(&[])?;
     if args.show_settings {
-        settings.fetch_nothing();
         show_settings(args, &settings, &world);
         return Ok(Exit::OK);
     }

@@ -305,41 +305,43 @@ pub fn size(octets: u64) -> String {
     }
 }
 
-/// The list in the words of Postfix, which monitoring programs read. Mail that failed is not in it, as in Postfix.
+/// The list in the words of Postfix, which monitoring programs read: they look at the first line for an empty queue, and at the
+/// last for the count of what waits. Mail that failed has the mark `#`, and is in neither.
 pub fn mailq(items: &[Item]) -> String {
     use std::fmt::Write as _;
-    let waiting: Vec<&Item> = items.iter().filter(|i| i.state != "failed").collect();
+    let (failed, waiting): (Vec<&Item>, Vec<&Item>) = items.iter().partition(|i| i.state == "failed");
+    let entries = |items: &[&Item]| items.iter().map(|item| mailq_entry(item)).collect::<String>();
     if waiting.is_empty() {
-        return "Mail queue is empty\n".to_owned();
+        return format!("Mail queue is empty\n{}", entries(&failed));
     }
     let mut out = String::from("-Queue ID-  --Size-- ----Arrival Time---- -Sender/Recipient-------\n");
-    for item in &waiting {
-        let mark = match item.state {
-            "sending" => '*',
-            "held" => '!',
-            _ => ' ',
-        };
-        let time =
-            chrono::DateTime::from_timestamp_millis(item.created).unwrap_or_default().with_timezone(&chrono::Local);
-        let from = word(if item.from.is_empty() { "MAILER-DAEMON" } else { &item.from });
-        let _ = writeln!(
-            out,
-            "{:<11}{:>9} {} {from}",
-            format!("{}{mark}", word(&item.id)),
-            item.size,
-            time.format("%a %b %e %H:%M:%S")
-        );
-        if !item.last.is_empty() {
-            let last = format!("({})", short(&item.last));
-            let _ = writeln!(out, "{last:>width$}", width = 40 + last.chars().count().min(38));
-        }
-        for to in &item.to {
-            let _ = writeln!(out, "{:41}{}", "", word(to));
-        }
-        out.push('\n');
-    }
+    out.push_str(&entries(&waiting));
+    out.push_str(&entries(&failed));
     let kilobytes = waiting.iter().map(|i| i.size).sum::<u64>().div_ceil(1024);
     let plural = if waiting.len() == 1 { "" } else { "s" };
     let _ = writeln!(out, "-- {kilobytes} Kbytes in {} Request{plural}.", waiting.len());
+    out
+}
+
+fn mailq_entry(item: &Item) -> String {
+    use std::fmt::Write as _;
+    let mark = match item.state {
+        "sending" => '*',
+        "held" => '!',
+        "failed" => '#',
+        _ => ' ',
+    };
+    let time = chrono::DateTime::from_timestamp_millis(item.created).unwrap_or_default().with_timezone(&chrono::Local);
+    let from = word(if item.from.is_empty() { "MAILER-DAEMON" } else { &item.from });
+    let id = format!("{}{mark}", word(&item.id));
+    let mut out = format!("{id:<11}{:>9} {} {from}\n", item.size, time.format("%a %b %e %H:%M:%S"));
+    if !item.last.is_empty() {
+        let last = format!("({})", short(&item.last));
+        let _ = writeln!(out, "{last:>width$}", width = 40 + last.chars().count().min(38));
+    }
+    for to in &item.to {
+        let _ = writeln!(out, "{:41}{}", "", word(to));
+    }
+    out.push('\n');
     out
 }

@@ -51,7 +51,7 @@ impl fmt::Debug for Secret {
 }
 
 /// Where a secret comes from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretSource {
     /// Written in a setting, the environment or a URL.
     Inline(Secret),
@@ -59,6 +59,8 @@ pub enum SecretSource {
     File(PathBuf),
     /// What a program prints: its argument vector. Standard input is closed and its time limited.
     Command(Vec<String>),
+    /// The entry of a netrc, which may name the user too.
+    Netrc(netrc::Lookup),
     /// Asked on the terminal, for this user at this server.
     Prompt {
         /// Who logs in.
@@ -98,8 +100,31 @@ impl SecretSource {
             SecretSource::Inline(secret) => Ok(secret.clone()),
             SecretSource::File(path) => file::first_line(path),
             SecretSource::Command(words) => command::output(words),
+            SecretSource::Netrc(lookup) => match lookup.entry()? {
+                Some(entry) => Ok(entry.password),
+                None => Err(SecretError::permanent(format!("the netrc has no entry for {}", lookup.host))),
+            },
             SecretSource::Prompt { user, host } => prompt::ask(user, host),
         }
+    }
+
+    /// Fetches the secret and who logs in with it: `user`, or whom a netrc names where that is empty. `None` when the netrc
+    /// names nobody either: then nobody logs in.
+    ///
+    /// # Errors
+    /// As [`SecretSource::fetch`].
+    pub fn fetch_login(&self, user: &str) -> Result<Option<(String, Secret)>, SecretError> {
+        let SecretSource::Netrc(lookup) = self else { return Ok(Some((user.to_owned(), self.fetch()?))) };
+        match lookup.entry()? {
+            Some(entry) => Ok(Some((entry.login, entry.password))),
+            None if user.is_empty() => Ok(None),
+            None => Ok(Some((user.to_owned(), prompt::ask(user, &lookup.host)?))),
+        }
+    }
+
+    /// Whether it is known only from the source who logs in, and whether anybody does.
+    pub fn names_user(&self) -> bool {
+        matches!(self, SecretSource::Netrc(netrc::Lookup { user: None, .. }))
     }
 
     /// Splits the text of a command setting into its argument vector, quoted as for a shell. Nothing is expanded.

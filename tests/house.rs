@@ -31,6 +31,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("check",     &["settings", "transport", "delivery"]),
     ("report",    &["delivery", "queue", "hints"]),
     ("record",    &["address", "message"]),
+    // Words and facts become the bytes of a mail, in an encoding of the message.
+    ("notice",    &["message"]),
     // The exit table of the man page is made from the rows that decide the exit.
     ("generate",  &["cli", "settings", "failure"]),
     ("failure",   &["cli", "secret", "address", "delivery", "settings", "draft", "message", "transport", "queue", "hints", "record", "submission", "setup"]),

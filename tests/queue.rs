@@ -796,8 +796,7 @@ fn a_mail_that_is_given_up_while_another_is_sent_is_told_and_logged() {
             world.smail(&words).stdin("x\n").queued().run()
         };
         assert_eq!((outcome.status, sink.mails().len()), (0, 1), "{}", outcome.stderr);
-        let told = outcome.stderr.starts_with(&format!("smail: mail {id} was given up: "));
-        assert_eq!((told, outcome.stderr.is_empty()), (!sendmail, sendmail), "{}", outcome.stderr);
+        assert!(outcome.stderr.starts_with(&format!("smail: mail {id} was given up: ")), "{}", outcome.stderr);
         let log = String::from_utf8(world.read("log").unwrap()).unwrap();
         let last = log.lines().find(|line| line.contains(&id) && line.contains("status=failed"));
         assert!(last.is_some_and(|line| line.contains("error=\"given up: ")), "{log}");

@@ -202,7 +202,7 @@ impl From<QueueError> for Failure {
             }
             QueueError::KeyFile { .. } => Failure::new(Exit::IO, what)
                 .hint("whether its mail was sent cannot be told: look into the log or ask the recipients, then remove the file"),
-            QueueError::Io { .. } | QueueError::Hook { .. } | QueueError::Unreadable { .. } => {
+            QueueError::Io { .. } | QueueError::Hook { .. } | QueueError::Notice { .. } | QueueError::Unreadable { .. } => {
                 Failure::new(Exit::IO, what)
             }
         }

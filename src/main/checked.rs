@@ -61,7 +61,8 @@ fn recipients(args: &Args, settings: &Settings) -> Result<Vec<Address>, Failure>
 
 fn subject(settings: &Settings, route: &Route, author: &Mailbox, sender: &Address) -> Subject {
     let login = match route {
-        Route::Smtp(server) => server.login.as_ref().map(|login| login.user.clone()),
+        // A netrc may name the user only when somebody logs in.
+        Route::Smtp(server) => server.login.as_ref().map(|login| login.user.clone()).filter(|user| !user.is_empty()),
         _ => None,
     };
     let goal = match route {

@@ -4,7 +4,8 @@ use smail::delivery::Report;
 use smail::draft;
 use smail::failure::{self, Exit, Failure};
 use smail::log::Attempt;
-use smail::queue::{self, Bounds, Flushed, Head, QueueError, Queues, Routes, Verdict};
+use smail::message::Message;
+use smail::queue::{self, Bounds, Flushed, Head, QueueError, Queues, Routes, Ticket, Verdict};
 use smail::report;
 use smail::settings::route::Route;
 use smail::settings::{self, Kept, Layers, Settings, Surroundings};
@@ -12,19 +13,20 @@ use smail::transport::Watch;
 
 use super::logged::Keeper;
 use super::queued::{PATIENCE, existing};
-use super::{complain, print};
+use super::{complain, notified, print};
 
 /// The ways of mail that waits: files as they are now, with what its own command line and environment said.
 pub struct Ways<'a> {
     layers: &'a Layers,
+    settings: &'a Settings,
     by_hand: bool,
     keeper: Keeper,
 }
 
 impl<'a> Ways<'a> {
     /// For a run that nobody started by hand.
-    pub fn by_itself(layers: &'a Layers, settings: &Settings, args: &Args) -> Self {
-        Ways { layers, by_hand: false, keeper: Keeper::of(settings, args) }
+    pub fn by_itself(layers: &'a Layers, settings: &'a Settings, args: &Args) -> Self {
+        Ways { layers, settings, by_hand: false, keeper: Keeper::of(settings, args) }
     }
 }
 
@@ -54,6 +56,10 @@ impl Routes for Ways<'_> {
         let (id, message_id, exit) = (Some(head.id.as_str()), head.message_id.as_str(), Exit::REFUSED.0);
         let attempt = Attempt { id, message_id, exit, error: Some(&error), ..Attempt::default() };
         self.keeper.note_end(&attempt, (head.sender.as_deref().unwrap_or_default(), &head.to), "failed");
+    }
+
+    fn notice(&mut self, failed: &Ticket<'_>, why: &str) -> Option<(Head, Message)> {
+        notified::notice(self.settings, failed, why)
     }
 
     fn put_off(&mut self, head: &Head, to: &[String], why: &str) {
@@ -107,7 +113,7 @@ fn on(queues: &Queues, args: &Args, layers: &Layers, settings: &Settings, watch:
     } else if args.queue_check {
         return check(queues);
     } else if args.flush {
-        let mut ways = Ways { layers, by_hand: true, keeper: Keeper::of(settings, args) };
+        let mut ways = Ways { layers, settings, by_hand: true, keeper: Keeper::of(settings, args) };
         let bounds = Bounds { ids: args.operands.clone(), patience: PATIENCE, ..Bounds::default() };
         return Ok(say(&queues.flush(&mut ways, watch, &bounds).map_err(io)?));
     } else {

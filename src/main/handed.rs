@@ -5,6 +5,7 @@
 use std::io::{self, IsTerminal, Read};
 use std::sync::mpsc::{self, Receiver, Sender as Wire};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use smail::address::{Address, Mailbox, parse_word};
 use smail::cli::Args;
@@ -26,6 +27,9 @@ use super::client::Client;
 use super::errands::{self, Ways};
 use super::queued::{self, Post, Sent};
 use super::{complain, print};
+
+/// How long a dialogue goes by what it learned of servers.
+const LEARNED_FOR: Duration = Duration::from_mins(1);
 
 /// Does what a caller of sendmail asks for.
 ///
@@ -169,13 +173,18 @@ impl Desk<'_> {
 
     /// Sends what the dialogue accepted, as it comes, several mails over one connection where several came.
     fn carry(&self, accepted: &Receiver<String>) {
+        // A dialogue ends by a signal at once: what it accepted is in the queue. It may last for days, and what was learned of
+        // servers meanwhile holds for a minute.
+        let (mut watch, mut since) = (Watch::default(), Instant::now());
         while let Ok(first) = accepted.recv() {
+            if since.elapsed() > LEARNED_FOR {
+                (watch, since) = (Watch::default(), Instant::now());
+            }
             let ids: Vec<String> = std::iter::once(first).chain(accepted.try_iter()).collect();
             let Ok(queues) = queued::at_hand(self.settings, self.world) else { continue };
             let bounds = Bounds { ids, ..Bounds::default() };
             let mut ways = Ways::by_itself(self.layers, self.settings, self.args);
-            // A dialogue ends by a signal at once: what it accepted is in the queue.
-            let flushed = queues.flush(&mut ways, &Watch::default(), &bounds);
+            let flushed = queues.flush(&mut ways, &watch, &bounds);
             if let Ok(flushed) = flushed
                 && self.args.verbose > 0
             {
@@ -242,7 +251,10 @@ impl Desk<'_> {
                 errands::say_untried(&flushed);
             }
             // Nobody else would tell of it: it is no part of what became of the mail.
-            let hooks = flushed.problems.iter().filter(|problem| matches!(problem, QueueError::Hook { .. }));
+            let hooks = flushed
+                .problems
+                .iter()
+                .filter(|problem| matches!(problem, QueueError::Hook { .. } | QueueError::Notice { .. }));
             hooks.for_each(|problem| complain(&failure::remark(&problem.to_string())));
         }
         let exit = if named && flushed.is_untried() { Exit::TEMPORARY } else { Exit::OK };

@@ -401,10 +401,7 @@ impl Post<'_> {
         let bounds = Bounds { most: Some(most), time: Some(PATIENCE), meek: true, ..Bounds::default() };
         let mut ways = Ways::by_itself(self.layers, self.settings, self.args);
         if let Ok(flushed) = queues.flush(&mut ways, &watch, &bounds) {
-            // A caller of sendmail takes every word for a failure of its own mail; the log has them.
-            if self.args.sendmail.is_none() {
-                errands::say_given_up(&flushed);
-            }
+            errands::say_given_up(&flushed);
             for problem in flushed.problems {
                 complain(&failure::remark(&problem.to_string()));
             }

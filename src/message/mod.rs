@@ -38,6 +38,7 @@ use self::recode::Form;
 use self::stamp::Chance;
 pub use self::stamp::Stamp;
 use self::stored::Stored;
+pub use self::transfer::quoted_printable;
 use self::tree::Piece;
 use crate::address::{Address, Mailbox};
 use crate::draft::Draft;

@@ -37,12 +37,12 @@ impl Stamp {
     }
 
     /// The Date header's value (RFC 5322 section 3.3).
-    pub(super) fn date(&self) -> String {
+    pub fn date(&self) -> String {
         self.now.format("%a, %d %b %Y %H:%M:%S %z").to_string()
     }
 
     /// A Message-ID without anything of this machine in it: `<YYYYMMDDhhmmss.RANDOM@domain>`, the time in UTC.
-    pub(super) fn message_id(&self, domain: &str) -> String {
+    pub fn message_id(&self, domain: &str) -> String {
         format!(
             "<{}.{:016x}@{domain}>",
             self.now.with_timezone(&Utc).format("%Y%m%d%H%M%S"),

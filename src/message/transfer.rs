@@ -124,7 +124,7 @@ pub(super) fn base64_len(octets: u64) -> u64 {
 }
 
 /// Encodes text whose lines end in CRLF; those line ends stay (RFC 2045 section 6.7).
-pub(super) fn quoted_printable(text: &[u8]) -> Vec<u8> {
+pub fn quoted_printable(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() + text.len() / 8);
     for line in text.split_inclusive(|b| *b == b'\n') {
         match line.strip_suffix(b"\n") {

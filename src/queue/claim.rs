@@ -83,6 +83,19 @@ impl<'q> Ticket<'q> {
         ))
     }
 
+    /// The headers of the mail, with their line ends, `most` octets of them at most.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn headers(&self, most: usize) -> io::Result<Vec<u8>> {
+        use std::os::unix::fs::FileExt;
+        let mut octets = vec![0; usize::try_from(self.entry.length).unwrap_or(most).min(most)];
+        self.file.read_exact_at(&mut octets, self.entry.offset)?;
+        let end = octets.windows(4).position(|four| four == b"\r\n\r\n").map_or(octets.len(), |at| at + 2);
+        octets.truncate(end);
+        Ok(octets)
+    }
+
     /// Writes events down; `durable` waits until they are on disk.
     fn note(&mut self, events: &[Event], durable: bool) -> io::Result<()> {
         let folder = &self.queue.folder;
@@ -147,17 +160,26 @@ impl<'q> Ticket<'q> {
     ///
     /// # Errors
     /// Those of the file system; the entry then stands as its journal says, and the next run ends it.
-    pub fn finish(mut self) -> Result<Outcome, QueueError> {
+    pub fn finish(self) -> Result<Outcome, QueueError> {
+        self.finish_with(&mut |_, _| {})
+    }
+
+    /// The same; `notify` hears why it is given up once that is durable, and before it leaves the waiting ones: after a crash it
+    /// may hear of it again.
+    ///
+    /// # Errors
+    /// Those of [`Ticket::finish`].
+    pub fn finish_with(mut self, notify: &mut dyn FnMut(&Ticket<'_>, &str)) -> Result<Outcome, QueueError> {
         let queue = self.queue;
         let left = self.state.left();
         let done = if left.is_empty() && !self.state.any(Standing::Refused) {
             self.remove().map(|()| Outcome::Gone)
         } else if left.is_empty() {
             let why = self.state.why().to_owned();
-            self.fail(&why).map(Outcome::Failed)
+            self.fail(&why, notify).map(Outcome::Failed)
         } else if self.failed_try && self.is_expired() && !self.state.held {
-            let why = format!("given up after {} tries; last: {}", self.state.tries, self.state.last);
-            self.fail(&why).map(Outcome::Failed)
+            let why = format!("given up after {} tries; last: {}", self.state.tries, self.state.why());
+            self.fail(&why, notify).map(Outcome::Failed)
         } else {
             if self.state.any(Standing::InDoubt) && queue.policy.hold_on_doubt && !self.state.held {
                 self.note(&[Event::Hold { at: now() }], true).map_err(|e| queue.io(e))?;
@@ -196,8 +218,9 @@ impl<'q> Ticket<'q> {
     }
 
     /// Gives the entry up: both files go to `failed/`, and `on-failure` is run once; returns what went wrong with that.
-    fn fail(&mut self, why: &str) -> io::Result<Option<String>> {
+    fn fail(&mut self, why: &str, notify: &mut dyn FnMut(&Ticket<'_>, &str)) -> io::Result<Option<String>> {
         self.note(&[Event::Failed { at: now(), reply: why.to_owned() }], true)?;
+        notify(self, why);
         let folder = &self.queue.folder;
         let id = self.entry.head.id.clone();
         for end in ["log", "msg"] {

@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 use super::entry::Head;
 use super::folder::{Lock, Room};
 use super::journal::{self, State};
+use super::key::KeyState;
 use super::wait::Limit;
 use super::{Outcome, Queue, QueueError, Ticket, now, policy};
 use crate::delivery::Report;
+use crate::message::Message;
 use crate::settings::route::Route;
 use crate::transport::{self, Transport, Turn, Watch};
 
@@ -31,6 +33,11 @@ pub trait Routes {
 
     /// Hears of a mail that was given up because it was tried for too long, and the last words about it.
     fn given_up(&mut self, _head: &Head, _why: &str) {}
+
+    /// The notice for the sender of a mail that is given up; `None` when there is to be none.
+    fn notice(&mut self, _failed: &Ticket<'_>, _why: &str) -> Option<(Head, Message)> {
+        None
+    }
 
     /// Hears of a mail that was put off without an attempt, to whom it was to go, and why.
     fn put_off(&mut self, _head: &Head, _to: &[String], _why: &str) {}
@@ -64,6 +71,8 @@ pub struct Flushed {
     pub held: Vec<String>,
     /// Mails that were given up, with the reason.
     pub failed: Vec<(String, String)>,
+    /// Notices of failure that were written down and are to be sent yet.
+    pub notices: Vec<String>,
     /// Entries that could not be used.
     pub problems: Vec<QueueError>,
 }
@@ -80,11 +89,11 @@ fn has(names: &[String], name: &str) -> bool {
     names.binary_search_by(|known| known.as_str().cmp(name)).is_ok()
 }
 
-/// The connections of a run, and the ways that turned out to be closed.
+/// The connections of a run, one for a route whoever sends over it.
 struct Ways<'a> {
-    open: Vec<(String, Box<dyn Transport>)>,
-    /// Why, and whether a server said so: otherwise there is no route, and nothing was tried.
-    closed: HashMap<String, (String, bool)>,
+    open: Vec<(Route, Box<dyn Transport>)>,
+    /// The route of each kind of mail, found once, or why there is none.
+    found: HashMap<String, Result<Route, String>>,
     routes: &'a mut dyn Routes,
     watch: &'a Watch,
 }
@@ -94,24 +103,24 @@ impl Ways<'_> {
         format!("{:?} {:?} {:?} {:?}", head.account, head.settings, head.login, head.from)
     }
 
-    /// The way of a mail, opened when it is not yet.
-    fn way(&mut self, key: &str, head: &Head) -> Result<&mut Box<dyn Transport>, (String, bool)> {
-        if let Some(why) = self.closed.get(key) {
-            return Err(why.clone());
+    /// The route of a mail; `Err` tells why nothing can be sent over it now, and whether that was tried.
+    fn route(&mut self, head: &Head) -> Result<Route, (String, bool)> {
+        let routes = &mut *self.routes;
+        let found = self.found.entry(Self::key(head)).or_insert_with(|| routes.route(head));
+        let route = found.clone().map_err(|why| (why, false))?;
+        self.watch.learned.failure(&route).map_or(Ok(route), |why| Err((why, true)))
+    }
+
+    /// The connection for a route, opened when it is not yet.
+    fn way(&mut self, route: &Route) -> &mut dyn Transport {
+        let at_hand = self.open.iter().position(|(known, _)| known == route).map(|place| self.open.remove(place));
+        if at_hand.is_none() && self.open.len() == CONNECTIONS {
+            self.open.remove(0);
         }
-        if let Some(place) = self.open.iter().position(|(k, _)| k == key) {
-            let way = self.open.remove(place);
-            self.open.push(way);
-        } else {
-            let route = self.routes.route(head).map_err(|why| (why, false)).inspect_err(|why| {
-                self.closed.insert(key.to_owned(), why.clone());
-            })?;
-            if self.open.len() == CONNECTIONS {
-                self.open.remove(0);
-            }
-            self.open.push((key.to_owned(), transport::open(&route, self.watch)));
-        }
-        self.open.last_mut().map(|(_, way)| way).ok_or_else(Default::default)
+        let way = at_hand.unwrap_or_else(|| (route.clone(), transport::open(route, self.watch)));
+        self.open.push(way);
+        let last = self.open.len() - 1;
+        &mut *self.open[last].1
     }
 }
 
@@ -128,7 +137,7 @@ impl Queue {
             return Ok(flushed);
         }
         let names = self.folder.names(Room::Waiting).map_err(|e| self.io(e))?;
-        let mut ways = Ways { open: Vec::new(), closed: HashMap::new(), routes, watch };
+        let mut ways = Ways { open: Vec::new(), found: HashMap::new(), routes, watch };
         for name in &names {
             self.sweep(name, &names);
         }
@@ -152,6 +161,11 @@ impl Queue {
             if let Err(problem) = self.one(id, &mut ways, bounds, &mut flushed) {
                 flushed.problems.push(problem);
             }
+        }
+        // Their senders need not wait for another run.
+        for notice in std::mem::take(&mut flushed.notices) {
+            let outcome = self.one(&notice, &mut ways, &Bounds::default(), &mut flushed);
+            flushed.problems.extend(outcome.err());
         }
         let missing = bounds.ids.iter().filter(|id| !has(&names, &format!("{id}.msg")));
         flushed.problems.extend(missing.map(|id| QueueError::NoEntry(id.clone())));
@@ -185,7 +199,17 @@ impl Queue {
         }
         let (last, head) = (ticket.state().why().to_owned(), ticket.head().clone());
         let refused = ticket.state().left().is_empty();
-        match ticket.finish()? {
+        let (routes, mut notices) = (&mut *ways.routes, Vec::new());
+        let finished = ticket.finish_with(&mut |ticket, why| {
+            notices.extend(routes.notice(ticket, why).map(|notice| self.notify(id, notice)));
+        });
+        for notice in notices {
+            match notice {
+                Ok(notice) => flushed.notices.extend(notice),
+                Err(problem) => flushed.problems.push(problem),
+            }
+        }
+        match finished? {
             Outcome::Gone => flushed.sent += 1,
             Outcome::Waits => flushed.waiting.push((id.to_owned(), last)),
             Outcome::Failed(problem) => {
@@ -200,10 +224,21 @@ impl Queue {
         Ok(())
     }
 
+    /// Writes a notice down, once for a mail: a crash may have come between the notice and the end of its mail.
+    fn notify(&self, failed: &str, (head, message): (Head, Message)) -> Result<Option<String>, QueueError> {
+        let told = |error: QueueError| QueueError::Notice { id: failed.to_owned(), why: error.to_string() };
+        match self.key(&format!("failure-notice:{failed}")).map_err(told)? {
+            KeyState::Taken(_) => Ok(None),
+            KeyState::New(key) => {
+                let head = Head { key: None, ..head };
+                Ok(Some(self.submit(head, &message, Some(&key)).map_err(told)?.head().id.clone()))
+            }
+        }
+    }
+
     fn send(&self, ticket: &mut Ticket<'_>, ways: &mut Ways<'_>) -> Result<(), QueueError> {
-        let key = Ways::key(ticket.head());
-        let way = match ways.way(&key, &ticket.head().clone()) {
-            Ok(way) => way,
+        let route = match ways.route(ticket.head()) {
+            Ok(route) => route,
             Err((why, tried)) => {
                 let to: Vec<String> = ticket.state().left().iter().map(|at| ticket.head().to[*at].clone()).collect();
                 ticket.defer(&why, tried)?;
@@ -211,10 +246,10 @@ impl Queue {
                 return Ok(());
             }
         };
-        let report = ticket.attempt(&mut **way, Turn::More)?;
+        let report = ticket.attempt(ways.way(&route), Turn::More)?;
         let faults = || report.fates.iter().filter_map(|f| f.outcome.as_ref().err());
         if let Some(fault) = faults().find(|f| policy::is_of_session(f)) {
-            ways.closed.insert(key, ((self.words)(fault), true));
+            ways.watch.learned.failed(&route, fault, (self.words)(fault));
         }
         ways.routes.attempted(ticket.head(), &report);
         Ok(())

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::replies::{Replies, UNANSWERED};
+
 /// How long a mail whose last answer was lost is left alone (RFC 5321 section 4.5.3.2.6: the server may take ten minutes).
 pub const DOUBT: i64 = 10 * 60 * 1000;
 
@@ -180,6 +182,8 @@ pub struct State {
     begun: Option<(i64, i64)>,
     /// The last words about it.
     pub last: String,
+    /// The last words about every recipient.
+    pub replies: Replies,
     /// The last words of a refusal for good: others may have been accepted after it.
     pub refusal: String,
     /// When the last event was written.
@@ -201,6 +205,7 @@ impl State {
             gaps: Vec::new(),
             begun: None,
             last: String::new(),
+            replies: Replies::new(recipients),
             refusal: String::new(),
             latest: 0,
         }
@@ -217,6 +222,7 @@ impl State {
 
     /// Takes one event in.
     pub fn fold(&mut self, event: &Event) {
+        self.replies.fold(event);
         let mut set = |to: &[usize], standing: Standing| {
             for place in to {
                 // What was accepted stays so, whatever a later line says.
@@ -242,7 +248,7 @@ impl State {
             Event::Dot { at, to } => {
                 set(to, Standing::InDoubt);
                 self.until.0 = at.saturating_add(DOUBT);
-                "it ended between the final dot and its answer".clone_into(&mut self.last);
+                UNANSWERED.clone_into(&mut self.last);
                 at
             }
             Event::Accepted { at, to, reply } => {
@@ -315,9 +321,14 @@ impl State {
         self.standing.iter().enumerate().filter(|(_, s)| open(s)).map(|(i, _)| i).collect()
     }
 
-    /// The words that tell why it stands as it does: of the refusal when nobody is left to wait for, else the last.
+    /// The words that tell why it stands as it does: the latest about one of those that are left, else of the refusal.
     pub fn why(&self) -> &str {
-        if self.refusal.is_empty() || !self.left().is_empty() { &self.last } else { &self.refusal }
+        let left = self.left();
+        match (left.is_empty(), self.refusal.is_empty()) {
+            (false, _) => self.replies.latest(&left),
+            (true, true) => &self.last,
+            (true, false) => &self.refusal,
+        }
     }
 
     /// Tells whether a recipient stands so.

@@ -28,7 +28,7 @@ pub struct Item {
     pub tries: usize,
     /// Not tried before: milliseconds from 1970; 0 for at once.
     pub next: i64,
-    /// The last words about it.
+    /// The last words about those that are left, or why it failed.
     pub last: String,
     /// Its subject.
     pub subject: String,
@@ -104,7 +104,8 @@ impl Queue {
             to,
             tries: state.tries,
             next: state.next,
-            last: damage.unwrap_or(state.last),
+            last: damage
+                .unwrap_or_else(|| if room == Room::Failed { state.last.clone() } else { state.why().to_owned() }),
             subject: entry.head.subject,
         })
     }

@@ -28,6 +28,7 @@ mod journal;
 mod key;
 mod list;
 mod policy;
+mod replies;
 mod wait;
 
 use std::io;
@@ -43,6 +44,7 @@ pub use journal::{JournalError, Standing, State};
 pub use key::{Key, KeyState};
 pub use list::{Check, Item};
 pub use policy::{Policy, Verdict, is_of_session, judge};
+pub use replies::Replies;
 pub use wait::Slot;
 
 use crate::delivery::Fault;
@@ -94,6 +96,14 @@ pub enum QueueError {
     /// The program of `on-failure`, which was run for a mail that was given up.
     #[error("mail {id} was given up; on-failure: {why}")]
     Hook {
+        /// The name of the mail.
+        id: String,
+        /// A lowercase fragment.
+        why: String,
+    },
+    /// Its sender cannot be told that a mail was given up.
+    #[error("mail {id} was given up, and no notice could be written: {why}")]
+    Notice {
         /// The name of the mail.
         id: String,
         /// A lowercase fragment.

@@ -2,9 +2,8 @@
 //!
 //! Promise: an entry is used only when it is the only one that can be meant; the `default` entry never, for it would send
 //! one server's password to any other. A file that others may read is refused.
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::Chars;
-use std::sync::{Mutex, PoisonError};
 
 use zeroize::Zeroizing;
 
@@ -13,9 +12,6 @@ use super::{Secret, SecretError, command};
 
 /// The largest file, in octets.
 const MAX_OCTETS: u64 = 1 << 20;
-
-/// What programs printed in this run, as a route is looked for more than once: a keyring is asked once.
-static PRINTED: Mutex<Vec<(Vec<String>, Zeroizing<String>)>> = Mutex::new(Vec::new());
 
 /// A login and its password.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,12 +22,50 @@ pub struct Entry {
     pub password: Secret,
 }
 
+/// Where a netrc is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A private file.
+    File(PathBuf),
+    /// What a program prints: its argument vector.
+    Command(Vec<String>),
+}
+
+/// What is looked up in a netrc, when somebody logs in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lookup {
+    /// The netrc.
+    pub place: Place,
+    /// The host, without port.
+    pub host: String,
+    /// The user, where the settings name one.
+    pub user: Option<String>,
+}
+
+impl Lookup {
+    /// Reads the netrc and gives the entry that is meant; `None` when there is none.
+    ///
+    /// # Errors
+    /// As [`read`] and [`run`]; an empty password is one too.
+    pub fn entry(&self) -> Result<Option<Entry>, SecretError> {
+        let text = match &self.place {
+            Place::File(path) => read(path)?,
+            Place::Command(words) => run(words)?,
+        };
+        let entry = lookup(&text, &self.host, self.user.as_deref());
+        if entry.as_ref().is_some_and(|entry| entry.password.reveal().is_empty()) {
+            return Err(SecretError::permanent(format!("the netrc has an empty password for {}", self.host)));
+        }
+        Ok(entry)
+    }
+}
+
 /// Reads the file, of at most 1 MiB.
 ///
 /// # Errors
 /// A permanent [`SecretError`]: it cannot be read, is not a regular file of this user (or root), may be read by others, or
 /// is not UTF-8.
-pub fn read(path: &Path) -> Result<Zeroizing<String>, SecretError> {
+fn read(path: &Path) -> Result<Zeroizing<String>, SecretError> {
     decoded(&read_private(path, MAX_OCTETS)?, || format!("`{}`", path.display()))
 }
 
@@ -39,17 +73,7 @@ pub fn read(path: &Path) -> Result<Zeroizing<String>, SecretError> {
 ///
 /// # Errors
 /// [`SecretError`], temporary when the program failed.
-pub fn run(words: &[String]) -> Result<Zeroizing<String>, SecretError> {
-    let mut known = PRINTED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((_, text)) = known.iter().find(|(of, _)| of == words) {
-        return Ok(text.clone());
-    }
-    let text = print(words)?;
-    known.push((words.to_vec(), text.clone()));
-    Ok(text)
-}
-
-fn print(words: &[String]) -> Result<Zeroizing<String>, SecretError> {
+fn run(words: &[String]) -> Result<Zeroizing<String>, SecretError> {
     decoded(&command::text(words)?, || "the netrc of a program".to_owned())
 }
 
@@ -278,16 +302,6 @@ mod tests {
     fn a_program_may_print_it() {
         let words = ["printf", "machine h\\nlogin u\\npassword p\\n"].map(str::to_owned);
         assert_eq!(*run(&words).unwrap(), "machine h\nlogin u\npassword p\n");
-    }
-
-    #[test]
-    fn a_program_is_asked_once_in_a_run() {
-        let folder = tempfile::tempdir().unwrap();
-        let log = folder.path().join("log");
-        let script = format!("echo run >> {}; echo machine h login u password p", log.display());
-        let words = ["/bin/sh".to_owned(), "-c".to_owned(), script];
-        assert_eq!(run(&words).unwrap(), run(&words).unwrap());
-        assert_eq!(std::fs::read_to_string(log).unwrap(), "run\n");
     }
 
     #[test]

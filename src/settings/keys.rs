@@ -54,6 +54,7 @@ const VERIFY: &[&str] = &["strict", "warn", "ignore", "ask"];
 const AUTH: &[&str] =
     &["auto", "none", "plain", "login", "cram-md5", "xoauth2", "oauthbearer", "external", "externanon"];
 const DOUBT: &[&str] = &["resend", "hold"];
+const NOTICE: &[&str] = &["mail", "none"];
 const RETURN: &[&str] = &["headers", "full"];
 const OFFERED: &[&str] = &["auto", "no"];
 const LANGUAGE: &[&str] = &["en", "zh"];
@@ -167,6 +168,7 @@ keys! {
         "queue-drain", [], Size, "20", "20", "How many mails that are due a mail that was accepted takes along; 0 for none.";
         "on-doubt", [], Choice(DOUBT), "hold", "resend", "What becomes of a mail whose last answer was lost: resend after ten minutes with the same Message-ID, or hold.";
         "on-failure", [], Program, "notify-send 'mail failed'", "", "A program that is run for a minute at most when a mail is given up, without a shell; $SMAIL_QUEUE_ID, _FILE, _REASON, _FROM, _TO and _COUNT tell which, and its standard input has every recipient on a line of its own.";
+        "failure-notice", [], Choice(NOTICE), "mail", "mail where the system names queue-dir, else none", "Whether the sender of a mail that is given up later gets a notice by mail.";
     }
     "This program" {
         "extra-rc", ["mailx-extra-rc", "NAIL_EXTRA_RC"], Path, "~/.mailrc.local", "", "A further mail.rc, read after the others.";

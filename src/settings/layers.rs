@@ -127,7 +127,6 @@ impl Layers {
             nested: self.nested,
             locale: self.locale.clone(),
             unreadable: self.unreadable.clone(),
-            fetches_nothing: false,
             waiting: None,
             notes: self.notes.clone(),
             warnings: self.warnings.clone(),

@@ -49,12 +49,13 @@ pub(super) fn login(
     let site = Site::of(server, at.socket);
     let before = settings.waiting.as_ref().and_then(|w| w.login.as_ref()).filter(|l| l.server == site.to_string());
     let user = server.user.clone().or_else(|| chained_text(settings, "auth-user", chain));
-    let user = user.or_else(|| before.map(|login| login.user.clone()));
+    // Whom a netrc named is not known of a mail that has never logged in.
+    let user = user.or_else(|| before.map(|login| login.user.clone()).filter(|user| !user.is_empty()));
     let chain = suffixes(server, user.as_deref(), author);
     let as_user = user.clone().unwrap_or_else(|| default_user(settings, author));
     let goal = Goal { settings, author, site, user: as_user, chain: &chain, proven: at.proven };
     let found = secret(&goal, at);
-    let looked_up = netrc_entry(settings, server, user.as_deref(), !matches!(found, Found::Secret(..)), &chain)?;
+    let looked_up = netrc_lookup(settings, server, user.as_deref(), !matches!(found, Found::Secret(..)), &chain)?;
     let origin = |secret: String, given: bool| {
         Some(LoginOrigin { user: goal.user.clone(), server: goal.site.to_string(), secret, given })
     };
@@ -63,10 +64,10 @@ pub(super) fn login(
             return Err(wrong(settings, at.name, format!("the password for {} is empty ({place})", goal.user)));
         }
         (Found::Secret(source, place, given), _) => (goal.user.clone(), source, origin(place, given)),
-        (_, Some(entry)) => {
-            let user = user.unwrap_or(entry.login);
+        (_, Some(lookup)) => {
+            let user = user.or_else(|| lookup.user.clone()).unwrap_or_default();
             let origin = origin("netrc".to_owned(), false).map(|origin| LoginOrigin { user: user.clone(), ..origin });
-            (user, SecretSource::Inline(entry.password), origin)
+            (user, SecretSource::Netrc(lookup), origin)
         }
         // What was given to the run of this mail alone is missing now, whatever else there is.
         _ if before.is_some_and(|login| login.given && login.user == goal.user) => {
@@ -196,34 +197,33 @@ fn source(settings: &Settings, secret: &Assignment) -> Option<SecretSource> {
     }
 }
 
-fn netrc_entry(
+/// What is looked up in the netrc at the login. A file is asked now whether it has an entry, as the port depends on it; a
+/// program is not run before somebody logs in.
+fn netrc_lookup(
     settings: &Settings,
     server: &Server,
     user: Option<&str>,
     wanted: bool,
     chain: &[String],
-) -> Result<Option<netrc::Entry>, SettingsError> {
+) -> Result<Option<netrc::Lookup>, SettingsError> {
     let on = matches!(settings.chained("netrc-lookup", chain).and_then(|a| a.value.as_ref()), Some(Value::Flag(true)));
     if !(on && wanted) {
         return Ok(None);
     }
-    // Nobody logs in: who would, and with what, is not asked of a keyring.
-    if settings.fetches_nothing || settings.flag("debug") {
-        return Ok(Some(netrc::Entry { login: user.unwrap_or_default().to_owned(), password: Secret::new("") }));
-    }
+    let (host, user) = (server.host.clone(), user.map(str::to_owned));
     let command = settings.list("netrc-command");
-    let text = if command.is_empty() {
-        let named = settings.path("netrc");
-        let path = named.clone().unwrap_or_else(|| settings.expand("~/.netrc"));
-        // In a home that a service may not enter there is none.
-        if named.is_none() && files::unreachable(&path).is_some() {
-            return Ok(None);
-        }
-        netrc::read(&path).map_err(|e| wrong(settings, "netrc", e.why))?
-    } else {
-        netrc::run(&command).map_err(|e| wrong(settings, "netrc-command", e.why))?
-    };
-    Ok(netrc::lookup(&text, &server.host, user))
+    if !command.is_empty() {
+        return Ok(Some(netrc::Lookup { place: netrc::Place::Command(command), host, user }));
+    }
+    let named = settings.path("netrc");
+    let path = named.clone().unwrap_or_else(|| settings.expand("~/.netrc"));
+    // In a home that a service may not enter there is none.
+    if named.is_none() && files::unreachable(&path).is_some() {
+        return Ok(None);
+    }
+    let lookup = netrc::Lookup { place: netrc::Place::File(path), host, user };
+    let entry = lookup.entry().map_err(|e| wrong(settings, "netrc", e.why))?;
+    Ok(entry.map(|entry| netrc::Lookup { user: Some(entry.login), ..lookup }))
 }
 
 /// The secrets that the settings hold themselves, of any server: nothing is fetched.

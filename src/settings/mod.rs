@@ -229,8 +229,6 @@ pub struct Settings {
     locale: String,
     /// The system's `config.toml`, where this user may not read it.
     unreadable: Option<PathBuf>,
-    /// No program and no file is asked for a login.
-    fetches_nothing: bool,
     /// They are those of a mail that waits.
     waiting: Option<Box<waiting::Waiting>>,
     /// Lowercase fragments for `-v`.
@@ -253,11 +251,6 @@ impl Settings {
     /// Whether a setting has the same value in both, secrets included.
     pub fn agrees(&self, other: &Settings, name: &'static str) -> bool {
         self.value(name) == other.value(name)
-    }
-
-    /// From now on no program and no file is asked for a login: for those who only want to see the settings.
-    pub fn fetch_nothing(&mut self) {
-        self.fetches_nothing = true;
     }
 
     /// Whether a switch is on; off when it is not set.
@@ -370,7 +363,6 @@ impl Settings {
             nested: self.nested,
             locale: String::new(),
             unreadable: None,
-            fetches_nothing: false,
             waiting: None,
             notes: Vec::new(),
             warnings: Vec::new(),

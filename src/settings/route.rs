@@ -9,7 +9,7 @@ use super::LoginOrigin;
 use crate::secret::SecretSource;
 
 /// How a mail travels.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
     /// To a server.
     Smtp(Box<Smtp>),
@@ -57,7 +57,7 @@ pub struct Door {
 
 /// The server and all that a session with it needs.
 #[expect(clippy::struct_excessive_bools, reason = "each is a setting")]
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Smtp {
     /// The provider whose server it is, by its name in the table: it tells how replies are meant.
     pub provider: Option<String>,
@@ -92,7 +92,7 @@ pub struct Smtp {
 }
 
 /// What is trusted when TLS starts.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trust {
     /// What happens when the certificate is not trusted.
     pub verify: Verify,
@@ -123,7 +123,7 @@ pub enum Verify {
 }
 
 /// A proxy in front of the server.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proxy {
     /// Its protocol.
     pub kind: ProxyKind,
@@ -145,7 +145,7 @@ pub enum ProxyKind {
 }
 
 /// Who logs in and how.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Login {
     /// The user name as the server wants it.
     pub user: String,
@@ -225,7 +225,7 @@ impl Default for Patience {
 
 /// A sendmail-like program: started directly, never through a shell.
 #[expect(clippy::struct_excessive_bools, reason = "each is a setting")]
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
     /// Its path.
     pub path: PathBuf,

@@ -398,14 +398,27 @@ fn a_users_file_that_cannot_be_reached_is_as_if_it_were_not_there() {
 }
 
 #[test]
-fn a_netrc_command_does_not_run_where_nobody_logs_in() {
+fn a_netrc_command_runs_at_the_login_and_not_before() {
     let set = ["-S", "smtp=h.example", "-S", "netrc-lookup", "-S", "netrc-command=/nonexistent/keyring"];
-    let world = World::new();
-    let mut settings = world.settings(&set).unwrap();
-    let author = author::authors(&settings, "me").unwrap().remove(0);
-    assert!(route(&settings, &author).is_err());
-    settings.fetch_nothing();
-    assert!(route(&settings, &author).is_ok());
-    let dry: Vec<&str> = set.iter().copied().chain(["--dry-run"]).collect();
-    assert!(route(&world.settings(&dry).unwrap(), &author).is_ok());
+    let smtp = World::new().smtp(&set);
+    let login = smtp.login.unwrap();
+    assert_eq!((login.user.as_str(), login.secret.names_user()), ("", true));
+    assert!(login.secret.fetch_login("").unwrap_err().why.contains("/nonexistent/keyring"));
+}
+
+#[test]
+fn a_netrc_names_who_logs_in_when_somebody_does() {
+    let printed = |entry: &str, user: &[&str]| {
+        let command = format!("netrc-command=/bin/echo {entry}");
+        let set = ["-S", "smtp=h.example", "-S", "netrc-lookup", "-S", &command];
+        let login = World::new().smtp(&[&set[..], user].concat()).login.unwrap();
+        let found = login.secret.fetch_login(&login.user);
+        found.map(|found| found.map(|(user, secret)| format!("{user}/{}", secret.reveal()))).map_err(|e| e.why)
+    };
+    let entry = "machine h.example login n password q";
+    assert_eq!(printed(entry, &[]), Ok(Some("n/q".to_owned())));
+    assert_eq!(printed(entry, &["-S", "auth-user=n"]), Ok(Some("n/q".to_owned())));
+    assert_eq!(printed("machine other.example login n password q", &[]), Ok(None));
+    let empty = "machine h.example login n password '\"\"'";
+    assert_eq!(printed(empty, &[]), Err("the netrc has an empty password for h.example".to_owned()));
 }

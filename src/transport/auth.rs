@@ -178,40 +178,48 @@ pub struct LoggedIn {
     pub mechanism: &'static str,
 }
 
-/// Logs in as the route says; `None` where no login is set. `secret` keeps what was fetched for the next connection.
+/// Who logs in, and with what.
+pub type Fetched = (String, Secret);
+
+/// Logs in as the route says; `None` where nobody does. `fetched` keeps what was fetched for the next connection.
 ///
 /// # Errors
 /// A fault at [`Stage::Login`].
 pub fn login(
     session: &mut dyn Session,
     context: &Context<'_>,
-    secret: &mut Option<Secret>,
+    fetched: &mut Option<Fetched>,
 ) -> Result<Option<LoggedIn>, Fault> {
     let Some(login) = &context.route.login else { return Ok(None) };
     let fault = |cause| Fault::new(Stage::Login, cause);
+    let fetch = || login.secret.fetch_login(&login.user).map_err(|error| fault(no_secret(error)));
+    if fetched.is_none() && login.secret.names_user() {
+        // Before anything is asked of the server: perhaps nobody logs in.
+        let Some(found) = fetch()? else { return Ok(None) };
+        *fetched = Some(found);
+    }
     if !(context.encrypted || context.loopback || login.in_clear) {
         return Err(fault(Cause::ClearLogin));
     }
     let rows = choose(login.mechanism, context)?;
-    if rows.iter().any(|row| row.wants_secret) && secret.is_none() {
-        let found = login.secret.fetch().map_err(|error| fault(no_secret(error)))?;
-        look_at(context, login, &found);
-        *secret = Some(found);
+    if rows.iter().any(|row| row.wants_secret) && fetched.is_none() {
+        *fetched = fetch()?;
     }
-    let password = secret.as_ref().map_or("", Secret::reveal);
-    for (text, what) in [(login.user.as_str(), "user name"), (password, "password")] {
+    let (user, password) = fetched.as_ref().map_or((login.user.as_str(), ""), |(user, secret)| (user, secret.reveal()));
+    look_at(context, login, user, password);
+    for (text, what) in [(user, "user name"), (password, "password")] {
         // It separates the fields of PLAIN (RFC 4616 section 2).
         if text.contains('\0') {
             return Err(fault(Cause::NoSecret(format!("the {what} holds a NUL"), false)));
         }
     }
     session.conceal(password.as_bytes());
-    let who = Credentials { user: &login.user, secret: password, host: &context.route.host, port: context.port };
+    let who = Credentials { user, secret: password, host: &context.route.host, port: context.port };
     let mut exchange = Exchange { session, context };
     let mut refusal = None;
     for row in rows {
         match exchange.run(row, &who)? {
-            Attempt::Done => return Ok(Some(LoggedIn { user: login.user.clone(), mechanism: row.name })),
+            Attempt::Done => return Ok(Some(LoggedIn { user: user.to_owned(), mechanism: row.name })),
             Attempt::Next(cause) => refusal = Some(cause),
         }
     }
@@ -224,10 +232,10 @@ pub fn no_secret(error: SecretError) -> Cause {
 }
 
 /// Tells of a password that is visibly of the wrong kind. Tokens have forms of their own.
-fn look_at(context: &Context<'_>, login: &Login, secret: &Secret) {
+fn look_at(context: &Context<'_>, login: &Login, user: &str, password: &str) {
     let token = [Mechanism::Xoauth2, Mechanism::Oauthbearer].map(Choice::Only).contains(&login.mechanism);
     if let Some(hear) = context.suspect.filter(|_| !token)
-        && let Some(hint) = hints::suspicious(context.route.provider.as_deref(), &login.user, secret.reveal())
+        && let Some(hint) = hints::suspicious(context.route.provider.as_deref(), user, password)
     {
         hear(hint);
     }

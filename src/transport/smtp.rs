@@ -15,7 +15,6 @@ use super::trust::Prepared;
 use super::{Tell, Transport, Turn, Watch, auth};
 use crate::delivery::{Cause, Fault, Report, Stage, Timing};
 use crate::message::Message;
-use crate::secret::Secret;
 use crate::settings::route::{Door, Smtp, TlsMode};
 
 /// How many connections are tried for a message while nobody is spoken for on them.
@@ -26,7 +25,7 @@ pub struct Server {
     route: Smtp,
     watch: Watch,
     prepared: Option<Prepared>,
-    secret: Option<Secret>,
+    fetched: Option<auth::Fetched>,
     link: Option<Link>,
     user: Option<String>,
     via: String,
@@ -51,7 +50,7 @@ impl Server {
             route: route.clone(),
             watch: watch.clone(),
             prepared: None,
-            secret: None,
+            fetched: None,
             link: None,
             user: None,
             via,
@@ -150,7 +149,7 @@ impl Server {
             loopback,
             suspect: self.watch.suspect.as_ref(),
         };
-        match auth::login(&mut *link.session, &context, &mut self.secret) {
+        match auth::login(&mut *link.session, &context, &mut self.fetched) {
             Ok(Some(LoggedIn { user, mechanism })) => {
                 tell.fact("mechanism", || mechanism.to_owned());
                 tell.fact("user", || user.clone());

@@ -30,6 +30,20 @@ fn the_state_is_folded_from_the_lines() {
 }
 
 #[test]
+fn what_is_said_of_those_that_wait_is_about_one_of_them() {
+    let mut state = state(&events()[..4]);
+    // The acceptance of another one came last, and says nothing about the third.
+    assert_eq!((state.last.as_str(), state.why()), ("250 ok", UNANSWERED));
+    state.fold(&events()[4]);
+    state.fold(&Event::Accepted { at: 6, to: vec![1], reply: "250 queued".into() });
+    assert_eq!((state.last.as_str(), state.why()), ("250 queued", "452 full"));
+    assert_eq!([0, 1, 2, 3].map(|place| state.replies.about(place)), ["250 ok", "250 queued", "452 full", ""]);
+    state.fold(&Event::Release { at: 7 });
+    assert_eq!(state.why(), "452 full");
+    assert_eq!(State::new(2).why(), "");
+}
+
+#[test]
 fn places_in_a_row_are_written_by_the_first_and_the_last_and_all_forms_are_read() {
     let line = |to: Vec<usize>| serde_json::to_string(&Event::Dot { at: 3, to }).unwrap();
     assert_eq!(line((0..100_000).collect()), r#"{"event":"dot","at":3,"to":[[0,99999]]}"#);

@@ -25,6 +25,10 @@ fn shown(world: &World, settings: &Settings) -> String {
         Ok(Route::Smtp(smtp)) => match &smtp.login {
             Some(login) => match &login.secret {
                 SecretSource::Inline(secret) => format!("{}:{}@{}", login.user, secret.reveal(), smtp.host),
+                SecretSource::Netrc(lookup) => {
+                    let secret = lookup.entry().unwrap().unwrap().password;
+                    format!("{}:{}@{}", login.user, secret.reveal(), smtp.host)
+                }
                 other => format!("{}:({other:?})@{}", login.user, smtp.host),
             },
             None => smtp.host.clone(),
