@@ -14,10 +14,12 @@ use crate::text::{columns, word};
 pub use alias::{ALIAS_DEPTH, ALIAS_WIDTH, AliasError, Aliases};
 pub use parse::{parse_list, parse_word};
 
-/// The longest local part, domain and path (RFC 5321 section 4.5.3.1).
-const LONGEST_LOCAL: usize = 64;
+/// The longest domain (RFC 5321 section 4.5.3.1.2).
 const LONGEST_DOMAIN: usize = 255;
-const LONGEST_PATH: usize = 256;
+/// The longest address: `MAIL FROM:<` and `>` with their CRLF fit around it into a command line of 512 octets (RFC 5321
+/// section 4.5.3.1.4). Shorter limits, as 64 octets for a local part, are the server's to keep: reply addresses and
+/// rewritten senders (VERP, SRS) go beyond them.
+const LONGEST: usize = 512 - "MAIL FROM:<>\r\n".len();
 
 /// An address of the envelope: `local@domain`, or a bare local name such as `root`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -1,6 +1,6 @@
 //! Reads mailboxes and lists of them (RFC 5322 section 3.4), and what people write in their place.
 use super::domain::domain;
-use super::{Address, AddressError, LONGEST_LOCAL, LONGEST_PATH, Mailbox};
+use super::{Address, AddressError, LONGEST, Mailbox};
 
 /// Parses a list of mailboxes as in a To header (RFC 5322 section 3.4): separated by commas outside quotes, comments
 /// and brackets; groups are flattened, a comment after an address becomes its name, empty items are skipped.
@@ -12,18 +12,38 @@ pub fn parse_list(text: &str) -> Result<Vec<Mailbox>, AddressError> {
 }
 
 /// Parses one word of the command line: a list, in which blanks separate too where every piece is a plain address
-/// (spec/mailx.md section 1.3).
+/// (spec/mailx.md section 1.3). Line ends (LF, CRLF) separate as commas do, and then each piece is a full address: a line
+/// that looks like a header or a command is refused.
 ///
 /// # Errors
 /// [`AddressError`] as [`parse_list`].
 pub fn parse_word(word: &str) -> Result<Vec<Mailbox>, AddressError> {
-    mailboxes(&Parser { text: word, at: 0, blanks_separate: true })
+    let of_word = |text| mailboxes(&Parser { text, at: 0, blanks_separate: true });
+    let lines = word.trim_matches(['\r', '\n']);
+    if !lines.contains('\n') {
+        return of_word(lines);
+    }
+    let mut list = Vec::new();
+    for line in lines.split('\n') {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        let found = of_word(line)?;
+        // A group is for heads; the colons of a literal stand behind its `[`.
+        let head = line.split(['"', '[', '<', '(']).next().unwrap_or_default();
+        if let Some(colon) = head.find(':') {
+            return Err(AddressError::new(line, colon, "of several lines, each is an address"));
+        }
+        if found.iter().any(|mailbox| mailbox.address.is_bare()) {
+            return Err(AddressError::new(line, 0, "of several lines, each is an address with a domain"));
+        }
+        list.extend(found);
+    }
+    Ok(list)
 }
 
 fn mailboxes(parser: &Parser<'_>) -> Result<Vec<Mailbox>, AddressError> {
     let found = parser.clone().list()?;
     let mailbox = |Found { name, local, domain, at }| {
-        let address = Address::new(local, domain).map_err(|error| parser.error(at, &error.reason))?;
+        let address = Address::new(local, domain).map_err(|error| parser.error(at, error.reason))?;
         Ok(Mailbox { name, address })
     };
     found.into_iter().map(mailbox).collect()
@@ -118,7 +138,7 @@ impl Parser<'_> {
         self.text[self.at..].chars().next()
     }
 
-    fn error(&self, at: usize, reason: &str) -> AddressError {
+    fn error(&self, at: usize, reason: impl Into<String>) -> AddressError {
         AddressError::new(self.text, at, reason)
     }
 
@@ -298,8 +318,8 @@ impl Parser<'_> {
             Some((host, at)) => Some(domain(host, self.text, at)?),
             None => None,
         };
-        if local.len() + domain.as_ref().map_or(0, |d| d.len() + 1) > LONGEST_PATH - 2 {
-            return Err(self.error(at, "it is longer than the 254 octets an address may have"));
+        if local.len() + domain.as_ref().map_or(0, |d| d.len() + 1) > LONGEST {
+            return Err(self.error(at, format!("it is longer than the {LONGEST} octets that fit into a command")));
         }
         Ok(Found { name, local: local.to_owned(), domain, at })
     }
@@ -309,14 +329,11 @@ impl Parser<'_> {
             let reason = if bare { "it is empty" } else { "nothing stands before the `@`" };
             return Err(self.error(at, reason));
         }
-        if local.len() > LONGEST_LOCAL {
-            return Err(self.error(at, "the part before the `@` is longer than 64 octets"));
-        }
         if let Some(inner) = local.strip_prefix('"').and_then(|l| l.strip_suffix('"')) {
             // Parsers disagree about specials inside quotes, and so would say different recipients.
             if let Some(c) = inner.chars().find(|c| "@<>,;:\\\"".contains(*c)) {
                 return Err(self
-                    .error(at, &format!("`{c}` inside a quoted local part is refused: servers read it differently")));
+                    .error(at, format!("`{c}` inside a quoted local part is refused: servers read it differently")));
             }
             // No backslash is left inside, so each character stands one octet behind the quote and its own place.
             if let Some((i, _)) = inner.char_indices().find(|(_, c)| is_unsafe(*c)) {
@@ -331,7 +348,7 @@ impl Parser<'_> {
             return Err(self.error(at, "an encoded word cannot be an address"));
         }
         if let Some((i, c)) = local.char_indices().find(|(_, c)| !is_local(*c)) {
-            return Err(self.error(at + i, &format!("`{}` cannot stand here", c.escape_debug())));
+            return Err(self.error(at + i, format!("`{}` cannot stand here", c.escape_debug())));
         }
         if bare && (local.starts_with(['/', '+', '.', '~', '%', '&', '!', '-', '=', '#']) || local.contains('/')) {
             return Err(self.error(at, "files, folders, options and commands are no recipients"));
