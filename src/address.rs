@@ -7,12 +7,13 @@
 mod alias;
 mod domain;
 mod parse;
+mod phrase;
 
 use std::fmt;
 
 use crate::text::{columns, word};
 pub use alias::{ALIAS_DEPTH, ALIAS_WIDTH, AliasError, Aliases};
-pub use parse::{parse_list, parse_word};
+pub use parse::{is_standard, parse_authors, parse_list, parse_word};
 
 /// The longest domain (RFC 5321 section 4.5.3.1.2).
 const LONGEST_DOMAIN: usize = 255;
@@ -134,7 +135,7 @@ impl Mailbox {
     /// # Errors
     /// [`AddressError`] pointing at the character, also when there is more than one.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
-        let mut list = parse_list(text)?;
+        let mut list = parse_authors(text)?;
         match list.len() {
             1 => Ok(list.remove(0)),
             0 => Err(AddressError::new(text, 0, "an address is wanted here")),

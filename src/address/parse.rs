@@ -1,5 +1,6 @@
 //! Reads mailboxes and lists of them (RFC 5322 section 3.4), and what people write in their place.
 use super::domain::domain;
+use super::phrase::{has_bare, named};
 use super::{Address, AddressError, LONGEST, Mailbox};
 
 /// Parses a list of mailboxes as in a To header (RFC 5322 section 3.4): separated by commas outside quotes, comments
@@ -8,7 +9,31 @@ use super::{Address, AddressError, LONGEST, Mailbox};
 /// # Errors
 /// [`AddressError`] pointing at the character. Linear in the length of the text.
 pub fn parse_list(text: &str) -> Result<Vec<Mailbox>, AddressError> {
-    mailboxes(&Parser { text, at: 0, blanks_separate: false })
+    strict(text, false).or_else(|error| named(text, true).ok_or(error))
+}
+
+/// Parses a list of authors, as in From, Sender and Reply-To: as [`parse_list`], but beside a full address nobody is named by
+/// a bare word, so `Acme, Inc. <shop@y>` is one.
+///
+/// # Errors
+/// [`AddressError`] as [`parse_list`].
+pub fn parse_authors(text: &str) -> Result<Vec<Mailbox>, AddressError> {
+    let list = strict(text, false);
+    match list {
+        Ok(list) if list.len() > 1 && has_bare(&list) => Ok(named(text, false).unwrap_or(list)),
+        Ok(list) => Ok(list),
+        Err(error) => named(text, false).ok_or(error),
+    }
+}
+
+/// Tells whether a text is a list of so many mailboxes by the standard alone, without what is read into names.
+pub fn is_standard(text: &str, count: usize) -> bool {
+    strict(text, false).is_ok_and(|list| list.len() == count)
+}
+
+/// Parses a list by the standard alone.
+pub(super) fn strict(text: &str, blanks_separate: bool) -> Result<Vec<Mailbox>, AddressError> {
+    mailboxes(&Parser { text, at: 0, blanks_separate })
 }
 
 /// Parses one word of the command line: a list, in which blanks separate too where every piece is a plain address
@@ -18,7 +43,14 @@ pub fn parse_list(text: &str) -> Result<Vec<Mailbox>, AddressError> {
 /// # Errors
 /// [`AddressError`] as [`parse_list`].
 pub fn parse_word(word: &str) -> Result<Vec<Mailbox>, AddressError> {
-    let of_word = |text| mailboxes(&Parser { text, at: 0, blanks_separate: true });
+    let of_word = |text: &str| match strict(text, true) {
+        // `Big Corp, Sales <a@b>`: bare words are separated by blanks where no name can stand.
+        Ok(list) if list.len() > 1 && has_bare(&list) && strict(text, false).is_err() => {
+            Ok(named(text, true).unwrap_or(list))
+        }
+        Ok(list) => Ok(list),
+        Err(error) => named(text, true).ok_or(error),
+    };
     let lines = word.trim_matches(['\r', '\n']);
     if !lines.contains('\n') {
         return of_word(lines);
@@ -77,6 +109,8 @@ struct Item {
     angle: Option<(String, usize)>,
     /// The last comment.
     comment: Option<String>,
+    /// What stands before the `<` as it is shown: the words, and the comments between and behind them.
+    phrase: Vec<String>,
 }
 
 #[derive(Clone)]
@@ -105,7 +139,11 @@ impl Parser<'_> {
                 ';' => return Err(self.error(self.at, "addresses are separated by commas")),
                 ':' => return Err(self.error(self.at, "`:` cannot stand here")),
                 '(' => {
-                    item.comment = Some(self.comment()?);
+                    let comment = self.comment()?;
+                    if item.angle.is_none() && !item.words.is_empty() {
+                        item.phrase.push(format!("({comment})"));
+                    }
+                    item.comment = Some(comment);
                     continue;
                 }
                 '<' => {
@@ -121,6 +159,7 @@ impl Parser<'_> {
                         return Err(self.error(self.at, "something follows the address; is a comma missing?"));
                     }
                     let word = self.word()?;
+                    item.phrase.push(word.0.clone());
                     item.words.push(word);
                     continue;
                 }
@@ -146,7 +185,7 @@ impl Parser<'_> {
     fn finish(&self, item: &mut Item, found: &mut Vec<Found>) -> Result<(), AddressError> {
         let item = std::mem::take(item);
         if let Some((inner, at)) = &item.angle {
-            let phrase = item.words.iter().map(|w| w.0.as_str()).collect::<Vec<_>>().join(" ");
+            let phrase = item.phrase.join(" ");
             let name = if phrase.trim().is_empty() { item.comment } else { Some(phrase) };
             found.push(self.address(inner, *at, tidy(name))?);
             return Ok(());
@@ -387,7 +426,7 @@ fn is_blank(c: char) -> bool {
 }
 
 /// Characters with an effect of their own on terminals, headers or commands.
-fn is_unsafe(c: char) -> bool {
+pub(super) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

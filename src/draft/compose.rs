@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::dsn::{self, Dsn, Notify, Ret};
 use super::{Draft, DraftError, Encoding, Input, encoded_word, template};
-use crate::address::{Address, AddressError, Mailbox, parse_list, parse_word};
+use crate::address::{Address, AddressError, Mailbox, parse_authors, parse_word};
 use crate::cli::Args;
 use crate::settings::{Local, MAX_SIZE, Settings, SettingsError, author, is_program};
 
@@ -32,7 +32,10 @@ pub fn compose(args: &Args, settings: &Settings, mut input: Input, user: &str) -
     keep_last(&mut draft.headers, "organization");
     draft.bcc.append(&mut input.recipients);
     authors(args, &mut draft, settings, user)?;
-    fill_recipients(&mut draft, settings)?;
+    fill_recipients(&mut draft, settings).map_err(|error| match error {
+        DraftError::NoRecipient => nobody(args),
+        other => other,
+    })?;
     receipt(&mut draft, settings);
     body(args, &mut draft, settings, input)?;
     draft.dsn = notices(args, settings)?;
@@ -62,13 +65,13 @@ pub fn check(args: &Args) -> Result<(), DraftError> {
         || !args.to_file.is_empty()
         || !(args.attach.is_empty() && args.header.is_empty());
     if !anybody && !elsewhere && !args.is_about_queue() && !args.show_settings {
-        return Err(DraftError::NoRecipient);
+        return Err(nobody(args));
     }
     flags_of_notices(args)?;
     let flags = [("-r", &args.from), ("--reply-to", &args.reply_to), ("-f", &args.envelope_from)];
     for (flag, value) in flags {
         let Some(value) = value else { continue };
-        let parsed = if flag == "-f" { Address::parse(value).map(|_| 1) } else { parse_list(value).map(|l| l.len()) };
+        let parsed = if flag == "-f" { Address::parse(value).map(|_| 1) } else { parse_authors(value).map(|l| l.len()) };
         match parsed {
             Ok(0) => return Err(DraftError::EmptyRecipient(value.clone())),
             Ok(_) => {}
@@ -104,6 +107,18 @@ fn notices(args: &Args, settings: &Settings) -> Result<Dsn, DraftError> {
     })
 }
 
+/// Scripts write `-c "$CC"` for whom there may be: where that was the last hope, it is named.
+fn nobody(args: &Args) -> DraftError {
+    let lists = [("an operand", &args.operands), ("--to", &args.to), ("-c", &args.cc), ("-b", &args.bcc)];
+    let is_empty = |list: &Vec<String>| list.iter().any(|text| text.trim().is_empty());
+    let empty: Vec<_> = lists.iter().filter(|(_, list)| is_empty(list)).map(|(name, _)| *name).collect();
+    match empty.as_slice() {
+        [] => DraftError::NoRecipient,
+        [one] => DraftError::AllEmpty(format!("{one} is")),
+        more => DraftError::AllEmpty(format!("{} are", more.join(", "))),
+    }
+}
+
 fn recipients_of_flags(args: &Args, draft: &mut Draft) -> Result<(), DraftError> {
     for word in args.operands.iter().chain(&args.to) {
         draft.to.extend(recipients(word)?);
@@ -133,7 +148,7 @@ fn recipients_of_flags(args: &Args, draft: &mut Draft) -> Result<(), DraftError>
 }
 
 fn recipients(word: &str) -> Result<Vec<Mailbox>, DraftError> {
-    if word.trim().is_empty() || word == "-" {
+    if word == "-" {
         return Err(DraftError::EmptyRecipient(word.to_owned()));
     }
     parse_word(word).map_err(DraftError::Address)
@@ -213,13 +228,16 @@ fn field(draft: &mut Draft, name: &str, value: &str) -> Result<(), DraftError> {
         if single { Mailbox::parse(&quote_single(value)).map(|m| vec![m]) } else { parse_word(value) }
             .map_err(DraftError::Address)
     };
+    let authors = |value: &str| {
+        if single { list(value) } else { parse_authors(value).or_else(|_| parse_word(value)).map_err(DraftError::Address) }
+    };
     match base {
         "to" => draft.to.extend(list(value)?),
         "cc" => draft.cc.extend(list(value)?),
         "bcc" => draft.bcc.extend(list(value)?),
-        "from" => draft.from = list(value)?,
-        "reply-to" | "replyto" => draft.reply_to = list(value)?,
-        "sender" => draft.sender = list(value)?.into_iter().next(),
+        "from" => draft.from = authors(value)?,
+        "reply-to" | "replyto" => draft.reply_to = authors(value)?,
+        "sender" => draft.sender = authors(value)?.into_iter().next(),
         "subject" | "subj" => draft.subject = Some(encoded_word::decode(value)),
         "date" => draft.date = Some(value.to_owned()),
         "message-id" => draft.message_id = Some(value.to_owned()),
@@ -405,5 +423,5 @@ fn unescape(text: &str) -> String {
 
 /// The mailbox a text names, when it names one: chooses the account.
 pub fn first_author(text: &str) -> Result<Option<Mailbox>, AddressError> {
-    Ok(parse_list(text)?.into_iter().next())
+    Ok(parse_authors(text)?.into_iter().next())
 }

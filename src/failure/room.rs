@@ -104,7 +104,7 @@ impl From<DraftError> for Failure {
     fn from(error: DraftError) -> Self {
         let what = error.to_string();
         match error {
-            DraftError::NoRecipient => Failure::new(Exit::USAGE, what).hint("smail -s SUBJECT ADDRESS < body"),
+            DraftError::NoRecipient | DraftError::AllEmpty(_) => Failure::new(Exit::USAGE, what).hint("smail -s SUBJECT ADDRESS < body"),
             DraftError::EmptyRecipient(_) | DraftError::Escape { .. } | DraftError::StdinTwice(..) => {
                 Failure::new(Exit::USAGE, what)
             }

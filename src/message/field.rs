@@ -6,7 +6,7 @@ use super::charset::{self, Hints};
 use super::header;
 use super::media;
 use super::wire::LONGEST_LINE;
-use crate::address::{Mailbox, parse_list};
+use crate::address::{Mailbox, is_standard, parse_authors, parse_list};
 use crate::draft::encoded_word;
 
 /// The fields that hold mailboxes which a reader answers or a server checks (RFC 5322 sections 3.6.2, 3.6.3 and 3.6.6).
@@ -100,11 +100,18 @@ impl Field {
         if !ADDRESSES.contains(&lower.as_str()) {
             return None;
         }
-        let mut list = parse_list(&self.text(fallback)).ok()?;
+        let text = self.text(fallback);
+        let is_author = !matches!(lower.as_str(), "to" | "cc" | "resent-to" | "resent-cc");
+        let mut list = if is_author { parse_authors(&text) } else { parse_list(&text) }.ok()?;
         for mailbox in &mut list {
             mailbox.name = mailbox.name.take().map(|name| encoded_word::decode(&name));
         }
         Some(list)
+    }
+
+    /// Tells whether every reader of the field finds as many mailboxes as these.
+    pub(super) fn is_as_read(&self, fallback: &[String], list: &[Mailbox]) -> bool {
+        is_standard(&self.text(fallback), list.len())
     }
 
     /// The same in a form that can be sent; `None` when no line can hold its name.
