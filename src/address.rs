@@ -12,7 +12,7 @@ mod phrase;
 use std::fmt;
 
 use crate::text::{columns, word};
-pub use alias::{ALIAS_DEPTH, ALIAS_WIDTH, AliasError, Aliases};
+pub use alias::{ALIAS_DEPTH, ALIAS_WIDTH, AliasError, Aliases, NOWHERE};
 pub use parse::{is_standard, parse_authors, parse_list, parse_word};
 
 /// The longest domain (RFC 5321 section 4.5.3.1.2).

@@ -70,6 +70,9 @@ pub enum DraftError {
     /// Nobody to send to.
     #[error("no recipient is named")]
     NoRecipient,
+    /// Whoever was named has an alias to `/dev/null`.
+    #[error("every recipient has an alias to /dev/null: the mail is dropped")]
+    Dropped,
     /// Nobody to send to, as these options are empty.
     #[error("no recipient is named: {} empty", .0)]
     AllEmpty(String),

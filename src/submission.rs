@@ -22,6 +22,9 @@ pub enum SubmissionError {
     /// Nobody to send to.
     #[error("no recipient is named")]
     NoRecipient,
+    /// Whoever was named has an alias to `/dev/null`.
+    #[error("every recipient has an alias to /dev/null: the mail is dropped")]
+    Dropped,
     /// An address that is none.
     #[error("{0}")]
     Address(AddressError),
@@ -213,7 +216,7 @@ pub fn settle(
         .map(|mailbox| mailbox.address)
         .collect();
     if recipients.is_empty() {
-        return Err(SubmissionError::NoRecipient);
+        return Err(if local.has_dropped() { SubmissionError::Dropped } else { SubmissionError::NoRecipient });
     }
     let envelope = Envelope { sender, recipients, dsn: reports(handover.dsn, settings) };
     let subject = raw.values("subject").into_iter().next().unwrap_or_default();

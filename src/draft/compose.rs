@@ -342,14 +342,14 @@ fn fill_recipients(draft: &mut Draft, settings: &Settings) -> Result<(), DraftEr
     let local = Local::new(settings, false);
     let rule = settings.text("expand-address").unwrap_or_default();
     for list in [&mut draft.to, &mut draft.cc, &mut draft.bcc] {
-        let expanded = settings.aliases.expand(std::mem::take(list))?;
+        let expanded = local.of_aliases(std::mem::take(list))?;
         if let Some(mailbox) = expanded.iter().find(|mailbox| !allowed(&rule, &mailbox.address)) {
             return Err(DraftError::NotAllowed(mailbox.address.to_string()));
         }
         *list = local.finish(expanded)?;
     }
     if draft.to.is_empty() && draft.cc.is_empty() && draft.bcc.is_empty() {
-        return Err(DraftError::NoRecipient);
+        return Err(if local.has_dropped() { DraftError::Dropped } else { DraftError::NoRecipient });
     }
     Ok(())
 }
