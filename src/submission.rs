@@ -353,6 +353,18 @@ mod tests {
     }
 
     #[test]
+    fn no_author_is_invented_of_a_name_with_specials() {
+        for (from, wanted) in [
+            ("Acme, Inc. <shop@y>", "Acme, Inc. <shop@y>"),
+            ("Acme: Shop <shop@y>", "Acme: Shop <shop@y>"),
+            ("Acme (EU) <shop@y>", "Acme (EU) <shop@y>"),
+        ] {
+            let raw = Raw::read(format!("From: {from}\nTo: a@x\n\n").as_bytes(), false).unwrap();
+            assert_eq!(author_of(&raw).map(|author| author.to_string()).as_deref(), Some(wanted));
+        }
+    }
+
+    #[test]
     fn of_a_mail_that_was_sent_on_only_the_last_block_names_recipients() {
         let head = "Resent-To: a@x\nResent-Bcc: b@x\nResent-To: old@x\nTo: c@x\nBcc: d@x\n\n";
         assert_eq!(read(&["-t"], head), ["a@x", "b@x"]);

@@ -70,7 +70,7 @@ fn flags_that_cannot_be_meant_are_refused_before_any_connection() {
         (&["-r", "a@x.example\nBcc: b@x.example", "b@x.example"], 64, "a control character"),
         (&["--to", "a@x.example\nBcc: b@x.example"], 65, "the group that begins here has no `;`"),
         (&["--frobnicate", "b@x.example"], 64, "there is no option `--frobnicate`"), // B11
-        (&["-a", "", "b@x.example"], 64, "a file or a header is wanted"), // B44
+        (&["-a", "", "b@x.example"], 64, "a file or a header is wanted"),            // B44
         (&["-C", "X\r\nBcc: e@x: y", "b@x.example"], 64, "is no header"),
         (&["-C", "no colon", "b@x.example"], 64, "is no header"),
         (&["-S", "hostname=x\r\nMAIL FROM:<e@x>", "b@x.example"], 78, "a line end cannot stand in the value"),

@@ -371,8 +371,9 @@ impl Parser<'_> {
         if let Some(inner) = local.strip_prefix('"').and_then(|l| l.strip_suffix('"')) {
             // Parsers disagree about specials inside quotes, and so would say different recipients.
             if let Some(c) = inner.chars().find(|c| "@<>,;:\\\"".contains(*c)) {
-                return Err(self
-                    .error(at, format!("`{c}` inside a quoted local part is refused: servers read it differently")));
+                return Err(
+                    self.error(at, format!("`{c}` inside a quoted local part is refused: servers read it differently"))
+                );
             }
             // No backslash is left inside, so each character stands one octet behind the quote and its own place.
             if let Some((i, _)) = inner.char_indices().find(|(_, c)| is_unsafe(*c)) {

@@ -71,7 +71,8 @@ pub fn check(args: &Args) -> Result<(), DraftError> {
     let flags = [("-r", &args.from), ("--reply-to", &args.reply_to), ("-f", &args.envelope_from)];
     for (flag, value) in flags {
         let Some(value) = value else { continue };
-        let parsed = if flag == "-f" { Address::parse(value).map(|_| 1) } else { parse_authors(value).map(|l| l.len()) };
+        let parsed =
+            if flag == "-f" { Address::parse(value).map(|_| 1) } else { parse_authors(value).map(|l| l.len()) };
         match parsed {
             Ok(0) => return Err(DraftError::EmptyRecipient(value.clone())),
             Ok(_) => {}
@@ -229,7 +230,11 @@ fn field(draft: &mut Draft, name: &str, value: &str) -> Result<(), DraftError> {
             .map_err(DraftError::Address)
     };
     let authors = |value: &str| {
-        if single { list(value) } else { parse_authors(value).or_else(|_| parse_word(value)).map_err(DraftError::Address) }
+        if single {
+            list(value)
+        } else {
+            parse_authors(value).or_else(|_| parse_word(value)).map_err(DraftError::Address)
+        }
     };
     match base {
         "to" => draft.to.extend(list(value)?),

@@ -105,7 +105,9 @@ impl From<DraftError> for Failure {
         let what = error.to_string();
         match error {
             DraftError::Dropped => Failure::new(Exit::OK, what),
-            DraftError::NoRecipient | DraftError::AllEmpty(_) => Failure::new(Exit::USAGE, what).hint("smail -s SUBJECT ADDRESS < body"),
+            DraftError::NoRecipient | DraftError::AllEmpty(_) => {
+                Failure::new(Exit::USAGE, what).hint("smail -s SUBJECT ADDRESS < body")
+            }
             DraftError::EmptyRecipient(_) | DraftError::Escape { .. } | DraftError::StdinTwice(..) => {
                 Failure::new(Exit::USAGE, what)
             }
