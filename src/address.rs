@@ -7,17 +7,20 @@
 mod alias;
 mod domain;
 mod parse;
+mod phrase;
 
 use std::fmt;
 
 use crate::text::{columns, word};
-pub use alias::{ALIAS_DEPTH, ALIAS_WIDTH, AliasError, Aliases};
-pub use parse::{parse_list, parse_word};
+pub use alias::{ALIAS_DEPTH, ALIAS_WIDTH, AliasError, Aliases, NOWHERE};
+pub use parse::{is_standard, parse_authors, parse_list, parse_word};
 
-/// The longest local part, domain and path (RFC 5321 section 4.5.3.1).
-const LONGEST_LOCAL: usize = 64;
+/// The longest domain (RFC 5321 section 4.5.3.1.2).
 const LONGEST_DOMAIN: usize = 255;
-const LONGEST_PATH: usize = 256;
+/// The longest address: `MAIL FROM:<` and `>` with their CRLF fit around it into a command line of 512 octets (RFC 5321
+/// section 4.5.3.1.4). Shorter limits, as 64 octets for a local part, are the server's to keep: reply addresses and
+/// rewritten senders (VERP, SRS) go beyond them.
+const LONGEST: usize = 512 - "MAIL FROM:<>\r\n".len();
 
 /// An address of the envelope: `local@domain`, or a bare local name such as `root`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -132,7 +135,7 @@ impl Mailbox {
     /// # Errors
     /// [`AddressError`] pointing at the character, also when there is more than one.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
-        let mut list = parse_list(text)?;
+        let mut list = parse_authors(text)?;
         match list.len() {
             1 => Ok(list.remove(0)),
             0 => Err(AddressError::new(text, 0, "an address is wanted here")),

@@ -77,10 +77,16 @@ pub enum DraftError {
     /// Nobody to send to.
     #[error("no recipient is named")]
     NoRecipient,
+    /// Whoever was named has an alias to `/dev/null`.
+    #[error("every recipient has an alias to /dev/null: the mail is dropped")]
+    Dropped,
+    /// Nobody to send to, as these options are empty.
+    #[error("no recipient is named: {} empty", .0)]
+    AllEmpty(String),
     /// A file of recipients without any.
     #[error("{0}: it names no recipient")]
     EmptyList(String),
-    /// A recipient that is empty, or `-`.
+    /// A recipient that is `-`.
     #[error("`{0}` is no recipient")]
     EmptyRecipient(String),
     /// A recipient, the author or another mailbox is no address.

@@ -143,8 +143,23 @@ fn run(args: &Args) -> Result<Exit, Failure> {
         route = settings::route(&settings, from.as_ref().unwrap_or(&author))?;
     }
     settings.notes.append(&mut input.notes);
-    let draft = draft::compose(args, &settings, input, &user)?;
+    let draft = match draft::compose(args, &settings, input, &user) {
+        Err(DraftError::Dropped) => return Ok(dropped(args, &settings)),
+        draft => draft?,
+    };
     send(args, &layers, &settings, &world, &route, draft)
+}
+
+/// Nobody is left to send to, as the aliases want it.
+fn dropped(args: &Args, settings: &Settings) -> Exit {
+    logged::note_dropped(settings, args);
+    if args.json {
+        print(&report::untried(0, None, None));
+    }
+    if args.verbose > 0 || settings.flag("debug") {
+        complain(&failure::remark(&DraftError::Dropped.to_string()));
+    }
+    Exit::OK
 }
 
 fn author(settings: &Settings, user: &str) -> Result<Mailbox, Failure> {

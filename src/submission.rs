@@ -22,6 +22,9 @@ pub enum SubmissionError {
     /// Nobody to send to.
     #[error("no recipient is named")]
     NoRecipient,
+    /// Whoever was named has an alias to `/dev/null`.
+    #[error("every recipient has an alias to /dev/null: the mail is dropped")]
+    Dropped,
     /// An address that is none.
     #[error("{0}")]
     Address(AddressError),
@@ -208,7 +211,7 @@ pub fn settle(
         .map(|mailbox| mailbox.address)
         .collect();
     if recipients.is_empty() {
-        return Err(SubmissionError::NoRecipient);
+        return Err(if local.has_dropped() { SubmissionError::Dropped } else { SubmissionError::NoRecipient });
     }
     let envelope = Envelope { sender, recipients, dsn: reports(handover.dsn, settings) };
     let subject = raw.values("subject").into_iter().next().unwrap_or_default();
@@ -342,6 +345,18 @@ mod tests {
         assert_eq!(read(&["-t"], "To: a@x; Bob <b@x>;\n\n"), ["a@x", "b@x"]);
         assert_eq!(read(&["-t"], "\u{feff}To: a@x\n\n"), ["a@x"]);
         assert_eq!(read(&["-t"], "Subject: nobody\n\nTo: a@x\n"), ["no recipient is named"]);
+    }
+
+    #[test]
+    fn no_author_is_invented_of_a_name_with_specials() {
+        for (from, wanted) in [
+            ("Acme, Inc. <shop@y>", "Acme, Inc. <shop@y>"),
+            ("Acme: Shop <shop@y>", "Acme: Shop <shop@y>"),
+            ("Acme (EU) <shop@y>", "Acme (EU) <shop@y>"),
+        ] {
+            let raw = Raw::read(format!("From: {from}\nTo: a@x\n\n").as_bytes(), false).unwrap();
+            assert_eq!(author_of(&raw).map(|author| author.to_string()).as_deref(), Some(wanted));
+        }
     }
 
     #[test]

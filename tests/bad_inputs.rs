@@ -65,9 +65,12 @@ fn flags_that_cannot_be_meant_are_refused_before_any_connection() {
         (&["-s", "x"], 64, "no recipient is named"),   // B1
         (&["b@x.example", "-s"], 64, "needs a value"), // B2
         (&["-r", "a@b>\r\nRSET", "b@x.example"], 64, "-r: `a@b>\\r\\nRSET` is not an address"), // B8
-        (&["-r", "", "b@x.example"], 64, "is no recipient"), // B9
+        (&["-c", "", "-b", " "], 64, "no recipient is named: -c, -b are empty"),
+        (&["--to", ""], 64, "no recipient is named: --to is empty"),
+        (&["-r", "a@x.example\nBcc: b@x.example", "b@x.example"], 64, "a control character"),
+        (&["--to", "a@x.example\nBcc: b@x.example"], 65, "the group that begins here has no `;`"),
         (&["--frobnicate", "b@x.example"], 64, "there is no option `--frobnicate`"), // B11
-        (&["-a", "", "b@x.example"], 64, "a file or a header is wanted"), // B44
+        (&["-a", "", "b@x.example"], 64, "a file or a header is wanted"),            // B44
         (&["-C", "X\r\nBcc: e@x: y", "b@x.example"], 64, "is no header"),
         (&["-C", "no colon", "b@x.example"], 64, "is no header"),
         (&["-S", "hostname=x\r\nMAIL FROM:<e@x>", "b@x.example"], 78, "a line end cannot stand in the value"),
@@ -111,7 +114,7 @@ fn addresses_that_could_mean_something_else_are_refused() {
         assert_eq!(outcome.owes(&[]), Vec::<String>::new());
     }
     let long = [
-        format!("{}@b", "a".repeat(65)),
+        format!("{}@b", "a".repeat(500)),
         format!("a@{}", "d".repeat(256)),
         format!("{}@{}.example", "a".repeat(64), "d.".repeat(95)),
     ];

@@ -7,6 +7,8 @@ use super::{AddressError, Mailbox, parse_word};
 pub const ALIAS_DEPTH: usize = 25;
 /// How many mailboxes an expansion may yield; stops aliases that double at each level.
 pub const ALIAS_WIDTH: usize = 100_000;
+/// The member of an alias that drops the mail for it.
+pub const NOWHERE: &str = "/dev/null";
 
 /// Names that stand for lists of addresses (`alias` of mail.rc, `[aliases]` of TOML). Names are case-sensitive.
 #[derive(Debug, Clone, Default)]
@@ -114,7 +116,7 @@ impl Expansion<'_> {
         if self.way.len() > ALIAS_DEPTH || self.out.len() > self.most {
             return Err(AliasError::TooMuch(self.way[0].clone()));
         }
-        for (member, origin) in members {
+        for (member, origin) in members.iter().filter(|(member, _)| member.trim() != NOWHERE) {
             let parsed = parse_word(member).map_err(|error| AliasError::Member {
                 name: name.to_owned(),
                 origin: origin.clone(),

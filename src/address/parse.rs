@@ -1,6 +1,7 @@
 //! Reads mailboxes and lists of them (RFC 5322 section 3.4), and what people write in their place.
 use super::domain::domain;
-use super::{Address, AddressError, LONGEST_LOCAL, LONGEST_PATH, Mailbox};
+use super::phrase::{has_bare, named};
+use super::{Address, AddressError, LONGEST, Mailbox};
 
 /// Parses a list of mailboxes as in a To header (RFC 5322 section 3.4): separated by commas outside quotes, comments
 /// and brackets; groups are flattened, a comment after an address becomes its name, empty items are skipped.
@@ -8,22 +9,73 @@ use super::{Address, AddressError, LONGEST_LOCAL, LONGEST_PATH, Mailbox};
 /// # Errors
 /// [`AddressError`] pointing at the character. Linear in the length of the text.
 pub fn parse_list(text: &str) -> Result<Vec<Mailbox>, AddressError> {
-    mailboxes(&Parser { text, at: 0, blanks_separate: false })
+    strict(text, false).or_else(|error| named(text, true).ok_or(error))
+}
+
+/// Parses a list of authors, as in From, Sender and Reply-To: as [`parse_list`], but beside a full address nobody is named by
+/// a bare word, so `Acme, Inc. <shop@y>` is one.
+///
+/// # Errors
+/// [`AddressError`] as [`parse_list`].
+pub fn parse_authors(text: &str) -> Result<Vec<Mailbox>, AddressError> {
+    let list = strict(text, false);
+    match list {
+        Ok(list) if list.len() > 1 && has_bare(&list) => Ok(named(text, false).unwrap_or(list)),
+        Ok(list) => Ok(list),
+        Err(error) => named(text, false).ok_or(error),
+    }
+}
+
+/// Tells whether a text is a list of so many mailboxes by the standard alone, without what is read into names.
+pub fn is_standard(text: &str, count: usize) -> bool {
+    strict(text, false).is_ok_and(|list| list.len() == count)
+}
+
+/// Parses a list by the standard alone.
+pub(super) fn strict(text: &str, blanks_separate: bool) -> Result<Vec<Mailbox>, AddressError> {
+    mailboxes(&Parser { text, at: 0, blanks_separate })
 }
 
 /// Parses one word of the command line: a list, in which blanks separate too where every piece is a plain address
-/// (spec/mailx.md section 1.3).
+/// (spec/mailx.md section 1.3). Line ends (LF, CRLF) separate as commas do, and then each piece is a full address: a line
+/// that looks like a header or a command is refused.
 ///
 /// # Errors
 /// [`AddressError`] as [`parse_list`].
 pub fn parse_word(word: &str) -> Result<Vec<Mailbox>, AddressError> {
-    mailboxes(&Parser { text: word, at: 0, blanks_separate: true })
+    let of_word = |text: &str| match strict(text, true) {
+        // `Big Corp, Sales <a@b>`: bare words are separated by blanks where no name can stand.
+        Ok(list) if list.len() > 1 && has_bare(&list) && strict(text, false).is_err() => {
+            Ok(named(text, true).unwrap_or(list))
+        }
+        Ok(list) => Ok(list),
+        Err(error) => named(text, true).ok_or(error),
+    };
+    let lines = word.trim_matches(['\r', '\n']);
+    if !lines.contains('\n') {
+        return of_word(lines);
+    }
+    let mut list = Vec::new();
+    for line in lines.split('\n') {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        let found = of_word(line)?;
+        // A group is for heads; the colons of a literal stand behind its `[`.
+        let head = line.split(['"', '[', '<', '(']).next().unwrap_or_default();
+        if let Some(colon) = head.find(':') {
+            return Err(AddressError::new(line, colon, "of several lines, each is an address"));
+        }
+        if found.iter().any(|mailbox| mailbox.address.is_bare()) {
+            return Err(AddressError::new(line, 0, "of several lines, each is an address with a domain"));
+        }
+        list.extend(found);
+    }
+    Ok(list)
 }
 
 fn mailboxes(parser: &Parser<'_>) -> Result<Vec<Mailbox>, AddressError> {
     let found = parser.clone().list()?;
     let mailbox = |Found { name, local, domain, at }| {
-        let address = Address::new(local, domain).map_err(|error| parser.error(at, &error.reason))?;
+        let address = Address::new(local, domain).map_err(|error| parser.error(at, error.reason))?;
         Ok(Mailbox { name, address })
     };
     found.into_iter().map(mailbox).collect()
@@ -57,6 +109,8 @@ struct Item {
     angle: Option<(String, usize)>,
     /// The last comment.
     comment: Option<String>,
+    /// What stands before the `<` as it is shown: the words, and the comments between and behind them.
+    phrase: Vec<String>,
 }
 
 #[derive(Clone)]
@@ -85,7 +139,11 @@ impl Parser<'_> {
                 ';' => return Err(self.error(self.at, "addresses are separated by commas")),
                 ':' => return Err(self.error(self.at, "`:` cannot stand here")),
                 '(' => {
-                    item.comment = Some(self.comment()?);
+                    let comment = self.comment()?;
+                    if item.angle.is_none() && !item.words.is_empty() {
+                        item.phrase.push(format!("({comment})"));
+                    }
+                    item.comment = Some(comment);
                     continue;
                 }
                 '<' => {
@@ -101,6 +159,7 @@ impl Parser<'_> {
                         return Err(self.error(self.at, "something follows the address; is a comma missing?"));
                     }
                     let word = self.word()?;
+                    item.phrase.push(word.0.clone());
                     item.words.push(word);
                     continue;
                 }
@@ -118,7 +177,7 @@ impl Parser<'_> {
         self.text[self.at..].chars().next()
     }
 
-    fn error(&self, at: usize, reason: &str) -> AddressError {
+    fn error(&self, at: usize, reason: impl Into<String>) -> AddressError {
         AddressError::new(self.text, at, reason)
     }
 
@@ -126,7 +185,7 @@ impl Parser<'_> {
     fn finish(&self, item: &mut Item, found: &mut Vec<Found>) -> Result<(), AddressError> {
         let item = std::mem::take(item);
         if let Some((inner, at)) = &item.angle {
-            let phrase = item.words.iter().map(|w| w.0.as_str()).collect::<Vec<_>>().join(" ");
+            let phrase = item.phrase.join(" ");
             let name = if phrase.trim().is_empty() { item.comment } else { Some(phrase) };
             found.push(self.address(inner, *at, tidy(name))?);
             return Ok(());
@@ -298,8 +357,8 @@ impl Parser<'_> {
             Some((host, at)) => Some(domain(host, self.text, at)?),
             None => None,
         };
-        if local.len() + domain.as_ref().map_or(0, |d| d.len() + 1) > LONGEST_PATH - 2 {
-            return Err(self.error(at, "it is longer than the 254 octets an address may have"));
+        if local.len() + domain.as_ref().map_or(0, |d| d.len() + 1) > LONGEST {
+            return Err(self.error(at, format!("it is longer than the {LONGEST} octets that fit into a command")));
         }
         Ok(Found { name, local: local.to_owned(), domain, at })
     }
@@ -309,14 +368,12 @@ impl Parser<'_> {
             let reason = if bare { "it is empty" } else { "nothing stands before the `@`" };
             return Err(self.error(at, reason));
         }
-        if local.len() > LONGEST_LOCAL {
-            return Err(self.error(at, "the part before the `@` is longer than 64 octets"));
-        }
         if let Some(inner) = local.strip_prefix('"').and_then(|l| l.strip_suffix('"')) {
             // Parsers disagree about specials inside quotes, and so would say different recipients.
             if let Some(c) = inner.chars().find(|c| "@<>,;:\\\"".contains(*c)) {
-                return Err(self
-                    .error(at, &format!("`{c}` inside a quoted local part is refused: servers read it differently")));
+                return Err(
+                    self.error(at, format!("`{c}` inside a quoted local part is refused: servers read it differently"))
+                );
             }
             // No backslash is left inside, so each character stands one octet behind the quote and its own place.
             if let Some((i, _)) = inner.char_indices().find(|(_, c)| is_unsafe(*c)) {
@@ -331,7 +388,7 @@ impl Parser<'_> {
             return Err(self.error(at, "an encoded word cannot be an address"));
         }
         if let Some((i, c)) = local.char_indices().find(|(_, c)| !is_local(*c)) {
-            return Err(self.error(at + i, &format!("`{}` cannot stand here", c.escape_debug())));
+            return Err(self.error(at + i, format!("`{}` cannot stand here", c.escape_debug())));
         }
         if bare && (local.starts_with(['/', '+', '.', '~', '%', '&', '!', '-', '=', '#']) || local.contains('/')) {
             return Err(self.error(at, "files, folders, options and commands are no recipients"));
@@ -370,7 +427,7 @@ fn is_blank(c: char) -> bool {
 }
 
 /// Characters with an effect of their own on terminals, headers or commands.
-fn is_unsafe(c: char) -> bool {
+pub(super) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

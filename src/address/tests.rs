@@ -18,6 +18,14 @@ fn what_people_write_is_read() {
         ("a@b.example", "a@b.example"),
         ("Bob B <bob@x>", "Bob B <bob@x>"),
         ("\"Doe, John\" <j@x>", "Doe, John <j@x>"),
+        ("Support (Billing) <a@y>", "Support (Billing) <a@y>"),
+        ("Support (A) B (C) <a@y> (D)", "Support (A) B (C) <a@y>"),
+        ("(Billing) <a@y>", "Billing <a@y>"),
+        ("Re: Support <a@y>", "Re: Support <a@y>"),
+        ("5\" disks <a@y>", "5\" disks <a@y>"),
+        ("Smith; Jones & Co <a@y>", "Smith; Jones & Co <a@y>"),
+        ("Big Corp, Sales <a@y>, B <b@y>", "Big Corp, Sales <a@y> | B <b@y>"),
+        ("Doe, John <j@x>", "Doe | John <j@x>"),
         ("jim@gmail.com(Jim Hall)", "Jim Hall <jim@gmail.com>"),
         ("a@b (a (nested) comment)", "a (nested) comment <a@b>"),
         ("a@x,b@x", "a@x | b@x"),
@@ -48,6 +56,48 @@ fn what_people_write_is_read() {
 }
 
 #[test]
+fn among_authors_a_word_without_a_domain_belongs_to_the_name_behind_it() {
+    let shown = |text: &str| match parse_authors(text) {
+        Ok(list) => list.iter().map(Mailbox::to_string).collect::<Vec<_>>().join(" | "),
+        Err(error) => format!("{}: {}", error.at, error.reason),
+    };
+    let rows = [
+        ("Acme, Inc. <shop@y>", "Acme, Inc. <shop@y>"),
+        ("Doe, John <j@x>", "Doe, John <j@x>"),
+        ("Doe, John <j@x>, Roe, Ann <a@x>", "Doe, John <j@x> | Roe, Ann <a@x>"),
+        ("\"Acme\", Inc. <shop@y>", "Acme, Inc. <shop@y>"),
+        ("Acme, Inc. (EU) <shop@y>", "Acme, Inc. (EU) <shop@y>"),
+        ("a@x, Bob <b@x>", "a@x | Bob <b@x>"),
+        ("root", "root"),
+        ("a@@x, Bob <b@x>", "2: a second `@`"),
+        ("g: a@x, Bob <b@x>", "1: the group that begins here has no `;` at its end"),
+        ("Acme, Inc. <shop>", "Acme | Inc. <shop>"),
+    ];
+    for (text, want) in rows {
+        assert_eq!(shown(text), want, "{text}");
+    }
+}
+
+#[test]
+fn line_ends_separate_full_addresses_and_nothing_else() {
+    let rows = [
+        ("a@x\nb@x\n", "a@x | b@x"),
+        ("\r\na@x\r\n\r\nB B <b@x>, c@x\r\n", "a@x | B B <b@x> | c@x"),
+        ("a@[IPv6:::1]\nb@x d@x", "a@[IPv6:::1] | b@x | d@x"),
+        ("a@x\nBcc: b@x", "3: the group that begins here has no `;` at its end"),
+        ("a@x\nBcc: b@x;", "3: of several lines, each is an address"),
+        ("a@x\nBcc: B <b@x>", "3: of several lines, each is an address"),
+        ("a@x\nDATA", "0: of several lines, each is an address with a domain"),
+        ("a@x\r\nRCPT TO:<b@x>", "7: of several lines, each is an address"),
+        ("a@x\rb@x", "3: a control character"),
+        ("\"a@x\nb\" <c@x>", "0: the quote that begins here has no end"),
+    ];
+    for (text, want) in rows {
+        assert_eq!(shown(text), want, "{text:?}");
+    }
+}
+
+#[test]
 fn what_is_no_address_is_refused_at_the_character() {
     let rows = [
         ("a b@x", "2: an address that follows a name stands in `<` and `>`"),
@@ -60,7 +110,7 @@ fn what_is_no_address_is_refused_at_the_character() {
         ("\"a", "0: the quote that begins here has no end"),
         ("(a", "0: the comment that begins here has no end"),
         ("g: a@b", "1: the group that begins here has no `;` at its end"),
-        ("a@b\r\nRCPT TO:<c>", "3: a control character"),
+        ("a@b\r\nRCPT TO:<c>", "7: the group that begins here has no `;` at its end"),
         ("a@b\u{2028}c", "3: a control character"),
         ("\"v@evil\"@b", "0: `@` inside a quoted local part is refused: servers read it differently"),
         ("\"a> ORCPT=x\"@b", "0: `>` inside a quoted local part is refused: servers read it differently"),
@@ -82,7 +132,7 @@ fn what_is_no_address_is_refused_at_the_character() {
         ("<\"a b\">", "1: a local part in quotes needs its domain after it"),
         ("<\"\">", "1: a local part in quotes needs its domain after it"),
         ("\"a\\\r\\\nNOOP\\\r\\\n\"@z.example", "3: a control character"),
-        ("(\\\n) a@b", "2: a control character"),
+        ("(\\\n) a@b", "0: the comment that begins here has no end"),
         ("\"a\tb\"@x", "2: a control character"),
         ("<\"a\tb\"@x>", "3: a control character"),
         ("<a\t@x>", "2: a control character"),
@@ -93,12 +143,20 @@ fn what_is_no_address_is_refused_at_the_character() {
 }
 
 #[test]
-fn lengths_are_those_of_the_standard() {
-    assert!(parse_list(&format!("{}@b", "a".repeat(64))).is_ok());
-    assert!(parse_list(&format!("{}@b", "a".repeat(65))).is_err());
+fn an_address_is_as_long_as_a_command_can_hold_and_a_domain_as_the_standard_says() {
+    for long in ["a".repeat(65), "a".repeat(496), format!("\"{}\"", "a b".repeat(100)), "é".repeat(100)] {
+        let text = format!("{long}@b");
+        assert_eq!(shown(&text), text);
+        assert_eq!(shown(&format!("N <{text}>")), format!("N <{text}>"));
+    }
+    assert_eq!("MAIL FROM:<@b>\r\n".len() + 496, 512);
+    let why = "0: it is longer than the 498 octets that fit into a command";
+    assert_eq!(shown(&format!("{}@b", "a".repeat(497))), why);
+    assert_eq!(shown(&"a".repeat(499)), why);
     let label = "d".repeat(63);
     assert!(parse_list(&format!("a@{label}.{label}.{label}")).is_ok());
-    assert!(parse_list(&format!("a@{label}.{label}.{label}.{label}")).is_err());
+    assert!(parse_list(&format!("a@{label}.{label}.{label}.{label}")).is_ok());
+    assert!(parse_list(&format!("a@{label}.{label}.{label}.{label}.d")).is_err());
     assert!(parse_list(&format!("a@{label}d")).is_err());
 }
 

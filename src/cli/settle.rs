@@ -33,6 +33,10 @@ impl Args {
         if self.setup.is_some() && self.has_recipients() {
             return Err(Stop::usage("`--setup` takes one address, and sends no mail to others"));
         }
+        // An address that is empty is none: scripts write `-r "$FROM"`.
+        for address in [&mut self.from, &mut self.reply_to, &mut self.envelope_from] {
+            address.take_if(|address| address.trim().is_empty());
+        }
         let words = std::mem::take(&mut self.after_dashes);
         if self.has_recipients() && words.first().is_some_and(|w| w.starts_with('-')) {
             return self.program_options(words);

@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt;
 use super::dsn::{self, Dsn, Notify, Ret};
 use super::fields::{self, header_line};
 use super::{Draft, DraftError, Encoding, Input, Text, encoded_word};
-use crate::address::{Address, AddressError, Mailbox, parse_list, parse_word};
+use crate::address::{Address, AddressError, Mailbox, parse_authors, parse_word};
 use crate::charset::{self, Hints};
 use crate::cli::Args;
 use crate::settings::{Local, MAX_SIZE, Settings, SettingsError, author, is_program};
@@ -33,7 +33,10 @@ pub fn compose(args: &Args, settings: &Settings, mut input: Input, user: &str) -
     keep_last(&mut draft.headers, "organization");
     draft.bcc.append(&mut input.recipients);
     authors(args, &mut draft, settings, user)?;
-    fill_recipients(&mut draft, settings)?;
+    fill_recipients(&mut draft, settings).map_err(|error| match error {
+        DraftError::NoRecipient => nobody(args),
+        other => other,
+    })?;
     fields::decode_names(&mut draft);
     receipt(&mut draft, settings);
     body(args, &mut draft, settings, input)?;
@@ -64,14 +67,15 @@ pub fn check(args: &Args) -> Result<(), DraftError> {
         || !args.to_file.is_empty()
         || !(args.attach.is_empty() && args.header.is_empty());
     if !anybody && !elsewhere && !args.is_about_queue() && !args.show_settings {
-        return Err(DraftError::NoRecipient);
+        return Err(nobody(args));
     }
     args.header.iter().try_for_each(|text| fields::custom(text))?;
     flags_of_notices(args)?;
     let flags = [("-r", &args.from), ("--reply-to", &args.reply_to), ("-f", &args.envelope_from)];
     for (flag, value) in flags {
         let Some(value) = value else { continue };
-        let parsed = if flag == "-f" { Address::parse(value).map(|_| 1) } else { parse_list(value).map(|l| l.len()) };
+        let parsed =
+            if flag == "-f" { Address::parse(value).map(|_| 1) } else { parse_authors(value).map(|l| l.len()) };
         match parsed {
             Ok(0) => return Err(DraftError::EmptyRecipient(value.clone())),
             Ok(_) => {}
@@ -107,6 +111,18 @@ fn notices(args: &Args, settings: &Settings) -> Result<Dsn, DraftError> {
     })
 }
 
+/// Scripts write `-c "$CC"` for whom there may be: where that was the last hope, it is named.
+fn nobody(args: &Args) -> DraftError {
+    let lists = [("an operand", &args.operands), ("--to", &args.to), ("-c", &args.cc), ("-b", &args.bcc)];
+    let is_empty = |list: &Vec<String>| list.iter().any(|text| text.trim().is_empty());
+    let empty: Vec<_> = lists.iter().filter(|(_, list)| is_empty(list)).map(|(name, _)| *name).collect();
+    match empty.as_slice() {
+        [] => DraftError::NoRecipient,
+        [one] => DraftError::AllEmpty(format!("{one} is")),
+        more => DraftError::AllEmpty(format!("{} are", more.join(", "))),
+    }
+}
+
 fn recipients_of_flags(args: &Args, draft: &mut Draft) -> Result<(), DraftError> {
     for word in args.operands.iter().chain(&args.to) {
         draft.to.extend(recipients(word)?);
@@ -136,7 +152,7 @@ fn recipients_of_flags(args: &Args, draft: &mut Draft) -> Result<(), DraftError>
 }
 
 fn recipients(word: &str) -> Result<Vec<Mailbox>, DraftError> {
-    if word.trim().is_empty() || word == "-" {
+    if word == "-" {
         return Err(DraftError::EmptyRecipient(word.to_owned()));
     }
     parse_word(word).map_err(DraftError::Address)
@@ -248,14 +264,14 @@ fn fill_recipients(draft: &mut Draft, settings: &Settings) -> Result<(), DraftEr
     let local = Local::new(settings, false);
     let rule = settings.text("expand-address").unwrap_or_default();
     for list in [&mut draft.to, &mut draft.cc, &mut draft.bcc] {
-        let expanded = settings.aliases.expand(std::mem::take(list))?;
+        let expanded = local.of_aliases(std::mem::take(list))?;
         if let Some(mailbox) = expanded.iter().find(|mailbox| !allowed(&rule, &mailbox.address)) {
             return Err(DraftError::NotAllowed(mailbox.address.to_string()));
         }
         *list = local.finish(expanded)?;
     }
     if draft.to.is_empty() && draft.cc.is_empty() && draft.bcc.is_empty() {
-        return Err(DraftError::NoRecipient);
+        return Err(if local.has_dropped() { DraftError::Dropped } else { DraftError::NoRecipient });
     }
     Ok(())
 }
@@ -352,5 +368,5 @@ fn unescape(text: &str) -> String {
 
 /// The mailbox a text names, when it names one: chooses the account.
 pub fn first_author(text: &str) -> Result<Option<Mailbox>, AddressError> {
-    Ok(parse_list(text)?.into_iter().next())
+    Ok(parse_authors(text)?.into_iter().next())
 }

@@ -3,7 +3,7 @@ use std::collections::HashSet;
 
 use super::template::Template;
 use super::{Draft, DraftError, encoded_word};
-use crate::address::{AddressError, Mailbox, parse_list, parse_word};
+use crate::address::{AddressError, Mailbox, parse_authors, parse_list, parse_word};
 use crate::head::resent_block;
 
 /// The fields that name recipients.
@@ -123,6 +123,9 @@ pub(super) fn field(draft: &mut Draft, name: &str, value: &str) -> Result<(), Dr
         }
         parse_word(value).or_else(|error| list_of(value).map_err(|_| error)).map_err(DraftError::Address)
     };
+    let authors = |value: &str| {
+        if single { list(value) } else { parse_authors(value).or_else(|_| list(value)) }
+    };
     match base {
         "to" | "cc" | "bcc" => {
             let found = list(value)?;
@@ -139,14 +142,14 @@ pub(super) fn field(draft: &mut Draft, name: &str, value: &str) -> Result<(), Dr
             };
             to.extend(found);
         }
-        "from" => draft.from = list(value)?,
+        "from" => draft.from = authors(value)?,
         "reply-to" | "replyto" => {
-            draft.reply_to = list(value)?;
+            draft.reply_to = authors(value)?;
             if draft.reply_to.is_empty() && value.contains(':') {
                 draft.shown.push(("Reply-To".to_owned(), value.to_owned()));
             }
         }
-        "sender" => draft.sender = list(value)?.into_iter().next(),
+        "sender" => draft.sender = authors(value)?.into_iter().next(),
         "subject" | "subj" => draft.subject = Some(encoded_word::decode(value)),
         "date" => draft.date = Some(value.to_owned()).filter(|value| !value.is_empty()),
         "message-id" => draft.message_id = Some(value.to_owned()).filter(|value| !value.is_empty()),

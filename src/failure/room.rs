@@ -104,7 +104,10 @@ impl From<DraftError> for Failure {
     fn from(error: DraftError) -> Self {
         let what = error.to_string();
         match error {
-            DraftError::NoRecipient => Failure::new(Exit::USAGE, what).hint("smail -s SUBJECT ADDRESS < body"),
+            DraftError::Dropped => Failure::new(Exit::OK, what),
+            DraftError::NoRecipient | DraftError::AllEmpty(_) => {
+                Failure::new(Exit::USAGE, what).hint("smail -s SUBJECT ADDRESS < body")
+            }
             DraftError::EmptyRecipient(_) | DraftError::Escape { .. } | DraftError::StdinTwice(..) => {
                 Failure::new(Exit::USAGE, what)
             }
@@ -213,6 +216,7 @@ impl From<SubmissionError> for Failure {
     fn from(error: SubmissionError) -> Self {
         let what = error.to_string();
         match error {
+            SubmissionError::Dropped => Failure::new(Exit::OK, what),
             SubmissionError::NoRecipient => Failure::new(Exit::USAGE, what),
             SubmissionError::Address(error) => address(Exit::DATA, "", &error),
             SubmissionError::Local(error) => error.into(),

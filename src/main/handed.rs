@@ -26,7 +26,7 @@ use smail::transport::{self, Watch};
 use super::client::Client;
 use super::errands::{self, Ways};
 use super::queued::{self, Post, Sent};
-use super::{complain, print};
+use super::{complain, logged, print};
 
 /// How long a dialogue goes by what it learned of servers.
 const LEARNED_FOR: Duration = Duration::from_mins(1);
@@ -100,7 +100,7 @@ impl Ready {
 
 impl Desk<'_> {
     fn deliver(&self, request: &Request, raw: Raw) -> Result<Exit, Failure> {
-        let ready = self.settle(Handover::read(request, &raw)?, raw)?;
+        let Some(ready) = self.settle(Handover::read(request, &raw)?, raw)? else { return Ok(Exit::OK) };
         // Up to here a signal ends the process and with it the mail, which nobody has promised anything of.
         let watch = super::watch(self.args, self.settings);
         let (post, message) = (ready.post(self, &watch), &ready.settled.message);
@@ -120,14 +120,22 @@ impl Desk<'_> {
         Some(self.settings.size("max-size").unwrap_or(MAX_SIZE)).filter(|limit| *limit > 0)
     }
 
-    fn settle(&self, handover: Handover, raw: Raw) -> Result<Ready, Failure> {
+    /// `None` when aliases to `/dev/null` leave nobody.
+    fn settle(&self, handover: Handover, raw: Raw) -> Result<Option<Ready>, Failure> {
         let settings = self.layers.settle(&handover.identities(&raw))?;
         self.notes(&handover.notes);
         let stamp = Stamp::at(self.world.source_date_epoch());
-        let settled = submission::settle(handover, raw, &settings, &self.world.user(), &stamp)?;
+        let settled = match submission::settle(handover, raw, &settings, &self.world.user(), &stamp) {
+            Err(dropped @ SubmissionError::Dropped) => {
+                self.notes(&[dropped.to_string()]);
+                logged::note_dropped(&settings, self.args);
+                return Ok(None);
+            }
+            settled => settled?,
+        };
         self.notes(settled.message.notes());
         let route = settings::route(&settings, &settled.author)?;
-        Ok(Ready { settings, route, settled })
+        Ok(Some(Ready { settings, route, settled }))
     }
 
     fn notes(&self, notes: &[String]) {
@@ -205,6 +213,7 @@ impl Desk<'_> {
                 Ok(ends.collect::<Result<Vec<_>, _>>()?.concat())
             });
             match ends {
+                Ok(ends) if ends.is_empty() => print(&format!("{} -> /dev/null: dropped\n", text::word(word))),
                 Ok(ends) => ends.iter().for_each(|(end, said)| {
                     let said = said.as_ref().map_or_else(String::new, |said| format!(" ({said})"));
                     let (given, end) = (text::word(word), end.address.to_string());
@@ -302,7 +311,7 @@ impl Acceptor for Clerk<'_> {
 impl Clerk<'_> {
     fn take(&mut self, transaction: Transaction, from: &mut dyn Read) -> Result<String, Failure> {
         let raw = submission::read(from, false, None)?;
-        let ready = self.desk.settle(handover(transaction), raw)?;
+        let Some(ready) = self.desk.settle(handover(transaction), raw)? else { return Ok("dropped".to_owned()) };
         self.client.allows(&ready.route)?;
         let watch = Watch::default();
         let (post, message) = (ready.post(&self.desk, &watch), &ready.settled.message);

@@ -10,6 +10,12 @@ use smail::settings::{Settings, Surroundings};
 
 use super::complain;
 
+/// Writes down that a mail was dropped, as its recipients have aliases to `/dev/null`.
+pub fn note_dropped(settings: &Settings, args: &Args) {
+    let attempt = Attempt { error: Some("every recipient has an alias to /dev/null"), ..Attempt::default() };
+    Keeper::of(settings, args).note_end(&attempt, ("", &[]), "dropped");
+}
+
 /// Keeps the log of this run, and complains of it once at most.
 pub struct Keeper {
     log: Log,

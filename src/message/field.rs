@@ -4,7 +4,7 @@
 //! has no control character and no line over 998 octets, and says the same. Refuses only names that no line can hold.
 use super::header;
 use super::media;
-use crate::address::{Mailbox, parse_list};
+use crate::address::{Mailbox, is_standard, parse_authors, parse_list};
 use crate::draft::encoded_word;
 use crate::head::Field;
 
@@ -27,6 +27,9 @@ pub(super) trait Mend {
     /// The mailboxes, if it is a field that holds some and they can be read.
     fn mailboxes(&self, fallback: &[String]) -> Option<Vec<Mailbox>>;
 
+    /// Whether every reader of the field finds as many mailboxes as these.
+    fn is_as_read(&self, fallback: &[String], list: &[Mailbox]) -> bool;
+
     /// The same in a form that can be sent; `None` when no line can hold its name.
     fn mended(&self, fallback: &[String]) -> Option<Field>;
 }
@@ -37,11 +40,17 @@ impl Mend for Field {
         if !ADDRESSES.contains(&lower.as_str()) {
             return None;
         }
-        let mut list = parse_list(&self.text(fallback)).ok()?;
+        let text = self.text(fallback);
+        let is_author = !matches!(lower.as_str(), "to" | "cc" | "resent-to" | "resent-cc");
+        let mut list = if is_author { parse_authors(&text) } else { parse_list(&text) }.ok()?;
         for mailbox in &mut list {
             mailbox.name = mailbox.name.take().map(|name| encoded_word::decode(&name));
         }
         Some(list)
+    }
+
+    fn is_as_read(&self, fallback: &[String], list: &[Mailbox]) -> bool {
+        is_standard(&self.text(fallback), list.len())
     }
 
     fn mended(&self, fallback: &[String]) -> Option<Field> {

@@ -14,7 +14,7 @@ use std::os::unix::fs::FileExt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::address::{Address, parse_list};
+use crate::address::{Address, parse_authors};
 use crate::message::{Dsn, Envelope, Message};
 use crate::settings::LoginOrigin;
 
@@ -143,7 +143,7 @@ pub fn check_envelope(head: &Head, envelope: &Envelope) -> Result<(), String> {
     }
     head.to.iter().zip(&envelope.recipients).try_for_each(|(text, address)| odd(text, address))?;
     // The way of a mail is found by its author.
-    parse_list(&head.from).ok().filter(|list| !list.is_empty()).map(drop).ok_or_else(|| head.from.clone())
+    parse_authors(&head.from).ok().filter(|list| !list.is_empty()).map(drop).ok_or_else(|| head.from.clone())
 }
 
 /// Writes an entry and makes its bytes durable.

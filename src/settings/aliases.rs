@@ -1,7 +1,7 @@
 //! What local names stand for: the aliases of the settings, files of aliases(5), and the domain for the rest.
 //!
 //! Promise: nothing is opened before a local name is looked up; programs and files that aliases name are never run or
-//! written, and the mail is refused instead; files that others may write are refused. Loops, depth and width are bounded as
+//! written, and the mail is refused instead, but for `/dev/null`, which drops it for that recipient; files that others may write are refused. Loops, depth and width are bounded as
 //! those of [`crate::address::Aliases`], and the time is linear in what is read.
 //!
 //! A local name is one without a domain, or at `localhost`; one at this host's own name counts where an alias has it. It is
@@ -11,7 +11,7 @@ mod check;
 mod file;
 mod walk;
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -70,6 +70,8 @@ pub struct Local<'a> {
     program: bool,
     /// Names of this host, in lower case.
     hosts: Vec<String>,
+    /// An alias to `/dev/null` was followed.
+    dropped: Cell<bool>,
     table: OnceCell<Result<Table, LocalError>>,
     domain: OnceCell<Option<(String, String)>>,
     included: RefCell<HashMap<PathBuf, Rc<Lines>>>,
@@ -106,6 +108,7 @@ impl<'a> Local<'a> {
             guess,
             program: is_program(settings),
             hosts,
+            dropped: Cell::new(false),
             table: OnceCell::new(),
             domain: OnceCell::new(),
             included: RefCell::default(),
@@ -120,7 +123,24 @@ impl<'a> Local<'a> {
     /// # Errors
     /// [`LocalError`].
     pub fn expand(&self, list: Vec<Mailbox>) -> Result<Vec<Mailbox>, LocalError> {
-        self.finish(self.settings.aliases.expand(list)?)
+        self.finish(self.of_aliases(list)?)
+    }
+
+    /// As [`Local::expand`], but only with the aliases of the settings.
+    ///
+    /// # Errors
+    /// [`AliasError`].
+    pub fn of_aliases(&self, list: Vec<Mailbox>) -> Result<Vec<Mailbox>, AliasError> {
+        let anybody = !list.is_empty();
+        let expanded = self.settings.aliases.expand(list)?;
+        // Nothing else than `/dev/null` makes nobody of somebody.
+        self.dropped.set(self.dropped.get() || anybody && expanded.is_empty());
+        Ok(expanded)
+    }
+
+    /// Tells whether an alias to `/dev/null` dropped somebody: a list that came to nothing is then no mistake.
+    pub fn has_dropped(&self) -> bool {
+        self.dropped.get()
     }
 
     /// As [`Local::expand`], for a list in which the aliases of the settings were expanded before.
@@ -286,6 +306,10 @@ impl<'a> Local<'a> {
         let wrong = |error| AliasError::Member { name: name.to_owned(), origin: said.to_string(), error };
         match Member::read(piece) {
             Member::Refused(why) => Err(refused(name, said, why)),
+            Member::Nowhere => {
+                self.dropped.set(true);
+                Ok(())
+            }
             Member::Final(name) => {
                 walk.step(&name)?;
                 let mailbox = Mailbox::parse(&name).map_err(wrong)?;

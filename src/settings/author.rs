@@ -1,6 +1,6 @@
 //! Who sends: the author when nobody says, and the sender of the envelope.
 use super::{Settings, SettingsError};
-use crate::address::{Address, Mailbox, parse_list};
+use crate::address::{Address, Mailbox, parse_authors, parse_list};
 
 /// The mailboxes of a setting.
 ///
@@ -10,7 +10,7 @@ pub fn mailboxes(settings: &Settings, name: &'static str) -> Result<Vec<Mailbox>
     let mut found = Vec::new();
     for text in settings.list(name) {
         // `Name a@b` without brackets is common in mail.rc (spec/mailx.md section 2.4).
-        let parsed = parse_list(&text)
+        let parsed = if matches!(name, "auto-cc" | "auto-bcc") { parse_list(&text) } else { parse_authors(&text) }
             .or_else(|error| bracketed(&text).ok_or(error))
             .or_else(|error| separated(&text).ok_or(error));
         found.extend(parsed.map_err(|error| SettingsError::Address {
@@ -130,7 +130,7 @@ pub fn forced(settings: &Settings, stands: &Address) -> Option<Mailbox> {
     let said = said.and_then(|a| a.value.as_ref()).map(super::text_of).unwrap_or_default();
     let login = login_name(settings).and_then(|login| Address::parse(&login).ok()).filter(|login| !login.is_bare());
     let ours: Vec<Mailbox> =
-        parse_list(&said).unwrap_or_default().into_iter().chain(login.map(Mailbox::from)).collect();
+        parse_authors(&said).unwrap_or_default().into_iter().chain(login.map(Mailbox::from)).collect();
     if ours.iter().any(|our| our.address.key() == stands.key()) {
         return None;
     }

@@ -10,7 +10,7 @@ use super::keys::{self, Kind};
 use super::surroundings::{Machine, STARTED_BY_SMAIL, Surroundings};
 use super::value::{Raw, Value, check};
 use super::{Assignment, Layer, Origin, Settings, SettingsError, mailrc, text_of};
-use crate::address::{Aliases, Mailbox, parse_list};
+use crate::address::{Aliases, Mailbox, parse_authors};
 use crate::cli::Args;
 
 /// Variables that Heirloom mailx reads as settings and that no other program means (their names cannot be set by a shell).
@@ -437,5 +437,5 @@ fn origin_of(place: &mailrc::Place) -> Origin {
 }
 
 fn first_address(value: &Value) -> Option<String> {
-    parse_list(&text_of(value)).ok()?.first().map(|m| m.address.key())
+    parse_authors(&text_of(value)).ok()?.first().map(|m| m.address.key())
 }

@@ -2,7 +2,7 @@
 use super::route::TlsMode;
 use super::value::Value;
 use super::{Settings, SettingsError, presets, target};
-use crate::address::parse_list;
+use crate::address::parse_authors;
 
 /// Finds the provider by `provider`, the server, the login or the author, and lets it name the server when nothing else does.
 pub(super) fn look_up(settings: &mut Settings) -> Result<(), SettingsError> {
@@ -39,7 +39,7 @@ fn provider_of_login(settings: &Settings) -> Option<presets::Preset> {
     if user.is_none() && !password {
         return None;
     }
-    let from = settings.list("from").first().and_then(|f| parse_list(f).ok()).and_then(|l| l.into_iter().next());
+    let from = settings.list("from").first().and_then(|f| parse_authors(f).ok()).and_then(|l| l.into_iter().next());
     let domain = |text: &str| text.rsplit_once('@').map(|(_, domain)| domain.to_lowercase());
     let by_user = user.as_deref().and_then(domain).and_then(|d| presets::by_domain(&d));
     by_user.or_else(|| presets::by_domain(&from?.address.domain()?.to_lowercase()))

@@ -1,7 +1,7 @@
 //! Completes a mail: what RFC 5322 and MIME want and it lacks is put on top, what must not travel is taken out, and what no server
 //! would take is mended.
 use super::{Raw, repair, shown_id};
-use crate::address::{Mailbox, parse_list};
+use crate::address::{Mailbox, parse_authors};
 use crate::charset::{self, Survey};
 use crate::head::{Field, resent_block};
 use crate::message::field::Mend;
@@ -110,7 +110,8 @@ impl Head<'_> {
             }
             let Some(list) = field.mailboxes(fallback) else { return true };
             let looked: Vec<_> = list.iter().map(|mailbox| (self.edits.mailbox)(&lower, mailbox)).collect();
-            if looked.iter().all(Option::is_none) {
+            // Readers would take what is no list for one: the name is written in quotes.
+            if looked.iter().all(Option::is_none) && field.is_as_read(fallback, &list) {
                 return true;
             }
             let list: Vec<_> =
@@ -200,7 +201,7 @@ impl Head<'_> {
     /// The domain that a Message-ID made here ends in.
     fn domain_of_author(&self) -> String {
         let from = self.fields.iter().find(|field| field.is("from"));
-        let list = from.and_then(|field| parse_list(&self.text(field)).ok()).unwrap_or_default();
+        let list = from.and_then(|field| parse_authors(&self.text(field)).ok()).unwrap_or_default();
         let author = list.first().unwrap_or(&self.edits.author);
         author.address.domain().or(self.edits.author.address.domain()).unwrap_or("localhost").to_owned()
     }

@@ -67,6 +67,7 @@ impl Local<'_> {
         for piece in file::pieces(value) {
             match Member::read(piece) {
                 Member::Refused(why) => add(place, why),
+                Member::Nowhere => {}
                 Member::Final(text) | Member::Mailboxes(text) => {
                     let _ = parse_word(&text).map_err(|error| add(place, &error.to_string()));
                 }

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use crate::address::NOWHERE;
 use crate::files;
 
 /// The largest file, in octets.
@@ -82,6 +83,8 @@ pub(super) enum Member {
     Final(String),
     /// `:include:/path`.
     Include(PathBuf),
+    /// `/dev/null`: the mail is dropped.
+    Nowhere,
     /// What smail never does: a lowercase fragment.
     Refused(&'static str),
 }
@@ -99,6 +102,9 @@ impl Member {
             } else {
                 Member::Refused("`:include:` wants an absolute path")
             };
+        }
+        if bare == NOWHERE {
+            return Member::Nowhere;
         }
         match bare.chars().next() {
             Some('|') => Member::Refused("smail runs no programs for aliases"),

@@ -181,7 +181,7 @@ fn a_local_program_knows_its_own_names() {
 #[test]
 fn programs_files_and_unknown_words_are_refused_where_they_are_wanted() {
     let host = Host::new(concat!(
-        "a: |/bin/rm -rf x\nb: \"|/bin/rm, -rf x\"\nc: /var/mail/c\nd: \"/dev/null\"\ne: :fail: gone, for good\n",
+        "a: |/bin/rm -rf x\nb: \"|/bin/rm, -rf x\"\nc: /var/mail/c\nd: \"/dev/zero\"\ne: :fail: gone, for good\n",
         "f: ok@x.example, |x\ng nobody@x.example\nh:\ni: a b@x.example\nj: :include:relative\nfine: ok@x.example\n",
     ));
     let runs = "smail runs no programs for aliases";
@@ -207,6 +207,24 @@ fn programs_files_and_unknown_words_are_refused_where_they_are_wanted() {
     for (problem, line) in problems.iter().zip(1..) {
         assert!(problem.starts_with(&format!("~/aliases:{line}: ")), "{problem}");
     }
+}
+
+#[test]
+fn an_alias_to_dev_null_drops_its_recipient_and_no_other() {
+    let host = Host::new("nobody: /dev/null\nquoted: \"/dev/null\"\nboth: nobody, a@x.example\nother: /dev/null/x\n");
+    let host = host.rc("alias rc /dev/null");
+    for name in ["nobody", "quoted", "rc", "nobody, rc"] {
+        assert_eq!(host.expand(name), "", "{name}");
+    }
+    assert_eq!(host.expand("nobody, both, rc, b@x.example"), "a@x.example, b@x.example");
+    assert!(host.expand("other").starts_with("error: "));
+    let dropped = |text: &str| {
+        host.local(true, |local| {
+            let _ = local.expand(crate::address::parse_list(text).unwrap());
+            local.has_dropped()
+        })
+    };
+    assert_eq!(["nobody", "rc", "both", "b@x.example"].map(dropped), [true, true, true, false]);
 }
 
 #[test]
