@@ -115,8 +115,7 @@ fn told(world: &World, child: Child, outcome: &Outcome, how: &str, words: &str) 
             let id = failed[0].trim_end_matches(".log").to_owned();
             (67, format!("smail: mail {id} was given up; on-failure: `{program}` {how}: {words}"))
         }
-        Child::Password => (75, format!("the password command `{program}` {how}: {words}")),
-        Child::Netrc => (78, format!("the password command `{program}` {how}: {words}")),
+        Child::Password | Child::Netrc => (75, format!("the password command `{program}` {how}: {words}")),
     };
     assert_eq!(outcome.status, status, "{child:?}: {}", outcome.stderr);
     assert!(outcome.stderr.contains(&line), "{child:?}: {line}\n{}", outcome.stderr);
@@ -167,9 +166,9 @@ fn one_that_is_not_there_is_named() {
         let (world, sink) = (World::new(), server(child));
         let outcome = mail(&world, child, &sink, "/nonexistent/child").run();
         let status = match child {
-            Child::Mta | Child::Netrc => 78,
+            Child::Mta => 78,
             Child::OnFailure => 67,
-            Child::Password => 77,
+            Child::Password | Child::Netrc => 77,
         };
         assert_eq!(outcome.status, status, "{child:?}: {}", outcome.stderr);
         assert!(outcome.stderr.contains("/nonexistent/child"), "{child:?}: {}", outcome.stderr);

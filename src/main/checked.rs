@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use smail::address::{Address, Mailbox, parse_list};
-use smail::check::{Advice, Look, Sheet, Subject};
+use smail::check::{self, Advice, Look, Sheet, Subject};
 use smail::cli::Args;
 use smail::delivery::{Cause, Fate, Fault, Reply, Report};
 use smail::draft::DraftError;
@@ -38,6 +38,9 @@ pub fn run(args: &Args, settings: &Settings, world: &Surroundings) -> Result<Exi
     }
     let route = settings::route(settings, &author)?;
     let mut recipients = recipients(args, settings)?;
+    if recipients.is_empty() && !args.to.is_empty() {
+        return Ok(dropped(args));
+    }
     let own = recipients.is_empty() && matches!(route, Route::Smtp(_));
     if own {
         recipients.push(author.address.clone());
@@ -46,6 +49,13 @@ pub fn run(args: &Args, settings: &Settings, world: &Surroundings) -> Result<Exi
     let subject = Subject { own, ..subject(settings, &route, &author, &sender) };
     let message = message(&author, sender, recipients);
     Ok(report(args, settings, &route, &message, &subject))
+}
+
+/// Nobody is left to ask about, as the aliases want it.
+fn dropped(args: &Args) -> Exit {
+    let why = DraftError::Dropped.to_string();
+    print(&if args.json { check::untried(Exit::OK.0, &why) } else { format!("{why}\n") });
+    Exit::OK
 }
 
 /// The addresses of `--to`, by the rules of a send.

@@ -131,9 +131,9 @@ keys! {
         "auth-password-file", ["smtp-auth-password-file"], Path, "~/.config/smail/password", "", "A private file whose first line is the password.", chain;
         "auth-password-command", ["smtp-auth-password-command"], Program, "pass show mail", "", "A program that prints the password: run without a shell, for at most 30 s.", chain;
         "auth-in-clear", [], Flag, "true", "false", "Lets a login travel without TLS to a host other than this one.";
-        "netrc-lookup", [], Flag, "true", "false", "Looks the password up in ~/.netrc.", chain;
+        "netrc-lookup", [], Flag, "true", "false", "Looks user and password up in ~/.netrc when somebody logs in.", chain;
         "netrc", ["NETRC"], Path, "~/.netrc", "~/.netrc", "The netrc file; it must be private.";
-        "netrc-command", ["netrc-pipe"], Program, "gpg -dq .netrc.gpg", "", "A program that prints a netrc file.";
+        "netrc-command", ["netrc-pipe"], Program, "gpg -dq .netrc.gpg", "", "A program that prints a netrc file. It runs when somebody logs in.";
         "account", [], Text, "work", "", "The account used when no other is chosen.";
     }
     "Message" {

@@ -45,6 +45,22 @@ fn the_default_takes_every_name_without_an_alias() {
 }
 
 #[test]
+fn an_alias_to_dev_null_drops_the_mail_in_silence_and_others_get_theirs() {
+    let aliases = "nobody: /dev/null\nboth: /dev/null, ann@x.example\n";
+    assert_eq!(recipients(aliases, "sendmail nobody both bob@x.example", "x\n"), ["ann@x.example", "bob@x.example"]);
+    let place = Place::reserve();
+    for (line, input) in [("sendmail nobody", "x\n"), ("sendmail -t", "To: nobody\n\nx\n"), ("mail nobody", "x\n")] {
+        let world = with_aliases(place.port(), aliases);
+        let outcome = call(line).stdin(input).run(&world, true).run();
+        silent(&outcome, line);
+        assert_eq!(world.entries(), Vec::<String>::new(), "{line}");
+    }
+    let world = with_aliases(place.port(), aliases);
+    let outcome = call("sendmail -bv nobody").run(&world, true).run();
+    assert_eq!((outcome.status, outcome.stdout.as_str()), (0, "nobody -> /dev/null: dropped\n"));
+}
+
+#[test]
 fn an_include_file_is_read_and_may_be_empty_of_nobody() {
     let sink = Options::new().start();
     let world = host(sink.port());
