@@ -97,9 +97,9 @@ impl Leaf {
     pub fn explain(&self, reason: &str, host: &str) -> Distrust {
         let issuer = self.parsed().and_then(|cert| called(&cert.issuer));
         match (reason, issuer) {
-            (super::EXPIRED | super::EARLY, _) => {
-                self.untimely().unwrap_or_else(|| self.distrust(&reason.replacen("it ", "the certificate of its issuer ", 1)))
-            }
+            (super::EXPIRED | super::EARLY, _) => self
+                .untimely()
+                .unwrap_or_else(|| self.distrust(&reason.replacen("it ", "the certificate of its issuer ", 1))),
             (super::ELSEWHERE, _) => self.other_host(host).unwrap_or_else(|| self.distrust(reason)),
             (_, Some(issuer)) if reason.starts_with(super::UNKNOWN) => {
                 self.distrust(&reason.replacen("its issuer", &format!("its issuer \"{issuer}\""), 1))
