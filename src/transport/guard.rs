@@ -249,6 +249,8 @@ impl Guard {
         }
         match self.read_reply(LAST_WORDS) {
             Ok(reply) if matches!(reply.code / 100, 4 | 5) => self.fail(Cause::Refused(reply)),
+            // An alert tells more than the end that follows it.
+            Err(alert @ Cause::Handshake(_)) => self.fail(alert),
             _ => self.fail(why),
         }
     }

@@ -91,8 +91,10 @@ pub fn begin(
     name: &str,
     trust: &Trust,
     verify: Verify,
-    socket: Socket,
+    mut socket: Socket,
 ) -> Result<Secured, Box<Failed>> {
+    // What a proxy has said is not the server's.
+    socket.forget_head();
     let name = name.strip_suffix('.').unwrap_or(name);
     let judged = is_judged_by_library(prepared, verify);
     let any = !judged || trust.fingerprint.is_some();

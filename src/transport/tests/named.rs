@@ -138,9 +138,9 @@ fn a_client_certificate_is_shown_when_asked_for_whatever_form_its_key_has() {
     let forms = [
         (file("1", &[pem(&alice), eight(&alice)]), None),
         (file("2", &[eight(&alice), pem(&alice), pem(&root)]), None),
-        (file("3", &[pem(&alice)]), file("3.key", &[sec1.clone()])),
+        (file("3", &[pem(&alice)]), file("3.key", std::slice::from_ref(&sec1))),
         (file("4", &[pem(&alice), curve, sec1]), None),
-        (file("5", &[pem(&bob)]), file("5.key", &[pkcs1.clone()])),
+        (file("5", &[pem(&bob)]), file("5.key", std::slice::from_ref(&pkcs1))),
         (file("6", &[pkcs1, pem(&bob)]), None),
         (file("7.p12", &[packed.to_der().unwrap()]), None),
     ];

@@ -121,7 +121,7 @@ fn element(tag: u8, inside: &[u8]) -> Vec<u8> {
     let mut der = Vec::with_capacity(length + 10);
     der.push(tag);
     if length >= 0x80 {
-        der.push(0x80 | u8::try_from(octets.len()).unwrap_or(u8::MAX & 0x7F));
+        der.push(0x80 | u8::try_from(octets.len()).unwrap_or(0x7F));
         der.extend(octets);
     } else {
         der.extend(u8::try_from(length));
