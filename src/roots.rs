@@ -12,10 +12,12 @@ use crate::files;
 
 /// The variable that names the bundle of roots.
 pub const BUNDLE: &str = "SSL_CERT_FILE";
+#[cfg(not(target_vendor = "apple"))]
 const FOLDER: &str = "SSL_CERT_DIR";
 /// A bundle without a root.
 const EMPTY: &str = "/dev/null";
 /// A folder with fewer hashed roots than this is not the whole of what the system trusts.
+#[cfg(not(target_vendor = "apple"))]
 const WHOLE: usize = 50;
 /// The largest file of certificates, in bytes; the system's has 220 KB.
 const LARGEST: u64 = 16 << 20;
@@ -56,11 +58,13 @@ fn change() -> Option<Change> {
 }
 
 /// Whether OpenSSL, which knows no end of waiting, would wait for it.
+#[cfg(not(target_vendor = "apple"))]
 fn is_stream(path: &Path) -> bool {
     use std::os::unix::fs::FileTypeExt;
     fs::metadata(path).is_ok_and(|facts| facts.file_type().is_fifo() || facts.file_type().is_socket())
 }
 
+#[cfg(not(target_vendor = "apple"))]
 fn is_whole(folder: &Path) -> bool {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.filter(|entry| entry.file_name().as_encoded_bytes().ends_with(b".0")).take(WHOLE).count() == WHOLE
@@ -135,6 +139,7 @@ mod tests {
         assert!(beyond(&folder.path().join("none"), folder.path()).is_empty());
     }
 
+    #[cfg(not(target_vendor = "apple"))]
     #[test]
     fn a_folder_is_whole_when_it_holds_many_roots() {
         let folder = tempfile::tempdir().unwrap();
