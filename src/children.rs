@@ -20,6 +20,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 use zeroize::Zeroizing;
 
+use crate::roots;
 use crate::text::short;
 
 mod kept;
@@ -81,6 +82,12 @@ impl Order {
         let ours = std::env::vars_os().map(|(name, _)| name);
         for name in ours.filter(is_withheld) {
             command.env_remove(name);
+        }
+        // What the library is told of roots is not for others: some of them would trust nothing then.
+        match roots::before() {
+            Some(Some(before)) => drop(command.env(roots::BUNDLE, before)),
+            Some(None) => drop(command.env_remove(roots::BUNDLE)),
+            None => {}
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         Order { command, printed: 0 }

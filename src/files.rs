@@ -228,11 +228,17 @@ pub fn words(error: &io::Error) -> String {
     error.to_string().split(" (os error").next().unwrap_or_default().to_owned()
 }
 
+/// Opens a folder that need not be readable, where the system knows of that.
+#[cfg(target_os = "linux")]
+const UNREAD: OFlags = OFlags::PATH;
+#[cfg(not(target_os = "linux"))]
+const UNREAD: OFlags = OFlags::RDONLY;
+
 /// The folder a name lies in, opened; whether others may make names in it; and the name.
 fn folder_of(path: &Path) -> io::Result<(OwnedFd, bool, std::ffi::OsString)> {
     let name = path.file_name().ok_or(Unfit::Folder)?.to_owned();
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let flags = UNREAD | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let folder = rustix::fs::openat(rustix::fs::CWD, folder, flags, Mode::empty())?;
     let mode = rustix::fs::fstat(&folder)?.st_mode;
     // A group that may write to a folder in which only owners may rename is a crowd as well.

@@ -1,6 +1,8 @@
 //! The rooms of smail, opened for its own tests and benches; not a public library and without any promise of stability.
 //!
 //! The road is in `main.rs`. Who may import whom is enforced by `tests/house.rs`.
+#![forbid(unsafe_code)]
+
 pub mod address;
 pub mod charset;
 pub mod check;
@@ -21,6 +23,7 @@ mod pace;
 pub mod queue;
 pub mod record;
 pub mod report;
+pub mod roots;
 pub mod secret;
 pub mod settings;
 pub mod setup;

@@ -16,7 +16,7 @@ use smail::settings::route::Route;
 use smail::settings::{self, Layers, Settings, Surroundings};
 use smail::text::word;
 use smail::transport::{self, Turn, Watch};
-use smail::{check, children, generate, record, report};
+use smail::{check, children, generate, record, report, roots};
 
 #[path = "main/checked.rs"]
 mod checked;
@@ -41,7 +41,19 @@ mod terminal;
 
 use terminal::{complain, print};
 
+/// Lets the TLS library look roots up in the hashed folder alone: it would read the bundle beside it twice, which takes
+/// as long as everything else ten times over, and it takes no such wish but by the environment.
+#[expect(unsafe_code, reason = "the environment is the only place where the TLS library looks; see SAFETY")]
+#[expect(clippy::disallowed_methods, reason = "the one exception: before anything has read the environment")]
+fn spare_the_bundle() {
+    if let Some((name, value)) = roots::to_set() {
+        // SAFETY: the first statement of the program: no other thread exists that could read the environment meanwhile.
+        unsafe { std::env::set_var(name, value) };
+    }
+}
+
 fn main() -> ExitCode {
+    spare_the_bundle();
     failure::apologise_on_panic();
     let words: Vec<_> = std::env::args_os().collect();
     let sendmail = cli::is_sendmail(&words);

@@ -277,7 +277,7 @@ fn a_certificate_says_what_is_wrong_with_it() {
         ),
     ];
     for (name, why, certificate, note, hint) in cases {
-        let script = format!("-- implicit {name} refused\n");
+        let script = format!("-- implicit {name} refused\n== connection\n-- implicit {name}\n");
         let report = format!(
             "  TLS        FAILED N ms  {why}
                                certificate: {certificate}

@@ -96,10 +96,9 @@ fn every_way_a_connection_fails_has_its_hint() {
 #[test]
 fn an_unknown_authority_is_explained_with_the_fingerprint_to_pin() {
     let world = World::new();
-    let mut server = Server::play(
-        "unknown",
-        "S: 220 mx.test ESMTP\nC: EHLO *\nS: 250-mx.test\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go\n-- starttls server refused\n",
-    );
+    let to_tls = "S: 220 mx.test ESMTP\nC: EHLO *\nS: 250-mx.test\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go\n";
+    let twice = format!("{to_tls}-- starttls server refused\n== connection\n{to_tls}-- starttls server\n");
+    let mut server = Server::play("unknown", &twice);
     let outcome = mail(&world, server.port(), &["--json", "-S", "tls=starttls"]).run();
     server.end().unwrap();
     assert_eq!(told(&outcome), ("certificate-unknown-ca".into(), "permanent".into(), 77));

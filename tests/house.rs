@@ -39,7 +39,7 @@ const DOORS: &[(&str, &[&str])] = &[
 ];
 
 /// The shared floors: they know no room, and every room may stand on them.
-const FLOORS: &[&str] = &["files", "pace", "text"];
+const FLOORS: &[&str] = &["files", "pace", "roots", "text"];
 
 /// A path into an outside crate, and the places (a room, or a file) it may be named in.
 #[rustfmt::skip]
@@ -47,6 +47,8 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("lettre::message",   &["message", "address"]),
     ("lettre::transport", &["transport"]),
     ("native_tls",        &["transport"]),
+    ("openssl_probe",     &["roots"]),
+    ("x509_cert",         &["transport"]),
     ("tokio",             &["transport"]),
     ("clap",              &["cli", "generate"]),
     ("clap_complete",     &["generate", "cli"]),

@@ -110,8 +110,8 @@ keys! {
         "tls-ca-dir", ["ssl-ca-dir"], Path, "/etc/ssl/more", "", "More roots of trust: a folder of PEM files.", chain;
         "tls-ca-no-defaults", ["ssl-ca-no-defaults", "ssl-no-default-ca"], Flag, "true", "false", "Trusts only tls-ca-file and tls-ca-dir, not the system's roots.", chain;
         "tls-fingerprint", [], Text, "sha-256 of the certificate in hex", "", "The certificate to trust in place of every other check: its SHA-256.", chain;
-        "tls-cert", ["ssl-cert"], Path, "~/.config/smail/client.pem", "", "The certificate to show, PEM.", chain;
-        "tls-key", ["ssl-key"], Path, "~/.config/smail/client.key", "tls-cert", "Its key, PEM (PKCS #8).", chain;
+        "tls-cert", ["ssl-cert"], Path, "~/.config/smail/client.pem", "", "The certificate to show: PEM, or PKCS #12 without a passphrase.", chain;
+        "tls-key", ["ssl-key"], Path, "~/.config/smail/client.key", "tls-cert", "Its key, PEM (PKCS #8, PKCS #1 or SEC1).", chain;
         "tls-config-pairs", [], List, "Certificate=client.pem", "", "s-nail's list: Certificate, PrivateKey and MinProtocol are honoured.", chain;
         "ssl-protocol", ["ssl-method"], Text, "tls1.2", "", "Old names of TLS versions; anything below TLS 1.2 is raised to it.", chain;
         "hello-name", [], Text, "host.example.org", "the local address in brackets, or hostname with a domain", "The name told to the server in EHLO.";

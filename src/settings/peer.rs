@@ -52,9 +52,9 @@ impl Peer {
         if let Some(address) = address.as_socket() {
             return Ok(Peer::Host(address.ip().to_canonical()));
         }
-        let known = rustix::net::sockopt::socket_peercred(fd)?;
+        let (pid, uid) = who(fd)?;
         let socket = socket.local_addr()?.as_pathname().map(Path::to_owned);
-        Ok(Peer::Local { pid: known.pid.as_raw_nonzero().get(), uid: known.uid.as_raw(), socket })
+        Ok(Peer::Local { pid, uid, socket })
     }
 
     /// Whether this is another user, or a host.
@@ -72,6 +72,20 @@ impl Peer {
         let file = |path: &Path| path.metadata().map(|meta| (meta.dev(), meta.ino())).ok();
         own == path || file(own).is_some_and(|own| file(path) == Some(own))
     }
+}
+
+/// Process and user at the other end of a unix socket.
+#[cfg(target_os = "linux")]
+fn who(fd: BorrowedFd<'_>) -> io::Result<(i32, u32)> {
+    let known = rustix::net::sockopt::socket_peercred(fd)?;
+    Ok((known.pid.as_raw_nonzero().get(), known.uid.as_raw()))
+}
+
+/// Where the system is not asked, it is nobody: another user than ours in any case.
+#[cfg(not(target_os = "linux"))]
+#[expect(clippy::unnecessary_wraps, reason = "as on Linux, where the system may refuse")]
+fn who(_: BorrowedFd<'_>) -> io::Result<(i32, u32)> {
+    Ok((0, u32::MAX))
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ impl Directory for Dns {
 /// A question with recursion wanted, and its id, which an answer from elsewhere has to guess along with the port.
 fn question(name: &str, kind: u16) -> Option<(u16, Vec<u8>)> {
     let mut id = [0; 2];
-    openssl::rand::rand_bytes(&mut id).ok()?;
+    getrandom::fill(&mut id).ok()?;
     let mut out = vec![id[0], id[1], 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     for label in name.trim_end_matches('.').split('.') {
         out.push(u8::try_from(label.len()).ok().filter(|length| (1..64).contains(length))?);

@@ -6,12 +6,11 @@
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
-use openssl::ssl::SslStream;
 use zeroize::Zeroize;
 
 use super::reply::{Input, Parser, kept, parse};
 use super::socket::{Socket, cause};
-use super::tls::words;
+use super::tls::{self, Stream};
 use super::{Redactor, Tell};
 use crate::delivery::{Cause, Fault, Line, Reply, Stage};
 
@@ -25,15 +24,15 @@ pub enum Io {
     /// In clear.
     Plain(Socket),
     /// Inside TLS.
-    Tls(SslStream<Socket>),
+    Tls(Stream),
 }
 
 impl Io {
-    /// The socket beneath.
-    pub fn socket(&mut self) -> &mut Socket {
+    /// Does something with the socket beneath.
+    pub fn on_socket<T>(&mut self, act: impl FnOnce(&mut Socket) -> T) -> T {
         match self {
-            Io::Plain(socket) => socket,
-            Io::Tls(stream) => stream.get_mut(),
+            Io::Plain(socket) => act(socket),
+            Io::Tls(stream) => act(&mut stream.socket()),
         }
     }
 
@@ -49,9 +48,9 @@ impl Io {
             Io::Plain(socket) => socket.write_all(bytes),
             Io::Tls(stream) => {
                 // OpenSSL writes record by record; what belongs together leaves together.
-                stream.get_mut().gather();
+                stream.socket().gather();
                 stream.write_all(bytes)?;
-                stream.get_mut().release()
+                stream.socket().release()
             }
         }
     }
@@ -223,7 +222,7 @@ impl Guard {
         if self.body == Body::Dotted {
             self.body = Body::Awaited;
             if let Some(io) = &mut self.io {
-                io.socket().clock.set_grace(true);
+                io.on_socket(|socket| socket.clock.set_grace(true));
             }
         }
         Ok(())
@@ -235,7 +234,7 @@ impl Guard {
         }
         let time = if self.body == Body::None { self.patience } else { self.block };
         let Some(io) = &mut self.io else { return Err(self.fail(Cause::Lost("the connection is closed".into()))) };
-        io.socket().clock.allow(time);
+        io.on_socket(|socket| socket.clock.allow(time));
         match io.write_all(bytes) {
             Ok(()) => Ok(()),
             Err(error) => Err(self.last_words(&error)),
@@ -250,6 +249,8 @@ impl Guard {
         }
         match self.read_reply(LAST_WORDS) {
             Ok(reply) if matches!(reply.code / 100, 4 | 5) => self.fail(Cause::Refused(reply)),
+            // An alert tells more than the end that follows it.
+            Err(alert @ Cause::Handshake(_)) => self.fail(alert),
             _ => self.fail(why),
         }
     }
@@ -271,10 +272,10 @@ impl Guard {
             return true;
         }
         let Some(io) = &mut self.io else { return true };
-        io.socket().set_instant(true);
+        io.on_socket(|socket| socket.set_instant(true));
         let mut buffer = [0; 4096];
         let read = io.read(&mut buffer);
-        io.socket().set_instant(false);
+        io.on_socket(|socket| socket.set_instant(false));
         match read {
             Ok(count) => {
                 self.input.extend(&buffer[..count]);
@@ -297,7 +298,7 @@ impl Guard {
     pub fn end_of_body(&mut self) {
         self.body = Body::None;
         if let Some(io) = &mut self.io {
-            io.socket().clock.set_grace(false);
+            io.on_socket(|socket| socket.clock.set_grace(false));
         }
     }
 
@@ -339,7 +340,7 @@ impl Guard {
     /// Reads lines up to the end of a reply.
     fn hear(&mut self, patience: Duration, each: &mut dyn FnMut(&[u8])) -> Result<Reply, Cause> {
         let Some(io) = &mut self.io else { return Err(Cause::Lost("the connection is closed".into())) };
-        io.socket().clock.allow(patience);
+        io.on_socket(|socket| socket.clock.allow(patience));
         let mut parser = Parser::default();
         let mut buffer = [0; 4096];
         loop {
@@ -384,8 +385,8 @@ impl Guard {
     /// Ends TLS and the connection without waiting.
     pub fn close(&mut self) {
         if let Some(Io::Tls(mut stream)) = self.io.take() {
-            stream.get_mut().set_instant(true);
-            let _ = stream.shutdown();
+            stream.socket().set_instant(true);
+            stream.shutdown();
         }
     }
 
@@ -407,11 +408,7 @@ fn protocol(why: &str) -> Cause {
 
 /// An error of the connection, or of TLS on it.
 fn meaning(error: &io::Error) -> Cause {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<openssl::ssl::Error>());
-    match inner.and_then(openssl::ssl::Error::ssl_error) {
-        Some(stack) => Cause::Handshake(words(stack)),
-        None => cause(error),
-    }
+    tls::meaning(error).map_or_else(|| cause(error), Cause::Handshake)
 }
 
 /// What was awaited when the server closed.

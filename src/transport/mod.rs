@@ -3,7 +3,7 @@
 //! Promise: delivery is total. A [`Transport`] has no error of its own: whatever happens becomes a fate for every
 //! recipient, in order, exactly once.
 //!
-//! From the wire upwards: `socket` waits, `lookup`, `dial` and `proxy` connect, `tls` encrypts for whom `trust` trusts, `reply` and `guard` keep the server
+//! From the wire upwards: `socket` waits, `lookup`, `dial` and `proxy` connect, `tls` encrypts for whom `trust` trusts, `encryption` says how strictly, `reply` and `guard` keep the server
 //! within bounds, `redact` strikes secrets out of its words, `opening` greets, `session` is lettre's engine on top, `auth` logs in, `transaction` sends one message
 //! with what `envelope` and `chunk` say, in flights that `flight` plans, `reach` remembers whom it has reached, and `smtp` puts them together.
 //! `learned` is what the next connection of a run should know, `judged` tells what refusals mean for later attempts, `probe` rehearses all of it, and `ledger` keeps books of it. `command` and `file` are
@@ -26,6 +26,7 @@ mod capability;
 mod chunk;
 mod command;
 mod dial;
+mod encryption;
 mod envelope;
 mod file;
 mod flight;
@@ -144,6 +145,11 @@ pub(crate) struct Tell {
 impl Tell {
     fn new(watch: &Watch) -> Self {
         Tell { trace: watch.trace.clone(), steps: watch.steps.clone(), redactor: watch.redactor.clone() }
+    }
+
+    /// Whether anybody hears of what happens on the way.
+    fn is_heard(&self) -> bool {
+        self.trace.is_some() || self.steps.is_some()
     }
 
     fn line(&self, line: &Line) {

@@ -5,19 +5,18 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use openssl::x509::X509Ref;
-
 use super::capability::Capabilities;
 use super::dial::{self, Dialled};
+use super::encryption::{self, Encryption, describe};
 use super::guard::{Guard, Io, shown};
 use super::line::Commands;
 use super::probe::{Fact, Outcome, Step};
 use super::session::Lettre;
-use super::socket::Socket;
+use super::tls::{self, Leaf};
 use super::trust::{self, Prepared};
-use super::{Tell, Watch, tls};
+use super::{Tell, Watch};
 use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
-use crate::settings::route::{Door, Smtp, TlsMode, Verify};
+use crate::settings::route::{Door, Smtp, TlsMode, Trust, Verify};
 
 /// The port on which servers wait for TLS without a greeting (RFC 8314 section 7.3).
 const IMPLICIT_PORT: u16 = 465;
@@ -58,17 +57,51 @@ impl From<Fault> for Box<Closed> {
     }
 }
 
-/// Connects through a door and greets; where an address is mute or closes before anything is said, through the next one
-/// (RFC 5321 section 5.1). All of them together may take as long as one that has no other.
+/// Connects through a door and greets; once more where a certificate was refused that may be good by other roots, or with
+/// which the user wants to go on.
 ///
 /// # Errors
 /// [`Closed`].
 pub fn open(route: &Smtp, door: Door, prepared: &mut Option<Prepared>, watch: &Watch) -> Result<Opened, Box<Closed>> {
+    let mut early = Tell::new(watch);
+    loop {
+        let mut closed = match open_once(route, door, prepared, watch, &early) {
+            Err(closed) => closed,
+            opened => return opened,
+        };
+        if !prepared.as_mut().is_some_and(Prepared::take_again) {
+            if let Cause::Distrust(distrust) = &mut closed.fault.cause
+                && distrust.fingerprint.is_none()
+                && let Some(leaf) = look(route, door, watch)
+            {
+                *distrust = leaf.explain(&distrust.reason, &route.host);
+                describe(&Tell::new(watch), &leaf);
+            }
+            return Err(closed);
+        }
+        early.note("the certificate was refused; connecting again to find out more");
+        // A rehearsal has heard of the steps before TLS.
+        early.steps = None;
+    }
+}
+
+/// Connects and greets; where an address is mute or closes before anything is said, through the next one
+/// (RFC 5321 section 5.1). All of them together may take as long as one that has no other. `early` hears what comes before
+/// TLS.
+fn open_once(
+    route: &Smtp,
+    door: Door,
+    prepared: &mut Option<Prepared>,
+    watch: &Watch,
+    early: &Tell,
+) -> Result<Opened, Box<Closed>> {
     let tell = Tell::new(watch);
+    let watch = &Watch { steps: early.steps.clone(), ..watch.clone() };
     let prepare = || {
         // Where TLS is only an offer, most servers that need none of it make none.
         if matches!(door.tls, TlsMode::Implicit | TlsMode::Starttls) && prepared.is_none() {
-            *prepared = Some(trust::prepare(&route.trust).map_err(|cause| Fault::new(Stage::Prepare, cause))?);
+            let made = trust::prepare(&route.trust, &route.host, route.trust.verify);
+            *prepared = Some(made.map_err(|cause| Fault::new(Stage::Prepare, cause))?);
         }
         Ok(())
     };
@@ -88,15 +121,15 @@ pub fn open(route: &Smtp, door: Door, prepared: &mut Option<Prepared>, watch: &W
         let others = addresses.left();
         let share = if others == 0 && mute.is_none() { whole } else { share(whole, begun.elapsed(), others) };
         let dialled_address = dialled.address;
-        let closed = match begin(route, door, prepared, &tell, dialled, share) {
+        let closed = match begin(route, door, prepared, &tell, early, dialled, share) {
             Err(closed) if others > 0 && is_elsewhere(&closed.fault, door) => closed,
             outcome => return outcome,
         };
         if let Some(address) = dialled_address {
             watch.learned.is_mute(address);
         }
-        tell.note("trying the next address of the server");
-        tell.steps(|ear| ear.failed(&closed.fault));
+        early.note("trying the next address of the server");
+        early.steps(|ear| ear.failed(&closed.fault));
         mute = Some(closed);
     }
 }
@@ -132,18 +165,14 @@ fn begin(
     door: Door,
     prepared: &mut Option<Prepared>,
     tell: &Tell,
+    early: &Tell,
     dialled: Dialled,
     patience: Duration,
 ) -> Result<Opened, Box<Closed>> {
     let Dialled { socket, peer, loopback, local, .. } = dialled;
     let connected = Instant::now();
-    tell.note(format!("connected to {peer}"));
-    let clear_login = route.login.as_ref().is_none_or(|login| login.in_clear || loopback);
-    let verify = match door.tls {
-        // Where clear would do, an unknown certificate does as well; one that was named must still be right.
-        TlsMode::Opportunistic if clear_login && !is_particular(route) => lenient(route.trust.verify),
-        _ => route.trust.verify,
-    };
+    early.note(format!("connected to {peer}"));
+    let verify = encryption::verify(route, door, loopback, tell);
     let mut tls = Encryption { route, prepared, verify, tell, version: None, remark: None };
     let io = if door.tls == TlsMode::Implicit {
         tls.begin(socket, patience).map_err(|(fault, not_tls)| {
@@ -155,10 +184,12 @@ fn begin(
     } else {
         Io::Plain(socket)
     };
+    let encrypted = matches!(io, Io::Tls(_));
+    let heard = if encrypted { tell } else { early };
     let mut opening = Opening {
-        encrypted: matches!(io, Io::Tls(_)),
-        guard: Guard::new(io, tell.clone(), route.patience.block),
-        tell,
+        encrypted,
+        guard: Guard::new(io, heard.clone(), route.patience.block),
+        tell: heard,
         route,
         door,
         name: hello_name(route, local),
@@ -186,7 +217,8 @@ fn begin(
 /// send would lose time with it.
 pub fn speaks_tls(route: &Smtp, door: Door, prepared: &mut Option<Prepared>, watch: &Watch) -> bool {
     let watch = Watch { trace: None, steps: None, ..watch.clone() };
-    let prepared = prepared.take().or_else(|| trust::prepare(&route.trust).ok());
+    let any = || trust::prepare(&Trust::default(), &route.host, Verify::Ignore).ok();
+    let prepared = prepared.take().or_else(any);
     let (Some(prepared), Ok(Dialled { mut socket, .. })) = (prepared, dial::dial(route, door.port, &watch)) else {
         return false;
     };
@@ -194,15 +226,24 @@ pub fn speaks_tls(route: &Smtp, door: Door, prepared: &mut Option<Prepared>, wat
     tls::begin(&prepared, &route.host, &route.trust, Verify::Ignore, socket).is_ok()
 }
 
-/// The user named what to trust, so that it counts even where TLS itself is optional.
-fn is_particular(route: &Smtp) -> bool {
-    let trust = &route.trust;
-    trust.fingerprint.is_some() || trust.ca_file.is_some() || trust.ca_dir.is_some() || trust.no_system_roots
-}
-
-/// Untrusted certificates are noted, not refused.
-fn lenient(verify: Verify) -> Verify {
-    if verify == Verify::Ignore { verify } else { Verify::Warn }
+/// The certificate that the library keeps to itself when it refuses it, from a connection of its own on which nothing is
+/// shown, asked or sent once TLS has begun. Only words come of it.
+fn look(route: &Smtp, door: Door, watch: &Watch) -> Option<Leaf> {
+    let watch = Watch { trace: None, steps: None, ..watch.clone() };
+    let trust = Trust { verify: Verify::Ignore, ..Trust::default() };
+    let prepared = trust::prepare(&trust, &route.host, Verify::Ignore).ok()?;
+    let Dialled { mut socket, local, .. } = dial::dial(route, door.port, &watch).ok()?;
+    if door.tls != TlsMode::Implicit {
+        let tell = &Tell::new(&watch);
+        let guard = Guard::new(Io::Plain(socket), tell.clone(), route.patience.block);
+        let (name, capabilities) = (hello_name(route, local), Capabilities::default());
+        let mut opening = Opening { guard, tell, route, door, name, capabilities, encrypted: false };
+        opening.greeting(route.patience.command).and_then(|()| opening.hello()).ok()?;
+        opening.starttls().ok().filter(|begins| *begins)?;
+        socket = opening.guard.into_socket().ok()?;
+    }
+    socket.clock.allow(route.patience.command);
+    tls::begin(&prepared, &route.host, &trust, Verify::Ignore, socket).ok()?.leaf
 }
 
 /// The argument of EHLO: what was set, or the literal of the local address (RFC 5321 section 4.1.3).
@@ -216,60 +257,6 @@ fn hello_name(route: &Smtp, local: Option<IpAddr>) -> String {
     }
 }
 
-/// How TLS begins on this connection.
-struct Encryption<'a> {
-    route: &'a Smtp,
-    prepared: &'a mut Option<Prepared>,
-    verify: Verify,
-    tell: &'a Tell,
-    version: Option<String>,
-    remark: Option<String>,
-}
-
-impl Encryption<'_> {
-    /// # Errors
-    /// The fault, and whether what answered was something else than TLS.
-    fn begin(&mut self, mut socket: Socket, patience: Duration) -> Result<Io, (Fault, bool)> {
-        let prepared = match self.prepared.take() {
-            Some(prepared) => prepared,
-            None => trust::prepare(&self.route.trust).map_err(|cause| (Fault::new(Stage::Prepare, cause), false))?,
-        };
-        let prepared = self.prepared.insert(prepared);
-        socket.clock.allow(patience);
-        match tls::begin(prepared, &self.route.host, &self.route.trust, self.verify, socket) {
-            Ok(secured) => {
-                self.tell.fact("version", || secured.version.to_owned());
-                self.tell.fact("cipher", || secured.cipher.to_owned());
-                self.describe(secured.stream.ssl().peer_certificate().as_deref());
-                self.tell.note(format!("{} {}", secured.version, secured.cipher));
-                self.version = Some(secured.version.to_owned());
-                if let Some(doubt) = &secured.doubt {
-                    self.tell.fact("doubt", || doubt.reason.clone());
-                }
-                self.tell.passed(Step::Tls);
-                if let (Some(doubt), Verify::Warn) = (secured.doubt, self.verify) {
-                    let print = doubt.fingerprint.map_or_else(String::new, |print| format!(" (SHA-256 {print})"));
-                    let words = format!("the certificate is not trusted: {}{print}; going on as set", doubt.reason);
-                    self.tell.note(words.clone());
-                    self.remark = Some(words).filter(|_| self.route.trust.verify == Verify::Warn);
-                }
-                Ok(Io::Tls(secured.stream))
-            }
-            Err(failed) => {
-                self.describe(failed.leaf.as_deref());
-                Err((Fault::new(Stage::Tls, failed.cause), failed.not_tls))
-            }
-        }
-    }
-
-    /// Tells a rehearsal what certificate was shown.
-    fn describe(&self, leaf: Option<&X509Ref>) {
-        if let Some(leaf) = leaf {
-            self.tell.steps(|ear| tls::describe(leaf).into_iter().for_each(|(label, fact)| ear.fact(label, fact)));
-        }
-    }
-}
-
 struct Opening<'a> {
     guard: Guard,
     tell: &'a Tell,
@@ -280,7 +267,7 @@ struct Opening<'a> {
     encrypted: bool,
 }
 
-impl Opening<'_> {
+impl<'a> Opening<'a> {
     fn ask(&mut self, stage: Stage, line: &str) -> Result<Reply, Fault> {
         self.guard.expect(stage, self.route.patience.command);
         let mut command = Commands::default();
@@ -378,10 +365,11 @@ impl Opening<'_> {
         }
     }
 
-    fn secure(self, tls: &mut Encryption<'_>) -> Result<Self, Fault> {
-        let Opening { guard, tell, route, door, name, .. } = self;
+    fn secure(self, tls: &mut Encryption<'a>) -> Result<Self, Fault> {
+        let Opening { guard, route, door, name, .. } = self;
         let io = tls.begin(guard.into_socket()?, route.patience.command).map_err(|(fault, _)| fault)?;
-        let guard = Guard::new(io, tls.tell.clone(), route.patience.block);
+        let tell = tls.tell;
+        let guard = Guard::new(io, tell.clone(), route.patience.block);
         let capabilities = Capabilities::default();
         let mut inside = Opening { guard, tell, route, door, name, capabilities, encrypted: true };
         match inside.hello() {

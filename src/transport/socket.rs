@@ -18,7 +18,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// The most reads of one look at what has arrived: a peer that never stops sending must not keep the reader there.
 const MOST_AT_ONCE: u32 = 256;
 /// How many of the first octets received are kept, to tell what it was that answered.
-const HEAD: usize = 64;
+const HEAD: usize = 256;
 
 /// Why a wait ended without anything to read or write.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
@@ -141,7 +141,7 @@ impl Socket {
         self.write_all(&gathered)
     }
 
-    /// The first octets that were received, at most 64.
+    /// The first octets that were received, at most 256.
     pub fn head(&self) -> &[u8] {
         &self.head
     }

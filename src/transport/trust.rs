@@ -1,183 +1,191 @@
 //! What TLS trusts and shows, read from the files that the settings name.
 //!
-//! Promise: a file that cannot be used is an error that names it, before anything is connected. The system's roots are
-//! looked up by hash where that is possible, because reading the whole bundle takes 36 ms and more; what the bundle alone
-//! holds is still trusted. Nothing is asked on the terminal: an encrypted key is refused.
+//! Promise: a file that cannot be used is an error that names it, before anything is connected. What is named is trusted
+//! as it is: a root, an intermediate (its name and key become the anchor of the chain), or the server's own certificate.
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use openssl::error::ErrorStack;
-use openssl::pkey::PKey;
-use openssl::ssl::{SslContext, SslContextBuilder, SslMethod, SslOptions, SslVersion};
-use openssl::stack::Stack;
-use openssl::x509::store::X509StoreBuilder;
-use openssl::x509::verify::X509VerifyFlags;
-use openssl::x509::{X509, X509PurposeId, X509Ref, X509StoreContext, X509StoreContextRef};
+use native_tls::{Certificate, Identity, Protocol, TlsConnector};
 
 use super::socket::reason;
-use super::tls::library;
-use crate::delivery::Cause;
+use super::tls::{Failed, Leaf, identity, said};
+use crate::delivery::{Cause, Distrust};
 use crate::files;
-use crate::settings::route::Trust;
-
-/// A folder with fewer hashed roots than this is not the whole of what the system trusts, if there is a bundle as well.
-const WHOLE: usize = 50;
+use crate::roots;
+use crate::settings::route::{Trust, Verify};
 
 /// The largest file of certificates, in bytes; the system's has 220 KB.
 const LARGEST: u64 = 16 << 20;
 
-/// The bundle that is made of the same roots as the hashed folder it lies in (Debian, Alpine, Arch and their kin).
-const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// How a certificate is judged on the next connection.
+#[derive(Clone)]
+pub enum Terms {
+    /// By the library, in the handshake.
+    Strict,
+    /// It has to be one of the certificates of servers that the settings name.
+    Named,
+    /// It was refused before, for this reason, and the user wants to go on.
+    Any(Distrust),
+}
 
-/// TLS as the settings want it.
+/// TLS as the settings want it, and what was learned of the server in this run.
 pub struct Prepared {
-    /// Roots, certificate and key.
-    pub context: SslContext,
-    /// The system's bundle, when only the hashed folder has been made known to the context.
-    pub bundle: Option<PathBuf>,
+    roots: Vec<Certificate>,
+    named: Vec<Leaf>,
+    system: bool,
+    identity: Option<Identity>,
+    /// A connector, and whether it takes any certificate.
+    ready: Option<(bool, TlsConnector)>,
+    /// How the next connection judges.
+    pub terms: Terms,
+    /// The roots of the bundle are known as well.
+    widened: bool,
+    again: bool,
 }
 
 /// Reads what the settings name: roots, certificate and key. Costs 2 ms where the system's roots are hashed.
 ///
 /// # Errors
 /// [`Cause::TlsSettings`] naming the file.
-pub fn prepare(trust: &Trust) -> Result<Prepared, Cause> {
-    let mut bundle = None;
-    let mut builder = SslContextBuilder::new(SslMethod::tls_client()).map_err(|error| library(&error))?;
-    builder.set_min_proto_version(Some(SslVersion::TLS1_2)).map_err(|error| library(&error))?;
-    // Servers that close without a goodbye are many, and a cut reply is found out by SMTP itself.
-    builder.set_options(SslOptions::IGNORE_UNEXPECTED_EOF | SslOptions::NO_COMPRESSION);
+pub fn prepare(trust: &Trust, host: &str, verify: Verify) -> Result<Prepared, Cause> {
+    let any = trust.fingerprint.is_some() || verify == Verify::Ignore;
+    let mut prepared = Prepared {
+        roots: Vec::new(),
+        named: Vec::new(),
+        system: !trust.no_system_roots,
+        identity: None,
+        ready: None,
+        terms: Terms::Strict,
+        widened: false,
+        again: false,
+    };
     if trust.fingerprint.is_none() {
-        if !trust.no_system_roots {
-            bundle = load_system_roots(&mut builder);
+        if let Some(stream) = roots::stream().filter(|_| prepared.system) {
+            prepared.roots.extend(read(stream).and_then(|pem| certificates(stream, &pem)).into_iter().flatten());
         }
         if let Some(file) = &trust.ca_file {
-            let roots = certificates(file)?;
-            add(&mut builder, roots)?;
+            prepared.add(certificates(file, &read(file)?)?);
         }
         if let Some(folder) = &trust.ca_dir {
-            load_folder(&mut builder, folder)?;
-        }
-        // What is named is trusted as it is, be it an intermediate or the server's own certificate, as curl and msmtp do it.
-        if trust.ca_file.is_some() || trust.ca_dir.is_some() {
-            builder.verify_param_mut().set_flags(X509VerifyFlags::PARTIAL_CHAIN).map_err(|error| library(&error))?;
+            prepared.add(of_folder(folder)?);
         }
     }
-    if let Some(file) = &trust.cert {
-        identify(&mut builder, file, trust.key.as_deref().unwrap_or(file))?;
+    if prepared.named.iter().any(|leaf| leaf.is_for(host.strip_suffix('.').unwrap_or(host))) {
+        prepared.terms = Terms::Named;
     }
-    Ok(Prepared { context: builder.build(), bundle })
+    prepared.identity = trust.cert.as_ref().map(|cert| identity(cert, trust.key.as_deref())).transpose()?;
+    let any = any || matches!(prepared.terms, Terms::Named);
+    // Also tells whether key and certificate belong together.
+    let connector = prepared.connector(any).map_err(|error| match (&trust.cert, &trust.key) {
+        (Some(cert), key) => {
+            let key = key.as_ref().unwrap_or(cert);
+            Cause::TlsSettings(format!("{} is not the key of {}", key.display(), cert.display()))
+        }
+        (None, _) => Cause::TlsSettings(said(&error.to_string())),
+    })?;
+    prepared.ready = Some((any, connector));
+    Ok(prepared)
 }
 
-/// Makes the system's roots known: looked up by hash where a folder of them exists, because the bundle takes long to
-/// read. `SSL_CERT_FILE` and `SSL_CERT_DIR` replace what the system has, as for every program that uses OpenSSL.
-fn load_system_roots(builder: &mut SslContextBuilder) -> Option<PathBuf> {
-    let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.exists());
-    // Named by habit in containers; the folder says the same faster.
-    let file = set("SSL_CERT_FILE").filter(|file| file != Path::new(BUNDLE));
-    let folder = set("SSL_CERT_DIR");
-    if file.is_some() || folder.is_some() {
-        // OpenSSL would wait for ever for what is no file.
-        let regular = file.as_deref().filter(|file| file.is_file());
-        if let Some(stream) = file.as_deref().filter(|_| regular.is_none()) {
-            let _ = certificates(stream).and_then(|roots| add(builder, roots));
-        }
-        let _ = builder.load_verify_locations(regular, folder.as_deref().filter(|folder| folder.is_dir()));
-        return Some(PathBuf::from(BUNDLE)).filter(|_| file.is_none() && set("SSL_CERT_FILE").is_some());
-    }
-    let mut best: Option<(usize, &Path)> = None;
-    for folder in openssl_probe::candidate_cert_dirs() {
-        let roots = hashed(folder);
-        if roots > best.map_or(0, |(most, _)| most) {
-            best = Some((roots, folder));
-        }
-        if roots >= WHOLE {
-            break;
-        }
-    }
-    if let Some((_, folder)) = best {
-        let _ = builder.load_verify_locations(None, Some(folder));
-    }
-    let bundle = openssl_probe::probe().cert_file;
-    if best.is_some_and(|(roots, _)| roots >= WHOLE) {
-        return bundle;
-    }
-    let _ = bundle.filter(|bundle| bundle.is_file()).map(|bundle| builder.load_verify_locations(Some(&bundle), None));
-    None
-}
-
-/// Tells whether a root of the bundle vouches for a certificate whose issuer the hashed folder does not have: somebody
-/// may have added it to the bundle by hand. `chain` begins with the certificate.
-///
-/// Of the bundle only the certificates that bear the name of an issuer are read: all of them take 20 ms and more, on every mail to a server
-/// on this host with the certificate that Debian makes for it.
-pub fn vouched<'a>(bundle: &Path, chain: impl Iterator<Item = &'a X509Ref>) -> bool {
-    let check = || -> Result<bool, ErrorStack> {
-        let mut others = Stack::new()?;
-        let mut leaf = None;
-        let mut issuers = Vec::new();
-        for cert in chain {
-            leaf.get_or_insert_with(|| cert.to_owned());
-            issuers.push(cert.issuer_name().to_der()?);
-            others.push(cert.to_owned())?;
-        }
-        let Some(leaf) = leaf else { return Ok(false) };
-        let mut roots = X509StoreBuilder::new()?;
-        // The comments of a bundle may be in any charset.
-        let text = files::read(bundle, LARGEST).map_or_else(|_| Vec::new(), |(text, _)| text);
-        let mut bundled: Vec<Vec<u8>> = encoded(&String::from_utf8_lossy(&text)).collect();
-        // The bundle may hold what the server did not send, and then the root above it as well.
-        while let Some(name) = issuers.pop() {
-            // Both names are encoded alike (RFC 5280 section 4.1.2.6).
-            for der in bundled.extract_if(.., |der| der.windows(name.len()).any(|part| part == name)) {
-                let Ok(root) = X509::from_der(&der) else { continue };
-                issuers.push(root.issuer_name().to_der()?);
-                roots.add_cert(root)?;
+impl Prepared {
+    /// Makes certificates known that the settings name.
+    fn add(&mut self, found: Vec<Certificate>) {
+        for certificate in found {
+            let leaf = certificate.to_der().map(Leaf).ok().filter(|leaf| !leaf.is_self_issued());
+            match leaf {
+                Some(leaf) if leaf.is_authority() => {
+                    // Other libraries than OpenSSL take an intermediate for an anchor by themselves.
+                    let anchor = leaf.as_anchor().filter(|_| cfg!(not(target_vendor = "apple")));
+                    let anchor = anchor.and_then(|anchor| Certificate::from_der(&anchor.0).ok());
+                    self.roots.push(anchor.unwrap_or(certificate));
+                }
+                Some(leaf) => self.named.push(leaf),
+                None => self.roots.push(certificate),
             }
         }
-        roots.set_purpose(X509PurposeId::SSL_SERVER)?;
-        X509StoreContext::new()?.init(&roots.build(), &leaf, &others, X509StoreContextRef::verify_cert)
-    };
-    check().unwrap_or(false)
-}
+    }
 
-/// The octets of every certificate in a PEM text; what cannot be decoded is passed over.
-fn encoded(pem: &str) -> impl Iterator<Item = Vec<u8>> {
-    pem.split("-----BEGIN CERTIFICATE-----").skip(1).filter_map(|block| {
-        let text: Vec<u8> = block.split("-----").next()?.bytes().filter(|octet| !octet.is_ascii_whitespace()).collect();
-        STANDARD.decode(text).ok()
-    })
-}
+    /// The library's connector; `any` certificate will do, because something else is compared or because the user said so.
+    ///
+    /// # Errors
+    /// What the library says.
+    pub fn connector(&self, any: bool) -> native_tls::Result<TlsConnector> {
+        if let Some((_, connector)) = self.ready.as_ref().filter(|(known, _)| *known == any) {
+            return Ok(connector.clone());
+        }
+        let mut builder = TlsConnector::builder();
+        builder.min_protocol_version(Some(Protocol::Tlsv12));
+        builder.danger_accept_invalid_certs(any).disable_built_in_roots(any || !self.system);
+        builder.danger_accept_invalid_hostnames(any);
+        for root in self.roots.iter().filter(|_| !any) {
+            builder.add_root_certificate(root.clone());
+        }
+        if let Some(identity) = &self.identity {
+            builder.identity(identity.clone());
+        }
+        builder.build()
+    }
 
-/// Tells whether every name that OpenSSL looks up by hash leads to a file: it would wait for ever for another.
-fn is_sound(folder: &Path) -> bool {
-    let mut entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    entries.all(|path| {
-        let by_hash =
-            path.extension().is_some_and(|end| end.as_encoded_bytes().first().is_some_and(u8::is_ascii_digit));
-        !by_hash || path.is_file()
-    })
-}
+    /// Whether this certificate is one that the settings name.
+    pub fn names(&self, leaf: &Leaf) -> bool {
+        self.named.contains(leaf)
+    }
 
-/// How many certificates of a folder OpenSSL can find by hash.
-fn hashed(folder: &Path) -> usize {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter(|entry| entry.file_name().as_encoded_bytes().ends_with(b".0")).take(WHOLE).count()
+    /// Makes ready for one more connection where that may end otherwise than the one that has failed.
+    pub fn prepare_another(&mut self, failed: &Failed, verify: Verify) {
+        let Cause::Distrust(distrust) = &failed.cause else { return };
+        let known = failed.leaf.as_ref();
+        let next = match self.terms {
+            Terms::Named if !known.is_some_and(|leaf| self.names(leaf)) => Some(Terms::Strict),
+            // With its certificate at hand there is nothing more to be found out.
+            Terms::Strict if known.is_none() => {
+                let widened = failed.unknown_issuer && self.widen();
+                let any = (verify == Verify::Warn).then(|| Terms::Any(distrust.clone()));
+                if widened { Some(Terms::Strict) } else { any }
+            }
+            _ => None,
+        };
+        self.again = next.is_some();
+        self.terms = next.unwrap_or_else(|| self.terms.clone());
+        if self.again {
+            let any = matches!(self.terms, Terms::Any(_));
+            self.ready = self.connector(any).ok().map(|connector| (any, connector));
+        }
+    }
+
+    /// Whether one more connection was made ready, which is told once.
+    pub fn take_again(&mut self) -> bool {
+        std::mem::take(&mut self.again)
+    }
+
+    /// Adds the roots that only the bundle has; `false` when that changes nothing.
+    fn widen(&mut self) -> bool {
+        if !self.system || std::mem::replace(&mut self.widened, true) {
+            return false;
+        }
+        let before = self.roots.len();
+        self.roots.extend(roots::left_out().iter().filter_map(|der| Certificate::from_der(der).ok()));
+        self.ready = self.ready.take().filter(|(any, _)| *any);
+        self.roots.len() > before
+    }
 }
 
 /// Every certificate of a PEM file; at least one.
-fn certificates(file: &Path) -> Result<Vec<X509>, Cause> {
-    let pem = read(file)?;
-    match X509::stack_from_pem(&pem) {
+///
+/// # Errors
+/// [`Cause::TlsSettings`] naming the file.
+pub fn certificates(file: &Path, pem: &[u8]) -> Result<Vec<Certificate>, Cause> {
+    match Certificate::stack_from_pem(pem) {
         Ok(found) if !found.is_empty() => Ok(found),
         _ => Err(Cause::TlsSettings(format!("{} holds no certificate in PEM form", file.display()))),
     }
 }
 
 /// Also what a program writes into a FIFO, as shells make for `<(…)`. What everybody may change proves nothing.
-fn read(file: &Path) -> Result<Vec<u8>, Cause> {
+///
+/// # Errors
+/// [`Cause::TlsSettings`] naming the file.
+pub fn read(file: &Path) -> Result<Vec<u8>, Cause> {
     let unusable = |why: &str| Cause::TlsSettings(format!("{}: {why}", file.display()));
     let (bytes, access) = files::read_stream(file, LARGEST).map_err(|error| unusable(&reason(&error)))?;
     if access.mode & 0o002 != 0 && !bytes.is_empty() {
@@ -186,49 +194,21 @@ fn read(file: &Path) -> Result<Vec<u8>, Cause> {
     Ok(bytes)
 }
 
-fn add(builder: &mut SslContextBuilder, roots: Vec<X509>) -> Result<(), Cause> {
-    for root in roots {
-        builder.cert_store_mut().add_cert(root).map_err(|error| library(&error))?;
-    }
-    Ok(())
-}
-
-fn load_folder(builder: &mut SslContextBuilder, folder: &Path) -> Result<(), Cause> {
-    if hashed(folder) > 0 && is_sound(folder) {
-        return builder.load_verify_locations(None, Some(folder)).map_err(|error| library(&error));
-    }
+/// Every certificate of the files of a folder; each once, though a hashed folder has two names for it.
+fn of_folder(folder: &Path) -> Result<Vec<Certificate>, Cause> {
     let why = |error: &std::io::Error| Cause::TlsSettings(format!("{}: {}", folder.display(), reason(error)));
-    let mut roots = Vec::new();
+    let mut found = Vec::new();
+    let mut known = std::collections::BTreeSet::new();
     for entry in fs::read_dir(folder).map_err(|error| why(&error))?.flatten() {
-        if entry.path().is_file() {
-            roots.extend(certificates(&entry.path()).into_iter().flatten());
+        let path = entry.path();
+        if !path.is_file() {
+            continue;
         }
+        let certificates = read(&path).and_then(|pem| certificates(&path, &pem)).into_iter().flatten();
+        found.extend(certificates.filter(|one| one.to_der().is_ok_and(|der| known.insert(der))));
     }
-    if roots.is_empty() {
+    if found.is_empty() {
         return Err(Cause::TlsSettings(format!("{} holds no certificate in PEM form", folder.display())));
     }
-    add(builder, roots)
-}
-
-/// Shows this certificate when the server asks for one.
-fn identify(builder: &mut SslContextBuilder, cert: &Path, key: &Path) -> Result<(), Cause> {
-    let mut chain = certificates(cert)?.into_iter();
-    let pem = zeroize::Zeroizing::new(read(key)?);
-    if pem.windows(9).any(|word| word == b"ENCRYPTED") {
-        let why = format!("{}: the key is encrypted; a key without a passphrase is needed", key.display());
-        return Err(Cause::TlsSettings(why));
-    }
-    // The callback keeps OpenSSL from asking for a passphrase on the terminal.
-    let private = PKey::private_key_from_pem_callback(&pem, |_| Ok(0))
-        .map_err(|_| Cause::TlsSettings(format!("{} holds no private key in PEM form", key.display())))?;
-    if let Some(leaf) = chain.next() {
-        builder.set_certificate(&leaf).map_err(|error| library(&error))?;
-    }
-    for issuer in chain {
-        builder.add_extra_chain_cert(issuer).map_err(|error| library(&error))?;
-    }
-    builder
-        .set_private_key(&private)
-        .and_then(|()| builder.check_private_key())
-        .map_err(|_| Cause::TlsSettings(format!("{} is not the key of {}", key.display(), cert.display())))
+    Ok(found)
 }

@@ -11,7 +11,9 @@ use httparse::{EMPTY_HEADER, Header, Response, Status, parse_chunk_size};
 
 use super::dial::{self, Dialled};
 use super::socket::cause;
-use super::{Tell, Watch, tls, trust};
+use super::tls::{self, Failed, Secured};
+use super::trust::{self, Prepared};
+use super::{Tell, Watch};
 use crate::delivery::{Cause, Distrust};
 use crate::settings::route::{Smtp, Trust, Verify};
 
@@ -47,12 +49,18 @@ pub fn get(route: &Smtp, target: &str, watch: &Watch) -> Result<Page, Cause> {
         return Err(broken("such a page cannot be asked for"));
     }
     let (route, tell) = (for_web(route), Tell::new(watch));
-    let prepared = trust::prepare(&route.trust)?;
+    let mut prepared = trust::prepare(&route.trust, &route.host, Verify::Strict)?;
     tell.note(format!("asking https://{}{target}", route.host));
-    let Dialled { mut socket, .. } = dial::dial(&route, PORT, watch).map_err(|fault| fault.cause)?;
-    socket.clock.allow(route.patience.command);
-    let secured = tls::begin(&prepared, &route.host, &route.trust, Verify::Strict, socket);
-    let mut stream = secured.map_err(|failed| unpinned(failed.cause))?.stream;
+    let mut stream = loop {
+        let failed = match encrypted(&route, &prepared, Verify::Strict, watch)? {
+            Ok(secured) => break secured.stream,
+            Err(failed) => failed,
+        };
+        prepared.prepare_another(&failed, Verify::Strict);
+        if !prepared.take_again() {
+            return Err(unpinned(explained(failed.cause, &route, watch)));
+        }
+    };
     let request = format!(
         "GET {target} HTTP/1.1\r\nHost: {}\r\nUser-Agent: smail\r\nAccept: */*\r\nAccept-Encoding: identity\r\n\
          Connection: close\r\n\r\n",
@@ -62,6 +70,27 @@ pub fn get(route: &Smtp, target: &str, watch: &Watch) -> Result<Page, Cause> {
     let page = read(stream)?;
     tell.note(format!("the answer is {}", page.status));
     Ok(page)
+}
+
+/// Connects and begins TLS.
+fn encrypted(
+    route: &Smtp,
+    prepared: &Prepared,
+    verify: Verify,
+    watch: &Watch,
+) -> Result<Result<Secured, Box<Failed>>, Cause> {
+    let Dialled { mut socket, .. } = dial::dial(route, PORT, watch).map_err(|fault| fault.cause)?;
+    socket.clock.allow(route.patience.command);
+    Ok(tls::begin(prepared, &route.host, &route.trust, verify, socket))
+}
+
+/// Says why a certificate was refused in the words of the certificate, from a second look at it; nothing is asked there.
+fn explained(cause: Cause, route: &Smtp, watch: &Watch) -> Cause {
+    let Cause::Distrust(distrust) = cause else { return cause };
+    let looked = trust::prepare(&route.trust, &route.host, Verify::Ignore)
+        .and_then(|prepared| encrypted(route, &prepared, Verify::Ignore, watch));
+    let leaf = looked.ok().and_then(Result::ok).and_then(|secured| secured.leaf);
+    Cause::Distrust(leaf.map_or(distrust.clone(), |leaf| leaf.explain(&distrust.reason, &route.host)))
 }
 
 /// The same way to a host that is no mail server.

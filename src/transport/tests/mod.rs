@@ -18,6 +18,7 @@ mod conversation;
 mod encryption;
 mod login;
 mod many;
+mod named;
 mod repeated;
 mod unsound;
 

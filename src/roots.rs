@@ -1,0 +1,152 @@
+//! Where the system keeps the roots that it trusts, and what OpenSSL is told of it by the environment.
+//!
+//! Promise: the environment is changed where that changes nothing for the user but the time: where a hashed folder holds
+//! the roots of the bundle too, and neither variable is set; or where a variable names something that OpenSSL would wait
+//! for without end. What is left out because of it is named here, and no program that smail starts sees the change.
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use crate::files;
+
+/// The variable that names the bundle of roots.
+pub const BUNDLE: &str = "SSL_CERT_FILE";
+#[cfg(not(target_vendor = "apple"))]
+const FOLDER: &str = "SSL_CERT_DIR";
+/// A bundle without a root.
+const EMPTY: &str = "/dev/null";
+/// A folder with fewer hashed roots than this is not the whole of what the system trusts.
+#[cfg(not(target_vendor = "apple"))]
+const WHOLE: usize = 50;
+/// The largest file of certificates, in bytes; the system's has 220 KB.
+const LARGEST: u64 = 16 << 20;
+
+static CHANGE: OnceLock<Change> = OnceLock::new();
+
+struct Change {
+    before: Option<OsString>,
+    folder: Option<PathBuf>,
+    bundle: Option<PathBuf>,
+}
+
+/// Names the variable to set, with its value, before the library reads the environment: it would read the bundle twice,
+/// which takes ten times as long as the rest of a run. The caller sets it; for whom that is safe is not known here.
+pub fn to_set() -> Option<(&'static str, &'static str)> {
+    let change = change()?;
+    CHANGE.set(change).ok()?;
+    Some((BUNDLE, EMPTY))
+}
+
+#[cfg(not(target_vendor = "apple"))]
+fn change() -> Option<Change> {
+    match (std::env::var_os(BUNDLE), std::env::var_os(FOLDER)) {
+        (None, None) => {
+            let folder = openssl_probe::candidate_cert_dirs().find(|folder| is_whole(folder))?.to_owned();
+            Some(Change { before: None, bundle: openssl_probe::probe().cert_file, folder: Some(folder) })
+        }
+        (Some(file), _) if is_stream(Path::new(&file)) => {
+            Some(Change { bundle: Some(PathBuf::from(&file)), before: Some(file), folder: None })
+        }
+        _ => None,
+    }
+}
+
+#[cfg(target_vendor = "apple")]
+fn change() -> Option<Change> {
+    None
+}
+
+/// Whether OpenSSL, which knows no end of waiting, would wait for it.
+#[cfg(not(target_vendor = "apple"))]
+fn is_stream(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    fs::metadata(path).is_ok_and(|facts| facts.file_type().is_fifo() || facts.file_type().is_socket())
+}
+
+#[cfg(not(target_vendor = "apple"))]
+fn is_whole(folder: &Path) -> bool {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_name().as_encoded_bytes().ends_with(b".0")).take(WHOLE).count() == WHOLE
+}
+
+/// What the variable was before it was set; `None` when it was not touched.
+pub fn before() -> Option<Option<&'static OsString>> {
+    CHANGE.get().map(|change| change.before.as_ref())
+}
+
+/// The stream that the user named in place of the bundle.
+pub fn stream() -> Option<&'static Path> {
+    let change = CHANGE.get()?;
+    change.before.as_ref().and(change.bundle.as_deref())
+}
+
+/// The roots in DER that the bundle has and the hashed folder has not: somebody may have added them by hand.
+pub fn left_out() -> Vec<Vec<u8>> {
+    let Some(Change { before: None, folder: Some(folder), bundle: Some(bundle) }) = CHANGE.get() else {
+        return Vec::new();
+    };
+    beyond(bundle, folder)
+}
+
+/// The certificates of a bundle that no file of a folder holds.
+fn beyond(bundle: &Path, folder: &Path) -> Vec<Vec<u8>> {
+    let mut rest = certificates(bundle);
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let is_hashed =
+            entry.path().extension().is_some_and(|end| end.as_encoded_bytes()[..].iter().all(u8::is_ascii_digit));
+        if is_hashed {
+            let known = certificates(&entry.path());
+            rest.retain(|root| !known.contains(root));
+        }
+    }
+    rest
+}
+
+/// The DER of every certificate in a PEM file; what cannot be decoded is passed over.
+fn certificates(file: &Path) -> Vec<Vec<u8>> {
+    use base64::Engine as _;
+    // The comments of a bundle may be in any charset.
+    let text = files::read(file, LARGEST).map_or_else(|_| Vec::new(), |(text, _)| text);
+    let text = String::from_utf8_lossy(&text);
+    let blocks = text.split("-----BEGIN CERTIFICATE-----").skip(1).filter_map(|block| {
+        let inside: String = block.split("-----").next()?.split_ascii_whitespace().collect();
+        base64::engine::general_purpose::STANDARD.decode(inside).ok()
+    });
+    blocks.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pem(octets: &str) -> String {
+        format!("-----BEGIN CERTIFICATE-----\n{octets}\n-----END CERTIFICATE-----\n")
+    }
+
+    #[test]
+    fn what_the_bundle_has_beyond_the_folder_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let bundle = folder.path().join("bundle.pem");
+        // A comment in Latin-1, and a block that is none, stop nothing.
+        let text = [b"# Autorit\xe9\n".to_vec(), pem("?").into(), pem("AAAA").into(), pem("AAAB").into()].concat();
+        fs::write(&bundle, text).unwrap();
+        fs::write(folder.path().join("01234567.0"), pem("AAAA")).unwrap();
+        fs::write(folder.path().join("other.pem"), pem("AAAB")).unwrap();
+        assert_eq!(beyond(&bundle, folder.path()), [vec![0, 0, 1]]);
+        fs::write(folder.path().join("01234567.1"), pem("AAAB")).unwrap();
+        assert!(beyond(&bundle, folder.path()).is_empty());
+        assert!(beyond(&folder.path().join("none"), folder.path()).is_empty());
+    }
+
+    #[cfg(not(target_vendor = "apple"))]
+    #[test]
+    fn a_folder_is_whole_when_it_holds_many_roots() {
+        let folder = tempfile::tempdir().unwrap();
+        for number in 0..WHOLE {
+            assert!(!is_whole(folder.path()));
+            fs::write(folder.path().join(format!("{number:08}.0")), "").unwrap();
+        }
+        assert!(is_whole(folder.path()));
+    }
+}

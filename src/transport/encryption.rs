@@ -1,0 +1,95 @@
+//! How TLS begins on a connection: how strictly, and what is told of it.
+//!
+//! Promise: whatever the user has named must be right; where nobody hears of a doubt, nobody is asked about one.
+use std::time::Duration;
+
+use super::Tell;
+use super::guard::Io;
+use super::probe::Step;
+use super::socket::Socket;
+use super::tls::{self, Leaf};
+use super::trust::{self, Prepared};
+use crate::delivery::{Fault, Stage};
+use crate::settings::route::{Door, Smtp, TlsMode, Verify};
+
+/// What an untrusted certificate leads to on a connection.
+pub fn verify(route: &Smtp, door: Door, loopback: bool, tell: &Tell) -> Verify {
+    let clear_login = route.login.as_ref().is_none_or(|login| login.in_clear || loopback);
+    match (door.tls, route.trust.verify) {
+        // Where clear would do, an unknown certificate does as well; one that was named must still be right.
+        (TlsMode::Opportunistic, Verify::Strict) if clear_login && !is_particular(route) => {
+            // To know of a doubt takes a connection more.
+            if tell.is_heard() { Verify::Warn } else { Verify::Ignore }
+        }
+        (_, verify) => verify,
+    }
+}
+
+/// The user named what to trust, so that it counts even where TLS itself is optional.
+fn is_particular(route: &Smtp) -> bool {
+    let trust = &route.trust;
+    trust.fingerprint.is_some() || trust.ca_file.is_some() || trust.ca_dir.is_some() || trust.no_system_roots
+}
+
+/// How TLS begins on this connection.
+pub struct Encryption<'a> {
+    /// Where it leads.
+    pub route: &'a Smtp,
+    /// What is trusted and shown.
+    pub prepared: &'a mut Option<Prepared>,
+    /// What an untrusted certificate leads to.
+    pub verify: Verify,
+    /// Hears of it.
+    pub tell: &'a Tell,
+    /// The version that was agreed upon.
+    pub version: Option<String>,
+    /// The certificate is not trusted, and the user wants to be told and to go on.
+    pub remark: Option<String>,
+}
+
+impl Encryption<'_> {
+    /// Begins TLS.
+    ///
+    /// # Errors
+    /// The fault, and whether what answered was something else than TLS.
+    pub fn begin(&mut self, mut socket: Socket, patience: Duration) -> Result<Io, (Fault, bool)> {
+        let route = self.route;
+        let prepared = match self.prepared.take() {
+            Some(prepared) => prepared,
+            None => trust::prepare(&route.trust, &route.host, self.verify)
+                .map_err(|cause| (Fault::new(Stage::Prepare, cause), false))?,
+        };
+        let prepared = self.prepared.insert(prepared);
+        socket.clock.allow(patience);
+        match tls::begin(prepared, &route.host, &route.trust, self.verify, socket) {
+            Ok(secured) => {
+                self.tell.fact("version", || secured.version.to_owned());
+                self.tell.fact("cipher", || secured.cipher.to_owned());
+                secured.leaf.iter().for_each(|leaf| describe(self.tell, leaf));
+                self.tell.note(format!("{} {}", secured.version, secured.cipher));
+                self.version = Some(secured.version.to_owned());
+                if let Some(doubt) = &secured.doubt {
+                    self.tell.fact("doubt", || doubt.reason.clone());
+                }
+                self.tell.passed(Step::Tls);
+                if let (Some(doubt), Verify::Warn) = (secured.doubt, self.verify) {
+                    let print = doubt.fingerprint.map_or_else(String::new, |print| format!(" (SHA-256 {print})"));
+                    let words = format!("the certificate is not trusted: {}{print}; going on as set", doubt.reason);
+                    self.tell.note(words.clone());
+                    self.remark = Some(words).filter(|_| route.trust.verify == Verify::Warn);
+                }
+                Ok(Io::Tls(secured.stream))
+            }
+            Err(failed) => {
+                prepared.prepare_another(&failed, self.verify);
+                failed.leaf.iter().for_each(|leaf| describe(self.tell, leaf));
+                Err((Fault::new(Stage::Tls, failed.cause), failed.not_tls))
+            }
+        }
+    }
+}
+
+/// Tells a rehearsal what certificate was shown.
+pub fn describe(tell: &Tell, leaf: &Leaf) {
+    tell.steps(|ear| leaf.describe().into_iter().for_each(|(label, fact)| ear.fact(label, fact)));
+}
