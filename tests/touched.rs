@@ -9,6 +9,9 @@ const STRACE: &str = "/usr/bin/strace";
 /// What the loader, the runtime and the C library open of themselves, and where the zone of the Date is read.
 const OF_THE_SYSTEM: &[&str] = &["/etc/ld.so", ".so.", "/proc/self/maps", "/sys/fs/cgroup", "zoneinfo", "localtime"];
 
+/// Where systems keep hashed roots.
+const ROOTS: &[&str] = &["/etc/ssl/certs", "/etc/pki/tls/certs"];
+
 /// The system calls of one run, a line each, from the start of smail on.
 fn calls(world: &World, sink: &Sink, words: &[&str]) -> Vec<String> {
     let trace = world.path("trace");
@@ -32,6 +35,8 @@ fn calls(world: &World, sink: &Sink, words: &[&str]) -> Vec<String> {
 fn opened(world: &World, calls: &[String]) -> Vec<String> {
     let names = calls.iter().filter(|call| call.contains(" openat(")).filter_map(|call| call.split('"').nth(1));
     let own = names.filter(|name| !OF_THE_SYSTEM.iter().any(|part| name.contains(part)));
+    // Whether there is a folder of roots is looked up by the names in it; none of its files is opened.
+    let own = own.filter(|name| !ROOTS.contains(name));
     own.map(|name| name.replace(world.path("home").to_str().unwrap(), "~")).collect()
 }
 
