@@ -57,8 +57,7 @@ fn main() -> ExitCode {
     failure::apologise_on_panic();
     let words: Vec<_> = std::env::args_os().collect();
     let sendmail = cli::is_sendmail(&words);
-    let (json, check) = (!sendmail && cli::has_switch(&words, "json"), cli::has_switch(&words, "check"));
-    let exit = match unprivileged().and_then(|()| Ok(cli::parse(words)?)).and_then(|args| run(&args)) {
+    let exit = match unprivileged().and_then(|()| Ok(cli::parse(words.clone())?)).and_then(|args| run(&args)) {
         Ok(exit) => exit,
         // Help and version end the road early and well.
         Err(stop) if stop.exit == Exit::OK => {
@@ -66,7 +65,9 @@ fn main() -> ExitCode {
             Exit::OK
         }
         Err(failure) => {
-            if json && check {
+            // Looked for only now: a run that goes well need not know its flags twice.
+            let json = !sendmail && cli::has_switch(&words, "json");
+            if json && cli::has_switch(&words, "check") {
                 print(&check::untried(failure.exit.0, &failure.text()));
             } else if json {
                 print(&report::untried(failure.exit.0, None, Some(&failure.text())));

@@ -16,9 +16,9 @@ pub const BUNDLE: &str = "SSL_CERT_FILE";
 const FOLDER: &str = "SSL_CERT_DIR";
 /// A bundle without a root.
 const EMPTY: &str = "/dev/null";
-/// A folder with fewer hashed roots than this is not the whole of what the system trusts.
+/// A folder with fewer hashed roots than this was made by hand beside a bundle, which is read then. Every run counts so far.
 #[cfg(not(target_vendor = "apple"))]
-const WHOLE: usize = 50;
+const WHOLE: usize = 8;
 /// The largest file of certificates, in bytes; the system's has 220 KB.
 const LARGEST: u64 = 16 << 20;
 
@@ -141,7 +141,7 @@ mod tests {
 
     #[cfg(not(target_vendor = "apple"))]
     #[test]
-    fn a_folder_is_whole_when_it_holds_many_roots() {
+    fn a_folder_counts_when_it_holds_several_roots() {
         let folder = tempfile::tempdir().unwrap();
         for number in 0..WHOLE {
             assert!(!is_whole(folder.path()));
