@@ -7,7 +7,8 @@ from .servers import Proxy
 
 TITLE = "Flights"
 MODES = {"plain": "plain", "tls": "implicit TLS 1.3, login", "starttls": "STARTTLS, login"}
-CROWD = tuple("rcpt%02d@example.com" % number for number in range(50))
+# Not "rcpt…": a line of the head that could be a command does not leave with its envelope.
+CROWD = tuple("person%02d@example.com" % number for number in range(50))
 COUNTING, ONE_WAY = 30, 25  # milliseconds; the first has to be longer than a program takes between two writes
 ROUNDS = 5
 
