@@ -306,11 +306,14 @@ fn build(mut draft: Draft, stamp: &Stamp, types: Option<&MediaTypes>) -> Result<
 /// Takes every recipient once: a second mention counts neither for the envelope nor for a later header.
 fn take_envelope(draft: &mut Draft) -> Envelope {
     let mut seen = HashSet::new();
-    let mut recipients = Vec::new();
-    for list in [&mut draft.to, &mut draft.cc, &mut draft.bcc] {
+    let mut recipients = Vec::with_capacity(draft.to.len() + draft.cc.len() + draft.bcc.len());
+    for list in [&mut draft.to, &mut draft.cc] {
         list.retain(|mailbox| seen.insert(mailbox.address.key()));
         recipients.extend(list.iter().map(|mailbox| mailbox.address.clone()));
     }
+    // No header shows them, so that a long list is not there twice.
+    let hidden = std::mem::take(&mut draft.bcc).into_iter();
+    recipients.extend(hidden.filter(|mailbox| seen.insert(mailbox.address.key())).map(|mailbox| mailbox.address));
     Envelope { sender: draft.return_path.clone(), recipients, dsn: std::mem::take(&mut draft.dsn) }
 }
 

@@ -148,6 +148,10 @@ impl<'a> Local<'a> {
     /// # Errors
     /// [`LocalError`].
     pub fn finish(&self, list: Vec<Mailbox>) -> Result<Vec<Mailbox>, LocalError> {
+        // Nothing to look up: a long list is not copied.
+        if list.iter().all(|mailbox| self.local(&mailbox.address).is_none()) {
+            return Ok(list);
+        }
         let mut walk = Walk::default();
         for mailbox in list {
             walk.next();
