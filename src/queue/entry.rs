@@ -343,4 +343,31 @@ mod tests {
         (&file).write_all(b"SMAILQ 2\nwhatever").unwrap();
         assert_eq!(look(&file).unwrap_err().to_string(), "it was written by a newer smail (format 2)");
     }
+
+    #[test]
+    fn whatever_stands_in_the_place_of_an_entry_is_read_in_linear_time() {
+        use crate::pace::{assert_linear, repeated};
+        let whole = serde_json::to_string(&head()).unwrap();
+        let many = |size| repeated("\"b@x\",", size);
+        let rows: &[(&str, &dyn Fn(usize) -> String)] = &[
+            ("no line end", &|size| repeated("x", size)),
+            ("line ends", &|size| repeated("\n", size)),
+            ("brackets", &|size| MAGIC.to_owned() + &repeated("[", size) + "\n"),
+            ("a name again and again", &|size| {
+                MAGIC.to_owned() + "{" + &repeated("\"x\":1,", size) + "\"id\":\"1\"}\n"
+            }),
+            ("recipients", &|size| {
+                MAGIC.to_owned() + &whole.replace("[\"b@x\"]", &format!("[{}\"b@x\"]", many(size))) + "\n"
+            }),
+            ("ends", &|size| MAGIC.to_owned() + &whole + "\n" + &repeated("END 00000000000000000258 1f2e3d4c\n", size)),
+        ];
+        for (name, make) in rows {
+            let file = |size| {
+                let file = tempfile::tempfile().unwrap();
+                file.write_all_at(make(size).as_bytes(), 0).unwrap();
+                file
+            };
+            assert_linear(name, file, |file| drop((look(&file), prove(&file))));
+        }
+    }
 }

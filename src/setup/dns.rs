@@ -239,4 +239,23 @@ mod tests {
         assert_eq!(name(&[1; 600], 0), None);
         assert_eq!(name(b"\x01a\x01b\x00\x01c\xc0\x02", 5), Some(("c.b".into(), 9)));
     }
+
+    #[test]
+    fn the_longest_answer_of_the_longest_pointers_takes_no_time() {
+        // Each label leads to the one before, and each record begins at the last of them.
+        let mut chain = vec![0; 12];
+        chain.push(0);
+        while chain.len() < 0x3ffc {
+            let before = chain.len() - if chain.len() == 13 { 1 } else { 4 };
+            chain.extend([1, b'a', 0xc0 | u8::try_from(before >> 8).unwrap(), u8::try_from(before & 0xff).unwrap()]);
+        }
+        let last = chain.len() - 4;
+        let start = chain.len();
+        (chain[6], chain[7]) = (0xff, 0xff);
+        while chain.len() < 65_000 {
+            chain.extend([0xc0 | u8::try_from(last >> 8).unwrap(), u8::try_from(last & 0xff).unwrap()]);
+            chain.extend([0, 15, 0, 1, 0, 0, 0, 60, 0, 0]);
+        }
+        crate::pace::assert_short("pointers", chain, |answer| drop(records(&answer, start, MX)));
+    }
 }
