@@ -13,7 +13,11 @@ const ROUNDS: usize = 300;
 
 fn bare(folder: &Path, number: usize, bytes: &[u8]) {
     let temporary = folder.join(format!("tmp.{number}"));
-    let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary).unwrap();
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&temporary)
+        .unwrap();
     file.write_all(bytes).unwrap();
     file.sync_all().unwrap();
     fs::rename(&temporary, folder.join(format!("{number}.msg"))).unwrap();
@@ -46,9 +50,15 @@ fn median(mut times: Vec<Duration>) -> Duration {
 }
 
 fn main() {
-    let place = std::env::args().skip(1).find(|a| !a.starts_with('-')).unwrap_or_else(|| "target".into());
+    let place = std::env::args()
+        .skip(1)
+        .find(|a| !a.starts_with('-'))
+        .unwrap_or_else(|| "target".into());
     let place = tempfile::tempdir_in(place).unwrap();
-    let queue = Queue::open(&place.path().join("queue"), Policy::default(), |_| String::new()).unwrap();
+    let queue = Queue::open(&place.path().join("queue"), Policy::default(), |_| {
+        String::new()
+    })
+    .unwrap();
     let bare_folder = place.path().join("bare");
     fs::create_dir(&bare_folder).unwrap();
     for size in [1_000, 100_000] {

@@ -18,7 +18,9 @@ fn main() {
 
 /// Gives the closure the same input again and again.
 fn over<T>(bencher: Bencher<'_, '_>, octets: usize, work: impl Fn() -> T + Sync) {
-    bencher.counter(BytesCount::new(octets)).bench(|| black_box(work()));
+    bencher
+        .counter(BytesCount::new(octets))
+        .bench(|| black_box(work()));
 }
 
 fn text(line: &[u8]) -> Vec<u8> {
@@ -42,8 +44,12 @@ fn canonical_short_lines(bencher: Bencher<'_, '_>) {
 /// The search for lines that are too long.
 #[divan::bench]
 fn check(bencher: Bencher<'_, '_>) {
-    let text = wire::canonical(&text(b"The quick brown fox jumps over the lazy dog, and nobody knows the reason.\n"));
-    over(bencher, text.len(), || wire::check(black_box(&text)).is_ok());
+    let text = wire::canonical(&text(
+        b"The quick brown fox jumps over the lazy dog, and nobody knows the reason.\n",
+    ));
+    over(bencher, text.len(), || {
+        wire::check(black_box(&text)).is_ok()
+    });
 }
 
 /// Base64 with its line ends, a piece of an attachment at a time, counted in octets of the file.
@@ -57,20 +63,28 @@ fn base64(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn fold_subject_encoded(bencher: Bencher<'_, '_>) {
     let subject = "Grüße aus Köln, wo es schöne Brücken gibt ".repeat(20);
-    over(bencher, subject.len(), || header::subject(black_box(&subject)));
+    over(bencher, subject.len(), || {
+        header::subject(black_box(&subject))
+    });
 }
 
 /// A long subject that only has to be folded.
 #[divan::bench]
 fn fold_subject_ascii(bencher: Bencher<'_, '_>) {
     let subject = "the nightly backup of the third machine has ended ".repeat(20);
-    over(bencher, subject.len(), || header::subject(black_box(&subject)));
+    over(bencher, subject.len(), || {
+        header::subject(black_box(&subject))
+    });
 }
 
 fn list() -> String {
     let mut list = String::new();
     for number in 0..1_000 {
-        write!(list, "\"Doe, Jane {number}\" <jane.doe{number}@example.com>, plain{number}@example.org, ").unwrap();
+        write!(
+            list,
+            "\"Doe, Jane {number}\" <jane.doe{number}@example.com>, plain{number}@example.org, "
+        )
+        .unwrap();
     }
     list
 }
@@ -83,14 +97,18 @@ fn mailboxes() -> Vec<Mailbox> {
 #[divan::bench]
 fn fold_mailboxes(bencher: Bencher<'_, '_>) {
     let mailboxes = mailboxes();
-    over(bencher, list().len(), || header::mailboxes("To", black_box(&mailboxes)).unwrap());
+    over(bencher, list().len(), || {
+        header::mailboxes("To", black_box(&mailboxes)).unwrap()
+    });
 }
 
 /// A list of two thousand addresses, half of them with names in quotes.
 #[divan::bench]
 fn parse_addresses(bencher: Bencher<'_, '_>) {
     let list = list();
-    over(bencher, list.len(), || address::parse_list(black_box(&list)).unwrap());
+    over(bencher, list.len(), || {
+        address::parse_list(black_box(&list)).unwrap()
+    });
 }
 
 /// A mail.rc of the kind that grew for years: comments, settings and aliases.
@@ -98,8 +116,16 @@ fn parse_addresses(bencher: Bencher<'_, '_>) {
 fn parse_mailrc(bencher: Bencher<'_, '_>) {
     let mut file = String::new();
     for number in 0..500 {
-        write!(file, "# of the year {number}\nset name{number}=\"a value\" other{number}\n").unwrap();
-        writeln!(file, "alias team{number} ann@example.com bob@example.com 'Carl <carl@example.com>'").unwrap();
+        write!(
+            file,
+            "# of the year {number}\nset name{number}=\"a value\" other{number}\n"
+        )
+        .unwrap();
+        writeln!(
+            file,
+            "alias team{number} ann@example.com bob@example.com 'Carl <carl@example.com>'"
+        )
+        .unwrap();
     }
     let world = Environment {
         home: None,

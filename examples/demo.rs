@@ -20,7 +20,11 @@ fn main() -> ExitCode {
         eprintln!("demo: smail is not built yet: run `cargo build` first, or `make demo`");
         return ExitCode::FAILURE;
     };
-    let server = Options::new().starttls().login(USER, PASSWORD).size(10_000_000).start();
+    let server = Options::new()
+        .starttls()
+        .login(USER, PASSWORD)
+        .size(10_000_000)
+        .start();
     let world = World::for_binary(&smail);
     let authority = world.pem("ca");
     let settings = format!(
@@ -29,13 +33,22 @@ fn main() -> ExitCode {
         authority.display()
     );
     world.write("home/.config/smail/config.toml", &settings);
-    println!("~/.config/smail/config.toml\n\n{}", indented(&settings.replace(PASSWORD, "…")));
+    println!(
+        "~/.config/smail/config.toml\n\n{}",
+        indented(&settings.replace(PASSWORD, "…"))
+    );
     println!("$ echo body | smail -v -s subj {USER}\n");
-    let outcome = world.smail(&["-v", "-s", "subj", USER]).stdin("body\n").run();
+    let outcome = world
+        .smail(&["-v", "-s", "subj", USER])
+        .stdin("body\n")
+        .run();
     println!("{}", indented(&outcome.stderr));
     let mails = server.mails();
     let Some(mail) = mails.first() else {
-        println!("exit status {}; the server received nothing", outcome.status);
+        println!(
+            "exit status {}; the server received nothing",
+            outcome.status
+        );
         return ExitCode::FAILURE;
     };
     let way = if mail.tls { "under TLS" } else { "in clear" };
@@ -47,15 +60,31 @@ fn main() -> ExitCode {
     );
     println!("{}", indented(&mail.text().replace("\r\n", "\n")));
     println!("exit status {}", outcome.status);
-    if outcome.status == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if outcome.status == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// The smail that was built beside this example: `target/PROFILE/examples/demo` lies next to `target/PROFILE/smail`.
 fn built_smail() -> Option<PathBuf> {
-    let smail = std::env::current_exe().ok()?.parent()?.parent()?.join("smail");
+    let smail = std::env::current_exe()
+        .ok()?
+        .parent()?
+        .parent()?
+        .join("smail");
     smail.is_file().then_some(smail)
 }
 
 fn indented(text: &str) -> String {
-    text.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("    {line}\n") }).collect()
+    text.lines()
+        .map(|line| {
+            if line.is_empty() {
+                "\n".to_owned()
+            } else {
+                format!("    {line}\n")
+            }
+        })
+        .collect()
 }

@@ -40,7 +40,11 @@ impl Address {
         if address.is_what(&printed)? {
             return Ok(address);
         }
-        Err(AddressError::new(&printed, 0, "it reads back as another address"))
+        Err(AddressError::new(
+            &printed,
+            0,
+            "it reads back as another address",
+        ))
     }
 
     /// Returns whether a text is read as this address and nothing else.
@@ -59,7 +63,11 @@ impl Address {
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         let mailbox = Mailbox::parse(text)?;
         if mailbox.name.is_some() {
-            return Err(AddressError::new(text, 0, "a bare address is wanted here, without a name"));
+            return Err(AddressError::new(
+                text,
+                0,
+                "a bare address is wanted here, without a name",
+            ));
         }
         Ok(mailbox.address)
     }
@@ -141,7 +149,11 @@ impl Mailbox {
             0 => Err(AddressError::new(text, 0, "an address is wanted here")),
             _ => {
                 let comma = text.find(',').unwrap_or(0);
-                Err(AddressError::new(text, comma, "one address is wanted here, and this is a list"))
+                Err(AddressError::new(
+                    text,
+                    comma,
+                    "one address is wanted here, and this is a list",
+                ))
             }
         }
     }
@@ -149,7 +161,10 @@ impl Mailbox {
 
 impl From<Address> for Mailbox {
     fn from(address: Address) -> Self {
-        Mailbox { name: None, address }
+        Mailbox {
+            name: None,
+            address,
+        }
     }
 }
 
@@ -186,9 +201,17 @@ impl AddressError {
             at
         };
         let at = floor(at.min(text.len()));
-        let start = if text.len() <= SHOWN { 0 } else { floor(at.saturating_sub(BEFORE)) };
+        let start = if text.len() <= SHOWN {
+            0
+        } else {
+            floor(at.saturating_sub(BEFORE))
+        };
         let end = floor((start + SHOWN).min(text.len()));
-        AddressError { text: text[start..end].to_owned(), at: at - start, reason: reason.into() }
+        AddressError {
+            text: text[start..end].to_owned(),
+            at: at - start,
+            reason: reason.into(),
+        }
     }
 
     /// Two lines for a terminal: the text made safe, and a caret under the character, or under the first of those that
@@ -196,7 +219,11 @@ impl AddressError {
     pub fn pointer(&self) -> String {
         let (before, behind) = self.text.split_at(self.at);
         let before = word(before);
-        format!("{before}{}\n{}^", word(behind), " ".repeat(columns(&before)))
+        format!(
+            "{before}{}\n{}^",
+            word(behind),
+            " ".repeat(columns(&before))
+        )
     }
 }
 
@@ -205,7 +232,10 @@ impl Address {
     /// Makes an address from its parts as they are, also one that no parser would let exist: what stands behind the parsers is
     /// tried with it.
     pub(crate) fn of(local: &str, domain: &str) -> Self {
-        Address { local: local.to_owned(), domain: Some(domain.to_owned()) }
+        Address {
+            local: local.to_owned(),
+            domain: Some(domain.to_owned()),
+        }
     }
 }
 

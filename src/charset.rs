@@ -29,24 +29,42 @@ pub struct Hints<'a> {
 pub fn read(octets: Vec<u8>, hints: Hints<'_>) -> (String, Option<String>) {
     let named = hints.named.and_then(find);
     let unknown = hints.named.filter(|_| named.is_none());
-    let unknown = unknown.map(|name| format!("the charset `{}` is unknown and was not used", crate::text::word(name)));
+    let unknown = unknown.map(|name| {
+        format!(
+            "the charset `{}` is unknown and was not used",
+            crate::text::word(name)
+        )
+    });
     let octets = match marked(octets) {
         Ok((text, note)) => return (text, note.or(unknown)),
         Err(octets) => octets,
     };
-    let said = |name: Option<&str>| name.filter(|name| !is_ascii_name(name)).and_then(find).filter(|c| *c != UTF_8);
+    let said = |name: Option<&str>| {
+        name.filter(|name| !is_ascii_name(name))
+            .and_then(find)
+            .filter(|c| *c != UTF_8)
+    };
     let (named, label) = (said(hints.named), said(hints.label));
-    for charset in named.into_iter().chain(label).filter(|charset| !charset.is_ascii_compatible()) {
+    for charset in named
+        .into_iter()
+        .chain(label)
+        .filter(|charset| !charset.is_ascii_compatible())
+    {
         // Charsets in seven bits look like UTF-8, so here what was said is all there is; UTF-16 has a NUL in every line end.
         let is_wide = charset == UTF_16LE || charset == UTF_16BE;
         if guess::fits(charset, &octets, FITS) && (!is_wide || octets.contains(&0)) {
             return read_as(&octets, charset);
         }
     }
-    let ascii_based = |charset: Option<&'static Encoding>| charset.filter(|charset| charset.is_ascii_compatible());
+    let ascii_based = |charset: Option<&'static Encoding>| {
+        charset.filter(|charset| charset.is_ascii_compatible())
+    };
     let (named, label) = (ascii_based(named), ascii_based(label));
     let survey = Survey::of(&octets);
-    match (String::from_utf8(octets), named.filter(|charset| !survey.contradicts(charset))) {
+    match (
+        String::from_utf8(octets),
+        named.filter(|charset| !survey.contradicts(charset)),
+    ) {
         (Ok(text), Some(charset)) => read_as(text.as_bytes(), charset),
         (Ok(text), None) => (text, unknown),
         (Err(error), _) => {
@@ -64,10 +82,17 @@ fn mended(
     fallback: &[String],
 ) -> (String, Option<String>) {
     let (named, label) = said;
-    let fitting = named.into_iter().chain(label).find(|charset| guess::fits(charset, survey.sample(), FITS));
+    let fitting = named
+        .into_iter()
+        .chain(label)
+        .find(|charset| guess::fits(charset, survey.sample(), FITS));
     let found = fitting.or_else(|| guess::charset_of(survey.sample(), &listed(fallback)));
     let mixed = survey.is_mostly_utf8();
-    let charset = if mixed { found } else { found.or(Some(WINDOWS_1252)) };
+    let charset = if mixed {
+        found
+    } else {
+        found.or(Some(WINDOWS_1252))
+    };
     let repair = survey.repair(charset);
     let mut text = String::with_capacity(octets.len() + octets.len() / 8);
     let mut lines = octets.split_inclusive(|b| *b == b'\n').peekable();
@@ -76,7 +101,9 @@ fn mended(
     }
     let note = match charset.map(name) {
         None => Some("the text was UTF-8 but for some octets, which were lost".to_owned()),
-        Some(name) if mixed => Some(format!("the text was UTF-8 but for some octets, which were read as {name}")),
+        Some(name) if mixed => Some(format!(
+            "the text was UTF-8 but for some octets, which were read as {name}"
+        )),
         Some(name) if fitting.is_some() && text.contains('\u{fffd}') => {
             Some(format!("the text holds octets that are not {name}"))
         }
@@ -93,7 +120,9 @@ fn marked(mut octets: Vec<u8>) -> Result<(String, Option<String>), Vec<u8>> {
             octets.drain(..mark);
             Err(octets)
         }
-        Some((charset, mark)) if has_few_odd(charset, &octets[mark..]) => Ok(read_as(&octets[mark..], charset)),
+        Some((charset, mark)) if has_few_odd(charset, &octets[mark..]) => {
+            Ok(read_as(&octets[mark..], charset))
+        }
         _ => Err(octets),
     }
 }
@@ -110,7 +139,9 @@ pub fn agrees(octets: &[u8], said: Option<&str>) -> bool {
     match said.filter(|name| !is_ascii_name(name)).map(find) {
         None => octets.is_ascii(),
         Some(Some(charset)) if charset == UTF_8 => std::str::from_utf8(octets).is_ok(),
-        Some(Some(charset)) => guess::fits(charset, octets, FITS) && !Survey::of(octets).contradicts(charset),
+        Some(Some(charset)) => {
+            guess::fits(charset, octets, FITS) && !Survey::of(octets).contradicts(charset)
+        }
         Some(None) => true,
     }
 }
@@ -129,7 +160,10 @@ pub fn repair_of(survey: &Survey, fallback: &[String]) -> Repair {
 }
 
 fn listed(names: &[String]) -> Vec<&'static Encoding> {
-    let known = names.iter().filter(|name| !is_ascii_name(name)).filter_map(|name| find(name));
+    let known = names
+        .iter()
+        .filter(|name| !is_ascii_name(name))
+        .filter_map(|name| find(name));
     known.filter(|charset| *charset != UTF_8).collect()
 }
 
@@ -168,7 +202,9 @@ pub fn html_label(html: &[u8]) -> Option<String> {
     let head = String::from_utf8_lossy(&html[..html.len().min(PRESCAN)]).to_ascii_lowercase();
     let at = head.find("charset=")?;
     let value = head[at + "charset=".len()..].trim_start_matches(['"', '\'', ' ']);
-    let end = value.find(|c: char| !c.is_ascii_alphanumeric() && !"-_.:".contains(c)).unwrap_or(value.len());
+    let end = value
+        .find(|c: char| !c.is_ascii_alphanumeric() && !"-_.:".contains(c))
+        .unwrap_or(value.len());
     Some(value[..end].to_owned()).filter(|label| !label.is_empty())
 }
 
@@ -179,7 +215,10 @@ pub fn is_binary(octets: &[u8]) -> bool {
     if Encoding::for_bom(octets).is_some_and(|(charset, _)| charset != encoding_rs::UTF_8) {
         return false;
     }
-    let controls = octets.iter().filter(|b| matches!(b, 0..=6 | 11 | 14..=26 | 28..=31 | 127)).count();
+    let controls = octets
+        .iter()
+        .filter(|b| matches!(b, 0..=6 | 11 | 14..=26 | 28..=31 | 127))
+        .count();
     if std::str::from_utf8(octets).is_ok() {
         return controls >= FEWEST && controls > octets.len() / 10 * 3;
     }

@@ -80,7 +80,11 @@ pub struct Sheet<'a> {
 impl<'a> Sheet<'a> {
     /// Begins a report; `advise` gives the words for a fault at a door.
     pub fn new(subject: &'a Subject, advise: &'a (dyn Fn(&Fault, &str) -> Advice + Sync)) -> Self {
-        Sheet { subject, advise, doors: Vec::new() }
+        Sheet {
+            subject,
+            advise,
+            doors: Vec::new(),
+        }
     }
 
     /// Takes news in, and gives the lines to print for it.
@@ -88,7 +92,10 @@ impl<'a> Sheet<'a> {
         match news {
             News::Door(place) => {
                 let line = text::door(&place);
-                self.doors.push(Door { place, rows: Vec::new() });
+                self.doors.push(Door {
+                    place,
+                    rows: Vec::new(),
+                });
                 line
             }
             News::Step(probe) => {
@@ -96,7 +103,9 @@ impl<'a> Sheet<'a> {
                     self.doors.push(Door::default());
                 }
                 let subject = self.subject;
-                let Some(door) = self.doors.last_mut() else { return String::new() };
+                let Some(door) = self.doors.last_mut() else {
+                    return String::new();
+                };
                 let advice = match &probe.outcome {
                     Outcome::Failed(fault) => Some((self.advise)(fault, &door.place)),
                     _ => None,
@@ -105,7 +114,11 @@ impl<'a> Sheet<'a> {
                 let mut notes = notes(&probe, subject, door, hints);
                 // What was said of EHLO in clear is not said again inside TLS.
                 notes.retain(|new| !door.rows.iter().any(|row| row.notes.contains(new)));
-                let row = Row { probe, advice, notes };
+                let row = Row {
+                    probe,
+                    advice,
+                    notes,
+                };
                 let lines = text::row(&row, subject, look);
                 door.rows.push(row);
                 lines
@@ -130,7 +143,11 @@ impl<'a> Sheet<'a> {
 
     /// What was noted although nothing failed.
     fn warnings(&self) -> usize {
-        let rows = self.doors.iter().flat_map(|door| &door.rows).filter(|row| row.advice.is_none());
+        let rows = self
+            .doors
+            .iter()
+            .flat_map(|door| &door.rows)
+            .filter(|row| row.advice.is_none());
         rows.map(|row| row.notes.len()).sum()
     }
 }
@@ -146,15 +163,19 @@ fn notes(probe: &Probe, subject: &Subject, door: &Door, hints: &[String]) -> Vec
         (Step::Connect, Outcome::Passed) => vec![passed_over(probe)],
         (Step::Connect, Outcome::Failed(fault)) => vec![one_family(fault)],
         (Step::Greeting | Step::Tls, outcome) => {
-            vec![wrong_mode(probe, outcome), trust(probe, outcome), validity(probe, subject)]
+            vec![
+                wrong_mode(probe, outcome),
+                trust(probe, outcome),
+                validity(probe, subject),
+            ]
         }
         (Step::Hello, Outcome::Passed) => vec![small_size(probe)],
         (Step::Hello, Outcome::Failed(fault)) => vec![hello_name(probe, fault, hints)],
         (Step::Recipient, Outcome::Failed(fault)) => {
             let mut notes = judged_late(subject, door, fault, hints);
-            notes.extend(
-                subject.own.then(|| Some("this is the author's own address; --to asks about others".to_owned())),
-            );
+            notes.extend(subject.own.then(|| {
+                Some("this is the author's own address; --to asks about others".to_owned())
+            }));
             notes
         }
         (Step::Login, Outcome::Skipped) => vec![no_login(door)],
@@ -166,7 +187,9 @@ fn notes(probe: &Probe, subject: &Subject, door: &Door, hints: &[String]) -> Vec
 }
 
 fn is_v6(address: &str) -> bool {
-    address.parse::<SocketAddr>().is_ok_and(|address| address.is_ipv6())
+    address
+        .parse::<SocketAddr>()
+        .is_ok_and(|address| address.is_ipv6())
 }
 
 /// Addresses that were tried in vain before one answered.
@@ -175,66 +198,124 @@ fn passed_over(probe: &Probe) -> Option<String> {
     let first = late.first()?;
     let winner = probe.text("peer").is_some_and(is_v6);
     // Reasons hold no `: ` before that behind the address.
-    let families: Vec<bool> = late.iter().filter_map(|l| l.split_once(": ")).map(|(a, _)| is_v6(a)).collect();
+    let families: Vec<bool> = late
+        .iter()
+        .filter_map(|l| l.split_once(": "))
+        .map(|(a, _)| is_v6(a))
+        .collect();
     if families.contains(&winner) {
         return Some(format!("another address was tried in vain: {first}"));
     }
-    let (bad, good) = if winner { ("IPv4", "IPv6") } else { ("IPv6", "IPv4") };
-    Some(format!("{bad} does not get through and {good} does, so that every mail waits for {bad} first: {first}"))
+    let (bad, good) = if winner {
+        ("IPv4", "IPv6")
+    } else {
+        ("IPv6", "IPv4")
+    };
+    Some(format!(
+        "{bad} does not get through and {good} does, so that every mail waits for {bad} first: {first}"
+    ))
 }
 
 /// Every address was of one family, and none could be reached.
 fn one_family(fault: &Fault) -> Option<String> {
-    let Cause::Unreachable(tried) = &fault.cause else { return None };
+    let Cause::Unreachable(tried) = &fault.cause else {
+        return None;
+    };
     let all_v6 = !tried.is_empty() && tried.iter().all(|(address, _)| is_v6(address));
     all_v6.then(|| "the server has IPv6 addresses only".to_owned())
 }
 
 /// A server that kept silent, and began to speak when it was spoken to in TLS; every other fault of this kind says it.
 fn wrong_mode(probe: &Probe, outcome: &Outcome) -> Option<String> {
-    let Outcome::Failed(Fault { cause: Cause::Silent(_), .. }) = outcome else { return None };
+    let Outcome::Failed(Fault {
+        cause: Cause::Silent(_),
+        ..
+    }) = outcome
+    else {
+        return None;
+    };
     (probe.text("speaks")? == "TLS").then(|| "this port speaks TLS from the first byte".to_owned())
 }
 
 /// What is added to a note, unless a hint speaks of the same setting.
 fn unless_hinted(hints: &[String], setting: &str, more: &'static str) -> &'static str {
-    if hints.iter().any(|hint| hint.contains(&format!("`{setting}`"))) { "" } else { more }
+    if hints
+        .iter()
+        .any(|hint| hint.contains(&format!("`{setting}`")))
+    {
+        ""
+    } else {
+        more
+    }
 }
 
 fn trust(probe: &Probe, outcome: &Outcome) -> Option<String> {
-    let doubt = probe.text("doubt").filter(|_| *outcome == Outcome::Passed)?;
-    Some(format!("the certificate is not trusted, and the settings let it pass: {doubt}"))
+    let doubt = probe
+        .text("doubt")
+        .filter(|_| *outcome == Outcome::Passed)?;
+    Some(format!(
+        "the certificate is not trusted, and the settings let it pass: {doubt}"
+    ))
 }
 
 /// A certificate against the clock of this host.
 fn validity(probe: &Probe, subject: &Subject) -> Option<String> {
     let (begin, end) = (probe.number("not_before")?, probe.number("not_after")?);
     if subject.now < begin || subject.now > end {
-        let valid = format!("it is valid from {} to {}", text::date(begin), text::date(end));
-        return Some(format!("{valid}, and the clock of this host says {}", text::date(subject.now)));
+        let valid = format!(
+            "it is valid from {} to {}",
+            text::date(begin),
+            text::date(end)
+        );
+        return Some(format!(
+            "{valid}, and the clock of this host says {}",
+            text::date(subject.now)
+        ));
     }
     let left = (end - subject.now).div_euclid(DAY);
-    (left < FEW_DAYS).then(|| format!("the certificate expires in {}, on {}", text::days(left), text::date(end)))
+    (left < FEW_DAYS).then(|| {
+        format!(
+            "the certificate expires in {}, on {}",
+            text::days(left),
+            text::date(end)
+        )
+    })
 }
 
 fn small_size(probe: &Probe) -> Option<String> {
     let size = probe.number("size").filter(|size| *size < SMALL)?;
-    Some(format!("the server takes mails of {} at most; attachments grow by a third on their way", text::size(size)))
+    Some(format!(
+        "the server takes mails of {} at most; attachments grow by a third on their way",
+        text::size(size)
+    ))
 }
 
 /// Only the name that was said can be at fault here, or the whole host.
 fn hello_name(probe: &Probe, fault: &Fault, hints: &[String]) -> Option<String> {
-    let reply = fault.reply().filter(|_| fault.class() == Class::Permanent)?;
+    let reply = fault
+        .reply()
+        .filter(|_| fault.class() == Class::Permanent)?;
     let name = probe.text("said")?.split_once(' ')?.1;
     let more = unless_hinted(hints, "hello-name", "; hello-name sets another");
     (reply.code != 554).then(|| format!("the name that was said is `{name}`{more}"))
 }
 
 /// Many servers judge the name in EHLO and the sender only at RCPT (Postfix: `smtpd_delay_reject`).
-fn judged_late(subject: &Subject, door: &Door, fault: &Fault, hints: &[String]) -> Vec<Option<String>> {
-    let Some(reply) = fault.reply() else { return Vec::new() };
+fn judged_late(
+    subject: &Subject,
+    door: &Door,
+    fault: &Fault,
+    hints: &[String],
+) -> Vec<Option<String>> {
+    let Some(reply) = fault.reply() else {
+        return Vec::new();
+    };
     let said = reply.text().to_ascii_lowercase();
-    let hello = door.rows.iter().rev().find(|row| row.probe.step == Step::Hello);
+    let hello = door
+        .rows
+        .iter()
+        .rev()
+        .find(|row| row.probe.step == Step::Hello);
     match (said.contains("helo"), said.contains("sender")) {
         (true, _) => vec![hello.and_then(|row| hello_name(&row.probe, fault, hints))],
         (_, true) => vec![other_sender(subject, fault, hints)],
@@ -245,41 +326,65 @@ fn judged_late(subject: &Subject, door: &Door, fault: &Fault, hints: &[String]) 
 fn no_login(door: &Door) -> Option<String> {
     let offered = offered(door);
     let way = "set auth-user and a password where it is needed";
-    (!offered.is_empty()).then(|| format!("no login is set, and the server offers one ({}); {way}", offered.join(" ")))
+    (!offered.is_empty()).then(|| {
+        format!(
+            "no login is set, and the server offers one ({}); {way}",
+            offered.join(" ")
+        )
+    })
 }
 
 /// The mechanisms that EHLO named last.
 fn offered(door: &Door) -> &[String] {
-    let hello = door.rows.iter().rev().find(|row| row.probe.step == Step::Hello);
+    let hello = door
+        .rows
+        .iter()
+        .rev()
+        .find(|row| row.probe.step == Step::Hello);
     hello.map_or(&[], |row| row.probe.list("auth"))
 }
 
 /// The login, when it is an address and another one than that.
 fn other_login<'s>(subject: &'s Subject, address: &str) -> Option<&'s str> {
-    let login = subject.login.as_deref().filter(|login| login.contains('@'))?;
+    let login = subject
+        .login
+        .as_deref()
+        .filter(|login| login.contains('@'))?;
     (!login.eq_ignore_ascii_case(address)).then_some(login)
 }
 
 /// Some providers judge the From header only when the mail is there.
 fn from_rule(subject: &Subject) -> Option<String> {
     let preset = subject.preset.as_ref()?;
-    let (what, address) = match (other_login(subject, &subject.author), other_login(subject, &subject.sender)) {
+    let (what, address) = match (
+        other_login(subject, &subject.author),
+        other_login(subject, &subject.sender),
+    ) {
         (Some(_), _) => ("From", &subject.author),
         (None, Some(_)) => ("the sender", &subject.sender),
         (None, None) => return None,
     };
     let (name, login) = (&preset.name, subject.login.as_deref()?);
     match preset.from_rule {
-        FromRule::Login => Some(format!("{what} is {address}, and {name} takes only that of the login: {login}")),
-        FromRule::Rewrite => Some(format!("{what} is {address}, and {name} puts that of the login there: {login}")),
+        FromRule::Login => Some(format!(
+            "{what} is {address}, and {name} takes only that of the login: {login}"
+        )),
+        FromRule::Rewrite => Some(format!(
+            "{what} is {address}, and {name} puts that of the login there: {login}"
+        )),
         FromRule::Any | FromRule::Identity | FromRule::Domain => None,
     }
 }
 
 fn other_sender(subject: &Subject, fault: &Fault, hints: &[String]) -> Option<String> {
     // 530 wants a login, whoever sends.
-    fault.reply().filter(|reply| reply.code != 530 && fault.class() == Class::Permanent)?;
+    fault
+        .reply()
+        .filter(|reply| reply.code != 530 && fault.class() == Class::Permanent)?;
     let login = other_login(subject, &subject.sender)?;
     let more = unless_hinted(hints, "from", "; many servers take only that of the login");
-    Some(format!("the sender is {} and the login {login}{more}", subject.sender))
+    Some(format!(
+        "the sender is {} and the login {login}{more}",
+        subject.sender
+    ))
 }

@@ -89,8 +89,14 @@ impl Order {
             Some(None) => drop(command.env_remove(roots::BUNDLE)),
             None => {}
         }
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        Order { command, printed: 0 }
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        Order {
+            command,
+            printed: 0,
+        }
     }
 
     /// The name it is called by.
@@ -134,7 +140,8 @@ impl Order {
     /// # Errors
     /// When that cannot be handed on.
     pub fn shown(mut self) -> io::Result<Self> {
-        self.command.stdout(Stdio::from(io::stderr().as_fd().try_clone_to_owned()?));
+        self.command
+            .stdout(Stdio::from(io::stderr().as_fd().try_clone_to_owned()?));
         Ok(self)
     }
 
@@ -161,7 +168,8 @@ impl Order {
         }
         let signals = signals::Held::new();
         let mut child = self.command.spawn()?;
-        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (stdin, stdout, stderr) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let pid = Pid::from_child(&child);
         let running = Running {
             stdout: Kept::new(stdout, Part::First, self.printed),
@@ -175,7 +183,11 @@ impl Order {
             ended: false,
             _signals: signals,
         };
-        let fds = [running.stdin.as_ref().map(AsFd::as_fd), running.stdout.fd(), running.stderr.fd()];
+        let fds = [
+            running.stdin.as_ref().map(AsFd::as_fd),
+            running.stdout.fd(),
+            running.stderr.fd(),
+        ];
         for fd in fds.into_iter().flatten() {
             fcntl_setfl(fd, fcntl_getfl(fd)? | OFlags::NONBLOCK)?;
         }
@@ -184,7 +196,10 @@ impl Order {
 }
 
 fn is_withheld(name: &OsString) -> bool {
-    name != STARTED_BY_SMAIL && WITHHELD.iter().any(|start| name.as_bytes().starts_with(start))
+    name != STARTED_BY_SMAIL
+        && WITHHELD
+            .iter()
+            .any(|start| name.as_bytes().starts_with(start))
 }
 
 /// A program under way. One that has not ended when this is dropped is ended, with what it has started.
@@ -212,11 +227,15 @@ impl Running {
         let end = Instant::now().checked_add(at_most);
         while !bytes.is_empty() {
             self.look(end, at_most, Duration::ZERO)?;
-            let Some(stdin) = &mut self.stdin else { return Ok(false) };
+            let Some(stdin) = &mut self.stdin else {
+                return Ok(false);
+            };
             match stdin.write(bytes) {
                 Ok(count) => bytes = &bytes[count..],
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.exchange(true, LOOK)?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.exchange(true, LOOK)?
+                }
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.stdin = None,
                 Err(error) => return Err(error.into()),
             }
@@ -263,7 +282,10 @@ impl Running {
     /// The last lines of what it said on standard error, cut and safe to print.
     pub fn words(&self) -> Vec<String> {
         let text = String::from_utf8_lossy(self.stderr.bytes());
-        let lines = text.lines().map(|line| short(line.trim_end())).filter(|line| !line.is_empty());
+        let lines = text
+            .lines()
+            .map(|line| short(line.trim_end()))
+            .filter(|line| !line.is_empty());
         let mut lines: Vec<String> = lines.collect();
         lines.drain(..lines.len().saturating_sub(MOST_LINES));
         lines
@@ -272,7 +294,8 @@ impl Running {
     /// Ends it at once and without a warning: one that cleans up could take half of its input for all of it.
     pub fn kill(&mut self) {
         if !self.ended {
-            self.reach.signal(self.pid, &self.reach.members(self.pid), Signal::KILL);
+            self.reach
+                .signal(self.pid, &self.reach.members(self.pid), Signal::KILL);
             let _ = self.child.kill();
             self.ended = self.child.wait().is_ok();
         }
@@ -280,7 +303,10 @@ impl Running {
 
     /// Asks it to end, and ends it when it does not.
     fn stop(&mut self) {
-        let asked = self.signal().and_then(Signal::from_named_raw).unwrap_or(Signal::TERM);
+        let asked = self
+            .signal()
+            .and_then(Signal::from_named_raw)
+            .unwrap_or(Signal::TERM);
         let members = self.reach.members(self.pid);
         self.reach.signal(self.pid, &members, asked);
         // One that was stopped could not hear it.
@@ -302,8 +328,10 @@ impl Running {
 
     /// Whether it has ended; it is not waited for, so that its number stays its own.
     fn has_ended(&self) -> io::Result<bool> {
-        let looked =
-            waitid(WaitId::Pid(self.pid), WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT);
+        let looked = waitid(
+            WaitId::Pid(self.pid),
+            WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT,
+        );
         match looked {
             Ok(status) => Ok(status.is_some()),
             Err(rustix::io::Errno::INTR) => Ok(false),
@@ -316,13 +344,22 @@ impl Running {
         own.filter(|signal| *signal != 0).or_else(asked)
     }
 
-    fn look(&mut self, end: Option<Instant>, allowed: Duration, grace: Duration) -> Result<(), Stop> {
+    fn look(
+        &mut self,
+        end: Option<Instant>,
+        allowed: Duration,
+        grace: Duration,
+    ) -> Result<(), Stop> {
         if let Some(signal) = self.signal()
             && self.asked.get_or_insert_with(Instant::now).elapsed() >= grace
         {
             return Err(Stop::Signal(signal));
         }
-        if end.is_some_and(|end| Instant::now() >= end) { Err(Stop::Deadline(allowed)) } else { Ok(()) }
+        if end.is_some_and(|end| Instant::now() >= end) {
+            Err(Stop::Deadline(allowed))
+        } else {
+            Ok(())
+        }
     }
 
     /// Hears what it says until it has said all, for so long at most.
@@ -336,11 +373,24 @@ impl Running {
 
     /// Waits until it says something, or takes something, for `pause` at most, and keeps what it said.
     fn exchange(&mut self, writes: bool, pause: Duration) -> io::Result<()> {
-        let stdin = self.stdin.as_ref().filter(|_| writes).map(|stdin| (stdin.as_fd(), PollFlags::OUT));
-        let out = [self.stdout.fd(), self.stderr.fd()].into_iter().flatten().map(|fd| (fd, PollFlags::IN));
+        let stdin = self
+            .stdin
+            .as_ref()
+            .filter(|_| writes)
+            .map(|stdin| (stdin.as_fd(), PollFlags::OUT));
+        let out = [self.stdout.fd(), self.stderr.fd()]
+            .into_iter()
+            .flatten()
+            .map(|fd| (fd, PollFlags::IN));
         let fds: Vec<(BorrowedFd<'_>, PollFlags)> = out.chain(stdin).collect();
-        let mut fds: Vec<PollFd<'_>> = fds.iter().map(|(fd, flags)| PollFd::from_borrowed_fd(*fd, *flags)).collect();
-        let time = Timespec { tv_sec: 0, tv_nsec: i64::from(pause.min(LOOK).subsec_nanos()) };
+        let mut fds: Vec<PollFd<'_>> = fds
+            .iter()
+            .map(|(fd, flags)| PollFd::from_borrowed_fd(*fd, *flags))
+            .collect();
+        let time = Timespec {
+            tv_sec: 0,
+            tv_nsec: i64::from(pause.min(LOOK).subsec_nanos()),
+        };
         match poll(&mut fds, Some(&time)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),

@@ -99,8 +99,15 @@ pub struct Reply {
 impl Reply {
     /// Makes a reply of a code and the text of its lines, finding the enhanced code in the first one.
     pub fn new(code: u16, lines: Vec<String>) -> Self {
-        let enhanced = lines.first().and_then(|line| enhanced_code(line)).filter(|e| u16::from(e.0) == code / 100);
-        Reply { code, enhanced, lines: lines.into() }
+        let enhanced = lines
+            .first()
+            .and_then(|line| enhanced_code(line))
+            .filter(|e| u16::from(e.0) == code / 100);
+        Reply {
+            code,
+            enhanced,
+            lines: lines.into(),
+        }
     }
 
     /// Tells whether the code begins with 2.
@@ -119,16 +126,33 @@ impl Reply {
 
     /// Code and text on one line, the lines of a longer reply joined by a blank.
     pub fn text(&self) -> String {
-        let words = self.lines.iter().map(|l| l.trim()).filter(|l| !l.is_empty()).collect::<Vec<_>>().join(" ");
-        if words.is_empty() { self.code.to_string() } else { format!("{} {words}", self.code) }
+        let words = self
+            .lines
+            .iter()
+            .map(|l| l.trim())
+            .filter(|l| !l.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ");
+        if words.is_empty() {
+            self.code.to_string()
+        } else {
+            format!("{} {words}", self.code)
+        }
     }
 }
 
 fn enhanced_code(line: &str) -> Option<EnhancedCode> {
     let word = line.split_whitespace().next()?;
     let mut parts = word.split('.');
-    let code = EnhancedCode(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-    (parts.next().is_none() && word.len() <= 9 && word.bytes().all(|b| b.is_ascii_digit() || b == b'.')).then_some(code)
+    let code = EnhancedCode(
+        parts.next()?.parse().ok()?,
+        parts.next()?.parse().ok()?,
+        parts.next()?.parse().ok()?,
+    );
+    (parts.next().is_none()
+        && word.len() <= 9
+        && word.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
+    .then_some(code)
 }
 
 /// Why a certificate was not trusted.
@@ -222,7 +246,13 @@ pub struct Fault {
 impl Fault {
     /// Makes a fault without doubt.
     pub fn new(stage: Stage, cause: Cause) -> Self {
-        Fault { stage, cause, in_doubt: false, known: None, pipelined: false }
+        Fault {
+            stage,
+            cause,
+            in_doubt: false,
+            known: None,
+            pipelined: false,
+        }
     }
 
     /// Temporary or permanent. Never [`Class::Done`].
@@ -271,7 +301,9 @@ pub struct Fate {
 impl Fate {
     /// The class of the outcome.
     pub fn class(&self) -> Class {
-        self.outcome.as_ref().map_or_else(Fault::class, |_| Class::Done)
+        self.outcome
+            .as_ref()
+            .map_or_else(Fault::class, |_| Class::Done)
     }
 }
 
@@ -320,8 +352,17 @@ pub struct Report {
 
 impl Report {
     /// Gives every recipient the same outcome.
-    pub fn uniform<'a>(via: String, recipients: impl Iterator<Item = &'a str>, outcome: &Result<Reply, Fault>) -> Self {
-        let fates = recipients.map(|r| Fate { recipient: r.to_owned(), outcome: outcome.clone() }).collect();
+    pub fn uniform<'a>(
+        via: String,
+        recipients: impl Iterator<Item = &'a str>,
+        outcome: &Result<Reply, Fault>,
+    ) -> Self {
+        let fates = recipients
+            .map(|r| Fate {
+                recipient: r.to_owned(),
+                outcome: outcome.clone(),
+            })
+            .collect();
         Report {
             via,
             fates,
@@ -351,8 +392,14 @@ mod tests {
 
     #[test]
     fn an_enhanced_code_counts_only_when_its_class_agrees_with_the_reply() {
-        assert_eq!(Reply::new(550, vec!["5.1.1 no such user".into()]).enhanced, Some(EnhancedCode(5, 1, 1)));
-        assert_eq!(Reply::new(450, vec!["5.1.1 no such user".into()]).enhanced, None);
+        assert_eq!(
+            Reply::new(550, vec!["5.1.1 no such user".into()]).enhanced,
+            Some(EnhancedCode(5, 1, 1))
+        );
+        assert_eq!(
+            Reply::new(450, vec!["5.1.1 no such user".into()]).enhanced,
+            None
+        );
         assert_eq!(Reply::new(550, vec!["5.1 no".into()]).enhanced, None);
         assert_eq!(Reply::new(220, vec!["2.0.0.1 mail".into()]).enhanced, None);
     }
@@ -360,18 +407,27 @@ mod tests {
     #[test]
     fn a_reply_without_text_prints_as_its_code() {
         assert_eq!(Reply::new(250, vec![String::new()]).text(), "250");
-        assert_eq!(Reply::new(550, vec!["a".into(), "b".into()]).text(), "550 a b");
+        assert_eq!(
+            Reply::new(550, vec!["a".into(), "b".into()]).text(),
+            "550 a b"
+        );
     }
 
     #[test]
     fn a_positive_reply_that_was_not_wanted_is_a_permanent_fault() {
-        let fault = Fault::new(Stage::Data, Cause::Refused(Reply::new(250, vec!["ok".into()])));
+        let fault = Fault::new(
+            Stage::Data,
+            Cause::Refused(Reply::new(250, vec!["ok".into()])),
+        );
         assert_eq!(fault.class(), Class::Permanent);
     }
 
     #[test]
     fn a_mail_whose_books_cannot_be_kept_may_be_tried_again() {
-        let fault = Fault::new(Stage::Content, Cause::Ledger("no space left on device".into()));
+        let fault = Fault::new(
+            Stage::Content,
+            Cause::Ledger("no space left on device".into()),
+        );
         assert_eq!(fault.class(), Class::Temporary);
     }
 }

@@ -55,7 +55,10 @@ impl Exit {
 
 /// Every exit status and when it is given.
 pub const EXITS: &[(u8, &str)] = &[
-    (0, "Every recipient was accepted, or the rest waits safely in the queue."),
+    (
+        0,
+        "Every recipient was accepted, or the rest waits safely in the queue.",
+    ),
     (1, "A setup was given up; nothing was written."),
     (64, "Usage: flags, or no recipient."),
     (
@@ -63,7 +66,10 @@ pub const EXITS: &[(u8, &str)] = &[
         "The mail cannot be: address syntax, a header, a text over max-size. Also when --explain knows nothing of a text.",
     ),
     (66, "An attachment or a file of the message cannot be read."),
-    (67, "Recipients were refused for good, all of them as unknown (x.1.x)."),
+    (
+        67,
+        "Recipients were refused for good, all of them as unknown (x.1.x).",
+    ),
     (68, "The server's name does not exist."),
     (
         69,
@@ -71,14 +77,26 @@ pub const EXITS: &[(u8, &str)] = &[
     ),
     (70, "A mistake in smail."),
     (73, "A file cannot be created."),
-    (74, "Reading or writing failed; also when a mail was sent but its copy could not be kept."),
-    (75, "Temporary and not stored: trying again is safe for the recipients that are named."),
+    (
+        74,
+        "Reading or writing failed; also when a mail was sent but its copy could not be kept.",
+    ),
+    (
+        75,
+        "Temporary and not stored: trying again is safe for the recipients that are named.",
+    ),
     (
         76,
         "The server broke the protocol, or the connection was lost after the final dot: the mail may have been accepted.",
     ),
-    (77, "Login refused, certificate not trusted, or a secret that may not or cannot be used."),
-    (78, "Settings: syntax, an unknown name, nothing configured, an unsafe file."),
+    (
+        77,
+        "Login refused, certificate not trusted, or a secret that may not or cannot be used.",
+    ),
+    (
+        78,
+        "Settings: syntax, an unknown name, nothing configured, an unsafe file.",
+    ),
     (130, "Interrupted before the final dot (143: terminated)."),
 ];
 
@@ -98,7 +116,12 @@ pub struct Failure {
 impl Failure {
     /// Makes a failure without facts and hints.
     pub fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Failure { exit, what: what.into(), facts: Vec::new(), hints: Vec::new() }
+        Failure {
+            exit,
+            what: what.into(),
+            facts: Vec::new(),
+            hints: Vec::new(),
+        }
     }
 
     /// Adds a fact.
@@ -118,11 +141,26 @@ impl Failure {
     /// The same on one line, as callers of sendmail log it; `name` is what smail was called as.
     pub fn line(&self, name: &str) -> String {
         // A caret under a character says nothing on one line, and the text it points into was said.
-        let facts = self.facts.iter().filter(|fact| !fact.trim_end().ends_with('^'));
-        let said = std::iter::once(self.what.as_str()).chain(facts.flat_map(|fact| fact.lines()).map(str::trim));
-        let mut out = format!("{name}: {}", said.filter(|s| !s.is_empty()).map(safe).collect::<Vec<_>>().join("; "));
+        let facts = self
+            .facts
+            .iter()
+            .filter(|fact| !fact.trim_end().ends_with('^'));
+        let said = std::iter::once(self.what.as_str())
+            .chain(facts.flat_map(|fact| fact.lines()).map(str::trim));
+        let mut out = format!(
+            "{name}: {}",
+            said.filter(|s| !s.is_empty())
+                .map(safe)
+                .collect::<Vec<_>>()
+                .join("; ")
+        );
         if !self.hints.is_empty() {
-            let lines = |hint: &String| hint.lines().map(|line| safe(line.trim())).collect::<Vec<_>>().join("; ");
+            let lines = |hint: &String| {
+                hint.lines()
+                    .map(|line| safe(line.trim()))
+                    .collect::<Vec<_>>()
+                    .join("; ")
+            };
             let hints = self.hints.iter().map(lines).collect::<Vec<_>>();
             let _ = write!(out, " (hint: {})", hints.join(" "));
         }
@@ -139,7 +177,12 @@ impl Failure {
         for (i, hint) in self.hints.iter().enumerate() {
             out.push_str(if i == 0 { "\n" } else { "" });
             for (line, text) in hint.lines().enumerate() {
-                let _ = writeln!(out, "{} {}", if line == 0 { "hint:" } else { "     " }, safe(text));
+                let _ = writeln!(
+                    out,
+                    "{} {}",
+                    if line == 0 { "hint:" } else { "     " },
+                    safe(text)
+                );
             }
         }
         out
@@ -158,7 +201,9 @@ impl std::error::Error for Failure {}
 /// context it was given on its way.
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        error.downcast::<Failure>().unwrap_or_else(|other| Failure::new(Exit::IO, format!("{other:#}")))
+        error
+            .downcast::<Failure>()
+            .unwrap_or_else(|other| Failure::new(Exit::IO, format!("{other:#}")))
     }
 }
 
@@ -181,7 +226,11 @@ pub fn painted(text: &str) -> String {
 
 /// What is visibly wrong with a password, on one line.
 pub fn suspicion(hint: &Hint, language: Language) -> String {
-    let between = if language == Language::Chinese { "；" } else { "; " };
+    let between = if language == Language::Chinese {
+        "；"
+    } else {
+        "; "
+    };
     remark(&[hint.meaning(language), hint.action(language)].join(between))
 }
 
@@ -191,10 +240,15 @@ pub fn remark(text: &str) -> String {
 }
 
 /// Turns a panic into an apology and exit status 70. The message may hold anything, so only its place is shown.
-#[expect(clippy::disallowed_methods, reason = "with `panic = abort` nothing returns from here to main")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "with `panic = abort` nothing returns from here to main"
+)]
 pub fn apologise_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map_or_else(String::new, |l| format!(" ({}:{})", l.file(), l.line()));
+        let place = panic
+            .location()
+            .map_or_else(String::new, |l| format!(" ({}:{})", l.file(), l.line()));
         let text = Failure::new(Exit::SOFTWARE, format!("internal error{place}"))
             .hint("this is a mistake in smail; please report it with the command that caused it");
         let _ = std::io::Write::write_all(&mut std::io::stderr(), text.text().as_bytes());

@@ -70,7 +70,11 @@ pub struct Access {
 impl Access {
     /// Of a file that is open.
     pub fn of(facts: &Metadata) -> Self {
-        Access { mode: facts.mode() & 0o7777, owner: facts.uid(), group: facts.gid() }
+        Access {
+            mode: facts.mode() & 0o7777,
+            owner: facts.uid(),
+            group: facts.gid(),
+        }
     }
 
     /// Tells whether it belongs to a stranger.
@@ -116,7 +120,13 @@ pub fn read(path: &Path, limit: u64) -> io::Result<(Vec<u8>, Access)> {
 pub fn read_stream(path: &Path, limit: u64) -> io::Result<(Vec<u8>, Access)> {
     let (file, facts) = open_anything(path)?;
     let bytes = if facts.file_type().is_fifo() {
-        whole(Stream { file, end: Instant::now() + PATIENCE }, limit)?
+        whole(
+            Stream {
+                file,
+                end: Instant::now() + PATIENCE,
+            },
+            limit,
+        )?
     } else if is_null(&facts) {
         Vec::new()
     } else {
@@ -145,19 +155,26 @@ pub fn append_unread(path: &Path) -> io::Result<Option<File>> {
 
 fn append_as(path: &Path, access: OFlags) -> io::Result<Option<File>> {
     let (folder, shared, name) = folder_of(path)?;
-    let flags = access | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let flags = access
+        | OFlags::APPEND
+        | OFlags::NOFOLLOW
+        | OFlags::NONBLOCK
+        | OFlags::NOCTTY
+        | OFlags::CLOEXEC;
     let mode = Mode::from_raw_mode(0o600);
     let opened = match rustix::fs::openat(&folder, &name, flags, Mode::empty()) {
-        Err(Errno::NOENT) => match rustix::fs::openat(&folder, &name, flags | OFlags::CREATE | OFlags::EXCL, mode) {
-            Ok(new) => {
-                let file = File::from(new);
-                file.set_permissions(Permissions::from_mode(0o600))?;
-                return Ok(Some(file));
+        Err(Errno::NOENT) => {
+            match rustix::fs::openat(&folder, &name, flags | OFlags::CREATE | OFlags::EXCL, mode) {
+                Ok(new) => {
+                    let file = File::from(new);
+                    file.set_permissions(Permissions::from_mode(0o600))?;
+                    return Ok(Some(file));
+                }
+                // Another process made it meanwhile.
+                Err(Errno::EXIST) => rustix::fs::openat(&folder, &name, flags, Mode::empty()),
+                Err(error) => Err(error),
             }
-            // Another process made it meanwhile.
-            Err(Errno::EXIST) => rustix::fs::openat(&folder, &name, flags, Mode::empty()),
-            Err(error) => Err(error),
-        },
+        }
         opened => opened,
     };
     let file = File::from(opened.map_err(|error| match error {
@@ -188,7 +205,11 @@ fn append_as(path: &Path, access: OFlags) -> io::Result<Option<File>> {
 pub fn refuse_strange(path: &Path) -> io::Result<()> {
     let (folder, shared, name) = folder_of(path)?;
     match rustix::fs::statat(&folder, &name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(there) if shared && there.st_uid != 0 && there.st_uid != rustix::process::geteuid().as_raw() => {
+        Ok(there)
+            if shared
+                && there.st_uid != 0
+                && there.st_uid != rustix::process::geteuid().as_raw() =>
+        {
             Err(Unfit::Strange.into())
         }
         Ok(_) | Err(Errno::NOENT) => Ok(()),
@@ -199,7 +220,9 @@ pub fn refuse_strange(path: &Path) -> io::Result<()> {
 /// Why a file cannot be reached, though it may be there: a folder before it is closed to this user, or cannot be entered.
 /// `None` for one that is there, and for one that is not.
 pub fn unreachable(path: &Path) -> Option<io::Error> {
-    path.metadata().err().filter(|error| error.kind() != io::ErrorKind::NotFound)
+    path.metadata()
+        .err()
+        .filter(|error| error.kind() != io::ErrorKind::NotFound)
 }
 
 /// Locks a file for this process alone; another program may hold it for ten seconds at most.
@@ -216,7 +239,9 @@ fn lock_within(file: &File, patience: Duration) -> io::Result<()> {
         match file.try_lock() {
             Ok(()) => return Ok(()),
             Err(TryLockError::Error(error)) => return Err(error),
-            Err(TryLockError::WouldBlock) if Instant::now() >= end => return Err(Unfit::Locked.into()),
+            Err(TryLockError::WouldBlock) if Instant::now() >= end => {
+                return Err(Unfit::Locked.into());
+            }
             // There is no lock with a deadline, and a signal that is handled would not end the wait for one without.
             Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
         }
@@ -225,7 +250,12 @@ fn lock_within(file: &File, patience: Duration) -> io::Result<()> {
 
 /// The words of the system, or ours, without the number of an error.
 pub fn words(error: &io::Error) -> String {
-    error.to_string().split(" (os error").next().unwrap_or_default().to_owned()
+    error
+        .to_string()
+        .split(" (os error")
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// Opens a folder that need not be readable, where the system knows of that.
@@ -237,7 +267,10 @@ const UNREAD: OFlags = OFlags::RDONLY;
 /// The folder a name lies in, opened; whether others may make names in it; and the name.
 fn folder_of(path: &Path) -> io::Result<(OwnedFd, bool, std::ffi::OsString)> {
     let name = path.file_name().ok_or(Unfit::Folder)?.to_owned();
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let flags = UNREAD | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let folder = rustix::fs::openat(rustix::fs::CWD, folder, flags, Mode::empty())?;
     let mode = rustix::fs::fstat(&folder)?.st_mode;
@@ -269,13 +302,18 @@ fn regular(facts: &Metadata) -> Result<(), Unfit> {
 
 /// Tells whether it is the null device, whatever it is called.
 fn is_null(facts: &Metadata) -> bool {
-    facts.file_type().is_char_device() && std::fs::metadata(NULL).is_ok_and(|null| null.rdev() == facts.rdev())
+    facts.file_type().is_char_device()
+        && std::fs::metadata(NULL).is_ok_and(|null| null.rdev() == facts.rdev())
 }
 
 fn whole(from: impl Read, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     from.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit { Err(Unfit::TooLarge(limit).into()) } else { Ok(bytes) }
+    if bytes.len() as u64 > limit {
+        Err(Unfit::TooLarge(limit).into())
+    } else {
+        Ok(bytes)
+    }
 }
 
 /// A FIFO that was opened without waiting, read until its writers are gone.
@@ -292,7 +330,9 @@ impl Read for Stream {
                 return Err(Unfit::Endless(PATIENCE).into());
             }
             match self.file.read(out) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready(self.file.as_fd(), left)?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    ready(self.file.as_fd(), left)?
+                }
                 other => return other,
             }
         }

@@ -35,7 +35,10 @@ fn completion(shell: Shell) -> String {
 
 /// fish's completions with flags that are signs in quotes: `-s #` would begin a comment, `-s ~` is the home.
 fn quoted_flags(text: &str) -> String {
-    let quoted = |line: &str| match line.strip_prefix("complete -c smail -s ").and_then(|rest| rest.split_once(' ')) {
+    let quoted = |line: &str| match line
+        .strip_prefix("complete -c smail -s ")
+        .and_then(|rest| rest.split_once(' '))
+    {
         Some((flag, rest)) if !flag.chars().all(char::is_alphanumeric) => {
             format!("complete -c smail -s '{flag}' {rest}\n")
         }
@@ -71,7 +74,10 @@ fn options() -> String {
     }
     for heading in headings {
         let _ = writeln!(out, ".SS {}", roff(heading));
-        for arg in command.get_arguments().filter(|a| !a.is_hide_set() && a.get_help_heading() == Some(heading)) {
+        for arg in command
+            .get_arguments()
+            .filter(|a| !a.is_hide_set() && a.get_help_heading() == Some(heading))
+        {
             let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
             let _ = write!(out, ".TP\n{}\n{}.\n", usage(arg), roff(&help));
         }
@@ -81,12 +87,25 @@ fn options() -> String {
 
 /// `\fB\-s\fR, \fB\-\-subject\fR \fITEXT\fR`
 fn usage(arg: &clap::Arg) -> String {
-    let value = arg.get_value_names().filter(|_| arg.get_action().takes_values()).map(|n| n.join(" "));
-    let mut names: Vec<String> =
-        arg.get_short().iter().map(|c| format!("\\fB\\-{}\\fR", roff(&c.to_string()))).collect();
-    names.extend(arg.get_long().map(|long| format!("\\fB\\-\\-{}\\fR", roff(long))));
+    let value = arg
+        .get_value_names()
+        .filter(|_| arg.get_action().takes_values())
+        .map(|n| n.join(" "));
+    let mut names: Vec<String> = arg
+        .get_short()
+        .iter()
+        .map(|c| format!("\\fB\\-{}\\fR", roff(&c.to_string())))
+        .collect();
+    names.extend(
+        arg.get_long()
+            .map(|long| format!("\\fB\\-\\-{}\\fR", roff(long))),
+    );
     let value = value.map_or_else(String::new, |v| format!(" \\fI{}\\fR", roff(&v)));
-    if names.is_empty() { value.trim().to_owned() } else { format!("{}{value}", names.join(", ")) }
+    if names.is_empty() {
+        value.trim().to_owned()
+    } else {
+        format!("{}{value}", names.join(", "))
+    }
 }
 
 /// smail-config(5): prose by hand, settings from their rows.
@@ -98,19 +117,36 @@ fn man_config() -> String {
             group = key.group;
             let _ = writeln!(out, ".SS {}", roff(group));
         }
-        let _ = write!(out, ".TP\n\\fB{}\\fR = {}\n{}\n", roff(key.name), kind(key), roff(key.doc));
+        let _ = write!(
+            out,
+            ".TP\n\\fB{}\\fR = {}\n{}\n",
+            roff(key.name),
+            kind(key),
+            roff(key.doc)
+        );
         if !key.default.is_empty() {
             let _ = writeln!(out, "Default: {}.", roff(key.default));
         }
         if !key.mailrc.is_empty() {
-            let names: Vec<_> = key.mailrc.iter().map(|n| format!("\\fB{}\\fR", roff(n))).collect();
-            let _ = writeln!(out, "In mail.rc: {}{}.", names.join(", "), if key.chain { " (chain)" } else { "" });
+            let names: Vec<_> = key
+                .mailrc
+                .iter()
+                .map(|n| format!("\\fB{}\\fR", roff(n)))
+                .collect();
+            let _ = writeln!(
+                out,
+                "In mail.rc: {}{}.",
+                names.join(", "),
+                if key.chain { " (chain)" } else { "" }
+            );
         } else if key.chain {
             out.push_str("In mail.rc: a chain.\n");
         }
         let _ = writeln!(out, "Environment: {}.", roff(&environment(key.name)));
     }
-    SMAIL_CONFIG_5.replace("{{version}}", env!("CARGO_PKG_VERSION")).replace("{{settings}}\n", &out)
+    SMAIL_CONFIG_5
+        .replace("{{version}}", env!("CARGO_PKG_VERSION"))
+        .replace("{{settings}}\n", &out)
 }
 
 fn kind(key: &Key) -> String {
@@ -129,9 +165,14 @@ fn kind(key: &Key) -> String {
 
 /// Text in which nothing is a command of the formatter.
 fn roff(text: &str) -> String {
-    let text =
-        text.replace('\\', "\\e").replace('-', "\\-").replace('~', "\\(ti").replace('^', "\\(ha").replace('`', "\\(ga");
-    text.strip_prefix(['.', '\'']).map_or(text.clone(), |_| format!("\\&{text}"))
+    let text = text
+        .replace('\\', "\\e")
+        .replace('-', "\\-")
+        .replace('~', "\\(ti")
+        .replace('^', "\\(ha")
+        .replace('`', "\\(ga");
+    text.strip_prefix(['.', '\''])
+        .map_or(text.clone(), |_| format!("\\&{text}"))
 }
 
 const EXAMPLE_HEAD: &str = "\
@@ -169,7 +210,14 @@ fn example() -> String {
             Kind::Flag => key.example.to_owned(),
             Kind::Time if key.example.parse::<u32>().is_ok() => key.example.to_owned(),
             Kind::List => {
-                format!("[{}]", key.example.split(',').map(|v| format!("\"{v}\"")).collect::<Vec<_>>().join(", "))
+                format!(
+                    "[{}]",
+                    key.example
+                        .split(',')
+                        .map(|v| format!("\"{v}\""))
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                )
             }
             _ => format!("\"{}\"", key.example.replace('\\', "\\\\")),
         };

@@ -25,8 +25,14 @@ pub struct Field {
 impl Field {
     /// Begins a field with its first line, which has no end; `None` when the line begins none.
     pub fn begin(line: &[u8]) -> Option<Self> {
-        let colon = line.iter().position(|b| *b == b':').filter(|_| is_field(line))?;
-        let mut field = Field { octets: Vec::with_capacity(line.len() + 2), colon };
+        let colon = line
+            .iter()
+            .position(|b| *b == b':')
+            .filter(|_| is_field(line))?;
+        let mut field = Field {
+            octets: Vec::with_capacity(line.len() + 2),
+            colon,
+        };
         field.extend(line);
         Some(field)
     }
@@ -39,12 +45,17 @@ impl Field {
 
     /// Makes a field of a value that is written already.
     pub fn new(name: &str, value: &str) -> Self {
-        Field { octets: format!("{name}: {value}\r\n").into_bytes(), colon: name.len() }
+        Field {
+            octets: format!("{name}: {value}\r\n").into_bytes(),
+            colon: name.len(),
+        }
     }
 
     /// Its name, as it was written.
     pub fn name(&self) -> &str {
-        std::str::from_utf8(&self.octets[..self.colon]).unwrap_or_default().trim_end()
+        std::str::from_utf8(&self.octets[..self.colon])
+            .unwrap_or_default()
+            .trim_end()
     }
 
     /// Tells whether it has this name.
@@ -54,7 +65,9 @@ impl Field {
 
     /// Tells whether the name begins so.
     pub fn begins(&self, prefix: &str) -> bool {
-        self.name().get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+        self.name()
+            .get(..prefix.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
     }
 
     /// Its exact octets, with the CRLF of each line.
@@ -74,11 +87,21 @@ impl Field {
         for (at, line) in value.split(|b| *b == b'\n').enumerate() {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             // Behind a fold at least one blank is left of what may have been many.
-            flat.extend_from_slice(if at == 0 { line } else { line.trim_ascii_start() });
+            flat.extend_from_slice(if at == 0 {
+                line
+            } else {
+                line.trim_ascii_start()
+            });
             flat.push(b' ');
         }
         flat.pop();
-        let (text, note) = charset::read(flat, Hints { fallback, ..Hints::default() });
+        let (text, note) = charset::read(
+            flat,
+            Hints {
+                fallback,
+                ..Hints::default()
+            },
+        );
         (one_line(&text).trim().to_owned(), note)
     }
 
@@ -110,7 +133,10 @@ pub enum Ended {
 ///
 /// # Errors
 /// Those of `line`; [`io::ErrorKind::InvalidData`] for a head that is longer.
-pub fn read(longest: u64, mut line: impl FnMut(u64) -> io::Result<Vec<u8>>) -> io::Result<(Vec<Field>, Ended)> {
+pub fn read(
+    longest: u64,
+    mut line: impl FnMut(u64) -> io::Result<Vec<u8>>,
+) -> io::Result<(Vec<Field>, Ended)> {
     let mut fields: Vec<Field> = Vec::new();
     let mut left = longest;
     loop {
@@ -122,7 +148,14 @@ pub fn read(longest: u64, mut line: impl FnMut(u64) -> io::Result<Vec<u8>>) -> i
         let text = bare(&line);
         let continues = text.starts_with(b" ") || text.starts_with(b"\t");
         if text.is_empty() {
-            return Ok((fields, if line.is_empty() { Ended::AtEnd } else { Ended::ByBlank }));
+            return Ok((
+                fields,
+                if line.is_empty() {
+                    Ended::AtEnd
+                } else {
+                    Ended::ByBlank
+                },
+            ));
         }
         let belongs = continues && !fields.is_empty() || is_field(text);
         if !(belongs || fields.is_empty() && is_envelope_line(text)) {
@@ -162,9 +195,13 @@ pub fn split(head: &[u8]) -> Vec<Field> {
 
 /// Where the topmost block of `Resent-` fields lies (RFC 5322 section 3.6.6); a name that comes again begins the one below.
 pub fn resent_block(fields: &[Field]) -> Range<usize> {
-    let start = fields.iter().position(|field| field.begins("resent-")).unwrap_or(fields.len());
+    let start = fields
+        .iter()
+        .position(|field| field.begins("resent-"))
+        .unwrap_or(fields.len());
     let mut names = HashSet::new();
-    let of_block = |field: &&Field| field.begins("resent-") && names.insert(field.name().to_ascii_lowercase());
+    let of_block =
+        |field: &&Field| field.begins("resent-") && names.insert(field.name().to_ascii_lowercase());
     let length = fields[start..].iter().take_while(of_block).count();
     start..start + length
 }
@@ -180,8 +217,14 @@ pub fn bare(line: &[u8]) -> &[u8] {
 
 /// Tells whether a line begins a field: `^[!-9;-~]+[ \t]*:`.
 pub fn is_field(line: &[u8]) -> bool {
-    let name = line.iter().take_while(|b| b.is_ascii_graphic() && **b != b':').count();
-    let blanks = line[name..].iter().take_while(|b| matches!(b, b' ' | b'\t')).count();
+    let name = line
+        .iter()
+        .take_while(|b| b.is_ascii_graphic() && **b != b':')
+        .count();
+    let blanks = line[name..]
+        .iter()
+        .take_while(|b| matches!(b, b' ' | b'\t'))
+        .count();
     name > 0 && line.get(name + blanks) == Some(&b':')
 }
 
@@ -199,7 +242,11 @@ pub fn one_line(text: &str) -> String {
     let mut after_end = false;
     for c in text.chars() {
         if !(is_end(c) && after_end) {
-            out.push(if is_end(c) || c.is_control() && c != '\t' { ' ' } else { c });
+            out.push(if is_end(c) || c.is_control() && c != '\t' {
+                ' '
+            } else {
+                c
+            });
         }
         after_end = is_end(c);
     }

@@ -38,8 +38,15 @@ impl Language {
     /// The language for a locale of messages: `zh_CN.UTF-8`, `zh`; English for every other.
     pub fn of(locale: &str) -> Self {
         let name = locale.get(..2).unwrap_or_default();
-        let ends = locale.as_bytes().get(2).is_none_or(|next| !next.is_ascii_alphanumeric());
-        if name.eq_ignore_ascii_case("zh") && ends { Language::Chinese } else { Language::English }
+        let ends = locale
+            .as_bytes()
+            .get(2)
+            .is_none_or(|next| !next.is_ascii_alphanumeric());
+        if name.eq_ignore_ascii_case("zh") && ends {
+            Language::Chinese
+        } else {
+            Language::English
+        }
     }
 }
 
@@ -103,7 +110,10 @@ pub struct Query<'a> {
 
 /// Providers whose servers answer as those of another: the family, and its members by their ids in the presets.
 const FAMILIES: &[(&str, &[&str])] = &[
-    ("netease", &["163", "126", "yeah", "163vip", "126vip", "qiye163"]),
+    (
+        "netease",
+        &["163", "126", "yeah", "163vip", "126vip", "qiye163"],
+    ),
     ("sina", &["sina-cn", "sina-vip"]),
     ("alimail", &["aliyunmail", "aliqiye"]),
     ("gmail", &["gworkspace", "gworkspace-relay"]),
@@ -111,7 +121,18 @@ const FAMILIES: &[(&str, &[&str])] = &[
     ("yahoo", &["aol"]),
     ("zoho", &["zohopro", "zeptomail"]),
     ("proton", &["proton-smtp"]),
-    ("gmx", &["gmxcom", "mailcom", "webde", "ionos-com", "ionos-de", "ionos-couk", "ionos-fr"]),
+    (
+        "gmx",
+        &[
+            "gmxcom",
+            "mailcom",
+            "webde",
+            "ionos-com",
+            "ionos-de",
+            "ionos-couk",
+            "ionos-fr",
+        ],
+    ),
     ("yandex", &["yandex360"]),
     ("daum", &["kakao"]),
     ("mailgun", &["mailgun-eu"]),
@@ -120,7 +141,10 @@ const FAMILIES: &[(&str, &[&str])] = &[
 ];
 
 fn family(provider: &str) -> &str {
-    FAMILIES.iter().find(|(_, members)| members.contains(&provider)).map_or(provider, |(family, _)| family)
+    FAMILIES
+        .iter()
+        .find(|(_, members)| members.contains(&provider))
+        .map_or(provider, |(family, _)| family)
 }
 
 /// What is looked for: a query, and the kind of connection-level failure if it is one.
@@ -156,19 +180,39 @@ pub fn find(query: &Query<'_>) -> Option<&'static Hint> {
 }
 
 /// Finds the row for a fault, also for those below SMTP.
-pub fn of_fault(fault: &Fault, provider: Option<&str>, host: Option<&str>) -> Option<&'static Hint> {
+pub fn of_fault(
+    fault: &Fault,
+    provider: Option<&str>,
+    host: Option<&str>,
+) -> Option<&'static Hint> {
     let cause = match fault {
         Fault { in_doubt: true, .. } => "in-doubt",
-        Fault { pipelined: true, .. } => "swallowed",
+        Fault {
+            pipelined: true, ..
+        } => "swallowed",
         _ => word(&fault.cause)?,
     };
     let said = said(&fault.cause);
-    let (code, enhanced) = fault.reply().map_or((None, None), |reply| (Some(reply.code), reply.enhanced));
-    let query = Query { provider, host, stage: Some(fault.stage), code, enhanced, text: &said };
+    let (code, enhanced) = fault
+        .reply()
+        .map_or((None, None), |reply| (Some(reply.code), reply.enhanced));
+    let query = Query {
+        provider,
+        host,
+        stage: Some(fault.stage),
+        code,
+        enhanced,
+        text: &said,
+    };
     if cause == "program" {
-        let of_output =
-            || explain(&said, &|_| provider.map(str::to_owned)).into_iter().find_map(|explanation| explanation.hint);
-        return search(&Sought::new(&query, Some(cause))).map(|(hint, _)| hint).or_else(of_output);
+        let of_output = || {
+            explain(&said, &|_| provider.map(str::to_owned))
+                .into_iter()
+                .find_map(|explanation| explanation.hint)
+        };
+        return search(&Sought::new(&query, Some(cause)))
+            .map(|(hint, _)| hint)
+            .or_else(of_output);
     }
     let cause = Some(cause).filter(|cause| *cause != "refused");
     search(&Sought::new(&query, cause)).map(|(hint, _)| hint)
@@ -179,7 +223,14 @@ pub fn of_fault(fault: &Fault, provider: Option<&str>, host: Option<&str>) -> Op
 pub fn class(fault: &Fault, provider: Option<&str>) -> Option<Class> {
     let Reply { code, enhanced, .. } = *fault.reply()?;
     let text = said(&fault.cause);
-    let query = Query { provider, host: None, stage: Some(fault.stage), code: Some(code), enhanced, text: &text };
+    let query = Query {
+        provider,
+        host: None,
+        stage: Some(fault.stage),
+        code: Some(code),
+        enhanced,
+        text: &text,
+    };
     let sought = Sought::new(&query, None);
     // Where the provider is known, words of others may explain, but they decide nothing.
     best(&sought)?.0.class.filter(|class| *class != Class::Done)
@@ -205,9 +256,15 @@ fn search(sought: &Sought<'_>) -> Option<(&'static Hint, Fit)> {
     if sought.family.is_none() || found.is_some_and(|(_, fit)| fit.own) {
         return found;
     }
-    let elsewhere = Sought { family: None, text: sought.text.clone(), ..*sought };
+    let elsewhere = Sought {
+        family: None,
+        text: sought.text.clone(),
+        ..*sought
+    };
     let said = found.map_or(0, |(_, fit)| fit.words);
-    best(&elsewhere).filter(|(_, fit)| fit.words > said).or(found)
+    best(&elsewhere)
+        .filter(|(_, fit)| fit.words > said)
+        .or(found)
 }
 
 /// What vague words weigh among codes: more than codes that are as vague.
@@ -235,22 +292,44 @@ fn fit(row: &Hint, sought: &Sought<'_>, said: Option<usize>) -> Option<Fit> {
     }
     let link = said > 0 && sought.code.is_none() && !row.cause.is_empty();
     let stage = sought.stage.is_some() && !row.stage.is_empty();
-    let codes = if stage && codes > 1 { codes.max(STAGE) } else { codes };
-    let (words, weight) = if row.vague && said > 0 { (0, VAGUE_WORDS) } else { (said, codes) };
-    Some(Fit { own, link, words, weight, stage })
+    let codes = if stage && codes > 1 {
+        codes.max(STAGE)
+    } else {
+        codes
+    };
+    let (words, weight) = if row.vague && said > 0 {
+        (0, VAGUE_WORDS)
+    } else {
+        (said, codes)
+    };
+    Some(Fit {
+        own,
+        link,
+        words,
+        weight,
+        stage,
+    })
 }
 
 /// Whether the row is about this provider or host; `None` when it is about another one.
 fn owned(row: &Hint, sought: &Sought<'_>) -> Option<bool> {
     if !row.host.is_empty() {
-        let is = |name: &str| sought.host.map_or_else(|| sought.text.contains(name), |host| host == name);
+        let is = |name: &str| {
+            sought
+                .host
+                .map_or_else(|| sought.text.contains(name), |host| host == name)
+        };
         return row.host.split(' ').any(is).then_some(true);
     }
     if row.provider.is_empty() {
         return Some(false);
     }
     match sought.family {
-        Some(family) => row.provider.split(' ').any(|name| name == family).then_some(true),
+        Some(family) => row
+            .provider
+            .split(' ')
+            .any(|name| name == family)
+            .then_some(true),
         // Without a provider its words may still tell it, but not its codes.
         None => (!row.common && !row.pattern.is_empty()).then_some(false),
     }
@@ -259,10 +338,15 @@ fn owned(row: &Hint, sought: &Sought<'_>) -> Option<bool> {
 /// Whether the row is about this kind of failure; `None` when it is about another one.
 fn caused(row: &Hint, sought: &Sought<'_>) -> Option<bool> {
     match sought.cause {
-        Some(cause) => row.cause.split(' ').any(|word| word == cause).then_some(true),
+        Some(cause) => row
+            .cause
+            .split(' ')
+            .any(|word| word == cause)
+            .then_some(true),
         None if row.cause.is_empty() => Some(false),
         // A text without a code may tell of a connection, as logs do.
-        None => (!row.pattern.is_empty() && (sought.code.is_none() || !row.codes.reply.is_empty())).then_some(false),
+        None => (!row.pattern.is_empty() && (sought.code.is_none() || !row.codes.reply.is_empty()))
+            .then_some(false),
     }
 }
 
@@ -280,7 +364,11 @@ fn coded(row: &Hint, sought: &Sought<'_>) -> Option<u8> {
         (_, code) => {
             let code = code?;
             let general = row.provider.is_empty() && row.codes.reply.is_empty();
-            let code = if general && !words { pattern::registered(code) } else { code };
+            let code = if general && !words {
+                pattern::registered(code)
+            } else {
+                code
+            };
             if !row.codes.enhanced(code) {
                 return None;
             }
@@ -288,7 +376,11 @@ fn coded(row: &Hint, sought: &Sought<'_>) -> Option<u8> {
         }
     };
     // Both say more than each of them.
-    Some(if reply > 1 && enhanced > 0 { reply + enhanced } else { reply.max(enhanced) })
+    Some(if reply > 1 && enhanced > 0 {
+        reply + enhanced
+    } else {
+        reply.max(enhanced)
+    })
 }
 
 /// The table's word for a cause; `None` for what has no hint.
@@ -315,7 +407,11 @@ fn word(cause: &Cause) -> Option<&'static str> {
         Cause::NoSecret(..) => "no-secret",
         Cause::Program(_, Some(127)) => "not-started",
         Cause::Program(..) => "program",
-        Cause::Content(_) | Cause::File(_) | Cause::Ledger(_) | Cause::Interrupted(_) | Cause::Unsound(_) => {
+        Cause::Content(_)
+        | Cause::File(_)
+        | Cause::Ledger(_)
+        | Cause::Interrupted(_)
+        | Cause::Unsound(_) => {
             return None;
         }
     })

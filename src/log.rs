@@ -76,13 +76,25 @@ impl Log {
             "journal" => Place::Journal(PathBuf::from("/run/systemd/journal/socket")),
             path => Place::File(settings.expand(path)),
         };
-        Log { places: words.iter().filter(|word| !word.is_empty()).map(place).collect() }
+        Log {
+            places: words
+                .iter()
+                .filter(|word| !word.is_empty())
+                .map(place)
+                .collect(),
+        }
     }
 
     /// The log of the host, where it has one: what sendmail is expected to write to.
     pub fn syslog() -> Self {
         let socket = PathBuf::from(SYSLOG);
-        Log { places: Some(socket).filter(|socket| socket.exists()).map(Place::Syslog).into_iter().collect() }
+        Log {
+            places: Some(socket)
+                .filter(|socket| socket.exists())
+                .map(Place::Syslog)
+                .into_iter()
+                .collect(),
+        }
     }
 
     /// Tells whether anything is written at all.
@@ -110,7 +122,9 @@ impl Log {
                 Place::Syslog(path) => (path, send(path, &syslog(&facts, attempt.status, now))),
                 Place::Journal(path) => (path, send(path, &journal(&facts, attempt.status))),
             };
-            let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+            let named = |error: io::Error| {
+                io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+            };
             outcome = outcome.and(written.map_err(named));
         }
         outcome
@@ -122,7 +136,11 @@ type Fact = (&'static str, String);
 
 /// All facts in the order of the line. What is not known is `-`.
 fn facts(attempt: &Attempt<'_>) -> Vec<Fact> {
-    let known = |text: Option<&str>| text.filter(|text| !text.is_empty()).unwrap_or("-").to_owned();
+    let known = |text: Option<&str>| {
+        text.filter(|text| !text.is_empty())
+            .unwrap_or("-")
+            .to_owned()
+    };
     let report = attempt.report;
     let host = report.map(|report| report.host.as_deref().unwrap_or(&report.via));
     let reply = report.and_then(reply);
@@ -130,21 +148,43 @@ fn facts(attempt: &Attempt<'_>) -> Vec<Fact> {
         0..=MOST_NAMED => attempt.to.join(","),
         more => format!("{more} recipients"),
     };
-    let from = if attempt.from.is_empty() { "<>" } else { attempt.from };
+    let from = if attempt.from.is_empty() {
+        "<>"
+    } else {
+        attempt.from
+    };
     let mut facts = vec![
         ("id", known(attempt.id)),
         ("message-id", known(Some(attempt.message_id))),
         ("caller", known(Some(attempt.caller))),
         ("from", from.to_owned()),
         ("to", known(Some(&to))),
-        ("bytes", report.map_or(attempt.bytes, |report| report.bytes).to_string()),
+        (
+            "bytes",
+            report
+                .map_or(attempt.bytes, |report| report.bytes)
+                .to_string(),
+        ),
         ("host", known(host)),
-        ("tls", report.and_then(|report| report.tls.clone()).unwrap_or_else(|| "none".to_owned())),
-        ("user", known(report.and_then(|report| report.user.as_deref()))),
+        (
+            "tls",
+            report
+                .and_then(|report| report.tls.clone())
+                .unwrap_or_else(|| "none".to_owned()),
+        ),
+        (
+            "user",
+            known(report.and_then(|report| report.user.as_deref())),
+        ),
         ("status", attempt.status.to_owned()),
         ("reply", known(reply.as_deref())),
     ];
-    facts.extend(attempt.error.filter(|_| reply.is_none()).map(|error| ("error", error.to_owned())));
+    facts.extend(
+        attempt
+            .error
+            .filter(|_| reply.is_none())
+            .map(|error| ("error", error.to_owned())),
+    );
     facts.push(("exit", attempt.exit.to_string()));
     for (_, value) in facts.iter_mut().filter(|(key, _)| *key != "to") {
         *value = text::cut(value, text::LONGEST_LINE);
@@ -156,8 +196,13 @@ fn facts(attempt: &Attempt<'_>) -> Vec<Fact> {
 fn reply(report: &Report) -> Option<String> {
     let failed = report.fates.iter().find(|fate| fate.outcome.is_err());
     match failed.or(report.fates.first()) {
-        Some(Fate { outcome: Ok(reply), .. }) => Some(reply.text()),
-        Some(Fate { outcome: Err(fault), .. }) => fault.reply().map(crate::delivery::Reply::text),
+        Some(Fate {
+            outcome: Ok(reply), ..
+        }) => Some(reply.text()),
+        Some(Fate {
+            outcome: Err(fault),
+            ..
+        }) => fault.reply().map(crate::delivery::Reply::text),
         None => None,
     }
 }
@@ -181,11 +226,20 @@ fn quoted(value: &str) -> String {
 }
 
 fn pairs(facts: &[Fact]) -> String {
-    facts.iter().map(|(key, value)| format!("{key}={}", quoted(value))).collect::<Vec<_>>().join(" ")
+    facts
+        .iter()
+        .map(|(key, value)| format!("{key}={}", quoted(value)))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn line(facts: &[Fact], now: DateTime<FixedOffset>) -> Vec<u8> {
-    format!("time={} {}\n", now.to_rfc3339_opts(SecondsFormat::Secs, true), pairs(facts)).into_bytes()
+    format!(
+        "time={} {}\n",
+        now.to_rfc3339_opts(SecondsFormat::Secs, true),
+        pairs(facts)
+    )
+    .into_bytes()
 }
 
 /// The severity (RFC 5424 section 6.2.1): error, warning or informational.
@@ -200,7 +254,11 @@ fn severity(status: &str) -> u8 {
 /// A message for the local socket, in the form that C libraries send (RFC 3164 without the host).
 fn syslog(facts: &[Fact], status: &str, now: DateTime<FixedOffset>) -> Vec<u8> {
     let (priority, pid) = (FACILITY * 8 + severity(status), std::process::id());
-    let mut text = format!("<{priority}>{} smail[{pid}]: {}", now.format("%b %e %H:%M:%S"), pairs(facts));
+    let mut text = format!(
+        "<{priority}>{} smail[{pid}]: {}",
+        now.format("%b %e %H:%M:%S"),
+        pairs(facts)
+    );
     text.truncate(text.floor_char_boundary(LONGEST_MESSAGE));
     text.into_bytes()
 }
@@ -227,14 +285,19 @@ fn journal(facts: &[Fact], status: &str) -> Vec<u8> {
     field("SYSLOG_FACILITY", &FACILITY.to_string());
     field("SYSLOG_PID", &std::process::id().to_string());
     for (key, value) in facts.iter().filter(|(_, value)| value != "-") {
-        field(&format!("SMAIL_{}", key.replace('-', "_").to_uppercase()), value);
+        field(
+            &format!("SMAIL_{}", key.replace('-', "_").to_uppercase()),
+            value,
+        );
     }
     out
 }
 
 /// Adds a line by one call, so that those of several processes never mix.
 fn file(path: &Path, line: &[u8]) -> io::Result<()> {
-    let Some(mut file) = files::append_unread(path)? else { return Err(files::Unfit::NotRegular.into()) };
+    let Some(mut file) = files::append_unread(path)? else {
+        return Err(files::Unfit::NotRegular.into());
+    };
     match file.write(line)? {
         written if written == line.len() => Ok(()),
         _ => Err(io::ErrorKind::WriteZero.into()),

@@ -43,8 +43,14 @@ use terminal::{complain, print};
 
 /// Lets the TLS library look roots up in the hashed folder alone: it would read the bundle beside it twice, which takes
 /// as long as everything else ten times over, and it takes no such wish but by the environment.
-#[expect(unsafe_code, reason = "the environment is the only place where the TLS library looks; see SAFETY")]
-#[expect(clippy::disallowed_methods, reason = "the one exception: before anything has read the environment")]
+#[expect(
+    unsafe_code,
+    reason = "the environment is the only place where the TLS library looks; see SAFETY"
+)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one exception: before anything has read the environment"
+)]
 fn spare_the_bundle() {
     if let Some((name, value)) = roots::to_set() {
         // SAFETY: the first statement of the program: no other thread exists that could read the environment meanwhile.
@@ -57,7 +63,10 @@ fn main() -> ExitCode {
     failure::apologise_on_panic();
     let words: Vec<_> = std::env::args_os().collect();
     let sendmail = cli::is_sendmail(&words);
-    let exit = match unprivileged().and_then(|()| Ok(cli::parse(words.clone())?)).and_then(|args| run(&args)) {
+    let exit = match unprivileged()
+        .and_then(|()| Ok(cli::parse(words.clone())?))
+        .and_then(|args| run(&args))
+    {
         Ok(exit) => exit,
         // Help and version end the road early and well.
         Err(stop) if stop.exit == Exit::OK => {
@@ -70,9 +79,17 @@ fn main() -> ExitCode {
             if json && cli::has_switch(&words, "check") {
                 print(&check::untried(failure.exit.0, &failure.text()));
             } else if json {
-                print(&report::untried(failure.exit.0, None, Some(&failure.text())));
+                print(&report::untried(
+                    failure.exit.0,
+                    None,
+                    Some(&failure.text()),
+                ));
             }
-            complain(&if sendmail { failure.line("sendmail") } else { failure.text() });
+            complain(&if sendmail {
+                failure.line("sendmail")
+            } else {
+                failure.text()
+            });
             failure.exit
         }
     };
@@ -104,7 +121,8 @@ fn has_capabilities_of_file() -> bool {
         return false;
     }
     let held = capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.permitted);
-    held.iter().any(|one| !capability_is_in_ambient_set(one).unwrap_or(false))
+    held.iter()
+        .any(|one| !capability_is_in_ambient_set(one).unwrap_or(false))
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -143,7 +161,12 @@ fn run(args: &Args) -> Result<Exit, Failure> {
     let user = world.user();
     let author = author(&settings, &user)?;
     let mut route = settings::route(&settings, &author)?;
-    let mut input = Input::read(args, settings.home(), settings.attachment.as_deref(), layers.max_size())?;
+    let mut input = Input::read(
+        args,
+        settings.home(),
+        settings.attachment.as_deref(),
+        layers.max_size(),
+    )?;
     if input.empty && settings.flag("skip-empty") {
         if args.json {
             print(&report::untried(0, None, None));
@@ -177,7 +200,10 @@ fn dropped(args: &Args, settings: &Settings) -> Exit {
 
 fn author(settings: &Settings, user: &str) -> Result<Mailbox, Failure> {
     let authors = settings::author::authors(settings, user)?;
-    authors.into_iter().next().ok_or_else(|| Failure::new(Exit::CONFIG, "from names nobody"))
+    authors
+        .into_iter()
+        .next()
+        .ok_or_else(|| Failure::new(Exit::CONFIG, "from names nobody"))
 }
 
 /// From the draft to the end of the road.
@@ -190,7 +216,11 @@ fn send(
     mut draft: Draft,
 ) -> Result<Exit, Failure> {
     let copy = Copy::of(args, &draft);
-    let author = draft.from.first().cloned().ok_or_else(|| Failure::new(Exit::CONFIG, "from names nobody"))?;
+    let author = draft
+        .from
+        .first()
+        .cloned()
+        .ok_or_else(|| Failure::new(Exit::CONFIG, "from names nobody"))?;
     let subject = draft.subject.clone().unwrap_or_default();
     let mut warnings = std::mem::take(&mut draft.warnings);
     let stamp = Stamp::at(world.source_date_epoch());
@@ -202,29 +232,53 @@ fn send(
         return dry_run(settings, &message, route);
     }
     let watch = watch(args, settings);
-    let post = queued::Post { args, layers, settings, route, watch: &watch, author: &author, subject: &subject };
+    let post = queued::Post {
+        args,
+        layers,
+        settings,
+        route,
+        watch: &watch,
+        author: &author,
+        subject: &subject,
+    };
     // A file on this host is as safe as the queue would be.
     let travels = matches!(route, Route::Smtp(_) | Route::Program(_));
-    let queues = if travels { queued::open(args, settings, world)? } else { None };
+    let queues = if travels {
+        queued::open(args, settings, world)?
+    } else {
+        None
+    };
     let sent = match queues {
         Some(queues) => post.send(queues, &message)?,
         None => post.send_directly(&message),
     };
     let late = message.late_notes();
-    let told = sent.report.iter().flat_map(|r| &r.remarks).chain(&late).filter(|_| !args.quiet);
+    let told = sent
+        .report
+        .iter()
+        .flat_map(|r| &r.remarks)
+        .chain(&late)
+        .filter(|_| !args.quiet);
     told.for_each(|r| complain(&failure::remark(r)));
     if let Some(error) = &sent.error {
         complain(&error.text());
     }
     let kept = copy.keep(args, settings, &message, &stamp, &sent);
-    let exit = if sent.exit == Exit::OK { kept } else { sent.exit };
+    let exit = if sent.exit == Exit::OK {
+        kept
+    } else {
+        sent.exit
+    };
     if args.json {
         let said = sent.error.as_ref().map(Failure::text);
         let (id, error) = (sent.id.as_deref(), said.as_deref());
         print(&match &sent.report {
             Some(report) => {
                 let hint = |fault: &Fault| failure::hint(fault, report, settings);
-                let explain = report::Explain { hint: &hint, language: failure::language(settings) };
+                let explain = report::Explain {
+                    hint: &hint,
+                    language: failure::language(settings),
+                };
                 report::summary(&message.id, report, exit.0, id, error, &explain)
             }
             None => report::untried(exit.0, id, error),
@@ -237,7 +291,10 @@ fn send(
 /// wrong with a password and on how far a long message is.
 fn watch(args: &Args, settings: &Settings) -> Watch {
     // Until now a signal has ended the process at once.
-    let mut watch = Watch { interrupt: children::watched(), ..Watch::default() };
+    let mut watch = Watch {
+        interrupt: children::watched(),
+        ..Watch::default()
+    };
     // A file that grew too large must be an error to clean up after, and not the end of the process.
     let ignored = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, ignored);
@@ -250,7 +307,9 @@ fn watch(args: &Args, settings: &Settings) -> Watch {
     }
     if !args.quiet {
         let language = failure::language(settings);
-        watch.suspect = Some(Arc::new(move |hint| complain(&failure::suspicion(hint, language))));
+        watch.suspect = Some(Arc::new(move |hint| {
+            complain(&failure::suspicion(hint, language))
+        }));
         watch.progress = terminal::progress().filter(|_| args.sendmail.is_none());
     }
     watch
@@ -258,7 +317,11 @@ fn watch(args: &Args, settings: &Settings) -> Watch {
 
 /// The message on standard output, what is not part of it on standard error.
 fn dry_run(settings: &Settings, message: &Message, route: &Route) -> Result<Exit, Failure> {
-    let sender = message.envelope.sender.as_ref().map_or_else(String::new, Address::to_string);
+    let sender = message
+        .envelope
+        .sender
+        .as_ref()
+        .map_or_else(String::new, Address::to_string);
     let mut lines = format!(
         "-- nothing is sent: this is a dry run\n-- route: {}\n-- from: <{}>\n",
         word(&transport::describe(route)),
@@ -273,7 +336,8 @@ fn dry_run(settings: &Settings, message: &Message, route: &Route) -> Result<Exit
         let _ = writeln!(lines, "-- dsn: {}", word(&message.envelope.dsn.to_string()));
     }
     complain(&lines);
-    let printed = transport::open(&Route::Stdout, &Watch::default()).deliver(message, Turn::Last, &mut ());
+    let printed =
+        transport::open(&Route::Stdout, &Watch::default()).deliver(message, Turn::Last, &mut ());
     failure::account_for(&printed, settings).map_or(Ok(Exit::OK), Err)
 }
 
@@ -287,20 +351,42 @@ struct Copy {
 
 impl Copy {
     fn of(args: &Args, draft: &Draft) -> Self {
-        let shown: BTreeSet<String> = draft.to.iter().chain(&draft.cc).map(|m| m.address.key()).collect();
+        let shown: BTreeSet<String> = draft
+            .to
+            .iter()
+            .chain(&draft.cc)
+            .map(|m| m.address.key())
+            .collect();
         let first = draft.to.iter().chain(&draft.cc).chain(&draft.bcc).next();
         Copy {
             shown: shown.len(),
-            first: first.filter(|_| args.record_by_recipient).map(|m| m.address.local().replace('/', "_")),
+            first: first
+                .filter(|_| args.record_by_recipient)
+                .map(|m| m.address.local().replace('/', "_")),
         }
     }
 
     /// Keeps the copies that settings ask for. A copy that cannot be kept never undoes a mail that was sent.
-    fn keep(&self, args: &Args, settings: &Settings, message: &Message, stamp: &Stamp, sent: &queued::Sent) -> Exit {
+    fn keep(
+        &self,
+        args: &Args,
+        settings: &Settings,
+        message: &Message,
+        stamp: &Stamp,
+        sent: &queued::Sent,
+    ) -> Exit {
         let mut exit = Exit::OK;
-        let bcc = message.envelope.recipients.get(self.shown..).unwrap_or_default();
+        let bcc = message
+            .envelope
+            .recipients
+            .get(self.shown..)
+            .unwrap_or_default();
         for path in self.places(args, settings, sent) {
-            let outcome = if sent.lost { "the mail was not sent and" } else { "the mail was sent, but" };
+            let outcome = if sent.lost {
+                "the mail was not sent and"
+            } else {
+                "the mail was sent, but"
+            };
             let kept = record::append(&path, message, stamp.now, bcc)
                 .with_context(|| format!("{outcome} no copy could be kept in {}", path.display()));
             if let Err(error) = kept {
@@ -312,12 +398,23 @@ impl Copy {
         exit
     }
 
-    fn places(&self, args: &Args, settings: &Settings, sent: &queued::Sent) -> Vec<std::path::PathBuf> {
+    fn places(
+        &self,
+        args: &Args,
+        settings: &Settings,
+        sent: &queued::Sent,
+    ) -> Vec<std::path::PathBuf> {
         if sent.lost {
-            let letter = || settings.path("dead-letter").unwrap_or_else(|| settings.expand("~/dead.letter"));
+            let letter = || {
+                settings
+                    .path("dead-letter")
+                    .unwrap_or_else(|| settings.expand("~/dead.letter"))
+            };
             return settings.flag("save").then(letter).into_iter().collect();
         }
-        let folder = settings.path("folder").unwrap_or_else(|| settings.expand("~"));
+        let folder = settings
+            .path("folder")
+            .unwrap_or_else(|| settings.expand("~"));
         let in_folder = settings.flag("record-in-folder");
         let place = |name: &str| match name.strip_prefix('+') {
             Some(name) => folder.join(name),
@@ -326,16 +423,24 @@ impl Copy {
         };
         // A mail with this key was recorded when it was taken; one that was refused is no copy of sent mail.
         let taken = sent.report.is_none() && args.idempotency_key.is_some();
-        if taken || !matches!(sent.exit, Exit::OK) && sent.report.as_ref().is_some_and(|r| !r.any_done()) {
+        if taken
+            || !matches!(sent.exit, Exit::OK) && sent.report.as_ref().is_some_and(|r| !r.any_done())
+        {
             return Vec::new();
         }
-        settings.filled("record").into_iter().chain(self.first.clone()).map(|name| place(&name)).collect()
+        settings
+            .filled("record")
+            .into_iter()
+            .chain(self.first.clone())
+            .map(|name| place(&name))
+            .collect()
     }
 }
 
 fn show_settings(args: &Args, settings: &Settings, world: &Surroundings) {
     let mut text = settings::show(settings, args.verbose > 0);
-    let route = author(settings, &world.user()).and_then(|author| Ok(settings::route(settings, &author)?));
+    let route =
+        author(settings, &world.user()).and_then(|author| Ok(settings::route(settings, &author)?));
     let route = route.map_or_else(|failure| failure.what, |route| transport::describe(&route));
     text.push_str("\n# mail goes by ");
     text.push_str(&word(&route));
@@ -348,7 +453,11 @@ fn remarks(args: &Args, settings: &Settings, warnings: &[String]) {
     if args.quiet {
         return;
     }
-    let notes = if settings.flag("verbose") || settings.flag("debug") { settings.notes.as_slice() } else { &[] };
+    let notes = if settings.flag("verbose") || settings.flag("debug") {
+        settings.notes.as_slice()
+    } else {
+        &[]
+    };
     for remark in warnings.iter().chain(notes) {
         complain(&failure::remark(remark));
     }

@@ -53,12 +53,22 @@ pub struct Facts<'a> {
 /// Builds the notice.
 pub fn build(facts: &Facts<'_>) -> Vec<u8> {
     // No line of the parts begins so: the name of the notice is new.
-    let boundary =
-        format!("=_notice_{}", facts.id.bytes().filter(u8::is_ascii_alphanumeric).map(char::from).collect::<String>());
+    let boundary = format!(
+        "=_notice_{}",
+        facts
+            .id
+            .bytes()
+            .filter(u8::is_ascii_alphanumeric)
+            .map(char::from)
+            .collect::<String>()
+    );
     let mut out = String::new();
     for (name, value) in [
         ("Date", facts.date),
-        ("From", &format!("Mail Delivery System <MAILER-DAEMON@{}>", facts.host)),
+        (
+            "From",
+            &format!("Mail Delivery System <MAILER-DAEMON@{}>", facts.host),
+        ),
         ("To", facts.to),
         ("Subject", "Undelivered Mail Returned to Sender"),
         ("Message-ID", facts.id),
@@ -69,8 +79,10 @@ pub fn build(facts: &Facts<'_>) -> Vec<u8> {
     ] {
         field(&mut out, name, value);
     }
-    let _ =
-        write!(out, "Content-Type: multipart/report; report-type=delivery-status;\r\n boundary=\"{boundary}\"\r\n\r\n");
+    let _ = write!(
+        out,
+        "Content-Type: multipart/report; report-type=delivery-status;\r\n boundary=\"{boundary}\"\r\n\r\n"
+    );
     let part = |out: &mut String, kind: &str| {
         let _ = write!(out, "--{boundary}\r\nContent-Type: {kind}\r\n");
     };
@@ -80,14 +92,20 @@ pub fn build(facts: &Facts<'_>) -> Vec<u8> {
     out.push_str("\r\n");
     status(&mut out, facts);
     part(&mut out, "text/rfc822-headers; charset=utf-8");
-    readable(&mut out, &facts.headers[..facts.headers.len().min(LONGEST_HEADERS)]);
+    readable(
+        &mut out,
+        &facts.headers[..facts.headers.len().min(LONGEST_HEADERS)],
+    );
     let _ = write!(out, "--{boundary}--\r\n");
     out.into_bytes()
 }
 
 /// One field. What is not printable ASCII has no place in it.
 fn field(out: &mut String, name: &str, value: &str) {
-    let value: String = value.chars().map(|c| if (' '..='~').contains(&c) { c } else { '?' }).collect();
+    let value: String = value
+        .chars()
+        .map(|c| if (' '..='~').contains(&c) { c } else { '?' })
+        .collect();
     let mut line = format!("{name}:");
     for word in value.split_ascii_whitespace() {
         if line.len() + word.len() >= 77 && line.len() > name.len() + 1 {
@@ -103,7 +121,9 @@ fn field(out: &mut String, name: &str, value: &str) {
 /// A part in quoted-printable, with its own line ends.
 fn readable(out: &mut String, octets: &[u8]) {
     out.push_str("Content-Transfer-Encoding: quoted-printable\r\n\r\n");
-    out.push_str(&String::from_utf8_lossy(&crate::message::quoted_printable(octets)));
+    out.push_str(&String::from_utf8_lossy(&crate::message::quoted_printable(
+        octets,
+    )));
     if !octets.ends_with(b"\n") {
         out.push_str("\r\n");
     }
@@ -112,7 +132,9 @@ fn readable(out: &mut String, octets: &[u8]) {
 fn words(facts: &Facts<'_>) -> String {
     let (id, why) = (facts.queue_id, text::short(facts.why));
     let mut out = format!("This is the mail program at {}.\r\n\r\n", facts.host);
-    out.push_str("Your mail could not be delivered to everybody, and is not tried any more.\r\n\r\n");
+    out.push_str(
+        "Your mail could not be delivered to everybody, and is not tried any more.\r\n\r\n",
+    );
     let _ = write!(
         out,
         "  Subject: {}\r\n  Sent:    {}\r\n  Reason:  {why}\r\n\r\n",
@@ -121,7 +143,12 @@ fn words(facts: &Facts<'_>) -> String {
     );
     out.push_str("These did not get it:\r\n\r\n");
     for failed in facts.failed {
-        let _ = write!(out, "  {}\r\n    {}\r\n", text::word(&failed.recipient), text::short(&failed.reply));
+        let _ = write!(
+            out,
+            "  {}\r\n    {}\r\n",
+            text::word(&failed.recipient),
+            text::short(&failed.reply)
+        );
         if let Some(cure) = &failed.cure {
             let _ = write!(out, "    What to do: {}\r\n", text::short(cure));
         }
@@ -144,7 +171,10 @@ fn status(out: &mut String, facts: &Facts<'_>) {
         field(out, "Final-Recipient", &recipient(&failed.recipient));
         field(out, "Action", "failed");
         field(out, "Status", &code(&failed.reply));
-        let of_server = failed.reply.get(..3).is_some_and(|code| code.bytes().all(|b| b.is_ascii_digit()));
+        let of_server = failed
+            .reply
+            .get(..3)
+            .is_some_and(|code| code.bytes().all(|b| b.is_ascii_digit()));
         let kind = if of_server { "smtp" } else { "x-smail" };
         if !failed.reply.is_empty() {
             field(out, "Diagnostic-Code", &format!("{kind}; {}", failed.reply));
@@ -173,9 +203,16 @@ fn recipient(address: &str) -> String {
 fn code(reply: &str) -> String {
     let mut words = reply.split_ascii_whitespace();
     let first = words.next().unwrap_or_default();
-    let parts = |word: &str| word.split('.').map(str::parse::<u16>).collect::<Result<Vec<_>, _>>().ok();
+    let parts = |word: &str| {
+        word.split('.')
+            .map(str::parse::<u16>)
+            .collect::<Result<Vec<_>, _>>()
+            .ok()
+    };
     let enhanced = |word: &&str| {
-        parts(word).is_some_and(|p| p.len() == 3 && matches!(p[0], 4 | 5) && p[1..].iter().all(|n| *n < 1000))
+        parts(word).is_some_and(|p| {
+            p.len() == 3 && matches!(p[0], 4 | 5) && p[1..].iter().all(|n| *n < 1000)
+        })
     };
     match (first, words.next().filter(enhanced)) {
         (_, Some(own)) => own.to_owned(),
@@ -207,12 +244,19 @@ mod tests {
     }
 
     fn failed(recipient: &str, reply: &str) -> Failed {
-        Failed { recipient: recipient.into(), reply: reply.into(), cure: Some("Check the address.".into()) }
+        Failed {
+            recipient: recipient.into(),
+            reply: reply.into(),
+            cure: Some("Check the address.".into()),
+        }
     }
 
     #[test]
     fn a_notice_is_a_report_in_three_parts() {
-        let text = notice(&[failed("a@x.example", "550 5.1.1 unknown")], b"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n");
+        let text = notice(
+            &[failed("a@x.example", "550 5.1.1 unknown")],
+            b"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n",
+        );
         assert_eq!(
             text,
             "Date: Tue, 01 Dec 2026 00:00:00 +0000\r\n\
@@ -244,11 +288,24 @@ mod tests {
     #[test]
     fn whatever_was_said_adds_no_field_and_no_part() {
         let evil = "550 no\r\nX-Evil: 1\r\n\r\n--=_notice_2bhexample\r\n\u{1b}[2J";
-        let text = notice(&[failed("ü@x.example", evil)], "Subject: ü\r\n--=_notice_2bhexample--\r\n".as_bytes());
+        let text = notice(
+            &[failed("ü@x.example", evil)],
+            "Subject: ü\r\n--=_notice_2bhexample--\r\n".as_bytes(),
+        );
         assert!(text.is_ascii());
-        assert!(!text.contains("\r\nX-Evil") && !text.contains('\u{1b}'), "{text}");
-        assert_eq!(text.matches("\r\n--=_notice_2bhexample\r\n").count(), 3, "{text}");
-        assert!(text.contains("\r\nFinal-Recipient: utf-8; \\x{FC}@x.example\r\n"), "{text}");
+        assert!(
+            !text.contains("\r\nX-Evil") && !text.contains('\u{1b}'),
+            "{text}"
+        );
+        assert_eq!(
+            text.matches("\r\n--=_notice_2bhexample\r\n").count(),
+            3,
+            "{text}"
+        );
+        assert!(
+            text.contains("\r\nFinal-Recipient: utf-8; \\x{FC}@x.example\r\n"),
+            "{text}"
+        );
         assert!(text.lines().all(|line| line.len() < 999));
     }
 

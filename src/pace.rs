@@ -32,7 +32,10 @@ pub(crate) fn assert_linear<T>(name: &str, make: impl Fn(usize) -> T, mut read: 
         read(input);
         let taken = spent().saturating_sub(start);
         let fits = taken < NOTHING || size == SIZES[0] || taken < before * GROWTH;
-        assert!(fits && taken < LONGEST, "{name}: {size} bytes take {taken:?}, a quarter of them took {before:?}");
+        assert!(
+            fits && taken < LONGEST,
+            "{name}: {size} bytes take {taken:?}, a quarter of them took {before:?}"
+        );
         before = taken.max(NOTHING / GROWTH);
     }
 }

@@ -16,9 +16,16 @@ use crate::message::Message;
 ///
 /// # Errors
 /// Whatever prevents it; then the file is as long as it was before.
-pub fn append(path: &Path, message: &Message, date: DateTime<FixedOffset>, bcc: &[Address]) -> io::Result<()> {
+pub fn append(
+    path: &Path,
+    message: &Message,
+    date: DateTime<FixedOffset>,
+    bcc: &[Address],
+) -> io::Result<()> {
     // The null device is how people say that they want none.
-    let Some(mut file) = files::append(path)? else { return Ok(()) };
+    let Some(mut file) = files::append(path)? else {
+        return Ok(());
+    };
     files::lock(&file)?;
     let before = file.metadata()?.len();
     let written = write(&mut file, before, message, date, bcc);
@@ -36,14 +43,29 @@ fn write(
     bcc: &[Address],
 ) -> io::Result<()> {
     let gap = gap(file, before)?;
-    let sender = message.envelope.sender.as_ref().map_or_else(|| "MAILER-DAEMON".to_owned(), Address::to_string);
+    let sender = message
+        .envelope
+        .sender
+        .as_ref()
+        .map_or_else(|| "MAILER-DAEMON".to_owned(), Address::to_string);
     let mut out = io::BufWriter::with_capacity(64 << 10, &*file);
-    writeln!(out, "{gap}From {sender} {}", date.format("%a %b %e %H:%M:%S %Y"))?;
+    writeln!(
+        out,
+        "{gap}From {sender} {}",
+        date.format("%a %b %e %H:%M:%S %Y")
+    )?;
     if !bcc.is_empty() {
-        let list = bcc.iter().map(Address::to_string).collect::<Vec<_>>().join(",\n ");
+        let list = bcc
+            .iter()
+            .map(Address::to_string)
+            .collect::<Vec<_>>()
+            .join(",\n ");
         writeln!(out, "Bcc: {list}")?;
     }
-    let mut lines = Lines { out: &mut out, held: Vec::new() };
+    let mut lines = Lines {
+        out: &mut out,
+        held: Vec::new(),
+    };
     for chunk in message.chunks() {
         lines.write(&chunk?)?;
     }
@@ -80,7 +102,9 @@ struct Lines<W: Write> {
 impl<W: Write> Lines<W> {
     fn write(&mut self, piece: &[u8]) -> io::Result<()> {
         self.held.extend_from_slice(piece);
-        let Some(end) = self.held.iter().rposition(|b| *b == b'\n') else { return Ok(()) };
+        let Some(end) = self.held.iter().rposition(|b| *b == b'\n') else {
+            return Ok(());
+        };
         let rest = self.held.split_off(end + 1);
         let whole = std::mem::replace(&mut self.held, rest);
         for line in whole.split_inclusive(|b| *b == b'\n') {
@@ -90,17 +114,27 @@ impl<W: Write> Lines<W> {
     }
 
     fn line(&mut self, line: &[u8]) -> io::Result<()> {
-        let quoted = line.iter().position(|b| *b != b'>').is_some_and(|i| line[i..].starts_with(b"From "));
+        let quoted = line
+            .iter()
+            .position(|b| *b != b'>')
+            .is_some_and(|i| line[i..].starts_with(b"From "));
         if quoted {
             self.out.write_all(b">")?;
         }
-        let text = line.strip_suffix(b"\r\n").or_else(|| line.strip_suffix(b"\n")).unwrap_or(line);
+        let text = line
+            .strip_suffix(b"\r\n")
+            .or_else(|| line.strip_suffix(b"\n"))
+            .unwrap_or(line);
         self.out.write_all(text)?;
         self.out.write_all(b"\n")
     }
 
     fn finish(&mut self) -> io::Result<()> {
         let rest = std::mem::take(&mut self.held);
-        if rest.is_empty() { Ok(()) } else { self.line(&rest) }
+        if rest.is_empty() {
+            Ok(())
+        } else {
+            self.line(&rest)
+        }
     }
 }

@@ -63,7 +63,12 @@ struct Advice {
 
 impl Advice {
     fn new(hint: &Hint, language: Language) -> Self {
-        Advice { id: hint.id, who: hint.who.word(), meaning: hint.meaning(language), action: hint.action(language) }
+        Advice {
+            id: hint.id,
+            who: hint.who.word(),
+            meaning: hint.meaning(language),
+            action: hint.action(language),
+        }
     }
 }
 
@@ -97,7 +102,11 @@ pub fn summary(
         user: report.user.as_deref(),
         bytes: report.bytes,
         timing: Some(timing),
-        recipients: report.fates.iter().map(|fate| recipient(fate, explain)).collect(),
+        recipients: report
+            .fates
+            .iter()
+            .map(|fate| recipient(fate, explain))
+            .collect(),
         queue_id,
         error,
     };
@@ -130,7 +139,11 @@ fn line(object: &impl Serialize) -> String {
 }
 
 fn status(report: &Report) -> &'static str {
-    let done = report.fates.iter().filter(|f| f.class() == Class::Done).count();
+    let done = report
+        .fates
+        .iter()
+        .filter(|f| f.class() == Class::Done)
+        .count();
     let permanent = report.fates.iter().any(|f| f.class() == Class::Permanent);
     match (done == report.fates.len(), done, permanent) {
         (true, _, _) => "done",
@@ -154,7 +167,9 @@ fn recipient<'f>(fate: &'f Fate, explain: &Explain<'_>) -> Recipient<'f> {
         enhanced: reply.and_then(|r| r.enhanced).map(|e| e.to_string()),
         reply: reply.map(crate::delivery::Reply::text),
         in_doubt: fault.is_some_and(|f| f.in_doubt),
-        hint: fault.and_then(|f| (explain.hint)(f)).map(|hint| Advice::new(hint, explain.language)),
+        hint: fault
+            .and_then(|f| (explain.hint)(f))
+            .map(|hint| Advice::new(hint, explain.language)),
     }
 }
 
@@ -170,37 +185,75 @@ struct Explained<'a> {
 }
 
 /// The labels of `--explain`, in English and in Chinese.
-const LABELS: [[&str; 4]; 2] =
-    [["means:", "what follows:", "who acts:", "what to do:"], ["含义：", "结果：", "由谁处理：", "怎么办："]];
+const LABELS: [[&str; 4]; 2] = [
+    ["means:", "what follows:", "who acts:", "what to do:"],
+    ["含义：", "结果：", "由谁处理：", "怎么办："],
+];
 /// What becomes of the mail, by class.
 const FOLLOWS: [[&str; 3]; 2] = [
-    ["nothing failed", "temporary: trying again later may help", "permanent: trying again does not help"],
-    ["没有失败", "暂时性失败：稍后重试可能成功", "永久性失败：重试无用"],
+    [
+        "nothing failed",
+        "temporary: trying again later may help",
+        "permanent: trying again does not help",
+    ],
+    [
+        "没有失败",
+        "暂时性失败：稍后重试可能成功",
+        "永久性失败：重试无用",
+    ],
 ];
 /// Who has to act, in the order of the words of [`Hint::who`].
 const ACTORS: [[&str; 2]; 5] = [
     ["you", "你自己"],
-    ["the recipient, or whoever knows the right address", "收件人（或知道正确地址的人）"],
-    ["the server's side; often time heals it", "服务器一方，往往等一等就好"],
+    [
+        "the recipient, or whoever knows the right address",
+        "收件人（或知道正确地址的人）",
+    ],
+    [
+        "the server's side; often time heals it",
+        "服务器一方，往往等一等就好",
+    ],
     ["whoever runs the network", "网络管理员"],
-    ["the administrator of the account or the domain", "账号或域名的管理员"],
+    [
+        "the administrator of the account or the domain",
+        "账号或域名的管理员",
+    ],
 ];
 
 /// The text of `--explain`: a paragraph for each failure. `more` tells what is to be done beyond the row of the table.
-pub fn explained(found: &[Explanation], language: Language, more: &dyn Fn(&Explanation) -> Option<String>) -> String {
-    let paragraphs: Vec<String> = found.iter().map(|one| paragraph(one, language, more(one))).collect();
+pub fn explained(
+    found: &[Explanation],
+    language: Language,
+    more: &dyn Fn(&Explanation) -> Option<String>,
+) -> String {
+    let paragraphs: Vec<String> = found
+        .iter()
+        .map(|one| paragraph(one, language, more(one)))
+        .collect();
     paragraphs.join("\n")
 }
 
 fn paragraph(found: &Explanation, language: Language, more: Option<String>) -> String {
     let column = language as usize;
-    let enhanced = found.enhanced.map(|code| code.to_string()).filter(|code| !found.text.contains(code.as_str()));
+    let enhanced = found
+        .enhanced
+        .map(|code| code.to_string())
+        .filter(|code| !found.text.contains(code.as_str()));
     let text = Some(found.text.clone()).filter(|text| !text.is_empty());
-    let mut out =
-        [found.code.map(|code| code.to_string()), enhanced, text].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    let mut out = [found.code.map(|code| code.to_string()), enhanced, text]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join(" ");
     out.push('\n');
     let mut line = |label: usize, text: &str| {
-        out.extend(["  ", LABELS[column][label], if column == 0 { " " } else { "" }, text, "\n"]);
+        out.extend([
+            "  ",
+            LABELS[column][label],
+            if column == 0 { " " } else { "" },
+            text,
+            "\n",
+        ]);
     };
     if let Some(hint) = found.hint {
         line(0, hint.meaning(language));
@@ -262,7 +315,11 @@ pub fn queue_list(items: &[Item], now: i64) -> String {
             span(now.saturating_sub(item.created)),
             size(item.size),
             item.tries,
-            word(if item.from.is_empty() { "<>" } else { &item.from }),
+            word(if item.from.is_empty() {
+                "<>"
+            } else {
+                &item.from
+            }),
             word(&listed(&item.to))
         );
         let next = match item.state {
@@ -280,7 +337,12 @@ pub fn queue_list(items: &[Item], now: i64) -> String {
 /// The first few of a list, and how many follow.
 fn listed(addresses: &[String]) -> String {
     const SHOWN: usize = 10;
-    let shown = addresses.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let shown = addresses
+        .iter()
+        .take(SHOWN)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
     match addresses.len().saturating_sub(SHOWN) {
         0 => shown,
         more => format!("{shown} and {more} more"),
@@ -309,17 +371,28 @@ pub fn size(octets: u64) -> String {
 /// last for the count of what waits. Mail that failed has the mark `#`, and is in neither.
 pub fn mailq(items: &[Item]) -> String {
     use std::fmt::Write as _;
-    let (failed, waiting): (Vec<&Item>, Vec<&Item>) = items.iter().partition(|i| i.state == "failed");
-    let entries = |items: &[&Item]| items.iter().map(|item| mailq_entry(item)).collect::<String>();
+    let (failed, waiting): (Vec<&Item>, Vec<&Item>) =
+        items.iter().partition(|i| i.state == "failed");
+    let entries = |items: &[&Item]| {
+        items
+            .iter()
+            .map(|item| mailq_entry(item))
+            .collect::<String>()
+    };
     if waiting.is_empty() {
         return format!("Mail queue is empty\n{}", entries(&failed));
     }
-    let mut out = String::from("-Queue ID-  --Size-- ----Arrival Time---- -Sender/Recipient-------\n");
+    let mut out =
+        String::from("-Queue ID-  --Size-- ----Arrival Time---- -Sender/Recipient-------\n");
     out.push_str(&entries(&waiting));
     out.push_str(&entries(&failed));
     let kilobytes = waiting.iter().map(|i| i.size).sum::<u64>().div_ceil(1024);
     let plural = if waiting.len() == 1 { "" } else { "s" };
-    let _ = writeln!(out, "-- {kilobytes} Kbytes in {} Request{plural}.", waiting.len());
+    let _ = writeln!(
+        out,
+        "-- {kilobytes} Kbytes in {} Request{plural}.",
+        waiting.len()
+    );
     out
 }
 
@@ -331,13 +404,27 @@ fn mailq_entry(item: &Item) -> String {
         "failed" => '#',
         _ => ' ',
     };
-    let time = chrono::DateTime::from_timestamp_millis(item.created).unwrap_or_default().with_timezone(&chrono::Local);
-    let from = word(if item.from.is_empty() { "MAILER-DAEMON" } else { &item.from });
+    let time = chrono::DateTime::from_timestamp_millis(item.created)
+        .unwrap_or_default()
+        .with_timezone(&chrono::Local);
+    let from = word(if item.from.is_empty() {
+        "MAILER-DAEMON"
+    } else {
+        &item.from
+    });
     let id = format!("{}{mark}", word(&item.id));
-    let mut out = format!("{id:<11}{:>9} {} {from}\n", item.size, time.format("%a %b %e %H:%M:%S"));
+    let mut out = format!(
+        "{id:<11}{:>9} {} {from}\n",
+        item.size,
+        time.format("%a %b %e %H:%M:%S")
+    );
     if !item.last.is_empty() {
         let last = format!("({})", short(&item.last));
-        let _ = writeln!(out, "{last:>width$}", width = 40 + last.chars().count().min(38));
+        let _ = writeln!(
+            out,
+            "{last:>width$}",
+            width = 40 + last.chars().count().min(38)
+        );
     }
     for to in &item.to {
         let _ = writeln!(out, "{:41}{}", "", word(to));

@@ -42,12 +42,20 @@ pub fn to_set() -> Option<(&'static str, &'static str)> {
 fn change() -> Option<Change> {
     match (std::env::var_os(BUNDLE), std::env::var_os(FOLDER)) {
         (None, None) => {
-            let folder = openssl_probe::candidate_cert_dirs().find(|folder| is_whole(folder))?.to_owned();
-            Some(Change { before: None, bundle: openssl_probe::probe().cert_file, folder: Some(folder) })
+            let folder = openssl_probe::candidate_cert_dirs()
+                .find(|folder| is_whole(folder))?
+                .to_owned();
+            Some(Change {
+                before: None,
+                bundle: openssl_probe::probe().cert_file,
+                folder: Some(folder),
+            })
         }
-        (Some(file), _) if is_stream(Path::new(&file)) => {
-            Some(Change { bundle: Some(PathBuf::from(&file)), before: Some(file), folder: None })
-        }
+        (Some(file), _) if is_stream(Path::new(&file)) => Some(Change {
+            bundle: Some(PathBuf::from(&file)),
+            before: Some(file),
+            folder: None,
+        }),
         _ => None,
     }
 }
@@ -61,13 +69,18 @@ fn change() -> Option<Change> {
 #[cfg(not(target_vendor = "apple"))]
 fn is_stream(path: &Path) -> bool {
     use std::os::unix::fs::FileTypeExt;
-    fs::metadata(path).is_ok_and(|facts| facts.file_type().is_fifo() || facts.file_type().is_socket())
+    fs::metadata(path)
+        .is_ok_and(|facts| facts.file_type().is_fifo() || facts.file_type().is_socket())
 }
 
 #[cfg(not(target_vendor = "apple"))]
 fn is_whole(folder: &Path) -> bool {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter(|entry| entry.file_name().as_encoded_bytes().ends_with(b".0")).take(WHOLE).count() == WHOLE
+    entries
+        .filter(|entry| entry.file_name().as_encoded_bytes().ends_with(b".0"))
+        .take(WHOLE)
+        .count()
+        == WHOLE
 }
 
 /// What the variable was before it was set; `None` when it was not touched.
@@ -83,7 +96,12 @@ pub fn stream() -> Option<&'static Path> {
 
 /// The roots in DER that the bundle has and the hashed folder has not: somebody may have added them by hand.
 pub fn left_out() -> Vec<Vec<u8>> {
-    let Some(Change { before: None, folder: Some(folder), bundle: Some(bundle) }) = CHANGE.get() else {
+    let Some(Change {
+        before: None,
+        folder: Some(folder),
+        bundle: Some(bundle),
+    }) = CHANGE.get()
+    else {
         return Vec::new();
     };
     beyond(bundle, folder)
@@ -93,8 +111,10 @@ pub fn left_out() -> Vec<Vec<u8>> {
 fn beyond(bundle: &Path, folder: &Path) -> Vec<Vec<u8>> {
     let mut rest = certificates(bundle);
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let is_hashed =
-            entry.path().extension().is_some_and(|end| end.as_encoded_bytes()[..].iter().all(u8::is_ascii_digit));
+        let is_hashed = entry
+            .path()
+            .extension()
+            .is_some_and(|end| end.as_encoded_bytes()[..].iter().all(u8::is_ascii_digit));
         if is_hashed {
             let known = certificates(&entry.path());
             rest.retain(|root| !known.contains(root));
@@ -109,10 +129,19 @@ fn certificates(file: &Path) -> Vec<Vec<u8>> {
     // The comments of a bundle may be in any charset.
     let text = files::read(file, LARGEST).map_or_else(|_| Vec::new(), |(text, _)| text);
     let text = String::from_utf8_lossy(&text);
-    let blocks = text.split("-----BEGIN CERTIFICATE-----").skip(1).filter_map(|block| {
-        let inside: String = block.split("-----").next()?.split_ascii_whitespace().collect();
-        base64::engine::general_purpose::STANDARD.decode(inside).ok()
-    });
+    let blocks = text
+        .split("-----BEGIN CERTIFICATE-----")
+        .skip(1)
+        .filter_map(|block| {
+            let inside: String = block
+                .split("-----")
+                .next()?
+                .split_ascii_whitespace()
+                .collect();
+            base64::engine::general_purpose::STANDARD
+                .decode(inside)
+                .ok()
+        });
     blocks.collect()
 }
 
@@ -129,7 +158,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let bundle = folder.path().join("bundle.pem");
         // A comment in Latin-1, and a block that is none, stop nothing.
-        let text = [b"# Autorit\xe9\n".to_vec(), pem("?").into(), pem("AAAA").into(), pem("AAAB").into()].concat();
+        let text = [
+            b"# Autorit\xe9\n".to_vec(),
+            pem("?").into(),
+            pem("AAAA").into(),
+            pem("AAAB").into(),
+        ]
+        .concat();
         fs::write(&bundle, text).unwrap();
         fs::write(folder.path().join("01234567.0"), pem("AAAA")).unwrap();
         fs::write(folder.path().join("other.pem"), pem("AAAB")).unwrap();

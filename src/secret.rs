@@ -20,10 +20,17 @@ pub fn shield() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         use rustix::process::{Resource, Rlimit, setrlimit};
-        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+        let _ = setrlimit(
+            Resource::Core,
+            Rlimit {
+                current: Some(0),
+                maximum: Some(0),
+            },
+        );
         // A handler that core dumps are piped to (systemd-coredump, apport) is not held back by the limit.
         #[cfg(target_os = "linux")]
-        let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+        let _ =
+            rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     });
 }
 
@@ -82,11 +89,17 @@ pub struct SecretError {
 
 impl SecretError {
     fn permanent(why: impl Into<String>) -> Self {
-        SecretError { why: why.into(), temporary: false }
+        SecretError {
+            why: why.into(),
+            temporary: false,
+        }
     }
 
     fn temporary(why: impl Into<String>) -> Self {
-        SecretError { why: why.into(), temporary: true }
+        SecretError {
+            why: why.into(),
+            temporary: true,
+        }
     }
 }
 
@@ -102,7 +115,10 @@ impl SecretSource {
             SecretSource::Command(words) => command::output(words),
             SecretSource::Netrc(lookup) => match lookup.entry()? {
                 Some(entry) => Ok(entry.password),
-                None => Err(SecretError::permanent(format!("the netrc has no entry for {}", lookup.host))),
+                None => Err(SecretError::permanent(format!(
+                    "the netrc has no entry for {}",
+                    lookup.host
+                ))),
             },
             SecretSource::Prompt { user, host } => prompt::ask(user, host),
         }
@@ -114,7 +130,9 @@ impl SecretSource {
     /// # Errors
     /// As [`SecretSource::fetch`].
     pub fn fetch_login(&self, user: &str) -> Result<Option<(String, Secret)>, SecretError> {
-        let SecretSource::Netrc(lookup) = self else { return Ok(Some((user.to_owned(), self.fetch()?))) };
+        let SecretSource::Netrc(lookup) = self else {
+            return Ok(Some((user.to_owned(), self.fetch()?)));
+        };
         match lookup.entry()? {
             Some(entry) => Ok(Some((entry.login, entry.password))),
             None if user.is_empty() => Ok(None),
@@ -138,7 +156,8 @@ impl SecretSource {
         }
         // shlex drops what follows `#` in silence, and then another command would run; a last word of ours tells.
         let end = "\u{1}";
-        let mut words = shlex::split(&format!("{text} {end}")).ok_or_else(|| bad("has a quote that is not closed"))?;
+        let mut words = shlex::split(&format!("{text} {end}"))
+            .ok_or_else(|| bad("has a quote that is not closed"))?;
         if words.pop().as_deref() != Some(end) {
             return Err(bad("ends in a backslash or has a `#` without quotes"));
         }
@@ -156,8 +175,13 @@ impl SecretSource {
 pub fn from_stdin() -> Result<Secret, SecretError> {
     use std::io::{BufRead as _, Read as _};
     let mut line = Zeroizing::new(Vec::with_capacity(4096));
-    let read = std::io::stdin().lock().take(64 << 10).read_until(b'\n', &mut line);
-    read.map_err(|error| SecretError::permanent(format!("standard input cannot be read: {error}")))?;
+    let read = std::io::stdin()
+        .lock()
+        .take(64 << 10)
+        .read_until(b'\n', &mut line);
+    read.map_err(|error| {
+        SecretError::permanent(format!("standard input cannot be read: {error}"))
+    })?;
     single_line(&line, "standard input")
 }
 

@@ -117,8 +117,14 @@ pub struct Place {
 impl Place {
     /// A path as it is shown, and written into settings.
     fn shown(&self, path: &Path) -> String {
-        let below = self.home.as_deref().and_then(|home| path.strip_prefix(home).ok());
-        below.map_or_else(|| path.display().to_string(), |rest| format!("~/{}", rest.display()))
+        let below = self
+            .home
+            .as_deref()
+            .and_then(|home| path.strip_prefix(home).ok());
+        below.map_or_else(
+            || path.display().to_string(),
+            |rest| format!("~/{}", rest.display()),
+        )
     }
 }
 
@@ -252,7 +258,10 @@ pub fn from_mailrc(
 /// Subject and text of the first mail.
 pub fn first_mail(words: Words, done: &Done, host: &str) -> (String, String) {
     let subject = words.of(words::MAIL_SUBJECT, &[host]);
-    (subject, words.of(words::MAIL_BODY, &[host, &done.address, &done.config]))
+    (
+        subject,
+        words.of(words::MAIL_BODY, &[host, &done.address, &done.config]),
+    )
 }
 
 /// What is said when variables of the environment outrank what was written.

@@ -94,16 +94,26 @@ impl Handover {
     /// # Errors
     /// [`SubmissionError::Address`], [`SubmissionError::NoRecipient`].
     pub fn read(request: &Request, raw: &Raw) -> Result<Self, SubmissionError> {
-        let mut handover = Handover { full_name: request.full_name.clone(), ..Handover::default() };
+        let mut handover = Handover {
+            full_name: request.full_name.clone(),
+            ..Handover::default()
+        };
         if let Some(sender) = &request.sender {
             handover.sender = Sender::parse(sender)?;
         }
         for word in &request.recipients {
-            handover.recipients.extend(parse_word(word).map_err(SubmissionError::Address)?);
+            handover
+                .recipients
+                .extend(parse_word(word).map_err(SubmissionError::Address)?);
         }
         if request.take_recipients {
-            for value in ["to", "cc", "bcc"].iter().flat_map(|name| recipients_of(raw, name)) {
-                handover.recipients.extend(list_of(&value).map_err(SubmissionError::Address)?);
+            for value in ["to", "cc", "bcc"]
+                .iter()
+                .flat_map(|name| recipients_of(raw, name))
+            {
+                handover
+                    .recipients
+                    .extend(list_of(&value).map_err(SubmissionError::Address)?);
             }
         }
         if handover.recipients.is_empty() {
@@ -150,20 +160,32 @@ impl<R: Read> Read for Limited<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let count = self.from.read(out)?;
         if let Some(left) = &mut self.left {
-            *left = left.checked_sub(count as u64).ok_or(io::ErrorKind::FileTooLarge)?;
+            *left = left
+                .checked_sub(count as u64)
+                .ok_or(io::ErrorKind::FileTooLarge)?;
         }
         Ok(count)
     }
 }
 
 fn recipients_of(raw: &Raw, name: &str) -> Vec<String> {
-    if raw.resent() { raw.resent_values(&format!("resent-{name}")) } else { raw.values(name) }
+    if raw.resent() {
+        raw.resent_values(&format!("resent-{name}"))
+    } else {
+        raw.values(name)
+    }
 }
 
 /// The first author that the head names, of the resending if it is resent. A From that cannot be read is nobody's.
 fn author_of(raw: &Raw) -> Option<Mailbox> {
-    let values = if raw.resent() { raw.resent_values("resent-from") } else { raw.values("from") };
-    values.iter().find_map(|value| first_author(value).ok().flatten())
+    let values = if raw.resent() {
+        raw.resent_values("resent-from")
+    } else {
+        raw.values("from")
+    };
+    values
+        .iter()
+        .find_map(|value| first_author(value).ok().flatten())
 }
 
 /// A mail that is settled.
@@ -190,7 +212,11 @@ pub fn settle(
 ) -> Result<Settled, SubmissionError> {
     let local = Local::new(settings, true);
     let ours = authors(settings, &local, user)?;
-    let house = House { settings, local: &local, ours: &ours };
+    let house = House {
+        settings,
+        local: &local,
+        ours: &ours,
+    };
     let force = house.force(author_of(&raw).as_ref());
     let sender = house.sender(&handover.sender, &raw, user, force.is_some())?;
     let mut author = match (&sender, &force) {
@@ -211,11 +237,23 @@ pub fn settle(
         .map(|mailbox| mailbox.address)
         .collect();
     if recipients.is_empty() {
-        return Err(if local.has_dropped() { SubmissionError::Dropped } else { SubmissionError::NoRecipient });
+        return Err(if local.has_dropped() {
+            SubmissionError::Dropped
+        } else {
+            SubmissionError::NoRecipient
+        });
     }
-    let envelope = Envelope { sender, recipients, dsn: reports(handover.dsn, settings) };
+    let envelope = Envelope {
+        sender,
+        recipients,
+        dsn: reports(handover.dsn, settings),
+    };
     let subject = raw.values("subject").into_iter().next().unwrap_or_default();
-    let known = author_of(&raw).map(|mailbox| house.header("from", &mailbox).map_or(mailbox, |mut new| new.remove(0)));
+    let known = author_of(&raw).map(|mailbox| {
+        house
+            .header("from", &mailbox)
+            .map_or(mailbox, |mut new| new.remove(0))
+    });
     let known = if force.is_some() { None } else { known };
     let edits = Edits {
         author: author.clone(),
@@ -224,14 +262,24 @@ pub fn settle(
         fallback_charsets: &fallback_charsets(settings),
     };
     let message = raw.complete(envelope, &edits, stamp)?;
-    Ok(Settled { message, author: known.unwrap_or(author), subject })
+    Ok(Settled {
+        message,
+        author: known.unwrap_or(author),
+        subject,
+    })
 }
 
 /// The authors by the settings. The user, where they name nobody, is a local name like any other of the mail.
-fn authors(settings: &Settings, local: &Local<'_>, user: &str) -> Result<Vec<Mailbox>, SubmissionError> {
+fn authors(
+    settings: &Settings,
+    local: &Local<'_>,
+    user: &str,
+) -> Result<Vec<Mailbox>, SubmissionError> {
     let mut ours = author::authors(settings, user)?;
     if !author::is_said(settings)?
-        && let Some(address) = Address::parse(user).ok().and_then(|user| local.qualify(user))
+        && let Some(address) = Address::parse(user)
+            .ok()
+            .and_then(|user| local.qualify(user))
     {
         ours[0].address = address;
     }
@@ -240,9 +288,16 @@ fn authors(settings: &Settings, local: &Local<'_>, user: &str) -> Result<Vec<Mai
 
 /// What the caller asks to hear, else what the settings ask for.
 fn reports(asked: Dsn, settings: &Settings) -> Dsn {
-    let (own, _) =
-        Dsn::read_leniently(settings.filled("dsn-notify").as_deref(), settings.filled("dsn-return").as_deref(), None);
-    Dsn { notify: asked.notify.or(own.notify), ret: asked.ret.or(own.ret), envid: asked.envid }
+    let (own, _) = Dsn::read_leniently(
+        settings.filled("dsn-notify").as_deref(),
+        settings.filled("dsn-return").as_deref(),
+        None,
+    );
+    Dsn {
+        notify: asked.notify.or(own.notify),
+        ret: asked.ret.or(own.ret),
+        envid: asked.envid,
+    }
 }
 
 /// The names of this host and of its owner.
@@ -265,11 +320,19 @@ impl House<'_> {
 
     /// The sender of the envelope: what the caller said, else by `envelope-from` and `from`, else the author of the mail,
     /// else the user at this host.
-    fn sender(&self, said: &Sender, raw: &Raw, user: &str, forced: bool) -> Result<Option<Address>, SubmissionError> {
+    fn sender(
+        &self,
+        said: &Sender,
+        raw: &Raw,
+        user: &str,
+        forced: bool,
+    ) -> Result<Option<Address>, SubmissionError> {
         let own = || author::return_path(self.settings, self.author(), user);
         match said {
             Sender::Null => Ok(None),
-            Sender::Address(address) if author::forced(self.settings, address).is_some() => Ok(Some(own()?)),
+            Sender::Address(address) if author::forced(self.settings, address).is_some() => {
+                Ok(Some(own()?))
+            }
             Sender::Address(address) if !address.is_bare() => Ok(Some(address.clone())),
             // The user that a daemon runs as is nobody the server would know.
             Sender::Address(address) => match self.named(address) {
@@ -306,8 +369,13 @@ impl House<'_> {
         if !mailbox.address.is_bare() {
             return None;
         }
-        let address = self.named(&mailbox.address).unwrap_or_else(|| self.author().address.clone());
-        Some(vec![Mailbox { name: mailbox.name.clone(), address }])
+        let address = self
+            .named(&mailbox.address)
+            .unwrap_or_else(|| self.author().address.clone());
+        Some(vec![Mailbox {
+            name: mailbox.name.clone(),
+            address,
+        }])
     }
 }
 
@@ -322,16 +390,28 @@ mod tests {
         }
         let address = |text: &str| Sender::Address(Address::parse(text).unwrap());
         assert_eq!(Sender::parse("root").unwrap(), address("root"));
-        assert_eq!(Sender::parse("Ann <a@x.example>").unwrap(), address("a@x.example"));
+        assert_eq!(
+            Sender::parse("Ann <a@x.example>").unwrap(),
+            address("a@x.example")
+        );
         assert!(Sender::parse("a@x>\r\nRSET").is_err());
     }
 
     fn read(words: &[&str], head: &str) -> Vec<String> {
-        let request = crate::cli::sendmail::parse(&words.iter().map(std::ffi::OsString::from).collect::<Vec<_>>());
+        let request = crate::cli::sendmail::parse(
+            &words
+                .iter()
+                .map(std::ffi::OsString::from)
+                .collect::<Vec<_>>(),
+        );
         let raw = Raw::read(head.as_bytes(), false).unwrap();
         let handover = Handover::read(&request.unwrap(), &raw);
         match handover {
-            Ok(handover) => handover.recipients.iter().map(|mailbox| mailbox.address.to_string()).collect(),
+            Ok(handover) => handover
+                .recipients
+                .iter()
+                .map(|mailbox| mailbox.address.to_string())
+                .collect(),
             Err(error) => vec![error.to_string()],
         }
     }
@@ -339,12 +419,18 @@ mod tests {
     #[test]
     fn recipients_of_the_head_join_those_of_the_command_line() {
         let head = "To: a@x, Bob <b@x>\nCc: undisclosed-recipients:;\nBcc: c@x\n\n";
-        assert_eq!(read(&["-t", "d@x,e@x"], head), ["d@x", "e@x", "a@x", "b@x", "c@x"]);
+        assert_eq!(
+            read(&["-t", "d@x,e@x"], head),
+            ["d@x", "e@x", "a@x", "b@x", "c@x"]
+        );
         assert_eq!(read(&["d@x"], head), ["d@x"]);
         assert_eq!(read(&[], head), ["no recipient is named"]);
         assert_eq!(read(&["-t"], "To: a@x; Bob <b@x>;\n\n"), ["a@x", "b@x"]);
         assert_eq!(read(&["-t"], "\u{feff}To: a@x\n\n"), ["a@x"]);
-        assert_eq!(read(&["-t"], "Subject: nobody\n\nTo: a@x\n"), ["no recipient is named"]);
+        assert_eq!(
+            read(&["-t"], "Subject: nobody\n\nTo: a@x\n"),
+            ["no recipient is named"]
+        );
     }
 
     #[test]
@@ -355,7 +441,10 @@ mod tests {
             ("Acme (EU) <shop@y>", "Acme (EU) <shop@y>"),
         ] {
             let raw = Raw::read(format!("From: {from}\nTo: a@x\n\n").as_bytes(), false).unwrap();
-            assert_eq!(author_of(&raw).map(|author| author.to_string()).as_deref(), Some(wanted));
+            assert_eq!(
+                author_of(&raw).map(|author| author.to_string()).as_deref(),
+                Some(wanted)
+            );
         }
     }
 
@@ -371,20 +460,49 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mailname = folder.path().join("mailname");
         std::fs::write(&mailname, "x.example\n").unwrap();
-        let machine = Machine { mailname: Some(mailname), hostname: Some("box".into()), ..Machine::default() };
-        let world = Surroundings { machine, ..Surroundings::default() };
+        let machine = Machine {
+            mailname: Some(mailname),
+            hostname: Some("box".into()),
+            ..Machine::default()
+        };
+        let world = Surroundings {
+            machine,
+            ..Surroundings::default()
+        };
         let settled = |from: &str| {
-            let words = ["smail", "-n", "-S", "smtp=h.example", "-S", from].map(std::ffi::OsString::from);
-            let settings = Layers::load(&crate::cli::parse(words).unwrap(), &world).unwrap().settle(&[]).unwrap();
+            let words =
+                ["smail", "-n", "-S", "smtp=h.example", "-S", from].map(std::ffi::OsString::from);
+            let settings = Layers::load(&crate::cli::parse(words).unwrap(), &world)
+                .unwrap()
+                .settle(&[])
+                .unwrap();
             let raw = Raw::read(&b"To: to@x.example\n\n"[..], false).unwrap();
-            let request = Request { take_recipients: true, ..Request::default() };
+            let request = Request {
+                take_recipients: true,
+                ..Request::default()
+            };
             let handover = Handover::read(&request, &raw).unwrap();
             let settled = settle(handover, raw, &settings, "me", &Stamp::at(Some(0))).unwrap();
-            let sender = settled.message.envelope.sender.as_ref().map(Address::to_string);
-            format!("{} by {}", settled.author.address, sender.unwrap_or_default())
+            let sender = settled
+                .message
+                .envelope
+                .sender
+                .as_ref()
+                .map(Address::to_string);
+            format!(
+                "{} by {}",
+                settled.author.address,
+                sender.unwrap_or_default()
+            )
         };
         assert_eq!(settled("user-agent"), "me@x.example by me@x.example");
-        assert_eq!(settled("auth-user=login@y.example"), "login@y.example by login@y.example");
-        assert_eq!(settled("from=author@y.example"), "author@y.example by author@y.example");
+        assert_eq!(
+            settled("auth-user=login@y.example"),
+            "login@y.example by login@y.example"
+        );
+        assert_eq!(
+            settled("from=author@y.example"),
+            "author@y.example by author@y.example"
+        );
     }
 }

@@ -77,11 +77,17 @@ impl Policy {
 
 /// The text as the policy lets it out.
 pub fn safe(text: &str, policy: Policy) -> Cow<'_, str> {
-    let Some((first, _)) = text.char_indices().find(|(_, c)| !policy.keeps(*c)) else { return Cow::Borrowed(text) };
+    let Some((first, _)) = text.char_indices().find(|(_, c)| !policy.keeps(*c)) else {
+        return Cow::Borrowed(text);
+    };
     let mut out = String::with_capacity(text.len() + 16);
     out.push_str(&text[..first]);
     for c in text[first..].chars() {
-        if policy.keeps(c) { out.push(c) } else { policy.spell(c, &mut out) }
+        if policy.keeps(c) {
+            out.push(c)
+        } else {
+            policy.spell(c, &mut out)
+        }
     }
     Cow::Owned(out)
 }
@@ -116,7 +122,11 @@ pub fn columns(text: &str) -> usize {
 /// Marks above a letter take none, the letters of East Asia and emoji two (Unicode Standard Annex 11, by blocks).
 fn width(c: char) -> usize {
     match c {
-        '\u{300}'..='\u{36f}' | '\u{200c}' | '\u{200d}' | '\u{20d0}'..='\u{20ff}' | '\u{fe00}'..='\u{fe0f}' => 0,
+        '\u{300}'..='\u{36f}'
+        | '\u{200c}'
+        | '\u{200d}'
+        | '\u{20d0}'..='\u{20ff}'
+        | '\u{fe00}'..='\u{fe0f}' => 0,
         '\u{1100}'..='\u{115f}'
         | '\u{2e80}'..='\u{303e}'
         | '\u{3041}'..='\u{a4cf}'
@@ -186,7 +196,12 @@ mod tests {
                 let text = format!("a{c}b");
                 let out = safe(&text, policy).into_owned();
                 let left: Vec<char> = out.chars().filter(|c| is_unsafe(*c)).collect();
-                assert_eq!(left, if kept.contains(&c) { vec![c] } else { vec![] }, "{policy:?} {:04x}", u32::from(c));
+                assert_eq!(
+                    left,
+                    if kept.contains(&c) { vec![c] } else { vec![] },
+                    "{policy:?} {:04x}",
+                    u32::from(c)
+                );
                 assert!(out.starts_with('a') && out.ends_with('b'));
                 if policy != Policy::Toml {
                     assert_eq!(safe(&out, policy), out, "a second pass");
@@ -199,9 +214,18 @@ mod tests {
     fn a_character_is_spelled_so_that_it_can_be_read() {
         let given = "a\0\t\r\n\x1b[31m\x7f\u{85}\u{202e}\u{2028}\u{feff}\u{e0041}\"\\é邮";
         for (policy, wanted) in [
-            (Policy::Word, "a\\0\\t\\r\\n\\u{1b}[31m\\u{7f}\\u{85}\\u{202e}\\u{2028}\\u{feff}\\u{e0041}\"\\é邮"),
-            (Policy::Line, "a\\0\t\\r\\n\\u{1b}[31m\\u{7f}\\u{85}\\u{202e}\\u{2028}\\u{feff}\\u{e0041}\"\\é邮"),
-            (Policy::Lines, "a\\0\t\\r\n\\u{1b}[31m\\u{7f}\\u{85}\\u{202e}\\u{2028}\\u{feff}\\u{e0041}\"\\é邮"),
+            (
+                Policy::Word,
+                "a\\0\\t\\r\\n\\u{1b}[31m\\u{7f}\\u{85}\\u{202e}\\u{2028}\\u{feff}\\u{e0041}\"\\é邮",
+            ),
+            (
+                Policy::Line,
+                "a\\0\t\\r\\n\\u{1b}[31m\\u{7f}\\u{85}\\u{202e}\\u{2028}\\u{feff}\\u{e0041}\"\\é邮",
+            ),
+            (
+                Policy::Lines,
+                "a\\0\t\\r\n\\u{1b}[31m\\u{7f}\\u{85}\\u{202e}\\u{2028}\\u{feff}\\u{e0041}\"\\é邮",
+            ),
             (Policy::Blank, "a     [31m      \"\\é邮"),
             (Policy::Ascii, "a     [31m ?????\"\\??"),
             (
@@ -218,14 +242,20 @@ mod tests {
 
     #[test]
     fn json_and_toml_keep_the_value() {
-        let given: String = steering().into_iter().chain(['"', '\\', 'é', '𝄞']).collect();
+        let given: String = steering()
+            .into_iter()
+            .chain(['"', '\\', 'é', '𝄞'])
+            .collect();
         let json = serde_json::to_string(&given).unwrap();
         let out = safe(&json, Policy::Json);
         assert!(!out.chars().any(is_unsafe));
         assert_eq!(serde_json::from_str::<String>(&out).unwrap(), given);
         let toml = format!("x = \"{}\"", safe(&given, Policy::Toml));
         assert!(!toml.chars().any(is_unsafe));
-        assert_eq!(toml.parse::<toml::Table>().unwrap()["x"].as_str().unwrap(), given);
+        assert_eq!(
+            toml.parse::<toml::Table>().unwrap()["x"].as_str().unwrap(),
+            given
+        );
     }
 
     #[test]
@@ -233,7 +263,11 @@ mod tests {
         assert_eq!(cut("short", 5), "short");
         assert_eq!(cut("longer", 5), "lo…");
         assert_eq!(cut("éééé", 7), "éé…");
-        for (given, length) in [("x".repeat(512), 512), ("x".repeat(513), 512), ("邮".repeat(300), 510)] {
+        for (given, length) in [
+            ("x".repeat(512), 512),
+            ("x".repeat(513), 512),
+            ("邮".repeat(300), 510),
+        ] {
             let out = short(&given);
             assert_eq!((out.len(), out.ends_with('…')), (length, given.len() > 512));
         }
@@ -241,8 +275,15 @@ mod tests {
 
     #[test]
     fn columns_are_those_of_a_terminal() {
-        for (text, wanted) in [("", 0), ("abc", 3), ("é", 1), ("e\u{301}", 1), ("邮件", 4), ("😀", 2), ("ＡＢ", 4)]
-        {
+        for (text, wanted) in [
+            ("", 0),
+            ("abc", 3),
+            ("é", 1),
+            ("e\u{301}", 1),
+            ("邮件", 4),
+            ("😀", 2),
+            ("ＡＢ", 4),
+        ] {
             assert_eq!(columns(text), wanted, "{text}");
         }
     }

@@ -66,10 +66,32 @@ fn treat(mut stream: TcpStream, how: Bad) {
 fn run(world: &World, port: u16, more: &[&str]) -> Outcome {
     let hosts = world.write("hosts", "127.0.0.1 mx.test\n127.0.0.2 mx.test\n");
     let script = format!("mount --bind {} /etc/hosts && exec \"$@\"", hosts.display());
-    let wrapper = ["unshare", "-m", "--propagation", "private", "sh", "-c", &script, "sh"];
+    let wrapper = [
+        "unshare",
+        "-m",
+        "--propagation",
+        "private",
+        "sh",
+        "-c",
+        &script,
+        "sh",
+    ];
     let smtp = format!("smtp=mx.test:{port}");
-    let words = ["-S", &smtp, "-S", "tls=none", "-r", "me@a.example", "-s", "subj"];
-    world.under(&wrapper, &[&words, more].concat()).queued().stdin("x\n").run()
+    let words = [
+        "-S",
+        &smtp,
+        "-S",
+        "tls=none",
+        "-r",
+        "me@a.example",
+        "-s",
+        "subj",
+    ];
+    world
+        .under(&wrapper, &[&words, more].concat())
+        .queued()
+        .stdin("x\n")
+        .run()
 }
 
 fn cannot() -> bool {
@@ -85,7 +107,11 @@ fn where_an_address_does_not_greet_the_next_one_is_tried() {
         let (world, sink) = (World::new(), Options::new().start());
         let (port, told) = two(&sink, how);
         let outcome = run(&world, port, &["-S", "timeout=2", "bob@x.example"]);
-        assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""), "{how:?}");
+        assert_eq!(
+            (outcome.status, outcome.stderr.as_str()),
+            (0, ""),
+            "{how:?}"
+        );
         assert_eq!(sink.only_mail().to, ["bob@x.example"]);
         assert_eq!(told.try_iter().count(), 1, "{how:?}");
     }
@@ -101,11 +127,24 @@ fn an_address_that_was_mute_is_not_waited_for_again_in_a_run() {
     let smtp = format!("smtp=mx.test:{port}");
     // Where the name does not exist they wait; each has a connection of its own, as each has an author of its own.
     for author in ["a@a.example", "b@a.example", "c@a.example"] {
-        let words = ["-S", &smtp, "-S", "tls=none", "-S", "timeout=4", "-r", author, "bob@x.example"];
+        let words = [
+            "-S",
+            &smtp,
+            "-S",
+            "tls=none",
+            "-S",
+            "timeout=4",
+            "-r",
+            author,
+            "bob@x.example",
+        ];
         assert_eq!(world.smail(&words).queued().stdin("x\n").run().status, 0);
     }
     let ids = world.entries();
-    let flush: Vec<&str> = ["--flush"].into_iter().chain(ids.iter().map(String::as_str)).collect();
+    let flush: Vec<&str> = ["--flush"]
+        .into_iter()
+        .chain(ids.iter().map(String::as_str))
+        .collect();
     let outcome = run(&world, port, &flush);
     assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
     assert_eq!((sink.mails().len(), told.try_iter().count()), (3, 1));
@@ -120,9 +159,17 @@ fn a_server_of_which_no_address_greets_takes_no_longer_than_one() {
     let first = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = first.local_addr().unwrap().port();
     let _second = TcpListener::bind(("127.0.0.2", port)).unwrap();
-    let outcome = run(&world, port, &["-S", "timeout=3", "--no-queue", "bob@x.example"]);
+    let outcome = run(
+        &world,
+        port,
+        &["-S", "timeout=3", "--no-queue", "bob@x.example"],
+    );
     assert_eq!(outcome.status, 75, "{}", outcome.stderr);
     assert!(outcome.stderr.contains("greeting"), "{}", outcome.stderr);
     // Two times the half of it, and what a busy machine adds.
-    assert!(outcome.elapsed < Duration::from_millis(5500), "{:?}", outcome.elapsed);
+    assert!(
+        outcome.elapsed < Duration::from_millis(5500),
+        "{:?}",
+        outcome.elapsed
+    );
 }

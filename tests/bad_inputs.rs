@@ -22,7 +22,11 @@ impl Place {
 
     fn at(sink: Sink) -> Self {
         let smtp = format!("smtp=127.0.0.1:{}", sink.port());
-        Place { world: World::new(), sink, smtp }
+        Place {
+            world: World::new(),
+            sink,
+            smtp,
+        }
     }
 
     fn run(&self, words: &[&str], stdin: &[u8]) -> Outcome {
@@ -42,19 +46,27 @@ impl Place {
     fn refused(&self, words: &[&str], stdin: &[u8], status: i32, says: &str) {
         let outcome = self.run(words, stdin);
         assert_eq!(outcome.status, status, "{words:?}: {}", outcome.stderr);
-        assert!(outcome.stderr.contains(says), "{words:?} does not say `{says}`: {}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains(says),
+            "{words:?} does not say `{says}`: {}",
+            outcome.stderr
+        );
         assert!(outcome.owes(&[]).is_empty(), "{:?}", outcome.owes(&[]));
         assert_eq!(self.sink.sessions(), 0, "{words:?} made a connection");
     }
 }
 
 fn text_of(mail: &str) -> String {
-    let parsed = mail_parser::MessageParser::default().parse(mail.as_bytes()).unwrap();
+    let parsed = mail_parser::MessageParser::default()
+        .parse(mail.as_bytes())
+        .unwrap();
     parsed.body_text(0).unwrap().replace("\r\n", "\n")
 }
 
 fn subject_of(mail: &str) -> String {
-    let parsed = mail_parser::MessageParser::default().parse(mail.as_bytes()).unwrap();
+    let parsed = mail_parser::MessageParser::default()
+        .parse(mail.as_bytes())
+        .unwrap();
     parsed.subject().unwrap_or_default().to_owned()
 }
 
@@ -64,23 +76,70 @@ fn flags_that_cannot_be_meant_are_refused_before_any_connection() {
     let rows: &[(&[&str], i32, &str)] = &[
         (&["-s", "x"], 64, "no recipient is named"),   // B1
         (&["b@x.example", "-s"], 64, "needs a value"), // B2
-        (&["-r", "a@b>\r\nRSET", "b@x.example"], 64, "-r: `a@b>\\r\\nRSET` is not an address"), // B8
-        (&["-c", "", "-b", " "], 64, "no recipient is named: -c, -b are empty"),
+        (
+            &["-r", "a@b>\r\nRSET", "b@x.example"],
+            64,
+            "-r: `a@b>\\r\\nRSET` is not an address",
+        ), // B8
+        (
+            &["-c", "", "-b", " "],
+            64,
+            "no recipient is named: -c, -b are empty",
+        ),
         (&["--to", ""], 64, "no recipient is named: --to is empty"),
-        (&["-r", "a@x.example\nBcc: b@x.example", "b@x.example"], 64, "a control character"),
-        (&["--to", "a@x.example\nBcc: b@x.example"], 65, "the group that begins here has no `;`"),
-        (&["--frobnicate", "b@x.example"], 64, "there is no option `--frobnicate`"), // B11
-        (&["-a", "", "b@x.example"], 64, "a file or a header is wanted"),            // B44
-        (&["-C", "X\r\nBcc: e@x: y", "b@x.example"], 64, "is no header"),
+        (
+            &["-r", "a@x.example\nBcc: b@x.example", "b@x.example"],
+            64,
+            "a control character",
+        ),
+        (
+            &["--to", "a@x.example\nBcc: b@x.example"],
+            65,
+            "the group that begins here has no `;`",
+        ),
+        (
+            &["--frobnicate", "b@x.example"],
+            64,
+            "there is no option `--frobnicate`",
+        ), // B11
+        (
+            &["-a", "", "b@x.example"],
+            64,
+            "a file or a header is wanted",
+        ), // B44
+        (
+            &["-C", "X\r\nBcc: e@x: y", "b@x.example"],
+            64,
+            "is no header",
+        ),
         (&["-C", "no colon", "b@x.example"], 64, "is no header"),
-        (&["-S", "hostname=x\r\nMAIL FROM:<e@x>", "b@x.example"], 78, "a line end cannot stand in the value"),
-        (&["-S", "auth-user=a\0b", "b@x.example"], 78, "a line end cannot stand in the value"),
+        (
+            &["-S", "hostname=x\r\nMAIL FROM:<e@x>", "b@x.example"],
+            78,
+            "a line end cannot stand in the value",
+        ),
+        (
+            &["-S", "auth-user=a\0b", "b@x.example"],
+            78,
+            "a line end cannot stand in the value",
+        ),
         (&["-S", "tls=of", "b@x.example"], 78, "`of` is none of"), // B51
         (&["-S", "smpt=h", "b@x.example"], 64, "did you mean `smtp`?"),
-        (&["-A", "nobody", "b@x.example"], 64, "there is no account called `nobody`"),
-        (&["-~", "b@x.example"], 64, "the escape `~!` is not supported"),
+        (
+            &["-A", "nobody", "b@x.example"],
+            64,
+            "there is no account called `nobody`",
+        ),
+        (
+            &["-~", "b@x.example"],
+            64,
+            "the escape `~!` is not supported",
+        ),
     ];
-    for (words, status, says) in rows.iter().filter(|r| !r.0.iter().any(|w| w.contains('\0'))) {
+    for (words, status, says) in rows
+        .iter()
+        .filter(|r| !r.0.iter().any(|w| w.contains('\0')))
+    {
         place.refused(words, b"~!id\n", *status, says);
     }
 }
@@ -122,8 +181,11 @@ fn addresses_that_could_mean_something_else_are_refused() {
         assert_eq!(place.run(&[word], b"").status, 65, "{word}"); // B34
     }
     assert_eq!(place.sink.sessions(), 0);
-    let left: Vec<_> =
-        std::fs::read_dir(place.world.path("")).unwrap().map(|e| e.unwrap().file_name()).filter(|n| n == "X").collect();
+    let left: Vec<_> = std::fs::read_dir(place.world.path(""))
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .filter(|n| n == "X")
+        .collect();
     assert!(left.is_empty());
 }
 
@@ -161,7 +223,15 @@ fn a_subject_survives_whatever_stands_in_it() {
         let place = Place::new();
         let outcome = place
             .world
-            .smail(&["--no-config", "-S", &place.smtp, "-r", "me@x.example", "b@x.example", "-s"])
+            .smail(&[
+                "--no-config",
+                "-S",
+                &place.smtp,
+                "-r",
+                "me@x.example",
+                "b@x.example",
+                "-s",
+            ])
             .arg(std::ffi::OsStr::from_bytes(subject))
             .stdin("x\n")
             .run();
@@ -173,27 +243,40 @@ fn a_subject_survives_whatever_stands_in_it() {
     }
     let long = "failed: /var/log/".repeat(600);
     let place = Place::new(); // B5
-    assert_eq!(subject_of(&place.sent(&["-s", &long, "b@x.example"], b"x\n")), long);
+    assert_eq!(
+        subject_of(&place.sent(&["-s", &long, "b@x.example"], b"x\n")),
+        long
+    );
 }
 
 #[test]
 fn text_arrives_as_it_was_typed() {
     let rows: &[(&[u8], &str)] = &[
-        (b"", ""),                                                                                     // B16
-        (b"~! id\n~< /etc/passwd\n.\nFrom x\n..\n.x\n", "~! id\n~< /etc/passwd\n.\nFrom x\n..\n.x\n"), // B19, B24, C2
-        (b"a\r\nb\nc\r\n", "a\nb\nc\n"),                                                               // B21
-        (b"no end", "no end\n"),                                                                       // B22
-        (b"\xef\xbb\xbfbom\n", "bom\n"),                                                               // B27
+        (b"", ""), // B16
+        (
+            b"~! id\n~< /etc/passwd\n.\nFrom x\n..\n.x\n",
+            "~! id\n~< /etc/passwd\n.\nFrom x\n..\n.x\n",
+        ), // B19, B24, C2
+        (b"a\r\nb\nc\r\n", "a\nb\nc\n"), // B21
+        (b"no end", "no end\n"), // B22
+        (b"\xef\xbb\xbfbom\n", "bom\n"), // B27
         (b"\xff\xfeh\0i\0\n\0", "hi\n"),
         (b"a\0b\n", "a\0b\n"), // B20
     ];
     for (input, want) in rows {
         let place = Place::new();
-        assert_eq!(text_of(&place.sent(&["-s", "x", "b@x.example"], input)), *want, "{input:?}");
+        assert_eq!(
+            text_of(&place.sent(&["-s", "x", "b@x.example"], input)),
+            *want,
+            "{input:?}"
+        );
     }
     let line = "x".repeat(1_000_000); // B23
     let place = Place::new();
-    assert_eq!(text_of(&place.sent(&["-s", "x", "b@x.example"], line.as_bytes())).trim_end(), line);
+    assert_eq!(
+        text_of(&place.sent(&["-s", "x", "b@x.example"], line.as_bytes())).trim_end(),
+        line
+    );
 }
 
 #[test]
@@ -201,16 +284,44 @@ fn text_without_an_end_stops_at_the_limit() {
     let place = Place::new();
     let endless = vec![b'y'; 3 << 20];
     let limited = ["-S", "max-size=1M", "b@x.example"];
-    place.refused(&limited, &endless, 65, "the text is larger than 1048576 octets"); // B25
-    for more in [&["-a", "-"][..], &["-t"], &["--html=-"], &["-m", "-"], &["-Y", "set a=b"]] {
-        place.refused(&[more, &limited].concat(), &endless, 65, "the text is larger than 1048576 octets");
+    place.refused(
+        &limited,
+        &endless,
+        65,
+        "the text is larger than 1048576 octets",
+    ); // B25
+    for more in [
+        &["-a", "-"][..],
+        &["-t"],
+        &["--html=-"],
+        &["-m", "-"],
+        &["-Y", "set a=b"],
+    ] {
+        place.refused(
+            &[more, &limited].concat(),
+            &endless,
+            65,
+            "the text is larger than 1048576 octets",
+        );
     }
     let small = place.world.write("small", "x");
-    let attached = ["-a", small.to_str().unwrap(), "-S", "max-size=1", "b@x.example"];
+    let attached = [
+        "-a",
+        small.to_str().unwrap(),
+        "-S",
+        "max-size=1",
+        "b@x.example",
+    ];
     place.refused(&attached, b"xy", 65, "the text is larger than 1 octets");
     // Files have their end, and no limit.
     let large = place.world.write("large", vec![b'y'; 3 << 20]);
-    let attached = ["-a", large.to_str().unwrap(), "-S", "max-size=1K", "b@x.example"];
+    let attached = [
+        "-a",
+        large.to_str().unwrap(),
+        "-S",
+        "max-size=1K",
+        "b@x.example",
+    ];
     place.sent(&attached, b"x");
 }
 
@@ -218,14 +329,22 @@ fn text_without_an_end_stops_at_the_limit() {
 fn standard_input_that_cannot_be_read_is_told_and_a_closed_one_is_empty() {
     let place = Place::new();
     let script = |redirect: &str| {
-        let line = format!("exec \"$0\" --no-config -S {} -r me@x.example -s x b@x.example {redirect}", place.smtp);
+        let line = format!(
+            "exec \"$0\" --no-config -S {} -r me@x.example -s x b@x.example {redirect}",
+            place.smtp
+        );
         let mut command = std::process::Command::new("/bin/sh");
-        command.args(["-c", &line, env!("CARGO_BIN_EXE_smail")]).env("HOME", place.world.path("home"));
+        command
+            .args(["-c", &line, env!("CARGO_BIN_EXE_smail")])
+            .env("HOME", place.world.path("home"));
         command.output().unwrap()
     };
     let folder = script("< /");
     assert_eq!(folder.status.code(), Some(66)); // B18
-    assert_eq!(String::from_utf8_lossy(&folder.stderr), "smail: standard input: Is a directory\n");
+    assert_eq!(
+        String::from_utf8_lossy(&folder.stderr),
+        "smail: standard input: Is a directory\n"
+    );
     assert_eq!(script("<&-").status.code(), Some(0)); // B17
     assert_eq!(text_of(&place.sink.only_mail().text()), "");
 }
@@ -233,33 +352,60 @@ fn standard_input_that_cannot_be_read_is_told_and_a_closed_one_is_empty() {
 #[test]
 fn a_template_is_read_whatever_it_looks_like() {
     let rows: &[(&[u8], &[&str])] = &[
-        (b"To: a@x.example\nBcc : z@x.example\nSubject: s\n\nbody\n", &["a@x.example", "z@x.example"]), // B30
+        (
+            b"To: a@x.example\nBcc : z@x.example\nSubject: s\n\nbody\n",
+            &["a@x.example", "z@x.example"],
+        ), // B30
         (
             b"To: a@x.example\nBCC:\n z@x.example,\n y@x.example\n\nbody\n",
             &["a@x.example", "z@x.example", "y@x.example"],
         ), // B28
-        (b"To: a@x.example\nSubject: one\nSubject: two\nContent-Length: 5\n\nbody\n", &["a@x.example"]),
+        (
+            b"To: a@x.example\nSubject: one\nSubject: two\nContent-Length: 5\n\nbody\n",
+            &["a@x.example"],
+        ),
         (b"To: a@x.example\nX-Odd: \xff\n\nbody\n", &["a@x.example"]),
     ];
     for (input, to) in rows {
         let place = Place::new();
         let mail = place.sent(&["-t"], input);
         assert_eq!(place.sink.only_mail().to, *to);
-        assert!(!mail.to_lowercase().contains("bcc") && !mail.contains("z@x.example"), "{mail}");
+        assert!(
+            !mail.to_lowercase().contains("bcc") && !mail.contains("z@x.example"),
+            "{mail}"
+        );
         assert!(mail.matches("Subject:").count() <= 1);
     }
     let many = "X-Many: y\n".repeat(10_000);
     let place = Place::new();
-    place.sent(&["-t"], format!("To: a@x.example\n{many}X-Long: {}\n\nbody\n", "z".repeat(5000)).as_bytes());
-    Place::new().refused(&["-t"], b"Subject: x\n\nbody\n", 64, "no recipient is named"); // B29, with the status of B1
+    place.sent(
+        &["-t"],
+        format!(
+            "To: a@x.example\n{many}X-Long: {}\n\nbody\n",
+            "z".repeat(5000)
+        )
+        .as_bytes(),
+    );
+    Place::new().refused(
+        &["-t"],
+        b"Subject: x\n\nbody\n",
+        64,
+        "no recipient is named",
+    ); // B29, with the status of B1
 }
 
 #[test]
 fn files_that_block_or_never_end_are_refused_before_standard_input_is_read() {
     let place = Place::new();
     let fifo = place.world.path("fifo");
-    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o600), 0)
-        .unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &fifo,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::from_raw_mode(0o600),
+        0,
+    )
+    .unwrap();
     let secret = place.world.write_mode("unreadable", "x", 0o000);
     let root = rustix::process::geteuid().is_root();
     let mut rows = vec![
@@ -282,9 +428,14 @@ fn files_that_block_or_never_end_are_refused_before_standard_input_is_read() {
 fn two_thousand_attachments_and_the_same_file_twice_are_sent() {
     let place = Place::new();
     place.world.write("a.txt", "a\n");
-    let words: Vec<&str> = std::iter::repeat_n(["-a", "a.txt"], 2000).flatten().chain(["b@x.example"]).collect();
+    let words: Vec<&str> = std::iter::repeat_n(["-a", "a.txt"], 2000)
+        .flatten()
+        .chain(["b@x.example"])
+        .collect();
     let mail = place.sent(&words, b"x\n");
-    let parsed = mail_parser::MessageParser::default().parse(mail.as_bytes()).unwrap();
+    let parsed = mail_parser::MessageParser::default()
+        .parse(mail.as_bytes())
+        .unwrap();
     assert_eq!(parsed.attachment_count(), 2000); // B44
 }
 
@@ -314,7 +465,12 @@ fn a_file_that_is_cut_while_it_is_sent_is_told_of_and_stops_no_mail() {
         .stdin("x\n")
         .start();
     server.wait_for("EHLO*");
-    std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(1000).unwrap();
+    std::fs::OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(1000)
+        .unwrap();
     let outcome = running.finish();
     let file = path.display();
     let told = format!(
@@ -326,16 +482,31 @@ fn a_file_that_is_cut_while_it_is_sent_is_told_of_and_stops_no_mail() {
 #[test]
 fn configuration_that_cannot_be_trusted_or_read_names_its_line() {
     let rows: &[(u32, &str, &str)] = &[
-        (0o600, "from = \"a@x\"\nauth-password = s3cret-pw\n", "config.toml:2: "), // B50
-        (0o600, "fron = \"a@x\"\n", "there is no setting called `fron`"),          // B51
-        (0o644, "auth-password = \"s3cret-pw\"\n", "chmod 600 "),                  // B49
+        (
+            0o600,
+            "from = \"a@x\"\nauth-password = s3cret-pw\n",
+            "config.toml:2: ",
+        ), // B50
+        (
+            0o600,
+            "fron = \"a@x\"\n",
+            "there is no setting called `fron`",
+        ), // B51
+        (0o644, "auth-password = \"s3cret-pw\"\n", "chmod 600 "), // B49
         (0o666, "from = \"a@x\"\n", "others may change it"),
-        (0o600, "timeout = \"soon\"\n", "`soon` is no number of seconds"),
+        (
+            0o600,
+            "timeout = \"soon\"\n",
+            "`soon` is no number of seconds",
+        ),
     ];
     for (mode, text, says) in rows {
         let world = World::new();
         world.write_mode("home/.config/smail/config.toml", text, *mode);
-        let outcome = world.smail(&["-S", "smtp=127.0.0.1:9", "b@x.example"]).stdin("x").run();
+        let outcome = world
+            .smail(&["-S", "smtp=127.0.0.1:9", "b@x.example"])
+            .stdin("x")
+            .run();
         assert_eq!(outcome.status, 78, "{}", outcome.stderr);
         assert!(outcome.stderr.contains(says), "{}", outcome.stderr);
         assert_eq!(outcome.owes(&["s3cret-pw"]), Vec::<String>::new());
@@ -347,9 +518,25 @@ fn a_password_command_that_fails_sends_nothing() {
     let sink = Options::new().starttls().login("u", "p").start();
     let place = Place::at(sink);
     let ca = format!("tls-ca-file={}", place.world.pem("ca").display());
-    for (command, status) in [("false", 75), ("true", 77), ("printf 'a\\nb\\n'", 77), ("/nonexistent/pass", 77)] {
+    for (command, status) in [
+        ("false", 75),
+        ("true", 77),
+        ("printf 'a\\nb\\n'", 77),
+        ("/nonexistent/pass", 77),
+    ] {
         let command = format!("auth-password-command={command}");
-        let outcome = place.run(&["-S", &ca, "-S", "auth-user=u", "-S", &command, "b@x.example"], b"x");
+        let outcome = place.run(
+            &[
+                "-S",
+                &ca,
+                "-S",
+                "auth-user=u",
+                "-S",
+                &command,
+                "b@x.example",
+            ],
+            b"x",
+        );
         assert_eq!(outcome.status, status, "{command}: {}", outcome.stderr); // B52
         assert!(place.sink.mails().is_empty());
     }
@@ -357,12 +544,19 @@ fn a_password_command_that_fails_sends_nothing() {
 
 #[test]
 fn an_alias_to_itself_or_to_a_command_is_named() {
-    for (rc, says) in
-        [("alias a b\nalias b a\n", "leads back to itself: a -> b -> a"), ("alias a |id\n", "`|` cannot stand here")]
-    {
+    for (rc, says) in [
+        (
+            "alias a b\nalias b a\n",
+            "leads back to itself: a -> b -> a",
+        ),
+        ("alias a |id\n", "`|` cannot stand here"),
+    ] {
         let world = World::new();
         world.write("home/.mailrc", rc);
-        let outcome = world.smail(&["-S", "smtp=127.0.0.1:9", "-r", "me@x.example", "a"]).stdin("x").run();
+        let outcome = world
+            .smail(&["-S", "smtp=127.0.0.1:9", "-r", "me@x.example", "a"])
+            .stdin("x")
+            .run();
         assert_eq!(outcome.status, 78, "{}", outcome.stderr); // B40
         assert!(outcome.stderr.contains(says), "{}", outcome.stderr);
     }
@@ -375,26 +569,54 @@ fn the_environment_changes_nothing_it_should_not() {
     let run = |hostile: bool| {
         let mut run = place
             .world
-            .smail(&["--no-config", "-S", &place.smtp, "-r", "me@x.example", "-s", "Grüße", "b@x.example"])
+            .smail(&[
+                "--no-config",
+                "-S",
+                &place.smtp,
+                "-r",
+                "me@x.example",
+                "-s",
+                "Grüße",
+                "b@x.example",
+            ])
             .stdin("schön\n")
             .env("SOURCE_DATE_EPOCH", "844221007");
         if hostile {
-            run =
-                run.env("LC_ALL", "C").env("TZ", "garbage").env("COLUMNS", "x").env("http_proxy", "http://127.0.0.1:1");
+            run = run
+                .env("LC_ALL", "C")
+                .env("TZ", "garbage")
+                .env("COLUMNS", "x")
+                .env("http_proxy", "http://127.0.0.1:1");
             run = run
                 .env("SSLKEYLOGFILE", &keylog)
                 .env("sendmail", "/bin/false")
                 .env("record", "/tmp/never")
                 .env("verbose", "1");
-            run = run.env("interactive", "1").env("expandaddr", "all").env("PAGER", "id").env("VISUAL", "id");
+            run = run
+                .env("interactive", "1")
+                .env("expandaddr", "all")
+                .env("PAGER", "id")
+                .env("VISUAL", "id");
         }
         let outcome = run.run();
-        assert_eq!((outcome.status, outcome.stdout.as_str(), outcome.stderr.as_str()), (0, "", ""));
+        assert_eq!(
+            (
+                outcome.status,
+                outcome.stdout.as_str(),
+                outcome.stderr.as_str()
+            ),
+            (0, "", "")
+        );
     };
     run(false);
     run(true); // B54, C3
     let mails = place.sink.wait_for_mails(2);
-    let neutral = |text: String| text.lines().filter(|l| !l.starts_with("Message-ID")).collect::<Vec<_>>().join("\n");
+    let neutral = |text: String| {
+        text.lines()
+            .filter(|l| !l.starts_with("Message-ID"))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
     assert_eq!(neutral(mails[0].text()), neutral(mails[1].text()));
     assert!(!keylog.exists());
 }
@@ -402,9 +624,23 @@ fn the_environment_changes_nothing_it_should_not() {
 #[test]
 fn a_home_that_is_not_there_is_no_obstacle() {
     let place = Place::new();
-    let words = ["-S", &place.smtp, "-r", "me@x.example", "-s", "x", "b@x.example"];
+    let words = [
+        "-S",
+        &place.smtp,
+        "-r",
+        "me@x.example",
+        "-s",
+        "x",
+        "b@x.example",
+    ];
     for home in ["/nonexistent", "/", ""] {
-        let outcome = place.world.smail(&words).without_env("XDG_CONFIG_HOME").env("HOME", home).stdin("x\n").run();
+        let outcome = place
+            .world
+            .smail(&words)
+            .without_env("XDG_CONFIG_HOME")
+            .env("HOME", home)
+            .stdin("x\n")
+            .run();
         assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""), "{home}"); // B53
     }
 }
@@ -422,8 +658,14 @@ fn an_international_domain_is_sent_as_a_labels_and_letters_before_the_at_need_sm
 #[test]
 fn groups_and_comments_are_understood() {
     let place = Place::new();
-    place.sent(&["grp: a@b.example, c@d.example;", "e@f.example (comment)"], b"x\n"); // B38
-    assert_eq!(place.sink.only_mail().to, ["a@b.example", "c@d.example", "e@f.example"]);
+    place.sent(
+        &["grp: a@b.example, c@d.example;", "e@f.example (comment)"],
+        b"x\n",
+    ); // B38
+    assert_eq!(
+        place.sink.only_mail().to,
+        ["a@b.example", "c@d.example", "e@f.example"]
+    );
 }
 
 #[test]
@@ -435,7 +677,9 @@ fn a_copy_is_never_written_through_a_link() {
     let outcome = place.run(&["-S", "record=~/sent", "b@x.example"], b"x\n");
     assert_eq!(outcome.status, 74, "{}", outcome.stderr); // C24
     assert!(
-        outcome.stderr.starts_with("smail: the mail was sent, but no copy could be kept in "),
+        outcome
+            .stderr
+            .starts_with("smail: the mail was sent, but no copy could be kept in "),
         "{}",
         outcome.stderr
     );

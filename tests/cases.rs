@@ -59,17 +59,22 @@ struct Sent {
 }
 
 const KEYS: &[&str] = &[
-    "stdin", "env", "rc", "file", "sink", "exit", "unsent", "envelope", "head", "shows", "body", "text", "type",
-    "coding", "part", "says", "stdout", "said", "unsaid", "left", "differs",
+    "stdin", "env", "rc", "file", "sink", "exit", "unsent", "envelope", "head", "shows", "body",
+    "text", "type", "coding", "part", "says", "stdout", "said", "unsaid", "left", "differs",
 ];
 
 fn read_cases(name: &str) -> Vec<Case> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/cases")
+        .join(name);
     let text = fs::read_to_string(&path).unwrap();
     let mut cases: Vec<Case> = Vec::new();
     for (number, line) in text.lines().enumerate() {
         if let Some(name) = line.strip_prefix("=== ") {
-            cases.push(Case { name: name.to_owned(), lines: Vec::new() });
+            cases.push(Case {
+                name: name.to_owned(),
+                lines: Vec::new(),
+            });
             continue;
         }
         if line.trim().is_empty() || line.starts_with('#') {
@@ -77,16 +82,25 @@ fn read_cases(name: &str) -> Vec<Case> {
         }
         let (head, value) = match line.strip_prefix("$ ") {
             Some(words) => ("$", words),
-            None => line
-                .split_once(':')
-                .map_or((line, ""), |(head, value)| (head, value.strip_prefix(' ').unwrap_or(value))),
+            None => line.split_once(':').map_or((line, ""), |(head, value)| {
+                (head, value.strip_prefix(' ').unwrap_or(value))
+            }),
         };
-        let (key, argument) =
-            head.split_once([' ', '(']).map_or((head, ""), |(key, rest)| (key, rest.trim_end_matches(')')));
+        let (key, argument) = head
+            .split_once([' ', '('])
+            .map_or((head, ""), |(key, rest)| (key, rest.trim_end_matches(')')));
         // A media type and a name stand before the colon of `part`, so that it splits as the others do.
-        assert!(key == "$" || KEYS.contains(&key.trim_end_matches('!')), "{name}:{}: `{key}`", number + 1);
+        assert!(
+            key == "$" || KEYS.contains(&key.trim_end_matches('!')),
+            "{name}:{}: `{key}`",
+            number + 1
+        );
         let case = cases.last_mut().unwrap();
-        case.lines.push(Line { key: key.into(), argument: argument.into(), value: value.into() });
+        case.lines.push(Line {
+            key: key.into(),
+            argument: argument.into(),
+            value: value.into(),
+        });
     }
     cases
 }
@@ -97,7 +111,10 @@ impl Case {
     }
 
     fn one(&self, key: &str) -> Option<&str> {
-        self.lines.iter().find(|line| line.key == key).map(|line| line.value.as_str())
+        self.lines
+            .iter()
+            .find(|line| line.key == key)
+            .map(|line| line.value.as_str())
     }
 
     fn has(&self, key: &str) -> bool {
@@ -106,7 +123,11 @@ impl Case {
 
     /// The dialects its mail.rc is written in; one run when there is no difference.
     fn dialects(&self) -> Vec<&str> {
-        let mut found: Vec<_> = self.all("rc").map(|line| line.argument.as_str()).filter(|d| !d.is_empty()).collect();
+        let mut found: Vec<_> = self
+            .all("rc")
+            .map(|line| line.argument.as_str())
+            .filter(|d| !d.is_empty())
+            .collect();
         found.dedup();
         if found.is_empty() { vec![""] } else { found }
     }
@@ -143,8 +164,13 @@ fn repeat(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = rest.find('*') {
-        let Some(open) = rest[..at].rfind('{') else { break };
-        let (Ok(count), Some(close)) = (rest[open + 1..at].parse::<usize>(), rest[at..].find('}')) else { break };
+        let Some(open) = rest[..at].rfind('{') else {
+            break;
+        };
+        let (Ok(count), Some(close)) = (rest[open + 1..at].parse::<usize>(), rest[at..].find('}'))
+        else {
+            break;
+        };
         out.push_str(&rest[..open]);
         out.push_str(&rest[at + 1..at + close].repeat(count));
         rest = &rest[at + close + 1..];
@@ -182,7 +208,12 @@ fn run(case: &Case, dialect: &str) -> Vec<String> {
     let dir = dir.to_str().unwrap().trim_end_matches('/').to_owned();
     let mta = format!("{dir}/bin/stub");
     let port = server.as_ref().map_or(0, Sink::port).to_string();
-    let fill = |text: &str| repeat(text).replace("{PORT}", &port).replace("{DIR}", &dir).replace("{MTA}", &mta);
+    let fill = |text: &str| {
+        repeat(text)
+            .replace("{PORT}", &port)
+            .replace("{DIR}", &dir)
+            .replace("{MTA}", &mta)
+    };
     world.write_program(
         "bin/stub",
         &format!("#!/bin/sh\nprintf '%s\\n' \"$@\" > '{dir}/argv'\nexec cat > '{dir}/mail'\n"),
@@ -191,8 +222,11 @@ fn run(case: &Case, dialect: &str) -> Vec<String> {
     for file in case.all("file") {
         world.write(&file.argument, unescape(&fill(&file.value)));
     }
-    let rc: Vec<_> =
-        case.all("rc").filter(|l| l.argument.is_empty() || l.argument == dialect).map(|l| fill(&l.value)).collect();
+    let rc: Vec<_> = case
+        .all("rc")
+        .filter(|l| l.argument.is_empty() || l.argument == dialect)
+        .map(|l| fill(&l.value))
+        .collect();
     if !rc.is_empty() {
         world.write("rc", unescape_returns(&(rc.join("\n") + "\n")));
     }
@@ -205,16 +239,27 @@ fn run(case: &Case, dialect: &str) -> Vec<String> {
     for word in words {
         run = run.arg(std::ffi::OsString::from_vec(unescape(&word)));
     }
-    run = run.env("MAILRC", if rc.is_empty() { "/dev/null".into() } else { world.path("rc") });
+    run = run.env(
+        "MAILRC",
+        if rc.is_empty() {
+            "/dev/null".into()
+        } else {
+            world.path("rc")
+        },
+    );
     for line in case.all("env") {
         let (name, value) = line.value.split_once('=').unwrap();
         run = run.env(name, fill(value));
     }
-    let outcome = run.stdin(unescape(&repeat(case.one("stdin").unwrap_or("body\\n")))).run();
+    let outcome = run
+        .stdin(unescape(&repeat(case.one("stdin").unwrap_or("body\\n"))))
+        .run();
     let sent = match &server {
-        Some(server) => {
-            server.mails().into_iter().next().map(|mail| Sent { from: mail.from, to: mail.to, data: mail.data })
-        }
+        Some(server) => server.mails().into_iter().next().map(|mail| Sent {
+            from: mail.from,
+            to: mail.to,
+            data: mail.data,
+        }),
         None => read_stub(&world),
     };
     let mut wrong = check_run(case, &outcome, &world, &fill);
@@ -246,15 +291,32 @@ fn unescape_returns(text: &str) -> String {
 fn read_stub(world: &World) -> Option<Sent> {
     let argv = String::from_utf8(world.read("argv")?).unwrap();
     let argv: Vec<_> = argv.lines().collect();
-    let at = argv.iter().position(|word| *word == "--").unwrap_or_else(|| panic!("no `--` in {argv:?}"));
-    let from = argv[..at].iter().position(|word| *word == "-f").map_or("", |at| argv[at + 1]);
+    let at = argv
+        .iter()
+        .position(|word| *word == "--")
+        .unwrap_or_else(|| panic!("no `--` in {argv:?}"));
+    let from = argv[..at]
+        .iter()
+        .position(|word| *word == "-f")
+        .map_or("", |at| argv[at + 1]);
     let to = argv[at + 1..].iter().map(ToString::to_string).collect();
     // A program gets lines that end in LF or CRLF, as it is its own affair; the comparison is of the mail.
-    let data = String::from_utf8_lossy(&world.read("mail")?).replace("\r\n", "\n").replace('\n', "\r\n");
-    Some(Sent { from: from.to_owned(), to, data: data.into_bytes() })
+    let data = String::from_utf8_lossy(&world.read("mail")?)
+        .replace("\r\n", "\n")
+        .replace('\n', "\r\n");
+    Some(Sent {
+        from: from.to_owned(),
+        to,
+        data: data.into_bytes(),
+    })
 }
 
-fn check_run(case: &Case, outcome: &Outcome, world: &World, fill: &impl Fn(&str) -> String) -> Vec<String> {
+fn check_run(
+    case: &Case,
+    outcome: &Outcome,
+    world: &World,
+    fill: &impl Fn(&str) -> String,
+) -> Vec<String> {
     let mut wrong = Vec::new();
     let exit: i32 = case.one("exit").map_or(0, |text| text.parse().unwrap());
     if outcome.status != exit {
@@ -272,11 +334,14 @@ fn check_run(case: &Case, outcome: &Outcome, world: &World, fill: &impl Fn(&str)
     }
     for line in case.all("left") {
         let name = line.argument.trim_end_matches('!');
-        let content = world.read(name).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let content = world
+            .read(name)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let good = match &content {
             None => line.argument.ends_with('!'),
             Some(text) => {
-                !line.argument.ends_with('!') && text.contains(&*String::from_utf8(unescape(&line.value)).unwrap())
+                !line.argument.ends_with('!')
+                    && text.contains(&*String::from_utf8(unescape(&line.value)).unwrap())
             }
         };
         if !good {
@@ -288,7 +353,11 @@ fn check_run(case: &Case, outcome: &Outcome, world: &World, fill: &impl Fn(&str)
 
 fn check_sent(case: &Case, sent: Option<&Sent>) -> Vec<String> {
     let Some(sent) = sent else {
-        return if case.has("unsent") { vec![] } else { vec!["nothing was sent".into()] };
+        return if case.has("unsent") {
+            vec![]
+        } else {
+            vec!["nothing was sent".into()]
+        };
     };
     if case.has("unsent") {
         return vec!["it was sent".into()];
@@ -296,7 +365,9 @@ fn check_sent(case: &Case, sent: Option<&Sent>) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut compare = |what: &str, expected: &str, got: &str| {
         if expected != got {
-            wrong.push(format!("{what}:\n    expected {expected:?}\n    got      {got:?}"));
+            wrong.push(format!(
+                "{what}:\n    expected {expected:?}\n    got      {got:?}"
+            ));
         }
     };
     if let Some(envelope) = case.one("envelope") {
@@ -309,7 +380,10 @@ fn check_sent(case: &Case, sent: Option<&Sent>) -> Vec<String> {
     let message = String::from_utf8_lossy(&sent.data).into_owned();
     let (head, body) = message.split_once("\r\n\r\n").unwrap_or((&message, ""));
     let expected: Vec<_> = case.all("head").map(|line| repeat(&line.value)).collect();
-    let shown: Vec<_> = case.all("shows").map(|line| line.value.split_once(": ").unwrap()).collect();
+    let shown: Vec<_> = case
+        .all("shows")
+        .map(|line| line.value.split_once(": ").unwrap())
+        .collect();
     let headers = headers(head, &shown, &expected);
     if case.has("head") {
         compare("headers", &expected.join("\n"), &headers.join("\n"));
@@ -319,26 +393,52 @@ fn check_sent(case: &Case, sent: Option<&Sent>) -> Vec<String> {
         compare(name, &repeat(value), &decoded(&parsed, name));
     }
     if let Some(expected) = case.one("body") {
-        compare("body", &String::from_utf8_lossy(&unescape(&repeat(expected))).replace('\n', "\r\n"), body);
+        compare(
+            "body",
+            &String::from_utf8_lossy(&unescape(&repeat(expected))).replace('\n', "\r\n"),
+            body,
+        );
     }
     if let Some(expected) = case.one("text") {
-        let is_html = parsed.content_type().is_some_and(|t| t.subtype() == Some("html"));
-        let text = if is_html { parsed.body_html(0) } else { parsed.body_text(0) };
+        let is_html = parsed
+            .content_type()
+            .is_some_and(|t| t.subtype() == Some("html"));
+        let text = if is_html {
+            parsed.body_html(0)
+        } else {
+            parsed.body_text(0)
+        };
         let text = text.unwrap_or_default().replace("\r\n", "\n");
-        compare("text", &String::from_utf8_lossy(&unescape(&repeat(expected))), &text);
+        compare(
+            "text",
+            &String::from_utf8_lossy(&unescape(&repeat(expected))),
+            &text,
+        );
     }
     if let Some(expected) = case.one("type") {
-        let got =
-            parsed.content_type().map(|t| format!("{}/{}", t.ctype(), t.subtype().unwrap_or(""))).unwrap_or_default();
+        let got = parsed
+            .content_type()
+            .map(|t| format!("{}/{}", t.ctype(), t.subtype().unwrap_or("")))
+            .unwrap_or_default();
         compare("type", expected, &got);
     }
     if let Some(expected) = case.one("coding") {
-        compare("coding", expected, parsed.content_transfer_encoding().unwrap_or(""));
+        compare(
+            "coding",
+            expected,
+            parsed.content_transfer_encoding().unwrap_or(""),
+        );
     }
     if case.has("part") {
         let expected: Vec<_> = case
             .all("part")
-            .map(|l| format!("{}: {}", l.argument, String::from_utf8_lossy(&unescape(&l.value)).escape_debug()))
+            .map(|l| {
+                format!(
+                    "{}: {}",
+                    l.argument,
+                    String::from_utf8_lossy(&unescape(&l.value)).escape_debug()
+                )
+            })
             .collect();
         let got: Vec<_> = parsed.attachments().map(part).collect();
         compare("parts", &expected.join("\n"), &got.join("\n"));
@@ -348,14 +448,21 @@ fn check_sent(case: &Case, sent: Option<&Sent>) -> Vec<String> {
 }
 
 fn part(part: &mail_parser::MessagePart<'_>) -> String {
-    let kind = part.content_type().map(|t| format!("{}/{}", t.ctype(), t.subtype().unwrap_or(""))).unwrap_or_default();
+    let kind = part
+        .content_type()
+        .map(|t| format!("{}/{}", t.ctype(), t.subtype().unwrap_or("")))
+        .unwrap_or_default();
     let content = String::from_utf8_lossy(part.contents());
     // A part that is not encoded has the line ends of the wire; an encoded one must be exact.
     let content = match part.content_transfer_encoding() {
         None | Some("7bit" | "8bit") => content.replace("\r\n", "\n"),
         Some(_) => content.into_owned(),
     };
-    format!("{kind} {}: {}", part.attachment_name().unwrap_or("-"), content.escape_debug())
+    format!(
+        "{kind} {}: {}",
+        part.attachment_name().unwrap_or("-"),
+        content.escape_debug()
+    )
 }
 
 fn decoded(message: &mail_parser::Message<'_>, name: &str) -> String {
@@ -368,32 +475,53 @@ fn decoded(message: &mail_parser::Message<'_>, name: &str) -> String {
     let mut text = String::new();
     for address in addresses.iter().flat_map(|list| list.iter()) {
         let gap = if text.is_empty() { "" } else { ", " };
-        let (name, address) = (address.name().unwrap_or(""), address.address().unwrap_or(""));
-        let _ = if name.is_empty() { write!(text, "{gap}{address}") } else { write!(text, "{gap}{name} <{address}>") };
+        let (name, address) = (
+            address.name().unwrap_or(""),
+            address.address().unwrap_or(""),
+        );
+        let _ = if name.is_empty() {
+            write!(text, "{gap}{address}")
+        } else {
+            write!(text, "{gap}{name} <{address}>")
+        };
     }
     text
 }
 
 /// The headers unfolded, without those that every mail has and without those that are compared decoded.
 fn headers(head: &str, shown: &[(&str, &str)], expected: &[String]) -> Vec<String> {
-    const USUAL: &[&str] =
-        &["MIME-Version: 1.0", "Content-Type: text/plain; charset=utf-8", "Content-Transfer-Encoding: 7bit"];
+    const USUAL: &[&str] = &[
+        "MIME-Version: 1.0",
+        "Content-Type: text/plain; charset=utf-8",
+        "Content-Transfer-Encoding: 7bit",
+    ];
     let unfolded = head.replace("\r\n ", " ").replace("\r\n\t", " ");
     let wanted = |name: &str| expected.iter().any(|line| line.starts_with(name));
     unfolded
         .split("\r\n")
         .filter(|line| !USUAL.contains(line) || wanted(line))
-        .filter(|line| ["Date: ", "Message-ID: "].iter().all(|name| !line.starts_with(name) || wanted(name)))
+        .filter(|line| {
+            ["Date: ", "Message-ID: "]
+                .iter()
+                .all(|name| !line.starts_with(name) || wanted(name))
+        })
         .filter(|line| !line.starts_with("From: tester@"))
-        .filter(|line| shown.iter().all(|(name, _)| !line.starts_with(&format!("{name}: "))))
+        .filter(|line| {
+            shown
+                .iter()
+                .all(|(name, _)| !line.starts_with(&format!("{name}: ")))
+        })
         .map(ToOwned::to_owned)
         .collect()
 }
 
 /// What every mail must have exactly once, and never.
 fn must(head: &str) -> Vec<String> {
-    let count =
-        |name: &str| head.split("\r\n").filter(|l| l.to_ascii_lowercase().starts_with(&format!("{name}:"))).count();
+    let count = |name: &str| {
+        head.split("\r\n")
+            .filter(|l| l.to_ascii_lowercase().starts_with(&format!("{name}:")))
+            .count()
+    };
     let mut wrong: Vec<_> = ["date", "message-id", "from", "mime-version", "content-type"]
         .iter()
         .filter(|name| count(name) != 1)
@@ -432,7 +560,13 @@ fn every_file_of_cases_is_played() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     let mut found: Vec<_> = fs::read_dir(folder)
         .unwrap()
-        .map(|e| e.unwrap().file_name().into_string().unwrap().replace(".txt", ""))
+        .map(|e| {
+            e.unwrap()
+                .file_name()
+                .into_string()
+                .unwrap()
+                .replace(".txt", "")
+        })
         .collect();
     let mut played = FILES.to_vec();
     found.sort();

@@ -15,10 +15,29 @@ use support::certs::certs;
 use support::server::Server;
 use support::world::{Outcome, World};
 
-const LOGIN: &[&str] = &["-S", "auth-user=u@x.example", "-S", "auth-password=s3cret-pw"];
+const LOGIN: &[&str] = &[
+    "-S",
+    "auth-user=u@x.example",
+    "-S",
+    "auth-password=s3cret-pw",
+];
 const CLEAR: &[&str] = &["-S", "tls=none", "-S", "timeout=10"];
-const STARTTLS: &[&str] = &["-S", "tls=starttls", "-S", "tls-ca-file=ca.pem", "-S", "timeout=10"];
-const IMPLICIT: &[&str] = &["-S", "tls=implicit", "-S", "tls-ca-file=ca.pem", "-S", "timeout=10"];
+const STARTTLS: &[&str] = &[
+    "-S",
+    "tls=starttls",
+    "-S",
+    "tls-ca-file=ca.pem",
+    "-S",
+    "timeout=10",
+];
+const IMPLICIT: &[&str] = &[
+    "-S",
+    "tls=implicit",
+    "-S",
+    "tls-ca-file=ca.pem",
+    "-S",
+    "timeout=10",
+];
 
 /// Checks a server that plays `script`; gives the outcome with standard output made comparable.
 fn check(script: &str, flags: &[&[&str]]) -> Outcome {
@@ -28,21 +47,38 @@ fn check(script: &str, flags: &[&[&str]]) -> Outcome {
     let words = words(server.port(), flags);
     let mut outcome = world.smail(&words).run();
     let record = server.finish();
-    assert!(record.mails().is_empty() && !record.said().contains(&"DATA"), "{record:?}");
+    assert!(
+        record.mails().is_empty() && !record.said().contains(&"DATA"),
+        "{record:?}"
+    );
     assert!(!outcome.stdout.contains("s3cret-pw"), "{outcome:?}");
     outcome.stdout = normal(&outcome.stdout, Some(record_port(&words)));
     outcome
 }
 
 fn words(port: u16, flags: &[&[&str]]) -> Vec<String> {
-    let mut words = vec!["--no-config".to_owned(), "--check".into(), "-S".into(), format!("smtp=127.0.0.1:{port}")];
+    let mut words = vec![
+        "--no-config".to_owned(),
+        "--check".into(),
+        "-S".into(),
+        format!("smtp=127.0.0.1:{port}"),
+    ];
     words.extend(["-r", "a@a.example"].map(String::from));
-    words.extend(flags.iter().copied().flatten().map(|word| word.replace("{PORT}", &port.to_string())));
+    words.extend(
+        flags
+            .iter()
+            .copied()
+            .flatten()
+            .map(|word| word.replace("{PORT}", &port.to_string())),
+    );
     words
 }
 
 fn record_port(words: &[String]) -> &str {
-    words.iter().find_map(|word| word.strip_prefix("smtp=127.0.0.1:")).unwrap()
+    words
+        .iter()
+        .find_map(|word| word.strip_prefix("smtp=127.0.0.1:"))
+        .unwrap()
 }
 
 /// Puts words in the place of what differs from run to run.
@@ -54,12 +90,16 @@ fn normal(text: &str, port: Option<&str>) -> String {
     for name in ["server", "badname", "expired", "notyet", "soon", "wildcard"] {
         text = text.replace(&certs().pair(name).fingerprint(), "PRINT");
     }
-    text.lines().map(|line| days(&dates(&times(line))) + "\n").collect()
+    text.lines()
+        .map(|line| days(&dates(&times(line))) + "\n")
+        .collect()
 }
 
 /// The times: `     12 ms` is `    N ms`.
 fn times(line: &str) -> String {
-    let Some((before, after)) = line.split_once(" ms  ") else { return line.to_owned() };
+    let Some((before, after)) = line.split_once(" ms  ") else {
+        return line.to_owned();
+    };
     let digits = before.trim_end_matches(|c: char| c.is_ascii_digit());
     format!("{} N ms  {after}", digits.trim_end())
 }
@@ -69,25 +109,52 @@ fn dates(line: &str) -> String {
     let is_date = |word: &str| {
         let word = word.trim_matches([',', ':', ';']);
         word.len() == 10
-            && word.bytes().enumerate().all(|(at, b)| if at == 4 || at == 7 { b == b'-' } else { b.is_ascii_digit() })
+            && word.bytes().enumerate().all(|(at, b)| {
+                if at == 4 || at == 7 {
+                    b == b'-'
+                } else {
+                    b.is_ascii_digit()
+                }
+            })
     };
-    let line = match (line.find("before ").or_else(|| line.find("expired on ")), line.find(" GMT")) {
+    let line = match (
+        line.find("before ").or_else(|| line.find("expired on ")),
+        line.find(" GMT"),
+    ) {
         (Some(from), Some(to)) => {
-            let from = from + if line[from..].starts_with("before") { "before".len() } else { "expired on".len() };
+            let from = from
+                + if line[from..].starts_with("before") {
+                    "before".len()
+                } else {
+                    "expired on".len()
+                };
             format!("{} DATE{}", &line[..from], &line[to + 4..])
         }
         _ => line.to_owned(),
     };
     line.split(' ')
-        .map(|word| if is_date(word) { format!("DATE{}", &word[10..]) } else { word.to_owned() })
+        .map(|word| {
+            if is_date(word) {
+                format!("DATE{}", &word[10..])
+            } else {
+                word.to_owned()
+            }
+        })
         .collect::<Vec<_>>()
         .join(" ")
 }
 
 fn days(line: &str) -> String {
     let words: Vec<&str> = line.split(' ').collect();
-    let counts = |at: usize| words.get(at + 1).is_some_and(|next| next.trim_end_matches(',') == "days");
-    let shown = words.iter().enumerate().map(|(at, word)| if counts(at) { "SOME" } else { word });
+    let counts = |at: usize| {
+        words
+            .get(at + 1)
+            .is_some_and(|next| next.trim_end_matches(',') == "days")
+    };
+    let shown = words
+        .iter()
+        .enumerate()
+        .map(|(at, word)| if counts(at) { "SOME" } else { word });
     shown.collect::<Vec<_>>().join(" ")
 }
 
@@ -182,13 +249,21 @@ fn a_port_that_waits_for_tls_is_told_from_a_silent_one() {
     let silent = "-- hang\n== connection\n";
     let nothing = "no complete answer within 1 s";
     assert_report(
-        &check(&format!("{silent}-- implicit server\n-- optional\n-- bye\n"), &[hasty]),
+        &check(
+            &format!("{silent}-- implicit server\n-- optional\n-- bye\n"),
+            &[hasty],
+        ),
         75,
         &report(nothing, &format!("{note}{unsure}")),
     );
-    assert_report(&check(&format!("{silent}-- hang\n"), &[hasty]), 75, &report(nothing, unsure));
+    assert_report(
+        &check(&format!("{silent}-- hang\n"), &[hasty]),
+        75,
+        &report(nothing, unsure),
+    );
     let alert = "S<: \\x15\\x03\\x01\\x00\\x02\\x02\\x46\n-- close\n";
-    let said = "the server broke the protocol: no greeting: this port speaks TLS from the first byte";
+    let said =
+        "the server broke the protocol: no greeting: this port speaks TLS from the first byte";
     assert_report(&check(alert, &[STARTTLS]), 76, &report(said, sure));
 }
 
@@ -212,8 +287,14 @@ C: AUTH PLAIN {plain u@x.example s3cret-pw}
 S: 535 5.7.8 bad credentials
 -- bye
 ";
-    let elsewhere: &[&str] =
-        &["-S", "smtp=mx.wild.test", "-S", "connect-to=127.0.0.1:{PORT}", "-S", "tls-ca-file=ca.pem"];
+    let elsewhere: &[&str] = &[
+        "-S",
+        "smtp=mx.wild.test",
+        "-S",
+        "connect-to=127.0.0.1:{PORT}",
+        "-S",
+        "tls-ca-file=ca.pem",
+    ];
     assert_report(
         &check(script, &[elsewhere, LOGIN]),
         77,
@@ -239,7 +320,10 @@ mail would fail with exit status 77; nothing was sent
 
 /// The lines from the step on, with the verdict.
 fn from(outcome: &Outcome, label: &str) -> String {
-    let found = outcome.stdout.lines().skip_while(|line| !line.starts_with(&format!("  {label}")));
+    let found = outcome
+        .stdout
+        .lines()
+        .skip_while(|line| !line.starts_with(&format!("  {label}")));
     found.map(|line| line.to_owned() + "\n").collect()
 }
 
@@ -251,8 +335,7 @@ fn assert_from(outcome: &Outcome, status: i32, label: &str, report: &str) {
 
 #[test]
 fn a_certificate_says_what_is_wrong_with_it() {
-    let clock =
-        "                               note: it is valid from DATE to DATE, and the clock of this host says DATE\n";
+    let clock = "                               note: it is valid from DATE to DATE, and the clock of this host says DATE\n";
     let cases = [
         (
             "badname",
@@ -345,12 +428,30 @@ fn a_login_that_cannot_be_had_is_told() {
     let late = "many offer it only after TLS, or on 587 and 465 only; `auth = none` sends without";
     let other = "leave `auth` out to use what the server offers; for Outlook.com use a token (`auth = xoauth2`)";
     let cases = [
-        ("S: 250-mx.test\nS: 250 8BITMIME\n", "auto", "the server offers no login here; it offers: 8BITMIME", late),
-        ("S: 250-mx.test\nS: 250 AUTH GSSAPI NTLM\n", "auto", &*format!("{none}GSSAPI NTLM"), other),
-        ("S: 250-mx.test\nS: 250 AUTH PLAIN\n", "xoauth2", &*format!("{none}PLAIN"), other),
+        (
+            "S: 250-mx.test\nS: 250 8BITMIME\n",
+            "auto",
+            "the server offers no login here; it offers: 8BITMIME",
+            late,
+        ),
+        (
+            "S: 250-mx.test\nS: 250 AUTH GSSAPI NTLM\n",
+            "auto",
+            &*format!("{none}GSSAPI NTLM"),
+            other,
+        ),
+        (
+            "S: 250-mx.test\nS: 250 AUTH PLAIN\n",
+            "xoauth2",
+            &*format!("{none}PLAIN"),
+            other,
+        ),
     ];
     for (offers, auth, why, hint) in cases {
-        let outcome = check(&format!("{GREETED}{offers}-- bye\n"), &[CLEAR, LOGIN, &["-S", &format!("auth={auth}")]]);
+        let outcome = check(
+            &format!("{GREETED}{offers}-- bye\n"),
+            &[CLEAR, LOGIN, &["-S", &format!("auth={auth}")]],
+        );
         let report = format!(
             "  login      FAILED N ms  {why}
                                hint: {hint}
@@ -427,7 +528,10 @@ fn every_recipient_is_asked_about_and_a_refusal_has_the_status_of_a_send() {
 S: 550 5.1.1 no such user\nC: RCPT TO:<r@x.example>\nS: 250 2.1.5 ok\nC: RSET\nS: 250 2.0.0 ok\n-- bye\n"
     );
     assert_from(
-        &check(&script, &[CLEAR, &["--to", "bad@x.example", "--to", "r@x.example"]]),
+        &check(
+            &script,
+            &[CLEAR, &["--to", "bad@x.example", "--to", "r@x.example"]],
+        ),
         67,
         "recipient",
         "  recipient  FAILED N ms  RCPT TO:<bad@x.example>: 550 5.1.1 no such user
@@ -463,8 +567,9 @@ mail would fail with exit status 69; nothing was sent
 
 #[test]
 fn json_is_one_object_and_nothing_else() {
-    let script =
-        format!("{GREETED}S: 250-mx.test\nS: 250 AUTH PLAIN\nC: AUTH *\nS: 535 5.7.8 bad credentials\n-- bye\n");
+    let script = format!(
+        "{GREETED}S: 250-mx.test\nS: 250 AUTH PLAIN\nC: AUTH *\nS: 535 5.7.8 bad credentials\n-- bye\n"
+    );
     let outcome = check(&script, &[CLEAR, LOGIN, &["--json"]]);
     let mut object: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
     for step in object["steps"].as_array_mut().unwrap() {
@@ -499,13 +604,28 @@ fn json_is_one_object_and_nothing_else() {
 fn what_keeps_a_check_from_its_first_step_is_told_in_the_same_object() {
     let world = World::new();
     let rows: [(&[&str], i32, &str); 3] = [
-        (&["-S", "smtp=127.0.0.1:1", "-S", "timeout=soon"], 78, "smail: timeout: `soon` is no number of seconds"),
-        (&["-S", "smtp=127.0.0.1:1", "--to", "no address"], 64, "smail: "),
+        (
+            &["-S", "smtp=127.0.0.1:1", "-S", "timeout=soon"],
+            78,
+            "smail: timeout: `soon` is no number of seconds",
+        ),
+        (
+            &["-S", "smtp=127.0.0.1:1", "--to", "no address"],
+            64,
+            "smail: ",
+        ),
         (&["--nonsense"], 64, "smail: "),
     ];
     for (more, exit, begin) in rows {
-        let outcome = world.smail(&["--no-config", "--check", "--json", "-r", "a@a.example"]).args_of(more).run();
-        assert_eq!((outcome.status, outcome.stdout.lines().count()), (exit, 1), "{outcome:?}");
+        let outcome = world
+            .smail(&["--no-config", "--check", "--json", "-r", "a@a.example"])
+            .args_of(more)
+            .run();
+        assert_eq!(
+            (outcome.status, outcome.stdout.lines().count()),
+            (exit, 1),
+            "{outcome:?}"
+        );
         let mut object: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
         let error = object["error"].take();
         assert_eq!(error, outcome.stderr, "{outcome:?}");
@@ -526,9 +646,21 @@ fn programs_and_files_are_looked_at_and_left_alone() {
     world.write_mode("plain", "no program", 0o600);
     let run = |mta: &str, more: &[&str]| {
         let setting = format!("mta={}", world.path(mta).display());
-        let words = ["--no-config", "--check", "-r", "a@a.example", "-S", &setting];
+        let words = [
+            "--no-config",
+            "--check",
+            "-r",
+            "a@a.example",
+            "-S",
+            &setting,
+        ];
         let mut outcome = world.smail(&words).args_of(more).run();
-        outcome.stdout = normal(&outcome.stdout.replace(world.path("").to_str().unwrap(), "/W/"), None);
+        outcome.stdout = normal(
+            &outcome
+                .stdout
+                .replace(world.path("").to_str().unwrap(), "/W/"),
+            None,
+        );
         outcome
     };
     assert_report(
@@ -552,8 +684,22 @@ mail would fail with exit status 69; nothing was sent
     );
     let file = |name: &str| {
         let setting = format!("mta=test://{}", world.path(name).display());
-        let mut outcome = world.smail(&["--no-config", "--check", "-r", "a@a.example", "-S", &setting]).run();
-        outcome.stdout = normal(&outcome.stdout.replace(world.path("").to_str().unwrap(), "/W/"), None);
+        let mut outcome = world
+            .smail(&[
+                "--no-config",
+                "--check",
+                "-r",
+                "a@a.example",
+                "-S",
+                &setting,
+            ])
+            .run();
+        outcome.stdout = normal(
+            &outcome
+                .stdout
+                .replace(world.path("").to_str().unwrap(), "/W/"),
+            None,
+        );
         outcome
     };
     assert_report(
@@ -581,7 +727,8 @@ mail would fail with exit status 74; nothing was sent
 #[test]
 fn an_account_is_the_operand_and_only_one() {
     let world = World::new();
-    let config = "[accounts.work]\nsmtp = \"smtp://127.0.0.1:1\"\ntls = \"none\"\nfrom = \"w@a.example\"\n";
+    let config =
+        "[accounts.work]\nsmtp = \"smtp://127.0.0.1:1\"\ntls = \"none\"\nfrom = \"w@a.example\"\n";
     world.write("home/.config/smail/config.toml", config);
     let mut outcome = world.smail(&["--check", "work"]).run();
     outcome.stdout = normal(&outcome.stdout, None);
@@ -598,10 +745,16 @@ mail would fail with exit status 75; nothing was sent
     );
     let unknown = world.smail(&["--check", "home"]).run();
     assert_eq!((unknown.status, unknown.stdout.as_str()), (64, ""));
-    assert_eq!(unknown.stderr.lines().next(), Some("smail: there is no account called `home`"));
+    assert_eq!(
+        unknown.stderr.lines().next(),
+        Some("smail: there is no account called `home`")
+    );
     let two = world.smail(&["--check", "work", "other"]).run();
     let usage = "smail: `--check` takes one account\n\nhint: a recipient to ask the server about is named with `--to ADDRESS`\n";
-    assert_eq!((two.status, two.stdout.as_str(), two.stderr.as_str()), (64, "", usage));
+    assert_eq!(
+        (two.status, two.stdout.as_str(), two.stderr.as_str()),
+        (64, "", usage)
+    );
 }
 
 /// What a terminal shows of a check of a closed port.
@@ -611,9 +764,23 @@ fn on_terminal(environment: &[(&str, &str)]) -> String {
     unlockpt(&near).unwrap();
     let name = ptsname(&near, Vec::new()).unwrap().into_string().unwrap();
     let noctty = OFlags::NOCTTY.bits().cast_signed();
-    let far = OpenOptions::new().read(true).write(true).custom_flags(noctty).open(name).unwrap();
+    let far = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(noctty)
+        .open(name)
+        .unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_smail"))
-        .args(["--no-config", "--check", "-S", "smtp=127.0.0.1:1", "-S", "tls=none", "-r", "a@a.example"])
+        .args([
+            "--no-config",
+            "--check",
+            "-S",
+            "smtp=127.0.0.1:1",
+            "-S",
+            "tls=none",
+            "-r",
+            "a@a.example",
+        ])
         .env_clear()
         .envs(environment.iter().copied())
         .stdin(Stdio::null())
@@ -628,7 +795,10 @@ fn on_terminal(environment: &[(&str, &str)]) -> String {
         shown.extend_from_slice(&buffer[..count]);
     }
     assert_eq!(child.wait().unwrap().code(), Some(75));
-    normal(&String::from_utf8(shown).unwrap().replace("\r\n", "\n"), None)
+    normal(
+        &String::from_utf8(shown).unwrap().replace("\r\n", "\n"),
+        None,
+    )
 }
 
 #[test]
@@ -645,7 +815,10 @@ mail would fail with exit status 75; nothing was sent
         )
     };
     let plain = report("ok", "FAILED");
-    assert_eq!(on_terminal(&[("TERM", "xterm")]), report("\x1b[32mok\x1b[0m", "\x1b[1;31mFAILED\x1b[0m"));
+    assert_eq!(
+        on_terminal(&[("TERM", "xterm")]),
+        report("\x1b[32mok\x1b[0m", "\x1b[1;31mFAILED\x1b[0m")
+    );
     assert_eq!(on_terminal(&[("TERM", "xterm"), ("NO_COLOR", "1")]), plain);
     assert_eq!(on_terminal(&[("TERM", "dumb")]), plain);
     assert_eq!(on_terminal(&[]), plain);

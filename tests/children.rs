@@ -24,13 +24,26 @@ const ALL: [Child; 4] = [Child::Mta, Child::OnFailure, Child::Password, Child::N
 /// A server that refuses the recipient, and wants a login where one is to be made.
 fn server(child: Child) -> Sink {
     let refusing = Options::new().recipient("r1@x.example", "550 5.1.1 no such user");
-    if child == Child::OnFailure { refusing.start() } else { Options::new().login("u", "pw").start() }
+    if child == Child::OnFailure {
+        refusing.start()
+    } else {
+        Options::new().login("u", "pw").start()
+    }
 }
 
 /// Prepares a mail on whose way this program is run.
 fn mail<'w>(world: &'w World, child: Child, sink: &Sink, program: &str) -> Run<'w> {
     let smtp = format!("smtp=127.0.0.1:{}", sink.port());
-    let mut words = vec!["-S", "tls=none", "-S", "timeout=20", "-S", "from=a@a.example", "-S", "user-agent"];
+    let mut words = vec![
+        "-S",
+        "tls=none",
+        "-S",
+        "timeout=20",
+        "-S",
+        "from=a@a.example",
+        "-S",
+        "user-agent",
+    ];
     let set = match child {
         Child::Mta => format!("mta={program}"),
         Child::OnFailure => format!("on-failure={program}"),
@@ -47,7 +60,11 @@ fn mail<'w>(world: &'w World, child: Child, sink: &Sink, program: &str) -> Run<'
     });
     words.extend(["-S", &set, "r1@x.example"]);
     let run = world.smail(&words).stdin("the words\n");
-    if child == Child::OnFailure { run.queued() } else { run }
+    if child == Child::OnFailure {
+        run.queued()
+    } else {
+        run
+    }
 }
 
 fn run(world: &World, child: Child, script: &str) -> Outcome {
@@ -74,19 +91,42 @@ fn no_program_finds_a_secret_in_its_environment() {
         let sink = server(child);
         let mut run = mail(&world, child, &sink, program.to_str().unwrap());
         // None of them is in the way of the one that is looked for.
-        for name in ["SMAIL_X_PASSWORD", "SMAIL_NAME", "SMAIL_ORGANIZATION", "SMAIL_HEADERS"] {
+        for name in [
+            "SMAIL_X_PASSWORD",
+            "SMAIL_NAME",
+            "SMAIL_ORGANIZATION",
+            "SMAIL_HEADERS",
+        ] {
             run = run.env(name, "X-Secret: s3cret-pw");
         }
         if matches!(child, Child::Mta) {
-            run = run.env("SMAIL_AUTH_PASSWORD", "s3cret-pw").env("SMAIL_PROXY", "socks5://u:s3cret-pw@127.0.0.1:9");
-            run = run.env("SMAIL_SMTP", "smtps://u:s3cret-pw@h.example").env("smtp-auth-password", "s3cret-pw");
+            run = run
+                .env("SMAIL_AUTH_PASSWORD", "s3cret-pw")
+                .env("SMAIL_PROXY", "socks5://u:s3cret-pw@127.0.0.1:9");
+            run = run
+                .env("SMAIL_SMTP", "smtps://u:s3cret-pw@h.example")
+                .env("smtp-auth-password", "s3cret-pw");
         }
         let outcome = run.env("CREDENTIALS_DIRECTORY", "/run/credentials/x").run();
-        assert_eq!(outcome.status, if child == Child::OnFailure { 67 } else { 0 }, "{child:?}: {}", outcome.stderr);
+        assert_eq!(
+            outcome.status,
+            if child == Child::OnFailure { 67 } else { 0 },
+            "{child:?}: {}",
+            outcome.stderr
+        );
         let environment = String::from_utf8(world.read("env").unwrap()).unwrap();
-        assert!(!environment.contains("s3cret-pw"), "{child:?}: {environment}");
-        assert!(environment.contains("CREDENTIALS_DIRECTORY=/run/credentials/x\n"), "{child:?}");
-        let ours = environment.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name);
+        assert!(
+            !environment.contains("s3cret-pw"),
+            "{child:?}: {environment}"
+        );
+        assert!(
+            environment.contains("CREDENTIALS_DIRECTORY=/run/credentials/x\n"),
+            "{child:?}"
+        );
+        let ours = environment
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .map(|(name, _)| name);
         let mut ours: Vec<&str> = ours.filter(|name| name.starts_with("SMAIL_")).collect();
         ours.sort_unstable();
         let wanted: &[&str] = match child {
@@ -113,13 +153,27 @@ fn told(world: &World, child: Child, outcome: &Outcome, how: &str, words: &str) 
         Child::OnFailure => {
             let failed = world.queue_names("failed");
             let id = failed[0].trim_end_matches(".log").to_owned();
-            (67, format!("smail: mail {id} was given up; on-failure: `{program}` {how}: {words}"))
+            (
+                67,
+                format!("smail: mail {id} was given up; on-failure: `{program}` {how}: {words}"),
+            )
         }
-        Child::Password | Child::Netrc => (75, format!("the password command `{program}` {how}: {words}")),
+        Child::Password | Child::Netrc => (
+            75,
+            format!("the password command `{program}` {how}: {words}"),
+        ),
     };
     assert_eq!(outcome.status, status, "{child:?}: {}", outcome.stderr);
-    assert!(outcome.stderr.contains(&line), "{child:?}: {line}\n{}", outcome.stderr);
-    assert!(outcome.stderr.len() < 3000, "{child:?}: {}", outcome.stderr.len());
+    assert!(
+        outcome.stderr.contains(&line),
+        "{child:?}: {line}\n{}",
+        outcome.stderr
+    );
+    assert!(
+        outcome.stderr.len() < 3000,
+        "{child:?}: {}",
+        outcome.stderr.len()
+    );
 }
 
 #[test]
@@ -127,7 +181,13 @@ fn what_a_program_says_when_it_fails_is_told() {
     for child in ALL {
         let world = World::new();
         let outcome = run(&world, child, "echo 'it is locked' >&2; exit 1");
-        told(&world, child, &outcome, "failed with status 1", "it is locked");
+        told(
+            &world,
+            child,
+            &outcome,
+            "failed with status 1",
+            "it is locked",
+        );
     }
 }
 
@@ -141,11 +201,16 @@ fn a_flood_is_read_to_its_end_and_cut() {
             "head -c 100000000 /dev/zero | tr '\\0' x >&2; echo >&2; echo 'it is locked' >&2; exit 1",
         );
         assert!(
-            outcome.stderr.contains("; it is locked") || outcome.stderr.contains("\n  it is locked"),
+            outcome.stderr.contains("; it is locked")
+                || outcome.stderr.contains("\n  it is locked"),
             "{}",
             outcome.stderr
         );
-        assert!(outcome.stderr.len() < 3000, "{child:?}: {}", outcome.stderr.len());
+        assert!(
+            outcome.stderr.len() < 3000,
+            "{child:?}: {}",
+            outcome.stderr.len()
+        );
     }
 }
 
@@ -153,10 +218,23 @@ fn a_flood_is_read_to_its_end_and_cut() {
 fn one_that_closes_its_input_at_once_may_succeed() {
     for child in ALL {
         let world = World::new();
-        let good = if child == Child::Mta { "true" } else { well(child) };
+        let good = if child == Child::Mta {
+            "true"
+        } else {
+            well(child)
+        };
         let outcome = run(&world, child, &format!("exec <&-\n{good}"));
-        assert_eq!(outcome.status, if child == Child::OnFailure { 67 } else { 0 }, "{child:?}: {}", outcome.stderr);
-        assert!(!outcome.stderr.contains("bin/child"), "{child:?}: {}", outcome.stderr);
+        assert_eq!(
+            outcome.status,
+            if child == Child::OnFailure { 67 } else { 0 },
+            "{child:?}: {}",
+            outcome.stderr
+        );
+        assert!(
+            !outcome.stderr.contains("bin/child"),
+            "{child:?}: {}",
+            outcome.stderr
+        );
     }
 }
 
@@ -171,13 +249,19 @@ fn one_that_is_not_there_is_named() {
             Child::Password | Child::Netrc => 77,
         };
         assert_eq!(outcome.status, status, "{child:?}: {}", outcome.stderr);
-        assert!(outcome.stderr.contains("/nonexistent/child"), "{child:?}: {}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains("/nonexistent/child"),
+            "{child:?}: {}",
+            outcome.stderr
+        );
     }
 }
 
 fn is_alive(pid: &str) -> bool {
     let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    state.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
+    state
+        .rsplit_once(')')
+        .is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
 }
 
 fn until(what: &str, mut is: impl FnMut() -> bool) {
@@ -200,14 +284,22 @@ fn a_signal_ends_a_program_that_hangs_and_what_it_has_started_even_when_they_ign
             let program = world.write_program("bin/child", &format!("#!/bin/sh\n{script}\n"));
             let sink = server(child);
             // A mail that a pipe does not hold, so that it is not complete when the signal comes.
-            let running = mail(&world, child, &sink, program.to_str().unwrap()).stdin("x\n".repeat(100_000)).start();
+            let running = mail(&world, child, &sink, program.to_str().unwrap())
+                .stdin("x\n".repeat(100_000))
+                .start();
             until("it never started", || world.read("pids").is_some());
             running.signal(signal);
             let outcome = running.finish();
             let alive = String::from_utf8(world.read("pids").unwrap()).unwrap();
-            until(&format!("{child:?} {alive}"), || !alive.split_whitespace().any(is_alive));
+            until(&format!("{child:?} {alive}"), || {
+                !alive.split_whitespace().any(is_alive)
+            });
             // The mail was given up before the signal came, and says so.
-            let status = if child == Child::OnFailure { 67 } else { status };
+            let status = if child == Child::OnFailure {
+                67
+            } else {
+                status
+            };
             assert_eq!(outcome.status, status, "{child:?}: {}", outcome.stderr);
         }
     }

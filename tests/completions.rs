@@ -16,7 +16,12 @@ fn run(shell: &[&str], script: &str) -> Option<Outcome> {
     }
     let world = World::new();
     let script = script.replace("FOLDER", FOLDER);
-    Some(world.program(&[shell, &[&script]].concat()).env("TERM", "dumb").run())
+    Some(
+        world
+            .program(&[shell, &[&script]].concat())
+            .env("TERM", "dumb")
+            .run(),
+    )
 }
 
 #[test]
@@ -26,7 +31,9 @@ one() { COMP_WORDS=(smail \"$@\"); COMP_CWORD=$#; _smail smail \"${@: -1}\" \"${
 one --subj
 one --generate b
 one -";
-    let Some(outcome) = run(&["/usr/bin/bash", "--norc", "-c"], script) else { return };
+    let Some(outcome) = run(&["/usr/bin/bash", "--norc", "-c"], script) else {
+        return;
+    };
     assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
     let found: Vec<&str> = outcome.stdout.lines().collect();
     assert_eq!(found[..2], ["--subject", "bash"]);
@@ -39,11 +46,21 @@ fn fish_completes() {
 complete -C 'smail --subj'
 complete -C 'smail --generate b'
 complete -C 'smail -'";
-    let Some(outcome) = run(&["/usr/bin/fish", "--no-config", "-c"], script) else { return };
+    let Some(outcome) = run(&["/usr/bin/fish", "--no-config", "-c"], script) else {
+        return;
+    };
     assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
-    let mut found = outcome.stdout.lines().map(|line| line.split('\t').next().unwrap());
-    assert_eq!(found.by_ref().take(2).collect::<Vec<_>>(), ["--subject", "bash"]);
-    let flags: Vec<&str> = found.filter(|flag| flag.len() == 2 && !flag.as_bytes()[1].is_ascii_alphabetic()).collect();
+    let mut found = outcome
+        .stdout
+        .lines()
+        .map(|line| line.split('\t').next().unwrap());
+    assert_eq!(
+        found.by_ref().take(2).collect::<Vec<_>>(),
+        ["--subject", "bash"]
+    );
+    let flags: Vec<&str> = found
+        .filter(|flag| flag.len() == 2 && !flag.as_bytes()[1].is_ascii_alphabetic())
+        .collect();
     let mut wanted = [&SIGNS[..], &["--"]].concat();
     wanted.retain(|sign| *sign != "--");
     wanted.sort_unstable();
@@ -73,6 +90,15 @@ zpty -w -n z $'\C-usmail -\t'
 zpty -r z shown "*--batch-mode*-#*--enable-cmd-escapes*-~*--end-options*-.*--resource-files*-:*--version*"
 zpty -d z
 print complete"#;
-    let Some(outcome) = run(&["/usr/bin/zsh", "-f", "-c"], script) else { return };
-    assert_eq!((outcome.status, outcome.stdout.as_str(), outcome.stderr.as_str()), (0, "complete\n", ""));
+    let Some(outcome) = run(&["/usr/bin/zsh", "-f", "-c"], script) else {
+        return;
+    };
+    assert_eq!(
+        (
+            outcome.status,
+            outcome.stdout.as_str(),
+            outcome.stderr.as_str()
+        ),
+        (0, "complete\n", "")
+    );
 }

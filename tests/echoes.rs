@@ -23,15 +23,21 @@ fn steers(c: char) -> bool {
 /// What of a text could steer or hide; TAB and the line end (CRLF in dialogues and mails) are the program's own.
 fn raw(text: &str) -> Vec<char> {
     let ends = text.replace("\r\n", "\n");
-    ends.chars().filter(|c| !matches!(c, '\t' | '\n') && steers(*c)).collect()
+    ends.chars()
+        .filter(|c| !matches!(c, '\t' | '\n') && steers(*c))
+        .collect()
 }
 
 /// A rehearsal takes its question back before it goes.
-const BYE: &str = "-- either\nC: RSET\nS: 250 ok\n-- bye\n-- or\nC: QUIT\nS: 221 bye\n-- or\n-- end\n";
+const BYE: &str =
+    "-- either\nC: RSET\nS: 250 ok\n-- bye\n-- or\nC: QUIT\nS: 221 bye\n-- or\n-- end\n";
 
 /// A server that plays a transcript; the client may leave at any point.
 fn play(script: &str) -> Server {
-    Server::play("stranger", &format!("-- optional\n{}", script.replace("-- bye\n", BYE)))
+    Server::play(
+        "stranger",
+        &format!("-- optional\n{}", script.replace("-- bye\n", BYE)),
+    )
 }
 
 /// Runs, and proves that both outputs are clean and speak of what was given.
@@ -52,7 +58,11 @@ fn no_word_of_the_command_line_reaches_the_terminal_raw() {
     let rows: Vec<Vec<String>> = [
         vec!["-s", "x", &address],
         vec!["-r", &address, "you@x.example"],
-        vec!["-c", &format!("a@x.example, {EVIL} <b@x.example>, c@"), "you@x.example"],
+        vec![
+            "-c",
+            &format!("a@x.example, {EVIL} <b@x.example>, c@"),
+            "you@x.example",
+        ],
         vec!["-a", EVIL, "you@x.example"],
         vec!["-q", EVIL, "you@x.example"],
         vec!["-m", EVIL, "you@x.example"],
@@ -73,16 +83,43 @@ fn no_word_of_the_command_line_reaches_the_terminal_raw() {
         vec!["-S", &set("smtp"), "you@x.example"],
         vec!["-S", &set("mta"), "--check"],
         vec!["-S", &set("mta"), "--check", "--json"],
-        vec!["-S", &set("mta"), "-d", "-s", EVIL, "-a", "/dev/null", "you@x.example"],
+        vec![
+            "-S",
+            &set("mta"),
+            "-d",
+            "-s",
+            EVIL,
+            "-a",
+            "/dev/null",
+            "you@x.example",
+        ],
         vec!["-S", &set("tls"), "you@x.example"],
         vec!["-S", &set("timeout"), "you@x.example"],
         vec!["-S", &set("proxy"), "you@x.example"],
         vec!["-S", &set("hello-name"), "-S", "smtp=h", "--check"],
-        vec!["-S", &set("smtp-auth-user"), "-S", &format!("auth-user-{FLAT}=x"), "-v", "--show-settings"],
-        vec!["-S", &set("folder"), "-S", &set("record"), "-v", "--show-settings"],
+        vec![
+            "-S",
+            &set("smtp-auth-user"),
+            "-S",
+            &format!("auth-user-{FLAT}=x"),
+            "-v",
+            "--show-settings",
+        ],
+        vec![
+            "-S",
+            &set("folder"),
+            "-S",
+            &set("record"),
+            "-v",
+            "--show-settings",
+        ],
         vec!["--explain", EVIL],
         vec!["--explain", &format!("550 5.1.1 {EVIL} user unknown")],
-        vec!["--explain", &format!("550 5.1.1 {EVIL} user unknown"), "--json"],
+        vec![
+            "--explain",
+            &format!("550 5.1.1 {EVIL} user unknown"),
+            "--json",
+        ],
         vec!["--queue-show", EVIL],
         vec!["--flush", EVIL],
         vec!["--hold", EVIL],
@@ -95,7 +132,14 @@ fn no_word_of_the_command_line_reaches_the_terminal_raw() {
         vec!["--as", EVIL],
         vec!["--as", "sendmail", "-bv", EVIL],
         vec!["--as", "sendmail", &format!("-b{EVIL}")],
-        vec!["--as", "sendmail", &format!("-O{EVIL}"), "-f", EVIL, "you@x.example"],
+        vec![
+            "--as",
+            "sendmail",
+            &format!("-O{EVIL}"),
+            "-f",
+            EVIL,
+            "you@x.example",
+        ],
         vec!["--as", "sendmail", "-C", EVIL, "you@x.example"],
         vec!["--as", "mailx", "-r", EVIL, "you@x.example"],
         vec!["--json", "-S", "mta=/bin/false", &address],
@@ -113,7 +157,10 @@ fn every_unsafe_character_of_an_address_is_spelled_out_above_its_caret() {
     let world = World::new();
     let all = ('\u{1}'..='\u{ffff}').filter(|c| steers(*c));
     for c in all.filter(|c| !c.is_ascii() || u32::from(*c) % 7 == 1) {
-        let outcome = clean(&format!("{c:?}"), world.smail(&["-S", "mta=/bin/false", &format!("邮a{c}@x.example")]));
+        let outcome = clean(
+            &format!("{c:?}"),
+            world.smail(&["-S", "mta=/bin/false", &format!("邮a{c}@x.example")]),
+        );
         let lines: Vec<&str> = outcome.stderr.lines().collect();
         // What only hides is a letter of an address beyond ASCII.
         if outcome.status == 69 {
@@ -121,7 +168,10 @@ fn every_unsafe_character_of_an_address_is_spelled_out_above_its_caret() {
         }
         assert_eq!(outcome.status, 65, "{}", outcome.stderr);
         // Two columns of the indent, two of 邮, one of a.
-        assert_eq!(lines[1], format!("  邮a{}@x.example", text::word(&c.to_string())));
+        assert_eq!(
+            lines[1],
+            format!("  邮a{}@x.example", text::word(&c.to_string()))
+        );
         assert_eq!(lines[2], "     ^");
     }
 }
@@ -174,7 +224,10 @@ fn no_word_of_a_file_or_the_environment_reaches_the_terminal_raw() {
         world.write("home/.config/smail/config.toml", &line);
         clean(&line, world.smail(&["-v", "you@x.example"]).stdin("x\n"));
         clean(&line, world.smail(&["you@x.example"]).stdin("x\n").queued());
-        clean(&line, world.smail(&["--json", "you@x.example"]).stdin("x\n"));
+        clean(
+            &line,
+            world.smail(&["--json", "you@x.example"]).stdin("x\n"),
+        );
         clean(&line, world.smail(&["-v", "--show-settings"]));
         clean(&line, world.smail(&["--check"]));
     }
@@ -182,20 +235,51 @@ fn no_word_of_a_file_or_the_environment_reaches_the_terminal_raw() {
     world.write(&odd, "from = 1\nfrom = 2\nx = 3\n");
     let path = world.path(&odd);
     let named = path.to_str().unwrap();
-    clean("a file of that name", world.smail(&["--config", named, "--show-settings"]));
+    clean(
+        "a file of that name",
+        world.smail(&["--config", named, "--show-settings"]),
+    );
     world.write(&odd, "from = 'a'\nsmtp = 'h'\n");
-    clean("a file of that name", world.smail(&["--config", named, "-v", "--show-settings"]));
-    clean("a file of that name", world.smail(&["--config", named, "you@x.example"]));
-    for name in ["SMAIL_SMTP", "SMAIL_FROM", "SMAIL_TLS", "HOME", "USER", "LC_ALL", "TZ", "SMAIL_ACCOUNT", "MAILRC"] {
-        clean(name, world.smail(&["-v", "--show-settings"]).env(name, FLAT));
-        clean(name, world.smail(&["-v", "-d", "you@x.example"]).env(name, FLAT));
+    clean(
+        "a file of that name",
+        world.smail(&["--config", named, "-v", "--show-settings"]),
+    );
+    clean(
+        "a file of that name",
+        world.smail(&["--config", named, "you@x.example"]),
+    );
+    for name in [
+        "SMAIL_SMTP",
+        "SMAIL_FROM",
+        "SMAIL_TLS",
+        "HOME",
+        "USER",
+        "LC_ALL",
+        "TZ",
+        "SMAIL_ACCOUNT",
+        "MAILRC",
+    ] {
+        clean(
+            name,
+            world.smail(&["-v", "--show-settings"]).env(name, FLAT),
+        );
+        clean(
+            name,
+            world.smail(&["-v", "-d", "you@x.example"]).env(name, FLAT),
+        );
     }
 }
 
 /// The same bytes in the language of transcripts, as a server says them inside a line.
 fn said() -> String {
     FLAT.bytes()
-        .map(|b| if b.is_ascii_graphic() && b != b'\\' { char::from(b).to_string() } else { format!("\\x{b:02x}") })
+        .map(|b| {
+            if b.is_ascii_graphic() && b != b'\\' {
+                char::from(b).to_string()
+            } else {
+                format!("\\x{b:02x}")
+            }
+        })
         .collect()
 }
 
@@ -216,19 +300,27 @@ fn to(world: &World, port: u16, more: &[&str]) -> Vec<String> {
         "-r",
         "a@a.example",
     ];
-    words.iter().chain(more).map(|word| (*word).to_owned()).collect()
+    words
+        .iter()
+        .chain(more)
+        .map(|word| (*word).to_owned())
+        .collect()
 }
 
 #[test]
 fn no_word_of_a_server_reaches_the_terminal_the_log_or_the_lists_raw() {
     let evil = said();
-    let begin = format!("S<: 220 mx {evil}\\r\\n\nC: EHLO *\nS<: 250-mx {evil}\\r\\n250 {evil}\\r\\nC: MAIL *\n")
-        .replace("\\r\\nC:", "\\r\\n\nC:");
+    let begin = format!(
+        "S<: 220 mx {evil}\\r\\n\nC: EHLO *\nS<: 250-mx {evil}\\r\\n250 {evil}\\r\\nC: MAIL *\n"
+    )
+    .replace("\\r\\nC:", "\\r\\n\nC:");
     let end = |code: u16| format!("S<: {code}-{evil}\\r\\n{code} {evil}\\r\\n\n-- bye\n");
     let scripts = [
         format!("S<: 554 {evil}\\r\\n\n-- bye\n"),
         format!("S<: {evil}\\r\\n\n-- bye\n"),
-        format!("S: 220 mx\nC: EHLO *\nS<: 550 {evil}\\r\\n\nC: HELO *\nS<: 550 {evil}\\r\\n\n-- bye\n"),
+        format!(
+            "S: 220 mx\nC: EHLO *\nS<: 550 {evil}\\r\\n\nC: HELO *\nS<: 550 {evil}\\r\\n\n-- bye\n"
+        ),
         format!("{begin}{}", end(550)),
         format!("{begin}{}", end(451)),
         format!("{begin}S: 250 ok\nC: RCPT *\n{}", end(550)),
@@ -253,12 +345,23 @@ fn no_word_of_a_server_reaches_the_terminal_the_log_or_the_lists_raw() {
             let server = play(script);
             let words: Vec<String> = to(&world, server.port(), more)
                 .into_iter()
-                .chain(more.iter().all(|m| *m != "--check").then(|| "b@b.example".to_owned()))
+                .chain(
+                    more.iter()
+                        .all(|m| *m != "--check")
+                        .then(|| "b@b.example".to_owned()),
+                )
                 .collect();
-            let outcome = clean(&format!("{more:?} {script}"), world.smail(&words).stdin("x\n").queued());
+            let outcome = clean(
+                &format!("{more:?} {script}"),
+                world.smail(&words).stdin("x\n").queued(),
+            );
             if more.contains(&"--json") {
                 let line = outcome.stdout.lines().last().unwrap_or_default();
-                assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{more:?}: {}", outcome.stdout);
+                assert!(
+                    serde_json::from_str::<serde_json::Value>(line).is_ok(),
+                    "{more:?}: {}",
+                    outcome.stdout
+                );
             }
             for look in [&["--queue"][..], &["--queue", "--json"], &["--as", "mailq"]] {
                 clean(&format!("{look:?}"), world.smail(look).queued());
@@ -275,18 +378,48 @@ fn no_word_of_a_server_reaches_the_terminal_the_log_or_the_lists_raw() {
 #[test]
 fn no_word_of_a_client_or_a_program_comes_back_raw() {
     let world = World::new();
-    let program = world.write_program("mta", &format!("#!/bin/sh\nprintf '%s\\n' '{FLAT}' >&2\nexit 1\n"));
+    let program = world.write_program(
+        "mta",
+        &format!("#!/bin/sh\nprintf '%s\\n' '{FLAT}' >&2\nexit 1\n"),
+    );
     let mta = format!("mta={}", program.display());
-    clean("mta", world.smail(&["-v", "-S", &mta, "b@b.example"]).stdin("x\n"));
-    clean("mta --json", world.smail(&["--json", "-S", &mta, "b@b.example"]).stdin("x\n"));
+    clean(
+        "mta",
+        world.smail(&["-v", "-S", &mta, "b@b.example"]).stdin("x\n"),
+    );
+    clean(
+        "mta --json",
+        world
+            .smail(&["--json", "-S", &mta, "b@b.example"])
+            .stdin("x\n"),
+    );
     let dialogue = format!(
         "EHLO {FLAT}\r\nMAIL FROM:<{FLAT}@x>\r\nMAIL FROM:<a@a.example> {FLAT}=1\r\nMAIL FROM:<a@a.example>\r\nRCPT TO:<{FLAT}@x>\r\n\
          RCPT TO:<{FLAT}>\r\n{FLAT}\r\nVRFY {FLAT}\r\nQUIT\r\n"
     );
-    let outcome = clean("-bs", world.smail(&["--as", "sendmail", "-S", &mta, "-bs"]).stdin(&dialogue));
-    assert!(outcome.stdout.replace("\r\n", "").is_ascii(), "{}", outcome.stdout);
-    let outcome = clean("-bs", world.as_name("sendmail", &["-bs"]).env("SMAIL_MTA", &program).stdin(dialogue));
-    assert!(!outcome.stdout.is_empty() && outcome.stdout.is_ascii(), "{}", outcome.stdout);
+    let outcome = clean(
+        "-bs",
+        world
+            .smail(&["--as", "sendmail", "-S", &mta, "-bs"])
+            .stdin(&dialogue),
+    );
+    assert!(
+        outcome.stdout.replace("\r\n", "").is_ascii(),
+        "{}",
+        outcome.stdout
+    );
+    let outcome = clean(
+        "-bs",
+        world
+            .as_name("sendmail", &["-bs"])
+            .env("SMAIL_MTA", &program)
+            .stdin(dialogue),
+    );
+    assert!(
+        !outcome.stdout.is_empty() && outcome.stdout.is_ascii(),
+        "{}",
+        outcome.stdout
+    );
 }
 
 const USER: &str = "ann";
@@ -305,7 +438,9 @@ fn forms() -> Vec<String> {
 }
 
 fn reveals(text: &str) -> Option<String> {
-    forms().into_iter().find(|form| text.contains(form.as_str()))
+    forms()
+        .into_iter()
+        .find(|form| text.contains(form.as_str()))
 }
 
 /// A server that takes or refuses the login, and repeats what it heard in every later reply.
@@ -314,7 +449,13 @@ fn echo(mechanism: &str, login: u16, rest: &str) -> Server {
     let (first, last) = plain.split_at(plain.len() / 2);
     let bytes = |text: &str| {
         text.bytes()
-            .map(|b| if b.is_ascii() { char::from(b).to_string() } else { format!("\\x{b:02x}") })
+            .map(|b| {
+                if b.is_ascii() {
+                    char::from(b).to_string()
+                } else {
+                    format!("\\x{b:02x}")
+                }
+            })
             .collect::<String>()
     };
     let password = bytes(PASSWORD);
@@ -339,9 +480,12 @@ fn echo(mechanism: &str, login: u16, rest: &str) -> Server {
 #[test]
 fn a_server_that_repeats_the_password_tells_it_to_nobody() {
     let refused = "C: MAIL *\nS<: 250 {}\\r\\n\nC: RCPT *\nS<: 451-{}\\r\\n451 {}\\r\\n\n";
-    for (mechanism, login, rest) in
-        [("PLAIN", 535, ""), ("LOGIN", 454, ""), ("PLAIN", 235, refused), ("LOGIN", 235, refused)]
-    {
+    for (mechanism, login, rest) in [
+        ("PLAIN", 535, ""),
+        ("LOGIN", 454, ""),
+        ("PLAIN", 235, refused),
+        ("LOGIN", 235, refused),
+    ] {
         for more in [
             &["-v"][..],
             &["--json"],
@@ -363,8 +507,15 @@ fn a_server_that_repeats_the_password_tells_it_to_nobody() {
             world.write("pw", format!("{PASSWORD}\n"));
             let outcome = world.smail(&words).stdin("x\n").queued().run();
             let shown = format!("{}\n{}", outcome.stdout, outcome.stderr);
-            assert_eq!(reveals(&shown), None, "{mechanism} {login} {more:?}: {shown}");
-            assert!(shown.contains("***"), "{mechanism} {login} {more:?}: {shown}");
+            assert_eq!(
+                reveals(&shown),
+                None,
+                "{mechanism} {login} {more:?}: {shown}"
+            );
+            assert!(
+                shown.contains("***"),
+                "{mechanism} {login} {more:?}: {shown}"
+            );
             let log = String::from_utf8(world.read("log").unwrap_or_default()).unwrap();
             assert_eq!(reveals(&log), None, "{log}");
             for id in world.entries() {
@@ -377,34 +528,73 @@ fn a_server_that_repeats_the_password_tells_it_to_nobody() {
 #[test]
 fn a_program_in_place_of_a_server_that_prints_the_password_tells_it_to_nobody() {
     let world = World::new();
-    let program = world.write_program("mta", &format!("#!/bin/sh\necho \"bad login: {PASSWORD}\" >&2\nexit 1\n"));
+    let program = world.write_program(
+        "mta",
+        &format!("#!/bin/sh\necho \"bad login: {PASSWORD}\" >&2\nexit 1\n"),
+    );
     world.write(
         "home/.config/smail/config.toml",
-        format!("mta = \"{}\"\nauth-password = \"{PASSWORD}\"\n", program.display()),
+        format!(
+            "mta = \"{}\"\nauth-password = \"{PASSWORD}\"\n",
+            program.display()
+        ),
     );
     let outcome = world.smail(&["-v", "b@b.example"]).stdin("x\n").run();
     assert_eq!(reveals(&outcome.stderr), None, "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("bad login: ***\n"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("bad login: ***\n"),
+        "{}",
+        outcome.stderr
+    );
 }
 
 #[test]
 fn words_of_a_server_are_cut_to_512_bytes_a_line_and_twenty_lines() {
     let world = World::new();
     let line = format!("451-{}\\r\\n", "\\xc3\\xa9".repeat(600));
-    let script = format!("S: 220 mx\nC: EHLO *\nS: 250 mx\nC: MAIL *\nS<: {}451 end\\r\\n\n-- bye\n", line.repeat(40));
+    let script = format!(
+        "S: 220 mx\nC: EHLO *\nS: 250 mx\nC: MAIL *\nS<: {}451 end\\r\\n\n-- bye\n",
+        line.repeat(40)
+    );
     let server = play(&script);
     let mut words = to(&world, server.port(), &["b@b.example"]);
     let outcome = world.smail(&words).stdin("x\n").run();
-    let told: Vec<&str> = outcome.stderr.lines().filter(|line| line.contains("server: ")).collect();
+    let told: Vec<&str> = outcome
+        .stderr
+        .lines()
+        .filter(|line| line.contains("server: "))
+        .collect();
     assert_eq!(told.len(), 21, "{}", outcome.stderr);
-    assert!(outcome.stderr.lines().all(|line| line.len() <= 512 + "  server: 451 ".len()), "{}", outcome.stderr);
-    assert!(told[0].ends_with("é…") && told[15] == "  server: 451 …" && told[20] == "  server: 451 end", "{told:?}");
+    assert!(
+        outcome
+            .stderr
+            .lines()
+            .all(|line| line.len() <= 512 + "  server: 451 ".len()),
+        "{}",
+        outcome.stderr
+    );
+    assert!(
+        told[0].ends_with("é…") && told[15] == "  server: 451 …" && told[20] == "  server: 451 end",
+        "{told:?}"
+    );
     let server = play(&script);
     words = to(&world, server.port(), &["b@b.example"]);
     world.smail(&words).stdin("x\n").queued().run();
     let list = world.smail(&["--queue"]).queued().run().stdout;
-    assert!(list.lines().all(|line| line.len() <= 560) && list.contains('…'), "{list}");
+    assert!(
+        list.lines().all(|line| line.len() <= 560) && list.contains('…'),
+        "{list}"
+    );
     let log = String::from_utf8(world.read("log").unwrap()).unwrap();
-    let reply = log.lines().last().unwrap().split(" reply=\"").nth(1).unwrap().split('"').next().unwrap();
+    let reply = log
+        .lines()
+        .last()
+        .unwrap()
+        .split(" reply=\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
     assert!(reply.len() <= 512 && reply.ends_with('…'), "{reply}");
 }

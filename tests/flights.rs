@@ -13,17 +13,43 @@ const WITH: &[&str] = &["PIPELINING", "8BITMIME", "CHUNKING"];
 fn flights(options: Options, settings: &[&str], recipients: usize, octets: usize) -> usize {
     let world = World::new();
     let sink = options.start();
-    let (smtp, ca) = (format!("smtp=localhost:{}", sink.port()), format!("tls-ca-file={}", world.pem("ca").display()));
-    let mut words = vec!["--no-config", "-S", &smtp, "-S", &ca, "-r", "a@a.example", "-s", "subj"];
+    let (smtp, ca) = (
+        format!("smtp=localhost:{}", sink.port()),
+        format!("tls-ca-file={}", world.pem("ca").display()),
+    );
+    let mut words = vec![
+        "--no-config",
+        "-S",
+        &smtp,
+        "-S",
+        &ca,
+        "-r",
+        "a@a.example",
+        "-s",
+        "subj",
+    ];
     words.extend(settings.iter().flat_map(|setting| ["-S", *setting]));
-    let to: Vec<String> = (0..recipients).map(|at| format!("r{at}@x.example")).collect();
+    let to: Vec<String> = (0..recipients)
+        .map(|at| format!("r{at}@x.example"))
+        .collect();
     words.extend(to.iter().map(String::as_str));
-    let outcome = world.smail(&words).stdin("a line of the text\n".repeat(octets / 19 + 1)).run();
-    assert_eq!((outcome.status, outcome.owes(&[])), (0, vec![]), "{}", outcome.stderr);
+    let outcome = world
+        .smail(&words)
+        .stdin("a line of the text\n".repeat(octets / 19 + 1))
+        .run();
+    assert_eq!(
+        (outcome.status, outcome.owes(&[])),
+        (0, vec![]),
+        "{}",
+        outcome.stderr
+    );
     assert_eq!(sink.only_mail().to, to);
     let count = sink.flights();
     let dialogue = sink.dialogue().join("\n");
-    assert!(dialogue.ends_with("C: QUIT\nS: 221 2.0.0 bye"), "{dialogue}");
+    assert!(
+        dialogue.ends_with("C: QUIT\nS: 221 2.0.0 bye"),
+        "{dialogue}"
+    );
     count
 }
 
@@ -35,9 +61,17 @@ fn ways(extensions: &[&str]) -> [(Options, &'static [&'static str], usize); 3] {
         // EHLO; MAIL, RCPT, DATA; the message, the dot and QUIT.
         (sink(), &["tls=none"], 3),
         // Two of TLS 1.3; EHLO; AUTH; and the two of before.
-        (sink().implicit().login("u", "s3cret-pw"), &["tls=implicit", LOGIN[0], LOGIN[1]], 6),
+        (
+            sink().implicit().login("u", "s3cret-pw"),
+            &["tls=implicit", LOGIN[0], LOGIN[1]],
+            6,
+        ),
         // EHLO and STARTTLS in clear; the end of the handshake takes the second EHLO along.
-        (sink().starttls().login("u", "s3cret-pw"), &["tls=starttls", LOGIN[0], LOGIN[1]], 7),
+        (
+            sink().starttls().login("u", "s3cret-pw"),
+            &["tls=starttls", LOGIN[0], LOGIN[1]],
+            7,
+        ),
     ]
 }
 
@@ -45,7 +79,11 @@ fn ways(extensions: &[&str]) -> [(Options, &'static [&'static str], usize); 3] {
 fn three_flights_in_clear_six_with_tls_and_seven_with_starttls() {
     for recipients in [1, 50] {
         for (options, settings, count) in ways(WITHOUT) {
-            assert_eq!(flights(options, settings, recipients, 100), count, "{settings:?} to {recipients}");
+            assert_eq!(
+                flights(options, settings, recipients, 100),
+                count,
+                "{settings:?} to {recipients}"
+            );
         }
     }
 }
@@ -54,7 +92,11 @@ fn three_flights_in_clear_six_with_tls_and_seven_with_starttls() {
 fn one_less_where_the_server_takes_the_message_with_its_envelope() {
     for recipients in [1, 50] {
         for (options, settings, count) in ways(WITH) {
-            assert_eq!(flights(options, settings, recipients, 100), count - 1, "{settings:?} to {recipients}");
+            assert_eq!(
+                flights(options, settings, recipients, 100),
+                count - 1,
+                "{settings:?} to {recipients}"
+            );
         }
     }
 }
@@ -65,7 +107,11 @@ fn a_server_that_refuses_what_it_offered_gets_it_by_data_over_another_connection
     for recipients in [1, 50] {
         for (options, settings, count) in ways(WITH) {
             let count = 2 * count - 1;
-            assert_eq!(flights(options.no_bdat(), settings, recipients, 100), count, "{settings:?} to {recipients}");
+            assert_eq!(
+                flights(options.no_bdat(), settings, recipients, 100),
+                count,
+                "{settings:?} to {recipients}"
+            );
         }
     }
 }

@@ -6,7 +6,10 @@ use support::world::World;
 fn is_up_to_date(what: &str, committed: &str) {
     let printed = World::new().smail(&["--generate", what]).run();
     assert_eq!((printed.status, printed.stderr.as_str()), (0, ""));
-    assert!(printed.stdout == committed, "run `make generate`: {what} has changed");
+    assert!(
+        printed.stdout == committed,
+        "run `make generate`: {what} has changed"
+    );
 }
 
 #[test]
@@ -37,7 +40,9 @@ fn the_example_configuration_is_accepted_with_every_line_uncommented() {
     let text: String = include_str!("../config.example.toml")
         .lines()
         .map(|line| match line.strip_prefix('#') {
-            Some(rest) if !rest.starts_with(' ') && (rest.contains(" = ") || rest.starts_with('[')) => {
+            Some(rest)
+                if !rest.starts_with(' ') && (rest.contains(" = ") || rest.starts_with('[')) =>
+            {
                 format!("{rest}\n")
             }
             _ => "\n".to_owned(),
@@ -45,19 +50,38 @@ fn the_example_configuration_is_accepted_with_every_line_uncommented() {
         .collect();
     // The three lines at the top stand again below, and a table ends the keys above it.
     let from = text.find("from = ").unwrap();
-    let text = text[from..].replace("\"sha-256 of the certificate in hex\"", &format!("\"{}\"", "ab".repeat(32)));
+    let text = text[from..].replace(
+        "\"sha-256 of the certificate in hex\"",
+        &format!("\"{}\"", "ab".repeat(32)),
+    );
     let path = world.write("all.toml", &text);
-    let shown =
-        world.smail(&["--show-settings", "--config", path.to_str().unwrap(), "-S", "mta=test", "-S", "nosmtp"]).run();
+    let shown = world
+        .smail(&[
+            "--show-settings",
+            "--config",
+            path.to_str().unwrap(),
+            "-S",
+            "mta=test",
+            "-S",
+            "nosmtp",
+        ])
+        .run();
     assert_eq!((shown.status, shown.stderr.as_str()), (0, ""), "{text}");
-    let set = shown.stdout.lines().filter(|l| l.contains("all.toml:")).count();
+    let set = shown
+        .stdout
+        .lines()
+        .filter(|l| l.contains("all.toml:"))
+        .count();
     assert!(set > 60, "{}", shown.stdout);
 }
 
 #[test]
 fn every_flag_is_in_the_man_page() {
     let page = include_str!("../man/smail.1").replace("\\-", "-");
-    for arg in smail::cli::command().get_arguments().filter(|a| !a.is_hide_set()) {
+    for arg in smail::cli::command()
+        .get_arguments()
+        .filter(|a| !a.is_hide_set())
+    {
         if let Some(long) = arg.get_long() {
             assert!(page.contains(&format!("--{long}")), "--{long}");
         }

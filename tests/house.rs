@@ -82,9 +82,23 @@ fn sources() -> Vec<Source> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|end| end == "rs") {
-                let relative = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
-                let name = relative.split('/').next().unwrap().trim_end_matches(".rs").to_owned();
-                found.push(Source { path: relative, room: name, text: fs::read_to_string(&path).unwrap() });
+                let relative = path
+                    .strip_prefix(&root)
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .to_owned();
+                let name = relative
+                    .split('/')
+                    .next()
+                    .unwrap()
+                    .trim_end_matches(".rs")
+                    .to_owned();
+                found.push(Source {
+                    path: relative,
+                    room: name,
+                    text: fs::read_to_string(&path).unwrap(),
+                });
             }
         }
     }
@@ -94,14 +108,19 @@ fn sources() -> Vec<Source> {
 
 /// The text without comments and without what stands in quotes: only names that the compiler sees can be imports.
 fn code(text: &str) -> String {
-    text.lines().map(|line| line.split_once("//").map_or(line, |(before, _)| before)).collect::<Vec<_>>().join("\n")
+    text.lines()
+        .map(|line| line.split_once("//").map_or(line, |(before, _)| before))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Every room named after `crate::`, also inside `crate::{a, b::c}`.
 fn rooms_named(code: &str) -> Vec<String> {
     let mut rooms = Vec::new();
     for (at, _) in code.match_indices("crate::") {
-        if code[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_' || before == '$') {
+        if code[..at]
+            .ends_with(|before: char| before.is_alphanumeric() || before == '_' || before == '$')
+        {
             continue;
         }
         let rest = &code[at + "crate::".len()..];
@@ -133,18 +152,24 @@ fn heads_of_group(group: &str) -> Vec<String> {
 }
 
 fn word(text: &str) -> String {
-    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+    text.chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect()
 }
 
 /// Whether the code names a path, as a whole word: `lettre::message` also as `lettre::{message, …}`.
 fn names(code: &str, path: &str) -> bool {
-    let (head, tail) = path.split_once("::").map_or((path, None), |(head, tail)| (head, Some(tail)));
+    let (head, tail) = path
+        .split_once("::")
+        .map_or((path, None), |(head, tail)| (head, Some(tail)));
     code.match_indices(head).any(|(at, _)| {
         let before = code[..at].chars().next_back();
         if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':' || c == '.') {
             return false;
         }
-        let Some(rest) = code[at + head.len()..].strip_prefix("::") else { return false };
+        let Some(rest) = code[at + head.len()..].strip_prefix("::") else {
+            return false;
+        };
         match (tail, rest.strip_prefix('{')) {
             (None, _) => true,
             (Some(tail), None) => word(rest) == tail,
@@ -165,15 +190,25 @@ fn rooms_import_only_through_their_doors() {
         if ["main", "lib"].contains(&source.room.as_str()) {
             continue;
         }
-        let open = DOORS.iter().find(|(room, _)| *room == source.room).map(|(_, open)| *open);
-        let Some(open) = open.or_else(|| FLOORS.contains(&source.room.as_str()).then_some(&[][..])) else {
-            complaints.push(format!("src/{}: the house has no room `{}`", source.path, source.room));
+        let open = DOORS
+            .iter()
+            .find(|(room, _)| *room == source.room)
+            .map(|(_, open)| *open);
+        let Some(open) = open.or_else(|| FLOORS.contains(&source.room.as_str()).then_some(&[][..]))
+        else {
+            complaints.push(format!(
+                "src/{}: the house has no room `{}`",
+                source.path, source.room
+            ));
             continue;
         };
         for named in rooms_named(&code(&source.text)) {
             let is_room = DOORS.iter().any(|(room, _)| *room == named);
             if is_room && named != source.room && !open.contains(&named.as_str()) {
-                complaints.push(format!("src/{}: `{}` has no door to `{named}`", source.path, source.room));
+                complaints.push(format!(
+                    "src/{}: `{}` has no door to `{named}`",
+                    source.path, source.room
+                ));
             }
         }
     }
@@ -188,7 +223,11 @@ fn outside_crates_live_in_their_rooms() {
         let code = code(&source.text);
         for (path, places) in OUTSIDE {
             if names(&code, path) && !places.contains(&source.room.as_str()) {
-                complaints.push(format!("src/{}: {path} belongs into {}", source.path, places.join(" and ")));
+                complaints.push(format!(
+                    "src/{}: {path} belongs into {}",
+                    source.path,
+                    places.join(" and ")
+                ));
             }
         }
     }
@@ -197,27 +236,45 @@ fn outside_crates_live_in_their_rooms() {
 
 /// The code without its tests, which may start what they like.
 fn code_of_program(source: &Source) -> String {
-    let of_tests = source.path.split('/').any(|part| part == "tests" || part.ends_with("tests.rs"));
+    let of_tests = source
+        .path
+        .split('/')
+        .any(|part| part == "tests" || part.ends_with("tests.rs"));
     let code = code(&source.text);
-    if of_tests { String::new() } else { code.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned() }
+    if of_tests {
+        String::new()
+    } else {
+        code.split("#[cfg(test)]\nmod tests {")
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    }
 }
 
 #[test]
 fn programs_are_started_in_one_place() {
     let starts = |source: &&Source| {
-        let names =
-            |line: &str| line.contains("Command::new") || line.contains("process::") && line.contains("Command");
+        let names = |line: &str| {
+            line.contains("Command::new") || line.contains("process::") && line.contains("Command")
+        };
         code_of_program(source).lines().any(names)
     };
-    let found: Vec<_> = sources().iter().filter(starts).map(|source| source.path.clone()).collect();
+    let found: Vec<_> = sources()
+        .iter()
+        .filter(starts)
+        .map(|source| source.path.clone())
+        .collect();
     assert_eq!(found, ["children.rs"]);
 }
 
 #[test]
 fn every_file_says_what_it_is_for() {
     let silent = |source: &Source| !source.text.starts_with("//!");
-    let complaints: Vec<_> =
-        sources().iter().filter(|s| silent(s)).map(|s| format!("src/{}: opens without //!", s.path)).collect();
+    let complaints: Vec<_> = sources()
+        .iter()
+        .filter(|s| silent(s))
+        .map(|s| format!("src/{}: opens without //!", s.path))
+        .collect();
     check(&complaints);
 }
 
@@ -238,7 +295,10 @@ fn nothing_is_left_unfinished() {
     for source in sources() {
         let code = code(&source.text);
         complaints.extend(
-            FORBIDDEN.iter().filter(|word| code.contains(**word)).map(|word| format!("src/{}: {word}", source.path)),
+            FORBIDDEN
+                .iter()
+                .filter(|word| code.contains(**word))
+                .map(|word| format!("src/{}: {word}", source.path)),
         );
     }
     check(&complaints);
@@ -248,7 +308,10 @@ fn nothing_is_left_unfinished() {
 fn the_doors_make_no_circle() {
     // Takes away, again and again, every room whose doors lead only to rooms already taken; a circle would stay.
     let mut left: Vec<_> = DOORS.to_vec();
-    while let Some(at) = left.iter().position(|(_, open)| !left.iter().any(|(room, _)| open.contains(room))) {
+    while let Some(at) = left
+        .iter()
+        .position(|(_, open)| !left.iter().any(|(room, _)| open.contains(room)))
+    {
         left.remove(at);
     }
     assert!(left.is_empty(), "{left:?}");
@@ -256,11 +319,16 @@ fn the_doors_make_no_circle() {
 
 #[test]
 fn the_reading_of_imports_sees_groups_and_skips_comments() {
-    let text =
-        "use crate::{a::B, c::{d, e}, f};\n// crate::g\nlet x = crate::h::i();\npub(crate) use super::crate_::j;";
+    let text = "use crate::{a::B, c::{d, e}, f};\n// crate::g\nlet x = crate::h::i();\npub(crate) use super::crate_::j;";
     assert_eq!(rooms_named(&code(text)), ["a", "c", "f", "h"]);
-    assert!(names("use lettre::{Address, message::header};", "lettre::message"));
-    assert!(!names("use lettre::address::Envelope; my_lettre::message();", "lettre::message"));
+    assert!(names(
+        "use lettre::{Address, message::header};",
+        "lettre::message"
+    ));
+    assert!(!names(
+        "use lettre::address::Envelope; my_lettre::message();",
+        "lettre::message"
+    ));
     assert!(names("    clap::Parser::parse()", "clap"));
     assert!(!names("use clap_complete::Shell;", "clap"));
 }
@@ -300,8 +368,13 @@ fn debuggable(code: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for (at, _) in code.match_indices("#[derive(") {
         let rest = &code[at..];
-        let Some((derived, rest)) = rest.split_once(")]") else { continue };
-        let head = ["struct ", "enum "].iter().filter_map(|kind| rest.find(kind).map(|at| at + kind.len())).min();
+        let Some((derived, rest)) = rest.split_once(")]") else {
+            continue;
+        };
+        let head = ["struct ", "enum "]
+            .iter()
+            .filter_map(|kind| rest.find(kind).map(|at| at + kind.len()))
+            .min();
         if let Some(head) = head.filter(|_| derived.contains("Debug")) {
             let body = rest[head..].split("\n}").next().unwrap_or_default();
             found.push((word(&rest[head..]), body.to_owned()));
@@ -319,10 +392,15 @@ fn no_type_that_holds_secrets_derives_debug() {
             if SECRETIVE.contains(&name.as_str()) && !harmless {
                 complaints.push(format!("src/{}: {name} derives Debug", source.path));
             }
-            let plain =
-                |line: &&str| line.contains("password: ") && (line.contains("String") || line.contains("Vec<u8>"));
+            let plain = |line: &&str| {
+                line.contains("password: ") && (line.contains("String") || line.contains("Vec<u8>"))
+            };
             if let Some(field) = body.lines().find(plain) {
-                complaints.push(format!("src/{}: {name} derives Debug and has `{}`", source.path, field.trim()));
+                complaints.push(format!(
+                    "src/{}: {name} derives Debug and has `{}`",
+                    source.path,
+                    field.trim()
+                ));
             }
         }
     }
@@ -334,5 +412,8 @@ fn the_reading_of_derives_sees_the_type_behind_other_attributes() {
     let text = "#[derive(Debug, Clone)]\n#[command(name = \"x\")]\npub struct A {\n    password: String,\n}\n#[derive(Clone)]\nenum B {}\n";
     let found = debuggable(text);
     assert_eq!(found.len(), 1);
-    assert_eq!((found[0].0.as_str(), found[0].1.contains("password: String")), ("A", true));
+    assert_eq!(
+        (found[0].0.as_str(), found[0].1.contains("password: String")),
+        ("A", true)
+    );
 }

@@ -14,25 +14,50 @@ use support::world::World;
 /// A run that has opened a file and waits for its text.
 fn begun(world: &World, port: u16, file: &Path, queued: bool) -> Child {
     let smtp = format!("smtp=127.0.0.1:{port}");
-    let run =
-        world.smail(&["-S", &smtp, "-S", "tls=none", "-r", "me@a.example", "-s", "s", "-a", file.to_str().unwrap()]);
+    let run = world.smail(&[
+        "-S",
+        &smtp,
+        "-S",
+        "tls=none",
+        "-r",
+        "me@a.example",
+        "-s",
+        "s",
+        "-a",
+        file.to_str().unwrap(),
+    ]);
     let run = if queued { run.queued() } else { run };
     let mut command = run.arg("you@b.example").into_command();
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let child = command.spawn().unwrap();
     let folder = format!("/proc/{}/fd", child.id());
     let start = Instant::now();
-    let is_open =
-        || fs::read_dir(&folder).unwrap().flatten().any(|fd| fs::read_link(fd.path()).is_ok_and(|to| to == file));
+    let is_open = || {
+        fs::read_dir(&folder)
+            .unwrap()
+            .flatten()
+            .any(|fd| fs::read_link(fd.path()).is_ok_and(|to| to == file))
+    };
     while !is_open() {
-        assert!(start.elapsed() < Duration::from_secs(20), "the file was never opened");
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "the file was never opened"
+        );
         std::thread::yield_now();
     }
     child
 }
 
 fn ended(mut child: Child) -> Output {
-    child.stdin.take().unwrap().write_all(b"see the log\n").unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(b"see the log\n")
+        .unwrap();
     child.wait_with_output().unwrap()
 }
 
@@ -47,20 +72,39 @@ fn attached(mail: &Mail) -> Vec<u8> {
 const LINES: [usize; 2] = [10, 20_000];
 
 fn log(lines: usize) -> String {
-    (0..lines).map(|n| format!("line {n} of the log")).collect::<Vec<_>>().join("\n") + "\n"
+    (0..lines)
+        .map(|n| format!("line {n} of the log"))
+        .collect::<Vec<_>>()
+        .join("\n")
+        + "\n"
 }
 
 #[test]
 fn of_a_log_that_grows_what_was_there_is_sent() {
-    for (lines, queued) in LINES.into_iter().flat_map(|lines| [(lines, false), (lines, true)]) {
+    for (lines, queued) in LINES
+        .into_iter()
+        .flat_map(|lines| [(lines, false), (lines, true)])
+    {
         let (world, sink) = (World::new(), Options::new().start());
         let file = world.write("app.log", log(lines));
         let child = begun(&world, sink.port(), &file, queued);
-        fs::OpenOptions::new().append(true).open(&file).unwrap().write_all(b"and one more\n").unwrap();
+        fs::OpenOptions::new()
+            .append(true)
+            .open(&file)
+            .unwrap()
+            .write_all(b"and one more\n")
+            .unwrap();
         let output = ended(child);
-        assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()), "{lines} {queued}");
+        assert_eq!(
+            (output.status.code(), output.stderr),
+            (Some(0), Vec::new()),
+            "{lines} {queued}"
+        );
         let sent = attached(&sink.only_mail());
-        assert!(String::from_utf8_lossy(&sent).replace("\r\n", "\n") == log(lines), "{lines} {queued}");
+        assert!(
+            String::from_utf8_lossy(&sent).replace("\r\n", "\n") == log(lines),
+            "{lines} {queued}"
+        );
     }
 }
 
@@ -69,13 +113,24 @@ fn a_log_that_waits_in_the_queue_is_as_it_was() {
     let (world, place) = (World::new(), Place::reserve());
     let file = world.write("app.log", log(20_000));
     let output = ended(begun(&world, place.port(), &file, true));
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     fs::write(&file, "rotated\n").unwrap();
     let sink = Options::new().start_at(place);
     let flushed = world
         .smail(&["--flush"])
         .queued()
-        .args_of(&world.entries().iter().map(String::as_str).collect::<Vec<_>>())
+        .args_of(
+            &world
+                .entries()
+                .iter()
+                .map(String::as_str)
+                .collect::<Vec<_>>(),
+        )
         .run();
     assert_eq!(flushed.status, 0, "{}", flushed.stderr);
     assert!(attached(&sink.only_mail()) == log(20_000).as_bytes());
@@ -83,12 +138,20 @@ fn a_log_that_waits_in_the_queue_is_as_it_was() {
 
 #[test]
 fn a_log_that_is_cut_says_so_in_its_place() {
-    for (lines, queued) in LINES.into_iter().flat_map(|lines| [(lines, false), (lines, true)]) {
+    for (lines, queued) in LINES
+        .into_iter()
+        .flat_map(|lines| [(lines, false), (lines, true)])
+    {
         let (world, sink) = (World::new(), Options::new().start());
         let file = world.write("app.log", log(lines));
         let length = log(lines).len();
         let child = begun(&world, sink.port(), &file, queued);
-        fs::OpenOptions::new().write(true).open(&file).unwrap().set_len(14).unwrap();
+        fs::OpenOptions::new()
+            .write(true)
+            .open(&file)
+            .unwrap()
+            .set_len(14)
+            .unwrap();
         let output = ended(child);
         let told = format!(
             "smail: `{}` had {length} octets when it was opened and 14 when it was read; the rest was filled\n",
@@ -101,23 +164,49 @@ fn a_log_that_is_cut_says_so_in_its_place() {
         let words = format!(
             "line 0 of the \n[smail: this file had {length} octets when it was opened and 14 when it was read]\n"
         );
-        assert!(sent.starts_with(words.as_bytes()), "{}", sent[..100].escape_ascii());
+        assert!(
+            sent.starts_with(words.as_bytes()),
+            "{}",
+            sent[..100].escape_ascii()
+        );
         assert!(sent[words.len()..].iter().all(|b| *b == b'\n'));
     }
 }
 
 #[test]
 fn a_file_of_the_kernel_that_says_more_than_it_holds_is_sent_as_it_is() {
-    let known =
-        ["/sys/kernel/mm/transparent_hugepage/enabled", "/sys/class/net/lo/mtu", "/sys/devices/system/cpu/online"];
-    let Some(file) = known.into_iter().find(|file| fs::metadata(file).is_ok_and(|meta| meta.len() > 1)) else { return };
+    let known = [
+        "/sys/kernel/mm/transparent_hugepage/enabled",
+        "/sys/class/net/lo/mtu",
+        "/sys/devices/system/cpu/online",
+    ];
+    let Some(file) = known
+        .into_iter()
+        .find(|file| fs::metadata(file).is_ok_and(|meta| meta.len() > 1))
+    else {
+        return;
+    };
     let (world, sink) = (World::new(), Options::new().start());
     let smtp = format!("smtp=127.0.0.1:{}", sink.port());
-    let words = ["-S", &smtp, "-S", "tls=none", "-r", "me@a.example", "-s", "s", "-a", file, "you@b.example"];
+    let words = [
+        "-S",
+        &smtp,
+        "-S",
+        "tls=none",
+        "-r",
+        "me@a.example",
+        "-s",
+        "s",
+        "-a",
+        file,
+        "you@b.example",
+    ];
     let outcome = world.smail(&words).run();
     assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
     let mail = sink.only_mail();
     let parsed = MessageParser::default().parse(&mail.data).unwrap();
-    let sent = String::from_utf8_lossy(parsed.attachment(0).unwrap().contents()).trim_end().to_owned();
+    let sent = String::from_utf8_lossy(parsed.attachment(0).unwrap().contents())
+        .trim_end()
+        .to_owned();
     assert_eq!(sent, fs::read_to_string(file).unwrap().trim_end());
 }

@@ -16,7 +16,18 @@ fn mail<'w>(world: &'w World, port: u16, more: &[&str]) -> Run<'w> {
 
 fn to<'w>(world: &'w World, port: u16, more: &[&str], recipients: &[&str]) -> Run<'w> {
     let smtp = format!("smtp=127.0.0.1:{port}");
-    let mut words = vec!["-S", &smtp, "-S", "tls=none", "-S", "timeout=10", "-r", "a@a.example", "-s", "subj"];
+    let mut words = vec![
+        "-S",
+        &smtp,
+        "-S",
+        "tls=none",
+        "-S",
+        "timeout=10",
+        "-r",
+        "a@a.example",
+        "-s",
+        "subj",
+    ];
     words.extend(more);
     words.extend(recipients);
     world.smail(&words).stdin("the words\n").queued()
@@ -29,26 +40,49 @@ fn smail(world: &World, words: &[&str]) -> Outcome {
 
 /// The id in the line that a queued mail is told of by; the whole line is compared.
 fn queued(outcome: &Outcome, reason: &str) -> String {
-    assert_eq!((outcome.status, outcome.stdout.as_str()), (0, ""), "{}", outcome.stderr);
+    assert_eq!(
+        (outcome.status, outcome.stdout.as_str()),
+        (0, ""),
+        "{}",
+        outcome.stderr
+    );
     let lines: Vec<_> = outcome.stderr.lines().collect();
     let id = id_said(&outcome.stderr);
     assert_eq!(lines.len(), 1, "{}", outcome.stderr);
-    assert!(lines[0].starts_with(&format!("smail: queued as {id}: ")), "{}", outcome.stderr);
-    assert!(lines[0].ends_with(&format!(" (smail --queue-show {id})")), "{}", outcome.stderr);
+    assert!(
+        lines[0].starts_with(&format!("smail: queued as {id}: ")),
+        "{}",
+        outcome.stderr
+    );
+    assert!(
+        lines[0].ends_with(&format!(" (smail --queue-show {id})")),
+        "{}",
+        outcome.stderr
+    );
     assert!(lines[0].contains(reason), "{reason}: {}", outcome.stderr);
     id
 }
 
 /// The id in `queued as ID:` or `in the queue as ID:`.
 fn id_said(stderr: &str) -> String {
-    let Some((_, rest)) = stderr.split_once("queued as ").or_else(|| stderr.split_once("in the queue as ")) else {
+    let Some((_, rest)) = stderr
+        .split_once("queued as ")
+        .or_else(|| stderr.split_once("in the queue as "))
+    else {
         panic!("nothing was queued: {stderr}")
     };
     rest.split(':').next().unwrap().to_owned()
 }
 
 fn silent(outcome: &Outcome) {
-    assert_eq!((outcome.status, outcome.stdout.as_str(), outcome.stderr.as_str()), (0, "", ""));
+    assert_eq!(
+        (
+            outcome.status,
+            outcome.stdout.as_str(),
+            outcome.stderr.as_str()
+        ),
+        (0, "", "")
+    );
 }
 
 /// Queues a mail for a server that is down.
@@ -61,7 +95,9 @@ fn list(world: &World) -> Vec<serde_json::Value> {
     assert_eq!(outcome.status, 0, "{}", outcome.stderr);
     let json: serde_json::Value =
         serde_json::from_str(&outcome.stdout).unwrap_or_else(|e| panic!("{e}: {}", outcome.stdout));
-    json.as_array().unwrap_or_else(|| panic!("no array: {json}")).clone()
+    json.as_array()
+        .unwrap_or_else(|| panic!("no array: {json}"))
+        .clone()
 }
 
 /// Nothing is left of any mail.
@@ -93,13 +129,27 @@ fn a_refused_connection_keeps_the_mail_and_names_it() {
     let place = Place::reserve();
     let outcome = mail(&world, place.port(), &[]).run();
     let id = queued(&outcome, "refused");
-    assert!(outcome.stderr.contains(&format!("127.0.0.1:{}", place.port())), "{}", outcome.stderr);
+    assert!(
+        outcome
+            .stderr
+            .contains(&format!("127.0.0.1:{}", place.port())),
+        "{}",
+        outcome.stderr
+    );
     assert_eq!(world.entries(), [id.as_str()]);
     let list = list(&world);
     assert_eq!(list.len(), 1, "{list:?}");
     let item = &list[0];
-    assert_eq!((item["id"].as_str(), item["from"].as_str()), (Some(id.as_str()), Some("a@a.example")), "{item}");
-    assert_eq!((item["to"].to_string().as_str(), item["tries"].as_u64()), (r#"["r1@x.example"]"#, Some(1)), "{item}");
+    assert_eq!(
+        (item["id"].as_str(), item["from"].as_str()),
+        (Some(id.as_str()), Some("a@a.example")),
+        "{item}"
+    );
+    assert_eq!(
+        (item["to"].to_string().as_str(), item["tries"].as_u64()),
+        (r#"["r1@x.example"]"#, Some(1)),
+        "{item}"
+    );
     assert!(item["last"].as_str().unwrap().contains("refused"), "{item}");
     let plain = smail(&world, &["--queue"]);
     assert_eq!((plain.status, plain.stderr.as_str()), (0, ""));
@@ -108,18 +158,31 @@ fn a_refused_connection_keeps_the_mail_and_names_it() {
     }
     let show = smail(&world, &["--queue-show", &id]);
     assert_eq!((show.status, show.stderr.as_str()), (0, ""));
-    for word in [id.as_str(), "refused", "Subject: subj", "\r\n\r\nthe words\r\n"] {
+    for word in [
+        id.as_str(),
+        "refused",
+        "Subject: subj",
+        "\r\n\r\nthe words\r\n",
+    ] {
         assert!(show.stdout.contains(word), "{word}: {}", show.stdout);
     }
     let unknown = smail(&world, &["--queue-show", "nosuchid"]);
-    assert!(unknown.status != 0 && unknown.stderr.contains("nosuchid"), "{}: {}", unknown.status, unknown.stderr);
+    assert!(
+        unknown.status != 0 && unknown.stderr.contains("nosuchid"),
+        "{}: {}",
+        unknown.status,
+        unknown.stderr
+    );
 }
 
 #[test]
 fn mailq_speaks_as_postfix_does() {
     let world = World::new();
     let none = world.as_name("mailq", &[""; 0]).queued().run();
-    assert_eq!((none.status, none.stdout.as_str(), none.stderr.as_str()), (0, "Mail queue is empty\n", ""));
+    assert_eq!(
+        (none.status, none.stdout.as_str(), none.stderr.as_str()),
+        (0, "Mail queue is empty\n", "")
+    );
     let place = Place::reserve();
     let id = wait(&world, &place);
     let one = world.as_name("mailq", &[""; 0]).queued().run();
@@ -128,9 +191,15 @@ fn mailq_speaks_as_postfix_does() {
         lines[0].split_whitespace().collect::<Vec<_>>().join(" "),
         "-Queue ID- --Size-- ----Arrival Time---- -Sender/Recipient-------"
     );
-    assert!(lines[1].starts_with(&id) && lines[1].ends_with("a@a.example"), "{}", one.stdout);
     assert!(
-        lines[2].trim_start().starts_with('(') && lines[2].ends_with(')') && lines[2].contains("refused"),
+        lines[1].starts_with(&id) && lines[1].ends_with("a@a.example"),
+        "{}",
+        one.stdout
+    );
+    assert!(
+        lines[2].trim_start().starts_with('(')
+            && lines[2].ends_with(')')
+            && lines[2].contains("refused"),
         "{}",
         one.stdout
     );
@@ -143,7 +212,11 @@ fn mailq_speaks_as_postfix_does() {
     );
     wait(&world, &place);
     let two = world.as_name("mailq", &[""; 0]).queued().run();
-    assert!(two.stdout.ends_with(" Kbytes in 2 Requests.\n"), "{}", two.stdout);
+    assert!(
+        two.stdout.ends_with(" Kbytes in 2 Requests.\n"),
+        "{}",
+        two.stdout
+    );
 }
 
 #[test]
@@ -158,9 +231,22 @@ fn a_flush_sends_the_very_bytes_that_were_stored() {
     assert_eq!(flush.status, 0, "{}", flush.stderr);
     let mail = sink.only_mail();
     assert!(show.ends_with(&mail.text()), "{show}");
-    assert!(stored.windows(mail.data.len()).any(|part| part == mail.data), "{}", String::from_utf8_lossy(&stored));
-    assert!(mail.text().contains("\r\nMessage-ID: <") || mail.text().starts_with("Message-ID: <"), "{}", mail.text());
-    assert_eq!((mail.from.as_str(), mail.to), ("a@a.example", vec!["r1@x.example".to_owned()]));
+    assert!(
+        stored
+            .windows(mail.data.len())
+            .any(|part| part == mail.data),
+        "{}",
+        String::from_utf8_lossy(&stored)
+    );
+    assert!(
+        mail.text().contains("\r\nMessage-ID: <") || mail.text().starts_with("Message-ID: <"),
+        "{}",
+        mail.text()
+    );
+    assert_eq!(
+        (mail.from.as_str(), mail.to),
+        ("a@a.example", vec!["r1@x.example".to_owned()])
+    );
     empty(&world);
 }
 
@@ -172,7 +258,12 @@ fn what_is_not_due_waits_and_what_is_due_goes_with_the_next_mail() {
     let other = Options::new().start();
     silent(&mail(&world, other.port(), &[]).run());
     let flush = smail(&world, &["--flush"]);
-    assert_eq!((flush.status, world.entries()), (0, vec![first.clone()]), "{}", flush.stderr);
+    assert_eq!(
+        (flush.status, world.entries()),
+        (0, vec![first.clone()]),
+        "{}",
+        flush.stderr
+    );
     // Released, it is due at once.
     let release = smail(&world, &["--release", &first]);
     assert_eq!(release.status, 0, "{}", release.stderr);
@@ -190,9 +281,15 @@ fn what_is_not_due_waits_and_what_is_due_goes_with_the_next_mail() {
 fn a_mail_comes_due_by_its_schedule() {
     let world = World::new();
     let place = Place::reserve();
-    let id = queued(&mail(&world, place.port(), &["-S", "queue-schedule=1s"]).run(), "refused");
+    let id = queued(
+        &mail(&world, place.port(), &["-S", "queue-schedule=1s"]).run(),
+        "refused",
+    );
     let next = list(&world)[0]["next"].as_i64().unwrap();
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_millis();
     let left = next - i64::try_from(now).unwrap();
     assert!(left <= 1000, "{left} ms");
     let sink = Options::new().start_at(place);
@@ -215,11 +312,29 @@ fn every_recipient_of_ten_has_its_own_fate() {
     let all: Vec<_> = (1..=10).map(|n| format!("r{n}@x.example")).collect();
     let all: Vec<_> = all.iter().map(String::as_str).collect();
     let outcome = to(&world, sink.port(), &[], &all).run();
-    assert_eq!((outcome.status, outcome.stdout.as_str()), (67, ""), "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("r7@x.example: 550 5.1.1 no such user"), "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("450 4.2.0 greylisted"), "{}", outcome.stderr);
+    assert_eq!(
+        (outcome.status, outcome.stdout.as_str()),
+        (67, ""),
+        "{}",
+        outcome.stderr
+    );
+    assert!(
+        outcome
+            .stderr
+            .contains("r7@x.example: 550 5.1.1 no such user"),
+        "{}",
+        outcome.stderr
+    );
+    assert!(
+        outcome.stderr.contains("450 4.2.0 greylisted"),
+        "{}",
+        outcome.stderr
+    );
     let id = id_said(&outcome.stderr);
-    let taken: Vec<_> = all.iter().filter(|a| !["r4@x.example", "r7@x.example"].contains(a)).collect();
+    let taken: Vec<_> = all
+        .iter()
+        .filter(|a| !["r4@x.example", "r7@x.example"].contains(a))
+        .collect();
     assert_eq!(sink.only_mail().to.iter().collect::<Vec<_>>(), taken);
     assert_eq!(list(&world)[0]["to"].to_string(), r#"["r4@x.example"]"#);
 
@@ -234,8 +349,17 @@ fn every_recipient_of_ten_has_its_own_fate() {
     let mails = sink.mails();
     assert_eq!(mails[0].text(), mails[1].text());
     assert_eq!(world.queue_names("q"), [""; 0]);
-    let asked = sink.dialogue().iter().filter(|line| line.contains("RCPT TO:<r7@")).count();
-    assert_eq!(asked, 1, "a refusal is final:\n{}", sink.dialogue().join("\n"));
+    let asked = sink
+        .dialogue()
+        .iter()
+        .filter(|line| line.contains("RCPT TO:<r7@"))
+        .count();
+    assert_eq!(
+        asked,
+        1,
+        "a refusal is final:\n{}",
+        sink.dialogue().join("\n")
+    );
 }
 
 /// A program that notes each of its runs on a line of `$RUNS`, and the file that will hold them.
@@ -245,17 +369,36 @@ fn notifier(world: &World) -> String {
         "#!/bin/sh\nprintf '%s|%s|%s|%s' \"$#\" \"$1\" \"$SMAIL_QUEUE_ID\" \"$SMAIL_QUEUE_TO\" >>'{0}'\necho >>'{0}'\n",
         runs.display()
     );
-    world.write_program("bin/notify", &text).display().to_string()
+    world
+        .write_program("bin/notify", &text)
+        .display()
+        .to_string()
 }
 
 #[test]
 fn a_mail_refused_for_all_is_kept_apart_and_told_of_once() {
     let world = World::new();
-    let sink = Options::new().recipient("r1@x.example", "550 5.1.1 no such user").start();
-    let hook = format!("on-failure={} '; touch PWNED; $(touch PWNED)'", notifier(&world));
+    let sink = Options::new()
+        .recipient("r1@x.example", "550 5.1.1 no such user")
+        .start();
+    let hook = format!(
+        "on-failure={} '; touch PWNED; $(touch PWNED)'",
+        notifier(&world)
+    );
     let outcome = mail(&world, sink.port(), &["-S", &hook]).run();
-    assert_eq!((outcome.status, outcome.stdout.as_str()), (67, ""), "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("r1@x.example: 550 5.1.1 no such user"), "{}", outcome.stderr);
+    assert_eq!(
+        (outcome.status, outcome.stdout.as_str()),
+        (67, ""),
+        "{}",
+        outcome.stderr
+    );
+    assert!(
+        outcome
+            .stderr
+            .contains("r1@x.example: 550 5.1.1 no such user"),
+        "{}",
+        outcome.stderr
+    );
     assert_eq!((world.queue_names("q"), sink.mails().len()), (vec![], 0));
     let failed = world.queue_names("failed");
     let id = failed[0].trim_end_matches(".log").to_owned();
@@ -267,7 +410,10 @@ fn a_mail_refused_for_all_is_kept_apart_and_told_of_once() {
     smail(&world, &["-S", &hook, "--flush"]);
     smail(&world, &["-S", &hook, "--queue-check"]);
     let runs = String::from_utf8(world.read("runs").unwrap_or_default()).unwrap();
-    assert_eq!(runs, format!("1|; touch PWNED; $(touch PWNED)|{id}|r1@x.example\n"));
+    assert_eq!(
+        runs,
+        format!("1|; touch PWNED; $(touch PWNED)|{id}|r1@x.example\n")
+    );
     assert!(world.read("PWNED").is_none());
 
     // Released, it goes.
@@ -283,13 +429,29 @@ fn a_mail_that_grew_too_old_is_given_up_and_not_deleted() {
     let world = World::new();
     let place = Place::reserve();
     let hook = format!("on-failure={} x", notifier(&world));
-    let outcome = mail(&world, place.port(), &["-S", "queue-lifetime=1ms", "-S", &hook]).run();
+    let outcome = mail(
+        &world,
+        place.port(),
+        &["-S", "queue-lifetime=1ms", "-S", &hook],
+    )
+    .run();
     // Given up at the first attempt already, or at the next.
     if outcome.status == 0 {
         smail(&world, &["-S", &hook, "--flush", &id_said(&outcome.stderr)]);
     }
-    assert_eq!((world.queue_names("q"), world.queue_names("failed").len()), (vec![], 2), "{}", outcome.stderr);
-    assert_eq!(String::from_utf8(world.read("runs").unwrap()).unwrap().lines().count(), 1);
+    assert_eq!(
+        (world.queue_names("q"), world.queue_names("failed").len()),
+        (vec![], 2),
+        "{}",
+        outcome.stderr
+    );
+    assert_eq!(
+        String::from_utf8(world.read("runs").unwrap())
+            .unwrap()
+            .lines()
+            .count(),
+        1
+    );
 }
 
 #[test]
@@ -316,7 +478,12 @@ fn a_held_mail_is_not_sent_until_it_is_released_and_a_removed_one_never() {
         ["--remove", ""],
     ] {
         let outcome = smail(&world, &words);
-        assert!(![0, 70, 101].contains(&outcome.status), "{words:?}: {} {}", outcome.status, outcome.stderr);
+        assert!(
+            ![0, 70, 101].contains(&outcome.status),
+            "{words:?}: {} {}",
+            outcome.status,
+            outcome.stderr
+        );
     }
 }
 
@@ -330,10 +497,16 @@ const DOUBTFUL: &str = "S: 220 mx.test ESMTP\nC: EHLO *\nS: 250 mx.test\nC: MAIL
 fn a_mail_in_doubt_is_left_alone_unless_it_is_named() {
     let world = World::new();
     let server = Server::play("doubtful", DOUBTFUL);
-    let id = queued(&mail(&world, server.port(), &["-S", "queue-schedule=1ms"]).run(), "in doubt");
+    let id = queued(
+        &mail(&world, server.port(), &["-S", "queue-schedule=1ms"]).run(),
+        "in doubt",
+    );
     assert_eq!(list(&world)[0]["state"], "in doubt");
     let next = list(&world)[0]["next"].as_i64().unwrap();
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_millis();
     let left = next - i64::try_from(now).unwrap();
     assert!((590_000..=600_000).contains(&left), "{left} ms");
     smail(&world, &["--flush"]);
@@ -342,14 +515,21 @@ fn a_mail_in_doubt_is_left_alone_unless_it_is_named() {
     empty(&world);
     let record = server.finish();
     let mails = record.mails();
-    assert_eq!((mails.len(), mails[0]), (2, mails[1]), "the same mail, with the same Message-ID");
+    assert_eq!(
+        (mails.len(), mails[0]),
+        (2, mails[1]),
+        "the same mail, with the same Message-ID"
+    );
 }
 
 #[test]
 fn a_mail_in_doubt_can_be_held() {
     let world = World::new();
     let server = Server::play("doubtful", DOUBTFUL);
-    let id = queued(&mail(&world, server.port(), &["-S", "on-doubt=hold"]).run(), "in doubt");
+    let id = queued(
+        &mail(&world, server.port(), &["-S", "on-doubt=hold"]).run(),
+        "in doubt",
+    );
     assert_eq!(list(&world)[0]["state"], "held");
     smail(&world, &["--flush"]);
     assert_eq!(world.entries(), [id.as_str()]);
@@ -371,15 +551,28 @@ fn a_login_that_is_refused_keeps_queued_mail() {
         world.write("home/.config/smail/config.toml", text)
     };
     config("wr0ng-secret");
-    let outcome = world.smail(&["-r", "a@a.example", "-s", "s", "r1@x.example"]).stdin("x\n").queued().run();
+    let outcome = world
+        .smail(&["-r", "a@a.example", "-s", "s", "r1@x.example"])
+        .stdin("x\n")
+        .queued()
+        .run();
     let id = queued(&outcome, "refused");
     let right = config("right-secret");
     let right = fs::read(right).unwrap();
     config("wr0ng-secret");
     let sink = Options::new().login("u", "right-secret").start_at(place);
     let flush = smail(&world, &["--flush", &id]);
-    assert_eq!((world.entries(), sink.mails().len()), (vec![id.clone()], 0), "{}", flush.stderr);
-    assert!(list(&world)[0]["last"].as_str().unwrap().contains("535"), "{:?}", list(&world));
+    assert_eq!(
+        (world.entries(), sink.mails().len()),
+        (vec![id.clone()], 0),
+        "{}",
+        flush.stderr
+    );
+    assert!(
+        list(&world)[0]["last"].as_str().unwrap().contains("535"),
+        "{:?}",
+        list(&world)
+    );
     assert_eq!(world.queue_names("failed"), [""; 0]);
     world.write("home/.config/smail/config.toml", right);
     smail(&world, &["--flush", &id]);
@@ -412,7 +605,10 @@ fn a_421_amid_a_flush_opens_another_connection() {
     // RSET between two mails is the client's choice.
     let next = |mail: &str| format!("-- either\nC: RSET\nS: 250 ok\n{mail}-- or\n{mail}-- end\n");
     let shown_out = next("C: MAIL FROM:*\nS: 421 4.3.2 going down\n-- close\n");
-    let text = format!("{head}{one}{shown_out}== connection\n{head}{one}{}-- bye\n", next(one));
+    let text = format!(
+        "{head}{one}{shown_out}== connection\n{head}{one}{}-- bye\n",
+        next(one)
+    );
     let server = Server::play("421", &text);
     let smtp = format!("smtp=127.0.0.1:{}", server.port());
     ids.splice(0..0, ["-S".to_owned(), smtp, "--flush".to_owned()]);
@@ -454,7 +650,10 @@ fn a_server_that_is_down_is_asked_once_for_all_its_mail() {
     smail(&world, &words);
     greeting.finish();
     for item in list(&world) {
-        assert!(item["last"].as_str().unwrap().contains("421 4.3.2 not now"), "{item}");
+        assert!(
+            item["last"].as_str().unwrap().contains("421 4.3.2 not now"),
+            "{item}"
+        );
     }
 }
 
@@ -478,7 +677,9 @@ fn the_same_key_sends_once() {
 fn the_same_key_sends_once_even_at_the_same_time() {
     let world = World::new();
     let sink = Options::new().start();
-    let running: Vec<_> = (0..10).map(|_| mail(&world, sink.port(), &["--idempotency-key", "k"]).start()).collect();
+    let running: Vec<_> = (0..10)
+        .map(|_| mail(&world, sink.port(), &["--idempotency-key", "k"]).start())
+        .collect();
     for one in running {
         silent(&one.finish());
     }
@@ -494,7 +695,9 @@ fn a_key_counts_while_its_mail_waits_and_not_after_it_was_refused() {
     let id = queued(&mail(&world, place.port(), &key).run(), "refused");
     assert_eq!(mail(&world, place.port(), &key).run().status, 0);
     assert_eq!(world.entries(), [id.as_str()]);
-    let sink = Options::new().recipient("r1@x.example", "550 5.1.1 no").start_at(place);
+    let sink = Options::new()
+        .recipient("r1@x.example", "550 5.1.1 no")
+        .start_at(place);
     smail(&world, &["--flush", &id]);
     assert_eq!(world.entries(), [""; 0]);
     sink.answer("r1@x.example", "250 ok");
@@ -505,14 +708,23 @@ fn a_key_counts_while_its_mail_waits_and_not_after_it_was_refused() {
 #[test]
 fn without_the_queue_a_temporary_failure_is_75_and_leaves_no_file() {
     let place = Place::reserve();
-    for (words, ci) in [(&["--no-queue"][..], false), (&["-S", "queue=false"], false), (&[], true)] {
+    for (words, ci) in [
+        (&["--no-queue"][..], false),
+        (&["-S", "queue=false"], false),
+        (&[], true),
+    ] {
         let world = World::new();
         let mut run = mail(&world, place.port(), words);
         if ci {
             run = run.env("CI", "true");
         }
         let outcome = run.run();
-        assert_eq!((outcome.status, outcome.owes(&[])), (75, vec![]), "{words:?}: {}", outcome.stderr);
+        assert_eq!(
+            (outcome.status, outcome.owes(&[])),
+            (75, vec![]),
+            "{words:?}: {}",
+            outcome.stderr
+        );
         assert!(!outcome.stderr.contains("queued"), "{}", outcome.stderr);
         assert!(!world.queue_dir().exists(), "{words:?}");
     }
@@ -522,7 +734,12 @@ fn without_the_queue_a_temporary_failure_is_75_and_leaves_no_file() {
 fn the_queue_can_be_asked_for_in_ci() {
     let world = World::new();
     let place = Place::reserve();
-    queued(&mail(&world, place.port(), &["-S", "queue=true"]).env("CI", "true").run(), "refused");
+    queued(
+        &mail(&world, place.port(), &["-S", "queue=true"])
+            .env("CI", "true")
+            .run(),
+        "refused",
+    );
 }
 
 #[test]
@@ -539,17 +756,33 @@ fn where_no_state_can_be_written_the_mail_goes_at_once_or_not_at_all() {
     let bad = nowhere(Place::reserve().port()).run();
     assert_eq!(bad.status, 75, "{}", bad.stderr);
     // A folder that somebody named is another matter: it is not passed over in silence.
-    let named = mail(&world, sink.port(), &["-S", "queue=true", "-S", "queue-dir=/dev/null/q"]).run();
-    assert!(named.status != 0 || sink.mails().len() == 2, "{}: {}", named.status, named.stderr);
+    let named = mail(
+        &world,
+        sink.port(),
+        &["-S", "queue=true", "-S", "queue-dir=/dev/null/q"],
+    )
+    .run();
+    assert!(
+        named.status != 0 || sink.mails().len() == 2,
+        "{}: {}",
+        named.status,
+        named.stderr
+    );
 }
 
 #[test]
 fn a_folder_that_others_may_change_is_refused() {
     type Spoil = (&'static str, fn(&World));
     let spoil: &[Spoil] = &[
-        ("group-writable", |world| fs::set_permissions(world.queue_dir(), fs::Permissions::from_mode(0o770)).unwrap()),
+        ("group-writable", |world| {
+            fs::set_permissions(world.queue_dir(), fs::Permissions::from_mode(0o770)).unwrap()
+        }),
         ("group-writable q", |world| {
-            fs::set_permissions(world.queue_dir().join("q"), fs::Permissions::from_mode(0o770)).unwrap();
+            fs::set_permissions(
+                world.queue_dir().join("q"),
+                fs::Permissions::from_mode(0o770),
+            )
+            .unwrap();
         }),
         ("a link", |world| {
             fs::rename(world.queue_dir(), world.path("elsewhere")).unwrap();
@@ -559,20 +792,32 @@ fn a_folder_that_others_may_change_is_refused() {
             fs::rename(world.queue_dir().join("q"), world.path("elsewhere")).unwrap();
             symlink(world.path("elsewhere"), world.queue_dir().join("q")).unwrap();
         }),
-        ("another's", |world| std::os::unix::fs::chown(world.queue_dir(), Some(65534), None).unwrap()),
+        ("another's", |world| {
+            std::os::unix::fs::chown(world.queue_dir(), Some(65534), None).unwrap()
+        }),
     ];
     let sink = Options::new().start();
     for (what, spoil) in spoil {
         if *what == "another's" && !rustix::process::geteuid().is_root() {
-            eprintln!("*** NOT TESTED: a queue folder of another user; only root can give one away ***");
+            eprintln!(
+                "*** NOT TESTED: a queue folder of another user; only root can give one away ***"
+            );
             continue;
         }
         let world = World::new();
         wait(&world, &Place::reserve());
         spoil(&world);
-        for outcome in [mail(&world, sink.port(), &[]).run(), smail(&world, &["--flush"]), smail(&world, &["--queue"])]
-        {
-            assert_eq!((outcome.status, outcome.owes(&[])), (78, vec![]), "{what}: {}", outcome.stderr);
+        for outcome in [
+            mail(&world, sink.port(), &[]).run(),
+            smail(&world, &["--flush"]),
+            smail(&world, &["--queue"]),
+        ] {
+            assert_eq!(
+                (outcome.status, outcome.owes(&[])),
+                (78, vec![]),
+                "{what}: {}",
+                outcome.stderr
+            );
             let path = world.queue_dir().display().to_string();
             assert!(outcome.stderr.contains(&path), "{what}: {}", outcome.stderr);
         }
@@ -606,8 +851,17 @@ fn a_damaged_mail_is_set_aside_and_the_others_go() {
             // A turned bit made it a newer one.
             continue;
         }
-        assert!(outcome.status != 0 && outcome.stderr.contains(&bad), "{}: {}\n{text}", outcome.status, outcome.stderr);
-        assert!(world.queue_names("corrupt").contains(&format!("{bad}.msg")), "{}\n{text}", outcome.stderr);
+        assert!(
+            outcome.status != 0 && outcome.stderr.contains(&bad),
+            "{}: {}\n{text}",
+            outcome.status,
+            outcome.stderr
+        );
+        assert!(
+            world.queue_names("corrupt").contains(&format!("{bad}.msg")),
+            "{}\n{text}",
+            outcome.stderr
+        );
         assert_eq!(world.entries(), [good.as_str()]);
         assert_ne!(smail(&world, &["--queue-check"]).status, 0);
         smail(&world, &["--remove", &bad]);
@@ -628,10 +882,18 @@ fn a_mail_of_a_newer_smail_is_left_alone() {
     let newer = fs::read(&path).unwrap().replace(b"SMAILQ 1", b"SMAILQ 2");
     fs::write(&path, &newer).unwrap();
     let sink = Options::new().start_at(place);
-    for words in [&["--flush", id.as_str(), other.as_str()][..], &["--queue-check"], &["--queue-show", &id]] {
+    for words in [
+        &["--flush", id.as_str(), other.as_str()][..],
+        &["--queue-check"],
+        &["--queue-show", &id],
+    ] {
         let outcome = smail(&world, words);
         assert_eq!(outcome.status, 78, "{words:?}: {}", outcome.stderr);
-        assert!(outcome.stderr.contains(&id) && outcome.stderr.contains("newer"), "{words:?}: {}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains(&id) && outcome.stderr.contains("newer"),
+            "{words:?}: {}",
+            outcome.stderr
+        );
     }
     assert_eq!(fs::read(&path).unwrap(), newer);
     assert_eq!(sink.mails().len(), 1, "the other one goes");
@@ -643,7 +905,10 @@ trait Replace {
 
 impl Replace for Vec<u8> {
     fn replace(&self, from: &[u8], to: &[u8]) -> Vec<u8> {
-        let at = self.windows(from.len()).position(|part| part == from).unwrap();
+        let at = self
+            .windows(from.len())
+            .position(|part| part == from)
+            .unwrap();
         [&self[..at], to, &self[at + from.len()..]].concat()
     }
 }
@@ -651,7 +916,9 @@ impl Replace for Vec<u8> {
 #[test]
 fn a_torn_last_line_of_a_journal_did_not_happen() {
     let world = World::new();
-    let sink = Options::new().recipient("r2@x.example", "450 4.2.0 later").start();
+    let sink = Options::new()
+        .recipient("r2@x.example", "450 4.2.0 later")
+        .start();
     let outcome = to(&world, sink.port(), &[], &["r1@x.example", "r2@x.example"]).run();
     let id = id_said(&outcome.stderr);
     let path = world.queue_dir().join(format!("q/{id}.log"));
@@ -669,7 +936,9 @@ fn a_whole_last_line_of_a_journal_that_is_damaged_is_no_torn_one() {
     // The last line says who was accepted, and is damaged: in its sum, in its text, at its end.
     for from_end in [1, 2, 20, 60] {
         let world = World::new();
-        let sink = Options::new().recipient("r2@x.example", "450 4.2.0 later").start();
+        let sink = Options::new()
+            .recipient("r2@x.example", "450 4.2.0 later")
+            .start();
         let outcome = to(&world, sink.port(), &[], &["r1@x.example", "r2@x.example"]).run();
         let id = id_said(&outcome.stderr);
         let path = world.queue_dir().join(format!("q/{id}.log"));
@@ -680,8 +949,16 @@ fn a_whole_last_line_of_a_journal_that_is_damaged_is_no_torn_one() {
         assert_eq!(list(&world)[0]["state"], "damaged");
         let flush = smail(&world, &["--flush", &id]);
         let why = format!("smail: mail {id}: its journal is damaged in line ");
-        assert!(flush.status == 74 && flush.stderr.starts_with(&why), "{from_end}: {}", flush.stderr);
-        assert_eq!((sink.mails().len(), world.queue_names("corrupt").len()), (1, 2), "{from_end}");
+        assert!(
+            flush.status == 74 && flush.stderr.starts_with(&why),
+            "{from_end}: {}",
+            flush.stderr
+        );
+        assert_eq!(
+            (sink.mails().len(), world.queue_names("corrupt").len()),
+            (1, 2),
+            "{from_end}"
+        );
     }
 }
 
@@ -695,8 +972,16 @@ fn a_key_whose_last_line_is_damaged_sends_nothing() {
     let noted = fs::read_to_string(&path).unwrap();
     fs::write(&path, noted.replace("done", "dona")).unwrap();
     let outcome = mail(&world, sink.port(), &key).run();
-    let said = format!("smail: the file of the key, {}: its last line is damaged\n", path.display());
-    assert!(outcome.status == 74 && outcome.stderr.starts_with(&said), "{}: {}", outcome.status, outcome.stderr);
+    let said = format!(
+        "smail: the file of the key, {}: its last line is damaged\n",
+        path.display()
+    );
+    assert!(
+        outcome.status == 74 && outcome.stderr.starts_with(&said),
+        "{}: {}",
+        outcome.status,
+        outcome.stderr
+    );
     sink.only_mail();
     // What is torn did not happen.
     fs::write(&path, noted + "\nfree 1").unwrap();
@@ -718,13 +1003,19 @@ fn age(world: &World, id: &str, milliseconds: i64) {
     let path = |end: &str| world.queue_dir().join(format!("q/{id}.{end}"));
     let journal = fs::read_to_string(path("log")).unwrap();
     let lines = journal.lines().map(|line| older(&line[9..]));
-    let lines: Vec<_> = lines.map(|line| format!("{:08x} {line}\n", crc32fast::hash(line.as_bytes()))).collect();
+    let lines: Vec<_> = lines
+        .map(|line| format!("{:08x} {line}\n", crc32fast::hash(line.as_bytes())))
+        .collect();
     fs::write(path("log"), lines.concat()).unwrap();
     let whole = String::from_utf8(fs::read(path("msg")).unwrap()).unwrap();
     let (front, end) = whole.rsplit_once("END ").unwrap();
     let parts: Vec<_> = front.splitn(3, '\n').collect();
     let front = [parts[0], &older(parts[1]), parts[2]].join("\n");
-    let end = format!("END {} {:08x}\n", end.split_once(' ').unwrap().0, crc32fast::hash(front.as_bytes()));
+    let end = format!(
+        "END {} {:08x}\n",
+        end.split_once(' ').unwrap().0,
+        crc32fast::hash(front.as_bytes())
+    );
     fs::write(path("msg"), front + &end).unwrap();
 }
 
@@ -739,7 +1030,12 @@ fn a_mail_whose_time_is_over_is_tried_before_it_is_given_up() {
         let id = wait(&world, &place);
         age(&world, &id, days * DAY);
         let flush = smail(&world, &["--flush"]);
-        assert_eq!((flush.status, world.entries()), (75, vec![id.clone()]), "{days}: {}", flush.stderr);
+        assert_eq!(
+            (flush.status, world.entries()),
+            (75, vec![id.clone()]),
+            "{days}: {}",
+            flush.stderr
+        );
         assert_eq!(list(&world)[0]["tries"], 2, "{days}");
         age(&world, &id, days * DAY);
         let sink = Options::new().start_at(place);
@@ -764,11 +1060,23 @@ fn a_mail_is_given_up_after_it_was_tried_for_its_lifetime_and_that_is_told() {
         }
     };
     assert_eq!((given_up.status, runs), (69, 5), "{}", given_up.stderr);
-    assert!(given_up.stderr.starts_with(&format!("smail: mail {id} was given up: ")), "{}", given_up.stderr);
-    assert_eq!((world.entries(), world.queue_names("failed").len()), (vec![], 2));
+    assert!(
+        given_up
+            .stderr
+            .starts_with(&format!("smail: mail {id} was given up: ")),
+        "{}",
+        given_up.stderr
+    );
+    assert_eq!(
+        (world.entries(), world.queue_names("failed").len()),
+        (vec![], 2)
+    );
     // Released, it has a new lifetime.
     silent(&smail(&world, &["--release", &id]));
-    assert_eq!((smail(&world, &["--flush"]).status, world.entries()), (75, vec![id]));
+    assert_eq!(
+        (smail(&world, &["--flush"]).status, world.entries()),
+        (75, vec![id])
+    );
 }
 
 #[test]
@@ -776,12 +1084,25 @@ fn a_mail_that_is_given_up_while_another_is_sent_is_told_and_logged() {
     for sendmail in [false, true] {
         let world = World::new();
         let place = Place::reserve();
-        let id = queued(&mail(&world, place.port(), &["-S", "queue-lifetime=1ms"]).run(), "refused");
+        let id = queued(
+            &mail(&world, place.port(), &["-S", "queue-lifetime=1ms"]).run(),
+            "refused",
+        );
         age(&world, &id, DAY);
         let sink = Options::new().start();
         let log = format!("log={}", world.path("log").display());
         let smtp = format!("smtp=127.0.0.1:{}", sink.port());
-        let words = ["-S", &log, "-S", &smtp, "-S", "tls=none", "-r", "a@a.example", "r2@x.example"];
+        let words = [
+            "-S",
+            &log,
+            "-S",
+            &smtp,
+            "-S",
+            "tls=none",
+            "-r",
+            "a@a.example",
+            "r2@x.example",
+        ];
         world.write(
             "home/.config/smail/config.toml",
             format!(
@@ -791,15 +1112,35 @@ fn a_mail_that_is_given_up_while_another_is_sent_is_told_and_logged() {
             ),
         );
         let outcome = if sendmail {
-            world.as_name("sendmail", &["-f", "a@a.example", "r2@x.example"]).stdin("Subject: s\n\nx\n").queued().run()
+            world
+                .as_name("sendmail", &["-f", "a@a.example", "r2@x.example"])
+                .stdin("Subject: s\n\nx\n")
+                .queued()
+                .run()
         } else {
             world.smail(&words).stdin("x\n").queued().run()
         };
-        assert_eq!((outcome.status, sink.mails().len()), (0, 1), "{}", outcome.stderr);
-        assert!(outcome.stderr.starts_with(&format!("smail: mail {id} was given up: ")), "{}", outcome.stderr);
+        assert_eq!(
+            (outcome.status, sink.mails().len()),
+            (0, 1),
+            "{}",
+            outcome.stderr
+        );
+        assert!(
+            outcome
+                .stderr
+                .starts_with(&format!("smail: mail {id} was given up: ")),
+            "{}",
+            outcome.stderr
+        );
         let log = String::from_utf8(world.read("log").unwrap()).unwrap();
-        let last = log.lines().find(|line| line.contains(&id) && line.contains("status=failed"));
-        assert!(last.is_some_and(|line| line.contains("error=\"given up: ")), "{log}");
+        let last = log
+            .lines()
+            .find(|line| line.contains(&id) && line.contains("status=failed"));
+        assert!(
+            last.is_some_and(|line| line.contains("error=\"given up: ")),
+            "{log}"
+        );
         assert_eq!(world.queue_names("failed").len(), 2);
     }
 }
@@ -807,7 +1148,9 @@ fn a_mail_that_is_given_up_while_another_is_sent_is_told_and_logged() {
 #[test]
 fn a_journal_damaged_in_the_middle_is_never_guessed_at() {
     let world = World::new();
-    let sink = Options::new().recipient("r2@x.example", "450 4.2.0 later").start();
+    let sink = Options::new()
+        .recipient("r2@x.example", "450 4.2.0 later")
+        .start();
     let outcome = to(&world, sink.port(), &[], &["r1@x.example", "r2@x.example"]).run();
     let id = id_said(&outcome.stderr);
     let path = world.queue_dir().join(format!("q/{id}.log"));
@@ -817,7 +1160,11 @@ fn a_journal_damaged_in_the_middle_is_never_guessed_at() {
     let flush = smail(&world, &["--flush", &id]);
     assert_ne!(flush.status, 0, "{}", flush.stderr);
     assert_eq!(
-        (sink.mails().len(), world.queue_names("corrupt").len(), world.entries().len()),
+        (
+            sink.mails().len(),
+            world.queue_names("corrupt").len(),
+            world.entries().len()
+        ),
         (1, 2, 0),
         "{}",
         flush.stderr
@@ -831,15 +1178,49 @@ fn no_secret_is_written_down() {
     let url = format!("smtp=smtp://u:url-s3cret@127.0.0.1:{}", place.port());
     let plain = format!("smtp=127.0.0.1:{}", place.port());
     let ways: [Way<'_>; 4] = [
-        ("set-s3cret", &["-S", &plain, "-S", "auth-user=u", "-S", "auth-password=set-s3cret"], None),
+        (
+            "set-s3cret",
+            &[
+                "-S",
+                &plain,
+                "-S",
+                "auth-user=u",
+                "-S",
+                "auth-password=set-s3cret",
+            ],
+            None,
+        ),
         ("url-s3cret", &["-S", &url], None),
-        ("env-s3cret", &["-S", &plain, "-S", "auth-user=u"], Some(("SMAIL_AUTH_PASSWORD", "env-s3cret"))),
-        ("host-s3cret", &["-S", &plain, "-S", "auth-user=u", "-S", "password-u@127.0.0.1=host-s3cret"], None),
+        (
+            "env-s3cret",
+            &["-S", &plain, "-S", "auth-user=u"],
+            Some(("SMAIL_AUTH_PASSWORD", "env-s3cret")),
+        ),
+        (
+            "host-s3cret",
+            &[
+                "-S",
+                &plain,
+                "-S",
+                "auth-user=u",
+                "-S",
+                "password-u@127.0.0.1=host-s3cret",
+            ],
+            None,
+        ),
     ];
     for (secret, words, variable) in ways {
         let world = World::new();
         let mut run = world.smail(words).queued().stdin("x\n");
-        for word in ["-S", "tls=none", "-r", "a@a.example", "-s", "s", "r1@x.example"] {
+        for word in [
+            "-S",
+            "tls=none",
+            "-r",
+            "a@a.example",
+            "-s",
+            "s",
+            "r1@x.example",
+        ] {
             run = run.arg(word);
         }
         if let Some((name, value)) = variable {
@@ -871,7 +1252,8 @@ fn what_the_command_line_said_of_the_way_still_counts_when_the_mail_goes_later()
     let outcome = smail(&world, &["--flush", &id]);
     sink.only_mail();
     assert!(
-        sink.dialogue().contains(&"C: EHLO special.example".to_owned()),
+        sink.dialogue()
+            .contains(&"C: EHLO special.example".to_owned()),
         "{}\n{}",
         outcome.stderr,
         sink.dialogue().join("\n")
@@ -883,14 +1265,37 @@ fn files_and_folders_are_private_whatever_the_umask() {
     for umask in ["000", "022", "777"] {
         let world = World::new();
         let place = Place::reserve();
-        let (script, smtp) = (format!("umask {umask}; exec \"$@\""), format!("smtp=127.0.0.1:{}", place.port()));
-        let words =
-            ["-S", &smtp, "-S", "tls=none", "--idempotency-key", "k", "-r", "a@a.example", "-s", "s", "r1@x.example"];
-        let outcome = world.under(&["/bin/sh", "-c", &script, "sh"], &words).stdin("x\n").queued().run();
+        let (script, smtp) = (
+            format!("umask {umask}; exec \"$@\""),
+            format!("smtp=127.0.0.1:{}", place.port()),
+        );
+        let words = [
+            "-S",
+            &smtp,
+            "-S",
+            "tls=none",
+            "--idempotency-key",
+            "k",
+            "-r",
+            "a@a.example",
+            "-s",
+            "s",
+            "r1@x.example",
+        ];
+        let outcome = world
+            .under(&["/bin/sh", "-c", &script, "sh"], &words)
+            .stdin("x\n")
+            .queued()
+            .run();
         queued(&outcome, "refused");
         let mut folders = vec![world.queue_dir()];
         while let Some(folder) = folders.pop() {
-            assert_eq!(fs::metadata(&folder).unwrap().mode() & 0o7777, 0o700, "umask {umask}: {}", folder.display());
+            assert_eq!(
+                fs::metadata(&folder).unwrap().mode() & 0o7777,
+                0o700,
+                "umask {umask}: {}",
+                folder.display()
+            );
             for entry in fs::read_dir(&folder).unwrap() {
                 let path = entry.unwrap().path();
                 if path.is_dir() {
@@ -913,8 +1318,14 @@ fn files_and_folders_are_private_whatever_the_umask() {
 fn an_attachment_is_stored_with_the_mail() {
     let world = World::new();
     let place = Place::reserve();
-    let file = world.write("data.bin", (0..=255).cycle().take(200_000).collect::<Vec<u8>>());
-    let id = queued(&mail(&world, place.port(), &["-a", file.to_str().unwrap()]).run(), "refused");
+    let file = world.write(
+        "data.bin",
+        (0..=255).cycle().take(200_000).collect::<Vec<u8>>(),
+    );
+    let id = queued(
+        &mail(&world, place.port(), &["-a", file.to_str().unwrap()]).run(),
+        "refused",
+    );
     fs::remove_file(&file).unwrap();
     let sink = Options::new().start_at(place);
     smail(&world, &["--flush", &id]);
@@ -936,14 +1347,28 @@ fn json_says_that_the_mail_waits() {
 #[test]
 fn an_interrupt_before_the_dot_keeps_the_mail() {
     let world = World::new();
-    let server = Server::play("interrupt", "S: 220 mx.test\nC: EHLO *\nS: 250 mx.test\nC: MAIL FROM:*\n-- hang\n");
+    let server = Server::play(
+        "interrupt",
+        "S: 220 mx.test\nC: EHLO *\nS: 250 mx.test\nC: MAIL FROM:*\n-- hang\n",
+    );
     let running = mail(&world, server.port(), &[]).start();
     server.wait_for("MAIL FROM:*");
     running.signal(rustix::process::Signal::TERM);
     let outcome = running.finish();
     assert_eq!(server.finish().accepted(), 0);
-    assert_eq!(world.entries().len(), 1, "{}: {}", outcome.status, outcome.stderr);
-    assert!(outcome.stderr.contains(&world.entries()[0]), "{}: {}", outcome.status, outcome.stderr);
+    assert_eq!(
+        world.entries().len(),
+        1,
+        "{}: {}",
+        outcome.status,
+        outcome.stderr
+    );
+    assert!(
+        outcome.stderr.contains(&world.entries()[0]),
+        "{}: {}",
+        outcome.status,
+        outcome.stderr
+    );
 }
 
 #[test]
@@ -954,7 +1379,9 @@ fn many_flushes_at_once_send_every_mail_once() {
     let sink = Options::new().start_at(place);
     let mut words = vec!["--flush"];
     words.extend(ids.iter().map(String::as_str));
-    let running: Vec<_> = (0..8).map(|_| world.smail(&words).queued().start()).collect();
+    let running: Vec<_> = (0..8)
+        .map(|_| world.smail(&words).queued().start())
+        .collect();
     for one in running {
         one.finish();
     }

@@ -17,7 +17,19 @@ const SLOTS: usize = 20;
 
 fn mail<'w>(world: &'w World, port: u16, to: &str) -> Run<'w> {
     let smtp = format!("smtp=127.0.0.1:{port}");
-    let words = ["-S", &smtp, "-S", "tls=none", "-S", "queue-drain=0", "-r", "a@a.example", "-s", "subj", to];
+    let words = [
+        "-S",
+        &smtp,
+        "-S",
+        "tls=none",
+        "-S",
+        "queue-drain=0",
+        "-r",
+        "a@a.example",
+        "-s",
+        "subj",
+        to,
+    ];
     world.smail(&words).stdin("the words\n").queued()
 }
 
@@ -25,7 +37,11 @@ fn mail<'w>(world: &'w World, port: u16, to: &str) -> Run<'w> {
 fn wait(world: &World, place: &Place) -> String {
     let before = world.entries();
     assert_eq!(mail(world, place.port(), "r1@x.example").run().status, 0);
-    world.entries().into_iter().find(|id| !before.contains(id)).unwrap()
+    world
+        .entries()
+        .into_iter()
+        .find(|id| !before.contains(id))
+        .unwrap()
 }
 
 fn message(world: &World, id: &str) -> File {
@@ -36,7 +52,13 @@ fn message(world: &World, id: &str) -> File {
 fn take_slots(world: &World) -> Vec<File> {
     let slot = |number| {
         let path = world.queue_dir().join(format!("slot.{number}"));
-        let file = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path).unwrap();
+        let file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)
+            .unwrap();
         file.try_lock().unwrap();
         file
     };
@@ -55,7 +77,10 @@ fn until(what: &str, mut is: impl FnMut() -> bool) {
 fn queued_for(path: &Path) -> usize {
     let end = format!(":{} 0 EOF", fs::metadata(path).unwrap().ino());
     let locks = fs::read_to_string("/proc/locks").unwrap();
-    locks.lines().filter(|line| line.contains("-> FLOCK") && line.ends_with(&end)).count()
+    locks
+        .lines()
+        .filter(|line| line.contains("-> FLOCK") && line.ends_with(&end))
+        .count()
 }
 
 /// Starts a mail, and waits until it is the head of those who wait, or one of them.
@@ -84,8 +109,11 @@ fn crowded(sink: &Sink) -> (World, Vec<File>) {
 fn those_who_wait_for_a_place_are_served_in_the_order_of_coming() {
     let sink = Options::new().start();
     let (world, mut slots) = crowded(&sink);
-    let people: Vec<_> = (1..=5).map(|number| format!("r{number}@x.example")).collect();
-    let start = |(before, to): (usize, &String)| in_line(&world, mail(&world, sink.port(), to), before);
+    let people: Vec<_> = (1..=5)
+        .map(|number| format!("r{number}@x.example"))
+        .collect();
+    let start =
+        |(before, to): (usize, &String)| in_line(&world, mail(&world, sink.port(), to), before);
     let running: Vec<_> = people.iter().enumerate().map(start).collect();
     assert_eq!(sink.mails().len(), 1);
     // One place, which they hand on.
@@ -94,7 +122,12 @@ fn those_who_wait_for_a_place_are_served_in_the_order_of_coming() {
         let outcome = one.finish();
         assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
     }
-    let to: Vec<_> = sink.mails().into_iter().flat_map(|mail| mail.to).skip(1).collect();
+    let to: Vec<_> = sink
+        .mails()
+        .into_iter()
+        .flat_map(|mail| mail.to)
+        .skip(1)
+        .collect();
     assert_eq!(to, people);
 }
 
@@ -102,7 +135,10 @@ fn those_who_wait_for_a_place_are_served_in_the_order_of_coming() {
 fn a_place_of_a_process_that_was_killed_is_free() {
     let sink = Options::new().start();
     let (world, mut slots) = crowded(&sink);
-    let server = Server::play("hang", "S: 220 mx.test\nC: EHLO *\nS: 250 mx.test\nC: MAIL FROM:*\n-- hang\n");
+    let server = Server::play(
+        "hang",
+        "S: 220 mx.test\nC: EHLO *\nS: 250 mx.test\nC: MAIL FROM:*\n-- hang\n",
+    );
     drop(slots.pop());
     let sends = mail(&world, server.port(), "r1@x.example").start();
     server.wait_for("MAIL FROM:*");
@@ -121,30 +157,65 @@ fn a_signal_ends_the_wait_for_a_place() {
         for before in [0, 1] {
             let sink = Options::new().start();
             let (world, _slots) = crowded(&sink);
-            let first = (before > 0).then(|| in_line(&world, mail(&world, sink.port(), "r1@x.example"), 0));
+            let first =
+                (before > 0).then(|| in_line(&world, mail(&world, sink.port(), "r1@x.example"), 0));
             let running = in_line(&world, mail(&world, sink.port(), "r2@x.example"), before);
             running.signal(signal);
             let outcome = running.finish();
             assert_eq!(outcome.status, status, "{}", outcome.stderr);
-            assert!(outcome.elapsed < Duration::from_secs(10), "{:?}", outcome.elapsed);
+            assert!(
+                outcome.elapsed < Duration::from_secs(10),
+                "{:?}",
+                outcome.elapsed
+            );
             drop(first);
-            assert_eq!((world.entries().len(), sink.sessions()), (kept + before, 1), "{}", outcome.stderr);
+            assert_eq!(
+                (world.entries().len(), sink.sessions()),
+                (kept + before, 1),
+                "{}",
+                outcome.stderr
+            );
         }
     }
 }
 
 #[test]
 fn waiting_for_a_place_is_no_work() {
-    if obstacle::stops("the calls of a wait", obstacle::without_program("/usr/bin/strace")) {
+    if obstacle::stops(
+        "the calls of a wait",
+        obstacle::without_program("/usr/bin/strace"),
+    ) {
         return;
     }
     let sink = Options::new().start();
     let (world, slots) = crowded(&sink);
     let log = world.path("log");
     let smtp = format!("smtp=127.0.0.1:{}", sink.port());
-    let words = ["-S", &smtp, "-S", "tls=none", "-r", "a@a.example", "-s", "subj", "r1@x.example"];
-    let wrapper = ["/usr/bin/strace", "-f", "-qq", "-e", "trace=flock,poll,ppoll,read", "-o", log.to_str().unwrap()];
-    let running = in_line(&world, world.under(&wrapper, &words).stdin("the words\n").queued(), 0);
+    let words = [
+        "-S",
+        &smtp,
+        "-S",
+        "tls=none",
+        "-r",
+        "a@a.example",
+        "-s",
+        "subj",
+        "r1@x.example",
+    ];
+    let wrapper = [
+        "/usr/bin/strace",
+        "-f",
+        "-qq",
+        "-e",
+        "trace=flock,poll,ppoll,read",
+        "-o",
+        log.to_str().unwrap(),
+    ];
+    let running = in_line(
+        &world,
+        world.under(&wrapper, &words).stdin("the words\n").queued(),
+        0,
+    );
     // What is looked at is that nothing happens, which has no event.
     std::thread::sleep(Duration::from_secs(2));
     drop(slots);
@@ -163,14 +234,23 @@ fn looking_takes_no_lock_that_shuts_anybody_out() {
     let looker = message(&world, &id);
     looker.lock_shared().unwrap();
     let list = world.smail(&["--queue", "--json"]).queued().run();
-    assert!(list.stdout.contains("\"state\":\"waiting\""), "{}", list.stdout);
+    assert!(
+        list.stdout.contains("\"state\":\"waiting\""),
+        "{}",
+        list.stdout
+    );
     // A run that somebody looks at waits for the end of the look, which is soon.
     let sink = Options::new().start_at(place);
     let flush = world.smail(&["--flush", &id]).queued().start();
-    until("the flush does not wait", || queued_for(&world.queue_dir().join(format!("q/{id}.msg"))) == 1);
+    until("the flush does not wait", || {
+        queued_for(&world.queue_dir().join(format!("q/{id}.msg"))) == 1
+    });
     drop(looker);
     let outcome = flush.finish();
-    assert_eq!((outcome.status, outcome.stderr.as_str(), sink.mails().len()), (0, "", 1));
+    assert_eq!(
+        (outcome.status, outcome.stderr.as_str(), sink.mails().len()),
+        (0, "", 1)
+    );
 }
 
 #[test]
@@ -184,24 +264,36 @@ fn a_mail_that_was_named_and_is_busy_is_waited_for() {
         let sink = Options::new().start_at(place);
         let words: Vec<_> = words.iter().copied().chain([id.as_str()]).collect();
         let flush = world.smail(&words).queued().start();
-        until("the flush does not wait", || queued_for(&world.queue_dir().join(format!("q/{id}.msg"))) == 1);
+        until("the flush does not wait", || {
+            queued_for(&world.queue_dir().join(format!("q/{id}.msg"))) == 1
+        });
         assert_eq!(sink.mails().len(), 0);
         drop(sender);
         let outcome = flush.finish();
-        assert_eq!((outcome.status, outcome.stderr.as_str(), sink.mails().len()), (0, "", 1), "{words:?}");
+        assert_eq!(
+            (outcome.status, outcome.stderr.as_str(), sink.mails().len()),
+            (0, "", 1),
+            "{words:?}"
+        );
     }
 }
 
 #[test]
 fn a_mail_that_was_named_and_stays_busy_is_told() {
-    for words in [&["--flush"][..], &["--as", "sendmail", "-M"], &["--as", "sendmail", "-v", "-M"]] {
+    for words in [
+        &["--flush"][..],
+        &["--as", "sendmail", "-M"],
+        &["--as", "sendmail", "-v", "-M"],
+    ] {
         let world = World::new();
         let id = wait(&world, &Place::reserve());
         let sender = message(&world, &id);
         sender.lock().unwrap();
         let words: Vec<_> = words.iter().copied().chain([id.as_str()]).collect();
         let flush = world.smail(&words).queued().start();
-        until("the flush does not wait", || queued_for(&world.queue_dir().join(format!("q/{id}.msg"))) == 1);
+        until("the flush does not wait", || {
+            queued_for(&world.queue_dir().join(format!("q/{id}.msg"))) == 1
+        });
         flush.signal(Signal::TERM);
         let outcome = flush.finish();
         let said = format!("smail: mail {id} is being sent by another process\n");
@@ -216,7 +308,9 @@ fn a_mail_that_another_process_gave_up_meanwhile_is_told() {
     let sender = message(&world, &id);
     sender.lock().unwrap();
     let flush = world.smail(&["--flush", &id]).queued().start();
-    until("the flush does not wait", || queued_for(&world.queue_dir().join(format!("q/{id}.msg"))) == 1);
+    until("the flush does not wait", || {
+        queued_for(&world.queue_dir().join(format!("q/{id}.msg"))) == 1
+    });
     for end in ["log", "msg"] {
         let name = |room: &str| world.queue_dir().join(format!("{room}/{id}.{end}"));
         fs::rename(name("q"), name("failed")).unwrap();
@@ -224,7 +318,13 @@ fn a_mail_that_another_process_gave_up_meanwhile_is_told() {
     drop(sender);
     let outcome = flush.finish();
     assert_eq!(outcome.status, 69, "{}", outcome.stderr);
-    assert!(outcome.stderr.starts_with(&format!("smail: mail {id} was given up: ")), "{}", outcome.stderr);
+    assert!(
+        outcome
+            .stderr
+            .starts_with(&format!("smail: mail {id} was given up: ")),
+        "{}",
+        outcome.stderr
+    );
 }
 
 #[test]
@@ -249,12 +349,22 @@ fn a_held_mail_is_sent_by_no_run() {
     ];
     for (words, status, said) in rows {
         let outcome = world.smail(words).queued().run();
-        assert_eq!((outcome.status, outcome.stderr.as_str()), (*status, *said), "{words:?}");
+        assert_eq!(
+            (outcome.status, outcome.stderr.as_str()),
+            (*status, *said),
+            "{words:?}"
+        );
         assert_eq!(world.entries()[0], held, "{words:?}");
     }
     assert_eq!(mail(&world, sink.port(), "r2@x.example").run().status, 0);
-    assert_eq!((sink.mails().len(), world.entries()), (2, vec![held.clone()]));
+    assert_eq!(
+        (sink.mails().len(), world.entries()),
+        (2, vec![held.clone()])
+    );
     assert_eq!(world.smail(&["--release", &held]).queued().run().status, 0);
-    assert_eq!(world.as_name("sendmail", &[by_name]).queued().run().status, 0);
+    assert_eq!(
+        world.as_name("sendmail", &[by_name]).queued().run().status,
+        0
+    );
     assert_eq!((sink.mails().len(), world.entries()), (3, vec![]));
 }

@@ -25,7 +25,10 @@ const STRIDE: usize = 12;
 const PEOPLE: [&str; 3] = ["r1@x.example", "r2@x.example", "r3@x.example"];
 
 /// A piece of work that is disturbed.
-#[expect(clippy::struct_excessive_bools, reason = "independent facts of a scene, not the states of one machine")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts of a scene, not the states of one machine"
+)]
 struct Scene {
     name: &'static str,
     /// What lies in the world before it; gives the words for smail.
@@ -151,17 +154,29 @@ const SCENES: &[Scene] = &[
         name: "set aside",
         prepare: |stage| {
             // One was accepted, and then the journal was damaged: nobody may get it again.
-            let sink = Options::new().recipient(PEOPLE[1], "450 4.2.0 later").start();
+            let sink = Options::new()
+                .recipient(PEOPLE[1], "450 4.2.0 later")
+                .start();
             let mut words = stage.mail(&PEOPLE[..2], &[]);
             words.extend(["-S".to_owned(), format!("smtp=127.0.0.1:{}", sink.port())]);
             let outcome = stage.smail(&words);
-            assert_eq!((outcome.status, sink.only_mail().to), (0, vec![PEOPLE[0].to_owned()]), "{}", outcome.stderr);
+            assert_eq!(
+                (outcome.status, sink.only_mail().to),
+                (0, vec![PEOPLE[0].to_owned()]),
+                "{}",
+                outcome.stderr
+            );
             let id = stage.world.entries().remove(0);
             let path = stage.world.queue_dir().join(format!("q/{id}.log"));
             let mut bytes = fs::read(&path).unwrap();
             bytes[12] ^= 1;
             fs::write(path, bytes).unwrap();
-            vec!["-S".to_owned(), format!("smtp=127.0.0.1:{}", stage.port), "--flush".to_owned(), id]
+            vec![
+                "-S".to_owned(),
+                format!("smtp=127.0.0.1:{}", stage.port),
+                "--flush".to_owned(),
+                id,
+            ]
         },
         up: true,
         replies: &[],
@@ -176,7 +191,12 @@ impl Stage {
     /// Makes the world, with the server up or still down. What `prepare` does, it does while the server is down.
     fn set(scene: &Scene) -> (Stage, Vec<String>) {
         let place = Place::reserve();
-        let mut stage = Stage { world: World::new(), port: place.port(), sink: None, place: Some(place) };
+        let mut stage = Stage {
+            world: World::new(),
+            port: place.port(),
+            sink: None,
+            place: Some(place),
+        };
         let words = (scene.prepare)(&stage);
         if scene.up {
             stage.open(scene);
@@ -187,14 +207,32 @@ impl Stage {
     /// Starts the server, with what it says first.
     fn open(&mut self, scene: &Scene) {
         let plain = Options::new();
-        let plain = if scene.chunking { plain.extensions(&["PIPELINING", "8BITMIME", "CHUNKING"]) } else { plain };
-        let options = scene.replies.iter().fold(plain, |options, row| options.recipient(row.0, row.1));
+        let plain = if scene.chunking {
+            plain.extensions(&["PIPELINING", "8BITMIME", "CHUNKING"])
+        } else {
+            plain
+        };
+        let options = scene
+            .replies
+            .iter()
+            .fold(plain, |options, row| options.recipient(row.0, row.1));
         self.sink = self.place.take().map(|place| options.start_at(place));
     }
 
     fn mail(&self, to: &[&str], more: &[&str]) -> Vec<String> {
         let smtp = format!("smtp=127.0.0.1:{}", self.port);
-        let mut words = vec!["-S", &smtp, "-S", "tls=none", "-S", "timeout=10", "-r", "a@a.example", "-s", "subj"];
+        let mut words = vec![
+            "-S",
+            &smtp,
+            "-S",
+            "tls=none",
+            "-S",
+            "timeout=10",
+            "-r",
+            "a@a.example",
+            "-s",
+            "subj",
+        ];
         words.extend(more);
         words.extend(to);
         words.into_iter().map(str::to_owned).collect()
@@ -208,7 +246,11 @@ impl Stage {
     fn traced(&self, options: &[&str], words: &[String]) -> Outcome {
         let mut wrapper = vec![STRACE, "-f", "-qq"];
         wrapper.extend(options);
-        self.world.under(&wrapper, words).stdin("the words\n").queued().run()
+        self.world
+            .under(&wrapper, words)
+            .stdin("the words\n")
+            .queued()
+            .run()
     }
 
     fn sink(&self) -> &Sink {
@@ -222,11 +264,20 @@ impl Stage {
             for line in self.world.journal(id) {
                 // Behind the sum; a line that was torn off did not happen.
                 let json = line.split_once(' ').map_or("", |(_, json)| json);
-                let Ok(event) = serde_json::from_str::<serde_json::Value>(json) else { break };
-                let to: BTreeSet<u64> = event["to"].as_array().into_iter().flatten().flat_map(places).collect();
+                let Ok(event) = serde_json::from_str::<serde_json::Value>(json) else {
+                    break;
+                };
+                let to: BTreeSet<u64> = event["to"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .flat_map(places)
+                    .collect();
                 match event["event"].as_str() {
                     Some("dot") => open.extend(to),
-                    Some("accepted" | "refused" | "deferred" | "doubt") => open.retain(|place| !to.contains(place)),
+                    Some("accepted" | "refused" | "deferred" | "doubt") => {
+                        open.retain(|place| !to.contains(place))
+                    }
                     _ => {}
                 }
             }
@@ -265,24 +316,41 @@ fn record(scene: &Scene) -> Vec<Point> {
     let folder = stage.world.queue_dir().display().to_string();
     let (mut counts, mut seen, mut points) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
     for line in text.lines() {
-        let Some((thread, rest)) = line.split_once(' ') else { continue };
+        let Some((thread, rest)) = line.split_once(' ') else {
+            continue;
+        };
         let rest = rest.trim_start();
-        let Some((name, arguments)) = rest.split_once('(') else { continue };
+        let Some((name, arguments)) = rest.split_once('(') else {
+            continue;
+        };
         if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') || name == "execve" {
             continue;
         }
-        let count = counts.entry((thread.to_owned(), name.to_owned())).or_insert(0);
+        let count = counts
+            .entry((thread.to_owned(), name.to_owned()))
+            .or_insert(0);
         *count += 1;
         if seen.insert((name.to_owned(), *count)) {
             let queue = arguments.contains(&folder);
             let close = queue
-                || ["TCP:[", "socket:["].iter().any(|word| arguments.contains(word))
+                || ["TCP:[", "socket:["]
+                    .iter()
+                    .any(|word| arguments.contains(word))
                 || (name == "write" && arguments.starts_with(['1', '2']))
                 || name == "exit_group";
-            points.push(Point { name: name.to_owned(), number: *count, queue, close });
+            points.push(Point {
+                name: name.to_owned(),
+                number: *count,
+                queue,
+                close,
+            });
         }
     }
-    assert!(points.iter().filter(|p| p.queue).count() > 10, "{}: nothing was recorded:\n{text}", scene.name);
+    assert!(
+        points.iter().filter(|p| p.queue).count() > 10,
+        "{}: nothing was recorded:\n{text}",
+        scene.name
+    );
     points
 }
 
@@ -292,8 +360,15 @@ fn chosen(points: Vec<Point>) -> Vec<Point> {
         return points;
     }
     // Asking a descriptor for its flags, as debug builds do before they close it, changes nothing on disk.
-    let matters = |point: &Point| point.close && !["fcntl", "fstat", "statx", "lseek"].contains(&point.name.as_str());
-    points.into_iter().enumerate().filter(|(at, point)| matters(point) || at % STRIDE == 0).map(|(_, p)| p).collect()
+    let matters = |point: &Point| {
+        point.close && !["fcntl", "fstat", "statx", "lseek"].contains(&point.name.as_str())
+    };
+    points
+        .into_iter()
+        .enumerate()
+        .filter(|(at, point)| matters(point) || at % STRIDE == 0)
+        .map(|(_, p)| p)
+        .collect()
 }
 
 fn full() -> bool {
@@ -317,7 +392,10 @@ impl Blow {
         match self {
             Blow::Kill => format!("inject={name}:signal=SIGKILL:when={number}"),
             Blow::Error { error, for_good } => {
-                format!("inject={name}:error={error}:when={number}{}", if for_good { "+" } else { "" })
+                format!(
+                    "inject={name}:error={error}:when={number}{}",
+                    if for_good { "+" } else { "" }
+                )
             }
         }
     }
@@ -327,7 +405,17 @@ impl Blow {
 fn strike(scene: &Scene, point: &Point, blow: Blow) -> (Vec<String>, bool) {
     let (mut stage, words) = Stage::set(scene);
     let inject = blow.inject(point);
-    let outcome = stage.traced(&["-o", "/dev/null", "-e", &format!("trace={}", point.name), "-e", &inject], &words);
+    let outcome = stage.traced(
+        &[
+            "-o",
+            "/dev/null",
+            "-e",
+            &format!("trace={}", point.name),
+            "-e",
+            &inject,
+        ],
+        &words,
+    );
     let struck = matches!(blow, Blow::Error { .. }) || outcome.status == 137;
     if stage.sink.is_none() {
         stage.open(scene);
@@ -336,14 +424,26 @@ fn strike(scene: &Scene, point: &Point, blow: Blow) -> (Vec<String>, bool) {
     // The server may still be about to take what the dead client sent.
     stage.sink().flights();
     let waits = |stage: &Stage| stage.world.entries();
-    let given_up =
-        |stage: &Stage| !stage.world.queue_names("failed").is_empty() || !stage.world.queue_names("corrupt").is_empty();
-    let (doubt, waiting, before) = (stage.in_doubt(), !waits(&stage).is_empty(), stage.sink().mails().len());
+    let given_up = |stage: &Stage| {
+        !stage.world.queue_names("failed").is_empty()
+            || !stage.world.queue_names("corrupt").is_empty()
+    };
+    let (doubt, waiting, before) = (
+        stage.in_doubt(),
+        !waits(&stage).is_empty(),
+        stage.sink().mails().len(),
+    );
     let said = outcome.stderr.contains("queued as") || outcome.stderr.contains("in the queue as");
     let promised = scene.promised || waiting || said || outcome.status == 0 || given_up(&stage);
     if let (Blow::Error { .. }, false) = (blow, scene.promised) {
         judge_error(scene, point, &outcome, waiting, before, &mut wrong);
-        let litter = || stage.world.queue_names("q").into_iter().filter(|name| name.starts_with("tmp."));
+        let litter = || {
+            stage
+                .world
+                .queue_names("q")
+                .into_iter()
+                .filter(|name| name.starts_with("tmp."))
+        };
         if !point.name.starts_with("unlink") {
             wrong.extend(litter().map(|name| format!("{name} was left")));
         }
@@ -364,7 +464,10 @@ fn strike(scene: &Scene, point: &Point, blow: Blow) -> (Vec<String>, bool) {
         // Whoever saw it die starts it again; with the key that is safe. And now somebody was told that it is sent.
         let again = stage.smail(&words);
         if again.status != 0 {
-            wrong.push(format!("the second run with the key ended with {}: {}", again.status, again.stderr));
+            wrong.push(format!(
+                "the second run with the key ended with {}: {}",
+                again.status, again.stderr
+            ));
         }
     }
     let promised = promised || words.iter().any(|word| word == "--idempotency-key");
@@ -377,14 +480,23 @@ fn strike(scene: &Scene, point: &Point, blow: Blow) -> (Vec<String>, bool) {
     }
     let left = stage.world.queue_names("q");
     if !left.is_empty() {
-        wrong.push(format!("left in the queue: {left:?} (flush: {} {})", flushed.status, flushed.stderr));
+        wrong.push(format!(
+            "left in the queue: {left:?} (flush: {} {})",
+            flushed.status, flushed.stderr
+        ));
     }
     if promised && scene.kept && !given_up(&stage) {
         wrong.push("it was refused for somebody and is not kept".to_owned());
     }
     judge_arrivals(scene, stage.sink(), promised, doubt, &mut wrong);
     if !wrong.is_empty() {
-        wrong.insert(0, format!("{}: {inject}: exit {} {:?}", scene.name, outcome.status, outcome.stderr));
+        wrong.insert(
+            0,
+            format!(
+                "{}: {inject}: exit {} {:?}",
+                scene.name, outcome.status, outcome.stderr
+            ),
+        );
     }
     (wrong, struck)
 }
@@ -399,7 +511,8 @@ fn judge_error(
     wrong: &mut Vec<String>,
 ) {
     let status = outcome.status;
-    let refused = [67, 69].contains(&status) && scene.replies.iter().any(|row| row.1.starts_with('5'));
+    let refused =
+        [67, 69].contains(&status) && scene.replies.iter().any(|row| row.1.starts_with('5'));
     if status == 0 || refused {
         return;
     }
@@ -414,15 +527,27 @@ fn judge_error(
     }
 }
 
-fn judge_arrivals(scene: &Scene, sink: &Sink, promised: bool, doubt: bool, wrong: &mut Vec<String>) {
+fn judge_arrivals(
+    scene: &Scene,
+    sink: &Sink,
+    promised: bool,
+    doubt: bool,
+    wrong: &mut Vec<String>,
+) {
     let mails = sink.mails();
     for (who, due) in PEOPLE.iter().zip(scene.due) {
-        let got: Vec<_> =
-            mails.iter().filter(|mail| mail.to.iter().any(|to| to == who)).map(support::sink::Mail::text).collect();
+        let got: Vec<_> = mails
+            .iter()
+            .filter(|mail| mail.to.iter().any(|to| to == who))
+            .map(support::sink::Mail::text)
+            .collect();
         let least = if promised { due } else { 0 };
         let most = if doubt { 2 * due } else { due };
         if got.len() < least || got.len() > most {
-            wrong.push(format!("{who} got it {} times, promised: {promised}, in doubt: {doubt}", got.len()));
+            wrong.push(format!(
+                "{who} got it {} times, promised: {promised}, in doubt: {doubt}",
+                got.len()
+            ));
         }
         if got.iter().any(|text| *text != got[0]) {
             wrong.push(format!("{who} got two different mails"));
@@ -438,7 +563,11 @@ fn judge_arrivals(scene: &Scene, sink: &Sink, promised: bool, doubt: bool, wrong
 
 /// Strikes at every point, several at a time, and fails with everything that went wrong.
 fn sweep(scene: &Scene, blows: &[(Point, Blow)]) {
-    let (next, struck, wrong) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let (next, struck, wrong) = (
+        AtomicUsize::new(0),
+        AtomicUsize::new(0),
+        Mutex::new(Vec::new()),
+    );
     thread::scope(|scope| {
         for _ in 0..WORKERS {
             scope.spawn(|| {
@@ -454,19 +583,39 @@ fn sweep(scene: &Scene, blows: &[(Point, Blow)]) {
     });
     let (struck, wrong) = (struck.into_inner(), wrong.into_inner().unwrap());
     let aimed = blows.iter().filter(|(point, _)| point.queue).count();
-    eprintln!("{}: {} blows; {struck} of {aimed} at the queue struck", scene.name, blows.len());
-    assert!(wrong.is_empty(), "{} of {} blows broke a promise:\n{}", wrong.len(), blows.len(), wrong.join("\n"));
+    eprintln!(
+        "{}: {} blows; {struck} of {aimed} at the queue struck",
+        scene.name,
+        blows.len()
+    );
+    assert!(
+        wrong.is_empty(),
+        "{} of {} blows broke a promise:\n{}",
+        wrong.len(),
+        blows.len(),
+        wrong.join("\n")
+    );
     // A sweep that misses its marks would prove nothing. How often a connection is read differs from run to run; what is
     // done to the queue hardly does.
-    assert!(struck * 10 >= aimed * 9, "{}: only {struck} of {aimed} blows struck", scene.name);
+    assert!(
+        struck * 10 >= aimed * 9,
+        "{}: only {struck} of {aimed} blows struck",
+        scene.name
+    );
 }
 
 fn kills(name: &str) {
-    if obstacle::stops("kills at every system call", obstacle::without_program(STRACE)) {
+    if obstacle::stops(
+        "kills at every system call",
+        obstacle::without_program(STRACE),
+    ) {
         return;
     }
     let scene = SCENES.iter().find(|scene| scene.name == name).unwrap();
-    let blows: Vec<_> = chosen(record(scene)).into_iter().map(|point| (point, Blow::Kill)).collect();
+    let blows: Vec<_> = chosen(record(scene))
+        .into_iter()
+        .map(|point| (point, Blow::Kill))
+        .collect();
     sweep(scene, &blows);
 }
 
@@ -487,11 +636,16 @@ const REFUSABLE: [&str; 12] = [
 ];
 
 fn errors(name: &str) {
-    if obstacle::stops("errors at every system call", obstacle::without_program(STRACE)) {
+    if obstacle::stops(
+        "errors at every system call",
+        obstacle::without_program(STRACE),
+    ) {
         return;
     }
     let scene = SCENES.iter().find(|scene| scene.name == name).unwrap();
-    let points = record(scene).into_iter().filter(|point| point.queue && REFUSABLE.contains(&point.name.as_str()));
+    let points = record(scene)
+        .into_iter()
+        .filter(|point| point.queue && REFUSABLE.contains(&point.name.as_str()));
     let mut blows = Vec::new();
     for point in points {
         for error in ["EIO", "ENOSPC"] {

@@ -29,7 +29,16 @@ impl Twice {
 
     fn mail(&self, port: u16, more: &[&str]) -> Outcome {
         let smtp = format!("smtp=127.0.0.1:{port}");
-        let mut words = vec!["-S", &smtp, "-S", "tls=none", "-r", "a@a.example", "-s", "subj"];
+        let mut words = vec![
+            "-S",
+            &smtp,
+            "-S",
+            "tls=none",
+            "-r",
+            "a@a.example",
+            "-s",
+            "subj",
+        ];
         words.extend(more);
         words.push("r1@x.example");
         self.at(self.0.smail(&words).stdin("the words\n")).run()
@@ -56,7 +65,14 @@ impl Twice {
 }
 
 fn silent(outcome: &Outcome) {
-    assert_eq!((outcome.status, outcome.stdout.as_str(), outcome.stderr.as_str()), (0, "", ""));
+    assert_eq!(
+        (
+            outcome.status,
+            outcome.stdout.as_str(),
+            outcome.stderr.as_str()
+        ),
+        (0, "", "")
+    );
 }
 
 #[test]
@@ -64,15 +80,33 @@ fn mail_of_both_folders_is_listed_the_oldest_first() {
     let (twice, old, new) = Twice::both(&Place::reserve());
     let list = twice.smail(&["--queue", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&list.stdout).unwrap();
-    let ids: Vec<_> = json.as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()).collect();
-    assert_eq!((list.status, ids), (0, vec![old.as_str(), new.as_str()]), "{}", list.stderr);
+    let ids: Vec<_> = json
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["id"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        (list.status, ids),
+        (0, vec![old.as_str(), new.as_str()]),
+        "{}",
+        list.stderr
+    );
     let mailq = twice.at(twice.0.as_name("mailq", &[""; 0])).run();
-    assert!(mailq.stdout.ends_with(" in 2 Requests.\n"), "{}", mailq.stdout);
+    assert!(
+        mailq.stdout.ends_with(" in 2 Requests.\n"),
+        "{}",
+        mailq.stdout
+    );
 }
 
 #[test]
 fn mail_of_both_folders_is_sent_by_every_run() {
-    for words in [&["--flush"][..], &["--as", "sendmail", "-q"], &["--as", "sendmail", "-qRx.example"]] {
+    for words in [
+        &["--flush"][..],
+        &["--as", "sendmail", "-q"],
+        &["--as", "sendmail", "-qRx.example"],
+    ] {
         let place = Place::reserve();
         let (twice, old, new) = Twice::both(&place);
         for id in [&old, &new] {
@@ -80,7 +114,15 @@ fn mail_of_both_folders_is_sent_by_every_run() {
         }
         let sink = Options::new().start_at(place);
         silent(&twice.smail(words));
-        assert_eq!((sink.mails().len(), twice.first().len(), twice.0.entries().len()), (2, 0, 0), "{words:?}");
+        assert_eq!(
+            (
+                sink.mails().len(),
+                twice.first().len(),
+                twice.0.entries().len()
+            ),
+            (2, 0, 0),
+            "{words:?}"
+        );
     }
 }
 
@@ -92,11 +134,18 @@ fn mail_that_is_named_is_found_in_either_folder() {
         silent(&twice.smail(&["--hold", id]));
         silent(&twice.smail(&["--release", id]));
         let show = twice.smail(&["--queue-show", id]);
-        assert!(show.status == 0 && show.stdout.contains("Subject: subj"), "{}", show.stderr);
+        assert!(
+            show.status == 0 && show.stdout.contains("Subject: subj"),
+            "{}",
+            show.stderr
+        );
     }
     let sink = Options::new().start_at(place);
     let flush = twice.smail(&["--flush", &old, "nosuchid", &new]);
-    assert_eq!((flush.status, flush.stderr.as_str()), (64, "smail: the queue holds no mail `nosuchid`\n"));
+    assert_eq!(
+        (flush.status, flush.stderr.as_str()),
+        (64, "smail: the queue holds no mail `nosuchid`\n")
+    );
     assert_eq!(sink.mails().len(), 2);
     let place = Place::reserve();
     let (twice, old, new) = Twice::both(&place);
@@ -114,19 +163,33 @@ fn a_mail_that_is_sent_takes_along_what_waits_in_either_folder() {
     }
     let sink = Options::new().start_at(place);
     silent(&twice.mail(sink.port(), &[]));
-    assert_eq!((sink.mails().len(), twice.first().len(), twice.0.entries().len()), (3, 0, 0));
+    assert_eq!(
+        (
+            sink.mails().len(),
+            twice.first().len(),
+            twice.0.entries().len()
+        ),
+        (3, 0, 0)
+    );
 }
 
 #[test]
 fn a_check_proves_both_folders() {
     let (twice, old, new) = Twice::both(&Place::reserve());
-    for (queue, id) in [(twice.0.queue_dir(), &old), (twice.0.path("state/smail"), &new)] {
+    for (queue, id) in [
+        (twice.0.queue_dir(), &old),
+        (twice.0.path("state/smail"), &new),
+    ] {
         let path = queue.join(format!("q/{id}.msg"));
         let whole = fs::read(&path).unwrap();
         fs::write(&path, &whole[..whole.len() / 2]).unwrap();
     }
     let check = twice.smail(&["--queue-check"]);
-    assert!(check.status == 74 && check.stderr.contains(&old) && check.stderr.contains(&new), "{}", check.stderr);
+    assert!(
+        check.status == 74 && check.stderr.contains(&old) && check.stderr.contains(&new),
+        "{}",
+        check.stderr
+    );
 }
 
 #[test]
@@ -157,7 +220,12 @@ fn a_folder_that_others_may_enter_is_told_and_the_others_are_looked_through() {
     // Whether a key was used cannot be told then.
     let sink = Options::new().start_at(place);
     let keyed = twice.mail(sink.port(), &["--idempotency-key", "k"]);
-    assert_eq!((keyed.status, sink.mails().len()), (78, 0), "{}", keyed.stderr);
+    assert_eq!(
+        (keyed.status, sink.mails().len()),
+        (78, 0),
+        "{}",
+        keyed.stderr
+    );
     assert_eq!(twice.mail(sink.port(), &[]).status, 0);
 }
 
@@ -168,14 +236,33 @@ fn a_folder_that_is_named_takes_new_mail_and_the_others_are_looked_through() {
     let named = format!("queue-dir={}", world.path("named").display());
     let smtp = format!("smtp=127.0.0.1:{}", place.port());
     let send = |more: &[&str]| {
-        let mut words = vec!["-S", &smtp, "-S", "tls=none", "-r", "a@a.example", "-s", "subj", "r1@x.example"];
+        let mut words = vec![
+            "-S",
+            &smtp,
+            "-S",
+            "tls=none",
+            "-r",
+            "a@a.example",
+            "-s",
+            "subj",
+            "r1@x.example",
+        ];
         words.splice(0..0, more.iter().copied());
         assert_eq!(world.smail(&words).stdin("x\n").queued().run().status, 0);
     };
     send(&[]);
     send(&["-S", &named]);
-    assert_eq!((world.entries().len(), entries_in(&world.path("named")).len()), (1, 1));
-    let list = world.smail(&["-S", &named, "--queue", "--json"]).queued().run();
+    assert_eq!(
+        (
+            world.entries().len(),
+            entries_in(&world.path("named")).len()
+        ),
+        (1, 1)
+    );
+    let list = world
+        .smail(&["-S", &named, "--queue", "--json"])
+        .queued()
+        .run();
     assert_eq!(list.stdout.matches("\"id\"").count(), 2, "{}", list.stdout);
 }
 
@@ -185,5 +272,8 @@ fn looking_makes_no_folder_but_the_first() {
     fs::create_dir(twice.0.path("state")).unwrap();
     assert_eq!(twice.smail(&["--queue"]).status, 0);
     assert!(!twice.0.queue_dir().exists());
-    assert_eq!(names_in(&twice.0.path("state/smail")), ["corrupt", "failed", "keys", "q"]);
+    assert_eq!(
+        names_in(&twice.0.path("state/smail")),
+        ["corrupt", "failed", "keys", "q"]
+    );
 }

@@ -19,8 +19,23 @@ fn storm(world: &World, port: u16) -> Vec<Outcome> {
         let running: Vec<_> = (0..BATCH)
             .map(|number| {
                 let to = format!("r{}@x.example", batch * BATCH + number);
-                let words = ["-S", &smtp, "-S", "tls=none", "-r", "a@a.example", "-s", "subj", &to];
-                world.smail(&words).stdin("the words\n").queued().limit(Duration::from_mins(2)).start()
+                let words = [
+                    "-S",
+                    &smtp,
+                    "-S",
+                    "tls=none",
+                    "-r",
+                    "a@a.example",
+                    "-s",
+                    "subj",
+                    &to,
+                ];
+                world
+                    .smail(&words)
+                    .stdin("the words\n")
+                    .queued()
+                    .limit(Duration::from_mins(2))
+                    .start()
             })
             .collect();
         outcomes.extend(running.into_iter().map(support::world::Running::finish));
@@ -31,8 +46,12 @@ fn storm(world: &World, port: u16) -> Vec<Outcome> {
 /// What was said around anything that is not to be said in a storm.
 fn strange(sink: &Sink) -> String {
     let dialogue = sink.dialogue();
-    let at = dialogue.iter().position(|line| line.starts_with("S: 5") || line.starts_with("-- the session"));
-    at.map_or_else(String::new, |at| dialogue[at.saturating_sub(60)..dialogue.len().min(at + 20)].join("\n"))
+    let at = dialogue
+        .iter()
+        .position(|line| line.starts_with("S: 5") || line.starts_with("-- the session"));
+    at.map_or_else(String::new, |at| {
+        dialogue[at.saturating_sub(60)..dialogue.len().min(at + 20)].join("\n")
+    })
 }
 
 fn everybody_once(sink: &Sink) {
@@ -46,9 +65,24 @@ fn a_storm_on_a_healthy_server_is_delivered_once_each() {
     let world = World::new();
     let sink = Options::new().start();
     for outcome in storm(&world, sink.port()) {
-        let left: Vec<_> = world.entries().iter().map(|id| world.journal(id).join("\n")).collect();
-        let told = (outcome.status, outcome.stdout.as_str(), outcome.stderr.as_str());
-        assert_eq!(told, (0, "", ""), "after {:?}:\n{}\n{}", outcome.elapsed, left.join("\n"), strange(&sink));
+        let left: Vec<_> = world
+            .entries()
+            .iter()
+            .map(|id| world.journal(id).join("\n"))
+            .collect();
+        let told = (
+            outcome.status,
+            outcome.stdout.as_str(),
+            outcome.stderr.as_str(),
+        );
+        assert_eq!(
+            told,
+            (0, "", ""),
+            "after {:?}:\n{}\n{}",
+            outcome.elapsed,
+            left.join("\n"),
+            strange(&sink)
+        );
     }
     everybody_once(&sink);
     assert_eq!(world.queue_names("q"), [""; 0]);
@@ -59,16 +93,34 @@ fn a_storm_on_a_dead_server_waits_and_then_takes_one_connection() {
     let world = World::new();
     let place = Place::reserve();
     for outcome in storm(&world, place.port()) {
-        assert_eq!((outcome.status, outcome.stderr.lines().count()), (0, 1), "{}", outcome.stderr);
-        assert!(outcome.stderr.starts_with("smail: queued as "), "{}", outcome.stderr);
+        assert_eq!(
+            (outcome.status, outcome.stderr.lines().count()),
+            (0, 1),
+            "{}",
+            outcome.stderr
+        );
+        assert!(
+            outcome.stderr.starts_with("smail: queued as "),
+            "{}",
+            outcome.stderr
+        );
     }
     let ids = world.entries();
     assert_eq!(ids.len(), MAILS);
     let sink = Options::new().start_at(place);
     let mut words = vec!["--flush"];
     words.extend(ids.iter().map(String::as_str));
-    let flush = world.smail(&words).queued().limit(Duration::from_mins(2)).run();
-    assert_eq!((flush.status, flush.stderr.as_str()), (0, ""), "{}", strange(&sink));
+    let flush = world
+        .smail(&words)
+        .queued()
+        .limit(Duration::from_mins(2))
+        .run();
+    assert_eq!(
+        (flush.status, flush.stderr.as_str()),
+        (0, ""),
+        "{}",
+        strange(&sink)
+    );
     everybody_once(&sink);
     assert_eq!(sink.sessions(), 1);
     assert_eq!(world.queue_names("q"), [""; 0]);

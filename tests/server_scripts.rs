@@ -54,17 +54,52 @@ const ACCEPTED: Story = Story {
 };
 
 /// Not accepted.
-const REFUSED: Story = Story { accepted: 0, holds: &[], exit: 69, ..ACCEPTED };
+const REFUSED: Story = Story {
+    accepted: 0,
+    holds: &[],
+    exit: 69,
+    ..ACCEPTED
+};
 
 /// The password of every login in the stories.
 const PASSWORD: &str = "s3cret-pw";
 const CLEAR: &[&str] = &["-S", "tls=none", "-S", "timeout=10"];
 /// Gives up after a second: for stories in which nothing comes.
 const HASTY: &[&str] = &["-S", "tls=none", "-S", "timeout=1"];
-const STARTTLS: &[&str] = &["-S", "tls=starttls", "-S", "tls-ca-file=ca.pem", "-S", "timeout=10"];
-const STARTTLS_HASTY: &[&str] = &["-S", "tls=starttls", "-S", "tls-ca-file=ca.pem", "-S", "timeout=1"];
-const IMPLICIT: &[&str] = &["-S", "tls=implicit", "-S", "tls-ca-file=ca.pem", "-S", "timeout=10"];
-const LOGIN: &[&str] = &["-S", "tls=none", "-S", "auth-user=u", "-S", "auth-password=s3cret-pw", "-S", "timeout=10"];
+const STARTTLS: &[&str] = &[
+    "-S",
+    "tls=starttls",
+    "-S",
+    "tls-ca-file=ca.pem",
+    "-S",
+    "timeout=10",
+];
+const STARTTLS_HASTY: &[&str] = &[
+    "-S",
+    "tls=starttls",
+    "-S",
+    "tls-ca-file=ca.pem",
+    "-S",
+    "timeout=1",
+];
+const IMPLICIT: &[&str] = &[
+    "-S",
+    "tls=implicit",
+    "-S",
+    "tls-ca-file=ca.pem",
+    "-S",
+    "timeout=10",
+];
+const LOGIN: &[&str] = &[
+    "-S",
+    "tls=none",
+    "-S",
+    "auth-user=u",
+    "-S",
+    "auth-password=s3cret-pw",
+    "-S",
+    "timeout=10",
+];
 
 macro_rules! stories {
     ($($(#[$meta:meta])* $name:ident: $story:expr;)*) => {
@@ -234,12 +269,26 @@ const fn secs(seconds: u64) -> Duration {
 
 /// Runs smail against a server on this port as a story wants it.
 fn call(world: &World, port: u16, story: &Story) -> Outcome {
-    for name in ["ca", "client", "intermediate", "server", "self", "badname", "expired"] {
+    for name in [
+        "ca",
+        "client",
+        "intermediate",
+        "server",
+        "self",
+        "badname",
+        "expired",
+    ] {
         world.pem(name);
     }
-    let fill =
-        |word: &&str| word.replace("{PORT}", &port.to_string()).replace("{SELF}", &certs().pair("self").fingerprint());
-    let mut words = vec!["--no-config".to_owned(), "-S".into(), format!("smtp=127.0.0.1:{port}")];
+    let fill = |word: &&str| {
+        word.replace("{PORT}", &port.to_string())
+            .replace("{SELF}", &certs().pair("self").fingerprint())
+    };
+    let mut words = vec![
+        "--no-config".to_owned(),
+        "-S".into(),
+        format!("smtp=127.0.0.1:{port}"),
+    ];
     words.extend(story.flags.iter().map(fill));
     words.extend(["-r", "a@a.example", "-s", "subj"].map(String::from));
     words.extend(story.to.iter().map(fill));
@@ -252,7 +301,10 @@ fn play(name: &str, story: &Story) {
     let outcome = call(&world, server.port(), story);
     let mut wrong = outcome.owes(&[PASSWORD, "czNjcmV0LXB3", &plain("u", PASSWORD)]);
     if outcome.status != story.exit {
-        wrong.push(format!("exit status: expected {}, got {}", story.exit, outcome.status));
+        wrong.push(format!(
+            "exit status: expected {}, got {}",
+            story.exit, outcome.status
+        ));
     }
     for words in story.says {
         let words = words.replace("{SELF}", &certs().pair("self").fingerprint());
@@ -261,22 +313,38 @@ fn play(name: &str, story: &Story) {
         }
     }
     if outcome.elapsed > story.within {
-        wrong.push(format!("took {:?}, and {:?} is the most", outcome.elapsed, story.within));
+        wrong.push(format!(
+            "took {:?}, and {:?} is the most",
+            outcome.elapsed, story.within
+        ));
     }
     match server.end() {
         Ok(record) => wrong.extend(received(&record, story)),
         Err(failure) => wrong.push(failure),
     }
-    assert!(wrong.is_empty(), "{name}:\n- {}\nstderr:\n{}", wrong.join("\n- "), outcome.stderr);
+    assert!(
+        wrong.is_empty(),
+        "{name}:\n- {}\nstderr:\n{}",
+        wrong.join("\n- "),
+        outcome.stderr
+    );
 }
 
 /// What is wrong with what the server received.
 fn received(record: &Record, story: &Story) -> Vec<String> {
     let mut wrong = Vec::new();
     if record.accepted() != story.accepted {
-        wrong.push(format!("accepted: expected {}, got {}", story.accepted, record.accepted()));
+        wrong.push(format!(
+            "accepted: expected {}, got {}",
+            story.accepted,
+            record.accepted()
+        ));
     }
-    let mail = record.mails().first().map(|mail| String::from_utf8_lossy(mail).into_owned()).unwrap_or_default();
+    let mail = record
+        .mails()
+        .first()
+        .map(|mail| String::from_utf8_lossy(mail).into_owned())
+        .unwrap_or_default();
     for words in story.holds {
         if !mail.contains(words) {
             wrong.push(format!("the message does not hold {words:?}:\n{mail}"));
@@ -293,9 +361,21 @@ fn every_transcript_is_played() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/transcripts");
     let mut found: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap().trim_end_matches(".txt").to_owned())
+        .map(|entry| {
+            entry
+                .unwrap()
+                .file_name()
+                .into_string()
+                .unwrap()
+                .trim_end_matches(".txt")
+                .to_owned()
+        })
         .collect();
-    let mut played: Vec<_> = NAMES.iter().chain(OTHERS).map(ToString::to_string).collect();
+    let mut played: Vec<_> = NAMES
+        .iter()
+        .chain(OTHERS)
+        .map(ToString::to_string)
+        .collect();
     found.sort();
     played.sort();
     assert_eq!(found, played);

@@ -36,11 +36,19 @@ struct Typed {
 
 impl Play {
     fn until_login(&self, password: &str) -> String {
-        let mut text = if self.starttls { String::new() } else { "-- implicit providers\n".to_owned() };
+        let mut text = if self.starttls {
+            String::new()
+        } else {
+            "-- implicit providers\n".to_owned()
+        };
         let hello = |text: &mut String, lines: &[&str]| {
             text.push_str("C: EHLO *\n");
             for (at, line) in lines.iter().enumerate() {
-                let _ = writeln!(text, "S: 250{}{line}", if at + 1 == lines.len() { ' ' } else { '-' });
+                let _ = writeln!(
+                    text,
+                    "S: 250{}{line}",
+                    if at + 1 == lines.len() { ' ' } else { '-' }
+                );
             }
         };
         let _ = writeln!(text, "S: {}", self.greeting);
@@ -58,7 +66,10 @@ impl Play {
     }
 
     fn login(&self, password: &str) -> String {
-        let user = format!("C: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\nC: {{b64 {}}}\n", self.address);
+        let user = format!(
+            "C: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\nC: {{b64 {}}}\n",
+            self.address
+        );
         format!("{user}S: 334 UGFzc3dvcmQ6\nC: {{b64 {password}}}\n")
     }
 
@@ -73,10 +84,28 @@ impl Play {
             text.push_str(&self.login(typed.wrong));
             text.push_str(&refusal);
         }
-        let _ = write!(text, "-- bye\n== connection\n{}S: {}\n", self.until_login(typed.right), self.accepted);
-        let _ = writeln!(text, "C: MAIL FROM:<{}>*\nS: {sender}\nC: RSET\nS: {sender}\n-- bye", self.address);
-        let _ = write!(text, "== connection\n{}S: {}\n", self.until_login(typed.right), self.accepted);
-        let _ = writeln!(text, "C: MAIL FROM:<{0}>*\nS: {sender}\nC: RCPT TO:<{0}>\nS: {recipient}", self.address);
+        let _ = write!(
+            text,
+            "-- bye\n== connection\n{}S: {}\n",
+            self.until_login(typed.right),
+            self.accepted
+        );
+        let _ = writeln!(
+            text,
+            "C: MAIL FROM:<{}>*\nS: {sender}\nC: RSET\nS: {sender}\n-- bye",
+            self.address
+        );
+        let _ = write!(
+            text,
+            "== connection\n{}S: {}\n",
+            self.until_login(typed.right),
+            self.accepted
+        );
+        let _ = writeln!(
+            text,
+            "C: MAIL FROM:<{0}>*\nS: {sender}\nC: RCPT TO:<{0}>\nS: {recipient}",
+            self.address
+        );
         let ask = if self.auth.contains(&"CHUNKING") {
             "C: BDAT *\n-- chunk".to_owned()
         } else {
@@ -89,11 +118,18 @@ impl Play {
 
 /// Sets up at a terminal as a new user would, and gives what was shown.
 fn set_up(play: &Play, typed: &Typed) -> String {
-    let (world, server) = (World::new(), Server::play(play.address, &play.script(typed)));
+    let (world, server) = (
+        World::new(),
+        Server::play(play.address, &play.script(typed)),
+    );
     let port = format!("connect-to=127.0.0.1:{}", server.port());
     let ca = format!("tls-ca-file={}", world.pem("ca").display());
     let words = ["--setup", play.address, "-S", &port, "-S", &ca];
-    let mut terminal = Terminal::start(world.under(&["setsid", "--ctty", "--wait"], &words).into_command());
+    let mut terminal = Terminal::start(
+        world
+            .under(&["setsid", "--ctty", "--wait"], &words)
+            .into_command(),
+    );
     terminal.answer("Password (not shown): ", &format!("{}\n", typed.wrong));
     if let Some(doubt) = typed.doubt {
         terminal.wait_for(&format!("Look again: {doubt}\r\n"));
@@ -101,7 +137,8 @@ fn set_up(play: &Play, typed: &Typed) -> String {
     }
     terminal.answer("Number [1]: ", "\n");
     let user = format!(" as {}\n", play.address);
-    terminal.wait_for(&format!("{user}{}That did not work.\n", typed.explained).replace('\n', "\r\n"));
+    terminal
+        .wait_for(&format!("{user}{}That did not work.\n", typed.explained).replace('\n', "\r\n"));
     terminal.answer("Number [1]: ", "1\n");
     terminal.answer("Password (not shown): ", &format!("{}\n", typed.right));
     if typed.doubt.is_some() && typed.right == typed.wrong {
@@ -111,13 +148,25 @@ fn set_up(play: &Play, typed: &Typed) -> String {
     terminal.answer("(y/n) [y]: ", "\n");
     let (status, shown) = terminal.finish();
     assert_eq!(status, 0, "{shown}");
-    assert!(shown.ends_with(&format!("A mail to {} was accepted; it should arrive now.\n", play.address)), "{shown}");
-    assert!(!shown.contains(typed.right) && !shown.contains(typed.wrong), "{shown}");
+    assert!(
+        shown.ends_with(&format!(
+            "A mail to {} was accepted; it should arrive now.\n",
+            play.address
+        )),
+        "{shown}"
+    );
+    assert!(
+        !shown.contains(typed.right) && !shown.contains(typed.wrong),
+        "{shown}"
+    );
     let record = server.finish();
     let mails = record.mails();
     assert_eq!((record.accepted(), mails.len()), (1, 1));
     let mail = String::from_utf8_lossy(mails[0]).into_owned();
-    assert!(mail.contains(&format!("From: {0}\r\nTo: {0}\r\n", play.address)), "{mail}");
+    assert!(
+        mail.contains(&format!("From: {0}\r\nTo: {0}\r\n", play.address)),
+        "{mail}"
+    );
     shown
 }
 
@@ -158,7 +207,10 @@ hint: 网页邮箱 → 设置 → POP3/SMTP/IMAP → 开启 IMAP/SMTP → 新增
     };
     set_up(&play, &typed);
     // SMTP is off in every new mailbox.
-    let off = Play { refusal: &["550 User has no permission"], ..play };
+    let off = Play {
+        refusal: &["550 User has no permission"],
+        ..play
+    };
     let explained = "  server: 550 User has no permission
   550 means: SMTP is not switched on for this mailbox
 
@@ -173,14 +225,30 @@ fn qq_wants_the_authorization_code() {
     let play = Play {
         address: "10001@qq.com",
         greeting: "220 newxmesmtplogicsvrszc5-0.qq.com XMail Esmtp QQ Mail Server.",
-        hello: &["newxmesmtplogicsvrszc5-0.qq.com", "PIPELINING", "SIZE 73400320"],
-        auth: &["AUTH LOGIN PLAIN XOAUTH XOAUTH2", "AUTH=LOGIN", "MAILCOMPRESS", "SMTPUTF8", "8BITMIME"],
+        hello: &[
+            "newxmesmtplogicsvrszc5-0.qq.com",
+            "PIPELINING",
+            "SIZE 73400320",
+        ],
+        auth: &[
+            "AUTH LOGIN PLAIN XOAUTH XOAUTH2",
+            "AUTH=LOGIN",
+            "MAILCOMPRESS",
+            "SMTPUTF8",
+            "8BITMIME",
+        ],
         starttls: false,
         refusal: &[
             "535 Login Fail. Please enter your authorization code to login. More information in https://service.mail.qq.com/detail/0/53",
         ],
         accepted: "235 Authentication successful",
-        mail: ["250 OK.", "250 OK", "354 End data with <CR><LF>.<CR><LF>.", "250 OK: queued as.", "221 Bye."],
+        mail: [
+            "250 OK.",
+            "250 OK",
+            "354 End data with <CR><LF>.<CR><LF>.",
+            "250 OK: queued as.",
+            "221 Bye.",
+        ],
     };
     let typed = Typed { wrong: "my-QQ-password", right: "abcdefghijklmnop", doubt: Some("this does not look like an authorization code (授权码) of QQ, which has 16 letters; mail.qq.com → 设置 → 账号 → POP3/IMAP/SMTP服务 → 开启 → 生成授权码"),
         explained: "  server: 535 Login Fail. Please enter your authorization code to login. More information in https://service.mail.qq.com/detail/0/53
@@ -196,7 +264,11 @@ fn gmail_wants_an_app_password() {
     let play = Play {
         address: "me@gmail.com",
         greeting: "220 smtp.gmail.com ESMTP 5b1f17b1804b1-42c7c1e9a0dsm12345678.5 - gsmtp",
-        hello: &["smtp.gmail.com at your service, [203.0.113.5]", "SIZE 35882577", "8BITMIME"],
+        hello: &[
+            "smtp.gmail.com at your service, [203.0.113.5]",
+            "SIZE 35882577",
+            "8BITMIME",
+        ],
         auth: &[
             "AUTH LOGIN PLAIN XOAUTH2 PLAIN-CLIENTTOKEN OAUTHBEARER XOAUTH",
             "ENHANCEDSTATUSCODES",
@@ -253,7 +325,13 @@ fn microsoft_365_wants_smtp_auth_switched_on() {
             "DSN",
             "ENHANCEDSTATUSCODES",
         ],
-        auth: &["AUTH LOGIN XOAUTH2", "8BITMIME", "BINARYMIME", "CHUNKING", "SMTPUTF8"],
+        auth: &[
+            "AUTH LOGIN XOAUTH2",
+            "8BITMIME",
+            "BINARYMIME",
+            "CHUNKING",
+            "SMTPUTF8",
+        ],
         starttls: true,
         refusal: &[
             "535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant. Visit https://aka.ms/smtp_auth_disabled for more information. [AM0PR04CA0001.eurprd04.prod.outlook.com 2026-11-24T01:59:58.000Z 08DC79E0B1F3A2C4]",

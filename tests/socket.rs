@@ -38,11 +38,18 @@ impl Host {
         fs::set_permissions(world.path(""), fs::Permissions::from_mode(0o755)).unwrap();
         world.write("service/.config/smail/config.toml", settings);
         let socket = world.path("submit");
-        world.write("home/.config/smail/config.toml", format!("smtp = \"unix:{}\"\n", socket.display()));
+        world.write(
+            "home/.config/smail/config.toml",
+            format!("smtp = \"unix:{}\"\n", socket.display()),
+        );
         give(&world.path("service"), SERVICE, 0o700);
         give(&world.path("home"), USER, 0o700);
         give(&world.path("run"), USER, 0o777);
-        Host { world, smail, served: Arc::default() }
+        Host {
+            world,
+            smail,
+            served: Arc::default(),
+        }
     }
 
     /// The same with a server that wants the password of the service.
@@ -64,9 +71,19 @@ impl Host {
 
     fn command(&self, home: &str, user: u32, args: &[&str]) -> Command {
         let mut command = Command::new(&self.smail);
-        command.args(args).env_clear().current_dir("/").stderr(Stdio::piped());
-        command.env("HOME", self.world.path(home)).env("PATH", "/usr/bin:/bin").env("LC_ALL", "C.UTF-8");
-        command.env("TMPDIR", self.world.path("run")).env("MAILX_NO_SYSTEM_RC", "1").env("USER", "tester");
+        command
+            .args(args)
+            .env_clear()
+            .current_dir("/")
+            .stderr(Stdio::piped());
+        command
+            .env("HOME", self.world.path(home))
+            .env("PATH", "/usr/bin:/bin")
+            .env("LC_ALL", "C.UTF-8");
+        command
+            .env("TMPDIR", self.world.path("run"))
+            .env("MAILX_NO_SYSTEM_RC", "1")
+            .env("USER", "tester");
         if rustix::process::geteuid().is_root() {
             command.uid(user).gid(user);
         }
@@ -83,8 +100,13 @@ impl Host {
         thread::spawn(move || {
             while let Ok((connection, _)) = listener.accept() {
                 let output = connection.try_clone().unwrap();
-                command.stdin(OwnedFd::from(connection)).stdout(OwnedFd::from(output));
-                let child = command.stderr(fs::File::create(&journal).unwrap()).spawn().unwrap();
+                command
+                    .stdin(OwnedFd::from(connection))
+                    .stdout(OwnedFd::from(output));
+                let child = command
+                    .stderr(fs::File::create(&journal).unwrap())
+                    .spawn()
+                    .unwrap();
                 // Ours must not stay open until the next connection comes.
                 command.stdin(Stdio::null()).stdout(Stdio::null());
                 served.lock().unwrap().push(child);
@@ -112,7 +134,9 @@ impl Host {
     /// A client that writes what it likes.
     fn client(&self) -> Client {
         let stream = UnixStream::connect(self.socket()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
         let mut client = Client(BufReader::new(stream));
         assert_eq!(client.line().get(..4), Some("220 "));
         client
@@ -164,11 +188,18 @@ fn give(path: &Path, user: u32, mode: u32) {
 }
 
 fn finish(mut command: Command) -> (i32, String) {
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let _ = child.stdin.take().unwrap().write_all(b"the words\n");
     let output = child.wait_with_output().unwrap();
     let text = [output.stdout, output.stderr].concat();
-    (output.status.code().unwrap_or(-1), String::from_utf8(text).unwrap())
+    (
+        output.status.code().unwrap_or(-1),
+        String::from_utf8(text).unwrap(),
+    )
 }
 
 fn silent() -> (i32, String) {
@@ -183,10 +214,15 @@ fn sink() -> Options {
 fn a_user_without_a_password_sends_with_that_of_the_service() {
     let sink = sink().start();
     let host = Host::before(&sink);
-    let sent = host.listen().user(&["-r", "me@a.example", "-s", "subj", "you@x.example"]);
+    let sent = host
+        .listen()
+        .user(&["-r", "me@a.example", "-s", "subj", "you@x.example"]);
     assert_eq!(sent, silent());
     let mail = sink.wait_for_mails(1).remove(0);
-    assert_eq!((mail.from.as_str(), mail.to.as_slice()), ("me@a.example", &["you@x.example".to_owned()][..]));
+    assert_eq!(
+        (mail.from.as_str(), mail.to.as_slice()),
+        ("me@a.example", &["you@x.example".to_owned()][..])
+    );
     assert_eq!(mail.user.as_deref(), Some("host@a.example"));
     assert!(
         mail.text().contains("Subject: subj\r\n") && mail.text().ends_with("\r\n\r\nthe words\r\n"),
@@ -194,11 +230,21 @@ fn a_user_without_a_password_sends_with_that_of_the_service() {
         mail.text()
     );
     host.settle();
-    assert_eq!((entries_in(&host.queue()), host.world.entries()), (vec![], vec![]));
+    assert_eq!(
+        (entries_in(&host.queue()), host.world.entries()),
+        (vec![], vec![])
+    );
     // Who sent it is what the kernel says.
     let log = fs::read_to_string(host.world.path("service/log")).unwrap();
-    let user = if rustix::process::geteuid().is_root() { "smail/54322" } else { "smail/" };
-    assert!(log.lines().count() == 2 && log.contains(&format!(" caller={user}")), "{log}");
+    let user = if rustix::process::geteuid().is_root() {
+        "smail/54322"
+    } else {
+        "smail/"
+    };
+    assert!(
+        log.lines().count() == 2 && log.contains(&format!(" caller={user}")),
+        "{log}"
+    );
 }
 
 #[test]
@@ -216,9 +262,18 @@ fn sendmail_goes_by_the_socket_too_and_many_at_once() {
         }
     });
     host.settle();
-    let mut to: Vec<String> = sink.wait_for_mails(8).into_iter().flat_map(|mail| mail.to).collect();
+    let mut to: Vec<String> = sink
+        .wait_for_mails(8)
+        .into_iter()
+        .flat_map(|mail| mail.to)
+        .collect();
     to.sort();
-    assert_eq!(to, (0..8).map(|number| format!("r{number}@x.example")).collect::<Vec<_>>());
+    assert_eq!(
+        to,
+        (0..8)
+            .map(|number| format!("r{number}@x.example"))
+            .collect::<Vec<_>>()
+    );
 }
 
 #[test]
@@ -231,11 +286,20 @@ fn what_the_service_cannot_send_now_waits_with_the_service() {
     };
     let host = Host::new(&settings(place.port()));
     host.listen();
-    assert_eq!(host.user(&["-r", "me@a.example", "you@x.example"]), silent());
+    assert_eq!(
+        host.user(&["-r", "me@a.example", "you@x.example"]),
+        silent()
+    );
     host.settle();
-    assert_eq!((entries_in(&host.queue()).len(), host.world.entries()), (1, vec![]));
+    assert_eq!(
+        (entries_in(&host.queue()).len(), host.world.entries()),
+        (1, vec![])
+    );
     let sink = Options::new().start_at(place);
-    assert_eq!(host.service(&["--flush", &entries_in(&host.queue())[0]]), silent());
+    assert_eq!(
+        host.service(&["--flush", &entries_in(&host.queue())[0]]),
+        silent()
+    );
     assert_eq!(sink.only_mail().to, ["you@x.example"]);
 }
 
@@ -243,7 +307,11 @@ fn what_the_service_cannot_send_now_waits_with_the_service() {
 fn a_socket_that_cannot_be_used_says_why_and_the_way_out() {
     let host = Host::new("");
     let path = host.socket().display().to_string();
-    let config = host.world.path("home/.config/smail/config.toml").display().to_string();
+    let config = host
+        .world
+        .path("home/.config/smail/config.toml")
+        .display()
+        .to_string();
     let refused = |why: &str, meaning: &str, action: &str| {
         format!(
             "smail: cannot connect to {path} (no TLS)\n  unix:{path}: {why}\n  this means: {meaning}\n  smtp: said in {config}:1\n\nhint: {action}\n"
@@ -279,9 +347,18 @@ fn a_socket_that_cannot_be_used_says_why_and_the_way_out() {
 #[test]
 fn mail_never_goes_in_a_circle() {
     let host = Host::new("");
-    let settings = format!("smtp = \"unix:{}\"\nfrom = \"host@a.example\"\nlog = \"none\"\n", host.socket().display());
-    fs::write(host.world.path("service/.config/smail/config.toml"), settings).unwrap();
-    let (status, said) = host.listen().user(&["--no-queue", "-r", "me@a.example", "you@x.example"]);
+    let settings = format!(
+        "smtp = \"unix:{}\"\nfrom = \"host@a.example\"\nlog = \"none\"\n",
+        host.socket().display()
+    );
+    fs::write(
+        host.world.path("service/.config/smail/config.toml"),
+        settings,
+    )
+    .unwrap();
+    let (status, said) = host
+        .listen()
+        .user(&["--no-queue", "-r", "me@a.example", "you@x.example"]);
     assert_eq!(status, 75, "{said}");
     assert_eq!(entries_in(&host.queue()), Vec::<String>::new());
     host.settle();
@@ -289,7 +366,12 @@ fn mail_never_goes_in_a_circle() {
     let path = host.socket().display().to_string();
     // Another user learns nothing of the settings of the service.
     if rustix::process::geteuid().is_root() {
-        assert!(said.contains("451 4.3.5 The mail cannot be taken now; the log of the service says why"), "{said}");
+        assert!(
+            said.contains(
+                "451 4.3.5 The mail cannot be taken now; the log of the service says why"
+            ),
+            "{said}"
+        );
         let line = format!(
             "sendmail: mail would go in a circle: smtp names {path}, by which it came (hint: the user of this service needs an smtp of its own)\n"
         );
@@ -299,7 +381,9 @@ fn mail_never_goes_in_a_circle() {
 
 #[test]
 fn a_client_that_says_nothing_is_let_go() {
-    let host = Host::new("smtp = \"127.0.0.1:9\"\nfrom = \"host@a.example\"\nlog = \"none\"\ntimeout = \"500ms\"\n");
+    let host = Host::new(
+        "smtp = \"127.0.0.1:9\"\nfrom = \"host@a.example\"\nlog = \"none\"\ntimeout = \"500ms\"\n",
+    );
     host.listen();
     let gone = "421 4.4.2 Nothing came for too long; closing the connection\r\n";
     assert_eq!(host.client().rest(), gone);
@@ -309,7 +393,10 @@ fn a_client_that_says_nothing_is_let_go() {
     let mut text = host.client();
     text.say("MAIL FROM:<me@a.example>\r\nRCPT TO:<you@x.example>\r\nDATA\r\n");
     let replies: Vec<String> = (0..3).map(|_| text.line()).collect();
-    assert_eq!(replies.iter().map(|line| &line[..3]).collect::<Vec<_>>(), ["250", "250", "354"]);
+    assert_eq!(
+        replies.iter().map(|line| &line[..3]).collect::<Vec<_>>(),
+        ["250", "250", "354"]
+    );
     text.say("Subject: half\r\n");
     assert_eq!(text.rest(), gone);
     host.settle();
@@ -318,16 +405,26 @@ fn a_client_that_says_nothing_is_let_go() {
 
 #[test]
 fn a_client_that_has_gone_or_reads_nothing_ends_the_service() {
-    let host = Host::new("smtp = \"127.0.0.1:9\"\nfrom = \"host@a.example\"\nlog = \"none\"\ntimeout = \"500ms\"\n");
+    let host = Host::new(
+        "smtp = \"127.0.0.1:9\"\nfrom = \"host@a.example\"\nlog = \"none\"\ntimeout = \"500ms\"\n",
+    );
     host.listen();
     drop(host.client());
     let mut half = host.client();
     half.say("MAIL FROM:<me@a.example>\r\nRCPT TO:<you@x.example>\r\nDATA\r\nSubject: half\r\n");
     drop(half);
     let mut deaf = host.client();
-    deaf.0.get_mut().set_write_timeout(Some(Duration::from_secs(20))).unwrap();
+    deaf.0
+        .get_mut()
+        .set_write_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
     // It writes until nobody takes it any more, and reads no answer.
-    while deaf.0.get_mut().write_all("NOOP\r\n".repeat(2000).as_bytes()).is_ok() {}
+    while deaf
+        .0
+        .get_mut()
+        .write_all("NOOP\r\n".repeat(2000).as_bytes())
+        .is_ok()
+    {}
     host.settle();
     assert_eq!(entries_in(&host.queue()), Vec::<String>::new());
 }
@@ -338,7 +435,10 @@ fn a_client_at_a_socket_may_not_send_without_limit() {
     let mut client = host.listen().client();
     client.say("EHLO me\r\n");
     let offers: Vec<String> = (0..8).map(|_| client.line()).collect();
-    assert!(offers.contains(&"250-SIZE 67108864".to_owned()), "{offers:?}");
+    assert!(
+        offers.contains(&"250-SIZE 67108864".to_owned()),
+        "{offers:?}"
+    );
     client.say("MAIL FROM:<me@a.example> SIZE=67108865\r\n");
     assert_eq!(client.line().get(..9), Some("552 5.3.4"));
 }
@@ -348,26 +448,43 @@ fn a_socket_that_listens_is_no_connection() {
     let host = Host::new("smtp = \"127.0.0.1:9\"\n");
     let listener = UnixListener::bind(host.socket()).unwrap();
     let mut command = host.command("service", SERVICE, &["--as", "sendmail", "-bs"]);
-    let output = command.stdin(Stdio::from(OwnedFd::from(listener))).output().unwrap();
+    let output = command
+        .stdin(Stdio::from(OwnedFd::from(listener)))
+        .output()
+        .unwrap();
     let said = "sendmail: standard input is a socket that listens; expected a connection (hint: Accept=yes in the socket unit)\n";
-    assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()), (Some(78), said));
+    assert_eq!(
+        (
+            output.status.code(),
+            String::from_utf8(output.stderr).unwrap().as_str()
+        ),
+        (Some(78), said)
+    );
     assert_eq!(output.stdout, b"");
 }
 
 #[test]
 fn this_host_may_come_by_its_loopback_address() {
     let sink = Options::new().start();
-    let settings =
-        format!("smtp = \"127.0.0.1:{}\"\ntls = \"none\"\nfrom = \"host@a.example\"\nlog = \"none\"\n", sink.port());
+    let settings = format!(
+        "smtp = \"127.0.0.1:{}\"\ntls = \"none\"\nfrom = \"host@a.example\"\nlog = \"none\"\n",
+        sink.port()
+    );
     let host = Host::new(&settings);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let served = listener.accept().unwrap().0;
     let mut command = host.command("service", SERVICE, &["--as", "sendmail", "-bs"]);
     let output = OwnedFd::from(served.try_clone().unwrap());
-    let mut child = command.stdin(Stdio::from(OwnedFd::from(served))).stdout(Stdio::from(output)).spawn().unwrap();
+    let mut child = command
+        .stdin(Stdio::from(OwnedFd::from(served)))
+        .stdout(Stdio::from(output))
+        .spawn()
+        .unwrap();
     drop(command);
-    client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    client
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
     client
         .write_all(
             b"MAIL FROM:<me@a.example>\r\nRCPT TO:<you@x.example>\r\nDATA\r\nSubject: s\r\n\r\nx\r\n.\r\nQUIT\r\n",

@@ -51,13 +51,23 @@ impl Aliases {
     pub fn iter(&self) -> impl Iterator<Item = (&str, String, &str)> {
         self.0.iter().map(|(name, members)| {
             let origin = members.first().map_or("", |m| m.1.as_str());
-            (name.as_str(), members.iter().map(|m| m.0.as_str()).collect::<Vec<_>>().join(", "), origin)
+            (
+                name.as_str(),
+                members
+                    .iter()
+                    .map(|m| m.0.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                origin,
+            )
         })
     }
 
     /// Where a name was said first; `None` when it is no alias.
     pub fn origin(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(|members| members.first().map_or("", |m| m.1.as_str()))
+        self.0
+            .get(name)
+            .map(|members| members.first().map_or("", |m| m.1.as_str()))
     }
 
     /// Puts the members of an alias in the place of its name, in order; a name that is none stays, and so does one
@@ -74,8 +84,18 @@ impl Aliases {
     ///
     /// # Errors
     /// [`AliasError`].
-    pub fn expand_further(&self, list: Vec<Mailbox>, done: &mut HashSet<String>) -> Result<Vec<Mailbox>, AliasError> {
-        let mut expansion = Expansion { aliases: self, way: Vec::new(), most: 0, out: Vec::new(), fresh: Vec::new() };
+    pub fn expand_further(
+        &self,
+        list: Vec<Mailbox>,
+        done: &mut HashSet<String>,
+    ) -> Result<Vec<Mailbox>, AliasError> {
+        let mut expansion = Expansion {
+            aliases: self,
+            way: Vec::new(),
+            most: 0,
+            out: Vec::new(),
+            fresh: Vec::new(),
+        };
         expansion.out.reserve(list.len());
         for mailbox in list {
             expansion.most = expansion.out.len().saturating_add(ALIAS_WIDTH);
@@ -101,8 +121,13 @@ struct Expansion<'a> {
 impl Expansion<'_> {
     fn one(&mut self, mailbox: Mailbox, done: &HashSet<String>) -> Result<(), AliasError> {
         let name = mailbox.address.local();
-        let members = if mailbox.address.is_bare() { self.aliases.0.get(name) } else { None };
-        let Some(members) = members.filter(|_| self.way.last().is_none_or(|last| last != name)) else {
+        let members = if mailbox.address.is_bare() {
+            self.aliases.0.get(name)
+        } else {
+            None
+        };
+        let Some(members) = members.filter(|_| self.way.last().is_none_or(|last| last != name))
+        else {
             self.out.push(mailbox);
             return Ok(());
         };
@@ -116,7 +141,10 @@ impl Expansion<'_> {
         if self.way.len() > ALIAS_DEPTH || self.out.len() > self.most {
             return Err(AliasError::TooMuch(self.way[0].clone()));
         }
-        for (member, origin) in members.iter().filter(|(member, _)| member.trim() != NOWHERE) {
+        for (member, origin) in members
+            .iter()
+            .filter(|(member, _)| member.trim() != NOWHERE)
+        {
             let parsed = parse_word(member).map_err(|error| AliasError::Member {
                 name: name.to_owned(),
                 origin: origin.clone(),

@@ -11,11 +11,22 @@ pub(super) fn domain(host: &str, text: &str, at: usize) -> Result<String, Addres
         return error(0, "nothing follows the `@`");
     }
     if let Some(inner) = host.strip_prefix('[') {
-        let Some(inner) = inner.strip_suffix(']') else { return error(0, "the `[` that begins here has no `]`") };
-        let v6 = inner.get(..5).filter(|p| p.eq_ignore_ascii_case("IPv6:")).map(|_| &inner[5..]);
-        let known = v6
-            .map_or_else(|| inner.parse::<std::net::Ipv4Addr>().is_ok(), |v6| v6.parse::<std::net::Ipv6Addr>().is_ok());
-        return if known { Ok(host.to_owned()) } else { error(1, "this is no IP address") };
+        let Some(inner) = inner.strip_suffix(']') else {
+            return error(0, "the `[` that begins here has no `]`");
+        };
+        let v6 = inner
+            .get(..5)
+            .filter(|p| p.eq_ignore_ascii_case("IPv6:"))
+            .map(|_| &inner[5..]);
+        let known = v6.map_or_else(
+            || inner.parse::<std::net::Ipv4Addr>().is_ok(),
+            |v6| v6.parse::<std::net::Ipv6Addr>().is_ok(),
+        );
+        return if known {
+            Ok(host.to_owned())
+        } else {
+            error(1, "this is no IP address")
+        };
     }
     if let Some(second) = host.find('@') {
         return error(second, "a second `@`");
@@ -43,9 +54,15 @@ pub(super) fn domain(host: &str, text: &str, at: usize) -> Result<String, Addres
         if label.len() > 63 {
             return error(0, "a part of the domain is longer than 63 octets");
         }
-        if let Some(c) = label.chars().find(|c| !(c.is_ascii_alphanumeric() || *c == '-' || *c == '_')) {
+        if let Some(c) = label
+            .chars()
+            .find(|c| !(c.is_ascii_alphanumeric() || *c == '-' || *c == '_'))
+        {
             let offset = host.find(c).unwrap_or(0);
-            return error(offset, &format!("`{}` cannot stand in a domain", c.escape_debug()));
+            return error(
+                offset,
+                &format!("`{}` cannot stand in a domain", c.escape_debug()),
+            );
         }
         if label.starts_with('-') || label.ends_with('-') {
             return error(0, "a part of the domain begins or ends with `-`");

@@ -33,7 +33,11 @@ pub fn is_standard(text: &str, count: usize) -> bool {
 
 /// Parses a list by the standard alone.
 pub(super) fn strict(text: &str, blanks_separate: bool) -> Result<Vec<Mailbox>, AddressError> {
-    mailboxes(&Parser { text, at: 0, blanks_separate })
+    mailboxes(&Parser {
+        text,
+        at: 0,
+        blanks_separate,
+    })
 }
 
 /// Parses one word of the command line: a list, in which blanks separate too where every piece is a plain address
@@ -62,10 +66,18 @@ pub fn parse_word(word: &str) -> Result<Vec<Mailbox>, AddressError> {
         // A group is for heads; the colons of a literal stand behind its `[`.
         let head = line.split(['"', '[', '<', '(']).next().unwrap_or_default();
         if let Some(colon) = head.find(':') {
-            return Err(AddressError::new(line, colon, "of several lines, each is an address"));
+            return Err(AddressError::new(
+                line,
+                colon,
+                "of several lines, each is an address",
+            ));
         }
         if found.iter().any(|mailbox| mailbox.address.is_bare()) {
-            return Err(AddressError::new(line, 0, "of several lines, each is an address with a domain"));
+            return Err(AddressError::new(
+                line,
+                0,
+                "of several lines, each is an address with a domain",
+            ));
         }
         list.extend(found);
     }
@@ -74,8 +86,14 @@ pub fn parse_word(word: &str) -> Result<Vec<Mailbox>, AddressError> {
 
 fn mailboxes(parser: &Parser<'_>) -> Result<Vec<Mailbox>, AddressError> {
     let found = parser.clone().list()?;
-    let mailbox = |Found { name, local, domain, at }| {
-        let address = Address::new(local, domain).map_err(|error| parser.error(at, error.reason))?;
+    let mailbox = |Found {
+                       name,
+                       local,
+                       domain,
+                       at,
+                   }| {
+        let address =
+            Address::new(local, domain).map_err(|error| parser.error(at, error.reason))?;
         Ok(Mailbox { name, address })
     };
     found.into_iter().map(mailbox).collect()
@@ -84,10 +102,24 @@ fn mailboxes(parser: &Parser<'_>) -> Result<Vec<Mailbox>, AddressError> {
 /// Reads the one address that a text consists of into its local part and its domain, without making an [`Address`] of
 /// it.
 pub(super) fn parts(text: &str) -> Result<(String, Option<String>), AddressError> {
-    let mut found = Parser { text, at: 0, blanks_separate: false }.list()?;
+    let mut found = Parser {
+        text,
+        at: 0,
+        blanks_separate: false,
+    }
+    .list()?;
     match found.pop() {
-        Some(Found { name: None, local, domain, .. }) if found.is_empty() => Ok((local, domain)),
-        _ => Err(AddressError::new(text, 0, "expected one address without a name")),
+        Some(Found {
+            name: None,
+            local,
+            domain,
+            ..
+        }) if found.is_empty() => Ok((local, domain)),
+        _ => Err(AddressError::new(
+            text,
+            0,
+            "expected one address without a name",
+        )),
     }
 }
 
@@ -148,7 +180,10 @@ impl Parser<'_> {
                 }
                 '<' => {
                     if item.angle.is_some() {
-                        return Err(self.error(self.at, "a second `<` in the same address; is a comma missing?"));
+                        return Err(self.error(
+                            self.at,
+                            "a second `<` in the same address; is a comma missing?",
+                        ));
                     }
                     item.angle = Some(self.angle()?);
                     continue;
@@ -156,7 +191,10 @@ impl Parser<'_> {
                 c if c.is_whitespace() && is_blank(c) => {}
                 _ => {
                     if item.angle.is_some() {
-                        return Err(self.error(self.at, "something follows the address; is a comma missing?"));
+                        return Err(self.error(
+                            self.at,
+                            "something follows the address; is a comma missing?",
+                        ));
                     }
                     let word = self.word()?;
                     item.phrase.push(word.0.clone());
@@ -186,7 +224,11 @@ impl Parser<'_> {
         let item = std::mem::take(item);
         if let Some((inner, at)) = &item.angle {
             let phrase = item.phrase.join(" ");
-            let name = if phrase.trim().is_empty() { item.comment } else { Some(phrase) };
+            let name = if phrase.trim().is_empty() {
+                item.comment
+            } else {
+                Some(phrase)
+            };
             found.push(self.address(inner, *at, tidy(name))?);
             return Ok(());
         }
@@ -196,13 +238,19 @@ impl Parser<'_> {
                 found.push(self.address(word, *at, tidy(item.comment))?);
                 Ok(())
             }
-            [(_, at, true)] => Err(self.error(*at, "a name needs its address after it, in `<` and `>`")),
+            [(_, at, true)] => {
+                Err(self.error(*at, "a name needs its address after it, in `<` and `>`"))
+            }
             words => self.several(words, found),
         }
     }
 
     /// Several words without brackets: separate addresses where blanks separate, an error that says what is missing otherwise.
-    fn several(&self, words: &[(String, usize, bool)], found: &mut Vec<Found>) -> Result<(), AddressError> {
+    fn several(
+        &self,
+        words: &[(String, usize, bool)],
+        found: &mut Vec<Found>,
+    ) -> Result<(), AddressError> {
         let full = words.iter().filter(|w| w.0.contains('@')).count();
         let plain = words.iter().all(|w| !w.2) && (full == words.len() || full == 0);
         if !(self.blanks_separate && plain) {
@@ -358,22 +406,37 @@ impl Parser<'_> {
             None => None,
         };
         if local.len() + domain.as_ref().map_or(0, |d| d.len() + 1) > LONGEST {
-            return Err(self.error(at, format!("it is longer than the {LONGEST} octets that fit into a command")));
+            return Err(self.error(
+                at,
+                format!("it is longer than the {LONGEST} octets that fit into a command"),
+            ));
         }
-        Ok(Found { name, local: local.to_owned(), domain, at })
+        Ok(Found {
+            name,
+            local: local.to_owned(),
+            domain,
+            at,
+        })
     }
 
     fn local(&self, local: &str, at: usize, bare: bool) -> Result<(), AddressError> {
         if local.is_empty() {
-            let reason = if bare { "it is empty" } else { "nothing stands before the `@`" };
+            let reason = if bare {
+                "it is empty"
+            } else {
+                "nothing stands before the `@`"
+            };
             return Err(self.error(at, reason));
         }
         if let Some(inner) = local.strip_prefix('"').and_then(|l| l.strip_suffix('"')) {
             // Parsers disagree about specials inside quotes, and so would say different recipients.
             if let Some(c) = inner.chars().find(|c| "@<>,;:\\\"".contains(*c)) {
-                return Err(
-                    self.error(at, format!("`{c}` inside a quoted local part is refused: servers read it differently"))
-                );
+                return Err(self.error(
+                    at,
+                    format!(
+                        "`{c}` inside a quoted local part is refused: servers read it differently"
+                    ),
+                ));
             }
             // No backslash is left inside, so each character stands one octet behind the quote and its own place.
             if let Some((i, _)) = inner.char_indices().find(|(_, c)| is_unsafe(*c)) {
@@ -390,7 +453,10 @@ impl Parser<'_> {
         if let Some((i, c)) = local.char_indices().find(|(_, c)| !is_local(*c)) {
             return Err(self.error(at + i, format!("`{}` cannot stand here", c.escape_debug())));
         }
-        if bare && (local.starts_with(['/', '+', '.', '~', '%', '&', '!', '-', '=', '#']) || local.contains('/')) {
+        if bare
+            && (local.starts_with(['/', '+', '.', '~', '%', '&', '!', '-', '=', '#'])
+                || local.contains('/'))
+        {
             return Err(self.error(at, "files, folders, options and commands are no recipients"));
         }
         Ok(())

@@ -44,18 +44,33 @@ fn chunks(text: &str) -> Vec<&str> {
 fn one(chunk: &str) -> Option<Mailbox> {
     let (phrase, address) = chunk.split_at(chunk.find('<')?);
     let mut list = strict(address, false).ok()?;
-    let mailbox = list.pop().filter(|mailbox| list.is_empty() && !mailbox.address.is_bare())?;
+    let mailbox = list
+        .pop()
+        .filter(|mailbox| list.is_empty() && !mailbox.address.is_bare())?;
     let seems_address = |word: &str| word.contains('@') && word.len() > 1;
     let (before, _) = phrase.rsplit_once([',', ';']).unwrap_or_default();
     let group = phrase.split_once(':').map_or("", |(_, behind)| behind);
-    if [before, group].iter().any(|text| text.split([' ', '\t', ',', ';']).any(seems_address)) {
+    if [before, group]
+        .iter()
+        .any(|text| text.split([' ', '\t', ',', ';']).any(seems_address))
+    {
         return None;
     }
-    if phrase.chars().any(|c| c == '\\' || is_unsafe(c) && c != '\t') {
+    if phrase
+        .chars()
+        .any(|c| c == '\\' || is_unsafe(c) && c != '\t')
+    {
         return None;
     }
     // A pair of quotes is no part of a name, a lone one is (`5" disks`).
-    let plain = if phrase.matches('"').count() % 2 == 0 { phrase.replace('"', "") } else { phrase.to_owned() };
+    let plain = if phrase.matches('"').count() % 2 == 0 {
+        phrase.replace('"', "")
+    } else {
+        phrase.to_owned()
+    };
     let name = plain.split_whitespace().collect::<Vec<_>>().join(" ");
-    Some(Mailbox { name: Some(name).filter(|name| !name.is_empty()), address: mailbox.address })
+    Some(Mailbox {
+        name: Some(name).filter(|name| !name.is_empty()),
+        address: mailbox.address,
+    })
 }

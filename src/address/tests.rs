@@ -7,7 +7,11 @@ mod sound;
 
 fn shown(text: &str) -> String {
     match parse_word(text) {
-        Ok(list) => list.iter().map(Mailbox::to_string).collect::<Vec<_>>().join(" | "),
+        Ok(list) => list
+            .iter()
+            .map(Mailbox::to_string)
+            .collect::<Vec<_>>()
+            .join(" | "),
         Err(error) => format!("{}: {}", error.at, error.reason),
     }
 }
@@ -24,7 +28,10 @@ fn what_people_write_is_read() {
         ("Re: Support <a@y>", "Re: Support <a@y>"),
         ("5\" disks <a@y>", "5\" disks <a@y>"),
         ("Smith; Jones & Co <a@y>", "Smith; Jones & Co <a@y>"),
-        ("Big Corp, Sales <a@y>, B <b@y>", "Big Corp, Sales <a@y> | B <b@y>"),
+        (
+            "Big Corp, Sales <a@y>, B <b@y>",
+            "Big Corp, Sales <a@y> | B <b@y>",
+        ),
         ("Doe, John <j@x>", "Doe | John <j@x>"),
         ("jim@gmail.com(Jim Hall)", "Jim Hall <jim@gmail.com>"),
         ("a@b (a (nested) comment)", "a (nested) comment <a@b>"),
@@ -58,19 +65,29 @@ fn what_people_write_is_read() {
 #[test]
 fn among_authors_a_word_without_a_domain_belongs_to_the_name_behind_it() {
     let shown = |text: &str| match parse_authors(text) {
-        Ok(list) => list.iter().map(Mailbox::to_string).collect::<Vec<_>>().join(" | "),
+        Ok(list) => list
+            .iter()
+            .map(Mailbox::to_string)
+            .collect::<Vec<_>>()
+            .join(" | "),
         Err(error) => format!("{}: {}", error.at, error.reason),
     };
     let rows = [
         ("Acme, Inc. <shop@y>", "Acme, Inc. <shop@y>"),
         ("Doe, John <j@x>", "Doe, John <j@x>"),
-        ("Doe, John <j@x>, Roe, Ann <a@x>", "Doe, John <j@x> | Roe, Ann <a@x>"),
+        (
+            "Doe, John <j@x>, Roe, Ann <a@x>",
+            "Doe, John <j@x> | Roe, Ann <a@x>",
+        ),
         ("\"Acme\", Inc. <shop@y>", "Acme, Inc. <shop@y>"),
         ("Acme, Inc. (EU) <shop@y>", "Acme, Inc. (EU) <shop@y>"),
         ("a@x, Bob <b@x>", "a@x | Bob <b@x>"),
         ("root", "root"),
         ("a@@x, Bob <b@x>", "2: a second `@`"),
-        ("g: a@x, Bob <b@x>", "1: the group that begins here has no `;` at its end"),
+        (
+            "g: a@x, Bob <b@x>",
+            "1: the group that begins here has no `;` at its end",
+        ),
         ("Acme, Inc. <shop>", "Acme | Inc. <shop>"),
     ];
     for (text, want) in rows {
@@ -84,13 +101,28 @@ fn line_ends_separate_full_addresses_and_nothing_else() {
         ("a@x\nb@x\n", "a@x | b@x"),
         ("\r\na@x\r\n\r\nB B <b@x>, c@x\r\n", "a@x | B B <b@x> | c@x"),
         ("a@[IPv6:::1]\nb@x d@x", "a@[IPv6:::1] | b@x | d@x"),
-        ("a@x\nBcc: b@x", "3: the group that begins here has no `;` at its end"),
+        (
+            "a@x\nBcc: b@x",
+            "3: the group that begins here has no `;` at its end",
+        ),
         ("a@x\nBcc: b@x;", "3: of several lines, each is an address"),
-        ("a@x\nBcc: B <b@x>", "3: of several lines, each is an address"),
-        ("a@x\nDATA", "0: of several lines, each is an address with a domain"),
-        ("a@x\r\nRCPT TO:<b@x>", "7: of several lines, each is an address"),
+        (
+            "a@x\nBcc: B <b@x>",
+            "3: of several lines, each is an address",
+        ),
+        (
+            "a@x\nDATA",
+            "0: of several lines, each is an address with a domain",
+        ),
+        (
+            "a@x\r\nRCPT TO:<b@x>",
+            "7: of several lines, each is an address",
+        ),
         ("a@x\rb@x", "3: a control character"),
-        ("\"a@x\nb\" <c@x>", "0: the quote that begins here has no end"),
+        (
+            "\"a@x\nb\" <c@x>",
+            "0: the quote that begins here has no end",
+        ),
     ];
     for (text, want) in rows {
         assert_eq!(shown(text), want, "{text:?}");
@@ -100,7 +132,10 @@ fn line_ends_separate_full_addresses_and_nothing_else() {
 #[test]
 fn what_is_no_address_is_refused_at_the_character() {
     let rows = [
-        ("a b@x", "2: an address that follows a name stands in `<` and `>`"),
+        (
+            "a b@x",
+            "2: an address that follows a name stands in `<` and `>`",
+        ),
         ("a@x;b@x", "3: addresses are separated by commas"),
         ("a@", "2: nothing follows the `@`"),
         ("@x", "0: nothing stands before the `@`"),
@@ -109,29 +144,71 @@ fn what_is_no_address_is_refused_at_the_character() {
         ("a@b>", "3: there is no `<` to this `>`"),
         ("\"a", "0: the quote that begins here has no end"),
         ("(a", "0: the comment that begins here has no end"),
-        ("g: a@b", "1: the group that begins here has no `;` at its end"),
-        ("a@b\r\nRCPT TO:<c>", "7: the group that begins here has no `;` at its end"),
+        (
+            "g: a@b",
+            "1: the group that begins here has no `;` at its end",
+        ),
+        (
+            "a@b\r\nRCPT TO:<c>",
+            "7: the group that begins here has no `;` at its end",
+        ),
         ("a@b\u{2028}c", "3: a control character"),
-        ("\"v@evil\"@b", "0: `@` inside a quoted local part is refused: servers read it differently"),
-        ("\"a> ORCPT=x\"@b", "0: `>` inside a quoted local part is refused: servers read it differently"),
+        (
+            "\"v@evil\"@b",
+            "0: `@` inside a quoted local part is refused: servers read it differently",
+        ),
+        (
+            "\"a> ORCPT=x\"@b",
+            "0: `>` inside a quoted local part is refused: servers read it differently",
+        ),
         ("=?utf-8?q?a?=@b", "0: an encoded word cannot be an address"),
         ("|sh", "0: `|` cannot stand here"),
-        ("/etc/x", "0: files, folders, options and commands are no recipients"),
-        ("./f", "0: files, folders, options and commands are no recipients"),
-        ("+box", "0: files, folders, options and commands are no recipients"),
-        ("~/X", "0: files, folders, options and commands are no recipients"),
-        ("%h", "0: files, folders, options and commands are no recipients"),
+        (
+            "/etc/x",
+            "0: files, folders, options and commands are no recipients",
+        ),
+        (
+            "./f",
+            "0: files, folders, options and commands are no recipients",
+        ),
+        (
+            "+box",
+            "0: files, folders, options and commands are no recipients",
+        ),
+        (
+            "~/X",
+            "0: files, folders, options and commands are no recipients",
+        ),
+        (
+            "%h",
+            "0: files, folders, options and commands are no recipients",
+        ),
         ("`id`@b", "0: ``` cannot stand here"),
-        ("$(id)@b", "5: an address that follows a name stands in `<` and `>`"),
+        (
+            "$(id)@b",
+            "5: an address that follows a name stands in `<` and `>`",
+        ),
         ("a@-b", "2: a part of the domain begins or ends with `-`"),
         ("a@b..c", "2: the domain has an empty part"),
         ("a@b!c", "3: `!` cannot stand in a domain"),
         ("a@[1.2.3]", "3: this is no IP address"),
-        ("a@b <c@d> e", "10: something follows the address; is a comma missing?"),
+        (
+            "a@b <c@d> e",
+            "10: something follows the address; is a comma missing?",
+        ),
         ("<@route:a@b>", "1: nothing stands before the `@`"),
-        ("<\"a b\">", "1: a local part in quotes needs its domain after it"),
-        ("<\"\">", "1: a local part in quotes needs its domain after it"),
-        ("\"a\\\r\\\nNOOP\\\r\\\n\"@z.example", "3: a control character"),
+        (
+            "<\"a b\">",
+            "1: a local part in quotes needs its domain after it",
+        ),
+        (
+            "<\"\">",
+            "1: a local part in quotes needs its domain after it",
+        ),
+        (
+            "\"a\\\r\\\nNOOP\\\r\\\n\"@z.example",
+            "3: a control character",
+        ),
         ("(\\\n) a@b", "0: the comment that begins here has no end"),
         ("\"a\tb\"@x", "2: a control character"),
         ("<\"a\tb\"@x>", "3: a control character"),
@@ -144,7 +221,12 @@ fn what_is_no_address_is_refused_at_the_character() {
 
 #[test]
 fn an_address_is_as_long_as_a_command_can_hold_and_a_domain_as_the_standard_says() {
-    for long in ["a".repeat(65), "a".repeat(496), format!("\"{}\"", "a b".repeat(100)), "é".repeat(100)] {
+    for long in [
+        "a".repeat(65),
+        "a".repeat(496),
+        format!("\"{}\"", "a b".repeat(100)),
+        "é".repeat(100),
+    ] {
         let text = format!("{long}@b");
         assert_eq!(shown(&text), text);
         assert_eq!(shown(&format!("N <{text}>")), format!("N <{text}>"));
@@ -164,22 +246,29 @@ fn an_address_is_as_long_as_a_command_can_hold_and_a_domain_as_the_standard_says
 fn megabytes() -> Vec<String> {
     const MEGABYTE: usize = 1_000_000;
     let mut texts: Vec<String> = [
-        "(", "<", "\"", ";", ",", "a@b,", "\\", " ", "[", "a:", "é", "a b ", "a@x b@x ", "\"a\"", "(a)", "a:b;",
-        "g:a@b;,",
+        "(", "<", "\"", ";", ",", "a@b,", "\\", " ", "[", "a:", "é", "a b ", "a@x b@x ", "\"a\"",
+        "(a)", "a:b;", "g:a@b;,",
     ]
     .iter()
     .map(|piece| piece.repeat(MEGABYTE / piece.len()))
     .collect();
     let long = "x".repeat(MEGABYTE);
     // Distinct characters are what IDNA finds hardest.
-    let distinct: String = ('\u{4e00}'..='\u{9fff}').cycle().take(MEGABYTE / 3).collect();
+    let distinct: String = ('\u{4e00}'..='\u{9fff}')
+        .cycle()
+        .take(MEGABYTE / 3)
+        .collect();
     texts.extend([
         format!("a@{long}"),
         format!("a@{distinct}"),
         format!("a@{}b", "a.".repeat(MEGABYTE / 2)),
         format!("\"{long}\"@b"),
         format!("\"{long}\" <a@b>"),
-        format!("a@b ({}{})", "(".repeat(MEGABYTE / 2 - 1), ")".repeat(MEGABYTE / 2 - 1)),
+        format!(
+            "a@b ({}{})",
+            "(".repeat(MEGABYTE / 2 - 1),
+            ")".repeat(MEGABYTE / 2 - 1)
+        ),
         format!("{}:a@b;", "a ".repeat(MEGABYTE / 2)),
         format!("\"{}\" <a@b>", "\\x".repeat(MEGABYTE / 2)),
         format!("{long}\u{0}"),
@@ -198,7 +287,12 @@ fn a_megabyte_of_anything_ends_quickly_and_in_one_short_line() {
                 assert!(error.pointer().len() < 1200, "{error}");
             }
         }
-        assert!(start.elapsed() < Duration::from_secs(10), "{:?}: {:.40}", start.elapsed(), text);
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "{:?}: {:.40}",
+            start.elapsed(),
+            text
+        );
     }
 }
 
@@ -214,13 +308,27 @@ fn the_pointer_stands_under_the_character() {
 fn a_bare_name_is_qualified_and_a_full_address_is_not() {
     let root = Address::parse("root").unwrap();
     assert!(root.is_bare());
-    assert_eq!(root.qualify("x.example").unwrap().to_string(), "root@x.example");
-    assert_eq!(Address::parse("a@b").unwrap().qualify("x").unwrap().to_string(), "a@b");
+    assert_eq!(
+        root.qualify("x.example").unwrap().to_string(),
+        "root@x.example"
+    );
+    assert_eq!(
+        Address::parse("a@b")
+            .unwrap()
+            .qualify("x")
+            .unwrap()
+            .to_string(),
+        "a@b"
+    );
 }
 
 fn expand(aliases: &Aliases, word: &str) -> Result<String, AliasError> {
     let list = aliases.expand(parse_word(word).unwrap())?;
-    Ok(list.iter().map(Mailbox::to_string).collect::<Vec<_>>().join(" | "))
+    Ok(list
+        .iter()
+        .map(Mailbox::to_string)
+        .collect::<Vec<_>>()
+        .join(" | "))
 }
 
 #[test]
@@ -230,7 +338,10 @@ fn aliases_append_nest_and_keep_names() {
     aliases.add("team", ["carl".into()], "rc:2");
     aliases.add("carl", ["carl@y, carl@z".into()], "rc:3");
     aliases.add("me", ["me".into(), "me@home".into()], "rc:4");
-    assert_eq!(expand(&aliases, "team,d@x").unwrap(), "ann@x | Bob <bob@x> | carl@y | carl@z | d@x");
+    assert_eq!(
+        expand(&aliases, "team,d@x").unwrap(),
+        "ann@x | Bob <bob@x> | carl@y | carl@z | d@x"
+    );
     assert_eq!(expand(&aliases, "Team").unwrap(), "Team");
     assert_eq!(expand(&aliases, "me").unwrap(), "me | me@home");
 }
@@ -241,7 +352,10 @@ fn an_alias_loop_is_named() {
     aliases.add("a", ["b".into()], "rc:1");
     aliases.add("b", ["c".into()], "rc:2");
     aliases.add("c", ["a".into()], "rc:3");
-    assert_eq!(expand(&aliases, "a").unwrap_err().to_string(), "the alias `a` leads back to itself: a -> b -> c -> a");
+    assert_eq!(
+        expand(&aliases, "a").unwrap_err().to_string(),
+        "the alias `a` leads back to itself: a -> b -> c -> a"
+    );
 }
 
 #[test]
@@ -262,5 +376,8 @@ fn aliases_that_double_at_every_level_end() {
         aliases.add(&format!("n{level}"), [next.clone(), next], "rc:1");
     }
     aliases.add("n24", ["end@x".into(), "end@y".into()], "rc:1");
-    assert!(matches!(expand(&aliases, "n0"), Err(AliasError::TooMuch(_))));
+    assert!(matches!(
+        expand(&aliases, "n0"),
+        Err(AliasError::TooMuch(_))
+    ));
 }

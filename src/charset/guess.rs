@@ -13,7 +13,8 @@ pub(super) fn charset_of(octets: &[u8], listed: &[&'static Encoding]) -> Option<
     if listed.is_empty() {
         return Some(likeliest(octets));
     }
-    let plausible = |charset: &'static Encoding| is_likely(charset, octets) && fits(charset, octets, 20);
+    let plausible =
+        |charset: &'static Encoding| is_likely(charset, octets) && fits(charset, octets, 20);
     let guess = likeliest(octets);
     if listed.contains(&guess) && plausible(guess) {
         return Some(guess);
@@ -33,7 +34,11 @@ fn likeliest(octets: &[u8]) -> &'static Encoding {
     if guess == GBK || high <= FEW && [EUC_JP, EUC_KR, BIG5].contains(&guess) {
         return if is_chinese() { GB18030 } else { WINDOWS_1252 };
     }
-    if guess.is_single_byte() && (high < 3 || !has_letters(octets)) { WINDOWS_1252 } else { guess }
+    if guess.is_single_byte() && (high < 3 || !has_letters(octets)) {
+        WINDOWS_1252
+    } else {
+        guess
+    }
 }
 
 /// Signs such as those of money and degrees say nothing about a language, and stand in windows-1252 for the most part.
@@ -46,7 +51,9 @@ fn has_letters(octets: &[u8]) -> bool {
 pub(super) fn fits(charset: &'static Encoding, octets: &[u8], most: usize) -> bool {
     let (text, _) = charset.decode_without_bom_handling(octets);
     let (mut good, mut odd) = (0_usize, 0_usize);
-    text.chars().filter(|c| !c.is_ascii()).for_each(|c| if c == '\u{fffd}' { odd += 1 } else { good += 1 });
+    text.chars()
+        .filter(|c| !c.is_ascii())
+        .for_each(|c| if c == '\u{fffd}' { odd += 1 } else { good += 1 });
     odd.saturating_mul(most) <= good
 }
 
@@ -65,7 +72,11 @@ fn is_likely(charset: &'static Encoding, octets: &[u8]) -> bool {
         }
         let second = tail.first().copied().unwrap_or(0);
         rest = tail.get(1..).unwrap_or_default();
-        if matches!(first, 0xA1..=0xA9 | 0xB0..=0xF7) && second >= 0xA1 { common += 1 } else { rare += 1 }
+        if matches!(first, 0xA1..=0xA9 | 0xB0..=0xF7) && second >= 0xA1 {
+            common += 1
+        } else {
+            rare += 1
+        }
     }
     common > rare
 }

@@ -45,7 +45,10 @@ impl Survey {
         }
         let whole = octets.len() - cut_at_end(octets);
         self.cut = octets[whole..].to_vec();
-        octets[..whole].split_inclusive(|b| *b == b'\n').filter(|line| !line.is_ascii()).for_each(|l| self.line(l));
+        octets[..whole]
+            .split_inclusive(|b| *b == b'\n')
+            .filter(|line| !line.is_ascii())
+            .for_each(|l| self.line(l));
     }
 
     /// Ends the text.
@@ -69,7 +72,8 @@ impl Survey {
                 self.sample.extend_from_slice(line);
             } else {
                 for chunk in line.utf8_chunks() {
-                    self.sample.extend(chunk.valid().bytes().filter(u8::is_ascii));
+                    self.sample
+                        .extend(chunk.valid().bytes().filter(u8::is_ascii));
                     self.sample.extend_from_slice(chunk.invalid());
                 }
             }
@@ -93,7 +97,11 @@ impl Survey {
 
     /// Tells whether it is UTF-8 so clearly that it cannot be in the charset it is said to be in.
     pub(super) fn contradicts(&self, charset: &'static Encoding) -> bool {
-        let plausible = if charset.is_single_byte() { self.common > 0 } else { self.valid > 3 };
+        let plausible = if charset.is_single_byte() {
+            self.common > 0
+        } else {
+            self.valid > 3
+        };
         self.is_utf8() && (self.wide > 0 || plausible)
     }
 
@@ -104,7 +112,11 @@ impl Survey {
 
     /// The repair it needs, with a charset for what is no UTF-8; without one that becomes U+FFFD.
     pub(super) fn repair(&self, charset: Option<&'static Encoding>) -> Repair {
-        Repair { charset, utf8: self.is_mostly_utf8(), wide: self.wide * 2 > self.valid }
+        Repair {
+            charset,
+            utf8: self.is_mostly_utf8(),
+            wide: self.wide * 2 > self.valid,
+        }
     }
 }
 
@@ -116,7 +128,11 @@ fn is_common(octet: u8) -> bool {
 /// The octets of a character that the end of a text cuts off.
 fn cut_at_end(octets: &[u8]) -> usize {
     let tail = &octets[octets.len().saturating_sub(3)..];
-    let cut = tail.utf8_chunks().last().map(|chunk| chunk.invalid()).unwrap_or_default();
+    let cut = tail
+        .utf8_chunks()
+        .last()
+        .map(|chunk| chunk.invalid())
+        .unwrap_or_default();
     match std::str::from_utf8(cut) {
         Err(error) if error.error_len().is_none() => cut.len(),
         _ => 0,
@@ -171,11 +187,21 @@ impl Repair {
         let count = Count::of(text);
         let is_other = self.is_multibyte() && count.odd > count.valid;
         let broken = self.utf8 && self.wide && !is_other;
-        let before = if broken { text.iter().take_while(|b| matches!(b, 0x80..=0xBF)).count() } else { 0 };
+        let before = if broken {
+            text.iter().take_while(|b| matches!(b, 0x80..=0xBF)).count()
+        } else {
+            0
+        };
         let cut = cut_at_end(&text[before..]);
-        let is_cut =
-            broken && text.last().is_some_and(|_| text[text.len() - cut..].first().is_some_and(|b| *b >= 0xE0));
-        let behind = if is_cut || self.utf8 && is_last && end.is_empty() { cut } else { 0 };
+        let is_cut = broken
+            && text
+                .last()
+                .is_some_and(|_| text[text.len() - cut..].first().is_some_and(|b| *b >= 0xE0));
+        let behind = if is_cut || self.utf8 && is_last && end.is_empty() {
+            cut
+        } else {
+            0
+        };
         out.extend((before > 0).then_some('\u{fffd}'));
         self.words(&text[before..text.len() - behind], out);
         out.extend((behind > 0).then_some('\u{fffd}'));
@@ -183,7 +209,8 @@ impl Repair {
     }
 
     fn is_multibyte(&self) -> bool {
-        self.charset.is_some_and(|charset| !charset.is_single_byte())
+        self.charset
+            .is_some_and(|charset| !charset.is_single_byte())
     }
 
     fn words(&self, text: &[u8], out: &mut String) {
@@ -194,7 +221,9 @@ impl Repair {
         }
         for run in text.chunk_by(|a, b| a.is_ascii() == b.is_ascii()) {
             let count = Count::of(run);
-            if count.odd > count.valid || count.odd == 0 && !(self.utf8 || self.is_plausible(count, run)) {
+            if count.odd > count.valid
+                || count.odd == 0 && !(self.utf8 || self.is_plausible(count, run))
+            {
                 self.decode(run, out);
                 continue;
             }
@@ -221,7 +250,9 @@ impl Repair {
         if octets.is_empty() {
             return;
         }
-        let Some(charset) = self.charset else { return out.push('\u{fffd}') };
+        let Some(charset) = self.charset else {
+            return out.push('\u{fffd}');
+        };
         // What a charset leaves undefined is read as control characters, which were not meant.
         let lost = |c: char| matches!(c, '\u{80}'..='\u{9f}');
         let (text, _) = charset.decode_without_bom_handling(octets);

@@ -61,7 +61,10 @@ enum Value<'a> {
 }
 
 pub(super) fn line(sheet: &Sheet<'_>, via: &str, exit: u8) -> String {
-    let steps = sheet.doors.iter().flat_map(|door| door.rows.iter().map(|row| step(row, &door.place)));
+    let steps = sheet
+        .doors
+        .iter()
+        .flat_map(|door| door.rows.iter().map(|row| step(row, &door.place)));
     let object = Object {
         status: if exit == 0 { "ok" } else { "failed" },
         exit,
@@ -79,7 +82,16 @@ pub(super) fn line(sheet: &Sheet<'_>, via: &str, exit: u8) -> String {
 pub(super) fn untried(exit: u8, error: &str) -> String {
     let (account, from, sender, route) = (None, None, None, None);
     let error = Some(error);
-    printed(&Object { status: "failed", exit, account, from, sender, route, steps: Vec::new(), error })
+    printed(&Object {
+        status: "failed",
+        exit,
+        account,
+        from,
+        sender,
+        route,
+        steps: Vec::new(),
+        error,
+    })
 }
 
 fn printed(object: &Object<'_>) -> String {
@@ -105,21 +117,32 @@ fn step<'a>(row: &'a Row, door: &'a str) -> Step<'a> {
         name: probe.step.word(),
         outcome,
         ms: probe.took.as_millis(),
-        facts: probe.facts.iter().map(|(label, fact)| (*label, value(fact))).collect(),
+        facts: probe
+            .facts
+            .iter()
+            .map(|(label, fact)| (*label, value(fact)))
+            .collect(),
         notes: &row.notes,
         error: error(row),
     }
 }
 
 fn error(row: &Row) -> Option<Error<'_>> {
-    let (Outcome::Failed(fault), Some(advice)) = (&row.probe.outcome, &row.advice) else { return None };
+    let (Outcome::Failed(fault), Some(advice)) = (&row.probe.outcome, &row.advice) else {
+        return None;
+    };
     let reply = fault.reply();
     Some(Error {
         text: &advice.said,
         class: fault.class().word(),
         stage: fault.stage.word(),
         code: reply.map(|reply| reply.code),
-        enhanced: reply.and_then(|reply| reply.enhanced).map(|code| code.to_string()),
-        hint: Hint { id: advice.id.as_deref(), text: &advice.hints },
+        enhanced: reply
+            .and_then(|reply| reply.enhanced)
+            .map(|code| code.to_string()),
+        hint: Hint {
+            id: advice.id.as_deref(),
+            text: &advice.hints,
+        },
     })
 }

@@ -18,8 +18,17 @@ pub struct Look {
 const INDENT: usize = 31;
 
 pub(super) fn title(subject: &Subject) -> String {
-    let account = subject.account.as_ref().map_or_else(String::new, |name| format!(" (account {name})"));
-    format!("{}\n", safe(&format!("checking {} for {}{account}", subject.goal, subject.author)))
+    let account = subject
+        .account
+        .as_ref()
+        .map_or_else(String::new, |name| format!(" (account {name})"));
+    format!(
+        "{}\n",
+        safe(&format!(
+            "checking {} for {}{account}",
+            subject.goal, subject.author
+        ))
+    )
 }
 
 pub(super) fn door(place: &str) -> String {
@@ -36,10 +45,15 @@ pub(super) fn verdict(subject: &Subject, via: &str, exit: u8, warnings: usize) -
         // No more is promised than was tried.
         0 if subject.own => {
             let author = &subject.author;
-            let text = format!("mail to {author} can go by {via}{also}; --to asks about others; nothing was sent");
+            let text = format!(
+                "mail to {author} can go by {via}{also}; --to asks about others; nothing was sent"
+            );
             format!("{}\n", safe(&text))
         }
-        0 => format!("{}\n", safe(&format!("mail can go by {via}{also}; nothing was sent"))),
+        0 => format!(
+            "{}\n",
+            safe(&format!("mail can go by {via}{also}; nothing was sent"))
+        ),
         128.. => "interrupted; nothing was sent\n".to_owned(),
         _ => format!("mail would fail with exit status {exit}{also}; nothing was sent\n"),
     }
@@ -52,29 +66,48 @@ pub(super) fn row(row: &Row, subject: &Subject, look: Look) -> String {
         Outcome::Skipped => ("-", ""),
         Outcome::Failed(_) => ("FAILED", "1;31"),
     };
-    let shown =
-        if look.colour && !colour.is_empty() { format!("\x1b[{colour}m{mark}\x1b[0m") } else { mark.to_owned() };
+    let shown = if look.colour && !colour.is_empty() {
+        format!("\x1b[{colour}m{mark}\x1b[0m")
+    } else {
+        mark.to_owned()
+    };
     let gap = " ".repeat(7_usize.saturating_sub(mark.len()));
     let time = match probe.outcome {
         Outcome::Skipped => String::new(),
         _ => format!("{} ms", probe.took.as_millis()),
     };
-    let said = row.advice.as_ref().map(|advice| match (probe.step, probe.text("said")) {
-        (Step::Sender | Step::Recipient, Some(said)) => format!("{said}: {}", advice.said),
-        _ => advice.said.clone(),
-    });
+    let said = row
+        .advice
+        .as_ref()
+        .map(|advice| match (probe.step, probe.text("said")) {
+            (Step::Sender | Step::Recipient, Some(said)) => format!("{said}: {}", advice.said),
+            _ => advice.said.clone(),
+        });
     // A certificate ends with what is pinned; its names are cut where they are listed.
     let said = said.map_or_else(|| words(probe, subject), |said| short(&said));
-    let mut lines = format!("  {:<10} {shown}{gap}{time:>9}  {}\n", label(probe.step), safe(&said));
+    let mut lines = format!(
+        "  {:<10} {shown}{gap}{time:>9}  {}\n",
+        label(probe.step),
+        safe(&said)
+    );
     let mut below = |text: &str| {
         let _ = writeln!(lines, "{:INDENT$}{}", "", safe(text));
     };
     if row.advice.is_some() && probe.text("sha256").is_some() {
         below(&format!("certificate: {}", certificate(probe, subject)));
     }
-    let kind = if row.advice.is_some() { "note" } else { "warning" };
-    row.notes.iter().for_each(|note| below(&format!("{kind}: {note}")));
-    row.advice.iter().flat_map(|advice| &advice.hints).for_each(|hint| below(&format!("hint: {hint}")));
+    let kind = if row.advice.is_some() {
+        "note"
+    } else {
+        "warning"
+    };
+    row.notes
+        .iter()
+        .for_each(|note| below(&format!("{kind}: {note}")));
+    row.advice
+        .iter()
+        .flat_map(|advice| &advice.hints)
+        .for_each(|hint| below(&format!("hint: {hint}")));
     lines
 }
 
@@ -95,12 +128,19 @@ fn words(probe: &Probe, subject: &Subject) -> String {
         (Step::Connect, _) => text("peer").to_owned(),
         (Step::Greeting, _) => short(text("reply")),
         (Step::Tls, Outcome::Skipped) => "none: all of it travels in clear".to_owned(),
-        (Step::Tls, _) => format!("{} {}; {}", text("version"), text("cipher"), certificate(probe, subject)),
+        (Step::Tls, _) => format!(
+            "{} {}; {}",
+            text("version"),
+            text("cipher"),
+            certificate(probe, subject)
+        ),
         (Step::Hello, _) => offers(probe),
         (Step::Login, Outcome::Skipped) => "none is set".to_owned(),
         (Step::Login, _) => format!("AUTH {} as {}", text("mechanism"), text("user")),
         (Step::Recipient, Outcome::Skipped) => "not asked: --to ADDRESS asks about one".to_owned(),
-        (Step::Sender | Step::Recipient, _) => format!("{}: {}", text("said"), short(text("reply"))),
+        (Step::Sender | Step::Recipient, _) => {
+            format!("{}: {}", text("said"), short(text("reply")))
+        }
         (Step::Reset | Step::Quit, _) => short(probe.text("reply").unwrap_or("no answer")),
         (Step::Program, _) => format!("would run: {}", text("command")),
         (Step::File, _) => text("writes").to_owned(),
@@ -125,7 +165,9 @@ fn offers(probe: &Probe) -> String {
     let words: Vec<String> = offers
         .iter()
         .map(|offer| match probe.number("size") {
-            Some(octets) if offer.to_ascii_uppercase().starts_with("SIZE ") => format!("{offer} ({})", size(octets)),
+            Some(octets) if offer.to_ascii_uppercase().starts_with("SIZE ") => {
+                format!("{offer} ({})", size(octets))
+            }
             _ => offer.clone(),
         })
         .collect();
@@ -134,23 +176,39 @@ fn offers(probe: &Probe) -> String {
 
 fn certificate(probe: &Probe, subject: &Subject) -> String {
     let names = probe.list("names");
-    let names = if names.is_empty() { "no host by name".to_owned() } else { short(&names.join(", ")) };
-    let issuer = probe.text("issuer").map_or_else(String::new, |issuer| format!("; issued by {issuer}"));
-    let left = probe.number("not_after").map_or_else(String::new, |end| match end - subject.now {
-        gone @ ..0 => format!("; expired {} ago", days(-gone / DAY)),
-        left => format!("; {} left", days(left / DAY)),
-    });
-    let print = probe.text("sha256").map_or_else(String::new, |print| format!("; SHA-256 {print}"));
+    let names = if names.is_empty() {
+        "no host by name".to_owned()
+    } else {
+        short(&names.join(", "))
+    };
+    let issuer = probe
+        .text("issuer")
+        .map_or_else(String::new, |issuer| format!("; issued by {issuer}"));
+    let left = probe
+        .number("not_after")
+        .map_or_else(String::new, |end| match end - subject.now {
+            gone @ ..0 => format!("; expired {} ago", days(-gone / DAY)),
+            left => format!("; {} left", days(left / DAY)),
+        });
+    let print = probe
+        .text("sha256")
+        .map_or_else(String::new, |print| format!("; SHA-256 {print}"));
     format!("{names}{issuer}{left}{print}")
 }
 
 pub(super) fn days(count: i64) -> String {
-    if count == 1 { "1 day".to_owned() } else { format!("{count} days") }
+    if count == 1 {
+        "1 day".to_owned()
+    } else {
+        format!("{count} days")
+    }
 }
 
 pub(super) fn date(seconds: i64) -> String {
-    chrono::DateTime::from_timestamp(seconds, 0)
-        .map_or_else(|| "no date".to_owned(), |time| time.format("%Y-%m-%d").to_string())
+    chrono::DateTime::from_timestamp(seconds, 0).map_or_else(
+        || "no date".to_owned(),
+        |time| time.format("%Y-%m-%d").to_string(),
+    )
 }
 
 pub(super) fn size(octets: i64) -> String {

@@ -35,7 +35,13 @@ impl Kept {
             Part::First if pipe.is_some() => most + BLOCK,
             _ => 0,
         };
-        Kept { pipe, part, most, over: false, bytes: Zeroizing::new(Vec::with_capacity(room)) }
+        Kept {
+            pipe,
+            part,
+            most,
+            over: false,
+            bytes: Zeroizing::new(Vec::with_capacity(room)),
+        }
     }
 
     /// Whether more may come.
@@ -64,7 +70,9 @@ impl Kept {
     pub(super) fn fill(&mut self) -> io::Result<()> {
         let mut block = Zeroizing::new([0; BLOCK]);
         for _ in 0..MOST_BLOCKS {
-            let Some(pipe) = &mut self.pipe else { return Ok(()) };
+            let Some(pipe) = &mut self.pipe else {
+                return Ok(());
+            };
             match pipe.read(&mut *block) {
                 Ok(0) => self.pipe = None,
                 Ok(count) => self.keep(&block[..count]),

@@ -24,7 +24,8 @@ impl Reach {
     /// The one for a program that this process starts now.
     pub(super) fn here() -> Self {
         let terminal = File::open("/dev/tty").ok();
-        let ours = terminal.is_some_and(|terminal| tcgetpgrp(&terminal).is_ok_and(|group| group == getpgrp()));
+        let ours = terminal
+            .is_some_and(|terminal| tcgetpgrp(&terminal).is_ok_and(|group| group == getpgrp()));
         if ours { Reach::Tree } else { Reach::Group }
     }
 
@@ -59,6 +60,9 @@ impl Reach {
 
 fn children(parent: Pid) -> Vec<Pid> {
     let number = parent.as_raw_nonzero();
-    let list = fs::read_to_string(format!("/proc/{number}/task/{number}/children")).unwrap_or_default();
-    list.split_whitespace().filter_map(|number| Pid::from_raw(number.parse().ok()?)).collect()
+    let list =
+        fs::read_to_string(format!("/proc/{number}/task/{number}/children")).unwrap_or_default();
+    list.split_whitespace()
+        .filter_map(|number| Pid::from_raw(number.parse().ok()?))
+        .collect()
 }

@@ -58,7 +58,9 @@ pub fn watched() -> Arc<AtomicUsize> {
 
 /// The signal that asks for the end, if one came and did not end this process.
 pub fn asked() -> Option<i32> {
-    i32::try_from(state().seen.load(Ordering::SeqCst)).ok().filter(|signal| *signal != 0)
+    i32::try_from(state().seen.load(Ordering::SeqCst))
+        .ok()
+        .filter(|signal| *signal != 0)
 }
 
 /// Held while a program runs.

@@ -309,7 +309,12 @@ pub struct Args {
     pub exec: Vec<String>,
 
     /// Without effect: an argument for a sendmail program, which mta-arguments sets
-    #[arg(short = 'O', hide = true, value_name = "ARG", allow_hyphen_values = true)]
+    #[arg(
+        short = 'O',
+        hide = true,
+        value_name = "ARG",
+        allow_hyphen_values = true
+    )]
     pub program_argument: Vec<String>,
 
     /// Ends the options, as `--` does

@@ -32,7 +32,10 @@ pub enum Stop {
 
 impl Stop {
     fn usage(what: impl Into<String>) -> Self {
-        Stop::Usage { what: what.into(), hint: None }
+        Stop::Usage {
+            what: what.into(),
+            hint: None,
+        }
     }
 }
 
@@ -62,7 +65,10 @@ fn personality(name: &str) -> Option<Personality> {
 
 /// The personality that the name in the first word has.
 fn given(words: &[OsString]) -> Option<Personality> {
-    let name = words.first().map(std::path::Path::new).and_then(std::path::Path::file_name);
+    let name = words
+        .first()
+        .map(std::path::Path::new)
+        .and_then(std::path::Path::file_name);
     name.and_then(std::ffi::OsStr::to_str).and_then(personality)
 }
 
@@ -75,10 +81,16 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, Stop> {
     let mut words: Vec<OsString> = words.into_iter().collect();
     let mut known = given(&words);
     if known.is_none() && words.get(1).is_some_and(|word| word == "--as") {
-        let name = words.get(2).map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = words
+            .get(2)
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
         known = Some(personality(&name).ok_or_else(|| Stop::Usage {
             what: format!("smail cannot be called as `{}`", crate::text::word(&name)),
-            hint: Some(format!("the names are {}", NAMES.iter().map(|row| row.0).collect::<Vec<_>>().join(", "))),
+            hint: Some(format!(
+                "the names are {}",
+                NAMES.iter().map(|row| row.0).collect::<Vec<_>>().join(", ")
+            )),
         })?);
         words.drain(1..3);
     }
@@ -88,10 +100,17 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, Stop> {
             request.mode = mode;
         }
         let (verbose, quiet) = (u8::from(request.verbose), !request.verbose);
-        return Ok(Args { verbose, quiet, sendmail: Some(Box::new(request)), ..Args::default() });
+        return Ok(Args {
+            verbose,
+            quiet,
+            sendmail: Some(Box::new(request)),
+            ..Args::default()
+        });
     }
     drop_commands(&mut words);
-    let matches = Args::command().try_get_matches_from(words).map_err(|e| stop(&e))?;
+    let matches = Args::command()
+        .try_get_matches_from(words)
+        .map_err(|e| stop(&e))?;
     let mut args = Args::from_arg_matches(&matches).map_err(|e| stop(&e))?;
     args.attachment_names = attachment_names(&args.content_filename, &matches);
     args.settle()?;
@@ -100,12 +119,15 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, Stop> {
 
 /// The name that each `-a`, and then `-A`, has from the last `--content-filename` in front of it; a name counts once.
 fn attachment_names(names: &[String], matches: &ArgMatches) -> Vec<Option<String>> {
-    let places = |id: &str| -> Vec<usize> { matches.indices_of(id).into_iter().flatten().collect() };
+    let places =
+        |id: &str| -> Vec<usize> { matches.indices_of(id).into_iter().flatten().collect() };
     let mut files: Vec<usize> = places("attach");
     files.extend(places("account").last());
     let mut found = vec![None; files.len()];
     for (name, place) in names.iter().zip(places("content_filename")) {
-        let next = (0..files.len()).filter(|at| files[*at] > place).min_by_key(|at| files[*at]);
+        let next = (0..files.len())
+            .filter(|at| files[*at] > place)
+            .min_by_key(|at| files[*at]);
         if let Some(at) = next {
             found[at] = Some(name.clone());
         }
@@ -116,7 +138,10 @@ fn attachment_names(names: &[String], matches: &ArgMatches) -> Vec<Option<String
 /// Takes out `-E COMMAND` of GNU mail (`-E 'set escape'`), whose commands mean nothing here; everywhere else `-E` has no value
 /// (spec/sendmail.md section 3, rows 18 and 45).
 fn drop_commands(words: &mut Vec<OsString>) {
-    let is_command = |word: &OsString| word.to_str().is_some_and(|word| word.contains(' ') && !word.contains('@'));
+    let is_command = |word: &OsString| {
+        word.to_str()
+            .is_some_and(|word| word.contains(' ') && !word.contains('@'))
+    };
     let mut kept = Vec::with_capacity(words.len());
     let mut rest = std::mem::take(words).into_iter().peekable();
     kept.extend(rest.next());
@@ -143,15 +168,29 @@ pub fn is_sendmail(words: &[OsString]) -> bool {
 pub fn has_switch(words: &[OsString], switch: &str) -> bool {
     let command = Args::command();
     let takes = |arg: &clap::Arg| arg.get_action().takes_values() && !arg.is_require_equals_set();
-    let long = |name: &str| command.get_arguments().any(|arg| arg.get_long() == Some(name) && takes(arg));
-    let short = |letter: char| command.get_arguments().any(|arg| arg.get_short() == Some(letter) && takes(arg));
-    let mut words = words.iter().skip(1).map(|word| word.to_string_lossy()).take_while(|word| word != "--");
+    let long = |name: &str| {
+        command
+            .get_arguments()
+            .any(|arg| arg.get_long() == Some(name) && takes(arg))
+    };
+    let short = |letter: char| {
+        command
+            .get_arguments()
+            .any(|arg| arg.get_short() == Some(letter) && takes(arg))
+    };
+    let mut words = words
+        .iter()
+        .skip(1)
+        .map(|word| word.to_string_lossy())
+        .take_while(|word| word != "--");
     while let Some(word) = words.next() {
         let value_follows = match (word.strip_prefix("--"), word.strip_prefix('-')) {
             (Some(name), _) if name == switch => return true,
             (Some(name), _) => long(name),
             // The rest of a word behind such a letter is its value.
-            (None, Some(letters)) => letters.find(short).is_some_and(|at| letters[at..].chars().count() == 1),
+            (None, Some(letters)) => letters
+                .find(short)
+                .is_some_and(|at| letters[at..].chars().count() == 1),
             (None, None) => false,
         };
         if value_follows {
@@ -168,15 +207,25 @@ pub fn command() -> clap::Command {
 
 fn stop(error: &clap::Error) -> Stop {
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Stop::Print(error.render().to_string()),
-        kind => Stop::Usage { what: complaint(kind, error), hint: suggestion(error) },
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            Stop::Print(error.render().to_string())
+        }
+        kind => Stop::Usage {
+            what: complaint(kind, error),
+            hint: suggestion(error),
+        },
     }
 }
 
 /// What is wrong in the words of smail: clap's own text spans lines and repeats the usage.
 fn complaint(kind: ErrorKind, error: &clap::Error) -> String {
     let word = |kind| match error.get(kind) {
-        Some(ContextValue::String(word)) => Some(word.split_whitespace().next().unwrap_or_default().to_owned()),
+        Some(ContextValue::String(word)) => Some(
+            word.split_whitespace()
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+        ),
         Some(ContextValue::Strings(words)) => words.first().cloned(),
         _ => None,
     };
@@ -198,7 +247,14 @@ fn complaint(kind: ErrorKind, error: &clap::Error) -> String {
             let other = word(ContextKind::PriorArg).unwrap_or_default();
             format!("`{flag}` cannot be used together with `{other}`")
         }
-        _ => error.render().to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned(),
+        _ => error
+            .render()
+            .to_string()
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim_start_matches("error: ")
+            .to_owned(),
     }
 }
 

@@ -133,7 +133,10 @@ fn mode(request: &mut Request, word: &str) -> Result<(), Stop> {
         "d" | "D" | "l" => return Err(Stop::Daemon(format!("-b{word}"))),
         _ => {
             return Err(Stop::Usage {
-                what: format!("`-b{}` is no mode of sendmail that smail knows", crate::text::word(word)),
+                what: format!(
+                    "`-b{}` is no mode of sendmail that smail knows",
+                    crate::text::word(word)
+                ),
                 hint: Some("the modes are -bm, -bs, -bp, -bi and -bv".to_owned()),
             });
         }
@@ -176,7 +179,11 @@ pub fn parse(words: &[OsString]) -> Result<Request, Stop> {
             Some("-") => break,
             // Long options are not sendmail's; none of them may be taken for letters.
             Some("-help") => return Err(Stop::Print(HELP.to_owned())),
-            Some("-version") => return Err(Stop::Print(concat!("smail ", env!("CARGO_PKG_VERSION"), "\n").to_owned())),
+            Some("-version") => {
+                return Err(Stop::Print(
+                    concat!("smail ", env!("CARGO_PKG_VERSION"), "\n").to_owned(),
+                ));
+            }
             Some(long) if long.starts_with('-') => {}
             Some(letters) if !letters.is_empty() => cluster(&mut request, letters, &mut words)?,
             _ => {
@@ -190,18 +197,24 @@ pub fn parse(words: &[OsString]) -> Result<Request, Stop> {
 }
 
 /// One word of letters; the first that has a value ends it.
-fn cluster(request: &mut Request, letters: &str, words: &mut dyn Iterator<Item = String>) -> Result<(), Stop> {
+fn cluster(
+    request: &mut Request,
+    letters: &str,
+    words: &mut dyn Iterator<Item = String>,
+) -> Result<(), Stop> {
     for (at, letter) in letters.char_indices() {
-        let Some((_, takes, act)) = LETTERS.iter().find(|row| row.0 == letter) else { continue };
+        let Some((_, takes, act)) = LETTERS.iter().find(|row| row.0 == letter) else {
+            continue;
+        };
         let rest = &letters[at + letter.len_utf8()..];
         let value = match takes {
             Takes::Nothing => {
                 act(request, String::new())?;
                 continue;
             }
-            Takes::Value if rest.is_empty() => {
-                words.next().ok_or_else(|| Stop::usage(format!("`-{letter}` needs a value")))?
-            }
+            Takes::Value if rest.is_empty() => words
+                .next()
+                .ok_or_else(|| Stop::usage(format!("`-{letter}` needs a value")))?,
             Takes::Value | Takes::Rest => rest.to_owned(),
         };
         return act(request, value);
@@ -218,43 +231,148 @@ mod tests {
     }
 
     fn deliver(recipients: &[&str]) -> Request {
-        Request { recipients: recipients.iter().map(|r| (*r).to_owned()).collect(), ..Request::default() }
+        Request {
+            recipients: recipients.iter().map(|r| (*r).to_owned()).collect(),
+            ..Request::default()
+        }
     }
 
     #[test]
     fn every_option_of_the_matrix_is_taken_joined_split_and_clustered() {
         let some = |text: &str| Some(text.to_owned());
-        let all = |recipients: &[&str]| Request { take_recipients: true, ..deliver(recipients) };
+        let all = |recipients: &[&str]| Request {
+            take_recipients: true,
+            ..deliver(recipients)
+        };
         let rows: Vec<(&[&str], Request)> = vec![
             (&["-t"], all(&[])),
             (&["-ti"], all(&[])),
             (&["-it", "a@x"], all(&["a@x"])),
-            (&["-tv"], Request { verbose: true, ..all(&[]) }),
+            (
+                &["-tv"],
+                Request {
+                    verbose: true,
+                    ..all(&[])
+                },
+            ),
             (&["-i", "-oi", "-oitrue", "-o", "i", "a"], deliver(&["a"])),
-            (&["-f", "a@x", "b"], Request { sender: some("a@x"), ..deliver(&["b"]) }),
-            (&["-fa@x", "b"], Request { sender: some("a@x"), ..deliver(&["b"]) }),
-            (&["-f", "", "b"], Request { sender: some(""), ..deliver(&["b"]) }),
-            (&["-f<>", "b"], Request { sender: some("<>"), ..deliver(&["b"]) }),
-            (&["-r", "a@x", "b"], Request { sender: some("a@x"), ..deliver(&["b"]) }),
-            (&["-FCronDaemon", "b"], Request { full_name: some("CronDaemon"), ..deliver(&["b"]) }),
-            (&["-F", "Cron Daemon", "b"], Request { full_name: some("Cron Daemon"), ..deliver(&["b"]) }),
+            (
+                &["-f", "a@x", "b"],
+                Request {
+                    sender: some("a@x"),
+                    ..deliver(&["b"])
+                },
+            ),
+            (
+                &["-fa@x", "b"],
+                Request {
+                    sender: some("a@x"),
+                    ..deliver(&["b"])
+                },
+            ),
+            (
+                &["-f", "", "b"],
+                Request {
+                    sender: some(""),
+                    ..deliver(&["b"])
+                },
+            ),
+            (
+                &["-f<>", "b"],
+                Request {
+                    sender: some("<>"),
+                    ..deliver(&["b"])
+                },
+            ),
+            (
+                &["-r", "a@x", "b"],
+                Request {
+                    sender: some("a@x"),
+                    ..deliver(&["b"])
+                },
+            ),
+            (
+                &["-FCronDaemon", "b"],
+                Request {
+                    full_name: some("CronDaemon"),
+                    ..deliver(&["b"])
+                },
+            ),
+            (
+                &["-F", "Cron Daemon", "b"],
+                Request {
+                    full_name: some("Cron Daemon"),
+                    ..deliver(&["b"])
+                },
+            ),
             (&["-B8BITMIME", "-B", "8BITMIME", "b"], deliver(&["b"])),
-            (&["-N", "never", "b"], Request { notify: some("never"), ..deliver(&["b"]) }),
-            (&["-Rhdrs", "b"], Request { dsn_return: some("hdrs"), ..deliver(&["b"]) }),
-            (&["-VQ123", "b"], Request { envelope_id: some("Q123"), ..deliver(&["b"]) }),
-            (&["-O", "QueueDirectory=/tmp", "-OTimeout=1", "b"], deliver(&["b"])),
-            (&["-om", "-o7", "-o8", "-or0s", "-oT3d", "-oA/x", "-oMxy", "-oQ/tmp", "b"], deliver(&["b"])),
+            (
+                &["-N", "never", "b"],
+                Request {
+                    notify: some("never"),
+                    ..deliver(&["b"])
+                },
+            ),
+            (
+                &["-Rhdrs", "b"],
+                Request {
+                    dsn_return: some("hdrs"),
+                    ..deliver(&["b"])
+                },
+            ),
+            (
+                &["-VQ123", "b"],
+                Request {
+                    envelope_id: some("Q123"),
+                    ..deliver(&["b"])
+                },
+            ),
+            (
+                &["-O", "QueueDirectory=/tmp", "-OTimeout=1", "b"],
+                deliver(&["b"]),
+            ),
+            (
+                &[
+                    "-om", "-o7", "-o8", "-or0s", "-oT3d", "-oA/x", "-oMxy", "-oQ/tmp", "b",
+                ],
+                deliver(&["b"]),
+            ),
             (&["-odi", "-odb", "b"], deliver(&["b"])),
-            (&["-odq", "b"], Request { queue_only: true, ..deliver(&["b"]) }),
-            (&["-oem", "-oee", "-oep", "-oeq", "-oew", "-em", "-ep", "-eq", "b"], deliver(&["b"])),
-            (&["-n", "-m", "-U", "-G", "-x", "-E", "-J", "b"], deliver(&["b"])),
-            (&["-h", "3", "-L", "tag", "-Ac", "-Am", "b"], deliver(&["b"])),
-            (&["-C", "/tmp/x", "-C/tmp/x", "-X/tmp/x", "-X", "/tmp/x", "-D", "/tmp/x", "b"], deliver(&["b"])),
+            (
+                &["-odq", "b"],
+                Request {
+                    queue_only: true,
+                    ..deliver(&["b"])
+                },
+            ),
+            (
+                &[
+                    "-oem", "-oee", "-oep", "-oeq", "-oew", "-em", "-ep", "-eq", "b",
+                ],
+                deliver(&["b"]),
+            ),
+            (
+                &["-n", "-m", "-U", "-G", "-x", "-E", "-J", "b"],
+                deliver(&["b"]),
+            ),
+            (
+                &["-h", "3", "-L", "tag", "-Ac", "-Am", "b"],
+                deliver(&["b"]),
+            ),
+            (
+                &[
+                    "-C", "/tmp/x", "-C/tmp/x", "-X/tmp/x", "-X", "/tmp/x", "-D", "/tmp/x", "b",
+                ],
+                deliver(&["b"]),
+            ),
             (&["-d", "-d0.1", "b"], deliver(&["b"])),
             (&["-p", "proto:host", "b"], deliver(&["b"])),
             (&["-Z", "-zk", "b"], deliver(&["b"])),
             (&["--", "-z@x"], deliver(&["-z@x"])),
-            (&["b", "-t", "-f", "x", "--"], deliver(&["b", "-t", "-f", "x", "--"])),
+            (
+                &["b", "-t", "-f", "x", "--"],
+                deliver(&["b", "-t", "-f", "x", "--"]),
+            ),
             (&["-"], deliver(&["-"])),
             (&["-bm", "b"], deliver(&["b"])),
         ];
@@ -297,16 +415,29 @@ mod tests {
 
     #[test]
     fn a_long_option_is_never_read_as_letters() {
-        assert_eq!(read(&["--from=x", "--foo", "-t", "a"]), Ok(Request { take_recipients: true, ..deliver(&["a"]) }));
-        assert!(matches!(read(&["--version"]), Err(Stop::Print(text)) if text.starts_with("smail ")));
+        assert_eq!(
+            read(&["--from=x", "--foo", "-t", "a"]),
+            Ok(Request {
+                take_recipients: true,
+                ..deliver(&["a"])
+            })
+        );
+        assert!(
+            matches!(read(&["--version"]), Err(Stop::Print(text)) if text.starts_with("smail "))
+        );
         assert!(matches!(read(&["--help"]), Err(Stop::Print(text)) if text.contains("-bs")));
     }
 
     #[test]
     fn a_queue_run_may_be_narrowed() {
-        let filter = read(&["-qIabc", "-qRx.example", "-qSroot", "-qR"]).unwrap().filter;
-        let wanted =
-            Filter { ids: vec!["abc".into()], recipients: vec!["x.example".into()], senders: vec!["root".into()] };
+        let filter = read(&["-qIabc", "-qRx.example", "-qSroot", "-qR"])
+            .unwrap()
+            .filter;
+        let wanted = Filter {
+            ids: vec!["abc".into()],
+            recipients: vec!["x.example".into()],
+            senders: vec!["root".into()],
+        };
         assert_eq!(filter, wanted);
     }
 }

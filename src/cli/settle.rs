@@ -19,7 +19,9 @@ impl Args {
             });
         }
         if self.personality.is_some() {
-            return Err(Stop::usage("`--as` counts only as the first word of the command line"));
+            return Err(Stop::usage(
+                "`--as` counts only as the first word of the command line",
+            ));
         }
         self.one_source()?;
         let of_setup = [
@@ -27,11 +29,16 @@ impl Args {
             (self.password_from.is_some(), "--password-from"),
             (self.yes, "--yes"),
         ];
-        if let Some((_, flag)) = of_setup.iter().find(|(given, _)| *given && self.setup.is_none()) {
+        if let Some((_, flag)) = of_setup
+            .iter()
+            .find(|(given, _)| *given && self.setup.is_none())
+        {
             return Err(Stop::usage(format!("`{flag}` counts only with `--setup`")));
         }
         if self.setup.is_some() && self.has_recipients() {
-            return Err(Stop::usage("`--setup` takes one address, and sends no mail to others"));
+            return Err(Stop::usage(
+                "`--setup` takes one address, and sends no mail to others",
+            ));
         }
         // An address that is empty is none: scripts write `-r "$FROM"`.
         for address in [&mut self.from, &mut self.reply_to, &mut self.envelope_from] {
@@ -42,7 +49,11 @@ impl Args {
             return self.program_options(words);
         }
         self.operands.extend(words);
-        if self.check { self.account_to_check() } else { Ok(()) }
+        if self.check {
+            self.account_to_check()
+        } else {
+            Ok(())
+        }
     }
 
     /// The operand of `--check` is an account.
@@ -56,20 +67,26 @@ impl Args {
             }
             _ => Err(Stop::Usage {
                 what: "`--check` takes one account".to_owned(),
-                hint: Some("a recipient to ask the server about is named with `--to ADDRESS`".to_owned()),
+                hint: Some(
+                    "a recipient to ask the server about is named with `--to ADDRESS`".to_owned(),
+                ),
             }),
         }
     }
 
     /// Tells whether the queue is to be looked at or worked on, in place of sending a mail.
     pub fn is_about_queue(&self) -> bool {
-        let named = [&self.queue_show, &self.hold, &self.release, &self.remove].iter().any(|id| id.is_some());
+        let named = [&self.queue_show, &self.hold, &self.release, &self.remove]
+            .iter()
+            .any(|id| id.is_some());
         named || self.queue || self.flush || self.queue_check
     }
 
     /// Tells whether any recipient was named before `--`.
     fn has_recipients(&self) -> bool {
-        let named = [&self.operands, &self.to, &self.cc, &self.bcc].iter().any(|list| !list.is_empty());
+        let named = [&self.operands, &self.to, &self.cc, &self.bcc]
+            .iter()
+            .any(|list| !list.is_empty());
         named || !self.to_file.is_empty()
     }
 
@@ -80,9 +97,15 @@ impl Args {
             (self.quote_file.is_some(), "-q"),
             (self.template, "-t"),
         ];
-        let given: Vec<_> = sources.iter().filter(|(given, _)| *given).map(|(_, flag)| *flag).collect();
+        let given: Vec<_> = sources
+            .iter()
+            .filter(|(given, _)| *given)
+            .map(|(_, flag)| *flag)
+            .collect();
         match given.as_slice() {
-            [first, second, ..] => Err(Stop::usage(format!("`{first}` cannot be used together with `{second}`"))),
+            [first, second, ..] => Err(Stop::usage(format!(
+                "`{first}` cannot be used together with `{second}`"
+            ))),
             _ => Ok(()),
         }
     }
@@ -99,13 +122,20 @@ impl Args {
             let mut value = || glued.clone().or_else(|| words.next());
             match flag.as_str() {
                 "-f" | "-r" => {
-                    self.envelope_from = Some(value().ok_or_else(|| Stop::usage(format!("`{flag}` needs a value")))?);
+                    self.envelope_from = Some(
+                        value().ok_or_else(|| Stop::usage(format!("`{flag}` needs a value")))?,
+                    );
                 }
-                "-F" => self.full_name = Some(value().ok_or_else(|| Stop::usage("`-F` needs a value"))?),
+                "-F" => {
+                    self.full_name = Some(value().ok_or_else(|| Stop::usage("`-F` needs a value"))?)
+                }
                 "-o" | "-i" | "-t" | "-O" | "-m" | "-n" | "-v" => {}
                 _ => {
                     return Err(Stop::Usage {
-                        what: format!("`{}` after `--` is no option smail can pass on", crate::text::word(&word)),
+                        what: format!(
+                            "`{}` after `--` is no option smail can pass on",
+                            crate::text::word(&word)
+                        ),
                         hint: Some("options stand before the recipients".to_owned()),
                     });
                 }

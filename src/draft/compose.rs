@@ -13,8 +13,16 @@ use crate::settings::{Local, MAX_SIZE, Settings, SettingsError, author, is_progr
 ///
 /// # Errors
 /// [`DraftError`].
-pub fn compose(args: &Args, settings: &Settings, mut input: Input, user: &str) -> Result<Draft, DraftError> {
-    let mut draft = Draft { warnings: std::mem::take(&mut input.warnings), ..Draft::default() };
+pub fn compose(
+    args: &Args,
+    settings: &Settings,
+    mut input: Input,
+    user: &str,
+) -> Result<Draft, DraftError> {
+    let mut draft = Draft {
+        warnings: std::mem::take(&mut input.warnings),
+        ..Draft::default()
+    };
     recipients_of_flags(args, &mut draft)?;
     let fallback = fallback_charsets(settings);
     draft.subject = subject(args, &input, &fallback, &mut draft.warnings);
@@ -22,7 +30,10 @@ pub fn compose(args: &Args, settings: &Settings, mut input: Input, user: &str) -
         header_line(&mut draft, text)?;
     }
     if let Some(organization) = settings.filled("organization") {
-        draft.headers.push(("Organization".to_owned(), encoded_word::decode(&organization)));
+        draft.headers.push((
+            "Organization".to_owned(),
+            encoded_word::decode(&organization),
+        ));
     }
     for text in args.header.iter().chain(&input.headers) {
         header_line(&mut draft, text)?;
@@ -69,13 +80,22 @@ pub fn check(args: &Args) -> Result<(), DraftError> {
     if !anybody && !elsewhere && !args.is_about_queue() && !args.show_settings {
         return Err(nobody(args));
     }
-    args.header.iter().try_for_each(|text| fields::custom(text))?;
+    args.header
+        .iter()
+        .try_for_each(|text| fields::custom(text))?;
     flags_of_notices(args)?;
-    let flags = [("-r", &args.from), ("--reply-to", &args.reply_to), ("-f", &args.envelope_from)];
+    let flags = [
+        ("-r", &args.from),
+        ("--reply-to", &args.reply_to),
+        ("-f", &args.envelope_from),
+    ];
     for (flag, value) in flags {
         let Some(value) = value else { continue };
-        let parsed =
-            if flag == "-f" { Address::parse(value).map(|_| 1) } else { parse_authors(value).map(|l| l.len()) };
+        let parsed = if flag == "-f" {
+            Address::parse(value).map(|_| 1)
+        } else {
+            parse_authors(value).map(|l| l.len())
+        };
         match parsed {
             Ok(0) => return Err(DraftError::EmptyRecipient(value.clone())),
             Ok(_) => {}
@@ -88,9 +108,21 @@ pub fn check(args: &Args) -> Result<(), DraftError> {
 /// What the flags ask for, before they are layered over the settings.
 fn flags_of_notices(args: &Args) -> Result<Option<String>, DraftError> {
     let wrong = |flag| move |error| DraftError::Dsn { flag, error };
-    args.dsn_notify.as_deref().map(Notify::parse).transpose().map_err(wrong("--dsn-notify"))?;
-    args.dsn_return.as_deref().map(Ret::parse).transpose().map_err(wrong("--dsn-return"))?;
-    args.dsn_envid.as_deref().map(dsn::envid).transpose().map_err(wrong("--dsn-envid"))
+    args.dsn_notify
+        .as_deref()
+        .map(Notify::parse)
+        .transpose()
+        .map_err(wrong("--dsn-notify"))?;
+    args.dsn_return
+        .as_deref()
+        .map(Ret::parse)
+        .transpose()
+        .map_err(wrong("--dsn-return"))?;
+    args.dsn_envid
+        .as_deref()
+        .map(dsn::envid)
+        .transpose()
+        .map_err(wrong("--dsn-envid"))
 }
 
 /// What the sender wants to be told of the delivery.
@@ -102,8 +134,14 @@ fn notices(args: &Args, settings: &Settings) -> Result<Dsn, DraftError> {
             why: error.to_string(),
         }
     };
-    let notify = settings.filled("dsn-notify").map(|text| Notify::parse(&text)).transpose();
-    let ret = settings.filled("dsn-return").map(|text| Ret::parse(&text)).transpose();
+    let notify = settings
+        .filled("dsn-notify")
+        .map(|text| Notify::parse(&text))
+        .transpose();
+    let ret = settings
+        .filled("dsn-return")
+        .map(|text| Ret::parse(&text))
+        .transpose();
     Ok(Dsn {
         notify: notify.map_err(wrong("dsn-notify"))?,
         ret: ret.map_err(wrong("dsn-return"))?,
@@ -113,9 +151,18 @@ fn notices(args: &Args, settings: &Settings) -> Result<Dsn, DraftError> {
 
 /// Scripts write `-c "$CC"` for whom there may be: where that was the last hope, it is named.
 fn nobody(args: &Args) -> DraftError {
-    let lists = [("an operand", &args.operands), ("--to", &args.to), ("-c", &args.cc), ("-b", &args.bcc)];
+    let lists = [
+        ("an operand", &args.operands),
+        ("--to", &args.to),
+        ("-c", &args.cc),
+        ("-b", &args.bcc),
+    ];
     let is_empty = |list: &Vec<String>| list.iter().any(|text| text.trim().is_empty());
-    let empty: Vec<_> = lists.iter().filter(|(_, list)| is_empty(list)).map(|(name, _)| *name).collect();
+    let empty: Vec<_> = lists
+        .iter()
+        .filter(|(_, list)| is_empty(list))
+        .map(|(name, _)| *name)
+        .collect();
     match empty.as_slice() {
         [] => DraftError::NoRecipient,
         [one] => DraftError::AllEmpty(format!("{one} is")),
@@ -135,7 +182,12 @@ fn recipients_of_flags(args: &Args, draft: &mut Draft) -> Result<(), DraftError>
     }
     for target in &args.target {
         let (field, list) = target.split_once(':').unwrap_or((target, ""));
-        let field = match field.trim().trim_end_matches("?single").to_ascii_lowercase().as_str() {
+        let field = match field
+            .trim()
+            .trim_end_matches("?single")
+            .to_ascii_lowercase()
+            .as_str()
+        {
             "to" => &mut draft.to,
             "cc" => &mut draft.cc,
             "bcc" => &mut draft.bcc,
@@ -159,14 +211,25 @@ fn recipients(word: &str) -> Result<Vec<Mailbox>, DraftError> {
 }
 
 /// The subject on one line: a line end would begin another header.
-fn subject(args: &Args, input: &Input, fallback: &[String], warnings: &mut Vec<String>) -> Option<String> {
+fn subject(
+    args: &Args,
+    input: &Input,
+    fallback: &[String],
+    warnings: &mut Vec<String>,
+) -> Option<String> {
     // An escape in the body (`~s`) comes later than the flag, and so is the last word.
     let octets = match (&input.subject, &args.subject) {
         (Some(subject), _) => subject.clone(),
         (None, Some(subject)) => subject.as_bytes().to_vec(),
         (None, None) => return None,
     };
-    let (text, note) = charset::read(octets, Hints { fallback, ..Hints::default() });
+    let (text, note) = charset::read(
+        octets,
+        Hints {
+            fallback,
+            ..Hints::default()
+        },
+    );
     warnings.extend(note.map(|note| note.replacen("the text", "the subject", 1)));
     // Callers encode it themselves, as they had to for other programs.
     let text = encoded_word::decode(&text);
@@ -178,13 +241,21 @@ fn subject(args: &Args, input: &Input, fallback: &[String], warnings: &mut Vec<S
 }
 
 fn one_line(text: &str) -> String {
-    text.split(['\r', '\n']).map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join(" ")
+    text.split(['\r', '\n'])
+        .map(str::trim)
+        .filter(|l| !l.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Of the headers of this name the last one counts.
 fn keep_last(headers: &mut Vec<(String, String)>, wanted: &str) {
     let is_it = |name: &str| name.eq_ignore_ascii_case(wanted);
-    let mut earlier = headers.iter().filter(|(name, _)| is_it(name)).count().saturating_sub(1);
+    let mut earlier = headers
+        .iter()
+        .filter(|(name, _)| is_it(name))
+        .count()
+        .saturating_sub(1);
     headers.retain(|(name, _)| {
         let goes = earlier > 0 && is_it(name);
         earlier -= usize::from(goes);
@@ -193,7 +264,12 @@ fn keep_last(headers: &mut Vec<(String, String)>, wanted: &str) {
 }
 
 /// Settles who the mail is from, in the header and in the envelope.
-fn authors(args: &Args, draft: &mut Draft, settings: &Settings, user: &str) -> Result<(), DraftError> {
+fn authors(
+    args: &Args,
+    draft: &mut Draft,
+    settings: &Settings,
+    user: &str,
+) -> Result<(), DraftError> {
     let default = author::authors(settings, user)?;
     let of_header = !draft.from.is_empty();
     if !of_header {
@@ -201,10 +277,18 @@ fn authors(args: &Args, draft: &mut Draft, settings: &Settings, user: &str) -> R
     }
     let resent_from = draft.resent_from.take();
     // A From of the template is the author, and `-r` then only the sender of the envelope (spec/mailx.md section 1.4).
-    let envelope = if of_header && args.from.is_none() { draft.from.first() } else { default.first() };
+    let envelope = if of_header && args.from.is_none() {
+        draft.from.first()
+    } else {
+        default.first()
+    };
     let resent_from = resent_from.as_ref().filter(|_| args.from.is_none());
     if let Some(envelope) = resent_from.or(envelope) {
-        draft.return_path = Some(author::return_path(settings, &qualified(envelope, settings)?, user)?);
+        draft.return_path = Some(author::return_path(
+            settings,
+            &qualified(envelope, settings)?,
+            user,
+        )?);
     }
     for mailbox in &mut draft.from {
         *mailbox = qualified(mailbox, settings)?;
@@ -230,11 +314,17 @@ fn authors(args: &Args, draft: &mut Draft, settings: &Settings, user: &str) -> R
 
 /// Puts the account's own address in the place of another From, where `force-from` asks for it.
 fn force(draft: &mut Draft, settings: &Settings) {
-    let [stands] = draft.from.as_mut_slice() else { return };
-    let Some(our) = author::forced(settings, &stands.address) else { return };
+    let [stands] = draft.from.as_mut_slice() else {
+        return;
+    };
+    let Some(our) = author::forced(settings, &stands.address) else {
+        return;
+    };
     let old = std::mem::replace(&mut stands.address, our.address.clone());
     draft.return_path = Some(our.address);
-    draft.headers.push(("X-Original-From".to_owned(), old.to_string()));
+    draft
+        .headers
+        .push(("X-Original-From".to_owned(), old.to_string()));
     if draft.reply_to.is_empty() {
         draft.reply_to = vec![Mailbox::from(old)];
     }
@@ -244,8 +334,15 @@ fn force(draft: &mut Draft, settings: &Settings) {
 fn qualified(mailbox: &Mailbox, settings: &Settings) -> Result<Mailbox, DraftError> {
     match settings.filled("qualify-domain") {
         Some(domain) if mailbox.address.is_bare() => {
-            let address = mailbox.address.clone().qualify(&domain).map_err(DraftError::Address)?;
-            Ok(Mailbox { name: mailbox.name.clone(), address })
+            let address = mailbox
+                .address
+                .clone()
+                .qualify(&domain)
+                .map_err(DraftError::Address)?;
+            Ok(Mailbox {
+                name: mailbox.name.clone(),
+                address,
+            })
         }
         None if mailbox.address.is_bare() && !is_program(settings) => {
             Err(DraftError::Bare(mailbox.address.to_string()))
@@ -265,13 +362,20 @@ fn fill_recipients(draft: &mut Draft, settings: &Settings) -> Result<(), DraftEr
     let rule = settings.text("expand-address").unwrap_or_default();
     for list in [&mut draft.to, &mut draft.cc, &mut draft.bcc] {
         let expanded = local.of_aliases(std::mem::take(list))?;
-        if let Some(mailbox) = expanded.iter().find(|mailbox| !allowed(&rule, &mailbox.address)) {
+        if let Some(mailbox) = expanded
+            .iter()
+            .find(|mailbox| !allowed(&rule, &mailbox.address))
+        {
             return Err(DraftError::NotAllowed(mailbox.address.to_string()));
         }
         *list = local.finish(expanded)?;
     }
     if draft.to.is_empty() && draft.cc.is_empty() && draft.bcc.is_empty() {
-        return Err(if local.has_dropped() { DraftError::Dropped } else { DraftError::NoRecipient });
+        return Err(if local.has_dropped() {
+            DraftError::Dropped
+        } else {
+            DraftError::NoRecipient
+        });
     }
     Ok(())
 }
@@ -281,7 +385,10 @@ fn allowed(rule: &str, address: &Address) -> bool {
     let kind = if address.is_bare() { "name" } else { "addr" };
     let mut allowed = true;
     for word in rule.split(',').map(str::trim) {
-        match word.strip_prefix('-').map_or((word.trim_start_matches('+'), true), |w| (w, false)) {
+        match word
+            .strip_prefix('-')
+            .map_or((word.trim_start_matches('+'), true), |w| (w, false))
+        {
             ("all", on) => allowed = on,
             (w, on) if w == kind => allowed = on,
             _ => {}
@@ -291,19 +398,39 @@ fn allowed(rule: &str, address: &Address) -> bool {
 }
 
 fn receipt(draft: &mut Draft, settings: &Settings) {
-    let Some(text) = settings.text("receipt-to") else { return };
-    let to = if text.is_empty() { draft.from.first().map(|m| m.address.to_string()).unwrap_or_default() } else { text };
-    draft.headers.push(("Disposition-Notification-To".to_owned(), to));
+    let Some(text) = settings.text("receipt-to") else {
+        return;
+    };
+    let to = if text.is_empty() {
+        draft
+            .from
+            .first()
+            .map(|m| m.address.to_string())
+            .unwrap_or_default()
+    } else {
+        text
+    };
+    draft
+        .headers
+        .push(("Disposition-Notification-To".to_owned(), to));
 }
 
 /// The words, with signature and what is put around them.
-fn body(args: &Args, draft: &mut Draft, settings: &Settings, input: Input) -> Result<(), DraftError> {
+fn body(
+    args: &Args,
+    draft: &mut Draft,
+    settings: &Settings,
+    input: Input,
+) -> Result<(), DraftError> {
     let mut text = input.text;
     if draft.body.ready.is_none() {
         let head = unescape(&settings.text("text-head").unwrap_or_default());
         let mut tail = Text::default();
         if let Some(path) = settings.path("signature") {
-            tail.push(super::input::read_file(&path, settings.size("max-size").unwrap_or(MAX_SIZE))?);
+            tail.push(super::input::read_file(
+                &path,
+                settings.size("max-size").unwrap_or(MAX_SIZE),
+            )?);
         }
         tail.push(unescape(&settings.text("text-tail").unwrap_or_default()).into_bytes());
         if !(head.is_empty() && tail.is_empty()) && input.html.is_none() {
@@ -335,15 +462,34 @@ fn body(args: &Args, draft: &mut Draft, settings: &Settings, input: Input) -> Re
 
 /// Looks whether `--html` and the head of a template agree on what the text is.
 fn html_of_head(args: &Args, draft: &mut Draft) -> Result<(), DraftError> {
-    if !args.template || args.html.as_ref().is_none_or(|path| path.as_os_str() != "-") {
+    if !args.template
+        || args
+            .html
+            .as_ref()
+            .is_none_or(|path| path.as_os_str() != "-")
+    {
         return Ok(());
     }
-    let encoding = draft.body.ready.take().unwrap_or_default().trim().to_ascii_lowercase();
+    let encoding = draft
+        .body
+        .ready
+        .take()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     if !["", "7bit", "8bit", "binary"].contains(&encoding.as_str()) {
-        return Err(DraftError::NoHtml(format!("encoded in {}", crate::text::word(&encoding))));
+        return Err(DraftError::NoHtml(format!(
+            "encoded in {}",
+            crate::text::word(&encoding)
+        )));
     }
     let media = draft.body.media_type.as_deref().unwrap_or("text/html");
-    let essence = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let essence = media
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     if ["text/html", "text/plain"].contains(&essence.as_str()) {
         return Ok(());
     }
@@ -354,11 +500,16 @@ fn html_of_head(args: &Args, draft: &mut Draft) -> Result<(), DraftError> {
 /// (`iso-8859-1,utf-8`) say what is sent, not what is read: UTF-8 is found anyway, and ISO-8859-1 would take every input.
 pub fn fallback_charsets(settings: &Settings) -> Vec<String> {
     let list = settings.list("fallback-charsets");
-    let meaningful =
-        |c: &String| !["utf-8", "utf8", "us-ascii", "iso-8859-1"].contains(&c.to_ascii_lowercase().as_str());
+    let meaningful = |c: &String| {
+        !["utf-8", "utf8", "us-ascii", "iso-8859-1"].contains(&c.to_ascii_lowercase().as_str())
+    };
     let list: Vec<_> = list.into_iter().filter(meaningful).collect();
     // The value without a setting.
-    if list == ["gb18030", "windows-1252"] { Vec::new() } else { list }
+    if list == ["gb18030", "windows-1252"] {
+        Vec::new()
+    } else {
+        list
+    }
 }
 
 /// `\n` and `\t` as mail.rc has no other way to say them.

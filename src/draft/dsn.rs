@@ -20,7 +20,11 @@ pub struct Dsn {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ret: Option<Ret>,
     /// The name under which the notice comes back, not yet encoded: checked by [`envid`].
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "stored_envid")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "stored_envid"
+    )]
     pub envid: Option<String>,
 }
 
@@ -68,7 +72,9 @@ pub enum DsnError {
     #[error("`{}` is neither full nor headers", crate::text::word(.0))]
     Ret(String),
     /// An ENVID that is empty, or too long as encoded: its octets.
-    #[error("an envelope id has between 1 and {LONGEST_ENVID} characters as it is sent, and this one {0}")]
+    #[error(
+        "an envelope id has between 1 and {LONGEST_ENVID} characters as it is sent, and this one {0}"
+    )]
     EnvidLength(usize),
     /// An ENVID with something else than printable ASCII.
     #[error("an envelope id is made of printable ASCII characters")]
@@ -78,10 +84,16 @@ pub enum DsnError {
 impl Dsn {
     /// Reads what a caller of sendmail asks for. What is none is left out, and told in lowercase fragments: a mail must not
     /// be lost over the report of it.
-    pub fn read_leniently(notify: Option<&str>, ret: Option<&str>, name: Option<&str>) -> (Self, Vec<String>) {
+    pub fn read_leniently(
+        notify: Option<&str>,
+        ret: Option<&str>,
+        name: Option<&str>,
+    ) -> (Self, Vec<String>) {
         let mut notes = Vec::new();
-        let mut note = |flag: &str, error: DsnError| notes.push(format!("{flag} is left out: {error}"));
-        let notify = notify.and_then(|text| Notify::parse(text).map_err(|error| note("-N", error)).ok());
+        let mut note =
+            |flag: &str, error: DsnError| notes.push(format!("{flag} is left out: {error}"));
+        let notify =
+            notify.and_then(|text| Notify::parse(text).map_err(|error| note("-N", error)).ok());
         let ret = ret.and_then(|text| Ret::parse(text).map_err(|error| note("-R", error)).ok());
         let envid = name.and_then(|text| envid(text).map_err(|error| note("-V", error)).ok());
         (Dsn { notify, ret, envid }, notes)
@@ -99,9 +111,17 @@ impl Notify {
     /// # Errors
     /// [`DsnError`].
     pub fn parse(text: &str) -> Result<Self, DsnError> {
-        let mut occasions = Occasions { success: false, failure: false, delay: false };
+        let mut occasions = Occasions {
+            success: false,
+            failure: false,
+            delay: false,
+        };
         let mut never = false;
-        for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+        for word in text
+            .split(',')
+            .map(str::trim)
+            .filter(|word| !word.is_empty())
+        {
             match word.to_ascii_lowercase().as_str() {
                 "never" => never = true,
                 "success" => occasions.success = true,
@@ -151,7 +171,10 @@ pub fn envid(text: &str) -> Result<String, DsnError> {
 /// A stored name is checked again: it goes into a command.
 fn stored_envid<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     let stored = Option::<String>::deserialize(from)?;
-    stored.map(|text| envid(&text)).transpose().map_err(D::Error::custom)
+    stored
+        .map(|text| envid(&text))
+        .transpose()
+        .map_err(D::Error::custom)
 }
 
 /// Encodes a text for a parameter (RFC 3461 section 4). Its characters are ASCII.
@@ -171,9 +194,19 @@ pub fn xtext(text: &str) -> String {
 /// The words of NOTIFY.
 impl fmt::Display for Notify {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Notify::On(on) = self else { return f.write_str("NEVER") };
-        let words = [(on.success, "SUCCESS"), (on.failure, "FAILURE"), (on.delay, "DELAY")];
-        let words: Vec<_> = words.iter().filter(|(wanted, _)| *wanted).map(|(_, word)| *word).collect();
+        let Notify::On(on) = self else {
+            return f.write_str("NEVER");
+        };
+        let words = [
+            (on.success, "SUCCESS"),
+            (on.failure, "FAILURE"),
+            (on.delay, "DELAY"),
+        ];
+        let words: Vec<_> = words
+            .iter()
+            .filter(|(wanted, _)| *wanted)
+            .map(|(_, word)| *word)
+            .collect();
         f.write_str(&words.join(","))
     }
 }
@@ -190,8 +223,17 @@ impl fmt::Display for Dsn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let notify = self.notify.map(|notify| format!("NOTIFY={notify}"));
         let ret = self.ret.map(|ret| format!("RET={ret}"));
-        let envid = self.envid.as_ref().map(|envid| format!("ENVID={}", xtext(envid)));
-        f.write_str(&[notify, ret, envid].into_iter().flatten().collect::<Vec<_>>().join(" "))
+        let envid = self
+            .envid
+            .as_ref()
+            .map(|envid| format!("ENVID={}", xtext(envid)));
+        f.write_str(
+            &[notify, ret, envid]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+                .join(" "),
+        )
     }
 }
 
@@ -228,7 +270,10 @@ mod tests {
     use super::*;
 
     fn notify(text: &str) -> String {
-        Notify::parse(text).map_or_else(|error| format!("error: {error}"), |notify| notify.to_string())
+        Notify::parse(text).map_or_else(
+            |error| format!("error: {error}"),
+            |notify| notify.to_string(),
+        )
     }
 
     #[test]
@@ -237,8 +282,14 @@ mod tests {
         assert_eq!(notify(" Delay , SUCCESS,success,"), "SUCCESS,DELAY");
         assert_eq!(notify("failure"), "FAILURE");
         assert_eq!(notify("never,success"), "error: `never` stands alone");
-        assert_eq!(notify("always\n"), "error: `always` is none of never, success, failure, delay");
-        assert_eq!(notify(" , "), "error: never, or some of success, failure and delay are wanted here");
+        assert_eq!(
+            notify("always\n"),
+            "error: `always` is none of never, success, failure, delay"
+        );
+        assert_eq!(
+            notify(" , "),
+            "error: never, or some of success, failure and delay are wanted here"
+        );
     }
 
     #[test]
@@ -271,7 +322,10 @@ mod tests {
         };
         assert_eq!(dsn.to_string(), "NOTIFY=SUCCESS,DELAY RET=HDRS ENVID=a+20b");
         let stored = serde_json::to_string(&dsn).unwrap();
-        assert_eq!(stored, r#"{"notify":"success,delay","ret":"hdrs","envid":"a b"}"#);
+        assert_eq!(
+            stored,
+            r#"{"notify":"success,delay","ret":"hdrs","envid":"a b"}"#
+        );
         assert_eq!(serde_json::from_str::<Dsn>(&stored).unwrap(), dsn);
         assert_eq!(serde_json::from_str::<Dsn>("{}").unwrap(), Dsn::default());
         assert!(serde_json::from_str::<Dsn>(r#"{"notify":"x\r\nDATA"}"#).is_err());

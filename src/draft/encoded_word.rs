@@ -36,7 +36,9 @@ pub(crate) fn decode(text: &str) -> String {
         };
         let follows = open.is_some() && before.bytes().all(|b| b.is_ascii_whitespace());
         match &mut open {
-            Some(last) if follows && last.charset == word.charset => last.octets.extend(word.octets),
+            Some(last) if follows && last.charset == word.charset => {
+                last.octets.extend(word.octets)
+            }
             _ => {
                 close(&mut open, &mut out);
                 out.push_str(if follows { "" } else { before });
@@ -56,7 +58,9 @@ struct Word {
 }
 
 fn close(open: &mut Option<Word>, out: &mut String) {
-    let Some(Word { charset, octets }) = open.take() else { return };
+    let Some(Word { charset, octets }) = open.take() else {
+        return;
+    };
     let (decoded, _) = charset.decode_without_bom_handling(&octets);
     let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
     out.extend(decoded.chars().map(|c| if breaks(c) { ' ' } else { c }));
@@ -118,7 +122,10 @@ mod tests {
             ("=?utf-8?B?W1BST0JMRU1dCg==?=", "[PROBLEM] "),
             ("=?utf-8?b?5rWL6K+V5rWL?=", "测试测"),
             ("=?utf-8?b?5rWL\n6K+V?=", "测试"),
-            ("=?utf-8?q?=E6=B5?= =?UTF8?q?=8B?= =?utf-8?b?6K8=?= =?utf-8?q?=95?=", "测试"),
+            (
+                "=?utf-8?q?=E6=B5?= =?UTF8?q?=8B?= =?utf-8?b?6K8=?= =?utf-8?q?=95?=",
+                "测试",
+            ),
             ("=?utf-8?q?=C3?= =?iso-8859-1?q?=FC?=", "\u{fffd}ü"),
             ("=?utf-8?q?=C3?= x =?utf-8?q?=BC?=", "\u{fffd} x \u{fffd}"),
             ("=?cp936?b?suLK1A?=\t=?latin-1?q?=FC?=", "测试ü"),
@@ -136,8 +143,20 @@ mod tests {
     #[test]
     fn a_megabyte_of_beginnings_is_read_in_linear_time() {
         use crate::pace::{assert_linear, repeated};
-        for piece in ["=?", "=?utf-8?", "=?utf-8?q?a?=", "=?utf-8?q?x", "=?a?b", "=?gb18030?b?AAAA", " =?utf-8?b??="] {
-            assert_linear(piece, |size| repeated(piece, size), |text| drop(decode(&text)));
+        for piece in [
+            "=?",
+            "=?utf-8?",
+            "=?utf-8?q?a?=",
+            "=?utf-8?q?x",
+            "=?a?b",
+            "=?gb18030?b?AAAA",
+            " =?utf-8?b??=",
+        ] {
+            assert_linear(
+                piece,
+                |size| repeated(piece, size),
+                |text| drop(decode(&text)),
+            );
         }
     }
 }

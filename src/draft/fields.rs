@@ -32,17 +32,27 @@ pub(super) fn custom(text: &str) -> Result<(), DraftError> {
     let base = name.to_ascii_lowercase();
     let base = base.trim_end_matches("?single");
     match OWN.iter().find(|(own, _)| *own == base) {
-        Some((_, flag)) => Err(DraftError::OwnFlag { name: name.to_owned(), flag }),
+        Some((_, flag)) => Err(DraftError::OwnFlag {
+            name: name.to_owned(),
+            flag,
+        }),
         None => Ok(()),
     }
 }
 
 fn parts(text: &str) -> Result<(&str, &str), DraftError> {
-    let refuse = |why| DraftError::Header { text: text.chars().take(60).collect(), why };
-    let (name, value) = text.split_once(':').ok_or_else(|| refuse("a `:` is wanted behind its name"))?;
+    let refuse = |why| DraftError::Header {
+        text: text.chars().take(60).collect(),
+        why,
+    };
+    let (name, value) = text
+        .split_once(':')
+        .ok_or_else(|| refuse("a `:` is wanted behind its name"))?;
     let name = name.trim();
     if name.is_empty() || !name.bytes().all(|b| (b'!'..=b'~').contains(&b)) {
-        return Err(refuse("its name holds blanks, control characters or nothing"));
+        return Err(refuse(
+            "its name holds blanks, control characters or nothing",
+        ));
     }
     if value.contains(['\r', '\n', '\0']) {
         return Err(refuse("a line end cannot stand in it"));
@@ -51,14 +61,28 @@ fn parts(text: &str) -> Result<(&str, &str), DraftError> {
 }
 
 /// Takes over the head of a template.
-pub(super) fn apply(draft: &mut Draft, template: &Template, fallback: &[String]) -> Result<(), DraftError> {
-    const SINGLE: [&str; 7] = ["subject", "subj", "date", "message-id", "content-type", "in-reply-to", "references"];
+pub(super) fn apply(
+    draft: &mut Draft,
+    template: &Template,
+    fallback: &[String],
+) -> Result<(), DraftError> {
+    const SINGLE: [&str; 7] = [
+        "subject",
+        "subj",
+        "date",
+        "message-id",
+        "content-type",
+        "in-reply-to",
+        "references",
+    ];
     let resent = resent_block(&template.fields);
     if template.fields.iter().any(|field| field.is("from")) {
         draft.from.clear();
     }
     if !resent.is_empty() {
-        let more = std::mem::take(&mut draft.to).into_iter().chain(std::mem::take(&mut draft.cc));
+        let more = std::mem::take(&mut draft.to)
+            .into_iter()
+            .chain(std::mem::take(&mut draft.cc));
         draft.bcc.extend(more.collect::<Vec<_>>());
     }
     let mut seen = HashSet::new();
@@ -66,9 +90,13 @@ pub(super) fn apply(draft: &mut Draft, template: &Template, fallback: &[String])
         let name = head.name().to_owned();
         let lower = name.to_ascii_lowercase();
         let (value, note) = head.read(fallback);
-        draft.warnings.extend(note.map(|note| note.replacen("the text", &format!("the header {name}"), 1)));
+        draft
+            .warnings
+            .extend(note.map(|note| note.replacen("the text", &format!("the header {name}"), 1)));
         if SINGLE.contains(&lower.as_str()) && !seen.insert(lower.clone()) {
-            draft.warnings.push(format!("a second {name} header was left out"));
+            draft
+                .warnings
+                .push(format!("a second {name} header was left out"));
             continue;
         }
         if resent.is_empty() {
@@ -79,7 +107,9 @@ pub(super) fn apply(draft: &mut Draft, template: &Template, fallback: &[String])
         let base = lower.strip_prefix("resent-").unwrap_or(&lower);
         match (resent.contains(&at), RECIPIENTS.contains(&base)) {
             (true, true) => {
-                draft.bcc.extend(list_of(&value).map_err(DraftError::Address)?);
+                draft
+                    .bcc
+                    .extend(list_of(&value).map_err(DraftError::Address)?);
                 if base != "bcc" {
                     draft.headers.push((name, encoded_word::decode(&value)));
                 }
@@ -87,7 +117,10 @@ pub(super) fn apply(draft: &mut Draft, template: &Template, fallback: &[String])
             (false, true) if lower == "resent-bcc" || lower == "bcc" => {}
             (false, true) if base == lower => draft.shown.push((name, value)),
             (true, _) if base == "from" => {
-                draft.resent_from = list_of(&value).map_err(DraftError::Address)?.into_iter().next();
+                draft.resent_from = list_of(&value)
+                    .map_err(DraftError::Address)?
+                    .into_iter()
+                    .next();
                 draft.headers.push((name, encoded_word::decode(&value)));
             }
             _ => field(draft, &name, &value)?,
@@ -98,10 +131,19 @@ pub(super) fn apply(draft: &mut Draft, template: &Template, fallback: &[String])
 
 /// Decodes what names were encoded in, as programs write them into heads and callers into flags: they are encoded once, on their way out.
 pub(super) fn decode_names(draft: &mut Draft) {
-    let lists = [&mut draft.from, &mut draft.reply_to, &mut draft.to, &mut draft.cc, &mut draft.bcc];
+    let lists = [
+        &mut draft.from,
+        &mut draft.reply_to,
+        &mut draft.to,
+        &mut draft.cc,
+        &mut draft.bcc,
+    ];
     for mailbox in lists.into_iter().flatten().chain(&mut draft.sender) {
-        mailbox.name =
-            mailbox.name.take().map(|name| encoded_word::decode(&name)).filter(|name| !name.trim().is_empty());
+        mailbox.name = mailbox
+            .name
+            .take()
+            .map(|name| encoded_word::decode(&name))
+            .filter(|name| !name.trim().is_empty());
     }
 }
 
@@ -116,15 +158,25 @@ pub fn list_of(value: &str) -> Result<Vec<Mailbox>, AddressError> {
 /// Puts one header where it belongs.
 pub(super) fn field(draft: &mut Draft, name: &str, value: &str) -> Result<(), DraftError> {
     let lower = name.to_ascii_lowercase();
-    let (base, single) = lower.strip_suffix("?single").map_or((lower.as_str(), false), |base| (base, true));
+    let (base, single) = lower
+        .strip_suffix("?single")
+        .map_or((lower.as_str(), false), |base| (base, true));
     let list = |value: &str| {
         if single {
-            return Mailbox::parse(&quote_single(value)).map(|m| vec![m]).map_err(DraftError::Address);
+            return Mailbox::parse(&quote_single(value))
+                .map(|m| vec![m])
+                .map_err(DraftError::Address);
         }
-        parse_word(value).or_else(|error| list_of(value).map_err(|_| error)).map_err(DraftError::Address)
+        parse_word(value)
+            .or_else(|error| list_of(value).map_err(|_| error))
+            .map_err(DraftError::Address)
     };
     let authors = |value: &str| {
-        if single { list(value) } else { parse_authors(value).or_else(|_| list(value)) }
+        if single {
+            list(value)
+        } else {
+            parse_authors(value).or_else(|_| list(value))
+        }
     };
     match base {
         "to" | "cc" | "bcc" => {
@@ -153,13 +205,21 @@ pub(super) fn field(draft: &mut Draft, name: &str, value: &str) -> Result<(), Dr
         "subject" | "subj" => draft.subject = Some(encoded_word::decode(value)),
         "date" => draft.date = Some(value.to_owned()).filter(|value| !value.is_empty()),
         "message-id" => draft.message_id = Some(value.to_owned()).filter(|value| !value.is_empty()),
-        "content-type" => draft.body.media_type = Some(value.to_owned()).filter(|value| !value.is_empty()),
+        "content-type" => {
+            draft.body.media_type = Some(value.to_owned()).filter(|value| !value.is_empty())
+        }
         "content-transfer-encoding" => draft.body.ready = Some(value.to_owned()),
         "mime-version" | "return-path" | "content-length" | "status" => {}
-        "fcc" => draft.warnings.push("Fcc is left out; the setting record keeps copies".to_owned()),
+        "fcc" => draft
+            .warnings
+            .push("Fcc is left out; the setting record keeps copies".to_owned()),
         // They say what the text is, wherever in the mail it comes to stand.
-        _ if base.starts_with("content-") => draft.body.fields.push((name.to_owned(), value.to_owned())),
-        _ => draft.headers.push((name.to_owned(), encoded_word::decode(value))),
+        _ if base.starts_with("content-") => {
+            draft.body.fields.push((name.to_owned(), value.to_owned()))
+        }
+        _ => draft
+            .headers
+            .push((name.to_owned(), encoded_word::decode(value))),
     }
     Ok(())
 }

@@ -51,10 +51,19 @@ impl Input {
     ///
     /// # Errors
     /// [`DraftError`]: the first file that cannot be used.
-    pub fn read(args: &Args, home: Option<&Path>, extra: Option<&Path>, limit: u64) -> Result<Self, DraftError> {
+    pub fn read(
+        args: &Args,
+        home: Option<&Path>,
+        extra: Option<&Path>,
+        limit: u64,
+    ) -> Result<Self, DraftError> {
         let mut input = Input::default();
         let mut wants_stdin = None;
-        let mut names = args.attachment_names.iter().cloned().chain(std::iter::repeat(None));
+        let mut names = args
+            .attachment_names
+            .iter()
+            .cloned()
+            .chain(std::iter::repeat(None));
         for (word, name) in args.attach.iter().zip(&mut names) {
             let before = input.attachments.len();
             input.attach(word, home, limit, &mut wants_stdin)?;
@@ -63,10 +72,16 @@ impl Input {
             }
         }
         if let Some(path) = extra {
-            input.attachments.push(open(path, names.next().flatten(), limit)?);
+            input
+                .attachments
+                .push(open(path, names.next().flatten(), limit)?);
         }
         for path in &args.inline {
-            input.inline.push(open(&expand_home(&path.to_string_lossy(), home), None, limit)?);
+            input.inline.push(open(
+                &expand_home(&path.to_string_lossy(), home),
+                None,
+                limit,
+            )?);
         }
         for path in &args.to_file {
             input.list(args, path, home, &mut wants_stdin)?;
@@ -90,10 +105,17 @@ impl Input {
     ) -> Result<(), DraftError> {
         let text = word.to_string_lossy();
         if text.is_empty() {
-            return Err(DraftError::Header { text: String::new(), why: "a file or a header is wanted after `-a`" });
+            return Err(DraftError::Header {
+                text: String::new(),
+                why: "a file or a header is wanted after `-a`",
+            });
         }
         let plain = PathBuf::from(word);
-        let expanded = if text.starts_with('~') { expand_home(&text, home) } else { plain };
+        let expanded = if text.starts_with('~') {
+            expand_home(&text, home)
+        } else {
+            plain
+        };
         if exists(&expanded) {
             self.attachments.push(open(&expanded, None, limit)?);
             return Ok(());
@@ -110,22 +132,36 @@ impl Input {
         }
         let path = expand_home(path, home);
         if exists(&path) {
-            self.attachments.push(Attachment { media_type, ..open(&path, name, limit)? });
+            self.attachments.push(Attachment {
+                media_type,
+                ..open(&path, name, limit)?
+            });
             return Ok(());
         }
         if is_header(word) {
             self.headers.push(text.into_owned());
             return Ok(());
         }
-        if let Some((file, charset)) = text.rsplit_once('=').filter(|(file, _)| exists(&expand_home(file, home))) {
-            let charset = charset.split('#').next().unwrap_or_default().trim_start_matches('!').to_owned();
+        if let Some((file, charset)) = text
+            .rsplit_once('=')
+            .filter(|(file, _)| exists(&expand_home(file, home)))
+        {
+            let charset = charset
+                .split('#')
+                .next()
+                .unwrap_or_default()
+                .trim_start_matches('!')
+                .to_owned();
             self.attachments.push(Attachment {
                 charset: Some(charset).filter(|c| !c.is_empty()),
                 ..open(&expand_home(file, home), None, limit)?
             });
             return Ok(());
         }
-        let pieces: Vec<_> = text.split(',').map(|p| expand_home(p.trim(), home)).collect();
+        let pieces: Vec<_> = text
+            .split(',')
+            .map(|p| expand_home(p.trim(), home))
+            .collect();
         if pieces.len() > 1 && pieces.iter().all(|p| exists(p)) {
             for piece in pieces {
                 self.attachments.push(open(&piece, None, limit)?);
@@ -147,18 +183,27 @@ impl Input {
         const SELF: &str = "--to-file -";
         let shown = path.to_string_lossy();
         if shown == "-" {
-            let is_file = |path: &Option<PathBuf>| path.as_ref().is_some_and(|path| path.as_os_str() != "-");
-            let has_words = is_file(&args.body_file) || is_file(&args.html) || is_file(&args.quote_file);
+            let is_file =
+                |path: &Option<PathBuf>| path.as_ref().is_some_and(|path| path.as_os_str() != "-");
+            let has_words =
+                is_file(&args.body_file) || is_file(&args.html) || is_file(&args.quote_file);
             match stdin.replace(SELF) {
                 Some(first) => return Err(DraftError::StdinTwice(first, SELF)),
                 None if args.template => return Err(DraftError::StdinTwice(SELF, "-t")),
                 None if !has_words && self.attachments.is_empty() => {
-                    return Err(DraftError::StdinTwice(SELF, "the text of the mail (`-m FILE` takes it from a file)"));
+                    return Err(DraftError::StdinTwice(
+                        SELF,
+                        "the text of the mail (`-m FILE` takes it from a file)",
+                    ));
                 }
                 None => {}
             }
         }
-        let path = if shown == "-" { path.to_owned() } else { expand_home(&shown, home) };
+        let path = if shown == "-" {
+            path.to_owned()
+        } else {
+            expand_home(&shown, home)
+        };
         let list = recipients::read(&path, &shown)?;
         self.notes.extend(list.note());
         self.recipients.extend(list.mailboxes);
@@ -190,7 +235,9 @@ impl Input {
                 self.media_type = media_type_of(&path);
                 read_file(&path, limit)?
             }
-            (_, Some(first)) if html_of_stdin => return Err(DraftError::StdinTwice(first, "--html")),
+            (_, Some(first)) if html_of_stdin => {
+                return Err(DraftError::StdinTwice(first, "--html"));
+            }
             (_, Some(first)) if args.template => return Err(DraftError::StdinTwice(first, "-t")),
             (_, Some(_)) => Vec::new(),
             (_, None) => {
@@ -224,12 +271,20 @@ impl Input {
     /// Asks for the subject as mailx does, only where a person types the mail.
     fn ask_subject(&mut self, args: &Args) {
         use std::io::IsTerminal;
-        if args.subject.is_some() || args.template || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        if args.subject.is_some()
+            || args.template
+            || !io::stdin().is_terminal()
+            || !io::stderr().is_terminal()
+        {
             return;
         }
         let _ = write!(io::stderr(), "Subject: ");
         let mut line = Vec::new();
-        if io::stdin().lock().read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+        if io::stdin()
+            .lock()
+            .read_until(b'\n', &mut line)
+            .is_ok_and(|n| n > 0)
+        {
             self.subject = Some(line.trim_ascii_end().to_vec()).filter(|s| !s.is_empty());
         }
     }
@@ -266,12 +321,16 @@ impl Input {
                 }
                 Some(b'@') => {
                     for path in value.split([',', ' ']).filter(|p| !p.is_empty()) {
-                        self.attachments.push(open(&expand_home(path, home), None, limit)?);
+                        self.attachments
+                            .push(open(&expand_home(path, home), None, limit)?);
                     }
                 }
                 other => {
                     let letter = other.map_or(' ', |b| char::from(*b));
-                    return Err(DraftError::Escape { line: number + 1, letter });
+                    return Err(DraftError::Escape {
+                        line: number + 1,
+                        letter,
+                    });
                 }
             }
         }
@@ -308,13 +367,21 @@ fn is_header(word: &OsStr) -> bool {
 }
 
 fn unreadable(path: &Path, why: impl Into<String>) -> DraftError {
-    DraftError::File { path: path.to_owned(), why: why.into() }
+    DraftError::File {
+        path: path.to_owned(),
+        why: why.into(),
+    }
 }
 
 /// Opens a regular file; a FIFO or a device could block or never end.
 fn open_regular(path: &Path) -> Result<(File, u64), DraftError> {
-    let refuse = |error: io::Error| match error.get_ref().and_then(|inner| inner.downcast_ref::<Unfit>()) {
-        Some(Unfit::NotRegular) => unreadable(path, "it is not a regular file; pipe it in with `-`"),
+    let refuse = |error: io::Error| match error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<Unfit>())
+    {
+        Some(Unfit::NotRegular) => {
+            unreadable(path, "it is not a regular file; pipe it in with `-`")
+        }
         _ => unreadable(path, words(&error)),
     };
     let (file, facts) = files::open(path).map_err(refuse)?;
@@ -325,8 +392,13 @@ fn open(path: &Path, name: Option<String>, limit: u64) -> Result<Attachment, Dra
     let (file, length) = open_regular(path)?;
     // Files of the kernel say 0 and then hold something, or hold less than they say, or cannot be read at all.
     let mut octet = [0_u8; 1];
-    let read = (&file).read(&mut octet).map_err(|e| unreadable(path, words(&e)))?;
-    let is_short = length > 1 && file.read_at(&mut octet, length - 1).is_ok_and(|read| read == 0);
+    let read = (&file)
+        .read(&mut octet)
+        .map_err(|e| unreadable(path, words(&e)))?;
+    let is_short = length > 1
+        && file
+            .read_at(&mut octet, length - 1)
+            .is_ok_and(|read| read == 0);
     if length == 0 && read > 0 || is_short {
         let mut file = file;
         file.rewind().map_err(|e| unreadable(path, words(&e)))?;
@@ -335,14 +407,28 @@ fn open(path: &Path, name: Option<String>, limit: u64) -> Result<Attachment, Dra
             _ => unreadable(path, "it cannot be read"),
         })?;
         let name = name.unwrap_or_else(|| base_name(path));
-        return Ok(Attachment { path: path.to_owned(), name, ..spooled });
+        return Ok(Attachment {
+            path: path.to_owned(),
+            name,
+            ..spooled
+        });
     }
     let name = name.unwrap_or_else(|| base_name(path));
-    Ok(Attachment { file: Arc::new(file), path: path.to_owned(), length, name, media_type: None, charset: None })
+    Ok(Attachment {
+        file: Arc::new(file),
+        path: path.to_owned(),
+        length,
+        name,
+        media_type: None,
+        charset: None,
+    })
 }
 
 fn base_name(path: &Path) -> String {
-    path.file_name().map_or_else(|| "attachment".to_owned(), |n| n.to_string_lossy().into_owned())
+    path.file_name().map_or_else(
+        || "attachment".to_owned(),
+        |n| n.to_string_lossy().into_owned(),
+    )
 }
 
 /// Keeps a stream in a file without a name, so that its size is known before it is sent: at most `limit` bytes, as a stream may
@@ -371,18 +457,26 @@ fn spool(from: impl Read, limit: u64) -> Result<Attachment, DraftError> {
 pub(super) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, DraftError> {
     let (file, _) = open_regular(path)?;
     let mut bytes = Vec::new();
-    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|e| unreadable(path, words(&e)))?;
+    file.take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(|e| unreadable(path, words(&e)))?;
     within(bytes, limit)
 }
 
 pub(super) fn read_all(from: impl Read, limit: u64) -> Result<Vec<u8>, DraftError> {
     let mut bytes = Vec::new();
-    from.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|e| DraftError::Stdin(words(&e)))?;
+    from.take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(|e| DraftError::Stdin(words(&e)))?;
     within(bytes, limit)
 }
 
 fn within(bytes: Vec<u8>, limit: u64) -> Result<Vec<u8>, DraftError> {
-    if bytes.len() as u64 > limit { Err(DraftError::TooLarge(limit)) } else { Ok(bytes) }
+    if bytes.len() as u64 > limit {
+        Err(DraftError::TooLarge(limit))
+    } else {
+        Ok(bytes)
+    }
 }
 
 /// What the name of a body's file says about its type; plain text says nothing.

@@ -34,7 +34,11 @@ impl List {
             1 => "1 recipient that stands in it twice was left out".to_owned(),
             many => format!("{many} recipients that stand in it twice were left out"),
         };
-        Some(format!("{}: {} recipients; {left_out}", self.shown, self.mailboxes.len()))
+        Some(format!(
+            "{}: {} recipients; {left_out}",
+            self.shown,
+            self.mailboxes.len()
+        ))
     }
 }
 
@@ -55,7 +59,11 @@ pub struct BadLine {
 pub(super) fn read(path: &Path, shown: &str) -> Result<List, DraftError> {
     let is_stdin = path.as_os_str() == "-";
     let shown = if is_stdin { "standard input" } else { shown };
-    let bytes = if is_stdin { read_all(io::stdin().lock(), LARGEST) } else { read_file(path, LARGEST) };
+    let bytes = if is_stdin {
+        read_all(io::stdin().lock(), LARGEST)
+    } else {
+        read_file(path, LARGEST)
+    };
     let bytes = bytes.map_err(|error| match error {
         DraftError::TooLarge(_) => DraftError::TooMany(shown.to_owned(), MOST),
         other => other,
@@ -66,20 +74,31 @@ pub(super) fn read(path: &Path, shown: &str) -> Result<List, DraftError> {
 fn parse(bytes: &[u8], shown: &str) -> Result<List, DraftError> {
     // Spreadsheets write UTF-16 and a mark; whatever else is no UTF-8 is shown by the error of its line.
     let (text, _, _) = encoding_rs::UTF_8.decode(bytes);
-    let mut list = List { shown: shown.to_owned(), mailboxes: Vec::new(), twice: 0 };
+    let mut list = List {
+        shown: shown.to_owned(),
+        mailboxes: Vec::new(),
+        twice: 0,
+    };
     let mut seen = HashSet::new();
     let (mut bad, mut count) = (Vec::new(), 0);
     for (number, line) in text.split('\n').enumerate() {
         match parse_list(meant(line)) {
             Ok(mailboxes) => {
                 let named = list.mailboxes.len() + mailboxes.len();
-                list.mailboxes.extend(mailboxes.into_iter().filter(|mailbox| seen.insert(mailbox.address.key())));
+                list.mailboxes.extend(
+                    mailboxes
+                        .into_iter()
+                        .filter(|mailbox| seen.insert(mailbox.address.key())),
+                );
                 list.twice += named - list.mailboxes.len();
             }
             Err(error) => {
                 count += 1;
                 if bad.len() < TOLD {
-                    bad.push(BadLine { place: format!("{shown}:{}", number + 1), error });
+                    bad.push(BadLine {
+                        place: format!("{shown}:{}", number + 1),
+                        error,
+                    });
                 }
             }
         }
@@ -113,14 +132,26 @@ mod tests {
     use super::*;
 
     fn shown(bytes: &[u8]) -> Vec<String> {
-        parse(bytes, "list").unwrap().mailboxes.iter().map(ToString::to_string).collect()
+        parse(bytes, "list")
+            .unwrap()
+            .mailboxes
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
     fn a_line_is_a_mailbox_or_a_list_and_the_rest_is_passed_over() {
         let text = "\u{feff}# friends\r\nann@a.test\r\n\r\n  bob@a.test  # the boss\n\"Li #1, Ann\" <li@a.test>\n\
                     a#b@a.test, Carl <c@a.test>,\n\t#\nbob\n";
-        let wanted = ["ann@a.test", "bob@a.test", "Li #1, Ann <li@a.test>", "a#b@a.test", "Carl <c@a.test>", "bob"];
+        let wanted = [
+            "ann@a.test",
+            "bob@a.test",
+            "Li #1, Ann <li@a.test>",
+            "a#b@a.test",
+            "Carl <c@a.test>",
+            "bob",
+        ];
         assert_eq!(shown(text.as_bytes()), wanted);
         let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
         assert_eq!(shown(&wide), wanted);
@@ -129,9 +160,14 @@ mod tests {
     #[test]
     fn every_bad_line_is_told_up_to_ten() {
         let text = format!("ann@a.test\nann@@a.test\n\n{}", "b c\n".repeat(20));
-        let Err(DraftError::Lines { bad, count }) = parse(text.as_bytes(), "list") else { panic!("taken") };
+        let Err(DraftError::Lines { bad, count }) = parse(text.as_bytes(), "list") else {
+            panic!("taken")
+        };
         assert_eq!((bad.len(), count), (10, 21));
-        let told: Vec<_> = bad[..2].iter().map(|line| format!("{}: {}", line.place, line.error)).collect();
+        let told: Vec<_> = bad[..2]
+            .iter()
+            .map(|line| format!("{}: {}", line.place, line.error))
+            .collect();
         assert_eq!(
             told,
             [
@@ -150,24 +186,39 @@ mod tests {
             note("ann@a.test, Ann <ANN@A.test>\nbob").as_deref(),
             Some("list: 2 recipients; 1 recipient that stands in it twice was left out")
         );
-        assert_eq!(shown(b"bob\nann@a.test\nAnn <ann@A.test>\nbob\n"), ["bob", "ann@a.test"]);
-        assert!(
-            note(&"a@b\n".repeat(4))
-                .is_some_and(|note| note.ends_with("3 recipients that stand in it twice were left out"))
+        assert_eq!(
+            shown(b"bob\nann@a.test\nAnn <ann@A.test>\nbob\n"),
+            ["bob", "ann@a.test"]
         );
+        assert!(note(&"a@b\n".repeat(4)).is_some_and(|note| {
+            note.ends_with("3 recipients that stand in it twice were left out")
+        }));
     }
 
     #[test]
     fn a_list_has_an_end() {
-        let text = (0..MOST).map(|n| format!("{n}@b")).collect::<Vec<_>>().join("\n") + "\n";
-        assert_eq!(parse(text.as_bytes(), "list").unwrap().mailboxes.len(), MOST);
-        assert!(matches!(parse((text + "a@b").as_bytes(), "list"), Err(DraftError::TooMany(..))));
+        let text = (0..MOST)
+            .map(|n| format!("{n}@b"))
+            .collect::<Vec<_>>()
+            .join("\n")
+            + "\n";
+        assert_eq!(
+            parse(text.as_bytes(), "list").unwrap().mailboxes.len(),
+            MOST
+        );
+        assert!(matches!(
+            parse((text + "a@b").as_bytes(), "list"),
+            Err(DraftError::TooMany(..))
+        ));
     }
 
     #[test]
     fn a_list_without_anybody_is_an_error() {
         for text in [&b""[..], b"\xef\xbb\xbf\n#\n"] {
-            assert_eq!(parse(text, "l").unwrap_err().to_string(), "l: it names no recipient");
+            assert_eq!(
+                parse(text, "l").unwrap_err().to_string(),
+                "l: it names no recipient"
+            );
         }
     }
 
@@ -184,7 +235,11 @@ mod tests {
             ("line ends", &|_| "\r\n".to_owned()),
         ];
         for (name, row) in rows {
-            assert_linear(name, |size| numbered(size, row), |text| drop(parse(text.as_bytes(), "list")));
+            assert_linear(
+                name,
+                |size| numbered(size, row),
+                |text| drop(parse(text.as_bytes(), "list")),
+            );
         }
     }
 }

@@ -15,9 +15,15 @@ impl Template {
     /// Who sends it, which chooses the account: the value of From, or of the topmost Resent-From.
     pub fn from(&self) -> Option<String> {
         let block = resent_block(&self.fields);
-        let (fields, name) =
-            if block.is_empty() { (&self.fields[..], "from") } else { (&self.fields[block], "resent-from") };
-        fields.iter().find(|field| field.is(name)).map(|field| field.text(&[]))
+        let (fields, name) = if block.is_empty() {
+            (&self.fields[..], "from")
+        } else {
+            (&self.fields[block], "resent-from")
+        };
+        fields
+            .iter()
+            .find(|field| field.is(name))
+            .map(|field| field.text(&[]))
     }
 }
 
@@ -59,11 +65,16 @@ mod tests {
     fn shown(text: &str) -> (Vec<(String, String)>, String) {
         let (template, body) = split(text.as_bytes());
         let pair = |field: &Field| (field.name().to_owned(), field.text(&[]));
-        (template.fields.iter().map(pair).collect(), String::from_utf8(body).unwrap())
+        (
+            template.fields.iter().map(pair).collect(),
+            String::from_utf8(body).unwrap(),
+        )
     }
 
     fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
-        list.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect()
+        list.iter()
+            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+            .collect()
     }
 
     #[test]
@@ -71,14 +82,22 @@ mod tests {
         let (headers, body) = shown(
             "# note\nTo: a@x,\n  b@x\n#c\n still c\nSubject   :\n hi\r\nX:\r\n\tone\r\n two\r\nBcc : z@x\n \nbody\n#text\n",
         );
-        let wanted = [("To", "a@x, b@x"), ("Subject", "hi"), ("X", "one two"), ("Bcc", "z@x")];
+        let wanted = [
+            ("To", "a@x, b@x"),
+            ("Subject", "hi"),
+            ("X", "one two"),
+            ("Bcc", "z@x"),
+        ];
         assert_eq!(headers, pairs(&wanted));
         assert_eq!(body, "body\n#text\n");
     }
 
     #[test]
     fn without_an_empty_line_the_body_starts_at_the_first_line_that_is_no_header() {
-        assert_eq!(shown("To: a@x\nhello there\nX: y\n").1, "hello there\nX: y\n");
+        assert_eq!(
+            shown("To: a@x\nhello there\nX: y\n").1,
+            "hello there\nX: y\n"
+        );
         assert_eq!(shown("hello\n"), (vec![], "hello\n".to_owned()));
         assert_eq!(shown(""), (vec![], String::new()));
         assert_eq!(shown("To: a@x").0, pairs(&[("To", "a@x")]));
@@ -86,20 +105,32 @@ mod tests {
 
     #[test]
     fn the_line_of_an_mbox_and_a_mark_are_left_out() {
-        assert_eq!(shown("From a@x Mon Nov 23\nTo: b@x\n\nx").0, pairs(&[("To", "b@x")]));
-        assert_eq!(shown(">From a@x Mon Nov 23\n\u{feff}To: b@x\r\r\n\r\r\nx").0, pairs(&[("To", "b@x")]));
+        assert_eq!(
+            shown("From a@x Mon Nov 23\nTo: b@x\n\nx").0,
+            pairs(&[("To", "b@x")])
+        );
+        assert_eq!(
+            shown(">From a@x Mon Nov 23\n\u{feff}To: b@x\r\r\n\r\r\nx").0,
+            pairs(&[("To", "b@x")])
+        );
     }
 
     #[test]
     fn a_cr_begins_no_other_header() {
-        assert_eq!(shown("Subject: a\rBcc: x@x\nTo: b@x\n\n").0, pairs(&[("Subject", "a Bcc: x@x"), ("To", "b@x")]));
+        assert_eq!(
+            shown("Subject: a\rBcc: x@x\nTo: b@x\n\n").0,
+            pairs(&[("Subject", "a Bcc: x@x"), ("To", "b@x")])
+        );
     }
 
     #[test]
     fn of_a_mail_that_was_sent_on_the_last_one_is_the_sender() {
         let from = |text: &str| split(text.as_bytes()).0.from();
         assert_eq!(from("From: a@x\nSubject: b\n\n").as_deref(), Some("a@x"));
-        assert_eq!(from("Resent-From: b@x\nResent-To: c@x\nResent-From: old@x\nFrom: a@x\n\n").as_deref(), Some("b@x"));
+        assert_eq!(
+            from("Resent-From: b@x\nResent-To: c@x\nResent-From: old@x\nFrom: a@x\n\n").as_deref(),
+            Some("b@x")
+        );
         assert_eq!(from("Resent-To: c@x\nFrom: a@x\n\n"), None);
     }
 
@@ -108,13 +139,23 @@ mod tests {
         use crate::pace::{assert_linear, numbered};
         let rows: &[(&str, &dyn Fn(usize) -> String)] = &[
             ("headers", &|n| format!("X-{n}: y\n")),
-            ("folds", &|n| if n == 0 { "X: y\n".to_owned() } else { " z\n".to_owned() }),
+            ("folds", &|n| {
+                if n == 0 {
+                    "X: y\n".to_owned()
+                } else {
+                    " z\n".to_owned()
+                }
+            }),
             ("remarks", &|_| "# x\n y\n".to_owned()),
             ("blanks", &|_| " \n".to_owned()),
             ("a name without end", &|_| "x".to_owned()),
         ];
         for (name, row) in rows {
-            assert_linear(name, |size| numbered(size, row), |text| drop(split(text.as_bytes())));
+            assert_linear(
+                name,
+                |size| numbered(size, row),
+                |text| drop(split(text.as_bytes())),
+            );
         }
     }
 }

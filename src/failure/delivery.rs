@@ -18,7 +18,11 @@ pub fn language(settings: &Settings) -> Language {
 
 /// What is known of a fault that a report tells of.
 pub fn hint(fault: &Fault, report: &Report, settings: &Settings) -> Option<&'static Hint> {
-    let host = report.host.as_deref().and_then(|host| host.rsplit_once(':')).map(|(host, _)| host);
+    let host = report
+        .host
+        .as_deref()
+        .and_then(|host| host.rsplit_once(':'))
+        .map(|(host, _)| host);
     hints::of_fault(fault, settings.provider(), host)
 }
 
@@ -34,12 +38,19 @@ const MOST_TOLD: usize = 20;
 
 /// Sums a report up: `None` when every recipient was accepted.
 pub fn account_for(report: &Report, settings: &Settings) -> Option<Failure> {
-    let failed: Vec<(&Fate, &Fault)> =
-        report.fates.iter().filter_map(|f| Some((f, f.outcome.as_ref().err()?))).collect();
+    let failed: Vec<(&Fate, &Fault)> = report
+        .fates
+        .iter()
+        .filter_map(|f| Some((f, f.outcome.as_ref().err()?)))
+        .collect();
     let (_, first) = *failed.first()?;
     let exit = exit(&failed);
     let sent = report.fates.len() - failed.len();
-    let teller = Teller { report, settings, language: language(settings) };
+    let teller = Teller {
+        report,
+        settings,
+        language: language(settings),
+    };
     if sent == 0 && failed.iter().all(|(_, f)| *f == first) && first.stage != Stage::Recipient {
         return Some(teller.for_all(first, exit));
     }
@@ -61,11 +72,18 @@ impl Teller<'_> {
         let what = match (sent, all) {
             (0, 1) => self.say(words::RECIPIENT, &[via]),
             (0, all) => self.say(words::RECIPIENTS, &[via, &all.to_string()]),
-            (sent, all) => self.say(words::SENT_TO_SOME, &[&sent.to_string(), &all.to_string(), via]),
+            (sent, all) => self.say(
+                words::SENT_TO_SOME,
+                &[&sent.to_string(), &all.to_string(), via],
+            ),
         };
         let mut failure = Failure::new(exit, what);
         for (fate, fault) in failed.iter().take(MOST_TOLD) {
-            failure = failure.fact(format!("{}: {}", fate.recipient, cause(&fault.cause, self.language)));
+            failure = failure.fact(format!(
+                "{}: {}",
+                fate.recipient,
+                cause(&fault.cause, self.language)
+            ));
         }
         if let Some(more) = failed.len().checked_sub(MOST_TOLD).filter(|more| *more > 0) {
             failure = failure.fact(self.say(words::MORE_RECIPIENTS, &[&more.to_string()]));
@@ -84,9 +102,11 @@ impl Teller<'_> {
         if failed.iter().any(|(_, f)| f.in_doubt) {
             failure = failure.fact(self.say(words::PERHAPS_OTHERS, &[]));
         }
-        let lines = distinct.iter().map(|(fault, hint)| match fault.reply().filter(|_| distinct.len() > 1) {
-            Some(reply) => format!("{}: {}", codes(reply), hint.action(self.language)),
-            None => hint.action(self.language).to_owned(),
+        let lines = distinct.iter().map(|(fault, hint)| {
+            match fault.reply().filter(|_| distinct.len() > 1) {
+                Some(reply) => format!("{}: {}", codes(reply), hint.action(self.language)),
+                None => hint.action(self.language).to_owned(),
+            }
         });
         way_out(failure, lines.collect())
     }
@@ -104,13 +124,20 @@ impl Teller<'_> {
 
 /// The codes of a reply as the server writes them.
 fn codes(reply: &Reply) -> String {
-    reply.enhanced.map_or_else(|| reply.code.to_string(), |enhanced| format!("{} {enhanced}", reply.code))
+    reply.enhanced.map_or_else(
+        || reply.code.to_string(),
+        |enhanced| format!("{} {enhanced}", reply.code),
+    )
 }
 
 /// The way out, of so many lines at most.
 fn way_out(failure: Failure, mut lines: Vec<String>) -> Failure {
     lines.truncate(MOST_LINES);
-    if lines.is_empty() { failure } else { failure.hint(lines.join("\n")) }
+    if lines.is_empty() {
+        failure
+    } else {
+        failure.hint(lines.join("\n"))
+    }
 }
 
 /// The one status for all faults: the common one, else 69 for a mixture.
@@ -120,7 +147,11 @@ fn exit(failed: &[(&Fate, &Fault)]) -> Exit {
     match codes.as_slice() {
         [one] => *one,
         many if many.contains(&Exit::PROTOCOL) => Exit::PROTOCOL,
-        many => many.iter().copied().find(|e| e.0 >= 128).unwrap_or(Exit::REFUSED),
+        many => many
+            .iter()
+            .copied()
+            .find(|e| e.0 >= 128)
+            .unwrap_or(Exit::REFUSED),
     }
 }
 
@@ -129,7 +160,9 @@ fn exit_of(fault: &Fault) -> Exit {
         return Exit::PROTOCOL;
     }
     match &fault.cause {
-        Cause::Interrupted(signal) => Exit(128_u8.saturating_add(u8::try_from(*signal).unwrap_or(2))),
+        Cause::Interrupted(signal) => {
+            Exit(128_u8.saturating_add(u8::try_from(*signal).unwrap_or(2)))
+        }
         Cause::Protocol(_) => Exit::PROTOCOL,
         Cause::NoSuchHost(_) => Exit::NO_HOST,
         Cause::Distrust(_) | Cause::NoSecret(_, false) | Cause::ClearLogin => Exit::PERMISSION,
@@ -137,7 +170,9 @@ fn exit_of(fault: &Fault) -> Exit {
         Cause::Content(_) => Exit::DATA,
         Cause::File(_) => Exit::IO,
         Cause::Unsound(_) => Exit::SOFTWARE,
-        Cause::Program(_, Some(status)) if (64..=78).contains(status) => Exit(u8::try_from(*status).unwrap_or(69)),
+        Cause::Program(_, Some(status)) if (64..=78).contains(status) => {
+            Exit(u8::try_from(*status).unwrap_or(69))
+        }
         Cause::Refused(reply) if fault.class() == Class::Permanent => match fault.stage {
             Stage::Login => Exit::PERMISSION,
             Stage::Recipient if is_unknown(reply) => Exit::NO_USER,
@@ -150,7 +185,9 @@ fn exit_of(fault: &Fault) -> Exit {
 
 /// x.1.x, but for the codes that speak of the sender (RFC 3463 section 3.2: x.1.7 and x.1.8).
 fn is_unknown(reply: &Reply) -> bool {
-    reply.enhanced.is_some_and(|e| e.1 == 1 && !matches!(e.2, 7 | 8))
+    reply
+        .enhanced
+        .is_some_and(|e| e.1 == 1 && !matches!(e.2, 7 | 8))
 }
 
 impl Teller<'_> {
@@ -160,7 +197,8 @@ impl Teller<'_> {
         match &fault.cause {
             Cause::Refused(reply) => {
                 for line in &*reply.lines {
-                    failure = failure.fact(self.say(words::SERVER, &[&format!("{} {line}", reply.code)]));
+                    failure =
+                        failure.fact(self.say(words::SERVER, &[&format!("{} {line}", reply.code)]));
                 }
             }
             Cause::Unreachable(tried) => {
@@ -186,7 +224,9 @@ impl Teller<'_> {
     fn headline(&self, fault: &Fault) -> String {
         let via = self.report.via.as_str();
         let user = author::login_name(self.settings);
-        if let (Some(user), false, Stage::Login, None) = (&user, fault.in_doubt, fault.stage, always(&fault.cause)) {
+        if let (Some(user), false, Stage::Login, None) =
+            (&user, fault.in_doubt, fault.stage, always(&fault.cause))
+        {
             return self.say(words::LOGIN_AS, &[via, user]);
         }
         self.say(headline(fault), &[via])
@@ -197,26 +237,43 @@ impl Teller<'_> {
         let names = at_fault(fault);
         let account = self.settings.account.iter().filter(|_| !names.is_empty());
         let account = account.map(|name| self.say(words::ACCOUNT, &[name]));
-        let origin =
-            |name: &&'static str| Some(self.say(words::SAID_IN, &[name, &self.settings.origin(name)?.to_string()]));
+        let origin = |name: &&'static str| {
+            Some(self.say(
+                words::SAID_IN,
+                &[name, &self.settings.origin(name)?.to_string()],
+            ))
+        };
         account.chain(names.iter().filter_map(origin)).collect()
     }
 
     /// The way out: what is known, and what these settings and this server add to it; never "turn verification off" first.
     fn lines(&self, fault: &Fault, hint: Option<&Hint>) -> Vec<String> {
-        let mut lines: Vec<String> = hint.iter().map(|hint| hint.action(self.language).to_owned()).collect();
+        let mut lines: Vec<String> = hint
+            .iter()
+            .map(|hint| hint.action(self.language).to_owned())
+            .collect();
         if let Cause::Distrust(distrust) = &fault.cause {
             if hint.is_none() {
                 lines.push(self.say(words::PRIVATE_CA, &[]));
             }
-            lines.extend(distrust.fingerprint.as_ref().map(|print| self.say(words::PIN, &[print])));
+            lines.extend(
+                distrust
+                    .fingerprint
+                    .as_ref()
+                    .map(|print| self.say(words::PIN, &[print])),
+            );
         }
         if matches!(fault.cause, Cause::Unsound(_)) {
             lines.push(self.say(words::REPORT_IT, &[]));
         }
         if is_refused_login(fault) {
             let said = hint.map_or("", |hint| hint.action(Language::English));
-            lines.extend(self.settings.preset.as_ref().and_then(|preset| preset.credential_beyond(said)));
+            lines.extend(
+                self.settings
+                    .preset
+                    .as_ref()
+                    .and_then(|preset| preset.credential_beyond(said)),
+            );
         }
         lines
     }
@@ -297,7 +354,12 @@ pub fn one_line(fault: &Fault) -> String {
 
 /// A fault on one line, for people.
 pub fn on_one_line(fault: &Fault, language: Language) -> String {
-    text::short(&cause(&fault.cause, language).lines().collect::<Vec<_>>().join("; "))
+    text::short(
+        &cause(&fault.cause, language)
+            .lines()
+            .collect::<Vec<_>>()
+            .join("; "),
+    )
 }
 
 /// What went wrong, in words.
@@ -307,17 +369,28 @@ fn cause(cause: &Cause, language: Language) -> String {
         Cause::Refused(reply) => text::short(&reply.text()),
         Cause::NoSuchHost(name) => say(words::NO_HOST, &[name]),
         Cause::NoAnswer(why) => say(words::NO_ANSWER, &[why]),
-        Cause::Unreachable(tried) => tried.iter().map(|(a, w)| format!("{a}: {w}")).collect::<Vec<_>>().join("; "),
+        Cause::Unreachable(tried) => tried
+            .iter()
+            .map(|(a, w)| format!("{a}: {w}"))
+            .collect::<Vec<_>>()
+            .join("; "),
         Cause::Proxy(why) => say(words::PROXY, &[why]),
         Cause::Silent(time) => say(words::SILENT, &[&time.as_secs_f64().to_string()]),
         Cause::Lost(why) => say(words::LOST, &[why]),
         Cause::Protocol(why) => say(words::PROTOCOL, &[&text::short(why)]),
         Cause::Handshake(why) => say(words::HANDSHAKE, &[why]),
         Cause::Distrust(distrust) => match &distrust.fingerprint {
-            Some(fingerprint) => format!("{}\n{}", distrust.reason, say(words::FINGERPRINT, &[fingerprint])),
+            Some(fingerprint) => format!(
+                "{}\n{}",
+                distrust.reason,
+                say(words::FINGERPRINT, &[fingerprint])
+            ),
             None => distrust.reason.clone(),
         },
-        Cause::TlsSettings(why) | Cause::File(why) | Cause::NoSecret(why, _) | Cause::Content(why) => why.clone(),
+        Cause::TlsSettings(why)
+        | Cause::File(why)
+        | Cause::NoSecret(why, _)
+        | Cause::Content(why) => why.clone(),
         Cause::Lacks(_, offered) if offered.is_empty() => say(words::OFFERS_NOTHING, &[]),
         Cause::Lacks(_, offered) => say(words::OFFERS, &[offered]),
         Cause::ClearLogin => say(words::CLEAR_LOGIN, &[]),
@@ -326,7 +399,11 @@ fn cause(cause: &Cause, language: Language) -> String {
         Cause::Program(said, None) => said.clone(),
         Cause::Program(said, Some(status)) => {
             let status = say(words::STATUS, &[&status.to_string()]);
-            if said.is_empty() { status } else { format!("{said}\n{status}") }
+            if said.is_empty() {
+                status
+            } else {
+                format!("{said}\n{status}")
+            }
         }
         Cause::Interrupted(signal) => say(words::SIGNAL, &[&signal.to_string()]),
         Cause::Unsound(what) => what.clone(),
@@ -336,10 +413,22 @@ fn cause(cause: &Cause, language: Language) -> String {
 /// The settings that may be at fault.
 fn at_fault(fault: &Fault) -> &'static [&'static str] {
     match (&fault.cause, fault.stage) {
-        (Cause::Interrupted(_) | Cause::Content(_) | Cause::File(_) | Cause::Ledger(_) | Cause::Unsound(_), _) => &[],
+        (
+            Cause::Interrupted(_)
+            | Cause::Content(_)
+            | Cause::File(_)
+            | Cause::Ledger(_)
+            | Cause::Unsound(_),
+            _,
+        ) => &[],
         (Cause::TlsSettings(_), _) => &["tls-ca-file", "tls-ca-dir", "tls-cert", "tls-key"],
         (Cause::Proxy(_), _) => &["proxy"],
-        (_, Stage::Login) => &["auth-user", "auth-password", "auth-password-file", "auth-password-command"],
+        (_, Stage::Login) => &[
+            "auth-user",
+            "auth-password",
+            "auth-password-file",
+            "auth-password-command",
+        ],
         (_, Stage::Sender) => &["from"],
         (_, Stage::Resolve | Stage::Connect | Stage::Greeting | Stage::Tls | Stage::Prepare) => {
             &["smtp", "mta", "connect-to", "proxy", "tls"]
@@ -356,11 +445,21 @@ mod tests {
 
     #[test]
     fn what_a_last_guard_found_is_called_a_mistake_of_smail() {
-        let args = crate::cli::parse(["smail", "-n", "-S", "smtp=h.example"].map(std::ffi::OsString::from)).unwrap();
-        let settings = Layers::load(&args, &Surroundings::default()).unwrap().settle(&[]).unwrap();
+        let args = crate::cli::parse(
+            ["smail", "-n", "-S", "smtp=h.example"].map(std::ffi::OsString::from),
+        )
+        .unwrap();
+        let settings = Layers::load(&args, &Surroundings::default())
+            .unwrap()
+            .settle(&[])
+            .unwrap();
         let why = "the command RCPT holds the octet 0x0a".to_owned();
         let outcome = Err(Fault::new(Stage::Prepare, Cause::Unsound(why)));
-        let report = Report::uniform("h.example:25 (STARTTLS)".into(), ["a@x", "b@x"].into_iter(), &outcome);
+        let report = Report::uniform(
+            "h.example:25 (STARTTLS)".into(),
+            ["a@x", "b@x"].into_iter(),
+            &outcome,
+        );
         let failure = account_for(&report, &settings).unwrap();
         assert_eq!(failure.exit, Exit::SOFTWARE);
         assert_eq!(

@@ -13,8 +13,11 @@ impl From<Stop> for Failure {
     fn from(stop: Stop) -> Self {
         match stop {
             Stop::Print(text) => Failure::new(Exit::OK, text),
-            Stop::Daemon(mode) => Failure::new(Exit::REFUSED, format!("`{mode}` wants a daemon, and smail is none"))
-                .hint("cron or a timer that runs `sendmail -q` sends what waits"),
+            Stop::Daemon(mode) => Failure::new(
+                Exit::REFUSED,
+                format!("`{mode}` wants a daemon, and smail is none"),
+            )
+            .hint("cron or a timer that runs `sendmail -q` sends what waits"),
             Stop::Usage { what, hint } => {
                 let failure = Failure::new(Exit::USAGE, what);
                 failure.hint(hint.unwrap_or_else(|| "`smail --help` lists the options".to_owned()))
@@ -87,7 +90,9 @@ fn withheld(what: String, server: &str, suffix: &str) -> Failure {
 fn no_account(what: String, known: &[String]) -> Failure {
     let failure = Failure::new(Exit::USAGE, what);
     if known.is_empty() {
-        return failure.hint("accounts are `[accounts.NAME]` in config.toml or `account NAME { … }` in mail.rc");
+        return failure.hint(
+            "accounts are `[accounts.NAME]` in config.toml or `account NAME { … }` in mail.rc",
+        );
     }
     failure.hint(format!("the accounts are {}", known.join(", ")))
 }
@@ -108,24 +113,32 @@ impl From<DraftError> for Failure {
             DraftError::NoRecipient | DraftError::AllEmpty(_) => {
                 Failure::new(Exit::USAGE, what).hint("smail -s SUBJECT ADDRESS < body")
             }
-            DraftError::EmptyRecipient(_) | DraftError::Escape { .. } | DraftError::StdinTwice(..) => {
-                Failure::new(Exit::USAGE, what)
-            }
+            DraftError::EmptyRecipient(_)
+            | DraftError::Escape { .. }
+            | DraftError::StdinTwice(..) => Failure::new(Exit::USAGE, what),
             DraftError::OwnFlag { flag, .. } => {
                 Failure::new(Exit::USAGE, what).hint(format!("it is set with `{flag}`"))
             }
             DraftError::Dsn { .. } | DraftError::NoHtml(_) => Failure::new(Exit::USAGE, what),
-            DraftError::Header { .. } => Failure::new(Exit::USAGE, what).hint("a header is written 'Name: value'"),
-            DraftError::FlagAddress { flag, error } => address(Exit::USAGE, &format!("{flag}: "), &error),
+            DraftError::Header { .. } => {
+                Failure::new(Exit::USAGE, what).hint("a header is written 'Name: value'")
+            }
+            DraftError::FlagAddress { flag, error } => {
+                address(Exit::USAGE, &format!("{flag}: "), &error)
+            }
             DraftError::Address(error) => address(Exit::DATA, "", &error),
             DraftError::Bare(_) => bare(what),
             DraftError::Local(error) => error.into(),
             DraftError::NotAllowed(_) | DraftError::EmptyList(_) => Failure::new(Exit::DATA, what),
             DraftError::Alias(_) => Failure::new(Exit::CONFIG, what),
             DraftError::Lines { bad, count } => lines(&bad, count),
-            DraftError::TooMany(..) => Failure::new(Exit::DATA, what).hint("send it as several mails"),
+            DraftError::TooMany(..) => {
+                Failure::new(Exit::DATA, what).hint("send it as several mails")
+            }
             DraftError::File { .. } | DraftError::Stdin(_) => Failure::new(Exit::NO_INPUT, what),
-            DraftError::TooLarge(_) => Failure::new(Exit::DATA, what).hint("attach it as a file, or set max-size"),
+            DraftError::TooLarge(_) => {
+                Failure::new(Exit::DATA, what).hint("attach it as a file, or set max-size")
+            }
             DraftError::Settings(error) => error.into(),
         }
     }
@@ -133,12 +146,20 @@ impl From<DraftError> for Failure {
 
 /// Every bad line with a caret under the character.
 fn lines(bad: &[BadLine], count: usize) -> Failure {
-    let told = |line: &BadLine| (format!("{}: {}", line.place, line.error), line.error.pointer());
+    let told = |line: &BadLine| {
+        (
+            format!("{}: {}", line.place, line.error),
+            line.error.pointer(),
+        )
+    };
     if let ([line], 1) = (bad, count) {
         let (what, pointer) = told(line);
         return Failure::new(Exit::DATA, what).fact(pointer);
     }
-    let mut failure = Failure::new(Exit::DATA, format!("{count} lines are no addresses; nothing was sent"));
+    let mut failure = Failure::new(
+        Exit::DATA,
+        format!("{count} lines are no addresses; nothing was sent"),
+    );
     for (what, pointer) in bad.iter().map(told) {
         failure = failure.fact(what).fact(pointer);
     }
@@ -160,12 +181,13 @@ impl From<LocalError> for Failure {
         match error {
             LocalError::Bare(_) => bare(what),
             LocalError::Alias(_) => Failure::new(Exit::CONFIG, what),
-            LocalError::Entry { .. } => {
-                Failure::new(Exit::CONFIG, what).hint("an alias may stand for addresses, names and `:include:` files")
-            }
+            LocalError::Entry { .. } => Failure::new(Exit::CONFIG, what)
+                .hint("an alias may stand for addresses, names and `:include:` files"),
             LocalError::File { cure, said, .. } => {
                 let mut failure = Failure::new(Exit::CONFIG, what);
-                failure.facts.extend(said.map(|said| format!("said in {said}")));
+                failure
+                    .facts
+                    .extend(said.map(|said| format!("said in {said}")));
                 failure.hints.extend(cure);
                 failure
             }
@@ -184,9 +206,12 @@ impl From<FolderError> for Failure {
         let what = error.to_string();
         match error {
             FolderError::Unsafe { .. } | FolderError::Foreign { .. } => {
-                Failure::new(Exit::CONFIG, what).hint("queue-dir names another place; --no-queue sends without one")
+                Failure::new(Exit::CONFIG, what)
+                    .hint("queue-dir names another place; --no-queue sends without one")
             }
-            FolderError::Unusable { .. } => Failure::new(Exit::CREATE, what).hint("queue-dir names another place"),
+            FolderError::Unusable { .. } => {
+                Failure::new(Exit::CREATE, what).hint("queue-dir names another place")
+            }
         }
     }
 }
@@ -221,7 +246,9 @@ impl From<SubmissionError> for Failure {
             SubmissionError::Address(error) => address(Exit::DATA, "", &error),
             SubmissionError::Local(error) => error.into(),
             SubmissionError::Settings(error) => error.into(),
-            SubmissionError::TooLarge(_) => Failure::new(Exit::DATA, what).hint("the setting max-size allows more"),
+            SubmissionError::TooLarge(_) => {
+                Failure::new(Exit::DATA, what).hint("the setting max-size allows more")
+            }
             SubmissionError::Read(_) => Failure::new(Exit::IO, what),
             SubmissionError::Message(error) => error.into(),
         }

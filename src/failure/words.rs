@@ -15,12 +15,19 @@ impl Sentence {
             Language::English => self.0,
             Language::Chinese => self.1,
         };
-        let mut out = String::with_capacity(rest.len() + parts.iter().map(|part| part.len()).sum::<usize>());
+        let mut out =
+            String::with_capacity(rest.len() + parts.iter().map(|part| part.len()).sum::<usize>());
         // From left to right and never twice: a part may hold braces of its own.
         while let Some((before, after)) = rest.split_once('{') {
             out.push_str(before);
             let (number, behind) = after.split_once('}').unwrap_or((after, ""));
-            out.push_str(number.parse().ok().and_then(|number: usize| parts.get(number)).unwrap_or(&""));
+            out.push_str(
+                number
+                    .parse()
+                    .ok()
+                    .and_then(|number: usize| parts.get(number))
+                    .unwrap_or(&""),
+            );
             rest = behind;
         }
         out.push_str(rest);
@@ -115,7 +122,11 @@ mod tests {
 
     /// The numbers of the parts, sorted.
     fn parts(text: &str) -> Vec<&str> {
-        let mut parts: Vec<_> = text.split('{').skip(1).filter_map(|piece| piece.split('}').next()).collect();
+        let mut parts: Vec<_> = text
+            .split('{')
+            .skip(1)
+            .filter_map(|piece| piece.split('}').next())
+            .collect();
         parts.sort_unstable();
         parts
     }
@@ -124,15 +135,27 @@ mod tests {
     fn both_languages_name_the_same_parts() {
         for Sentence(english, chinese) in ALL {
             assert_eq!(parts(english), parts(chinese), "{english}");
-            assert!(!english.ends_with('.') && !chinese.ends_with('。'), "{english}");
+            assert!(
+                !english.ends_with('.') && !chinese.ends_with('。'),
+                "{english}"
+            );
             assert!(english.is_ascii() && !chinese.is_ascii(), "{english}");
         }
     }
 
     #[test]
     fn a_part_is_put_in_as_it_is() {
-        assert_eq!(LOGIN_AS.say(Language::English, &["{1}", "{0}"]), "cannot log in to {1} as {0}");
-        assert_eq!(LOGIN_AS.say(Language::Chinese, &["h", "u"]), "无法以 u 登录 h");
-        assert_eq!(LOGIN_AS.say(Language::English, &["h"]), "cannot log in to h as ");
+        assert_eq!(
+            LOGIN_AS.say(Language::English, &["{1}", "{0}"]),
+            "cannot log in to {1} as {0}"
+        );
+        assert_eq!(
+            LOGIN_AS.say(Language::Chinese, &["h", "u"]),
+            "无法以 u 登录 h"
+        );
+        assert_eq!(
+            LOGIN_AS.say(Language::English, &["h"]),
+            "cannot log in to h as "
+        );
     }
 }

@@ -13,7 +13,14 @@ fn why<T>(outcome: io::Result<T>) -> String {
 }
 
 fn fifo(path: &Path) {
-    rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        path,
+        rustix::fs::FileType::Fifo,
+        Mode::from_raw_mode(0o600),
+        0,
+    )
+    .unwrap();
 }
 
 /// Gives a file to a stranger; only root can, and without root there is nothing to test.
@@ -30,18 +37,53 @@ fn what_is_no_regular_file_is_refused_and_never_waited_for() {
     symlink(place("file"), place("link")).unwrap();
     let _socket = UnixListener::bind(place("socket")).unwrap();
     let rows = [
-        (place("fifo"), "it is not a regular file", "fine", "it is not a regular file"),
-        (place("socket"), "it is not a regular file", "it is not a regular file", "it is not a regular file"),
-        (folder.path().to_owned(), "it is a folder", "it is a folder", "it is a folder"),
-        ("/dev/zero".into(), "it is not a regular file", "it is not a regular file", "it is not a regular file"),
-        ("/dev/null".into(), "it is not a regular file", "fine", "fine"),
+        (
+            place("fifo"),
+            "it is not a regular file",
+            "fine",
+            "it is not a regular file",
+        ),
+        (
+            place("socket"),
+            "it is not a regular file",
+            "it is not a regular file",
+            "it is not a regular file",
+        ),
+        (
+            folder.path().to_owned(),
+            "it is a folder",
+            "it is a folder",
+            "it is a folder",
+        ),
+        (
+            "/dev/zero".into(),
+            "it is not a regular file",
+            "it is not a regular file",
+            "it is not a regular file",
+        ),
+        (
+            "/dev/null".into(),
+            "it is not a regular file",
+            "fine",
+            "fine",
+        ),
         (place("file"), "fine", "fine", "fine"),
         (place("link"), "fine", "fine", "it is a symbolic link"),
-        (place("none"), "No such file or directory", "No such file or directory", "fine"),
+        (
+            place("none"),
+            "No such file or directory",
+            "No such file or directory",
+            "fine",
+        ),
     ];
     for (path, read_as_file, read_as_stream, added_to) in rows {
         assert_eq!(why(read(&path, 10)), read_as_file, "{}", path.display());
-        assert_eq!(why(read_stream(&path, 10)), read_as_stream, "{}", path.display());
+        assert_eq!(
+            why(read_stream(&path, 10)),
+            read_as_stream,
+            "{}",
+            path.display()
+        );
         assert_eq!(why(append(&path)), added_to, "{}", path.display());
     }
     assert_eq!(why(read(&place("file"), 3)), "it is larger than 3 bytes");
@@ -58,11 +100,27 @@ fn a_fifo_is_read_to_the_end_of_its_writer_and_no_longer_than_its_time() {
     let (reader, _) = open_anything(&path).unwrap();
     let writer = OpenOptions::new().write(true).open(&path).unwrap();
     io::Write::write_all(&mut &writer, b"half").unwrap();
-    let late = Stream { file: reader.try_clone().unwrap(), end: Instant::now() + Duration::from_millis(50) };
-    assert_eq!(why(whole(late, 100)), "it is a FIFO, and its end did not come within 10s");
+    let late = Stream {
+        file: reader.try_clone().unwrap(),
+        end: Instant::now() + Duration::from_millis(50),
+    };
+    assert_eq!(
+        why(whole(late, 100)),
+        "it is a FIFO, and its end did not come within 10s"
+    );
     io::Write::write_all(&mut &writer, b"all").unwrap();
     let end = std::thread::spawn(move || drop(writer));
-    assert_eq!(whole(Stream { file: reader, end: Instant::now() + PATIENCE }, 100).unwrap(), b"all");
+    assert_eq!(
+        whole(
+            Stream {
+                file: reader,
+                end: Instant::now() + PATIENCE
+            },
+            100
+        )
+        .unwrap(),
+        b"all"
+    );
     end.join().unwrap();
 }
 
@@ -72,7 +130,10 @@ fn a_file_with_a_second_name_is_not_added_to() {
     let (first, second) = (folder.path().join("first"), folder.path().join("second"));
     fs::write(&first, "").unwrap();
     fs::hard_link(&first, &second).unwrap();
-    assert_eq!(why(append(&first)), "it has more than one name (a hard link)");
+    assert_eq!(
+        why(append(&first)),
+        "it has more than one name (a hard link)"
+    );
     fs::remove_file(second).unwrap();
     assert_eq!(why(append(&first)), "fine");
 }
@@ -87,7 +148,13 @@ fn what_a_stranger_made_in_a_shared_folder_is_not_added_to_and_leads_nowhere() {
         return;
     }
     let strange = "another user made it, in a folder that others may write to";
-    for (mode, wanted) in [(0o700, "fine"), (0o755, "fine"), (0o777, strange), (0o1777, strange), (0o1770, strange)] {
+    for (mode, wanted) in [
+        (0o700, "fine"),
+        (0o755, "fine"),
+        (0o777, strange),
+        (0o1777, strange),
+        (0o1770, strange),
+    ] {
         fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
         assert_eq!(why(append(&file)), wanted, "{mode:o}");
         assert_eq!(why(refuse_strange(&file)), wanted, "{mode:o}");
@@ -102,8 +169,18 @@ fn what_a_stranger_made_in_a_shared_folder_is_not_added_to_and_leads_nowhere() {
 #[test]
 fn who_may_touch_a_file_is_told_by_owner_and_mode() {
     let us = rustix::process::geteuid().as_raw();
-    let access = |owner, mode| Access { mode, owner, group: 0 };
-    let rows = [(us, 0o600, false), (us, 0o644, false), (0, 0o644, false), (us, 0o620, true), (0, 0o602, true)];
+    let access = |owner, mode| Access {
+        mode,
+        owner,
+        group: 0,
+    };
+    let rows = [
+        (us, 0o600, false),
+        (us, 0o644, false),
+        (0, 0o644, false),
+        (us, 0o620, true),
+        (0, 0o602, true),
+    ];
     for (owner, mode, wanted) in rows {
         assert_eq!(access(owner, mode).is_unsafe(), wanted, "{owner} {mode:o}");
     }
@@ -114,9 +191,15 @@ fn who_may_touch_a_file_is_told_by_owner_and_mode() {
 fn a_lock_that_another_holds_ends_the_wait_in_time() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file");
-    let (one, other) = (append(&path).unwrap().unwrap(), append(&path).unwrap().unwrap());
+    let (one, other) = (
+        append(&path).unwrap().unwrap(),
+        append(&path).unwrap().unwrap(),
+    );
     lock(&one).unwrap();
-    assert_eq!(why(lock_within(&other, Duration::from_millis(60))), "another program has it locked");
+    assert_eq!(
+        why(lock_within(&other, Duration::from_millis(60))),
+        "another program has it locked"
+    );
     one.unlock().unwrap();
     lock(&other).unwrap();
 }

@@ -145,6 +145,11 @@ fn words_of_servers_that_are_not_in_the_table_get_the_right_class_and_a_hint_tha
         }
     }
     let all = CORPUS.len();
-    assert!(all >= 60 && wrong.len() * 20 <= all, "{} of {all}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        all >= 60 && wrong.len() * 20 <= all,
+        "{} of {all}:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     println!("{} of {all} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }

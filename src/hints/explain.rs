@@ -44,7 +44,8 @@ pub struct Explanation {
 impl Explanation {
     /// Whether a login was refused, or is what the server wants first.
     pub fn is_refused_login(&self) -> bool {
-        matches!(self.code, Some(530 | 534 | 535 | 538)) || self.hint.is_some_and(|hint| hint.is_about(Stage::Login))
+        matches!(self.code, Some(530 | 534 | 535 | 538))
+            || self.hint.is_some_and(|hint| hint.is_about(Stage::Login))
     }
 }
 
@@ -65,8 +66,14 @@ struct Found {
 pub fn explain(text: &str, provider: Provider<'_>) -> Vec<Explanation> {
     let lines = unfolded(text);
     let single = lines.iter().filter(|line| !line.trim().is_empty()).count() == 1;
-    let mut telling =
-        Telling { provider, told: Vec::new(), seen: HashSet::new(), status: None, hosts: Vec::new(), looks: 0 };
+    let mut telling = Telling {
+        provider,
+        told: Vec::new(),
+        seen: HashSet::new(),
+        status: None,
+        hosts: Vec::new(),
+        looks: 0,
+    };
     let mut at = 0;
     while at < lines.len() && telling.told.len() < MOST {
         let line = &lines[at];
@@ -88,7 +95,9 @@ pub fn explain(text: &str, provider: Provider<'_>) -> Vec<Explanation> {
         };
         let ours = is_ours(line);
         while (found.goes_on || ours) && at < lines.len() && is_ours(&lines[at]) == ours {
-            let Some(next) = continued(&lines[at], found.code, &mut telling.looks) else { break };
+            let Some(next) = continued(&lines[at], found.code, &mut telling.looks) else {
+                break;
+            };
             if found.text.len() < KEPT {
                 found.text.extend([" ", next.text.as_str()]);
             }
@@ -100,15 +109,23 @@ pub fn explain(text: &str, provider: Provider<'_>) -> Vec<Explanation> {
             found.enhanced = found.enhanced.or(status);
         }
         // A line of a log stands for itself; a reply in a report belongs to the hosts named before it.
-        let before = if is_report || ours { std::mem::take(&mut telling.hosts) } else { Vec::new() };
-        let near: Vec<&str> = hosts(line.get(..found.at).unwrap_or_default()).chain(before).collect();
+        let before = if is_report || ours {
+            std::mem::take(&mut telling.hosts)
+        } else {
+            Vec::new()
+        };
+        let near: Vec<&str> = hosts(line.get(..found.at).unwrap_or_default())
+            .chain(before)
+            .collect();
         telling.add(found, &near);
     }
     telling.settle();
     if telling.told.is_empty() && !single && text.len() < KEPT {
         // A message of a program, broken over some lines.
         let found = found(&lines.join(" "), true, &mut telling.looks);
-        telling.told.extend(found.map(|found| explained(found, provider(&telling.hosts))));
+        telling
+            .told
+            .extend(found.map(|found| explained(found, provider(&telling.hosts))));
     }
     telling.told
 }
@@ -130,10 +147,22 @@ struct Telling<'a> {
 impl Telling<'_> {
     /// A Status field that no Diagnostic-Code went with.
     fn settle(&mut self) {
-        let Some(enhanced) = self.status.take().filter(|code| code.0 != 2) else { return };
-        if !self.told.iter().any(|explanation| explanation.enhanced == Some(enhanced)) {
+        let Some(enhanced) = self.status.take().filter(|code| code.0 != 2) else {
+            return;
+        };
+        if !self
+            .told
+            .iter()
+            .any(|explanation| explanation.enhanced == Some(enhanced))
+        {
             let hosts = std::mem::take(&mut self.hosts);
-            self.add(Found { enhanced: Some(enhanced), ..Found::default() }, &hosts);
+            self.add(
+                Found {
+                    enhanced: Some(enhanced),
+                    ..Found::default()
+                },
+                &hosts,
+            );
         }
     }
 
@@ -145,13 +174,15 @@ impl Telling<'_> {
             return;
         }
         self.looks += 1;
-        let known = |other: &Explanation| (other.code, other.enhanced) == (found.code, found.enhanced);
+        let known =
+            |other: &Explanation| (other.code, other.enhanced) == (found.code, found.enhanced);
         if self.looks > MOST_LOOKS && self.told.iter().any(known) {
             return;
         }
         let explanation = explained(found, provider);
         let same = |other: &Explanation| {
-            (other.code, other.enhanced, other.hint) == (explanation.code, explanation.enhanced, explanation.hint)
+            (other.code, other.enhanced, other.hint)
+                == (explanation.code, explanation.enhanced, explanation.hint)
         };
         if !self.told.iter().any(same) {
             self.told.push(explanation);
@@ -160,25 +191,50 @@ impl Telling<'_> {
 }
 
 fn explained(found: Found, provider: Option<String>) -> Explanation {
-    let Found { code, enhanced, text, .. } = found;
-    let query = Query { provider: provider.as_deref(), host: None, stage: None, code, enhanced, text: &text };
+    let Found {
+        code,
+        enhanced,
+        text,
+        ..
+    } = found;
+    let query = Query {
+        provider: provider.as_deref(),
+        host: None,
+        stage: None,
+        code,
+        enhanced,
+        text: &text,
+    };
     let hint = find(&query);
-    let digit = code.map(|code| code / 100).or(enhanced.map(|code| u16::from(code.0)));
+    let digit = code
+        .map(|code| code / 100)
+        .or(enhanced.map(|code| u16::from(code.0)));
     let by_digit = digit.map(|digit| match digit {
         2 | 3 => Class::Done,
         4 => Class::Temporary,
         _ => Class::Permanent,
     });
-    Explanation { code, enhanced, text, class: hint.and_then(|hint| hint.class).or(by_digit), hint, provider }
+    Explanation {
+        code,
+        enhanced,
+        text,
+        class: hint.and_then(|hint| hint.class).or(by_digit),
+        hint,
+        provider,
+    }
 }
 
 /// The names of hosts in a text: words with a dot that end in letters. What stands behind an `@` is not where mail went.
 fn hosts(text: &str) -> impl Iterator<Item = &str> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '@' | '_' | '+');
-    let words = text.split(move |c| !is_part(c)).map(|word| word.trim_matches(['.', '-']));
+    let words = text
+        .split(move |c| !is_part(c))
+        .map(|word| word.trim_matches(['.', '-']));
     words.filter(|word| {
         let last = word.rsplit_once('.').map_or("", |(_, last)| last);
-        last.len() > 1 && last.bytes().all(|byte| byte.is_ascii_alphabetic()) && !word.contains(['@', '_', '+'])
+        last.len() > 1
+            && last.bytes().all(|byte| byte.is_ascii_alphabetic())
+            && !word.contains(['@', '_', '+'])
     })
 }
 
@@ -207,7 +263,8 @@ fn unfolded(text: &str) -> Vec<String> {
 /// The value of a field of a delivery report.
 fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     let head = line.get(..name.len())?;
-    head.eq_ignore_ascii_case(name).then(|| line[name.len()..].trim())
+    head.eq_ignore_ascii_case(name)
+        .then(|| line[name.len()..].trim())
 }
 
 /// Finds a failure in a line. `single`: the line is all there is, so that a bare code or plain words count as well.
@@ -225,14 +282,26 @@ fn found(line: &str, single: bool, looks: &mut usize) -> Option<Found> {
         let goes_on = rest.starts_with('-');
         let rest = rest.trim_start_matches(['-', ' ']);
         // What smail explained under the server's words.
-        let after_codes = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.' || c == ' ');
+        let after_codes =
+            rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.' || c == ' ');
         if after_codes.starts_with("means: ") || after_codes.starts_with("的含义：") {
             return None;
         }
         // Postfix says dsn=5.1.1 before the reply.
         let enhanced = leading(rest, code).or_else(|| enhanced_in(line, false));
-        let text = rest.split(POSTSCRIPT).next().unwrap_or_default().trim().to_owned();
-        return Some(Found { code: Some(code), enhanced, text, at, goes_on });
+        let text = rest
+            .split(POSTSCRIPT)
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_owned();
+        return Some(Found {
+            code: Some(code),
+            enhanced,
+            text,
+            at,
+            goes_on,
+        });
     }
     let words = line.trim();
     if let Some(enhanced) = enhanced_in(words, single) {
@@ -250,9 +319,16 @@ fn found(line: &str, single: bool, looks: &mut usize) -> Option<Found> {
         return None;
     }
     *looks += 1;
-    let hint = find(&Query { text: words, ..Query::default() })?;
+    let hint = find(&Query {
+        text: words,
+        ..Query::default()
+    })?;
     let tells = single || !hint.cause.is_empty();
-    tells.then(|| Found { text: words.to_owned(), at: line.len(), ..Found::default() })
+    tells.then(|| Found {
+        text: words.to_owned(),
+        at: line.len(),
+        ..Found::default()
+    })
 }
 
 /// The next line of a reply that goes on.
@@ -268,7 +344,9 @@ fn is_ours(line: &str) -> bool {
 }
 
 /// Programs whose log lines may tell of a connection without any code.
-const MAILERS: [&str; 9] = ["postfix", "smail", "exim", "sendmail", "msmtp", "smtp", "mailx", "mail:", "s-nail"];
+const MAILERS: [&str; 9] = [
+    "postfix", "smail", "exim", "sendmail", "msmtp", "smtp", "mailx", "mail:", "s-nail",
+];
 
 fn is_mail_log(line: &str) -> bool {
     let line = pattern::normal(line);
@@ -281,14 +359,20 @@ fn code_in(line: &str) -> Option<(usize, u16)> {
     let start = line.len() - line.trim_start().len();
     let mut best: Option<(u8, usize, u16)> = None;
     for at in 0..bytes.len().saturating_sub(2) {
-        let Some(code) = number(&bytes[at..at + 3]) else { continue };
+        let Some(code) = number(&bytes[at..at + 3]) else {
+            continue;
+        };
         let after = bytes.get(at + 3).copied().unwrap_or(b' ');
         let before = if at == 0 { b' ' } else { bytes[at - 1] };
-        if !matches!(before, b' ' | b'(' | b'"' | b'\'' | b'<') || !matches!(after, b' ' | b'-' | b'"' | b')' | b':') {
+        if !matches!(before, b' ' | b'(' | b'"' | b'\'' | b'<')
+            || !matches!(after, b' ' | b'-' | b'"' | b')' | b':')
+        {
             continue;
         }
         let rest = line[at + 3..].trim_start_matches(['-', ' ']);
-        let quoted = line[..at].trim_end_matches([' ', '"', '\'']).ends_with([':', ';', '(', '<']);
+        let quoted = line[..at]
+            .trim_end_matches([' ', '"', '\''])
+            .ends_with([':', ';', '(', '<']);
         let rank = match code {
             200..=599 if at == start => 4,
             400..=599 if leading(rest, code).is_some() => 3,
@@ -306,7 +390,11 @@ fn code_in(line: &str) -> Option<(usize, u16)> {
 }
 
 fn number(digits: &[u8]) -> Option<u16> {
-    digits.iter().try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + u16::from(digit - b'0')))
+    digits.iter().try_fold(0, |sum, digit| {
+        digit
+            .is_ascii_digit()
+            .then(|| sum * 10 + u16::from(digit - b'0'))
+    })
 }
 
 /// The enhanced code that a reply begins with, when its class agrees with the reply code (RFC 2034 section 4).
@@ -324,7 +412,9 @@ fn enhanced_in(text: &str, at_start: bool) -> Option<EnhancedCode> {
     let mut first = at_start;
     for word in text.split_inclusive([' ', ',', ';', '(', '<', '"', '=', '#']) {
         let marked = std::mem::replace(&mut first, word.ends_with(['=', '#', '(']));
-        let bare = word.trim_end_matches([' ', ',', ';', '(', '<', '"', '=', '#']).trim_end_matches(CLOSING);
+        let bare = word
+            .trim_end_matches([' ', ',', ';', '(', '<', '"', '=', '#'])
+            .trim_end_matches(CLOSING);
         if let Some(code) = three(bare).filter(|_| marked) {
             return Some(code);
         }
@@ -333,12 +423,21 @@ fn enhanced_in(text: &str, at_start: bool) -> Option<EnhancedCode> {
 }
 
 fn three(word: &str) -> Option<EnhancedCode> {
-    if word.len() > 9 || !word.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+    if word.len() > 9
+        || !word
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.')
+    {
         return None;
     }
     let mut parts = word.split('.');
-    let code = EnhancedCode(parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-    (parts.next().is_none() && matches!(code.0, 2 | 4 | 5) && code.1 <= 7 && code.2 <= 999).then_some(code)
+    let code = EnhancedCode(
+        parts.next()?.parse().ok()?,
+        parts.next()?.parse().ok()?,
+        parts.next()?.parse().ok()?,
+    );
+    (parts.next().is_none() && matches!(code.0, 2 | 4 | 5) && code.1 <= 7 && code.2 <= 999)
+        .then_some(code)
 }
 
 #[cfg(test)]

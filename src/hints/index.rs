@@ -30,7 +30,9 @@ pub(super) fn best(sought: &Sought<'_>) -> Option<(&'static Hint, Fit)> {
 }
 
 fn better(found: Found, row: usize, sought: &Sought<'_>, said: Option<usize>) -> Found {
-    let Some(fit) = fit(&rows()[row], sought, said) else { return found };
+    let Some(fit) = fit(&rows()[row], sought, said) else {
+        return found;
+    };
     match found {
         Some((known, so_far)) if so_far > fit || (so_far == fit && known < row) => found,
         _ => Some((row, fit)),
@@ -50,12 +52,35 @@ struct Codes {
 
 impl Codes {
     fn of(sought: &Sought<'_>) -> Self {
-        let Sought { family, host, stage, cause, code, enhanced, .. } = *sought;
-        Codes { family: family.map(str::to_owned), host: host.map(str::to_owned), stage, cause, code, enhanced }
+        let Sought {
+            family,
+            host,
+            stage,
+            cause,
+            code,
+            enhanced,
+            ..
+        } = *sought;
+        Codes {
+            family: family.map(str::to_owned),
+            host: host.map(str::to_owned),
+            stage,
+            cause,
+            code,
+            enhanced,
+        }
     }
 
     fn is_of(&self, sought: &Sought<'_>) -> bool {
-        let Sought { family, host, stage, cause, code, enhanced, .. } = *sought;
+        let Sought {
+            family,
+            host,
+            stage,
+            cause,
+            code,
+            enhanced,
+            ..
+        } = *sought;
         (self.family.as_deref(), self.host.as_deref()) == (family, host)
             && (self.stage, self.cause, self.code, self.enhanced) == (stage, cause, code, enhanced)
     }
@@ -69,9 +94,16 @@ thread_local! {
 /// The best row of those that count without words.
 fn wordless(sought: &Sought<'_>) -> Found {
     let index = Index::get();
-    let known = WORDLESS.with_borrow(|all| all.iter().find(|(codes, _)| codes.is_of(sought)).map(|(_, found)| *found));
+    let known = WORDLESS.with_borrow(|all| {
+        all.iter()
+            .find(|(codes, _)| codes.is_of(sought))
+            .map(|(_, found)| *found)
+    });
     let found = known.unwrap_or_else(|| {
-        let found = index.wordless.iter().fold(None, |found, row| better(found, *row, sought, None));
+        let found = index
+            .wordless
+            .iter()
+            .fold(None, |found, row| better(found, *row, sought, None));
         WORDLESS.with_borrow_mut(|all| {
             if all.len() == REMEMBERED {
                 all.remove(0);
@@ -81,7 +113,10 @@ fn wordless(sought: &Sought<'_>) -> Found {
         found
     });
     // Where the host is not known, the words may name it.
-    index.of_hosts.iter().fold(found, |found, row| better(found, *row, sought, None))
+    index
+        .of_hosts
+        .iter()
+        .fold(found, |found, row| better(found, *row, sought, None))
 }
 
 /// What is worked out once from the table.
@@ -106,22 +141,38 @@ impl Index {
 
     fn new(rows: &'static [Hint]) -> Self {
         let silent = |row: &&(usize, &Hint)| row.1.pattern.is_empty() || row.1.alone;
-        let (of_hosts, wordless): (Vec<_>, Vec<_>) =
-            rows.iter().enumerate().filter(|row| silent(&row)).partition(|(_, row)| !row.host.is_empty());
+        let (of_hosts, wordless): (Vec<_>, Vec<_>) = rows
+            .iter()
+            .enumerate()
+            .filter(|row| silent(&row))
+            .partition(|(_, row)| !row.host.is_empty());
         let places = |rows: Vec<(usize, &Hint)>| rows.into_iter().map(|(at, _)| at).collect();
-        let spoken = rows.iter().enumerate().filter(|(_, row)| !row.pattern.is_empty());
-        let alternatives: Vec<(usize, &str)> =
-            spoken.flat_map(|(at, row)| row.pattern.split('|').map(move |words| (at, words))).collect();
+        let spoken = rows
+            .iter()
+            .enumerate()
+            .filter(|(_, row)| !row.pattern.is_empty());
+        let alternatives: Vec<(usize, &str)> = spoken
+            .flat_map(|(at, row)| row.pattern.split('|').map(move |words| (at, words)))
+            .collect();
         let (mut starts, mut short) = (Vec::new(), Vec::new());
         for (place, (_, words)) in alternatives.iter().enumerate() {
-            let first = words.split('*').find(|part| !part.is_empty()).unwrap_or_default();
+            let first = words
+                .split('*')
+                .find(|part| !part.is_empty())
+                .unwrap_or_default();
             match first.as_bytes().first_chunk() {
                 Some(start) => starts.push((*start, place)),
                 None => short.push(place),
             }
         }
         starts.sort_unstable();
-        Index { wordless: places(wordless), of_hosts: places(of_hosts), alternatives, starts, short }
+        Index {
+            wordless: places(wordless),
+            of_hosts: places(of_hosts),
+            alternatives,
+            starts,
+            short,
+        }
     }
 
     /// The rows whose words a text holds, and the length of the longest of them.
@@ -146,8 +197,13 @@ impl Index {
         let mut seen = vec![false; self.alternatives.len()];
         for start in text.as_bytes().windows(START) {
             let first = self.starts.partition_point(|(known, _)| known[..] < *start);
-            let same = self.starts[first..].iter().take_while(|(known, _)| known[..] == *start);
-            places.extend(same.map(|(_, place)| *place).filter(|place| !std::mem::replace(&mut seen[*place], true)));
+            let same = self.starts[first..]
+                .iter()
+                .take_while(|(known, _)| known[..] == *start);
+            places.extend(
+                same.map(|(_, place)| *place)
+                    .filter(|place| !std::mem::replace(&mut seen[*place], true)),
+            );
         }
         places
     }
@@ -162,7 +218,9 @@ mod tests {
     fn plainly(sought: &Sought<'_>) -> Option<(&'static str, Fit)> {
         let mut best: Option<(&'static str, Fit)> = None;
         for row in rows() {
-            let Some(fit) = fit(row, sought, pattern::longest(row.pattern, &sought.text)) else { continue };
+            let Some(fit) = fit(row, sought, pattern::longest(row.pattern, &sought.text)) else {
+                continue;
+            };
             if best.is_none_or(|(_, so_far)| fit > so_far) {
                 best = Some((row.id, fit));
             }
@@ -172,7 +230,12 @@ mod tests {
 
     fn same(sought: &Sought<'_>) {
         let found = best(sought).map(|(row, fit)| (row.id, fit));
-        assert!(found == plainly(sought), "{}: {:?}", sought.text, found.map(|(id, _)| id));
+        assert!(
+            found == plainly(sought),
+            "{}: {:?}",
+            sought.text,
+            found.map(|(id, _)| id)
+        );
     }
 
     #[test]
@@ -180,16 +243,35 @@ mod tests {
         let mut texts: Vec<&str> = super::super::corpus::texts().collect();
         texts.extend(rows().iter().flat_map(|row| row.pattern.split(['|', '*'])));
         texts.extend(["", "no", "smtp.gmail.com said no", "\u{4e2d}\u{6587}"]);
-        for (turn, text) in texts.into_iter().enumerate().filter(|(turn, _)| turn % 3 == 0) {
+        for (turn, text) in texts
+            .into_iter()
+            .enumerate()
+            .filter(|(turn, _)| turn % 3 == 0)
+        {
             let code = text.get(..3).and_then(|code| code.parse().ok());
             for provider in [None, Some(["gmail", "163", "outlook", "aliqiye"][turn % 4])] {
                 for stage in [None, Some(STAGES[turn % STAGES.len()])] {
                     for code in [None, code, Some([450, 504, 535, 550, 554][turn % 5])] {
-                        let query = Query { provider, host: None, stage, code, enhanced: None, text };
+                        let query = Query {
+                            provider,
+                            host: None,
+                            stage,
+                            code,
+                            enhanced: None,
+                            text,
+                        };
                         same(&Sought::new(&query, None));
                     }
-                    let query = Query { provider, stage, text, ..Query::default() };
-                    same(&Sought::new(&query, Some(["lost", "silent", "distrust", "proxy"][turn % 4])));
+                    let query = Query {
+                        provider,
+                        stage,
+                        text,
+                        ..Query::default()
+                    };
+                    same(&Sought::new(
+                        &query,
+                        Some(["lost", "silent", "distrust", "proxy"][turn % 4]),
+                    ));
                 }
             }
         }
@@ -200,7 +282,11 @@ mod tests {
         let index = Index::get();
         let text = "550 5.1.1 <r17@x.example>: recipient address rejected: user unknown in virtual mailbox table 17";
         let compared = index.candidates(text).len();
-        assert!(compared * 10 < index.alternatives.len(), "{compared} of {}", index.alternatives.len());
+        assert!(
+            compared * 10 < index.alternatives.len(),
+            "{compared} of {}",
+            index.alternatives.len()
+        );
         // However often the words of one come.
         let mut all = index.candidates(&"user unknown ".repeat(600));
         all.sort_unstable();

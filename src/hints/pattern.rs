@@ -38,14 +38,20 @@ pub fn normal(text: &str) -> String {
 /// The length of the longest alternative of a pattern that the text holds; `None` when it holds none.
 #[cfg(test)]
 pub fn longest(pattern: &str, text: &str) -> Option<usize> {
-    pattern.split('|').filter(|alternative| holds(alternative, text)).map(str::len).max()
+    pattern
+        .split('|')
+        .filter(|alternative| holds(alternative, text))
+        .map(str::len)
+        .max()
 }
 
 /// Tells whether the parts of an alternative stand in the text, one behind the other.
 pub(super) fn holds(alternative: &str, text: &str) -> bool {
     let mut rest = text;
     for part in alternative.split('*').filter(|part| !part.is_empty()) {
-        let Some(at) = rest.find(part) else { return false };
+        let Some(at) = rest.find(part) else {
+            return false;
+        };
         rest = &rest[at + part.len()..];
     }
     true
@@ -59,7 +65,9 @@ impl Codes {
         for word in self.reply.split_ascii_whitespace() {
             match word.strip_suffix("xx") {
                 Some(digit) if digit.parse() == Ok(code / 100) => found = found.max(Some(1)),
-                None if word.parse() == Ok(code) => return Some(if is_vague(code) { 2 } else { 5 }),
+                None if word.parse() == Ok(code) => {
+                    return Some(if is_vague(code) { 2 } else { 5 });
+                }
                 _ => {}
             }
         }
@@ -68,7 +76,9 @@ impl Codes {
 
     /// Tells whether the enhanced code is named, itself or in a range.
     pub fn enhanced(&self, code: EnhancedCode) -> bool {
-        self.enhanced.split_ascii_whitespace().any(|word| names(word, code).unwrap_or(false))
+        self.enhanced
+            .split_ascii_whitespace()
+            .any(|word| names(word, code).unwrap_or(false))
     }
 }
 
@@ -114,9 +124,24 @@ mod tests {
 
     #[test]
     fn a_pattern_is_alternatives_of_parts_in_order() {
-        assert_eq!(longest("greylist|come back", "please come back later"), Some(9));
-        assert_eq!(longest("port 25*timed out", "connect to port 25: connection timed out"), Some(17));
-        assert_eq!(longest("timed out*port 25", "connect to port 25: connection timed out"), None);
+        assert_eq!(
+            longest("greylist|come back", "please come back later"),
+            Some(9)
+        );
+        assert_eq!(
+            longest(
+                "port 25*timed out",
+                "connect to port 25: connection timed out"
+            ),
+            Some(17)
+        );
+        assert_eq!(
+            longest(
+                "timed out*port 25",
+                "connect to port 25: connection timed out"
+            ),
+            None
+        );
         assert_eq!(longest("a|ab|b", "ab"), Some(2));
         assert_eq!(normal("  No\tSuch\r\n USER "), "no such user");
         assert!(normal(&"ab ".repeat(100_000)).len() <= COMPARED);
@@ -124,8 +149,14 @@ mod tests {
 
     #[test]
     fn codes_are_named_one_by_one_by_digit_and_by_range() {
-        let codes = Codes { reply: "535 4xx", enhanced: "x.7.8 5.7.500-699" };
-        assert_eq!([codes.reply(535), codes.reply(451), codes.reply(534)], [Some(5), Some(1), None]);
+        let codes = Codes {
+            reply: "535 4xx",
+            enhanced: "x.7.8 5.7.500-699",
+        };
+        assert_eq!(
+            [codes.reply(535), codes.reply(451), codes.reply(534)],
+            [Some(5), Some(1), None]
+        );
         let named = |class, subject, detail| codes.enhanced(EnhancedCode(class, subject, detail));
         assert!(named(4, 7, 8) && named(5, 7, 8) && named(5, 7, 606));
         assert!(!named(4, 7, 606) && !named(5, 7, 700) && !named(5, 6, 8));

@@ -17,30 +17,46 @@ pub fn suspicious(provider: Option<&str>, user: &str, secret: &str) -> Option<&'
 fn wrong(family: &str, user: &str, secret: &str) -> Option<&'static str> {
     let checks: &[(bool, &'static str)] = match family {
         "brevo" => &[(secret.starts_with("xkeysib-"), "secret-brevo-api-key")],
-        "sendgrid" => {
-            &[(user != "apikey", "secret-sendgrid-user"), (!secret.starts_with("SG."), "secret-sendgrid-key")]
-        }
+        "sendgrid" => &[
+            (user != "apikey", "secret-sendgrid-user"),
+            (!secret.starts_with("SG."), "secret-sendgrid-key"),
+        ],
         "mailgun" => &[(secret.starts_with("key-"), "secret-mailgun-api-key")],
         "ses" => &[
             (user.contains('@'), "secret-ses-user"),
             // The derived password has 44 characters, the key it is derived from 40.
             (secret.len() == 40 && is_base64(secret), "secret-ses-iam"),
         ],
-        "gmail" => &[(!is_token(secret) && !is_letters(secret, 16), "secret-gmail-length")],
+        "gmail" => &[(
+            !is_token(secret) && !is_letters(secret, 16),
+            "secret-gmail-length",
+        )],
         "qq" => &[(!is_letters(secret, 16), "secret-qq-code")],
         "resend" => &[(user != "resend", "secret-resend-user")],
         "sparkpost" => &[(user != "SMTP_Injection", "secret-sparkpost-user")],
         "postmark" => &[(user.contains('@'), "secret-postmark-token")],
-        "icloud" => &[(!is_letters(&secret.replace('-', ""), 16), "secret-icloud-form")],
+        "icloud" => &[(
+            !is_letters(&secret.replace('-', ""), 16),
+            "secret-icloud-form",
+        )],
         _ => &[],
     };
-    checks.iter().find(|(is_wrong, _)| *is_wrong).map(|(_, id)| *id)
+    checks
+        .iter()
+        .find(|(is_wrong, _)| *is_wrong)
+        .map(|(_, id)| *id)
 }
 
 /// So many letters, blanks aside: app passwords are shown in groups.
 fn is_letters(secret: &str, count: usize) -> bool {
     let mut letters = secret.bytes().filter(|byte| *byte != b' ');
-    letters.by_ref().take(count).filter(u8::is_ascii_alphabetic).count() == count && letters.next().is_none()
+    letters
+        .by_ref()
+        .take(count)
+        .filter(u8::is_ascii_alphabetic)
+        .count()
+        == count
+        && letters.next().is_none()
 }
 
 fn is_token(secret: &str) -> bool {
@@ -48,7 +64,9 @@ fn is_token(secret: &str) -> bool {
 }
 
 fn is_base64(secret: &str) -> bool {
-    secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='))
+    secret
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='))
 }
 
 #[cfg(test)]
@@ -68,13 +86,28 @@ mod tests {
             ("sendgrid", "me@x", "SG.abc", "secret-sendgrid-user"),
             ("sendgrid", "apikey", "hunter2", "secret-sendgrid-key"),
             ("sendgrid", "apikey", "SG.abc", ""),
-            ("mailgun-eu", "postmaster@x", "key-0123", "secret-mailgun-api-key"),
+            (
+                "mailgun-eu",
+                "postmaster@x",
+                "key-0123",
+                "secret-mailgun-api-key",
+            ),
             ("ses", "me@x", "BexampleExample", "secret-ses-user"),
             ("ses", "AKIAEXAMPLE", &forty[..40], "secret-ses-iam"),
-            ("ses", "AKIAEXAMPLE", "BIexample0123456789abcdefghijklmnopqrstuvwxy", ""),
+            (
+                "ses",
+                "AKIAEXAMPLE",
+                "BIexample0123456789abcdefghijklmnopqrstuvwxy",
+                "",
+            ),
             ("gmail", "me@gmail.com", "hunter2", "secret-gmail-length"),
             ("gworkspace", "me@x", "abcd efgh ijkl mnop", ""),
-            ("gmail", "me@gmail.com", "abcdefghijklmnopq", "secret-gmail-length"),
+            (
+                "gmail",
+                "me@gmail.com",
+                "abcdefghijklmnopq",
+                "secret-gmail-length",
+            ),
             ("gmail", "me@gmail.com", "ya29.a0Ab", ""),
             ("qq", "1@qq.com", "12345678", "secret-qq-code"),
             ("qq", "1@qq.com", "abcdefghijklmnop", ""),
@@ -87,7 +120,11 @@ mod tests {
             ("fastmail", "me", "anything ", "secret-blank-ends"),
         ];
         for (provider, user, secret, wanted) in cases {
-            assert_eq!(id(provider, user, secret), wanted, "{provider} {user} {secret}");
+            assert_eq!(
+                id(provider, user, secret),
+                wanted,
+                "{provider} {user} {secret}"
+            );
         }
         assert!(suspicious(None, "me", "").is_none());
     }
@@ -95,6 +132,9 @@ mod tests {
     #[test]
     fn the_hint_does_not_repeat_the_secret() {
         let shown = format!("{:?}", suspicious(Some("gmail"), "me@gmail.com", "hunter2"));
-        assert!(shown.contains("secret-gmail-length") && !shown.contains("hunter2"), "{shown}");
+        assert!(
+            shown.contains("secret-gmail-length") && !shown.contains("hunter2"),
+            "{shown}"
+        );
     }
 }

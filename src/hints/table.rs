@@ -55,9 +55,18 @@ fn read(text: &'static str) -> Vec<Hint> {
     for line in text.lines() {
         if let Some(id) = line.strip_prefix('[') {
             let id = id.trim_end_matches(']').trim_matches('"');
-            rows.push(Hint { id, ..Hint::default() });
+            rows.push(Hint {
+                id,
+                ..Hint::default()
+            });
         } else if let (Some((key, value)), Some(row)) = (line.split_once(" = "), rows.last_mut()) {
-            set(row, key, value.get(1..value.len().saturating_sub(1)).unwrap_or_default());
+            set(
+                row,
+                key,
+                value
+                    .get(1..value.len().saturating_sub(1))
+                    .unwrap_or_default(),
+            );
         }
     }
     rows
@@ -76,7 +85,12 @@ fn set(row: &mut Hint, key: &str, value: &'static str) {
         "vague" => row.vague = true,
         "alone" => row.alone = true,
         "class" => row.class = CLASSES.into_iter().find(|class| class.word() == value),
-        "who" => row.who = WHO.into_iter().find(|who| who.word() == value).unwrap_or_default(),
+        "who" => {
+            row.who = WHO
+                .into_iter()
+                .find(|who| who.word() == value)
+                .unwrap_or_default()
+        }
         "meaning" => row.meaning[0] = value,
         "zh-meaning" => row.meaning[1] = value,
         "action" => row.action[0] = value,
@@ -90,7 +104,13 @@ fn set(row: &mut Hint, key: &str, value: &'static str) {
 
 const CLASSES: [Class; 3] = [Class::Done, Class::Temporary, Class::Permanent];
 
-const WHO: [Who; 5] = [Who::You, Who::Recipient, Who::Server, Who::Network, Who::Admin];
+const WHO: [Who; 5] = [
+    Who::You,
+    Who::Recipient,
+    Who::Server,
+    Who::Network,
+    Who::Admin,
+];
 
 /// Every stage, by its word.
 #[cfg(test)]
@@ -116,6 +136,8 @@ impl Hint {
 
     /// Tells whether the row speaks of this stage.
     pub(super) fn is_about(&self, stage: Stage) -> bool {
-        self.stage.split_ascii_whitespace().any(|word| word == stage.word())
+        self.stage
+            .split_ascii_whitespace()
+            .any(|word| word == stage.word())
     }
 }

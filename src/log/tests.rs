@@ -17,7 +17,11 @@ fn now() -> DateTime<FixedOffset> {
 
 fn accepted(words: &str) -> Report {
     let outcome = Ok(Reply::new(250, vec![words.to_owned()]));
-    let mut report = Report::uniform("smtp.x.example:465 (implicit TLS)".into(), ["b@x.example"].into_iter(), &outcome);
+    let mut report = Report::uniform(
+        "smtp.x.example:465 (implicit TLS)".into(),
+        ["b@x.example"].into_iter(),
+        &outcome,
+    );
     report.host = Some("smtp.x.example:465".into());
     report.tls = Some("TLSv1.3".into());
     report.user = Some("me@x.example".into());
@@ -45,7 +49,9 @@ fn text(attempt: &Attempt<'_>) -> String {
 }
 
 fn to_file(path: &Path) -> Log {
-    Log { places: vec![Place::File(path.to_owned())] }
+    Log {
+        places: vec![Place::File(path.to_owned())],
+    }
 }
 
 #[test]
@@ -60,7 +66,13 @@ fn a_mail_that_was_sent_is_one_line() {
 
 #[test]
 fn what_is_not_known_is_a_dash_and_the_null_sender_is_named() {
-    let attempt = Attempt { id: None, from: "", status: "queued", error: Some("no slot"), ..attempt(None) };
+    let attempt = Attempt {
+        id: None,
+        from: "",
+        status: "queued",
+        error: Some("no slot"),
+        ..attempt(None)
+    };
     let wanted = format!(
         "time={TIME} id=- message-id=<1@x.example> caller=cron/root from=<> to=b@x.example bytes=7 host=- tls=none \
          user=- status=queued reply=- error=\"no slot\" exit=0\n"
@@ -74,13 +86,22 @@ fn of_mixed_fates_the_first_refusal_is_told() {
     for words in ["no such user", "another"] {
         let reply = Reply::new(550, vec!["5.1.1".into(), words.into()]);
         let outcome = Err(Fault::new(Stage::Recipient, Cause::Refused(reply)));
-        report.fates.push(Fate { recipient: "c@x.example".into(), outcome });
+        report.fates.push(Fate {
+            recipient: "c@x.example".into(),
+            outcome,
+        });
     }
     assert!(text(&attempt(Some(&report))).contains(" reply=\"550 5.1.1 no such user\" exit="));
     let lost = Fault::new(Stage::Content, Cause::Lost("reset".into()));
     report.fates[0].outcome = Err(lost);
-    let told = text(&Attempt { error: Some("the connection ended: reset"), ..attempt(Some(&report)) });
-    assert!(told.contains(" reply=- error=\"the connection ended: reset\" exit="), "{told}");
+    let told = text(&Attempt {
+        error: Some("the connection ended: reset"),
+        ..attempt(Some(&report))
+    });
+    assert!(
+        told.contains(" reply=- error=\"the connection ended: reset\" exit="),
+        "{told}"
+    );
 }
 
 #[test]
@@ -90,11 +111,21 @@ fn no_value_ends_a_line_or_forges_a_key() {
     assert_eq!(quoted("x status=sent"), r#""x status=sent""#);
     assert_eq!(quoted("x\" exit=0\ntime=1"), r#""x\" exit=0\ntime=1""#);
     assert_eq!(quoted("a\\"), r#""a\\""#);
-    assert_eq!(quoted("\u{1b}[2J\r\0\u{85}\u{2028}\u{202e}"), r#""\u{1b}[2J\r\0\u{85}\u{2028}\u{202e}""#);
+    assert_eq!(
+        quoted("\u{1b}[2J\r\0\u{85}\u{2028}\u{202e}"),
+        r#""\u{1b}[2J\r\0\u{85}\u{2028}\u{202e}""#
+    );
     assert_eq!(quoted("jörg's@x.example"), "\"jörg's@x.example\"");
     let evil = "x\r\ntime=0 id=1 status=sent \"";
     let to: Vec<&str> = vec![evil; 2];
-    let told = text(&Attempt { id: Some(evil), message_id: evil, caller: evil, from: evil, to, ..attempt(None) });
+    let told = text(&Attempt {
+        id: Some(evil),
+        message_id: evil,
+        caller: evil,
+        from: evil,
+        to,
+        ..attempt(None)
+    });
     assert_eq!(told.matches('\n').count(), 1);
     // Outside of quotes there are our keys only.
     let outside: String = told.replace("\\\"", "").split('"').step_by(2).collect();
@@ -109,13 +140,25 @@ fn no_value_ends_a_line_or_forges_a_key() {
 #[test]
 fn many_recipients_are_counted_and_long_words_are_cut() {
     let address = "somebody-with-a-long-name@x.example";
-    let named = text(&Attempt { to: vec![address; 20], ..attempt(None) });
+    let named = text(&Attempt {
+        to: vec![address; 20],
+        ..attempt(None)
+    });
     assert_eq!(named.matches(address).count(), 20);
-    let counted = text(&Attempt { to: vec![address; 21], ..attempt(None) });
+    let counted = text(&Attempt {
+        to: vec![address; 21],
+        ..attempt(None)
+    });
     assert!(counted.contains(" to=\"21 recipients\" "), "{counted}");
     let long = "é".repeat(5000);
-    let told = text(&Attempt { error: Some(&long), ..attempt(None) });
-    assert!(told.contains(&format!(" error=\"{}…\" exit=0", "é".repeat(254))), "{told}");
+    let told = text(&Attempt {
+        error: Some(&long),
+        ..attempt(None)
+    });
+    assert!(
+        told.contains(&format!(" error=\"{}…\" exit=0", "é".repeat(254))),
+        "{told}"
+    );
 }
 
 #[test]
@@ -124,7 +167,10 @@ fn a_file_is_made_private_and_only_added_to() {
     let path = folder.path().join("log");
     to_file(&path).write_at(&attempt(None), now()).unwrap();
     to_file(&path).write_at(&attempt(None), now()).unwrap();
-    assert_eq!(fs::read_to_string(&path).unwrap(), text(&attempt(None)).repeat(2));
+    assert_eq!(
+        fs::read_to_string(&path).unwrap(),
+        text(&attempt(None)).repeat(2)
+    );
     assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
     // A mode that an operator chose stays.
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
@@ -145,17 +191,38 @@ fn links_fifos_folders_and_devices_are_refused_and_nothing_waits() {
         0,
     )
     .unwrap();
-    for path in [place("link"), place("fifo"), folder.path().to_owned(), place("none/log"), PathBuf::from("/dev/null")]
-    {
-        let error = to_file(&path).write(&attempt(None)).unwrap_err().to_string();
-        assert!(error.starts_with(&format!("{}: ", path.display())), "{error}");
+    for path in [
+        place("link"),
+        place("fifo"),
+        folder.path().to_owned(),
+        place("none/log"),
+        PathBuf::from("/dev/null"),
+    ] {
+        let error = to_file(&path)
+            .write(&attempt(None))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with(&format!("{}: ", path.display())),
+            "{error}"
+        );
     }
     assert!(!place("target").exists());
     // A FIFO that somebody reads gets nothing either.
     let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let mut reader = OpenOptions::new().read(true).custom_flags(flags).open(place("fifo")).unwrap();
-    let error = to_file(&place("fifo")).write(&attempt(None)).unwrap_err().to_string();
-    assert_eq!(error, format!("{}: it is not a regular file", place("fifo").display()));
+    let mut reader = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(place("fifo"))
+        .unwrap();
+    let error = to_file(&place("fifo"))
+        .write(&attempt(None))
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        error,
+        format!("{}: it is not a regular file", place("fifo").display())
+    );
     assert_eq!(reader.read(&mut [0; 9]).unwrap(), 0);
 }
 
@@ -163,10 +230,21 @@ fn links_fifos_folders_and_devices_are_refused_and_nothing_waits() {
 fn every_place_is_written_to_and_the_first_failure_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let (bad, good) = (folder.path().join("none/log"), folder.path().join("log"));
-    let log = Log { places: vec![Place::File(bad.clone()), Place::Syslog(bad.clone()), Place::File(good.clone())] };
+    let log = Log {
+        places: vec![
+            Place::File(bad.clone()),
+            Place::Syslog(bad.clone()),
+            Place::File(good.clone()),
+        ],
+    };
     let error = log.write(&attempt(None)).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
-    assert!(error.to_string().starts_with(&format!("{}: ", bad.display())), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with(&format!("{}: ", bad.display())),
+        "{error}"
+    );
     assert!(fs::read_to_string(good).unwrap().ends_with("exit=0\n"));
 }
 
@@ -175,7 +253,11 @@ fn heard(place: fn(PathBuf) -> Place, attempt: &Attempt<'_>) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
     let socket = UnixDatagram::bind(&path).unwrap();
-    Log { places: vec![place(path)] }.write_at(attempt, now()).unwrap();
+    Log {
+        places: vec![place(path)],
+    }
+    .write_at(attempt, now())
+    .unwrap();
     let mut datagram = vec![0; 64 << 10];
     let length = socket.recv(&mut datagram).unwrap();
     datagram.truncate(length);
@@ -189,9 +271,23 @@ fn syslog_gets_a_datagram_of_the_mail_facility() {
     let sent = attempt(Some(&report));
     let told = text(&sent).replacen(&format!("time={TIME} "), "", 1);
     let wanted = format!("<22>Jan  2 03:04:05 smail[{pid}]: {}", told.trim_end());
-    assert_eq!(String::from_utf8(heard(Place::Syslog, &sent)).unwrap(), wanted);
-    for (status, head) in [("deferred", "<20>"), ("partial", "<20>"), ("failed", "<19>"), ("rejected", "<19>")] {
-        let told = heard(Place::Syslog, &Attempt { status, ..attempt(Some(&report)) });
+    assert_eq!(
+        String::from_utf8(heard(Place::Syslog, &sent)).unwrap(),
+        wanted
+    );
+    for (status, head) in [
+        ("deferred", "<20>"),
+        ("partial", "<20>"),
+        ("failed", "<19>"),
+        ("rejected", "<19>"),
+    ] {
+        let told = heard(
+            Place::Syslog,
+            &Attempt {
+                status,
+                ..attempt(Some(&report))
+            },
+        );
         assert!(told.starts_with(head.as_bytes()), "{status}");
     }
 }
@@ -199,7 +295,13 @@ fn syslog_gets_a_datagram_of_the_mail_facility() {
 #[test]
 fn a_message_to_syslog_has_eight_kibibytes_at_most() {
     let long = "\u{1b}é".repeat(5000);
-    let told = heard(Place::Syslog, &Attempt { to: vec![&long], ..attempt(None) });
+    let told = heard(
+        Place::Syslog,
+        &Attempt {
+            to: vec![&long],
+            ..attempt(None)
+        },
+    );
     assert!((8190..=8192).contains(&told.len()), "{}", told.len());
     assert!(std::str::from_utf8(&told).is_ok());
 }
@@ -208,8 +310,17 @@ fn a_message_to_syslog_has_eight_kibibytes_at_most() {
 fn the_journal_gets_fields_that_no_value_can_add_to() {
     let mut report = accepted("ok");
     report.user = None;
-    let told = heard(Place::Journal, &Attempt { caller: "x\nPRIORITY=0", ..attempt(Some(&report)) });
-    let message = text(&Attempt { caller: "x\nPRIORITY=0", ..attempt(Some(&report)) });
+    let told = heard(
+        Place::Journal,
+        &Attempt {
+            caller: "x\nPRIORITY=0",
+            ..attempt(Some(&report))
+        },
+    );
+    let message = text(&Attempt {
+        caller: "x\nPRIORITY=0",
+        ..attempt(Some(&report))
+    });
     let message = message.replacen(&format!("time={TIME} "), "", 1);
     let wanted = format!(
         "MESSAGE={message}PRIORITY=6\nSYSLOG_IDENTIFIER=smail\nSYSLOG_FACILITY=2\nSYSLOG_PID={}\nSMAIL_ID=0abc\n\
@@ -226,7 +337,11 @@ fn a_full_socket_is_an_error_and_not_a_wait() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
     let _nobody_reads = UnixDatagram::bind(&path).unwrap();
-    let log = Log { places: vec![Place::Syslog(path)] };
-    let error = (0..100_000).find_map(|_| log.write(&attempt(None)).err()).unwrap();
+    let log = Log {
+        places: vec![Place::Syslog(path)],
+    };
+    let error = (0..100_000)
+        .find_map(|_| log.write(&attempt(None)).err())
+        .unwrap();
     assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
 }

@@ -28,7 +28,9 @@ use super::{print, remarks, terminal::print_coloured};
 pub fn run(args: &Args, settings: &Settings, world: &Surroundings) -> Result<Exit, Failure> {
     // A file in the place of an account is an attachment to mailx; here it can only be a mistake.
     if let (Some(_), Some(name)) = (&settings.attachment, &args.account) {
-        return Err(SettingsError::NoAccount(name.to_string_lossy().into_owned(), Vec::new()).into());
+        return Err(
+            SettingsError::NoAccount(name.to_string_lossy().into_owned(), Vec::new()).into(),
+        );
     }
     let mut author = super::author(settings, &world.user())?;
     let mut sender = author::return_path(settings, &author, &world.user())?;
@@ -46,7 +48,10 @@ pub fn run(args: &Args, settings: &Settings, world: &Surroundings) -> Result<Exi
         recipients.push(author.address.clone());
     }
     remarks(args, settings, &settings.warnings);
-    let subject = Subject { own, ..subject(settings, &route, &author, &sender) };
+    let subject = Subject {
+        own,
+        ..subject(settings, &route, &author, &sender)
+    };
     let message = message(&author, sender, recipients);
     Ok(report(args, settings, &route, &message, &subject))
 }
@@ -54,7 +59,11 @@ pub fn run(args: &Args, settings: &Settings, world: &Surroundings) -> Result<Exi
 /// Nobody is left to ask about, as the aliases want it.
 fn dropped(args: &Args) -> Exit {
     let why = DraftError::Dropped.to_string();
-    print(&if args.json { check::untried(Exit::OK.0, &why) } else { format!("{why}\n") });
+    print(&if args.json {
+        check::untried(Exit::OK.0, &why)
+    } else {
+        format!("{why}\n")
+    });
     Exit::OK
 }
 
@@ -62,24 +71,39 @@ fn dropped(args: &Args) -> Exit {
 fn recipients(args: &Args, settings: &Settings) -> Result<Vec<Address>, Failure> {
     let mut named = Vec::new();
     for text in &args.to {
-        named.extend(parse_list(text).map_err(|error| DraftError::FlagAddress { flag: "--to", error })?);
+        named.extend(parse_list(text).map_err(|error| DraftError::FlagAddress {
+            flag: "--to",
+            error,
+        })?);
     }
     let expanded = settings.aliases.expand(named).map_err(DraftError::from)?;
     let found = Local::new(settings, false).finish(expanded)?;
-    Ok(found.into_iter().map(|mailbox: Mailbox| mailbox.address).collect())
+    Ok(found
+        .into_iter()
+        .map(|mailbox: Mailbox| mailbox.address)
+        .collect())
 }
 
 fn subject(settings: &Settings, route: &Route, author: &Mailbox, sender: &Address) -> Subject {
     let login = match route {
         // A netrc may name the user only when somebody logs in.
-        Route::Smtp(server) => server.login.as_ref().map(|login| login.user.clone()).filter(|user| !user.is_empty()),
+        Route::Smtp(server) => server
+            .login
+            .as_ref()
+            .map(|login| login.user.clone())
+            .filter(|user| !user.is_empty()),
         _ => None,
     };
     let goal = match route {
-        Route::Smtp(server) => server.socket.as_ref().map_or_else(|| server.host.clone(), |s| s.display().to_string()),
+        Route::Smtp(server) => server
+            .socket
+            .as_ref()
+            .map_or_else(|| server.host.clone(), |s| s.display().to_string()),
         _ => transport::describe(route),
     };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs());
     Subject {
         goal,
         author: author.address.to_string(),
@@ -95,14 +119,26 @@ fn subject(settings: &Settings, route: &Route, author: &Mailbox, sender: &Addres
 /// A mail that is never sent; MAIL names its size.
 pub fn message(author: &Mailbox, sender: Address, recipients: Vec<Address>) -> Message {
     let bytes = format!("From: <{}>\r\nSubject: check\r\n\r\n", author.address).into_bytes();
-    let envelope = Envelope { sender: Some(sender), recipients, ..Envelope::default() };
+    let envelope = Envelope {
+        sender: Some(sender),
+        recipients,
+        ..Envelope::default()
+    };
     Message::from_wire(String::new(), envelope, bytes)
 }
 
-fn report(args: &Args, settings: &Settings, route: &Route, message: &Message, subject: &Subject) -> Exit {
+fn report(
+    args: &Args,
+    settings: &Settings,
+    route: &Route,
+    message: &Message,
+    subject: &Subject,
+) -> Exit {
     let advise = |fault: &Fault, place: &str| advice(fault, place, settings);
     let mut sheet = Sheet::new(subject, &advise);
-    let look = Look { colour: has_colours() };
+    let look = Look {
+        colour: has_colours(),
+    };
     let say = |text: &str| {
         if !args.json {
             print_coloured(text);
@@ -111,7 +147,9 @@ fn report(args: &Args, settings: &Settings, route: &Route, message: &Message, su
     say(&sheet.title());
     let watch = super::watch(args, settings);
     let (tell, told) = mpsc::channel();
-    let rehearse = |tell: Sender<News>| probe::rehearse(route, message, &watch, move |news| drop(tell.send(news)));
+    let rehearse = |tell: Sender<News>| {
+        probe::rehearse(route, message, &watch, move |news| drop(tell.send(news)))
+    };
     // The lines come as the steps end, while the next one is under way; without a second thread, when all of them have.
     let (via, faults) = thread::scope(|scope| {
         let from_thread = tell.clone();
@@ -125,9 +163,18 @@ fn report(args: &Args, settings: &Settings, route: &Route, message: &Message, su
         for news in told {
             say(&sheet.add(judged(news, settings), look));
         }
-        walk.map_or_else(|done| done, |walk| walk.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        walk.map_or_else(
+            |done| done,
+            |walk| {
+                walk.join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            },
+        )
     });
-    let faults: Vec<Fault> = faults.into_iter().map(|fault| known(fault, settings)).collect();
+    let faults: Vec<Fault> = faults
+        .into_iter()
+        .map(|fault| known(fault, settings))
+        .collect();
     let exit = account(&faults, &via, settings).map_or(Exit::OK, |failure| failure.exit);
     say(&sheet.verdict(&via, exit.0));
     if args.json {
@@ -138,23 +185,41 @@ fn report(args: &Args, settings: &Settings, route: &Route, message: &Message, su
 
 /// A fault with its class, as a send has it.
 fn known(fault: Fault, settings: &Settings) -> Fault {
-    Fault { known: hints::class(&fault, settings.provider()), ..fault }
+    Fault {
+        known: hints::class(&fault, settings.provider()),
+        ..fault
+    }
 }
 
 fn judged(news: News, settings: &Settings) -> News {
     match news {
-        News::Step(Probe { outcome: Outcome::Failed(fault), step, took, facts }) => {
-            News::Step(Probe { outcome: Outcome::Failed(known(fault, settings)), step, took, facts })
-        }
+        News::Step(Probe {
+            outcome: Outcome::Failed(fault),
+            step,
+            took,
+            facts,
+        }) => News::Step(Probe {
+            outcome: Outcome::Failed(known(fault, settings)),
+            step,
+            took,
+            facts,
+        }),
         other => other,
     }
 }
 
 /// A report of a send that ended with these faults.
 fn imagined(faults: &[Fault], via: &str) -> Report {
-    let mut report = Report::uniform(via.to_owned(), std::iter::empty(), &Ok(Reply::new(250, Vec::new())));
+    let mut report = Report::uniform(
+        via.to_owned(),
+        std::iter::empty(),
+        &Ok(Reply::new(250, Vec::new())),
+    );
     report.host = via.split(' ').next().map(str::to_owned);
-    report.fates.extend(faults.iter().map(|fault| Fate { recipient: String::new(), outcome: Err(fault.clone()) }));
+    report.fates.extend(faults.iter().map(|fault| Fate {
+        recipient: String::new(),
+        outcome: Err(fault.clone()),
+    }));
     report
 }
 
@@ -177,7 +242,11 @@ fn advice(fault: &Fault, place: &str, settings: &Settings) -> Advice {
     Advice {
         said,
         id: hint.map(|hint| hint.id.to_owned()),
-        hints: found.iter().flat_map(|hint| hint.lines()).map(str::to_owned).collect(),
+        hints: found
+            .iter()
+            .flat_map(|hint| hint.lines())
+            .map(str::to_owned)
+            .collect(),
     }
 }
 

@@ -32,19 +32,26 @@ impl Client {
     /// # Errors
     /// Nobody who may be served; a client has had its answer.
     pub fn at_hand(settings: &Settings) -> Result<Self, Failure> {
-        let peer = Peer::of_stdin().map_err(|error| Failure::new(Exit::IO, format!("standard input: {error}")))?;
+        let peer = Peer::of_stdin()
+            .map_err(|error| Failure::new(Exit::IO, format!("standard input: {error}")))?;
         match &peer {
             Peer::Host(address) if !address.is_loopback() => {
                 super::print("554 5.7.1 No mail is taken from the network\r\n");
-                let what = format!("a client at {address} was turned away: no mail is taken from the network");
-                let hint = "a unix socket, or ListenStream=127.0.0.1:25, serves the users of this host";
+                let what = format!(
+                    "a client at {address} was turned away: no mail is taken from the network"
+                );
+                let hint =
+                    "a unix socket, or ListenStream=127.0.0.1:25, serves the users of this host";
                 Err(Failure::new(Exit::PERMISSION, what).hint(hint))
             }
             Peer::Listener => {
                 let what = "standard input is a socket that listens; expected a connection";
                 Err(Failure::new(Exit::CONFIG, what).hint("Accept=yes in the socket unit"))
             }
-            _ => Ok(Client { peer, allowed: settings.time("timeout").unwrap_or(PATIENCE) }),
+            _ => Ok(Client {
+                peer,
+                allowed: settings.time("timeout").unwrap_or(PATIENCE),
+            }),
         }
     }
 
@@ -78,11 +85,17 @@ impl Client {
     /// # Errors
     /// It does.
     pub fn allows(&self, route: &Route) -> Result<(), Failure> {
-        let Route::Smtp(server) = route else { return Ok(()) };
+        let Route::Smtp(server) = route else {
+            return Ok(());
+        };
         match &server.socket {
             Some(path) if self.peer.came_by(path) => {
-                let what = format!("mail would go in a circle: smtp names {}, by which it came", path.display());
-                Err(Failure::new(Exit::CONFIG, what).hint("the user of this service needs an smtp of its own"))
+                let what = format!(
+                    "mail would go in a circle: smtp names {}, by which it came",
+                    path.display()
+                );
+                Err(Failure::new(Exit::CONFIG, what)
+                    .hint("the user of this service needs an smtp of its own"))
             }
             _ => Ok(()),
         }
@@ -94,6 +107,10 @@ impl Client {
             return full;
         }
         complain(&failure.line("sendmail"));
-        Answer::new(full.code, full.enhanced, "The mail cannot be taken now; the log of the service says why")
+        Answer::new(
+            full.code,
+            full.enhanced,
+            "The mail cannot be taken now; the log of the service says why",
+        )
     }
 }

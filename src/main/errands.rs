@@ -26,36 +26,71 @@ pub struct Ways<'a> {
 impl<'a> Ways<'a> {
     /// For a run that nobody started by hand.
     pub fn by_itself(layers: &'a Layers, settings: &'a Settings, args: &Args) -> Self {
-        Ways { layers, settings, by_hand: false, keeper: Keeper::of(settings, args) }
+        Ways {
+            layers,
+            settings,
+            by_hand: false,
+            keeper: Keeper::of(settings, args),
+        }
     }
 }
 
 impl Routes for Ways<'_> {
     fn route(&mut self, head: &Head) -> Result<Route, String> {
-        let kept = Kept { account: head.account.as_deref(), said: &head.settings, login: head.login.as_ref() };
-        let settings = self.layers.settle_for(kept, self.by_hand).map_err(|e| e.to_string())?;
+        let kept = Kept {
+            account: head.account.as_deref(),
+            said: &head.settings,
+            login: head.login.as_ref(),
+        };
+        let settings = self
+            .layers
+            .settle_for(kept, self.by_hand)
+            .map_err(|e| e.to_string())?;
         let author = draft::first_author(&head.from).map_err(|e| e.to_string())?;
         let author = author.ok_or_else(|| "it has no author".to_owned())?;
         settings::route(&settings, &author).map_err(|e| e.to_string())
     }
 
     fn attempted(&mut self, head: &Head, report: &Report) {
-        let (from, to) = (head.sender.as_deref().unwrap_or_default(), recipients(report));
+        let (from, to) = (
+            head.sender.as_deref().unwrap_or_default(),
+            recipients(report),
+        );
         let faults = || report.fates.iter().filter_map(|f| f.outcome.as_ref().err());
         let exit = match faults().all(|f| queue::judge(f) == Verdict::Refuse) {
             _ if report.is_done() => Exit::OK,
             true => Exit::REFUSED,
             false => Exit::TEMPORARY,
         };
-        let attempt = Attempt { id: Some(&head.id), message_id: &head.message_id, exit: exit.0, ..Attempt::default() };
-        self.keeper.note(&attempt, (from, &to), Some(report), exit != Exit::REFUSED);
+        let attempt = Attempt {
+            id: Some(&head.id),
+            message_id: &head.message_id,
+            exit: exit.0,
+            ..Attempt::default()
+        };
+        self.keeper
+            .note(&attempt, (from, &to), Some(report), exit != Exit::REFUSED);
     }
 
     fn given_up(&mut self, head: &Head, why: &str) {
         let error = format!("given up: {why}");
-        let (id, message_id, exit) = (Some(head.id.as_str()), head.message_id.as_str(), Exit::REFUSED.0);
-        let attempt = Attempt { id, message_id, exit, error: Some(&error), ..Attempt::default() };
-        self.keeper.note_end(&attempt, (head.sender.as_deref().unwrap_or_default(), &head.to), "failed");
+        let (id, message_id, exit) = (
+            Some(head.id.as_str()),
+            head.message_id.as_str(),
+            Exit::REFUSED.0,
+        );
+        let attempt = Attempt {
+            id,
+            message_id,
+            exit,
+            error: Some(&error),
+            ..Attempt::default()
+        };
+        self.keeper.note_end(
+            &attempt,
+            (head.sender.as_deref().unwrap_or_default(), &head.to),
+            "failed",
+        );
     }
 
     fn notice(&mut self, failed: &Ticket<'_>, why: &str) -> Option<(Head, Message)> {
@@ -64,14 +99,28 @@ impl Routes for Ways<'_> {
 
     fn put_off(&mut self, head: &Head, to: &[String], why: &str) {
         let from = head.sender.as_deref().unwrap_or_default();
-        let (id, message_id, exit) = (Some(head.id.as_str()), head.message_id.as_str(), Exit::TEMPORARY.0);
-        let attempt = Attempt { id, message_id, exit, error: Some(why), ..Attempt::default() };
+        let (id, message_id, exit) = (
+            Some(head.id.as_str()),
+            head.message_id.as_str(),
+            Exit::TEMPORARY.0,
+        );
+        let attempt = Attempt {
+            id,
+            message_id,
+            exit,
+            error: Some(why),
+            ..Attempt::default()
+        };
         self.keeper.note_end(&attempt, (from, to), "deferred");
     }
 }
 
 fn recipients(report: &Report) -> Vec<String> {
-    report.fates.iter().map(|fate| fate.recipient.clone()).collect()
+    report
+        .fates
+        .iter()
+        .map(|fate| fate.recipient.clone())
+        .collect()
 }
 
 /// The errands: list, show, flush, hold, release, remove, check.
@@ -85,7 +134,9 @@ pub fn errand(
     world: &Surroundings,
     watch: &Watch,
 ) -> Result<Exit, Failure> {
-    let Some(queues) = existing(settings, world)? else { return errand_of_nothing(args) };
+    let Some(queues) = existing(settings, world)? else {
+        return errand_of_nothing(args);
+    };
     let exit = on(&queues, args, layers, settings, watch)?;
     Ok(say_unusable(&queues, exit))
 }
@@ -100,7 +151,13 @@ pub fn say_unusable(queues: &Queues, exit: Exit) -> Exit {
     told
 }
 
-fn on(queues: &Queues, args: &Args, layers: &Layers, settings: &Settings, watch: &Watch) -> Result<Exit, Failure> {
+fn on(
+    queues: &Queues,
+    args: &Args,
+    layers: &Layers,
+    settings: &Settings,
+    watch: &Watch,
+) -> Result<Exit, Failure> {
     let io = |error: QueueError| Failure::from(error);
     if let Some(id) = &args.queue_show {
         queues.show(id, &mut std::io::stdout().lock()).map_err(io)?;
@@ -113,25 +170,47 @@ fn on(queues: &Queues, args: &Args, layers: &Layers, settings: &Settings, watch:
     } else if args.queue_check {
         return check(queues);
     } else if args.flush {
-        let mut ways = Ways { layers, settings, by_hand: true, keeper: Keeper::of(settings, args) };
-        let bounds = Bounds { ids: args.operands.clone(), patience: PATIENCE, ..Bounds::default() };
+        let mut ways = Ways {
+            layers,
+            settings,
+            by_hand: true,
+            keeper: Keeper::of(settings, args),
+        };
+        let bounds = Bounds {
+            ids: args.operands.clone(),
+            patience: PATIENCE,
+            ..Bounds::default()
+        };
         return Ok(say(&queues.flush(&mut ways, watch, &bounds).map_err(io)?));
     } else {
         let items = queues.list().map_err(io)?;
         let now = queue::now();
-        print(&if args.json { report::queue_json(&items) } else { report::queue_list(&items, now) });
+        print(&if args.json {
+            report::queue_json(&items)
+        } else {
+            report::queue_list(&items, now)
+        });
     }
     Ok(Exit::OK)
 }
 
 /// What an errand comes to where nothing can wait: the queue is empty, and holds no mail that was named.
 fn errand_of_nothing(args: &Args) -> Result<Exit, Failure> {
-    let ids = [&args.queue_show, &args.hold, &args.release, &args.remove].into_iter().flatten();
-    if let Some(id) = ids.chain(args.flush.then_some(&args.operands).into_iter().flatten()).next() {
+    let ids = [&args.queue_show, &args.hold, &args.release, &args.remove]
+        .into_iter()
+        .flatten();
+    if let Some(id) = ids
+        .chain(args.flush.then_some(&args.operands).into_iter().flatten())
+        .next()
+    {
         return Err(QueueError::NoEntry(id.clone()).into());
     }
     if !args.queue_check && !args.flush {
-        print(&if args.json { report::queue_json(&[]) } else { report::queue_list(&[], queue::now()) });
+        print(&if args.json {
+            report::queue_json(&[])
+        } else {
+            report::queue_list(&[], queue::now())
+        });
     }
     Ok(Exit::OK)
 }
@@ -151,21 +230,29 @@ fn check(queues: &Queues) -> Result<Exit, Failure> {
 /// Tells which mails were given up.
 pub fn say_given_up(flushed: &Flushed) {
     for (id, why) in &flushed.failed {
-        complain(&failure::remark(&format!("mail {id} was given up: {why} (smail --queue-show {id})")));
+        complain(&failure::remark(&format!(
+            "mail {id} was given up: {why} (smail --queue-show {id})"
+        )));
     }
 }
 
 /// Tells which mails were named and are held.
 fn say_held(flushed: &Flushed) {
     for id in &flushed.held {
-        complain(&failure::remark(&format!("mail {id} is held; `smail --release {id}` lets it go")));
+        complain(&failure::remark(&format!(
+            "mail {id} is held; `smail --release {id}` lets it go"
+        )));
     }
 }
 
 /// Tells which mails were named and not tried, as they are held or another process has them.
 pub fn say_untried(flushed: &Flushed) {
     say_held(flushed);
-    for problem in flushed.problems.iter().filter(|problem| matches!(problem, QueueError::Busy(_))) {
+    for problem in flushed
+        .problems
+        .iter()
+        .filter(|problem| matches!(problem, QueueError::Busy(_)))
+    {
         complain(&failure::remark(&problem.to_string()));
     }
 }
@@ -177,7 +264,10 @@ pub fn say(flushed: &Flushed) -> Exit {
         complain(&failure::remark(&format!("mail {id} still waits: {why}")));
     }
     say_held(flushed);
-    let mut exit = match (flushed.failed.is_empty(), flushed.waiting.is_empty() && flushed.held.is_empty()) {
+    let mut exit = match (
+        flushed.failed.is_empty(),
+        flushed.waiting.is_empty() && flushed.held.is_empty(),
+    ) {
         (true, true) => Exit::OK,
         (true, false) => Exit::TEMPORARY,
         (false, _) => Exit::REFUSED,

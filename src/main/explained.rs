@@ -23,24 +23,41 @@ const MOST: u64 = 64 << 20;
 /// # Errors
 /// A provider that is none, standard input that cannot be read, or a text of which nothing is known.
 pub fn run(args: &Args, said: &OsStr, world: &Surroundings) -> Result<Exit, Failure> {
-    let is_known = |name: &str| presets::all().any(|preset| preset.id == name || preset.family == name);
+    let is_known =
+        |name: &str| presets::all().any(|preset| preset.id == name || preset.family == name);
     if let Some(name) = args.provider.as_deref().filter(|name| !is_known(name)) {
-        let why = format!("`{}` is no provider in the table", smail::text::word(&target::masked(name)));
+        let why = format!(
+            "`{}` is no provider in the table",
+            smail::text::word(&target::masked(name))
+        );
         return Err(Failure::new(Exit::USAGE, format!("--provider: {why}")));
     }
     let settings = readable(args, world);
-    let language = settings.as_ref().map_or_else(|| Language::of(world.locale()), failure::language);
+    let language = settings
+        .as_ref()
+        .map_or_else(|| Language::of(world.locale()), failure::language);
     let ours = settings.as_ref().and_then(Settings::provider);
     let provider = |hosts: &[&str]| {
-        let named = || hosts.iter().find_map(|host| presets::by_host(host).or_else(|| presets::by_mx(host)));
-        args.provider.clone().or_else(|| Some(named()?.id)).or_else(|| ours.map(str::to_owned))
+        let named = || {
+            hosts
+                .iter()
+                .find_map(|host| presets::by_host(host).or_else(|| presets::by_mx(host)))
+        };
+        args.provider
+            .clone()
+            .or_else(|| Some(named()?.id))
+            .or_else(|| ours.map(str::to_owned))
     };
     let mut found = hints::explain(&text(args, said)?, &provider);
     found.retain(|one| one.hint.is_some());
     if args.json {
         // The empty list is all that a program needs; a second document would spoil the first.
         print(&report::explained_json(&found, language));
-        return Ok(if found.is_empty() { Exit::DATA } else { Exit::OK });
+        return Ok(if found.is_empty() {
+            Exit::DATA
+        } else {
+            Exit::OK
+        });
     }
     print(&report::explained(&found, language, &password));
     if found.is_empty() {
@@ -52,15 +69,22 @@ pub fn run(args: &Args, said: &OsStr, world: &Surroundings) -> Result<Exit, Fail
 
 /// Where the provider has the password that it wants, for a login that was refused.
 fn password(found: &Explanation) -> Option<String> {
-    let name = found.provider.as_deref().filter(|_| found.is_refused_login())?;
-    let preset = presets::by_id(name).or_else(|| presets::all().find(|preset| preset.family == name))?;
+    let name = found
+        .provider
+        .as_deref()
+        .filter(|_| found.is_refused_login())?;
+    let preset =
+        presets::by_id(name).or_else(|| presets::all().find(|preset| preset.family == name))?;
     preset.credential_beyond(found.hint.map_or("", |hint| hint.action(Language::English)))
 }
 
 /// The settings, as far as they can be read.
 fn readable(args: &Args, world: &Surroundings) -> Option<Settings> {
     // A family of providers explains as well, and is no setting.
-    let args = Args { provider: None, ..args.clone() };
+    let args = Args {
+        provider: None,
+        ..args.clone()
+    };
     let settle = || -> Result<Settings, SettingsError> { Layers::load(&args, world)?.settle(&[]) };
     settle().ok()
 }
@@ -69,14 +93,19 @@ fn readable(args: &Args, world: &Surroundings) -> Option<Settings> {
 fn text(args: &Args, said: &OsStr) -> Result<String, Failure> {
     // `--explain --json 535`: the option got no word of its own.
     let said = Some(said.to_owned()).filter(|said| said != "-" || args.operands.is_empty());
-    let words: Vec<OsString> = said.into_iter().chain(args.operands.iter().map(OsString::from)).collect();
+    let words: Vec<OsString> = said
+        .into_iter()
+        .chain(args.operands.iter().map(OsString::from))
+        .collect();
     let mut octets = words.join(OsStr::new(" ")).as_bytes().to_vec();
     if octets == b"-" {
         octets.clear();
         let read = std::io::stdin().lock().take(MOST).read_to_end(&mut octets);
         read.map_err(|error| Failure::new(Exit::NO_INPUT, format!("standard input: {error}")))?;
     }
-    let lines: Vec<String> =
-        octets.split(|octet| *octet == b'\n').map(|line| charset::legible(line.to_vec())).collect();
+    let lines: Vec<String> = octets
+        .split(|octet| *octet == b'\n')
+        .map(|line| charset::legible(line.to_vec()))
+        .collect();
     Ok(lines.join("\n"))
 }

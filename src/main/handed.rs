@@ -35,12 +35,23 @@ const LEARNED_FOR: Duration = Duration::from_mins(1);
 ///
 /// # Errors
 /// What keeps it from being done.
-pub fn run(args: &Args, request: &Request, layers: &Layers, world: &Surroundings) -> Result<Exit, Failure> {
+pub fn run(
+    args: &Args,
+    request: &Request,
+    layers: &Layers,
+    world: &Surroundings,
+) -> Result<Exit, Failure> {
     let settings = layers.settle(&[])?;
-    let desk = Desk { args, layers, settings: &settings, world };
+    let desk = Desk {
+        args,
+        layers,
+        settings: &settings,
+        world,
+    };
     match request.mode {
         Mode::Deliver => {
-            let raw = submission::read(io::stdin().lock(), io::stdin().is_terminal(), desk.limit())?;
+            let raw =
+                submission::read(io::stdin().lock(), io::stdin().is_terminal(), desk.limit())?;
             desk.deliver(request, raw)
         }
         Mode::Dialogue => desk.dialogue(),
@@ -92,7 +103,9 @@ impl Ready {
     /// The queue it goes through; a file on this host is as safe.
     fn queue(&self, desk: &Desk<'_>) -> Result<Option<Queues>, Failure> {
         match self.route {
-            Route::Smtp(_) | Route::Program(_) => queued::open(desk.args, &self.settings, desk.world),
+            Route::Smtp(_) | Route::Program(_) => {
+                queued::open(desk.args, &self.settings, desk.world)
+            }
             Route::File(_) | Route::Stdout => Ok(None),
         }
     }
@@ -100,7 +113,9 @@ impl Ready {
 
 impl Desk<'_> {
     fn deliver(&self, request: &Request, raw: Raw) -> Result<Exit, Failure> {
-        let Some(ready) = self.settle(Handover::read(request, &raw)?, raw)? else { return Ok(Exit::OK) };
+        let Some(ready) = self.settle(Handover::read(request, &raw)?, raw)? else {
+            return Ok(Exit::OK);
+        };
         // Up to here a signal ends the process and with it the mail, which nobody has promised anything of.
         let watch = super::watch(self.args, self.settings);
         let (post, message) = (ready.post(self, &watch), &ready.settled.message);
@@ -109,7 +124,10 @@ impl Desk<'_> {
             Some(queues) => post.send(queues, message)?,
             None => post.send_directly(message),
         };
-        if let Some(failure) = sent.error.filter(|_| sent.exit != Exit::OK || self.args.verbose > 0) {
+        if let Some(failure) = sent
+            .error
+            .filter(|_| sent.exit != Exit::OK || self.args.verbose > 0)
+        {
             complain(&failure.line("sendmail"));
         }
         Ok(sent.exit)
@@ -125,7 +143,8 @@ impl Desk<'_> {
         let settings = self.layers.settle(&handover.identities(&raw))?;
         self.notes(&handover.notes);
         let stamp = Stamp::at(self.world.source_date_epoch());
-        let settled = match submission::settle(handover, raw, &settings, &self.world.user(), &stamp) {
+        let settled = match submission::settle(handover, raw, &settings, &self.world.user(), &stamp)
+        {
             Err(dropped @ SubmissionError::Dropped) => {
                 self.notes(&[dropped.to_string()]);
                 logged::note_dropped(&settings, self.args);
@@ -135,7 +154,11 @@ impl Desk<'_> {
         };
         self.notes(settled.message.notes());
         let route = settings::route(&settings, &settled.author)?;
-        Ok(Some(Ready { settings, route, settled }))
+        Ok(Some(Ready {
+            settings,
+            route,
+            settled,
+        }))
     }
 
     fn notes(&self, notes: &[String]) {
@@ -150,12 +173,23 @@ impl Desk<'_> {
         let client = Client::at_hand(self.settings)?;
         let stdin = |error| Failure::new(Exit::IO, format!("standard input: {error}"));
         let mut input = client.input().map_err(stdin)?;
-        let name = self.settings.filled("hello-name").or_else(|| self.world.machine.hostname.clone());
+        let name = self
+            .settings
+            .filled("hello-name")
+            .or_else(|| self.world.machine.hostname.clone());
         let (wire, accepted) = mpsc::channel();
-        let mut clerk = Clerk { desk: *self, client: &client, local: Local::new(self.settings, true), wire };
+        let mut clerk = Clerk {
+            desk: *self,
+            client: &client,
+            local: Local::new(self.settings, true),
+            wire,
+        };
         let accepted = Mutex::new(Some(accepted));
         let carry = || {
-            let accepted = accepted.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let accepted = accepted
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
             if let Some(accepted) = accepted {
                 self.carry(&accepted);
             }
@@ -189,8 +223,13 @@ impl Desk<'_> {
                 (watch, since) = (Watch::default(), Instant::now());
             }
             let ids: Vec<String> = std::iter::once(first).chain(accepted.try_iter()).collect();
-            let Ok(queues) = queued::at_hand(self.settings, self.world) else { continue };
-            let bounds = Bounds { ids, ..Bounds::default() };
+            let Ok(queues) = queued::at_hand(self.settings, self.world) else {
+                continue;
+            };
+            let bounds = Bounds {
+                ids,
+                ..Bounds::default()
+            };
             let mut ways = Ways::by_itself(self.layers, self.settings, self.args);
             let flushed = queues.flush(&mut ways, &watch, &bounds);
             if let Ok(flushed) = flushed
@@ -208,16 +247,28 @@ impl Desk<'_> {
         let route = transport::describe(&settings::route(self.settings, &author)?);
         let mut exit = Exit::OK;
         for word in words {
-            let ends = parse_word(word).map_err(SubmissionError::Address).and_then(|list| {
-                let ends = list.iter().map(|mailbox| local.explain(mailbox).map_err(SubmissionError::Local));
-                Ok(ends.collect::<Result<Vec<_>, _>>()?.concat())
-            });
+            let ends = parse_word(word)
+                .map_err(SubmissionError::Address)
+                .and_then(|list| {
+                    let ends = list
+                        .iter()
+                        .map(|mailbox| local.explain(mailbox).map_err(SubmissionError::Local));
+                    Ok(ends.collect::<Result<Vec<_>, _>>()?.concat())
+                });
             match ends {
-                Ok(ends) if ends.is_empty() => print(&format!("{} -> /dev/null: dropped\n", text::word(word))),
+                Ok(ends) if ends.is_empty() => {
+                    print(&format!("{} -> /dev/null: dropped\n", text::word(word)))
+                }
                 Ok(ends) => ends.iter().for_each(|(end, said)| {
-                    let said = said.as_ref().map_or_else(String::new, |said| format!(" ({said})"));
+                    let said = said
+                        .as_ref()
+                        .map_or_else(String::new, |said| format!(" ({said})"));
                     let (given, end) = (text::word(word), end.address.to_string());
-                    print(&format!("{given} -> {}{said} by {}\n", text::word(&end), text::word(&route)));
+                    print(&format!(
+                        "{given} -> {}{said} by {}\n",
+                        text::word(&end),
+                        text::word(&route)
+                    ));
                 }),
                 Err(error) => {
                     let failure = Failure::from(error);
@@ -226,22 +277,38 @@ impl Desk<'_> {
                 }
             }
         }
-        if words.is_empty() { Err(SubmissionError::NoRecipient.into()) } else { Ok(exit) }
+        if words.is_empty() {
+            Err(SubmissionError::NoRecipient.into())
+        } else {
+            Ok(exit)
+        }
     }
 
     fn check_aliases(&self) -> Exit {
         let problems = Local::new(self.settings, true).check();
         for problem in &problems {
-            complain(&Failure::new(Exit::CONFIG, format!("{}: {}", problem.place, problem.why)).line("newaliases"));
+            complain(
+                &Failure::new(Exit::CONFIG, format!("{}: {}", problem.place, problem.why))
+                    .line("newaliases"),
+            );
         }
-        if problems.is_empty() { Exit::OK } else { Exit::CONFIG }
+        if problems.is_empty() {
+            Exit::OK
+        } else {
+            Exit::CONFIG
+        }
     }
 
     /// Sends what waits: silently and with status 0, as those who call it from cron expect; but for mail that was given up, and
     /// for mail that was named and cannot be sent now.
     fn flush(&self, filter: &Filter) -> Result<Exit, Failure> {
-        let Some(queues) = queued::existing(self.settings, self.world)? else { return Ok(Exit::OK) };
-        let mut bounds = Bounds { patience: queued::PATIENCE, ..Bounds::default() };
+        let Some(queues) = queued::existing(self.settings, self.world)? else {
+            return Ok(Exit::OK);
+        };
+        let mut bounds = Bounds {
+            patience: queued::PATIENCE,
+            ..Bounds::default()
+        };
         if *filter != Filter::default() {
             bounds.ids = wanted(filter, &queues.list()?);
             if bounds.ids.is_empty() {
@@ -260,21 +327,25 @@ impl Desk<'_> {
                 errands::say_untried(&flushed);
             }
             // Nobody else would tell of it: it is no part of what became of the mail.
-            let hooks = flushed
-                .problems
-                .iter()
-                .filter(|problem| matches!(problem, QueueError::Hook { .. } | QueueError::Notice { .. }));
+            let hooks = flushed.problems.iter().filter(|problem| {
+                matches!(problem, QueueError::Hook { .. } | QueueError::Notice { .. })
+            });
             hooks.for_each(|problem| complain(&failure::remark(&problem.to_string())));
         }
-        let exit = if named && flushed.is_untried() { Exit::TEMPORARY } else { Exit::OK };
+        let exit = if named && flushed.is_untried() {
+            Exit::TEMPORARY
+        } else {
+            Exit::OK
+        };
         Ok(errands::say_unusable(&queues, exit))
     }
 }
 
 /// The mails that a filter means. What is held is meant only by its name, and then told.
 fn wanted(filter: &Filter, items: &[Item]) -> Vec<String> {
-    let within =
-        |parts: &[String], text: &str| parts.is_empty() || parts.iter().any(|part| text.contains(part.as_str()));
+    let within = |parts: &[String], text: &str| {
+        parts.is_empty() || parts.iter().any(|part| text.contains(part.as_str()))
+    };
     let wanted = |item: &&Item| {
         item.state != "failed"
             && (item.state != "held" || !filter.ids.is_empty())
@@ -282,7 +353,11 @@ fn wanted(filter: &Filter, items: &[Item]) -> Vec<String> {
             && within(&filter.senders, &item.from)
             && item.to.iter().any(|to| within(&filter.recipients, to))
     };
-    items.iter().filter(wanted).map(|item| item.id.clone()).collect()
+    items
+        .iter()
+        .filter(wanted)
+        .map(|item| item.id.clone())
+        .collect()
 }
 
 /// Takes the mails of a dialogue.
@@ -300,18 +375,23 @@ impl Acceptor for Clerk<'_> {
     }
 
     fn recipient(&mut self, recipient: &Address) -> Result<(), Answer> {
-        self.local.check_name(recipient).map_err(|error| Answer::new(550, (5, 1, 1), error.to_string()))
+        self.local
+            .check_name(recipient)
+            .map_err(|error| Answer::new(550, (5, 1, 1), error.to_string()))
     }
 
     fn message(&mut self, transaction: Transaction, from: &mut dyn Read) -> Result<String, Answer> {
-        self.take(transaction, from).map_err(|failure| self.client.answer(&failure, answer(&failure)))
+        self.take(transaction, from)
+            .map_err(|failure| self.client.answer(&failure, answer(&failure)))
     }
 }
 
 impl Clerk<'_> {
     fn take(&mut self, transaction: Transaction, from: &mut dyn Read) -> Result<String, Failure> {
         let raw = submission::read(from, false, None)?;
-        let Some(ready) = self.desk.settle(handover(transaction), raw)? else { return Ok("dropped".to_owned()) };
+        let Some(ready) = self.desk.settle(handover(transaction), raw)? else {
+            return Ok("dropped".to_owned());
+        };
         self.client.allows(&ready.route)?;
         let watch = Watch::default();
         let (post, message) = (ready.post(&self.desk, &watch), &ready.settled.message);
@@ -320,27 +400,44 @@ impl Clerk<'_> {
             None => post.send_directly(message),
         };
         match sent {
-            Sent { exit: Exit::OK, id: Some(id), .. } => {
+            Sent {
+                exit: Exit::OK,
+                id: Some(id),
+                ..
+            } => {
                 let text = format!("queued as {id}");
                 // Nobody listens only when the thread has ended early: then the next flush sends it.
                 let _ = self.wire.send(id);
                 Ok(text)
             }
             Sent { exit: Exit::OK, .. } => Ok(format!("sent as {}", message.id)),
-            Sent { error, exit, .. } => Err(error.unwrap_or_else(|| Failure::new(exit, "the mail was not taken"))),
+            Sent { error, exit, .. } => {
+                Err(error.unwrap_or_else(|| Failure::new(exit, "the mail was not taken")))
+            }
         }
     }
 }
 
 fn handover(transaction: Transaction) -> Handover {
     // What is asked for one recipient must not silence the reports about another: where they differ, servers do as they always do.
-    let notify = transaction.notify.first().filter(|first| transaction.notify.iter().all(|asked| asked == *first));
+    let notify = transaction
+        .notify
+        .first()
+        .filter(|first| transaction.notify.iter().all(|asked| asked == *first));
     let notify = notify.and_then(Option::as_deref);
-    let (dsn, notes) = Dsn::read_leniently(notify, transaction.ret.as_deref(), transaction.envid.as_deref());
+    let (dsn, notes) = Dsn::read_leniently(
+        notify,
+        transaction.ret.as_deref(),
+        transaction.envid.as_deref(),
+    );
     Handover {
         sender: transaction.sender.map_or(Sender::Null, Sender::Address),
         full_name: None,
-        recipients: transaction.recipients.into_iter().map(Mailbox::from).collect(),
+        recipients: transaction
+            .recipients
+            .into_iter()
+            .map(Mailbox::from)
+            .collect(),
         dsn,
         notes,
     }

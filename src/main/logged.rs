@@ -12,7 +12,10 @@ use super::complain;
 
 /// Writes down that a mail was dropped, as its recipients have aliases to `/dev/null`.
 pub fn note_dropped(settings: &Settings, args: &Args) {
-    let attempt = Attempt { error: Some("every recipient has an alias to /dev/null"), ..Attempt::default() };
+    let attempt = Attempt {
+        error: Some("every recipient has an alias to /dev/null"),
+        ..Attempt::default()
+    };
     Keeper::of(settings, args).note_end(&attempt, ("", &[]), "dropped");
 }
 
@@ -27,36 +30,86 @@ impl Keeper {
     /// For a run with these settings. sendmail is expected to write to the log of the host.
     pub fn of(settings: &Settings, args: &Args) -> Self {
         let unsaid = args.sendmail.is_some() && settings.text("log").is_none();
-        let log = if unsaid { Log::syslog() } else { Log::of(settings) };
-        let caller = if log.is_off() { String::new() } else { Surroundings::of_process().caller() };
-        Keeper { log, caller, quiet: args.quiet }
+        let log = if unsaid {
+            Log::syslog()
+        } else {
+            Log::of(settings)
+        };
+        let caller = if log.is_off() {
+            String::new()
+        } else {
+            Surroundings::of_process().caller()
+        };
+        Keeper {
+            log,
+            caller,
+            quiet: args.quiet,
+        }
     }
 
     /// Writes an attempt down with what its report tells. `kept`: those that failed for now will be tried again.
-    pub fn note(&mut self, attempt: &Attempt<'_>, (from, to): (&str, &[String]), report: Option<&Report>, kept: bool) {
+    pub fn note(
+        &mut self,
+        attempt: &Attempt<'_>,
+        (from, to): (&str, &[String]),
+        report: Option<&Report>,
+        kept: bool,
+    ) {
         if self.log.is_off() {
             return;
         }
-        let fault = report.and_then(|r| r.fates.iter().find_map(|f| f.outcome.as_ref().err())).map(failure::one_line);
+        let fault = report
+            .and_then(|r| r.fates.iter().find_map(|f| f.outcome.as_ref().err()))
+            .map(failure::one_line);
         let refused = |f: &Fault| {
-            if kept { queue::judge(f) == Verdict::Refuse } else { f.class() == Class::Permanent }
+            if kept {
+                queue::judge(f) == Verdict::Refuse
+            } else {
+                f.class() == Class::Permanent
+            }
         };
         let status = match report {
             None => "queued",
             Some(report) if report.is_done() => "sent",
             Some(report) if report.any_done() => "partial",
-            Some(report) if report.fates.iter().all(|f| f.outcome.as_ref().is_err_and(refused)) => "rejected",
+            Some(report)
+                if report
+                    .fates
+                    .iter()
+                    .all(|f| f.outcome.as_ref().is_err_and(refused)) =>
+            {
+                "rejected"
+            }
             Some(_) if kept => "deferred",
             Some(_) => "failed",
         };
         let error = fault.as_deref().or(attempt.error);
-        self.write(&Attempt { report, status, error, ..attempt.clone() }, (from, to));
+        self.write(
+            &Attempt {
+                report,
+                status,
+                error,
+                ..attempt.clone()
+            },
+            (from, to),
+        );
     }
 
     /// Writes down what became of a mail beside an attempt: it was put off before anything was sent of it, or given up after its
     /// last one.
-    pub fn note_end(&mut self, attempt: &Attempt<'_>, between: (&str, &[String]), status: &'static str) {
-        self.write(&Attempt { status, ..attempt.clone() }, between);
+    pub fn note_end(
+        &mut self,
+        attempt: &Attempt<'_>,
+        between: (&str, &[String]),
+        status: &'static str,
+    ) {
+        self.write(
+            &Attempt {
+                status,
+                ..attempt.clone()
+            },
+            between,
+        );
     }
 
     fn write(&mut self, attempt: &Attempt<'_>, (from, to): (&str, &[String])) {
@@ -64,11 +117,18 @@ impl Keeper {
             return;
         }
         let to = to.iter().map(String::as_str).collect();
-        let attempt = Attempt { caller: &self.caller, from, to, ..attempt.clone() };
+        let attempt = Attempt {
+            caller: &self.caller,
+            from,
+            to,
+            ..attempt.clone()
+        };
         if let Err(error) = self.log.write(&attempt)
             && !std::mem::replace(&mut self.quiet, true)
         {
-            complain(&failure::remark(&format!("the log cannot be written: {error}")));
+            complain(&failure::remark(&format!(
+                "the log cannot be written: {error}"
+            )));
         }
     }
 }

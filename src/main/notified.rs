@@ -12,7 +12,8 @@ use smail::settings::{Local, Settings};
 /// The notice for a mail that is given up; `None` when there is to be none.
 pub fn notice(settings: &Settings, ticket: &Ticket<'_>, why: &str) -> Option<(Head, Message)> {
     let head = ticket.head();
-    let sender = Address::parse(head.sender.as_ref().filter(|_| is_wanted(settings, head))?).ok()?;
+    let sender =
+        Address::parse(head.sender.as_ref().filter(|_| is_wanted(settings, head))?).ok()?;
     let recipients = readers(settings, &sender);
     let headers = ticket.headers(notice::LONGEST_HEADERS).unwrap_or_default();
     let (stamp, arrived) = (Stamp::now(), Stamp::at(Some(head.created / 1000)).date());
@@ -33,7 +34,11 @@ pub fn notice(settings: &Settings, ticket: &Ticket<'_>, why: &str) -> Option<(He
         headers: &headers,
     };
     let to = recipients.iter().map(ToString::to_string).collect();
-    let envelope = Envelope { sender: None, recipients, ..Envelope::default() };
+    let envelope = Envelope {
+        sender: None,
+        recipients,
+        ..Envelope::default()
+    };
     let message = Message::from_wire(id.clone(), envelope, notice::build(&facts));
     let of_mail = Head {
         account: head.account.clone(),
@@ -53,7 +58,10 @@ fn is_wanted(settings: &Settings, head: &Head) -> bool {
         Some(said) => said == "mail",
         None => settings.is_of_system("queue-dir"),
     };
-    here && head.dsn.notify.is_none_or(|notify| notify.to_string().contains("FAILURE"))
+    here && head
+        .dsn
+        .notify
+        .is_none_or(|notify| notify.to_string().contains("FAILURE"))
 }
 
 /// Who reads the mail of a sender: a local name stands for what the aliases say.
@@ -67,12 +75,25 @@ fn readers(settings: &Settings, sender: &Address) -> Vec<Address> {
 
 fn failed(ticket: &Ticket<'_>, why: &str) -> Vec<Failed> {
     let state = ticket.state();
-    let places = ticket.head().to.iter().enumerate().filter(|(at, _)| state.standing[*at] != Standing::Accepted);
+    let places = ticket
+        .head()
+        .to
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| state.standing[*at] != Standing::Accepted);
     let of = |(at, recipient): (usize, &String)| {
-        let reply = Some(state.replies.about(at)).filter(|reply| !reply.is_empty()).unwrap_or(why);
-        let cure = hints::explain(reply, &|_| None).into_iter().find_map(|found| found.hint);
+        let reply = Some(state.replies.about(at))
+            .filter(|reply| !reply.is_empty())
+            .unwrap_or(why);
+        let cure = hints::explain(reply, &|_| None)
+            .into_iter()
+            .find_map(|found| found.hint);
         let cure = cure.map(|hint| hint.action(Language::English).to_owned());
-        Failed { recipient: recipient.clone(), reply: reply.to_owned(), cure }
+        Failed {
+            recipient: recipient.clone(),
+            reply: reply.to_owned(),
+            cure,
+        }
     };
     places.map(of).collect()
 }

@@ -12,7 +12,8 @@ use smail::failure::{self, Exit, Failure, words};
 use smail::log::Attempt;
 use smail::message::Message;
 use smail::queue::{
-    self, Bounds, FolderError, Head, KeyState, Outcome, Policy, Queue, QueueError, Queues, Ticket, Verdict,
+    self, Bounds, FolderError, Head, KeyState, Outcome, Policy, Queue, QueueError, Queues, Ticket,
+    Verdict,
 };
 use smail::settings::route::Route;
 use smail::settings::{Layers, Settings, Surroundings, value};
@@ -44,22 +45,30 @@ pub struct Sent {
 ///
 /// # Errors
 /// A folder that must not be used, or settings that do not fit.
-pub fn open(args: &Args, settings: &Settings, world: &Surroundings) -> Result<Option<Queues>, Failure> {
+pub fn open(
+    args: &Args,
+    settings: &Settings,
+    world: &Surroundings,
+) -> Result<Option<Queues>, Failure> {
     let wanted = match settings.text("queue").as_deref() {
         Some(said) => said == "true",
         None => !world.is_ci(),
     };
     if args.no_queue || (!wanted && args.idempotency_key.is_none()) {
         return match &args.idempotency_key {
-            Some(_) => Err(Failure::new(Exit::USAGE, "`--idempotency-key` needs the queue, and `--no-queue` is given")),
+            Some(_) => Err(Failure::new(
+                Exit::USAGE,
+                "`--idempotency-key` needs the queue, and `--no-queue` is given",
+            )),
             None => Ok(None),
         };
     }
     match at_hand(settings, world) {
         // Where nothing can be kept, mail is sent as if there were no queue; a folder that was named must be there.
-        Err(Failure { exit: Exit::CREATE, .. })
-            if (settings.path("queue-dir").is_none() || settings.is_of_system("queue-dir"))
-                && args.idempotency_key.is_none() =>
+        Err(Failure {
+            exit: Exit::CREATE, ..
+        }) if (settings.path("queue-dir").is_none() || settings.is_of_system("queue-dir"))
+            && args.idempotency_key.is_none() =>
         {
             Ok(None)
         }
@@ -80,7 +89,9 @@ pub fn at_hand(settings: &Settings, world: &Surroundings) -> Result<Queues, Fail
             // The system's folder is root's, or that of one service; everybody else has their own.
             Err(error) if settings.is_of_system("queue-dir") && is_of_others(&error) => {
                 if settings.flag("verbose") {
-                    complain(&failure::remark(&format!("{error}; a folder of this user is taken")));
+                    complain(&failure::remark(&format!(
+                        "{error}; a folder of this user is taken"
+                    )));
                 }
             }
             outcome => found.push(outcome?),
@@ -96,18 +107,29 @@ pub fn at_hand(settings: &Settings, world: &Surroundings) -> Result<Queues, Fail
         };
         match opened {
             Ok(queue) => {
-                found.extend(queue.filter(|queue| found.iter().all(|other: &Queue| other.path() != queue.path())));
+                found.extend(queue.filter(|queue| {
+                    found
+                        .iter()
+                        .all(|other: &Queue| other.path() != queue.path())
+                }));
             }
             // What others could read must be mended, not passed over: mail may wait in it.
             Err(error @ FolderError::Unsafe { .. }) if found.is_empty() => return Err(error.into()),
-            Err(error) if !matches!(error, FolderError::Foreign { .. }) && place.is_dir() => problems.push(error),
+            Err(error) if !matches!(error, FolderError::Foreign { .. }) && place.is_dir() => {
+                problems.push(error)
+            }
             Err(error) => drop(missing.get_or_insert(error)),
         }
     }
-    let problem = if found.is_empty() && !problems.is_empty() { Some(problems.remove(0)) } else { missing };
+    let problem = if found.is_empty() && !problems.is_empty() {
+        Some(problems.remove(0))
+    } else {
+        missing
+    };
     Queues::new(found, named, problems).ok_or_else(|| match problem {
         Some(error) => error.into(),
-        None => Failure::new(Exit::CREATE, "there is no folder for the queue").hint("queue-dir names one"),
+        None => Failure::new(Exit::CREATE, "there is no folder for the queue")
+            .hint("queue-dir names one"),
     })
 }
 
@@ -120,9 +142,9 @@ pub fn existing(settings: &Settings, world: &Surroundings) -> Result<Option<Queu
     let of_user = named.is_some() && !settings.is_of_system("queue-dir");
     let is_there = |path: &std::path::PathBuf| path.symlink_metadata().is_ok();
     match at_hand(settings, world) {
-        Err(Failure { exit: Exit::CREATE, .. }) if !of_user && !named.iter().chain(&world.state).any(is_there) => {
-            Ok(None)
-        }
+        Err(Failure {
+            exit: Exit::CREATE, ..
+        }) if !of_user && !named.iter().chain(&world.state).any(is_there) => Ok(None),
         outcome => outcome.map(Some),
     }
 }
@@ -141,7 +163,8 @@ fn policy(settings: &Settings) -> Result<Policy, Failure> {
     let pauses = settings.list("queue-schedule");
     if !pauses.is_empty() {
         let read = |text: &String| {
-            value::time(text).map_err(|why| Failure::new(Exit::CONFIG, format!("queue-schedule: {why}")))
+            value::time(text)
+                .map_err(|why| Failure::new(Exit::CONFIG, format!("queue-schedule: {why}")))
         };
         policy.schedule = pauses.iter().map(read).collect::<Result<_, _>>()?;
     }
@@ -177,14 +200,28 @@ impl Post<'_> {
     /// # Errors
     /// The key, or what may not be used.
     pub fn send(&self, mut queues: Queues, message: &Message) -> Result<Sent, Failure> {
-        let key = match self.args.idempotency_key.as_deref().map(|key| queues.key(key)).transpose()? {
+        let key = match self
+            .args
+            .idempotency_key
+            .as_deref()
+            .map(|key| queues.key(key))
+            .transpose()?
+        {
             Some(KeyState::Taken(id)) => {
                 if self.settings.flag("verbose") {
                     let key = self.args.idempotency_key.as_deref().unwrap_or_default();
-                    let words = format!("a mail with the key `{key}` was taken already, as {id}; nothing is sent");
+                    let words = format!(
+                        "a mail with the key `{key}` was taken already, as {id}; nothing is sent"
+                    );
                     complain(&failure::remark(&words));
                 }
-                return Ok(Sent { report: None, exit: Exit::OK, error: None, id: Some(id), lost: false });
+                return Ok(Sent {
+                    report: None,
+                    exit: Exit::OK,
+                    error: None,
+                    id: Some(id),
+                    lost: false,
+                });
             }
             Some(KeyState::New(key)) => Some(key),
             None => None,
@@ -202,7 +239,9 @@ impl Post<'_> {
                 }
                 Ok(sent)
             }
-            Err(QueueError::Io { error, .. }) if error.kind() != std::io::ErrorKind::InvalidData && key.is_none() => {
+            Err(QueueError::Io { error, .. })
+                if error.kind() != std::io::ErrorKind::InvalidData && key.is_none() =>
+            {
                 self.say_unwritten(&error);
                 Ok(self.send_directly(message))
             }
@@ -212,7 +251,9 @@ impl Post<'_> {
 
     fn say_unwritten(&self, error: &std::io::Error) {
         if !self.args.quiet {
-            complain(&failure::remark(&format!("the queue cannot be written ({error}); sending without it")));
+            complain(&failure::remark(&format!(
+                "the queue cannot be written ({error}); sending without it"
+            )));
         }
     }
 
@@ -224,11 +265,19 @@ impl Post<'_> {
         match queues.first().submit(self.head(message), message, None) {
             Ok(ticket) => {
                 let id = ticket.head().id.clone();
-                let sent = Sent { report: None, exit: Exit::OK, error: None, id: Some(id.clone()), lost: false };
+                let sent = Sent {
+                    report: None,
+                    exit: Exit::OK,
+                    error: None,
+                    id: Some(id.clone()),
+                    lost: false,
+                };
                 self.note_attempt(message, Some(&id), &sent);
                 Ok(sent)
             }
-            Err(QueueError::Io { error, .. }) if error.kind() != std::io::ErrorKind::InvalidData => {
+            Err(QueueError::Io { error, .. })
+                if error.kind() != std::io::ErrorKind::InvalidData =>
+            {
                 self.say_unwritten(&error);
                 Ok(self.send_directly(message))
             }
@@ -238,7 +287,11 @@ impl Post<'_> {
 
     /// Sends without the queue.
     pub fn send_directly(&self, message: &Message) -> Sent {
-        let sent = self.direct(transport::open(self.route, self.watch).deliver(message, Turn::Last, &mut ()));
+        let sent = self.direct(transport::open(self.route, self.watch).deliver(
+            message,
+            Turn::Last,
+            &mut (),
+        ));
         self.note_attempt(message, None, &sent);
         sent
     }
@@ -255,17 +308,36 @@ impl Post<'_> {
             error: said,
             ..Attempt::default()
         };
-        let from = envelope.sender.as_ref().map(ToString::to_string).unwrap_or_default();
-        let to = envelope.recipients.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let from = envelope
+            .sender
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let to = envelope
+            .recipients
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>();
         let kept = sent.id.is_some();
-        Keeper::of(self.settings, self.args).note(&attempt, (&from, &to), sent.report.as_ref(), kept);
+        Keeper::of(self.settings, self.args).note(
+            &attempt,
+            (&from, &to),
+            sent.report.as_ref(),
+            kept,
+        );
     }
 
     fn direct(&self, report: Report) -> Sent {
         let failure = failure::account_for(&report, self.settings);
         let exit = failure.as_ref().map_or(Exit::OK, |f| f.exit);
         let lost = failure.is_some() && !report.any_done();
-        Sent { report: Some(report), exit, lost, error: failure, id: None }
+        Sent {
+            report: Some(report),
+            exit,
+            lost,
+            error: failure,
+            id: None,
+        }
     }
 
     fn head(&self, message: &Message) -> Head {
@@ -281,7 +353,12 @@ impl Post<'_> {
             },
             from: self.author.address.to_string(),
             sender: message.envelope.sender.as_ref().map(ToString::to_string),
-            to: message.envelope.recipients.iter().map(ToString::to_string).collect(),
+            to: message
+                .envelope
+                .recipients
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             message_id: message.id.clone(),
             subject: self.subject.chars().take(200).collect(),
             eight_bit: false,
@@ -303,7 +380,9 @@ impl Post<'_> {
         };
         drop(slot);
         if interrupted(&report) {
-            ticket.remove().map_err(|e| Failure::new(Exit::IO, format!("mail {id} stays in the queue: {e}")))?;
+            ticket.remove().map_err(|e| {
+                Failure::new(Exit::IO, format!("mail {id} stays in the queue: {e}"))
+            })?;
             return Ok(self.direct(report));
         }
         let outcome = match ticket.finish() {
@@ -315,9 +394,20 @@ impl Post<'_> {
                         "the mail was sent, but {id} cannot be removed from the queue: {error}; it may be sent again"
                     ),
                 );
-                return Ok(Sent { report: Some(report), exit: Exit::OK, error: Some(line), id: Some(id), lost: false });
+                return Ok(Sent {
+                    report: Some(report),
+                    exit: Exit::OK,
+                    error: Some(line),
+                    id: Some(id),
+                    lost: false,
+                });
             }
-            Err(error) => return Ok(Sent { report: Some(report), ..self.waits(&id, &error.to_string()) }),
+            Err(error) => {
+                return Ok(Sent {
+                    report: Some(report),
+                    ..self.waits(&id, &error.to_string())
+                });
+            }
         };
         Ok(self.judge(&id, &outcome, report))
     }
@@ -340,7 +430,13 @@ impl Post<'_> {
     /// The words and the status for what became of it.
     fn judge(&self, id: &str, outcome: &Outcome, report: Report) -> Sent {
         let Some(failure) = failure::account_for(&report, self.settings) else {
-            return Sent { report: Some(report), exit: Exit::OK, error: None, id: None, lost: false };
+            return Sent {
+                report: Some(report),
+                exit: Exit::OK,
+                error: None,
+                id: None,
+                lost: false,
+            };
         };
         let faults = || report.fates.iter().filter_map(|f| f.outcome.as_ref().err());
         let refused = faults().any(|f| queue::judge(f) == Verdict::Refuse);
@@ -349,20 +445,41 @@ impl Post<'_> {
         match outcome {
             Outcome::Failed(problem) => {
                 if let Some(why) = problem {
-                    let hook = QueueError::Hook { id: id.clone(), why: why.clone() };
+                    let hook = QueueError::Hook {
+                        id: id.clone(),
+                        why: why.clone(),
+                    };
                     complain(&failure::remark(&hook.to_string()));
                 }
                 let failure = failure.fact(words::KEPT.say(language, &[&id]));
-                Sent { exit: failure.exit, error: Some(failure), report: Some(report), id: Some(id), lost: false }
+                Sent {
+                    exit: failure.exit,
+                    error: Some(failure),
+                    report: Some(report),
+                    id: Some(id),
+                    lost: false,
+                }
             }
             Outcome::Waits if refused => {
                 let settled = Report {
-                    fates: report.fates.iter().filter(|f| !waits_for(f)).cloned().collect(),
+                    fates: report
+                        .fates
+                        .iter()
+                        .filter(|f| !waits_for(f))
+                        .cloned()
+                        .collect(),
                     ..report.clone()
                 };
-                let exit = failure::account_for(&settled, self.settings).map_or(failure.exit, |f| f.exit);
+                let exit =
+                    failure::account_for(&settled, self.settings).map_or(failure.exit, |f| f.exit);
                 let failure = failure.fact(words::QUEUED_OTHERS.say(language, &[&id]));
-                Sent { exit, error: Some(failure), report: Some(report), id: Some(id), lost: false }
+                Sent {
+                    exit,
+                    error: Some(failure),
+                    report: Some(report),
+                    id: Some(id),
+                    lost: false,
+                }
             }
             // A fault of the session is the operator's to mend: it is explained in full.
             Outcome::Waits
@@ -370,35 +487,74 @@ impl Post<'_> {
                     && faults().any(|f| f.class() == smail::delivery::Class::Permanent) =>
             {
                 let failure = failure.fact(words::QUEUED_AGAIN.say(language, &[&id]));
-                Sent { exit: Exit::OK, error: Some(failure), report: Some(report), id: Some(id), lost: false }
+                Sent {
+                    exit: Exit::OK,
+                    error: Some(failure),
+                    report: Some(report),
+                    id: Some(id),
+                    lost: false,
+                }
             }
             Outcome::Waits | Outcome::Gone => {
-                let why = faults().next().map(|f| failure::on_one_line(f, language)).unwrap_or_default();
+                let why = faults()
+                    .next()
+                    .map(|f| failure::on_one_line(f, language))
+                    .unwrap_or_default();
                 let doubt = faults().any(|f| f.in_doubt);
-                let why = if doubt { words::QUEUED_IN_DOUBT.say(language, &[&why]) } else { why };
+                let why = if doubt {
+                    words::QUEUED_IN_DOUBT.say(language, &[&why])
+                } else {
+                    why
+                };
                 let signal = faults().find_map(|f| match f.cause {
                     Cause::Interrupted(signal) => u8::try_from(signal).ok(),
                     _ => None,
                 });
                 let exit = signal.map_or(Exit::OK, |signal| Exit(128_u8.saturating_add(signal)));
-                Sent { exit, report: Some(report), ..self.waits(&id, &why) }
+                Sent {
+                    exit,
+                    report: Some(report),
+                    ..self.waits(&id, &why)
+                }
             }
         }
     }
 
     fn waits(&self, id: &str, why: &str) -> Sent {
-        let line = Failure::new(Exit::OK, words::QUEUED.say(failure::language(self.settings), &[id, why]));
-        Sent { report: None, exit: Exit::OK, error: Some(line), id: Some(id.to_owned()), lost: false }
+        let line = Failure::new(
+            Exit::OK,
+            words::QUEUED.say(failure::language(self.settings), &[id, why]),
+        );
+        Sent {
+            report: None,
+            exit: Exit::OK,
+            error: Some(line),
+            id: Some(id.to_owned()),
+            lost: false,
+        }
     }
 
     /// Takes along what is due, quietly: what waits is told where it belongs, in the list, and what is given up at once.
     fn drain(&self, queues: &Queues) {
-        let most = self.settings.size("queue-drain").map_or(20, |most| usize::try_from(most).unwrap_or(20));
+        let most = self
+            .settings
+            .size("queue-drain")
+            .map_or(20, |most| usize::try_from(most).unwrap_or(20));
         if most == 0 {
             return;
         }
-        let watch = Watch { trace: None, suspect: None, progress: None, ..self.watch.clone() };
-        let bounds = Bounds { most: Some(most), time: Some(PATIENCE), meek: true, ..Bounds::default() };
+        let watch = Watch {
+            trace: None,
+            suspect: None,
+            progress: None,
+            ..self.watch.clone()
+        };
+        let bounds = Bounds {
+            most: Some(most),
+            time: Some(PATIENCE),
+            meek: true,
+            ..Bounds::default()
+        };
         let mut ways = Ways::by_itself(self.layers, self.settings, self.args);
         if let Ok(flushed) = queues.flush(&mut ways, &watch, &bounds) {
             errands::say_given_up(&flushed);
@@ -410,7 +566,9 @@ impl Post<'_> {
 }
 
 fn waits_for(fate: &smail::delivery::Fate) -> bool {
-    fate.outcome.as_ref().is_err_and(|f| queue::judge(f) != Verdict::Refuse)
+    fate.outcome
+        .as_ref()
+        .is_err_and(|f| queue::judge(f) != Verdict::Refuse)
 }
 
 /// Ctrl-C at the terminal before anything was sent: the user wants it undone. Other signals only end this process.

@@ -20,7 +20,9 @@ use smail::settings::{self, Layers, Origin, Settings, Surroundings, keys};
 use smail::setup::autoconfig::{NoPage, Page};
 use smail::setup::dns::Dns;
 use smail::setup::words::Words;
-use smail::setup::{self, Agreed, Before, Done, Gone, Hands, LEAKS, Person, Place, Said, SetupError, Unfit, Wishes};
+use smail::setup::{
+    self, Agreed, Before, Done, Gone, Hands, LEAKS, Person, Place, Said, SetupError, Unfit, Wishes,
+};
 use smail::transport::{self, Watch, probe, web};
 
 use super::{author, checked, complain, print, send, watch};
@@ -48,7 +50,11 @@ pub fn run(args: &Args, world: &Surroundings) -> Result<Exit, Failure> {
         }
     };
     let mut agreed = Agreed { hear: &mut hear };
-    let mut keyboard = if args.yes { None } else { Some(Keyboard::open(args, &watch)?) };
+    let mut keyboard = if args.yes {
+        None
+    } else {
+        Some(Keyboard::open(args, &watch)?)
+    };
     if keyboard.is_some() {
         // The dialogue points out what is visibly wrong with a password when it is typed.
         watch.suspect = None;
@@ -74,15 +80,30 @@ pub fn run(args: &Args, world: &Surroundings) -> Result<Exit, Failure> {
         })
     };
     let doubt = |preset: Option<&settings::presets::Preset>, user: &str, secret: &Secret| {
-        let hint = hints::suspicious(preset.map(|preset| preset.id.as_str()), user, secret.reveal())?;
-        Some(format!("{}; {}", hint.meaning(language), hint.action(language)))
+        let hint = hints::suspicious(
+            preset.map(|preset| preset.id.as_str()),
+            user,
+            secret.reveal(),
+        )?;
+        Some(format!(
+            "{}; {}",
+            hint.meaning(language),
+            hint.action(language)
+        ))
     };
     let fetch = |host: &str, target: &str| fetch(args, host, target, world, &watch, language);
-    let hands = Hands { directory: &Dns::of_machine(), web: &fetch, try_it: &try_it, doubt: &doubt };
-    let done = setup::run(person, words, &wishes, &place, hands).map_err(|error| match (&error, refusal.take()) {
-        (SetupError::Refused(_), Some(failure)) => failure.fact("nothing was written"),
-        (SetupError::Gone(Gone::Interrupted, _), _) => interrupted(error, &watch),
-        _ => Failure::from(error),
+    let hands = Hands {
+        directory: &Dns::of_machine(),
+        web: &fetch,
+        try_it: &try_it,
+        doubt: &doubt,
+    };
+    let done = setup::run(person, words, &wishes, &place, hands).map_err(|error| {
+        match (&error, refusal.take()) {
+            (SetupError::Refused(_), Some(failure)) => failure.fact("nothing was written"),
+            (SetupError::Gone(Gone::Interrupted, _), _) => interrupted(error, &watch),
+            _ => Failure::from(error),
+        }
     })?;
     if args.yes {
         print(&format!("# {}\n{}", done.config, done.shown));
@@ -90,7 +111,11 @@ pub fn run(args: &Args, world: &Surroundings) -> Result<Exit, Failure> {
     let typed = done.secret.is_none() && retyped.get();
     if let Some(names) = outranking(args, world, &done, typed) {
         let text = setup::outranked(words, &names);
-        if args.yes { complain(&failure::remark(&text)) } else { person.say(&text) }
+        if args.yes {
+            complain(&failure::remark(&text))
+        } else {
+            person.say(&text)
+        }
     }
     if !done.first_mail {
         return Ok(Exit::OK);
@@ -114,12 +139,17 @@ fn interrupted(error: SetupError, watch: &Watch) -> Failure {
 fn wishes(args: &Args, world: &Surroundings) -> Result<Wishes, Failure> {
     let mut wishes = Wishes {
         address: args.setup.clone().flatten().or_else(|| args.from.clone()),
-        account: args.account.as_ref().map(|name| name.to_string_lossy().into_owned()),
+        account: args
+            .account
+            .as_ref()
+            .map(|name| name.to_string_lossy().into_owned()),
         said: args.set.iter().map(|text| Said::parse(text)).collect(),
         yes: args.yes,
         ..Wishes::default()
     };
-    let handed = |error: secret::SecretError| Failure::new(Exit::PERMISSION, format!("--password-from: {error}"));
+    let handed = |error: secret::SecretError| {
+        Failure::new(Exit::PERMISSION, format!("--password-from: {error}"))
+    };
     match args.password_from.as_deref() {
         Some("stdin" | "-") => wishes.secret = Some(secret::from_stdin().map_err(handed)?),
         Some(command) => {
@@ -127,31 +157,63 @@ fn wishes(args: &Args, world: &Surroundings) -> Result<Wishes, Failure> {
             wishes.command = Some(command.to_owned());
         }
         None => {
-            let said = world.variables.get("SMAIL_AUTH_PASSWORD").filter(|password| !password.is_empty());
+            let said = world
+                .variables
+                .get("SMAIL_AUTH_PASSWORD")
+                .filter(|password| !password.is_empty());
             wishes.secret = said.map(|password| Secret::new(password.as_str()));
         }
     }
     Ok(wishes)
 }
 
-fn place(args: &Args, world: &Surroundings, layers: &Layers, settings: &Settings) -> Result<Place, Failure> {
-    let own = || world.config.as_ref().map(|folder| folder.join("config.toml"));
+fn place(
+    args: &Args,
+    world: &Surroundings,
+    layers: &Layers,
+    settings: &Settings,
+) -> Result<Place, Failure> {
+    let own = || {
+        world
+            .config
+            .as_ref()
+            .map(|folder| folder.join("config.toml"))
+    };
     let config = args.config.clone().or_else(own).ok_or_else(|| {
-        Failure::new(Exit::CREATE, "this user has no folder for settings").hint("`--config FILE` names a file")
+        Failure::new(Exit::CREATE, "this user has no folder for settings")
+            .hint("`--config FILE` names a file")
     })?;
     // Other programs are started from here, and files named in settings are found from anywhere.
     let config = std::path::absolute(&config).unwrap_or(config);
     Ok(Place {
         config,
         home: world.home.clone(),
-        programs: world.variables.get("PATH").map(Into::into).unwrap_or_default(),
-        host: world.machine.hostname.clone().unwrap_or_else(|| "localhost".to_owned()),
+        programs: world
+            .variables
+            .get("PATH")
+            .map(Into::into)
+            .unwrap_or_default(),
+        host: world
+            .machine
+            .hostname
+            .clone()
+            .unwrap_or_else(|| "localhost".to_owned()),
         accounts: layers.account_names(),
-        chosen: Layers::load(&Args { set: Vec::new(), ..rehearsed(args, Vec::new()) }, world)?
-            .settle(&[])?
-            .account
-            .is_some(),
-        leaks: LEAKS.iter().copied().filter(|name| settings.filled(name).is_some()).collect(),
+        chosen: Layers::load(
+            &Args {
+                set: Vec::new(),
+                ..rehearsed(args, Vec::new())
+            },
+            world,
+        )?
+        .settle(&[])?
+        .account
+        .is_some(),
+        leaks: LEAKS
+            .iter()
+            .copied()
+            .filter(|name| settings.filled(name).is_some())
+            .collect(),
     })
 }
 
@@ -159,7 +221,9 @@ fn place(args: &Args, world: &Surroundings, layers: &Layers, settings: &Settings
 fn rehearsed(args: &Args, said: Vec<String>) -> Args {
     let config = args.config.clone().filter(|path| path.exists());
     Args {
-        set: std::iter::once("noaccount".to_owned()).chain(said).collect(),
+        set: std::iter::once("noaccount".to_owned())
+            .chain(said)
+            .collect(),
         // A file that is to be made says nothing yet.
         no_config: args.no_config || (args.config.is_some() && config.is_none()),
         config,
@@ -171,7 +235,12 @@ fn rehearsed(args: &Args, said: Vec<String>) -> Args {
 }
 
 /// Connects, logs in and names the sender, as a mail would.
-fn rehearse(args: &Args, said: &[Said], world: &Surroundings, watch: &Watch) -> Result<(), Failure> {
+fn rehearse(
+    args: &Args,
+    said: &[Said],
+    world: &Surroundings,
+    watch: &Watch,
+) -> Result<(), Failure> {
     let said = said.iter().map(Said::found).collect();
     let settings = Layers::load_with(&rehearsed(args, Vec::new()), world, said)?.settle(&[])?;
     let author = author(&settings, &world.user())?;
@@ -209,12 +278,20 @@ fn outranking(args: &Args, world: &Surroundings, done: &Done, typed: bool) -> Op
         ..Args::default()
     };
     let mut quiet = world.clone();
-    quiet.variables.retain(|name, _| !name.starts_with("SMAIL_"));
+    quiet
+        .variables
+        .retain(|name, _| !name.starts_with("SMAIL_"));
     let settled = |world: &Surroundings| Layers::load(&args, world)?.settle(&[]);
-    let (Ok(with), Ok(without)) = (settled(world), settled(&quiet)) else { return None };
-    let names = OF_THE_WAY.iter().chain(Some(&"auth-password").filter(|_| typed));
+    let (Ok(with), Ok(without)) = (settled(world), settled(&quiet)) else {
+        return None;
+    };
+    let names = OF_THE_WAY
+        .iter()
+        .chain(Some(&"auth-password").filter(|_| typed));
     let variables = names.filter_map(|name| match with.origin(name) {
-        Some(Origin::Environment(variable)) if !with.agrees(&without, name) => Some(variable.clone()),
+        Some(Origin::Environment(variable)) if !with.agrees(&without, name) => {
+            Some(variable.clone())
+        }
         _ => None,
     });
     Some(variables.collect::<Vec<_>>().join(", ")).filter(|variables| !variables.is_empty())
@@ -229,26 +306,49 @@ fn fetch(
     watch: &Watch,
     language: Language,
 ) -> Result<Page, NoPage> {
-    let ours = [format!("smtp=smtps://{host}"), format!("from=setup@{host}"), "auth=none".to_owned()];
+    let ours = [
+        format!("smtp=smtps://{host}"),
+        format!("from=setup@{host}"),
+        "auth=none".to_owned(),
+    ];
     let args = rehearsed(args, args.set.iter().cloned().chain(ours).collect());
     let route = || {
         let settings = Layers::load(&args, world)?.settle(&[])?;
-        Ok(settings::route(&settings, &author(&settings, &world.user())?)?)
+        Ok(settings::route(
+            &settings,
+            &author(&settings, &world.user())?,
+        )?)
     };
     let route = match route().map_err(|failure: Failure| NoPage::Because(failure.what))? {
         Route::Smtp(server) => server,
         other => return Err(NoPage::Because(transport::describe(&other))),
     };
     match web::get(&route, target, watch) {
-        Ok(page) => Ok(Page { status: page.status, location: page.location, body: page.body }),
+        Ok(page) => Ok(Page {
+            status: page.status,
+            location: page.location,
+            body: page.body,
+        }),
         Err(Cause::Interrupted(_)) => Err(NoPage::Interrupted),
-        Err(cause) => Err(NoPage::Because(failure::on_one_line(&Fault::new(Stage::Connect, cause), language))),
+        Err(cause) => Err(NoPage::Because(failure::on_one_line(
+            &Fault::new(Stage::Connect, cause),
+            language,
+        ))),
     }
 }
 
 /// Sends the first mail on the common road, without the queue: somebody waits for its fate.
-fn first_mail(args: &Args, world: &Surroundings, words: Words, place: &Place, done: &Done) -> Result<Exit, Failure> {
-    let password = done.secret.iter().map(|secret| ("auth-password".to_owned(), Raw::Secret(secret.clone())));
+fn first_mail(
+    args: &Args,
+    world: &Surroundings,
+    words: Words,
+    place: &Place,
+    done: &Done,
+) -> Result<Exit, Failure> {
+    let password = done
+        .secret
+        .iter()
+        .map(|secret| ("auth-password".to_owned(), Raw::Secret(secret.clone())));
     let args = Args {
         account: done.account.as_ref().map(Into::into),
         config: args.config.clone(),
@@ -266,7 +366,10 @@ fn first_mail(args: &Args, world: &Surroundings, words: Words, place: &Place, do
         return_path: Some(author.address.clone()),
         from: vec![author],
         subject: Some(subject),
-        body: Body { text: Some(text.into_bytes().into()), ..Body::default() },
+        body: Body {
+            text: Some(text.into_bytes().into()),
+            ..Body::default()
+        },
         ..Draft::default()
     };
     send(&args, &layers, &settings, world, &route, draft)
@@ -280,9 +383,13 @@ fn from_mailrc(
     place: &Place,
     person: &mut dyn Person,
 ) -> Result<Exit, Failure> {
-    let path = named.map(Path::to_owned).or_else(|| settings::user_rc(world)).ok_or_else(|| {
-        Failure::new(Exit::NO_INPUT, "this user has no mail.rc").hint("`--from-mailrc=/etc/mail.rc` names another")
-    })?;
+    let path = named
+        .map(Path::to_owned)
+        .or_else(|| settings::user_rc(world))
+        .ok_or_else(|| {
+            Failure::new(Exit::NO_INPUT, "this user has no mail.rc")
+                .hint("`--from-mailrc=/etc/mail.rc` names another")
+        })?;
     let grammar = mailrc::Environment {
         home: world.home.as_deref(),
         stdin_is_terminal: false,
@@ -291,9 +398,14 @@ fn from_mailrc(
         dialect: Dialect::Old,
     };
     let read = mailrc::read(&path, &grammar);
-    let read = read.map_err(|error| Failure::new(Exit::NO_INPUT, format!("{}: {error}", path.display())))?;
+    let read =
+        read.map_err(|error| Failure::new(Exit::NO_INPUT, format!("{}: {error}", path.display())))?;
     let ways = |text: &str| ways(&path, text, world);
-    let before = Before { path: &path, read: &read, ways: &ways };
+    let before = Before {
+        path: &path,
+        read: &read,
+        ways: &ways,
+    };
     setup::from_mailrc(person, words, wishes, place, &before)?;
     Ok(Exit::OK)
 }
@@ -302,20 +414,37 @@ fn from_mailrc(
 fn ways(path: &Path, text: &str, world: &Surroundings) -> (String, String) {
     let mut world = world.clone();
     world.machine.config = None;
-    world.variables.insert("MAILRC".to_owned(), path.display().to_string());
+    world
+        .variables
+        .insert("MAILRC".to_owned(), path.display().to_string());
     let way = |args: &Args| -> Result<String, Failure> {
         let settings = Layers::load(args, &world)?.settle(&[])?;
-        Ok(transport::describe(&settings::route(&settings, &author(&settings, &world.user())?)?))
+        Ok(transport::describe(&settings::route(
+            &settings,
+            &author(&settings, &world.user())?,
+        )?))
     };
-    let words = |way: Result<String, Failure>| way.unwrap_or_else(|failure| format!("no way ({})", failure.what));
-    let before = way(&Args { resource_files: Some("u".to_owned()), ..Args::default() });
+    let words = |way: Result<String, Failure>| {
+        way.unwrap_or_else(|failure| format!("no way ({})", failure.what))
+    };
+    let before = way(&Args {
+        resource_files: Some("u".to_owned()),
+        ..Args::default()
+    });
     // The secrets of this text are struck out.
     let after = tempfile::NamedTempFile::new().ok().and_then(|file| {
         std::fs::write(file.path(), text).ok()?;
         let config = Some(PathBuf::from(file.path()));
-        Some(way(&Args { config, resource_files: Some("/".to_owned()), ..Args::default() }))
+        Some(way(&Args {
+            config,
+            resource_files: Some("/".to_owned()),
+            ..Args::default()
+        }))
     });
-    (words(before), after.map_or_else(|| "no way".to_owned(), words))
+    (
+        words(before),
+        after.map_or_else(|| "no way".to_owned(), words),
+    )
 }
 
 /// The person at the controlling terminal.
@@ -333,15 +462,19 @@ impl Keyboard {
         if args.password_from.is_none() && !std::io::stdin().is_terminal() {
             return Err(nobody("standard input is no terminal"));
         }
-        let terminal =
-            Terminal::open(Arc::clone(&watch.interrupt)).map_err(|why| nobody(&format!("there is {why}")))?;
+        let terminal = Terminal::open(Arc::clone(&watch.interrupt))
+            .map_err(|why| nobody(&format!("there is {why}")))?;
         Ok(Keyboard { terminal })
     }
 
     fn gone<T>(&self, answer: std::io::Result<T>) -> Result<T, Gone> {
         answer.map_err(|error| {
             self.terminal.say("\n");
-            if error.kind() == ErrorKind::UnexpectedEof { Gone::Left } else { Gone::Interrupted }
+            if error.kind() == ErrorKind::UnexpectedEof {
+                Gone::Left
+            } else {
+                Gone::Interrupted
+            }
         })
     }
 }

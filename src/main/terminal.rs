@@ -71,7 +71,12 @@ pub fn progress() -> Option<Progress> {
         } else if begun.elapsed() >= SHORT {
             SHOWN.store(true, Ordering::Relaxed);
             let percent = sent.saturating_mul(100) / size.max(1);
-            let _ = write!(out, "{ERASE}{} of {} sent, {percent} %", report::size(sent), report::size(size));
+            let _ = write!(
+                out,
+                "{ERASE}{} of {} sent, {percent} %",
+                report::size(sent),
+                report::size(size)
+            );
             let _ = out.flush();
         }
     }))

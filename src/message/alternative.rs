@@ -8,12 +8,27 @@ use super::entity::{self, Place};
 /// Elements whose content is no text.
 const SKIPPED: [&str; 6] = ["script", "style", "title", "template", "svg", "iframe"];
 /// Elements that stand apart by an empty line.
-const APART: [&str; 15] =
-    ["p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "dl", "table", "blockquote", "pre", "hr", "figure"];
+const APART: [&str; 15] = [
+    "p",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "ul",
+    "ol",
+    "dl",
+    "table",
+    "blockquote",
+    "pre",
+    "hr",
+    "figure",
+];
 /// Elements that begin and end a line.
 const LINES: [&str; 18] = [
-    "div", "tr", "li", "dt", "dd", "section", "article", "header", "footer", "main", "nav", "aside", "form",
-    "fieldset", "address", "caption", "center", "body",
+    "div", "tr", "li", "dt", "dd", "section", "article", "header", "footer", "main", "nav",
+    "aside", "form", "fieldset", "address", "caption", "center", "body",
 ];
 /// The deepest list or quotation that is shown as such; what is deeper reads as this deep.
 const DEEPEST: usize = 6;
@@ -28,7 +43,9 @@ pub(super) fn text_of(html: &str) -> String {
         rest = match rest.as_bytes().get(1) {
             Some(b'!') if rest.starts_with("<!--") => after(&rest[4..], "-->"),
             Some(b'!' | b'?') => after(rest, ">"),
-            Some(b'/') if rest[2..].starts_with(|c: char| c.is_ascii_alphabetic()) => page.tag(rest, true),
+            Some(b'/') if rest[2..].starts_with(|c: char| c.is_ascii_alphabetic()) => {
+                page.tag(rest, true)
+            }
             Some(c) if c.is_ascii_alphabetic() => page.tag(rest, false),
             _ => {
                 page.text("<");
@@ -74,11 +91,17 @@ impl Page {
         let start = if closing { 2 } else { 1 };
         let Some(end) = tag_end(rest) else { return "" };
         let inner = &rest[start..end];
-        let width = inner.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(inner.len());
+        let width = inner
+            .find(|c: char| !c.is_ascii_alphanumeric())
+            .unwrap_or(inner.len());
         let (name, attributes) = (inner[..width.min(12)].to_ascii_lowercase(), &inner[width..]);
         let rest = &rest[end + 1..];
         if SKIPPED.contains(&name.as_str()) {
-            return if closing || attributes.ends_with('/') { rest } else { after_closing(rest, &name) };
+            return if closing || attributes.ends_with('/') {
+                rest
+            } else {
+                after_closing(rest, &name)
+            };
         }
         self.element(&name, attributes, closing);
         rest
@@ -109,7 +132,9 @@ impl Page {
             ("li", false) => self.begin_item(),
             ("a", _) => {
                 self.close_link();
-                if let Some(to) = attribute(attributes, "href").filter(|to| !closing && leads_somewhere(to)) {
+                if let Some(to) =
+                    attribute(attributes, "href").filter(|to| !closing && leads_somewhere(to))
+                {
                     self.link = Some((to, self.out.len()));
                 }
             }
@@ -139,7 +164,9 @@ impl Page {
     }
 
     fn close_link(&mut self) {
-        let Some((to, start)) = self.link.take() else { return };
+        let Some((to, start)) = self.link.take() else {
+            return;
+        };
         let words = self.out.get(start..).unwrap_or_default().trim();
         let shown = to.strip_prefix("mailto:").unwrap_or(&to);
         if words != shown && words != to {
@@ -197,8 +224,13 @@ impl Page {
     /// The invisible character that belongs between the last one and this one; those that merely fill are gone.
     fn joiner_before(&mut self, next: char) -> Option<char> {
         let (joiner, count) = std::mem::take(&mut self.joiner);
-        let last = self.out.chars().next_back().filter(|last| !last.is_whitespace())?;
-        let joins = count == 1 && !self.blank && self.ends == 0 && !(last.is_ascii() && next.is_ascii());
+        let last = self
+            .out
+            .chars()
+            .next_back()
+            .filter(|last| !last.is_whitespace())?;
+        let joins =
+            count == 1 && !self.blank && self.ends == 0 && !(last.is_ascii() && next.is_ascii());
         joins.then_some(joiner)
     }
 
@@ -207,7 +239,8 @@ impl Page {
         if self.out.is_empty() {
             self.indent();
         } else if self.ends > 0 {
-            self.out.truncate(self.out.trim_end_matches([' ', '\t']).len());
+            self.out
+                .truncate(self.out.trim_end_matches([' ', '\t']).len());
             for _ in 0..self.ends {
                 self.out.push('\n');
             }
@@ -271,7 +304,10 @@ fn after_closing<'a>(text: &'a str, name: &str) -> &'a str {
     let mut rest = text;
     while let Some(at) = rest.find("</") {
         rest = &rest[at + 2..];
-        if rest.get(..name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name)) {
+        if rest
+            .get(..name.len())
+            .is_some_and(|found| found.eq_ignore_ascii_case(name))
+        {
             return after(rest, ">");
         }
     }
@@ -283,7 +319,9 @@ fn attribute(attributes: &str, wanted: &str) -> Option<String> {
     let mut rest = attributes;
     loop {
         rest = rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '/');
-        let width = rest.find(|c: char| c.is_ascii_whitespace() || matches!(c, '=' | '/')).unwrap_or(rest.len());
+        let width = rest
+            .find(|c: char| c.is_ascii_whitespace() || matches!(c, '=' | '/'))
+            .unwrap_or(rest.len());
         let (name, tail) = rest.split_at(width);
         let tail = tail.trim_ascii_start();
         let Some(tail) = tail.strip_prefix('=') else {
@@ -296,7 +334,10 @@ fn attribute(attributes: &str, wanted: &str) -> Option<String> {
         let tail = tail.trim_ascii_start();
         let (value, tail) = match tail.chars().next() {
             Some(quote @ ('"' | '\'')) => tail[1..].split_once(quote).unwrap_or((&tail[1..], "")),
-            _ => tail.split_at(tail.find(|c: char| c.is_ascii_whitespace()).unwrap_or(tail.len())),
+            _ => tail.split_at(
+                tail.find(|c: char| c.is_ascii_whitespace())
+                    .unwrap_or(tail.len()),
+            ),
         };
         if name.eq_ignore_ascii_case(wanted) {
             return Some(entity::characters(value)).filter(|value| !value.trim().is_empty());
@@ -306,7 +347,11 @@ fn attribute(attributes: &str, wanted: &str) -> Option<String> {
 }
 
 fn leads_somewhere(to: &str) -> bool {
-    let scheme = to.split(':').next().unwrap_or_default().to_ascii_lowercase();
+    let scheme = to
+        .split(':')
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
     to.contains(':')
         && !to.contains(char::is_whitespace)
         && !["javascript", "data", "cid", "about", "vbscript"].contains(&scheme.as_str())
@@ -332,18 +377,37 @@ mod tests {
 
     #[test]
     fn nothing_to_say_says_nothing() {
-        for page in ["", "<p></p>", "<br><br>", "   \n ", "<img src=x>", "<style>a", "<!--", "<a href=\""] {
+        for page in [
+            "",
+            "<p></p>",
+            "<br><br>",
+            "   \n ",
+            "<img src=x>",
+            "<style>a",
+            "<!--",
+            "<a href=\"",
+        ] {
             assert_eq!(text_of(page), "", "{page}");
         }
     }
 
     #[test]
     fn what_nobody_sees_is_gone() {
-        let filler = "&nbsp;&zwnj;&#847;&shy;&#8199;&#xFEFF;&ZeroWidthSpace;&#8203;\u{2060}".repeat(50);
+        let filler =
+            "&nbsp;&zwnj;&#847;&shy;&#8199;&#xFEFF;&ZeroWidthSpace;&#8203;\u{2060}".repeat(50);
         let rows = [
-            (format!("<div>Preheader{filler}</div><p>Text</p>"), "Preheader\n\nText\n"),
-            (format!("<div>{filler}</div><p>{filler}Text{filler}more</p>"), "Text more\n"),
-            ("in&shy;ter&#173;net w&zwj;&zwj;&zwj;w a&zwnj;b 100&nbsp;km".to_owned(), "internet ww ab 100 km\n"),
+            (
+                format!("<div>Preheader{filler}</div><p>Text</p>"),
+                "Preheader\n\nText\n",
+            ),
+            (
+                format!("<div>{filler}</div><p>{filler}Text{filler}more</p>"),
+                "Text more\n",
+            ),
+            (
+                "in&shy;ter&#173;net w&zwj;&zwj;&zwj;w a&zwnj;b 100&nbsp;km".to_owned(),
+                "internet ww ab 100 km\n",
+            ),
             (
                 "می&zwnj;خواهم 👩&zwj;💻 ❤\u{fe0f} 1\u{fe0f}\u{20e3}".to_owned(),
                 "می\u{200c}خواهم 👩\u{200d}💻 ❤\u{fe0f} 1\u{fe0f}\u{20e3}\n",
@@ -354,7 +418,10 @@ mod tests {
                 "<a href='https://x.example/?a&amp;b'>https://x.example/?a&amp;b</a>".to_owned(),
                 "https://x.example/?a&b\n",
             ),
-            ("<p>\u{3000}\u{3000}中文</p>".to_owned(), "\u{3000}\u{3000}中文\n"),
+            (
+                "<p>\u{3000}\u{3000}中文</p>".to_owned(),
+                "\u{3000}\u{3000}中文\n",
+            ),
         ];
         for (page, wanted) in rows {
             assert_eq!(text_of(&page), wanted, "{page:.60}");

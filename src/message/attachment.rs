@@ -30,16 +30,32 @@ pub(super) enum Place {
 }
 
 /// Makes a part of a file.
-pub(super) fn leaf(attachment: &Attachment, place: Place, types: Option<&MediaTypes>) -> Result<Leaf, MessageError> {
+pub(super) fn leaf(
+    attachment: &Attachment,
+    place: Place,
+    types: Option<&MediaTypes>,
+) -> Result<Leaf, MessageError> {
     let name = safe_name(&attachment.name);
     let source = Source::of(attachment);
     let failed = |error| MessageError::Attachment(attachment.path.clone(), error);
-    let named = attachment.media_type.as_deref().map(MediaType::parse).transpose()?;
-    let by_name = || types.unwrap_or_else(|| MediaTypes::of_system()).by_name(&name);
+    let named = attachment
+        .media_type
+        .as_deref()
+        .map(MediaType::parse)
+        .transpose()?;
+    let by_name = || {
+        types
+            .unwrap_or_else(|| MediaTypes::of_system())
+            .by_name(&name)
+    };
     let known = named.clone().or_else(by_name);
     // Only text is worth reading before it is sent; a film is what its name says, unless the name says TypeScript to us.
     let survey = match &known {
-        Some(media) if !media.is("text") && !media.is("message") && (named.is_some() || !media.is("video")) => {
+        Some(media)
+            if !media.is("text")
+                && !media.is("message")
+                && (named.is_some() || !media.is("video")) =>
+        {
             Survey::default()
         }
         _ => Survey::of(&source).map_err(failed)?,
@@ -47,10 +63,16 @@ pub(super) fn leaf(attachment: &Attachment, place: Place, types: Option<&MediaTy
     let media = kind(attachment, known, named.is_some(), &survey);
     if forward::is_message(&media) && survey.begins_a_message() {
         let (transfer, pieces) = forward::pieces(&source).map_err(failed)?;
-        return Ok(Leaf { headers: headers(&media, &name, place)?, transfer, content: Content::Pieces(pieces) });
+        return Ok(Leaf {
+            headers: headers(&media, &name, place)?,
+            transfer,
+            content: Content::Pieces(pieces),
+        });
     }
     let goes = media.is("text") || media.is("message") && !forward::is_message(&media);
-    let seven = survey.whole.filter(|text| goes && goes_as_it_is(text) && !source.is_cut());
+    let seven = survey
+        .whole
+        .filter(|text| goes && goes_as_it_is(text) && !source.is_cut());
     // RFC 2046 sections 5.1 and 5.2: what is itself mail must not be encoded, so it travels as a file.
     let media = if seven.is_none() && (media.is("message") || media.is("multipart")) {
         MediaType::bare("application/octet-stream")
@@ -61,11 +83,20 @@ pub(super) fn leaf(attachment: &Attachment, place: Place, types: Option<&MediaTy
         Some(text) => (Transfer::SevenBit, Content::Octets(wire::canonical(&text))),
         None => (Transfer::Base64, Content::File(source)),
     };
-    Ok(Leaf { headers: headers(&media, &name, place)?, transfer, content })
+    Ok(Leaf {
+        headers: headers(&media, &name, place)?,
+        transfer,
+        content,
+    })
 }
 
 /// The media type of a file, by what was said of it, its name and its content.
-fn kind(attachment: &Attachment, known: Option<MediaType>, is_named: bool, survey: &Survey) -> MediaType {
+fn kind(
+    attachment: &Attachment,
+    known: Option<MediaType>,
+    is_named: bool,
+    survey: &Survey,
+) -> MediaType {
     let charset = attachment.charset.as_deref().and_then(clean_charset);
     let media = match known {
         Some(media) if is_named || !(media.is("video") && survey.is_text) => media,
@@ -74,7 +105,9 @@ fn kind(attachment: &Attachment, known: Option<MediaType>, is_named: bool, surve
     };
     let media = match charset {
         Some(charset) if media.is("text") => media.with_charset(&charset),
-        _ if media.is("text") && media.charset().is_none() && survey.is_utf8 => media.with_charset("utf-8"),
+        _ if media.is("text") && media.charset().is_none() && survey.is_utf8 => {
+            media.with_charset("utf-8")
+        }
         _ => media,
     };
     media.with_method(&survey.head)
@@ -84,10 +117,18 @@ fn kind(attachment: &Attachment, known: Option<MediaType>, is_named: bool, surve
 pub(super) fn binary_leaf(octets: &[u8], name: &str) -> Result<Leaf, MessageError> {
     let media = MediaType::bare("application/octet-stream");
     let content = Content::Octets(transfer::base64(octets));
-    Ok(Leaf { headers: headers(&media, name, Place::Attached)?, transfer: Transfer::Base64, content })
+    Ok(Leaf {
+        headers: headers(&media, name, Place::Attached)?,
+        transfer: Transfer::Base64,
+        content,
+    })
 }
 
-fn headers(media: &MediaType, name: &str, place: Place) -> Result<Vec<(String, String)>, MessageError> {
+fn headers(
+    media: &MediaType,
+    name: &str,
+    place: Place,
+) -> Result<Vec<(String, String)>, MessageError> {
     let mut headers = vec![("Content-Type".to_owned(), media.content_type(Some(name))?)];
     let kind = match place {
         Place::Attached => "attachment",
@@ -96,7 +137,10 @@ fn headers(media: &MediaType, name: &str, place: Place) -> Result<Vec<(String, S
             "inline"
         }
     };
-    headers.push(("Content-Disposition".to_owned(), media::disposition(kind, name)?));
+    headers.push((
+        "Content-Disposition".to_owned(),
+        media::disposition(kind, name)?,
+    ));
     Ok(headers)
 }
 
@@ -110,14 +154,15 @@ fn clean_charset(name: &str) -> Option<String> {
     let name = name.split('#').next().unwrap_or_default().trim();
     let fits = !name.is_empty()
         && name.len() <= 40
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:+".contains(&b));
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.:+".contains(&b));
     fits.then(|| name.to_ascii_lowercase())
 }
 
 /// A base name without control and direction characters, at most 255 octets long, with its ending kept.
 pub(super) fn safe_name(name: &str) -> String {
-    let turns =
-        |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let turns = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
     let base = name.rsplit('/').next().unwrap_or_default();
     let clean: String = base.chars().filter(|c| !turns(*c) && !breaks(*c)).collect();
@@ -128,7 +173,11 @@ pub(super) fn safe_name(name: &str) -> String {
     if clean.len() <= LONGEST_NAME {
         return clean.to_owned();
     }
-    let ending = clean.rfind('.').map(|at| &clean[at..]).filter(|ending| ending.len() <= 32).unwrap_or_default();
+    let ending = clean
+        .rfind('.')
+        .map(|at| &clean[at..])
+        .filter(|ending| ending.len() <= 32)
+        .unwrap_or_default();
     let mut cut = LONGEST_NAME - ending.len();
     while !clean.is_char_boundary(cut) {
         cut -= 1;
@@ -143,7 +192,9 @@ fn goes_as_it_is(text: &[u8]) -> bool {
         && census.is_plain()
         && text.ends_with(b"\n")
         && !text.contains(&b'\r')
-        && !text.split(|b| *b == b'\n').any(|line| line.starts_with(b"From "))
+        && !text
+            .split(|b| *b == b'\n')
+            .any(|line| line.starts_with(b"From "))
 }
 
 /// What a look into a file found.
@@ -168,13 +219,26 @@ impl Survey {
             Err(error) => !whole && error.error_len().is_none() && !head.contains(&0),
         } && !crate::charset::is_binary(&head);
         if whole {
-            return Ok(Survey { is_text, is_utf8: is_text, whole: Some(head.clone()), head });
+            return Ok(Survey {
+                is_text,
+                is_utf8: is_text,
+                whole: Some(head.clone()),
+                head,
+            });
         }
-        Ok(Survey { is_text, is_utf8: is_text && source.len() <= PROOF && source.is_utf8()?, head, whole: None })
+        Ok(Survey {
+            is_text,
+            is_utf8: is_text && source.len() <= PROOF && source.is_utf8()?,
+            head,
+            whole: None,
+        })
     }
 
     fn begins_a_message(&self) -> bool {
-        let first = self.head.split(|b| *b == b'\n').find(|line| !line.starts_with(b"From "));
+        let first = self
+            .head
+            .split(|b| *b == b'\n')
+            .find(|line| !line.starts_with(b"From "));
         !crate::charset::is_binary(&self.head) && first.is_some_and(crate::head::is_field)
     }
 }

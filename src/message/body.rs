@@ -53,17 +53,40 @@ impl Prepared {
         types: Option<&MediaTypes>,
         notes: &mut Vec<String>,
     ) -> Result<Self, MessageError> {
-        let Body { text, html, media_type, ready, fields, charset, fallback_charsets } = body;
-        let hints = Hints { named: charset.as_deref(), label: None, fallback: &fallback_charsets };
+        let Body {
+            text,
+            html,
+            media_type,
+            ready,
+            fields,
+            charset,
+            fallback_charsets,
+        } = body;
+        let hints = Hints {
+            named: charset.as_deref(),
+            label: None,
+            fallback: &fallback_charsets,
+        };
         let media = media_type.as_deref().map(MediaType::parse).transpose()?;
-        let (text, html, media) = shown_page(text, html, media, !inline.is_empty() && ready.is_none());
-        let label = media.as_ref().and_then(MediaType::charset).map(str::to_owned);
+        let (text, html, media) =
+            shown_page(text, html, media, !inline.is_empty() && ready.is_none());
+        let label = media
+            .as_ref()
+            .and_then(MediaType::charset)
+            .map(str::to_owned);
         let media = if text.is_some() { media } else { None };
         let leaves = |files: &[Attachment], place| -> Result<Vec<Leaf>, MessageError> {
-            files.iter().map(|file| attachment::leaf(file, place, types)).collect()
+            files
+                .iter()
+                .map(|file| attachment::leaf(file, place, types))
+                .collect()
         };
         // Without HTML nothing shows the images, so they go as files.
-        let place = if html.is_some() { Place::Inline } else { Place::Attached };
+        let place = if html.is_some() {
+            Place::Inline
+        } else {
+            Place::Attached
+        };
         let mut images = leaves(inline, place)?;
         let mut files = leaves(attachments, Place::Attached)?;
         let text = match text {
@@ -77,22 +100,40 @@ impl Prepared {
             }
             other => other,
         };
-        let text = text.map(|text| words(text, media, ready.as_deref(), hints, notes)).transpose()?;
+        let text = text
+            .map(|text| words(text, media, ready.as_deref(), hints, notes))
+            .transpose()?;
         let html = html.map(|octets| {
             let label = charset::html_label(&octets).or(label.filter(|_| text.is_none()));
-            let (page, note) = charset::read(octets, Hints { label: label.as_deref(), ..hints });
+            let (page, note) = charset::read(
+                octets,
+                Hints {
+                    label: label.as_deref(),
+                    ..hints
+                },
+            );
             notes.extend(note.map(|note| note.replacen("the text", "the HTML", 1)));
             page
         });
         let text = match (&html, text) {
-            (Some(page), None) => Some(Words::text(MediaType::text("text/plain"), &alternative::text_of(page))),
+            (Some(page), None) => Some(Words::text(
+                MediaType::text("text/plain"),
+                &alternative::text_of(page),
+            )),
             (_, text) => text,
         };
         let html = html.map(|page| Words::text(MediaType::text("text/html"), &page));
         if html.is_none() {
             files.splice(0..0, images.drain(..));
         }
-        Ok(Prepared { text, html, fields: spelled(&fields), images, files, encoding })
+        Ok(Prepared {
+            text,
+            html,
+            fields: spelled(&fields),
+            images,
+            files,
+            encoding,
+        })
     }
 
     /// Tells whether the text is a body that was made elsewhere.
@@ -105,8 +146,13 @@ impl Prepared {
         let mut parts = Vec::new();
         // A text that says nothing is left out when something else is there.
         let others = self.html.is_some() || !self.files.is_empty();
-        let text = self.text.as_ref().filter(|words| !others || !words.is_empty());
-        let mut text = text.map(|words| words.leaf(self.encoding, eight)).transpose()?;
+        let text = self
+            .text
+            .as_ref()
+            .filter(|words| !others || !words.is_empty());
+        let mut text = text
+            .map(|words| words.leaf(self.encoding, eight))
+            .transpose()?;
         if let Some(leaf) = &mut text {
             leaf.headers.extend(self.fields.iter().cloned());
         }
@@ -116,7 +162,10 @@ impl Prepared {
                 let mut shown = vec![Part::Leaf(html.leaf(self.encoding, eight)?)];
                 shown.extend(self.images.iter().cloned().map(Part::Leaf));
                 let shown = Part::join("related; type=\"text/html\"", shown);
-                parts.push(Part::join("alternative", text.into_iter().chain([shown]).collect()));
+                parts.push(Part::join(
+                    "alternative",
+                    text.into_iter().chain([shown]).collect(),
+                ));
             }
             None => parts.extend(text),
         }
@@ -124,7 +173,9 @@ impl Prepared {
         if self.files.is_empty() {
             return Ok(match parts.pop() {
                 Some(part) => part,
-                None => Part::Leaf(Words::text(MediaType::text("text/plain"), "").leaf(self.encoding, eight)?),
+                None => Part::Leaf(
+                    Words::text(MediaType::text("text/plain"), "").leaf(self.encoding, eight)?,
+                ),
             });
         }
         parts.extend(files);
@@ -149,8 +200,10 @@ fn shown_page(
 
 /// Parts the sources that are text from those that are none.
 fn sorted(text: Text) -> (Option<Text>, Vec<Vec<u8>>) {
-    let (binary, words): (Vec<_>, Vec<_>) =
-        text.into_sources().into_iter().partition(|octets| charset::is_binary(octets));
+    let (binary, words): (Vec<_>, Vec<_>) = text
+        .into_sources()
+        .into_iter()
+        .partition(|octets| charset::is_binary(octets));
     let is_gone = words.is_empty() && !binary.is_empty();
     let mut text = Text::default();
     for octets in words {
@@ -168,7 +221,10 @@ fn spelled(fields: &[(String, String)]) -> Vec<Header> {
             header::further(name, text)
         }
     };
-    fields.iter().filter_map(|(name, text)| Some((name.clone(), value(name, text).ok()?))).collect()
+    fields
+        .iter()
+        .filter_map(|(name, text)| Some((name.clone(), value(name, text).ok()?)))
+        .collect()
 }
 
 fn words(
@@ -189,11 +245,18 @@ fn words(
             "base64" => Ready::Base64,
             _ => return Err(MessageError::Encoding(encoding.to_owned())),
         };
-        if ready == Ready::Plain && media.is("text") && !charset::agrees(&sources.concat(), media.charset()) {
+        if ready == Ready::Plain
+            && media.is("text")
+            && !charset::agrees(&sources.concat(), media.charset())
+        {
             let (media, text) = read_all(sources, media, hints, notes);
             return Ok(Words::Ready(media, ready, wire::canonical(text.as_bytes())));
         }
-        return Ok(Words::Ready(media, ready, wire::canonical(&sources.concat())));
+        return Ok(Words::Ready(
+            media,
+            ready,
+            wire::canonical(&sources.concat()),
+        ));
     }
     if !media.is("text") {
         return Ok(Words::Octets(media, sources.concat()));
@@ -203,13 +266,26 @@ fn words(
 }
 
 /// Reads each source by itself; what they are together is UTF-8.
-fn read_all(sources: Vec<Vec<u8>>, media: MediaType, hints: Hints<'_>, notes: &mut Vec<String>) -> (MediaType, String) {
+fn read_all(
+    sources: Vec<Vec<u8>>,
+    media: MediaType,
+    hints: Hints<'_>,
+    notes: &mut Vec<String>,
+) -> (MediaType, String) {
     let label = media.charset().map(str::to_owned);
     let mut whole = String::new();
     for octets in sources {
-        let own = (media.essence == "text/html").then(|| charset::html_label(&octets)).flatten();
+        let own = (media.essence == "text/html")
+            .then(|| charset::html_label(&octets))
+            .flatten();
         let label = label.clone().or(own);
-        let (text, note) = charset::read(octets, Hints { label: label.as_deref(), ..hints });
+        let (text, note) = charset::read(
+            octets,
+            Hints {
+                label: label.as_deref(),
+                ..hints
+            },
+        );
         notes.extend(note.filter(|note| !notes.contains(note)));
         whole.push_str(&text);
     }
@@ -223,18 +299,26 @@ impl Words {
 
     fn is_empty(&self) -> bool {
         match self {
-            Words::Text(_, octets) | Words::Octets(_, octets) | Words::Ready(_, _, octets) => octets.is_empty(),
+            Words::Text(_, octets) | Words::Octets(_, octets) | Words::Ready(_, _, octets) => {
+                octets.is_empty()
+            }
         }
     }
 
     fn leaf(&self, encoding: Encoding, eight: bool) -> Result<Leaf, MessageError> {
         let (media, (transfer, octets)) = match self {
-            Words::Text(media, text) => (media, transfer::encode_text(text.clone(), encoding, eight)),
+            Words::Text(media, text) => {
+                (media, transfer::encode_text(text.clone(), encoding, eight))
+            }
             Words::Octets(media, octets) => (media, (Transfer::Base64, transfer::base64(octets))),
             Words::Ready(media, ready, octets) => (media, ready_body(media, *ready, octets, eight)),
         };
         let headers: Vec<Header> = vec![("Content-Type".to_owned(), media.content_type(None)?)];
-        Ok(Leaf { headers, transfer, content: Content::Octets(octets) })
+        Ok(Leaf {
+            headers,
+            transfer,
+            content: Content::Octets(octets),
+        })
     }
 }
 
@@ -246,10 +330,16 @@ fn ready_body(media: &MediaType, ready: Ready, octets: &[u8], eight: bool) -> (T
     let composite = media.is("multipart") || media.is("message");
     let as_it_is = |transfer| (transfer, octets.to_vec());
     match ready {
-        Ready::Plain if composite => as_it_is(if census.ascii { Transfer::SevenBit } else { Transfer::EightBit }),
+        Ready::Plain if composite => as_it_is(if census.ascii {
+            Transfer::SevenBit
+        } else {
+            Transfer::EightBit
+        }),
         Ready::Plain if fits && census.ascii && census.is_plain() => as_it_is(Transfer::SevenBit),
         Ready::Plain if fits && eight && census.is_plain() => as_it_is(Transfer::EightBit),
-        Ready::Plain if media.is("text") => transfer::encode_text(octets.to_vec(), Encoding::Auto, false),
+        Ready::Plain if media.is("text") => {
+            transfer::encode_text(octets.to_vec(), Encoding::Auto, false)
+        }
         Ready::Plain => (Transfer::Base64, transfer::base64(octets)),
         Ready::QuotedPrintable => as_it_is(Transfer::QuotedPrintable),
         Ready::Base64 if fits => as_it_is(Transfer::Base64),
@@ -259,6 +349,13 @@ fn ready_body(media: &MediaType, ready: Ready, octets: &[u8], eight: bool) -> (T
 
 /// Base64 in lines of 76.
 fn rewrapped(octets: &[u8]) -> Vec<u8> {
-    let digits: Vec<u8> = octets.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
-    digits.chunks(76).flat_map(|line| line.iter().copied().chain(*b"\r\n")).collect()
+    let digits: Vec<u8> = octets
+        .iter()
+        .copied()
+        .filter(|b| !b.is_ascii_whitespace())
+        .collect();
+    digits
+        .chunks(76)
+        .flat_map(|line| line.iter().copied().chain(*b"\r\n"))
+        .collect()
 }

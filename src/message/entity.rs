@@ -44,25 +44,36 @@ fn numeric(text: &str) -> Option<(char, usize)> {
         Some(digits) => (digits, 16),
         None => (text, 10),
     };
-    let width = digits.find(|c: char| !c.is_digit(radix)).unwrap_or(digits.len());
+    let width = digits
+        .find(|c: char| !c.is_digit(radix))
+        .unwrap_or(digits.len());
     let code = digits[..width].chars().fold(0_u32, |code, digit| {
-        code.saturating_mul(radix).saturating_add(digit.to_digit(radix).unwrap_or_default())
+        code.saturating_mul(radix)
+            .saturating_add(digit.to_digit(radix).unwrap_or_default())
     });
     let width = (width > 0).then_some(text.len() - digits.len() + width)?;
     let c = match u8::try_from(code) {
         // What is called 128 to 159 is meant as windows-1252.
         Ok(octet @ 128..=159) => {
-            let (text, _) = encoding_rs::WINDOWS_1252.decode_without_bom_handling(std::slice::from_ref(&octet));
+            let (text, _) =
+                encoding_rs::WINDOWS_1252.decode_without_bom_handling(std::slice::from_ref(&octet));
             text.chars().next()
         }
         Ok(0) => None,
         _ => char::from_u32(code),
     };
-    Some((c.unwrap_or('\u{fffd}'), width + usize::from(text[width..].starts_with(';'))))
+    Some((
+        c.unwrap_or('\u{fffd}'),
+        width + usize::from(text[width..].starts_with(';')),
+    ))
 }
 
 fn named(text: &str, place: Place) -> Option<(String, usize)> {
-    let width = text.bytes().take(LONGEST.0 + 1).take_while(u8::is_ascii_alphanumeric).count();
+    let width = text
+        .bytes()
+        .take(LONGEST.0 + 1)
+        .take_while(u8::is_ascii_alphanumeric)
+        .count();
     if text[width..].starts_with(';')
         && let Some((_, codes)) = row(&text[..width])
     {
@@ -82,14 +93,24 @@ fn named(text: &str, place: Place) -> Option<(String, usize)> {
 /// Whether a name needs no semicolon, and its characters.
 fn row(name: &str) -> Option<(bool, &'static str)> {
     static ROWS: OnceLock<Vec<(&str, &str)>> = OnceLock::new();
-    let rows = ROWS.get_or_init(|| NAMES.lines().filter_map(|line| line.split_once(' ')).collect());
-    let at = rows.binary_search_by(|(known, _)| known.trim_end_matches('!').cmp(name)).ok()?;
+    let rows = ROWS.get_or_init(|| {
+        NAMES
+            .lines()
+            .filter_map(|line| line.split_once(' '))
+            .collect()
+    });
+    let at = rows
+        .binary_search_by(|(known, _)| known.trim_end_matches('!').cmp(name))
+        .ok()?;
     let (known, codes) = rows[at];
     Some((known.ends_with('!'), codes))
 }
 
 fn spelled(codes: &str) -> String {
-    codes.split(' ').filter_map(|code| u32::from_str_radix(code, 16).ok().and_then(char::from_u32)).collect()
+    codes
+        .split(' ')
+        .filter_map(|code| u32::from_str_radix(code, 16).ok().and_then(char::from_u32))
+        .collect()
 }
 
 #[cfg(test)]
@@ -106,8 +127,14 @@ mod tests {
             ("&copy 2026 &AMP &notit; &notin;", "© 2026 & ¬it; ∉"),
             ("&Aacute;&aacute;&AElig", "ÁáÆ"),
             ("&#8364;&#x20AC;&#X20ac&#0000000000008364;&#128;", "€€€€€"),
-            ("&#0;&#xD800;&#x110000;&#99999999999999999999;", "\u{fffd}\u{fffd}\u{fffd}\u{fffd}"),
-            ("&#65bc &#x;&#;&#xg;& &;&bogus;&le &amp;amp;", "Abc &#x;&#;&#xg;& &;&bogus;&le &amp;"),
+            (
+                "&#0;&#xD800;&#x110000;&#99999999999999999999;",
+                "\u{fffd}\u{fffd}\u{fffd}\u{fffd}",
+            ),
+            (
+                "&#65bc &#x;&#;&#xg;& &;&bogus;&le &amp;amp;",
+                "Abc &#x;&#;&#xg;& &;&bogus;&le &amp;",
+            ),
             ("&#128512;&zwj;&ZeroWidthSpace;", "😀\u{200d}\u{200b}"),
         ];
         for (text, wanted) in rows {
@@ -125,17 +152,27 @@ mod tests {
 
     #[test]
     fn a_parameter_of_an_address_is_no_character() {
-        assert_eq!(characters("?a=1&copy=2&reg3&amp;b&copy;&copy"), "?a=1&copy=2&reg3&b©©");
+        assert_eq!(
+            characters("?a=1&copy=2&reg3&amp;b&copy;&copy"),
+            "?a=1&copy=2&reg3&b©©"
+        );
     }
 
     #[test]
     fn the_names_are_in_order_and_all_there() {
-        let names: Vec<_> = NAMES.lines().map(|line| line.split(['!', ' ']).next().unwrap()).collect();
+        let names: Vec<_> = NAMES
+            .lines()
+            .map(|line| line.split(['!', ' ']).next().unwrap())
+            .collect();
         assert!(names.is_sorted());
         assert_eq!((names.len(), NAMES.matches('!').count()), (2125, 106));
         assert_eq!(names.iter().map(|name| name.len()).max(), Some(LONGEST.0));
         let bare = NAMES.lines().filter_map(|line| line.split_once('!'));
         assert_eq!(bare.map(|(name, _)| name.len()).max(), Some(LONGEST.1));
-        assert!(NAMES.lines().all(|line| !spelled(line.split_once(' ').unwrap().1).is_empty()));
+        assert!(
+            NAMES
+                .lines()
+                .all(|line| !spelled(line.split_once(' ').unwrap().1).is_empty())
+        );
     }
 }

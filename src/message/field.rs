@@ -42,7 +42,12 @@ impl Mend for Field {
         }
         let text = self.text(fallback);
         let is_author = !matches!(lower.as_str(), "to" | "cc" | "resent-to" | "resent-cc");
-        let mut list = if is_author { parse_authors(&text) } else { parse_list(&text) }.ok()?;
+        let mut list = if is_author {
+            parse_authors(&text)
+        } else {
+            parse_list(&text)
+        }
+        .ok()?;
         for mailbox in &mut list {
             mailbox.name = mailbox.name.take().map(|name| encoded_word::decode(&name));
         }
@@ -67,6 +72,9 @@ impl Mend for Field {
             }
             _ => header::further(name, &decoded()),
         };
-        Some(Field::new(name, &value.unwrap_or_else(|_| header::free(name, &decoded()))))
+        Some(Field::new(
+            name,
+            &value.unwrap_or_else(|_| header::free(name, &decoded())),
+        ))
     }
 }

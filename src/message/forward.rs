@@ -23,8 +23,11 @@ pub(super) fn pieces(source: &Source) -> io::Result<(Transfer, Vec<Piece>)> {
     let mut at_start = true;
     for octets in source.octets() {
         let octets = octets?;
-        let envelope =
-            if at_start && octets.starts_with(b"From ") { octets.iter().position(|b| *b == b'\n') } else { None };
+        let envelope = if at_start && octets.starts_with(b"From ") {
+            octets.iter().position(|b| *b == b'\n')
+        } else {
+            None
+        };
         at_start = false;
         out.clear();
         canonical.add(&octets[envelope.map_or(0, |at| at + 1)..], &mut out);
@@ -34,5 +37,12 @@ pub(super) fn pieces(source: &Source) -> io::Result<(Transfer, Vec<Piece>)> {
     canonical.finish(&mut out);
     spool.add(&out)?;
     let recoded = recode::recode(&[spool.finish()?], Form::Legal { labels: false })?;
-    Ok((if recoded.eight_bit { Transfer::EightBit } else { Transfer::SevenBit }, recoded.pieces))
+    Ok((
+        if recoded.eight_bit {
+            Transfer::EightBit
+        } else {
+            Transfer::SevenBit
+        },
+        recoded.pieces,
+    ))
 }

@@ -58,9 +58,14 @@ const STRUCTURED: [&str; 24] = [
 
 /// Checks a header name (RFC 5322 section 3.6.8: printable ASCII without blank and colon).
 pub(super) fn check_name(name: &str) -> Result<(), MessageError> {
-    let fits =
-        !name.is_empty() && name.len() <= LONGEST_NAME && name.bytes().all(|b| b.is_ascii_graphic() && b != b':');
-    if fits { Ok(()) } else { Err(MessageError::HeaderName(name.to_owned())) }
+    let fits = !name.is_empty()
+        && name.len() <= LONGEST_NAME
+        && name.bytes().all(|b| b.is_ascii_graphic() && b != b':');
+    if fits {
+        Ok(())
+    } else {
+        Err(MessageError::HeaderName(name.to_owned()))
+    }
 }
 
 /// The last guard of the head: a field, name and value, that holds a NUL, or a CR or LF that is not a fold, would be another
@@ -72,14 +77,24 @@ pub(super) fn check_folds(name: &str, field: &[u8]) -> Result<(), MessageError> 
         b'\n' => at > 0 && field[at - 1] == b'\r',
         _ => true,
     });
-    if sound { Ok(()) } else { Err(MessageError::Unsound(name.to_owned())) }
+    if sound {
+        Ok(())
+    } else {
+        Err(MessageError::Unsound(name.to_owned()))
+    }
 }
 
 /// Writes a header the user added, by the grammar its name has.
 pub(super) fn further(name: &str, text: &str) -> Result<String, MessageError> {
     let lower = name.to_ascii_lowercase();
-    let is_structured = STRUCTURED.iter().any(|row| *row == lower || row.ends_with('-') && lower.starts_with(row));
-    if is_structured { structured(name, text) } else { Ok(unstructured(name, text, LONGEST_WORD)) }
+    let is_structured = STRUCTURED
+        .iter()
+        .any(|row| *row == lower || row.ends_with('-') && lower.starts_with(row));
+    if is_structured {
+        structured(name, text)
+    } else {
+        Ok(unstructured(name, text, LONGEST_WORD))
+    }
 }
 
 /// Writes a list that is only to be seen: as mailboxes, if it is read as some, else as it stands.
@@ -114,19 +129,30 @@ fn unstructured(name: &str, text: &str, longest: usize) -> String {
         return line.out;
     }
     let words: Vec<&str> = text.split(' ').collect();
-    let mut encoded: Vec<bool> = words.iter().map(|w| !is_plain(w) || w.is_empty() || w.len() > longest).collect();
+    let mut encoded: Vec<bool> = words
+        .iter()
+        .map(|w| !is_plain(w) || w.is_empty() || w.len() > longest)
+        .collect();
     // The first word cannot move to a line of its own.
     encoded[0] |= longest < LINE && line.column + words[0].len() > LINE;
     for at in 0..words.len() {
         // An empty word is a blank too many: it lives in the encoded-word of its neighbour.
         if words[at].is_empty() {
-            let neighbour = if at + 1 < words.len() { at + 1 } else { at.saturating_sub(1) };
+            let neighbour = if at + 1 < words.len() {
+                at + 1
+            } else {
+                at.saturating_sub(1)
+            };
             encoded[neighbour] = true;
         }
     }
     let mut at = 0;
     while at < words.len() {
-        let run = words[at..].iter().zip(&encoded[at..]).take_while(|(_, encoded)| **encoded).count();
+        let run = words[at..]
+            .iter()
+            .zip(&encoded[at..])
+            .take_while(|(_, encoded)| **encoded)
+            .count();
         if run == 0 {
             line.word(words[at]);
         } else {
@@ -141,7 +167,11 @@ fn unstructured(name: &str, text: &str, longest: usize) -> String {
 fn structured(name: &str, text: &str) -> Result<String, MessageError> {
     let text = one_line(text).replace('\t', " ");
     // Identifiers may stand side by side, and then no blank is there to fold at.
-    let text = if text.len() > LINE { text.replace("><", "> <") } else { text };
+    let text = if text.len() > LINE {
+        text.replace("><", "> <")
+    } else {
+        text
+    };
     let mut line = Line::after(name);
     let mut odd = String::new();
     for word in quoted_words(&text) {
@@ -224,7 +254,11 @@ fn plain_phrase(name: &str) -> Option<String> {
     if !lone_blanks || name.contains("=?") || !name.bytes().all(|b| (b' '..=b'~').contains(&b)) {
         return None;
     }
-    let is_atom = |w: &str| w.len() <= FIRST && w.chars().all(|c| c.is_ascii_alphanumeric() || SPECIAL.contains(c));
+    let is_atom = |w: &str| {
+        w.len() <= FIRST
+            && w.chars()
+                .all(|c| c.is_ascii_alphanumeric() || SPECIAL.contains(c))
+    };
     if name.split(' ').all(is_atom) {
         return Some(name.to_owned());
     }
@@ -238,7 +272,10 @@ pub(super) fn quote(text: &str) -> String {
 }
 
 /// Writes words that are ready, such as the parameters of Content-Type: they fold between each other.
-pub(super) fn ready<'a>(name: &str, words: impl Iterator<Item = &'a str>) -> Result<String, MessageError> {
+pub(super) fn ready<'a>(
+    name: &str,
+    words: impl Iterator<Item = &'a str>,
+) -> Result<String, MessageError> {
     let mut line = Line::after(name);
     words.for_each(|word| line.word(word));
     line.fit(name)
@@ -270,7 +307,9 @@ impl Alphabet {
     fn cost(self, c: char) -> usize {
         let plain = match self {
             Alphabet::Text => c.is_ascii_graphic() && !matches!(c, '=' | '?' | '_') || c == ' ',
-            Alphabet::Phrase => c.is_ascii_alphanumeric() || matches!(c, '!' | '*' | '+' | '-' | '/' | ' '),
+            Alphabet::Phrase => {
+                c.is_ascii_alphanumeric() || matches!(c, '!' | '*' | '+' | '-' | '/' | ' ')
+            }
         };
         if plain { 1 } else { 3 * c.len_utf8() }
     }
@@ -284,7 +323,11 @@ enum Spelling {
 
 fn shorter(text: &str, alphabet: Alphabet) -> Spelling {
     let q: usize = text.chars().map(|c| alphabet.cost(c)).sum();
-    if q <= text.len().div_ceil(3) * 4 { Spelling::Q } else { Spelling::B }
+    if q <= text.len().div_ceil(3) * 4 {
+        Spelling::Q
+    } else {
+        Spelling::B
+    }
 }
 
 /// Encodes as much of a text as fits, at least one character, and gives back the rest. Never parts a character (section 5).
@@ -292,8 +335,16 @@ fn encoded_word(text: &str, room: usize, alphabet: Alphabet, spelling: Spelling)
     let budget = room.saturating_sub(FRAME);
     let (mut end, mut cost) = (0, 0);
     for c in text.chars() {
-        cost += if spelling == Spelling::Q { alphabet.cost(c) } else { c.len_utf8() };
-        let spent = if spelling == Spelling::Q { cost } else { cost.div_ceil(3) * 4 };
+        cost += if spelling == Spelling::Q {
+            alphabet.cost(c)
+        } else {
+            c.len_utf8()
+        };
+        let spent = if spelling == Spelling::Q {
+            cost
+        } else {
+            cost.div_ceil(3) * 4
+        };
         if spent > budget && end > 0 {
             break;
         }
@@ -308,7 +359,10 @@ fn encoded_word(text: &str, room: usize, alphabet: Alphabet, spelling: Spelling)
         match c {
             ' ' => word.push(b'_'),
             _ if alphabet.cost(c) == 1 => word.push(c as u8),
-            _ => c.encode_utf8(&mut [0; 4]).bytes().for_each(|b| push_hex(b'=', b, &mut word)),
+            _ => c
+                .encode_utf8(&mut [0; 4])
+                .bytes()
+                .for_each(|b| push_hex(b'=', b, &mut word)),
         }
     }
     word.extend_from_slice(b"?=");
@@ -326,7 +380,12 @@ struct Line {
 
 impl Line {
     fn after(name: &str) -> Self {
-        Line { out: String::new(), column: name.len() + 2, limit: LINE, empty: true }
+        Line {
+            out: String::new(),
+            column: name.len() + 2,
+            limit: LINE,
+            empty: true,
+        }
     }
 
     fn push(&mut self, text: &str) {
@@ -359,10 +418,20 @@ impl Line {
         while !rest.is_empty() {
             // What is left of the line is used, unless the text fits whole on the next one (some readers put a blank between
             // the encoded-words of a name) or what is left is too little to be worth an encoded-word.
-            let left = ENCODED.0.saturating_sub(self.column + usize::from(!self.empty));
-            let whole = || encoded_word(rest, ENCODED.1, alphabet, spelling).1.is_empty();
+            let left = ENCODED
+                .0
+                .saturating_sub(self.column + usize::from(!self.empty));
+            let whole = || {
+                encoded_word(rest, ENCODED.1, alphabet, spelling)
+                    .1
+                    .is_empty()
+            };
             let next = !self.empty && (left < 2 * FRAME || left < ENCODED.1 && whole());
-            let room = if next { ENCODED.1 } else { left.clamp(2 * FRAME, ENCODED.1) };
+            let room = if next {
+                ENCODED.1
+            } else {
+                left.clamp(2 * FRAME, ENCODED.1)
+            };
             let (word, tail) = encoded_word(rest, room, alphabet, spelling);
             self.limit = ENCODED.0;
             self.blank(word.len());
@@ -380,7 +449,11 @@ impl Line {
             .split("\r\n")
             .enumerate()
             .all(|(at, line)| line.len() + if at == 0 { first } else { 0 } <= LONGEST_LINE);
-        if fits { Ok(self.out) } else { Err(MessageError::HeaderTooLong(name.to_owned())) }
+        if fits {
+            Ok(self.out)
+        } else {
+            Err(MessageError::HeaderTooLong(name.to_owned()))
+        }
     }
 }
 

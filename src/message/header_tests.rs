@@ -7,7 +7,10 @@ use crate::address::Address;
 use crate::message::wire;
 
 fn named(name: &str, local: &str) -> Mailbox {
-    Mailbox { name: Some(name.to_owned()), address: Address::of(local, "x.example") }
+    Mailbox {
+        name: Some(name.to_owned()),
+        address: Address::of(local, "x.example"),
+    }
 }
 
 /// What an independent parser reads from a header.
@@ -26,8 +29,15 @@ fn assert_lines(name: &str, value: &str) {
     let mail = format!("{name}: {value}\r\n");
     assert_eq!(wire::check(mail.as_bytes()), Ok(()), "{mail}");
     assert!(mail.lines().all(|line| line.len() <= LINE), "{mail}");
-    assert!(mail.lines().all(|line| !line.contains("=?") || line.len() <= ENCODED.0), "{mail}");
-    assert!(value.split("\r\n").all(|line| !line.trim().is_empty()) || value.is_empty(), "{mail}");
+    assert!(
+        mail.lines()
+            .all(|line| !line.contains("=?") || line.len() <= ENCODED.0),
+        "{mail}"
+    );
+    assert!(
+        value.split("\r\n").all(|line| !line.trim().is_empty()) || value.is_empty(),
+        "{mail}"
+    );
 }
 
 #[test]
@@ -38,7 +48,10 @@ fn a_subject_is_encoded_only_where_it_must_be() {
         ("a  b", "a  b"),
         ("Grüße", "=?utf-8?b?R3LDvMOfZQ==?="),
         ("测试", "=?utf-8?b?5rWL6K+V?="),
-        ("[FAIL] Überraschung an alle", "[FAIL] =?utf-8?q?=C3=9Cberraschung?= an alle"),
+        (
+            "[FAIL] Überraschung an alle",
+            "[FAIL] =?utf-8?q?=C3=9Cberraschung?= an alle",
+        ),
         ("ä ö", "=?utf-8?b?w6Qgw7Y=?="),
         ("=?utf-8?q?a?=", "=?utf-8?b?PT91dGYtOD9xP2E/PQ==?="),
         (" lead", "=?utf-8?q?_lead?="),
@@ -67,7 +80,14 @@ fn a_long_subject_of_characters_is_split_between_them() {
 #[test]
 fn a_long_ascii_subject_folds_at_blanks_and_a_long_word_is_encoded() {
     let words = subject("word ".repeat(40).trim_end());
-    assert_eq!(words, ["word"; 14].join(" ") + "\r\n " + &["word"; 15].join(" ") + "\r\n " + &["word"; 11].join(" "));
+    assert_eq!(
+        words,
+        ["word"; 14].join(" ")
+            + "\r\n "
+            + &["word"; 15].join(" ")
+            + "\r\n "
+            + &["word"; 11].join(" ")
+    );
     let word = "x".repeat(200);
     let value = subject(&word);
     assert_lines("Subject", &value);
@@ -88,15 +108,29 @@ fn a_free_header_keeps_long_words_that_other_programs_read() {
 
 #[test]
 fn a_header_with_a_grammar_folds_and_is_not_encoded() {
-    let ids: Vec<String> = (0..4).map(|n| format!("<2026112319000{n}.0123456789abcdef@mail.example>")).collect();
-    assert_eq!(further("References", &ids.join(" ")).unwrap(), ids.join("\r\n "));
-    assert_eq!(further("References", &ids.concat()).unwrap(), ids.join("\r\n "));
-    assert_eq!(further("List-Id", "\"=?x\" <a.b>").unwrap(), "\"=?x\" <a.b>");
+    let ids: Vec<String> = (0..4)
+        .map(|n| format!("<2026112319000{n}.0123456789abcdef@mail.example>"))
+        .collect();
+    assert_eq!(
+        further("References", &ids.join(" ")).unwrap(),
+        ids.join("\r\n ")
+    );
+    assert_eq!(
+        further("References", &ids.concat()).unwrap(),
+        ids.join("\r\n ")
+    );
+    assert_eq!(
+        further("List-Id", "\"=?x\" <a.b>").unwrap(),
+        "\"=?x\" <a.b>"
+    );
     assert_eq!(
         further("Resent-To", "\"Jörg M.\" <j@x.example>, b@x.example").unwrap(),
         "=?utf-8?b?SsO2cmcgTS4=?= <j@x.example>, b@x.example"
     );
-    assert_eq!(further("List-Help", "<https://x.example/>\r\nBcc: a@b").unwrap(), "<https://x.example/> Bcc: a@b");
+    assert_eq!(
+        further("List-Help", "<https://x.example/>\r\nBcc: a@b").unwrap(),
+        "<https://x.example/> Bcc: a@b"
+    );
     assert!(
         matches!(further("References", &"<".repeat(999)), Err(MessageError::HeaderTooLong(name)) if name == "References")
     );
@@ -105,8 +139,20 @@ fn a_header_with_a_grammar_folds_and_is_not_encoded() {
 #[test]
 fn a_header_name_that_could_end_its_line_is_refused() {
     let long = "X".repeat(77);
-    for name in ["", "X A", "X:A", "X\r\nBcc", "Xü", "X\tA", "X\0", long.as_str()] {
-        assert!(matches!(check_name(name), Err(MessageError::HeaderName(_))), "{name:?}");
+    for name in [
+        "",
+        "X A",
+        "X:A",
+        "X\r\nBcc",
+        "Xü",
+        "X\tA",
+        "X\0",
+        long.as_str(),
+    ] {
+        assert!(
+            matches!(check_name(name), Err(MessageError::HeaderName(_))),
+            "{name:?}"
+        );
     }
     assert!(check_name("X-A!").is_ok());
 }
@@ -121,20 +167,30 @@ fn names_are_atoms_quoted_or_encoded_whole() {
         ("a \"b\" \\c", "\"a \\\"b\\\" \\\\c\" <b@x.example>"),
         ("Jörg M.", "=?utf-8?b?SsO2cmcgTS4=?= <b@x.example>"),
         ("张三", "=?utf-8?b?5byg5LiJ?= <b@x.example>"),
-        ("=?utf-8?q?a?=", "=?utf-8?b?PT91dGYtOD9xP2E/PQ==?= <b@x.example>"),
+        (
+            "=?utf-8?q?a?=",
+            "=?utf-8?b?PT91dGYtOD9xP2E/PQ==?= <b@x.example>",
+        ),
         ("x\r\nBcc: e@x", "\"x Bcc: e@x\" <b@x.example>"),
         ("", "b@x.example"),
         (" ", "b@x.example"),
         ("e@evil.example", "\"e@evil.example\" <b@x.example>"),
     ];
     for (name, wanted) in rows {
-        assert_eq!(mailboxes("To", &[named(name, "b")]).unwrap(), wanted, "{}", name.escape_debug());
+        assert_eq!(
+            mailboxes("To", &[named(name, "b")]).unwrap(),
+            wanted,
+            "{}",
+            name.escape_debug()
+        );
     }
 }
 
 #[test]
 fn a_long_list_folds_between_addresses() {
-    let list: Vec<Mailbox> = (0..12).map(|n| Address::of(&format!("user{n:02}"), "example.example").into()).collect();
+    let list: Vec<Mailbox> = (0..12)
+        .map(|n| Address::of(&format!("user{n:02}"), "example.example").into())
+        .collect();
     let wanted = "user00@example.example, user01@example.example, user02@example.example,\r\n \
         user03@example.example, user04@example.example, user05@example.example,\r\n \
         user06@example.example, user07@example.example, user08@example.example,\r\n \
@@ -144,7 +200,9 @@ fn a_long_list_folds_between_addresses() {
 
 #[test]
 fn a_hundred_thousand_addresses_are_written_in_linear_time() {
-    let list: Vec<Mailbox> = (0..100_000).map(|n| named(&format!("Ü {n}"), &format!("u{n}"))).collect();
+    let list: Vec<Mailbox> = (0..100_000)
+        .map(|n| named(&format!("Ü {n}"), &format!("u{n}")))
+        .collect();
     let start = std::time::Instant::now();
     assert_lines("To", &mailboxes("To", &list).unwrap());
     assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
@@ -226,7 +284,12 @@ fn the_last_guard_takes_folds_and_nothing_else_that_ends_a_line() {
         (b"a\0b", false),
     ];
     for (value, sound) in rows {
-        assert_eq!(check_folds("To", value).is_ok(), *sound, "{}", value.escape_ascii());
+        assert_eq!(
+            check_folds("To", value).is_ok(),
+            *sound,
+            "{}",
+            value.escape_ascii()
+        );
     }
 }
 
@@ -241,6 +304,9 @@ fn an_address_with_a_line_end_makes_no_mail() {
             ..crate::draft::Draft::default()
         };
         let built = crate::message::Message::build(draft, &stamp);
-        assert!(matches!(built, Err(MessageError::Unsound(name)) if name == "To"), "{local:?}");
+        assert!(
+            matches!(built, Err(MessageError::Unsound(name)) if name == "To"),
+            "{local:?}"
+        );
     }
 }

@@ -24,7 +24,10 @@ pub(super) struct MediaType {
 impl MediaType {
     /// A type without parameters.
     pub(super) fn bare(essence: &str) -> Self {
-        MediaType { essence: essence.to_owned(), parameters: Vec::new() }
+        MediaType {
+            essence: essence.to_owned(),
+            parameters: Vec::new(),
+        }
     }
 
     /// Text in UTF-8.
@@ -37,21 +40,28 @@ impl MediaType {
         let clean = one_line(text);
         let (essence, rest) = clean.split_once(';').unwrap_or((&clean, ""));
         let essence = essence.trim().to_ascii_lowercase();
-        let fits = essence.len() <= 200 && essence.split('/').count() == 2 && essence.split('/').all(is_token);
+        let fits = essence.len() <= 200
+            && essence.split('/').count() == 2
+            && essence.split('/').all(is_token);
         if !fits {
             return Err(MessageError::MediaType(text.to_owned()));
         }
         let mut parameters = Vec::new();
         let mut known = HashSet::new();
         for piece in pieces(rest) {
-            let Some((name, value)) = piece.split_once('=') else { continue };
+            let Some((name, value)) = piece.split_once('=') else {
+                continue;
+            };
             let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
             if !is_token(&name) || name.len() > 60 || !known.insert(name.clone()) {
                 continue;
             }
             parameters.push((name, unquoted(value)));
         }
-        Ok(MediaType { essence, parameters })
+        Ok(MediaType {
+            essence,
+            parameters,
+        })
     }
 
     /// Tells whether it is `kind/…`.
@@ -61,36 +71,55 @@ impl MediaType {
 
     /// The charset, if one is named.
     pub(super) fn charset(&self) -> Option<&str> {
-        self.parameters.iter().find(|(name, _)| name == "charset").map(|(_, value)| value.as_str())
+        self.parameters
+            .iter()
+            .find(|(name, _)| name == "charset")
+            .map(|(_, value)| value.as_str())
     }
 
     /// The same with this charset.
     pub(super) fn with_charset(mut self, charset: &str) -> Self {
         self.parameters.retain(|(name, _)| name != "charset");
-        self.parameters.insert(0, ("charset".to_owned(), charset.to_owned()));
+        self.parameters
+            .insert(0, ("charset".to_owned(), charset.to_owned()));
         self
     }
 
     /// The same with the method of a calendar, which readers act on (RFC 5546 section 1.4), as its text says.
     pub(super) fn with_method(mut self, text: &[u8]) -> Self {
-        if self.essence != "text/calendar" || self.parameters.iter().any(|(name, _)| name == "method") {
+        if self.essence != "text/calendar"
+            || self.parameters.iter().any(|(name, _)| name == "method")
+        {
             return self;
         }
         let method = text.split(|b| *b == b'\n').find_map(|line| {
             let (name, value) = std::str::from_utf8(line).ok()?.split_once(':')?;
-            let name = name.split(';').next().unwrap_or_default().trim_start_matches('\u{feff}');
-            Some(value.trim())
-                .filter(|value| name.eq_ignore_ascii_case("method") && is_token(value) && value.len() <= 60)
+            let name = name
+                .split(';')
+                .next()
+                .unwrap_or_default()
+                .trim_start_matches('\u{feff}');
+            Some(value.trim()).filter(|value| {
+                name.eq_ignore_ascii_case("method") && is_token(value) && value.len() <= 60
+            })
         });
-        self.parameters.extend(method.map(|method| ("method".to_owned(), method.to_owned())));
+        self.parameters
+            .extend(method.map(|method| ("method".to_owned(), method.to_owned())));
         self
     }
 
     /// The same with a name for readers that look only here: encoded-words in quotes, which RFC 2047 forbids and all of them understand.
     pub(super) fn content_type(&self, name: Option<&str>) -> Result<String, MessageError> {
         let mut words = vec![self.essence.clone()];
-        words.extend(self.parameters.iter().flat_map(|(name, value)| parameter(name, value)));
-        let has_name = self.parameters.iter().any(|(known, _)| known.starts_with("name"));
+        words.extend(
+            self.parameters
+                .iter()
+                .flat_map(|(name, value)| parameter(name, value)),
+        );
+        let has_name = self
+            .parameters
+            .iter()
+            .any(|(known, _)| known.starts_with("name"));
         if let Some(name) = name.filter(|name| !is_plain(name) && !has_name) {
             let mut spelled = header::encoded_words(name);
             if let Some(first) = spelled.first_mut() {
@@ -118,9 +147,16 @@ pub(super) fn mended(name: &str, text: &str) -> Result<String, MessageError> {
         return MediaType::parse(text)?.content_type(None);
     }
     // A disposition is a media type without its first half.
-    let MediaType { essence, parameters } = MediaType::parse(&format!("x/{text}"))?;
+    let MediaType {
+        essence,
+        parameters,
+    } = MediaType::parse(&format!("x/{text}"))?;
     let mut words = vec![essence.trim_start_matches("x/").to_owned()];
-    words.extend(parameters.iter().flat_map(|(name, value)| parameter(name, value)));
+    words.extend(
+        parameters
+            .iter()
+            .flat_map(|(name, value)| parameter(name, value)),
+    );
     write(name, words, Vec::new())
 }
 
@@ -134,7 +170,10 @@ fn write(header: &str, mut words: Vec<String>, tail: Vec<String>) -> Result<Stri
 
 fn is_token(text: &str) -> bool {
     const SPECIAL: &[u8] = b"()<>@,;:\\\"/[]?=";
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && !SPECIAL.contains(&b))
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_graphic() && !SPECIAL.contains(&b))
 }
 
 /// Tells whether a parameter value can stand in plain quotes. Old readers decode what looks encoded even there.
@@ -162,7 +201,12 @@ fn parameter(name: &str, value: &str) -> Vec<String> {
     match segments.as_slice() {
         [only] => vec![format!("{name}*=utf-8''{only}")],
         several => (several.iter().enumerate())
-            .map(|(at, segment)| format!("{name}*{at}*={}{segment}", if at == 0 { "utf-8''" } else { "" }))
+            .map(|(at, segment)| {
+                format!(
+                    "{name}*{at}*={}{segment}",
+                    if at == 0 { "utf-8''" } else { "" }
+                )
+            })
             .collect(),
     }
 }
@@ -182,7 +226,9 @@ fn pieces(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn unquoted(value: &str) -> String {
-    let Some(inner) = value.strip_prefix('"') else { return value.to_owned() };
+    let Some(inner) = value.strip_prefix('"') else {
+        return value.to_owned();
+    };
     let mut out = String::new();
     let mut chars = inner.strip_suffix('"').unwrap_or(inner).chars();
     while let Some(c) = chars.next() {
@@ -199,13 +245,18 @@ impl MediaTypes {
     /// Where the system and the user keep them, the user's first: `~/.mime.types`, `/etc/mime.types`.
     pub fn places() -> Vec<PathBuf> {
         let home = directories::BaseDirs::new().map(|dirs| dirs.home_dir().join(".mime.types"));
-        home.into_iter().chain([PathBuf::from("/etc/mime.types")]).collect()
+        home.into_iter()
+            .chain([PathBuf::from("/etc/mime.types")])
+            .collect()
     }
 
     /// Reads files, those named first winning. A file that is not there, not regular, a stranger's or too large (4 MiB) counts as empty.
     pub fn read(files: &[PathBuf]) -> Self {
         let mut types = MediaTypes::default();
-        files.iter().filter_map(|path| read_small(path)).for_each(|text| types.add(&text));
+        files
+            .iter()
+            .filter_map(|path| read_small(path))
+            .for_each(|text| types.add(&text));
         types
     }
 
@@ -217,12 +268,21 @@ impl MediaTypes {
 
     fn add(&mut self, text: &str) {
         for line in text.lines() {
-            let mut words = line.split('#').next().unwrap_or_default().split_ascii_whitespace();
+            let mut words = line
+                .split('#')
+                .next()
+                .unwrap_or_default()
+                .split_ascii_whitespace();
             // s-nail puts markers such as `@t@` in front.
-            let essence = words.by_ref().find(|word| !word.starts_with('@')).unwrap_or_default();
+            let essence = words
+                .by_ref()
+                .find(|word| !word.starts_with('@'))
+                .unwrap_or_default();
             if essence.split('/').count() == 2 && essence.split('/').all(is_token) {
                 for ending in words {
-                    self.0.entry(ending.to_ascii_lowercase()).or_insert_with(|| essence.to_ascii_lowercase());
+                    self.0
+                        .entry(ending.to_ascii_lowercase())
+                        .or_insert_with(|| essence.to_ascii_lowercase());
                 }
             }
         }
@@ -237,7 +297,9 @@ impl MediaTypes {
         let ending = ending.to_ascii_lowercase();
         match self.0.get(&ending) {
             Some(essence) => Some(MediaType::bare(essence)),
-            None => mime_guess::from_ext(&ending).first_raw().map(MediaType::bare),
+            None => mime_guess::from_ext(&ending)
+                .first_raw()
+                .map(MediaType::bare),
         }
     }
 }
@@ -262,21 +324,46 @@ mod tests {
     fn a_media_type_is_read_with_its_parameters() {
         let rows = [
             ("text/plain", "text/plain"),
-            (" Text/HTML ; Charset=\"gb2312\"; x", "text/html; charset=gb2312"),
+            (
+                " Text/HTML ; Charset=\"gb2312\"; x",
+                "text/html; charset=gb2312",
+            ),
             ("text/csv; header=present", "text/csv; header=present"),
-            ("multipart/mixed; boundary=\"a;b \\\" c\"", "multipart/mixed; boundary=\"a;b \\\" c\""),
+            (
+                "multipart/mixed; boundary=\"a;b \\\" c\"",
+                "multipart/mixed; boundary=\"a;b \\\" c\"",
+            ),
             ("a/b; c=d; C=e", "a/b; c=d"),
-            ("a/b; title=\"测试\"", "a/b; title*=utf-8''%E6%B5%8B%E8%AF%95"),
+            (
+                "a/b; title=\"测试\"",
+                "a/b; title*=utf-8''%E6%B5%8B%E8%AF%95",
+            ),
         ];
         for (given, wanted) in rows {
-            assert_eq!(MediaType::parse(given).unwrap().content_type(None).unwrap(), wanted, "{given}");
+            assert_eq!(
+                MediaType::parse(given).unwrap().content_type(None).unwrap(),
+                wanted,
+                "{given}"
+            );
         }
     }
 
     #[test]
     fn what_is_no_media_type_is_refused() {
-        for given in ["", "text", "text/", "/plain", "a/b/c", "te xt/plain", "tëxt/plain", "text/plain\r\nBcc: x"] {
-            assert!(matches!(MediaType::parse(given), Err(MessageError::MediaType(_))), "{given}");
+        for given in [
+            "",
+            "text",
+            "text/",
+            "/plain",
+            "a/b/c",
+            "te xt/plain",
+            "tëxt/plain",
+            "text/plain\r\nBcc: x",
+        ] {
+            assert!(
+                matches!(MediaType::parse(given), Err(MessageError::MediaType(_))),
+                "{given}"
+            );
         }
     }
 
@@ -286,9 +373,15 @@ mod tests {
             ("a.txt", "attachment; filename=\"a.txt\""),
             ("sp ace.txt", "attachment; filename=\"sp ace.txt\""),
             ("a\"\\.txt", "attachment; filename=\"a\\\"\\\\.txt\""),
-            ("=?utf-8?q?a?=", "attachment; filename*=utf-8''%3D%3Futf-8%3Fq%3Fa%3F%3D"),
+            (
+                "=?utf-8?q?a?=",
+                "attachment; filename*=utf-8''%3D%3Futf-8%3Fq%3Fa%3F%3D",
+            ),
             ("ü.txt", "attachment; filename*=utf-8''%C3%BC.txt"),
-            ("测试 报告.txt", "attachment;\r\n filename*=utf-8''%E6%B5%8B%E8%AF%95%20%E6%8A%A5%E5%91%8A.txt"),
+            (
+                "测试 报告.txt",
+                "attachment;\r\n filename*=utf-8''%E6%B5%8B%E8%AF%95%20%E6%8A%A5%E5%91%8A.txt",
+            ),
             (
                 "测试测试测试测试.txt",
                 "attachment;\r\n filename*0*=utf-8''%E6%B5%8B%E8%AF%95%E6%B5%8B%E8%AF%95%E6%B5%8B;\r\n filename*1*=%E8%AF%95%E6%B5%8B%E8%AF%95.txt",
@@ -299,16 +392,32 @@ mod tests {
         }
         let png = MediaType::bare("image/png");
         assert_eq!(png.content_type(Some("a.png")).unwrap(), "image/png");
-        assert_eq!(png.content_type(Some("ü.png")).unwrap(), "image/png; name=\"=?utf-8?b?w7wucG5n?=\"");
+        assert_eq!(
+            png.content_type(Some("ü.png")).unwrap(),
+            "image/png; name=\"=?utf-8?b?w7wucG5n?=\""
+        );
     }
 
     #[test]
     fn the_users_mime_types_come_before_the_systems() {
         let folder = tempfile::tempdir().unwrap();
         let (user, system) = (folder.path().join("user"), folder.path().join("system"));
-        fs::write(&user, "# mine\napplication/x-mine  FOO\n@t@ text/x-bar bar\ntype=broken ext\n").unwrap();
-        fs::write(&system, "application/x-theirs foo qux # tail\nno-slash baz\n").unwrap();
-        let types = MediaTypes::read(&[user, folder.path().join("missing"), system, folder.path().to_owned()]);
+        fs::write(
+            &user,
+            "# mine\napplication/x-mine  FOO\n@t@ text/x-bar bar\ntype=broken ext\n",
+        )
+        .unwrap();
+        fs::write(
+            &system,
+            "application/x-theirs foo qux # tail\nno-slash baz\n",
+        )
+        .unwrap();
+        let types = MediaTypes::read(&[
+            user,
+            folder.path().join("missing"),
+            system,
+            folder.path().to_owned(),
+        ]);
         let essence = |name: &str| types.by_name(name).map(|media| media.essence);
         assert_eq!(essence("a.foo").as_deref(), Some("application/x-mine"));
         assert_eq!(essence("a.BAR").as_deref(), Some("text/x-bar"));
@@ -324,7 +433,11 @@ mod tests {
     fn the_mime_types_of_a_stranger_do_not_count() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(&file, "application/x-theirs foo\n").unwrap();
-        let essence = || MediaTypes::read(&[file.path().to_owned()]).by_name("a.foo").map(|media| media.essence);
+        let essence = || {
+            MediaTypes::read(&[file.path().to_owned()])
+                .by_name("a.foo")
+                .map(|media| media.essence)
+        };
         assert_eq!(essence().as_deref(), Some("application/x-theirs"));
         if rustix::process::geteuid().is_root() {
             std::os::unix::fs::chown(file.path(), Some(54_321), None).unwrap();

@@ -96,7 +96,10 @@ pub struct Envelope {
 impl Envelope {
     /// Tells whether an address of it needs SMTPUTF8 (RFC 6531).
     pub fn needs_smtputf8(&self) -> bool {
-        self.sender.iter().chain(&self.recipients).any(Address::needs_smtputf8)
+        self.sender
+            .iter()
+            .chain(&self.recipients)
+            .any(Address::needs_smtputf8)
     }
 }
 
@@ -143,7 +146,11 @@ impl Message {
     ///
     /// # Errors
     /// As [`Message::build`].
-    pub fn build_with(draft: Draft, stamp: &Stamp, types: &MediaTypes) -> Result<Message, MessageError> {
+    pub fn build_with(
+        draft: Draft,
+        stamp: &Stamp,
+        types: &MediaTypes,
+    ) -> Result<Message, MessageError> {
         build(draft, stamp, Some(types))
     }
 
@@ -176,8 +183,20 @@ impl Message {
         eight_bit: bool,
         header_utf8: bool,
     ) -> Message {
-        let pieces = vec![Piece::Stored(Stored { file, offset, length })];
-        Message { id, envelope, eight_bit, header_utf8, pieces, notes: Vec::new(), seven_bit: Seven::later() }
+        let pieces = vec![Piece::Stored(Stored {
+            file,
+            offset,
+            length,
+        })];
+        Message {
+            id,
+            envelope,
+            eight_bit,
+            header_utf8,
+            pieces,
+            notes: Vec::new(),
+            seven_bit: Seven::later(),
+        }
     }
 
     /// The octets that will be sent, without dot-stuffing and without the final dot; exact (RFC 1870 section 4).
@@ -229,7 +248,13 @@ impl Message {
 
     /// What is to be said once it was read, of files that had changed by then.
     pub fn late_notes(&self) -> Vec<String> {
-        let file = |piece: &Piece| if let Piece::File(source) = piece { source.note() } else { None };
+        let file = |piece: &Piece| {
+            if let Piece::File(source) = piece {
+                source.note()
+            } else {
+                None
+            }
+        };
         self.pieces.iter().filter_map(file).collect()
     }
 
@@ -251,11 +276,18 @@ impl Message {
 }
 
 fn head_of(bytes: &[u8]) -> &[u8] {
-    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(bytes.len());
+    let end = bytes
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .unwrap_or(bytes.len());
     &bytes[..end]
 }
 
-fn build(mut draft: Draft, stamp: &Stamp, types: Option<&MediaTypes>) -> Result<Message, MessageError> {
+fn build(
+    mut draft: Draft,
+    stamp: &Stamp,
+    types: Option<&MediaTypes>,
+) -> Result<Message, MessageError> {
     match (draft.from.as_slice(), &draft.sender) {
         ([], _) => return Err(MessageError::NoFrom),
         ([_, _, ..], None) => return Err(MessageError::NoSender(draft.from.len())),
@@ -267,19 +299,30 @@ fn build(mut draft: Draft, stamp: &Stamp, types: Option<&MediaTypes>) -> Result<
     let headers = headers(&draft, stamp, &id, &mut notes)?;
     let header_utf8 = headers.iter().any(|(_, value)| !value.is_ascii());
     let body = std::mem::take(&mut draft.body);
-    let prepared = Prepared::read(body, &draft.inline, &draft.attachments, draft.encoding, types, &mut notes)?;
+    let prepared = Prepared::read(
+        body,
+        &draft.inline,
+        &draft.attachments,
+        draft.encoding,
+        types,
+        &mut notes,
+    )?;
     let make = |eight: bool| -> Result<(bool, Vec<Piece>), MessageError> {
         // The first number is the Message-ID's.
         let mut chance = Chance::new(stamp.random);
         chance.draw();
         let tree = prepared.tree(eight)?;
         let eight_bit = tree.is_eight_bit() || header_utf8;
-        Ok((eight_bit, tree::assemble(headers.clone(), tree, &mut chance)?))
+        Ok((
+            eight_bit,
+            tree::assemble(headers.clone(), tree, &mut chance)?,
+        ))
     };
     let (mut eight_bit, mut pieces) = make(true)?;
     if prepared.is_ready() {
         // What was made elsewhere may hold what no server takes.
-        let recoded = recode::recode(&pieces, Form::Legal { labels: true }).map_err(MessageError::Spool)?;
+        let recoded =
+            recode::recode(&pieces, Form::Legal { labels: true }).map_err(MessageError::Spool)?;
         (eight_bit, pieces) = (recoded.eight_bit, recoded.pieces);
     }
     let settle = |eight_bit, pieces, envelope, notes, seven_bit| Message {
@@ -291,10 +334,20 @@ fn build(mut draft: Draft, stamp: &Stamp, types: Option<&MediaTypes>) -> Result<
         notes,
         seven_bit,
     };
-    let twin = if eight_bit && !header_utf8 && !prepared.is_ready() { Some(make(false)?) } else { None };
+    let twin = if eight_bit && !header_utf8 && !prepared.is_ready() {
+        Some(make(false)?)
+    } else {
+        None
+    };
     let seven = match twin {
         Some((false, pieces)) => {
-            let twin = settle(false, pieces, envelope.clone(), notes.clone(), Seven::Ready(None));
+            let twin = settle(
+                false,
+                pieces,
+                envelope.clone(),
+                notes.clone(),
+                Seven::Ready(None),
+            );
             Seven::Ready(Some(Box::new(twin)))
         }
         // Mail within mail is encoded leaf by leaf, when it must be.
@@ -313,31 +366,60 @@ fn take_envelope(draft: &mut Draft) -> Envelope {
     }
     // No header shows them, so that a long list is not there twice.
     let hidden = std::mem::take(&mut draft.bcc).into_iter();
-    recipients.extend(hidden.filter(|mailbox| seen.insert(mailbox.address.key())).map(|mailbox| mailbox.address));
-    Envelope { sender: draft.return_path.clone(), recipients, dsn: std::mem::take(&mut draft.dsn) }
+    recipients.extend(
+        hidden
+            .filter(|mailbox| seen.insert(mailbox.address.key()))
+            .map(|mailbox| mailbox.address),
+    );
+    Envelope {
+        sender: draft.return_path.clone(),
+        recipients,
+        dsn: std::mem::take(&mut draft.dsn),
+    }
 }
 
 /// The draft's Message-ID if it is one, else the stamp's with the domain of the author.
 fn message_id(draft: &Draft, stamp: &Stamp, notes: &mut Vec<String>) -> String {
     let is_id = |id: &str| {
-        let inner = id.strip_prefix('<').and_then(|id| id.strip_suffix('>')).unwrap_or_default();
-        !inner.is_empty() && id.len() <= 900 && inner.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'<' | b'>'))
+        let inner = id
+            .strip_prefix('<')
+            .and_then(|id| id.strip_suffix('>'))
+            .unwrap_or_default();
+        !inner.is_empty()
+            && id.len() <= 900
+            && inner
+                .bytes()
+                .all(|b| b.is_ascii_graphic() && !matches!(b, b'<' | b'>'))
     };
     match draft.message_id.as_deref().map(str::trim) {
         Some(id) if is_id(id) => return id.to_owned(),
-        Some(id) => notes.push(format!("the Message-ID `{}` is none and was replaced", crate::text::word(id))),
+        Some(id) => notes.push(format!(
+            "the Message-ID `{}` is none and was replaced",
+            crate::text::word(id)
+        )),
         None => {}
     }
-    stamp.message_id(draft.from.first().and_then(|mailbox| mailbox.address.domain()).unwrap_or("localhost"))
+    stamp.message_id(
+        draft
+            .from
+            .first()
+            .and_then(|mailbox| mailbox.address.domain())
+            .unwrap_or("localhost"),
+    )
 }
 
 /// The draft's Date if it is one, else the stamp's.
 fn date(draft: &Draft, stamp: &Stamp, notes: &mut Vec<String>) -> String {
     match draft.date.as_deref().map(str::trim) {
-        Some(date) if date.len() <= 60 && is_line(date) && DateTime::parse_from_rfc2822(date).is_ok() => {
+        Some(date)
+            if date.len() <= 60 && is_line(date) && DateTime::parse_from_rfc2822(date).is_ok() =>
+        {
             return date.to_owned();
         }
-        Some(date) => notes.push(format!("the Date `{}` is none and was replaced", crate::text::word(date))),
+        Some(date) => notes.push(format!(
+            "the Date `{}` is none and was replaced",
+            crate::text::word(date)
+        )),
         None => {}
     }
     stamp.date()
@@ -348,21 +430,39 @@ fn is_line(text: &str) -> bool {
 }
 
 /// The headers in the order of s-nail, without those of MIME.
-fn headers(draft: &Draft, stamp: &Stamp, id: &str, notes: &mut Vec<String>) -> Result<Vec<Header>, MessageError> {
+fn headers(
+    draft: &Draft,
+    stamp: &Stamp,
+    id: &str,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Header>, MessageError> {
     let mut out = vec![("Date".to_owned(), date(draft, stamp, notes))];
-    let list = |name: &str, mailboxes: &[Mailbox], out: &mut Vec<Header>| -> Result<(), MessageError> {
-        let shown = || draft.shown.iter().find(|(shown, _)| shown.eq_ignore_ascii_case(name));
-        if !mailboxes.is_empty() {
-            out.push((name.to_owned(), header::mailboxes(name, mailboxes)?));
-        } else if let Some((_, text)) = shown() {
-            out.push((name.to_owned(), header::only_shown(name, text)?));
-        }
-        Ok(())
-    };
-    if draft.subject.as_deref().is_some_and(|subject| subject.contains(['\r', '\n'])) {
+    let list =
+        |name: &str, mailboxes: &[Mailbox], out: &mut Vec<Header>| -> Result<(), MessageError> {
+            let shown = || {
+                draft
+                    .shown
+                    .iter()
+                    .find(|(shown, _)| shown.eq_ignore_ascii_case(name))
+            };
+            if !mailboxes.is_empty() {
+                out.push((name.to_owned(), header::mailboxes(name, mailboxes)?));
+            } else if let Some((_, text)) = shown() {
+                out.push((name.to_owned(), header::only_shown(name, text)?));
+            }
+            Ok(())
+        };
+    if draft
+        .subject
+        .as_deref()
+        .is_some_and(|subject| subject.contains(['\r', '\n']))
+    {
         notes.push("the line ends in the subject became blanks".to_owned());
     }
-    let subject = draft.subject.as_deref().map(|subject| ("Subject".to_owned(), header::subject(subject)));
+    let subject = draft
+        .subject
+        .as_deref()
+        .map(|subject| ("Subject".to_owned(), header::subject(subject)));
     list("From", &draft.from, &mut out)?;
     list("Sender", draft.sender.as_slice(), &mut out)?;
     list("To", &draft.to, &mut out)?;
@@ -375,18 +475,31 @@ fn headers(draft: &Draft, stamp: &Stamp, id: &str, notes: &mut Vec<String>) -> R
     }
     list("Reply-To", &draft.reply_to, &mut out)?;
     further(draft, &mut out, notes)?;
-    let is_thread = |name: &str| ["in-reply-to", "references"].contains(&name.to_ascii_lowercase().as_str());
-    let (thread, mut out): (Vec<Header>, Vec<Header>) = out.into_iter().partition(|(name, _)| is_thread(name));
+    let is_thread =
+        |name: &str| ["in-reply-to", "references"].contains(&name.to_ascii_lowercase().as_str());
+    let (thread, mut out): (Vec<Header>, Vec<Header>) =
+        out.into_iter().partition(|(name, _)| is_thread(name));
     out.push(("Message-ID".to_owned(), id.to_owned()));
     out.extend(thread);
-    if draft.user_agent && !out.iter().any(|(name, _)| name.eq_ignore_ascii_case("User-Agent")) {
-        out.push(("User-Agent".to_owned(), concat!("smail/", env!("CARGO_PKG_VERSION")).to_owned()));
+    if draft.user_agent
+        && !out
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("User-Agent"))
+    {
+        out.push((
+            "User-Agent".to_owned(),
+            concat!("smail/", env!("CARGO_PKG_VERSION")).to_owned(),
+        ));
     }
     Ok(out)
 }
 
 /// Adds the headers the user named. Those that this room writes, and those a mail has once, are left out the second time; Bcc always.
-fn further(draft: &Draft, out: &mut Vec<Header>, notes: &mut Vec<String>) -> Result<(), MessageError> {
+fn further(
+    draft: &Draft,
+    out: &mut Vec<Header>,
+    notes: &mut Vec<String>,
+) -> Result<(), MessageError> {
     const OURS: [&str; 13] = [
         "date",
         "from",
@@ -402,17 +515,33 @@ fn further(draft: &Draft, out: &mut Vec<Header>, notes: &mut Vec<String>) -> Res
         "content-length",
         "return-path",
     ];
-    const ONCE: [&str; 7] =
-        ["subject", "sender", "reply-to", "in-reply-to", "references", "user-agent", "auto-submitted"];
-    let mut seen: HashSet<String> = out.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+    const ONCE: [&str; 7] = [
+        "subject",
+        "sender",
+        "reply-to",
+        "in-reply-to",
+        "references",
+        "user-agent",
+        "auto-submitted",
+    ];
+    let mut seen: HashSet<String> = out
+        .iter()
+        .map(|(name, _)| name.to_ascii_lowercase())
+        .collect();
     for (name, value) in &draft.headers {
         header::check_name(name)?;
         let lower = name.to_ascii_lowercase();
-        if OURS.contains(&lower.as_str()) || (ONCE.contains(&lower.as_str()) && seen.contains(&lower)) {
+        if OURS.contains(&lower.as_str())
+            || (ONCE.contains(&lower.as_str()) && seen.contains(&lower))
+        {
             notes.push(format!("the header `{name}` was left out"));
             continue;
         }
-        let value = if lower == "subject" { header::subject(value) } else { header::further(name, value)? };
+        let value = if lower == "subject" {
+            header::subject(value)
+        } else {
+            header::further(name, value)?
+        };
         out.push((name.clone(), value));
         seen.insert(lower);
     }

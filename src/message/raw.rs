@@ -33,7 +33,10 @@ impl Raw {
     /// # Errors
     /// Those of the reader and of the temporary file; [`io::ErrorKind::InvalidData`] for a head over 4 MiB.
     pub fn read(from: impl Read, dot: bool) -> io::Result<Raw> {
-        let mut input = Input { reader: BufReader::with_capacity(64 << 10, from), dot };
+        let mut input = Input {
+            reader: BufReader::with_capacity(64 << 10, from),
+            dot,
+        };
         let (fields, ended) = head::read(LONGEST_HEAD, |most| input.line(most))?;
         let mut sink = Sink::default();
         let mut next = match ended {
@@ -46,12 +49,20 @@ impl Raw {
             next = input.block()?;
         }
         let (body, survey) = sink.finish()?;
-        Ok(Raw { fields, body, survey })
+        Ok(Raw {
+            fields,
+            body,
+            survey,
+        })
     }
 
     /// The values of all fields of a name, in order, each on one line; encoded-words as they are. What is not UTF-8 is read as Latin-1.
     pub fn values(&self, name: &str) -> Vec<String> {
-        self.fields.iter().filter(|field| field.is(name)).map(|field| field.text(&[])).collect()
+        self.fields
+            .iter()
+            .filter(|field| field.is(name))
+            .map(|field| field.text(&[]))
+            .collect()
     }
 
     /// Tells whether it was sent on by another person or program (RFC 5322 section 3.6.6).
@@ -62,7 +73,11 @@ impl Raw {
     /// The same as [`Raw::values`] of the last time it was sent on only: of the topmost `Resent-` fields, as far as no name comes again.
     pub fn resent_values(&self, name: &str) -> Vec<String> {
         let block = &self.fields[resent_block(&self.fields)];
-        block.iter().filter(|field| field.is(name)).map(|field| field.text(&[])).collect()
+        block
+            .iter()
+            .filter(|field| field.is(name))
+            .map(|field| field.text(&[]))
+            .collect()
     }
 
     /// Tells whether it has a DKIM-Signature (RFC 6376), which a change to a field or the body would break.
@@ -80,7 +95,10 @@ impl<R: Read> Input<R> {
     /// A line with its end, of at most so many octets; empty at the end.
     fn line(&mut self, most: u64) -> io::Result<Vec<u8>> {
         let mut line = Vec::new();
-        self.reader.by_ref().take(most).read_until(b'\n', &mut line)?;
+        self.reader
+            .by_ref()
+            .take(most)
+            .read_until(b'\n', &mut line)?;
         if self.dot && bare(&line) == b"." {
             line.clear();
         }

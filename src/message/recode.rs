@@ -55,8 +55,15 @@ pub(super) fn recode(pieces: &[Piece], form: Form) -> io::Result<Recoded> {
         at = edit.range.end;
     }
     mail.slice(at..u64::MAX, &mut out);
-    let encoded = found.edits.iter().any(|edit| !matches!(edit.change, Change::Head { .. }));
-    Ok(Recoded { pieces: out, eight_bit, encoded })
+    let encoded = found
+        .edits
+        .iter()
+        .any(|edit| !matches!(edit.change, Change::Head { .. }));
+    Ok(Recoded {
+        pieces: out,
+        eight_bit,
+        encoded,
+    })
 }
 
 fn apply(mail: &mut Slicer<'_>, edit: &Edit, form: Form) -> io::Result<Piece> {
@@ -84,7 +91,15 @@ fn apply(mail: &mut Slicer<'_>, edit: &Edit, form: Form) -> io::Result<Piece> {
         out.drain(..keep);
     }
     encoder.finish(&mut out);
-    if inner && out.ends_with(b"\r\n") && matches!(edit.change, Change::Leaf { how: How::Base64 | How::MendBase64, .. })
+    if inner
+        && out.ends_with(b"\r\n")
+        && matches!(
+            edit.change,
+            Change::Leaf {
+                how: How::Base64 | How::MendBase64,
+                ..
+            }
+        )
     {
         out.truncate(out.len() - 2);
     }
@@ -116,7 +131,9 @@ fn head(octets: &[u8], encoding: Option<&str>, root: bool, seven: bool) -> Vec<u
     }
     if seven && !out.is_ascii() {
         // An address beyond ASCII in a message within the message: no server of seven bits knows it.
-        out.iter_mut().filter(|b| !b.is_ascii()).for_each(|b| *b = b'?');
+        out.iter_mut()
+            .filter(|b| !b.is_ascii())
+            .for_each(|b| *b = b'?');
     }
     if octets.ends_with(b"\r\n\r\n") || octets == b"\r\n" {
         out.extend_from_slice(b"\r\n");
@@ -128,7 +145,11 @@ fn head(octets: &[u8], encoding: Option<&str>, root: bool, seven: bool) -> Vec<u
 fn push(piece: Piece, out: &mut Vec<Piece>) {
     match (out.last_mut(), piece) {
         (_, piece) if piece.len() == 0 => {}
-        (Some(Piece::Octets(last)), Piece::Octets(octets)) if last.len() + octets.len() <= CHUNK => last.extend(octets),
+        (Some(Piece::Octets(last)), Piece::Octets(octets))
+            if last.len() + octets.len() <= CHUNK =>
+        {
+            last.extend(octets)
+        }
         (_, piece) => out.push(piece),
     }
 }
@@ -164,12 +185,23 @@ impl Slicer<'_> {
 fn stretch(piece: &Piece, from: u64, to: u64, out: &mut Vec<Piece>) {
     match piece {
         Piece::Octets(octets) => {
-            let at = |octet: u64| usize::try_from(octet).unwrap_or(usize::MAX).min(octets.len());
+            let at = |octet: u64| {
+                usize::try_from(octet)
+                    .unwrap_or(usize::MAX)
+                    .min(octets.len())
+            };
             push(Piece::Octets(octets[at(from)..at(to)].to_vec()), out);
         }
         Piece::Stored(stored) => {
             let offset = stored.offset.saturating_add(from);
-            push(Piece::Stored(Stored { file: stored.file.clone(), offset, length: to - from }), out);
+            push(
+                Piece::Stored(Stored {
+                    file: stored.file.clone(),
+                    offset,
+                    length: to - from,
+                }),
+                out,
+            );
         }
         // A file that is encoded while it is sent has nothing to change, and is sent whole.
         Piece::File(source) => push(Piece::File(source.clone()), out),

@@ -25,11 +25,17 @@ print(json.dumps(out))
 ";
 
 fn python_reads(messages: &[Vec<u8>]) -> Option<serde_json::Value> {
-    let started = Command::new("python3").args(["-c", READER]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let started = Command::new("python3")
+        .args(["-c", READER])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
     let Ok(mut child) = started else { return None };
     let mut input = child.stdin.take().unwrap();
     for message in messages {
-        input.write_all(&u32::try_from(message.len()).unwrap().to_be_bytes()).unwrap();
+        input
+            .write_all(&u32::try_from(message.len()).unwrap().to_be_bytes())
+            .unwrap();
         input.write_all(message).unwrap();
     }
     drop(input);
@@ -98,18 +104,34 @@ fn python_reads_what_was_meant() {
         let mut mail = draft(&format!("Text {n} für alle.\n.\nFrom x\n  \n"));
         mail.subject = Some(subject.clone());
         mail.from = vec![named(name, "me@y.example")];
-        mail.to = names.iter().enumerate().map(|(n, name)| named(name, &format!("u{n}@x.example"))).collect();
+        mail.to = names
+            .iter()
+            .enumerate()
+            .map(|(n, name)| named(name, &format!("u{n}@x.example")))
+            .collect();
         mail.attachments = vec![attached(file, &octets[..octets.len() - n * 19])];
         sent.push(bytes(&build(mail)));
         let digest = Sha256::digest(&octets[..octets.len() - n * 19])
             .iter()
             .fold(String::new(), |hex, b| format!("{hex}{b:02x}"));
-        let to: Vec<_> =
-            names.iter().enumerate().map(|(n, name)| serde_json::json!([name, format!("u{n}@x.example")])).collect();
+        let to: Vec<_> = names
+            .iter()
+            .enumerate()
+            .map(|(n, name)| serde_json::json!([name, format!("u{n}@x.example")]))
+            .collect();
         let text = format!("Text {n} für alle.\n.\nFrom x\n  \n");
-        wanted.push(serde_json::json!([subject, [[name, "me@y.example"]], to, [[file, digest]], text, []]));
+        wanted.push(serde_json::json!([
+            subject,
+            [[name, "me@y.example"]],
+            to,
+            [[file, digest]],
+            text,
+            []
+        ]));
     }
-    let Some(found) = python_reads(&sent) else { return };
+    let Some(found) = python_reads(&sent) else {
+        return;
+    };
     for (found, wanted) in found.as_array().unwrap().iter().zip(&wanted) {
         assert_eq!(found, wanted);
     }

@@ -52,7 +52,9 @@ impl Source {
     pub(super) fn blocks(&self) -> impl Iterator<Item = io::Result<Vec<u8>>> + '_ {
         (0..self.length.div_ceil(BLOCK)).map(|at| {
             let start = at * BLOCK;
-            Ok(transfer::base64(&self.read(start, BLOCK.min(self.length - start))?))
+            Ok(transfer::base64(
+                &self.read(start, BLOCK.min(self.length - start))?,
+            ))
         })
     }
 
@@ -75,7 +77,10 @@ impl Source {
                 Ok(read) => have += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    return Err(io::Error::new(error.kind(), format!("`{}` cannot be read: {error}", self.shown())));
+                    return Err(io::Error::new(
+                        error.kind(),
+                        format!("`{}` cannot be read: {error}", self.shown()),
+                    ));
                 }
             }
         }
@@ -87,8 +92,10 @@ impl Source {
         if self.cut.fetch_min(at, Ordering::Relaxed) < at {
             return;
         }
-        let words =
-            format!("\n[smail: this file had {} octets when it was opened and {at} when it was read]\n", self.length);
+        let words = format!(
+            "\n[smail: this file had {} octets when it was opened and {at} when it was read]\n",
+            self.length
+        );
         let width = words.len().min(room.len());
         room[..width].copy_from_slice(&words.as_bytes()[..width]);
     }
@@ -102,7 +109,9 @@ impl Source {
     pub(super) fn note(&self) -> Option<String> {
         let at = Some(self.cut.load(Ordering::Relaxed)).filter(|at| *at != u64::MAX)?;
         let (shown, length) = (self.shown(), self.length);
-        Some(format!("`{shown}` had {length} octets when it was opened and {at} when it was read; the rest was filled"))
+        Some(format!(
+            "`{shown}` had {length} octets when it was opened and {at} when it was read; the rest was filled"
+        ))
     }
 
     fn shown(&self) -> String {
@@ -116,7 +125,9 @@ impl Source {
             carry.extend(octets?);
             match std::str::from_utf8(&carry) {
                 Ok(_) => carry.clear(),
-                Err(error) if error.error_len().is_none() => drop(carry.drain(..error.valid_up_to())),
+                Err(error) if error.error_len().is_none() => {
+                    drop(carry.drain(..error.valid_up_to()))
+                }
                 Err(_) => return Ok(false),
             }
         }
@@ -130,7 +141,10 @@ mod tests {
     use crate::message::attachment::tests::attached;
 
     fn source(octets: &[u8], length: u64) -> Source {
-        Source::of(&Attachment { length, ..attached("a.bin", octets) })
+        Source::of(&Attachment {
+            length,
+            ..attached("a.bin", octets)
+        })
     }
 
     #[test]
@@ -152,7 +166,10 @@ mod tests {
         for (now, before) in [(11, 10), (1, 0), (200_000, 100_000), (BLOCK + 1, BLOCK)] {
             let source = source(&vec![b'x'; usize::try_from(now).unwrap()], before);
             let sent: Vec<u8> = source.blocks().flat_map(Result::unwrap).collect();
-            assert_eq!(sent, transfer::base64(&vec![b'x'; usize::try_from(before).unwrap()]));
+            assert_eq!(
+                sent,
+                transfer::base64(&vec![b'x'; usize::try_from(before).unwrap()])
+            );
             assert_eq!(source.note(), None);
         }
     }
@@ -160,11 +177,17 @@ mod tests {
     #[test]
     fn a_file_that_was_cut_says_so_in_its_place() {
         let words = |length: u64, at: u64| {
-            format!("\n[smail: this file had {length} octets when it was opened and {at} when it was read]\n")
+            format!(
+                "\n[smail: this file had {length} octets when it was opened and {at} when it was read]\n"
+            )
         };
         for (now, before) in [(0, 200_u64), (10, 11), (100, 200_000), (100_000, 300_000)] {
             let source = source(&vec![b'x'; usize::try_from(now).unwrap()], before);
-            let mut wanted = [vec![b'x'; usize::try_from(now).unwrap()], words(before, now).into_bytes()].concat();
+            let mut wanted = [
+                vec![b'x'; usize::try_from(now).unwrap()],
+                words(before, now).into_bytes(),
+            ]
+            .concat();
             wanted.resize(usize::try_from(before).unwrap(), b'\n');
             for _ in 0..2 {
                 let sent: Vec<u8> = source.octets().flat_map(Result::unwrap).collect();

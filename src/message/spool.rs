@@ -23,7 +23,11 @@ impl Spool {
     /// Puts octets behind those that are there.
     pub(super) fn add(&mut self, octets: &[u8]) -> io::Result<()> {
         self.octets.extend_from_slice(octets);
-        if self.octets.len() <= IN_MEMORY { Ok(()) } else { self.spill() }
+        if self.octets.len() <= IN_MEMORY {
+            Ok(())
+        } else {
+            self.spill()
+        }
     }
 
     /// What was put in, as a stretch of a message.
@@ -32,7 +36,11 @@ impl Spool {
             self.spill()?;
         }
         Ok(match self.file {
-            Some((file, length)) => Piece::Stored(Stored { file: Arc::new(file), offset: 0, length }),
+            Some((file, length)) => Piece::Stored(Stored {
+                file: Arc::new(file),
+                offset: 0,
+                length,
+            }),
             None => Piece::Octets(self.octets),
         })
     }
@@ -58,11 +66,20 @@ mod tests {
         for length in [0, 10, IN_MEMORY, IN_MEMORY + 1, 3 * IN_MEMORY + 7] {
             let octets: Vec<u8> = (0..=250_u8).cycle().take(length).collect();
             let mut spool = Spool::default();
-            octets.chunks(100_000).for_each(|chunk| spool.add(chunk).unwrap());
+            octets
+                .chunks(100_000)
+                .for_each(|chunk| spool.add(chunk).unwrap());
             let piece = spool.finish().unwrap();
             assert_eq!(matches!(piece, Piece::Stored(_)), length > IN_MEMORY);
             assert_eq!(piece.len(), length as u64);
-            assert_eq!(piece.chunks().collect::<io::Result<Vec<_>>>().unwrap().concat(), octets);
+            assert_eq!(
+                piece
+                    .chunks()
+                    .collect::<io::Result<Vec<_>>>()
+                    .unwrap()
+                    .concat(),
+                octets
+            );
         }
     }
 }

@@ -30,10 +30,15 @@ impl Stamp {
     pub fn at(epoch: Option<i64>) -> Self {
         let now = match epoch {
             Some(seconds) => utc(seconds).fixed_offset(),
-            None => utc(seconds_since_1970(SystemTime::now())).with_timezone(&Local).fixed_offset(),
+            None => utc(seconds_since_1970(SystemTime::now()))
+                .with_timezone(&Local)
+                .fixed_offset(),
         };
         // Its keys come from the operating system, so processes that start together still differ.
-        Stamp { now, random: RandomState::new().build_hasher().finish() }
+        Stamp {
+            now,
+            random: RandomState::new().build_hasher().finish(),
+        }
     }
 
     /// The Date header's value (RFC 5322 section 3.3).
@@ -112,7 +117,10 @@ mod tests {
         let now = DateTime::parse_from_rfc3339("2026-11-23T00:30:00+05:30").unwrap();
         let stamp = Stamp { now, random: 7 };
         assert_eq!(stamp.date(), "Mon, 23 Nov 2026 00:30:00 +0530");
-        assert_eq!(stamp.message_id("x.example"), "<20261122190000.63cbe1e459320dd7@x.example>");
+        assert_eq!(
+            stamp.message_id("x.example"),
+            "<20261122190000.63cbe1e459320dd7@x.example>"
+        );
     }
 
     #[test]

@@ -27,18 +27,29 @@ impl Stored {
 
     fn block(&self, start: u64) -> io::Result<Vec<u8>> {
         let cut = |known: u64| {
-            let text = format!("the stored message has {known} octets where {} were written", self.length);
+            let text = format!(
+                "the stored message has {known} octets where {} were written",
+                self.length
+            );
             io::Error::new(io::ErrorKind::UnexpectedEof, text)
         };
-        let size = usize::try_from(self.length - start).unwrap_or(CHUNK).min(CHUNK);
+        let size = usize::try_from(self.length - start)
+            .unwrap_or(CHUNK)
+            .min(CHUNK);
         let mut octets = vec![0; size];
         // No file reaches as far as the last position there is.
-        match self.file.read_exact_at(&mut octets, self.offset.saturating_add(start)) {
+        match self
+            .file
+            .read_exact_at(&mut octets, self.offset.saturating_add(start))
+        {
             Ok(()) => Ok(octets),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Err(cut(self.file.metadata()?.len().saturating_sub(self.offset)))
             }
-            Err(error) => Err(io::Error::new(error.kind(), format!("the stored message cannot be read: {error}"))),
+            Err(error) => Err(io::Error::new(
+                error.kind(),
+                format!("the stored message cannot be read: {error}"),
+            )),
         }
     }
 }
@@ -55,14 +66,27 @@ mod tests {
     fn message(bytes: &[u8], offset: u64, length: u64) -> Message {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();
-        let envelope =
-            Envelope { sender: None, recipients: vec![Address::parse("you@b.test").unwrap()], ..Envelope::default() };
-        Message::from_file("<1@a.test>".into(), envelope, Arc::new(file), offset, length, true, false)
+        let envelope = Envelope {
+            sender: None,
+            recipients: vec![Address::parse("you@b.test").unwrap()],
+            ..Envelope::default()
+        };
+        Message::from_file(
+            "<1@a.test>".into(),
+            envelope,
+            Arc::new(file),
+            offset,
+            length,
+            true,
+            false,
+        )
     }
 
     #[test]
     fn a_stored_message_is_its_range_of_the_file_as_often_as_it_is_read() {
-        let wire = "Subject: é\r\n\r\n0123456789\r\n".repeat(20_000).into_bytes();
+        let wire = "Subject: é\r\n\r\n0123456789\r\n"
+            .repeat(20_000)
+            .into_bytes();
         let stored = [b"header of the queue\n", wire.as_slice(), b"what follows"].concat();
         let message = message(&stored, 20, wire.len() as u64);
         assert_eq!(message.size(), wire.len() as u64);
@@ -70,7 +94,11 @@ mod tests {
         assert!(message.seven_bit().is_some_and(|seven| !seven.eight_bit));
         for _ in 0..2 {
             let chunks: Vec<Vec<u8>> = message.chunks().collect::<io::Result<_>>().unwrap();
-            assert!(chunks.iter().all(|chunk| (1..=CHUNK).contains(&chunk.len())));
+            assert!(
+                chunks
+                    .iter()
+                    .all(|chunk| (1..=CHUNK).contains(&chunk.len()))
+            );
             assert_eq!(chunks.len(), wire.len().div_ceil(CHUNK));
             assert_eq!(chunks.concat(), wire);
         }
@@ -81,10 +109,19 @@ mod tests {
     fn a_file_that_ends_before_the_message_does_is_an_error() {
         let error = |offset, length| {
             let mut out = Vec::new();
-            message(&[b'x'; 1000], offset, length).write_to(&mut out).unwrap_err().to_string()
+            message(&[b'x'; 1000], offset, length)
+                .write_to(&mut out)
+                .unwrap_err()
+                .to_string()
         };
-        assert_eq!(error(10, 991), "the stored message has 990 octets where 991 were written");
-        assert_eq!(error(2000, 1), "the stored message has 0 octets where 1 were written");
+        assert_eq!(
+            error(10, 991),
+            "the stored message has 990 octets where 991 were written"
+        );
+        assert_eq!(
+            error(2000, 1),
+            "the stored message has 0 octets where 1 were written"
+        );
         assert!(error(u64::MAX, u64::MAX).starts_with("the stored message cannot be read"));
     }
 }

@@ -14,11 +14,17 @@ pub(super) fn mailbox(text: &str) -> Mailbox {
 }
 
 pub(super) fn named(name: &str, text: &str) -> Mailbox {
-    Mailbox { name: Some(name.to_owned()), address: address(text) }
+    Mailbox {
+        name: Some(name.to_owned()),
+        address: address(text),
+    }
 }
 
 pub(super) fn stamp() -> Stamp {
-    Stamp { now: DateTime::parse_from_rfc3339("2026-11-23T20:15:00+01:00").unwrap(), random: 42 }
+    Stamp {
+        now: DateTime::parse_from_rfc3339("2026-11-23T20:15:00+01:00").unwrap(),
+        random: 42,
+    }
 }
 
 /// A mail with a text and nothing else.
@@ -28,7 +34,10 @@ pub(super) fn draft(text: &str) -> Draft {
         return_path: Some(address("me@y.example")),
         to: vec![mailbox("bob@x.example")],
         subject: Some("subj".to_owned()),
-        body: Body { text: Some(text.as_bytes().to_vec().into()), ..Body::default() },
+        body: Body {
+            text: Some(text.as_bytes().to_vec().into()),
+            ..Body::default()
+        },
         ..Draft::default()
     }
 }
@@ -42,18 +51,28 @@ pub(super) fn bytes(message: &Message) -> Vec<u8> {
     message.write_to(&mut out).unwrap();
     assert_eq!(out.len() as u64, message.size());
     assert_eq!(wire::check(&out), Ok(()), "{}", out.escape_ascii());
-    assert!(message.chunks().all(|chunk| (1..=128 << 10).contains(&chunk.unwrap().len())));
+    assert!(
+        message
+            .chunks()
+            .all(|chunk| (1..=128 << 10).contains(&chunk.unwrap().len()))
+    );
     out
 }
 
 pub(super) fn text(draft: Draft) -> String {
-    String::from_utf8(bytes(&build(draft))).unwrap().replace("\r\n", "\n")
+    String::from_utf8(bytes(&build(draft)))
+        .unwrap()
+        .replace("\r\n", "\n")
 }
 
 /// The text of a mail below its Message-ID.
 pub(super) fn mime(draft: Draft) -> String {
     let whole = text(draft);
-    whole.split_once("@y.example>\nMIME-Version: 1.0\n").unwrap().1.to_owned()
+    whole
+        .split_once("@y.example>\nMIME-Version: 1.0\n")
+        .unwrap()
+        .1
+        .to_owned()
 }
 
 pub(super) fn with_text(octets: &[u8], change: impl FnOnce(&mut Body)) -> Draft {
@@ -98,14 +117,27 @@ fn every_header_has_its_place() {
         Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 7bit\n\nx\n"
     );
     let message = build(full);
-    assert_eq!(String::from_utf8(bytes(&message)).unwrap().replace("\r\n", "\n"), wanted);
+    assert_eq!(
+        String::from_utf8(bytes(&message))
+            .unwrap()
+            .replace("\r\n", "\n"),
+        wanted
+    );
     assert_eq!(
         message.notes(),
-        ["the header `Bcc` was left out", "the header `date` was left out", "the header `In-Reply-To` was left out"]
+        [
+            "the header `Bcc` was left out",
+            "the header `date` was left out",
+            "the header `In-Reply-To` was left out"
+        ]
     );
     assert_eq!(
         message.envelope.recipients,
-        [address("bob@x.example"), address("cc@x.example"), address("secret@x.example")]
+        [
+            address("bob@x.example"),
+            address("cc@x.example"),
+            address("secret@x.example")
+        ]
     );
 }
 
@@ -120,16 +152,27 @@ fn subject_may_come_before_cc() {
 #[test]
 fn a_recipient_named_twice_gets_one_copy_and_one_mention() {
     let mut twice = draft("x\n");
-    twice.to = vec![named("Bob", "bob@x.example"), mailbox("BOB@X.example"), mailbox("eve@x.example")];
+    twice.to = vec![
+        named("Bob", "bob@x.example"),
+        mailbox("BOB@X.example"),
+        mailbox("eve@x.example"),
+    ];
     twice.cc = vec![mailbox("Eve@x.example")];
     twice.bcc = vec![mailbox("bob@x.EXAMPLE"), mailbox("z@x.example")];
     let message = build(twice);
     assert_eq!(
         message.envelope.recipients,
-        [address("bob@x.example"), address("eve@x.example"), address("z@x.example")]
+        [
+            address("bob@x.example"),
+            address("eve@x.example"),
+            address("z@x.example")
+        ]
     );
     let head = String::from_utf8(bytes(&message)).unwrap();
-    assert!(head.contains("\r\nTo: Bob <bob@x.example>, eve@x.example\r\nSubject:"), "{head}");
+    assert!(
+        head.contains("\r\nTo: Bob <bob@x.example>, eve@x.example\r\nSubject:"),
+        "{head}"
+    );
 }
 
 #[test]
@@ -150,7 +193,10 @@ fn authors_are_checked() {
     assert!(matches!(build(several), Err(MessageError::NoSender(2))));
     let mut wrong = draft("");
     wrong.headers = vec![("X-A\r\nBcc".to_owned(), "e@x.example".to_owned())];
-    assert_eq!(build(wrong).unwrap_err().to_string(), "`X-A\\r\\nBcc` is not a header name");
+    assert_eq!(
+        build(wrong).unwrap_err().to_string(),
+        "`X-A\\r\\nBcc` is not a header name"
+    );
 }
 
 #[test]
@@ -192,19 +238,51 @@ fn every_row_of_the_body_table_is_sent_as_text() {
             "Grüße, 测试 an alle\nLeser von hier bis dort und weiter\n".as_bytes(),
             "quoted-printable\n\nGr=C3=BC=C3=9Fe, =E6=B5=8B=E8=AF=95 an alle\nLeser von hier bis dort und weiter\n",
         ),
-        ("D02 UTF-8, shorter in base64", "Grüße, 测试\n".as_bytes(), "base64\n\nR3LDvMOfZSwg5rWL6K+VDQo=\n"),
-        ("D06 Latin-1", b"Gr\xfc\xdfe an alle Leser\n", "quoted-printable\n\nGr=C3=BC=C3=9Fe an alle Leser\n"),
+        (
+            "D02 UTF-8, shorter in base64",
+            "Grüße, 测试\n".as_bytes(),
+            "base64\n\nR3LDvMOfZSwg5rWL6K+VDQo=\n",
+        ),
+        (
+            "D06 Latin-1",
+            b"Gr\xfc\xdfe an alle Leser\n",
+            "quoted-printable\n\nGr=C3=BC=C3=9Fe an alle Leser\n",
+        ),
         ("D07 CRLF", b"a\r\nb\r\n", "7bit\n\na\nb\n"),
         ("B21 mixed", b"a\r\nb\nc\rd\n", "7bit\n\na\nb\nc\nd\n"),
-        ("D08 ESC", b"a \x1b[31mred\x1b[0m\n", "quoted-printable\n\na =1B[31mred=1B[0m\n"),
-        ("D09 control", b"a \x01 b \x7f\n", "quoted-printable\n\na =01 b =7F\n"),
+        (
+            "D08 ESC",
+            b"a \x1b[31mred\x1b[0m\n",
+            "quoted-printable\n\na =1B[31mred=1B[0m\n",
+        ),
+        (
+            "D09 control",
+            b"a \x01 b \x7f\n",
+            "quoted-printable\n\na =01 b =7F\n",
+        ),
         ("D10 NUL", b"a\0b\n", "quoted-printable\n\na=00b\n"),
         ("D11 form feed", b"a\x0cb\n", "quoted-printable\n\na=0Cb\n"),
-        ("D12 bare CR", b"10%\r50%\r100%\ndone\n", "7bit\n\n10%\n50%\n100%\ndone\n"),
-        ("D13 no final newline", b"no newline", "7bit\n\nno newline\n"),
+        (
+            "D12 bare CR",
+            b"10%\r50%\r100%\ndone\n",
+            "7bit\n\n10%\n50%\n100%\ndone\n",
+        ),
+        (
+            "D13 no final newline",
+            b"no newline",
+            "7bit\n\nno newline\n",
+        ),
         ("A21 empty", b"", "7bit\n\n"),
-        ("D14 long line", long.as_bytes(), &format!("quoted-printable\n\n{soft}")),
-        ("D16 From", b"From x\n>From y\n", "7bit\n\nFrom x\n>From y\n"),
+        (
+            "D14 long line",
+            long.as_bytes(),
+            &format!("quoted-printable\n\n{soft}"),
+        ),
+        (
+            "D16 From",
+            b"From x\n>From y\n",
+            "7bit\n\nFrom x\n>From y\n",
+        ),
         ("H20 dots", b".\n..\n.a\n", "7bit\n\n.\n..\n.a\n"),
         ("D20 trailing blanks", b"a  \nb\t\n", "7bit\n\na  \nb\t\n"),
         ("D22 UTF-16", b"\xff\xfeh\0i\0\n\0", "7bit\n\nhi\n"),
@@ -212,14 +290,22 @@ fn every_row_of_the_body_table_is_sent_as_text() {
     ];
     for (row, octets, wanted) in rows {
         let found = mime(with_text(octets, |_| {}));
-        assert!(found.starts_with(&format!("{plain}{wanted}")), "{row}: {found}");
+        assert!(
+            found.starts_with(&format!("{plain}{wanted}")),
+            "{row}: {found}"
+        );
     }
 }
 
 #[test]
 fn what_had_to_be_assumed_about_a_text_is_noted() {
-    let latin = build(with_text(b"Gr\xfc\xdfe\n", |body| body.fallback_charsets = vec!["windows-1252".to_owned()]));
-    assert_eq!(latin.notes(), ["the text was not UTF-8 and was read as windows-1252"]);
+    let latin = build(with_text(b"Gr\xfc\xdfe\n", |body| {
+        body.fallback_charsets = vec!["windows-1252".to_owned()]
+    }));
+    assert_eq!(
+        latin.notes(),
+        ["the text was not UTF-8 and was read as windows-1252"]
+    );
     assert!(build(draft("Grüße")).notes().is_empty());
 }
 
@@ -227,11 +313,17 @@ fn what_had_to_be_assumed_about_a_text_is_noted() {
 fn binary_input_is_attached() {
     let octets: Vec<u8> = (0..200u8).map(|n| n % 9).collect();
     let message = build(with_text(&octets, |_| {}));
-    assert_eq!(message.notes(), ["the text is binary and was attached as stdin.bin"]);
+    assert_eq!(
+        message.notes(),
+        ["the text is binary and was attached as stdin.bin"]
+    );
     let wire = bytes(&message);
     let parsed = MessageParser::new().parse(&wire).unwrap();
     assert_eq!(
-        parsed.attachments().map(|part| (part.attachment_name(), part.contents())).collect::<Vec<_>>(),
+        parsed
+            .attachments()
+            .map(|part| (part.attachment_name(), part.contents()))
+            .collect::<Vec<_>>(),
         [(Some("stdin.bin"), octets.as_slice())]
     );
     assert_eq!(parsed.parts.len(), 2);
@@ -242,11 +334,21 @@ fn the_encoding_asked_for_is_used_where_one_is_needed() {
     let with = |encoding, text: &str| {
         let mut draft = draft(text);
         draft.encoding = encoding;
-        mime(draft).split("\n\n").next().unwrap().rsplit(' ').next().unwrap().to_owned()
+        mime(draft)
+            .split("\n\n")
+            .next()
+            .unwrap()
+            .rsplit(' ')
+            .next()
+            .unwrap()
+            .to_owned()
     };
     assert_eq!(with(Encoding::EightBit, "ü\n"), "8bit");
     assert_eq!(with(Encoding::Base64, "ü\n"), "base64");
-    assert_eq!(with(Encoding::QuotedPrintable, "测试测试\n"), "quoted-printable");
+    assert_eq!(
+        with(Encoding::QuotedPrintable, "测试测试\n"),
+        "quoted-printable"
+    );
     assert_eq!(with(Encoding::Base64, "u\n"), "7bit");
 }
 
@@ -256,11 +358,17 @@ fn an_8bit_mail_has_a_twin_in_seven() {
     eight.encoding = Encoding::EightBit;
     let message = build(eight);
     assert!(message.eight_bit && !message.needs_smtputf8());
-    assert!(String::from_utf8(bytes(&message)).unwrap().ends_with("8bit\r\n\r\nGrüße an alle Leser\r\n"));
+    assert!(
+        String::from_utf8(bytes(&message))
+            .unwrap()
+            .ends_with("8bit\r\n\r\nGrüße an alle Leser\r\n")
+    );
     let twin = message.seven_bit().unwrap();
     assert_eq!((twin.eight_bit, &twin.id), (false, &message.id));
     assert!(
-        String::from_utf8(bytes(twin)).unwrap().ends_with("quoted-printable\r\n\r\nGr=C3=BC=C3=9Fe an alle Leser\r\n")
+        String::from_utf8(bytes(twin))
+            .unwrap()
+            .ends_with("quoted-printable\r\n\r\nGr=C3=BC=C3=9Fe an alle Leser\r\n")
     );
 }
 
@@ -275,18 +383,29 @@ fn a_utf8_address_makes_the_headers_utf8() {
             && message.seven_bit().is_none()
             && !message.envelope.needs_smtputf8()
     );
-    assert!(String::from_utf8(bytes(&message)).unwrap().contains("\r\nReply-To: jörg@y.example\r\n"));
+    assert!(
+        String::from_utf8(bytes(&message))
+            .unwrap()
+            .contains("\r\nReply-To: jörg@y.example\r\n")
+    );
 }
 
 #[test]
 fn a_media_type_the_user_names_is_kept_with_the_true_charset() {
-    let with = |octets: &[u8], media: &str| mime(with_text(octets, |body| body.media_type = Some(media.to_owned())));
+    let with = |octets: &[u8], media: &str| {
+        mime(with_text(octets, |body| {
+            body.media_type = Some(media.to_owned())
+        }))
+    };
     assert_eq!(
         with(b"<p>x</p>", "text/html"),
         "Content-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: 7bit\n\n<p>x</p>\n"
     );
     assert_eq!(
-        with(b"\xb2\xe2\xca\xd4 1 2 3 4 5 6 7 8 9\n", "text/csv; charset=GB2312; header=present"),
+        with(
+            b"\xb2\xe2\xca\xd4 1 2 3 4 5 6 7 8 9\n",
+            "text/csv; charset=GB2312; header=present"
+        ),
         "Content-Type: text/csv; charset=utf-8; header=present\nContent-Transfer-Encoding: quoted-printable\n\n=E6=B5=8B=E8=AF=95 1 2 3 4 5 6 7 8 9\n"
     );
     assert_eq!(
@@ -296,7 +415,9 @@ fn a_media_type_the_user_names_is_kept_with_the_true_charset() {
     let multipart = "--b\nContent-Type: text/plain\n\nü\n--b--";
     assert_eq!(
         with(multipart.as_bytes(), "multipart/mixed; boundary=b"),
-        format!("Content-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: 8bit\n\n{multipart}\n")
+        format!(
+            "Content-Type: multipart/mixed; boundary=b\nContent-Transfer-Encoding: 8bit\n\n{multipart}\n"
+        )
     );
 }
 
@@ -312,20 +433,49 @@ fn a_ready_body_stays_as_it_is() {
         )
     };
     let shown = |message: Message| {
-        String::from_utf8(bytes(&message)).unwrap().split_once("Content-Type: ").unwrap().1.replace("\r\n", "\n")
+        String::from_utf8(bytes(&message))
+            .unwrap()
+            .split_once("Content-Type: ")
+            .unwrap()
+            .1
+            .replace("\r\n", "\n")
     };
     let plain = "text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: ";
     assert_eq!(
-        shown(with(b"Gr=FCn\n", "text/plain; charset=iso-8859-1", "Quoted-Printable").unwrap()),
+        shown(
+            with(
+                b"Gr=FCn\n",
+                "text/plain; charset=iso-8859-1",
+                "Quoted-Printable"
+            )
+            .unwrap()
+        ),
         format!("{plain}quoted-printable\n\nGr=FCn\n")
     );
-    assert_eq!(shown(with(&[b'A'; 1200], "a/b", "base64").unwrap()).lines().map(str::len).max(), Some(76));
+    assert_eq!(
+        shown(with(&[b'A'; 1200], "a/b", "base64").unwrap())
+            .lines()
+            .map(str::len)
+            .max(),
+        Some(76)
+    );
     let eight = with("ü\n".as_bytes(), "text/plain", "8bit").unwrap();
     assert!(eight.eight_bit && eight.seven_bit().is_some_and(|twin| !twin.eight_bit));
-    let whole = with("--b\n\nü\n--b--".as_bytes(), "multipart/mixed; boundary=b", "8bit").unwrap();
+    let whole = with(
+        "--b\n\nü\n--b--".as_bytes(),
+        "multipart/mixed; boundary=b",
+        "8bit",
+    )
+    .unwrap();
     assert!(whole.eight_bit && whole.seven_bit().is_some_and(|twin| bytes(twin).is_ascii()));
     let long = [b"--b\n\n".as_slice(), &[b'x'; 999], b"\n--b--"].concat();
-    assert!(shown(with(&long, "multipart/mixed; boundary=b", "7bit").unwrap()).contains("quoted-printable"));
-    assert!(matches!(with(b"", "text/plain", "uuencode"), Err(MessageError::Encoding(_))));
+    assert!(
+        shown(with(&long, "multipart/mixed; boundary=b", "7bit").unwrap())
+            .contains("quoted-printable")
+    );
+    assert!(matches!(
+        with(b"", "text/plain", "uuencode"),
+        Err(MessageError::Encoding(_))
+    ));
     assert!(shown(with(&[b'x'; 999], "text/plain", "7bit").unwrap()).contains("quoted-printable"));
 }

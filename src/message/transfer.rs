@@ -55,12 +55,20 @@ pub(super) struct Census {
 impl Census {
     /// Counts once over the whole text.
     pub(super) fn of(text: &[u8]) -> Self {
-        let mut census = Census { ascii: text.is_ascii(), controls: 0, odd: 0, longest: 0 };
+        let mut census = Census {
+            ascii: text.is_ascii(),
+            controls: 0,
+            odd: 0,
+            longest: 0,
+        };
         for line in text.split(|b| *b == b'\n') {
-            census.longest = census.longest.max(line.strip_suffix(b"\r").unwrap_or(line).len());
+            census.longest = census
+                .longest
+                .max(line.strip_suffix(b"\r").unwrap_or(line).len());
             let count = |wanted: fn(u8) -> bool| line.iter().filter(|b| wanted(**b)).count();
             census.controls += count(|b| (b < b' ' && b != b'\t' && b != b'\r') || b == 0x7f);
-            census.odd += count(|b| b >= 0x7f || b == b'=' || (b < b' ' && b != b'\t' && b != b'\r'));
+            census.odd +=
+                count(|b| b >= 0x7f || b == b'=' || (b < b' ' && b != b'\t' && b != b'\r'));
         }
         census
     }
@@ -119,7 +127,11 @@ pub fn base64(octets: &[u8]) -> Vec<u8> {
 /// The length of what [`base64`] gives.
 pub(super) fn base64_len(octets: u64) -> u64 {
     let rest = octets % LINE.0 as u64;
-    let last = if rest == 0 { 0 } else { rest.div_ceil(3) * 4 + 2 };
+    let last = if rest == 0 {
+        0
+    } else {
+        rest.div_ceil(3) * 4 + 2
+    };
     octets / LINE.0 as u64 * LINE.1 as u64 + last
 }
 
@@ -140,7 +152,11 @@ pub fn quoted_printable(text: &[u8]) -> Vec<u8> {
 
 fn quoted_printable_line(line: &[u8], out: &mut Vec<u8>) {
     let plain = |b: u8| (b' '..=b'~').contains(&b) && b != b'=' || b == b'\t';
-    if line.len() <= QP_LINE && line.iter().all(|b| plain(*b)) && !line.ends_with(b" ") && !line.ends_with(b"\t") {
+    if line.len() <= QP_LINE
+        && line.iter().all(|b| plain(*b))
+        && !line.ends_with(b" ")
+        && !line.ends_with(b"\t")
+    {
         return out.extend_from_slice(line);
     }
     let (mut at, mut column) = (0, 0);
@@ -157,7 +173,9 @@ fn quoted_printable_line(line: &[u8], out: &mut Vec<u8>) {
         if as_it_is {
             out.push(line[at]);
         } else {
-            line[at..at + width].iter().for_each(|b| push_hex(b'=', *b, out));
+            line[at..at + width]
+                .iter()
+                .for_each(|b| push_hex(b'=', *b, out));
         }
         column += cost;
         at += width;
@@ -176,7 +194,11 @@ pub(super) fn character_width(lead: u8) -> usize {
 /// Writes an octet as a mark and two upper-case hexadecimal digits: `=3D`, `%3D`.
 pub(super) fn push_hex(mark: u8, octet: u8, out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    out.extend_from_slice(&[mark, DIGITS[usize::from(octet >> 4)], DIGITS[usize::from(octet & 15)]]);
+    out.extend_from_slice(&[
+        mark,
+        DIGITS[usize::from(octet >> 4)],
+        DIGITS[usize::from(octet & 15)],
+    ]);
 }
 
 /// Percent-encodes all but letters, digits and what is to be kept (RFC 3986 section 2.1).
@@ -202,8 +224,14 @@ mod tests {
     fn base64_breaks_after_57_octets() {
         assert_eq!(base64(b""), b"");
         assert_eq!(base64(b"a"), b"YQ==\r\n");
-        assert_eq!(base64(&[0; 57]), [vec![b'A'; 76], b"\r\n".to_vec()].concat());
-        assert_eq!(base64(&[0; 58]), [vec![b'A'; 76], b"\r\nAA==\r\n".to_vec()].concat());
+        assert_eq!(
+            base64(&[0; 57]),
+            [vec![b'A'; 76], b"\r\n".to_vec()].concat()
+        );
+        assert_eq!(
+            base64(&[0; 58]),
+            [vec![b'A'; 76], b"\r\nAA==\r\n".to_vec()].concat()
+        );
     }
 
     #[test]
@@ -220,7 +248,9 @@ mod tests {
         ];
         for (given, wanted) in rows {
             assert_eq!(
-                quoted_printable(given.as_bytes()).escape_ascii().to_string(),
+                quoted_printable(given.as_bytes())
+                    .escape_ascii()
+                    .to_string(),
                 wanted.as_bytes().escape_ascii().to_string()
             );
         }
@@ -230,7 +260,12 @@ mod tests {
     fn a_soft_break_never_parts_a_character() {
         let text = "测".repeat(40) + "\r\n";
         let encoded = String::from_utf8(quoted_printable(text.as_bytes())).unwrap();
-        assert!(encoded.lines().all(|line| line.len() <= 76 && line.trim_end_matches('=').len() % 9 == 0), "{encoded}");
+        assert!(
+            encoded
+                .lines()
+                .all(|line| line.len() <= 76 && line.trim_end_matches('=').len() % 9 == 0),
+            "{encoded}"
+        );
     }
 
     #[test]
@@ -239,9 +274,17 @@ mod tests {
         let rows = [
             ("plain\r\n", Encoding::Auto, Transfer::SevenBit),
             ("plain\r\n", Encoding::Base64, Transfer::SevenBit),
-            ("Grüße an alle Leser\r\n", Encoding::Auto, Transfer::QuotedPrintable),
+            (
+                "Grüße an alle Leser\r\n",
+                Encoding::Auto,
+                Transfer::QuotedPrintable,
+            ),
             ("测试邮件\r\n", Encoding::Auto, Transfer::Base64),
-            ("测试邮件\r\n", Encoding::QuotedPrintable, Transfer::QuotedPrintable),
+            (
+                "测试邮件\r\n",
+                Encoding::QuotedPrintable,
+                Transfer::QuotedPrintable,
+            ),
             ("测试邮件\r\n", Encoding::EightBit, Transfer::EightBit),
             ("测试\0\r\n", Encoding::EightBit, Transfer::Base64),
             ("ü\r\n", Encoding::Base64, Transfer::Base64),
@@ -251,9 +294,16 @@ mod tests {
             ("a\u{7f}\r\n", Encoding::Auto, Transfer::QuotedPrintable),
         ];
         for (text, encoding, wanted) in rows {
-            assert_eq!(encode_text(text.as_bytes().to_vec(), encoding, true).0, wanted, "{text:.20} {encoding:?}");
+            assert_eq!(
+                encode_text(text.as_bytes().to_vec(), encoding, true).0,
+                wanted,
+                "{text:.20} {encoding:?}"
+            );
         }
-        assert_eq!(encode_text("ü\r\n".into(), Encoding::EightBit, false).0, Transfer::QuotedPrintable);
+        assert_eq!(
+            encode_text("ü\r\n".into(), Encoding::EightBit, false).0,
+            Transfer::QuotedPrintable
+        );
     }
 
     fn decode_quoted_printable(encoded: &[u8]) -> Vec<u8> {

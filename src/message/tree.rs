@@ -37,12 +37,16 @@ impl Content {
             Content::File(_) => false,
             Content::Pieces(pieces) => {
                 let mut carry = Vec::new();
-                pieces.iter().flat_map(Piece::chunks).map_while(Result::ok).any(|chunk| {
-                    carry.extend(chunk);
-                    let found = memchr::memmem::find(&carry, text.as_bytes()).is_some();
-                    carry.drain(..carry.len().saturating_sub(text.len()));
-                    found
-                })
+                pieces
+                    .iter()
+                    .flat_map(Piece::chunks)
+                    .map_while(Result::ok)
+                    .any(|chunk| {
+                        carry.extend(chunk);
+                        let found = memchr::memmem::find(&carry, text.as_bytes()).is_some();
+                        carry.drain(..carry.len().saturating_sub(text.len()));
+                        found
+                    })
             }
         }
     }
@@ -68,7 +72,11 @@ pub(super) enum Part {
 impl Part {
     /// Joins parts; a single one stays as it is.
     pub(super) fn join(kind: &'static str, mut parts: Vec<Part>) -> Part {
-        if parts.len() == 1 { parts.remove(0) } else { Part::Multi(kind, parts) }
+        if parts.len() == 1 {
+            parts.remove(0)
+        } else {
+            Part::Multi(kind, parts)
+        }
     }
 
     /// Tells whether a leaf goes in eight bits.
@@ -119,22 +127,36 @@ impl Piece {
     pub(super) fn chunks(&self) -> Box<dyn Iterator<Item = io::Result<Vec<u8>>> + '_> {
         match self {
             Piece::Octets(octets) => Box::new(octets.chunks(CHUNK).map(|chunk| Ok(chunk.to_vec()))),
-            Piece::File(source) => {
-                Box::new(source.blocks().filter(|block| !matches!(block, Ok(octets) if octets.is_empty())))
-            }
+            Piece::File(source) => Box::new(
+                source
+                    .blocks()
+                    .filter(|block| !matches!(block, Ok(octets) if octets.is_empty())),
+            ),
             Piece::Stored(stored) => Box::new(stored.blocks()),
         }
     }
 }
 
 /// Writes a message: its headers in order without those of MIME, and its content.
-pub(super) fn assemble(headers: Vec<Header>, root: Part, chance: &mut Chance) -> Result<Vec<Piece>, MessageError> {
+pub(super) fn assemble(
+    headers: Vec<Header>,
+    root: Part,
+    chance: &mut Chance,
+) -> Result<Vec<Piece>, MessageError> {
     let mut leaves = Vec::new();
     root.leaves(&mut leaves);
-    for (name, value) in headers.iter().chain(leaves.iter().flat_map(|leaf| &leaf.headers)) {
+    for (name, value) in headers
+        .iter()
+        .chain(leaves.iter().flat_map(|leaf| &leaf.headers))
+    {
         header::check_folds(name, value.as_bytes())?;
     }
-    let mut writer = Writer { chance, marker: String::new(), leaves: &leaves, placed: 0 };
+    let mut writer = Writer {
+        chance,
+        marker: String::new(),
+        leaves: &leaves,
+        placed: 0,
+    };
     writer.marker = format!("splice-{:016x}-", writer.chance.draw());
     let mut builder = LettreMessage::builder().envelope(no_envelope()?);
     for header in gathered(headers) {
@@ -151,8 +173,8 @@ pub(super) fn assemble(headers: Vec<Header>, root: Part, chance: &mut Chance) ->
         }
     };
     let marker = writer.marker;
-    let frame =
-        String::from_utf8(whole.map_err(MessageError::Builder)?.formatted()).map_err(|_| MessageError::Frame)?;
+    let frame = String::from_utf8(whole.map_err(MessageError::Builder)?.formatted())
+        .map_err(|_| MessageError::Frame)?;
     let mut leaves = Vec::new();
     root.into_leaves(&mut leaves);
     splice(&frame, &marker, leaves)
@@ -160,7 +182,8 @@ pub(super) fn assemble(headers: Vec<Header>, root: Part, chance: &mut Chance) ->
 
 /// lettre asks for an envelope that it then never uses.
 fn no_envelope() -> Result<LettreEnvelope, MessageError> {
-    LettreEnvelope::new(None, vec![LettreAddress::new_dangerous("x", "x")]).map_err(MessageError::Builder)
+    LettreEnvelope::new(None, vec![LettreAddress::new_dangerous("x", "x")])
+        .map_err(MessageError::Builder)
 }
 
 /// lettre holds one header of a name and looks through all of them for every new one, so those that are repeated, and all
@@ -169,7 +192,10 @@ fn gathered(headers: Vec<Header>) -> Vec<Header> {
     const FEW: usize = 32;
     let mut out: Vec<Header> = Vec::with_capacity(headers.len());
     for (name, value) in headers {
-        let stands_alone = out.len() < FEW && !out.iter().any(|(known, _)| known.eq_ignore_ascii_case(&name));
+        let stands_alone = out.len() < FEW
+            && !out
+                .iter()
+                .any(|(known, _)| known.eq_ignore_ascii_case(&name));
         match out.last_mut() {
             Some((_, block)) if !stands_alone => block.extend(["\r\n", &name, ": ", &value]),
             _ => out.push((name, value)),
@@ -203,8 +229,11 @@ fn ready((name, value): Header) -> Result<Ready, MessageError> {
         "Date" => "Thu, 01 Jan 1970 00:00:00 +0000".to_owned(),
         _ => value.replace("\r\n", ""),
     };
-    let name = HeaderName::new_from_ascii(name.clone()).map_err(|_| MessageError::HeaderName(name))?;
-    Ok(Ready(HeaderValue::dangerous_new_pre_encoded(name, readable, value)))
+    let name =
+        HeaderName::new_from_ascii(name.clone()).map_err(|_| MessageError::HeaderName(name))?;
+    Ok(Ready(HeaderValue::dangerous_new_pre_encoded(
+        name, readable, value,
+    )))
 }
 
 struct Writer<'a> {
@@ -234,7 +263,9 @@ impl Writer<'_> {
     fn multi(&mut self, kind: &str, parts: &[Part]) -> Result<MultiPart, MessageError> {
         let boundary = self.boundary();
         let value = format!("multipart/{kind};\r\n boundary=\"{boundary}\"");
-        let mut multi = MultiPart::builder().header(ready(("Content-Type".to_owned(), value))?).build();
+        let mut multi = MultiPart::builder()
+            .header(ready(("Content-Type".to_owned(), value))?)
+            .build();
         for part in parts {
             multi = match part {
                 Part::Leaf(leaf) => multi.singlepart(self.single(leaf)?),
@@ -248,8 +279,14 @@ impl Writer<'_> {
     fn boundary(&mut self) -> String {
         loop {
             let boundary = format!("=_{:016x}", self.chance.draw());
-            let is_plain = |leaf: &&&Leaf| matches!(leaf.transfer, Transfer::SevenBit | Transfer::EightBit);
-            if !self.leaves.iter().filter(is_plain).any(|leaf| leaf.content.holds(&boundary)) {
+            let is_plain =
+                |leaf: &&&Leaf| matches!(leaf.transfer, Transfer::SevenBit | Transfer::EightBit);
+            if !self
+                .leaves
+                .iter()
+                .filter(is_plain)
+                .any(|leaf| leaf.content.holds(&boundary))
+            {
                 return boundary;
             }
         }
@@ -259,7 +296,9 @@ impl Writer<'_> {
 fn holds(octets: &[u8], text: &str) -> bool {
     match std::str::from_utf8(octets) {
         Ok(known) => known.contains(text),
-        Err(_) => octets.windows(text.len()).any(|window| window == text.as_bytes()),
+        Err(_) => octets
+            .windows(text.len())
+            .any(|window| window == text.as_bytes()),
     }
 }
 
@@ -278,8 +317,11 @@ fn splice(frame: &str, marker: &str, leaves: Vec<Leaf>) -> Result<Vec<Piece>, Me
             Content::Pieces(ready) => pieces.ready(ready),
         };
         // The line end before a delimiter is part of the delimiter; the last line of base64 has brought its own.
-        rest =
-            if leaf.transfer == Transfer::Base64 && !empty { tail.strip_prefix("\r\n").unwrap_or(tail) } else { tail };
+        rest = if leaf.transfer == Transfer::Base64 && !empty {
+            tail.strip_prefix("\r\n").unwrap_or(tail)
+        } else {
+            tail
+        };
     }
     pieces.add(rest.as_bytes());
     Ok(pieces.done)
@@ -294,7 +336,9 @@ struct Pieces {
 impl Pieces {
     fn add(&mut self, octets: &[u8]) {
         match self.done.last_mut() {
-            Some(Piece::Octets(last)) if last.len() + octets.len() <= CHUNK => last.extend_from_slice(octets),
+            Some(Piece::Octets(last)) if last.len() + octets.len() <= CHUNK => {
+                last.extend_from_slice(octets)
+            }
             _ => self.done.push(Piece::Octets(octets.to_vec())),
         }
     }

@@ -8,7 +8,10 @@ use mail_parser::{MessageParser, MimeHeaders};
 #[test]
 fn html_brings_a_text_of_its_own() {
     let mut page = draft("");
-    page.body = Body { html: Some("<p>Grüße &amp; <b>mehr</b></p>".into()), ..Body::default() };
+    page.body = Body {
+        html: Some("<p>Grüße &amp; <b>mehr</b></p>".into()),
+        ..Body::default()
+    };
     let b = "=_47526757130f9f52";
     let wanted = format!(
         "Content-Type: multipart/alternative;\n boundary=\"{b}\"\n\n--{b}\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n\
@@ -20,14 +23,24 @@ fn html_brings_a_text_of_its_own() {
 
 /// The first boundary of a mail.
 fn boundary_of(text: &str) -> String {
-    text.split("boundary=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+    text.split("boundary=\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap()
+        .to_owned()
 }
 
 fn skeleton(draft: Draft) -> Vec<String> {
     let whole = mime(draft);
     whole
         .lines()
-        .filter(|line| line.starts_with("Content-Type") || line.starts_with("--") || line.starts_with("Content-ID"))
+        .filter(|line| {
+            line.starts_with("Content-Type")
+                || line.starts_with("--")
+                || line.starts_with("Content-ID")
+        })
         .map(str::to_owned)
         .collect()
 }
@@ -44,7 +57,9 @@ fn parts_nest_as_readers_expect() {
         .filter(|line| line.starts_with("--") && line.ends_with("--"))
         .map(|line| line.trim_end_matches('-'))
         .collect();
-    let [related, alternative, mixed] = b.as_slice() else { panic!("{found:?}") };
+    let [related, alternative, mixed] = b.as_slice() else {
+        panic!("{found:?}")
+    };
     let wanted = [
         "Content-Type: multipart/mixed;",
         mixed,
@@ -128,7 +143,8 @@ fn a_file_that_shrinks_is_filled_and_told_of() {
     assert_eq!(wire.len() as u64, message.size());
     let parsed = MessageParser::new().parse(&wire).unwrap();
     let sent = parsed.attachment(0).unwrap().contents();
-    let words = "\n[smail: this file had 500000 octets when it was opened and 400000 when it was read]\n\n";
+    let words =
+        "\n[smail: this file had 500000 octets when it was opened and 400000 when it was read]\n\n";
     assert_eq!(sent.len(), 500_000);
     assert!(sent[400_000..].starts_with(words.as_bytes()));
     let note = "`z.bin` had 500000 octets when it was opened and 400000 when it was read; the rest was filled";
@@ -142,8 +158,12 @@ fn large_things_take_linear_time() {
     bytes(&build(draft(&"eine Zeile für alle\n".repeat(400_000))));
     bytes(&build(draft(&"x".repeat(1 << 20))));
     let mut many = draft("x\n");
-    many.headers = (0..10_000).map(|n| (format!("X-{n}"), "v".to_owned())).collect();
-    many.to = (0..20_000).map(|n| mailbox(&format!("u{n}@x.example"))).collect();
+    many.headers = (0..10_000)
+        .map(|n| (format!("X-{n}"), "v".to_owned()))
+        .collect();
+    many.to = (0..20_000)
+        .map(|n| mailbox(&format!("u{n}@x.example")))
+        .collect();
     many.attachments = vec![attached("z", b"\0"); 2000];
     bytes(&build(many));
     assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
@@ -151,17 +171,28 @@ fn large_things_take_linear_time() {
 
 #[test]
 fn a_ready_multipart_is_one_part_beside_files() {
-    let mut ready = draft("--b\nContent-Type: text/plain\n\nfirst\n--b\nContent-Type: text/plain\n\nsecond\n--b--\n");
+    let mut ready = draft(
+        "--b\nContent-Type: text/plain\n\nfirst\n--b\nContent-Type: text/plain\n\nsecond\n--b--\n",
+    );
     ready.body.media_type = Some("multipart/alternative; boundary=b".to_owned());
     ready.body.ready = Some("7bit".to_owned());
     ready.attachments = vec![attached("z.bin", b"\0")];
     let wire = bytes(&build(ready));
     let parsed = MessageParser::new().parse(&wire).unwrap();
-    let kinds: Vec<_> =
-        parsed.parts.iter().map(|part| part.content_type().unwrap().subtype().unwrap().to_owned()).collect();
-    assert_eq!(kinds, ["mixed", "alternative", "plain", "plain", "octet-stream"]);
+    let kinds: Vec<_> = parsed
+        .parts
+        .iter()
+        .map(|part| part.content_type().unwrap().subtype().unwrap().to_owned())
+        .collect();
     assert_eq!(
-        (parsed.body_text(0).as_deref(), parsed.attachment(0).map(mail_parser::MessagePart::contents)),
+        kinds,
+        ["mixed", "alternative", "plain", "plain", "octet-stream"]
+    );
+    assert_eq!(
+        (
+            parsed.body_text(0).as_deref(),
+            parsed.attachment(0).map(mail_parser::MessagePart::contents)
+        ),
         (Some("first"), Some(b"\0".as_slice()))
     );
 }
@@ -171,13 +202,24 @@ fn a_subject_of_several_lines_becomes_one_with_a_note() {
     let mut several = draft("x\n");
     several.subject = Some("x\r\nBcc: e@x.example".to_owned());
     let message = build(several);
-    assert_eq!(message.notes(), ["the line ends in the subject became blanks"]);
-    assert!(String::from_utf8(bytes(&message)).unwrap().contains("\r\nSubject: x Bcc: e@x.example\r\n"));
+    assert_eq!(
+        message.notes(),
+        ["the line ends in the subject became blanks"]
+    );
+    assert!(
+        String::from_utf8(bytes(&message))
+            .unwrap()
+            .contains("\r\nSubject: x Bcc: e@x.example\r\n")
+    );
 }
 
 #[test]
 fn html_says_what_charset_it_is_in() {
-    let page = |octets: &[u8]| mime(with_text(octets, |body| body.media_type = Some("text/html".to_owned())));
+    let page = |octets: &[u8]| {
+        mime(with_text(octets, |body| {
+            body.media_type = Some("text/html".to_owned())
+        }))
+    };
     assert!(
         page(b"<meta charset=gbk>\n<p>a paragraph of some length\n<p>\xb2\xe2\xca\xd4")
             .ends_with("<p>=E6=B5=8B=E8=AF=95\n")
@@ -186,8 +228,13 @@ fn html_says_what_charset_it_is_in() {
 
 #[test]
 fn a_mail_that_is_ready_tells_what_it_needs() {
-    let envelope = || Envelope { sender: None, recipients: vec![address("a@b.example")], ..Envelope::default() };
-    let from_wire = |text: &str| Message::from_wire("<a@b>".to_owned(), envelope(), text.as_bytes().to_vec());
+    let envelope = || Envelope {
+        sender: None,
+        recipients: vec![address("a@b.example")],
+        ..Envelope::default()
+    };
+    let from_wire =
+        |text: &str| Message::from_wire("<a@b>".to_owned(), envelope(), text.as_bytes().to_vec());
     let body = from_wire("From: a@b\r\n\r\nü\r\n");
     assert!(body.eight_bit && !body.needs_smtputf8());
     assert!(from_wire("From: ü@b\r\n\r\nx\r\n").needs_smtputf8());
@@ -215,7 +262,10 @@ fn mail_that_goes_with_a_mail_stays_mail_in_eight_bits_and_in_seven() {
         let parsed = MessageParser::new().parse(&wire).unwrap();
         let inner = parsed.attachment(0).unwrap().message().unwrap();
         assert_eq!(inner.subject(), Some("grün"));
-        assert_eq!(inner.body_text(0).unwrap().replace("\r\n", "\n"), "Grüße\nFrom here\n");
+        assert_eq!(
+            inner.body_text(0).unwrap().replace("\r\n", "\n"),
+            "Grüße\nFrom here\n"
+        );
     }
 }
 
@@ -238,7 +288,10 @@ fn what_is_said_of_a_text_stays_beside_it() {
         draft.body.media_type = Some("application/pdf".to_owned());
         draft.body.ready = Some("base64".to_owned());
         draft.body.fields = vec![
-            ("Content-Disposition".to_owned(), "attachment; filename=\"ü.pdf\"".to_owned()),
+            (
+                "Content-Disposition".to_owned(),
+                "attachment; filename=\"ü.pdf\"".to_owned(),
+            ),
             ("Content-ID".to_owned(), "<1@y>".to_owned()),
         ];
         draft.attachments = files;
@@ -247,6 +300,10 @@ fn what_is_said_of_a_text_stays_beside_it() {
     let part = "Content-Type: application/pdf\nContent-Transfer-Encoding: base64\n\
         Content-Disposition: attachment; filename*=utf-8''%C3%BC.pdf\nContent-ID: <1@y>\n\nYQ==\n";
     let coding = "Content-Transfer-Encoding: base64\n";
-    assert_eq!(make(Vec::new()), part.replace(coding, "").replace("\n\n", &format!("\n{coding}\n")));
+    assert_eq!(
+        make(Vec::new()),
+        part.replace(coding, "")
+            .replace("\n\n", &format!("\n{coding}\n"))
+    );
     assert!(make(vec![attached("z.bin", b"\0")]).contains(&format!("\n{part}")));
 }

@@ -14,7 +14,11 @@ pub fn canonical(bytes: &[u8]) -> Vec<u8> {
     while let Some(at) = rest.iter().position(|b| matches!(b, b'\r' | b'\n')) {
         out.extend_from_slice(&rest[..at]);
         out.extend_from_slice(b"\r\n");
-        let width = if rest[at..].starts_with(b"\r\n") { 2 } else { 1 };
+        let width = if rest[at..].starts_with(b"\r\n") {
+            2
+        } else {
+            1
+        };
         rest = &rest[at + width..];
     }
     if !rest.is_empty() {
@@ -43,7 +47,11 @@ impl Canonical {
             out.extend_from_slice(&rest[..at]);
             out.extend_from_slice(b"\r\n");
             self.inside = false;
-            let width = if rest[at..].starts_with(b"\r\n") { 2 } else { 1 };
+            let width = if rest[at..].starts_with(b"\r\n") {
+                2
+            } else {
+                1
+            };
             self.after_cr = rest[at..] == *b"\r";
             rest = &rest[at + width..];
         }
@@ -77,7 +85,11 @@ impl Dots {
     ///
     /// # Errors
     /// The first of `out`.
-    pub fn add<E>(&mut self, piece: &[u8], mut out: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+    pub fn add<E>(
+        &mut self,
+        piece: &[u8],
+        mut out: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut from = 0;
         let mut double = |at: usize| {
             let stretch = &piece[std::mem::replace(&mut from, at)..at];
@@ -99,7 +111,11 @@ impl Dots {
             [a] => self.tail = [self.tail[1], *a],
             [] => {}
         }
-        if from < piece.len() { out(&piece[from..]) } else { Ok(()) }
+        if from < piece.len() {
+            out(&piece[from..])
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -128,7 +144,10 @@ pub fn check(bytes: &[u8]) -> Result<(), Flaw> {
     let mut start = 0;
     while start < bytes.len() {
         let line = &bytes[start..];
-        let length = line.iter().position(|b| matches!(b, b'\r' | b'\n')).unwrap_or(line.len());
+        let length = line
+            .iter()
+            .position(|b| matches!(b, b'\r' | b'\n'))
+            .unwrap_or(line.len());
         if length > LONGEST_LINE {
             return Err(Flaw::LongLine(start));
         }
@@ -204,7 +223,10 @@ mod tests {
         for first in 0..text.len() {
             for second in first..text.len() {
                 let pieces = [&text[..first], &text[first..second], &text[second..]];
-                assert_eq!(doubled(&pieces).0.escape_ascii().to_string(), wanted.escape_ascii().to_string());
+                assert_eq!(
+                    doubled(&pieces).0.escape_ascii().to_string(),
+                    wanted.escape_ascii().to_string()
+                );
             }
         }
         assert_eq!(doubled(&[b"a.b\r\nc\r\n"]), (b"a.b\r\nc\r\n".to_vec(), 1));

@@ -24,8 +24,14 @@ impl Queues {
     /// Takes opened queues: new mail goes into the one that was `named`, else into the first that can be written. `None` without
     /// any.
     pub fn new(all: Vec<Queue>, named: Option<usize>, problems: Vec<FolderError>) -> Option<Self> {
-        let first = named.or_else(|| all.iter().position(Queue::is_writable)).unwrap_or(0);
-        (!all.is_empty()).then_some(Queues { all, first, problems })
+        let first = named
+            .or_else(|| all.iter().position(Queue::is_writable))
+            .unwrap_or(0);
+        (!all.is_empty()).then_some(Queues {
+            all,
+            first,
+            problems,
+        })
     }
 
     /// Where new mail goes.
@@ -35,7 +41,10 @@ impl Queues {
 
     /// The queue of a mail; the one for new mail when none has it, which says so.
     fn of(&self, id: &str) -> &Queue {
-        self.all.iter().find(|queue| queue.has(id)).unwrap_or_else(|| self.first())
+        self.all
+            .iter()
+            .find(|queue| queue.has(id))
+            .unwrap_or_else(|| self.first())
     }
 
     /// The entries that wait and those that failed, the oldest first.
@@ -43,7 +52,12 @@ impl Queues {
     /// # Errors
     /// A folder cannot be read.
     pub fn list(&self) -> Result<Vec<Item>, QueueError> {
-        let mut items = self.all.iter().map(Queue::list).collect::<Result<Vec<_>, _>>()?.concat();
+        let mut items = self
+            .all
+            .iter()
+            .map(Queue::list)
+            .collect::<Result<Vec<_>, _>>()?
+            .concat();
         items.sort_by(|a, b| (a.state == "failed", &a.id).cmp(&(b.state == "failed", &b.id)));
         Ok(items)
     }
@@ -92,14 +106,26 @@ impl Queues {
     ///
     /// # Errors
     /// [`QueueError::Io`] when a folder cannot be read; what concerns one entry is in [`Flushed::problems`].
-    pub fn flush(&self, routes: &mut dyn Routes, watch: &Watch, bounds: &Bounds) -> Result<Flushed, QueueError> {
+    pub fn flush(
+        &self,
+        routes: &mut dyn Routes,
+        watch: &Watch,
+        bounds: &Bounds,
+    ) -> Result<Flushed, QueueError> {
         let start = Instant::now();
         let mut all = Flushed::default();
         let mut ids = bounds.ids.clone();
-        for queue in self.all.iter().filter(|queue| !bounds.meek || queue.is_writable()) {
-            let (here, elsewhere): (Vec<_>, Vec<_>) = ids.into_iter().partition(|id| queue.waits(id));
+        for queue in self
+            .all
+            .iter()
+            .filter(|queue| !bounds.meek || queue.is_writable())
+        {
+            let (here, elsewhere): (Vec<_>, Vec<_>) =
+                ids.into_iter().partition(|id| queue.waits(id));
             ids = elsewhere;
-            if (here.is_empty() && !bounds.ids.is_empty()) || watch.interrupt.load(Ordering::Relaxed) != 0 {
+            if (here.is_empty() && !bounds.ids.is_empty())
+                || watch.interrupt.load(Ordering::Relaxed) != 0
+            {
                 continue;
             }
             let bounds = Bounds {
@@ -116,7 +142,8 @@ impl Queues {
             all.failed.extend(flushed.failed);
             all.problems.extend(flushed.problems);
         }
-        all.problems.extend(ids.into_iter().map(QueueError::NoEntry));
+        all.problems
+            .extend(ids.into_iter().map(QueueError::NoEntry));
         Ok(all)
     }
 
@@ -130,12 +157,19 @@ impl Queues {
         }
         let (mut own, mut others) = (None, Vec::new());
         for (place, queue) in self.all.iter().enumerate() {
-            let Some(file) = queue.key_file(key, place == self.first)? else { continue };
+            let Some(file) = queue.key_file(key, place == self.first)? else {
+                continue;
+            };
             if let Some(id) = queue.taken(key, &file)? {
                 return Ok(KeyState::Taken(id));
             }
-            if place == self.first { own = Some(file) } else { others.push(file) }
+            if place == self.first {
+                own = Some(file)
+            } else {
+                others.push(file)
+            }
         }
-        own.map(|file| KeyState::New(Key::new(file, others))).ok_or(QueueError::Key)
+        own.map(|file| KeyState::New(Key::new(file, others)))
+            .ok_or(QueueError::Key)
     }
 }

@@ -45,7 +45,15 @@ pub enum Outcome {
 impl<'q> Ticket<'q> {
     pub(super) fn new(queue: &'q Queue, file: File, entry: Entry) -> Self {
         let state = State::new(entry.head.to.len());
-        Ticket { queue, file: Arc::new(file), entry, journal: None, state, sent_to: Vec::new(), failed_try: false }
+        Ticket {
+            queue,
+            file: Arc::new(file),
+            entry,
+            journal: None,
+            state,
+            sent_to: Vec::new(),
+            failed_try: false,
+        }
     }
 
     /// Its head.
@@ -65,12 +73,23 @@ impl<'q> Ticket<'q> {
     pub fn message(&mut self) -> Result<Message, QueueError> {
         let head = &self.entry.head;
         let bad = |text: String| {
-            let why = format!("its envelope is damaged: `{}` is not an address", crate::text::word(&text));
-            QueueError::Unreadable { id: head.id.clone(), why, newer: false }
+            let why = format!(
+                "its envelope is damaged: `{}` is not an address",
+                crate::text::word(&text)
+            );
+            QueueError::Unreadable {
+                id: head.id.clone(),
+                why,
+                newer: false,
+            }
         };
         self.sent_to = self.state.left();
         let (sender, recipients) = head.addresses(self.sent_to.iter().copied()).map_err(bad)?;
-        let envelope = Envelope { sender, recipients, dsn: head.dsn.clone() };
+        let envelope = Envelope {
+            sender,
+            recipients,
+            dsn: head.dsn.clone(),
+        };
         let Entry { offset, length, .. } = self.entry;
         Ok(Message::from_file(
             head.message_id.clone(),
@@ -91,7 +110,10 @@ impl<'q> Ticket<'q> {
         use std::os::unix::fs::FileExt;
         let mut octets = vec![0; usize::try_from(self.entry.length).unwrap_or(most).min(most)];
         self.file.read_exact_at(&mut octets, self.entry.offset)?;
-        let end = octets.windows(4).position(|four| four == b"\r\n\r\n").map_or(octets.len(), |at| at + 2);
+        let end = octets
+            .windows(4)
+            .position(|four| four == b"\r\n\r\n")
+            .map_or(octets.len(), |at| at + 2);
         octets.truncate(end);
         Ok(octets)
     }
@@ -105,7 +127,9 @@ impl<'q> Ticket<'q> {
             folder.sync(Room::Waiting)?;
             self.journal = Some((file, 0));
         }
-        let Some((file, good)) = &mut self.journal else { return Ok(()) };
+        let Some((file, good)) = &mut self.journal else {
+            return Ok(());
+        };
         with_reserve(folder, || journal::append(file, good, events))?;
         for event in events {
             self.state.fold(event);
@@ -119,7 +143,14 @@ impl<'q> Ticket<'q> {
     /// # Errors
     /// Those of the file system: then nothing may be sent, as nothing could be noted.
     pub fn begin(&mut self) -> Result<(), QueueError> {
-        self.note(&[Event::Begin { at: now(), idle: false }], false).map_err(|e| self.queue.io(e))
+        self.note(
+            &[Event::Begin {
+                at: now(),
+                idle: false,
+            }],
+            false,
+        )
+        .map_err(|e| self.queue.io(e))
     }
 
     /// Defers all that are left without an attempt of their own: `tried` when its server failed another mail of this run.
@@ -130,20 +161,42 @@ impl<'q> Ticket<'q> {
         self.failed_try |= tried;
         let to = self.state.left();
         let next = self.next();
-        let begin = Event::Begin { at: now(), idle: !tried };
-        let events = [begin, Event::Deferred { at: now(), to, reply: why.to_owned(), next }];
+        let begin = Event::Begin {
+            at: now(),
+            idle: !tried,
+        };
+        let events = [
+            begin,
+            Event::Deferred {
+                at: now(),
+                to,
+                reply: why.to_owned(),
+                next,
+            },
+        ];
         self.note(&events, true).map_err(|e| self.queue.io(e))
     }
 
     /// Hears what an attempt came to. One that was ended here, and not by the server, does not give a mail up.
     pub(super) fn tried(&mut self, report: &Report) {
-        let theirs = |cause: &Cause| !matches!(cause, Cause::Interrupted(_) | Cause::Ledger(_) | Cause::Content(_));
-        self.failed_try |= report.fates.iter().any(|f| f.outcome.as_ref().is_err_and(|f| theirs(&f.cause)));
+        let theirs = |cause: &Cause| {
+            !matches!(
+                cause,
+                Cause::Interrupted(_) | Cause::Ledger(_) | Cause::Content(_)
+            )
+        };
+        self.failed_try |= report
+            .fates
+            .iter()
+            .any(|f| f.outcome.as_ref().is_err_and(|f| theirs(&f.cause)));
     }
 
     fn next(&self) -> i64 {
         use std::hash::{BuildHasher, Hasher, RandomState};
-        let pause = self.queue.policy.pause(self.state.tries.max(1), RandomState::new().build_hasher().finish());
+        let pause = self.queue.policy.pause(
+            self.state.tries.max(1),
+            RandomState::new().build_hasher().finish(),
+        );
         now().saturating_add(i64::try_from(pause.as_millis()).unwrap_or(i64::MAX))
     }
 
@@ -152,7 +205,11 @@ impl<'q> Ticket<'q> {
     /// # Errors
     /// Those of the file system.
     pub fn hold(&mut self, hold: bool) -> Result<(), QueueError> {
-        let event = if hold { Event::Hold { at: now() } } else { Event::Release { at: now() } };
+        let event = if hold {
+            Event::Hold { at: now() }
+        } else {
+            Event::Release { at: now() }
+        };
         self.note(&[event], true).map_err(|e| self.queue.io(e))
     }
 
@@ -169,7 +226,10 @@ impl<'q> Ticket<'q> {
     ///
     /// # Errors
     /// Those of [`Ticket::finish`].
-    pub fn finish_with(mut self, notify: &mut dyn FnMut(&Ticket<'_>, &str)) -> Result<Outcome, QueueError> {
+    pub fn finish_with(
+        mut self,
+        notify: &mut dyn FnMut(&Ticket<'_>, &str),
+    ) -> Result<Outcome, QueueError> {
         let queue = self.queue;
         let left = self.state.left();
         let done = if left.is_empty() && !self.state.any(Standing::Refused) {
@@ -178,11 +238,16 @@ impl<'q> Ticket<'q> {
             let why = self.state.why().to_owned();
             self.fail(&why, notify).map(Outcome::Failed)
         } else if self.failed_try && self.is_expired() && !self.state.held {
-            let why = format!("given up after {} tries; last: {}", self.state.tries, self.state.why());
+            let why = format!(
+                "given up after {} tries; last: {}",
+                self.state.tries,
+                self.state.why()
+            );
             self.fail(&why, notify).map(Outcome::Failed)
         } else {
             if self.state.any(Standing::InDoubt) && queue.policy.hold_on_doubt && !self.state.held {
-                self.note(&[Event::Hold { at: now() }], true).map_err(|e| queue.io(e))?;
+                self.note(&[Event::Hold { at: now() }], true)
+                    .map_err(|e| queue.io(e))?;
             }
             Ok(Outcome::Waits)
         };
@@ -206,7 +271,11 @@ impl<'q> Ticket<'q> {
         if let Some(key) = &self.entry.head.key {
             // Undone before anybody got it: the key may be used again.
             let done = self.state.any(Standing::Accepted);
-            if done { super::key::settle(folder, key, id) } else { super::key::forget(folder, key, id) }
+            if done {
+                super::key::settle(folder, key, id)
+            } else {
+                super::key::forget(folder, key, id)
+            }
         }
         folder.remove(Room::Waiting, &format!("{id}.msg"))?;
         if self.journal.is_some() {
@@ -218,8 +287,18 @@ impl<'q> Ticket<'q> {
     }
 
     /// Gives the entry up: both files go to `failed/`, and `on-failure` is run once; returns what went wrong with that.
-    fn fail(&mut self, why: &str, notify: &mut dyn FnMut(&Ticket<'_>, &str)) -> io::Result<Option<String>> {
-        self.note(&[Event::Failed { at: now(), reply: why.to_owned() }], true)?;
+    fn fail(
+        &mut self,
+        why: &str,
+        notify: &mut dyn FnMut(&Ticket<'_>, &str),
+    ) -> io::Result<Option<String>> {
+        self.note(
+            &[Event::Failed {
+                at: now(),
+                reply: why.to_owned(),
+            }],
+            true,
+        )?;
         notify(self, why);
         let folder = &self.queue.folder;
         let id = self.entry.head.id.clone();
@@ -232,13 +311,22 @@ impl<'q> Ticket<'q> {
         if let Some(key) = &self.entry.head.key {
             super::key::forget(folder, key, &id);
         }
-        Ok(super::hook::run(&self.queue.policy.on_failure, &self.entry.head, why, folder.path()).err())
+        Ok(super::hook::run(
+            &self.queue.policy.on_failure,
+            &self.entry.head,
+            why,
+            folder.path(),
+        )
+        .err())
     }
 }
 
 impl Ledger for Ticket<'_> {
     fn before_dot(&mut self, recipients: &[usize]) -> io::Result<()> {
-        let to = recipients.iter().filter_map(|i| self.sent_to.get(*i).copied()).collect();
+        let to = recipients
+            .iter()
+            .filter_map(|i| self.sent_to.get(*i).copied())
+            .collect();
         self.note(&[Event::Dot { at: now(), to }], true)
     }
 
@@ -246,16 +334,29 @@ impl Ledger for Ticket<'_> {
         let next = self.next();
         let mut events: Vec<Event> = Vec::new();
         for (place, outcome) in outcomes {
-            let Some(place) = self.sent_to.get(*place).copied() else { continue };
+            let Some(place) = self.sent_to.get(*place).copied() else {
+                continue;
+            };
             join(&mut events, event(place, outcome, next, self.queue.words));
         }
-        if !self.state.lockstep && outcomes.iter().any(|(_, o)| o.as_ref().is_err_and(|fault| fault.pipelined)) {
+        if !self.state.lockstep
+            && outcomes
+                .iter()
+                .any(|(_, o)| o.as_ref().is_err_and(|fault| fault.pipelined))
+        {
             events.push(Event::Lockstep { at: now() });
         }
         // The answer that ends it all is made durable by the removal of the message, which follows at once: one sync, not two.
         // Counted, not looked through: a long list is settled in many transactions.
-        let accepted = |event: &Event| if let Event::Accepted { to, .. } = event { to.len() } else { 0 };
-        let ends = self.state.accepted + events.iter().map(accepted).sum::<usize>() == self.state.standing.len();
+        let accepted = |event: &Event| {
+            if let Event::Accepted { to, .. } = event {
+                to.len()
+            } else {
+                0
+            }
+        };
+        let ends = self.state.accepted + events.iter().map(accepted).sum::<usize>()
+            == self.state.standing.len();
         if self.note(&events, !ends).is_err() {
             // The next run finds a dot without an answer, which is true. This one knows better, and may still remove what is done.
             for event in &events {
@@ -286,16 +387,35 @@ fn take(file: File) -> io::Result<Result<File, File>> {
 }
 
 /// The event of one recipient's outcome.
-fn event(place: usize, outcome: &Result<Reply, Fault>, next: i64, words: fn(&Fault) -> String) -> Event {
+fn event(
+    place: usize,
+    outcome: &Result<Reply, Fault>,
+    next: i64,
+    words: fn(&Fault) -> String,
+) -> Event {
     let (at, to) = (now(), vec![place]);
     match outcome {
-        Ok(reply) => Event::Accepted { at, to, reply: short(&reply.text()) },
+        Ok(reply) => Event::Accepted {
+            at,
+            to,
+            reply: short(&reply.text()),
+        },
         Err(fault) => {
             let reply = words(fault);
             match policy::judge(fault) {
-                Verdict::Defer => Event::Deferred { at, to, reply, next },
+                Verdict::Defer => Event::Deferred {
+                    at,
+                    to,
+                    reply,
+                    next,
+                },
                 Verdict::Refuse => Event::Refused { at, to, reply },
-                Verdict::Doubt => Event::Doubt { at, to, reply, next: next.max(at.saturating_add(journal::DOUBT)) },
+                Verdict::Doubt => Event::Doubt {
+                    at,
+                    to,
+                    reply,
+                    next: next.max(at.saturating_add(journal::DOUBT)),
+                },
             }
         }
     }
@@ -340,7 +460,12 @@ fn places(event: &Event) -> &[usize] {
 /// Does what may need room on the disk; where there is none, the reserve is given up first.
 fn with_reserve<T>(folder: &Folder, mut act: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     match act() {
-        Err(error) if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+            ) =>
+        {
             folder.use_reserve();
             act()
         }
@@ -361,12 +486,18 @@ impl Queue {
     ///
     /// # Errors
     /// Those of [`Queue::claim`].
-    pub(super) fn claim_within(&self, id: &str, limit: Option<&Limit<'_>>) -> Result<Option<Ticket<'_>>, QueueError> {
+    pub(super) fn claim_within(
+        &self,
+        id: &str,
+        limit: Option<&Limit<'_>>,
+    ) -> Result<Option<Ticket<'_>>, QueueError> {
         let name = format!("{id}.msg");
         let file = match self.folder.open_file(Room::Waiting, &name) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => return self.set_aside(id, &error.to_string()),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return self.set_aside(id, &error.to_string());
+            }
             // A disk that fails says nothing about the entry.
             Err(error) => return Err(self.io(error)),
         };
@@ -387,25 +518,36 @@ impl Queue {
             Ok(_) => return self.set_aside(id, "it has the name of another"),
             Err(EntryError::Read(error)) => return Err(self.io(error)),
             Err(error @ EntryError::Newer(_)) => {
-                return Err(QueueError::Unreadable { id: id.to_owned(), why: error.to_string(), newer: true });
+                return Err(QueueError::Unreadable {
+                    id: id.to_owned(),
+                    why: error.to_string(),
+                    newer: true,
+                });
             }
             Err(error @ EntryError::Damaged(_)) => return self.set_aside(id, &error.to_string()),
         };
         if self.folder.has(Room::Failed, &format!("{id}.log")) {
             // Given up, and interrupted halfway.
-            let moved = self.folder.rename((Room::Waiting, &name), (Room::Failed, &name));
+            let moved = self
+                .folder
+                .rename((Room::Waiting, &name), (Room::Failed, &name));
             return moved.map(|()| None).map_err(|e| self.io(e));
         }
         let mut ticket = Ticket::new(self, file, entry);
         if self.folder.has(Room::Waiting, &format!("{id}.log")) {
-            let log = self.folder.append(Room::Waiting, &format!("{id}.log")).map_err(|e| self.io(e))?;
+            let log = self
+                .folder
+                .append(Room::Waiting, &format!("{id}.log"))
+                .map_err(|e| self.io(e))?;
             match journal::read(&log) {
                 Ok((events, good)) => {
                     ticket.state = State::after(ticket.entry.head.to.len(), &events);
                     ticket.journal = Some((log, good));
                 }
                 Err(JournalError::Read(error)) => return Err(self.io(error)),
-                Err(error @ JournalError::Damaged(_)) => return self.set_aside(id, &error.to_string()),
+                Err(error @ JournalError::Damaged(_)) => {
+                    return self.set_aside(id, &error.to_string());
+                }
             }
         }
         Ok(Some(ticket))
@@ -415,12 +557,19 @@ impl Queue {
     pub(super) fn set_aside(&self, id: &str, why: &str) -> Result<Option<Ticket<'_>>, QueueError> {
         for end in ["msg", "log"] {
             let name = format!("{id}.{end}");
-            match self.folder.rename((Room::Waiting, &name), (Room::Corrupt, &name)) {
+            match self
+                .folder
+                .rename((Room::Waiting, &name), (Room::Corrupt, &name))
+            {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(self.io(error)),
                 _ => {}
             }
         }
         let why = format!("{why}; it was moved to corrupt/ and will not be sent");
-        Err(QueueError::Unreadable { id: id.to_owned(), why, newer: false })
+        Err(QueueError::Unreadable {
+            id: id.to_owned(),
+            why,
+            newer: false,
+        })
     }
 }

@@ -116,10 +116,16 @@ impl Head {
     ///
     /// # Errors
     /// The text that is no address.
-    pub fn addresses(&self, places: impl Iterator<Item = usize>) -> Result<(Option<Address>, Vec<Address>), String> {
+    pub fn addresses(
+        &self,
+        places: impl Iterator<Item = usize>,
+    ) -> Result<(Option<Address>, Vec<Address>), String> {
         let read = |text: &String| Address::parse(text).map_err(|_| text.clone());
         let sender = self.sender.as_ref().map(read).transpose()?;
-        let recipients = places.filter_map(|place| self.to.get(place)).map(read).collect::<Result<_, _>>()?;
+        let recipients = places
+            .filter_map(|place| self.to.get(place))
+            .map(read)
+            .collect::<Result<_, _>>()?;
         Ok((sender, recipients))
     }
 }
@@ -131,7 +137,11 @@ impl Head {
 /// The address that does not.
 pub fn check_envelope(head: &Head, envelope: &Envelope) -> Result<(), String> {
     let odd = |text: &String, address: &Address| {
-        if address.is_what(text) == Ok(true) { Ok(()) } else { Err(text.clone()) }
+        if address.is_what(text) == Ok(true) {
+            Ok(())
+        } else {
+            Err(text.clone())
+        }
     };
     match (&head.sender, &envelope.sender) {
         (Some(text), Some(address)) => odd(text, address)?,
@@ -141,9 +151,16 @@ pub fn check_envelope(head: &Head, envelope: &Envelope) -> Result<(), String> {
     if head.to.len() != envelope.recipients.len() {
         return Err(format!("{} recipients", head.to.len()));
     }
-    head.to.iter().zip(&envelope.recipients).try_for_each(|(text, address)| odd(text, address))?;
+    head.to
+        .iter()
+        .zip(&envelope.recipients)
+        .try_for_each(|(text, address)| odd(text, address))?;
     // The way of a mail is found by its author.
-    parse_authors(&head.from).ok().filter(|list| !list.is_empty()).map(drop).ok_or_else(|| head.from.clone())
+    parse_authors(&head.from)
+        .ok()
+        .filter(|list| !list.is_empty())
+        .map(drop)
+        .ok_or_else(|| head.from.clone())
 }
 
 /// Writes an entry and makes its bytes durable.
@@ -151,11 +168,16 @@ pub fn check_envelope(head: &Head, envelope: &Envelope) -> Result<(), String> {
 /// # Errors
 /// Those of the file system, and of a file of the mail that changed. What was written so far is the caller's to remove.
 pub fn write(file: &File, head: &Head, message: &Message) -> io::Result<Entry> {
-    let mut out = Summed { inner: BufWriter::with_capacity(64 << 10, file), sum: crc32fast::Hasher::new() };
+    let mut out = Summed {
+        inner: BufWriter::with_capacity(64 << 10, file),
+        sum: crc32fast::Hasher::new(),
+    };
     out.write_all(MAGIC.as_bytes())?;
     let line = serde_json::to_string(head)?;
     if line.len() as u64 >= LONGEST_HEAD {
-        return Err(io::Error::other("the mail has more recipients than the queue can hold"));
+        return Err(io::Error::other(
+            "the mail has more recipients than the queue can hold",
+        ));
     }
     out.write_all(line.as_bytes())?;
     out.write_all(b"\n")?;
@@ -170,7 +192,11 @@ pub fn write(file: &File, head: &Head, message: &Message) -> io::Result<Entry> {
     out.flush()?;
     drop(out);
     file.sync_data()?;
-    Ok(Entry { head: head.clone(), offset: (MAGIC.len() + line.len() + 1) as u64, length })
+    Ok(Entry {
+        head: head.clone(),
+        offset: (MAGIC.len() + line.len() + 1) as u64,
+        length,
+    })
 }
 
 /// Reads the head and the end of a file; the bytes between are taken on trust.
@@ -181,39 +207,61 @@ pub fn look(file: &File) -> Result<Entry, EntryError> {
     let mut reader = BufReader::with_capacity(4096, file);
     reader.seek(SeekFrom::Start(0))?;
     let mut magic = String::new();
-    reader.by_ref().take(64).read_line(&mut magic).map_err(|_| EntryError::Damaged("its first line"))?;
+    reader
+        .by_ref()
+        .take(64)
+        .read_line(&mut magic)
+        .map_err(|_| EntryError::Damaged("its first line"))?;
     if magic != MAGIC {
         return Err(match magic.strip_prefix(FAMILY).map(str::trim) {
-            Some(version) if version.parse::<u32>().is_ok_and(|v| v > 1) && magic.ends_with('\n') => {
+            Some(version)
+                if version.parse::<u32>().is_ok_and(|v| v > 1) && magic.ends_with('\n') =>
+            {
                 EntryError::Newer(version.to_owned())
             }
             _ => EntryError::Damaged("its first line"),
         });
     }
     let mut line = Vec::new();
-    reader.by_ref().take(LONGEST_HEAD).read_until(b'\n', &mut line)?;
+    reader
+        .by_ref()
+        .take(LONGEST_HEAD)
+        .read_until(b'\n', &mut line)?;
     let head: Head = serde_json::from_slice(&line).map_err(|_| EntryError::Damaged("its head"))?;
     let offset = (MAGIC.len() + line.len()) as u64;
     let whole = file.metadata()?.len();
-    let length = whole.checked_sub(offset + END as u64).ok_or(EntryError::Damaged("it is cut short"))?;
+    let length = whole
+        .checked_sub(offset + END as u64)
+        .ok_or(EntryError::Damaged("it is cut short"))?;
     let (said, _) = end(file, whole)?;
     if said != length {
         return Err(EntryError::Damaged("it is cut short"));
     }
-    Ok(Entry { head, offset, length })
+    Ok(Entry {
+        head,
+        offset,
+        length,
+    })
 }
 
 fn end(file: &File, whole: u64) -> Result<(u64, u32), EntryError> {
     let bad = || EntryError::Damaged("its end");
     let mut last = [0_u8; END];
-    file.read_exact_at(&mut last, whole.saturating_sub(END as u64)).map_err(|error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => bad(),
-        _ => EntryError::Read(error),
-    })?;
+    file.read_exact_at(&mut last, whole.saturating_sub(END as u64))
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => bad(),
+            _ => EntryError::Read(error),
+        })?;
     let text = std::str::from_utf8(&last).map_err(|_| bad())?;
-    let (length, sum) =
-        text.strip_prefix("END ").and_then(|t| t.strip_suffix('\n')).and_then(|t| t.split_once(' ')).ok_or_else(bad)?;
-    Ok((length.parse().map_err(|_| bad())?, u32::from_str_radix(sum, 16).map_err(|_| bad())?))
+    let (length, sum) = text
+        .strip_prefix("END ")
+        .and_then(|t| t.strip_suffix('\n'))
+        .and_then(|t| t.split_once(' '))
+        .ok_or_else(bad)?;
+    Ok((
+        length.parse().map_err(|_| bad())?,
+        u32::from_str_radix(sum, 16).map_err(|_| bad())?,
+    ))
 }
 
 /// Reads a file whole and proves it.
@@ -268,7 +316,11 @@ mod tests {
     fn written() -> (File, Entry) {
         let file = tempfile::tempfile().unwrap();
         let envelope = Envelope::default();
-        let message = Message::from_wire("<1@x>".into(), envelope, b"Subject: s\r\n\r\nEND of it\r\n".to_vec());
+        let message = Message::from_wire(
+            "<1@x>".into(),
+            envelope,
+            b"Subject: s\r\n\r\nEND of it\r\n".to_vec(),
+        );
         let entry = write(&file, &head(), &message).unwrap();
         (file, entry)
     }
@@ -285,24 +337,52 @@ mod tests {
 
     #[test]
     fn an_envelope_that_would_not_read_back_is_refused() {
-        let envelope = Envelope { sender: None, recipients: vec![Address::of("b", "x")], ..Envelope::default() };
+        let envelope = Envelope {
+            sender: None,
+            recipients: vec![Address::of("b", "x")],
+            ..Envelope::default()
+        };
         assert_eq!(check_envelope(&head(), &envelope), Ok(()));
         let with = |change: fn(&mut Head)| {
             let mut head = head();
             change(&mut head);
             check_envelope(&head, &envelope)
         };
-        assert_eq!(with(|head| head.to[0] = "\"a b\"".into()), Err("\"a b\"".into()));
-        assert_eq!(with(|head| head.to[0] = "\"\\\r\\\n\"@x".into()), Err("\"\\\r\\\n\"@x".into()));
+        assert_eq!(
+            with(|head| head.to[0] = "\"a b\"".into()),
+            Err("\"a b\"".into())
+        );
+        assert_eq!(
+            with(|head| head.to[0] = "\"\\\r\\\n\"@x".into()),
+            Err("\"\\\r\\\n\"@x".into())
+        );
         assert_eq!(with(|head| head.to[0] = "c@x".into()), Err("c@x".into()));
         assert_eq!(with(|head| head.to.clear()), Err("0 recipients".into()));
-        assert_eq!(with(|head| head.sender = Some("a@x\nb@x".into())), Err("a@x\nb@x".into()));
-        assert_eq!(with(|head| head.sender = Some("a@x".into())), Err("a@x".into()));
-        assert_eq!(with(|head| head.from = "\"a b\"".into()), Err("\"a b\"".into()));
+        assert_eq!(
+            with(|head| head.sender = Some("a@x\nb@x".into())),
+            Err("a@x\nb@x".into())
+        );
+        assert_eq!(
+            with(|head| head.sender = Some("a@x".into())),
+            Err("a@x".into())
+        );
+        assert_eq!(
+            with(|head| head.from = "\"a b\"".into()),
+            Err("\"a b\"".into())
+        );
         // The sender of the queue looks at what is to be written, whoever made it.
-        let odd = Envelope { recipients: vec![Address::of("\"a\\\r\\\nDATA\"", "x")], ..envelope.clone() };
-        let head = Head { to: vec![odd.recipients[0].to_string()], ..head() };
-        assert_eq!(check_envelope(&head, &odd), Err("\"a\\\r\\\nDATA\"@x".into()));
+        let odd = Envelope {
+            recipients: vec![Address::of("\"a\\\r\\\nDATA\"", "x")],
+            ..envelope.clone()
+        };
+        let head = Head {
+            to: vec![odd.recipients[0].to_string()],
+            ..head()
+        };
+        assert_eq!(
+            check_envelope(&head, &odd),
+            Err("\"a\\\r\\\nDATA\"@x".into())
+        );
     }
 
     #[test]
@@ -311,7 +391,10 @@ mod tests {
         let whole = file.metadata().unwrap().len();
         for length in (0..whole).rev() {
             file.set_len(length).unwrap();
-            assert!(matches!(look(&file), Err(EntryError::Damaged(_))), "{length}");
+            assert!(
+                matches!(look(&file), Err(EntryError::Damaged(_))),
+                "{length}"
+            );
         }
     }
 
@@ -341,7 +424,10 @@ mod tests {
     fn a_newer_format_is_named_and_not_called_damaged() {
         let file = tempfile::tempfile().unwrap();
         (&file).write_all(b"SMAILQ 2\nwhatever").unwrap();
-        assert_eq!(look(&file).unwrap_err().to_string(), "it was written by a newer smail (format 2)");
+        assert_eq!(
+            look(&file).unwrap_err().to_string(),
+            "it was written by a newer smail (format 2)"
+        );
     }
 
     #[test]
@@ -352,14 +438,23 @@ mod tests {
         let rows: &[(&str, &dyn Fn(usize) -> String)] = &[
             ("no line end", &|size| repeated("x", size)),
             ("line ends", &|size| repeated("\n", size)),
-            ("brackets", &|size| MAGIC.to_owned() + &repeated("[", size) + "\n"),
+            ("brackets", &|size| {
+                MAGIC.to_owned() + &repeated("[", size) + "\n"
+            }),
             ("a name again and again", &|size| {
                 MAGIC.to_owned() + "{" + &repeated("\"x\":1,", size) + "\"id\":\"1\"}\n"
             }),
             ("recipients", &|size| {
-                MAGIC.to_owned() + &whole.replace("[\"b@x\"]", &format!("[{}\"b@x\"]", many(size))) + "\n"
+                MAGIC.to_owned()
+                    + &whole.replace("[\"b@x\"]", &format!("[{}\"b@x\"]", many(size)))
+                    + "\n"
             }),
-            ("ends", &|size| MAGIC.to_owned() + &whole + "\n" + &repeated("END 00000000000000000258 1f2e3d4c\n", size)),
+            ("ends", &|size| {
+                MAGIC.to_owned()
+                    + &whole
+                    + "\n"
+                    + &repeated("END 00000000000000000258 1f2e3d4c\n", size)
+            }),
         ];
         for (name, make) in rows {
             let file = |size| {

@@ -80,13 +80,19 @@ pub struct Flushed {
 impl Flushed {
     /// Tells whether a mail that was named was not tried, as it is held or another process has it.
     pub fn is_untried(&self) -> bool {
-        !self.held.is_empty() || self.problems.iter().any(|problem| matches!(problem, QueueError::Busy(_)))
+        !self.held.is_empty()
+            || self
+                .problems
+                .iter()
+                .any(|problem| matches!(problem, QueueError::Busy(_)))
     }
 }
 
 /// Looks a name up in a sorted list.
 fn has(names: &[String], name: &str) -> bool {
-    names.binary_search_by(|known| known.as_str().cmp(name)).is_ok()
+    names
+        .binary_search_by(|known| known.as_str().cmp(name))
+        .is_ok()
 }
 
 /// The connections of a run, one for a route whoever sends over it.
@@ -100,20 +106,33 @@ struct Ways<'a> {
 
 impl Ways<'_> {
     fn key(head: &Head) -> String {
-        format!("{:?} {:?} {:?} {:?}", head.account, head.settings, head.login, head.from)
+        format!(
+            "{:?} {:?} {:?} {:?}",
+            head.account, head.settings, head.login, head.from
+        )
     }
 
     /// The route of a mail; `Err` tells why nothing can be sent over it now, and whether that was tried.
     fn route(&mut self, head: &Head) -> Result<Route, (String, bool)> {
         let routes = &mut *self.routes;
-        let found = self.found.entry(Self::key(head)).or_insert_with(|| routes.route(head));
+        let found = self
+            .found
+            .entry(Self::key(head))
+            .or_insert_with(|| routes.route(head));
         let route = found.clone().map_err(|why| (why, false))?;
-        self.watch.learned.failure(&route).map_or(Ok(route), |why| Err((why, true)))
+        self.watch
+            .learned
+            .failure(&route)
+            .map_or(Ok(route), |why| Err((why, true)))
     }
 
     /// The connection for a route, opened when it is not yet.
     fn way(&mut self, route: &Route) -> &mut dyn Transport {
-        let at_hand = self.open.iter().position(|(known, _)| known == route).map(|place| self.open.remove(place));
+        let at_hand = self
+            .open
+            .iter()
+            .position(|(known, _)| known == route)
+            .map(|place| self.open.remove(place));
         if at_hand.is_none() && self.open.len() == CONNECTIONS {
             self.open.remove(0);
         }
@@ -129,7 +148,12 @@ impl Queue {
     ///
     /// # Errors
     /// [`QueueError::Io`] when the folder cannot be read; what concerns one entry is in [`Flushed::problems`].
-    pub fn flush(&self, routes: &mut dyn Routes, watch: &Watch, bounds: &Bounds) -> Result<Flushed, QueueError> {
+    pub fn flush(
+        &self,
+        routes: &mut dyn Routes,
+        watch: &Watch,
+        bounds: &Bounds,
+    ) -> Result<Flushed, QueueError> {
         let start = Instant::now();
         let mut flushed = Flushed::default();
         let runner = self.folder.lock_of(Lock::Runner).map_err(|e| self.io(e))?;
@@ -137,7 +161,12 @@ impl Queue {
             return Ok(flushed);
         }
         let names = self.folder.names(Room::Waiting).map_err(|e| self.io(e))?;
-        let mut ways = Ways { open: Vec::new(), found: HashMap::new(), routes, watch };
+        let mut ways = Ways {
+            open: Vec::new(),
+            found: HashMap::new(),
+            routes,
+            watch,
+        };
         for name in &names {
             self.sweep(name, &names);
         }
@@ -167,18 +196,31 @@ impl Queue {
             let outcome = self.one(&notice, &mut ways, &Bounds::default(), &mut flushed);
             flushed.problems.extend(outcome.err());
         }
-        let missing = bounds.ids.iter().filter(|id| !has(&names, &format!("{id}.msg")));
-        flushed.problems.extend(missing.map(|id| QueueError::NoEntry(id.clone())));
+        let missing = bounds
+            .ids
+            .iter()
+            .filter(|id| !has(&names, &format!("{id}.msg")));
+        flushed
+            .problems
+            .extend(missing.map(|id| QueueError::NoEntry(id.clone())));
         Ok(flushed)
     }
 
-    fn one(&self, id: &str, ways: &mut Ways<'_>, bounds: &Bounds, flushed: &mut Flushed) -> Result<(), QueueError> {
+    fn one(
+        &self,
+        id: &str,
+        ways: &mut Ways<'_>,
+        bounds: &Bounds,
+        flushed: &mut Flushed,
+    ) -> Result<(), QueueError> {
         let named = !bounds.ids.is_empty();
         let limit = Limit::new(bounds.patience, &ways.watch.interrupt);
         let Some(mut ticket) = self.claim_within(id, named.then_some(&limit))? else {
             // Another process was quicker, and it is gone or was given up.
             let failed = self.item(Room::Failed, id).filter(|_| named);
-            flushed.failed.extend(failed.map(|item| (item.id, item.last)));
+            flushed
+                .failed
+                .extend(failed.map(|item| (item.id, item.last)));
             return Ok(());
         };
         let waits = !ticket.state().left().is_empty();
@@ -193,7 +235,9 @@ impl Queue {
         if waits {
             match self.send(&mut ticket, ways) {
                 // It can never be sent, so it must not wait for ever.
-                Err(QueueError::Unreadable { why, .. }) => return self.set_aside(id, &why).map(drop),
+                Err(QueueError::Unreadable { why, .. }) => {
+                    return self.set_aside(id, &why).map(drop);
+                }
                 outcome => outcome?,
             }
         }
@@ -201,7 +245,11 @@ impl Queue {
         let refused = ticket.state().left().is_empty();
         let (routes, mut notices) = (&mut *ways.routes, Vec::new());
         let finished = ticket.finish_with(&mut |ticket, why| {
-            notices.extend(routes.notice(ticket, why).map(|notice| self.notify(id, notice)));
+            notices.extend(
+                routes
+                    .notice(ticket, why)
+                    .map(|notice| self.notify(id, notice)),
+            );
         });
         for notice in notices {
             match notice {
@@ -217,7 +265,10 @@ impl Queue {
                     ways.routes.given_up(&head, &last);
                 }
                 flushed.failed.push((id.to_owned(), last));
-                let hook = |why| QueueError::Hook { id: id.to_owned(), why };
+                let hook = |why| QueueError::Hook {
+                    id: id.to_owned(),
+                    why,
+                };
                 flushed.problems.extend(problem.map(hook));
             }
         }
@@ -225,13 +276,29 @@ impl Queue {
     }
 
     /// Writes a notice down, once for a mail: a crash may have come between the notice and the end of its mail.
-    fn notify(&self, failed: &str, (head, message): (Head, Message)) -> Result<Option<String>, QueueError> {
-        let told = |error: QueueError| QueueError::Notice { id: failed.to_owned(), why: error.to_string() };
-        match self.key(&format!("failure-notice:{failed}")).map_err(told)? {
+    fn notify(
+        &self,
+        failed: &str,
+        (head, message): (Head, Message),
+    ) -> Result<Option<String>, QueueError> {
+        let told = |error: QueueError| QueueError::Notice {
+            id: failed.to_owned(),
+            why: error.to_string(),
+        };
+        match self
+            .key(&format!("failure-notice:{failed}"))
+            .map_err(told)?
+        {
             KeyState::Taken(_) => Ok(None),
             KeyState::New(key) => {
                 let head = Head { key: None, ..head };
-                Ok(Some(self.submit(head, &message, Some(&key)).map_err(told)?.head().id.clone()))
+                Ok(Some(
+                    self.submit(head, &message, Some(&key))
+                        .map_err(told)?
+                        .head()
+                        .id
+                        .clone(),
+                ))
             }
         }
     }
@@ -240,7 +307,12 @@ impl Queue {
         let route = match ways.route(ticket.head()) {
             Ok(route) => route,
             Err((why, tried)) => {
-                let to: Vec<String> = ticket.state().left().iter().map(|at| ticket.head().to[*at].clone()).collect();
+                let to: Vec<String> = ticket
+                    .state()
+                    .left()
+                    .iter()
+                    .map(|at| ticket.head().to[*at].clone())
+                    .collect();
                 ticket.defer(&why, tried)?;
                 ways.routes.put_off(ticket.head(), &to, &why);
                 return Ok(());
@@ -249,7 +321,9 @@ impl Queue {
         let report = ticket.attempt(ways.way(&route), Turn::More)?;
         let faults = || report.fates.iter().filter_map(|f| f.outcome.as_ref().err());
         if let Some(fault) = faults().find(|f| policy::is_of_session(f)) {
-            ways.watch.learned.failed(&route, fault, (self.words)(fault));
+            ways.watch
+                .learned
+                .failed(&route, fault, (self.words)(fault));
         }
         ways.routes.attempted(ticket.head(), &report);
         Ok(())
@@ -260,8 +334,12 @@ impl Queue {
         if !has(names, &format!("{id}.log")) {
             return true;
         }
-        let Ok(log) = self.folder.open_file(Room::Waiting, &format!("{id}.log")) else { return true };
-        let Ok((events, _)) = journal::read(&log) else { return true };
+        let Ok(log) = self.folder.open_file(Room::Waiting, &format!("{id}.log")) else {
+            return true;
+        };
+        let Ok((events, _)) = journal::read(&log) else {
+            return true;
+        };
         State::after(0, &events).is_due(now(), self.policy.longest())
     }
 
@@ -269,20 +347,32 @@ impl Queue {
     pub(super) fn sweep(&self, name: &str, names: &[String]) -> bool {
         if name.starts_with("tmp.") {
             // A living writer has the lock. One that has made the file and not locked it yet waits for ours, and begins again.
-            let Ok(file) = self.folder.open_file(Room::Waiting, name) else { return false };
+            let Ok(file) = self.folder.open_file(Room::Waiting, name) else {
+                return false;
+            };
             return file.try_lock().is_ok() && self.folder.remove(Room::Waiting, name).is_ok();
         }
-        let Some(message) = name.strip_suffix(".log").map(|id| format!("{id}.msg")) else { return false };
+        let Some(message) = name.strip_suffix(".log").map(|id| format!("{id}.msg")) else {
+            return false;
+        };
         if has(names, &message) || self.folder.has(Room::Waiting, &message) {
             return false;
         }
         // A release moves the journal before its message.
-        let Ok(moves) = self.folder.lock_of(Lock::Moves) else { return false };
+        let Ok(moves) = self.folder.lock_of(Lock::Moves) else {
+            return false;
+        };
         if moves.try_lock().is_err() || self.folder.has(Room::Waiting, &message) {
             return false;
         }
-        match [Room::Failed, Room::Corrupt].into_iter().find(|room| self.folder.has(*room, &message)) {
-            Some(room) => self.folder.rename((Room::Waiting, name), (room, name)).is_ok(),
+        match [Room::Failed, Room::Corrupt]
+            .into_iter()
+            .find(|room| self.folder.has(*room, &message))
+        {
+            Some(room) => self
+                .folder
+                .rename((Room::Waiting, name), (room, name))
+                .is_ok(),
             None => self.folder.remove(Room::Waiting, name).is_ok(),
         }
     }

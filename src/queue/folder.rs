@@ -26,8 +26,12 @@ pub enum Room {
     Keys,
 }
 
-const ROOMS: [(Room, &str); 4] =
-    [(Room::Waiting, "q"), (Room::Failed, "failed"), (Room::Corrupt, "corrupt"), (Room::Keys, "keys")];
+const ROOMS: [(Room, &str); 4] = [
+    (Room::Waiting, "q"),
+    (Room::Failed, "failed"),
+    (Room::Corrupt, "corrupt"),
+    (Room::Keys, "keys"),
+];
 
 /// What a lock on the queue is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,9 +84,12 @@ fn make_all(path: &Path) -> io::Result<()> {
     }
     match std::fs::DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-        Ok(()) if path.symlink_metadata()?.mode() & 0o700 != 0o700 => {
-            Ok(rustix::fs::chmodat(rustix::fs::CWD, path, Mode::from_raw_mode(0o700), AtFlags::empty())?)
-        }
+        Ok(()) if path.symlink_metadata()?.mode() & 0o700 != 0o700 => Ok(rustix::fs::chmodat(
+            rustix::fs::CWD,
+            path,
+            Mode::from_raw_mode(0o700),
+            AtFlags::empty(),
+        )?),
         outcome => outcome,
     }
 }
@@ -101,11 +108,18 @@ impl Folder {
     /// # Errors
     /// [`FolderError`].
     pub fn open(path: &Path) -> Result<Self, FolderError> {
-        let unusable = |error: io::Error| FolderError::Unusable { path: path.to_owned(), error };
+        let unusable = |error: io::Error| FolderError::Unusable {
+            path: path.to_owned(),
+            error,
+        };
         let new = path.symlink_metadata().is_err();
         make_all(path).or_else(|error| {
             // A link or a file in its place is judged below, in words that say so.
-            if path.symlink_metadata().is_ok() { Ok(()) } else { Err(unusable(error)) }
+            if path.symlink_metadata().is_ok() {
+                Ok(())
+            } else {
+                Err(unusable(error))
+            }
         })?;
         let root = Self::enter(rustix::fs::CWD, path, path)?;
         let mut rooms = Vec::with_capacity(ROOMS.len());
@@ -119,31 +133,53 @@ impl Folder {
         if new {
             // Mail is as durable as the names of the folders it lies in.
             rustix::fs::fsync(&root).map_err(|error| unusable(error.into()))?;
-            for above in path.ancestors().skip(1).take(3).filter(|above| !above.as_os_str().is_empty()) {
+            for above in path
+                .ancestors()
+                .skip(1)
+                .take(3)
+                .filter(|above| !above.as_os_str().is_empty())
+            {
                 let _ = std::fs::File::open(above).and_then(|folder| folder.sync_all());
             }
         }
-        let rooms = rooms.try_into().map_err(|_| unusable(io::Error::other("a folder is missing")))?;
-        Ok(Folder { root, rooms, path: path.to_owned() })
+        let rooms = rooms
+            .try_into()
+            .map_err(|_| unusable(io::Error::other("a folder is missing")))?;
+        Ok(Folder {
+            root,
+            rooms,
+            path: path.to_owned(),
+        })
     }
 
     fn enter(at: impl AsFd, name: &Path, shown: &Path) -> Result<OwnedFd, FolderError> {
-        let refused = |why: &str| FolderError::Unsafe { path: shown.to_owned(), why: why.to_owned() };
-        let unusable = |error: Errno| FolderError::Unusable { path: shown.to_owned(), error: error.into() };
+        let refused = |why: &str| FolderError::Unsafe {
+            path: shown.to_owned(),
+            why: why.to_owned(),
+        };
+        let unusable = |error: Errno| FolderError::Unusable {
+            path: shown.to_owned(),
+            error: error.into(),
+        };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let folder = match rustix::fs::openat(&at, name, flags, Mode::empty()) {
             Ok(folder) => folder,
-            Err(Errno::LOOP | Errno::NOTDIR) => return Err(refused("it is a symbolic link or no folder")),
+            Err(Errno::LOOP | Errno::NOTDIR) => {
+                return Err(refused("it is a symbolic link or no folder"));
+            }
             // A umask of 777 leaves a folder that its own maker cannot enter.
             Err(Errno::ACCESS) => {
-                let _ = rustix::fs::chmodat(&at, name, Mode::from_raw_mode(0o700), AtFlags::empty());
+                let _ =
+                    rustix::fs::chmodat(&at, name, Mode::from_raw_mode(0o700), AtFlags::empty());
                 rustix::fs::openat(&at, name, flags, Mode::empty()).map_err(unusable)?
             }
             Err(error) => return Err(unusable(error)),
         };
         let stat = rustix::fs::fstat(&folder).map_err(unusable)?;
         if stat.st_uid != rustix::process::geteuid().as_raw() {
-            return Err(FolderError::Foreign { path: shown.to_owned() });
+            return Err(FolderError::Foreign {
+                path: shown.to_owned(),
+            });
         }
         if stat.st_mode & 0o077 != 0 {
             return Err(refused(&format!(
@@ -159,7 +195,12 @@ impl Folder {
 
     /// Whether mail can be written down: a file system that became read-only lets everything be opened that is there.
     pub fn is_writable(&self) -> bool {
-        let access = rustix::fs::accessat(self.room(Room::Waiting), ".", Access::WRITE_OK, AtFlags::EACCESS);
+        let access = rustix::fs::accessat(
+            self.room(Room::Waiting),
+            ".",
+            Access::WRITE_OK,
+            AtFlags::EACCESS,
+        );
         !matches!(access, Err(Errno::ROFS | Errno::ACCESS))
     }
 
@@ -175,13 +216,15 @@ impl Folder {
 
     /// Makes a new file; an existing one is an error.
     pub fn create(&self, room: Room, name: &str) -> io::Result<File> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         self.make(room, name, flags)
     }
 
     /// Opens a file for reading and appending, and makes it when it is not there.
     pub fn append(&self, room: Room, name: &str) -> io::Result<File> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         self.make(room, name, flags)
     }
 
@@ -269,7 +312,9 @@ impl Folder {
     pub fn names(&self, room: Room) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in Dir::read_from(self.room(room))? {
-            let name = OsStr::from_bytes(entry?.file_name().to_bytes()).to_string_lossy().into_owned();
+            let name = OsStr::from_bytes(entry?.file_name().to_bytes())
+                .to_string_lossy()
+                .into_owned();
             if name != "." && name != ".." {
                 names.push(name);
             }
@@ -286,7 +331,12 @@ impl Folder {
             Lock::Head => self.room(Room::Keys),
         };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(File::from(rustix::fs::openat(folder, ".", flags, Mode::empty())?))
+        Ok(File::from(rustix::fs::openat(
+            folder,
+            ".",
+            flags,
+            Mode::empty(),
+        )?))
     }
 
     /// The file of a place among those who send, open for locking only.
@@ -298,11 +348,13 @@ impl Folder {
     /// Sets a little room and one file aside, so that a full disk still lets the queue drain.
     pub fn keep_reserve(&self) {
         const SIZE: usize = 64 << 10;
-        let kept = rustix::fs::statat(&self.root, RESERVE, AtFlags::SYMLINK_NOFOLLOW).map_or(0, |stat| stat.st_size);
+        let kept = rustix::fs::statat(&self.root, RESERVE, AtFlags::SYMLINK_NOFOLLOW)
+            .map_or(0, |stat| stat.st_size);
         if usize::try_from(kept).is_ok_and(|kept| kept >= SIZE) {
             return;
         }
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let made = Self::make_at(&self.root, RESERVE, flags);
         if made.is_ok_and(|file| io::Write::write_all(&mut &file, &vec![0x5a; SIZE]).is_err()) {
             // Half a reserve is none, and would be in the way.

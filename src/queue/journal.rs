@@ -120,10 +120,12 @@ mod places {
     }
 
     pub(super) fn serialize<S: Serializer>(places: &[usize], to: S) -> Result<S::Ok, S::Error> {
-        let rows = places.chunk_by(|a, b| a.checked_add(1) == Some(*b)).flat_map(|row| match row {
-            [first, _, .., last] => vec![Span::Row(*first, *last)],
-            few => few.iter().copied().map(Span::One).collect(),
-        });
+        let rows = places
+            .chunk_by(|a, b| a.checked_add(1) == Some(*b))
+            .flat_map(|row| match row {
+                [first, _, .., last] => vec![Span::Row(*first, *last)],
+                few => few.iter().copied().map(Span::One).collect(),
+            });
         to.collect_seq(rows)
     }
 
@@ -226,7 +228,11 @@ impl State {
         let mut set = |to: &[usize], standing: Standing| {
             for place in to {
                 // What was accepted stays so, whatever a later line says.
-                if let Some(old) = self.standing.get_mut(*place).filter(|old| **old != Standing::Accepted) {
+                if let Some(old) = self
+                    .standing
+                    .get_mut(*place)
+                    .filter(|old| **old != Standing::Accepted)
+                {
                     // Counted, not looked for: a long list is settled by many lines.
                     self.doubtful -= usize::from(*old == Standing::InDoubt);
                     self.doubtful += usize::from(standing == Standing::InDoubt);
@@ -239,7 +245,9 @@ impl State {
             Event::Begin { at, idle } => {
                 self.tries += 1;
                 if !idle {
-                    let gap = self.begun.map(|(before, planned)| (at.saturating_sub(before), planned));
+                    let gap = self
+                        .begun
+                        .map(|(before, planned)| (at.saturating_sub(before), planned));
                     self.gaps.extend(gap);
                     self.begun = Some((*at, 0));
                 }
@@ -262,13 +270,23 @@ impl State {
                 self.refusal.clone_from(reply);
                 at
             }
-            Event::Deferred { at, to, reply, next } => {
+            Event::Deferred {
+                at,
+                to,
+                reply,
+                next,
+            } => {
                 set(to, Standing::Waiting);
                 (self.until.1, self.last) = (*next, reply.clone());
                 self.plan(next.saturating_sub(*at));
                 at
             }
-            Event::Doubt { at, to, reply, next } => {
+            Event::Doubt {
+                at,
+                to,
+                reply,
+                next,
+            } => {
                 set(to, Standing::InDoubt);
                 (self.until.0, self.last) = (*next, reply.clone());
                 self.plan(next.saturating_sub(*at));
@@ -285,7 +303,11 @@ impl State {
             Event::Release { at } => {
                 (self.held, self.until, self.begun) = (false, (0, 0), None);
                 self.gaps.clear();
-                for old in self.standing.iter_mut().filter(|s| matches!(s, Standing::InDoubt | Standing::Refused)) {
+                for old in self
+                    .standing
+                    .iter_mut()
+                    .filter(|s| matches!(s, Standing::InDoubt | Standing::Refused))
+                {
                     *old = Standing::Waiting;
                 }
                 self.doubtful = 0;
@@ -297,7 +319,11 @@ impl State {
             }
         };
         let (doubt, deferred) = self.until;
-        self.next = if self.doubtful > 0 { doubt.max(deferred) } else { deferred };
+        self.next = if self.doubtful > 0 {
+            doubt.max(deferred)
+        } else {
+            deferred
+        };
         self.latest = *at;
     }
 
@@ -311,14 +337,20 @@ impl State {
     /// the pause that was planned, or as a fifth of the lifetime when that is longer, at most: a machine that was off and a clock
     /// that jumped tried nothing meanwhile.
     pub fn time_tried(&self, lifetime: i64) -> i64 {
-        let counted = |(gap, planned): &(i64, i64)| (*gap).clamp(0, (*planned).max(lifetime / 5).max(0));
+        let counted =
+            |(gap, planned): &(i64, i64)| (*gap).clamp(0, (*planned).max(lifetime / 5).max(0));
         self.gaps.iter().map(counted).fold(0, i64::saturating_add)
     }
 
     /// The places of those that must still be sent.
     pub fn left(&self) -> Vec<usize> {
         let open = |s: &Standing| matches!(s, Standing::Waiting | Standing::InDoubt);
-        self.standing.iter().enumerate().filter(|(_, s)| open(s)).map(|(i, _)| i).collect()
+        self.standing
+            .iter()
+            .enumerate()
+            .filter(|(_, s)| open(s))
+            .map(|(i, _)| i)
+            .collect()
     }
 
     /// The words that tell why it stands as it does: the latest about one of those that are left, else of the refusal.
@@ -339,8 +371,12 @@ impl State {
     /// Tells whether it may be tried now. A clock that jumped must not strand it: a time further away than the longest interval,
     /// or a last event in the future, does not count.
     pub fn is_due(&self, now: i64, longest: Duration) -> bool {
-        let longest = i64::try_from(longest.as_millis()).unwrap_or(i64::MAX).max(DOUBT).saturating_mul(2);
-        let jumped = self.latest > now.saturating_add(60_000) || self.next > now.saturating_add(longest);
+        let longest = i64::try_from(longest.as_millis())
+            .unwrap_or(i64::MAX)
+            .max(DOUBT)
+            .saturating_mul(2);
+        let jumped =
+            self.latest > now.saturating_add(60_000) || self.next > now.saturating_add(longest);
         !self.held && (self.next <= now || jumped)
     }
 }
@@ -381,7 +417,9 @@ pub fn read(mut file: &File) -> Result<(Vec<Event>, u64), JournalError> {
 
 /// Whether the line ends where a crash ended it: it has no line end, nor another octet in its place behind a whole line.
 fn is_torn(line: &[u8]) -> bool {
-    let rotten_end = line.split_last().is_some_and(|(_, line)| event(line).is_some());
+    let rotten_end = line
+        .split_last()
+        .is_some_and(|(_, line)| event(line).is_some());
     !line.ends_with(b"\n") && !rotten_end
 }
 

@@ -49,14 +49,27 @@ fn read(mut file: &File) -> io::Result<Option<(String, String, i64)>> {
     let mut text = Vec::new();
     file.seek(SeekFrom::Start(0))?;
     file.take(LONGEST_FILE).read_to_end(&mut text)?;
-    let Some(end) = text.iter().rposition(|b| *b == b'\n') else { return Ok(None) };
-    let Some(line) = text[..end].split(|b| *b == b'\n').rfind(|line| !line.is_empty()) else { return Ok(None) };
+    let Some(end) = text.iter().rposition(|b| *b == b'\n') else {
+        return Ok(None);
+    };
+    let Some(line) = text[..end]
+        .split(|b| *b == b'\n')
+        .rfind(|line| !line.is_empty())
+    else {
+        return Ok(None);
+    };
     let parsed = std::str::from_utf8(line).ok().and_then(|line| {
         let mut words = line.split(' ');
-        let found = (words.next()?.to_owned(), words.next()?.to_owned(), words.next()?.parse().ok()?);
+        let found = (
+            words.next()?.to_owned(),
+            words.next()?.to_owned(),
+            words.next()?.parse().ok()?,
+        );
         (words.next().is_none() && WORDS.contains(&found.0.as_str())).then_some(found)
     });
-    parsed.map(Some).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "its last line is damaged"))
+    parsed
+        .map(Some)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "its last line is damaged"))
 }
 
 /// Adds a line: a file that is written anew is empty for a moment, and a key that is forgotten then would send twice. The line
@@ -73,7 +86,10 @@ impl Queue {
     /// It is empty or too long, its file is damaged, or those of the file system.
     pub fn key(&self, key: &str) -> Result<KeyState, QueueError> {
         let file = self.key_file(key, true)?.ok_or(QueueError::Key)?;
-        Ok(self.taken(key, &file)?.map_or_else(|| KeyState::New(Key::new(file, Vec::new())), KeyState::Taken))
+        Ok(self.taken(key, &file)?.map_or_else(
+            || KeyState::New(Key::new(file, Vec::new())),
+            KeyState::Taken,
+        ))
     }
 
     /// The locked file of a key, made or `None` when it is not there.
@@ -82,8 +98,11 @@ impl Queue {
             return Err(QueueError::Key);
         }
         let name = name(key);
-        let opened =
-            if make { self.folder.append(Room::Keys, &name) } else { self.folder.open_file(Room::Keys, &name) };
+        let opened = if make {
+            self.folder.append(Room::Keys, &name)
+        } else {
+            self.folder.open_file(Room::Keys, &name)
+        };
         match opened.and_then(|file| file.lock().map(|()| file)) {
             Ok(file) => Ok(Some(file)),
             Err(error) if !make && error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -94,7 +113,10 @@ impl Queue {
     /// The mail that a key was used for, when it counts.
     pub(super) fn taken(&self, key: &str, file: &File) -> Result<Option<String>, QueueError> {
         let path = || self.path().join("keys").join(name(key));
-        let last = read(file).map_err(|error| QueueError::KeyFile { path: path(), error })?;
+        let last = read(file).map_err(|error| QueueError::KeyFile {
+            path: path(),
+            error,
+        })?;
         let counts = |(word, id, at): &(String, String, i64)| {
             let waits = self.folder.has(Room::Waiting, &format!("{id}.msg"));
             waits || (word == "done" && now().saturating_sub(*at).abs() < LIFETIME)
@@ -105,7 +127,10 @@ impl Queue {
 
 impl Key {
     pub(super) fn new(file: File, others: Vec<File>) -> Self {
-        Key { file, _others: others }
+        Key {
+            file,
+            _others: others,
+        }
     }
 
     /// Notes that the mail of this id is on its way: written before it is committed.
@@ -136,9 +161,13 @@ pub(super) fn forget(folder: &Folder, key: &str, id: &str) {
 }
 
 fn change(folder: &Folder, key: &str, id: &str, word: &str) {
-    let Ok(file) = folder.append_to(Room::Keys, &name(key)) else { return };
+    let Ok(file) = folder.append_to(Room::Keys, &name(key)) else {
+        return;
+    };
     // Held by another process only while that looks, and then it looks for the mail as well.
-    let of_mail = |last: Option<(String, String, i64)>| last.is_some_and(|(known, of, _)| of == id && known != word);
+    let of_mail = |last: Option<(String, String, i64)>| {
+        last.is_some_and(|(known, of, _)| of == id && known != word)
+    };
     if file.lock().is_ok() && read(&file).is_ok_and(of_mail) {
         let _ = write(&file, word, id);
     }

@@ -94,7 +94,14 @@ impl Queue {
                 matches!(s, Standing::Waiting | Standing::InDoubt)
             }
         };
-        let to = entry.head.to.iter().zip(&state.standing).filter(|(_, s)| shown(s)).map(|(a, _)| a.clone()).collect();
+        let to = entry
+            .head
+            .to
+            .iter()
+            .zip(&state.standing)
+            .filter(|(_, s)| shown(s))
+            .map(|(a, _)| a.clone())
+            .collect();
         Some(Item {
             id: id.to_owned(),
             state: word,
@@ -104,8 +111,13 @@ impl Queue {
             to,
             tries: state.tries,
             next: state.next,
-            last: damage
-                .unwrap_or_else(|| if room == Room::Failed { state.last.clone() } else { state.why().to_owned() }),
+            last: damage.unwrap_or_else(|| {
+                if room == Room::Failed {
+                    state.last.clone()
+                } else {
+                    state.why().to_owned()
+                }
+            }),
             subject: entry.head.subject,
         })
     }
@@ -133,7 +145,9 @@ impl Queue {
     fn find(&self, id: &str) -> Result<Room, QueueError> {
         let sound = !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric());
         let rooms = [Room::Waiting, Room::Failed, Room::Corrupt];
-        let found = rooms.into_iter().find(|room| sound && self.folder.has(*room, &format!("{id}.msg")));
+        let found = rooms
+            .into_iter()
+            .find(|room| sound && self.folder.has(*room, &format!("{id}.msg")));
         found.ok_or_else(|| QueueError::NoEntry(id.to_owned()))
     }
 
@@ -143,7 +157,10 @@ impl Queue {
     /// There is none of that name, it cannot be read, or `out` cannot be written.
     pub fn show(&self, id: &str, out: &mut dyn Write) -> Result<(), QueueError> {
         let room = self.find(id)?;
-        let file = self.folder.open_file(room, &format!("{id}.msg")).map_err(|e| self.io(e))?;
+        let file = self
+            .folder
+            .open_file(room, &format!("{id}.msg"))
+            .map_err(|e| self.io(e))?;
         let entry = entry::look(&file).map_err(|error| QueueError::Unreadable {
             id: id.to_owned(),
             why: error.to_string(),
@@ -164,8 +181,13 @@ impl Queue {
             let mut at = 0;
             let mut buffer = vec![0; 64 << 10];
             while at < entry.length {
-                let want = usize::try_from((entry.length - at).min(buffer.len() as u64)).unwrap_or(buffer.len());
-                let count = std::os::unix::fs::FileExt::read_at(&file, &mut buffer[..want], entry.offset + at)?;
+                let want = usize::try_from((entry.length - at).min(buffer.len() as u64))
+                    .unwrap_or(buffer.len());
+                let count = std::os::unix::fs::FileExt::read_at(
+                    &file,
+                    &mut buffer[..want],
+                    entry.offset + at,
+                )?;
                 if count == 0 {
                     break;
                 }
@@ -189,12 +211,16 @@ impl Queue {
             for end in ["log", "msg"] {
                 let name = format!("{id}.{end}");
                 if self.folder.has(Room::Failed, &name) {
-                    self.folder.rename((Room::Failed, &name), (Room::Waiting, &name)).map_err(|e| self.io(e))?;
+                    self.folder
+                        .rename((Room::Failed, &name), (Room::Waiting, &name))
+                        .map_err(|e| self.io(e))?;
                 }
             }
             self.folder.sync(Room::Waiting).map_err(|e| self.io(e))?;
         }
-        self.claim(id)?.ok_or_else(|| QueueError::Busy(id.to_owned()))?.hold(hold)
+        self.claim(id)?
+            .ok_or_else(|| QueueError::Busy(id.to_owned()))?
+            .hold(hold)
     }
 
     /// Removes an entry for good, delivered or not.
@@ -204,12 +230,16 @@ impl Queue {
     pub fn remove(&self, id: &str) -> Result<(), QueueError> {
         match self.find(id)? {
             Room::Waiting => {
-                let mut ticket = self.claim(id)?.ok_or_else(|| QueueError::Busy(id.to_owned()))?;
+                let mut ticket = self
+                    .claim(id)?
+                    .ok_or_else(|| QueueError::Busy(id.to_owned()))?;
                 ticket.remove().map_err(|e| self.io(e))
             }
             room => {
                 for end in ["msg", "log"] {
-                    self.folder.remove(room, &format!("{id}.{end}")).map_err(|e| self.io(e))?;
+                    self.folder
+                        .remove(room, &format!("{id}.{end}"))
+                        .map_err(|e| self.io(e))?;
                 }
                 Ok(())
             }
@@ -226,14 +256,18 @@ impl Queue {
         for name in &names {
             let Some(id) = name.strip_suffix(".msg") else {
                 if self.sweep(name, &names) {
-                    check.repaired.push(format!("{name}: what a process left that died; removed"));
+                    check
+                        .repaired
+                        .push(format!("{name}: what a process left that died; removed"));
                 }
                 continue;
             };
             match self.claim(id) {
                 Ok(Some(ticket)) if ticket.state().left().is_empty() => {
                     ticket.finish()?;
-                    check.repaired.push(format!("{id}: it was done, and is removed now"));
+                    check
+                        .repaired
+                        .push(format!("{id}: it was done, and is removed now"));
                 }
                 // Another process has it, and so it is in good hands.
                 Ok(_) => check.sound += 1,
@@ -245,9 +279,9 @@ impl Queue {
         }
         for name in self.folder.names(Room::Corrupt).map_err(|e| self.io(e))? {
             if let Some(id) = name.strip_suffix(".msg") {
-                check
-                    .problems
-                    .push(format!("{id}: it is damaged and lies in corrupt/; --queue-show and --remove know it"));
+                check.problems.push(format!(
+                    "{id}: it is damaged and lies in corrupt/; --queue-show and --remove know it"
+                ));
             }
         }
         Ok(check)

@@ -135,15 +135,27 @@ impl Queue {
     ///
     /// # Errors
     /// [`FolderError`].
-    pub fn open(path: &Path, policy: Policy, words: fn(&Fault) -> String) -> Result<Self, FolderError> {
-        Ok(Queue { folder: Folder::open(path)?, policy, words })
+    pub fn open(
+        path: &Path,
+        policy: Policy,
+        words: fn(&Fault) -> String,
+    ) -> Result<Self, FolderError> {
+        Ok(Queue {
+            folder: Folder::open(path)?,
+            policy,
+            words,
+        })
     }
 
     /// Opens the queue in a folder that must be there: `None` when there is no folder.
     ///
     /// # Errors
     /// [`FolderError`].
-    pub fn look(path: &Path, policy: Policy, words: fn(&Fault) -> String) -> Result<Option<Self>, FolderError> {
+    pub fn look(
+        path: &Path,
+        policy: Policy,
+        words: fn(&Fault) -> String,
+    ) -> Result<Option<Self>, FolderError> {
         if path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
             return Self::open(path, policy, words).map(Some);
         }
@@ -166,7 +178,10 @@ impl Queue {
     }
 
     fn io(&self, error: io::Error) -> QueueError {
-        QueueError::Io { path: self.folder.path().to_owned(), error }
+        QueueError::Io {
+            path: self.folder.path().to_owned(),
+            error,
+        }
     }
 
     /// Writes a mail down and takes it for this process. The head's id, times and bytes' facts are filled in here.
@@ -174,7 +189,12 @@ impl Queue {
     /// # Errors
     /// [`QueueError::Io`]: nothing of it is left, and it may be sent without the queue. [`QueueError::Unsound`]: nothing was
     /// written.
-    pub fn submit(&self, mut head: Head, message: &Message, key: Option<&Key>) -> Result<Ticket<'_>, QueueError> {
+    pub fn submit(
+        &self,
+        mut head: Head,
+        message: &Message,
+        key: Option<&Key>,
+    ) -> Result<Ticket<'_>, QueueError> {
         entry::check_envelope(&head, &message.envelope).map_err(QueueError::Unsound)?;
         head.created = now();
         head.expires = head.created.saturating_add(self.policy.lifetime_ms());
@@ -182,10 +202,16 @@ impl Queue {
         head.eight_bit = message.eight_bit;
         head.header_utf8 = message.header_utf8();
         self.folder.keep_reserve();
-        self.write_down(head, message, key).map_err(|error| self.io(error))
+        self.write_down(head, message, key)
+            .map_err(|error| self.io(error))
     }
 
-    fn write_down(&self, mut head: Head, message: &Message, key: Option<&Key>) -> io::Result<Ticket<'_>> {
+    fn write_down(
+        &self,
+        mut head: Head,
+        message: &Message,
+        key: Option<&Key>,
+    ) -> io::Result<Ticket<'_>> {
         let (temporary, file) = loop {
             head.id = new_id(head.created);
             let temporary = format!("tmp.{}", head.id);
@@ -193,7 +219,9 @@ impl Queue {
                 // The lock is on the file and not on the name: it goes with the rename, and no flush takes the mail away from us.
                 // A sweep that came before it took the file for that of a dead process.
                 Ok(file) => match file.lock() {
-                    Ok(()) if self.folder.is_same(Room::Waiting, &temporary, &file) => break (temporary, file),
+                    Ok(()) if self.folder.is_same(Room::Waiting, &temporary, &file) => {
+                        break (temporary, file);
+                    }
                     Ok(()) => {}
                     Err(error) => {
                         let _ = self.folder.remove(Room::Waiting, &temporary);
@@ -209,7 +237,10 @@ impl Queue {
                 key.pending(&head.id)?;
                 self.folder.sync(Room::Keys)?;
             }
-            self.folder.rename((Room::Waiting, &temporary), (Room::Waiting, &format!("{}.msg", head.id)))?;
+            self.folder.rename(
+                (Room::Waiting, &temporary),
+                (Room::Waiting, &format!("{}.msg", head.id)),
+            )?;
             Ok(entry)
         });
         let entry = match committed {
@@ -221,7 +252,9 @@ impl Queue {
         };
         if let Err(error) = self.folder.sync(Room::Waiting) {
             // Not known to be durable, so not promised.
-            let _ = self.folder.remove(Room::Waiting, &format!("{}.msg", head.id));
+            let _ = self
+                .folder
+                .remove(Room::Waiting, &format!("{}.msg", head.id));
             return Err(error);
         }
         if let Some(key) = key {
@@ -246,7 +279,11 @@ fn new_id(created: i64) -> String {
     };
     let mut chance = RandomState::new().build_hasher();
     chance.write_u32(std::process::id());
-    format!("{}{}", digits(created.max(0).cast_unsigned(), 9), digits(chance.finish(), 8))
+    format!(
+        "{}{}",
+        digits(created.max(0).cast_unsigned(), 9),
+        digits(chance.finish(), 8)
+    )
 }
 
 #[cfg(test)]

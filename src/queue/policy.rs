@@ -44,7 +44,11 @@ impl Policy {
     /// number.
     pub fn pause(&self, tries: usize, chance: u64) -> Duration {
         let last = self.schedule.len().saturating_sub(1);
-        let pause = self.schedule.get(tries.saturating_sub(1).min(last)).copied().unwrap_or(Duration::from_mins(1));
+        let pause = self
+            .schedule
+            .get(tries.saturating_sub(1).min(last))
+            .copied()
+            .unwrap_or(Duration::from_mins(1));
         if pause < Duration::from_hours(1) {
             return pause;
         }
@@ -69,10 +73,19 @@ pub fn judge(fault: &Fault) -> Verdict {
     if fault.in_doubt {
         return Verdict::Doubt;
     }
-    let wants_login = fault.stage == Stage::Sender && fault.reply().is_some_and(|r| matches!(r.code, 530 | 535 | 538));
+    let wants_login = fault.stage == Stage::Sender
+        && fault
+            .reply()
+            .is_some_and(|r| matches!(r.code, 530 | 535 | 538));
     let of_session = matches!(
         fault.stage,
-        Stage::Prepare | Stage::Resolve | Stage::Connect | Stage::Greeting | Stage::Hello | Stage::Tls | Stage::Login
+        Stage::Prepare
+            | Stage::Resolve
+            | Stage::Connect
+            | Stage::Greeting
+            | Stage::Hello
+            | Stage::Tls
+            | Stage::Login
     );
     match &fault.cause {
         Cause::Content(_) | Cause::Unsound(_) => Verdict::Refuse,
@@ -109,20 +122,38 @@ mod tests {
     fn the_pauses_grow_and_the_last_one_repeats() {
         let policy = Policy::default();
         let minutes = |tries| policy.pause(tries, 100).as_secs() / 60;
-        assert_eq!([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 99].map(minutes), [1, 2, 5, 10, 20, 40, 60, 120, 240, 240, 240]);
-        assert_eq!((policy.pause(9, 0).as_secs(), policy.pause(9, 200).as_secs()), (216 * 60, 264 * 60));
+        assert_eq!(
+            [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 99].map(minutes),
+            [1, 2, 5, 10, 20, 40, 60, 120, 240, 240, 240]
+        );
+        assert_eq!(
+            (policy.pause(9, 0).as_secs(), policy.pause(9, 200).as_secs()),
+            (216 * 60, 264 * 60)
+        );
     }
 
     #[test]
     fn what_the_operator_can_mend_keeps_the_mail() {
         assert_eq!(judge(&refused(Stage::Login, 535)), Verdict::Defer);
-        assert_eq!(judge(&Fault::new(Stage::Resolve, Cause::NoSuchHost("x".into()))), Verdict::Defer);
+        assert_eq!(
+            judge(&Fault::new(Stage::Resolve, Cause::NoSuchHost("x".into()))),
+            Verdict::Defer
+        );
         assert_eq!(judge(&refused(Stage::Sender, 530)), Verdict::Defer);
         assert_eq!(judge(&refused(Stage::Recipient, 450)), Verdict::Defer);
         assert_eq!(judge(&refused(Stage::Recipient, 550)), Verdict::Refuse);
         assert_eq!(judge(&refused(Stage::Sender, 550)), Verdict::Refuse);
         assert_eq!(judge(&refused(Stage::Content, 554)), Verdict::Refuse);
-        assert_eq!(judge(&Fault { in_doubt: true, ..refused(Stage::Content, 451) }), Verdict::Doubt);
-        assert!(is_of_session(&refused(Stage::Login, 535)) && !is_of_session(&refused(Stage::Recipient, 450)));
+        assert_eq!(
+            judge(&Fault {
+                in_doubt: true,
+                ..refused(Stage::Content, 451)
+            }),
+            Verdict::Doubt
+        );
+        assert!(
+            is_of_session(&refused(Stage::Login, 535))
+                && !is_of_session(&refused(Stage::Recipient, 450))
+        );
     }
 }

@@ -14,7 +14,10 @@ pub struct Replies {
 
 impl Replies {
     pub(super) fn new(recipients: usize) -> Self {
-        Replies { said: Vec::new(), of: vec![0; recipients] }
+        Replies {
+            said: Vec::new(),
+            of: vec![0; recipients],
+        }
     }
 
     pub(super) fn fold(&mut self, event: &Event) {
@@ -43,10 +46,20 @@ impl Replies {
 
     /// The last words about any of these.
     pub fn latest(&self, places: &[usize]) -> &str {
-        self.nth(places.iter().filter_map(|place| self.of.get(*place)).max().copied().unwrap_or(0))
+        self.nth(
+            places
+                .iter()
+                .filter_map(|place| self.of.get(*place))
+                .max()
+                .copied()
+                .unwrap_or(0),
+        )
     }
 
     fn nth(&self, count: usize) -> &str {
-        count.checked_sub(1).and_then(|at| self.said.get(at)).map_or("", String::as_str)
+        count
+            .checked_sub(1)
+            .and_then(|at| self.said.get(at))
+            .map_or("", String::as_str)
     }
 }

@@ -12,18 +12,33 @@ use crate::message::{Dsn, Envelope};
 use crate::transport::{Ledger, Transport, Turn};
 
 fn words(fault: &Fault) -> String {
-    fault.reply().map_or_else(|| format!("{:?}", fault.cause), Reply::text)
+    fault
+        .reply()
+        .map_or_else(|| format!("{:?}", fault.cause), Reply::text)
 }
 
 fn open(path: &Path) -> Queue {
-    let policy = Policy { schedule: vec![std::time::Duration::from_millis(1)], ..Policy::default() };
+    let policy = Policy {
+        schedule: vec![std::time::Duration::from_millis(1)],
+        ..Policy::default()
+    };
     Queue::open(&path.join("smail"), policy, words).unwrap()
 }
 
 fn message(to: usize) -> Message {
-    let recipients = (0..to).map(|n| Address::of(&format!("r{n}"), "x.example")).collect();
-    let envelope = Envelope { sender: Some(Address::of("a", "x.example")), recipients, ..Envelope::default() };
-    Message::from_wire("<1@x.example>".into(), envelope, b"Subject: s\r\n\r\nbody\r\n".to_vec())
+    let recipients = (0..to)
+        .map(|n| Address::of(&format!("r{n}"), "x.example"))
+        .collect();
+    let envelope = Envelope {
+        sender: Some(Address::of("a", "x.example")),
+        recipients,
+        ..Envelope::default()
+    };
+    Message::from_wire(
+        "<1@x.example>".into(),
+        envelope,
+        b"Subject: s\r\n\r\nbody\r\n".to_vec(),
+    )
 }
 
 fn head(message: &Message) -> Head {
@@ -36,7 +51,12 @@ fn head(message: &Message) -> Head {
         login: None,
         from: "a@x.example".into(),
         sender: Some("a@x.example".into()),
-        to: message.envelope.recipients.iter().map(ToString::to_string).collect(),
+        to: message
+            .envelope
+            .recipients
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
         message_id: String::new(),
         subject: "s".into(),
         eight_bit: false,
@@ -69,25 +89,41 @@ struct Server<'a> {
 
 impl Transport for Server<'_> {
     fn deliver(&mut self, message: &Message, _: Turn, ledger: &mut dyn Ledger) -> Report {
-        let to: Vec<String> = message.envelope.recipients.iter().map(ToString::to_string).collect();
-        let answer = |i: usize| self.answers[usize::from(to[i].as_bytes()[1] - b'0') % self.answers.len()];
+        let to: Vec<String> = message
+            .envelope
+            .recipients
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let answer =
+            |i: usize| self.answers[usize::from(to[i].as_bytes()[1] - b'0') % self.answers.len()];
         let outcome = |i: usize| match answer(i) {
             Answer::Accept => Ok(reply(250)),
             Answer::Refuse => Err(Fault::new(Stage::Recipient, Cause::Refused(reply(550)))),
             Answer::Defer => Err(Fault::new(Stage::Recipient, Cause::Refused(reply(450)))),
-            Answer::LoseAfterDot => {
-                Err(Fault { in_doubt: true, ..Fault::new(Stage::Content, Cause::Lost("gone".into())) })
-            }
+            Answer::LoseAfterDot => Err(Fault {
+                in_doubt: true,
+                ..Fault::new(Stage::Content, Cause::Lost("gone".into()))
+            }),
         };
-        let fates = (0..to.len()).map(|i| Fate { recipient: to[i].clone(), outcome: outcome(i) }).collect();
-        let report = Report { fates, ..Report::uniform(String::new(), std::iter::empty(), &Ok(reply(250))) };
+        let fates = (0..to.len())
+            .map(|i| Fate {
+                recipient: to[i].clone(),
+                outcome: outcome(i),
+            })
+            .collect();
+        let report = Report {
+            fates,
+            ..Report::uniform(String::new(), std::iter::empty(), &Ok(reply(250)))
+        };
         let outcomes: Vec<_> = (0..to.len()).map(outcome).collect();
         let early: Vec<_> = (0..to.len())
             .filter(|i| matches!(answer(*i), Answer::Refuse | Answer::Defer))
             .map(|i| (i, &outcomes[i]))
             .collect();
-        let sent: Vec<usize> =
-            (0..to.len()).filter(|i| matches!(answer(*i), Answer::Accept | Answer::LoseAfterDot)).collect();
+        let sent: Vec<usize> = (0..to.len())
+            .filter(|i| matches!(answer(*i), Answer::Accept | Answer::LoseAfterDot))
+            .collect();
         if !early.is_empty() {
             ledger.settled(&early);
         }
@@ -136,17 +172,34 @@ fn end(ticket: Ticket<'_>, dies: Option<u8>) {
     }
 }
 
-fn attempt(mut ticket: Ticket<'_>, answers: &[Answer], dies: Option<u8>, accepted: &mut BTreeMap<String, usize>) {
+fn attempt(
+    mut ticket: Ticket<'_>,
+    answers: &[Answer],
+    dies: Option<u8>,
+    accepted: &mut BTreeMap<String, usize>,
+) {
     if ticket.state().left().is_empty() {
         return end(ticket, dies);
     }
-    ticket.attempt(&mut Server { answers, dies, accepted }, Turn::Last).unwrap();
+    ticket
+        .attempt(
+            &mut Server {
+                answers,
+                dies,
+                accepted,
+            },
+            Turn::Last,
+        )
+        .unwrap();
     end(ticket, dies);
 }
 
 fn waiting(queue: &Queue) -> Vec<String> {
     let names = queue.folder.names(Room::Waiting).unwrap();
-    names.iter().filter_map(|n| n.strip_suffix(".msg").map(str::to_owned)).collect()
+    names
+        .iter()
+        .filter_map(|n| n.strip_suffix(".msg").map(str::to_owned))
+        .collect()
 }
 
 /// Claims as the next process would. The children that other tests of this process start hold our locks as well until they
@@ -236,8 +289,24 @@ fn an_entry_is_private_and_has_one_worker() {
     assert!(queue.claim(&id).unwrap().is_none());
     drop(ticket);
     assert!(queue.claim(&id).unwrap().is_some());
-    let mode = |path: &str| place.path().join(path).metadata().unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode("smail"), mode("smail/q"), mode(&format!("smail/q/{id}.msg"))), (0o700, 0o700, 0o600));
+    let mode = |path: &str| {
+        place
+            .path()
+            .join(path)
+            .metadata()
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777
+    };
+    assert_eq!(
+        (
+            mode("smail"),
+            mode("smail/q"),
+            mode(&format!("smail/q/{id}.msg"))
+        ),
+        (0o700, 0o700, 0o600)
+    );
 }
 
 #[test]
@@ -245,8 +314,18 @@ fn a_damaged_entry_is_set_aside_and_the_others_are_found() {
     let place = tempfile::tempdir().unwrap();
     let queue = open(place.path());
     let message = message(1);
-    let bad = queue.submit(head(&message), &message, None).unwrap().head().id.clone();
-    let good = queue.submit(head(&message), &message, None).unwrap().head().id.clone();
+    let bad = queue
+        .submit(head(&message), &message, None)
+        .unwrap()
+        .head()
+        .id
+        .clone();
+    let good = queue
+        .submit(head(&message), &message, None)
+        .unwrap()
+        .head()
+        .id
+        .clone();
     let path = place.path().join("smail/q").join(format!("{bad}.msg"));
     let mut bytes = std::fs::read(&path).unwrap();
     let middle = bytes.len() - 50;
@@ -255,20 +334,37 @@ fn a_damaged_entry_is_set_aside_and_the_others_are_found() {
     let check = queue.check().unwrap();
     assert_eq!((check.sound, check.problems.len()), (1, 2), "{check:?}");
     assert_eq!(waiting(&queue), [good]);
-    assert!(place.path().join("smail/corrupt").join(format!("{bad}.msg")).exists());
+    assert!(
+        place
+            .path()
+            .join("smail/corrupt")
+            .join(format!("{bad}.msg"))
+            .exists()
+    );
 }
 
 #[test]
 fn folders_that_others_may_enter_or_own_are_refused() {
     let place = tempfile::tempdir().unwrap();
-    let refused = |path: &Path| Folder::open(path).unwrap_err().to_string().replace(place.path().to_str().unwrap(), "");
+    let refused = |path: &Path| {
+        Folder::open(path)
+            .unwrap_err()
+            .to_string()
+            .replace(place.path().to_str().unwrap(), "")
+    };
     let open = place.path().join("open");
     std::fs::create_dir(&open).unwrap();
     std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o750)).unwrap();
-    assert_eq!(refused(&open), "the queue folder /open: others may enter it (mode 0750); run chmod 700 on it");
+    assert_eq!(
+        refused(&open),
+        "the queue folder /open: others may enter it (mode 0750); run chmod 700 on it"
+    );
     let link = place.path().join("link");
     std::os::unix::fs::symlink(place.path(), &link).unwrap();
-    assert_eq!(refused(&link), "the queue folder /link: it is a symbolic link or no folder");
+    assert_eq!(
+        refused(&link),
+        "the queue folder /link: it is a symbolic link or no folder"
+    );
 }
 
 #[test]
@@ -276,19 +372,30 @@ fn a_key_counts_once_it_was_taken_and_not_when_the_mail_was_never_committed() {
     let place = tempfile::tempdir().unwrap();
     let queue = open(place.path());
     let message = message(1);
-    let KeyState::New(key) = queue.key("build 7/ü").unwrap() else { panic!("taken") };
+    let KeyState::New(key) = queue.key("build 7/ü").unwrap() else {
+        panic!("taken")
+    };
     key.pending("neverwritten").unwrap();
     drop(key);
     let KeyState::New(key) = queue.key("build 7/ü").unwrap() else {
         panic!("a crash before the commit blocks the key")
     };
-    let head = Head { key: Some("build 7/ü".into()), ..head(&message) };
+    let head = Head {
+        key: Some("build 7/ü".into()),
+        ..head(&message)
+    };
     let ticket = queue.submit(head, &message, Some(&key)).unwrap();
     drop(key);
-    assert!(matches!(queue.key("build 7/ü").unwrap(), KeyState::Taken(_)));
+    assert!(matches!(
+        queue.key("build 7/ü").unwrap(),
+        KeyState::Taken(_)
+    ));
     let mut accepted = BTreeMap::new();
     attempt(ticket, &[Answer::Accept], None, &mut accepted);
-    assert!(matches!(queue.key("build 7/ü").unwrap(), KeyState::Taken(_)));
+    assert!(matches!(
+        queue.key("build 7/ü").unwrap(),
+        KeyState::Taken(_)
+    ));
     assert!(matches!(queue.key(&"k".repeat(81)), Err(QueueError::Key)));
 }
 
@@ -302,11 +409,12 @@ fn the_books_that_cannot_be_kept_stop_the_mail_before_its_dot() {
         fn settled(&mut self, _: &[(usize, &Result<Reply, Fault>)]) {}
     }
     let mut accepted = BTreeMap::new();
-    Server { answers: &[Answer::Accept], dies: None, accepted: &mut accepted }.deliver(
-        &message(1),
-        Turn::Last,
-        &mut Full,
-    );
+    Server {
+        answers: &[Answer::Accept],
+        dies: None,
+        accepted: &mut accepted,
+    }
+    .deliver(&message(1), Turn::Last, &mut Full);
     assert!(accepted.is_empty());
 }
 
@@ -314,9 +422,12 @@ fn the_books_that_cannot_be_kept_stop_the_mail_before_its_dot() {
 fn eight_bits_wait_as_they_are_and_have_their_form_in_seven() {
     let folder = tempfile::tempdir().unwrap();
     let queue = open(folder.path());
-    let wire =
-        "Subject: s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nGrüße\r\n";
-    let mail = Message::from_wire("<1@x.example>".into(), message(1).envelope, wire.as_bytes().to_vec());
+    let wire = "Subject: s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nGrüße\r\n";
+    let mail = Message::from_wire(
+        "<1@x.example>".into(),
+        message(1).envelope,
+        wire.as_bytes().to_vec(),
+    );
     let mut ticket = queue.submit(head(&mail), &mail, None).unwrap();
     let stored = ticket.message().unwrap();
     let bytes = |message: &Message| {
@@ -337,13 +448,21 @@ fn a_mail_is_given_up_only_after_a_try_that_the_server_failed() {
     struct Ended(Cause);
     impl Transport for Ended {
         fn deliver(&mut self, message: &Message, _: Turn, _: &mut dyn Ledger) -> Report {
-            let to: Vec<_> = message.envelope.recipients.iter().map(ToString::to_string).collect();
+            let to: Vec<_> = message
+                .envelope
+                .recipients
+                .iter()
+                .map(ToString::to_string)
+                .collect();
             let fault = Err(Fault::new(Stage::Connect, self.0.clone()));
             Report::uniform(String::new(), to.iter().map(String::as_str), &fault)
         }
     }
     let place = tempfile::tempdir().unwrap();
-    let policy = Policy { lifetime: std::time::Duration::ZERO, ..Policy::default() };
+    let policy = Policy {
+        lifetime: std::time::Duration::ZERO,
+        ..Policy::default()
+    };
     let queue = Queue::open(&place.path().join("smail"), policy, words).unwrap();
     let message = message(1);
     let ticket = || queue.submit(head(&message), &message, None).unwrap();
@@ -358,9 +477,16 @@ fn a_mail_is_given_up_only_after_a_try_that_the_server_failed() {
         ticket.finish().unwrap()
     };
     assert_eq!(ticket().finish().unwrap(), Outcome::Waits);
-    assert_eq!((deferred(false), deferred(true)), (Outcome::Waits, Outcome::Failed(None)));
+    assert_eq!(
+        (deferred(false), deferred(true)),
+        (Outcome::Waits, Outcome::Failed(None))
+    );
     assert_eq!(after(Cause::Lost("gone".into())), Outcome::Failed(None));
-    for ours in [Cause::Interrupted(15), Cause::Ledger("full".into()), Cause::Content("changed".into())] {
+    for ours in [
+        Cause::Interrupted(15),
+        Cause::Ledger("full".into()),
+        Cause::Content("changed".into()),
+    ] {
         assert_eq!(after(ours), Outcome::Waits);
     }
 }

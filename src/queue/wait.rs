@@ -37,7 +37,10 @@ impl<'a> Limit<'a> {
     /// From now on. `interrupt` is the number of a signal, 0 for none.
     pub(super) fn new(time: Duration, interrupt: &'a AtomicUsize) -> Self {
         let now = Instant::now();
-        Limit { end: now.checked_add(time).unwrap_or(now), interrupt }
+        Limit {
+            end: now.checked_add(time).unwrap_or(now),
+            interrupt,
+        }
     }
 
     fn is_interrupted(&self) -> bool {
@@ -53,7 +56,10 @@ impl<'a> Limit<'a> {
 
 /// Waits until a descriptor has something to say, for `time` or until a signal comes.
 fn hear(fd: &OwnedFd, time: Duration) -> io::Result<bool> {
-    let time = Timespec { tv_sec: i64::try_from(time.as_secs()).unwrap_or(0), tv_nsec: time.subsec_nanos().into() };
+    let time = Timespec {
+        tv_sec: i64::try_from(time.as_secs()).unwrap_or(0),
+        tv_nsec: time.subsec_nanos().into(),
+    };
     match poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&time)) {
         Ok(ready) => Ok(ready > 0),
         Err(rustix::io::Errno::INTR) => Ok(false),
@@ -117,7 +123,9 @@ impl Queue {
 
 fn place(folder: &Folder, limit: &Limit<'_>) -> io::Result<Option<File>> {
     // Held while this process is the head of those who wait.
-    let Some(_head) = lock(folder.lock_of(Lock::Head)?, limit)? else { return Ok(None) };
+    let Some(_head) = lock(folder.lock_of(Lock::Head)?, limit)? else {
+        return Ok(None);
+    };
     let mut files = Vec::with_capacity(SLOTS);
     if let Some(file) = free(folder, &mut files)? {
         return Ok(Some(file));
@@ -156,10 +164,15 @@ struct Bell(Option<OwnedFd>);
 impl Bell {
     fn of(path: &Path) -> Self {
         use rustix::fs::inotify;
-        let bell = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC).and_then(|bell| {
-            inotify::add_watch(&bell, path, inotify::WatchFlags::CLOSE_WRITE | inotify::WatchFlags::ONLYDIR)?;
-            Ok(bell)
-        });
+        let bell = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC)
+            .and_then(|bell| {
+                inotify::add_watch(
+                    &bell,
+                    path,
+                    inotify::WatchFlags::CLOSE_WRITE | inotify::WatchFlags::ONLYDIR,
+                )?;
+                Ok(bell)
+            });
         Bell(bell.ok())
     }
 
@@ -211,7 +224,10 @@ mod tests {
 
     fn queue() -> (tempfile::TempDir, Queue) {
         let place = tempfile::tempdir().unwrap();
-        let queue = Queue::open(&place.path().join("smail"), Policy::default(), |_| String::new()).unwrap();
+        let queue = Queue::open(&place.path().join("smail"), Policy::default(), |_| {
+            String::new()
+        })
+        .unwrap();
         (place, queue)
     }
 
@@ -239,7 +255,9 @@ mod tests {
     fn there_are_so_many_places_and_the_next_is_had_when_one_is_left() {
         let (_place, queue) = queue();
         let none = AtomicUsize::new(0);
-        let mut slots: Vec<_> = (0..SLOTS).map(|_| queue.slot(SOON, &none).unwrap()).collect();
+        let mut slots: Vec<_> = (0..SLOTS)
+            .map(|_| queue.slot(SOON, &none).unwrap())
+            .collect();
         assert!(queue.slot(SOON, &none).is_none());
         thread::scope(|scope| {
             let waits = scope.spawn(|| queue.slot(LATE, &none).is_some());

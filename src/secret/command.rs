@@ -35,14 +35,20 @@ pub fn store(words: &[String], text: &Zeroizing<String>) -> Result<(), SecretErr
     store_within(words, text, PATIENCE * 4)
 }
 
-fn store_within(words: &[String], text: &Zeroizing<String>, patience: Duration) -> Result<(), SecretError> {
+fn store_within(
+    words: &[String],
+    text: &Zeroizing<String>,
+    patience: Duration,
+) -> Result<(), SecretError> {
     let Some((program, arguments)) = words.split_first() else {
         return Err(SecretError::permanent("no program is named"));
     };
     let whose = format!("`{program}`");
     let mut running = start(Order::new(program).args(arguments).reads(), &whose)?;
     // At most a few KiB, which a pipe holds; a program that does not read says so by its status.
-    running.feed(text.as_bytes(), patience).map_err(|stop| given_up(&stop, &whose))?;
+    running
+        .feed(text.as_bytes(), patience)
+        .map_err(|stop| given_up(&stop, &whose))?;
     end(&mut running, patience, &whose)
 }
 
@@ -50,24 +56,37 @@ fn line(words: &[String], patience: Duration) -> Result<Secret, SecretError> {
     let bytes = within(words, patience)?;
     let whose = name(words);
     if bytes.strip_suffix(b"\n").unwrap_or(&bytes).contains(&b'\n') {
-        return Err(SecretError::permanent(format!("{whose} printed more than one line")));
+        return Err(SecretError::permanent(format!(
+            "{whose} printed more than one line"
+        )));
     }
     single_line(&bytes, &whose)
 }
 
 fn within(words: &[String], patience: Duration) -> Result<Zeroizing<Vec<u8>>, SecretError> {
-    let Some((program, arguments)) = words.split_first().filter(|(program, _)| !program.is_empty()) else {
-        return Err(SecretError::permanent("the password command names no program"));
+    let Some((program, arguments)) = words
+        .split_first()
+        .filter(|(program, _)| !program.is_empty())
+    else {
+        return Err(SecretError::permanent(
+            "the password command names no program",
+        ));
     };
     let whose = name(words);
-    let mut running = start(Order::new(program).args(arguments).prints(MAX_OUTPUT), &whose)?;
+    let mut running = start(
+        Order::new(program).args(arguments).prints(MAX_OUTPUT),
+        &whose,
+    )?;
     end(&mut running, patience, &whose)?;
     Ok(running.output())
 }
 
 /// How errors call a program: without its arguments, which may tell what they should not.
 fn name(words: &[String]) -> String {
-    format!("the password command `{}`", words.first().map_or("", String::as_str))
+    format!(
+        "the password command `{}`",
+        words.first().map_or("", String::as_str)
+    )
 }
 
 fn start(order: Order, whose: &str) -> Result<Running, SecretError> {
@@ -77,21 +96,33 @@ fn start(order: Order, whose: &str) -> Result<Running, SecretError> {
 }
 
 fn end(running: &mut Running, patience: Duration, whose: &str) -> Result<(), SecretError> {
-    let status = running.wait(patience, Duration::ZERO).map_err(|stop| given_up(&stop, whose))?;
-    let Some(how) = children::failed(status) else { return Ok(()) };
+    let status = running
+        .wait(patience, Duration::ZERO)
+        .map_err(|stop| given_up(&stop, whose))?;
+    let Some(how) = children::failed(status) else {
+        return Ok(());
+    };
     let words = running.words();
     let last = words[words.len().saturating_sub(MOST_WORDS)..].join("; ");
     let between = if last.is_empty() { "" } else { ": " };
-    Err(SecretError::temporary(format!("{whose} {how}{between}{last}")))
+    Err(SecretError::temporary(format!(
+        "{whose} {how}{between}{last}"
+    )))
 }
 
 fn given_up(stop: &Stop, whose: &str) -> SecretError {
     match stop {
-        Stop::Deadline(time) => {
-            SecretError::temporary(format!("{whose} took longer than {} s and was ended", time.as_secs_f64()))
+        Stop::Deadline(time) => SecretError::temporary(format!(
+            "{whose} took longer than {} s and was ended",
+            time.as_secs_f64()
+        )),
+        Stop::Signal(signal) => {
+            SecretError::temporary(format!("{whose} was ended by signal {signal} to smail"))
         }
-        Stop::Signal(signal) => SecretError::temporary(format!("{whose} was ended by signal {signal} to smail")),
-        Stop::Flood => SecretError::permanent(format!("{whose} printed more than {} KiB", MAX_OUTPUT >> 10)),
+        Stop::Flood => SecretError::permanent(format!(
+            "{whose} printed more than {} KiB",
+            MAX_OUTPUT >> 10
+        )),
         Stop::Io(error) => SecretError::temporary(format!("{whose} cannot be read: {error}")),
     }
 }
@@ -121,9 +152,15 @@ mod tests {
     #[test]
     fn a_failing_program_gives_no_secret_even_when_it_printed_one() {
         let failed = run("echo pass; exit 3").unwrap_err();
-        assert_eq!(failed, SecretError::temporary("the password command `/bin/sh` failed with status 3"));
+        assert_eq!(
+            failed,
+            SecretError::temporary("the password command `/bin/sh` failed with status 3")
+        );
         let killed = run("echo pass; kill -9 $$").unwrap_err();
-        assert_eq!(killed, SecretError::temporary("the password command `/bin/sh` was ended by signal 9"));
+        assert_eq!(
+            killed,
+            SecretError::temporary("the password command `/bin/sh` was ended by signal 9")
+        );
     }
 
     #[test]
@@ -132,8 +169,14 @@ mod tests {
         assert_eq!(run("true").unwrap_err(), SecretError::permanent(empty));
         assert_eq!(run("echo").unwrap_err(), SecretError::permanent(empty));
         let two = "the password command `/bin/sh` printed more than one line";
-        assert_eq!(run("echo a; echo b").unwrap_err(), SecretError::permanent(two));
-        assert_eq!(run("echo a; echo").unwrap_err(), SecretError::permanent(two));
+        assert_eq!(
+            run("echo a; echo b").unwrap_err(),
+            SecretError::permanent(two)
+        );
+        assert_eq!(
+            run("echo a; echo").unwrap_err(),
+            SecretError::permanent(two)
+        );
         assert!(!run("printf '\\377'").unwrap_err().temporary);
         assert!(!run("printf 'a\\0b'").unwrap_err().temporary);
     }
@@ -142,16 +185,26 @@ mod tests {
     fn a_flood_is_cut_off() {
         let begun = Instant::now();
         let flood = run("exec cat /dev/zero").unwrap_err();
-        assert_eq!(flood, SecretError::permanent("the password command `/bin/sh` printed more than 64 KiB"));
+        assert_eq!(
+            flood,
+            SecretError::permanent("the password command `/bin/sh` printed more than 64 KiB")
+        );
         assert!(begun.elapsed() < Duration::from_secs(9));
     }
 
     #[test]
     fn a_program_that_hangs_is_ended() {
-        for script in ["exec sleep 60", "exec >&-; exec sleep 60", "sleep 3 & echo pass; exit 0"] {
+        for script in [
+            "exec sleep 60",
+            "exec >&-; exec sleep 60",
+            "sleep 3 & echo pass; exit 0",
+        ] {
             let begun = Instant::now();
             let hung = timed(script, Duration::from_millis(300)).unwrap_err();
-            assert!(hung.temporary && hung.why.contains("and was ended"), "{hung}");
+            assert!(
+                hung.temporary && hung.why.contains("and was ended"),
+                "{hung}"
+            );
             assert!(begun.elapsed() < Duration::from_secs(2), "{script}");
         }
     }
@@ -172,7 +225,11 @@ mod tests {
     fn a_keyring_program_gets_its_text_and_may_leave_it_unread() {
         let store = |script: &str, text: &str| {
             let words = ["/bin/sh", "-c", script].map(str::to_owned);
-            store_within(&words, &Zeroizing::new(text.to_owned()), Duration::from_millis(500))
+            store_within(
+                &words,
+                &Zeroizing::new(text.to_owned()),
+                Duration::from_millis(500),
+            )
         };
         assert_eq!(store("test \"$(cat)\" = s3cret", "s3cret"), Ok(()));
         assert_eq!(store("exec <&-; exit 0", "s3cret"), Ok(()));

@@ -16,7 +16,10 @@ const MAX_SECRET: u64 = 64 << 10;
 /// Reads the first line of a private file of at most 64 KiB.
 pub(super) fn first_line(path: &Path) -> Result<Secret, SecretError> {
     let bytes = read_private(path, MAX_SECRET)?;
-    let line = bytes.split_inclusive(|b| *b == b'\n').next().unwrap_or_default();
+    let line = bytes
+        .split_inclusive(|b| *b == b'\n')
+        .next()
+        .unwrap_or_default();
     single_line(line, &format!("`{}`", path.display()))
 }
 
@@ -34,7 +37,9 @@ pub(super) fn read_private(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>
     // user as it is. What counts is that nobody else can change it.
     let foreign = files::Access::of(&facts).is_foreign() && !rustix::process::geteuid().is_root();
     // Where container engines mount secrets: root's folder, and readable by all in a container that has one user.
-    let of_engine = ["/run/secrets", "/var/run/secrets"].iter().any(|folder| path.starts_with(folder));
+    let of_engine = ["/run/secrets", "/var/run/secrets"]
+        .iter()
+        .any(|folder| path.starts_with(folder));
     let mounted = of_engine && !foreign && facts.mode() & 0o022 == 0;
     if foreign {
         return Err(refuse("belongs to another user".to_owned()));
@@ -43,7 +48,9 @@ pub(super) fn read_private(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>
     let closed = if of_host { 0o037 } else { 0o077 };
     if facts.mode() & closed != 0 && !mounted {
         let mode = facts.mode() & 0o777;
-        return Err(refuse(format!("is open to others (mode {mode:03o}); run `chmod 600 {name}`")));
+        return Err(refuse(format!(
+            "is open to others (mode {mode:03o}); run `chmod 600 {name}`"
+        )));
     }
     if facts.len() > limit {
         return Err(refuse(format!("is larger than {} KiB", limit >> 10)));
@@ -51,7 +58,9 @@ pub(super) fn read_private(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>
     // Full size from the start: a vector that grows leaves copies of the secret behind.
     let size = usize::try_from(facts.len()).unwrap_or(0);
     let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    file.take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(cannot)?;
     if bytes.len() as u64 > limit {
         return Err(refuse(format!("is larger than {} KiB", limit >> 10)));
     }
@@ -75,13 +84,16 @@ mod tests {
         let name = file.path().display();
         let read = |mode| {
             std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(mode)).unwrap();
-            first_line(file.path()).map(|secret| secret.reveal().to_owned()).map_err(|error| error.why)
+            first_line(file.path())
+                .map(|secret| secret.reveal().to_owned())
+                .map_err(|error| error.why)
         };
         for mode in [0o600, 0o400] {
             assert_eq!(read(mode), Ok("s3cret".to_owned()));
         }
         for mode in [0o620, 0o602, 0o644, 0o640] {
-            let why = format!("`{name}` is open to others (mode {mode:03o}); run `chmod 600 {name}`");
+            let why =
+                format!("`{name}` is open to others (mode {mode:03o}); run `chmod 600 {name}`");
             assert_eq!(read(mode), Err(why));
         }
     }

@@ -53,8 +53,14 @@ impl Lookup {
             Place::Command(words) => run(words)?,
         };
         let entry = lookup(&text, &self.host, self.user.as_deref());
-        if entry.as_ref().is_some_and(|entry| entry.password.reveal().is_empty()) {
-            return Err(SecretError::permanent(format!("the netrc has an empty password for {}", self.host)));
+        if entry
+            .as_ref()
+            .is_some_and(|entry| entry.password.reveal().is_empty())
+        {
+            return Err(SecretError::permanent(format!(
+                "the netrc has an empty password for {}",
+                self.host
+            )));
         }
         Ok(entry)
     }
@@ -66,7 +72,9 @@ impl Lookup {
 /// A permanent [`SecretError`]: it cannot be read, is not a regular file of this user (or root), may be read by others, or
 /// is not UTF-8.
 fn read(path: &Path) -> Result<Zeroizing<String>, SecretError> {
-    decoded(&read_private(path, MAX_OCTETS)?, || format!("`{}`", path.display()))
+    decoded(&read_private(path, MAX_OCTETS)?, || {
+        format!("`{}`", path.display())
+    })
 }
 
 /// Reads what a program prints in the place of the file (`netrc-pipe`), at most 64 KiB in 30 s.
@@ -74,11 +82,14 @@ fn read(path: &Path) -> Result<Zeroizing<String>, SecretError> {
 /// # Errors
 /// [`SecretError`], temporary when the program failed.
 fn run(words: &[String]) -> Result<Zeroizing<String>, SecretError> {
-    decoded(&command::text(words)?, || "the netrc of a program".to_owned())
+    decoded(&command::text(words)?, || {
+        "the netrc of a program".to_owned()
+    })
 }
 
 fn decoded(bytes: &[u8], whose: impl Fn() -> String) -> Result<Zeroizing<String>, SecretError> {
-    let text = std::str::from_utf8(bytes).map_err(|_| SecretError::permanent(format!("{} is not UTF-8", whose())))?;
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| SecretError::permanent(format!("{} is not UTF-8", whose())))?;
     Ok(Zeroizing::new(text.to_owned()))
 }
 
@@ -89,7 +100,10 @@ fn decoded(bytes: &[u8], whose: impl Fn() -> String) -> Result<Zeroizing<String>
 pub fn lookup(text: &str, host: &str, user: Option<&str>) -> Option<Entry> {
     let machines = machines(text);
     [Match::Exact, Match::Wildcard].into_iter().find_map(|how| {
-        let candidates: Vec<&Machine> = machines.iter().filter(|machine| machine.matches(host) == Some(how)).collect();
+        let candidates: Vec<&Machine> = machines
+            .iter()
+            .filter(|machine| machine.matches(host) == Some(how))
+            .collect();
         chosen(&candidates, user)
     })
 }
@@ -97,9 +111,15 @@ pub fn lookup(text: &str, host: &str, user: Option<&str>) -> Option<Entry> {
 fn chosen(candidates: &[&Machine], user: Option<&str>) -> Option<Entry> {
     let Some(user) = user else {
         let (first, rest) = candidates.split_first()?;
-        return if rest.iter().all(|other| other == first) { first.entry(None) } else { None };
+        return if rest.iter().all(|other| other == first) {
+            first.entry(None)
+        } else {
+            None
+        };
     };
-    let own = candidates.iter().find(|machine| machine.login.as_deref() == Some(user));
+    let own = candidates
+        .iter()
+        .find(|machine| machine.login.as_deref() == Some(user));
     let any = || candidates.iter().find(|machine| machine.login.is_none());
     own.or_else(any)?.entry(Some(user))
 }
@@ -132,12 +152,17 @@ impl Machine {
 
     fn entry(&self, user: Option<&str>) -> Option<Entry> {
         let login = user.or(self.login.as_deref())?;
-        Some(Entry { login: login.to_owned(), password: self.password.clone()? })
+        Some(Entry {
+            login: login.to_owned(),
+            password: self.password.clone()?,
+        })
     }
 }
 
 fn machines(text: &str) -> Vec<Machine> {
-    let mut tokens = Tokens { rest: text.strip_prefix('\u{feff}').unwrap_or(text).chars() };
+    let mut tokens = Tokens {
+        rest: text.strip_prefix('\u{feff}').unwrap_or(text).chars(),
+    };
     let mut machines: Vec<Machine> = Vec::new();
     while let Some(keyword) = tokens.next() {
         if keyword.starts_with('#') {
@@ -145,12 +170,17 @@ fn machines(text: &str) -> Vec<Machine> {
             continue;
         }
         match keyword.as_str() {
-            "machine" => machines.push(Machine { host: tokens.next(), ..Machine::default() }),
+            "machine" => machines.push(Machine {
+                host: tokens.next(),
+                ..Machine::default()
+            }),
             "default" => machines.push(Machine::default()),
             "macdef" => tokens.skip_macro(),
             "login" | "user" | "password" | "passwd" | "account" => {
                 let value = tokens.next();
-                let Some(machine) = machines.last_mut() else { continue };
+                let Some(machine) = machines.last_mut() else {
+                    continue;
+                };
                 match keyword.as_str() {
                     "login" | "user" => machine.login = value,
                     "password" | "passwd" => machine.password = value.map(Secret::new),
@@ -227,10 +257,16 @@ mod tests {
     fn a_single_entry_serves_with_and_without_a_user() {
         let text = "machine 127.0.0.1 login nu password np\n";
         assert_eq!(found(text, "127.0.0.1", None), Some("nu/np".to_owned()));
-        assert_eq!(found(text, "127.0.0.1", Some("nu")), Some("nu/np".to_owned()));
+        assert_eq!(
+            found(text, "127.0.0.1", Some("nu")),
+            Some("nu/np".to_owned())
+        );
         assert_eq!(found(text, "127.0.0.1", Some("other")), None);
         assert_eq!(found(text, "127.0.0.2", None), None);
-        assert_eq!(found("machine Mail.X\nlogin u\npassword p", "mail.x", None), Some("u/p".to_owned()));
+        assert_eq!(
+            found("machine Mail.X\nlogin u\npassword p", "mail.x", None),
+            Some("u/p".to_owned())
+        );
     }
 
     #[test]
@@ -239,7 +275,11 @@ mod tests {
         assert_eq!(found(text, "h", None), None);
         assert_eq!(found(text, "h", Some("b")), Some("b/2".to_owned()));
         assert_eq!(
-            found("machine h login a password 1 machine h login a password 1", "h", None),
+            found(
+                "machine h login a password 1 machine h login a password 1",
+                "h",
+                None
+            ),
             Some("a/1".to_owned())
         );
     }
@@ -275,7 +315,10 @@ mod tests {
         assert_eq!(found(text, "h", None), Some("a b/p\"q \\ #".to_owned()));
         assert_eq!(found(text, "i", None), Some("u/a b\\c".to_owned()));
         assert_eq!(found(text, "j", None), Some("u/#x".to_owned()));
-        assert_eq!(found("machine h login machine password \"\"", "h", None), Some("machine/".to_owned()));
+        assert_eq!(
+            found("machine h login machine password \"\"", "h", None),
+            Some("machine/".to_owned())
+        );
     }
 
     #[test]
@@ -291,11 +334,20 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "machine h login u password p\n").unwrap();
-        assert_eq!(*read(file.path()).unwrap(), "machine h login u password p\n");
+        assert_eq!(
+            *read(file.path()).unwrap(),
+            "machine h login u password p\n"
+        );
         std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o640)).unwrap();
         let name = file.path().display();
         let why = format!("`{name}` is open to others (mode 640); run `chmod 600 {name}`");
-        assert_eq!(read(file.path()).unwrap_err(), SecretError { why, temporary: false });
+        assert_eq!(
+            read(file.path()).unwrap_err(),
+            SecretError {
+                why,
+                temporary: false
+            }
+        );
     }
 
     #[test]
@@ -307,8 +359,19 @@ mod tests {
     #[test]
     fn a_megabyte_of_quotes_is_read_in_linear_time() {
         use crate::pace::{assert_linear, repeated};
-        for pattern in ["\"", "\\", "machine ", "macdef x\n", "# ", "machine h login u password p\n"] {
-            assert_linear(pattern, |size| repeated(pattern, size), |text| drop(lookup(&text, "h", None)));
+        for pattern in [
+            "\"",
+            "\\",
+            "machine ",
+            "macdef x\n",
+            "# ",
+            "machine h login u password p\n",
+        ] {
+            assert_linear(
+                pattern,
+                |size| repeated(pattern, size),
+                |text| drop(lookup(&text, "h", None)),
+            );
         }
     }
 }

@@ -13,14 +13,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rpassword::{ConfigBuilder, read_password_with_config};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
-use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcsetattr};
+use rustix::termios::{
+    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcsetattr,
+};
 use zeroize::Zeroizing;
 
 use super::{Secret, SecretError, single_line};
 use crate::text::{self, Policy, word};
 
 /// What would have made the question unnecessary.
-const INSTEAD: &str = "set auth-password-command, auth-password-file or SMAIL_AUTH_PASSWORD, or use netrc";
+const INSTEAD: &str =
+    "set auth-password-command, auth-password-file or SMAIL_AUTH_PASSWORD, or use netrc";
 
 const CTRL_C: u8 = 0x03;
 const CTRL_Z: u8 = 0x1a;
@@ -32,16 +35,23 @@ pub(super) fn ask(user: &str, host: &str) -> Result<Secret, SecretError> {
 
 fn ask_at(path: &str, user: &str, host: &str) -> Result<Secret, SecretError> {
     let (user, host) = (word(user), word(host));
-    let nobody = |why: &str| SecretError::permanent(format!("no password for {user} at {host}, and {why}; {INSTEAD}"));
+    let nobody = |why: &str| {
+        SecretError::permanent(format!(
+            "no password for {user} at {host}, and {why}; {INSTEAD}"
+        ))
+    };
     let terminal = Terminal::open_at(path, None).map_err(nobody)?;
-    let quiet = Quiet::begin(Arc::clone(&terminal.file)).map_err(|_| nobody("the terminal cannot hide it"))?;
+    let quiet = Quiet::begin(Arc::clone(&terminal.file))
+        .map_err(|_| nobody("the terminal cannot hide it"))?;
     let question = format!("Password for {user} at {host}: ");
     match terminal.unseen(quiet, &question) {
         Ok(text) => single_line(text.as_bytes(), "the terminal"),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             Err(SecretError::permanent("no password was typed"))
         }
-        Err(error) => Err(SecretError::temporary(format!("the question for the password was broken off: {error}"))),
+        Err(error) => Err(SecretError::temporary(format!(
+            "the question for the password was broken off: {error}"
+        ))),
     }
 }
 
@@ -64,11 +74,18 @@ impl Terminal {
 
     fn open_at(path: &str, interrupt: Option<Arc<AtomicUsize>>) -> Result<Self, &'static str> {
         let flags = OFlags::NOCTTY.bits().cast_signed();
-        let open = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path);
+        let open = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(flags)
+            .open(path);
         let terminal = open.map_err(|_| "no terminal to ask for it")?;
         let ours = tcgetpgrp(&terminal).is_ok_and(|group| group == rustix::process::getpgrp());
         if ours {
-            Ok(Terminal { file: Arc::new(terminal), interrupt })
+            Ok(Terminal {
+                file: Arc::new(terminal),
+                interrupt,
+            })
         } else {
             Err("the terminal belongs to another program")
         }
@@ -113,7 +130,10 @@ impl Terminal {
         // rpassword would leave the terminal silent after Ctrl-C: it raises the signal before it restores. So it is given
         // the keys, and the terminal stays in our hands.
         let config = ConfigBuilder::new()
-            .input_reader(Keys { quiet, interrupt: self.interrupt.clone() })
+            .input_reader(Keys {
+                quiet,
+                interrupt: self.interrupt.clone(),
+            })
             .output_discard()
             .build();
         let answer = read_password_with_config(config).map(Zeroizing::new);
@@ -139,7 +159,8 @@ impl Quiet {
     /// Keys arrive one by one and unseen, and Ctrl-C is a key: so the settings can be restored before it acts.
     fn silence(&self) -> io::Result<()> {
         let mut modes = self.before.clone();
-        modes.local_modes -= LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG;
+        modes.local_modes -=
+            LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ICANON | LocalModes::ISIG;
         modes.special_codes[SpecialCodeIndex::VMIN] = 1;
         modes.special_codes[SpecialCodeIndex::VTIME] = 0;
         Ok(tcsetattr(&*self.terminal, OptionalActions::Flush, &modes)?)
@@ -166,7 +187,10 @@ struct Keys {
 /// Waits for a key.
 fn wait(terminal: &File, interrupt: Option<&AtomicUsize>) -> io::Result<()> {
     // A signal may have been handled just before poll began, which would then wait for ever.
-    let look = Timespec { tv_sec: 0, tv_nsec: 250_000_000 };
+    let look = Timespec {
+        tv_sec: 0,
+        tv_nsec: 250_000_000,
+    };
     loop {
         if interrupt.is_some_and(|signal| signal.load(Ordering::SeqCst) != 0) {
             return Err(Keys::interrupted());
@@ -203,7 +227,9 @@ impl Keys {
 
 impl Read for Keys {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some(one) = buffer.get_mut(..1) else { return Ok(0) };
+        let Some(one) = buffer.get_mut(..1) else {
+            return Ok(0);
+        };
         loop {
             wait(&self.quiet.terminal, self.interrupt.as_deref())?;
             let count = (&*self.quiet.terminal).read(one)?;
@@ -271,13 +297,26 @@ mod tests {
             assert_eq!(near.read(&mut byte).unwrap(), 1);
             shown.extend(byte);
         }
-        assert!(!tcgetattr(&far).unwrap().local_modes.contains(LocalModes::ECHO));
+        assert!(
+            !tcgetattr(&far)
+                .unwrap()
+                .local_modes
+                .contains(LocalModes::ECHO)
+        );
         near.write_all(keys).unwrap();
         let mut output = String::new();
-        child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
+        child
+            .stdout
+            .take()
+            .unwrap()
+            .read_to_string(&mut output)
+            .unwrap();
         let status = child.wait().unwrap();
         assert_eq!(tcgetattr(&far).unwrap().local_modes, before);
-        let answer = output.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map_or("", |(answer, _)| answer);
+        let answer = output
+            .split_once('<')
+            .and_then(|(_, rest)| rest.split_once('>'))
+            .map_or("", |(answer, _)| answer);
         (answer.to_owned(), status)
     }
 
@@ -311,15 +350,26 @@ mod tests {
     fn what_is_no_terminal_is_not_asked() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let error = ask_at(file.path().to_str().unwrap(), "u", "h").unwrap_err();
-        assert!(error.why.contains("the terminal belongs to another program"), "{error}");
+        assert!(
+            error
+                .why
+                .contains("the terminal belongs to another program"),
+            "{error}"
+        );
         assert_eq!(std::fs::read(file.path()).unwrap(), b"");
     }
 
     #[test]
     fn a_name_cannot_steer_the_terminal() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let terminal = Terminal { file: Arc::new(file.reopen().unwrap()), interrupt: None };
+        let terminal = Terminal {
+            file: Arc::new(file.reopen().unwrap()),
+            interrupt: None,
+        };
         terminal.say("a\x1b]0;x\x07b\u{202e}\n");
-        assert_eq!(std::fs::read_to_string(file.path()).unwrap(), "a\\u{1b}]0;x\\u{7}b\\u{202e}\n");
+        assert_eq!(
+            std::fs::read_to_string(file.path()).unwrap(),
+            "a\\u{1b}]0;x\\u{7}b\\u{202e}\n"
+        );
     }
 }

@@ -12,7 +12,9 @@ fn private(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
 }
 
 fn fetched(path: &Path) -> Result<String, SecretError> {
-    SecretSource::File(path.to_owned()).fetch().map(|secret| secret.reveal().to_owned())
+    SecretSource::File(path.to_owned())
+        .fetch()
+        .map(|secret| secret.reveal().to_owned())
 }
 
 fn refused(path: &Path) -> String {
@@ -31,7 +33,10 @@ fn the_first_line_of_a_private_file_is_the_secret() {
         (b" pa ss \n", " pa ss "),
         (b"\xef\xbb\xbfp\xc3\xa4ss\n", "p\u{e4}ss"),
     ] {
-        assert_eq!(fetched(&private(folder.path(), "s", bytes)), Ok(want.to_owned()));
+        assert_eq!(
+            fetched(&private(folder.path(), "s", bytes)),
+            Ok(want.to_owned())
+        );
     }
 }
 
@@ -41,7 +46,10 @@ fn a_file_that_others_may_read_is_refused_with_the_way_out() {
     let path = private(folder.path(), "s", b"pass\n");
     for mode in [0o640, 0o604, 0o620, 0o601] {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-        assert_eq!(refused(&path), format!("`FILE` is open to others (mode {mode:o}); run `chmod 600 FILE`"));
+        assert_eq!(
+            refused(&path),
+            format!("`FILE` is open to others (mode {mode:o}); run `chmod 600 FILE`")
+        );
     }
 }
 
@@ -59,29 +67,59 @@ fn a_link_counts_as_what_it_points_at() {
 #[test]
 fn what_is_no_file_with_a_secret_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    assert_eq!(refused(&private(folder.path(), "empty", b"")), "`FILE` gave an empty password");
-    assert_eq!(refused(&private(folder.path(), "blank", b"\npass\n")), "`FILE` gave an empty password");
-    assert_eq!(refused(&private(folder.path(), "latin", b"p\xe4ss\n")), "`FILE` gave a password that is not UTF-8");
-    assert_eq!(refused(&private(folder.path(), "nul", b"p\0ss\n")), "`FILE` gave a password with a NUL character");
-    assert_eq!(refused(&private(folder.path(), "big", &vec![b'x'; 65537])), "`FILE` is larger than 64 KiB");
+    assert_eq!(
+        refused(&private(folder.path(), "empty", b"")),
+        "`FILE` gave an empty password"
+    );
+    assert_eq!(
+        refused(&private(folder.path(), "blank", b"\npass\n")),
+        "`FILE` gave an empty password"
+    );
+    assert_eq!(
+        refused(&private(folder.path(), "latin", b"p\xe4ss\n")),
+        "`FILE` gave a password that is not UTF-8"
+    );
+    assert_eq!(
+        refused(&private(folder.path(), "nul", b"p\0ss\n")),
+        "`FILE` gave a password with a NUL character"
+    );
+    assert_eq!(
+        refused(&private(folder.path(), "big", &vec![b'x'; 65537])),
+        "`FILE` is larger than 64 KiB"
+    );
     assert_eq!(refused(folder.path()), "`FILE` is not a regular file");
-    assert_eq!(refused(Path::new("/dev/null")), "`FILE` is not a regular file");
+    assert_eq!(
+        refused(Path::new("/dev/null")),
+        "`FILE` is not a regular file"
+    );
     let missing = folder.path().join("missing");
-    assert_eq!(refused(&missing), "`FILE` cannot be read: No such file or directory (os error 2)");
+    assert_eq!(
+        refused(&missing),
+        "`FILE` cannot be read: No such file or directory (os error 2)"
+    );
 }
 
 #[test]
 fn a_fifo_does_not_hang() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("fifo");
-    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&path)
+            .status()
+            .unwrap()
+            .success()
+    );
     assert_eq!(refused(&path), "`FILE` is not a regular file");
 }
 
 #[test]
 fn nothing_shows_a_secret() {
     let secret = Secret::new("hunter2");
-    assert_eq!(format!("{:?}", SecretSource::Inline(secret.clone())), "Inline(***)");
+    assert_eq!(
+        format!("{:?}", SecretSource::Inline(secret.clone())),
+        "Inline(***)"
+    );
     assert_eq!(SecretSource::Inline(secret.clone()).fetch(), Ok(secret));
 }
 
@@ -91,15 +129,26 @@ fn a_command_is_split_and_never_expanded() {
     let words = |words: &[&str]| Ok(words.iter().map(|word| (*word).to_owned()).collect());
     assert_eq!(
         split(" pass show 'my mail' \"a\\\"b\" $HOME `id` ; x#y"),
-        words(&["pass", "show", "my mail", "a\"b", "$HOME", "`id`", ";", "x#y"])
+        words(&[
+            "pass", "show", "my mail", "a\"b", "$HOME", "`id`", ";", "x#y"
+        ])
     );
     assert_eq!(split(""), Err("it names no program".to_owned()));
     assert_eq!(split("'' x"), Err("it names no program".to_owned()));
-    assert_eq!(split("a 'b"), Err("it has a quote that is not closed".to_owned()));
+    assert_eq!(
+        split("a 'b"),
+        Err("it has a quote that is not closed".to_owned())
+    );
     let tail = "it ends in a backslash or has a `#` without quotes";
     assert_eq!(split("pass show #1"), Err(tail.to_owned()));
     assert_eq!(split("pass show \\"), Err(tail.to_owned()));
     assert_eq!(split("pass show '#1'"), words(&["pass", "show", "#1"]));
-    assert_eq!(split("a\nb"), Err("it holds a line break or a NUL character".to_owned()));
-    assert_eq!(split("'a\nb'"), Err("it holds a line break or a NUL character".to_owned()));
+    assert_eq!(
+        split("a\nb"),
+        Err("it holds a line break or a NUL character".to_owned())
+    );
+    assert_eq!(
+        split("'a\nb'"),
+        Err("it holds a line break or a NUL character".to_owned())
+    );
 }

@@ -97,7 +97,10 @@ impl<'a> Local<'a> {
     /// Takes the settings; no file is opened. With `guess` a name without an alias may get this host's domain, as sendmail
     /// gives it; without, only `qualify-domain`.
     pub fn new(settings: &'a Settings, guess: bool) -> Self {
-        let names = [settings.filled("hostname"), settings.machine.hostname.clone()];
+        let names = [
+            settings.filled("hostname"),
+            settings.machine.hostname.clone(),
+        ];
         let mut hosts = Vec::new();
         for name in names.into_iter().flatten().map(|name| name.to_lowercase()) {
             hosts.extend(name.split_once('.').map(|(short, _)| short.to_owned()));
@@ -134,7 +137,8 @@ impl<'a> Local<'a> {
         let anybody = !list.is_empty();
         let expanded = self.settings.aliases.expand(list)?;
         // Nothing else than `/dev/null` makes nobody of somebody.
-        self.dropped.set(self.dropped.get() || anybody && expanded.is_empty());
+        self.dropped
+            .set(self.dropped.get() || anybody && expanded.is_empty());
         Ok(expanded)
     }
 
@@ -149,7 +153,10 @@ impl<'a> Local<'a> {
     /// [`LocalError`].
     pub fn finish(&self, list: Vec<Mailbox>) -> Result<Vec<Mailbox>, LocalError> {
         // Nothing to look up: a long list is not copied.
-        if list.iter().all(|mailbox| self.local(&mailbox.address).is_none()) {
+        if list
+            .iter()
+            .all(|mailbox| self.local(&mailbox.address).is_none())
+        {
             return Ok(list);
         }
         let mut walk = Walk::default();
@@ -168,7 +175,10 @@ impl<'a> Local<'a> {
         let mut sound = self.sound.borrow_mut();
         let list = vec![Mailbox::from(recipient.clone())];
         let list = self.settings.aliases.expand_further(list, &mut sound.0)?;
-        let mut walk = Walk { before: std::mem::take(&mut sound.1), ..Walk::default() };
+        let mut walk = Walk {
+            before: std::mem::take(&mut sound.1),
+            ..Walk::default()
+        };
         let mut mailboxes = list.into_iter();
         let outcome = mailboxes.try_for_each(|mailbox| {
             walk.next();
@@ -192,12 +202,18 @@ impl<'a> Local<'a> {
             self.headers.borrow_mut().insert(key, found.clone());
             found
         })?;
-        (address != mailbox.address).then(|| Mailbox { name: mailbox.name.clone(), address })
+        (address != mailbox.address).then(|| Mailbox {
+            name: mailbox.name.clone(),
+            address,
+        })
     }
 
     fn address_in_header(&self, mailbox: &Mailbox, kind: Kind) -> Option<Address> {
         // It is over at the second end: a long list is none of a header's.
-        let walk = Walk { most: Some(1), ..Walk::default() };
+        let walk = Walk {
+            most: Some(1),
+            ..Walk::default()
+        };
         match self.ends(mailbox, walk).as_deref() {
             Ok([(only, _)]) => Some(only.address.clone()),
             _ if kind == Kind::Host => None,
@@ -223,7 +239,10 @@ impl<'a> Local<'a> {
     /// [`LocalError`].
     pub fn explain(&self, mailbox: &Mailbox) -> Result<Vec<(Mailbox, Option<String>)>, LocalError> {
         let ends = self.ends(mailbox, Walk::default())?;
-        Ok(ends.into_iter().map(|(mailbox, said)| (mailbox, said.map(|said| said.to_string()))).collect())
+        Ok(ends
+            .into_iter()
+            .map(|(mailbox, said)| (mailbox, said.map(|said| said.to_string())))
+            .collect())
     }
 
     fn ends(&self, mailbox: &Mailbox, mut walk: Walk) -> Result<Vec<End>, LocalError> {
@@ -248,7 +267,13 @@ impl<'a> Local<'a> {
     }
 
     /// Follows one mailbox. `asked`: the aliases of the settings do not have this bare name, or named it themselves.
-    fn mailbox(&self, mailbox: Mailbox, asked: bool, said: Option<Rc<str>>, walk: &mut Walk) -> Result<(), LocalError> {
+    fn mailbox(
+        &self,
+        mailbox: Mailbox,
+        asked: bool,
+        said: Option<Rc<str>>,
+        walk: &mut Walk,
+    ) -> Result<(), LocalError> {
         walk.step(mailbox.address.local())?;
         let Some((name, kind)) = self.local(&mailbox.address) else {
             walk.ends.push((mailbox, said));
@@ -298,7 +323,10 @@ impl<'a> Local<'a> {
             return Ok(());
         }
         walk.enter(name.to_owned())?;
-        let value = entry.value.as_ref().map_err(|why| refused(name, &entry.origin, why))?;
+        let value = entry
+            .value
+            .as_ref()
+            .map_err(|why| refused(name, &entry.origin, why))?;
         for piece in file::pieces(value) {
             self.member(piece, name, &entry.origin, walk)?;
         }
@@ -306,8 +334,18 @@ impl<'a> Local<'a> {
         Ok(())
     }
 
-    fn member(&self, piece: &str, name: &str, said: &Rc<str>, walk: &mut Walk) -> Result<(), LocalError> {
-        let wrong = |error| AliasError::Member { name: name.to_owned(), origin: said.to_string(), error };
+    fn member(
+        &self,
+        piece: &str,
+        name: &str,
+        said: &Rc<str>,
+        walk: &mut Walk,
+    ) -> Result<(), LocalError> {
+        let wrong = |error| AliasError::Member {
+            name: name.to_owned(),
+            origin: said.to_string(),
+            error,
+        };
         match Member::read(piece) {
             Member::Refused(why) => Err(refused(name, said, why)),
             Member::Nowhere => {
@@ -317,7 +355,9 @@ impl<'a> Local<'a> {
             Member::Final(name) => {
                 walk.step(&name)?;
                 let mailbox = Mailbox::parse(&name).map_err(wrong)?;
-                let kind = self.local(&mailbox.address).map_or(Kind::Host, |(_, kind)| kind);
+                let kind = self
+                    .local(&mailbox.address)
+                    .map_or(Kind::Host, |(_, kind)| kind);
                 self.end(mailbox, kind, Some(said.clone()), walk)
             }
             Member::Mailboxes(text) => {
@@ -356,17 +396,36 @@ impl<'a> Local<'a> {
         if let Some(lines) = self.included.borrow().get(path) {
             return Ok(lines.clone());
         }
-        let lines = file::include(path).map_err(|why| unusable(path, why, Some(said.to_string())))?;
+        let lines =
+            file::include(path).map_err(|why| unusable(path, why, Some(said.to_string())))?;
         let lines = Rc::new(lines);
-        self.included.borrow_mut().insert(path.to_owned(), lines.clone());
+        self.included
+            .borrow_mut()
+            .insert(path.to_owned(), lines.clone());
         Ok(lines)
     }
 
     /// The end of the way for a name without an alias.
-    fn end(&self, mailbox: Mailbox, kind: Kind, said: Option<Rc<str>>, walk: &mut Walk) -> Result<(), LocalError> {
-        let domain = if kind == Kind::Host { None } else { self.domain() };
+    fn end(
+        &self,
+        mailbox: Mailbox,
+        kind: Kind,
+        said: Option<Rc<str>>,
+        walk: &mut Walk,
+    ) -> Result<(), LocalError> {
+        let domain = if kind == Kind::Host {
+            None
+        } else {
+            self.domain()
+        };
         let end = match domain.map(|(domain, by)| (mailbox.address.with_domain(&domain), by)) {
-            Some((Ok(address), by)) => (Mailbox { name: mailbox.name, address }, said.or_else(|| Some(by.into()))),
+            Some((Ok(address), by)) => (
+                Mailbox {
+                    name: mailbox.name,
+                    address,
+                },
+                said.or_else(|| Some(by.into())),
+            ),
             _ if kind != Kind::Bare || self.program => (mailbox, said),
             _ => return Err(LocalError::Bare(mailbox.address.to_string())),
         };
@@ -380,7 +439,12 @@ impl<'a> Local<'a> {
     }
 
     fn find_domain(&self) -> Option<(String, String)> {
-        let origin = || self.settings.origin("qualify-domain").map(Origin::to_string).unwrap_or_default();
+        let origin = || {
+            self.settings
+                .origin("qualify-domain")
+                .map(Origin::to_string)
+                .unwrap_or_default()
+        };
         if let Some(domain) = self.settings.filled("qualify-domain") {
             return Some((domain, origin()));
         }
@@ -391,10 +455,19 @@ impl<'a> Local<'a> {
         let mailname = self.settings.machine.mailname.as_ref();
         let first_line = |path: &PathBuf| {
             let text = String::from_utf8(files::read(path, LONGEST_NAME).ok()?.0).ok()?;
-            Some((text.lines().next()?.trim().to_owned(), path.display().to_string()))
+            Some((
+                text.lines().next()?.trim().to_owned(),
+                path.display().to_string(),
+            ))
         };
-        let host = [self.settings.filled("hostname"), self.settings.machine.hostname.clone()];
-        let host = host.into_iter().flatten().find(|name| name.contains('.') && sound(name));
+        let host = [
+            self.settings.filled("hostname"),
+            self.settings.machine.hostname.clone(),
+        ];
+        let host = host
+            .into_iter()
+            .flatten()
+            .find(|name| name.contains('.') && sound(name));
         mailname
             .and_then(first_line)
             .filter(|(d, _)| sound(d))
@@ -407,10 +480,20 @@ impl<'a> Local<'a> {
             Some(origin) => {
                 let expand = |path: &String| expand_home(path, self.settings.home());
                 let named = self.settings.list("aliases-file");
-                named.iter().filter(|p| !p.is_empty()).map(|path| (expand(path), Some(origin.to_string()))).collect()
+                named
+                    .iter()
+                    .filter(|p| !p.is_empty())
+                    .map(|path| (expand(path), Some(origin.to_string())))
+                    .collect()
             }
             None if self.program => Vec::new(),
-            None => self.settings.machine.aliases.iter().map(|path| (path.clone(), None)).collect(),
+            None => self
+                .settings
+                .machine
+                .aliases
+                .iter()
+                .map(|path| (path.clone(), None))
+                .collect(),
         }
     }
 
@@ -431,11 +514,20 @@ impl<'a> Local<'a> {
 }
 
 fn refused(name: &str, origin: &str, why: &str) -> LocalError {
-    LocalError::Entry { name: name.to_owned(), origin: origin.to_owned(), why: why.to_owned() }
+    LocalError::Entry {
+        name: name.to_owned(),
+        origin: origin.to_owned(),
+        why: why.to_owned(),
+    }
 }
 
 fn unusable(path: &Path, why: Unusable, said: Option<String>) -> LocalError {
-    LocalError::File { path: path.to_owned(), why: why.why, cure: why.cure, said }
+    LocalError::File {
+        path: path.to_owned(),
+        why: why.why,
+        cure: why.cure,
+        said,
+    }
 }
 
 #[cfg(test)]

@@ -10,9 +10,13 @@ pub fn mailboxes(settings: &Settings, name: &'static str) -> Result<Vec<Mailbox>
     let mut found = Vec::new();
     for text in settings.list(name) {
         // `Name a@b` without brackets is common in mail.rc (spec/mailx.md section 2.4).
-        let parsed = if matches!(name, "auto-cc" | "auto-bcc") { parse_list(&text) } else { parse_authors(&text) }
-            .or_else(|error| bracketed(&text).ok_or(error))
-            .or_else(|error| separated(&text).ok_or(error));
+        let parsed = if matches!(name, "auto-cc" | "auto-bcc") {
+            parse_list(&text)
+        } else {
+            parse_authors(&text)
+        }
+        .or_else(|error| bracketed(&text).ok_or(error))
+        .or_else(|error| separated(&text).ok_or(error));
         found.extend(parsed.map_err(|error| SettingsError::Address {
             name: name.to_owned(),
             origin: settings.origin(name).cloned(),
@@ -69,7 +73,9 @@ pub fn is_said(settings: &Settings) -> Result<bool, SettingsError> {
 }
 
 fn login_address(settings: &Settings) -> Option<Address> {
-    login_name(settings).filter(|u| u.contains('@')).and_then(|u| Address::parse(&u).ok())
+    login_name(settings)
+        .filter(|u| u.contains('@'))
+        .and_then(|u| Address::parse(&u).ok())
 }
 
 /// The user name that was set, by itself or in the URL of the server.
@@ -78,25 +84,37 @@ pub fn login_name(settings: &Settings) -> Option<String> {
 }
 
 fn url_user(settings: &Settings) -> Option<String> {
-    ["smtp", "mta"].iter().find_map(|name| match super::target::parse(&settings.filled(name)?) {
-        Ok(super::target::Target::Server(server)) => server.user,
-        _ => None,
-    })
+    ["smtp", "mta"]
+        .iter()
+        .find_map(|name| match super::target::parse(&settings.filled(name)?) {
+            Ok(super::target::Target::Server(server)) => server.user,
+            _ => None,
+        })
 }
 
 fn local_author(settings: &Settings, user: &str) -> Result<Address, SettingsError> {
-    let bad = |error| SettingsError::Address { name: "from".to_owned(), origin: None, error };
+    let bad = |error| SettingsError::Address {
+        name: "from".to_owned(),
+        origin: None,
+        error,
+    };
     qualified(settings, Address::parse(user).map_err(bad)?)
 }
 
 fn qualified(settings: &Settings, address: Address) -> Result<Address, SettingsError> {
-    let domain = ["qualify-domain", "hostname"].iter().find_map(|n| settings.filled(n));
-    let domain = domain.or_else(|| hostname::get().ok()?.into_string().ok()).unwrap_or_else(|| "localhost".to_owned());
-    address.qualify(&domain).map_err(|error| SettingsError::Address {
-        name: "hostname".to_owned(),
-        origin: settings.origin("hostname").cloned(),
-        error,
-    })
+    let domain = ["qualify-domain", "hostname"]
+        .iter()
+        .find_map(|n| settings.filled(n));
+    let domain = domain
+        .or_else(|| hostname::get().ok()?.into_string().ok())
+        .unwrap_or_else(|| "localhost".to_owned());
+    address
+        .qualify(&domain)
+        .map_err(|error| SettingsError::Address {
+            name: "hostname".to_owned(),
+            origin: settings.origin("hostname").cloned(),
+            error,
+        })
 }
 
 /// The sender of the envelope: `envelope-from`, else the login's name at `envelope-domain`, else the first author
@@ -104,11 +122,21 @@ fn qualified(settings: &Settings, address: Address) -> Result<Address, SettingsE
 ///
 /// # Errors
 /// [`SettingsError`].
-pub fn return_path(settings: &Settings, author: &Mailbox, user: &str) -> Result<Address, SettingsError> {
+pub fn return_path(
+    settings: &Settings,
+    author: &Mailbox,
+    user: &str,
+) -> Result<Address, SettingsError> {
     if let Some(mailbox) = mailboxes(settings, "envelope-from")?.into_iter().next() {
-        return if mailbox.address.is_bare() { qualified(settings, mailbox.address) } else { Ok(mailbox.address) };
+        return if mailbox.address.is_bare() {
+            qualified(settings, mailbox.address)
+        } else {
+            Ok(mailbox.address)
+        };
     }
-    let Some(domain) = settings.text("envelope-domain") else { return Ok(author.address.clone()) };
+    let Some(domain) = settings.text("envelope-domain") else {
+        return Ok(author.address.clone());
+    };
     let login = login_name(settings).unwrap_or_else(|| user.to_owned());
     let local = login.split('@').next().unwrap_or_default();
     let bad = |error| SettingsError::Address {
@@ -117,7 +145,11 @@ pub fn return_path(settings: &Settings, author: &Mailbox, user: &str) -> Result<
         error,
     };
     let local = Address::parse(local).map_err(bad)?;
-    if domain.is_empty() { qualified(settings, local) } else { local.with_domain(&domain).map_err(bad) }
+    if domain.is_empty() {
+        qualified(settings, local)
+    } else {
+        local.with_domain(&domain).map_err(bad)
+    }
 }
 
 /// The mailbox that `force-from` puts in the place of an address: the `from` of files, environment or `-S`, else the login.
@@ -126,11 +158,23 @@ pub fn forced(settings: &Settings, stands: &Address) -> Option<Mailbox> {
     if !settings.flag("force-from") || stands.is_bare() {
         return None;
     }
-    let said = settings.trail.iter().rev().find(|a| a.key.name == "from" && a.layer < super::Layer::Flag);
-    let said = said.and_then(|a| a.value.as_ref()).map(super::text_of).unwrap_or_default();
-    let login = login_name(settings).and_then(|login| Address::parse(&login).ok()).filter(|login| !login.is_bare());
-    let ours: Vec<Mailbox> =
-        parse_authors(&said).unwrap_or_default().into_iter().chain(login.map(Mailbox::from)).collect();
+    let said = settings
+        .trail
+        .iter()
+        .rev()
+        .find(|a| a.key.name == "from" && a.layer < super::Layer::Flag);
+    let said = said
+        .and_then(|a| a.value.as_ref())
+        .map(super::text_of)
+        .unwrap_or_default();
+    let login = login_name(settings)
+        .and_then(|login| Address::parse(&login).ok())
+        .filter(|login| !login.is_bare());
+    let ours: Vec<Mailbox> = parse_authors(&said)
+        .unwrap_or_default()
+        .into_iter()
+        .chain(login.map(Mailbox::from))
+        .collect();
     if ours.iter().any(|our| our.address.key() == stands.key()) {
         return None;
     }

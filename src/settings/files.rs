@@ -13,10 +13,19 @@ use crate::cli::Args;
 use crate::files::{self, Access};
 
 /// The system's mail.rc under the names distributions give it; the first one there is counts (spec/mailx.md section 0).
-const SYSTEM_RC: &[&str] = &["/etc/smail.rc", "/etc/mail.rc", "/etc/s-nail.rc", "/etc/nail.rc"];
+const SYSTEM_RC: &[&str] = &[
+    "/etc/smail.rc",
+    "/etc/mail.rc",
+    "/etc/s-nail.rc",
+    "/etc/nail.rc",
+];
 
 impl Layers {
-    pub(super) fn rc_files(&mut self, args: &Args, world: &Surroundings) -> Result<(), SettingsError> {
+    pub(super) fn rc_files(
+        &mut self,
+        args: &Args,
+        world: &Surroundings,
+    ) -> Result<(), SettingsError> {
         let spec = args.resource_files.as_deref().unwrap_or("su");
         let system = !args.no_system_rc
             && world.variable("MAILX_NO_SYSTEM_RC").is_none()
@@ -24,11 +33,21 @@ impl Layers {
             && spec.contains('s');
         let user = !spec.contains('/') && spec.contains('u');
         if let Some(bad) = spec.chars().find(|c| !"su/".contains(*c)) {
-            let why = format!("`{}` names no file; `s`, `u` and `/` do", crate::text::word(&bad.to_string()));
-            return Err(SettingsError::Value { name: "-:".into(), origin: Some(Origin::Flag("-:".into())), why });
+            let why = format!(
+                "`{}` names no file; `s`, `u` and `/` do",
+                crate::text::word(&bad.to_string())
+            );
+            return Err(SettingsError::Value {
+                name: "-:".into(),
+                origin: Some(Origin::Flag("-:".into())),
+                why,
+            });
         }
         if system && let Some(path) = SYSTEM_RC.iter().map(Path::new).find(|p| p.exists()) {
-            self.notes.push(format!("the system's settings are read from {}", path.display()));
+            self.notes.push(format!(
+                "the system's settings are read from {}",
+                path.display()
+            ));
             self.rc_file(path, Layer::SystemRc, world)?;
         }
         if user && let Some(path) = user_rc(world) {
@@ -40,14 +59,26 @@ impl Layers {
         if let Some((extra, source)) = extra.filter(|(extra, _)| !extra.is_empty()) {
             let path = expand_home(&extra, self.home.as_deref());
             // One that `-X` names speaks for the command line: the secrets of the user's own file do not follow it.
-            let layer = if source == Source::Files { Layer::UserRc } else { Layer::Startup };
+            let layer = if source == Source::Files {
+                Layer::UserRc
+            } else {
+                Layer::Startup
+            };
             self.rc_file(&path, layer, world)?;
         }
         Ok(())
     }
 
-    fn rc_file(&mut self, path: &Path, layer: Layer, world: &Surroundings) -> Result<(), SettingsError> {
-        let read = mailrc::read(path, &self.grammar(world, &|name| world.variables.get(name).cloned()));
+    fn rc_file(
+        &mut self,
+        path: &Path,
+        layer: Layer,
+        world: &Surroundings,
+    ) -> Result<(), SettingsError> {
+        let read = mailrc::read(
+            path,
+            &self.grammar(world, &|name| world.variables.get(name).cloned()),
+        );
         let read = match read {
             Ok(read) => read,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -56,10 +87,18 @@ impl Layers {
                 self.notes.push(format!("{}: {e}", path.display()));
                 return Ok(());
             }
-            Err(e) => return Err(SettingsError::File { path: path.to_owned(), why: e.to_string(), cure: None }),
+            Err(e) => {
+                return Err(SettingsError::File {
+                    path: path.to_owned(),
+                    why: e.to_string(),
+                    cure: None,
+                });
+            }
         };
         let mut secrets = HashSet::new();
-        read.items.iter().for_each(|item| secret_places(item, &mut secrets));
+        read.items
+            .iter()
+            .for_each(|item| secret_places(item, &mut secrets));
         for file in &read.files {
             if file.access.is_some_and(Access::is_unsafe) {
                 let path = file.path.to_path_buf();
@@ -67,7 +106,9 @@ impl Layers {
                 let why = "others may change it, and so could send mail in your name".to_owned();
                 return Err(SettingsError::File { path, why, cure });
             }
-            if file.access.is_some_and(|access| access.mode & 0o044 != 0) && secrets.contains(&file.path) {
+            if file.access.is_some_and(|access| access.mode & 0o044 != 0)
+                && secrets.contains(&file.path)
+            {
                 let path = file.path.display();
                 self.notes.push(format!(
                     "{path} holds a password and others may read it: chmod 600 {path}, or auth-password-file"
@@ -77,13 +118,21 @@ impl Layers {
         self.take(read, layer)
     }
 
-    pub(super) fn toml_files(&mut self, args: &Args, world: &Surroundings) -> Result<(), SettingsError> {
+    pub(super) fn toml_files(
+        &mut self,
+        args: &Args,
+        world: &Surroundings,
+    ) -> Result<(), SettingsError> {
         if let Some(path) = &args.config {
             let found = self.toml_file(path, Layer::UserToml)?;
             return if found {
                 Ok(())
             } else {
-                Err(SettingsError::File { path: path.clone(), why: "there is no such file".into(), cure: None })
+                Err(SettingsError::File {
+                    path: path.clone(),
+                    why: "there is no such file".into(),
+                    cure: None,
+                })
             };
         }
         if let Some(path) = &world.machine.config {
@@ -100,21 +149,34 @@ impl Layers {
 
     /// Whether a user's file cannot be reached, as in a home that a service may not enter: then it is as if it were not there.
     fn passes_over(&mut self, path: &Path) -> bool {
-        let Some(error) = files::unreachable(path) else { return false };
-        self.notes.push(format!("{} cannot be reached and is passed over: {}", path.display(), files::words(&error)));
+        let Some(error) = files::unreachable(path) else {
+            return false;
+        };
+        self.notes.push(format!(
+            "{} cannot be reached and is passed over: {}",
+            path.display(),
+            files::words(&error)
+        ));
         true
     }
 
     /// Reads one file; tells whether there was one.
     fn toml_file(&mut self, path: &Path, layer: Layer) -> Result<bool, SettingsError> {
-        let unusable = |why: String, cure: Option<String>| SettingsError::File { path: path.to_owned(), why, cure };
+        let unusable = |why: String, cure: Option<String>| SettingsError::File {
+            path: path.to_owned(),
+            why,
+            cure,
+        };
         let of_host = layer == Layer::SystemToml;
         let (text, privacy) = match toml::read_private(path, of_host) {
             Ok(Some(read)) => read,
             Ok(None) => return Ok(false),
             // A daemon's user may not be allowed to see the password in it. Whether that matters shows when a way is looked for.
             Err(error) if of_host && error.kind() == std::io::ErrorKind::PermissionDenied => {
-                self.notes.push(format!("{} cannot be read by this user and is passed over", path.display()));
+                self.notes.push(format!(
+                    "{} cannot be read by this user and is passed over",
+                    path.display()
+                ));
                 self.unreadable = Some(path.to_owned());
                 return Ok(true);
             }
@@ -122,7 +184,10 @@ impl Layers {
         };
         if privacy.unsafe_to_obey {
             let why = "others may change it, and so could send mail in your name".to_owned();
-            return Err(unusable(why, Some(format!("chmod go-w {}", path.display()))));
+            return Err(unusable(
+                why,
+                Some(format!("chmod go-w {}", path.display())),
+            ));
         }
         let file = toml::parse(&text).map_err(|m| SettingsError::Syntax {
             path: path.to_owned(),
@@ -140,7 +205,8 @@ impl Layers {
                 Raw::Text(text) => vec![text],
                 Raw::Flag(_) | Raw::Secret(_) => Vec::new(),
             };
-            self.aliases.add(&alias.name, members, &at(alias.line).to_string());
+            self.aliases
+                .add(&alias.name, members, &at(alias.line).to_string());
         }
         let mut secret = self.said[start..].iter().any(is_secret);
         for (name, _, entries) in file.accounts {
@@ -153,7 +219,10 @@ impl Layers {
             self.accounts.entry(name).or_default().extend(said);
         }
         if secret && privacy.readable {
-            let why = format!("it holds a password, and others may read it (mode {:04o})", privacy.mode);
+            let why = format!(
+                "it holds a password, and others may read it (mode {:04o})",
+                privacy.mode
+            );
             return Err(unusable(why, Some(format!("chmod 600 {}", path.display()))));
         }
         Ok(true)
@@ -166,7 +235,10 @@ pub fn user_rc(world: &Surroundings) -> Option<PathBuf> {
         return Some(expand_home(path, world.home.as_deref()));
     }
     let home = world.home.as_ref()?;
-    [".smailrc", ".mailrc"].iter().map(|name| home.join(name)).find(|path| path.exists())
+    [".smailrc", ".mailrc"]
+        .iter()
+        .map(|name| home.join(name))
+        .find(|path| path.exists())
 }
 
 fn is_secret(assignment: &Assignment) -> bool {
@@ -178,13 +250,20 @@ fn is_secret(assignment: &Assignment) -> bool {
 /// Adds the files in which an item says a secret.
 fn secret_places(item: &mailrc::Item, places: &mut HashSet<Arc<Path>>) {
     match item {
-        mailrc::Item::Set { name, value: Some(value), place, .. } => {
+        mailrc::Item::Set {
+            name,
+            value: Some(value),
+            place,
+            ..
+        } => {
             let secret = keys::find(name).is_some_and(|(key, _)| key.kind == Kind::Secret);
             if secret || target::has_password(value) {
                 places.insert(Arc::clone(&place.path));
             }
         }
-        mailrc::Item::Account { items, .. } => items.iter().for_each(|item| secret_places(item, places)),
+        mailrc::Item::Account { items, .. } => {
+            items.iter().for_each(|item| secret_places(item, places))
+        }
         _ => {}
     }
 }

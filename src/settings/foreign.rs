@@ -213,5 +213,7 @@ pub const WITHOUT_EFFECT: &[&str] = &[
 ];
 
 /// Names that ask for something smail cannot do and that must not be passed over: mail would go out unsigned.
-pub const REFUSED: &[(&str, &str)] =
-    &[("smime-sign", "smail does not sign mail"), ("smime-force-encryption", "smail does not encrypt mail")];
+pub const REFUSED: &[(&str, &str)] = &[
+    ("smime-sign", "smail does not sign mail"),
+    ("smime-force-encryption", "smail does not encrypt mail"),
+];

@@ -51,8 +51,17 @@ pub struct Key {
 
 const TLS: &[&str] = &["implicit", "starttls", "opportunistic", "none"];
 const VERIFY: &[&str] = &["strict", "warn", "ignore", "ask"];
-const AUTH: &[&str] =
-    &["auto", "none", "plain", "login", "cram-md5", "xoauth2", "oauthbearer", "external", "externanon"];
+const AUTH: &[&str] = &[
+    "auto",
+    "none",
+    "plain",
+    "login",
+    "cram-md5",
+    "xoauth2",
+    "oauthbearer",
+    "external",
+    "externanon",
+];
 const DOUBT: &[&str] = &["resend", "hold"];
 const NOTICE: &[&str] = &["mail", "none"];
 const RETURN: &[&str] = &["headers", "full"];
@@ -181,7 +190,10 @@ keys! {
 
 /// Finds a setting by one of its names; `Some(suffix)` when mail.rc's chain form was used (`smtp-auth-user-HOST`).
 pub fn find(name: &str) -> Option<(&'static Key, Option<&str>)> {
-    if let Some(key) = KEYS.iter().find(|k| k.name == name || k.mailrc.contains(&name)) {
+    if let Some(key) = KEYS
+        .iter()
+        .find(|k| k.name == name || k.mailrc.contains(&name))
+    {
         return Some((key, None));
     }
     let suffix = |key: &Key| {
@@ -192,7 +204,10 @@ pub fn find(name: &str) -> Option<(&'static Key, Option<&str>)> {
             .min_by_key(|s| s.len())
     };
     // `auth-password:x` is a mistake, and not `auth` for a host called `password:x`.
-    let names = || KEYS.iter().flat_map(|key| key.mailrc.iter().chain([&key.name]));
+    let names = || {
+        KEYS.iter()
+            .flat_map(|key| key.mailrc.iter().chain([&key.name]))
+    };
     let torn = |rest: &str| rest.starts_with(['.', ':', '@']);
     if names().any(|known| name.strip_prefix(known).is_some_and(torn)) {
         return None;
@@ -209,7 +224,9 @@ pub fn find(name: &str) -> Option<(&'static Key, Option<&str>)> {
 pub fn is_known(name: &str) -> bool {
     find(name).is_some()
         || WITHOUT_EFFECT.contains(&name)
-        || ["smime-", "pop3-", "imap-", "build-", "colour-"].iter().any(|p| name.starts_with(p))
+        || ["smime-", "pop3-", "imap-", "build-", "colour-"]
+            .iter()
+            .any(|p| name.starts_with(p))
 }
 
 /// The known name nearest to a mistyped one.
@@ -241,7 +258,11 @@ mod tests {
     #[test]
     fn no_name_means_two_settings() {
         let mut seen = HashSet::new();
-        for name in KEYS.iter().flat_map(|k| k.mailrc.iter().chain([&k.name])).chain(WITHOUT_EFFECT) {
+        for name in KEYS
+            .iter()
+            .flat_map(|k| k.mailrc.iter().chain([&k.name]))
+            .chain(WITHOUT_EFFECT)
+        {
             assert!(seen.insert(name), "{name}");
         }
     }
@@ -249,14 +270,29 @@ mod tests {
     #[test]
     fn a_chain_names_its_setting_and_its_suffix() {
         let found = |name| find(name).map(|(k, s)| (k.name, s));
-        assert_eq!(found("smtp-auth-user-a@b.example"), Some(("auth-user", Some("a@b.example"))));
-        assert_eq!(found("smtp-auth-password-a@b.example"), Some(("auth-password", Some("a@b.example"))));
-        assert_eq!(found("password-u@h:25"), Some(("auth-password", Some("u@h:25"))));
-        assert_eq!(found("smtp-auth-h.example"), Some(("auth", Some("h.example"))));
+        assert_eq!(
+            found("smtp-auth-user-a@b.example"),
+            Some(("auth-user", Some("a@b.example")))
+        );
+        assert_eq!(
+            found("smtp-auth-password-a@b.example"),
+            Some(("auth-password", Some("a@b.example")))
+        );
+        assert_eq!(
+            found("password-u@h:25"),
+            Some(("auth-password", Some("u@h:25")))
+        );
+        assert_eq!(
+            found("smtp-auth-h.example"),
+            Some(("auth", Some("h.example")))
+        );
         assert_eq!(found("smtp-auth-nonsense"), None);
         assert_eq!(found("smtp-auth-password:x"), None);
         assert_eq!(found("user@x"), None);
-        assert_eq!(found("user-localhost"), Some(("auth-user", Some("localhost"))));
+        assert_eq!(
+            found("user-localhost"),
+            Some(("auth-user", Some("localhost")))
+        );
     }
 
     #[test]

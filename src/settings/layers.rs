@@ -14,12 +14,20 @@ use crate::address::{Aliases, Mailbox, parse_authors};
 use crate::cli::Args;
 
 /// Variables that Heirloom mailx reads as settings and that no other program means (their names cannot be set by a shell).
-const FALLBACK: &[&str] = &["smtp-auth-user", "smtp-auth-password", "smtp-auth", "smtp-use-starttls"];
+const FALLBACK: &[&str] = &[
+    "smtp-auth-user",
+    "smtp-auth-password",
+    "smtp-auth",
+    "smtp-use-starttls",
+];
 /// As above, but only where the caller isolates mailx from the rc files, as they are common names.
 const FALLBACK_ISOLATED: &[&str] = &["from", "smtp", "sender", "replyto"];
 /// Variables of the environment that mailx programs know.
-const KNOWN_VARIABLES: &[(&str, &str)] =
-    &[("NETRC", "netrc"), ("DEAD", "dead-letter"), ("ORGANIZATION", "organization")];
+const KNOWN_VARIABLES: &[(&str, &str)] = &[
+    ("NETRC", "netrc"),
+    ("DEAD", "dead-letter"),
+    ("ORGANIZATION", "organization"),
+];
 
 /// The largest text or mail that is read, where `max-size` does not say otherwise.
 pub const MAX_SIZE: u64 = 64 << 20;
@@ -62,7 +70,11 @@ impl Layers {
     ///
     /// # Errors
     /// As [`Layers::load`].
-    pub fn load_with(args: &Args, world: &Surroundings, found: Vec<(String, Raw)>) -> Result<Self, SettingsError> {
+    pub fn load_with(
+        args: &Args,
+        world: &Surroundings,
+        found: Vec<(String, Raw)>,
+    ) -> Result<Self, SettingsError> {
         let mut layers = Layers::bare(world.home.clone(), world.machine.clone());
         layers.nested = world.variable(STARTED_BY_SMAIL).is_some();
         world.locale().clone_into(&mut layers.locale);
@@ -172,19 +184,38 @@ impl Layers {
 
     /// The account whose From address is that of an author, the first that has one; or of the From that the command line named.
     fn account_of(&self, authors: &[Mailbox]) -> Option<String> {
-        let named =
-            self.said.iter().filter(|a| a.key.name == "from" && a.layer >= Layer::Environment).max_by_key(|a| a.layer);
+        let named = self
+            .said
+            .iter()
+            .filter(|a| a.key.name == "from" && a.layer >= Layer::Environment)
+            .max_by_key(|a| a.layer);
         let named = named.and_then(|a| first_address(a.value.as_ref()?));
         let named = if authors.is_empty() { named } else { None };
         let of = |list: &[Assignment]| {
-            list.iter().rev().find(|a| a.key.name == "from").and_then(|a| first_address(a.value.as_ref()?))
+            list.iter()
+                .rev()
+                .find(|a| a.key.name == "from")
+                .and_then(|a| first_address(a.value.as_ref()?))
         };
-        let account = |wanted: String| self.accounts.iter().find(|(_, list)| of(list).as_ref() == Some(&wanted));
-        authors.iter().map(|m| m.address.key()).chain(named).find_map(account).map(|(name, _)| name.clone())
+        let account = |wanted: String| {
+            self.accounts
+                .iter()
+                .find(|(_, list)| of(list).as_ref() == Some(&wanted))
+        };
+        authors
+            .iter()
+            .map(|m| m.address.key())
+            .chain(named)
+            .find_map(account)
+            .map(|(name, _)| name.clone())
     }
 
     fn default_account(&self) -> Result<Option<String>, SettingsError> {
-        let said = self.said.iter().filter(|a| a.key.name == "account").max_by_key(|a| a.layer);
+        let said = self
+            .said
+            .iter()
+            .filter(|a| a.key.name == "account")
+            .max_by_key(|a| a.layer);
         let chosen = match said.and_then(|a| Some((text_of(a.value.as_ref()?), a.origin.clone()))) {
             Some(chosen) => Some(chosen),
             None => self.default_account.clone(),
@@ -201,7 +232,11 @@ impl Layers {
     fn fallback(&mut self, args: &Args, world: &Surroundings) -> Result<(), SettingsError> {
         let isolated = args.no_system_rc || world.variable("MAILRC") == Some("/dev/null");
         let also = if isolated { FALLBACK_ISOLATED } else { &[] };
-        let pairs = FALLBACK.iter().chain(also).map(|n| (*n, *n)).chain(KNOWN_VARIABLES.iter().copied());
+        let pairs = FALLBACK
+            .iter()
+            .chain(also)
+            .map(|n| (*n, *n))
+            .chain(KNOWN_VARIABLES.iter().copied());
         for (variable, name) in pairs {
             if let Some(value) = world.variable(variable) {
                 self.assign(
@@ -216,20 +251,42 @@ impl Layers {
     }
 
     fn environment(&mut self, world: &Surroundings) -> Result<(), SettingsError> {
-        for (variable, value) in
-            world.variables.iter().filter(|(k, v)| k.starts_with("SMAIL_") && *k != STARTED_BY_SMAIL && !v.is_empty())
+        for (variable, value) in world
+            .variables
+            .iter()
+            .filter(|(k, v)| k.starts_with("SMAIL_") && *k != STARTED_BY_SMAIL && !v.is_empty())
         {
             let origin = Origin::Environment(variable.clone());
-            match keys::KEYS.iter().find(|k| keys::environment(k.name) == *variable) {
-                Some(key) => self.assign(key.name, Raw::Text(value.clone()), Layer::Environment, &origin)?,
-                None => self.notes.push(format!("{variable} names no setting and is passed over")),
+            match keys::KEYS
+                .iter()
+                .find(|k| keys::environment(k.name) == *variable)
+            {
+                Some(key) => self.assign(
+                    key.name,
+                    Raw::Text(value.clone()),
+                    Layer::Environment,
+                    &origin,
+                )?,
+                None => self
+                    .notes
+                    .push(format!("{variable} names no setting and is passed over")),
             }
         }
         Ok(())
     }
 
-    fn line(&mut self, line: &str, flag: &str, layer: Layer, world: &Surroundings) -> Result<(), SettingsError> {
-        let read = mailrc::one_line(line, flag, &self.grammar(world, &|name| world.variables.get(name).cloned()));
+    fn line(
+        &mut self,
+        line: &str,
+        flag: &str,
+        layer: Layer,
+        world: &Surroundings,
+    ) -> Result<(), SettingsError> {
+        let read = mailrc::one_line(
+            line,
+            flag,
+            &self.grammar(world, &|name| world.variables.get(name).cloned()),
+        );
         self.take(read, layer)
     }
 
@@ -248,8 +305,9 @@ impl Layers {
     }
 
     pub(super) fn take(&mut self, read: mailrc::RcFile, layer: Layer) -> Result<(), SettingsError> {
-        let shown =
-            |(place, text): &(mailrc::Place, String)| format!("{}:{}: {text}", place.path.display(), place.line);
+        let shown = |(place, text): &(mailrc::Place, String)| {
+            format!("{}:{}: {text}", place.path.display(), place.line)
+        };
         self.warnings.extend(read.warnings.iter().map(shown));
         self.notes.extend(read.notes.iter().map(shown));
         self.dialect = read.dialect;
@@ -274,7 +332,12 @@ impl Layers {
 
     fn item(&mut self, item: mailrc::Item, layer: Layer) -> Result<(), SettingsError> {
         match item {
-            mailrc::Item::Set { name, value, behind, place } => {
+            mailrc::Item::Set {
+                name,
+                value,
+                behind,
+                place,
+            } => {
                 let raw = value.map_or(Raw::Flag(true), Raw::Text);
                 self.rc_assign((&name, behind), raw, layer, &origin_of(&place))
             }
@@ -282,17 +345,32 @@ impl Layers {
                 if let Some((key, suffix)) = keys::find(&name) {
                     let suffix = suffix.map(str::to_lowercase);
                     let value = (key.kind == Kind::Flag).then_some(Value::Flag(false));
-                    self.said.push(Assignment { key, suffix, value, layer, origin: origin_of(&place) });
+                    self.said.push(Assignment {
+                        key,
+                        suffix,
+                        value,
+                        layer,
+                        origin: origin_of(&place),
+                    });
                 }
                 Ok(())
             }
-            mailrc::Item::Alias { name, members, place } => {
-                self.aliases.add(&name, members, &origin_of(&place).to_string());
+            mailrc::Item::Alias {
+                name,
+                members,
+                place,
+            } => {
+                self.aliases
+                    .add(&name, members, &origin_of(&place).to_string());
                 Ok(())
             }
             mailrc::Item::Unalias { names, .. } => {
                 for name in names {
-                    if name == "*" { self.aliases = Aliases::default() } else { self.aliases.remove(&name) }
+                    if name == "*" {
+                        self.aliases = Aliases::default()
+                    } else {
+                        self.aliases.remove(&name)
+                    }
                 }
                 Ok(())
             }
@@ -313,7 +391,8 @@ impl Layers {
             return self.assign(name, raw, layer, origin);
         }
         if self.unknown == MOST_UNKNOWN {
-            self.notes.push(format!("{origin}: more unknown names follow"));
+            self.notes
+                .push(format!("{origin}: more unknown names follow"));
         }
         self.unknown += 1;
         if self.unknown > MOST_UNKNOWN {
@@ -335,7 +414,12 @@ impl Layers {
         let origin = Origin::Flag("-S".to_owned());
         for set in &args.set {
             match set.split_once('=') {
-                Some((name, value)) => self.assign(name.trim(), Raw::Text(value.to_owned()), Layer::Set, &origin)?,
+                Some((name, value)) => self.assign(
+                    name.trim(),
+                    Raw::Text(value.to_owned()),
+                    Layer::Set,
+                    &origin,
+                )?,
                 None => self.set_switch(set.trim(), &origin)?,
             }
         }
@@ -344,28 +428,44 @@ impl Layers {
 
     /// `-S name` switches on and `-S noname` off, unless `noname` is a name itself.
     fn set_switch(&mut self, name: &str, origin: &Origin) -> Result<(), SettingsError> {
-        match name.strip_prefix("no").filter(|rest| !keys::is_known(name) && keys::is_known(rest)) {
+        match name
+            .strip_prefix("no")
+            .filter(|rest| !keys::is_known(name) && keys::is_known(rest))
+        {
             Some(rest) => {
                 if let Some((key, suffix)) = keys::find(rest) {
                     let value = (key.kind == Kind::Flag).then_some(Value::Flag(false));
                     let suffix = suffix.map(str::to_lowercase);
-                    self.said.push(Assignment { key, suffix, value, layer: Layer::Set, origin: origin.clone() });
+                    self.said.push(Assignment {
+                        key,
+                        suffix,
+                        value,
+                        layer: Layer::Set,
+                        origin: origin.clone(),
+                    });
                 }
                 Ok(())
             }
             // The word that was meant for it would be taken for a recipient.
-            None if keys::find(name).is_some_and(|(key, _)| key.kind == Kind::Secret) => Err(SettingsError::Value {
-                name: name.to_owned(),
-                origin: Some(origin.clone()),
-                why: format!("expected a value, as in `-S {name}=VALUE`"),
-            }),
+            None if keys::find(name).is_some_and(|(key, _)| key.kind == Kind::Secret) => {
+                Err(SettingsError::Value {
+                    name: name.to_owned(),
+                    origin: Some(origin.clone()),
+                    why: format!("expected a value, as in `-S {name}=VALUE`"),
+                })
+            }
             None => self.assign(name, Raw::Flag(true), Layer::Set, origin),
         }
     }
 
     fn own_flags(&mut self, args: &Args) -> Result<(), SettingsError> {
         let mut flag = |name: &str, shown: &str, value: Option<&str>| match value {
-            Some(value) => self.assign(name, Raw::Text(value.to_owned()), Layer::Flag, &Origin::Flag(shown.to_owned())),
+            Some(value) => self.assign(
+                name,
+                Raw::Text(value.to_owned()),
+                Layer::Flag,
+                &Origin::Flag(shown.to_owned()),
+            ),
             None => Ok(()),
         };
         flag("from", "-r", args.from.as_deref())?;
@@ -376,8 +476,13 @@ impl Layers {
         flag("dsn-return", "--dsn-return", args.dsn_return.as_deref())?;
         flag("name", "-- -F", args.full_name.as_deref())?;
         // GNU mail says it of files, which smail encodes as they need it.
-        let encoding =
-            args.encoding.as_deref().map(|name| if matches!(name, "7bit" | "binary") { "auto" } else { name });
+        let encoding = args.encoding.as_deref().map(|name| {
+            if matches!(name, "7bit" | "binary") {
+                "auto"
+            } else {
+                name
+            }
+        });
         flag("encoding", "--encoding", encoding)?;
         flag("skip-empty", "-E", args.skip_empty.then_some("true"))?;
         flag("verbose", "-v", (args.verbose > 0).then_some("true"))?;
@@ -385,7 +490,9 @@ impl Layers {
     }
 
     fn choose(&mut self, args: &Args) -> Result<(), SettingsError> {
-        let Some(name) = &args.account else { return Ok(()) };
+        let Some(name) = &args.account else {
+            return Ok(());
+        };
         let text = name.to_string_lossy().into_owned();
         if self.accounts.contains_key(&text) {
             self.account = Some(text);
@@ -396,10 +503,19 @@ impl Layers {
             self.attachment = Some(path);
             return Ok(());
         }
-        Err(SettingsError::NoAccount(text, self.accounts.keys().cloned().collect()))
+        Err(SettingsError::NoAccount(
+            text,
+            self.accounts.keys().cloned().collect(),
+        ))
     }
 
-    pub(super) fn assign(&mut self, name: &str, raw: Raw, layer: Layer, origin: &Origin) -> Result<(), SettingsError> {
+    pub(super) fn assign(
+        &mut self,
+        name: &str,
+        raw: Raw,
+        layer: Layer,
+        origin: &Origin,
+    ) -> Result<(), SettingsError> {
         if let Some((_, why)) = super::foreign::REFUSED.iter().find(|r| r.0 == name) {
             return Err(SettingsError::Value {
                 name: name.to_owned(),
@@ -412,7 +528,11 @@ impl Layers {
                 return Ok(());
             }
             let (name, near) = (name.to_owned(), keys::nearest(name));
-            return Err(SettingsError::Unknown { name, origin: origin.clone(), near });
+            return Err(SettingsError::Unknown {
+                name,
+                origin: origin.clone(),
+                near,
+            });
         };
         let value = check(key, raw).map_err(|why| SettingsError::Value {
             name: name.to_owned(),
@@ -420,7 +540,13 @@ impl Layers {
             why,
         })?;
         let suffix = suffix.map(str::to_lowercase);
-        let assignment = Assignment { key, suffix, value: Some(value), layer, origin: origin.clone() };
+        let assignment = Assignment {
+            key,
+            suffix,
+            value: Some(value),
+            layer,
+            origin: origin.clone(),
+        };
         if super::waiting::has_url_password(&assignment) {
             crate::secret::shield();
         }
@@ -437,5 +563,8 @@ fn origin_of(place: &mailrc::Place) -> Origin {
 }
 
 fn first_address(value: &Value) -> Option<String> {
-    parse_authors(&text_of(value)).ok()?.first().map(|m| m.address.key())
+    parse_authors(&text_of(value))
+        .ok()?
+        .first()
+        .map(|m| m.address.key())
 }

@@ -14,8 +14,15 @@ use crate::address::Mailbox;
 use crate::files;
 use crate::secret::{Secret, SecretSource, netrc};
 
-pub(super) fn chained_text(settings: &Settings, name: &'static str, chain: &[String]) -> Option<String> {
-    settings.chained(name, chain).and_then(|a| a.value.as_ref().map(super::text_of)).filter(|t| !t.is_empty())
+pub(super) fn chained_text(
+    settings: &Settings,
+    name: &'static str,
+    chain: &[String],
+) -> Option<String> {
+    settings
+        .chained(name, chain)
+        .and_then(|a| a.value.as_ref().map(super::text_of))
+        .filter(|t| !t.is_empty())
 }
 
 /// The server to log in at, as it was found.
@@ -47,43 +54,98 @@ pub(super) fn login(
     };
     let external = mechanism == Choice::Only(Mechanism::External);
     let site = Site::of(server, at.socket);
-    let before = settings.waiting.as_ref().and_then(|w| w.login.as_ref()).filter(|l| l.server == site.to_string());
-    let user = server.user.clone().or_else(|| chained_text(settings, "auth-user", chain));
+    let before = settings
+        .waiting
+        .as_ref()
+        .and_then(|w| w.login.as_ref())
+        .filter(|l| l.server == site.to_string());
+    let user = server
+        .user
+        .clone()
+        .or_else(|| chained_text(settings, "auth-user", chain));
     // Whom a netrc named is not known of a mail that has never logged in.
-    let user = user.or_else(|| before.map(|login| login.user.clone()).filter(|user| !user.is_empty()));
+    let user = user.or_else(|| {
+        before
+            .map(|login| login.user.clone())
+            .filter(|user| !user.is_empty())
+    });
     let chain = suffixes(server, user.as_deref(), author);
-    let as_user = user.clone().unwrap_or_else(|| default_user(settings, author));
-    let goal = Goal { settings, author, site, user: as_user, chain: &chain, proven: at.proven };
+    let as_user = user
+        .clone()
+        .unwrap_or_else(|| default_user(settings, author));
+    let goal = Goal {
+        settings,
+        author,
+        site,
+        user: as_user,
+        chain: &chain,
+        proven: at.proven,
+    };
     let found = secret(&goal, at);
-    let looked_up = netrc_lookup(settings, server, user.as_deref(), !matches!(found, Found::Secret(..)), &chain)?;
+    let looked_up = netrc_lookup(
+        settings,
+        server,
+        user.as_deref(),
+        !matches!(found, Found::Secret(..)),
+        &chain,
+    )?;
     let origin = |secret: String, given: bool| {
-        Some(LoginOrigin { user: goal.user.clone(), server: goal.site.to_string(), secret, given })
+        Some(LoginOrigin {
+            user: goal.user.clone(),
+            server: goal.site.to_string(),
+            secret,
+            given,
+        })
     };
     let (user, secret, origin) = match (found, looked_up) {
-        (Found::Secret(SecretSource::Inline(secret), place, _), _) if secret.reveal().is_empty() && !external => {
-            return Err(wrong(settings, at.name, format!("the password for {} is empty ({place})", goal.user)));
+        (Found::Secret(SecretSource::Inline(secret), place, _), _)
+            if secret.reveal().is_empty() && !external =>
+        {
+            return Err(wrong(
+                settings,
+                at.name,
+                format!("the password for {} is empty ({place})", goal.user),
+            ));
         }
-        (Found::Secret(source, place, given), _) => (goal.user.clone(), source, origin(place, given)),
+        (Found::Secret(source, place, given), _) => {
+            (goal.user.clone(), source, origin(place, given))
+        }
         (_, Some(lookup)) => {
             let user = user.or_else(|| lookup.user.clone()).unwrap_or_default();
-            let origin = origin("netrc".to_owned(), false).map(|origin| LoginOrigin { user: user.clone(), ..origin });
+            let origin = origin("netrc".to_owned(), false).map(|origin| LoginOrigin {
+                user: user.clone(),
+                ..origin
+            });
             (user, SecretSource::Netrc(lookup), origin)
         }
         // What was given to the run of this mail alone is missing now, whatever else there is.
         _ if before.is_some_and(|login| login.given && login.user == goal.user) => {
             let (server, user) = (goal.site.to_string(), goal.user);
             let secret = before.map(|login| login.secret.clone()).unwrap_or_default();
-            return Err(SettingsError::NotKept { server, user, secret });
+            return Err(SettingsError::NotKept {
+                server,
+                user,
+                secret,
+            });
         }
         (Found::Refused(secret, why), None) => return Err(goal.withheld(secret, why)),
         (Found::Nothing, None) => match user {
             Some(user) => {
                 let host = server.host.clone();
-                (user.clone(), SecretSource::Prompt { user, host }, origin("the terminal".to_owned(), false))
+                (
+                    user.clone(),
+                    SecretSource::Prompt { user, host },
+                    origin("the terminal".to_owned(), false),
+                )
             }
-            None if external => {
-                (String::new(), SecretSource::Prompt { user: String::new(), host: String::new() }, None)
-            }
+            None if external => (
+                String::new(),
+                SecretSource::Prompt {
+                    user: String::new(),
+                    host: String::new(),
+                },
+                None,
+            ),
             None if word.as_deref().is_some_and(|w| w != "auto") => {
                 let why = format!(
                     "it asks for a login at {}, and no user is set: add auth-user and auth-password",
@@ -97,13 +159,23 @@ pub(super) fn login(
     if user.contains('\0') {
         return Err(wrong(settings, at.name, "a user name cannot hold a NUL"));
     }
-    Ok(Some(Login { user, secret, mechanism, in_clear: settings.flag("auth-in-clear"), origin }))
+    Ok(Some(Login {
+        user,
+        secret,
+        mechanism,
+        in_clear: settings.flag("auth-in-clear"),
+        origin,
+    }))
 }
 
 /// The user name when only a password is set: the word the provider wants, else the author's address.
 fn default_user(settings: &Settings, author: &Mailbox) -> String {
     let address = author.address.to_string();
-    settings.preset.as_ref().and_then(|preset| preset.user_for(&address)).unwrap_or(address)
+    settings
+        .preset
+        .as_ref()
+        .and_then(|preset| preset.user_for(&address))
+        .unwrap_or(address)
 }
 
 /// What the settings hold for a login.
@@ -140,11 +212,15 @@ fn secret(goal: &Goal<'_>, at: &At<'_>) -> Found {
             // An empty name of a file takes back what weaker sources say.
             None => return Found::Nothing,
         };
-        let refusal =
-            if owner::is_url(candidate) { goal.detour(Source::of(candidate.layer)) } else { goal.refusal(candidate) };
+        let refusal = if owner::is_url(candidate) {
+            goal.detour(Source::of(candidate.layer))
+        } else {
+            goal.refusal(candidate)
+        };
         match refusal {
             None => {
-                let given = matches!(source, SecretSource::Inline(_)) && Source::of(candidate.layer) != Source::Files;
+                let given = matches!(source, SecretSource::Inline(_))
+                    && Source::of(candidate.layer) != Source::Files;
                 return Found::Secret(source, owner::place(candidate), given);
             }
             Some(why) => refuse(candidate, why),
@@ -155,7 +231,11 @@ fn secret(goal: &Goal<'_>, at: &At<'_>) -> Found {
 
 fn inline(password: &str, url: &Assignment) -> Found {
     let given = Source::of(url.layer) != Source::Files;
-    Found::Secret(SecretSource::Inline(Secret::new(password)), owner::place(url), given)
+    Found::Secret(
+        SecretSource::Inline(Secret::new(password)),
+        owner::place(url),
+        given,
+    )
 }
 
 /// What may hold the secret, the strongest first: the most specific suffix, then the layer, then the later name. What a source
@@ -165,18 +245,37 @@ fn candidates<'a>(goal: &'a Goal<'_>) -> Vec<&'a Assignment> {
     let beside = settings.waiting.iter().flat_map(|waiting| &waiting.secrets);
     let mut found: Vec<(usize, &Assignment)> = Vec::new();
     for name in SECRETS {
-        let taken_back =
-            settings.trail.iter().rposition(|a| a.key.name == name && a.suffix.is_none() && a.value.is_none());
+        let taken_back = settings
+            .trail
+            .iter()
+            .rposition(|a| a.key.name == name && a.suffix.is_none() && a.value.is_none());
         let plain = taken_back.map_or(0, |at| at + 1);
-        let said = settings.trail.iter().enumerate().filter(|(at, a)| a.suffix.is_some() || *at >= plain);
-        for secret in said.map(|(_, a)| a).chain(beside.clone()).filter(|a| a.key.name == name && a.value.is_some()) {
+        let said = settings
+            .trail
+            .iter()
+            .enumerate()
+            .filter(|(at, a)| a.suffix.is_some() || *at >= plain);
+        for secret in said
+            .map(|(_, a)| a)
+            .chain(beside.clone())
+            .filter(|a| a.key.name == name && a.value.is_some())
+        {
             match &secret.suffix {
                 None => found.push((usize::MAX, secret)),
-                Some(suffix) => found.extend(goal.chain.iter().position(|s| s == suffix).map(|at| (at, secret))),
+                Some(suffix) => found.extend(
+                    goal.chain
+                        .iter()
+                        .position(|s| s == suffix)
+                        .map(|at| (at, secret)),
+                ),
             }
         }
     }
-    let urls = settings.trail.iter().chain(beside).filter(|a| owner::is_url(a));
+    let urls = settings
+        .trail
+        .iter()
+        .chain(beside)
+        .filter(|a| owner::is_url(a));
     found.extend(urls.map(|url| (usize::MAX, url)));
     found.reverse();
     found.sort_by_key(|(specific, a)| (*specific, Reverse(a.layer)));
@@ -187,7 +286,9 @@ fn candidates<'a>(goal: &'a Goal<'_>) -> Vec<&'a Assignment> {
 fn source(settings: &Settings, secret: &Assignment) -> Option<SecretSource> {
     match (secret.key.kind, secret.value.as_ref()?) {
         (Kind::Secret, Value::Secret(secret)) => Some(SecretSource::Inline(secret.clone())),
-        (Kind::Path, Value::Text(path)) if !path.is_empty() => Some(SecretSource::File(settings.expand(path))),
+        (Kind::Path, Value::Text(path)) if !path.is_empty() => {
+            Some(SecretSource::File(settings.expand(path)))
+        }
         (Kind::Program, Value::List(words)) if !words.is_empty() => {
             let mut words = words.clone();
             words[0] = settings.expand(&words[0]).to_string_lossy().into_owned();
@@ -206,14 +307,23 @@ fn netrc_lookup(
     wanted: bool,
     chain: &[String],
 ) -> Result<Option<netrc::Lookup>, SettingsError> {
-    let on = matches!(settings.chained("netrc-lookup", chain).and_then(|a| a.value.as_ref()), Some(Value::Flag(true)));
+    let on = matches!(
+        settings
+            .chained("netrc-lookup", chain)
+            .and_then(|a| a.value.as_ref()),
+        Some(Value::Flag(true))
+    );
     if !(on && wanted) {
         return Ok(None);
     }
     let (host, user) = (server.host.clone(), user.map(str::to_owned));
     let command = settings.list("netrc-command");
     if !command.is_empty() {
-        return Ok(Some(netrc::Lookup { place: netrc::Place::Command(command), host, user }));
+        return Ok(Some(netrc::Lookup {
+            place: netrc::Place::Command(command),
+            host,
+            user,
+        }));
     }
     let named = settings.path("netrc");
     let path = named.clone().unwrap_or_else(|| settings.expand("~/.netrc"));
@@ -221,9 +331,18 @@ fn netrc_lookup(
     if named.is_none() && files::unreachable(&path).is_some() {
         return Ok(None);
     }
-    let lookup = netrc::Lookup { place: netrc::Place::File(path), host, user };
-    let entry = lookup.entry().map_err(|e| wrong(settings, "netrc", e.why))?;
-    Ok(entry.map(|entry| netrc::Lookup { user: Some(entry.login), ..lookup }))
+    let lookup = netrc::Lookup {
+        place: netrc::Place::File(path),
+        host,
+        user,
+    };
+    let entry = lookup
+        .entry()
+        .map_err(|e| wrong(settings, "netrc", e.why))?;
+    Ok(entry.map(|entry| netrc::Lookup {
+        user: Some(entry.login),
+        ..lookup
+    }))
 }
 
 /// The secrets that the settings hold themselves, of any server: nothing is fetched.
@@ -233,11 +352,19 @@ pub fn secrets_at_hand(settings: &Settings) -> Vec<Secret> {
         match (&said.value, said.key.kind, said.key.name) {
             (Some(Value::Secret(secret)), _, _) => found.push(secret.clone()),
             (Some(Value::Text(url)), _, "smtp" | "mta" | "proxy") if target::has_password(url) => {
-                if let Ok(target::Target::Server(Server { password: Some(password), .. })) = target::parse(url) {
+                if let Ok(target::Target::Server(Server {
+                    password: Some(password),
+                    ..
+                })) = target::parse(url)
+                {
                     found.push(Secret::new(password));
                 }
                 let login = url.rsplit_once('@').map_or("", |(login, _)| login);
-                found.extend(login.rsplit_once(':').map(|(_, password)| Secret::new(password)));
+                found.extend(
+                    login
+                        .rsplit_once(':')
+                        .map(|(_, password)| Secret::new(password)),
+                );
             }
             _ => {}
         }

@@ -300,7 +300,8 @@ impl Settings {
 
     /// The locale in which failures are explained: `language`, else that of messages.
     pub fn locale(&self) -> String {
-        self.filled("language").unwrap_or_else(|| self.locale.clone())
+        self.filled("language")
+            .unwrap_or_else(|| self.locale.clone())
     }
 
     /// The provider in use, by its name in the table.
@@ -316,12 +317,19 @@ impl Settings {
 
     /// Whether the winning value stands in a file of the system, which one user cannot change.
     pub fn is_of_system(&self, name: &'static str) -> bool {
-        self.winner(name).is_some_and(|a| matches!(a.layer, Layer::SystemRc | Layer::SystemToml))
+        self.winner(name)
+            .is_some_and(|a| matches!(a.layer, Layer::SystemRc | Layer::SystemToml))
     }
 
     fn winner(&self, name: &'static str) -> Option<&Assignment> {
-        debug_assert!(keys::KEYS.iter().any(|k| k.name == name), "{name} is no row");
-        self.winners.get(name).map(|i| &self.trail[*i]).filter(|a| a.value.is_some())
+        debug_assert!(
+            keys::KEYS.iter().any(|k| k.name == name),
+            "{name} is no row"
+        );
+        self.winners
+            .get(name)
+            .map(|i| &self.trail[*i])
+            .filter(|a| a.value.is_some())
     }
 
     fn value(&self, name: &'static str) -> Option<&Value> {
@@ -331,14 +339,21 @@ impl Settings {
     /// The winner among the chain forms of a setting: the most specific suffix that is set, else the plain name.
     fn chained(&self, name: &'static str, suffixes: &[String]) -> Option<&Assignment> {
         let specific = suffixes.iter().find_map(|suffix| {
-            self.trail.iter().rev().find(|a| a.key.name == name && a.suffix.as_ref() == Some(suffix))
+            self.trail
+                .iter()
+                .rev()
+                .find(|a| a.key.name == name && a.suffix.as_ref() == Some(suffix))
         });
-        specific.filter(|a| a.value.is_some()).or_else(|| self.winner(name))
+        specific
+            .filter(|a| a.value.is_some())
+            .or_else(|| self.winner(name))
     }
 
     /// Puts a word in below all others, as a provider's row does.
     fn push_preset(&mut self, name: &'static str, value: Value, id: &str) {
-        let Some((key, _)) = keys::find(name) else { return };
+        let Some((key, _)) = keys::find(name) else {
+            return;
+        };
         self.trail.push(Assignment {
             key,
             suffix: None,
@@ -373,8 +388,13 @@ impl Settings {
 
     fn settle(&mut self) {
         self.trail.sort_by_key(|a| a.layer);
-        self.winners =
-            self.trail.iter().enumerate().filter(|(_, a)| a.suffix.is_none()).map(|(i, a)| (a.key.name, i)).collect();
+        self.winners = self
+            .trail
+            .iter()
+            .enumerate()
+            .filter(|(_, a)| a.suffix.is_none())
+            .map(|(i, a)| (a.key.name, i))
+            .collect();
     }
 }
 

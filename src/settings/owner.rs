@@ -19,7 +19,13 @@ use crate::address::Mailbox;
 /// Ports below belong to the administrator of a host; at and above it, to whoever listens first.
 const ANYBODYS: u16 = 1024;
 /// The settings that say how a server proves its name.
-const TRUST: &[&str] = &["tls-verify", "tls-ca-file", "tls-ca-dir", "tls-ca-no-defaults", "tls-fingerprint"];
+const TRUST: &[&str] = &[
+    "tls-verify",
+    "tls-ca-file",
+    "tls-ca-dir",
+    "tls-ca-no-defaults",
+    "tls-fingerprint",
+];
 
 /// Who logged in where, and where the secret came from: what a mail that waits keeps of its login. Never the secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,7 +79,11 @@ impl Site {
     /// The site of a server, or of a socket.
     pub fn of(server: &Server, socket: Option<&Path>) -> Self {
         let port = server.port.filter(|port| *port >= ANYBODYS);
-        Site { host: server.host.to_lowercase(), port, socket: socket.map(Path::to_owned) }
+        Site {
+            host: server.host.to_lowercase(),
+            port,
+            socket: socket.map(Path::to_owned),
+        }
     }
 }
 
@@ -113,7 +123,10 @@ pub(super) struct Goal<'a> {
 
 /// Where a secret stands, as errors call it.
 pub(super) fn place(secret: &Assignment) -> String {
-    let suffix = secret.suffix.as_ref().map_or_else(String::new, |suffix| format!("-{suffix}"));
+    let suffix = secret
+        .suffix
+        .as_ref()
+        .map_or_else(String::new, |suffix| format!("-{suffix}"));
     let name = format!("{}{suffix}", secret.key.name);
     match &secret.origin {
         Origin::Environment(variable) => format!("${variable}"),
@@ -132,36 +145,59 @@ impl Goal<'_> {
     pub fn password_of(&self, url: &Assignment) -> Option<String> {
         let target = target::parse(&super::text_of(url.value.as_ref()?)).ok()?;
         let (server, socket) = target_server(self.settings, target)?;
-        let same = Site::of(&server, socket.as_deref()) == self.site && server.user.as_deref() == Some(&self.user);
+        let same = Site::of(&server, socket.as_deref()) == self.site
+            && server.user.as_deref() == Some(&self.user);
         server.password.filter(|_| same)
     }
 
     /// The error for a secret that belongs to others.
     pub fn withheld(self, secret: String, why: String) -> SettingsError {
         let suffix = self.chain.first().cloned().unwrap_or_default();
-        SettingsError::Withheld { server: self.site.to_string(), user: self.user, secret, why, suffix }
+        SettingsError::Withheld {
+            server: self.site.to_string(),
+            user: self.user,
+            secret,
+            why,
+            suffix,
+        }
     }
 
     /// Why a secret may not be used for this login; `None` when it may. Reads after the place of the secret.
     pub fn refusal(&self, secret: &Assignment) -> Option<String> {
         let source = Source::of(secret.layer);
-        let by_name = secret.suffix.as_ref().is_some_and(|suffix| self.is_by_name(suffix));
-        let foreign = if by_name { None } else { self.foreign(secret, source) };
+        let by_name = secret
+            .suffix
+            .as_ref()
+            .is_some_and(|suffix| self.is_by_name(suffix));
+        let foreign = if by_name {
+            None
+        } else {
+            self.foreign(secret, source)
+        };
         foreign.or_else(|| self.detour(source))
     }
 
     /// Why the password of a URL, which names its server itself, may not be used.
     pub fn detour(&self, source: Source) -> Option<String> {
         let base = match source {
-            Source::Files => self.settings.only(|layer| Source::of(layer) == Source::Files),
+            Source::Files => self
+                .settings
+                .only(|layer| Source::of(layer) == Source::Files),
             // Who may name the server may also say by which address it is reached.
-            Source::Environment if self.settings.waiting.is_none() && !self.follows_command_line() => {
-                self.settings.only(|layer| matches!(Source::of(layer), Source::Files | Source::Environment))
+            Source::Environment
+                if self.settings.waiting.is_none() && !self.follows_command_line() =>
+            {
+                self.settings
+                    .only(|layer| matches!(Source::of(layer), Source::Files | Source::Environment))
             }
             _ => return None,
         };
         let same = |name: &&&'static str| {
-            let said = |settings: &Settings| settings.chained(name, self.chain).and_then(|a| a.value.clone());
+            let said = |settings: &Settings| {
+                settings
+                    .chained(name, self.chain)
+                    .and_then(|a| a.value.clone())
+            };
             said(self.settings) == said(&base)
         };
         let other = ["connect-to", "proxy"].iter().find(|name| !same(name))?;
@@ -169,7 +205,10 @@ impl Goal<'_> {
             return None;
         }
         let origin = self.settings.chained(other, self.chain).map(place);
-        Some(format!("goes by {} only where TLS proves the server", origin.unwrap_or_else(|| (*other).to_owned())))
+        Some(format!(
+            "goes by {} only where TLS proves the server",
+            origin.unwrap_or_else(|| (*other).to_owned())
+        ))
     }
 
     /// Whether a suffix names this server, and not the author.
@@ -188,7 +227,11 @@ impl Goal<'_> {
                 return (!same).then(|| format!("belongs to {} at {}", login.user, login.server));
             }
             // What this run holds belongs to where its own mail goes.
-            (_, Some(waiting)) => waiting.run.as_ref().map(|run| named(run, self.author)).unwrap_or_default(),
+            (_, Some(waiting)) => waiting
+                .run
+                .as_ref()
+                .map(|run| named(run, self.author))
+                .unwrap_or_default(),
             (Source::Environment, None) => self.of_environment(),
             (Source::CommandLine, None) => self.explicit(Source::CommandLine),
         };
@@ -197,14 +240,22 @@ impl Goal<'_> {
 
     fn of_files(&self, layer: Layer) -> Option<String> {
         let files = |most: Layer| {
-            named(&self.settings.only(|layer| Source::of(layer) == Source::Files && layer <= most), self.author)
+            named(
+                &self
+                    .settings
+                    .only(|layer| Source::of(layer) == Source::Files && layer <= most),
+                self.author,
+            )
         };
         let own = files(layer);
         let owner = if own.site.is_some() {
             own
         } else {
             let all = files(Layer::Account);
-            Named { site: all.site, user: own.user.or(all.user) }
+            Named {
+                site: all.site,
+                user: own.user.or(all.user),
+            }
         };
         match owner.site {
             Some(_) => self.compare(&owner),
@@ -221,8 +272,13 @@ impl Goal<'_> {
         if self.follows_command_line() {
             return Named::default();
         }
-        let base = self.settings.only(|layer| matches!(Source::of(layer), Source::Files | Source::Environment));
-        Named { site: named(&base, self.author).site, user: None }
+        let base = self
+            .settings
+            .only(|layer| matches!(Source::of(layer), Source::Files | Source::Environment));
+        Named {
+            site: named(&base, self.author).site,
+            user: None,
+        }
     }
 
     /// Whether the command line names this server and user both, and the environment names no server of its own.
@@ -237,7 +293,10 @@ impl Goal<'_> {
     fn explicit(&self, source: Source) -> Named {
         let own = self.settings.only(|layer| Source::of(layer) == source);
         let said = ["smtp", "mta", "provider"];
-        if said.iter().any(|name| own.winner(name).is_some_and(|a| a.layer != Layer::Preset)) {
+        if said
+            .iter()
+            .any(|name| own.winner(name).is_some_and(|a| a.layer != Layer::Preset))
+        {
             named(&own, self.author)
         } else {
             Named::default()
@@ -259,18 +318,40 @@ impl Goal<'_> {
 
 fn named(settings: &Settings, author: &Mailbox) -> Named {
     let plain = || chained_text(settings, "auth-user", &[]);
-    let Ok(Some((target, _))) = chosen_target(settings) else { return Named { site: None, user: plain() } };
-    let Some((server, socket)) = target_server(settings, target) else { return Named { site: None, user: plain() } };
+    let Ok(Some((target, _))) = chosen_target(settings) else {
+        return Named {
+            site: None,
+            user: plain(),
+        };
+    };
+    let Some((server, socket)) = target_server(settings, target) else {
+        return Named {
+            site: None,
+            user: plain(),
+        };
+    };
     let chain = suffixes(&server, server.user.as_deref(), author);
-    let user = server.user.clone().or_else(|| chained_text(settings, "auth-user", &chain));
-    Named { site: Some(Site::of(&server, socket.as_deref())), user }
+    let user = server
+        .user
+        .clone()
+        .or_else(|| chained_text(settings, "auth-user", &chain));
+    Named {
+        site: Some(Site::of(&server, socket.as_deref())),
+        user,
+    }
 }
 
 /// The server of a target and its socket; `None` for programs and files.
-pub(super) fn target_server(settings: &Settings, target: Target) -> Option<(Server, Option<PathBuf>)> {
+pub(super) fn target_server(
+    settings: &Settings,
+    target: Target,
+) -> Option<(Server, Option<PathBuf>)> {
     match target {
         Target::Server(server) => Some((server, None)),
-        Target::Socket(path, scheme) => Some((Server::local(scheme), Some(settings.expand(&path.to_string_lossy())))),
+        Target::Socket(path, scheme) => Some((
+            Server::local(scheme),
+            Some(settings.expand(&path.to_string_lossy())),
+        )),
         _ => None,
     }
 }

@@ -10,10 +10,18 @@ use crate::pace::{assert_linear, numbered};
 fn read(folder: &std::path::Path, text: &str) {
     fs::write(folder.join(".mailrc"), text).unwrap();
     let args = cli::parse(["smail", "-n", "a@x.example"].map(OsString::from)).unwrap();
-    let world = Surroundings { machine: Machine::default(), home: Some(folder.to_owned()), ..Surroundings::default() };
-    let Ok(layers) = Layers::load(&args, &world) else { return };
+    let world = Surroundings {
+        machine: Machine::default(),
+        home: Some(folder.to_owned()),
+        ..Surroundings::default()
+    };
+    let Ok(layers) = Layers::load(&args, &world) else {
+        return;
+    };
     let author = crate::address::Mailbox::parse("me@x.example").unwrap();
-    let Ok(settings) = layers.settle(std::slice::from_ref(&author)) else { return };
+    let Ok(settings) = layers.settle(std::slice::from_ref(&author)) else {
+        return;
+    };
     let _ = super::route(&settings, &author);
     assert!(!super::show(&settings, true).is_empty());
 }
@@ -28,18 +36,30 @@ fn files_of_any_settings_take_linear_time() {
         ("one setting", &|_| "set from=a@x\n".to_owned()),
         ("unknown settings", &|n| format!("set unknown{n}=1\n")),
         ("long unknown settings", &|n| format!("set {long}{n}=1\n")),
-        ("settings of hosts", &|n| format!("set smtp-auth-password-a{n}@x.example=y\n")),
-        ("accounts", &|n| format!("account a{n} {{\nset from=a{n}@x.example\n}}\n")),
-        ("one account", &|_| "account a {\nset from=a@x.example\n}\n".to_owned()),
+        ("settings of hosts", &|n| {
+            format!("set smtp-auth-password-a{n}@x.example=y\n")
+        }),
+        ("accounts", &|n| {
+            format!("account a{n} {{\nset from=a{n}@x.example\n}}\n")
+        }),
+        ("one account", &|_| {
+            "account a {\nset from=a@x.example\n}\n".to_owned()
+        }),
         ("aliases", &|n| format!("alias a{n} b@x.example\n")),
         ("one alias", &|n| format!("alias a b{n}@x.example\n")),
         ("aliases that go", &|n| format!("alias a{n} b\nunalias *\n")),
         ("files in files", &|_| "source sourced\n".to_owned()),
-        ("values that grow", &|_| "set v15-compat=yes\nset from+=a\n".to_owned()),
+        ("values that grow", &|_| {
+            "set v15-compat=yes\nset from+=a\n".to_owned()
+        }),
         ("lines that go on", &|_| "set a=b\\\n".to_owned()),
         ("headers", &|n| format!("set customhdr='X-{n}: y'\n")),
     ];
     for (name, row) in rows {
-        assert_linear(name, |size| numbered(size, row), |text| read(folder.path(), &text));
+        assert_linear(
+            name,
+            |size| numbered(size, row),
+            |text| read(folder.path(), &text),
+        );
     }
 }

@@ -40,7 +40,8 @@ impl Peer {
     }
 
     fn of(fd: BorrowedFd<'_>) -> io::Result<Self> {
-        let is_socket = fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Socket);
+        let is_socket =
+            fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Socket);
         if !is_socket {
             return Ok(Peer::Starter);
         }
@@ -68,7 +69,12 @@ impl Peer {
 
     /// Whether mail for this socket would come back to the one that this peer has connected to.
     pub fn came_by(&self, path: &Path) -> bool {
-        let Peer::Local { socket: Some(own), .. } = self else { return false };
+        let Peer::Local {
+            socket: Some(own), ..
+        } = self
+        else {
+            return false;
+        };
         let file = |path: &Path| path.metadata().map(|meta| (meta.dev(), meta.ino())).ok();
         own == path || file(own).is_some_and(|own| file(path) == Some(own))
     }
@@ -83,7 +89,10 @@ fn who(fd: BorrowedFd<'_>) -> io::Result<(i32, u32)> {
 
 /// Where the system is not asked, it is nobody: another user than ours in any case.
 #[cfg(not(target_os = "linux"))]
-#[expect(clippy::unnecessary_wraps, reason = "as on Linux, where the system may refuse")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "as on Linux, where the system may refuse"
+)]
 fn who(_: BorrowedFd<'_>) -> io::Result<(i32, u32)> {
     Ok((0, u32::MAX))
 }
@@ -106,16 +115,36 @@ mod tests {
         let listener = UnixListener::bind(&path).unwrap();
         let _client = UnixStream::connect(&path).unwrap();
         let served = listener.accept().unwrap().0;
-        let (pid, uid) = (std::process::id().cast_signed(), rustix::process::geteuid().as_raw());
-        assert_eq!(of(&served), Peer::Local { pid, uid, socket: Some(path.clone()) });
+        let (pid, uid) = (
+            std::process::id().cast_signed(),
+            rustix::process::geteuid().as_raw(),
+        );
+        assert_eq!(
+            of(&served),
+            Peer::Local {
+                pid,
+                uid,
+                socket: Some(path.clone())
+            }
+        );
         assert!(!of(&served).is_other());
         let (one, _other) = UnixStream::pair().unwrap();
-        assert_eq!(of(&one), Peer::Local { pid, uid, socket: None });
+        assert_eq!(
+            of(&one),
+            Peer::Local {
+                pid,
+                uid,
+                socket: None
+            }
+        );
         assert_eq!(of(&listener), Peer::Listener);
         let network = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(network.local_addr().unwrap()).unwrap();
         assert_eq!(of(&client), Peer::Host("127.0.0.1".parse().unwrap()));
-        assert_eq!(of(&std::fs::File::open("/dev/null").unwrap()), Peer::Starter);
+        assert_eq!(
+            of(&std::fs::File::open("/dev/null").unwrap()),
+            Peer::Starter
+        );
     }
 
     #[test]
@@ -124,7 +153,11 @@ mod tests {
         let (path, link) = (folder.path().join("s"), folder.path().join("link"));
         let _listener = UnixListener::bind(&path).unwrap();
         std::os::unix::fs::symlink(&path, &link).unwrap();
-        let peer = Peer::Local { pid: 1, uid: 0, socket: Some(path.clone()) };
+        let peer = Peer::Local {
+            pid: 1,
+            uid: 0,
+            socket: Some(path.clone()),
+        };
         assert!(peer.came_by(&path) && peer.came_by(&link));
         assert!(!peer.came_by(folder.path()) && !peer.came_by(Path::new("/nonexistent")));
         assert!(!Peer::Starter.came_by(&path));

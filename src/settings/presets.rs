@@ -85,12 +85,18 @@ impl Preset {
     /// The preferred port.
     pub fn door(&self) -> Door {
         // `parse` lets no row without doors through; the fallback is RFC 8314's.
-        self.doors.first().copied().unwrap_or(Door { port: 465, tls: TlsMode::Implicit })
+        self.doors.first().copied().unwrap_or(Door {
+            port: 465,
+            tls: TlsMode::Implicit,
+        })
     }
 
     /// How TLS starts on a port; `None` for a port the table does not know.
     pub fn mode_for_port(&self, port: u16) -> Option<TlsMode> {
-        self.doors.iter().find(|door| door.port == port).map(|door| door.tls)
+        self.doors
+            .iter()
+            .find(|door| door.port == port)
+            .map(|door| door.tls)
     }
 
     /// The user name for an address; `None` when the address does not tell it.
@@ -108,7 +114,9 @@ impl Preset {
         let hint = self.credential_hint.as_str();
         let places = hint.split(';').next().unwrap_or_default().split(" or ");
         // A page or a path of menus; what there is to say of it stands behind.
-        let mut places = places.filter_map(|place| place.split(['(', ',']).next()).map(str::trim);
+        let mut places = places
+            .filter_map(|place| place.split(['(', ',']).next())
+            .map(str::trim);
         let named = hint.is_empty() || places.all(|place| said.contains(place));
         (!named).then(|| format!("{}: {hint}", self.name))
     }
@@ -141,14 +149,21 @@ pub fn by_host(host: &str) -> Option<Preset> {
 /// Finds the provider that takes mail by an exchanger (in any case): that of the host itself, else of the nearest name above.
 pub fn by_mx(host: &str) -> Option<Preset> {
     let host = asked(host)?;
-    let names = host.match_indices('.').map(|(dot, _)| &host[dot + 1..]).filter(|name| name.contains('.'));
-    std::iter::once(host.as_str()).chain(names).find_map(|name| naming(name, |preset| &preset.mx))
+    let names = host
+        .match_indices('.')
+        .map(|(dot, _)| &host[dot + 1..])
+        .filter(|name| name.contains('.'));
+    std::iter::once(host.as_str())
+        .chain(names)
+        .find_map(|name| naming(name, |preset| &preset.mx))
 }
 
 /// Finds a provider by its name in settings.
 pub fn by_id(id: &str) -> Option<Preset> {
     let (at, _) = TABLE.match_indices(&format!("\n[{id}]\n")).next()?;
-    row_at(at + 1).filter(|(name, _)| *name == id).and_then(|(id, body)| parse(id, body))
+    row_at(at + 1)
+        .filter(|(name, _)| *name == id)
+        .and_then(|(id, body)| parse(id, body))
 }
 
 /// Every provider, in the order of the table.
@@ -175,20 +190,30 @@ fn naming(word: &str, list: fn(&Preset) -> &Vec<String>) -> Option<Preset> {
 /// Every server name of the table in which `*` stands for a label.
 fn regional_forms() -> impl Iterator<Item = &'static str> {
     TABLE.match_indices('*').filter_map(|(at, _)| {
-        let (before, after) = (TABLE[..at].rsplit('"').next()?, TABLE[at..].split('"').next()?);
-        TABLE.get(at - before.len()..at + after.len()).filter(|form| !form.contains(char::is_whitespace))
+        let (before, after) = (
+            TABLE[..at].rsplit('"').next()?,
+            TABLE[at..].split('"').next()?,
+        );
+        TABLE
+            .get(at - before.len()..at + after.len())
+            .filter(|form| !form.contains(char::is_whitespace))
     })
 }
 
 /// Whether a name is a form with one label in the place of its `*`.
 fn is_of_form(name: &str, form: &str) -> bool {
-    let label = form.split_once('*').and_then(|(head, tail)| name.strip_prefix(head)?.strip_suffix(tail));
+    let label = form
+        .split_once('*')
+        .and_then(|(head, tail)| name.strip_prefix(head)?.strip_suffix(tail));
     label.is_some_and(|label| !label.contains('.'))
 }
 
 /// Name and text of every row.
 fn rows() -> impl Iterator<Item = (&'static str, &'static str)> {
-    TABLE.split("\n[").skip(1).filter_map(|row| row.split_once("]\n"))
+    TABLE
+        .split("\n[")
+        .skip(1)
+        .filter_map(|row| row.split_once("]\n"))
 }
 
 /// Name and text of the row around this place of the table.
@@ -232,8 +257,16 @@ struct Row {
 /// `None` only for a row that is written wrong, which the tests rule out.
 fn parse(id: &str, body: &str) -> Option<Preset> {
     let row: Row = toml::from_str(body).ok()?;
-    let doors: Vec<Door> = row.doors.iter().map(|text| door(text)).collect::<Option<_>>()?;
-    let auth = row.auth.iter().map(|word| mechanism(word)).collect::<Option<_>>()?;
+    let doors: Vec<Door> = row
+        .doors
+        .iter()
+        .map(|text| door(text))
+        .collect::<Option<_>>()?;
+    let auth = row
+        .auth
+        .iter()
+        .map(|word| mechanism(word))
+        .collect::<Option<_>>()?;
     let own = row.host.iter().filter(|_| !row.shared);
     Some(Preset {
         id: id.to_owned(),
@@ -257,7 +290,10 @@ fn parse(id: &str, body: &str) -> Option<Preset> {
 fn door(text: &str) -> Option<Door> {
     let (port, tls) = text.split_once(' ')?;
     let modes = [TlsMode::Implicit, TlsMode::Starttls, TlsMode::None];
-    Some(Door { port: port.parse().ok()?, tls: modes.into_iter().find(|mode| mode.word() == tls)? })
+    Some(Door {
+        port: port.parse().ok()?,
+        tls: modes.into_iter().find(|mode| mode.word() == tls)?,
+    })
 }
 
 fn mechanism(word: &str) -> Option<Mechanism> {
@@ -298,7 +334,10 @@ mod tests {
         assert!(whole.len() > 90);
         for (row, body) in rows() {
             toml::from_str::<Row>(body).unwrap_or_else(|error| panic!("{row}: {error}"));
-            assert!(parse(row, body).is_some(), "{row}: a door, a mechanism or the user form");
+            assert!(
+                parse(row, body).is_some(),
+                "{row}: a door, a mechanism or the user form"
+            );
         }
     }
 
@@ -309,7 +348,11 @@ mod tests {
             let kinds = [("domain", &preset.domains), ("host", &preset.hosts)];
             for (kind, names) in kinds {
                 for name in names {
-                    assert!(!name.contains([' ', '<', '(']) && *name == name.to_lowercase(), "{}: {name}", preset.id);
+                    assert!(
+                        !name.contains([' ', '<', '(']) && *name == name.to_lowercase(),
+                        "{}: {name}",
+                        preset.id
+                    );
                     let before = claims.insert(format!("{kind} {name}"), preset.id.clone());
                     assert_eq!(before, None, "{kind} {name} of {}", preset.id);
                 }
@@ -330,7 +373,10 @@ mod tests {
     fn every_row_with_a_server_of_its_own_is_found_by_it() {
         for preset in all() {
             for host in &preset.hosts {
-                assert_eq!(by_host(&host.replace('*', "eu-west-1")).as_ref(), Some(&preset));
+                assert_eq!(
+                    by_host(&host.replace('*', "eu-west-1")).as_ref(),
+                    Some(&preset)
+                );
             }
             for domain in &preset.domains {
                 assert_eq!(by_domain(domain).as_ref(), Some(&preset));
@@ -342,7 +388,13 @@ mod tests {
     #[test]
     fn netease_starts_tls_at_once_on_465_and_587() {
         let preset = by_domain("163.com").unwrap();
-        assert_eq!(preset.door(), Door { port: 465, tls: TlsMode::Implicit });
+        assert_eq!(
+            preset.door(),
+            Door {
+                port: 465,
+                tls: TlsMode::Implicit
+            }
+        );
         assert_eq!(preset.mode_for_port(587), Some(TlsMode::Implicit));
         assert_eq!(preset.mode_for_port(25), Some(TlsMode::Starttls));
         assert_eq!(preset.mode_for_port(26), None);
@@ -369,7 +421,10 @@ mod tests {
 
     #[test]
     fn an_exchanger_tells_who_keeps_the_mail_of_a_domain() {
-        assert_eq!(id(by_mx("contoso-com.mail.protection.outlook.com.")), "m365");
+        assert_eq!(
+            id(by_mx("contoso-com.mail.protection.outlook.com.")),
+            "m365"
+        );
         assert_eq!(id(by_mx("ALT1.aspmx.l.google.com")), "gmail");
         assert_eq!(id(by_mx("mx.example.org")), "nobody");
         assert_eq!(id(by_mx("com")), "nobody");
@@ -378,8 +433,14 @@ mod tests {
     #[test]
     fn regional_servers_are_known_and_lookalikes_are_not() {
         assert_eq!(id(by_host("email-smtp.us-east-1.amazonaws.com")), "ses");
-        assert_eq!(id(by_host("smtp.email.ap-tokyo-1.oci.oraclecloud.com")), "ociemail");
-        assert_eq!(id(by_host("contoso-com.mail.protection.outlook.com")), "m365-mx");
+        assert_eq!(
+            id(by_host("smtp.email.ap-tokyo-1.oci.oraclecloud.com")),
+            "ociemail"
+        );
+        assert_eq!(
+            id(by_host("contoso-com.mail.protection.outlook.com")),
+            "m365-mx"
+        );
         assert_eq!(id(by_host("email-smtp.a.b.amazonaws.com")), "nobody");
         assert_eq!(id(by_host("smtp.gmail.com.evil.example")), "nobody");
         assert_eq!(id(by_host("x.smtp.gmail.com")), "nobody");
@@ -389,14 +450,28 @@ mod tests {
 
     #[test]
     fn loopback_is_nobodys() {
-        for host in ["localhost", "127.0.0.1", "::1", "[::1]", "", "*", "\"", "465 implicit"] {
+        for host in [
+            "localhost",
+            "127.0.0.1",
+            "::1",
+            "[::1]",
+            "",
+            "*",
+            "\"",
+            "465 implicit",
+        ] {
             assert_eq!(id(by_host(host)), "nobody", "{host}");
         }
     }
 
     #[test]
     fn the_user_name_has_the_form_that_the_provider_wants() {
-        let user = |id: &str| by_id(id).unwrap().user_for("me@x.example").unwrap_or_default();
+        let user = |id: &str| {
+            by_id(id)
+                .unwrap()
+                .user_for("me@x.example")
+                .unwrap_or_default()
+        };
         assert_eq!(user("163"), "me@x.example");
         assert_eq!(user("yahoojp"), "me");
         assert_eq!(user("sendgrid"), "apikey");
@@ -407,16 +482,27 @@ mod tests {
     #[test]
     fn a_lookup_costs_less_than_two_milliseconds() {
         // The best of some, for the machine may be busy; without optimisation it is twenty times slower than in a release.
-        let slowest =
-            ["nowhere.example", "a.b.c.d.e.f.g.h.yahoo.co.jp", "mail.protection.outlook.com", "163.com"].map(|name| {
-                let once = || {
-                    let begun = std::time::Instant::now();
-                    assert_eq!(by_host(name).is_some() || by_domain(name).is_some(), name != "nowhere.example");
-                    begun.elapsed()
-                };
-                (0..20).map(|_| once()).min().unwrap()
-            });
+        let slowest = [
+            "nowhere.example",
+            "a.b.c.d.e.f.g.h.yahoo.co.jp",
+            "mail.protection.outlook.com",
+            "163.com",
+        ]
+        .map(|name| {
+            let once = || {
+                let begun = std::time::Instant::now();
+                assert_eq!(
+                    by_host(name).is_some() || by_domain(name).is_some(),
+                    name != "nowhere.example"
+                );
+                begun.elapsed()
+            };
+            (0..20).map(|_| once()).min().unwrap()
+        });
         let limit = if cfg!(debug_assertions) { 40 } else { 2 };
-        assert!(slowest.iter().max().unwrap().as_millis() < limit, "{slowest:?}");
+        assert!(
+            slowest.iter().max().unwrap().as_millis() < limit,
+            "{slowest:?}"
+        );
     }
 }

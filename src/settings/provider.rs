@@ -6,12 +6,17 @@ use crate::address::parse_authors;
 
 /// Finds the provider by `provider`, the server, the login or the author, and lets it name the server when nothing else does.
 pub(super) fn look_up(settings: &mut Settings) -> Result<(), SettingsError> {
-    let host = settings.filled("smtp").or_else(|| settings.filled("mta").filter(|m| m.contains("://")));
+    let host = settings
+        .filled("smtp")
+        .or_else(|| settings.filled("mta").filter(|m| m.contains("://")));
     let preset = match (settings.filled("provider"), &host) {
         (Some(id), _) => Some(presets::by_id(&id).ok_or_else(|| SettingsError::Value {
             name: "provider".into(),
             origin: settings.origin("provider").cloned(),
-            why: format!("`{}` is no provider in the table", crate::text::word(&target::masked(&id))),
+            why: format!(
+                "`{}` is no provider in the table",
+                crate::text::word(&target::masked(&id))
+            ),
         })?),
         (None, Some(host)) => match target::parse(host) {
             Ok(target::Target::Server(server)) => presets::by_host(&server.host),
@@ -22,7 +27,11 @@ pub(super) fn look_up(settings: &mut Settings) -> Result<(), SettingsError> {
     let Some(preset) = preset else { return Ok(()) };
     if let (None, None, Some(server)) = (&host, settings.filled("mta"), &preset.host) {
         let door = preset.door();
-        let scheme = if door.tls == TlsMode::Implicit { "smtps" } else { "smtp" };
+        let scheme = if door.tls == TlsMode::Implicit {
+            "smtps"
+        } else {
+            "smtp"
+        };
         let url = format!("{scheme}://{server}:{}", door.port);
         let id = preset.id.clone();
         settings.push_preset("smtp", Value::Text(url), &id);
@@ -33,14 +42,29 @@ pub(super) fn look_up(settings: &mut Settings) -> Result<(), SettingsError> {
 
 /// Only a login points at a provider: without one, mail of a From address goes where mail went before.
 fn provider_of_login(settings: &Settings) -> Option<presets::Preset> {
-    let password =
-        ["auth-password", "auth-password-file", "auth-password-command"].iter().any(|n| settings.winner(n).is_some());
+    let password = [
+        "auth-password",
+        "auth-password-file",
+        "auth-password-command",
+    ]
+    .iter()
+    .any(|n| settings.winner(n).is_some());
     let user = settings.filled("auth-user");
     if user.is_none() && !password {
         return None;
     }
-    let from = settings.list("from").first().and_then(|f| parse_authors(f).ok()).and_then(|l| l.into_iter().next());
-    let domain = |text: &str| text.rsplit_once('@').map(|(_, domain)| domain.to_lowercase());
-    let by_user = user.as_deref().and_then(domain).and_then(|d| presets::by_domain(&d));
+    let from = settings
+        .list("from")
+        .first()
+        .and_then(|f| parse_authors(f).ok())
+        .and_then(|l| l.into_iter().next());
+    let domain = |text: &str| {
+        text.rsplit_once('@')
+            .map(|(_, domain)| domain.to_lowercase())
+    };
+    let by_user = user
+        .as_deref()
+        .and_then(domain)
+        .and_then(|d| presets::by_domain(&d));
     by_user.or_else(|| presets::by_domain(&from?.address.domain()?.to_lowercase()))
 }

@@ -47,7 +47,13 @@ fn show_key(settings: &Settings, key: &'static Key, all: bool, out: &mut String)
         let value = shown(said).unwrap_or_else(|| "unset".to_owned());
         match &said.suffix {
             Some(suffix) => {
-                let _ = writeln!(out, "# {}-{} = {value}  # {}", key.name, word(suffix), said.origin);
+                let _ = writeln!(
+                    out,
+                    "# {}-{} = {value}  # {}",
+                    key.name,
+                    word(suffix),
+                    said.origin
+                );
             }
             None if all && winner.is_none_or(|w| !std::ptr::eq(w, said)) => {
                 let _ = writeln!(out, "#   was {value}  # {}", said.origin);
@@ -66,16 +72,27 @@ fn shown(assignment: &Assignment) -> Option<String> {
         Value::Time(time) => time.as_secs_f64().to_string(),
         Value::Size(size) => size.to_string(),
         Value::List(list) if list.len() > 1 => {
-            format!("[{}]", list.iter().map(|t| quote(&target::masked(t))).collect::<Vec<_>>().join(", "))
+            format!(
+                "[{}]",
+                list.iter()
+                    .map(|t| quote(&target::masked(t)))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )
         }
-        value if super::waiting::URLS.contains(&assignment.key.name) => quote(&target::masked_server(&text_of(value))),
+        value if super::waiting::URLS.contains(&assignment.key.name) => {
+            quote(&target::masked_server(&text_of(value)))
+        }
         value => quote(&target::masked(&text_of(value))),
     })
 }
 
 /// A TOML key, in quotes only where it needs them.
 fn bare(name: &str) -> String {
-    let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    let plain = !name.is_empty()
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     if plain { name.to_owned() } else { quote(name) }
 }
 

@@ -59,7 +59,9 @@ impl Machine {
             config: Some(PathBuf::from("/etc/smail/config.toml")),
             aliases: Some(PathBuf::from("/etc/aliases")),
             mailname: Some(PathBuf::from("/etc/mailname")),
-            hostname: hostname::get().ok().and_then(|name| name.into_string().ok()),
+            hostname: hostname::get()
+                .ok()
+                .and_then(|name| name.into_string().ok()),
         }
     }
 }
@@ -67,14 +69,18 @@ impl Machine {
 impl Surroundings {
     /// The world of this process.
     pub fn of_process() -> Self {
-        let variables =
-            std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
+        let variables = std::env::vars_os()
+            .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+            .collect();
         let user = rustix::process::geteuid().as_raw();
         // Without HOME the library asks the whole user database, which may be more than the host's own file.
         let account = || {
             let own = account(5).map(PathBuf::from);
             own.or_else(|| {
-                std::env::var_os("HOME").is_none_or(|home| home.is_empty()).then(std::env::home_dir).flatten()
+                std::env::var_os("HOME")
+                    .is_none_or(|home| home.is_empty())
+                    .then(std::env::home_dir)
+                    .flatten()
             })
         };
         let folders = Folders::find(&variables, account, user, Path::new(SPOOL));
@@ -91,8 +97,13 @@ impl Surroundings {
 
     /// The user's login name: the environment's word, else the account's, else `nobody`.
     pub fn user(&self) -> String {
-        let named = ["LOGNAME", "USER"].iter().find_map(|n| self.variable(n).filter(|v| !v.is_empty()));
-        named.map(str::to_owned).or_else(|| account(0)).unwrap_or_else(|| "nobody".to_owned())
+        let named = ["LOGNAME", "USER"]
+            .iter()
+            .find_map(|n| self.variable(n).filter(|v| !v.is_empty()));
+        named
+            .map(str::to_owned)
+            .or_else(|| account(0))
+            .unwrap_or_else(|| "nobody".to_owned())
     }
 
     /// Who called: the name of the parent process and the account, as in `cron/root`; where standard input is a unix socket,
@@ -100,10 +111,17 @@ impl Surroundings {
     pub fn caller(&self) -> String {
         let (pid, uid) = match Peer::of_stdin() {
             Ok(Peer::Local { pid, uid, .. }) => (Some(pid), Some(uid)),
-            _ => (rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get()), None),
+            _ => (
+                rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get()),
+                None,
+            ),
         };
         let name = pid.and_then(|pid| std::fs::read(format!("/proc/{pid}/comm")).ok());
-        let name = name.map(|name| String::from_utf8_lossy(&name).trim_end_matches('\n').to_owned());
+        let name = name.map(|name| {
+            String::from_utf8_lossy(&name)
+                .trim_end_matches('\n')
+                .to_owned()
+        });
         let user = match uid {
             Some(uid) => account_of(uid, 0).unwrap_or_else(|| uid.to_string()),
             None => account(0).unwrap_or_else(|| self.user()),
@@ -114,12 +132,16 @@ impl Surroundings {
     /// The locale of messages (POSIX.1-2024 section 8.2): the first of the three variables that is set to something.
     pub fn locale(&self) -> &str {
         let set = |name| self.variable(name).filter(|value| !value.is_empty());
-        ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(set).unwrap_or("C")
+        ["LC_ALL", "LC_MESSAGES", "LANG"]
+            .into_iter()
+            .find_map(set)
+            .unwrap_or("C")
     }
 
     /// Whether this runs in continuous integration, where nothing waits for the next run: `CI` is set to something.
     pub fn is_ci(&self) -> bool {
-        self.variable("CI").is_some_and(|ci| !ci.is_empty() && ci != "false" && ci != "0")
+        self.variable("CI")
+            .is_some_and(|ci| !ci.is_empty() && ci != "false" && ci != "0")
     }
 
     /// The time all dates are taken from, for builds that can be repeated (reproducible-builds.org, `SOURCE_DATE_EPOCH`).
@@ -129,7 +151,10 @@ impl Surroundings {
 
     /// A variable that is set to something: compose files and unit files hand over empty ones for those that are not set.
     pub(super) fn variable(&self, name: &str) -> Option<&str> {
-        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.variables
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
     }
 }
 
@@ -150,17 +175,28 @@ impl Folders {
         user: u32,
         spool: &Path,
     ) -> Self {
-        let variable = |name: &str| variables.get(name).filter(|path| path.starts_with('/')).map(PathBuf::from);
-        let ours =
-            |home: &PathBuf| home.parent().is_some() && home.metadata().is_ok_and(|m| m.is_dir() && m.uid() == user);
+        let variable = |name: &str| {
+            variables
+                .get(name)
+                .filter(|path| path.starts_with('/'))
+                .map(PathBuf::from)
+        };
+        let ours = |home: &PathBuf| {
+            home.parent().is_some() && home.metadata().is_ok_and(|m| m.is_dir() && m.uid() == user)
+        };
         // A container may run as a user whom its image does not know, with a home that the image's root made: what stands there
         // is root's word. A user who has an account and got the HOME of root (sudo, cron) has a home of their own.
         let of_root = |home: &PathBuf| {
             home.parent().is_some()
-                && home.metadata().is_ok_and(|m| m.is_dir() && m.uid() == 0 && m.mode() & 0o002 == 0)
+                && home
+                    .metadata()
+                    .is_ok_and(|m| m.is_dir() && m.uid() == 0 && m.mode() & 0o002 == 0)
         };
         let given = variable("HOME");
-        let home = given.clone().filter(ours).or_else(|| account().filter(|home| home.is_absolute()));
+        let home = given
+            .clone()
+            .filter(ours)
+            .or_else(|| account().filter(|home| home.is_absolute()));
         let home = home.or_else(|| given.clone().filter(of_root));
         let mut notes = Vec::new();
         if let (None, Some(given)) = (&home, &given) {
@@ -170,16 +206,26 @@ impl Folders {
             ));
         }
         let below = |variable: Option<PathBuf>, way: &str| {
-            variable.filter(|path| !is_of_another(path, user)).or_else(|| Some(home.as_ref()?.join(way)))
+            variable
+                .filter(|path| !is_of_another(path, user))
+                .or_else(|| Some(home.as_ref()?.join(way)))
         };
         let mut state = Vec::new();
         state.extend(
-            variable("XDG_STATE_HOME").filter(|path| !is_of_another(path, user)).map(|path| path.join("smail")),
+            variable("XDG_STATE_HOME")
+                .filter(|path| !is_of_another(path, user))
+                .map(|path| path.join("smail")),
         );
         state.extend(home.as_ref().map(|home| home.join(".local/state/smail")));
         // systemd makes it for the service, open to all, and hands it over in a list (systemd.exec(5), StateDirectory=).
-        let service = variables.get("STATE_DIRECTORY").and_then(|list| list.split(':').next());
-        state.extend(service.filter(|path| path.starts_with('/')).map(|path| Path::new(path).join("smail")));
+        let service = variables
+            .get("STATE_DIRECTORY")
+            .and_then(|list| list.split(':').next());
+        state.extend(
+            service
+                .filter(|path| path.starts_with('/'))
+                .map(|path| Path::new(path).join("smail")),
+        );
         // Its parent is root's to make: made by us, it would be closed to everybody else.
         state.extend(spool.is_dir().then(|| spool.join(user.to_string())));
         let mut seen = Vec::new();
@@ -190,7 +236,12 @@ impl Folders {
             }
         });
         let config = below(variable("XDG_CONFIG_HOME"), ".config").map(|path| path.join("smail"));
-        Folders { home, config, state, notes }
+        Folders {
+            home,
+            config,
+            state,
+            notes,
+        }
     }
 }
 
@@ -219,9 +270,17 @@ fn account_of(uid: u32, field: usize) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn find(variables: &[(&str, &Path)], account: Option<&Path>, user: u32, spool: &Path) -> Folders {
+    fn find(
+        variables: &[(&str, &Path)],
+        account: Option<&Path>,
+        user: u32,
+        spool: &Path,
+    ) -> Folders {
         let text = |path: &Path| path.to_str().unwrap().to_owned();
-        let variables = variables.iter().map(|(name, path)| ((*name).to_owned(), text(path))).collect();
+        let variables = variables
+            .iter()
+            .map(|(name, path)| ((*name).to_owned(), text(path)))
+            .collect();
         Folders::find(&variables, || account.map(Path::to_owned), user, spool)
     }
 
@@ -236,16 +295,36 @@ mod tests {
     fn a_home_that_is_none_of_ours_gives_way_to_that_of_the_account() {
         let (own, nowhere) = (tempfile::tempdir().unwrap(), Path::new("/nonexistent"));
         let account = Path::new("/root");
-        let home = |given: &Path| find(&[("HOME", given)], Some(account), me(), nowhere).home.unwrap();
+        let home = |given: &Path| {
+            find(&[("HOME", given)], Some(account), me(), nowhere)
+                .home
+                .unwrap()
+        };
         assert_eq!(home(own.path()), own.path());
         assert_eq!(home(Path::new("/")), account);
         assert_eq!(home(nowhere), account);
         assert_eq!(home(Path::new("relative")), account);
-        assert_eq!(find(&[], Some(account), me(), nowhere).home.unwrap(), account);
-        assert_eq!(find(&[("HOME", own.path())], Some(account), STRANGER, nowhere).home.unwrap(), account);
-        let why = "HOME is /, which is no home of this user, and the settings of a user are passed over".to_owned();
-        let nothing = Folders { notes: vec![why], ..Folders::default() };
-        assert_eq!(find(&[("HOME", Path::new("/"))], None, me(), nowhere), nothing);
+        assert_eq!(
+            find(&[], Some(account), me(), nowhere).home.unwrap(),
+            account
+        );
+        assert_eq!(
+            find(&[("HOME", own.path())], Some(account), STRANGER, nowhere)
+                .home
+                .unwrap(),
+            account
+        );
+        let why =
+            "HOME is /, which is no home of this user, and the settings of a user are passed over"
+                .to_owned();
+        let nothing = Folders {
+            notes: vec![why],
+            ..Folders::default()
+        };
+        assert_eq!(
+            find(&[("HOME", Path::new("/"))], None, me(), nowhere),
+            nothing
+        );
     }
 
     #[test]
@@ -255,8 +334,16 @@ mod tests {
             return;
         }
         let given = [("HOME", home.path())];
-        assert_eq!(find(&given, None, STRANGER, nowhere).home.unwrap(), home.path());
-        assert_eq!(find(&given, Some(Path::new("/own")), STRANGER, nowhere).home.unwrap(), Path::new("/own"));
+        assert_eq!(
+            find(&given, None, STRANGER, nowhere).home.unwrap(),
+            home.path()
+        );
+        assert_eq!(
+            find(&given, Some(Path::new("/own")), STRANGER, nowhere)
+                .home
+                .unwrap(),
+            Path::new("/own")
+        );
         std::os::unix::fs::chown(home.path(), Some(1), None).unwrap();
         assert_eq!(find(&given, None, STRANGER, nowhere).home, None);
     }
@@ -269,7 +356,11 @@ mod tests {
             Path::new("/var/lib/job:/var/lib/other"),
             tempfile::tempdir().unwrap(),
         );
-        let variables = [("HOME", home.path()), ("XDG_STATE_HOME", state.path()), ("STATE_DIRECTORY", service)];
+        let variables = [
+            ("HOME", home.path()),
+            ("XDG_STATE_HOME", state.path()),
+            ("STATE_DIRECTORY", service),
+        ];
         let found = find(&variables, None, me(), spool.path());
         let wanted = [
             state.path().join("smail"),
@@ -290,7 +381,10 @@ mod tests {
         std::os::unix::fs::chown(other.path(), Some(1), None).unwrap();
         let below = other.path().join("not/there");
         let account = Path::new("/root");
-        let variables = [("XDG_STATE_HOME", other.path()), ("XDG_CONFIG_HOME", below.as_path())];
+        let variables = [
+            ("XDG_STATE_HOME", other.path()),
+            ("XDG_CONFIG_HOME", below.as_path()),
+        ];
         let found = find(&variables, Some(account), 0, Path::new("/nonexistent"));
         assert_eq!(found.state, [PathBuf::from("/root/.local/state/smail")]);
         assert_eq!(found.config.unwrap(), Path::new("/root/.config/smail"));

@@ -39,7 +39,13 @@ pub struct Server {
 impl Server {
     /// The server of this host, at the other end of a socket.
     pub fn local(scheme: Scheme) -> Self {
-        Server { scheme: Some(scheme), host: "localhost".into(), port: None, user: None, password: None }
+        Server {
+            scheme: Some(scheme),
+            host: "localhost".into(),
+            port: None,
+            user: None,
+            password: None,
+        }
     }
 }
 
@@ -98,19 +104,31 @@ pub fn parse(text: &str) -> Result<Target, String> {
         return target;
     }
     if let Some(path) = text.strip_prefix("test://") {
-        return if path.is_empty() { Ok(Target::Stdout) } else { Ok(Target::File(path.to_owned())) };
+        return if path.is_empty() {
+            Ok(Target::Stdout)
+        } else {
+            Ok(Target::File(path.to_owned()))
+        };
     }
     if let Some(path) = text.strip_prefix("file://") {
-        return if is_path(path) { Ok(Target::Program(path.to_owned())) } else { Err(NO_PATH.to_owned()) };
+        return if is_path(path) {
+            Ok(Target::Program(path.to_owned()))
+        } else {
+            Err(NO_PATH.to_owned())
+        };
     }
     if is_path(text) {
         return Ok(Target::Program(text.to_owned()));
     }
-    let (Some(scheme), rest) = split_scheme(text) else { return server(None, text).map(Target::Server) };
+    let (Some(scheme), rest) = split_scheme(text) else {
+        return server(None, text).map(Target::Server);
+    };
     let scheme = scheme.to_ascii_lowercase();
     match SCHEMES.iter().find(|(name, _)| *name == scheme) {
         Some((_, scheme)) => server(Some(*scheme), rest).map(Target::Server),
-        None => Err(format!("`{scheme}://` is no scheme; smtp, smtps, submission, submissions and lmtp are")),
+        None => Err(format!(
+            "`{scheme}://` is no scheme; smtp, smtps, submission, submissions and lmtp are"
+        )),
     }
 }
 
@@ -123,7 +141,10 @@ fn is_path(text: &str) -> bool {
 /// The scheme (RFC 3986 section 3.1) and what follows it. What is longer than any scheme is part of something else.
 fn split_scheme(text: &str) -> (Option<&str>, &str) {
     let fits = |scheme: &str| {
-        (1..=12).contains(&scheme.len()) && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+        (1..=12).contains(&scheme.len())
+            && scheme
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
     };
     match text.split_once("://").filter(|(scheme, _)| fits(scheme)) {
         Some((scheme, rest)) => (Some(scheme), rest),
@@ -145,8 +166,11 @@ fn authority(rest: &str) -> Option<(Option<&str>, &str, &str)> {
 }
 
 /// How a socket is written, and what is spoken there.
-const SOCKETS: &[(&str, Scheme)] =
-    &[("unix:", Scheme::Smtp), ("smtp+unix:", Scheme::Smtp), ("lmtp+unix:", Scheme::Lmtp)];
+const SOCKETS: &[(&str, Scheme)] = &[
+    ("unix:", Scheme::Smtp),
+    ("smtp+unix:", Scheme::Smtp),
+    ("lmtp+unix:", Scheme::Lmtp),
+];
 
 /// A unix socket; `None` for what is none. `unix:25` is port 25 of a host of that name.
 fn socket(text: &str) -> Option<Result<Target, String>> {
@@ -159,24 +183,39 @@ fn socket(text: &str) -> Option<Result<Target, String>> {
     if path.starts_with(['/', '~']) {
         return Some(Ok(Target::Socket(PathBuf::from(path), scheme)));
     }
-    Some(Err("expected the path of a socket from `/` on, as in unix:/run/smail/submit".to_owned()))
+    Some(Err(
+        "expected the path of a socket from `/` on, as in unix:/run/smail/submit".to_owned(),
+    ))
 }
 
 fn server(scheme: Option<Scheme>, rest: &str) -> Result<Server, String> {
     let (login, rest, _) = authority(rest).ok_or(UNREADABLE)?;
     let (user, password) = match login {
         Some(login) => {
-            let (user, password) = login.split_once(':').map_or((login, None), |(u, p)| (u, Some(p)));
-            (Some(decode(user)?).filter(|u| !u.is_empty()), password.map(decode).transpose()?)
+            let (user, password) = login
+                .split_once(':')
+                .map_or((login, None), |(u, p)| (u, Some(p)));
+            (
+                Some(decode(user)?).filter(|u| !u.is_empty()),
+                password.map(decode).transpose()?,
+            )
         }
         None => (None, None),
     };
     let (host, port) = host_port(rest)?;
-    Ok(Server { scheme, host, port, user, password })
+    Ok(Server {
+        scheme,
+        host,
+        port,
+        user,
+        password,
+    })
 }
 
 fn decode(text: &str) -> Result<String, String> {
-    let decoded = percent_decode_str(text).decode_utf8().map_err(|_| "user and password must be UTF-8".to_owned())?;
+    let decoded = percent_decode_str(text)
+        .decode_utf8()
+        .map_err(|_| "user and password must be UTF-8".to_owned())?;
     if decoded.contains(['\0', '\r', '\n']) {
         return Err("user and password cannot hold a line end".to_owned());
     }
@@ -195,15 +234,20 @@ pub fn host_port(text: &str) -> Result<(String, Option<u16>), String> {
     } else if text.matches(':').count() > 1 {
         (text, None)
     } else {
-        text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port)))
+        text.split_once(':')
+            .map_or((text, None), |(name, port)| (name, Some(port)))
     };
-    let port = match port {
-        None => None,
-        Some(port) => match port.parse::<u16>() {
-            Ok(number) if number > 0 && !port.starts_with('+') => Some(number),
-            _ => return Err("expected a port number behind the `:`; a login is written USER:PASSWORD@HOST".to_owned()),
-        },
-    };
+    let port =
+        match port {
+            None => None,
+            Some(port) => match port.parse::<u16>() {
+                Ok(number) if number > 0 && !port.starts_with('+') => Some(number),
+                _ => return Err(
+                    "expected a port number behind the `:`; a login is written USER:PASSWORD@HOST"
+                        .to_owned(),
+                ),
+            },
+        };
     Ok((host(name)?, port))
 }
 
@@ -214,7 +258,10 @@ fn host(name: &str) -> Result<String, String> {
     let bad = || "expected a host name".to_owned();
     let ascii = idna::domain_to_ascii(name.trim_end_matches('.')).map_err(|_| bad())?;
     let sound = |label: &str| {
-        (1..=63).contains(&label.len()) && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
     if ascii.is_empty() || ascii.len() > 253 || !ascii.split('.').all(sound) {
         return Err(bad());
@@ -242,7 +289,9 @@ pub fn masked(text: &str) -> String {
         };
     }
     match rest.rsplit_once('@') {
-        Some((login, host)) if login.contains(':') || !scheme.is_empty() => format!("{scheme}***@{host}"),
+        Some((login, host)) if login.contains(':') || !scheme.is_empty() => {
+            format!("{scheme}***@{host}")
+        }
         Some(_) => text.to_owned(),
         None if is_path(rest) => text.to_owned(),
         None => format!("{scheme}***"),
@@ -254,7 +303,9 @@ pub fn masked_server(text: &str) -> String {
     let (scheme, rest) = split_scheme(text.trim());
     let readable = match scheme {
         Some("file" | "test") => true,
-        None if is_path(rest) || rest == "test" || rest.starts_with("lmtp+unix:") => return text.to_owned(),
+        None if is_path(rest) || rest == "test" || rest.starts_with("lmtp+unix:") => {
+            return text.to_owned();
+        }
         _ => authority(rest).is_some_and(|(_, host, _)| host_port(host).is_ok()),
     };
     if readable || rest.contains('@') || rest.is_empty() {
@@ -268,23 +319,35 @@ pub fn without_password(text: &str) -> Option<String> {
     let text = text.trim();
     let (scheme, rest) = split_scheme(text);
     match scheme {
-        None if is_path(rest) || rest == "test" || rest.starts_with("lmtp+unix:") => return Some(text.to_owned()),
-        Some("file" | "test") => return (is_path(rest) || !rest.contains('@')).then(|| text.to_owned()),
+        None if is_path(rest) || rest == "test" || rest.starts_with("lmtp+unix:") => {
+            return Some(text.to_owned());
+        }
+        Some("file" | "test") => {
+            return (is_path(rest) || !rest.contains('@')).then(|| text.to_owned());
+        }
         _ => {}
     }
     let (login, host, _) = authority(rest)?;
     host_port(host).ok()?;
     let scheme = scheme.map_or_else(String::new, |scheme| format!("{scheme}://"));
     // What follows the host means nothing here, and is not kept either.
-    Some(match login.and_then(|login| login.split(':').next()).filter(|user| !user.is_empty()) {
-        Some(user) => format!("{scheme}{user}@{host}"),
-        None => format!("{scheme}{host}"),
-    })
+    Some(
+        match login
+            .and_then(|login| login.split(':').next())
+            .filter(|user| !user.is_empty())
+        {
+            Some(user) => format!("{scheme}{user}@{host}"),
+            None => format!("{scheme}{host}"),
+        },
+    )
 }
 
 /// Tells whether the text is a URL with a password in it.
 pub fn has_password(text: &str) -> bool {
-    split_scheme(text).1.rsplit_once('@').is_some_and(|(login, _)| login.contains(':'))
+    split_scheme(text)
+        .1
+        .rsplit_once('@')
+        .is_some_and(|(login, _)| login.contains(':'))
 }
 
 #[cfg(test)]
@@ -293,7 +356,10 @@ mod tests {
 
     fn read(text: &str) -> String {
         match parse(text) {
-            Ok(Target::Server(s)) => format!("{:?} {} {:?} {:?} {:?}", s.scheme, s.host, s.port, s.user, s.password),
+            Ok(Target::Server(s)) => format!(
+                "{:?} {} {:?} {:?} {:?}",
+                s.scheme, s.host, s.port, s.user, s.password
+            ),
             Ok(other) => format!("{other:?}"),
             Err(why) => why,
         }
@@ -308,27 +374,43 @@ mod tests {
             ("::1", "None ::1 None None None"),
             ("smtp://h", "Some(Smtp) h None None None"),
             ("SMTPS://h:994/", "Some(Smtps) h Some(994) None None"),
-            ("submissions://u%40x:p%3A%2F@h", "Some(Smtps) h None Some(\"u@x\") Some(\"p:/\")"),
-            ("smtp://u@x.example:pw@h:587", "Some(Smtp) h Some(587) Some(\"u@x.example\") Some(\"pw\")"),
+            (
+                "submissions://u%40x:p%3A%2F@h",
+                "Some(Smtps) h None Some(\"u@x\") Some(\"p:/\")",
+            ),
+            (
+                "smtp://u@x.example:pw@h:587",
+                "Some(Smtp) h Some(587) Some(\"u@x.example\") Some(\"pw\")",
+            ),
             ("lmtp://h", "Some(Lmtp) h None None None"),
             ("lmtp+unix:/run/lmtp", "Socket(\"/run/lmtp\", Lmtp)"),
             ("lmtp+unix:///run/lmtp", "Socket(\"/run/lmtp\", Lmtp)"),
-            ("unix:/run/smail/submit", "Socket(\"/run/smail/submit\", Smtp)"),
+            (
+                "unix:/run/smail/submit",
+                "Socket(\"/run/smail/submit\", Smtp)",
+            ),
             ("unix:///run/s", "Socket(\"/run/s\", Smtp)"),
             ("smtp+unix:~/s", "Socket(\"~/s\", Smtp)"),
             ("unix:25", "None unix Some(25) None None"),
             ("/usr/sbin/sendmail", "Program(\"/usr/sbin/sendmail\")"),
-            ("file:///usr/sbin/sendmail", "Program(\"/usr/sbin/sendmail\")"),
+            (
+                "file:///usr/sbin/sendmail",
+                "Program(\"/usr/sbin/sendmail\")",
+            ),
             ("test", "Stdout"),
             ("test:///tmp/x.eml", "File(\"/tmp/x.eml\")"),
-            ("smtp.bücher.example", "None smtp.xn--bcher-kva.example None None None"),
+            (
+                "smtp.bücher.example",
+                "None smtp.xn--bcher-kva.example None None None",
+            ),
         ];
         for (text, want) in rows {
             assert_eq!(read(text), want, "{text}");
         }
     }
 
-    const PORT: &str = "expected a port number behind the `:`; a login is written USER:PASSWORD@HOST";
+    const PORT: &str =
+        "expected a port number behind the `:`; a login is written USER:PASSWORD@HOST";
 
     #[test]
     fn what_is_no_server_is_refused() {
@@ -336,11 +418,17 @@ mod tests {
             ("h:0", PORT),
             ("h:70000", PORT),
             ("h:smtp", PORT),
-            ("imap://h", "`imap://` is no scheme; smtp, smtps, submission, submissions and lmtp are"),
+            (
+                "imap://h",
+                "`imap://` is no scheme; smtp, smtps, submission, submissions and lmtp are",
+            ),
             ("smtp://", "expected a host name"),
             ("a b", "expected a host name"),
             ("smtp://u:secret@h y", "expected a host name"),
-            ("file://u:secret@h", "expected an absolute path behind `file://`"),
+            (
+                "file://u:secret@h",
+                "expected an absolute path behind `file://`",
+            ),
             ("smtps://u:Se#cret@h", UNREADABLE),
             ("smtps://u:Se/cret@h", UNREADABLE),
             ("smtps://u:Se?cret@h", UNREADABLE),
@@ -349,8 +437,14 @@ mod tests {
             ("u:secret", PORT),
             ("u:Se://cret@h x", UNREADABLE),
             ("[::1", "the `[` has no `]`"),
-            ("unix:run/smail", "expected the path of a socket from `/` on, as in unix:/run/smail/submit"),
-            ("lmtp+unix:", "expected the path of a socket from `/` on, as in unix:/run/smail/submit"),
+            (
+                "unix:run/smail",
+                "expected the path of a socket from `/` on, as in unix:/run/smail/submit",
+            ),
+            (
+                "lmtp+unix:",
+                "expected the path of a socket from `/` on, as in unix:/run/smail/submit",
+            ),
         ];
         for (text, want) in rows {
             assert_eq!(read(text), want, "{text}");
@@ -384,7 +478,11 @@ mod tests {
         assert_eq!(masked_server("u:pw"), "***");
         assert_eq!(masked_server("h:25"), "h:25");
         assert_eq!(masked_server("lmtp+unix:/run/x"), "lmtp+unix:/run/x");
-        assert!(has_password("smtp://u:p@h") && !has_password("smtp://h:25") && !has_password("smtp://u@h:25"));
+        assert!(
+            has_password("smtp://u:p@h")
+                && !has_password("smtp://h:25")
+                && !has_password("smtp://u@h:25")
+        );
         assert!(has_password("u:p://w@h"));
     }
 
@@ -401,7 +499,10 @@ mod tests {
             ("/usr/sbin/sendmail", Some("/usr/sbin/sendmail")),
             ("lmtp+unix:/run/x", Some("lmtp+unix:/run/x")),
             ("test", Some("test")),
-            ("file:///usr/sbin/sendmail", Some("file:///usr/sbin/sendmail")),
+            (
+                "file:///usr/sbin/sendmail",
+                Some("file:///usr/sbin/sendmail"),
+            ),
             ("file://u:pw@h", None),
         ];
         for (text, want) in rows {

@@ -16,7 +16,10 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        World { home: tempfile::tempdir().unwrap(), variables: Vec::new() }
+        World {
+            home: tempfile::tempdir().unwrap(),
+            variables: Vec::new(),
+        }
     }
 
     fn file(self, name: &str, mode: u32, text: &str) -> Self {
@@ -44,7 +47,10 @@ impl World {
     }
 
     fn layers(&self, words: &[&str]) -> Result<Layers, SettingsError> {
-        let words = ["smail", "-n"].iter().chain(words).map(|w| std::ffi::OsString::from(*w));
+        let words = ["smail", "-n"]
+            .iter()
+            .chain(words)
+            .map(|w| std::ffi::OsString::from(*w));
         let args = cli::parse(words).unwrap();
         let surroundings = Surroundings {
             variables: self.variables.iter().cloned().collect(),
@@ -86,7 +92,14 @@ fn doors(smtp: &Smtp) -> Vec<(u16, TlsMode)> {
 }
 
 fn password(smtp: &Smtp) -> String {
-    smtp.login.as_ref().unwrap().secret.fetch().unwrap().reveal().to_owned()
+    smtp.login
+        .as_ref()
+        .unwrap()
+        .secret
+        .fetch()
+        .unwrap()
+        .reveal()
+        .to_owned()
 }
 
 #[test]
@@ -95,9 +108,15 @@ fn the_five_lines_of_the_source_document_lead_to_tls_on_the_providers_port() {
         "set from=\"xxx@163.com\"\nset smtp=smtp.163.com\nset smtp-auth-user=xxx@163.com\nset smtp-auth-password=code\nset smtp-auth=login\n",
     );
     let smtp = world.smtp(&[]);
-    assert_eq!((smtp.host.as_str(), doors(&smtp)), ("smtp.163.com", vec![(465, TlsMode::Implicit)]));
+    assert_eq!(
+        (smtp.host.as_str(), doors(&smtp)),
+        ("smtp.163.com", vec![(465, TlsMode::Implicit)])
+    );
     let login = smtp.login.as_ref().unwrap();
-    assert_eq!((login.user.as_str(), login.mechanism), ("xxx@163.com", Choice::Only(Mechanism::Login)));
+    assert_eq!(
+        (login.user.as_str(), login.mechanism),
+        ("xxx@163.com", Choice::Only(Mechanism::Login))
+    );
     assert_eq!(password(&smtp), "code");
 }
 
@@ -108,7 +127,11 @@ fn the_port_and_the_mode_follow_scheme_provider_and_login() {
     let login = ["-S", "auth-user=u@x.example", "-S", "auth-password=p"];
     let rows: &[Row<'_>] = &[
         (&["smtp=h.example"], false, &[(25, Opportunistic)]),
-        (&["smtp=h.example"], true, &[(465, Implicit), (587, Starttls)]),
+        (
+            &["smtp=h.example"],
+            true,
+            &[(465, Implicit), (587, Starttls)],
+        ),
         (&["smtp=h.example:2525"], false, &[(2525, Opportunistic)]),
         (&["smtp=h.example:2525"], true, &[(2525, Starttls)]),
         (&["smtp=h.example:465"], true, &[(465, Implicit)]),
@@ -116,18 +139,42 @@ fn the_port_and_the_mode_follow_scheme_provider_and_login() {
         (&["smtp=smtp://h.example"], true, &[(25, Starttls)]),
         (&["smtp=submission://h.example"], true, &[(587, Starttls)]),
         (&["smtp=smtps://h.example"], true, &[(465, Implicit)]),
-        (&["smtp=submissions://h.example:4465"], true, &[(4465, Implicit)]),
+        (
+            &["smtp=submissions://h.example:4465"],
+            true,
+            &[(4465, Implicit)],
+        ),
         (&["smtp=lmtp://h.example"], false, &[(24, Opportunistic)]),
         (&["smtp=smtp.gmail.com:587"], true, &[(587, Starttls)]),
         (&["smtp=smtp.163.com:587"], true, &[(587, Implicit)]),
         (&["smtp=127.0.0.1:25"], true, &[(25, Opportunistic)]),
         (&["smtp=localhost"], true, &[(25, Opportunistic)]),
         (&["smtp=h.example", "tls=none"], false, &[(25, None)]),
-        (&["smtp=h.example", "tls=implicit"], false, &[(465, Implicit)]),
-        (&["smtp=h.example", "tls=starttls"], true, &[(587, Starttls)]),
-        (&["smtp=h.example:25", "smtp-use-starttls"], false, &[(25, Starttls)]),
-        (&["smtp=smtps://h.example", "smtp-use-starttls"], true, &[(465, Implicit)]),
-        (&["smtp=smtp://h.example", "smtp-config=-starttls"], false, &[(25, None)]),
+        (
+            &["smtp=h.example", "tls=implicit"],
+            false,
+            &[(465, Implicit)],
+        ),
+        (
+            &["smtp=h.example", "tls=starttls"],
+            true,
+            &[(587, Starttls)],
+        ),
+        (
+            &["smtp=h.example:25", "smtp-use-starttls"],
+            false,
+            &[(25, Starttls)],
+        ),
+        (
+            &["smtp=smtps://h.example", "smtp-use-starttls"],
+            true,
+            &[(465, Implicit)],
+        ),
+        (
+            &["smtp=smtp://h.example", "smtp-config=-starttls"],
+            false,
+            &[(25, None)],
+        ),
         (&["mta=smtp://h.example:26"], false, &[(26, Opportunistic)]),
     ];
     for (sets, with_login, want) in rows {
@@ -135,7 +182,11 @@ fn the_port_and_the_mode_follow_scheme_provider_and_login() {
         if *with_login {
             words.extend(login);
         }
-        assert_eq!(doors(&World::new().smtp(&words)), *want, "{sets:?} {with_login}");
+        assert_eq!(
+            doors(&World::new().smtp(&words)),
+            *want,
+            "{sets:?} {with_login}"
+        );
     }
 }
 
@@ -144,21 +195,47 @@ fn a_login_and_a_password_alone_find_the_providers_server() {
     let smtp = World::toml("auth-user = \"me@gmail.com\"\nauth-password = \"p\"\n").smtp(&[]);
     assert_eq!(smtp.host, "smtp.gmail.com");
     let smtp = World::toml("from = \"me@163.com\"\nauth-password = \"p\"\n").smtp(&[]);
-    assert_eq!((smtp.host.as_str(), smtp.login.unwrap().user.as_str()), ("smtp.163.com", "me@163.com"));
+    assert_eq!(
+        (smtp.host.as_str(), smtp.login.unwrap().user.as_str()),
+        ("smtp.163.com", "me@163.com")
+    );
 }
 
 #[test]
 fn the_stronger_source_wins_and_says_where_it_stands() {
     let rc = World::rc("set from=rc@x smtp=rc.example timeout=1\nset reply-to=rc@x\n");
-    let world = rc.file("config.toml", 0o600, "from = \"toml@x\"\ntimeout = 2\nreply-to = \"toml@x\"\n");
-    let world = world.env("SMAIL_FROM", "env@x").env("SMAIL_REPLY_TO", "env@x");
-    let settings = world.settings(&["-S", "from=set@x", "-r", "flag@x"]).unwrap();
-    let shown = |name| (settings.text(name).unwrap(), world.neutral(&settings.origin(name).unwrap().to_string()));
+    let world = rc.file(
+        "config.toml",
+        0o600,
+        "from = \"toml@x\"\ntimeout = 2\nreply-to = \"toml@x\"\n",
+    );
+    let world = world
+        .env("SMAIL_FROM", "env@x")
+        .env("SMAIL_REPLY_TO", "env@x");
+    let settings = world
+        .settings(&["-S", "from=set@x", "-r", "flag@x"])
+        .unwrap();
+    let shown = |name| {
+        (
+            settings.text(name).unwrap(),
+            world.neutral(&settings.origin(name).unwrap().to_string()),
+        )
+    };
     assert_eq!(shown("from"), ("flag@x".into(), "-r".into()));
-    assert_eq!(shown("reply-to"), ("env@x".into(), "$SMAIL_REPLY_TO".into()));
+    assert_eq!(
+        shown("reply-to"),
+        ("env@x".into(), "$SMAIL_REPLY_TO".into())
+    );
     assert_eq!(shown("timeout"), ("2".into(), "~/config.toml:2".into()));
     assert_eq!(shown("smtp"), ("rc.example".into(), "~/.mailrc:1".into()));
-    assert_eq!(world.settings(&["-S", "from=set@x"]).unwrap().text("from").unwrap(), "set@x");
+    assert_eq!(
+        world
+            .settings(&["-S", "from=set@x"])
+            .unwrap()
+            .text("from")
+            .unwrap(),
+        "set@x"
+    );
 }
 
 #[test]
@@ -169,17 +246,34 @@ fn accounts_are_chosen_by_name_by_the_author_or_by_default() {
     assert_eq!(host(&[]), "home.example");
     assert_eq!(host(&["-A", "work"]), "work.example");
     assert_eq!(host(&["-r", "ME@work.example"]), "work.example");
-    assert_eq!(host(&["-A", "work", "-S", "smtp=other.example"]), "other.example");
-    assert_eq!(World::toml(&format!("account = \"work\"\n{text}")).smtp(&[]).host, "work.example");
-    assert_eq!(world.error(&["-A", "wrk"]), "there is no account called `wrk`");
-    assert_eq!(World::toml("account = \"x\"\n").error(&[]), "the account `x` does not exist");
+    assert_eq!(
+        host(&["-A", "work", "-S", "smtp=other.example"]),
+        "other.example"
+    );
+    assert_eq!(
+        World::toml(&format!("account = \"work\"\n{text}"))
+            .smtp(&[])
+            .host,
+        "work.example"
+    );
+    assert_eq!(
+        world.error(&["-A", "wrk"]),
+        "there is no account called `wrk`"
+    );
+    assert_eq!(
+        World::toml("account = \"x\"\n").error(&[]),
+        "the account `x` does not exist"
+    );
 }
 
 #[test]
 fn an_account_of_mail_rc_applies_where_it_is_used() {
     let rc = "set from=a@x smtp=a.example\naccount b {\n set from=b@x smtp=b.example\n}\n";
     assert_eq!(World::rc(rc).smtp(&["-A", "b"]).host, "b.example");
-    assert_eq!(World::rc(&format!("{rc}account b\n")).smtp(&[]).host, "b.example");
+    assert_eq!(
+        World::rc(&format!("{rc}account b\n")).smtp(&[]).host,
+        "b.example"
+    );
 }
 
 #[test]
@@ -187,73 +281,147 @@ fn the_most_specific_form_of_a_chain_wins() {
     let rc = "set smtp=smtp://h.example:26 from=a@x user=plain password=plain\n\
               set user-h.example=host password-host@h.example=exact password-h.example=byhost\n";
     let smtp = World::rc(rc).smtp(&[]);
-    assert_eq!((smtp.login.as_ref().unwrap().user.as_str(), password(&smtp).as_str()), ("host", "exact"));
+    assert_eq!(
+        (
+            smtp.login.as_ref().unwrap().user.as_str(),
+            password(&smtp).as_str()
+        ),
+        ("host", "exact")
+    );
     let by_author = "set smtp=h.example from=a@x smtp-auth-user=g smtp-auth-password=g smtp-auth-user-A@x=mine smtp-auth-password-a@x=own\n";
     let smtp = World::rc(by_author).smtp(&[]);
-    assert_eq!((smtp.login.as_ref().unwrap().user.as_str(), password(&smtp).as_str()), ("mine", "own"));
+    assert_eq!(
+        (
+            smtp.login.as_ref().unwrap().user.as_str(),
+            password(&smtp).as_str()
+        ),
+        ("mine", "own")
+    );
 }
 
 #[test]
 fn credentials_of_a_url_are_decoded_and_win() {
-    let smtp = World::rc("set v15-compat mta=smtps://u%40x:p%2Fw@h.example smtp-auth-password=other\n").smtp(&[]);
-    assert_eq!((smtp.login.as_ref().unwrap().user.as_str(), password(&smtp).as_str()), ("u@x", "p/w"));
+    let smtp =
+        World::rc("set v15-compat mta=smtps://u%40x:p%2Fw@h.example smtp-auth-password=other\n")
+            .smtp(&[]);
+    assert_eq!(
+        (
+            smtp.login.as_ref().unwrap().user.as_str(),
+            password(&smtp).as_str()
+        ),
+        ("u@x", "p/w")
+    );
 }
 
 #[test]
 fn a_password_in_mail_rc_is_literal() {
-    let smtp = World::rc("set smtp=h.example smtp-auth-user=u smtp-auth-password=p$a%40#b!\n").smtp(&[]);
+    let smtp =
+        World::rc("set smtp=h.example smtp-auth-user=u smtp-auth-password=p$a%40#b!\n").smtp(&[]);
     assert_eq!(password(&smtp), "p$a%40#b!");
 }
 
 #[test]
 fn a_password_may_come_from_a_file_a_program_or_netrc() {
-    let world = World::toml("smtp = \"h.example\"\nauth-user = \"u\"\nauth-password-file = \"~/pw\"\n").file(
-        "pw",
-        0o600,
-        "of file\nx\n",
-    );
+    let world =
+        World::toml("smtp = \"h.example\"\nauth-user = \"u\"\nauth-password-file = \"~/pw\"\n")
+            .file("pw", 0o600, "of file\nx\n");
     assert_eq!(password(&world.smtp(&[])), "of file");
-    let world =
-        World::toml("smtp = \"h.example\"\nauth-user = \"u\"\nauth-password-command = [\"printf\", \"of program\"]\n");
+    let world = World::toml(
+        "smtp = \"h.example\"\nauth-user = \"u\"\nauth-password-command = [\"printf\", \"of program\"]\n",
+    );
     assert_eq!(password(&world.smtp(&[])), "of program");
-    let world =
-        World::rc("set smtp=h.example netrc-lookup\n").file(".netrc", 0o600, "machine h.example login n password q\n");
+    let world = World::rc("set smtp=h.example netrc-lookup\n").file(
+        ".netrc",
+        0o600,
+        "machine h.example login n password q\n",
+    );
     let smtp = world.smtp(&[]);
-    assert_eq!((smtp.login.as_ref().unwrap().user.as_str(), password(&smtp).as_str()), ("n", "q"));
-    let world =
-        World::rc("set smtp=h.example netrc-lookup\n").file(".netrc", 0o644, "machine h.example login n password q\n");
-    assert_eq!(world.error(&[]), "netrc: `~/.netrc` is open to others (mode 644); run `chmod 600 ~/.netrc`");
+    assert_eq!(
+        (
+            smtp.login.as_ref().unwrap().user.as_str(),
+            password(&smtp).as_str()
+        ),
+        ("n", "q")
+    );
+    let world = World::rc("set smtp=h.example netrc-lookup\n").file(
+        ".netrc",
+        0o644,
+        "machine h.example login n password q\n",
+    );
+    assert_eq!(
+        world.error(&[]),
+        "netrc: `~/.netrc` is open to others (mode 644); run `chmod 600 ~/.netrc`"
+    );
 }
 
 #[test]
 fn an_unsafe_file_is_refused_with_the_cure() {
     let secret = World::new().file("config.toml", 0o644, "auth-password = \"s3cret\"\n");
-    assert_eq!(secret.error(&[]), "~/config.toml: it holds a password, and others may read it (mode 0644)");
+    assert_eq!(
+        secret.error(&[]),
+        "~/config.toml: it holds a password, and others may read it (mode 0644)"
+    );
     let url = World::new().file("config.toml", 0o640, "smtp = \"smtps://u:s3cret@h\"\n");
-    assert_eq!(url.error(&[]), "~/config.toml: it holds a password, and others may read it (mode 0640)");
+    assert_eq!(
+        url.error(&[]),
+        "~/config.toml: it holds a password, and others may read it (mode 0640)"
+    );
     let open = World::new().file("config.toml", 0o666, "from = \"a@x\"\n");
-    assert_eq!(open.error(&[]), "~/config.toml: others may change it, and so could send mail in your name");
+    assert_eq!(
+        open.error(&[]),
+        "~/config.toml: others may change it, and so could send mail in your name"
+    );
     let rc = World::new().file(".mailrc", 0o666, "set from=a@x\n");
-    assert_eq!(rc.error(&[]), "~/.mailrc: others may change it, and so could send mail in your name");
-    assert!(World::new().file("config.toml", 0o644, "from = \"a@x\"\n").settings(&[]).is_ok());
+    assert_eq!(
+        rc.error(&[]),
+        "~/.mailrc: others may change it, and so could send mail in your name"
+    );
+    assert!(
+        World::new()
+            .file("config.toml", 0o644, "from = \"a@x\"\n")
+            .settings(&[])
+            .is_ok()
+    );
 }
 
 #[test]
 fn a_mail_rc_with_a_password_that_others_may_read_works_and_is_told() {
-    let world = World::new().file(".mailrc", 0o644, "set smtp=h.example smtp-auth-user=u smtp-auth-password=s3cret\n");
+    let world = World::new().file(
+        ".mailrc",
+        0o644,
+        "set smtp=h.example smtp-auth-user=u smtp-auth-password=s3cret\n",
+    );
     let settings = world.settings(&[]).unwrap();
-    let note = settings.notes.iter().find(|n| n.contains("others may read")).unwrap();
+    let note = settings
+        .notes
+        .iter()
+        .find(|n| n.contains("others may read"))
+        .unwrap();
     assert!(!note.contains("s3cret"), "{note}");
 }
 
 #[test]
 fn unknown_names_are_an_error_where_they_are_ours_and_passed_over_in_mail_rc() {
-    assert_eq!(World::toml("form = \"a@x\"\n").error(&[]), "there is no setting called `form`");
-    assert_eq!(World::new().error(&["-S", "smtp_use_starttls"]), "there is no setting called `smtp_use_starttls`");
-    assert!(World::new().settings(&["-S", "hold", "-S", "nss-config-dir=/x", "-S", "sendwait"]).is_ok());
-    let settings = World::rc("set mta-auth=login hold nonsense\n").settings(&[]).unwrap();
+    assert_eq!(
+        World::toml("form = \"a@x\"\n").error(&[]),
+        "there is no setting called `form`"
+    );
+    assert_eq!(
+        World::new().error(&["-S", "smtp_use_starttls"]),
+        "there is no setting called `smtp_use_starttls`"
+    );
     assert!(
-        settings.notes.iter().any(|n| n.ends_with("`mta-auth` is unknown and passed over; did you mean `smtp-auth`?")),
+        World::new()
+            .settings(&["-S", "hold", "-S", "nss-config-dir=/x", "-S", "sendwait"])
+            .is_ok()
+    );
+    let settings = World::rc("set mta-auth=login hold nonsense\n")
+        .settings(&[])
+        .unwrap();
+    assert!(
+        settings.notes.iter().any(
+            |n| n.ends_with("`mta-auth` is unknown and passed over; did you mean `smtp-auth`?")
+        ),
         "{:?}",
         settings.notes
     );
@@ -261,15 +429,26 @@ fn unknown_names_are_an_error_where_they_are_ours_and_passed_over_in_mail_rc() {
         World::toml("tls = \"of\"\n").error(&[]),
         "tls: `of` is none of implicit, starttls, opportunistic, none"
     );
-    assert_eq!(World::rc("set smime-sign\n").error(&[]), "smime-sign: smail does not sign mail");
+    assert_eq!(
+        World::rc("set smime-sign\n").error(&[]),
+        "smime-sign: smail does not sign mail"
+    );
 }
 
 #[test]
 fn what_is_said_can_be_unsaid() {
     let world = World::rc("set from=a@x smtp=smtps://h.example record=~/sent\nunset record\n");
     assert_eq!(world.settings(&[]).unwrap().text("record"), None);
-    assert_eq!(world.settings(&["-S", "nofrom"]).unwrap().text("from"), None);
-    assert!(!World::rc("set verbose\n").settings(&["-S", "noverbose"]).unwrap().flag("verbose"));
+    assert_eq!(
+        world.settings(&["-S", "nofrom"]).unwrap().text("from"),
+        None
+    );
+    assert!(
+        !World::rc("set verbose\n")
+            .settings(&["-S", "noverbose"])
+            .unwrap()
+            .flag("verbose")
+    );
 }
 
 #[test]
@@ -286,8 +465,14 @@ fn heirloom_reads_credentials_from_the_environment_and_common_names_only_when_is
         home: Some(world.home.path().to_owned()),
         ..Surroundings::default()
     };
-    let settings = Layers::load(&args, &surroundings).unwrap().settle(&[]).unwrap();
-    assert_eq!((settings.text("auth-user").as_deref(), settings.text("from")), (Some("u"), None));
+    let settings = Layers::load(&args, &surroundings)
+        .unwrap()
+        .settle(&[])
+        .unwrap();
+    assert_eq!(
+        (settings.text("auth-user").as_deref(), settings.text("from")),
+        (Some("u"), None)
+    );
 }
 
 #[test]
@@ -298,7 +483,12 @@ fn trust_is_strict_unless_said_otherwise() {
     assert_eq!(smtp("ssl-verify=ignore").trust.verify, Verify::Ignore);
     assert_eq!(smtp("tls-verify-h.example=warn").trust.verify, Verify::Warn);
     let hex = "AB:".repeat(31) + "ab";
-    assert_eq!(smtp(&format!("tls-fingerprint=SHA256={hex}")).trust.fingerprint, Some([0xab; 32]));
+    assert_eq!(
+        smtp(&format!("tls-fingerprint=SHA256={hex}"))
+            .trust
+            .fingerprint,
+        Some([0xab; 32])
+    );
     assert_eq!(
         World::new().error(&["-S", "smtp=h", "-S", "tls-fingerprint=abc"]),
         "tls-fingerprint: 64 hexadecimal digits (SHA-256) are wanted here"
@@ -309,34 +499,77 @@ fn trust_is_strict_unless_said_otherwise() {
 fn the_senders_follow_the_table_of_s_nail() {
     let rows: &[(&[&str], &str, &str)] = &[
         (&["hostname=am.ple"], "me@am.ple", "me@am.ple"),
-        (&["hostname=am.ple", "smtp-hostname=am2.ple2", "user=steffen"], "me@am.ple", "steffen@am2.ple2"),
-        (&["hostname=am.ple", "smtp-hostname=", "user=steffen"], "me@am.ple", "steffen@am.ple"),
-        (&["from=steffen.ex@am.ple", "hostname=am2.ple2"], "steffen.ex@am.ple", "steffen.ex@am.ple"),
         (
-            &["from=steffen.ex@am.ple", "smtp-hostname=am3.ple3", "user=steffen"],
+            &["hostname=am.ple", "smtp-hostname=am2.ple2", "user=steffen"],
+            "me@am.ple",
+            "steffen@am2.ple2",
+        ),
+        (
+            &["hostname=am.ple", "smtp-hostname=", "user=steffen"],
+            "me@am.ple",
+            "steffen@am.ple",
+        ),
+        (
+            &["from=steffen.ex@am.ple", "hostname=am2.ple2"],
+            "steffen.ex@am.ple",
+            "steffen.ex@am.ple",
+        ),
+        (
+            &[
+                "from=steffen.ex@am.ple",
+                "smtp-hostname=am3.ple3",
+                "user=steffen",
+            ],
             "steffen.ex@am.ple",
             "steffen@am3.ple3",
         ),
-        (&["from=steffen.ex@am.ple", "smtp-from=steffen2@am2.ple2"], "steffen.ex@am.ple", "steffen2@am2.ple2"),
-        (&["from=Jim Hall jim@x.example"], "Jim Hall <jim@x.example>", "jim@x.example"),
-        (&["from=jim@x.example(Jim Hall)"], "Jim Hall <jim@x.example>", "jim@x.example"),
-        (&["from=jim@x.example", "realname=Jim"], "Jim <jim@x.example>", "jim@x.example"),
+        (
+            &["from=steffen.ex@am.ple", "smtp-from=steffen2@am2.ple2"],
+            "steffen.ex@am.ple",
+            "steffen2@am2.ple2",
+        ),
+        (
+            &["from=Jim Hall jim@x.example"],
+            "Jim Hall <jim@x.example>",
+            "jim@x.example",
+        ),
+        (
+            &["from=jim@x.example(Jim Hall)"],
+            "Jim Hall <jim@x.example>",
+            "jim@x.example",
+        ),
+        (
+            &["from=jim@x.example", "realname=Jim"],
+            "Jim <jim@x.example>",
+            "jim@x.example",
+        ),
         (&["auth-user=u@x.example"], "u@x.example", "u@x.example"),
-        (&["smtp=smtps://u%40x.example:p@h"], "u@x.example", "u@x.example"),
+        (
+            &["smtp=smtps://u%40x.example:p@h"],
+            "u@x.example",
+            "u@x.example",
+        ),
     ];
     for (sets, from, envelope) in rows {
         let words: Vec<&str> = sets.iter().flat_map(|s| ["-S", s]).collect();
         let settings = World::new().settings(&words).unwrap();
         let author = author::authors(&settings, "me").unwrap().remove(0);
         assert_eq!(author.to_string(), *from, "{sets:?}");
-        assert_eq!(author::return_path(&settings, &author, "me").unwrap().to_string(), *envelope, "{sets:?}");
+        assert_eq!(
+            author::return_path(&settings, &author, "me")
+                .unwrap()
+                .to_string(),
+            *envelope,
+            "{sets:?}"
+        );
     }
 }
 
 #[test]
 fn settings_are_shown_with_their_origin_and_without_secrets() {
-    let world =
-        World::rc("set smtp=smtps://u:s3cret@h.example from=a@x smtp-auth-password=s3cret\nalias team a@x b@x\n");
+    let world = World::rc(
+        "set smtp=smtps://u:s3cret@h.example from=a@x smtp-auth-password=s3cret\nalias team a@x b@x\n",
+    );
     let text = world.neutral(&show(&world.settings(&["-S", "timeout=5"]).unwrap(), true));
     assert!(!text.contains("s3cret"), "{text}");
     for line in [
@@ -361,26 +594,57 @@ fn nothing_configured_is_told() {
 
 #[test]
 fn an_empty_variable_is_one_that_is_not_set() {
-    let mut world = World::rc("set smtp=h.example from=a@x auth-user=u auth-password=p max-size=5000\n");
+    let mut world =
+        World::rc("set smtp=h.example from=a@x auth-user=u auth-password=p max-size=5000\n");
     for key in keys::KEYS {
         world = world.env(&keys::environment(key.name), "");
     }
-    for name in ["smtp-auth-user", "smtp-auth-password", "smtp-auth", "NETRC", "DEAD", "ORGANIZATION", "MAILRC"] {
+    for name in [
+        "smtp-auth-user",
+        "smtp-auth-password",
+        "smtp-auth",
+        "NETRC",
+        "DEAD",
+        "ORGANIZATION",
+        "MAILRC",
+    ] {
         world = world.env(name, "");
     }
     let smtp = world.smtp(&[]);
-    assert_eq!((smtp.host.as_str(), smtp.login.as_ref().unwrap().user.as_str()), ("h.example", "u"));
+    assert_eq!(
+        (
+            smtp.host.as_str(),
+            smtp.login.as_ref().unwrap().user.as_str()
+        ),
+        ("h.example", "u")
+    );
     assert_eq!(password(&smtp), "p");
     let settings = world.settings(&[]).unwrap();
-    assert_eq!((settings.size("max-size"), settings.origin("netrc")), (Some(5000), None));
+    assert_eq!(
+        (settings.size("max-size"), settings.origin("netrc")),
+        (Some(5000), None)
+    );
 }
 
 #[test]
 fn an_empty_password_is_said_before_any_login() {
     let world = World::new();
-    let set = ["-S", "smtp=h.example", "-S", "auth-user=u", "-S", "auth-password="];
-    assert_eq!(world.error(&set), "smtp: the password for u is empty (auth-password of -S)");
-    assert_eq!(world.error(&["-S", "smtp=u:@h.example"]), "smtp: the password for u is empty (smtp of -S)");
+    let set = [
+        "-S",
+        "smtp=h.example",
+        "-S",
+        "auth-user=u",
+        "-S",
+        "auth-password=",
+    ];
+    assert_eq!(
+        world.error(&set),
+        "smtp: the password for u is empty (auth-password of -S)"
+    );
+    assert_eq!(
+        world.error(&["-S", "smtp=u:@h.example"]),
+        "smtp: the password for u is empty (smtp of -S)"
+    );
 }
 
 #[test]
@@ -391,19 +655,45 @@ fn a_users_file_that_cannot_be_reached_is_as_if_it_were_not_there() {
     }
     let world = world.env("MAILRC", "~/.mailrc");
     let settings = world.settings(&["-S", "smtp=h.example"]).unwrap();
-    let notes: Vec<String> = settings.notes.iter().map(|note| world.neutral(note)).collect();
+    let notes: Vec<String> = settings
+        .notes
+        .iter()
+        .map(|note| world.neutral(note))
+        .collect();
     let why = "cannot be reached and is passed over: Too many levels of symbolic links";
-    assert_eq!(notes, [format!("~/.mailrc {why}"), format!("~/config.toml {why}")]);
-    assert!(world.smtp(&["-S", "smtp=h.example", "-S", "netrc-lookup"]).login.is_none());
+    assert_eq!(
+        notes,
+        [format!("~/.mailrc {why}"), format!("~/config.toml {why}")]
+    );
+    assert!(
+        world
+            .smtp(&["-S", "smtp=h.example", "-S", "netrc-lookup"])
+            .login
+            .is_none()
+    );
 }
 
 #[test]
 fn a_netrc_command_runs_at_the_login_and_not_before() {
-    let set = ["-S", "smtp=h.example", "-S", "netrc-lookup", "-S", "netrc-command=/nonexistent/keyring"];
+    let set = [
+        "-S",
+        "smtp=h.example",
+        "-S",
+        "netrc-lookup",
+        "-S",
+        "netrc-command=/nonexistent/keyring",
+    ];
     let smtp = World::new().smtp(&set);
     let login = smtp.login.unwrap();
     assert_eq!((login.user.as_str(), login.secret.names_user()), ("", true));
-    assert!(login.secret.fetch_login("").unwrap_err().why.contains("/nonexistent/keyring"));
+    assert!(
+        login
+            .secret
+            .fetch_login("")
+            .unwrap_err()
+            .why
+            .contains("/nonexistent/keyring")
+    );
 }
 
 #[test]
@@ -413,12 +703,23 @@ fn a_netrc_names_who_logs_in_when_somebody_does() {
         let set = ["-S", "smtp=h.example", "-S", "netrc-lookup", "-S", &command];
         let login = World::new().smtp(&[&set[..], user].concat()).login.unwrap();
         let found = login.secret.fetch_login(&login.user);
-        found.map(|found| found.map(|(user, secret)| format!("{user}/{}", secret.reveal()))).map_err(|e| e.why)
+        found
+            .map(|found| found.map(|(user, secret)| format!("{user}/{}", secret.reveal())))
+            .map_err(|e| e.why)
     };
     let entry = "machine h.example login n password q";
     assert_eq!(printed(entry, &[]), Ok(Some("n/q".to_owned())));
-    assert_eq!(printed(entry, &["-S", "auth-user=n"]), Ok(Some("n/q".to_owned())));
-    assert_eq!(printed("machine other.example login n password q", &[]), Ok(None));
+    assert_eq!(
+        printed(entry, &["-S", "auth-user=n"]),
+        Ok(Some("n/q".to_owned()))
+    );
+    assert_eq!(
+        printed("machine other.example login n password q", &[]),
+        Ok(None)
+    );
     let empty = "machine h.example login n password '\"\"'";
-    assert_eq!(printed(empty, &[]), Err("the netrc has an empty password for h.example".to_owned()));
+    assert_eq!(
+        printed(empty, &[]),
+        Err("the netrc has an empty password for h.example".to_owned())
+    );
 }

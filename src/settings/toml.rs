@@ -78,9 +78,16 @@ pub fn parse(text: &str) -> Result<TomlFile, Mistake> {
             ("aliases", DeValue::Table(table)) => file.aliases = entries(table, lines)?,
             ("accounts", DeValue::Table(table)) => file.accounts = accounts(table, lines)?,
             ("aliases" | "accounts", _) => {
-                return Err(Mistake { line, why: format!("`{name}` is a table: write `[{name}]`") });
+                return Err(Mistake {
+                    line,
+                    why: format!("`{name}` is a table: write `[{name}]`"),
+                });
             }
-            (_, value) => file.entries.push(Entry { raw: raw(value, &name, line)?, name, line }),
+            (_, value) => file.entries.push(Entry {
+                raw: raw(value, &name, line)?,
+                name,
+                line,
+            }),
         }
     }
     Ok(file)
@@ -92,7 +99,10 @@ fn accounts(table: DeTable<'_>, lines: &Lines) -> Result<Vec<(String, u32, Vec<E
         let line = lines.of(key.span().start);
         let name = key.into_inner().into_owned();
         let DeValue::Table(inner) = value.into_inner() else {
-            return Err(Mistake { line, why: format!("an account is a table: write `[accounts.{name}]`") });
+            return Err(Mistake {
+                line,
+                why: format!("an account is a table: write `[accounts.{name}]`"),
+            });
         };
         found.push((name, line, entries(inner, lines)?));
     }
@@ -104,7 +114,11 @@ fn entries(table: DeTable<'_>, lines: &Lines) -> Result<Vec<Entry>, Mistake> {
         let line = lines.of(key.span().start);
         let name: std::borrow::Cow<'_, str> = key.into_inner();
         let name = name.into_owned();
-        Ok(Entry { raw: raw(value.into_inner(), &name, line)?, name, line })
+        Ok(Entry {
+            raw: raw(value.into_inner(), &name, line)?,
+            name,
+            line,
+        })
     };
     table.into_iter().map(entry).collect()
 }
@@ -115,21 +129,36 @@ fn raw(value: DeValue<'_>, name: &str, line: u32) -> Result<Raw, Mistake> {
         DeValue::Boolean(on) => Ok(Raw::Flag(on)),
         DeValue::Array(array) => {
             let text = |v: toml::Spanned<DeValue<'_>>| {
-                scalar(v.into_inner()).ok_or_else(|| wrong(format!("`{name}` takes a list of texts")))
+                scalar(v.into_inner())
+                    .ok_or_else(|| wrong(format!("`{name}` takes a list of texts")))
             };
-            array.into_iter().map(text).collect::<Result<_, _>>().map(Raw::List)
+            array
+                .into_iter()
+                .map(text)
+                .collect::<Result<_, _>>()
+                .map(Raw::List)
         }
         DeValue::Table(table) if name == "headers" || name == "customhdr" => {
-            let header = |(key, value): (toml::Spanned<std::borrow::Cow<'_, str>>, toml::Spanned<DeValue<'_>>)| {
-                let value = scalar(value.into_inner()).ok_or_else(|| wrong("a header is a text".to_owned()))?;
+            let header = |(key, value): (
+                toml::Spanned<std::borrow::Cow<'_, str>>,
+                toml::Spanned<DeValue<'_>>,
+            )| {
+                let value = scalar(value.into_inner())
+                    .ok_or_else(|| wrong("a header is a text".to_owned()))?;
                 Ok(format!("{}: {value}", key.into_inner()))
             };
-            table.into_iter().map(header).collect::<Result<_, _>>().map(Raw::List)
+            table
+                .into_iter()
+                .map(header)
+                .collect::<Result<_, _>>()
+                .map(Raw::List)
         }
-        DeValue::Table(_) => {
-            Err(wrong(format!("there is no table `[{name}]`; tables are `[aliases]` and `[accounts.NAME]`")))
-        }
-        other => scalar(other).map(Raw::Text).ok_or_else(|| wrong(format!("`{name}` takes a text"))),
+        DeValue::Table(_) => Err(wrong(format!(
+            "there is no table `[{name}]`; tables are `[aliases]` and `[accounts.NAME]`"
+        ))),
+        other => scalar(other)
+            .map(Raw::Text)
+            .ok_or_else(|| wrong(format!("`{name}` takes a text"))),
     }
 }
 
@@ -146,8 +175,16 @@ fn scalar(value: DeValue<'_>) -> Option<String> {
 
 /// The library's message, which may quote the line: only its first sentence, which does not.
 fn syntax(message: &str) -> String {
-    let first = message.lines().next().unwrap_or("syntax error").trim_end_matches('.');
-    if first.contains('`') { "this is not TOML; is a quote missing?".to_owned() } else { first.to_owned() }
+    let first = message
+        .lines()
+        .next()
+        .unwrap_or("syntax error")
+        .trim_end_matches('.');
+    if first.contains('`') {
+        "this is not TOML; is a quote missing?".to_owned()
+    } else {
+        first.to_owned()
+    }
 }
 
 /// Where the lines of a text end: every key asks for its own.
@@ -172,7 +209,12 @@ impl Lines {
 pub fn read_private(path: &Path, of_host: bool) -> io::Result<Option<(String, Privacy)>> {
     let (bytes, access) = match files::read(path, LARGEST) {
         Ok(read) => read,
-        Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+        Err(e)
+            if matches!(
+                e.kind(),
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+            ) =>
+        {
             return Ok(None);
         }
         Err(e) => return Err(e),
@@ -181,7 +223,13 @@ pub fn read_private(path: &Path, of_host: bool) -> io::Result<Option<(String, Pr
     let ours = access.owner == rustix::process::geteuid().as_raw();
     let privacy = Privacy {
         unsafe_to_obey: access.is_unsafe(),
-        readable: access.mode & if access.owner == 0 && (of_host || !ours) { 0o004 } else { 0o044 } != 0,
+        readable: access.mode
+            & if access.owner == 0 && (of_host || !ours) {
+                0o004
+            } else {
+                0o044
+            }
+            != 0,
         mode: access.mode & 0o777,
     };
     Ok(Some((text, privacy)))
@@ -208,17 +256,32 @@ mod tests {
             "# c\nfrom = \"a@b\"\ntimeout = 5\n\n[aliases]\nteam = [\"x@y\", \"z@y\"]\n[accounts.work]\nsmtp = \"h\"\n",
         )
         .unwrap();
-        let shown: Vec<_> = file.entries.iter().map(|e| (e.name.as_str(), e.line, e.raw.clone())).collect();
-        assert_eq!(shown, [("from", 2, Raw::Text("a@b".into())), ("timeout", 3, Raw::Text("5".into()))]);
+        let shown: Vec<_> = file
+            .entries
+            .iter()
+            .map(|e| (e.name.as_str(), e.line, e.raw.clone()))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                ("from", 2, Raw::Text("a@b".into())),
+                ("timeout", 3, Raw::Text("5".into()))
+            ]
+        );
         assert_eq!(file.aliases[0].line, 6);
-        assert_eq!((file.accounts[0].0.as_str(), file.accounts[0].2[0].line), ("work", 8));
+        assert_eq!(
+            (file.accounts[0].0.as_str(), file.accounts[0].2[0].line),
+            ("work", 8)
+        );
     }
 
     #[test]
     fn any_keys_take_linear_time() {
         let rows: &[(&str, &dyn Fn(usize) -> String)] = &[
             ("keys", &|n| format!("a{n} = 1\n")),
-            ("accounts", &|n| format!("[accounts.a{n}]\nfrom = \"a@b\"\n")),
+            ("accounts", &|n| {
+                format!("[accounts.a{n}]\nfrom = \"a@b\"\n")
+            }),
             ("one key again", &|_| "a = 1\n".to_owned()),
             ("tables", &|_| "[a.b]\n".to_owned()),
             ("dots", &|n| format!("a.b{n}.c = 1\n")),
@@ -227,7 +290,11 @@ mod tests {
             ("quotes", &|_| "\"\"\"".to_owned()),
         ];
         for (name, row) in rows {
-            crate::pace::assert_linear(name, |size| crate::pace::numbered(size, row), |text| drop(parse(&text)));
+            crate::pace::assert_linear(
+                name,
+                |size| crate::pace::numbered(size, row),
+                |text| drop(parse(&text)),
+            );
         }
     }
 

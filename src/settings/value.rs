@@ -58,7 +58,11 @@ pub fn check(key: &Key, raw: Raw) -> Result<Value, String> {
     };
     let multiline = matches!(key.name, "text-head" | "text-tail");
     let torn = |text: &str| text.contains('\0') || (!multiline && text.contains(['\r', '\n']));
-    let secret = if let Raw::Secret(secret) = &raw { secret.reveal() } else { "" };
+    let secret = if let Raw::Secret(secret) = &raw {
+        secret.reveal()
+    } else {
+        ""
+    };
     if texts.iter().any(|text| torn(text)) || torn(secret) {
         return Err("a line end cannot stand in the value".to_owned());
     }
@@ -85,7 +89,9 @@ fn shown(text: &str) -> String {
 fn checked_text(kind: Kind, text: String) -> Result<Value, String> {
     match kind {
         Kind::List => Ok(Value::List(split_commas(&text))),
-        Kind::Program => SecretSource::parse_command(&text).map(Value::List).map_err(|e| e.why),
+        Kind::Program => SecretSource::parse_command(&text)
+            .map(Value::List)
+            .map_err(|e| e.why),
         Kind::Addresses => Ok(Value::List(vec![text])),
         Kind::Time => time(&text).map(Value::Time),
         Kind::Size => size(&text).map(Value::Size),
@@ -105,7 +111,9 @@ fn flag(key: &Key, raw: Raw) -> Result<Value, String> {
             _ if !key.mailrc.is_empty() => Ok(Value::Flag(true)),
             _ => Err(format!("`{}` is neither on nor off", shown(&text))),
         },
-        Raw::List(_) | Raw::Secret(_) => Err("on or off is wanted here, and this is a list".to_owned()),
+        Raw::List(_) | Raw::Secret(_) => {
+            Err("on or off is wanted here, and this is a list".to_owned())
+        }
     }
 }
 
@@ -124,7 +132,10 @@ fn choice(words: &[&str], text: &str) -> Result<Value, String> {
     let lower = text.to_ascii_lowercase();
     let lower = match lower.as_str() {
         "gssapi" => {
-            return Err("smail does not speak GSSAPI; leave `auth` out to use what the server offers".to_owned());
+            return Err(
+                "smail does not speak GSSAPI; leave `auth` out to use what the server offers"
+                    .to_owned(),
+            );
         }
         "true" | "yes" | "on" if words.contains(&"strict") => "strict",
         "false" | "no" | "off" if words.contains(&"strict") => "ignore",
@@ -146,7 +157,9 @@ fn choice(words: &[&str], text: &str) -> Result<Value, String> {
 /// A lowercase fragment.
 pub fn time(text: &str) -> Result<Duration, String> {
     let text = text.trim();
-    let digits = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !(c.is_ascii_digit() || c == '.'))
+        .unwrap_or(text.len());
     let unit = match text[digits..].trim() {
         "ms" => 0.001,
         "" | "s" => 1.0,
@@ -163,15 +176,24 @@ pub fn time(text: &str) -> Result<Duration, String> {
 
 fn size(text: &str) -> Result<u64, String> {
     let text = text.trim();
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let unit: u64 = match text[digits..].trim().to_ascii_uppercase().trim_end_matches('B') {
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let unit: u64 = match text[digits..]
+        .trim()
+        .to_ascii_uppercase()
+        .trim_end_matches('B')
+    {
         "" => 1,
         "K" | "KI" => 1 << 10,
         "M" | "MI" => 1 << 20,
         "G" | "GI" => 1 << 30,
         _ => return Err(format!("`{}` is no size", shown(text))),
     };
-    let number = text[..digits].parse::<u64>().ok().and_then(|n| n.checked_mul(unit));
+    let number = text[..digits]
+        .parse::<u64>()
+        .ok()
+        .and_then(|n| n.checked_mul(unit));
     number.ok_or_else(|| format!("`{}` is no size", shown(text)))
 }
 
@@ -195,7 +217,11 @@ pub fn split_commas(text: &str) -> Vec<String> {
             }
         }
     }
-    pieces.into_iter().map(|p| p.trim().to_owned()).filter(|p| !p.is_empty()).collect()
+    pieces
+        .into_iter()
+        .map(|p| p.trim().to_owned())
+        .filter(|p| !p.is_empty())
+        .collect()
 }
 
 /// Puts the home folder in the place of a leading `~`.
@@ -230,7 +256,10 @@ mod tests {
 
     #[test]
     fn a_mistyped_tls_mode_is_an_error_and_not_none() {
-        assert_eq!(text("tls", "of"), "error: `of` is none of implicit, starttls, opportunistic, none");
+        assert_eq!(
+            text("tls", "of"),
+            "error: `of` is none of implicit, starttls, opportunistic, none"
+        );
         assert_eq!(text("tls", "STARTTLS"), "starttls");
         assert_eq!(text("ssl-verify", "no"), "ignore");
         assert_eq!(
@@ -244,7 +273,10 @@ mod tests {
         assert_eq!(text("smtp-use-starttls", "yes"), "true");
         assert_eq!(text("smtp-use-starttls", "no"), "false");
         assert_eq!(text("smtp-use-starttls", "x"), "true");
-        assert_eq!(text("auth-in-clear", "x"), "error: `x` is neither on nor off");
+        assert_eq!(
+            text("auth-in-clear", "x"),
+            "error: `x` is neither on nor off"
+        );
     }
 
     #[test]
@@ -254,18 +286,33 @@ mod tests {
         assert_eq!(text("timeout", "0"), "error: `0` is no number of seconds");
         assert_eq!(text("timeout", "x"), "error: `x` is no number of seconds");
         assert_eq!(text("max-size", "2K"), "2048");
-        assert_eq!(text("max-size", "99999999999G"), "error: `99999999999G` is no size");
+        assert_eq!(
+            text("max-size", "99999999999G"),
+            "error: `99999999999G` is no size"
+        );
     }
 
     #[test]
     fn lists_and_programs_are_split() {
-        assert_eq!(text("headers", "A: b\\, c, D: e,"), r#"["A: b, c", "D: e"]"#);
-        assert_eq!(text("auth-password-command", "pass 'my mail'"), r#"["pass", "my mail"]"#);
-        assert_eq!(text("auth-password-command", "pass 'x"), "error: it has a quote that is not closed");
+        assert_eq!(
+            text("headers", "A: b\\, c, D: e,"),
+            r#"["A: b, c", "D: e"]"#
+        );
+        assert_eq!(
+            text("auth-password-command", "pass 'my mail'"),
+            r#"["pass", "my mail"]"#
+        );
+        assert_eq!(
+            text("auth-password-command", "pass 'x"),
+            "error: it has a quote that is not closed"
+        );
     }
 
     #[test]
     fn a_line_end_is_refused_without_showing_the_value() {
-        assert_eq!(text("auth-password", "a\nb"), "error: a line end cannot stand in the value");
+        assert_eq!(
+            text("auth-password", "a\nb"),
+            "error: a line end cannot stand in the value"
+        );
     }
 }

@@ -10,7 +10,11 @@ use super::value::{Raw, Value};
 use super::{Assignment, Layer, Origin, Settings, SettingsError, target, text_of};
 
 /// The settings that hold a secret, or say where it comes from.
-pub(super) const SECRETS: [&str; 3] = ["auth-password", "auth-password-file", "auth-password-command"];
+pub(super) const SECRETS: [&str; 3] = [
+    "auth-password",
+    "auth-password-file",
+    "auth-password-command",
+];
 /// The settings whose value may be a URL with a password in it.
 pub(super) const URLS: [&str; 3] = ["smtp", "mta", "proxy"];
 
@@ -43,10 +47,18 @@ impl Layers {
     /// [`SettingsError`]: also when the account is gone.
     pub fn settle_for(&self, kept: Kept<'_>, by_hand: bool) -> Result<Settings, SettingsError> {
         let mut layers = self.again(kept.account);
-        let counts = |a: &Assignment| Source::of(a.layer) == Source::Files || (by_hand && a.layer != Layer::Flag);
+        let counts = |a: &Assignment| {
+            Source::of(a.layer) == Source::Files || (by_hand && a.layer != Layer::Flag)
+        };
         layers.said.retain(counts);
-        if let Some(name) = kept.account.filter(|name| !layers.accounts.contains_key(*name)) {
-            return Err(SettingsError::NoAccount(name.to_owned(), layers.accounts.into_keys().collect()));
+        if let Some(name) = kept
+            .account
+            .filter(|name| !layers.accounts.contains_key(*name))
+        {
+            return Err(SettingsError::NoAccount(
+                name.to_owned(),
+                layers.accounts.into_keys().collect(),
+            ));
         }
         if kept.account.is_none() {
             layers.said.retain(|a| a.key.name != "account");
@@ -57,9 +69,14 @@ impl Layers {
             layers.assign(name, Raw::Text(value.to_owned()), Layer::Waiting, &origin)?;
         }
         let mut settings = layers.settle(&[])?;
-        let beside = |a: &&Assignment| !counts(a) && SECRETS.contains(&a.key.name) || has_url_password(a);
+        let beside =
+            |a: &&Assignment| !counts(a) && SECRETS.contains(&a.key.name) || has_url_password(a);
         let secrets = self.said.iter().filter(beside).cloned().collect();
-        settings.waiting = Some(Box::new(Waiting { run: self.settle(&[]).ok(), secrets, login: kept.login.cloned() }));
+        settings.waiting = Some(Box::new(Waiting {
+            run: self.settle(&[]).ok(),
+            secrets,
+            login: kept.login.cloned(),
+        }));
         Ok(settings)
     }
 }
@@ -68,7 +85,11 @@ impl Settings {
     /// What the command line and the environment said of the way, as `name=value`, without secrets: a mail that waits needs it.
     pub fn said_of_route(&self) -> Vec<String> {
         let of_run = |a: &&Assignment| {
-            let outdone = || self.trail.iter().any(|other| is_of_file(other) && is_same(other, a));
+            let outdone = || {
+                self.trail
+                    .iter()
+                    .any(|other| is_of_file(other) && is_same(other, a))
+            };
             Source::of(a.layer) != Source::Files
                 && ["Server", "Login"].contains(&a.key.group)
                 && a.key.kind != Kind::Secret
@@ -76,9 +97,16 @@ impl Settings {
         };
         let mut lines: Vec<String> = self.trail.iter().filter(of_run).filter_map(line).collect();
         // A server that was found by what only this run said would not be found again.
-        let found = self.winner("smtp").filter(|smtp| smtp.layer == Layer::Preset);
-        let by_run = |name| self.winner(name).is_some_and(|a| Source::of(a.layer) != Source::Files);
-        if let Some(smtp) = found.filter(|_| by_run("from") || SECRETS.iter().any(|name| by_run(name))) {
+        let found = self
+            .winner("smtp")
+            .filter(|smtp| smtp.layer == Layer::Preset);
+        let by_run = |name| {
+            self.winner(name)
+                .is_some_and(|a| Source::of(a.layer) != Source::Files)
+        };
+        if let Some(smtp) =
+            found.filter(|_| by_run("from") || SECRETS.iter().any(|name| by_run(name)))
+        {
             lines.extend(line(smtp));
         }
         lines
@@ -97,10 +125,13 @@ fn is_same(one: &Assignment, other: &Assignment) -> bool {
 fn line(assignment: &Assignment) -> Option<String> {
     let Key { name, kind, .. } = assignment.key;
     let value = match assignment.value.as_ref()? {
-        Value::List(list) if *kind == Kind::Program => shlex::try_join(list.iter().map(String::as_str)).ok()?,
+        Value::List(list) if *kind == Kind::Program => {
+            shlex::try_join(list.iter().map(String::as_str)).ok()?
+        }
         value if URLS.contains(name) => target::without_password(&text_of(value))?,
         // A URL in the wrong place.
-        value => Some(text_of(value)).filter(|text| *name == "auth-user" || !target::has_password(text))?,
+        value => Some(text_of(value))
+            .filter(|text| *name == "auth-user" || !target::has_password(text))?,
     };
     Some(match &assignment.suffix {
         Some(suffix) => format!("{name}-{suffix}={value}"),

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use super::login::{At, chained_text, login, mechanism};
 use super::presets::Preset;
-use super::route::{Door, Mechanism, Patience, Program, Proxy, ProxyKind, Route, Smtp, TlsMode, Trust, Verify};
+use super::route::{
+    Door, Mechanism, Patience, Program, Proxy, ProxyKind, Route, Smtp, TlsMode, Trust, Verify,
+};
 use super::target::{self, Scheme, Server, Target};
 use super::value::Value;
 use super::{Assignment, Layer, Settings, SettingsError};
@@ -16,7 +18,11 @@ use crate::address::Mailbox;
 use crate::secret::{Secret, SecretSource};
 
 /// Where sendmail programs live.
-const SENDMAIL: &[&str] = &["/usr/sbin/sendmail", "/usr/lib/sendmail", "/usr/bin/sendmail"];
+const SENDMAIL: &[&str] = &[
+    "/usr/sbin/sendmail",
+    "/usr/lib/sendmail",
+    "/usr/bin/sendmail",
+];
 
 /// Settles where a mail of this author goes.
 ///
@@ -30,7 +36,9 @@ pub fn route(settings: &Settings, author: &Mailbox) -> Result<Route, SettingsErr
         return program(settings, local_sendmail().ok_or(SettingsError::NoRoute)?);
     };
     match target {
-        Target::Server(server) => smtp(settings, author, server, None, name).map(|s| Route::Smtp(Box::new(s))),
+        Target::Server(server) => {
+            smtp(settings, author, server, None, name).map(|s| Route::Smtp(Box::new(s)))
+        }
         Target::Socket(path, scheme) => {
             let socket = settings.expand(&path.to_string_lossy());
             let smtp = smtp(settings, author, Server::local(scheme), Some(socket), name)?;
@@ -41,7 +49,11 @@ pub fn route(settings: &Settings, author: &Mailbox) -> Result<Route, SettingsErr
             // Found out here, before the text is read and lost.
             if !path.is_file() {
                 let shown = target::masked(&path.display().to_string());
-                return Err(wrong(settings, name, format!("there is no program {shown}")));
+                return Err(wrong(
+                    settings,
+                    name,
+                    format!("there is no program {shown}"),
+                ));
             }
             program(settings, path)
         }
@@ -52,12 +64,22 @@ pub fn route(settings: &Settings, author: &Mailbox) -> Result<Route, SettingsErr
 
 /// Tells whether mail goes to a program of this host, which can resolve bare names.
 pub fn is_program(settings: &Settings) -> bool {
-    !matches!(chosen_target(settings), Ok(Some((Target::Server(_) | Target::Socket(..), _))))
+    !matches!(
+        chosen_target(settings),
+        Ok(Some((Target::Server(_) | Target::Socket(..), _)))
+    )
 }
 
 /// `smtp` or `mta`: the one that was said by the stronger source, `smtp` when both were said by the same.
-pub(super) fn chosen_target(settings: &Settings) -> Result<Option<(Target, &'static str)>, SettingsError> {
-    let layer = |name| settings.winner(name).filter(|_| settings.filled(name).is_some()).map(|a| a.layer);
+pub(super) fn chosen_target(
+    settings: &Settings,
+) -> Result<Option<(Target, &'static str)>, SettingsError> {
+    let layer = |name| {
+        settings
+            .winner(name)
+            .filter(|_| settings.filled(name).is_some())
+            .map(|a| a.layer)
+    };
     let name = match (layer("smtp"), layer("mta")) {
         (None, None) => return Ok(None),
         (Some(smtp), Some(mta)) if mta > smtp => "mta",
@@ -69,13 +91,24 @@ pub(super) fn chosen_target(settings: &Settings) -> Result<Option<(Target, &'sta
     Ok(Some((target, name)))
 }
 
-pub(super) fn wrong(settings: &Settings, name: &'static str, why: impl Into<String>) -> SettingsError {
-    SettingsError::Value { name: name.to_owned(), origin: settings.origin(name).cloned(), why: why.into() }
+pub(super) fn wrong(
+    settings: &Settings,
+    name: &'static str,
+    why: impl Into<String>,
+) -> SettingsError {
+    SettingsError::Value {
+        name: name.to_owned(),
+        origin: settings.origin(name).cloned(),
+        why: why.into(),
+    }
 }
 
 /// The sendmail program of this host, when it is another program than this one.
 fn local_sendmail() -> Option<PathBuf> {
-    SENDMAIL.iter().map(PathBuf::from).find(|path| path.is_file() && !is_this_program(path))
+    SENDMAIL
+        .iter()
+        .map(PathBuf::from)
+        .find(|path| path.is_file() && !is_this_program(path))
 }
 
 /// Whether a path, by whatever links, is the program that runs.
@@ -91,7 +124,9 @@ fn unreadable(path: &Path) -> SettingsError {
     SettingsError::File {
         path: path.to_owned(),
         why: "this user may not read it, and nothing else sets a server".to_owned(),
-        cure: Some(format!("chgrp GROUP {shown} && chmod 640 {shown}, with a group that this user is in")),
+        cure: Some(format!(
+            "chgrp GROUP {shown} && chmod 640 {shown}, with a group that this user is in"
+        )),
     }
 }
 
@@ -106,14 +141,18 @@ fn program(settings: &Settings, path: PathBuf) -> Result<Route, SettingsError> {
         arguments: settings.list("mta-arguments"),
         no_default_arguments: settings.flag("mta-no-default-arguments"),
         no_recipients: settings.flag("mta-no-recipient-arguments"),
-        sender: ["from", "envelope-from", "envelope-domain", "auth-user"].iter().any(|n| settings.filled(n).is_some()),
+        sender: ["from", "envelope-from", "envelope-domain", "auth-user"]
+            .iter()
+            .any(|n| settings.filled(n).is_some()),
         verbose: settings.flag("verbose"),
         patience: patience(settings),
     }))
 }
 
 fn patience(settings: &Settings) -> Patience {
-    settings.time("timeout").map_or_else(Patience::default, Patience::scaled)
+    settings
+        .time("timeout")
+        .map_or_else(Patience::default, Patience::scaled)
 }
 
 /// The chain forms of a name, most specific first (spec/mailx.md section 2.4).
@@ -124,7 +163,9 @@ pub(super) fn suffixes(server: &Server, user: Option<&str>, author: &Mailbox) ->
         hosts.insert(0, format!("{host}:{port}"));
     }
     let user = user.map(str::to_lowercase);
-    let users = user.iter().flat_map(|u| hosts.iter().map(move |h| format!("{u}@{h}")));
+    let users = user
+        .iter()
+        .flat_map(|u| hosts.iter().map(move |h| format!("{u}@{h}")));
     let mut all: Vec<String> = users.collect();
     all.extend(hosts.iter().cloned());
     all.push(author.address.key());
@@ -144,11 +185,21 @@ fn smtp(
     let always = |door: &Door| matches!(door.tls, TlsMode::Implicit | TlsMode::Starttls);
     let proven = (trust.verify == Verify::Strict || trust.fingerprint.is_some())
         && socket.is_none()
-        && doors(settings, &server, &chain, true, &config).iter().all(always);
-    let at = At { server: &server, socket: socket.as_deref(), name, proven };
+        && doors(settings, &server, &chain, true, &config)
+            .iter()
+            .all(always);
+    let at = At {
+        server: &server,
+        socket: socket.as_deref(),
+        name,
+        proven,
+    };
     let login = login(settings, author, &at, &chain, &config)?;
     let doors = match socket {
-        Some(_) => vec![Door { port: 0, tls: TlsMode::None }],
+        Some(_) => vec![Door {
+            port: 0,
+            tls: TlsMode::None,
+        }],
         None => doors(settings, &server, &chain, login.is_some(), &config),
     };
     let mut patience = patience(settings);
@@ -183,9 +234,18 @@ pub(super) struct SmtpConfig {
 
 impl SmtpConfig {
     fn read(said: Option<&Assignment>) -> Self {
-        let mut config = SmtpConfig { ehlo: true, starttls: true, mechanism: None };
-        let text = said.and_then(|a| a.value.as_ref().map(super::text_of)).unwrap_or_default();
-        let words: Vec<_> = text.split(',').map(|w| w.trim().to_ascii_lowercase()).collect();
+        let mut config = SmtpConfig {
+            ehlo: true,
+            starttls: true,
+            mechanism: None,
+        };
+        let text = said
+            .and_then(|a| a.value.as_ref().map(super::text_of))
+            .unwrap_or_default();
+        let words: Vec<_> = text
+            .split(',')
+            .map(|w| w.trim().to_ascii_lowercase())
+            .collect();
         for word in &words {
             match word.as_str() {
                 "-ehlo" => config.ehlo = false,
@@ -196,7 +256,10 @@ impl SmtpConfig {
                 _ => {}
             }
         }
-        let named: Vec<_> = words.iter().filter_map(|w| mechanism(w.trim_start_matches('+'))).collect();
+        let named: Vec<_> = words
+            .iter()
+            .filter_map(|w| mechanism(w.trim_start_matches('+')))
+            .collect();
         if words.iter().any(|w| w == "-allmechs" || w == "-all") || named.len() == 1 {
             config.mechanism = named.first().copied();
         }
@@ -205,18 +268,33 @@ impl SmtpConfig {
 }
 
 /// The ports to try and how TLS starts at each.
-fn doors(settings: &Settings, server: &Server, chain: &[String], login: bool, config: &SmtpConfig) -> Vec<Door> {
+fn doors(
+    settings: &Settings,
+    server: &Server,
+    chain: &[String],
+    login: bool,
+    config: &SmtpConfig,
+) -> Vec<Door> {
     let forced = forced_mode(settings, chain, server);
     let loopback = is_loopback(&server.host);
     // STARTTLS that may fall away is safe only where nothing secret travels; on this host nobody listens.
-    let softest = if login && !loopback { TlsMode::Starttls } else { TlsMode::Opportunistic };
+    let softest = if login && !loopback {
+        TlsMode::Starttls
+    } else {
+        TlsMode::Opportunistic
+    };
     let soft = |mode: TlsMode| match mode {
         TlsMode::Starttls | TlsMode::Opportunistic if !config.starttls => TlsMode::None,
         TlsMode::Starttls => softest,
         mode => mode,
     };
     let preset = settings.preset.as_ref();
-    let door = |port, mode| vec![Door { port, tls: forced.unwrap_or(mode) }];
+    let door = |port, mode| {
+        vec![Door {
+            port,
+            tls: forced.unwrap_or(mode),
+        }]
+    };
     match (server.scheme, server.port) {
         (Some(Scheme::Smtps), port) => door(port.unwrap_or(465), TlsMode::Implicit),
         (Some(scheme), port) => door(port.unwrap_or(scheme.port()), soft(TlsMode::Starttls)),
@@ -225,11 +303,27 @@ fn doors(settings: &Settings, server: &Server, chain: &[String], login: bool, co
             (Some(TlsMode::Implicit), _) => door(465, TlsMode::Implicit),
             (None, Some(preset)) => {
                 let Door { port, tls } = preset.door();
-                door(port, if tls == TlsMode::None { soft(TlsMode::Starttls) } else { tls })
+                door(
+                    port,
+                    if tls == TlsMode::None {
+                        soft(TlsMode::Starttls)
+                    } else {
+                        tls
+                    },
+                )
             }
             (Some(mode), _) => door(if login { 587 } else { 25 }, mode),
             (None, None) if login && !loopback => {
-                vec![Door { port: 465, tls: TlsMode::Implicit }, Door { port: 587, tls: TlsMode::Starttls }]
+                vec![
+                    Door {
+                        port: 465,
+                        tls: TlsMode::Implicit,
+                    },
+                    Door {
+                        port: 587,
+                        tls: TlsMode::Starttls,
+                    },
+                ]
             }
             (None, None) => door(25, soft(TlsMode::Starttls)),
         },
@@ -256,38 +350,60 @@ fn forced_mode(settings: &Settings, chain: &[String], server: &Server) -> Option
     }
     let implicit = server.scheme == Some(Scheme::Smtps)
         || (server.scheme.is_none()
-            && server.port.is_some_and(|p| mode_of_port(settings.preset.as_ref(), p, &|m| m) == TlsMode::Implicit));
-    let asked = matches!(settings.chained("starttls", chain).and_then(|a| a.value.as_ref()), Some(Value::Flag(true)));
-    (asked && !implicit && (server.port.is_some() || server.scheme.is_some() || settings.preset.is_none()))
-        .then_some(TlsMode::Starttls)
+            && server.port.is_some_and(|p| {
+                mode_of_port(settings.preset.as_ref(), p, &|m| m) == TlsMode::Implicit
+            }));
+    let asked = matches!(
+        settings
+            .chained("starttls", chain)
+            .and_then(|a| a.value.as_ref()),
+        Some(Value::Flag(true))
+    );
+    (asked
+        && !implicit
+        && (server.port.is_some() || server.scheme.is_some() || settings.preset.is_none()))
+    .then_some(TlsMode::Starttls)
 }
 
 fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 fn trust(settings: &Settings, chain: &[String]) -> Result<Trust, SettingsError> {
     let text = |name| chained_text(settings, name, chain);
     let path = |name| text(name).map(|p| settings.expand(&p));
-    let on = |name| matches!(settings.chained(name, chain).and_then(|a| a.value.as_ref()), Some(Value::Flag(true)));
+    let on = |name| {
+        matches!(
+            settings.chained(name, chain).and_then(|a| a.value.as_ref()),
+            Some(Value::Flag(true))
+        )
+    };
     let verify = match text("tls-verify").as_deref() {
         Some("ignore") => Verify::Ignore,
         Some("warn") => Verify::Warn,
         _ => Verify::Strict,
     };
-    let pairs = settings.chained("tls-config-pairs", chain).and_then(|a| a.value.clone());
+    let pairs = settings
+        .chained("tls-config-pairs", chain)
+        .and_then(|a| a.value.clone());
     let pair = |wanted: &str| {
-        let Some(Value::List(list)) = &pairs else { return None };
+        let Some(Value::List(list)) = &pairs else {
+            return None;
+        };
         list.iter()
             .filter_map(|p| p.split_once('='))
             .find(|(k, _)| k.trim().eq_ignore_ascii_case(wanted))
             .map(|(_, v)| settings.expand(v.trim()))
     };
     let fingerprint = match text("tls-fingerprint") {
-        Some(hex) => Some(
-            fingerprint(&hex)
-                .ok_or_else(|| wrong(settings, "tls-fingerprint", "64 hexadecimal digits (SHA-256) are wanted here"))?,
-        ),
+        Some(hex) => Some(fingerprint(&hex).ok_or_else(|| {
+            wrong(
+                settings,
+                "tls-fingerprint",
+                "64 hexadecimal digits (SHA-256) are wanted here",
+            )
+        })?),
         None => None,
     };
     Ok(Trust {
@@ -308,13 +424,26 @@ fn fingerprint(text: &str) -> Option<[u8; 32]> {
         .filter(|c| !matches!(c, ':' | ' '))
         .map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok()))
         .collect::<Option<_>>()?;
-    let bytes: Vec<u8> = digits.chunks(2).filter(|pair| pair.len() == 2).map(|pair| pair[0] * 16 + pair[1]).collect();
-    if digits.len() == 64 { bytes.try_into().ok() } else { None }
+    let bytes: Vec<u8> = digits
+        .chunks(2)
+        .filter(|pair| pair.len() == 2)
+        .map(|pair| pair[0] * 16 + pair[1])
+        .collect();
+    if digits.len() == 64 {
+        bytes.try_into().ok()
+    } else {
+        None
+    }
 }
 
-fn host_port(settings: &Settings, name: &'static str) -> Result<Option<(String, Option<u16>)>, SettingsError> {
+fn host_port(
+    settings: &Settings,
+    name: &'static str,
+) -> Result<Option<(String, Option<u16>)>, SettingsError> {
     match settings.filled(name) {
-        Some(text) => target::host_port(&text).map(Some).map_err(|why| wrong(settings, name, why)),
+        Some(text) => target::host_port(&text)
+            .map(Some)
+            .map_err(|why| wrong(settings, name, why)),
         None => Ok(None),
     }
 }
@@ -323,7 +452,11 @@ fn source_address(settings: &Settings) -> Result<Option<IpAddr>, SettingsError> 
     match settings.filled("source-address") {
         Some(text) => text.parse().map(Some).map_err(|_| {
             let shown = target::masked(&text);
-            wrong(settings, "source-address", format!("`{}` is no IP address", crate::text::word(&shown)))
+            wrong(
+                settings,
+                "source-address",
+                format!("`{}` is no IP address", crate::text::word(&shown)),
+            )
         }),
         None => Ok(None),
     }
@@ -338,40 +471,70 @@ fn hello_name(settings: &Settings) -> Result<Option<String>, SettingsError> {
         }
         let Ok((host, None)) = target::host_port(&name) else {
             let shown = target::masked(&name);
-            return Err(wrong(settings, "hello-name", format!("`{}` is no host name", crate::text::word(&shown))));
+            return Err(wrong(
+                settings,
+                "hello-name",
+                format!("`{}` is no host name", crate::text::word(&shown)),
+            ));
         };
         return Ok(Some(host));
     }
     if let Some(name) = settings.filled("hostname") {
-        return target::host_port(&name).map(|(host, _)| Some(host)).map_err(|why| wrong(settings, "hostname", why));
+        return target::host_port(&name)
+            .map(|(host, _)| Some(host))
+            .map_err(|why| wrong(settings, "hostname", why));
     }
-    Ok(hostname::get().ok().and_then(|n| n.into_string().ok()).filter(|name| names_a_host(name)))
+    Ok(hostname::get()
+        .ok()
+        .and_then(|n| n.into_string().ok())
+        .filter(|name| names_a_host(name)))
 }
 
 /// Whether a name of the system tells this host from others: installers leave `localhost.localdomain`, which servers refuse.
 fn names_a_host(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
-    let last = lower.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
-    let everywhere = ["localhost", "localdomain", "localdomain4", "localdomain6", "invalid"].contains(&last);
-    name.contains('.') && !everywhere && target::host_port(name).is_ok_and(|(h, p)| h == name && p.is_none())
+    let last = lower
+        .trim_end_matches('.')
+        .rsplit('.')
+        .next()
+        .unwrap_or_default();
+    let everywhere = [
+        "localhost",
+        "localdomain",
+        "localdomain4",
+        "localdomain6",
+        "invalid",
+    ]
+    .contains(&last);
+    name.contains('.')
+        && !everywhere
+        && target::host_port(name).is_ok_and(|(h, p)| h == name && p.is_none())
 }
 
 fn proxy(settings: &Settings, chain: &[String]) -> Result<Option<Proxy>, SettingsError> {
-    let Some(text) = chained_text(settings, "proxy", chain) else { return Ok(None) };
+    let Some(text) = chained_text(settings, "proxy", chain) else {
+        return Ok(None);
+    };
     let (kind, server) = proxy_server(&text).map_err(|why| wrong(settings, "proxy", why))?;
     let (host, port) = (server.host.clone(), server.port.unwrap_or(1080));
     let password = match (&server.user, server.password.clone(), &settings.waiting) {
         // Its password was not kept; the run that sends it may have it.
         (Some(user), None, Some(waiting))
-            if settings.chained("proxy", chain).is_some_and(|a| a.layer == Layer::Waiting) =>
+            if settings
+                .chained("proxy", chain)
+                .is_some_and(|a| a.layer == Layer::Waiting) =>
         {
             let same = |a: &Assignment| {
                 let (other, found) = proxy_server(&super::text_of(a.value.as_ref()?)).ok()?;
-                let alike =
-                    other == kind && (&found.host, found.port, &found.user) == (&host, server.port, &server.user);
+                let alike = other == kind
+                    && (&found.host, found.port, &found.user) == (&host, server.port, &server.user);
                 found.password.filter(|_| alike)
             };
-            let known = waiting.secrets.iter().filter(|a| a.key.name == "proxy").find_map(same);
+            let known = waiting
+                .secrets
+                .iter()
+                .filter(|a| a.key.name == "proxy")
+                .find_map(same);
             Some(known.ok_or_else(|| SettingsError::NotKept {
                 server: format!("the proxy {host}:{port}"),
                 user: user.clone(),
@@ -380,8 +543,18 @@ fn proxy(settings: &Settings, chain: &[String]) -> Result<Option<Proxy>, Setting
         }
         (_, password, _) => password,
     };
-    let login = server.user.map(|user| (user, SecretSource::Inline(Secret::new(password.unwrap_or_default()))));
-    Ok(Some(Proxy { kind, host, port, login }))
+    let login = server.user.map(|user| {
+        (
+            user,
+            SecretSource::Inline(Secret::new(password.unwrap_or_default())),
+        )
+    });
+    Ok(Some(Proxy {
+        kind,
+        host,
+        port,
+        login,
+    }))
 }
 
 fn proxy_server(text: &str) -> Result<(ProxyKind, Server), String> {

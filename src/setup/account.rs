@@ -13,7 +13,14 @@ use crate::settings::target;
 use crate::settings::value::Raw;
 
 /// Settings of other files that would change where mail of a new account goes or who logs in, unless it says otherwise.
-pub const LEAKS: &[&str] = &["tls", "auth", "connect-to", "tls-fingerprint", "envelope-from", "provider"];
+pub const LEAKS: &[&str] = &[
+    "tls",
+    "auth",
+    "connect-to",
+    "tls-fingerprint",
+    "envelope-from",
+    "provider",
+];
 
 /// One setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,14 +64,20 @@ impl Value {
 impl Said {
     /// A setting with a text.
     pub fn new(name: &str, text: impl Into<String>) -> Self {
-        Said { name: name.to_owned(), value: Value::Text(text.into()) }
+        Said {
+            name: name.to_owned(),
+            value: Value::Text(text.into()),
+        }
     }
 
     /// Reads the value of `-S`, with the name that the table gives it; unknown names stay as they are.
     pub fn parse(text: &str) -> Self {
         let (name, value) = match text.split_once('=') {
             Some((name, value)) => (name.trim(), Value::Text(value.to_owned())),
-            None => match text.strip_prefix("no").filter(|rest| !keys::is_known(text) && keys::is_known(rest)) {
+            None => match text
+                .strip_prefix("no")
+                .filter(|rest| !keys::is_known(text) && keys::is_known(rest))
+            {
                 Some(rest) => (rest.trim(), Value::Flag(false)),
                 None => (text.trim(), Value::Flag(true)),
             },
@@ -90,7 +103,8 @@ impl Said {
     /// Tells whether it holds a secret, which no argument may.
     pub fn is_secret(&self) -> bool {
         let secret = keys::find(&self.name).is_some_and(|(key, _)| key.kind == Kind::Secret);
-        secret || matches!(&self.value, Value::Text(text) if self.is_url() && target::has_password(text))
+        secret
+            || matches!(&self.value, Value::Text(text) if self.is_url() && target::has_password(text))
     }
 
     fn is_url(&self) -> bool {
@@ -99,8 +113,15 @@ impl Said {
 
     /// Its line in a file.
     pub fn line(&self, reveal: bool) -> String {
-        let plain = self.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        let name = if plain { self.name.clone() } else { quote(&self.name) };
+        let plain = self
+            .name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        let name = if plain {
+            self.name.clone()
+        } else {
+            quote(&self.name)
+        };
         match &self.value {
             Value::Text(url) if self.is_url() && !reveal => {
                 format!("{name} = {}\n", quote(&target::masked_server(url)))
@@ -142,14 +163,24 @@ impl Account {
         if let Some(login) = &server.login {
             return matches!(login, Login::Token(_));
         }
-        let auth = server.preset.as_ref().map_or(&[][..], |preset| &preset.auth);
-        !auth.is_empty() && auth.iter().all(|m| matches!(m, Mechanism::Xoauth2 | Mechanism::Oauthbearer))
+        let auth = server
+            .preset
+            .as_ref()
+            .map_or(&[][..], |preset| &preset.auth);
+        !auth.is_empty()
+            && auth
+                .iter()
+                .all(|m| matches!(m, Mechanism::Xoauth2 | Mechanism::Oauthbearer))
     }
 
     /// The settings, those of the command line last and in place of ours; `kept` says where the password is.
     pub fn said(&self, wishes: &[Said], leaks: &[&'static str], kept: Option<Said>) -> Vec<Said> {
         // Where another file says how TLS starts, both ports cannot be left open.
-        let smtp = if leaks.contains(&"tls") { self.server.url() } else { self.server.setting() };
+        let smtp = if leaks.contains(&"tls") {
+            self.server.url()
+        } else {
+            self.server.setting()
+        };
         let mut said = vec![Said::new("from", &self.address), Said::new("smtp", smtp)];
         said.extend(
             leaks
@@ -177,7 +208,9 @@ impl Account {
     /// What the provider says of itself, as remarks of the file.
     pub fn remarks(&self, words: Words) -> String {
         let mut out = String::new();
-        let Some(preset) = &self.server.preset else { return out };
+        let Some(preset) = &self.server.preset else {
+            return out;
+        };
         let mut remark = |text: String| {
             let _ = writeln!(out, "# {text}");
         };

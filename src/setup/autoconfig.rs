@@ -20,7 +20,11 @@ const MOST_NODES: u32 = 4096;
 /// The longest value that is taken, in octets.
 const LONGEST: usize = 256;
 /// What is no letter or digit is written in hex in a query, but for these (RFC 3986 section 2.3).
-const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// What a web server answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,8 +88,14 @@ pub fn look(address: &Address, web: Web<'_>, words: Words) -> Result<(Proposal, 
     let who = Who::new(address);
     let query = utf8_percent_encode(&who.address, QUERY);
     let places = [
-        (format!("autoconfig.{}", who.domain), format!("/mail/config-v1.1.xml?emailaddress={query}")),
-        (who.domain.clone(), "/.well-known/autoconfig/mail/config-v1.1.xml".to_owned()),
+        (
+            format!("autoconfig.{}", who.domain),
+            format!("/mail/config-v1.1.xml?emailaddress={query}"),
+        ),
+        (
+            who.domain.clone(),
+            "/.well-known/autoconfig/mail/config-v1.1.xml".to_owned(),
+        ),
     ];
     let mut misses = Vec::new();
     for (host, target) in places {
@@ -93,7 +103,11 @@ pub fn look(address: &Address, web: Web<'_>, words: Words) -> Result<(Proposal, 
         match found {
             Ok((server, by)) => {
                 let outside = !is_within(&server.host, &who.domain);
-                let by = if by == host { host } else { format!("{host} → {by}") };
+                let by = if by == host {
+                    host
+                } else {
+                    format!("{host} → {by}")
+                };
                 return Ok((Proposal { server, outside }, by));
             }
             Err(miss) => misses.push(miss.of(&host, words)?),
@@ -123,15 +137,27 @@ fn fetch(host: &str, target: &str, web: Web<'_>) -> Result<(String, Vec<u8>), Mi
 fn redirected(host: &str, location: &str) -> Option<(String, String)> {
     let location = location.split('#').next().unwrap_or_default();
     let printable = location.len() <= 2048 && location.bytes().all(|b| b.is_ascii_graphic());
-    let scheme = location.get(..8).filter(|scheme| scheme.eq_ignore_ascii_case("https://"));
+    let scheme = location
+        .get(..8)
+        .filter(|scheme| scheme.eq_ignore_ascii_case("https://"));
     let rest = match scheme {
         Some(_) => location.get(8..)?,
         None if location.starts_with("//") => &location[2..],
-        None => return (printable && location.starts_with('/')).then(|| (host.to_owned(), location.to_owned())),
+        None => {
+            return (printable && location.starts_with('/'))
+                .then(|| (host.to_owned(), location.to_owned()));
+        }
     };
     let (authority, target) = rest.split_at(rest.find(['/', '?', '\\']).unwrap_or(rest.len()));
-    let host = authority.strip_suffix(":443").unwrap_or(authority).to_ascii_lowercase();
-    let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
+    let host = authority
+        .strip_suffix(":443")
+        .unwrap_or(authority)
+        .to_ascii_lowercase();
+    let target = if target.starts_with('/') {
+        target.to_owned()
+    } else {
+        format!("/{target}")
+    };
     (printable && is_host(&host)).then_some((host, target))
 }
 
@@ -139,12 +165,16 @@ fn redirected(host: &str, location: &str) -> Option<(String, String)> {
 fn is_host(name: &str) -> bool {
     let sound = |label: &str| {
         (1..=63).contains(&label.len())
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
     // The last label of an IP address is a number, that of a name never is (RFC 3696 section 2).
-    let named = name.rsplit_once('.').is_some_and(|(_, last)| !last.bytes().all(|b| b.is_ascii_digit()));
+    let named = name
+        .rsplit_once('.')
+        .is_some_and(|(_, last)| !last.bytes().all(|b| b.is_ascii_digit()));
     named && name.len() <= 253 && name.split('.').all(sound)
 }
 
@@ -158,13 +188,19 @@ struct Who {
 impl Who {
     fn new(address: &Address) -> Self {
         let domain = address.domain().unwrap_or_default().to_lowercase();
-        Who { address: address.to_string(), local: address.local().to_owned(), domain }
+        Who {
+            address: address.to_string(),
+            local: address.local().to_owned(),
+            domain,
+        }
     }
 
     /// A value with its placeholders filled in; `None` when it is empty, too long, not printable, or has a placeholder that
     /// only Thunderbird could ask for.
     fn fill(&self, value: &str) -> Option<String> {
-        let mut parts = Some(value.trim()).filter(|value| value.len() <= LONGEST)?.split('%');
+        let mut parts = Some(value.trim())
+            .filter(|value| value.len() <= LONGEST)?
+            .split('%');
         let mut out = parts.next()?.to_owned();
         while let Some(name) = parts.next() {
             out += match name {
@@ -176,7 +212,9 @@ impl Who {
             out += parts.next()?;
         }
         // What turns or hides text is neither a letter, a digit nor a sign of ASCII.
-        let printable = out.chars().all(|c| c.is_alphanumeric() || c.is_ascii_graphic());
+        let printable = out
+            .chars()
+            .all(|c| c.is_alphanumeric() || c.is_ascii_graphic());
         (printable && !out.is_empty() && out.len() <= 2 * LONGEST).then_some(out)
     }
 }
@@ -185,12 +223,21 @@ impl Who {
 fn read(page: &[u8], who: &Who) -> Result<Server, Miss> {
     let text = std::str::from_utf8(page).map_err(|_| Miss::Unreadable)?;
     // DTDs are refused by default, and with them every entity of the page's own.
-    let options = ParsingOptions { nodes_limit: MOST_NODES, ..ParsingOptions::default() };
+    let options = ParsingOptions {
+        nodes_limit: MOST_NODES,
+        ..ParsingOptions::default()
+    };
     let tree = Document::parse_with_options(text, options).map_err(|_| Miss::Unreadable)?;
-    let root = Some(tree.root_element()).filter(|root| is(*root, "clientConfig")).ok_or(Miss::Unreadable)?;
+    let root = Some(tree.root_element())
+        .filter(|root| is(*root, "clientConfig"))
+        .ok_or(Miss::Unreadable)?;
     let providers = root.children().filter(|node| is(*node, "emailProvider"));
-    let mut servers = providers.flat_map(|provider| provider.children()).filter(|node| is(*node, "outgoingServer"));
-    servers.find_map(|node| server(node, who)).ok_or(Miss::NoServer)
+    let mut servers = providers
+        .flat_map(|provider| provider.children())
+        .filter(|node| is(*node, "outgoingServer"));
+    servers
+        .find_map(|node| server(node, who))
+        .ok_or(Miss::NoServer)
 }
 
 fn is(node: Node<'_, '_>, name: &str) -> bool {
@@ -198,31 +245,53 @@ fn is(node: Node<'_, '_>, name: &str) -> bool {
 }
 
 fn server(node: Node<'_, '_>, who: &Who) -> Option<Server> {
-    let values = |name| node.children().filter(move |child| is(*child, name)).filter_map(|child| child.text());
+    let values = |name| {
+        node.children()
+            .filter(move |child| is(*child, name))
+            .filter_map(|child| child.text())
+    };
     let value = |name| values(name).next().map(str::trim);
     if !node.attribute("type")?.eq_ignore_ascii_case("smtp") {
         return None;
     }
     let host = who.fill(value("hostname")?)?.to_lowercase();
-    let host = Some(host.strip_suffix('.').unwrap_or(&host)).filter(|host| is_host(host))?.to_owned();
+    let host = Some(host.strip_suffix('.').unwrap_or(&host))
+        .filter(|host| is_host(host))?
+        .to_owned();
     let port = value("port")?.parse().ok().filter(|port| *port > 0)?;
     let tls = match value("socketType")?.to_ascii_lowercase().as_str() {
         "ssl" | "tls" => TlsMode::Implicit,
         "starttls" => TlsMode::Starttls,
         _ => return None,
     };
-    let login = login(values("authentication"), value("username").and_then(|user| who.fill(user)))?;
+    let login = login(
+        values("authentication"),
+        value("username").and_then(|user| who.fill(user)),
+    )?;
     let preset = presets::by_host(&host);
     // What the table knows of a provider counts.
     let login = Some(login).filter(|_| preset.is_none());
-    Some(Server { host, door: Door { port, tls }, either: false, preset, login })
+    Some(Server {
+        host,
+        door: Door { port, tls },
+        either: false,
+        preset,
+        login,
+    })
 }
 
 /// The first of password, token and no login at all that the server takes; `None` when it takes something else only.
 fn login<'a>(forms: impl Iterator<Item = &'a str>, user: Option<String>) -> Option<Login> {
     let offered: Vec<_> = forms.map(|form| form.trim().to_ascii_lowercase()).collect();
     let takes = |known: &[&str]| offered.iter().any(|form| known.contains(&form.as_str()));
-    if offered.is_empty() || takes(&["password-cleartext", "plain", "password-encrypted", "secure"]) {
+    if offered.is_empty()
+        || takes(&[
+            "password-cleartext",
+            "plain",
+            "password-encrypted",
+            "secure",
+        ])
+    {
         Some(Login::Password(user))
     } else if takes(&["oauth2"]) {
         Some(Login::Token(user))

@@ -44,7 +44,14 @@ impl<'a> Dialogue<'a> {
         place: &'a Place,
         hands: Hands<'a>,
     ) -> Self {
-        Dialogue { person, words, wishes, place, hands, said: wishes.said.clone() }
+        Dialogue {
+            person,
+            words,
+            wishes,
+            place,
+            hands,
+            said: wishes.said.clone(),
+        }
     }
 
     /// Asks, tries and writes.
@@ -62,7 +69,9 @@ impl<'a> Dialogue<'a> {
         loop {
             match self.try_it(&account)? {
                 Next::Go => break,
-                Next::Secret => account.proof = self.proof(&account.server, account.user.as_deref(), true)?,
+                Next::Secret => {
+                    account.proof = self.proof(&account.server, account.user.as_deref(), true)?
+                }
                 Next::Server => {
                     self.forget(&["smtp", "provider", "tls", "auth-user"]);
                     account.server = self.typed_server(Some(&account.server))?;
@@ -79,9 +88,16 @@ impl<'a> Dialogue<'a> {
             kept.host.clone_from(&account.server.host);
             kept.user = account.user.clone().unwrap_or_default();
         }
-        let first_mail = !self.wishes.yes && self.yes(words::FIRST_MAIL, &[&account.address], true)?;
+        let first_mail =
+            !self.wishes.yes && self.yes(words::FIRST_MAIL, &[&account.address], true)?;
         loop {
-            match self.write(&target, &account, kept.as_ref(), name.as_deref(), first_mail) {
+            match self.write(
+                &target,
+                &account,
+                kept.as_ref(),
+                name.as_deref(),
+                first_mail,
+            ) {
                 // All other answers are good: only this one is asked for again.
                 Err(SetupError::Store(error)) if !self.wishes.yes => {
                     self.say(words::NOT_STORED, &[&error.why]);
@@ -113,32 +129,60 @@ impl<'a> Dialogue<'a> {
         let server = self.server(address)?;
         let address = address.to_string();
         let named = self.wish("auth-user");
-        let form = server.preset.as_ref().map(|preset| preset.user_form.clone());
+        let form = server
+            .preset
+            .as_ref()
+            .map(|preset| preset.user_form.clone());
         let user = match (named, form) {
             _ if self.wish("auth").as_deref() == Some("none") => None,
             (Some(user), _) => Some(user),
             (None, Some(presets::UserForm::None)) => None,
             (None, None) if server.login == Some(Login::None) => None,
-            (None, _) => match server.preset.as_ref().and_then(|preset| preset.user_for(&address)) {
+            (None, _) => match server
+                .preset
+                .as_ref()
+                .and_then(|preset| preset.user_for(&address))
+            {
                 Some(user) => Some(user),
                 None => Some(self.user(&server, &address)?),
             },
         };
         let proof = self.proof(&server, user.as_deref(), false)?;
-        Ok(Account { address, server, user, proof })
+        Ok(Account {
+            address,
+            server,
+            user,
+            proof,
+        })
     }
 
     fn user(&mut self, server: &Server, default: &str) -> Result<String, SetupError> {
-        if let Some(preset) = server.preset.as_ref().filter(|preset| !preset.user_text.is_empty()) {
+        if let Some(preset) = server
+            .preset
+            .as_ref()
+            .filter(|preset| !preset.user_text.is_empty())
+        {
             self.say(words::USER_TEXT, &[&preset.user_text]);
             // A name that the provider hands out has no default that could be right.
             return self.ask_filled(words::USER, None);
         }
-        self.ask_filled(words::USER, Some(server.login.as_ref().and_then(Login::user).unwrap_or(default)))
+        self.ask_filled(
+            words::USER,
+            Some(
+                server
+                    .login
+                    .as_ref()
+                    .and_then(Login::user)
+                    .unwrap_or(default),
+            ),
+        )
     }
 
     fn typed_user(&mut self, account: &Account) -> Result<Option<String>, SetupError> {
-        let default = account.user.clone().unwrap_or_else(|| account.address.clone());
+        let default = account
+            .user
+            .clone()
+            .unwrap_or_else(|| account.address.clone());
         Ok(Some(self.ask_filled(words::USER, Some(&default))?))
     }
 
@@ -146,29 +190,42 @@ impl<'a> Dialogue<'a> {
         if let Some(Ok(server)) = self.wish("smtp").map(|text| Server::parse(&text)) {
             return Ok(server);
         }
-        let named = self.wish("provider").and_then(|id| presets::by_id(&id)).and_then(Server::of_preset);
+        let named = self
+            .wish("provider")
+            .and_then(|id| presets::by_id(&id))
+            .and_then(Server::of_preset);
         let domain = address.domain().unwrap_or_default().to_lowercase();
         if let Some(server) = named.or_else(|| match find::in_table(&domain) {
             Some(Found::Table(server)) => Some(server),
             _ => None,
         }) {
-            let name = server.preset.as_ref().map_or("", |preset| &preset.name).to_owned();
+            let name = server
+                .preset
+                .as_ref()
+                .map_or("", |preset| &preset.name)
+                .to_owned();
             self.say(words::KNOWN, &[&name, &server.shown()]);
             return Ok(server);
         }
         self.say(words::SEARCHING, &[&domain]);
         let proposal = match find::in_dns(&domain, self.hands.directory) {
             Found::Exchanger(server) | Found::Table(server) => {
-                let name = server.preset.as_ref().map_or("", |preset| &preset.name).to_owned();
+                let name = server
+                    .preset
+                    .as_ref()
+                    .map_or("", |preset| &preset.name)
+                    .to_owned();
                 self.say(words::BY_MX, &[&domain, &name]);
-                self.yes(words::USE_PROVIDER, &[&server.shown()], true)?.then_some(server)
+                self.yes(words::USE_PROVIDER, &[&server.shown()], true)?
+                    .then_some(server)
             }
             Found::Service(Proposal { server, outside }) => {
                 self.say(words::BY_SRV, &[&domain, &server.shown()]);
                 if outside {
                     self.say(words::OUTSIDE, &[&domain]);
                 }
-                self.yes(words::USE_SERVER, &[&server.shown()], !outside)?.then_some(server)
+                self.yes(words::USE_SERVER, &[&server.shown()], !outside)?
+                    .then_some(server)
             }
             Found::Nothing => self.published(address, &domain)?,
         };
@@ -191,18 +248,41 @@ impl<'a> Dialogue<'a> {
     }
 
     fn keeping(&mut self, account: &Account) -> Result<Option<Kept>, SetupError> {
-        let Proof::Typed(secret) = &account.proof else { return Ok(None) };
+        let Proof::Typed(secret) = &account.proof else {
+            return Ok(None);
+        };
         let file = free_file(&self.place.config, &short_name(account));
-        let (host, user) = (account.server.host.clone(), account.user.clone().unwrap_or_default());
-        let kept = Kept { keeping: Keeping::File, secret: secret.clone(), host, user, file };
+        let (host, user) = (
+            account.server.host.clone(),
+            account.user.clone().unwrap_or_default(),
+        );
+        let kept = Kept {
+            keeping: Keeping::File,
+            secret: secret.clone(),
+            host,
+            user,
+            file,
+        };
         choose_keeping(self.person, self.words, self.place, kept, true).map(Some)
     }
 
     /// The name of the account, when it is one among others.
-    fn name(&mut self, account: &Account, there: Option<&[String]>) -> Result<Option<String>, SetupError> {
-        let taken: Vec<String> = there.unwrap_or_default().iter().chain(&self.place.accounts).cloned().collect();
+    fn name(
+        &mut self,
+        account: &Account,
+        there: Option<&[String]>,
+    ) -> Result<Option<String>, SetupError> {
+        let taken: Vec<String> = there
+            .unwrap_or_default()
+            .iter()
+            .chain(&self.place.accounts)
+            .cloned()
+            .collect();
         let judge = |name: &str| {
-            let sound = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+            let sound = !name.is_empty()
+                && name
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
             match (sound, taken.iter().any(|other| other == name)) {
                 (false, _) => Err((words::NO_ACCOUNT, "letters, digits, - and _ make a name")),
                 (true, true) => Err((words::ACCOUNT_TAKEN, "there is one already")),
@@ -210,7 +290,10 @@ impl<'a> Dialogue<'a> {
             }
         };
         if let Some(name) = &self.wishes.account {
-            let refuse = |(_, why)| SetupError::Account { name: name.clone(), why };
+            let refuse = |(_, why)| SetupError::Account {
+                name: name.clone(),
+                why,
+            };
             return judge(name).map(|()| Some(name.clone())).map_err(refuse);
         }
         if there.is_some() {
@@ -219,7 +302,8 @@ impl<'a> Dialogue<'a> {
             return Ok(None);
         }
         let short = short_name(account);
-        let numbered = std::iter::once(short.clone()).chain((2..1000).map(|n| format!("{short}-{n}")));
+        let numbered =
+            std::iter::once(short.clone()).chain((2..1000).map(|n| format!("{short}-{n}")));
         let default = numbered.into_iter().find(|name| judge(name).is_ok());
         loop {
             let name = self.ask(words::ACCOUNT, default.as_deref())?;
@@ -234,9 +318,10 @@ impl<'a> Dialogue<'a> {
         let trying = self.words.of(words::TRYING, &[&account.server.shown()]);
         self.person.say(&trying);
         let password = match &account.proof {
-            Proof::Typed(secret) => {
-                Some(Said { name: "auth-password".to_owned(), value: super::Value::Secret(secret.clone()) })
-            }
+            Proof::Typed(secret) => Some(Said {
+                name: "auth-password".to_owned(),
+                value: super::Value::Secret(secret.clone()),
+            }),
             _ => None,
         };
         let said = account.said(&self.said, &self.place.leaks, password);
@@ -253,8 +338,13 @@ impl<'a> Dialogue<'a> {
         }
         self.person.say(&why);
         self.say(words::FAILED, &[]);
-        let rows = [words::NEXT_SECRET, words::NEXT_SERVER, words::NEXT_KEEP, words::NEXT_LEAVE]
-            .map(|t| self.words.of(t, &[]));
+        let rows = [
+            words::NEXT_SECRET,
+            words::NEXT_SERVER,
+            words::NEXT_KEEP,
+            words::NEXT_LEAVE,
+        ]
+        .map(|t| self.words.of(t, &[]));
         match choose(self.person, self.words, words::NEXT, &rows)? {
             0 => Ok(Next::Secret),
             1 => Ok(Next::Server),
@@ -277,7 +367,10 @@ impl<'a> Dialogue<'a> {
         target.commit(&whole, kept.map_or(&[], std::slice::from_ref))?;
         let config = self.place.shown(&self.place.config);
         self.say(words::WRITTEN, &[&config]);
-        let indented: Vec<String> = shown.lines().map(|line| format!("  {line}").trim_end().to_owned()).collect();
+        let indented: Vec<String> = shown
+            .lines()
+            .map(|line| format!("  {line}").trim_end().to_owned())
+            .collect();
         self.person.say(&indented.join("\n"));
         let mut secret = None;
         match kept {
@@ -296,7 +389,14 @@ impl<'a> Dialogue<'a> {
             _ => self.say(words::DONE, &[]),
         }
         let name = name.map(str::to_owned);
-        Ok(Done { address: account.address.clone(), account: name, config, shown, first_mail, secret })
+        Ok(Done {
+            address: account.address.clone(),
+            account: name,
+            config,
+            shown,
+            first_mail,
+            secret,
+        })
     }
 
     /// The lines that are written; the secret in them only where it is revealed.
@@ -308,7 +408,8 @@ impl<'a> Dialogue<'a> {
         name: Option<&str>,
         reveal: bool,
     ) -> zeroize::Zeroizing<String> {
-        let mut out = zeroize::Zeroizing::new(format!("# {}\n", self.words.of(words::COMMENT_MADE, &[])));
+        let mut out =
+            zeroize::Zeroizing::new(format!("# {}\n", self.words.of(words::COMMENT_MADE, &[])));
         if let Some(name) = name {
             if target.is_new() {
                 out.push_str(&Said::new("account", name).line(reveal));
@@ -336,7 +437,8 @@ impl<'a> Dialogue<'a> {
     }
 
     fn forget(&mut self, names: &[&str]) {
-        self.said.retain(|said| !names.contains(&said.name.as_str()));
+        self.said
+            .retain(|said| !names.contains(&said.name.as_str()));
     }
 
     fn say(&mut self, text: Text, facts: &[&str]) {
@@ -365,9 +467,31 @@ impl<'a> Dialogue<'a> {
 
 /// A short name for the account: that of the provider, else the first label of the domain.
 fn short_name(account: &Account) -> String {
-    let domain = || account.address.rsplit_once('@').map_or("mail", |(_, domain)| domain);
-    let label = || domain().split('.').next().unwrap_or_default().to_lowercase();
-    let name = account.server.preset.as_ref().map_or_else(label, |preset| preset.id.clone());
-    let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
-    if name.is_empty() { "mail".to_owned() } else { name }
+    let domain = || {
+        account
+            .address
+            .rsplit_once('@')
+            .map_or("mail", |(_, domain)| domain)
+    };
+    let label = || {
+        domain()
+            .split('.')
+            .next()
+            .unwrap_or_default()
+            .to_lowercase()
+    };
+    let name = account
+        .server
+        .preset
+        .as_ref()
+        .map_or_else(label, |preset| preset.id.clone());
+    let name: String = name
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
+        .collect();
+    if name.is_empty() {
+        "mail".to_owned()
+    } else {
+        name
+    }
 }

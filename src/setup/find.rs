@@ -70,13 +70,25 @@ pub struct Proposal {
 impl Server {
     /// The server as the setting `smtp` names it.
     pub fn setting(&self) -> String {
-        if self.either { self.host.clone() } else { self.url() }
+        if self.either {
+            self.host.clone()
+        } else {
+            self.url()
+        }
     }
 
     /// The same with scheme and port in any case.
     pub fn url(&self) -> String {
-        let scheme = if self.door.tls == TlsMode::Implicit { "smtps" } else { "smtp" };
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let scheme = if self.door.tls == TlsMode::Implicit {
+            "smtps"
+        } else {
+            "smtp"
+        };
+        let host = if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.clone()
+        };
         format!("{scheme}://{host}:{}", self.door.port)
     }
 
@@ -94,7 +106,13 @@ impl Server {
     /// That of a provider, when it is the same for all its customers.
     pub fn of_preset(preset: Preset) -> Option<Self> {
         let host = preset.host.clone()?;
-        Some(Server { host, door: preset.door(), either: false, preset: Some(preset), login: None })
+        Some(Server {
+            host,
+            door: preset.door(),
+            either: false,
+            preset: Some(preset),
+            login: None,
+        })
     }
 
     /// Reads what a user types: a host, a host and a port, or a URL as in the setting `smtp`.
@@ -102,24 +120,55 @@ impl Server {
     /// # Errors
     /// A lowercase fragment.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let Target::Server(server) = target::parse(text)? else { return Err("a host is wanted here".to_owned()) };
+        let Target::Server(server) = target::parse(text)? else {
+            return Err("a host is wanted here".to_owned());
+        };
         if server.password.is_some() || server.user.is_some() {
             return Err("the login is asked for later".to_owned());
         }
         let preset = presets::by_host(&server.host);
         let tls = |port| {
-            let known = preset.as_ref().and_then(|preset| preset.mode_for_port(port));
-            known.unwrap_or(if matches!(port, 465 | 994 | 2465) { TlsMode::Implicit } else { TlsMode::Starttls })
+            let known = preset
+                .as_ref()
+                .and_then(|preset| preset.mode_for_port(port));
+            known.unwrap_or(if matches!(port, 465 | 994 | 2465) {
+                TlsMode::Implicit
+            } else {
+                TlsMode::Starttls
+            })
         };
         let door = match (server.scheme, server.port) {
-            (Some(target::Scheme::Lmtp), _) => return Err("mail is submitted by SMTP, not by LMTP".to_owned()),
-            (Some(target::Scheme::Smtps), port) => Door { port: port.unwrap_or(465), tls: TlsMode::Implicit },
-            (Some(scheme), port) => Door { port: port.unwrap_or(scheme.port()), tls: TlsMode::Starttls },
-            (None, Some(port)) => Door { port, tls: tls(port) },
-            (None, None) => preset.as_ref().map_or(Door { port: 465, tls: TlsMode::Implicit }, Preset::door),
+            (Some(target::Scheme::Lmtp), _) => {
+                return Err("mail is submitted by SMTP, not by LMTP".to_owned());
+            }
+            (Some(target::Scheme::Smtps), port) => Door {
+                port: port.unwrap_or(465),
+                tls: TlsMode::Implicit,
+            },
+            (Some(scheme), port) => Door {
+                port: port.unwrap_or(scheme.port()),
+                tls: TlsMode::Starttls,
+            },
+            (None, Some(port)) => Door {
+                port,
+                tls: tls(port),
+            },
+            (None, None) => preset.as_ref().map_or(
+                Door {
+                    port: 465,
+                    tls: TlsMode::Implicit,
+                },
+                Preset::door,
+            ),
         };
         let either = server.scheme.is_none() && server.port.is_none() && preset.is_none();
-        Ok(Server { host: server.host, door, either, preset, login: None })
+        Ok(Server {
+            host: server.host,
+            door,
+            either,
+            preset,
+            login: None,
+        })
     }
 }
 
@@ -138,20 +187,37 @@ pub enum Found {
 
 /// Looks the table up.
 pub fn in_table(domain: &str) -> Option<Found> {
-    presets::by_domain(domain).and_then(Server::of_preset).map(Found::Table)
+    presets::by_domain(domain)
+        .and_then(Server::of_preset)
+        .map(Found::Table)
 }
 
 /// Asks the DNS: the exchangers of the domain against the table, then the services of RFC 8314 section 5.1 and RFC 6186.
 pub fn in_dns(domain: &str, dns: &dyn Directory) -> Found {
     let exchangers = dns.mx(domain);
-    if let Some(server) = exchangers.iter().find_map(|host| Server::of_preset(presets::by_mx(host)?)) {
+    if let Some(server) = exchangers
+        .iter()
+        .find_map(|host| Server::of_preset(presets::by_mx(host)?))
+    {
         return Found::Exchanger(server);
     }
-    for (service, tls) in [("_submissions._tcp", TlsMode::Implicit), ("_submission._tcp", TlsMode::Starttls)] {
-        let first = dns.srv(&format!("{service}.{domain}")).into_iter().find(|s| !s.host.is_empty() && s.port > 0);
+    for (service, tls) in [
+        ("_submissions._tcp", TlsMode::Implicit),
+        ("_submission._tcp", TlsMode::Starttls),
+    ] {
+        let first = dns
+            .srv(&format!("{service}.{domain}"))
+            .into_iter()
+            .find(|s| !s.host.is_empty() && s.port > 0);
         if let Some(Service { host, port }) = first {
             let (outside, preset) = (!is_within(&host, domain), presets::by_host(&host));
-            let server = Server { host, door: Door { port, tls }, either: false, preset, login: None };
+            let server = Server {
+                host,
+                door: Door { port, tls },
+                either: false,
+                preset,
+                login: None,
+            };
             return Found::Service(Proposal { server, outside });
         }
     }
@@ -160,5 +226,8 @@ pub fn in_dns(domain: &str, dns: &dyn Directory) -> Found {
 
 /// Tells whether a host is the domain or below it.
 pub fn is_within(host: &str, domain: &str) -> bool {
-    host == domain || host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
+    host == domain
+        || host
+            .strip_suffix(domain)
+            .is_some_and(|rest| rest.ends_with('.'))
 }

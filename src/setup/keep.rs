@@ -75,7 +75,8 @@ impl Keeping {
     pub fn available(programs: &OsStr) -> Vec<Keeping> {
         let there = PROGRAMS.iter().filter(|program| {
             // On other systems programs of that name do something else.
-            (program.keeping != Keeping::Keychain || cfg!(target_os = "macos")) && is_there(program.name, programs)
+            (program.keeping != Keeping::Keychain || cfg!(target_os = "macos"))
+                && is_there(program.name, programs)
         });
         let mut all = vec![Keeping::File];
         all.extend(there.map(|program| program.keeping));
@@ -92,13 +93,21 @@ impl Keeping {
             Keeping::Config => words::KEEP_CONFIG,
             Keeping::Environment => words::KEEP_ENVIRONMENT,
         };
-        (text, PROGRAMS.iter().find(|program| program.keeping == self))
+        (
+            text,
+            PROGRAMS.iter().find(|program| program.keeping == self),
+        )
     }
 }
 
 fn is_there(name: &str, programs: &OsStr) -> bool {
-    let runs = |path: PathBuf| path.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
-    std::env::split_paths(programs).filter(|folder| folder.is_absolute()).any(|folder| runs(folder.join(name)))
+    let runs = |path: PathBuf| {
+        path.metadata()
+            .is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+    };
+    std::env::split_paths(programs)
+        .filter(|folder| folder.is_absolute())
+        .any(|folder| runs(folder.join(name)))
 }
 
 /// A password and where it is to be kept.
@@ -139,7 +148,10 @@ impl Kept {
             }
             _ => return None,
         };
-        Some(Said { name: format!("{name}{suffix}"), value })
+        Some(Said {
+            name: format!("{name}{suffix}"),
+            value,
+        })
     }
 
     /// Stores it, and tells how to take it back.
@@ -147,30 +159,41 @@ impl Kept {
         match self.keeping.row().1 {
             Some(program) => {
                 let input = Zeroizing::new((program.input)(self));
-                secret::store(&self.words(program, program.store), &input).map_err(SetupError::Store)?;
+                secret::store(&self.words(program, program.store), &input)
+                    .map_err(SetupError::Store)?;
                 undo.command(self.words(program, program.clear));
                 Ok(())
             }
-            None if self.keeping == Keeping::File => undo.private_file(&self.file, self.secret.reveal()),
+            None if self.keeping == Keeping::File => {
+                undo.private_file(&self.file, self.secret.reveal())
+            }
             None => Ok(()),
         }
     }
 
     fn words(&self, program: &Program, arguments: &[&str]) -> Vec<String> {
-        std::iter::once(program.name.to_owned()).chain(arguments.iter().map(|word| self.filled(word))).collect()
+        std::iter::once(program.name.to_owned())
+            .chain(arguments.iter().map(|word| self.filled(word)))
+            .collect()
     }
 
     fn filled(&self, word: &str) -> String {
         // Cut first, so that a user name cannot hold the place of the host.
-        word.split("HOST").map(|part| part.replace("USER", &self.user)).collect::<Vec<_>>().join(&self.host)
+        word.split("HOST")
+            .map(|part| part.replace("USER", &self.user))
+            .collect::<Vec<_>>()
+            .join(&self.host)
     }
 }
 
 /// A name for a file beside the settings that nothing has yet.
 pub fn free_file(config: &Path, name: &str) -> PathBuf {
     let folder = config.parent().unwrap_or(Path::new(""));
-    let names = std::iter::once(format!("password-{name}")).chain((2..1000).map(|n| format!("password-{name}-{n}")));
-    let free = names.map(|name| folder.join(name)).find(|path| path.symlink_metadata().is_err());
+    let names = std::iter::once(format!("password-{name}"))
+        .chain((2..1000).map(|n| format!("password-{name}-{n}")));
+    let free = names
+        .map(|name| folder.join(name))
+        .find(|path| path.symlink_metadata().is_err());
     free.unwrap_or_else(|| folder.join(format!("password-{name}")))
 }
 
@@ -180,7 +203,13 @@ mod tests {
 
     fn kept(keeping: Keeping) -> Kept {
         let secret = Secret::new("pa\"ss\\");
-        Kept { keeping, secret, host: "h.x".into(), user: "me@HOST".into(), file: PathBuf::from("/h/password") }
+        Kept {
+            keeping,
+            secret,
+            host: "h.x".into(),
+            user: "me@HOST".into(),
+            file: PathBuf::from("/h/password"),
+        }
     }
 
     #[test]
@@ -190,7 +219,10 @@ mod tests {
             for arguments in [program.store, program.lookup, program.clear] {
                 let line = kept.words(program, arguments).join(" ");
                 assert!(!line.contains("pa\"ss"), "{line}");
-                assert!(arguments == ["-i"] || (line.contains("h.x") && line.contains("me@")), "{line}");
+                assert!(
+                    arguments == ["-i"] || (line.contains("h.x") && line.contains("me@")),
+                    "{line}"
+                );
             }
             assert!((program.input)(&kept).contains("pa"));
         }
@@ -199,7 +231,10 @@ mod tests {
     #[test]
     fn the_keychain_reads_a_command_with_quotes() {
         let text = (PROGRAMS[1].input)(&kept(Keeping::Keychain));
-        assert_eq!(text, "add-internet-password -U -s \"h.x\" -a \"me@HOST\" -r smtp -w \"pa\\\"ss\\\\\"\n");
+        assert_eq!(
+            text,
+            "add-internet-password -U -s \"h.x\" -a \"me@HOST\" -r smtp -w \"pa\\\"ss\\\\\"\n"
+        );
     }
 
     #[test]
@@ -208,6 +243,14 @@ mod tests {
         std::fs::write(folder.path().join("pass"), "").unwrap();
         std::os::unix::fs::symlink("/bin/true", folder.path().join("secret-tool")).unwrap();
         let found = Keeping::available(folder.path().as_os_str());
-        assert_eq!(found, [Keeping::File, Keeping::SecretTool, Keeping::Config, Keeping::Environment]);
+        assert_eq!(
+            found,
+            [
+                Keeping::File,
+                Keeping::SecretTool,
+                Keeping::Config,
+                Keeping::Environment
+            ]
+        );
     }
 }

@@ -60,7 +60,16 @@ impl<'a> Conversion<'a> {
         before: &'a Before<'a>,
     ) -> Self {
         let parts = vec![(None, Part::default())];
-        Conversion { person, words, wishes, place, before, notes: Vec::new(), parts, aliases: BTreeMap::new() }
+        Conversion {
+            person,
+            words,
+            wishes,
+            place,
+            before,
+            notes: Vec::new(),
+            parts,
+            aliases: BTreeMap::new(),
+        }
     }
 
     /// Reads, shows, asks and writes; `None` when there is nothing to turn, or it was not wanted.
@@ -75,7 +84,11 @@ impl<'a> Conversion<'a> {
         for (line, why) in read.warnings.iter().chain(&read.notes) {
             self.note(line, "", words::RC_WRONG, &[why]);
         }
-        if self.parts.iter().all(|(_, part)| part.said.is_empty() && part.secrets.is_empty()) && self.aliases.is_empty()
+        if self
+            .parts
+            .iter()
+            .all(|(_, part)| part.said.is_empty() && part.secrets.is_empty())
+            && self.aliases.is_empty()
         {
             self.person.say(&self.words.of(words::RC_EMPTY, &[&rc]));
             return Ok(None);
@@ -88,8 +101,13 @@ impl<'a> Conversion<'a> {
         let (shown, whole) = (self.text(&rc, &kept, false), self.text(&rc, &kept, true));
         let whole = target.with(&whole)?;
         self.say_ways(&shown);
-        self.person
-            .say(&shown.lines().map(|line| format!("  {line}").trim_end().to_owned()).collect::<Vec<_>>().join("\n"));
+        self.person.say(
+            &shown
+                .lines()
+                .map(|line| format!("  {line}").trim_end().to_owned())
+                .collect::<Vec<_>>()
+                .join("\n"),
+        );
         let config = self.place.shown(&self.place.config);
         let question = self.words.of(words::RC_WRITE, &[&config]);
         if !self.wishes.yes && !yes(self.person, self.words, &question, true)? {
@@ -97,30 +115,61 @@ impl<'a> Conversion<'a> {
         }
         let kept: Vec<Kept> = kept.into_iter().map(|(.., kept)| kept).collect();
         target.commit(&whole, &kept)?;
-        self.person.say(&self.words.of(words::RC_LEFT, &[&rc, &config]));
-        Ok(Some(Done { address: String::new(), account: None, config, shown, first_mail: false, secret: None }))
+        self.person
+            .say(&self.words.of(words::RC_LEFT, &[&rc, &config]));
+        Ok(Some(Done {
+            address: String::new(),
+            account: None,
+            config,
+            shown,
+            first_mail: false,
+            secret: None,
+        }))
     }
 
     fn items(&mut self, items: &[Item], part: usize) {
         for item in items {
             match item {
                 // What nobody knows may be a part of a password before it.
-                Item::Set { name, behind: true, place, .. } if !keys::is_known(name) => {
+                Item::Set {
+                    name,
+                    behind: true,
+                    place,
+                    ..
+                } if !keys::is_known(name) => {
                     self.note(place, "", words::RC_UNKNOWN, &[]);
                 }
-                Item::Set { name, value, place, .. } => self.set(name, value.as_deref(), place, part),
+                Item::Set {
+                    name, value, place, ..
+                } => self.set(name, value.as_deref(), place, part),
                 Item::Unset { name, place } => self.unset(name, place, part),
-                Item::Alias { name, members, place } => {
-                    self.aliases.entry(name.clone()).or_default().extend(members.iter().cloned());
+                Item::Alias {
+                    name,
+                    members,
+                    place,
+                } => {
+                    self.aliases
+                        .entry(name.clone())
+                        .or_default()
+                        .extend(members.iter().cloned());
                     self.note(place, &format!("alias {name}"), words::RC_ALIAS, &[]);
                 }
                 Item::Unalias { names, place } => {
-                    self.aliases.retain(|alias, _| !names.iter().any(|name| name == alias || name == "*"));
+                    self.aliases
+                        .retain(|alias, _| !names.iter().any(|name| name == alias || name == "*"));
                     self.note(place, "unalias", words::RC_GONE, &[]);
                 }
                 Item::Account { name, items, place } => {
-                    self.note(place, &format!("account {name}"), words::RC_ACCOUNT, &[name]);
-                    let known = self.parts.iter().position(|(part, _)| part.as_ref() == Some(name));
+                    self.note(
+                        place,
+                        &format!("account {name}"),
+                        words::RC_ACCOUNT,
+                        &[name],
+                    );
+                    let known = self
+                        .parts
+                        .iter()
+                        .position(|(part, _)| part.as_ref() == Some(name));
                     let at = known.unwrap_or(self.parts.len());
                     if known.is_none() {
                         self.parts.push((Some(name.clone()), Part::default()));
@@ -136,15 +185,22 @@ impl<'a> Conversion<'a> {
     }
 
     fn set(&mut self, name: &str, text: Option<&str>, line: &Line, part: usize) {
-        let Some((key, suffix)) = keys::find(name) else { return self.drop_unknown(name, line) };
+        let Some((key, suffix)) = keys::find(name) else {
+            return self.drop_unknown(name, line);
+        };
         let raw = text.map_or(Raw::Flag(true), |text| Raw::Text(text.to_owned()));
         let checked = match value::check(key, raw) {
             Ok(checked) => checked,
             Err(why) => return self.note(line, name, words::RC_WRONG, &[&why]),
         };
-        let new = suffix.map_or_else(|| key.name.to_owned(), |suffix| format!("{}-{suffix}", key.name));
+        let new = suffix.map_or_else(
+            || key.name.to_owned(),
+            |suffix| format!("{}-{suffix}", key.name),
+        );
         if key.kind == Kind::Secret {
-            let suffix = suffix.map(|suffix| format!("-{suffix}")).unwrap_or_default();
+            let suffix = suffix
+                .map(|suffix| format!("-{suffix}"))
+                .unwrap_or_default();
             self.secret(suffix, text.unwrap_or_default(), part);
             return self.note(line, name, words::RC_SECRET, &[]);
         }
@@ -154,7 +210,13 @@ impl<'a> Conversion<'a> {
             (_, Some(text)) => self.url(key, text, part),
         };
         let moved = matches!((&value, text), (Value::Text(new), Some(old)) if new != old);
-        self.push(Said { name: new.clone(), value }, part);
+        self.push(
+            Said {
+                name: new.clone(),
+                value,
+            },
+            part,
+        );
         match suffix {
             _ if moved => self.note(line, name, words::RC_URL, &[]),
             Some(suffix) => self.note(line, name, words::RC_SUFFIX, &[suffix]),
@@ -167,7 +229,10 @@ impl<'a> Conversion<'a> {
     fn url(&mut self, key: &Key, text: &str, part: usize) -> Value {
         match (key.name, target::has_password(text)) {
             ("smtp" | "mta", true) => match target::parse(text) {
-                Ok(target::Target::Server(target::Server { password: Some(password), .. })) => {
+                Ok(target::Target::Server(target::Server {
+                    password: Some(password),
+                    ..
+                })) => {
                     self.secret(String::new(), &password, part);
                     Value::Text(target::without_password(text).unwrap_or_default())
                 }
@@ -179,9 +244,16 @@ impl<'a> Conversion<'a> {
     }
 
     fn unset(&mut self, name: &str, line: &Line, part: usize) {
-        let Some((key, suffix)) = keys::find(name) else { return self.drop_unknown(name, line) };
-        let old = suffix.map_or_else(|| key.name.to_owned(), |suffix| format!("{}-{suffix}", key.name));
-        let secrets = suffix.map(|suffix| format!("-{suffix}")).unwrap_or_default();
+        let Some((key, suffix)) = keys::find(name) else {
+            return self.drop_unknown(name, line);
+        };
+        let old = suffix.map_or_else(
+            || key.name.to_owned(),
+            |suffix| format!("{}-{suffix}", key.name),
+        );
+        let secrets = suffix
+            .map(|suffix| format!("-{suffix}"))
+            .unwrap_or_default();
         if let Some((_, part)) = self.parts.get_mut(part) {
             part.said.retain(|(said, _)| said.name != old);
             if key.kind == Kind::Secret {
@@ -189,7 +261,13 @@ impl<'a> Conversion<'a> {
             }
         }
         if key.kind == Kind::Flag {
-            self.push(Said { name: old, value: Value::Flag(false) }, part);
+            self.push(
+                Said {
+                    name: old,
+                    value: Value::Flag(false),
+                },
+                part,
+            );
         }
         self.note(line, &format!("unset {name}"), words::RC_OFF, &[]);
     }
@@ -213,11 +291,16 @@ impl<'a> Conversion<'a> {
     fn push(&mut self, said: Said, part: usize) {
         let again = self.words.of(words::RC_AGAIN, &[]);
         let note = self.notes.len();
-        let Some((_, part)) = self.parts.get_mut(part) else { return };
+        let Some((_, part)) = self.parts.get_mut(part) else {
+            return;
+        };
         if let Some(at) = part.said.iter().position(|(old, _)| old.name == said.name) {
             let (_, old) = part.said.remove(at);
             if let Some(text) = self.notes.get_mut(old) {
-                let head = text.split_once(": ").map_or("", |(head, _)| head).to_owned();
+                let head = text
+                    .split_once(": ")
+                    .map_or("", |(head, _)| head)
+                    .to_owned();
                 *text = format!("{head}: {again}");
             }
         }
@@ -225,7 +308,9 @@ impl<'a> Conversion<'a> {
     }
 
     fn secret(&mut self, suffix: String, text: &str, part: usize) {
-        let Some((_, part)) = self.parts.get_mut(part) else { return };
+        let Some((_, part)) = self.parts.get_mut(part) else {
+            return;
+        };
         part.secrets.retain(|(old, _)| *old != suffix);
         if !text.is_empty() {
             part.secrets.push((suffix, Secret::new(text)));
@@ -240,7 +325,10 @@ impl<'a> Conversion<'a> {
         };
         let name = word(name);
         let gap = if name.is_empty() { "" } else { " " };
-        self.notes.push(format!("  {place}{gap}{name}: {}", self.words.of(text, facts)));
+        self.notes.push(format!(
+            "  {place}{gap}{name}: {}",
+            self.words.of(text, facts)
+        ));
     }
 
     /// Where each password goes: its part, its suffix, and the place.
@@ -249,7 +337,13 @@ impl<'a> Conversion<'a> {
         for (at, (name, part)) in self.parts.iter().enumerate() {
             for (suffix, secret) in &part.secrets {
                 let text = |name: &str| match part.said.iter().find(|(said, _)| said.name == name) {
-                    Some((Said { value: Value::Text(text), .. }, _)) => Some(text.clone()),
+                    Some((
+                        Said {
+                            value: Value::Text(text),
+                            ..
+                        },
+                        _,
+                    )) => Some(text.clone()),
                     _ => None,
                 };
                 let host = text("smtp").and_then(|smtp| match target::parse(&smtp) {
@@ -258,20 +352,43 @@ impl<'a> Conversion<'a> {
                 });
                 let host = host.unwrap_or_else(|| "mail".to_owned());
                 let suffixed = suffix.strip_prefix('-').map(str::to_owned);
-                let user = suffixed.or_else(|| text("auth-user")).or_else(|| text("from")).unwrap_or_default();
-                let short = name.as_deref().or(suffix.strip_prefix('-')).unwrap_or("mail");
-                let short: String =
-                    short.chars().filter(|c| c.is_ascii_alphanumeric() || b"-_.@".contains(&(*c as u8))).collect();
+                let user = suffixed
+                    .or_else(|| text("auth-user"))
+                    .or_else(|| text("from"))
+                    .unwrap_or_default();
+                let short = name
+                    .as_deref()
+                    .or(suffix.strip_prefix('-'))
+                    .unwrap_or("mail");
+                let short: String = short
+                    .chars()
+                    .filter(|c| c.is_ascii_alphanumeric() || b"-_.@".contains(&(*c as u8)))
+                    .collect();
                 let mut file = free_file(&self.place.config, &short);
-                if all.iter().any(|(_, _, kept): &(usize, String, Kept)| kept.file == file) {
+                if all
+                    .iter()
+                    .any(|(_, _, kept): &(usize, String, Kept)| kept.file == file)
+                {
                     file = free_file(&self.place.config, &format!("{short}-{}", all.len() + 1));
                 }
-                let kept = Kept { keeping: Keeping::File, secret: secret.clone(), host, user, file };
+                let kept = Kept {
+                    keeping: Keeping::File,
+                    secret: secret.clone(),
+                    host,
+                    user,
+                    file,
+                };
                 all.push((at, suffix.clone(), kept));
             }
         }
         if let [(_, _, first), rest @ ..] = all.as_mut_slice() {
-            *first = choose_keeping(self.person, self.words, self.place, first.clone(), rest.is_empty())?;
+            *first = choose_keeping(
+                self.person,
+                self.words,
+                self.place,
+                first.clone(),
+                rest.is_empty(),
+            )?;
             let keeping = first.keeping;
             for (_, _, kept) in rest {
                 kept.keeping = keeping;
@@ -284,13 +401,16 @@ impl<'a> Conversion<'a> {
         let mut out = format!("# {}\n", self.words.of(words::RC_MADE, &[rc]));
         let body = |at: usize, out: &mut String| {
             if let Some((_, part)) = self.parts.get(at) {
-                part.said.iter().for_each(|(said, _)| out.push_str(&said.line(reveal)));
+                part.said
+                    .iter()
+                    .for_each(|(said, _)| out.push_str(&said.line(reveal)));
             }
             for (_, suffix, kept) in kept.iter().filter(|(part, ..)| *part == at) {
                 match kept.said(self.place, suffix) {
                     Some(said) => out.push_str(&said.line(reveal)),
                     None => {
-                        let _ = writeln!(out, "# {}", self.words.of(words::COMMENT_ENVIRONMENT, &[]));
+                        let _ =
+                            writeln!(out, "# {}", self.words.of(words::COMMENT_ENVIRONMENT, &[]));
                     }
                 }
             }

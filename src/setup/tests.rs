@@ -20,12 +20,23 @@ struct Script {
 
 impl Script {
     fn new(answers: &[&'static str]) -> Self {
-        Script { answers: answers.iter().rev().copied().collect(), transcript: String::new() }
+        Script {
+            answers: answers.iter().rev().copied().collect(),
+            transcript: String::new(),
+        }
     }
 
     fn answer(&mut self, question: &str, shown: bool) -> Result<&'static str, Gone> {
         let answer = self.answers.pop().unwrap_or("^D");
-        let _ = writeln!(self.transcript, "{question}: {}", if shown || answer == "^C" { answer } else { "(unseen)" });
+        let _ = writeln!(
+            self.transcript,
+            "{question}: {}",
+            if shown || answer == "^C" {
+                answer
+            } else {
+                "(unseen)"
+            }
+        );
         match answer {
             "^C" => Err(Gone::Interrupted),
             "^D" => Err(Gone::Left),
@@ -41,7 +52,8 @@ impl Person for Script {
 
     fn ask(&mut self, question: &str, default: Option<&str>) -> Result<String, Gone> {
         let default = default.map_or_else(String::new, |default| format!(" [{default}]"));
-        self.answer(&format!("{question}{default}"), true).map(str::to_owned)
+        self.answer(&format!("{question}{default}"), true)
+            .map(str::to_owned)
     }
 
     fn secret(&mut self, question: &str) -> Result<Secret, Gone> {
@@ -63,7 +75,11 @@ impl Directory for Known {
 
     fn srv(&self, service: &str) -> Vec<Service> {
         let rows = self.srv.iter().filter(|row| row.0 == service);
-        rows.map(|row| Service { host: row.1.to_owned(), port: row.2 }).collect()
+        rows.map(|row| Service {
+            host: row.1.to_owned(),
+            port: row.2,
+        })
+        .collect()
     }
 }
 
@@ -77,7 +93,8 @@ struct Played {
 
 impl Played {
     fn file(&self, name: &str) -> String {
-        fs::read_to_string(self.home.path().join(name)).unwrap_or_else(|error| format!("{name}: {error}"))
+        fs::read_to_string(self.home.path().join(name))
+            .unwrap_or_else(|error| format!("{name}: {error}"))
     }
 
     fn is_empty(&self) -> bool {
@@ -99,7 +116,12 @@ fn play(answers: &[&'static str], wishes: &Wishes, dns: &Known) -> Played {
     play_at(tempfile::tempdir().unwrap(), answers, wishes, dns)
 }
 
-fn play_at(home: tempfile::TempDir, answers: &[&'static str], wishes: &Wishes, dns: &Known) -> Played {
+fn play_at(
+    home: tempfile::TempDir,
+    answers: &[&'static str],
+    wishes: &Wishes,
+    dns: &Known,
+) -> Played {
     play_on(&unasked, home, answers, wishes, dns)
 }
 
@@ -113,18 +135,47 @@ fn play_on(
     let mut script = Script::new(answers);
     let tried = RefCell::new(Vec::new());
     let try_it = |said: &[Said]| {
-        let password = said.iter().find(|said| said.name == "auth-password").map(|said| said.line(true));
+        let password = said
+            .iter()
+            .find(|said| said.name == "auth-password")
+            .map(|said| said.line(true));
         let password = password.map(|line| line.trim_end().replace(" = ", "=").replace('"', ""));
         let password = password.unwrap_or_else(|| "auth-password=right".to_owned());
         tried.borrow_mut().push(password.clone());
-        if password == "auth-password=right" { Ok(()) } else { Err(Unfit::Failed("smail: cannot log in".to_owned())) }
+        if password == "auth-password=right" {
+            Ok(())
+        } else {
+            Err(Unfit::Failed("smail: cannot log in".to_owned()))
+        }
     };
-    let doubt =
-        |_: Option<&Preset>, _: &str, secret: &Secret| (secret.reveal() == "short").then(|| "that is short".to_owned());
-    let hands = Hands { directory: dns, web, try_it: &try_it, doubt: &doubt };
-    let result = run(&mut script, Words::ENGLISH, wishes, &place(home.path()), hands);
-    assert!(script.answers.is_empty(), "not asked for: {:?}\n{}", script.answers, script.transcript);
-    Played { transcript: script.transcript, result, tried: tried.into_inner(), home }
+    let doubt = |_: Option<&Preset>, _: &str, secret: &Secret| {
+        (secret.reveal() == "short").then(|| "that is short".to_owned())
+    };
+    let hands = Hands {
+        directory: dns,
+        web,
+        try_it: &try_it,
+        doubt: &doubt,
+    };
+    let result = run(
+        &mut script,
+        Words::ENGLISH,
+        wishes,
+        &place(home.path()),
+        hands,
+    );
+    assert!(
+        script.answers.is_empty(),
+        "not asked for: {:?}\n{}",
+        script.answers,
+        script.transcript
+    );
+    Played {
+        transcript: script.transcript,
+        result,
+        tried: tried.into_inner(),
+        home,
+    }
 }
 
 /// The web of tests that must not ask it.
@@ -137,12 +188,19 @@ fn known() -> Known {
 }
 
 fn addressed(address: &str) -> Wishes {
-    Wishes { address: Some(address.to_owned()), ..Wishes::default() }
+    Wishes {
+        address: Some(address.to_owned()),
+        ..Wishes::default()
+    }
 }
 
 #[test]
 fn a_known_provider_takes_four_answers() {
-    let played = play(&["me@163.com", "right", "", ""], &Wishes::default(), &known());
+    let played = play(
+        &["me@163.com", "right", "", ""],
+        &Wishes::default(),
+        &known(),
+    );
     let wanted = "\
 Nothing is written before the last question is answered; Ctrl-C leaves everything as it was.
 Your mail address: me@163.com
@@ -185,7 +243,11 @@ fn whoever_leaves_at_any_question_leaves_nothing() {
             let mut answers = whole[..asked].to_vec();
             answers.push(end);
             let played = play(&answers, &Wishes::default(), &known());
-            assert!(matches!(played.result, Err(SetupError::Gone(..))), "{}", played.transcript);
+            assert!(
+                matches!(played.result, Err(SetupError::Gone(..))),
+                "{}",
+                played.transcript
+            );
             assert!(played.is_empty(), "{}", played.transcript);
         }
     }
@@ -193,7 +255,11 @@ fn whoever_leaves_at_any_question_leaves_nothing() {
 
 #[test]
 fn a_wrong_password_is_asked_for_again() {
-    let played = play(&["wrong", "", "", "right", "n"], &addressed("me@qq.com"), &known());
+    let played = play(
+        &["wrong", "", "", "right", "n"],
+        &addressed("me@qq.com"),
+        &known(),
+    );
     assert_eq!(played.tried, ["auth-password=wrong", "auth-password=right"]);
     assert!(played.transcript.contains(
         "smail: cannot log in\nThat did not work.\nWhat now?\n  1  try again with another password\n  \
@@ -204,10 +270,16 @@ fn a_wrong_password_is_asked_for_again() {
 
 #[test]
 fn after_a_failure_everything_can_be_changed_kept_or_given_up() {
-    let changed =
-        play(&["wrong", "", "2", "mail.x.example:587", "boss", "right", "n"], &addressed("me@qq.com"), &known());
+    let changed = play(
+        &["wrong", "", "2", "mail.x.example:587", "boss", "right", "n"],
+        &addressed("me@qq.com"),
+        &known(),
+    );
     let text = changed.file(".config/smail/config.toml");
-    assert!(text.contains("smtp = \"smtp://mail.x.example:587\"\nauth-user = \"boss\"\n"), "{text}");
+    assert!(
+        text.contains("smtp = \"smtp://mail.x.example:587\"\nauth-user = \"boss\"\n"),
+        "{text}"
+    );
     let kept = play(&["wrong", "", "3", "n"], &addressed("me@qq.com"), &known());
     assert_eq!(kept.file(".config/smail/password-qq"), "wrong\n");
     let left = play(&["wrong", "", "4"], &addressed("me@qq.com"), &known());
@@ -216,45 +288,123 @@ fn after_a_failure_everything_can_be_changed_kept_or_given_up() {
 
 #[test]
 fn an_answer_takes_the_place_of_what_the_command_line_said() {
-    let said = ["smtp=mail.old.example", "auth-password-file=/nowhere", "name=Me"].map(Said::parse).to_vec();
-    let wishes = Wishes { said, ..addressed("me@qq.com") };
+    let said = [
+        "smtp=mail.old.example",
+        "auth-password-file=/nowhere",
+        "name=Me",
+    ]
+    .map(Said::parse)
+    .to_vec();
+    let wishes = Wishes {
+        said,
+        ..addressed("me@qq.com")
+    };
     let home = tempfile::tempdir().unwrap();
     let mut script = Script::new(&["", "2", "mail.new.example", "", "right", "", "n"]);
     let try_it = |said: &[Said]| {
-        let new = said.iter().any(|said| said.line(true) == "smtp = \"mail.new.example\"\n");
-        if new { Ok(()) } else { Err(Unfit::Failed("no such host".to_owned())) }
+        let new = said
+            .iter()
+            .any(|said| said.line(true) == "smtp = \"mail.new.example\"\n");
+        if new {
+            Ok(())
+        } else {
+            Err(Unfit::Failed("no such host".to_owned()))
+        }
     };
-    let hands = Hands { directory: &known(), web: &unasked, try_it: &try_it, doubt: &|_, _, _| None };
-    let done = run(&mut script, Words::ENGLISH, &wishes, &place(home.path()), hands);
-    let shown = done.unwrap_or_else(|error| panic!("{error}: {}", script.transcript)).shown;
+    let hands = Hands {
+        directory: &known(),
+        web: &unasked,
+        try_it: &try_it,
+        doubt: &|_, _, _| None,
+    };
+    let done = run(
+        &mut script,
+        Words::ENGLISH,
+        &wishes,
+        &place(home.path()),
+        hands,
+    );
+    let shown = done
+        .unwrap_or_else(|error| panic!("{error}: {}", script.transcript))
+        .shown;
     assert!(
-        !shown.contains("old.example") && !shown.contains("/nowhere") && shown.contains("name = \"Me\"\n"),
+        !shown.contains("old.example")
+            && !shown.contains("/nowhere")
+            && shown.contains("name = \"Me\"\n"),
         "{shown}"
     );
 }
 
 #[test]
 fn without_a_login_nothing_is_asked_about_one() {
-    let said = ["smtp=relay.x.example:25", "auth=none"].map(Said::parse).to_vec();
-    let played = play(&["n"], &Wishes { said, ..addressed("me@x.example") }, &known());
+    let said = ["smtp=relay.x.example:25", "auth=none"]
+        .map(Said::parse)
+        .to_vec();
+    let played = play(
+        &["n"],
+        &Wishes {
+            said,
+            ..addressed("me@x.example")
+        },
+        &known(),
+    );
     let shown = played.result.unwrap().shown;
-    assert!(shown.ends_with("from = \"me@x.example\"\nsmtp = \"relay.x.example:25\"\nauth = \"none\"\n"), "{shown}");
+    assert!(
+        shown
+            .ends_with("from = \"me@x.example\"\nsmtp = \"relay.x.example:25\"\nauth = \"none\"\n"),
+        "{shown}"
+    );
 }
 
 #[test]
 fn an_account_that_other_files_choose_does_not_win() {
     let home = tempfile::tempdir().unwrap();
     let mut script = Script::new(&["right", "", "", "n"]);
-    let place = Place { chosen: true, accounts: vec!["qq".into()], ..place(home.path()) };
-    let hands = Hands { directory: &known(), web: &unasked, try_it: &|_| Ok(()), doubt: &|_, _, _| None };
-    let shown = run(&mut script, Words::ENGLISH, &addressed("me@qq.com"), &place, hands).unwrap().shown;
-    assert!(shown.contains("\naccount = \"qq-2\"\n\n[accounts.qq-2]\n"), "{shown}");
+    let place = Place {
+        chosen: true,
+        accounts: vec!["qq".into()],
+        ..place(home.path())
+    };
+    let hands = Hands {
+        directory: &known(),
+        web: &unasked,
+        try_it: &|_| Ok(()),
+        doubt: &|_, _, _| None,
+    };
+    let shown = run(
+        &mut script,
+        Words::ENGLISH,
+        &addressed("me@qq.com"),
+        &place,
+        hands,
+    )
+    .unwrap()
+    .shown;
+    assert!(
+        shown.contains("\naccount = \"qq-2\"\n\n[accounts.qq-2]\n"),
+        "{shown}"
+    );
 }
 
 #[test]
 fn what_cannot_be_is_asked_for_again() {
-    let answers =
-        ["me", "a b@x", "me@qq.com", "", "short", "n", "short", "y", "9", "x", "2", "", "right", "maybe", "n"];
+    let answers = [
+        "me",
+        "a b@x",
+        "me@qq.com",
+        "",
+        "short",
+        "n",
+        "short",
+        "y",
+        "9",
+        "x",
+        "2",
+        "",
+        "right",
+        "maybe",
+        "n",
+    ];
     let played = play(&answers, &Wishes::default(), &known());
     for line in [
         "That is no whole address: me.\n",
@@ -266,7 +416,10 @@ fn what_cannot_be_is_asked_for_again() {
         assert!(played.transcript.contains(line), "{}", played.transcript);
     }
     let text = played.file(".config/smail/config.toml");
-    assert!(text.ends_with("auth-password = \"right\"\n") && !played.transcript.contains("right\""), "{text}");
+    assert!(
+        text.ends_with("auth-password = \"right\"\n") && !played.transcript.contains("right\""),
+        "{text}"
+    );
 }
 
 #[test]
@@ -276,7 +429,12 @@ fn an_old_file_gets_an_account_and_stays_its_beginning() {
     fs::create_dir_all(&folder).unwrap();
     let old = "from = \"a@b\" # mine\n[accounts.qq]\nfrom = \"c@d\"";
     fs::write(folder.join("config.toml"), old).unwrap();
-    let played = play_at(home, &["right", "", "qq", "a b", "", "n"], &addressed("me@qq.com"), &known());
+    let played = play_at(
+        home,
+        &["right", "", "qq", "a b", "", "n"],
+        &addressed("me@qq.com"),
+        &known(),
+    );
     for line in [
         "~/.config/smail/config.toml exists and is kept as it is; this becomes an account of it, chosen by -A or by its address.\n",
         "There is an account `qq` already.\n",
@@ -286,7 +444,10 @@ fn an_old_file_gets_an_account_and_stays_its_beginning() {
         assert!(played.transcript.contains(line), "{}", played.transcript);
     }
     let done = played.result.as_ref().unwrap();
-    assert_eq!(played.file(".config/smail/config.toml"), format!("{old}\n\n{}", done.shown));
+    assert_eq!(
+        played.file(".config/smail/config.toml"),
+        format!("{old}\n\n{}", done.shown)
+    );
     assert!(done.shown.contains("\n[accounts.qq-2]\n"), "{}", done.shown);
 }
 
@@ -299,7 +460,11 @@ fn settings_of_other_files_do_not_leak_into_the_account() {
         proof: account::Proof::Said,
     };
     let lines = |said: Vec<Said>| said.iter().map(|said| said.line(true)).collect::<String>();
-    let wishes = [Said::parse("smtp-auth-user=you"), Said::parse("save"), Said::parse("nosave")];
+    let wishes = [
+        Said::parse("smtp-auth-user=you"),
+        Said::parse("save"),
+        Said::parse("nosave"),
+    ];
     assert_eq!(
         lines(account.said(&wishes, &["tls", "auth", "connect-to"], None)),
         "from = \"me@x.example\"\nsmtp = \"smtps://mail.x.example:465\"\nauth = \"auto\"\nconnect-to = \"\"\n\
@@ -309,7 +474,11 @@ fn settings_of_other_files_do_not_leak_into_the_account() {
 
 #[test]
 fn nobody_is_asked_where_everything_is_said() {
-    let wishes = |secret: Option<Secret>| Wishes { secret, yes: true, ..addressed("me@gmail.com") };
+    let wishes = |secret: Option<Secret>| Wishes {
+        secret,
+        yes: true,
+        ..addressed("me@gmail.com")
+    };
     let unasked = play(&["^D"], &wishes(None), &known());
     assert!(matches!(unasked.result, Err(SetupError::Gone(..))));
     let played = play(&[""], &wishes(Some(Secret::new("right"))), &known());
@@ -321,23 +490,51 @@ fn nobody_is_asked_where_everything_is_said() {
 #[test]
 fn a_google_password_loses_its_blanks() {
     let secret = Some(Secret::new("abcd efgh ijkl mnop"));
-    let played = play(&[""], &Wishes { secret, yes: true, ..addressed("me@gmail.com") }, &known());
+    let played = play(
+        &[""],
+        &Wishes {
+            secret,
+            yes: true,
+            ..addressed("me@gmail.com")
+        },
+        &known(),
+    );
     assert_eq!(played.tried, ["auth-password=abcdefghijklmnop"]);
 }
 
 #[test]
 fn a_password_in_an_argument_is_refused() {
-    for said in ["smtp-auth-password=x", "smtp=smtps://u:x@h", "auth-password-me@h.example=x"] {
-        let wishes = Wishes { said: vec![Said::parse(said)], ..addressed("me@qq.com") };
-        assert!(matches!(play(&[], &wishes, &known()).result, Err(SetupError::Argument(_))), "{said}");
+    for said in [
+        "smtp-auth-password=x",
+        "smtp=smtps://u:x@h",
+        "auth-password-me@h.example=x",
+    ] {
+        let wishes = Wishes {
+            said: vec![Said::parse(said)],
+            ..addressed("me@qq.com")
+        };
+        assert!(
+            matches!(
+                play(&[], &wishes, &known()).result,
+                Err(SetupError::Argument(_))
+            ),
+            "{said}"
+        );
     }
 }
 
 #[test]
 fn where_only_tokens_count_a_program_is_asked_for() {
-    let played = play(&["", "get 'token", "get-token me", "n"], &addressed("me@outlook.com"), &known());
+    let played = play(
+        &["", "get 'token", "get-token me", "n"],
+        &addressed("me@outlook.com"),
+        &known(),
+    );
     let text = played.file(".config/smail/config.toml");
-    assert!(text.ends_with("auth = \"xoauth2\"\nauth-password-command = \"get-token me\"\n"), "{text}");
+    assert!(
+        text.ends_with("auth = \"xoauth2\"\nauth-password-command = \"get-token me\"\n"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -357,8 +554,18 @@ fn every_line_of_a_mailrc_is_accounted_for() {
     };
     let read = mailrc::parse(text.as_bytes(), &rc, &env);
     let mut script = Script::new(&["", ""]);
-    let before = Before { path: &rc, read: &read, ways: &|_| ("smtp.163.com:465".into(), "smtp.163.com:465".into()) };
-    let result = from_mailrc(&mut script, Words::ENGLISH, &Wishes::default(), &place(home.path()), &before);
+    let before = Before {
+        path: &rc,
+        read: &read,
+        ways: &|_| ("smtp.163.com:465".into(), "smtp.163.com:465".into()),
+    };
+    let result = from_mailrc(
+        &mut script,
+        Words::ENGLISH,
+        &Wishes::default(),
+        &place(home.path()),
+        &before,
+    );
     assert!(result.unwrap().is_some());
     let wanted = "\
 Turning ~/.mailrc into TOML:
@@ -404,8 +611,15 @@ Write ~/.config/smail/config.toml? (y/n) [y]:
 ~/.mailrc is left as it is; smail now takes the word of ~/.config/smail/config.toml over it.
 ";
     assert_eq!(script.transcript, wanted);
-    let read = |name: &str| fs::read_to_string(home.path().join(".config/smail").join(name)).unwrap();
-    assert_eq!((read("password-mail").as_str(), read("password-work").as_str()), ("$ecret\n", "p@ss\n"));
+    let read =
+        |name: &str| fs::read_to_string(home.path().join(".config/smail").join(name)).unwrap();
+    assert_eq!(
+        (
+            read("password-mail").as_str(),
+            read("password-work").as_str()
+        ),
+        ("$ecret\n", "p@ss\n")
+    );
 }
 
 #[test]
@@ -414,8 +628,18 @@ fn a_mailrc_is_not_turned_into_a_file_that_is_there() {
     let place = place(home.path());
     fs::create_dir_all(place.config.parent().unwrap()).unwrap();
     fs::write(&place.config, "#\n").unwrap();
-    let before = Before { path: Path::new("x"), read: &mailrc::RcFile::default(), ways: &|_| Default::default() };
-    let result = from_mailrc(&mut Script::new(&[]), Words::ENGLISH, &Wishes::default(), &place, &before);
+    let before = Before {
+        path: Path::new("x"),
+        read: &mailrc::RcFile::default(),
+        ways: &|_| Default::default(),
+    };
+    let result = from_mailrc(
+        &mut Script::new(&[]),
+        Words::ENGLISH,
+        &Wishes::default(),
+        &place,
+        &before,
+    );
     assert!(matches!(result, Err(SetupError::Exists(_))));
 }
 
@@ -423,7 +647,25 @@ fn a_mailrc_is_not_turned_into_a_file_that_is_there() {
 fn the_dialogue_speaks_chinese() {
     let home = tempfile::tempdir().unwrap();
     let mut script = Script::new(&["right", "", "n"]);
-    let hands = Hands { directory: &known(), web: &unasked, try_it: &|_| Ok(()), doubt: &|_, _, _| None };
-    run(&mut script, Words::CHINESE, &addressed("me@qq.com"), &place(home.path()), hands).unwrap();
-    assert!(script.transcript.contains("密码（不显示）: (unseen)\n密码保存在哪里？\n"), "{}", script.transcript);
+    let hands = Hands {
+        directory: &known(),
+        web: &unasked,
+        try_it: &|_| Ok(()),
+        doubt: &|_, _, _| None,
+    };
+    run(
+        &mut script,
+        Words::CHINESE,
+        &addressed("me@qq.com"),
+        &place(home.path()),
+        hands,
+    )
+    .unwrap();
+    assert!(
+        script
+            .transcript
+            .contains("密码（不显示）: (unseen)\n密码保存在哪里？\n"),
+        "{}",
+        script.transcript
+    );
 }

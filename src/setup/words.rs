@@ -20,8 +20,9 @@ impl Words {
         let mut rest = text[self.0];
         while let Some((before, behind)) = rest.split_once('{') {
             out.push_str(before);
-            let place =
-                behind.split_once('}').and_then(|(n, after)| Some((facts.get(n.parse::<usize>().ok()?)?, after)));
+            let place = behind
+                .split_once('}')
+                .and_then(|(n, after)| Some((facts.get(n.parse::<usize>().ok()?)?, after)));
             if let Some((fact, after)) = place {
                 out.push_str(&word(fact));
                 rest = after;
@@ -156,7 +157,10 @@ mod tests {
 
     #[test]
     fn a_fact_is_never_read_as_a_place() {
-        assert_eq!(Words::ENGLISH.of(KNOWN, &["{1}", "h\u{1b}"]), "{1}: mail goes to h\\u{1b}.");
+        assert_eq!(
+            Words::ENGLISH.of(KNOWN, &["{1}", "h\u{1b}"]),
+            "{1}: mail goes to h\\u{1b}."
+        );
         assert_eq!(Words::ENGLISH.of(["a {b} {", ""], &[]), "a {b} {");
     }
 
@@ -164,7 +168,11 @@ mod tests {
     fn both_languages_name_the_same_facts() {
         for [english, chinese] in ALL {
             for place in ["{0}", "{1}", "{2}"] {
-                assert_eq!(english.contains(place), chinese.contains(place), "{english}");
+                assert_eq!(
+                    english.contains(place),
+                    chinese.contains(place),
+                    "{english}"
+                );
             }
         }
     }

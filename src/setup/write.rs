@@ -4,7 +4,9 @@
 //! complete, private and synced. Whatever fails, files, folders and entries that were made before are taken away.
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -33,17 +35,29 @@ impl Target {
     /// # Errors
     /// It cannot be read, or what it holds is no settings.
     pub fn look(path: &Path) -> Result<Self, SetupError> {
-        let failed = |error| SetupError::File { path: path.to_owned(), error };
+        let failed = |error| SetupError::File {
+            path: path.to_owned(),
+            error,
+        };
         let path = match fs::canonicalize(path) {
             Ok(path) => path,
-            Err(error) if error.kind() == io::ErrorKind::NotFound && path.symlink_metadata().is_err() => {
-                return Ok(Target { path: path.to_owned(), before: None });
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound && path.symlink_metadata().is_err() =>
+            {
+                return Ok(Target {
+                    path: path.to_owned(),
+                    before: None,
+                });
             }
             Err(error) => return Err(failed(error)),
         };
         let (before, _) = files::read(&path, LARGEST).map_err(failed)?;
-        let before = String::from_utf8(before).map_err(|_| failed(io::Error::other("it is not UTF-8")))?;
-        Ok(Target { path, before: Some(before) })
+        let before =
+            String::from_utf8(before).map_err(|_| failed(io::Error::other("it is not UTF-8")))?;
+        Ok(Target {
+            path,
+            before: Some(before),
+        })
     }
 
     /// Tells whether there is no file yet.
@@ -56,12 +70,24 @@ impl Target {
     /// # Errors
     /// It is no TOML.
     pub fn accounts(&self) -> Result<Option<Vec<String>>, SetupError> {
-        let Some(text) = &self.before else { return Ok(None) };
-        Ok(Some(self.parsed(text)?.accounts.into_iter().map(|(name, ..)| name).collect()))
+        let Some(text) = &self.before else {
+            return Ok(None);
+        };
+        Ok(Some(
+            self.parsed(text)?
+                .accounts
+                .into_iter()
+                .map(|(name, ..)| name)
+                .collect(),
+        ))
     }
 
     fn parsed(&self, text: &str) -> Result<toml::TomlFile, SetupError> {
-        toml::parse(text).map_err(|m| SetupError::Unfit { path: self.path.clone(), line: m.line, why: m.why })
+        toml::parse(text).map_err(|m| SetupError::Unfit {
+            path: self.path.clone(),
+            line: m.line,
+            why: m.why,
+        })
     }
 
     /// The whole text with a block at its end.
@@ -97,8 +123,14 @@ impl Target {
     }
 
     fn replace(&self, folder: &Path, whole: &str) -> Result<(), SetupError> {
-        let failed = |error| SetupError::File { path: self.path.clone(), error };
-        let mut file = tempfile::Builder::new().prefix(".config.toml.").tempfile_in(folder).map_err(failed)?;
+        let failed = |error| SetupError::File {
+            path: self.path.clone(),
+            error,
+        };
+        let mut file = tempfile::Builder::new()
+            .prefix(".config.toml.")
+            .tempfile_in(folder)
+            .map_err(failed)?;
         file.write_all(whole.as_bytes()).map_err(failed)?;
         if let Some(before) = &self.before {
             self.share(file.as_file()).map_err(failed)?;
@@ -145,11 +177,16 @@ pub struct Undo {
 impl Undo {
     /// Makes a folder and those above it, closed to others.
     fn folder(&mut self, path: &Path) -> Result<(), SetupError> {
-        let missing: Vec<&Path> =
-            path.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
+        let missing: Vec<&Path> = path
+            .ancestors()
+            .take_while(|path| !path.as_os_str().is_empty() && !path.exists())
+            .collect();
         for path in missing.into_iter().rev() {
             let made = DirBuilder::new().mode(0o700).create(path);
-            made.map_err(|error| SetupError::File { path: path.to_owned(), error })?;
+            made.map_err(|error| SetupError::File {
+                path: path.to_owned(),
+                error,
+            })?;
             self.folders.push(path.to_owned());
         }
         Ok(())
@@ -157,11 +194,21 @@ impl Undo {
 
     /// Writes a private file that must not exist.
     pub fn private_file(&mut self, path: &Path, line: &str) -> Result<(), SetupError> {
-        let failed = |error| SetupError::File { path: path.to_owned(), error };
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+        let failed = |error| SetupError::File {
+            path: path.to_owned(),
+            error,
+        };
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(failed)?;
         self.files.push(path.to_owned());
         let text = Zeroizing::new(format!("{line}\n"));
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+        file.write_all(text.as_bytes())
+            .and_then(|()| file.sync_all())
+            .map_err(failed)
     }
 
     /// Notes the command that takes a stored password away.
@@ -198,7 +245,13 @@ mod tests {
 
     fn password(file: PathBuf) -> Kept {
         let (host, user) = ("h".to_owned(), "u".to_owned());
-        Kept { keeping: Keeping::File, secret: Secret::new("pw"), host, user, file }
+        Kept {
+            keeping: Keeping::File,
+            secret: Secret::new("pw"),
+            host,
+            user,
+            file,
+        }
     }
 
     fn mode(path: &Path) -> u32 {
@@ -211,10 +264,20 @@ mod tests {
         let path = home.path().join("a/b/config.toml");
         let target = Target::look(&path).unwrap();
         let whole = target.with("from = \"a@b\"\n").unwrap();
-        target.commit(&whole, &[password(home.path().join("a/b/password-x"))]).unwrap();
+        target
+            .commit(&whole, &[password(home.path().join("a/b/password-x"))])
+            .unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "from = \"a@b\"\n");
-        assert_eq!(fs::read_to_string(home.path().join("a/b/password-x")).unwrap(), "pw\n");
-        for (name, wanted) in [("a", 0o700), ("a/b", 0o700), ("a/b/config.toml", 0o600), ("a/b/password-x", 0o600)] {
+        assert_eq!(
+            fs::read_to_string(home.path().join("a/b/password-x")).unwrap(),
+            "pw\n"
+        );
+        for (name, wanted) in [
+            ("a", 0o700),
+            ("a/b", 0o700),
+            ("a/b/config.toml", 0o600),
+            ("a/b/password-x", 0o600),
+        ] {
             assert_eq!(mode(&home.path().join(name)), wanted, "{name}");
         }
     }
@@ -225,8 +288,14 @@ mod tests {
         let target = Target::look(&home.path().join("a/b/config.toml")).unwrap();
         let taken = home.path().join("taken");
         fs::write(&taken, "old").unwrap();
-        let kept = [password(home.path().join("a/b/password-x")), password(taken.clone())];
-        assert!(matches!(target.commit("", &kept), Err(SetupError::File { .. })));
+        let kept = [
+            password(home.path().join("a/b/password-x")),
+            password(taken.clone()),
+        ];
+        assert!(matches!(
+            target.commit("", &kept),
+            Err(SetupError::File { .. })
+        ));
         assert_eq!(fs::read_to_string(&taken).unwrap(), "old");
         assert!(!home.path().join("a").exists());
     }
@@ -234,7 +303,10 @@ mod tests {
     #[test]
     fn the_old_file_is_the_beginning_of_the_new_one_also_behind_a_link() {
         let home = tempfile::tempdir().unwrap();
-        let (real, link) = (home.path().join("dotfiles.toml"), home.path().join("config.toml"));
+        let (real, link) = (
+            home.path().join("dotfiles.toml"),
+            home.path().join("config.toml"),
+        );
         for old in ["# mine\nfrom = \"a@b\"", "\r\nfrom = \"a@b\"\r\n"] {
             fs::write(&real, old).unwrap();
             let _ = fs::remove_file(&link);
@@ -243,7 +315,10 @@ mod tests {
             let whole = target.with("[accounts.x]\n").unwrap();
             target.commit(&whole, &[]).unwrap();
             let new = fs::read_to_string(&real).unwrap();
-            assert!(new.starts_with(old) && new.ends_with("\n\n[accounts.x]\n"), "{new:?}");
+            assert!(
+                new.starts_with(old) && new.ends_with("\n\n[accounts.x]\n"),
+                "{new:?}"
+            );
             assert!(link.is_symlink());
         }
     }
@@ -256,7 +331,10 @@ mod tests {
         fs::write(&path, "accounts = { x = { from = \"a@b\" } }\n").unwrap();
         assert!(matches!(new.commit("", &[]), Err(SetupError::Changed(_))));
         let old = Target::look(&path).unwrap();
-        assert!(matches!(old.with("[accounts.y]\n"), Err(SetupError::Unfit { .. })));
+        assert!(matches!(
+            old.with("[accounts.y]\n"),
+            Err(SetupError::Unfit { .. })
+        ));
         fs::write(&path, "#\n").unwrap();
         assert!(matches!(old.commit("", &[]), Err(SetupError::Changed(_))));
         assert_eq!(fs::read_to_string(&path).unwrap(), "#\n");

@@ -42,7 +42,11 @@ pub struct Answer {
 impl Answer {
     /// Makes a reply of its three parts.
     pub fn new(code: u16, enhanced: (u8, u16, u16), text: impl Into<String>) -> Self {
-        Answer { code, enhanced, text: text.into() }
+        Answer {
+            code,
+            enhanced,
+            text: text.into(),
+        }
     }
 
     /// Whether the command meant nothing, so that whoever sent it may be no SMTP client; a command in the wrong place
@@ -89,7 +93,11 @@ pub trait Acceptor {
     /// Answers VRFY and EXPN (RFC 5321 section 3.5.3).
     fn verify(&mut self, text: &str) -> Answer {
         let _ = text;
-        Answer::new(252, (2, 0, 0), "Cannot tell; send mail and it will be tried")
+        Answer::new(
+            252,
+            (2, 0, 0),
+            "Cannot tell; send mail and it will be tried",
+        )
     }
 
     /// Takes one message, and returns the text of the 250 reply, which should say its id.
@@ -132,7 +140,15 @@ pub fn serve(
 ) -> io::Result<End> {
     // SIZE 0 would say that there is no limit (RFC 1870 section 4).
     let limit = limit.filter(|limit| *limit > 0);
-    Session { pipe: Pipe::new(input, output), name, limit, acceptor, transaction: None, errors: 0 }.run_in_time()
+    Session {
+        pipe: Pipe::new(input, output),
+        name,
+        limit,
+        acceptor,
+        transaction: None,
+        errors: 0,
+    }
+    .run_in_time()
 }
 
 /// What a command comes to.
@@ -168,7 +184,11 @@ impl Session<'_> {
     fn run_in_time(&mut self) -> io::Result<End> {
         match self.run() {
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                self.pipe.coded(&Answer::new(421, (4, 4, 2), "Nothing came for too long; closing the connection"));
+                self.pipe.coded(&Answer::new(
+                    421,
+                    (4, 4, 2),
+                    "Nothing came for too long; closing the connection",
+                ));
                 self.pipe.flush()?;
                 Ok(End::Silent)
             }
@@ -177,7 +197,8 @@ impl Session<'_> {
     }
 
     fn run(&mut self) -> io::Result<End> {
-        self.pipe.plain(220, &[format!("{} ESMTP smail", pipe::host(self.name))]);
+        self.pipe
+            .plain(220, &[format!("{} ESMTP smail", pipe::host(self.name))]);
         self.pipe.flush()?;
         loop {
             let mut ends = LineEnd::CrLf;
@@ -186,7 +207,10 @@ impl Session<'_> {
                     ends = end;
                     self.answer(&line)
                 }
-                Line::BareLf => (Verb::Unknown, syntax("The line holds an LF without CR").into()),
+                Line::BareLf => (
+                    Verb::Unknown,
+                    syntax("The line holds an LF without CR").into(),
+                ),
                 Line::TooLong => (Verb::Unknown, syntax("The line is too long").into()),
                 Line::End => return Ok(End::Eof),
             };
@@ -224,7 +248,11 @@ impl Session<'_> {
             self.errors = 0;
         }
         if self.errors == MOST_ERRORS {
-            self.pipe.coded(&Answer::new(421, (4, 7, 0), "Too many errors; is this an SMTP client?"));
+            self.pipe.coded(&Answer::new(
+                421,
+                (4, 7, 0),
+                "Too many errors; is this an SMTP client?",
+            ));
             return Some(End::TooManyErrors);
         }
         self.pipe.coded(answer);
@@ -268,9 +296,13 @@ impl Session<'_> {
         self.transaction = None;
         let mut lines = vec![pipe::host(self.name)];
         if extended {
-            let size = self.limit.map_or_else(|| "SIZE".to_owned(), |limit| format!("SIZE {limit}"));
+            let size = self
+                .limit
+                .map_or_else(|| "SIZE".to_owned(), |limit| format!("SIZE {limit}"));
             lines.extend(["PIPELINING".to_owned(), size]);
-            lines.extend(["8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "DSN", "HELP"].map(str::to_owned));
+            lines.extend(
+                ["8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "DSN", "HELP"].map(str::to_owned),
+            );
         }
         Reply::Plain(250, lines)
     }
@@ -285,15 +317,23 @@ impl Session<'_> {
             "" => None,
             path => Some(command::address(path, Side::Sender, transaction.smtputf8)?),
         };
-        self.acceptor.sender(transaction.sender.as_ref()).map_err(refusal)?;
+        self.acceptor
+            .sender(transaction.sender.as_ref())
+            .map_err(refusal)?;
         self.transaction = Some(transaction);
         Ok(ok((2, 1, 0)))
     }
 
     fn rcpt(&mut self, rest: &str) -> Result<Answer, Answer> {
-        let Some(transaction) = &mut self.transaction else { return Err(sequence("MAIL comes first")) };
+        let Some(transaction) = &mut self.transaction else {
+            return Err(sequence("MAIL comes first"));
+        };
         if transaction.recipients.len() >= MOST_RECIPIENTS {
-            return Err(Answer::new(452, (4, 5, 3), "Too many recipients for one message"));
+            return Err(Answer::new(
+                452,
+                (4, 5, 3),
+                "Too many recipients for one message",
+            ));
         }
         let (path, parameters) = command::path(rest, Side::Recipient)?;
         let notify = command::rcpt_parameters(parameters)?;
@@ -305,7 +345,10 @@ impl Session<'_> {
     }
 
     fn data(&mut self) -> Reply {
-        match self.transaction.take_if(|transaction| !transaction.recipients.is_empty()) {
+        match self
+            .transaction
+            .take_if(|transaction| !transaction.recipients.is_empty())
+        {
             Some(transaction) => Reply::Go(transaction),
             None if self.transaction.is_none() => sequence("MAIL comes first").into(),
             None => Answer::new(554, (5, 5, 1), "No valid recipients").into(),
@@ -314,7 +357,8 @@ impl Session<'_> {
 
     /// The text, from 354 to the reply to the dot. Either way the transaction is over.
     fn text(&mut self, transaction: Transaction, ends: LineEnd) -> io::Result<Option<End>> {
-        self.pipe.plain(354, &["End data with <CR><LF>.<CR><LF>".to_owned()]);
+        self.pipe
+            .plain(354, &["End data with <CR><LF>.<CR><LF>".to_owned()]);
         self.pipe.flush()?;
         let mut body = Body::new(&mut self.pipe, ends, self.limit);
         let taken = self.acceptor.message(transaction, &mut body);

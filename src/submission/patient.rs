@@ -21,14 +21,22 @@ pub struct Patient<R> {
 impl<R: Read + AsFd> Patient<R> {
     /// Allows each line as much time.
     pub fn new(from: R, allowed: Duration) -> Self {
-        Patient { from, allowed, waited: Duration::ZERO, since: 0 }
+        Patient {
+            from,
+            allowed,
+            waited: Duration::ZERO,
+            since: 0,
+        }
     }
 
     fn wait(&mut self) -> io::Result<()> {
         loop {
             let left = self.allowed.saturating_sub(self.waited);
             if left.is_zero() {
-                return Err(io::Error::new(ErrorKind::TimedOut, "the client does not go on"));
+                return Err(io::Error::new(
+                    ErrorKind::TimedOut,
+                    "the client does not go on",
+                ));
             }
             let time = Timespec {
                 tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
@@ -74,8 +82,14 @@ mod tests {
     #[test]
     fn a_client_that_says_nothing_is_given_up_and_one_that_has_gone_is_not() {
         let (mut from, client) = pair(50);
-        assert_eq!(from.read(&mut [0; 9]).unwrap_err().kind(), ErrorKind::TimedOut);
-        assert_eq!(from.read(&mut [0; 9]).unwrap_err().kind(), ErrorKind::TimedOut);
+        assert_eq!(
+            from.read(&mut [0; 9]).unwrap_err().kind(),
+            ErrorKind::TimedOut
+        );
+        assert_eq!(
+            from.read(&mut [0; 9]).unwrap_err().kind(),
+            ErrorKind::TimedOut
+        );
         let (mut gone, other) = pair(5000);
         drop((other, client));
         assert_eq!(gone.read(&mut [0; 9]).unwrap(), 0);

@@ -92,7 +92,13 @@ const TABLE: [Row; 6] = [
         automatic: true,
         wants_secret: true,
         initial: |_| None,
-        answer: |who, turn, challenge, _| if turn == 0 { cram(who, challenge?) } else { None },
+        answer: |who, turn, challenge, _| {
+            if turn == 0 {
+                cram(who, challenge?)
+            } else {
+                None
+            }
+        },
     },
     Row {
         mechanism: Mechanism::Xoauth2,
@@ -101,7 +107,13 @@ const TABLE: [Row; 6] = [
         automatic: false,
         wants_secret: true,
         initial: |who| Some(xoauth2(who)),
-        answer: |who, turn, _, sent| Some(if turn == 0 && !sent { xoauth2(who) } else { octets(&[]) }),
+        answer: |who, turn, _, sent| {
+            Some(if turn == 0 && !sent {
+                xoauth2(who)
+            } else {
+                octets(&[])
+            })
+        },
     },
     Row {
         mechanism: Mechanism::Oauthbearer,
@@ -110,7 +122,13 @@ const TABLE: [Row; 6] = [
         automatic: false,
         wants_secret: true,
         initial: |who| Some(oauthbearer(who)),
-        answer: |who, turn, _, sent| Some(if turn == 0 && !sent { oauthbearer(who) } else { octets(&["\x01"]) }),
+        answer: |who, turn, _, sent| {
+            Some(if turn == 0 && !sent {
+                oauthbearer(who)
+            } else {
+                octets(&["\x01"])
+            })
+        },
     },
     Row {
         mechanism: Mechanism::External,
@@ -143,14 +161,30 @@ fn cram(who: &Credentials<'_>, challenge: &[u8]) -> Option<Octets> {
 }
 
 fn xoauth2(who: &Credentials<'_>) -> Octets {
-    octets(&["user=", who.user, "\x01auth=Bearer ", who.secret, "\x01\x01"])
+    octets(&[
+        "user=",
+        who.user,
+        "\x01auth=Bearer ",
+        who.secret,
+        "\x01\x01",
+    ])
 }
 
 /// RFC 7628 section 3.1, with the escapes of a saslname (RFC 5801 section 4).
 fn oauthbearer(who: &Credentials<'_>) -> Octets {
     let user = who.user.replace('=', "=3D").replace(',', "=2C");
     let port = who.port.to_string();
-    octets(&["n,a=", &user, ",\x01host=", who.host, "\x01port=", &port, "\x01auth=Bearer ", who.secret, "\x01\x01"])
+    octets(&[
+        "n,a=",
+        &user,
+        ",\x01host=",
+        who.host,
+        "\x01port=",
+        &port,
+        "\x01auth=Bearer ",
+        who.secret,
+        "\x01\x01",
+    ])
 }
 
 /// What a login needs to know of the session.
@@ -190,12 +224,21 @@ pub fn login(
     context: &Context<'_>,
     fetched: &mut Option<Fetched>,
 ) -> Result<Option<LoggedIn>, Fault> {
-    let Some(login) = &context.route.login else { return Ok(None) };
+    let Some(login) = &context.route.login else {
+        return Ok(None);
+    };
     let fault = |cause| Fault::new(Stage::Login, cause);
-    let fetch = || login.secret.fetch_login(&login.user).map_err(|error| fault(no_secret(error)));
+    let fetch = || {
+        login
+            .secret
+            .fetch_login(&login.user)
+            .map_err(|error| fault(no_secret(error)))
+    };
     if fetched.is_none() && login.secret.names_user() {
         // Before anything is asked of the server: perhaps nobody logs in.
-        let Some(found) = fetch()? else { return Ok(None) };
+        let Some(found) = fetch()? else {
+            return Ok(None);
+        };
         *fetched = Some(found);
     }
     if !(context.encrypted || context.loopback || login.in_clear) {
@@ -205,35 +248,62 @@ pub fn login(
     if rows.iter().any(|row| row.wants_secret) && fetched.is_none() {
         *fetched = fetch()?;
     }
-    let (user, password) = fetched.as_ref().map_or((login.user.as_str(), ""), |(user, secret)| (user, secret.reveal()));
+    let (user, password) = fetched
+        .as_ref()
+        .map_or((login.user.as_str(), ""), |(user, secret)| {
+            (user, secret.reveal())
+        });
     look_at(context, login, user, password);
     for (text, what) in [(user, "user name"), (password, "password")] {
         // It separates the fields of PLAIN (RFC 4616 section 2).
         if text.contains('\0') {
-            return Err(fault(Cause::NoSecret(format!("the {what} holds a NUL"), false)));
+            return Err(fault(Cause::NoSecret(
+                format!("the {what} holds a NUL"),
+                false,
+            )));
         }
     }
     session.conceal(password.as_bytes());
-    let who = Credentials { user, secret: password, host: &context.route.host, port: context.port };
+    let who = Credentials {
+        user,
+        secret: password,
+        host: &context.route.host,
+        port: context.port,
+    };
     let mut exchange = Exchange { session, context };
     let mut refusal = None;
     for row in rows {
         match exchange.run(row, &who)? {
-            Attempt::Done => return Ok(Some(LoggedIn { user: user.to_owned(), mechanism: row.name })),
+            Attempt::Done => {
+                return Ok(Some(LoggedIn {
+                    user: user.to_owned(),
+                    mechanism: row.name,
+                }));
+            }
             Attempt::Next(cause) => refusal = Some(cause),
         }
     }
-    Err(fault(refusal.unwrap_or_else(|| Cause::Lacks(Lacks::Mechanism, context.capabilities.mechanisms().join(" ")))))
+    Err(fault(refusal.unwrap_or_else(|| {
+        Cause::Lacks(
+            Lacks::Mechanism,
+            context.capabilities.mechanisms().join(" "),
+        )
+    })))
 }
 
 /// Why there is no secret: also because a signal has ended the program that was asked for it.
 pub fn no_secret(error: SecretError) -> Cause {
-    children::asked().map_or(Cause::NoSecret(error.why, error.temporary), Cause::Interrupted)
+    children::asked().map_or(
+        Cause::NoSecret(error.why, error.temporary),
+        Cause::Interrupted,
+    )
 }
 
 /// Tells of a password that is visibly of the wrong kind. Tokens have forms of their own.
 fn look_at(context: &Context<'_>, login: &Login, user: &str, password: &str) {
-    let token = [Mechanism::Xoauth2, Mechanism::Oauthbearer].map(Choice::Only).contains(&login.mechanism);
+    let token = [Mechanism::Xoauth2, Mechanism::Oauthbearer]
+        .map(Choice::Only)
+        .contains(&login.mechanism);
     if let Some(hear) = context.suspect.filter(|_| !token)
         && let Some(hint) = hints::suspicious(context.route.provider.as_deref(), user, password)
     {
@@ -246,8 +316,16 @@ fn choose(choice: Choice, context: &Context<'_>) -> Result<Vec<&'static Row>, Fa
     let capabilities = context.capabilities;
     let offered = |row: &&Row| capabilities.auth.iter().any(|name| name == row.name);
     let mut rows: Vec<&Row> = match choice {
-        Choice::Auto => TABLE.iter().filter(|row| row.automatic).filter(offered).collect(),
-        Choice::Only(mechanism) => TABLE.iter().filter(|row| row.mechanism == mechanism).filter(offered).collect(),
+        Choice::Auto => TABLE
+            .iter()
+            .filter(|row| row.automatic)
+            .filter(offered)
+            .collect(),
+        Choice::Only(mechanism) => TABLE
+            .iter()
+            .filter(|row| row.mechanism == mechanism)
+            .filter(offered)
+            .collect(),
     };
     if !context.encrypted {
         rows.sort_by_key(|row| !row.keeps_secret);
@@ -278,7 +356,11 @@ impl Exchange<'_> {
         let with = initial.filter(|line| line.len() <= LONGEST);
         let bare = Zeroizing::new(format!("AUTH {}\r\n", row.name));
         let mut sent = with.is_some();
-        let mask = if sent { format!("AUTH {} ***", row.name) } else { format!("AUTH {}", row.name) };
+        let mask = if sent {
+            format!("AUTH {} ***", row.name)
+        } else {
+            format!("AUTH {}", row.name)
+        };
         let mut reply = self.send(with.as_ref().unwrap_or(&bare), &mask)?;
         if sent && reply.code == 501 {
             sent = false;
@@ -295,23 +377,31 @@ impl Exchange<'_> {
             let text = self.session.challenge();
             // Only what a mechanism makes its answer of has to be base64: servers ask in plain words too.
             let challenge = LENIENT.decode(text.trim_ascii()).ok();
-            let Some(answer) = (row.answer)(who, turn, challenge.as_deref(), sent) else { return self.cancel(row) };
+            let Some(answer) = (row.answer)(who, turn, challenge.as_deref(), sent) else {
+                return self.cancel(row);
+            };
             if row.keeps_secret {
                 // A digest is as good as the secret, for this one challenge.
-                self.session.conceal(answer.rsplit(|b| *b == b' ').next().unwrap_or_default());
+                self.session
+                    .conceal(answer.rsplit(|b| *b == b' ').next().unwrap_or_default());
             }
             if sent || turn > 0 {
-                told = Some(challenge.unwrap_or(text)).filter(|json| !row.automatic && !json.is_empty());
+                told = Some(challenge.unwrap_or(text))
+                    .filter(|json| !row.automatic && !json.is_empty());
             }
             let line = encoded("", &answer);
             reply = self.send(&line, "***")?;
         }
-        let why = format!("the server asks on and on ({MOST_CHALLENGES} challenges to AUTH {})", row.name);
+        let why = format!(
+            "the server asks on and on ({MOST_CHALLENGES} challenges to AUTH {})",
+            row.name
+        );
         Err(self.session.cut(Stage::Login, Cause::Protocol(why)))
     }
 
     fn send(&mut self, line: &str, mask: &str) -> Result<Reply, Fault> {
-        self.session.secret(self.context.route.patience.command, line, mask)
+        self.session
+            .secret(self.context.route.patience.command, line, mask)
     }
 
     /// Gives a mechanism up whose challenge makes no sense (RFC 4954 section 4).
@@ -319,9 +409,15 @@ impl Exchange<'_> {
         let reply = self.send("*\r\n", "*")?;
         match reply.code {
             421 => Err(Fault::new(Stage::Login, Cause::Refused(reply))),
-            400.. => Ok(Attempt::Next(Cause::Protocol(format!("the challenge to AUTH {} makes no sense", row.name)))),
+            400.. => Ok(Attempt::Next(Cause::Protocol(format!(
+                "the challenge to AUTH {} makes no sense",
+                row.name
+            )))),
             _ => {
-                let why = format!("the server answered \"{}\" to a login that was given up", reply.text());
+                let why = format!(
+                    "the server answered \"{}\" to a login that was given up",
+                    reply.text()
+                );
                 Err(self.session.cut(Stage::Login, Cause::Protocol(why)))
             }
         }
@@ -333,7 +429,12 @@ impl Exchange<'_> {
             235 => Ok(Attempt::Done),
             500..=504 | 534 if told.is_none() => Ok(Attempt::Next(Cause::Refused(reply))),
             400.. => {
-                reply.lines = reply.lines.iter().cloned().chain(told.map(|json| self.session.words(&json))).collect();
+                reply.lines = reply
+                    .lines
+                    .iter()
+                    .cloned()
+                    .chain(told.map(|json| self.session.words(&json)))
+                    .collect();
                 Err(Fault::new(Stage::Login, Cause::Refused(reply)))
             }
             _ => {
@@ -354,7 +455,9 @@ fn first_line(name: &str, initial: &[u8]) -> Zeroizing<String> {
 
 /// A line with octets in base64 behind its head, in a buffer of its full size: one that grows leaves copies behind.
 fn encoded(head: &str, octets: &[u8]) -> Zeroizing<String> {
-    let mut line = Zeroizing::new(String::with_capacity(head.len() + octets.len().div_ceil(3) * 4 + 2));
+    let mut line = Zeroizing::new(String::with_capacity(
+        head.len() + octets.len().div_ceil(3) * 4 + 2,
+    ));
     line.push_str(head);
     STANDARD.encode_string(octets, &mut line);
     line.push_str("\r\n");

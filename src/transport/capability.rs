@@ -8,7 +8,10 @@ const MOST_MECHANISMS: usize = 100;
 
 /// What the server offers on this connection now; nothing of it outlives STARTTLS (RFC 3207 section 4.2).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a keyword that is there or not")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a keyword that is there or not"
+)]
 pub struct Capabilities {
     /// SIZE is offered (RFC 1870).
     pub size: bool,
@@ -56,7 +59,11 @@ impl Capabilities {
     #[must_use]
     pub fn told_as(self, reply: &Reply) -> Self {
         let Capabilities { offered, named, .. } = Capabilities::new(reply);
-        Capabilities { offered, named, ..self }
+        Capabilities {
+            offered,
+            named,
+            ..self
+        }
     }
 
     /// The mechanisms of AUTH for a message to the user.
@@ -72,7 +79,10 @@ impl Capabilities {
         match keyword {
             "SIZE" => {
                 self.size = true;
-                self.limit = words.next().and_then(|limit| limit.parse().ok()).filter(|&limit| limit > 0);
+                self.limit = words
+                    .next()
+                    .and_then(|limit| limit.parse().ok())
+                    .filter(|&limit| limit > 0);
             }
             "PIPELINING" => self.pipelining = true,
             "8BITMIME" => self.eight_bit = true,
@@ -99,7 +109,9 @@ impl Capabilities {
 
     /// Takes one limit in; what is none counts for nothing.
     fn limit_of(&mut self, word: &str) {
-        let Some((name, value)) = word.split_once('=') else { return };
+        let Some((name, value)) = word.split_once('=') else {
+            return;
+        };
         let value = value.parse().ok().filter(|&most: &usize| most > 0);
         match name {
             "RCPTMAX" => self.rcpt_max = value,
@@ -110,7 +122,11 @@ impl Capabilities {
 
     /// Every keyword that is offered, for a message to the user; "nothing" when none is.
     pub fn offered(&self) -> String {
-        if self.offered.is_empty() { "nothing".to_owned() } else { self.offered.join(" ") }
+        if self.offered.is_empty() {
+            "nothing".to_owned()
+        } else {
+            self.offered.join(" ")
+        }
     }
 
     /// The answer to EHLO again in the plainest form, for a parser that takes no other.
@@ -121,7 +137,9 @@ impl Capabilities {
                 lines.push(keyword);
             }
         }
-        let (last, others) = lines.split_last().map_or(("", &[][..]), |(last, others)| (*last, others));
+        let (last, others) = lines
+            .split_last()
+            .map_or(("", &[][..]), |(last, others)| (*last, others));
         let others = others.iter().flat_map(|line| ["250-", line, "\r\n"]);
         others.chain(["250 ", last, "\r\n"]).collect()
     }
@@ -132,7 +150,10 @@ mod tests {
     use super::*;
 
     fn read(lines: &[&str]) -> Capabilities {
-        Capabilities::new(&Reply::new(250, lines.iter().map(|line| (*line).to_owned()).collect()))
+        Capabilities::new(&Reply::new(
+            250,
+            lines.iter().map(|line| (*line).to_owned()).collect(),
+        ))
     }
 
     #[test]
@@ -151,7 +172,9 @@ mod tests {
         ]);
         assert_eq!(found.auth, ["PLAIN", "LOGIN", "CRAM-MD5"]);
         assert_eq!(found.limit, Some(1000));
-        assert!(found.starttls && found.eight_bit && found.pipelining && found.size && !found.smtputf8);
+        assert!(
+            found.starttls && found.eight_bit && found.pipelining && found.size && !found.smtputf8
+        );
         assert_eq!(found.offered(), "STARTTLS 8BITMIME AUTH SIZE PIPELINING");
     }
 
@@ -173,7 +196,12 @@ mod tests {
     fn limits_are_numbers_and_what_is_none_is_passed_over() {
         let found = read(&["x", "limits MAILMAX=50 rcptmax=100 RCPTDOMAINMAX=1 NEW"]);
         assert_eq!((found.mail_max, found.rcpt_max), (Some(50), Some(100)));
-        for line in ["LIMITS", "LIMITS RCPTMAX", "LIMITS RCPTMAX=0", "LIMITS RCPTMAX=-1 MAILMAX=many"] {
+        for line in [
+            "LIMITS",
+            "LIMITS RCPTMAX",
+            "LIMITS RCPTMAX=0",
+            "LIMITS RCPTMAX=-1 MAILMAX=many",
+        ] {
             let found = read(&["x", line]);
             assert_eq!((found.mail_max, found.rcpt_max), (None, None), "{line}");
         }
@@ -182,7 +210,10 @@ mod tests {
     #[test]
     fn the_plain_form_ends_with_a_last_line() {
         assert_eq!(read(&["x"]).plain(), "250 server\r\n");
-        assert_eq!(read(&["x", "8BITMIME", "SMTPUTF8"]).plain(), "250-server\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n");
+        assert_eq!(
+            read(&["x", "8BITMIME", "SMTPUTF8"]).plain(),
+            "250-server\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n"
+        );
     }
 
     #[test]
@@ -194,8 +225,20 @@ mod tests {
             made.extend((0..size / 1000).map(|n| numbered(1000, |m| line(1000 * n + m))));
             Reply::new(250, made)
         };
-        for (name, word) in [("mechanisms", "AUTH "), ("limits", "LIMITS "), ("words", "X")] {
-            let make = |size| lines(size, &|n| if n % 1000 == 0 { word.to_owned() } else { format!("{n} ") });
+        for (name, word) in [
+            ("mechanisms", "AUTH "),
+            ("limits", "LIMITS "),
+            ("words", "X"),
+        ] {
+            let make = |size| {
+                lines(size, &|n| {
+                    if n % 1000 == 0 {
+                        word.to_owned()
+                    } else {
+                        format!("{n} ")
+                    }
+                })
+            };
             assert_linear(name, make, |reply| drop(Capabilities::new(&reply)));
         }
     }

@@ -36,7 +36,11 @@ impl Whole {
     ///
     /// # Errors
     /// A fault at [`Stage::Content`], before anything was sent: a file cannot be read or has changed.
-    pub fn of(capabilities: &Capabilities, message: &Message, quit: bool) -> Result<Option<Self>, Fault> {
+    pub fn of(
+        capabilities: &Capabilities,
+        message: &Message,
+        quit: bool,
+    ) -> Result<Option<Self>, Fault> {
         if !capabilities.chunking || !capabilities.pipelining || message.size() > LARGEST {
             return Ok(None);
         }
@@ -44,7 +48,9 @@ impl Whole {
         for piece in message.chunks() {
             match piece {
                 Ok(piece) => octets.extend_from_slice(&piece),
-                Err(error) => return Err(Fault::new(Stage::Content, Cause::Content(reason(&error)))),
+                Err(error) => {
+                    return Err(Fault::new(Stage::Content, Cause::Content(reason(&error))));
+                }
             }
         }
         // DATA would end the last line by itself.
@@ -61,8 +67,16 @@ impl Whole {
     ///
     /// # Errors
     /// As [`super::session::Session::whole`].
-    pub fn send(&self, link: &mut Link, stage: Stage, patience: Duration, commands: &Commands) -> Result<Reply, Fault> {
-        let reply = link.session.whole(stage, patience, commands, &self.octets, self.quit)?;
+    pub fn send(
+        &self,
+        link: &mut Link,
+        stage: Stage,
+        patience: Duration,
+        commands: &Commands,
+    ) -> Result<Reply, Fault> {
+        let reply = link
+            .session
+            .whole(stage, patience, commands, &self.octets, self.quit)?;
         if let Some(hear) = &link.progress {
             let size = self.octets.len() as u64;
             hear(size, size);
@@ -90,7 +104,10 @@ impl Round<'_, '_> {
             return Ok(());
         }
         self.fates(reply, "BDAT")?;
-        self.link.begun = self.accepted.iter().any(|&at| !matches!(self.outcomes[at], Some(Ok(_))));
+        self.link.begun = self
+            .accepted
+            .iter()
+            .any(|&at| !matches!(self.outcomes[at], Some(Ok(_))));
         Ok(())
     }
 
@@ -100,7 +117,14 @@ impl Round<'_, '_> {
             Some(refusal) if fault.in_doubt => Fault::new(Stage::Sender, Cause::Refused(refusal)),
             refusal => {
                 self.sender = refusal;
-                Fault { stage: if fault.in_doubt { Stage::Content } else { fault.stage }, ..fault }
+                Fault {
+                    stage: if fault.in_doubt {
+                        Stage::Content
+                    } else {
+                        fault.stage
+                    },
+                    ..fault
+                }
             }
         }
     }

@@ -37,16 +37,27 @@ pub struct Sendmail {
 impl Sendmail {
     /// Takes the program; nothing is started.
     pub fn new(program: &Program, watch: &Watch) -> Self {
-        Sendmail { program: program.clone(), watch: watch.clone() }
+        Sendmail {
+            program: program.clone(),
+            watch: watch.clone(),
+        }
     }
 
     /// Hands the message over for these of its recipients.
-    fn run(&self, message: &Message, part: Range<usize>, books: &mut Books<'_>) -> Result<Reply, Fault> {
+    fn run(
+        &self,
+        message: &Message,
+        part: Range<usize>,
+        books: &mut Books<'_>,
+    ) -> Result<Reply, Fault> {
         let tell = Tell::new(&self.watch);
         let envelope = &message.envelope;
         check_arguments(envelope).map_err(|cause| Fault::new(Stage::Prepare, cause))?;
         let arguments = arguments(&self.program, envelope, &envelope.recipients[part.clone()]);
-        tell.line(&Line::Client(crate::text::short(&command_line(&self.program, &arguments))));
+        tell.line(&Line::Client(crate::text::short(&command_line(
+            &self.program,
+            &arguments,
+        ))));
         let mut running = self.start(&arguments).map_err(|error| {
             // 127 is what a shell reports for it: permanent, unlike a program that a signal ended.
             let why = format!("{}: {}", self.program.path.display(), reason(&error));
@@ -70,12 +81,18 @@ impl Sendmail {
         }
         match ended {
             Ok(status) => judge(status, &words, whole),
-            Err(stop) => Err(Fault { in_doubt: true, ..Fault::new(Stage::Content, given_up(&stop, &words)) }),
+            Err(stop) => Err(Fault {
+                in_doubt: true,
+                ..Fault::new(Stage::Content, given_up(&stop, &words))
+            }),
         }
     }
 
     fn start(&self, arguments: &[String]) -> io::Result<Running> {
-        let mut order = Order::new(&self.program.path).args(arguments).reads().env(STARTED_BY_SMAIL, "1");
+        let mut order = Order::new(&self.program.path)
+            .args(arguments)
+            .reads()
+            .env(STARTED_BY_SMAIL, "1");
         if let Some(name) = &self.program.argv0 {
             order = order.called(name);
         }
@@ -89,7 +106,12 @@ impl Sendmail {
     fn parts(&self, envelope: &Envelope) -> Vec<Range<usize>> {
         let all = envelope.recipients.len();
         let (mut parts, mut start, mut bytes) = (Vec::new(), 0, 0);
-        for (at, recipient) in envelope.recipients.iter().enumerate().filter(|_| !self.program.no_recipients) {
+        for (at, recipient) in envelope
+            .recipients
+            .iter()
+            .enumerate()
+            .filter(|_| !self.program.no_recipients)
+        {
             // With its end and its place in the vector.
             let size = recipient.to_string().len() + 9;
             if bytes + size > LONGEST_LIST && at > start {
@@ -117,11 +139,18 @@ impl Transport for Sendmail {
                 None => self.run(message, part.clone(), &mut books),
             };
             // It would be no other for the next part.
-            if let Err(Fault { cause: cause @ (Cause::Interrupted(_) | Cause::Program(_, None)), .. }) = &outcome {
+            if let Err(Fault {
+                cause: cause @ (Cause::Interrupted(_) | Cause::Program(_, None)),
+                ..
+            }) = &outcome
+            {
                 over = Some(cause.clone());
             }
             books.settle(part.clone().map(|at| (at, &outcome)));
-            let fate = |recipient: &Address| Fate { recipient: recipient.to_string(), outcome: outcome.clone() };
+            let fate = |recipient: &Address| Fate {
+                recipient: recipient.to_string(),
+                outcome: outcome.clone(),
+            };
             report.fates.extend(recipients[part].iter().map(fate));
         }
         report.bytes = message.size();
@@ -140,15 +169,23 @@ fn arguments(program: &Program, envelope: &Envelope, recipients: &[Address]) -> 
         arguments.push("-v".to_owned());
     }
     if program.sender && !program.no_default_arguments {
-        let sender = envelope.sender.as_ref().map_or_else(|| "<>".to_owned(), ToString::to_string);
+        let sender = envelope
+            .sender
+            .as_ref()
+            .map_or_else(|| "<>".to_owned(), ToString::to_string);
         arguments.extend(["-f".to_owned(), sender]);
     }
     if !program.no_default_arguments {
         // As xtext, which is what Sendmail wants; for plain words it is the same.
         let envid = envelope.dsn.envid.as_deref().map(xtext);
-        let asked =
-            [("-N", envelope.dsn.notify.map(String::from)), ("-R", envelope.dsn.ret.map(String::from)), ("-V", envid)];
-        let given = asked.into_iter().filter_map(|(option, value)| Some([option.to_owned(), value?]));
+        let asked = [
+            ("-N", envelope.dsn.notify.map(String::from)),
+            ("-R", envelope.dsn.ret.map(String::from)),
+            ("-V", envid),
+        ];
+        let given = asked
+            .into_iter()
+            .filter_map(|(option, value)| Some([option.to_owned(), value?]));
         arguments.extend(given.flatten());
     }
     arguments.extend(program.arguments.iter().cloned());
@@ -161,13 +198,18 @@ fn arguments(program: &Program, envelope: &Envelope, recipients: &[Address]) -> 
 
 /// The command that hands a message over, in the words of a shell.
 pub fn spoken(program: &Program, envelope: &Envelope) -> String {
-    crate::text::short(&command_line(program, &arguments(program, envelope, &envelope.recipients)))
+    crate::text::short(&command_line(
+        program,
+        &arguments(program, envelope, &envelope.recipients),
+    ))
 }
 
 fn command_line(program: &Program, arguments: &[String]) -> String {
     let words = arguments.iter().map(String::as_str);
     let line = shlex::try_join(words).unwrap_or_else(|_| arguments.join(" "));
-    format!("{} {line}", program.path.display()).trim_end().to_owned()
+    format!("{} {line}", program.path.display())
+        .trim_end()
+        .to_owned()
 }
 
 /// Writes the message; its last piece only when the books know of it. Tells whether the program listened to the end.
@@ -179,8 +221,11 @@ fn write(
     patience: &Patience,
     tell: &Tell,
 ) -> Result<bool, Cause> {
-    let mut put =
-        |bytes: &[u8]| running.feed(bytes, patience.block).map_err(|stop| given_up(&stop, &words(running, tell)));
+    let mut put = |bytes: &[u8]| {
+        running
+            .feed(bytes, patience.block)
+            .map_err(|stop| given_up(&stop, &words(running, tell)))
+    };
     let mut lines = Unix::default();
     let mut last = None;
     let mut listens = true;
@@ -201,7 +246,11 @@ fn write(
 /// What it said on standard error, without secrets and safe to print.
 fn words(running: &Running, tell: &Tell) -> Vec<String> {
     let lines = tell.redactor.program(&running.said());
-    let lines: Vec<String> = lines.iter().map(|line| decode(line)).filter(|line| !line.trim().is_empty()).collect();
+    let lines: Vec<String> = lines
+        .iter()
+        .map(|line| decode(line))
+        .filter(|line| !line.trim().is_empty())
+        .collect();
     kept(&lines)
 }
 
@@ -227,9 +276,16 @@ fn judge(status: ExitStatus, words: &[String], whole: bool) -> Result<Reply, Fau
         (Some(code), _) => format!("it ended with status {code} and said nothing"),
         (None, signal) => format!("signal {} ended it", signal.unwrap_or(0)),
     };
-    let said = if words.is_empty() { how } else { words.join("\n") };
+    let said = if words.is_empty() {
+        how
+    } else {
+        words.join("\n")
+    };
     let fault = Fault::new(Stage::Content, Cause::Program(said, status.code()));
-    Err(Fault { in_doubt: whole && status.code().is_none(), ..fault })
+    Err(Fault {
+        in_doubt: whole && status.code().is_none(),
+        ..fault
+    })
 }
 
 /// CRLF into LF, piece by piece.
@@ -259,7 +315,11 @@ impl Unix {
 
     /// What was kept at the very end.
     pub(super) fn rest(&mut self) -> &[u8] {
-        if std::mem::take(&mut self.cr) { b"\r" } else { b"" }
+        if std::mem::take(&mut self.cr) {
+            b"\r"
+        } else {
+            b""
+        }
     }
 }
 

@@ -62,7 +62,13 @@ pub fn find<'r>(
     };
     if route.socket.is_some() {
         meanwhile()?;
-        return Ok(Addresses { route, host, port, left: Vec::new(), mute: Vec::new() });
+        return Ok(Addresses {
+            route,
+            host,
+            port,
+            left: Vec::new(),
+            mute: Vec::new(),
+        });
     }
     let (first, first_port) = match &route.proxy {
         Some(proxy) => (proxy.host.as_str(), proxy.port),
@@ -72,15 +78,30 @@ pub fn find<'r>(
     tell.fact("host", || first.to_owned());
     let lookup = Lookup::start(first, first_port);
     meanwhile()?;
-    let found = lookup.finish(&mut clock).map_err(|cause| match route.proxy {
-        Some(_) => Fault::new(Stage::Connect, of_proxy(cause)),
-        None => Fault::new(Stage::Resolve, cause),
-    })?;
-    let list = || Fact::List(found.iter().map(|address| address.ip().to_string()).collect());
+    let found = lookup
+        .finish(&mut clock)
+        .map_err(|cause| match route.proxy {
+            Some(_) => Fault::new(Stage::Connect, of_proxy(cause)),
+            None => Fault::new(Stage::Resolve, cause),
+        })?;
+    let list = || {
+        Fact::List(
+            found
+                .iter()
+                .map(|address| address.ip().to_string())
+                .collect(),
+        )
+    };
     tell.steps(|ear| ear.fact("addresses", list()));
     tell.passed(Step::Resolve);
     let (left, mute) = watch.learned.sort(found);
-    Ok(Addresses { route, host, port, left, mute })
+    Ok(Addresses {
+        route,
+        host,
+        port,
+        left,
+        mute,
+    })
 }
 
 /// Connects to a port of the server.
@@ -111,11 +132,26 @@ impl Addresses<'_> {
             return Ok(dialled);
         }
         let patience = route.patience.connect;
-        let whose = |cause| if route.proxy.is_some() { of_proxy(cause) } else { cause };
-        let Winner { socket: io, address, late, left } = self.race(watch).map_err(|cause| fault(whose(cause)))?;
+        let whose = |cause| {
+            if route.proxy.is_some() {
+                of_proxy(cause)
+            } else {
+                cause
+            }
+        };
+        let Winner {
+            socket: io,
+            address,
+            late,
+            left,
+        } = self.race(watch).map_err(|cause| fault(whose(cause)))?;
         self.left = left;
         if !late.is_empty() {
-            let late = || late.iter().map(|(address, why)| format!("{address}: {why}")).collect();
+            let late = || {
+                late.iter()
+                    .map(|(address, why)| format!("{address}: {why}"))
+                    .collect()
+            };
             tell.steps(|ear| ear.fact("late", Fact::List(late())));
         }
         let clock = Clock::new(watch.interrupt.clone(), patience);
@@ -132,7 +168,13 @@ impl Addresses<'_> {
         tell.passed(Step::Connect);
         let local = socket.local().map(|local| local.ip().to_canonical());
         let loopback = route.proxy.is_none() && address.ip().to_canonical().is_loopback();
-        Ok(Dialled { socket, peer, address: Some(address), loopback, local })
+        Ok(Dialled {
+            socket,
+            peer,
+            address: Some(address),
+            loopback,
+            local,
+        })
     }
 
     /// Those that were mute wait until no other is left.
@@ -161,7 +203,10 @@ fn of_proxy(cause: Cause) -> Cause {
         Cause::NoSuchHost(name) => Cause::Proxy(format!("its name {name} does not exist")),
         Cause::NoAnswer(why) => Cause::Proxy(format!("its name cannot be looked up: {why}")),
         Cause::Unreachable(tried) => {
-            let tried: Vec<String> = tried.iter().map(|(address, why)| format!("{address}: {why}")).collect();
+            let tried: Vec<String> = tried
+                .iter()
+                .map(|(address, why)| format!("{address}: {why}"))
+                .collect();
             Cause::Proxy(format!("no connection to it: {}", tried.join("; ")))
         }
         Cause::Silent(time) => Cause::Proxy(format!("it did not answer within {time:?}")),
@@ -171,16 +216,26 @@ fn of_proxy(cause: Cause) -> Cause {
 
 fn unix(path: &Path, route: &Smtp, watch: &Watch) -> Result<Dialled, Cause> {
     let name = path.display().to_string();
-    let failed = |error: &io::Error| Cause::Unreachable(vec![(format!("unix:{name}"), reason(error))]);
+    let failed =
+        |error: &io::Error| Cause::Unreachable(vec![(format!("unix:{name}"), reason(error))]);
     let connect = || {
         let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
         // Never blocks: a server that does not accept is busy, and that is an answer.
         socket.set_nonblocking(true)?;
         socket.connect(&SockAddr::unix(path)?)?;
-        Socket::new(socket, Clock::new(watch.interrupt.clone(), route.patience.connect))
+        Socket::new(
+            socket,
+            Clock::new(watch.interrupt.clone(), route.patience.connect),
+        )
     };
     let socket = connect().map_err(|error| failed(&error))?;
-    Ok(Dialled { socket, peer: name, address: None, loopback: true, local: None })
+    Ok(Dialled {
+        socket,
+        peer: name,
+        address: None,
+        loopback: true,
+        local: None,
+    })
 }
 
 struct Attempt {
@@ -201,19 +256,30 @@ struct Winner {
 }
 
 /// Connects to the first address that answers.
-fn race(addresses: &[SocketAddr], source: Option<IpAddr>, patience: Duration, watch: &Watch) -> Result<Winner, Cause> {
+fn race(
+    addresses: &[SocketAddr],
+    source: Option<IpAddr>,
+    patience: Duration,
+    watch: &Watch,
+) -> Result<Winner, Cause> {
     let mut waiting = addresses.iter();
     let mut running: Vec<Attempt> = Vec::new();
     let mut failed: Vec<(String, String)> = Vec::new();
     let mut next = Instant::now();
     loop {
         while running.is_empty() || Instant::now() >= next {
-            let Some(&address) = waiting.next() else { break };
+            let Some(&address) = waiting.next() else {
+                break;
+            };
             next = Instant::now() + STAGGER;
             match start(address, source) {
                 Ok(socket) => {
                     let clock = Clock::new(watch.interrupt.clone(), patience);
-                    running.push(Attempt { socket, address, clock });
+                    running.push(Attempt {
+                        socket,
+                        address,
+                        clock,
+                    });
                 }
                 Err(error) => failed.push((address.to_string(), reason(&error))),
             }
@@ -234,17 +300,32 @@ fn race(addresses: &[SocketAddr], source: Option<IpAddr>, patience: Duration, wa
                 }
                 Err(Halt::Signal(signal)) => return Err(Cause::Interrupted(signal)),
                 Err(Halt::Deadline(allowed)) => {
-                    failed.push((attempt.address.to_string(), format!("no answer within {allowed:?}")));
+                    failed.push((
+                        attempt.address.to_string(),
+                        format!("no answer within {allowed:?}"),
+                    ));
                 }
             }
         }
         let failures = failed.len();
         if let Some((socket, address)) = settle(&mut running, &mut failed, time) {
             let before = addresses.iter().take_while(|other| **other != address);
-            let silent = before.filter(|other| running.iter().any(|attempt| attempt.address == **other));
-            failed.extend(silent.map(|other| (other.to_string(), format!("no answer within {STAGGER:?}"))));
-            let left = running.iter().map(|attempt| attempt.address).chain(waiting.copied()).collect();
-            return Ok(Winner { socket, address, late: failed, left });
+            let silent =
+                before.filter(|other| running.iter().any(|attempt| attempt.address == **other));
+            failed.extend(
+                silent.map(|other| (other.to_string(), format!("no answer within {STAGGER:?}"))),
+            );
+            let left = running
+                .iter()
+                .map(|attempt| attempt.address)
+                .chain(waiting.copied())
+                .collect();
+            return Ok(Winner {
+                socket,
+                address,
+                late: failed,
+                left,
+            });
         }
         if failed.len() > failures {
             next = Instant::now();
@@ -258,9 +339,16 @@ fn settle(
     failed: &mut Vec<(String, String)>,
     time: Duration,
 ) -> Option<(socket2::Socket, SocketAddr)> {
-    let mut fds: Vec<_> = running.iter().map(|attempt| PollFd::new(&attempt.socket, PollFlags::OUT)).collect();
+    let mut fds: Vec<_> = running
+        .iter()
+        .map(|attempt| PollFd::new(&attempt.socket, PollFlags::OUT))
+        .collect();
     if let Err(error) = wait(&mut fds, time) {
-        failed.extend(running.drain(..).map(|attempt| (attempt.address.to_string(), reason(&error))));
+        failed.extend(
+            running
+                .drain(..)
+                .map(|attempt| (attempt.address.to_string(), reason(&error))),
+        );
         return None;
     }
     let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
@@ -274,7 +362,9 @@ fn settle(
         }
         match attempt.socket.take_error() {
             Ok(None) => winner = Some((attempt.socket, attempt.address)),
-            Ok(Some(error)) | Err(error) => failed.push((attempt.address.to_string(), reason(&error))),
+            Ok(Some(error)) | Err(error) => {
+                failed.push((attempt.address.to_string(), reason(&error)))
+            }
         }
     }
     winner
@@ -282,7 +372,11 @@ fn settle(
 
 /// Starts a connection without waiting for it.
 fn start(address: SocketAddr, source: Option<IpAddr>) -> io::Result<socket2::Socket> {
-    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = socket2::Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     socket.set_nonblocking(true)?;
     // Without it the dot waits 40 ms for the acknowledgement of the text before it.
     socket.set_tcp_nodelay(true)?;
@@ -290,13 +384,19 @@ fn start(address: SocketAddr, source: Option<IpAddr>) -> io::Result<socket2::Soc
     socket.set_keepalive(true)?;
     if let Some(source) = source {
         if source.is_ipv4() != address.is_ipv4() {
-            return Err(io::Error::other("of another family than the source address"));
+            return Err(io::Error::other(
+                "of another family than the source address",
+            ));
         }
         socket.bind(&SocketAddr::new(source, 0).into())?;
     }
     match socket.connect(&address.into()) {
         Ok(()) => Ok(socket),
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) => Ok(socket),
+        Err(error)
+            if error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error()) =>
+        {
+            Ok(socket)
+        }
         Err(error) => Err(error),
     }
 }
@@ -323,15 +423,32 @@ mod tests {
         let patience = Duration::from_secs(5);
         let winner = race(&[closed, open], None, patience, &Watch::default()).unwrap();
         let late = vec![(closed.to_string(), "connection refused".to_owned())];
-        assert_eq!((winner.address, winner.late, winner.left), (open, late, vec![]));
-        assert_eq!(race(&[open, closed], None, patience, &Watch::default()).unwrap().left, [closed]);
+        assert_eq!(
+            (winner.address, winner.late, winner.left),
+            (open, late, vec![])
+        );
+        assert_eq!(
+            race(&[open, closed], None, patience, &Watch::default())
+                .unwrap()
+                .left,
+            [closed]
+        );
         assert_eq!(
             race(&[closed], None, patience, &Watch::default()).unwrap_err(),
             Cause::Unreachable(vec![(closed.to_string(), "connection refused".into())])
         );
         assert_eq!(
-            race(&[open], Some("::1".parse().unwrap()), patience, &Watch::default()).unwrap_err(),
-            Cause::Unreachable(vec![(open.to_string(), "of another family than the source address".into())])
+            race(
+                &[open],
+                Some("::1".parse().unwrap()),
+                patience,
+                &Watch::default()
+            )
+            .unwrap_err(),
+            Cause::Unreachable(vec![(
+                open.to_string(),
+                "of another family than the source address".into()
+            )])
         );
     }
 
@@ -340,7 +457,13 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let source = "127.0.0.9".parse().unwrap();
         let address = listener.local_addr().unwrap();
-        race(&[address], Some(source), Duration::from_secs(5), &Watch::default()).unwrap();
+        race(
+            &[address],
+            Some(source),
+            Duration::from_secs(5),
+            &Watch::default(),
+        )
+        .unwrap();
         assert_eq!(listener.accept().unwrap().1.ip(), source);
     }
 
@@ -350,6 +473,9 @@ mod tests {
         watch.interrupt.store(2, Ordering::Relaxed);
         let nowhere = addresses(&["127.0.0.1:9"]);
         let ended = race(&nowhere, None, Duration::from_secs(30), &watch).unwrap_err();
-        assert!(matches!(ended, Cause::Interrupted(2) | Cause::Unreachable(_)), "{ended:?}");
+        assert!(
+            matches!(ended, Cause::Interrupted(2) | Cause::Unreachable(_)),
+            "{ended:?}"
+        );
     }
 }

@@ -14,12 +14,19 @@ use crate::settings::route::{Door, Smtp, TlsMode, Verify};
 
 /// What an untrusted certificate leads to on a connection.
 pub fn verify(route: &Smtp, door: Door, loopback: bool, tell: &Tell) -> Verify {
-    let clear_login = route.login.as_ref().is_none_or(|login| login.in_clear || loopback);
+    let clear_login = route
+        .login
+        .as_ref()
+        .is_none_or(|login| login.in_clear || loopback);
     match (door.tls, route.trust.verify) {
         // Where clear would do, an unknown certificate does as well; one that was named must still be right.
         (TlsMode::Opportunistic, Verify::Strict) if clear_login && !is_particular(route) => {
             // To know of a doubt takes a connection more.
-            if tell.is_heard() { Verify::Warn } else { Verify::Ignore }
+            if tell.is_heard() {
+                Verify::Warn
+            } else {
+                Verify::Ignore
+            }
         }
         (_, verify) => verify,
     }
@@ -28,7 +35,10 @@ pub fn verify(route: &Smtp, door: Door, loopback: bool, tell: &Tell) -> Verify {
 /// The user named what to trust, so that it counts even where TLS itself is optional.
 fn is_particular(route: &Smtp) -> bool {
     let trust = &route.trust;
-    trust.fingerprint.is_some() || trust.ca_file.is_some() || trust.ca_dir.is_some() || trust.no_system_roots
+    trust.fingerprint.is_some()
+        || trust.ca_file.is_some()
+        || trust.ca_dir.is_some()
+        || trust.no_system_roots
 }
 
 /// How TLS begins on this connection.
@@ -65,16 +75,25 @@ impl Encryption<'_> {
             Ok(secured) => {
                 self.tell.fact("version", || secured.version.to_owned());
                 self.tell.fact("cipher", || secured.cipher.to_owned());
-                secured.leaf.iter().for_each(|leaf| describe(self.tell, leaf));
-                self.tell.note(format!("{} {}", secured.version, secured.cipher));
+                secured
+                    .leaf
+                    .iter()
+                    .for_each(|leaf| describe(self.tell, leaf));
+                self.tell
+                    .note(format!("{} {}", secured.version, secured.cipher));
                 self.version = Some(secured.version.to_owned());
                 if let Some(doubt) = &secured.doubt {
                     self.tell.fact("doubt", || doubt.reason.clone());
                 }
                 self.tell.passed(Step::Tls);
                 if let (Some(doubt), Verify::Warn) = (secured.doubt, self.verify) {
-                    let print = doubt.fingerprint.map_or_else(String::new, |print| format!(" (SHA-256 {print})"));
-                    let words = format!("the certificate is not trusted: {}{print}; going on as set", doubt.reason);
+                    let print = doubt
+                        .fingerprint
+                        .map_or_else(String::new, |print| format!(" (SHA-256 {print})"));
+                    let words = format!(
+                        "the certificate is not trusted: {}{print}; going on as set",
+                        doubt.reason
+                    );
                     self.tell.note(words.clone());
                     self.remark = Some(words).filter(|_| route.trust.verify == Verify::Warn);
                 }
@@ -82,7 +101,10 @@ impl Encryption<'_> {
             }
             Err(failed) => {
                 prepared.prepare_another(&failed, self.verify);
-                failed.leaf.iter().for_each(|leaf| describe(self.tell, leaf));
+                failed
+                    .leaf
+                    .iter()
+                    .for_each(|leaf| describe(self.tell, leaf));
                 Err((Fault::new(Stage::Tls, failed.cause), failed.not_tls))
             }
         }
@@ -91,5 +113,9 @@ impl Encryption<'_> {
 
 /// Tells a rehearsal what certificate was shown.
 pub fn describe(tell: &Tell, leaf: &Leaf) {
-    tell.steps(|ear| leaf.describe().into_iter().for_each(|(label, fact)| ear.fact(label, fact)));
+    tell.steps(|ear| {
+        leaf.describe()
+            .into_iter()
+            .for_each(|(label, fact)| ear.fact(label, fact))
+    });
 }

@@ -12,7 +12,10 @@ use crate::message::{Dsn, Message, Notify};
 pub fn mail(capabilities: &Capabilities, message: &Message) -> String {
     let mut parameters = Vec::new();
     if capabilities.size {
-        parameters.push(MailParameter::Other { keyword: "SIZE".into(), value: Some(message.size().to_string()) });
+        parameters.push(MailParameter::Other {
+            keyword: "SIZE".into(),
+            value: Some(message.size().to_string()),
+        });
     }
     if message.eight_bit {
         parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
@@ -24,16 +27,30 @@ pub fn mail(capabilities: &Capabilities, message: &Message) -> String {
         let ret = dsn.ret.map(|ret| ("RET", ret.to_string()));
         let envid = dsn.envid.as_ref().map(|envid| ("ENVID", envid.clone()));
         // lettre writes values as xtext.
-        let parameter =
-            |(keyword, value): (&str, _)| MailParameter::Other { keyword: keyword.into(), value: Some(value) };
+        let parameter = |(keyword, value): (&str, _)| MailParameter::Other {
+            keyword: keyword.into(),
+            value: Some(value),
+        };
         parameters.extend(ret.into_iter().chain(envid).map(parameter));
     }
-    let command = match message.envelope.sender.as_ref().map(|sender| (sender.local(), sender.domain())) {
+    let command = match message
+        .envelope
+        .sender
+        .as_ref()
+        .map(|sender| (sender.local(), sender.domain()))
+    {
         None => Mail::new(None, parameters),
-        Some((local, Some(domain))) => Mail::new(Some(lettre::Address::new_dangerous(local, domain)), parameters),
+        Some((local, Some(domain))) => Mail::new(
+            Some(lettre::Address::new_dangerous(local, domain)),
+            parameters,
+        ),
         // lettre has no name without a domain; its words about nobody hold everything but the name.
         Some((local, None)) => {
-            return Mail::new(None, parameters).to_string().replacen("<>", &format!("<{local}>"), 1);
+            return Mail::new(None, parameters).to_string().replacen(
+                "<>",
+                &format!("<{local}>"),
+                1,
+            );
         }
     };
     command.to_string()
@@ -51,16 +68,29 @@ const LONGEST_ORIGINAL: usize = 500;
 pub fn rcpt(recipient: &Address, notify: Option<Notify>) -> String {
     let mut parameters = Vec::new();
     if let Some(notify) = notify {
-        parameters.push(RcptParameter::Other { keyword: "NOTIFY".into(), value: Some(notify.to_string()) });
+        parameters.push(RcptParameter::Other {
+            keyword: "NOTIFY".into(),
+            value: Some(notify.to_string()),
+        });
         let original = format!("rfc822;{recipient}");
         // Of an address beyond ASCII there is no such form; without ORCPT the notice names that of RCPT itself.
         if original.is_ascii() && original.len() * 3 <= LONGEST_ORIGINAL {
-            parameters.push(RcptParameter::Other { keyword: "ORCPT".into(), value: Some(original) });
+            parameters.push(RcptParameter::Other {
+                keyword: "ORCPT".into(),
+                value: Some(original),
+            });
         }
     }
     if let Some(domain) = recipient.domain() {
-        return Rcpt::new(lettre::Address::new_dangerous(recipient.local(), domain), parameters).to_string();
+        return Rcpt::new(
+            lettre::Address::new_dangerous(recipient.local(), domain),
+            parameters,
+        )
+        .to_string();
     }
-    let parameters: String = parameters.iter().flat_map(|parameter| [" ".to_owned(), parameter.to_string()]).collect();
+    let parameters: String = parameters
+        .iter()
+        .flat_map(|parameter| [" ".to_owned(), parameter.to_string()])
+        .collect();
     format!("RCPT TO:<{}>{parameters}\r\n", recipient.local())
 }

@@ -34,8 +34,13 @@ pub struct Mailfile {
 impl Mailfile {
     /// Takes the path; `None` and `-` are standard output. Nothing is opened.
     pub fn new(path: Option<&Path>, watch: &Watch) -> Self {
-        let path = path.filter(|path| path.as_os_str() != "-").map(Path::to_owned);
-        Mailfile { path, watch: watch.clone() }
+        let path = path
+            .filter(|path| path.as_os_str() != "-")
+            .map(Path::to_owned);
+        Mailfile {
+            path,
+            watch: watch.clone(),
+        }
     }
 
     fn write(&self, message: &Message, books: &mut Books<'_>) -> Result<String, Cause> {
@@ -43,22 +48,34 @@ impl Mailfile {
             let mut lines = Unix::default();
             // Not through the buffer of the library, which waits for its reader and for nothing else.
             let _ = io::stdout().flush();
-            let mut stdout = io::stdout().as_fd().try_clone_to_owned().map(|fd| self.patient(File::from(fd)));
-            let stdout = stdout.as_mut().map_err(|error| failed("standard output", error))?;
-            self.copy(message, "standard output", books, |piece| stdout.write_all(lines.convert(piece)))?;
+            let mut stdout = io::stdout()
+                .as_fd()
+                .try_clone_to_owned()
+                .map(|fd| self.patient(File::from(fd)));
+            let stdout = stdout
+                .as_mut()
+                .map_err(|error| failed("standard output", error))?;
+            self.copy(message, "standard output", books, |piece| {
+                stdout.write_all(lines.convert(piece))
+            })?;
             return Ok("standard output".to_owned());
         };
         let name = path.display().to_string();
         let is_folder = path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/");
         if is_folder {
-            return self.add_to_folder(message, path, books).map(|path| path.display().to_string());
+            return self
+                .add_to_folder(message, path, books)
+                .map(|path| path.display().to_string());
         }
         files::refuse_strange(path).map_err(|error| failed(&name, &error))?;
         match fs::metadata(path) {
             Ok(there) if !there.is_file() => {
                 // A FIFO without a reader fails in place of waiting for one.
                 let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
-                let file = OpenOptions::new().write(true).custom_flags(flags).open(path);
+                let file = OpenOptions::new()
+                    .write(true)
+                    .custom_flags(flags)
+                    .open(path);
                 let mut file = self.patient(file.map_err(|error| failed(&name, &error))?);
                 self.copy(message, &name, books, |piece| file.write_all(piece))?;
             }
@@ -68,7 +85,10 @@ impl Mailfile {
     }
 
     fn patient(&self, file: File) -> Patient {
-        Patient { file, clock: Clock::new(self.watch.interrupt.clone(), Duration::MAX) }
+        Patient {
+            file,
+            clock: Clock::new(self.watch.interrupt.clone(), Duration::MAX),
+        }
     }
 
     /// Beside its place first, then in its place by one step.
@@ -76,38 +96,78 @@ impl Mailfile {
         let name = path.display().to_string();
         // The file a link leads to, so that the link stays.
         let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut beside =
-            tempfile::Builder::new().prefix(".smail-").tempfile_in(folder).map_err(|error| failed(&name, &error))?;
+        let folder = place
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        let mut beside = tempfile::Builder::new()
+            .prefix(".smail-")
+            .tempfile_in(folder)
+            .map_err(|error| failed(&name, &error))?;
         self.copy(message, &name, books, |piece| beside.write_all(piece))?;
         let whole = fs::Permissions::from_mode(0o600);
-        beside.as_file().set_permissions(whole).map_err(|error| failed(&name, &error))?;
-        beside.as_file().sync_all().map_err(|error| failed(&name, &error))?;
-        beside.persist(&place).map_err(|error| failed(&name, &error.error))?;
+        beside
+            .as_file()
+            .set_permissions(whole)
+            .map_err(|error| failed(&name, &error))?;
+        beside
+            .as_file()
+            .sync_all()
+            .map_err(|error| failed(&name, &error))?;
+        beside
+            .persist(&place)
+            .map_err(|error| failed(&name, &error.error))?;
         Ok(())
     }
 
-    fn add_to_folder(&self, message: &Message, folder: &Path, books: &mut Books<'_>) -> Result<PathBuf, Cause> {
+    fn add_to_folder(
+        &self,
+        message: &Message,
+        folder: &Path,
+        books: &mut Books<'_>,
+    ) -> Result<PathBuf, Cause> {
         let id = file_name(&message.id);
         for count in 0..MOST_TRIES {
-            let name = if count == 0 { format!("{id}.eml") } else { format!("{id}-{count}.eml") };
+            let name = if count == 0 {
+                format!("{id}.eml")
+            } else {
+                format!("{id}-{count}.eml")
+            };
             let path = folder.join(name);
             let shown = path.display().to_string();
-            let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+            let mut file = match OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&path)
+            {
                 Ok(file) => file,
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 Err(error) => return Err(failed(&shown, &error)),
             };
             // The umask may have taken what its owner needs.
-            file.set_permissions(fs::Permissions::from_mode(0o600)).map_err(|error| failed(&shown, &error))?;
-            return self.fill(message, &mut file, &shown, books).map(|()| path.clone()).inspect_err(|_| {
-                let _ = fs::remove_file(&path);
-            });
+            file.set_permissions(fs::Permissions::from_mode(0o600))
+                .map_err(|error| failed(&shown, &error))?;
+            return self
+                .fill(message, &mut file, &shown, books)
+                .map(|()| path.clone())
+                .inspect_err(|_| {
+                    let _ = fs::remove_file(&path);
+                });
         }
-        Err(Cause::File(format!("{}: too many files of the same name", folder.join(id).display())))
+        Err(Cause::File(format!(
+            "{}: too many files of the same name",
+            folder.join(id).display()
+        )))
     }
 
-    fn fill(&self, message: &Message, file: &mut File, name: &str, books: &mut Books<'_>) -> Result<(), Cause> {
+    fn fill(
+        &self,
+        message: &Message,
+        file: &mut File,
+        name: &str,
+        books: &mut Books<'_>,
+    ) -> Result<(), Cause> {
         self.copy(message, name, books, |piece| file.write_all(piece))?;
         file.sync_all().map_err(|error| failed(name, &error))
     }
@@ -156,7 +216,11 @@ impl Write for Patient {
                 continue;
             }
             match self.file.write(&bytes[..bytes.len().min(MOST)]) {
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                    ) => {}
                 other => return other,
             }
         }
@@ -176,11 +240,21 @@ fn file_name(id: &str) -> String {
     let id = id.trim_matches(['<', '>']);
     let name: String = id
         .bytes()
-        .map(|b| if b.is_ascii_alphanumeric() || b"-_.@+=".contains(&b) { char::from(b) } else { '_' })
+        .map(|b| {
+            if b.is_ascii_alphanumeric() || b"-_.@+=".contains(&b) {
+                char::from(b)
+            } else {
+                '_'
+            }
+        })
         .take(LONGEST_NAME)
         .collect();
     let name = name.trim_start_matches('.');
-    if name.is_empty() { "message".to_owned() } else { name.to_owned() }
+    if name.is_empty() {
+        "message".to_owned()
+    } else {
+        name.to_owned()
+    }
 }
 
 impl Transport for Mailfile {
@@ -195,13 +269,21 @@ impl Transport for Mailfile {
         };
         let outcome = match written {
             Ok(name) => {
-                Tell::new(&self.watch).note(format!("message, {} octets, written to {name}", message.size()));
+                Tell::new(&self.watch).note(format!(
+                    "message, {} octets, written to {name}",
+                    message.size()
+                ));
                 Ok(Reply::new(250, vec![format!("written to {name}")]))
             }
             Err(cause) => Err(Fault::new(Stage::Content, cause)),
         };
         books.close(&outcome);
-        let recipients: Vec<String> = message.envelope.recipients.iter().map(ToString::to_string).collect();
+        let recipients: Vec<String> = message
+            .envelope
+            .recipients
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         let mut report = Report::uniform(via, recipients.iter().map(String::as_str), &outcome);
         report.bytes = message.size();
         report.timing.transaction = start.elapsed();
@@ -222,7 +304,14 @@ mod tests {
 
     fn message(id: &str) -> Message {
         let recipients = vec![Address::parse("you@b.test").unwrap()];
-        Message::from_wire(id.to_owned(), Envelope { recipients, ..Envelope::default() }, WIRE.to_vec())
+        Message::from_wire(
+            id.to_owned(),
+            Envelope {
+                recipients,
+                ..Envelope::default()
+            },
+            WIRE.to_vec(),
+        )
     }
 
     fn deliver(path: &Path, id: &str) -> Report {
@@ -238,7 +327,10 @@ mod tests {
             assert!(report.is_done());
             assert_eq!(report.via, file.display().to_string());
             assert_eq!(fs::read(&file).unwrap(), WIRE);
-            assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+            assert_eq!(
+                fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+                0o600
+            );
         }
     }
 
@@ -267,11 +359,22 @@ mod tests {
         )
         .unwrap();
         let why = format!("{}: no such device or address", path.display());
-        assert_eq!(deliver(&path, "<1@a>").fates[0].outcome, Err(Fault::new(Stage::Content, Cause::File(why))));
-        let reader =
-            OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(&path).unwrap();
+        assert_eq!(
+            deliver(&path, "<1@a>").fates[0].outcome,
+            Err(Fault::new(Stage::Content, Cause::File(why)))
+        );
+        let reader = OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+            .open(&path)
+            .unwrap();
         assert!(deliver(&path, "<1@a>").is_done());
-        assert_eq!(io::read_to_string(reader.try_clone().unwrap()).unwrap().as_bytes(), WIRE);
+        assert_eq!(
+            io::read_to_string(reader.try_clone().unwrap())
+                .unwrap()
+                .as_bytes(),
+            WIRE
+        );
         let (watch, full) = (Watch::default(), "y\r\n".repeat(100_000).into_bytes());
         let full = Message::from_wire("<1@a>".into(), message("<1@a>").envelope, full);
         let interrupt = watch.interrupt.clone();
@@ -283,7 +386,10 @@ mod tests {
             reader
         });
         let report = Mailfile::new(Some(&path), &watch).deliver(&full, Turn::Last, &mut ());
-        assert_eq!(report.fates[0].outcome, Err(Fault::new(Stage::Content, Cause::Interrupted(15))));
+        assert_eq!(
+            report.fates[0].outcome,
+            Err(Fault::new(Stage::Content, Cause::Interrupted(15)))
+        );
         drop(late.join().unwrap());
     }
 
@@ -297,8 +403,14 @@ mod tests {
         if std::os::unix::fs::lchown(&link, Some(54_321), None).is_err() {
             return;
         }
-        let why = format!("{}: another user made it, in a folder that others may write to", link.display());
-        assert_eq!(deliver(&link, "<1@a>").fates[0].outcome, Err(Fault::new(Stage::Content, Cause::File(why))));
+        let why = format!(
+            "{}: another user made it, in a folder that others may write to",
+            link.display()
+        );
+        assert_eq!(
+            deliver(&link, "<1@a>").fates[0].outcome,
+            Err(Fault::new(Stage::Content, Cause::File(why)))
+        );
         assert_eq!(fs::read(&ours).unwrap(), b"ours");
     }
 
@@ -312,12 +424,25 @@ mod tests {
     fn what_cannot_be_written_is_named_and_leaves_nothing_behind() {
         let folder = tempfile::tempdir().unwrap();
         let missing = folder.path().join("no/such/");
-        let why = format!("{}: no such file or directory", missing.join("1@a.eml").display());
-        assert_eq!(deliver(&missing, "<1@a>").fates[0].outcome, Err(Fault::new(Stage::Content, Cause::File(why))));
+        let why = format!(
+            "{}: no such file or directory",
+            missing.join("1@a.eml").display()
+        );
+        assert_eq!(
+            deliver(&missing, "<1@a>").fates[0].outcome,
+            Err(Fault::new(Stage::Content, Cause::File(why)))
+        );
         let watch = Watch::default();
         watch.interrupt.store(15, Ordering::Relaxed);
-        let report = Mailfile::new(Some(folder.path()), &watch).deliver(&message("<1@a>"), Turn::Last, &mut ());
-        assert_eq!(report.fates[0].outcome, Err(Fault::new(Stage::Content, Cause::Interrupted(15))));
+        let report = Mailfile::new(Some(folder.path()), &watch).deliver(
+            &message("<1@a>"),
+            Turn::Last,
+            &mut (),
+        );
+        assert_eq!(
+            report.fates[0].outcome,
+            Err(Fault::new(Stage::Content, Cause::Interrupted(15)))
+        );
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 

@@ -31,8 +31,16 @@ impl Round<'_, '_> {
         let members = self.members;
         let reset = std::mem::take(&mut self.link.begun).then_some(Verb::Reset);
         let recipients = members.iter().map(|&at| Verb::Rcpt(at));
-        let mut verbs = reset.into_iter().chain([Verb::Mail]).chain(recipients).peekable();
-        let mut end = Some(if whole.is_some() { Verb::Chunk } else { Verb::Data });
+        let mut verbs = reset
+            .into_iter()
+            .chain([Verb::Mail])
+            .chain(recipients)
+            .peekable();
+        let mut end = Some(if whole.is_some() {
+            Verb::Chunk
+        } else {
+            Verb::Data
+        });
         let mut most = GROUP.0;
         while end.is_some() {
             let (mut flight, mut commands, mut named) = (Vec::new(), Commands::default(), 0);
@@ -46,19 +54,33 @@ impl Round<'_, '_> {
                 if !fits {
                     break;
                 }
-                commands.add(&self.line(verb, whole)).map_err(|cause| self.link.session.cut(Stage::Prepare, cause))?;
+                commands
+                    .add(&self.line(verb, whole))
+                    .map_err(|cause| self.link.session.cut(Stage::Prepare, cause))?;
                 flight.push(verb);
                 named += usize::from(matches!(verb, Verb::Rcpt(_)));
                 if verbs.next().is_none() {
                     end = None;
                 }
             }
-            if self.sender.is_some() || (matches!(flight[..], [Verb::Data | Verb::Chunk]) && self.accepted.is_empty()) {
+            if self.sender.is_some()
+                || (matches!(flight[..], [Verb::Data | Verb::Chunk]) && self.accepted.is_empty())
+            {
                 return Ok(());
             }
-            self.fly(&flight, &commands, whole.filter(|_| matches!(flight[..], [.., Verb::Chunk])))?;
+            self.fly(
+                &flight,
+                &commands,
+                whole.filter(|_| matches!(flight[..], [.., Verb::Chunk])),
+            )?;
             if self.overflow >= ENOUGH {
-                let others = verbs.by_ref().filter_map(|verb| if let Verb::Rcpt(at) = verb { Some(at) } else { None });
+                let others = verbs.by_ref().filter_map(|verb| {
+                    if let Verb::Rcpt(at) = verb {
+                        Some(at)
+                    } else {
+                        None
+                    }
+                });
                 self.postpone(others.collect());
             } else if self.overflow == 0 {
                 most = (most * 2).min(GROUP.1);
@@ -68,7 +90,12 @@ impl Round<'_, '_> {
     }
 
     /// Sends a flight, the message behind it where it goes along, and reads the replies.
-    fn fly(&mut self, flight: &[Verb], commands: &Commands, whole: Option<&Whole>) -> Result<(), Fault> {
+    fn fly(
+        &mut self,
+        flight: &[Verb],
+        commands: &Commands,
+        whole: Option<&Whole>,
+    ) -> Result<(), Fault> {
         if whole.is_some() {
             self.announce()?;
         }
@@ -87,15 +114,25 @@ impl Round<'_, '_> {
                 (0, None) => session.command(stage, patience, commands),
                 _ => session.reply(stage, patience),
             };
-            self.judge(*verb, reply.map_err(|fault| swallowed(fault, flight.len()))?)?;
+            self.judge(
+                *verb,
+                reply.map_err(|fault| swallowed(fault, flight.len()))?,
+            )?;
         }
         Ok(())
     }
 
     /// Tells the books that the message leaves for all who are not refused yet: what becomes of them is heard later.
     fn announce(&mut self) -> Result<(), Fault> {
-        let open: Vec<usize> = self.members.iter().copied().filter(|&at| self.outcomes[at].is_none()).collect();
-        self.books.before_dot(&open).map_err(|cause| self.link.session.cut(Stage::Content, cause))
+        let open: Vec<usize> = self
+            .members
+            .iter()
+            .copied()
+            .filter(|&at| self.outcomes[at].is_none())
+            .collect();
+        self.books
+            .before_dot(&open)
+            .map_err(|cause| self.link.session.cut(Stage::Content, cause))
     }
 
     /// A command with its line end.
@@ -104,7 +141,8 @@ impl Round<'_, '_> {
             Verb::Reset => "RSET\r\n".to_owned(),
             Verb::Mail => self.opening.to_owned(),
             Verb::Rcpt(at) => {
-                let notify = asked(&self.link.capabilities, self.message).and_then(|dsn| dsn.notify);
+                let notify =
+                    asked(&self.link.capabilities, self.message).and_then(|dsn| dsn.notify);
                 rcpt(&self.message.envelope.recipients[at], notify)
             }
             Verb::Data => "DATA\r\n".to_owned(),

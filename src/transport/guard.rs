@@ -127,7 +127,10 @@ impl Guard {
 
     /// Ends the connection for a reason: nothing is written any more, and every later step fails for the same reason.
     pub fn fail(&mut self, cause: Cause) -> Fault {
-        let fault = Fault { in_doubt: self.body == Body::Awaited, ..Fault::new(self.stage, cause) };
+        let fault = Fault {
+            in_doubt: self.body == Body::Awaited,
+            ..Fault::new(self.stage, cause)
+        };
         self.io = None;
         if std::mem::take(&mut self.wiped) {
             self.out.zeroize();
@@ -173,7 +176,11 @@ impl Guard {
             return self.write(bytes);
         }
         self.out.extend_from_slice(bytes);
-        if self.out.len() >= BLOCK { self.flush() } else { Ok(()) }
+        if self.out.len() >= BLOCK {
+            self.flush()
+        } else {
+            Ok(())
+        }
     }
 
     /// Takes a line with a secret in it, which leaves before the next reply is read and is wiped then.
@@ -232,8 +239,14 @@ impl Guard {
         if matches!(self.body, Body::Open | Body::Dotted) && self.waiting() {
             return Err(self.interrupted_by_server());
         }
-        let time = if self.body == Body::None { self.patience } else { self.block };
-        let Some(io) = &mut self.io else { return Err(self.fail(Cause::Lost("the connection is closed".into()))) };
+        let time = if self.body == Body::None {
+            self.patience
+        } else {
+            self.block
+        };
+        let Some(io) = &mut self.io else {
+            return Err(self.fail(Cause::Lost("the connection is closed".into())));
+        };
         io.on_socket(|socket| socket.clock.allow(time));
         match io.write_all(bytes) {
             Ok(()) => Ok(()),
@@ -259,9 +272,10 @@ impl Guard {
     fn interrupted_by_server(&mut self) -> Fault {
         match self.read_reply(LAST_WORDS) {
             Ok(reply) if matches!(reply.code / 100, 4 | 5) => self.fail(Cause::Refused(reply)),
-            Ok(reply) => {
-                self.fail(Cause::Protocol(format!("the server answered \"{}\" before the final dot", reply.text())))
-            }
+            Ok(reply) => self.fail(Cause::Protocol(format!(
+                "the server answered \"{}\" before the final dot",
+                reply.text()
+            ))),
             Err(cause) => self.fail(cause),
         }
     }
@@ -291,7 +305,8 @@ impl Guard {
     /// [`Fault`]: nothing came in time, the connection ended, or this is no reply.
     pub fn reply(&mut self) -> Result<Reply, Fault> {
         self.flush()?;
-        self.read_reply(self.patience).map_err(|cause| self.fail(cause))
+        self.read_reply(self.patience)
+            .map_err(|cause| self.fail(cause))
     }
 
     /// The replies to the dot have all come.
@@ -319,9 +334,17 @@ impl Guard {
         let mut heard = Vec::new();
         let tell = self.tell.clone();
         let outcome = self.hear(patience, &mut |line: &[u8]| {
-            if redactor.is_idle() { tell.server(line) } else { heard.push(line.to_vec()) }
+            if redactor.is_idle() {
+                tell.server(line)
+            } else {
+                heard.push(line.to_vec())
+            }
         });
-        self.unstruck = outcome.as_ref().ok().filter(|_| self.stage == Stage::Hello).cloned();
+        self.unstruck = outcome
+            .as_ref()
+            .ok()
+            .filter(|_| self.stage == Stage::Hello)
+            .cloned();
         let heard = redactor.lines(&heard);
         for line in &heard {
             tell.server(line);
@@ -334,12 +357,21 @@ impl Guard {
         };
         // Each line of an answer to EHLO is an extension.
         let whole = self.stage == Stage::Hello && reply.is_positive();
-        Ok(if whole { reply } else { Reply { lines: kept(&reply.lines).into(), ..reply } })
+        Ok(if whole {
+            reply
+        } else {
+            Reply {
+                lines: kept(&reply.lines).into(),
+                ..reply
+            }
+        })
     }
 
     /// Reads lines up to the end of a reply.
     fn hear(&mut self, patience: Duration, each: &mut dyn FnMut(&[u8])) -> Result<Reply, Cause> {
-        let Some(io) = &mut self.io else { return Err(Cause::Lost("the connection is closed".into())) };
+        let Some(io) = &mut self.io else {
+            return Err(Cause::Lost("the connection is closed".into()));
+        };
         io.on_socket(|socket| socket.clock.allow(patience));
         let mut parser = Parser::default();
         let mut buffer = [0; 4096];
@@ -353,10 +385,17 @@ impl Guard {
             }
             if self.stage == Stage::Greeting && matches!(self.input.rest(), [0x15 | 0x16, 3, ..]) {
                 self.tell.fact("speaks", || "TLS".to_owned());
-                return Err(Cause::Protocol("no greeting: this port speaks TLS from the first byte".into()));
+                return Err(Cause::Protocol(
+                    "no greeting: this port speaks TLS from the first byte".into(),
+                ));
             }
             match io.read(&mut buffer) {
-                Ok(0) => return Err(Cause::Lost(format!("the server closed the connection {}", when(self.stage)))),
+                Ok(0) => {
+                    return Err(Cause::Lost(format!(
+                        "the server closed the connection {}",
+                        when(self.stage)
+                    )));
+                }
                 Ok(count) => self.input.extend(&buffer[..count]),
                 Err(error) => return Err(meaning(&error)),
             }

@@ -30,7 +30,14 @@ impl<T: Transport> Transport for Judged<T> {
 
     fn deliver(&mut self, message: &Message, turn: Turn, ledger: &mut dyn Ledger) -> Report {
         let mut judge = Judge::new(self.provider.as_deref());
-        let mut report = self.way.deliver(message, turn, &mut JudgedBooks { ledger, judge: &mut judge });
+        let mut report = self.way.deliver(
+            message,
+            turn,
+            &mut JudgedBooks {
+                ledger,
+                judge: &mut judge,
+            },
+        );
         for fate in &mut report.fates {
             judge.settle(&mut fate.outcome);
         }
@@ -52,11 +59,19 @@ impl Ledger for JudgedBooks<'_, '_> {
         if outcomes.iter().all(|(_, outcome)| outcome.is_ok()) {
             return self.ledger.settled(outcomes);
         }
-        let mut judged: Vec<_> = outcomes.iter().map(|&(at, outcome)| (at, outcome.clone())).collect();
+        let mut judged: Vec<_> = outcomes
+            .iter()
+            .map(|&(at, outcome)| (at, outcome.clone()))
+            .collect();
         for (_, outcome) in &mut judged {
             self.judge.settle(outcome);
         }
-        self.ledger.settled(&judged.iter().map(|(at, outcome)| (*at, outcome)).collect::<Vec<_>>());
+        self.ledger.settled(
+            &judged
+                .iter()
+                .map(|(at, outcome)| (*at, outcome))
+                .collect::<Vec<_>>(),
+        );
     }
 }
 
@@ -68,7 +83,10 @@ struct Judge<'p> {
 
 impl<'p> Judge<'p> {
     fn new(provider: Option<&'p str>) -> Self {
-        Judge { provider, known: HashMap::new() }
+        Judge {
+            provider,
+            known: HashMap::new(),
+        }
     }
 
     fn settle(&mut self, outcome: &mut Result<Reply, Fault>) {
@@ -76,7 +94,10 @@ impl<'p> Judge<'p> {
         // Only replies have words to be judged by.
         let Some(reply) = fault.reply() else { return };
         let provider = self.provider;
-        let known = self.known.entry((fault.stage, reply.clone())).or_insert_with(|| hints::class(fault, provider));
+        let known = self
+            .known
+            .entry((fault.stage, reply.clone()))
+            .or_insert_with(|| hints::class(fault, provider));
         let known = *known;
         fault.known = known;
     }
@@ -88,20 +109,37 @@ mod tests {
     use crate::delivery::Cause;
 
     fn class(provider: Option<&str>, stage: Stage, code: u16, text: &str) -> Class {
-        let mut outcome = Err(Fault::new(stage, Cause::Refused(Reply::new(code, vec![text.into()]))));
+        let mut outcome = Err(Fault::new(
+            stage,
+            Cause::Refused(Reply::new(code, vec![text.into()])),
+        ));
         Judge::new(provider).settle(&mut outcome);
         outcome.unwrap_err().class()
     }
 
     #[test]
     fn what_a_provider_means_beats_the_first_digit() {
-        let mail =
-            "\"MAIL FROM\" doesn't conform with authentication (Auth Account:a@x.example|Mail Account:b@x.example)";
-        assert_eq!(class(Some("alimail"), Stage::Sender, 440, mail), Class::Permanent);
-        assert_eq!(class(Some("directmail"), Stage::Sender, 436, mail), Class::Permanent);
+        let mail = "\"MAIL FROM\" doesn't conform with authentication (Auth Account:a@x.example|Mail Account:b@x.example)";
+        assert_eq!(
+            class(Some("alimail"), Stage::Sender, 440, mail),
+            Class::Permanent
+        );
+        assert_eq!(
+            class(Some("directmail"), Stage::Sender, 436, mail),
+            Class::Permanent
+        );
         let limit = "5.4.5 Daily user sending limit exceeded.";
-        assert_eq!(class(Some("gmail"), Stage::Content, 550, limit), Class::Temporary);
-        assert_eq!(class(None, Stage::Recipient, 550, "5.1.1 no such user"), Class::Permanent);
-        assert_eq!(class(None, Stage::Recipient, 450, "4.2.0 greylisted"), Class::Temporary);
+        assert_eq!(
+            class(Some("gmail"), Stage::Content, 550, limit),
+            Class::Temporary
+        );
+        assert_eq!(
+            class(None, Stage::Recipient, 550, "5.1.1 no such user"),
+            Class::Permanent
+        );
+        assert_eq!(
+            class(None, Stage::Recipient, 450, "4.2.0 greylisted"),
+            Class::Temporary
+        );
     }
 }

@@ -27,7 +27,9 @@ impl Learned {
     /// The addresses to try first, and those that were mute.
     pub(super) fn sort(&self, addresses: Vec<SocketAddr>) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
         let mute = lock(&self.mute);
-        addresses.into_iter().partition(|address| !mute.contains(address))
+        addresses
+            .into_iter()
+            .partition(|address| !mute.contains(address))
     }
 
     /// Remembers a server, by its host and port, that does not take commands in groups although it offers to.
@@ -43,21 +45,34 @@ impl Learned {
     /// Remembers that a session over a route failed, and why. A server that was not reached or did not greet is so for
     /// every login; what came later belongs to this login alone.
     pub fn failed(&self, route: &Route, fault: &Fault, why: String) {
-        let of_server = matches!(fault.stage, Stage::Resolve | Stage::Connect | Stage::Greeting);
-        let route = if of_server { without_login(route) } else { route.clone() };
+        let of_server = matches!(
+            fault.stage,
+            Stage::Resolve | Stage::Connect | Stage::Greeting
+        );
+        let route = if of_server {
+            without_login(route)
+        } else {
+            route.clone()
+        };
         lock(&self.failed).push((route, why));
     }
 
     /// Why a session over this route failed in this run.
     pub fn failure(&self, route: &Route) -> Option<String> {
         let server = without_login(route);
-        lock(&self.failed).iter().find(|(known, _)| known == route || *known == server).map(|(_, why)| why.clone())
+        lock(&self.failed)
+            .iter()
+            .find(|(known, _)| known == route || *known == server)
+            .map(|(_, why)| why.clone())
     }
 }
 
 fn without_login(route: &Route) -> Route {
     match route {
-        Route::Smtp(smtp) => Route::Smtp(Box::new(Smtp { login: None, ..(**smtp).clone() })),
+        Route::Smtp(smtp) => Route::Smtp(Box::new(Smtp {
+            login: None,
+            ..(**smtp).clone()
+        })),
         other => other.clone(),
     }
 }
@@ -103,7 +118,10 @@ mod tests {
     #[test]
     fn a_refused_login_is_of_its_secret_and_a_mute_server_is_so_for_all() {
         let learned = Learned::default();
-        let refused = Fault::new(Stage::Login, Cause::Refused(Reply::new(535, vec!["no".into()])));
+        let refused = Fault::new(
+            Stage::Login,
+            Cause::Refused(Reply::new(535, vec!["no".into()])),
+        );
         learned.failed(&route("a", "one"), &refused, "535".into());
         assert_eq!(learned.failure(&route("a", "one")).as_deref(), Some("535"));
         assert_eq!(learned.failure(&route("a", "two")), None);

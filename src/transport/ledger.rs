@@ -43,7 +43,10 @@ pub struct Books<'l> {
 impl<'l> Books<'l> {
     /// Opens the books for as many recipients.
     pub fn new(ledger: &'l mut dyn Ledger, recipients: usize) -> Self {
-        Books { ledger, open: vec![true; recipients] }
+        Books {
+            ledger,
+            open: vec![true; recipients],
+        }
     }
 
     /// Asks whether the dot may leave for these.
@@ -51,7 +54,9 @@ impl<'l> Books<'l> {
     /// # Errors
     /// [`Cause::Ledger`]: it may not.
     pub fn before_dot(&mut self, recipients: &[usize]) -> Result<(), Cause> {
-        self.ledger.before_dot(recipients).map_err(|error| Cause::Ledger(reason(&error)))
+        self.ledger
+            .before_dot(recipients)
+            .map_err(|error| Cause::Ledger(reason(&error)))
     }
 
     /// Asks whether a message may be handed over for all at once.
@@ -64,7 +69,10 @@ impl<'l> Books<'l> {
     }
 
     /// Settles those of these recipients that are not settled yet, in one entry.
-    pub fn settle<'o>(&mut self, outcomes: impl Iterator<Item = (usize, &'o Result<Reply, Fault>)>) {
+    pub fn settle<'o>(
+        &mut self,
+        outcomes: impl Iterator<Item = (usize, &'o Result<Reply, Fault>)>,
+    ) {
         let open = &mut self.open;
         // In a long list most of them are open, so that the upper bound is a good guess.
         let mut entry = Vec::with_capacity(outcomes.size_hint().1.unwrap_or(0));

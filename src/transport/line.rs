@@ -22,7 +22,11 @@ impl Commands {
     /// [`Cause::Unsound`]: it is more than one line.
     pub fn add(&mut self, line: &str) -> Result<(), Cause> {
         let line = one_line(line).map_err(|octet| {
-            let verb: String = line.chars().take_while(char::is_ascii_alphabetic).take(8).collect();
+            let verb: String = line
+                .chars()
+                .take_while(char::is_ascii_alphabetic)
+                .take(8)
+                .collect();
             unsound(&format!("the command {verb}"), octet)
         })?;
         self.0.push_str(line);
@@ -51,7 +55,9 @@ impl Commands {
 /// # Errors
 /// [`Cause::Unsound`]: it is more than one line.
 pub fn check_secret(line: &str) -> Result<(), Cause> {
-    one_line(line).map(drop).map_err(|octet| unsound("a line of the login", octet))
+    one_line(line)
+        .map(drop)
+        .map_err(|octet| unsound("a line of the login", octet))
 }
 
 /// Checks the addresses that become arguments of a program.
@@ -61,7 +67,9 @@ pub fn check_secret(line: &str) -> Result<(), Cause> {
 pub fn check_arguments(envelope: &Envelope) -> Result<(), Cause> {
     let odd = |text: &str| text.bytes().find(u8::is_ascii_control);
     let mut addresses = envelope.sender.iter().chain(&envelope.recipients);
-    match addresses.find_map(|address| odd(address.local()).or_else(|| odd(address.domain().unwrap_or_default()))) {
+    match addresses.find_map(|address| {
+        odd(address.local()).or_else(|| odd(address.domain().unwrap_or_default()))
+    }) {
         None => Ok(()),
         Some(octet) => Err(unsound("an address of the envelope", octet)),
     }
@@ -73,13 +81,17 @@ pub fn check_arguments(envelope: &Envelope) -> Result<(), Cause> {
 /// [`Cause::Unsound`].
 pub fn check_host(host: &str) -> Result<(), Cause> {
     let odd = host.bytes().find(|octet| !octet.is_ascii_graphic());
-    odd.map_or(Ok(()), |octet| Err(unsound("the name of the server", octet)))
+    odd.map_or(Ok(()), |octet| {
+        Err(unsound("the name of the server", octet))
+    })
 }
 
 /// Gives a line without its end back, or the octet that makes more than one of it.
 fn one_line(line: &str) -> Result<&str, u8> {
     let line = line.strip_suffix("\r\n").unwrap_or(line);
-    line.bytes().find(|octet| matches!(octet, b'\r' | b'\n' | 0)).map_or(Ok(line), Err)
+    line.bytes()
+        .find(|octet| matches!(octet, b'\r' | b'\n' | 0))
+        .map_or(Ok(line), Err)
 }
 
 fn unsound(what: &str, octet: u8) -> Cause {
@@ -119,13 +131,24 @@ mod tests {
             ..Envelope::default()
         };
         assert_eq!(check_arguments(&envelope("\"a b\"", "x")), Ok(()));
-        for (local, domain) in [("a\nb", "x"), ("\"\\\r\"", "x"), ("a", "x\0"), ("a\tb", "x")] {
+        for (local, domain) in [
+            ("a\nb", "x"),
+            ("\"\\\r\"", "x"),
+            ("a", "x\0"),
+            ("a\tb", "x"),
+        ] {
             assert!(
-                matches!(check_arguments(&envelope(local, domain)), Err(Cause::Unsound(_))),
+                matches!(
+                    check_arguments(&envelope(local, domain)),
+                    Err(Cause::Unsound(_))
+                ),
                 "{local:?} {domain:?}"
             );
         }
-        let sender = Envelope { sender: Some(Address::of("a\nb", "x")), ..Envelope::default() };
+        let sender = Envelope {
+            sender: Some(Address::of("a\nb", "x")),
+            ..Envelope::default()
+        };
         let why = "an address of the envelope holds the octet 0x0a".to_owned();
         assert_eq!(check_arguments(&sender), Err(Cause::Unsound(why)));
     }
@@ -135,7 +158,10 @@ mod tests {
         assert_eq!(check_host("xn--fiq228c.example"), Ok(()));
         assert_eq!(check_host("2001:db8::1"), Ok(()));
         for host in ["a\r\nX: y", "a b", "a\0", "a\u{85}"] {
-            assert!(matches!(check_host(host), Err(Cause::Unsound(_))), "{host:?}");
+            assert!(
+                matches!(check_host(host), Err(Cause::Unsound(_))),
+                "{host:?}"
+            );
         }
     }
 
@@ -145,7 +171,10 @@ mod tests {
         commands.add("RCPT TO:<\"a\tb\"@x>\r\n").unwrap();
         commands.add("").unwrap();
         assert_eq!(commands.as_str(), "RSET\r\nRCPT TO:<\"a\tb\"@x>\r\n\r\n");
-        assert_eq!(commands.lines().collect::<Vec<_>>(), ["RSET", "RCPT TO:<\"a\tb\"@x>", ""]);
+        assert_eq!(
+            commands.lines().collect::<Vec<_>>(),
+            ["RSET", "RCPT TO:<\"a\tb\"@x>", ""]
+        );
         assert_eq!(commands.len(), commands.as_str().len());
     }
 }

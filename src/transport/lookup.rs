@@ -48,7 +48,10 @@ impl Lookup {
         if started.is_err() {
             let _ = tell.send(ask(host));
         }
-        Lookup::Asked { host: host.to_owned(), answer }
+        Lookup::Asked {
+            host: host.to_owned(),
+            answer,
+        }
     }
 
     /// Every address, families taking turns, the system's favourite first.
@@ -62,9 +65,9 @@ impl Lookup {
         };
         let found = loop {
             let time = clock.look().map_err(|halt| match halt {
-                Halt::Deadline(allowed) => {
-                    Cause::NoAnswer(format!("{host}: no name server answered within {allowed:?}"))
-                }
+                Halt::Deadline(allowed) => Cause::NoAnswer(format!(
+                    "{host}: no name server answered within {allowed:?}"
+                )),
                 Halt::Signal(signal) => Cause::Interrupted(signal),
             })?;
             match answer.recv_timeout(time) {
@@ -87,15 +90,22 @@ fn not_found(host: &str, text: &str) -> Cause {
     if NO_SUCH_NAME.iter().any(|phrase| text.contains(phrase)) {
         return Cause::NoSuchHost(host.to_owned());
     }
-    let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(text);
-    Cause::NoAnswer(format!("{host}: {}", reason(&io::Error::other(text.to_owned()))))
+    let text = text
+        .strip_prefix("failed to lookup address information: ")
+        .unwrap_or(text);
+    Cause::NoAnswer(format!(
+        "{host}: {}",
+        reason(&io::Error::other(text.to_owned()))
+    ))
 }
 
 fn take_turns(mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let mut seen = std::collections::HashSet::new();
     addresses.retain(|address| seen.insert(*address));
     let v6_first = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    let (first, second): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| address.is_ipv6() == v6_first);
+    let (first, second): (Vec<_>, Vec<_>) = addresses
+        .into_iter()
+        .partition(|address| address.is_ipv6() == v6_first);
     let (mut first, mut second) = (first.into_iter(), second.into_iter());
     let mut turns = Vec::new();
     loop {
@@ -121,14 +131,32 @@ mod tests {
 
     #[test]
     fn families_take_turns_and_the_favourite_stays_first() {
-        let mixed = addresses(&["[::1]:1", "[::2]:1", "[::1]:1", "[::3]:1", "1.1.1.1:1", "1.1.1.2:1"]);
-        assert_eq!(take_turns(mixed), addresses(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "1.1.1.2:1", "[::3]:1"]));
+        let mixed = addresses(&[
+            "[::1]:1",
+            "[::2]:1",
+            "[::1]:1",
+            "[::3]:1",
+            "1.1.1.1:1",
+            "1.1.1.2:1",
+        ]);
+        assert_eq!(
+            take_turns(mixed),
+            addresses(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "1.1.1.2:1", "[::3]:1"])
+        );
     }
 
     #[test]
     fn a_name_that_does_not_exist_is_told_from_a_look_up_that_failed() {
-        let says = |text: &str| not_found("mx.test", &format!("failed to lookup address information: {text}"));
-        assert_eq!(says("Name or service not known"), Cause::NoSuchHost("mx.test".into()));
+        let says = |text: &str| {
+            not_found(
+                "mx.test",
+                &format!("failed to lookup address information: {text}"),
+            )
+        };
+        assert_eq!(
+            says("Name or service not known"),
+            Cause::NoSuchHost("mx.test".into())
+        );
         assert_eq!(
             says("Temporary failure in name resolution"),
             Cause::NoAnswer("mx.test: temporary failure in name resolution".into())
@@ -141,6 +169,9 @@ mod tests {
         interrupt.store(2, Ordering::Relaxed);
         let mut clock = Clock::new(interrupt, Duration::from_secs(30));
         let lookup = Lookup::start("localhost", 25);
-        assert_eq!(lookup.finish(&mut clock).unwrap_err(), Cause::Interrupted(2));
+        assert_eq!(
+            lookup.finish(&mut clock).unwrap_err(),
+            Cause::Interrupted(2)
+        );
     }
 }

@@ -22,7 +22,13 @@ pub struct Metered<'p, I> {
 impl<'p, I> Metered<'p, I> {
     /// Counts the pieces of a message of this size.
     pub fn new(chunks: I, size: u64, progress: Option<&'p Progress>) -> Self {
-        Metered { chunks, given: 0, size, progress, told: None }
+        Metered {
+            chunks,
+            given: 0,
+            size,
+            progress,
+            told: None,
+        }
     }
 }
 

@@ -85,7 +85,9 @@ pub struct Watch {
 
 impl fmt::Debug for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch").field("interrupt", &self.interrupt).finish_non_exhaustive()
+        f.debug_struct("Watch")
+            .field("interrupt", &self.interrupt)
+            .finish_non_exhaustive()
     }
 }
 
@@ -114,7 +116,10 @@ pub trait Transport {
 /// Opens a way. Nothing is connected, started or written before the first message.
 pub fn open(route: &Route, watch: &Watch) -> Box<dyn Transport> {
     match route {
-        Route::Smtp(server) => Box::new(judged::Judged::new(smtp::Server::new(server, watch), server.provider.clone())),
+        Route::Smtp(server) => Box::new(judged::Judged::new(
+            smtp::Server::new(server, watch),
+            server.provider.clone(),
+        )),
         Route::Program(program) => Box::new(command::Sendmail::new(program, watch)),
         Route::File(path) => Box::new(file::Mailfile::new(Some(path), watch)),
         Route::Stdout => Box::new(file::Mailfile::new(None, watch)),
@@ -125,7 +130,11 @@ pub fn open(route: &Route, watch: &Watch) -> Box<dyn Transport> {
 pub fn describe(route: &Route) -> String {
     match route {
         Route::Smtp(server) => {
-            let doors: Vec<String> = server.doors.iter().map(|door| smtp::place(server, *door)).collect();
+            let doors: Vec<String> = server
+                .doors
+                .iter()
+                .map(|door| smtp::place(server, *door))
+                .collect();
             doors.join(", then ")
         }
         Route::Program(program) => program.path.display().to_string(),
@@ -144,7 +153,11 @@ pub(crate) struct Tell {
 
 impl Tell {
     fn new(watch: &Watch) -> Self {
-        Tell { trace: watch.trace.clone(), steps: watch.steps.clone(), redactor: watch.redactor.clone() }
+        Tell {
+            trace: watch.trace.clone(),
+            steps: watch.steps.clone(),
+            redactor: watch.redactor.clone(),
+        }
     }
 
     /// Whether anybody hears of what happens on the way.

@@ -62,7 +62,12 @@ impl From<Fault> for Box<Closed> {
 ///
 /// # Errors
 /// [`Closed`].
-pub fn open(route: &Smtp, door: Door, prepared: &mut Option<Prepared>, watch: &Watch) -> Result<Opened, Box<Closed>> {
+pub fn open(
+    route: &Smtp,
+    door: Door,
+    prepared: &mut Option<Prepared>,
+    watch: &Watch,
+) -> Result<Opened, Box<Closed>> {
     let mut early = Tell::new(watch);
     loop {
         let mut closed = match open_once(route, door, prepared, watch, &early) {
@@ -96,7 +101,10 @@ fn open_once(
     early: &Tell,
 ) -> Result<Opened, Box<Closed>> {
     let tell = Tell::new(watch);
-    let watch = &Watch { steps: early.steps.clone(), ..watch.clone() };
+    let watch = &Watch {
+        steps: early.steps.clone(),
+        ..watch.clone()
+    };
     let prepare = || {
         // Where TLS is only an offer, most servers that need none of it make none.
         if matches!(door.tls, TlsMode::Implicit | TlsMode::Starttls) && prepared.is_none() {
@@ -115,11 +123,21 @@ fn open_once(
                 dialled
             }
             // One that answered at all tells more than those that did not.
-            (Err(Fault { cause: Cause::Unreachable(_), .. }), Some(closed)) => return Err(closed),
+            (
+                Err(Fault {
+                    cause: Cause::Unreachable(_),
+                    ..
+                }),
+                Some(closed),
+            ) => return Err(closed),
             (Err(fault), _) => return Err(fault.into()),
         };
         let others = addresses.left();
-        let share = if others == 0 && mute.is_none() { whole } else { share(whole, begun.elapsed(), others) };
+        let share = if others == 0 && mute.is_none() {
+            whole
+        } else {
+            share(whole, begun.elapsed(), others)
+        };
         let dialled_address = dialled.address;
         let closed = match begin(route, door, prepared, &tell, early, dialled, share) {
             Err(closed) if others > 0 && is_elsewhere(&closed.fault, door) => closed,
@@ -154,7 +172,9 @@ fn is_elsewhere(fault: &Fault, door: Door) -> bool {
     match &fault.cause {
         Cause::Silent(_) => first,
         Cause::Lost(_) => first || fault.stage == Stage::Hello,
-        Cause::Refused(reply) => reply.code / 100 == 4 && matches!(fault.stage, Stage::Greeting | Stage::Hello),
+        Cause::Refused(reply) => {
+            reply.code / 100 == 4 && matches!(fault.stage, Stage::Greeting | Stage::Hello)
+        }
         _ => false,
     }
 }
@@ -169,17 +189,33 @@ fn begin(
     dialled: Dialled,
     patience: Duration,
 ) -> Result<Opened, Box<Closed>> {
-    let Dialled { socket, peer, loopback, local, .. } = dialled;
+    let Dialled {
+        socket,
+        peer,
+        loopback,
+        local,
+        ..
+    } = dialled;
     let connected = Instant::now();
     early.note(format!("connected to {peer}"));
     let verify = encryption::verify(route, door, loopback, tell);
-    let mut tls = Encryption { route, prepared, verify, tell, version: None, remark: None };
+    let mut tls = Encryption {
+        route,
+        prepared,
+        verify,
+        tell,
+        version: None,
+        remark: None,
+    };
     let io = if door.tls == TlsMode::Implicit {
         tls.begin(socket, patience).map_err(|(fault, not_tls)| {
             if not_tls {
                 tell.fact("speaks", || "clear".to_owned());
             }
-            Box::new(Closed { fault, next_door: not_tls })
+            Box::new(Closed {
+                fault,
+                next_door: not_tls,
+            })
         })?
     } else {
         Io::Plain(socket)
@@ -203,23 +239,49 @@ fn begin(
             tell.note("going on without TLS");
             tell.steps(|ear| ear.over(Step::Tls, Outcome::Skipped));
         }
-        Ok(false) if opening.door.tls == TlsMode::None => tell.steps(|ear| ear.over(Step::Tls, Outcome::Skipped)),
+        Ok(false) if opening.door.tls == TlsMode::None => {
+            tell.steps(|ear| ear.over(Step::Tls, Outcome::Skipped))
+        }
         Ok(false) => {}
         Ok(true) => opening = opening.secure(&mut tls)?,
         Err(fault) => return Err(opening.farewell(fault).into()),
     }
-    let Opening { guard, capabilities, encrypted, .. } = opening;
+    let Opening {
+        guard,
+        capabilities,
+        encrypted,
+        ..
+    } = opening;
     let session = Lettre::new(guard, &capabilities)?;
-    Ok(Opened { session, capabilities, encrypted, tls: tls.version, loopback, connected, remark: tls.remark })
+    Ok(Opened {
+        session,
+        capabilities,
+        encrypted,
+        tls: tls.version,
+        loopback,
+        connected,
+        remark: tls.remark,
+    })
 }
 
 /// Tells, on a connection of its own, whether a server that gave no greeting waits for TLS. For a rehearsal only: a
 /// send would lose time with it.
-pub fn speaks_tls(route: &Smtp, door: Door, prepared: &mut Option<Prepared>, watch: &Watch) -> bool {
-    let watch = Watch { trace: None, steps: None, ..watch.clone() };
+pub fn speaks_tls(
+    route: &Smtp,
+    door: Door,
+    prepared: &mut Option<Prepared>,
+    watch: &Watch,
+) -> bool {
+    let watch = Watch {
+        trace: None,
+        steps: None,
+        ..watch.clone()
+    };
     let any = || trust::prepare(&Trust::default(), &route.host, Verify::Ignore).ok();
     let prepared = prepared.take().or_else(any);
-    let (Some(prepared), Ok(Dialled { mut socket, .. })) = (prepared, dial::dial(route, door.port, &watch)) else {
+    let (Some(prepared), Ok(Dialled { mut socket, .. })) =
+        (prepared, dial::dial(route, door.port, &watch))
+    else {
         return false;
     };
     socket.clock.allow(KNOCK.min(route.patience.command));
@@ -229,21 +291,43 @@ pub fn speaks_tls(route: &Smtp, door: Door, prepared: &mut Option<Prepared>, wat
 /// The certificate that the library keeps to itself when it refuses it, from a connection of its own on which nothing is
 /// shown, asked or sent once TLS has begun. Only words come of it.
 fn look(route: &Smtp, door: Door, watch: &Watch) -> Option<Leaf> {
-    let watch = Watch { trace: None, steps: None, ..watch.clone() };
-    let trust = Trust { verify: Verify::Ignore, ..Trust::default() };
+    let watch = Watch {
+        trace: None,
+        steps: None,
+        ..watch.clone()
+    };
+    let trust = Trust {
+        verify: Verify::Ignore,
+        ..Trust::default()
+    };
     let prepared = trust::prepare(&trust, &route.host, Verify::Ignore).ok()?;
-    let Dialled { mut socket, local, .. } = dial::dial(route, door.port, &watch).ok()?;
+    let Dialled {
+        mut socket, local, ..
+    } = dial::dial(route, door.port, &watch).ok()?;
     if door.tls != TlsMode::Implicit {
         let tell = &Tell::new(&watch);
         let guard = Guard::new(Io::Plain(socket), tell.clone(), route.patience.block);
         let (name, capabilities) = (hello_name(route, local), Capabilities::default());
-        let mut opening = Opening { guard, tell, route, door, name, capabilities, encrypted: false };
-        opening.greeting(route.patience.command).and_then(|()| opening.hello()).ok()?;
+        let mut opening = Opening {
+            guard,
+            tell,
+            route,
+            door,
+            name,
+            capabilities,
+            encrypted: false,
+        };
+        opening
+            .greeting(route.patience.command)
+            .and_then(|()| opening.hello())
+            .ok()?;
         opening.starttls().ok().filter(|begins| *begins)?;
         socket = opening.guard.into_socket().ok()?;
     }
     socket.clock.allow(route.patience.command);
-    tls::begin(&prepared, &route.host, &trust, Verify::Ignore, socket).ok()?.leaf
+    tls::begin(&prepared, &route.host, &trust, Verify::Ignore, socket)
+        .ok()?
+        .leaf
 }
 
 /// The argument of EHLO: what was set, or the literal of the local address (RFC 5321 section 4.1.3).
@@ -288,8 +372,12 @@ impl<'a> Opening<'a> {
             }
             Err(fault) if matches!(fault.cause, Cause::Silent(_)) && self.is_tls_port() => {
                 self.tell.fact("speaks", || "TLS".to_owned());
-                let why = format!("no greeting: port {IMPLICIT_PORT} speaks TLS from the first byte");
-                Err(Fault { cause: Cause::Protocol(why), ..fault })
+                let why =
+                    format!("no greeting: port {IMPLICIT_PORT} speaks TLS from the first byte");
+                Err(Fault {
+                    cause: Cause::Protocol(why),
+                    ..fault
+                })
             }
             Err(fault) => Err(fault),
         }
@@ -300,27 +388,39 @@ impl<'a> Opening<'a> {
     }
 
     /// Takes the one reply that means yes; everything else is a refusal or not SMTP.
-    fn wanted(&mut self, code: u16, what: &str, stage: Stage, reply: Reply) -> Result<Reply, Fault> {
+    fn wanted(
+        &mut self,
+        code: u16,
+        what: &str,
+        stage: Stage,
+        reply: Reply,
+    ) -> Result<Reply, Fault> {
         match reply.code {
             found if found == code => Ok(reply),
             400.. => Err(Fault::new(stage, Cause::Refused(reply))),
-            _ => Err(self.guard.fail(Cause::Protocol(format!("the server sent \"{}\" as {what}", reply.text())))),
+            _ => Err(self.guard.fail(Cause::Protocol(format!(
+                "the server sent \"{}\" as {what}",
+                reply.text()
+            )))),
         }
     }
 
     /// EHLO, and HELO where the server knows no other and nothing is needed that only EHLO offers (RFC 5321 section 3.2).
     fn hello(&mut self) -> Result<(), Fault> {
-        let needs_ehlo =
-            self.route.lmtp || self.route.login.is_some() || (self.door.tls == TlsMode::Starttls && !self.encrypted);
+        let needs_ehlo = self.route.lmtp
+            || self.route.login.is_some()
+            || (self.door.tls == TlsMode::Starttls && !self.encrypted);
         self.capabilities = Capabilities::default();
         if self.route.ehlo || needs_ehlo {
             let verb = if self.route.lmtp { "LHLO" } else { "EHLO" };
             self.tell.fact("said", || format!("{verb} {}", self.name));
             let reply = self.ask(Stage::Hello, &format!("{verb} {}", self.name))?;
             if needs_ehlo || !matches!(reply.code, 500 | 502 | 504 | 550) {
-                let reply = self.wanted(250, &format!("its answer to {verb}"), Stage::Hello, reply)?;
+                let reply =
+                    self.wanted(250, &format!("its answer to {verb}"), Stage::Hello, reply)?;
                 let offered = self.guard.unstruck();
-                self.capabilities = Capabilities::new(offered.as_ref().unwrap_or(&reply)).told_as(&reply);
+                self.capabilities =
+                    Capabilities::new(offered.as_ref().unwrap_or(&reply)).told_as(&reply);
                 self.greeted(&reply);
                 return Ok(());
             }
@@ -335,11 +435,19 @@ impl<'a> Opening<'a> {
     /// Tells a rehearsal what the server offers.
     fn greeted(&self, reply: &Reply) {
         self.tell.steps(|ear| {
-            let offers = reply.lines.iter().skip(1).map(|line| line.trim().to_owned()).filter(|line| !line.is_empty());
+            let offers = reply
+                .lines
+                .iter()
+                .skip(1)
+                .map(|line| line.trim().to_owned())
+                .filter(|line| !line.is_empty());
             ear.fact("offers", Fact::List(offers.collect()));
             ear.fact("auth", Fact::List(self.capabilities.mechanisms().to_vec()));
             if let Some(limit) = self.capabilities.limit {
-                ear.fact("size", Fact::Number(i64::try_from(limit).unwrap_or(i64::MAX)));
+                ear.fact(
+                    "size",
+                    Fact::Number(i64::try_from(limit).unwrap_or(i64::MAX)),
+                );
             }
             ear.over(Step::Hello, Outcome::Passed);
         });
@@ -360,18 +468,37 @@ impl<'a> Opening<'a> {
         let reply = self.ask(Stage::Tls, "STARTTLS")?;
         match self.wanted(220, "its answer to STARTTLS", Stage::Tls, reply) {
             Ok(_) => Ok(true),
-            Err(Fault { cause: Cause::Refused(_), .. }) if !required => Ok(false),
+            Err(Fault {
+                cause: Cause::Refused(_),
+                ..
+            }) if !required => Ok(false),
             Err(fault) => Err(fault),
         }
     }
 
     fn secure(self, tls: &mut Encryption<'a>) -> Result<Self, Fault> {
-        let Opening { guard, route, door, name, .. } = self;
-        let io = tls.begin(guard.into_socket()?, route.patience.command).map_err(|(fault, _)| fault)?;
+        let Opening {
+            guard,
+            route,
+            door,
+            name,
+            ..
+        } = self;
+        let io = tls
+            .begin(guard.into_socket()?, route.patience.command)
+            .map_err(|(fault, _)| fault)?;
         let tell = tls.tell;
         let guard = Guard::new(io, tell.clone(), route.patience.block);
         let capabilities = Capabilities::default();
-        let mut inside = Opening { guard, tell, route, door, name, capabilities, encrypted: true };
+        let mut inside = Opening {
+            guard,
+            tell,
+            route,
+            door,
+            name,
+            capabilities,
+            encrypted: true,
+        };
         match inside.hello() {
             Ok(()) => Ok(inside),
             Err(fault) => Err(inside.farewell(fault)),
@@ -382,7 +509,10 @@ impl<'a> Opening<'a> {
     fn farewell(&mut self, fault: Fault) -> Fault {
         if self.guard.is_open() {
             self.guard.tell(&shown("QUIT"));
-            let _ = self.guard.push(b"QUIT\r\n").and_then(|()| self.guard.flush());
+            let _ = self
+                .guard
+                .push(b"QUIT\r\n")
+                .and_then(|()| self.guard.flush());
         }
         fault
     }

@@ -148,7 +148,10 @@ impl Probe {
     }
 
     fn fact(&self, label: &str) -> Option<&Fact> {
-        self.facts.iter().find(|(known, _)| *known == label).map(|(_, fact)| fact)
+        self.facts
+            .iter()
+            .find(|(known, _)| *known == label)
+            .map(|(_, fact)| fact)
     }
 }
 
@@ -173,7 +176,11 @@ struct Walk {
 
 impl Ear {
     fn new(hear: impl FnMut(News) + Send + 'static) -> Self {
-        Ear(Arc::new(Mutex::new(Walk { since: Instant::now(), facts: Facts::new(), hear: Box::new(hear) })))
+        Ear(Arc::new(Mutex::new(Walk {
+            since: Instant::now(),
+            facts: Facts::new(),
+            hear: Box::new(hear),
+        })))
     }
 
     fn with(&self, act: impl FnOnce(&mut Walk)) {
@@ -204,7 +211,12 @@ impl Ear {
         self.with(|walk| {
             let facts = std::mem::take(&mut walk.facts);
             let took = walk.since.elapsed();
-            (walk.hear)(News::Step(Probe { step, took, facts, outcome }));
+            (walk.hear)(News::Step(Probe {
+                step,
+                took,
+                facts,
+                outcome,
+            }));
             walk.since = Instant::now();
         });
     }
@@ -232,7 +244,10 @@ pub fn rehearse(
     let ear = Ear::new(hear);
     let place = super::describe(route);
     if let Route::Smtp(server) = route {
-        let watch = Watch { steps: Some(ear.clone()), ..watch.clone() };
+        let watch = Watch {
+            steps: Some(ear.clone()),
+            ..watch.clone()
+        };
         let mut server = Server::new(&hurried(server), &watch);
         let faults = server.rehearse(message, &ear);
         return (server.via().to_owned(), faults);
@@ -263,7 +278,10 @@ fn hurried(server: &Smtp) -> Smtp {
 
 /// Whether the program is there and may be started; a send fails in the same way.
 fn program_fits(program: &Program, message: &Message, ear: &Ear) -> Result<(), Cause> {
-    ear.fact("command", Fact::Text(command::spoken(program, &message.envelope)));
+    ear.fact(
+        "command",
+        Fact::Text(command::spoken(program, &message.envelope)),
+    );
     let found = if program.path.is_dir() {
         Err("it is a folder".to_owned())
     } else {
@@ -275,14 +293,34 @@ fn program_fits(program: &Program, message: &Message, ear: &Ear) -> Result<(), C
 /// Whether a mail could be written: into the folder, or beside the file, where it is made before it takes its place.
 fn file_fits(path: &Path, ear: &Ear) -> Result<(), Cause> {
     let is_folder = path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/");
-    let beside = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let beside = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let special = std::fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir());
     let (kind, place, wanted) = match (is_folder, special) {
-        (true, _) => ("a mail would be a new file in this folder", path, Access::WRITE_OK | Access::EXEC_OK),
-        (_, true) => ("a mail would be written to it as it is", path, Access::WRITE_OK),
-        _ if path.exists() => ("a mail would take its place", beside, Access::WRITE_OK | Access::EXEC_OK),
-        _ => ("a mail would make it", beside, Access::WRITE_OK | Access::EXEC_OK),
+        (true, _) => (
+            "a mail would be a new file in this folder",
+            path,
+            Access::WRITE_OK | Access::EXEC_OK,
+        ),
+        (_, true) => (
+            "a mail would be written to it as it is",
+            path,
+            Access::WRITE_OK,
+        ),
+        _ if path.exists() => (
+            "a mail would take its place",
+            beside,
+            Access::WRITE_OK | Access::EXEC_OK,
+        ),
+        _ => (
+            "a mail would make it",
+            beside,
+            Access::WRITE_OK | Access::EXEC_OK,
+        ),
     };
     ear.fact("writes", Fact::Text(kind.to_owned()));
-    access(place, wanted).map_err(|error| Cause::File(format!("{}: {}", path.display(), reason(&error.into()))))
+    access(place, wanted)
+        .map_err(|error| Cause::File(format!("{}: {}", path.display(), reason(&error.into()))))
 }

@@ -25,9 +25,19 @@ const LONGEST: usize = 16 * 1024;
 /// # Errors
 /// [`Cause::Proxy`] when it refuses or breaks its protocol; [`Cause::NoSecret`]; [`Cause::Silent`];
 /// [`Cause::Interrupted`].
-pub fn tunnel(socket: &mut Socket, proxy: &Proxy, host: &str, port: u16, redactor: &Redactor) -> Result<(), Cause> {
+pub fn tunnel(
+    socket: &mut Socket,
+    proxy: &Proxy,
+    host: &str,
+    port: u16,
+    redactor: &Redactor,
+) -> Result<(), Cause> {
     check_host(host)?;
-    let login = proxy.login.as_ref().map(|(user, source)| ProxyLogin { user, source, redactor });
+    let login = proxy.login.as_ref().map(|(user, source)| ProxyLogin {
+        user,
+        source,
+        redactor,
+    });
     match proxy.kind {
         ProxyKind::Socks5 => socks(socket, login.as_ref(), host, port),
         ProxyKind::Http => http(socket, login.as_ref(), host, port, redactor),
@@ -67,7 +77,9 @@ fn failed(error: &io::Error) -> Cause {
 
 fn exact<const N: usize>(socket: &mut Socket) -> Result<[u8; N], Cause> {
     let mut octets = [0; N];
-    socket.read_exact(&mut octets).map_err(|error| failed(&error))?;
+    socket
+        .read_exact(&mut octets)
+        .map_err(|error| failed(&error))?;
     Ok(octets)
 }
 
@@ -77,11 +89,24 @@ fn send(socket: &mut Socket, octets: &[u8]) -> Result<(), Cause> {
 
 /// The octet that counts what follows it.
 fn count(what: &str, length: usize) -> Result<u8, Cause> {
-    u8::try_from(length).map_err(|_| Cause::Proxy(format!("the {what} is longer than SOCKS allows (255 octets)")))
+    u8::try_from(length).map_err(|_| {
+        Cause::Proxy(format!(
+            "the {what} is longer than SOCKS allows (255 octets)"
+        ))
+    })
 }
 
-fn socks(socket: &mut Socket, login: Option<&ProxyLogin<'_>>, host: &str, port: u16) -> Result<(), Cause> {
-    let methods: &[u8] = if login.is_some() { &[5, 2, 0, 2] } else { &[5, 1, 0] };
+fn socks(
+    socket: &mut Socket,
+    login: Option<&ProxyLogin<'_>>,
+    host: &str,
+    port: u16,
+) -> Result<(), Cause> {
+    let methods: &[u8] = if login.is_some() {
+        &[5, 2, 0, 2]
+    } else {
+        &[5, 1, 0]
+    };
     send(socket, methods)?;
     match (exact::<2>(socket)?, login) {
         ([5, 0], _) => {}
@@ -99,14 +124,20 @@ fn socks(socket: &mut Socket, login: Option<&ProxyLogin<'_>>, host: &str, port: 
             }
         }
         ([5, 0xff], None) => return Err(Cause::Proxy("it wants a user and a password".into())),
-        ([5, _], _) => return Err(Cause::Proxy("it takes no way of authentication that is known here".into())),
+        ([5, _], _) => {
+            return Err(Cause::Proxy(
+                "it takes no way of authentication that is known here".into(),
+            ));
+        }
         _ => return Err(Cause::Proxy("it does not speak SOCKS5".into())),
     }
     let mut request = vec![5, 1, 0];
     match host.parse::<IpAddr>() {
         Ok(IpAddr::V4(address)) => request.extend([&[1][..], &address.octets()].concat()),
         Ok(IpAddr::V6(address)) => request.extend([&[4][..], &address.octets()].concat()),
-        Err(_) => request.extend([&[3, count("server name", host.len())?][..], host.as_bytes()].concat()),
+        Err(_) => {
+            request.extend([&[3, count("server name", host.len())?][..], host.as_bytes()].concat())
+        }
     }
     request.extend(port.to_be_bytes());
     send(socket, &request)?;
@@ -115,16 +146,25 @@ fn socks(socket: &mut Socket, login: Option<&ProxyLogin<'_>>, host: &str, port: 
         return Err(Cause::Proxy("it does not speak SOCKS5".into()));
     }
     if answer != 0 {
-        return Err(Cause::Proxy(format!("{} ({host}:{port})", socks_refusal(answer))));
+        return Err(Cause::Proxy(format!(
+            "{} ({host}:{port})",
+            socks_refusal(answer)
+        )));
     }
     let rest = match kind {
         1 => 4,
         4 => 16,
         3 => usize::from(exact::<1>(socket)?[0]),
-        _ => return Err(Cause::Proxy("its answer has an unknown kind of address".into())),
+        _ => {
+            return Err(Cause::Proxy(
+                "its answer has an unknown kind of address".into(),
+            ));
+        }
     };
     let mut bound = vec![0; rest + 2];
-    socket.read_exact(&mut bound).map_err(|error| failed(&error))
+    socket
+        .read_exact(&mut bound)
+        .map_err(|error| failed(&error))
 }
 
 /// RFC 1928 section 6.
@@ -148,7 +188,11 @@ fn http(
     port: u16,
     redactor: &Redactor,
 ) -> Result<(), Cause> {
-    let place = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let place = if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    };
     let mut request = Zeroizing::new(format!("CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n"));
     if let Some(login) = login {
         let basic = login.basic()?;
@@ -175,7 +219,10 @@ fn http(
     let mut words = status.splitn(3, ' ').skip(1);
     match words.next() {
         Some(code) if code.len() == 3 && code.starts_with('2') => Ok(()),
-        Some(code) => Err(Cause::Proxy(format!("it answered {code} {}", words.next().unwrap_or_default()))),
+        Some(code) => Err(Cause::Proxy(format!(
+            "it answered {code} {}",
+            words.next().unwrap_or_default()
+        ))),
         None => Err(Cause::Proxy("it does not speak HTTP".into())),
     }
 }
@@ -192,7 +239,10 @@ mod tests {
     use crate::secret::Secret;
 
     /// Plays the proxy: answers each expected request, then the server behind it greets.
-    fn play(script: Vec<(&'static [u8], &'static [u8])>, proxy: &Proxy) -> (Result<(), Cause>, Vec<u8>) {
+    fn play(
+        script: Vec<(&'static [u8], &'static [u8])>,
+        proxy: &Proxy,
+    ) -> (Result<(), Cause>, Vec<u8>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let player = thread::spawn(move || {
@@ -200,7 +250,10 @@ mod tests {
             for (wanted, answer) in script {
                 let mut heard = vec![0; wanted.len()];
                 stream.read_exact(&mut heard).unwrap();
-                assert_eq!(String::from_utf8_lossy(&heard), String::from_utf8_lossy(wanted));
+                assert_eq!(
+                    String::from_utf8_lossy(&heard),
+                    String::from_utf8_lossy(wanted)
+                );
                 stream.write_all(answer).unwrap();
             }
         });
@@ -215,16 +268,27 @@ mod tests {
 
     fn proxy(kind: ProxyKind, login: bool) -> Proxy {
         let login = login.then(|| ("u".to_owned(), SecretSource::Inline(Secret::new("p"))));
-        Proxy { kind, host: "127.0.0.1".into(), port: 0, login }
+        Proxy {
+            kind,
+            host: "127.0.0.1".into(),
+            port: 0,
+            login,
+        }
     }
 
     #[test]
     fn socks_hands_the_name_over_and_leaves_the_greeting_alone() {
         let script: Vec<(&[u8], &[u8])> = vec![
             (b"\x05\x01\x00", b"\x05\x00"),
-            (b"\x05\x01\x00\x03\x07mx.test\x00\x19", b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x19220 hi\r\n"),
+            (
+                b"\x05\x01\x00\x03\x07mx.test\x00\x19",
+                b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x19220 hi\r\n",
+            ),
         ];
-        assert_eq!(play(script, &proxy(ProxyKind::Socks5, false)), (Ok(()), b"220 hi\r\n".to_vec()));
+        assert_eq!(
+            play(script, &proxy(ProxyKind::Socks5, false)),
+            (Ok(()), b"220 hi\r\n".to_vec())
+        );
     }
 
     #[test]
@@ -232,10 +296,16 @@ mod tests {
         let script: Vec<(&[u8], &[u8])> = vec![
             (b"\x05\x02\x00\x02", b"\x05\x02"),
             (b"\x01\x01u\x01p", b"\x01\x00"),
-            (b"\x05\x01\x00\x03\x07mx.test\x00\x19", b"\x05\x05\x00\x01\x00\x00\x00\x00\x00\x00"),
+            (
+                b"\x05\x01\x00\x03\x07mx.test\x00\x19",
+                b"\x05\x05\x00\x01\x00\x00\x00\x00\x00\x00",
+            ),
         ];
         let refused = Cause::Proxy("the server refused its connection (mx.test:25)".into());
-        assert_eq!(play(script, &proxy(ProxyKind::Socks5, true)).0, Err(refused));
+        assert_eq!(
+            play(script, &proxy(ProxyKind::Socks5, true)).0,
+            Err(refused)
+        );
     }
 
     #[test]
@@ -244,15 +314,27 @@ mod tests {
             b"CONNECT mx.test:25 HTTP/1.1\r\nHost: mx.test:25\r\nProxy-Authorization: Basic dTpw\r\n\r\n",
             b"HTTP/1.1 200 OK\r\nX: y\r\n\r\n220 hi\r\n",
         )];
-        assert_eq!(play(script, &proxy(ProxyKind::Http, true)), (Ok(()), b"220 hi\r\n".to_vec()));
+        assert_eq!(
+            play(script, &proxy(ProxyKind::Http, true)),
+            (Ok(()), b"220 hi\r\n".to_vec())
+        );
     }
 
     #[test]
     fn a_refusal_of_an_http_proxy_is_shown_in_its_words() {
         let ask = b"CONNECT mx.test:25 HTTP/1.1\r\nHost: mx.test:25\r\n\r\n";
-        let refused = play(vec![(ask, b"HTTP/1.1 403 Forbidden by policy\r\n\r\n")], &proxy(ProxyKind::Http, false));
-        assert_eq!(refused.0, Err(Cause::Proxy("it answered 403 Forbidden by policy".into())));
-        let smtp = play(vec![(ask, b"220 mx.test\r\n")], &proxy(ProxyKind::Http, false));
+        let refused = play(
+            vec![(ask, b"HTTP/1.1 403 Forbidden by policy\r\n\r\n")],
+            &proxy(ProxyKind::Http, false),
+        );
+        assert_eq!(
+            refused.0,
+            Err(Cause::Proxy("it answered 403 Forbidden by policy".into()))
+        );
+        let smtp = play(
+            vec![(ask, b"220 mx.test\r\n")],
+            &proxy(ProxyKind::Http, false),
+        );
         assert_eq!(smtp.0, Err(Cause::Proxy("it does not speak HTTP".into())));
     }
 }

@@ -45,13 +45,21 @@ impl Reach {
 
     /// The members of the next transaction: as many as there is room for. `announced` is what the server says itself.
     pub fn next(&mut self, announced: Option<usize>) -> Vec<usize> {
-        let room = self.room.into_iter().chain(announced).min().unwrap_or(usize::MAX);
+        let room = self
+            .room
+            .into_iter()
+            .chain(announced)
+            .min()
+            .unwrap_or(usize::MAX);
         self.waiting.drain(..room.min(self.waiting.len())).collect()
     }
 
     /// Lets these be the next.
     pub fn first(&mut self, members: Vec<usize>) {
-        members.into_iter().rev().for_each(|at| self.waiting.push_front(at));
+        members
+            .into_iter()
+            .rev()
+            .for_each(|at| self.waiting.push_front(at));
     }
 
     /// Undoes a transaction of which nothing remains.
@@ -102,11 +110,19 @@ impl Reach {
     pub fn settle(&mut self, books: &mut Books<'_>) {
         let why = || Cause::Protocol("no reply for this recipient".into());
         let forgotten = || Err(Fault::new(Stage::Recipient, why()));
-        books.settle(self.outcomes.iter_mut().map(|outcome| &*outcome.get_or_insert_with(forgotten)).enumerate());
+        books.settle(
+            self.outcomes
+                .iter_mut()
+                .map(|outcome| &*outcome.get_or_insert_with(forgotten))
+                .enumerate(),
+        );
     }
 
     /// Gives the outcomes; those of whom nothing is known get this one.
     pub fn close(self, otherwise: &Outcome) -> Vec<Outcome> {
-        self.outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| otherwise.clone())).collect()
+        self.outcomes
+            .into_iter()
+            .map(|outcome| outcome.unwrap_or_else(|| otherwise.clone()))
+            .collect()
     }
 }

@@ -102,7 +102,11 @@ fn struck_out<L: AsRef<[u8]>>(secrets: &Secrets, lines: &[L]) -> Vec<Vec<u8>> {
             strike(secrets, &lines, between, &mut struck);
         }
     }
-    lines.iter().zip(&struck).map(|(line, struck)| without(line, struck)).collect()
+    lines
+        .iter()
+        .zip(&struck)
+        .map(|(line, struck)| without(line, struck))
+        .collect()
 }
 
 /// Marks in the lines what belongs to a secret, when they are read as one text.
@@ -126,7 +130,10 @@ fn strike(secrets: &Secrets, lines: &[&[u8]], between: &[u8], struck: &mut [Vec<
     encoded(secrets, &text, &mut found);
     for ((start, skipped), line) in places.into_iter().zip(struck) {
         let length = line.len() - skipped;
-        line[skipped..].iter_mut().zip(&found[start..start + length]).for_each(|(struck, found)| *struck |= found);
+        line[skipped..]
+            .iter_mut()
+            .zip(&found[start..start + length])
+            .for_each(|(struck, found)| *struck |= found);
     }
 }
 
@@ -153,8 +160,13 @@ fn encoded(secrets: &Secrets, text: &[u8], found: &mut [bool]) {
         let word = &text[start..];
         let length = word.iter().take_while(|b| is_base64(**b)).count();
         let word = &word[..length];
-        if length >= SHORTEST && (0..4).any(|skip| holds(secrets, word.get(skip..).unwrap_or_default())) {
-            let padding = text[start + length..].iter().take_while(|b| **b == b'=').count();
+        if length >= SHORTEST
+            && (0..4).any(|skip| holds(secrets, word.get(skip..).unwrap_or_default()))
+        {
+            let padding = text[start + length..]
+                .iter()
+                .take_while(|b| **b == b'=')
+                .count();
             found[start..start + length + padding].fill(true);
         }
         start += length.max(1);
@@ -167,16 +179,23 @@ fn is_base64(byte: u8) -> bool {
 
 fn holds(secrets: &Secrets, word: &[u8]) -> bool {
     // One character alone is no byte.
-    let whole = if word.len() % 4 == 1 { word.len() - 1 } else { word.len() };
+    let whole = if word.len() % 4 == 1 {
+        word.len() - 1
+    } else {
+        word.len()
+    };
     let usual = |b: &u8| match b {
         b'-' => b'+',
         b'_' => b'/',
         other => *other,
     };
     let word: Zeroizing<Vec<u8>> = Zeroizing::new(word[..whole].iter().map(usual).collect());
-    let Ok(decoded) = LENIENT.decode(&*word).map(Zeroizing::new) else { return false };
+    let Ok(decoded) = LENIENT.decode(&*word).map(Zeroizing::new) else {
+        return false;
+    };
     secrets.iter().any(|secret| {
-        let begun = (SHORTEST..secret.len().min(decoded.len() + 1)).any(|length| decoded.ends_with(&secret[..length]));
+        let begun = (SHORTEST..secret.len().min(decoded.len() + 1))
+            .any(|length| decoded.ends_with(&secret[..length]));
         begun || memmem::find(&decoded, secret).is_some()
     })
 }
@@ -210,21 +229,34 @@ mod tests {
     }
 
     fn told(redactor: &Redactor, lines: &[&str]) -> Vec<String> {
-        redactor.lines(lines).into_iter().map(|line| String::from_utf8(line).unwrap()).collect()
+        redactor
+            .lines(lines)
+            .into_iter()
+            .map(|line| String::from_utf8(line).unwrap())
+            .collect()
     }
 
     #[test]
     fn a_secret_is_struck_out_in_every_form_it_is_sent_in() {
         let redactor = redactor(&["hunter2 é"]);
         for (said, wanted) in [
-            ("535 5.7.8 wrong password hunter2 é, sorry", "535 5.7.8 wrong password ***, sorry"),
+            (
+                "535 5.7.8 wrong password hunter2 é, sorry",
+                "535 5.7.8 wrong password ***, sorry",
+            ),
             ("535 hunter2 éhunter2 é", "535 ***"),
             ("535 nothing of it", "535 nothing of it"),
             ("535 Hunter2 É is another", "535 Hunter2 É is another"),
             // PLAIN, LOGIN, XOAUTH2; also in the alphabet of URLs, and cut off.
-            ("535 AUTH PLAIN AGFubgBodW50ZXIyIMOp?", "535 AUTH PLAIN ***?"),
+            (
+                "535 AUTH PLAIN AGFubgBodW50ZXIyIMOp?",
+                "535 AUTH PLAIN ***?",
+            ),
             ("535 you said aHVudGVyMiDDqQ==", "535 you said ***"),
-            ("334 dXNlcj1hbm4BYXV0aD1CZWFyZXIgaHVudGVyMiDDqQEB", "334 ***"),
+            (
+                "334 dXNlcj1hbm4BYXV0aD1CZWFyZXIgaHVudGVyMiDDqQEB",
+                "334 ***",
+            ),
             ("535 <AGFubgBodW50ZXIyIMOp>", "535 <***>"),
             ("535 AUTH PLAIN AGFubgBodW50ZX...", "535 AUTH PLAIN ***..."),
             ("no code: hunter2 é", "no code: ***"),
@@ -249,9 +281,18 @@ mod tests {
     fn a_reply_that_breaks_a_secret_over_its_lines_does_not_show_it() {
         let redactor = redactor(&["correct horse"]);
         for (lines, wanted) in [
-            (["535-5.7.8 you said corre", "535 5.7.8 ct horse!"], ["535-5.7.8 you said ***", "535 5.7.8 ***!"]),
-            (["535-you said correct", "535 horse!"], ["535-you said ***", "535 ***!"]),
-            (["535-said AGEAY29ycmVj", "535 dCBob3JzZQ== you"], ["535-said ***", "535 *** you"]),
+            (
+                ["535-5.7.8 you said corre", "535 5.7.8 ct horse!"],
+                ["535-5.7.8 you said ***", "535 5.7.8 ***!"],
+            ),
+            (
+                ["535-you said correct", "535 horse!"],
+                ["535-you said ***", "535 ***!"],
+            ),
+            (
+                ["535-said AGEAY29ycmVj", "535 dCBob3JzZQ== you"],
+                ["535-said ***", "535 *** you"],
+            ),
         ] {
             assert_eq!(told(&redactor, &lines), wanted);
         }
@@ -259,18 +300,33 @@ mod tests {
 
     #[test]
     fn short_secrets_and_codes_stay() {
-        assert_eq!(told(&redactor(&["abc", ""]), &["535 abc YWJj"]), ["535 abc YWJj"]);
+        assert_eq!(
+            told(&redactor(&["abc", ""]), &["535 abc YWJj"]),
+            ["535 abc YWJj"]
+        );
         assert!(redactor(&["abc"]).is_idle());
-        assert_eq!(told(&redactor(&["535 ", "5.7.8 "]), &["535 5.7.8 no"]), ["535 5.7.8 no"]);
+        assert_eq!(
+            told(&redactor(&["535 ", "5.7.8 "]), &["535 5.7.8 no"]),
+            ["535 5.7.8 no"]
+        );
         let answered = redactor(&["abc"]);
         answered.add_answer("AGFubgBhYmM=");
         answered.add_answer("YWJj");
-        assert_eq!(told(&answered, &["535 PLAIN AGFubgBhYmM= YWJj"]), ["535 PLAIN *** YWJj"]);
+        assert_eq!(
+            told(&answered, &["535 PLAIN AGFubgBhYmM= YWJj"]),
+            ["535 PLAIN *** YWJj"]
+        );
     }
 
     #[test]
     fn a_secret_within_another_one_leaves_nothing_of_it() {
-        assert_eq!(told(&redactor(&["pass", "password1"]), &["535 password1 pass word1"]), ["535 *** *** word1"]);
+        assert_eq!(
+            told(
+                &redactor(&["pass", "password1"]),
+                &["535 password1 pass word1"]
+            ),
+            ["535 *** *** word1"]
+        );
     }
 
     #[test]

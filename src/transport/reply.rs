@@ -47,7 +47,10 @@ impl Input {
     /// # Errors
     /// A reason when the line is longer than [`LONGEST_LINE`], complete or not.
     pub fn line(&mut self) -> Result<Option<Vec<u8>>, String> {
-        let end = self.bytes[self.searched..].iter().position(|&b| b == b'\n').map(|at| at + self.searched);
+        let end = self.bytes[self.searched..]
+            .iter()
+            .position(|&b| b == b'\n')
+            .map(|at| at + self.searched);
         if end.unwrap_or(self.bytes.len()) - self.start > LONGEST_LINE {
             return Err(format!("a line of more than {LONGEST_LINE} octets"));
         }
@@ -79,11 +82,16 @@ impl Parser {
     pub fn push(&mut self, line: &[u8]) -> Result<Option<Reply>, String> {
         self.octets += line.len() + 2;
         if self.octets > LARGEST || self.lines.len() >= MOST_LINES {
-            return Err(format!("a reply of more than {MOST_LINES} lines or {LARGEST} octets"));
+            return Err(format!(
+                "a reply of more than {MOST_LINES} lines or {LARGEST} octets"
+            ));
         }
         let (code, more, text) = split(line)?;
         if *self.code.get_or_insert(code) != code {
-            return Err(format!("two codes in one reply: {} and {code}", self.code.unwrap_or(code)));
+            return Err(format!(
+                "two codes in one reply: {} and {code}",
+                self.code.unwrap_or(code)
+            ));
         }
         self.lines.push(decode(text));
         if more {
@@ -99,7 +107,9 @@ impl Parser {
 /// As [`Parser::push`].
 pub fn parse<L: AsRef<[u8]>>(lines: &[L]) -> Result<Option<Reply>, String> {
     let mut parser = Parser::default();
-    lines.iter().try_fold(None, |found, line| Ok(parser.push(line.as_ref())?.or(found)))
+    lines.iter().try_fold(None, |found, line| {
+        Ok(parser.push(line.as_ref())?.or(found))
+    })
 }
 
 /// Words as they are kept: at most twenty lines, the first and the last ones, with `…` between them.
@@ -114,9 +124,19 @@ pub fn kept(lines: &[String]) -> Vec<String> {
 
 /// Code, whether more lines follow, and text.
 fn split(line: &[u8]) -> Result<(u16, bool, &[u8]), String> {
-    let no_code = || format!("a line without a reply code: \"{}\"", decode(&line[..line.len().min(SHOWN)]));
-    let digits = line.get(..3).filter(|digits| digits.iter().all(u8::is_ascii_digit)).ok_or_else(no_code)?;
-    let code = digits.iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
+    let no_code = || {
+        format!(
+            "a line without a reply code: \"{}\"",
+            decode(&line[..line.len().min(SHOWN)])
+        )
+    };
+    let digits = line
+        .get(..3)
+        .filter(|digits| digits.iter().all(u8::is_ascii_digit))
+        .ok_or_else(no_code)?;
+    let code = digits
+        .iter()
+        .fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
     let (more, text) = match line[3..].split_first() {
         None => (false, &line[3..]),
         Some((b' ', text)) => (false, text),
@@ -145,7 +165,8 @@ mod tests {
     use super::*;
 
     fn read(chunks: &[&[u8]]) -> Result<Vec<Reply>, String> {
-        let (mut input, mut parser, mut replies) = (Input::default(), Parser::default(), Vec::new());
+        let (mut input, mut parser, mut replies) =
+            (Input::default(), Parser::default(), Vec::new());
         for chunk in chunks {
             input.extend(chunk);
             while let Some(line) = input.line()? {
@@ -166,7 +187,10 @@ mod tests {
         assert_eq!(whole[1].text(), "550 5.1.1 no such user");
         for first in 0..wire.len() {
             for second in first..wire.len() {
-                assert_eq!(read(&[&wire[..first], &wire[first..second], &wire[second..]]).unwrap(), whole);
+                assert_eq!(
+                    read(&[&wire[..first], &wire[first..second], &wire[second..]]).unwrap(),
+                    whole
+                );
             }
         }
         assert_eq!(read(&wire.chunks(1).collect::<Vec<_>>()).unwrap(), whole);
@@ -175,14 +199,20 @@ mod tests {
     #[test]
     fn what_is_no_reply_says_why() {
         for (wire, why) in [
-            (&b"hello there\r\n"[..], "a line without a reply code: \"hello there\""),
+            (
+                &b"hello there\r\n"[..],
+                "a line without a reply code: \"hello there\"",
+            ),
             (b"\r\n", "a line without a reply code: \"\""),
             (b"25\r\n", "a line without a reply code: \"25\""),
             (b"2500 x\r\n", "a line without a reply code: \"2500 x\""),
             (b"199 x\r\n", "the reply code 199, which SMTP does not have"),
             (b"600 x\r\n", "the reply code 600, which SMTP does not have"),
             (b"250-a\r\n550 b\r\n", "two codes in one reply: 250 and 550"),
-            (b"\x1b]0;x\x07\r\n", "a line without a reply code: \"\\u{1b}]0;x\\u{7}\""),
+            (
+                b"\x1b]0;x\x07\r\n",
+                "a line without a reply code: \"\\u{1b}]0;x\\u{7}\"",
+            ),
         ] {
             assert_eq!(read(&[wire]).unwrap_err(), why);
         }
@@ -190,10 +220,22 @@ mod tests {
 
     #[test]
     fn a_reply_without_end_is_cut_off() {
-        assert!(read(&[&vec![b'A'; LONGEST_LINE + 1]]).unwrap_err().contains("more than 16384"));
-        assert!(read(&[&b"250-X\r\n".repeat(2000)]).unwrap_err().contains("more than 1000 lines"));
+        assert!(
+            read(&[&vec![b'A'; LONGEST_LINE + 1]])
+                .unwrap_err()
+                .contains("more than 16384")
+        );
+        assert!(
+            read(&[&b"250-X\r\n".repeat(2000)])
+                .unwrap_err()
+                .contains("more than 1000 lines")
+        );
         let line = [&b"250-"[..], &[b'x'; 9000], b"\r\n"].concat();
-        assert!(read(&[&line.repeat(8)]).unwrap_err().contains("65536 octets"));
+        assert!(
+            read(&[&line.repeat(8)])
+                .unwrap_err()
+                .contains("65536 octets")
+        );
         assert!(read(&[&line, b"250 ok\r\n"]).is_ok());
     }
 
@@ -203,9 +245,16 @@ mod tests {
         let wire = [line.repeat(30), b"250 end\r\n".to_vec()].concat();
         let reply = read(&[&wire]).unwrap().remove(0);
         assert_eq!(reply.lines.len(), 31);
-        assert!(reply.lines[..30].iter().all(|line| line.len() <= 512 && line.ends_with("é…")));
+        assert!(
+            reply.lines[..30]
+                .iter()
+                .all(|line| line.len() <= 512 && line.ends_with("é…"))
+        );
         let kept = kept(&reply.lines);
-        assert_eq!((kept.len(), kept[15].as_str(), kept[20].as_str()), (21, "…", "end"));
+        assert_eq!(
+            (kept.len(), kept[15].as_str(), kept[20].as_str()),
+            (21, "…", "end")
+        );
         assert_eq!(super::kept(&kept[..20]), kept[..20]);
     }
 
@@ -219,15 +268,35 @@ mod tests {
     #[test]
     fn replies_of_any_lines_take_linear_time() {
         use crate::pace::{assert_linear, repeated};
-        for piece in ["250-x\r\n", "250 x\r\n", "250-\r\n250 y\n", "250-\x1b\x1b\x1b\r\n", "250 é\r\n", "2", "\n"] {
-            assert_linear(piece, |size| repeated(piece, size), |wire| drop(read(&[wire.as_bytes()])));
+        for piece in [
+            "250-x\r\n",
+            "250 x\r\n",
+            "250-\r\n250 y\n",
+            "250-\x1b\x1b\x1b\r\n",
+            "250 é\r\n",
+            "2",
+            "\n",
+        ] {
+            assert_linear(
+                piece,
+                |size| repeated(piece, size),
+                |wire| drop(read(&[wire.as_bytes()])),
+            );
             assert_linear(
                 piece,
                 |size| repeated(piece, size),
                 |wire| drop(read(&wire.as_bytes().chunks(7).collect::<Vec<_>>())),
             );
         }
-        assert_linear("text", |size| repeated("\x1b\u{202e}é", size), |text| drop(crate::text::short(&text)));
-        assert_linear("octets", |size| vec![0xe9; size], |octets| drop(decode(&octets)));
+        assert_linear(
+            "text",
+            |size| repeated("\x1b\u{202e}é", size),
+            |text| drop(crate::text::short(&text)),
+        );
+        assert_linear(
+            "octets",
+            |size| vec![0xe9; size],
+            |octets| drop(decode(&octets)),
+        );
     }
 }

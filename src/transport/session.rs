@@ -36,7 +36,12 @@ pub trait Session {
     ///
     /// # Errors
     /// [`Fault`] when there is no reply. A reply that says no is no error.
-    fn command(&mut self, stage: Stage, patience: Duration, commands: &Commands) -> Result<Reply, Fault>;
+    fn command(
+        &mut self,
+        stage: Stage,
+        patience: Duration,
+        commands: &Commands,
+    ) -> Result<Reply, Fault>;
 
     /// Sends one command that is shown to the watcher as `mask`; where that ends in `***`, the word that
     /// stands there is concealed.
@@ -121,17 +126,38 @@ impl Lettre {
     pub fn new(guard: Guard, capabilities: &Capabilities) -> Result<Self, Fault> {
         let guard = Arc::new(Mutex::new(guard));
         let heard = Arc::new(Mutex::new(None));
-        let opening = vec![capabilities.plain().into_bytes(), b"220 server\r\n".to_vec()];
-        let stream = Stream { guard: guard.clone(), heard: heard.clone(), opening, ready: Vec::new(), at: 0 };
+        let opening = vec![
+            capabilities.plain().into_bytes(),
+            b"220 server\r\n".to_vec(),
+        ];
+        let stream = Stream {
+            guard: guard.clone(),
+            heard: heard.clone(),
+            opening,
+            ready: Vec::new(),
+            at: 0,
+        };
         let name = ClientId::Ipv4(Ipv4Addr::LOCALHOST);
-        match block(AsyncSmtpConnection::connect_with_transport(Box::new(stream), &name)) {
-            Ok(connection) => Ok(Lettre { connection, guard, heard }),
-            Err(error) => Err(lock(&guard).fail(Cause::Protocol(format!("not taken by the SMTP engine: {error}")))),
+        match block(AsyncSmtpConnection::connect_with_transport(
+            Box::new(stream),
+            &name,
+        )) {
+            Ok(connection) => Ok(Lettre {
+                connection,
+                guard,
+                heard,
+            }),
+            Err(error) => Err(lock(&guard).fail(Cause::Protocol(format!(
+                "not taken by the SMTP engine: {error}"
+            )))),
         }
     }
 
     /// What lettre made of the reply is not looked at: the guard has heard all of it.
-    fn outcome<T>(&mut self, told: Result<T, lettre::transport::smtp::Error>) -> Result<Reply, Fault> {
+    fn outcome<T>(
+        &mut self,
+        told: Result<T, lettre::transport::smtp::Error>,
+    ) -> Result<Reply, Fault> {
         if let Some(reply) = lock(&self.heard).take() {
             return Ok(reply);
         }
@@ -139,13 +165,20 @@ impl Lettre {
         if let Some(fault) = guard.broken() {
             return Err(fault.clone());
         }
-        let why = told.err().map_or_else(|| "no reply".to_owned(), |error| error.to_string());
+        let why = told
+            .err()
+            .map_or_else(|| "no reply".to_owned(), |error| error.to_string());
         Err(guard.fail(Cause::Protocol(why)))
     }
 }
 
 impl Session for Lettre {
-    fn command(&mut self, stage: Stage, patience: Duration, commands: &Commands) -> Result<Reply, Fault> {
+    fn command(
+        &mut self,
+        stage: Stage,
+        patience: Duration,
+        commands: &Commands,
+    ) -> Result<Reply, Fault> {
         {
             let mut guard = lock(&self.guard);
             guard.expect(stage, patience);
@@ -163,7 +196,9 @@ impl Session for Lettre {
             guard.expect(Stage::Login, patience);
             check_secret(line).map_err(|cause| guard.fail(cause))?;
             if mask.ends_with("***") {
-                guard.redactor().add_answer(line.trim_end().rsplit(' ').next().unwrap_or_default());
+                guard
+                    .redactor()
+                    .add_answer(line.trim_end().rsplit(' ').next().unwrap_or_default());
             }
             guard.tell(&shown(mask));
             // Past lettre, which would keep a copy; a failure is kept by the guard.
@@ -201,7 +236,13 @@ impl Session for Lettre {
             guard.begin_body(quit.then_some("QUIT\r\n"));
             guard.tell(&Line::Note(format!("message, {octets} octets")));
         }
-        let pieces = Pieces { chunks, held: None, guard: &self.guard, over: false, clear: Some(clear) };
+        let pieces = Pieces {
+            chunks,
+            held: None,
+            guard: &self.guard,
+            over: false,
+            clear: Some(clear),
+        };
         let mut dots = Dots::default();
         for piece in pieces {
             // A failure is kept by the guard, and ends the pieces.
@@ -231,7 +272,8 @@ impl Session for Lettre {
             for line in quit.split_terminator("\r\n") {
                 guard.tell(&shown(line));
             }
-            guard.push_message(&[commands.as_str().as_bytes(), message, quit.as_bytes()].concat())?;
+            guard
+                .push_message(&[commands.as_str().as_bytes(), message, quit.as_bytes()].concat())?;
         }
         // lettre has no part in the sending: a message need not be text, which its commands have to be.
         let told = block(self.connection.read_response());
@@ -280,7 +322,9 @@ struct Pieces<'a> {
 impl Pieces<'_> {
     /// The dot comes next: it leaves only if nothing has failed and it is cleared.
     fn complete(&mut self) {
-        let Some(clear) = self.clear.take() else { return };
+        let Some(clear) = self.clear.take() else {
+            return;
+        };
         if lock(self.guard).broken().is_some() {
             return;
         }
@@ -302,7 +346,9 @@ impl Iterator for Pieces<'_> {
                 // Nothing more is read for a connection that no longer takes anything.
                 _ if lock(self.guard).broken().is_some() => self.over = true,
                 // A line end may be cut in two; joining small pieces keeps it in the last one.
-                Some(Ok(piece)) if piece.len() < 2 => self.held.get_or_insert_default().extend(piece),
+                Some(Ok(piece)) if piece.len() < 2 => {
+                    self.held.get_or_insert_default().extend(piece)
+                }
                 Some(Ok(piece)) => {
                     if let Some(ready) = self.held.replace(piece) {
                         return Some(ready);
@@ -366,7 +412,11 @@ impl AsyncTokioStream for Stream {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.at == self.ready.len()
             && let Err(fault) = self.fill()
         {
@@ -380,7 +430,11 @@ impl AsyncRead for Stream {
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         // lettre's own EHLO: the answer is ready already.
         if self.opening.is_empty()
             && let Err(fault) = lock(&self.guard).push(bytes)
@@ -407,7 +461,13 @@ fn ended(fault: &Fault) -> io::Error {
 /// A reply in the form lettre takes: ASCII, short lines, few of them.
 fn clean(reply: &Reply) -> Vec<u8> {
     let code = reply.code;
-    let word: String = reply.lines.first().map_or("", String::as_str).chars().filter(char::is_ascii).collect();
+    let word: String = reply
+        .lines
+        .first()
+        .map_or("", String::as_str)
+        .chars()
+        .filter(char::is_ascii)
+        .collect();
     format!("{code} {}\r\n", word.replace('\t', " ")).into_bytes()
 }
 
@@ -416,7 +476,10 @@ fn block<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     loop {
         // `Stream` never pends, so the first look finds the end; a loop rather than a claim.
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        if let Poll::Ready(output) = future
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+        {
             return output;
         }
     }

@@ -45,7 +45,10 @@ pub struct Server {
 impl Server {
     /// Takes the route; nothing is connected.
     pub fn new(route: &Smtp, watch: &Watch) -> Self {
-        let via = route.doors.first().map_or_else(String::new, |door| place(route, *door));
+        let via = route
+            .doors
+            .first()
+            .map_or_else(String::new, |door| place(route, *door));
         Server {
             route: route.clone(),
             watch: watch.clone(),
@@ -65,7 +68,9 @@ impl Server {
 
     /// A session for the next message: the one at hand, if nothing has happened to it.
     fn ready(&mut self, timing: &mut Timing) -> Result<&mut Link, Fault> {
-        let usable = |link: &mut Link| link.session.is_open() && !link.quitting && !link.session.is_disturbed();
+        let usable = |link: &mut Link| {
+            link.session.is_open() && !link.quitting && !link.session.is_disturbed()
+        };
         let mut at_hand = self.link.take();
         if !at_hand.as_mut().is_some_and(usable) {
             self.part(at_hand.take());
@@ -94,9 +99,16 @@ impl Server {
                 Ok(link) => return Ok(link),
                 Err(closed) => {
                     tell.steps(|ear| {
-                        let silent =
-                            closed.fault.stage == Stage::Greeting && matches!(closed.fault.cause, Cause::Silent(_));
-                        if silent && opening::speaks_tls(&self.route, door, &mut self.prepared, &self.watch) {
+                        let silent = closed.fault.stage == Stage::Greeting
+                            && matches!(closed.fault.cause, Cause::Silent(_));
+                        if silent
+                            && opening::speaks_tls(
+                                &self.route,
+                                door,
+                                &mut self.prepared,
+                                &self.watch,
+                            )
+                        {
                             ear.fact("speaks", Fact::Text("TLS".to_owned()));
                         }
                         ear.failed(&closed.fault);
@@ -104,7 +116,12 @@ impl Server {
                     let next = closed.next_door;
                     match closed.fault.cause {
                         Cause::Unreachable(reasons) => unreachable.extend(reasons),
-                        cause => ended = Some(Fault { cause, ..closed.fault }),
+                        cause => {
+                            ended = Some(Fault {
+                                cause,
+                                ..closed.fault
+                            })
+                        }
                     }
                     if !next {
                         break;
@@ -128,7 +145,13 @@ impl Server {
     }
 
     fn login(&mut self, opened: Opened, door: Door) -> Result<Link, Fault> {
-        let Opened { session, mut capabilities, encrypted, loopback, .. } = opened;
+        let Opened {
+            session,
+            mut capabilities,
+            encrypted,
+            loopback,
+            ..
+        } = opened;
         capabilities.pipelining &= !self.is_in_lockstep(door);
         let tell = Tell::new(&self.watch);
         let mut link = Link {
@@ -176,7 +199,9 @@ impl Server {
     /// Remembers for the run that the server swallows commands that are sent together.
     fn learn_lockstep(&mut self) {
         self.lockstep = true;
-        self.host.iter().for_each(|server| self.watch.learned.swallows(server));
+        self.host
+            .iter()
+            .for_each(|server| self.watch.learned.swallows(server));
     }
 
     /// The door that was tried last, in the words of a user.
@@ -202,7 +227,10 @@ impl Server {
             let patience = link.patience.quit;
             link.quitting = true;
             // What is said to a goodbye changes nothing.
-            if let Ok(reply) = link.session.command(Stage::Content, patience, &Commands::fixed("QUIT")) {
+            if let Ok(reply) =
+                link.session
+                    .command(Stage::Content, patience, &Commands::fixed("QUIT"))
+            {
                 ear.fact("reply", Fact::Text(reply.text()));
             }
             ear.over(Step::Quit, Outcome::Passed);
@@ -237,7 +265,13 @@ impl Server {
         let message = match transaction::form(&link.capabilities, message) {
             Ok(message) => message,
             Err(fault) => {
-                books.settle(reach.outcomes.iter().enumerate().filter_map(|(at, known)| Some((at, known.as_ref()?))));
+                books.settle(
+                    reach
+                        .outcomes
+                        .iter()
+                        .enumerate()
+                        .filter_map(|(at, known)| Some((at, known.as_ref()?))),
+                );
                 books.close(&Err(fault.clone()));
                 if turn == Turn::Last {
                     quit(link);
@@ -269,13 +303,24 @@ fn quit(link: &mut Link) {
 impl Transport for Server {
     fn go_in_lockstep(&mut self) {
         self.lockstep = true;
-        self.link.iter_mut().for_each(|link| link.capabilities.pipelining = false);
+        self.link
+            .iter_mut()
+            .for_each(|link| link.capabilities.pipelining = false);
     }
 
     fn deliver(&mut self, message: &Message, turn: Turn, ledger: &mut dyn Ledger) -> Report {
         let nothing = Err(Fault::new(Stage::Connect, Cause::Unreachable(vec![])));
-        let recipients: Vec<String> = message.envelope.recipients.iter().map(ToString::to_string).collect();
-        let mut report = Report::uniform(String::new(), recipients.iter().map(String::as_str), &nothing);
+        let recipients: Vec<String> = message
+            .envelope
+            .recipients
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let mut report = Report::uniform(
+            String::new(),
+            recipients.iter().map(String::as_str),
+            &nothing,
+        );
         // A list may be long; one copy of it is enough while it is worked through.
         drop(recipients);
         let mut books = Books::new(ledger, report.fates.len());
@@ -285,7 +330,11 @@ impl Transport for Server {
         // refused, QUIT sent too early, too many recipients at once.
         let (mut idle, mut left) = (0, usize::MAX);
         while idle < MOST_IDLE {
-            idle = if reach.waiting.len() < left { 1 } else { idle + 1 };
+            idle = if reach.waiting.len() < left {
+                1
+            } else {
+                idle + 1
+            };
             left = reach.waiting.len();
             let ran = self.attempt(message, turn, &mut report, &mut reach, &mut books);
             if reach.lockstep {
@@ -304,7 +353,12 @@ impl Transport for Server {
             }
         }
         (self.chunking, self.room) = (reach.chunking, reach.room);
-        let lost = || Fault::new(Stage::Connect, Cause::Lost("the server closes every connection".into()));
+        let lost = || {
+            Fault::new(
+                Stage::Connect,
+                Cause::Lost("the server closes every connection".into()),
+            )
+        };
         let otherwise = Err(ended.err().unwrap_or_else(lost));
         for (fate, outcome) in report.fates.iter_mut().zip(reach.close(&otherwise)) {
             fate.outcome = outcome;

@@ -50,7 +50,13 @@ pub struct Clock {
 impl Clock {
     /// Starts with `allowed` from now on.
     pub fn new(interrupt: Arc<AtomicUsize>, allowed: Duration) -> Self {
-        Clock { end: Instant::now().checked_add(allowed), allowed, interrupt, grace: false, asked: None }
+        Clock {
+            end: Instant::now().checked_add(allowed),
+            allowed,
+            interrupt,
+            grace: false,
+            asked: None,
+        }
     }
 
     /// Allows this much from now on.
@@ -79,7 +85,11 @@ impl Clock {
         }
         let Some(end) = self.end else { return Ok(LOOK) };
         let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() { Err(Halt::Deadline(self.allowed)) } else { Ok(left.min(LOOK)) }
+        if left.is_zero() {
+            Err(Halt::Deadline(self.allowed))
+        } else {
+            Ok(left.min(LOOK))
+        }
     }
 }
 
@@ -119,7 +129,13 @@ impl Socket {
     /// When that cannot be set.
     pub fn new(io: socket2::Socket, clock: Clock) -> io::Result<Self> {
         io.set_nonblocking(true)?;
-        Ok(Socket { io, clock, instant: None, head: Vec::new(), gathered: None })
+        Ok(Socket {
+            io,
+            clock,
+            instant: None,
+            head: Vec::new(),
+            gathered: None,
+        })
     }
 
     /// While set, a read that would wait fails with [`io::ErrorKind::WouldBlock`] instead, and so does the one after 256 others.
@@ -182,7 +198,9 @@ impl Read for Socket {
                     return Ok(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.instant.is_none() => {
+                Err(error)
+                    if error.kind() == io::ErrorKind::WouldBlock && self.instant.is_none() =>
+                {
                     self.wait(PollFlags::IN)?;
                 }
                 Err(error) => return Err(error),
@@ -202,7 +220,9 @@ impl Write for Socket {
         loop {
             match self.io.write(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait(PollFlags::OUT)?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.wait(PollFlags::OUT)?
+                }
                 other => return other,
             }
         }
@@ -215,7 +235,10 @@ impl Write for Socket {
 
 /// What an input or output error means for a delivery.
 pub fn cause(error: &io::Error) -> Cause {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<Halt>()) {
+    match error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<Halt>())
+    {
         Some(Halt::Deadline(allowed)) => return Cause::Silent(*allowed),
         Some(Halt::Signal(signal)) => return Cause::Interrupted(*signal),
         None => {}
@@ -223,7 +246,9 @@ pub fn cause(error: &io::Error) -> Cause {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => Cause::Lost("the server closed the connection".into()),
         io::ErrorKind::ConnectionReset => Cause::Lost("the server reset the connection".into()),
-        io::ErrorKind::BrokenPipe => Cause::Lost("the server closed the connection while it was written to".into()),
+        io::ErrorKind::BrokenPipe => {
+            Cause::Lost("the server closed the connection while it was written to".into())
+        }
         _ => Cause::Lost(reason(error)),
     }
 }
@@ -233,7 +258,10 @@ pub fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error ").next().unwrap_or_default();
     let mut letters = text.chars();
-    let lower = letters.next().map(|first| first.to_ascii_lowercase().to_string()).unwrap_or_default();
+    let lower = letters
+        .next()
+        .map(|first| first.to_ascii_lowercase().to_string())
+        .unwrap_or_default();
     crate::text::short(&(lower + letters.as_str()))
 }
 

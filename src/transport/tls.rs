@@ -25,7 +25,8 @@ mod leaf;
 mod stream;
 
 const UNKNOWN: &str = "its issuer is not trusted here";
-const UNKNOWN_OR_CUT: &str = "its issuer is not trusted here, or the server left an intermediate certificate out";
+const UNKNOWN_OR_CUT: &str =
+    "its issuer is not trusted here, or the server left an intermediate certificate out";
 const SELF_SIGNED: &str = "it is self-signed";
 const EXPIRED: &str = "it has expired";
 const EARLY: &str = "it is not valid yet";
@@ -77,7 +78,12 @@ pub struct Failed {
 
 impl From<Cause> for Failed {
     fn from(cause: Cause) -> Self {
-        Failed { cause, not_tls: false, unknown_issuer: false, leaf: None }
+        Failed {
+            cause,
+            not_tls: false,
+            unknown_issuer: false,
+            leaf: None,
+        }
     }
 }
 
@@ -98,20 +104,35 @@ pub fn begin(
     let name = name.strip_suffix('.').unwrap_or(name);
     let judged = is_judged_by_library(prepared, verify);
     let any = !judged || trust.fingerprint.is_some();
-    let settings = |error: native_tls::Error| Failed::from(Cause::TlsSettings(said(&error.to_string())));
-    let connector = prepared.connector(any).map_err(|error| Box::new(settings(error)))?;
+    let settings =
+        |error: native_tls::Error| Failed::from(Cause::TlsSettings(said(&error.to_string())));
+    let connector = prepared
+        .connector(any)
+        .map_err(|error| Box::new(settings(error)))?;
     let lent = Lent::new(socket);
-    let stream = connector.connect(name, lent.clone()).map_err(|error| Box::new(failed(error, &mut lent.get())))?;
+    let stream = connector
+        .connect(name, lent.clone())
+        .map_err(|error| Box::new(failed(error, &mut lent.get())))?;
     let stream = Stream::new(stream);
     let leaf = stream.leaf();
     let doubt = doubt(prepared, name, trust, verify, leaf.as_ref());
-    if let Some(distrust) =
-        doubt.as_ref().filter(|_| verify == Verify::Strict || is_other(prepared, leaf.as_ref(), verify))
+    if let Some(distrust) = doubt
+        .as_ref()
+        .filter(|_| verify == Verify::Strict || is_other(prepared, leaf.as_ref(), verify))
     {
-        return Err(Box::new(Failed { leaf, ..Cause::Distrust(distrust.clone()).into() }));
+        return Err(Box::new(Failed {
+            leaf,
+            ..Cause::Distrust(distrust.clone()).into()
+        }));
     }
     let (version, cipher) = hello::read(stream.socket().head());
-    Ok(Secured { stream, version, cipher, leaf, doubt })
+    Ok(Secured {
+        stream,
+        version,
+        cipher,
+        leaf,
+        doubt,
+    })
 }
 
 /// Whether the handshake ends with an untrusted certificate. Another door may be stricter than the one before.
@@ -123,7 +144,13 @@ fn is_judged_by_library(prepared: &Prepared, verify: Verify) -> bool {
 }
 
 /// What speaks against a certificate once the handshake is over.
-fn doubt(prepared: &Prepared, name: &str, trust: &Trust, verify: Verify, leaf: Option<&Leaf>) -> Option<Distrust> {
+fn doubt(
+    prepared: &Prepared,
+    name: &str,
+    trust: &Trust,
+    verify: Verify,
+    leaf: Option<&Leaf>,
+) -> Option<Distrust> {
     if let Some(pin) = &trust.fingerprint {
         return unpinned(leaf, pin);
     }
@@ -131,7 +158,10 @@ fn doubt(prepared: &Prepared, name: &str, trust: &Trust, verify: Verify, leaf: O
         return None;
     }
     let Some(leaf) = leaf else {
-        return Some(Distrust { reason: "the server has shown none".to_owned(), fingerprint: None });
+        return Some(Distrust {
+            reason: "the server has shown none".to_owned(),
+            fingerprint: None,
+        });
     };
     match &prepared.terms {
         Terms::Any(before) if verify == Verify::Warn => Some(leaf.explain(&before.reason, name)),
@@ -153,14 +183,27 @@ fn unpinned(leaf: Option<&Leaf>, pin: &[u8; 32]) -> Option<Distrust> {
     if leaf.is_some_and(|leaf| leaf.sha256() == *pin) {
         return None;
     }
-    let reason = format!("its SHA-256 fingerprint is not the one that is set ({})", hex(pin));
-    Some(Distrust { reason, fingerprint: leaf.map(Leaf::fingerprint) })
+    let reason = format!(
+        "its SHA-256 fingerprint is not the one that is set ({})",
+        hex(pin)
+    );
+    Some(Distrust {
+        reason,
+        fingerprint: leaf.map(Leaf::fingerprint),
+    })
 }
 
 fn failed(error: HandshakeError<Lent>, socket: &mut Socket) -> Failed {
     // Records of TLS begin with 20 to 23.
-    if socket.head().first().is_some_and(|first| !(20..=23).contains(first)) {
-        return Failed { not_tls: true, ..Cause::Handshake(plain_words(socket)).into() };
+    if socket
+        .head()
+        .first()
+        .is_some_and(|first| !(20..=23).contains(first))
+    {
+        return Failed {
+            not_tls: true,
+            ..Cause::Handshake(plain_words(socket)).into()
+        };
     }
     let HandshakeError::Failure(error) = error else {
         return Cause::Handshake("the handshake did not end".to_owned()).into();
@@ -171,10 +214,20 @@ fn failed(error: HandshakeError<Lent>, socket: &mut Socket) -> Failed {
     }
     if let Some(reason) = refused(&error) {
         let unknown_issuer = reason.starts_with(UNKNOWN) || reason == SELF_SIGNED;
-        return Failed { unknown_issuer, ..Cause::Distrust(Distrust { reason, fingerprint: None }).into() };
+        return Failed {
+            unknown_issuer,
+            ..Cause::Distrust(Distrust {
+                reason,
+                fingerprint: None,
+            })
+            .into()
+        };
     }
     let text = error.to_string();
-    match error.source().and_then(|source| source.downcast_ref::<io::Error>()) {
+    match error
+        .source()
+        .and_then(|source| source.downcast_ref::<io::Error>())
+    {
         Some(error) => cause(error),
         None if text == "unexpected EOF" => {
             Cause::Lost("the server closed the connection during the TLS handshake".into())
@@ -194,14 +247,19 @@ fn refused(error: &native_tls::Error) -> Option<String> {
         text.rsplit_once('(')?.1.trim_end_matches(')')
     };
     let known = WORDS.iter().find(|(theirs, _)| *theirs == words);
-    Some(known.map_or_else(|| short(&format!("it was refused: {words}")), |(_, ours)| (*ours).to_owned()))
+    Some(known.map_or_else(
+        || short(&format!("it was refused: {words}")),
+        |(_, ours)| (*ours).to_owned(),
+    ))
 }
 
 /// Tells by the number of an error of Secure Transport (`errSSLXCertChainInvalid` to `errSSLCertNotYetValid`, host name) or
 /// of Security (`errSecHostNameMismatch` and its neighbours) whether it is about certificates. It chooses words only.
 fn is_about_certificates(debug: &str) -> bool {
     let number = debug.split("code: ").nth(1).and_then(|rest| {
-        let end = rest.find(|c: char| c != '-' && !c.is_ascii_digit()).unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| c != '-' && !c.is_ascii_digit())
+            .unwrap_or(rest.len());
         rest[..end].parse::<i64>().ok()
     });
     number.is_some_and(|code| matches!(code, -9815..=-9807 | -9843 | -67_901..=-67_585))
@@ -212,7 +270,12 @@ fn plain_words(socket: &mut Socket) -> String {
     socket.set_instant(true);
     let _ = socket.read(&mut [0; 256]);
     let head = socket.head();
-    let line = decode(head.split(|&b| b == b'\n').next().unwrap_or_default().trim_ascii_end());
+    let line = decode(
+        head.split(|&b| b == b'\n')
+            .next()
+            .unwrap_or_default()
+            .trim_ascii_end(),
+    );
     if head.len() >= 3 && head[..3].iter().all(u8::is_ascii_digit) {
         return format!("the server speaks plain SMTP on this port, it said \"{line}\"");
     }
@@ -221,7 +284,11 @@ fn plain_words(socket: &mut Socket) -> String {
 
 /// What the library says, without the names of its functions: `error:NUMBER:library:function:reason:file:line:`.
 pub fn said(text: &str) -> String {
-    let reason = if text.starts_with("error:") { text.split(':').nth(4) } else { None };
+    let reason = if text.starts_with("error:") {
+        text.split(':').nth(4)
+    } else {
+        None
+    };
     short(reason.unwrap_or(text))
 }
 
@@ -235,5 +302,7 @@ pub fn meaning(error: &io::Error) -> Option<String> {
 pub fn hex(octets: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digits = octets.iter().flat_map(|octet| [octet >> 4, octet & 15]);
-    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+    digits
+        .map(|digit| char::from(DIGITS[usize::from(digit)]))
+        .collect()
 }

@@ -57,7 +57,9 @@ pub fn form<'m>(capabilities: &Capabilities, message: &'m Message) -> Result<&'m
         return Err(fault(Cause::Lacks(Lacks::Smtputf8, capabilities.offered())));
     }
     let message = if message.eight_bit && !capabilities.eight_bit {
-        message.seven_bit().ok_or_else(|| fault(Cause::Lacks(Lacks::EightBit, capabilities.offered())))?
+        message
+            .seven_bit()
+            .ok_or_else(|| fault(Cause::Lacks(Lacks::EightBit, capabilities.offered())))?
     } else {
         message
     };
@@ -79,7 +81,12 @@ pub fn rehearse(link: &mut Link, message: &Message, ear: &Ear) -> Vec<Fault> {
     let mut faults = Vec::new();
     let reset = std::mem::take(&mut round.link.begun).then_some(Verb::Reset);
     let asked = members.iter().map(|&at| Verb::Rcpt(at));
-    for verb in reset.into_iter().chain([Verb::Mail]).chain(asked).chain([Verb::Reset]) {
+    for verb in reset
+        .into_iter()
+        .chain([Verb::Mail])
+        .chain(asked)
+        .chain([Verb::Reset])
+    {
         let step = match verb {
             Verb::Rcpt(_) if round.sender.is_some() => continue,
             Verb::Rcpt(_) => Step::Recipient,
@@ -103,7 +110,12 @@ pub fn rehearse(link: &mut Link, message: &Message, ear: &Ear) -> Vec<Fault> {
         };
         ear.fact("reply", Fact::Text(reply.text()));
         let fault = (!reply.is_positive()).then(|| Fault::new(verb.stage(), Cause::Refused(reply)));
-        ear.over(step, fault.clone().map_or(probe::Outcome::Passed, probe::Outcome::Failed));
+        ear.over(
+            step,
+            fault
+                .clone()
+                .map_or(probe::Outcome::Passed, probe::Outcome::Failed),
+        );
         if members.is_empty() && matches!(verb, Verb::Mail) && fault.is_none() {
             ear.over(Step::Recipient, probe::Outcome::Skipped);
         }
@@ -115,20 +127,40 @@ pub fn rehearse(link: &mut Link, message: &Message, ear: &Ear) -> Vec<Fault> {
 
 /// Sends a message to those who have not been spoken for; `last` lets QUIT leave with it. All recipients are settled in
 /// the books, unless it is [`Ran::Again`].
-pub fn run(link: &mut Link, message: &Message, last: bool, reach: &mut Reach, books: &mut Books<'_>) -> Ran {
+pub fn run(
+    link: &mut Link,
+    message: &Message,
+    last: bool,
+    reach: &mut Reach,
+    books: &mut Books<'_>,
+) -> Ran {
     // Made once: it looks at every recipient, and a long list has many transactions.
     let opening = mail(&link.capabilities, message);
     while !reach.waiting.is_empty() {
-        if link.capabilities.mail_max.is_some_and(|most| link.turns >= most) {
+        if link
+            .capabilities
+            .mail_max
+            .is_some_and(|most| link.turns >= most)
+        {
             link.session.post("QUIT\r\n");
             return Ran::Again("the server takes no more mails on this connection");
         }
         let members = reach.next(link.capabilities.rcpt_max);
-        let before: Vec<_> = members.iter().filter_map(|&at| Some((at, reach.outcomes[at].take()?))).collect();
+        let before: Vec<_> = members
+            .iter()
+            .filter_map(|&at| Some((at, reach.outcomes[at].take()?)))
+            .collect();
         let last = last && reach.waiting.is_empty();
         let mut round = Round::new(link, (message, &opening), &members, reach, books);
         let ended = round.run(last);
-        let Round { answered, unwanted, accepted, later, limit, .. } = round;
+        let Round {
+            answered,
+            unwanted,
+            accepted,
+            later,
+            limit,
+            ..
+        } = round;
         // A connection that ended before anything was heard on it of this transaction may have been over before it.
         let used = link.turns > 0;
         link.turns += 1;
@@ -185,8 +217,14 @@ pub fn run(link: &mut Link, message: &Message, last: bool, reach: &mut Reach, bo
 
 /// The server has closed the connection over one recipient too many, and not for a reason of its own.
 fn is_overfull(fault: &Fault, accepted: usize) -> bool {
-    let says = |reply: &Reply| reply.enhanced.is_some_and(|code| (code.1, code.2) == (5, 3));
-    let closed = fault.reply().filter(|reply| reply.code == 421 && fault.stage == Stage::Recipient && !fault.in_doubt);
+    let says = |reply: &Reply| {
+        reply
+            .enhanced
+            .is_some_and(|code| (code.1, code.2) == (5, 3))
+    };
+    let closed = fault
+        .reply()
+        .filter(|reply| reply.code == 421 && fault.stage == Stage::Recipient && !fault.in_doubt);
     closed.is_some_and(|reply| accepted > 0 && (accepted >= flight::ENOUGH || says(reply)))
 }
 
@@ -286,17 +324,27 @@ impl<'a, 'l> Round<'a, 'l> {
     /// The outcome of all members that have none of their own yet.
     fn run(&mut self, last: bool) -> Result<(), Fault> {
         let (chunking, early_quit) = self.allowed;
-        let whole = if chunking { Whole::of(&self.link.capabilities, self.message, last && early_quit)? } else { None };
-        self.speak(whole.as_ref()).map_err(|fault| self.doubt(fault))?;
+        let whole = if chunking {
+            Whole::of(&self.link.capabilities, self.message, last && early_quit)?
+        } else {
+            None
+        };
+        self.speak(whole.as_ref())
+            .map_err(|fault| self.doubt(fault))?;
         self.settle(Side::Refused);
         if let (Some(reply), Some(whole)) = (self.chunk.take(), whole) {
             self.answered_whole(reply, &whole)?;
             self.settle(Side::Accepted);
             return Ok(());
         }
-        let refused = self.sender.take().map(|reply| Fault::new(Stage::Sender, Cause::Refused(reply)));
+        let refused = self
+            .sender
+            .take()
+            .map(|reply| Fault::new(Stage::Sender, Cause::Refused(reply)));
         match self.data.take() {
-            Some(reply) if reply.code == 354 && (refused.is_some() || self.accepted.is_empty()) => self.lone_dot(),
+            Some(reply) if reply.code == 354 && (refused.is_some() || self.accepted.is_empty()) => {
+                self.lone_dot()
+            }
             Some(reply) if reply.code == 354 => return self.text(last),
             Some(reply) if reply.code < 400 => {
                 let why = format!("the server answered \"{}\" to DATA", reply.text());
@@ -319,18 +367,29 @@ impl<'a, 'l> Round<'a, 'l> {
             Side::Refused => &self.refused,
             Side::Accepted => &self.accepted,
         };
-        self.books.settle(places.iter().filter_map(|&at| Some((at, self.outcomes[at].as_ref()?))));
+        self.books.settle(
+            places
+                .iter()
+                .filter_map(|&at| Some((at, self.outcomes[at].as_ref()?))),
+        );
     }
 
     pub(super) fn judge(&mut self, verb: Verb, reply: Reply) -> Result<(), Fault> {
         let session = &mut self.link.session;
         let stage = verb.stage();
-        let word = if stage == Stage::Sender { "MAIL" } else { "RCPT" };
+        let word = if stage == Stage::Sender {
+            "MAIL"
+        } else {
+            "RCPT"
+        };
         match (verb, reply.code) {
             (Verb::Data, _) => self.data = Some(reply),
             (Verb::Chunk, _) => self.chunk = Some(reply),
             (_, 221) => {
-                let why = format!("the server said \"{}\" in place of an answer to {word}", reply.text());
+                let why = format!(
+                    "the server said \"{}\" in place of an answer to {word}",
+                    reply.text()
+                );
                 return Err(session.cut(stage, Cause::Lost(why)));
             }
             (Verb::Reset, 200..=299) => {}
@@ -362,16 +421,38 @@ impl<'a, 'l> Round<'a, 'l> {
     /// Ends a transaction that the server began to take without anybody to take it for (RFC 2920 section 3.1).
     fn lone_dot(&mut self) {
         // A server may deliver nothing to nobody or refuse it; both end the transaction, as does a lost connection.
-        let _ = self.link.session.command(Stage::Content, self.link.patience.command, &Commands::fixed("."));
+        let _ = self.link.session.command(
+            Stage::Content,
+            self.link.patience.command,
+            &Commands::fixed("."),
+        );
         self.link.begun = false;
     }
 
     fn text(&mut self, last: bool) -> Result<(), Fault> {
-        let Link { session, patience, progress, capabilities, quitting, begun, .. } = &mut *self.link;
+        let Link {
+            session,
+            patience,
+            progress,
+            capabilities,
+            quitting,
+            begun,
+            ..
+        } = &mut *self.link;
         let quit = last && self.later.is_empty() && capabilities.pipelining;
-        let mut chunks = Metered::new(self.message.chunks(), self.message.size(), progress.as_ref());
+        let mut chunks = Metered::new(
+            self.message.chunks(),
+            self.message.size(),
+            progress.as_ref(),
+        );
         let mut clear = || self.books.before_dot(&self.accepted);
-        let reply = session.message(self.message.size(), patience.dot, &mut chunks, quit, &mut clear)?;
+        let reply = session.message(
+            self.message.size(),
+            patience.dot,
+            &mut chunks,
+            quit,
+            &mut clear,
+        )?;
         *quitting |= quit;
         *begun = false;
         self.fates(reply, "the final dot")?;
@@ -381,7 +462,12 @@ impl<'a, 'l> Round<'a, 'l> {
 
     /// What becomes of those who were accepted: `reply` is the first answer to `what`.
     pub(super) fn fates(&mut self, mut reply: Reply, what: &str) -> Result<(), Fault> {
-        let Link { session, patience, lmtp, .. } = &mut *self.link;
+        let Link {
+            session,
+            patience,
+            lmtp,
+            ..
+        } = &mut *self.link;
         for (turn, &at) in self.accepted.iter().enumerate() {
             if turn > 0 && *lmtp {
                 reply = session.reply(Stage::Content, patience.dot)?;
@@ -389,7 +475,10 @@ impl<'a, 'l> Round<'a, 'l> {
             self.outcomes[at] = Some(match reply.code {
                 221 => {
                     // The answer to QUIT has overtaken that to the message, which will not come any more.
-                    let why = format!("the server said \"{}\" in place of an answer to the message", reply.text());
+                    let why = format!(
+                        "the server said \"{}\" in place of an answer to the message",
+                        reply.text()
+                    );
                     return Err(session.cut(Stage::Content, Cause::Lost(why)));
                 }
                 200..=299 => Ok(reply.clone()),

@@ -61,7 +61,12 @@ pub fn prepare(trust: &Trust, host: &str, verify: Verify) -> Result<Prepared, Ca
     };
     if trust.fingerprint.is_none() {
         if let Some(stream) = roots::stream().filter(|_| prepared.system) {
-            prepared.roots.extend(read(stream).and_then(|pem| certificates(stream, &pem)).into_iter().flatten());
+            prepared.roots.extend(
+                read(stream)
+                    .and_then(|pem| certificates(stream, &pem))
+                    .into_iter()
+                    .flatten(),
+            );
         }
         if let Some(file) = &trust.ca_file {
             prepared.add(certificates(file, &read(file)?)?);
@@ -70,19 +75,33 @@ pub fn prepare(trust: &Trust, host: &str, verify: Verify) -> Result<Prepared, Ca
             prepared.add(of_folder(folder)?);
         }
     }
-    if prepared.named.iter().any(|leaf| leaf.is_for(host.strip_suffix('.').unwrap_or(host))) {
+    if prepared
+        .named
+        .iter()
+        .any(|leaf| leaf.is_for(host.strip_suffix('.').unwrap_or(host)))
+    {
         prepared.terms = Terms::Named;
     }
-    prepared.identity = trust.cert.as_ref().map(|cert| identity(cert, trust.key.as_deref())).transpose()?;
+    prepared.identity = trust
+        .cert
+        .as_ref()
+        .map(|cert| identity(cert, trust.key.as_deref()))
+        .transpose()?;
     let any = any || matches!(prepared.terms, Terms::Named);
     // Also tells whether key and certificate belong together.
-    let connector = prepared.connector(any).map_err(|error| match (&trust.cert, &trust.key) {
-        (Some(cert), key) => {
-            let key = key.as_ref().unwrap_or(cert);
-            Cause::TlsSettings(format!("{} is not the key of {}", key.display(), cert.display()))
-        }
-        (None, _) => Cause::TlsSettings(said(&error.to_string())),
-    })?;
+    let connector = prepared
+        .connector(any)
+        .map_err(|error| match (&trust.cert, &trust.key) {
+            (Some(cert), key) => {
+                let key = key.as_ref().unwrap_or(cert);
+                Cause::TlsSettings(format!(
+                    "{} is not the key of {}",
+                    key.display(),
+                    cert.display()
+                ))
+            }
+            (None, _) => Cause::TlsSettings(said(&error.to_string())),
+        })?;
     prepared.ready = Some((any, connector));
     Ok(prepared)
 }
@@ -91,11 +110,17 @@ impl Prepared {
     /// Makes certificates known that the settings name.
     fn add(&mut self, found: Vec<Certificate>) {
         for certificate in found {
-            let leaf = certificate.to_der().map(Leaf).ok().filter(|leaf| !leaf.is_self_issued());
+            let leaf = certificate
+                .to_der()
+                .map(Leaf)
+                .ok()
+                .filter(|leaf| !leaf.is_self_issued());
             match leaf {
                 Some(leaf) if leaf.is_authority() => {
                     // Other libraries than OpenSSL take an intermediate for an anchor by themselves.
-                    let anchor = leaf.as_anchor().filter(|_| cfg!(not(target_vendor = "apple")));
+                    let anchor = leaf
+                        .as_anchor()
+                        .filter(|_| cfg!(not(target_vendor = "apple")));
                     let anchor = anchor.and_then(|anchor| Certificate::from_der(&anchor.0).ok());
                     self.roots.push(anchor.unwrap_or(certificate));
                 }
@@ -115,7 +140,9 @@ impl Prepared {
         }
         let mut builder = TlsConnector::builder();
         builder.min_protocol_version(Some(Protocol::Tlsv12));
-        builder.danger_accept_invalid_certs(any).disable_built_in_roots(any || !self.system);
+        builder
+            .danger_accept_invalid_certs(any)
+            .disable_built_in_roots(any || !self.system);
         builder.danger_accept_invalid_hostnames(any);
         for root in self.roots.iter().filter(|_| !any) {
             builder.add_root_certificate(root.clone());
@@ -133,7 +160,9 @@ impl Prepared {
 
     /// Makes ready for one more connection where that may end otherwise than the one that has failed.
     pub fn prepare_another(&mut self, failed: &Failed, verify: Verify) {
-        let Cause::Distrust(distrust) = &failed.cause else { return };
+        let Cause::Distrust(distrust) = &failed.cause else {
+            return;
+        };
         let known = failed.leaf.as_ref();
         let next = match self.terms {
             Terms::Named if !known.is_some_and(|leaf| self.names(leaf)) => Some(Terms::Strict),
@@ -164,7 +193,11 @@ impl Prepared {
             return false;
         }
         let before = self.roots.len();
-        self.roots.extend(roots::left_out().iter().filter_map(|der| Certificate::from_der(der).ok()));
+        self.roots.extend(
+            roots::left_out()
+                .iter()
+                .filter_map(|der| Certificate::from_der(der).ok()),
+        );
         self.ready = self.ready.take().filter(|(any, _)| *any);
         self.roots.len() > before
     }
@@ -177,7 +210,10 @@ impl Prepared {
 pub fn certificates(file: &Path, pem: &[u8]) -> Result<Vec<Certificate>, Cause> {
     match Certificate::stack_from_pem(pem) {
         Ok(found) if !found.is_empty() => Ok(found),
-        _ => Err(Cause::TlsSettings(format!("{} holds no certificate in PEM form", file.display()))),
+        _ => Err(Cause::TlsSettings(format!(
+            "{} holds no certificate in PEM form",
+            file.display()
+        ))),
     }
 }
 
@@ -187,7 +223,8 @@ pub fn certificates(file: &Path, pem: &[u8]) -> Result<Vec<Certificate>, Cause> 
 /// [`Cause::TlsSettings`] naming the file.
 pub fn read(file: &Path) -> Result<Vec<u8>, Cause> {
     let unusable = |why: &str| Cause::TlsSettings(format!("{}: {why}", file.display()));
-    let (bytes, access) = files::read_stream(file, LARGEST).map_err(|error| unusable(&reason(&error)))?;
+    let (bytes, access) =
+        files::read_stream(file, LARGEST).map_err(|error| unusable(&reason(&error)))?;
     if access.mode & 0o002 != 0 && !bytes.is_empty() {
         return Err(unusable("everybody may change it; run chmod o-w on it"));
     }
@@ -196,7 +233,9 @@ pub fn read(file: &Path) -> Result<Vec<u8>, Cause> {
 
 /// Every certificate of the files of a folder; each once, though a hashed folder has two names for it.
 fn of_folder(folder: &Path) -> Result<Vec<Certificate>, Cause> {
-    let why = |error: &std::io::Error| Cause::TlsSettings(format!("{}: {}", folder.display(), reason(error)));
+    let why = |error: &std::io::Error| {
+        Cause::TlsSettings(format!("{}: {}", folder.display(), reason(error)))
+    };
     let mut found = Vec::new();
     let mut known = std::collections::BTreeSet::new();
     for entry in fs::read_dir(folder).map_err(|error| why(&error))?.flatten() {
@@ -204,11 +243,17 @@ fn of_folder(folder: &Path) -> Result<Vec<Certificate>, Cause> {
         if !path.is_file() {
             continue;
         }
-        let certificates = read(&path).and_then(|pem| certificates(&path, &pem)).into_iter().flatten();
+        let certificates = read(&path)
+            .and_then(|pem| certificates(&path, &pem))
+            .into_iter()
+            .flatten();
         found.extend(certificates.filter(|one| one.to_der().is_ok_and(|der| known.insert(der))));
     }
     if found.is_empty() {
-        return Err(Cause::TlsSettings(format!("{} holds no certificate in PEM form", folder.display())));
+        return Err(Cause::TlsSettings(format!(
+            "{} holds no certificate in PEM form",
+            folder.display()
+        )));
     }
     Ok(found)
 }

@@ -66,7 +66,9 @@ pub fn get(route: &Smtp, target: &str, watch: &Watch) -> Result<Page, Cause> {
          Connection: close\r\n\r\n",
         route.host
     );
-    stream.write_all(request.as_bytes()).map_err(|error| cause(&error))?;
+    stream
+        .write_all(request.as_bytes())
+        .map_err(|error| cause(&error))?;
     let page = read(stream)?;
     tell.note(format!("the answer is {}", page.status));
     Ok(page)
@@ -81,22 +83,46 @@ fn encrypted(
 ) -> Result<Result<Secured, Box<Failed>>, Cause> {
     let Dialled { mut socket, .. } = dial::dial(route, PORT, watch).map_err(|fault| fault.cause)?;
     socket.clock.allow(route.patience.command);
-    Ok(tls::begin(prepared, &route.host, &route.trust, verify, socket))
+    Ok(tls::begin(
+        prepared,
+        &route.host,
+        &route.trust,
+        verify,
+        socket,
+    ))
 }
 
 /// Says why a certificate was refused in the words of the certificate, from a second look at it; nothing is asked there.
 fn explained(cause: Cause, route: &Smtp, watch: &Watch) -> Cause {
-    let Cause::Distrust(distrust) = cause else { return cause };
+    let Cause::Distrust(distrust) = cause else {
+        return cause;
+    };
     let looked = trust::prepare(&route.trust, &route.host, Verify::Ignore)
         .and_then(|prepared| encrypted(route, &prepared, Verify::Ignore, watch));
-    let leaf = looked.ok().and_then(Result::ok).and_then(|secured| secured.leaf);
-    Cause::Distrust(leaf.map_or(distrust.clone(), |leaf| leaf.explain(&distrust.reason, &route.host)))
+    let leaf = looked
+        .ok()
+        .and_then(Result::ok)
+        .and_then(|secured| secured.leaf);
+    Cause::Distrust(leaf.map_or(distrust.clone(), |leaf| {
+        leaf.explain(&distrust.reason, &route.host)
+    }))
 }
 
 /// The same way to a host that is no mail server.
 fn for_web(route: &Smtp) -> Smtp {
-    let mut web = Smtp { socket: None, connect_to: None, login: None, ..route.clone() };
-    web.trust = Trust { verify: Verify::Strict, fingerprint: None, cert: None, key: None, ..web.trust };
+    let mut web = Smtp {
+        socket: None,
+        connect_to: None,
+        login: None,
+        ..route.clone()
+    };
+    web.trust = Trust {
+        verify: Verify::Strict,
+        fingerprint: None,
+        cert: None,
+        key: None,
+        ..web.trust
+    };
     for time in [&mut web.patience.connect, &mut web.patience.command] {
         *time = PATIENCE.min(*time);
     }
@@ -106,7 +132,10 @@ fn for_web(route: &Smtp) -> Smtp {
 /// No certificate can be pinned here, so that there is no use for its fingerprint.
 fn unpinned(cause: Cause) -> Cause {
     match cause {
-        Cause::Distrust(distrust) => Cause::Distrust(Distrust { fingerprint: None, ..distrust }),
+        Cause::Distrust(distrust) => Cause::Distrust(Distrust {
+            fingerprint: None,
+            ..distrust
+        }),
         other => other,
     }
 }
@@ -126,7 +155,9 @@ fn read(stream: impl Read) -> Result<Page, Cause> {
         let head = head(&mut reader)?;
         let mut fields = [EMPTY_HEADER; MOST_FIELDS];
         let mut answer = Response::new(&mut fields);
-        let whole = answer.parse(&head).map_err(|error| broken(&format!("the answer is no HTTP: {error}")))?;
+        let whole = answer
+            .parse(&head)
+            .map_err(|error| broken(&format!("the answer is no HTTP: {error}")))?;
         let (Status::Complete(_), Some(status)) = (whole, answer.code) else {
             return Err(broken("the answer is no HTTP"));
         };
@@ -135,8 +166,16 @@ fn read(stream: impl Read) -> Result<Page, Cause> {
             continue;
         }
         let location = field(answer.headers, "location").map(str::to_owned);
-        let body = if status == 200 { body(&mut reader, answer.headers)? } else { Vec::new() };
-        return Ok(Page { status, location, body });
+        let body = if status == 200 {
+            body(&mut reader, answer.headers)?
+        } else {
+            Vec::new()
+        };
+        return Ok(Page {
+            status,
+            location,
+            body,
+        });
     }
 }
 
@@ -158,20 +197,34 @@ fn head(reader: &mut impl BufRead) -> Result<Vec<u8>, Cause> {
 /// Takes a line with its end. What stood in `into` before says nothing about it: the end may have come behind a whole line.
 fn line(reader: &mut impl BufRead, into: &mut Vec<u8>) -> Result<(), Cause> {
     let before = into.len();
-    reader.take(LONGEST_HEAD as u64).read_until(b'\n', into).map_err(|error| cause(&error))?;
-    if into[before..].ends_with(b"\n") { Ok(()) } else { Err(cut()) }
+    reader
+        .take(LONGEST_HEAD as u64)
+        .read_until(b'\n', into)
+        .map_err(|error| cause(&error))?;
+    if into[before..].ends_with(b"\n") {
+        Ok(())
+    } else {
+        Err(cut())
+    }
 }
 
 fn field<'a>(fields: &[Header<'a>], name: &str) -> Option<&'a str> {
-    let found = fields.iter().find(|field| field.name.eq_ignore_ascii_case(name))?;
+    let found = fields
+        .iter()
+        .find(|field| field.name.eq_ignore_ascii_case(name))?;
     std::str::from_utf8(found.value).ok().map(str::trim)
 }
 
 fn body(reader: &mut impl BufRead, fields: &[Header<'_>]) -> Result<Vec<u8>, Cause> {
-    if field(fields, "content-encoding").is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
+    if field(fields, "content-encoding")
+        .is_some_and(|coding| !coding.eq_ignore_ascii_case("identity"))
+    {
         return Err(broken("the page is compressed, which was not asked for"));
     }
-    match (field(fields, "transfer-encoding"), field(fields, "content-length")) {
+    match (
+        field(fields, "transfer-encoding"),
+        field(fields, "content-length"),
+    ) {
         (Some(coding), _) if coding.eq_ignore_ascii_case("chunked") => chunks(reader),
         (Some(_), _) => Err(broken("the page comes in a form that was not asked for")),
         (None, Some(length)) => match length.parse() {
@@ -180,8 +233,15 @@ fn body(reader: &mut impl BufRead, fields: &[Header<'_>]) -> Result<Vec<u8>, Cau
         },
         (None, None) => {
             let mut page = Vec::new();
-            reader.take(LONGEST as u64 + 1).read_to_end(&mut page).map_err(|error| cause(&error))?;
-            if page.len() > LONGEST { Err(too_long()) } else { Ok(page) }
+            reader
+                .take(LONGEST as u64 + 1)
+                .read_to_end(&mut page)
+                .map_err(|error| cause(&error))?;
+            if page.len() > LONGEST {
+                Err(too_long())
+            } else {
+                Ok(page)
+            }
         }
     }
 }
@@ -192,8 +252,15 @@ fn too_long() -> Cause {
 
 fn exactly(reader: &mut impl BufRead, length: usize) -> Result<Vec<u8>, Cause> {
     let mut octets = Vec::new();
-    reader.take(length as u64).read_to_end(&mut octets).map_err(|error| cause(&error))?;
-    if octets.len() == length { Ok(octets) } else { Err(cut()) }
+    reader
+        .take(length as u64)
+        .read_to_end(&mut octets)
+        .map_err(|error| cause(&error))?;
+    if octets.len() == length {
+        Ok(octets)
+    } else {
+        Err(cut())
+    }
 }
 
 /// A page in chunks (RFC 9112 section 7.1); what stands behind the last is of no use here.
@@ -225,7 +292,12 @@ mod tests {
 
     fn page(answer: &str) -> Result<String, String> {
         match read(answer.as_bytes()) {
-            Ok(page) => Ok(format!("{} {:?} {}", page.status, page.location, String::from_utf8_lossy(&page.body))),
+            Ok(page) => Ok(format!(
+                "{} {:?} {}",
+                page.status,
+                page.location,
+                String::from_utf8_lossy(&page.body)
+            )),
             Err(Cause::Protocol(why) | Cause::Lost(why)) => Err(why),
             Err(other) => Err(format!("{other:?}")),
         }
@@ -235,13 +307,22 @@ mod tests {
     fn a_page_comes_whole_in_every_form() {
         let rows = [
             ("HTTP/1.0 200 OK\r\n\r\nto the end", "200 None to the end"),
-            ("HTTP/1.1 200\r\nContent-Length: 4\r\n\r\ntext and more", "200 None text"),
+            (
+                "HTTP/1.1 200\r\nContent-Length: 4\r\n\r\ntext and more",
+                "200 None text",
+            ),
             (
                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n3;x=y\r\nabc\r\n02\r\nde\r\n0\r\nX: y\r\n\r\n",
                 "200 None abcde",
             ),
-            ("HTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\nlate", "200 None late"),
-            ("HTTP/1.1 302 Found\r\nLOCATION:  /x \r\nContent-Length: 9999999\r\n\r\n", "302 Some(\"/x\") "),
+            (
+                "HTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\nlate",
+                "200 None late",
+            ),
+            (
+                "HTTP/1.1 302 Found\r\nLOCATION:  /x \r\nContent-Length: 9999999\r\n\r\n",
+                "302 Some(\"/x\") ",
+            ),
             ("HTTP/1.1 404 No\n\nnot here", "404 None "),
         ];
         for (answer, wanted) in rows {
@@ -251,33 +332,69 @@ mod tests {
 
     #[test]
     fn what_is_out_of_bounds_is_refused() {
-        let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(MOST_FIELDS + 1));
+        let many = format!(
+            "HTTP/1.1 200 OK\r\n{}\r\n",
+            "A: b\r\n".repeat(MOST_FIELDS + 1)
+        );
         let endless = format!("HTTP/1.1 200 OK\r\n{}", "A: b\r\n".repeat(LONGEST_HEAD));
         let line = format!("HTTP/1.1 200 OK\r\nA: {}", "b".repeat(MOST));
         let long = format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(LONGEST + 1));
         let said = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", LONGEST + 1);
         let chunk = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
         let huge = format!("{chunk}ffffffffffffffff\r\n");
-        let chunks = format!("{chunk}{}", format!("8000\r\n{}\r\n", "x".repeat(0x8000)).repeat(3));
-        let (unended, early) = (format!("{chunk}3\r\nabcd\r\n0\r\n\r\n"), "HTTP/1.1 100 C\r\n\r\n".repeat(40_000));
+        let chunks = format!(
+            "{chunk}{}",
+            format!("8000\r\n{}\r\n", "x".repeat(0x8000)).repeat(3)
+        );
+        let (unended, early) = (
+            format!("{chunk}3\r\nabcd\r\n0\r\n\r\n"),
+            "HTTP/1.1 100 C\r\n\r\n".repeat(40_000),
+        );
         let rows = [
-            ("SSH-2.0-x\r\n\r\n", "the answer is no HTTP: invalid HTTP version"),
-            ("HTTP/1.1 200 OK\r\nA b\r\n\r\n", "the answer is no HTTP: invalid header name"),
+            (
+                "SSH-2.0-x\r\n\r\n",
+                "the answer is no HTTP: invalid HTTP version",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nA b\r\n\r\n",
+                "the answer is no HTTP: invalid header name",
+            ),
             (&many, "the answer is no HTTP: too many headers"),
             (&endless, "the head of the answer does not end"),
             (&line, "the server closed the connection"),
             (&long, "the page has more than 64 KiB"),
             (&said, "the page has more than 64 KiB"),
-            ("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "the page has more than 64 KiB"),
-            ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut", "the server closed the connection"),
-            ("HTTP/1.1 200 OK\r\nContent-", "the server closed the connection"),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+                "the page has more than 64 KiB",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut",
+                "the server closed the connection",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nContent-",
+                "the server closed the connection",
+            ),
             ("HTTP/1.1 200 OK\r\n", "the server closed the connection"),
-            ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n", "the server closed the connection"),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n",
+                "the server closed the connection",
+            ),
             ("HTTP/1.1 100 C\r\n\r\n", "the server closed the connection"),
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "the server closed the connection"),
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "the server closed the connection"),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+                "the server closed the connection",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+                "the server closed the connection",
+            ),
             ("", "the server closed the connection"),
-            ("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\nx", "the page is compressed, which was not asked for"),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\nx",
+                "the page is compressed, which was not asked for",
+            ),
             (
                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\nx",
                 "the page comes in a form that was not asked for",
@@ -288,7 +405,11 @@ mod tests {
             (&early, "the server closed the connection"),
         ];
         for (answer, wanted) in rows {
-            assert_eq!(page(answer).as_ref().map_err(String::as_str), Err(wanted), "{answer:.60}");
+            assert_eq!(
+                page(answer).as_ref().map_err(String::as_str),
+                Err(wanted),
+                "{answer:.60}"
+            );
         }
     }
 }

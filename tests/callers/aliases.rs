@@ -22,8 +22,7 @@ fn recipients(aliases: &str, line: &str, input: &str) -> Vec<String> {
 
 #[test]
 fn names_lead_to_names_lists_and_addresses_once_each() {
-    let aliases =
-        "# comment\nroot: team, bob@x.example,\n  ann@x.example\nteam: \"Ann\" <ann@x.example>, carol@x.example\n";
+    let aliases = "# comment\nroot: team, bob@x.example,\n  ann@x.example\nteam: \"Ann\" <ann@x.example>, carol@x.example\n";
     assert_eq!(
         recipients(aliases, "sendmail root carol@x.example", "x\n"),
         ["ann@x.example", "carol@x.example", "bob@x.example"]
@@ -41,15 +40,25 @@ fn names_lead_to_names_lists_and_addresses_once_each() {
 #[test]
 fn the_default_takes_every_name_without_an_alias() {
     let aliases = "root: ann@x.example\ndefault: all@x.example\n";
-    assert_eq!(recipients(aliases, "sendmail root www-data nobody", "x\n"), ["ann@x.example", "all@x.example"]);
+    assert_eq!(
+        recipients(aliases, "sendmail root www-data nobody", "x\n"),
+        ["ann@x.example", "all@x.example"]
+    );
 }
 
 #[test]
 fn an_alias_to_dev_null_drops_the_mail_in_silence_and_others_get_theirs() {
     let aliases = "nobody: /dev/null\nboth: /dev/null, ann@x.example\n";
-    assert_eq!(recipients(aliases, "sendmail nobody both bob@x.example", "x\n"), ["ann@x.example", "bob@x.example"]);
+    assert_eq!(
+        recipients(aliases, "sendmail nobody both bob@x.example", "x\n"),
+        ["ann@x.example", "bob@x.example"]
+    );
     let place = Place::reserve();
-    for (line, input) in [("sendmail nobody", "x\n"), ("sendmail -t", "To: nobody\n\nx\n"), ("mail nobody", "x\n")] {
+    for (line, input) in [
+        ("sendmail nobody", "x\n"),
+        ("sendmail -t", "To: nobody\n\nx\n"),
+        ("mail nobody", "x\n"),
+    ] {
         let world = with_aliases(place.port(), aliases);
         let outcome = call(line).stdin(input).run(&world, true).run();
         silent(&outcome, line);
@@ -57,7 +66,10 @@ fn an_alias_to_dev_null_drops_the_mail_in_silence_and_others_get_theirs() {
     }
     let world = with_aliases(place.port(), aliases);
     let outcome = call("sendmail -bv nobody").run(&world, true).run();
-    assert_eq!((outcome.status, outcome.stdout.as_str()), (0, "nobody -> /dev/null: dropped\n"));
+    assert_eq!(
+        (outcome.status, outcome.stdout.as_str()),
+        (0, "nobody -> /dev/null: dropped\n")
+    );
 }
 
 #[test]
@@ -65,21 +77,47 @@ fn an_include_file_is_read_and_may_be_empty_of_nobody() {
     let sink = Options::new().start();
     let world = host(sink.port());
     let list = world.write("list", "# people\nann@x.example\nbob@x.example, root\n");
-    world.write("aliases", format!("root: admin@x.example\npeople: :include:{}\n", list.display()));
-    silent(&call("sendmail people").stdin("x\n").run(&world, true).run(), "include");
-    assert_eq!(sink.only_mail().to, ["ann@x.example", "bob@x.example", "admin@x.example"]);
+    world.write(
+        "aliases",
+        format!(
+            "root: admin@x.example\npeople: :include:{}\n",
+            list.display()
+        ),
+    );
+    silent(
+        &call("sendmail people").stdin("x\n").run(&world, true).run(),
+        "include",
+    );
+    assert_eq!(
+        sink.only_mail().to,
+        ["ann@x.example", "bob@x.example", "admin@x.example"]
+    );
 }
 
 #[test]
 fn programs_and_files_are_refused_with_their_line() {
     let (place, pwned) = (Place::reserve(), "touch pwned");
-    for target in [&format!("|{pwned}"), &format!("\"|{pwned}\""), "/tmp/file", "\"/tmp/file\""] {
-        let world = with_aliases(place.port(), &format!("root: admin@x.example\njobs: ann@x.example,\n  {target}\n"));
+    for target in [
+        &format!("|{pwned}"),
+        &format!("\"|{pwned}\""),
+        "/tmp/file",
+        "\"/tmp/file\"",
+    ] {
+        let world = with_aliases(
+            place.port(),
+            &format!("root: admin@x.example\njobs: ann@x.example,\n  {target}\n"),
+        );
         let outcome = call("sendmail jobs").stdin("x\n").run(&world, true).run();
         assert_eq!(outcome.status, 78, "{target}: {}", outcome.stderr);
-        one_line(&outcome, &format!("{}:2: alias `jobs`: ", world.path("aliases").display()));
+        one_line(
+            &outcome,
+            &format!("{}:2: alias `jobs`: ", world.path("aliases").display()),
+        );
         // The others do not suffer.
-        silent(&call("sendmail root").stdin("x\n").run(&world, true).run(), target);
+        silent(
+            &call("sendmail root").stdin("x\n").run(&world, true).run(),
+            target,
+        );
         assert_eq!((world.entries().len(), world.read("pwned")), (1, None));
     }
 }
@@ -123,7 +161,10 @@ fn qualify_domain_gives_what_has_no_alias_a_domain() {
         .to("webmaster@q.example admin@a.example")
         .gains("Date: *\nMessage-ID: <*@q.example>\n")
         .turns("From: www-data (Web)", "From: Web <www-data@q.example>")
-        .turns("To: webmaster, root", "To: webmaster@q.example, admin@a.example")
+        .turns(
+            "To: webmaster, root",
+            "To: webmaster@q.example, admin@a.example",
+        )
         .check();
 }
 
@@ -147,7 +188,12 @@ fn a_bare_author_becomes_that_of_the_settings_with_its_own_name() {
 #[test]
 fn force_from_replaces_an_author_that_is_not_ours_and_keeps_the_old_one() {
     let mail = "From: Web Shop <www@shop.example>\nSubject: s\n\nx\n";
-    let forced = |input: &str, line: &str| call(line).stdin(input).settings("force-from = true").to("bob@x.example");
+    let forced = |input: &str, line: &str| {
+        call(line)
+            .stdin(input)
+            .settings("force-from = true")
+            .to("bob@x.example")
+    };
     forced(mail, "sendmail -f www@shop.example bob@x.example")
         .turns(
             "From: Web Shop <www@shop.example>",
@@ -166,30 +212,54 @@ fn force_from_replaces_an_author_that_is_not_ours_and_keeps_the_old_one() {
 #[test]
 fn force_from_leaves_our_own_author_and_the_null_sender() {
     let ours = "From: Other Name <HOST@a.example>\nSubject: s\n\nx\n";
-    let call = || call("sendmail -f '' bob@x.example").settings("force-from = true").to("bob@x.example").sender("");
+    let call = || {
+        call("sendmail -f '' bob@x.example")
+            .settings("force-from = true")
+            .to("bob@x.example")
+            .sender("")
+    };
     call().stdin(ours.replace("HOST", "host")).check();
-    call().stdin("Subject: s\n\nx\n").gains(&format!("From: Host <host@a.example>\n{STAMPS}")).check();
+    call()
+        .stdin("Subject: s\n\nx\n")
+        .gains(&format!("From: Host <host@a.example>\n{STAMPS}"))
+        .check();
 }
 
 #[test]
 fn the_mode_bv_says_where_each_name_goes_and_who_says_so() {
     let sink = Options::new().start();
-    let world = host_with(sink.port(), "qualify-domain = \"q.example\"\n[aliases]\nops = \"ops@x.example\"");
-    let outcome = call("sendmail -bv root ops bob@x.example webmaster").run(&world, true).run();
-    let (aliases, settings) = (world.path("aliases"), world.path("home/.config/smail/config.toml"));
+    let world = host_with(
+        sink.port(),
+        "qualify-domain = \"q.example\"\n[aliases]\nops = \"ops@x.example\"",
+    );
+    let outcome = call("sendmail -bv root ops bob@x.example webmaster")
+        .run(&world, true)
+        .run();
+    let (aliases, settings) = (
+        world.path("aliases"),
+        world.path("home/.config/smail/config.toml"),
+    );
     let (aliases, settings, port) = (aliases.display(), settings.display(), sink.port());
     let way = format!("by 127.0.0.1:{port} (no TLS)");
     let wanted = format!(
         "root -> admin@a.example ({aliases}:1) {way}\nops -> ops@x.example ({settings}:8) {way}\nbob@x.example -> bob@x.example {way}\nwebmaster -> webmaster@q.example ({settings}:6) {way}\n"
     );
-    assert_eq!((outcome.status, outcome.stdout, outcome.stderr), (0, wanted, String::new()));
+    assert_eq!(
+        (outcome.status, outcome.stdout, outcome.stderr),
+        (0, wanted, String::new())
+    );
     assert_eq!((sink.sessions(), world.queue_names("q")), (0, vec![]));
 }
 
 #[test]
 fn newaliases_is_silent_about_a_sound_file_and_names_every_line_that_is_not() {
     let world = host(Place::reserve().port());
-    for line in ["newaliases", "sendmail -bi", "sendmail -I", "/usr/bin/newaliases -v"] {
+    for line in [
+        "newaliases",
+        "sendmail -bi",
+        "sendmail -I",
+        "/usr/bin/newaliases -v",
+    ] {
         silent(&call(line).run(&world, true).run(), line);
     }
     world.write(
@@ -202,7 +272,15 @@ fn newaliases_is_silent_about_a_sound_file_and_names_every_line_that_is_not() {
     let file = world.path("aliases");
     for number in [2, 3, 4] {
         let start = format!("newaliases: {}:{number}: ", file.display());
-        assert!(lines.iter().any(|line| line.starts_with(&start)), "{number}: {}", outcome.stderr);
+        assert!(
+            lines.iter().any(|line| line.starts_with(&start)),
+            "{number}: {}",
+            outcome.stderr
+        );
     }
-    assert!(lines.iter().all(|line| line.starts_with("newaliases: ")), "{}", outcome.stderr);
+    assert!(
+        lines.iter().all(|line| line.starts_with("newaliases: ")),
+        "{}",
+        outcome.stderr
+    );
 }

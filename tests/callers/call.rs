@@ -178,9 +178,17 @@ impl Call {
             world.under_as(&["/bin/sh", "-c", &script, "sh"], self.name(), words)
         };
         if let Some(environment) = &self.environment {
-            for name in
-                ["HOME", "USER", "LOGNAME", "PATH", "LC_ALL", "TZ", "TMPDIR", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"]
-            {
+            for name in [
+                "HOME",
+                "USER",
+                "LOGNAME",
+                "PATH",
+                "LC_ALL",
+                "TZ",
+                "TMPDIR",
+                "XDG_CACHE_HOME",
+                "XDG_RUNTIME_DIR",
+            ] {
                 run = run.without_env(name);
             }
             // Without HOME the home is that of the account, and what lies there is none of the test's.
@@ -229,9 +237,15 @@ impl Call {
         if self.is_sendmail() {
             silent(&outcome, "server down");
         } else {
-            assert_eq!((outcome.status, outcome.stdout.as_str()), (0, ""), "{}", outcome.stderr);
+            assert_eq!(
+                (outcome.status, outcome.stdout.as_str()),
+                (0, ""),
+                "{}",
+                outcome.stderr
+            );
             assert!(
-                outcome.stderr.starts_with("smail: queued as ") && outcome.stderr.lines().count() == 1,
+                outcome.stderr.starts_with("smail: queued as ")
+                    && outcome.stderr.lines().count() == 1,
                 "{}",
                 outcome.stderr
             );
@@ -239,7 +253,13 @@ impl Call {
         let ids = world.entries();
         assert_eq!(ids.len(), 1, "{}", outcome.stderr);
         let sink = self.server().start_at(place);
-        silent(&world.as_name("sendmail", &[format!("-qI{}", ids[0])]).queued().run(), "sendmail -q");
+        silent(
+            &world
+                .as_name("sendmail", &[format!("-qI{}", ids[0])])
+                .queued()
+                .run(),
+            "sendmail -q",
+        );
         self.compare(&sink);
         assert_eq!(world.queue_names("q"), [""; 0]);
     }
@@ -249,7 +269,12 @@ impl Call {
         let place = Place::reserve();
         let world = host_with(place.port(), &self.settings);
         let outcome = self.run(&world, false).run();
-        assert_eq!((outcome.status, outcome.stdout.as_str()), (75, ""), "{}", outcome.stderr);
+        assert_eq!(
+            (outcome.status, outcome.stdout.as_str()),
+            (75, ""),
+            "{}",
+            outcome.stderr
+        );
         if self.is_sendmail() && !self.script.contains("2>") {
             one_line(&outcome, "refused");
         }
@@ -262,7 +287,11 @@ impl Call {
         assert_eq!(shown(&self.normal(&mail)), shown(&self.expected()));
         let dialogue = sink.dialogue();
         for line in &self.says {
-            assert!(dialogue.contains(&format!("C: {line}")), "{line}: {}", dialogue.join("\n"));
+            assert!(
+                dialogue.contains(&format!("C: {line}")),
+                "{line}: {}",
+                dialogue.join("\n")
+            );
         }
     }
 
@@ -274,7 +303,11 @@ impl Call {
             }
             text
         });
-        let text = if self.whole.is_some() { text } else { [self.gains.as_bytes(), &text].concat() };
+        let text = if self.whole.is_some() {
+            text
+        } else {
+            [self.gains.as_bytes(), &text].concat()
+        };
         let mut wire = Vec::new();
         for (at, byte) in text.iter().enumerate() {
             if *byte == b'\n' && (at == 0 || text[at - 1] != b'\r') {
@@ -295,9 +328,16 @@ impl Call {
         for line in mail.data[..end].split_inclusive(|byte| *byte == b'\n') {
             let bare = line.strip_suffix(b"\r\n").unwrap();
             let generated = !holds(&self.input, bare);
-            match std::str::from_utf8(bare).unwrap_or_default().split_once(": ") {
+            match std::str::from_utf8(bare)
+                .unwrap_or_default()
+                .split_once(": ")
+            {
                 Some(("Date", date)) if generated => {
-                    assert!(mail_parser::DateTime::parse_rfc822(date).is_some_and(|date| date.is_valid()), "{date}");
+                    assert!(
+                        mail_parser::DateTime::parse_rfc822(date)
+                            .is_some_and(|date| date.is_valid()),
+                        "{date}"
+                    );
                     normal.extend(b"Date: *\r\n");
                 }
                 Some(("Message-ID", id)) if generated => {
@@ -315,7 +355,10 @@ impl Call {
 
 /// The head of a mail, with the line end of its last field.
 pub fn head_of(mail: &[u8]) -> &[u8] {
-    let end = mail.windows(4).position(|four| four == b"\r\n\r\n").map_or(mail.len(), |at| at + 2);
+    let end = mail
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .map_or(mail.len(), |at| at + 2);
     &mail[..end]
 }
 
@@ -324,7 +367,9 @@ fn holds(text: &[u8], part: &[u8]) -> bool {
 }
 
 fn replaced(text: &[u8], old: &str, new: &str) -> Vec<u8> {
-    let at = text.windows(old.len()).position(|part| part == old.as_bytes());
+    let at = text
+        .windows(old.len())
+        .position(|part| part == old.as_bytes());
     let at = at.unwrap_or_else(|| panic!("{old:?} is not in the mail"));
     [&text[..at], new.as_bytes(), &text[at + old.len()..]].concat()
 }
@@ -332,20 +377,35 @@ fn replaced(text: &[u8], old: &str, new: &str) -> Vec<u8> {
 /// Octets for a comparison that a person can read.
 fn shown(octets: &[u8]) -> String {
     match std::str::from_utf8(octets) {
-        Ok(text) => text.replace("\r\n", "\n").escape_debug().to_string().replace("\\n", "\n"),
+        Ok(text) => text
+            .replace("\r\n", "\n")
+            .escape_debug()
+            .to_string()
+            .replace("\\n", "\n"),
         Err(_) => octets.escape_ascii().to_string().replace("\\r\\n", "\n"),
     }
 }
 
 /// All went well, and nothing was said.
 pub fn silent(outcome: &Outcome, what: &str) {
-    assert_eq!((outcome.status, outcome.stdout.as_str(), outcome.stderr.as_str()), (0, "", ""), "{what}");
+    assert_eq!(
+        (
+            outcome.status,
+            outcome.stdout.as_str(),
+            outcome.stderr.as_str()
+        ),
+        (0, "", ""),
+        "{what}"
+    );
 }
 
 /// Nothing but one line on standard error, which holds the words.
 pub fn one_line(outcome: &Outcome, words: &str) {
     let said = &outcome.stderr;
-    assert!(said.starts_with("sendmail: ") && said.ends_with('\n') && said.lines().count() == 1, "{said:?}");
+    assert!(
+        said.starts_with("sendmail: ") && said.ends_with('\n') && said.lines().count() == 1,
+        "{said:?}"
+    );
     assert!(said.contains(words), "{words}: {said}");
     assert_eq!(outcome.stdout, "");
 }

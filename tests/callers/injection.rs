@@ -78,19 +78,34 @@ struct Seen(Vec<String>);
 impl Seen {
     /// `None` where there is no strace, or it may not trace.
     fn possible() -> bool {
-        Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).status().is_ok_and(|status| status.success())
+        Command::new("strace")
+            .args(["-qq", "-o", "/dev/null", "true"])
+            .status()
+            .is_ok_and(|status| status.success())
     }
 
     fn read(trace: &Path) -> Self {
         let text = fs::read_to_string(trace).unwrap();
         assert!(text.contains("execve("), "{text}");
-        Seen(text.lines().skip_while(|line| !line.contains("execve(")).skip(1).map(str::to_owned).collect())
+        Seen(
+            text.lines()
+                .skip_while(|line| !line.contains("execve("))
+                .skip(1)
+                .map(str::to_owned)
+                .collect(),
+        )
     }
 
     fn check(&self, what: &str) {
         for line in &self.0 {
-            assert!(!line.contains("execve") && !line.contains("fork("), "{what}: {line}");
-            assert!(!line.contains("/forbidden/") && !line.contains("/etc/passwd-"), "{what}: {line}");
+            assert!(
+                !line.contains("execve") && !line.contains("fork("),
+                "{what}: {line}"
+            );
+            assert!(
+                !line.contains("/forbidden/") && !line.contains("/etc/passwd-"),
+                "{what}: {line}"
+            );
         }
     }
 }
@@ -114,7 +129,11 @@ fn traced(world: &World, line: &str, input: &str) -> (i32, String) {
     assert_eq!(world.read("forbidden/file"), None, "{line}");
     assert!(!world.path("forbidden").exists(), "{line}");
     assert_eq!(outcome.stdout, "", "{line}");
-    assert!(outcome.stderr.lines().count() <= 1, "{line}: {}", outcome.stderr);
+    assert!(
+        outcome.stderr.lines().count() <= 1,
+        "{line}: {}",
+        outcome.stderr
+    );
     (outcome.status, outcome.stderr)
 }
 
@@ -123,14 +142,22 @@ fn options_that_name_files_have_no_effect_before_the_first_recipient() {
     for (option, status) in OPTIONS {
         let sink = Options::new().start();
         let (world, file) = guarded(sink.port());
-        let line =
-            format!("sendmail {} bob@x.example", option.replace("{F}", &file).replace("{{", "{").replace("}}", "}"));
+        let line = format!(
+            "sendmail {} bob@x.example",
+            option
+                .replace("{F}", &file)
+                .replace("{{", "{")
+                .replace("}}", "}")
+        );
         let (got, said) = traced(&world, &line, "x\n");
         assert_eq!(got, *status, "{line}: {said}");
         assert_eq!(said.is_empty(), *status == 0, "{line}: {said}");
         let mails = sink.mails();
         assert_eq!(mails.len(), usize::from(*status == 0), "{line}");
-        assert!(mails.iter().all(|mail| mail.to == ["bob@x.example"]), "{line}");
+        assert!(
+            mails.iter().all(|mail| mail.to == ["bob@x.example"]),
+            "{line}"
+        );
     }
 }
 
@@ -164,11 +191,21 @@ fn recipients_that_are_programs_files_or_nonsense_are_refused() {
 fn addresses_that_only_look_like_something_are_addresses() {
     for (line, to) in [
         ("sendmail -i -- -oQ/tmp@x.example", "-oQ/tmp@x.example"),
-        ("sendmail -i bob@x.example -oQ/tmp@x.example", "bob@x.example -oQ/tmp@x.example"),
-        ("sendmail -i bob@x.example -X/tmp/x.php@x.example", "bob@x.example -X/tmp/x.php@x.example"),
+        (
+            "sendmail -i bob@x.example -oQ/tmp@x.example",
+            "bob@x.example -oQ/tmp@x.example",
+        ),
+        (
+            "sendmail -i bob@x.example -X/tmp/x.php@x.example",
+            "bob@x.example -X/tmp/x.php@x.example",
+        ),
         ("sendmail -i '/file@x.example'", "/file@x.example"),
     ] {
-        call(line).stdin("Subject: s\n\nx\n").to(to).gains(ALL).check();
+        call(line)
+            .stdin("Subject: s\n\nx\n")
+            .to(to)
+            .gains(ALL)
+            .check();
     }
 }
 
@@ -181,14 +218,21 @@ fn phpmailers_sender_of_2016_is_one_sender_and_refused() {
         r"sendmail -t -i '-fa -X{F} b@x.example'",
     ] {
         let (world, file) = guarded(Place::reserve().port());
-        let (status, said) = traced(&world, &line.replace("{F}", &file), "To: bob@x.example\n\nx\n");
+        let (status, said) = traced(
+            &world,
+            &line.replace("{F}", &file),
+            "To: bob@x.example\n\nx\n",
+        );
         assert!([64, 65, 75].contains(&status), "{line}: {status} {said}");
     }
     // What came out of the shell as words of their own.
     let sink = Options::new().start();
     let (world, file) = guarded(sink.port());
     let line = format!("sendmail -t -i -fattacker@x.example -oQ/tmp/ -X{file}");
-    assert_eq!(traced(&world, &line, "To: bob@x.example\n\n<?php x ?>\n").0, 0);
+    assert_eq!(
+        traced(&world, &line, "To: bob@x.example\n\n<?php x ?>\n").0,
+        0
+    );
     assert_eq!(sink.only_mail().from, "attacker@x.example");
 }
 
@@ -207,7 +251,10 @@ fn line_ends_in_values_reach_neither_the_dialogue_nor_the_head() {
             }
             let sink = Options::new().extensions(&["DSN"]).start();
             let world = host(sink.port());
-            let outcome = world.as_name("sendmail", &[option, value, "bob@x.example"]).stdin("Subject: s\n\nx\n").run();
+            let outcome = world
+                .as_name("sendmail", &[option, value, "bob@x.example"])
+                .stdin("Subject: s\n\nx\n")
+                .run();
             let dialogue = sink.dialogue().join("\n");
             assert!(!dialogue.contains("RCPT TO:<evil"), "{option}: {dialogue}");
             if outcome.status != 0 {
@@ -231,7 +278,10 @@ fn line_ends_in_values_reach_neither_the_dialogue_nor_the_head() {
                     && text.ends_with("\r\nSubject: s\r\n\r\nx\r\n"),
                 "{option}: {text}"
             );
-            assert!(["-F", "-N", "-R", "-V"].contains(&option), "{option} {value:?} was taken as a sender");
+            assert!(
+                ["-F", "-N", "-R", "-V"].contains(&option),
+                "{option} {value:?} was taken as a sender"
+            );
         }
     }
 }
@@ -239,7 +289,11 @@ fn line_ends_in_values_reach_neither_the_dialogue_nor_the_head() {
 #[test]
 fn line_ends_in_recipients_are_refused() {
     let world = host(Place::reserve().port());
-    for value in ["bob@x.example\r\nRCPT TO:<evil@x.example>", "bob@x.example>\r\nDATA", "\"a\r\nb\"@x.example"] {
+    for value in [
+        "bob@x.example\r\nRCPT TO:<evil@x.example>",
+        "bob@x.example>\r\nDATA",
+        "\"a\r\nb\"@x.example",
+    ] {
         let outcome = world.as_name("sendmail", &[value]).stdin("x\n").run();
         assert_eq!(outcome.status, 65, "{value:?}: {}", outcome.stderr);
         one_line(&outcome, "");
@@ -252,7 +306,10 @@ fn a_name_given_in_the_second_place_takes_nobody_out_of_sendmail() {
     let world = host(Place::reserve().port());
     let program = world.write_program("program", "#!/bin/sh\ntouch \"$0.ran\"\n");
     let set = format!("mta={}", program.display());
-    let outcome = world.as_name("sendmail", &["--as", "mailx", "-S", &set, "bob@x.example"]).stdin("x\n").run();
+    let outcome = world
+        .as_name("sendmail", &["--as", "mailx", "-S", &set, "bob@x.example"])
+        .stdin("x\n")
+        .run();
     assert_ne!(outcome.status, 0);
     assert_eq!(world.read("program.ran"), None, "{}", outcome.stderr);
 }
@@ -261,7 +318,9 @@ fn a_name_given_in_the_second_place_takes_nobody_out_of_sendmail() {
 fn variables_of_the_callers_environment_that_are_none_of_ours_have_no_effect() {
     let sink = Options::new().start();
     let world = host(sink.port());
-    let mut run = world.as_name("sendmail", &["root"]).stdin("Subject: s\n\nx\n");
+    let mut run = world
+        .as_name("sendmail", &["root"])
+        .stdin("Subject: s\n\nx\n");
     for name in [
         "SENDMAIL",
         "sendmail",
@@ -282,14 +341,21 @@ fn variables_of_the_callers_environment_that_are_none_of_ours_have_no_effect() {
         run = run.env(name, "|touch pwned");
     }
     silent(&run.run(), "environment");
-    assert_eq!((sink.only_mail().to, world.read("pwned")), (vec!["admin@a.example".to_owned()], None));
+    assert_eq!(
+        (sink.only_mail().to, world.read("pwned")),
+        (vec!["admin@a.example".to_owned()], None)
+    );
     assert!(!world.path("|touch pwned").exists());
 }
 
 #[test]
 fn a_body_that_commands_is_a_body() {
     let body = "~! touch pwned\n~< /etc/passwd\n~s h\n~p\n!touch pwned\n.\nQUIT\n";
-    call("sendmail root").stdin(format!("Subject: s\n\n{body}")).to("admin@a.example").gains(ALL).check();
+    call("sendmail root")
+        .stdin(format!("Subject: s\n\n{body}"))
+        .to("admin@a.example")
+        .gains(ALL)
+        .check();
 }
 
 #[test]
@@ -300,13 +366,25 @@ fn the_guard_of_these_tests_sees_a_file_that_is_read() {
     }
     let world = host(Place::reserve().port());
     let trace = world.path("trace");
-    let strace = ["strace", "-f", "-qq", "-e", TRACED, "-o", trace.to_str().unwrap()];
+    let strace = [
+        "strace",
+        "-f",
+        "-qq",
+        "-e",
+        TRACED,
+        "-o",
+        trace.to_str().unwrap(),
+    ];
     world.write("forbidden/file", "x");
     let args = ["-a", "forbidden/file", "root"];
     let outcome = world.under_as(&strace, "mail", &args).run();
     assert_eq!(outcome.status, 75, "{}", outcome.stderr);
     let seen = Seen::read(&trace);
-    assert!(seen.0.iter().any(|line| line.contains("forbidden/file")), "{:#?}", seen.0);
+    assert!(
+        seen.0.iter().any(|line| line.contains("forbidden/file")),
+        "{:#?}",
+        seen.0
+    );
 }
 
 #[test]
@@ -319,7 +397,10 @@ fn smail_refuses_to_run_with_the_rights_of_another() {
         fs::set_permissions(&to, fs::Permissions::from_mode(0o4755))?;
         std::io::Result::Ok(to.to_str().unwrap().to_owned())
     };
-    let (Ok(id), Ok(sendmail)) = (copy("/usr/bin/id", "id"), copy(env!("CARGO_BIN_EXE_smail"), "sendmail")) else {
+    let (Ok(id), Ok(sendmail)) = (
+        copy("/usr/bin/id", "id"),
+        copy(env!("CARGO_BIN_EXE_smail"), "sendmail"),
+    ) else {
         println!("skipped: only root gives files away");
         return;
     };

@@ -3,7 +3,10 @@ use super::call::{ALL, Call, STAMPS, call};
 
 /// Hands over to bob. What is added is From, Date and Message-ID unless the test says otherwise.
 fn bob(input: impl AsRef<[u8]>) -> Call {
-    call("sendmail bob@x.example").stdin(input).to("bob@x.example").gains(ALL)
+    call("sendmail bob@x.example")
+        .stdin(input)
+        .to("bob@x.example")
+        .gains(ALL)
 }
 
 fn arrives(input: impl AsRef<[u8]>, mail: &str) {
@@ -12,16 +15,25 @@ fn arrives(input: impl AsRef<[u8]>, mail: &str) {
 
 #[test]
 fn a_text_without_any_header_is_the_body() {
-    arrives("hello world\nand more: words\n", &format!("{ALL}\nhello world\nand more: words\n"));
+    arrives(
+        "hello world\nand more: words\n",
+        &format!("{ALL}\nhello world\nand more: words\n"),
+    );
     arrives("hello", &format!("{ALL}\nhello\n"));
     arrives("\nhello: x\n", &format!("{ALL}\nhello: x\n"));
     arrives(" indented: x\n", &format!("{ALL}\n indented: x\n"));
-    arrives("ls: cannot access\n", &format!("{ALL}ls: cannot access\n\n"));
+    arrives(
+        "ls: cannot access\n",
+        &format!("{ALL}ls: cannot access\n\n"),
+    );
 }
 
 #[test]
 fn a_first_line_that_reads_as_a_header_is_one() {
-    arrives("Error: foo\nsome text\n", &format!("{ALL}Error: foo\n\nsome text\n"));
+    arrives(
+        "Error: foo\nsome text\n",
+        &format!("{ALL}Error: foo\n\nsome text\n"),
+    );
 }
 
 #[test]
@@ -29,7 +41,10 @@ fn an_empty_input_is_an_empty_mail() {
     arrives("", &format!("{ALL}\n"));
     bob("").by_null().arrives(format!("{ALL}\n")).check();
     bob("").by_file().arrives(format!("{ALL}\n")).check();
-    bob("").after("exec 0<&-").arrives(format!("{ALL}\n")).check();
+    bob("")
+        .after("exec 0<&-")
+        .arrives(format!("{ALL}\n"))
+        .check();
 }
 
 #[test]
@@ -44,8 +59,16 @@ fn a_head_without_a_blank_line_or_a_last_line_end_is_whole() {
 
 #[test]
 fn a_lone_dot_is_text_with_i_and_without() {
-    for line in ["sendmail bob@x.example", "sendmail -i bob@x.example", "sendmail -oi bob@x.example"] {
-        call(line).stdin("Subject: s\n\n.\n..\n.x\n.\n").to("bob@x.example").gains(ALL).check();
+    for line in [
+        "sendmail bob@x.example",
+        "sendmail -i bob@x.example",
+        "sendmail -oi bob@x.example",
+    ] {
+        call(line)
+            .stdin("Subject: s\n\n.\n..\n.x\n.\n")
+            .to("bob@x.example")
+            .gains(ALL)
+            .check();
     }
 }
 
@@ -85,20 +108,36 @@ fn a_line_over_998_octets_is_encoded_and_not_cut() {
     let world = super::call::host(sink.port());
     super::call::silent(&bob(&input).run(&world, false).run(), "long");
     let data = sink.only_mail().data;
-    assert!(data.split(|byte| *byte == b'\n').all(|line| line.len() <= 999));
-    let parsed = mail_parser::MessageParser::default().parse(&data[..]).unwrap();
-    assert_eq!(parsed.body_text(0).unwrap().replace("\r\n", "\n"), format!("short\n{long}\n"));
+    assert!(
+        data.split(|byte| *byte == b'\n')
+            .all(|line| line.len() <= 999)
+    );
+    let parsed = mail_parser::MessageParser::default()
+        .parse(&data[..])
+        .unwrap();
+    assert_eq!(
+        parsed.body_text(0).unwrap().replace("\r\n", "\n"),
+        format!("short\n{long}\n")
+    );
 }
 
 #[test]
 fn nul_octets_arrive() {
     let sink = super::support::sink::Options::new().start();
     let world = super::call::host(sink.port());
-    super::call::silent(&bob(b"Subject: s\n\na\0b\nafter\n").run(&world, false).run(), "NUL");
+    super::call::silent(
+        &bob(b"Subject: s\n\na\0b\nafter\n").run(&world, false).run(),
+        "NUL",
+    );
     let data = sink.only_mail().data;
     assert!(!data.contains(&0));
-    let parsed = mail_parser::MessageParser::default().parse(&data[..]).unwrap();
-    assert_eq!(parsed.body_text(0).unwrap().replace("\r\n", "\n"), "a\0b\nafter\n");
+    let parsed = mail_parser::MessageParser::default()
+        .parse(&data[..])
+        .unwrap();
+    assert_eq!(
+        parsed.body_text(0).unwrap().replace("\r\n", "\n"),
+        "a\0b\nafter\n"
+    );
 }
 
 #[test]
@@ -107,7 +146,9 @@ fn a_raw_subject_is_encoded_and_needs_no_smtputf8() {
     bob("Subject: Gr\u{fc}\u{df}e\n\nascii\n")
         .arrives(format!("{ALL}Subject: =?utf-8?b?R3LDvMOfZQ==?=\n\nascii\n"))
         .check();
-    bob("Subject: s\n\ngr\u{fc}n\n").gains(&format!("{ALL}{mime}")).check();
+    bob("Subject: s\n\ngr\u{fc}n\n")
+        .gains(&format!("{ALL}{mime}"))
+        .check();
 }
 
 #[test]
@@ -148,7 +189,9 @@ text \x20
 #[test]
 fn what_is_missing_is_added_and_nothing_is_added_to_to() {
     bob("Subject: s\n\nx\n").check();
-    bob("From: ann@b.example\n\nx\n").gains("Date: *\nMessage-ID: <*@b.example>\n").check();
+    bob("From: ann@b.example\n\nx\n")
+        .gains("Date: *\nMessage-ID: <*@b.example>\n")
+        .check();
     bob("From: Ann <ann@b.example>\nDate: Mon, 2 Mar 2026 04:05:06 +0000\n\nx\n")
         .gains("Message-ID: <*@b.example>\n")
         .check();
@@ -161,7 +204,10 @@ fn a_full_name_is_for_a_from_that_is_missing_alone() {
         .to("bob@x.example")
         .gains(&format!("From: Cron Daemon <host@a.example>\n{STAMPS}"))
         .check();
-    call("sendmail -F 'Gr\u{fc}n' bob@x.example").stdin("From: ann@a.example\n\nx\n").to("bob@x.example").check();
+    call("sendmail -F 'Gr\u{fc}n' bob@x.example")
+        .stdin("From: ann@a.example\n\nx\n")
+        .to("bob@x.example")
+        .check();
 }
 
 #[test]
@@ -172,13 +218,22 @@ fn one_of_two_refused_leaves_the_other_mail_delivered() {
         .recipient("later@x.example", "451 4.7.1 later")
         .start();
     let world = super::call::host(sink.port());
-    let outcome = call("sendmail bob@x.example no@x.example").stdin("x\n").run(&world, true).run();
+    let outcome = call("sendmail bob@x.example no@x.example")
+        .stdin("x\n")
+        .run(&world, true)
+        .run();
     assert_eq!(outcome.status, 67);
     super::call::one_line(&outcome, "no@x.example");
-    let outcome = call("sendmail bob@x.example later@x.example").stdin("x\n").run(&world, true).run();
+    let outcome = call("sendmail bob@x.example later@x.example")
+        .stdin("x\n")
+        .run(&world, true)
+        .run();
     super::call::silent(&outcome, "one is queued");
     assert_eq!(
-        sink.mails().iter().map(|mail| mail.to.join(" ")).collect::<Vec<_>>(),
+        sink.mails()
+            .iter()
+            .map(|mail| mail.to.join(" "))
+            .collect::<Vec<_>>(),
         ["bob@x.example", "bob@x.example"]
     );
     assert_eq!(world.entries().len(), 1);
@@ -188,7 +243,10 @@ fn one_of_two_refused_leaves_the_other_mail_delivered() {
     assert_eq!(sink.mails()[2].to, ["later@x.example"]);
     // Without a queue the caller has to try again.
     sink.answer("later@x.example", "451 4.7.1 later");
-    let outcome = call("sendmail bob@x.example later@x.example").stdin("x\n").run(&world, false).run();
+    let outcome = call("sendmail bob@x.example later@x.example")
+        .stdin("x\n")
+        .run(&world, false)
+        .run();
     assert_eq!(outcome.status, 75);
     super::call::one_line(&outcome, "451 4.7.1 later");
 }

@@ -14,11 +14,18 @@ pub fn composed(to: &str, subject: &str, body: &str) -> String {
 fn mails(line: &str, subject: &str, body: &str) {
     let both = line.contains("ops@");
     let (to, head) = if both {
-        ("admin@a.example ops@x.example", "admin@a.example, ops@x.example")
+        (
+            "admin@a.example ops@x.example",
+            "admin@a.example, ops@x.example",
+        )
     } else {
         ("admin@a.example", "admin@a.example")
     };
-    call(line).stdin(body).to(to).arrives(composed(head, subject, body)).check();
+    call(line)
+        .stdin(body)
+        .to(to)
+        .arrives(composed(head, subject, body))
+        .check();
 }
 
 macro_rules! callers {
@@ -54,15 +61,26 @@ callers! {
 
 #[test]
 fn icinga_names_the_author_by_header_or_by_r() {
-    let mail = composed("admin@a.example", "[PROBLEM] disk on web1 is CRITICAL!", "x\n");
-    let mail = mail.replace("Host <host@a.example>", "Icinga <icinga@b.example>").replace("<*@a", "<*@b");
-    for flag in ["-a 'From: Icinga <icinga@b.example>'", "-r 'Icinga <icinga@b.example>'"] {
-        call(&format!("mail {flag} -s '[PROBLEM] disk on web1 is CRITICAL!' root"))
-            .stdin("x\n")
-            .sender("icinga@b.example")
-            .to("admin@a.example")
-            .arrives(&mail)
-            .check();
+    let mail = composed(
+        "admin@a.example",
+        "[PROBLEM] disk on web1 is CRITICAL!",
+        "x\n",
+    );
+    let mail = mail
+        .replace("Host <host@a.example>", "Icinga <icinga@b.example>")
+        .replace("<*@a", "<*@b");
+    for flag in [
+        "-a 'From: Icinga <icinga@b.example>'",
+        "-r 'Icinga <icinga@b.example>'",
+    ] {
+        call(&format!(
+            "mail {flag} -s '[PROBLEM] disk on web1 is CRITICAL!' root"
+        ))
+        .stdin("x\n")
+        .sender("icinga@b.example")
+        .to("admin@a.example")
+        .arrives(&mail)
+        .check();
     }
 }
 
@@ -94,17 +112,31 @@ fn slurm_gives_no_input_and_gets_an_empty_mail() {
 #[test]
 fn xymon_may_mail_without_a_subject() {
     let mail = composed("admin@a.example", "", "web1 conn red\n").replace("Subject: \n", "");
-    call("mail root").stdin("web1 conn red\n").to("admin@a.example").arrives(mail).check();
+    call("mail root")
+        .stdin("web1 conn red\n")
+        .to("admin@a.example")
+        .arrives(mail)
+        .check();
 }
 
 #[test]
 fn mail_is_taken_in_silence_where_both_outputs_are_closed() {
     let world = host(Place::reserve().port());
-    let run = call("mail -s s root").stdin("x\n").after("exec 1>&- 2>&-").run(&world, true);
+    let run = call("mail -s s root")
+        .stdin("x\n")
+        .after("exec 1>&- 2>&-")
+        .run(&world, true);
     silent(&run.run(), "closed");
     assert_eq!(world.entries().len(), 1);
     let sink = Options::new().start();
     let world = host(sink.port());
-    silent(&call("mail -s s root").stdin("x\n").after("exec 1>&- 2>&-").run(&world, false).run(), "closed");
+    silent(
+        &call("mail -s s root")
+            .stdin("x\n")
+            .after("exec 1>&- 2>&-")
+            .run(&world, false)
+            .run(),
+        "closed",
+    );
     assert_eq!(sink.mails().len(), 1);
 }

@@ -26,7 +26,11 @@ fn mail() -> String {
 
 /// A call that changes nothing of a whole mail from ann to bob.
 fn whole(line: &str) -> Call {
-    call(line).stdin(mail()).sender("ann@b.example").to("bob@x.example").gains("")
+    call(line)
+        .stdin(mail())
+        .sender("ann@b.example")
+        .to("bob@x.example")
+        .gains("")
 }
 
 #[test]
@@ -58,8 +62,17 @@ diff --git a/x b/x
         "/usr/lib/sendmail -f ann@b.example -i list@x.example bob@x.example",
         "/usr/sbin/sendmail -f 'Ann Ort <ann@b.example>' -i list@x.example bob@x.example",
     ] {
-        let sender = if line.contains("-f") { "ann@b.example" } else { "host@a.example" };
-        call(line).stdin(patch).sender(sender).to("list@x.example bob@x.example").gains("").check();
+        let sender = if line.contains("-f") {
+            "ann@b.example"
+        } else {
+            "host@a.example"
+        };
+        call(line)
+            .stdin(patch)
+            .sender(sender)
+            .to("list@x.example bob@x.example")
+            .gains("")
+            .check();
     }
 }
 
@@ -78,7 +91,11 @@ fn git_format_patch_output_loses_its_first_line_and_nothing_else() {
 #[test]
 fn git_post_receive_email_takes_recipients_from_the_head() {
     let mail = "To: list@x.example\nSubject: [SCM] repo branch, main, updated. v1-2-gabc\nX-Git-Refname: refs/heads/main\nAuto-Submitted: auto-generated\n\nThis is an automated email\n";
-    call("/usr/sbin/sendmail -t").stdin(mail).to("list@x.example").gains(super::call::ALL).check();
+    call("/usr/sbin/sendmail -t")
+        .stdin(mail)
+        .to("list@x.example")
+        .gains(super::call::ALL)
+        .check();
     call("/usr/sbin/sendmail -t -f \"git@b.example\"")
         .stdin(mail)
         .sender("git@b.example")
@@ -114,7 +131,10 @@ fn php_ends_headers_with_crlf_and_the_body_with_lf() {
             .check();
     };
     php("/usr/sbin/sendmail -t -i", "host@a.example");
-    php("/usr/sbin/sendmail -t -i -fshop@b.example", "shop@b.example");
+    php(
+        "/usr/sbin/sendmail -t -i -fshop@b.example",
+        "shop@b.example",
+    );
 }
 
 #[test]
@@ -129,7 +149,9 @@ fn php_is_told_the_truth_by_0_and_75() {
     assert_eq!(outcome.status, 75);
     one_line(&outcome, "refused");
     assert_eq!(down.entries().len(), 1);
-    let sink = Options::new().recipient("bob@x.example", "550 5.7.1 no").start();
+    let sink = Options::new()
+        .recipient("bob@x.example", "550 5.7.1 no")
+        .start();
     let refused = host(sink.port());
     for queue in [false, true] {
         let outcome = php.run(&refused, queue).run();
@@ -141,31 +163,45 @@ fn php_is_told_the_truth_by_0_and_75() {
 
 #[test]
 fn phpmailer_in_its_three_ways() {
-    let mail = mail().replace("To: bob@x.example\n", "To: bob@x.example\nBcc: boss@x.example\n");
+    let mail = mail().replace(
+        "To: bob@x.example\n",
+        "To: bob@x.example\nBcc: boss@x.example\n",
+    );
     let to = "bob@x.example boss@x.example";
     let call = |line: &str| {
-        let call = call(line).stdin(&mail).gains("").turns("Bcc: boss@x.example\n", "");
+        let call = call(line)
+            .stdin(&mail)
+            .gains("")
+            .turns("Bcc: boss@x.example\n", "");
         call.to(to).sender("ann@b.example")
     };
     call("/usr/sbin/sendmail -oi -fann@b.example -t").check();
-    call("/usr/sbin/sendmail -oi -t").sender("host@a.example").check();
+    call("/usr/sbin/sendmail -oi -t")
+        .sender("host@a.example")
+        .check();
     // As qmail: recipients are those of the mail all the same, and without -t there are none.
     let world = host(Place::reserve().port());
-    let outcome = call("/var/qmail/bin/sendmail -fann@b.example").run(&world, true).run();
+    let outcome = call("/var/qmail/bin/sendmail -fann@b.example")
+        .run(&world, true)
+        .run();
     assert_eq!(outcome.status, 64);
     one_line(&outcome, "no recipient");
 }
 
 #[test]
 fn symfony_in_the_way_without_dialogue() {
-    whole("/usr/sbin/sendmail -t -i").sender("host@a.example").check();
+    whole("/usr/sbin/sendmail -t -i")
+        .sender("host@a.example")
+        .check();
     whole("/usr/sbin/sendmail -i -f'ann@b.example' -- bob@x.example").check();
 }
 
 #[test]
 fn mime_lite_and_mail_mailer() {
     whole("/usr/lib/sendmail -t -oi -oem -fann@b.example").check();
-    whole("/usr/sbin/sendmail -t").sender("host@a.example").check();
+    whole("/usr/sbin/sendmail -t")
+        .sender("host@a.example")
+        .check();
 }
 
 #[test]
@@ -186,8 +222,10 @@ fn ruby_mail_quotes_everything_for_a_shell() {
 
 #[test]
 fn nodemailer_leaves_bcc_to_sendmail() {
-    let mail =
-        mail().replace("To: bob@x.example\n", "To: bob@x.example\nBcc: Boss <boss@x.example>,\n eve@x.example\n");
+    let mail = mail().replace(
+        "To: bob@x.example\n",
+        "To: bob@x.example\nBcc: Boss <boss@x.example>,\n eve@x.example\n",
+    );
     call("sendmail -i -f ann@b.example bob@x.example boss@x.example eve@x.example")
         .stdin(mail)
         .sender("ann@b.example")
@@ -205,13 +243,20 @@ fn nodemailer_kills_it_in_the_middle_of_a_mail_and_nothing_is_sent() {
         let (reader, writer) = std::io::pipe().unwrap();
         std::io::Write::write_all(&mut &writer, mail().as_bytes()).unwrap();
         let file = std::fs::File::from(std::os::fd::OwnedFd::from(reader));
-        let run = world.as_name("sendmail", &["-i", "-f", "ann@b.example", "bob@x.example"]).queued();
+        let run = world
+            .as_name("sendmail", &["-i", "-f", "ann@b.example", "bob@x.example"])
+            .queued();
         let running = run.stdin_file(file).start();
         // It reads what there is and waits for more; a signal at any time before does the same.
         sleep(Duration::from_millis(100));
         running.signal(signal);
         let outcome = running.finish();
-        assert_eq!((outcome.status, outcome.stdout.as_str()), (128 + signal.as_raw(), ""), "{}", outcome.stderr);
+        assert_eq!(
+            (outcome.status, outcome.stdout.as_str()),
+            (128 + signal.as_raw(), ""),
+            "{}",
+            outcome.stderr
+        );
         drop(writer);
         assert_eq!((world.queue_names("q"), sink.mails()), (vec![], vec![]));
     }
@@ -222,8 +267,16 @@ fn gitea_proxmox_and_dovecot() {
     whole("sendmail -f ann@b.example -i bob@x.example").check();
     whole("sendmail -B 8BITMIME -f ann@b.example -- bob@x.example").check();
     whole("sendmail -i -f ann@b.example -- bob@x.example").check();
-    whole("sendmail -i -f <> -- bob@x.example".replace("<>", "'<>'").as_str()).sender("").check();
-    whole("sendmail -i -f '' -- bob@x.example").sender("").check();
+    whole(
+        "sendmail -i -f <> -- bob@x.example"
+            .replace("<>", "'<>'")
+            .as_str(),
+    )
+    .sender("")
+    .check();
+    whole("sendmail -i -f '' -- bob@x.example")
+        .sender("")
+        .check();
 }
 
 #[test]
@@ -259,12 +312,18 @@ größe
 #[test]
 fn aerc_appends_its_recipients_and_ends_lines_with_crlf() {
     let mail = mail().replace('\n', "\r\n");
-    whole("/usr/bin/sendmail -oi bob@x.example").stdin(mail).sender("host@a.example").check();
+    whole("/usr/bin/sendmail -oi bob@x.example")
+        .stdin(mail)
+        .sender("host@a.example")
+        .check();
 }
 
 #[test]
 fn reportbug_and_bts() {
-    let mail = mail().replace("To: bob@x.example", "To: Debian Bug Tracking System <submit@x.example>");
+    let mail = mail().replace(
+        "To: bob@x.example",
+        "To: Debian Bug Tracking System <submit@x.example>",
+    );
     call("/usr/sbin/sendmail -f ann@b.example -oi -oem submit@x.example")
         .stdin(mail)
         .sender("ann@b.example")
@@ -272,5 +331,9 @@ fn reportbug_and_bts() {
         .gains("")
         .check();
     let mail = "From: Ann <ann@b.example>\nTo: control@x.example\nCc: 1@x.example\nSubject: tagging 1\nDate: Mon, 02 Mar 2026 04:05:06 +0000\nMessage-ID: <1@b.example>\n\ntags 1 + patch\nthanks\n";
-    call("/usr/sbin/sendmail -t").stdin(mail).to("control@x.example 1@x.example").gains("").check();
+    call("/usr/sbin/sendmail -t")
+        .stdin(mail)
+        .to("control@x.example 1@x.example")
+        .gains("")
+        .check();
 }

@@ -24,8 +24,11 @@ From here on nothing was read
 
 /// Cron's bare names: the sender becomes the address of the settings and keeps its name, the recipient is an alias.
 fn cron(call: Call) -> Call {
-    call.turns("From: root (Cron Daemon)", "From: Cron Daemon <host@a.example>")
-        .turns("To: alice", "To: alice@a.example")
+    call.turns(
+        "From: root (Cron Daemon)",
+        "From: Cron Daemon <host@a.example>",
+    )
+    .turns("To: alice", "To: alice@a.example")
 }
 
 #[test]
@@ -47,8 +50,9 @@ fn debian_cron_sends_output_in_a_charset_that_is_not_the_declared_one() {
 
 #[test]
 fn debian_cron_takes_mailfrom_as_the_author() {
-    let mail =
-        CRON.replace("root (Cron Daemon)", "jobs@b.example (Cron Daemon)").replace("To: alice", "To: ops@x.example");
+    let mail = CRON
+        .replace("root (Cron Daemon)", "jobs@b.example (Cron Daemon)")
+        .replace("To: alice", "To: ops@x.example");
     call("/usr/sbin/sendmail -FCronDaemon -i -B8BITMIME -oem  ops@x.example")
         .stdin(mail)
         .to("ops@x.example")
@@ -95,13 +99,23 @@ fn cronie_takes_mailfrom_as_the_sender() {
 
 #[test]
 fn isc_cron_names_the_recipient_in_the_mail_alone() {
-    cron(call("sendmail -FCronDaemon -odi -oem -oi -t").stdin(CRON).environment(DAEMON)).to("alice@a.example").check();
+    cron(
+        call("sendmail -FCronDaemon -odi -oem -oi -t")
+            .stdin(CRON)
+            .environment(DAEMON),
+    )
+    .to("alice@a.example")
+    .check();
 }
 
 #[test]
 fn vixie_cron_calls_without_i_and_a_lone_dot_is_text() {
-    cron(call("sendmail -FCronDaemon -odi -oem -or0s alice").stdin(CRON)).to("alice@a.example").check();
-    cron(call("sendmail -FCronDaemon alice").stdin(CRON)).to("alice@a.example").check();
+    cron(call("sendmail -FCronDaemon -odi -oem -or0s alice").stdin(CRON))
+        .to("alice@a.example")
+        .check();
+    cron(call("sendmail -FCronDaemon alice").stdin(CRON))
+        .to("alice@a.example")
+        .check();
 }
 
 #[test]
@@ -119,15 +133,25 @@ Auto-Submitted: auto-generated
 
 status
 ";
-    for line in ["sendmail -i -B 8BITMIME alice", "sendmail -i -B8BITMIME alice"] {
+    for line in [
+        "sendmail -i -B 8BITMIME alice",
+        "sendmail -i -B8BITMIME alice",
+    ] {
         call(line)
             .stdin(mail)
-            .environment(&[("PATH", "/usr/bin:/bin"), ("user", "alice"), ("LANG", "C.UTF-8")])
+            .environment(&[
+                ("PATH", "/usr/bin:/bin"),
+                ("user", "alice"),
+                ("LANG", "C.UTF-8"),
+            ])
             .to("alice@a.example")
             .gains("Message-ID: <*@a.example>\n")
             // No server takes `binary`, and the text is none.
             .turns("Encoding: binary", "Encoding: 7bit")
-            .turns("From: root (systemd-cron)", "From: systemd-cron <host@a.example>")
+            .turns(
+                "From: root (systemd-cron)",
+                "From: systemd-cron <host@a.example>",
+            )
             .turns("To: alice", "To: alice@a.example")
             .check();
     }
@@ -138,7 +162,12 @@ fn busybox_crond_gives_an_unlinked_file_with_two_headers() {
     call("sendmail -ti")
         .stdin("To: alice\nSubject: cron: /bin/job\n\nline\n.\nno newline")
         .by_file()
-        .environment(&[("PATH", "/usr/bin:/bin"), ("USER", "alice"), ("HOME", "/"), ("SHELL", "/bin/sh")])
+        .environment(&[
+            ("PATH", "/usr/bin:/bin"),
+            ("USER", "alice"),
+            ("HOME", "/"),
+            ("SHELL", "/bin/sh"),
+        ])
         .to("alice@a.example")
         .gains(ALL)
         .turns("To: alice", "To: alice@a.example")
@@ -162,7 +191,12 @@ fn anacron_gives_a_seekable_file_and_no_outputs() {
     call("/usr/sbin/sendmail -FAnacron -odi root")
         .stdin(mail)
         .by_file()
-        .environment(&[("PATH", "/usr/bin:/bin"), ("SHELL", "/bin/sh"), ("LOGNAME", "root"), ("HOME", "/root")])
+        .environment(&[
+            ("PATH", "/usr/bin:/bin"),
+            ("SHELL", "/bin/sh"),
+            ("LOGNAME", "root"),
+            ("HOME", "/root"),
+        ])
         .to("admin@a.example")
         .gains(&format!("{STAMPS}MIME-Version: 1.0\n"))
         .turns("Anacron <root>", "Anacron <host@a.example>")
@@ -205,13 +239,22 @@ fn the_crontab_of_bsd_and_macos_runs_the_queue_in_silence() {
     let place = Place::reserve();
     let world = host(place.port());
     silent(&call(line).run(&world, true).run(), "nothing waits");
-    silent(&call("sendmail bob@x.example").stdin("x\n").run(&world, true).run(), "handed over");
+    silent(
+        &call("sendmail bob@x.example")
+            .stdin("x\n")
+            .run(&world, true)
+            .run(),
+        "handed over",
+    );
     silent(&call(line).run(&world, true).run(), "server down");
     assert_eq!(world.entries().len(), 1);
     let sink = Options::new().start_at(place);
     silent(&call(line).run(&world, true).run(), "not due");
     assert_eq!(sink.mails(), []);
-    silent(&call("sendmail -q -qRx.example").run(&world, true).run(), "asked for");
+    silent(
+        &call("sendmail -q -qRx.example").run(&world, true).run(),
+        "asked for",
+    );
     assert_eq!(sink.only_mail().to, ["bob@x.example"]);
     assert_eq!(world.entries(), [""; 0]);
 }

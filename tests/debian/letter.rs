@@ -17,30 +17,62 @@ impl Letter {
     /// When it is not whole.
     pub fn of(mail: Mail) -> Letter {
         let text = mail.text();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no end of the head:\n{text}"));
+        let (head, body) = text
+            .split_once("\r\n\r\n")
+            .unwrap_or_else(|| panic!("no end of the head:\n{text}"));
         let unfolded = head.replace("\r\n ", " ").replace("\r\n\t", " ");
         let field = |line: &str| {
-            let (name, value) = line.split_once(':').unwrap_or_else(|| panic!("no header: {line:?}\n{text}"));
-            assert!(name.bytes().all(|b| b.is_ascii_graphic()), "no header: {line:?}\n{text}");
+            let (name, value) = line
+                .split_once(':')
+                .unwrap_or_else(|| panic!("no header: {line:?}\n{text}"));
+            assert!(
+                name.bytes().all(|b| b.is_ascii_graphic()),
+                "no header: {line:?}\n{text}"
+            );
             (name.to_owned(), value.trim_start().to_owned())
         };
         let head: Vec<_> = unfolded.split("\r\n").map(field).collect();
-        let count = |name: &str| head.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).count();
-        for (name, least) in
-            [("Date", 1), ("Message-ID", 1), ("From", 1), ("To", 0), ("Subject", 0), ("MIME-Version", 0)]
-        {
-            assert!((least..=1).contains(&count(name)), "{} times {name}:\n{text}", count(name));
+        let count = |name: &str| {
+            head.iter()
+                .filter(|(n, _)| n.eq_ignore_ascii_case(name))
+                .count()
+        };
+        for (name, least) in [
+            ("Date", 1),
+            ("Message-ID", 1),
+            ("From", 1),
+            ("To", 0),
+            ("Subject", 0),
+            ("MIME-Version", 0),
+        ] {
+            assert!(
+                (least..=1).contains(&count(name)),
+                "{} times {name}:\n{text}",
+                count(name)
+            );
         }
-        assert!(head.iter().all(|(_, value)| value.is_ascii()), "raw octets in the head:\n{text}");
-        assert!(text.ends_with("\r\n") && !text.replace("\r\n", "").contains(['\r', '\n']), "line ends:\n{text:?}");
-        assert!(text.split("\r\n").all(|line| line.len() <= 998), "a line is too long");
+        assert!(
+            head.iter().all(|(_, value)| value.is_ascii()),
+            "raw octets in the head:\n{text}"
+        );
+        assert!(
+            text.ends_with("\r\n") && !text.replace("\r\n", "").contains(['\r', '\n']),
+            "line ends:\n{text:?}"
+        );
+        assert!(
+            text.split("\r\n").all(|line| line.len() <= 998),
+            "a line is too long"
+        );
         let body = body.replace("\r\n", "\n");
         Letter { mail, head, body }
     }
 
     /// A header, unfolded, or nothing.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.head.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.head
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     /// The user it was sent by.
@@ -61,8 +93,15 @@ impl Letter {
     /// The same with Subject and text as a reader sees them.
     pub fn read(&self, headers: &[&str]) -> String {
         let parsed = MessageParser::default().parse(&self.mail.data).unwrap();
-        let text = parsed.body_text(0).unwrap_or_default().replace("\r\n", "\n");
-        format!("{}Subject: {}\n\n{text}", self.top(headers), parsed.subject().unwrap_or_default())
+        let text = parsed
+            .body_text(0)
+            .unwrap_or_default()
+            .replace("\r\n", "\n");
+        format!(
+            "{}Subject: {}\n\n{text}",
+            self.top(headers),
+            parsed.subject().unwrap_or_default()
+        )
     }
 
     /// The mail as it is stored in a file.
@@ -76,7 +115,10 @@ impl Letter {
         let parsed = MessageParser::default().parse(&self.mail.data).unwrap();
         let part = |part: &mail_parser::MessagePart<'_>| {
             let name = part.attachment_name().unwrap_or_default().to_owned();
-            (name, String::from_utf8_lossy(part.contents()).replace("\r\n", "\n"))
+            (
+                name,
+                String::from_utf8_lossy(part.contents()).replace("\r\n", "\n"),
+            )
         };
         parsed.attachments().map(part).collect()
     }
@@ -86,6 +128,10 @@ impl Letter {
             Some(value) => format!("{name}: {value}\n"),
             None => format!("no {name}\n"),
         };
-        format!("{}\n{}", self.envelope(), headers.iter().map(line).collect::<String>())
+        format!(
+            "{}\n{}",
+            self.envelope(),
+            headers.iter().map(line).collect::<String>()
+        )
     }
 }

@@ -45,7 +45,10 @@ impl Machine {
 
     /// The same, and the mail server is as the options say.
     pub fn with_server(program: &str, server: Options) -> Option<Machine> {
-        let absent = || (!Path::new(program).exists()).then_some("it is not installed; tests/install.sh installs it");
+        let absent = || {
+            (!Path::new(program).exists())
+                .then_some("it is not installed; tests/install.sh installs it")
+        };
         (!obstacle::stops(program, obstacle().or_else(absent))).then(|| Machine::start(server))
     }
 
@@ -56,7 +59,17 @@ impl Machine {
         let folder = world.path("machine");
         fs::create_dir(&folder).unwrap();
         let mut holder = Command::new("unshare")
-            .args(["-m", "-u", "-p", "-f", "--kill-child", "--mount-proc", "--propagation", "private", "--"])
+            .args([
+                "-m",
+                "-u",
+                "-p",
+                "-f",
+                "--kill-child",
+                "--mount-proc",
+                "--propagation",
+                "private",
+                "--",
+            ])
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/debian/machine.sh"))
             .arg(&folder)
             .arg(env!("CARGO_BIN_EXE_smail"))
@@ -65,13 +78,22 @@ impl Machine {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(holder.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(holder.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
         assert_eq!(line, "ready\n", "no machine");
         let log = format!("/proc/{}/root/dev/log", holder.id());
         let syslog = UnixDatagram::bind(&log).unwrap();
         fs::set_permissions(&log, fs::Permissions::from_mode(0o666)).unwrap();
-        syslog.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
-        let machine = Machine { world, holder, syslog, server: server.start_at(place) };
+        syslog
+            .set_read_timeout(Some(Duration::from_millis(100)))
+            .unwrap();
+        let machine = Machine {
+            world,
+            holder,
+            syslog,
+            server: server.start_at(place),
+        };
         machine.write("/etc/smail/config.toml", &config, 0o644);
         machine
     }
@@ -91,13 +113,21 @@ impl Machine {
 
     /// Adds to a file.
     pub fn append(&self, path: &str, content: &str) {
-        let mut file = fs::OpenOptions::new().append(true).open(self.inside(path)).unwrap();
+        let mut file = fs::OpenOptions::new()
+            .append(true)
+            .open(self.inside(path))
+            .unwrap();
         file.write_all(content.as_bytes()).unwrap();
     }
 
     /// Gives a file to a user and a group of the machine.
     pub fn give(&self, path: &str, user: &str, group: &str) {
-        chown(self.inside(path), Some(self.id("passwd", user, 2)), Some(self.id("group", group, 2))).unwrap();
+        chown(
+            self.inside(path),
+            Some(self.id("passwd", user, 2)),
+            Some(self.id("group", group, 2)),
+        )
+        .unwrap();
     }
 
     /// Lets a group read a file of root's, and nobody else.
@@ -109,8 +139,13 @@ impl Machine {
     /// A number in the row of a name in one of the machine's tables of users and groups.
     fn id(&self, table: &str, name: &str, column: usize) -> u32 {
         let text = fs::read_to_string(self.inside("/etc").join(table)).unwrap();
-        let row = text.lines().map(|row| row.split(':').collect::<Vec<_>>()).find(|row| row[0] == name);
-        row.unwrap_or_else(|| panic!("no {name} in {table}"))[column].parse().unwrap()
+        let row = text
+            .lines()
+            .map(|row| row.split(':').collect::<Vec<_>>())
+            .find(|row| row[0] == name);
+        row.unwrap_or_else(|| panic!("no {name} in {table}"))[column]
+            .parse()
+            .unwrap()
     }
 
     /// Prepares a program, as root in root's home.
@@ -127,7 +162,15 @@ impl Machine {
     /// up.
     pub fn call_as(&self, user: &str, words: &[&str]) -> Run<'_> {
         let group = self.id("passwd", user, 3).to_string();
-        let wrapper = ["setpriv", "--reuid", user, "--regid", &group, "--clear-groups", "env"];
+        let wrapper = [
+            "setpriv",
+            "--reuid",
+            user,
+            "--regid",
+            &group,
+            "--clear-groups",
+            "env",
+        ];
         self.call_under(&[&wrapper[..], &LOGIN].concat(), words)
     }
 
@@ -156,13 +199,20 @@ impl Machine {
     pub fn letter(&self) -> Letter {
         let letter = Letter::of(self.server.only_mail());
         let list = self.call(&["mailq"]).run();
-        assert_eq!((list.status, list.stdout.as_str()), (0, "Mail queue is empty\n"));
+        assert_eq!(
+            (list.status, list.stdout.as_str()),
+            (0, "Mail queue is empty\n")
+        );
         letter
     }
 
     /// Waits for that many mails of a daemon's.
     pub fn await_letters(&self, count: usize) -> Vec<Letter> {
-        self.server.wait_for_mails(count).into_iter().map(Letter::of).collect()
+        self.server
+            .wait_for_mails(count)
+            .into_iter()
+            .map(Letter::of)
+            .collect()
     }
 
     /// The mails as the server took them.
@@ -178,7 +228,9 @@ impl Machine {
         while !lines.contains(words) {
             assert!(Instant::now() < end, "no {words:?} in the log:\n{lines}");
             if let Ok(length) = self.syslog.recv(&mut line) {
-                lines.push_str(String::from_utf8_lossy(&line[..length]).trim_end_matches(['\0', '\n']));
+                lines.push_str(
+                    String::from_utf8_lossy(&line[..length]).trim_end_matches(['\0', '\n']),
+                );
                 lines.push('\n');
             }
         }
@@ -196,7 +248,11 @@ impl Drop for Machine {
 
 /// The program ended well, and said this on its standard output and nothing else.
 pub fn content(outcome: &Outcome, said: &str) {
-    let all = (outcome.status, outcome.stdout.as_str(), outcome.stderr.as_str());
+    let all = (
+        outcome.status,
+        outcome.stdout.as_str(),
+        outcome.stderr.as_str(),
+    );
     assert_eq!(all, (0, said, ""));
 }
 
@@ -205,8 +261,21 @@ fn obstacle() -> Option<&'static str> {
     if let Some(why) = obstacle::without_root() {
         return Some(why);
     }
-    let words =
-        ["-m", "--propagation", "private", "mount", "-t", "overlay", "-o", "lowerdir=/etc:/usr", "none", "/mnt"];
-    let tried = Command::new("unshare").args(words).stderr(Stdio::null()).status();
+    let words = [
+        "-m",
+        "--propagation",
+        "private",
+        "mount",
+        "-t",
+        "overlay",
+        "-o",
+        "lowerdir=/etc:/usr",
+        "none",
+        "/mnt",
+    ];
+    let tried = Command::new("unshare")
+        .args(words)
+        .stderr(Stdio::null())
+        .status();
     (!tried.is_ok_and(|status| status.success())).then_some("this machine lets us mount no overlay")
 }

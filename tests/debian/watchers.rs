@@ -26,8 +26,17 @@ For details see host's SYSLOG.
 
 #[test]
 fn mdadm_mails_its_test_message() {
-    let Some(machine) = Machine::for_program("/sbin/mdadm") else { return };
-    let call = machine.service(&["mdadm", "--monitor", "--test", "--oneshot", "--mail=root", "/dev/md0"]);
+    let Some(machine) = Machine::for_program("/sbin/mdadm") else {
+        return;
+    };
+    let call = machine.service(&[
+        "mdadm",
+        "--monitor",
+        "--test",
+        "--oneshot",
+        "--mail=root",
+        "/dev/md0",
+    ]);
     assert_eq!(
         machine.silent(call).show(&["From", "To", "Subject"]),
         "root@box -> admin@x.example\n\
@@ -46,20 +55,30 @@ fn mdadm_mails_its_test_message() {
 
 #[test]
 fn smartds_warning_says_no_word_that_smartd_would_log() {
-    let Some(machine) = Machine::for_program(WARNING) else { return };
+    let Some(machine) = Machine::for_program(WARNING) else {
+        return;
+    };
     let letter = machine.silent(warning(&machine, "", "root other@x.example"));
     let top = "root@box -> admin@x.example other@x.example\n\
         From: root@box\n\
         To: admin@x.example, other@x.example\n";
-    assert_eq!(letter.show(&["From", "To", "Subject"]), format!("{top}{WARNED}"));
+    assert_eq!(
+        letter.show(&["From", "To", "Subject"]),
+        format!("{top}{WARNED}")
+    );
 }
 
 #[test]
 fn smartds_runner_of_debian_mails_its_warning() {
-    let Some(machine) = Machine::for_program(RUNNER) else { return };
+    let Some(machine) = Machine::for_program(RUNNER) else {
+        return;
+    };
     let letter = machine.silent(warning(&machine, RUNNER, "root"));
     let top = "root@box -> admin@x.example\nFrom: root@box\nTo: admin@x.example\n";
-    assert_eq!(letter.show(&["From", "To", "Subject"]), format!("{top}{WARNED}"));
+    assert_eq!(
+        letter.show(&["From", "To", "Subject"]),
+        format!("{top}{WARNED}")
+    );
 }
 
 /// smartd's script, as smartd calls it for `-M test`.
@@ -79,31 +98,62 @@ fn warning<'m>(machine: &'m Machine, mailer: &str, address: &str) -> Run<'m> {
         ("DEVICETYPE", "auto"),
     ];
     let words = variables.map(|(name, value)| format!("SMARTD_{name}={value}"));
-    let words: Vec<&str> = ["env"].into_iter().chain(words.iter().map(String::as_str)).chain([WARNING]).collect();
+    let words: Vec<&str> = ["env"]
+        .into_iter()
+        .chain(words.iter().map(String::as_str))
+        .chain([WARNING])
+        .collect();
     machine.service(&words)
 }
 
 #[test]
 fn logwatch_mails_its_report() {
-    let Some(machine) = Machine::for_program("/usr/sbin/logwatch") else { return };
-    let call = machine.call(&["logwatch", "--output", "mail", "--mailto", "root", "--service", "zz-sys"]);
+    let Some(machine) = Machine::for_program("/usr/sbin/logwatch") else {
+        return;
+    };
+    let call = machine.call(&[
+        "logwatch",
+        "--output",
+        "mail",
+        "--mailto",
+        "root",
+        "--service",
+        "zz-sys",
+    ]);
     let shown = machine.silent(call).show(&["From", "To", "Subject"]);
     let top = "root@x.example -> admin@x.example\n\
         From: root@x.example\n\
         To: admin@x.example\n\
         Subject: Logwatch for box (Linux)\n";
     // What lies between tells of this machine and this day.
-    assert!(shown.starts_with(top) && shown.contains("#### Logwatch 7"), "{shown}");
-    assert!(shown.ends_with("###################### Logwatch End ######################### \n\n"), "{shown}");
+    assert!(
+        shown.starts_with(top) && shown.contains("#### Logwatch 7"),
+        "{shown}"
+    );
+    assert!(
+        shown.ends_with("###################### Logwatch End ######################### \n\n"),
+        "{shown}"
+    );
 }
 
 #[test]
 fn sudo_mails_who_was_not_allowed() {
-    let Some(machine) = Machine::for_program("/usr/bin/sudo") else { return };
-    machine.write("/etc/sudoers", "Defaults !authenticate, !fqdn, !use_pty\nroot ALL=(ALL:ALL) ALL\n", 0o440);
+    let Some(machine) = Machine::for_program("/usr/bin/sudo") else {
+        return;
+    };
+    machine.write(
+        "/etc/sudoers",
+        "Defaults !authenticate, !fqdn, !use_pty\nroot ALL=(ALL:ALL) ALL\n",
+        0o440,
+    );
     let refused = machine.call_as("nobody", &["sudo", "-n", "true"]).run();
     assert_eq!(refused.status, 1);
-    assert!(refused.stderr.starts_with("nobody is not in the sudoers file.\n"), "{refused:?}");
+    assert!(
+        refused
+            .stderr
+            .starts_with("nobody is not in the sudoers file.\n"),
+        "{refused:?}"
+    );
     let shown = machine.await_letters(1)[0].show(&["From", "To", "Subject", "Auto-Submitted"]);
     let top = "root@x.example -> admin@x.example\n\
         From: nobody@x.example\n\

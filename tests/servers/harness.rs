@@ -29,7 +29,9 @@ impl Choice {
                 "--list" => choice.list = true,
                 "--ignored" => choice.only_ignored = true,
                 "--skip" => choice.skipped.extend(arguments.next()),
-                "--test-threads" | "--color" | "--format" | "--logfile" | "-Z" => drop(arguments.next()),
+                "--test-threads" | "--color" | "--format" | "--logfile" | "-Z" => {
+                    drop(arguments.next())
+                }
                 option if option.starts_with('-') => {}
                 _ => choice.filters.push(argument),
             }
@@ -38,7 +40,13 @@ impl Choice {
     }
 
     fn takes(&self, name: &str) -> bool {
-        let fits = |word: &String| if self.exact { name == word } else { name.contains(word.as_str()) };
+        let fits = |word: &String| {
+            if self.exact {
+                name == word
+            } else {
+                name.contains(word.as_str())
+            }
+        };
         !self.only_ignored
             && (self.filters.is_empty() || self.filters.iter().any(fits))
             && !self.skipped.iter().any(fits)
@@ -49,7 +57,10 @@ impl Choice {
 /// where `CI` is set that is a failure: a test that silently does nothing there would prove nothing for ever.
 pub fn run(stories: &[Story]) -> ExitCode {
     let choice = Choice::of_arguments(std::env::args().skip(1));
-    let chosen: Vec<&Story> = stories.iter().filter(|(name, _)| choice.takes(name)).collect();
+    let chosen: Vec<&Story> = stories
+        .iter()
+        .filter(|(name, _)| choice.takes(name))
+        .collect();
     let filtered_out = stories.len() - chosen.len();
     if choice.list {
         for (name, _) in &chosen {
@@ -77,7 +88,11 @@ pub fn run(stories: &[Story]) -> ExitCode {
         failed.len(),
         begin.elapsed().as_secs_f64()
     );
-    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(101) }
+    if failed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(101)
+    }
 }
 
 /// Runs the stories one after the other and gives the names of those that failed, each with what the servers logged.
@@ -111,5 +126,9 @@ fn refuse(chosen: &[&Story], reason: &str, filtered_out: usize) -> ExitCode {
         usize::from(in_ci),
         chosen.len()
     );
-    if in_ci { ExitCode::from(101) } else { ExitCode::SUCCESS }
+    if in_ci {
+        ExitCode::from(101)
+    } else {
+        ExitCode::SUCCESS
+    }
 }

@@ -29,22 +29,39 @@ pub struct Mail {
 impl Mail {
     fn read(path: &Path) -> Mail {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/parse.py");
-        let ran = Command::new("/usr/bin/python3").arg(script).arg(path).env_clear().env("PYTHONUTF8", "1").output();
+        let ran = Command::new("/usr/bin/python3")
+            .arg(script)
+            .arg(path)
+            .env_clear()
+            .env("PYTHONUTF8", "1")
+            .output();
         let ran = ran.expect("python3 starts");
-        assert!(ran.status.success(), "parse.py: {}", String::from_utf8_lossy(&ran.stderr));
-        Mail { parsed: serde_json::from_slice(&ran.stdout).expect("parse.py prints JSON") }
+        assert!(
+            ran.status.success(),
+            "parse.py: {}",
+            String::from_utf8_lossy(&ran.stderr)
+        );
+        Mail {
+            parsed: serde_json::from_slice(&ran.stdout).expect("parse.py prints JSON"),
+        }
     }
 
     /// Every value of a header, decoded, in order.
     pub fn headers(&self, name: &str) -> Vec<&str> {
         let rows = self.parsed["headers"].as_array().expect("headers");
-        let named = rows.iter().filter(|row| row[0].as_str().is_some_and(|n| n.eq_ignore_ascii_case(name)));
+        let named = rows.iter().filter(|row| {
+            row[0]
+                .as_str()
+                .is_some_and(|n| n.eq_ignore_ascii_case(name))
+        });
         named.map(|row| row[1].as_str().expect("text")).collect()
     }
 
     /// The value of a header that stands there exactly once.
     pub fn header(&self, name: &str) -> &str {
-        let [value] = self.headers(name)[..] else { panic!("{name} is not there exactly once: {:#}", self.parsed) };
+        let [value] = self.headers(name)[..] else {
+            panic!("{name} is not there exactly once: {:#}", self.parsed)
+        };
         value
     }
 
@@ -65,14 +82,34 @@ impl Mail {
             self.header(name);
         }
         assert_eq!(self.headers("Bcc"), Vec::<&str>::new());
-        let smtputf8 = self.headers("Received").iter().any(|value| value.contains("UTF8SMTP"));
+        let smtputf8 = self
+            .headers("Received")
+            .iter()
+            .any(|value| value.contains("UTF8SMTP"));
         let forgiven = |defect: &&str| {
-            ON_PURPOSE.contains(defect) || smtputf8 && ON_PURPOSE_BY_SMTPUTF8.iter().any(|name| defect.contains(name))
+            ON_PURPOSE.contains(defect)
+                || smtputf8
+                    && ON_PURPOSE_BY_SMTPUTF8
+                        .iter()
+                        .any(|name| defect.contains(name))
         };
-        let defects = self.parsed["defects"].as_array().expect("defects").iter().filter_map(Value::as_str);
-        assert_eq!(defects.filter(|d| !forgiven(d)).collect::<Vec<_>>(), Vec::<&str>::new(), "{:#}", self.parsed);
+        let defects = self.parsed["defects"]
+            .as_array()
+            .expect("defects")
+            .iter()
+            .filter_map(Value::as_str);
+        assert_eq!(
+            defects.filter(|d| !forgiven(d)).collect::<Vec<_>>(),
+            Vec::<&str>::new(),
+            "{:#}",
+            self.parsed
+        );
         assert_eq!(self.parsed["bare_cr"], 0, "{:#}", self.parsed);
-        assert!(self.parsed["longest_line"].as_u64().expect("a number") <= 998, "{:#}", self.parsed);
+        assert!(
+            self.parsed["longest_line"].as_u64().expect("a number") <= 998,
+            "{:#}",
+            self.parsed
+        );
         if !smtputf8 {
             assert_eq!(self.parsed["above_127_in_header"], 0, "{:#}", self.parsed);
         }
@@ -82,7 +119,9 @@ impl Mail {
 impl Servers {
     /// Waits for the mail that Postfix delivered to `recipient`, and checks that it is sound.
     pub fn mail_to(&self, recipient: &str) -> Mail {
-        let path = await_some(&format!("a mail to {recipient}"), || self.delivered().remove(recipient)?.pop());
+        let path = await_some(&format!("a mail to {recipient}"), || {
+            self.delivered().remove(recipient)?.pop()
+        });
         let mail = Mail::read(&path);
         mail.assert_sound();
         mail
@@ -100,19 +139,26 @@ impl Servers {
     /// How many mails each recipient has, once Postfix has nothing left to deliver.
     pub fn settled(&self) -> HashMap<String, usize> {
         await_some("an empty queue", || self.queued().is_empty().then_some(()));
-        self.delivered().into_iter().map(|(recipient, mails)| (recipient, mails.len())).collect()
+        self.delivered()
+            .into_iter()
+            .map(|(recipient, mails)| (recipient, mails.len()))
+            .collect()
     }
 
     fn queued(&self) -> Vec<PathBuf> {
         // In the order in which a mail moves on; the other way round it could slip past between two looks.
-        ["incoming", "active", "deferred"].iter().flat_map(|q| tree(&self.root.join("postfix/spool").join(q))).collect()
+        ["incoming", "active", "deferred"]
+            .iter()
+            .flat_map(|q| tree(&self.root.join("postfix/spool").join(q)))
+            .collect()
     }
 
     /// The files of Postfix's one maildir by the address each was delivered to, which virtual(8) writes on top.
     fn delivered(&self) -> HashMap<String, Vec<PathBuf>> {
         let mut by_recipient: HashMap<String, Vec<PathBuf>> = HashMap::new();
         for path in files(&self.root.join("postfix/mail/everyone/new")) {
-            let recipient = addressee(&path).unwrap_or_else(|| panic!("no Delivered-To in {}", path.display()));
+            let recipient =
+                addressee(&path).unwrap_or_else(|| panic!("no Delivered-To in {}", path.display()));
             by_recipient.entry(recipient).or_default().push(path);
         }
         by_recipient
@@ -121,17 +167,22 @@ impl Servers {
 
 fn addressee(path: &Path) -> Option<String> {
     use std::io::{BufRead, BufReader};
-    let lines = BufReader::new(fs::File::open(path).ok()?).split(b'\n').take(10);
+    let lines = BufReader::new(fs::File::open(path).ok()?)
+        .split(b'\n')
+        .take(10);
     let mut lines = lines.filter_map(|line| String::from_utf8(line.ok()?).ok());
     lines.find_map(|line| line.strip_prefix("Delivered-To: ").map(str::to_owned))
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
-    fs::read_dir(folder).map(|rows| rows.filter_map(|row| Some(row.ok()?.path())).collect()).unwrap_or_default()
+    fs::read_dir(folder)
+        .map(|rows| rows.filter_map(|row| Some(row.ok()?.path())).collect())
+        .unwrap_or_default()
 }
 
 fn tree(folder: &Path) -> Vec<PathBuf> {
-    let (folders, mut found): (Vec<_>, Vec<_>) = files(folder).into_iter().partition(|path| path.is_dir());
+    let (folders, mut found): (Vec<_>, Vec<_>) =
+        files(folder).into_iter().partition(|path| path.is_dir());
     found.extend(folders.iter().flat_map(|sub| tree(sub)));
     found
 }
@@ -143,7 +194,11 @@ pub fn await_some<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(Instant::now() < end, "waited {} s in vain for {what}", PATIENCE.as_secs());
+        assert!(
+            Instant::now() < end,
+            "waited {} s in vain for {what}",
+            PATIENCE.as_secs()
+        );
         std::thread::sleep(Duration::from_millis(10));
     }
 }

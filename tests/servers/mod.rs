@@ -8,7 +8,10 @@ pub mod mailbox;
 pub mod sender;
 pub mod stories;
 #[path = "../support/terminal.rs"]
-#[expect(dead_code, reason = "shared with the tests of scripted servers, and these use a part of it")]
+#[expect(
+    dead_code,
+    reason = "shared with the tests of scripted servers, and these use a part of it"
+)]
 pub mod terminal;
 pub mod token;
 
@@ -56,7 +59,9 @@ pub struct Ports {
 impl Ports {
     /// Six ports that were free a moment ago. All are held until the last one is found, so that they differ.
     fn free() -> Ports {
-        let held: Vec<TcpListener> = (0..6).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
+        let held: Vec<TcpListener> = (0..6)
+            .map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"))
+            .collect();
         let port = |i: usize| held[i].local_addr().expect("a bound port").port();
         Ports {
             plain: port(0),
@@ -94,8 +99,16 @@ impl Servers {
         if !rustix::process::geteuid().is_root() {
             return Some("Postfix starts only as root".to_owned());
         }
-        let missing: Vec<&str> = NEEDED.into_iter().filter(|path| !Path::new(path).exists()).collect();
-        (!missing.is_empty()).then(|| format!("not installed: {} (run tests/install.sh)", missing.join(" ")))
+        let missing: Vec<&str> = NEEDED
+            .into_iter()
+            .filter(|path| !Path::new(path).exists())
+            .collect();
+        (!missing.is_empty()).then(|| {
+            format!(
+                "not installed: {} (run tests/install.sh)",
+                missing.join(" ")
+            )
+        })
     }
 
     /// Starts the servers and waits until each port greets. Tries other ports when somebody else took one meanwhile.
@@ -112,8 +125,16 @@ impl Servers {
 
     fn try_start() -> Result<Servers, String> {
         // Not the TMPDIR of the day: a unix socket's path has to stay below 108 octets.
-        let root = tempfile::Builder::new().prefix("smail-real-").tempdir_in("/tmp").expect("a folder").keep();
-        let nonce = root.file_name().and_then(|n| n.to_str()).expect("a name of ours").to_owned();
+        let root = tempfile::Builder::new()
+            .prefix("smail-real-")
+            .tempdir_in("/tmp")
+            .expect("a folder")
+            .keep();
+        let nonce = root
+            .file_name()
+            .and_then(|n| n.to_str())
+            .expect("a name of ours")
+            .to_owned();
         let ports = Ports::free();
         lay_out(&root, &nonce, &ports);
 
@@ -132,7 +153,11 @@ impl Servers {
         let mut said = BufReader::new(keeper.stdout.take().expect("piped"));
         said.read_line(&mut first).expect("run.sh speaks");
         // From here on the pipe of `keeper` ends the servers, whichever way this function is left.
-        let servers = Servers { root, keeper, ports };
+        let servers = Servers {
+            root,
+            keeper,
+            ports,
+        };
         if first != "started\n" {
             let mut servers = servers;
             drop(servers.keeper.stdin.take());
@@ -150,7 +175,10 @@ impl Servers {
             let tls = matches!(name, "IMPLICIT" | "SUBMISSIONS");
             while let Err(reason) = self.greets(port, tls, nonce) {
                 if Instant::now() > end {
-                    return Err(format!("no greeting on {name} ({port}): {reason}\n{}", self.log()));
+                    return Err(format!(
+                        "no greeting on {name} ({port}): {reason}\n{}",
+                        self.log()
+                    ));
                 }
                 std::thread::sleep(Duration::from_millis(20)); // no event tells that another program listens
             }
@@ -160,21 +188,39 @@ impl Servers {
 
     fn greets(&self, port: u16, tls: bool, nonce: &str) -> Result<(), String> {
         let stream = TcpStream::connect(("127.0.0.1", port)).map_err(|e| e.to_string())?;
-        stream.set_read_timeout(Some(PATIENCE)).map_err(|e| e.to_string())?;
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .map_err(|e| e.to_string())?;
         let mut line = String::new();
         if tls {
-            let mut connector = SslConnector::builder(SslMethod::tls()).map_err(|e| e.to_string())?;
-            connector.set_ca_file(self.ca()).map_err(|e| e.to_string())?;
-            let secured = connector.build().connect("localhost", stream).map_err(|e| e.to_string())?;
+            let mut connector =
+                SslConnector::builder(SslMethod::tls()).map_err(|e| e.to_string())?;
+            connector
+                .set_ca_file(self.ca())
+                .map_err(|e| e.to_string())?;
+            let secured = connector
+                .build()
+                .connect("localhost", stream)
+                .map_err(|e| e.to_string())?;
             let mut reader = BufReader::new(secured);
             reader.read_line(&mut line).map_err(|e| e.to_string())?;
-            reader.get_mut().write_all(b"QUIT\r\n").map_err(|e| e.to_string())?;
+            reader
+                .get_mut()
+                .write_all(b"QUIT\r\n")
+                .map_err(|e| e.to_string())?;
         } else {
             let mut reader = BufReader::new(stream);
             reader.read_line(&mut line).map_err(|e| e.to_string())?;
-            reader.get_mut().write_all(b"QUIT\r\n").map_err(|e| e.to_string())?;
+            reader
+                .get_mut()
+                .write_all(b"QUIT\r\n")
+                .map_err(|e| e.to_string())?;
         }
-        if line.starts_with("220 ") && line.contains(nonce) { Ok(()) } else { Err(format!("greeting {line:?}")) }
+        if line.starts_with("220 ") && line.contains(nonce) {
+            Ok(())
+        } else {
+            Err(format!("greeting {line:?}"))
+        }
     }
 
     /// The CA that signed the servers' certificate and the clients'.
@@ -195,14 +241,22 @@ impl Servers {
     /// What both servers have logged so far.
     pub fn log(&self) -> String {
         let read = |name: &str| fs::read(self.root.join(name)).unwrap_or_default();
-        let bytes = [read("postfix/maillog"), read("dovecot/log"), read("start.log")].concat();
+        let bytes = [
+            read("postfix/maillog"),
+            read("dovecot/log"),
+            read("start.log"),
+        ]
+        .concat();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// Waits until the servers' log says `words`, and gives the line.
     pub fn await_log(&self, words: &str) -> String {
         mailbox::await_some(&format!("{words:?} in the servers' log"), || {
-            self.log().lines().find(|line| line.contains(words)).map(str::to_owned)
+            self.log()
+                .lines()
+                .find(|line| line.contains(words))
+                .map(str::to_owned)
         })
     }
 }
@@ -222,7 +276,13 @@ fn lay_out(root: &Path, nonce: &str, ports: &Ports) {
         chown(&path, owner, None).expect("an owner");
     };
     open_to_all(root);
-    for path in ["postfix/etc", "postfix/spool", "tls", "dovecot/keys/default/HS256", "dovecot/state"] {
+    for path in [
+        "postfix/etc",
+        "postfix/spool",
+        "tls",
+        "dovecot/keys/default/HS256",
+        "dovecot/state",
+    ] {
         folder(path, None);
     }
     folder("postfix/lib", Some(id_of("postfix")));
@@ -230,7 +290,9 @@ fn lay_out(root: &Path, nonce: &str, ports: &Ports) {
     folder("dovecot/mail", Some(NOBODY));
 
     let fill = |template: &str| {
-        let mut text = template.replace("@ROOT@", root.to_str().expect("ASCII")).replace("@NONCE@", nonce);
+        let mut text = template
+            .replace("@ROOT@", root.to_str().expect("ASCII"))
+            .replace("@NONCE@", nonce);
         for (name, port) in ports.named() {
             text = text.replace(&format!("@{name}@"), &port.to_string());
         }
@@ -241,7 +303,10 @@ fn lay_out(root: &Path, nonce: &str, ports: &Ports) {
     write("postfix/etc/master.cf", &fill(include_str!("master.cf")));
     write("postfix/etc/recipients", include_str!("recipients"));
     write("dovecot/dovecot.conf", &fill(include_str!("dovecot.conf")));
-    write("dovecot/oauth2.conf.ext", &fill(include_str!("oauth2.conf.ext")));
+    write(
+        "dovecot/oauth2.conf.ext",
+        &fill(include_str!("oauth2.conf.ext")),
+    );
     write("dovecot/users", include_str!("users"));
     write("dovecot/keys/default/HS256/default", &token::key_file());
     certificates::write(&root.join("tls"));
@@ -255,6 +320,8 @@ fn open_to_all(path: &Path) {
 fn id_of(user: &str) -> u32 {
     let table = fs::read_to_string("/etc/passwd").expect("the users");
     let mut rows = table.lines().map(|row| row.split(':').collect::<Vec<_>>());
-    let row = rows.find(|row| row[0] == user).unwrap_or_else(|| panic!("no user {user}"));
+    let row = rows
+        .find(|row| row[0] == user)
+        .unwrap_or_else(|| panic!("no user {user}"));
     row[2].parse().expect("a uid")
 }

@@ -62,19 +62,32 @@ impl Sender {
         let program = home.path().join(name);
         symlink(env!("CARGO_BIN_EXE_smail"), &program).expect("a link");
         // With CI set nothing is queued, so the exit status tells what became of this attempt.
-        Sender { program, ..Sender::at(&home) }.env("CI", "true")
+        Sender {
+            program,
+            ..Sender::at(&home)
+        }
+        .env("CI", "true")
     }
 
     /// Called by the name `smail`, in a HOME that lasts for several runs and gets nothing but what smail writes.
     pub fn at(home: &Arc<TempDir>) -> Sender {
         let program = PathBuf::from(env!("CARGO_BIN_EXE_smail"));
-        let sender = Sender { home: Arc::clone(home), program, arguments: Vec::new(), environment: Vec::new() };
-        sender.env("PATH", "/usr/bin:/bin").env("LC_ALL", "C").env("TERM", "xterm")
+        let sender = Sender {
+            home: Arc::clone(home),
+            program,
+            arguments: Vec::new(),
+            environment: Vec::new(),
+        };
+        sender
+            .env("PATH", "/usr/bin:/bin")
+            .env("LC_ALL", "C")
+            .env("TERM", "xterm")
     }
 
     /// Adds arguments.
     pub fn args<I: IntoIterator<Item: AsRef<OsStr>>>(mut self, arguments: I) -> Sender {
-        self.arguments.extend(arguments.into_iter().map(|a| a.as_ref().to_owned()));
+        self.arguments
+            .extend(arguments.into_iter().map(|a| a.as_ref().to_owned()));
         self
     }
 
@@ -92,7 +105,8 @@ impl Sender {
 
     /// Sets a variable of the environment.
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Sender {
-        self.environment.push((name.into(), value.as_ref().to_owned()));
+        self.environment
+            .push((name.into(), value.as_ref().to_owned()));
         self
     }
 
@@ -121,7 +135,11 @@ impl Sender {
         let stdout = within_patience(&mut child, &stdout, &self.arguments);
         let stderr = within_patience(&mut child, &stderr, &self.arguments);
         let status = child.wait().expect("a status").code().unwrap_or(-1);
-        Outcome { status, stdout, stderr }
+        Outcome {
+            status,
+            stdout,
+            stderr,
+        }
     }
 
     /// Starts smail with a terminal of its own, which `TERM` calls an xterm.
@@ -134,7 +152,11 @@ impl Sender {
     /// The arguments and the world of the run.
     fn described(&self, mut command: Command) -> Command {
         let environment = self.environment.iter().map(|(name, value)| (name, value));
-        command.args(&self.arguments).env_clear().env("HOME", self.home.path()).envs(environment);
+        command
+            .args(&self.arguments)
+            .env_clear()
+            .env("HOME", self.home.path())
+            .envs(environment);
         command.current_dir(self.home.path());
         command
     }
@@ -142,7 +164,12 @@ impl Sender {
 
 /// A HOME with nothing in it.
 pub fn home() -> Arc<TempDir> {
-    Arc::new(tempfile::Builder::new().prefix("smail-home-").tempdir().expect("a folder"))
+    Arc::new(
+        tempfile::Builder::new()
+            .prefix("smail-home-")
+            .tempdir()
+            .expect("a folder"),
+    )
 }
 
 fn drain(mut pipe: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
@@ -155,17 +182,29 @@ fn drain(mut pipe: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
     told
 }
 
-fn within_patience(child: &mut Child, told: &mpsc::Receiver<Vec<u8>>, arguments: &[OsString]) -> String {
+fn within_patience(
+    child: &mut Child,
+    told: &mpsc::Receiver<Vec<u8>>,
+    arguments: &[OsString],
+) -> String {
     let Ok(bytes) = told.recv_timeout(PATIENCE) else {
         let _ = child.kill();
-        panic!("smail {arguments:?} still ran after {} s", PATIENCE.as_secs());
+        panic!(
+            "smail {arguments:?} still ran after {} s",
+            PATIENCE.as_secs()
+        );
     };
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Writes a file that only its owner may read, which is what smail asks of files with secrets.
 pub fn write_private(path: &Path, content: &[u8]) {
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).expect("a new file");
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .expect("a new file");
     file.write_all(content).expect("written");
 }
 
@@ -173,23 +212,29 @@ pub fn write_private(path: &Path, content: &[u8]) {
 impl Servers {
     /// In clear, without login.
     pub fn over_plain(&self) -> Sender {
-        from_the_sender(Sender::new()).set("smtp", format!("smtp://localhost:{}", self.ports.plain)).set("tls", "none")
+        from_the_sender(Sender::new())
+            .set("smtp", format!("smtp://localhost:{}", self.ports.plain))
+            .set("tls", "none")
     }
 
     /// In clear, to the port with small limits and without SMTPUTF8.
     pub fn over_tight(&self) -> Sender {
-        from_the_sender(Sender::new()).set("smtp", format!("smtp://localhost:{}", self.ports.tight)).set("tls", "none")
+        from_the_sender(Sender::new())
+            .set("smtp", format!("smtp://localhost:{}", self.ports.tight))
+            .set("tls", "none")
     }
 
     /// STARTTLS, trusting the run's CA; a login is still to be set.
     pub fn over_starttls(&self) -> Sender {
-        let sender = from_the_sender(Sender::new()).set("smtp", format!("smtp://localhost:{}", self.ports.starttls));
+        let sender = from_the_sender(Sender::new())
+            .set("smtp", format!("smtp://localhost:{}", self.ports.starttls));
         sender.set("tls", "starttls").set("tls-ca-file", self.ca())
     }
 
     /// Implicit TLS, trusting the run's CA; a login is still to be set.
     pub fn over_implicit(&self) -> Sender {
-        let sender = from_the_sender(Sender::new()).set("smtp", format!("smtps://localhost:{}", self.ports.implicit));
+        let sender = from_the_sender(Sender::new())
+            .set("smtp", format!("smtps://localhost:{}", self.ports.implicit));
         sender.set("tls-ca-file", self.ca())
     }
 }
@@ -201,7 +246,8 @@ fn from_the_sender(sender: Sender) -> Sender {
 impl Sender {
     /// Logs in as `user`; the secret travels by the environment, never by arguments.
     pub fn login(self, user: &str, secret: &str) -> Sender {
-        self.set("auth-user", user).env("SMAIL_AUTH_PASSWORD", secret)
+        self.set("auth-user", user)
+            .env("SMAIL_AUTH_PASSWORD", secret)
     }
 
     /// Logs in as alice with her password.

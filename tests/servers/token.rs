@@ -15,12 +15,25 @@ pub fn key_file() -> String {
 
 /// A token for `user` that ends `lifetime` seconds from now; negative: it has ended already.
 pub fn bearer(user: &str, lifetime: i64) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs().cast_signed();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("after 1970")
+        .as_secs()
+        .cast_signed();
     let born = now - 3600;
-    let claims = format!(r#"{{"sub":"{user}","iat":{born},"nbf":{born},"exp":{}}}"#, now + lifetime);
-    let signed =
-        format!("{}.{}", URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#), URL_SAFE_NO_PAD.encode(claims));
+    let claims = format!(
+        r#"{{"sub":"{user}","iat":{born},"nbf":{born},"exp":{}}}"#,
+        now + lifetime
+    );
+    let signed = format!(
+        "{}.{}",
+        URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#),
+        URL_SAFE_NO_PAD.encode(claims)
+    );
     let mut mac = Hmac::<Sha256>::new_from_slice(KEY).expect("HMAC takes a key of any length");
     mac.update(signed.as_bytes());
-    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
+    format!(
+        "{signed}.{}",
+        URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+    )
 }

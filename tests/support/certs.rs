@@ -13,7 +13,9 @@ use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
 use openssl::pkey::{PKey, Private};
 use openssl::ssl::{SslAcceptor, SslMethod, SslVerifyMode};
-use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName};
+use openssl::x509::extension::{
+    BasicConstraints, ExtendedKeyUsage, KeyUsage, SubjectAlternativeName,
+};
 use openssl::x509::store::X509StoreBuilder;
 use openssl::x509::{X509, X509NameBuilder};
 
@@ -63,8 +65,13 @@ struct Row {
 }
 
 /// Servers that are played here: reached by `connect-to`, checked by their own names.
-const PROVIDERS: &[&str] =
-    &["DNS:smtp.163.com", "DNS:smtp.qq.com", "DNS:smtp.gmail.com", "DNS:smtp.office365.com", "DNS:mail.x.example"];
+const PROVIDERS: &[&str] = &[
+    "DNS:smtp.163.com",
+    "DNS:smtp.qq.com",
+    "DNS:smtp.gmail.com",
+    "DNS:smtp.office365.com",
+    "DNS:mail.x.example",
+];
 
 /// The two hosts that tell what a domain publishes.
 const WEB: &[&str] = &["DNS:autoconfig.x.example", "DNS:x.example"];
@@ -106,10 +113,17 @@ pub fn certs() -> &'static Certs {
                 Signer::Authority => Some(&ca),
                 Signer::Intermediate => Some(&intermediate),
             };
-            (row.name, make(row.common_name, row.alt, row.days, signer, false))
+            (
+                row.name,
+                make(row.common_name, row.alt, row.days, signer, false),
+            )
         };
         let rows = ROWS.iter().map(sign).collect();
-        Certs { ca, intermediate, rows }
+        Certs {
+            ca,
+            intermediate,
+            rows,
+        }
     })
 }
 
@@ -119,7 +133,10 @@ impl Certs {
         match name {
             "ca" => &self.ca,
             "intermediate" => &self.intermediate,
-            _ => self.rows.get(name).unwrap_or_else(|| panic!("no certificate `{name}`")),
+            _ => self
+                .rows
+                .get(name)
+                .unwrap_or_else(|| panic!("no certificate `{name}`")),
         }
     }
 
@@ -141,7 +158,13 @@ impl Certs {
     }
 }
 
-fn make(common_name: &str, alt: &[&str], days: (i64, i64), signer: Option<&Pair>, authority: bool) -> Pair {
+fn make(
+    common_name: &str,
+    alt: &[&str],
+    days: (i64, i64),
+    signer: Option<&Pair>,
+    authority: bool,
+) -> Pair {
     let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
     let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
     let mut name = X509NameBuilder::new().unwrap();
@@ -152,17 +175,36 @@ fn make(common_name: &str, alt: &[&str], days: (i64, i64), signer: Option<&Pair>
 
     let mut builder = X509::builder().unwrap();
     builder.set_version(2).unwrap();
-    builder.set_serial_number(&serial.to_asn1_integer().unwrap()).unwrap();
+    builder
+        .set_serial_number(&serial.to_asn1_integer().unwrap())
+        .unwrap();
     builder.set_subject_name(&name).unwrap();
-    builder.set_issuer_name(signer.map_or(&*name, |by| by.cert.subject_name())).unwrap();
+    builder
+        .set_issuer_name(signer.map_or(&*name, |by| by.cert.subject_name()))
+        .unwrap();
     builder.set_pubkey(&key).unwrap();
     builder.set_not_before(&day(days.0)).unwrap();
     builder.set_not_after(&day(days.1)).unwrap();
     if authority {
-        builder.append_extension(BasicConstraints::new().critical().ca().build().unwrap()).unwrap();
-        builder.append_extension(KeyUsage::new().critical().key_cert_sign().crl_sign().build().unwrap()).unwrap();
+        builder
+            .append_extension(BasicConstraints::new().critical().ca().build().unwrap())
+            .unwrap();
+        builder
+            .append_extension(
+                KeyUsage::new()
+                    .critical()
+                    .key_cert_sign()
+                    .crl_sign()
+                    .build()
+                    .unwrap(),
+            )
+            .unwrap();
     } else {
-        let usage = ExtendedKeyUsage::new().server_auth().client_auth().build().unwrap();
+        let usage = ExtendedKeyUsage::new()
+            .server_auth()
+            .client_auth()
+            .build()
+            .unwrap();
         builder.append_extension(usage).unwrap();
     }
     if !alt.is_empty() {
@@ -177,11 +219,19 @@ fn make(common_name: &str, alt: &[&str], days: (i64, i64), signer: Option<&Pair>
         let extension = names.build(&context).unwrap();
         builder.append_extension(extension).unwrap();
     }
-    builder.sign(signer.map_or(&key, |by| &by.key), MessageDigest::sha256()).unwrap();
-    Pair { cert: builder.build(), key }
+    builder
+        .sign(signer.map_or(&key, |by| &by.key), MessageDigest::sha256())
+        .unwrap();
+    Pair {
+        cert: builder.build(),
+        key,
+    }
 }
 
 fn day(offset: i64) -> Asn1Time {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
     Asn1Time::from_unix(i64::try_from(now).unwrap() + offset * 86_400).unwrap()
 }

@@ -28,14 +28,21 @@ impl Disk {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(holder.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(holder.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
         assert_eq!(line, "ready\n", "mount {words:?} failed");
-        Disk { holder, place: place.to_owned() }
+        Disk {
+            holder,
+            place: place.to_owned(),
+        }
     }
 
     /// The words that make a program see this disk.
     pub fn enter(&self) -> Vec<String> {
-        ["nsenter", "-m", "-t", &self.holder.id().to_string(), "--"].map(String::from).to_vec()
+        ["nsenter", "-m", "-t", &self.holder.id().to_string(), "--"]
+            .map(String::from)
+            .to_vec()
     }
 
     /// Where the disk is for the test itself.
@@ -61,7 +68,11 @@ impl Image {
     pub fn new(world: &World, name: &str) -> Image {
         let path = world.path(name);
         fs::File::create(&path).unwrap().set_len(8 << 20).unwrap();
-        let made = Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&path).status().unwrap();
+        let made = Command::new("mkfs.ext4")
+            .args(["-q", "-F"])
+            .arg(&path)
+            .status()
+            .unwrap();
         assert!(made.success());
         Image(path)
     }
@@ -84,8 +95,21 @@ impl Image {
             return Some("mkfs.ext4 is missing; tests/install.sh installs it");
         }
         let image = Image::new(world, "probe.img");
-        let words = ["-m", "--propagation", "private", "mount", "-o", "loop", image.0.to_str().unwrap(), "/mnt"];
-        let tried = Command::new("unshare").args(words).stderr(Stdio::null()).status();
-        (!tried.is_ok_and(|status| status.success())).then_some("this machine has no loop devices for us")
+        let words = [
+            "-m",
+            "--propagation",
+            "private",
+            "mount",
+            "-o",
+            "loop",
+            image.0.to_str().unwrap(),
+            "/mnt",
+        ];
+        let tried = Command::new("unshare")
+            .args(words)
+            .stderr(Stdio::null())
+            .status();
+        (!tried.is_ok_and(|status| status.success()))
+            .then_some("this machine has no loop devices for us")
     }
 }

@@ -84,13 +84,18 @@ impl<'s> Player<'s> {
         if rest.is_empty() {
             Ok(())
         } else {
-            Err(format!("the transcript is over, and the client says {}", show(&rest)))
+            Err(format!(
+                "the transcript is over, and the client says {}",
+                show(&rest)
+            ))
         }
     }
 
     fn steps(&mut self, steps: &[Step]) -> Result<Flow, String> {
         for step in steps {
-            let flow = self.step(step).map_err(|failure| format!("line {}: {failure}", step.line))?;
+            let flow = self
+                .step(step)
+                .map_err(|failure| format!("line {}: {failure}", step.line))?;
             if let Flow::Ended = flow {
                 return Ok(Flow::Ended);
             }
@@ -133,7 +138,10 @@ impl<'s> Player<'s> {
     }
 
     fn say(&mut self, bytes: &[u8]) {
-        self.write_down(&format!("S: {}", show(bytes.strip_suffix(b"\r\n").unwrap_or(bytes))));
+        self.write_down(&format!(
+            "S: {}",
+            show(bytes.strip_suffix(b"\r\n").unwrap_or(bytes))
+        ));
         if std::mem::take(&mut self.unanswered) && bytes.first() == Some(&b'2') {
             self.note(|connection| connection.accepted += 1);
         }
@@ -175,7 +183,9 @@ impl<'s> Player<'s> {
         self.peeked = None;
         match &line {
             Some(line) => {
-                let size = line.strip_prefix("BDAT ").and_then(|rest| rest.strip_suffix(" LAST"));
+                let size = line
+                    .strip_prefix("BDAT ")
+                    .and_then(|rest| rest.strip_suffix(" LAST"));
                 self.chunk = size.and_then(|size| size.parse().ok());
                 self.note(|connection| connection.said.push(line.clone()));
                 self.write_down(&format!("C: {line}"));
@@ -190,7 +200,10 @@ impl<'s> Player<'s> {
             Some(line) if script::is_like(pattern, &line) => Ok(Flow::On),
             None if self.optional => Ok(Flow::Ended),
             got => {
-                let got = got.map_or_else(|| "the end of the connection".into(), |line| format!("C: {line}"));
+                let got = got.map_or_else(
+                    || "the end of the connection".into(),
+                    |line| format!("C: {line}"),
+                );
                 Err(format!("\n  expected  C: {pattern}\n  got       {got}"))
             }
         }
@@ -213,14 +226,20 @@ impl<'s> Player<'s> {
     fn chunk(&mut self) -> Result<Flow, String> {
         self.flush();
         let octets = self.chunk.take().ok_or("no BDAT came before this chunk")?;
-        match self.wire.exactly(octets).map_err(|error| error.to_string())? {
+        match self
+            .wire
+            .exactly(octets)
+            .map_err(|error| error.to_string())?
+        {
             Some(message) => {
                 self.write_down(&format!("-- message of {octets} octets"));
                 self.note(|connection| connection.mails.push(message));
                 self.unanswered = true;
                 Ok(Flow::On)
             }
-            None => Err(format!("expected a message of {octets} octets, and the client closed")),
+            None => Err(format!(
+                "expected a message of {octets} octets, and the client closed"
+            )),
         }
     }
 
@@ -228,9 +247,14 @@ impl<'s> Player<'s> {
         self.flush();
         let mut taken = 0;
         while taken < octets {
-            let some = self.wire.some(octets - taken).map_err(|error| error.to_string())?;
+            let some = self
+                .wire
+                .some(octets - taken)
+                .map_err(|error| error.to_string())?;
             if some.is_empty() {
-                return Err(format!("expected {octets} octets of a message, and the client closed after {taken}"));
+                return Err(format!(
+                    "expected {octets} octets of a message, and the client closed after {taken}"
+                ));
             }
             taken += some.len();
         }
@@ -251,7 +275,10 @@ impl<'s> Player<'s> {
             // With TLS 1.3 a client may turn a certificate down after its part of the handshake was sent.
             (Ok(()), true) => match self.take()? {
                 None => Ok(Flow::Ended),
-                Some(line) => Err(format!("the client took the certificate `{}` and said {line}", wanted.cert)),
+                Some(line) => Err(format!(
+                    "the client took the certificate `{}` and said {line}",
+                    wanted.cert
+                )),
             },
             (Err(why), true) => {
                 self.write_down(&format!("-- no TLS: {why}"));
@@ -270,7 +297,9 @@ impl<'s> Player<'s> {
                 self.flush();
                 Ok(Flow::On)
             }
-            Some(line) => Err(format!("\n  expected  C: QUIT, or the end of the connection\n  got       C: {line}")),
+            Some(line) => Err(format!(
+                "\n  expected  C: QUIT, or the end of the connection\n  got       C: {line}"
+            )),
         }
     }
 
@@ -287,7 +316,11 @@ impl<'s> Player<'s> {
         self.write_down("-- silent");
         let since = Instant::now();
         self.wire.drain();
-        if since.elapsed() >= PATIENCE { Err("the client never gives up".into()) } else { Ok(Flow::Ended) }
+        if since.elapsed() >= PATIENCE {
+            Err("the client never gives up".into())
+        } else {
+            Ok(Flow::Ended)
+        }
     }
 
     fn endless(&mut self, bytes: &[u8]) -> Result<Flow, String> {
@@ -315,7 +348,10 @@ impl<'s> Player<'s> {
         if let Some(branch) = branches.iter().find(fits) {
             return self.steps(branch);
         }
-        let got = next.map_or_else(|| "the end of the connection".into(), |line| format!("C: {line}"));
+        let got = next.map_or_else(
+            || "the end of the connection".into(),
+            |line| format!("C: {line}"),
+        );
         Err(format!("no branch begins with {got}"))
     }
 

@@ -93,7 +93,10 @@ pub struct Handshake {
 
 /// Reads a transcript into the steps of each connection. Panics on a mistake.
 pub fn parse(name: &str, text: &str) -> Vec<Vec<Step>> {
-    let mut reader = Reader { name, lines: text.lines().enumerate().peekable() };
+    let mut reader = Reader {
+        name,
+        lines: text.lines().enumerate().peekable(),
+    };
     let mut connections = Vec::new();
     loop {
         let (steps, end) = reader.steps(false);
@@ -125,7 +128,10 @@ impl Reader<'_> {
         let mut steps = Vec::new();
         let mut slow = None;
         while let Some((at, line)) = self.lines.next() {
-            let place = At { name: self.name, line: at + 1 };
+            let place = At {
+                name: self.name,
+                line: at + 1,
+            };
             if line.trim().is_empty() || line.starts_with('#') {
                 continue;
             }
@@ -137,7 +143,9 @@ impl Reader<'_> {
                 Some(("S: ", _)) => say(slow.take(), place.expand(&line[3..]) + "\r\n"),
                 _ if line == "S:" => say(slow.take(), "\r\n".to_owned()),
                 Some(("S<:", raw)) => match slow.take() {
-                    Some(pause) => Act::Dribble(pause, place.unescape(raw.strip_prefix(' ').unwrap_or(raw))),
+                    Some(pause) => {
+                        Act::Dribble(pause, place.unescape(raw.strip_prefix(' ').unwrap_or(raw)))
+                    }
                     None => Act::Say(place.unescape(raw.strip_prefix(' ').unwrap_or(raw))),
                 },
                 Some(("C: ", pattern)) => Act::Hear(place.expand(pattern)),
@@ -147,13 +155,23 @@ impl Reader<'_> {
                         slow = Some(place.duration(time));
                         continue;
                     }
-                    other => place.directive(other.map_or(words, |pair| pair.0), other.map_or("", |pair| pair.1)),
+                    other => place.directive(
+                        other.map_or(words, |pair| pair.0),
+                        other.map_or("", |pair| pair.1),
+                    ),
                 },
                 _ => place.fail("this is no step"),
             };
-            steps.push(Step { line: place.line, act });
+            steps.push(Step {
+                line: place.line,
+                act,
+            });
         }
-        assert!(!in_branch, "transcript {}: `-- either` without `-- end`", self.name);
+        assert!(
+            !in_branch,
+            "transcript {}: `-- either` without `-- end`",
+            self.name
+        );
         (steps, End::Text)
     }
 
@@ -191,12 +209,19 @@ impl At<'_> {
         match word {
             "data" => Act::Data,
             "chunk" => Act::Chunk,
-            "body" => Act::Body(rest.parse().unwrap_or_else(|_| self.fail("`-- body` wants a number of octets"))),
+            "body" => Act::Body(
+                rest.parse()
+                    .unwrap_or_else(|_| self.fail("`-- body` wants a number of octets")),
+            ),
             "starttls" | "implicit" => {
                 let mut words = rest.split_whitespace();
                 let cert = words.next().unwrap_or("server").to_owned();
                 let rest: Vec<_> = words.collect();
-                Act::Tls(Handshake { cert, refused: rest.contains(&"refused"), demand: rest.contains(&"demand") })
+                Act::Tls(Handshake {
+                    cert,
+                    refused: rest.contains(&"refused"),
+                    demand: rest.contains(&"demand"),
+                })
             }
             "bye" => Act::Bye,
             "optional" => Act::Optional,
@@ -212,7 +237,9 @@ impl At<'_> {
 
     fn duration(self, text: &str) -> Duration {
         let (number, unit) = text.split_at(text.trim_end_matches(char::is_alphabetic).len());
-        let number: u64 = number.parse().unwrap_or_else(|_| self.fail("this is no time"));
+        let number: u64 = number
+            .parse()
+            .unwrap_or_else(|_| self.fail("this is no time"));
         match unit {
             "ms" => Duration::from_millis(number),
             "s" => Duration::from_secs(number),
@@ -229,7 +256,9 @@ impl At<'_> {
                 bytes.push(*first);
                 continue;
             }
-            let [kind, tail @ ..] = rest else { self.fail("a backslash at the end") };
+            let [kind, tail @ ..] = rest else {
+                self.fail("a backslash at the end")
+            };
             rest = tail;
             bytes.push(match kind {
                 b'r' => b'\r',
@@ -237,10 +266,14 @@ impl At<'_> {
                 b't' => b'\t',
                 b'\\' => b'\\',
                 b'x' => {
-                    let Some((digits, tail)) = rest.split_at_checked(2) else { self.fail("\\x wants two digits") };
+                    let Some((digits, tail)) = rest.split_at_checked(2) else {
+                        self.fail("\\x wants two digits")
+                    };
                     rest = tail;
-                    let digits = std::str::from_utf8(digits).unwrap_or_else(|_| self.fail("\\x wants hex digits"));
-                    u8::from_str_radix(digits, 16).unwrap_or_else(|_| self.fail("\\x wants hex digits"))
+                    let digits = std::str::from_utf8(digits)
+                        .unwrap_or_else(|_| self.fail("\\x wants hex digits"));
+                    u8::from_str_radix(digits, 16)
+                        .unwrap_or_else(|_| self.fail("\\x wants hex digits"))
                 }
                 _ => self.fail("no such escape"),
             });
@@ -252,18 +285,26 @@ impl At<'_> {
         let mut out = String::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {
-            let (inside, tail) = after.split_once('}').unwrap_or_else(|| self.fail("`{` without `}`"));
+            let (inside, tail) = after
+                .split_once('}')
+                .unwrap_or_else(|| self.fail("`{` without `}`"));
             out.push_str(before);
             let (kind, words) = inside.split_once(' ').unwrap_or((inside, ""));
             match (kind, words.splitn(3, ' ').collect::<Vec<_>>().as_slice()) {
                 ("b64", _) => out.push_str(&BASE64.encode(words)),
                 ("plain", [user, password]) => out.push_str(&plain(user, password)),
-                ("cram", [user, password, challenge]) => out.push_str(&cram_md5(user, password, challenge)),
+                ("cram", [user, password, challenge]) => {
+                    out.push_str(&cram_md5(user, password, challenge))
+                }
                 ("x", [count]) => {
-                    let count = count.parse().unwrap_or_else(|_| self.fail("{x N} wants a number"));
+                    let count = count
+                        .parse()
+                        .unwrap_or_else(|_| self.fail("{x N} wants a number"));
                     out.push_str(&"X".repeat(count));
                 }
-                _ => self.fail("{b64 TEXT}, {plain USER PASSWORD}, {cram USER PASSWORD CHALLENGE} or {x N}"),
+                _ => self.fail(
+                    "{b64 TEXT}, {plain USER PASSWORD}, {cram USER PASSWORD CHALLENGE} or {x N}",
+                ),
             }
             rest = tail;
         }
@@ -290,11 +331,17 @@ pub fn is_like(pattern: &str, line: &str) -> bool {
     let pattern = pattern.replace("\\*", "\0");
     let line = line.replace('*', "\0");
     let mut pieces = pattern.split('*');
-    let Some(mut rest) = line.strip_prefix(pieces.next().unwrap_or("")) else { return false };
+    let Some(mut rest) = line.strip_prefix(pieces.next().unwrap_or("")) else {
+        return false;
+    };
     let pieces: Vec<_> = pieces.collect();
-    let Some((last, middle)) = pieces.split_last() else { return rest.is_empty() };
+    let Some((last, middle)) = pieces.split_last() else {
+        return rest.is_empty();
+    };
     for piece in middle {
-        let Some(at) = rest.find(piece) else { return false };
+        let Some(at) = rest.find(piece) else {
+            return false;
+        };
         rest = &rest[at + piece.len()..];
     }
     rest.ends_with(last)

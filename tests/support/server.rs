@@ -50,7 +50,11 @@ pub struct Record {
 impl Record {
     /// The messages of all connections.
     pub fn mails(&self) -> Vec<&[u8]> {
-        self.connections.iter().flat_map(|c| &c.mails).map(Vec::as_slice).collect()
+        self.connections
+            .iter()
+            .flat_map(|c| &c.mails)
+            .map(Vec::as_slice)
+            .collect()
     }
 
     /// How many messages were accepted.
@@ -60,7 +64,11 @@ impl Record {
 
     /// Every line the clients said, apart from messages.
     pub fn said(&self) -> Vec<&str> {
-        self.connections.iter().flat_map(|c| &c.said).map(String::as_str).collect()
+        self.connections
+            .iter()
+            .flat_map(|c| &c.said)
+            .map(String::as_str)
+            .collect()
     }
 }
 
@@ -89,8 +97,11 @@ pub struct State {
 impl Server {
     /// Plays `tests/transcripts/NAME.txt`.
     pub fn story(name: &str) -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts").join(format!("{name}.txt"));
-        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/transcripts")
+            .join(format!("{name}.txt"));
+        let text =
+            fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         Server::play(name, &text)
     }
 
@@ -99,11 +110,19 @@ impl Server {
         let connections = script::parse(name, text);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let stage =
-            Arc::new(Stage { name: name.to_owned(), connections, state: Mutex::default(), changed: Condvar::new() });
+        let stage = Arc::new(Stage {
+            name: name.to_owned(),
+            connections,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
         let on_stage = Arc::clone(&stage);
         let acceptor = thread::spawn(move || accept(&listener, &on_stage));
-        Server { port, stage, acceptor: Some(acceptor) }
+        Server {
+            port,
+            stage,
+            acceptor: Some(acceptor),
+        }
     }
 
     /// The port on 127.0.0.1.
@@ -120,9 +139,17 @@ impl Server {
             })
         };
         let state = self.stage.state.lock().unwrap();
-        let (state, late) = self.stage.changed.wait_timeout_while(state, PATIENCE, heard).unwrap();
+        let (state, late) = self
+            .stage
+            .changed
+            .wait_timeout_while(state, PATIENCE, heard)
+            .unwrap();
         drop(state);
-        assert!(!late.timed_out(), "transcript {}: `{pattern}` was not heard within {PATIENCE:?}", self.stage.name);
+        assert!(
+            !late.timed_out(),
+            "transcript {}: `{pattern}` was not heard within {PATIENCE:?}",
+            self.stage.name
+        );
     }
 
     /// Waits for the end of every connection and gives the record.
@@ -135,13 +162,19 @@ impl Server {
 
     /// As [`Server::finish`], with the disagreement as an error.
     pub fn end(&mut self) -> Result<Record, String> {
-        let Some(acceptor) = self.acceptor.take() else { return Ok(Record::default()) };
+        let Some(acceptor) = self.acceptor.take() else {
+            return Ok(Record::default());
+        };
         // A connection of our own, queued behind every one of the client's, tells the acceptor that no more will come.
         let knock = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        knock.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+        knock
+            .bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())
+            .unwrap();
         let from = knock.local_addr().unwrap().as_socket().unwrap().port();
         self.stage.state.lock().unwrap().closing = Some(from);
-        knock.connect(&SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)).into()).unwrap();
+        knock
+            .connect(&SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)).into())
+            .unwrap();
         let crashed = acceptor.join().is_err();
         let mut state = self.stage.state.lock().unwrap();
         if crashed {
@@ -149,16 +182,27 @@ impl Server {
         }
         let (seen, wanted) = (state.record.len(), self.stage.connections.len());
         if seen < wanted {
-            state
-                .failures
-                .push(format!("the client connected {seen} times and the transcript has {wanted} connections"));
+            state.failures.push(format!(
+                "the client connected {seen} times and the transcript has {wanted} connections"
+            ));
         }
         if state.failures.is_empty() {
-            return Ok(Record { connections: std::mem::take(&mut state.record) });
+            return Ok(Record {
+                connections: std::mem::take(&mut state.record),
+            });
         }
-        let mut text = format!("transcript {}: {}", self.stage.name, state.failures.join("\n"));
+        let mut text = format!(
+            "transcript {}: {}",
+            self.stage.name,
+            state.failures.join("\n")
+        );
         for (number, connection) in state.record.iter().enumerate() {
-            let _ = write!(text, "\n--- dialogue of connection {}:\n{}", number + 1, connection.dialogue.join("\n"));
+            let _ = write!(
+                text,
+                "\n--- dialogue of connection {}:\n{}",
+                number + 1,
+                connection.dialogue.join("\n")
+            );
         }
         Err(text)
     }
@@ -185,16 +229,25 @@ fn accept(listener: &TcpListener, theatre: &Arc<Stage>) {
         let number = state.record.len();
         state.record.push(Connection::default());
         if number >= theatre.connections.len() {
-            state.failures.push(format!("the client connected a {}. time", number + 1));
+            state
+                .failures
+                .push(format!("the client connected a {}. time", number + 1));
             continue;
         }
         drop(state);
         let on_stage = Arc::clone(theatre);
-        players.push(thread::spawn(move || Player::new(socket, &on_stage, number).play()));
+        players.push(thread::spawn(move || {
+            Player::new(socket, &on_stage, number).play()
+        }));
     }
     for player in players {
         if player.join().is_err() {
-            theatre.state.lock().unwrap().failures.push("a connection of the server crashed".into());
+            theatre
+                .state
+                .lock()
+                .unwrap()
+                .failures
+                .push("a connection of the server crashed".into());
         }
     }
 }

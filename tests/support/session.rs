@@ -26,7 +26,14 @@ impl<'s> Session<'s> {
     /// Takes a connection.
     pub fn new(wire: Wire, shared: &'s Shared) -> Self {
         shared.kept.lock().unwrap().sessions += 1;
-        Session { wire, shared, hello: false, user: None, from: None, to: Vec::new() }
+        Session {
+            wire,
+            shared,
+            hello: false,
+            user: None,
+            from: None,
+            to: Vec::new(),
+        }
     }
 
     /// Speaks until the client ends it.
@@ -63,7 +70,9 @@ impl<'s> Session<'s> {
                 "MAIL" => self.mail(&line)?,
                 "RCPT" => self.rcpt(&line)?,
                 "DATA" => self.data()?,
-                "BDAT" if options.extensions.iter().any(|known| known == "CHUNKING") => self.bdat(&line)?,
+                "BDAT" if options.extensions.iter().any(|known| known == "CHUNKING") => {
+                    self.bdat(&line)?
+                }
                 "RSET" => {
                     self.reset();
                     self.say("250 2.0.0 ok")?;
@@ -126,7 +135,8 @@ impl<'s> Session<'s> {
         let good = match mechanism.as_str() {
             "PLAIN" => {
                 let got = self.response(first, "")?;
-                got == format!("\0{user}\0{password}") || got == format!("{user}\0{user}\0{password}")
+                got == format!("\0{user}\0{password}")
+                    || got == format!("{user}\0{user}\0{password}")
             }
             "LOGIN" => {
                 let name = self.response(first, "Username:")?;
@@ -136,7 +146,10 @@ impl<'s> Session<'s> {
                 let got = self.response(None, CHALLENGE)?;
                 BASE64.encode(got) == cram_md5(&user, &password, CHALLENGE)
             }
-            _ => self.response(first, "")? == format!("user={user}\x01auth=Bearer {password}\x01\x01"),
+            _ => {
+                self.response(first, "")?
+                    == format!("user={user}\x01auth=Bearer {password}\x01\x01")
+            }
         };
         if good {
             self.user = Some(user);
@@ -154,7 +167,9 @@ impl<'s> Session<'s> {
             self.say(&format!("334 {}", BASE64.encode(challenge)))?;
             self.hear()?.unwrap_or_default()
         };
-        let decoded = BASE64.decode(if encoded == "=" { "" } else { &encoded }).unwrap_or_default();
+        let decoded = BASE64
+            .decode(if encoded == "=" { "" } else { &encoded })
+            .unwrap_or_default();
         Ok(String::from_utf8_lossy(&decoded).into_owned())
     }
 
@@ -172,11 +187,18 @@ impl<'s> Session<'s> {
         let Some((address, parameters)) = path(line, "MAIL FROM:") else {
             return self.say("501 5.5.4 syntax: MAIL FROM:<address>");
         };
-        let declared = parameters.split(' ').find_map(|word| word.strip_prefix("SIZE=")?.parse::<u64>().ok());
+        let declared = parameters
+            .split(' ')
+            .find_map(|word| word.strip_prefix("SIZE=")?.parse::<u64>().ok());
         if declared > options.size.filter(|&limit| limit > 0).or(Some(u64::MAX)) {
             return self.say("552 5.3.4 message too big");
         }
-        let known = |name: &str| options.extensions.iter().any(|extension| extension.eq_ignore_ascii_case(name));
+        let known = |name: &str| {
+            options
+                .extensions
+                .iter()
+                .any(|extension| extension.eq_ignore_ascii_case(name))
+        };
         for word in parameters.split(' ').filter(|word| !word.is_empty()) {
             let allowed = match word.split('=').next().unwrap_or("") {
                 "SIZE" => options.size.is_some(),
@@ -201,12 +223,31 @@ impl<'s> Session<'s> {
         let Some((address, _)) = path(line, "RCPT TO:") else {
             return self.say("501 5.5.4 syntax: RCPT TO:<address>");
         };
-        if let Some((_, reply)) = self.shared.options.most.as_ref().filter(|(most, _)| self.to.len() >= *most) {
-            let closes = reply.starts_with("421").then(|| std::io::Error::other("it was one too many"));
+        if let Some((_, reply)) = self
+            .shared
+            .options
+            .most
+            .as_ref()
+            .filter(|(most, _)| self.to.len() >= *most)
+        {
+            let closes = reply
+                .starts_with("421")
+                .then(|| std::io::Error::other("it was one too many"));
             return self.say(reply).and(closes.map_or(Ok(()), Err));
         }
-        let changed = self.shared.kept.lock().unwrap().answers.get(&address).cloned();
-        let first = || find(&self.shared.options.recipients, &address).unwrap_or("250 2.1.5 ok").to_owned();
+        let changed = self
+            .shared
+            .kept
+            .lock()
+            .unwrap()
+            .answers
+            .get(&address)
+            .cloned();
+        let first = || {
+            find(&self.shared.options.recipients, &address)
+                .unwrap_or("250 2.1.5 ok")
+                .to_owned()
+        };
         let reply = changed.unwrap_or_else(first);
         if reply.starts_with('2') {
             self.to.push(address);
@@ -232,9 +273,15 @@ impl<'s> Session<'s> {
 
     /// A whole message behind its size (RFC 3030); it is taken off the wire whatever becomes of it.
     fn bdat(&mut self, line: &str) -> std::io::Result<()> {
-        let octets = line.strip_prefix("BDAT ").and_then(|rest| rest.strip_suffix(" LAST")?.parse().ok());
-        let Some(octets) = octets else { return self.say("501 5.5.4 syntax: BDAT size LAST") };
-        let Some(data) = self.wire.exactly(octets)? else { return Ok(()) };
+        let octets = line
+            .strip_prefix("BDAT ")
+            .and_then(|rest| rest.strip_suffix(" LAST")?.parse().ok());
+        let Some(octets) = octets else {
+            return self.say("501 5.5.4 syntax: BDAT size LAST");
+        };
+        let Some(data) = self.wire.exactly(octets)? else {
+            return Ok(());
+        };
         if self.shared.options.no_bdat {
             return self.say("502 5.5.1 no BDAT");
         }
@@ -250,17 +297,36 @@ impl<'s> Session<'s> {
         let (from, parameters) = self.from.take().unwrap_or_default();
         let to = std::mem::take(&mut self.to);
         let replies: Vec<_> = if options.lmtp {
-            to.iter().map(|address| find(&options.deliveries, address).unwrap_or(&options.dot).to_owned()).collect()
+            to.iter()
+                .map(|address| {
+                    find(&options.deliveries, address)
+                        .unwrap_or(&options.dot)
+                        .to_owned()
+                })
+                .collect()
         } else {
             vec![options.dot.clone()]
         };
         let taken: Vec<_> = if options.lmtp {
-            to.iter().zip(&replies).filter(|(_, reply)| reply.starts_with('2')).map(|(a, _)| a.clone()).collect()
+            to.iter()
+                .zip(&replies)
+                .filter(|(_, reply)| reply.starts_with('2'))
+                .map(|(a, _)| a.clone())
+                .collect()
         } else {
-            to.into_iter().filter(|_| replies[0].starts_with('2')).collect()
+            to.into_iter()
+                .filter(|_| replies[0].starts_with('2'))
+                .collect()
         };
         if !taken.is_empty() {
-            let mail = Mail { from, parameters, to: taken, data, user: self.user.clone(), tls: self.wire.is_tls() };
+            let mail = Mail {
+                from,
+                parameters,
+                to: taken,
+                data,
+                user: self.user.clone(),
+                tls: self.wire.is_tls(),
+            };
             self.shared.kept.lock().unwrap().mails.push(mail);
             self.shared.came.notify_all();
         }
@@ -283,7 +349,10 @@ impl<'s> Session<'s> {
     }
 
     fn hear(&mut self) -> std::io::Result<Option<String>> {
-        let line = self.wire.line()?.map(|line| String::from_utf8_lossy(&line).into_owned());
+        let line = self
+            .wire
+            .line()?
+            .map(|line| String::from_utf8_lossy(&line).into_owned());
         if let Some(line) = &line {
             self.note(format!("C: {}", show(line.as_bytes())));
         }
@@ -298,11 +367,15 @@ impl<'s> Session<'s> {
 /// The address and the parameters of a MAIL or RCPT line.
 fn path(line: &str, verb: &str) -> Option<(String, String)> {
     let (head, rest) = line.split_at_checked(verb.len())?;
-    let rest = rest.strip_prefix('<').filter(|_| head.eq_ignore_ascii_case(verb))?;
+    let rest = rest
+        .strip_prefix('<')
+        .filter(|_| head.eq_ignore_ascii_case(verb))?;
     let (address, parameters) = rest.split_once('>')?;
     Some((address.to_owned(), parameters.trim_start().to_owned()))
 }
 
 fn find<'r>(rows: &'r [(String, String)], address: &str) -> Option<&'r str> {
-    rows.iter().find(|(wanted, _)| wanted == address).map(|(_, reply)| reply.as_str())
+    rows.iter()
+        .find(|(wanted, _)| wanted == address)
+        .map(|(_, reply)| reply.as_str())
 }

@@ -16,7 +16,10 @@ use super::session::Session;
 use super::wire::{PATIENCE, Wire};
 
 /// What a sink offers and how it answers.
-#[expect(clippy::struct_excessive_bools, reason = "independent facts of a server, not the states of one machine")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts of a server, not the states of one machine"
+)]
 #[derive(Debug, Clone)]
 pub struct Options {
     pub(super) starttls: bool,
@@ -46,9 +49,13 @@ impl Options {
             implicit: false,
             cert: "server".into(),
             login: None,
-            mechanisms: ["PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2"].map(String::from).to_vec(),
+            mechanisms: ["PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2"]
+                .map(String::from)
+                .to_vec(),
             size: None,
-            extensions: ["PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES"].map(String::from).to_vec(),
+            extensions: ["PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES"]
+                .map(String::from)
+                .to_vec(),
             lmtp: false,
             recipients: Vec::new(),
             deliveries: Vec::new(),
@@ -175,7 +182,12 @@ impl Options {
                 thread::spawn(move || Session::new(Wire::tcp(socket), &on).serve());
             }
         });
-        Sink { shared, port, socket: None, acceptor: Some(acceptor) }
+        Sink {
+            shared,
+            port,
+            socket: None,
+            acceptor: Some(acceptor),
+        }
     }
 
     /// Starts on a unix socket.
@@ -197,7 +209,12 @@ impl Options {
                 thread::spawn(move || Session::new(Wire::unix(socket), &on).serve());
             }
         });
-        Sink { shared, port: 0, socket: Some(path.to_owned()), acceptor: Some(acceptor) }
+        Sink {
+            shared,
+            port: 0,
+            socket: Some(path.to_owned()),
+            acceptor: Some(acceptor),
+        }
     }
 }
 
@@ -209,7 +226,9 @@ impl Place {
     /// Takes a port.
     pub fn reserve() -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+        socket
+            .bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())
+            .unwrap();
         Place(socket)
     }
 
@@ -279,7 +298,12 @@ impl Sink {
 
     /// From now on answers RCPT for this address so.
     pub fn answer(&self, address: &str, reply: &str) {
-        self.shared.kept.lock().unwrap().answers.insert(address.to_owned(), reply.to_owned());
+        self.shared
+            .kept
+            .lock()
+            .unwrap()
+            .answers
+            .insert(address.to_owned(), reply.to_owned());
     }
 
     /// The mails taken so far.
@@ -301,8 +325,16 @@ impl Sink {
     pub fn wait_for_mails(&self, count: usize) -> Vec<Mail> {
         let kept = self.shared.kept.lock().unwrap();
         let few = |kept: &mut Kept| kept.mails.len() < count;
-        let (kept, late) = self.shared.came.wait_timeout_while(kept, PATIENCE, few).unwrap();
-        assert!(!late.timed_out(), "{} of {count} mails came", kept.mails.len());
+        let (kept, late) = self
+            .shared
+            .came
+            .wait_timeout_while(kept, PATIENCE, few)
+            .unwrap();
+        assert!(
+            !late.timed_out(),
+            "{} of {count} mails came",
+            kept.mails.len()
+        );
         kept.mails.clone()
     }
 
@@ -315,7 +347,11 @@ impl Sink {
     pub fn flights(&self) -> usize {
         let kept = self.shared.kept.lock().unwrap();
         let open = |kept: &mut Kept| kept.ended < kept.sessions;
-        let (kept, late) = self.shared.came.wait_timeout_while(kept, PATIENCE, open).unwrap();
+        let (kept, late) = self
+            .shared
+            .came
+            .wait_timeout_while(kept, PATIENCE, open)
+            .unwrap();
         assert!(!late.timed_out(), "a session does not end");
         kept.flights
     }
@@ -332,7 +368,10 @@ impl Drop for Sink {
         // Wakes the acceptor; sessions end with their clients.
         match &self.socket {
             Some(path) => drop(UnixStream::connect(path)),
-            None => drop(std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))),
+            None => drop(std::net::TcpStream::connect((
+                Ipv4Addr::LOCALHOST,
+                self.port,
+            ))),
         }
         if let Some(acceptor) = self.acceptor.take() {
             let _ = acceptor.join();

@@ -36,10 +36,20 @@ impl Terminal {
         unlockpt(&near).unwrap();
         let name = ptsname(&near, Vec::new()).unwrap().into_string().unwrap();
         let flags = OFlags::NOCTTY.bits().cast_signed();
-        let far = OpenOptions::new().read(true).write(true).custom_flags(flags).open(name).unwrap();
+        let far = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(flags)
+            .open(name)
+            .unwrap();
         let before = tcgetattr(&far).unwrap().local_modes;
         let end = || Stdio::from(OwnedFd::from(far.try_clone().unwrap()));
-        let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
+        let child = command
+            .stdin(end())
+            .stdout(end())
+            .stderr(end())
+            .spawn()
+            .unwrap();
         let near = File::from(near);
         let mut output = near.try_clone().unwrap();
         let (send, screen) = mpsc::channel();
@@ -51,7 +61,15 @@ impl Terminal {
                 }
             }
         });
-        Terminal { child, keys: near, far, before, screen, shown: String::new(), read: 0 }
+        Terminal {
+            child,
+            keys: near,
+            far,
+            before,
+            screen,
+            shown: String::new(),
+            read: 0,
+        }
     }
 
     /// Waits until the screen shows a text, from where the last one ended.
@@ -62,7 +80,10 @@ impl Terminal {
                 self.read += at + text.len();
                 return;
             }
-            match self.screen.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            match self
+                .screen
+                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            {
                 Ok(more) => self.shown.push_str(&String::from_utf8_lossy(&more)),
                 Err(why) => panic!("`{text}` never comes ({why}):\n{}", self.shown),
             }
@@ -77,7 +98,8 @@ impl Terminal {
 
     /// Sends a signal to the program.
     pub fn signal(&self, signal: rustix::process::Signal) {
-        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal)
+            .unwrap();
     }
 
     /// Waits for the end: the status and all that was shown. The terminal's settings must be as before.
@@ -87,13 +109,21 @@ impl Terminal {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
-            assert!(Instant::now() < deadline, "it does not end:\n{}", self.shown);
+            assert!(
+                Instant::now() < deadline,
+                "it does not end:\n{}",
+                self.shown
+            );
             // What it shows meanwhile must be taken, or it could not go on.
             if let Ok(more) = self.screen.recv_timeout(Duration::from_millis(5)) {
                 self.shown.push_str(&String::from_utf8_lossy(&more));
             }
         };
-        assert_eq!(tcgetattr(&self.far).unwrap().local_modes, self.before, "the terminal is not as it was");
+        assert_eq!(
+            tcgetattr(&self.far).unwrap().local_modes,
+            self.before,
+            "the terminal is not as it was"
+        );
         // A mark behind everything that the program wrote.
         self.far.write_all(b"\x04end\x04").unwrap();
         self.wait_for("\x04end\x04");

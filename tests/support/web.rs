@@ -40,7 +40,10 @@ impl Web {
     pub fn start(places: Vec<Place>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (over, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
+        let (over, asked) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(Mutex::new(Vec::new())),
+        );
         let (ended, hear, places) = (Arc::clone(&over), Arc::clone(&asked), Arc::new(places));
         let acceptor = thread::spawn(move || {
             while let Ok((socket, _)) = listener.accept() {
@@ -51,7 +54,12 @@ impl Web {
                 thread::spawn(move || serve(socket, &places, &hear));
             }
         });
-        Web { port, over, asked, acceptor: Some(acceptor) }
+        Web {
+            port,
+            over,
+            asked,
+            acceptor: Some(acceptor),
+        }
     }
 
     /// The port on 127.0.0.1.
@@ -78,7 +86,9 @@ impl Drop for Web {
 fn serve(mut socket: TcpStream, places: &[Place], asked: &Mutex<Vec<String>>) {
     let _ = socket.set_read_timeout(Some(PATIENCE));
     let hear = |line: &str| asked.lock().unwrap().push(line.to_owned());
-    let Ok(question) = head(&mut socket) else { return };
+    let Ok(question) = head(&mut socket) else {
+        return;
+    };
     let name = question.split(' ').nth(1).unwrap_or_default();
     hear(name);
     let Some(place) = places.iter().find(|place| place.name == name) else {
@@ -123,7 +133,9 @@ fn head(socket: &mut TcpStream) -> io::Result<String> {
 
 /// Carries octets both ways until both ends are done.
 fn join(near: &TcpStream, port: u16) {
-    let Ok(far) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else { return };
+    let Ok(far) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else {
+        return;
+    };
     let carry = |mut from: &TcpStream, mut to: &TcpStream| {
         let _ = io::copy(&mut from, &mut to);
         let _ = to.shutdown(std::net::Shutdown::Write);

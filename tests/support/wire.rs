@@ -97,8 +97,17 @@ impl Wire {
     fn over(socket: Socket) -> Self {
         let flights = Arc::default();
         // The first bytes are a flight, whoever speaks first.
-        let socket = Counting { socket, wrote: true, flights: Arc::clone(&flights) };
-        Wire { layer: Layer::Clear(socket), unread: Vec::new(), start: 0, flights }
+        let socket = Counting {
+            socket,
+            wrote: true,
+            flights: Arc::clone(&flights),
+        };
+        Wire {
+            layer: Layer::Clear(socket),
+            unread: Vec::new(),
+            start: 0,
+            flights,
+        }
     }
 
     /// How many times bytes came from the client after something had been sent to it.
@@ -113,7 +122,9 @@ impl Wire {
 
     /// The common name of the certificate the client showed.
     pub fn client_name(&self) -> Option<String> {
-        let Layer::Tls(stream) = &self.layer else { return None };
+        let Layer::Tls(stream) = &self.layer else {
+            return None;
+        };
         let cert = stream.ssl().peer_certificate()?;
         let entry = cert.subject_name().entries().next()?;
         String::from_utf8(entry.data().as_slice().to_vec()).ok()
@@ -130,7 +141,10 @@ impl Wire {
     /// What went wrong; also when the client sent clear bytes after STARTTLS, which it must not.
     pub fn start_tls(&mut self, acceptor: &SslAcceptor) -> Result<(), String> {
         if !self.pending().is_empty() {
-            return Err(format!("the client sent {:?} in clear before the handshake", show(self.pending())));
+            return Err(format!(
+                "the client sent {:?} in clear before the handshake",
+                show(self.pending())
+            ));
         }
         match std::mem::replace(&mut self.layer, Layer::Gone) {
             Layer::Clear(socket) => match acceptor.accept(socket) {
@@ -160,7 +174,10 @@ impl Wire {
     pub fn line(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut searched = self.start;
         loop {
-            if let Some(at) = self.unread[searched..].iter().position(|&byte| byte == b'\n') {
+            if let Some(at) = self.unread[searched..]
+                .iter()
+                .position(|&byte| byte == b'\n')
+            {
                 let end = searched + at;
                 let mut line = self.unread[self.start..end].to_vec();
                 if line.last() == Some(&b'\r') {
@@ -224,15 +241,23 @@ impl Wire {
     pub fn message(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut message = Vec::new();
         loop {
-            let Some(line) = self.line()? else { return Ok(None) };
+            let Some(line) = self.line()? else {
+                return Ok(None);
+            };
             if line == b"." {
                 return Ok(Some(message));
             }
             if line.ends_with(BARE_LF) || line.contains(&b'\r') {
-                return Err(io::Error::other(format!("a bare CR or LF in the message: {}", show(&line))));
+                return Err(io::Error::other(format!(
+                    "a bare CR or LF in the message: {}",
+                    show(&line)
+                )));
             }
             if line.strip_prefix(b".").unwrap_or(&line).len() > 998 {
-                return Err(io::Error::other(format!("a line of {} octets in the message", line.len())));
+                return Err(io::Error::other(format!(
+                    "a line of {} octets in the message",
+                    line.len()
+                )));
             }
             message.extend_from_slice(line.strip_prefix(b".").unwrap_or(&line));
             message.extend_from_slice(b"\r\n");
@@ -302,7 +327,9 @@ impl Wire {
             Layer::Gone => return,
         };
         if let Socket::Tcp(socket) = socket {
-            socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO)).unwrap();
+            socket2::SockRef::from(socket)
+                .set_linger(Some(Duration::ZERO))
+                .unwrap();
         }
         self.layer = Layer::Gone;
     }
@@ -319,7 +346,10 @@ impl Wire {
                 self.unread.extend_from_slice(&chunk[..count]);
                 Ok(count > 0)
             }
-            Err(error) if is_silence(&error) => Err(io::Error::new(io::ErrorKind::TimedOut, "the client is silent")),
+            Err(error) if is_silence(&error) => Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the client is silent",
+            )),
             // Reads with a time limit are not begun again by the kernel.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.fill(),
             Err(_) => Ok(false),
@@ -328,7 +358,10 @@ impl Wire {
 }
 
 fn is_silence(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+    )
 }
 
 /// Bytes as lower-case hex.
@@ -342,5 +375,10 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// Bytes for a message to a human: UTF-8 as it is, the rest escaped.
 pub fn show(bytes: &[u8]) -> String {
-    bytes.escape_ascii().to_string().replace("\\\"", "\"").replace("\\'", "'").replace("\\\\", "\\")
+    bytes
+        .escape_ascii()
+        .to_string()
+        .replace("\\\"", "\"")
+        .replace("\\'", "'")
+        .replace("\\\\", "\\")
 }

@@ -32,17 +32,32 @@ impl World {
     /// Makes an empty world for the smail that the tests were built with.
     pub fn new() -> Self {
         // An example of the same package includes this file too, and cargo names the binary to tests only.
-        let Some(binary) = option_env!("CARGO_BIN_EXE_smail") else { panic!("only a test knows the binary by itself") };
+        let Some(binary) = option_env!("CARGO_BIN_EXE_smail") else {
+            panic!("only a test knows the binary by itself")
+        };
         World::for_binary(Path::new(binary))
     }
 
     /// Makes an empty world for another program.
     pub fn for_binary(binary: &Path) -> Self {
-        let dir = tempfile::Builder::new().prefix("smail-test-").tempdir().unwrap();
-        for name in ["home", "home/.config", "home/.local/state", "home/.cache", "run", "bin"] {
+        let dir = tempfile::Builder::new()
+            .prefix("smail-test-")
+            .tempdir()
+            .unwrap();
+        for name in [
+            "home",
+            "home/.config",
+            "home/.local/state",
+            "home/.cache",
+            "run",
+            "bin",
+        ] {
             fs::create_dir_all(dir.path().join(name)).unwrap();
         }
-        World { dir, binary: binary.to_owned() }
+        World {
+            dir,
+            binary: binary.to_owned(),
+        }
     }
 
     /// A path in this world; `home/…` is the home, everything else lies in the working folder.
@@ -64,7 +79,13 @@ impl World {
     pub fn write_mode(&self, relative: &str, content: impl AsRef<[u8]>, mode: u32) -> PathBuf {
         let path = self.path(relative);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&path).unwrap();
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(mode)
+            .open(&path)
+            .unwrap();
         file.write_all(content.as_ref()).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         path
@@ -125,7 +146,11 @@ impl World {
     /// The lines of an entry's journal; none when it has none.
     pub fn journal(&self, id: &str) -> Vec<String> {
         let path = self.queue_dir().join("q").join(format!("{id}.log"));
-        fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
+        fs::read_to_string(path)
+            .unwrap_or_default()
+            .lines()
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Prepares a run of smail under another name (`mailx`, `sendmail`), as a symbolic link would give it.
@@ -150,24 +175,45 @@ impl World {
         command.env("XDG_STATE_HOME", home.join(".local/state"));
         command.env("XDG_CACHE_HOME", home.join(".cache"));
         command.env("XDG_RUNTIME_DIR", self.path("run"));
-        command.env("HOME", home).env("TMPDIR", self.path("run")).env("PATH", "/usr/bin:/bin");
-        command.env("USER", "tester").env("LOGNAME", "tester").env("LC_ALL", "C.UTF-8").env("TZ", "UTC");
+        command
+            .env("HOME", home)
+            .env("TMPDIR", self.path("run"))
+            .env("PATH", "/usr/bin:/bin");
+        command
+            .env("USER", "tester")
+            .env("LOGNAME", "tester")
+            .env("LC_ALL", "C.UTF-8")
+            .env("TZ", "UTC");
         // s-nail's own way to leave the system's mail.rc out: the machine that runs the tests may have one.
         command.env("MAILX_NO_SYSTEM_RC", "1");
         command.env("CI", "true");
-        Run { world: self, command, input: Vec::new(), file: None, limit: LIMIT }
+        Run {
+            world: self,
+            command,
+            input: Vec::new(),
+            file: None,
+            limit: LIMIT,
+        }
     }
 }
 
 /// The ids of the mails that wait in a queue folder, sorted.
 pub fn entries_in(queue: &Path) -> Vec<String> {
-    names_in(&queue.join("q")).iter().filter_map(|name| name.strip_suffix(".msg")).map(str::to_owned).collect()
+    names_in(&queue.join("q"))
+        .iter()
+        .filter_map(|name| name.strip_suffix(".msg"))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The names in a folder, sorted; none when it does not exist.
 pub fn names_in(folder: &Path) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     names
 }
@@ -255,7 +301,12 @@ impl Run<'_> {
         unlockpt(&near).unwrap();
         let name = ptsname(&near, Vec::new()).unwrap().into_string().unwrap();
         let noctty = rustix::fs::OFlags::NOCTTY.bits().cast_signed();
-        let far = fs::OpenOptions::new().read(true).write(true).custom_flags(noctty).open(name).unwrap();
+        let far = fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(noctty)
+            .open(name)
+            .unwrap();
         if !self.command.get_envs().any(|(name, _)| name == "TERM") {
             self.command.env("TERM", "xterm");
         }
@@ -275,10 +326,15 @@ impl Run<'_> {
 
     /// Starts with the standard error that was chosen.
     fn start_with_stderr(mut self) -> Running {
-        self.command.stdin(self.file.map_or_else(Stdio::piped, Stdio::from)).stdout(Stdio::piped());
+        self.command
+            .stdin(self.file.map_or_else(Stdio::piped, Stdio::from))
+            .stdout(Stdio::piped());
         let what = Path::new(self.command.get_program()).display().to_string();
         hear_signals();
-        let mut child = self.command.spawn().unwrap_or_else(|error| panic!("{what}: {error}"));
+        let mut child = self
+            .command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{what}: {error}"));
         let input = self.input;
         if let Some(mut stdin) = child.stdin.take() {
             // The program may end without reading: a broken pipe is its right.
@@ -287,9 +343,18 @@ impl Run<'_> {
         let stdout = collect(child.stdout.take().unwrap());
         // The far end of a terminal must not stay open here.
         drop(self.command);
-        let stderr = child.stderr.take().map_or_else(|| mpsc::channel().1, collect);
+        let stderr = child
+            .stderr
+            .take()
+            .map_or_else(|| mpsc::channel().1, collect);
         let _ = self.world;
-        Running { child, stdout, stderr, started: Instant::now(), limit: self.limit }
+        Running {
+            child,
+            stdout,
+            stderr,
+            started: Instant::now(),
+            limit: self.limit,
+        }
     }
 }
 
@@ -300,7 +365,9 @@ fn hear_signals() {
     ONCE.call_once(|| {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-        let ignored = ignored.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0);
+        let ignored = ignored
+            .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
+            .unwrap_or(0);
         for signal in [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM].map(Signal::as_raw) {
             if ignored & (1 << (signal - 1)) != 0 {
                 let nobody = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
@@ -348,19 +415,31 @@ impl Running {
         let stderr = self.stderr.recv_timeout(left(self.started, self.limit));
         let (Ok(stdout), Ok(stderr)) = (stdout, stderr) else {
             let _ = self.child.kill();
-            let said = self.stderr.recv_timeout(Duration::from_secs(1)).unwrap_or_default();
-            panic!("still running after {:?}; stderr so far: {}", self.limit, String::from_utf8_lossy(&said));
+            let said = self
+                .stderr
+                .recv_timeout(Duration::from_secs(1))
+                .unwrap_or_default();
+            panic!(
+                "still running after {:?}; stderr so far: {}",
+                self.limit,
+                String::from_utf8_lossy(&said)
+            );
         };
         // Both pipes are closed, so the end is a matter of moments.
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
-            assert!(self.started.elapsed() < self.limit, "the output was closed, but the process does not end");
+            assert!(
+                self.started.elapsed() < self.limit,
+                "the output was closed, but the process does not end"
+            );
             thread::sleep(Duration::from_millis(1));
         };
         Outcome {
-            status: status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
+            status: status
+                .code()
+                .unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
             stdout: String::from_utf8_lossy(&stdout).into_owned(),
             stderr: String::from_utf8_lossy(&stderr).into_owned(),
             elapsed: self.started.elapsed(),
@@ -399,11 +478,23 @@ impl Outcome {
             }
         };
         claim(self.stdout.is_empty(), "stdout is not empty");
-        claim(self.status != 0 || self.stderr.is_empty(), "success is not silent");
-        claim(self.status == 0 || self.stderr.starts_with("smail: "), "stderr does not begin with `smail: `");
-        claim(!self.stderr.chars().any(|c| c.is_control() && c != '\n'), "stderr holds a control character");
+        claim(
+            self.status != 0 || self.stderr.is_empty(),
+            "success is not silent",
+        );
+        claim(
+            self.status == 0 || self.stderr.starts_with("smail: "),
+            "stderr does not begin with `smail: `",
+        );
+        claim(
+            !self.stderr.chars().any(|c| c.is_control() && c != '\n'),
+            "stderr holds a control character",
+        );
         claim(![70, 101, 134, 139].contains(&self.status), "smail broke");
-        claim(!secrets.iter().any(|secret| self.stderr.contains(secret)), "stderr holds a secret");
+        claim(
+            !secrets.iter().any(|secret| self.stderr.contains(secret)),
+            "stderr holds a secret",
+        );
         wrong
     }
 }

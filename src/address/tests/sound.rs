@@ -50,7 +50,8 @@ fn text() -> impl Strategy<Value = String> {
         "\\\r\\\n",
         "example.com",
     ]);
-    let piece = prop_oneof![8 => pieces.prop_map(str::to_owned), 1 => any::<char>().prop_map(String::from)];
+    let piece =
+        prop_oneof![8 => pieces.prop_map(str::to_owned), 1 => any::<char>().prop_map(String::from)];
     prop::collection::vec(piece, 0..9).prop_map(|pieces| pieces.concat())
 }
 
@@ -58,9 +59,15 @@ fn is_sound(address: &Address) -> Result<(), TestCaseError> {
     let printed = address.to_string();
     prop_assert!(!printed.chars().any(char::is_control), "{:?}", printed);
     prop_assert_eq!(Address::parse(&printed), Ok(address.clone()));
-    prop_assert_eq!(parse_word(&printed), Ok(vec![Mailbox::from(address.clone())]));
+    prop_assert_eq!(
+        parse_word(&printed),
+        Ok(vec![Mailbox::from(address.clone())])
+    );
     // As it stands in a header, alone, named, and in a list.
-    let named = Mailbox { name: Some("A".to_owned()), address: address.clone() };
+    let named = Mailbox {
+        name: Some("A".to_owned()),
+        address: address.clone(),
+    };
     let both = vec![named, Mailbox::from(address.clone())];
     prop_assert_eq!(parse_list(&format!("A <{printed}>, {printed}")), Ok(both));
     Ok(())
@@ -91,19 +98,37 @@ proptest! {
 
 #[test]
 fn no_control_character_gets_into_an_address_or_a_name() {
-    let places =
-        ["a{}@x", "a@x{}y", "\"a{}b\"@x", "\"a\\{}b\"@x", "<\"a\\{}\"@x>", "<a{}b@x>", "\"A\\{}\" <a@x>", "a@x (\\{})"];
-    let controls = ('\0'..='\u{9f}').filter(|c| c.is_control()).chain(['\u{2028}', '\u{2029}', '\u{202e}', '\u{61c}']);
+    let places = [
+        "a{}@x",
+        "a@x{}y",
+        "\"a{}b\"@x",
+        "\"a\\{}b\"@x",
+        "<\"a\\{}\"@x>",
+        "<a{}b@x>",
+        "\"A\\{}\" <a@x>",
+        "a@x (\\{})",
+    ];
+    let controls = ('\0'..='\u{9f}')
+        .filter(|c| c.is_control())
+        .chain(['\u{2028}', '\u{2029}', '\u{202e}', '\u{61c}']);
     for control in controls {
         // Between addresses and in a name, where folding may have left it, a TAB is a blank.
         if control != '\t' {
-            assert!(parse_list(&format!("\"A{control}B\" <a@x>")).is_err(), "{control:?}");
-            assert!(parse_list(&format!("a@x (A{control}B)")).is_err(), "{control:?}");
+            assert!(
+                parse_list(&format!("\"A{control}B\" <a@x>")).is_err(),
+                "{control:?}"
+            );
+            assert!(
+                parse_list(&format!("a@x (A{control}B)")).is_err(),
+                "{control:?}"
+            );
         }
         for place in places {
             let text = place.replace("{}", &control.to_string());
             // In a word, a TAB ends it: what is left are two addresses, or none.
-            let found = parse_list(&text).or_else(|_| parse_word(&text)).unwrap_or_default();
+            let found = parse_list(&text)
+                .or_else(|_| parse_word(&text))
+                .unwrap_or_default();
             assert!(found.is_empty(), "{text:?} gives {found:?}");
         }
     }
@@ -111,19 +136,47 @@ fn no_control_character_gets_into_an_address_or_a_name() {
 
 #[test]
 fn a_tab_in_a_name_or_between_addresses_is_a_blank() {
-    assert_eq!(shown("\"Doe,\tJohn\" <j@x>,\tA\tB\t<b@x>"), "Doe, John <j@x> | A B <b@x>");
+    assert_eq!(
+        shown("\"Doe,\tJohn\" <j@x>,\tA\tB\t<b@x>"),
+        "Doe, John <j@x> | A B <b@x>"
+    );
     assert_eq!(shown("a@x\t(A\tB)"), "A B <a@x>");
     assert_eq!(shown("a@x\tb@x"), "a@x | b@x");
 }
 
 #[test]
 fn the_one_constructor_takes_nothing_that_reads_back_as_something_else() {
-    let locals = ["", "a b", "\"a b\"", "a\r\nRSET", "\"\\\r\"", "a,b", "a>", "a@b", "(a)", "<a>", "\"a\" <b>"];
+    let locals = [
+        "",
+        "a b",
+        "\"a b\"",
+        "a\r\nRSET",
+        "\"\\\r\"",
+        "a,b",
+        "a>",
+        "a@b",
+        "(a)",
+        "<a>",
+        "\"a\" <b>",
+    ];
     for local in locals {
         assert!(Address::new(local.to_owned(), None).is_err(), "{local:?}");
     }
-    for domain in ["", "x y", "x\r\ny", "x>", "x,b@x", "[1.2.3]", "x(y)", "x.", "中.example"] {
-        assert!(Address::new("a".to_owned(), Some(domain.to_owned())).is_err(), "{domain:?}");
+    for domain in [
+        "",
+        "x y",
+        "x\r\ny",
+        "x>",
+        "x,b@x",
+        "[1.2.3]",
+        "x(y)",
+        "x.",
+        "中.example",
+    ] {
+        assert!(
+            Address::new("a".to_owned(), Some(domain.to_owned())).is_err(),
+            "{domain:?}"
+        );
     }
     assert!(Address::new("\"a b\"".to_owned(), Some("x".to_owned())).is_ok());
 }

@@ -7,8 +7,16 @@ fn told(text: &str) -> Vec<String> {
     explain(text, &|_| None)
         .into_iter()
         .map(|e| {
-            let (code, enhanced) = (e.code.map(|c| c.to_string()), e.enhanced.map(|c| c.to_string()));
-            format!("{} {} {}", word(code), word(enhanced), e.hint.map_or("nothing", |hint| hint.id))
+            let (code, enhanced) = (
+                e.code.map(|c| c.to_string()),
+                e.enhanced.map(|c| c.to_string()),
+            );
+            format!(
+                "{} {} {}",
+                word(code),
+                word(enhanced),
+                e.hint.map_or("nothing", |hint| hint.id)
+            )
         })
         .collect()
 }
@@ -24,7 +32,10 @@ fn a_code_alone_is_explained() {
     );
     assert_eq!(told(""), Vec::<String>::new());
     assert_eq!(told("hello"), Vec::<String>::new());
-    assert_eq!(told("error:\ncertificate has expired\n"), ["- - certificate-expired"]);
+    assert_eq!(
+        told("error:\ncertificate has expired\n"),
+        ["- - certificate-expired"]
+    );
     assert_eq!(told("999 1234 1.2.3.4 smail 0.1.0"), Vec::<String>::new());
 }
 
@@ -51,13 +62,22 @@ fn a_line_of_a_log_is_explained() {
             "msmtp: server message: 535 5.7.8 Error: authentication failed: UGFzc3dvcmQ6",
             "535 5.7.8 password-refused-prompt",
         ),
-        ("s-nail: smtp-server: 535 5.7.3 Authentication unsuccessful", "535 5.7.3 password-refused"),
-        ("  server: 550 5.7.1 Message rejected as spam", "550 5.7.1 spam"),
+        (
+            "s-nail: smtp-server: 535 5.7.3 Authentication unsuccessful",
+            "535 5.7.3 password-refused",
+        ),
+        (
+            "  server: 550 5.7.1 Message rejected as spam",
+            "550 5.7.1 spam",
+        ),
         (
             "@40000000 delivery 7: failure: 192.0.2.5_does_not_like_recipient./Remote_host_said:_550_No_such_user/Giving_up_on_192.0.2.5./",
             "550 - no-such-user",
         ),
-        ("openssl: certificate verify failed: self-signed certificate", "- - certificate-self-signed"),
+        (
+            "openssl: certificate verify failed: self-signed certificate",
+            "- - certificate-self-signed",
+        ),
     ] {
         assert_eq!(told(line), [wanted], "{line}");
     }
@@ -70,7 +90,10 @@ fn the_lines_of_a_reply_are_one() {
                  550 5.7.26 See https://support.google.com/mail/ - gsmtp";
     assert_eq!(told(reply), ["550 5.7.26 sender-domain-policy"]);
     let known = explain(reply, &|_| Some("gmail".to_owned()));
-    assert_eq!(known.iter().map(|e| e.hint.unwrap().id).collect::<Vec<_>>(), ["gmail-unauthenticated"]);
+    assert_eq!(
+        known.iter().map(|e| e.hint.unwrap().id).collect::<Vec<_>>(),
+        ["gmail-unauthenticated"]
+    );
     assert!(known[0].text.ends_with("- gsmtp"), "{}", known[0].text);
 }
 
@@ -81,8 +104,17 @@ fn the_report_of_smail_itself_is_explained() {
                   server: 535 login frequency limited, or system is busy.\n  \
                   535 means: authentication failed\n";
     let told = explain(report, &|_| Some("qq".to_owned()));
-    assert_eq!(told.iter().map(|e| e.hint.unwrap().id).collect::<Vec<_>>(), ["qq-abnormal"]);
-    assert!(told[0].text.ends_with("incorrect, login frequency limited, or system is busy."), "{}", told[0].text);
+    assert_eq!(
+        told.iter().map(|e| e.hint.unwrap().id).collect::<Vec<_>>(),
+        ["qq-abnormal"]
+    );
+    assert!(
+        told[0]
+            .text
+            .ends_with("incorrect, login frequency limited, or system is busy."),
+        "{}",
+        told[0].text
+    );
 }
 
 #[test]
@@ -110,7 +142,14 @@ fn a_bounce_is_explained_once_for_every_failure() {
         Action: delayed\n\
         Status: 4.4.1\n";
     let told = told(bounce);
-    assert_eq!(told[1..], ["550 5.1.1 no-such-user", "552 5.2.2 mailbox-full", "- 4.4.1 enhanced-4.1"]);
+    assert_eq!(
+        told[1..],
+        [
+            "550 5.1.1 no-such-user",
+            "552 5.2.2 mailbox-full",
+            "- 4.4.1 enhanced-4.1"
+        ]
+    );
     assert_eq!(told[0], "550 5.1.1 enhanced-1.1");
 }
 
@@ -127,9 +166,19 @@ fn the_hosts_beside_a_reply_tell_whose_it_is() {
                 Remote-MTA: dns; mx3.qq.com\n\
                 Diagnostic-Code: smtp; 552 too big\n";
     let told = explain(text, &provider);
-    assert_eq!(told.iter().map(|e| e.hint.unwrap().id).collect::<Vec<_>>(), ["qq-content", "reply-550", "reply-552"]);
+    assert_eq!(
+        told.iter().map(|e| e.hint.unwrap().id).collect::<Vec<_>>(),
+        ["qq-content", "reply-550", "reply-552"]
+    );
     assert_eq!(told[0].text, "Mail content denied. http://mail.qq.com/");
-    assert_eq!(*asked.borrow(), ["mx3.qq.com mx3.qq.com", "mx.b.example mx.b.example", "mx3.qq.com"]);
+    assert_eq!(
+        *asked.borrow(),
+        [
+            "mx3.qq.com mx3.qq.com",
+            "mx.b.example mx.b.example",
+            "mx3.qq.com"
+        ]
+    );
 }
 
 #[test]
@@ -150,9 +199,15 @@ fn logs_of_any_lines_take_linear_time() {
         ("codes and blanks", &|_| "500 \" ".to_owned()),
         ("lines of replies", &|n| format!("550 a{n}\n")),
         ("replies that go on", &|n| format!("550-a{n}\n")),
-        ("replies with other codes", &|n| format!("{} x\n", 400 + n % 200)),
-        ("lines of a log", &|n| format!("smtp: connection {n} timed out\n")),
-        ("lines of a mailer that say nothing", &|n| format!("smail {n}\n")),
+        ("replies with other codes", &|n| {
+            format!("{} x\n", 400 + n % 200)
+        }),
+        ("lines of a log", &|n| {
+            format!("smtp: connection {n} timed out\n")
+        }),
+        ("lines of a mailer that say nothing", &|n| {
+            format!("smail {n}\n")
+        }),
         ("hosts", &|n| format!("mx{n}.example.org ")),
         ("hosts in lines", &|n| format!("mx{n}.example.org\n")),
         ("fields", &|_| "Status: 5.1.1\n".to_owned()),
@@ -162,7 +217,11 @@ fn logs_of_any_lines_take_linear_time() {
         ("numbers", &|_| "5.1.1".to_owned()),
     ];
     for (name, row) in rows {
-        let read = |text: String| drop(explain(&text, &|hosts| hosts.first().map(|host| (*host).to_owned())));
+        let read = |text: String| {
+            drop(explain(&text, &|hosts| {
+                hosts.first().map(|host| (*host).to_owned())
+            }))
+        };
         crate::pace::assert_linear(name, |size| crate::pace::numbered(size, row), read);
     }
 }

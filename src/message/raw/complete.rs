@@ -34,10 +34,21 @@ impl Raw {
     /// # Errors
     /// [`MessageError::Spool`]: what was read could not be read again, or what is encoded not be kept;
     /// [`MessageError::Unsound`].
-    pub fn complete(self, envelope: Envelope, edits: &Edits<'_>, stamp: &Stamp) -> Result<Message, MessageError> {
+    pub fn complete(
+        self,
+        envelope: Envelope,
+        edits: &Edits<'_>,
+        stamp: &Stamp,
+    ) -> Result<Message, MessageError> {
         let signed = self.is_signed();
-        let mut head = Head { fields: self.fields, notes: Vec::new(), edits, stamp };
-        head.fields.retain(|field| !REMOVED.iter().any(|name| field.is(name)));
+        let mut head = Head {
+            fields: self.fields,
+            notes: Vec::new(),
+            edits,
+            stamp,
+        };
+        head.fields
+            .retain(|field| !REMOVED.iter().any(|name| field.is(name)));
         head.edit();
         if let Some(forced) = &edits.force_from {
             head.force(forced);
@@ -46,29 +57,49 @@ impl Raw {
         let mut top = head.missing();
         // A body that says nothing of itself gets a label, which then has to be true.
         let is_mixed = !self.survey.is_utf8() && self.survey.is_mostly_utf8();
-        let body = if is_mixed && !signed && !head.fields.iter().any(|field| field.begins("content-")) {
-            head.notes.push("the text was UTF-8 but for some octets, which were read as another charset".to_owned());
-            repair::repair(&self.body, charset::repair_of(&self.survey, edits.fallback_charsets))
+        let body =
+            if is_mixed && !signed && !head.fields.iter().any(|field| field.begins("content-")) {
+                head.notes.push(
+                    "the text was UTF-8 but for some octets, which were read as another charset"
+                        .to_owned(),
+                );
+                repair::repair(
+                    &self.body,
+                    charset::repair_of(&self.survey, edits.fallback_charsets),
+                )
                 .map_err(MessageError::Spool)?
-        } else {
-            self.body
-        };
+            } else {
+                self.body
+            };
         top.extend(head.missing_mime(&self.survey));
-        let id = top.iter().chain(&head.fields).find(|field| field.is("message-id"));
-        let id = id.map(|field| shown_id(&field.text(edits.fallback_charsets))).unwrap_or_default();
+        let id = top
+            .iter()
+            .chain(&head.fields)
+            .find(|field| field.is("message-id"));
+        let id = id
+            .map(|field| shown_id(&field.text(edits.fallback_charsets)))
+            .unwrap_or_default();
         for field in top.iter().chain(&head.fields) {
             let octets = field.octets();
             header::check_folds(field.name(), octets.strip_suffix(b"\r\n").unwrap_or(octets))?;
         }
         let mut octets = Vec::new();
-        top.iter().chain(&head.fields).for_each(|field| octets.extend_from_slice(field.octets()));
+        top.iter()
+            .chain(&head.fields)
+            .for_each(|field| octets.extend_from_slice(field.octets()));
         let header_utf8 = !octets.is_ascii();
         octets.extend_from_slice(b"\r\n");
         let mut notes = head.notes;
-        let recoded = recode::recode(&[Piece::Octets(octets), body], Form::Legal { labels: !signed })
-            .map_err(MessageError::Spool)?;
+        let recoded = recode::recode(
+            &[Piece::Octets(octets), body],
+            Form::Legal { labels: !signed },
+        )
+        .map_err(MessageError::Spool)?;
         if signed && recoded.encoded {
-            notes.push("lines that no server takes were encoded, which breaks the DKIM signature".to_owned());
+            notes.push(
+                "lines that no server takes were encoded, which breaks the DKIM signature"
+                    .to_owned(),
+            );
         }
         Ok(Message {
             id,
@@ -104,25 +135,41 @@ impl Head<'_> {
         let notes = &mut self.notes;
         self.fields.retain_mut(|field| {
             let lower = field.name().to_ascii_lowercase();
-            if ["from", "date", "message-id"].contains(&lower.as_str()) && field.text(fallback).is_empty() {
+            if ["from", "date", "message-id"].contains(&lower.as_str())
+                && field.text(fallback).is_empty()
+            {
                 notes.push(format!("the empty field `{}` was replaced", field.name()));
                 return false;
             }
-            let Some(list) = field.mailboxes(fallback) else { return true };
-            let looked: Vec<_> = list.iter().map(|mailbox| (self.edits.mailbox)(&lower, mailbox)).collect();
+            let Some(list) = field.mailboxes(fallback) else {
+                return true;
+            };
+            let looked: Vec<_> = list
+                .iter()
+                .map(|mailbox| (self.edits.mailbox)(&lower, mailbox))
+                .collect();
             // Readers would take what is no list for one: the name is written in quotes.
             if looked.iter().all(Option::is_none) && field.is_as_read(fallback, &list) {
                 return true;
             }
-            let list: Vec<_> =
-                list.into_iter().zip(looked).flat_map(|(old, new)| new.unwrap_or_else(|| vec![old])).collect();
+            let list: Vec<_> = list
+                .into_iter()
+                .zip(looked)
+                .flat_map(|(old, new)| new.unwrap_or_else(|| vec![old]))
+                .collect();
             if list.is_empty() {
-                notes.push(format!("the field `{}` names nobody any more and was left out", field.name()));
+                notes.push(format!(
+                    "the field `{}` names nobody any more and was left out",
+                    field.name()
+                ));
                 return false;
             }
             match header::mailboxes(field.name(), &list) {
                 Ok(value) => *field = Field::new(field.name(), &value),
-                Err(_) => notes.push(format!("the field `{}` could not be written again and stays", field.name())),
+                Err(_) => notes.push(format!(
+                    "the field `{}` could not be written again and stays",
+                    field.name()
+                )),
             }
             true
         });
@@ -131,7 +178,9 @@ impl Head<'_> {
     /// Puts another address into From, and keeps the old value.
     fn force(&mut self, forced: &Mailbox) {
         let fallback = self.edits.fallback_charsets;
-        let Some(at) = self.fields.iter().position(|field| field.is("from")) else { return };
+        let Some(at) = self.fields.iter().position(|field| field.is("from")) else {
+            return;
+        };
         let old = self.fields[at].clone();
         let list = old.mailboxes(fallback).unwrap_or_default();
         if let [only] = list.as_slice()
@@ -139,21 +188,34 @@ impl Head<'_> {
         {
             return;
         }
-        let name = forced.name.clone().or_else(|| list.first().and_then(|mailbox| mailbox.name.clone()));
-        let from = Mailbox { name, address: forced.address.clone() };
-        let Ok(value) = header::mailboxes("From", &[from]) else { return };
+        let name = forced
+            .name
+            .clone()
+            .or_else(|| list.first().and_then(|mailbox| mailbox.name.clone()));
+        let from = Mailbox {
+            name,
+            address: forced.address.clone(),
+        };
+        let Ok(value) = header::mailboxes("From", &[from]) else {
+            return;
+        };
         let kept = |name: &str| match list.as_slice() {
             [] => header::free(name, &old.text(fallback)),
-            list => header::mailboxes(name, list).unwrap_or_else(|_| header::free(name, &old.text(fallback))),
+            list => header::mailboxes(name, list)
+                .unwrap_or_else(|_| header::free(name, &old.text(fallback))),
         };
-        let mut new = vec![Field::new("From", &value), Field::new("X-Original-From", &kept("X-Original-From"))];
+        let mut new = vec![
+            Field::new("From", &value),
+            Field::new("X-Original-From", &kept("X-Original-From")),
+        ];
         // What cannot be read as an address is nothing to answer to.
         if !self.has("reply-to") && !list.is_empty() {
             new.push(Field::new("Reply-To", &kept("Reply-To")));
         }
         self.fields.splice(at..=at, new);
         let mut first = true;
-        self.fields.retain(|field| !field.is("from") || std::mem::take(&mut first));
+        self.fields
+            .retain(|field| !field.is("from") || std::mem::take(&mut first));
     }
 
     /// Mends what cannot be sent as it is.
@@ -169,7 +231,9 @@ impl Head<'_> {
                 return true;
             }
             let name: String = field.name().chars().take(40).collect();
-            notes.push(format!("the field that begins with `{name}` cannot be sent and was left out"));
+            notes.push(format!(
+                "the field that begins with `{name}` cannot be sent and was left out"
+            ));
             false
         });
     }
@@ -180,7 +244,10 @@ impl Head<'_> {
         let resent = !block.is_empty();
         let author = |name: &str| {
             let value = header::mailboxes(name, std::slice::from_ref(&self.edits.author));
-            Field::new(name, &value.unwrap_or_else(|_| self.edits.author.address.to_string()))
+            Field::new(
+                name,
+                &value.unwrap_or_else(|_| self.edits.author.address.to_string()),
+            )
         };
         let domain = self.domain_of_author();
         let fill = |name: &str| match name {
@@ -188,11 +255,23 @@ impl Head<'_> {
             "Date" | "Resent-Date" => Field::new(name, &self.stamp.date()),
             _ => Field::new(name, &self.stamp.message_id(&domain)),
         };
-        let top = ["From", "Date", "Message-ID"].into_iter().filter(|name| !self.has(name)).map(fill).collect();
+        let top = ["From", "Date", "Message-ID"]
+            .into_iter()
+            .filter(|name| !self.has(name))
+            .map(fill)
+            .collect();
         if resent {
-            let in_block = |name: &str| self.fields[block.clone()].iter().any(|field| field.is(name));
+            let in_block = |name: &str| {
+                self.fields[block.clone()]
+                    .iter()
+                    .any(|field| field.is(name))
+            };
             let wanted = ["Resent-From", "Resent-Date", "Resent-Message-ID"];
-            let more: Vec<Field> = wanted.into_iter().filter(|name| !in_block(name)).map(fill).collect();
+            let more: Vec<Field> = wanted
+                .into_iter()
+                .filter(|name| !in_block(name))
+                .map(fill)
+                .collect();
             self.fields.splice(block.start..block.start, more);
         }
         top
@@ -201,16 +280,25 @@ impl Head<'_> {
     /// The domain that a Message-ID made here ends in.
     fn domain_of_author(&self) -> String {
         let from = self.fields.iter().find(|field| field.is("from"));
-        let list = from.and_then(|field| parse_authors(&self.text(field)).ok()).unwrap_or_default();
+        let list = from
+            .and_then(|field| parse_authors(&self.text(field)).ok())
+            .unwrap_or_default();
         let author = list.first().unwrap_or(&self.edits.author);
-        author.address.domain().or(self.edits.author.address.domain()).unwrap_or("localhost").to_owned()
+        author
+            .address
+            .domain()
+            .or(self.edits.author.address.domain())
+            .unwrap_or("localhost")
+            .to_owned()
     }
 
     /// What MIME wants: its version, and what octets over 127 are (RFC 2045 section 4; RFC 6152 section 3).
     fn missing_mime(&self, survey: &Survey) -> Vec<Field> {
         let mut top = Vec::new();
         let high = survey.is_high();
-        if (high || self.fields.iter().any(|field| field.begins("content-"))) && !self.has("mime-version") {
+        if (high || self.fields.iter().any(|field| field.begins("content-")))
+            && !self.has("mime-version")
+        {
             top.push(Field::new("MIME-Version", "1.0"));
         }
         if high && !self.has("content-type") {
@@ -220,7 +308,10 @@ impl Head<'_> {
                 charset::name_of(survey, self.edits.fallback_charsets)
             };
             let charset = charset.unwrap_or_else(|| "unknown-8bit".to_owned());
-            top.push(Field::new("Content-Type", &format!("text/plain; charset={charset}")));
+            top.push(Field::new(
+                "Content-Type",
+                &format!("text/plain; charset={charset}"),
+            ));
         }
         if high && !self.has("content-transfer-encoding") {
             top.push(Field::new("Content-Transfer-Encoding", "8bit"));

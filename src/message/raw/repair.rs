@@ -23,10 +23,15 @@ pub(super) fn repair(body: &Piece, repair: Repair) -> io::Result<Piece> {
         let end = match held.iter().rposition(|b| *b == b'\n') {
             Some(at) => at + 1,
             // Between two characters, if there are any.
-            None if held.len() > LONGEST => held.iter().rposition(u8::is_ascii).map_or(held.len(), |at| at + 1),
+            None if held.len() > LONGEST => held
+                .iter()
+                .rposition(u8::is_ascii)
+                .map_or(held.len(), |at| at + 1),
             None => continue,
         };
-        held[..end].split_inclusive(|b| *b == b'\n').for_each(|line| repair.line(line, false, &mut out));
+        held[..end]
+            .split_inclusive(|b| *b == b'\n')
+            .for_each(|line| repair.line(line, false, &mut out));
         held.drain(..end);
         spool.add(out.as_bytes())?;
         out.clear();

@@ -10,18 +10,30 @@ use crate::message::{Envelope, Message, wire};
 /// What is added on top when nothing is there.
 const TOP: &str = "From: Cron <cron@y.example>\nDate: Mon, 23 Nov 2026 20:15:00 +0100\nMessage-ID: <20261123191500.bdd732262feb6e95@y.example>\n";
 /// A head in which nothing is missing.
-const FULL: &str = "From: a@b.example\nDate: Mon, 1 Jan 2024 00:00:00 +0000\nMessage-ID: <1@b.example>\n";
+const FULL: &str =
+    "From: a@b.example\nDate: Mon, 1 Jan 2024 00:00:00 +0000\nMessage-ID: <1@b.example>\n";
 
 fn envelope() -> Envelope {
-    Envelope { recipients: vec![address("you@x.example")], ..Envelope::default() }
+    Envelope {
+        recipients: vec![address("you@x.example")],
+        ..Envelope::default()
+    }
 }
 
 fn edits(mailbox: &dyn Fn(&str, &Mailbox) -> Option<Vec<Mailbox>>) -> Edits<'_> {
-    Edits { author: named("Cron", "cron@y.example"), mailbox, force_from: None, fallback_charsets: &[] }
+    Edits {
+        author: named("Cron", "cron@y.example"),
+        mailbox,
+        force_from: None,
+        fallback_charsets: &[],
+    }
 }
 
 fn complete_with(input: &[u8], edits: &Edits<'_>) -> Message {
-    Raw::read(input, false).unwrap().complete(envelope(), edits, &stamp()).unwrap()
+    Raw::read(input, false)
+        .unwrap()
+        .complete(envelope(), edits, &stamp())
+        .unwrap()
 }
 
 fn complete(input: &[u8]) -> Message {
@@ -31,7 +43,9 @@ fn complete(input: &[u8]) -> Message {
 /// The bytes as text with LF, what is not UTF-8 escaped.
 fn shown(message: &Message) -> String {
     let out = bytes(message);
-    String::from_utf8(out).unwrap_or_else(|error| error.into_bytes().escape_ascii().to_string()).replace("\r\n", "\n")
+    String::from_utf8(out)
+        .unwrap_or_else(|error| error.into_bytes().escape_ascii().to_string())
+        .replace("\r\n", "\n")
 }
 
 fn sent(input: impl AsRef<[u8]>) -> String {
@@ -49,16 +63,39 @@ fn input_as_it_really_comes_is_completed_and_sent() {
         (b"", "\n"),
         (b"\n", "\n"),
         (b"\nbody\n", "\nbody\n"),
-        (b"Subject: s\n\n.\nafter the dot\n", "Subject: s\n\n.\nafter the dot\n"),
-        (b"Subject: s\r\nTo: root\r\n\r\nbody\r\n", "Subject: s\nTo: root\n\nbody\n"),
-        (b"To: a\r\nSubject: s\n\r\nx\ny\r\nz\r", "To: a\nSubject: s\n\nx\ny\nz\n"),
-        (b"To: a\r\r\nSubject: s\r\r\n\r\r\nx\n", "To: a\nSubject: s\n\nx\n"),
-        (b"From cron@b Mon Jan 1 00:00:00 2024\nTo: a\n\nb\n", "To: a\n\nb\n"),
+        (
+            b"Subject: s\n\n.\nafter the dot\n",
+            "Subject: s\n\n.\nafter the dot\n",
+        ),
+        (
+            b"Subject: s\r\nTo: root\r\n\r\nbody\r\n",
+            "Subject: s\nTo: root\n\nbody\n",
+        ),
+        (
+            b"To: a\r\nSubject: s\n\r\nx\ny\r\nz\r",
+            "To: a\nSubject: s\n\nx\ny\nz\n",
+        ),
+        (
+            b"To: a\r\r\nSubject: s\r\r\n\r\r\nx\n",
+            "To: a\nSubject: s\n\nx\n",
+        ),
+        (
+            b"From cron@b Mon Jan 1 00:00:00 2024\nTo: a\n\nb\n",
+            "To: a\n\nb\n",
+        ),
         (b">From x\n>>From y\nTo: a\n\nFrom b\n", "To: a\n\nFrom b\n"),
-        (b"To: a\nthis is no field\nx: y\n", "To: a\n\nthis is no field\nx: y\n"),
+        (
+            b"To: a\nthis is no field\nx: y\n",
+            "To: a\n\nthis is no field\nx: y\n",
+        ),
     ];
     for (input, wanted) in rows {
-        assert_eq!(sent(input), format!("{TOP}{wanted}"), "{}", input.escape_ascii());
+        assert_eq!(
+            sent(input),
+            format!("{TOP}{wanted}"),
+            "{}",
+            input.escape_ascii()
+        );
     }
 }
 
@@ -66,7 +103,10 @@ fn input_as_it_really_comes_is_completed_and_sent() {
 fn a_dot_ends_it_at_a_terminal_only() {
     let typed = |text: &str| {
         let raw = Raw::read(text.as_bytes(), true).unwrap();
-        shown(&raw.complete(envelope(), &edits(&|_, _| None), &stamp()).unwrap())
+        shown(
+            &raw.complete(envelope(), &edits(&|_, _| None), &stamp())
+                .unwrap(),
+        )
     };
     assert_eq!(typed("To: a\n\nb\n.\nc\n"), format!("{TOP}To: a\n\nb\n"));
     assert_eq!(typed("To: a\n.\nc\n"), format!("{TOP}To: a\n\n"));
@@ -106,7 +146,10 @@ fn mail_that_is_sent_on_gets_resent_fields_in_its_block() {
     let input = format!("Resent-To: x@y.example\nResent-To: old@y.example\n{FULL}\nb\n");
     let date = "Resent-Date: Mon, 23 Nov 2026 20:15:00 +0100";
     let id = "Resent-Message-ID: <20261123191500.bdd732262feb6e95@b.example>";
-    assert_eq!(sent(&input), format!("Resent-From: Cron <cron@y.example>\n{date}\n{id}\n{input}"));
+    assert_eq!(
+        sent(&input),
+        format!("Resent-From: Cron <cron@y.example>\n{date}\n{id}\n{input}")
+    );
     let raw = Raw::read(input.as_bytes(), false).unwrap();
     assert!(raw.resent());
     assert_eq!(raw.resent_values("resent-to"), ["x@y.example"]);
@@ -116,11 +159,23 @@ fn mail_that_is_sent_on_gets_resent_fields_in_its_block() {
 #[test]
 fn raw_octets_in_a_head_are_encoded_by_the_grammar_of_their_field() {
     let rows: [(&[u8], &str); 9] = [
-        ("Subject: Grüße".as_bytes(), "Subject: =?utf-8?b?R3LDvMOfZQ==?="),
+        (
+            "Subject: Grüße".as_bytes(),
+            "Subject: =?utf-8?b?R3LDvMOfZQ==?=",
+        ),
         (b"Subject: Gr\xfc\xdfe", "Subject: =?utf-8?b?R3LDvMOfZQ==?="),
-        ("Subject: =?utf-8?q?=C3=A4?= ö".as_bytes(), "Subject: =?utf-8?b?w6Qgw7Y=?="),
-        ("To: Jörg <j@x.example>, k@x.example".as_bytes(), "To: =?utf-8?b?SsO2cmc=?= <j@x.example>, k@x.example"),
-        ("X-Cron-Env: <A=ü>".as_bytes(), "X-Cron-Env: =?utf-8?b?PEE9w7w+?="),
+        (
+            "Subject: =?utf-8?q?=C3=A4?= ö".as_bytes(),
+            "Subject: =?utf-8?b?w6Qgw7Y=?=",
+        ),
+        (
+            "To: Jörg <j@x.example>, k@x.example".as_bytes(),
+            "To: =?utf-8?b?SsO2cmc=?= <j@x.example>, k@x.example",
+        ),
+        (
+            "X-Cron-Env: <A=ü>".as_bytes(),
+            "X-Cron-Env: =?utf-8?b?PEE9w7w+?=",
+        ),
         (
             "Content-Type: text/plain; name=\"ü.txt\"".as_bytes(),
             "MIME-Version: 1.0\nContent-Type: text/plain; name*=utf-8''%C3%BC.txt",
@@ -139,7 +194,12 @@ fn raw_octets_in_a_head_are_encoded_by_the_grammar_of_their_field() {
             Some(rest) => ("MIME-Version: 1.0\n", format!("Content-Type{rest}")),
             None => ("", wanted.to_owned()),
         };
-        assert_eq!(got, format!("{mime}{FULL}{wanted}\n\nb\n"), "{}", field.escape_ascii());
+        assert_eq!(
+            got,
+            format!("{mime}{FULL}{wanted}\n\nb\n"),
+            "{}",
+            field.escape_ascii()
+        );
     }
 }
 
@@ -148,7 +208,10 @@ fn an_address_beyond_ascii_needs_smtputf8_and_has_no_seven_bit_form() {
     let message = complete(format!("To: Jörg <jörg@x.example>\n{FULL}\nb\n").as_bytes());
     assert!(message.needs_smtputf8() && message.seven_bit().is_none());
     let out = shown(&message);
-    assert!(out.contains("To: =?utf-8?b?SsO2cmc=?= <jörg@x.example>\n"), "{out}");
+    assert!(
+        out.contains("To: =?utf-8?b?SsO2cmc=?= <jörg@x.example>\n"),
+        "{out}"
+    );
 }
 
 #[test]
@@ -156,46 +219,84 @@ fn long_fields_fold_and_those_without_a_name_to_send_are_noted() {
     let words = "word ".repeat(400);
     let id = "<aaaaaaaaaaaaaaaaaaaa@b.example>".repeat(60);
     let name = "n".repeat(1200);
-    let input = format!("Subject: {words}\nReferences: {id}\nX-A: {}\n{name}: x\n{FULL}\nb\n", "y".repeat(3000));
+    let input = format!(
+        "Subject: {words}\nReferences: {id}\nX-A: {}\n{name}: x\n{FULL}\nb\n",
+        "y".repeat(3000)
+    );
     let message = complete(input.as_bytes());
     let out = bytes(&message);
     let parsed = MessageParser::default().parse(&out).unwrap();
     assert_eq!(parsed.subject().unwrap(), words.trim_end());
     assert_eq!(parsed.references().as_text_list().unwrap().len(), 60);
-    let value = parsed.header_raw("X-A").unwrap().replace("=?utf-8?q?", "").replace("?=", "");
-    assert_eq!(value.split_whitespace().collect::<String>(), "y".repeat(3000));
+    let value = parsed
+        .header_raw("X-A")
+        .unwrap()
+        .replace("=?utf-8?q?", "")
+        .replace("?=", "");
+    assert_eq!(
+        value.split_whitespace().collect::<String>(),
+        "y".repeat(3000)
+    );
     assert_eq!(
         message.notes(),
-        [format!("the field that begins with `{}` cannot be sent and was left out", "n".repeat(40))]
+        [format!(
+            "the field that begins with `{}` cannot be sent and was left out",
+            "n".repeat(40)
+        )]
     );
 }
 
 #[test]
 fn eight_bits_are_named() {
     let mime = |charset: &str| {
-        format!("MIME-Version: 1.0\nContent-Type: text/plain; charset={charset}\nContent-Transfer-Encoding: 8bit\n")
+        format!(
+            "MIME-Version: 1.0\nContent-Type: text/plain; charset={charset}\nContent-Transfer-Encoding: 8bit\n"
+        )
     };
     let message = complete("hellö\n".as_bytes());
     assert_eq!(shown(&message), format!("{TOP}{}\nhellö\n", mime("utf-8")));
     assert!(message.eight_bit);
     assert!(
-        bytes(&complete(b"Gr\xfc\xdfe\n"))
-            .starts_with(format!("{TOP}{}", mime("windows-1252")).replace('\n', "\r\n").as_bytes())
+        bytes(&complete(b"Gr\xfc\xdfe\n")).starts_with(
+            format!("{TOP}{}", mime("windows-1252"))
+                .replace('\n', "\r\n")
+                .as_bytes()
+        )
     );
     let fallback = ["gb18030".to_owned(), "windows-1252".to_owned()];
-    let known = Edits { fallback_charsets: &fallback, ..edits(&|_, _| None) };
-    for (octets, charset) in [(&b"Gr\xfc\xdfe\n"[..], "windows-1252"), (b"\xb2\xe2\xca\xd4\n", "gb18030")] {
+    let known = Edits {
+        fallback_charsets: &fallback,
+        ..edits(&|_, _| None)
+    };
+    for (octets, charset) in [
+        (&b"Gr\xfc\xdfe\n"[..], "windows-1252"),
+        (b"\xb2\xe2\xca\xd4\n", "gb18030"),
+    ] {
         let out = bytes(&complete_with(octets, &known));
-        assert!(out.starts_with(format!("{TOP}{}", mime(charset)).replace('\n', "\r\n").as_bytes()), "{charset}");
+        assert!(
+            out.starts_with(
+                format!("{TOP}{}", mime(charset))
+                    .replace('\n', "\r\n")
+                    .as_bytes()
+            ),
+            "{charset}"
+        );
     }
 }
 
 #[test]
 fn labels_that_are_wrong_are_put_right() {
-    let rows = [("binary", "a\n", "7bit"), ("binary", "ü\n", "8bit"), ("7bit", "ü\n", "8bit"), ("8bit", "a\n", "8bit")];
+    let rows = [
+        ("binary", "a\n", "7bit"),
+        ("binary", "ü\n", "8bit"),
+        ("7bit", "ü\n", "8bit"),
+        ("8bit", "a\n", "8bit"),
+    ];
     for (given, body, wanted) in rows {
         let mail = |label: &str| {
-            format!("{FULL}MIME-Version: 1.0\nContent-Transfer-Encoding: {label}\nContent-Type: text/plain\n\n{body}")
+            format!(
+                "{FULL}MIME-Version: 1.0\nContent-Transfer-Encoding: {label}\nContent-Type: text/plain\n\n{body}"
+            )
         };
         assert_eq!(sent(mail(given)), mail(wanted));
     }
@@ -205,9 +306,12 @@ fn labels_that_are_wrong_are_put_right() {
 fn only_the_addresses_that_are_looked_at_change() {
     let qualify = |_: &str, mailbox: &Mailbox| {
         let address = mailbox.address.clone();
-        address
-            .is_bare()
-            .then(|| vec![Mailbox { name: mailbox.name.clone(), address: address.qualify("y.example").unwrap() }])
+        address.is_bare().then(|| {
+            vec![Mailbox {
+                name: mailbox.name.clone(),
+                address: address.qualify("y.example").unwrap(),
+            }]
+        })
     };
     let input = "From: root (Cron Daemon)\nTo:   \"a\"  <b@c.example>\nCc: x@c.example, root\nDate: d\nMessage-ID: <1@b>\n\nb\n";
     let wanted = "From: Cron Daemon <root@y.example>\nTo:   \"a\"  <b@c.example>\nCc: x@c.example, root@y.example\nDate: d\nMessage-ID: <1@b>\n\nb\n";
@@ -219,43 +323,85 @@ fn only_the_addresses_that_are_looked_at_change() {
     let message = complete_with(input.as_bytes(), &edits(&look));
     assert_eq!(shown(&message), wanted);
     assert_eq!(message.id, "<1@b>");
-    assert_eq!(seen.into_inner(), ["from Cron Daemon <root>", "to a <b@c.example>", "cc x@c.example", "cc root"]);
+    assert_eq!(
+        seen.into_inner(),
+        [
+            "from Cron Daemon <root>",
+            "to a <b@c.example>",
+            "cc x@c.example",
+            "cc root"
+        ]
+    );
 }
 
 #[test]
 fn a_forced_from_keeps_the_old_one() {
-    let forced = Edits { force_from: Some(mailbox("only@y.example")), ..edits(&|_, _| None) };
+    let forced = Edits {
+        force_from: Some(mailbox("only@y.example")),
+        ..edits(&|_, _| None)
+    };
     let rest = "Date: d\nMessage-ID: <1@b>\n\nb\n";
     let row = |head: &str| shown(&complete_with(format!("{head}{rest}").as_bytes(), &forced));
     assert_eq!(
         row("From: Joe <j@b.example>\n"),
-        format!("From: Joe <only@y.example>\nX-Original-From: Joe <j@b.example>\nReply-To: Joe <j@b.example>\n{rest}")
+        format!(
+            "From: Joe <only@y.example>\nX-Original-From: Joe <j@b.example>\nReply-To: Joe <j@b.example>\n{rest}"
+        )
     );
     assert_eq!(
         row("From: j@b.example\nReply-To: r@b.example\n"),
-        format!("From: only@y.example\nX-Original-From: j@b.example\nReply-To: r@b.example\n{rest}")
+        format!(
+            "From: only@y.example\nX-Original-From: j@b.example\nReply-To: r@b.example\n{rest}"
+        )
     );
-    assert_eq!(row("From: Joe <ONLY@y.example>\n"), format!("From: Joe <ONLY@y.example>\n{rest}"));
+    assert_eq!(
+        row("From: Joe <ONLY@y.example>\n"),
+        format!("From: Joe <ONLY@y.example>\n{rest}")
+    );
 }
 
 #[test]
 fn a_head_without_end_is_refused_and_a_body_without_line_end_is_not() {
     let head = "a: b\n".repeat(1 << 20);
-    assert_eq!(Raw::read(head.as_bytes(), false).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    assert_eq!(
+        Raw::read(head.as_bytes(), false).unwrap_err().kind(),
+        io::ErrorKind::InvalidData
+    );
     let body = "x".repeat(6 << 20);
     let out = bytes(&complete(body.as_bytes()));
-    assert_eq!(MessageParser::default().parse(&out).unwrap().body_text(0).unwrap().trim_end(), body);
+    assert_eq!(
+        MessageParser::default()
+            .parse(&out)
+            .unwrap()
+            .body_text(0)
+            .unwrap()
+            .trim_end(),
+        body
+    );
 }
 
 #[test]
 fn a_large_body_lies_in_a_file_and_is_sent_as_it_was() {
     let body = "Zeile für Zeile\n".repeat(300_000);
     let message = complete(format!("{FULL}\n{body}").as_bytes());
-    assert!(message.pieces.iter().any(|piece| matches!(piece, Piece::Stored(stored) if stored.length > 4 << 20)));
+    assert!(
+        message
+            .pieces
+            .iter()
+            .any(|piece| matches!(piece, Piece::Stored(stored) if stored.length > 4 << 20))
+    );
     assert!(shown(&message).ends_with(&format!("Content-Transfer-Encoding: 8bit\n{FULL}\n{body}")));
     let seven = bytes(message.seven_bit().unwrap());
     assert!(seven.is_ascii());
-    assert_eq!(MessageParser::default().parse(&seven).unwrap().body_text(0).unwrap().replace("\r\n", "\n"), body);
+    assert_eq!(
+        MessageParser::default()
+            .parse(&seven)
+            .unwrap()
+            .body_text(0)
+            .unwrap()
+            .replace("\r\n", "\n"),
+        body
+    );
 }
 
 /// Octets that mail is made of, and any others.
@@ -318,16 +464,37 @@ fn a_field_that_would_begin_another_one_is_mended_or_makes_no_mail() {
     let replace = |field: &str, _: &Mailbox| Some(vec![odd()]).filter(|_| field == "to");
     let none = |_: &str, _: &Mailbox| None;
     let rows = [
-        (true, Edits { author: odd(), ..edits(&none) }, "Subject: s\n\n"),
+        (
+            true,
+            Edits {
+                author: odd(),
+                ..edits(&none)
+            },
+            "Subject: s\n\n",
+        ),
         (false, edits(&replace), "To: b@x\n\n"),
-        (false, Edits { force_from: Some(odd()), ..edits(&none) }, "From: b@x\n\n"),
+        (
+            false,
+            Edits {
+                force_from: Some(odd()),
+                ..edits(&none)
+            },
+            "From: b@x\n\n",
+        ),
     ];
     for (refused, edits, input) in rows {
-        let built = Raw::read(input.as_bytes(), false).unwrap().complete(envelope(), &edits, &stamp());
+        let built =
+            Raw::read(input.as_bytes(), false)
+                .unwrap()
+                .complete(envelope(), &edits, &stamp());
         match built {
             Err(crate::message::MessageError::Unsound(_)) => assert!(refused, "{input}"),
             Err(error) => panic!("{error}"),
-            Ok(message) => assert!(!refused && !shown(&message).contains("\nBcc"), "{}", shown(&message)),
+            Ok(message) => assert!(
+                !refused && !shown(&message).contains("\nBcc"),
+                "{}",
+                shown(&message)
+            ),
         }
     }
 }

@@ -22,7 +22,13 @@ pub(super) struct Encoder {
 
 impl Encoder {
     pub(super) fn new(how: How, seven: bool) -> Self {
-        Encoder { how, seven, held: Vec::new(), column: 0, blank: None }
+        Encoder {
+            how,
+            seven,
+            held: Vec::new(),
+            column: 0,
+            blank: None,
+        }
     }
 
     /// Puts the next octets behind `out`.
@@ -59,7 +65,10 @@ impl Encoder {
 
     fn break_base64(&mut self, octets: &[u8], out: &mut Vec<u8>) {
         // Anything else means nothing (RFC 2045 section 6.8).
-        for octet in octets.iter().filter(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=')) {
+        for octet in octets
+            .iter()
+            .filter(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='))
+        {
             out.push(*octet);
             self.column += 1;
             if self.column == LINE.1 - 2 {

@@ -11,7 +11,13 @@ use crate::message::{Envelope, Message};
 fn recoded(mail: &str, form: Form) -> String {
     let wire = mail.replace('\n', "\r\n").into_bytes();
     let recoded = recode(&[Piece::Octets(wire)], form).unwrap();
-    let out = recoded.pieces.iter().flat_map(Piece::chunks).collect::<io::Result<Vec<_>>>().unwrap().concat();
+    let out = recoded
+        .pieces
+        .iter()
+        .flat_map(Piece::chunks)
+        .collect::<io::Result<Vec<_>>>()
+        .unwrap()
+        .concat();
     assert_eq!(recoded.eight_bit, !out.is_ascii());
     assert_eq!(crate::message::wire::check(&out), Ok(()));
     String::from_utf8(out).unwrap().replace("\r\n", "\n")
@@ -31,10 +37,17 @@ fn a_long_line_changes_its_leaf_alone() {
     };
     let soft = format!("{}=\n", "x".repeat(75)).repeat(19) + &"x".repeat(75);
     let given = mail("", &long);
-    let wanted = mail("", &soft).replacen("--b 1\n", "--b 1\nContent-Transfer-Encoding: quoted-printable\n", 1);
+    let wanted = mail("", &soft).replacen(
+        "--b 1\n",
+        "--b 1\nContent-Transfer-Encoding: quoted-printable\n",
+        1,
+    );
     assert_eq!(legal(&given), wanted);
     let given = mail("Content-Transfer-Encoding: 7bit\nX: y\n", &long);
-    assert_eq!(legal(&given), mail("Content-Transfer-Encoding: quoted-printable\nX: y\n", &soft));
+    assert_eq!(
+        legal(&given),
+        mail("Content-Transfer-Encoding: quoted-printable\nX: y\n", &soft)
+    );
 }
 
 #[test]
@@ -42,9 +55,15 @@ fn leaves_are_encoded_by_what_they_are() {
     let long = "x".repeat(1500);
     let pdf = "Content-Type: application/pdf\nMIME-Version: 1.0\n";
     let out = legal(&format!("{pdf}\n{long}\n"));
-    assert!(out.starts_with(&format!("Content-Transfer-Encoding: base64\n{pdf}\neHh4")), "{out}");
+    assert!(
+        out.starts_with(&format!("Content-Transfer-Encoding: base64\n{pdf}\neHh4")),
+        "{out}"
+    );
     let parsed = MessageParser::default().parse(out.as_bytes()).unwrap();
-    assert_eq!(parsed.attachment(0).unwrap().contents(), format!("{long}\r\n").as_bytes());
+    assert_eq!(
+        parsed.attachment(0).unwrap().contents(),
+        format!("{long}\r\n").as_bytes()
+    );
     // Encoded already, in lines too long.
     let head = "MIME-Version: 1.0\nContent-Transfer-Encoding: base64\n";
     assert_eq!(
@@ -53,7 +72,10 @@ fn leaves_are_encoded_by_what_they_are() {
     );
     let head = "MIME-Version: 1.0\nContent-Transfer-Encoding: quoted-printable\n";
     let mended = legal(&format!("{head}\n=41 =\nb\0{}=\n", "=3D".repeat(400)));
-    assert!(mended.starts_with(&format!("{head}\n=41 =\nb=00=3D=3D")) && mended.ends_with("=3D=\n"), "{mended}");
+    assert!(
+        mended.starts_with(&format!("{head}\n=41 =\nb=00=3D=3D")) && mended.ends_with("=3D=\n"),
+        "{mended}"
+    );
 }
 
 #[test]
@@ -74,9 +96,18 @@ fn hostile_nesting_and_a_hundred_thousand_delimiters_take_linear_time() {
     let end = "ü\n";
     for form in [Form::Legal { labels: true }, Form::SevenBit] {
         recoded(&format!("{deep}\n{end}"), form);
-        let flat = format!("Content-Type: multipart/mixed; boundary=b\n\n{}\n{end}", "--b\n\nü\n".repeat(100_000));
+        let flat = format!(
+            "Content-Type: multipart/mixed; boundary=b\n\n{}\n{end}",
+            "--b\n\nü\n".repeat(100_000)
+        );
         recoded(&flat, form);
-        recoded(&format!("Content-Type: message/rfc822\n\n{}{end}", "--\n\n".repeat(100_000)), form);
+        recoded(
+            &format!(
+                "Content-Type: message/rfc822\n\n{}{end}",
+                "--\n\n".repeat(100_000)
+            ),
+            form,
+        );
     }
 }
 
@@ -85,10 +116,21 @@ fn a_stored_mail_has_its_seven_bit_form_when_it_is_asked_for() {
     let wire = "Subject: s\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nGrüße\r\n";
     let mut file = tempfile::tempfile().unwrap();
     write!(file, "head\n{wire}END").unwrap();
-    let envelope = Envelope { recipients: vec![address("you@b.example")], ..Envelope::default() };
+    let envelope = Envelope {
+        recipients: vec![address("you@b.example")],
+        ..Envelope::default()
+    };
     let stored = |eight, utf8| {
         let file = Arc::new(file.try_clone().unwrap());
-        Message::from_file("<1@a.example>".into(), envelope.clone(), file, 5, wire.len() as u64, eight, utf8)
+        Message::from_file(
+            "<1@a.example>".into(),
+            envelope.clone(),
+            file,
+            5,
+            wire.len() as u64,
+            eight,
+            utf8,
+        )
     };
     let message = stored(true, false);
     let seven = message.seven_bit().unwrap();

@@ -30,7 +30,10 @@ pub(super) struct Edit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
     /// The fields of a head are mended where they need it, and this is its transfer encoding; `root` is that of the mail.
-    Head { encoding: Option<&'static str>, root: bool },
+    Head {
+        encoding: Option<&'static str>,
+        root: bool,
+    },
     /// The octets of a leaf. `open` puts the blank line there that its head lacks; `inner` leaves the last line end to the delimiter.
     Leaf { how: How, open: bool, inner: bool },
     /// Lines that mean nothing to a reader are broken, and their odd octets replaced.
@@ -97,7 +100,11 @@ impl Line {
     fn next(&mut self) {
         let at = self.at + self.length;
         self.start.clear();
-        *self = Line { at, start: std::mem::take(&mut self.start), ..Line::default() };
+        *self = Line {
+            at,
+            start: std::mem::take(&mut self.start),
+            ..Line::default()
+        };
     }
 
     fn is_long(&self) -> bool {
@@ -147,8 +154,17 @@ enum State {
 }
 
 /// Looks at a mail with canonical line ends.
-pub(super) fn survey(chunks: impl Iterator<Item = io::Result<Vec<u8>>>, form: Form) -> io::Result<Found> {
-    let mut walker = Walker { form, found: Found::default(), open: Vec::new(), parts: 0, state: State::Loose };
+pub(super) fn survey(
+    chunks: impl Iterator<Item = io::Result<Vec<u8>>>,
+    form: Form,
+) -> io::Result<Found> {
+    let mut walker = Walker {
+        form,
+        found: Found::default(),
+        open: Vec::new(),
+        parts: 0,
+        state: State::Loose,
+    };
     walker.state = walker.begin(0);
     let mut line = Line::default();
     for chunk in chunks {
@@ -168,7 +184,10 @@ pub(super) fn survey(chunks: impl Iterator<Item = io::Result<Vec<u8>>>, form: Fo
     while let Some(node) = walker.open.pop() {
         walker.leave(node);
     }
-    walker.found.edits.sort_by_key(|edit| (edit.range.start, edit.range.end));
+    walker
+        .found
+        .edits
+        .sort_by_key(|edit| (edit.range.start, edit.range.end));
     Ok(walker.found)
 }
 
@@ -190,7 +209,12 @@ impl Walker {
             blank: false,
             flawed: false,
             high: false,
-            essence: if digest { "message/rfc822" } else { "text/plain" }.to_owned(),
+            essence: if digest {
+                "message/rfc822"
+            } else {
+                "text/plain"
+            }
+            .to_owned(),
             declared: Declared::None,
         })
     }
@@ -221,7 +245,8 @@ impl Walker {
                 leaf.odd += line.odd;
             }
             State::Head(head) => {
-                let continues = !head.range.is_empty() && matches!(line.start.first(), Some(b' ' | b'\t'));
+                let continues =
+                    !head.range.is_empty() && matches!(line.start.first(), Some(b' ' | b'\t'));
                 let belongs = continues || head::is_field(&line.start);
                 head.blank = line.is_blank();
                 if head.blank || belongs {
@@ -268,18 +293,39 @@ impl Walker {
         let State::Head(mut head) = state else { return };
         let boundary = head.read();
         let from = head.range.end;
-        let plain = matches!(head.declared, Declared::None | Declared::Seven | Declared::Eight | Declared::Binary);
+        let plain = matches!(
+            head.declared,
+            Declared::None | Declared::Seven | Declared::Eight | Declared::Binary
+        );
         let multi = head.essence.starts_with("multipart/");
-        let message = ["message/rfc822", "message/global", "message/news"].contains(&head.essence.as_str());
+        let message =
+            ["message/rfc822", "message/global", "message/news"].contains(&head.essence.as_str());
         if !(plain && (multi || message)) {
-            self.state = State::Leaf(Leaf { head, from, high: false, flawed: false, odd: 0 });
+            self.state = State::Leaf(Leaf {
+                head,
+                from,
+                high: false,
+                flawed: false,
+                odd: 0,
+            });
             return;
         }
         let shallow = self.open.len() < DEEPEST;
-        let sealed = head.essence == "multipart/signed" || self.open.last().is_some_and(|node| node.sealed);
+        let sealed =
+            head.essence == "multipart/signed" || self.open.last().is_some_and(|node| node.sealed);
         let digest = head.essence == "multipart/digest";
-        self.open.push(Node { head, boundary: boundary.filter(|_| multi && shallow), high: false, digest, sealed });
-        self.state = if message && shallow { self.begin(from) } else { State::Loose };
+        self.open.push(Node {
+            head,
+            boundary: boundary.filter(|_| multi && shallow),
+            high: false,
+            digest,
+            sealed,
+        });
+        self.state = if message && shallow {
+            self.begin(from)
+        } else {
+            State::Loose
+        };
     }
 
     fn loose_line(&mut self, line: &Line) {
@@ -295,8 +341,14 @@ impl Walker {
         }
         let end = line.at + line.length;
         match self.found.edits.last_mut() {
-            Some(Edit { range, change: Change::Loose }) if range.end == line.at => range.end = end,
-            _ => self.found.edits.push(Edit { range: line.at..end, change: Change::Loose }),
+            Some(Edit {
+                range,
+                change: Change::Loose,
+            }) if range.end == line.at => range.end = end,
+            _ => self.found.edits.push(Edit {
+                range: line.at..end,
+                change: Change::Loose,
+            }),
         }
     }
 
@@ -310,7 +362,11 @@ impl Walker {
             }
         }
         if let State::Leaf(leaf) = std::mem::replace(&mut self.state, State::Loose) {
-            let end = if inner { at.saturating_sub(2).max(leaf.from) } else { at };
+            let end = if inner {
+                at.saturating_sub(2).max(leaf.from)
+            } else {
+                at
+            };
             self.leaf(leaf, end, inner);
         }
     }
@@ -325,7 +381,8 @@ impl Walker {
             let label = self.label(&leaf.head, leaf.high);
             return self.head(leaf.head, label);
         }
-        let is_text = leaf.head.essence.starts_with("text/") || leaf.head.essence.starts_with("message/");
+        let is_text =
+            leaf.head.essence.starts_with("text/") || leaf.head.essence.starts_with("message/");
         let length = end - leaf.from;
         let (how, label) = match leaf.head.declared {
             Declared::Unknown => (How::Loose, None),
@@ -338,8 +395,15 @@ impl Walker {
         };
         // What is loose keeps its octets over 127 where eight bits go.
         self.found.eight_bit |= how == How::Loose && leaf.high && !seven;
-        let change = Change::Leaf { how, open: !leaf.head.blank, inner };
-        self.found.edits.push(Edit { range: leaf.from..end, change });
+        let change = Change::Leaf {
+            how,
+            open: !leaf.head.blank,
+            inner,
+        };
+        self.found.edits.push(Edit {
+            range: leaf.from..end,
+            change,
+        });
         self.head(leaf.head, label);
     }
 
@@ -357,7 +421,9 @@ impl Walker {
         let sealed = self.open.iter().any(|node| node.sealed);
         match (self.form, head.declared) {
             (Form::SevenBit, Declared::Eight | Declared::Binary) => Some("7bit"),
-            (Form::Legal { labels: true }, Declared::Binary) if !sealed => Some(if high { "8bit" } else { "7bit" }),
+            (Form::Legal { labels: true }, Declared::Binary) if !sealed => {
+                Some(if high { "8bit" } else { "7bit" })
+            }
             (Form::Legal { labels: true }, Declared::Seven) if high && !sealed => Some("8bit"),
             _ => None,
         }
@@ -368,7 +434,10 @@ impl Walker {
         if encoding.is_some() || head.flawed || seven && head.high {
             // Every other entity stands behind the line that begins it, or the head it is in.
             let root = head.range.start == 0;
-            self.found.edits.push(Edit { range: head.range, change: Change::Head { encoding, root } });
+            self.found.edits.push(Edit {
+                range: head.range,
+                change: Change::Head { encoding, root },
+            });
         } else {
             self.found.eight_bit |= head.high;
         }
@@ -379,9 +448,18 @@ impl Head {
     /// Reads what it says of its body; gives the boundary.
     fn read(&mut self) -> Option<Vec<u8>> {
         let fields = head::split(&std::mem::take(&mut self.text));
-        let value = |name: &str| fields.iter().find(|field| field.is(name)).map(|field| field.text(&[]));
+        let value = |name: &str| {
+            fields
+                .iter()
+                .find(|field| field.is(name))
+                .map(|field| field.text(&[]))
+        };
         if let Some(encoding) = value("content-transfer-encoding") {
-            let word = encoding.split([' ', '\t', ';', '(']).next().unwrap_or_default().to_ascii_lowercase();
+            let word = encoding
+                .split([' ', '\t', ';', '('])
+                .next()
+                .unwrap_or_default()
+                .to_ascii_lowercase();
             self.declared = match word.as_str() {
                 "" => Declared::None,
                 "7bit" => Declared::Seven,
@@ -396,7 +474,13 @@ impl Head {
         // What cannot be read is plain text (RFC 2045 section 5.2).
         let media = media.unwrap_or_else(|| MediaType::bare("text/plain"));
         self.essence = media.essence;
-        let boundary = media.parameters.into_iter().find(|(name, _)| name == "boundary")?.1.trim_end().to_owned();
+        let boundary = media
+            .parameters
+            .into_iter()
+            .find(|(name, _)| name == "boundary")?
+            .1
+            .trim_end()
+            .to_owned();
         Some(boundary.into_bytes()).filter(|boundary| !boundary.is_empty() && boundary.len() <= 200)
     }
 }

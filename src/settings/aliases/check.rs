@@ -23,29 +23,47 @@ impl Local<'_> {
         for (path, said) in self.files() {
             match table.read(&path) {
                 Err(unusable) if !(unusable.missing && said.is_none()) => {
-                    problems.push(Problem { place: path.display().to_string(), why: unusable.why });
+                    problems.push(Problem {
+                        place: path.display().to_string(),
+                        why: unusable.why,
+                    });
                 }
                 _ => {}
             }
         }
-        problems.extend(table.strays.iter().map(|(place, why)| Problem { place: place.clone(), why: why.clone() }));
+        problems.extend(table.strays.iter().map(|(place, why)| Problem {
+            place: place.clone(),
+            why: why.clone(),
+        }));
         let mut included = HashSet::new();
         for (name, entry) in &table.entries {
             self.check_entry(name, entry, &mut included, &mut problems);
         }
         problems.extend(self.check_loops());
         problems.sort_by_cached_key(|problem| {
-            let (file, line) = problem.place.rsplit_once(':').unwrap_or((&problem.place, ""));
+            let (file, line) = problem
+                .place
+                .rsplit_once(':')
+                .unwrap_or((&problem.place, ""));
             (file.to_owned(), line.parse::<u32>().unwrap_or(0))
         });
         problems.dedup();
         problems
     }
 
-    fn check_entry(&self, name: &str, entry: &Entry, included: &mut HashSet<PathBuf>, problems: &mut Vec<Problem>) {
+    fn check_entry(
+        &self,
+        name: &str,
+        entry: &Entry,
+        included: &mut HashSet<PathBuf>,
+        problems: &mut Vec<Problem>,
+    ) {
         let mut add = |place: &str, why: &str| {
             let why = format!("`{}`: {why}", crate::text::word(name));
-            problems.push(Problem { place: place.to_owned(), why });
+            problems.push(Problem {
+                place: place.to_owned(),
+                why,
+            });
         };
         if name.contains('@') {
             add(&entry.origin, "an alias has a name without a domain");
@@ -73,9 +91,18 @@ impl Local<'_> {
                 }
                 Member::Include(path) => match self.include(&path, &place.into()) {
                     Err(error) => add(place, &error.to_string()),
-                    Ok(lines) if included.as_mut().is_some_and(|known| known.insert(path.clone())) => {
+                    Ok(lines)
+                        if included
+                            .as_mut()
+                            .is_some_and(|known| known.insert(path.clone())) =>
+                    {
                         for (line, text) in lines.iter() {
-                            self.check_members(&format!("{}:{line}", path.display()), text, None, add);
+                            self.check_members(
+                                &format!("{}:{line}", path.display()),
+                                text,
+                                None,
+                                add,
+                            );
                         }
                     }
                     Ok(_) => {}
@@ -86,22 +113,34 @@ impl Local<'_> {
 
     /// Names that lead back to themselves. Each name is walked once.
     fn check_loops(&self) -> Vec<Problem> {
-        let Ok(table) = self.table() else { return Vec::new() };
-        let mut walk = Walk { done: Some(HashSet::new()), ..Walk::default() };
+        let Ok(table) = self.table() else {
+            return Vec::new();
+        };
+        let mut walk = Walk {
+            done: Some(HashSet::new()),
+            ..Walk::default()
+        };
         let mut found = Vec::new();
         for (name, entry) in &table.entries {
             walk.way.clear();
             walk.ends.clear();
-            let Err(error) = self.entry(name, entry, &mut walk) else { continue };
+            let Err(error) = self.entry(name, entry, &mut walk) else {
+                continue;
+            };
             // A mistake is one, whichever of the names that lead to it one enters it by.
             let way = std::mem::take(&mut walk.way);
             walk.done.get_or_insert_default().extend(way);
-            let LocalError::Alias(error) = error else { continue };
+            let LocalError::Alias(error) = error else {
+                continue;
+            };
             if let (AliasError::Loop(way), Some(done)) = (&error, &mut walk.done) {
                 done.extend(way.iter().cloned());
             }
             if !matches!(error, AliasError::Member { .. }) {
-                found.push(Problem { place: entry.origin.to_string(), why: error.to_string() });
+                found.push(Problem {
+                    place: entry.origin.to_string(),
+                    why: error.to_string(),
+                });
             }
         }
         found

@@ -52,15 +52,23 @@ impl Table {
             let (name, value) = split_name(&text);
             let name = key(&name);
             if name.is_empty() {
-                self.strays.push((origin, "a line begins with a name and `:`".to_owned()));
+                self.strays
+                    .push((origin, "a line begins with a name and `:`".to_owned()));
                 continue;
             }
             match self.entries.entry(name) {
                 Place::Vacant(place) => {
-                    place.insert(Entry { origin: origin.into(), value });
+                    place.insert(Entry {
+                        origin: origin.into(),
+                        value,
+                    });
                 }
                 Place::Occupied(first) => {
-                    let why = format!("`{}` was said before, in {}: that counts", first.key(), first.get().origin);
+                    let why = format!(
+                        "`{}` was said before, in {}: that counts",
+                        first.key(),
+                        first.get().origin
+                    );
                     self.strays.push((origin, why));
                 }
             }
@@ -93,7 +101,9 @@ impl Member {
     /// Reads one piece, with or without quotes around the whole.
     pub(super) fn read(piece: &str) -> Member {
         let bare = unquote(piece);
-        let included = bare.get(..9).filter(|head| head.eq_ignore_ascii_case(":include:"));
+        let included = bare
+            .get(..9)
+            .filter(|head| head.eq_ignore_ascii_case(":include:"));
         if included.is_some() {
             let path = PathBuf::from(unquote(bare[9..].trim()));
             let absolute = path.is_absolute();
@@ -118,15 +128,24 @@ impl Member {
 
 /// The text without quotes around the whole of it.
 fn unquote(piece: &str) -> &str {
-    let inner = piece.strip_prefix('"').and_then(|p| p.strip_suffix('"')).filter(|inner| !inner.contains('"'));
+    let inner = piece
+        .strip_prefix('"')
+        .and_then(|p| p.strip_suffix('"'))
+        .filter(|inner| !inner.contains('"'));
     inner.map_or(piece, str::trim)
 }
 
 /// The lines of an `:include:` file, each with its number; comments and empty lines are left out.
 pub(super) fn include(path: &Path) -> Result<Lines, Unusable> {
     let text = open(path)?;
-    let lines = text.lines().zip(1..).map(|(line, number)| (number, line.trim()));
-    Ok(lines.filter(|(_, l)| !l.is_empty() && !l.starts_with('#')).map(|(n, l)| (n, l.to_owned())).collect())
+    let lines = text
+        .lines()
+        .zip(1..)
+        .map(|(line, number)| (number, line.trim()));
+    Ok(lines
+        .filter(|(_, l)| !l.is_empty() && !l.starts_with('#'))
+        .map(|(n, l)| (n, l.to_owned()))
+        .collect())
 }
 
 /// Splits at commas outside quotes, brackets and comments, one piece at a time. Empty pieces mean nothing.
@@ -169,8 +188,12 @@ fn logical(text: &str) -> Vec<(u32, String)> {
 /// The name before the colon, which may be in quotes, and the value behind it.
 fn split_name(line: &str) -> (String, Result<String, &'static str>) {
     let quoted = line.strip_prefix('"').and_then(|line| line.split_once('"'));
-    let (name, rest) = quoted
-        .unwrap_or_else(|| line.split_at(line.find(|c: char| c == ':' || c.is_whitespace()).unwrap_or(line.len())));
+    let (name, rest) = quoted.unwrap_or_else(|| {
+        line.split_at(
+            line.find(|c: char| c == ':' || c.is_whitespace())
+                .unwrap_or(line.len()),
+        )
+    });
     let value = match rest.trim_start().strip_prefix(':').map(str::trim) {
         None => Err("a `:` is wanted behind the name"),
         Some(value) if pieces(value).next().is_none() => Err("it stands for nobody"),
@@ -181,20 +204,35 @@ fn split_name(line: &str) -> (String, Result<String, &'static str>) {
 
 /// Reads a regular file of ours or root's that nobody else may write. A FIFO cannot block.
 fn open(path: &Path) -> Result<String, Unusable> {
-    let unusable = |why: &str, cure: Option<String>| Unusable { missing: false, why: why.to_owned(), cure };
+    let unusable = |why: &str, cure: Option<String>| Unusable {
+        missing: false,
+        why: why.to_owned(),
+        cure,
+    };
     let failed = |error: io::Error| {
         let missing = error.kind() == io::ErrorKind::NotFound;
-        Unusable { missing, why: files::words(&error).to_lowercase(), cure: None }
+        Unusable {
+            missing,
+            why: files::words(&error).to_lowercase(),
+            cure: None,
+        }
     };
     let (bytes, access) = files::read(path, LARGEST).map_err(failed)?;
     if access.is_foreign() {
-        return Err(unusable("it belongs to another user, who could redirect mail", None));
+        return Err(unusable(
+            "it belongs to another user, who could redirect mail",
+            None,
+        ));
     }
     // The group of root is root's own.
     let group = access.mode & 0o020 != 0 && access.group != 0;
     if access.mode & 0o002 != 0 || group {
         let cure = Some(format!("chmod go-w {}", path.display()));
-        return Err(unusable("others may change it, and so could redirect mail", cure));
+        return Err(unusable(
+            "others may change it, and so could redirect mail",
+            cure,
+        ));
     }
-    Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    Ok(String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }

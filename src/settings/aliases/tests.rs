@@ -17,7 +17,11 @@ struct Host {
 
 impl Host {
     fn new(aliases: &str) -> Self {
-        let host = Host { folder: tempfile::tempdir().unwrap(), words: Vec::new(), rc: String::new() };
+        let host = Host {
+            folder: tempfile::tempdir().unwrap(),
+            words: Vec::new(),
+            rc: String::new(),
+        };
         host.file("aliases", aliases);
         host.set("smtp=h.example")
     }
@@ -43,7 +47,10 @@ impl Host {
 
     fn settings(&self) -> Settings {
         self.file(".mailrc", &self.rc);
-        let words = ["smail", "-n"].map(String::from).into_iter().chain(self.words.iter().cloned());
+        let words = ["smail", "-n"]
+            .map(String::from)
+            .into_iter()
+            .chain(self.words.iter().cloned());
         let args = cli::parse(words.map(OsString::from)).unwrap();
         let path = |name: &str| Some(self.folder.path().join(name));
         let machine = Machine {
@@ -52,7 +59,11 @@ impl Host {
             hostname: Some("web1.example.org".into()),
             ..Machine::default()
         };
-        let world = Surroundings { machine, home: path(""), ..Surroundings::default() };
+        let world = Surroundings {
+            machine,
+            home: path(""),
+            ..Surroundings::default()
+        };
         Layers::load(&args, &world).unwrap().settle(&[]).unwrap()
     }
 
@@ -61,13 +72,18 @@ impl Host {
     }
 
     fn neutral(&self, text: &str) -> String {
-        text.replace(self.folder.path().to_str().unwrap(), "~").replace("~/.mailrc", "~/mailrc")
+        text.replace(self.folder.path().to_str().unwrap(), "~")
+            .replace("~/.mailrc", "~/mailrc")
     }
 
     fn expand_with(&self, guess: bool, list: &str) -> String {
         let list = crate::address::parse_list(list).unwrap();
         match self.local(guess, |local| local.expand(list)) {
-            Ok(list) => list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+            Ok(list) => list
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", "),
             Err(error) => format!("error: {}", self.neutral(&error.to_string())),
         }
     }
@@ -78,7 +94,10 @@ impl Host {
 
     fn check(&self) -> Vec<String> {
         let problems = Local::new(&self.settings(), false).check();
-        problems.iter().map(|p| self.neutral(&format!("{}: {}", p.place, p.why))).collect()
+        problems
+            .iter()
+            .map(|p| self.neutral(&format!("{}: {}", p.place, p.why)))
+            .collect()
     }
 }
 
@@ -91,7 +110,11 @@ fn the_syntax_of_aliases_is_read() {
     let host = Host::new(
         "# comment\n\nroot: admin@x.example\n  , second@x.example\n# between\n\tthird@x.example # is part of nothing\n",
     );
-    assert!(host.expand("root").starts_with("error: "), "{}", host.expand("root"));
+    assert!(
+        host.expand("root").starts_with("error: "),
+        "{}",
+        host.expand("root")
+    );
     let host = Host::new(concat!(
         "# comment\n\n",
         "root: admin@x.example,\n  second@x.example\n# a comment between\n\t, \"third\"@x.example\n",
@@ -103,14 +126,22 @@ fn the_syntax_of_aliases_is_read() {
     let root = "admin@x.example, second@x.example, \"third\"@x.example";
     assert_eq!(host.expand("root"), root);
     assert_eq!(host.expand("POSTMASTER"), root);
-    assert_eq!(host.expand("team"), "Joe <joe@x.example>, Doe, Jane <jane@x.example>, Amy <amy@x.example>");
-    assert_eq!(host.expand("chain, z@z.example, b"), "c@x.example, c@x.example, z@z.example");
+    assert_eq!(
+        host.expand("team"),
+        "Joe <joe@x.example>, Doe, Jane <jane@x.example>, Amy <amy@x.example>"
+    );
+    assert_eq!(
+        host.expand("chain, z@z.example, b"),
+        "c@x.example, c@x.example, z@z.example"
+    );
 }
 
 #[test]
 fn a_backslash_and_the_name_itself_end_the_search() {
-    let host = Host::new("root: \\root, admin@x.example\nops: \\root\njoe: joe, copy@x.example\nroot2: \\ops\n")
-        .set("qualify-domain=q.example");
+    let host = Host::new(
+        "root: \\root, admin@x.example\nops: \\root\njoe: joe, copy@x.example\nroot2: \\ops\n",
+    )
+    .set("qualify-domain=q.example");
     assert_eq!(host.expand("root"), "root@q.example, admin@x.example");
     assert_eq!(host.expand("ops"), "root@q.example");
     assert_eq!(host.expand("Joe"), "joe@q.example, copy@x.example");
@@ -120,17 +151,33 @@ fn a_backslash_and_the_name_itself_end_the_search() {
 #[test]
 fn names_at_this_host_are_local_where_an_alias_has_them() {
     let host = Host::new("root: admin@x.example\ndefault: all@x.example\n");
-    for name in ["root@localhost", "root@LOCALHOST.localdomain", "Root@web1.example.org", "root@WEB1"] {
+    for name in [
+        "root@localhost",
+        "root@LOCALHOST.localdomain",
+        "Root@web1.example.org",
+        "root@WEB1",
+    ] {
         assert_eq!(host.expand(name), "admin@x.example", "{name}");
     }
     assert_eq!(host.expand("bob@web1.example.org"), "bob@web1.example.org");
     assert_eq!(host.expand("bob@localhost"), "all@x.example");
-    assert_eq!(host.expand("root@web1.example.net"), "root@web1.example.net");
+    assert_eq!(
+        host.expand("root@web1.example.net"),
+        "root@web1.example.net"
+    );
     let named = Host::new("root: admin@x.example\n").set("hostname=box.example.net");
-    assert_eq!(named.expand("root@box.example.net, root@box"), "admin@x.example");
+    assert_eq!(
+        named.expand("root@box.example.net, root@box"),
+        "admin@x.example"
+    );
     let nothing = Host::new("");
     assert_eq!(nothing.expand("bob@localhost"), "bob@localhost");
-    assert_eq!(nothing.set("qualify-domain=q.example").expand("bob@localhost"), "bob@q.example");
+    assert_eq!(
+        nothing
+            .set("qualify-domain=q.example")
+            .expand("bob@localhost"),
+        "bob@q.example"
+    );
 }
 
 #[test]
@@ -142,16 +189,23 @@ fn the_settings_come_first_then_the_files_then_the_default_then_the_domain() {
     assert_eq!(host.expand("root, bob"), "own@x.example, file@x.example");
     assert_eq!(host.expand("team"), "file@x.example, own@x.example");
     // Whatever leads to it: what an alias stands for comes once.
-    assert_eq!(host.expand("root, bob, team, root"), "own@x.example, file@x.example");
+    assert_eq!(
+        host.expand("root, bob, team, root"),
+        "own@x.example, file@x.example"
+    );
     assert_eq!(host.expand("eve"), "eve@q.example");
     assert_eq!(host.expand("ROOT"), "file@x.example");
     let host = host.rc("alias default own-default@x.example");
     assert_eq!(host.expand("eve"), "own-default@x.example");
-    let host = Host::new("bob: root\ndefault: nobody, last@x.example\n").set("qualify-domain=q.example");
+    let host =
+        Host::new("bob: root\ndefault: nobody, last@x.example\n").set("qualify-domain=q.example");
     assert_eq!(host.expand("eve"), "nobody@q.example, last@x.example");
     assert_eq!(host.expand("bob"), "nobody@q.example, last@x.example");
     let back = Host::new("team: ops\n").rc("alias ops team");
-    assert_eq!(back.expand("ops"), "error: the alias `team` leads back to itself: team -> team");
+    assert_eq!(
+        back.expand("ops"),
+        "error: the alias `team` leads back to itself: team -> team"
+    );
     let itself = Host::new("root: file@x.example\n").rc("alias root root copy@x.example");
     assert_eq!(itself.expand("root"), "file@x.example, copy@x.example");
 }
@@ -159,7 +213,10 @@ fn the_settings_come_first_then_the_files_then_the_default_then_the_domain() {
 #[test]
 fn a_name_without_anything_is_an_error_unless_sendmail_may_guess() {
     let host = Host::new("");
-    assert_eq!(host.expand("root"), "error: `root` has no domain, and no alias has this name");
+    assert_eq!(
+        host.expand("root"),
+        "error: `root` has no domain, and no alias has this name"
+    );
     assert_eq!(host.expand_with(true, "root"), "root@web1.example.org");
     host.file("mailname", "mail.example.org\nsecond line\n");
     assert_eq!(host.expand_with(true, "root"), "root@mail.example.org");
@@ -171,10 +228,16 @@ fn a_name_without_anything_is_an_error_unless_sendmail_may_guess() {
 
 #[test]
 fn a_local_program_knows_its_own_names() {
-    let host = Host { words: Vec::new(), ..Host::new("root: admin@x.example\nx: |program\n") };
+    let host = Host {
+        words: Vec::new(),
+        ..Host::new("root: admin@x.example\nx: |program\n")
+    };
     let host = host.set("mta=/usr/bin/true");
     assert_eq!(host.expand_with(true, "root, x"), "root, x");
-    let named = format!("aliases-file={}", host.folder.path().join("aliases").display());
+    let named = format!(
+        "aliases-file={}",
+        host.folder.path().join("aliases").display()
+    );
     assert_eq!(host.set(&named).expand("root, eve"), "admin@x.example, eve");
 }
 
@@ -191,32 +254,58 @@ fn programs_files_and_unknown_words_are_refused_where_they_are_wanted() {
         ("b", format!("~/aliases:2: alias `b`: {runs}")),
         ("c", format!("~/aliases:3: alias `c`: {files}")),
         ("d", format!("~/aliases:4: alias `d`: {files}")),
-        ("e", "~/aliases:5: alias `e`: of the words with `:`, smail knows `:include:` only".to_owned()),
+        (
+            "e",
+            "~/aliases:5: alias `e`: of the words with `:`, smail knows `:include:` only"
+                .to_owned(),
+        ),
         ("f", format!("~/aliases:6: alias `f`: {runs}")),
-        ("g", "~/aliases:7: alias `g`: a `:` is wanted behind the name".to_owned()),
-        ("h", "~/aliases:8: alias `h`: it stands for nobody".to_owned()),
-        ("j", "~/aliases:10: alias `j`: `:include:` wants an absolute path".to_owned()),
+        (
+            "g",
+            "~/aliases:7: alias `g`: a `:` is wanted behind the name".to_owned(),
+        ),
+        (
+            "h",
+            "~/aliases:8: alias `h`: it stands for nobody".to_owned(),
+        ),
+        (
+            "j",
+            "~/aliases:10: alias `j`: `:include:` wants an absolute path".to_owned(),
+        ),
     ];
     for (name, why) in &wanted {
         assert_eq!(host.expand(name), format!("error: {why}"));
     }
-    assert!(host.expand("i").starts_with("error: alias `i` (~/aliases:9): "), "{}", host.expand("i"));
+    assert!(
+        host.expand("i")
+            .starts_with("error: alias `i` (~/aliases:9): "),
+        "{}",
+        host.expand("i")
+    );
     assert_eq!(host.expand("fine"), "ok@x.example");
     let problems = host.check();
     assert_eq!(problems.len(), 10, "{problems:#?}");
     for (problem, line) in problems.iter().zip(1..) {
-        assert!(problem.starts_with(&format!("~/aliases:{line}: ")), "{problem}");
+        assert!(
+            problem.starts_with(&format!("~/aliases:{line}: ")),
+            "{problem}"
+        );
     }
 }
 
 #[test]
 fn an_alias_to_dev_null_drops_its_recipient_and_no_other() {
-    let host = Host::new("nobody: /dev/null\nquoted: \"/dev/null\"\nboth: nobody, a@x.example\nother: /dev/null/x\n");
+    let host = Host::new(
+        "nobody: /dev/null\nquoted: \"/dev/null\"\nboth: nobody, a@x.example\nother: /dev/null/x\n",
+    );
     let host = host.rc("alias rc /dev/null");
     for name in ["nobody", "quoted", "rc", "nobody, rc"] {
         assert_eq!(host.expand(name), "", "{name}");
     }
-    assert_eq!(host.expand("nobody, both, rc, b@x.example"), "a@x.example, b@x.example");
+    assert_eq!(
+        host.expand("nobody, both, rc, b@x.example"),
+        "a@x.example, b@x.example"
+    );
     assert!(host.expand("other").starts_with("error: "));
     let dropped = |text: &str| {
         host.local(true, |local| {
@@ -224,7 +313,10 @@ fn an_alias_to_dev_null_drops_its_recipient_and_no_other() {
             local.has_dropped()
         })
     };
-    assert_eq!(["nobody", "rc", "both", "b@x.example"].map(dropped), [true, true, true, false]);
+    assert_eq!(
+        ["nobody", "rc", "both", "b@x.example"].map(dropped),
+        [true, true, true, false]
+    );
 }
 
 #[test]
@@ -233,11 +325,15 @@ fn include_files_are_read_as_lists_and_may_name_others() {
     let deeper = host.file("deeper", "deep@x.example\n");
     let list = host.file(
         "list",
-        &format!("# team\na@x.example, Bob <b@x.example>\n\n \"c\"@x.example\nroot\n:include:{deeper}\n"),
+        &format!(
+            "# team\na@x.example, Bob <b@x.example>\n\n \"c\"@x.example\nroot\n:include:{deeper}\n"
+        ),
     );
     host.file(
         "aliases",
-        &format!("team: :include:{list}, z@x.example\nquoted: \":include:{list}\"\nroot: r@x.example\n"),
+        &format!(
+            "team: :include:{list}, z@x.example\nquoted: \":include:{list}\"\nroot: r@x.example\n"
+        ),
     );
     let all = "a@x.example, Bob <b@x.example>, \"c\"@x.example, r@x.example, deep@x.example";
     assert_eq!(host.expand("team"), format!("{all}, z@x.example"));
@@ -248,21 +344,35 @@ fn include_files_are_read_as_lists_and_may_name_others() {
         "error: the alias `team` leads back to itself: team -> :include:~/list -> :include:~/deeper -> :include:~/list"
     );
     host.file("deeper", "ok@x.example\n|program\n");
-    assert_eq!(host.expand("team"), "error: ~/deeper:2: alias `team`: smail runs no programs for aliases");
+    assert_eq!(
+        host.expand("team"),
+        "error: ~/deeper:2: alias `team`: smail runs no programs for aliases"
+    );
     fs::remove_file(&deeper).unwrap();
-    assert_eq!(host.expand("team"), "error: ~/deeper: no such file or directory");
+    assert_eq!(
+        host.expand("team"),
+        "error: ~/deeper: no such file or directory"
+    );
 }
 
 #[test]
 fn loops_depth_and_width_end() {
     let host = Host::new("a: b\nb: c, x@x.example\nc: A\n");
-    assert_eq!(host.expand("a"), "error: the alias `a` leads back to itself: a -> b -> c -> a");
+    assert_eq!(
+        host.expand("a"),
+        "error: the alias `a` leads back to itself: a -> b -> c -> a"
+    );
     assert_eq!(host.check().len(), 1);
     let chain = lines(30, |n| format!("n{n}: n{}", n + 1));
     let deep = "error: the alias `n0` leads to more than 25 levels or 100000 addresses";
     assert_eq!(Host::new(&chain).expand("n0"), deep);
     let doubling = lines(20, |n| format!("n{n}: n{0}, n{0}", n + 1));
-    assert_eq!(Host::new(&doubling).set("qualify-domain=x.example").expand("n0"), deep);
+    assert_eq!(
+        Host::new(&doubling)
+            .set("qualify-domain=x.example")
+            .expand("n0"),
+        deep
+    );
     let host = Host::new("");
     let empty = host.file("empty", "");
     host.file("aliases", &format!("{doubling}n20: :include:{empty}\n"));
@@ -292,7 +402,10 @@ fn files_that_others_may_write_are_not_used() {
     let list = host.file("list", "a@x.example\n");
     fs::set_permissions(&list, fs::Permissions::from_mode(0o666)).unwrap();
     host.file("aliases", &format!("team: :include:{list}\n"));
-    assert_eq!(host.expand("team"), "error: ~/list: others may change it, and so could redirect mail");
+    assert_eq!(
+        host.expand("team"),
+        "error: ~/list: others may change it, and so could redirect mail"
+    );
 }
 
 #[test]
@@ -301,8 +414,16 @@ fn what_is_no_file_neither_blocks_nor_passes() {
     let path = host.folder.path().join("aliases");
     fs::remove_file(&path).unwrap();
     assert_eq!(host.expand_with(true, "root"), "root@web1.example.org");
-    rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
-    assert_eq!(host.expand("root"), "error: ~/aliases: it is not a regular file");
+    rustix::fs::mkfifoat(
+        rustix::fs::CWD,
+        &path,
+        rustix::fs::Mode::from_raw_mode(0o600),
+    )
+    .unwrap();
+    assert_eq!(
+        host.expand("root"),
+        "error: ~/aliases: it is not a regular file"
+    );
     fs::remove_file(&path).unwrap();
     let real = host.file("real", "root: admin@x.example\n");
     std::os::unix::fs::symlink(real, &path).unwrap();
@@ -314,29 +435,46 @@ fn a_file_that_was_named_must_be_there() {
     let host = Host::new("root: machine@x.example\n");
     let own = host.file("own", "bob: b@x.example\n");
     let named = host.set(&format!("aliases-file={own}, ~/more"));
-    assert_eq!(named.expand("bob"), "error: ~/more: no such file or directory");
+    assert_eq!(
+        named.expand("bob"),
+        "error: ~/more: no such file or directory"
+    );
     named.file("more", "bob: second@x.example\neve: e@x.example\n");
     assert_eq!(named.expand("bob, eve"), "b@x.example, e@x.example");
-    assert_eq!(named.expand("root"), "error: `root` has no domain, and no alias has this name");
-    assert_eq!(named.check(), ["~/more:1: `bob` was said before, in ~/own:1: that counts"]);
+    assert_eq!(
+        named.expand("root"),
+        "error: `root` has no domain, and no alias has this name"
+    );
+    assert_eq!(
+        named.check(),
+        ["~/more:1: `bob` was said before, in ~/own:1: that counts"]
+    );
     let none = named.set("aliases-file=").set("qualify-domain=q.example");
     assert_eq!(none.expand("bob"), "bob@q.example");
 }
 
 #[test]
 fn headers_take_an_alias_that_is_one_address_and_keep_the_name() {
-    let host = Host::new("root: Admin <admin@x.example>\nteam: a@x.example, b@x.example\nbad: |x\n");
+    let host =
+        Host::new("root: Admin <admin@x.example>\nteam: a@x.example, b@x.example\nbad: |x\n");
     let header = |host: &Host, text: &str| {
         let mailbox = Mailbox::parse(text).unwrap();
-        host.local(false, |local| local.header(&mailbox)).map_or_else(|| "stays".to_owned(), |m| m.to_string())
+        host.local(false, |local| local.header(&mailbox))
+            .map_or_else(|| "stays".to_owned(), |m| m.to_string())
     };
-    assert_eq!(header(&host, "Cron Daemon <root>"), "Cron Daemon <admin@x.example>");
+    assert_eq!(
+        header(&host, "Cron Daemon <root>"),
+        "Cron Daemon <admin@x.example>"
+    );
     assert_eq!(header(&host, "root@web1"), "admin@x.example");
     for text in ["team", "bad", "eve", "x@x.example", "eve@web1"] {
         assert_eq!(header(&host, text), "stays", "{text}");
     }
     let host = host.set("qualify-domain=q.example");
-    assert_eq!(header(&host, "The Team <team>"), "The Team <team@q.example>");
+    assert_eq!(
+        header(&host, "The Team <team>"),
+        "The Team <team@q.example>"
+    );
     assert_eq!(header(&host, "eve"), "eve@q.example");
 }
 
@@ -345,10 +483,17 @@ fn senders_get_the_domain_and_no_alias() {
     let host = Host::new("root: admin@x.example\n");
     let sender = |guess: bool, text: &str| {
         let address = Address::parse(text).unwrap();
-        host.local(guess, |local| local.qualify(address)).map(|address| address.to_string())
+        host.local(guess, |local| local.qualify(address))
+            .map(|address| address.to_string())
     };
-    assert_eq!(sender(true, "root").as_deref(), Some("root@web1.example.org"));
-    assert_eq!(sender(true, "root@localhost").as_deref(), Some("root@web1.example.org"));
+    assert_eq!(
+        sender(true, "root").as_deref(),
+        Some("root@web1.example.org")
+    );
+    assert_eq!(
+        sender(true, "root@localhost").as_deref(),
+        Some("root@web1.example.org")
+    );
     assert_eq!(sender(false, "root"), None);
     assert_eq!(sender(false, "root@web1").as_deref(), Some("root@web1"));
     assert_eq!(sender(true, "a@x.example").as_deref(), Some("a@x.example"));
@@ -356,16 +501,26 @@ fn senders_get_the_domain_and_no_alias() {
 
 #[test]
 fn every_end_says_where_it_was_said() {
-    let host = Host::new("# two aliases\nroot: admin@x.example, own, eve\n").rc("alias own o@x.example");
+    let host =
+        Host::new("# two aliases\nroot: admin@x.example, own, eve\n").rc("alias own o@x.example");
     let explain = |text: &str| {
-        let ends = host.local(true, |local| local.explain(&Mailbox::parse(text).unwrap())).unwrap();
+        let ends = host
+            .local(true, |local| local.explain(&Mailbox::parse(text).unwrap()))
+            .unwrap();
         ends.iter()
             .map(|(m, said)| host.neutral(&format!("{m} {}", said.as_deref().unwrap_or("-"))))
             .collect::<Vec<_>>()
     };
-    let wanted = ["admin@x.example ~/aliases:2", "o@x.example ~/mailrc:1", "eve@web1.example.org ~/aliases:2"];
+    let wanted = [
+        "admin@x.example ~/aliases:2",
+        "o@x.example ~/mailrc:1",
+        "eve@web1.example.org ~/aliases:2",
+    ];
     assert_eq!(explain("root"), wanted);
-    assert_eq!(explain("eve"), ["eve@web1.example.org the name of this host"]);
+    assert_eq!(
+        explain("eve"),
+        ["eve@web1.example.org the name of this host"]
+    );
     assert_eq!(explain("x@x.example"), ["x@x.example -"]);
 }
 
@@ -375,7 +530,13 @@ fn a_large_file_takes_linear_time() {
     let host = Host::new(&format!("root: a@x.example\n{many}"));
     assert_eq!(host.expand("root"), "a@x.example");
     let long = host.file("list", &"a@x.example,".repeat(90_000));
-    host.file("aliases", &format!("all: :include:{long}\nmore: {}\n", "(((((,\"<".repeat(100_000)));
+    host.file(
+        "aliases",
+        &format!(
+            "all: :include:{long}\nmore: {}\n",
+            "(((((,\"<".repeat(100_000)
+        ),
+    );
     assert_eq!(host.expand("all").len(), "a@x.example, ".len() * 90_000 - 2);
     assert!(host.expand("more").starts_with("error: alias `more`"));
 }
@@ -388,7 +549,12 @@ fn strangers_who_name_aliases_again_and_again_get_them_once_and_in_linear_time()
         "all: b@x.example,\n{members}\ndefault: all\nbroken: {}a@@b\n{broken}",
         "a@x,".repeat(9000)
     ));
-    let recipients = |size: usize| (0..size / 16).map(|n| format!("n{n}, all")).collect::<Vec<_>>().join(",");
+    let recipients = |size: usize| {
+        (0..size / 16)
+            .map(|n| format!("n{n}, all"))
+            .collect::<Vec<_>>()
+            .join(",")
+    };
     let list = |text: String| crate::address::parse_list(&text).unwrap();
     assert_linear(
         "recipients",
@@ -402,14 +568,21 @@ fn strangers_who_name_aliases_again_and_again_get_them_once_and_in_linear_time()
         "a header",
         |size| list(recipients(size)),
         |list| {
-            host.local(true, |local| list.iter().filter_map(|mailbox| local.header(mailbox)).count());
+            host.local(true, |local| {
+                list.iter()
+                    .filter_map(|mailbox| local.header(mailbox))
+                    .count()
+            });
         },
     );
     assert_linear(
         "recipients one by one",
         |size| list(recipients(size)),
         |list| {
-            host.local(true, |local| list.iter().for_each(|mailbox| local.check_name(&mailbox.address).unwrap()));
+            host.local(true, |local| {
+                list.iter()
+                    .for_each(|mailbox| local.check_name(&mailbox.address).unwrap())
+            });
         },
     );
     assert_eq!(host.local(true, |local| local.check().len()), 1);
@@ -421,12 +594,18 @@ fn files_of_any_lines_take_linear_time() {
     let list = folder.path().join("list");
     std::fs::write(&list, "a@x.example, b\n".repeat(1000)).unwrap();
     let rows: &[(&str, &dyn Fn(usize) -> String)] = &[
-        ("one list by many", &|n| format!("a{n}: :include:{}\n", list.display())),
-        ("one name again and again", &|_| "a: b@x.example\n".to_owned()),
+        ("one list by many", &|n| {
+            format!("a{n}: :include:{}\n", list.display())
+        }),
+        ("one name again and again", &|_| {
+            "a: b@x.example\n".to_owned()
+        }),
         ("lines that go on", &|_| "a: b,\n c,\n\td\n".to_owned()),
         ("a chain", &|n| format!("a{n}: a{}\n", n + 1)),
         ("what is no line", &|_| ":\nx\n\"\n".to_owned()),
-        ("a mistake that many lead to", &|n| format!("a{n}: a0, b@@c\n")),
+        ("a mistake that many lead to", &|n| {
+            format!("a{n}: a0, b@@c\n")
+        }),
     ];
     for (name, row) in rows {
         assert_linear(

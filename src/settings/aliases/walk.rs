@@ -26,7 +26,10 @@ impl Walk {
         self.steps += 1;
         let enough = self.most.is_some_and(|most| self.ends.len() > most);
         if (self.steps > ALIAS_WIDTH || enough) && self.done.is_none() {
-            return Err(AliasError::TooMuch(self.way.first().map_or(name, String::as_str).to_owned()).into());
+            return Err(AliasError::TooMuch(
+                self.way.first().map_or(name, String::as_str).to_owned(),
+            )
+            .into());
         }
         Ok(())
     }

@@ -43,9 +43,17 @@ impl Reader<'_> {
         }
         if torn {
             // `from=Bob <bob@x>`: half an address is worse than none.
-            self.warn(place, "an address behind a value is ignored; quote a value that has blanks");
+            self.warn(
+                place,
+                "an address behind a value is ignored; quote a value that has blanks",
+            );
         } else if remarks > 0 {
-            self.note(place, &format!("{remarks} word(s) behind a value are ignored; quote a value that has blanks"));
+            self.note(
+                place,
+                &format!(
+                    "{remarks} word(s) behind a value are ignored; quote a value that has blanks"
+                ),
+            );
         }
     }
 
@@ -59,12 +67,17 @@ impl Reader<'_> {
 
     /// A bare word that may follow an assignment: the name of a switch, or `no` and one.
     fn is_switch(&self, name: &str) -> bool {
-        (self.env.known)(name) || name.strip_prefix("no").is_some_and(|rest| (self.env.known)(rest))
+        (self.env.known)(name)
+            || name
+                .strip_prefix("no")
+                .is_some_and(|rest| (self.env.known)(rest))
     }
 
     fn assign(&mut self, name: &str, value: Option<String>, behind: bool, place: &Place) {
         // `no` wins over names that begin with it, as in every mailx, unless such a name is one of ours.
-        let unsets = |rest: &&str| !rest.is_empty() && !(self.env.known)(name) && (!behind || (self.env.known)(rest));
+        let unsets = |rest: &&str| {
+            !rest.is_empty() && !(self.env.known)(name) && (!behind || (self.env.known)(rest))
+        };
         if let Some(rest) = name.strip_prefix("no").filter(unsets) {
             if value.is_some() {
                 self.note(place, "`no` before a name unsets it; the value is ignored");
@@ -72,13 +85,21 @@ impl Reader<'_> {
             return self.forget(rest, place);
         }
         if name == "v15-compat" {
-            let on = value
-                .as_deref()
-                .is_some_and(|v| matches!(v.to_ascii_lowercase().as_str(), "yes" | "y" | "true" | "on" | "1"));
+            let on = value.as_deref().is_some_and(|v| {
+                matches!(
+                    v.to_ascii_lowercase().as_str(),
+                    "yes" | "y" | "true" | "on" | "1"
+                )
+            });
             self.dialect = if on { Dialect::Shell } else { Dialect::Old };
         }
         self.remember(name, value.clone().unwrap_or_default());
-        self.say(Item::Set { name: name.to_owned(), value, behind, place: place.clone() });
+        self.say(Item::Set {
+            name: name.to_owned(),
+            value,
+            behind,
+            place: place.clone(),
+        });
     }
 
     fn forget(&mut self, name: &str, place: &Place) {
@@ -86,12 +107,18 @@ impl Reader<'_> {
             self.dialect = Dialect::Old;
         }
         self.remember(name, String::new());
-        self.say(Item::Unset { name: name.to_owned(), place: place.clone() });
+        self.say(Item::Unset {
+            name: name.to_owned(),
+            place: place.clone(),
+        });
     }
 
     /// Keeps a value for `$name`; what an account says is known within it only.
     fn remember(&mut self, name: &str, value: String) {
-        let values = self.account.as_mut().map_or(&mut self.values, |open| &mut open.values);
+        let values = self
+            .account
+            .as_mut()
+            .map_or(&mut self.values, |open| &mut open.values);
         values.insert(name.to_owned(), value);
     }
 
@@ -116,11 +143,17 @@ fn spaced_value<'w>(
     words: &mut std::iter::Peekable<impl Iterator<Item = &'w Word>>,
     env: &Environment<'_>,
 ) -> Option<String> {
-    let Some(next) = words.peek() else { return value };
+    let Some(next) = words.peek() else {
+        return value;
+    };
     if value.is_some() {
         // `a= b`: b may as well be the next setting.
         let own = is_remark(next) || next.text.contains('=') || (env.known)(&next.text);
-        return if own { value } else { words.next().map(|word| word.text.clone()) };
+        return if own {
+            value
+        } else {
+            words.next().map(|word| word.text.clone())
+        };
     }
     let glued = next.text.strip_prefix('=').filter(|_| next.bare_start)?;
     words.next();
@@ -128,5 +161,9 @@ fn spaced_value<'w>(
         return Some(glued.to_owned());
     }
     let lone = |word: &Word| word.bare && matches!(word.text.as_str(), "#" | "//");
-    Some(words.next_if(|word| !lone(word)).map_or_else(String::new, |word| word.text.clone()))
+    Some(
+        words
+            .next_if(|word| !lone(word))
+            .map_or_else(String::new, |word| word.text.clone()),
+    )
 }

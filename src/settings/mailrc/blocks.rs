@@ -31,11 +31,19 @@ pub(super) struct Open {
 impl Reader<'_> {
     pub(super) fn conditional(&mut self, command: Option<Command>, rest: &[Word], place: &Place) {
         // Neither an account's body nor a sourced file reaches into the `if` around it.
-        let floor = self.account.as_ref().map_or(0, |open| open.branches).max(self.floor);
+        let floor = self
+            .account
+            .as_ref()
+            .map_or(0, |open| open.branches)
+            .max(self.floor);
         if command == Some(Command::If) {
             let outer = self.live();
             let live = outer && self.condition(rest, place);
-            return self.branches.push(Branch { live, outer, chosen: live });
+            return self.branches.push(Branch {
+                live,
+                outer,
+                chosen: live,
+            });
         }
         if self.branches.len() <= floor {
             return self.warn(place, "`else` or `endif` without an `if`");
@@ -44,7 +52,10 @@ impl Reader<'_> {
             self.branches.pop();
             return;
         }
-        let open = self.branches.last().is_some_and(|branch| branch.outer && !branch.chosen);
+        let open = self
+            .branches
+            .last()
+            .is_some_and(|branch| branch.outer && !branch.chosen);
         let live = open && (command == Some(Command::Else) || self.condition(rest, place));
         if let Some(branch) = self.branches.last_mut() {
             branch.live = live;
@@ -76,14 +87,24 @@ impl Reader<'_> {
         if !opens_block(words) {
             return match words {
                 [] => self.note(place, "`account` without a name is ignored"),
-                [name] => self.say(Item::UseAccount { name: name.text.clone(), place: place.clone() }),
-                _ => self.warn(place, "`account` needs one name, and `{` at the end of the line to define it"),
+                [name] => self.say(Item::UseAccount {
+                    name: name.text.clone(),
+                    place: place.clone(),
+                }),
+                _ => self.warn(
+                    place,
+                    "`account` needs one name, and `{` at the end of the line to define it",
+                ),
             };
         }
         let name = block_name(words);
         if name.is_empty() || self.account.is_some() {
             self.skipped += 1;
-            let why = if name.is_empty() { "`account` needs a name" } else { "an `account` within another is skipped" };
+            let why = if name.is_empty() {
+                "`account` needs a name"
+            } else {
+                "an `account` within another is skipped"
+            };
             return self.warn(place, why);
         }
         self.account = Some(Open {
@@ -100,7 +121,11 @@ impl Reader<'_> {
     pub(super) fn close_block(&mut self, place: &Place) {
         if self.skipped > 0 {
             self.skipped -= 1;
-        } else if self.account.as_ref().is_some_and(|open| open.depth == self.stack.len()) {
+        } else if self
+            .account
+            .as_ref()
+            .is_some_and(|open| open.depth == self.stack.len())
+        {
             self.close_account(place);
         } else if self.live() {
             self.warn(place, "`}` without a block");
@@ -108,18 +133,26 @@ impl Reader<'_> {
     }
 
     pub(super) fn close_account(&mut self, place: &Place) {
-        let Some(open) = self.account.take() else { return };
+        let Some(open) = self.account.take() else {
+            return;
+        };
         if self.branches.len() > open.branches {
             self.warn(place, "an `if` within an account has no `endif`");
             self.branches.truncate(open.branches);
         }
         self.dialect = open.dialect;
-        self.say(Item::Account { name: open.name, items: open.items, place: open.place });
+        self.say(Item::Account {
+            name: open.name,
+            items: open.items,
+            place: open.place,
+        });
     }
 }
 
 pub(super) fn opens_block(words: &[Word]) -> bool {
-    words.last().is_some_and(|word| word.bare && word.text.ends_with('{'))
+    words
+        .last()
+        .is_some_and(|word| word.bare && word.text.ends_with('{'))
 }
 
 /// The name before `{`, which may be glued to it.

@@ -74,7 +74,10 @@ impl<'e> Reader<'e> {
         let branches = self.branches.len();
         let floor = std::mem::replace(&mut self.floor, branches);
         self.stack.push(Arc::clone(path));
-        let mut place = Place { path: Arc::clone(path), line: 1 };
+        let mut place = Place {
+            path: Arc::clone(path),
+            line: 1,
+        };
         for line in lines::lines(&text) {
             place.line = line.number;
             self.line(&line, &place);
@@ -83,7 +86,11 @@ impl<'e> Reader<'e> {
             self.skipped = 0;
             self.warn(&place, "a block has no `}`");
         }
-        if self.account.as_ref().is_some_and(|open| open.depth == self.stack.len()) {
+        if self
+            .account
+            .as_ref()
+            .is_some_and(|open| open.depth == self.stack.len())
+        {
             self.warn(&place, "an `account` block has no `}`");
             self.close_account(&place);
         }
@@ -99,7 +106,10 @@ impl<'e> Reader<'e> {
         let mut text: &str = &line.text;
         if text.starts_with('#') {
             if line.continued {
-                self.note(place, "this comment ends in a backslash, so the next line is part of it");
+                self.note(
+                    place,
+                    "this comment ends in a backslash, so the next line is part of it",
+                );
             }
             return;
         }
@@ -129,19 +139,31 @@ impl<'e> Reader<'e> {
     pub(super) fn expand(&mut self, name: &str) -> Result<String, ShellFault> {
         let inner = self.account.as_ref().and_then(|open| open.values.get(name));
         let value = inner.or_else(|| self.values.get(name)).cloned();
-        let value = value.or_else(|| (self.env.variables)(name)).unwrap_or_default();
+        let value = value
+            .or_else(|| (self.env.variables)(name))
+            .unwrap_or_default();
         self.expanded = self.expanded.saturating_add(value.len());
-        if self.expanded > MAX_EXPANDED { Err(ShellFault::TooMuch) } else { Ok(value) }
+        if self.expanded > MAX_EXPANDED {
+            Err(ShellFault::TooMuch)
+        } else {
+            Ok(value)
+        }
     }
 
     fn command(&mut self, words: &[Word], dialect: Dialect, place: &Place) {
-        let Some((first, rest)) = words.split_first() else { return };
+        let Some((first, rest)) = words.split_first() else {
+            return;
+        };
         let name = first.text.strip_prefix('\\').unwrap_or(&first.text);
         if name == "}" {
             return self.close_block(place);
         }
         let command = table::find(name);
-        let rest = if command == Some(Command::Set) { rest } else { without_remark(rest) };
+        let rest = if command == Some(Command::Set) {
+            rest
+        } else {
+            without_remark(rest)
+        };
         if self.skipped > 0 || !self.live() {
             return self.passed_over(command, rest, place);
         }
@@ -168,10 +190,14 @@ impl<'e> Reader<'e> {
     /// A line that does not count: only where blocks begin and end matters.
     fn passed_over(&mut self, command: Option<Command>, rest: &[Word], place: &Place) {
         match command {
-            Some(Command::If | Command::Elif | Command::Else | Command::Endif) if self.skipped == 0 => {
+            Some(Command::If | Command::Elif | Command::Else | Command::Endif)
+                if self.skipped == 0 =>
+            {
                 self.conditional(command, rest, place);
             }
-            Some(Command::Account | Command::Define) => self.skipped += usize::from(opens_block(rest)),
+            Some(Command::Account | Command::Define) => {
+                self.skipped += usize::from(opens_block(rest))
+            }
             _ => {}
         }
     }
@@ -185,7 +211,11 @@ impl<'e> Reader<'e> {
             [] | [_] => self.note(place, "`alias` without members is ignored"),
             [name, members @ ..] => {
                 let (name, members) = (name.text.clone(), texts(members));
-                self.say(Item::Alias { name, members, place: place.clone() });
+                self.say(Item::Alias {
+                    name,
+                    members,
+                    place: place.clone(),
+                });
             }
         }
     }
@@ -194,7 +224,10 @@ impl<'e> Reader<'e> {
         if words.is_empty() {
             return self.warn(place, "`unalias` needs a name");
         }
-        self.say(Item::Unalias { names: texts(words), place: place.clone() });
+        self.say(Item::Unalias {
+            names: texts(words),
+            place: place.clone(),
+        });
     }
 
     fn source(&mut self, words: &[Word], place: &Place) {
@@ -210,29 +243,45 @@ impl<'e> Reader<'e> {
             Ok(path) => path,
             Err(why) => return self.warn(place, why),
         };
-        if self.stack.len() >= MAX_DEPTH || self.sourced >= MAX_SOURCED || self.stack.iter().any(|open| **open == *path)
+        if self.stack.len() >= MAX_DEPTH
+            || self.sourced >= MAX_SOURCED
+            || self.stack.iter().any(|open| **open == *path)
         {
-            return self
-                .warn(place, &format!("`{}` is not sourced: the files source each other without end", path.display()));
+            return self.warn(
+                place,
+                &format!(
+                    "`{}` is not sourced: the files source each other without end",
+                    path.display()
+                ),
+            );
         }
         self.sourced += 1;
         match load(&path) {
             Ok((bytes, _)) if self.octets.saturating_add(bytes.len()) > MAX_IN_ALL => {
                 self.warn(
                     place,
-                    &format!("`{}` is not sourced: the files are larger than 16 MiB in all", path.display()),
+                    &format!(
+                        "`{}` is not sourced: the files are larger than 16 MiB in all",
+                        path.display()
+                    ),
                 );
             }
             Ok((bytes, file)) => {
                 let path = Arc::clone(&file.path);
                 self.file(&bytes, &path, file);
             }
-            Err(error) => self.warn(place, &format!("cannot source `{}`: {error}", path.display())),
+            Err(error) => self.warn(
+                place,
+                &format!("cannot source `{}`: {error}", path.display()),
+            ),
         }
     }
 
     pub(super) fn say(&mut self, item: Item) {
-        self.account.as_mut().map_or(&mut self.out.items, |open| &mut open.items).push(item);
+        self.account
+            .as_mut()
+            .map_or(&mut self.out.items, |open| &mut open.items)
+            .push(item);
     }
 
     pub(super) fn warn(&mut self, place: &Place, text: &str) {
@@ -254,7 +303,9 @@ fn remark(list: &mut Vec<(Place, String)>, place: &Place, text: &str) {
 }
 
 fn without_remark(words: &[Word]) -> &[Word] {
-    let end = words.iter().position(|word| word.bare_start && word.text.starts_with('#'));
+    let end = words
+        .iter()
+        .position(|word| word.bare_start && word.text.starts_with('#'));
     &words[..end.unwrap_or(words.len())]
 }
 

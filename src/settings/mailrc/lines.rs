@@ -38,7 +38,10 @@ pub(super) struct Lines<'t> {
 
 /// Takes a text apart.
 pub(super) fn lines(text: &str) -> Lines<'_> {
-    Lines { rest: text.split('\n'), number: 0 }
+    Lines {
+        rest: text.split('\n'),
+        number: 0,
+    }
 }
 
 impl<'t> Lines<'t> {
@@ -56,7 +59,11 @@ impl<'t> Iterator for Lines<'t> {
         let first = self.physical()?;
         let number = self.number;
         let Some(head) = continues(first) else {
-            return Some(Line { text: first.trim_matches(MARGIN).into(), number, continued: false });
+            return Some(Line {
+                text: first.trim_matches(MARGIN).into(),
+                number,
+                continued: false,
+            });
         };
         let mut text = head.to_owned();
         while let Some(next) = self.physical() {
@@ -71,12 +78,20 @@ impl<'t> Iterator for Lines<'t> {
             };
             text.push_str(head);
         }
-        Some(Line { text: text.trim_matches(MARGIN).to_owned().into(), number, continued: true })
+        Some(Line {
+            text: text.trim_matches(MARGIN).to_owned().into(),
+            number,
+            continued: true,
+        })
     }
 }
 
 /// The line without the backslash that continues it; an even number of them is escaped ones.
 fn continues(line: &str) -> Option<&str> {
     let backslashes = line.len() - line.trim_end_matches('\\').len();
-    if backslashes % 2 == 1 { line.strip_suffix('\\') } else { None }
+    if backslashes % 2 == 1 {
+        line.strip_suffix('\\')
+    } else {
+        None
+    }
 }

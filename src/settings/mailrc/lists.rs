@@ -23,13 +23,19 @@ fn netease_over_tls_with_trailing_blanks() {
 #[test]
 fn no_mechanism_named() {
     let text = "set from=U@163.com smtp=smtp.163.com\nset smtp-auth-user=U@163.com smtp-auth-password=CODE";
-    assert_eq!(said(text), "from=U@163.com\nsmtp=smtp.163.com\nsmtp-auth-user=U@163.com\nsmtp-auth-password=CODE\n");
+    assert_eq!(
+        said(text),
+        "from=U@163.com\nsmtp=smtp.163.com\nsmtp-auth-user=U@163.com\nsmtp-auth-password=CODE\n"
+    );
 }
 
 #[test]
 fn qq_with_an_unknown_name_and_a_quoted_url() {
     let text = "set smtp=\"smtps://smtp.qq.com:465\"\nset realname=Bob\n#set smtp-use-starttls\nset smtp=smtps://smtp.exmail.qq.com:465";
-    assert_eq!(said(text), "smtp=smtps://smtp.qq.com:465\nrealname=Bob\nsmtp=smtps://smtp.exmail.qq.com:465\n");
+    assert_eq!(
+        said(text),
+        "smtp=smtps://smtp.qq.com:465\nrealname=Bob\nsmtp=smtps://smtp.exmail.qq.com:465\n"
+    );
 }
 
 #[test]
@@ -45,8 +51,12 @@ fn remarks_behind_values_in_every_form() {
 
 #[test]
 fn blanks_around_equals() {
-    let text = "set from = x@huawei.com\nset smtp = mail.huawei.com\nset asksub append dot save crt=20\n";
-    assert_eq!(said(text), "from=x@huawei.com\nsmtp=mail.huawei.com\nasksub\nappend\ndot\nsave\ncrt=20\n");
+    let text =
+        "set from = x@huawei.com\nset smtp = mail.huawei.com\nset asksub append dot save crt=20\n";
+    assert_eq!(
+        said(text),
+        "from=x@huawei.com\nsmtp=mail.huawei.com\nasksub\nappend\ndot\nsave\ncrt=20\n"
+    );
 }
 
 #[test]
@@ -82,7 +92,10 @@ fn gmail_with_a_blank_in_the_password_and_a_lost_quote() {
 #[test]
 fn gmail_over_tls_with_two_servers_and_starttls_yes() {
     let text = "set smtp=smtps://smtp.gmail.com:465\nset smtp=smtp://smtp.gmail.com:587\nset smtp-use-starttls=yes\n";
-    assert_eq!(said(text), "smtp=smtps://smtp.gmail.com:465\nsmtp=smtp://smtp.gmail.com:587\nsmtp-use-starttls=yes\n");
+    assert_eq!(
+        said(text),
+        "smtp=smtps://smtp.gmail.com:465\nsmtp=smtp://smtp.gmail.com:587\nsmtp-use-starttls=yes\n"
+    );
 }
 
 #[test]
@@ -104,8 +117,7 @@ fn office_365_in_the_form_of_a_url() {
 #[test]
 fn amazon_with_slash_and_plus_in_the_password() {
     let text = "set smtp=smtps://email-smtp.us-east-1.amazonaws.com:465\nset smtp-auth-user=AKIAX\nset smtp-auth-password=aB/c+D==";
-    let want =
-        "smtp=smtps://email-smtp.us-east-1.amazonaws.com:465\nsmtp-auth-user=AKIAX\nsmtp-auth-password=aB/c+D==\n";
+    let want = "smtp=smtps://email-smtp.us-east-1.amazonaws.com:465\nsmtp-auth-user=AKIAX\nsmtp-auth-password=aB/c+D==\n";
     assert_eq!(said(text), want);
 }
 
@@ -137,8 +149,7 @@ fn a_url_with_the_switch_behind_it() {
 #[test]
 fn new_transport_with_old_credentials() {
     let text = "set mta=smtp://smtp.gmail.com:587\nset smtp-use-starttls smtp-auth=login\nset smtp-auth-user=\"U\" smtp-auth-password=\"P\"";
-    let want =
-        "mta=smtp://smtp.gmail.com:587\nsmtp-use-starttls\nsmtp-auth=login\nsmtp-auth-user=U\nsmtp-auth-password=P\n";
+    let want = "mta=smtp://smtp.gmail.com:587\nsmtp-use-starttls\nsmtp-auth=login\nsmtp-auth-user=U\nsmtp-auth-password=P\n";
     assert_eq!(said(text), want);
 }
 

@@ -186,7 +186,13 @@ fn load(path: &Path) -> io::Result<(Vec<u8>, ReadFile)> {
     let (bytes, access) = files::read_stream(path, MAX_OCTETS)?;
     // Everybody may write to the null device, and nothing comes of it.
     let access = Some(access).filter(|_| path != Path::new("/dev/null"));
-    Ok((bytes, ReadFile { path: Arc::from(path), access }))
+    Ok((
+        bytes,
+        ReadFile {
+            path: Arc::from(path),
+            access,
+        },
+    ))
 }
 
 /// The file that `source` names. Only `~`, `$HOME` and names below home are understood.
@@ -194,7 +200,10 @@ fn sourced_path(name: &str, home: Option<&Path>) -> Result<PathBuf, &'static str
     if name.trim_end().ends_with('|') {
         return Err("`source` runs no programs");
     }
-    let name = name.strip_prefix("$HOME/").or_else(|| name.strip_prefix("~/")).unwrap_or(name);
+    let name = name
+        .strip_prefix("$HOME/")
+        .or_else(|| name.strip_prefix("~/"))
+        .unwrap_or(name);
     if name.starts_with('~') {
         return Err("`source` knows only the own home folder");
     }
@@ -202,5 +211,6 @@ fn sourced_path(name: &str, home: Option<&Path>) -> Result<PathBuf, &'static str
     if path.is_absolute() {
         return Ok(path.to_owned());
     }
-    home.map(|home| home.join(path)).ok_or("`source` needs a home folder for this name")
+    home.map(|home| home.join(path))
+        .ok_or("`source` needs a home folder for this name")
 }

@@ -52,7 +52,10 @@ pub(super) const MODIFIERS: &[&str] = &["ignerr", "local", "global", "our"];
 
 /// Finds a command by its name or an abbreviation.
 pub(super) fn find(name: &str) -> Option<Command> {
-    COMMANDS.iter().find(|(full, least, _)| name.len() >= *least && full.starts_with(name)).map(|row| row.2)
+    COMMANDS
+        .iter()
+        .find(|(full, least, _)| name.len() >= *least && full.starts_with(name))
+        .map(|row| row.2)
 }
 
 /// Tells whether a name belongs to the reading side.

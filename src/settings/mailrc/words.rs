@@ -40,7 +40,11 @@ impl Growing {
     fn end(&mut self, words: &mut Vec<Word>) {
         let done = std::mem::take(self);
         if done.begun {
-            words.push(Word { text: done.text, bare_start: done.bare_start, bare: !done.marked });
+            words.push(Word {
+                text: done.text,
+                bare_start: done.bare_start,
+                bare: !done.marked,
+            });
         }
     }
 }
@@ -107,14 +111,19 @@ pub(super) struct Shell<'t> {
 impl<'t> Shell<'t> {
     /// Starts at the beginning of a line.
     pub fn new(line: &'t str) -> Self {
-        Shell { chars: line.chars().peekable() }
+        Shell {
+            chars: line.chars().peekable(),
+        }
     }
 
     /// Splits the next command, up to `;`, a comment or the end. `None` when nothing is left.
     ///
     /// # Errors
     /// [`ShellFault`]; nothing of the line is left then.
-    pub fn next_command(&mut self, lookup: &mut Lookup<'_>) -> Option<Result<Vec<Word>, ShellFault>> {
+    pub fn next_command(
+        &mut self,
+        lookup: &mut Lookup<'_>,
+    ) -> Option<Result<Vec<Word>, ShellFault>> {
         self.chars.peek()?;
         let mut words = Vec::new();
         let outcome = self.command(&mut words, lookup);
@@ -124,7 +133,11 @@ impl<'t> Shell<'t> {
         Some(outcome.map(|()| words))
     }
 
-    fn command(&mut self, words: &mut Vec<Word>, lookup: &mut Lookup<'_>) -> Result<(), ShellFault> {
+    fn command(
+        &mut self,
+        words: &mut Vec<Word>,
+        lookup: &mut Lookup<'_>,
+    ) -> Result<(), ShellFault> {
         let mut word = Growing::default();
         while let Some(c) = self.chars.next() {
             match c {
@@ -146,7 +159,12 @@ impl<'t> Shell<'t> {
         Ok(())
     }
 
-    fn quoted(&mut self, c: char, word: &mut Growing, lookup: &mut Lookup<'_>) -> Result<(), ShellFault> {
+    fn quoted(
+        &mut self,
+        c: char,
+        word: &mut Growing,
+        lookup: &mut Lookup<'_>,
+    ) -> Result<(), ShellFault> {
         match c {
             '\'' => {
                 word.mark();
@@ -189,7 +207,11 @@ impl<'t> Shell<'t> {
         while let Some(c) = self.chars.next() {
             match c {
                 '"' => return Ok(()),
-                '\\' => text.push(self.chars.next_if(|c| matches!(c, '"' | '\\' | '$' | '`')).unwrap_or('\\')),
+                '\\' => text.push(
+                    self.chars
+                        .next_if(|c| matches!(c, '"' | '\\' | '$' | '`'))
+                        .unwrap_or('\\'),
+                ),
                 '$' => match self.parameter(lookup)? {
                     Some(value) => text.push_str(&value),
                     None => text.push('$'),
@@ -200,7 +222,11 @@ impl<'t> Shell<'t> {
         Err(ShellFault::Unclosed)
     }
 
-    fn dollar_single(&mut self, text: &mut String, lookup: &mut Lookup<'_>) -> Result<(), ShellFault> {
+    fn dollar_single(
+        &mut self,
+        text: &mut String,
+        lookup: &mut Lookup<'_>,
+    ) -> Result<(), ShellFault> {
         while let Some(c) = self.chars.next() {
             match c {
                 '\'' => return Ok(()),
@@ -249,8 +275,12 @@ impl<'t> Shell<'t> {
         let mut value = start;
         let mut found = radix == 8;
         for _ in 0..most {
-            let Some(c) = self.chars.next_if(|c| c.is_digit(radix)) else { break };
-            value = value.saturating_mul(radix).saturating_add(c.to_digit(radix).unwrap_or(0));
+            let Some(c) = self.chars.next_if(|c| c.is_digit(radix)) else {
+                break;
+            };
+            value = value
+                .saturating_mul(radix)
+                .saturating_add(c.to_digit(radix).unwrap_or(0));
             found = true;
         }
         found.then_some(value)
@@ -268,10 +298,17 @@ impl<'t> Shell<'t> {
                 }
             }
         }
-        if !self.chars.peek().is_some_and(|c| c.is_ascii_alphabetic() || *c == '_') {
+        if !self
+            .chars
+            .peek()
+            .is_some_and(|c| c.is_ascii_alphabetic() || *c == '_')
+        {
             return Ok(None);
         }
-        while let Some(c) = self.chars.next_if(|c| c.is_ascii_alphanumeric() || *c == '_') {
+        while let Some(c) = self
+            .chars
+            .next_if(|c| c.is_ascii_alphanumeric() || *c == '_')
+        {
             name.push(c);
         }
         lookup(&name).map(Some)

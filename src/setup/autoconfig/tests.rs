@@ -23,7 +23,10 @@ fn around(servers: &str) -> String {
 
 /// An outgoing server of a page.
 fn outgoing(host: &str, port: &str, socket: &str, user: &str, authentication: &[&str]) -> String {
-    let forms: Vec<_> = authentication.iter().map(|form| format!("<authentication>{form}</authentication>")).collect();
+    let forms: Vec<_> = authentication
+        .iter()
+        .map(|form| format!("<authentication>{form}</authentication>"))
+        .collect();
     let forms = forms.concat();
     format!(
         "<outgoingServer type=\"smtp\"><hostname>{host}</hostname><port>{port}</port><socketType>{socket}</socketType>\
@@ -36,24 +39,62 @@ const PASSWORD: &[&str] = &["password-cleartext"];
 #[test]
 fn the_first_server_that_can_be_used_is_taken() {
     let plain = outgoing("a.x.example", "25", "plain", "%EMAILADDRESS%", PASSWORD);
-    let kerberos = outgoing("b.x.example", "465", "SSL", "%EMAILADDRESS%", &["GSSAPI", "NTLM"]);
+    let kerberos = outgoing(
+        "b.x.example",
+        "465",
+        "SSL",
+        "%EMAILADDRESS%",
+        &["GSSAPI", "NTLM"],
+    );
     let jmap = "<outgoingServer type=\"jmap\"><url>https://x.example</url></outgoingServer>";
-    let good = outgoing(" Mail.%EMAILDOMAIN%. ", " 587 ", "STARTTLS", "%EMAILADDRESS%", PASSWORD);
+    let good = outgoing(
+        " Mail.%EMAILDOMAIN%. ",
+        " 587 ",
+        "STARTTLS",
+        "%EMAILADDRESS%",
+        PASSWORD,
+    );
     let later = outgoing("c.x.example", "465", "SSL", "", PASSWORD);
     let found = read_text(&around(&[&plain, &kerberos, jmap, &good, &later].concat())).unwrap();
-    let door = Door { port: 587, tls: TlsMode::Starttls };
+    let door = Door {
+        port: 587,
+        tls: TlsMode::Starttls,
+    };
     // A placeholder in the address is none in the page.
-    let login = Some(Login::Password(Some("joe+%EMAILDOMAIN%@x.example".to_owned())));
-    assert_eq!(found, Server { host: "mail.x.example".into(), door, either: false, preset: None, login });
+    let login = Some(Login::Password(Some(
+        "joe+%EMAILDOMAIN%@x.example".to_owned(),
+    )));
+    assert_eq!(
+        found,
+        Server {
+            host: "mail.x.example".into(),
+            door,
+            either: false,
+            preset: None,
+            login
+        }
+    );
 }
 
 #[test]
 fn the_login_is_one_that_smail_has() {
     let user = |name: &str| Some(name.to_owned());
     let rows: [(&str, &[&str], Option<Login>); 13] = [
-        ("%EMAILLOCALPART%", PASSWORD, Some(Login::Password(user("joe+%EMAILDOMAIN%")))),
-        ("x\\%EMAILLOCALPART%", &["plain"], Some(Login::Password(user("x\\joe+%EMAILDOMAIN%")))),
-        ("乔 ", &["OAuth2", "password-encrypted"], Some(Login::Password(user("乔")))),
+        (
+            "%EMAILLOCALPART%",
+            PASSWORD,
+            Some(Login::Password(user("joe+%EMAILDOMAIN%"))),
+        ),
+        (
+            "x\\%EMAILLOCALPART%",
+            &["plain"],
+            Some(Login::Password(user("x\\joe+%EMAILDOMAIN%"))),
+        ),
+        (
+            "乔 ",
+            &["OAuth2", "password-encrypted"],
+            Some(Login::Password(user("乔"))),
+        ),
         ("R&amp;D", &["OAuth2"], Some(Login::Token(user("R&D")))),
         ("me", &["none"], Some(Login::None)),
         ("me", &["client-IP-address"], Some(Login::None)),
@@ -67,15 +108,35 @@ fn the_login_is_one_that_smail_has() {
         ("a&#x202e;b", PASSWORD, Some(Login::Password(None))),
     ];
     for (name, taken, wanted) in rows {
-        let found = read_text(&around(&outgoing("mail.x.example", "465", "SSL", name, taken)));
-        assert_eq!(found.map(|server| server.login.unwrap()), wanted.ok_or(Miss::NoServer), "{name} {taken:?}");
+        let found = read_text(&around(&outgoing(
+            "mail.x.example",
+            "465",
+            "SSL",
+            name,
+            taken,
+        )));
+        assert_eq!(
+            found.map(|server| server.login.unwrap()),
+            wanted.ok_or(Miss::NoServer),
+            "{name} {taken:?}"
+        );
     }
 }
 
 #[test]
 fn of_a_provider_in_the_table_the_table_knows_the_login() {
-    let server = read_text(&around(&outgoing("smtp.gmail.com", "465", "SSL", "nonsense", &["none"]))).unwrap();
-    assert_eq!((server.login, server.preset.map(|preset| preset.id)), (None, Some("gmail".to_owned())));
+    let server = read_text(&around(&outgoing(
+        "smtp.gmail.com",
+        "465",
+        "SSL",
+        "nonsense",
+        &["none"],
+    )))
+    .unwrap();
+    assert_eq!(
+        (server.login, server.preset.map(|preset| preset.id)),
+        (None, Some("gmail".to_owned()))
+    );
 }
 
 #[test]
@@ -93,13 +154,33 @@ fn what_cannot_be_a_server_is_none() {
         "ä.example",
     ]
     .into_iter()
-    .chain(["a.example/x", "a.example:25", "u@a.example", "%EMAILADDRESS%", "%X%.example", "a\u{85}.example"])
-    {
-        assert_eq!(read_text(&around(&outgoing(host, "465", "SSL", "me", PASSWORD))), Err(Miss::NoServer), "{host}");
+    .chain([
+        "a.example/x",
+        "a.example:25",
+        "u@a.example",
+        "%EMAILADDRESS%",
+        "%X%.example",
+        "a\u{85}.example",
+    ]) {
+        assert_eq!(
+            read_text(&around(&outgoing(host, "465", "SSL", "me", PASSWORD))),
+            Err(Miss::NoServer),
+            "{host}"
+        );
     }
     let long = format!("{}.example", "a.".repeat(200));
-    assert_eq!(read_text(&around(&outgoing(&long, "465", "SSL", "me", PASSWORD))), Err(Miss::NoServer));
-    for (port, socket) in [("0", "SSL"), ("65536", "SSL"), ("-1", "SSL"), ("", "SSL"), ("465", ""), ("465", "plain")] {
+    assert_eq!(
+        read_text(&around(&outgoing(&long, "465", "SSL", "me", PASSWORD))),
+        Err(Miss::NoServer)
+    );
+    for (port, socket) in [
+        ("0", "SSL"),
+        ("65536", "SSL"),
+        ("-1", "SSL"),
+        ("", "SSL"),
+        ("465", ""),
+        ("465", "plain"),
+    ] {
         let page = around(&outgoing("mail.x.example", port, socket, "me", PASSWORD));
         assert_eq!(read_text(&page), Err(Miss::NoServer), "{port} {socket}");
     }
@@ -111,14 +192,24 @@ fn what_cannot_be_a_server_is_none() {
 fn a_hostile_page_is_unreadable_at_once() {
     let good = outgoing("mail.x.example", "465", "SSL", "me", PASSWORD);
     let bomb = "<!DOCTYPE x [<!ENTITY a \"aaaaaaaaaa\"><!ENTITY b \"&a;&a;&a;&a;&a;\">]>";
-    let names = (0..6_000).map(|n| format!(" a{n}=''")).collect::<Vec<_>>().concat();
-    let spaces = (0..3_500).map(|n| format!(" xmlns:a{n}='{n}'")).collect::<Vec<_>>().concat();
+    let names = (0..6_000)
+        .map(|n| format!(" a{n}=''"))
+        .collect::<Vec<_>>()
+        .concat();
+    let spaces = (0..3_500)
+        .map(|n| format!(" xmlns:a{n}='{n}'"))
+        .collect::<Vec<_>>()
+        .concat();
     let rows = [
         String::new(),
         "<html><body>404</body></html>".to_owned(),
         "\u{feff}<clientConfig>".to_owned(),
-        format!("{bomb}{}", around(&good).replace("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n", "")),
-        "<!DOCTYPE clientConfig SYSTEM \"file:///etc/passwd\"><clientConfig>&x;</clientConfig>".to_owned(),
+        format!(
+            "{bomb}{}",
+            around(&good).replace("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n", "")
+        ),
+        "<!DOCTYPE clientConfig SYSTEM \"file:///etc/passwd\"><clientConfig>&x;</clientConfig>"
+            .to_owned(),
         around(&outgoing("&host;", "465", "SSL", "me", PASSWORD)),
         around(&outgoing("mail.x.example\0", "465", "SSL", "me", PASSWORD)),
         around(&good).replace("</emailProvider>", ""),
@@ -132,9 +223,17 @@ fn a_hostile_page_is_unreadable_at_once() {
     for page in rows {
         let start = Instant::now();
         assert_eq!(read_text(&page), Err(Miss::Unreadable), "{page:.200}");
-        assert!(start.elapsed() < Duration::from_secs(5), "{:?} {:.200}", start.elapsed(), page);
+        assert!(
+            start.elapsed() < Duration::from_secs(5),
+            "{:?} {:.200}",
+            start.elapsed(),
+            page
+        );
     }
-    assert_eq!(read(b"<clientConfig>\xff</clientConfig>", &Who::new(&address())), Err(Miss::Unreadable));
+    assert_eq!(
+        read(b"<clientConfig>\xff</clientConfig>", &Who::new(&address())),
+        Err(Miss::Unreadable)
+    );
 }
 
 /// A web that answers from a table, and what it was asked for.
@@ -171,7 +270,10 @@ fn a_signal_ends_the_asking() {
         *asked.borrow_mut() += 1;
         Err(NoPage::Interrupted)
     };
-    assert_eq!(look(&address(), &web, Words::ENGLISH), Err(NoPage::Interrupted));
+    assert_eq!(
+        look(&address(), &web, Words::ENGLISH),
+        Err(NoPage::Interrupted)
+    );
     assert_eq!(asked.into_inner(), 1);
 }
 
@@ -204,8 +306,16 @@ fn only_the_first_host_is_told_the_address() {
 #[test]
 fn what_is_wrong_with_each_host_is_one_line() {
     let pages = [(FIRST, 200, None, "<html/>"), (SECOND, 404, None, "")];
-    let why = |pages: &[_]| asked("me@x.example", pages).0.map_err(|error| because(&error)).unwrap_err();
-    assert_eq!(why(&pages), "autoconfig.x.example: the page cannot be read; x.example: the answer is 404");
+    let why = |pages: &[_]| {
+        asked("me@x.example", pages)
+            .0
+            .map_err(|error| because(&error))
+            .unwrap_err()
+    };
+    assert_eq!(
+        why(&pages),
+        "autoconfig.x.example: the page cannot be read; x.example: the answer is 404"
+    );
     let plain = around(&outgoing("mail.x.example", "25", "plain", "me", PASSWORD));
     assert_eq!(
         why(&[(SECOND, 200, None, &plain)]),
@@ -215,20 +325,44 @@ fn what_is_wrong_with_each_host_is_one_line() {
 
 #[test]
 fn a_page_may_be_elsewhere_twice_and_only_by_https() {
-    let page = around(&outgoing("mail.hoster.example", "465", "SSL", "me", PASSWORD));
+    let page = around(&outgoing(
+        "mail.hoster.example",
+        "465",
+        "SSL",
+        "me",
+        PASSWORD,
+    ));
     let moved = [
-        (FIRST, 302, Some("https://Cfg.Hoster.Example:443/c?a=b#x"), ""),
+        (
+            FIRST,
+            302,
+            Some("https://Cfg.Hoster.Example:443/c?a=b#x"),
+            "",
+        ),
         ("cfg.hoster.example/c?a=b", 301, Some("/d"), ""),
         ("cfg.hoster.example/d", 200, None, page.as_str()),
     ];
     let (found, urls) = asked("me@x.example", &moved);
     let (proposal, by) = found.unwrap();
-    assert_eq!((proposal.outside, by.as_str()), (true, "autoconfig.x.example → cfg.hoster.example"));
-    assert_eq!(urls, [FIRST, "cfg.hoster.example/c?a=b", "cfg.hoster.example/d"]);
-    let round = [(FIRST, 307, Some("/a"), ""), ("autoconfig.x.example/a", 308, Some("/a"), "")];
+    assert_eq!(
+        (proposal.outside, by.as_str()),
+        (true, "autoconfig.x.example → cfg.hoster.example")
+    );
+    assert_eq!(
+        urls,
+        [FIRST, "cfg.hoster.example/c?a=b", "cfg.hoster.example/d"]
+    );
+    let round = [
+        (FIRST, 307, Some("/a"), ""),
+        ("autoconfig.x.example/a", 308, Some("/a"), ""),
+    ];
     let (found, urls) = asked("me@x.example", &round);
-    let wanted = "autoconfig.x.example: it points to where nothing is asked; x.example: no such host";
-    assert_eq!((because(&found.unwrap_err()).as_str(), urls.len()), (wanted, 4));
+    let wanted =
+        "autoconfig.x.example: it points to where nothing is asked; x.example: no such host";
+    assert_eq!(
+        (because(&found.unwrap_err()).as_str(), urls.len()),
+        (wanted, 4)
+    );
 }
 
 #[test]
@@ -245,7 +379,10 @@ fn where_a_redirect_leads_is_read_as_it_is_asked() {
         ("https:///x", None),
         ("https://a.example:8443/", None),
         ("https://u:p@a.example/", None),
-        ("https://a.example\\@b.example/", Some("a.example /\\@b.example/")),
+        (
+            "https://a.example\\@b.example/",
+            Some("a.example /\\@b.example/"),
+        ),
         ("https://127.0.0.1/", None),
         ("https://[::1]/", None),
         ("https://localhost/", None),
@@ -256,10 +393,14 @@ fn where_a_redirect_leads_is_read_as_it_is_asked() {
         ("file:///etc/passwd", None),
     ];
     for (location, wanted) in rows {
-        let found = redirected("h.example", location).map(|(host, target)| format!("{host} {target}"));
+        let found =
+            redirected("h.example", location).map(|(host, target)| format!("{host} {target}"));
         assert_eq!(found.as_deref(), wanted, "{location}");
     }
-    assert_eq!(redirected("h.example", &format!("/{}", "x".repeat(4000))), None);
+    assert_eq!(
+        redirected("h.example", &format!("/{}", "x".repeat(4000))),
+        None
+    );
 }
 
 #[test]
@@ -269,7 +410,9 @@ fn pages_of_any_markup_take_next_to_no_time() {
         ("attributes", &|n| format!(" a{n}=\"b\"")),
         ("names", &|n| format!(" xmlns:a{n}=\"b\"")),
         ("elements", &|_| "<a>".to_owned()),
-        ("hosts", &|_| "<hostname>%EMAILDOMAIN%</hostname>".to_owned()),
+        ("hosts", &|_| {
+            "<hostname>%EMAILDOMAIN%</hostname>".to_owned()
+        }),
         ("placeholders", &|_| "%EMAILADDRESS%".to_owned()),
         ("entities", &|_| "&amp;".to_owned()),
         ("comments", &|_| "<!--".to_owned()),

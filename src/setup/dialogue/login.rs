@@ -11,8 +11,15 @@ use crate::settings::presets::Preset;
 
 impl Dialogue<'_> {
     /// How the account logs in; `again` when what was handed over did not do.
-    pub(super) fn proof(&mut self, server: &Server, user: Option<&str>, again: bool) -> Result<Proof, SetupError> {
-        let asked_before = self.wish("auth-password-file").or_else(|| self.wish("auth-password-command"));
+    pub(super) fn proof(
+        &mut self,
+        server: &Server,
+        user: Option<&str>,
+        again: bool,
+    ) -> Result<Proof, SetupError> {
+        let asked_before = self
+            .wish("auth-password-file")
+            .or_else(|| self.wish("auth-password-command"));
         if again {
             self.forget(&["auth-password-file", "auth-password-command"]);
         } else if asked_before.is_some() {
@@ -21,13 +28,18 @@ impl Dialogue<'_> {
         if let Some(command) = self.wishes.command.as_ref().filter(|_| !again) {
             return Ok(Proof::Command(command.clone()));
         }
-        let Some(user) = user else { return Ok(Proof::None) };
+        let Some(user) = user else {
+            return Ok(Proof::None);
+        };
         if let Some(preset) = &server.preset {
-            let kind: Vec<_> = [(words::SECRET_KIND, &preset.secret), (words::SECRET_WHERE, &preset.credential_hint)]
-                .into_iter()
-                .filter(|(_, fact)| !fact.is_empty())
-                .map(|(text, fact)| self.words.of(text, &[fact]))
-                .collect();
+            let kind: Vec<_> = [
+                (words::SECRET_KIND, &preset.secret),
+                (words::SECRET_WHERE, &preset.credential_hint),
+            ]
+            .into_iter()
+            .filter(|(_, fact)| !fact.is_empty())
+            .map(|(text, fact)| self.words.of(text, &[fact]))
+            .collect();
             for line in &kind {
                 self.person.say(line);
             }
@@ -59,7 +71,10 @@ impl Dialogue<'_> {
         }
         loop {
             let question = self.words.of(words::SECRET, &[]);
-            let secret = self.person.secret(&question).map_err(|gone| SetupError::Gone(gone, question))?;
+            let secret = self
+                .person
+                .secret(&question)
+                .map_err(|gone| SetupError::Gone(gone, question))?;
             if secret.reveal().trim().is_empty() {
                 self.say(words::NO_SECRET, &[]);
                 continue;
@@ -80,8 +95,13 @@ impl Dialogue<'_> {
     /// Google shows its app passwords with blanks, and takes them without.
     fn without_blanks(&mut self, preset: Option<&Preset>, secret: Secret) -> Secret {
         let google = preset.is_some_and(|preset| preset.family == "gmail");
-        let bare: zeroize::Zeroizing<String> =
-            zeroize::Zeroizing::new(secret.reveal().chars().filter(|c| !c.is_whitespace()).collect());
+        let bare: zeroize::Zeroizing<String> = zeroize::Zeroizing::new(
+            secret
+                .reveal()
+                .chars()
+                .filter(|c| !c.is_whitespace())
+                .collect(),
+        );
         let app = bare.len() == 16 && bare.bytes().all(|b| b.is_ascii_alphabetic());
         if !(google && app) || bare.len() == secret.reveal().len() {
             return secret;

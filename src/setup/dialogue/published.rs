@@ -11,7 +11,11 @@ use crate::address::Address;
 
 impl Dialogue<'_> {
     /// The server that the domain publishes, if the user wants it asked for and used.
-    pub(super) fn published(&mut self, address: &Address, domain: &str) -> Result<Option<Server>, SetupError> {
+    pub(super) fn published(
+        &mut self,
+        address: &Address,
+        domain: &str,
+    ) -> Result<Option<Server>, SetupError> {
         if self.wishes.yes || !autoconfig::has_hosts(domain) {
             return Ok(None);
         }
@@ -24,10 +28,14 @@ impl Dialogue<'_> {
                 if outside {
                     self.say(words::OUTSIDE_WEB, &[domain]);
                 }
-                Ok(self.yes(words::USE_SERVER, &[&server.shown()], !outside)?.then_some(server))
+                Ok(self
+                    .yes(words::USE_SERVER, &[&server.shown()], !outside)?
+                    .then_some(server))
             }
             Err(NoPage::Interrupted) => {
-                let question = self.words.of(words::ASK_WEB, &[domain, &address.to_string()]);
+                let question = self
+                    .words
+                    .of(words::ASK_WEB, &[domain, &address.to_string()]);
                 Err(SetupError::Gone(Gone::Interrupted, question))
             }
             Err(NoPage::Because(why)) => {

@@ -64,7 +64,10 @@ impl Verb {
 pub(super) fn split(line: &str) -> (Verb, &str) {
     let line = line.trim_matches(BLANKS);
     let (word, rest) = line.split_once(BLANKS).unwrap_or((line, ""));
-    let verb = VERBS.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)).map_or(Verb::Unknown, |row| row.1);
+    let verb = VERBS
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(word))
+        .map_or(Verb::Unknown, |row| row.1);
     (verb, rest.trim_matches(BLANKS))
 }
 
@@ -99,7 +102,11 @@ pub(super) fn path(rest: &str, side: Side) -> Result<(&str, &str), Answer> {
     let after = rest
         .get(..keyword.len())
         .filter(|word| word.eq_ignore_ascii_case(keyword))
-        .and_then(|_| rest[keyword.len()..].trim_start_matches(BLANKS).strip_prefix(':'))
+        .and_then(|_| {
+            rest[keyword.len()..]
+                .trim_start_matches(BLANKS)
+                .strip_prefix(':')
+        })
         .map(|after| after.trim_start_matches(BLANKS))
         .filter(|after| !after.is_empty())
         .ok_or_else(|| argument(&format!("{keyword}:<address> is wanted")))?;
@@ -160,7 +167,11 @@ pub(super) fn address(path: &str, side: Side, smtputf8: bool) -> Result<Address,
         return Err(side.refusal(format!("`{c}` cannot stand in an address")));
     }
     if !smtputf8 && !path.is_ascii() {
-        return Err(Answer::new(553, (5, 6, 7), "This address needs the parameter SMTPUTF8 of MAIL"));
+        return Err(Answer::new(
+            553,
+            (5, 6, 7),
+            "This address needs the parameter SMTPUTF8 of MAIL",
+        ));
     }
     Address::parse(path).map_err(|error| side.refusal(error.to_string()))
 }
@@ -187,7 +198,9 @@ pub(super) fn mail_parameters(text: &str, limit: Option<u64>) -> Result<Transact
                 transaction.ret.is_some()
             }
             ("ENVID", Some(value)) => {
-                transaction.envid = Some(value).filter(|value| value.len() <= LONGEST_ENVID).and_then(xtext);
+                transaction.envid = Some(value)
+                    .filter(|value| value.len() <= LONGEST_ENVID)
+                    .and_then(xtext);
                 transaction.envid.is_some()
             }
             // Who wrote the mail was checked by nobody (RFC 4954 section 5), so nothing is made of it.
@@ -231,14 +244,20 @@ pub(super) fn too_big() -> Answer {
 }
 
 fn unknown_parameter(keyword: &str) -> Answer {
-    Answer::new(555, (5, 5, 4), format!("The parameter {keyword} is unknown"))
+    Answer::new(
+        555,
+        (5, 5, 4),
+        format!("The parameter {keyword} is unknown"),
+    )
 }
 
 /// Keywords in upper case with their values, each keyword once.
 fn parameters(text: &str) -> Result<Vec<(String, Option<&str>)>, Answer> {
     let mut found: Vec<(String, Option<&str>)> = Vec::new();
     for word in text.split(BLANKS).filter(|word| !word.is_empty()) {
-        let (keyword, value) = word.split_once('=').map_or((word, None), |(keyword, value)| (keyword, Some(value)));
+        let (keyword, value) = word
+            .split_once('=')
+            .map_or((word, None), |(keyword, value)| (keyword, Some(value)));
         let keyword = keyword.to_ascii_uppercase();
         // None is known but a few, so a long line cannot make this list long.
         if found.iter().any(|(known, _)| *known == keyword) {
@@ -255,18 +274,27 @@ fn size(value: &str, limit: Option<u64>) -> Result<bool, Answer> {
         return Ok(false);
     }
     let octets = value.parse().unwrap_or(u64::MAX);
-    if limit.is_some_and(|limit| octets > limit) { Err(too_big()) } else { Ok(true) }
+    if limit.is_some_and(|limit| octets > limit) {
+        Err(too_big())
+    } else {
+        Ok(true)
+    }
 }
 
 fn one_of(value: &str, known: &[&str]) -> Option<String> {
-    known.iter().find(|known| known.eq_ignore_ascii_case(value)).map(|known| (*known).to_owned())
+    known
+        .iter()
+        .find(|known| known.eq_ignore_ascii_case(value))
+        .map(|known| (*known).to_owned())
 }
 
 /// NEVER, or a list of the others (RFC 3461 section 4.1), in upper case.
 fn notifications(value: &str) -> Option<String> {
     one_of(value, &["NEVER"]).or_else(|| {
-        let events: Option<Vec<String>> =
-            value.split(',').map(|event| one_of(event, &["SUCCESS", "FAILURE", "DELAY"])).collect();
+        let events: Option<Vec<String>> = value
+            .split(',')
+            .map(|event| one_of(event, &["SUCCESS", "FAILURE", "DELAY"]))
+            .collect();
         events.map(|events| events.join(","))
     })
 }
@@ -290,6 +318,8 @@ fn xtext(value: &str) -> Option<String> {
 }
 
 fn hex(octet: u8) -> Option<u8> {
-    let digit = char::from(octet).to_digit(16).filter(|_| !octet.is_ascii_lowercase())?;
+    let digit = char::from(octet)
+        .to_digit(16)
+        .filter(|_| !octet.is_ascii_lowercase())?;
     u8::try_from(digit).ok()
 }

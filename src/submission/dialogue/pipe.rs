@@ -60,7 +60,16 @@ pub(super) struct Pipe<'a> {
 impl<'a> Pipe<'a> {
     pub(super) fn new(input: &'a mut dyn Read, output: &'a mut dyn Write) -> Self {
         let buffer = vec![0; BLOCK].into_boxed_slice();
-        Pipe { input, output, buffer, start: 0, end: 0, waiting: Vec::new(), ends: None, skips: false }
+        Pipe {
+            input,
+            output,
+            buffer,
+            start: 0,
+            end: 0,
+            waiting: Vec::new(),
+            ends: None,
+            skips: false,
+        }
     }
 
     /// What has been read; empty at the end of the input only. The only place that waits for the client, and so the
@@ -88,7 +97,9 @@ impl<'a> Pipe<'a> {
                 (_, Some(end)) => self.skips = end != LineEnd::CrLf,
             }
         }
-        let (line, Some(end)) = self.up_to_lf()? else { return Ok(Line::End) };
+        let (line, Some(end)) = self.up_to_lf()? else {
+            return Ok(Line::End);
+        };
         if *self.ends.get_or_insert(end) == LineEnd::CrLf && end == LineEnd::Lf {
             // The rest may be what a stranger wrote behind the LF: a command of its own it must not become.
             self.skips = true;
@@ -123,7 +134,11 @@ impl<'a> Pipe<'a> {
                 break;
             }
         }
-        let end = if before == b'\r' { LineEnd::CrLf } else { LineEnd::Lf };
+        let end = if before == b'\r' {
+            LineEnd::CrLf
+        } else {
+            LineEnd::Lf
+        };
         if length > LONGEST_COMMAND {
             return Ok((None, Some(end)));
         }
@@ -134,17 +149,32 @@ impl<'a> Pipe<'a> {
 
     /// Writes a reply with an enhanced status code. A code that is no reply's becomes 451.
     pub(super) fn coded(&mut self, answer: &Answer) {
-        let Answer { code, enhanced: (class, subject, detail), text } = answer;
+        let Answer {
+            code,
+            enhanced: (class, subject, detail),
+            text,
+        } = answer;
         let (status, text) = (format!("{class}.{subject}.{detail} "), safe(text));
-        let lines: Vec<String> = broken(&text).iter().map(|line| format!("{status}{line}")).collect();
-        self.plain(if (200..=599).contains(code) { *code } else { 451 }, &lines);
+        let lines: Vec<String> = broken(&text)
+            .iter()
+            .map(|line| format!("{status}{line}"))
+            .collect();
+        self.plain(
+            if (200..=599).contains(code) {
+                *code
+            } else {
+                451
+            },
+            &lines,
+        );
     }
 
     /// Writes a reply of these lines, which are safe and short.
     pub(super) fn plain(&mut self, code: u16, lines: &[String]) {
         for (at, line) in lines.iter().enumerate() {
             let more = if at + 1 < lines.len() { '-' } else { ' ' };
-            self.waiting.extend_from_slice(format!("{code}{more}{line}\r\n").as_bytes());
+            self.waiting
+                .extend_from_slice(format!("{code}{more}{line}\r\n").as_bytes());
         }
     }
 
@@ -161,8 +191,16 @@ impl<'a> Pipe<'a> {
 
 /// The name of a host as a reply may say it.
 pub(super) fn host(name: &str) -> String {
-    let name: String = name.chars().filter(char::is_ascii_graphic).take(LONGEST_HOST).collect();
-    if name.is_empty() { "localhost".to_owned() } else { name }
+    let name: String = name
+        .chars()
+        .filter(char::is_ascii_graphic)
+        .take(LONGEST_HOST)
+        .collect();
+    if name.is_empty() {
+        "localhost".to_owned()
+    } else {
+        name
+    }
 }
 
 /// Printable ASCII: what an acceptor quotes may come from anywhere, and the client may be a terminal.
@@ -175,7 +213,10 @@ fn broken(text: &str) -> Vec<&str> {
     let mut lines = Vec::new();
     let mut rest = text;
     while rest.len() > LONGEST_TEXT && lines.len() + 1 < MOST_LINES {
-        let at = rest[..LONGEST_TEXT].rfind(' ').filter(|at| *at > 0).unwrap_or(LONGEST_TEXT);
+        let at = rest[..LONGEST_TEXT]
+            .rfind(' ')
+            .filter(|at| *at > 0)
+            .unwrap_or(LONGEST_TEXT);
         lines.push(&rest[..at]);
         rest = rest[at..].trim_start();
     }
@@ -228,7 +269,14 @@ pub(super) struct Body<'p, 'a> {
 impl<'p, 'a> Body<'p, 'a> {
     /// Begins; `ends` is the end that DATA had.
     pub(super) fn new(pipe: &'p mut Pipe<'a>, ends: LineEnd, limit: Option<u64>) -> Self {
-        Body { pipe, ends, place: Place::Start, limit, octets: 0, too_long: false }
+        Body {
+            pipe,
+            ends,
+            place: Place::Start,
+            limit,
+            octets: 0,
+            too_long: false,
+        }
     }
 
     /// Reads what was left unread, and says how the text ended. The next command follows.
@@ -299,15 +347,25 @@ fn up_to_line_end(text: &[u8], strict: bool) -> (Place, usize) {
 
 impl Read for Body<'_, '_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let filled = if self.too_long { 0 } else { self.unstuffed(out)? };
+        let filled = if self.too_long {
+            0
+        } else {
+            self.unstuffed(out)?
+        };
         self.octets += filled as u64;
         self.too_long |= self.limit.is_some_and(|limit| self.octets > limit);
         if self.too_long {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the message is bigger than the limit"));
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                "the message is bigger than the limit",
+            ));
         }
         // What was read before the loss is handed over first; the next read fails.
         if filled == 0 && self.place == Place::Lost {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the message ended without its final dot"));
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the message ended without its final dot",
+            ));
         }
         Ok(filled)
     }

@@ -27,7 +27,11 @@ impl Acceptor for Postbox {
         match recipient.local() {
             "nobody" => Err(Answer::new(550, (5, 1, 1), "nobody is called so")),
             "busy" => Err(Answer::new(450, (4, 2, 1), "later")),
-            "broken" => Err(Answer::new(250, (2, 0, 0), "a refusal that reads like a yes")),
+            "broken" => Err(Answer::new(
+                250,
+                (2, 0, 0),
+                "a refusal that reads like a yes",
+            )),
             "long" => Err(Answer::new(550, (5, 0, 0), "words ".repeat(150))),
             _ => Ok(()),
         }
@@ -39,7 +43,8 @@ impl Acceptor for Postbox {
             let _ = from.take(octets).read_to_end(&mut text);
             return Err(Answer::new(452, (4, 3, 1), "no room"));
         }
-        from.read_to_end(&mut text).map_err(|error| Answer::new(451, (4, 3, 0), error.to_string()))?;
+        from.read_to_end(&mut text)
+            .map_err(|error| Answer::new(451, (4, 3, 0), error.to_string()))?;
         self.taken.push((transaction, text));
         Ok(format!("queued as {}", self.taken.len()))
     }
@@ -59,7 +64,9 @@ struct Pieces<'a>(VecDeque<&'a [u8]>);
 
 impl Read for Pieces<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let Some(piece) = self.0.front_mut() else { return Ok(0) };
+        let Some(piece) = self.0.front_mut() else {
+            return Ok(0);
+        };
         let read = piece.read(out)?;
         if piece.is_empty() {
             self.0.pop_front();
@@ -82,11 +89,32 @@ impl Write for Writes {
     }
 }
 
-fn held<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limit: Option<u64>, mut acceptor: Postbox) -> Outcome {
-    let mut input = Pieces(pieces.into_iter().filter(|piece| !piece.is_empty()).collect());
+fn held<'a>(
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+    limit: Option<u64>,
+    mut acceptor: Postbox,
+) -> Outcome {
+    let mut input = Pieces(
+        pieces
+            .into_iter()
+            .filter(|piece| !piece.is_empty())
+            .collect(),
+    );
     let mut output = Writes::default();
-    let end = serve(&mut input, &mut output, "host.example", limit, &mut acceptor).unwrap();
-    Outcome { end, output: output.0.concat(), writes: output.0, acceptor }
+    let end = serve(
+        &mut input,
+        &mut output,
+        "host.example",
+        limit,
+        &mut acceptor,
+    )
+    .unwrap();
+    Outcome {
+        end,
+        output: output.0.concat(),
+        writes: output.0,
+        acceptor,
+    }
 }
 
 /// Holds a dialogue of lines, at once and in pieces, with both line ends: its output without greeting, the same each time.
@@ -95,11 +123,23 @@ fn talk(lines: &str) -> String {
     let mut outputs = Vec::new();
     for text in [lf.as_bytes(), crlf.as_bytes()] {
         outputs.push(held([text], Some(1000), Postbox::default()).output);
-        outputs.push(held(text.split_inclusive(|c| *c == b'\n'), Some(1000), Postbox::default()).output);
+        outputs.push(
+            held(
+                text.split_inclusive(|c| *c == b'\n'),
+                Some(1000),
+                Postbox::default(),
+            )
+            .output,
+        );
         outputs.push(held(text.chunks(1), Some(1000), Postbox::default()).output);
     }
-    assert!(outputs.iter().all(|output| *output == outputs[0]), "{outputs:#?}");
-    let output = outputs[0].strip_prefix("220 host.example ESMTP smail\r\n").unwrap();
+    assert!(
+        outputs.iter().all(|output| *output == outputs[0]),
+        "{outputs:#?}"
+    );
+    let output = outputs[0]
+        .strip_prefix("220 host.example ESMTP smail\r\n")
+        .unwrap();
     assert_eq!(output.matches('\n').count(), output.matches("\r\n").count());
     output.replace("\r\n", "\n")
 }
@@ -177,10 +217,15 @@ fn texts(end: &str, sent: &[&str]) -> Vec<String> {
     let input: String = sent.iter().map(mail).collect();
     let taken = |outcome: Outcome| {
         let texts = outcome.acceptor.taken.into_iter();
-        texts.map(|(_, text)| String::from_utf8(text).unwrap()).collect::<Vec<_>>()
+        texts
+            .map(|(_, text)| String::from_utf8(text).unwrap())
+            .collect::<Vec<_>>()
     };
     let whole = taken(held([input.as_bytes()], None, Postbox::default()));
-    assert_eq!(taken(held(input.as_bytes().chunks(1), None, Postbox::default())), whole);
+    assert_eq!(
+        taken(held(input.as_bytes().chunks(1), None, Postbox::default())),
+        whole
+    );
     whole
 }
 
@@ -193,17 +238,41 @@ fn the_text_ends_at_a_lone_dot_and_loses_its_doubled_ones() {
         ".\r.\r\n.\rx\r\n.\r\r\n.\r\n",
         "a\r.\r\nb\r\n.\r\n",
     ];
-    let taken = ["", "a\r\n", ".\r\n..\r\n.a\r\nb\r\nc.\r\n", "\r.\r\n\rx\r\n\r\r\n", "a\r.\r\nb\r\n"];
+    let taken = [
+        "",
+        "a\r\n",
+        ".\r\n..\r\n.a\r\nb\r\nc.\r\n",
+        "\r.\r\n\rx\r\n\r\r\n",
+        "a\r.\r\nb\r\n",
+    ];
     assert_eq!(texts("\r\n", &sent), taken);
     assert_eq!(texts("\n", &sent), taken);
-    let sent = [".\n", "a\n.\n", "..\n...\n..a\n.b\n.\n", "\r\n.\n", "a\n.\r\n"];
-    assert_eq!(texts("\n", &sent), ["", "a\n", ".\n..\n.a\nb\n", "\r\n", "a\n"]);
+    let sent = [
+        ".\n",
+        "a\n.\n",
+        "..\n...\n..a\n.b\n.\n",
+        "\r\n.\n",
+        "a\n.\r\n",
+    ];
+    assert_eq!(
+        texts("\n", &sent),
+        ["", "a\n", ".\n..\n.a\nb\n", "\r\n", "a\n"]
+    );
 }
 
 /// What stands between the line ends of a client may be a stranger's: only its own line end begins a line.
 #[test]
 fn the_text_of_a_client_that_speaks_crlf_ends_with_crlf_only() {
-    for inside in ["\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r", "\r.\r\n", "\n\n.\n", "\r\n.\r.\n", "\n.\r"] {
+    for inside in [
+        "\n.\n",
+        "\n.\r\n",
+        "\r\n.\n",
+        "\r.\r",
+        "\r.\r\n",
+        "\n\n.\n",
+        "\r\n.\r.\n",
+        "\n.\r",
+    ] {
         let smuggled = "MAIL FROM:<forged>\r\nRCPT TO:<e>\r\nDATA\r\nforged";
         let sent = format!("a{inside}{smuggled}\r\n.\r\n");
         let taken = texts("\r\n", &[&sent, "b\r\n.\r\n"]);
@@ -212,26 +281,49 @@ fn the_text_of_a_client_that_speaks_crlf_ends_with_crlf_only() {
         assert_eq!(taken, [kept.as_str(), "b\r\n"], "{inside:?}");
     }
     // A dot behind LF alone begins no line, and stays.
-    assert_eq!(texts("\r\n", &["a\n.b\n..c\r\n..d\r\n.\r\n"]), ["a\n.b\n..c\r\n.d\r\n"]);
+    assert_eq!(
+        texts("\r\n", &["a\n.b\n..c\r\n..d\r\n.\r\n"]),
+        ["a\n.b\n..c\r\n.d\r\n"]
+    );
 }
 
 #[test]
 fn a_command_with_a_line_end_inside_is_none_to_a_client_that_speaks_crlf() {
     let said = "HELO me\r\nMAIL FROM:<a>\r\nRCPT TO:<b\nRCPT TO:<e>\nRCPT TO:<f>\r\nRCPT TO:<b>\r\nVRFY x\nRSET\r\n\
                 DATA\r\n.\r\nQUIT\r\n";
-    for outcome in
-        [held([said.as_bytes()], None, Postbox::default()), held(said.as_bytes().chunks(1), None, Postbox::default())]
-    {
-        let codes: Vec<&str> = outcome.output.lines().skip(1).map(|line| &line[..9]).collect();
-        let wanted =
-            ["250 host.", "250 2.1.0", "500 5.5.2", "250 2.1.5", "500 5.5.2", "354 End d", "250 2.0.0", "221 2.0.0"];
+    for outcome in [
+        held([said.as_bytes()], None, Postbox::default()),
+        held(said.as_bytes().chunks(1), None, Postbox::default()),
+    ] {
+        let codes: Vec<&str> = outcome
+            .output
+            .lines()
+            .skip(1)
+            .map(|line| &line[..9])
+            .collect();
+        let wanted = [
+            "250 host.",
+            "250 2.1.0",
+            "500 5.5.2",
+            "250 2.1.5",
+            "500 5.5.2",
+            "354 End d",
+            "250 2.0.0",
+            "221 2.0.0",
+        ];
         assert_eq!(codes, wanted, "{}", outcome.output);
-        assert_eq!(outcome.acceptor.taken[0].0.recipients, [Address::parse("b").unwrap()]);
+        assert_eq!(
+            outcome.acceptor.taken[0].0.recipients,
+            [Address::parse("b").unwrap()]
+        );
     }
     // The reply does not wait for the end of the line.
     let outcome = held([b"NOOP\r\nNOOP\n".as_slice()], None, Postbox::default());
     let replies: Vec<&str> = outcome.output.lines().skip(1).collect();
-    assert_eq!(replies, ["250 2.0.0 OK", "500 5.5.2 The line holds an LF without CR"]);
+    assert_eq!(
+        replies,
+        ["250 2.0.0 OK", "500 5.5.2 The line holds an LF without CR"]
+    );
 }
 
 #[test]
@@ -249,7 +341,10 @@ fn the_transaction_says_what_the_client_said() {
     let outcome = held([said.as_bytes()], None, Postbox::default());
     let transaction = Transaction {
         sender: Some(Address::of("a", "x.example")),
-        recipients: vec![Address::parse("Root").unwrap(), Address::of("b", "y.example")],
+        recipients: vec![
+            Address::parse("Root").unwrap(),
+            Address::of("b", "y.example"),
+        ],
         notify: vec![Some("FAILURE".into()), None],
         eight_bit: true,
         smtputf8: true,
@@ -262,19 +357,46 @@ fn the_transaction_says_what_the_client_said() {
 
 #[test]
 fn a_message_without_its_dot_is_not_taken() {
-    for rest in ["", "Subject: s\r\n\r\nbody\r\n", "body\r\n.", "body\r\n.\r", "body"] {
+    for rest in [
+        "",
+        "Subject: s\r\n\r\nbody\r\n",
+        "body\r\n.",
+        "body\r\n.\r",
+        "body",
+    ] {
         let said = format!("MAIL FROM:<a>\r\nRCPT TO:<b>\r\nDATA\r\n{rest}");
         for stops_after in [None, Some(1)] {
-            let outcome = held([said.as_bytes()], None, Postbox { stops_after, ..Postbox::default() });
-            assert_eq!((outcome.end, outcome.acceptor.taken.len()), (End::Eof, 0), "{rest}");
-            assert!(outcome.output.ends_with("354 End data with <CR><LF>.<CR><LF>\r\n"), "{rest}");
+            let outcome = held(
+                [said.as_bytes()],
+                None,
+                Postbox {
+                    stops_after,
+                    ..Postbox::default()
+                },
+            );
+            assert_eq!(
+                (outcome.end, outcome.acceptor.taken.len()),
+                (End::Eof, 0),
+                "{rest}"
+            );
+            assert!(
+                outcome
+                    .output
+                    .ends_with("354 End data with <CR><LF>.<CR><LF>\r\n"),
+                "{rest}"
+            );
         }
     }
 }
 
 #[test]
 fn a_message_over_the_limit_is_refused_and_the_next_one_taken() {
-    let mail = |octets: usize| format!("MAIL FROM:<a>\nRCPT TO:<b>\nDATA\n{}\n.\n", "x".repeat(octets - 1));
+    let mail = |octets: usize| {
+        format!(
+            "MAIL FROM:<a>\nRCPT TO:<b>\nDATA\n{}\n.\n",
+            "x".repeat(octets - 1)
+        )
+    };
     let said = mail(60_001) + &mail(60_000) + "QUIT\n";
     let outcome = held([said.as_bytes()], Some(60_000), Postbox::default());
     let mut codes = outcome.output.lines().map(|line| &line[..9]);
@@ -292,7 +414,10 @@ fn a_message_over_the_limit_is_refused_and_the_next_one_taken() {
         "221 2.0.0",
     ];
     assert!(codes.by_ref().eq(expected), "{}", outcome.output);
-    assert_eq!((outcome.end, outcome.acceptor.taken[0].1.len()), (End::Quit, 60_000));
+    assert_eq!(
+        (outcome.end, outcome.acceptor.taken[0].1.len()),
+        (End::Quit, 60_000)
+    );
 }
 
 #[test]
@@ -305,21 +430,45 @@ fn a_limit_of_nothing_is_no_limit() {
 
 #[test]
 fn a_message_refused_half_read_is_read_to_its_dot() {
-    let said = format!("MAIL FROM:<a>\nRCPT TO:<b>\nDATA\n{}.\nNOOP\n", "RSET\nQUIT\n".repeat(9000));
+    let said = format!(
+        "MAIL FROM:<a>\nRCPT TO:<b>\nDATA\n{}.\nNOOP\n",
+        "RSET\nQUIT\n".repeat(9000)
+    );
     for octets in [0, 1, 40_000] {
-        let outcome = held([said.as_bytes()], None, Postbox { stops_after: Some(octets), ..Postbox::default() });
-        assert!(outcome.output.ends_with("\r\n452 4.3.1 no room\r\n250 2.0.0 OK\r\n"), "{}", outcome.output);
+        let outcome = held(
+            [said.as_bytes()],
+            None,
+            Postbox {
+                stops_after: Some(octets),
+                ..Postbox::default()
+            },
+        );
+        assert!(
+            outcome
+                .output
+                .ends_with("\r\n452 4.3.1 no room\r\n250 2.0.0 OK\r\n"),
+            "{}",
+            outcome.output
+        );
     }
 }
 
 #[test]
 fn replies_in_a_pipeline_leave_together() {
-    let said =
-        "EHLO me\r\nMAIL FROM:<a>\r\nRCPT TO:<b>\r\nRCPT TO:<nobody>\r\nDATA\r\nx\r\n.\r\nRSET\r\nMAIL FROM:<a>\r\n";
+    let said = "EHLO me\r\nMAIL FROM:<a>\r\nRCPT TO:<b>\r\nRCPT TO:<nobody>\r\nDATA\r\nx\r\n.\r\nRSET\r\nMAIL FROM:<a>\r\n";
     let outcome = held([said.as_bytes()], None, Postbox::default());
-    let first_words: Vec<Vec<&str>> =
-        outcome.writes.iter().map(|write| write.lines().map(|line| &line[..3]).collect()).collect();
-    let expected: [&[&str]; 5] = [&["220"], &["250"; 8], &["250", "250", "550", "354"], &["250"], &["250", "250"]];
+    let first_words: Vec<Vec<&str>> = outcome
+        .writes
+        .iter()
+        .map(|write| write.lines().map(|line| &line[..3]).collect())
+        .collect();
+    let expected: [&[&str]; 5] = [
+        &["220"],
+        &["250"; 8],
+        &["250", "250", "550", "354"],
+        &["250"],
+        &["250", "250"],
+    ];
     assert_eq!(first_words, expected);
 }
 
@@ -333,8 +482,14 @@ struct Patient<'a> {
 impl Read for Patient<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let heard = self.heard.borrow().split(|octet| *octet == b'\n').count() - 1;
-        assert_eq!(heard, self.said + 1, "a reply is held back while the client waits for it");
-        let Some(line) = self.lines.pop_front() else { return Ok(0) };
+        assert_eq!(
+            heard,
+            self.said + 1,
+            "a reply is held back while the client waits for it"
+        );
+        let Some(line) = self.lines.pop_front() else {
+            return Ok(0);
+        };
         self.said += 1;
         out[..line.len()].copy_from_slice(line.as_bytes());
         Ok(line.len())
@@ -366,8 +521,18 @@ fn no_reply_is_held_back_from_a_client_that_waits_for_it() {
         "DATA\n",
         ".\n",
     ];
-    let mut input = Patient { lines: lines.into(), said: 0, heard: Rc::clone(&heard) };
-    let end = serve(&mut input, &mut Heard(heard), "h", None, &mut Postbox::default());
+    let mut input = Patient {
+        lines: lines.into(),
+        said: 0,
+        heard: Rc::clone(&heard),
+    };
+    let end = serve(
+        &mut input,
+        &mut Heard(heard),
+        "h",
+        None,
+        &mut Postbox::default(),
+    );
     assert_eq!((end.unwrap(), input.said), (End::Eof, lines.len()));
 }
 
@@ -376,10 +541,22 @@ fn an_overlong_line_is_skipped_and_has_one_reply() {
     let fits = format!("NOOP {}\r\n", "x".repeat(2041));
     let long = format!("NOOP {}\r\n", "x".repeat(2042));
     let endless = format!("{}\r\n", "NOOP ".repeat(100_000));
-    let outcome = held([fits.as_bytes(), long.as_bytes(), endless.as_bytes(), b"NOOP\r\n"], None, Postbox::default());
+    let outcome = held(
+        [
+            fits.as_bytes(),
+            long.as_bytes(),
+            endless.as_bytes(),
+            b"NOOP\r\n",
+        ],
+        None,
+        Postbox::default(),
+    );
     let replies: Vec<&str> = outcome.output.lines().skip(1).collect();
     let long = "500 5.5.2 The line is too long";
-    assert_eq!((fits.len(), replies), (2048, vec!["250 2.0.0 OK", long, long, "250 2.0.0 OK"]));
+    assert_eq!(
+        (fits.len(), replies),
+        (2048, vec!["250 2.0.0 OK", long, long, "250 2.0.0 OK"])
+    );
 }
 
 #[test]
@@ -388,10 +565,17 @@ fn twenty_errors_in_a_row_end_the_dialogue() {
     let outcome = held([letter.as_bytes()], None, Postbox::default());
     assert_eq!(outcome.end, End::TooManyErrors);
     assert_eq!(outcome.output.matches("500 5.5.2").count(), 19);
-    assert!(outcome.output.ends_with("\r\n421 4.7.0 Too many errors; is this an SMTP client?\r\n"));
+    assert!(
+        outcome
+            .output
+            .ends_with("\r\n421 4.7.0 Too many errors; is this an SMTP client?\r\n")
+    );
 
     let mixed = ("x\n".repeat(19) + "NOOP\n").repeat(3);
-    assert_eq!(held([mixed.as_bytes()], None, Postbox::default()).end, End::Eof);
+    assert_eq!(
+        held([mixed.as_bytes()], None, Postbox::default()).end,
+        End::Eof
+    );
 }
 
 #[test]
@@ -399,25 +583,47 @@ fn many_refused_recipients_are_no_errors_of_the_client() {
     let refused = "RCPT TO:<nobody>\nRCPT TO:<a b>\n".repeat(30);
     for sender in ["a", "spammer"] {
         let said = format!("MAIL FROM:<{sender}>\n{refused}QUIT\n");
-        assert_eq!(held([said.as_bytes()], None, Postbox::default()).end, End::Quit);
+        assert_eq!(
+            held([said.as_bytes()], None, Postbox::default()).end,
+            End::Quit
+        );
     }
 }
 
 #[test]
 fn recipients_beyond_the_most_are_put_off() {
-    let said = format!("MAIL FROM:<a>\n{}DATA\n.\n", "RCPT TO:<b>\n".repeat(MOST_RECIPIENTS + 2));
+    let said = format!(
+        "MAIL FROM:<a>\n{}DATA\n.\n",
+        "RCPT TO:<b>\n".repeat(MOST_RECIPIENTS + 2)
+    );
     let outcome = held([said.as_bytes()], None, Postbox::default());
-    assert_eq!(outcome.output.matches("452 4.5.3 Too many recipients for one message\r\n").count(), 2);
-    assert_eq!(outcome.acceptor.taken[0].0.recipients.len(), MOST_RECIPIENTS);
+    assert_eq!(
+        outcome
+            .output
+            .matches("452 4.5.3 Too many recipients for one message\r\n")
+            .count(),
+        2
+    );
+    assert_eq!(
+        outcome.acceptor.taken[0].0.recipients.len(),
+        MOST_RECIPIENTS
+    );
     assert_eq!(outcome.acceptor.taken[0].0.notify.len(), MOST_RECIPIENTS);
 }
 
 #[test]
 fn a_long_answer_becomes_lines_of_one_reply() {
-    let outcome = held([b"MAIL FROM:<a>\nRCPT TO:<long>\n".as_slice()], None, Postbox::default());
+    let outcome = held(
+        [b"MAIL FROM:<a>\nRCPT TO:<long>\n".as_slice()],
+        None,
+        Postbox::default(),
+    );
     let line = |words: usize| ["words"].repeat(words).join(" ");
     let reply = format!("550-5.0.0 {}\r\n550 5.0.0 {}\r\n", line(80), line(70));
-    assert_eq!(outcome.writes.concat(), format!("220 host.example ESMTP smail\r\n250 2.1.0 OK\r\n{reply}"));
+    assert_eq!(
+        outcome.writes.concat(),
+        format!("220 host.example ESMTP smail\r\n250 2.1.0 OK\r\n{reply}")
+    );
 }
 
 #[test]
@@ -432,6 +638,12 @@ fn a_client_that_has_gone_ends_the_dialogue() {
             Ok(())
         }
     }
-    let end = serve(&mut io::repeat(b'\n'), &mut Gone, "h", None, &mut Postbox::default());
+    let end = serve(
+        &mut io::repeat(b'\n'),
+        &mut Gone,
+        "h",
+        None,
+        &mut Postbox::default(),
+    );
     assert_eq!(end.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
 }

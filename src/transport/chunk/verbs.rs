@@ -26,7 +26,9 @@ const BEGINNINGS: [&[u8]; 17] = [
     b"XFORWARD",
 ];
 /// Verbs that begin words of every day (`Sender:`, `Author:`) and do nothing without the right word behind them.
-const WORDS: [&[u8]; 7] = [b"AUTH", b"HELP", b"QUIT", b"SAML", b"SEND", b"SOML", b"TURN"];
+const WORDS: [&[u8]; 7] = [
+    b"AUTH", b"HELP", b"QUIT", b"SAML", b"SEND", b"SOML", b"TURN",
+];
 
 /// The octets behind which a server with a short buffer may take the rest of a line for another one (RFC 5321 section
 /// 4.5.3.1.4 wants room for 512).
@@ -35,21 +37,32 @@ const SHORT: usize = 500;
 /// Whether a line of the text could be read as a command.
 pub fn holds_command(text: &[u8]) -> bool {
     // A server may take any of these for the end of a line.
-    text.split(|octet| *octet < b' ' && *octet != b'\t').any(|line| {
-        let blanks = line.iter().take_while(|octet| !octet.is_ascii_graphic()).count();
-        is_command(&line[blanks..])
-            || line.get(SHORT..).is_some_and(|rest| (0..rest.len()).any(|at| is_command(&rest[at..])))
-    })
+    text.split(|octet| *octet < b' ' && *octet != b'\t')
+        .any(|line| {
+            let blanks = line
+                .iter()
+                .take_while(|octet| !octet.is_ascii_graphic())
+                .count();
+            is_command(&line[blanks..])
+                || line
+                    .get(SHORT..)
+                    .is_some_and(|rest| (0..rest.len()).any(|at| is_command(&rest[at..])))
+        })
 }
 
 fn is_command(line: &[u8]) -> bool {
     // Most lines are told apart by their first letter.
     let begins = |verb: &&[u8]| {
-        line.first().is_some_and(|first| first.eq_ignore_ascii_case(&verb[0]))
-            && line.get(..verb.len()).is_some_and(|word| word.eq_ignore_ascii_case(verb))
+        line.first()
+            .is_some_and(|first| first.eq_ignore_ascii_case(&verb[0]))
+            && line
+                .get(..verb.len())
+                .is_some_and(|word| word.eq_ignore_ascii_case(verb))
     };
     BEGINNINGS.iter().any(&begins)
-        || WORDS.iter().any(|verb| begins(verb) && !line.get(verb.len()).is_some_and(u8::is_ascii_alphanumeric))
+        || WORDS.iter().any(|verb| {
+            begins(verb) && !line.get(verb.len()).is_some_and(u8::is_ascii_alphanumeric)
+        })
 }
 
 #[cfg(test)]
@@ -84,9 +97,11 @@ mod tests {
             "\0RSET",
         ];
         for line in rows {
-            for text in
-                [format!("{line}\r\n"), format!("Subject: x\r\n\r\nbody\r\n{line}\r\nmore\r\n"), format!("x\n{line}")]
-            {
+            for text in [
+                format!("{line}\r\n"),
+                format!("Subject: x\r\n\r\nbody\r\n{line}\r\nmore\r\n"),
+                format!("x\n{line}"),
+            ] {
                 assert!(holds_command(text.as_bytes()), "{text:?}");
             }
             assert!(holds_command(format!("x\rDATA{line}").as_bytes()));

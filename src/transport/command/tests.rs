@@ -23,7 +23,10 @@ fn program(path: &str, arguments: &[&str]) -> Program {
 fn message(bytes: &[u8]) -> Message {
     let envelope = Envelope {
         sender: Some(Address::parse("me@a.test").unwrap()),
-        recipients: vec![Address::parse("you@b.test").unwrap(), Address::parse("root").unwrap()],
+        recipients: vec![
+            Address::parse("you@b.test").unwrap(),
+            Address::parse("root").unwrap(),
+        ],
         ..Envelope::default()
     };
     Message::from_wire("<1@a.test>".into(), envelope, bytes.to_vec())
@@ -37,14 +40,32 @@ fn deliver(program: &Program, message: &Message) -> Report {
 fn the_argument_vector_is_that_of_sendmail() {
     let envelope = message(b"").envelope;
     let mut settings = program("/usr/sbin/sendmail", &["-oem"]);
-    assert_eq!(arguments(&settings, &envelope, &envelope.recipients), ["-oem"]);
+    assert_eq!(
+        arguments(&settings, &envelope, &envelope.recipients),
+        ["-oem"]
+    );
     settings.no_default_arguments = false;
     settings.no_recipients = false;
     settings.sender = true;
     settings.verbose = true;
-    let wanted = ["-i", "-v", "-f", "me@a.test", "-oem", "--", "you@b.test", "root"];
-    assert_eq!(arguments(&settings, &envelope, &envelope.recipients), wanted);
-    let nobody = Envelope { sender: None, ..envelope };
+    let wanted = [
+        "-i",
+        "-v",
+        "-f",
+        "me@a.test",
+        "-oem",
+        "--",
+        "you@b.test",
+        "root",
+    ];
+    assert_eq!(
+        arguments(&settings, &envelope, &envelope.recipients),
+        wanted
+    );
+    let nobody = Envelope {
+        sender: None,
+        ..envelope
+    };
     assert_eq!(arguments(&settings, &nobody, &[])[3], "<>");
 }
 
@@ -55,7 +76,10 @@ fn the_program_is_asked_for_notices_as_sendmail_is() {
     envelope.dsn.ret = Some(Ret::Headers);
     envelope.dsn.envid = Some("a b".into());
     let mut settings = program("/usr/sbin/sendmail", &[]);
-    assert_eq!(arguments(&settings, &envelope, &envelope.recipients), [""; 0]);
+    assert_eq!(
+        arguments(&settings, &envelope, &envelope.recipients),
+        [""; 0]
+    );
     settings.no_default_arguments = false;
     assert_eq!(
         arguments(&settings, &envelope, &envelope.recipients),
@@ -68,29 +92,51 @@ fn the_program_gets_the_whole_message_with_unix_line_ends() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("got");
     let bytes = "Subject: x\r\n\r\n.\r\na\rb\r\n".repeat(40_000);
-    let report = deliver(&program("/usr/bin/tee", &[file.to_str().unwrap()]), &message(bytes.as_bytes()));
+    let report = deliver(
+        &program("/usr/bin/tee", &[file.to_str().unwrap()]),
+        &message(bytes.as_bytes()),
+    );
     assert!(report.is_done(), "{report:?}");
     assert_eq!(report.fates.len(), 2);
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), bytes.replace("\r\n", "\n"));
+    assert_eq!(
+        std::fs::read_to_string(&file).unwrap(),
+        bytes.replace("\r\n", "\n")
+    );
 }
 
 #[test]
 fn its_exit_status_and_words_are_the_outcome() {
-    let failing = deliver(&program("/usr/bin/cp", &["/nonexistent/a", "/nonexistent/b"]), &message(b"x\r\n"));
-    let Err(Fault { cause: Cause::Program(said, Some(1)), .. }) = &failing.fates[1].outcome else {
+    let failing = deliver(
+        &program("/usr/bin/cp", &["/nonexistent/a", "/nonexistent/b"]),
+        &message(b"x\r\n"),
+    );
+    let Err(Fault {
+        cause: Cause::Program(said, Some(1)),
+        ..
+    }) = &failing.fates[1].outcome
+    else {
         panic!("{failing:?}")
     };
     assert!(said.contains("/nonexistent/a"), "{said}");
     let silent = deliver(&program("/usr/bin/false", &[]), &message(b"x\r\n"));
     let wanted = Cause::Program("it ended with status 1 and said nothing".into(), Some(1));
-    assert_eq!(silent.fates[0].outcome, Err(Fault::new(Stage::Content, wanted)));
+    assert_eq!(
+        silent.fates[0].outcome,
+        Err(Fault::new(Stage::Content, wanted))
+    );
 }
 
 #[test]
 fn a_program_that_does_not_exist_is_named() {
     let report = deliver(&program("/nonexistent/sendmail", &[]), &message(b"x\r\n"));
-    let wanted = Cause::Program("/nonexistent/sendmail: no such file or directory".into(), Some(127));
-    assert_eq!(report.fates[0].outcome, Err(Fault::new(Stage::Connect, wanted)));
+    let wanted = Cause::Program(
+        "/nonexistent/sendmail: no such file or directory".into(),
+        Some(127),
+    );
+    assert_eq!(
+        report.fates[0].outcome,
+        Err(Fault::new(Stage::Connect, wanted))
+    );
 }
 
 #[test]
@@ -100,7 +146,10 @@ fn a_program_that_says_a_lot_and_reads_nothing_cannot_block_the_message() {
     std::fs::write(&noise, "n\n".repeat(200_000)).unwrap();
     // dd copies its own file to standard error and never reads the message.
     let input = format!("if={}", noise.display());
-    let report = deliver(&program("/usr/bin/dd", &[&input, "of=/dev/stderr"]), &message(&vec![b'x'; 1 << 20]));
+    let report = deliver(
+        &program("/usr/bin/dd", &[&input, "of=/dev/stderr"]),
+        &message(&vec![b'x'; 1 << 20]),
+    );
     assert!(report.is_done(), "{report:?}");
 }
 
@@ -108,11 +157,19 @@ fn a_program_that_says_a_lot_and_reads_nothing_cannot_block_the_message() {
 fn a_signal_stops_the_program_before_it_takes_half_a_message_for_a_whole_one() {
     let (lines, watch) = (Arc::new(Mutex::new(Vec::new())), Watch::default());
     let heard = lines.clone();
-    let watch = Watch { trace: Some(Arc::new(move |line: &Line| heard.lock().unwrap().push(line.clone()))), ..watch };
+    let watch = Watch {
+        trace: Some(Arc::new(move |line: &Line| {
+            heard.lock().unwrap().push(line.clone())
+        })),
+        ..watch
+    };
     watch.interrupt.store(2, Ordering::Relaxed);
     let mut sleeper = Sendmail::new(&program("/usr/bin/sleep", &["60"]), &watch);
     let report = sleeper.deliver(&message(&vec![b'x'; 1 << 20]), Turn::Last, &mut ());
-    assert_eq!(report.fates[0].outcome, Err(Fault::new(Stage::Content, Cause::Interrupted(2))));
+    assert_eq!(
+        report.fates[0].outcome,
+        Err(Fault::new(Stage::Content, Cause::Interrupted(2)))
+    );
     let note = Line::Note("the program was stopped before the message was complete".into());
     assert_eq!(lines.lock().unwrap().last(), Some(&note));
 }
@@ -133,7 +190,13 @@ fn a_program_that_does_not_end_leaves_the_mail_in_doubt_only_when_it_has_all_of_
     };
     let why = "it took longer than 0.2 s and was ended\nbusy";
     let fault = Fault::new(Stage::Content, Cause::Program(why.into(), None));
-    assert_eq!(hangs("cat >/dev/null; echo busy >&2; sleep 60", 9), Fault { in_doubt: true, ..fault.clone() });
+    assert_eq!(
+        hangs("cat >/dev/null; echo busy >&2; sleep 60", 9),
+        Fault {
+            in_doubt: true,
+            ..fault.clone()
+        }
+    );
     assert_eq!(fault.class(), crate::delivery::Class::Temporary);
     let unread = hangs("echo busy >&2; sleep 60", 1 << 20);
     assert_eq!(unread, fault);
@@ -148,7 +211,10 @@ fn a_program_that_a_signal_ends_leaves_the_mail_in_doubt_when_it_has_all_of_it()
     };
     let killed = || Cause::Program("signal 9 ended it".into(), None);
     assert_eq!(ended("cat >/dev/null; kill -9 $$"), (killed(), true));
-    assert_eq!(ended("head -c 10 >/dev/null; kill -9 $$"), (killed(), false));
+    assert_eq!(
+        ended("head -c 10 >/dev/null; kill -9 $$"),
+        (killed(), false)
+    );
 }
 
 #[test]
@@ -162,17 +228,29 @@ fn a_list_that_no_command_line_holds_goes_to_several_runs() {
     );
     let mut program = shell(&script);
     program.no_recipients = false;
-    let list: Vec<String> = (0..9000).map(|i| format!("recipient-{i}@long-name.example")).collect();
+    let list: Vec<String> = (0..9000)
+        .map(|i| format!("recipient-{i}@long-name.example"))
+        .collect();
     let mut message = message(b"x\r\n");
-    message.envelope.recipients = list.iter().map(|text| Address::parse(text).unwrap()).collect();
+    message.envelope.recipients = list
+        .iter()
+        .map(|text| Address::parse(text).unwrap())
+        .collect();
     let report = deliver(&program, &message);
-    let told: Vec<&str> = report.fates.iter().map(|fate| fate.recipient.as_str()).collect();
+    let told: Vec<&str> = report
+        .fates
+        .iter()
+        .map(|fate| fate.recipient.as_str())
+        .collect();
     assert_eq!(told, list);
     let text = std::fs::read_to_string(&runs).unwrap();
     let (counts, given): (Vec<_>, Vec<_>) = text.lines().partition(|line| !line.contains('@'));
     assert_eq!(given, list);
     let counts: Vec<usize> = counts.iter().map(|count| count.parse().unwrap()).collect();
-    assert!(counts.len() > 2 && counts.iter().sum::<usize>() == list.len(), "{counts:?}");
+    assert!(
+        counts.len() > 2 && counts.iter().sum::<usize>() == list.len(),
+        "{counts:?}"
+    );
     let refused = report.fates.iter().position(|fate| fate.outcome.is_err());
     assert_eq!(refused, Some(counts[0] + counts[1]));
 }

@@ -20,7 +20,10 @@ struct Scribe {
 impl Ledger for Scribe {
     fn before_dot(&mut self, recipients: &[usize]) -> io::Result<()> {
         (self.look)();
-        self.lines.lock().unwrap().push(format!("dot {recipients:?}"));
+        self.lines
+            .lock()
+            .unwrap()
+            .push(format!("dot {recipients:?}"));
         if self.dots == 0 {
             return Err(io::Error::from_raw_os_error(28));
         }
@@ -29,24 +32,44 @@ impl Ledger for Scribe {
     }
 
     fn settled(&mut self, outcomes: &[(usize, &Result<Reply, Fault>)]) {
-        let entry: Vec<String> = outcomes.iter().map(|(at, result)| format!("{at} {}", outcome(result))).collect();
-        self.lines.lock().unwrap().push(format!("settled {}", entry.join(", ")));
+        let entry: Vec<String> = outcomes
+            .iter()
+            .map(|(at, result)| format!("{at} {}", outcome(result)))
+            .collect();
+        self.lines
+            .lock()
+            .unwrap()
+            .push(format!("settled {}", entry.join(", ")));
     }
 }
 
 /// Delivers, and gives back dialogue and entries from MAIL on in the order they came.
 pub(super) fn witnessed(route: Smtp, message: &Message, dots: usize) -> Vec<String> {
     let (watch, lines) = listening();
-    let mut scribe = Scribe { lines: lines.clone(), dots, look: Box::new(|| ()) };
+    let mut scribe = Scribe {
+        lines: lines.clone(),
+        dots,
+        look: Box::new(|| ()),
+    };
     open(&Route::Smtp(Box::new(route)), &watch).deliver(message, Turn::Last, &mut scribe);
     let lines = lines.lock().unwrap();
-    let begin =
-        lines.iter().position(|line| ["MAIL", "dot [", "settled"].iter().any(|word| line.contains(word))).unwrap();
+    let begin = lines
+        .iter()
+        .position(|line| {
+            ["MAIL", "dot [", "settled"]
+                .iter()
+                .any(|word| line.contains(word))
+        })
+        .unwrap();
     lines[begin..].to_vec()
 }
 
 pub(super) fn entries(lines: &[String]) -> Vec<&str> {
-    lines.iter().map(String::as_str).filter(|line| line.starts_with("dot") || line.starts_with("settled")).collect()
+    lines
+        .iter()
+        .map(String::as_str)
+        .filter(|line| line.starts_with("dot") || line.starts_with("settled"))
+        .collect()
 }
 
 const FULL: &str = "temporary at content: Ledger(\"no space left on device\")";
@@ -91,31 +114,65 @@ fn a_ledger_that_fails_keeps_the_dot_back_and_the_connection_is_cut() {
     let go = "250 ok\r\n250 ok\r\n354 go\r\n";
     // Once all of the text still waits for the dot, and once most of it has left before.
     for count in [2, 20_000] {
-        let text = text(&["b@b.test"], "0123456789abcdef\r\n".repeat(count).into_bytes());
-        let flight = format!("MAIL FROM:<me@a.test> SIZE={}\r\nRCPT TO:<b@b.test>\r\nDATA\r\n", text.size());
+        let text = text(
+            &["b@b.test"],
+            "0123456789abcdef\r\n".repeat(count).into_bytes(),
+        );
+        let flight = format!(
+            "MAIL FROM:<me@a.test> SIZE={}\r\nRCPT TO:<b@b.test>\r\nDATA\r\n",
+            text.size()
+        );
         let server = start(move |listener| {
             let mut stream = listener.accept().unwrap().0;
-            stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-            play(&mut stream, &[HI, (EHLO, PIPELINING), (&flight, go)].map(|(f, a)| (f.to_owned(), a.to_owned())));
+            stream
+                .set_read_timeout(Some(Duration::from_secs(10)))
+                .unwrap();
+            play(
+                &mut stream,
+                &[HI, (EHLO, PIPELINING), (&flight, go)].map(|(f, a)| (f.to_owned(), a.to_owned())),
+            );
             let heard = rest(&mut stream);
-            assert!(!heard.contains("\r\n.\r\n") && !heard.contains("QUIT"), "{heard}");
-            assert!(!heard.ends_with('\n') && (heard.is_empty() == (count == 2)), "{} octets", heard.len());
+            assert!(
+                !heard.contains("\r\n.\r\n") && !heard.contains("QUIT"),
+                "{heard}"
+            );
+            assert!(
+                !heard.ends_with('\n') && (heard.is_empty() == (count == 2)),
+                "{} octets",
+                heard.len()
+            );
         });
         let lines = witnessed(server.route(), &text, 0);
         server.done();
-        assert_eq!(lines[lines.len() - 2..], ["dot [0]".to_owned(), format!("settled 0 {FULL}")]);
+        assert_eq!(
+            lines[lines.len() - 2..],
+            ["dot [0]".to_owned(), format!("settled 0 {FULL}")]
+        );
     }
 }
 
 #[test]
 fn the_text_of_a_long_message_may_leave_before_the_dot_is_allowed() {
-    let text = text(&["b@b.test"], "0123456789abcdef\r\n".repeat(20_000).into_bytes());
-    let flight = format!("MAIL FROM:<me@a.test> SIZE={}\r\nRCPT TO:<b@b.test>\r\nDATA\r\n", text.size());
+    let text = text(
+        &["b@b.test"],
+        "0123456789abcdef\r\n".repeat(20_000).into_bytes(),
+    );
+    let flight = format!(
+        "MAIL FROM:<me@a.test> SIZE={}\r\nRCPT TO:<b@b.test>\r\nDATA\r\n",
+        text.size()
+    );
     let (arrived, arrival) = std::sync::mpsc::channel();
     let server = start(move |listener| {
         let mut stream = listener.accept().unwrap().0;
-        let script = [HI, (EHLO, PIPELINING), (&flight, "250 ok\r\n250 ok\r\n354 go\r\n")];
-        play(&mut stream, &script.map(|(f, a)| (f.to_owned(), a.to_owned())));
+        let script = [
+            HI,
+            (EHLO, PIPELINING),
+            (&flight, "250 ok\r\n250 ok\r\n354 go\r\n"),
+        ];
+        play(
+            &mut stream,
+            &script.map(|(f, a)| (f.to_owned(), a.to_owned())),
+        );
         stream.read_exact(&mut vec![0; 200_000]).unwrap();
         arrived.send(()).unwrap();
         let mut left = vec![0; 160_000 + ".\r\nQUIT\r\n".len()];
@@ -125,10 +182,17 @@ fn the_text_of_a_long_message_may_leave_before_the_dot_is_allowed() {
     });
     let (watch, lines) = listening();
     let look = move || arrival.recv_timeout(Duration::from_secs(10)).unwrap();
-    let mut scribe = Scribe { lines: lines.clone(), dots: 1, look: Box::new(look) };
+    let mut scribe = Scribe {
+        lines: lines.clone(),
+        dots: 1,
+        look: Box::new(look),
+    };
     open(&Route::Smtp(Box::new(server.route())), &watch).deliver(&text, Turn::Last, &mut scribe);
     server.done();
-    assert_eq!(entries(&lines.lock().unwrap()), ["dot [0]", "settled 0 250 ok"]);
+    assert_eq!(
+        entries(&lines.lock().unwrap()),
+        ["dot [0]", "settled 0 250 ok"]
+    );
 }
 
 #[test]
@@ -155,16 +219,40 @@ fn every_transaction_has_a_dot_of_its_own_and_is_settled_before_the_next_one() {
     let lines = witnessed(server.route(), &three, 2);
     server.done();
     let refused = "settled 2 permanent at recipient: 550 no c";
-    assert_eq!(entries(&lines), ["dot [0]", "settled 0 250 first", refused, "dot [1]", "settled 1 250 second"]);
+    assert_eq!(
+        entries(&lines),
+        [
+            "dot [0]",
+            "settled 0 250 first",
+            refused,
+            "dot [1]",
+            "settled 1 250 second"
+        ]
+    );
     let at = |wanted: &str| lines.iter().position(|line| line == wanted).unwrap();
-    assert!(at("settled 0 250 first") < lines.iter().rposition(|line| line.contains("MAIL")).unwrap());
+    assert!(
+        at("settled 0 250 first")
+            < lines
+                .iter()
+                .rposition(|line| line.contains("MAIL"))
+                .unwrap()
+    );
 
     // The second dot is not allowed: the first stays accepted.
     let server = serve(&[&script[..5]]);
     let lines = witnessed(server.route(), &three, 1);
     server.done();
     let stopped = format!("settled 1 {FULL}");
-    assert_eq!(entries(&lines), ["dot [0]", "settled 0 250 first", refused, "dot [1]", &stopped]);
+    assert_eq!(
+        entries(&lines),
+        [
+            "dot [0]",
+            "settled 0 250 first",
+            refused,
+            "dot [1]",
+            &stopped
+        ]
+    );
 }
 
 #[test]
@@ -175,7 +263,10 @@ fn recipients_put_off_are_settled_once_when_no_second_transaction_comes() {
         (EHLO, PIPELINING),
         (&first, "250 ok\r\n250 ok\r\n452 too many\r\n354 go\r\n"),
         (STUFFED, "250 first\r\n"),
-        (&format!("{MAIL}RCPT TO:<b@b.test>\r\nDATA\r\n"), "550 once is enough\r\n503 no\r\n503 no\r\n"),
+        (
+            &format!("{MAIL}RCPT TO:<b@b.test>\r\nDATA\r\n"),
+            "550 once is enough\r\n503 no\r\n503 no\r\n",
+        ),
         ("QUIT\r\n", "221 bye\r\n"),
     ]]);
     let lines = witnessed(server.route(), &message(&["a@b.test", "b@b.test"]), 1);
@@ -188,14 +279,24 @@ fn recipients_put_off_are_settled_once_when_no_second_transaction_comes() {
 
 #[test]
 fn lmtp_is_settled_with_all_its_replies_at_once() {
-    let flight = format!("{MAIL}RCPT TO:<a@b.test>\r\nRCPT TO:<b@b.test>\r\nRCPT TO:<c@b.test>\r\nDATA\r\n");
+    let flight =
+        format!("{MAIL}RCPT TO:<a@b.test>\r\nRCPT TO:<b@b.test>\r\nRCPT TO:<c@b.test>\r\nDATA\r\n");
     let server = serve(&[&[
         HI,
         ("LHLO client.test\r\n", PIPELINING),
-        (&flight, "250 ok\r\n250 ok\r\n550 no b\r\n250 ok\r\n354 go\r\n"),
-        (&format!("{STUFFED}QUIT\r\n"), "250 a is in\r\n452 c is full\r\n221 bye\r\n"),
+        (
+            &flight,
+            "250 ok\r\n250 ok\r\n550 no b\r\n250 ok\r\n354 go\r\n",
+        ),
+        (
+            &format!("{STUFFED}QUIT\r\n"),
+            "250 a is in\r\n452 c is full\r\n221 bye\r\n",
+        ),
     ]]);
-    let route = Smtp { lmtp: true, ..server.route() };
+    let route = Smtp {
+        lmtp: true,
+        ..server.route()
+    };
     let lines = witnessed(route, &message(&["a@b.test", "b@b.test", "c@b.test"]), 1);
     server.done();
     let wanted = [
@@ -211,15 +312,31 @@ fn a_connection_lost_after_the_dot_is_settled_as_in_doubt() {
     let flight = format!("{MAIL}RCPT TO:<a@b.test>\r\nRCPT TO:<b@b.test>\r\nDATA\r\n");
     let server = start(move |listener| {
         let mut stream = listener.accept().unwrap().0;
-        let script = [HI, (EHLO, PIPELINING), (&flight, "250 ok\r\n550 no a\r\n250 ok\r\n354 go\r\n")];
-        play(&mut stream, &script.map(|(f, a)| (f.to_owned(), a.to_owned())));
-        stream.read_exact(&mut vec![0; STUFFED.len() + "QUIT\r\n".len()]).unwrap();
+        let script = [
+            HI,
+            (EHLO, PIPELINING),
+            (&flight, "250 ok\r\n550 no a\r\n250 ok\r\n354 go\r\n"),
+        ];
+        play(
+            &mut stream,
+            &script.map(|(f, a)| (f.to_owned(), a.to_owned())),
+        );
+        stream
+            .read_exact(&mut vec![0; STUFFED.len() + "QUIT\r\n".len()])
+            .unwrap();
     });
     let lines = witnessed(server.route(), &message(&["a@b.test", "b@b.test"]), 1);
     server.done();
     let lost = "Lost(\"the server closed the connection before it answered the message\")";
     let doubt = format!("settled 1 temporary in doubt at content: {lost}");
-    assert_eq!(entries(&lines), ["settled 0 permanent at recipient: 550 no a", "dot [1]", &doubt]);
+    assert_eq!(
+        entries(&lines),
+        [
+            "settled 0 permanent at recipient: 550 no a",
+            "dot [1]",
+            &doubt
+        ]
+    );
 }
 
 #[test]
@@ -236,18 +353,42 @@ fn a_session_that_fails_is_settled_once_for_all() {
     let flight = format!("{MAIL}RCPT TO:<b@b.test>\r\nDATA\r\n");
     let go = (flight.as_str(), "250 ok\r\n250 ok\r\n354 go\r\n");
     let server = serve(&[
-        &[HI, (EHLO, PIPELINING), go, (STUFFED, "250 one\r\n"), (&flight, "421 too many messages\r\n")],
-        &[HI, (EHLO, PIPELINING), go, (STUFFED, "250 two\r\n"), ("QUIT\r\n", "221 bye\r\n")],
+        &[
+            HI,
+            (EHLO, PIPELINING),
+            go,
+            (STUFFED, "250 one\r\n"),
+            (&flight, "421 too many messages\r\n"),
+        ],
+        &[
+            HI,
+            (EHLO, PIPELINING),
+            go,
+            (STUFFED, "250 two\r\n"),
+            ("QUIT\r\n", "221 bye\r\n"),
+        ],
     ]);
     let (watch, lines) = listening();
-    let mut scribe = Scribe { lines: lines.clone(), dots: 2, look: Box::new(|| ()) };
+    let mut scribe = Scribe {
+        lines: lines.clone(),
+        dots: 2,
+        look: Box::new(|| ()),
+    };
     let mut way = open(&Route::Smtp(Box::new(server.route())), &watch);
     way.deliver(&one, Turn::More, &mut scribe);
     way.deliver(&one, Turn::More, &mut scribe);
     drop(way);
     server.done();
     let lines = lines.lock().unwrap();
-    assert_eq!(entries(&lines), ["dot [0]", "settled 0 250 one", "dot [0]", "settled 0 250 two"]);
+    assert_eq!(
+        entries(&lines),
+        [
+            "dot [0]",
+            "settled 0 250 one",
+            "dot [0]",
+            "settled 0 250 two"
+        ]
+    );
 }
 
 #[test]
@@ -265,7 +406,10 @@ fn a_program_and_a_file_are_told_of_before_they_have_the_whole_message() {
         patience: crate::settings::route::Patience::default(),
     };
     let two = text(&["a@b.test", "b@b.test"], BODY.repeat(20_000).into_bytes());
-    for (route, place) in [(Route::Program(program), copy), (Route::File(file.clone()), file)] {
+    for (route, place) in [
+        (Route::Program(program), copy),
+        (Route::File(file.clone()), file),
+    ] {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::new(Mutex::new(Vec::new()));
         for dots in [0, 1] {
@@ -275,15 +419,39 @@ fn a_program_and_a_file_are_told_of_before_they_have_the_whole_message() {
             };
             let (look, seen) = (length.clone(), seen.clone());
             let look = move || seen.lock().unwrap().push(look());
-            let mut scribe = Scribe { lines: lines.clone(), dots, look: Box::new(look) };
+            let mut scribe = Scribe {
+                lines: lines.clone(),
+                dots,
+                look: Box::new(look),
+            };
             let report = open(&route, &Watch::default()).deliver(&two, Turn::Last, &mut scribe);
             assert_eq!(report.is_done(), dots == 1, "{report:?}");
-            assert_eq!(length() > two.size() * 3 / 4, dots == 1, "{} octets", length());
+            assert_eq!(
+                length() > two.size() * 3 / 4,
+                dots == 1,
+                "{} octets",
+                length()
+            );
         }
-        assert!(seen.lock().unwrap().iter().all(|length| *length < two.size() * 3 / 4), "{seen:?}");
+        assert!(
+            seen.lock()
+                .unwrap()
+                .iter()
+                .all(|length| *length < two.size() * 3 / 4),
+            "{seen:?}"
+        );
         let lines = lines.lock().unwrap();
-        assert_eq!(lines[..2], ["dot [0, 1]".to_owned(), format!("settled 0 {FULL}, 1 {FULL}")]);
-        assert!(lines[2] == "dot [0, 1]" && lines[3].starts_with("settled 0 250 "), "{lines:?}");
+        assert_eq!(
+            lines[..2],
+            [
+                "dot [0, 1]".to_owned(),
+                format!("settled 0 {FULL}, 1 {FULL}")
+            ]
+        );
+        assert!(
+            lines[2] == "dot [0, 1]" && lines[3].starts_with("settled 0 250 "),
+            "{lines:?}"
+        );
         assert_eq!(lines.len(), 4);
     }
 }

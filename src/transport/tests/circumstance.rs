@@ -12,7 +12,13 @@ const MAIL: &str = "MAIL FROM:<me@a.test> SIZE=26\r\n";
 fn a_signal_before_the_dot_sends_nothing_more() {
     let server = start(|listener| {
         let mut stream = listener.accept().unwrap().0;
-        play(&mut stream, &[(String::new(), HI.1.into()), (EHLO.into(), "250-mx\r\n".into())]);
+        play(
+            &mut stream,
+            &[
+                (String::new(), HI.1.into()),
+                (EHLO.into(), "250-mx\r\n".into()),
+            ],
+        );
         assert_eq!(rest(&mut stream), "");
     });
     let (watch, lines) = listening();
@@ -23,11 +29,20 @@ fn a_signal_before_the_dot_sends_nothing_more() {
             interrupt.store(2, Ordering::Relaxed);
         }
     };
-    let watch = Watch { trace: Some(Arc::new(trace)), ..watch };
+    let watch = Watch {
+        trace: Some(Arc::new(trace)),
+        ..watch
+    };
     let begin = Instant::now();
-    let report =
-        open(&Route::Smtp(Box::new(server.route())), &watch).deliver(&message(&["b@b.test"]), Turn::Last, &mut ());
-    assert_eq!(report.fates[0].outcome, Err(Fault::new(Stage::Hello, Cause::Interrupted(2))));
+    let report = open(&Route::Smtp(Box::new(server.route())), &watch).deliver(
+        &message(&["b@b.test"]),
+        Turn::Last,
+        &mut (),
+    );
+    assert_eq!(
+        report.fates[0].outcome,
+        Err(Fault::new(Stage::Hello, Cause::Interrupted(2)))
+    );
     assert!(begin.elapsed() < Duration::from_secs(2));
     server.done();
     assert_eq!(lines.lock().unwrap().last().unwrap(), "< 250-mx");
@@ -36,20 +51,29 @@ fn a_signal_before_the_dot_sends_nothing_more() {
 #[test]
 fn a_signal_after_the_dot_still_hears_the_answer() {
     let flight = format!("{MAIL}RCPT TO:<b@b.test>\r\nDATA\r\n");
-    let (go, text) = ("250 ok\r\n250 ok\r\n354 go\r\n", format!("{STUFFED}QUIT\r\n"));
+    let (go, text) = (
+        "250 ok\r\n250 ok\r\n354 go\r\n",
+        format!("{STUFFED}QUIT\r\n"),
+    );
     let watch = Watch::default();
     let interrupt = watch.interrupt.clone();
     let server = start(move |listener| {
         let mut stream = listener.accept().unwrap().0;
         let script = [HI, (EHLO, PIPELINING), (&flight, go), (&text, "")];
-        play(&mut stream, &script.map(|(f, a)| (f.to_owned(), a.to_owned())));
+        play(
+            &mut stream,
+            &script.map(|(f, a)| (f.to_owned(), a.to_owned())),
+        );
         interrupt.store(15, Ordering::Relaxed);
         // Longer than one look at the signal.
         thread::sleep(Duration::from_millis(400));
         stream.write_all(b"250 2.0.0 queued\r\n").unwrap();
     });
-    let report =
-        open(&Route::Smtp(Box::new(server.route())), &watch).deliver(&message(&["b@b.test"]), Turn::Last, &mut ());
+    let report = open(&Route::Smtp(Box::new(server.route())), &watch).deliver(
+        &message(&["b@b.test"]),
+        Turn::Last,
+        &mut (),
+    );
     server.done();
     assert_eq!(outcomes(&report), ["250 2.0.0 queued"]);
 }
@@ -61,16 +85,28 @@ fn the_connection_is_kept_and_reset_after_a_failure() {
         HI,
         (EHLO, PIPELINING),
         (&flight(""), "250 ok\r\n550 no\r\n503 no\r\n"),
-        (&flight("RSET\r\n"), "250 reset\r\n250 ok\r\n250 ok\r\n354 go\r\n"),
+        (
+            &flight("RSET\r\n"),
+            "250 reset\r\n250 ok\r\n250 ok\r\n354 go\r\n",
+        ),
         (STUFFED, "250 one\r\n"),
         (&flight(""), "250 ok\r\n250 ok\r\n354 go\r\n"),
         (&format!("{STUFFED}QUIT\r\n"), "250 two\r\n221 bye\r\n"),
     ]]);
     let mut way = open(&Route::Smtp(Box::new(server.route())), &Watch::default());
     let message = message(&["b@b.test"]);
-    assert_eq!(outcomes(&way.deliver(&message, Turn::More, &mut ())), ["permanent at recipient: 550 no"]);
-    assert_eq!(outcomes(&way.deliver(&message, Turn::More, &mut ())), ["250 one"]);
-    assert_eq!(outcomes(&way.deliver(&message, Turn::Last, &mut ())), ["250 two"]);
+    assert_eq!(
+        outcomes(&way.deliver(&message, Turn::More, &mut ())),
+        ["permanent at recipient: 550 no"]
+    );
+    assert_eq!(
+        outcomes(&way.deliver(&message, Turn::More, &mut ())),
+        ["250 one"]
+    );
+    assert_eq!(
+        outcomes(&way.deliver(&message, Turn::Last, &mut ())),
+        ["250 two"]
+    );
     drop(way);
     server.done();
 }
@@ -81,18 +117,45 @@ fn a_server_that_has_grown_tired_is_called_once_more() {
     let go = (flight.as_str(), "250 ok\r\n250 ok\r\n354 go\r\n");
     let last = format!("{STUFFED}QUIT\r\n");
     let server = serve(&[
-        &[HI, (EHLO, PIPELINING), go, (STUFFED, "250 one\r\n"), (&flight, "421 too many messages\r\n")],
-        &[HI, (EHLO, PIPELINING), go, (&last, "250 two\r\n221 bye\r\n")],
+        &[
+            HI,
+            (EHLO, PIPELINING),
+            go,
+            (STUFFED, "250 one\r\n"),
+            (&flight, "421 too many messages\r\n"),
+        ],
+        &[
+            HI,
+            (EHLO, PIPELINING),
+            go,
+            (&last, "250 two\r\n221 bye\r\n"),
+        ],
     ]);
     let mut way = open(&Route::Smtp(Box::new(server.route())), &Watch::default());
     let message = message(&["b@b.test"]);
-    assert_eq!(outcomes(&way.deliver(&message, Turn::More, &mut ())), ["250 one"]);
-    assert_eq!(outcomes(&way.deliver(&message, Turn::Last, &mut ())), ["250 two"]);
+    assert_eq!(
+        outcomes(&way.deliver(&message, Turn::More, &mut ())),
+        ["250 one"]
+    );
+    assert_eq!(
+        outcomes(&way.deliver(&message, Turn::Last, &mut ())),
+        ["250 two"]
+    );
     drop(way);
     server.done();
     // A fresh connection is not called twice.
-    let report = exchange(&[HI, (EHLO, PIPELINING), (&flight, "421 too many messages\r\n")], &["b@b.test"]);
-    assert_eq!(outcomes(&report), ["temporary at sender: 421 too many messages"]);
+    let report = exchange(
+        &[
+            HI,
+            (EHLO, PIPELINING),
+            (&flight, "421 too many messages\r\n"),
+        ],
+        &["b@b.test"],
+    );
+    assert_eq!(
+        outcomes(&report),
+        ["temporary at sender: 421 too many messages"]
+    );
 }
 
 #[test]
@@ -101,14 +164,29 @@ fn lmtp_answers_for_every_accepted_recipient() {
         HI,
         ("LHLO client.test\r\n", PIPELINING),
         (
-            &format!("{MAIL}RCPT TO:<a@b.test>\r\nRCPT TO:<b@b.test>\r\nRCPT TO:<c@b.test>\r\nDATA\r\n"),
+            &format!(
+                "{MAIL}RCPT TO:<a@b.test>\r\nRCPT TO:<b@b.test>\r\nRCPT TO:<c@b.test>\r\nDATA\r\n"
+            ),
             "250 ok\r\n250 ok\r\n550 no b\r\n250 ok\r\n354 go\r\n",
         ),
-        (&format!("{STUFFED}QUIT\r\n"), "250 a is in\r\n452 4.2.2 c is full\r\n221 bye\r\n"),
+        (
+            &format!("{STUFFED}QUIT\r\n"),
+            "250 a is in\r\n452 4.2.2 c is full\r\n221 bye\r\n",
+        ),
     ]]);
-    let report = deliver(Smtp { lmtp: true, ..server.route() }, &message(&["a@b.test", "b@b.test", "c@b.test"]));
+    let report = deliver(
+        Smtp {
+            lmtp: true,
+            ..server.route()
+        },
+        &message(&["a@b.test", "b@b.test", "c@b.test"]),
+    );
     server.done();
-    let wanted = ["250 a is in", "permanent at recipient: 550 no b", "temporary at content: 452 4.2.2 c is full"];
+    let wanted = [
+        "250 a is in",
+        "permanent at recipient: 550 no b",
+        "temporary at content: 452 4.2.2 c is full",
+    ];
     assert_eq!(outcomes(&report), wanted);
 }
 
@@ -118,18 +196,34 @@ fn what_the_server_cannot_take_is_known_before_it_is_sent() {
     let server = serve(&[&[HI, (EHLO, PIPELINING), ("QUIT\r\n", "221 bye\r\n")]]);
     let report = deliver(server.route(), &large);
     server.done();
-    assert_eq!(outcomes(&report), ["permanent at sender: TooBig(1560, 1000)"]);
+    assert_eq!(
+        outcomes(&report),
+        ["permanent at sender: TooBig(1560, 1000)"]
+    );
 
     // A header beyond ASCII has no form in seven bits.
-    let server = serve(&[&[HI, (EHLO, "250-mx.test\r\n250 SMTPUTF8\r\n"), ("QUIT\r\n", "221 bye\r\n")]]);
-    let report = deliver(server.route(), &text(&["b@b.test"], "Subject: é\r\n\r\nx\r\n".into()));
+    let server = serve(&[&[
+        HI,
+        (EHLO, "250-mx.test\r\n250 SMTPUTF8\r\n"),
+        ("QUIT\r\n", "221 bye\r\n"),
+    ]]);
+    let report = deliver(
+        server.route(),
+        &text(&["b@b.test"], "Subject: é\r\n\r\nx\r\n".into()),
+    );
     server.done();
-    assert_eq!(outcomes(&report), ["permanent at sender: Lacks(EightBit, \"SMTPUTF8\")"]);
+    assert_eq!(
+        outcomes(&report),
+        ["permanent at sender: Lacks(EightBit, \"SMTPUTF8\")"]
+    );
 
     let server = serve(&[&[HI, (EHLO, PIPELINING), ("QUIT\r\n", "221 bye\r\n")]]);
     let report = deliver(server.route(), &message(&["ü@b.test"]));
     server.done();
-    assert_eq!(outcomes(&report), ["permanent at sender: Lacks(Smtputf8, \"SIZE PIPELINING\")"]);
+    assert_eq!(
+        outcomes(&report),
+        ["permanent at sender: Lacks(Smtputf8, \"SIZE PIPELINING\")"]
+    );
 }
 
 #[test]
@@ -137,13 +231,19 @@ fn parameters_are_sent_where_they_are_needed_and_offered() {
     let server = serve(&[&[
         HI,
         (EHLO, "250-mx.test\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n"),
-        ("MAIL FROM:<me@a.test> BODY=8BITMIME SMTPUTF8\r\n", "250 ok\r\n"),
+        (
+            "MAIL FROM:<me@a.test> BODY=8BITMIME SMTPUTF8\r\n",
+            "250 ok\r\n",
+        ),
         ("RCPT TO:<ü@b.test>\r\n", "550 5.1.1 no such user\r\n"),
         ("QUIT\r\n", "221 bye\r\n"),
     ]]);
     let report = deliver(server.route(), &text(&["ü@b.test"], "é\r\n".into()));
     server.done();
-    assert_eq!(outcomes(&report), ["permanent at recipient: 550 5.1.1 no such user"]);
+    assert_eq!(
+        outcomes(&report),
+        ["permanent at recipient: 550 5.1.1 no such user"]
+    );
 }
 
 #[test]
@@ -161,14 +261,23 @@ fn a_server_from_before_ehlo_is_greeted_with_helo() {
         );
         assert_eq!(outcomes(&report), ["permanent at sender: 550 no"]);
     }
-    let report = exchange(&[HI, (EHLO, "421 later\r\n"), ("QUIT\r\n", "")], &["b@b.test"]);
+    let report = exchange(
+        &[HI, (EHLO, "421 later\r\n"), ("QUIT\r\n", "")],
+        &["b@b.test"],
+    );
     assert_eq!(outcomes(&report), ["temporary at hello: 421 later"]);
 }
 
 #[test]
 fn a_greeting_that_refuses_is_answered_with_a_goodbye() {
-    let report = exchange(&[("", "554 5.7.1 no service\r\n"), ("QUIT\r\n", "")], &["b@b.test"]);
-    assert_eq!(outcomes(&report), ["permanent at greeting: 554 5.7.1 no service"]);
+    let report = exchange(
+        &[("", "554 5.7.1 no service\r\n"), ("QUIT\r\n", "")],
+        &["b@b.test"],
+    );
+    assert_eq!(
+        outcomes(&report),
+        ["permanent at greeting: 554 5.7.1 no service"]
+    );
     let report = exchange(&[("", "250 hello\r\n")], &["b@b.test"]);
     assert_eq!(
         outcomes(&report),
@@ -187,12 +296,25 @@ fn time_is_allowed_for_a_whole_reply_and_not_for_each_octet() {
             thread::sleep(Duration::from_millis(20));
         }
     });
-    let patience = Patience { command: Duration::from_millis(300), ..Patience::default() };
+    let patience = Patience {
+        command: Duration::from_millis(300),
+        ..Patience::default()
+    };
     let begin = Instant::now();
-    let report = deliver(Smtp { patience, ..server.route() }, &message(&["b@b.test"]));
+    let report = deliver(
+        Smtp {
+            patience,
+            ..server.route()
+        },
+        &message(&["b@b.test"]),
+    );
     assert_eq!(outcomes(&report), ["temporary at greeting: Silent(300ms)"]);
     // With the time anew for each octet it would take as long as the longest line does.
-    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    assert!(
+        begin.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        begin.elapsed()
+    );
     server.done();
 }
 
@@ -200,13 +322,22 @@ fn time_is_allowed_for_a_whole_reply_and_not_for_each_octet() {
 fn the_answer_to_the_goodbye_is_not_waited_for_too_long() {
     let flight = format!("{MAIL}RCPT TO:<b@b.test>\r\nDATA\r\n");
     let last = format!("{STUFFED}QUIT\r\n");
-    let server =
-        serve(&[&[HI, (EHLO, PIPELINING), (&flight, "250 ok\r\n250 ok\r\n354 go\r\n"), (&last, "250 ok\r\n")]]);
+    let server = serve(&[&[
+        HI,
+        (EHLO, PIPELINING),
+        (&flight, "250 ok\r\n250 ok\r\n354 go\r\n"),
+        (&last, "250 ok\r\n"),
+    ]]);
     let mut route = server.route();
     route.patience.quit = Duration::from_millis(200);
     let begin = Instant::now();
-    assert_eq!(outcomes(&deliver(route, &message(&["b@b.test"]))), ["250 ok"]);
-    assert!(begin.elapsed() >= Duration::from_millis(200) && begin.elapsed() < Duration::from_secs(2));
+    assert_eq!(
+        outcomes(&deliver(route, &message(&["b@b.test"]))),
+        ["250 ok"]
+    );
+    assert!(
+        begin.elapsed() >= Duration::from_millis(200) && begin.elapsed() < Duration::from_secs(2)
+    );
     server.done();
 }
 
@@ -229,7 +360,11 @@ fn a_bare_greeting_and_a_bare_answer_will_do() {
 
 #[test]
 fn the_next_door_is_tried_only_when_nobody_answers_at_the_first() {
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let server = serve(&[&[
         HI,
         (EHLO, "250 mx.test\r\n"),
@@ -237,7 +372,13 @@ fn the_next_door_is_tried_only_when_nobody_answers_at_the_first() {
         ("QUIT\r\n", "221 bye\r\n"),
     ]]);
     let mut route = server.route();
-    route.doors.insert(0, Door { port: closed, tls: TlsMode::None });
+    route.doors.insert(
+        0,
+        Door {
+            port: closed,
+            tls: TlsMode::None,
+        },
+    );
     let report = deliver(route, &message(&["b@b.test"]));
     assert_eq!(report.via, format!("127.0.0.1:{} (no TLS)", server.port));
     assert_eq!(outcomes(&report), ["permanent at sender: 550 no"]);
@@ -245,8 +386,14 @@ fn the_next_door_is_tried_only_when_nobody_answers_at_the_first() {
 
     let server = serve(&[&[("", "554 no\r\n"), ("QUIT\r\n", "")]]);
     let mut route = server.route();
-    route.doors.push(Door { port: closed, tls: TlsMode::None });
-    assert_eq!(outcomes(&deliver(route, &message(&["b@b.test"]))), ["permanent at greeting: 554 no"]);
+    route.doors.push(Door {
+        port: closed,
+        tls: TlsMode::None,
+    });
+    assert_eq!(
+        outcomes(&deliver(route, &message(&["b@b.test"]))),
+        ["permanent at greeting: 554 no"]
+    );
     server.done();
 }
 
@@ -257,11 +404,22 @@ fn a_unix_socket_is_a_server_as_well() {
     let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
     let player = thread::spawn(move || {
         let mut stream = listener.accept().unwrap().0;
-        let script = [HI, ("LHLO client.test\r\n", "250 mx\r\n"), ("MAIL FROM:<me@a.test>\r\n", "450 later\r\n")];
-        play(&mut stream, &script.map(|(f, a)| (f.to_owned(), a.to_owned())));
+        let script = [
+            HI,
+            ("LHLO client.test\r\n", "250 mx\r\n"),
+            ("MAIL FROM:<me@a.test>\r\n", "450 later\r\n"),
+        ];
+        play(
+            &mut stream,
+            &script.map(|(f, a)| (f.to_owned(), a.to_owned())),
+        );
     });
     let server = serve(&[]);
-    let route = Smtp { lmtp: true, socket: Some(path.clone()), ..server.route() };
+    let route = Smtp {
+        lmtp: true,
+        socket: Some(path.clone()),
+        ..server.route()
+    };
     let report = deliver(route, &message(&["b@b.test"]));
     player.join().unwrap();
     assert_eq!(outcomes(&report), ["temporary at sender: 450 later"]);

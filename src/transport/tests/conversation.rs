@@ -16,8 +16,14 @@ fn a_plain_send_takes_three_flights_and_the_goodbye_leaves_with_the_dot() {
         &[
             HI,
             (EHLO, PIPELINING),
-            (&format!("{MAIL}RCPT TO:<b@b.test>\r\nDATA\r\n"), "250 ok\r\n250 ok\r\n354 go\r\n"),
-            (&format!("{STUFFED}QUIT\r\n"), "250 2.0.0 queued\r\n221 bye\r\n"),
+            (
+                &format!("{MAIL}RCPT TO:<b@b.test>\r\nDATA\r\n"),
+                "250 ok\r\n250 ok\r\n354 go\r\n",
+            ),
+            (
+                &format!("{STUFFED}QUIT\r\n"),
+                "250 2.0.0 queued\r\n221 bye\r\n",
+            ),
         ],
         &["b@b.test"],
     );
@@ -40,7 +46,10 @@ fn without_pipelining_every_command_waits_for_its_reply() {
         ],
         &["b@b.test", "root"],
     );
-    assert_eq!(outcomes(&report), ["permanent at recipient: 550 5.1.1 unknown", "250 ok"]);
+    assert_eq!(
+        outcomes(&report),
+        ["permanent at recipient: 550 5.1.1 unknown", "250 ok"]
+    );
 }
 
 #[test]
@@ -48,12 +57,22 @@ fn the_dialogue_is_heard_in_the_order_of_the_wire() {
     let server = serve(&[&[
         HI,
         (EHLO, "250-mx.test\r\n250 PIPELINING\r\n"),
-        ("MAIL FROM:<me@a.test>\r\nRCPT TO:<b@b.test>\r\nDATA\r\n", "250 ok\r\n250 ok\r\n354 go\r\n"),
-        (&format!("{STUFFED}QUIT\r\n"), "250 \x1b[1mok\r\n221 bye\r\n"),
+        (
+            "MAIL FROM:<me@a.test>\r\nRCPT TO:<b@b.test>\r\nDATA\r\n",
+            "250 ok\r\n250 ok\r\n354 go\r\n",
+        ),
+        (
+            &format!("{STUFFED}QUIT\r\n"),
+            "250 \x1b[1mok\r\n221 bye\r\n",
+        ),
     ]]);
     let (watch, lines) = listening();
     let port = server.port;
-    open(&Route::Smtp(Box::new(server.route())), &watch).deliver(&message(&["b@b.test"]), Turn::Last, &mut ());
+    open(&Route::Smtp(Box::new(server.route())), &watch).deliver(
+        &message(&["b@b.test"]),
+        Turn::Last,
+        &mut (),
+    );
     server.done();
     assert_eq!(
         lines.lock().unwrap().join("\n"),
@@ -80,7 +99,13 @@ fn when_all_are_refused_a_server_that_wants_the_text_gets_a_lone_dot() {
         ],
         &["b@b.test", "c@b.test"],
     );
-    assert_eq!(outcomes(&report), ["permanent at recipient: 550 no b", "temporary at recipient: 450 no c"]);
+    assert_eq!(
+        outcomes(&report),
+        [
+            "permanent at recipient: 550 no b",
+            "temporary at recipient: 450 no c"
+        ]
+    );
 }
 
 #[test]
@@ -97,7 +122,10 @@ fn a_refused_sender_is_everybodys_refusal_and_all_replies_are_read() {
         ],
         &["b@b.test"],
     );
-    assert_eq!(outcomes(&report), ["permanent at sender: 550 5.7.1 not you"]);
+    assert_eq!(
+        outcomes(&report),
+        ["permanent at sender: 550 5.7.1 not you"]
+    );
 }
 
 #[test]
@@ -112,21 +140,39 @@ fn recipients_the_server_has_no_room_for_get_a_transaction_of_their_own() {
                 "250 ok\r\n250 ok\r\n452 4.5.3 too many\r\n552 too many\r\n354 go\r\n",
             ),
             (STUFFED, "250 first\r\n"),
-            (&format!("{MAIL}{}DATA\r\n", rcpt("b")), "250 ok\r\n250 ok\r\n354 go\r\n"),
+            (
+                &format!("{MAIL}{}DATA\r\n", rcpt("b")),
+                "250 ok\r\n250 ok\r\n354 go\r\n",
+            ),
             (STUFFED, "250 second\r\n"),
-            (&format!("{MAIL}{}DATA\r\n", rcpt("c")), "250 ok\r\n452 4.2.2 full\r\n503 no recipient\r\n"),
+            (
+                &format!("{MAIL}{}DATA\r\n", rcpt("c")),
+                "250 ok\r\n452 4.2.2 full\r\n503 no recipient\r\n",
+            ),
             ("QUIT\r\n", "221 bye\r\n"),
         ],
         &["a@b.test", "b@b.test", "c@b.test"],
     );
-    assert_eq!(outcomes(&report), ["250 first", "250 second", "temporary at recipient: 452 4.2.2 full"]);
+    assert_eq!(
+        outcomes(&report),
+        [
+            "250 first",
+            "250 second",
+            "temporary at recipient: 452 4.2.2 full"
+        ]
+    );
 }
 
 #[test]
 fn a_552_to_the_first_recipient_is_a_full_mailbox_for_good() {
     let flight = format!("{MAIL}RCPT TO:<b@b.test>\r\nDATA\r\n");
     let report = exchange(
-        &[HI, (EHLO, PIPELINING), (&flight, "250 ok\r\n552 full\r\n503 no\r\n"), ("QUIT\r\n", "221\r\n")],
+        &[
+            HI,
+            (EHLO, PIPELINING),
+            (&flight, "250 ok\r\n552 full\r\n503 no\r\n"),
+            ("QUIT\r\n", "221\r\n"),
+        ],
         &["b@b.test"],
     );
     assert_eq!(outcomes(&report), ["permanent at recipient: 552 full"]);
@@ -136,20 +182,36 @@ fn a_552_to_the_first_recipient_is_a_full_mailbox_for_good() {
 fn many_recipients_leave_in_groups() {
     let names: Vec<String> = (0..150).map(|n| format!("r{n}@b.test")).collect();
     let lines = |range: std::ops::Range<usize>| {
-        names[range].iter().flat_map(|name| ["RCPT TO:<", name, ">\r\n"]).collect::<String>()
+        names[range]
+            .iter()
+            .flat_map(|name| ["RCPT TO:<", name, ">\r\n"])
+            .collect::<String>()
     };
     let report = exchange(
         &[
             HI,
             (EHLO, PIPELINING),
-            (&format!("{MAIL}{}", lines(0..100)), &"250 ok\r\n".repeat(101)),
-            (&format!("{}DATA\r\n", lines(100..150)), &format!("{}354 go\r\n", "250 ok\r\n".repeat(50))),
+            (
+                &format!("{MAIL}{}", lines(0..100)),
+                &"250 ok\r\n".repeat(101),
+            ),
+            (
+                &format!("{}DATA\r\n", lines(100..150)),
+                &format!("{}354 go\r\n", "250 ok\r\n".repeat(50)),
+            ),
             (&format!("{STUFFED}QUIT\r\n"), "250 ok\r\n221 bye\r\n"),
         ],
         &names.iter().map(String::as_str).collect::<Vec<_>>(),
     );
     assert!(report.is_done());
-    assert_eq!(report.fates.iter().map(|fate| fate.recipient.clone()).collect::<Vec<_>>(), names);
+    assert_eq!(
+        report
+            .fates
+            .iter()
+            .map(|fate| fate.recipient.clone())
+            .collect::<Vec<_>>(),
+        names
+    );
 }
 
 #[test]
@@ -166,7 +228,10 @@ fn a_421_ends_everything_that_is_not_decided_and_nothing_more_is_said() {
         &["a@b.test", "b@b.test", "c@b.test"],
     );
     let bye = "temporary at recipient: 421 4.7.0 bye";
-    assert_eq!(outcomes(&report), ["permanent at recipient: 550 no", bye, bye]);
+    assert_eq!(
+        outcomes(&report),
+        ["permanent at recipient: 550 no", bye, bye]
+    );
 }
 
 #[test]
@@ -192,12 +257,21 @@ fn only_354_opens_the_text_and_only_2yz_accepts_it() {
     }
     let text = format!("{STUFFED}QUIT\r\n");
     let go = (flight.as_str(), "250 ok\r\n250 ok\r\n354 go\r\n");
-    let report = exchange(&[start[0], start[1], go, (&text, "354 again\r\n")], &["b@b.test"]);
+    let report = exchange(
+        &[start[0], start[1], go, (&text, "354 again\r\n")],
+        &["b@b.test"],
+    );
     let wanted = "temporary in doubt at content: Protocol(\"the server answered \\\"354 again\\\" to the final dot\")";
     assert_eq!(outcomes(&report), [wanted]);
-    let report = exchange(&[start[0], start[1], go, (&text, "221 bye\r\n")], &["b@b.test"]);
+    let report = exchange(
+        &[start[0], start[1], go, (&text, "221 bye\r\n")],
+        &["b@b.test"],
+    );
     let why = "the server said \"221 bye\" in place of an answer to the message";
-    assert_eq!(outcomes(&report), [format!("temporary in doubt at content: Lost({why:?})")]);
+    assert_eq!(
+        outcomes(&report),
+        [format!("temporary in doubt at content: Lost({why:?})")]
+    );
 }
 
 #[test]
@@ -206,8 +280,11 @@ fn only_a_connection_lost_after_the_dot_leaves_doubt() {
     let text = format!("{STUFFED}QUIT\r\n");
     let go = "250 ok\r\n250 ok\r\n354 go\r\n";
     let full: [Step<'_>; 4] = [HI, (EHLO, PIPELINING), (&flight, go), (&text, "250-half a")];
-    let lost = |stage, when| format!("temporary at {stage}: Lost(\"the server closed the connection {when}\")");
-    let doubt = lost("content", "before it answered the message").replace("temporary", "temporary in doubt");
+    let lost = |stage, when| {
+        format!("temporary at {stage}: Lost(\"the server closed the connection {when}\")")
+    };
+    let doubt = lost("content", "before it answered the message")
+        .replace("temporary", "temporary in doubt");
     // How many steps are played, and how many octets of the next flight are read before the server closes.
     for (steps, octets, wanted) in [
         (0, 0, lost("greeting", "before its greeting")),
@@ -216,7 +293,10 @@ fn only_a_connection_lost_after_the_dot_leaves_doubt() {
         (3, text.len(), doubt.clone()),
         (4, 0, doubt),
     ] {
-        let owned: Vec<(String, String)> = full[..steps].iter().map(|(f, a)| (f.to_string(), a.to_string())).collect();
+        let owned: Vec<(String, String)> = full[..steps]
+            .iter()
+            .map(|(f, a)| (f.to_string(), a.to_string()))
+            .collect();
         let server = start(move |listener| {
             let mut stream = listener.accept().unwrap().0;
             play(&mut stream, &owned);
@@ -230,19 +310,37 @@ fn only_a_connection_lost_after_the_dot_leaves_doubt() {
 
 #[test]
 fn a_server_that_refuses_while_the_text_is_under_way_is_heard() {
-    let large = text(&["b@b.test"], "0123456789abcdef\r\n".repeat(1 << 20).into_bytes());
+    let large = text(
+        &["b@b.test"],
+        "0123456789abcdef\r\n".repeat(1 << 20).into_bytes(),
+    );
     let server = start(|listener| {
         let mut stream = listener.accept().unwrap().0;
-        let script = [HI, (EHLO, "250 mx.test\r\n"), ("MAIL FROM:<me@a.test>\r\n", "250 ok\r\n")];
-        let script = script.into_iter().chain([("RCPT TO:<b@b.test>\r\n", "250 ok\r\n"), ("DATA\r\n", "354 go\r\n")]);
-        play(&mut stream, &script.map(|(f, a)| (f.to_owned(), a.to_owned())).collect::<Vec<_>>());
+        let script = [
+            HI,
+            (EHLO, "250 mx.test\r\n"),
+            ("MAIL FROM:<me@a.test>\r\n", "250 ok\r\n"),
+        ];
+        let script = script.into_iter().chain([
+            ("RCPT TO:<b@b.test>\r\n", "250 ok\r\n"),
+            ("DATA\r\n", "354 go\r\n"),
+        ]);
+        play(
+            &mut stream,
+            &script
+                .map(|(f, a)| (f.to_owned(), a.to_owned()))
+                .collect::<Vec<_>>(),
+        );
         stream.read_exact(&mut [0; 1000]).unwrap();
         // Closing with octets unread resets the connection.
         stream.write_all(b"552 5.3.4 too big\r\n").unwrap();
     });
     let report = deliver(server.route(), &large);
     server.done();
-    assert_eq!(outcomes(&report), ["permanent at content: 552 5.3.4 too big"]);
+    assert_eq!(
+        outcomes(&report),
+        ["permanent at content: 552 5.3.4 too big"]
+    );
 }
 
 #[test]
@@ -251,20 +349,49 @@ fn a_file_that_changed_never_becomes_a_complete_message() {
         let mut stream = listener.accept().unwrap().0;
         play(
             &mut stream,
-            &[(String::new(), HI.1.into()), (EHLO.into(), PIPELINING.into()), ("DATA\r\n".into(), "354 go\r\n".into())],
+            &[
+                (String::new(), HI.1.into()),
+                (EHLO.into(), PIPELINING.into()),
+                ("DATA\r\n".into(), "354 go\r\n".into()),
+            ],
         );
         let heard = rest(&mut stream);
-        assert!(!heard.contains("\r\n.\r\n") && heard.len() < 300_000, "{} octets", heard.len());
+        assert!(
+            !heard.contains("\r\n.\r\n") && heard.len() < 300_000,
+            "{} octets",
+            heard.len()
+        );
     });
     let route = server.route();
     let opened = opening::open(&route, route.doors[0], &mut None, &Watch::default());
-    let mut session = opened.map_or_else(|closed| panic!("{:?}", closed.fault), |opened| opened.session);
+    let mut session = opened.map_or_else(
+        |closed| panic!("{:?}", closed.fault),
+        |opened| opened.session,
+    );
     let patience = route.patience.dot;
-    assert_eq!(session.command(Stage::Data, patience, &Commands::fixed("DATA")).unwrap().code, 354);
+    assert_eq!(
+        session
+            .command(Stage::Data, patience, &Commands::fixed("DATA"))
+            .unwrap()
+            .code,
+        354
+    );
     let piece = || Ok(b"0123456789abcdef\r\n".repeat(10_000));
-    let pieces: Vec<io::Result<Vec<u8>>> = vec![piece(), Err(io::Error::other("Changed while it was read")), piece()];
-    let fault = session.message(0, patience, &mut pieces.into_iter(), true, &mut || Ok(())).unwrap_err();
-    assert_eq!(fault, Fault::new(Stage::Content, Cause::Content("changed while it was read".into())));
+    let pieces: Vec<io::Result<Vec<u8>>> = vec![
+        piece(),
+        Err(io::Error::other("Changed while it was read")),
+        piece(),
+    ];
+    let fault = session
+        .message(0, patience, &mut pieces.into_iter(), true, &mut || Ok(()))
+        .unwrap_err();
+    assert_eq!(
+        fault,
+        Fault::new(
+            Stage::Content,
+            Cause::Content("changed while it was read".into())
+        )
+    );
     assert_eq!(fault.class(), Class::Permanent);
     assert!(!session.is_open());
     drop(session);
@@ -282,9 +409,21 @@ fn the_text_arrives_as_it_is_however_it_is_cut() {
             let server = serve(&[&[HI, (EHLO, "250 mx.test\r\n"), (stuffed, "250 ok\r\n")]]);
             let route = server.route();
             let opened = opening::open(&route, route.doors[0], &mut None, &Watch::default());
-            let mut session = opened.map_or_else(|closed| panic!("{:?}", closed.fault), |opened| opened.session);
-            let mut pieces = bytes.as_bytes().chunks(size).map(|piece| Ok(piece.to_vec()));
-            assert_eq!(session.message(0, route.patience.dot, &mut pieces, false, &mut || Ok(())).unwrap().code, 250);
+            let mut session = opened.map_or_else(
+                |closed| panic!("{:?}", closed.fault),
+                |opened| opened.session,
+            );
+            let mut pieces = bytes
+                .as_bytes()
+                .chunks(size)
+                .map(|piece| Ok(piece.to_vec()));
+            assert_eq!(
+                session
+                    .message(0, route.patience.dot, &mut pieces, false, &mut || Ok(()))
+                    .unwrap()
+                    .code,
+                250
+            );
             drop(session);
             server.done();
         }

@@ -13,7 +13,13 @@ const IN: &str = "temporary at sender: 450 later";
 
 fn login(user: &str, secret: &str, mechanism: Choice) -> Login {
     let secret = SecretSource::Inline(Secret::new(secret));
-    Login { user: user.into(), secret, mechanism, in_clear: false, origin: None }
+    Login {
+        user: user.into(),
+        secret,
+        mechanism,
+        in_clear: false,
+        origin: None,
+    }
 }
 
 /// Logs "user" in with "secret" against a server that offers `auth`; gives the outcome and the transcript.
@@ -23,12 +29,22 @@ fn attempt(auth: &str, mechanism: Choice, steps: &[Step<'_>]) -> (String, String
     script.extend_from_slice(steps);
     let server = serve(&[&script]);
     let (watch, lines) = listening();
-    let route = Smtp { login: Some(login("user", "secret", mechanism)), ..server.route() };
-    let report = open(&Route::Smtp(Box::new(route)), &watch).deliver(&message(&["b@b.test"]), Turn::Last, &mut ());
+    let route = Smtp {
+        login: Some(login("user", "secret", mechanism)),
+        ..server.route()
+    };
+    let report = open(&Route::Smtp(Box::new(route)), &watch).deliver(
+        &message(&["b@b.test"]),
+        Turn::Last,
+        &mut (),
+    );
     server.done();
     let lines = lines.lock().unwrap();
     let from = lines.iter().position(|line| line == "< 250 HELP").unwrap() + 1;
-    assert_eq!(report.user.is_some(), report.fates[0].outcome.as_ref().unwrap_err().stage == Stage::Sender);
+    assert_eq!(
+        report.user.is_some(),
+        report.fates[0].outcome.as_ref().unwrap_err().stage == Stage::Sender
+    );
     (outcomes(&report).remove(0), lines[from..].join("\n"))
 }
 
@@ -38,11 +54,20 @@ const AFTER: &str = "> MAIL FROM:<me@a.test>\n< 450 later\n> QUIT\n< 221 bye";
 fn each_mechanism_stands_on_the_wire_as_its_paper_says_and_is_struck_out_in_the_transcript() {
     let only = Choice::Only;
     for (name, choice, steps, shown) in [
-        ("PLAIN", Choice::Auto, vec![("AUTH PLAIN AHVzZXIAc2VjcmV0\r\n", "235 in\r\n")], "> AUTH PLAIN ***\n< 235 in"),
+        (
+            "PLAIN",
+            Choice::Auto,
+            vec![("AUTH PLAIN AHVzZXIAc2VjcmV0\r\n", "235 in\r\n")],
+            "> AUTH PLAIN ***\n< 235 in",
+        ),
         (
             "LOGIN",
             Choice::Auto,
-            vec![("AUTH LOGIN\r\n", "334 UG9ydGU/\r\n"), ("dXNlcg==\r\n", "334 \r\n"), ("c2VjcmV0\r\n", "235 in\r\n")],
+            vec![
+                ("AUTH LOGIN\r\n", "334 UG9ydGU/\r\n"),
+                ("dXNlcg==\r\n", "334 \r\n"),
+                ("c2VjcmV0\r\n", "235 in\r\n"),
+            ],
             "> AUTH LOGIN\n< 334 UG9ydGU/\n> ***\n< 334 \n> ***\n< 235 in",
         ),
         (
@@ -50,15 +75,24 @@ fn each_mechanism_stands_on_the_wire_as_its_paper_says_and_is_struck_out_in_the_
             "CRAM-MD5",
             Choice::Auto,
             vec![
-                ("AUTH CRAM-MD5\r\n", "334 PDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2UucmVzdG9uLm1jaS5uZXQ+\r\n"),
-                ("dXNlciA3MzNiYTg3ZTY0ZWQ3ZTQ0MWYwNjJjNGFjNmRiMDEwMw==\r\n", "235 in\r\n"),
+                (
+                    "AUTH CRAM-MD5\r\n",
+                    "334 PDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2UucmVzdG9uLm1jaS5uZXQ+\r\n",
+                ),
+                (
+                    "dXNlciA3MzNiYTg3ZTY0ZWQ3ZTQ0MWYwNjJjNGFjNmRiMDEwMw==\r\n",
+                    "235 in\r\n",
+                ),
             ],
             "> AUTH CRAM-MD5\n< 334 PDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2UucmVzdG9uLm1jaS5uZXQ+\n> ***\n< 235 in",
         ),
         (
             "XOAUTH2",
             only(Mechanism::Xoauth2),
-            vec![("AUTH XOAUTH2 dXNlcj11c2VyAWF1dGg9QmVhcmVyIHNlY3JldAEB\r\n", "235 in\r\n")],
+            vec![(
+                "AUTH XOAUTH2 dXNlcj11c2VyAWF1dGg9QmVhcmVyIHNlY3JldAEB\r\n",
+                "235 in\r\n",
+            )],
             "> AUTH XOAUTH2 ***\n< 235 in",
         ),
         (
@@ -70,7 +104,11 @@ fn each_mechanism_stands_on_the_wire_as_its_paper_says_and_is_struck_out_in_the_
     ] {
         let steps: Vec<Step<'_>> = steps.into_iter().chain([MAIL, QUIT]).collect();
         let (outcome, transcript) = attempt(&format!("AUTH {name}"), choice, &steps);
-        assert_eq!((outcome.as_str(), transcript), (IN, format!("{shown}\n{AFTER}")), "{name}");
+        assert_eq!(
+            (outcome.as_str(), transcript),
+            (IN, format!("{shown}\n{AFTER}")),
+            "{name}"
+        );
     }
 }
 
@@ -79,12 +117,21 @@ fn cram_md5_answers_the_challenge_of_its_paper() {
     let server = serve(&[&[
         HI,
         (EHLO, "250-mx.test\r\n250 AUTH CRAM-MD5\r\n"),
-        ("AUTH CRAM-MD5\r\n", "334 PDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2UucmVzdG9uLm1jaS5uZXQ+\r\n"),
-        ("dGltIGI5MTNhNjAyYzdlZGE3YTQ5NWI0ZTZlNzMzNGQzODkw\r\n", "235 in\r\n"),
+        (
+            "AUTH CRAM-MD5\r\n",
+            "334 PDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2UucmVzdG9uLm1jaS5uZXQ+\r\n",
+        ),
+        (
+            "dGltIGI5MTNhNjAyYzdlZGE3YTQ5NWI0ZTZlNzMzNGQzODkw\r\n",
+            "235 in\r\n",
+        ),
         MAIL,
         QUIT,
     ]]);
-    let route = Smtp { login: Some(login("tim", "tanstaaftanstaaf", Choice::Auto)), ..server.route() };
+    let route = Smtp {
+        login: Some(login("tim", "tanstaaftanstaaf", Choice::Auto)),
+        ..server.route()
+    };
     assert_eq!(outcomes(&deliver(route, &message(&["b@b.test"]))), [IN]);
     server.done();
 }
@@ -96,7 +143,10 @@ fn a_server_without_initial_responses_is_asked_again_without() {
             "AUTH PLAIN",
             Choice::Auto,
             &[
-                ("AUTH PLAIN AHVzZXIAc2VjcmV0\r\n", "501 no initial response\r\n"),
+                (
+                    "AUTH PLAIN AHVzZXIAc2VjcmV0\r\n",
+                    "501 no initial response\r\n",
+                ),
                 ("AUTH PLAIN\r\n", answer),
                 ("AHVzZXIAc2VjcmV0\r\n", "235 in\r\n"),
                 MAIL,
@@ -120,14 +170,21 @@ fn a_long_token_waits_for_its_turn() {
         MAIL,
         QUIT,
     ]]);
-    let route = Smtp { login: Some(login("u", &token, Choice::Only(Mechanism::Xoauth2))), ..server.route() };
+    let route = Smtp {
+        login: Some(login("u", &token, Choice::Only(Mechanism::Xoauth2))),
+        ..server.route()
+    };
     assert_eq!(outcomes(&deliver(route, &message(&["b@b.test"]))), [IN]);
     server.done();
 }
 
 #[test]
 fn the_next_mechanism_is_tried_when_one_is_not_to_be_had_but_never_after_a_wrong_password() {
-    for refusal in ["504 5.5.4 not here\r\n", "534 5.7.9 too weak\r\n", "500 what\r\n"] {
+    for refusal in [
+        "504 5.5.4 not here\r\n",
+        "534 5.7.9 too weak\r\n",
+        "500 what\r\n",
+    ] {
         let (outcome, _) = attempt(
             "AUTH LOGIN PLAIN",
             Choice::Auto,
@@ -143,10 +200,17 @@ fn the_next_mechanism_is_tried_when_one_is_not_to_be_had_but_never_after_a_wrong
         assert_eq!(outcome, IN);
     }
     let plain = "AUTH PLAIN AHVzZXIAc2VjcmV0\r\n";
-    let (outcome, _) =
-        attempt("AUTH LOGIN PLAIN", Choice::Auto, &[(plain, "535-5.7.8 bad\r\n535 5.7.8 see x\r\n"), QUIT]);
+    let (outcome, _) = attempt(
+        "AUTH LOGIN PLAIN",
+        Choice::Auto,
+        &[(plain, "535-5.7.8 bad\r\n535 5.7.8 see x\r\n"), QUIT],
+    );
     assert_eq!(outcome, "permanent at login: 535 5.7.8 bad 5.7.8 see x");
-    let (outcome, _) = attempt("AUTH LOGIN PLAIN", Choice::Auto, &[(plain, "454 4.7.0 later\r\n"), QUIT]);
+    let (outcome, _) = attempt(
+        "AUTH LOGIN PLAIN",
+        Choice::Auto,
+        &[(plain, "454 4.7.0 later\r\n"), QUIT],
+    );
     assert_eq!(outcome, "temporary at login: 454 4.7.0 later");
     let (outcome, _) = attempt("AUTH PLAIN", Choice::Auto, &[(plain, "504 none\r\n"), QUIT]);
     assert_eq!(outcome, "permanent at login: 504 none");
@@ -166,10 +230,20 @@ fn a_challenge_that_makes_no_sense_is_given_up() {
         ],
     );
     assert_eq!(outcome, IN);
-    assert!(transcript.starts_with("> AUTH CRAM-MD5\n< 334 !!!\n> *\n< 501 given up\n> AUTH PLAIN ***\n"));
-    let steps = [("AUTH CRAM-MD5\r\n", "334 \r\n"), ("*\r\n", "501 given up\r\n"), QUIT];
+    assert!(
+        transcript
+            .starts_with("> AUTH CRAM-MD5\n< 334 !!!\n> *\n< 501 given up\n> AUTH PLAIN ***\n")
+    );
+    let steps = [
+        ("AUTH CRAM-MD5\r\n", "334 \r\n"),
+        ("*\r\n", "501 given up\r\n"),
+        QUIT,
+    ];
     let (outcome, _) = attempt("AUTH CRAM-MD5", Choice::Auto, &steps);
-    assert_eq!(outcome, "temporary at login: Protocol(\"the challenge to AUTH CRAM-MD5 makes no sense\")");
+    assert_eq!(
+        outcome,
+        "temporary at login: Protocol(\"the challenge to AUTH CRAM-MD5 makes no sense\")"
+    );
 }
 
 #[test]
@@ -177,7 +251,10 @@ fn only_235_is_a_login() {
     for code in ["250 ok", "354 go"] {
         let steps = [("AUTH PLAIN AHVzZXIAc2VjcmV0\r\n", &*format!("{code}\r\n"))];
         let (outcome, _) = attempt("AUTH PLAIN", Choice::Auto, &steps);
-        assert_eq!(outcome, format!("temporary at login: Protocol(\"the server answered \\\"{code}\\\" to AUTH\")"));
+        assert_eq!(
+            outcome,
+            format!("temporary at login: Protocol(\"the server answered \\\"{code}\\\" to AUTH\")")
+        );
     }
 }
 
@@ -186,20 +263,36 @@ fn a_server_that_asks_on_and_on_is_left() {
     let mut steps = vec![("AUTH EXTERNAL =\r\n", "334 \r\n")];
     steps.extend([("\r\n", "334 \r\n"); 10]);
     let (outcome, _) = attempt("AUTH EXTERNAL", Choice::Only(Mechanism::External), &steps);
-    assert!(outcome.contains("10 challenges to AUTH EXTERNAL"), "{outcome}");
+    assert!(
+        outcome.contains("10 challenges to AUTH EXTERNAL"),
+        "{outcome}"
+    );
 }
 
 #[test]
 fn a_refused_token_is_explained_in_the_servers_words() {
     let json = "334 eyJzdGF0dXMiOiI0MDAifQ==\r\n";
     for (name, mechanism, first, answer) in [
-        ("XOAUTH2", Mechanism::Xoauth2, "AUTH XOAUTH2 dXNlcj11c2VyAWF1dGg9QmVhcmVyIHNlY3JldAEB\r\n".to_owned(), "\r\n"),
-        ("OAUTHBEARER", Mechanism::Oauthbearer, String::new(), "AQ==\r\n"),
+        (
+            "XOAUTH2",
+            Mechanism::Xoauth2,
+            "AUTH XOAUTH2 dXNlcj11c2VyAWF1dGg9QmVhcmVyIHNlY3JldAEB\r\n".to_owned(),
+            "\r\n",
+        ),
+        (
+            "OAUTHBEARER",
+            Mechanism::Oauthbearer,
+            String::new(),
+            "AQ==\r\n",
+        ),
     ] {
         let hello = format!("250-mx.test\r\n250 AUTH {name}\r\n");
         let server = start(move |listener| {
             let mut stream = listener.accept().unwrap().0;
-            play(&mut stream, &[(String::new(), HI.1.into()), (EHLO.into(), hello)]);
+            play(
+                &mut stream,
+                &[(String::new(), HI.1.into()), (EHLO.into(), hello)],
+            );
             let mut heard = vec![0; 4096];
             let count = stream.read(&mut heard).unwrap();
             let heard = String::from_utf8_lossy(&heard[..count]).into_owned();
@@ -207,48 +300,91 @@ fn a_refused_token_is_explained_in_the_servers_words() {
                 let line = heard.trim_end().strip_prefix("AUTH OAUTHBEARER ").unwrap();
                 let line = STANDARD.decode(line).unwrap();
                 let port = stream.local_addr().unwrap().port();
-                let wanted = format!("n,a=us=3Der=2C,\x01host=127.0.0.1\x01port={port}\x01auth=Bearer secret\x01\x01");
+                let wanted = format!(
+                    "n,a=us=3Der=2C,\x01host=127.0.0.1\x01port={port}\x01auth=Bearer secret\x01\x01"
+                );
                 assert_eq!(String::from_utf8(line).unwrap(), wanted);
             } else {
                 assert_eq!(heard, first);
             }
             stream.write_all(json.as_bytes()).unwrap();
-            play(&mut stream, &[(answer.into(), "535 5.7.8 no\r\n".into()), ("QUIT\r\n".into(), String::new())]);
+            play(
+                &mut stream,
+                &[
+                    (answer.into(), "535 5.7.8 no\r\n".into()),
+                    ("QUIT\r\n".into(), String::new()),
+                ],
+            );
         });
         let user = if answer == "\r\n" { "user" } else { "us=er," };
-        let route = Smtp { login: Some(login(user, "secret", Choice::Only(mechanism))), ..server.route() };
+        let route = Smtp {
+            login: Some(login(user, "secret", Choice::Only(mechanism))),
+            ..server.route()
+        };
         let report = deliver(route, &message(&["b@b.test"]));
         server.done();
-        assert_eq!(outcomes(&report), ["permanent at login: 535 5.7.8 no {\"status\":\"400\"}"]);
+        assert_eq!(
+            outcomes(&report),
+            ["permanent at login: 535 5.7.8 no {\"status\":\"400\"}"]
+        );
     }
 }
 
 #[test]
 fn nothing_is_tried_when_the_server_does_not_offer_it() {
-    let lacks = |what, offered: &str| format!("permanent at login: {:?}", Cause::Lacks(what, offered.into()));
-    assert_eq!(attempt("SIZE 100", Choice::Auto, &[QUIT]).0, lacks(Lacks::Auth, "SIZE HELP"));
-    assert_eq!(attempt("AUTH NTLM XOAUTH2", Choice::Auto, &[QUIT]).0, lacks(Lacks::Mechanism, "NTLM XOAUTH2"));
+    let lacks = |what, offered: &str| {
+        format!(
+            "permanent at login: {:?}",
+            Cause::Lacks(what, offered.into())
+        )
+    };
+    assert_eq!(
+        attempt("SIZE 100", Choice::Auto, &[QUIT]).0,
+        lacks(Lacks::Auth, "SIZE HELP")
+    );
+    assert_eq!(
+        attempt("AUTH NTLM XOAUTH2", Choice::Auto, &[QUIT]).0,
+        lacks(Lacks::Mechanism, "NTLM XOAUTH2")
+    );
     let chosen = Choice::Only(Mechanism::Plain);
-    assert_eq!(attempt("AUTH LOGIN", chosen, &[QUIT]).0, lacks(Lacks::Mechanism, "LOGIN"));
+    assert_eq!(
+        attempt("AUTH LOGIN", chosen, &[QUIT]).0,
+        lacks(Lacks::Mechanism, "LOGIN")
+    );
 }
 
 #[test]
 fn a_login_needs_ehlo() {
     let server = serve(&[&[HI, (EHLO, "502 what\r\n"), ("QUIT\r\n", "")]]);
-    let route = Smtp { login: Some(login("user", "secret", Choice::Auto)), ..server.route() };
-    assert_eq!(outcomes(&deliver(route, &message(&["b@b.test"]))), ["permanent at hello: 502 what"]);
+    let route = Smtp {
+        login: Some(login("user", "secret", Choice::Auto)),
+        ..server.route()
+    };
+    assert_eq!(
+        outcomes(&deliver(route, &message(&["b@b.test"]))),
+        ["permanent at hello: 502 what"]
+    );
     server.done();
 }
 
 #[test]
 fn a_nul_in_a_credential_never_leaves() {
     let hello = "250-mx.test\r\n250 AUTH PLAIN\r\n";
-    for (user, secret, what) in [("us\0er", "secret", "user name"), ("user", "sec\0ret", "password")] {
+    for (user, secret, what) in [
+        ("us\0er", "secret", "user name"),
+        ("user", "sec\0ret", "password"),
+    ] {
         let server = serve(&[&[HI, (EHLO, hello), QUIT]]);
-        let route = Smtp { login: Some(login(user, secret, Choice::Auto)), ..server.route() };
+        let route = Smtp {
+            login: Some(login(user, secret, Choice::Auto)),
+            ..server.route()
+        };
         let report = deliver(route, &message(&["b@b.test"]));
         server.done();
         let wanted = Cause::NoSecret(format!("the {what} holds a NUL"), false);
-        assert_eq!(report.fates[0].outcome, Err(Fault::new(Stage::Login, wanted)));
+        assert_eq!(
+            report.fates[0].outcome,
+            Err(Fault::new(Stage::Login, wanted))
+        );
     }
 }

@@ -42,14 +42,24 @@ struct Server {
 fn serve(scripts: &[&[Step<'_>]]) -> Server {
     let owned: Vec<Vec<(String, String)>> = scripts
         .iter()
-        .map(|script| script.iter().map(|(flight, answer)| (flight.to_string(), answer.to_string())).collect())
+        .map(|script| {
+            script
+                .iter()
+                .map(|(flight, answer)| (flight.to_string(), answer.to_string()))
+                .collect()
+        })
         .collect();
     start(move |listener| {
         for script in owned {
             let mut stream = listener.accept().unwrap().0;
-            stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            stream
+                .set_read_timeout(Some(Duration::from_secs(10)))
+                .unwrap();
             play(&mut stream, &script);
-            if script.last().is_some_and(|(flight, answer)| (flight.as_str(), answer.as_str()) == GONE) {
+            if script
+                .last()
+                .is_some_and(|(flight, answer)| (flight.as_str(), answer.as_str()) == GONE)
+            {
                 stream.shutdown(Shutdown::Write).unwrap();
             }
             assert_eq!(rest(&mut stream), "", "more than the script has");
@@ -60,7 +70,10 @@ fn serve(scripts: &[&[Step<'_>]]) -> Server {
 fn start(run: impl FnOnce(TcpListener) + Send + 'static) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    Server { port, player: thread::spawn(move || run(listener)) }
+    Server {
+        port,
+        player: thread::spawn(move || run(listener)),
+    }
 }
 
 fn play(stream: &mut (impl Read + Write), script: &[(String, String)]) {
@@ -87,7 +100,10 @@ impl Server {
         Smtp {
             provider: None,
             host: "127.0.0.1".into(),
-            doors: vec![Door { port: self.port, tls: TlsMode::None }],
+            doors: vec![Door {
+                port: self.port,
+                tls: TlsMode::None,
+            }],
             lmtp: false,
             socket: None,
             connect_to: None,
@@ -115,8 +131,15 @@ fn message(recipients: &[&str]) -> Message {
 }
 
 fn text(recipients: &[&str], bytes: Vec<u8>) -> Message {
-    let recipients = recipients.iter().map(|text| Address::parse(text).unwrap()).collect();
-    let envelope = Envelope { sender: Some(Address::parse("me@a.test").unwrap()), recipients, ..Envelope::default() };
+    let recipients = recipients
+        .iter()
+        .map(|text| Address::parse(text).unwrap())
+        .collect();
+    let envelope = Envelope {
+        sender: Some(Address::parse("me@a.test").unwrap()),
+        recipients,
+        ..Envelope::default()
+    };
     Message::from_wire("<1@a.test>".into(), envelope, bytes)
 }
 
@@ -135,7 +158,11 @@ fn exchange(script: &[Step<'_>], recipients: &[&str]) -> Report {
 
 /// The outcome of every recipient: its code and text, or what went wrong.
 fn outcomes(report: &Report) -> Vec<String> {
-    report.fates.iter().map(|fate| outcome(&fate.outcome)).collect()
+    report
+        .fates
+        .iter()
+        .map(|fate| outcome(&fate.outcome))
+        .collect()
 }
 
 fn outcome(outcome: &Result<Reply, Fault>) -> String {
@@ -143,8 +170,14 @@ fn outcome(outcome: &Result<Reply, Fault>) -> String {
         Ok(reply) => reply.text(),
         Err(fault) => {
             let doubt = if fault.in_doubt { " in doubt" } else { "" };
-            let cause = fault.reply().map_or_else(|| format!("{:?}", fault.cause), Reply::text);
-            format!("{}{doubt} at {}: {cause}", fault.class().word(), fault.stage.word())
+            let cause = fault
+                .reply()
+                .map_or_else(|| format!("{:?}", fault.cause), Reply::text);
+            format!(
+                "{}{doubt} at {}: {cause}",
+                fault.class().word(),
+                fault.stage.word()
+            )
         }
     }
 }
@@ -160,5 +193,11 @@ fn listening() -> (Watch, Arc<Mutex<Vec<String>>>) {
             Line::Note(text) => format!("* {text}"),
         });
     };
-    (Watch { trace: Some(Arc::new(trace)), ..Watch::default() }, lines)
+    (
+        Watch {
+            trace: Some(Arc::new(trace)),
+            ..Watch::default()
+        },
+        lines,
+    )
 }

@@ -10,17 +10,36 @@ const CHALLENGE: &str = "PDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2UucmVzdG9uLm1jaS5uZXQ
 
 fn login(secret: &str, mechanism: Choice) -> Login {
     let secret = SecretSource::Inline(Secret::new(secret));
-    Login { user: "user".into(), secret, mechanism, in_clear: false, origin: None }
+    Login {
+        user: "user".into(),
+        secret,
+        mechanism,
+        in_clear: false,
+        origin: None,
+    }
 }
 
 /// Logs in with a mechanism by a script, and gives the outcome and all that was heard.
 fn attempt(secret: &str, mechanism: Choice, script: &[Step<'_>]) -> String {
     let server = serve(&[script]);
     let (watch, lines) = listening();
-    let route = Smtp { login: Some(login(secret, mechanism)), ..server.route() };
-    let report = open(&Route::Smtp(Box::new(route)), &watch).deliver(&message(&["b@b.test"]), Turn::Last, &mut ());
+    let route = Smtp {
+        login: Some(login(secret, mechanism)),
+        ..server.route()
+    };
+    let report = open(&Route::Smtp(Box::new(route)), &watch).deliver(
+        &message(&["b@b.test"]),
+        Turn::Last,
+        &mut (),
+    );
     server.done();
-    let heard = lines.lock().unwrap().iter().filter(|line| line.starts_with('<')).cloned().collect::<Vec<_>>();
+    let heard = lines
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|line| line.starts_with('<'))
+        .cloned()
+        .collect::<Vec<_>>();
     format!("{}\n{}", outcomes(&report).join("\n"), heard.join("\n"))
 }
 
@@ -33,7 +52,10 @@ fn every_form_in_which_a_mechanism_sends_a_secret_is_struck_out() {
         (
             "PLAIN",
             Mechanism::Plain,
-            vec![("AUTH PLAIN AHVzZXIAc2VjcmV0\r\n".to_owned(), "535 AHVzZXIAc2VjcmV0 secret c2VjcmV0".to_owned())],
+            vec![(
+                "AUTH PLAIN AHVzZXIAc2VjcmV0\r\n".to_owned(),
+                "535 AHVzZXIAc2VjcmV0 secret c2VjcmV0".to_owned(),
+            )],
         ),
         (
             "LOGIN",
@@ -56,19 +78,35 @@ fn every_form_in_which_a_mechanism_sends_a_secret_is_struck_out() {
             "XOAUTH2",
             Mechanism::Xoauth2,
             vec![
-                (format!("AUTH XOAUTH2 {bearer}\r\n"), format!("334 {}", STANDARD.encode("{\"token\":\"secret\"}"))),
+                (
+                    format!("AUTH XOAUTH2 {bearer}\r\n"),
+                    format!("334 {}", STANDARD.encode("{\"token\":\"secret\"}")),
+                ),
                 ("\r\n".to_owned(), format!("535 {bearer}")),
             ],
         ),
     ] {
         let hello = format!("250-mx.test\r\n250 AUTH {name}\r\n");
-        let steps: Vec<(String, String)> =
-            steps.into_iter().map(|(said, answer)| (said, format!("{answer}\r\n"))).collect();
+        let steps: Vec<(String, String)> = steps
+            .into_iter()
+            .map(|(said, answer)| (said, format!("{answer}\r\n")))
+            .collect();
         let mut script = vec![HI, (EHLO, hello.as_str())];
-        script.extend(steps.iter().map(|(said, answer)| (said.as_str(), answer.as_str())));
+        script.extend(
+            steps
+                .iter()
+                .map(|(said, answer)| (said.as_str(), answer.as_str())),
+        );
         script.push(("QUIT\r\n", "221 bye\r\n"));
         let told = attempt("secret", Choice::Only(mechanism), &script);
-        for form in ["secret", "c2VjcmV0", "AHVzZXIAc2VjcmV0", digest, &cram, &bearer] {
+        for form in [
+            "secret",
+            "c2VjcmV0",
+            "AHVzZXIAc2VjcmV0",
+            digest,
+            &cram,
+            &bearer,
+        ] {
             assert!(!told.contains(form), "{name}: {told}");
         }
         assert!(told.contains("\n< 535 ***"), "{name}: {told}");
@@ -81,11 +119,17 @@ fn a_short_password_is_struck_out_only_within_the_whole_answer() {
     let script = [
         HI,
         (EHLO, "250-mx.test\r\n250 AUTH PLAIN\r\n"),
-        ("AUTH PLAIN AHVzZXIAYWJj\r\n", "535 AHVzZXIAYWJj is bad for abc\r\n"),
+        (
+            "AUTH PLAIN AHVzZXIAYWJj\r\n",
+            "535 AHVzZXIAYWJj is bad for abc\r\n",
+        ),
         ("QUIT\r\n", "221 bye\r\n"),
     ];
     let told = attempt("abc", Choice::Auto, &script);
-    assert!(told.starts_with("permanent at login: 535 *** is bad for abc\n"), "{told}");
+    assert!(
+        told.starts_with("permanent at login: 535 *** is bad for abc\n"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -94,7 +138,12 @@ fn a_password_that_is_a_word_of_smtp_takes_no_extension_away() {
     let again = "250-PLAIN mx.test\r\n250-AUTH PLAIN\r\n250 8BITMIME\r\n";
     let auth = format!("AUTH PLAIN {}\r\n", STANDARD.encode("\0user\0PLAIN"));
     let server = serve(&[
-        &[HI, (EHLO, hello), (&auth, "235 in\r\n"), ("MAIL FROM:<me@a.test>\r\n", "421 tired\r\n")],
+        &[
+            HI,
+            (EHLO, hello),
+            (&auth, "235 in\r\n"),
+            ("MAIL FROM:<me@a.test>\r\n", "421 tired\r\n"),
+        ],
         &[
             HI,
             (EHLO, again),
@@ -104,7 +153,10 @@ fn a_password_that_is_a_word_of_smtp_takes_no_extension_away() {
         ],
     ]);
     let (watch, lines) = listening();
-    let route = Smtp { login: Some(login("PLAIN", Choice::Auto)), ..server.route() };
+    let route = Smtp {
+        login: Some(login("PLAIN", Choice::Auto)),
+        ..server.route()
+    };
     let mut way = open(&Route::Smtp(Box::new(route)), &watch);
     way.deliver(&message(&["b@b.test"]), Turn::More, &mut ());
     let report = way.deliver(&message(&["b@b.test"]), Turn::Last, &mut ());
@@ -125,9 +177,15 @@ fn a_secret_of_one_connection_is_struck_out_of_the_next_greeting_too() {
             ("AUTH PLAIN AHVzZXIAc2VjcmV0\r\n", "235 in\r\n"),
             ("MAIL FROM:<me@a.test>\r\n", "421 tired\r\n"),
         ],
-        &[("", "554-secret\r\n554 AHVzZXIAc2VjcmV0\r\n"), ("QUIT\r\n", "221 bye\r\n")],
+        &[
+            ("", "554-secret\r\n554 AHVzZXIAc2VjcmV0\r\n"),
+            ("QUIT\r\n", "221 bye\r\n"),
+        ],
     ]);
-    let route = Smtp { login: Some(login("secret", Choice::Auto)), ..server.route() };
+    let route = Smtp {
+        login: Some(login("secret", Choice::Auto)),
+        ..server.route()
+    };
     let mut way = open(&Route::Smtp(Box::new(route)), &Watch::default());
     way.deliver(&message(&["b@b.test"]), Turn::More, &mut ());
     let report = way.deliver(&message(&["b@b.test"]), Turn::Last, &mut ());
@@ -139,17 +197,34 @@ fn a_secret_of_one_connection_is_struck_out_of_the_next_greeting_too() {
 #[test]
 fn what_is_no_reply_and_what_ends_too_early_show_no_secret_either() {
     for (answer, wanted) in [
-        ("secret AHVzZXIAc2VjcmV0\r\n", "a line without a reply code: \\\"*** ***\\\""),
-        ("535-secret\r\n550 AHVzZXIAc2VjcmV0\r\n", "two codes in one reply: 535 and 550"),
-        ("250 secret\r\n", "the server answered \\\"250 ***\\\" to AUTH"),
+        (
+            "secret AHVzZXIAc2VjcmV0\r\n",
+            "a line without a reply code: \\\"*** ***\\\"",
+        ),
+        (
+            "535-secret\r\n550 AHVzZXIAc2VjcmV0\r\n",
+            "two codes in one reply: 535 and 550",
+        ),
+        (
+            "250 secret\r\n",
+            "the server answered \\\"250 ***\\\" to AUTH",
+        ),
     ] {
-        let script = [HI, (EHLO, "250-mx.test\r\n250 AUTH PLAIN\r\n"), ("AUTH PLAIN AHVzZXIAc2VjcmV0\r\n", answer)];
+        let script = [
+            HI,
+            (EHLO, "250-mx.test\r\n250 AUTH PLAIN\r\n"),
+            ("AUTH PLAIN AHVzZXIAc2VjcmV0\r\n", answer),
+        ];
         let told = attempt("secret", Choice::Auto, &script);
         assert!(told.contains(wanted), "{told}");
         assert!(!told.contains("secret") && !told.contains("AHVz"), "{told}");
     }
-    let script =
-        [HI, (EHLO, "250-mx.test\r\n250 AUTH PLAIN\r\n"), ("AUTH PLAIN AHVzZXIAc2VjcmV0\r\n", "535-secret\r\n"), GONE];
+    let script = [
+        HI,
+        (EHLO, "250-mx.test\r\n250 AUTH PLAIN\r\n"),
+        ("AUTH PLAIN AHVzZXIAc2VjcmV0\r\n", "535-secret\r\n"),
+        GONE,
+    ];
     let told = attempt("secret", Choice::Auto, &script);
     assert!(told.ends_with("< 535-***"), "{told}");
 }
@@ -162,7 +237,9 @@ fn a_proxy_that_repeats_its_password_tells_it_to_nobody() {
             let mut stream = listener.accept().unwrap().0;
             let mut heard = vec![0; 4096];
             let count = stream.read(&mut heard).unwrap();
-            assert!(String::from_utf8_lossy(&heard[..count]).contains("Basic dTpwcm94eXNlY3JldA==\r\n"));
+            assert!(
+                String::from_utf8_lossy(&heard[..count]).contains("Basic dTpwcm94eXNlY3JldA==\r\n")
+            );
             stream.write_all(answer.as_bytes()).unwrap();
         });
         let secret = SecretSource::Inline(Secret::new("proxysecret"));
@@ -172,10 +249,22 @@ fn a_proxy_that_repeats_its_password_tells_it_to_nobody() {
             port: server.port,
             login: Some(("u".into(), secret)),
         };
-        let report = deliver(Smtp { proxy: Some(proxy), ..server.route() }, &message(&["b@b.test"]));
+        let report = deliver(
+            Smtp {
+                proxy: Some(proxy),
+                ..server.route()
+            },
+            &message(&["b@b.test"]),
+        );
         server.done();
         let told = outcomes(&report).remove(0);
-        assert!(told.contains("it answered 407 ") && told.contains("***"), "{told}");
-        assert!(!told.contains("proxysecret") && !told.contains("dTpw"), "{told}");
+        assert!(
+            told.contains("it answered 407 ") && told.contains("***"),
+            "{told}"
+        );
+        assert!(
+            !told.contains("proxysecret") && !told.contains("dTpw"),
+            "{told}"
+        );
     }
 }

@@ -8,7 +8,12 @@ use crate::transport::probe;
 
 const CHUNKING: &str = "250-mx.test\r\n250-CHUNKING\r\n250-DSN\r\n250 PIPELINING\r\n";
 /// Local parts that would be more than one line.
-const ODD: [&str; 4] = ["\"a\\\r\\\nDATA\\\r\\\n\"", "a>\r\nRCPT TO:<e@x.test", "a\nb", "a\0b"];
+const ODD: [&str; 4] = [
+    "\"a\\\r\\\nDATA\\\r\\\n\"",
+    "a>\r\nRCPT TO:<e@x.test",
+    "a\nb",
+    "a\0b",
+];
 
 /// Envelopes of which one address is odd: the sender, the only recipient, the second one.
 fn envelopes(local: &str) -> [Envelope; 3] {
@@ -18,16 +23,28 @@ fn envelopes(local: &str) -> [Envelope; 3] {
         recipients: recipients.iter().map(|&address| address.clone()).collect(),
         ..Envelope::default()
     };
-    [envelope(&odd, &[&good]), envelope(&good, &[&odd]), envelope(&good, &[&good, &odd])]
+    [
+        envelope(&odd, &[&good]),
+        envelope(&good, &[&odd]),
+        envelope(&good, &[&good, &odd]),
+    ]
 }
 
 fn messages() -> Vec<Message> {
-    let message = |envelope| Message::from_wire("<1@a.test>".into(), envelope, BODY.as_bytes().to_vec());
-    ODD.iter().flat_map(|local| envelopes(local)).map(message).collect()
+    let message =
+        |envelope| Message::from_wire("<1@a.test>".into(), envelope, BODY.as_bytes().to_vec());
+    ODD.iter()
+        .flat_map(|local| envelopes(local))
+        .map(message)
+        .collect()
 }
 
 fn is_mistake(fault: &Fault) {
-    assert_eq!((fault.stage, fault.in_doubt), (Stage::Prepare, false), "{fault:?}");
+    assert_eq!(
+        (fault.stage, fault.in_doubt),
+        (Stage::Prepare, false),
+        "{fault:?}"
+    );
     assert!(matches!(fault.cause, Cause::Unsound(_)), "{fault:?}");
 }
 
@@ -37,7 +54,13 @@ fn nothing_of_a_flight_with_such_an_address_leaves() {
         for (hello, lmtp) in [("EHLO", false), ("LHLO", true)] {
             let hello = format!("{hello} client.test\r\n");
             let server = serve(&[&[HI, (&hello, CHUNKING)]]);
-            let report = deliver(Smtp { lmtp, ..server.route() }, &message);
+            let report = deliver(
+                Smtp {
+                    lmtp,
+                    ..server.route()
+                },
+                &message,
+            );
             server.done();
             for fate in &report.fates {
                 is_mistake(fate.outcome.as_ref().unwrap_err());
@@ -59,14 +82,21 @@ fn without_pipelining_the_command_itself_never_leaves() {
     let server = serve(&[&steps]);
     let report = deliver(server.route(), odd);
     server.done();
-    report.fates.iter().for_each(|fate| is_mistake(fate.outcome.as_ref().unwrap_err()));
+    report
+        .fates
+        .iter()
+        .for_each(|fate| is_mistake(fate.outcome.as_ref().unwrap_err()));
 }
 
 #[test]
 fn a_rehearsal_asks_about_no_such_address() {
     let server = serve(&[&[HI, (EHLO, CHUNKING)]]);
-    let (_, faults) =
-        probe::rehearse(&Route::Smtp(Box::new(server.route())), &messages()[0], &Watch::default(), |_| ());
+    let (_, faults) = probe::rehearse(
+        &Route::Smtp(Box::new(server.route())),
+        &messages()[0],
+        &Watch::default(),
+        |_| (),
+    );
     server.done();
     assert_eq!(faults.len(), 1);
     is_mistake(&faults[0]);
@@ -87,8 +117,15 @@ fn no_program_is_started_with_such_an_argument() {
         patience: crate::settings::route::Patience::default(),
     };
     for message in messages() {
-        let report = open(&Route::Program(program.clone()), &Watch::default()).deliver(&message, Turn::Last, &mut ());
-        report.fates.iter().for_each(|fate| is_mistake(fate.outcome.as_ref().unwrap_err()));
+        let report = open(&Route::Program(program.clone()), &Watch::default()).deliver(
+            &message,
+            Turn::Last,
+            &mut (),
+        );
+        report
+            .fates
+            .iter()
+            .for_each(|fate| is_mistake(fate.outcome.as_ref().unwrap_err()));
         assert!(!file.exists());
     }
 }

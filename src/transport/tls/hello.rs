@@ -26,7 +26,9 @@ pub fn read(head: &[u8]) -> (&'static str, &'static str) {
 
 fn parse(head: &[u8]) -> Option<(&'static str, &'static str)> {
     // A record (5) of handshake (4) with version (2), random (32) and session.
-    let (22, 2) = (*head.first()?, *head.get(5)?) else { return None };
+    let (22, 2) = (*head.first()?, *head.get(5)?) else {
+        return None;
+    };
     let mut version = number(head, 9)?;
     let at = 44 + usize::from(*head.get(43)?);
     let cipher = number(head, at)?;
@@ -42,7 +44,13 @@ fn parse(head: &[u8]) -> Option<(&'static str, &'static str)> {
         0x0304 => "TLSv1.3",
         _ => "TLS",
     };
-    Some((version, CIPHERS.iter().find(|(id, _)| *id == cipher).map_or("", |(_, name)| name)))
+    Some((
+        version,
+        CIPHERS
+            .iter()
+            .find(|(id, _)| *id == cipher)
+            .map_or("", |(_, name)| name),
+    ))
 }
 
 fn number(octets: &[u8], at: usize) -> Option<u16> {
@@ -68,8 +76,14 @@ mod tests {
     #[test]
     fn version_and_cipher_are_those_of_the_hello() {
         let newer = [0, 51, 0, 2, 1, 1, 0, 43, 0, 2, 3, 4];
-        assert_eq!(read(&hello(0x1302, &newer)), ("TLSv1.3", "TLS_AES_256_GCM_SHA384"));
-        assert_eq!(read(&hello(0xC02F, &[0, 23, 0, 0])), ("TLSv1.2", "ECDHE-RSA-AES128-GCM-SHA256"));
+        assert_eq!(
+            read(&hello(0x1302, &newer)),
+            ("TLSv1.3", "TLS_AES_256_GCM_SHA384")
+        );
+        assert_eq!(
+            read(&hello(0xC02F, &[0, 23, 0, 0])),
+            ("TLSv1.2", "ECDHE-RSA-AES128-GCM-SHA256")
+        );
         assert_eq!(read(&hello(0x0001, &[])), ("TLSv1.2", ""));
     }
 
@@ -78,7 +92,10 @@ mod tests {
         let whole = hello(0x1301, &[0, 43, 0, 2, 3, 4]);
         for end in 0..whole.len() {
             let (version, cipher) = read(&whole[..end]);
-            assert!(["TLS", "TLSv1.2", "TLSv1.3"].contains(&version), "{version} {cipher}");
+            assert!(
+                ["TLS", "TLSv1.2", "TLSv1.3"].contains(&version),
+                "{version} {cipher}"
+            );
         }
         assert_eq!(read(b"220 mx.test ESMTP"), ("TLS", ""));
         assert_eq!(read(&[22; 256]), ("TLS", ""));

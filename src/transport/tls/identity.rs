@@ -19,7 +19,9 @@ const OCTETS: u8 = 0x04;
 const PARAMETERS: u8 = 0xA0;
 const ZERO: &[u8] = &[0x02, 0x01, 0x00];
 /// `rsaEncryption` with its NULL (RFC 8017), and `id-ecPublicKey` (RFC 5480).
-const RSA: &[u8] = &[0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x01, 0x05, 0x00];
+const RSA: &[u8] = &[
+    0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x01, 0x05, 0x00,
+];
 const EC: &[u8] = &[0x06, 0x07, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01];
 
 /// Reads certificate and key.
@@ -39,7 +41,9 @@ pub fn identity(cert: &Path, key: Option<&Path>) -> Result<Identity, Cause> {
     };
     let bad = |why: &str| Cause::TlsSettings(format!("{}{why}", path.display()));
     if text.windows(9).any(|word| word == b"ENCRYPTED") {
-        return Err(bad(": the key is encrypted; a key without a passphrase is needed"));
+        return Err(bad(
+            ": the key is encrypted; a key without a passphrase is needed",
+        ));
     }
     let none = " holds no private key in PEM form";
     let key = in_pkcs8(&String::from_utf8_lossy(&text)).ok_or_else(|| bad(none))?;
@@ -49,12 +53,18 @@ pub fn identity(cert: &Path, key: Option<&Path>) -> Result<Identity, Cause> {
 /// A PKCS #12 file without a passphrase.
 fn packed(cert: &Path, key: Option<&Path>, whole: &[u8]) -> Result<Identity, Cause> {
     if key.is_some_and(|key| key != cert) {
-        let why = format!("{}: a PKCS #12 file holds its own key; unset tls-key", cert.display());
+        let why = format!(
+            "{}: a PKCS #12 file holds its own key; unset tls-key",
+            cert.display()
+        );
         return Err(Cause::TlsSettings(why));
     }
     Identity::from_pkcs12(whole, "").map_err(|error| {
         let why = said(&error.to_string());
-        Cause::TlsSettings(format!("{}: expected PKCS #12 without a passphrase, got: {why}", cert.display()))
+        Cause::TlsSettings(format!(
+            "{}: expected PKCS #12 without a passphrase, got: {why}",
+            cert.display()
+        ))
     })
 }
 
@@ -79,14 +89,24 @@ fn in_pkcs8(text: &str) -> Option<Zeroizing<String>> {
         wrap(&[EC, &curve].concat(), &key)
     };
     let coded = Zeroizing::new(STANDARD.encode(&*der));
-    let lines: Vec<&str> = coded.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
-    Some(Zeroizing::new(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"))))
+    let lines: Vec<&str> = coded
+        .as_bytes()
+        .chunks(64)
+        .filter_map(|line| std::str::from_utf8(line).ok())
+        .collect();
+    Some(Zeroizing::new(format!(
+        "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+        lines.join("\n")
+    )))
 }
 
 /// A key of this algorithm as PKCS #8 has it (RFC 5208).
 fn wrap(algorithm: &[u8], key: &[u8]) -> Zeroizing<Vec<u8>> {
     let key = Zeroizing::new(element(OCTETS, key));
-    Zeroizing::new(element(SEQUENCE, &Zeroizing::new([ZERO, &element(SEQUENCE, algorithm), &key].concat())))
+    Zeroizing::new(element(
+        SEQUENCE,
+        &Zeroizing::new([ZERO, &element(SEQUENCE, algorithm), &key].concat()),
+    ))
 }
 
 /// The curve that a key in SEC1's form names.
@@ -109,7 +129,12 @@ fn split(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     } else {
         let count = usize::from(first & 0x7F);
         let octets = der.get(2..2 + count).filter(|octets| octets.len() <= 4)?;
-        (octets.iter().fold(0, |sum, octet| sum << 8 | usize::from(*octet)), 2 + count)
+        (
+            octets
+                .iter()
+                .fold(0, |sum, octet| sum << 8 | usize::from(*octet)),
+            2 + count,
+        )
     };
     let inside = der.get(start..start.checked_add(length)?)?;
     Some((tag, inside, &der[start + length..]))
@@ -117,7 +142,11 @@ fn split(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 
 fn element(tag: u8, inside: &[u8]) -> Vec<u8> {
     let length = inside.len();
-    let octets: Vec<u8> = length.to_be_bytes().into_iter().skip_while(|octet| *octet == 0).collect();
+    let octets: Vec<u8> = length
+        .to_be_bytes()
+        .into_iter()
+        .skip_while(|octet| *octet == 0)
+        .collect();
     let mut der = Vec::with_capacity(length + 10);
     der.push(tag);
     if length >= 0x80 {

@@ -48,16 +48,24 @@ impl Leaf {
     }
 
     fn parsed(&self) -> Option<TbsCertificateInner<Raw>> {
-        CertificateInner::<Raw>::from_der(&self.0).ok().map(|cert| cert.tbs_certificate)
+        CertificateInner::<Raw>::from_der(&self.0)
+            .ok()
+            .map(|cert| cert.tbs_certificate)
     }
 
     /// What it says of itself: names, issuer, validity (seconds since 1970) and fingerprint.
     pub fn describe(&self) -> Facts {
         let mut facts = Vec::new();
         if let Some(cert) = self.parsed() {
-            facts.push(("names", Fact::List(hosts(&cert).iter().map(|name| short(name)).collect())));
+            facts.push((
+                "names",
+                Fact::List(hosts(&cert).iter().map(|name| short(name)).collect()),
+            ));
             facts.extend(called(&cert.issuer).map(|name| ("issuer", Fact::Text(name))));
-            facts.push(("not_before", Fact::Number(seconds(cert.validity.not_before))));
+            facts.push((
+                "not_before",
+                Fact::Number(seconds(cert.validity.not_before)),
+            ));
             facts.push(("not_after", Fact::Number(seconds(cert.validity.not_after))));
         }
         facts.push(("sha256", Fact::Text(self.fingerprint())));
@@ -66,7 +74,8 @@ impl Leaf {
 
     /// Whether its alternative names cover this host.
     pub fn is_for(&self, host: &str) -> bool {
-        self.parsed().is_some_and(|cert| hosts(&cert).iter().any(|pattern| covers(pattern, host)))
+        self.parsed()
+            .is_some_and(|cert| hosts(&cert).iter().any(|pattern| covers(pattern, host)))
     }
 
     /// Why it cannot be that of this host, by its alternative names (RFC 9525); a common name counts for nothing.
@@ -75,19 +84,28 @@ impl Leaf {
         if names.iter().any(|pattern| covers(pattern, host)) {
             return None;
         }
-        let names = if names.is_empty() { "no host by name".to_owned() } else { names.join(", ") };
+        let names = if names.is_empty() {
+            "no host by name".to_owned()
+        } else {
+            names.join(", ")
+        };
         Some(self.distrust(&format!("it is for {names} and not for {host}")))
     }
 
     /// Why it is of no use now.
     pub fn untimely(&self) -> Option<Distrust> {
         let validity = self.parsed()?.validity;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |now| now.as_secs());
         let now = i64::try_from(now).unwrap_or(i64::MAX);
         if seconds(validity.not_after) < now {
             Some(self.distrust(&format!("it expired on {}", day(validity.not_after))))
         } else if seconds(validity.not_before) > now {
-            Some(self.distrust(&format!("it is not valid before {}", day(validity.not_before))))
+            Some(self.distrust(&format!(
+                "it is not valid before {}",
+                day(validity.not_before)
+            )))
         } else {
             None
         }
@@ -97,43 +115,61 @@ impl Leaf {
     pub fn explain(&self, reason: &str, host: &str) -> Distrust {
         let issuer = self.parsed().and_then(|cert| called(&cert.issuer));
         match (reason, issuer) {
-            (super::EXPIRED | super::EARLY, _) => self
-                .untimely()
-                .unwrap_or_else(|| self.distrust(&reason.replacen("it ", "the certificate of its issuer ", 1))),
-            (super::ELSEWHERE, _) => self.other_host(host).unwrap_or_else(|| self.distrust(reason)),
-            (_, Some(issuer)) if reason.starts_with(super::UNKNOWN) => {
-                self.distrust(&reason.replacen("its issuer", &format!("its issuer \"{issuer}\""), 1))
-            }
+            (super::EXPIRED | super::EARLY, _) => self.untimely().unwrap_or_else(|| {
+                self.distrust(&reason.replacen("it ", "the certificate of its issuer ", 1))
+            }),
+            (super::ELSEWHERE, _) => self
+                .other_host(host)
+                .unwrap_or_else(|| self.distrust(reason)),
+            (_, Some(issuer)) if reason.starts_with(super::UNKNOWN) => self
+                .distrust(&reason.replacen("its issuer", &format!("its issuer \"{issuer}\""), 1)),
             _ => self.distrust(reason),
         }
     }
 
     fn distrust(&self, reason: &str) -> Distrust {
-        Distrust { reason: short(reason), fingerprint: Some(self.fingerprint()) }
+        Distrust {
+            reason: short(reason),
+            fingerprint: Some(self.fingerprint()),
+        }
     }
 
     /// Whether it may sign others.
     pub fn is_authority(&self) -> bool {
-        let constraints = self.parsed().and_then(|cert| cert.get::<BasicConstraints>().ok().flatten());
+        let constraints = self
+            .parsed()
+            .and_then(|cert| cert.get::<BasicConstraints>().ok().flatten());
         constraints.is_some_and(|(_, constraints)| constraints.ca)
     }
 
     /// Whether it names itself as its issuer.
     pub fn is_self_issued(&self) -> bool {
-        self.parsed().is_some_and(|cert| cert.issuer == cert.subject)
+        self.parsed()
+            .is_some_and(|cert| cert.issuer == cert.subject)
     }
 
     /// Its name and key with its constraints as an anchor of trust (RFC 5280 section 6.1.1 d), in the form in which
     /// OpenSSL takes one: as if it had issued itself. Nobody looks at the signature of an anchor.
     pub fn as_anchor(&self) -> Option<Leaf> {
         let mut cert = CertificateInner::<Raw>::from_der(&self.0).ok()?;
-        let kind = cert.tbs_certificate.subject_public_key_info.algorithm.oid.to_string();
+        let kind = cert
+            .tbs_certificate
+            .subject_public_key_info
+            .algorithm
+            .oid
+            .to_string();
         let (_, signature) = SIGNATURES.iter().find(|(key, _)| *key == kind)?;
         let oid = ObjectIdentifier::new(signature).ok()?;
-        let algorithm = AlgorithmIdentifierOwned { oid, parameters: None };
+        let algorithm = AlgorithmIdentifierOwned {
+            oid,
+            parameters: None,
+        };
         cert.tbs_certificate.issuer = cert.tbs_certificate.subject.clone();
         cert.tbs_certificate.signature = algorithm.clone();
-        cert.tbs_certificate.extensions.iter_mut().for_each(|all| all.retain(|one| one.extn_id != AUTHORITY_KEY));
+        cert.tbs_certificate
+            .extensions
+            .iter_mut()
+            .for_each(|all| all.retain(|one| one.extn_id != AUTHORITY_KEY));
         cert.signature_algorithm = algorithm;
         cert.to_der().ok().map(Leaf)
     }
@@ -148,7 +184,9 @@ fn covers(pattern: &str, host: &str) -> bool {
     }
     let wild = pattern.strip_prefix("*.").zip(host.split_once('.'));
     pattern.eq_ignore_ascii_case(host)
-        || wild.is_some_and(|(rest, (label, tail))| !label.is_empty() && rest.eq_ignore_ascii_case(tail))
+        || wild.is_some_and(|(rest, (label, tail))| {
+            !label.is_empty() && rest.eq_ignore_ascii_case(tail)
+        })
 }
 
 fn seconds(time: Time) -> i64 {
@@ -164,20 +202,30 @@ fn day(time: Time) -> String {
 fn called(name: &Name) -> Option<String> {
     let entry = |oid: ObjectIdentifier| {
         let mut entries = name.0.iter().flat_map(|part| part.0.iter());
-        entries.find(|entry| entry.oid == oid).map(|entry| decode(entry.value.value()))
+        entries
+            .find(|entry| entry.oid == oid)
+            .map(|entry| decode(entry.value.value()))
     };
     entry(COMMON_NAME).or_else(|| entry(ORGANISATION))
 }
 
 /// The hosts it is for, by its alternative names.
 fn hosts(cert: &TbsCertificateInner<Raw>) -> Vec<String> {
-    let names = cert.get::<SubjectAltName>().ok().flatten().map(|(_, names)| names.0).unwrap_or_default();
+    let names = cert
+        .get::<SubjectAltName>()
+        .ok()
+        .flatten()
+        .map(|(_, names)| names.0)
+        .unwrap_or_default();
     let host = |name: &GeneralName| match name {
         GeneralName::DnsName(name) => Some(name.to_string()),
         GeneralName::IpAddress(octets) => {
             let octets = octets.as_bytes();
             let address = <[u8; 4]>::try_from(octets).map(IpAddr::from);
-            address.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok().map(|address| address.to_string())
+            address
+                .or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from))
+                .ok()
+                .map(|address| address.to_string())
         }
         _ => None,
     };
@@ -211,8 +259,13 @@ mod tests {
     fn what_is_no_certificate_is_for_nobody() {
         for der in [vec![], vec![0x30, 0x82, 0xff], b"junk".to_vec()] {
             let leaf = Leaf(der);
-            assert!(!leaf.is_for("localhost") && !leaf.is_authority() && leaf.as_anchor().is_none());
-            assert_eq!(leaf.other_host("x").unwrap().reason, "it is for no host by name and not for x");
+            assert!(
+                !leaf.is_for("localhost") && !leaf.is_authority() && leaf.as_anchor().is_none()
+            );
+            assert_eq!(
+                leaf.other_host("x").unwrap().reason,
+                "it is for no host by name and not for x"
+            );
         }
     }
 }

@@ -8,16 +8,27 @@ use crate::servers::{Servers, token};
 /// The line of Postfix's log about the session that brought `mail`.
 fn session(servers: &Servers, mail: &Mail) -> String {
     let received = mail.header("Received");
-    let id = received.split_whitespace().skip_while(|word| *word != "id").nth(1).expect("a queue id");
+    let id = received
+        .split_whitespace()
+        .skip_while(|word| *word != "id")
+        .nth(1)
+        .expect("a queue id");
     let id = id.trim_end_matches(';');
     servers.await_log(&format!(": {id}: client="))
 }
 
 /// Sends on both ports that ask for a login, and checks who logged in and how.
 fn assert_logs_in(servers: &Servers, auth: &str, method: &str, user: &str, secret: &str) {
-    for (way, sender) in [("starttls", servers.over_starttls()), ("implicit", servers.over_implicit())] {
+    for (way, sender) in [
+        ("starttls", servers.over_starttls()),
+        ("implicit", servers.over_implicit()),
+    ] {
         let recipient = format!("{auth}-{user}-{way}@logins.test");
-        let ran = sender.login(user, secret).set("auth", auth).args(["-s", "s", &recipient]).run(b"body\n");
+        let ran = sender
+            .login(user, secret)
+            .set("auth", auth)
+            .args(["-s", "s", &recipient])
+            .run(b"body\n");
         ran.assert_silent_success();
         let line = session(servers, &servers.mail_to(&recipient));
         let wanted = format!("sasl_method={method}, sasl_username={user}");
@@ -50,33 +61,62 @@ pub fn cram_md5_logs_in(servers: &Servers) {
 }
 
 pub fn xoauth2_logs_in(servers: &Servers) {
-    assert_logs_in(servers, "xoauth2", "XOAUTH2", "alice", &token::bearer("alice", 600));
+    assert_logs_in(
+        servers,
+        "xoauth2",
+        "XOAUTH2",
+        "alice",
+        &token::bearer("alice", 600),
+    );
 }
 
 pub fn oauthbearer_logs_in(servers: &Servers) {
-    assert_logs_in(servers, "oauthbearer", "OAUTHBEARER", "alice", &token::bearer("alice", 600));
+    assert_logs_in(
+        servers,
+        "oauthbearer",
+        "OAUTHBEARER",
+        "alice",
+        &token::bearer("alice", 600),
+    );
 }
 
 pub fn a_password_beyond_ascii_logs_in(servers: &Servers) {
-    for (auth, method) in [("plain", "PLAIN"), ("login", "LOGIN"), ("cram-md5", "CRAM-MD5")] {
+    for (auth, method) in [
+        ("plain", "PLAIN"),
+        ("login", "LOGIN"),
+        ("cram-md5", "CRAM-MD5"),
+    ] {
         assert_logs_in(servers, auth, method, "bob", "bob's pässword");
     }
 }
 
 pub fn external_logs_in_by_the_client_certificate(servers: &Servers) {
     let sender = Sender::new().args(["-r", "sender@example.com"]);
-    let sender = sender.set("smtp", format!("smtps://localhost:{}", servers.ports.submissions));
-    let sender = sender.set("tls-ca-file", servers.ca()).set("auth", "external").set("auth-user", "alice");
-    let sender =
-        sender.set("tls-cert", servers.certificate("alice.pem")).set("tls-key", servers.certificate("alice.key"));
-    sender.args(["-s", "s", "external@logins.test"]).run(b"body\n").assert_silent_success();
+    let sender = sender.set(
+        "smtp",
+        format!("smtps://localhost:{}", servers.ports.submissions),
+    );
+    let sender = sender
+        .set("tls-ca-file", servers.ca())
+        .set("auth", "external")
+        .set("auth-user", "alice");
+    let sender = sender
+        .set("tls-cert", servers.certificate("alice.pem"))
+        .set("tls-key", servers.certificate("alice.key"));
+    sender
+        .args(["-s", "s", "external@logins.test"])
+        .run(b"body\n")
+        .assert_silent_success();
     servers.mail_to("external@logins.test");
     servers.await_log("user=<alice>, method=EXTERNAL");
 }
 
 pub fn a_wrong_password_is_told_in_the_servers_words(servers: &Servers) {
     for auth in ["auto", "plain", "login", "cram-md5"] {
-        let sender = servers.over_implicit().login("alice", "looking-glass").set("auth", auth);
+        let sender = servers
+            .over_implicit()
+            .login("alice", "looking-glass")
+            .set("auth", auth);
         let ran = sender.args(["-s", "s", "wrong@logins.test"]).run(b"body\n");
         ran.assert_failure(77, &["535 5.7.8", "authentication failed"]);
         assert!(!ran.stderr.contains("looking-glass"), "{ran:#?}");
@@ -87,8 +127,13 @@ pub fn a_wrong_password_is_told_in_the_servers_words(servers: &Servers) {
 pub fn an_expired_token_is_told_in_the_servers_words(servers: &Servers) {
     let expired = token::bearer("alice", -60);
     for auth in ["xoauth2", "oauthbearer"] {
-        let sender = servers.over_implicit().login("alice", &expired).set("auth", auth);
-        let ran = sender.args(["-s", "s", "expired@logins.test"]).run(b"body\n");
+        let sender = servers
+            .over_implicit()
+            .login("alice", &expired)
+            .set("auth", auth);
+        let ran = sender
+            .args(["-s", "s", "expired@logins.test"])
+            .run(b"body\n");
         ran.assert_failure(77, &["535 5.7.8"]);
         assert!(!ran.stderr.contains(&expired), "{ran:#?}");
     }
@@ -106,8 +151,11 @@ const SOURCE_DOCUMENT: &str = "set from=\"xxx@163.com\"\n\
 pub fn the_source_documents_mail_rc_logs_in(servers: &Servers) {
     let sender = Sender::called("mail").args(["-n"]);
     // A password of a file goes by another address only where that file says so.
-    let here =
-        format!("set tls-ca-file={}\nset connect-to=127.0.0.1:{}\n", servers.ca().display(), servers.ports.implicit);
+    let here = format!(
+        "set tls-ca-file={}\nset connect-to=127.0.0.1:{}\n",
+        servers.ca().display(),
+        servers.ports.implicit
+    );
     let mailrc: PathBuf = sender.file("mailrc", format!("{SOURCE_DOCUMENT}{here}").as_bytes());
     let sender = sender.env("MAILRC", mailrc);
     sender
@@ -115,8 +163,17 @@ pub fn the_source_documents_mail_rc_logs_in(servers: &Servers) {
         .run("This is a fine test body…\n".as_bytes())
         .assert_silent_success();
     let mail = servers.mail_to("xxx@163.com");
-    assert_eq!((mail.header("Subject"), mail.text()), ("TestMail", "This is a fine test body…\n"));
-    assert_eq!((mail.header("From"), mail.header("To")), ("xxx@163.com", "xxx@163.com"));
+    assert_eq!(
+        (mail.header("Subject"), mail.text()),
+        ("TestMail", "This is a fine test body…\n")
+    );
+    assert_eq!(
+        (mail.header("From"), mail.header("To")),
+        ("xxx@163.com", "xxx@163.com")
+    );
     let line = session(servers, &mail);
-    assert!(line.ends_with("sasl_method=LOGIN, sasl_username=xxx@163.com"), "{line}");
+    assert!(
+        line.ends_with("sasl_method=LOGIN, sasl_username=xxx@163.com"),
+        "{line}"
+    );
 }

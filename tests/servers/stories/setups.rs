@@ -16,8 +16,15 @@ const CODE: &str = "ABCDEFGHIJKLMNOP";
 
 /// A setup at a terminal, where the server of 163.com is this Postfix.
 fn setup(servers: &Servers, home: &Arc<TempDir>) -> Terminal {
-    let sender = Sender::at(home).args(["--setup"]).set("tls-ca-file", servers.ca());
-    sender.set("connect-to", format!("127.0.0.1:{}", servers.ports.implicit)).at_terminal()
+    let sender = Sender::at(home)
+        .args(["--setup"])
+        .set("tls-ca-file", servers.ca());
+    sender
+        .set(
+            "connect-to",
+            format!("127.0.0.1:{}", servers.ports.implicit),
+        )
+        .at_terminal()
 }
 
 /// Every path below a folder with its mode and its content.
@@ -25,10 +32,25 @@ fn tree(folder: &Path) -> BTreeMap<String, (u32, String)> {
     let mut found = BTreeMap::new();
     let mut open = vec![folder.to_owned()];
     while let Some(below) = open.pop() {
-        for path in fs::read_dir(&below).expect("a folder").map(|row| row.expect("a row").path()) {
-            let mode = fs::symlink_metadata(&path).expect("a mode").permissions().mode() & 0o7777;
-            let content = if path.is_dir() { String::new() } else { fs::read_to_string(&path).expect("text") };
-            let name = path.strip_prefix(folder).expect("below it").display().to_string();
+        for path in fs::read_dir(&below)
+            .expect("a folder")
+            .map(|row| row.expect("a row").path())
+        {
+            let mode = fs::symlink_metadata(&path)
+                .expect("a mode")
+                .permissions()
+                .mode()
+                & 0o7777;
+            let content = if path.is_dir() {
+                String::new()
+            } else {
+                fs::read_to_string(&path).expect("text")
+            };
+            let name = path
+                .strip_prefix(folder)
+                .expect("below it")
+                .display()
+                .to_string();
             found.insert(name, (mode, content));
             open.extend(path.is_dir().then_some(path));
         }
@@ -41,22 +63,36 @@ fn assert_written(home: &TempDir, config: &[&str], password: &str) {
     let mut written = tree(home.path());
     // The queue of the first mail, which is empty again.
     written.retain(|path, _| !path.starts_with(".local"));
-    let (mode, text) = written.remove(".config/smail/config.toml").expect("a config");
-    let settings: Vec<&str> = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    let (mode, text) = written
+        .remove(".config/smail/config.toml")
+        .expect("a config");
+    let settings: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .collect();
     assert_eq!((mode, settings.as_slice()), (0o600, config));
     let wanted = [
         (".config".to_owned(), (0o700, String::new())),
         (".config/smail".to_owned(), (0o700, String::new())),
-        (format!(".config/smail/{password}"), (0o600, format!("{CODE}\n"))),
+        (
+            format!(".config/smail/{password}"),
+            (0o600, format!("{CODE}\n")),
+        ),
     ];
     assert_eq!(written.into_iter().collect::<Vec<_>>(), wanted);
 }
 
 /// Fails unless `echo … | smail -s … recipient` arrives with the settings of this HOME alone.
 fn assert_sends(servers: &Servers, home: &Arc<TempDir>, author: &str, recipient: &str) {
-    Sender::at(home).args(["-s", "from now on", recipient]).run(b"body\n").assert_silent_success();
+    Sender::at(home)
+        .args(["-s", "from now on", recipient])
+        .run(b"body\n")
+        .assert_silent_success();
     let mail = servers.mail_to(recipient);
-    assert_eq!((mail.header("Subject"), mail.header("From"), mail.text()), ("from now on", author, "body\n"));
+    assert_eq!(
+        (mail.header("Subject"), mail.header("From"), mail.text()),
+        ("from now on", author, "body\n")
+    );
 }
 
 /// The first mail, as it lies in the mailbox.
@@ -65,10 +101,19 @@ fn assert_first_mail(servers: &Servers, address: &str) {
     assert_eq!((mail.header("From"), mail.header("To")), (address, address));
     assert_eq!(mail.header("Return-Path"), format!("<{address}>"));
     let (subject, text) = (mail.header("Subject"), mail.text());
-    assert!(subject.starts_with("smail on ") && subject.ends_with(" is ready"), "{subject}");
-    assert!(text.ends_with("The settings are in ~/.config/smail/config.toml; `man smail` says what else there is.\n"));
+    assert!(
+        subject.starts_with("smail on ") && subject.ends_with(" is ready"),
+        "{subject}"
+    );
+    assert!(text.ends_with(
+        "The settings are in ~/.config/smail/config.toml; `man smail` says what else there is.\n"
+    ));
     let login = format!("(Authenticated sender: {address})");
-    assert!(mail.header("Received").contains(&login), "{}", mail.header("Received"));
+    assert!(
+        mail.header("Received").contains(&login),
+        "{}",
+        mail.header("Received")
+    );
 }
 
 pub fn from_nothing_to_the_first_mail_in_the_mailbox(servers: &Servers) {
@@ -78,10 +123,16 @@ pub fn from_nothing_to_the_first_mail_in_the_mailbox(servers: &Servers) {
     terminal.answer("Password (not shown): ", &format!("{CODE}\n"));
     terminal.answer("Number [1]: ", "\n");
     terminal.wait_for("It works: the server took the login and the sender.");
-    terminal.answer("Send a first mail to new@163.com when it is written? (y/n) [y]: ", "\n");
+    terminal.answer(
+        "Send a first mail to new@163.com when it is written? (y/n) [y]: ",
+        "\n",
+    );
     let (status, shown) = terminal.finish();
     assert_eq!(status, 0, "{shown}");
-    assert!(shown.ends_with("A mail to new@163.com was accepted; it should arrive now.\n"), "{shown}");
+    assert!(
+        shown.ends_with("A mail to new@163.com was accepted; it should arrive now.\n"),
+        "{shown}"
+    );
     assert!(!shown.contains(CODE), "{shown}");
     assert_first_mail(servers, address);
     let ca = format!("tls-ca-file = \"{}\"", servers.ca().display());
@@ -101,16 +152,25 @@ pub fn from_nothing_to_the_first_mail_in_the_mailbox(servers: &Servers) {
 pub fn a_server_that_is_named_is_set_up_too(servers: &Servers) {
     let (home, address) = (home(), "new@setups.test");
     let server = format!("smtp://localhost:{}", servers.ports.starttls);
-    let sender = Sender::at(&home).args(["--setup", address]).set("smtp", &server).set("tls-ca-file", servers.ca());
+    let sender = Sender::at(&home)
+        .args(["--setup", address])
+        .set("smtp", &server)
+        .set("tls-ca-file", servers.ca());
     let mut terminal = sender.at_terminal();
     terminal.answer("User name [new@setups.test]: ", "\n");
     terminal.answer("Password (not shown): ", &format!("{CODE}\n"));
     terminal.answer("Number [1]: ", "\n");
-    terminal.answer("Send a first mail to new@setups.test when it is written? (y/n) [y]: ", "\n");
+    terminal.answer(
+        "Send a first mail to new@setups.test when it is written? (y/n) [y]: ",
+        "\n",
+    );
     let (status, shown) = terminal.finish();
     assert_eq!(status, 0, "{shown}");
     assert_first_mail(servers, address);
-    let (ca, smtp) = (format!("tls-ca-file = \"{}\"", servers.ca().display()), format!("smtp = \"{server}\""));
+    let (ca, smtp) = (
+        format!("tls-ca-file = \"{}\"", servers.ca().display()),
+        format!("smtp = \"{server}\""),
+    );
     let config = [
         "from = \"new@setups.test\"",
         "auth-user = \"new@setups.test\"",
@@ -143,7 +203,10 @@ That did not work.\r
     terminal.answer("(y/n) [y]: ", "\n");
     let (status, shown) = terminal.finish();
     assert_eq!(status, 0, "{shown}");
-    assert!(!shown.contains(CODE) && !shown.contains("my-web-password"), "{shown}");
+    assert!(
+        !shown.contains(CODE) && !shown.contains("my-web-password"),
+        "{shown}"
+    );
     assert_first_mail(servers, address);
     assert_sends(servers, &home, address, "afterwards@setups.test");
 }
@@ -156,7 +219,10 @@ pub fn whoever_leaves_at_any_question_leaves_home_as_it_was(servers: &Servers) {
         ("Number [1]: ", "1\n"),
         ("Password (not shown): ", "another-password\n"),
         ("Number [1]: ", "3\n"),
-        ("Send a first mail to nobody@163.com when it is written? (y/n) [y]: ", ""),
+        (
+            "Send a first mail to nobody@163.com when it is written? (y/n) [y]: ",
+            "",
+        ),
     ];
     for leave in 0..steps.len() {
         let home = home();
@@ -173,8 +239,15 @@ pub fn whoever_leaves_at_any_question_leaves_home_as_it_was(servers: &Servers) {
         terminal.answer(steps[leave].0, "\x03");
         let (status, shown) = terminal.finish();
         assert_eq!(status, 130, "at {leave}: {shown}");
-        let question = steps[leave].0.trim_end_matches(": ").split(" [").next().expect("a question");
-        let last = format!("\x1b[1msmail:\x1b[0m the setup was broken off at `{question}`; nothing was written\n");
+        let question = steps[leave]
+            .0
+            .trim_end_matches(": ")
+            .split(" [")
+            .next()
+            .expect("a question");
+        let last = format!(
+            "\x1b[1msmail:\x1b[0m the setup was broken off at `{question}`; nothing was written\n"
+        );
         assert!(shown.ends_with(&last), "{shown}");
         assert_eq!(tree(home.path()), before, "{shown}");
     }
@@ -183,17 +256,28 @@ pub fn whoever_leaves_at_any_question_leaves_home_as_it_was(servers: &Servers) {
 
 /// A check of the way over STARTTLS, asking about one recipient.
 fn check(servers: &Servers, recipient: &str) -> Sender {
-    servers.over_starttls().login_of_alice().args(["--check", "--to", recipient])
+    servers
+        .over_starttls()
+        .login_of_alice()
+        .args(["--check", "--to", recipient])
 }
 
 /// A report without its times, which differ from run to run.
 fn timeless(report: &str) -> String {
     let is_time = |line: &str| {
         line.split_once(" ms  ").map(|(before, after)| {
-            format!("{} N ms  {after}", before.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end())
+            format!(
+                "{} N ms  {after}",
+                before
+                    .trim_end_matches(|c: char| c.is_ascii_digit())
+                    .trim_end()
+            )
         })
     };
-    report.lines().map(|line| is_time(line).unwrap_or_else(|| line.to_owned()) + "\n").collect()
+    report
+        .lines()
+        .map(|line| is_time(line).unwrap_or_else(|| line.to_owned()) + "\n")
+        .collect()
 }
 
 pub fn a_check_has_colours_at_a_terminal_and_nowhere_else(servers: &Servers) {
@@ -202,18 +286,33 @@ pub fn a_check_has_colours_at_a_terminal_and_nowhere_else(servers: &Servers) {
     let plain = timeless(&piped.stdout);
     let (status, shown) = check(servers, "refused@setups.test").at_terminal().finish();
     assert_eq!((status, piped.status), (69, 69));
-    let coloured = plain.replace(" ok ", " \x1b[32mok\x1b[0m ").replace(" FAILED ", " \x1b[1;31mFAILED\x1b[0m ");
+    let coloured = plain
+        .replace(" ok ", " \x1b[32mok\x1b[0m ")
+        .replace(" FAILED ", " \x1b[1;31mFAILED\x1b[0m ");
     assert_eq!(timeless(&shown), coloured);
     for (name, value) in [("NO_COLOR", "1"), ("TERM", "dumb"), ("TERM", "")] {
-        let (status, shown) = check(servers, "refused@setups.test").env(name, value).at_terminal().finish();
-        assert_eq!((status, timeless(&shown)), (69, plain.clone()), "{name}={value}");
+        let (status, shown) = check(servers, "refused@setups.test")
+            .env(name, value)
+            .at_terminal()
+            .finish();
+        assert_eq!(
+            (status, timeless(&shown)),
+            (69, plain.clone()),
+            "{name}={value}"
+        );
     }
 }
 
 pub fn a_check_of_a_refused_recipient_says_what_to_do(servers: &Servers) {
     let own = "check the recipient's address; the rest of the server's text tells why";
     let rows = [
-        ("refused@setups.test", 69, "550 5.7.1", "this mailbox takes no mail from you", own),
+        (
+            "refused@setups.test",
+            69,
+            "550 5.7.1",
+            "this mailbox takes no mail from you",
+            own,
+        ),
         (
             "unknown@setups.test",
             67,
@@ -233,7 +332,9 @@ pub fn a_check_of_a_refused_recipient_says_what_to_do(servers: &Servers) {
         let ran = check(servers, recipient).run(b"");
         assert_eq!((ran.status, ran.stderr.as_str()), (status, ""), "{ran:#?}");
         let report = timeless(&ran.stdout);
-        let steps = report.lines().skip_while(|line| !line.starts_with("  recipient"));
+        let steps = report
+            .lines()
+            .skip_while(|line| !line.starts_with("  recipient"));
         let steps: String = steps.map(|line| line.to_owned() + "\n").collect();
         let wanted = format!(
             "  recipient  FAILED N ms  RCPT TO:<{recipient}>: {code} <{recipient}>: Recipient address rejected: {why}

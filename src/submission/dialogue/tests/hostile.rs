@@ -9,7 +9,10 @@ fn codes(output: &str) -> Vec<u16> {
     let mut open: Option<&str> = None;
     for line in output.split_inclusive('\n') {
         let text = line.strip_suffix("\r\n").unwrap();
-        assert!(line.len() <= 512 && text.bytes().all(|octet| (b' '..=b'~').contains(&octet)), "{line:?}");
+        assert!(
+            line.len() <= 512 && text.bytes().all(|octet| (b' '..=b'~').contains(&octet)),
+            "{line:?}"
+        );
         assert!(open.is_none_or(|code| code == &text[..3]), "{line:?}");
         match text.as_bytes()[3] {
             b'-' => open = Some(&text[..3]),
@@ -27,7 +30,10 @@ fn codes(output: &str) -> Vec<u16> {
 /// The number of replies that are due: one a line, and one more behind each dot. What each is comes from the dialogue itself,
 /// as only their number is asked here.
 fn replies_due(input: &[u8], codes: &[u16]) -> usize {
-    let mut client = Client { rest: input, crlf: None };
+    let mut client = Client {
+        rest: input,
+        crlf: None,
+    };
     let (mut due, mut crlf) = (1, false);
     while let Some(code) = codes.get(due - 1) {
         let ended = match code {
@@ -57,7 +63,11 @@ impl Client<'_> {
         let crlf = self.rest[..at].ends_with(b"\r");
         self.rest = &self.rest[at + 1..];
         if *self.crlf.get_or_insert(crlf) && !crlf {
-            let end = self.rest.windows(2).position(|pair| pair == b"\r\n").map_or(self.rest.len(), |at| at + 2);
+            let end = self
+                .rest
+                .windows(2)
+                .position(|pair| pair == b"\r\n")
+                .map_or(self.rest.len(), |at| at + 2);
             self.rest = &self.rest[end..];
         }
         Some(crlf)
@@ -65,10 +75,16 @@ impl Client<'_> {
 
     /// Takes a text with its end.
     fn text(&mut self, crlf: bool) -> Option<()> {
-        let ends: &[&[u8]] = if crlf { &[b"\r\n.\r\n"] } else { &[b"\n.\n", b"\n.\r\n"] };
+        let ends: &[&[u8]] = if crlf {
+            &[b"\r\n.\r\n"]
+        } else {
+            &[b"\n.\n", b"\n.\r\n"]
+        };
         // The line end of DATA stands before the first line.
         let whole = [if crlf { &b"\r\n"[..] } else { b"\n" }, self.rest].concat();
-        let found = ends.iter().filter_map(|end| Some(whole.windows(end.len()).position(|at| at == *end)? + end.len()));
+        let found = ends.iter().filter_map(|end| {
+            Some(whole.windows(end.len()).position(|at| at == *end)? + end.len())
+        });
         let end = found.min()?;
         self.rest = &self.rest[end - (whole.len() - self.rest.len())..];
         Some(())
@@ -148,17 +164,32 @@ fn dialogues_of_any_commands_take_linear_time() {
         ("commands that do nothing", "", &|_| "NOOP\n".to_owned()),
         ("recipients", begin, &|n| format!("RCPT TO:<a{n}@x>\n")),
         ("parameters", "EHLO x\n", &|n| {
-            format!("MAIL FROM:<a>{}\nNOOP\n", crate::pace::numbered(1900, |m| format!(" {n}{m}=")))
+            format!(
+                "MAIL FROM:<a>{}\nNOOP\n",
+                crate::pace::numbered(1900, |m| format!(" {n}{m}="))
+            )
         }),
-        ("routes", begin, &|_| format!("RCPT TO:<{}:b@x>\n", "@a,".repeat(500))),
-        ("quotes", begin, &|_| format!("RCPT TO:<{}\nNOOP\n", "\"\\".repeat(900))),
+        ("routes", begin, &|_| {
+            format!("RCPT TO:<{}:b@x>\n", "@a,".repeat(500))
+        }),
+        ("quotes", begin, &|_| {
+            format!("RCPT TO:<{}\nNOOP\n", "\"\\".repeat(900))
+        }),
         ("a line without end", "", &|_| "x".to_owned()),
-        ("transactions", "", &|_| "MAIL FROM:<a>\nRCPT TO:<b>\nDATA\n.\n".to_owned()),
-        ("dots", "MAIL FROM:<a>\nRCPT TO:<b>\nDATA\n", &|_| "..\n".to_owned()),
-        ("returns", "MAIL FROM:<a>\nRCPT TO:<b>\nDATA\n", &|_| ".\r\r".to_owned()),
+        ("transactions", "", &|_| {
+            "MAIL FROM:<a>\nRCPT TO:<b>\nDATA\n.\n".to_owned()
+        }),
+        ("dots", "MAIL FROM:<a>\nRCPT TO:<b>\nDATA\n", &|_| {
+            "..\n".to_owned()
+        }),
+        ("returns", "MAIL FROM:<a>\nRCPT TO:<b>\nDATA\n", &|_| {
+            ".\r\r".to_owned()
+        }),
     ];
     for (name, begin, row) in rows {
         let make = |size| format!("{begin}{}", crate::pace::numbered(size, row));
-        crate::pace::assert_linear(name, make, |text| drop(held([text.as_bytes()], None, Postbox::default())));
+        crate::pace::assert_linear(name, make, |text| {
+            drop(held([text.as_bytes()], None, Postbox::default()))
+        });
     }
 }
