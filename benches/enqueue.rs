@@ -1,5 +1,6 @@
-//! What it costs to write a mail down, beside the bare steps that any durable write takes: write, fsync, rename, fsync of
-//! the folder. In turns, so that both meet the same disk: `cargo bench --bench enqueue [FOLDER]`.
+//! What it costs to write a mail down, beside the bare steps that any durable write takes: write,
+//! fsync, rename, fsync of the folder. In turns, so that both meet the same disk: `cargo bench
+//! --bench enqueue [FOLDER]`.
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! The inner loops in memory, in octets a second: `cargo bench --bench micro [NAME]`.
 //!
-//! Only what the length of a mail, of a list or of a file multiplies is here. The names are those of the results.
+//! Only what the length of a mail, of a list or of a file multiplies is here. The names are those
+//! of the results.
 use std::fmt::Write as _;
 use std::path::Path;
 

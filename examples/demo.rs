@@ -1,5 +1,6 @@
-//! Shows smail at work without touching the machine or the network: a mail server on a loopback port with a fresh
-//! certificate (STARTTLS, login wanted), a home of its own with one settings file, and one `echo body | smail …`.
+//! Shows smail at work without touching the machine or the network: a mail server on a loopback
+//! port with a fresh certificate (STARTTLS, login wanted), a home of its own with one settings
+//! file, and one `echo body | smail …`.
 //!
 //! `make demo` builds smail and runs this; by hand: `cargo build && cargo run --example demo`.
 use std::path::PathBuf;
@@ -67,7 +68,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// The smail that was built beside this example: `target/PROFILE/examples/demo` lies next to `target/PROFILE/smail`.
+/// The smail that was built beside this example: `target/PROFILE/examples/demo` lies next to
+/// `target/PROFILE/smail`.
 fn built_smail() -> Option<PathBuf> {
     let smail = std::env::current_exe()
         .ok()?

@@ -1,9 +1,10 @@
 //! Mailboxes, lists and aliases; errors that point at the character.
 //!
-//! Promise: an [`Address`] that exists can be put into `RCPT TO:<>` and into a header as it prints, without quoting,
-//! control characters or a second meaning: its printed form was read back and gave the same address. Refuses control
-//! characters wherever they stand, what parsers disagree on (specials inside quoted local parts, encoded-words, source
-//! routes) and file and pipe targets. Reads in linear time. Imports no other room but the floor `text`.
+//! Promise: an [`Address`] that exists can be put into `RCPT TO:<>` and into a header as it prints,
+//! without quoting, control characters or a second meaning: its printed form was read back and gave
+//! the same address. Refuses control characters wherever they stand, what parsers disagree on
+//! (specials inside quoted local parts, encoded-words, source routes) and file and pipe targets.
+//! Reads in linear time. Imports no other room but the floor `text`.
 mod alias;
 mod domain;
 mod parse;
@@ -17,9 +18,9 @@ pub use parse::{is_standard, parse_authors, parse_list, parse_word};
 
 /// The longest domain (RFC 5321 section 4.5.3.1.2).
 const LONGEST_DOMAIN: usize = 255;
-/// The longest address: `MAIL FROM:<` and `>` with their CRLF fit around it into a command line of 512 octets (RFC 5321
-/// section 4.5.3.1.4). Shorter limits, as 64 octets for a local part, are the server's to keep: reply addresses and
-/// rewritten senders (VERP, SRS) go beyond them.
+/// The longest address: `MAIL FROM:<` and `>` with their CRLF fit around it into a command line of
+/// 512 octets (RFC 5321 section 4.5.3.1.4). Shorter limits, as 64 octets for a local part, are the
+/// server's to keep: reply addresses and rewritten senders (VERP, SRS) go beyond them.
 const LONGEST: usize = 512 - "MAIL FROM:<>\r\n".len();
 
 /// An address of the envelope: `local@domain`, or a bare local name such as `root`.
@@ -30,7 +31,8 @@ pub struct Address {
 }
 
 impl Address {
-    /// Makes an address of its parts. The only way to make one: every parser and every change of a domain ends here.
+    /// Makes an address of its parts. The only way to make one: every parser and every change of a
+    /// domain ends here.
     ///
     /// # Errors
     /// [`AddressError`] when its printed form does not read back as the same address.
@@ -82,7 +84,8 @@ impl Address {
         self.domain.as_deref()
     }
 
-    /// Tells whether the address is a bare local name, which only a local program or an alias can resolve.
+    /// Tells whether the address is a bare local name, which only a local program or an alias can
+    /// resolve.
     pub fn is_bare(&self) -> bool {
         self.domain.is_none()
     }
@@ -214,8 +217,8 @@ impl AddressError {
         }
     }
 
-    /// Two lines for a terminal: the text made safe, and a caret under the character, or under the first of those that
-    /// spell it.
+    /// Two lines for a terminal: the text made safe, and a caret under the character, or under the
+    /// first of those that spell it.
     pub fn pointer(&self) -> String {
         let (before, behind) = self.text.split_at(self.at);
         let before = word(before);
@@ -229,8 +232,8 @@ impl AddressError {
 
 #[cfg(test)]
 impl Address {
-    /// Makes an address from its parts as they are, also one that no parser would let exist: what stands behind the parsers is
-    /// tried with it.
+    /// Makes an address from its parts as they are, also one that no parser would let exist: what
+    /// stands behind the parsers is tried with it.
     pub(crate) fn of(local: &str, domain: &str) -> Self {
         Address {
             local: local.to_owned(),

@@ -1,7 +1,8 @@
 //! Text in whatever octets it came, read as UTF-8 whatever the locale is.
 //!
-//! Promise: text is never refused. What is UTF-8 in it stays UTF-8, and what is not is read where it stands. A charset that is said
-//! counts as long as the octets fit it, and is a guess like any other when they do not. What had to be assumed is noted.
+//! Promise: text is never refused. What is UTF-8 in it stays UTF-8, and what is not is read where
+//! it stands. A charset that is said counts as long as the octets fit it, and is a guess like any
+//! other when they do not. What had to be assumed is noted.
 mod guess;
 mod mixed;
 
@@ -19,7 +20,8 @@ const FITS: usize = 4;
 pub struct Hints<'a> {
     /// The user named it.
     pub named: Option<&'a str>,
-    /// Its media type or its HTML names it; believed only when the text is not UTF-8, because such labels outlive conversions.
+    /// Its media type or its HTML names it; believed only when the text is not UTF-8, because such
+    /// labels outlive conversions.
     pub label: Option<&'a str>,
     /// Those that text which is not UTF-8 may be in; without any, it is found out.
     pub fallback: &'a [String],
@@ -50,7 +52,8 @@ pub fn read(octets: Vec<u8>, hints: Hints<'_>) -> (String, Option<String>) {
         .chain(label)
         .filter(|charset| !charset.is_ascii_compatible())
     {
-        // Charsets in seven bits look like UTF-8, so here what was said is all there is; UTF-16 has a NUL in every line end.
+        // Charsets in seven bits look like UTF-8, so here what was said is all there is; UTF-16 has
+        // a NUL in every line end.
         let is_wide = charset == UTF_16LE || charset == UTF_16BE;
         if guess::fits(charset, &octets, FITS) && (!is_wide || octets.contains(&0)) {
             return read_as(&octets, charset);
@@ -74,7 +77,8 @@ pub fn read(octets: Vec<u8>, hints: Hints<'_>) -> (String, Option<String>) {
     }
 }
 
-/// Reads what is not UTF-8 from its beginning to its end. `said` are the charset that was named, and that of a label.
+/// Reads what is not UTF-8 from its beginning to its end. `said` are the charset that was named,
+/// and that of a label.
 fn mended(
     octets: &[u8],
     survey: &Survey,
@@ -113,7 +117,8 @@ fn mended(
     (text, note)
 }
 
-/// Reads a text that begins with a byte order mark. Of UTF-8 only the mark is taken away, and the rest is any text's.
+/// Reads a text that begins with a byte order mark. Of UTF-8 only the mark is taken away, and the
+/// rest is any text's.
 fn marked(mut octets: Vec<u8>) -> Result<(String, Option<String>), Vec<u8>> {
     match Encoding::for_bom(&octets) {
         Some((charset, mark)) if charset == UTF_8 => {
@@ -179,7 +184,8 @@ fn read_as(octets: &[u8], charset: &'static Encoding) -> (String, Option<String>
 
 /// Finds a charset by a name that people give it.
 pub(crate) fn find(name: &str) -> Option<&'static Encoding> {
-    // The table calls everything Latin by its Windows name and knows most, but not these two spellings.
+    // The table calls everything Latin by its Windows name and knows most, but not these two
+    // spellings.
     match name.trim().to_ascii_lowercase().as_str() {
         "latin-1" => Some(encoding_rs::WINDOWS_1252),
         "cp936" => Some(encoding_rs::GBK),
@@ -187,7 +193,8 @@ pub(crate) fn find(name: &str) -> Option<&'static Encoding> {
     }
 }
 
-/// ASCII fits nothing that is not UTF-8, but the table reads its name as windows-1252, which fits everything.
+/// ASCII fits nothing that is not UTF-8, but the table reads its name as windows-1252, which fits
+/// everything.
 fn is_ascii_name(name: &str) -> bool {
     ["us-ascii", "ascii", "ansi_x3.4-1968"].contains(&name.trim().to_ascii_lowercase().as_str())
 }
@@ -208,8 +215,8 @@ pub fn html_label(html: &[u8]) -> Option<String> {
     Some(value[..end].to_owned()).filter(|label| !label.is_empty())
 }
 
-/// Tells whether octets are no text at all: many control characters, and NUL among the likeliest. A colour escape, a bell or a
-/// stray NUL in a log does not count for that.
+/// Tells whether octets are no text at all: many control characters, and NUL among the likeliest. A
+/// colour escape, a bell or a stray NUL in a log does not count for that.
 pub fn is_binary(octets: &[u8]) -> bool {
     const FEWEST: usize = 8;
     if Encoding::for_bom(octets).is_some_and(|(charset, _)| charset != encoding_rs::UTF_8) {
@@ -222,7 +229,8 @@ pub fn is_binary(octets: &[u8]) -> bool {
     if std::str::from_utf8(octets).is_ok() {
         return controls >= FEWEST && controls > octets.len() / 10 * 3;
     }
-    // Compressed data has a control character in every ten octets; text in any charset has next to none.
+    // Compressed data has a control character in every ten octets; text in any charset has next to
+    // none.
     controls >= 2 && controls > octets.len() / 20
 }
 

@@ -1,8 +1,8 @@
 //! `--check`: what a rehearsal of a send found, step by step, and the mistakes that show in it.
 //!
-//! Promise: every step of the rehearsal has its line, in order; a step that failed says why and what to do; a step that
-//! passed may still carry notes, which warn and change no exit status. Knows no words of its own for faults: they come in as
-//! [`Advice`].
+//! Promise: every step of the rehearsal has its line, in order; a step that failed says why and
+//! what to do; a step that passed may still carry notes, which warn and change no exit status.
+//! Knows no words of its own for faults: they come in as [`Advice`].
 mod object;
 mod text;
 
@@ -17,7 +17,8 @@ use crate::transport::probe::{News, Outcome, Probe, Step};
 
 pub use text::Look;
 
-/// The size in octets that a server should take at least; providers that are for people take 20 to 50 million.
+/// The size in octets that a server should take at least; providers that are for people take 20 to
+/// 50 million.
 const SMALL: i64 = 10_000_000;
 /// A certificate with fewer days left should have been renewed: automatic renewal begins at thirty.
 const FEW_DAYS: i64 = 14;
@@ -152,7 +153,8 @@ impl<'a> Sheet<'a> {
     }
 }
 
-/// The JSON object of a check that settings or flags kept from its first step: that of every check, with the reason.
+/// The JSON object of a check that settings or flags kept from its first step: that of every check,
+/// with the reason.
 pub fn untried(exit: u8, error: &str) -> String {
     object::untried(exit, error)
 }
@@ -225,7 +227,8 @@ fn one_family(fault: &Fault) -> Option<String> {
     all_v6.then(|| "the server has IPv6 addresses only".to_owned())
 }
 
-/// A server that kept silent, and began to speak when it was spoken to in TLS; every other fault of this kind says it.
+/// A server that kept silent, and began to speak when it was spoken to in TLS; every other fault of
+/// this kind says it.
 fn wrong_mode(probe: &Probe, outcome: &Outcome) -> Option<String> {
     let Outcome::Failed(Fault {
         cause: Cause::Silent(_),

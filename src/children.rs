@@ -1,8 +1,9 @@
 //! The programs that smail starts: the only place that starts one.
 //!
-//! Promise: no shell; no variable that may hold a secret of ours reaches a program; none is waited for longer than it was
-//! given; one that is given up ends together with what it has started, and so it does on a signal to smail; it never waits
-//! for a reader, and a bounded part of what it prints is kept. Refuses nothing: its callers judge how a program ended.
+//! Promise: no shell; no variable that may hold a secret of ours reaches a program; none is waited
+//! for longer than it was given; one that is given up ends together with what it has started, and
+//! so it does on a signal to smail; it never waits for a reader, and a bounded part of what it
+//! prints is kept. Refuses nothing: its callers judge how a program ended.
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -36,8 +37,9 @@ pub use signals::{asked, watched};
 
 /// What a program finds in its environment when smail has started it.
 pub const STARTED_BY_SMAIL: &str = "SMAIL_PROGRAM";
-/// How the names begin of the variables that no program gets: our settings, and those of mail.rc that Heirloom mailx takes
-/// from the environment. Which of them holds a secret is not asked: URLs do too.
+/// How the names begin of the variables that no program gets: our settings, and those of mail.rc
+/// that Heirloom mailx takes from the environment. Which of them holds a secret is not asked: URLs
+/// do too.
 const WITHHELD: [&[u8]; 2] = [b"SMAIL_", b"smtp-auth"];
 /// How long a program that is asked to end may take for it.
 const GRACE: Duration = Duration::from_secs(2);
@@ -45,7 +47,8 @@ const GRACE: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(50);
 /// The first wait, doubled up to [`LOOK`]: most programs have ended by then.
 const FIRST_LOOK: Duration = Duration::from_micros(200);
-/// How long the words of a program that has ended are waited for: a child of it may keep the pipe open.
+/// How long the words of a program that has ended are waited for: a child of it may keep the pipe
+/// open.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 /// The most bytes of standard error that are kept: the last ones.
 const MOST_WORDS: usize = 64 << 10;
@@ -83,7 +86,8 @@ impl Order {
         for name in ours.filter(is_withheld) {
             command.env_remove(name);
         }
-        // What the library is told of roots is not for others: some of them would trust nothing then.
+        // What the library is told of roots is not for others: some of them would trust nothing
+        // then.
         match roots::before() {
             Some(Some(before)) => drop(command.env(roots::BUNDLE, before)),
             Some(None) => drop(command.env_remove(roots::BUNDLE)),
@@ -127,7 +131,8 @@ impl Order {
         self
     }
 
-    /// Keeps what it prints on standard output, and gives it up when that is more than so many bytes.
+    /// Keeps what it prints on standard output, and gives it up when that is more than so many
+    /// bytes.
     #[must_use]
     pub fn prints(mut self, most: usize) -> Self {
         self.command.stdout(Stdio::piped());
@@ -202,7 +207,8 @@ fn is_withheld(name: &OsString) -> bool {
             .any(|start| name.as_bytes().starts_with(start))
 }
 
-/// A program under way. One that has not ended when this is dropped is ended, with what it has started.
+/// A program under way. One that has not ended when this is dropped is ended, with what it has
+/// started.
 pub struct Running {
     child: Child,
     pid: Pid,
@@ -222,7 +228,8 @@ impl Running {
     /// Writes to its standard input; `false` when it does not listen any more.
     ///
     /// # Errors
-    /// [`Stop`]: it takes longer than `at_most` for these bytes, or a signal came. The input stays open.
+    /// [`Stop`]: it takes longer than `at_most` for these bytes, or a signal came. The input stays
+    /// open.
     pub fn feed(&mut self, mut bytes: &[u8], at_most: Duration) -> Result<bool, Stop> {
         let end = Instant::now().checked_add(at_most);
         while !bytes.is_empty() {
@@ -243,8 +250,8 @@ impl Running {
         Ok(self.stdin.is_some())
     }
 
-    /// Closes its standard input and waits for its end and, where it is kept, for the end of its standard output. After a
-    /// signal it may go on for `grace`.
+    /// Closes its standard input and waits for its end and, where it is kept, for the end of its
+    /// standard output. After a signal it may go on for `grace`.
     ///
     /// # Errors
     /// [`Stop`]; it still runs then.
@@ -291,7 +298,8 @@ impl Running {
         lines
     }
 
-    /// Ends it at once and without a warning: one that cleans up could take half of its input for all of it.
+    /// Ends it at once and without a warning: one that cleans up could take half of its input for
+    /// all of it.
     pub fn kill(&mut self) {
         if !self.ended {
             self.reach
@@ -371,7 +379,8 @@ impl Running {
         Ok(())
     }
 
-    /// Waits until it says something, or takes something, for `pause` at most, and keeps what it said.
+    /// Waits until it says something, or takes something, for `pause` at most, and keeps what it
+    /// said.
     fn exchange(&mut self, writes: bool, pause: Duration) -> io::Result<()> {
         let stdin = self
             .stdin

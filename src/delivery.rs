@@ -1,12 +1,14 @@
-//! What can become of a message, whichever way it travels: facts only, no words for the user and no I/O.
+//! What can become of a message, whichever way it travels: facts only, no words for the user and no
+//! I/O.
 //!
-//! Promise: a [`Report`] names every recipient of the envelope, in order, exactly once. Whatever text of a server is
-//! kept here is already safe to print. Imports no other room.
+//! Promise: a [`Report`] names every recipient of the envelope, in order, exactly once. Whatever
+//! text of a server is kept here is already safe to print. Imports no other room.
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The one question the queue and the exit status ask of an outcome (RFC 3463 section 2: classes 2, 4 and 5).
+/// The one question the queue and the exit status ask of an outcome (RFC 3463 section 2: classes 2,
+/// 4 and 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
     /// Accepted: the other side has taken responsibility.
@@ -89,15 +91,17 @@ impl fmt::Display for EnhancedCode {
 pub struct Reply {
     /// 200 to 599.
     pub code: u16,
-    /// Present when the first line starts with one whose class agrees with the code (RFC 2034 section 4).
+    /// Present when the first line starts with one whose class agrees with the code (RFC 2034
+    /// section 4).
     pub enhanced: Option<EnhancedCode>,
-    /// The text of every line without code and separator; never empty, but a line may be. Shared, as the reply to a dot is the
-    /// outcome of all its recipients.
+    /// The text of every line without code and separator; never empty, but a line may be. Shared,
+    /// as the reply to a dot is the outcome of all its recipients.
     pub lines: Arc<[String]>,
 }
 
 impl Reply {
-    /// Makes a reply of a code and the text of its lines, finding the enhanced code in the first one.
+    /// Makes a reply of a code and the text of its lines, finding the enhanced code in the first
+    /// one.
     pub fn new(code: u16, lines: Vec<String>) -> Self {
         let enhanced = lines
             .first()
@@ -115,7 +119,8 @@ impl Reply {
         self.code / 100 == 2
     }
 
-    /// The class by first digit. 2yz and 3yz are [`Class::Done`]; 552 to RCPT is the caller's special case.
+    /// The class by first digit. 2yz and 3yz are [`Class::Done`]; 552 to RCPT is the caller's
+    /// special case.
     pub fn class(&self) -> Class {
         match self.code / 100 {
             2 | 3 => Class::Done,
@@ -210,7 +215,8 @@ pub enum Cause {
     ClearLogin,
     /// The message is larger than the server takes: size, limit (octets; RFC 1870).
     TooBig(u64, u64),
-    /// The secret could not be had: why, and whether trying again later can help (a locked keyring).
+    /// The secret could not be had: why, and whether trying again later can help (a locked
+    /// keyring).
     NoSecret(String, bool),
     /// A file of the message changed or could not be read while it was sent.
     Content(String),
@@ -222,24 +228,27 @@ pub enum Cause {
     Ledger(String),
     /// A signal ended the attempt: its number.
     Interrupted(i32),
-    /// smail itself made what must not be sent, and noticed it in time: what it is. A mistake of smail.
+    /// smail itself made what must not be sent, and noticed it in time: what it is. A mistake of
+    /// smail.
     Unsound(String),
 }
 
-/// A failure: what was under way, what went wrong, and whether the message may have been accepted all the same.
+/// A failure: what was under way, what went wrong, and whether the message may have been accepted
+/// all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// What was under way.
     pub stage: Stage,
     /// What went wrong.
     pub cause: Cause,
-    /// The connection was lost between the final dot and its reply: the message may have been accepted.
+    /// The connection was lost between the final dot and its reply: the message may have been
+    /// accepted.
     pub in_doubt: bool,
-    /// Its class, where the words of the reply tell it better than its first digit. The transport sets it once, so that the
-    /// queue and the exit status have the same answer.
+    /// Its class, where the words of the reply tell it better than its first digit. The transport
+    /// sets it once, so that the queue and the exit status have the same answer.
     pub known: Option<Class>,
-    /// Nothing was heard any more while several commands were on their way at once (RFC 2920): something may have swallowed
-    /// them, and the next attempt sends one at a time.
+    /// Nothing was heard any more while several commands were on their way at once (RFC 2920):
+    /// something may have swallowed them, and the next attempt sends one at a time.
     pub pipelined: bool,
 }
 
@@ -261,8 +270,9 @@ impl Fault {
             return known;
         }
         match &self.cause {
-            // RFC 5321 section 4.5.3.1.10: 552 to RCPT means "too many recipients" from old servers. That holds only
-            // while others were accepted, which the transport knows; it rewrites the code to 452 then.
+            // RFC 5321 section 4.5.3.1.10: 552 to RCPT means "too many recipients" from old
+            // servers. That holds only while others were accepted, which the transport knows; it
+            // rewrites the code to 452 then.
             Cause::Refused(reply) if reply.class() == Class::Done => Class::Permanent,
             Cause::Refused(reply) => reply.class(),
             Cause::NoAnswer(_)
@@ -314,7 +324,8 @@ pub enum Line {
     Client(String),
     /// Sent by the server.
     Server(String),
-    /// Something that happened beside the dialogue: connected, TLS established, bytes of the message.
+    /// Something that happened beside the dialogue: connected, TLS established, bytes of the
+    /// message.
     Note(String),
 }
 
@@ -332,13 +343,15 @@ pub struct Timing {
 /// What became of one message on one route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// The route in the words of a user: `smtp.example.org:465 (implicit TLS)`, `/usr/sbin/sendmail`, a file.
+    /// The route in the words of a user: `smtp.example.org:465 (implicit TLS)`,
+    /// `/usr/sbin/sendmail`, a file.
     pub via: String,
     /// Every recipient of the envelope, in order, exactly once.
     pub fates: Vec<Fate>,
     /// The user a login succeeded for.
     pub user: Option<String>,
-    /// The other side by itself, without the words of [`Report::via`]: `smtp.example.org:465`; `None` when `via` is just that.
+    /// The other side by itself, without the words of [`Report::via`]: `smtp.example.org:465`;
+    /// `None` when `via` is just that.
     pub host: Option<String>,
     /// The version of TLS, as in `TLSv1.3`; `None` in clear.
     pub tls: Option<String>,

@@ -1,7 +1,7 @@
 //! What the user means, before any of it is mail: everything is read, nothing is encoded.
 //!
-//! Promise: once a [`Draft`] exists, no file, input or setting has to be opened any more. Attachments are open files
-//! whose bytes are read when the mail is sent.
+//! Promise: once a [`Draft`] exists, no file, input or setting has to be opened any more.
+//! Attachments are open files whose bytes are read when the mail is sent.
 mod compose;
 pub mod dsn;
 pub(crate) mod encoded_word;
@@ -40,18 +40,20 @@ pub struct Draft {
     pub cc: Vec<Mailbox>,
     /// Recipients that no header shows.
     pub bcc: Vec<Mailbox>,
-    /// Fields of recipients that are only to be seen, with their values on one line: groups of nobody, and those of a mail that is
-    /// sent on.
+    /// Fields of recipients that are only to be seen, with their values on one line: groups of
+    /// nobody, and those of a mail that is sent on.
     pub shown: Vec<(String, String)>,
     /// Who sends on a mail of others.
     pub resent_from: Option<Mailbox>,
-    /// Subject in any characters, without line ends; `None` leaves the header out, empty keeps it empty.
+    /// Subject in any characters, without line ends; `None` leaves the header out, empty keeps it
+    /// empty.
     pub subject: Option<String>,
     /// Date as given by a template, in place of the stamp's.
     pub date: Option<String>,
     /// Message-ID as given by a template with its angle brackets, in place of the stamp's.
     pub message_id: Option<String>,
-    /// Further headers in order: a name (checked: RFC 5322 ftext) and a value without line ends. Also In-Reply-To and References.
+    /// Further headers in order: a name (checked: RFC 5322 ftext) and a value without line ends.
+    /// Also In-Reply-To and References.
     pub headers: Vec<(String, String)>,
     /// Adds a User-Agent header.
     pub user_agent: bool,
@@ -187,20 +189,23 @@ pub struct Body {
     pub text: Option<Text>,
     /// HTML in whatever bytes it came. With no text, a text alternative is made from it.
     pub html: Option<Vec<u8>>,
-    /// The media type of `text` when the user named one (`-M`, `-a 'Content-Type: …'`), with its parameters.
+    /// The media type of `text` when the user named one (`-M`, `-a 'Content-Type: …'`), with its
+    /// parameters.
     pub media_type: Option<String>,
-    /// `text` is a complete MIME body: `media_type` and this transfer encoding describe it, and its bytes stay as they are but for line ends.
+    /// `text` is a complete MIME body: `media_type` and this transfer encoding describe it, and its
+    /// bytes stay as they are but for line ends.
     pub ready: Option<String>,
     /// Further fields of the text: Content-Disposition and its like.
     pub fields: Vec<(String, String)>,
-    /// Names the charset of the input; without it UTF-8 (or UTF-16 by its mark) is found, and the rest is read where it stands.
+    /// Names the charset of the input; without it UTF-8 (or UTF-16 by its mark) is found, and the
+    /// rest is read where it stands.
     pub charset: Option<String>,
     /// Charsets that text which is not UTF-8 may be in; without any, the charset is found out.
     pub fallback_charsets: Vec<String>,
 }
 
-/// A text by the sources it comes from (the input, a quoted file, a signature), each in whatever bytes it came: what is odd in one
-/// says nothing of the others.
+/// A text by the sources it comes from (the input, a quoted file, a signature), each in whatever
+/// bytes it came: what is odd in one says nothing of the others.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Text(Vec<Vec<u8>>);
 

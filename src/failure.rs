@@ -1,7 +1,8 @@
 //! Facts into words and the exit status: the only room that knows either.
 //!
-//! Promise: an error says what failed, the server's words as they came, whose setting it was, and a way out. The form is
-//! `smail: sentence`, indented facts, an empty line, `hint: …`; the status is one of the table below (house decision 13).
+//! Promise: an error says what failed, the server's words as they came, whose setting it was, and a
+//! way out. The form is `smail: sentence`, indented facts, an empty line, `hint: …`; the status is
+//! one of the table below (house decision 13).
 mod delivery;
 mod room;
 pub mod words;
@@ -197,8 +198,8 @@ impl std::fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// What an error of any room comes to: a [`Failure`] as it is, anything else a failure of reading or writing with the
-/// context it was given on its way.
+/// What an error of any room comes to: a [`Failure`] as it is, anything else a failure of reading
+/// or writing with the context it was given on its way.
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         error
@@ -212,7 +213,8 @@ fn safe(text: &str) -> Cow<'_, str> {
     text::safe(text, Policy::Line)
 }
 
-/// The words at the head of a line that a terminal shows in colour, and the colours: bold, and cyan.
+/// The words at the head of a line that a terminal shows in colour, and the colours: bold, and
+/// cyan.
 const PAINTED: [(&str, &str); 2] = [("smail:", "\x1b[1m"), ("hint:", "\x1b[36m")];
 
 /// The same text for a terminal that knows colours.
@@ -239,7 +241,8 @@ pub fn remark(text: &str) -> String {
     format!("smail: {}\n", safe(text))
 }
 
-/// Turns a panic into an apology and exit status 70. The message may hold anything, so only its place is shown.
+/// Turns a panic into an apology and exit status 70. The message may hold anything, so only its
+/// place is shown.
 #[expect(
     clippy::disallowed_methods,
     reason = "with `panic = abort` nothing returns from here to main"

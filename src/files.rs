@@ -1,8 +1,10 @@
-//! The one guarded open of files that are read, obeyed or added to. A shared floor: it knows no room.
+//! The one guarded open of files that are read, obeyed or added to. A shared floor: it knows no
+//! room.
 //!
-//! Promise: a file is opened once and judged by what was opened. Opening never waits, and reading is bounded in size and in
-//! time: a FIFO, a device or a socket in place of a file is refused, or read against a deadline where programs hand such over.
-//! What a stranger may have put into a folder that many may write to is not added to. Strangers are all but the user and root.
+//! Promise: a file is opened once and judged by what was opened. Opening never waits, and reading
+//! is bounded in size and in time: a FIFO, a device or a socket in place of a file is refused, or
+//! read against a deadline where programs hand such over. What a stranger may have put into a
+//! folder that many may write to is not added to. Strangers are all but the user and root.
 use std::fs::{File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -112,8 +114,8 @@ pub fn read(path: &Path, limit: u64) -> io::Result<(Vec<u8>, Access)> {
     Ok((whole(file, limit)?, Access::of(&facts)))
 }
 
-/// As [`read`], also what a program writes: a FIFO, as shells make for `<(…)`, is read to its end within ten seconds, and the
-/// null device is empty.
+/// As [`read`], also what a program writes: a FIFO, as shells make for `<(…)`, is read to its end
+/// within ten seconds, and the null device is empty.
 ///
 /// # Errors
 /// Those of [`read`]; [`Unfit::Endless`].
@@ -136,11 +138,12 @@ pub fn read_stream(path: &Path, limit: u64) -> io::Result<(Vec<u8>, Access)> {
     Ok((bytes, Access::of(&facts)))
 }
 
-/// Opens a file for adding to its end, and reading; `None` for the null device. A new one has mode 0600 whatever the umask, as
-/// the next mail must be able to open it again.
+/// Opens a file for adding to its end, and reading; `None` for the null device. A new one has mode
+/// 0600 whatever the umask, as the next mail must be able to open it again.
 ///
 /// # Errors
-/// [`Unfit`]: a link, no regular file, a file with a second name, or one that a stranger may have put there. Those of opening.
+/// [`Unfit`]: a link, no regular file, a file with a second name, or one that a stranger may have
+/// put there. Those of opening.
 pub fn append(path: &Path) -> io::Result<Option<File>> {
     append_as(path, OFlags::RDWR)
 }
@@ -197,8 +200,8 @@ fn append_as(path: &Path, access: OFlags) -> io::Result<Option<File>> {
     Ok(Some(file))
 }
 
-/// Refuses a name in a folder that others may write to, when a stranger made what stands there: also a symbolic link, which would
-/// lead a write to a file of ours. A name that is free is fine.
+/// Refuses a name in a folder that others may write to, when a stranger made what stands there:
+/// also a symbolic link, which would lead a write to a file of ours. A name that is free is fine.
 ///
 /// # Errors
 /// [`Unfit::Strange`], and those of looking.
@@ -217,8 +220,8 @@ pub fn refuse_strange(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Why a file cannot be reached, though it may be there: a folder before it is closed to this user, or cannot be entered.
-/// `None` for one that is there, and for one that is not.
+/// Why a file cannot be reached, though it may be there: a folder before it is closed to this user,
+/// or cannot be entered. `None` for one that is there, and for one that is not.
 pub fn unreachable(path: &Path) -> Option<io::Error> {
     path.metadata()
         .err()
@@ -242,7 +245,8 @@ fn lock_within(file: &File, patience: Duration) -> io::Result<()> {
             Err(TryLockError::WouldBlock) if Instant::now() >= end => {
                 return Err(Unfit::Locked.into());
             }
-            // There is no lock with a deadline, and a signal that is handled would not end the wait for one without.
+            // There is no lock with a deadline, and a signal that is handled would not end the wait
+            // for one without.
             Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
         }
     }

@@ -1,6 +1,8 @@
-//! Prints what is made from the rows of flags and settings: man pages, completions, the example configuration.
+//! Prints what is made from the rows of flags and settings: man pages, completions, the example
+//! configuration.
 //!
-//! Promise: the same source gives the same bytes, so that the committed files are tested with one line each.
+//! Promise: the same source gives the same bytes, so that the committed files are tested with one
+//! line each.
 use std::fmt::Write as _;
 
 use clap_complete::Shell;
@@ -33,7 +35,8 @@ fn completion(shell: Shell) -> String {
     }
 }
 
-/// fish's completions with flags that are signs in quotes: `-s #` would begin a comment, `-s ~` is the home.
+/// fish's completions with flags that are signs in quotes: `-s #` would begin a comment, `-s ~` is
+/// the home.
 fn quoted_flags(text: &str) -> String {
     let quoted = |line: &str| match line
         .strip_prefix("complete -c smail -s ")

@@ -1,8 +1,10 @@
-//! The head of a mail taken apart as it came: its fields, with their exact octets and what they say.
+//! The head of a mail taken apart as it came: its fields, with their exact octets and what they
+//! say.
 //!
-//! Promise: one reading for every mail that comes with a head, whoever hands it over. Lines end at LF only, so that a CR inside a
-//! field never begins another; a mark of UTF-8, the line of an mbox in front, folds and blanks before a colon are understood.
-//! Linear in the length of the head. Refuses none, but says what ended it.
+//! Promise: one reading for every mail that comes with a head, whoever hands it over. Lines end at
+//! LF only, so that a CR inside a field never begins another; a mark of UTF-8, the line of an mbox
+//! in front, folds and blanks before a colon are understood. Linear in the length of the head.
+//! Refuses none, but says what ended it.
 use std::collections::HashSet;
 use std::io;
 use std::ops::Range;
@@ -105,8 +107,8 @@ impl Field {
         (one_line(&text).trim().to_owned(), note)
     }
 
-    /// Tells whether it cannot be sent as it is by any server: a control character, a line of blanks (which some take for the end of
-    /// the head), or a line that is too long.
+    /// Tells whether it cannot be sent as it is by any server: a control character, a line of
+    /// blanks (which some take for the end of the head), or a line that is too long.
     pub fn is_flawed(&self) -> bool {
         self.octets.split_inclusive(|b| *b == b'\n').any(|line| {
             let line = line.strip_suffix(b"\r\n").unwrap_or(line);
@@ -128,8 +130,8 @@ pub enum Ended {
     ByLine(Vec<u8>),
 }
 
-/// Reads the fields, up to so many octets of them, and what ends them. `line` gives a line with its end, of at most so many octets;
-/// an empty one is the last.
+/// Reads the fields, up to so many octets of them, and what ends them. `line` gives a line with its
+/// end, of at most so many octets; an empty one is the last.
 ///
 /// # Errors
 /// Those of `line`; [`io::ErrorKind::InvalidData`] for a head that is longer.
@@ -141,7 +143,8 @@ pub fn read(
     let mut left = longest;
     loop {
         let mut line = line(left + 1)?;
-        // Editors of another system begin every file with a mark, which in front of a head is nothing.
+        // Editors of another system begin every file with a mark, which in front of a head is
+        // nothing.
         if fields.is_empty() && line.strip_prefix(MARK).is_some_and(is_field) {
             line.drain(..MARK.len());
         }
@@ -193,7 +196,8 @@ pub fn split(head: &[u8]) -> Vec<Field> {
     fields
 }
 
-/// Where the topmost block of `Resent-` fields lies (RFC 5322 section 3.6.6); a name that comes again begins the one below.
+/// Where the topmost block of `Resent-` fields lies (RFC 5322 section 3.6.6); a name that comes
+/// again begins the one below.
 pub fn resent_block(fields: &[Field]) -> Range<usize> {
     let start = fields
         .iter()
@@ -234,8 +238,8 @@ fn is_envelope_line(line: &[u8]) -> bool {
     line[quotes..].starts_with(b"From ")
 }
 
-/// Makes one line of a text: each run of line ends becomes a blank, and so does every other control character but TAB, which no
-/// encoded-word may hold (RFC 2047 section 5).
+/// Makes one line of a text: each run of line ends becomes a blank, and so does every other control
+/// character but TAB, which no encoded-word may hold (RFC 2047 section 5).
 pub fn one_line(text: &str) -> String {
     let is_end = |c: char| matches!(c, '\r' | '\n' | '\u{85}' | '\u{2028}' | '\u{2029}');
     let mut out = String::with_capacity(text.len());

@@ -1,10 +1,13 @@
-//! What to do about a failure: rows that tell what a server means and who has to act, and the search for the right one.
+//! What to do about a failure: rows that tell what a server means and who has to act, and the
+//! search for the right one.
 //!
-//! Promise: whatever happened, the most specific row that is known is found, and the same question always has the same
-//! answer. Texts are the room's own, in English and Simplified Chinese; the server's words are compared, never changed.
-//! Nothing is read before the first question. No I/O, and no secret is kept or repeated.
+//! Promise: whatever happened, the most specific row that is known is found, and the same question
+//! always has the same answer. Texts are the room's own, in English and Simplified Chinese; the
+//! server's words are compared, never changed. Nothing is read before the first question. No I/O,
+//! and no secret is kept or repeated.
 //!
-//! Order: a row of this provider before a row of all; words of the server before codes; codes by what says more.
+//! Order: a row of this provider before a row of all; words of the server before codes; codes by
+//! what says more.
 use std::borrow::Cow;
 
 pub use self::explain::{Explanation, Provider, explain};
@@ -108,7 +111,8 @@ pub struct Query<'a> {
     pub text: &'a str,
 }
 
-/// Providers whose servers answer as those of another: the family, and its members by their ids in the presets.
+/// Providers whose servers answer as those of another: the family, and its members by their ids in
+/// the presets.
 const FAMILIES: &[(&str, &[&str])] = &[
     (
         "netease",
@@ -174,7 +178,8 @@ struct Fit {
     stage: bool,
 }
 
-/// Finds the most specific row for a failure; `None` only where neither code nor known words are given.
+/// Finds the most specific row for a failure; `None` only where neither code nor known words are
+/// given.
 pub fn find(query: &Query<'_>) -> Option<&'static Hint> {
     search(&Sought::new(query, None)).map(|(hint, _)| hint)
 }
@@ -218,8 +223,9 @@ pub fn of_fault(
     search(&Sought::new(&query, cause)).map(|(hint, _)| hint)
 }
 
-/// The class of a fault where it is known better than by the first digit of the reply: a limit that ends after a day
-/// (Gmail's 550 5.4.5), a 4yz that never ends (436 of Alibaba). `None`: [`Fault::class`] stands.
+/// The class of a fault where it is known better than by the first digit of the reply: a limit that
+/// ends after a day (Gmail's 550 5.4.5), a 4yz that never ends (436 of Alibaba). `None`:
+/// [`Fault::class`] stands.
 pub fn class(fault: &Fault, provider: Option<&str>) -> Option<Class> {
     let Reply { code, enhanced, .. } = *fault.reply()?;
     let text = said(&fault.cause);
@@ -250,7 +256,8 @@ impl<'a> Sought<'a> {
     }
 }
 
-/// The best row; where none is the provider's own, words of other providers are looked through as well: mail travels on.
+/// The best row; where none is the provider's own, words of other providers are looked through as
+/// well: mail travels on.
 fn search(sought: &Sought<'_>) -> Option<(&'static Hint, Fit)> {
     let found = best(sought);
     if sought.family.is_none() || found.is_some_and(|(_, fit)| fit.own) {
@@ -270,7 +277,8 @@ fn search(sought: &Sought<'_>) -> Option<(&'static Hint, Fit)> {
 /// What vague words weigh among codes: more than codes that are as vague.
 const VAGUE_WORDS: u8 = 4;
 
-/// What a code of many meanings weighs at least where the row tells it by the stage: more than a code of a whole subject.
+/// What a code of many meanings weighs at least where the row tells it by the stage: more than a
+/// code of a whole subject.
 const STAGE: u8 = 4;
 
 /// How well a row fits of whose words so many octets were said; `None` when it does not.
@@ -350,7 +358,8 @@ fn caused(row: &Hint, sought: &Sought<'_>) -> Option<bool> {
     }
 }
 
-/// What the codes of the row weigh; `None` when they are other ones. A code that is not known contradicts no words.
+/// What the codes of the row weigh; `None` when they are other ones. A code that is not known
+/// contradicts no words.
 fn coded(row: &Hint, sought: &Sought<'_>) -> Option<u8> {
     let words = !row.pattern.is_empty();
     let reply = match (row.codes.reply, sought.code) {
@@ -437,8 +446,8 @@ fn said(cause: &Cause) -> Cow<'_, str> {
     }
 }
 
-/// Every address that was tried, with the reason. Where there was an IPv4 address, a machine without IPv6 is not the
-/// trouble, and what happened to IPv4 tells it.
+/// Every address that was tried, with the reason. Where there was an IPv4 address, a machine
+/// without IPv6 is not the trouble, and what happened to IPv4 tells it.
 fn unreachable(tried: &[(String, String)]) -> String {
     let any_v4 = tried.iter().any(|(address, _)| !address.starts_with('['));
     let mut text = String::new();

@@ -1,4 +1,5 @@
-//! The rooms of smail, opened for its own tests and benches; not a public library and without any promise of stability.
+//! The rooms of smail, opened for its own tests and benches; not a public library and without any
+//! promise of stability.
 //!
 //! The road is in `main.rs`. Who may import whom is enforced by `tests/house.rs`.
 #![forbid(unsafe_code)]

@@ -1,9 +1,11 @@
-//! The log for operators: one line for every attempt to send, to a file, to syslog or to the journal (the setting `log`).
+//! The log for operators: one line for every attempt to send, to a file, to syslog or to the
+//! journal (the setting `log`).
 //!
-//! Promise: a line is written whole by one call and can never be two lines, nor hold a key that is not ours: values with
-//! blanks, quotes, `=` or control characters are quoted and escaped. Nothing waits: not for a reader, not for a disk that is a
-//! FIFO. No secret is among the facts of an [`Attempt`]. Refuses symbolic links, whatever is no regular file, and
-//! what a stranger made in a folder that others may write to.
+//! Promise: a line is written whole by one call and can never be two lines, nor hold a key that is
+//! not ours: values with blanks, quotes, `=` or control characters are quoted and escaped. Nothing
+//! waits: not for a reader, not for a disk that is a FIFO. No secret is among the facts of an
+//! [`Attempt`]. Refuses symbolic links, whatever is no regular file, and what a stranger made in a
+//! folder that others may write to.
 use std::io::{self, Write};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -105,7 +107,8 @@ impl Log {
     /// Writes an attempt down in every place.
     ///
     /// # Errors
-    /// The first place that failed and why, when all were tried. It must never change what becomes of the mail.
+    /// The first place that failed and why, when all were tried. It must never change what becomes
+    /// of the mail.
     pub fn write(&self, attempt: &Attempt<'_>) -> io::Result<()> {
         self.write_at(attempt, Local::now().fixed_offset())
     }
@@ -192,7 +195,8 @@ fn facts(attempt: &Attempt<'_>) -> Vec<Fact> {
     facts
 }
 
-/// The server's words: those of the first refusal, else those of acceptance; none when the first failure had no words of a server.
+/// The server's words: those of the first refusal, else those of acceptance; none when the first
+/// failure had no words of a server.
 fn reply(report: &Report) -> Option<String> {
     let failed = report.fates.iter().find(|fate| fate.outcome.is_err());
     match failed.or(report.fates.first()) {

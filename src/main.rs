@@ -1,5 +1,5 @@
-//! The road of smail on one page: read everything, settle what it means, write the mail, speak to the server, say what
-//! became of it. Nothing turns back.
+//! The road of smail on one page: read everything, settle what it means, write the mail, speak to
+//! the server, say what became of it. Nothing turns back.
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -41,8 +41,9 @@ mod terminal;
 
 use terminal::{complain, print};
 
-/// Lets the TLS library look roots up in the hashed folder alone: it would read the bundle beside it twice, which takes
-/// as long as everything else ten times over, and it takes no such wish but by the environment.
+/// Lets the TLS library look roots up in the hashed folder alone: it would read the bundle beside
+/// it twice, which takes as long as everything else ten times over, and it takes no such wish but
+/// by the environment.
 #[expect(
     unsafe_code,
     reason = "the environment is the only place where the TLS library looks; see SAFETY"
@@ -53,7 +54,8 @@ use terminal::{complain, print};
 )]
 fn spare_the_bundle() {
     if let Some((name, value)) = roots::to_set() {
-        // SAFETY: the first statement of the program: no other thread exists that could read the environment meanwhile.
+        // SAFETY: the first statement of the program: no other thread exists that could read the
+        // environment meanwhile.
         unsafe { std::env::set_var(name, value) };
     }
 }
@@ -96,7 +98,8 @@ fn main() -> ExitCode {
     ExitCode::from(exit.0)
 }
 
-/// Whoever runs smail chooses files, programs and servers: with the rights of another, these would be the other's.
+/// Whoever runs smail chooses files, programs and servers: with the rights of another, these would
+/// be the other's.
 fn unprivileged() -> Result<(), Failure> {
     use rustix::process::{getegid, geteuid, getgid, getuid};
     if getuid() != geteuid() || getgid() != getegid() {
@@ -112,8 +115,8 @@ fn unprivileged() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether this program has capabilities that its caller did not hand down: only the file can have given them
-/// (capabilities(7)). The kernel says so in `AT_SECURE` too, but to C programs only.
+/// Whether this program has capabilities that its caller did not hand down: only the file can have
+/// given them (capabilities(7)). The kernel says so in `AT_SECURE` too, but to C programs only.
 #[cfg(target_os = "linux")]
 fn has_capabilities_of_file() -> bool {
     use rustix::thread::{CapabilitySet, capabilities, capability_is_in_ambient_set};
@@ -287,21 +290,23 @@ fn send(
     Ok(exit)
 }
 
-/// What looks on while mail travels: signals, the dialogue under `-v`, and, unless that is unwanted, a word on what is visibly
-/// wrong with a password and on how far a long message is.
+/// What looks on while mail travels: signals, the dialogue under `-v`, and, unless that is
+/// unwanted, a word on what is visibly wrong with a password and on how far a long message is.
 fn watch(args: &Args, settings: &Settings) -> Watch {
     // Until now a signal has ended the process at once.
     let mut watch = Watch {
         interrupt: children::watched(),
         ..Watch::default()
     };
-    // A file that grew too large must be an error to clean up after, and not the end of the process.
+    // A file that grew too large must be an error to clean up after, and not the end of the
+    // process.
     let ignored = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, ignored);
     if settings.flag("verbose") {
         watch.trace = Some(Arc::new(|line: &Line| complain(&report::spoken(line))));
     }
-    // A program that stands in for a server may print what it was started with or found in the same files.
+    // A program that stands in for a server may print what it was started with or found in the same
+    // files.
     for secret in settings::secrets_at_hand(settings) {
         watch.redactor.add_for_programs(&secret);
     }
@@ -366,7 +371,8 @@ impl Copy {
         }
     }
 
-    /// Keeps the copies that settings ask for. A copy that cannot be kept never undoes a mail that was sent.
+    /// Keeps the copies that settings ask for. A copy that cannot be kept never undoes a mail that
+    /// was sent.
     fn keep(
         &self,
         args: &Args,
@@ -421,7 +427,8 @@ impl Copy {
             None if in_folder && !name.starts_with(['/', '~']) => folder.join(name),
             None => settings.expand(name),
         };
-        // A mail with this key was recorded when it was taken; one that was refused is no copy of sent mail.
+        // A mail with this key was recorded when it was taken; one that was refused is no copy of
+        // sent mail.
         let taken = sent.report.is_none() && args.idempotency_key.is_some();
         if taken
             || !matches!(sent.exit, Exit::OK) && sent.report.as_ref().is_some_and(|r| !r.any_done())

@@ -1,8 +1,9 @@
-//! The notice to a sender that a mail was given up, in the form of RFC 3464: words for people, the facts for programs, and
-//! the headers of the mail.
+//! The notice to a sender that a mail was given up, in the form of RFC 3464: words for people, the
+//! facts for programs, and the headers of the mail.
 //!
-//! Promise: ASCII, with CRLF; nothing a server said or a header holds can add a field or a part of its own. The mail itself is
-//! not sent back. Whom the notice goes to, and whether there is to be one, is the caller's to know.
+//! Promise: ASCII, with CRLF; nothing a server said or a header holds can add a field or a part of
+//! its own. The mail itself is not sent back. Whom the notice goes to, and whether there is to be
+//! one, is the caller's to know.
 use std::fmt::Write as _;
 
 use crate::text;
@@ -199,7 +200,8 @@ fn recipient(address: &str) -> String {
     out
 }
 
-/// The code of RFC 3463: the server's own, else what its reply code says, else that the time was over.
+/// The code of RFC 3463: the server's own, else what its reply code says, else that the time was
+/// over.
 fn code(reply: &str) -> String {
     let mut words = reply.split_ascii_whitespace();
     let first = words.next().unwrap_or_default();

@@ -1,6 +1,8 @@
-//! How readers of strangers' input are tested for their worst: they must take time in proportion to it.
+//! How readers of strangers' input are tested for their worst: they must take time in proportion to
+//! it.
 //!
-//! Promise: processor time of the calling thread is compared, not time on the wall, so that a busy machine changes nothing.
+//! Promise: processor time of the calling thread is compared, not time on the wall, so that a busy
+//! machine changes nothing.
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};

@@ -1,7 +1,8 @@
 //! Copies kept on this host: `record` and the dead letter, both mbox files.
 //!
-//! Promise: a copy is added whole or not at all, under a lock, to a regular file with no other name that no stranger made; a
-//! symbolic link is not followed, and the null device keeps nothing. A body line that begins with `From ` gets a `>` (mbox, RFC 4155). Refuses nothing silently.
+//! Promise: a copy is added whole or not at all, under a lock, to a regular file with no other name
+//! that no stranger made; a symbolic link is not followed, and the null device keeps nothing. A
+//! body line that begins with `From ` gets a `>` (mbox, RFC 4155). Refuses nothing silently.
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -12,7 +13,8 @@ use crate::address::Address;
 use crate::files;
 use crate::message::Message;
 
-/// Adds a message to an mbox file, which is made with mode 0600 when it does not exist. `bcc` goes into the copy.
+/// Adds a message to an mbox file, which is made with mode 0600 when it does not exist. `bcc` goes
+/// into the copy.
 ///
 /// # Errors
 /// Whatever prevents it; then the file is as long as it was before.

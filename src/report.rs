@@ -220,7 +220,8 @@ const ACTORS: [[&str; 2]; 5] = [
     ],
 ];
 
-/// The text of `--explain`: a paragraph for each failure. `more` tells what is to be done beyond the row of the table.
+/// The text of `--explain`: a paragraph for each failure. `more` tells what is to be done beyond
+/// the row of the table.
 pub fn explained(
     found: &[Explanation],
     language: Language,
@@ -367,8 +368,9 @@ pub fn size(octets: u64) -> String {
     }
 }
 
-/// The list in the words of Postfix, which monitoring programs read: they look at the first line for an empty queue, and at the
-/// last for the count of what waits. Mail that failed has the mark `#`, and is in neither.
+/// The list in the words of Postfix, which monitoring programs read: they look at the first line
+/// for an empty queue, and at the last for the count of what waits. Mail that failed has the mark
+/// `#`, and is in neither.
 pub fn mailq(items: &[Item]) -> String {
     use std::fmt::Write as _;
     let (failed, waiting): (Vec<&Item>, Vec<&Item>) =

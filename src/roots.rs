@@ -1,8 +1,10 @@
-//! Where the system keeps the roots that it trusts, and what OpenSSL is told of it by the environment.
+//! Where the system keeps the roots that it trusts, and what OpenSSL is told of it by the
+//! environment.
 //!
-//! Promise: the environment is changed where that changes nothing for the user but the time: where a hashed folder holds
-//! the roots of the bundle too, and neither variable is set; or where a variable names something that OpenSSL would wait
-//! for without end. What is left out because of it is named here, and no program that smail starts sees the change.
+//! Promise: the environment is changed where that changes nothing for the user but the time: where
+//! a hashed folder holds the roots of the bundle too, and neither variable is set; or where a
+//! variable names something that OpenSSL would wait for without end. What is left out because of it
+//! is named here, and no program that smail starts sees the change.
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +18,8 @@ pub const BUNDLE: &str = "SSL_CERT_FILE";
 const FOLDER: &str = "SSL_CERT_DIR";
 /// A bundle without a root.
 const EMPTY: &str = "/dev/null";
-/// A folder with fewer hashed roots than this was made by hand beside a bundle, which is read then. Every run counts so far.
+/// A folder with fewer hashed roots than this was made by hand beside a bundle, which is read then.
+/// Every run counts so far.
 #[cfg(not(target_vendor = "apple"))]
 const WHOLE: usize = 8;
 /// The largest file of certificates, in bytes; the system's has 220 KB.
@@ -30,8 +33,9 @@ struct Change {
     bundle: Option<PathBuf>,
 }
 
-/// Names the variable to set, with its value, before the library reads the environment: it would read the bundle twice,
-/// which takes ten times as long as the rest of a run. The caller sets it; for whom that is safe is not known here.
+/// Names the variable to set, with its value, before the library reads the environment: it would
+/// read the bundle twice, which takes ten times as long as the rest of a run. The caller sets it;
+/// for whom that is safe is not known here.
 pub fn to_set() -> Option<(&'static str, &'static str)> {
     let change = change()?;
     CHANGE.set(change).ok()?;
@@ -94,7 +98,8 @@ pub fn stream() -> Option<&'static Path> {
     change.before.as_ref().and(change.bundle.as_deref())
 }
 
-/// The roots in DER that the bundle has and the hashed folder has not: somebody may have added them by hand.
+/// The roots in DER that the bundle has and the hashed folder has not: somebody may have added them
+/// by hand.
 pub fn left_out() -> Vec<Vec<u8>> {
     let Some(Change {
         before: None,

@@ -1,6 +1,7 @@
 //! Where secrets come from; they are never printed, and forgotten when dropped (best effort).
 //!
-//! Promise: no `Debug`, error or log of smail shows a secret. No shell runs: a command is an argument vector.
+//! Promise: no `Debug`, error or log of smail shows a secret. No shell runs: a command is an
+//! argument vector.
 mod command;
 mod file;
 pub mod netrc;
@@ -14,8 +15,8 @@ pub use command::store;
 pub use prompt::Terminal;
 use zeroize::Zeroizing;
 
-/// Keeps this process out of core dumps and from the eyes of other processes of its user (`ptrace`, `/proc`), from the first
-/// secret on. Best effort: what the system refuses is done without.
+/// Keeps this process out of core dumps and from the eyes of other processes of its user (`ptrace`,
+/// `/proc`), from the first secret on. Best effort: what the system refuses is done without.
 pub fn shield() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -27,7 +28,8 @@ pub fn shield() {
                 maximum: Some(0),
             },
         );
-        // A handler that core dumps are piped to (systemd-coredump, apport) is not held back by the limit.
+        // A handler that core dumps are piped to (systemd-coredump, apport) is not held back by the
+        // limit.
         #[cfg(target_os = "linux")]
         let _ =
             rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
@@ -104,10 +106,12 @@ impl SecretError {
 }
 
 impl SecretSource {
-    /// Fetches the secret. May ask a program or a person, and takes 30 s at most unless it asks a person.
+    /// Fetches the secret. May ask a program or a person, and takes 30 s at most unless it asks a
+    /// person.
     ///
     /// # Errors
-    /// [`SecretError`]: temporary only when a program failed. An empty secret is an error from every source but a setting.
+    /// [`SecretError`]: temporary only when a program failed. An empty secret is an error from
+    /// every source but a setting.
     pub fn fetch(&self) -> Result<Secret, SecretError> {
         match self {
             SecretSource::Inline(secret) => Ok(secret.clone()),
@@ -124,8 +128,8 @@ impl SecretSource {
         }
     }
 
-    /// Fetches the secret and who logs in with it: `user`, or whom a netrc names where that is empty. `None` when the netrc
-    /// names nobody either: then nobody logs in.
+    /// Fetches the secret and who logs in with it: `user`, or whom a netrc names where that is
+    /// empty. `None` when the netrc names nobody either: then nobody logs in.
     ///
     /// # Errors
     /// As [`SecretSource::fetch`].
@@ -145,16 +149,19 @@ impl SecretSource {
         matches!(self, SecretSource::Netrc(netrc::Lookup { user: None, .. }))
     }
 
-    /// Splits the text of a command setting into its argument vector, quoted as for a shell. Nothing is expanded.
+    /// Splits the text of a command setting into its argument vector, quoted as for a shell.
+    /// Nothing is expanded.
     ///
     /// # Errors
-    /// A permanent [`SecretError`]: no program named, a quote without its end, or a line break within.
+    /// A permanent [`SecretError`]: no program named, a quote without its end, or a line break
+    /// within.
     pub fn parse_command(text: &str) -> Result<Vec<String>, SecretError> {
         let bad = |why: &str| SecretError::permanent(format!("it {why}"));
         if text.contains(['\n', '\r', '\0']) {
             return Err(bad("holds a line break or a NUL character"));
         }
-        // shlex drops what follows `#` in silence, and then another command would run; a last word of ours tells.
+        // shlex drops what follows `#` in silence, and then another command would run; a last word
+        // of ours tells.
         let end = "\u{1}";
         let mut words = shlex::split(&format!("{text} {end}"))
             .ok_or_else(|| bad("has a quote that is not closed"))?;

@@ -1,9 +1,11 @@
-//! Sets smail up in one dialogue: address, server, password, where to keep it, a trial, and the file.
+//! Sets smail up in one dialogue: address, server, password, where to keep it, a trial, and the
+//! file.
 //!
-//! Promise: nothing is written before the last question is answered and the trial is over; what was there stays byte for byte
-//! the beginning of what is there then, and a failure halfway takes back what was made. A secret goes into private files
-//! and standard input of programs, never into an argument or onto the terminal. The room speaks to a [`Person`] and
-//! reaches the world through [`Hands`], so that a dialogue is a text that can be compared.
+//! Promise: nothing is written before the last question is answered and the trial is over; what was
+//! there stays byte for byte the beginning of what is there then, and a failure halfway takes back
+//! what was made. A secret goes into private files and standard input of programs, never into an
+//! argument or onto the terminal. The room speaks to a [`Person`] and reaches the world through
+//! [`Hands`], so that a dialogue is a text that can be compared.
 mod account;
 pub mod autoconfig;
 mod dialogue;

@@ -1,8 +1,10 @@
-//! Mail as programs hand it over, to sendmail or in a dialogue: who sends it and who gets it, by the rules of the settings.
+//! Mail as programs hand it over, to sendmail or in a dialogue: who sends it and who gets it, by
+//! the rules of the settings.
 //!
-//! Promise: a mail is complete and its envelope settled before anything is written or sent; a name without a domain goes
-//! where aliases say, or gets a domain, in the envelope and in the headers alike; nobody is a recipient twice. Refuses what
-//! has no recipient, and names that nothing resolves.
+//! Promise: a mail is complete and its envelope settled before anything is written or sent; a name
+//! without a domain goes where aliases say, or gets a domain, in the envelope and in the headers
+//! alike; nobody is a recipient twice. Refuses what has no recipient, and names that nothing
+//! resolves.
 pub mod dialogue;
 pub mod patient;
 
@@ -58,7 +60,8 @@ pub enum Sender {
 }
 
 impl Sender {
-    /// Reads `-f`: empty, `<>` and `MAILER-DAEMON` are the null sender, as msmtp and Postfix take them.
+    /// Reads `-f`: empty, `<>` and `MAILER-DAEMON` are the null sender, as msmtp and Postfix take
+    /// them.
     ///
     /// # Errors
     /// [`SubmissionError::Address`].
@@ -88,8 +91,9 @@ pub struct Handover {
 }
 
 impl Handover {
-    /// Reads the words of a command line, and with `-t` the head of the mail: the topmost Resent-To, Resent-Cc and
-    /// Resent-Bcc if there are any, else To, Cc and Bcc (spec/sendmail.md section 2.3).
+    /// Reads the words of a command line, and with `-t` the head of the mail: the topmost
+    /// Resent-To, Resent-Cc and Resent-Bcc if there are any, else To, Cc and Bcc (spec/sendmail.md
+    /// section 2.3).
     ///
     /// # Errors
     /// [`SubmissionError::Address`], [`SubmissionError::NoRecipient`].
@@ -139,7 +143,8 @@ impl Handover {
     }
 }
 
-/// Reads a mail to its end, or to a lone dot where a person types it, and no further than the limit.
+/// Reads a mail to its end, or to a lone dot where a person types it, and no further than the
+/// limit.
 ///
 /// # Errors
 /// [`SubmissionError::TooLarge`], [`SubmissionError::Read`].
@@ -176,7 +181,8 @@ fn recipients_of(raw: &Raw, name: &str) -> Vec<String> {
     }
 }
 
-/// The first author that the head names, of the resending if it is resent. A From that cannot be read is nobody's.
+/// The first author that the head names, of the resending if it is resent. A From that cannot be
+/// read is nobody's.
 fn author_of(raw: &Raw) -> Option<Mailbox> {
     let values = if raw.resent() {
         raw.resent_values("resent-from")
@@ -269,7 +275,8 @@ pub fn settle(
     })
 }
 
-/// The authors by the settings. The user, where they name nobody, is a local name like any other of the mail.
+/// The authors by the settings. The user, where they name nobody, is a local name like any other of
+/// the mail.
 fn authors(
     settings: &Settings,
     local: &Local<'_>,
@@ -318,8 +325,8 @@ impl House<'_> {
         author::forced(self.settings, &stands?.address).map(|our| Mailbox { name: None, ..our })
     }
 
-    /// The sender of the envelope: what the caller said, else by `envelope-from` and `from`, else the author of the mail,
-    /// else the user at this host.
+    /// The sender of the envelope: what the caller said, else by `envelope-from` and `from`, else
+    /// the author of the mail, else the user at this host.
     fn sender(
         &self,
         said: &Sender,
@@ -349,7 +356,8 @@ impl House<'_> {
         }
     }
 
-    /// A local name as a sender: at `qualify-domain`, else the `from` of the settings, else at this host.
+    /// A local name as a sender: at `qualify-domain`, else the `from` of the settings, else at this
+    /// host.
     fn named(&self, address: &Address) -> Option<Address> {
         if let Some(domain) = self.settings.filled("qualify-domain") {
             return address.clone().qualify(&domain).ok();

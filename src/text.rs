@@ -1,8 +1,10 @@
-//! The one sanitizer: what came from outside, as it may stand in a message, a listing, a log or a reply.
+//! The one sanitizer: what came from outside, as it may stand in a message, a listing, a log or a
+//! reply.
 //!
-//! Promise: nothing that leaves through here moves a cursor, ends a line, turns the direction of writing or hides; it is
-//! spelled out instead, so that the reader sees what was there. Text without such characters is not changed. A second pass
-//! changes nothing. What goes into a mail is none of this room's business.
+//! Promise: nothing that leaves through here moves a cursor, ends a line, turns the direction of
+//! writing or hides; it is spelled out instead, so that the reader sees what was there. Text
+//! without such characters is not changed. A second pass changes nothing. What goes into a mail is
+//! none of this room's business.
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
@@ -28,9 +30,9 @@ pub enum Policy {
     Json,
 }
 
-/// Tells whether a character does something else than being seen: the controls C0, DEL and C1, the line ends of Unicode, marks
-/// of direction, and format characters that no reader sees. U+200C and U+200D stay, as Persian, Hindi and emoji are
-/// spelled with them.
+/// Tells whether a character does something else than being seen: the controls C0, DEL and C1, the
+/// line ends of Unicode, marks of direction, and format characters that no reader sees. U+200C and
+/// U+200D stay, as Persian, Hindi and emoji are spelled with them.
 pub fn is_unsafe(c: char) -> bool {
     matches!(c,
         '\0'..='\x1f' | '\x7f'..='\u{9f}'
@@ -119,7 +121,8 @@ pub fn columns(text: &str) -> usize {
     text.chars().map(width).sum()
 }
 
-/// Marks above a letter take none, the letters of East Asia and emoji two (Unicode Standard Annex 11, by blocks).
+/// Marks above a letter take none, the letters of East Asia and emoji two (Unicode Standard Annex
+/// 11, by blocks).
 fn width(c: char) -> usize {
     match c {
         '\u{300}'..='\u{36f}'

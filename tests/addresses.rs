@@ -19,8 +19,8 @@ enum Bad {
     Busy,
 }
 
-/// A port at which the first address of this host is bad, and the second one is that of a sink. Tells every connection to the
-/// first.
+/// A port at which the first address of this host is bad, and the second one is that of a sink.
+/// Tells every connection to the first.
 fn two(sink: &Sink, how: Bad) -> (u16, Receiver<()>) {
     let first = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = first.local_addr().unwrap().port();
@@ -62,7 +62,8 @@ fn treat(mut stream: TcpStream, how: Bad) {
     }
 }
 
-/// Runs smail where `mx.test` has both addresses; the system puts that one first which it would connect from.
+/// Runs smail where `mx.test` has both addresses; the system puts that one first which it would
+/// connect from.
 fn run(world: &World, port: u16, more: &[&str]) -> Outcome {
     let hosts = world.write("hosts", "127.0.0.1 mx.test\n127.0.0.2 mx.test\n");
     let script = format!("mount --bind {} /etc/hosts && exec \"$@\"", hosts.display());
@@ -125,7 +126,8 @@ fn an_address_that_was_mute_is_not_waited_for_again_in_a_run() {
     let (world, sink) = (World::new(), Options::new().start());
     let (port, told) = two(&sink, Bad::Mute);
     let smtp = format!("smtp=mx.test:{port}");
-    // Where the name does not exist they wait; each has a connection of its own, as each has an author of its own.
+    // Where the name does not exist they wait; each has a connection of its own, as each has an
+    // author of its own.
     for author in ["a@a.example", "b@a.example", "c@a.example"] {
         let words = [
             "-S",

@@ -1,5 +1,5 @@
-//! What no input may do: crash, hang, send half a mail, write or run anything. One row an input; the numbers are those of
-//! the list in the specification of reliability.
+//! What no input may do: crash, hang, send half a mail, write or run anything. One row an input;
+//! the numbers are those of the list in the specification of reliability.
 mod support;
 
 use std::os::unix::ffi::OsStrExt;

@@ -1,9 +1,10 @@
-//! The mailx cases: what users type and configure for Heirloom mailx, s-nail, bsd-mailx and GNU mail, and what smail makes
-//! of it.
+//! The mailx cases: what users type and configure for Heirloom mailx, s-nail, bsd-mailx and GNU
+//! mail, and what smail makes of it.
 //!
-//! The cases are text (`tests/cases/*.txt`). A case is its input and the result smail owes; where smail does on purpose
-//! something else than the mailx programs agree on, the case says why (`differs:`). A case runs once for each dialect of
-//! its mail.rc, through a stub in place of sendmail or, with `sink:`, against a server.
+//! The cases are text (`tests/cases/*.txt`). A case is its input and the result smail owes; where
+//! smail does on purpose something else than the mailx programs agree on, the case says why
+//! (`differs:`). A case runs once for each dialect of its mail.rc, through a stub in place of
+//! sendmail or, with `sink:`, against a server.
 //!
 //! ```text
 //! === A12-r-plain             the name
@@ -89,7 +90,8 @@ fn read_cases(name: &str) -> Vec<Case> {
         let (key, argument) = head
             .split_once([' ', '('])
             .map_or((head, ""), |(key, rest)| (key, rest.trim_end_matches(')')));
-        // A media type and a name stand before the colon of `part`, so that it splits as the others do.
+        // A media type and a name stand before the colon of `part`, so that it splits as the others
+        // do.
         assert!(
             key == "$" || KEYS.contains(&key.trim_end_matches('!')),
             "{name}:{}: `{key}`",
@@ -300,7 +302,8 @@ fn read_stub(world: &World) -> Option<Sent> {
         .position(|word| *word == "-f")
         .map_or("", |at| argv[at + 1]);
     let to = argv[at + 1..].iter().map(ToString::to_string).collect();
-    // A program gets lines that end in LF or CRLF, as it is its own affair; the comparison is of the mail.
+    // A program gets lines that end in LF or CRLF, as it is its own affair; the comparison is of
+    // the mail.
     let data = String::from_utf8_lossy(&world.read("mail")?)
         .replace("\r\n", "\n")
         .replace('\n', "\r\n");
@@ -488,7 +491,8 @@ fn decoded(message: &mail_parser::Message<'_>, name: &str) -> String {
     text
 }
 
-/// The headers unfolded, without those that every mail has and without those that are compared decoded.
+/// The headers unfolded, without those that every mail has and without those that are compared
+/// decoded.
 fn headers(head: &str, shown: &[(&str, &str)], expected: &[String]) -> Vec<String> {
     const USUAL: &[&str] = &[
         "MIME-Version: 1.0",

@@ -1,6 +1,7 @@
 //! `--check`: each of the common mistakes at a scripted server, the whole report compared.
 //!
-//! Times, ports, dates and fingerprints differ from run to run; [`normal`] puts words in their place.
+//! Times, ports, dates and fingerprints differ from run to run; [`normal`] puts words in their
+//! place.
 mod support;
 
 use std::fs::{File, OpenOptions};
@@ -104,7 +105,8 @@ fn times(line: &str) -> String {
     format!("{} N ms  {after}", digits.trim_end())
 }
 
-/// Dates, and days of a certificate that was made a moment ago: whether a second has passed since makes one day of difference.
+/// Dates, and days of a certificate that was made a moment ago: whether a second has passed since
+/// makes one day of difference.
 fn dates(line: &str) -> String {
     let is_date = |word: &str| {
         let word = word.trim_matches([',', ':', ';']);

@@ -1,5 +1,5 @@
-//! Each program that smail starts, and what it may do: hang, ignore signals, fail, flood, read nothing, not be there, and look
-//! for secrets in its environment.
+//! Each program that smail starts, and what it may do: hang, ignore signals, fail, flood, read
+//! nothing, not be there, and look for secrets in its environment.
 mod support;
 
 use std::fs;
@@ -72,7 +72,8 @@ fn run(world: &World, child: Child, script: &str) -> Outcome {
     mail(world, child, &server(child), program.to_str().unwrap()).run()
 }
 
-/// What has to stand before what a script does, so that it succeeds where it prints a secret or takes a mail.
+/// What has to stand before what a script does, so that it succeeds where it prints a secret or
+/// takes a mail.
 fn well(child: Child) -> &'static str {
     match child {
         Child::Mta => "cat >/dev/null",

@@ -1,4 +1,5 @@
-//! What the sender asks to be told (RFC 3461), and what the operator is told: the exact words to servers, and the exact lines.
+//! What the sender asks to be told (RFC 3461), and what the operator is told: the exact words to
+//! servers, and the exact lines.
 mod support;
 
 use std::fmt::Write as _;

@@ -1,5 +1,6 @@
-//! Words of strangers on their way out: no control, mark of direction or hidden character reaches a terminal, a log or another
-//! program raw, whoever said it; and no server repeats a secret to whoever reads its words.
+//! Words of strangers on their way out: no control, mark of direction or hidden character reaches a
+//! terminal, a log or another program raw, whoever said it; and no server repeats a secret to
+//! whoever reads its words.
 mod support;
 
 use base64::Engine as _;
@@ -20,7 +21,8 @@ fn steers(c: char) -> bool {
     c.is_control() || (!c.is_ascii() && EVIL.contains(c))
 }
 
-/// What of a text could steer or hide; TAB and the line end (CRLF in dialogues and mails) are the program's own.
+/// What of a text could steer or hide; TAB and the line end (CRLF in dialogues and mails) are the
+/// program's own.
 fn raw(text: &str) -> Vec<char> {
     let ends = text.replace("\r\n", "\n");
     ends.chars()

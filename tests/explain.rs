@@ -1,5 +1,6 @@
-//! Failures explained: every way a connection fails, driven for real, has its hint; what a provider means by a reply decides
-//! what becomes of the mail; and the same knowledge is there without a mail, in two languages.
+//! Failures explained: every way a connection fails, driven for real, has its hint; what a provider
+//! means by a reply decides what becomes of the mail; and the same knowledge is there without a
+//! mail, in two languages.
 mod support;
 
 use std::net::TcpListener;
@@ -769,7 +770,8 @@ fn a_refused_login_is_explained_with_the_providers_own_place_for_passwords() {
             assert_eq!(last, format!("    {line}"), "{}", outcome.stdout);
         }
     }
-    // Where the row names the place itself, it is not said twice; and a code about something else asks for no password.
+    // Where the row names the place itself, it is not said twice; and a code about something else
+    // asks for no password.
     for (said, provider) in [("535", "gmail"), ("535", "qq"), ("550 5.1.1", "sina")] {
         let outcome = world
             .smail(&["--explain", said, "--provider", provider])

@@ -1,5 +1,6 @@
-//! Files that are not what they should be: FIFOs, devices and folders in the place of any file smail reads or writes, and files
-//! of strangers. Nothing hangs, nothing of others is obeyed, nothing is added to what a stranger made.
+//! Files that are not what they should be: FIFOs, devices and folders in the place of any file
+//! smail reads or writes, and files of strangers. Nothing hangs, nothing of others is obeyed,
+//! nothing is added to what a stranger made.
 mod support;
 
 use std::fs;

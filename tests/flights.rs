@@ -1,5 +1,6 @@
-//! How often smail waits: bursts of its bytes that then wait for the server, connecting not counted, QUIT and the TLS
-//! handshake counted. A count that grows costs every user a round trip for every mail.
+//! How often smail waits: bursts of its bytes that then wait for the server, connecting not
+//! counted, QUIT and the TLS handshake counted. A count that grows costs every user a round trip
+//! for every mail.
 mod support;
 
 use support::sink::Options;
@@ -120,6 +121,7 @@ fn a_server_that_refuses_what_it_offered_gets_it_by_data_over_another_connection
 fn no_less_for_a_large_mail_or_when_the_user_wants_none_of_it() {
     let clear = || Options::new().extensions(WITH);
     assert_eq!(flights(clear(), &["tls=none", "chunking=no"], 1, 100), 3);
-    // Of a large message only the beginning is one burst to the counter: the server may read it in pieces.
+    // Of a large message only the beginning is one burst to the counter: the server may read it in
+    // pieces.
     assert_eq!(flights(clear(), &["tls=none"], 1, 80_000), 3);
 }

@@ -1,4 +1,5 @@
-//! The committed files that are made from the rows of flags and settings are what the program prints.
+//! The committed files that are made from the rows of flags and settings are what the program
+//! prints.
 mod support;
 
 use support::world::World;

@@ -1,5 +1,6 @@
-//! Every road that an address, or another text from outside, takes to a command line or a header: whatever stands in it, no
-//! command and no field comes of it. Most are refused; where a line end becomes a blank, the mail is harmless.
+//! Every road that an address, or another text from outside, takes to a command line or a header:
+//! whatever stands in it, no command and no field comes of it. Most are refused; where a line end
+//! becomes a blank, the mail is harmless.
 mod support;
 
 use std::fs;
@@ -100,7 +101,8 @@ impl Place {
         );
     }
 
-    /// One mail went out by the commands that one mail takes, and no line of its head was written by the text.
+    /// One mail went out by the commands that one mail takes, and no line of its head was written
+    /// by the text.
     fn harmless(&self, road: &str, text: &str, outcome: &Outcome) {
         let dialogue = self.sink.dialogue();
         let what = format!(

@@ -1,4 +1,5 @@
-//! Attachments that are written while they are sent, as logs are: what was there when they were opened goes.
+//! Attachments that are written while they are sent, as logs are: what was there when they were
+//! opened goes.
 mod support;
 
 use std::fs;

@@ -1,4 +1,5 @@
-//! Hosts where a process may have no second thread (`ulimit -u`, old seccomp profiles): everything works, in one.
+//! Hosts where a process may have no second thread (`ulimit -u`, old seccomp profiles): everything
+//! works, in one.
 mod support;
 
 use support::obstacle;

@@ -989,7 +989,8 @@ fn a_key_whose_last_line_is_damaged_sends_nothing() {
     sink.only_mail();
 }
 
-/// Turns the times of a mail and of its journal back: what a machine that was off, or whose clock was wrong, finds.
+/// Turns the times of a mail and of its journal back: what a machine that was off, or whose clock
+/// was wrong, finds.
 fn age(world: &World, id: &str, milliseconds: i64) {
     let older = |line: &str| {
         let mut json: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -1023,7 +1024,8 @@ const DAY: i64 = 24 * 3600 * 1000;
 
 #[test]
 fn a_mail_whose_time_is_over_is_tried_before_it_is_given_up() {
-    // Off for longer than the lifetime; a clock that was ten years behind, and one that was ten years ahead.
+    // Off for longer than the lifetime; a clock that was ten years behind, and one that was ten
+    // years ahead.
     for days in [6, 3650, -3650] {
         let world = World::new();
         let place = Place::reserve();

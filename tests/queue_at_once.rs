@@ -1,5 +1,5 @@
-//! Several at the same queue: who waits for whom, in what order, and what ends a wait. The test itself is one of them: it has
-//! the locks that other processes would have.
+//! Several at the same queue: who waits for whom, in what order, and what ends a wait. The test
+//! itself is one of them: it has the locks that other processes would have.
 mod support;
 
 use std::fs::{self, File};

@@ -1,9 +1,10 @@
 //! smail killed, and failed by the system, at every system call: what was promised is kept.
 //!
-//! Every scene is recorded once with strace, which gives the list of its system calls. Then, each time in a fresh world,
-//! one of them is where the process is killed, or is made to fail. What follows is what a user would do: `--queue-check`,
-//! and `--flush` with a server that works. The short form, which `cargo test` runs, takes every call that touches the
-//! queue or the disk's order, and some of the others; `SMAIL_TEST_CRASH=full` takes all.
+//! Every scene is recorded once with strace, which gives the list of its system calls. Then, each
+//! time in a fresh world, one of them is where the process is killed, or is made to fail. What
+//! follows is what a user would do: `--queue-check`, and `--flush` with a server that works. The
+//! short form, which `cargo test` runs, takes every call that touches the queue or the disk's
+//! order, and some of the others; `SMAIL_TEST_CRASH=full` takes all.
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -188,7 +189,8 @@ const SCENES: &[Scene] = &[
 ];
 
 impl Stage {
-    /// Makes the world, with the server up or still down. What `prepare` does, it does while the server is down.
+    /// Makes the world, with the server up or still down. What `prepare` does, it does while the
+    /// server is down.
     fn set(scene: &Scene) -> (Stage, Vec<String>) {
         let place = Place::reserve();
         let mut stage = Stage {
@@ -359,7 +361,8 @@ fn chosen(points: Vec<Point>) -> Vec<Point> {
     if full() {
         return points;
     }
-    // Asking a descriptor for its flags, as debug builds do before they close it, changes nothing on disk.
+    // Asking a descriptor for its flags, as debug builds do before they close it, changes nothing
+    // on disk.
     let matters = |point: &Point| {
         point.close && !["fcntl", "fstat", "statx", "lseek"].contains(&point.name.as_str())
     };
@@ -461,7 +464,8 @@ fn strike(scene: &Scene, point: &Point, blow: Blow) -> (Vec<String>, bool) {
     }
     let flushed = stage.smail(&flush);
     if words.iter().any(|word| word == "--idempotency-key") && struck {
-        // Whoever saw it die starts it again; with the key that is safe. And now somebody was told that it is sent.
+        // Whoever saw it die starts it again; with the key that is safe. And now somebody was told
+        // that it is sent.
         let again = stage.smail(&words);
         if again.status != 0 {
             wrong.push(format!(
@@ -501,7 +505,8 @@ fn strike(scene: &Scene, point: &Point, blow: Blow) -> (Vec<String>, bool) {
     (wrong, struck)
 }
 
-/// Without a mail that was promised before: 0 is a promise, and anything else leaves the mail in the caller's hands only.
+/// Without a mail that was promised before: 0 is a promise, and anything else leaves the mail in
+/// the caller's hands only.
 fn judge_error(
     scene: &Scene,
     point: &Point,
@@ -595,8 +600,8 @@ fn sweep(scene: &Scene, blows: &[(Point, Blow)]) {
         blows.len(),
         wrong.join("\n")
     );
-    // A sweep that misses its marks would prove nothing. How often a connection is read differs from run to run; what is
-    // done to the queue hardly does.
+    // A sweep that misses its marks would prove nothing. How often a connection is read differs
+    // from run to run; what is done to the queue hardly does.
     assert!(
         struck * 10 >= aimed * 9,
         "{}: only {struck} of {aimed} blows struck",

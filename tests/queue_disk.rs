@@ -1,4 +1,5 @@
-//! Disks that are full, read-only, or lose their power: exit status 0 stays a promise, and nothing half-written stays.
+//! Disks that are full, read-only, or lose their power: exit status 0 stays a promise, and nothing
+//! half-written stays.
 mod support;
 
 use std::fs;
@@ -633,7 +634,8 @@ fn a_power_cut_at_every_step_neither_loses_nor_doubles_a_mail() {
     );
 }
 
-/// What a user does when the power is back; tells whether the mail was in doubt, and whether it was there.
+/// What a user does when the power is back; tells whether the mail was in doubt, and whether it was
+/// there.
 fn recover(stage: &Stage, sink: &Sink) -> (bool, bool) {
     sink.answer("r2@x.example", "250 2.1.5 now");
     let check = stage.smail(&["--queue-check"]);

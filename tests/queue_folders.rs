@@ -1,4 +1,5 @@
-//! A folder that cannot be used for a moment: mail is kept in the next one, and every command of the queue finds it there.
+//! A folder that cannot be used for a moment: mail is kept in the next one, and every command of
+//! the queue finds it there.
 mod support;
 
 use std::fs;

@@ -1,5 +1,5 @@
-//! Five hundred at once, as cron does it at midnight: all of them arrive or wait, once each. How fast is measured in
-//! `benches/`, not here.
+//! Five hundred at once, as cron does it at midnight: all of them arrive or wait, once each. How
+//! fast is measured in `benches/`, not here.
 mod support;
 
 use std::collections::BTreeSet;

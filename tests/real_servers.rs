@@ -1,4 +1,5 @@
-//! smail against a real Postfix and Dovecot: what leaves here is accepted, delivered and read there.
+//! smail against a real Postfix and Dovecot: what leaves here is accepted, delivered and read
+//! there.
 //!
 //! The servers, their ports and their folder belong to this run alone; see `servers/mod.rs`.
 mod servers;

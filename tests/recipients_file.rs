@@ -1,4 +1,5 @@
-//! `--to-file`: a list of recipients that no header shows, and the words when a line of it is no address.
+//! `--to-file`: a list of recipients that no header shows, and the words when a line of it is no
+//! address.
 mod support;
 
 use support::sink::{Options, Sink};
@@ -179,7 +180,8 @@ fn a_long_list_is_split_where_the_server_says_it_is_full() {
             names,
             "{reply}"
         );
-        // The two hundred that followed the first hundred were refused together; nobody was ever asked about twice after that.
+        // The two hundred that followed the first hundred were refused together; nobody was ever
+        // asked about twice after that.
         assert_eq!(
             (
                 commands(&sink, "MAIL"),
@@ -189,7 +191,8 @@ fn a_long_list_is_split_where_the_server_says_it_is_full() {
             (10, 1200, 1),
             "{reply}"
         );
-        // Greeting, EHLO, three flights of the first transaction, one of each further one, and the dots; QUIT leaves with the last.
+        // Greeting, EHLO, three flights of the first transaction, one of each further one, and the
+        // dots; QUIT leaves with the last.
         assert_eq!(sink.flights(), 1 + 3 + 9 + 10, "{reply}");
     }
 }
@@ -261,7 +264,8 @@ fn every_recipient_of_a_long_list_in_the_queue_has_a_fate() {
     };
     assert_eq!(taken(0), kept(&[0, 1, 2, 4, 6]));
     let [id] = world.entries().try_into().unwrap();
-    // The beginning, and of each transaction what was refused, what was put off, the dot and what was accepted: none for each recipient.
+    // The beginning, and of each transaction what was refused, what was put off, the dot and what
+    // was accepted: none for each recipient.
     assert_eq!(world.journal(&id).len(), 1 + 4 * sink.mails().len());
     for name in kept(&[3]) {
         sink.answer(&name, "250 2.1.5 now");

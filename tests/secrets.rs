@@ -1,4 +1,5 @@
-//! Secrets from one end to the other: where a password goes, where it does not, and that none is shown on the way.
+//! Secrets from one end to the other: where a password goes, where it does not, and that none is
+//! shown on the way.
 mod support;
 
 use std::fmt::Write as _;
@@ -258,7 +259,8 @@ fn the_login_of_a_file_does_not_follow_another_server_on_any_road() {
     assert_eq!(logins(&a), 0, "{}", none.stderr);
 }
 
-/// A run whose words, variables or files hold the marker in a place where a secret may stand by mistake.
+/// A run whose words, variables or files hold the marker in a place where a secret may stand by
+/// mistake.
 struct Slip<'a> {
     words: &'a [&'a str],
     variables: &'a [(&'a str, &'a str)],
@@ -302,7 +304,8 @@ const URLS: &[&str] = &[
     "smtps://h.example#hunter2marker",
 ];
 
-/// The ways out, those that matter most first: what a run prints, and what lies in the queue behind it.
+/// The ways out, those that matter most first: what a run prints, and what lies in the queue behind
+/// it.
 const WAYS: &[&[&str]] = &[
     &["-v", "--json", "r1@x.example"],
     &["-d", "-v", "r1@x.example"],

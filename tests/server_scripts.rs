@@ -1,12 +1,14 @@
 //! Every way a server can behave, and what smail must make of it: one transcript and one row each.
 //!
-//! The transcript (`tests/transcripts/NAME.txt`) holds what is said; the row holds how smail was called and how it must end:
-//! exit status, what stderr must name, how many transactions were accepted, and the longest time where time is the point.
-//! Every row is also held to what no server may ever cause: a control character or a secret on stderr, a word on stdout, a
-//! word on stderr after success.
+//! The transcript (`tests/transcripts/NAME.txt`) holds what is said; the row holds how smail was
+//! called and how it must end: exit status, what stderr must name, how many transactions were
+//! accepted, and the longest time where time is the point. Every row is also held to what no server
+//! may ever cause: a control character or a secret on stderr, a word on stdout, a word on stderr
+//! after success.
 //!
-//! Left out, because a loopback server cannot play them: a login in clear to a distant host (`auth-cleartext`), and what
-//! concerns several runs (`greylist2`, `conn421limit`, `failover`, `twomsgs`), which belongs to the queue.
+//! Left out, because a loopback server cannot play them: a login in clear to a distant host
+//! (`auth-cleartext`), and what concerns several runs (`greylist2`, `conn421limit`, `failover`,
+//! `twomsgs`), which belongs to the queue.
 mod support;
 
 use std::time::Duration;

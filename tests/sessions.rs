@@ -1,4 +1,5 @@
-//! Sessions that a transcript and a row alone cannot tell: nobody there, signals, the dialogue shown, LMTP, many at once.
+//! Sessions that a transcript and a row alone cannot tell: nobody there, signals, the dialogue
+//! shown, LMTP, many at once.
 mod support;
 
 use std::net::TcpListener;
@@ -405,7 +406,8 @@ fn a_hundred_runs_at_once_lose_nothing() {
 
 #[test]
 fn a_mail_whose_flight_was_swallowed_is_sent_again_in_lock_step() {
-    // The filter takes the message with its envelope (BDAT) and answers nothing, so that it is in doubt.
+    // The filter takes the message with its envelope (BDAT) and answers nothing, so that it is in
+    // doubt.
     let world = World::new();
     let greeting =
         "S: 220 mx.test ESMTP\nC: EHLO *\nS: 250-mx.test hi\nS: 250-CHUNKING\nS: 250 PIPELINING\n";

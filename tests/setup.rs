@@ -1,4 +1,5 @@
-//! `--setup` as a new user meets it: at a terminal, from nothing to the first mail; and what it leaves when it is left.
+//! `--setup` as a new user meets it: at a terminal, from nothing to the first mail; and what it
+//! leaves when it is left.
 mod support;
 
 use std::fs;

@@ -1,5 +1,6 @@
-//! `--setup` with the accounts that most people have: the servers of 163.com, QQ, Gmail and Microsoft 365 in their own words,
-//! first with the password that everybody types first, then with the one they take.
+//! `--setup` with the accounts that most people have: the servers of 163.com, QQ, Gmail and
+//! Microsoft 365 in their own words, first with the password that everybody types first, then with
+//! the one they take.
 mod support;
 
 use std::fmt::Write as _;
@@ -79,7 +80,8 @@ impl Play {
         let mut text = self.until_login(typed.wrong);
         let refusal = format!("S: {}\n", self.refusal.join("\nS: "));
         text.push_str(&refusal);
-        // 534 says that the mechanism is too weak (RFC 4954 section 6), so that the next one is tried.
+        // 534 says that the mechanism is too weak (RFC 4954 section 6), so that the next one is
+        // tried.
         if refusal.starts_with("S: 534") {
             text.push_str(&self.login(typed.wrong));
             text.push_str(&refusal);

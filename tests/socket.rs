@@ -1,5 +1,6 @@
-//! Mail by a unix socket: a user without any password, a service that alone has it, and the socket in between, served as
-//! systemd serves it (`Accept=yes`: each connection is standard input and output of a process of another user).
+//! Mail by a unix socket: a user without any password, a service that alone has it, and the socket
+//! in between, served as systemd serves it (`Accept=yes`: each connection is standard input and
+//! output of a process of another user).
 mod support;
 
 use std::fs;

@@ -1,4 +1,5 @@
-//! The test support itself, tried with clients that are known to be good and with ones that are known to be bad.
+//! The test support itself, tried with clients that are known to be good and with ones that are
+//! known to be bad.
 mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,5 +1,6 @@
-//! The environment as callers really leave it: no home, closed streams, a strange umask, folders of others, and a sendmail
-//! program that is smail itself. And local names, from an aliases file to the envelope.
+//! The environment as callers really leave it: no home, closed streams, a strange umask, folders of
+//! others, and a sendmail program that is smail itself. And local names, from an aliases file to
+//! the envelope.
 mod support;
 
 use std::fmt::Write as _;
@@ -363,7 +364,8 @@ fn a_program_that_smail_starts_may_be_followed_by_a_server() {
     );
 }
 
-/// Runs smail as a user without rights, on a machine whose /etc holds these files (`NAME MODE TEXT`).
+/// Runs smail as a user without rights, on a machine whose /etc holds these files (`NAME MODE
+/// TEXT`).
 fn as_daemon(world: &World, etc: &[(&str, &str, &str)], args: &[&str]) -> support::world::Outcome {
     const DAEMON: u32 = 54_321;
     let binary = world.path("smail");
@@ -385,7 +387,8 @@ fn as_daemon(world: &World, etc: &[(&str, &str, &str)], args: &[&str]) -> suppor
     }
     let mut words = vec![binary.to_str().unwrap()];
     words.extend(args);
-    // The program of the wrapper stands first and is shifted away: it may lie where this user cannot go.
+    // The program of the wrapper stands first and is shifted away: it may lie where this user
+    // cannot go.
     world
         .under(
             &[

@@ -1,4 +1,5 @@
-//! What a run touches of the machine: files, other hosts, threads, writes. Names and counts of system calls, never seconds.
+//! What a run touches of the machine: files, other hosts, threads, writes. Names and counts of
+//! system calls, never seconds.
 mod support;
 
 use support::obstacle;
@@ -6,7 +7,8 @@ use support::sink::{Options, Sink};
 use support::world::World;
 
 const STRACE: &str = "/usr/bin/strace";
-/// What the loader, the runtime and the C library open of themselves, and where the zone of the Date is read.
+/// What the loader, the runtime and the C library open of themselves, and where the zone of the
+/// Date is read.
 const OF_THE_SYSTEM: &[&str] = &[
     "/etc/ld.so",
     ".so.",
@@ -61,7 +63,8 @@ fn opened(world: &World, calls: &[String]) -> Vec<String> {
         .filter(|call| call.contains(" openat("))
         .filter_map(|call| call.split('"').nth(1));
     let own = names.filter(|name| !OF_THE_SYSTEM.iter().any(|part| name.contains(part)));
-    // Whether there is a folder of roots is looked up by the names in it; none of its files is opened.
+    // Whether there is a folder of roots is looked up by the names in it; none of its files is
+    // opened.
     let own = own.filter(|name| !ROOTS.contains(name));
     own.map(|name| name.replace(world.path("home").to_str().unwrap(), "~"))
         .collect()

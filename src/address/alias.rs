@@ -10,7 +10,8 @@ pub const ALIAS_WIDTH: usize = 100_000;
 /// The member of an alias that drops the mail for it.
 pub const NOWHERE: &str = "/dev/null";
 
-/// Names that stand for lists of addresses (`alias` of mail.rc, `[aliases]` of TOML). Names are case-sensitive.
+/// Names that stand for lists of addresses (`alias` of mail.rc, `[aliases]` of TOML). Names are
+/// case-sensitive.
 #[derive(Debug, Clone, Default)]
 pub struct Aliases(BTreeMap<String, Vec<(String, String)>>);
 
@@ -70,9 +71,9 @@ impl Aliases {
             .map(|members| members.first().map_or("", |m| m.1.as_str()))
     }
 
-    /// Puts the members of an alias in the place of its name, in order; a name that is none stays, and so does one
-    /// that names itself among its members. What an alias stands for comes once, at the first mention of the alias: strangers may
-    /// name it again and again.
+    /// Puts the members of an alias in the place of its name, in order; a name that is none stays,
+    /// and so does one that names itself among its members. What an alias stands for comes once, at
+    /// the first mention of the alias: strangers may name it again and again.
     ///
     /// # Errors
     /// [`AliasError`].
@@ -80,7 +81,8 @@ impl Aliases {
         self.expand_further(list, &mut HashSet::new())
     }
 
-    /// As [`Aliases::expand`], for a list that comes in parts: `done` holds the aliases whose members came before.
+    /// As [`Aliases::expand`], for a list that comes in parts: `done` holds the aliases whose
+    /// members came before.
     ///
     /// # Errors
     /// [`AliasError`].
@@ -100,7 +102,8 @@ impl Aliases {
         for mailbox in list {
             expansion.most = expansion.out.len().saturating_add(ALIAS_WIDTH);
             expansion.one(mailbox, done)?;
-            // Only now: within one mailbox an alias may come by several ways, and aliases that double have to end.
+            // Only now: within one mailbox an alias may come by several ways, and aliases that
+            // double have to end.
             done.extend(expansion.fresh.drain(..));
         }
         Ok(expansion.out)

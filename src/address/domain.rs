@@ -1,7 +1,8 @@
-//! The domain of an address: a name in A-labels (RFC 5890) or an address literal (RFC 5321 section 4.1.3).
+//! The domain of an address: a name in A-labels (RFC 5890) or an address literal (RFC 5321 section
+//! 4.1.3).
 //!
-//! Promise: what it gives is printable ASCII without blanks, and gives itself when it is read again. Linear in the length
-//! of the text.
+//! Promise: what it gives is printable ASCII without blanks, and gives itself when it is read
+//! again. Linear in the length of the text.
 use super::{AddressError, LONGEST_DOMAIN};
 
 /// Checks a domain and turns it into A-labels; `text` and `at` say where it stands, for the error.

@@ -3,8 +3,9 @@ use super::domain::domain;
 use super::phrase::{has_bare, named};
 use super::{Address, AddressError, LONGEST, Mailbox};
 
-/// Parses a list of mailboxes as in a To header (RFC 5322 section 3.4): separated by commas outside quotes, comments
-/// and brackets; groups are flattened, a comment after an address becomes its name, empty items are skipped.
+/// Parses a list of mailboxes as in a To header (RFC 5322 section 3.4): separated by commas outside
+/// quotes, comments and brackets; groups are flattened, a comment after an address becomes its
+/// name, empty items are skipped.
 ///
 /// # Errors
 /// [`AddressError`] pointing at the character. Linear in the length of the text.
@@ -12,8 +13,8 @@ pub fn parse_list(text: &str) -> Result<Vec<Mailbox>, AddressError> {
     strict(text, false).or_else(|error| named(text, true).ok_or(error))
 }
 
-/// Parses a list of authors, as in From, Sender and Reply-To: as [`parse_list`], but beside a full address nobody is named by
-/// a bare word, so `Acme, Inc. <shop@y>` is one.
+/// Parses a list of authors, as in From, Sender and Reply-To: as [`parse_list`], but beside a full
+/// address nobody is named by a bare word, so `Acme, Inc. <shop@y>` is one.
 ///
 /// # Errors
 /// [`AddressError`] as [`parse_list`].
@@ -26,7 +27,8 @@ pub fn parse_authors(text: &str) -> Result<Vec<Mailbox>, AddressError> {
     }
 }
 
-/// Tells whether a text is a list of so many mailboxes by the standard alone, without what is read into names.
+/// Tells whether a text is a list of so many mailboxes by the standard alone, without what is read
+/// into names.
 pub fn is_standard(text: &str, count: usize) -> bool {
     strict(text, false).is_ok_and(|list| list.len() == count)
 }
@@ -40,9 +42,9 @@ pub(super) fn strict(text: &str, blanks_separate: bool) -> Result<Vec<Mailbox>, 
     })
 }
 
-/// Parses one word of the command line: a list, in which blanks separate too where every piece is a plain address
-/// (spec/mailx.md section 1.3). Line ends (LF, CRLF) separate as commas do, and then each piece is a full address: a line
-/// that looks like a header or a command is refused.
+/// Parses one word of the command line: a list, in which blanks separate too where every piece is a
+/// plain address (spec/mailx.md section 1.3). Line ends (LF, CRLF) separate as commas do, and then
+/// each piece is a full address: a line that looks like a header or a command is refused.
 ///
 /// # Errors
 /// [`AddressError`] as [`parse_list`].
@@ -99,8 +101,8 @@ fn mailboxes(parser: &Parser<'_>) -> Result<Vec<Mailbox>, AddressError> {
     found.into_iter().map(mailbox).collect()
 }
 
-/// Reads the one address that a text consists of into its local part and its domain, without making an [`Address`] of
-/// it.
+/// Reads the one address that a text consists of into its local part and its domain, without making
+/// an [`Address`] of it.
 pub(super) fn parts(text: &str) -> Result<(String, Option<String>), AddressError> {
     let mut found = Parser {
         text,
@@ -141,7 +143,8 @@ struct Item {
     angle: Option<(String, usize)>,
     /// The last comment.
     comment: Option<String>,
-    /// What stands before the `<` as it is shown: the words, and the comments between and behind them.
+    /// What stands before the `<` as it is shown: the words, and the comments between and behind
+    /// them.
     phrase: Vec<String>,
 }
 
@@ -245,7 +248,8 @@ impl Parser<'_> {
         }
     }
 
-    /// Several words without brackets: separate addresses where blanks separate, an error that says what is missing otherwise.
+    /// Several words without brackets: separate addresses where blanks separate, an error that says
+    /// what is missing otherwise.
     fn several(
         &self,
         words: &[(String, usize, bool)],
@@ -266,7 +270,8 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// A run without blanks and separators. Quoted parts and brackets of a domain literal belong to it.
+    /// A run without blanks and separators. Quoted parts and brackets of a domain literal belong to
+    /// it.
     fn word(&mut self) -> Result<(String, usize, bool), AddressError> {
         let start = self.at;
         let mut word = String::new();
@@ -277,7 +282,8 @@ impl Parser<'_> {
                 '"' => {
                     let inner = self.quoted()?;
                     quoted = true;
-                    // Part of a local part when an `@` follows: then the quotes belong to the address.
+                    // Part of a local part when an `@` follows: then the quotes belong to the
+                    // address.
                     if self.peek() == Some('@') && word.is_empty() {
                         word = requote(&inner);
                         quoted = false;
@@ -301,8 +307,8 @@ impl Parser<'_> {
         Ok((word, start, quoted))
     }
 
-    /// The text between quotes. A TAB in a name is a blank, as folding may have left it there; [`Parser::local`] takes
-    /// none.
+    /// The text between quotes. A TAB in a name is a blank, as folding may have left it there;
+    /// [`Parser::local`] takes none.
     fn quoted(&mut self) -> Result<String, AddressError> {
         let start = self.at;
         self.at += 1;
@@ -324,8 +330,8 @@ impl Parser<'_> {
         Err(self.error(start, "the quote that begins here has no end"))
     }
 
-    /// The character behind a backslash, which makes no control character harmless: whoever takes the backslash off sends
-    /// it raw.
+    /// The character behind a backslash, which makes no control character harmless: whoever takes
+    /// the backslash off sends it raw.
     fn escaped(&mut self) -> Result<Option<char>, AddressError> {
         let next = self.peek();
         if next.is_some_and(is_unsafe) {
@@ -438,7 +444,8 @@ impl Parser<'_> {
                     ),
                 ));
             }
-            // No backslash is left inside, so each character stands one octet behind the quote and its own place.
+            // No backslash is left inside, so each character stands one octet behind the quote and
+            // its own place.
             if let Some((i, _)) = inner.char_indices().find(|(_, c)| is_unsafe(*c)) {
                 return Err(self.error(at + 1 + i, "a control character"));
             }
@@ -498,8 +505,8 @@ pub(super) fn is_unsafe(c: char) -> bool {
         || matches!(c, '\u{61c}' | '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Atom characters (RFC 5322 section 3.2.3) with dots and, for SMTPUTF8, letters beyond ASCII; not the back-tick and the
-/// bar, which only ever stand for commands.
+/// Atom characters (RFC 5322 section 3.2.3) with dots and, for SMTPUTF8, letters beyond ASCII; not
+/// the back-tick and the bar, which only ever stand for commands.
 fn is_local(c: char) -> bool {
     c.is_ascii_alphanumeric()
         || "!#$%&'*+-/=?^_{}~.".contains(c)

@@ -1,12 +1,14 @@
 //! Names as people write them: whatever stands before one `<address>`, where it cannot be a list.
 //!
-//! Promise: only an address in brackets comes of it, and no piece that looks like an address becomes part of a name. Linear in
-//! the length of the text. Refuses control characters and names that lead to a bare word.
+//! Promise: only an address in brackets comes of it, and no piece that looks like an address
+//! becomes part of a name. Linear in the length of the text. Refuses control characters and names
+//! that lead to a bare word.
 use super::Mailbox;
 use super::parse::{is_unsafe, strict};
 
-/// Reads a list in which names hold commas, colons, semicolons or lone quotes without being quoted. With `bare` a word
-/// without a domain beside others is a recipient; without, nobody is named so and it belongs to the name behind it.
+/// Reads a list in which names hold commas, colons, semicolons or lone quotes without being quoted.
+/// With `bare` a word without a domain beside others is a recipient; without, nobody is named so
+/// and it belongs to the name behind it.
 pub(super) fn named(text: &str, bare: bool) -> Option<Vec<Mailbox>> {
     let mut list = Vec::new();
     for chunk in chunks(text) {

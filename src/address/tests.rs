@@ -276,7 +276,8 @@ fn megabytes() -> Vec<String> {
     texts
 }
 
-/// The time is that of a build without optimisation on a busy machine, and a thousandth of what a square would take.
+/// The time is that of a build without optimisation on a busy machine, and a thousandth of what a
+/// square would take.
 #[test]
 fn a_megabyte_of_anything_ends_quickly_and_in_one_short_line() {
     for text in megabytes() {

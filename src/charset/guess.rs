@@ -1,11 +1,13 @@
 //! Finds out which charset octets that are no UTF-8 are in, when nobody has named one.
 //!
-//! Promise: the same octets always give the same answer, in linear time. What is too short to tell by is read as most mail in
-//! the West and in China is: windows-1252, or GB18030 where nearly all octets lie where its common characters are.
+//! Promise: the same octets always give the same answer, in linear time. What is too short to tell
+//! by is read as most mail in the West and in China is: windows-1252, or GB18030 where nearly all
+//! octets lie where its common characters are.
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{BIG5, EUC_JP, EUC_KR, Encoding, GB18030, GBK, WINDOWS_1252};
 
-/// Up to so many octets two characters of a Chinese text are also two of a Korean or a Japanese one.
+/// Up to so many octets two characters of a Chinese text are also two of a Korean or a Japanese
+/// one.
 const FEW: usize = 4;
 
 /// The charset, of those that are listed if any are; `None` when the list has none that fits.
@@ -41,7 +43,8 @@ fn likeliest(octets: &[u8]) -> &'static Encoding {
     }
 }
 
-/// Signs such as those of money and degrees say nothing about a language, and stand in windows-1252 for the most part.
+/// Signs such as those of money and degrees say nothing about a language, and stand in windows-1252
+/// for the most part.
 fn has_letters(octets: &[u8]) -> bool {
     let (text, _) = WINDOWS_1252.decode_without_bom_handling(octets);
     text.chars().any(|c| !c.is_ascii() && c.is_alphabetic())
@@ -57,8 +60,9 @@ pub(super) fn fits(charset: &'static Encoding, octets: &[u8], most: usize) -> bo
     odd.saturating_mul(most) <= good
 }
 
-/// Chinese charsets take nearly any octets: `Jörg` in Latin-1 is also `J` and a rare character. Real Chinese lies for the most
-/// part in the area of GB 2312, where both octets of a character are high; in Latin-1 high octets mostly stand alone.
+/// Chinese charsets take nearly any octets: `Jörg` in Latin-1 is also `J` and a rare character.
+/// Real Chinese lies for the most part in the area of GB 2312, where both octets of a character are
+/// high; in Latin-1 high octets mostly stand alone.
 fn is_likely(charset: &'static Encoding, octets: &[u8]) -> bool {
     if charset != GB18030 && charset != GBK {
         return true;

@@ -1,7 +1,9 @@
-//! Text that is UTF-8 in one place and something else in another, as logs are that several programs write.
+//! Text that is UTF-8 in one place and something else in another, as logs are that several programs
+//! write.
 //!
-//! Promise: what is UTF-8 stays, and an odd octet costs no more than itself. Both halves take a text in pieces, so that it may be
-//! of any size: a [`Survey`] finds out what it is, and a [`Repair`] writes it again.
+//! Promise: what is UTF-8 stays, and an odd octet costs no more than itself. Both halves take a
+//! text in pieces, so that it may be of any size: a [`Survey`] finds out what it is, and a
+//! [`Repair`] writes it again.
 use encoding_rs::{Encoding, WINDOWS_1252};
 
 /// How much of the lines that are no UTF-8 is kept to find their charset.
@@ -12,7 +14,8 @@ const SAMPLE: usize = 64 << 10;
 pub struct Survey {
     /// A character that is cut at the end of the last piece.
     cut: Vec<u8>,
-    /// The characters beyond ASCII that are UTF-8, and those of them that have three octets or four.
+    /// The characters beyond ASCII that are UTF-8, and those of them that have three octets or
+    /// four.
     valid: usize,
     wide: usize,
     /// Those whose first octet no text in Latin letters has in front of a sign.
@@ -120,7 +123,8 @@ impl Survey {
     }
 }
 
-/// The first octets of the letters of Europe in UTF-8 which are no capitals that a word of Latin-1 ends with.
+/// The first octets of the letters of Europe in UTF-8 which are no capitals that a word of Latin-1
+/// ends with.
 fn is_common(octet: u8) -> bool {
     matches!(octet, 0xC2..=0xC5 | 0xCE..=0xD1)
 }
@@ -172,7 +176,8 @@ pub struct Repair {
 }
 
 impl Repair {
-    /// Writes a line, with its end. The last line of a text may end within a character, which then is lost.
+    /// Writes a line, with its end. The last line of a text may end within a character, which then
+    /// is lost.
     pub fn line(&self, line: &[u8], is_last: bool, out: &mut String) {
         if let Ok(text) = std::str::from_utf8(line)
             && (self.utf8 || line.is_ascii() || self.is_plausible(Count::of(line), line))
@@ -234,8 +239,8 @@ impl Repair {
         }
     }
 
-    /// Tells whether a stretch that could be UTF-8 is, in a text that mostly is not: Latin letters and a sign behind them, such as
-    /// `É»`, look like it.
+    /// Tells whether a stretch that could be UTF-8 is, in a text that mostly is not: Latin letters
+    /// and a sign behind them, such as `É»`, look like it.
     fn is_plausible(&self, count: Count, stretch: &[u8]) -> bool {
         match self.charset {
             _ if count.wide > 0 => true,

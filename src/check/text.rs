@@ -1,6 +1,7 @@
 //! The report in lines for people: a step a line, what belongs to it below.
 //!
-//! Promise: nothing but `ok` and `FAILED` is ever coloured, and what came from outside holds no control character.
+//! Promise: nothing but `ok` and `FAILED` is ever coloured, and what came from outside holds no
+//! control character.
 use std::fmt::Write as _;
 
 use super::{DAY, Row, Subject};

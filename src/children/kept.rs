@@ -6,7 +6,8 @@ use zeroize::Zeroizing;
 
 /// What is read at once, in bytes.
 const BLOCK: usize = 16 << 10;
-/// The most blocks that are read in a row, so that a flood does not keep the deadline from being seen.
+/// The most blocks that are read in a row, so that a flood does not keep the deadline from being
+/// seen.
 const MOST_BLOCKS: usize = 64;
 
 /// Which part is kept.

@@ -1,8 +1,8 @@
 //! Whom a signal to a program reaches: it and what it has started.
 //!
-//! A program gets a process group of its own, so that one signal reaches all of it. At a terminal it stays in ours: one that
-//! asks for a PIN there would be stopped in any other group. Then those that it has started are looked up, where the system
-//! tells; Ctrl-C reaches all of them by itself.
+//! A program gets a process group of its own, so that one signal reaches all of it. At a terminal
+//! it stays in ours: one that asks for a PIN there would be stopped in any other group. Then those
+//! that it has started are looked up, where the system tells; Ctrl-C reaches all of them by itself.
 use std::fs::{self, File};
 
 use rustix::process::{Pid, Signal, getpgrp, kill_process, kill_process_group};
@@ -29,7 +29,8 @@ impl Reach {
         if ours { Reach::Tree } else { Reach::Group }
     }
 
-    /// Those to signal besides the program itself, as it has not ended yet; none where the group is enough.
+    /// Those to signal besides the program itself, as it has not ended yet; none where the group is
+    /// enough.
     pub(super) fn members(self, program: Pid) -> Vec<Pid> {
         let mut found = Vec::new();
         if self == Reach::Tree {

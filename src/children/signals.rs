@@ -1,7 +1,8 @@
 //! The signals that ask smail to end, and a program of ours with it.
 //!
-//! Promise: while a program runs, SIGINT, SIGTERM and SIGHUP are noted instead of ending this process, so that the program
-//! can be ended first; then the signal has its usual effect, unless somebody watches for it ([`watched`]).
+//! Promise: while a program runs, SIGINT, SIGTERM and SIGHUP are noted instead of ending this
+//! process, so that the program can be ended first; then the signal has its usual effect, unless
+//! somebody watches for it ([`watched`]).
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -49,7 +50,8 @@ fn state() -> &'static State {
     })
 }
 
-/// The number of the signal that asks for the end, 0 for none. From now on a signal sets it instead of ending this process.
+/// The number of the signal that asks for the end, 0 for none. From now on a signal sets it instead
+/// of ending this process.
 pub fn watched() -> Arc<AtomicUsize> {
     let state = state();
     state.change(|holders| holders.watched = true);

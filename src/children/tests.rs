@@ -1,4 +1,5 @@
-//! Programs that hang, flood, ignore signals, do not read and are not there, as every caller of this room meets them.
+//! Programs that hang, flood, ignore signals, do not read and are not there, as every caller of
+//! this room meets them.
 use std::sync::mpsc;
 use std::thread;
 
@@ -31,7 +32,8 @@ fn printed(mut running: Running) -> String {
 
 fn is_alive(pid: &str) -> bool {
     let state = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
-    // A zombie is nobody any more; its parent here may be a machine's first process that is slow to wait.
+    // A zombie is nobody any more; its parent here may be a machine's first process that is slow to
+    // wait.
     state
         .rsplit_once(')')
         .is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))

@@ -80,7 +80,8 @@ pub struct Args {
     #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true, help_heading = WHAT)]
     pub subject: Option<OsString>,
 
-    /// Attach a file (`-`: standard input; `name=` and `type=` with its parameters may follow after `;`), or add a header when no such file exists
+    /// Attach a file (`-`: standard input; `name=` and `type=` with its parameters may follow after
+    /// `;`), or add a header when no such file exists
     #[arg(short, long, value_name = "FILE|HEADER", alias = "append", allow_hyphen_values = true, help_heading = WHAT)]
     pub attach: Vec<OsString>,
 
@@ -168,7 +169,8 @@ pub struct Args {
     #[arg(long, help_heading = HOW)]
     pub yes: bool,
 
-    /// Try the way of a mail step by step, with `--to` also a recipient, and send nothing; an ACCOUNT may follow
+    /// Try the way of a mail step by step, with `--to` also a recipient, and send nothing; an
+    /// ACCOUNT may follow
     #[arg(long, help_heading = RUN)]
     pub check: bool,
 
@@ -184,7 +186,8 @@ pub struct Args {
     #[arg(long, help_heading = RUN)]
     pub quiet: bool,
 
-    /// When servers tell the sender what became of the mail: `never`, or some of `success`, `failure`, `delay`
+    /// When servers tell the sender what became of the mail: `never`, or some of `success`,
+    /// `failure`, `delay`
     #[arg(long, value_name = "WHEN", help_heading = RUN)]
     pub dsn_notify: Option<String>,
 
@@ -196,7 +199,8 @@ pub struct Args {
     #[arg(long, value_name = "ID", help_heading = RUN)]
     pub dsn_envid: Option<String>,
 
-    /// Explain a reply code, a reply, or what standard input holds (a log, a mail that came back), and send nothing
+    /// Explain a reply code, a reply, or what standard input holds (a log, a mail that came back),
+    /// and send nothing
     #[arg(long, value_name = "TEXT", num_args = 0..=1, default_missing_value = "-", help_heading = RUN)]
     pub explain: Option<OsString>,
 
@@ -349,7 +353,8 @@ pub struct Args {
     #[arg(skip)]
     pub sendmail: Option<Box<super::sendmail::Request>>,
 
-    /// For each of `attach`, and behind them for a file of `-A`, the name that `--content-filename` gives it
+    /// For each of `attach`, and behind them for a file of `-A`, the name that `--content-filename`
+    /// gives it
     #[arg(skip)]
     pub attachment_names: Vec<Option<String>>,
 

@@ -1,8 +1,9 @@
 //! Every flag once: what was typed, and nothing it means.
 //!
-//! Promise: [`parse`] reads the command line of mailx in the forms of Heirloom mailx, s-nail, bsd-mailx and GNU mail
-//! (spec/mailx.md section 1) and smail's own long names. It opens no file. Refuses reading-mode flags, as smail only sends.
-//! The doc comment of a flag is its help text and its line in the man page.
+//! Promise: [`parse`] reads the command line of mailx in the forms of Heirloom mailx, s-nail,
+//! bsd-mailx and GNU mail (spec/mailx.md section 1) and smail's own long names. It opens no file.
+//! Refuses reading-mode flags, as smail only sends. The doc comment of a flag is its help text and
+//! its line in the man page.
 mod mailx;
 pub mod sendmail;
 mod settle;
@@ -72,8 +73,9 @@ fn given(words: &[OsString]) -> Option<Personality> {
     name.and_then(std::ffi::OsStr::to_str).and_then(personality)
 }
 
-/// Reads a command line; the first word is the name smail was called by. `--as NAME` in the second place gives it another
-/// one where it has none of [`NAMES`]: text of strangers may stand anywhere else, and in all of a caller's words to sendmail.
+/// Reads a command line; the first word is the name smail was called by. `--as NAME` in the second
+/// place gives it another one where it has none of [`NAMES`]: text of strangers may stand anywhere
+/// else, and in all of a caller's words to sendmail.
 ///
 /// # Errors
 /// [`Stop`], also for `--help` and `--version`.
@@ -117,7 +119,8 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, Stop> {
     Ok(args)
 }
 
-/// The name that each `-a`, and then `-A`, has from the last `--content-filename` in front of it; a name counts once.
+/// The name that each `-a`, and then `-A`, has from the last `--content-filename` in front of it; a
+/// name counts once.
 fn attachment_names(names: &[String], matches: &ArgMatches) -> Vec<Option<String>> {
     let places =
         |id: &str| -> Vec<usize> { matches.indices_of(id).into_iter().flatten().collect() };
@@ -135,8 +138,8 @@ fn attachment_names(names: &[String], matches: &ArgMatches) -> Vec<Option<String
     found
 }
 
-/// Takes out `-E COMMAND` of GNU mail (`-E 'set escape'`), whose commands mean nothing here; everywhere else `-E` has no value
-/// (spec/sendmail.md section 3, rows 18 and 45).
+/// Takes out `-E COMMAND` of GNU mail (`-E 'set escape'`), whose commands mean nothing here;
+/// everywhere else `-E` has no value (spec/sendmail.md section 3, rows 18 and 45).
 fn drop_commands(words: &mut Vec<OsString>) {
     let is_command = |word: &OsString| {
         word.to_str()
@@ -155,7 +158,8 @@ fn drop_commands(words: &mut Vec<OsString>) {
     *words = kept;
 }
 
-/// Tells whether a command line is sendmail's, also when it cannot be read: its errors have one line.
+/// Tells whether a command line is sendmail's, also when it cannot be read: its errors have one
+/// line.
 pub fn is_sendmail(words: &[OsString]) -> bool {
     let known = given(words).or_else(|| match words.get(1) {
         Some(word) if word == "--as" => personality(words.get(2)?.to_str()?),
@@ -164,7 +168,8 @@ pub fn is_sendmail(words: &[OsString]) -> bool {
     matches!(known, Some(Personality::Sendmail(_)))
 }
 
-/// Tells whether a command line has a switch, also when it cannot be read: not as the value of another flag, and not behind `--`.
+/// Tells whether a command line has a switch, also when it cannot be read: not as the value of
+/// another flag, and not behind `--`.
 pub fn has_switch(words: &[OsString], switch: &str) -> bool {
     let command = Args::command();
     let takes = |arg: &clap::Arg| arg.get_action().takes_values() && !arg.is_require_equals_set();

@@ -1,9 +1,11 @@
-//! The command line of sendmail(1), as programs have written it for forty years (spec/sendmail.md section 2).
+//! The command line of sendmail(1), as programs have written it for forty years (spec/sendmail.md
+//! section 2).
 //!
-//! Promise: options end at the first recipient, so that nothing behind an address is ever read as an option; values may be
-//! joined to their letter or follow it, letters may be clustered; a letter nobody knows is passed over in silence. Refuses
-//! modes that nobody knows or that want a daemon. What would name files to read or write (`-C`, `-X`, `-D`, `-oQ`) is
-//! swallowed with its value and has no effect: callers put text of strangers on this line.
+//! Promise: options end at the first recipient, so that nothing behind an address is ever read as
+//! an option; values may be joined to their letter or follow it, letters may be clustered; a letter
+//! nobody knows is passed over in silence. Refuses modes that nobody knows or that want a daemon.
+//! What would name files to read or write (`-C`, `-X`, `-D`, `-oQ`) is swallowed with its value and
+//! has no effect: callers put text of strangers on this line.
 use std::ffi::OsString;
 
 use super::Stop;
@@ -28,7 +30,8 @@ pub enum Mode {
     Nothing,
 }
 
-/// Which mails `-q` sends; all that are due when every list is empty. Each entry is a part of what it must match.
+/// Which mails `-q` sends; all that are due when every list is empty. Each entry is a part of what
+/// it must match.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
     /// `-qIid`, `-M id`.
@@ -93,7 +96,8 @@ enum Takes {
 /// What a letter does with its value.
 type Act = fn(&mut Request, String) -> Result<(), Stop>;
 
-/// Every letter that is more than ignored, or has a value to swallow (spec/sendmail.md section 2.1).
+/// Every letter that is more than ignored, or has a value to swallow (spec/sendmail.md section
+/// 2.1).
 #[rustfmt::skip]
 const LETTERS: &[(char, Takes, Act)] = &[
     ('t', Takes::Nothing, |r, _| { r.take_recipients = true; Ok(()) }),

@@ -110,8 +110,9 @@ impl Args {
         }
     }
 
-    /// Words for the sendmail program behind the recipients: `-f A`, `-fA`, `-r A` and `-F N` mean something, what does
-    /// nothing here is ignored, and the rest is refused (spec/mailx.md section 1.1).
+    /// Words for the sendmail program behind the recipients: `-f A`, `-fA`, `-r A` and `-F N` mean
+    /// something, what does nothing here is ignored, and the rest is refused (spec/mailx.md section
+    /// 1.1).
     fn program_options(&mut self, words: Vec<String>) -> Result<(), Stop> {
         let mut words = words.into_iter();
         while let Some(word) = words.next() {

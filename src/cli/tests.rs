@@ -175,7 +175,8 @@ fn the_name_smail_is_called_by_chooses_the_command_line() {
         (&["newaliases"], Some(Mode::Aliases)),
         (&["runq"], Some(Mode::Flush)),
         (&["smail", "--as", "sendmail", "-bs"], Some(Mode::Dialogue)),
-        // Whoever writes recipients into the command line of sendmail must not reach the options of mailx.
+        // Whoever writes recipients into the command line of sendmail must not reach the options of
+        // mailx.
         (&["sendmail", "--as", "mailx", "a@x"], Some(Mode::Deliver)),
         (&["/usr/bin/mail", "a@x"], None),
         (&["smail", "-bp"], None),

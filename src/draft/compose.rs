@@ -63,7 +63,8 @@ pub fn compose(
     Ok(draft)
 }
 
-/// Checks what can be checked before anything is read: a mistake in the command line must not cost the input.
+/// Checks what can be checked before anything is read: a mistake in the command line must not cost
+/// the input.
 ///
 /// # Errors
 /// [`DraftError`].
@@ -276,7 +277,8 @@ fn authors(
         draft.from.clone_from(&default);
     }
     let resent_from = draft.resent_from.take();
-    // A From of the template is the author, and `-r` then only the sender of the envelope (spec/mailx.md section 1.4).
+    // A From of the template is the author, and `-r` then only the sender of the envelope
+    // (spec/mailx.md section 1.4).
     let envelope = if of_header && args.from.is_none() {
         draft.from.first()
     } else {
@@ -380,7 +382,8 @@ fn fill_recipients(draft: &mut Draft, settings: &Settings) -> Result<(), DraftEr
     Ok(())
 }
 
-/// s-nail's `expandaddr`: `-all`, `-name`, `-addr` forbid, `+…` allow again; the rest is always so here.
+/// s-nail's `expandaddr`: `-all`, `-name`, `-addr` forbid, `+…` allow again; the rest is always so
+/// here.
 fn allowed(rule: &str, address: &Address) -> bool {
     let kind = if address.is_bare() { "name" } else { "addr" };
     let mut allowed = true;
@@ -496,8 +499,9 @@ fn html_of_head(args: &Args, draft: &mut Draft) -> Result<(), DraftError> {
     Err(DraftError::NoHtml(crate::text::word(&essence).into_owned()))
 }
 
-/// The charsets that were chosen for what is not UTF-8; none where it is to be found out. The stock lists of mail.rc
-/// (`iso-8859-1,utf-8`) say what is sent, not what is read: UTF-8 is found anyway, and ISO-8859-1 would take every input.
+/// The charsets that were chosen for what is not UTF-8; none where it is to be found out. The stock
+/// lists of mail.rc (`iso-8859-1,utf-8`) say what is sent, not what is read: UTF-8 is found anyway,
+/// and ISO-8859-1 would take every input.
 pub fn fallback_charsets(settings: &Settings) -> Vec<String> {
     let list = settings.list("fallback-charsets");
     let meaningful = |c: &String| {

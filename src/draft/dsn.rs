@@ -1,7 +1,9 @@
-//! What the sender wants to be told of the delivery (RFC 3461): when, with how much of the mail, and under which name.
+//! What the sender wants to be told of the delivery (RFC 3461): when, with how much of the mail,
+//! and under which name.
 //!
-//! Promise: whatever exists here can stand in MAIL and RCPT as it is, but for xtext. Refuses what no server could take;
-//! who has to send all the same (a program that calls `sendmail`) leaves out what did not parse, and says so.
+//! Promise: whatever exists here can stand in MAIL and RCPT as it is, but for xtext. Refuses what
+//! no server could take; who has to send all the same (a program that calls `sendmail`) leaves out
+//! what did not parse, and says so.
 use std::fmt;
 
 use serde::de::Error as _;
@@ -82,8 +84,8 @@ pub enum DsnError {
 }
 
 impl Dsn {
-    /// Reads what a caller of sendmail asks for. What is none is left out, and told in lowercase fragments: a mail must not
-    /// be lost over the report of it.
+    /// Reads what a caller of sendmail asks for. What is none is left out, and told in lowercase
+    /// fragments: a mail must not be lost over the report of it.
     pub fn read_leniently(
         notify: Option<&str>,
         ret: Option<&str>,

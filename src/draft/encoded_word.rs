@@ -1,7 +1,9 @@
-//! Reads encoded-words (RFC 2047), as programs write them into heads and into the words of a command line.
+//! Reads encoded-words (RFC 2047), as programs write them into heads and into the words of a
+//! command line.
 //!
-//! Promise: what is not a well-formed encoded-word stays as it is. A line end or another control character that was
-//! hidden in one becomes a blank, so that decoding can never begin another header.
+//! Promise: what is not a well-formed encoded-word stays as it is. A line end or another control
+//! character that was hidden in one becomes a blank, so that decoding can never begin another
+//! header.
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -9,7 +11,8 @@ use encoding_rs::Encoding;
 
 use crate::charset;
 
-/// The longest word that is read: the standard allows 75 octets, and programs write more; a bound keeps the time linear.
+/// The longest word that is read: the standard allows 75 octets, and programs write more; a bound
+/// keeps the time linear.
 const LONGEST: usize = 2000;
 /// Base64 as programs write it, with its padding and without.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
@@ -19,8 +22,8 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// Decodes every encoded-word of a value; blanks between two of them go (section 6.2), and a character that was parted between
-/// them is whole again.
+/// Decodes every encoded-word of a value; blanks between two of them go (section 6.2), and a
+/// character that was parted between them is whole again.
 pub(crate) fn decode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

@@ -1,4 +1,5 @@
-//! Puts headers where they belong in a draft, so that none stands twice: those of flags, of settings, and of a template.
+//! Puts headers where they belong in a draft, so that none stands twice: those of flags, of
+//! settings, and of a template.
 use std::collections::HashSet;
 
 use super::template::Template;
@@ -15,7 +16,8 @@ pub(super) fn header_line(draft: &mut Draft, text: &str) -> Result<(), DraftErro
     field(draft, name, value)
 }
 
-/// The same of `-C`, where headers that have a flag of their own are refused (spec/mailx.md section 1.2).
+/// The same of `-C`, where headers that have a flag of their own are refused (spec/mailx.md section
+/// 1.2).
 pub(super) fn custom(text: &str) -> Result<(), DraftError> {
     const OWN: [(&str, &str); 9] = [
         ("to", "--to"),
@@ -103,7 +105,8 @@ pub(super) fn apply(
             field(draft, &name, &value)?;
             continue;
         }
-        // RFC 5322 section 3.6.6: who gets it this time stands in the topmost block, and the old fields are only shown.
+        // RFC 5322 section 3.6.6: who gets it this time stands in the topmost block, and the old
+        // fields are only shown.
         let base = lower.strip_prefix("resent-").unwrap_or(&lower);
         match (resent.contains(&at), RECIPIENTS.contains(&base)) {
             (true, true) => {
@@ -129,7 +132,8 @@ pub(super) fn apply(
     Ok(())
 }
 
-/// Decodes what names were encoded in, as programs write them into heads and callers into flags: they are encoded once, on their way out.
+/// Decodes what names were encoded in, as programs write them into heads and callers into flags:
+/// they are encoded once, on their way out.
 pub(super) fn decode_names(draft: &mut Draft) {
     let lists = [
         &mut draft.from,
@@ -147,7 +151,8 @@ pub(super) fn decode_names(draft: &mut Draft) {
     }
 }
 
-/// A list as programs write it: also with the semicolons that some address books put between addresses.
+/// A list as programs write it: also with the semicolons that some address books put between
+/// addresses.
 ///
 /// # Errors
 /// [`AddressError`] as [`parse_list`].

@@ -1,7 +1,7 @@
 //! Opens and reads everything a mail is made of, once, attachments first.
 //!
-//! Promise: nothing is read before all files are there, no file that could block or never end is opened for reading, and
-//! no more than `max-size` octets of text are held.
+//! Promise: nothing is read before all files are there, no file that could block or never end is
+//! opened for reading, and no more than `max-size` octets of text are held.
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufRead, Read, Seek, Write};
@@ -95,7 +95,8 @@ impl Input {
         self.template.as_ref()?.from()
     }
 
-    /// `-a WORD`: a file (with `;name=` and `;type=`, or `=CHARSET`), standard input, files separated by commas, or a header.
+    /// `-a WORD`: a file (with `;name=` and `;type=`, or `=CHARSET`), standard input, files
+    /// separated by commas, or a header.
     fn attach(
         &mut self,
         word: &OsStr,
@@ -172,7 +173,8 @@ impl Input {
         Ok(())
     }
 
-    /// Reads a list of recipients. Standard input can be one where the text is in a file, or there is an attachment in its place.
+    /// Reads a list of recipients. Standard input can be one where the text is in a file, or there
+    /// is an attachment in its place.
     fn list(
         &mut self,
         args: &Args,
@@ -289,7 +291,8 @@ impl Input {
         }
     }
 
-    /// Carries out the tilde escapes that only touch the mail itself; the rest could run programs and is refused.
+    /// Carries out the tilde escapes that only touch the mail itself; the rest could run programs
+    /// and is refused.
     fn escapes(
         &mut self,
         text: &[u8],
@@ -390,7 +393,8 @@ fn open_regular(path: &Path) -> Result<(File, u64), DraftError> {
 
 fn open(path: &Path, name: Option<String>, limit: u64) -> Result<Attachment, DraftError> {
     let (file, length) = open_regular(path)?;
-    // Files of the kernel say 0 and then hold something, or hold less than they say, or cannot be read at all.
+    // Files of the kernel say 0 and then hold something, or hold less than they say, or cannot be
+    // read at all.
     let mut octet = [0_u8; 1];
     let read = (&file)
         .read(&mut octet)
@@ -431,8 +435,8 @@ fn base_name(path: &Path) -> String {
     )
 }
 
-/// Keeps a stream in a file without a name, so that its size is known before it is sent: at most `limit` bytes, as a stream may
-/// never end.
+/// Keeps a stream in a file without a name, so that its size is known before it is sent: at most
+/// `limit` bytes, as a stream may never end.
 fn spool(from: impl Read, limit: u64) -> Result<Attachment, DraftError> {
     let failed = |e: io::Error| DraftError::Stdin(words(&e));
     let mut file = tempfile::tempfile().map_err(failed)?;

@@ -1,7 +1,8 @@
 //! Recipients from a file: one a line, for lists that no command line and no header can hold.
 //!
-//! Promise: linear in the file; a file that cannot be read, or with a single line that is no address, sends nothing, and every
-//! such line is named, up to ten. Refuses what is no regular file, as everywhere, and lists of more than a million.
+//! Promise: linear in the file; a file that cannot be read, or with a single line that is no
+//! address, sends nothing, and every such line is named, up to ten. Refuses what is no regular
+//! file, as everywhere, and lists of more than a million.
 use std::collections::HashSet;
 use std::io;
 use std::path::Path;
@@ -51,11 +52,13 @@ pub struct BadLine {
     pub error: AddressError,
 }
 
-/// Reads a list of recipients; `-` is standard input. A line holds a mailbox or several, separated by commas; text behind a `#`
-/// at its beginning or behind a blank counts for nothing, and neither do blank lines and a byte order mark.
+/// Reads a list of recipients; `-` is standard input. A line holds a mailbox or several, separated
+/// by commas; text behind a `#` at its beginning or behind a blank counts for nothing, and neither
+/// do blank lines and a byte order mark.
 ///
 /// # Errors
-/// [`DraftError::File`], [`DraftError::Stdin`], [`DraftError::Lines`], [`DraftError::EmptyList`], [`DraftError::TooMany`].
+/// [`DraftError::File`], [`DraftError::Stdin`], [`DraftError::Lines`], [`DraftError::EmptyList`],
+/// [`DraftError::TooMany`].
 pub(super) fn read(path: &Path, shown: &str) -> Result<List, DraftError> {
     let is_stdin = path.as_os_str() == "-";
     let shown = if is_stdin { "standard input" } else { shown };
@@ -72,7 +75,8 @@ pub(super) fn read(path: &Path, shown: &str) -> Result<List, DraftError> {
 }
 
 fn parse(bytes: &[u8], shown: &str) -> Result<List, DraftError> {
-    // Spreadsheets write UTF-16 and a mark; whatever else is no UTF-8 is shown by the error of its line.
+    // Spreadsheets write UTF-16 and a mark; whatever else is no UTF-8 is shown by the error of its
+    // line.
     let (text, _, _) = encoding_rs::UTF_8.decode(bytes);
     let mut list = List {
         shown: shown.to_owned(),
@@ -114,7 +118,8 @@ fn parse(bytes: &[u8], shown: &str) -> Result<List, DraftError> {
     }
 }
 
-/// A line without its end, its comment and the blanks around it. A `#` inside a word or quotes belongs to the address.
+/// A line without its end, its comment and the blanks around it. A `#` inside a word or quotes
+/// belongs to the address.
 fn meant(line: &str) -> &str {
     let (mut quoted, mut escaped, mut after_blank) = (false, false, true);
     let comment = line.bytes().position(|byte| {

@@ -1,7 +1,9 @@
-//! Takes the head of a mail apart as `-t` reads it: as every head is read, and with `#` remarks, which people leave in templates.
+//! Takes the head of a mail apart as `-t` reads it: as every head is read, and with `#` remarks,
+//! which people leave in templates.
 //!
-//! Promise: every field is kept in order; a Bcc is found whatever its case and blanks; where a mail was sent on, only the last time
-//! counts for who sends it and who gets it (RFC 5322 section 3.6.6). Linear in the length of the text.
+//! Promise: every field is kept in order; a Bcc is found whatever its case and blanks; where a mail
+//! was sent on, only the last time counts for who sends it and who gets it (RFC 5322 section
+//! 3.6.6). Linear in the length of the text.
 use crate::head::{self, Ended, Field, resent_block};
 
 /// The head of a template.
@@ -27,7 +29,8 @@ impl Template {
     }
 }
 
-/// Splits a text into its head and its body. The head ends at an empty line, or at the first line that is no header.
+/// Splits a text into its head and its body. The head ends at an empty line, or at the first line
+/// that is no header.
 pub(super) fn split(text: &[u8]) -> (Template, Vec<u8>) {
     let mut rest = text;
     let mut in_remark = false;

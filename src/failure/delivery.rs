@@ -1,6 +1,7 @@
 //! The words for what became of a mail, and the exit status that sums it up.
 //!
-//! Promise: what the server said comes first and as it came, then what it means, then one way out of at most three lines.
+//! Promise: what the server said comes first and as it came, then what it means, then one way out
+//! of at most three lines.
 use super::words::{self, Sentence};
 use super::{Exit, Failure};
 use crate::delivery::{Cause, Class, Fate, Fault, Lacks, Reply, Report, Stage};
@@ -246,7 +247,8 @@ impl Teller<'_> {
         account.chain(names.iter().filter_map(origin)).collect()
     }
 
-    /// The way out: what is known, and what these settings and this server add to it; never "turn verification off" first.
+    /// The way out: what is known, and what these settings and this server add to it; never "turn
+    /// verification off" first.
     fn lines(&self, fault: &Fault, hint: Option<&Hint>) -> Vec<String> {
         let mut lines: Vec<String> = hint
             .iter()

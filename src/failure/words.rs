@@ -1,7 +1,8 @@
 //! The sentences about deliveries in every language: a row is a sentence, a column a language.
 //!
-//! Promise: both columns say the same and name the same parts, `{0}` to `{9}`; a test proves it. What a server, a library or
-//! a user said is put in as it is. Journal and log are for programs and stay in English.
+//! Promise: both columns say the same and name the same parts, `{0}` to `{9}`; a test proves it.
+//! What a server, a library or a user said is put in as it is. Journal and log are for programs and
+//! stay in English.
 use crate::hints::Language;
 
 /// A sentence in English and in Simplified Chinese: a lowercase fragment.

@@ -1,5 +1,5 @@
-//! Words of servers that are not in the table, from many kinds of servers: each must get the right class and a hint that
-//! helps, for nineteen of twenty at least.
+//! Words of servers that are not in the table, from many kinds of servers: each must get the right
+//! class and a hint that helps, for nineteen of twenty at least.
 use super::*;
 use Class::{Permanent as Never, Temporary as Later};
 

@@ -1,8 +1,9 @@
 //! What a code, a log line or a bounce means: the same knowledge without a delivery.
 //!
-//! Promise: linear in the text, bounded in what comes out, and never an error: what is not understood is left out. Reads
-//! replies as they stand in the logs of Postfix, Exim, Sendmail, qmail, msmtp, s-nail and smail, and the fields of
-//! delivery reports (RFC 3464 section 2.3). The words given back are safe to print.
+//! Promise: linear in the text, bounded in what comes out, and never an error: what is not
+//! understood is left out. Reads replies as they stand in the logs of Postfix, Exim, Sendmail,
+//! qmail, msmtp, s-nail and smail, and the fields of delivery reports (RFC 3464 section 2.3). The
+//! words given back are safe to print.
 use std::collections::HashSet;
 
 use super::{Hint, Query, find, pattern};
@@ -13,7 +14,8 @@ use crate::text::{self, Policy};
 const MOST: usize = 50;
 /// The most characters of the words of one reply that are kept.
 const KEPT: usize = 2000;
-/// The most failures that are looked for among all rows: of those behind them only what has other codes is told.
+/// The most failures that are looked for among all rows: of those behind them only what has other
+/// codes is told.
 const MOST_LOOKS: usize = 5000;
 /// The most names of hosts that are kept of the lines before a reply.
 const HOSTS: usize = 16;
@@ -61,8 +63,8 @@ struct Found {
     goes_on: bool,
 }
 
-/// Explains a code (`535`, `4.7.0`), a reply, a line of a log, a whole log, or a bounced mail: every failure in it once,
-/// in order, at most fifty.
+/// Explains a code (`535`, `4.7.0`), a reply, a line of a log, a whole log, or a bounced mail:
+/// every failure in it once, in order, at most fifty.
 pub fn explain(text: &str, provider: Provider<'_>) -> Vec<Explanation> {
     let lines = unfolded(text);
     let single = lines.iter().filter(|line| !line.trim().is_empty()).count() == 1;
@@ -108,7 +110,8 @@ pub fn explain(text: &str, provider: Provider<'_>) -> Vec<Explanation> {
             let status = telling.status.take();
             found.enhanced = found.enhanced.or(status);
         }
-        // A line of a log stands for itself; a reply in a report belongs to the hosts named before it.
+        // A line of a log stands for itself; a reply in a report belongs to the hosts named before
+        // it.
         let before = if is_report || ours {
             std::mem::take(&mut telling.hosts)
         } else {
@@ -224,7 +227,8 @@ fn explained(found: Found, provider: Option<String>) -> Explanation {
     }
 }
 
-/// The names of hosts in a text: words with a dot that end in letters. What stands behind an `@` is not where mail went.
+/// The names of hosts in a text: words with a dot that end in letters. What stands behind an `@` is
+/// not where mail went.
 fn hosts(text: &str) -> impl Iterator<Item = &str> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '@' | '_' | '+');
     let words = text
@@ -267,7 +271,8 @@ fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
         .then(|| line[name.len()..].trim())
 }
 
-/// Finds a failure in a line. `single`: the line is all there is, so that a bare code or plain words count as well.
+/// Finds a failure in a line. `single`: the line is all there is, so that a bare code or plain
+/// words count as well.
 fn found(line: &str, single: bool, looks: &mut usize) -> Option<Found> {
     // qmail writes what the other side said with `_` for blanks.
     let spaced;
@@ -353,7 +358,8 @@ fn is_mail_log(line: &str) -> bool {
     MAILERS.iter().any(|name| line.contains(name))
 }
 
-/// The reply code of a line and where it stands: at its start, or 4yz and 5yz where a log quotes a reply.
+/// The reply code of a line and where it stands: at its start, or 4yz and 5yz where a log quotes a
+/// reply.
 fn code_in(line: &str) -> Option<(usize, u16)> {
     let bytes = line.as_bytes();
     let start = line.len() - line.trim_start().len();
@@ -397,7 +403,8 @@ fn number(digits: &[u8]) -> Option<u16> {
     })
 }
 
-/// The enhanced code that a reply begins with, when its class agrees with the reply code (RFC 2034 section 4).
+/// The enhanced code that a reply begins with, when its class agrees with the reply code (RFC 2034
+/// section 4).
 fn leading(text: &str, code: u16) -> Option<EnhancedCode> {
     let word = text.split_whitespace().next()?;
     three(word.trim_end_matches(CLOSING)).filter(|enhanced| u16::from(enhanced.0) == code / 100)
@@ -406,8 +413,8 @@ fn leading(text: &str, code: u16) -> Option<EnhancedCode> {
 /// What may stand behind a code.
 const CLOSING: [char; 7] = [',', ';', ')', '"', '>', ':', '.'];
 
-/// The first enhanced code of a text: `dsn=5.1.1`, `#5.1.1`, `(5.1.1)`; with `at_start` also the first word. Numbers with
-/// more or fewer parts are addresses and versions.
+/// The first enhanced code of a text: `dsn=5.1.1`, `#5.1.1`, `(5.1.1)`; with `at_start` also the
+/// first word. Numbers with more or fewer parts are addresses and versions.
 fn enhanced_in(text: &str, at_start: bool) -> Option<EnhancedCode> {
     let mut first = at_start;
     for word in text.split_inclusive([' ', ',', ';', '(', '<', '"', '=', '#']) {

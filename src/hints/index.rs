@@ -1,7 +1,8 @@
 //! The search among the rows: first by what is known beside the words, then by the words.
 //!
-//! Promise: the answer is that of comparing every row, which the tests do; a text is walked through once, whatever the number
-//! of rows, so that a list of many refusals with words of their own costs little.
+//! Promise: the answer is that of comparing every row, which the tests do; a text is walked through
+//! once, whatever the number of rows, so that a list of many refusals with words of their own costs
+//! little.
 use std::cell::RefCell;
 use std::sync::OnceLock;
 

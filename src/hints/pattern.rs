@@ -1,7 +1,8 @@
 //! How the conditions of a row are compared with what a server said.
 //!
-//! Promise: no regular expressions, no allocation per row, and time linear in the text for every alternative, whatever
-//! the text. Letters compare in lower case, because the text was brought to it before.
+//! Promise: no regular expressions, no allocation per row, and time linear in the text for every
+//! alternative, whatever the text. Letters compare in lower case, because the text was brought to
+//! it before.
 use crate::delivery::EnhancedCode;
 
 /// How much of a text is compared, in octets: more than any server says that means it well.
@@ -19,7 +20,8 @@ pub struct Codes {
     pub enhanced: &'static str,
 }
 
-/// Brings a text to the form that patterns are compared with: lower case, blanks collapsed, bounded.
+/// Brings a text to the form that patterns are compared with: lower case, blanks collapsed,
+/// bounded.
 pub fn normal(text: &str) -> String {
     let mut normal = String::with_capacity(text.len().min(COMPARED));
     for word in text.split_whitespace() {
@@ -35,7 +37,8 @@ pub fn normal(text: &str) -> String {
     normal
 }
 
-/// The length of the longest alternative of a pattern that the text holds; `None` when it holds none.
+/// The length of the longest alternative of a pattern that the text holds; `None` when it holds
+/// none.
 #[cfg(test)]
 pub fn longest(pattern: &str, text: &str) -> Option<usize> {
     pattern
@@ -58,8 +61,8 @@ pub(super) fn holds(alternative: &str, text: &str) -> bool {
 }
 
 impl Codes {
-    /// What the reply code weighs where it is named: 1 its first digit, 2 a code that means many things, 5 any other; `None`
-    /// when it is not.
+    /// What the reply code weighs where it is named: 1 its first digit, 2 a code that means many
+    /// things, 5 any other; `None` when it is not.
     pub fn reply(&self, code: u16) -> Option<u8> {
         let mut found = None;
         for word in self.reply.split_ascii_whitespace() {
@@ -91,7 +94,8 @@ fn names(word: &str, code: EnhancedCode) -> Option<bool> {
     Some(class && subject.parse() == Ok(code.1) && range.contains(&code.2))
 }
 
-/// The code whose general meaning is that of this one: a detail beyond the registry means no more than its subject.
+/// The code whose general meaning is that of this one: a detail beyond the registry means no more
+/// than its subject.
 pub fn registered(code: EnhancedCode) -> EnhancedCode {
     match DETAILS.get(usize::from(code.1)) {
         Some(&highest) if code.2 <= highest => code,
@@ -105,8 +109,8 @@ fn is_vague(code: u16) -> bool {
     matches!(code, 450 | 451 | 500 | 501 | 550 | 554)
 }
 
-/// What an enhanced code weighs beside a reply code (see [`Codes::reply`]): `535 5.7.0` is a login that was refused and
-/// not "another security status", while `550 5.2.2` is a full mailbox.
+/// What an enhanced code weighs beside a reply code (see [`Codes::reply`]): `535 5.7.0` is a login
+/// that was refused and not "another security status", while `550 5.2.2` is a full mailbox.
 pub fn weight_of_enhanced(reply: Option<u16>, enhanced: EnhancedCode) -> u8 {
     let login = reply.is_some_and(|code| matches!(code, 530 | 534 | 535 | 538));
     match (enhanced.1, enhanced.2) {

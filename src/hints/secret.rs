@@ -1,14 +1,14 @@
 //! User names and secrets that are visibly of the wrong kind, told before they are tried.
 //!
-//! Promise: a hint and never a refusal, as providers change their forms. The secret is looked at and forgotten: it is
-//! in no value and in no text that leaves here.
+//! Promise: a hint and never a refusal, as providers change their forms. The secret is looked at
+//! and forgotten: it is in no value and in no text that leaves here.
 use super::{Hint, family, named};
 
 /// The length that says a secret is a token and not a password; tokens have forms of their own.
 const TOKEN: usize = 100;
 
-/// Finds what is visibly wrong with a user name and a secret (as a password, not as a token of OAuth2) at a provider,
-/// named by id or family.
+/// Finds what is visibly wrong with a user name and a secret (as a password, not as a token of
+/// OAuth2) at a provider, named by id or family.
 pub fn suspicious(provider: Option<&str>, user: &str, secret: &str) -> Option<&'static Hint> {
     let of_provider = provider.and_then(|provider| wrong(family(provider), user, secret));
     named(of_provider.or_else(|| (secret.trim() != secret).then_some("secret-blank-ends"))?)

@@ -1,8 +1,9 @@
 //! The rows of `hints.toml`, read once and only when a hint is wanted.
 //!
-//! Promise: nothing is copied. The file is TOML of a narrow form (a table is a row, a value is one string on one line,
-//! without escapes), so that every value is a slice of the program itself; reading all of it takes a fraction of the time that a
-//! TOML parser takes, and the tests compare the two.
+//! Promise: nothing is copied. The file is TOML of a narrow form (a table is a row, a value is one
+//! string on one line, without escapes), so that every value is a slice of the program itself;
+//! reading all of it takes a fraction of the time that a TOML parser takes, and the tests compare
+//! the two.
 use std::sync::OnceLock;
 
 use super::Who;
@@ -49,7 +50,8 @@ pub fn named(id: &str) -> Option<&'static Hint> {
     rows().iter().find(|row| row.id == id)
 }
 
-/// Reads the narrow form of TOML that the file keeps to; what is of another form is left out, which the tests rule out.
+/// Reads the narrow form of TOML that the file keeps to; what is of another form is left out, which
+/// the tests rule out.
 fn read(text: &'static str) -> Vec<Hint> {
     let mut rows: Vec<Hint> = Vec::with_capacity(text.len() / 400);
     for line in text.lines() {

@@ -1,4 +1,5 @@
-//! The table against itself, against the registries, and against failures as the rooms below tell them.
+//! The table against itself, against the registries, and against failures as the rooms below tell
+//! them.
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -163,7 +164,8 @@ fn every_example_is_matched_by_its_own_row_at_the_stages_of_the_row_only() {
 fn no_row_is_shadowed() {
     let mut complaints = Vec::new();
     for (id, row) in parsed() {
-        // A row with an example is reached by it; the others are reached by their cause alone, or by name.
+        // A row with an example is reached by it; the others are reached by their cause alone, or
+        // by name.
         if !row.examples.is_empty() || id.starts_with("secret-") && row.stage == "prepare" {
             continue;
         }
@@ -243,8 +245,8 @@ fn every_row_is_whole_and_brief_in_both_languages() {
     check(&complaints);
 }
 
-/// The reply codes of the standards and of providers, and one for each first digit; the row for a line without a code is
-/// that of a broken protocol.
+/// The reply codes of the standards and of providers, and one for each first digit; the row for a
+/// line without a code is that of a broken protocol.
 const REPLIES: [u16; 54] = [
     211, 214, 220, 221, 235, 250, 251, 252, 254, 334, 353, 354, 403, 406, 421, 432, 435, 436, 440,
     450, 451, 452, 454, 455, 458, 459, 500, 501, 502, 503, 504, 510, 521, 523, 525, 526, 530, 534,

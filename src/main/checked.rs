@@ -1,6 +1,8 @@
-//! The road of `--check`: the settings of a send, its way rehearsed, and a report in place of a mail.
+//! The road of `--check`: the settings of a send, its way rehearsed, and a report in place of a
+//! mail.
 //!
-//! Promise: nothing is sent, queued, recorded or logged; the exit status is that of a send with these settings.
+//! Promise: nothing is sent, queued, recorded or logged; the exit status is that of a send with
+//! these settings.
 use std::io::IsTerminal;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
@@ -150,7 +152,8 @@ fn report(
     let rehearse = |tell: Sender<News>| {
         probe::rehearse(route, message, &watch, move |news| drop(tell.send(news)))
     };
-    // The lines come as the steps end, while the next one is under way; without a second thread, when all of them have.
+    // The lines come as the steps end, while the next one is under way; without a second thread,
+    // when all of them have.
     let (via, faults) = thread::scope(|scope| {
         let from_thread = tell.clone();
         let walk = match thread::Builder::new().spawn_scoped(scope, move || rehearse(from_thread)) {

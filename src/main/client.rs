@@ -1,7 +1,9 @@
-//! The client of a dialogue: the program that started smail, or one that has connected to a socket of this host.
+//! The client of a dialogue: the program that started smail, or one that has connected to a socket
+//! of this host.
 //!
-//! Promise: a client at a socket is not waited for without end, sends no mail without limit, and learns nothing of these
-//! settings; nobody from the network is served, as nobody is asked for a password here.
+//! Promise: a client at a socket is not waited for without end, sends no mail without limit, and
+//! learns nothing of these settings; nobody from the network is served, as nobody is asked for a
+//! password here.
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::Shutdown;
@@ -59,7 +61,8 @@ impl Client {
         self.peer != Peer::Starter
     }
 
-    /// What it writes. A program that started smail may be silent between two mails for as long as it lives.
+    /// What it writes. A program that started smail may be silent between two mails for as long as
+    /// it lives.
     ///
     /// # Errors
     /// The socket cannot be set up.
@@ -101,7 +104,8 @@ impl Client {
         }
     }
 
-    /// What the client hears of a failure: another user hears what is about the mail, and the log the rest.
+    /// What the client hears of a failure: another user hears what is about the mail, and the log
+    /// the rest.
     pub fn answer(&self, failure: &Failure, full: Answer) -> Answer {
         if !self.peer.is_other() || full.code / 100 == 5 {
             return full;

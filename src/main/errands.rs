@@ -1,4 +1,5 @@
-//! What is done with mail that waits: by hand (`--queue`, `--flush` and their kin), and beside other work.
+//! What is done with mail that waits: by hand (`--queue`, `--flush` and their kin), and beside
+//! other work.
 use smail::cli::Args;
 use smail::delivery::Report;
 use smail::draft;
@@ -15,7 +16,8 @@ use super::logged::Keeper;
 use super::queued::{PATIENCE, existing};
 use super::{complain, notified, print};
 
-/// The ways of mail that waits: files as they are now, with what its own command line and environment said.
+/// The ways of mail that waits: files as they are now, with what its own command line and
+/// environment said.
 pub struct Ways<'a> {
     layers: &'a Layers,
     settings: &'a Settings,
@@ -141,7 +143,8 @@ pub fn errand(
     Ok(say_unusable(&queues, exit))
 }
 
-/// Tells of the folders that could not be looked into, as mail may lie there; the status is theirs where all else went well.
+/// Tells of the folders that could not be looked into, as mail may lie there; the status is theirs
+/// where all else went well.
 pub fn say_unusable(queues: &Queues, exit: Exit) -> Exit {
     let mut told = exit;
     for problem in &queues.problems {
@@ -194,7 +197,8 @@ fn on(
     Ok(Exit::OK)
 }
 
-/// What an errand comes to where nothing can wait: the queue is empty, and holds no mail that was named.
+/// What an errand comes to where nothing can wait: the queue is empty, and holds no mail that was
+/// named.
 fn errand_of_nothing(args: &Args) -> Result<Exit, Failure> {
     let ids = [&args.queue_show, &args.hold, &args.release, &args.remove]
         .into_iter()
@@ -257,7 +261,8 @@ pub fn say_untried(flushed: &Flushed) {
     }
 }
 
-/// What a flush has to say, and its status: 0 when all that was tried was sent, 75 when some wait, 69 when some were given up.
+/// What a flush has to say, and its status: 0 when all that was tried was sent, 75 when some wait,
+/// 69 when some were given up.
 pub fn say(flushed: &Flushed) -> Exit {
     say_given_up(flushed);
     for (id, why) in &flushed.waiting {

@@ -1,7 +1,7 @@
 //! What failures mean, without a mail: `--explain`.
 //!
-//! Promise: sends nothing, and no settings can stop it: what can be read of them tells the language and the provider, and
-//! what cannot is passed over.
+//! Promise: sends nothing, and no settings can stop it: what can be read of them tells the language
+//! and the provider, and what cannot is passed over.
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
@@ -15,13 +15,15 @@ use smail::settings::{Layers, Settings, SettingsError, Surroundings, presets, ta
 
 use super::print;
 
-/// The most that is read of standard input, in octets: more than a log that anybody pipes on purpose.
+/// The most that is read of standard input, in octets: more than a log that anybody pipes on
+/// purpose.
 const MOST: u64 = 64 << 20;
 
 /// Explains what the command line or standard input holds.
 ///
 /// # Errors
-/// A provider that is none, standard input that cannot be read, or a text of which nothing is known.
+/// A provider that is none, standard input that cannot be read, or a text of which nothing is
+/// known.
 pub fn run(args: &Args, said: &OsStr, world: &Surroundings) -> Result<Exit, Failure> {
     let is_known =
         |name: &str| presets::all().any(|preset| preset.id == name || preset.family == name);
@@ -89,7 +91,8 @@ fn readable(args: &Args, world: &Surroundings) -> Option<Settings> {
     settle().ok()
 }
 
-/// What is to be explained: the words of the command line, else standard input, line by line in whatever charset.
+/// What is to be explained: the words of the command line, else standard input, line by line in
+/// whatever charset.
 fn text(args: &Args, said: &OsStr) -> Result<String, Failure> {
     // `--explain --json 535`: the option got no word of its own.
     let said = Some(said.to_owned()).filter(|said| said != "-" || args.operands.is_empty());

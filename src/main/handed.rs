@@ -1,7 +1,8 @@
 //! The road of mail that programs hand over: smail as sendmail, mailq and newaliases.
 //!
-//! Promise: standard input is read to its end before anything else happens; nothing is printed when all is well, also when
-//! the mail waits in the queue; what went wrong is one line. Status 0 means sent or durable, 75 means not kept.
+//! Promise: standard input is read to its end before anything else happens; nothing is printed when
+//! all is well, also when the mail waits in the queue; what went wrong is one line. Status 0 means
+//! sent or durable, 75 means not kept.
 use std::io::{self, IsTerminal, Read};
 use std::sync::mpsc::{self, Receiver, Sender as Wire};
 use std::sync::{Mutex, PoisonError};
@@ -116,7 +117,8 @@ impl Desk<'_> {
         let Some(ready) = self.settle(Handover::read(request, &raw)?, raw)? else {
             return Ok(Exit::OK);
         };
-        // Up to here a signal ends the process and with it the mail, which nobody has promised anything of.
+        // Up to here a signal ends the process and with it the mail, which nobody has promised
+        // anything of.
         let watch = super::watch(self.args, self.settings);
         let (post, message) = (ready.post(self, &watch), &ready.settled.message);
         let sent = match ready.queue(self)? {
@@ -167,8 +169,8 @@ impl Desk<'_> {
         }
     }
 
-    /// Speaks SMTP with the caller. What is accepted is in the queue; a second thread sends it meanwhile, so that neither
-    /// the caller waits for the server nor the mail for the caller.
+    /// Speaks SMTP with the caller. What is accepted is in the queue; a second thread sends it
+    /// meanwhile, so that neither the caller waits for the server nor the mail for the caller.
     fn dialogue(&self) -> Result<Exit, Failure> {
         let client = Client::at_hand(self.settings)?;
         let stdin = |error| Failure::new(Exit::IO, format!("standard input: {error}"));
@@ -213,10 +215,11 @@ impl Desk<'_> {
         Ok(Exit::OK)
     }
 
-    /// Sends what the dialogue accepted, as it comes, several mails over one connection where several came.
+    /// Sends what the dialogue accepted, as it comes, several mails over one connection where
+    /// several came.
     fn carry(&self, accepted: &Receiver<String>) {
-        // A dialogue ends by a signal at once: what it accepted is in the queue. It may last for days, and what was learned of
-        // servers meanwhile holds for a minute.
+        // A dialogue ends by a signal at once: what it accepted is in the queue. It may last for
+        // days, and what was learned of servers meanwhile holds for a minute.
         let (mut watch, mut since) = (Watch::default(), Instant::now());
         while let Ok(first) = accepted.recv() {
             if since.elapsed() > LEARNED_FOR {
@@ -299,8 +302,8 @@ impl Desk<'_> {
         }
     }
 
-    /// Sends what waits: silently and with status 0, as those who call it from cron expect; but for mail that was given up, and
-    /// for mail that was named and cannot be sent now.
+    /// Sends what waits: silently and with status 0, as those who call it from cron expect; but for
+    /// mail that was given up, and for mail that was named and cannot be sent now.
     fn flush(&self, filter: &Filter) -> Result<Exit, Failure> {
         let Some(queues) = queued::existing(self.settings, self.world)? else {
             return Ok(Exit::OK);
@@ -406,7 +409,8 @@ impl Clerk<'_> {
                 ..
             } => {
                 let text = format!("queued as {id}");
-                // Nobody listens only when the thread has ended early: then the next flush sends it.
+                // Nobody listens only when the thread has ended early: then the next flush sends
+                // it.
                 let _ = self.wire.send(id);
                 Ok(text)
             }
@@ -419,7 +423,8 @@ impl Clerk<'_> {
 }
 
 fn handover(transaction: Transaction) -> Handover {
-    // What is asked for one recipient must not silence the reports about another: where they differ, servers do as they always do.
+    // What is asked for one recipient must not silence the reports about another: where they
+    // differ, servers do as they always do.
     let notify = transaction
         .notify
         .first()
@@ -443,7 +448,8 @@ fn handover(transaction: Transaction) -> Handover {
     }
 }
 
-/// A failure as a reply: temporary where trying again can help, or where the fault is not the mail's.
+/// A failure as a reply: temporary where trying again can help, or where the fault is not the
+/// mail's.
 fn answer(failure: &Failure) -> Answer {
     let text = failure.line("sendmail");
     match failure.exit {

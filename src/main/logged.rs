@@ -47,7 +47,8 @@ impl Keeper {
         }
     }
 
-    /// Writes an attempt down with what its report tells. `kept`: those that failed for now will be tried again.
+    /// Writes an attempt down with what its report tells. `kept`: those that failed for now will be
+    /// tried again.
     pub fn note(
         &mut self,
         attempt: &Attempt<'_>,
@@ -95,8 +96,8 @@ impl Keeper {
         );
     }
 
-    /// Writes down what became of a mail beside an attempt: it was put off before anything was sent of it, or given up after its
-    /// last one.
+    /// Writes down what became of a mail beside an attempt: it was put off before anything was sent
+    /// of it, or given up after its last one.
     pub fn note_end(
         &mut self,
         attempt: &Attempt<'_>,

@@ -1,7 +1,7 @@
 //! Notices to senders whose mail was given up while nobody looked on.
 //!
-//! Promise: none for a notice, or any other mail without a sender (RFC 5321 section 6.1), and none for who asked for none. It
-//! goes where the mail went, by the settings of the mail.
+//! Promise: none for a notice, or any other mail without a sender (RFC 5321 section 6.1), and none
+//! for who asked for none. It goes where the mail went, by the settings of the mail.
 use smail::address::{Address, Mailbox};
 use smail::hints::{self, Language};
 use smail::message::{Envelope, Message, Stamp};
@@ -52,7 +52,8 @@ pub fn notice(settings: &Settings, ticket: &Ticket<'_>, why: &str) -> Option<(He
     Some((of_mail, message))
 }
 
-/// Whether there is to be a notice: one is asked for here, and the sender did not ask for none (RFC 3461 section 4.1).
+/// Whether there is to be a notice: one is asked for here, and the sender did not ask for none (RFC
+/// 3461 section 4.1).
 fn is_wanted(settings: &Settings, head: &Head) -> bool {
     let here = match settings.filled("failure-notice") {
         Some(said) => said == "mail",

@@ -1,7 +1,7 @@
 //! The road through the queue: write down, try at once, say what became of it.
 //!
-//! Promise: exit status 0 means accepted, or durable and to be tried again; whatever else was said, a mail is never both
-//! kept for another attempt and reported as the caller's to repeat.
+//! Promise: exit status 0 means accepted, or durable and to be tried again; whatever else was said,
+//! a mail is never both kept for another attempt and reported as the caller's to repeat.
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -23,8 +23,8 @@ use super::complain;
 use super::errands::{self, Ways};
 use super::logged::Keeper;
 
-/// How long a mail waits for its turn when many are sent at once, how long a mail that was sent takes others along, and how
-/// long a mail that was named is waited for.
+/// How long a mail waits for its turn when many are sent at once, how long a mail that was sent
+/// takes others along, and how long a mail that was named is waited for.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the queue did with a mail.
@@ -64,7 +64,8 @@ pub fn open(
         };
     }
     match at_hand(settings, world) {
-        // Where nothing can be kept, mail is sent as if there were no queue; a folder that was named must be there.
+        // Where nothing can be kept, mail is sent as if there were no queue; a folder that was
+        // named must be there.
         Err(Failure {
             exit: Exit::CREATE, ..
         }) if (settings.path("queue-dir").is_none() || settings.is_of_system("queue-dir"))
@@ -76,8 +77,9 @@ pub fn open(
     }
 }
 
-/// The queues of this user, whether mail goes through them or not: the folder that takes new mail, which is made where it is
-/// missing, and all others that are there, as mail may have been kept in them while the first could not be used.
+/// The queues of this user, whether mail goes through them or not: the folder that takes new mail,
+/// which is made where it is missing, and all others that are there, as mail may have been kept in
+/// them while the first could not be used.
 ///
 /// # Errors
 /// No folder that may be used.
@@ -133,7 +135,8 @@ pub fn at_hand(settings: &Settings, world: &Surroundings) -> Result<Queues, Fail
     })
 }
 
-/// The queue of this user for those who ask what waits in it; `None` where there is no folder that anything could wait in.
+/// The queue of this user for those who ask what waits in it; `None` where there is no folder that
+/// anything could wait in.
 ///
 /// # Errors
 /// A folder is there and must not be used, or cannot be.
@@ -534,7 +537,8 @@ impl Post<'_> {
         }
     }
 
-    /// Takes along what is due, quietly: what waits is told where it belongs, in the list, and what is given up at once.
+    /// Takes along what is due, quietly: what waits is told where it belongs, in the list, and what
+    /// is given up at once.
     fn drain(&self, queues: &Queues) {
         let most = self
             .settings
@@ -571,7 +575,8 @@ fn waits_for(fate: &smail::delivery::Fate) -> bool {
         .is_err_and(|f| queue::judge(f) != Verdict::Refuse)
 }
 
-/// Ctrl-C at the terminal before anything was sent: the user wants it undone. Other signals only end this process.
+/// Ctrl-C at the terminal before anything was sent: the user wants it undone. Other signals only
+/// end this process.
 fn interrupted(report: &Report) -> bool {
     report
         .fates

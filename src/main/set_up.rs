@@ -1,5 +1,5 @@
-//! The way into the house: `--setup` in the world of this process. The terminal answers, the transport tries, the road sends
-//! the first mail.
+//! The way into the house: `--setup` in the world of this process. The terminal answers, the
+//! transport tries, the road sends the first mail.
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, IsTerminal as _};
 use std::path::{Path, PathBuf};
@@ -217,7 +217,8 @@ fn place(
     })
 }
 
-/// The command line for a run with these settings and those of all files, whatever account these choose.
+/// The command line for a run with these settings and those of all files, whatever account these
+/// choose.
 fn rehearsed(args: &Args, said: Vec<String>) -> Args {
     let config = args.config.clone().filter(|path| path.exists());
     Args {
@@ -267,8 +268,8 @@ const OF_THE_WAY: &[&str] = &[
     "auth-password-command",
 ];
 
-/// The variables of the environment that say something else than what was written, and outrank it. A password there is the
-/// one that was tried, unless another was typed.
+/// The variables of the environment that say something else than what was written, and outrank it.
+/// A password there is the one that was tried, unless another was typed.
 fn outranking(args: &Args, world: &Surroundings, done: &Done, typed: bool) -> Option<String> {
     let args = Args {
         account: done.account.as_ref().map(Into::into),

@@ -1,8 +1,8 @@
 //! What standard output and standard error show: data, talk, and how far a message is.
 //!
-//! Promise: colours and a line that changes are for terminals only, and only for those that can show them; `NO_COLOR` is
-//! honoured. The line is gone before anything else is written. Whatever the words were made of, no control but TAB and the
-//! line end leaves here.
+//! Promise: colours and a line that changes are for terminals only, and only for those that can
+//! show them; `NO_COLOR` is honoured. The line is gone before anything else is written. Whatever
+//! the words were made of, no control but TAB and the line end leaves here.
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};

@@ -1,7 +1,8 @@
 //! A plain text from HTML, for readers that show no HTML.
 //!
-//! Promise: linear in the length of the HTML, without recursion, whatever the HTML is; no more than its words, its links and
-//! enough line ends to read them. It judges no markup: what browsers skip is skipped, what is no tag is text.
+//! Promise: linear in the length of the HTML, without recursion, whatever the HTML is; no more than
+//! its words, its links and enough line ends to read them. It judges no markup: what browsers skip
+//! is skipped, what is no tag is text.
 
 use super::entity::{self, Place};
 
@@ -221,7 +222,8 @@ impl Page {
         }
     }
 
-    /// The invisible character that belongs between the last one and this one; those that merely fill are gone.
+    /// The invisible character that belongs between the last one and this one; those that merely
+    /// fill are gone.
     fn joiner_before(&mut self, next: char) -> Option<char> {
         let (joiner, count) = std::mem::take(&mut self.joiner);
         let last = self
@@ -268,7 +270,8 @@ fn is_blank(c: char) -> bool {
     )
 }
 
-/// What shapes the characters beside it, as in Persian words and in faces of several characters, and fills elsewhere.
+/// What shapes the characters beside it, as in Persian words and in faces of several characters,
+/// and fills elsewhere.
 fn is_joiner(c: char) -> bool {
     matches!(c, '\u{200c}'..='\u{200f}' | '\u{61c}')
 }
@@ -299,7 +302,8 @@ fn tag_end(tag: &str) -> Option<usize> {
     None
 }
 
-/// What follows the closing tag of an element that holds no markup; nothing when there is none, as in browsers.
+/// What follows the closing tag of an element that holds no markup; nothing when there is none, as
+/// in browsers.
 fn after_closing<'a>(text: &'a str, name: &str) -> &'a str {
     let mut rest = text;
     while let Some(at) = rest.find("</") {

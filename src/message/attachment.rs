@@ -1,7 +1,8 @@
 //! Files that go with a mail: what they are called, what they are, and how their octets leave.
 //!
-//! Promise: a file arrives exactly as it was when it was opened. It is read while the mail is sent (see `source`), so it may be of any
-//! size. Only small plain text goes as it is, for readers that decode nothing, and mail, which may not be encoded (see `forward`).
+//! Promise: a file arrives exactly as it was when it was opened. It is read while the mail is sent
+//! (see `source`), so it may be of any size. Only small plain text goes as it is, for readers that
+//! decode nothing, and mail, which may not be encoded (see `forward`).
 use std::io;
 
 use super::MessageError;
@@ -49,7 +50,8 @@ pub(super) fn leaf(
             .by_name(&name)
     };
     let known = named.clone().or_else(by_name);
-    // Only text is worth reading before it is sent; a film is what its name says, unless the name says TypeScript to us.
+    // Only text is worth reading before it is sent; a film is what its name says, unless the name
+    // says TypeScript to us.
     let survey = match &known {
         Some(media)
             if !media.is("text")
@@ -73,7 +75,8 @@ pub(super) fn leaf(
     let seven = survey
         .whole
         .filter(|text| goes && goes_as_it_is(text) && !source.is_cut());
-    // RFC 2046 sections 5.1 and 5.2: what is itself mail must not be encoded, so it travels as a file.
+    // RFC 2046 sections 5.1 and 5.2: what is itself mail must not be encoded, so it travels as a
+    // file.
     let media = if seven.is_none() && (media.is("message") || media.is("multipart")) {
         MediaType::bare("application/octet-stream")
     } else {
@@ -144,7 +147,8 @@ fn headers(
     Ok(headers)
 }
 
-/// What `cid:` refers to: the file name, percent-encoded where a URL or a header could not hold it (RFC 2392).
+/// What `cid:` refers to: the file name, percent-encoded where a URL or a header could not hold it
+/// (RFC 2392).
 fn content_id(name: &str) -> String {
     transfer::percent(name, b"-._~+@!$&'*=")
 }
@@ -160,7 +164,8 @@ fn clean_charset(name: &str) -> Option<String> {
     fits.then(|| name.to_ascii_lowercase())
 }
 
-/// A base name without control and direction characters, at most 255 octets long, with its ending kept.
+/// A base name without control and direction characters, at most 255 octets long, with its ending
+/// kept.
 pub(super) fn safe_name(name: &str) -> String {
     let turns = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
@@ -185,7 +190,8 @@ pub(super) fn safe_name(name: &str) -> String {
     format!("{}{ending}", &clean[..cut])
 }
 
-/// Text that no server and no mailbox has a reason to change: ASCII, LF only, ended, short lines, no `From ` in front.
+/// Text that no server and no mailbox has a reason to change: ASCII, LF only, ended, short lines,
+/// no `From ` in front.
 fn goes_as_it_is(text: &[u8]) -> bool {
     let census = Census::of(text);
     census.ascii

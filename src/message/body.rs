@@ -1,7 +1,8 @@
 //! The words of a mail and what goes with them, as a tree of parts.
 //!
-//! Promise: text is sent as UTF-8 text whatever came in, binary input is sent as a file, a body that is ready stays as it is.
-//! What is alternative, related and mixed nests as readers expect it: mixed(alternative(text, related(HTML, images)), files).
+//! Promise: text is sent as UTF-8 text whatever came in, binary input is sent as a file, a body
+//! that is ready stays as it is. What is alternative, related and mixed nests as readers expect it:
+//! mixed(alternative(text, related(HTML, images)), files).
 use super::MessageError;
 use super::alternative;
 use super::attachment::{self, Place};
@@ -13,7 +14,8 @@ use super::wire;
 use crate::charset::{self, Hints};
 use crate::draft::{Attachment, Body, Encoding, Text, encoded_word};
 
-/// Everything below the headers, read but not encoded: it may be encoded for servers with 8BITMIME and for those without.
+/// Everything below the headers, read but not encoded: it may be encoded for servers with 8BITMIME
+/// and for those without.
 pub(super) struct Prepared {
     text: Option<Words>,
     html: Option<Words>,
@@ -141,7 +143,8 @@ impl Prepared {
         matches!(self.text, Some(Words::Ready(..)))
     }
 
-    /// Builds the tree. `eight` allows octets over 127 in text. A clone is made of what is encoded, so the tree can be built twice.
+    /// Builds the tree. `eight` allows octets over 127 in text. A clone is made of what is encoded,
+    /// so the tree can be built twice.
     pub(super) fn tree(&self, eight: bool) -> Result<Part, MessageError> {
         let mut parts = Vec::new();
         // A text that says nothing is left out when something else is there.
@@ -236,7 +239,8 @@ fn words(
 ) -> Result<Words, MessageError> {
     let media = media.unwrap_or_else(|| MediaType::text("text/plain"));
     let sources = text.into_sources();
-    // A multipart or a message may not be encoded (RFC 2046 sections 5.1 and 5.2), so it can only be ready.
+    // A multipart or a message may not be encoded (RFC 2046 sections 5.1 and 5.2), so it can only
+    // be ready.
     let ready = ready.or((media.is("multipart") || media.is("message")).then_some(""));
     if let Some(encoding) = ready {
         let ready = match encoding.trim().to_ascii_lowercase().as_str() {
@@ -322,8 +326,8 @@ impl Words {
     }
 }
 
-/// A body that is ready stays as it is, unless no server could be given it: then it is encoded where that changes nothing. The parts
-/// of a multipart are left to whoever looks into it.
+/// A body that is ready stays as it is, unless no server could be given it: then it is encoded
+/// where that changes nothing. The parts of a multipart are left to whoever looks into it.
 fn ready_body(media: &MediaType, ready: Ready, octets: &[u8], eight: bool) -> (Transfer, Vec<u8>) {
     let census = Census::of(octets);
     let fits = census.longest <= wire::LONGEST_LINE;

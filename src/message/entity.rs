@@ -1,10 +1,13 @@
-//! Characters that HTML spells out: `&eacute;`, `&#8364;` (HTML Standard sections 13.2.5.72 to 13.2.5.80).
+//! Characters that HTML spells out: `&eacute;`, `&#8364;` (HTML Standard sections 13.2.5.72 to
+//! 13.2.5.80).
 //!
-//! Promise: every name of the standard and every number is read as browsers read it; what is none stays as it is. Linear.
+//! Promise: every name of the standard and every number is read as browsers read it; what is none
+//! stays as it is. Linear.
 use std::sync::OnceLock;
 
-/// Name by name in the order of their octets, with `!` behind those that need no semicolon, and the characters in hexadecimal: the
-/// standard's entities.json. Text and no table of strings, as those would be relocated at every start.
+/// Name by name in the order of their octets, with `!` behind those that need no semicolon, and the
+/// characters in hexadecimal: the standard's entities.json. Text and no table of strings, as those
+/// would be relocated at every start.
 const NAMES: &str = include_str!("entities.txt");
 /// The longest name, and the longest that needs no semicolon.
 const LONGEST: (usize, usize) = (31, 6);

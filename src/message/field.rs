@@ -1,14 +1,16 @@
 //! Header fields as they came: how they are mended when they cannot be sent so.
 //!
-//! Promise: a mended field is ASCII (but for an address that needs SMTPUTF8),
-//! has no control character and no line over 998 octets, and says the same. Refuses only names that no line can hold.
+//! Promise: a mended field is ASCII (but for an address that needs SMTPUTF8), has no control
+//! character and no line over 998 octets, and says the same. Refuses only names that no line can
+//! hold.
 use super::header;
 use super::media;
 use crate::address::{Mailbox, is_standard, parse_authors, parse_list};
 use crate::draft::encoded_word;
 use crate::head::Field;
 
-/// The fields that hold mailboxes which a reader answers or a server checks (RFC 5322 sections 3.6.2, 3.6.3 and 3.6.6).
+/// The fields that hold mailboxes which a reader answers or a server checks (RFC 5322 sections
+/// 3.6.2, 3.6.3 and 3.6.6).
 const ADDRESSES: [&str; 10] = [
     "from",
     "sender",

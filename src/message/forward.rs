@@ -1,7 +1,8 @@
 //! Mail that goes with a mail: a message within the message.
 //!
-//! Promise: it stays a message, which readers show as one (RFC 2046 section 5.2.1 forbids to encode it): its octets go as they are, in
-//! seven bits or in eight; only leaves of it that no server takes are encoded within it. It may be of any size.
+//! Promise: it stays a message, which readers show as one (RFC 2046 section 5.2.1 forbids to encode
+//! it): its octets go as they are, in seven bits or in eight; only leaves of it that no server
+//! takes are encoded within it. It may be of any size.
 use std::io;
 
 use super::media::MediaType;
@@ -17,7 +18,8 @@ pub(super) fn is_message(media: &MediaType) -> bool {
     matches!(media.essence.as_str(), "message/rfc822" | "message/global")
 }
 
-/// Makes what goes over the wire of a file that holds a message. The line of a mailbox file in front is none of it.
+/// Makes what goes over the wire of a file that holds a message. The line of a mailbox file in
+/// front is none of it.
 pub(super) fn pieces(source: &Source) -> io::Result<(Transfer, Vec<Piece>)> {
     let (mut spool, mut canonical, mut out) = (Spool::default(), Canonical::default(), Vec::new());
     let mut at_start = true;

@@ -1,8 +1,10 @@
-//! Header values: what is encoded, how it is spelled, and where lines fold (RFC 5322 section 2.2.3, RFC 2047, RFC 6532).
+//! Header values: what is encoded, how it is spelled, and where lines fold (RFC 5322 section 2.2.3,
+//! RFC 2047, RFC 6532).
 //!
-//! Promise: a value written here holds no control character and no line end but its own folds, has lines of 78 octets where
-//! folding allows and of 998 always, and is read back as what was given, blanks included. Text that merely looks encoded
-//! (`=?utf-8?q?a?=`) is encoded, so that it shows as it is. Refuses header names and single words that no line can hold.
+//! Promise: a value written here holds no control character and no line end but its own folds, has
+//! lines of 78 octets where folding allows and of 998 always, and is read back as what was given,
+//! blanks included. Text that merely looks encoded (`=?utf-8?q?a?=`) is encoded, so that it shows
+//! as it is. Refuses header names and single words that no line can hold.
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -26,9 +28,11 @@ const ENCODED: (usize, usize) = (76, 75);
 const FRAME: usize = 12;
 /// The longest header name lettre takes.
 const LONGEST_NAME: usize = 76;
-/// The longest word of a free header that stays as it is: other programs read such headers, and few of them decode.
+/// The longest word of a free header that stays as it is: other programs read such headers, and few
+/// of them decode.
 const LONGEST_WORD: usize = 900;
-/// Headers with a grammar of their own: they fold, but ASCII in them is never encoded. A name that ends in `-` stands for all that begin so.
+/// Headers with a grammar of their own: they fold, but ASCII in them is never encoded. A name that
+/// ends in `-` stands for all that begin so.
 const STRUCTURED: [&str; 24] = [
     "in-reply-to",
     "references",
@@ -68,8 +72,9 @@ pub(super) fn check_name(name: &str) -> Result<(), MessageError> {
     }
 }
 
-/// The last guard of the head: a field, name and value, that holds a NUL, or a CR or LF that is not a fold, would be another
-/// field or the end of the head. What comes here was made by this room and is trusted all the same by nobody.
+/// The last guard of the head: a field, name and value, that holds a NUL, or a CR or LF that is not
+/// a fold, would be another field or the end of the head. What comes here was made by this room and
+/// is trusted all the same by nobody.
 pub(super) fn check_folds(name: &str, field: &[u8]) -> Result<(), MessageError> {
     let sound = field.iter().enumerate().all(|(at, octet)| match octet {
         0 => false,
@@ -119,7 +124,8 @@ pub(super) fn free(name: &str, text: &str) -> String {
     unstructured(name, text, LONGEST_WORD)
 }
 
-/// Writes free text (RFC 5322 section 2.2.1): words that need it are encoded, and with them the blanks that folding would lose.
+/// Writes free text (RFC 5322 section 2.2.1): words that need it are encoded, and with them the
+/// blanks that folding would lose.
 fn unstructured(name: &str, text: &str, longest: usize) -> String {
     let text = one_line(text);
     let is_plain = |word: &str| word.bytes().all(|b| b.is_ascii_graphic()) && !word.contains("=?");
@@ -163,7 +169,8 @@ fn unstructured(name: &str, text: &str, longest: usize) -> String {
     line.out
 }
 
-/// Writes a value with a grammar: it folds at blanks outside quotes, and only words that are not ASCII are encoded.
+/// Writes a value with a grammar: it folds at blanks outside quotes, and only words that are not
+/// ASCII are encoded.
 fn structured(name: &str, text: &str) -> Result<String, MessageError> {
     let text = one_line(text).replace('\t', " ");
     // Identifiers may stand side by side, and then no blank is there to fold at.
@@ -213,7 +220,8 @@ fn unquoted(word: &str) -> String {
     }
 }
 
-/// Writes a list of mailboxes (RFC 5322 section 3.4). It folds between mailboxes first. Linear in the length of the list.
+/// Writes a list of mailboxes (RFC 5322 section 3.4). It folds between mailboxes first. Linear in
+/// the length of the list.
 pub fn mailboxes(name: &str, list: &[Mailbox]) -> Result<String, MessageError> {
     let mut line = Line::after(name);
     for (at, mailbox) in list.iter().enumerate() {
@@ -247,7 +255,8 @@ pub fn mailboxes(name: &str, list: &[Mailbox]) -> Result<String, MessageError> {
     line.fit(name)
 }
 
-/// A display name in ASCII as atoms or as a quoted string; `None` when only an encoded-word says it exactly.
+/// A display name in ASCII as atoms or as a quoted string; `None` when only an encoded-word says it
+/// exactly.
 fn plain_phrase(name: &str) -> Option<String> {
     const SPECIAL: &str = "!#$%&'*+-/=?^_`{|}~";
     let lone_blanks = name.trim() == name && !name.contains("  ");
@@ -271,7 +280,8 @@ pub(super) fn quote(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// Writes words that are ready, such as the parameters of Content-Type: they fold between each other.
+/// Writes words that are ready, such as the parameters of Content-Type: they fold between each
+/// other.
 pub(super) fn ready<'a>(
     name: &str,
     words: impl Iterator<Item = &'a str>,
@@ -281,7 +291,8 @@ pub(super) fn ready<'a>(
     line.fit(name)
 }
 
-/// Spells a text in encoded-words of at most 75 octets, without folding; for parameters of old readers.
+/// Spells a text in encoded-words of at most 75 octets, without folding; for parameters of old
+/// readers.
 pub(super) fn encoded_words(text: &str) -> Vec<String> {
     let spelling = shorter(text, Alphabet::Phrase);
     let mut rest = text;
@@ -330,7 +341,8 @@ fn shorter(text: &str, alphabet: Alphabet) -> Spelling {
     }
 }
 
-/// Encodes as much of a text as fits, at least one character, and gives back the rest. Never parts a character (section 5).
+/// Encodes as much of a text as fits, at least one character, and gives back the rest. Never parts
+/// a character (section 5).
 fn encoded_word(text: &str, room: usize, alphabet: Alphabet, spelling: Spelling) -> (String, &str) {
     let budget = room.saturating_sub(FRAME);
     let (mut end, mut cost) = (0, 0);
@@ -396,7 +408,8 @@ impl Line {
 
     /// The blank before a word, with a fold when the word would pass the limit.
     fn blank(&mut self, width: usize) {
-        // Never at the start: a first line of blanks alone is obsolete, and some servers take it for the end of the header.
+        // Never at the start: a first line of blanks alone is obsolete, and some servers take it
+        // for the end of the header.
         if self.empty {
             return;
         }
@@ -416,8 +429,9 @@ impl Line {
         let spelling = shorter(text, alphabet);
         let mut rest = text;
         while !rest.is_empty() {
-            // What is left of the line is used, unless the text fits whole on the next one (some readers put a blank between
-            // the encoded-words of a name) or what is left is too little to be worth an encoded-word.
+            // What is left of the line is used, unless the text fits whole on the next one (some
+            // readers put a blank between the encoded-words of a name) or what is left is too
+            // little to be worth an encoded-word.
             let left = ENCODED
                 .0
                 .saturating_sub(self.column + usize::from(!self.empty));

@@ -1,7 +1,8 @@
-//! Media types and their parameters: read from the user, from file names and from content, written for old and new readers
-//! (RFC 2045 section 5.1, RFC 2231).
+//! Media types and their parameters: read from the user, from file names and from content, written
+//! for old and new readers (RFC 2045 section 5.1, RFC 2231).
 //!
-//! Promise: what is written parses everywhere; a parameter that is not ASCII is percent-encoded and, when long, continued.
+//! Promise: what is written parses everywhere; a parameter that is not ASCII is percent-encoded
+//! and, when long, continued.
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -85,7 +86,8 @@ impl MediaType {
         self
     }
 
-    /// The same with the method of a calendar, which readers act on (RFC 5546 section 1.4), as its text says.
+    /// The same with the method of a calendar, which readers act on (RFC 5546 section 1.4), as its
+    /// text says.
     pub(super) fn with_method(mut self, text: &[u8]) -> Self {
         if self.essence != "text/calendar"
             || self.parameters.iter().any(|(name, _)| name == "method")
@@ -108,7 +110,8 @@ impl MediaType {
         self
     }
 
-    /// The same with a name for readers that look only here: encoded-words in quotes, which RFC 2047 forbids and all of them understand.
+    /// The same with a name for readers that look only here: encoded-words in quotes, which RFC
+    /// 2047 forbids and all of them understand.
     pub(super) fn content_type(&self, name: Option<&str>) -> Result<String, MessageError> {
         let mut words = vec![self.essence.clone()];
         words.extend(
@@ -176,12 +179,14 @@ fn is_token(text: &str) -> bool {
             .all(|b| b.is_ascii_graphic() && !SPECIAL.contains(&b))
 }
 
-/// Tells whether a parameter value can stand in plain quotes. Old readers decode what looks encoded even there.
+/// Tells whether a parameter value can stand in plain quotes. Old readers decode what looks encoded
+/// even there.
 fn is_plain(value: &str) -> bool {
     value.len() <= 255 && value.bytes().all(|b| (b' '..=b'~').contains(&b)) && !value.contains("=?")
 }
 
-/// Spells one parameter, in several segments when it is long and not plain (RFC 2231 sections 3 and 4).
+/// Spells one parameter, in several segments when it is long and not plain (RFC 2231 sections 3 and
+/// 4).
 fn parameter(name: &str, value: &str) -> Vec<String> {
     const SEGMENT: usize = 50;
     if is_token(value) && is_plain(value) && name != "filename" {
@@ -242,7 +247,8 @@ fn unquoted(value: &str) -> String {
 pub struct MediaTypes(HashMap<String, String>);
 
 impl MediaTypes {
-    /// Where the system and the user keep them, the user's first: `~/.mime.types`, `/etc/mime.types`.
+    /// Where the system and the user keep them, the user's first: `~/.mime.types`,
+    /// `/etc/mime.types`.
     pub fn places() -> Vec<PathBuf> {
         let home = directories::BaseDirs::new().map(|dirs| dirs.home_dir().join(".mime.types"));
         home.into_iter()
@@ -250,7 +256,8 @@ impl MediaTypes {
             .collect()
     }
 
-    /// Reads files, those named first winning. A file that is not there, not regular, a stranger's or too large (4 MiB) counts as empty.
+    /// Reads files, those named first winning. A file that is not there, not regular, a stranger's
+    /// or too large (4 MiB) counts as empty.
     pub fn read(files: &[PathBuf]) -> Self {
         let mut types = MediaTypes::default();
         files

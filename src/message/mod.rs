@@ -1,9 +1,10 @@
 //! A draft settled into an envelope and exact bytes.
 //!
-//! Promise: the bytes have CRLF line ends only, no line over 998 octets, exactly one From, Date, Message-ID and
-//! MIME-Version, and never a Bcc. Attachments stay files until they are sent. The same draft and the same [`Stamp`] give
-//! the same bytes. lettre writes the MIME tree; the values of headers and the octets of parts are made here, because its own
-//! fold too late, forget repeated headers, and leave line ends as they came.
+//! Promise: the bytes have CRLF line ends only, no line over 998 octets, exactly one From, Date,
+//! Message-ID and MIME-Version, and never a Bcc. Attachments stay files until they are sent. The
+//! same draft and the same [`Stamp`] give the same bytes. lettre writes the MIME tree; the values
+//! of headers and the octets of parts are made here, because its own fold too late, forget repeated
+//! headers, and leave line ends as they came.
 mod alternative;
 mod attachment;
 mod body;
@@ -169,11 +170,12 @@ impl Message {
         }
     }
 
-    /// Takes ready bytes that lie in a file from `offset` on, `length` octets of them, which the canonicaliser has seen.
+    /// Takes ready bytes that lie in a file from `offset` on, `length` octets of them, which the
+    /// canonicaliser has seen.
     ///
-    /// `eight_bit` and `header_utf8` are what was known when they were written: octets over 127 anywhere, and in a header.
-    /// The file is read by position only while the message is sent; one that is too short then is an error of
-    /// [`Message::chunks`].
+    /// `eight_bit` and `header_utf8` are what was known when they were written: octets over 127
+    /// anywhere, and in a header. The file is read by position only while the message is sent; one
+    /// that is too short then is an error of [`Message::chunks`].
     pub fn from_file(
         id: String,
         envelope: Envelope,
@@ -199,15 +201,17 @@ impl Message {
         }
     }
 
-    /// The octets that will be sent, without dot-stuffing and without the final dot; exact (RFC 1870 section 4).
+    /// The octets that will be sent, without dot-stuffing and without the final dot; exact (RFC
+    /// 1870 section 4).
     pub fn size(&self) -> u64 {
         self.pieces.iter().map(Piece::len).sum()
     }
 
-    /// The same mail in seven bits, for a server without 8BITMIME; `None` when there is no such form.
+    /// The same mail in seven bits, for a server without 8BITMIME; `None` when there is no such
+    /// form.
     ///
-    /// Of ready bytes it is made when it is first asked for, by encoding the leaves that need it; there is none when a header needs
-    /// SMTPUTF8, or when the bytes cannot be read.
+    /// Of ready bytes it is made when it is first asked for, by encoding the leaves that need it;
+    /// there is none when a header needs SMTPUTF8, or when the bytes cannot be read.
     pub fn seven_bit(&self) -> Option<&Message> {
         match &self.seven_bit {
             Seven::Ready(twin) => twin.as_deref(),
@@ -236,7 +240,8 @@ impl Message {
         self.header_utf8
     }
 
-    /// Tells whether an address, of the envelope or of a header, needs SMTPUTF8 (RFC 6531 section 3.4, RFC 6532).
+    /// Tells whether an address, of the envelope or of a header, needs SMTPUTF8 (RFC 6531 section
+    /// 3.4, RFC 6532).
     pub fn needs_smtputf8(&self) -> bool {
         self.header_utf8 || self.envelope.needs_smtputf8()
     }
@@ -258,10 +263,12 @@ impl Message {
         self.pieces.iter().filter_map(file).collect()
     }
 
-    /// The bytes in pieces of at most about 128 KiB, from the start; may be called again for another attempt. The whole ends in CRLF.
+    /// The bytes in pieces of at most about 128 KiB, from the start; may be called again for
+    /// another attempt. The whole ends in CRLF.
     ///
     /// # Errors
-    /// Each piece may be an error: a file that cannot be read or has another length than before. Nothing after it counts.
+    /// Each piece may be an error: a file that cannot be read or has another length than before.
+    /// Nothing after it counts.
     pub fn chunks(&self) -> impl Iterator<Item = io::Result<Vec<u8>>> + '_ {
         self.pieces.iter().flat_map(Piece::chunks)
     }
@@ -356,7 +363,8 @@ fn build(
     Ok(settle(eight_bit, pieces, envelope, notes, seven))
 }
 
-/// Takes every recipient once: a second mention counts neither for the envelope nor for a later header.
+/// Takes every recipient once: a second mention counts neither for the envelope nor for a later
+/// header.
 fn take_envelope(draft: &mut Draft) -> Envelope {
     let mut seen = HashSet::new();
     let mut recipients = Vec::with_capacity(draft.to.len() + draft.cc.len() + draft.bcc.len());
@@ -494,7 +502,8 @@ fn headers(
     Ok(out)
 }
 
-/// Adds the headers the user named. Those that this room writes, and those a mail has once, are left out the second time; Bcc always.
+/// Adds the headers the user named. Those that this room writes, and those a mail has once, are
+/// left out the second time; Bcc always.
 fn further(
     draft: &Draft,
     out: &mut Vec<Header>,

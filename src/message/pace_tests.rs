@@ -1,4 +1,5 @@
-//! The worst that a mail can be: whatever its head and its body are made of, the time grows as the mail does.
+//! The worst that a mail can be: whatever its head and its body are made of, the time grows as the
+//! mail does.
 use super::raw::{Edits, Raw};
 use super::tests::{address, draft, mailbox, stamp};
 use super::{Envelope, MediaTypes, Message};

@@ -1,8 +1,10 @@
-//! Mail as a program hands it to sendmail(1): read as it really comes, completed, and nothing else of it altered.
+//! Mail as a program hands it to sendmail(1): read as it really comes, completed, and nothing else
+//! of it altered.
 //!
-//! Promise: no mail is refused for what it looks like, and none of it is lost: lines with any end, no head, no blank line, no last
-//! line end, NUL, octets over 127. A field and a leaf that can be sent keep their exact octets; what is missing is added on
-//! top; Bcc is never sent. Memory stays flat: a body over 1 MiB lies in a file without a name. Refuses a head over 4 MiB.
+//! Promise: no mail is refused for what it looks like, and none of it is lost: lines with any end,
+//! no head, no blank line, no last line end, NUL, octets over 127. A field and a leaf that can be
+//! sent keep their exact octets; what is missing is added on top; Bcc is never sent. Memory stays
+//! flat: a body over 1 MiB lies in a file without a name. Refuses a head over 4 MiB.
 mod complete;
 mod repair;
 
@@ -28,10 +30,12 @@ pub struct Raw {
 }
 
 impl Raw {
-    /// Reads to the end. With `dot` a line of a lone dot ends it too, as a person at a terminal types it.
+    /// Reads to the end. With `dot` a line of a lone dot ends it too, as a person at a terminal
+    /// types it.
     ///
     /// # Errors
-    /// Those of the reader and of the temporary file; [`io::ErrorKind::InvalidData`] for a head over 4 MiB.
+    /// Those of the reader and of the temporary file; [`io::ErrorKind::InvalidData`] for a head
+    /// over 4 MiB.
     pub fn read(from: impl Read, dot: bool) -> io::Result<Raw> {
         let mut input = Input {
             reader: BufReader::with_capacity(64 << 10, from),
@@ -56,7 +60,8 @@ impl Raw {
         })
     }
 
-    /// The values of all fields of a name, in order, each on one line; encoded-words as they are. What is not UTF-8 is read as Latin-1.
+    /// The values of all fields of a name, in order, each on one line; encoded-words as they are.
+    /// What is not UTF-8 is read as Latin-1.
     pub fn values(&self, name: &str) -> Vec<String> {
         self.fields
             .iter()
@@ -70,7 +75,8 @@ impl Raw {
         !resent_block(&self.fields).is_empty()
     }
 
-    /// The same as [`Raw::values`] of the last time it was sent on only: of the topmost `Resent-` fields, as far as no name comes again.
+    /// The same as [`Raw::values`] of the last time it was sent on only: of the topmost `Resent-`
+    /// fields, as far as no name comes again.
     pub fn resent_values(&self, name: &str) -> Vec<String> {
         let block = &self.fields[resent_block(&self.fields)];
         block
@@ -80,7 +86,8 @@ impl Raw {
             .collect()
     }
 
-    /// Tells whether it has a DKIM-Signature (RFC 6376), which a change to a field or the body would break.
+    /// Tells whether it has a DKIM-Signature (RFC 6376), which a change to a field or the body
+    /// would break.
     pub fn is_signed(&self) -> bool {
         self.fields.iter().any(|field| field.is("dkim-signature"))
     }

@@ -1,9 +1,10 @@
 //! A ready mail put into another form: one that any server can take, or one of seven bits.
 //!
-//! Promise: only what must change does: leaves with lines that are too long, with NUL, or (for seven bits) with octets over 127 are
-//! encoded (RFC 2045), and their heads say so; every other octet stays. What is unchanged stays where it lies, in memory or in
-//! a file; what is encoded goes to memory up to 1 MiB and to a file without a name beyond that. Multiparts and messages are never
-//! encoded themselves (RFC 2045 section 6.4), only their leaves.
+//! Promise: only what must change does: leaves with lines that are too long, with NUL, or (for
+//! seven bits) with octets over 127 are encoded (RFC 2045), and their heads say so; every other
+//! octet stays. What is unchanged stays where it lies, in memory or in a file; what is encoded goes
+//! to memory up to 1 MiB and to a file without a name beyond that. Multiparts and messages are
+//! never encoded themselves (RFC 2045 section 6.4), only their leaves.
 mod encoder;
 mod walk;
 
@@ -21,7 +22,8 @@ use crate::head::{self, Field};
 /// What a mail is to become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
-    /// What every server with 8BITMIME takes. `labels` lets transfer encodings that say something wrong be put right.
+    /// What every server with 8BITMIME takes. `labels` lets transfer encodings that say something
+    /// wrong be put right.
     Legal { labels: bool },
     /// What every server takes (RFC 6152 section 3).
     SevenBit,
@@ -130,7 +132,8 @@ fn head(octets: &[u8], encoding: Option<&str>, root: bool, seven: bool) -> Vec<u
         }
     }
     if seven && !out.is_ascii() {
-        // An address beyond ASCII in a message within the message: no server of seven bits knows it.
+        // An address beyond ASCII in a message within the message: no server of seven bits knows
+        // it.
         out.iter_mut()
             .filter(|b| !b.is_ascii())
             .for_each(|b| *b = b'?');
@@ -154,7 +157,8 @@ fn push(piece: Piece, out: &mut Vec<Piece>) {
     }
 }
 
-/// Takes ranges out of a mail, each behind the one before: a mail that was encoded once may have as many pieces as lines.
+/// Takes ranges out of a mail, each behind the one before: a mail that was encoded once may have as
+/// many pieces as lines.
 struct Slicer<'p> {
     /// Those that do not end before the last range.
     pieces: &'p [Piece],

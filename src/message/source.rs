@@ -1,8 +1,9 @@
 //! A file that is read while the mail is sent, and may be written meanwhile.
 //!
-//! Promise: it is sent as long as it was when it was opened, whatever became of it since, and as often as it is asked for: what was
-//! added later stays out. Where it was cut, a line in its place says so, and line ends fill the room, as the length of a mail is
-//! announced before it is sent. Read a block at a time and by position: memory stays flat.
+//! Promise: it is sent as long as it was when it was opened, whatever became of it since, and as
+//! often as it is asked for: what was added later stays out. Where it was cut, a line in its place
+//! says so, and line ends fill the room, as the length of a mail is announced before it is sent.
+//! Read a block at a time and by position: memory stays flat.
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;

@@ -1,6 +1,8 @@
-//! Octets that are kept until they are sent: small ones in memory, large ones in a file without a name.
+//! Octets that are kept until they are sent: small ones in memory, large ones in a file without a
+//! name.
 //!
-//! Promise: memory stays flat however much is put in, and nothing of it is left on disk when the process ends, in whatever way.
+//! Promise: memory stays flat however much is put in, and nothing of it is left on disk when the
+//! process ends, in whatever way.
 use std::fs::File;
 use std::io::{self, Write};
 use std::sync::Arc;

@@ -1,13 +1,16 @@
-//! What makes two builds of the same draft differ: the time and a random number, taken once and handed in.
+//! What makes two builds of the same draft differ: the time and a random number, taken once and
+//! handed in.
 //!
-//! Promise: everything in a message that is not in its draft comes from here, so a message is a pure function of the two.
-//! No clock and no time zone panics: a time before 1970 or beyond the year 9999 is as good as any other.
+//! Promise: everything in a message that is not in its draft comes from here, so a message is a
+//! pure function of the two. No clock and no time zone panics: a time before 1970 or beyond the
+//! year 9999 is as good as any other.
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, FixedOffset, Local, Utc};
 
-/// The years a Date can name, in seconds from 1970, with a day to spare on both sides for the time zone (RFC 5322 section 3.3: four digits, 1900 or later).
+/// The years a Date can name, in seconds from 1970, with a day to spare on both sides for the time
+/// zone (RFC 5322 section 3.3: four digits, 1900 or later).
 const YEARS: (i64, i64) = (-2_208_902_400, 253_402_214_399);
 
 /// When a message was made, and the chance in it.
@@ -25,8 +28,9 @@ impl Stamp {
         Stamp::at(None)
     }
 
-    /// A given time in seconds from 1970 (`SOURCE_DATE_EPOCH`), in UTC so that it means the same everywhere; without one the
-    /// time it is, in the local zone. The random number is random in both cases: two mails with one Message-ID are one mail to many servers.
+    /// A given time in seconds from 1970 (`SOURCE_DATE_EPOCH`), in UTC so that it means the same
+    /// everywhere; without one the time it is, in the local zone. The random number is random in
+    /// both cases: two mails with one Message-ID are one mail to many servers.
     pub fn at(epoch: Option<i64>) -> Self {
         let now = match epoch {
             Some(seconds) => utc(seconds).fixed_offset(),
@@ -46,7 +50,8 @@ impl Stamp {
         self.now.format("%a, %d %b %Y %H:%M:%S %z").to_string()
     }
 
-    /// A Message-ID without anything of this machine in it: `<YYYYMMDDhhmmss.RANDOM@domain>`, the time in UTC.
+    /// A Message-ID without anything of this machine in it: `<YYYYMMDDhhmmss.RANDOM@domain>`, the
+    /// time in UTC.
     pub fn message_id(&self, domain: &str) -> String {
         format!(
             "<{}.{:016x}@{domain}>",

@@ -1,7 +1,8 @@
 //! A message that lies in a file as it goes over the wire.
 //!
-//! Promise: the octets of one range, read by position while they are sent, so that several readers may share the file and
-//! a message may be of any size. A file that ends before the range does is an error, never half a message.
+//! Promise: the octets of one range, read by position while they are sent, so that several readers
+//! may share the file and a message may be of any size. A file that ends before the range does is
+//! an error, never half a message.
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;

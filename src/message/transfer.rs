@@ -1,7 +1,8 @@
 //! Content-Transfer-Encoding: how octets become lines (RFC 2045 section 6).
 //!
-//! Promise: what is encoded here is ASCII in lines of at most 76 octets, ends as its input ends, and is decoded to exactly what went in.
-//! Linear, and quick enough that the network is always the slower part.
+//! Promise: what is encoded here is ASCII in lines of at most 76 octets, ends as its input ends,
+//! and is decoded to exactly what went in. Linear, and quick enough that the network is always the
+//! slower part.
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lettre::message::header::ContentTransferEncoding;
@@ -79,7 +80,8 @@ impl Census {
     }
 }
 
-/// Encodes a text with canonical line ends. `eight` allows 8bit, which only [`Encoding::EightBit`] asks for.
+/// Encodes a text with canonical line ends. `eight` allows 8bit, which only [`Encoding::EightBit`]
+/// asks for.
 pub(super) fn encode_text(text: Vec<u8>, encoding: Encoding, eight: bool) -> (Transfer, Vec<u8>) {
     let census = Census::of(&text);
     if census.is_plain() && census.ascii {
@@ -107,8 +109,8 @@ pub fn base64(octets: &[u8]) -> Vec<u8> {
     let total = usize::try_from(base64_len(octets.len() as u64)).unwrap_or(usize::MAX);
     let lines = octets.len().div_ceil(LINE.0);
     let mut out = vec![0; total];
-    // The whole block is encoded at once behind the room its line ends need, then every line moves to its place: a line
-    // never overtakes the ones that are still to be moved.
+    // The whole block is encoded at once behind the room its line ends need, then every line moves
+    // to its place: a line never overtakes the ones that are still to be moved.
     let mut from = 2 * lines;
     if STANDARD.encode_slice(octets, &mut out[from..]).is_err() {
         return Vec::new(); // cannot be: the room is exact

@@ -1,8 +1,8 @@
-//! The MIME tree (RFC 2045, RFC 2046): lettre writes it, with a marker where the octets of each part belong, and the octets are
-//! put in their place afterwards.
+//! The MIME tree (RFC 2045, RFC 2046): lettre writes it, with a marker where the octets of each
+//! part belong, and the octets are put in their place afterwards.
 //!
-//! Promise: no octet of a part passes through lettre, so a part may be a file that is read while it is sent; boundaries are a
-//! function of the stamp and occur in no part.
+//! Promise: no octet of a part passes through lettre, so a part may be a file that is read while it
+//! is sent; boundaries are a function of the stamp and occur in no part.
 use std::io;
 
 use lettre::message::header::{Header as LettreHeader, HeaderName, HeaderValue};
@@ -186,8 +186,8 @@ fn no_envelope() -> Result<LettreEnvelope, MessageError> {
         .map_err(MessageError::Builder)
 }
 
-/// lettre holds one header of a name and looks through all of them for every new one, so those that are repeated, and all
-/// beyond a few, go in the value of the one before. The order stays.
+/// lettre holds one header of a name and looks through all of them for every new one, so those that
+/// are repeated, and all beyond a few, go in the value of the one before. The order stays.
 fn gathered(headers: Vec<Header>) -> Vec<Header> {
     const FEW: usize = 32;
     let mut out: Vec<Header> = Vec::with_capacity(headers.len());
@@ -223,7 +223,8 @@ impl LettreHeader for Ready {
 }
 
 fn ready((name, value): Header) -> Result<Ready, MessageError> {
-    // lettre reads these back and insists on what its own types can hold; what is sent is the value beside it.
+    // lettre reads these back and insists on what its own types can hold; what is sent is the value
+    // beside it.
     let readable = match name.as_str() {
         "From" | "Sender" => "x@x.invalid".to_owned(),
         "Date" => "Thu, 01 Jan 1970 00:00:00 +0000".to_owned(),
@@ -275,7 +276,8 @@ impl Writer<'_> {
         Ok(multi)
     }
 
-    /// A boundary that no part holds. The `=_` in it occurs in no base64 and no quoted-printable (RFC 2045 section 6.7).
+    /// A boundary that no part holds. The `=_` in it occurs in no base64 and no quoted-printable
+    /// (RFC 2045 section 6.7).
     fn boundary(&mut self) -> String {
         loop {
             let boundary = format!("=_{:016x}", self.chance.draw());
@@ -302,7 +304,8 @@ fn holds(octets: &[u8], text: &str) -> bool {
     }
 }
 
-/// Puts the contents where their markers are. A marker counts only behind the blank line that ends headers, where no header can write.
+/// Puts the contents where their markers are. A marker counts only behind the blank line that ends
+/// headers, where no header can write.
 fn splice(frame: &str, marker: &str, leaves: Vec<Leaf>) -> Result<Vec<Piece>, MessageError> {
     let sign = format!("\r\n\r\n{marker}");
     let mut pieces = Pieces::default();
@@ -316,7 +319,8 @@ fn splice(frame: &str, marker: &str, leaves: Vec<Leaf>) -> Result<Vec<Piece>, Me
             Content::File(source) => pieces.file(source),
             Content::Pieces(ready) => pieces.ready(ready),
         };
-        // The line end before a delimiter is part of the delimiter; the last line of base64 has brought its own.
+        // The line end before a delimiter is part of the delimiter; the last line of base64 has
+        // brought its own.
         rest = if leaf.transfer == Transfer::Base64 && !empty {
             tail.strip_prefix("\r\n").unwrap_or(tail)
         } else {

@@ -1,13 +1,15 @@
 //! Canonical line ends: the last look at every byte that reaches DATA.
 //!
-//! Promise: what [`canonical`] gives back has CRLF as its only line end, and no CR or LF beside it (RFC 5321 section 2.3.8).
-//! Servers disagree on what a lone CR or LF means, and that disagreement lets one mail become two; so there is no way around this room.
-//! Refuses nothing: it cannot shorten lines, which only an encoding can, but [`check`] finds those that are too long.
+//! Promise: what [`canonical`] gives back has CRLF as its only line end, and no CR or LF beside it
+//! (RFC 5321 section 2.3.8). Servers disagree on what a lone CR or LF means, and that disagreement
+//! lets one mail become two; so there is no way around this room. Refuses nothing: it cannot
+//! shorten lines, which only an encoding can, but [`check`] finds those that are too long.
 
 /// The longest line in octets without its CRLF (RFC 5322 section 2.1.1).
 pub const LONGEST_LINE: usize = 998;
 
-/// Ends every line with CRLF, whether it ended with LF, CR or CRLF; the last line is ended too. Linear; nothing stays nothing.
+/// Ends every line with CRLF, whether it ended with LF, CR or CRLF; the last line is ended too.
+/// Linear; nothing stays nothing.
 pub fn canonical(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 32 + 2);
     let mut rest = bytes;
@@ -67,7 +69,8 @@ impl Canonical {
     }
 }
 
-/// Doubles the dots at the beginnings of lines (RFC 5321 section 4.5.2) of canonical bytes that come in pieces.
+/// Doubles the dots at the beginnings of lines (RFC 5321 section 4.5.2) of canonical bytes that
+/// come in pieces.
 #[derive(Debug)]
 pub struct Dots {
     /// The last two octets.
@@ -81,7 +84,8 @@ impl Default for Dots {
 }
 
 impl Dots {
-    /// Gives the next piece to `out`, in stretches as long as they can be: a piece without such a dot is one stretch, uncopied.
+    /// Gives the next piece to `out`, in stretches as long as they can be: a piece without such a
+    /// dot is one stretch, uncopied.
     ///
     /// # Errors
     /// The first of `out`.

@@ -1,7 +1,8 @@
 //! Every folder that may hold mail of a user, as one queue.
 //!
-//! Promise: mail that was kept in another folder, while the first could not be used, is seen and sent like all other mail, and
-//! a key of `--idempotency-key` counts wherever it was noted. New mail goes into one folder only. Looking makes no folder.
+//! Promise: mail that was kept in another folder, while the first could not be used, is seen and
+//! sent like all other mail, and a key of `--idempotency-key` counts wherever it was noted. New
+//! mail goes into one folder only. Looking makes no folder.
 use std::io::Write;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -21,8 +22,8 @@ pub struct Queues {
 }
 
 impl Queues {
-    /// Takes opened queues: new mail goes into the one that was `named`, else into the first that can be written. `None` without
-    /// any.
+    /// Takes opened queues: new mail goes into the one that was `named`, else into the first that
+    /// can be written. `None` without any.
     pub fn new(all: Vec<Queue>, named: Option<usize>, problems: Vec<FolderError>) -> Option<Self> {
         let first = named
             .or_else(|| all.iter().position(Queue::is_writable))
@@ -102,10 +103,12 @@ impl Queues {
         Ok(all)
     }
 
-    /// Sends what waits. A run that gives way leaves folders alone that cannot be written: nothing can be noted there.
+    /// Sends what waits. A run that gives way leaves folders alone that cannot be written: nothing
+    /// can be noted there.
     ///
     /// # Errors
-    /// [`QueueError::Io`] when a folder cannot be read; what concerns one entry is in [`Flushed::problems`].
+    /// [`QueueError::Io`] when a folder cannot be read; what concerns one entry is in
+    /// [`Flushed::problems`].
     pub fn flush(
         &self,
         routes: &mut dyn Routes,
@@ -150,7 +153,8 @@ impl Queues {
     /// Takes a key; waits while another process has it.
     ///
     /// # Errors
-    /// It is empty or too long, its file is damaged, a folder that may hold it cannot be used, or those of the file system.
+    /// It is empty or too long, its file is damaged, a folder that may hold it cannot be used, or
+    /// those of the file system.
     pub fn key(&mut self, key: &str) -> Result<KeyState, QueueError> {
         if let Some(problem) = self.problems.pop() {
             return Err(problem.into());

@@ -1,8 +1,8 @@
 //! One entry in the hands of this process: the books of its attempt, and its end.
 //!
-//! Promise: the lock lies on the message file, which is never exchanged; what was accepted is durable before anything else
-//! happens; the message goes before its journal, with the folder made durable in between, so that no crash can bring a
-//! delivered mail back.
+//! Promise: the lock lies on the message file, which is never exchanged; what was accepted is
+//! durable before anything else happens; the message goes before its journal, with the folder made
+//! durable in between, so that no crash can bring a delivered mail back.
 use std::fs::{File, TryLockError};
 use std::io;
 use std::sync::Arc;
@@ -69,7 +69,8 @@ impl<'q> Ticket<'q> {
     /// The mail for those that are left.
     ///
     /// # Errors
-    /// An address that is none any more, which damage causes, or a smail that took what this one does not.
+    /// An address that is none any more, which damage causes, or a smail that took what this one
+    /// does not.
     pub fn message(&mut self) -> Result<Message, QueueError> {
         let head = &self.entry.head;
         let bad = |text: String| {
@@ -134,7 +135,8 @@ impl<'q> Ticket<'q> {
         for event in events {
             self.state.fold(event);
         }
-        // A failed sync is never tried again on the same file: the kernel may have dropped what it could not write.
+        // A failed sync is never tried again on the same file: the kernel may have dropped what it
+        // could not write.
         if durable { file.sync_data() } else { Ok(()) }
     }
 
@@ -153,7 +155,8 @@ impl<'q> Ticket<'q> {
         .map_err(|e| self.queue.io(e))
     }
 
-    /// Defers all that are left without an attempt of their own: `tried` when its server failed another mail of this run.
+    /// Defers all that are left without an attempt of their own: `tried` when its server failed
+    /// another mail of this run.
     ///
     /// # Errors
     /// Those of the file system.
@@ -177,7 +180,8 @@ impl<'q> Ticket<'q> {
         self.note(&events, true).map_err(|e| self.queue.io(e))
     }
 
-    /// Hears what an attempt came to. One that was ended here, and not by the server, does not give a mail up.
+    /// Hears what an attempt came to. One that was ended here, and not by the server, does not give
+    /// a mail up.
     pub(super) fn tried(&mut self, report: &Report) {
         let theirs = |cause: &Cause| {
             !matches!(
@@ -216,13 +220,14 @@ impl<'q> Ticket<'q> {
     /// Ends the attempt: removes what is done, gives up what is refused or too old, keeps the rest.
     ///
     /// # Errors
-    /// Those of the file system; the entry then stands as its journal says, and the next run ends it.
+    /// Those of the file system; the entry then stands as its journal says, and the next run ends
+    /// it.
     pub fn finish(self) -> Result<Outcome, QueueError> {
         self.finish_with(&mut |_, _| {})
     }
 
-    /// The same; `notify` hears why it is given up once that is durable, and before it leaves the waiting ones: after a crash it
-    /// may hear of it again.
+    /// The same; `notify` hears why it is given up once that is durable, and before it leaves the
+    /// waiting ones: after a crash it may hear of it again.
     ///
     /// # Errors
     /// Those of [`Ticket::finish`].
@@ -254,7 +259,8 @@ impl<'q> Ticket<'q> {
         done.map_err(|e| queue.io(e))
     }
 
-    /// Tells whether it was tried for as long as it may be; a release gives it a new time. No clock tells it, but the tries.
+    /// Tells whether it was tried for as long as it may be; a release gives it a new time. No clock
+    /// tells it, but the tries.
     fn is_expired(&self) -> bool {
         let head = &self.entry.head;
         let lifetime = head.expires.saturating_sub(head.created);
@@ -279,14 +285,16 @@ impl<'q> Ticket<'q> {
         }
         folder.remove(Room::Waiting, &format!("{id}.msg"))?;
         if self.journal.is_some() {
-            // Without this a crash could bring the message back without its journal, and it would be sent again.
+            // Without this a crash could bring the message back without its journal, and it would
+            // be sent again.
             folder.sync(Room::Waiting)?;
             folder.remove(Room::Waiting, &format!("{id}.log"))?;
         }
         Ok(())
     }
 
-    /// Gives the entry up: both files go to `failed/`, and `on-failure` is run once; returns what went wrong with that.
+    /// Gives the entry up: both files go to `failed/`, and `on-failure` is run once; returns what
+    /// went wrong with that.
     fn fail(
         &mut self,
         why: &str,
@@ -346,8 +354,9 @@ impl Ledger for Ticket<'_> {
         {
             events.push(Event::Lockstep { at: now() });
         }
-        // The answer that ends it all is made durable by the removal of the message, which follows at once: one sync, not two.
-        // Counted, not looked through: a long list is settled in many transactions.
+        // The answer that ends it all is made durable by the removal of the message, which follows
+        // at once: one sync, not two. Counted, not looked through: a long list is settled in many
+        // transactions.
         let accepted = |event: &Event| {
             if let Event::Accepted { to, .. } = event {
                 to.len()
@@ -358,7 +367,8 @@ impl Ledger for Ticket<'_> {
         let ends = self.state.accepted + events.iter().map(accepted).sum::<usize>()
             == self.state.standing.len();
         if self.note(&events, !ends).is_err() {
-            // The next run finds a dot without an answer, which is true. This one knows better, and may still remove what is done.
+            // The next run finds a dot without an answer, which is true. This one knows better, and
+            // may still remove what is done.
             for event in &events {
                 self.state.fold(event);
             }
@@ -366,8 +376,8 @@ impl Ledger for Ticket<'_> {
     }
 }
 
-/// Locks the file of an entry; gives it back when another process has it. Those who look have a lock too, a shared one and
-/// for a moment, which is no reason to pass the entry over.
+/// Locks the file of an entry; gives it back when another process has it. Those who look have a
+/// lock too, a shared one and for a moment, which is no reason to pass the entry over.
 fn take(file: File) -> io::Result<Result<File, File>> {
     for _ in 0..LOOKERS {
         match file.try_lock() {
@@ -482,7 +492,8 @@ impl Queue {
         self.claim_within(id, None)
     }
 
-    /// The same, but waits for the process that has it, within a limit; then it is [`QueueError::Busy`].
+    /// The same, but waits for the process that has it, within a limit; then it is
+    /// [`QueueError::Busy`].
     ///
     /// # Errors
     /// Those of [`Queue::claim`].
@@ -553,7 +564,8 @@ impl Queue {
         Ok(Some(ticket))
     }
 
-    /// Moves a damaged entry out of the way; it is never sent. The message goes first: without its journal it would look new.
+    /// Moves a damaged entry out of the way; it is never sent. The message goes first: without its
+    /// journal it would look new.
     pub(super) fn set_aside(&self, id: &str, why: &str) -> Result<Option<Ticket<'_>>, QueueError> {
         for end in ["msg", "log"] {
             let name = format!("{id}.{end}");

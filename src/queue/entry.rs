@@ -1,4 +1,5 @@
-//! One mail as it lies on disk: a head, the bytes of the mail, and an end that proves both are whole.
+//! One mail as it lies on disk: a head, the bytes of the mail, and an end that proves both are
+//! whole.
 //!
 //! ```text
 //! SMAILQ 1
@@ -7,7 +8,8 @@
 //! END 00000000000000000258 1f2e3d4c          its octets, and the CRC-32 of everything before this line
 //! ```
 //!
-//! Promise: a file that was cut short or changed anywhere is found out. Never written again once it is there. No secret.
+//! Promise: a file that was cut short or changed anywhere is found out. Never written again once it
+//! is there. No secret.
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
@@ -130,8 +132,8 @@ impl Head {
     }
 }
 
-/// The last guard of the queue: what is about to be written reads back as the envelope it was made of, so that no mail is
-/// kept that can never leave.
+/// The last guard of the queue: what is about to be written reads back as the envelope it was made
+/// of, so that no mail is kept that can never leave.
 ///
 /// # Errors
 /// The address that does not.
@@ -166,7 +168,8 @@ pub fn check_envelope(head: &Head, envelope: &Envelope) -> Result<(), String> {
 /// Writes an entry and makes its bytes durable.
 ///
 /// # Errors
-/// Those of the file system, and of a file of the mail that changed. What was written so far is the caller's to remove.
+/// Those of the file system, and of a file of the mail that changed. What was written so far is the
+/// caller's to remove.
 pub fn write(file: &File, head: &Head, message: &Message) -> io::Result<Entry> {
     let mut out = Summed {
         inner: BufWriter::with_capacity(64 << 10, file),

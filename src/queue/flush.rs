@@ -1,7 +1,9 @@
-//! A run over what waits: one connection for all mail that goes the same way, and no second try of a server that was not there.
+//! A run over what waits: one connection for all mail that goes the same way, and no second try of
+//! a server that was not there.
 //!
-//! Promise: an entry that another process has is passed over, unless it was named: then it is waited for, or told. What is held
-//! is never sent. An entry that cannot be read does not stop the others.
+//! Promise: an entry that another process has is passed over, unless it was named: then it is
+//! waited for, or told. What is held is never sent. An entry that cannot be read does not stop the
+//! others.
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -31,7 +33,8 @@ pub trait Routes {
     /// Hears of every attempt, when its outcome is in the books.
     fn attempted(&mut self, _head: &Head, _report: &Report) {}
 
-    /// Hears of a mail that was given up because it was tried for too long, and the last words about it.
+    /// Hears of a mail that was given up because it was tried for too long, and the last words
+    /// about it.
     fn given_up(&mut self, _head: &Head, _why: &str) {}
 
     /// The notice for the sender of a mail that is given up; `None` when there is to be none.
@@ -112,7 +115,8 @@ impl Ways<'_> {
         )
     }
 
-    /// The route of a mail; `Err` tells why nothing can be sent over it now, and whether that was tried.
+    /// The route of a mail; `Err` tells why nothing can be sent over it now, and whether that was
+    /// tried.
     fn route(&mut self, head: &Head) -> Result<Route, (String, bool)> {
         let routes = &mut *self.routes;
         let found = self
@@ -147,7 +151,8 @@ impl Queue {
     /// Sends what waits.
     ///
     /// # Errors
-    /// [`QueueError::Io`] when the folder cannot be read; what concerns one entry is in [`Flushed::problems`].
+    /// [`QueueError::Io`] when the folder cannot be read; what concerns one entry is in
+    /// [`Flushed::problems`].
     pub fn flush(
         &self,
         routes: &mut dyn Routes,
@@ -275,7 +280,8 @@ impl Queue {
         Ok(())
     }
 
-    /// Writes a notice down, once for a mail: a crash may have come between the notice and the end of its mail.
+    /// Writes a notice down, once for a mail: a crash may have come between the notice and the end
+    /// of its mail.
     fn notify(
         &self,
         failed: &str,
@@ -329,7 +335,8 @@ impl Queue {
         Ok(())
     }
 
-    /// Tells by its journal alone whether an entry is due; a journal that cannot be read is looked at closely later.
+    /// Tells by its journal alone whether an entry is due; a journal that cannot be read is looked
+    /// at closely later.
     fn is_due(&self, id: &str, names: &[String]) -> bool {
         if !has(names, &format!("{id}.log")) {
             return true;
@@ -346,7 +353,8 @@ impl Queue {
     /// Removes what a process left that died while it wrote or removed; tells whether it did.
     pub(super) fn sweep(&self, name: &str, names: &[String]) -> bool {
         if name.starts_with("tmp.") {
-            // A living writer has the lock. One that has made the file and not locked it yet waits for ours, and begins again.
+            // A living writer has the lock. One that has made the file and not locked it yet waits
+            // for ours, and begins again.
             let Ok(file) = self.folder.open_file(Room::Waiting, name) else {
                 return false;
             };

@@ -1,7 +1,9 @@
-//! The queue's folder: where it is, who may touch it, and the few file operations whose order the promises rest on.
+//! The queue's folder: where it is, who may touch it, and the few file operations whose order the
+//! promises rest on.
 //!
-//! Promise: every name is resolved inside folders that were opened once and judged by what was opened; files are 0600 and
-//! folders 0700 whatever the umask. Refuses folders of others, folders others may enter, and symbolic links.
+//! Promise: every name is resolved inside folders that were opened once and judged by what was
+//! opened; files are 0600 and folders 0700 whatever the umask. Refuses folders of others, folders
+//! others may enter, and symbolic links.
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
@@ -193,7 +195,8 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Whether mail can be written down: a file system that became read-only lets everything be opened that is there.
+    /// Whether mail can be written down: a file system that became read-only lets everything be
+    /// opened that is there.
     pub fn is_writable(&self) -> bool {
         let access = rustix::fs::accessat(
             self.room(Room::Waiting),
@@ -255,7 +258,8 @@ impl Folder {
         Ok(File::from(file))
     }
 
-    /// Opens a file of ours for reading; anything but a regular file of ours with one name is [`io::ErrorKind::InvalidData`].
+    /// Opens a file of ours for reading; anything but a regular file of ours with one name is
+    /// [`io::ErrorKind::InvalidData`].
     pub fn open_file(&self, room: Room, name: &str) -> io::Result<File> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let strange = || io::Error::new(io::ErrorKind::InvalidData, "it is no file of this queue");
@@ -271,7 +275,8 @@ impl Folder {
         Ok(File::from(file))
     }
 
-    /// Tells whether a name still stands for an open file: it may have been removed or exchanged before it was locked.
+    /// Tells whether a name still stands for an open file: it may have been removed or exchanged
+    /// before it was locked.
     pub fn is_same(&self, room: Room, name: &str, file: &File) -> bool {
         let by_name = rustix::fs::statat(self.room(room), name, AtFlags::SYMLINK_NOFOLLOW);
         let by_file = rustix::fs::fstat(file);
@@ -323,7 +328,8 @@ impl Folder {
         Ok(names)
     }
 
-    /// Opens what a lock lies on. It is a folder, which is there also when the disk has no room for one more file.
+    /// Opens what a lock lies on. It is a folder, which is there also when the disk has no room for
+    /// one more file.
     pub fn lock_of(&self, lock: Lock) -> io::Result<File> {
         let folder = match lock {
             Lock::Runner => &self.root,

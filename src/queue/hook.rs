@@ -1,7 +1,8 @@
 //! The program of `on-failure`, run when a mail was given up.
 //!
-//! Promise: it runs once for each mail and for a minute at most; a list of recipients of any length reaches it, on standard
-//! input; what goes wrong with it is told and changes nothing about the mail.
+//! Promise: it runs once for each mail and for a minute at most; a list of recipients of any length
+//! reaches it, on standard input; what goes wrong with it is told and changes nothing about the
+//! mail.
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +14,12 @@ use crate::children::{self, Order};
 const PATIENCE: Duration = Duration::from_mins(1);
 /// The longest reason, in bytes: servers say a lot.
 const LONGEST_REASON: usize = 2000;
-/// The most bytes of recipients in the environment, which is limited by the system; all of them are on standard input.
+/// The most bytes of recipients in the environment, which is limited by the system; all of them are
+/// on standard input.
 const LONGEST_LIST: usize = 8000;
 
-/// Runs it with what it must know in its environment, and every recipient on a line of its standard input.
+/// Runs it with what it must know in its environment, and every recipient on a line of its standard
+/// input.
 ///
 /// # Errors
 /// A lowercase fragment: how it failed, with the last of its words.

@@ -1,8 +1,9 @@
-//! What has happened to a mail, one checksummed line an event; the state is folded from the lines and never stored.
+//! What has happened to a mail, one checksummed line an event; the state is folded from the lines
+//! and never stored.
 //!
-//! Promise: a line counts when it is whole. A last line without its line end is what a crash tore: it is cut away before the
-//! next one is written. Any other line that is not whole is damage, the last one too: the entry is set aside, because the line
-//! may have been `accepted`.
+//! Promise: a line counts when it is whole. A last line without its line end is what a crash tore:
+//! it is cut away before the next one is written. Any other line that is not whole is damage, the
+//! last one too: the entry is set aside, because the line may have been `accepted`.
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::time::Duration;
@@ -11,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::replies::{Replies, UNANSWERED};
 
-/// How long a mail whose last answer was lost is left alone (RFC 5321 section 4.5.3.2.6: the server may take ten minutes).
+/// How long a mail whose last answer was lost is left alone (RFC 5321 section 4.5.3.2.6: the server
+/// may take ten minutes).
 pub const DOUBT: i64 = 10 * 60 * 1000;
 
 /// One event; times in milliseconds from 1970, recipients by their place in the head.
@@ -22,7 +24,8 @@ pub enum Event {
     Begin {
         /// When.
         at: i64,
-        /// Nothing can be tried, as there is no route: it counts for the schedule and not for the lifetime.
+        /// Nothing can be tried, as there is no route: it counts for the schedule and not for the
+        /// lifetime.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         idle: bool,
     },
@@ -78,8 +81,8 @@ pub enum Event {
         /// Not before.
         next: i64,
     },
-    /// The server, or what stands before it, may have swallowed commands that were sent together: the next attempt sends one at a
-    /// time.
+    /// The server, or what stands before it, may have swallowed commands that were sent together:
+    /// the next attempt sends one at a time.
     Lockstep {
         /// When.
         at: i64,
@@ -103,8 +106,8 @@ pub enum Event {
     },
 }
 
-/// Places as they are written: three or more in a row are `[first,last]`, so that a list of a hundred thousand is one line of
-/// a few octets; the others are numbers, as all of them were once.
+/// Places as they are written: three or more in a row are `[first,last]`, so that a list of a
+/// hundred thousand is one line of a few octets; the others are numbers, as all of them were once.
 mod places {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -171,14 +174,16 @@ pub struct State {
     pub tries: usize,
     /// Not to be tried before this time (milliseconds from 1970).
     pub next: i64,
-    /// The two that `next` is made of: for those in doubt, and for those the server puts off. The flight that holds a message
-    /// is announced before anybody is put off, who must not shorten the time of the others.
+    /// The two that `next` is made of: for those in doubt, and for those the server puts off. The
+    /// flight that holds a message is announced before anybody is put off, who must not shorten the
+    /// time of the others.
     until: (i64, i64),
     /// Commands that were sent together may have been swallowed.
     pub lockstep: bool,
     /// Not to be tried until released.
     pub held: bool,
-    /// The time between each two tries since it was last released, and the pause that was planned then (milliseconds).
+    /// The time between each two tries since it was last released, and the pause that was planned
+    /// then (milliseconds).
     gaps: Vec<(i64, i64)>,
     /// When the last try began, and the pause that was planned after it.
     begun: Option<(i64, i64)>,
@@ -333,9 +338,10 @@ impl State {
         }
     }
 
-    /// How long it has been tried (milliseconds), for a mail that is tried for `lifetime`. What lies between two tries counts as
-    /// the pause that was planned, or as a fifth of the lifetime when that is longer, at most: a machine that was off and a clock
-    /// that jumped tried nothing meanwhile.
+    /// How long it has been tried (milliseconds), for a mail that is tried for `lifetime`. What
+    /// lies between two tries counts as the pause that was planned, or as a fifth of the lifetime
+    /// when that is longer, at most: a machine that was off and a clock that jumped tried nothing
+    /// meanwhile.
     pub fn time_tried(&self, lifetime: i64) -> i64 {
         let counted =
             |(gap, planned): &(i64, i64)| (*gap).clamp(0, (*planned).max(lifetime / 5).max(0));
@@ -353,7 +359,8 @@ impl State {
             .collect()
     }
 
-    /// The words that tell why it stands as it does: the latest about one of those that are left, else of the refusal.
+    /// The words that tell why it stands as it does: the latest about one of those that are left,
+    /// else of the refusal.
     pub fn why(&self) -> &str {
         let left = self.left();
         match (left.is_empty(), self.refusal.is_empty()) {
@@ -368,8 +375,8 @@ impl State {
         self.standing.contains(&standing)
     }
 
-    /// Tells whether it may be tried now. A clock that jumped must not strand it: a time further away than the longest interval,
-    /// or a last event in the future, does not count.
+    /// Tells whether it may be tried now. A clock that jumped must not strand it: a time further
+    /// away than the longest interval, or a last event in the future, does not count.
     pub fn is_due(&self, now: i64, longest: Duration) -> bool {
         let longest = i64::try_from(longest.as_millis())
             .unwrap_or(i64::MAX)
@@ -415,7 +422,8 @@ pub fn read(mut file: &File) -> Result<(Vec<Event>, u64), JournalError> {
     Ok((events, good as u64))
 }
 
-/// Whether the line ends where a crash ended it: it has no line end, nor another octet in its place behind a whole line.
+/// Whether the line ends where a crash ended it: it has no line end, nor another octet in its place
+/// behind a whole line.
 fn is_torn(line: &[u8]) -> bool {
     let rotten_end = line
         .split_last()
@@ -436,7 +444,8 @@ fn event(line: &[u8]) -> Option<Event> {
     serde_json::from_slice(json).ok()
 }
 
-/// Appends events in one write. `good` is the length that [`read`] found whole; anything behind it is cut away.
+/// Appends events in one write. `good` is the length that [`read`] found whole; anything behind it
+/// is cut away.
 ///
 /// # Errors
 /// Those of the file system; then the file is as it was, as far as that can be had.

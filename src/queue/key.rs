@@ -1,8 +1,8 @@
 //! `--idempotency-key`: the same key does not send twice within seven days.
 //!
-//! Promise: safe when two run at once (the key's file is locked) and when one is killed between any two steps: a key whose
-//! mail is neither waiting nor known to be sent counts for nothing. A file whose last whole line says neither is damaged, and
-//! nothing is sent.
+//! Promise: safe when two run at once (the key's file is locked) and when one is killed between any
+//! two steps: a key whose mail is neither waiting nor known to be sent counts for nothing. A file
+//! whose last whole line says neither is damaged, and nothing is sent.
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
@@ -43,8 +43,8 @@ fn name(key: &str) -> String {
     utf8_percent_encode(key, NON_ALPHANUMERIC).to_string()
 }
 
-/// What the last whole line says, when there is one: `pending ID TIME` before the commit, `done ID TIME` after it, `free ID TIME`
-/// when the mail was given up. `Err`: it says something else.
+/// What the last whole line says, when there is one: `pending ID TIME` before the commit, `done ID
+/// TIME` after it, `free ID TIME` when the mail was given up. `Err`: it says something else.
 fn read(mut file: &File) -> io::Result<Option<(String, String, i64)>> {
     let mut text = Vec::new();
     file.seek(SeekFrom::Start(0))?;
@@ -72,8 +72,8 @@ fn read(mut file: &File) -> io::Result<Option<(String, String, i64)>> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "its last line is damaged"))
 }
 
-/// Adds a line: a file that is written anew is empty for a moment, and a key that is forgotten then would send twice. The line
-/// begins with a line end, as the one before it may be torn.
+/// Adds a line: a file that is written anew is empty for a moment, and a key that is forgotten then
+/// would send twice. The line begins with a line end, as the one before it may be torn.
 fn write(mut file: &File, word: &str, id: &str) -> io::Result<()> {
     file.write_all(format!("\n{word} {id} {}\n", now()).as_bytes())?;
     file.sync_data()

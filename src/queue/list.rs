@@ -207,7 +207,8 @@ impl Queue {
         if self.find(id)? == Room::Failed && !hold {
             let moves = self.folder.lock_of(Lock::Moves).map_err(|e| self.io(e))?;
             moves.lock().map_err(|e| self.io(e))?;
-            // The journal first: a message must never stand here without its own, as it would be sent to everybody.
+            // The journal first: a message must never stand here without its own, as it would be
+            // sent to everybody.
             for end in ["log", "msg"] {
                 let name = format!("{id}.{end}");
                 if self.folder.has(Room::Failed, &name) {

@@ -1,8 +1,9 @@
 //! Mail that waits, crash-safe and without a daemon.
 //!
-//! Promise: once [`Queue::submit`] has returned, the mail is durable, and stays until every recipient was accepted. A
-//! recipient that was accepted is never sent to again. One process works on an entry at a time; a process that was killed
-//! leaves no lock. Nothing undelivered is deleted. Refuses folders that others may enter, and entries that are not whole.
+//! Promise: once [`Queue::submit`] has returned, the mail is durable, and stays until every
+//! recipient was accepted. A recipient that was accepted is never sent to again. One process works
+//! on an entry at a time; a process that was killed leaves no lock. Nothing undelivered is deleted.
+//! Refuses folders that others may enter, and entries that are not whole.
 //!
 //! What a crash can leave, and what becomes of it:
 //!
@@ -131,7 +132,8 @@ pub fn now() -> i64 {
 }
 
 impl Queue {
-    /// Opens the queue in a folder, and makes it when it is not there. `words` says a fault on one line, for the journal.
+    /// Opens the queue in a folder, and makes it when it is not there. `words` says a fault on one
+    /// line, for the journal.
     ///
     /// # Errors
     /// [`FolderError`].
@@ -184,11 +186,12 @@ impl Queue {
         }
     }
 
-    /// Writes a mail down and takes it for this process. The head's id, times and bytes' facts are filled in here.
+    /// Writes a mail down and takes it for this process. The head's id, times and bytes' facts are
+    /// filled in here.
     ///
     /// # Errors
-    /// [`QueueError::Io`]: nothing of it is left, and it may be sent without the queue. [`QueueError::Unsound`]: nothing was
-    /// written.
+    /// [`QueueError::Io`]: nothing of it is left, and it may be sent without the queue.
+    /// [`QueueError::Unsound`]: nothing was written.
     pub fn submit(
         &self,
         mut head: Head,
@@ -216,8 +219,9 @@ impl Queue {
             head.id = new_id(head.created);
             let temporary = format!("tmp.{}", head.id);
             match self.folder.create(Room::Waiting, &temporary) {
-                // The lock is on the file and not on the name: it goes with the rename, and no flush takes the mail away from us.
-                // A sweep that came before it took the file for that of a dead process.
+                // The lock is on the file and not on the name: it goes with the rename, and no
+                // flush takes the mail away from us. A sweep that came before it took the file for
+                // that of a dead process.
                 Ok(file) => match file.lock() {
                     Ok(()) if self.folder.is_same(Room::Waiting, &temporary, &file) => {
                         break (temporary, file);
@@ -265,7 +269,8 @@ impl Queue {
     }
 }
 
-/// The time first, so that names sort by age; then enough chance that two hosts on one file system never meet.
+/// The time first, so that names sort by age; then enough chance that two hosts on one file system
+/// never meet.
 fn new_id(created: i64) -> String {
     use std::hash::{BuildHasher, Hasher, RandomState};
     const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";

@@ -40,8 +40,8 @@ pub enum Verdict {
 }
 
 impl Policy {
-    /// The pause after so many attempts, with a tenth of jitter on long ones so that queues do not march in step. `chance` is any
-    /// number.
+    /// The pause after so many attempts, with a tenth of jitter on long ones so that queues do not
+    /// march in step. `chance` is any number.
     pub fn pause(&self, tries: usize, chance: u64) -> Duration {
         let last = self.schedule.len().saturating_sub(1);
         let pause = self
@@ -67,8 +67,8 @@ impl Policy {
     }
 }
 
-/// Judges a fault. What its operator can mend (a name, a certificate, a login) keeps the mail; what the server said of this mail
-/// and its recipients counts (spec/sendmail.md section 4.3).
+/// Judges a fault. What its operator can mend (a name, a certificate, a login) keeps the mail; what
+/// the server said of this mail and its recipients counts (spec/sendmail.md section 4.3).
 pub fn judge(fault: &Fault) -> Verdict {
     if fault.in_doubt {
         return Verdict::Doubt;
@@ -94,7 +94,8 @@ pub fn judge(fault: &Fault) -> Verdict {
     }
 }
 
-/// Tells whether a fault struck the session and not this mail: the next mail for the same server would fare the same.
+/// Tells whether a fault struck the session and not this mail: the next mail for the same server
+/// would fare the same.
 pub fn is_of_session(fault: &Fault) -> bool {
     judge(fault) == Verdict::Defer
         && matches!(

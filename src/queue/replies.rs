@@ -1,4 +1,5 @@
-//! The last words about every recipient of a mail. Equal words in a row are kept once, as a long list is refused alike.
+//! The last words about every recipient of a mail. Equal words in a row are kept once, as a long
+//! list is refused alike.
 use super::journal::Event;
 
 /// What is known of those whose answer never came.
@@ -8,7 +9,8 @@ pub(super) const UNANSWERED: &str = "it ended between the final dot and its answ
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replies {
     said: Vec<String>,
-    /// For every recipient how many were said when the last one was about it: the later, the greater.
+    /// For every recipient how many were said when the last one was about it: the later, the
+    /// greater.
     of: Vec<usize>,
 }
 

@@ -1,4 +1,5 @@
-//! The queue against a model: random mails, attempts, crashes, clocks and flushes; and the states a crash can leave.
+//! The queue against a model: random mails, attempts, crashes, clocks and flushes; and the states a
+//! crash can leave.
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -82,7 +83,8 @@ enum Answer {
 /// A server of answers, and what it took: how often it accepted whom.
 struct Server<'a> {
     answers: &'a [Answer],
-    /// The process dies at this step of the conversation: before the dot, after it, or after its answer was noted.
+    /// The process dies at this step of the conversation: before the dot, after it, or after its
+    /// answer was noted.
     dies: Option<u8>,
     accepted: &'a mut BTreeMap<String, usize>,
 }
@@ -147,7 +149,8 @@ enum Step {
     Submit(usize, Vec<Answer>, Option<u8>),
     /// A run over all that waits.
     Flush(Vec<Answer>, Option<u8>),
-    /// The last journal loses so many octets of its end, as a power cut may take what was not synced.
+    /// The last journal loses so many octets of its end, as a power cut may take what was not
+    /// synced.
     Check,
 }
 
@@ -165,7 +168,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Ends an attempt as the living do, or as the dead do: dropping a ticket is what a kill leaves, a lock that is gone.
+/// Ends an attempt as the living do, or as the dead do: dropping a ticket is what a kill leaves, a
+/// lock that is gone.
 fn end(ticket: Ticket<'_>, dies: Option<u8>) {
     if dies.is_none() {
         ticket.finish().unwrap();
@@ -202,8 +206,8 @@ fn waiting(queue: &Queue) -> Vec<String> {
         .collect()
 }
 
-/// Claims as the next process would. The children that other tests of this process start hold our locks as well until they
-/// run their programs, so that a lock may outlive its ticket for a moment.
+/// Claims as the next process would. The children that other tests of this process start hold our
+/// locks as well until they run their programs, so that a lock may outlive its ticket for a moment.
 fn claimed<'q>(queue: &'q Queue, id: &str) -> Option<Ticket<'q>> {
     let tries = (0..2_000).map(|_| {
         queue.claim(id).unwrap().or_else(|| {
@@ -217,8 +221,8 @@ fn claimed<'q>(queue: &'q Queue, id: &str) -> Option<Ticket<'q>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
-    /// The promise of the queue over any history: a mail is in the folder until all were accepted or refused, and nobody gets
-    /// one twice but where a dot went without a noted answer.
+    /// The promise of the queue over any history: a mail is in the folder until all were accepted
+    /// or refused, and nobody gets one twice but where a dot went without a noted answer.
     #[test]
     fn nothing_is_lost_and_nothing_doubled_without_doubt(steps in prop::collection::vec(step(), 1..12)) {
         let place = tempfile::tempdir().unwrap();

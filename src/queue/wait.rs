@@ -1,8 +1,9 @@
 //! Waiting for a lock, and for a place among the processes that send at the same time.
 //!
-//! Promise: nobody looks again and again. A lock is waited for in the kernel, which serves in the order of coming; only the
-//! one process at the head looks for a free place, when it hears that one was left. A signal or the end of the time ends every
-//! wait, and a process that dies leaves no lock. No file has to be made where there is no room for one.
+//! Promise: nobody looks again and again. A lock is waited for in the kernel, which serves in the
+//! order of coming; only the one process at the head looks for a free place, when it hears that one
+//! was left. A signal or the end of the time ends every wait, and a process that dies leaves no
+//! lock. No file has to be made where there is no room for one.
 use std::fs::{File, TryLockError};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -17,13 +18,16 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::Queue;
 use super::folder::{Folder, Lock};
 
-/// How many processes send at the same time; the others wait, and then leave their mail to the next run.
+/// How many processes send at the same time; the others wait, and then leave their mail to the next
+/// run.
 const SLOTS: usize = 20;
-/// The longest wait without a look at the signal: a signal ends a wait at once, but for one that comes just before it.
+/// The longest wait without a look at the signal: a signal ends a wait at once, but for one that
+/// comes just before it.
 const LOOK: Duration = Duration::from_secs(1);
 /// How often the head of those who wait looks for a free place on a system that cannot tell it.
 const BLIND: Duration = Duration::from_millis(50);
-/// How soon it looks again after it heard of one and found none: the kernel tells of a file that is closed before it unlocks it.
+/// How soon it looks again after it heard of one and found none: the kernel tells of a file that is
+/// closed before it unlocks it.
 const AGAIN: Duration = Duration::from_millis(2);
 
 /// How long a wait may last, and what ends it before.
@@ -108,9 +112,10 @@ impl Drop for Slot {
 }
 
 impl Queue {
-    /// A place among the processes that send at the same time. Waits for one behind those who came before; `None` after
-    /// `patience`. Where places cannot be counted, or a signal has come, there is always one: the first is no reason to keep
-    /// mail back, and after the second the attempt ends by itself.
+    /// A place among the processes that send at the same time. Waits for one behind those who came
+    /// before; `None` after `patience`. Where places cannot be counted, or a signal has come, there
+    /// is always one: the first is no reason to keep mail back, and after the second the attempt
+    /// ends by itself.
     pub fn slot(&self, patience: Duration, interrupt: &AtomicUsize) -> Option<Slot> {
         let limit = Limit::new(patience, interrupt);
         match place(&self.folder, &limit) {

@@ -1,7 +1,8 @@
 //! Programs that print a secret.
 //!
-//! Promise: no standard input, no more than 64 KiB and 30 s. A program keeps the terminal, as a PIN entry may need it; where
-//! there is none, the last of what it says on standard error stands in the error.
+//! Promise: no standard input, no more than 64 KiB and 30 s. A program keeps the terminal, as a PIN
+//! entry may need it; where there is none, the last of what it says on standard error stands in the
+//! error.
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,10 +28,12 @@ pub(super) fn text(words: &[String]) -> Result<Zeroizing<Vec<u8>>, SecretError> 
     within(words, PATIENCE)
 }
 
-/// Hands a text, as a keyring program wants it, to the standard input of a program; what it prints is dropped.
+/// Hands a text, as a keyring program wants it, to the standard input of a program; what it prints
+/// is dropped.
 ///
 /// # Errors
-/// [`SecretError`]: it cannot be run, failed, or took longer than two minutes (somebody may have to unlock a keyring first).
+/// [`SecretError`]: it cannot be run, failed, or took longer than two minutes (somebody may have to
+/// unlock a keyring first).
 pub fn store(words: &[String], text: &Zeroizing<String>) -> Result<(), SecretError> {
     store_within(words, text, PATIENCE * 4)
 }

@@ -1,6 +1,7 @@
 //! Private files: opened once, and judged by what was opened.
 //!
-//! Promise: a file that others may read or that is a stranger's is refused, whatever the path points at a moment later.
+//! Promise: a file that others may read or that is a stranger's is refused, whatever the path
+//! points at a moment later.
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -23,8 +24,9 @@ pub(super) fn first_line(path: &Path) -> Result<Secret, SecretError> {
     single_line(line, &format!("`{}`", path.display()))
 }
 
-/// Reads a private file whole: regular, owned by this user or root (by anybody, for root), closed to others, at most `limit` octets. Closed to its
-/// group too, unless it is root's in /etc: there it is for those that mail on this host.
+/// Reads a private file whole: regular, owned by this user or root (by anybody, for root), closed
+/// to others, at most `limit` octets. Closed to its group too, unless it is root's in /etc: there
+/// it is for those that mail on this host.
 pub(super) fn read_private(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let name = path.display();
     let refuse = |why: String| SecretError::permanent(format!("`{name}` {why}"));
@@ -33,10 +35,11 @@ pub(super) fn read_private(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>
         Some(unfit) if unfit.is::<Unfit>() => refuse("is not a regular file".to_owned()),
         _ => cannot(error),
     })?;
-    // Root reads what it likes, and was told to by a setting that is trusted: container engines hand in the file of a host's
-    // user as it is. What counts is that nobody else can change it.
+    // Root reads what it likes, and was told to by a setting that is trusted: container engines
+    // hand in the file of a host's user as it is. What counts is that nobody else can change it.
     let foreign = files::Access::of(&facts).is_foreign() && !rustix::process::geteuid().is_root();
-    // Where container engines mount secrets: root's folder, and readable by all in a container that has one user.
+    // Where container engines mount secrets: root's folder, and readable by all in a container that
+    // has one user.
     let of_engine = ["/run/secrets", "/var/run/secrets"]
         .iter()
         .any(|folder| path.starts_with(folder));

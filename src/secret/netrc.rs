@@ -1,7 +1,8 @@
 //! `.netrc`: logins by host (GNU inetutils' format as s-nail reads it).
 //!
-//! Promise: an entry is used only when it is the only one that can be meant; the `default` entry never, for it would send
-//! one server's password to any other. A file that others may read is refused.
+//! Promise: an entry is used only when it is the only one that can be meant; the `default` entry
+//! never, for it would send one server's password to any other. A file that others may read is
+//! refused.
 use std::path::{Path, PathBuf};
 use std::str::Chars;
 
@@ -69,8 +70,8 @@ impl Lookup {
 /// Reads the file, of at most 1 MiB.
 ///
 /// # Errors
-/// A permanent [`SecretError`]: it cannot be read, is not a regular file of this user (or root), may be read by others, or
-/// is not UTF-8.
+/// A permanent [`SecretError`]: it cannot be read, is not a regular file of this user (or root),
+/// may be read by others, or is not UTF-8.
 fn read(path: &Path) -> Result<Zeroizing<String>, SecretError> {
     decoded(&read_private(path, MAX_OCTETS)?, || {
         format!("`{}`", path.display())
@@ -95,8 +96,9 @@ fn decoded(bytes: &[u8], whose: impl Fn() -> String) -> Result<Zeroizing<String>
 
 /// Finds the entry for a host (without port, in any case) and, if given, a user.
 ///
-/// An entry for the host itself hides those with a wildcard (`*.example.org`: one label). With a user, an entry without a
-/// login serves too when none names that user. Without a user, only a single entry counts.
+/// An entry for the host itself hides those with a wildcard (`*.example.org`: one label). With a
+/// user, an entry without a login serves too when none names that user. Without a user, only a
+/// single entry counts.
 pub fn lookup(text: &str, host: &str, user: Option<&str>) -> Option<Entry> {
     let machines = machines(text);
     [Match::Exact, Match::Wildcard].into_iter().find_map(|how| {

@@ -1,9 +1,11 @@
-//! A person at the terminal: the last source of a secret, and the one who answers when smail is set up.
+//! A person at the terminal: the last source of a secret, and the one who answers when smail is set
+//! up.
 //!
-//! Promise: asks on the controlling terminal only (standard input is the mail), never from the background, where it would
-//! be stopped for ever; whatever ends the question (Enter, Ctrl-C, Ctrl-Z, a signal that is handled), the terminal's
-//! settings are what they were before. A signal that nobody handles ends the program at once, and is not our affair: `main`
-//! handles SIGINT and SIGTERM.
+//! Promise: asks on the controlling terminal only (standard input is the mail), never from the
+//! background, where it would be stopped for ever; whatever ends the question (Enter, Ctrl-C,
+//! Ctrl-Z, a signal that is handled), the terminal's settings are what they were before. A signal
+//! that nobody handles ends the program at once, and is not our affair: `main` handles SIGINT and
+//! SIGTERM.
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -59,15 +61,18 @@ fn ask_at(path: &str, user: &str, host: &str) -> Result<Secret, SecretError> {
 #[derive(Debug)]
 pub struct Terminal {
     file: Arc<File>,
-    /// The number of a signal that was handled, and ends every question; `None`: any that was handled does.
+    /// The number of a signal that was handled, and ends every question; `None`: any that was
+    /// handled does.
     interrupt: Option<Arc<AtomicUsize>>,
 }
 
 impl Terminal {
-    /// Opens it. `interrupt` becomes the number of a signal that was handled; it is looked at four times a second.
+    /// Opens it. `interrupt` becomes the number of a signal that was handled; it is looked at four
+    /// times a second.
     ///
     /// # Errors
-    /// A lowercase fragment: there is none, or this program is in the background, where it would be stopped for ever.
+    /// A lowercase fragment: there is none, or this program is in the background, where it would be
+    /// stopped for ever.
     pub fn open(interrupt: Arc<AtomicUsize>) -> Result<Self, &'static str> {
         Terminal::open_at("/dev/tty", Some(interrupt))
     }
@@ -91,7 +96,8 @@ impl Terminal {
         }
     }
 
-    /// Writes a text, made safe: names of users and servers come from files and the network. A terminal that is gone shows at the next question.
+    /// Writes a text, made safe: names of users and servers come from files and the network. A
+    /// terminal that is gone shows at the next question.
     pub fn say(&self, text: &str) {
         let _ = (&*self.file).write_all(text::safe(text, Policy::Lines).as_bytes());
     }
@@ -99,7 +105,8 @@ impl Terminal {
     /// Asks for a line of at most 4096 octets, shown as it is typed.
     ///
     /// # Errors
-    /// [`io::ErrorKind::UnexpectedEof`] after Ctrl-D or when the terminal is gone; any other kind when a signal was handled.
+    /// [`io::ErrorKind::UnexpectedEof`] after Ctrl-D or when the terminal is gone; any other kind
+    /// when a signal was handled.
     pub fn ask(&self, question: &str) -> io::Result<String> {
         const LONGEST: usize = 4096;
         self.say(question);
@@ -119,7 +126,8 @@ impl Terminal {
     /// Asks for a secret, unseen; an empty one is no error here.
     ///
     /// # Errors
-    /// [`io::ErrorKind::UnexpectedEof`] after Ctrl-D; any other kind when a signal was handled, or nothing can be hidden.
+    /// [`io::ErrorKind::UnexpectedEof`] after Ctrl-D; any other kind when a signal was handled, or
+    /// nothing can be hidden.
     pub fn ask_secret(&self, question: &str) -> io::Result<Secret> {
         let quiet = Quiet::begin(Arc::clone(&self.file))?;
         self.unseen(quiet, question).map(Secret)
@@ -127,8 +135,8 @@ impl Terminal {
 
     fn unseen(&self, quiet: Quiet, question: &str) -> io::Result<Zeroizing<String>> {
         self.say(question);
-        // rpassword would leave the terminal silent after Ctrl-C: it raises the signal before it restores. So it is given
-        // the keys, and the terminal stays in our hands.
+        // rpassword would leave the terminal silent after Ctrl-C: it raises the signal before it
+        // restores. So it is given the keys, and the terminal stays in our hands.
         let config = ConfigBuilder::new()
             .input_reader(Keys {
                 quiet,
@@ -156,7 +164,8 @@ impl Quiet {
         Ok(quiet)
     }
 
-    /// Keys arrive one by one and unseen, and Ctrl-C is a key: so the settings can be restored before it acts.
+    /// Keys arrive one by one and unseen, and Ctrl-C is a key: so the settings can be restored
+    /// before it acts.
     fn silence(&self) -> io::Result<()> {
         let mut modes = self.before.clone();
         modes.local_modes -=
@@ -253,7 +262,8 @@ mod tests {
     /// Set for the process that runs at the terminal of a test.
     const FAR_HALF: &str = "SMAIL_TEST_FAR_HALF";
 
-    /// The far half of the tests below, in a process of its own; without a terminal of theirs it has nothing to do.
+    /// The far half of the tests below, in a process of its own; without a terminal of theirs it
+    /// has nothing to do.
     #[test]
     fn far_half() {
         if std::env::var_os(FAR_HALF).is_none() {
@@ -265,8 +275,8 @@ mod tests {
         }
     }
 
-    /// Types keys at the question and gives what the terminal showed after it and how the program ended; the terminal
-    /// must then be as before.
+    /// Types keys at the question and gives what the terminal showed after it and how the program
+    /// ended; the terminal must then be as before.
     fn typed(keys: &[u8]) -> (String, ExitStatus) {
         let near = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&near).unwrap();

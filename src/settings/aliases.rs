@@ -1,12 +1,14 @@
-//! What local names stand for: the aliases of the settings, files of aliases(5), and the domain for the rest.
+//! What local names stand for: the aliases of the settings, files of aliases(5), and the domain for
+//! the rest.
 //!
-//! Promise: nothing is opened before a local name is looked up; programs and files that aliases name are never run or
-//! written, and the mail is refused instead, but for `/dev/null`, which drops it for that recipient; files that others may write are refused. Loops, depth and width are bounded as
-//! those of [`crate::address::Aliases`], and the time is linear in what is read.
+//! Promise: nothing is opened before a local name is looked up; programs and files that aliases
+//! name are never run or written, and the mail is refused instead, but for `/dev/null`, which drops
+//! it for that recipient; files that others may write are refused. Loops, depth and width are
+//! bounded as those of [`crate::address::Aliases`], and the time is linear in what is read.
 //!
-//! A local name is one without a domain, or at `localhost`; one at this host's own name counts where an alias has it. It is
-//! asked for in the settings, in the files, and as the alias `default`; what is left gets a domain (spec/sendmail.md
-//! section 1.5, rows 7 and 8).
+//! A local name is one without a domain, or at `localhost`; one at this host's own name counts
+//! where an alias has it. It is asked for in the settings, in the files, and as the alias
+//! `default`; what is left gets a domain (spec/sendmail.md section 1.5, rows 7 and 8).
 mod check;
 mod file;
 mod walk;
@@ -75,7 +77,8 @@ pub struct Local<'a> {
     table: OnceCell<Result<Table, LocalError>>,
     domain: OnceCell<Option<(String, String)>>,
     included: RefCell<HashMap<PathBuf, Rc<Lines>>>,
-    /// Of the settings and of the files: the aliases that were followed to their ends by [`Local::check_name`].
+    /// Of the settings and of the files: the aliases that were followed to their ends by
+    /// [`Local::check_name`].
     sound: RefCell<(HashSet<String>, HashSet<String>)>,
     /// What names of headers became: a head may hold one again and again.
     headers: RefCell<HashMap<String, Option<Address>>>,
@@ -94,8 +97,8 @@ enum Kind {
 type End = (Mailbox, Option<Rc<str>>);
 
 impl<'a> Local<'a> {
-    /// Takes the settings; no file is opened. With `guess` a name without an alias may get this host's domain, as sendmail
-    /// gives it; without, only `qualify-domain`.
+    /// Takes the settings; no file is opened. With `guess` a name without an alias may get this
+    /// host's domain, as sendmail gives it; without, only `qualify-domain`.
     pub fn new(settings: &'a Settings, guess: bool) -> Self {
         let names = [
             settings.filled("hostname"),
@@ -120,8 +123,8 @@ impl<'a> Local<'a> {
         }
     }
 
-    /// Puts into the place of each local name what it stands for, in order and recursively; other mailboxes stay. What an
-    /// alias stands for comes once, at its first mention.
+    /// Puts into the place of each local name what it stands for, in order and recursively; other
+    /// mailboxes stay. What an alias stands for comes once, at its first mention.
     ///
     /// # Errors
     /// [`LocalError`].
@@ -142,7 +145,8 @@ impl<'a> Local<'a> {
         Ok(expanded)
     }
 
-    /// Tells whether an alias to `/dev/null` dropped somebody: a list that came to nothing is then no mistake.
+    /// Tells whether an alias to `/dev/null` dropped somebody: a list that came to nothing is then
+    /// no mistake.
     pub fn has_dropped(&self) -> bool {
         self.dropped.get()
     }
@@ -167,7 +171,8 @@ impl<'a> Local<'a> {
         Ok(walk.ends.into_iter().map(|(mailbox, _)| mailbox).collect())
     }
 
-    /// Tells whether a recipient leads somewhere. Every alias is followed once, however many recipients are asked about.
+    /// Tells whether a recipient leads somewhere. Every alias is followed once, however many
+    /// recipients are asked about.
     ///
     /// # Errors
     /// [`LocalError`].
@@ -191,8 +196,9 @@ impl<'a> Local<'a> {
         outcome
     }
 
-    /// What a mailbox of a header becomes, `None` when it stays: a local name whose alias is exactly one address becomes that
-    /// address and keeps its display name; any other one gets a domain where there is one.
+    /// What a mailbox of a header becomes, `None` when it stays: a local name whose alias is
+    /// exactly one address becomes that address and keeps its display name; any other one gets a
+    /// domain where there is one.
     pub fn header(&self, mailbox: &Mailbox) -> Option<Mailbox> {
         let (_, kind) = self.local(&mailbox.address)?;
         let key = mailbox.address.key();
@@ -221,8 +227,8 @@ impl<'a> Local<'a> {
         }
     }
 
-    /// Gives a sender's bare name its domain, without asking aliases; `None` when there is none. Full addresses stay, but those
-    /// at `localhost`, which mean nothing elsewhere.
+    /// Gives a sender's bare name its domain, without asking aliases; `None` when there is none.
+    /// Full addresses stay, but those at `localhost`, which mean nothing elsewhere.
     pub fn qualify(&self, address: Address) -> Option<Address> {
         match self.local(&address) {
             None | Some((_, Kind::Host)) => Some(address),
@@ -233,7 +239,8 @@ impl<'a> Local<'a> {
         }
     }
 
-    /// The mailboxes one ends at, each with the place that says so (`/etc/aliases:12`), for `sendmail -bv`.
+    /// The mailboxes one ends at, each with the place that says so (`/etc/aliases:12`), for
+    /// `sendmail -bv`.
     ///
     /// # Errors
     /// [`LocalError`].
@@ -266,7 +273,8 @@ impl<'a> Local<'a> {
         Some((address.local().trim_matches('"').to_owned(), kind))
     }
 
-    /// Follows one mailbox. `asked`: the aliases of the settings do not have this bare name, or named it themselves.
+    /// Follows one mailbox. `asked`: the aliases of the settings do not have this bare name, or
+    /// named it themselves.
     fn mailbox(
         &self,
         mailbox: Mailbox,
@@ -474,7 +482,8 @@ impl<'a> Local<'a> {
             .or_else(|| Some((host?, "the name of this host".to_owned())))
     }
 
-    /// The files, each with where it was named; the host's own one only where no local program reads it itself.
+    /// The files, each with where it was named; the host's own one only where no local program
+    /// reads it itself.
     fn files(&self) -> Vec<(PathBuf, Option<String>)> {
         match self.settings.origin("aliases-file") {
             Some(origin) => {

@@ -117,8 +117,8 @@ fn qualified(settings: &Settings, address: Address) -> Result<Address, SettingsE
         })
 }
 
-/// The sender of the envelope: `envelope-from`, else the login's name at `envelope-domain`, else the first author
-/// (cases/mailx, the table of senders).
+/// The sender of the envelope: `envelope-from`, else the login's name at `envelope-domain`, else
+/// the first author (cases/mailx, the table of senders).
 ///
 /// # Errors
 /// [`SettingsError`].
@@ -152,8 +152,8 @@ pub fn return_path(
     }
 }
 
-/// The mailbox that `force-from` puts in the place of an address: the `from` of files, environment or `-S`, else the login.
-/// `None` leaves the address: it is one of these, or there are none.
+/// The mailbox that `force-from` puts in the place of an address: the `from` of files, environment
+/// or `-S`, else the login. `None` leaves the address: it is one of these, or there are none.
 pub fn forced(settings: &Settings, stands: &Address) -> Option<Mailbox> {
     if !settings.flag("force-from") || stands.is_bare() {
         return None;

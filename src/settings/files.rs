@@ -12,7 +12,8 @@ use super::{Assignment, Layer, Origin, SettingsError, mailrc, target, text_of, t
 use crate::cli::Args;
 use crate::files::{self, Access};
 
-/// The system's mail.rc under the names distributions give it; the first one there is counts (spec/mailx.md section 0).
+/// The system's mail.rc under the names distributions give it; the first one there is counts
+/// (spec/mailx.md section 0).
 const SYSTEM_RC: &[&str] = &[
     "/etc/smail.rc",
     "/etc/mail.rc",
@@ -58,7 +59,8 @@ impl Layers {
         let extra = extra.and_then(|a| Some((a.value.as_ref().map(text_of)?, Source::of(a.layer))));
         if let Some((extra, source)) = extra.filter(|(extra, _)| !extra.is_empty()) {
             let path = expand_home(&extra, self.home.as_deref());
-            // One that `-X` names speaks for the command line: the secrets of the user's own file do not follow it.
+            // One that `-X` names speaks for the command line: the secrets of the user's own file
+            // do not follow it.
             let layer = if source == Source::Files {
                 Layer::UserRc
             } else {
@@ -147,7 +149,8 @@ impl Layers {
         Ok(())
     }
 
-    /// Whether a user's file cannot be reached, as in a home that a service may not enter: then it is as if it were not there.
+    /// Whether a user's file cannot be reached, as in a home that a service may not enter: then it
+    /// is as if it were not there.
     fn passes_over(&mut self, path: &Path) -> bool {
         let Some(error) = files::unreachable(path) else {
             return false;
@@ -171,7 +174,8 @@ impl Layers {
         let (text, privacy) = match toml::read_private(path, of_host) {
             Ok(Some(read)) => read,
             Ok(None) => return Ok(false),
-            // A daemon's user may not be allowed to see the password in it. Whether that matters shows when a way is looked for.
+            // A daemon's user may not be allowed to see the password in it. Whether that matters
+            // shows when a way is looked for.
             Err(error) if of_host && error.kind() == std::io::ErrorKind::PermissionDenied => {
                 self.notes.push(format!(
                     "{} cannot be read by this user and is passed over",

@@ -1,6 +1,8 @@
-//! Names of settings that belong to mailx programs and mean nothing here, and those that may not be passed over.
+//! Names of settings that belong to mailx programs and mean nothing here, and those that may not be
+//! passed over.
 
-/// Names mailx programs know and smail has no use for: accepted without a word (spec/mailx.md sections 2.2 and 2.6).
+/// Names mailx programs know and smail has no use for: accepted without a word (spec/mailx.md
+/// sections 2.2 and 2.6).
 pub const WITHOUT_EFFECT: &[&str] = &[
     "add-file-recipients",
     "agent-shell-lookup",
@@ -212,7 +214,8 @@ pub const WITHOUT_EFFECT: &[&str] = &[
     "writebackedited",
 ];
 
-/// Names that ask for something smail cannot do and that must not be passed over: mail would go out unsigned.
+/// Names that ask for something smail cannot do and that must not be passed over: mail would go out
+/// unsigned.
 pub const REFUSED: &[(&str, &str)] = &[
     ("smime-sign", "smail does not sign mail"),
     ("smime-force-encryption", "smail does not encrypt mail"),

@@ -1,7 +1,8 @@
 //! The table: one row is one setting in every source.
 //!
-//! A row makes the TOML key, the mail.rc names, `-S`, the environment variable (`SMAIL_` and the name in capitals),
-//! `--show-settings`, the man page and the example configuration. Adding a setting is adding a row.
+//! A row makes the TOML key, the mail.rc names, `-S`, the environment variable (`SMAIL_` and the
+//! name in capitals), `--show-settings`, the man page and the example configuration. Adding a
+//! setting is adding a row.
 
 /// What a value may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,7 +189,8 @@ keys! {
     }
 }
 
-/// Finds a setting by one of its names; `Some(suffix)` when mail.rc's chain form was used (`smtp-auth-user-HOST`).
+/// Finds a setting by one of its names; `Some(suffix)` when mail.rc's chain form was used
+/// (`smtp-auth-user-HOST`).
 pub fn find(name: &str) -> Option<(&'static Key, Option<&str>)> {
     if let Some(key) = KEYS
         .iter()

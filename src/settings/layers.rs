@@ -1,8 +1,8 @@
 //! Gathers what all sources say, in the order in which they win.
 //!
-//! Promise: files are opened once, and judged by what was opened. A file that others may write, or a `config.toml` with a
-//! secret that others may read, is refused (exit 78); a mail.rc with a secret that others may read gets a warning, as
-//! `/etc/mail.rc` is read by all on most systems.
+//! Promise: files are opened once, and judged by what was opened. A file that others may write, or
+//! a `config.toml` with a secret that others may read, is refused (exit 78); a mail.rc with a
+//! secret that others may read gets a warning, as `/etc/mail.rc` is read by all on most systems.
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -13,7 +13,8 @@ use super::{Assignment, Layer, Origin, Settings, SettingsError, mailrc, text_of}
 use crate::address::{Aliases, Mailbox, parse_authors};
 use crate::cli::Args;
 
-/// Variables that Heirloom mailx reads as settings and that no other program means (their names cannot be set by a shell).
+/// Variables that Heirloom mailx reads as settings and that no other program means (their names
+/// cannot be set by a shell).
 const FALLBACK: &[&str] = &[
     "smtp-auth-user",
     "smtp-auth-password",
@@ -66,7 +67,8 @@ impl Layers {
         Layers::load_with(args, world, Vec::new())
     }
 
-    /// Reads every source; what a dialogue has found out counts as if it stood behind `-S`, but has no place to be shown.
+    /// Reads every source; what a dialogue has found out counts as if it stood behind `-S`, but has
+    /// no place to be shown.
     ///
     /// # Errors
     /// As [`Layers::load`].
@@ -113,8 +115,9 @@ impl Layers {
         }
     }
 
-    /// Applies the account: the one chosen by `-A`, else the one whose `from` is the address of one of the authors (those
-    /// that a template or a caller of sendmail names), else the default one. Then looks the provider up.
+    /// Applies the account: the one chosen by `-A`, else the one whose `from` is the address of one
+    /// of the authors (those that a template or a caller of sendmail names), else the default one.
+    /// Then looks the provider up.
     ///
     /// # Errors
     /// [`SettingsError::NoDefaultAccount`].
@@ -182,7 +185,8 @@ impl Layers {
         }
     }
 
-    /// The account whose From address is that of an author, the first that has one; or of the From that the command line named.
+    /// The account whose From address is that of an author, the first that has one; or of the From
+    /// that the command line named.
     fn account_of(&self, authors: &[Mailbox]) -> Option<String> {
         let named = self
             .said
@@ -378,8 +382,8 @@ impl Layers {
         }
     }
 
-    /// As [`Layers::assign`], but unknown names belong to another program and are only noted. One behind another word is not
-    /// named, as it may be a part of that one's value.
+    /// As [`Layers::assign`], but unknown names belong to another program and are only noted. One
+    /// behind another word is not named, as it may be a part of that one's value.
     fn rc_assign(
         &mut self,
         (name, behind): (&str, bool),

@@ -168,7 +168,8 @@ pub(super) fn login(
     }))
 }
 
-/// The user name when only a password is set: the word the provider wants, else the author's address.
+/// The user name when only a password is set: the word the provider wants, else the author's
+/// address.
 fn default_user(settings: &Settings, author: &Mailbox) -> String {
     let address = author.address.to_string();
     settings
@@ -188,7 +189,8 @@ enum Found {
     Nothing,
 }
 
-/// The password: the strongest that may be used. That of the URL which names the server comes first.
+/// The password: the strongest that may be used. That of the URL which names the server comes
+/// first.
 fn secret(goal: &Goal<'_>, at: &At<'_>) -> Found {
     let mut refused = Found::Nothing;
     let mut refuse = |a: &Assignment, why| {
@@ -238,8 +240,8 @@ fn inline(password: &str, url: &Assignment) -> Found {
     )
 }
 
-/// What may hold the secret, the strongest first: the most specific suffix, then the layer, then the later name. What a source
-/// takes back (`unset`) hides the weaker ones.
+/// What may hold the secret, the strongest first: the most specific suffix, then the layer, then
+/// the later name. What a source takes back (`unset`) hides the weaker ones.
 fn candidates<'a>(goal: &'a Goal<'_>) -> Vec<&'a Assignment> {
     let settings = goal.settings;
     let beside = settings.waiting.iter().flat_map(|waiting| &waiting.secrets);
@@ -298,8 +300,8 @@ fn source(settings: &Settings, secret: &Assignment) -> Option<SecretSource> {
     }
 }
 
-/// What is looked up in the netrc at the login. A file is asked now whether it has an entry, as the port depends on it; a
-/// program is not run before somebody logs in.
+/// What is looked up in the netrc at the login. A file is asked now whether it has an entry, as the
+/// port depends on it; a program is not run before somebody logs in.
 fn netrc_lookup(
     settings: &Settings,
     server: &Server,

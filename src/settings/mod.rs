@@ -1,8 +1,9 @@
 //! What each setting is, and who said so.
 //!
-//! All sources become [`Assignment`]s of one table of rows ([`keys`]); the last word by [`Layer`] wins, all words are
-//! remembered, and every value knows its [`Origin`]. Promise: what a file, a variable or a flag says has the same effect.
-//! Refuses unknown names in TOML and `-S` (exit 78, 64) and passes over unknown ones in mail.rc, which belong to others.
+//! All sources become [`Assignment`]s of one table of rows ([`keys`]); the last word by [`Layer`]
+//! wins, all words are remembered, and every value knows its [`Origin`]. Promise: what a file, a
+//! variable or a flag says has the same effect. Refuses unknown names in TOML and `-S` (exit 78,
+//! 64) and passes over unknown ones in mail.rc, which belong to others.
 pub mod aliases;
 pub mod author;
 mod files;
@@ -112,7 +113,8 @@ pub struct Assignment {
     pub origin: Origin,
 }
 
-/// What went wrong with the settings. Every variant exits 78 but those that come from the command line.
+/// What went wrong with the settings. Every variant exits 78 but those that come from the command
+/// line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
     /// No setting has this name; the nearest one.
@@ -336,7 +338,8 @@ impl Settings {
         self.winner(name)?.value.as_ref()
     }
 
-    /// The winner among the chain forms of a setting: the most specific suffix that is set, else the plain name.
+    /// The winner among the chain forms of a setting: the most specific suffix that is set, else
+    /// the plain name.
     fn chained(&self, name: &'static str, suffixes: &[String]) -> Option<&Assignment> {
         let specific = suffixes.iter().find_map(|suffix| {
             self.trail
@@ -409,7 +412,8 @@ fn text_of(value: &Value) -> String {
     }
 }
 
-/// A name as errors show it, as far as it can be one: `-S 'auth-password s3cret'` and `-S smtps://u:s3cret@h` hold a secret.
+/// A name as errors show it, as far as it can be one: `-S 'auth-password s3cret'` and `-S
+/// smtps://u:s3cret@h` hold a secret.
 pub(crate) fn shown_name(name: &str) -> String {
     let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
     match name.find(|c| !fits(c)) {

@@ -1,10 +1,12 @@
 //! Whom a secret belongs to, and whether it may be sent to a server.
 //!
-//! Promise: a secret goes to the server and in the name of the user that its own source names, and to no other (house
-//! decision 10). Files are one source after the other, then the environment, then the command line; a secret that its file
-//! binds to no server belongs to the one that all files name together. What the environment or the command line holds for
-//! one run follows that run, unless its source names another server. Another address to connect to (`connect-to`, `proxy`)
-//! is another server unless TLS proves the name by roots that the source of the secret knows.
+//! Promise: a secret goes to the server and in the name of the user that its own source names, and
+//! to no other (house decision 10). Files are one source after the other, then the environment,
+//! then the command line; a secret that its file binds to no server belongs to the one that all
+//! files name together. What the environment or the command line holds for one run follows that
+//! run, unless its source names another server. Another address to connect to (`connect-to`,
+//! `proxy`) is another server unless TLS proves the name by roots that the source of the secret
+//! knows.
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -27,7 +29,8 @@ const TRUST: &[&str] = &[
     "tls-fingerprint",
 ];
 
-/// Who logged in where, and where the secret came from: what a mail that waits keeps of its login. Never the secret.
+/// Who logged in where, and where the secret came from: what a mail that waits keeps of its login.
+/// Never the secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoginOrigin {
     /// The user.
@@ -36,7 +39,8 @@ pub struct LoginOrigin {
     pub server: String,
     /// The setting with the secret, and where it was set.
     pub secret: String,
-    /// The secret was given to that one run, by the command line or the environment, and ended with it.
+    /// The secret was given to that one run, by the command line or the environment, and ended with
+    /// it.
     #[serde(default)]
     pub given: bool,
 }
@@ -162,7 +166,8 @@ impl Goal<'_> {
         }
     }
 
-    /// Why a secret may not be used for this login; `None` when it may. Reads after the place of the secret.
+    /// Why a secret may not be used for this login; `None` when it may. Reads after the place of
+    /// the secret.
     pub fn refusal(&self, secret: &Assignment) -> Option<String> {
         let source = Source::of(secret.layer);
         let by_name = secret
@@ -263,7 +268,8 @@ impl Goal<'_> {
         }
     }
 
-    /// A variable follows the command line that names server and user both: that is how a password gets there unseen.
+    /// A variable follows the command line that names server and user both: that is how a password
+    /// gets there unseen.
     fn of_environment(&self) -> Named {
         let own = self.explicit(Source::Environment);
         if own.site.is_some() {
@@ -281,7 +287,8 @@ impl Goal<'_> {
         }
     }
 
-    /// Whether the command line names this server and user both, and the environment names no server of its own.
+    /// Whether the command line names this server and user both, and the environment names no
+    /// server of its own.
     fn follows_command_line(&self) -> bool {
         let typed = self.explicit(Source::CommandLine);
         self.explicit(Source::Environment).site.is_none()
@@ -289,7 +296,8 @@ impl Goal<'_> {
             && typed.user.as_deref() == Some(&self.user)
     }
 
-    /// What one source names by itself; a server only when it says so, and not by the domain of a login.
+    /// What one source names by itself; a server only when it says so, and not by the domain of a
+    /// login.
     fn explicit(&self, source: Source) -> Named {
         let own = self.settings.only(|layer| Source::of(layer) == source);
         let said = ["smtp", "mta", "provider"];

@@ -1,6 +1,8 @@
-//! Who is at the other end of standard input, when that is a socket: a dialogue may be held with another user.
+//! Who is at the other end of standard input, when that is a socket: a dialogue may be held with
+//! another user.
 //!
-//! Promise: the user of a unix socket is what the kernel noted when it was connected, not what the peer says.
+//! Promise: the user of a unix socket is what the kernel noted when it was connected, not what the
+//! peer says.
 use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};

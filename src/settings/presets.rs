@@ -1,7 +1,9 @@
-//! What is known of mail providers: server, ports, TLS, the form of the user name, and where passwords come from.
+//! What is known of mail providers: server, ports, TLS, the form of the user name, and where
+//! passwords come from.
 //!
-//! Promise: the table is data (`presets.toml`); only the row that is asked for is parsed, and only when it is asked for.
-//! Loopback names never lead to a preset: what listens there is the user's own.
+//! Promise: the table is data (`presets.toml`); only the row that is asked for is parsed, and only
+//! when it is asked for. Loopback names never lead to a preset: what listens there is the user's
+//! own.
 use std::net::IpAddr;
 
 use serde::Deserialize;
@@ -11,7 +13,8 @@ use super::route::{Door, Mechanism, TlsMode};
 /// The rows. Each begins with `[id]` at the start of a line.
 const TABLE: &str = include_str!("presets.toml");
 
-/// The longest domain name (RFC 1035 section 2.3.4); what is longer is not looked up, so that the work is bounded.
+/// The longest domain name (RFC 1035 section 2.3.4); what is longer is not looked up, so that the
+/// work is bounded.
 const MAX_NAME: usize = 253;
 
 /// A provider.
@@ -109,7 +112,8 @@ impl Preset {
         }
     }
 
-    /// Where its passwords are to be had, for a login that was refused; `None` where `said`, in English, names all of that.
+    /// Where its passwords are to be had, for a login that was refused; `None` where `said`, in
+    /// English, names all of that.
     pub fn credential_beyond(&self, said: &str) -> Option<String> {
         let hint = self.credential_hint.as_str();
         let places = hint.split(';').next().unwrap_or_default().split(" or ");
@@ -122,7 +126,8 @@ impl Preset {
     }
 }
 
-/// Finds the provider of an address domain (A-labels, in any case): that of the domain itself, else of the nearest one above.
+/// Finds the provider of an address domain (A-labels, in any case): that of the domain itself, else
+/// of the nearest one above.
 pub fn by_domain(domain: &str) -> Option<Preset> {
     let domain = asked(domain)?;
     let mut name = domain.as_str();
@@ -136,8 +141,9 @@ pub fn by_domain(domain: &str) -> Option<Preset> {
     None
 }
 
-/// Finds the provider of a server name (in any case), regional forms included. An address is nobody's: in the table one
-/// stands only for a bridge on the user's own host, which is not told by it.
+/// Finds the provider of a server name (in any case), regional forms included. An address is
+/// nobody's: in the table one stands only for a bridge on the user's own host, which is not told by
+/// it.
 pub fn by_host(host: &str) -> Option<Preset> {
     let host = asked(host).filter(|host| host.parse::<IpAddr>().is_err())?;
     naming(&host, |preset| &preset.hosts).or_else(|| {
@@ -146,7 +152,8 @@ pub fn by_host(host: &str) -> Option<Preset> {
     })
 }
 
-/// Finds the provider that takes mail by an exchanger (in any case): that of the host itself, else of the nearest name above.
+/// Finds the provider that takes mail by an exchanger (in any case): that of the host itself, else
+/// of the nearest name above.
 pub fn by_mx(host: &str) -> Option<Preset> {
     let host = asked(host)?;
     let names = host
@@ -177,7 +184,8 @@ fn asked(name: &str) -> Option<String> {
     (name.len() <= MAX_NAME).then(|| name.to_ascii_lowercase())
 }
 
-/// The row with this word in a list of names. One search of the table; parsing is left to rows that hold the word at all.
+/// The row with this word in a list of names. One search of the table; parsing is left to rows that
+/// hold the word at all.
 fn naming(word: &str, list: fn(&Preset) -> &Vec<String>) -> Option<Preset> {
     let quoted = format!("\"{word}\"");
     TABLE
@@ -481,7 +489,8 @@ mod tests {
 
     #[test]
     fn a_lookup_costs_less_than_two_milliseconds() {
-        // The best of some, for the machine may be busy; without optimisation it is twenty times slower than in a release.
+        // The best of some, for the machine may be busy; without optimisation it is twenty times
+        // slower than in a release.
         let slowest = [
             "nowhere.example",
             "a.b.c.d.e.f.g.h.yahoo.co.jp",

@@ -4,7 +4,8 @@ use super::value::Value;
 use super::{Settings, SettingsError, presets, target};
 use crate::address::parse_authors;
 
-/// Finds the provider by `provider`, the server, the login or the author, and lets it name the server when nothing else does.
+/// Finds the provider by `provider`, the server, the login or the author, and lets it name the
+/// server when nothing else does.
 pub(super) fn look_up(settings: &mut Settings) -> Result<(), SettingsError> {
     let host = settings
         .filled("smtp")
@@ -40,7 +41,8 @@ pub(super) fn look_up(settings: &mut Settings) -> Result<(), SettingsError> {
     Ok(())
 }
 
-/// Only a login points at a provider: without one, mail of a From address goes where mail went before.
+/// Only a login points at a provider: without one, mail of a From address goes where mail went
+/// before.
 fn provider_of_login(settings: &Settings) -> Option<presets::Preset> {
     let password = [
         "auth-password",

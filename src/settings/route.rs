@@ -1,6 +1,8 @@
-//! Where a mail goes, settled: everything a transport must know, and nothing it would have to look up.
+//! Where a mail goes, settled: everything a transport must know, and nothing it would have to look
+//! up.
 //!
-//! Promise: a [`Route`] is complete. A transport reads no setting, no environment and no file but those named here.
+//! Promise: a [`Route`] is complete. A transport reads no setting, no environment and no file but
+//! those named here.
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -63,7 +65,8 @@ pub struct Smtp {
     pub provider: Option<String>,
     /// The name in A-labels, or an IP address without brackets; the TLS name.
     pub host: String,
-    /// Tried in order; the next only when no connection to the one before could be made. Never empty.
+    /// Tried in order; the next only when no connection to the one before could be made. Never
+    /// empty.
     pub doors: Vec<Door>,
     /// LMTP instead of SMTP (RFC 2033).
     pub lmtp: bool,
@@ -75,7 +78,8 @@ pub struct Smtp {
     pub proxy: Option<Proxy>,
     /// The local address to connect from.
     pub source_address: Option<IpAddr>,
-    /// The argument of EHLO: a full name or an address literal. `None`: the literal of the local address.
+    /// The argument of EHLO: a full name or an address literal. `None`: the literal of the local
+    /// address.
     pub hello_name: Option<String>,
     /// EHLO may be skipped for HELO (smtp-config=-ehlo).
     pub ehlo: bool,

@@ -5,8 +5,8 @@ use super::keys::{KEYS, Key, Kind};
 use super::{Assignment, Settings, target, text_of};
 use crate::text::{Policy, safe, word};
 
-/// The lines of `--show-settings`: TOML that could stand in a file, each with its origin behind `#`. With `all`, words that
-/// lost follow the one that won.
+/// The lines of `--show-settings`: TOML that could stand in a file, each with its origin behind
+/// `#`. With `all`, words that lost follow the one that won.
 pub fn show(settings: &Settings, all: bool) -> String {
     let mut out = String::new();
     if let Some(account) = &settings.account {

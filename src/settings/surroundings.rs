@@ -1,7 +1,9 @@
-//! The world around this run: environment, folders, this machine. Passed in, so that tests have their own.
+//! The world around this run: environment, folders, this machine. Passed in, so that tests have
+//! their own.
 //!
-//! Promise: a folder of another user is never taken for ours, whatever the environment says; cron, sudo and systemd leave
-//! `HOME=/`, none, or that of the caller in place (spec/sendmail.md section 3, invariant d).
+//! Promise: a folder of another user is never taken for ours, whatever the environment says; cron,
+//! sudo and systemd leave `HOME=/`, none, or that of the caller in place (spec/sendmail.md section
+//! 3, invariant d).
 use std::collections::BTreeMap;
 use std::fmt;
 use std::os::unix::fs::MetadataExt;
@@ -73,7 +75,8 @@ impl Surroundings {
             .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
             .collect();
         let user = rustix::process::geteuid().as_raw();
-        // Without HOME the library asks the whole user database, which may be more than the host's own file.
+        // Without HOME the library asks the whole user database, which may be more than the host's
+        // own file.
         let account = || {
             let own = account(5).map(PathBuf::from);
             own.or_else(|| {
@@ -106,8 +109,9 @@ impl Surroundings {
             .unwrap_or_else(|| "nobody".to_owned())
     }
 
-    /// Who called: the name of the parent process and the account, as in `cron/root`; where standard input is a unix socket,
-    /// those of the process that has connected to it. Not the environment's word, as it is kept in a log.
+    /// Who called: the name of the parent process and the account, as in `cron/root`; where
+    /// standard input is a unix socket, those of the process that has connected to it. Not the
+    /// environment's word, as it is kept in a log.
     pub fn caller(&self) -> String {
         let (pid, uid) = match Peer::of_stdin() {
             Ok(Peer::Local { pid, uid, .. }) => (Some(pid), Some(uid)),
@@ -129,7 +133,8 @@ impl Surroundings {
         format!("{}/{user}", name.as_deref().unwrap_or("unknown"))
     }
 
-    /// The locale of messages (POSIX.1-2024 section 8.2): the first of the three variables that is set to something.
+    /// The locale of messages (POSIX.1-2024 section 8.2): the first of the three variables that is
+    /// set to something.
     pub fn locale(&self) -> &str {
         let set = |name| self.variable(name).filter(|value| !value.is_empty());
         ["LC_ALL", "LC_MESSAGES", "LANG"]
@@ -138,18 +143,21 @@ impl Surroundings {
             .unwrap_or("C")
     }
 
-    /// Whether this runs in continuous integration, where nothing waits for the next run: `CI` is set to something.
+    /// Whether this runs in continuous integration, where nothing waits for the next run: `CI` is
+    /// set to something.
     pub fn is_ci(&self) -> bool {
         self.variable("CI")
             .is_some_and(|ci| !ci.is_empty() && ci != "false" && ci != "0")
     }
 
-    /// The time all dates are taken from, for builds that can be repeated (reproducible-builds.org, `SOURCE_DATE_EPOCH`).
+    /// The time all dates are taken from, for builds that can be repeated (reproducible-builds.org,
+    /// `SOURCE_DATE_EPOCH`).
     pub fn source_date_epoch(&self) -> Option<i64> {
         self.variable("SOURCE_DATE_EPOCH")?.trim().parse().ok()
     }
 
-    /// A variable that is set to something: compose files and unit files hand over empty ones for those that are not set.
+    /// A variable that is set to something: compose files and unit files hand over empty ones for
+    /// those that are not set.
     pub(super) fn variable(&self, name: &str) -> Option<&str> {
         self.variables
             .get(name)
@@ -168,7 +176,8 @@ struct Folders {
 }
 
 impl Folders {
-    /// Finds them by the environment; the account's home in the user database is asked for only where `HOME` does not count.
+    /// Finds them by the environment; the account's home in the user database is asked for only
+    /// where `HOME` does not count.
     fn find(
         variables: &BTreeMap<String, String>,
         account: impl FnOnce() -> Option<PathBuf>,
@@ -184,8 +193,9 @@ impl Folders {
         let ours = |home: &PathBuf| {
             home.parent().is_some() && home.metadata().is_ok_and(|m| m.is_dir() && m.uid() == user)
         };
-        // A container may run as a user whom its image does not know, with a home that the image's root made: what stands there
-        // is root's word. A user who has an account and got the HOME of root (sudo, cron) has a home of their own.
+        // A container may run as a user whom its image does not know, with a home that the image's
+        // root made: what stands there is root's word. A user who has an account and got the HOME
+        // of root (sudo, cron) has a home of their own.
         let of_root = |home: &PathBuf| {
             home.parent().is_some()
                 && home
@@ -217,7 +227,8 @@ impl Folders {
                 .map(|path| path.join("smail")),
         );
         state.extend(home.as_ref().map(|home| home.join(".local/state/smail")));
-        // systemd makes it for the service, open to all, and hands it over in a list (systemd.exec(5), StateDirectory=).
+        // systemd makes it for the service, open to all, and hands it over in a list
+        // (systemd.exec(5), StateDirectory=).
         let service = variables
             .get("STATE_DIRECTORY")
             .and_then(|list| list.split(':').next());
@@ -245,7 +256,8 @@ impl Folders {
     }
 }
 
-/// Whether a path, or what there is of it, belongs to a user who is neither this one nor root: sudo may have left it behind.
+/// Whether a path, or what there is of it, belongs to a user who is neither this one nor root: sudo
+/// may have left it behind.
 fn is_of_another(path: &Path, user: u32) -> bool {
     let there = path.ancestors().find_map(|path| path.metadata().ok());
     there.is_some_and(|meta| meta.uid() != user && meta.uid() != 0)

@@ -1,7 +1,7 @@
 //! Reads where mail goes out of the text of `smtp` and `mta`.
 //!
-//! Promise: a host is in A-labels or an IP address, a port is none of the impossible ones, and user and password are
-//! percent-decoded. No error text holds a password.
+//! Promise: a host is in A-labels or an IP address, a port is none of the impossible ones, and user
+//! and password are percent-decoded. No error text holds a password.
 use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
@@ -94,7 +94,8 @@ const UNREADABLE: &str = "a `/`, `?` or `#` in a user or password is written `%2
 /// Reads the text.
 ///
 /// # Errors
-/// A lowercase fragment that repeats nothing of the text but an unknown scheme, as any other part may be of a password.
+/// A lowercase fragment that repeats nothing of the text but an unknown scheme, as any other part
+/// may be of a password.
 pub fn parse(text: &str) -> Result<Target, String> {
     let text = text.trim();
     if text == "test" {
@@ -138,7 +139,8 @@ fn is_path(text: &str) -> bool {
     text.starts_with(['/', '~']) || text.starts_with("./")
 }
 
-/// The scheme (RFC 3986 section 3.1) and what follows it. What is longer than any scheme is part of something else.
+/// The scheme (RFC 3986 section 3.1) and what follows it. What is longer than any scheme is part of
+/// something else.
 fn split_scheme(text: &str) -> (Option<&str>, &str) {
     let fits = |scheme: &str| {
         (1..=12).contains(&scheme.len())
@@ -152,7 +154,8 @@ fn split_scheme(text: &str) -> (Option<&str>, &str) {
     }
 }
 
-/// User and password, host and port, and what follows these. `None` when a part of the login may stand in the wrong place.
+/// User and password, host and port, and what follows these. `None` when a part of the login may
+/// stand in the wrong place.
 fn authority(rest: &str) -> Option<(Option<&str>, &str, &str)> {
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at(end);
@@ -269,8 +272,9 @@ fn host(name: &str) -> Result<String, String> {
     Ok(ascii)
 }
 
-/// A text as errors and lists may show it, where it may be a URL or a part of one: everything between the scheme and the last
-/// `@` is struck out but the user of a URL that can be read, and all of it behind the scheme where that cannot.
+/// A text as errors and lists may show it, where it may be a URL or a part of one: everything
+/// between the scheme and the last `@` is struck out but the user of a URL that can be read, and
+/// all of it behind the scheme where that cannot.
 pub fn masked(text: &str) -> String {
     let (scheme, rest) = split_scheme(text);
     let scheme = scheme.map_or_else(String::new, |scheme| format!("{scheme}://"));
@@ -298,7 +302,8 @@ pub fn masked(text: &str) -> String {
     }
 }
 
-/// The value of a setting that takes a server, as lists may show it: as [`masked`], and nothing of what cannot be read.
+/// The value of a setting that takes a server, as lists may show it: as [`masked`], and nothing of
+/// what cannot be read.
 pub fn masked_server(text: &str) -> String {
     let (scheme, rest) = split_scheme(text.trim());
     let readable = match scheme {

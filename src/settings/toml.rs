@@ -1,7 +1,7 @@
 //! Reads `config.toml` into what it says, each with its line.
 //!
-//! Promise: a syntax error names its line and never repeats a value. Refuses a secret in a file others may read, and a
-//! file others may write.
+//! Promise: a syntax error names its line and never repeats a value. Refuses a secret in a file
+//! others may read, and a file others may write.
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -200,12 +200,13 @@ impl Lines {
     }
 }
 
-/// Reads a file and judges who may write it, and who may read it if it holds a secret. A file of root may be shared with the
-/// group it was given to where root is another user, or where it is there for the whole host (`of_host`).
+/// Reads a file and judges who may write it, and who may read it if it holds a secret. A file of
+/// root may be shared with the group it was given to where root is another user, or where it is
+/// there for the whole host (`of_host`).
 ///
 /// # Errors
-/// `Ok(None)` when there is no such file; a fragment otherwise. The mode is that of the opened file, so that it cannot
-/// be exchanged in between.
+/// `Ok(None)` when there is no such file; a fragment otherwise. The mode is that of the opened
+/// file, so that it cannot be exchanged in between.
 pub fn read_private(path: &Path, of_host: bool) -> io::Result<Option<(String, Privacy)>> {
     let (bytes, access) = match files::read(path, LARGEST) {
         Ok(read) => read,

@@ -106,8 +106,8 @@ fn flag(key: &Key, raw: Raw) -> Result<Value, String> {
         Raw::Text(text) => match text.to_ascii_lowercase().as_str() {
             "" | "true" | "yes" | "on" | "1" | "y" => Ok(Value::Flag(true)),
             "false" | "no" | "off" | "0" | "n" => Ok(Value::Flag(false)),
-            // Any value switches a mailx variable on (`set bsdcompat=x`), and the certificate of s-nail's
-            // `smtp-use-starttls=anything` must not end in clear text.
+            // Any value switches a mailx variable on (`set bsdcompat=x`), and the certificate of
+            // s-nail's `smtp-use-starttls=anything` must not end in clear text.
             _ if !key.mailrc.is_empty() => Ok(Value::Flag(true)),
             _ => Err(format!("`{}` is neither on nor off", shown(&text))),
         },
@@ -117,7 +117,8 @@ fn flag(key: &Key, raw: Raw) -> Result<Value, String> {
     }
 }
 
-/// `tls-verify = false` and `tls = false` are how other programs say it; they mean the weakest word only where that is plain.
+/// `tls-verify = false` and `tls = false` are how other programs say it; they mean the weakest word
+/// only where that is plain.
 fn flag_choice(words: &[&str], on: bool) -> Result<Value, String> {
     let word = match (words.contains(&"strict"), on) {
         (true, true) => "strict",
@@ -151,7 +152,8 @@ fn choice(words: &[&str], text: &str) -> Result<Value, String> {
     Err(format!("`{}` is none of {}", shown(text), words.join(", ")))
 }
 
-/// Reads a length of time: seconds, or a number with `ms`, `s`, `m`, `h` or `d`; more than nothing, less than a year.
+/// Reads a length of time: seconds, or a number with `ms`, `s`, `m`, `h` or `d`; more than nothing,
+/// less than a year.
 ///
 /// # Errors
 /// A lowercase fragment.

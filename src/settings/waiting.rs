@@ -1,8 +1,9 @@
 //! What a mail keeps of its route while it waits, and the settings by which it goes later.
 //!
-//! Promise: no secret is kept. A mail goes where it was meant to go: what its own command line and environment said of the
-//! route counts over the files of today, and the command line and environment of the run that takes it along do not count,
-//! unless that run is there to send what waits. Secrets of that run are at hand, but go only where they belong.
+//! Promise: no secret is kept. A mail goes where it was meant to go: what its own command line and
+//! environment said of the route counts over the files of today, and the command line and
+//! environment of the run that takes it along do not count, unless that run is there to send what
+//! waits. Secrets of that run are at hand, but go only where they belong.
 use super::keys::{Key, Kind};
 use super::layers::Layers;
 use super::owner::{LoginOrigin, Source};
@@ -40,8 +41,9 @@ pub(super) struct Waiting {
 }
 
 impl Layers {
-    /// The settings for a mail that waited: those of the files, with what its command line and its environment said of the
-    /// way, and its account. With `by_hand` the environment and the `-S` of this run count too, `-S` most.
+    /// The settings for a mail that waited: those of the files, with what its command line and its
+    /// environment said of the way, and its account. With `by_hand` the environment and the `-S` of
+    /// this run count too, `-S` most.
     ///
     /// # Errors
     /// [`SettingsError`]: also when the account is gone.
@@ -82,7 +84,8 @@ impl Layers {
 }
 
 impl Settings {
-    /// What the command line and the environment said of the way, as `name=value`, without secrets: a mail that waits needs it.
+    /// What the command line and the environment said of the way, as `name=value`, without secrets:
+    /// a mail that waits needs it.
     pub fn said_of_route(&self) -> Vec<String> {
         let of_run = |a: &&Assignment| {
             let outdone = || {

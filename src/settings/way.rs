@@ -1,7 +1,7 @@
 //! Settles the route: which server, which port, how TLS starts, who logs in.
 //!
-//! Promise: credentials and TLS are settled here once. A login never makes a route whose TLS may fall away, unless the
-//! server is on this host or the user wrote so (house decision 11).
+//! Promise: credentials and TLS are settled here once. A login never makes a route whose TLS may
+//! fall away, unless the server is on this host or the user wrote so (house decision 11).
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -70,7 +70,8 @@ pub fn is_program(settings: &Settings) -> bool {
     )
 }
 
-/// `smtp` or `mta`: the one that was said by the stronger source, `smtp` when both were said by the same.
+/// `smtp` or `mta`: the one that was said by the stronger source, `smtp` when both were said by the
+/// same.
 pub(super) fn chosen_target(
     settings: &Settings,
 ) -> Result<Option<(Target, &'static str)>, SettingsError> {
@@ -130,7 +131,8 @@ fn unreadable(path: &Path) -> SettingsError {
     }
 }
 
-/// The way by a program, which must not be this one: mail would never arrive, and processes never end.
+/// The way by a program, which must not be this one: mail would never arrive, and processes never
+/// end.
 fn program(settings: &Settings, path: PathBuf) -> Result<Route, SettingsError> {
     if settings.nested || is_this_program(&path) {
         return Err(SettingsError::Circle);
@@ -277,7 +279,8 @@ fn doors(
 ) -> Vec<Door> {
     let forced = forced_mode(settings, chain, server);
     let loopback = is_loopback(&server.host);
-    // STARTTLS that may fall away is safe only where nothing secret travels; on this host nobody listens.
+    // STARTTLS that may fall away is safe only where nothing secret travels; on this host nobody
+    // listens.
     let softest = if login && !loopback {
         TlsMode::Starttls
     } else {
@@ -462,7 +465,8 @@ fn source_address(settings: &Settings) -> Result<Option<IpAddr>, SettingsError> 
     }
 }
 
-/// `hello-name`, else a `hostname` that was set or has a domain; `None` leaves the address literal, which every server takes.
+/// `hello-name`, else a `hostname` that was set or has a domain; `None` leaves the address literal,
+/// which every server takes.
 fn hello_name(settings: &Settings) -> Result<Option<String>, SettingsError> {
     if let Some(name) = settings.filled("hello-name") {
         let inner = name.strip_prefix('[').and_then(|n| n.strip_suffix(']'));
@@ -490,7 +494,8 @@ fn hello_name(settings: &Settings) -> Result<Option<String>, SettingsError> {
         .filter(|name| names_a_host(name)))
 }
 
-/// Whether a name of the system tells this host from others: installers leave `localhost.localdomain`, which servers refuse.
+/// Whether a name of the system tells this host from others: installers leave
+/// `localhost.localdomain`, which servers refuse.
 fn names_a_host(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     let last = lower

@@ -1,6 +1,7 @@
 //! An account on its way from answers to the lines of a file.
 //!
-//! Promise: what is tried is what is written; a value is quoted, a secret struck out where it is shown.
+//! Promise: what is tried is what is written; a value is quoted, a secret struck out where it is
+//! shown.
 use std::fmt::Write as _;
 
 use super::find::{Login, Server};
@@ -12,7 +13,8 @@ use crate::settings::route::{Mechanism, TlsMode};
 use crate::settings::target;
 use crate::settings::value::Raw;
 
-/// Settings of other files that would change where mail of a new account goes or who logs in, unless it says otherwise.
+/// Settings of other files that would change where mail of a new account goes or who logs in,
+/// unless it says otherwise.
 pub const LEAKS: &[&str] = &[
     "tls",
     "auth",
@@ -70,7 +72,8 @@ impl Said {
         }
     }
 
-    /// Reads the value of `-S`, with the name that the table gives it; unknown names stay as they are.
+    /// Reads the value of `-S`, with the name that the table gives it; unknown names stay as they
+    /// are.
     pub fn parse(text: &str) -> Self {
         let (name, value) = match text.split_once('=') {
             Some((name, value)) => (name.trim(), Value::Text(value.to_owned())),
@@ -173,7 +176,8 @@ impl Account {
                 .all(|m| matches!(m, Mechanism::Xoauth2 | Mechanism::Oauthbearer))
     }
 
-    /// The settings, those of the command line last and in place of ours; `kept` says where the password is.
+    /// The settings, those of the command line last and in place of ours; `kept` says where the
+    /// password is.
     pub fn said(&self, wishes: &[Said], leaks: &[&'static str], kept: Option<Said>) -> Vec<Said> {
         // Where another file says how TLS starts, both ports cannot be left open.
         let smtp = if leaks.contains(&"tls") {

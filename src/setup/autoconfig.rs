@@ -1,9 +1,9 @@
 //! What a domain publishes about sending its mail: `config-v1.1.xml`, as Thunderbird reads it.
 //!
-//! Promise: nothing is asked before the user said yes to it, and of nobody but the two hosts of the domain and where they
-//! point to, by HTTPS only; no database of a third party is asked. What they answer is read within bounds, without a DTD,
-//! and is a proposal: a server without TLS, a name that cannot be a host's, a login that smail does not have, is passed
-//! over.
+//! Promise: nothing is asked before the user said yes to it, and of nobody but the two hosts of the
+//! domain and where they point to, by HTTPS only; no database of a third party is asked. What they
+//! answer is read within bounds, without a DTD, and is a proposal: a server without TLS, a name
+//! that cannot be a host's, a login that smail does not have, is passed over.
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use roxmltree::{Document, Node, ParsingOptions};
 
@@ -80,7 +80,8 @@ pub fn has_hosts(domain: &str) -> bool {
     is_host(&format!("autoconfig.{domain}")) && is_host(domain)
 }
 
-/// Asks the hosts of the domain, `autoconfig.` first, which is told the address. What was found and by whom it was said.
+/// Asks the hosts of the domain, `autoconfig.` first, which is told the address. What was found and
+/// by whom it was said.
 ///
 /// # Errors
 /// What is wrong with each, in one line.
@@ -132,8 +133,8 @@ fn fetch(host: &str, target: &str, web: Web<'_>) -> Result<(String, Vec<u8>), Mi
     Err(Miss::Elsewhere)
 }
 
-/// Host, path and query of a page that is somewhere else; `None` where it is not asked for: not by HTTPS, at another port,
-/// under an address instead of a name.
+/// Host, path and query of a page that is somewhere else; `None` where it is not asked for: not by
+/// HTTPS, at another port, under an address instead of a name.
 fn redirected(host: &str, location: &str) -> Option<(String, String)> {
     let location = location.split('#').next().unwrap_or_default();
     let printable = location.len() <= 2048 && location.bytes().all(|b| b.is_ascii_graphic());
@@ -195,8 +196,8 @@ impl Who {
         }
     }
 
-    /// A value with its placeholders filled in; `None` when it is empty, too long, not printable, or has a placeholder that
-    /// only Thunderbird could ask for.
+    /// A value with its placeholders filled in; `None` when it is empty, too long, not printable,
+    /// or has a placeholder that only Thunderbird could ask for.
     fn fill(&self, value: &str) -> Option<String> {
         let mut parts = Some(value.trim())
             .filter(|value| value.len() <= LONGEST)?
@@ -280,7 +281,8 @@ fn server(node: Node<'_, '_>, who: &Who) -> Option<Server> {
     })
 }
 
-/// The first of password, token and no login at all that the server takes; `None` when it takes something else only.
+/// The first of password, token and no login at all that the server takes; `None` when it takes
+/// something else only.
 fn login<'a>(forms: impl Iterator<Item = &'a str>, user: Option<String>) -> Option<Login> {
     let offered: Vec<_> = forms.map(|form| form.trim().to_ascii_lowercase()).collect();
     let takes = |known: &[&str]| offered.iter().any(|form| known.contains(&form.as_str()));

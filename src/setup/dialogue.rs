@@ -1,7 +1,7 @@
 //! The questions in their order.
 //!
-//! Promise: every question comes before the first thing that is written; what the command line says is not asked. An answer
-//! that cannot be is asked for again.
+//! Promise: every question comes before the first thing that is written; what the command line says
+//! is not asked. An answer that cannot be is asked for again.
 mod login;
 mod published;
 

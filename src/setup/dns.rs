@@ -1,10 +1,11 @@
 //! One question to the DNS at a time: MX and SRV, which the system's resolver does not tell.
 //!
-//! Promise: at most three servers of `/etc/resolv.conf` are asked over UDP, each waits two seconds at most, and whatever
-//! they answer is read within bounds: 4096 octets, 64 records, names of 255 octets, pointers that lead backwards only.
-//! An answer can be forged on its way (no DNSSEC): what comes from here is shown to the user before it is used.
-//! Written here because the crates that ask bring a runtime or a resolver of their own, and those that only read answers save
-//! less than half of this file. Answers that do not fit into a datagram are used as far as they go.
+//! Promise: at most three servers of `/etc/resolv.conf` are asked over UDP, each waits two seconds
+//! at most, and whatever they answer is read within bounds: 4096 octets, 64 records, names of 255
+//! octets, pointers that lead backwards only. An answer can be forged on its way (no DNSSEC): what
+//! comes from here is shown to the user before it is used. Written here because the crates that ask
+//! bring a runtime or a resolver of their own, and those that only read answers save less than half
+//! of this file. Answers that do not fit into a datagram are used as far as they go.
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
@@ -52,7 +53,8 @@ impl Dns {
         }
     }
 
-    /// The data of every record of a kind: the place where each begins in the answer, and the answer.
+    /// The data of every record of a kind: the place where each begins in the answer, and the
+    /// answer.
     fn ask(&self, name: &str, kind: u16) -> (Vec<u8>, Vec<usize>) {
         let Some((id, question)) = question(name, kind) else {
             return (Vec::new(), Vec::new());
@@ -104,7 +106,8 @@ impl Directory for Dns {
     }
 }
 
-/// A question with recursion wanted, and its id, which an answer from elsewhere has to guess along with the port.
+/// A question with recursion wanted, and its id, which an answer from elsewhere has to guess along
+/// with the port.
 fn question(name: &str, kind: u16) -> Option<(u16, Vec<u8>)> {
     let mut id = [0; 2];
     getrandom::fill(&mut id).ok()?;
@@ -182,7 +185,8 @@ fn number(answer: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_be_bytes(answer.get(at..at + 2)?.try_into().ok()?))
 }
 
-/// A name in lower case, and where what follows it begins (RFC 1035 section 4.1.4). `None` for one that no host can have.
+/// A name in lower case, and where what follows it begins (RFC 1035 section 4.1.4). `None` for one
+/// that no host can have.
 fn name(answer: &[u8], start: usize) -> Option<(String, usize)> {
     let (mut at, mut end, mut lowest) = (start, None, start);
     let mut out = String::new();
@@ -225,8 +229,8 @@ fn name(answer: &[u8], start: usize) -> Option<(String, usize)> {
 mod tests {
     use super::*;
 
-    /// A server that answers one question with these records: each a kind and its data, in which `@` stands for a pointer to
-    /// the name of the question.
+    /// A server that answers one question with these records: each a kind and its data, in which
+    /// `@` stands for a pointer to the name of the question.
     fn served(code: u8, records: &[(u16, &[u8])]) -> Dns {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let at = socket.local_addr().unwrap();

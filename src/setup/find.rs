@@ -1,13 +1,16 @@
-//! Finds who sends the mail of an address: the table of providers, the DNS, with consent the web, and at last the user.
+//! Finds who sends the mail of an address: the table of providers, the DNS, with consent the web,
+//! and at last the user.
 //!
-//! Promise: what the DNS says is a proposal, which the user sees with its source and accepts or not (RFC 6186 section 6).
+//! Promise: what the DNS says is a proposal, which the user sees with its source and accepts or not
+//! (RFC 6186 section 6).
 use crate::settings::presets::{self, Preset};
 use crate::settings::route::{Door, TlsMode};
 use crate::settings::target::{self, Target};
 
 /// What the DNS is asked.
 pub trait Directory {
-    /// The mail exchangers of a domain, the preferred ones first, in lower case without a dot at the end.
+    /// The mail exchangers of a domain, the preferred ones first, in lower case without a dot at
+    /// the end.
     fn mx(&self, domain: &str) -> Vec<String>;
     /// The hosts of a service, the preferred ones first. An empty host: the service is not offered.
     fn srv(&self, service: &str) -> Vec<Service>;
@@ -192,7 +195,8 @@ pub fn in_table(domain: &str) -> Option<Found> {
         .map(Found::Table)
 }
 
-/// Asks the DNS: the exchangers of the domain against the table, then the services of RFC 8314 section 5.1 and RFC 6186.
+/// Asks the DNS: the exchangers of the domain against the table, then the services of RFC 8314
+/// section 5.1 and RFC 6186.
 pub fn in_dns(domain: &str, dns: &dyn Directory) -> Found {
     let exchangers = dns.mx(domain);
     if let Some(server) = exchangers

@@ -29,7 +29,8 @@ pub enum Keeping {
     Environment,
 }
 
-/// A program that keeps secrets; `HOST` and `USER` in its arguments are replaced, and `secret` makes its standard input.
+/// A program that keeps secrets; `HOST` and `USER` in its arguments are replaced, and `secret`
+/// makes its standard input.
 struct Program {
     keeping: Keeping,
     name: &'static str,

@@ -1,7 +1,8 @@
 //! Turns a mail.rc into TOML, and says of every line what becomes of it.
 //!
-//! Promise: the mail.rc is left alone; what it says means the same afterwards, or the line that does not is named with the
-//! reason. No value is shown. Passwords leave it for the place that is chosen.
+//! Promise: the mail.rc is left alone; what it says means the same afterwards, or the line that
+//! does not is named with the reason. No value is shown. Passwords leave it for the place that is
+//! chosen.
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;

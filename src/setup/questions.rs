@@ -5,7 +5,8 @@ use super::keep::{Keeping, Kept};
 use super::words::{self, Text, Words};
 use super::{Gone, Person, Place, SetupError};
 
-/// Asks where a password is to be kept; the first place is the default. `alone`: it is the only one.
+/// Asks where a password is to be kept; the first place is the default. `alone`: it is the only
+/// one.
 pub fn choose_keeping(
     person: &mut dyn Person,
     words: Words,

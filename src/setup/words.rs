@@ -1,7 +1,8 @@
 //! What the dialogue says: one row a text, one column a language.
 //!
-//! Promise: no text elsewhere in the room; facts (addresses, servers, paths, what a provider calls its passwords) are put in
-//! the places `{0}`, `{1}` … and nothing that stands in them is read again.
+//! Promise: no text elsewhere in the room; facts (addresses, servers, paths, what a provider calls
+//! its passwords) are put in the places `{0}`, `{1}` … and nothing that stands in them is read
+//! again.
 use crate::text::word;
 
 /// The language of the dialogue: a column of the table.

@@ -1,7 +1,8 @@
 //! Writes what was agreed, all of it or nothing.
 //!
-//! Promise: the old file is the beginning of the new one, byte for byte, and is replaced by one rename of a file that is
-//! complete, private and synced. Whatever fails, files, folders and entries that were made before are taken away.
+//! Promise: the old file is the beginning of the new one, byte for byte, and is replaced by one
+//! rename of a file that is complete, private and synced. Whatever fails, files, folders and
+//! entries that were made before are taken away.
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{

@@ -1,13 +1,15 @@
 //! The dialogue of `sendmail -bs`: an ESMTP server for one client, over standard input and output.
 //!
-//! Promise: every command gets exactly one reply, in order, as RFC 5321 section 4.2 writes them; what the client sends
-//! never makes it panic or grow beyond its bounds; a message counts as taken only after its final dot was read and the
-//! [`Acceptor`] has it. Knows nothing of queues, aliases and settings.
+//! Promise: every command gets exactly one reply, in order, as RFC 5321 section 4.2 writes them;
+//! what the client sends never makes it panic or grow beyond its bounds; a message counts as taken
+//! only after its final dot was read and the [`Acceptor`] has it. Knows nothing of queues, aliases
+//! and settings.
 //!
-//! The client is a program of the same user on a pipe, so much of it is believed: MAIL without a greeting is fine, and a
-//! client may end its lines with LF throughout. What it puts between its line ends is not: it may be a stranger's. So who
-//! ends DATA with CRLF ends the text with CRLF, a dot and CRLF only, and who ends its first command with CRLF is
-//! answered 500 to a command with an LF in it, of which nothing is obeyed.
+//! The client is a program of the same user on a pipe, so much of it is believed: MAIL without a
+//! greeting is fine, and a client may end its lines with LF throughout. What it puts between its
+//! line ends is not: it may be a stranger's. So who ends DATA with CRLF ends the text with CRLF, a
+//! dot and CRLF only, and who ends its first command with CRLF is answered 500 to a command with an
+//! LF in it, of which nothing is obeyed.
 //!
 //! Refuses LMTP, TLS, logins and BDAT.
 use std::io::{self, Read, Write};
@@ -27,8 +29,8 @@ pub const MOST_RECIPIENTS: usize = 10_000;
 /// So many commands in a row that mean nothing end the dialogue: the other side is no SMTP client.
 const MOST_ERRORS: u32 = 20;
 
-/// A reply with an enhanced status code (RFC 2034). Its text may be of any length and hold anything: it is made safe,
-/// and broken into lines, when it is written.
+/// A reply with an enhanced status code (RFC 2034). Its text may be of any length and hold
+/// anything: it is made safe, and broken into lines, when it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The reply code; 4yz or 5yz where it refuses.
@@ -49,8 +51,8 @@ impl Answer {
         }
     }
 
-    /// Whether the command meant nothing, so that whoever sent it may be no SMTP client; a command in the wrong place
-    /// is none of these, as a pipeline behind a refused MAIL is full of them.
+    /// Whether the command meant nothing, so that whoever sent it may be no SMTP client; a command
+    /// in the wrong place is none of these, as a pipeline behind a refused MAIL is full of them.
     fn is_nonsense(&self) -> bool {
         matches!(self.enhanced, (5, 5, 2 | 4))
     }
@@ -61,8 +63,8 @@ impl Answer {
 pub struct Transaction {
     /// The sender; `None` for `<>`. May be a bare name.
     pub sender: Option<Address>,
-    /// The accepted recipients in order, at least one and at most [`MOST_RECIPIENTS`]; some may be bare names, and some
-    /// may be the same.
+    /// The accepted recipients in order, at least one and at most [`MOST_RECIPIENTS`]; some may be
+    /// bare names, and some may be the same.
     pub recipients: Vec<Address>,
     /// NOTIFY of each recipient, in upper case (RFC 3461 section 4.1); as long as `recipients`.
     pub notify: Vec<Option<String>>,
@@ -102,9 +104,10 @@ pub trait Acceptor {
 
     /// Takes one message, and returns the text of the 250 reply, which should say its id.
     ///
-    /// `from` holds the text without the doubled dots, its line ends as they came. It reaches its end at the final dot
-    /// only: if the client goes before, or the text is longer than the limit, reading fails, and nothing may be kept.
-    /// When this returns `Ok`, `from` has been read to its end and the message is safe.
+    /// `from` holds the text without the doubled dots, its line ends as they came. It reaches its
+    /// end at the final dot only: if the client goes before, or the text is longer than the limit,
+    /// reading fails, and nothing may be kept. When this returns `Ok`, `from` has been read to its
+    /// end and the message is safe.
     ///
     /// # Errors
     /// The refusal, 4yz or 5yz; `from` need not have been read to its end.
@@ -124,13 +127,15 @@ pub enum End {
     Silent,
 }
 
-/// Holds the whole dialogue with one client, under the name of this host; `limit` is the size of a message in octets.
+/// Holds the whole dialogue with one client, under the name of this host; `limit` is the size of a
+/// message in octets.
 ///
-/// Replies to MAIL, RCPT and RSET wait for those that follow as long as more commands have already been read (RFC 2920
-/// section 3.2); nothing waits while input is waited for.
+/// Replies to MAIL, RCPT and RSET wait for those that follow as long as more commands have already
+/// been read (RFC 2920 section 3.2); nothing waits while input is waited for.
 ///
 /// # Errors
-/// The output cannot be written (the client has gone) or the input cannot be read. Messages accepted before stay so.
+/// The output cannot be written (the client has gone) or the input cannot be read. Messages
+/// accepted before stay so.
 pub fn serve(
     input: &mut dyn Read,
     output: &mut dyn Write,

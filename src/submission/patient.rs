@@ -1,6 +1,8 @@
-//! Standard input of a dialogue whose client is another process at a socket: it is not waited for without end.
+//! Standard input of a dialogue whose client is another process at a socket: it is not waited for
+//! without end.
 //!
-//! Promise: a line, or 512 bytes of one, comes within the time that is allowed; what this side does meanwhile does not count.
+//! Promise: a line, or 512 bytes of one, comes within the time that is allowed; what this side does
+//! meanwhile does not count.
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};

@@ -1,8 +1,8 @@
 //! AUTH (RFC 4954): a table of mechanisms and one conversation for all of them.
 //!
-//! Promise: no credential travels in clear but to this machine or where the user allowed it; only 235 is a login; after a
-//! 535 nothing else is tried, so that a wrong password cannot lock an account; secrets and user names never reach the
-//! watcher.
+//! Promise: no credential travels in clear but to this machine or where the user allowed it; only
+//! 235 is a login; after a 535 nothing else is tried, so that a wrong password cannot lock an
+//! account; secrets and user names never reach the watcher.
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
@@ -55,8 +55,9 @@ struct Row {
     wants_secret: bool,
     /// What may go along with the command.
     initial: fn(&Credentials<'_>) -> Option<Octets>,
-    /// The answer to the nth challenge, counted from 0; the challenge is `None` when it is no base64, and `sent` is true when
-    /// the initial response has been sent. `None` when there is no answer to it.
+    /// The answer to the nth challenge, counted from 0; the challenge is `None` when it is no
+    /// base64, and `sent` is true when the initial response has been sent. `None` when there is no
+    /// answer to it.
     answer: Answer,
 }
 
@@ -78,7 +79,8 @@ const TABLE: [Row; 6] = [
         automatic: true,
         wants_secret: true,
         initial: |_| None,
-        // The prompts say what they like: "Username:", "User Name", or the same in another language.
+        // The prompts say what they like: "Username:", "User Name", or the same in another
+        // language.
         answer: |who, turn, _, _| match turn {
             0 => Some(octets(&[who.user])),
             1 => Some(octets(&[who.secret])),
@@ -215,7 +217,8 @@ pub struct LoggedIn {
 /// Who logs in, and with what.
 pub type Fetched = (String, Secret);
 
-/// Logs in as the route says; `None` where nobody does. `fetched` keeps what was fetched for the next connection.
+/// Logs in as the route says; `None` where nobody does. `fetched` keeps what was fetched for the
+/// next connection.
 ///
 /// # Errors
 /// A fault at [`Stage::Login`].
@@ -375,7 +378,8 @@ impl Exchange<'_> {
                 break;
             }
             let text = self.session.challenge();
-            // Only what a mechanism makes its answer of has to be base64: servers ask in plain words too.
+            // Only what a mechanism makes its answer of has to be base64: servers ask in plain
+            // words too.
             let challenge = LENIENT.decode(text.trim_ascii()).ok();
             let Some(answer) = (row.answer)(who, turn, challenge.as_deref(), sent) else {
                 return self.cancel(row);
@@ -453,7 +457,8 @@ fn first_line(name: &str, initial: &[u8]) -> Zeroizing<String> {
     encoded(&format!("AUTH {name} "), initial)
 }
 
-/// A line with octets in base64 behind its head, in a buffer of its full size: one that grows leaves copies behind.
+/// A line with octets in base64 behind its head, in a buffer of its full size: one that grows
+/// leaves copies behind.
 fn encoded(head: &str, octets: &[u8]) -> Zeroizing<String> {
     let mut line = Zeroizing::new(String::with_capacity(
         head.len() + octets.len().div_ceil(3) * 4 + 2,

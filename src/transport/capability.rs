@@ -3,10 +3,12 @@
 //! Promise: keywords count in any case, several AUTH lines are one, and what is unknown is ignored.
 use crate::delivery::Reply;
 
-/// The most mechanisms of AUTH that are kept; no server offers so many, and each is compared with all others.
+/// The most mechanisms of AUTH that are kept; no server offers so many, and each is compared with
+/// all others.
 const MOST_MECHANISMS: usize = 100;
 
-/// What the server offers on this connection now; nothing of it outlives STARTTLS (RFC 3207 section 4.2).
+/// What the server offers on this connection now; nothing of it outlives STARTTLS (RFC 3207 section
+/// 4.2).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,

@@ -1,13 +1,14 @@
-//! A small message in the flight of its envelope: `BDAT n LAST` behind MAIL and RCPT (RFC 3030), which saves the wait
-//! for 354.
+//! A small message in the flight of its envelope: `BDAT n LAST` behind MAIL and RCPT (RFC 3030),
+//! which saves the wait for 354.
 //!
-//! Promise: the size is that of the octets that follow, exactly. The text leaves before it is known whom the server
-//! takes it for, so the books hear of it first, and a connection lost before the answer leaves all in doubt but those
-//! who were refused. A server that refuses BDAT itself gets DATA. What it refuses must be reset before it goes on:
-//! Dovecot takes no other BDAT until then.
+//! Promise: the size is that of the octets that follow, exactly. The text leaves before it is known
+//! whom the server takes it for, so the books hear of it first, and a connection lost before the
+//! answer leaves all in doubt but those who were refused. A server that refuses BDAT itself gets
+//! DATA. What it refuses must be reset before it goes on: Dovecot takes no other BDAT until then.
 //!
-//! A server that refuses BDAT and does not read its octets takes every line of the text for a command, with the envelope
-//! accepted before it. So only a text leaves that way of which no line could be obeyed; all else waits for 354.
+//! A server that refuses BDAT and does not read its octets takes every line of the text for a
+//! command, with the envelope accepted before it. So only a text leaves that way of which no line
+//! could be obeyed; all else waits for 354.
 mod verbs;
 
 use std::time::Duration;
@@ -35,7 +36,8 @@ impl Whole {
     /// Reads a message that this server may be sent at once; `None` when it goes by DATA.
     ///
     /// # Errors
-    /// A fault at [`Stage::Content`], before anything was sent: a file cannot be read or has changed.
+    /// A fault at [`Stage::Content`], before anything was sent: a file cannot be read or has
+    /// changed.
     pub fn of(
         capabilities: &Capabilities,
         message: &Message,
@@ -111,7 +113,8 @@ impl Round<'_, '_> {
         Ok(())
     }
 
-    /// A fault while the answers to the flight come in: what it means for the message that went along.
+    /// A fault while the answers to the flight come in: what it means for the message that went
+    /// along.
     pub(super) fn doubt(&mut self, fault: Fault) -> Fault {
         match self.sender.take() {
             Some(refusal) if fault.in_doubt => Fault::new(Stage::Sender, Cause::Refused(refusal)),
@@ -130,8 +133,9 @@ impl Round<'_, '_> {
     }
 }
 
-/// The server refuses the command and not the mail: it knows none such, or not here (RFC 5321 section 4.2.1, codes x0z).
-/// In LMTP only what can be no answer about a recipient counts, as there may be one for each.
+/// The server refuses the command and not the mail: it knows none such, or not here (RFC 5321
+/// section 4.2.1, codes x0z). In LMTP only what can be no answer about a recipient counts, as there
+/// may be one for each.
 fn is_unwanted(reply: &Reply, lmtp: bool) -> bool {
     match reply.code {
         500 | 502 => true,

@@ -1,12 +1,13 @@
 //! Mail handed to a sendmail-like program.
 //!
-//! Promise: the program sees the whole message or is killed; a message that ends early is never completed by closing its
-//! input. Lines end in LF, as local programs want them. The last of what it says on standard error is told; what it prints
-//! is dropped, or shown on standard error with `-v`. It may take as long as a server for a block of the message and for its
-//! end. A list that is too long for one command line goes to several runs of the program.
+//! Promise: the program sees the whole message or is killed; a message that ends early is never
+//! completed by closing its input. Lines end in LF, as local programs want them. The last of what
+//! it says on standard error is told; what it prints is dropped, or shown on standard error with
+//! `-v`. It may take as long as a server for a block of the message and for its end. A list that is
+//! too long for one command line goes to several runs of the program.
 //!
-//! A signal before the message is complete kills the program; after that it may go on for ten seconds. One that is ended when
-//! it has the whole message, by whomever, leaves the mail in doubt.
+//! A signal before the message is complete kills the program; after that it may go on for ten
+//! seconds. One that is ended when it has the whole message, by whomever, leaves the mail in doubt.
 use std::io;
 use std::ops::Range;
 use std::os::unix::process::ExitStatusExt;
@@ -102,7 +103,8 @@ impl Sendmail {
         order.start(&self.watch.interrupt)
     }
 
-    /// The recipients in pieces that fit a command line; an envelope that is no part of it is one piece.
+    /// The recipients in pieces that fit a command line; an envelope that is no part of it is one
+    /// piece.
     fn parts(&self, envelope: &Envelope) -> Vec<Range<usize>> {
         let all = envelope.recipients.len();
         let (mut parts, mut start, mut bytes) = (Vec::new(), 0, 0);
@@ -212,7 +214,8 @@ fn command_line(program: &Program, arguments: &[String]) -> String {
         .to_owned()
 }
 
-/// Writes the message; its last piece only when the books know of it. Tells whether the program listened to the end.
+/// Writes the message; its last piece only when the books know of it. Tells whether the program
+/// listened to the end.
 fn write(
     running: &mut Running,
     message: &Message,

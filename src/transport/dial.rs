@@ -1,6 +1,8 @@
 //! From a name to a connected socket: the race of the addresses, proxies and unix sockets.
 //!
-//! Promise: nothing here waits past its deadline, the look-up included (see `lookup`). Of several addresses the first that answers wins and the others can still be tried, families taking turns (RFC 8305), and when none does the reason of each is kept.
+//! Promise: nothing here waits past its deadline, the look-up included (see `lookup`). Of several
+//! addresses the first that answers wins and the others can still be tried, families taking turns
+//! (RFC 8305), and when none does the reason of each is kept.
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -43,8 +45,8 @@ pub struct Addresses<'r> {
     mute: Vec<SocketAddr>,
 }
 
-/// Looks up where a port of the server is. What can be made ready `meanwhile` is done while the name is looked up, and
-/// before anything is connected.
+/// Looks up where a port of the server is. What can be made ready `meanwhile` is done while the
+/// name is looked up, and before anything is connected.
 ///
 /// # Errors
 /// A fault at [`Stage::Resolve`], or that of `meanwhile`.
@@ -158,7 +160,8 @@ impl Addresses<'_> {
         let mut socket = Socket::new(io, clock).map_err(|error| fault(cause(&error)))?;
         let mut peer = address.to_string();
         if let Some(settings) = &route.proxy {
-            // What a server does behind a proxy is nothing that another address of the proxy would change.
+            // What a server does behind a proxy is nothing that another address of the proxy would
+            // change.
             (self.left, self.mute) = (Vec::new(), Vec::new());
             proxy::tunnel(&mut socket, settings, self.host, self.port, &watch.redactor)
                 .map_err(|cause| fault(of_proxy(cause)))?;
@@ -380,7 +383,8 @@ fn start(address: SocketAddr, source: Option<IpAddr>) -> io::Result<socket2::Soc
     socket.set_nonblocking(true)?;
     // Without it the dot waits 40 ms for the acknowledgement of the text before it.
     socket.set_tcp_nodelay(true)?;
-    // A server may take ten minutes to answer the dot; a network that forgot the connection should be noticed.
+    // A server may take ten minutes to answer the dot; a network that forgot the connection should
+    // be noticed.
     socket.set_keepalive(true)?;
     if let Some(source) = source {
         if source.is_ipv4() != address.is_ipv4() {

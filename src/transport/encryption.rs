@@ -1,6 +1,7 @@
 //! How TLS begins on a connection: how strictly, and what is told of it.
 //!
-//! Promise: whatever the user has named must be right; where nobody hears of a doubt, nobody is asked about one.
+//! Promise: whatever the user has named must be right; where nobody hears of a doubt, nobody is
+//! asked about one.
 use std::time::Duration;
 
 use super::Tell;
@@ -19,7 +20,8 @@ pub fn verify(route: &Smtp, door: Door, loopback: bool, tell: &Tell) -> Verify {
         .as_ref()
         .is_none_or(|login| login.in_clear || loopback);
     match (door.tls, route.trust.verify) {
-        // Where clear would do, an unknown certificate does as well; one that was named must still be right.
+        // Where clear would do, an unknown certificate does as well; one that was named must still
+        // be right.
         (TlsMode::Opportunistic, Verify::Strict) if clear_login && !is_particular(route) => {
             // To know of a doubt takes a connection more.
             if tell.is_heard() {

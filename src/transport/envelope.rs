@@ -1,6 +1,8 @@
-//! The envelope on the wire: MAIL and RCPT with the parameters that this server knows (RFC 5321 sections 4.1.1.2 and 4.1.1.3).
+//! The envelope on the wire: MAIL and RCPT with the parameters that this server knows (RFC 5321
+//! sections 4.1.1.2 and 4.1.1.3).
 //!
-//! Promise: a parameter is said only where it was offered, and only where the message needs it or the sender asked.
+//! Promise: a parameter is said only where it was offered, and only where the message needs it or
+//! the sender asked.
 use lettre::transport::smtp::commands::{Mail, Rcpt};
 use lettre::transport::smtp::extension::{MailBodyParameter, MailParameter, RcptParameter};
 
@@ -73,7 +75,8 @@ pub fn rcpt(recipient: &Address, notify: Option<Notify>) -> String {
             value: Some(notify.to_string()),
         });
         let original = format!("rfc822;{recipient}");
-        // Of an address beyond ASCII there is no such form; without ORCPT the notice names that of RCPT itself.
+        // Of an address beyond ASCII there is no such form; without ORCPT the notice names that of
+        // RCPT itself.
         if original.is_ascii() && original.len() * 3 <= LONGEST_ORIGINAL {
             parameters.push(RcptParameter::Other {
                 keyword: "ORCPT".into(),

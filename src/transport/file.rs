@@ -1,7 +1,7 @@
 //! Mail written to an `.eml` file, into a folder, or to standard output.
 //!
-//! Promise: a file is there whole or not at all, readable by its owner only, and in a folder nothing is overwritten.
-//! Devices, pipes and sockets are written to, never replaced.
+//! Promise: a file is there whole or not at all, readable by its owner only, and in a folder
+//! nothing is overwritten. Devices, pipes and sockets are written to, never replaced.
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -46,7 +46,8 @@ impl Mailfile {
     fn write(&self, message: &Message, books: &mut Books<'_>) -> Result<String, Cause> {
         let Some(path) = &self.path else {
             let mut lines = Unix::default();
-            // Not through the buffer of the library, which waits for its reader and for nothing else.
+            // Not through the buffer of the library, which waits for its reader and for nothing
+            // else.
             let _ = io::stdout().flush();
             let mut stdout = io::stdout()
                 .as_fd()
@@ -208,7 +209,8 @@ struct Patient {
 
 impl Write for Patient {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        /// What a pipe takes at once when it takes anything (POSIX: `PIPE_BUF` is 512 at least; 4096 on Linux).
+        /// What a pipe takes at once when it takes anything (POSIX: `PIPE_BUF` is 512 at least;
+        /// 4096 on Linux).
         const MOST: usize = 512;
         loop {
             let time = self.clock.look()?;

@@ -1,29 +1,34 @@
 //! The commands of a transaction in flights (RFC 2920), and where a transaction is full.
 //!
-//! Promise: a flight never makes both sides wait for room to write. Whoever finds no room in a transaction waits for the next
-//! one; a server that is full is not asked about the rest, and how many it took is known from then on.
+//! Promise: a flight never makes both sides wait for room to write. Whoever finds no room in a
+//! transaction waits for the next one; a server that is full is not asked about the rest, and how
+//! many it took is known from then on.
 use super::chunk::Whole;
 use super::envelope::{asked, rcpt};
 use super::line::Commands;
 use super::transaction::{Round, Side, Verb};
 use crate::delivery::{Cause, Fault, Reply, Stage};
 
-/// The most recipients that leave in one flight, at first (RFC 5321 section 4.5.3.1.8 lets every server take 100) and at last.
+/// The most recipients that leave in one flight, at first (RFC 5321 section 4.5.3.1.8 lets every
+/// server take 100) and at last.
 const GROUP: (usize, usize) = (100, 500);
-/// The octets at which a flight is long enough: neither side may have to wait for room to write while the other does.
+/// The octets at which a flight is long enough: neither side may have to wait for room to write
+/// while the other does.
 const FLIGHT: usize = 32 * 1024;
 /// So many recipients in a row that find no room are no full mailboxes: the transaction is full.
 pub const ENOUGH: usize = 10;
 
-/// Marks a fault that a server, or what stands before it, may have caused by dropping what came behind the first command.
+/// Marks a fault that a server, or what stands before it, may have caused by dropping what came
+/// behind the first command.
 fn swallowed(fault: Fault, commands: usize) -> Fault {
     let pipelined = commands > 1 && matches!(fault.cause, Cause::Silent(_) | Cause::Lost(_));
     Fault { pipelined, ..fault }
 }
 
 impl Round<'_, '_> {
-    /// Everything up to DATA, or the whole with its message, in flights where the server takes them. They grow while nothing is
-    /// said against them, so that a long list does not wait for a reply a hundred times as often as it must.
+    /// Everything up to DATA, or the whole with its message, in flights where the server takes
+    /// them. They grow while nothing is said against them, so that a long list does not wait for a
+    /// reply a hundred times as often as it must.
     ///
     /// # Errors
     /// The outcome of all members that have none of their own yet.
@@ -122,7 +127,8 @@ impl Round<'_, '_> {
         Ok(())
     }
 
-    /// Tells the books that the message leaves for all who are not refused yet: what becomes of them is heard later.
+    /// Tells the books that the message leaves for all who are not refused yet: what becomes of
+    /// them is heard later.
     fn announce(&mut self) -> Result<(), Fault> {
         let open: Vec<usize> = self
             .members
@@ -150,11 +156,12 @@ impl Round<'_, '_> {
         }
     }
 
-    /// 452, and 552 from old servers, once others were accepted: too many for one transaction (RFC 5321 section
-    /// 4.5.3.1.10).
+    /// 452, and 552 from old servers, once others were accepted: too many for one transaction (RFC
+    /// 5321 section 4.5.3.1.10).
     pub(super) fn refuse(&mut self, at: usize, mut reply: Reply) {
         if matches!(reply.code, 452 | 552) && !self.accepted.is_empty() {
-            // 4.5.3 and 5.5.3 say just that, and other codes something else; without any it may be the one mailbox that is full.
+            // 4.5.3 and 5.5.3 say just that, and other codes something else; without any it may be
+            // the one mailbox that is full.
             let says = reply.enhanced.map(|code| (code.1, code.2) == (5, 3));
             self.full_is_said |= says == Some(true);
             self.overflow += match says {
@@ -170,14 +177,16 @@ impl Round<'_, '_> {
         self.outcomes[at] = Some(Err(Fault::new(Stage::Recipient, Cause::Refused(reply))));
     }
 
-    /// Leaves those who were not asked about yet to later transactions, as those before them were, and remembers how many fit in one.
+    /// Leaves those who were not asked about yet to later transactions, as those before them were,
+    /// and remembers how many fit in one.
     fn postpone(&mut self, rest: Vec<usize>) {
         let said = self.later.last().and_then(|&at| self.outcomes[at].clone());
         for &at in &rest {
             self.outcomes[at].clone_from(&said);
         }
         self.later.extend(rest);
-        // Fewer than every server must take (RFC 5321 section 4.5.3.1.8) are believed only when they were said to be the limit.
+        // Fewer than every server must take (RFC 5321 section 4.5.3.1.8) are believed only when
+        // they were said to be the limit.
         if self.accepted.len() >= GROUP.0 || self.full_is_said {
             self.limit = Some(self.accepted.len());
         }

@@ -1,8 +1,9 @@
-//! The octets of a session in both directions: what leaves together, what comes back as a reply, and when it is over.
+//! The octets of a session in both directions: what leaves together, what comes back as a reply,
+//! and when it is over.
 //!
-//! Promise: a flight leaves in one write before anything is read; every reply is bounded in size and, as a whole, in
-//! time; the first failure is the last word, nothing is written after it. A failure between the final dot and its reply
-//! is marked as in doubt, and no other is.
+//! Promise: a flight leaves in one write before anything is read; every reply is bounded in size
+//! and, as a whole, in time; the first failure is the last word, nothing is written after it. A
+//! failure between the final dot and its reply is marked as in doubt, and no other is.
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
@@ -125,7 +126,8 @@ impl Guard {
         self.broken.as_ref()
     }
 
-    /// Ends the connection for a reason: nothing is written any more, and every later step fails for the same reason.
+    /// Ends the connection for a reason: nothing is written any more, and every later step fails
+    /// for the same reason.
     pub fn fail(&mut self, cause: Cause) -> Fault {
         let fault = Fault {
             in_doubt: self.body == Body::Awaited,
@@ -139,12 +141,14 @@ impl Guard {
         self.broken.get_or_insert(fault).clone()
     }
 
-    /// The text of the last line of the last reply as it came: a challenge may be longer than what is kept for humans.
+    /// The text of the last line of the last reply as it came: a challenge may be longer than what
+    /// is kept for humans.
     pub fn text(&self) -> &[u8] {
         &self.text
     }
 
-    /// The last reply to EHLO as it came, for what the server offers: a password may be the name of an extension.
+    /// The last reply to EHLO as it came, for what the server offers: a password may be the name of
+    /// an extension.
     pub fn unstruck(&mut self) -> Option<Reply> {
         self.unstruck.take()
     }
@@ -183,7 +187,8 @@ impl Guard {
         }
     }
 
-    /// Takes a line with a secret in it, which leaves before the next reply is read and is wiped then.
+    /// Takes a line with a secret in it, which leaves before the next reply is read and is wiped
+    /// then.
     ///
     /// # Errors
     /// [`Fault`] when the connection is over.
@@ -280,7 +285,8 @@ impl Guard {
         }
     }
 
-    /// Tells whether octets wait that nobody has asked for, or the server has closed; waits for nothing.
+    /// Tells whether octets wait that nobody has asked for, or the server has closed; waits for
+    /// nothing.
     pub fn waiting(&mut self) -> bool {
         if !self.input.rest().is_empty() {
             return true;
@@ -328,7 +334,8 @@ impl Guard {
         self.body = Body::Ending;
     }
 
-    /// Reads a reply. Here the server's words come into being for everything else: without secrets, and not too many.
+    /// Reads a reply. Here the server's words come into being for everything else: without secrets,
+    /// and not too many.
     fn read_reply(&mut self, patience: Duration) -> Result<Reply, Cause> {
         let redactor = self.tell.redactor.clone();
         let mut heard = Vec::new();
@@ -405,8 +412,8 @@ impl Guard {
     /// Gives the connection back for TLS to begin on it.
     ///
     /// # Errors
-    /// [`Fault`] when it is gone, or when octets wait that came in clear: they would be taken for answers given inside
-    /// TLS (RFC 3207 section 4, CVE-2011-0411).
+    /// [`Fault`] when it is gone, or when octets wait that came in clear: they would be taken for
+    /// answers given inside TLS (RFC 3207 section 4, CVE-2011-0411).
     pub fn into_socket(mut self) -> Result<Socket, Fault> {
         if self.waiting() && !self.input.rest().is_empty() {
             let why = "the server sent more in clear after its answer to STARTTLS, as in an attack";

@@ -1,7 +1,8 @@
 //! Refusals judged by what is known of the provider, before anybody hears of them.
 //!
-//! Promise: the books and the report get the same answer, whichever way it went into them. What is known of words beats the
-//! first digit of a reply; where nothing is known, the reply's own class stands.
+//! Promise: the books and the report get the same answer, whichever way it went into them. What is
+//! known of words beats the first digit of a reply; where nothing is known, the reply's own class
+//! stands.
 use std::collections::HashMap;
 use std::io;
 

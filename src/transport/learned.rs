@@ -1,8 +1,9 @@
 //! What a run has learned of servers that their next connection should know.
 //!
-//! Promise: an address that was mute is tried after all others, never given up; a server that swallowed commands in one
-//! flight is spoken to in lock-step for the rest of the run; a session that failed is not begun again in the run, by whoever
-//! sends: one wrong password is one refused login. Shared by all connections of the run.
+//! Promise: an address that was mute is tried after all others, never given up; a server that
+//! swallowed commands in one flight is spoken to in lock-step for the rest of the run; a session
+//! that failed is not begun again in the run, by whoever sends: one wrong password is one refused
+//! login. Shared by all connections of the run.
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -32,7 +33,8 @@ impl Learned {
             .partition(|address| !mute.contains(address))
     }
 
-    /// Remembers a server, by its host and port, that does not take commands in groups although it offers to.
+    /// Remembers a server, by its host and port, that does not take commands in groups although it
+    /// offers to.
     pub(super) fn swallows(&self, server: &str) {
         lock(&self.lockstep).insert(server.to_owned());
     }
@@ -42,8 +44,8 @@ impl Learned {
         lock(&self.lockstep).contains(server)
     }
 
-    /// Remembers that a session over a route failed, and why. A server that was not reached or did not greet is so for
-    /// every login; what came later belongs to this login alone.
+    /// Remembers that a session over a route failed, and why. A server that was not reached or did
+    /// not greet is so for every login; what came later belongs to this login alone.
     pub fn failed(&self, route: &Route, fault: &Fault, why: String) {
         let of_server = matches!(
             fault.stage,

@@ -1,27 +1,35 @@
-//! The books that somebody keeps while a message travels, so that a crash at any moment leaves the truth on disk.
+//! The books that somebody keeps while a message travels, so that a crash at any moment leaves the
+//! truth on disk.
 //!
-//! Promise: no final dot leaves before the ledger has agreed to it, and every recipient is settled exactly once in a
-//! delivery, however it ends. The ways of sending speak to the ledger only through [`Books`], which sees to both.
+//! Promise: no final dot leaves before the ledger has agreed to it, and every recipient is settled
+//! exactly once in a delivery, however it ends. The ways of sending speak to the ledger only
+//! through [`Books`], which sees to both.
 use std::io;
 
 use super::socket::reason;
 use crate::delivery::{Cause, Fault, Reply};
 
-/// Keeps books while a message travels: told before a final dot may leave, and as soon as its answer is known.
+/// Keeps books while a message travels: told before a final dot may leave, and as soon as its
+/// answer is known.
 pub trait Ledger {
-    /// About to send the final dot, or to hand the message over, for these recipients (their places in the envelope).
+    /// About to send the final dot, or to hand the message over, for these recipients (their places
+    /// in the envelope).
     ///
-    /// A message that leaves together with its envelope has its dot there, for all who were not refused before.
+    /// A message that leaves together with its envelope has its dot there, for all who were not
+    /// refused before.
     ///
-    /// A message for many may go in several transactions, each with a dot of its own. Settled recipients may have had no
-    /// dot, and a dot that was announced may not leave after all: then they are settled with a fault without doubt.
+    /// A message for many may go in several transactions, each with a dot of its own. Settled
+    /// recipients may have had no dot, and a dot that was announced may not leave after all: then
+    /// they are settled with a fault without doubt.
     ///
     /// # Errors
-    /// Whatever keeps the books from being written. It stops the transaction before the dot, as [`Cause::Ledger`].
+    /// Whatever keeps the books from being written. It stops the transaction before the dot, as
+    /// [`Cause::Ledger`].
     fn before_dot(&mut self, recipients: &[usize]) -> io::Result<()>;
 
-    /// What became of these recipients: once for each in a delivery, and before anything but QUIT is sent or awaited
-    /// after it is certain. A refused recipient is certain once the server has heard all recipients of its transaction.
+    /// What became of these recipients: once for each in a delivery, and before anything but QUIT
+    /// is sent or awaited after it is certain. A refused recipient is certain once the server has
+    /// heard all recipients of its transaction.
     fn settled(&mut self, outcomes: &[(usize, &Result<Reply, Fault>)]);
 }
 

@@ -1,8 +1,9 @@
 //! Command lines on their way out: the last guard at the wire, for SMTP, LMTP and the login alike.
 //!
-//! Promise: no line leaves that holds a CR, an LF or a NUL, which would make a command of what follows it, and no address
-//! with one becomes an argument of a program. What comes here was checked where it came in; this room trusts none of it. A
-//! line that is refused is a mistake of smail, and nothing of its flight leaves.
+//! Promise: no line leaves that holds a CR, an LF or a NUL, which would make a command of what
+//! follows it, and no address with one becomes an argument of a program. What comes here was
+//! checked where it came in; this room trusts none of it. A line that is refused is a mistake of
+//! smail, and nothing of its flight leaves.
 use crate::delivery::Cause;
 use crate::message::Envelope;
 

@@ -1,7 +1,8 @@
 //! From a name to addresses, by the system's own rules.
 //!
-//! Promise: nothing here waits past its deadline where a thread can be had for the look-up; without one it is that of the
-//! system's resolver. A name that does not exist is told from a look-up that failed.
+//! Promise: nothing here waits past its deadline where a thread can be had for the look-up; without
+//! one it is that of the system's resolver. A name that does not exist is told from a look-up that
+//! failed.
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -10,7 +11,8 @@ use std::thread;
 use super::socket::{Clock, Halt, reason};
 use crate::delivery::Cause;
 
-/// What `getaddrinfo` says (glibc, musl, BSD and macOS) of a name that does not exist or has no address.
+/// What `getaddrinfo` says (glibc, musl, BSD and macOS) of a name that does not exist or has no
+/// address.
 const NO_SUCH_NAME: [&str; 6] = [
     "Name or service not known",
     "No address associated with hostname",
@@ -42,7 +44,8 @@ impl Lookup {
         let (tell, answer) = mpsc::channel();
         let ask = move |name: &str| (name, port).to_socket_addrs().map(Vec::from_iter);
         let (name, from_thread) = (host.to_owned(), tell.clone());
-        // The system's look-up cannot be stopped; a thread that nobody waits for any more ends on its own.
+        // The system's look-up cannot be stopped; a thread that nobody waits for any more ends on
+        // its own.
         let started = thread::Builder::new().spawn(move || drop(from_thread.send(ask(&name))));
         // Without a thread (`ulimit -u`) the deadline is that of the system's resolver.
         if started.is_err() {

@@ -1,6 +1,7 @@
 //! How far the text of a message is.
 //!
-//! Promise: the pieces go through unchanged; who listens hears at most ten words a second, and one more at the end.
+//! Promise: the pieces go through unchanged; who listens hears at most ten words a second, and one
+//! more at the end.
 use std::io;
 use std::time::{Duration, Instant};
 

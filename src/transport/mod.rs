@@ -1,13 +1,17 @@
 //! The ways a message travels.
 //!
-//! Promise: delivery is total. A [`Transport`] has no error of its own: whatever happens becomes a fate for every
-//! recipient, in order, exactly once.
+//! Promise: delivery is total. A [`Transport`] has no error of its own: whatever happens becomes a
+//! fate for every recipient, in order, exactly once.
 //!
-//! From the wire upwards: `socket` waits, `lookup`, `dial` and `proxy` connect, `tls` encrypts for whom `trust` trusts, `encryption` says how strictly, `reply` and `guard` keep the server
-//! within bounds, `redact` strikes secrets out of its words, `opening` greets, `session` is lettre's engine on top, `auth` logs in, `transaction` sends one message
-//! with what `envelope` and `chunk` say, in flights that `flight` plans, `reach` remembers whom it has reached, and `smtp` puts them together.
-//! `learned` is what the next connection of a run should know, `judged` tells what refusals mean for later attempts, `probe` rehearses all of it, and `ledger` keeps books of it. `command` and `file` are
-//! the ways beside SMTP; `web` fetches what a provider publishes about itself.
+//! From the wire upwards: `socket` waits, `lookup`, `dial` and `proxy` connect, `tls` encrypts for
+//! whom `trust` trusts, `encryption` says how strictly, `reply` and `guard` keep the server within
+//! bounds, `redact` strikes secrets out of its words, `opening` greets, `session` is lettre's
+//! engine on top, `auth` logs in, `transaction` sends one message with what `envelope` and `chunk`
+//! say, in flights that `flight` plans, `reach` remembers whom it has reached, and `smtp` puts them
+//! together. `learned` is what the next connection of a run should know, `judged` tells what
+//! refusals mean for later attempts, `probe` rehearses all of it, and `ledger` keeps books of it.
+//! `command` and `file` are the ways beside SMTP; `web` fetches what a provider publishes about
+//! itself.
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -68,12 +72,15 @@ pub type Suspect = Arc<dyn Fn(&'static Hint) + Send + Sync>;
 pub struct Watch {
     /// Hears every line of the dialogue as it happens, secrets struck out.
     pub trace: Option<Trace>,
-    /// Hears how far the text of a message is, at most ten times a second, and when all of it has left.
+    /// Hears how far the text of a message is, at most ten times a second, and when all of it has
+    /// left.
     pub progress: Option<Progress>,
-    /// Hears of a secret that is visibly of the wrong kind: once, when it was fetched and before it is sent.
+    /// Hears of a secret that is visibly of the wrong kind: once, when it was fetched and before it
+    /// is sent.
     pub suspect: Option<Suspect>,
-    /// The number of a signal that asks for the end; 0 for none. Looked at at least four times a second before the final
-    /// dot; after it the reply is still awaited, for at most ten seconds from the signal.
+    /// The number of a signal that asks for the end; 0 for none. Looked at at least four times a
+    /// second before the final dot; after it the reply is still awaited, for at most ten seconds
+    /// from the signal.
     pub interrupt: Arc<AtomicUsize>,
     /// Hears the steps of a session, in a rehearsal.
     pub steps: Option<probe::Ear>,
@@ -102,14 +109,15 @@ pub enum Turn {
 
 /// An open way: connects when the first message is delivered, and keeps the connection for more.
 ///
-/// Dropping it says goodbye to the server and waits for the answer, for `patience.quit` at most: note down what became
-/// of the message before.
+/// Dropping it says goodbye to the server and waits for the answer, for `patience.quit` at most:
+/// note down what became of the message before.
 pub trait Transport {
-    /// Delivers one message. Total: every recipient gets a fate, and is settled in the ledger exactly once (`&mut ()` keeps
-    /// no books).
+    /// Delivers one message. Total: every recipient gets a fate, and is settled in the ledger
+    /// exactly once (`&mut ()` keeps no books).
     fn deliver(&mut self, message: &Message, turn: Turn, ledger: &mut dyn Ledger) -> Report;
 
-    /// Sends one command at a time from now on: an attempt before this one came to nothing over several at once.
+    /// Sends one command at a time from now on: an attempt before this one came to nothing over
+    /// several at once.
     fn go_in_lockstep(&mut self) {}
 }
 
@@ -126,7 +134,8 @@ pub fn open(route: &Route, watch: &Watch) -> Box<dyn Transport> {
     }
 }
 
-/// Names a route in the words of a user, as [`Report::via`] does: `smtp.example.org:465 (implicit TLS)`.
+/// Names a route in the words of a user, as [`Report::via`] does: `smtp.example.org:465 (implicit
+/// TLS)`.
 pub fn describe(route: &Route) -> String {
     match route {
         Route::Smtp(server) => {

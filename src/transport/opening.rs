@@ -1,7 +1,7 @@
 //! The opening of a session: greeting, EHLO or HELO or LHLO, STARTTLS, TLS, and EHLO again.
 //!
-//! Promise: required TLS is never given up, what was learned in clear is forgotten inside TLS, and no octet that came in
-//! clear is ever taken for one that came inside (RFC 3207 section 4.2).
+//! Promise: required TLS is never given up, what was learned in clear is forgotten inside TLS, and
+//! no octet that came in clear is ever taken for one that came inside (RFC 3207 section 4.2).
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -57,8 +57,8 @@ impl From<Fault> for Box<Closed> {
     }
 }
 
-/// Connects through a door and greets; once more where a certificate was refused that may be good by other roots, or with
-/// which the user wants to go on.
+/// Connects through a door and greets; once more where a certificate was refused that may be good
+/// by other roots, or with which the user wants to go on.
 ///
 /// # Errors
 /// [`Closed`].
@@ -90,9 +90,9 @@ pub fn open(
     }
 }
 
-/// Connects and greets; where an address is mute or closes before anything is said, through the next one
-/// (RFC 5321 section 5.1). All of them together may take as long as one that has no other. `early` hears what comes before
-/// TLS.
+/// Connects and greets; where an address is mute or closes before anything is said, through the
+/// next one (RFC 5321 section 5.1). All of them together may take as long as one that has no other.
+/// `early` hears what comes before TLS.
 fn open_once(
     route: &Smtp,
     door: Door,
@@ -179,7 +179,8 @@ fn is_elsewhere(fault: &Fault, door: Door) -> bool {
     }
 }
 
-/// Greets on a connection; `patience` is what the greeting may take, and the TLS handshake before it.
+/// Greets on a connection; `patience` is what the greeting may take, and the TLS handshake before
+/// it.
 fn begin(
     route: &Smtp,
     door: Door,
@@ -264,8 +265,8 @@ fn begin(
     })
 }
 
-/// Tells, on a connection of its own, whether a server that gave no greeting waits for TLS. For a rehearsal only: a
-/// send would lose time with it.
+/// Tells, on a connection of its own, whether a server that gave no greeting waits for TLS. For a
+/// rehearsal only: a send would lose time with it.
 pub fn speaks_tls(
     route: &Smtp,
     door: Door,
@@ -288,8 +289,8 @@ pub fn speaks_tls(
     tls::begin(&prepared, &route.host, &route.trust, Verify::Ignore, socket).is_ok()
 }
 
-/// The certificate that the library keeps to itself when it refuses it, from a connection of its own on which nothing is
-/// shown, asked or sent once TLS has begun. Only words come of it.
+/// The certificate that the library keeps to itself when it refuses it, from a connection of its
+/// own on which nothing is shown, asked or sent once TLS has begun. Only words come of it.
 fn look(route: &Smtp, door: Door, watch: &Watch) -> Option<Leaf> {
     let watch = Watch {
         trace: None,
@@ -330,7 +331,8 @@ fn look(route: &Smtp, door: Door, watch: &Watch) -> Option<Leaf> {
         .leaf
 }
 
-/// The argument of EHLO: what was set, or the literal of the local address (RFC 5321 section 4.1.3).
+/// The argument of EHLO: what was set, or the literal of the local address (RFC 5321 section
+/// 4.1.3).
 fn hello_name(route: &Smtp, local: Option<IpAddr>) -> String {
     let fits = |name: &&String| !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic());
     match (route.hello_name.as_ref().filter(fits), local) {
@@ -405,7 +407,8 @@ impl<'a> Opening<'a> {
         }
     }
 
-    /// EHLO, and HELO where the server knows no other and nothing is needed that only EHLO offers (RFC 5321 section 3.2).
+    /// EHLO, and HELO where the server knows no other and nothing is needed that only EHLO offers
+    /// (RFC 5321 section 3.2).
     fn hello(&mut self) -> Result<(), Fault> {
         let needs_ehlo = self.route.lmtp
             || self.route.login.is_some()

@@ -1,8 +1,8 @@
 //! A send rehearsed: every step up to the recipients, what was found in each, and nothing sent.
 //!
-//! Promise: the way, the doors, the secrets and the judgements are those of a send, because it is the code of a send that
-//! runs; this room only listens to it, asks about sender and recipients and takes the question back (RSET). No DATA is
-//! ever said, no program started, no file written.
+//! Promise: the way, the doors, the secrets and the judgements are those of a send, because it is
+//! the code of a send that runs; this room only listens to it, asks about sender and recipients and
+//! takes the question back (RSET). No DATA is ever said, no program started, no file written.
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -233,8 +233,9 @@ impl fmt::Debug for Ear {
     }
 }
 
-/// Rehearses sending a message and tells every step; each waits 30 s at most. Gives the last door in the words of a user,
-/// and the faults that a send would have ended with: none when the way is open, one for each recipient that was refused.
+/// Rehearses sending a message and tells every step; each waits 30 s at most. Gives the last door
+/// in the words of a user, and the faults that a send would have ended with: none when the way is
+/// open, one for each recipient that was refused.
 pub fn rehearse(
     route: &Route,
     message: &Message,
@@ -290,7 +291,8 @@ fn program_fits(program: &Program, message: &Message, ear: &Ear) -> Result<(), C
     found.map_err(|why| Cause::Program(format!("{}: {why}", program.path.display()), Some(127)))
 }
 
-/// Whether a mail could be written: into the folder, or beside the file, where it is made before it takes its place.
+/// Whether a mail could be written: into the folder, or beside the file, where it is made before it
+/// takes its place.
 fn file_fits(path: &Path, ear: &Ear) -> Result<(), Cause> {
     let is_folder = path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/");
     let beside = path

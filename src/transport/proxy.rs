@@ -1,7 +1,8 @@
-//! Through a proxy to the server: SOCKS5 (RFC 1928, 1929) and HTTP CONNECT (RFC 9110 section 9.3.6).
+//! Through a proxy to the server: SOCKS5 (RFC 1928, 1929) and HTTP CONNECT (RFC 9110 section
+//! 9.3.6).
 //!
-//! Promise: the name of the server is looked up by the proxy, not a single octet of the server's greeting is swallowed,
-//! and what the proxy says is bounded.
+//! Promise: the name of the server is looked up by the proxy, not a single octet of the server's
+//! greeting is swallowed, and what the proxy says is bounded.
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
 

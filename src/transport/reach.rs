@@ -1,6 +1,7 @@
 //! How far a message has come, whichever connections it takes.
 //!
-//! Promise: what is known of a recipient outlives the connection it was learned on, and nobody is spoken for twice.
+//! Promise: what is known of a recipient outlives the connection it was learned on, and nobody is
+//! spoken for twice.
 use std::collections::VecDeque;
 
 use super::ledger::Books;
@@ -9,12 +10,14 @@ use crate::delivery::{Cause, Fault, Reply, Stage};
 /// What became of one recipient.
 pub type Outcome = Result<Reply, Fault>;
 
-/// The recipients of one message, and what has been learned of the server that bears on the rest of them.
+/// The recipients of one message, and what has been learned of the server that bears on the rest of
+/// them.
 #[expect(clippy::struct_excessive_bools, reason = "each is learned by itself")]
 pub struct Reach {
     /// One for each, in the order of the envelope; `None` while nothing is known.
     pub outcomes: Vec<Option<Outcome>>,
-    /// Those still to be spoken for, in order. One may have an outcome that holds unless a better one comes.
+    /// Those still to be spoken for, in order. One may have an outcome that holds unless a better
+    /// one comes.
     pub waiting: VecDeque<usize>,
     /// A transaction for some of them has ended.
     pub begun: bool,
@@ -43,7 +46,8 @@ impl Reach {
         }
     }
 
-    /// The members of the next transaction: as many as there is room for. `announced` is what the server says itself.
+    /// The members of the next transaction: as many as there is room for. `announced` is what the
+    /// server says itself.
     pub fn next(&mut self, announced: Option<usize>) -> Vec<usize> {
         let room = self
             .room
@@ -82,8 +86,8 @@ impl Reach {
         is_news
     }
 
-    /// Nobody is spoken for any more. Who has no outcome gets the fault; who was to wait for another transaction only waits
-    /// still when the server wants none.
+    /// Nobody is spoken for any more. Who has no outcome gets the fault; who was to wait for
+    /// another transaction only waits still when the server wants none.
     pub fn give_up(&mut self, members: &[usize], before: Vec<(usize, Outcome)>, fault: &Fault) {
         let unwanted = fault.stage == Stage::Sender && self.begun;
         let fault = match &fault.cause {
@@ -106,7 +110,8 @@ impl Reach {
         }
     }
 
-    /// Settles every recipient in the books; one of whom nothing was heard was forgotten by the server.
+    /// Settles every recipient in the books; one of whom nothing was heard was forgotten by the
+    /// server.
     pub fn settle(&mut self, books: &mut Books<'_>) {
         let why = || Cause::Protocol("no reply for this recipient".into());
         let forgotten = || Err(Fault::new(Stage::Recipient, why()));

@@ -1,10 +1,11 @@
 //! Secrets in use, struck out of whatever the other side says.
 //!
-//! Promise: from when a login begins, a secret that was sent is not in any reply, on whichever connection and however often a
-//! server, a proxy or a program repeats it: as it is, in base64 of any alignment (alone or inside the whole answer of a
-//! mechanism), and also where a reply breaks it over several lines. The code of a reply and the enhanced code behind it
-//! stay. Secrets of fewer than [`SHORTEST`] bytes would strike out half of a sentence, and are left. Nothing is fetched
-//! for this: a secret that was never in use cannot be struck out.
+//! Promise: from when a login begins, a secret that was sent is not in any reply, on whichever
+//! connection and however often a server, a proxy or a program repeats it: as it is, in base64 of
+//! any alignment (alone or inside the whole answer of a mechanism), and also where a reply breaks
+//! it over several lines. The code of a reply and the enhanced code behind it stay. Secrets of
+//! fewer than [`SHORTEST`] bytes would strike out half of a sentence, and are left. Nothing is
+//! fetched for this: a secret that was never in use cannot be struck out.
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
@@ -19,7 +20,8 @@ use crate::secret::Secret;
 const MARK: &[u8] = b"***";
 /// The shortest secret that is struck out, in bytes.
 const SHORTEST: usize = 4;
-/// The shortest encoded answer that is struck out as a whole: that of a login with a shorter secret.
+/// The shortest encoded answer that is struck out as a whole: that of a login with a shorter
+/// secret.
 const SHORTEST_ANSWER: usize = 8;
 
 /// Base64 as it is found in the middle of something: without padding, with bits to spare.
@@ -36,7 +38,8 @@ type Secrets = Vec<Zeroizing<Vec<u8>>>;
 #[derive(Clone, Default)]
 pub struct Redactor {
     secrets: Arc<Mutex<Secrets>>,
-    /// Struck out of the words of programs only: before a login a server says what it says without knowing them.
+    /// Struck out of the words of programs only: before a login a server says what it says without
+    /// knowing them.
     for_programs: Arc<Mutex<Secrets>>,
 }
 
@@ -153,7 +156,8 @@ fn codes(line: &[u8]) -> usize {
     end
 }
 
-/// Marks every word of base64 that holds a secret, or ends in the beginning of one: servers cut what they repeat.
+/// Marks every word of base64 that holds a secret, or ends in the beginning of one: servers cut
+/// what they repeat.
 fn encoded(secrets: &Secrets, text: &[u8], found: &mut [bool]) {
     let mut start = 0;
     while start < text.len() {

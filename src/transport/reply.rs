@@ -1,8 +1,9 @@
 //! The server's octets turned into replies: bounded, decoded, and safe to print.
 //!
-//! Promise: whatever comes in, in whatever pieces, takes linear time and bounded memory, and ends as a [`Reply`] or as a
-//! reason why it is none. Lenient where RFC 5321 section 4.2 asks for it (bare LF, no text, any text), strict where a
-//! reply could be taken for another (no code, codes out of range, two codes in one reply).
+//! Promise: whatever comes in, in whatever pieces, takes linear time and bounded memory, and ends
+//! as a [`Reply`] or as a reason why it is none. Lenient where RFC 5321 section 4.2 asks for it
+//! (bare LF, no text, any text), strict where a reply could be taken for another (no code, codes
+//! out of range, two codes in one reply).
 use encoding_rs::GB18030;
 
 use crate::delivery::Reply;
@@ -112,7 +113,8 @@ pub fn parse<L: AsRef<[u8]>>(lines: &[L]) -> Result<Option<Reply>, String> {
     })
 }
 
-/// Words as they are kept: at most twenty lines, the first and the last ones, with `…` between them.
+/// Words as they are kept: at most twenty lines, the first and the last ones, with `…` between
+/// them.
 pub fn kept(lines: &[String]) -> Vec<String> {
     let (first, last) = KEPT;
     if lines.len() <= first + last {

@@ -1,9 +1,9 @@
-//! The SMTP engine: commands and replies are lettre's, over a stream of ours; the text of a message goes past it, as lettre looks
-//! at every octet by itself.
+//! The SMTP engine: commands and replies are lettre's, over a stream of ours; the text of a message
+//! goes past it, as lettre looks at every octet by itself.
 //!
-//! Promise: whatever carries the session can be replaced behind [`Session`]. The stream blocks (with deadlines, see
-//! `socket`), so lettre's futures are always ready and need no runtime. lettre sees replies only in a clean form; what
-//! is reported comes from the guard beneath it.
+//! Promise: whatever carries the session can be replaced behind [`Session`]. The stream blocks
+//! (with deadlines, see `socket`), so lettre's futures are always ready and need no runtime. lettre
+//! sees replies only in a clean form; what is reported comes from the guard beneath it.
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -26,13 +26,14 @@ use crate::message::wire::Dots;
 
 /// The pieces of a message in order.
 pub type Chunks<'a> = &'a mut dyn Iterator<Item = io::Result<Vec<u8>>>;
-/// Asked once, when all of the message but the final dot is ready to leave; an error keeps the dot back.
+/// Asked once, when all of the message but the final dot is ready to leave; an error keeps the dot
+/// back.
 pub type Clearance<'a> = &'a mut dyn FnMut() -> Result<(), Cause>;
 
 /// A session after EHLO, STARTTLS and all, ready for AUTH and MAIL.
 pub trait Session {
-    /// Sends commands in one flight, and reads the reply to the first. `stage` is what they are about, `patience` what
-    /// each reply may take.
+    /// Sends commands in one flight, and reads the reply to the first. `stage` is what they are
+    /// about, `patience` what each reply may take.
     ///
     /// # Errors
     /// [`Fault`] when there is no reply. A reply that says no is no error.
@@ -43,8 +44,8 @@ pub trait Session {
         commands: &Commands,
     ) -> Result<Reply, Fault>;
 
-    /// Sends one command that is shown to the watcher as `mask`; where that ends in `***`, the word that
-    /// stands there is concealed.
+    /// Sends one command that is shown to the watcher as `mask`; where that ends in `***`, the word
+    /// that stands there is concealed.
     ///
     /// # Errors
     /// As [`Session::command`].
@@ -53,7 +54,8 @@ pub trait Session {
     /// Strikes a secret out of whatever is heard from now on.
     fn conceal(&self, secret: &[u8]);
 
-    /// Words that the server sent in another form than a reply, decoded, without secrets and safe to print.
+    /// Words that the server sent in another form than a reply, decoded, without secrets and safe
+    /// to print.
     fn words(&self, bytes: &[u8]) -> String;
 
     /// Reads the reply to the next command of the flight.
@@ -62,12 +64,12 @@ pub trait Session {
     /// As [`Session::command`].
     fn reply(&mut self, stage: Stage, patience: Duration) -> Result<Reply, Fault>;
 
-    /// Sends a message with dots doubled and, once cleared, the final dot, QUIT behind it if wanted, and reads the reply
-    /// to the dot.
+    /// Sends a message with dots doubled and, once cleared, the final dot, QUIT behind it if
+    /// wanted, and reads the reply to the dot.
     ///
     /// # Errors
-    /// [`Fault`] when there is no reply, when a piece is an error or the dot is not cleared (it is never sent then), or
-    /// when the server answered before the dot.
+    /// [`Fault`] when there is no reply, when a piece is an error or the dot is not cleared (it is
+    /// never sent then), or when the server answered before the dot.
     fn message(
         &mut self,
         octets: u64,
@@ -77,8 +79,9 @@ pub trait Session {
         clear: Clearance<'_>,
     ) -> Result<Reply, Fault>;
 
-    /// Sends commands, the last of them a BDAT, and its message behind them, QUIT behind it if wanted, all in one flight,
-    /// and reads the reply to the first. From when they have left until [`Session::end_of_message`] a fault is in doubt.
+    /// Sends commands, the last of them a BDAT, and its message behind them, QUIT behind it if
+    /// wanted, all in one flight, and reads the reply to the first. From when they have left until
+    /// [`Session::end_of_message`] a fault is in doubt.
     ///
     /// # Errors
     /// As [`Session::command`].
@@ -118,8 +121,8 @@ pub struct Lettre {
 }
 
 impl Lettre {
-    /// Puts lettre onto a connection on which the greeting and EHLO are over. Its own EHLO goes nowhere and is answered
-    /// from what is known, so that this costs no round trip.
+    /// Puts lettre onto a connection on which the greeting and EHLO are over. Its own EHLO goes
+    /// nowhere and is answered from what is known, so that this costs no round trip.
     ///
     /// # Errors
     /// [`Fault`] when lettre does not take it, which would be a bug.
@@ -275,7 +278,8 @@ impl Session for Lettre {
             guard
                 .push_message(&[commands.as_str().as_bytes(), message, quit.as_bytes()].concat())?;
         }
-        // lettre has no part in the sending: a message need not be text, which its commands have to be.
+        // lettre has no part in the sending: a message need not be text, which its commands have to
+        // be.
         let told = block(self.connection.read_response());
         self.outcome(told)
     }

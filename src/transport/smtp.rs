@@ -1,7 +1,9 @@
-//! Mail over SMTP, submission and LMTP: the doors of a server, the session kept from message to message, and the report.
+//! Mail over SMTP, submission and LMTP: the doors of a server, the session kept from message to
+//! message, and the report.
 //!
-//! Promise: connects when the first message comes, says RSET and QUIT when they are due, and connects once more when a
-//! server has grown tired of a connection. Never goes from a door with TLS to one without while a login is set.
+//! Promise: connects when the first message comes, says RSET and QUIT when they are due, and
+//! connects once more when a server has grown tired of a connection. Never goes from a door with
+//! TLS to one without while a login is set.
 use std::time::Instant;
 
 use super::auth::LoggedIn;
@@ -209,8 +211,8 @@ impl Server {
         &self.via
     }
 
-    /// Goes the way of a message up to its recipients, and back. Gives what a send would have failed with, for each
-    /// recipient that was refused.
+    /// Goes the way of a message up to its recipients, and back. Gives what a send would have
+    /// failed with, for each recipient that was refused.
     pub fn rehearse(&mut self, message: &Message, ear: &Ear) -> Vec<Fault> {
         let link = match self.ready(&mut Timing::default()) {
             Ok(link) => link,
@@ -326,8 +328,8 @@ impl Transport for Server {
         let mut books = Books::new(ledger, report.fates.len());
         let mut reach = Reach::new(report.fates.len(), self.chunking, self.room);
         let mut ended = Ok(());
-        // Each reason to begin again is good for once, unless somebody was spoken for meanwhile: a tired connection, BDAT
-        // refused, QUIT sent too early, too many recipients at once.
+        // Each reason to begin again is good for once, unless somebody was spoken for meanwhile: a
+        // tired connection, BDAT refused, QUIT sent too early, too many recipients at once.
         let (mut idle, mut left) = (0, usize::MAX);
         while idle < MOST_IDLE {
             idle = if reach.waiting.len() < left {

@@ -1,7 +1,8 @@
-//! A socket that never waits longer than it may: every read and write looks at a deadline and at the user's signal.
+//! A socket that never waits longer than it may: every read and write looks at a deadline and at
+//! the user's signal.
 //!
-//! Promise: no wait is longer than a quarter of a second without a look at both, and no stream of octets, however fast it
-//! comes, keeps a reader from them. Knows nothing of SMTP.
+//! Promise: no wait is longer than a quarter of a second without a look at both, and no stream of
+//! octets, however fast it comes, keeps a reader from them. Knows nothing of SMTP.
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +16,8 @@ use crate::delivery::Cause;
 const LOOK: Duration = Duration::from_millis(250);
 /// How long a reply to the final dot is still awaited once a signal has come.
 const GRACE: Duration = Duration::from_secs(10);
-/// The most reads of one look at what has arrived: a peer that never stops sending must not keep the reader there.
+/// The most reads of one look at what has arrived: a peer that never stops sending must not keep
+/// the reader there.
 const MOST_AT_ONCE: u32 = 256;
 /// How many of the first octets received are kept, to tell what it was that answered.
 const HEAD: usize = 256;
@@ -65,8 +67,8 @@ impl Clock {
         self.allowed = allowed;
     }
 
-    /// While set, a signal ends the wait only ten seconds after it was seen: an answer that tells the fate of the
-    /// message is on its way.
+    /// While set, a signal ends the wait only ten seconds after it was seen: an answer that tells
+    /// the fate of the message is on its way.
     pub fn set_grace(&mut self, grace: bool) {
         self.grace = grace;
     }
@@ -138,7 +140,8 @@ impl Socket {
         })
     }
 
-    /// While set, a read that would wait fails with [`io::ErrorKind::WouldBlock`] instead, and so does the one after 256 others.
+    /// While set, a read that would wait fails with [`io::ErrorKind::WouldBlock`] instead, and so
+    /// does the one after 256 others.
     pub fn set_instant(&mut self, instant: bool) {
         self.instant = instant.then_some(MOST_AT_ONCE);
     }
@@ -187,7 +190,8 @@ impl Read for Socket {
         match &mut self.instant {
             Some(0) => return Err(io::ErrorKind::WouldBlock.into()),
             Some(left) => *left -= 1,
-            // Also when octets are there at once: records of TLS may hold nothing for the reader above, without end.
+            // Also when octets are there at once: records of TLS may hold nothing for the reader
+            // above, without end.
             None => drop(self.clock.look()?),
         }
         loop {
@@ -283,7 +287,8 @@ mod tests {
         (socket, interrupt)
     }
 
-    /// Reads as TLS does where no record holds anything: until an error; the most is far more than a second of reading.
+    /// Reads as TLS does where no record holds anything: until an error; the most is far more than
+    /// a second of reading.
     fn end_of(socket: &mut Socket) -> Option<Cause> {
         let patience = Instant::now() + Duration::from_secs(20);
         while Instant::now() < patience {

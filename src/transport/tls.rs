@@ -1,8 +1,9 @@
 //! TLS over a socket: what is trusted, what is refused, and why, in words.
 //!
-//! Promise: TLS 1.2 at least; the library verifies chain and host within the handshake, and nothing that it says in words
-//! makes a certificate trusted. Before any octet of SMTP travels inside, the certificate must name the host in its
-//! alternative names (RFC 9525), or be the one that is pinned or named in the settings, octet for octet.
+//! Promise: TLS 1.2 at least; the library verifies chain and host within the handshake, and nothing
+//! that it says in words makes a certificate trusted. Before any octet of SMTP travels inside, the
+//! certificate must name the host in its alternative names (RFC 9525), or be the one that is pinned
+//! or named in the settings, octet for octet.
 use std::error::Error as _;
 use std::io::{self, Read};
 
@@ -32,8 +33,8 @@ const EXPIRED: &str = "it has expired";
 const EARLY: &str = "it is not valid yet";
 const ELSEWHERE: &str = "it is for another host";
 
-/// What the library says of a certificate that it has refused (`X509_verify_cert_error_string`, and the words of other
-/// platforms), and what that means.
+/// What the library says of a certificate that it has refused (`X509_verify_cert_error_string`, and
+/// the words of other platforms), and what that means.
 #[rustfmt::skip]
 const WORDS: &[(&str, &str)] = &[
     ("self-signed certificate in certificate chain", UNKNOWN),
@@ -87,8 +88,8 @@ impl From<Cause> for Failed {
     }
 }
 
-/// Begins TLS with the server of this name; `verify` is what an untrusted certificate leads to. Where it is not trusted,
-/// [`Prepared::prepare_another`] may know of another try.
+/// Begins TLS with the server of this name; `verify` is what an untrusted certificate leads to.
+/// Where it is not trusted, [`Prepared::prepare_another`] may know of another try.
 ///
 /// # Errors
 /// [`Failed`].
@@ -135,7 +136,8 @@ pub fn begin(
     })
 }
 
-/// Whether the handshake ends with an untrusted certificate. Another door may be stricter than the one before.
+/// Whether the handshake ends with an untrusted certificate. Another door may be stricter than the
+/// one before.
 fn is_judged_by_library(prepared: &Prepared, verify: Verify) -> bool {
     match (&prepared.terms, verify) {
         (_, Verify::Ignore) | (Terms::Named, _) | (Terms::Any(_), Verify::Warn) => false,
@@ -172,7 +174,8 @@ fn doubt(
     }
 }
 
-/// Whether the settings name certificates of servers and this is another, which may be a good one for all that.
+/// Whether the settings name certificates of servers and this is another, which may be a good one
+/// for all that.
 fn is_other(prepared: &Prepared, leaf: Option<&Leaf>, verify: Verify) -> bool {
     let named = matches!(prepared.terms, Terms::Named) && verify != Verify::Ignore;
     named && !leaf.is_some_and(|leaf| prepared.names(leaf))
@@ -253,8 +256,9 @@ fn refused(error: &native_tls::Error) -> Option<String> {
     ))
 }
 
-/// Tells by the number of an error of Secure Transport (`errSSLXCertChainInvalid` to `errSSLCertNotYetValid`, host name) or
-/// of Security (`errSecHostNameMismatch` and its neighbours) whether it is about certificates. It chooses words only.
+/// Tells by the number of an error of Secure Transport (`errSSLXCertChainInvalid` to
+/// `errSSLCertNotYetValid`, host name) or of Security (`errSecHostNameMismatch` and its neighbours)
+/// whether it is about certificates. It chooses words only.
 fn is_about_certificates(debug: &str) -> bool {
     let number = debug.split("code: ").nth(1).and_then(|rest| {
         let end = rest
@@ -265,7 +269,8 @@ fn is_about_certificates(debug: &str) -> bool {
     number.is_some_and(|code| matches!(code, -9815..=-9807 | -9843 | -67_901..=-67_585))
 }
 
-/// Says what answered in place of TLS, by its first octets. What the library did not read of them is there already.
+/// Says what answered in place of TLS, by its first octets. What the library did not read of them
+/// is there already.
 fn plain_words(socket: &mut Socket) -> String {
     socket.set_instant(true);
     let _ = socket.read(&mut [0; 256]);
@@ -282,7 +287,8 @@ fn plain_words(socket: &mut Socket) -> String {
     format!("the server does not speak TLS on this port, it said \"{line}\"")
 }
 
-/// What the library says, without the names of its functions: `error:NUMBER:library:function:reason:file:line:`.
+/// What the library says, without the names of its functions:
+/// `error:NUMBER:library:function:reason:file:line:`.
 pub fn said(text: &str) -> String {
     let reason = if text.starts_with("error:") {
         text.split(':').nth(4)

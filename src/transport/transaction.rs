@@ -1,8 +1,10 @@
-//! One message over an open session: MAIL, RCPT, DATA, the text, the dot (RFC 5321 section 3.3, RFC 2920, RFC 2033).
+//! One message over an open session: MAIL, RCPT, DATA, the text, the dot (RFC 5321 section 3.3, RFC
+//! 2920, RFC 2033).
 //!
-//! Promise: every recipient gets exactly one outcome; one that was refused does not stop the others; the text is sent
-//! only after 354 and only if somebody accepted it, or behind BDAT (see `chunk`); only 2yz to the whole of it is
-//! acceptance. Recipients that a server has no room for in one transaction get another one (see `flight`).
+//! Promise: every recipient gets exactly one outcome; one that was refused does not stop the
+//! others; the text is sent only after 354 and only if somebody accepted it, or behind BDAT (see
+//! `chunk`); only 2yz to the whole of it is acceptance. Recipients that a server has no room for in
+//! one transaction get another one (see `flight`).
 use super::Progress;
 use super::capability::Capabilities;
 use super::chunk::Whole;
@@ -30,7 +32,8 @@ pub struct Link {
     pub progress: Option<Progress>,
     /// Every accepted recipient gets a reply of its own after the dot (RFC 2033).
     pub lmtp: bool,
-    /// The transactions that were begun over it; after the first the server may have grown tired of it.
+    /// The transactions that were begun over it; after the first the server may have grown tired of
+    /// it.
     pub turns: usize,
     /// A transaction was begun and has not ended.
     pub begun: bool,
@@ -43,7 +46,8 @@ pub struct Link {
 pub enum Ran {
     /// Every recipient has an outcome.
     Done,
-    /// Some have none, and this connection is of no use to them: nothing was sent, or it was refused. The words say why.
+    /// Some have none, and this connection is of no use to them: nothing was sent, or it was
+    /// refused. The words say why.
     Again(&'static str),
 }
 
@@ -69,8 +73,8 @@ pub fn form<'m>(capabilities: &Capabilities, message: &'m Message) -> Result<&'m
     }
 }
 
-/// Asks about sender and recipients, one by one, and takes it back. DATA is never said. Gives the refusal of the sender,
-/// or those of the recipients, or what ended the session.
+/// Asks about sender and recipients, one by one, and takes it back. DATA is never said. Gives the
+/// refusal of the sender, or those of the recipients, or what ended the session.
 pub fn rehearse(link: &mut Link, message: &Message, ear: &Ear) -> Vec<Fault> {
     let members: Vec<usize> = (0..message.envelope.recipients.len()).collect();
     let mut reach = Reach::new(members.len(), false, None);
@@ -125,8 +129,8 @@ pub fn rehearse(link: &mut Link, message: &Message, ear: &Ear) -> Vec<Fault> {
     faults
 }
 
-/// Sends a message to those who have not been spoken for; `last` lets QUIT leave with it. All recipients are settled in
-/// the books, unless it is [`Ran::Again`].
+/// Sends a message to those who have not been spoken for; `last` lets QUIT leave with it. All
+/// recipients are settled in the books, unless it is [`Ran::Again`].
 pub fn run(
     link: &mut Link,
     message: &Message,
@@ -161,7 +165,8 @@ pub fn run(
             limit,
             ..
         } = round;
-        // A connection that ended before anything was heard on it of this transaction may have been over before it.
+        // A connection that ended before anything was heard on it of this transaction may have been
+        // over before it.
         let used = link.turns > 0;
         link.turns += 1;
         if let Err(fault) = ended {
@@ -171,7 +176,8 @@ pub fn run(
             }
             if fault.pipelined {
                 reach.lockstep = true;
-                // Nothing was handed over yet. A server that did not even answer the first command is not waited for twice.
+                // Nothing was handed over yet. A server that did not even answer the first command
+                // is not waited for twice.
                 if !fault.in_doubt && answered {
                     reach.put_back(members, before);
                     return Ran::Again("the server swallows commands that are sent together");
@@ -193,7 +199,8 @@ pub fn run(
             again.sort_unstable();
             reach.first(again);
             reach.chunking = false;
-            // What a server that knows no BDAT makes of the text behind it are answers nobody waits for.
+            // What a server that knows no BDAT makes of the text behind it are answers nobody waits
+            // for.
             if link.quitting || link.session.is_disturbed() {
                 return Ran::Again("the server does not take BDAT");
             }
@@ -215,7 +222,8 @@ pub fn run(
     Ran::Done
 }
 
-/// The server has closed the connection over one recipient too many, and not for a reason of its own.
+/// The server has closed the connection over one recipient too many, and not for a reason of its
+/// own.
 fn is_overfull(fault: &Fault, accepted: usize) -> bool {
     let says = |reply: &Reply| {
         reply
@@ -418,9 +426,11 @@ impl<'a, 'l> Round<'a, 'l> {
         Ok(())
     }
 
-    /// Ends a transaction that the server began to take without anybody to take it for (RFC 2920 section 3.1).
+    /// Ends a transaction that the server began to take without anybody to take it for (RFC 2920
+    /// section 3.1).
     fn lone_dot(&mut self) {
-        // A server may deliver nothing to nobody or refuse it; both end the transaction, as does a lost connection.
+        // A server may deliver nothing to nobody or refuse it; both end the transaction, as does a
+        // lost connection.
         let _ = self.link.session.command(
             Stage::Content,
             self.link.patience.command,
@@ -474,7 +484,8 @@ impl<'a, 'l> Round<'a, 'l> {
             }
             self.outcomes[at] = Some(match reply.code {
                 221 => {
-                    // The answer to QUIT has overtaken that to the message, which will not come any more.
+                    // The answer to QUIT has overtaken that to the message, which will not come any
+                    // more.
                     let why = format!(
                         "the server said \"{}\" in place of an answer to the message",
                         reply.text()

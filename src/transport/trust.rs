@@ -1,7 +1,8 @@
 //! What TLS trusts and shows, read from the files that the settings name.
 //!
-//! Promise: a file that cannot be used is an error that names it, before anything is connected. What is named is trusted
-//! as it is: a root, an intermediate (its name and key become the anchor of the chain), or the server's own certificate.
+//! Promise: a file that cannot be used is an error that names it, before anything is connected.
+//! What is named is trusted as it is: a root, an intermediate (its name and key become the anchor
+//! of the chain), or the server's own certificate.
 use std::fs;
 use std::path::Path;
 
@@ -43,7 +44,8 @@ pub struct Prepared {
     again: bool,
 }
 
-/// Reads what the settings name: roots, certificate and key. Costs 2 ms where the system's roots are hashed.
+/// Reads what the settings name: roots, certificate and key. Costs 2 ms where the system's roots
+/// are hashed.
 ///
 /// # Errors
 /// [`Cause::TlsSettings`] naming the file.
@@ -117,7 +119,8 @@ impl Prepared {
                 .filter(|leaf| !leaf.is_self_issued());
             match leaf {
                 Some(leaf) if leaf.is_authority() => {
-                    // Other libraries than OpenSSL take an intermediate for an anchor by themselves.
+                    // Other libraries than OpenSSL take an intermediate for an anchor by
+                    // themselves.
                     let anchor = leaf
                         .as_anchor()
                         .filter(|_| cfg!(not(target_vendor = "apple")));
@@ -130,7 +133,8 @@ impl Prepared {
         }
     }
 
-    /// The library's connector; `any` certificate will do, because something else is compared or because the user said so.
+    /// The library's connector; `any` certificate will do, because something else is compared or
+    /// because the user said so.
     ///
     /// # Errors
     /// What the library says.
@@ -158,7 +162,8 @@ impl Prepared {
         self.named.contains(leaf)
     }
 
-    /// Makes ready for one more connection where that may end otherwise than the one that has failed.
+    /// Makes ready for one more connection where that may end otherwise than the one that has
+    /// failed.
     pub fn prepare_another(&mut self, failed: &Failed, verify: Verify) {
         let Cause::Distrust(distrust) = &failed.cause else {
             return;
@@ -217,7 +222,8 @@ pub fn certificates(file: &Path, pem: &[u8]) -> Result<Vec<Certificate>, Cause> 
     }
 }
 
-/// Also what a program writes into a FIFO, as shells make for `<(…)`. What everybody may change proves nothing.
+/// Also what a program writes into a FIFO, as shells make for `<(…)`. What everybody may change
+/// proves nothing.
 ///
 /// # Errors
 /// [`Cause::TlsSettings`] naming the file.
@@ -231,7 +237,8 @@ pub fn read(file: &Path) -> Result<Vec<u8>, Cause> {
     Ok(bytes)
 }
 
-/// Every certificate of the files of a folder; each once, though a hashed folder has two names for it.
+/// Every certificate of the files of a folder; each once, though a hashed folder has two names for
+/// it.
 fn of_folder(folder: &Path) -> Result<Vec<Certificate>, Cause> {
     let why = |error: &std::io::Error| {
         Cause::TlsSettings(format!("{}: {}", folder.display(), reason(error)))

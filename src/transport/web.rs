@@ -1,8 +1,9 @@
 //! One page over HTTPS, asked for once: what a provider publishes about its servers.
 //!
-//! Promise: nothing is asked before the certificate of the host was found good, whatever `tls-verify` says of mail servers;
-//! what belongs to the mail server (login, pinned fingerprint, client certificate, `connect-to`) is not for this one, while
-//! proxy, source address and roots are. No redirect is followed, and no more than [`LONGEST`] octets of a page are taken, within
+//! Promise: nothing is asked before the certificate of the host was found good, whatever
+//! `tls-verify` says of mail servers; what belongs to the mail server (login, pinned fingerprint,
+//! client certificate, `connect-to`) is not for this one, while proxy, source address and roots
+//! are. No redirect is followed, and no more than [`LONGEST`] octets of a page are taken, within
 //! [`PATIENCE`] from the handshake to its end.
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::time::Duration;
@@ -92,7 +93,8 @@ fn encrypted(
     ))
 }
 
-/// Says why a certificate was refused in the words of the certificate, from a second look at it; nothing is asked there.
+/// Says why a certificate was refused in the words of the certificate, from a second look at it;
+/// nothing is asked there.
 fn explained(cause: Cause, route: &Smtp, watch: &Watch) -> Cause {
     let Cause::Distrust(distrust) = cause else {
         return cause;
@@ -194,7 +196,8 @@ fn head(reader: &mut impl BufRead) -> Result<Vec<u8>, Cause> {
     }
 }
 
-/// Takes a line with its end. What stood in `into` before says nothing about it: the end may have come behind a whole line.
+/// Takes a line with its end. What stood in `into` before says nothing about it: the end may have
+/// come behind a whole line.
 fn line(reader: &mut impl BufRead, into: &mut Vec<u8>) -> Result<(), Cause> {
     let before = into.len();
     reader

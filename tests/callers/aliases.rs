@@ -1,4 +1,5 @@
-//! Local names, from the alias file to the envelope and the head, and the author whom the provider takes.
+//! Local names, from the alias file to the envelope and the head, and the author whom the provider
+//! takes.
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 

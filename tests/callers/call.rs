@@ -1,9 +1,11 @@
 //! One call as a program makes it, and the mail that comes of it.
 //!
-//! Promise: a call is made in four situations. The server is there: the mail arrives, without a word, also by the queue. The
-//! server is down: with the queue the call succeeds in silence and the next `sendmail -q` delivers the same mail; without it the
-//! status is 75, with one line on standard error, and nothing is kept. Envelope and mail are compared whole: what arrives is what
-//! was written, plus what the test says it gains, with what the test says is turned into something else.
+//! Promise: a call is made in four situations. The server is there: the mail arrives, without a
+//! word, also by the queue. The server is down: with the queue the call succeeds in silence and the
+//! next `sendmail -q` delivers the same mail; without it the status is 75, with one line on
+//! standard error, and nothing is kept. Envelope and mail are compared whole: what arrives is what
+//! was written, plus what the test says it gains, with what the test says is turned into something
+//! else.
 use std::fs::File;
 use std::io::{Seek, Write};
 
@@ -17,7 +19,8 @@ pub const ALL: &str = "From: Host <host@a.example>\nDate: *\nMessage-ID: <*@a.ex
 /// Where the mail of every world goes: `alice`, `root` and whoever is mailed as them.
 pub const ALIASES: &str = "root: admin@a.example\nalice: alice@a.example\npostmaster: root\n";
 
-/// A world with settings as a host has them: a server, its own address, and aliases for root and alice.
+/// A world with settings as a host has them: a server, its own address, and aliases for root and
+/// alice.
 pub fn host(port: u16) -> World {
     host_with(port, "")
 }
@@ -61,7 +64,8 @@ pub struct Call {
     whole: Option<Vec<u8>>,
 }
 
-/// The command line as the program writes it, in the words of a shell; smail is called by the last part of its first word.
+/// The command line as the program writes it, in the words of a shell; smail is called by the last
+/// part of its first word.
 pub fn call(line: &str) -> Call {
     Call {
         line: shlex::split(line).unwrap(),
@@ -105,7 +109,8 @@ impl Call {
         self
     }
 
-    /// The whole environment of the caller, apart from where the settings and the queue of the test lie.
+    /// The whole environment of the caller, apart from where the settings and the queue of the test
+    /// lie.
     pub fn environment(mut self, all: &[(&'static str, &'static str)]) -> Self {
         self.environment = Some(all.to_vec());
         self
@@ -141,7 +146,8 @@ impl Call {
         self
     }
 
-    /// What is put on top, in place of [`STAMPS`]; `*` stands for a Date and the left side of a Message-ID.
+    /// What is put on top, in place of [`STAMPS`]; `*` stands for a Date and the left side of a
+    /// Message-ID.
     pub fn gains(mut self, lines: &str) -> Self {
         lines.clone_into(&mut self.gains);
         self
@@ -191,7 +197,8 @@ impl Call {
             ] {
                 run = run.without_env(name);
             }
-            // Without HOME the home is that of the account, and what lies there is none of the test's.
+            // Without HOME the home is that of the account, and what lies there is none of the
+            // test's.
             run = run.env("MAILRC", "/dev/null");
             for (name, value) in environment {
                 run = run.env(name, value);

@@ -1,5 +1,5 @@
-//! Text of strangers on the command line: spec/reliability.md section 1a, C1 to C7. Nothing that it names is written, read or
-//! run.
+//! Text of strangers on the command line: spec/reliability.md section 1a, C1 to C7. Nothing that it
+//! names is written, read or run.
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -302,7 +302,8 @@ fn line_ends_in_recipients_are_refused() {
 
 #[test]
 fn a_name_given_in_the_second_place_takes_nobody_out_of_sendmail() {
-    // A caller with an unquoted list of recipients must not be led to the flags of mailx, which may run programs.
+    // A caller with an unquoted list of recipients must not be led to the flags of mailx, which may
+    // run programs.
     let world = host(Place::reserve().port());
     let program = world.write_program("program", "#!/bin/sh\ntouch \"$0.ran\"\n");
     let set = format!("mta={}", program.display());

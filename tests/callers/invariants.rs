@@ -1,5 +1,6 @@
-//! What holds for every caller: the invariants (a) to (l) of spec/sendmail.md section 3. Those that every row of the table proves
-//! already, silence (a) and the statuses 0 and 75 (b, c), are proved here for what no row does.
+//! What holds for every caller: the invariants (a) to (l) of spec/sendmail.md section 3. Those that
+//! every row of the table proves already, silence (a) and the statuses 0 and 75 (b, c), are proved
+//! here for what no row does.
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -15,7 +16,8 @@ const MAIL: &str = "Subject: s\nTo: root\nBcc: boss@x.example\n\ntext\n";
 
 #[test]
 fn a_mail_that_is_queued_is_never_reported_as_the_callers_to_repeat() {
-    // (b, c) Whatever is wrong for the moment: not reachable, greeting 421, MAIL 4yz, RCPT 4yz, the dot 4yz.
+    // (b, c) Whatever is wrong for the moment: not reachable, greeting 421, MAIL 4yz, RCPT 4yz, the
+    // dot 4yz.
     for recipient in ["451 4.7.1 later", "421 4.3.2 going down"] {
         let sink = Options::new()
             .recipient("admin@a.example", recipient)

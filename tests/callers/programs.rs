@@ -1,4 +1,5 @@
-//! Programming languages, their libraries and what is written in them: rows 19 to 33, 37 and 41 of the table of callers.
+//! Programming languages, their libraries and what is written in them: rows 19 to 33, 37 and 41 of
+//! the table of callers.
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -139,7 +140,8 @@ fn php_ends_headers_with_crlf_and_the_body_with_lf() {
 
 #[test]
 fn php_is_told_the_truth_by_0_and_75() {
-    // It takes both for success: 0 must be stored or sent, and 75 may only come where the next call can be believed to try again.
+    // It takes both for success: 0 must be stored or sent, and 75 may only come where the next call
+    // can be believed to try again.
     let mail = "To: bob@x.example\r\nSubject: s\r\n\r\nbody\r\n";
     let down = host(Place::reserve().port());
     let php = call("/usr/sbin/sendmail -t -i").stdin(mail);

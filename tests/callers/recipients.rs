@@ -149,7 +149,8 @@ fn behind_the_first_recipient_everything_is_a_recipient() {
             .stdin(HEAD)
             .run(&world, false)
             .run();
-        // A name without alias or domain, unless this host has one to give: then it is sent to, and the server is down.
+        // A name without alias or domain, unless this host has one to give: then it is sent to, and
+        // the server is down.
         assert!(
             [65, 75].contains(&outcome.status),
             "{words}: {} {}",

@@ -1,4 +1,5 @@
-//! What callers are told when a mail cannot be: one line and the status of sysexits(3), and nothing is kept that is refused.
+//! What callers are told when a mail cannot be: one line and the status of sysexits(3), and nothing
+//! is kept that is refused.
 use super::call::{call, host, host_with, one_line, silent};
 use super::support::sink::{Options, Place};
 use super::support::world::World;

@@ -22,7 +22,8 @@ tar: Entfernen von führendem `/'
 From here on nothing was read
 ";
 
-/// Cron's bare names: the sender becomes the address of the settings and keeps its name, the recipient is an alias.
+/// Cron's bare names: the sender becomes the address of the settings and keeps its name, the
+/// recipient is an alias.
 fn cron(call: Call) -> Call {
     call.turns(
         "From: root (Cron Daemon)",

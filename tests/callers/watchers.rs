@@ -1,4 +1,5 @@
-//! Programs that watch a host and mail what they see: rows 10 to 18, 42 to 44, and 46 to 48 of the table of callers.
+//! Programs that watch a host and mail what they see: rows 10 to 18, 42 to 44, and 46 to 48 of the
+//! table of callers.
 use super::call::{ALL, STAMPS, call, host, one_line};
 use super::plain::composed;
 use super::support::sink::{Options, Place};

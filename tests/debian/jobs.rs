@@ -93,7 +93,8 @@ fn batch_mails_what_a_job_said() {
     );
 }
 
-/// Asks for a job, and starts the daemon behind it, which runs what has waited. No load is too high for `batch`.
+/// Asks for a job, and starts the daemon behind it, which runs what has waited. No load is too high
+/// for `batch`.
 fn at(machine: &Machine, words: &[&str], job: &str, said: &str) {
     let asked = machine.call(words).stdin(job).run();
     assert_eq!(asked.status, 0, "{asked:?}");

@@ -3,7 +3,8 @@ use mail_parser::MessageParser;
 
 use crate::support::sink::Mail;
 
-/// A mail that was sent and is whole: with one Date, one Message-ID, one From, and no line the standard does not allow.
+/// A mail that was sent and is whole: with one Date, one Message-ID, one From, and no line the
+/// standard does not allow.
 pub struct Letter {
     mail: Mail,
     head: Vec<(String, String)>,

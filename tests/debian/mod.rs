@@ -1,8 +1,8 @@
 //! A machine whose sendmail is smail, for the programs that Debian has.
 //!
-//! Promise: a namespace of its own for mounts, processes and the host name; the real machine's settings, spools, programs
-//! and services are neither changed nor, where they could run a job or send a mail, read. Whatever was started in it ends
-//! with it. Needs root.
+//! Promise: a namespace of its own for mounts, processes and the host name; the real machine's
+//! settings, spools, programs and services are neither changed nor, where they could run a job or
+//! send a mail, read. Whatever was started in it ends with it. Needs root.
 mod jobs;
 pub mod letter;
 mod watchers;
@@ -38,7 +38,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Starts one, unless this test's program or what a machine takes is missing here, which is said.
+    /// Starts one, unless this test's program or what a machine takes is missing here, which is
+    /// said.
     pub fn for_program(program: &str) -> Option<Machine> {
         Machine::with_server(program, Options::new())
     }
@@ -153,13 +154,14 @@ impl Machine {
         self.call_under(&[&["env", "-C", "/root"], &LOGIN[..]].concat(), words)
     }
 
-    /// Prepares a program as systemd starts it: as root, in the folder `/`, with hardly an environment.
+    /// Prepares a program as systemd starts it: as root, in the folder `/`, with hardly an
+    /// environment.
     pub fn service(&self, words: &[&str]) -> Run<'_> {
         self.call_under(&[], words)
     }
 
-    /// Prepares a program as a user without other groups, in the folder `/`, with root's environment: as what gave its rights
-    /// up.
+    /// Prepares a program as a user without other groups, in the folder `/`, with root's
+    /// environment: as what gave its rights up.
     pub fn call_as(&self, user: &str, words: &[&str]) -> Run<'_> {
         let group = self.id("passwd", user, 3).to_string();
         let wrapper = [

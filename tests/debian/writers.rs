@@ -1,4 +1,5 @@
-//! What writes mail for people: git send-email, PHP, Perl, mutt and the mail programs beside smail's own.
+//! What writes mail for people: git send-email, PHP, Perl, mutt and the mail programs beside
+//! smail's own.
 use super::{Machine, content};
 use crate::support::sink::Options;
 

@@ -1,6 +1,7 @@
 //! A certificate authority for one test run, and what it signed.
 //!
-//! Promise: the keys are made afresh for every run and stay in its folder. Nothing here is trusted by anything else.
+//! Promise: the keys are made afresh for every run and stay in its folder. Nothing here is trusted
+//! by anything else.
 use std::fs;
 use std::path::Path;
 
@@ -20,9 +21,9 @@ struct Signed {
     key: PKey<Private>,
 }
 
-/// Writes into `folder`: `ca.pem`; `server.pem` for localhost, 127.0.0.1 and smtp.163.com; `alice.pem` for a client; and
-/// `stranger.pem`, an authority that signed none of them. Each certificate has its key beside it (`.key`), but the
-/// authorities.
+/// Writes into `folder`: `ca.pem`; `server.pem` for localhost, 127.0.0.1 and smtp.163.com;
+/// `alice.pem` for a client; and `stranger.pem`, an authority that signed none of them. Each
+/// certificate has its key beside it (`.key`), but the authorities.
 pub fn write(folder: &Path) {
     let ca = authority("smail test CA");
     let server = leaf(&ca, "localhost", 2, true);

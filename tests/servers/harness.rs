@@ -1,7 +1,8 @@
 //! Runs stories against servers that all of them share, and reports them as `cargo test` does.
 //!
-//! Why not `#[test]`: the servers have to start once and be ended after the last story, which libtest has no place for.
-//! Understood: name filters, `--exact`, `--skip NAME`, `--list`; other options of libtest are accepted and ignored.
+//! Why not `#[test]`: the servers have to start once and be ended after the last story, which
+//! libtest has no place for. Understood: name filters, `--exact`, `--skip NAME`, `--list`; other
+//! options of libtest are accepted and ignored.
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -53,8 +54,9 @@ impl Choice {
     }
 }
 
-/// Runs the stories the command line asks for. Without root or the programs they are skipped with a loud notice, but
-/// where `CI` is set that is a failure: a test that silently does nothing there would prove nothing for ever.
+/// Runs the stories the command line asks for. Without root or the programs they are skipped with a
+/// loud notice, but where `CI` is set that is a failure: a test that silently does nothing there
+/// would prove nothing for ever.
 pub fn run(stories: &[Story]) -> ExitCode {
     let choice = Choice::of_arguments(std::env::args().skip(1));
     let chosen: Vec<&Story> = stories
@@ -95,7 +97,8 @@ pub fn run(stories: &[Story]) -> ExitCode {
     }
 }
 
-/// Runs the stories one after the other and gives the names of those that failed, each with what the servers logged.
+/// Runs the stories one after the other and gives the names of those that failed, each with what
+/// the servers logged.
 fn tell(chosen: &[&Story]) -> Vec<&'static str> {
     let servers = Servers::start();
     let mut failed = Vec::new();

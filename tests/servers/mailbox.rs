@@ -1,4 +1,5 @@
-//! What the servers delivered, read by Python's `email` package: a reader that shares no code with smail.
+//! What the servers delivered, read by Python's `email` package: a reader that shares no code with
+//! smail.
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,8 +13,9 @@ use super::Servers;
 /// How long a delivery may take, on a busy machine too.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What Python's parser objects to and smail does on purpose: the name of an attachment in Content-Type too, as
-/// encoded-words in quotes, for readers that look only there; and UTF-8 in the headers of a mail that went by SMTPUTF8.
+/// What Python's parser objects to and smail does on purpose: the name of an attachment in
+/// Content-Type too, as encoded-words in quotes, for readers that look only there; and UTF-8 in the
+/// headers of a mail that went by SMTPUTF8.
 const ON_PURPOSE: [&str; 2] = [
     "Content-Type: InvalidHeaderDefect('encoded word inside quoted string')",
     "Content-Type: InvalidHeaderDefect('missing trailing whitespace after encoded-word')",
@@ -75,8 +77,9 @@ impl Mail {
         self.parts()[0]["text"].as_str().expect("text")
     }
 
-    /// Fails unless the mail is what every mail has to be: the fields of RFC 5322 section 3.6 and RFC 2045 exactly once,
-    /// no Bcc, no defect the parser found, no bare CR, no line over 998 octets, an ASCII header unless sent by SMTPUTF8.
+    /// Fails unless the mail is what every mail has to be: the fields of RFC 5322 section 3.6 and
+    /// RFC 2045 exactly once, no Bcc, no defect the parser found, no bare CR, no line over 998
+    /// octets, an ASCII header unless sent by SMTPUTF8.
     pub fn assert_sound(&self) {
         for name in ["From", "Date", "Message-ID", "MIME-Version"] {
             self.header(name);
@@ -146,14 +149,16 @@ impl Servers {
     }
 
     fn queued(&self) -> Vec<PathBuf> {
-        // In the order in which a mail moves on; the other way round it could slip past between two looks.
+        // In the order in which a mail moves on; the other way round it could slip past between two
+        // looks.
         ["incoming", "active", "deferred"]
             .iter()
             .flat_map(|q| tree(&self.root.join("postfix/spool").join(q)))
             .collect()
     }
 
-    /// The files of Postfix's one maildir by the address each was delivered to, which virtual(8) writes on top.
+    /// The files of Postfix's one maildir by the address each was delivered to, which virtual(8)
+    /// writes on top.
     fn delivered(&self) -> HashMap<String, Vec<PathBuf>> {
         let mut by_recipient: HashMap<String, Vec<PathBuf>> = HashMap::new();
         for path in files(&self.root.join("postfix/mail/everyone/new")) {
@@ -187,7 +192,8 @@ fn tree(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Asks again and again until there is an answer: what another program writes has no event to wait for.
+/// Asks again and again until there is an answer: what another program writes has no event to wait
+/// for.
 pub fn await_some<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + PATIENCE;
     loop {

@@ -1,7 +1,9 @@
-//! A private Postfix and Dovecot: started once for the test binary on free loopback ports, ended with it.
+//! A private Postfix and Dovecot: started once for the test binary on free loopback ports, ended
+//! with it.
 //!
-//! Promise: everything lives in one folder of its own below `/tmp`; no mailbox, queue or setting of the machine is read
-//! or written. `run.sh` holds the servers and ends them when the pipe to it closes, so they end however the tests do.
+//! Promise: everything lives in one folder of its own below `/tmp`; no mailbox, queue or setting of
+//! the machine is read or written. `run.sh` holds the servers and ends them when the pipe to it
+//! closes, so they end however the tests do.
 pub mod certificates;
 pub mod harness;
 pub mod mailbox;
@@ -57,7 +59,8 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// Six ports that were free a moment ago. All are held until the last one is found, so that they differ.
+    /// Six ports that were free a moment ago. All are held until the last one is found, so that
+    /// they differ.
     fn free() -> Ports {
         let held: Vec<TcpListener> = (0..6)
             .map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"))
@@ -85,7 +88,8 @@ impl Ports {
     }
 }
 
-/// The running servers. Dropping them closes the pipe to `run.sh`, which ends them and removes their folder.
+/// The running servers. Dropping them closes the pipe to `run.sh`, which ends them and removes
+/// their folder.
 pub struct Servers {
     root: PathBuf,
     keeper: Child,
@@ -111,7 +115,8 @@ impl Servers {
         })
     }
 
-    /// Starts the servers and waits until each port greets. Tries other ports when somebody else took one meanwhile.
+    /// Starts the servers and waits until each port greets. Tries other ports when somebody else
+    /// took one meanwhile.
     pub fn start() -> Servers {
         let mut last = String::new();
         for _ in 0..3 {
@@ -168,7 +173,8 @@ impl Servers {
         Ok(servers)
     }
 
-    /// Waits for the greeting of this instance on every port; another server's greeting is not enough.
+    /// Waits for the greeting of this instance on every port; another server's greeting is not
+    /// enough.
     fn await_greetings(&self, nonce: &str) -> Result<(), String> {
         let end = Instant::now() + PATIENCE;
         for (name, port) in self.ports.named() {

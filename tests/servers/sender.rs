@@ -69,7 +69,8 @@ impl Sender {
         .env("CI", "true")
     }
 
-    /// Called by the name `smail`, in a HOME that lasts for several runs and gets nothing but what smail writes.
+    /// Called by the name `smail`, in a HOME that lasts for several runs and gets nothing but what
+    /// smail writes.
     pub fn at(home: &Arc<TempDir>) -> Sender {
         let program = PathBuf::from(env!("CARGO_BIN_EXE_smail"));
         let sender = Sender {
@@ -117,7 +118,8 @@ impl Sender {
         path
     }
 
-    /// Runs smail with `stdin` to read and gives what it ended with. A run that hangs is killed, and fails the test.
+    /// Runs smail with `stdin` to read and gives what it ended with. A run that hangs is killed,
+    /// and fails the test.
     pub fn run(self, stdin: &[u8]) -> Outcome {
         let mut child = self
             .described(Command::new(&self.program))

@@ -1,7 +1,8 @@
-//! Certificates made in the process: a test authority and one leaf for every way a certificate can be good or bad.
+//! Certificates made in the process: a test authority and one leaf for every way a certificate can
+//! be good or bad.
 //!
-//! Promise: made once per test binary, valid around the current time unless the row says otherwise, never written to
-//! disk from here ([`super::world::World::pem`] does that where a path is wanted).
+//! Promise: made once per test binary, valid around the current time unless the row says otherwise,
+//! never written to disk from here ([`super::world::World::pem`] does that where a path is wanted).
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -140,7 +141,8 @@ impl Certs {
         }
     }
 
-    /// What a server shows: the named leaf alone, and whether it demands a certificate of the test authority.
+    /// What a server shows: the named leaf alone, and whether it demands a certificate of the test
+    /// authority.
     pub fn acceptor(&self, name: &str, demand: bool) -> SslAcceptor {
         let pair = self.pair(name);
         let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).unwrap();

@@ -1,6 +1,8 @@
-//! A small file system of the test's own, in a mount namespace that ends with it: full disks, and power cuts.
+//! A small file system of the test's own, in a mount namespace that ends with it: full disks, and
+//! power cuts.
 //!
-//! Promise: nothing is mounted outside the namespace, and nothing stays when it is dropped. Needs root.
+//! Promise: nothing is mounted outside the namespace, and nothing stays when it is dropped. Needs
+//! root.
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -60,7 +62,8 @@ impl Drop for Disk {
     }
 }
 
-/// A disk that can lose its power: an ext4 file system in a file. What was not synced is not in the file.
+/// A disk that can lose its power: an ext4 file system in a file. What was not synced is not in the
+/// file.
 pub struct Image(PathBuf);
 
 impl Image {

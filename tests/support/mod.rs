@@ -1,9 +1,9 @@
-//! What the tests share: an isolated world to run smail in, certificates, a server that plays transcripts, and an
-//! ordinary server that keeps the mail it is given.
+//! What the tests share: an isolated world to run smail in, certificates, a server that plays
+//! transcripts, and an ordinary server that keeps the mail it is given.
 //!
-//! Promise: nothing here touches the home, the settings or the network of the machine (everything is a temporary folder
-//! and 127.0.0.1 port 0), everything ends by itself within a time limit, and a server that was not played to its end
-//! fails the test.
+//! Promise: nothing here touches the home, the settings or the network of the machine (everything
+//! is a temporary folder and 127.0.0.1 port 0), everything ends by itself within a time limit, and
+//! a server that was not played to its end fails the test.
 #![allow(
     dead_code,
     reason = "every test binary compiles all of this and uses its own part"

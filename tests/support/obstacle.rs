@@ -1,5 +1,5 @@
-//! What a test needs of the machine and does not find: it is skipped loudly, and fails where `CI` is set, because a test
-//! that silently does nothing there would prove nothing for ever.
+//! What a test needs of the machine and does not find: it is skipped loudly, and fails where `CI`
+//! is set, because a test that silently does nothing there would prove nothing for ever.
 use std::io::Write as _;
 use std::path::Path;
 

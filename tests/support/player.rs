@@ -1,6 +1,8 @@
-//! The server's part in one connection: walks the steps of a transcript and says where the client left it.
+//! The server's part in one connection: walks the steps of a transcript and says where the client
+//! left it.
 //!
-//! Promise: every step ends, by the client's doing or by [`PATIENCE`]; what was said is written down as it happens.
+//! Promise: every step ends, by the client's doing or by [`PATIENCE`]; what was said is written
+//! down as it happens.
 use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -272,7 +274,8 @@ impl<'s> Player<'s> {
                 self.note(|connection| connection.client_name = name);
                 Ok(Flow::On)
             }
-            // With TLS 1.3 a client may turn a certificate down after its part of the handshake was sent.
+            // With TLS 1.3 a client may turn a certificate down after its part of the handshake was
+            // sent.
             (Ok(()), true) => match self.take()? {
                 None => Ok(Flow::Ended),
                 Some(line) => Err(format!(
@@ -307,7 +310,8 @@ impl<'s> Player<'s> {
         self.flush();
         self.write_down("-- closed");
         self.wire.shut();
-        // What the client had under way does not matter, but closing a socket with unread bytes would send a reset.
+        // What the client had under way does not matter, but closing a socket with unread bytes
+        // would send a reset.
         self.wire.drain();
     }
 

@@ -25,7 +25,8 @@
 //! == connection                         what follows is the next connection
 //! ```
 //!
-//! Promise: a transcript with a mistake panics with its line number before any test runs against it.
+//! Promise: a transcript with a mistake panics with its line number before any test runs against
+//! it.
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -327,7 +328,8 @@ pub fn cram_md5(user: &str, password: &str, challenge: &str) -> String {
 
 /// Tells whether a line is like a pattern, in which `*` stands for anything and `\*` for a star.
 pub fn is_like(pattern: &str, line: &str) -> bool {
-    // NUL stands for the literal star while the pattern is taken apart; no line shown by `wire::show` holds one.
+    // NUL stands for the literal star while the pattern is taken apart; no line shown by
+    // `wire::show` holds one.
     let pattern = pattern.replace("\\*", "\0");
     let line = line.replace('*', "\0");
     let mut pieces = pattern.split('*');

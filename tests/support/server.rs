@@ -1,8 +1,9 @@
 //! A server that plays a transcript and fails the test when the client does not play along.
 //!
-//! Promise: [`Server::finish`] (and dropping, if the test forgot) panics when a transcript was not played to its end, when
-//! the client said something else than the transcript, connected too often, or fell silent; the message shows the
-//! dialogue, what was expected and what came. The server never sleeps but where the transcript says so.
+//! Promise: [`Server::finish`] (and dropping, if the test forgot) panics when a transcript was not
+//! played to its end, when the client said something else than the transcript, connected too often,
+//! or fell silent; the message shows the dialogue, what was expected and what came. The server
+//! never sleeps but where the transcript says so.
 use std::fmt::Write as _;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -165,7 +166,8 @@ impl Server {
         let Some(acceptor) = self.acceptor.take() else {
             return Ok(Record::default());
         };
-        // A connection of our own, queued behind every one of the client's, tells the acceptor that no more will come.
+        // A connection of our own, queued behind every one of the client's, tells the acceptor that
+        // no more will come.
         let knock = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         knock
             .bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())

@@ -1,6 +1,8 @@
-//! One session of a [`super::sink::Sink`]: SMTP or LMTP as a well-behaved server speaks it (RFC 5321, RFC 2033).
+//! One session of a [`super::sink::Sink`]: SMTP or LMTP as a well-behaved server speaks it (RFC
+//! 5321, RFC 2033).
 //!
-//! Promise: a command out of order, a parameter that was not offered, and a message with bare line ends are refused.
+//! Promise: a command out of order, a parameter that was not offered, and a message with bare line
+//! ends are refused.
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 

@@ -1,7 +1,8 @@
-//! An ordinary, well-behaved server that keeps the mail it is given: for stories, the demo and measurements.
+//! An ordinary, well-behaved server that keeps the mail it is given: for stories, the demo and
+//! measurements.
 //!
-//! Promise: as RFC 5321 wants it, with the extensions that were switched on and no others; takes many connections at once;
-//! ends when dropped.
+//! Promise: as RFC 5321 wants it, with the extensions that were switched on and no others; takes
+//! many connections at once; ends when dropped.
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -142,7 +143,8 @@ impl Options {
         self
     }
 
-    /// Takes no more recipients in one transaction, and answers the others so; a 421 ends the session.
+    /// Takes no more recipients in one transaction, and answers the others so; a 421 ends the
+    /// session.
     #[must_use]
     pub fn most(mut self, recipients: usize, reply: &str) -> Self {
         self.most = Some((recipients, reply.to_owned()));
@@ -218,8 +220,8 @@ impl Options {
     }
 }
 
-/// A port on 127.0.0.1 where connections are refused until a sink starts there: a server that is down. Nobody else can
-/// take it meanwhile.
+/// A port on 127.0.0.1 where connections are refused until a sink starts there: a server that is
+/// down. Nobody else can take it meanwhile.
 pub struct Place(Socket);
 
 impl Place {
@@ -343,7 +345,8 @@ impl Sink {
         self.shared.kept.lock().unwrap().dialogue.clone()
     }
 
-    /// The round trips of the sessions that have ended, in sum. Waits until all sessions have ended.
+    /// The round trips of the sessions that have ended, in sum. Waits until all sessions have
+    /// ended.
     pub fn flights(&self) -> usize {
         let kept = self.shared.kept.lock().unwrap();
         let open = |kept: &mut Kept| kept.ended < kept.sessions;

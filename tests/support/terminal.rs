@@ -1,6 +1,7 @@
 //! A pseudo-terminal with a program on it, and somebody who reads and types.
 //!
-//! Promise: what is typed waits until the question is there; the program ends within the time limit or the test fails.
+//! Promise: what is typed waits until the question is there; the program ends within the time limit
+//! or the test fails.
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -102,7 +103,8 @@ impl Terminal {
             .unwrap();
     }
 
-    /// Waits for the end: the status and all that was shown. The terminal's settings must be as before.
+    /// Waits for the end: the status and all that was shown. The terminal's settings must be as
+    /// before.
     pub fn finish(mut self) -> (i32, String) {
         let deadline = Instant::now() + LIMIT;
         let status = loop {

@@ -1,7 +1,8 @@
-//! An HTTP proxy that leads every name to a server of the test, and speaks HTTPS for those that have a page.
+//! An HTTP proxy that leads every name to a server of the test, and speaks HTTPS for those that
+//! have a page.
 //!
-//! Promise: names are led by CONNECT alone, so that no name server is asked for them; what was asked for is kept; ends with the
-//! test.
+//! Promise: names are led by CONNECT alone, so that no name server is asked for them; what was
+//! asked for is kept; ends with the test.
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -67,7 +68,8 @@ impl Web {
         self.port
     }
 
-    /// The names that were asked for, and the first lines and hosts of the questions to web servers.
+    /// The names that were asked for, and the first lines and hosts of the questions to web
+    /// servers.
     pub fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }

@@ -1,6 +1,8 @@
-//! One connection as a server sees it: clear or TLS, read line by line, so that pipelined commands are no special case.
+//! One connection as a server sees it: clear or TLS, read line by line, so that pipelined commands
+//! are no special case.
 //!
-//! Promise: no read waits longer than [`PATIENCE`]; a connection that the client resets counts as closed.
+//! Promise: no read waits longer than [`PATIENCE`]; a connection that the client resets counts as
+//! closed.
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -12,7 +14,8 @@ use openssl::ssl::{SslAcceptor, SslStream};
 
 /// How long a server waits for its client before the test fails.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-/// The longest line a client may send before the test fails (a message line may be 998 octets, an AUTH line 12288).
+/// The longest line a client may send before the test fails (a message line may be 998 octets, an
+/// AUTH line 12288).
 const LONGEST_LINE: usize = 1 << 20;
 /// Stands at the end of a line that the client ended with LF alone.
 const BARE_LF: &[u8] = b"<LF>";
@@ -26,8 +29,8 @@ pub enum Socket {
     Unix(UnixStream),
 }
 
-/// A socket that counts how often bytes came from the client after something had been sent to it: the flights, those of a
-/// TLS handshake among them.
+/// A socket that counts how often bytes came from the client after something had been sent to it:
+/// the flights, those of a TLS handshake among them.
 #[derive(Debug)]
 struct Counting {
     socket: Socket,
@@ -167,7 +170,8 @@ impl Wire {
         }
     }
 
-    /// Reads a line without its line end; `None` when the client has closed. A last line without an end counts as one.
+    /// Reads a line without its line end; `None` when the client has closed. A last line without an
+    /// end counts as one.
     ///
     /// # Errors
     /// Silence longer than [`PATIENCE`], or a line without end.
@@ -233,8 +237,8 @@ impl Wire {
         Ok(Some(taken))
     }
 
-    /// Reads a message up to the lone dot and takes the dot-stuffing away (RFC 5321 section 4.5.2); `None` when the
-    /// client closed before the dot.
+    /// Reads a message up to the lone dot and takes the dot-stuffing away (RFC 5321 section 4.5.2);
+    /// `None` when the client closed before the dot.
     ///
     /// # Errors
     /// What strict servers refuse, at the first such line: LF or CR alone, more than 998 octets.

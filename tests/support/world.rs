@@ -1,8 +1,9 @@
-//! An isolated place to run smail in: its own home, settings and working folder, and an environment that holds nothing
-//! of the machine.
+//! An isolated place to run smail in: its own home, settings and working folder, and an environment
+//! that holds nothing of the machine.
 //!
-//! Promise: a run ends within its time limit (the process is killed and the test fails), and its whole output is kept.
-//! A run sends without the queue unless the test asks for it ([`Run::queued`]): `CI` is set.
+//! Promise: a run ends within its time limit (the process is killed and the test fails), and its
+//! whole output is kept. A run sends without the queue unless the test asks for it
+//! ([`Run::queued`]): `CI` is set.
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{Read, Write};
@@ -31,7 +32,8 @@ pub struct World {
 impl World {
     /// Makes an empty world for the smail that the tests were built with.
     pub fn new() -> Self {
-        // An example of the same package includes this file too, and cargo names the binary to tests only.
+        // An example of the same package includes this file too, and cargo names the binary to
+        // tests only.
         let Some(binary) = option_env!("CARGO_BIN_EXE_smail") else {
             panic!("only a test knows the binary by itself")
         };
@@ -96,7 +98,8 @@ impl World {
         fs::read(self.path(relative)).ok()
     }
 
-    /// Writes the certificate `name` (and `NAME.key`) of the test authority and gives the certificate's path back.
+    /// Writes the certificate `name` (and `NAME.key`) of the test authority and gives the
+    /// certificate's path back.
     pub fn pem(&self, name: &str) -> PathBuf {
         let pair = certs().pair(name);
         self.write(&format!("{name}.key"), pair.key_pem());
@@ -108,8 +111,8 @@ impl World {
         self.prepare(&self.binary, args)
     }
 
-    /// Prepares a run of smail under another program (`strace …`, `sh -c …`), which gets smail's path and arguments
-    /// behind its own.
+    /// Prepares a run of smail under another program (`strace …`, `sh -c …`), which gets smail's
+    /// path and arguments behind its own.
     pub fn under<S: AsRef<OsStr>>(&self, wrapper: &[&str], args: &[S]) -> Run<'_> {
         let mut run = self.prepare(Path::new(wrapper[0]), &wrapper[1..]);
         run.command.arg(&self.binary).args(args);
@@ -138,7 +141,8 @@ impl World {
         entries_in(&self.queue_dir())
     }
 
-    /// The names in a folder of the queue (`q`, `failed`, `corrupt`), sorted; none when it does not exist.
+    /// The names in a folder of the queue (`q`, `failed`, `corrupt`), sorted; none when it does not
+    /// exist.
     pub fn queue_names(&self, folder: &str) -> Vec<String> {
         names_in(&self.queue_dir().join(folder))
     }
@@ -153,7 +157,8 @@ impl World {
             .collect()
     }
 
-    /// Prepares a run of smail under another name (`mailx`, `sendmail`), as a symbolic link would give it.
+    /// Prepares a run of smail under another name (`mailx`, `sendmail`), as a symbolic link would
+    /// give it.
     pub fn as_name<S: AsRef<OsStr>>(&self, name: &str, args: &[S]) -> Run<'_> {
         self.prepare(&self.link(name), args)
     }
@@ -184,7 +189,8 @@ impl World {
             .env("LOGNAME", "tester")
             .env("LC_ALL", "C.UTF-8")
             .env("TZ", "UTC");
-        // s-nail's own way to leave the system's mail.rc out: the machine that runs the tests may have one.
+        // s-nail's own way to leave the system's mail.rc out: the machine that runs the tests may
+        // have one.
         command.env("MAILX_NO_SYSTEM_RC", "1");
         command.env("CI", "true");
         Run {
@@ -293,7 +299,8 @@ impl Run<'_> {
         self.start().finish()
     }
 
-    /// Runs to the end with a terminal as standard error, which `TERM` calls an xterm unless the test says otherwise.
+    /// Runs to the end with a terminal as standard error, which `TERM` calls an xterm unless the
+    /// test says otherwise.
     pub fn at_terminal(mut self) -> Outcome {
         use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
         let near = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
@@ -311,7 +318,8 @@ impl Run<'_> {
             self.command.env("TERM", "xterm");
         }
         self.command.stderr(far);
-        // Once the last far end is closed, reading the near one fails; that is the end of what was shown.
+        // Once the last far end is closed, reading the near one fails; that is the end of what was
+        // shown.
         let shown = collect(fs::File::from(near));
         let mut running = self.start_with_stderr();
         running.stderr = shown;
@@ -358,8 +366,9 @@ impl Run<'_> {
     }
 }
 
-/// Takes the signals that the caller of the tests has set to be ignored (`nohup`, `&` in a script) out of that state: a
-/// program would inherit it, and not end by the signals that a test sends. A handler becomes the default in a child.
+/// Takes the signals that the caller of the tests has set to be ignored (`nohup`, `&` in a script)
+/// out of that state: a program would inherit it, and not end by the signals that a test sends. A
+/// handler becomes the default in a child.
 fn hear_signals() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
@@ -468,8 +477,9 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// What is wrong with this outcome whatever smail was asked to do: a word on stdout or stderr after plain success,
-    /// words without its name, a control character, one of `secrets`, or the status of a crash.
+    /// What is wrong with this outcome whatever smail was asked to do: a word on stdout or stderr
+    /// after plain success, words without its name, a control character, one of `secrets`, or the
+    /// status of a crash.
     pub fn owes(&self, secrets: &[&str]) -> Vec<String> {
         let mut wrong = Vec::new();
         let mut claim = |holds: bool, what: &str| {

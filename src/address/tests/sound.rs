@@ -1,9 +1,11 @@
-//! An address that exists can stand in a command and in a header: whatever it was made of, its printed form gives it back.
+//! An address that exists can stand in a command and in a header: whatever it was made of, its
+//! printed form gives it back.
 use proptest::prelude::*;
 
 use super::*;
 
-/// Pieces that lie where parsers go wrong: specials, escapes, control characters, blanks of every kind.
+/// Pieces that lie where parsers go wrong: specials, escapes, control characters, blanks of every
+/// kind.
 fn text() -> impl Strategy<Value = String> {
     let pieces = prop::sample::select(vec![
         "a",

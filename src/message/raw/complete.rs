@@ -1,5 +1,5 @@
-//! Completes a mail: what RFC 5322 and MIME want and it lacks is put on top, what must not travel is taken out, and what no server
-//! would take is mended.
+//! Completes a mail: what RFC 5322 and MIME want and it lacks is put on top, what must not travel
+//! is taken out, and what no server would take is mended.
 use super::{Raw, repair, shown_id};
 use crate::address::{Mailbox, parse_authors};
 use crate::charset::{self, Survey};
@@ -18,11 +18,12 @@ const REMOVED: [&str; 4] = ["bcc", "resent-bcc", "return-path", "content-length"
 pub struct Edits<'a> {
     /// For a From, or Resent-From, that is missing.
     pub author: Mailbox,
-    /// Looks at each mailbox of From, Sender, Reply-To, To, Cc and their `Resent-` forms, with the name of the field in lower case:
-    /// `None` leaves it, `Some` replaces it. A field whose mailboxes are all left keeps its octets.
+    /// Looks at each mailbox of From, Sender, Reply-To, To, Cc and their `Resent-` forms, with the
+    /// name of the field in lower case: `None` leaves it, `Some` replaces it. A field whose
+    /// mailboxes are all left keeps its octets.
     pub mailbox: &'a dyn Fn(&str, &Mailbox) -> Option<Vec<Mailbox>>,
-    /// From becomes this address, with the old name if it has none; the old value goes into X-Original-From, and into Reply-To
-    /// unless there is one.
+    /// From becomes this address, with the old name if it has none; the old value goes into
+    /// X-Original-From, and into Reply-To unless there is one.
     pub force_from: Option<Mailbox>,
     /// Charsets tried in order for what is not UTF-8.
     pub fallback_charsets: &'a [String],
@@ -32,8 +33,8 @@ impl Raw {
     /// Makes it a mail that can be sent. What had to be changed beyond the rules is in its notes.
     ///
     /// # Errors
-    /// [`MessageError::Spool`]: what was read could not be read again, or what is encoded not be kept;
-    /// [`MessageError::Unsound`].
+    /// [`MessageError::Spool`]: what was read could not be read again, or what is encoded not be
+    /// kept; [`MessageError::Unsound`].
     pub fn complete(
         self,
         envelope: Envelope,
@@ -129,7 +130,8 @@ impl Head<'_> {
         field.text(self.edits.fallback_charsets)
     }
 
-    /// Lets every mailbox be looked at, and takes out the fields that must say something and do not.
+    /// Lets every mailbox be looked at, and takes out the fields that must say something and do
+    /// not.
     fn edit(&mut self) {
         let fallback = self.edits.fallback_charsets;
         let notes = &mut self.notes;
@@ -238,7 +240,8 @@ impl Head<'_> {
         });
     }
 
-    /// From, Date and Message-ID where they are missing; those of a mail that is sent on go to the others of its block.
+    /// From, Date and Message-ID where they are missing; those of a mail that is sent on go to the
+    /// others of its block.
     fn missing(&mut self) -> Vec<Field> {
         let block = resent_block(&self.fields);
         let resent = !block.is_empty();
@@ -292,7 +295,8 @@ impl Head<'_> {
             .to_owned()
     }
 
-    /// What MIME wants: its version, and what octets over 127 are (RFC 2045 section 4; RFC 6152 section 3).
+    /// What MIME wants: its version, and what octets over 127 are (RFC 2045 section 4; RFC 6152
+    /// section 3).
     fn missing_mime(&self, survey: &Survey) -> Vec<Field> {
         let mut top = Vec::new();
         let high = survey.is_high();

@@ -1,6 +1,7 @@
 //! A body written again as UTF-8, for one that was UTF-8 but for some octets.
 //!
-//! Promise: memory stays flat; a line is held up to a megabyte, and of a longer one the rest is a line of its own.
+//! Promise: memory stays flat; a line is held up to a megabyte, and of a longer one the rest is a
+//! line of its own.
 use std::io;
 
 use crate::charset::Repair;

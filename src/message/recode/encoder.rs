@@ -1,7 +1,7 @@
 //! Encodings of octets that come in pieces, for leaves of any size.
 //!
-//! Promise: whatever the pieces are, the output is the same, has lines of at most 76 octets (998 for what is only broken up), and
-//! memory stays flat even for a line without end.
+//! Promise: whatever the pieces are, the output is the same, has lines of at most 76 octets (998
+//! for what is only broken up), and memory stays flat even for a line without end.
 use super::walk::How;
 use crate::message::transfer::{self, LINE};
 use crate::message::wire::LONGEST_LINE;
@@ -131,7 +131,8 @@ impl Encoder {
         }
     }
 
-    /// Encodes what is held but for what is encoded already; unless it is the `end`, an escape that may be cut waits.
+    /// Encodes what is held but for what is encoded already; unless it is the `end`, an escape that
+    /// may be cut waits.
     fn mend(&mut self, end: bool, out: &mut Vec<u8>) {
         let held = std::mem::take(&mut self.held);
         let mut at = 0;

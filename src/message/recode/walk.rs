@@ -1,7 +1,8 @@
-//! Finds what must change in a mail, by one look at its lines: heads of parts, leaves, and what stands between parts.
+//! Finds what must change in a mail, by one look at its lines: heads of parts, leaves, and what
+//! stands between parts.
 //!
-//! Promise: linear, memory as large as one head and the list of changes; a line is remembered only by its start. Nesting beyond
-//! [`DEEPEST`] and parts beyond [`MOST_PARTS`] are not looked into.
+//! Promise: linear, memory as large as one head and the list of changes; a line is remembered only
+//! by its start. Nesting beyond [`DEEPEST`] and parts beyond [`MOST_PARTS`] are not looked into.
 use std::io;
 use std::ops::Range;
 
@@ -29,12 +30,14 @@ pub(super) struct Edit {
 /// What becomes of the range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
-    /// The fields of a head are mended where they need it, and this is its transfer encoding; `root` is that of the mail.
+    /// The fields of a head are mended where they need it, and this is its transfer encoding;
+    /// `root` is that of the mail.
     Head {
         encoding: Option<&'static str>,
         root: bool,
     },
-    /// The octets of a leaf. `open` puts the blank line there that its head lacks; `inner` leaves the last line end to the delimiter.
+    /// The octets of a leaf. `open` puts the blank line there that its head lacks; `inner` leaves
+    /// the last line end to the delimiter.
     Leaf { how: How, open: bool, inner: bool },
     /// Lines that mean nothing to a reader are broken, and their odd octets replaced.
     Loose,
@@ -352,7 +355,8 @@ impl Walker {
         }
     }
 
-    /// The entity being read is over; `inner` when a delimiter ends it, to which the last line end belongs.
+    /// The entity being read is over; `inner` when a delimiter ends it, to which the last line end
+    /// belongs.
     fn close(&mut self, at: u64, inner: bool) {
         if matches!(self.state, State::Head(_)) {
             self.enter();

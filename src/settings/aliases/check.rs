@@ -16,7 +16,8 @@ pub struct Problem {
 }
 
 impl Local<'_> {
-    /// Every mistake in every file, in the order of the lines, for `newaliases`. Runs and writes nothing.
+    /// Every mistake in every file, in the order of the lines, for `newaliases`. Runs and writes
+    /// nothing.
     pub fn check(&self) -> Vec<Problem> {
         let mut table = Table::default();
         let mut problems = Vec::new();
@@ -74,7 +75,8 @@ impl Local<'_> {
         }
     }
 
-    /// Reads every member; those of an include file too, once, but not of one that an include file names (`None`).
+    /// Reads every member; those of an include file too, once, but not of one that an include file
+    /// names (`None`).
     fn check_members(
         &self,
         place: &str,

@@ -1,5 +1,5 @@
-//! Files of aliases(5): opened once, judged by what was opened, and read into lines. Nothing that stands in them is
-//! opened or run here.
+//! Files of aliases(5): opened once, judged by what was opened, and read into lines. Nothing that
+//! stands in them is opened or run here.
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Place;
 use std::io;
@@ -148,7 +148,8 @@ pub(super) fn include(path: &Path) -> Result<Lines, Unusable> {
         .collect())
 }
 
-/// Splits at commas outside quotes, brackets and comments, one piece at a time. Empty pieces mean nothing.
+/// Splits at commas outside quotes, brackets and comments, one piece at a time. Empty pieces mean
+/// nothing.
 pub(super) fn pieces(text: &str) -> impl Iterator<Item = &str> {
     let (mut quoted, mut depth, mut escaped) = (false, 0_u32, false);
     let pieces = text.split(move |c| {

@@ -8,7 +8,8 @@ use crate::cli;
 use crate::pace::{assert_linear, numbered};
 use crate::settings::{Layers, Machine, Surroundings};
 
-/// A machine called `web1.example.org` with an aliases file; mail goes to a server unless the test says otherwise.
+/// A machine called `web1.example.org` with an aliases file; mail goes to a server unless the test
+/// says otherwise.
 struct Host {
     folder: tempfile::TempDir,
     words: Vec<String>,

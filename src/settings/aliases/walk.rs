@@ -1,4 +1,5 @@
-//! One way through the aliases: bounded in depth and width, never round in a circle, and never twice to the same ends.
+//! One way through the aliases: bounded in depth and width, never round in a circle, and never
+//! twice to the same ends.
 use std::collections::HashSet;
 
 use super::{End, LocalError};
@@ -59,8 +60,8 @@ impl Walk {
         self.before.contains(name) || self.done.as_ref().is_some_and(|done| done.contains(name))
     }
 
-    /// The next mailbox begins. Only now are the aliases of the last one known: within one mailbox they may come by several
-    /// ways, and aliases that double have to end.
+    /// The next mailbox begins. Only now are the aliases of the last one known: within one mailbox
+    /// they may come by several ways, and aliases that double have to end.
     pub(super) fn next(&mut self) {
         self.steps = 0;
         self.before.extend(self.fresh.drain(..));

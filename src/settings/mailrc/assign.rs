@@ -74,7 +74,8 @@ impl Reader<'_> {
     }
 
     fn assign(&mut self, name: &str, value: Option<String>, behind: bool, place: &Place) {
-        // `no` wins over names that begin with it, as in every mailx, unless such a name is one of ours.
+        // `no` wins over names that begin with it, as in every mailx, unless such a name is one of
+        // ours.
         let unsets = |rest: &&str| {
             !rest.is_empty() && !(self.env.known)(name) && (!behind || (self.env.known)(rest))
         };
@@ -137,7 +138,8 @@ fn is_remark(word: &Word) -> bool {
     word.bare_start && (word.text.starts_with('#') || word.text.starts_with("//"))
 }
 
-/// The value in `name = value`, `name =value` and `name= value`, which no mailx takes and many files have.
+/// The value in `name = value`, `name =value` and `name= value`, which no mailx takes and many
+/// files have.
 fn spaced_value<'w>(
     value: Option<String>,
     words: &mut std::iter::Peekable<impl Iterator<Item = &'w Word>>,

@@ -11,11 +11,13 @@ use super::{Dialect, Environment, Item, MAX_IN_ALL, Place, RcFile, ReadFile, loa
 
 /// How deep `source` may go, as in the peers.
 const MAX_DEPTH: usize = 16;
-/// How many files may be sourced in all: files that source each other twice would double at every level.
+/// How many files may be sourced in all: files that source each other twice would double at every
+/// level.
 const MAX_SOURCED: usize = 256;
 /// How many warnings, and how many notes, are worth reading.
 const MAX_REMARKS: usize = 100;
-/// How many octets `$NAME` may bring in all: variables that hold each other twice would double with every line.
+/// How many octets `$NAME` may bring in all: variables that hold each other twice would double with
+/// every line.
 const MAX_EXPANDED: usize = 1 << 20;
 
 /// Reads line by line and keeps what they say.

@@ -9,7 +9,8 @@ pub(super) const BLANKS: [char; 2] = [' ', '\t'];
 /// What copied web pages leave at the ends of lines, beside blanks.
 const MARGIN: [char; 4] = [' ', '\t', '\u{a0}', '\u{3000}'];
 
-/// Decodes a file: UTF-8, else GB18030 (what the tutorials' files are in), else Latin-1, which takes anything.
+/// Decodes a file: UTF-8, else GB18030 (what the tutorials' files are in), else Latin-1, which
+/// takes anything.
 pub(super) fn decode(bytes: &[u8]) -> Cow<'_, str> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     std::str::from_utf8(bytes)
@@ -67,7 +68,8 @@ impl<'t> Iterator for Lines<'t> {
         };
         let mut text = head.to_owned();
         while let Some(next) = self.physical() {
-            // Heirloom puts a blank here and s-nail nothing. An indented line is meant as a new word, others go on.
+            // Heirloom puts a blank here and s-nail nothing. An indented line is meant as a new
+            // word, others go on.
             if next.starts_with(BLANKS) {
                 text.push(' ');
             }

@@ -1,10 +1,11 @@
 //! Reads mail.rc files: who said what, in which line. What a setting means is not known here.
 //!
-//! Promise: nothing is executed, nothing is printed, and `$` is plain text in the old dialect (passwords contain it). Any
-//! bytes give a result in linear time; a line that cannot be read costs that line only. No warning or note repeats a value.
+//! Promise: nothing is executed, nothing is printed, and `$` is plain text in the old dialect
+//! (passwords contain it). Any bytes give a result in linear time; a line that cannot be read costs
+//! that line only. No warning or note repeats a value.
 //!
-//! Two dialects share one file: that of Heirloom mailx, and after `set v15-compat=yes` (or behind `wysh`) the shell-like
-//! one of s-nail.
+//! Two dialects share one file: that of Heirloom mailx, and after `set v15-compat=yes` (or behind
+//! `wysh`) the shell-like one of s-nail.
 mod assign;
 mod blocks;
 mod commands;
@@ -26,7 +27,8 @@ use crate::files::{self, Access};
 
 /// The largest file that is read, in octets: far above any real one, and small enough to hold.
 const MAX_OCTETS: u64 = 8 << 20;
-/// The most octets that one file and all that it sources may have: files can be sourced again and again.
+/// The most octets that one file and all that it sources may have: files can be sourced again and
+/// again.
 const MAX_IN_ALL: usize = 16 << 20;
 
 /// Where something was said.
@@ -47,7 +49,8 @@ pub enum Item {
         name: String,
         /// `None`: boolean on. An empty value is `Some("")`.
         value: Option<String>,
-        /// It stands behind another word of its line, and may be the rest of that one's value: a password with a blank in it.
+        /// It stands behind another word of its line, and may be the rest of that one's value: a
+        /// password with a blank in it.
         behind: bool,
         /// Where.
         place: Place,
@@ -128,7 +131,8 @@ pub struct RcFile {
     pub warnings: Vec<(Place, String)>,
     /// What was ignored: to be shown with `-v` only.
     pub notes: Vec<(Place, String)>,
-    /// Every file that was read, the first one first. A secret in one that others may read is the caller's affair.
+    /// Every file that was read, the first one first. A secret in one that others may read is the
+    /// caller's affair.
     pub files: Vec<ReadFile>,
     /// The dialect at the end; the next file starts with it.
     pub dialect: Dialect,
@@ -144,14 +148,15 @@ impl fmt::Debug for RcFile {
 /// What the grammar must know of the world.
 #[derive(Clone, Copy)]
 pub struct Environment<'a> {
-    /// Where `~` leads, and where relative names of `source` start: never the working directory, which others may own.
+    /// Where `~` leads, and where relative names of `source` start: never the working directory,
+    /// which others may own.
     pub home: Option<&'a Path>,
     /// Decides `if t`.
     pub stdin_is_terminal: bool,
     /// Environment variables, for `$NAME` in the shell dialect when no setting has that name.
     pub variables: &'a dyn Fn(&str) -> Option<String>,
-    /// Tells whether a name means something without a value. Behind an assignment, other bare words are a remark of the
-    /// author (`set from=x@y # sender`) and not settings.
+    /// Tells whether a name means something without a value. Behind an assignment, other bare words
+    /// are a remark of the author (`set from=x@y # sender`) and not settings.
     pub known: &'a dyn Fn(&str) -> bool,
     /// The dialect to start with.
     pub dialect: Dialect,
@@ -160,7 +165,8 @@ pub struct Environment<'a> {
 /// Reads a file and what it sources.
 ///
 /// # Errors
-/// The file itself cannot be opened or read, or is larger than 8 MiB. A sourced file that cannot is a warning.
+/// The file itself cannot be opened or read, or is larger than 8 MiB. A sourced file that cannot is
+/// a warning.
 pub fn read(path: &Path, env: &Environment<'_>) -> io::Result<RcFile> {
     let (bytes, file) = load(path)?;
     let place: Arc<Path> = Arc::clone(&file.path);
@@ -181,7 +187,8 @@ pub fn one_line(text: &str, option: &str, env: &Environment<'_>) -> RcFile {
     parse(text.as_bytes(), Path::new(option), env)
 }
 
-/// Opens a file once and reads it whole: also the null device, and what a program writes into a FIFO for ten seconds at most.
+/// Opens a file once and reads it whole: also the null device, and what a program writes into a
+/// FIFO for ten seconds at most.
 fn load(path: &Path) -> io::Result<(Vec<u8>, ReadFile)> {
     let (bytes, access) = files::read_stream(path, MAX_OCTETS)?;
     // Everybody may write to the null device, and nothing comes of it.

@@ -63,5 +63,6 @@ pub(super) fn is_silent(name: &str) -> bool {
     SILENT.split_ascii_whitespace().any(|known| known == name)
 }
 
-/// What is said of an unknown command. It is not named: a line that was torn apart may begin with a secret.
+/// What is said of an unknown command. It is not named: a line that was torn apart may begin with a
+/// secret.
 pub(super) const UNKNOWN: &str = "not a command; the line is ignored";

@@ -562,8 +562,8 @@ fn a_file_tells_who_may_read_it() {
     );
 }
 
-/// A megabyte of each of these must take about as long as a megabyte of anything; the bound is fifty times what a slow
-/// machine needs, and a hundredth of what quadratic behaviour takes.
+/// A megabyte of each of these must take about as long as a megabyte of anything; the bound is
+/// fifty times what a slow machine needs, and a hundredth of what quadratic behaviour takes.
 #[test]
 fn a_megabyte_of_anything_is_read_in_linear_time() {
     let patterns: [&str; 14] = [

@@ -49,9 +49,11 @@ impl Growing {
     }
 }
 
-/// Splits a line of the old dialect. Cannot fail: a quote that is not closed goes to the end of the line.
+/// Splits a line of the old dialect. Cannot fail: a quote that is not closed goes to the end of the
+/// line.
 ///
-/// Within quotes only a backslash before that same quote is an escape; outside, a backslash takes the next character.
+/// Within quotes only a backslash before that same quote is an escape; outside, a backslash takes
+/// the next character.
 pub(super) fn old_words(line: &str) -> Vec<Word> {
     let mut words = Vec::new();
     let mut word = Growing::default();
@@ -61,7 +63,8 @@ pub(super) fn old_words(line: &str) -> Vec<Word> {
             '"' | '\'' => {
                 word.mark();
                 if !old_quoted(&mut chars, c, &mut word.text) {
-                    // The blanks behind it are the margin of the line, not what the author meant to quote.
+                    // The blanks behind it are the margin of the line, not what the author meant to
+                    // quote.
                     word.text.truncate(word.text.trim_end_matches(BLANKS).len());
                 }
             }
@@ -103,7 +106,8 @@ pub(super) enum ShellFault {
 /// Gives the value of a variable, empty when unset.
 pub(super) type Lookup<'l> = dyn FnMut(&str) -> Result<String, ShellFault> + 'l;
 
-/// A line of the shell dialect, command by command, so that a command sees what the one before it has set.
+/// A line of the shell dialect, command by command, so that a command sees what the one before it
+/// has set.
 pub(super) struct Shell<'t> {
     chars: Peekable<Chars<'t>>,
 }

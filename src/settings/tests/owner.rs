@@ -1,4 +1,5 @@
-//! To which server and in whose name a secret goes, as a table: files, environment and command line against the login.
+//! To which server and in whose name a secret goes, as a table: files, environment and command line
+//! against the login.
 use super::*;
 use crate::settings::waiting::Kept;
 

@@ -1,6 +1,7 @@
 //! The part of the dialogue that asks how the account proves who it is.
 //!
-//! Promise: a secret is shown by no line of it; what is visibly wrong is pointed out, and the user decides.
+//! Promise: a secret is shown by no line of it; what is visibly wrong is pointed out, and the user
+//! decides.
 use super::super::SetupError;
 use super::super::account::{Account, Proof};
 use super::super::find::Server;

@@ -1,7 +1,7 @@
 //! The part of the dialogue that asks the web, and asks first whether it may.
 //!
-//! Promise: no yes, no connection. Nobody can have said yes where nobody is asked (`--yes`), and what fails here is one line
-//! on the way to the next question.
+//! Promise: no yes, no connection. Nobody can have said yes where nobody is asked (`--yes`), and
+//! what fails here is one line on the way to the next question.
 use super::super::autoconfig::{self, NoPage};
 use super::super::find::{Proposal, Server};
 use super::super::words;

@@ -1,4 +1,5 @@
-//! Dialogues in which the table does not know the server: the DNS is asked, and the web only where it may be.
+//! Dialogues in which the table does not know the server: the DNS is asked, and the web only where
+//! it may be.
 use super::*;
 
 const QUESTION: &str = "Ask https://autoconfig.x.example and https://x.example, or where they point to, for settings? \

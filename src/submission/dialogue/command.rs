@@ -1,4 +1,5 @@
-//! The commands of a client: verbs, paths and parameters (RFC 5321 section 4.1), each refused with its own reply.
+//! The commands of a client: verbs, paths and parameters (RFC 5321 section 4.1), each refused with
+//! its own reply.
 use super::{Answer, Transaction, argument};
 use crate::address::Address;
 
@@ -92,8 +93,9 @@ impl Side {
     }
 }
 
-/// Reads `FROM:<path> parameters`: the path without its brackets and its source route, and the parameters. The path is
-/// empty for `<>` only. Blanks around the colon and a path without brackets are taken, as old programs write them.
+/// Reads `FROM:<path> parameters`: the path without its brackets and its source route, and the
+/// parameters. The path is empty for `<>` only. Blanks around the colon and a path without brackets
+/// are taken, as old programs write them.
 ///
 /// # Errors
 /// 501 5.5.4 without `FROM:` or a path, 501 5.1.x when the path has no end.
@@ -124,7 +126,8 @@ pub(super) fn path(rest: &str, side: Side) -> Result<(&str, &str), Answer> {
     Ok((without_route(path.trim_matches(BLANKS)), parameters))
 }
 
-/// The octet of the bracket or, without brackets, of the blank that ends a path; neither counts inside quotes.
+/// The octet of the bracket or, without brackets, of the blank that ends a path; neither counts
+/// inside quotes.
 fn end_of_path(text: &str, bracketed: bool) -> Option<usize> {
     let (mut quoted, mut escaped) = (false, false);
     for (at, c) in text.char_indices() {
@@ -140,7 +143,8 @@ fn end_of_path(text: &str, bracketed: bool) -> Option<usize> {
     None
 }
 
-/// Drops a source route, `@a,@b:` (RFC 5321 section 4.1.1.3); a colon inside a domain literal does not end it.
+/// Drops a source route, `@a,@b:` (RFC 5321 section 4.1.1.3); a colon inside a domain literal does
+/// not end it.
 fn without_route(path: &str) -> &str {
     if !path.starts_with('@') {
         return path;
@@ -160,7 +164,8 @@ fn without_route(path: &str) -> &str {
 /// Reads the address in a path.
 ///
 /// # Errors
-/// 501 5.1.7 or 5.1.3 when it is none, 553 5.6.7 when it needs an SMTPUTF8 that was not said (RFC 6531 section 3.5).
+/// 501 5.1.7 or 5.1.3 when it is none, 553 5.6.7 when it needs an SMTPUTF8 that was not said (RFC
+/// 6531 section 3.5).
 pub(super) fn address(path: &str, side: Side, smtputf8: bool) -> Result<Address, Answer> {
     // The reader of headers also knows lists, groups and brackets, which a path does not have.
     if let Some(c) = path.chars().find(|c| ",;<".contains(*c)) {
@@ -179,7 +184,8 @@ pub(super) fn address(path: &str, side: Side, smtputf8: bool) -> Result<Address,
 /// Reads the parameters of MAIL into an otherwise empty transaction.
 ///
 /// # Errors
-/// 555 for an unknown one, 552 for a size over the limit, 501 for one that is malformed or said twice.
+/// 555 for an unknown one, 552 for a size over the limit, 501 for one that is malformed or said
+/// twice.
 pub(super) fn mail_parameters(text: &str, limit: Option<u64>) -> Result<Transaction, Answer> {
     let mut transaction = Transaction::default();
     for (keyword, value) in parameters(text)? {
@@ -203,7 +209,8 @@ pub(super) fn mail_parameters(text: &str, limit: Option<u64>) -> Result<Transact
                     .and_then(xtext);
                 transaction.envid.is_some()
             }
-            // Who wrote the mail was checked by nobody (RFC 4954 section 5), so nothing is made of it.
+            // Who wrote the mail was checked by nobody (RFC 4954 section 5), so nothing is made of
+            // it.
             ("AUTH", Some(_)) => true,
             ("SIZE" | "BODY" | "SMTPUTF8" | "RET" | "ENVID" | "AUTH", _) => false,
             _ => return Err(unknown_parameter(&keyword)),

@@ -1,19 +1,22 @@
-//! The octets of a dialogue: bounded lines in, the text up to its dot, and replies that leave together.
+//! The octets of a dialogue: bounded lines in, the text up to its dot, and replies that leave
+//! together.
 //!
-//! Promise: nothing waits to be written while input is waited for; memory does not grow with what the client sends;
-//! what is written are lines of RFC 5321 section 4.5.3.1.5, ASCII, at most 512 octets with their CRLF. Where lines end is
-//! the client's choice, made by its first command: a client that speaks CRLF ends nothing by LF alone, neither a command nor
-//! the text.
+//! Promise: nothing waits to be written while input is waited for; memory does not grow with what
+//! the client sends; what is written are lines of RFC 5321 section 4.5.3.1.5, ASCII, at most 512
+//! octets with their CRLF. Where lines end is the client's choice, made by its first command: a
+//! client that speaks CRLF ends nothing by LF alone, neither a command nor the text.
 use std::io::{self, Read, Write};
 
 use super::Answer;
 use crate::text::{self, Policy};
 
-/// The longest command with its line end, in octets: RFC 5321 wants 512, and the parameters of DSN and SMTPUTF8 more.
+/// The longest command with its line end, in octets: RFC 5321 wants 512, and the parameters of DSN
+/// and SMTPUTF8 more.
 pub(super) const LONGEST_COMMAND: usize = 2048;
 /// What is read at once, in octets; the replies to what it holds are the most that ever waits.
 const BLOCK: usize = 16 * 1024;
-/// The longest text in a line of a reply: 512 octets without `250-`, an enhanced status code and CRLF.
+/// The longest text in a line of a reply: 512 octets without `250-`, an enhanced status code and
+/// CRLF.
 const LONGEST_TEXT: usize = 480;
 /// The most lines that an acceptor's text becomes.
 const MOST_LINES: usize = 8;
@@ -33,7 +36,8 @@ pub(super) enum LineEnd {
 pub(super) enum Line {
     /// Without its line end, and the one it had.
     Command(Vec<u8>, LineEnd),
-    /// It holds an LF without CR, from a client that ends its lines with CRLF; the rest of it is skipped.
+    /// It holds an LF without CR, from a client that ends its lines with CRLF; the rest of it is
+    /// skipped.
     BareLf,
     /// Longer than [`LONGEST_COMMAND`], and skipped.
     TooLong,
@@ -72,8 +76,8 @@ impl<'a> Pipe<'a> {
         }
     }
 
-    /// What has been read; empty at the end of the input only. The only place that waits for the client, and so the
-    /// replies leave before.
+    /// What has been read; empty at the end of the input only. The only place that waits for the
+    /// client, and so the replies leave before.
     fn peek(&mut self) -> io::Result<&[u8]> {
         if self.start == self.end {
             self.flush()?;
@@ -101,15 +105,16 @@ impl<'a> Pipe<'a> {
             return Ok(Line::End);
         };
         if *self.ends.get_or_insert(end) == LineEnd::CrLf && end == LineEnd::Lf {
-            // The rest may be what a stranger wrote behind the LF: a command of its own it must not become.
+            // The rest may be what a stranger wrote behind the LF: a command of its own it must not
+            // become.
             self.skips = true;
             return Ok(Line::BareLf);
         }
         Ok(line.map_or(Line::TooLong, |line| Line::Command(line, end)))
     }
 
-    /// The octets up to the next LF, without the line end, and which one it was; no octets when there are too many, and no
-    /// line end at the end of the input.
+    /// The octets up to the next LF, without the line end, and which one it was; no octets when
+    /// there are too many, and no line end at the end of the input.
     fn up_to_lf(&mut self) -> io::Result<(Option<Vec<u8>>, Option<LineEnd>)> {
         let mut line = Vec::new();
         let (mut length, mut before) = (0, 0);
@@ -203,7 +208,8 @@ pub(super) fn host(name: &str) -> String {
     }
 }
 
-/// Printable ASCII: what an acceptor quotes may come from anywhere, and the client may be a terminal.
+/// Printable ASCII: what an acceptor quotes may come from anywhere, and the client may be a
+/// terminal.
 fn safe(text: &str) -> String {
     text::safe(text.trim(), Policy::Ascii).into_owned()
 }
@@ -252,11 +258,13 @@ pub(super) enum Finish {
     Lost,
 }
 
-/// The text of one message: ends at the lone dot, dots at the start of lines taken off (RFC 5321 section 4.5.2). A line
-/// begins and the dot ends where the client's lines do: behind LF alone only when DATA ended so, as the text of a client that
-/// speaks CRLF may hold an LF, a dot and an LF that a stranger wrote.
+/// The text of one message: ends at the lone dot, dots at the start of lines taken off (RFC 5321
+/// section 4.5.2). A line begins and the dot ends where the client's lines do: behind LF alone only
+/// when DATA ended so, as the text of a client that speaks CRLF may hold an LF, a dot and an LF
+/// that a stranger wrote.
 ///
-/// Reading fails with `UnexpectedEof` when the input ends before the dot, and with `FileTooLarge` over the limit.
+/// Reading fails with `UnexpectedEof` when the input ends before the dot, and with `FileTooLarge`
+/// over the limit.
 pub(super) struct Body<'p, 'a> {
     pipe: &'p mut Pipe<'a>,
     ends: LineEnd,
@@ -292,7 +300,8 @@ impl<'p, 'a> Body<'p, 'a> {
         })
     }
 
-    /// Fills `out` as far as the input has come, with at least one octet but at the end of the text or the input.
+    /// Fills `out` as far as the input has come, with at least one octet but at the end of the text
+    /// or the input.
     fn unstuffed(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let mut filled = 0;
         while filled < out.len() && !matches!(self.place, Place::End | Place::Lost) {
@@ -335,7 +344,8 @@ impl<'p, 'a> Body<'p, 'a> {
     }
 }
 
-/// How much of a stretch of text belongs to this line, at least one octet, and where the reading is behind it.
+/// How much of a stretch of text belongs to this line, at least one octet, and where the reading is
+/// behind it.
 fn up_to_line_end(text: &[u8], strict: bool) -> (Place, usize) {
     let end = if strict { b'\r' } else { b'\n' };
     match text.iter().position(|octet| *octet == end) {

@@ -117,7 +117,8 @@ fn held<'a>(
     }
 }
 
-/// Holds a dialogue of lines, at once and in pieces, with both line ends: its output without greeting, the same each time.
+/// Holds a dialogue of lines, at once and in pieces, with both line ends: its output without
+/// greeting, the same each time.
 fn talk(lines: &str) -> String {
     let (lf, crlf) = (lines.to_owned(), lines.replace('\n', "\r\n"));
     let mut outputs = Vec::new();
@@ -260,7 +261,8 @@ fn the_text_ends_at_a_lone_dot_and_loses_its_doubled_ones() {
     );
 }
 
-/// What stands between the line ends of a client may be a stranger's: only its own line end begins a line.
+/// What stands between the line ends of a client may be a stranger's: only its own line end begins
+/// a line.
 #[test]
 fn the_text_of_a_client_that_speaks_crlf_ends_with_crlf_only() {
     for inside in [

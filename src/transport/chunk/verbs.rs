@@ -1,11 +1,11 @@
 //! Text that a server could take for commands.
 //!
-//! Promise: says yes to every text with a line that a server of SMTP or LMTP might obey: one that begins with a verb, in any
-//! case, behind blanks, control characters or octets over 127. It may say yes to a harmless text, which then costs a round
-//! trip. Linear in the length of the text.
+//! Promise: says yes to every text with a line that a server of SMTP or LMTP might obey: one that
+//! begins with a verb, in any case, behind blanks, control characters or octets over 127. It may
+//! say yes to a harmless text, which then costs a round trip. Linear in the length of the text.
 
-/// Verbs that a line may begin with even as a part of a longer word: some servers look at four letters, and `MAILFROM:<>`
-/// and `Database` are commands to them.
+/// Verbs that a line may begin with even as a part of a longer word: some servers look at four
+/// letters, and `MAILFROM:<>` and `Database` are commands to them.
 const BEGINNINGS: [&[u8]; 17] = [
     b"HELO",
     b"EHLO",
@@ -25,13 +25,14 @@ const BEGINNINGS: [&[u8]; 17] = [
     b"XCLIENT",
     b"XFORWARD",
 ];
-/// Verbs that begin words of every day (`Sender:`, `Author:`) and do nothing without the right word behind them.
+/// Verbs that begin words of every day (`Sender:`, `Author:`) and do nothing without the right word
+/// behind them.
 const WORDS: [&[u8]; 7] = [
     b"AUTH", b"HELP", b"QUIT", b"SAML", b"SEND", b"SOML", b"TURN",
 ];
 
-/// The octets behind which a server with a short buffer may take the rest of a line for another one (RFC 5321 section
-/// 4.5.3.1.4 wants room for 512).
+/// The octets behind which a server with a short buffer may take the rest of a line for another one
+/// (RFC 5321 section 4.5.3.1.4 wants room for 512).
 const SHORT: usize = 500;
 
 /// Whether a line of the text could be read as a command.

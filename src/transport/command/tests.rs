@@ -1,4 +1,5 @@
-//! A sendmail-like program as smail meets it: what it gets, how it ends, and what that means for the mail.
+//! A sendmail-like program as smail meets it: what it gets, how it ends, and what that means for
+//! the mail.
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};

@@ -348,7 +348,8 @@ fn a_session_that_fails_is_settled_once_for_all() {
     let no = "permanent at greeting: 554 no";
     assert_eq!(entries(&lines), [format!("settled 0 {no}, 1 {no}")]);
 
-    // A server that has grown tired of a connection is no outcome: the second connection brings one.
+    // A server that has grown tired of a connection is no outcome: the second connection brings
+    // one.
     let one = message(&["b@b.test"]);
     let flight = format!("{MAIL}RCPT TO:<b@b.test>\r\nDATA\r\n");
     let go = (flight.as_str(), "250 ok\r\n250 ok\r\n354 go\r\n");

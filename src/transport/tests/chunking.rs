@@ -638,7 +638,8 @@ fn beyond_a_hundred_recipients_the_message_leaves_with_the_last_group() {
     assert_eq!(entries[0], format!("dot {announced:?}"));
 }
 
-/// What a scripted server took a forged mail from: it offers CHUNKING, refuses BDAT and does not read its octets.
+/// What a scripted server took a forged mail from: it offers CHUNKING, refuses BDAT and does not
+/// read its octets.
 #[test]
 fn a_text_with_a_line_that_is_a_command_waits_for_354() {
     for line in [

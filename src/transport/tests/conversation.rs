@@ -285,7 +285,8 @@ fn only_a_connection_lost_after_the_dot_leaves_doubt() {
     };
     let doubt = lost("content", "before it answered the message")
         .replace("temporary", "temporary in doubt");
-    // How many steps are played, and how many octets of the next flight are read before the server closes.
+    // How many steps are played, and how many octets of the next flight are read before the server
+    // closes.
     for (steps, octets, wanted) in [
         (0, 0, lost("greeting", "before its greeting")),
         (1, EHLO.len(), lost("hello", "after EHLO")),

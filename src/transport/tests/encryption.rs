@@ -413,7 +413,8 @@ fn required_tls_is_never_given_up_and_optional_tls_may_be() {
     server.done();
 }
 
-/// A server with STARTTLS that goes on with whoever takes its certificate, on one of so many connections.
+/// A server with STARTTLS that goes on with whoever takes its certificate, on one of so many
+/// connections.
 fn starttls_again(leaf: &Pair, most: usize) -> Server {
     let acceptor = acceptor(leaf);
     start(move |listener| {

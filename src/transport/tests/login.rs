@@ -22,7 +22,8 @@ fn login(user: &str, secret: &str, mechanism: Choice) -> Login {
     }
 }
 
-/// Logs "user" in with "secret" against a server that offers `auth`; gives the outcome and the transcript.
+/// Logs "user" in with "secret" against a server that offers `auth`; gives the outcome and the
+/// transcript.
 fn attempt(auth: &str, mechanism: Choice, steps: &[Step<'_>]) -> (String, String) {
     let hello = format!("250-mx.test\r\n250-{auth}\r\n250 HELP\r\n");
     let mut script = vec![HI, (EHLO, hello.as_str())];

@@ -1,4 +1,5 @@
-//! Long lists of recipients: where a server is full, how it says so, and who is left when it wants no more.
+//! Long lists of recipients: where a server is full, how it says so, and who is left when it wants
+//! no more.
 use std::ops::Range;
 
 use super::*;

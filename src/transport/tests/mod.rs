@@ -22,7 +22,8 @@ mod named;
 mod repeated;
 mod unsound;
 
-/// One flight of the client and what the server answers to it. The server speaks first: that flight is empty.
+/// One flight of the client and what the server answers to it. The server speaks first: that flight
+/// is empty.
 type Step<'a> = (&'a str, &'a str);
 
 const HI: Step<'static> = ("", "220 mx.test ESMTP\r\n");
@@ -38,7 +39,8 @@ struct Server {
     player: JoinHandle<()>,
 }
 
-/// Plays one script a connection. Each flight must come in one piece and be exactly the one written down.
+/// Plays one script a connection. Each flight must come in one piece and be exactly the one written
+/// down.
 fn serve(scripts: &[&[Step<'_>]]) -> Server {
     let owned: Vec<Vec<(String, String)>> = scripts
         .iter()

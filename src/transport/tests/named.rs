@@ -190,7 +190,8 @@ fn files_that_cannot_be_used_are_named() {
     assert!(trust::prepare(&both, "localhost", Verify::Strict).is_ok());
 }
 
-/// A server that wants a certificate of this root: one session for each of those that have one, and then nobody.
+/// A server that wants a certificate of this root: one session for each of those that have one, and
+/// then nobody.
 fn inquisitive(root: &Pair, leaf: &Pair, sessions: usize) -> Server {
     let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).unwrap();
     acceptor.set_certificate(&leaf.cert).unwrap();

@@ -1,4 +1,5 @@
-//! What no parser lets exist, fed to the wire directly: nothing of it leaves, and it is called a mistake of smail.
+//! What no parser lets exist, fed to the wire directly: nothing of it leaves, and it is called a
+//! mistake of smail.
 use std::path::PathBuf;
 
 use super::*;
@@ -69,7 +70,8 @@ fn nothing_of_a_flight_with_such_an_address_leaves() {
     }
 }
 
-/// One command at a time, those before it have left; then the connection ends, and no text was sent.
+/// One command at a time, those before it have left; then the connection ends, and no text was
+/// sent.
 #[test]
 fn without_pipelining_the_command_itself_never_leaves() {
     let odd = &messages()[2];

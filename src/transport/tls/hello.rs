@@ -18,8 +18,8 @@ const CIPHERS: &[(u16, &str)] = &[
     (0x009C, "AES128-GCM-SHA256"), (0x009D, "AES256-GCM-SHA384"), (0x002F, "AES128-SHA"), (0x0035, "AES256-SHA"),
 ];
 
-/// Version and cipher by the first octets that the server sent (RFC 8446 section 4.1.3); a request for another hello
-/// names the same.
+/// Version and cipher by the first octets that the server sent (RFC 8446 section 4.1.3); a request
+/// for another hello names the same.
 pub fn read(head: &[u8]) -> (&'static str, &'static str) {
     parse(head).unwrap_or(("TLS", ""))
 }

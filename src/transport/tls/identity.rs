@@ -1,7 +1,8 @@
 //! The certificate that is shown when the server asks for one, and its key.
 //!
-//! Promise: every usual form of a key without a passphrase is taken (PKCS #8, PKCS #1, SEC1, PKCS #12), in a file of its
-//! own or together with the certificate. Nothing is asked on the terminal: an encrypted key is refused.
+//! Promise: every usual form of a key without a passphrase is taken (PKCS #8, PKCS #1, SEC1, PKCS
+//! #12), in a file of its own or together with the certificate. Nothing is asked on the terminal:
+//! an encrypted key is refused.
 use std::path::Path;
 
 use base64::Engine as _;

@@ -1,7 +1,7 @@
 //! What a certificate says of itself, read from its DER.
 //!
-//! Promise: never decides that an issuer is trusted; that is the library's part. A certificate that cannot be read is for
-//! no host.
+//! Promise: never decides that an issuer is trusted; that is the library's part. A certificate that
+//! cannot be read is for no host.
 use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -78,7 +78,8 @@ impl Leaf {
             .is_some_and(|cert| hosts(&cert).iter().any(|pattern| covers(pattern, host)))
     }
 
-    /// Why it cannot be that of this host, by its alternative names (RFC 9525); a common name counts for nothing.
+    /// Why it cannot be that of this host, by its alternative names (RFC 9525); a common name
+    /// counts for nothing.
     pub fn other_host(&self, host: &str) -> Option<Distrust> {
         let names = self.parsed().map(|cert| hosts(&cert)).unwrap_or_default();
         if names.iter().any(|pattern| covers(pattern, host)) {
@@ -148,8 +149,9 @@ impl Leaf {
             .is_some_and(|cert| cert.issuer == cert.subject)
     }
 
-    /// Its name and key with its constraints as an anchor of trust (RFC 5280 section 6.1.1 d), in the form in which
-    /// OpenSSL takes one: as if it had issued itself. Nobody looks at the signature of an anchor.
+    /// Its name and key with its constraints as an anchor of trust (RFC 5280 section 6.1.1 d), in
+    /// the form in which OpenSSL takes one: as if it had issued itself. Nobody looks at the
+    /// signature of an anchor.
     pub fn as_anchor(&self) -> Option<Leaf> {
         let mut cert = CertificateInner::<Raw>::from_der(&self.0).ok()?;
         let kind = cert

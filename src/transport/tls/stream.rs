@@ -1,7 +1,7 @@
 //! A connection inside TLS, and the socket that it borrows.
 //!
-//! Promise: the socket comes back when the library lets go of it, also after a handshake that failed: what answered in
-//! place of TLS can still be read from it.
+//! Promise: the socket comes back when the library lets go of it, also after a handshake that
+//! failed: what answered in place of TLS can still be read from it.
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

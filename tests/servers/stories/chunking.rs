@@ -1,4 +1,5 @@
-//! A small mail in the flight of its envelope (BDAT, RFC 3030): Postfix, Dovecot's submission server and its LMTP take it.
+//! A small mail in the flight of its envelope (BDAT, RFC 3030): Postfix, Dovecot's submission
+//! server and its LMTP take it.
 use crate::servers::Servers;
 use crate::servers::sender::{Outcome, Sender};
 
@@ -8,7 +9,8 @@ const TEXT: &str = ".\n..dots\n.\nand no command\n";
 const COMMANDS: &str =
     "RSET\nMAIL FROM:<evil@chunking.test>\n rcpt to:<evil@chunking.test>\nQUIT\n";
 
-/// What smail said to the server from MAIL on, by the first word of each line; the transcript tells it all.
+/// What smail said to the server from MAIL on, by the first word of each line; the transcript tells
+/// it all.
 fn said(ran: &Outcome) -> String {
     let lines = ran
         .stderr

@@ -120,7 +120,8 @@ pub fn html_brings_its_text_and_its_picture(servers: &Servers) {
     assert_eq!(inline["sha256"], digest(picture));
 }
 
-/// The server refuses a bare line feed; a bare carriage return would be counted in the delivered file.
+/// The server refuses a bare line feed; a bare carriage return would be counted in the delivered
+/// file.
 pub fn bare_line_ends_are_made_whole(servers: &Servers) {
     let sender = servers.over_plain().args(["-s", "s", "bare@content.test"]);
     sender

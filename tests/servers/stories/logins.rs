@@ -140,8 +140,8 @@ pub fn an_expired_token_is_told_in_the_servers_words(servers: &Servers) {
     assert_eq!(servers.settled().get("expired@logins.test"), None);
 }
 
-/// The five lines the source document puts into mail.rc, letter by letter; its password says "the authorisation code
-/// that you filled in yourself".
+/// The five lines the source document puts into mail.rc, letter by letter; its password says "the
+/// authorisation code that you filled in yourself".
 const SOURCE_DOCUMENT: &str = "set from=\"xxx@163.com\"\n\
     set smtp=smtp.163.com\n\
     set smtp-auth-user=xxx@163.com\n\

@@ -1,4 +1,5 @@
-//! The ways to a server: in clear, STARTTLS, implicit TLS, LMTP; and the ones that must not be taken.
+//! The ways to a server: in clear, STARTTLS, implicit TLS, LMTP; and the ones that must not be
+//! taken.
 use crate::servers::Servers;
 use crate::servers::sender::Sender;
 
@@ -66,7 +67,8 @@ pub fn the_old_names_mail_and_mailx_send_too(servers: &Servers) {
     }
 }
 
-/// Sends as `user`, who does not exist, so that the servers' log tells whether a login was tried at all.
+/// Sends as `user`, who does not exist, so that the servers' log tells whether a login was tried at
+/// all.
 fn assert_no_login(servers: &Servers, user: &str, untrusting: Sender) {
     let ran = untrusting
         .login(user, "secret-of-nobody")

@@ -27,8 +27,8 @@ fn codes(output: &str) -> Vec<u16> {
     codes
 }
 
-/// The number of replies that are due: one a line, and one more behind each dot. What each is comes from the dialogue itself,
-/// as only their number is asked here.
+/// The number of replies that are due: one a line, and one more behind each dot. What each is comes
+/// from the dialogue itself, as only their number is asked here.
 fn replies_due(input: &[u8], codes: &[u16]) -> usize {
     let mut client = Client {
         rest: input,
