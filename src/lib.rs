@@ -1,7 +1,7 @@
-//! The rooms of smail, opened for its own tests and benches; not a public library and without any
-//! promise of stability.
+//! The rooms of smail; not a public library and without any promise of stability: `pub` is what its
+//! own tests and benches use.
 //!
-//! The road is in `main.rs`. Who may import whom is enforced by `tests/house.rs`.
+//! The road is in `commands`. Who may import whom is enforced by `tests/house.rs`.
 #![forbid(unsafe_code)]
 
 pub mod address;
@@ -9,6 +9,7 @@ pub mod charset;
 pub mod check;
 pub mod children;
 pub mod cli;
+mod commands;
 pub mod delivery;
 pub mod draft;
 pub mod failure;
@@ -31,3 +32,5 @@ pub mod setup;
 pub mod submission;
 pub mod text;
 pub mod transport;
+
+pub use commands::run;

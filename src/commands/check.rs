@@ -8,18 +8,18 @@ use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use smail::address::{Address, Mailbox, parse_list};
-use smail::check::{self, Advice, Look, Sheet, Subject};
-use smail::cli::Args;
-use smail::delivery::{Cause, Fate, Fault, Reply, Report};
-use smail::draft::DraftError;
-use smail::failure::{self, Exit, Failure};
-use smail::hints;
-use smail::message::{Envelope, Message};
-use smail::settings::route::Route;
-use smail::settings::{self, Local, Settings, SettingsError, Surroundings, author};
-use smail::transport::probe::{News, Outcome, Probe};
-use smail::transport::{self, probe};
+use crate::address::{Address, Mailbox, parse_list};
+use crate::check::{self, Advice, Look, Sheet, Subject};
+use crate::cli::Args;
+use crate::delivery::{Cause, Fate, Fault, Reply, Report};
+use crate::draft::DraftError;
+use crate::failure::{self, Exit, Failure};
+use crate::hints;
+use crate::message::{Envelope, Message};
+use crate::settings::route::Route;
+use crate::settings::{self, Local, Settings, SettingsError, Surroundings, author};
+use crate::transport::probe::{News, Outcome, Probe};
+use crate::transport::{self, probe};
 
 use super::{print, remarks, terminal::print_coloured};
 

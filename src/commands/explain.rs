@@ -6,12 +6,12 @@ use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 
-use smail::charset;
-use smail::cli::Args;
-use smail::failure::{self, Exit, Failure};
-use smail::hints::{self, Explanation, Language};
-use smail::report;
-use smail::settings::{Layers, Settings, SettingsError, Surroundings, presets, target};
+use crate::charset;
+use crate::cli::Args;
+use crate::failure::{self, Exit, Failure};
+use crate::hints::{self, Explanation, Language};
+use crate::report;
+use crate::settings::{Layers, Settings, SettingsError, Surroundings, presets, target};
 
 use super::print;
 
@@ -30,7 +30,7 @@ pub fn run(args: &Args, said: &OsStr, world: &Surroundings) -> Result<Exit, Fail
     if let Some(name) = args.provider.as_deref().filter(|name| !is_known(name)) {
         let why = format!(
             "`{}` is no provider in the table",
-            smail::text::word(&target::masked(name))
+            crate::text::word(&target::masked(name))
         );
         return Err(Failure::new(Exit::USAGE, format!("--provider: {why}")));
     }

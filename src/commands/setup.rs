@@ -6,26 +6,27 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use smail::address::Mailbox;
-use smail::cli::Args;
-use smail::delivery::{Cause, Fault, Stage};
-use smail::draft::{Body, Draft};
-use smail::failure::{self, Exit, Failure};
-use smail::hints::{self, Language};
-use smail::secret::{self, Secret, SecretSource, Terminal};
-use smail::settings::mailrc::{self, Dialect};
-use smail::settings::route::Route;
-use smail::settings::value::Raw;
-use smail::settings::{self, Layers, Origin, Settings, Surroundings, keys};
-use smail::setup::autoconfig::{NoPage, Page};
-use smail::setup::dns::Dns;
-use smail::setup::words::Words;
-use smail::setup::{
+use crate::address::Mailbox;
+use crate::cli::Args;
+use crate::delivery::{Cause, Fault, Stage};
+use crate::draft::{Body, Draft};
+use crate::failure::{self, Exit, Failure};
+use crate::hints::{self, Language};
+use crate::secret::{self, Secret, SecretSource, Terminal};
+use crate::settings::mailrc::{self, Dialect};
+use crate::settings::route::Route;
+use crate::settings::value::Raw;
+use crate::settings::{self, Layers, Origin, Settings, Surroundings, keys};
+use crate::setup::autoconfig::{NoPage, Page};
+use crate::setup::dns::Dns;
+use crate::setup::words::Words;
+use crate::setup::{
     self, Agreed, Before, Done, Gone, Hands, LEAKS, Person, Place, Said, SetupError, Unfit, Wishes,
 };
-use smail::transport::{self, Watch, probe, web};
+use crate::transport::{self, Watch, probe, web};
 
-use super::{author, checked, complain, print, send, watch};
+use super::send::send;
+use super::{author, complain, print, watch};
 
 /// Sets smail up.
 ///
@@ -247,9 +248,9 @@ fn rehearse(
     let author = author(&settings, &world.user())?;
     let route = settings::route(&settings, &author)?;
     let sender = settings::author::return_path(&settings, &author, &world.user())?;
-    let message = checked::message(&author, sender, Vec::new());
+    let message = super::check::message(&author, sender, Vec::new());
     let (via, faults) = probe::rehearse(&route, &message, watch, |_| {});
-    checked::account(&faults, &via, &settings).map_or(Ok(()), Err)
+    super::check::account(&faults, &via, &settings).map_or(Ok(()), Err)
 }
 
 /// The settings that tell where mail goes, as whom, and who logs in.

@@ -10,12 +10,12 @@ use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use smail::failure::{Exit, Failure};
-use smail::settings::Settings;
-use smail::settings::peer::Peer;
-use smail::settings::route::Route;
-use smail::submission::dialogue::Answer;
-use smail::submission::patient::Patient;
+use crate::failure::{Exit, Failure};
+use crate::settings::Settings;
+use crate::settings::peer::Peer;
+use crate::settings::route::Route;
+use crate::submission::dialogue::Answer;
+use crate::submission::patient::Patient;
 
 use super::complain;
 

@@ -1,12 +1,12 @@
 //! Reports of attempts turned into the words of the log.
 //!
 //! Promise: whatever becomes of the log, the mail and the exit status stay as they are.
-use smail::cli::Args;
-use smail::delivery::{Class, Fault, Report};
-use smail::failure;
-use smail::log::{Attempt, Log};
-use smail::queue::{self, Verdict};
-use smail::settings::{Settings, Surroundings};
+use crate::cli::Args;
+use crate::delivery::{Class, Fault, Report};
+use crate::failure;
+use crate::log::{Attempt, Log};
+use crate::queue::{self, Verdict};
+use crate::settings::{Settings, Surroundings};
 
 use super::complain;
 

@@ -1,20 +1,21 @@
 //! What is done with mail that waits: by hand (`--queue`, `--flush` and their kin), and beside
 //! other work.
-use smail::cli::Args;
-use smail::delivery::Report;
-use smail::draft;
-use smail::failure::{self, Exit, Failure};
-use smail::log::Attempt;
-use smail::message::Message;
-use smail::queue::{self, Bounds, Flushed, Head, QueueError, Queues, Routes, Ticket, Verdict};
-use smail::report;
-use smail::settings::route::Route;
-use smail::settings::{self, Kept, Layers, Settings, Surroundings};
-use smail::transport::Watch;
+use crate::cli::Args;
+use crate::delivery::Report;
+use crate::draft;
+use crate::failure::{self, Exit, Failure};
+use crate::log::Attempt;
+use crate::message::Message;
+use crate::queue::{self, Bounds, Flushed, Head, QueueError, Queues, Routes, Ticket, Verdict};
+use crate::report;
+use crate::settings::route::Route;
+use crate::settings::{self, Kept, Layers, Settings, Surroundings};
+use crate::transport::Watch;
 
-use super::logged::Keeper;
-use super::queued::{PATIENCE, existing};
-use super::{complain, notified, print};
+use super::deliver::PATIENCE;
+use super::maillog::Keeper;
+use super::open_queue::existing;
+use super::{complain, notice, print};
 
 /// The ways of mail that waits: files as they are now, with what its own command line and
 /// environment said.
@@ -96,7 +97,7 @@ impl Routes for Ways<'_> {
     }
 
     fn notice(&mut self, failed: &Ticket<'_>, why: &str) -> Option<(Head, Message)> {
-        notified::notice(self.settings, failed, why)
+        notice::notice(self.settings, failed, why)
     }
 
     fn put_off(&mut self, head: &Head, to: &[String], why: &str) {

@@ -8,26 +8,26 @@ use std::sync::mpsc::{self, Receiver, Sender as Wire};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use smail::address::{Address, Mailbox, parse_word};
-use smail::cli::Args;
-use smail::cli::sendmail::{Filter, Mode, Request};
-use smail::draft::Dsn;
-use smail::failure::{self, Exit, Failure};
-use smail::message::Raw;
-use smail::message::Stamp;
-use smail::queue::{Bounds, Item, QueueError, Queues};
-use smail::report;
-use smail::settings::route::Route;
-use smail::settings::{self, Layers, Local, MAX_SIZE, Settings, Surroundings};
-use smail::submission::dialogue::{self, Acceptor, Answer, Transaction};
-use smail::submission::{self, Handover, Sender, Settled, SubmissionError};
-use smail::text;
-use smail::transport::{self, Watch};
+use crate::address::{Address, Mailbox, parse_word};
+use crate::cli::Args;
+use crate::cli::sendmail::{Filter, Mode, Request};
+use crate::draft::Dsn;
+use crate::failure::{self, Exit, Failure};
+use crate::message::Raw;
+use crate::message::Stamp;
+use crate::queue::{Bounds, Item, QueueError, Queues};
+use crate::report;
+use crate::settings::route::Route;
+use crate::settings::{self, Layers, Local, MAX_SIZE, Settings, Surroundings};
+use crate::submission::dialogue::{self, Acceptor, Answer, Transaction};
+use crate::submission::{self, Handover, Sender, Settled, SubmissionError};
+use crate::text;
+use crate::transport::{self, Watch};
 
 use super::client::Client;
-use super::errands::{self, Ways};
-use super::queued::{self, Post, Sent};
-use super::{complain, logged, print};
+use super::deliver::{self, Post, Sent};
+use super::queue::{Ways, say, say_given_up, say_untried, say_unusable};
+use super::{complain, maillog, open_queue, print};
 
 /// How long a dialogue goes by what it learned of servers.
 const LEARNED_FOR: Duration = Duration::from_mins(1);
@@ -60,12 +60,12 @@ pub fn run(
         Mode::Aliases => Ok(desk.check_aliases()),
         Mode::Flush => desk.flush(&request.filter),
         Mode::List => {
-            let Some(queues) = queued::existing(&settings, world)? else {
+            let Some(queues) = open_queue::existing(&settings, world)? else {
                 print(&report::mailq(&[]));
                 return Ok(Exit::OK);
             };
             print(&report::mailq(&queues.list()?));
-            Ok(errands::say_unusable(&queues, Exit::OK))
+            Ok(say_unusable(&queues, Exit::OK))
         }
         Mode::Nothing => Ok(Exit::OK),
     }
@@ -105,7 +105,7 @@ impl Ready {
     fn queue(&self, desk: &Desk<'_>) -> Result<Option<Queues>, Failure> {
         match self.route {
             Route::Smtp(_) | Route::Program(_) => {
-                queued::open(desk.args, &self.settings, desk.world)
+                open_queue::open(desk.args, &self.settings, desk.world)
             }
             Route::File(_) | Route::Stdout => Ok(None),
         }
@@ -149,7 +149,7 @@ impl Desk<'_> {
         {
             Err(dropped @ SubmissionError::Dropped) => {
                 self.notes(&[dropped.to_string()]);
-                logged::note_dropped(&settings, self.args);
+                maillog::note_dropped(&settings, self.args);
                 return Ok(None);
             }
             settled => settled?,
@@ -226,7 +226,7 @@ impl Desk<'_> {
                 (watch, since) = (Watch::default(), Instant::now());
             }
             let ids: Vec<String> = std::iter::once(first).chain(accepted.try_iter()).collect();
-            let Ok(queues) = queued::at_hand(self.settings, self.world) else {
+            let Ok(queues) = open_queue::at_hand(self.settings, self.world) else {
                 continue;
             };
             let bounds = Bounds {
@@ -238,7 +238,7 @@ impl Desk<'_> {
             if let Ok(flushed) = flushed
                 && self.args.verbose > 0
             {
-                errands::say(&flushed);
+                say(&flushed);
             }
         }
     }
@@ -305,17 +305,17 @@ impl Desk<'_> {
     /// Sends what waits: silently and with status 0, as those who call it from cron expect; but for
     /// mail that was given up, and for mail that was named and cannot be sent now.
     fn flush(&self, filter: &Filter) -> Result<Exit, Failure> {
-        let Some(queues) = queued::existing(self.settings, self.world)? else {
+        let Some(queues) = open_queue::existing(self.settings, self.world)? else {
             return Ok(Exit::OK);
         };
         let mut bounds = Bounds {
-            patience: queued::PATIENCE,
+            patience: deliver::PATIENCE,
             ..Bounds::default()
         };
         if *filter != Filter::default() {
             bounds.ids = wanted(filter, &queues.list()?);
             if bounds.ids.is_empty() {
-                return Ok(errands::say_unusable(&queues, Exit::OK));
+                return Ok(say_unusable(&queues, Exit::OK));
             }
         }
         let mut ways = Ways::by_itself(self.layers, self.settings, self.args);
@@ -323,11 +323,11 @@ impl Desk<'_> {
         let flushed = queues.flush(&mut ways, &watch, &bounds)?;
         let named = !filter.ids.is_empty();
         if self.args.verbose > 0 {
-            errands::say(&flushed);
+            say(&flushed);
         } else {
-            errands::say_given_up(&flushed);
+            say_given_up(&flushed);
             if named {
-                errands::say_untried(&flushed);
+                say_untried(&flushed);
             }
             // Nobody else would tell of it: it is no part of what became of the mail.
             let hooks = flushed.problems.iter().filter(|problem| {
@@ -340,7 +340,7 @@ impl Desk<'_> {
         } else {
             Exit::OK
         };
-        Ok(errands::say_unusable(&queues, exit))
+        Ok(say_unusable(&queues, exit))
     }
 }
 

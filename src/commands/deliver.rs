@@ -5,23 +5,22 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use smail::address::Mailbox;
-use smail::cli::Args;
-use smail::delivery::{Cause, Fault, Report, Stage};
-use smail::failure::{self, Exit, Failure, words};
-use smail::log::Attempt;
-use smail::message::Message;
-use smail::queue::{
-    self, Bounds, FolderError, Head, KeyState, Outcome, Policy, Queue, QueueError, Queues, Ticket,
-    Verdict,
+use crate::address::Mailbox;
+use crate::cli::Args;
+use crate::delivery::{Cause, Fault, Report, Stage};
+use crate::failure::{self, Exit, Failure, words};
+use crate::log::Attempt;
+use crate::message::Message;
+use crate::queue::{
+    self, Bounds, Head, KeyState, Outcome, Queue, QueueError, Queues, Ticket, Verdict,
 };
-use smail::settings::route::Route;
-use smail::settings::{Layers, Settings, Surroundings, value};
-use smail::transport::{self, Turn, Watch};
+use crate::settings::route::Route;
+use crate::settings::{Layers, Settings};
+use crate::transport::{self, Turn, Watch};
 
 use super::complain;
-use super::errands::{self, Ways};
-use super::logged::Keeper;
+use super::maillog::Keeper;
+use super::queue::{Ways, say_given_up};
 
 /// How long a mail waits for its turn when many are sent at once, how long a mail that was sent
 /// takes others along, and how long a mail that was named is waited for.
@@ -39,144 +38,6 @@ pub struct Sent {
     pub id: Option<String>,
     /// Nobody holds the mail: it was neither accepted nor kept.
     pub lost: bool,
-}
-
-/// Opens the queue, when mail goes through it.
-///
-/// # Errors
-/// A folder that must not be used, or settings that do not fit.
-pub fn open(
-    args: &Args,
-    settings: &Settings,
-    world: &Surroundings,
-) -> Result<Option<Queues>, Failure> {
-    let wanted = match settings.text("queue").as_deref() {
-        Some(said) => said == "true",
-        None => !world.is_ci(),
-    };
-    if args.no_queue || (!wanted && args.idempotency_key.is_none()) {
-        return match &args.idempotency_key {
-            Some(_) => Err(Failure::new(
-                Exit::USAGE,
-                "`--idempotency-key` needs the queue, and `--no-queue` is given",
-            )),
-            None => Ok(None),
-        };
-    }
-    match at_hand(settings, world) {
-        // Where nothing can be kept, mail is sent as if there were no queue; a folder that was
-        // named must be there.
-        Err(Failure {
-            exit: Exit::CREATE, ..
-        }) if (settings.path("queue-dir").is_none() || settings.is_of_system("queue-dir"))
-            && args.idempotency_key.is_none() =>
-        {
-            Ok(None)
-        }
-        outcome => outcome.map(Some),
-    }
-}
-
-/// The queues of this user, whether mail goes through them or not: the folder that takes new mail,
-/// which is made where it is missing, and all others that are there, as mail may have been kept in
-/// them while the first could not be used.
-///
-/// # Errors
-/// No folder that may be used.
-pub fn at_hand(settings: &Settings, world: &Surroundings) -> Result<Queues, Failure> {
-    let policy = policy(settings)?;
-    let (mut found, mut problems, mut missing) = (Vec::new(), Vec::new(), None);
-    if let Some(named) = settings.path("queue-dir") {
-        match Queue::open(&named, policy.clone(), failure::one_line) {
-            // The system's folder is root's, or that of one service; everybody else has their own.
-            Err(error) if settings.is_of_system("queue-dir") && is_of_others(&error) => {
-                if settings.flag("verbose") {
-                    complain(&failure::remark(&format!(
-                        "{error}; a folder of this user is taken"
-                    )));
-                }
-            }
-            outcome => found.push(outcome?),
-        }
-    }
-    let named = (!found.is_empty()).then_some(0);
-    for place in &world.state {
-        let enough = named.is_some() || found.iter().any(Queue::is_writable);
-        let opened = if enough {
-            Queue::look(place, policy.clone(), failure::one_line)
-        } else {
-            Queue::open(place, policy.clone(), failure::one_line).map(Some)
-        };
-        match opened {
-            Ok(queue) => {
-                found.extend(queue.filter(|queue| {
-                    found
-                        .iter()
-                        .all(|other: &Queue| other.path() != queue.path())
-                }));
-            }
-            // What others could read must be mended, not passed over: mail may wait in it.
-            Err(error @ FolderError::Unsafe { .. }) if found.is_empty() => return Err(error.into()),
-            Err(error) if !matches!(error, FolderError::Foreign { .. }) && place.is_dir() => {
-                problems.push(error)
-            }
-            Err(error) => drop(missing.get_or_insert(error)),
-        }
-    }
-    let problem = if found.is_empty() && !problems.is_empty() {
-        Some(problems.remove(0))
-    } else {
-        missing
-    };
-    Queues::new(found, named, problems).ok_or_else(|| match problem {
-        Some(error) => error.into(),
-        None => Failure::new(Exit::CREATE, "there is no folder for the queue")
-            .hint("queue-dir names one"),
-    })
-}
-
-/// The queue of this user for those who ask what waits in it; `None` where there is no folder that
-/// anything could wait in.
-///
-/// # Errors
-/// A folder is there and must not be used, or cannot be.
-pub fn existing(settings: &Settings, world: &Surroundings) -> Result<Option<Queues>, Failure> {
-    let named = settings.path("queue-dir");
-    let of_user = named.is_some() && !settings.is_of_system("queue-dir");
-    let is_there = |path: &std::path::PathBuf| path.symlink_metadata().is_ok();
-    match at_hand(settings, world) {
-        Err(Failure {
-            exit: Exit::CREATE, ..
-        }) if !of_user && !named.iter().chain(&world.state).any(is_there) => Ok(None),
-        outcome => outcome.map(Some),
-    }
-}
-
-/// Whether a folder cannot be used because it is another's, or lies in one that is.
-fn is_of_others(error: &FolderError) -> bool {
-    match error {
-        FolderError::Foreign { .. } => true,
-        FolderError::Unusable { error, .. } => error.kind() == std::io::ErrorKind::PermissionDenied,
-        FolderError::Unsafe { .. } => false,
-    }
-}
-
-fn policy(settings: &Settings) -> Result<Policy, Failure> {
-    let mut policy = Policy::default();
-    let pauses = settings.list("queue-schedule");
-    if !pauses.is_empty() {
-        let read = |text: &String| {
-            value::time(text)
-                .map_err(|why| Failure::new(Exit::CONFIG, format!("queue-schedule: {why}")))
-        };
-        policy.schedule = pauses.iter().map(read).collect::<Result<_, _>>()?;
-    }
-    if let Some(lifetime) = settings.time("queue-lifetime") {
-        policy.lifetime = lifetime;
-    }
-    policy.hold_on_doubt = settings.filled("on-doubt").as_deref() == Some("hold");
-    policy.on_failure = settings.list("on-failure");
-    Ok(policy)
 }
 
 /// Everything that sending through the queue needs beside the queue.
@@ -487,7 +348,7 @@ impl Post<'_> {
             // A fault of the session is the operator's to mend: it is explained in full.
             Outcome::Waits
                 if faults().all(queue::is_of_session)
-                    && faults().any(|f| f.class() == smail::delivery::Class::Permanent) =>
+                    && faults().any(|f| f.class() == crate::delivery::Class::Permanent) =>
             {
                 let failure = failure.fact(words::QUEUED_AGAIN.say(language, &[&id]));
                 Sent {
@@ -561,7 +422,7 @@ impl Post<'_> {
         };
         let mut ways = Ways::by_itself(self.layers, self.settings, self.args);
         if let Ok(flushed) = queues.flush(&mut ways, &watch, &bounds) {
-            errands::say_given_up(&flushed);
+            say_given_up(&flushed);
             for problem in flushed.problems {
                 complain(&failure::remark(&problem.to_string()));
             }
@@ -569,7 +430,7 @@ impl Post<'_> {
     }
 }
 
-fn waits_for(fate: &smail::delivery::Fate) -> bool {
+fn waits_for(fate: &crate::delivery::Fate) -> bool {
     fate.outcome
         .as_ref()
         .is_err_and(|f| queue::judge(f) != Verdict::Refuse)

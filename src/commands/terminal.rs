@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use smail::failure;
-use smail::report;
-use smail::text::{self, Policy};
-use smail::transport::Progress;
+use crate::failure;
+use crate::report;
+use crate::text::{self, Policy};
+use crate::transport::Progress;
 
 /// Erases the line the cursor stands in (ECMA-48 section 8.3.41).
 const ERASE: &str = "\r\x1b[K";

@@ -1,0 +1,143 @@
+//! The commands: one file for each thing that a command line can ask for, and what they share.
+//!
+//! Promise: the road goes one way, from the command line to an exit status; a failure is said once,
+//! in the form that the caller asked for.
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use crate::address::Mailbox;
+use crate::cli::{self, Args};
+use crate::delivery::Line;
+use crate::failure::{self, Exit, Failure};
+use crate::settings::{self, Layers, Settings, Surroundings};
+use crate::transport::Watch;
+use crate::{children, generate, report};
+
+mod check;
+mod client;
+mod copy;
+mod deliver;
+mod explain;
+mod maillog;
+mod notice;
+mod open_queue;
+mod privileges;
+mod queue;
+mod send;
+mod sendmail;
+mod setup;
+mod show;
+mod terminal;
+
+use terminal::{complain, print};
+
+/// Runs the program: what was typed decides which command, and its failure which exit status.
+pub fn run() -> ExitCode {
+    failure::apologise_on_panic();
+    let words: Vec<_> = std::env::args_os().collect();
+    let sendmail = cli::is_sendmail(&words);
+    let exit = match privileges::check()
+        .and_then(|()| Ok(cli::parse(words.clone())?))
+        .and_then(|args| dispatch(&args))
+    {
+        Ok(exit) => exit,
+        // Help and version end the road early and well.
+        Err(stop) if stop.exit == Exit::OK => {
+            print(&stop.what);
+            Exit::OK
+        }
+        Err(failure) => {
+            // Looked for only now: a run that goes well need not know its flags twice.
+            let json = !sendmail && cli::has_switch(&words, "json");
+            if json && cli::has_switch(&words, "check") {
+                print(&crate::check::untried(failure.exit.0, &failure.text()));
+            } else if json {
+                print(&report::untried(
+                    failure.exit.0,
+                    None,
+                    Some(&failure.text()),
+                ));
+            }
+            complain(&if sendmail {
+                failure.line("sendmail")
+            } else {
+                failure.text()
+            });
+            failure.exit
+        }
+    };
+    ExitCode::from(exit.0)
+}
+
+fn dispatch(args: &Args) -> Result<Exit, Failure> {
+    if let Some(artifact) = args.generate {
+        print(&generate::print(artifact));
+        return Ok(Exit::OK);
+    }
+    let world = Surroundings::of_process();
+    if let Some(request) = &args.sendmail {
+        return sendmail::run(args, request, &Layers::load(args, &world)?, &world);
+    }
+    if args.setup.is_some() {
+        return setup::run(args, &world);
+    }
+    if let Some(said) = &args.explain {
+        return explain::run(args, said, &world);
+    }
+    if args.check {
+        return check::run(args, &Layers::load(args, &world)?.settle(&[])?, &world);
+    }
+    send::run(args, &world)
+}
+
+fn author(settings: &Settings, user: &str) -> Result<Mailbox, Failure> {
+    let authors = settings::author::authors(settings, user)?;
+    authors
+        .into_iter()
+        .next()
+        .ok_or_else(|| Failure::new(Exit::CONFIG, "from names nobody"))
+}
+
+/// What looks on while mail travels: signals, the dialogue under `-v`, and, unless that is
+/// unwanted, a word on what is visibly wrong with a password and on how far a long message is.
+fn watch(args: &Args, settings: &Settings) -> Watch {
+    // Until now a signal has ended the process at once.
+    let mut watch = Watch {
+        interrupt: children::watched(),
+        ..Watch::default()
+    };
+    // A file that grew too large must be an error to clean up after, and not the end of the
+    // process.
+    let ignored = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, ignored);
+    if settings.flag("verbose") {
+        watch.trace = Some(Arc::new(|line: &Line| complain(&report::spoken(line))));
+    }
+    // A program that stands in for a server may print what it was started with or found in the same
+    // files.
+    for secret in settings::secrets_at_hand(settings) {
+        watch.redactor.add_for_programs(&secret);
+    }
+    if !args.quiet {
+        let language = failure::language(settings);
+        watch.suspect = Some(Arc::new(move |hint| {
+            complain(&failure::suspicion(hint, language))
+        }));
+        watch.progress = terminal::progress().filter(|_| args.sendmail.is_none());
+    }
+    watch
+}
+
+fn remarks(args: &Args, settings: &Settings, warnings: &[String]) {
+    if args.quiet {
+        return;
+    }
+    let notes = if settings.flag("verbose") || settings.flag("debug") {
+        settings.notes.as_slice()
+    } else {
+        &[]
+    };
+    for remark in warnings.iter().chain(notes) {
+        complain(&failure::remark(remark));
+    }
+}

@@ -1,0 +1,179 @@
+//! Sends one mail: from what was typed to what became of it.
+use crate::address::Address;
+use crate::cli::Args;
+use crate::delivery::Fault;
+use crate::draft::{self, Draft, DraftError, Input};
+use crate::failure::{self, Exit, Failure};
+use crate::message::{Message, Stamp};
+use crate::report;
+use crate::settings::route::Route;
+use crate::settings::{self, Layers, Settings, Surroundings};
+use crate::text::word;
+use crate::transport::{self, Turn, Watch};
+
+use std::fmt::Write as _;
+
+use super::copy::Copy;
+use super::{author, complain, deliver, maillog, open_queue, print, remarks, watch};
+
+/// Runs the command line that names no other command.
+///
+/// # Errors
+/// Whatever keeps the mail from being sent or queued.
+pub(super) fn run(args: &Args, world: &Surroundings) -> Result<Exit, Failure> {
+    draft::check(args)?;
+    let layers = Layers::load(args, world)?;
+    let mut settings = layers.settle(&[])?;
+    if args.show_settings {
+        super::show::run(args, &settings, world);
+        return Ok(Exit::OK);
+    }
+    if args.is_about_queue() {
+        return super::queue::errand(args, &layers, &settings, world, &watch(args, &settings));
+    }
+    let user = world.user();
+    let author = author(&settings, &user)?;
+    let mut route = settings::route(&settings, &author)?;
+    let mut input = Input::read(
+        args,
+        settings.home(),
+        settings.attachment.as_deref(),
+        layers.max_size(),
+    )?;
+    if input.empty && settings.flag("skip-empty") {
+        if args.json {
+            print(&report::untried(0, None, None));
+        }
+        return Ok(Exit::OK);
+    }
+    if let Some(from) = input.from() {
+        let from = draft::first_author(&from).map_err(DraftError::Address)?;
+        settings = layers.settle(from.as_slice())?;
+        route = settings::route(&settings, from.as_ref().unwrap_or(&author))?;
+    }
+    settings.notes.append(&mut input.notes);
+    let draft = match draft::compose(args, &settings, input, &user) {
+        Err(DraftError::Dropped) => return Ok(dropped(args, &settings)),
+        draft => draft?,
+    };
+    send(args, &layers, &settings, world, &route, draft)
+}
+
+/// Nobody is left to send to, as the aliases want it.
+fn dropped(args: &Args, settings: &Settings) -> Exit {
+    maillog::note_dropped(settings, args);
+    if args.json {
+        print(&report::untried(0, None, None));
+    }
+    if args.verbose > 0 || settings.flag("debug") {
+        complain(&failure::remark(&DraftError::Dropped.to_string()));
+    }
+    Exit::OK
+}
+
+/// From the draft to the end of the road.
+pub(super) fn send(
+    args: &Args,
+    layers: &Layers,
+    settings: &Settings,
+    world: &Surroundings,
+    route: &Route,
+    mut draft: Draft,
+) -> Result<Exit, Failure> {
+    let copy = Copy::of(args, &draft);
+    let author = draft
+        .from
+        .first()
+        .cloned()
+        .ok_or_else(|| Failure::new(Exit::CONFIG, "from names nobody"))?;
+    let subject = draft.subject.clone().unwrap_or_default();
+    let mut warnings = std::mem::take(&mut draft.warnings);
+    let stamp = Stamp::at(world.source_date_epoch());
+    let message = Message::build(draft, &stamp)?;
+    warnings.extend(settings.warnings.iter().cloned());
+    warnings.extend(message.notes().iter().cloned());
+    remarks(args, settings, &warnings);
+    if settings.flag("debug") {
+        return dry_run(settings, &message, route);
+    }
+    let watch = watch(args, settings);
+    let post = deliver::Post {
+        args,
+        layers,
+        settings,
+        route,
+        watch: &watch,
+        author: &author,
+        subject: &subject,
+    };
+    // A file on this host is as safe as the queue would be.
+    let travels = matches!(route, Route::Smtp(_) | Route::Program(_));
+    let queues = if travels {
+        open_queue::open(args, settings, world)?
+    } else {
+        None
+    };
+    let sent = match queues {
+        Some(queues) => post.send(queues, &message)?,
+        None => post.send_directly(&message),
+    };
+    let late = message.late_notes();
+    let told = sent
+        .report
+        .iter()
+        .flat_map(|r| &r.remarks)
+        .chain(&late)
+        .filter(|_| !args.quiet);
+    told.for_each(|r| complain(&failure::remark(r)));
+    if let Some(error) = &sent.error {
+        complain(&error.text());
+    }
+    let kept = copy.keep(args, settings, &message, &stamp, &sent);
+    let exit = if sent.exit == Exit::OK {
+        kept
+    } else {
+        sent.exit
+    };
+    if args.json {
+        let said = sent.error.as_ref().map(Failure::text);
+        let (id, error) = (sent.id.as_deref(), said.as_deref());
+        print(&match &sent.report {
+            Some(report) => {
+                let hint = |fault: &Fault| failure::hint(fault, report, settings);
+                let explain = report::Explain {
+                    hint: &hint,
+                    language: failure::language(settings),
+                };
+                report::summary(&message.id, report, exit.0, id, error, &explain)
+            }
+            None => report::untried(exit.0, id, error),
+        });
+    }
+    Ok(exit)
+}
+
+/// The message on standard output, what is not part of it on standard error.
+fn dry_run(settings: &Settings, message: &Message, route: &Route) -> Result<Exit, Failure> {
+    let sender = message
+        .envelope
+        .sender
+        .as_ref()
+        .map_or_else(String::new, Address::to_string);
+    let mut lines = format!(
+        "-- nothing is sent: this is a dry run\n-- route: {}\n-- from: <{}>\n",
+        word(&transport::describe(route)),
+        word(&sender)
+    );
+    for recipient in &message.envelope.recipients {
+        lines.push_str("-- to: <");
+        lines.push_str(&word(&recipient.to_string()));
+        lines.push_str(">\n");
+    }
+    if !message.envelope.dsn.is_empty() {
+        let _ = writeln!(lines, "-- dsn: {}", word(&message.envelope.dsn.to_string()));
+    }
+    complain(&lines);
+    let printed =
+        transport::open(&Route::Stdout, &Watch::default()).deliver(message, Turn::Last, &mut ());
+    failure::account_for(&printed, settings).map_or(Ok(Exit::OK), Err)
+}
