@@ -335,7 +335,7 @@ impl Read for Stream {
             }
             match self.file.read(out) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    ready(self.file.as_fd(), left)?
+                    ready(self.file.as_fd(), left)?;
                 }
                 other => return other,
             }

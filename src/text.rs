@@ -86,9 +86,9 @@ pub fn safe(text: &str, policy: Policy) -> Cow<'_, str> {
     out.push_str(&text[..first]);
     for c in text[first..].chars() {
         if policy.keeps(c) {
-            out.push(c)
+            out.push(c);
         } else {
-            policy.spell(c, &mut out)
+            policy.spell(c, &mut out);
         }
     }
     Cow::Owned(out)

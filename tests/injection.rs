@@ -143,9 +143,9 @@ impl Place {
 
     fn refused_or_harmless(&self, road: &str, text: &str, outcome: &Outcome) {
         if outcome.status == 0 {
-            self.harmless(road, text, outcome)
+            self.harmless(road, text, outcome);
         } else {
-            self.refused(road, text, outcome)
+            self.refused(road, text, outcome);
         }
     }
 }

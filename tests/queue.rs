@@ -775,7 +775,7 @@ fn a_folder_that_others_may_change_is_refused() {
     type Spoil = (&'static str, fn(&World));
     let spoil: &[Spoil] = &[
         ("group-writable", |world| {
-            fs::set_permissions(world.queue_dir(), fs::Permissions::from_mode(0o770)).unwrap()
+            fs::set_permissions(world.queue_dir(), fs::Permissions::from_mode(0o770)).unwrap();
         }),
         ("group-writable q", |world| {
             fs::set_permissions(
@@ -793,7 +793,7 @@ fn a_folder_that_others_may_change_is_refused() {
             symlink(world.path("elsewhere"), world.queue_dir().join("q")).unwrap();
         }),
         ("another's", |world| {
-            std::os::unix::fs::chown(world.queue_dir(), Some(65534), None).unwrap()
+            std::os::unix::fs::chown(world.queue_dir(), Some(65534), None).unwrap();
         }),
     ];
     let sink = Options::new().start();

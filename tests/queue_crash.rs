@@ -278,7 +278,7 @@ impl Stage {
                 match event["event"].as_str() {
                     Some("dot") => open.extend(to),
                     Some("accepted" | "refused" | "deferred" | "doubt") => {
-                        open.retain(|place| !to.contains(place))
+                        open.retain(|place| !to.contains(place));
                     }
                     _ => {}
                 }

@@ -77,9 +77,9 @@ fn is_likely(charset: &'static Encoding, octets: &[u8]) -> bool {
         let second = tail.first().copied().unwrap_or(0);
         rest = tail.get(1..).unwrap_or_default();
         if matches!(first, 0xA1..=0xA9 | 0xB0..=0xF7) && second >= 0xA1 {
-            common += 1
+            common += 1;
         } else {
-            rare += 1
+            rare += 1;
         }
     }
     common > rare

@@ -128,7 +128,8 @@ impl Args {
                     );
                 }
                 "-F" => {
-                    self.full_name = Some(value().ok_or_else(|| Stop::usage("`-F` needs a value"))?)
+                    self.full_name =
+                        Some(value().ok_or_else(|| Stop::usage("`-F` needs a value"))?);
                 }
                 "-o" | "-i" | "-t" | "-O" | "-m" | "-n" | "-v" => {}
                 _ => {

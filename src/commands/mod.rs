@@ -121,7 +121,7 @@ fn watch(args: &Args, settings: &Settings) -> Watch {
     if !args.quiet {
         let language = failure::language(settings);
         watch.suspect = Some(Arc::new(move |hint| {
-            complain(&failure::suspicion(hint, language))
+            complain(&failure::suspicion(hint, language));
         }));
         watch.progress = terminal::progress().filter(|_| args.sendmail.is_none());
     }

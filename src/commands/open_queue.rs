@@ -83,7 +83,7 @@ pub fn at_hand(settings: &Settings, world: &Surroundings) -> Result<Queues, Fail
             // What others could read must be mended, not passed over: mail may wait in it.
             Err(error @ FolderError::Unsafe { .. }) if found.is_empty() => return Err(error.into()),
             Err(error) if !matches!(error, FolderError::Foreign { .. }) && place.is_dir() => {
-                problems.push(error)
+                problems.push(error);
             }
             Err(error) => drop(missing.get_or_insert(error)),
         }

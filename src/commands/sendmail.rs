@@ -260,7 +260,7 @@ impl Desk<'_> {
                 });
             match ends {
                 Ok(ends) if ends.is_empty() => {
-                    print(&format!("{} -> /dev/null: dropped\n", text::word(word)))
+                    print(&format!("{} -> /dev/null: dropped\n", text::word(word)));
                 }
                 Ok(ends) => ends.iter().for_each(|(end, said)| {
                     let said = said

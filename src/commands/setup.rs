@@ -113,9 +113,9 @@ pub fn run(args: &Args, world: &Surroundings) -> Result<Exit, Failure> {
     if let Some(names) = outranking(args, world, &done, typed) {
         let text = setup::outranked(words, &names);
         if args.yes {
-            complain(&failure::remark(&text))
+            complain(&failure::remark(&text));
         } else {
-            person.say(&text)
+            person.say(&text);
         }
     }
     if !done.first_mail {

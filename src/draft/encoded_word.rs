@@ -40,7 +40,7 @@ pub(crate) fn decode(text: &str) -> String {
         let follows = open.is_some() && before.bytes().all(|b| b.is_ascii_whitespace());
         match &mut open {
             Some(last) if follows && last.charset == word.charset => {
-                last.octets.extend(word.octets)
+                last.octets.extend(word.octets);
             }
             _ => {
                 close(&mut open, &mut out);

@@ -211,7 +211,7 @@ pub(super) fn field(draft: &mut Draft, name: &str, value: &str) -> Result<(), Dr
         "date" => draft.date = Some(value.to_owned()).filter(|value| !value.is_empty()),
         "message-id" => draft.message_id = Some(value.to_owned()).filter(|value| !value.is_empty()),
         "content-type" => {
-            draft.body.media_type = Some(value.to_owned()).filter(|value| !value.is_empty())
+            draft.body.media_type = Some(value.to_owned()).filter(|value| !value.is_empty());
         }
         "content-transfer-encoding" => draft.body.ready = Some(value.to_owned()),
         "mime-version" | "return-path" | "content-length" | "status" => {}
@@ -220,7 +220,7 @@ pub(super) fn field(draft: &mut Draft, name: &str, value: &str) -> Result<(), Dr
             .push("Fcc is left out; the setting record keeps copies".to_owned()),
         // They say what the text is, wherever in the mail it comes to stand.
         _ if base.starts_with("content-") => {
-            draft.body.fields.push((name.to_owned(), value.to_owned()))
+            draft.body.fields.push((name.to_owned(), value.to_owned()));
         }
         _ => draft
             .headers

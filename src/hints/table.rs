@@ -91,7 +91,7 @@ fn set(row: &mut Hint, key: &str, value: &'static str) {
             row.who = WHO
                 .into_iter()
                 .find(|who| who.word() == value)
-                .unwrap_or_default()
+                .unwrap_or_default();
         }
         "meaning" => row.meaning[0] = value,
         "zh-meaning" => row.meaning[1] = value,

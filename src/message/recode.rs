@@ -151,7 +151,7 @@ fn push(piece: Piece, out: &mut Vec<Piece>) {
         (Some(Piece::Octets(last)), Piece::Octets(octets))
             if last.len() + octets.len() <= CHUNK =>
         {
-            last.extend(octets)
+            last.extend(octets);
         }
         (_, piece) => out.push(piece),
     }

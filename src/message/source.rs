@@ -127,7 +127,7 @@ impl Source {
             match std::str::from_utf8(&carry) {
                 Ok(_) => carry.clear(),
                 Err(error) if error.error_len().is_none() => {
-                    drop(carry.drain(..error.valid_up_to()))
+                    drop(carry.drain(..error.valid_up_to()));
                 }
                 Err(_) => return Ok(false),
             }

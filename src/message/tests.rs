@@ -300,7 +300,7 @@ fn every_row_of_the_body_table_is_sent_as_text() {
 #[test]
 fn what_had_to_be_assumed_about_a_text_is_noted() {
     let latin = build(with_text(b"Gr\xfc\xdfe\n", |body| {
-        body.fallback_charsets = vec!["windows-1252".to_owned()]
+        body.fallback_charsets = vec!["windows-1252".to_owned()];
     }));
     assert_eq!(
         latin.notes(),
@@ -394,7 +394,7 @@ fn a_utf8_address_makes_the_headers_utf8() {
 fn a_media_type_the_user_names_is_kept_with_the_true_charset() {
     let with = |octets: &[u8], media: &str| {
         mime(with_text(octets, |body| {
-            body.media_type = Some(media.to_owned())
+            body.media_type = Some(media.to_owned());
         }))
     };
     assert_eq!(

@@ -341,7 +341,7 @@ impl Pieces {
     fn add(&mut self, octets: &[u8]) {
         match self.done.last_mut() {
             Some(Piece::Octets(last)) if last.len() + octets.len() <= CHUNK => {
-                last.extend_from_slice(octets)
+                last.extend_from_slice(octets);
             }
             _ => self.done.push(Piece::Octets(octets.to_vec())),
         }

@@ -217,7 +217,7 @@ fn a_subject_of_several_lines_becomes_one_with_a_note() {
 fn html_says_what_charset_it_is_in() {
     let page = |octets: &[u8]| {
         mime(with_text(octets, |body| {
-            body.media_type = Some("text/html".to_owned())
+            body.media_type = Some("text/html".to_owned());
         }))
     };
     assert!(

@@ -168,9 +168,9 @@ impl Queues {
                 return Ok(KeyState::Taken(id));
             }
             if place == self.first {
-                own = Some(file)
+                own = Some(file);
             } else {
-                others.push(file)
+                others.push(file);
             }
         }
         own.map(|file| KeyState::New(Key::new(file, others)))

@@ -278,9 +278,9 @@ impl<'q> Ticket<'q> {
             // Undone before anybody got it: the key may be used again.
             let done = self.state.any(Standing::Accepted);
             if done {
-                super::key::settle(folder, key, id)
+                super::key::settle(folder, key, id);
             } else {
-                super::key::forget(folder, key, id)
+                super::key::forget(folder, key, id);
             }
         }
         folder.remove(Room::Waiting, &format!("{id}.msg"))?;

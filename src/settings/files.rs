@@ -266,7 +266,7 @@ fn secret_places(item: &mailrc::Item, places: &mut HashSet<Arc<Path>>) {
             }
         }
         mailrc::Item::Account { items, .. } => {
-            items.iter().for_each(|item| secret_places(item, places))
+            items.iter().for_each(|item| secret_places(item, places));
         }
         _ => {}
     }

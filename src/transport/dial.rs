@@ -366,7 +366,7 @@ fn settle(
         match attempt.socket.take_error() {
             Ok(None) => winner = Some((attempt.socket, attempt.address)),
             Ok(Some(error)) | Err(error) => {
-                failed.push((attempt.address.to_string(), reason(&error)))
+                failed.push((attempt.address.to_string(), reason(&error)));
             }
         }
     }

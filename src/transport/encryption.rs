@@ -118,6 +118,6 @@ pub fn describe(tell: &Tell, leaf: &Leaf) {
     tell.steps(|ear| {
         leaf.describe()
             .into_iter()
-            .for_each(|(label, fact)| ear.fact(label, fact))
+            .for_each(|(label, fact)| ear.fact(label, fact));
     });
 }

@@ -342,9 +342,9 @@ impl Guard {
         let tell = self.tell.clone();
         let outcome = self.hear(patience, &mut |line: &[u8]| {
             if redactor.is_idle() {
-                tell.server(line)
+                tell.server(line);
             } else {
-                heard.push(line.to_vec())
+                heard.push(line.to_vec());
             }
         });
         self.unstruck = outcome

@@ -241,7 +241,7 @@ fn begin(
             tell.steps(|ear| ear.over(Step::Tls, Outcome::Skipped));
         }
         Ok(false) if opening.door.tls == TlsMode::None => {
-            tell.steps(|ear| ear.over(Step::Tls, Outcome::Skipped))
+            tell.steps(|ear| ear.over(Step::Tls, Outcome::Skipped));
         }
         Ok(false) => {}
         Ok(true) => opening = opening.secure(&mut tls)?,

@@ -137,7 +137,7 @@ fn socks(
         Ok(IpAddr::V4(address)) => request.extend([&[1][..], &address.octets()].concat()),
         Ok(IpAddr::V6(address)) => request.extend([&[4][..], &address.octets()].concat()),
         Err(_) => {
-            request.extend([&[3, count("server name", host.len())?][..], host.as_bytes()].concat())
+            request.extend([&[3, count("server name", host.len())?][..], host.as_bytes()].concat());
         }
     }
     request.extend(port.to_be_bytes());

@@ -351,7 +351,7 @@ impl Iterator for Pieces<'_> {
                 _ if lock(self.guard).broken().is_some() => self.over = true,
                 // A line end may be cut in two; joining small pieces keeps it in the last one.
                 Some(Ok(piece)) if piece.len() < 2 => {
-                    self.held.get_or_insert_default().extend(piece)
+                    self.held.get_or_insert_default().extend(piece);
                 }
                 Some(Ok(piece)) => {
                     if let Some(ready) = self.held.replace(piece) {

@@ -122,7 +122,7 @@ impl Server {
                             ended = Some(Fault {
                                 cause,
                                 ..closed.fault
-                            })
+                            });
                         }
                     }
                     if !next {

@@ -225,7 +225,7 @@ impl Write for Socket {
             match self.io.write(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.wait(PollFlags::OUT)?
+                    self.wait(PollFlags::OUT)?;
                 }
                 other => return other,
             }

@@ -351,7 +351,7 @@ impl<'a, 'l> Round<'a, 'l> {
             .map(|reply| Fault::new(Stage::Sender, Cause::Refused(reply)));
         match self.data.take() {
             Some(reply) if reply.code == 354 && (refused.is_some() || self.accepted.is_empty()) => {
-                self.lone_dot()
+                self.lone_dot();
             }
             Some(reply) if reply.code == 354 => return self.text(last),
             Some(reply) if reply.code < 400 => {

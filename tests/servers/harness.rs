@@ -31,7 +31,7 @@ impl Choice {
                 "--ignored" => choice.only_ignored = true,
                 "--skip" => choice.skipped.extend(arguments.next()),
                 "--test-threads" | "--color" | "--format" | "--logfile" | "-Z" => {
-                    drop(arguments.next())
+                    drop(arguments.next());
                 }
                 option if option.starts_with('-') => {}
                 _ => choice.filters.push(argument),

@@ -295,7 +295,7 @@ impl At<'_> {
                 ("b64", _) => out.push_str(&BASE64.encode(words)),
                 ("plain", [user, password]) => out.push_str(&plain(user, password)),
                 ("cram", [user, password, challenge]) => {
-                    out.push_str(&cram_md5(user, password, challenge))
+                    out.push_str(&cram_md5(user, password, challenge));
                 }
                 ("x", [count]) => {
                     let count = count

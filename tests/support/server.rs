@@ -239,7 +239,7 @@ fn accept(listener: &TcpListener, theatre: &Arc<Stage>) {
         drop(state);
         let on_stage = Arc::clone(theatre);
         players.push(thread::spawn(move || {
-            Player::new(socket, &on_stage, number).play()
+            Player::new(socket, &on_stage, number).play();
         }));
     }
     for player in players {

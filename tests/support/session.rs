@@ -73,7 +73,7 @@ impl<'s> Session<'s> {
                 "RCPT" => self.rcpt(&line)?,
                 "DATA" => self.data()?,
                 "BDAT" if options.extensions.iter().any(|known| known == "CHUNKING") => {
-                    self.bdat(&line)?
+                    self.bdat(&line)?;
                 }
                 "RSET" => {
                     self.reset();

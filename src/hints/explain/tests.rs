@@ -220,7 +220,7 @@ fn logs_of_any_lines_take_linear_time() {
         let read = |text: String| {
             drop(explain(&text, &|hosts| {
                 hosts.first().map(|host| (*host).to_owned())
-            }))
+            }));
         };
         crate::pace::assert_linear(name, |size| crate::pace::numbered(size, row), read);
     }

@@ -160,7 +160,7 @@ fn a_signal_stops_the_program_before_it_takes_half_a_message_for_a_whole_one() {
     let heard = lines.clone();
     let watch = Watch {
         trace: Some(Arc::new(move |line: &Line| {
-            heard.lock().unwrap().push(line.clone())
+            heard.lock().unwrap().push(line.clone());
         })),
         ..watch
     };

@@ -343,7 +343,7 @@ fn what_was_learned_in_clear_is_forgotten_inside() {
 fn what_came_in_clear_is_never_taken_for_what_came_inside() {
     for injected in ["250-evil\r\n250 AUTH PLAIN\r\n", "250-EVIL "] {
         let server = starttls(&format!("220 go\r\n{injected}"), |mut stream| {
-            assert_eq!(rest(&mut stream), "")
+            assert_eq!(rest(&mut stream), "");
         });
         let report = deliver(
             upgraded(&server, TlsMode::Starttls, Trust::default()),
@@ -368,7 +368,7 @@ fn required_tls_is_never_given_up_and_optional_tls_may_be() {
         ("501 5.5.4 what\r\n", "permanent at tls: 501 5.5.4 what"),
     ] {
         let server = starttls(answer, |mut stream| {
-            assert_eq!(rest(&mut stream), "QUIT\r\n")
+            assert_eq!(rest(&mut stream), "QUIT\r\n");
         });
         let report = deliver(
             upgraded(&server, TlsMode::Starttls, Trust::default()),

@@ -189,7 +189,7 @@ fn dialogues_of_any_commands_take_linear_time() {
     for (name, begin, row) in rows {
         let make = |size| format!("{begin}{}", crate::pace::numbered(size, row));
         crate::pace::assert_linear(name, make, |text| {
-            drop(held([text.as_bytes()], None, Postbox::default()))
+            drop(held([text.as_bytes()], None, Postbox::default()));
         });
     }
 }
