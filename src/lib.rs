@@ -17,6 +17,7 @@ pub mod generate;
 pub mod head;
 pub mod hints;
 pub mod log;
+pub mod mailrc;
 pub mod message;
 pub mod notice;
 #[cfg(test)]

@@ -15,7 +15,9 @@ const DOORS: &[(&str, &[&str])] = &[
     ("charset",   &[]),
     ("head",      &["charset"]),
     ("delivery",  &[]),
-    ("settings",  &["cli", "secret", "address", "children"]),
+    // Syntax only: what a name means is asked of the caller.
+    ("mailrc",    &[]),
+    ("settings",  &["cli", "mailrc", "secret", "address", "children"]),
     ("draft",     &["cli", "settings", "address", "charset", "head"]),
     ("message",   &["draft", "address", "charset", "head"]),
     // An envelope is made of addresses, and what to say in RCPT is asked of them. What a provider
@@ -27,7 +29,7 @@ const DOORS: &[(&str, &[&str])] = &[
     // rules of its settings.
     ("submission", &["cli", "settings", "draft", "message", "address"]),
     ("log",       &["settings", "delivery"]),
-    ("setup",     &["settings", "secret", "address"]),
+    ("setup",     &["settings", "mailrc", "secret", "address"]),
     ("hints",     &["delivery"]),
     // The report of a rehearsal; its words for faults are handed in.
     ("check",     &["settings", "transport", "delivery"]),

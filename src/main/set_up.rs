@@ -12,8 +12,8 @@ use smail::delivery::{Cause, Fault, Stage};
 use smail::draft::{Body, Draft};
 use smail::failure::{self, Exit, Failure};
 use smail::hints::{self, Language};
+use smail::mailrc::{self, Dialect};
 use smail::secret::{self, Secret, SecretSource, Terminal};
-use smail::settings::mailrc::{self, Dialect};
 use smail::settings::route::Route;
 use smail::settings::value::Raw;
 use smail::settings::{self, Layers, Origin, Settings, Surroundings, keys};
@@ -391,7 +391,7 @@ fn from_mailrc(
             Failure::new(Exit::NO_INPUT, "this user has no mail.rc")
                 .hint("`--from-mailrc=/etc/mail.rc` names another")
         })?;
-    let grammar = mailrc::Environment {
+    let grammar = mailrc::Context {
         home: world.home.as_deref(),
         stdin_is_terminal: false,
         variables: &|name| world.variables.get(name).cloned(),

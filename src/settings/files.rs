@@ -8,9 +8,10 @@ use super::layers::Layers;
 use super::owner::Source;
 use super::surroundings::Surroundings;
 use super::value::{Raw, expand_home};
-use super::{Assignment, Layer, Origin, SettingsError, mailrc, target, text_of, toml};
+use super::{Assignment, Layer, Origin, SettingsError, target, text_of, toml};
 use crate::cli::Args;
 use crate::files::{self, Access};
+use crate::mailrc;
 
 /// The system's mail.rc under the names distributions give it; the first one there is counts
 /// (spec/mailx.md section 0).

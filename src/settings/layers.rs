@@ -9,9 +9,10 @@ use std::path::PathBuf;
 use super::keys::{self, Kind};
 use super::surroundings::{Machine, STARTED_BY_SMAIL, Surroundings};
 use super::value::{Raw, Value, check};
-use super::{Assignment, Layer, Origin, Settings, SettingsError, mailrc, text_of};
+use super::{Assignment, Layer, Origin, Settings, SettingsError, text_of};
 use crate::address::{Aliases, Mailbox, parse_authors};
 use crate::cli::Args;
+use crate::mailrc::{self, mailx_names};
 
 /// Variables that Heirloom mailx reads as settings and that no other program means (their names
 /// cannot be set by a shell).
@@ -298,8 +299,8 @@ impl Layers {
         &'a self,
         world: &'a Surroundings,
         variables: &'a dyn Fn(&str) -> Option<String>,
-    ) -> mailrc::Environment<'a> {
-        mailrc::Environment {
+    ) -> mailrc::Context<'a> {
+        mailrc::Context {
             home: self.home.as_deref(),
             stdin_is_terminal: world.terminal,
             variables,
@@ -391,7 +392,7 @@ impl Layers {
         layer: Layer,
         origin: &Origin,
     ) -> Result<(), SettingsError> {
-        if keys::is_known(name) || super::foreign::REFUSED.iter().any(|r| r.0 == name) {
+        if keys::is_known(name) || mailx_names::REFUSED.iter().any(|r| r.0 == name) {
             return self.assign(name, raw, layer, origin);
         }
         if self.unknown == MOST_UNKNOWN {
@@ -520,7 +521,7 @@ impl Layers {
         layer: Layer,
         origin: &Origin,
     ) -> Result<(), SettingsError> {
-        if let Some((_, why)) = super::foreign::REFUSED.iter().find(|r| r.0 == name) {
+        if let Some((_, why)) = mailx_names::REFUSED.iter().find(|r| r.0 == name) {
             return Err(SettingsError::Value {
                 name: name.to_owned(),
                 origin: Some(origin.clone()),

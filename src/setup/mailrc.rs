@@ -13,11 +13,12 @@ use super::questions::{choose_keeping, yes};
 use super::words::{self, Text, Words};
 use super::write::Target;
 use super::{Done, Person, Place, SetupError, Wishes};
+use crate::mailrc::mailx_names::REFUSED;
+use crate::mailrc::{Item, Place as Line, RcFile};
 use crate::secret::Secret;
 use crate::settings::keys::{self, Key, Kind};
-use crate::settings::mailrc::{Item, Place as Line, RcFile};
 use crate::settings::value::{self, Raw};
-use crate::settings::{REFUSED, quote, target};
+use crate::settings::{quote, target};
 use crate::text::word;
 
 /// What there is to turn.

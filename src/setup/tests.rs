@@ -10,7 +10,7 @@ use super::autoconfig::{NoPage, Page};
 use super::find::{Directory, Service};
 use super::words::Words;
 use super::*;
-use crate::settings::mailrc::{self, Dialect};
+use crate::mailrc::{self, Dialect};
 
 /// Answers from a list, and writes everything down.
 struct Script {
@@ -545,7 +545,7 @@ fn every_line_of_a_mailrc_is_accounted_for() {
                 set smtp-auth=login\nset ask crt=20\nset smtp_use_tls=x\nset from=Me<me@163.com>\nset ssl-verify=maybe\n\
                 alias team a@x b@x\nset smtp-auth-user-h.example=you\nset bsdcompat smime-sign\nunset record\nfrobnicate\n\
                 account work {\n set mta=smtps://me:p%40ss@mail.work.example\n}\n";
-    let env = mailrc::Environment {
+    let env = mailrc::Context {
         home: None,
         stdin_is_terminal: false,
         variables: &|_| None,
