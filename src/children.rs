@@ -21,7 +21,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 use zeroize::Zeroizing;
 
-use crate::roots;
+use crate::environment::{STARTED_BY_SMAIL, certificates};
 use crate::text::short;
 
 mod kept;
@@ -35,8 +35,6 @@ use kept::{Kept, Part};
 use reach::Reach;
 pub use signals::{asked, watched};
 
-/// What a program finds in its environment when smail has started it.
-pub const STARTED_BY_SMAIL: &str = "SMAIL_PROGRAM";
 /// How the names begin of the variables that no program gets: our settings, and those of mail.rc
 /// that Heirloom mailx takes from the environment. Which of them holds a secret is not asked: URLs
 /// do too.
@@ -88,9 +86,9 @@ impl Order {
         }
         // What the library is told of roots is not for others: some of them would trust nothing
         // then.
-        match roots::before() {
-            Some(Some(before)) => drop(command.env(roots::BUNDLE, before)),
-            Some(None) => drop(command.env_remove(roots::BUNDLE)),
+        match certificates::before() {
+            Some(Some(before)) => drop(command.env(certificates::BUNDLE, before)),
+            Some(None) => drop(command.env_remove(certificates::BUNDLE)),
             None => {}
         }
         command

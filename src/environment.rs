@@ -9,15 +9,20 @@ use std::fmt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::peer::Peer;
-pub use crate::children::STARTED_BY_SMAIL;
+pub mod certificates;
+pub mod peer;
+
+use peer::Peer;
+
+/// The variable that a program finds in its environment when smail has started it.
+pub const STARTED_BY_SMAIL: &str = "SMAIL_PROGRAM";
 
 /// The folder in which root may make folders for the queues of users without a home.
 const SPOOL: &str = "/var/spool/smail";
 
-/// What the settings may know of the world.
+/// What the settings may know of the env.
 #[derive(Clone, Default)]
-pub struct Surroundings {
+pub struct Environment {
     /// The environment.
     pub variables: BTreeMap<String, String>,
     /// The user's home folder.
@@ -29,21 +34,21 @@ pub struct Surroundings {
     /// Standard input is a terminal.
     pub terminal: bool,
     /// What all users of this host share.
-    pub machine: Machine,
+    pub host: Host,
     /// What was not taken for ours, and why: lowercase fragments for `-v`.
     pub notes: Vec<String>,
 }
 
-impl fmt::Debug for Surroundings {
+impl fmt::Debug for Environment {
     /// Its name only: it may hold a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Surroundings(***)")
+        f.write_str("Environment(***)")
     }
 }
 
 /// What all users of this host share. Nothing by default.
 #[derive(Debug, Clone, Default)]
-pub struct Machine {
+pub struct Host {
     /// The system's `config.toml`.
     pub config: Option<PathBuf>,
     /// The aliases that count unless `aliases-file` names others.
@@ -54,10 +59,10 @@ pub struct Machine {
     pub hostname: Option<String>,
 }
 
-impl Machine {
-    /// The machine this process runs on.
+impl Host {
+    /// The host this process runs on.
     pub fn here() -> Self {
-        Machine {
+        Host {
             config: Some(PathBuf::from("/etc/smail/config.toml")),
             aliases: Some(PathBuf::from("/etc/aliases")),
             mailname: Some(PathBuf::from("/etc/mailname")),
@@ -68,8 +73,8 @@ impl Machine {
     }
 }
 
-impl Surroundings {
-    /// The world of this process.
+impl Environment {
+    /// The environment of this process.
     pub fn of_process() -> Self {
         let variables = std::env::vars_os()
             .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
@@ -87,13 +92,13 @@ impl Surroundings {
             })
         };
         let folders = Folders::find(&variables, account, user, Path::new(SPOOL));
-        Surroundings {
+        Environment {
             variables,
             home: folders.home,
             config: folders.config,
             state: folders.state,
             terminal: std::io::IsTerminal::is_terminal(&std::io::stdin()),
-            machine: Machine::here(),
+            host: Host::here(),
             notes: folders.notes,
         }
     }
@@ -158,7 +163,7 @@ impl Surroundings {
 
     /// A variable that is set to something: compose files and unit files hand over empty ones for
     /// those that are not set.
-    pub(super) fn variable(&self, name: &str) -> Option<&str> {
+    pub fn variable(&self, name: &str) -> Option<&str> {
         self.variables
             .get(name)
             .map(String::as_str)

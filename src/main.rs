@@ -10,13 +10,14 @@ use smail::address::{Address, Mailbox};
 use smail::cli::{self, Args};
 use smail::delivery::{Fault, Line};
 use smail::draft::{self, Draft, DraftError, Input};
+use smail::environment::{Environment, certificates};
 use smail::failure::{self, Exit, Failure};
 use smail::message::{Message, Stamp};
 use smail::settings::route::Route;
-use smail::settings::{self, Layers, Settings, Surroundings};
+use smail::settings::{self, Layers, Settings};
 use smail::text::word;
 use smail::transport::{self, Turn, Watch};
-use smail::{check, children, generate, record, report, roots};
+use smail::{check, children, generate, record, report};
 
 #[path = "main/checked.rs"]
 mod checked;
@@ -53,7 +54,7 @@ use terminal::{complain, print};
     reason = "the one exception: before anything has read the environment"
 )]
 fn spare_the_bundle() {
-    if let Some((name, value)) = roots::to_set() {
+    if let Some((name, value)) = certificates::to_set() {
         // SAFETY: the first statement of the program: no other thread exists that could read the
         // environment meanwhile.
         unsafe { std::env::set_var(name, value) };
@@ -138,30 +139,30 @@ fn run(args: &Args) -> Result<Exit, Failure> {
         print(&generate::print(artifact));
         return Ok(Exit::OK);
     }
-    let world = Surroundings::of_process();
+    let env = Environment::of_process();
     if let Some(request) = &args.sendmail {
-        return handed::run(args, request, &Layers::load(args, &world)?, &world);
+        return handed::run(args, request, &Layers::load(args, &env)?, &env);
     }
     if args.setup.is_some() {
-        return set_up::run(args, &world);
+        return set_up::run(args, &env);
     }
     if let Some(said) = &args.explain {
-        return explained::run(args, said, &world);
+        return explained::run(args, said, &env);
     }
     if args.check {
-        return checked::run(args, &Layers::load(args, &world)?.settle(&[])?, &world);
+        return checked::run(args, &Layers::load(args, &env)?.settle(&[])?, &env);
     }
     draft::check(args)?;
-    let layers = Layers::load(args, &world)?;
+    let layers = Layers::load(args, &env)?;
     let mut settings = layers.settle(&[])?;
     if args.show_settings {
-        show_settings(args, &settings, &world);
+        show_settings(args, &settings, &env);
         return Ok(Exit::OK);
     }
     if args.is_about_queue() {
-        return errands::errand(args, &layers, &settings, &world, &watch(args, &settings));
+        return errands::errand(args, &layers, &settings, &env, &watch(args, &settings));
     }
-    let user = world.user();
+    let user = env.user();
     let author = author(&settings, &user)?;
     let mut route = settings::route(&settings, &author)?;
     let mut input = Input::read(
@@ -186,7 +187,7 @@ fn run(args: &Args) -> Result<Exit, Failure> {
         Err(DraftError::Dropped) => return Ok(dropped(args, &settings)),
         draft => draft?,
     };
-    send(args, &layers, &settings, &world, &route, draft)
+    send(args, &layers, &settings, &env, &route, draft)
 }
 
 /// Nobody is left to send to, as the aliases want it.
@@ -214,7 +215,7 @@ fn send(
     args: &Args,
     layers: &Layers,
     settings: &Settings,
-    world: &Surroundings,
+    env: &Environment,
     route: &Route,
     mut draft: Draft,
 ) -> Result<Exit, Failure> {
@@ -226,7 +227,7 @@ fn send(
         .ok_or_else(|| Failure::new(Exit::CONFIG, "from names nobody"))?;
     let subject = draft.subject.clone().unwrap_or_default();
     let mut warnings = std::mem::take(&mut draft.warnings);
-    let stamp = Stamp::at(world.source_date_epoch());
+    let stamp = Stamp::at(env.source_date_epoch());
     let message = Message::build(draft, &stamp)?;
     warnings.extend(settings.warnings.iter().cloned());
     warnings.extend(message.notes().iter().cloned());
@@ -247,7 +248,7 @@ fn send(
     // A file on this host is as safe as the queue would be.
     let travels = matches!(route, Route::Smtp(_) | Route::Program(_));
     let queues = if travels {
-        queued::open(args, settings, world)?
+        queued::open(args, settings, env)?
     } else {
         None
     };
@@ -444,10 +445,10 @@ impl Copy {
     }
 }
 
-fn show_settings(args: &Args, settings: &Settings, world: &Surroundings) {
+fn show_settings(args: &Args, settings: &Settings, env: &Environment) {
     let mut text = settings::show(settings, args.verbose > 0);
     let route =
-        author(settings, &world.user()).and_then(|author| Ok(settings::route(settings, &author)?));
+        author(settings, &env.user()).and_then(|author| Ok(settings::route(settings, &author)?));
     let route = route.map_or_else(|failure| failure.what, |route| transport::describe(&route));
     text.push_str("\n# mail goes by ");
     text.push_str(&word(&route));

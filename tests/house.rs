@@ -43,7 +43,7 @@ const DOORS: &[(&str, &[&str])] = &[
 ];
 
 /// The shared floors: they know no room, and every room may stand on them.
-const FLOORS: &[&str] = &["files", "pace", "roots", "text"];
+const FLOORS: &[&str] = &["environment", "files", "pace", "text"];
 
 /// A path into an outside crate, and the places (a room, or a file) it may be named in.
 #[rustfmt::skip]
@@ -51,7 +51,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("lettre::message",   &["message", "address"]),
     ("lettre::transport", &["transport"]),
     ("native_tls",        &["transport"]),
-    ("openssl_probe",     &["roots"]),
+    ("openssl_probe",     &["environment"]),
     ("x509_cert",         &["transport"]),
     ("tokio",             &["transport"]),
     ("clap",              &["cli", "generate"]),
@@ -348,7 +348,7 @@ fn the_reading_of_imports_sees_groups_and_skips_comments() {
 /// Types that hold secrets, or words of which some may be one: none derives `Debug`.
 const SECRETIVE: &[&str] = &[
     "Args",
-    "Surroundings",
+    "Environment",
     "Raw",
     "Value",
     "Assignment",

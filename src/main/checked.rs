@@ -13,11 +13,12 @@ use smail::check::{self, Advice, Look, Sheet, Subject};
 use smail::cli::Args;
 use smail::delivery::{Cause, Fate, Fault, Reply, Report};
 use smail::draft::DraftError;
+use smail::environment::Environment;
 use smail::failure::{self, Exit, Failure};
 use smail::hints;
 use smail::message::{Envelope, Message};
 use smail::settings::route::Route;
-use smail::settings::{self, Local, Settings, SettingsError, Surroundings, author};
+use smail::settings::{self, Local, Settings, SettingsError, author};
 use smail::transport::probe::{News, Outcome, Probe};
 use smail::transport::{self, probe};
 
@@ -27,15 +28,15 @@ use super::{print, remarks, terminal::print_coloured};
 ///
 /// # Errors
 /// What keeps a mail from having a way at all.
-pub fn run(args: &Args, settings: &Settings, world: &Surroundings) -> Result<Exit, Failure> {
+pub fn run(args: &Args, settings: &Settings, env: &Environment) -> Result<Exit, Failure> {
     // A file in the place of an account is an attachment to mailx; here it can only be a mistake.
     if let (Some(_), Some(name)) = (&settings.attachment, &args.account) {
         return Err(
             SettingsError::NoAccount(name.to_string_lossy().into_owned(), Vec::new()).into(),
         );
     }
-    let mut author = super::author(settings, &world.user())?;
-    let mut sender = author::return_path(settings, &author, &world.user())?;
+    let mut author = super::author(settings, &env.user())?;
+    let mut sender = author::return_path(settings, &author, &env.user())?;
     if let Some(forced) = author::forced(settings, &author.address) {
         sender = forced.address.clone();
         author = forced;

@@ -10,9 +10,9 @@ use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use smail::environment::peer::Peer;
 use smail::failure::{Exit, Failure};
 use smail::settings::Settings;
-use smail::settings::peer::Peer;
 use smail::settings::route::Route;
 use smail::submission::dialogue::Answer;
 use smail::submission::patient::Patient;

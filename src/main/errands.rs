@@ -3,13 +3,14 @@
 use smail::cli::Args;
 use smail::delivery::Report;
 use smail::draft;
+use smail::environment::Environment;
 use smail::failure::{self, Exit, Failure};
 use smail::log::Attempt;
 use smail::message::Message;
 use smail::queue::{self, Bounds, Flushed, Head, QueueError, Queues, Routes, Ticket, Verdict};
 use smail::report;
 use smail::settings::route::Route;
-use smail::settings::{self, Kept, Layers, Settings, Surroundings};
+use smail::settings::{self, Kept, Layers, Settings};
 use smail::transport::Watch;
 
 use super::logged::Keeper;
@@ -133,10 +134,10 @@ pub fn errand(
     args: &Args,
     layers: &Layers,
     settings: &Settings,
-    world: &Surroundings,
+    env: &Environment,
     watch: &Watch,
 ) -> Result<Exit, Failure> {
-    let Some(queues) = existing(settings, world)? else {
+    let Some(queues) = existing(settings, env)? else {
         return errand_of_nothing(args);
     };
     let exit = on(&queues, args, layers, settings, watch)?;

@@ -8,10 +8,11 @@ use std::os::unix::ffi::OsStrExt;
 
 use smail::charset;
 use smail::cli::Args;
+use smail::environment::Environment;
 use smail::failure::{self, Exit, Failure};
 use smail::hints::{self, Explanation, Language};
 use smail::report;
-use smail::settings::{Layers, Settings, SettingsError, Surroundings, presets, target};
+use smail::settings::{Layers, Settings, SettingsError, presets, target};
 
 use super::print;
 
@@ -24,7 +25,7 @@ const MOST: u64 = 64 << 20;
 /// # Errors
 /// A provider that is none, standard input that cannot be read, or a text of which nothing is
 /// known.
-pub fn run(args: &Args, said: &OsStr, world: &Surroundings) -> Result<Exit, Failure> {
+pub fn run(args: &Args, said: &OsStr, env: &Environment) -> Result<Exit, Failure> {
     let is_known =
         |name: &str| presets::all().any(|preset| preset.id == name || preset.family == name);
     if let Some(name) = args.provider.as_deref().filter(|name| !is_known(name)) {
@@ -34,10 +35,10 @@ pub fn run(args: &Args, said: &OsStr, world: &Surroundings) -> Result<Exit, Fail
         );
         return Err(Failure::new(Exit::USAGE, format!("--provider: {why}")));
     }
-    let settings = readable(args, world);
+    let settings = readable(args, env);
     let language = settings
         .as_ref()
-        .map_or_else(|| Language::of(world.locale()), failure::language);
+        .map_or_else(|| Language::of(env.locale()), failure::language);
     let ours = settings.as_ref().and_then(Settings::provider);
     let provider = |hosts: &[&str]| {
         let named = || {
@@ -81,13 +82,13 @@ fn password(found: &Explanation) -> Option<String> {
 }
 
 /// The settings, as far as they can be read.
-fn readable(args: &Args, world: &Surroundings) -> Option<Settings> {
+fn readable(args: &Args, env: &Environment) -> Option<Settings> {
     // A family of providers explains as well, and is no setting.
     let args = Args {
         provider: None,
         ..args.clone()
     };
-    let settle = || -> Result<Settings, SettingsError> { Layers::load(&args, world)?.settle(&[]) };
+    let settle = || -> Result<Settings, SettingsError> { Layers::load(&args, env)?.settle(&[]) };
     settle().ok()
 }
 

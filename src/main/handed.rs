@@ -12,13 +12,14 @@ use smail::address::{Address, Mailbox, parse_word};
 use smail::cli::Args;
 use smail::cli::sendmail::{Filter, Mode, Request};
 use smail::draft::Dsn;
+use smail::environment::Environment;
 use smail::failure::{self, Exit, Failure};
 use smail::message::Raw;
 use smail::message::Stamp;
 use smail::queue::{Bounds, Item, QueueError, Queues};
 use smail::report;
 use smail::settings::route::Route;
-use smail::settings::{self, Layers, Local, MAX_SIZE, Settings, Surroundings};
+use smail::settings::{self, Layers, Local, MAX_SIZE, Settings};
 use smail::submission::dialogue::{self, Acceptor, Answer, Transaction};
 use smail::submission::{self, Handover, Sender, Settled, SubmissionError};
 use smail::text;
@@ -40,14 +41,14 @@ pub fn run(
     args: &Args,
     request: &Request,
     layers: &Layers,
-    world: &Surroundings,
+    env: &Environment,
 ) -> Result<Exit, Failure> {
     let settings = layers.settle(&[])?;
     let desk = Desk {
         args,
         layers,
         settings: &settings,
-        world,
+        env,
     };
     match request.mode {
         Mode::Deliver => {
@@ -60,7 +61,7 @@ pub fn run(
         Mode::Aliases => Ok(desk.check_aliases()),
         Mode::Flush => desk.flush(&request.filter),
         Mode::List => {
-            let Some(queues) = queued::existing(&settings, world)? else {
+            let Some(queues) = queued::existing(&settings, env)? else {
                 print(&report::mailq(&[]));
                 return Ok(Exit::OK);
             };
@@ -78,7 +79,7 @@ struct Desk<'a> {
     layers: &'a Layers,
     /// Those that hold when no mail chooses an account.
     settings: &'a Settings,
-    world: &'a Surroundings,
+    env: &'a Environment,
 }
 
 /// A mail with its way.
@@ -104,9 +105,7 @@ impl Ready {
     /// The queue it goes through; a file on this host is as safe.
     fn queue(&self, desk: &Desk<'_>) -> Result<Option<Queues>, Failure> {
         match self.route {
-            Route::Smtp(_) | Route::Program(_) => {
-                queued::open(desk.args, &self.settings, desk.world)
-            }
+            Route::Smtp(_) | Route::Program(_) => queued::open(desk.args, &self.settings, desk.env),
             Route::File(_) | Route::Stdout => Ok(None),
         }
     }
@@ -144,9 +143,8 @@ impl Desk<'_> {
     fn settle(&self, handover: Handover, raw: Raw) -> Result<Option<Ready>, Failure> {
         let settings = self.layers.settle(&handover.identities(&raw))?;
         self.notes(&handover.notes);
-        let stamp = Stamp::at(self.world.source_date_epoch());
-        let settled = match submission::settle(handover, raw, &settings, &self.world.user(), &stamp)
-        {
+        let stamp = Stamp::at(self.env.source_date_epoch());
+        let settled = match submission::settle(handover, raw, &settings, &self.env.user(), &stamp) {
             Err(dropped @ SubmissionError::Dropped) => {
                 self.notes(&[dropped.to_string()]);
                 logged::note_dropped(&settings, self.args);
@@ -178,7 +176,7 @@ impl Desk<'_> {
         let name = self
             .settings
             .filled("hello-name")
-            .or_else(|| self.world.machine.hostname.clone());
+            .or_else(|| self.env.host.hostname.clone());
         let (wire, accepted) = mpsc::channel();
         let mut clerk = Clerk {
             desk: *self,
@@ -226,7 +224,7 @@ impl Desk<'_> {
                 (watch, since) = (Watch::default(), Instant::now());
             }
             let ids: Vec<String> = std::iter::once(first).chain(accepted.try_iter()).collect();
-            let Ok(queues) = queued::at_hand(self.settings, self.world) else {
+            let Ok(queues) = queued::at_hand(self.settings, self.env) else {
                 continue;
             };
             let bounds = Bounds {
@@ -246,7 +244,7 @@ impl Desk<'_> {
     /// Says where mail for each word would go.
     fn verify(&self, words: &[String]) -> Result<Exit, Failure> {
         let local = Local::new(self.settings, true);
-        let author = super::author(self.settings, &self.world.user())?;
+        let author = super::author(self.settings, &self.env.user())?;
         let route = transport::describe(&settings::route(self.settings, &author)?);
         let mut exit = Exit::OK;
         for word in words {
@@ -305,7 +303,7 @@ impl Desk<'_> {
     /// Sends what waits: silently and with status 0, as those who call it from cron expect; but for
     /// mail that was given up, and for mail that was named and cannot be sent now.
     fn flush(&self, filter: &Filter) -> Result<Exit, Failure> {
-        let Some(queues) = queued::existing(self.settings, self.world)? else {
+        let Some(queues) = queued::existing(self.settings, self.env)? else {
             return Ok(Exit::OK);
         };
         let mut bounds = Bounds {

@@ -3,10 +3,11 @@
 //! Promise: whatever becomes of the log, the mail and the exit status stay as they are.
 use smail::cli::Args;
 use smail::delivery::{Class, Fault, Report};
+use smail::environment::Environment;
 use smail::failure;
 use smail::log::{Attempt, Log};
 use smail::queue::{self, Verdict};
-use smail::settings::{Settings, Surroundings};
+use smail::settings::Settings;
 
 use super::complain;
 
@@ -38,7 +39,7 @@ impl Keeper {
         let caller = if log.is_off() {
             String::new()
         } else {
-            Surroundings::of_process().caller()
+            Environment::of_process().caller()
         };
         Keeper {
             log,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use smail::address::Mailbox;
 use smail::cli::Args;
 use smail::delivery::{Cause, Fault, Report, Stage};
+use smail::environment::Environment;
 use smail::failure::{self, Exit, Failure, words};
 use smail::log::Attempt;
 use smail::message::Message;
@@ -16,7 +17,7 @@ use smail::queue::{
     Verdict,
 };
 use smail::settings::route::Route;
-use smail::settings::{Layers, Settings, Surroundings, value};
+use smail::settings::{Layers, Settings, value};
 use smail::transport::{self, Turn, Watch};
 
 use super::complain;
@@ -48,11 +49,11 @@ pub struct Sent {
 pub fn open(
     args: &Args,
     settings: &Settings,
-    world: &Surroundings,
+    env: &Environment,
 ) -> Result<Option<Queues>, Failure> {
     let wanted = match settings.text("queue").as_deref() {
         Some(said) => said == "true",
-        None => !world.is_ci(),
+        None => !env.is_ci(),
     };
     if args.no_queue || (!wanted && args.idempotency_key.is_none()) {
         return match &args.idempotency_key {
@@ -63,7 +64,7 @@ pub fn open(
             None => Ok(None),
         };
     }
-    match at_hand(settings, world) {
+    match at_hand(settings, env) {
         // Where nothing can be kept, mail is sent as if there were no queue; a folder that was
         // named must be there.
         Err(Failure {
@@ -83,7 +84,7 @@ pub fn open(
 ///
 /// # Errors
 /// No folder that may be used.
-pub fn at_hand(settings: &Settings, world: &Surroundings) -> Result<Queues, Failure> {
+pub fn at_hand(settings: &Settings, env: &Environment) -> Result<Queues, Failure> {
     let policy = policy(settings)?;
     let (mut found, mut problems, mut missing) = (Vec::new(), Vec::new(), None);
     if let Some(named) = settings.path("queue-dir") {
@@ -100,7 +101,7 @@ pub fn at_hand(settings: &Settings, world: &Surroundings) -> Result<Queues, Fail
         }
     }
     let named = (!found.is_empty()).then_some(0);
-    for place in &world.state {
+    for place in &env.state {
         let enough = named.is_some() || found.iter().any(Queue::is_writable);
         let opened = if enough {
             Queue::look(place, policy.clone(), failure::one_line)
@@ -140,14 +141,14 @@ pub fn at_hand(settings: &Settings, world: &Surroundings) -> Result<Queues, Fail
 ///
 /// # Errors
 /// A folder is there and must not be used, or cannot be.
-pub fn existing(settings: &Settings, world: &Surroundings) -> Result<Option<Queues>, Failure> {
+pub fn existing(settings: &Settings, env: &Environment) -> Result<Option<Queues>, Failure> {
     let named = settings.path("queue-dir");
     let of_user = named.is_some() && !settings.is_of_system("queue-dir");
     let is_there = |path: &std::path::PathBuf| path.symlink_metadata().is_ok();
-    match at_hand(settings, world) {
+    match at_hand(settings, env) {
         Err(Failure {
             exit: Exit::CREATE, ..
-        }) if !of_user && !named.iter().chain(&world.state).any(is_there) => Ok(None),
+        }) if !of_user && !named.iter().chain(&env.state).any(is_there) => Ok(None),
         outcome => outcome.map(Some),
     }
 }

@@ -1,4 +1,4 @@
-//! The way into the house: `--setup` in the world of this process. The terminal answers, the
+//! The way into the house: `--setup` in the env of this process. The terminal answers, the
 //! transport tries, the road sends the first mail.
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, IsTerminal as _};
@@ -10,13 +10,14 @@ use smail::address::Mailbox;
 use smail::cli::Args;
 use smail::delivery::{Cause, Fault, Stage};
 use smail::draft::{Body, Draft};
+use smail::environment::Environment;
 use smail::failure::{self, Exit, Failure};
 use smail::hints::{self, Language};
 use smail::mailrc::{self, Dialect};
 use smail::secret::{self, Secret, SecretSource, Terminal};
 use smail::settings::route::Route;
 use smail::settings::value::Raw;
-use smail::settings::{self, Layers, Origin, Settings, Surroundings, keys};
+use smail::settings::{self, Layers, Origin, Settings, keys};
 use smail::setup::autoconfig::{NoPage, Page};
 use smail::setup::dns::Dns;
 use smail::setup::words::Words;
@@ -31,9 +32,9 @@ use super::{author, checked, complain, print, send, watch};
 ///
 /// # Errors
 /// [`Failure`], and nothing was written.
-pub fn run(args: &Args, world: &Surroundings) -> Result<Exit, Failure> {
-    let wishes = wishes(args, world)?;
-    let layers = Layers::load(&rehearsed(args, args.set.clone()), world)?;
+pub fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
+    let wishes = wishes(args, env)?;
+    let layers = Layers::load(&rehearsed(args, args.set.clone()), env)?;
     let settings = layers.settle(&[])?;
     let language = failure::language(&settings);
     let words = match language {
@@ -41,7 +42,7 @@ pub fn run(args: &Args, world: &Surroundings) -> Result<Exit, Failure> {
         Language::Chinese => Words::CHINESE,
     };
     let mut watch = watch(args, &settings);
-    let place = place(args, world, &layers, &settings)?;
+    let place = place(args, env, &layers, &settings)?;
     let mut hear = |text: &str| {
         if args.from_mailrc.is_some() {
             print(&format!("{text}\n"));
@@ -64,11 +65,11 @@ pub fn run(args: &Args, world: &Surroundings) -> Result<Exit, Failure> {
         None => &mut agreed,
     };
     if let Some(named) = &args.from_mailrc {
-        return from_mailrc(named.as_deref(), world, words, &wishes, &place, person);
+        return from_mailrc(named.as_deref(), env, words, &wishes, &place, person);
     }
     let (refusal, retyped) = (RefCell::new(None), Cell::new(false));
     let try_it = |said: &[Said]| {
-        rehearse(args, said, world, &watch).map_err(|failure| {
+        rehearse(args, said, env, &watch).map_err(|failure| {
             if watch.interrupt.load(Ordering::SeqCst) != 0 {
                 return Unfit::Interrupted;
             }
@@ -91,7 +92,7 @@ pub fn run(args: &Args, world: &Surroundings) -> Result<Exit, Failure> {
             hint.action(language)
         ))
     };
-    let fetch = |host: &str, target: &str| fetch(args, host, target, world, &watch, language);
+    let fetch = |host: &str, target: &str| fetch(args, host, target, env, &watch, language);
     let hands = Hands {
         directory: &Dns::of_machine(),
         web: &fetch,
@@ -109,7 +110,7 @@ pub fn run(args: &Args, world: &Surroundings) -> Result<Exit, Failure> {
         print(&format!("# {}\n{}", done.config, done.shown));
     }
     let typed = done.secret.is_none() && retyped.get();
-    if let Some(names) = outranking(args, world, &done, typed) {
+    if let Some(names) = outranking(args, env, &done, typed) {
         let text = setup::outranked(words, &names);
         if args.yes {
             complain(&failure::remark(&text))
@@ -120,7 +121,7 @@ pub fn run(args: &Args, world: &Surroundings) -> Result<Exit, Failure> {
     if !done.first_mail {
         return Ok(Exit::OK);
     }
-    let exit = first_mail(args, world, words, &place, &done)?;
+    let exit = first_mail(args, env, words, &place, &done)?;
     if exit == Exit::OK {
         person.say(&setup::sent(words, &done));
     }
@@ -136,7 +137,7 @@ fn interrupted(error: SetupError, watch: &Watch) -> Failure {
     failure
 }
 
-fn wishes(args: &Args, world: &Surroundings) -> Result<Wishes, Failure> {
+fn wishes(args: &Args, env: &Environment) -> Result<Wishes, Failure> {
     let mut wishes = Wishes {
         address: args.setup.clone().flatten().or_else(|| args.from.clone()),
         account: args
@@ -157,7 +158,7 @@ fn wishes(args: &Args, world: &Surroundings) -> Result<Wishes, Failure> {
             wishes.command = Some(command.to_owned());
         }
         None => {
-            let said = world
+            let said = env
                 .variables
                 .get("SMAIL_AUTH_PASSWORD")
                 .filter(|password| !password.is_empty());
@@ -169,16 +170,11 @@ fn wishes(args: &Args, world: &Surroundings) -> Result<Wishes, Failure> {
 
 fn place(
     args: &Args,
-    world: &Surroundings,
+    env: &Environment,
     layers: &Layers,
     settings: &Settings,
 ) -> Result<Place, Failure> {
-    let own = || {
-        world
-            .config
-            .as_ref()
-            .map(|folder| folder.join("config.toml"))
-    };
+    let own = || env.config.as_ref().map(|folder| folder.join("config.toml"));
     let config = args.config.clone().or_else(own).ok_or_else(|| {
         Failure::new(Exit::CREATE, "this user has no folder for settings")
             .hint("`--config FILE` names a file")
@@ -187,14 +183,14 @@ fn place(
     let config = std::path::absolute(&config).unwrap_or(config);
     Ok(Place {
         config,
-        home: world.home.clone(),
-        programs: world
+        home: env.home.clone(),
+        programs: env
             .variables
             .get("PATH")
             .map(Into::into)
             .unwrap_or_default(),
-        host: world
-            .machine
+        host: env
+            .host
             .hostname
             .clone()
             .unwrap_or_else(|| "localhost".to_owned()),
@@ -204,7 +200,7 @@ fn place(
                 set: Vec::new(),
                 ..rehearsed(args, Vec::new())
             },
-            world,
+            env,
         )?
         .settle(&[])?
         .account
@@ -236,17 +232,12 @@ fn rehearsed(args: &Args, said: Vec<String>) -> Args {
 }
 
 /// Connects, logs in and names the sender, as a mail would.
-fn rehearse(
-    args: &Args,
-    said: &[Said],
-    world: &Surroundings,
-    watch: &Watch,
-) -> Result<(), Failure> {
+fn rehearse(args: &Args, said: &[Said], env: &Environment, watch: &Watch) -> Result<(), Failure> {
     let said = said.iter().map(Said::found).collect();
-    let settings = Layers::load_with(&rehearsed(args, Vec::new()), world, said)?.settle(&[])?;
-    let author = author(&settings, &world.user())?;
+    let settings = Layers::load_with(&rehearsed(args, Vec::new()), env, said)?.settle(&[])?;
+    let author = author(&settings, &env.user())?;
     let route = settings::route(&settings, &author)?;
-    let sender = settings::author::return_path(&settings, &author, &world.user())?;
+    let sender = settings::author::return_path(&settings, &author, &env.user())?;
     let message = checked::message(&author, sender, Vec::new());
     let (via, faults) = probe::rehearse(&route, &message, watch, |_| {});
     checked::account(&faults, &via, &settings).map_or(Ok(()), Err)
@@ -270,7 +261,7 @@ const OF_THE_WAY: &[&str] = &[
 
 /// The variables of the environment that say something else than what was written, and outrank it.
 /// A password there is the one that was tried, unless another was typed.
-fn outranking(args: &Args, world: &Surroundings, done: &Done, typed: bool) -> Option<String> {
+fn outranking(args: &Args, env: &Environment, done: &Done, typed: bool) -> Option<String> {
     let args = Args {
         account: done.account.as_ref().map(Into::into),
         config: args.config.clone(),
@@ -278,12 +269,12 @@ fn outranking(args: &Args, world: &Surroundings, done: &Done, typed: bool) -> Op
         resource_files: args.resource_files.clone(),
         ..Args::default()
     };
-    let mut quiet = world.clone();
+    let mut quiet = env.clone();
     quiet
         .variables
         .retain(|name, _| !name.starts_with("SMAIL_"));
-    let settled = |world: &Surroundings| Layers::load(&args, world)?.settle(&[]);
-    let (Ok(with), Ok(without)) = (settled(world), settled(&quiet)) else {
+    let settled = |env: &Environment| Layers::load(&args, env)?.settle(&[]);
+    let (Ok(with), Ok(without)) = (settled(env), settled(&quiet)) else {
         return None;
     };
     let names = OF_THE_WAY
@@ -303,7 +294,7 @@ fn fetch(
     args: &Args,
     host: &str,
     target: &str,
-    world: &Surroundings,
+    env: &Environment,
     watch: &Watch,
     language: Language,
 ) -> Result<Page, NoPage> {
@@ -314,10 +305,10 @@ fn fetch(
     ];
     let args = rehearsed(args, args.set.iter().cloned().chain(ours).collect());
     let route = || {
-        let settings = Layers::load(&args, world)?.settle(&[])?;
+        let settings = Layers::load(&args, env)?.settle(&[])?;
         Ok(settings::route(
             &settings,
-            &author(&settings, &world.user())?,
+            &author(&settings, &env.user())?,
         )?)
     };
     let route = match route().map_err(|failure: Failure| NoPage::Because(failure.what))? {
@@ -341,7 +332,7 @@ fn fetch(
 /// Sends the first mail on the common road, without the queue: somebody waits for its fate.
 fn first_mail(
     args: &Args,
-    world: &Surroundings,
+    env: &Environment,
     words: Words,
     place: &Place,
     done: &Done,
@@ -357,9 +348,9 @@ fn first_mail(
         verbose: args.verbose,
         ..Args::default()
     };
-    let layers = Layers::load_with(&args, world, password.collect())?;
+    let layers = Layers::load_with(&args, env, password.collect())?;
     let settings = layers.settle(&[])?;
-    let author = author(&settings, &world.user())?;
+    let author = author(&settings, &env.user())?;
     let route = settings::route(&settings, &author)?;
     let (subject, text) = setup::first_mail(words, done, &place.host);
     let draft = Draft {
@@ -373,12 +364,12 @@ fn first_mail(
         },
         ..Draft::default()
     };
-    send(&args, &layers, &settings, world, &route, draft)
+    send(&args, &layers, &settings, env, &route, draft)
 }
 
 fn from_mailrc(
     named: Option<&Path>,
-    world: &Surroundings,
+    env: &Environment,
     words: Words,
     wishes: &Wishes,
     place: &Place,
@@ -386,22 +377,22 @@ fn from_mailrc(
 ) -> Result<Exit, Failure> {
     let path = named
         .map(Path::to_owned)
-        .or_else(|| settings::user_rc(world))
+        .or_else(|| settings::user_rc(env))
         .ok_or_else(|| {
             Failure::new(Exit::NO_INPUT, "this user has no mail.rc")
                 .hint("`--from-mailrc=/etc/mail.rc` names another")
         })?;
     let grammar = mailrc::Context {
-        home: world.home.as_deref(),
+        home: env.home.as_deref(),
         stdin_is_terminal: false,
-        variables: &|name| world.variables.get(name).cloned(),
+        variables: &|name| env.variables.get(name).cloned(),
         known: &keys::is_known,
         dialect: Dialect::Old,
     };
     let read = mailrc::read(&path, &grammar);
     let read =
         read.map_err(|error| Failure::new(Exit::NO_INPUT, format!("{}: {error}", path.display())))?;
-    let ways = |text: &str| ways(&path, text, world);
+    let ways = |text: &str| ways(&path, text, env);
     let before = Before {
         path: &path,
         read: &read,
@@ -412,17 +403,16 @@ fn from_mailrc(
 }
 
 /// Where mail goes by a mail.rc alone, and by a text in its stead.
-fn ways(path: &Path, text: &str, world: &Surroundings) -> (String, String) {
-    let mut world = world.clone();
-    world.machine.config = None;
-    world
-        .variables
+fn ways(path: &Path, text: &str, env: &Environment) -> (String, String) {
+    let mut env = env.clone();
+    env.host.config = None;
+    env.variables
         .insert("MAILRC".to_owned(), path.display().to_string());
     let way = |args: &Args| -> Result<String, Failure> {
-        let settings = Layers::load(args, &world)?.settle(&[])?;
+        let settings = Layers::load(args, &env)?.settle(&[])?;
         Ok(transport::describe(&settings::route(
             &settings,
-            &author(&settings, &world.user())?,
+            &author(&settings, &env.user())?,
         )?))
     };
     let words = |way: Result<String, Failure>| {

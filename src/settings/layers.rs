@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::keys::{self, Kind};
-use super::surroundings::{Machine, STARTED_BY_SMAIL, Surroundings};
 use super::value::{Raw, Value, check};
 use super::{Assignment, Layer, Origin, Settings, SettingsError, text_of};
 use crate::address::{Aliases, Mailbox, parse_authors};
 use crate::cli::Args;
+use crate::environment::{Environment, Host, STARTED_BY_SMAIL};
 use crate::mailrc::{self, mailx_names};
 
 /// Variables that Heirloom mailx reads as settings and that no other program means (their names
@@ -46,7 +46,7 @@ pub struct Layers {
     account: Option<String>,
     attachment: Option<PathBuf>,
     pub(super) home: Option<PathBuf>,
-    machine: Machine,
+    host: Host,
     nested: bool,
     /// The locale of messages.
     locale: String,
@@ -64,8 +64,8 @@ impl Layers {
     ///
     /// # Errors
     /// [`SettingsError`]: the first thing that cannot stand.
-    pub fn load(args: &Args, world: &Surroundings) -> Result<Self, SettingsError> {
-        Layers::load_with(args, world, Vec::new())
+    pub fn load(args: &Args, env: &Environment) -> Result<Self, SettingsError> {
+        Layers::load_with(args, env, Vec::new())
     }
 
     /// Reads every source; what a dialogue has found out counts as if it stood behind `-S`, but has
@@ -75,23 +75,23 @@ impl Layers {
     /// As [`Layers::load`].
     pub fn load_with(
         args: &Args,
-        world: &Surroundings,
+        env: &Environment,
         found: Vec<(String, Raw)>,
     ) -> Result<Self, SettingsError> {
-        let mut layers = Layers::bare(world.home.clone(), world.machine.clone());
-        layers.nested = world.variable(STARTED_BY_SMAIL).is_some();
-        world.locale().clone_into(&mut layers.locale);
-        layers.fallback(args, world)?;
+        let mut layers = Layers::bare(env.home.clone(), env.host.clone());
+        layers.nested = env.variable(STARTED_BY_SMAIL).is_some();
+        env.locale().clone_into(&mut layers.locale);
+        layers.fallback(args, env)?;
         for line in &args.startup_cmd {
-            layers.line(line, "-X", Layer::Startup, world)?;
+            layers.line(line, "-X", Layer::Startup, env)?;
         }
         if !args.no_config {
-            layers.rc_files(args, world)?;
-            layers.toml_files(args, world)?;
+            layers.rc_files(args, env)?;
+            layers.toml_files(args, env)?;
         }
-        layers.environment(world)?;
+        layers.environment(env)?;
         for line in &args.cmd {
-            layers.line(line, "-Y", Layer::Set, world)?;
+            layers.line(line, "-Y", Layer::Set, env)?;
         }
         layers.set_flags(args)?;
         for (name, raw) in found {
@@ -139,7 +139,7 @@ impl Layers {
             preset: None,
             attachment: self.attachment.clone(),
             home: self.home.clone(),
-            machine: self.machine.clone(),
+            host: self.host.clone(),
             nested: self.nested,
             locale: self.locale.clone(),
             unreadable: self.unreadable.clone(),
@@ -161,12 +161,12 @@ impl Layers {
             nested: self.nested,
             locale: self.locale.clone(),
             unreadable: self.unreadable.clone(),
-            ..Layers::bare(self.home.clone(), self.machine.clone())
+            ..Layers::bare(self.home.clone(), self.host.clone())
         }
     }
 
     /// Nothing said yet.
-    fn bare(home: Option<PathBuf>, machine: Machine) -> Layers {
+    fn bare(home: Option<PathBuf>, host: Host) -> Layers {
         Layers {
             said: Vec::new(),
             accounts: BTreeMap::new(),
@@ -175,7 +175,7 @@ impl Layers {
             account: None,
             attachment: None,
             home,
-            machine,
+            host,
             nested: false,
             locale: String::new(),
             unreadable: None,
@@ -234,8 +234,8 @@ impl Layers {
         }
     }
 
-    fn fallback(&mut self, args: &Args, world: &Surroundings) -> Result<(), SettingsError> {
-        let isolated = args.no_system_rc || world.variable("MAILRC") == Some("/dev/null");
+    fn fallback(&mut self, args: &Args, env: &Environment) -> Result<(), SettingsError> {
+        let isolated = args.no_system_rc || env.variable("MAILRC") == Some("/dev/null");
         let also = if isolated { FALLBACK_ISOLATED } else { &[] };
         let pairs = FALLBACK
             .iter()
@@ -243,7 +243,7 @@ impl Layers {
             .map(|n| (*n, *n))
             .chain(KNOWN_VARIABLES.iter().copied());
         for (variable, name) in pairs {
-            if let Some(value) = world.variable(variable) {
+            if let Some(value) = env.variable(variable) {
                 self.assign(
                     name,
                     Raw::Text(value.to_owned()),
@@ -255,8 +255,8 @@ impl Layers {
         Ok(())
     }
 
-    fn environment(&mut self, world: &Surroundings) -> Result<(), SettingsError> {
-        for (variable, value) in world
+    fn environment(&mut self, env: &Environment) -> Result<(), SettingsError> {
+        for (variable, value) in env
             .variables
             .iter()
             .filter(|(k, v)| k.starts_with("SMAIL_") && *k != STARTED_BY_SMAIL && !v.is_empty())
@@ -285,24 +285,24 @@ impl Layers {
         line: &str,
         flag: &str,
         layer: Layer,
-        world: &Surroundings,
+        env: &Environment,
     ) -> Result<(), SettingsError> {
         let read = mailrc::one_line(
             line,
             flag,
-            &self.grammar(world, &|name| world.variables.get(name).cloned()),
+            &self.grammar(env, &|name| env.variables.get(name).cloned()),
         );
         self.take(read, layer)
     }
 
     pub(super) fn grammar<'a>(
         &'a self,
-        world: &'a Surroundings,
+        env: &'a Environment,
         variables: &'a dyn Fn(&str) -> Option<String>,
     ) -> mailrc::Context<'a> {
         mailrc::Context {
             home: self.home.as_deref(),
-            stdin_is_terminal: world.terminal,
+            stdin_is_terminal: env.terminal,
             variables,
             known: &keys::is_known,
             dialect: self.dialect,

@@ -11,12 +11,10 @@ pub mod keys;
 mod layers;
 mod login;
 mod owner;
-pub mod peer;
 pub mod presets;
 mod provider;
 pub mod route;
 mod show;
-mod surroundings;
 pub mod target;
 pub mod toml;
 pub mod value;
@@ -29,6 +27,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::address::Aliases;
+use crate::environment::Host;
 use crate::text::word;
 pub use aliases::{Local, LocalError};
 pub use files::user_rc;
@@ -37,7 +36,6 @@ pub use layers::{Layers, MAX_SIZE};
 pub use login::secrets_at_hand;
 pub use owner::LoginOrigin;
 pub use show::{quote, show};
-pub use surroundings::{Machine, STARTED_BY_SMAIL, Surroundings};
 use value::{Value, expand_home};
 pub use waiting::Kept;
 pub use way::{is_program, route};
@@ -222,7 +220,7 @@ pub struct Settings {
     /// `-A` named a file: it is an attachment (GNU mail).
     pub attachment: Option<PathBuf>,
     home: Option<PathBuf>,
-    machine: Machine,
+    host: Host,
     /// This process was started by smail, as its sendmail program.
     nested: bool,
     locale: String,
@@ -374,7 +372,7 @@ impl Settings {
             preset: None,
             attachment: None,
             home: self.home.clone(),
-            machine: Machine::default(),
+            host: Host::default(),
             nested: self.nested,
             locale: String::new(),
             unreadable: None,

@@ -2,20 +2,21 @@
 use std::ffi::OsString;
 use std::fs;
 
-use super::{Layers, Machine, Surroundings};
+use super::Layers;
 use crate::cli;
+use crate::environment::{Environment, Host};
 use crate::pace::{assert_linear, numbered};
 
 /// Reads a mail.rc and everything that follows from it.
 fn read(folder: &std::path::Path, text: &str) {
     fs::write(folder.join(".mailrc"), text).unwrap();
     let args = cli::parse(["smail", "-n", "a@x.example"].map(OsString::from)).unwrap();
-    let world = Surroundings {
-        machine: Machine::default(),
+    let env = Environment {
+        host: Host::default(),
         home: Some(folder.to_owned()),
-        ..Surroundings::default()
+        ..Environment::default()
     };
-    let Ok(layers) = Layers::load(&args, &world) else {
+    let Ok(layers) = Layers::load(&args, &env) else {
         return;
     };
     let author = crate::address::Mailbox::parse("me@x.example").unwrap();

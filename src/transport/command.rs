@@ -19,8 +19,9 @@ use super::reply::{decode, kept};
 use super::socket::{cause, reason};
 use super::{Tell, Transport, Turn, Watch};
 use crate::address::Address;
-use crate::children::{self, ExitStatus, Order, Running, STARTED_BY_SMAIL, Stop};
+use crate::children::{self, ExitStatus, Order, Running, Stop};
 use crate::delivery::{Cause, Fate, Fault, Line, Reply, Report, Stage};
+use crate::environment::STARTED_BY_SMAIL;
 use crate::message::{Envelope, Message, xtext};
 use crate::settings::route::{Patience, Program};
 
