@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod aliases;
 pub mod charset;
 pub mod check;
 pub mod children;
@@ -26,6 +27,7 @@ mod pace;
 pub mod queue;
 pub mod record;
 pub mod report;
+pub mod route;
 pub mod secret;
 pub mod settings;
 pub mod setup;

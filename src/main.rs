@@ -13,7 +13,7 @@ use smail::draft::{self, Draft, DraftError, Input};
 use smail::environment::{Environment, certificates};
 use smail::failure::{self, Exit, Failure};
 use smail::message::{Message, Stamp};
-use smail::settings::route::Route;
+use smail::route::{Route, resolve::resolve};
 use smail::settings::{self, Layers, Settings};
 use smail::text::word;
 use smail::transport::{self, Turn, Watch};
@@ -164,7 +164,7 @@ fn run(args: &Args) -> Result<Exit, Failure> {
     }
     let user = env.user();
     let author = author(&settings, &user)?;
-    let mut route = settings::route(&settings, &author)?;
+    let mut route = resolve(&settings, &author)?;
     let mut input = Input::read(
         args,
         settings.home(),
@@ -180,7 +180,7 @@ fn run(args: &Args) -> Result<Exit, Failure> {
     if let Some(from) = input.from() {
         let from = draft::first_author(&from).map_err(DraftError::Address)?;
         settings = layers.settle(from.as_slice())?;
-        route = settings::route(&settings, from.as_ref().unwrap_or(&author))?;
+        route = resolve(&settings, from.as_ref().unwrap_or(&author))?;
     }
     settings.notes.append(&mut input.notes);
     let draft = match draft::compose(args, &settings, input, &user) {
@@ -447,8 +447,7 @@ impl Copy {
 
 fn show_settings(args: &Args, settings: &Settings, env: &Environment) {
     let mut text = settings::show(settings, args.verbose > 0);
-    let route =
-        author(settings, &env.user()).and_then(|author| Ok(settings::route(settings, &author)?));
+    let route = author(settings, &env.user()).and_then(|author| Ok(resolve(settings, &author)?));
     let route = route.map_or_else(|failure| failure.what, |route| transport::describe(&route));
     text.push_str("\n# mail goes by ");
     text.push_str(&word(&route));

@@ -12,11 +12,12 @@ use std::collections::HashSet;
 use std::io::{self, Read};
 
 use crate::address::{Address, AddressError, Mailbox, parse_word};
+use crate::aliases::{Local, LocalError};
 use crate::cli::sendmail::Request;
 use crate::draft::{Dsn, encoded_word, fallback_charsets, first_author, list_of};
 use crate::message::{Edits, Raw};
 use crate::message::{Envelope, Message, MessageError, Stamp};
-use crate::settings::{Local, LocalError, Settings, SettingsError, author};
+use crate::settings::{Settings, SettingsError, author};
 
 /// Why a mail cannot be taken.
 #[derive(Debug, thiserror::Error)]

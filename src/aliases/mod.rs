@@ -18,10 +18,11 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::value::expand_home;
-use super::{Origin, Settings, is_program};
 use crate::address::{Address, AliasError, Mailbox, parse_word};
 use crate::files;
+use crate::route::resolve::is_program;
+use crate::settings::value::expand_home;
+use crate::settings::{Origin, Settings};
 pub use check::Problem;
 use file::{Entry, Lines, Member, Table, Unusable};
 use walk::Walk;

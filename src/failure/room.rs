@@ -1,11 +1,12 @@
 //! The words for errors that rooms return before anything travels.
 use super::{Exit, Failure};
 use crate::address::AddressError;
+use crate::aliases::LocalError;
 use crate::cli::Stop;
 use crate::draft::{BadLine, DraftError};
 use crate::message::MessageError;
 use crate::queue::{FolderError, QueueError};
-use crate::settings::{LocalError, Origin, SettingsError};
+use crate::settings::{Origin, SettingsError};
 use crate::setup::{Gone, SetupError};
 use crate::submission::SubmissionError;
 

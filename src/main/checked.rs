@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use smail::address::{Address, Mailbox, parse_list};
+use smail::aliases::Local;
 use smail::check::{self, Advice, Look, Sheet, Subject};
 use smail::cli::Args;
 use smail::delivery::{Cause, Fate, Fault, Reply, Report};
@@ -17,8 +18,8 @@ use smail::environment::Environment;
 use smail::failure::{self, Exit, Failure};
 use smail::hints;
 use smail::message::{Envelope, Message};
-use smail::settings::route::Route;
-use smail::settings::{self, Local, Settings, SettingsError, author};
+use smail::route::{Route, resolve::resolve};
+use smail::settings::{Settings, SettingsError, author};
 use smail::transport::probe::{News, Outcome, Probe};
 use smail::transport::{self, probe};
 
@@ -41,7 +42,7 @@ pub fn run(args: &Args, settings: &Settings, env: &Environment) -> Result<Exit, 
         sender = forced.address.clone();
         author = forced;
     }
-    let route = settings::route(settings, &author)?;
+    let route = resolve(settings, &author)?;
     let mut recipients = recipients(args, settings)?;
     if recipients.is_empty() && !args.to.is_empty() {
         return Ok(dropped(args));

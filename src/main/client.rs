@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use smail::environment::peer::Peer;
 use smail::failure::{Exit, Failure};
+use smail::route::Route;
 use smail::settings::Settings;
-use smail::settings::route::Route;
 use smail::submission::dialogue::Answer;
 use smail::submission::patient::Patient;
 

@@ -9,8 +9,8 @@ use smail::log::Attempt;
 use smail::message::Message;
 use smail::queue::{self, Bounds, Flushed, Head, QueueError, Queues, Routes, Ticket, Verdict};
 use smail::report;
-use smail::settings::route::Route;
-use smail::settings::{self, Kept, Layers, Settings};
+use smail::route::{Route, resolve::resolve};
+use smail::settings::{Kept, Layers, Settings};
 use smail::transport::Watch;
 
 use super::logged::Keeper;
@@ -19,17 +19,17 @@ use super::{complain, notified, print};
 
 /// The ways of mail that waits: files as they are now, with what its own command line and
 /// environment said.
-pub struct Ways<'a> {
+pub struct RouteResolver<'a> {
     layers: &'a Layers,
     settings: &'a Settings,
     by_hand: bool,
     keeper: Keeper,
 }
 
-impl<'a> Ways<'a> {
+impl<'a> RouteResolver<'a> {
     /// For a run that nobody started by hand.
     pub fn by_itself(layers: &'a Layers, settings: &'a Settings, args: &Args) -> Self {
-        Ways {
+        RouteResolver {
             layers,
             settings,
             by_hand: false,
@@ -38,7 +38,7 @@ impl<'a> Ways<'a> {
     }
 }
 
-impl Routes for Ways<'_> {
+impl Routes for RouteResolver<'_> {
     fn route(&mut self, head: &Head) -> Result<Route, String> {
         let kept = Kept {
             account: head.account.as_deref(),
@@ -51,7 +51,7 @@ impl Routes for Ways<'_> {
             .map_err(|e| e.to_string())?;
         let author = draft::first_author(&head.from).map_err(|e| e.to_string())?;
         let author = author.ok_or_else(|| "it has no author".to_owned())?;
-        settings::route(&settings, &author).map_err(|e| e.to_string())
+        resolve(&settings, &author).map_err(|e| e.to_string())
     }
 
     fn attempted(&mut self, head: &Head, report: &Report) {
@@ -174,7 +174,7 @@ fn on(
     } else if args.queue_check {
         return check(queues);
     } else if args.flush {
-        let mut ways = Ways {
+        let mut ways = RouteResolver {
             layers,
             settings,
             by_hand: true,

@@ -12,7 +12,8 @@ use smail::environment::Environment;
 use smail::failure::{self, Exit, Failure};
 use smail::hints::{self, Explanation, Language};
 use smail::report;
-use smail::settings::{Layers, Settings, SettingsError, presets, target};
+use smail::route::url;
+use smail::settings::{Layers, Settings, SettingsError, presets};
 
 use super::print;
 
@@ -31,7 +32,7 @@ pub fn run(args: &Args, said: &OsStr, env: &Environment) -> Result<Exit, Failure
     if let Some(name) = args.provider.as_deref().filter(|name| !is_known(name)) {
         let why = format!(
             "`{}` is no provider in the table",
-            smail::text::word(&target::masked(name))
+            smail::text::word(&url::masked(name))
         );
         return Err(Failure::new(Exit::USAGE, format!("--provider: {why}")));
     }

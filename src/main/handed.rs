@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use smail::address::{Address, Mailbox, parse_word};
+use smail::aliases::Local;
 use smail::cli::Args;
 use smail::cli::sendmail::{Filter, Mode, Request};
 use smail::draft::Dsn;
@@ -18,15 +19,15 @@ use smail::message::Raw;
 use smail::message::Stamp;
 use smail::queue::{Bounds, Item, QueueError, Queues};
 use smail::report;
-use smail::settings::route::Route;
-use smail::settings::{self, Layers, Local, MAX_SIZE, Settings};
+use smail::route::{Route, resolve::resolve};
+use smail::settings::{Layers, MAX_SIZE, Settings};
 use smail::submission::dialogue::{self, Acceptor, Answer, Transaction};
 use smail::submission::{self, Handover, Sender, Settled, SubmissionError};
 use smail::text;
 use smail::transport::{self, Watch};
 
 use super::client::Client;
-use super::errands::{self, Ways};
+use super::errands::{self, RouteResolver};
 use super::queued::{self, Post, Sent};
 use super::{complain, logged, print};
 
@@ -153,7 +154,7 @@ impl Desk<'_> {
             settled => settled?,
         };
         self.notes(settled.message.notes());
-        let route = settings::route(&settings, &settled.author)?;
+        let route = resolve(&settings, &settled.author)?;
         Ok(Some(Ready {
             settings,
             route,
@@ -231,7 +232,7 @@ impl Desk<'_> {
                 ids,
                 ..Bounds::default()
             };
-            let mut ways = Ways::by_itself(self.layers, self.settings, self.args);
+            let mut ways = RouteResolver::by_itself(self.layers, self.settings, self.args);
             let flushed = queues.flush(&mut ways, &watch, &bounds);
             if let Ok(flushed) = flushed
                 && self.args.verbose > 0
@@ -245,7 +246,7 @@ impl Desk<'_> {
     fn verify(&self, words: &[String]) -> Result<Exit, Failure> {
         let local = Local::new(self.settings, true);
         let author = super::author(self.settings, &self.env.user())?;
-        let route = transport::describe(&settings::route(self.settings, &author)?);
+        let route = transport::describe(&resolve(self.settings, &author)?);
         let mut exit = Exit::OK;
         for word in words {
             let ends = parse_word(word)
@@ -316,7 +317,7 @@ impl Desk<'_> {
                 return Ok(errands::say_unusable(&queues, Exit::OK));
             }
         }
-        let mut ways = Ways::by_itself(self.layers, self.settings, self.args);
+        let mut ways = RouteResolver::by_itself(self.layers, self.settings, self.args);
         let watch = super::watch(self.args, self.settings);
         let flushed = queues.flush(&mut ways, &watch, &bounds)?;
         let named = !filter.ids.is_empty();

@@ -3,11 +3,12 @@
 //! Promise: none for a notice, or any other mail without a sender (RFC 5321 section 6.1), and none
 //! for who asked for none. It goes where the mail went, by the settings of the mail.
 use smail::address::{Address, Mailbox};
+use smail::aliases::Local;
 use smail::hints::{self, Language};
 use smail::message::{Envelope, Message, Stamp};
 use smail::notice::{self, Facts, Failed};
 use smail::queue::{Head, Standing, Ticket};
-use smail::settings::{Local, Settings};
+use smail::settings::Settings;
 
 /// The notice for a mail that is given up; `None` when there is to be none.
 pub fn notice(settings: &Settings, ticket: &Ticket<'_>, why: &str) -> Option<(Head, Message)> {

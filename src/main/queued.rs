@@ -16,12 +16,12 @@ use smail::queue::{
     self, Bounds, FolderError, Head, KeyState, Outcome, Policy, Queue, QueueError, Queues, Ticket,
     Verdict,
 };
-use smail::settings::route::Route;
+use smail::route::Route;
 use smail::settings::{Layers, Settings, value};
 use smail::transport::{self, Turn, Watch};
 
 use super::complain;
-use super::errands::{self, Ways};
+use super::errands::{self, RouteResolver};
 use super::logged::Keeper;
 
 /// How long a mail waits for its turn when many are sent at once, how long a mail that was sent
@@ -560,7 +560,7 @@ impl Post<'_> {
             meek: true,
             ..Bounds::default()
         };
-        let mut ways = Ways::by_itself(self.layers, self.settings, self.args);
+        let mut ways = RouteResolver::by_itself(self.layers, self.settings, self.args);
         if let Ok(flushed) = queues.flush(&mut ways, &watch, &bounds) {
             errands::say_given_up(&flushed);
             for problem in flushed.problems {

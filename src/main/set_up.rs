@@ -14,8 +14,8 @@ use smail::environment::Environment;
 use smail::failure::{self, Exit, Failure};
 use smail::hints::{self, Language};
 use smail::mailrc::{self, Dialect};
+use smail::route::{Route, resolve::resolve};
 use smail::secret::{self, Secret, SecretSource, Terminal};
-use smail::settings::route::Route;
 use smail::settings::value::Raw;
 use smail::settings::{self, Layers, Origin, Settings, keys};
 use smail::setup::autoconfig::{NoPage, Page};
@@ -236,7 +236,7 @@ fn rehearse(args: &Args, said: &[Said], env: &Environment, watch: &Watch) -> Res
     let said = said.iter().map(Said::found).collect();
     let settings = Layers::load_with(&rehearsed(args, Vec::new()), env, said)?.settle(&[])?;
     let author = author(&settings, &env.user())?;
-    let route = settings::route(&settings, &author)?;
+    let route = resolve(&settings, &author)?;
     let sender = settings::author::return_path(&settings, &author, &env.user())?;
     let message = checked::message(&author, sender, Vec::new());
     let (via, faults) = probe::rehearse(&route, &message, watch, |_| {});
@@ -306,10 +306,7 @@ fn fetch(
     let args = rehearsed(args, args.set.iter().cloned().chain(ours).collect());
     let route = || {
         let settings = Layers::load(&args, env)?.settle(&[])?;
-        Ok(settings::route(
-            &settings,
-            &author(&settings, &env.user())?,
-        )?)
+        Ok(resolve(&settings, &author(&settings, &env.user())?)?)
     };
     let route = match route().map_err(|failure: Failure| NoPage::Because(failure.what))? {
         Route::Smtp(server) => server,
@@ -351,7 +348,7 @@ fn first_mail(
     let layers = Layers::load_with(&args, env, password.collect())?;
     let settings = layers.settle(&[])?;
     let author = author(&settings, &env.user())?;
-    let route = settings::route(&settings, &author)?;
+    let route = resolve(&settings, &author)?;
     let (subject, text) = setup::first_mail(words, done, &place.host);
     let draft = Draft {
         to: vec![Mailbox::from(author.address.clone())],
@@ -410,7 +407,7 @@ fn ways(path: &Path, text: &str, env: &Environment) -> (String, String) {
         .insert("MAILRC".to_owned(), path.display().to_string());
     let way = |args: &Args| -> Result<String, Failure> {
         let settings = Layers::load(args, &env)?.settle(&[])?;
-        Ok(transport::describe(&settings::route(
+        Ok(transport::describe(&resolve(
             &settings,
             &author(&settings, &env.user())?,
         )?))

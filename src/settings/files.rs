@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::keys::{self, Kind};
 use super::layers::Layers;
-use super::owner::Source;
 use super::value::{Raw, expand_home};
-use super::{Assignment, Layer, Origin, SettingsError, target, text_of, toml};
+use super::{Assignment, Layer, Origin, SettingsError, Source, text_of, toml};
 use crate::cli::Args;
 use crate::environment::Environment;
 use crate::files::{self, Access};
 use crate::mailrc;
+use crate::route::url;
 
 /// The system's mail.rc under the names distributions give it; the first one there is counts
 /// (spec/mailx.md section 0).
@@ -245,7 +245,7 @@ pub fn user_rc(env: &Environment) -> Option<PathBuf> {
 fn is_secret(assignment: &Assignment) -> bool {
     let url = ["smtp", "mta", "proxy"].contains(&assignment.key.name);
     let text = || assignment.value.as_ref().map(text_of).unwrap_or_default();
-    assignment.key.kind == Kind::Secret || (url && target::has_password(&text()))
+    assignment.key.kind == Kind::Secret || (url && url::has_password(&text()))
 }
 
 /// Adds the files in which an item says a secret.
@@ -258,7 +258,7 @@ fn secret_places(item: &mailrc::Item, places: &mut HashSet<Arc<Path>>) {
             ..
         } => {
             let secret = keys::find(name).is_some_and(|(key, _)| key.kind == Kind::Secret);
-            if secret || target::has_password(value) {
+            if secret || url::has_password(value) {
                 places.insert(Arc::clone(&place.path));
             }
         }

@@ -6,11 +6,11 @@ use std::fmt::Write as _;
 
 use super::find::{Login, Server};
 use super::words::{self, Words};
+use crate::route::url;
+use crate::route::{Mechanism, TlsMode};
 use crate::secret::Secret;
 use crate::settings::keys::{self, Kind};
 use crate::settings::quote;
-use crate::settings::route::{Mechanism, TlsMode};
-use crate::settings::target;
 use crate::settings::value::Raw;
 
 /// Settings of other files that would change where mail of a new account goes or who logs in,
@@ -47,7 +47,7 @@ pub enum Value {
 impl std::fmt::Debug for Value {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Value::Text(text) => f.write_str(&quote(&target::masked_server(text))),
+            Value::Text(text) => f.write_str(&quote(&url::masked_server(text))),
             other => f.write_str(&other.toml(false)),
         }
     }
@@ -107,7 +107,7 @@ impl Said {
     pub fn is_secret(&self) -> bool {
         let secret = keys::find(&self.name).is_some_and(|(key, _)| key.kind == Kind::Secret);
         secret
-            || matches!(&self.value, Value::Text(text) if self.is_url() && target::has_password(text))
+            || matches!(&self.value, Value::Text(text) if self.is_url() && url::has_password(text))
     }
 
     fn is_url(&self) -> bool {
@@ -127,7 +127,7 @@ impl Said {
         };
         match &self.value {
             Value::Text(url) if self.is_url() && !reveal => {
-                format!("{name} = {}\n", quote(&target::masked_server(url)))
+                format!("{name} = {}\n", quote(&url::masked_server(url)))
             }
             value => format!("{name} = {}\n", value.toml(reveal)),
         }

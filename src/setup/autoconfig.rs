@@ -10,8 +10,8 @@ use roxmltree::{Document, Node, ParsingOptions};
 use super::find::{Login, Proposal, Server, is_within};
 use super::words::{self, Words};
 use crate::address::Address;
+use crate::route::{Door, TlsMode};
 use crate::settings::presets;
-use crate::settings::route::{Door, TlsMode};
 
 /// How often a page may be somewhere else.
 const MOST_REDIRECTS: usize = 2;

@@ -15,10 +15,11 @@ use super::write::Target;
 use super::{Done, Person, Place, SetupError, Wishes};
 use crate::mailrc::mailx_names::REFUSED;
 use crate::mailrc::{Item, Place as Line, RcFile};
+use crate::route::url;
 use crate::secret::Secret;
 use crate::settings::keys::{self, Key, Kind};
+use crate::settings::quote;
 use crate::settings::value::{self, Raw};
-use crate::settings::{quote, target};
 use crate::text::word;
 
 /// What there is to turn.
@@ -229,14 +230,14 @@ impl<'a> Conversion<'a> {
 
     /// The value of a setting that may be a URL: its password goes where the others go.
     fn url(&mut self, key: &Key, text: &str, part: usize) -> Value {
-        match (key.name, target::has_password(text)) {
-            ("smtp" | "mta", true) => match target::parse(text) {
-                Ok(target::Target::Server(target::Server {
+        match (key.name, url::has_password(text)) {
+            ("smtp" | "mta", true) => match url::parse(text) {
+                Ok(url::Target::Server(url::Server {
                     password: Some(password),
                     ..
                 })) => {
                     self.secret(String::new(), &password, part);
-                    Value::Text(target::without_password(text).unwrap_or_default())
+                    Value::Text(url::without_password(text).unwrap_or_default())
                 }
                 _ => Value::Secret(Secret::new(text)),
             },
@@ -348,8 +349,8 @@ impl<'a> Conversion<'a> {
                     )) => Some(text.clone()),
                     _ => None,
                 };
-                let host = text("smtp").and_then(|smtp| match target::parse(&smtp) {
-                    Ok(target::Target::Server(server)) => Some(server.host),
+                let host = text("smtp").and_then(|smtp| match url::parse(&smtp) {
+                    Ok(url::Target::Server(server)) => Some(server.host),
                     _ => None,
                 });
                 let host = host.unwrap_or_else(|| "mail".to_owned());

@@ -23,7 +23,7 @@ use crate::children::{self, ExitStatus, Order, Running, Stop};
 use crate::delivery::{Cause, Fate, Fault, Line, Reply, Report, Stage};
 use crate::environment::STARTED_BY_SMAIL;
 use crate::message::{Envelope, Message, xtext};
-use crate::settings::route::{Patience, Program};
+use crate::route::{Patience, Program};
 
 /// How long a program that has the whole message may go on after a signal.
 const GRACE: Duration = Duration::from_secs(10);

@@ -13,7 +13,7 @@ use super::tls::{Failed, Leaf, identity, said};
 use crate::delivery::{Cause, Distrust};
 use crate::environment::certificates;
 use crate::files;
-use crate::settings::route::{Trust, Verify};
+use crate::route::{Trust, Verify};
 
 /// The largest file of certificates, in bytes; the system's has 220 KB.
 const LARGEST: u64 = 16 << 20;

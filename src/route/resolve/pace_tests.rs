@@ -2,10 +2,10 @@
 use std::ffi::OsString;
 use std::fs;
 
-use super::Layers;
 use crate::cli;
 use crate::environment::{Environment, Host};
 use crate::pace::{assert_linear, numbered};
+use crate::settings::{Layers, show};
 
 /// Reads a mail.rc and everything that follows from it.
 fn read(folder: &std::path::Path, text: &str) {
@@ -23,8 +23,8 @@ fn read(folder: &std::path::Path, text: &str) {
     let Ok(settings) = layers.settle(std::slice::from_ref(&author)) else {
         return;
     };
-    let _ = super::route(&settings, &author);
-    assert!(!super::show(&settings, true).is_empty());
+    let _ = super::resolve(&settings, &author);
+    assert!(!show(&settings, true).is_empty());
 }
 
 #[test]

@@ -6,8 +6,8 @@ mod owner;
 use super::*;
 use crate::cli;
 use crate::environment::Environment;
-use crate::secret::SecretSource;
-use crate::settings::route::{Choice, Mechanism, Route, Smtp, TlsMode, Verify};
+use crate::route::Choice;
+use crate::settings::{Layers, author, keys, show};
 
 /// A home folder of its own, without the system's files.
 struct World {
@@ -65,7 +65,7 @@ impl World {
     fn smtp(&self, words: &[&str]) -> Smtp {
         let settings = self.settings(words).unwrap();
         let author = author::authors(&settings, "me").unwrap().remove(0);
-        match route(&settings, &author).unwrap() {
+        match resolve(&settings, &author).unwrap() {
             Route::Smtp(smtp) => *smtp,
             other => panic!("{other:?}"),
         }
@@ -80,7 +80,7 @@ impl World {
             Ok(mut authors) => authors.remove(0),
             Err(error) => return self.neutral(&error.to_string()),
         };
-        self.neutral(&route(&settings, &author).unwrap_err().to_string())
+        self.neutral(&resolve(&settings, &author).unwrap_err().to_string())
     }
 
     fn neutral(&self, text: &str) -> String {
