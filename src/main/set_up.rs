@@ -1,5 +1,5 @@
-//! The way into the house: `--setup` in the env of this process. The terminal answers, the
-//! transport tries, the road sends the first mail.
+//! `--setup` in the environment of this process. The terminal answers, the
+//! transport tries, and the first mail goes as every mail does.
 use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, IsTerminal as _};
 use std::path::{Path, PathBuf};
@@ -20,9 +20,10 @@ use smail::settings::value::Raw;
 use smail::settings::{self, Layers, Origin, Settings, keys};
 use smail::setup::autoconfig::{NoPage, Page};
 use smail::setup::dns::Dns;
-use smail::setup::words::Words;
+use smail::setup::messages::Messages;
 use smail::setup::{
-    self, Agreed, Before, Done, Gone, Hands, LEAKS, Person, Place, Said, SetupError, Unfit, Wishes,
+    self, Aborted, AssumeYes, Before, Done, LEAKS, Place, Prompter, Services, Setting, SetupError,
+    SetupOptions, TrialError,
 };
 use smail::transport::{self, Watch, probe, web};
 
@@ -33,13 +34,13 @@ use super::{author, checked, complain, print, send, watch};
 /// # Errors
 /// [`Failure`], and nothing was written.
 pub fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
-    let wishes = wishes(args, env)?;
+    let options = options(args, env)?;
     let layers = Layers::load(&rehearsed(args, args.set.clone()), env)?;
     let settings = layers.settle(&[])?;
     let language = failure::language(&settings);
-    let words = match language {
-        Language::English => Words::ENGLISH,
-        Language::Chinese => Words::CHINESE,
+    let messages = match language {
+        Language::English => Messages::ENGLISH,
+        Language::Chinese => Messages::CHINESE,
     };
     let mut watch = watch(args, &settings);
     let place = place(args, env, &layers, &settings)?;
@@ -50,7 +51,7 @@ pub fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
             complain(&format!("{text}\n"));
         }
     };
-    let mut agreed = Agreed { hear: &mut hear };
+    let mut assume_yes = AssumeYes { hear: &mut hear };
     let mut keyboard = if args.yes {
         None
     } else {
@@ -60,24 +61,24 @@ pub fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
         // The dialogue points out what is visibly wrong with a password when it is typed.
         watch.suspect = None;
     }
-    let person: &mut dyn Person = match &mut keyboard {
+    let prompter: &mut dyn Prompter = match &mut keyboard {
         Some(keyboard) => keyboard,
-        None => &mut agreed,
+        None => &mut assume_yes,
     };
     if let Some(named) = &args.from_mailrc {
-        return from_mailrc(named.as_deref(), env, words, &wishes, &place, person);
+        return from_mailrc(named.as_deref(), env, messages, &options, &place, prompter);
     }
     let (refusal, retyped) = (RefCell::new(None), Cell::new(false));
-    let try_it = |said: &[Said]| {
+    let try_it = |said: &[Setting]| {
         rehearse(args, said, env, &watch).map_err(|failure| {
             if watch.interrupt.load(Ordering::SeqCst) != 0 {
-                return Unfit::Interrupted;
+                return TrialError::Interrupted;
             }
             let text = failure.text();
             // Whoever goes on from here has typed a password, or wants none of this.
             retyped.set(true);
             refusal.replace(Some(failure));
-            Unfit::Failed(text.trim_end().to_owned())
+            TrialError::Failed(text.trim_end().to_owned())
         })
     };
     let doubt = |preset: Option<&settings::presets::Preset>, user: &str, secret: &Secret| {
@@ -93,37 +94,38 @@ pub fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
         ))
     };
     let fetch = |host: &str, target: &str| fetch(args, host, target, env, &watch, language);
-    let hands = Hands {
+    let services = Services {
         directory: &Dns::of_machine(),
         web: &fetch,
         try_it: &try_it,
         doubt: &doubt,
     };
-    let done = setup::run(person, words, &wishes, &place, hands).map_err(|error| {
-        match (&error, refusal.take()) {
-            (SetupError::Refused(_), Some(failure)) => failure.fact("nothing was written"),
-            (SetupError::Gone(Gone::Interrupted, _), _) => interrupted(error, &watch),
-            _ => Failure::from(error),
-        }
-    })?;
+    let done =
+        setup::run(prompter, messages, &options, &place, services).map_err(|error| {
+            match (&error, refusal.take()) {
+                (SetupError::Refused(_), Some(failure)) => failure.fact("nothing was written"),
+                (SetupError::Aborted(Aborted::Interrupted, _), _) => interrupted(error, &watch),
+                _ => Failure::from(error),
+            }
+        })?;
     if args.yes {
         print(&format!("# {}\n{}", done.config, done.shown));
     }
     let typed = done.secret.is_none() && retyped.get();
     if let Some(names) = outranking(args, env, &done, typed) {
-        let text = setup::outranked(words, &names);
+        let text = setup::outranked(messages, &names);
         if args.yes {
             complain(&failure::remark(&text))
         } else {
-            person.say(&text)
+            prompter.say(&text)
         }
     }
     if !done.first_mail {
         return Ok(Exit::OK);
     }
-    let exit = first_mail(args, env, words, &place, &done)?;
+    let exit = first_mail(args, env, messages, &place, &done)?;
     if exit == Exit::OK {
-        person.say(&setup::sent(words, &done));
+        prompter.say(&setup::sent(messages, &done));
     }
     Ok(exit)
 }
@@ -137,35 +139,35 @@ fn interrupted(error: SetupError, watch: &Watch) -> Failure {
     failure
 }
 
-fn wishes(args: &Args, env: &Environment) -> Result<Wishes, Failure> {
-    let mut wishes = Wishes {
+fn options(args: &Args, env: &Environment) -> Result<SetupOptions, Failure> {
+    let mut options = SetupOptions {
         address: args.setup.clone().flatten().or_else(|| args.from.clone()),
         account: args
             .account
             .as_ref()
             .map(|name| name.to_string_lossy().into_owned()),
-        said: args.set.iter().map(|text| Said::parse(text)).collect(),
+        said: args.set.iter().map(|text| Setting::parse(text)).collect(),
         yes: args.yes,
-        ..Wishes::default()
+        ..SetupOptions::default()
     };
     let handed = |error: secret::SecretError| {
         Failure::new(Exit::PERMISSION, format!("--password-from: {error}"))
     };
     match args.password_from.as_deref() {
-        Some("stdin" | "-") => wishes.secret = Some(secret::from_stdin().map_err(handed)?),
+        Some("stdin" | "-") => options.secret = Some(secret::from_stdin().map_err(handed)?),
         Some(command) => {
             SecretSource::parse_command(command).map_err(handed)?;
-            wishes.command = Some(command.to_owned());
+            options.command = Some(command.to_owned());
         }
         None => {
             let said = env
                 .variables
                 .get("SMAIL_AUTH_PASSWORD")
                 .filter(|password| !password.is_empty());
-            wishes.secret = said.map(|password| Secret::new(password.as_str()));
+            options.secret = said.map(|password| Secret::new(password.as_str()));
         }
     }
-    Ok(wishes)
+    Ok(options)
 }
 
 fn place(
@@ -232,8 +234,13 @@ fn rehearsed(args: &Args, said: Vec<String>) -> Args {
 }
 
 /// Connects, logs in and names the sender, as a mail would.
-fn rehearse(args: &Args, said: &[Said], env: &Environment, watch: &Watch) -> Result<(), Failure> {
-    let said = said.iter().map(Said::found).collect();
+fn rehearse(
+    args: &Args,
+    said: &[Setting],
+    env: &Environment,
+    watch: &Watch,
+) -> Result<(), Failure> {
+    let said = said.iter().map(Setting::found).collect();
     let settings = Layers::load_with(&rehearsed(args, Vec::new()), env, said)?.settle(&[])?;
     let author = author(&settings, &env.user())?;
     let route = resolve(&settings, &author)?;
@@ -330,7 +337,7 @@ fn fetch(
 fn first_mail(
     args: &Args,
     env: &Environment,
-    words: Words,
+    messages: Messages,
     place: &Place,
     done: &Done,
 ) -> Result<Exit, Failure> {
@@ -349,7 +356,7 @@ fn first_mail(
     let settings = layers.settle(&[])?;
     let author = author(&settings, &env.user())?;
     let route = resolve(&settings, &author)?;
-    let (subject, text) = setup::first_mail(words, done, &place.host);
+    let (subject, text) = setup::first_mail(messages, done, &place.host);
     let draft = Draft {
         to: vec![Mailbox::from(author.address.clone())],
         return_path: Some(author.address.clone()),
@@ -367,10 +374,10 @@ fn first_mail(
 fn from_mailrc(
     named: Option<&Path>,
     env: &Environment,
-    words: Words,
-    wishes: &Wishes,
+    messages: Messages,
+    options: &SetupOptions,
     place: &Place,
-    person: &mut dyn Person,
+    prompter: &mut dyn Prompter,
 ) -> Result<Exit, Failure> {
     let path = named
         .map(Path::to_owned)
@@ -395,7 +402,7 @@ fn from_mailrc(
         read: &read,
         ways: &ways,
     };
-    setup::from_mailrc(person, words, wishes, place, &before)?;
+    setup::from_mailrc(prompter, messages, options, place, &before)?;
     Ok(Exit::OK)
 }
 
@@ -412,7 +419,7 @@ fn ways(path: &Path, text: &str, env: &Environment) -> (String, String) {
             &author(&settings, &env.user())?,
         )?))
     };
-    let words = |way: Result<String, Failure>| {
+    let or_why = |way: Result<String, Failure>| {
         way.unwrap_or_else(|failure| format!("no way ({})", failure.what))
     };
     let before = way(&Args {
@@ -430,12 +437,12 @@ fn ways(path: &Path, text: &str, env: &Environment) -> (String, String) {
         }))
     });
     (
-        words(before),
-        after.map_or_else(|| "no way".to_owned(), words),
+        or_why(before),
+        after.map_or_else(|| "no way".to_owned(), or_why),
     )
 }
 
-/// The person at the controlling terminal.
+/// The controlling terminal.
 struct Keyboard {
     terminal: Terminal,
 }
@@ -455,30 +462,30 @@ impl Keyboard {
         Ok(Keyboard { terminal })
     }
 
-    fn gone<T>(&self, answer: std::io::Result<T>) -> Result<T, Gone> {
+    fn gone<T>(&self, answer: std::io::Result<T>) -> Result<T, Aborted> {
         answer.map_err(|error| {
             self.terminal.say("\n");
             if error.kind() == ErrorKind::UnexpectedEof {
-                Gone::Left
+                Aborted::Left
             } else {
-                Gone::Interrupted
+                Aborted::Interrupted
             }
         })
     }
 }
 
-impl Person for Keyboard {
+impl Prompter for Keyboard {
     fn say(&mut self, text: &str) {
         self.terminal.say(&format!("{text}\n"));
     }
 
-    fn ask(&mut self, question: &str, default: Option<&str>) -> Result<String, Gone> {
+    fn ask(&mut self, question: &str, default: Option<&str>) -> Result<String, Aborted> {
         let default = default.map_or_else(String::new, |default| format!(" [{default}]"));
         let answer = self.terminal.ask(&format!("{question}{default}: "));
         self.gone(answer)
     }
 
-    fn secret(&mut self, question: &str) -> Result<Secret, Gone> {
+    fn secret(&mut self, question: &str) -> Result<Secret, Aborted> {
         let answer = self.terminal.ask_secret(&format!("{question}: "));
         self.gone(answer)
     }

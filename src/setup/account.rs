@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use super::find::{Login, Server};
-use super::words::{self, Words};
+use super::messages::{self, Messages};
 use crate::route::url;
 use crate::route::{Mechanism, TlsMode};
 use crate::secret::Secret;
@@ -26,7 +26,7 @@ pub const LEAKS: &[&str] = &[
 
 /// One setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said {
+pub struct Setting {
     /// Its name, with the suffix if there is one.
     pub name: String,
     /// Its value.
@@ -63,10 +63,10 @@ impl Value {
     }
 }
 
-impl Said {
+impl Setting {
     /// A setting with a text.
     pub fn new(name: &str, text: impl Into<String>) -> Self {
-        Said {
+        Setting {
             name: name.to_owned(),
             value: Value::Text(text.into()),
         }
@@ -90,7 +90,7 @@ impl Said {
             Some((key, Some(suffix))) => format!("{}-{suffix}", key.name),
             None => name.to_owned(),
         };
-        Said { name, value }
+        Setting { name, value }
     }
 
     /// As the settings take it.
@@ -144,7 +144,7 @@ pub enum Proof {
     /// A program that prints the password, or the token.
     Command(String),
     /// `-S` says where it comes from.
-    Said,
+    Setting,
 }
 
 /// What is known of the account.
@@ -176,41 +176,53 @@ impl Account {
                 .all(|m| matches!(m, Mechanism::Xoauth2 | Mechanism::Oauthbearer))
     }
 
-    /// The settings, those of the command line last and in place of ours; `kept` says where the
+    /// The settings, those of the command line last and in place of ours; `stored` says where the
     /// password is.
-    pub fn said(&self, wishes: &[Said], leaks: &[&'static str], kept: Option<Said>) -> Vec<Said> {
+    pub fn said(
+        &self,
+        options: &[Setting],
+        leaks: &[&'static str],
+        stored: Option<Setting>,
+    ) -> Vec<Setting> {
         // Where another file says how TLS starts, both ports cannot be left open.
         let smtp = if leaks.contains(&"tls") {
             self.server.url()
         } else {
             self.server.setting()
         };
-        let mut said = vec![Said::new("from", &self.address), Said::new("smtp", smtp)];
+        let mut said = vec![
+            Setting::new("from", &self.address),
+            Setting::new("smtp", smtp),
+        ];
         said.extend(
             leaks
                 .iter()
                 .filter(|n| **n != "tls")
-                .map(|name| Said::new(name, if *name == "auth" { "auto" } else { "" })),
+                .map(|name| Setting::new(name, if *name == "auth" { "auto" } else { "" })),
         );
         if self.server.door.tls == TlsMode::None || leaks.contains(&"tls") {
-            said.push(Said::new("tls", self.server.door.tls.word()));
+            said.push(Setting::new("tls", self.server.door.tls.word()));
         }
-        said.extend(self.user.as_ref().map(|user| Said::new("auth-user", user)));
+        said.extend(
+            self.user
+                .as_ref()
+                .map(|user| Setting::new("auth-user", user)),
+        );
         if matches!(self.proof, Proof::Command(_)) && Account::wants_token(&self.server) {
             said.retain(|s| s.name != "auth");
-            said.push(Said::new("auth", "xoauth2"));
+            said.push(Setting::new("auth", "xoauth2"));
         }
         if let Proof::Command(command) = &self.proof {
-            said.push(Said::new("auth-password-command", command));
+            said.push(Setting::new("auth-password-command", command));
         }
-        said.extend(kept);
-        said.retain(|ours| wishes.iter().all(|wish| wish.name != ours.name));
-        said.extend(wishes.iter().cloned());
+        said.extend(stored);
+        said.retain(|ours| options.iter().all(|wish| wish.name != ours.name));
+        said.extend(options.iter().cloned());
         said
     }
 
     /// What the provider says of itself, as remarks of the file.
-    pub fn remarks(&self, words: Words) -> String {
+    pub fn remarks(&self, messages: Messages) -> String {
         let mut out = String::new();
         let Some(preset) = &self.server.preset else {
             return out;
@@ -220,10 +232,10 @@ impl Account {
         };
         remark(preset.name.clone());
         if self.proof != Proof::None && !preset.secret.is_empty() {
-            remark(words.of(words::SECRET_KIND, &[&preset.secret]));
+            remark(messages.of(messages::SECRET_KIND, &[&preset.secret]));
         }
         if self.proof != Proof::None && !preset.credential_hint.is_empty() {
-            remark(words.of(words::SECRET_WHERE, &[&preset.credential_hint]));
+            remark(messages.of(messages::SECRET_WHERE, &[&preset.credential_hint]));
         }
         out
     }
