@@ -21,7 +21,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 use zeroize::Zeroizing;
 
-use crate::environment::{STARTED_BY_SMAIL, certificates};
+use crate::environment::{self, STARTED_BY_SMAIL, certificates};
 use crate::text::short;
 
 mod kept;
@@ -80,7 +80,7 @@ impl Order {
     /// Names the program. Its environment is ours without [our settings](WITHHELD).
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         let mut command = Command::new(program);
-        let ours = std::env::vars_os().map(|(name, _)| name);
+        let ours = environment::variables().map(|(name, _)| name);
         for name in ours.filter(is_withheld) {
             command.env_remove(name);
         }
@@ -151,7 +151,7 @@ impl Order {
     /// Lets it speak with the person at the terminal, where there is one, on standard error too.
     #[must_use]
     pub fn talks(mut self) -> Self {
-        if io::IsTerminal::is_terminal(&io::stderr()) && Reach::here() == Reach::Tree {
+        if environment::stderr_is_terminal() && Reach::here() == Reach::Tree {
             self.command.stderr(Stdio::inherit());
         }
         self

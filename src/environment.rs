@@ -11,8 +11,12 @@ use std::path::{Path, PathBuf};
 
 pub mod certificates;
 pub mod peer;
+mod process;
+
+use directories::BaseDirs;
 
 use peer::Peer;
+pub use process::*;
 
 /// The variable that a program finds in its environment when smail has started it.
 pub const STARTED_BY_SMAIL: &str = "SMAIL_PROGRAM";
@@ -66,9 +70,7 @@ impl Host {
             config: Some(PathBuf::from("/etc/smail/config.toml")),
             aliases: Some(PathBuf::from("/etc/aliases")),
             mailname: Some(PathBuf::from("/etc/mailname")),
-            hostname: hostname::get()
-                .ok()
-                .and_then(|name| name.into_string().ok()),
+            hostname: host_name(),
         }
     }
 }
@@ -76,20 +78,15 @@ impl Host {
 impl Environment {
     /// The environment of this process.
     pub fn of_process() -> Self {
-        let variables = std::env::vars_os()
+        let variables = process::variables()
             .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
             .collect();
-        let user = rustix::process::geteuid().as_raw();
+        let user = user_id();
         // Without HOME the library asks the whole user database, which may be more than the host's
         // own file.
         let account = || {
             let own = account(5).map(PathBuf::from);
-            own.or_else(|| {
-                std::env::var_os("HOME")
-                    .is_none_or(|home| home.is_empty())
-                    .then(std::env::home_dir)
-                    .flatten()
-            })
+            own.or_else(|| filled("HOME").is_none().then(home).flatten())
         };
         let folders = Folders::find(&variables, account, user, Path::new(SPOOL));
         Environment {
@@ -97,7 +94,7 @@ impl Environment {
             home: folders.home,
             config: folders.config,
             state: folders.state,
-            terminal: std::io::IsTerminal::is_terminal(&std::io::stdin()),
+            terminal: stdin_is_terminal(),
             host: Host::here(),
             notes: folders.notes,
         }
@@ -261,6 +258,11 @@ impl Folders {
     }
 }
 
+/// The home that `HOME` or, without it, the user database names, whoever owns it.
+pub fn home() -> Option<PathBuf> {
+    Some(BaseDirs::new()?.home_dir().to_owned())
+}
+
 /// Whether a path, or what there is of it, belongs to a user who is neither this one nor root: sudo
 /// may have left it behind.
 fn is_of_another(path: &Path, user: u32) -> bool {
@@ -270,7 +272,7 @@ fn is_of_another(path: &Path, user: u32) -> bool {
 
 /// A field of this process's account in the user database of the host's own files.
 fn account(field: usize) -> Option<String> {
-    account_of(rustix::process::geteuid().as_raw(), field)
+    account_of(user_id(), field)
 }
 
 fn account_of(uid: u32, field: usize) -> Option<String> {

@@ -10,7 +10,7 @@ use smail::address::{Address, Mailbox};
 use smail::cli::{self, Args};
 use smail::delivery::{Fault, Line};
 use smail::draft::{self, Draft, DraftError, Input};
-use smail::environment::{Environment, certificates};
+use smail::environment::{self, Environment, certificates};
 use smail::failure::{self, Exit, Failure};
 use smail::message::{Message, Stamp};
 use smail::route::{Route, resolve::resolve};
@@ -64,7 +64,7 @@ fn spare_the_bundle() {
 fn main() -> ExitCode {
     spare_the_bundle();
     failure::apologise_on_panic();
-    let words: Vec<_> = std::env::args_os().collect();
+    let words: Vec<_> = environment::words();
     let sendmail = cli::is_sendmail(&words);
     let exit = match unprivileged()
         .and_then(|()| Ok(cli::parse(words.clone())?))
@@ -102,8 +102,7 @@ fn main() -> ExitCode {
 /// Whoever runs smail chooses files, programs and servers: with the rights of another, these would
 /// be the other's.
 fn unprivileged() -> Result<(), Failure> {
-    use rustix::process::{getegid, geteuid, getgid, getuid};
-    if getuid() != geteuid() || getgid() != getegid() {
+    if environment::has_rights_of_another() {
         let what = "smail runs with the rights of another user or group, which it is not made for";
         let hint = "chmod ug-s on the program; it needs no rights of its own";
         return Err(Failure::new(Exit::PERMISSION, what).hint(hint));
@@ -121,7 +120,7 @@ fn unprivileged() -> Result<(), Failure> {
 #[cfg(target_os = "linux")]
 fn has_capabilities_of_file() -> bool {
     use rustix::thread::{CapabilitySet, capabilities, capability_is_in_ambient_set};
-    if rustix::process::getuid().is_root() {
+    if environment::is_called_by_root() {
         return false;
     }
     let held = capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.permitted);

@@ -67,6 +67,8 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("clap_mangen",       &["generate"]),
     ("rpassword",         &["secret"]),
     ("httparse",          &["transport"]),
+    ("hostname",          &["environment"]),
+    ("directories",       &["environment"]),
     ("roxmltree",         &["setup"]),
 ];
 
@@ -310,6 +312,40 @@ fn programs_are_started_in_one_place() {
         .map(|source| source.path.clone())
         .collect();
     assert_eq!(found, ["children.rs"]);
+}
+
+/// What asks the process or the host about itself, and stands in `environment` alone.
+const OF_ENVIRONMENT: &[&str] = &[
+    "env::var",
+    "env::args",
+    "env::current_",
+    "env::home_dir",
+    "hostname::get",
+    "getuid",
+    "geteuid",
+    "getgid",
+    "getegid",
+    "getppid",
+    "IsTerminal",
+    "SystemTime::now",
+    "Local::now",
+    "Utc::now",
+    "process::id(",
+    "BaseDirs",
+    "/etc/passwd",
+];
+
+#[test]
+fn process_and_host_are_asked_in_one_place() {
+    let mut complaints = Vec::new();
+    for source in sources().iter().filter(|s| s.room != "environment") {
+        let code = code_of_program(source);
+        let asked = OF_ENVIRONMENT.iter().filter(|name| code.contains(**name));
+        complaints.extend(
+            asked.map(|name| format!("src/{}: {name} belongs into environment", source.path)),
+        );
+    }
+    check(&complaints);
 }
 
 #[test]

@@ -3,10 +3,8 @@
 //!
 //! Promise: nothing is sent, queued, recorded or logged; the exit status is that of a send with
 //! these settings.
-use std::io::IsTerminal;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use smail::address::{Address, Mailbox, parse_list};
 use smail::aliases::Local;
@@ -14,7 +12,7 @@ use smail::check::{self, Advice, Look, Sheet, Subject};
 use smail::cli::Args;
 use smail::delivery::{Cause, Fate, Fault, Reply, Report};
 use smail::draft::DraftError;
-use smail::environment::Environment;
+use smail::environment::{self, Environment};
 use smail::failure::{self, Exit, Failure};
 use smail::hints;
 use smail::message::{Envelope, Message};
@@ -105,9 +103,7 @@ fn subject(settings: &Settings, route: &Route, author: &Mailbox, sender: &Addres
             .map_or_else(|| server.host.clone(), |s| s.display().to_string()),
         _ => transport::describe(route),
     };
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |time| time.as_secs());
+    let now = environment::since_1970().as_secs();
     Subject {
         goal,
         author: author.address.to_string(),
@@ -257,7 +253,7 @@ fn advice(fault: &Fault, place: &str, settings: &Settings) -> Advice {
 
 /// Colours are for a terminal that has them, and for nobody who asked for none (no-color.org).
 fn has_colours() -> bool {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    let dumb = set("TERM").is_none_or(|term| term == "dumb");
-    std::io::stdout().is_terminal() && set("NO_COLOR").is_none() && !dumb
+    environment::stdout_is_terminal()
+        && environment::is_capable_terminal()
+        && !environment::wants_no_colours()
 }

@@ -3,7 +3,7 @@
 //! Promise: standard input is read to its end before anything else happens; nothing is printed when
 //! all is well, also when the mail waits in the queue; what went wrong is one line. Status 0 means
 //! sent or durable, 75 means not kept.
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, Read};
 use std::sync::mpsc::{self, Receiver, Sender as Wire};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use smail::aliases::Local;
 use smail::cli::Args;
 use smail::cli::sendmail::{Filter, Mode, Request};
 use smail::draft::Dsn;
-use smail::environment::Environment;
+use smail::environment::{self, Environment};
 use smail::failure::{self, Exit, Failure};
 use smail::message::Raw;
 use smail::message::Stamp;
@@ -53,8 +53,11 @@ pub fn run(
     };
     match request.mode {
         Mode::Deliver => {
-            let raw =
-                submission::read(io::stdin().lock(), io::stdin().is_terminal(), desk.limit())?;
+            let raw = submission::read(
+                io::stdin().lock(),
+                environment::stdin_is_terminal(),
+                desk.limit(),
+            )?;
             desk.deliver(request, raw)
         }
         Mode::Dialogue => desk.dialogue(),

@@ -1,7 +1,7 @@
 //! `--setup` in the environment of this process. The terminal answers, the
 //! transport tries, and the first mail goes as every mail does.
 use std::cell::{Cell, RefCell};
-use std::io::{ErrorKind, IsTerminal as _};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,7 +10,7 @@ use smail::address::Mailbox;
 use smail::cli::Args;
 use smail::delivery::{Cause, Fault, Stage};
 use smail::draft::{Body, Draft};
-use smail::environment::Environment;
+use smail::environment::{self, Environment};
 use smail::failure::{self, Exit, Failure};
 use smail::hints::{self, Language};
 use smail::mailrc::{self, Dialect};
@@ -454,7 +454,7 @@ impl Keyboard {
                 .hint("without a terminal: smail --setup me@example.org --yes --password-from stdin < password")
         };
         // A script without a terminal of its own must not ask on that of whoever started it.
-        if args.password_from.is_none() && !std::io::stdin().is_terminal() {
+        if args.password_from.is_none() && !environment::stdin_is_terminal() {
             return Err(nobody("standard input is no terminal"));
         }
         let terminal = Terminal::open(Arc::clone(&watch.interrupt))

@@ -107,7 +107,7 @@ fn qualified(settings: &Settings, address: Address) -> Result<Address, SettingsE
         .iter()
         .find_map(|n| settings.filled(n));
     let domain = domain
-        .or_else(|| hostname::get().ok()?.into_string().ok())
+        .or_else(|| settings.host.hostname.clone())
         .unwrap_or_else(|| "localhost".to_owned());
     address
         .qualify(&domain)

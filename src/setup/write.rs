@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use super::SetupError;
 use super::secret_store::StoredSecret;
+use crate::environment;
 use crate::files;
 use crate::secret;
 use crate::settings::toml;
@@ -159,7 +160,7 @@ impl Target {
     /// The system's file may be read by a group of its own; ours is private.
     fn share(&self, file: &File) -> io::Result<()> {
         let old = fs::metadata(&self.path)?;
-        if old.uid() == 0 && old.mode() & 0o040 != 0 && rustix::process::geteuid().is_root() {
+        if old.uid() == 0 && old.mode() & 0o040 != 0 && environment::is_root() {
             std::os::unix::fs::fchown(file, None, Some(old.gid()))?;
             file.set_permissions(fs::Permissions::from_mode(old.mode() & 0o640))?;
         }

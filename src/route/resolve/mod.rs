@@ -18,6 +18,7 @@ use super::{
     Door, Mechanism, Patience, Program, Proxy, ProxyKind, Route, Smtp, TlsMode, Trust, Verify,
 };
 use crate::address::Mailbox;
+use crate::environment;
 use crate::secret::{Secret, SecretSource};
 use crate::settings::presets::Preset;
 use crate::settings::value::Value;
@@ -122,7 +123,7 @@ fn local_sendmail() -> Option<PathBuf> {
 /// Whether a path, by whatever links, is the program that runs.
 fn is_this_program(path: &Path) -> bool {
     let file = |path: &Path| path.metadata().map(|meta| (meta.dev(), meta.ino())).ok();
-    let me = std::env::current_exe().ok().and_then(|me| file(&me));
+    let me = environment::program().and_then(|me| file(&me));
     me.is_some() && file(path) == me
 }
 
@@ -495,10 +496,8 @@ fn hello_name(settings: &Settings) -> Result<Option<String>, SettingsError> {
             .map(|(host, _)| Some(host))
             .map_err(|why| wrong(settings, "hostname", why));
     }
-    Ok(hostname::get()
-        .ok()
-        .and_then(|n| n.into_string().ok())
-        .filter(|name| names_a_host(name)))
+    let own = settings.host.hostname.clone();
+    Ok(own.filter(|name| names_a_host(name)))
 }
 
 /// Whether a name of the system tells this host from others: installers leave
