@@ -13,7 +13,7 @@ use smail::failure::{self, Exit, Failure};
 use smail::hints::{self, Explanation, Language};
 use smail::report;
 use smail::route::url;
-use smail::settings::{Layers, Settings, SettingsError, presets};
+use smail::settings::{Layers, Origin, Overrides, Settings, SettingsError, presets};
 
 use super::print;
 
@@ -85,11 +85,12 @@ fn password(found: &Explanation) -> Option<String> {
 /// The settings, as far as they can be read.
 fn readable(args: &Args, env: &Environment) -> Option<Settings> {
     // A family of providers explains as well, and is no setting.
-    let args = Args {
-        provider: None,
-        ..args.clone()
-    };
-    let settle = || -> Result<Settings, SettingsError> { Layers::load(&args, env)?.settle(&[]) };
+    let mut overrides = Overrides::of(args);
+    overrides
+        .settings
+        .retain(|one| one.origin != Origin::Flag("--provider".to_owned()));
+    let settle =
+        || -> Result<Settings, SettingsError> { Layers::read(&overrides, env)?.settle(&[]) };
     settle().ok()
 }
 

@@ -17,7 +17,7 @@ use smail::mailrc::{self, Dialect};
 use smail::route::{Route, resolve::resolve};
 use smail::secret::{self, Secret, SecretSource, Terminal};
 use smail::settings::value::Raw;
-use smail::settings::{self, Layers, Origin, Settings, keys};
+use smail::settings::{self, Layers, Origin, Override, Overrides, Settings, SettingsFiles, keys};
 use smail::setup::autoconfig::{NoPage, Page};
 use smail::setup::dns::Dns;
 use smail::setup::messages::Messages;
@@ -35,7 +35,7 @@ use super::{author, checked, complain, print, send, watch};
 /// [`Failure`], and nothing was written.
 pub fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
     let options = options(args, env)?;
-    let layers = Layers::load(&rehearsed(args, args.set.clone()), env)?;
+    let layers = Layers::read(&with(args, typed(args)), env)?;
     let settings = layers.settle(&[])?;
     let language = failure::language(&settings);
     let messages = match language {
@@ -183,6 +183,8 @@ fn place(
     })?;
     // Other programs are started from here, and files named in settings are found from anywhere.
     let config = std::path::absolute(&config).unwrap_or(config);
+    let mut account_of_files = of_files(args);
+    account_of_files.settings.clear();
     Ok(Place {
         config,
         home: env.home.clone(),
@@ -197,16 +199,10 @@ fn place(
             .clone()
             .unwrap_or_else(|| "localhost".to_owned()),
         accounts: layers.account_names(),
-        chosen: Layers::load(
-            &Args {
-                set: Vec::new(),
-                ..rehearsed(args, Vec::new())
-            },
-            env,
-        )?
-        .settle(&[])?
-        .account
-        .is_some(),
+        chosen: Layers::read(&account_of_files, env)?
+            .settle(&[])?
+            .account
+            .is_some(),
         leaks: LEAKS
             .iter()
             .copied()
@@ -215,22 +211,33 @@ fn place(
     })
 }
 
-/// The command line for a run with these settings and those of all files, whatever account these
-/// choose.
-fn rehearsed(args: &Args, said: Vec<String>) -> Args {
-    let config = args.config.clone().filter(|path| path.exists());
-    Args {
-        set: std::iter::once("noaccount".to_owned())
-            .chain(said)
-            .collect(),
-        // A file that is to be made says nothing yet.
-        no_config: args.no_config || (args.config.is_some() && config.is_none()),
-        config,
-        no_system_rc: args.no_system_rc,
-        resource_files: args.resource_files.clone(),
-        verbose: args.verbose,
-        ..Args::default()
+/// The settings of all files, whatever account these choose.
+fn of_files(args: &Args) -> Overrides {
+    let mut files = SettingsFiles::of(args);
+    // A file that is to be made says nothing yet.
+    if files.config.take_if(|path| !path.exists()).is_some() {
+        files.none = true;
     }
+    let noisy = Some(Override::verbose()).filter(|_| args.verbose > 0);
+    Overrides {
+        files,
+        settings: std::iter::once(Override::parse("noaccount"))
+            .chain(noisy)
+            .collect(),
+        ..Overrides::default()
+    }
+}
+
+/// As [`of_files`], with these settings over them.
+fn with(args: &Args, settings: impl IntoIterator<Item = Override>) -> Overrides {
+    let mut overrides = of_files(args);
+    overrides.settings.extend(settings);
+    overrides
+}
+
+/// What `-S` sets.
+fn typed(args: &Args) -> impl Iterator<Item = Override> {
+    args.set.iter().map(|text| Override::parse(text))
 }
 
 /// Connects, logs in and names the sender, as a mail would.
@@ -240,8 +247,8 @@ fn rehearse(
     env: &Environment,
     watch: &Watch,
 ) -> Result<(), Failure> {
-    let said = said.iter().map(Setting::found).collect();
-    let settings = Layers::load_with(&rehearsed(args, Vec::new()), env, said)?.settle(&[])?;
+    let tried = with(args, said.iter().map(Setting::found));
+    let settings = Layers::read(&tried, env)?.settle(&[])?;
     let author = author(&settings, &env.user())?;
     let route = resolve(&settings, &author)?;
     let sender = settings::author::return_path(&settings, &author, &env.user())?;
@@ -269,18 +276,19 @@ const OF_THE_WAY: &[&str] = &[
 /// The variables of the environment that say something else than what was written, and outrank it.
 /// A password there is the one that was tried, unless another was typed.
 fn outranking(args: &Args, env: &Environment, done: &Done, typed: bool) -> Option<String> {
-    let args = Args {
+    let overrides = Overrides {
+        files: SettingsFiles {
+            none: false,
+            ..SettingsFiles::of(args)
+        },
         account: done.account.as_ref().map(Into::into),
-        config: args.config.clone(),
-        no_system_rc: args.no_system_rc,
-        resource_files: args.resource_files.clone(),
-        ..Args::default()
+        ..Overrides::default()
     };
     let mut quiet = env.clone();
     quiet
         .variables
         .retain(|name, _| !name.starts_with("SMAIL_"));
-    let settled = |env: &Environment| Layers::load(&args, env)?.settle(&[]);
+    let settled = |env: &Environment| Layers::read(&overrides, env)?.settle(&[]);
     let (Ok(with), Ok(without)) = (settled(env), settled(&quiet)) else {
         return None;
     };
@@ -310,9 +318,10 @@ fn fetch(
         format!("from=setup@{host}"),
         "auth=none".to_owned(),
     ];
-    let args = rehearsed(args, args.set.iter().cloned().chain(ours).collect());
+    let ours = ours.iter().map(|text| Override::parse(text));
+    let overrides = with(args, typed(args).chain(ours));
     let route = || {
-        let settings = Layers::load(&args, env)?.settle(&[])?;
+        let settings = Layers::read(&overrides, env)?.settle(&[])?;
         Ok(resolve(&settings, &author(&settings, &env.user())?)?)
     };
     let route = match route().map_err(|failure: Failure| NoPage::Because(failure.what))? {
@@ -344,7 +353,7 @@ fn first_mail(
     let password = done
         .secret
         .iter()
-        .map(|secret| ("auth-password".to_owned(), Raw::Secret(secret.clone())));
+        .map(|secret| Override::found("auth-password", Raw::Secret(secret.clone())));
     let args = Args {
         account: done.account.as_ref().map(Into::into),
         config: args.config.clone(),
@@ -352,7 +361,9 @@ fn first_mail(
         verbose: args.verbose,
         ..Args::default()
     };
-    let layers = Layers::load_with(&args, env, password.collect())?;
+    let mut overrides = Overrides::of(&args);
+    overrides.settings.extend(password);
+    let layers = Layers::read(&overrides, env)?;
     let settings = layers.settle(&[])?;
     let author = author(&settings, &env.user())?;
     let route = resolve(&settings, &author)?;
@@ -412,8 +423,12 @@ fn ways(path: &Path, text: &str, env: &Environment) -> (String, String) {
     env.host.config = None;
     env.variables
         .insert("MAILRC".to_owned(), path.display().to_string());
-    let way = |args: &Args| -> Result<String, Failure> {
-        let settings = Layers::load(args, &env)?.settle(&[])?;
+    let way = |files: SettingsFiles| -> Result<String, Failure> {
+        let overrides = Overrides {
+            files,
+            ..Overrides::default()
+        };
+        let settings = Layers::read(&overrides, &env)?.settle(&[])?;
         Ok(transport::describe(&resolve(
             &settings,
             &author(&settings, &env.user())?,
@@ -422,18 +437,18 @@ fn ways(path: &Path, text: &str, env: &Environment) -> (String, String) {
     let or_why = |way: Result<String, Failure>| {
         way.unwrap_or_else(|failure| format!("no way ({})", failure.what))
     };
-    let before = way(&Args {
+    let before = way(SettingsFiles {
         resource_files: Some("u".to_owned()),
-        ..Args::default()
+        ..SettingsFiles::default()
     });
     // The secrets of this text are struck out.
     let after = tempfile::NamedTempFile::new().ok().and_then(|file| {
         std::fs::write(file.path(), text).ok()?;
         let config = Some(PathBuf::from(file.path()));
-        Some(way(&Args {
+        Some(way(SettingsFiles {
             config,
             resource_files: Some("/".to_owned()),
-            ..Args::default()
+            ..SettingsFiles::default()
         }))
     });
     (

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::keys::{self, Kind};
 use super::layers::Layers;
+use super::overrides::SettingsFiles;
 use super::value::{Raw, expand_home};
 use super::{Assignment, Layer, Origin, SettingsError, Source, text_of, toml};
-use crate::cli::Args;
 use crate::environment::Environment;
 use crate::files::{self, Access};
 use crate::mailrc;
@@ -23,9 +23,13 @@ const SYSTEM_RC: &[&str] = &[
 ];
 
 impl Layers {
-    pub(super) fn rc_files(&mut self, args: &Args, env: &Environment) -> Result<(), SettingsError> {
-        let spec = args.resource_files.as_deref().unwrap_or("su");
-        let system = !args.no_system_rc
+    pub(super) fn rc_files(
+        &mut self,
+        files: &SettingsFiles,
+        env: &Environment,
+    ) -> Result<(), SettingsError> {
+        let spec = files.resource_files.as_deref().unwrap_or("su");
+        let system = !files.no_system_rc
             && env.variable("MAILX_NO_SYSTEM_RC").is_none()
             && !spec.contains('/')
             && spec.contains('s');
@@ -119,10 +123,10 @@ impl Layers {
 
     pub(super) fn toml_files(
         &mut self,
-        args: &Args,
+        files: &SettingsFiles,
         env: &Environment,
     ) -> Result<(), SettingsError> {
-        if let Some(path) = &args.config {
+        if let Some(path) = &files.config {
             let found = self.toml_file(path, Layer::UserToml)?;
             return if found {
                 Ok(())

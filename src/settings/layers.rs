@@ -4,9 +4,11 @@
 //! a `config.toml` with a secret that others may read, is refused (exit 78); a mail.rc with a
 //! secret that others may read gets a warning, as `/etc/mail.rc` is read by all on most systems.
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use super::keys::{self, Kind};
+use super::overrides::{Override, Overrides, SettingsFiles};
 use super::value::{Raw, Value, check};
 use super::{Assignment, Layer, Origin, Settings, SettingsError, text_of};
 use crate::address::{Aliases, Mailbox, parse_authors};
@@ -60,45 +62,38 @@ pub struct Layers {
 }
 
 impl Layers {
-    /// Reads every source.
+    /// Reads every source for a command line.
     ///
     /// # Errors
     /// [`SettingsError`]: the first thing that cannot stand.
     pub fn load(args: &Args, env: &Environment) -> Result<Self, SettingsError> {
-        Layers::load_with(args, env, Vec::new())
+        Layers::read(&Overrides::of(args), env)
     }
 
-    /// Reads every source; what a dialogue has found out counts as if it stood behind `-S`, but has
-    /// no place to be shown.
+    /// Reads every source.
     ///
     /// # Errors
     /// As [`Layers::load`].
-    pub fn load_with(
-        args: &Args,
-        env: &Environment,
-        found: Vec<(String, Raw)>,
-    ) -> Result<Self, SettingsError> {
+    pub fn read(overrides: &Overrides, env: &Environment) -> Result<Self, SettingsError> {
         let mut layers = Layers::bare(env.home.clone(), env.host.clone());
         layers.nested = env.variable(STARTED_BY_SMAIL).is_some();
         env.locale().clone_into(&mut layers.locale);
-        layers.fallback(args, env)?;
-        for line in &args.startup_cmd {
+        layers.fallback(&overrides.files, env)?;
+        for line in &overrides.first_lines {
             layers.line(line, "-X", Layer::Startup, env)?;
         }
-        if !args.no_config {
-            layers.rc_files(args, env)?;
-            layers.toml_files(args, env)?;
+        if !overrides.files.none {
+            layers.rc_files(&overrides.files, env)?;
+            layers.toml_files(&overrides.files, env)?;
         }
         layers.environment(env)?;
-        for line in &args.cmd {
+        for line in &overrides.last_lines {
             layers.line(line, "-Y", Layer::Set, env)?;
         }
-        layers.set_flags(args)?;
-        for (name, raw) in found {
-            layers.assign(&name, raw, Layer::Set, &Origin::Flag(String::new()))?;
+        for one in &overrides.settings {
+            layers.set(one)?;
         }
-        layers.own_flags(args)?;
-        layers.choose(args)?;
+        layers.choose(overrides.account.as_deref())?;
         Ok(layers)
     }
 
@@ -234,8 +229,8 @@ impl Layers {
         }
     }
 
-    fn fallback(&mut self, args: &Args, env: &Environment) -> Result<(), SettingsError> {
-        let isolated = args.no_system_rc || env.variable("MAILRC") == Some("/dev/null");
+    fn fallback(&mut self, files: &SettingsFiles, env: &Environment) -> Result<(), SettingsError> {
+        let isolated = files.no_system_rc || env.variable("MAILRC") == Some("/dev/null");
         let also = if isolated { FALLBACK_ISOLATED } else { &[] };
         let pairs = FALLBACK
             .iter()
@@ -347,17 +342,7 @@ impl Layers {
                 self.rc_assign((&name, behind), raw, layer, &origin_of(&place))
             }
             mailrc::Item::Unset { name, place } => {
-                if let Some((key, suffix)) = keys::find(&name) {
-                    let suffix = suffix.map(str::to_lowercase);
-                    let value = (key.kind == Kind::Flag).then_some(Value::Flag(false));
-                    self.said.push(Assignment {
-                        key,
-                        suffix,
-                        value,
-                        layer,
-                        origin: origin_of(&place),
-                    });
-                }
+                self.unset(&name, layer, origin_of(&place));
                 Ok(())
             }
             mailrc::Item::Alias {
@@ -415,87 +400,47 @@ impl Layers {
         Ok(())
     }
 
-    fn set_flags(&mut self, args: &Args) -> Result<(), SettingsError> {
-        let origin = Origin::Flag("-S".to_owned());
-        for set in &args.set {
-            match set.split_once('=') {
-                Some((name, value)) => self.assign(
-                    name.trim(),
-                    Raw::Text(value.to_owned()),
-                    Layer::Set,
-                    &origin,
-                )?,
-                None => self.set_switch(set.trim(), &origin)?,
-            }
-        }
-        Ok(())
-    }
-
-    /// `-S name` switches on and `-S noname` off, unless `noname` is a name itself.
-    fn set_switch(&mut self, name: &str, origin: &Origin) -> Result<(), SettingsError> {
-        match name
-            .strip_prefix("no")
-            .filter(|rest| !keys::is_known(name) && keys::is_known(rest))
-        {
-            Some(rest) => {
-                if let Some((key, suffix)) = keys::find(rest) {
-                    let value = (key.kind == Kind::Flag).then_some(Value::Flag(false));
-                    let suffix = suffix.map(str::to_lowercase);
-                    self.said.push(Assignment {
-                        key,
-                        suffix,
-                        value,
-                        layer: Layer::Set,
-                        origin: origin.clone(),
-                    });
-                }
+    fn set(&mut self, one: &Override) -> Result<(), SettingsError> {
+        let Override {
+            key: name,
+            value,
+            origin,
+            layer,
+        } = one;
+        match value {
+            None => {
+                self.unset(name, *layer, origin.clone());
                 Ok(())
             }
             // The word that was meant for it would be taken for a recipient.
-            None if keys::find(name).is_some_and(|(key, _)| key.kind == Kind::Secret) => {
+            Some(Raw::Flag(true))
+                if keys::find(name).is_some_and(|(key, _)| key.kind == Kind::Secret) =>
+            {
                 Err(SettingsError::Value {
-                    name: name.to_owned(),
+                    name: name.clone(),
                     origin: Some(origin.clone()),
                     why: format!("expected a value, as in `-S {name}=VALUE`"),
                 })
             }
-            None => self.assign(name, Raw::Flag(true), Layer::Set, origin),
+            Some(raw) => self.assign(name, raw.clone(), *layer, origin),
         }
     }
 
-    fn own_flags(&mut self, args: &Args) -> Result<(), SettingsError> {
-        let mut flag = |name: &str, shown: &str, value: Option<&str>| match value {
-            Some(value) => self.assign(
-                name,
-                Raw::Text(value.to_owned()),
-                Layer::Flag,
-                &Origin::Flag(shown.to_owned()),
-            ),
-            None => Ok(()),
-        };
-        flag("from", "-r", args.from.as_deref())?;
-        flag("reply-to", "--reply-to", args.reply_to.as_deref())?;
-        flag("provider", "--provider", args.provider.as_deref())?;
-        flag("envelope-from", "-- -f", args.envelope_from.as_deref())?;
-        flag("dsn-notify", "--dsn-notify", args.dsn_notify.as_deref())?;
-        flag("dsn-return", "--dsn-return", args.dsn_return.as_deref())?;
-        flag("name", "-- -F", args.full_name.as_deref())?;
-        // GNU mail says it of files, which smail encodes as they need it.
-        let encoding = args.encoding.as_deref().map(|name| {
-            if matches!(name, "7bit" | "binary") {
-                "auto"
-            } else {
-                name
-            }
-        });
-        flag("encoding", "--encoding", encoding)?;
-        flag("skip-empty", "-E", args.skip_empty.then_some("true"))?;
-        flag("verbose", "-v", (args.verbose > 0).then_some("true"))?;
-        flag("debug", "-d", args.dry_run.then_some("true"))
+    /// Takes back what weaker sources say; a switch is off then.
+    fn unset(&mut self, name: &str, layer: Layer, origin: Origin) {
+        if let Some((key, suffix)) = keys::find(name) {
+            self.said.push(Assignment {
+                key,
+                suffix: suffix.map(str::to_lowercase),
+                value: (key.kind == Kind::Flag).then_some(Value::Flag(false)),
+                layer,
+                origin,
+            });
+        }
     }
 
-    fn choose(&mut self, args: &Args) -> Result<(), SettingsError> {
-        let Some(name) = &args.account else {
+    fn choose(&mut self, account: Option<&OsStr>) -> Result<(), SettingsError> {
+        let Some(name) = account else {
             return Ok(());
         };
         let text = name.to_string_lossy().into_owned();

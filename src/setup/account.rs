@@ -10,8 +10,8 @@ use crate::route::url;
 use crate::route::{Mechanism, TlsMode};
 use crate::secret::Secret;
 use crate::settings::keys::{self, Kind};
-use crate::settings::quote;
 use crate::settings::value::Raw;
+use crate::settings::{Override, quote};
 
 /// Settings of other files that would change where mail of a new account goes or who logs in,
 /// unless it says otherwise.
@@ -75,32 +75,27 @@ impl Setting {
     /// Reads the value of `-S`, with the name that the table gives it; unknown names stay as they
     /// are.
     pub fn parse(text: &str) -> Self {
-        let (name, value) = match text.split_once('=') {
-            Some((name, value)) => (name.trim(), Value::Text(value.to_owned())),
-            None => match text
-                .strip_prefix("no")
-                .filter(|rest| !keys::is_known(text) && keys::is_known(rest))
-            {
-                Some(rest) => (rest.trim(), Value::Flag(false)),
-                None => (text.trim(), Value::Flag(true)),
-            },
+        let Override { key, value, .. } = Override::parse(text);
+        let value = match value {
+            Some(Raw::Text(text)) => Value::Text(text),
+            value => Value::Flag(value.is_some()),
         };
-        let name = match keys::find(name) {
-            Some((key, None)) => key.name.to_owned(),
-            Some((key, Some(suffix))) => format!("{}-{suffix}", key.name),
-            None => name.to_owned(),
+        let name = match keys::find(&key) {
+            Some((row, None)) => row.name.to_owned(),
+            Some((row, Some(suffix))) => format!("{}-{suffix}", row.name),
+            None => key,
         };
         Setting { name, value }
     }
 
     /// As the settings take it.
-    pub fn found(&self) -> (String, Raw) {
+    pub fn found(&self) -> Override {
         let raw = match &self.value {
             Value::Text(text) => Raw::Text(text.clone()),
             Value::Secret(secret) => Raw::Secret(secret.clone()),
             Value::Flag(on) => Raw::Flag(*on),
         };
-        (self.name.clone(), raw)
+        Override::found(&self.name, raw)
     }
 
     /// Tells whether it holds a secret, which no argument may.
