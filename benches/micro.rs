@@ -8,8 +8,8 @@ use std::path::Path;
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use smail::address::{self, Mailbox};
+use smail::mailrc::{self, Context, Dialect};
 use smail::message::{header, transfer, wire};
-use smail::settings::mailrc::{self, Dialect, Environment};
 
 const MEGABYTE: usize = 1_000_000;
 
@@ -128,7 +128,7 @@ fn parse_mailrc(bencher: Bencher<'_, '_>) {
         )
         .unwrap();
     }
-    let world = Environment {
+    let world = Context {
         home: None,
         stdin_is_terminal: false,
         variables: &|_| None,

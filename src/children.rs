@@ -21,7 +21,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 use zeroize::Zeroizing;
 
-use crate::roots;
+use crate::environment::{self, STARTED_BY_SMAIL, certificates};
 use crate::text::short;
 
 mod kept;
@@ -35,8 +35,6 @@ use kept::{Kept, Part};
 use reach::Reach;
 pub use signals::{asked, watched};
 
-/// What a program finds in its environment when smail has started it.
-pub const STARTED_BY_SMAIL: &str = "SMAIL_PROGRAM";
 /// How the names begin of the variables that no program gets: our settings, and those of mail.rc
 /// that Heirloom mailx takes from the environment. Which of them holds a secret is not asked: URLs
 /// do too.
@@ -82,15 +80,15 @@ impl Order {
     /// Names the program. Its environment is ours without [our settings](WITHHELD).
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         let mut command = Command::new(program);
-        let ours = std::env::vars_os().map(|(name, _)| name);
+        let ours = environment::variables().map(|(name, _)| name);
         for name in ours.filter(is_withheld) {
             command.env_remove(name);
         }
         // What the library is told of roots is not for others: some of them would trust nothing
         // then.
-        match roots::before() {
-            Some(Some(before)) => drop(command.env(roots::BUNDLE, before)),
-            Some(None) => drop(command.env_remove(roots::BUNDLE)),
+        match certificates::before() {
+            Some(Some(before)) => drop(command.env(certificates::BUNDLE, before)),
+            Some(None) => drop(command.env_remove(certificates::BUNDLE)),
             None => {}
         }
         command
@@ -153,7 +151,7 @@ impl Order {
     /// Lets it speak with the person at the terminal, where there is one, on standard error too.
     #[must_use]
     pub fn talks(mut self) -> Self {
-        if io::IsTerminal::is_terminal(&io::stderr()) && Reach::here() == Reach::Tree {
+        if environment::stderr_is_terminal() && Reach::here() == Reach::Tree {
             self.command.stderr(Stdio::inherit());
         }
         self

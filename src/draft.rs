@@ -15,7 +15,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::address::{Address, AddressError, AliasError, Mailbox};
-use crate::settings::{LocalError, SettingsError};
+use crate::aliases::LocalError;
+use crate::settings::SettingsError;
 
 pub use compose::{check, compose, fallback_charsets, first_author};
 pub use dsn::{Dsn, DsnError};

@@ -16,6 +16,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::environment;
+
 /// How long a program may take to write what is read from it as a file.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The pause between two looks at a lock that another program holds.
@@ -81,7 +83,7 @@ impl Access {
 
     /// Tells whether it belongs to a stranger.
     pub fn is_foreign(self) -> bool {
-        self.owner != 0 && self.owner != rustix::process::geteuid().as_raw()
+        self.owner != 0 && self.owner != environment::user_id()
     }
 
     /// Tells whether its group or everybody may change it.
@@ -208,11 +210,7 @@ fn append_as(path: &Path, access: OFlags) -> io::Result<Option<File>> {
 pub fn refuse_strange(path: &Path) -> io::Result<()> {
     let (folder, shared, name) = folder_of(path)?;
     match rustix::fs::statat(&folder, &name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(there)
-            if shared
-                && there.st_uid != 0
-                && there.st_uid != rustix::process::geteuid().as_raw() =>
-        {
+        Ok(there) if shared && there.st_uid != 0 && there.st_uid != environment::user_id() => {
             Err(Unfit::Strange.into())
         }
         Ok(_) | Err(Errno::NOENT) => Ok(()),

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+pub mod aliases;
 pub mod charset;
 pub mod check;
 pub mod children;
@@ -12,12 +13,14 @@ pub mod cli;
 mod commands;
 pub mod delivery;
 pub mod draft;
+pub mod environment;
 pub mod failure;
 pub mod files;
 pub mod generate;
 pub mod head;
 pub mod hints;
 pub mod log;
+pub mod mailrc;
 pub mod message;
 pub mod notice;
 #[cfg(test)]
@@ -25,7 +28,7 @@ mod pace;
 pub mod queue;
 pub mod record;
 pub mod report;
-pub mod roots;
+pub mod route;
 pub mod secret;
 pub mod settings;
 pub mod setup;

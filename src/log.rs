@@ -10,9 +10,10 @@ use std::io::{self, Write};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, FixedOffset, Local, SecondsFormat};
+use chrono::{DateTime, FixedOffset, SecondsFormat};
 
 use crate::delivery::{Fate, Report};
+use crate::environment;
 use crate::files;
 use crate::settings::Settings;
 use crate::text::{self, Policy};
@@ -110,7 +111,7 @@ impl Log {
     /// The first place that failed and why, when all were tried. It must never change what becomes
     /// of the mail.
     pub fn write(&self, attempt: &Attempt<'_>) -> io::Result<()> {
-        self.write_at(attempt, Local::now().fixed_offset())
+        self.write_at(attempt, environment::local_time())
     }
 
     fn write_at(&self, attempt: &Attempt<'_>, now: DateTime<FixedOffset>) -> io::Result<()> {
@@ -257,7 +258,7 @@ fn severity(status: &str) -> u8 {
 
 /// A message for the local socket, in the form that C libraries send (RFC 3164 without the host).
 fn syslog(facts: &[Fact], status: &str, now: DateTime<FixedOffset>) -> Vec<u8> {
-    let (priority, pid) = (FACILITY * 8 + severity(status), std::process::id());
+    let (priority, pid) = (FACILITY * 8 + severity(status), environment::id());
     let mut text = format!(
         "<{priority}>{} smail[{pid}]: {}",
         now.format("%b %e %H:%M:%S"),
@@ -287,7 +288,7 @@ fn journal(facts: &[Fact], status: &str) -> Vec<u8> {
     field("PRIORITY", &severity(status).to_string());
     field("SYSLOG_IDENTIFIER", "smail");
     field("SYSLOG_FACILITY", &FACILITY.to_string());
-    field("SYSLOG_PID", &std::process::id().to_string());
+    field("SYSLOG_PID", &environment::id().to_string());
     for (key, value) in facts.iter().filter(|(_, value)| value != "-") {
         field(
             &format!("SMAIL_{}", key.replace('-', "_").to_uppercase()),

@@ -13,7 +13,7 @@ use std::process::ExitCode;
     reason = "the one exception: before anything has read the environment"
 )]
 fn spare_the_bundle() {
-    if let Some((name, value)) = smail::roots::to_set() {
+    if let Some((name, value)) = smail::environment::certificates::to_set() {
         // SAFETY: the first statement of the program: no other thread exists that could read the
         // environment meanwhile.
         unsafe { std::env::set_var(name, value) };

@@ -4,54 +4,54 @@
 //! Promise: nothing is written before the last question is answered and the trial is over; what was
 //! there stays byte for byte the beginning of what is there then, and a failure halfway takes back
 //! what was made. A secret goes into private files and standard input of programs, never into an
-//! argument or onto the terminal. The room speaks to a [`Person`] and reaches the world through
-//! [`Hands`], so that a dialogue is a text that can be compared.
+//! argument or onto the terminal. The room speaks to a [`Prompter`] and reaches DNS, web and
+//! server through [`Services`], so that a dialogue is a text that can be compared.
 mod account;
 pub mod autoconfig;
 mod dialogue;
 pub mod dns;
 pub mod find;
-mod keep;
 mod mailrc;
+pub mod messages;
 mod questions;
-pub mod words;
+mod secret_store;
 mod write;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-pub use account::{LEAKS, Said, Value};
+pub use account::{LEAKS, Setting, Value};
 use autoconfig::Web;
 use find::Directory;
-pub use keep::Keeping;
 pub use mailrc::Before;
-use words::Words;
+use messages::Messages;
+pub use secret_store::SecretStore;
 
 use crate::address::AddressError;
 use crate::secret::{Secret, SecretError};
 use crate::settings::presets::Preset;
 
 /// Who answers.
-pub trait Person {
+pub trait Prompter {
     /// Shows a line, or several.
     fn say(&mut self, text: &str);
 
     /// Asks for a line; an empty answer is the default.
     ///
     /// # Errors
-    /// [`Gone`]: there is no answer, and nothing may be asked any more.
-    fn ask(&mut self, question: &str, default: Option<&str>) -> Result<String, Gone>;
+    /// [`Aborted`]: there is no answer, and nothing may be asked any more.
+    fn ask(&mut self, question: &str, default: Option<&str>) -> Result<String, Aborted>;
 
     /// Asks for a secret, unseen.
     ///
     /// # Errors
-    /// As [`Person::ask`].
-    fn secret(&mut self, question: &str) -> Result<Secret, Gone>;
+    /// As [`Prompter::ask`].
+    fn secret(&mut self, question: &str) -> Result<Secret, Aborted>;
 }
 
 /// Why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gone {
+pub enum Aborted {
     /// A signal, or Ctrl-C.
     Interrupted,
     /// Ctrl-D, or the terminal is gone.
@@ -61,34 +61,34 @@ pub enum Gone {
 }
 
 /// Agrees with every proposal, and has no answer where there is none: `--yes`.
-pub struct Agreed<'a> {
+pub struct AssumeYes<'a> {
     /// Hears what would be shown.
     pub hear: &'a mut dyn FnMut(&str),
 }
 
-impl Person for Agreed<'_> {
+impl Prompter for AssumeYes<'_> {
     fn say(&mut self, text: &str) {
         (self.hear)(text);
     }
 
-    fn ask(&mut self, _: &str, default: Option<&str>) -> Result<String, Gone> {
-        default.map(str::to_owned).ok_or(Gone::Nobody)
+    fn ask(&mut self, _: &str, default: Option<&str>) -> Result<String, Aborted> {
+        default.map(str::to_owned).ok_or(Aborted::Nobody)
     }
 
-    fn secret(&mut self, _: &str) -> Result<Secret, Gone> {
-        Err(Gone::Nobody)
+    fn secret(&mut self, _: &str) -> Result<Secret, Aborted> {
+        Err(Aborted::Nobody)
     }
 }
 
 /// What the command line says already.
 #[derive(Debug, Default)]
-pub struct Wishes {
+pub struct SetupOptions {
     /// The address.
     pub address: Option<String>,
     /// The name of the account.
     pub account: Option<String>,
     /// Settings that are written as they are.
-    pub said: Vec<Said>,
+    pub said: Vec<Setting>,
     /// The password.
     pub secret: Option<Secret>,
     /// The command that prints it.
@@ -131,11 +131,11 @@ impl Place {
 }
 
 /// Tries settings: connects, logs in and names the sender.
-pub type Trial<'a> = &'a dyn Fn(&[Said]) -> Result<(), Unfit>;
+pub type Trial<'a> = &'a dyn Fn(&[Setting]) -> Result<(), TrialError>;
 
 /// Why a trial came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unfit {
+pub enum TrialError {
     /// What failed, as it is to be shown.
     Failed(String),
     /// A signal, or Ctrl-C, ended it; nothing may be asked any more.
@@ -144,9 +144,9 @@ pub enum Unfit {
 /// What is visibly wrong with a secret, for this provider and user name.
 pub type Doubt<'a> = &'a dyn Fn(Option<&Preset>, &str, &Secret) -> Option<String>;
 
-/// The way to the world outside the room.
+/// What the dialogue asks of the network.
 #[derive(Clone, Copy)]
-pub struct Hands<'a> {
+pub struct Services<'a> {
     /// Answers what the DNS knows.
     pub directory: &'a dyn Directory,
     /// Fetches a page from the web; only ever used after a yes.
@@ -179,7 +179,7 @@ pub struct Done {
 pub enum SetupError {
     /// Nobody answers: why, and the question.
     #[error("the setup was broken off at `{1}`; nothing was written")]
-    Gone(Gone, String),
+    Aborted(Aborted, String),
     /// The user gave up.
     #[error("the setup was given up; nothing was written")]
     GivenUp,
@@ -202,7 +202,7 @@ pub enum SetupError {
     },
     /// The file with what is added would not be TOML.
     #[error("{}: nothing can be added to it: line {line}: {why}", .path.display())]
-    Unfit {
+    Unextendable {
         /// The file.
         path: PathBuf,
         /// From 1.
@@ -234,13 +234,13 @@ pub enum SetupError {
 /// # Errors
 /// [`SetupError`]; then everything is as it was.
 pub fn run(
-    person: &mut dyn Person,
-    words: Words,
-    wishes: &Wishes,
+    prompter: &mut dyn Prompter,
+    messages: Messages,
+    options: &SetupOptions,
     place: &Place,
-    hands: Hands<'_>,
+    services: Services<'_>,
 ) -> Result<Done, SetupError> {
-    dialogue::Dialogue::new(person, words, wishes, place, hands).run()
+    dialogue::Dialogue::new(prompter, messages, options, place, services).run()
 }
 
 /// Turns a mail.rc into a `config.toml`, telling of every line what becomes of it.
@@ -248,32 +248,32 @@ pub fn run(
 /// # Errors
 /// [`SetupError`]; then everything is as it was.
 pub fn from_mailrc(
-    person: &mut dyn Person,
-    words: Words,
-    wishes: &Wishes,
+    prompter: &mut dyn Prompter,
+    messages: Messages,
+    options: &SetupOptions,
     place: &Place,
     before: &Before<'_>,
 ) -> Result<Option<Done>, SetupError> {
-    mailrc::Conversion::new(person, words, wishes, place, before).run()
+    mailrc::Conversion::new(prompter, messages, options, place, before).run()
 }
 
 /// Subject and text of the first mail.
-pub fn first_mail(words: Words, done: &Done, host: &str) -> (String, String) {
-    let subject = words.of(words::MAIL_SUBJECT, &[host]);
+pub fn first_mail(messages: Messages, done: &Done, host: &str) -> (String, String) {
+    let subject = messages.of(messages::MAIL_SUBJECT, &[host]);
     (
         subject,
-        words.of(words::MAIL_BODY, &[host, &done.address, &done.config]),
+        messages.of(messages::MAIL_BODY, &[host, &done.address, &done.config]),
     )
 }
 
 /// What is said when variables of the environment outrank what was written.
-pub fn outranked(words: Words, variables: &str) -> String {
-    words.of(words::OUTRANKED, &[variables])
+pub fn outranked(messages: Messages, variables: &str) -> String {
+    messages.of(messages::OUTRANKED, &[variables])
 }
 
 /// What is said when it was accepted.
-pub fn sent(words: Words, done: &Done) -> String {
-    words.of(words::SENT, &[&done.address])
+pub fn sent(messages: Messages, done: &Done) -> String {
+    messages.of(messages::SENT, &[&done.address])
 }
 
 #[cfg(test)]

@@ -12,11 +12,12 @@ use std::collections::HashSet;
 use std::io::{self, Read};
 
 use crate::address::{Address, AddressError, Mailbox, parse_word};
+use crate::aliases::{Local, LocalError};
 use crate::cli::sendmail::Request;
 use crate::draft::{Dsn, encoded_word, fallback_charsets, first_author, list_of};
 use crate::message::{Edits, Raw};
 use crate::message::{Envelope, Message, MessageError, Stamp};
-use crate::settings::{Local, LocalError, Settings, SettingsError, author};
+use crate::settings::{Settings, SettingsError, author};
 
 /// Why a mail cannot be taken.
 #[derive(Debug, thiserror::Error)]
@@ -464,23 +465,24 @@ mod tests {
 
     #[test]
     fn the_user_is_where_all_local_names_are() {
-        use crate::settings::{Layers, Machine, Surroundings};
+        use crate::environment::{Environment, Host};
+        use crate::settings::Layers;
         let folder = tempfile::tempdir().unwrap();
         let mailname = folder.path().join("mailname");
         std::fs::write(&mailname, "x.example\n").unwrap();
-        let machine = Machine {
+        let host = Host {
             mailname: Some(mailname),
             hostname: Some("box".into()),
-            ..Machine::default()
+            ..Host::default()
         };
-        let world = Surroundings {
-            machine,
-            ..Surroundings::default()
+        let env = Environment {
+            host,
+            ..Environment::default()
         };
         let settled = |from: &str| {
             let words =
                 ["smail", "-n", "-S", "smtp=h.example", "-S", from].map(std::ffi::OsString::from);
-            let settings = Layers::load(&crate::cli::parse(words).unwrap(), &world)
+            let settings = Layers::load(&crate::cli::parse(words).unwrap(), &env)
                 .unwrap()
                 .settle(&[])
                 .unwrap();

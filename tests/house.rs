@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A room and the rooms whose doors are open to it. A room that does not exist yet has its row
-/// already.
+/// A room, by its module path, and the rooms whose doors are open to it. A row of a longer path
+/// takes a part of a room out of it.
 #[rustfmt::skip]
 const DOORS: &[(&str, &[&str])] = &[
     ("cli",       &[]),
@@ -15,19 +15,26 @@ const DOORS: &[(&str, &[&str])] = &[
     ("charset",   &[]),
     ("head",      &["charset"]),
     ("delivery",  &[]),
-    ("settings",  &["cli", "secret", "address", "children"]),
-    ("draft",     &["cli", "settings", "address", "charset", "head"]),
+    // Syntax only: what a name means is asked of the caller.
+    ("mailrc",    &[]),
+    // What a route is, and how its text is read.
+    ("route",     &["secret"]),
+    ("settings",  &["cli", "mailrc", "route", "secret", "address"]),
+    // From settings to a route.
+    ("route::resolve", &["settings", "route", "secret", "address"]),
+    ("aliases",   &["settings", "route::resolve", "address"]),
+    ("draft",     &["cli", "settings", "route::resolve", "aliases", "address", "charset", "head"]),
     ("message",   &["draft", "address", "charset", "head"]),
     // An envelope is made of addresses, and what to say in RCPT is asked of them. What a provider
     // means by a reply decides what becomes of the mail, before the books hear of it.
-    ("transport", &["settings", "secret", "message", "delivery", "address", "hints", "children"]),
+    ("transport", &["route", "secret", "message", "delivery", "address", "hints", "children"]),
     // An envelope is stored as text and read back as addresses.
-    ("queue",     &["settings", "message", "delivery", "transport", "address", "children"]),
+    ("queue",     &["route", "message", "delivery", "transport", "address", "children"]),
     // What a program hands over with sendmail's command line, or in a dialogue, becomes mail by the
     // rules of its settings.
-    ("submission", &["cli", "settings", "draft", "message", "address"]),
+    ("submission", &["cli", "settings", "aliases", "draft", "message", "address"]),
     ("log",       &["settings", "delivery"]),
-    ("setup",     &["settings", "secret", "address"]),
+    ("setup",     &["settings", "route", "mailrc", "secret", "address"]),
     ("hints",     &["delivery"]),
     // The report of a rehearsal; its words for faults are handed in.
     ("check",     &["settings", "transport", "delivery"]),
@@ -37,11 +44,14 @@ const DOORS: &[(&str, &[&str])] = &[
     ("notice",    &["message"]),
     // The exit table of the man page is made from the rows that decide the exit.
     ("generate",  &["cli", "settings", "failure"]),
-    ("failure",   &["cli", "secret", "address", "delivery", "settings", "draft", "message", "transport", "queue", "hints", "record", "submission", "setup"]),
+    ("failure",   &["cli", "secret", "address", "aliases", "delivery", "settings", "route", "draft", "message", "transport", "queue", "hints", "record", "submission", "setup"]),
 ];
 
+/// Rooms that the tests of every room may enter: what is typed is where many facts begin.
+const FOR_TESTS: &[&str] = &["cli"];
+
 /// The shared floors: they know no room, and every room may stand on them.
-const FLOORS: &[&str] = &["files", "pace", "roots", "text"];
+const FLOORS: &[&str] = &["environment", "files", "pace", "text"];
 
 /// A path into an outside crate, and the places (a room, or a file) it may be named in.
 #[rustfmt::skip]
@@ -49,7 +59,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("lettre::message",   &["message", "address"]),
     ("lettre::transport", &["transport"]),
     ("native_tls",        &["transport"]),
-    ("openssl_probe",     &["roots"]),
+    ("openssl_probe",     &["environment"]),
     ("x509_cert",         &["transport"]),
     ("tokio",             &["transport"]),
     ("clap",              &["cli", "generate"]),
@@ -57,6 +67,8 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("clap_mangen",       &["generate"]),
     ("rpassword",         &["secret"]),
     ("httparse",          &["transport"]),
+    ("hostname",          &["environment"]),
+    ("directories",       &["environment"]),
     ("roxmltree",         &["setup"]),
 ];
 
@@ -119,34 +131,46 @@ fn code(text: &str) -> String {
         .join("\n")
 }
 
-/// Every room named after `crate::`, also inside `crate::{a, b::c}`.
-fn rooms_named(code: &str) -> Vec<String> {
-    let mut rooms = Vec::new();
+/// Every path named after `crate::`, of two words where it has two: `crate::{a, b::{c, d}}` names
+/// `a`, `b::c` and `b::d`.
+fn paths_named(code: &str) -> Vec<String> {
+    let mut paths = Vec::new();
     for (at, _) in code.match_indices("crate::") {
         if code[..at]
             .ends_with(|before: char| before.is_alphanumeric() || before == '_' || before == '$')
         {
             continue;
         }
-        let rest = &code[at + "crate::".len()..];
-        match rest.strip_prefix('{') {
-            Some(group) => rooms.extend(heads_of_group(group)),
-            None => rooms.push(word(rest)),
+        for (head, rest) in heads(&code[at + "crate::".len()..]) {
+            match rest.strip_prefix("::").map(heads) {
+                Some(below) => {
+                    paths.extend(below.iter().map(|(name, _)| format!("{head}::{name}")));
+                }
+                None => paths.push(head),
+            }
         }
     }
-    rooms.retain(|room| !room.is_empty());
-    rooms
+    paths.retain(|path| !path.is_empty());
+    paths
 }
 
-/// The first words of the entries of a `use` group, from behind its opening brace.
-fn heads_of_group(group: &str) -> Vec<String> {
-    let mut heads = vec![word(group.trim_start())];
+/// The first words of what stands here, a name or a group, and the text behind each.
+fn heads(text: &str) -> Vec<(String, &str)> {
+    let head = |text| {
+        let name = word(text);
+        let rest = &text[name.len()..];
+        (name, rest)
+    };
+    let Some(group) = text.strip_prefix('{') else {
+        return vec![head(text)];
+    };
+    let mut heads = vec![head(group.trim_start())];
     let mut depth = 1;
     for (at, character) in group.char_indices() {
         match character {
             '{' => depth += 1,
             '}' => depth -= 1,
-            ',' if depth == 1 => heads.push(word(group[at + 1..].trim_start())),
+            ',' if depth == 1 => heads.push(head(group[at + 1..].trim_start())),
             _ => {}
         }
         if depth == 0 {
@@ -154,6 +178,18 @@ fn heads_of_group(group: &str) -> Vec<String> {
         }
     }
     heads
+}
+
+/// The room of a path: the longest row that it lies in.
+fn room_of<'a>(path: &str) -> Option<&'a str> {
+    let within = |row: &str| {
+        path.strip_prefix(row)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+    };
+    let rooms = DOORS.iter().map(|(room, _)| *room);
+    rooms
+        .filter(|room| within(room))
+        .max_by_key(|room| room.len())
 }
 
 fn word(text: &str) -> String {
@@ -179,7 +215,7 @@ fn names(code: &str, path: &str) -> bool {
         match (tail, rest.strip_prefix('{')) {
             (None, _) => true,
             (Some(tail), None) => word(rest) == tail,
-            (Some(tail), Some(group)) => heads_of_group(group).iter().any(|head| head == tail),
+            (Some(tail), Some(_)) => heads(rest).iter().any(|(head, _)| head == tail),
         }
     })
 }
@@ -196,24 +232,28 @@ fn rooms_import_only_through_their_doors() {
         if ["main", "lib", "commands"].contains(&source.room.as_str()) {
             continue;
         }
-        let open = DOORS
-            .iter()
-            .find(|(room, _)| *room == source.room)
-            .map(|(_, open)| *open);
-        let Some(open) = open.or_else(|| FLOORS.contains(&source.room.as_str()).then_some(&[][..]))
-        else {
+        let path = source.path.trim_end_matches(".rs").replace('/', "::");
+        let room = room_of(&path);
+        if room.is_none() && !FLOORS.contains(&source.room.as_str()) {
             complaints.push(format!(
                 "src/{}: the house has no room `{}`",
                 source.path, source.room
             ));
-            continue;
-        };
-        for named in rooms_named(&code(&source.text)) {
-            let is_room = DOORS.iter().any(|(room, _)| *room == named);
-            if is_room && named != source.room && !open.contains(&named.as_str()) {
+        }
+        let open = DOORS
+            .iter()
+            .find(|(name, _)| Some(*name) == room)
+            .map_or(&[][..], |(_, open)| open);
+        for named in paths_named(&code(&source.text)) {
+            if let Some(named) = room_of(&named)
+                && room != Some(named)
+                && !open.contains(&named)
+                && !(FOR_TESTS.contains(&named) && is_of_tests(&source))
+            {
                 complaints.push(format!(
                     "src/{}: `{}` has no door to `{named}`",
-                    source.path, source.room
+                    source.path,
+                    room.unwrap_or(&source.room)
                 ));
             }
         }
@@ -240,14 +280,15 @@ fn outside_crates_live_in_their_rooms() {
     check(&complaints);
 }
 
+fn is_of_tests(source: &Source) -> bool {
+    let mut parts = source.path.split('/');
+    parts.any(|part| part == "tests" || part.ends_with("tests.rs"))
+}
+
 /// The code without its tests, which may start what they like.
 fn code_of_program(source: &Source) -> String {
-    let of_tests = source
-        .path
-        .split('/')
-        .any(|part| part == "tests" || part.ends_with("tests.rs"));
     let code = code(&source.text);
-    if of_tests {
+    if is_of_tests(source) {
         String::new()
     } else {
         code.split("#[cfg(test)]\nmod tests {")
@@ -271,6 +312,40 @@ fn programs_are_started_in_one_place() {
         .map(|source| source.path.clone())
         .collect();
     assert_eq!(found, ["children.rs"]);
+}
+
+/// What asks the process or the host about itself, and stands in `environment` alone.
+const OF_ENVIRONMENT: &[&str] = &[
+    "env::var",
+    "env::args",
+    "env::current_",
+    "env::home_dir",
+    "hostname::get",
+    "getuid",
+    "geteuid",
+    "getgid",
+    "getegid",
+    "getppid",
+    "IsTerminal",
+    "SystemTime::now",
+    "Local::now",
+    "Utc::now",
+    "process::id(",
+    "BaseDirs",
+    "/etc/passwd",
+];
+
+#[test]
+fn process_and_host_are_asked_in_one_place() {
+    let mut complaints = Vec::new();
+    for source in sources().iter().filter(|s| s.room != "environment") {
+        let code = code_of_program(source);
+        let asked = OF_ENVIRONMENT.iter().filter(|name| code.contains(**name));
+        complaints.extend(
+            asked.map(|name| format!("src/{}: {name} belongs into environment", source.path)),
+        );
+    }
+    check(&complaints);
 }
 
 #[test]
@@ -330,7 +405,10 @@ fn the_doors_make_no_circle() {
 #[test]
 fn the_reading_of_imports_sees_groups_and_skips_comments() {
     let text = "use crate::{a::B, c::{d, e}, f};\n// crate::g\nlet x = crate::h::i();\npub(crate) use super::crate_::j;";
-    assert_eq!(rooms_named(&code(text)), ["a", "c", "f", "h"]);
+    assert_eq!(
+        paths_named(&code(text)),
+        ["a::B", "c::d", "c::e", "f", "h::i"]
+    );
     assert!(names(
         "use lettre::{Address, message::header};",
         "lettre::message"
@@ -346,7 +424,7 @@ fn the_reading_of_imports_sees_groups_and_skips_comments() {
 /// Types that hold secrets, or words of which some may be one: none derives `Debug`.
 const SECRETIVE: &[&str] = &[
     "Args",
-    "Surroundings",
+    "Environment",
     "Raw",
     "Value",
     "Assignment",
@@ -366,7 +444,7 @@ const SECRETIVE: &[&str] = &[
 /// Types of these names that hold none.
 const HARMLESS: &[(&str, &str)] = &[
     ("message/raw.rs", "Raw"),
-    ("settings/aliases/file.rs", "Entry"),
+    ("aliases/file.rs", "Entry"),
     ("queue/entry.rs", "Entry"),
     ("queue/list.rs", "Item"),
     ("secret/netrc.rs", "Entry"),

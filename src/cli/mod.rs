@@ -6,7 +6,7 @@
 //! its line in the man page.
 mod mailx;
 pub mod sendmail;
-mod settle;
+mod validate;
 
 pub use mailx::{Args, Artifact};
 
@@ -17,7 +17,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 
 /// Why the command line is not understood, or what to print instead of sending.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stop {
+pub enum Error {
     /// Text for standard output; all is well (`--help`, `--version`).
     Print(String),
     /// A mistake: what is wrong, and the way out.
@@ -31,9 +31,9 @@ pub enum Stop {
     Daemon(String),
 }
 
-impl Stop {
+impl Error {
     fn usage(what: impl Into<String>) -> Self {
-        Stop::Usage {
+        Error::Usage {
             what: what.into(),
             hint: None,
         }
@@ -78,8 +78,8 @@ fn given(words: &[OsString]) -> Option<Personality> {
 /// else, and in all of a caller's words to sendmail.
 ///
 /// # Errors
-/// [`Stop`], also for `--help` and `--version`.
-pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, Stop> {
+/// [`Error`], also for `--help` and `--version`.
+pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, Error> {
     let mut words: Vec<OsString> = words.into_iter().collect();
     let mut known = given(&words);
     if known.is_none() && words.get(1).is_some_and(|word| word == "--as") {
@@ -87,7 +87,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, Stop> {
             .get(2)
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default();
-        known = Some(personality(&name).ok_or_else(|| Stop::Usage {
+        known = Some(personality(&name).ok_or_else(|| Error::Usage {
             what: format!("smail cannot be called as `{}`", crate::text::word(&name)),
             hint: Some(format!(
                 "the names are {}",
@@ -115,7 +115,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, Stop> {
         .map_err(|e| stop(&e))?;
     let mut args = Args::from_arg_matches(&matches).map_err(|e| stop(&e))?;
     args.attachment_names = attachment_names(&args.content_filename, &matches);
-    args.settle()?;
+    args.validate()?;
     Ok(args)
 }
 
@@ -210,12 +210,12 @@ pub fn command() -> clap::Command {
     Args::command()
 }
 
-fn stop(error: &clap::Error) -> Stop {
+fn stop(error: &clap::Error) -> Error {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            Stop::Print(error.render().to_string())
+            Error::Print(error.render().to_string())
         }
-        kind => Stop::Usage {
+        kind => Error::Usage {
             what: complaint(kind, error),
             hint: suggestion(error),
         },

@@ -8,7 +8,7 @@
 //! has no effect: callers put text of strangers on this line.
 use std::ffi::OsString;
 
-use super::Stop;
+use super::Error;
 
 /// What sendmail is asked to do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -94,7 +94,7 @@ enum Takes {
 }
 
 /// What a letter does with its value.
-type Act = fn(&mut Request, String) -> Result<(), Stop>;
+type Act = fn(&mut Request, String) -> Result<(), Error>;
 
 /// Every letter that is more than ignored, or has a value to swallow (spec/sendmail.md section
 /// 2.1).
@@ -121,12 +121,12 @@ const LETTERS: &[(char, Takes, Act)] = &[
 ];
 
 #[expect(clippy::unnecessary_wraps, reason = "a row of the table may fail")]
-fn ignore(_: &mut Request, _: String) -> Result<(), Stop> {
+fn ignore(_: &mut Request, _: String) -> Result<(), Error> {
     Ok(())
 }
 
 /// The modes of `-b` (spec/sendmail.md section 2.2).
-fn mode(request: &mut Request, word: &str) -> Result<(), Stop> {
+fn mode(request: &mut Request, word: &str) -> Result<(), Error> {
     request.mode = match word {
         "m" => Mode::Deliver,
         "s" => Mode::Dialogue,
@@ -134,9 +134,9 @@ fn mode(request: &mut Request, word: &str) -> Result<(), Stop> {
         "i" => Mode::Aliases,
         "v" => Mode::Verify,
         "h" | "H" => Mode::Nothing,
-        "d" | "D" | "l" => return Err(Stop::Daemon(format!("-b{word}"))),
+        "d" | "D" | "l" => return Err(Error::Daemon(format!("-b{word}"))),
         _ => {
-            return Err(Stop::Usage {
+            return Err(Error::Usage {
                 what: format!(
                     "`-b{}` is no mode of sendmail that smail knows",
                     crate::text::word(word)
@@ -164,8 +164,8 @@ fn flush(request: &mut Request, rest: &str) {
     list.extend(Some(rest[1..].to_owned()).filter(|part| !part.is_empty()));
 }
 
-fn subject() -> Stop {
-    Stop::Usage {
+fn subject() -> Error {
+    Error::Usage {
         what: "`-s` is an option of mail, and this is sendmail".to_owned(),
         hint: Some("the Subject stands in the head of the mail; or call smail as mail".to_owned()),
     }
@@ -174,17 +174,17 @@ fn subject() -> Stop {
 /// Reads the words behind the name.
 ///
 /// # Errors
-/// [`Stop`].
-pub fn parse(words: &[OsString]) -> Result<Request, Stop> {
+/// [`Error`].
+pub fn parse(words: &[OsString]) -> Result<Request, Error> {
     let mut request = Request::default();
     let mut words = words.iter().map(|word| word.to_string_lossy().into_owned());
     while let Some(word) = words.next() {
         match word.strip_prefix('-') {
             Some("-") => break,
             // Long options are not sendmail's; none of them may be taken for letters.
-            Some("-help") => return Err(Stop::Print(HELP.to_owned())),
+            Some("-help") => return Err(Error::Print(HELP.to_owned())),
             Some("-version") => {
-                return Err(Stop::Print(
+                return Err(Error::Print(
                     concat!("smail ", env!("CARGO_PKG_VERSION"), "\n").to_owned(),
                 ));
             }
@@ -205,7 +205,7 @@ fn cluster(
     request: &mut Request,
     letters: &str,
     words: &mut dyn Iterator<Item = String>,
-) -> Result<(), Stop> {
+) -> Result<(), Error> {
     for (at, letter) in letters.char_indices() {
         let Some((_, takes, act)) = LETTERS.iter().find(|row| row.0 == letter) else {
             continue;
@@ -218,7 +218,7 @@ fn cluster(
             }
             Takes::Value if rest.is_empty() => words
                 .next()
-                .ok_or_else(|| Stop::usage(format!("`-{letter}` needs a value")))?,
+                .ok_or_else(|| Error::usage(format!("`-{letter}` needs a value")))?,
             Takes::Value | Takes::Rest => rest.to_owned(),
         };
         return act(request, value);
@@ -230,7 +230,7 @@ fn cluster(
 mod tests {
     use super::*;
 
-    fn read(line: &[&str]) -> Result<Request, Stop> {
+    fn read(line: &[&str]) -> Result<Request, Error> {
         parse(&line.iter().map(OsString::from).collect::<Vec<_>>())
     }
 
@@ -407,13 +407,13 @@ mod tests {
             assert_eq!(mode(line), Ok(wanted), "{line:?}");
         }
         for word in ["-bt", "-bz", "-ba", "-be", "-b1", "-bpx"] {
-            assert!(matches!(mode(&[word]), Err(Stop::Usage { .. })), "{word}");
+            assert!(matches!(mode(&[word]), Err(Error::Usage { .. })), "{word}");
         }
         for word in ["-bd", "-bD", "-bl"] {
-            assert_eq!(mode(&[word]), Err(Stop::Daemon(word.to_owned())));
+            assert_eq!(mode(&[word]), Err(Error::Daemon(word.to_owned())));
         }
         for line in [&["-f"][..], &["-tf"], &["-b"], &["-s", "x", "b"]] {
-            assert!(matches!(mode(line), Err(Stop::Usage { .. })), "{line:?}");
+            assert!(matches!(mode(line), Err(Error::Usage { .. })), "{line:?}");
         }
     }
 
@@ -427,9 +427,9 @@ mod tests {
             })
         );
         assert!(
-            matches!(read(&["--version"]), Err(Stop::Print(text)) if text.starts_with("smail "))
+            matches!(read(&["--version"]), Err(Error::Print(text)) if text.starts_with("smail "))
         );
-        assert!(matches!(read(&["--help"]), Err(Stop::Print(text)) if text.contains("-bs")));
+        assert!(matches!(read(&["--help"]), Err(Error::Print(text)) if text.contains("-bs")));
     }
 
     #[test]

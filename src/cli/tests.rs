@@ -17,7 +17,7 @@ fn refused(words: &[&str]) -> (String, Option<String>) {
             .chain(words.iter().copied())
             .map(OsString::from),
     ) {
-        Err(Stop::Usage { what, hint }) => (what, hint),
+        Err(Error::Usage { what, hint }) => (what, hint),
         other => panic!("{other:?}"),
     }
 }
@@ -233,7 +233,7 @@ fn another_name_is_given_in_the_first_word_only() {
     let refused = |words: &[&str]| {
         matches!(
             parse(words.iter().map(OsString::from)),
-            Err(Stop::Usage { .. })
+            Err(Error::Usage { .. })
         )
     };
     assert!(refused(&["smail", "--as", "postfix", "a@x"]));
@@ -249,7 +249,7 @@ fn another_name_is_given_in_the_first_word_only() {
 #[test]
 fn help_and_version_go_to_standard_output() {
     let text = |flag: &str| match parse(["smail".into(), flag.into()]) {
-        Err(Stop::Print(text)) => text,
+        Err(Error::Print(text)) => text,
         other => panic!("{other:?}"),
     };
     assert!(text("--version").starts_with("smail "));

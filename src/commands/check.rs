@@ -3,21 +3,21 @@
 //!
 //! Promise: nothing is sent, queued, recorded or logged; the exit status is that of a send with
 //! these settings.
-use std::io::IsTerminal;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::address::{Address, Mailbox, parse_list};
+use crate::aliases::Local;
 use crate::check::{self, Advice, Look, Sheet, Subject};
 use crate::cli::Args;
 use crate::delivery::{Cause, Fate, Fault, Reply, Report};
 use crate::draft::DraftError;
+use crate::environment::{self, Environment};
 use crate::failure::{self, Exit, Failure};
 use crate::hints;
 use crate::message::{Envelope, Message};
-use crate::settings::route::Route;
-use crate::settings::{self, Local, Settings, SettingsError, Surroundings, author};
+use crate::route::{Route, resolve::resolve};
+use crate::settings::{Settings, SettingsError, author};
 use crate::transport::probe::{News, Outcome, Probe};
 use crate::transport::{self, probe};
 
@@ -27,20 +27,20 @@ use super::{print, remarks, terminal::print_coloured};
 ///
 /// # Errors
 /// What keeps a mail from having a way at all.
-pub fn run(args: &Args, settings: &Settings, world: &Surroundings) -> Result<Exit, Failure> {
+pub fn run(args: &Args, settings: &Settings, env: &Environment) -> Result<Exit, Failure> {
     // A file in the place of an account is an attachment to mailx; here it can only be a mistake.
     if let (Some(_), Some(name)) = (&settings.attachment, &args.account) {
         return Err(
             SettingsError::NoAccount(name.to_string_lossy().into_owned(), Vec::new()).into(),
         );
     }
-    let mut author = super::author(settings, &world.user())?;
-    let mut sender = author::return_path(settings, &author, &world.user())?;
+    let mut author = super::author(settings, &env.user())?;
+    let mut sender = author::return_path(settings, &author, &env.user())?;
     if let Some(forced) = author::forced(settings, &author.address) {
         sender = forced.address.clone();
         author = forced;
     }
-    let route = settings::route(settings, &author)?;
+    let route = resolve(settings, &author)?;
     let mut recipients = recipients(args, settings)?;
     if recipients.is_empty() && !args.to.is_empty() {
         return Ok(dropped(args));
@@ -103,9 +103,7 @@ fn subject(settings: &Settings, route: &Route, author: &Mailbox, sender: &Addres
             .map_or_else(|| server.host.clone(), |s| s.display().to_string()),
         _ => transport::describe(route),
     };
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |time| time.as_secs());
+    let now = environment::since_1970().as_secs();
     Subject {
         goal,
         author: author.address.to_string(),
@@ -255,7 +253,7 @@ fn advice(fault: &Fault, place: &str, settings: &Settings) -> Advice {
 
 /// Colours are for a terminal that has them, and for nobody who asked for none (no-color.org).
 fn has_colours() -> bool {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    let dumb = set("TERM").is_none_or(|term| term == "dumb");
-    std::io::stdout().is_terminal() && set("NO_COLOR").is_none() && !dumb
+    environment::stdout_is_terminal()
+        && environment::is_capable_terminal()
+        && !environment::wants_no_colours()
 }

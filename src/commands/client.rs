@@ -10,10 +10,10 @@ use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use crate::environment::peer::Peer;
 use crate::failure::{Exit, Failure};
+use crate::route::Route;
 use crate::settings::Settings;
-use crate::settings::peer::Peer;
-use crate::settings::route::Route;
 use crate::submission::dialogue::Answer;
 use crate::submission::patient::Patient;
 

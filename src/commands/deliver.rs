@@ -14,13 +14,13 @@ use crate::message::Message;
 use crate::queue::{
     self, Bounds, Head, KeyState, Outcome, Queue, QueueError, Queues, Ticket, Verdict,
 };
-use crate::settings::route::Route;
+use crate::route::Route;
 use crate::settings::{Layers, Settings};
 use crate::transport::{self, Turn, Watch};
 
 use super::complain;
 use super::maillog::Keeper;
-use super::queue::{Ways, say_given_up};
+use super::queue::{RouteResolver, say_given_up};
 
 /// How long a mail waits for its turn when many are sent at once, how long a mail that was sent
 /// takes others along, and how long a mail that was named is waited for.
@@ -420,7 +420,7 @@ impl Post<'_> {
             meek: true,
             ..Bounds::default()
         };
-        let mut ways = Ways::by_itself(self.layers, self.settings, self.args);
+        let mut ways = RouteResolver::by_itself(self.layers, self.settings, self.args);
         if let Ok(flushed) = queues.flush(&mut ways, &watch, &bounds) {
             say_given_up(&flushed);
             for problem in flushed.problems {

@@ -8,10 +8,12 @@ use std::os::unix::ffi::OsStrExt;
 
 use crate::charset;
 use crate::cli::Args;
+use crate::environment::Environment;
 use crate::failure::{self, Exit, Failure};
 use crate::hints::{self, Explanation, Language};
 use crate::report;
-use crate::settings::{Layers, Settings, SettingsError, Surroundings, presets, target};
+use crate::route::url;
+use crate::settings::{Layers, Origin, Overrides, Settings, SettingsError, presets};
 
 use super::print;
 
@@ -24,20 +26,20 @@ const MOST: u64 = 64 << 20;
 /// # Errors
 /// A provider that is none, standard input that cannot be read, or a text of which nothing is
 /// known.
-pub fn run(args: &Args, said: &OsStr, world: &Surroundings) -> Result<Exit, Failure> {
+pub fn run(args: &Args, said: &OsStr, env: &Environment) -> Result<Exit, Failure> {
     let is_known =
         |name: &str| presets::all().any(|preset| preset.id == name || preset.family == name);
     if let Some(name) = args.provider.as_deref().filter(|name| !is_known(name)) {
         let why = format!(
             "`{}` is no provider in the table",
-            crate::text::word(&target::masked(name))
+            crate::text::word(&url::masked(name))
         );
         return Err(Failure::new(Exit::USAGE, format!("--provider: {why}")));
     }
-    let settings = readable(args, world);
+    let settings = readable(args, env);
     let language = settings
         .as_ref()
-        .map_or_else(|| Language::of(world.locale()), failure::language);
+        .map_or_else(|| Language::of(env.locale()), failure::language);
     let ours = settings.as_ref().and_then(Settings::provider);
     let provider = |hosts: &[&str]| {
         let named = || {
@@ -81,13 +83,14 @@ fn password(found: &Explanation) -> Option<String> {
 }
 
 /// The settings, as far as they can be read.
-fn readable(args: &Args, world: &Surroundings) -> Option<Settings> {
+fn readable(args: &Args, env: &Environment) -> Option<Settings> {
     // A family of providers explains as well, and is no setting.
-    let args = Args {
-        provider: None,
-        ..args.clone()
-    };
-    let settle = || -> Result<Settings, SettingsError> { Layers::load(&args, world)?.settle(&[]) };
+    let mut overrides = Overrides::of(args);
+    overrides
+        .settings
+        .retain(|one| one.origin != Origin::Flag("--provider".to_owned()));
+    let settle =
+        || -> Result<Settings, SettingsError> { Layers::read(&overrides, env)?.settle(&[]) };
     settle().ok()
 }
 

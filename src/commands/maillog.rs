@@ -3,10 +3,11 @@
 //! Promise: whatever becomes of the log, the mail and the exit status stay as they are.
 use crate::cli::Args;
 use crate::delivery::{Class, Fault, Report};
+use crate::environment::Environment;
 use crate::failure;
 use crate::log::{Attempt, Log};
 use crate::queue::{self, Verdict};
-use crate::settings::{Settings, Surroundings};
+use crate::settings::Settings;
 
 use super::complain;
 
@@ -38,7 +39,7 @@ impl Keeper {
         let caller = if log.is_off() {
             String::new()
         } else {
-            Surroundings::of_process().caller()
+            Environment::of_process().caller()
         };
         Keeper {
             log,

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use crate::address::Mailbox;
 use crate::cli::{self, Args};
 use crate::delivery::Line;
+use crate::environment::{self, Environment};
 use crate::failure::{self, Exit, Failure};
-use crate::settings::{self, Layers, Settings, Surroundings};
+use crate::settings::{self, Layers, Settings};
 use crate::transport::Watch;
 use crate::{children, generate, report};
 
@@ -34,7 +35,7 @@ use terminal::{complain, print};
 /// Runs the program: what was typed decides which command, and its failure which exit status.
 pub fn run() -> ExitCode {
     failure::apologise_on_panic();
-    let words: Vec<_> = std::env::args_os().collect();
+    let words: Vec<_> = environment::words();
     let sendmail = cli::is_sendmail(&words);
     let exit = match privileges::check()
         .and_then(|()| Ok(cli::parse(words.clone())?))
@@ -74,20 +75,20 @@ fn dispatch(args: &Args) -> Result<Exit, Failure> {
         print(&generate::print(artifact));
         return Ok(Exit::OK);
     }
-    let world = Surroundings::of_process();
+    let env = Environment::of_process();
     if let Some(request) = &args.sendmail {
-        return sendmail::run(args, request, &Layers::load(args, &world)?, &world);
+        return sendmail::run(args, request, &Layers::load(args, &env)?, &env);
     }
     if args.setup.is_some() {
-        return setup::run(args, &world);
+        return setup::run(args, &env);
     }
     if let Some(said) = &args.explain {
-        return explain::run(args, said, &world);
+        return explain::run(args, said, &env);
     }
     if args.check {
-        return check::run(args, &Layers::load(args, &world)?.settle(&[])?, &world);
+        return check::run(args, &Layers::load(args, &env)?.settle(&[])?, &env);
     }
-    send::run(args, &world)
+    send::run(args, &env)
 }
 
 fn author(settings: &Settings, user: &str) -> Result<Mailbox, Failure> {

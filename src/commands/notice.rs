@@ -3,11 +3,12 @@
 //! Promise: none for a notice, or any other mail without a sender (RFC 5321 section 6.1), and none
 //! for who asked for none. It goes where the mail went, by the settings of the mail.
 use crate::address::{Address, Mailbox};
+use crate::aliases::Local;
 use crate::hints::{self, Language};
 use crate::message::{Envelope, Message, Stamp};
 use crate::notice::{self, Facts, Failed};
 use crate::queue::{Head, Standing, Ticket};
-use crate::settings::{Local, Settings};
+use crate::settings::Settings;
 
 /// The notice for a mail that is given up; `None` when there is to be none.
 pub fn notice(settings: &Settings, ticket: &Ticket<'_>, why: &str) -> Option<(Head, Message)> {

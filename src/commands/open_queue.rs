@@ -1,8 +1,9 @@
 //! The queues of this user: which directories they are, and by which policy they are kept.
 use crate::cli::Args;
+use crate::environment::Environment;
 use crate::failure::{self, Exit, Failure};
 use crate::queue::{FolderError, Policy, Queue, Queues};
-use crate::settings::{Settings, Surroundings, value};
+use crate::settings::{Settings, value};
 
 use super::complain;
 
@@ -13,11 +14,11 @@ use super::complain;
 pub fn open(
     args: &Args,
     settings: &Settings,
-    world: &Surroundings,
+    env: &Environment,
 ) -> Result<Option<Queues>, Failure> {
     let wanted = match settings.text("queue").as_deref() {
         Some(said) => said == "true",
-        None => !world.is_ci(),
+        None => !env.is_ci(),
     };
     if args.no_queue || (!wanted && args.idempotency_key.is_none()) {
         return match &args.idempotency_key {
@@ -28,7 +29,7 @@ pub fn open(
             None => Ok(None),
         };
     }
-    match at_hand(settings, world) {
+    match at_hand(settings, env) {
         // Where nothing can be kept, mail is sent as if there were no queue; a folder that was
         // named must be there.
         Err(Failure {
@@ -48,7 +49,7 @@ pub fn open(
 ///
 /// # Errors
 /// No folder that may be used.
-pub fn at_hand(settings: &Settings, world: &Surroundings) -> Result<Queues, Failure> {
+pub fn at_hand(settings: &Settings, env: &Environment) -> Result<Queues, Failure> {
     let policy = policy(settings)?;
     let (mut found, mut problems, mut missing) = (Vec::new(), Vec::new(), None);
     if let Some(named) = settings.path("queue-dir") {
@@ -65,7 +66,7 @@ pub fn at_hand(settings: &Settings, world: &Surroundings) -> Result<Queues, Fail
         }
     }
     let named = (!found.is_empty()).then_some(0);
-    for place in &world.state {
+    for place in &env.state {
         let enough = named.is_some() || found.iter().any(Queue::is_writable);
         let opened = if enough {
             Queue::look(place, policy.clone(), failure::one_line)
@@ -105,14 +106,14 @@ pub fn at_hand(settings: &Settings, world: &Surroundings) -> Result<Queues, Fail
 ///
 /// # Errors
 /// A folder is there and must not be used, or cannot be.
-pub fn existing(settings: &Settings, world: &Surroundings) -> Result<Option<Queues>, Failure> {
+pub fn existing(settings: &Settings, env: &Environment) -> Result<Option<Queues>, Failure> {
     let named = settings.path("queue-dir");
     let of_user = named.is_some() && !settings.is_of_system("queue-dir");
     let is_there = |path: &std::path::PathBuf| path.symlink_metadata().is_ok();
-    match at_hand(settings, world) {
+    match at_hand(settings, env) {
         Err(Failure {
             exit: Exit::CREATE, ..
-        }) if !of_user && !named.iter().chain(&world.state).any(is_there) => Ok(None),
+        }) if !of_user && !named.iter().chain(&env.state).any(is_there) => Ok(None),
         outcome => outcome.map(Some),
     }
 }

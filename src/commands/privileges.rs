@@ -1,13 +1,13 @@
 //! Refuses to run with rights that the caller does not have.
 //!
 //! Promise: a program that is set-uid, set-gid or has capabilities of its file does nothing at all.
+use crate::environment;
 use crate::failure::{Exit, Failure};
 
 /// Whoever runs smail chooses files, programs and servers: with the rights of another, these would
 /// be the other's.
 pub(super) fn check() -> Result<(), Failure> {
-    use rustix::process::{getegid, geteuid, getgid, getuid};
-    if getuid() != geteuid() || getgid() != getegid() {
+    if environment::has_rights_of_another() {
         let what = "smail runs with the rights of another user or group, which it is not made for";
         let hint = "chmod ug-s on the program; it needs no rights of its own";
         return Err(Failure::new(Exit::PERMISSION, what).hint(hint));
@@ -25,7 +25,7 @@ pub(super) fn check() -> Result<(), Failure> {
 #[cfg(target_os = "linux")]
 fn has_capabilities_of_file() -> bool {
     use rustix::thread::{CapabilitySet, capabilities, capability_is_in_ambient_set};
-    if rustix::process::getuid().is_root() {
+    if environment::is_called_by_root() {
         return false;
     }
     let held = capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.permitted);

@@ -3,13 +3,14 @@
 use crate::cli::Args;
 use crate::delivery::Report;
 use crate::draft;
+use crate::environment::Environment;
 use crate::failure::{self, Exit, Failure};
 use crate::log::Attempt;
 use crate::message::Message;
 use crate::queue::{self, Bounds, Flushed, Head, QueueError, Queues, Routes, Ticket, Verdict};
 use crate::report;
-use crate::settings::route::Route;
-use crate::settings::{self, Kept, Layers, Settings, Surroundings};
+use crate::route::{Route, resolve::resolve};
+use crate::settings::{Kept, Layers, Settings};
 use crate::transport::Watch;
 
 use super::deliver::PATIENCE;
@@ -19,17 +20,17 @@ use super::{complain, notice, print};
 
 /// The ways of mail that waits: files as they are now, with what its own command line and
 /// environment said.
-pub struct Ways<'a> {
+pub struct RouteResolver<'a> {
     layers: &'a Layers,
     settings: &'a Settings,
     by_hand: bool,
     keeper: Keeper,
 }
 
-impl<'a> Ways<'a> {
+impl<'a> RouteResolver<'a> {
     /// For a run that nobody started by hand.
     pub fn by_itself(layers: &'a Layers, settings: &'a Settings, args: &Args) -> Self {
-        Ways {
+        RouteResolver {
             layers,
             settings,
             by_hand: false,
@@ -38,7 +39,7 @@ impl<'a> Ways<'a> {
     }
 }
 
-impl Routes for Ways<'_> {
+impl Routes for RouteResolver<'_> {
     fn route(&mut self, head: &Head) -> Result<Route, String> {
         let kept = Kept {
             account: head.account.as_deref(),
@@ -51,7 +52,7 @@ impl Routes for Ways<'_> {
             .map_err(|e| e.to_string())?;
         let author = draft::first_author(&head.from).map_err(|e| e.to_string())?;
         let author = author.ok_or_else(|| "it has no author".to_owned())?;
-        settings::route(&settings, &author).map_err(|e| e.to_string())
+        resolve(&settings, &author).map_err(|e| e.to_string())
     }
 
     fn attempted(&mut self, head: &Head, report: &Report) {
@@ -134,10 +135,10 @@ pub fn errand(
     args: &Args,
     layers: &Layers,
     settings: &Settings,
-    world: &Surroundings,
+    env: &Environment,
     watch: &Watch,
 ) -> Result<Exit, Failure> {
-    let Some(queues) = existing(settings, world)? else {
+    let Some(queues) = existing(settings, env)? else {
         return errand_of_nothing(args);
     };
     let exit = on(&queues, args, layers, settings, watch)?;
@@ -174,7 +175,7 @@ fn on(
     } else if args.queue_check {
         return check(queues);
     } else if args.flush {
-        let mut ways = Ways {
+        let mut ways = RouteResolver {
             layers,
             settings,
             by_hand: true,

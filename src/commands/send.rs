@@ -3,11 +3,12 @@ use crate::address::Address;
 use crate::cli::Args;
 use crate::delivery::Fault;
 use crate::draft::{self, Draft, DraftError, Input};
+use crate::environment::Environment;
 use crate::failure::{self, Exit, Failure};
 use crate::message::{Message, Stamp};
 use crate::report;
-use crate::settings::route::Route;
-use crate::settings::{self, Layers, Settings, Surroundings};
+use crate::route::{Route, resolve::resolve};
+use crate::settings::{Layers, Settings};
 use crate::text::word;
 use crate::transport::{self, Turn, Watch};
 
@@ -20,20 +21,20 @@ use super::{author, complain, deliver, maillog, open_queue, print, remarks, watc
 ///
 /// # Errors
 /// Whatever keeps the mail from being sent or queued.
-pub(super) fn run(args: &Args, world: &Surroundings) -> Result<Exit, Failure> {
+pub(super) fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
     draft::check(args)?;
-    let layers = Layers::load(args, world)?;
+    let layers = Layers::load(args, env)?;
     let mut settings = layers.settle(&[])?;
     if args.show_settings {
-        super::show::run(args, &settings, world);
+        super::show::run(args, &settings, env);
         return Ok(Exit::OK);
     }
     if args.is_about_queue() {
-        return super::queue::errand(args, &layers, &settings, world, &watch(args, &settings));
+        return super::queue::errand(args, &layers, &settings, env, &watch(args, &settings));
     }
-    let user = world.user();
+    let user = env.user();
     let author = author(&settings, &user)?;
-    let mut route = settings::route(&settings, &author)?;
+    let mut route = resolve(&settings, &author)?;
     let mut input = Input::read(
         args,
         settings.home(),
@@ -49,14 +50,14 @@ pub(super) fn run(args: &Args, world: &Surroundings) -> Result<Exit, Failure> {
     if let Some(from) = input.from() {
         let from = draft::first_author(&from).map_err(DraftError::Address)?;
         settings = layers.settle(from.as_slice())?;
-        route = settings::route(&settings, from.as_ref().unwrap_or(&author))?;
+        route = resolve(&settings, from.as_ref().unwrap_or(&author))?;
     }
     settings.notes.append(&mut input.notes);
     let draft = match draft::compose(args, &settings, input, &user) {
         Err(DraftError::Dropped) => return Ok(dropped(args, &settings)),
         draft => draft?,
     };
-    send(args, &layers, &settings, world, &route, draft)
+    send(args, &layers, &settings, env, &route, draft)
 }
 
 /// Nobody is left to send to, as the aliases want it.
@@ -76,7 +77,7 @@ pub(super) fn send(
     args: &Args,
     layers: &Layers,
     settings: &Settings,
-    world: &Surroundings,
+    env: &Environment,
     route: &Route,
     mut draft: Draft,
 ) -> Result<Exit, Failure> {
@@ -88,7 +89,7 @@ pub(super) fn send(
         .ok_or_else(|| Failure::new(Exit::CONFIG, "from names nobody"))?;
     let subject = draft.subject.clone().unwrap_or_default();
     let mut warnings = std::mem::take(&mut draft.warnings);
-    let stamp = Stamp::at(world.source_date_epoch());
+    let stamp = Stamp::at(env.source_date_epoch());
     let message = Message::build(draft, &stamp)?;
     warnings.extend(settings.warnings.iter().cloned());
     warnings.extend(message.notes().iter().cloned());
@@ -109,7 +110,7 @@ pub(super) fn send(
     // A file on this host is as safe as the queue would be.
     let travels = matches!(route, Route::Smtp(_) | Route::Program(_));
     let queues = if travels {
-        open_queue::open(args, settings, world)?
+        open_queue::open(args, settings, env)?
     } else {
         None
     };

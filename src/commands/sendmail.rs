@@ -3,22 +3,24 @@
 //! Promise: standard input is read to its end before anything else happens; nothing is printed when
 //! all is well, also when the mail waits in the queue; what went wrong is one line. Status 0 means
 //! sent or durable, 75 means not kept.
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, Read};
 use std::sync::mpsc::{self, Receiver, Sender as Wire};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::address::{Address, Mailbox, parse_word};
+use crate::aliases::Local;
 use crate::cli::Args;
 use crate::cli::sendmail::{Filter, Mode, Request};
 use crate::draft::Dsn;
+use crate::environment::{self, Environment};
 use crate::failure::{self, Exit, Failure};
 use crate::message::Raw;
 use crate::message::Stamp;
 use crate::queue::{Bounds, Item, QueueError, Queues};
 use crate::report;
-use crate::settings::route::Route;
-use crate::settings::{self, Layers, Local, MAX_SIZE, Settings, Surroundings};
+use crate::route::{Route, resolve::resolve};
+use crate::settings::{Layers, MAX_SIZE, Settings};
 use crate::submission::dialogue::{self, Acceptor, Answer, Transaction};
 use crate::submission::{self, Handover, Sender, Settled, SubmissionError};
 use crate::text;
@@ -26,7 +28,7 @@ use crate::transport::{self, Watch};
 
 use super::client::Client;
 use super::deliver::{self, Post, Sent};
-use super::queue::{Ways, say, say_given_up, say_untried, say_unusable};
+use super::queue::{RouteResolver, say, say_given_up, say_untried, say_unusable};
 use super::{complain, maillog, open_queue, print};
 
 /// How long a dialogue goes by what it learned of servers.
@@ -40,19 +42,22 @@ pub fn run(
     args: &Args,
     request: &Request,
     layers: &Layers,
-    world: &Surroundings,
+    env: &Environment,
 ) -> Result<Exit, Failure> {
     let settings = layers.settle(&[])?;
     let desk = Desk {
         args,
         layers,
         settings: &settings,
-        world,
+        env,
     };
     match request.mode {
         Mode::Deliver => {
-            let raw =
-                submission::read(io::stdin().lock(), io::stdin().is_terminal(), desk.limit())?;
+            let raw = submission::read(
+                io::stdin().lock(),
+                environment::stdin_is_terminal(),
+                desk.limit(),
+            )?;
             desk.deliver(request, raw)
         }
         Mode::Dialogue => desk.dialogue(),
@@ -60,7 +65,7 @@ pub fn run(
         Mode::Aliases => Ok(desk.check_aliases()),
         Mode::Flush => desk.flush(&request.filter),
         Mode::List => {
-            let Some(queues) = open_queue::existing(&settings, world)? else {
+            let Some(queues) = open_queue::existing(&settings, env)? else {
                 print(&report::mailq(&[]));
                 return Ok(Exit::OK);
             };
@@ -78,7 +83,7 @@ struct Desk<'a> {
     layers: &'a Layers,
     /// Those that hold when no mail chooses an account.
     settings: &'a Settings,
-    world: &'a Surroundings,
+    env: &'a Environment,
 }
 
 /// A mail with its way.
@@ -105,7 +110,7 @@ impl Ready {
     fn queue(&self, desk: &Desk<'_>) -> Result<Option<Queues>, Failure> {
         match self.route {
             Route::Smtp(_) | Route::Program(_) => {
-                open_queue::open(desk.args, &self.settings, desk.world)
+                open_queue::open(desk.args, &self.settings, desk.env)
             }
             Route::File(_) | Route::Stdout => Ok(None),
         }
@@ -144,9 +149,8 @@ impl Desk<'_> {
     fn settle(&self, handover: Handover, raw: Raw) -> Result<Option<Ready>, Failure> {
         let settings = self.layers.settle(&handover.identities(&raw))?;
         self.notes(&handover.notes);
-        let stamp = Stamp::at(self.world.source_date_epoch());
-        let settled = match submission::settle(handover, raw, &settings, &self.world.user(), &stamp)
-        {
+        let stamp = Stamp::at(self.env.source_date_epoch());
+        let settled = match submission::settle(handover, raw, &settings, &self.env.user(), &stamp) {
             Err(dropped @ SubmissionError::Dropped) => {
                 self.notes(&[dropped.to_string()]);
                 maillog::note_dropped(&settings, self.args);
@@ -155,7 +159,7 @@ impl Desk<'_> {
             settled => settled?,
         };
         self.notes(settled.message.notes());
-        let route = settings::route(&settings, &settled.author)?;
+        let route = resolve(&settings, &settled.author)?;
         Ok(Some(Ready {
             settings,
             route,
@@ -178,7 +182,7 @@ impl Desk<'_> {
         let name = self
             .settings
             .filled("hello-name")
-            .or_else(|| self.world.machine.hostname.clone());
+            .or_else(|| self.env.host.hostname.clone());
         let (wire, accepted) = mpsc::channel();
         let mut clerk = Clerk {
             desk: *self,
@@ -226,14 +230,14 @@ impl Desk<'_> {
                 (watch, since) = (Watch::default(), Instant::now());
             }
             let ids: Vec<String> = std::iter::once(first).chain(accepted.try_iter()).collect();
-            let Ok(queues) = open_queue::at_hand(self.settings, self.world) else {
+            let Ok(queues) = open_queue::at_hand(self.settings, self.env) else {
                 continue;
             };
             let bounds = Bounds {
                 ids,
                 ..Bounds::default()
             };
-            let mut ways = Ways::by_itself(self.layers, self.settings, self.args);
+            let mut ways = RouteResolver::by_itself(self.layers, self.settings, self.args);
             let flushed = queues.flush(&mut ways, &watch, &bounds);
             if let Ok(flushed) = flushed
                 && self.args.verbose > 0
@@ -246,8 +250,8 @@ impl Desk<'_> {
     /// Says where mail for each word would go.
     fn verify(&self, words: &[String]) -> Result<Exit, Failure> {
         let local = Local::new(self.settings, true);
-        let author = super::author(self.settings, &self.world.user())?;
-        let route = transport::describe(&settings::route(self.settings, &author)?);
+        let author = super::author(self.settings, &self.env.user())?;
+        let route = transport::describe(&resolve(self.settings, &author)?);
         let mut exit = Exit::OK;
         for word in words {
             let ends = parse_word(word)
@@ -305,7 +309,7 @@ impl Desk<'_> {
     /// Sends what waits: silently and with status 0, as those who call it from cron expect; but for
     /// mail that was given up, and for mail that was named and cannot be sent now.
     fn flush(&self, filter: &Filter) -> Result<Exit, Failure> {
-        let Some(queues) = open_queue::existing(self.settings, self.world)? else {
+        let Some(queues) = open_queue::existing(self.settings, self.env)? else {
             return Ok(Exit::OK);
         };
         let mut bounds = Bounds {
@@ -318,7 +322,7 @@ impl Desk<'_> {
                 return Ok(say_unusable(&queues, Exit::OK));
             }
         }
-        let mut ways = Ways::by_itself(self.layers, self.settings, self.args);
+        let mut ways = RouteResolver::by_itself(self.layers, self.settings, self.args);
         let watch = super::watch(self.args, self.settings);
         let flushed = queues.flush(&mut ways, &watch, &bounds)?;
         let named = !filter.ids.is_empty();

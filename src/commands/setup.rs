@@ -1,7 +1,7 @@
-//! The way into the house: `--setup` in the world of this process. The terminal answers, the
-//! transport tries, the road sends the first mail.
+//! `--setup` in the environment of this process. The terminal answers, the
+//! transport tries, and the first mail goes as every mail does.
 use std::cell::{Cell, RefCell};
-use std::io::{ErrorKind, IsTerminal as _};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,18 +10,20 @@ use crate::address::Mailbox;
 use crate::cli::Args;
 use crate::delivery::{Cause, Fault, Stage};
 use crate::draft::{Body, Draft};
+use crate::environment::{self, Environment};
 use crate::failure::{self, Exit, Failure};
 use crate::hints::{self, Language};
+use crate::mailrc::{self, Dialect};
+use crate::route::{Route, resolve::resolve};
 use crate::secret::{self, Secret, SecretSource, Terminal};
-use crate::settings::mailrc::{self, Dialect};
-use crate::settings::route::Route;
 use crate::settings::value::Raw;
-use crate::settings::{self, Layers, Origin, Settings, Surroundings, keys};
+use crate::settings::{self, Layers, Origin, Override, Overrides, Settings, SettingsFiles, keys};
 use crate::setup::autoconfig::{NoPage, Page};
 use crate::setup::dns::Dns;
-use crate::setup::words::Words;
+use crate::setup::messages::Messages;
 use crate::setup::{
-    self, Agreed, Before, Done, Gone, Hands, LEAKS, Person, Place, Said, SetupError, Unfit, Wishes,
+    self, Aborted, AssumeYes, Before, Done, LEAKS, Place, Prompter, Services, Setting, SetupError,
+    SetupOptions, TrialError,
 };
 use crate::transport::{self, Watch, probe, web};
 
@@ -32,17 +34,17 @@ use super::{author, complain, print, watch};
 ///
 /// # Errors
 /// [`Failure`], and nothing was written.
-pub fn run(args: &Args, world: &Surroundings) -> Result<Exit, Failure> {
-    let wishes = wishes(args, world)?;
-    let layers = Layers::load(&rehearsed(args, args.set.clone()), world)?;
+pub fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
+    let options = options(args, env)?;
+    let layers = Layers::read(&with(args, typed(args)), env)?;
     let settings = layers.settle(&[])?;
     let language = failure::language(&settings);
-    let words = match language {
-        Language::English => Words::ENGLISH,
-        Language::Chinese => Words::CHINESE,
+    let messages = match language {
+        Language::English => Messages::ENGLISH,
+        Language::Chinese => Messages::CHINESE,
     };
     let mut watch = watch(args, &settings);
-    let place = place(args, world, &layers, &settings)?;
+    let place = place(args, env, &layers, &settings)?;
     let mut hear = |text: &str| {
         if args.from_mailrc.is_some() {
             print(&format!("{text}\n"));
@@ -50,7 +52,7 @@ pub fn run(args: &Args, world: &Surroundings) -> Result<Exit, Failure> {
             complain(&format!("{text}\n"));
         }
     };
-    let mut agreed = Agreed { hear: &mut hear };
+    let mut assume_yes = AssumeYes { hear: &mut hear };
     let mut keyboard = if args.yes {
         None
     } else {
@@ -60,24 +62,24 @@ pub fn run(args: &Args, world: &Surroundings) -> Result<Exit, Failure> {
         // The dialogue points out what is visibly wrong with a password when it is typed.
         watch.suspect = None;
     }
-    let person: &mut dyn Person = match &mut keyboard {
+    let prompter: &mut dyn Prompter = match &mut keyboard {
         Some(keyboard) => keyboard,
-        None => &mut agreed,
+        None => &mut assume_yes,
     };
     if let Some(named) = &args.from_mailrc {
-        return from_mailrc(named.as_deref(), world, words, &wishes, &place, person);
+        return from_mailrc(named.as_deref(), env, messages, &options, &place, prompter);
     }
     let (refusal, retyped) = (RefCell::new(None), Cell::new(false));
-    let try_it = |said: &[Said]| {
-        rehearse(args, said, world, &watch).map_err(|failure| {
+    let try_it = |said: &[Setting]| {
+        rehearse(args, said, env, &watch).map_err(|failure| {
             if watch.interrupt.load(Ordering::SeqCst) != 0 {
-                return Unfit::Interrupted;
+                return TrialError::Interrupted;
             }
             let text = failure.text();
             // Whoever goes on from here has typed a password, or wants none of this.
             retyped.set(true);
             refusal.replace(Some(failure));
-            Unfit::Failed(text.trim_end().to_owned())
+            TrialError::Failed(text.trim_end().to_owned())
         })
     };
     let doubt = |preset: Option<&settings::presets::Preset>, user: &str, secret: &Secret| {
@@ -92,38 +94,39 @@ pub fn run(args: &Args, world: &Surroundings) -> Result<Exit, Failure> {
             hint.action(language)
         ))
     };
-    let fetch = |host: &str, target: &str| fetch(args, host, target, world, &watch, language);
-    let hands = Hands {
+    let fetch = |host: &str, target: &str| fetch(args, host, target, env, &watch, language);
+    let services = Services {
         directory: &Dns::of_machine(),
         web: &fetch,
         try_it: &try_it,
         doubt: &doubt,
     };
-    let done = setup::run(person, words, &wishes, &place, hands).map_err(|error| {
-        match (&error, refusal.take()) {
-            (SetupError::Refused(_), Some(failure)) => failure.fact("nothing was written"),
-            (SetupError::Gone(Gone::Interrupted, _), _) => interrupted(error, &watch),
-            _ => Failure::from(error),
-        }
-    })?;
+    let done =
+        setup::run(prompter, messages, &options, &place, services).map_err(|error| {
+            match (&error, refusal.take()) {
+                (SetupError::Refused(_), Some(failure)) => failure.fact("nothing was written"),
+                (SetupError::Aborted(Aborted::Interrupted, _), _) => interrupted(error, &watch),
+                _ => Failure::from(error),
+            }
+        })?;
     if args.yes {
         print(&format!("# {}\n{}", done.config, done.shown));
     }
     let typed = done.secret.is_none() && retyped.get();
-    if let Some(names) = outranking(args, world, &done, typed) {
-        let text = setup::outranked(words, &names);
+    if let Some(names) = outranking(args, env, &done, typed) {
+        let text = setup::outranked(messages, &names);
         if args.yes {
             complain(&failure::remark(&text));
         } else {
-            person.say(&text);
+            prompter.say(&text)
         }
     }
     if !done.first_mail {
         return Ok(Exit::OK);
     }
-    let exit = first_mail(args, world, words, &place, &done)?;
+    let exit = first_mail(args, env, messages, &place, &done)?;
     if exit == Exit::OK {
-        person.say(&setup::sent(words, &done));
+        prompter.say(&setup::sent(messages, &done));
     }
     Ok(exit)
 }
@@ -137,79 +140,70 @@ fn interrupted(error: SetupError, watch: &Watch) -> Failure {
     failure
 }
 
-fn wishes(args: &Args, world: &Surroundings) -> Result<Wishes, Failure> {
-    let mut wishes = Wishes {
+fn options(args: &Args, env: &Environment) -> Result<SetupOptions, Failure> {
+    let mut options = SetupOptions {
         address: args.setup.clone().flatten().or_else(|| args.from.clone()),
         account: args
             .account
             .as_ref()
             .map(|name| name.to_string_lossy().into_owned()),
-        said: args.set.iter().map(|text| Said::parse(text)).collect(),
+        said: args.set.iter().map(|text| Setting::parse(text)).collect(),
         yes: args.yes,
-        ..Wishes::default()
+        ..SetupOptions::default()
     };
     let handed = |error: secret::SecretError| {
         Failure::new(Exit::PERMISSION, format!("--password-from: {error}"))
     };
     match args.password_from.as_deref() {
-        Some("stdin" | "-") => wishes.secret = Some(secret::from_stdin().map_err(handed)?),
+        Some("stdin" | "-") => options.secret = Some(secret::from_stdin().map_err(handed)?),
         Some(command) => {
             SecretSource::parse_command(command).map_err(handed)?;
-            wishes.command = Some(command.to_owned());
+            options.command = Some(command.to_owned());
         }
         None => {
-            let said = world
+            let said = env
                 .variables
                 .get("SMAIL_AUTH_PASSWORD")
                 .filter(|password| !password.is_empty());
-            wishes.secret = said.map(|password| Secret::new(password.as_str()));
+            options.secret = said.map(|password| Secret::new(password.as_str()));
         }
     }
-    Ok(wishes)
+    Ok(options)
 }
 
 fn place(
     args: &Args,
-    world: &Surroundings,
+    env: &Environment,
     layers: &Layers,
     settings: &Settings,
 ) -> Result<Place, Failure> {
-    let own = || {
-        world
-            .config
-            .as_ref()
-            .map(|folder| folder.join("config.toml"))
-    };
+    let own = || env.config.as_ref().map(|folder| folder.join("config.toml"));
     let config = args.config.clone().or_else(own).ok_or_else(|| {
         Failure::new(Exit::CREATE, "this user has no folder for settings")
             .hint("`--config FILE` names a file")
     })?;
     // Other programs are started from here, and files named in settings are found from anywhere.
     let config = std::path::absolute(&config).unwrap_or(config);
+    let mut account_of_files = of_files(args);
+    account_of_files.settings.clear();
     Ok(Place {
         config,
-        home: world.home.clone(),
-        programs: world
+        home: env.home.clone(),
+        programs: env
             .variables
             .get("PATH")
             .map(Into::into)
             .unwrap_or_default(),
-        host: world
-            .machine
+        host: env
+            .host
             .hostname
             .clone()
             .unwrap_or_else(|| "localhost".to_owned()),
         accounts: layers.account_names(),
-        chosen: Layers::load(
-            &Args {
-                set: Vec::new(),
-                ..rehearsed(args, Vec::new())
-            },
-            world,
-        )?
-        .settle(&[])?
-        .account
-        .is_some(),
+        chosen: Layers::read(&account_of_files, env)?
+            .settle(&[])?
+            .account
+            .is_some(),
         leaks: LEAKS
             .iter()
             .copied()
@@ -218,36 +212,47 @@ fn place(
     })
 }
 
-/// The command line for a run with these settings and those of all files, whatever account these
-/// choose.
-fn rehearsed(args: &Args, said: Vec<String>) -> Args {
-    let config = args.config.clone().filter(|path| path.exists());
-    Args {
-        set: std::iter::once("noaccount".to_owned())
-            .chain(said)
-            .collect(),
-        // A file that is to be made says nothing yet.
-        no_config: args.no_config || (args.config.is_some() && config.is_none()),
-        config,
-        no_system_rc: args.no_system_rc,
-        resource_files: args.resource_files.clone(),
-        verbose: args.verbose,
-        ..Args::default()
+/// The settings of all files, whatever account these choose.
+fn of_files(args: &Args) -> Overrides {
+    let mut files = SettingsFiles::of(args);
+    // A file that is to be made says nothing yet.
+    if files.config.take_if(|path| !path.exists()).is_some() {
+        files.none = true;
     }
+    let noisy = Some(Override::verbose()).filter(|_| args.verbose > 0);
+    Overrides {
+        files,
+        settings: std::iter::once(Override::parse("noaccount"))
+            .chain(noisy)
+            .collect(),
+        ..Overrides::default()
+    }
+}
+
+/// As [`of_files`], with these settings over them.
+fn with(args: &Args, settings: impl IntoIterator<Item = Override>) -> Overrides {
+    let mut overrides = of_files(args);
+    overrides.settings.extend(settings);
+    overrides
+}
+
+/// What `-S` sets.
+fn typed(args: &Args) -> impl Iterator<Item = Override> {
+    args.set.iter().map(|text| Override::parse(text))
 }
 
 /// Connects, logs in and names the sender, as a mail would.
 fn rehearse(
     args: &Args,
-    said: &[Said],
-    world: &Surroundings,
+    said: &[Setting],
+    env: &Environment,
     watch: &Watch,
 ) -> Result<(), Failure> {
-    let said = said.iter().map(Said::found).collect();
-    let settings = Layers::load_with(&rehearsed(args, Vec::new()), world, said)?.settle(&[])?;
-    let author = author(&settings, &world.user())?;
-    let route = settings::route(&settings, &author)?;
-    let sender = settings::author::return_path(&settings, &author, &world.user())?;
+    let tried = with(args, said.iter().map(Setting::found));
+    let settings = Layers::read(&tried, env)?.settle(&[])?;
+    let author = author(&settings, &env.user())?;
+    let route = resolve(&settings, &author)?;
+    let sender = settings::author::return_path(&settings, &author, &env.user())?;
     let message = super::check::message(&author, sender, Vec::new());
     let (via, faults) = probe::rehearse(&route, &message, watch, |_| {});
     super::check::account(&faults, &via, &settings).map_or(Ok(()), Err)
@@ -271,20 +276,21 @@ const OF_THE_WAY: &[&str] = &[
 
 /// The variables of the environment that say something else than what was written, and outrank it.
 /// A password there is the one that was tried, unless another was typed.
-fn outranking(args: &Args, world: &Surroundings, done: &Done, typed: bool) -> Option<String> {
-    let args = Args {
+fn outranking(args: &Args, env: &Environment, done: &Done, typed: bool) -> Option<String> {
+    let overrides = Overrides {
+        files: SettingsFiles {
+            none: false,
+            ..SettingsFiles::of(args)
+        },
         account: done.account.as_ref().map(Into::into),
-        config: args.config.clone(),
-        no_system_rc: args.no_system_rc,
-        resource_files: args.resource_files.clone(),
-        ..Args::default()
+        ..Overrides::default()
     };
-    let mut quiet = world.clone();
+    let mut quiet = env.clone();
     quiet
         .variables
         .retain(|name, _| !name.starts_with("SMAIL_"));
-    let settled = |world: &Surroundings| Layers::load(&args, world)?.settle(&[]);
-    let (Ok(with), Ok(without)) = (settled(world), settled(&quiet)) else {
+    let settled = |env: &Environment| Layers::read(&overrides, env)?.settle(&[]);
+    let (Ok(with), Ok(without)) = (settled(env), settled(&quiet)) else {
         return None;
     };
     let names = OF_THE_WAY
@@ -304,7 +310,7 @@ fn fetch(
     args: &Args,
     host: &str,
     target: &str,
-    world: &Surroundings,
+    env: &Environment,
     watch: &Watch,
     language: Language,
 ) -> Result<Page, NoPage> {
@@ -313,13 +319,11 @@ fn fetch(
         format!("from=setup@{host}"),
         "auth=none".to_owned(),
     ];
-    let args = rehearsed(args, args.set.iter().cloned().chain(ours).collect());
+    let ours = ours.iter().map(|text| Override::parse(text));
+    let overrides = with(args, typed(args).chain(ours));
     let route = || {
-        let settings = Layers::load(&args, world)?.settle(&[])?;
-        Ok(settings::route(
-            &settings,
-            &author(&settings, &world.user())?,
-        )?)
+        let settings = Layers::read(&overrides, env)?.settle(&[])?;
+        Ok(resolve(&settings, &author(&settings, &env.user())?)?)
     };
     let route = match route().map_err(|failure: Failure| NoPage::Because(failure.what))? {
         Route::Smtp(server) => server,
@@ -342,15 +346,15 @@ fn fetch(
 /// Sends the first mail on the common road, without the queue: somebody waits for its fate.
 fn first_mail(
     args: &Args,
-    world: &Surroundings,
-    words: Words,
+    env: &Environment,
+    messages: Messages,
     place: &Place,
     done: &Done,
 ) -> Result<Exit, Failure> {
     let password = done
         .secret
         .iter()
-        .map(|secret| ("auth-password".to_owned(), Raw::Secret(secret.clone())));
+        .map(|secret| Override::found("auth-password", Raw::Secret(secret.clone())));
     let args = Args {
         account: done.account.as_ref().map(Into::into),
         config: args.config.clone(),
@@ -358,11 +362,13 @@ fn first_mail(
         verbose: args.verbose,
         ..Args::default()
     };
-    let layers = Layers::load_with(&args, world, password.collect())?;
+    let mut overrides = Overrides::of(&args);
+    overrides.settings.extend(password);
+    let layers = Layers::read(&overrides, env)?;
     let settings = layers.settle(&[])?;
-    let author = author(&settings, &world.user())?;
-    let route = settings::route(&settings, &author)?;
-    let (subject, text) = setup::first_mail(words, done, &place.host);
+    let author = author(&settings, &env.user())?;
+    let route = resolve(&settings, &author)?;
+    let (subject, text) = setup::first_mail(messages, done, &place.host);
     let draft = Draft {
         to: vec![Mailbox::from(author.address.clone())],
         return_path: Some(author.address.clone()),
@@ -374,82 +380,85 @@ fn first_mail(
         },
         ..Draft::default()
     };
-    send(&args, &layers, &settings, world, &route, draft)
+    send(&args, &layers, &settings, env, &route, draft)
 }
 
 fn from_mailrc(
     named: Option<&Path>,
-    world: &Surroundings,
-    words: Words,
-    wishes: &Wishes,
+    env: &Environment,
+    messages: Messages,
+    options: &SetupOptions,
     place: &Place,
-    person: &mut dyn Person,
+    prompter: &mut dyn Prompter,
 ) -> Result<Exit, Failure> {
     let path = named
         .map(Path::to_owned)
-        .or_else(|| settings::user_rc(world))
+        .or_else(|| settings::user_rc(env))
         .ok_or_else(|| {
             Failure::new(Exit::NO_INPUT, "this user has no mail.rc")
                 .hint("`--from-mailrc=/etc/mail.rc` names another")
         })?;
-    let grammar = mailrc::Environment {
-        home: world.home.as_deref(),
+    let grammar = mailrc::Context {
+        home: env.home.as_deref(),
         stdin_is_terminal: false,
-        variables: &|name| world.variables.get(name).cloned(),
+        variables: &|name| env.variables.get(name).cloned(),
         known: &keys::is_known,
         dialect: Dialect::Old,
     };
     let read = mailrc::read(&path, &grammar);
     let read =
         read.map_err(|error| Failure::new(Exit::NO_INPUT, format!("{}: {error}", path.display())))?;
-    let ways = |text: &str| ways(&path, text, world);
+    let ways = |text: &str| ways(&path, text, env);
     let before = Before {
         path: &path,
         read: &read,
         ways: &ways,
     };
-    setup::from_mailrc(person, words, wishes, place, &before)?;
+    setup::from_mailrc(prompter, messages, options, place, &before)?;
     Ok(Exit::OK)
 }
 
 /// Where mail goes by a mail.rc alone, and by a text in its stead.
-fn ways(path: &Path, text: &str, world: &Surroundings) -> (String, String) {
-    let mut world = world.clone();
-    world.machine.config = None;
-    world
-        .variables
+fn ways(path: &Path, text: &str, env: &Environment) -> (String, String) {
+    let mut env = env.clone();
+    env.host.config = None;
+    env.variables
         .insert("MAILRC".to_owned(), path.display().to_string());
-    let way = |args: &Args| -> Result<String, Failure> {
-        let settings = Layers::load(args, &world)?.settle(&[])?;
-        Ok(transport::describe(&settings::route(
+    let way = |files: SettingsFiles| -> Result<String, Failure> {
+        let overrides = Overrides {
+            files,
+            ..Overrides::default()
+        };
+        let settings = Layers::read(&overrides, &env)?.settle(&[])?;
+        Ok(transport::describe(&resolve(
             &settings,
-            &author(&settings, &world.user())?,
+            &author(&settings, &env.user())?,
         )?))
     };
-    let words = |way: Result<String, Failure>| {
+    let or_why = |way: Result<String, Failure>| {
         way.unwrap_or_else(|failure| format!("no way ({})", failure.what))
     };
-    let before = way(&Args {
+    let before = way(SettingsFiles {
         resource_files: Some("u".to_owned()),
-        ..Args::default()
+        ..SettingsFiles::default()
     });
     // The secrets of this text are struck out.
     let after = tempfile::NamedTempFile::new().ok().and_then(|file| {
         std::fs::write(file.path(), text).ok()?;
         let config = Some(PathBuf::from(file.path()));
-        Some(way(&Args {
+        Some(way(SettingsFiles {
             config,
             resource_files: Some("/".to_owned()),
-            ..Args::default()
+            ..SettingsFiles::default()
         }))
     });
     (
-        words(before),
-        after.map_or_else(|| "no way".to_owned(), words),
+        or_why(before),
+        after.map_or_else(|| "no way".to_owned(), or_why),
     )
 }
 
-/// The person at the controlling terminal.
+/// The controlling terminal.
 struct Keyboard {
     terminal: Terminal,
 }
@@ -461,7 +470,7 @@ impl Keyboard {
                 .hint("without a terminal: smail --setup me@example.org --yes --password-from stdin < password")
         };
         // A script without a terminal of its own must not ask on that of whoever started it.
-        if args.password_from.is_none() && !std::io::stdin().is_terminal() {
+        if args.password_from.is_none() && !environment::stdin_is_terminal() {
             return Err(nobody("standard input is no terminal"));
         }
         let terminal = Terminal::open(Arc::clone(&watch.interrupt))
@@ -469,30 +478,30 @@ impl Keyboard {
         Ok(Keyboard { terminal })
     }
 
-    fn gone<T>(&self, answer: std::io::Result<T>) -> Result<T, Gone> {
+    fn gone<T>(&self, answer: std::io::Result<T>) -> Result<T, Aborted> {
         answer.map_err(|error| {
             self.terminal.say("\n");
             if error.kind() == ErrorKind::UnexpectedEof {
-                Gone::Left
+                Aborted::Left
             } else {
-                Gone::Interrupted
+                Aborted::Interrupted
             }
         })
     }
 }
 
-impl Person for Keyboard {
+impl Prompter for Keyboard {
     fn say(&mut self, text: &str) {
         self.terminal.say(&format!("{text}\n"));
     }
 
-    fn ask(&mut self, question: &str, default: Option<&str>) -> Result<String, Gone> {
+    fn ask(&mut self, question: &str, default: Option<&str>) -> Result<String, Aborted> {
         let default = default.map_or_else(String::new, |default| format!(" [{default}]"));
         let answer = self.terminal.ask(&format!("{question}{default}: "));
         self.gone(answer)
     }
 
-    fn secret(&mut self, question: &str) -> Result<Secret, Gone> {
+    fn secret(&mut self, question: &str) -> Result<Secret, Aborted> {
         let answer = self.terminal.ask_secret(&format!("{question}: "));
         self.gone(answer)
     }

@@ -1,14 +1,15 @@
 //! `--show-settings`: what is set, by whom, and where mail would go.
 use super::{author, print, remarks};
 use crate::cli::Args;
-use crate::settings::{self, Settings, Surroundings};
+use crate::environment::Environment;
+use crate::route::resolve::resolve;
+use crate::settings::{self, Settings};
 use crate::text::word;
 use crate::transport;
 
-pub(super) fn run(args: &Args, settings: &Settings, world: &Surroundings) {
+pub(super) fn run(args: &Args, settings: &Settings, env: &Environment) {
     let mut text = settings::show(settings, args.verbose > 0);
-    let route =
-        author(settings, &world.user()).and_then(|author| Ok(settings::route(settings, &author)?));
+    let route = author(settings, &env.user()).and_then(|author| Ok(resolve(settings, &author)?));
     let route = route.map_or_else(|failure| failure.what, |route| transport::describe(&route));
     text.push_str("\n# mail goes by ");
     text.push_str(&word(&route));

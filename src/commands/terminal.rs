@@ -3,11 +3,12 @@
 //! Promise: colours and a line that changes are for terminals only, and only for those that can
 //! show them; `NO_COLOR` is honoured. The line is gone before anything else is written. Whatever
 //! the words were made of, no control but TAB and the line end leaves here.
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use crate::environment;
 use crate::failure;
 use crate::report;
 use crate::text::{self, Policy};
@@ -46,13 +47,12 @@ pub fn complain(text: &str) {
 /// Whether standard error is a terminal that moves its cursor.
 fn is_lively() -> bool {
     static LIVELY: OnceLock<bool> = OnceLock::new();
-    let named = || std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
-    *LIVELY.get_or_init(|| std::io::stderr().is_terminal() && named())
+    *LIVELY.get_or_init(|| environment::stderr_is_terminal() && environment::is_capable_terminal())
 }
 
 /// Whether it shows colours, and the user wants them (no-color.org).
 fn has_colours() -> bool {
-    is_lively() && std::env::var_os("NO_COLOR").is_none_or(|word| word.is_empty())
+    is_lively() && !environment::wants_no_colours()
 }
 
 /// Shows how far a message is, once it takes longer than a second; `None` where nobody looks on.

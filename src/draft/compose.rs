@@ -5,9 +5,11 @@ use super::dsn::{self, Dsn, Notify, Ret};
 use super::fields::{self, header_line};
 use super::{Draft, DraftError, Encoding, Input, Text, encoded_word};
 use crate::address::{Address, AddressError, Mailbox, parse_authors, parse_word};
+use crate::aliases::Local;
 use crate::charset::{self, Hints};
 use crate::cli::Args;
-use crate::settings::{Local, MAX_SIZE, Settings, SettingsError, author, is_program};
+use crate::route::resolve::is_program;
+use crate::settings::{MAX_SIZE, Settings, SettingsError, author};
 
 /// Makes the draft.
 ///

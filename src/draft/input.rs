@@ -14,6 +14,7 @@ use super::template::{self, Template};
 use super::{Attachment, DraftError, Text, recipients};
 use crate::address::Mailbox;
 use crate::cli::Args;
+use crate::environment;
 use crate::files::{self, Unfit, words};
 use crate::settings::value::expand_home;
 
@@ -272,11 +273,10 @@ impl Input {
 
     /// Asks for the subject as mailx does, only where a person types the mail.
     fn ask_subject(&mut self, args: &Args) {
-        use std::io::IsTerminal;
         if args.subject.is_some()
             || args.template
-            || !io::stdin().is_terminal()
-            || !io::stderr().is_terminal()
+            || !environment::stdin_is_terminal()
+            || !environment::stderr_is_terminal()
         {
             return;
         }

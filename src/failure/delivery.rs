@@ -443,7 +443,8 @@ fn at_fault(fault: &Fault) -> &'static [&'static str] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Layers, Surroundings};
+    use crate::environment::Environment;
+    use crate::settings::Layers;
 
     #[test]
     fn what_a_last_guard_found_is_called_a_mistake_of_smail() {
@@ -451,7 +452,7 @@ mod tests {
             ["smail", "-n", "-S", "smtp=h.example"].map(std::ffi::OsString::from),
         )
         .unwrap();
-        let settings = Layers::load(&args, &Surroundings::default())
+        let settings = Layers::load(&args, &Environment::default())
             .unwrap()
             .settle(&[])
             .unwrap();

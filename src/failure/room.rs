@@ -1,24 +1,25 @@
 //! The words for errors that rooms return before anything travels.
 use super::{Exit, Failure};
 use crate::address::AddressError;
-use crate::cli::Stop;
+use crate::aliases::LocalError;
+use crate::cli;
 use crate::draft::{BadLine, DraftError};
 use crate::message::MessageError;
 use crate::queue::{FolderError, QueueError};
-use crate::settings::{LocalError, Origin, SettingsError};
-use crate::setup::{Gone, SetupError};
+use crate::settings::{Origin, SettingsError};
+use crate::setup::{Aborted, SetupError};
 use crate::submission::SubmissionError;
 
-impl From<Stop> for Failure {
-    fn from(stop: Stop) -> Self {
+impl From<cli::Error> for Failure {
+    fn from(stop: cli::Error) -> Self {
         match stop {
-            Stop::Print(text) => Failure::new(Exit::OK, text),
-            Stop::Daemon(mode) => Failure::new(
+            cli::Error::Print(text) => Failure::new(Exit::OK, text),
+            cli::Error::Daemon(mode) => Failure::new(
                 Exit::REFUSED,
                 format!("`{mode}` wants a daemon, and smail is none"),
             )
             .hint("cron or a timer that runs `sendmail -q` sends what waits"),
-            Stop::Usage { what, hint } => {
+            cli::Error::Usage { what, hint } => {
                 let failure = Failure::new(Exit::USAGE, what);
                 failure.hint(hint.unwrap_or_else(|| "`smail --help` lists the options".to_owned()))
             }
@@ -259,9 +260,9 @@ impl From<SetupError> for Failure {
     fn from(error: SetupError) -> Self {
         let what = error.to_string();
         match error {
-            SetupError::Gone(Gone::Interrupted, _) => Failure::new(Exit::INTERRUPTED, what),
-            SetupError::Gone(Gone::Left, _) | SetupError::GivenUp => Failure::new(Exit::GIVEN_UP, what),
-            SetupError::Gone(Gone::Nobody, question) => {
+            SetupError::Aborted(Aborted::Interrupted, _) => Failure::new(Exit::INTERRUPTED, what),
+            SetupError::Aborted(Aborted::Left, _) | SetupError::GivenUp => Failure::new(Exit::GIVEN_UP, what),
+            SetupError::Aborted(Aborted::Nobody, question) => {
                 Failure::new(Exit::USAGE, format!("`--yes` has no answer to `{question}`; nothing was written")).hint(
                     "smail --setup me@example.org --yes -S smtp=smtps://smtp.example.org --password-from stdin < file",
                 )
@@ -272,7 +273,7 @@ impl From<SetupError> for Failure {
                 "`--password-from stdin`, `--password-from 'pass show mail'` or SMAIL_AUTH_PASSWORD hand it over",
             ),
             SetupError::Account { .. } => Failure::new(Exit::USAGE, what).hint("`-A NAME` chooses another"),
-            SetupError::Unfit { .. } => {
+            SetupError::Unextendable { .. } => {
                 Failure::new(Exit::CONFIG, what).hint("mend it, or move it away and set smail up afresh")
             }
             SetupError::Changed(_) => Failure::new(Exit::TEMPORARY, what).hint("run it again"),

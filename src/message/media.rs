@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 use super::MessageError;
 use super::header;
 use super::transfer::percent;
+use crate::environment;
 use crate::files;
 use crate::head::one_line;
 
@@ -250,7 +251,7 @@ impl MediaTypes {
     /// Where the system and the user keep them, the user's first: `~/.mime.types`,
     /// `/etc/mime.types`.
     pub fn places() -> Vec<PathBuf> {
-        let home = directories::BaseDirs::new().map(|dirs| dirs.home_dir().join(".mime.types"));
+        let home = environment::home().map(|home| home.join(".mime.types"));
         home.into_iter()
             .chain([PathBuf::from("/etc/mime.types")])
             .collect()

@@ -9,6 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, FixedOffset, Local, Utc};
 
+use crate::environment;
+
 /// The years a Date can name, in seconds from 1970, with a day to spare on both sides for the time
 /// zone (RFC 5322 section 3.3: four digits, 1900 or later).
 const YEARS: (i64, i64) = (-2_208_902_400, 253_402_214_399);
@@ -34,7 +36,7 @@ impl Stamp {
     pub fn at(epoch: Option<i64>) -> Self {
         let now = match epoch {
             Some(seconds) => utc(seconds).fixed_offset(),
-            None => utc(seconds_since_1970(SystemTime::now()))
+            None => utc(seconds_since_1970(environment::now()))
                 .with_timezone(&Local)
                 .fixed_offset(),
         };

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, parse_authors};
 use crate::message::{Dsn, Envelope, Message};
-use crate::settings::LoginOrigin;
+use crate::route::LoginOrigin;
 
 const MAGIC: &str = "SMAILQ 1\n";
 const FAMILY: &str = "SMAILQ ";

@@ -16,7 +16,7 @@ use super::wait::Limit;
 use super::{Outcome, Queue, QueueError, Ticket, now, policy};
 use crate::delivery::Report;
 use crate::message::Message;
-use crate::settings::route::Route;
+use crate::route::Route;
 use crate::transport::{self, Transport, Turn, Watch};
 
 /// How many connections are kept at once; more ways than that take turns.

@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, AtFlags, Dir, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
+use crate::environment;
+
 /// One of the folders in the queue's place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Room {
@@ -178,7 +180,7 @@ impl Folder {
             Err(error) => return Err(unusable(error)),
         };
         let stat = rustix::fs::fstat(&folder).map_err(unusable)?;
-        if stat.st_uid != rustix::process::geteuid().as_raw() {
+        if stat.st_uid != environment::user_id() {
             return Err(FolderError::Foreign {
                 path: shown.to_owned(),
             });
@@ -269,7 +271,7 @@ impl Folder {
         };
         let stat = rustix::fs::fstat(&file)?;
         let regular = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-        if !regular || stat.st_uid != rustix::process::geteuid().as_raw() || stat.st_nlink > 1 {
+        if !regular || stat.st_uid != environment::user_id() || stat.st_nlink > 1 {
             return Err(strange());
         }
         Ok(File::from(file))

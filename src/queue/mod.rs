@@ -49,6 +49,7 @@ pub use replies::Replies;
 pub use wait::Slot;
 
 use crate::delivery::Fault;
+use crate::environment;
 use crate::message::Message;
 use folder::Folder;
 
@@ -125,7 +126,7 @@ pub enum QueueError {
 /// Milliseconds from 1970; negative before.
 pub fn now() -> i64 {
     let whole = |d: std::time::Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
-    match SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) {
+    match environment::now().duration_since(SystemTime::UNIX_EPOCH) {
         Ok(since) => whole(since),
         Err(before) => -whole(before.duration()),
     }
@@ -283,7 +284,7 @@ fn new_id(created: i64) -> String {
         String::from_utf8(text).unwrap_or_default()
     };
     let mut chance = RandomState::new().build_hasher();
-    chance.write_u32(std::process::id());
+    chance.write_u32(environment::id());
     format!(
         "{}{}",
         digits(created.max(0).cast_unsigned(), 9),

@@ -9,6 +9,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::{Secret, SecretError, single_line};
+use crate::environment;
 use crate::files::{self, Unfit};
 
 /// The largest file with a secret, in octets: a bearer token takes 4 KiB.
@@ -37,7 +38,7 @@ pub(super) fn read_private(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>
     })?;
     // Root reads what it likes, and was told to by a setting that is trusted: container engines
     // hand in the file of a host's user as it is. What counts is that nobody else can change it.
-    let foreign = files::Access::of(&facts).is_foreign() && !rustix::process::geteuid().is_root();
+    let foreign = files::Access::of(&facts).is_foreign() && !environment::is_root();
     // Where container engines mount secrets: root's folder, and readable by all in a container that
     // has one user.
     let of_engine = ["/run/secrets", "/var/run/secrets"]
@@ -78,7 +79,7 @@ mod tests {
 
     #[test]
     fn root_reads_a_secret_of_another_user_that_nobody_else_can_touch() {
-        if !rustix::process::geteuid().is_root() {
+        if !environment::is_root() {
             return;
         }
         let file = tempfile::NamedTempFile::new().unwrap();

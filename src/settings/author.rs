@@ -1,6 +1,7 @@
 //! Who sends: the author when nobody says, and the sender of the envelope.
 use super::{Settings, SettingsError};
 use crate::address::{Address, Mailbox, parse_authors, parse_list};
+use crate::route::url;
 
 /// The mailboxes of a setting.
 ///
@@ -86,8 +87,8 @@ pub fn login_name(settings: &Settings) -> Option<String> {
 fn url_user(settings: &Settings) -> Option<String> {
     ["smtp", "mta"]
         .iter()
-        .find_map(|name| match super::target::parse(&settings.filled(name)?) {
-            Ok(super::target::Target::Server(server)) => server.user,
+        .find_map(|name| match url::parse(&settings.filled(name)?) {
+            Ok(url::Target::Server(server)) => server.user,
             _ => None,
         })
 }
@@ -106,7 +107,7 @@ fn qualified(settings: &Settings, address: Address) -> Result<Address, SettingsE
         .iter()
         .find_map(|n| settings.filled(n));
     let domain = domain
-        .or_else(|| hostname::get().ok()?.into_string().ok())
+        .or_else(|| settings.host.hostname.clone())
         .unwrap_or_else(|| "localhost".to_owned());
     address
         .qualify(&domain)

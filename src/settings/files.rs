@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use super::keys::{self, Kind};
 use super::layers::Layers;
-use super::owner::Source;
-use super::surroundings::Surroundings;
+use super::overrides::SettingsFiles;
 use super::value::{Raw, expand_home};
-use super::{Assignment, Layer, Origin, SettingsError, mailrc, target, text_of, toml};
-use crate::cli::Args;
+use super::{Assignment, Layer, Origin, SettingsError, Source, text_of, toml};
+use crate::environment::Environment;
 use crate::files::{self, Access};
+use crate::mailrc;
+use crate::route::url;
 
 /// The system's mail.rc under the names distributions give it; the first one there is counts
 /// (spec/mailx.md section 0).
@@ -24,12 +25,12 @@ const SYSTEM_RC: &[&str] = &[
 impl Layers {
     pub(super) fn rc_files(
         &mut self,
-        args: &Args,
-        world: &Surroundings,
+        files: &SettingsFiles,
+        env: &Environment,
     ) -> Result<(), SettingsError> {
-        let spec = args.resource_files.as_deref().unwrap_or("su");
-        let system = !args.no_system_rc
-            && world.variable("MAILX_NO_SYSTEM_RC").is_none()
+        let spec = files.resource_files.as_deref().unwrap_or("su");
+        let system = !files.no_system_rc
+            && env.variable("MAILX_NO_SYSTEM_RC").is_none()
             && !spec.contains('/')
             && spec.contains('s');
         let user = !spec.contains('/') && spec.contains('u');
@@ -49,12 +50,12 @@ impl Layers {
                 "the system's settings are read from {}",
                 path.display()
             ));
-            self.rc_file(path, Layer::SystemRc, world)?;
+            self.rc_file(path, Layer::SystemRc, env)?;
         }
-        if user && let Some(path) = user_rc(world) {
-            self.rc_file(&path, Layer::UserRc, world)?;
+        if user && let Some(path) = user_rc(env) {
+            self.rc_file(&path, Layer::UserRc, env)?;
         }
-        self.notes.extend(world.notes.iter().cloned());
+        self.notes.extend(env.notes.iter().cloned());
         let extra = self.said.iter().rev().find(|a| a.key.name == "extra-rc");
         let extra = extra.and_then(|a| Some((a.value.as_ref().map(text_of)?, Source::of(a.layer))));
         if let Some((extra, source)) = extra.filter(|(extra, _)| !extra.is_empty()) {
@@ -66,7 +67,7 @@ impl Layers {
             } else {
                 Layer::Startup
             };
-            self.rc_file(&path, layer, world)?;
+            self.rc_file(&path, layer, env)?;
         }
         Ok(())
     }
@@ -75,11 +76,11 @@ impl Layers {
         &mut self,
         path: &Path,
         layer: Layer,
-        world: &Surroundings,
+        env: &Environment,
     ) -> Result<(), SettingsError> {
         let read = mailrc::read(
             path,
-            &self.grammar(world, &|name| world.variables.get(name).cloned()),
+            &self.grammar(env, &|name| env.variables.get(name).cloned()),
         );
         let read = match read {
             Ok(read) => read,
@@ -122,10 +123,10 @@ impl Layers {
 
     pub(super) fn toml_files(
         &mut self,
-        args: &Args,
-        world: &Surroundings,
+        files: &SettingsFiles,
+        env: &Environment,
     ) -> Result<(), SettingsError> {
-        if let Some(path) = &args.config {
+        if let Some(path) = &files.config {
             let found = self.toml_file(path, Layer::UserToml)?;
             return if found {
                 Ok(())
@@ -137,10 +138,10 @@ impl Layers {
                 })
             };
         }
-        if let Some(path) = &world.machine.config {
+        if let Some(path) = &env.host.config {
             self.toml_file(path, Layer::SystemToml)?;
         }
-        if let Some(folder) = &world.config {
+        if let Some(folder) = &env.config {
             let path = folder.join("config.toml");
             if !self.passes_over(&path) {
                 self.toml_file(&path, Layer::UserToml)?;
@@ -234,11 +235,11 @@ impl Layers {
 }
 
 /// The user's mail.rc: `$MAILRC`, else the first of `~/.smailrc` and `~/.mailrc` that exists.
-pub fn user_rc(world: &Surroundings) -> Option<PathBuf> {
-    if let Some(path) = world.variable("MAILRC").filter(|p| !p.is_empty()) {
-        return Some(expand_home(path, world.home.as_deref()));
+pub fn user_rc(env: &Environment) -> Option<PathBuf> {
+    if let Some(path) = env.variable("MAILRC").filter(|p| !p.is_empty()) {
+        return Some(expand_home(path, env.home.as_deref()));
     }
-    let home = world.home.as_ref()?;
+    let home = env.home.as_ref()?;
     [".smailrc", ".mailrc"]
         .iter()
         .map(|name| home.join(name))
@@ -248,7 +249,7 @@ pub fn user_rc(world: &Surroundings) -> Option<PathBuf> {
 fn is_secret(assignment: &Assignment) -> bool {
     let url = ["smtp", "mta", "proxy"].contains(&assignment.key.name);
     let text = || assignment.value.as_ref().map(text_of).unwrap_or_default();
-    assignment.key.kind == Kind::Secret || (url && target::has_password(&text()))
+    assignment.key.kind == Kind::Secret || (url && url::has_password(&text()))
 }
 
 /// Adds the files in which an item says a secret.
@@ -261,7 +262,7 @@ fn secret_places(item: &mailrc::Item, places: &mut HashSet<Arc<Path>>) {
             ..
         } => {
             let secret = keys::find(name).is_some_and(|(key, _)| key.kind == Kind::Secret);
-            if secret || target::has_password(value) {
+            if secret || url::has_password(value) {
                 places.insert(Arc::clone(&place.path));
             }
         }

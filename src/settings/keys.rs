@@ -82,7 +82,7 @@ macro_rules! keys {
     (@chain) => { false };
 }
 
-use super::foreign::WITHOUT_EFFECT;
+use crate::mailrc::mailx_names::WITHOUT_EFFECT;
 use Kind::{Addresses, Choice, Flag, List, Path, Program, Secret, Size, Text, Time};
 
 keys! {

@@ -4,14 +4,17 @@
 //! a `config.toml` with a secret that others may read, is refused (exit 78); a mail.rc with a
 //! secret that others may read gets a warning, as `/etc/mail.rc` is read by all on most systems.
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use super::keys::{self, Kind};
-use super::surroundings::{Machine, STARTED_BY_SMAIL, Surroundings};
+use super::overrides::{Override, Overrides, SettingsFiles};
 use super::value::{Raw, Value, check};
-use super::{Assignment, Layer, Origin, Settings, SettingsError, mailrc, text_of};
+use super::{Assignment, Layer, Origin, Settings, SettingsError, text_of};
 use crate::address::{Aliases, Mailbox, parse_authors};
 use crate::cli::Args;
+use crate::environment::{Environment, Host, STARTED_BY_SMAIL};
+use crate::mailrc::{self, mailx_names};
 
 /// Variables that Heirloom mailx reads as settings and that no other program means (their names
 /// cannot be set by a shell).
@@ -45,7 +48,7 @@ pub struct Layers {
     account: Option<String>,
     attachment: Option<PathBuf>,
     pub(super) home: Option<PathBuf>,
-    machine: Machine,
+    host: Host,
     nested: bool,
     /// The locale of messages.
     locale: String,
@@ -59,45 +62,38 @@ pub struct Layers {
 }
 
 impl Layers {
-    /// Reads every source.
+    /// Reads every source for a command line.
     ///
     /// # Errors
     /// [`SettingsError`]: the first thing that cannot stand.
-    pub fn load(args: &Args, world: &Surroundings) -> Result<Self, SettingsError> {
-        Layers::load_with(args, world, Vec::new())
+    pub fn load(args: &Args, env: &Environment) -> Result<Self, SettingsError> {
+        Layers::read(&Overrides::of(args), env)
     }
 
-    /// Reads every source; what a dialogue has found out counts as if it stood behind `-S`, but has
-    /// no place to be shown.
+    /// Reads every source.
     ///
     /// # Errors
     /// As [`Layers::load`].
-    pub fn load_with(
-        args: &Args,
-        world: &Surroundings,
-        found: Vec<(String, Raw)>,
-    ) -> Result<Self, SettingsError> {
-        let mut layers = Layers::bare(world.home.clone(), world.machine.clone());
-        layers.nested = world.variable(STARTED_BY_SMAIL).is_some();
-        world.locale().clone_into(&mut layers.locale);
-        layers.fallback(args, world)?;
-        for line in &args.startup_cmd {
-            layers.line(line, "-X", Layer::Startup, world)?;
+    pub fn read(overrides: &Overrides, env: &Environment) -> Result<Self, SettingsError> {
+        let mut layers = Layers::bare(env.home.clone(), env.host.clone());
+        layers.nested = env.variable(STARTED_BY_SMAIL).is_some();
+        env.locale().clone_into(&mut layers.locale);
+        layers.fallback(&overrides.files, env)?;
+        for line in &overrides.first_lines {
+            layers.line(line, "-X", Layer::Startup, env)?;
         }
-        if !args.no_config {
-            layers.rc_files(args, world)?;
-            layers.toml_files(args, world)?;
+        if !overrides.files.none {
+            layers.rc_files(&overrides.files, env)?;
+            layers.toml_files(&overrides.files, env)?;
         }
-        layers.environment(world)?;
-        for line in &args.cmd {
-            layers.line(line, "-Y", Layer::Set, world)?;
+        layers.environment(env)?;
+        for line in &overrides.last_lines {
+            layers.line(line, "-Y", Layer::Set, env)?;
         }
-        layers.set_flags(args)?;
-        for (name, raw) in found {
-            layers.assign(&name, raw, Layer::Set, &Origin::Flag(String::new()))?;
+        for one in &overrides.settings {
+            layers.set(one)?;
         }
-        layers.own_flags(args)?;
-        layers.choose(args)?;
+        layers.choose(overrides.account.as_deref())?;
         Ok(layers)
     }
 
@@ -138,7 +134,7 @@ impl Layers {
             preset: None,
             attachment: self.attachment.clone(),
             home: self.home.clone(),
-            machine: self.machine.clone(),
+            host: self.host.clone(),
             nested: self.nested,
             locale: self.locale.clone(),
             unreadable: self.unreadable.clone(),
@@ -160,12 +156,12 @@ impl Layers {
             nested: self.nested,
             locale: self.locale.clone(),
             unreadable: self.unreadable.clone(),
-            ..Layers::bare(self.home.clone(), self.machine.clone())
+            ..Layers::bare(self.home.clone(), self.host.clone())
         }
     }
 
     /// Nothing said yet.
-    fn bare(home: Option<PathBuf>, machine: Machine) -> Layers {
+    fn bare(home: Option<PathBuf>, host: Host) -> Layers {
         Layers {
             said: Vec::new(),
             accounts: BTreeMap::new(),
@@ -174,7 +170,7 @@ impl Layers {
             account: None,
             attachment: None,
             home,
-            machine,
+            host,
             nested: false,
             locale: String::new(),
             unreadable: None,
@@ -233,8 +229,8 @@ impl Layers {
         }
     }
 
-    fn fallback(&mut self, args: &Args, world: &Surroundings) -> Result<(), SettingsError> {
-        let isolated = args.no_system_rc || world.variable("MAILRC") == Some("/dev/null");
+    fn fallback(&mut self, files: &SettingsFiles, env: &Environment) -> Result<(), SettingsError> {
+        let isolated = files.no_system_rc || env.variable("MAILRC") == Some("/dev/null");
         let also = if isolated { FALLBACK_ISOLATED } else { &[] };
         let pairs = FALLBACK
             .iter()
@@ -242,7 +238,7 @@ impl Layers {
             .map(|n| (*n, *n))
             .chain(KNOWN_VARIABLES.iter().copied());
         for (variable, name) in pairs {
-            if let Some(value) = world.variable(variable) {
+            if let Some(value) = env.variable(variable) {
                 self.assign(
                     name,
                     Raw::Text(value.to_owned()),
@@ -254,8 +250,8 @@ impl Layers {
         Ok(())
     }
 
-    fn environment(&mut self, world: &Surroundings) -> Result<(), SettingsError> {
-        for (variable, value) in world
+    fn environment(&mut self, env: &Environment) -> Result<(), SettingsError> {
+        for (variable, value) in env
             .variables
             .iter()
             .filter(|(k, v)| k.starts_with("SMAIL_") && *k != STARTED_BY_SMAIL && !v.is_empty())
@@ -284,24 +280,24 @@ impl Layers {
         line: &str,
         flag: &str,
         layer: Layer,
-        world: &Surroundings,
+        env: &Environment,
     ) -> Result<(), SettingsError> {
         let read = mailrc::one_line(
             line,
             flag,
-            &self.grammar(world, &|name| world.variables.get(name).cloned()),
+            &self.grammar(env, &|name| env.variables.get(name).cloned()),
         );
         self.take(read, layer)
     }
 
     pub(super) fn grammar<'a>(
         &'a self,
-        world: &'a Surroundings,
+        env: &'a Environment,
         variables: &'a dyn Fn(&str) -> Option<String>,
-    ) -> mailrc::Environment<'a> {
-        mailrc::Environment {
+    ) -> mailrc::Context<'a> {
+        mailrc::Context {
             home: self.home.as_deref(),
-            stdin_is_terminal: world.terminal,
+            stdin_is_terminal: env.terminal,
             variables,
             known: &keys::is_known,
             dialect: self.dialect,
@@ -346,17 +342,7 @@ impl Layers {
                 self.rc_assign((&name, behind), raw, layer, &origin_of(&place))
             }
             mailrc::Item::Unset { name, place } => {
-                if let Some((key, suffix)) = keys::find(&name) {
-                    let suffix = suffix.map(str::to_lowercase);
-                    let value = (key.kind == Kind::Flag).then_some(Value::Flag(false));
-                    self.said.push(Assignment {
-                        key,
-                        suffix,
-                        value,
-                        layer,
-                        origin: origin_of(&place),
-                    });
-                }
+                self.unset(&name, layer, origin_of(&place));
                 Ok(())
             }
             mailrc::Item::Alias {
@@ -391,7 +377,7 @@ impl Layers {
         layer: Layer,
         origin: &Origin,
     ) -> Result<(), SettingsError> {
-        if keys::is_known(name) || super::foreign::REFUSED.iter().any(|r| r.0 == name) {
+        if keys::is_known(name) || mailx_names::REFUSED.iter().any(|r| r.0 == name) {
             return self.assign(name, raw, layer, origin);
         }
         if self.unknown == MOST_UNKNOWN {
@@ -414,87 +400,47 @@ impl Layers {
         Ok(())
     }
 
-    fn set_flags(&mut self, args: &Args) -> Result<(), SettingsError> {
-        let origin = Origin::Flag("-S".to_owned());
-        for set in &args.set {
-            match set.split_once('=') {
-                Some((name, value)) => self.assign(
-                    name.trim(),
-                    Raw::Text(value.to_owned()),
-                    Layer::Set,
-                    &origin,
-                )?,
-                None => self.set_switch(set.trim(), &origin)?,
-            }
-        }
-        Ok(())
-    }
-
-    /// `-S name` switches on and `-S noname` off, unless `noname` is a name itself.
-    fn set_switch(&mut self, name: &str, origin: &Origin) -> Result<(), SettingsError> {
-        match name
-            .strip_prefix("no")
-            .filter(|rest| !keys::is_known(name) && keys::is_known(rest))
-        {
-            Some(rest) => {
-                if let Some((key, suffix)) = keys::find(rest) {
-                    let value = (key.kind == Kind::Flag).then_some(Value::Flag(false));
-                    let suffix = suffix.map(str::to_lowercase);
-                    self.said.push(Assignment {
-                        key,
-                        suffix,
-                        value,
-                        layer: Layer::Set,
-                        origin: origin.clone(),
-                    });
-                }
+    fn set(&mut self, one: &Override) -> Result<(), SettingsError> {
+        let Override {
+            key: name,
+            value,
+            origin,
+            layer,
+        } = one;
+        match value {
+            None => {
+                self.unset(name, *layer, origin.clone());
                 Ok(())
             }
             // The word that was meant for it would be taken for a recipient.
-            None if keys::find(name).is_some_and(|(key, _)| key.kind == Kind::Secret) => {
+            Some(Raw::Flag(true))
+                if keys::find(name).is_some_and(|(key, _)| key.kind == Kind::Secret) =>
+            {
                 Err(SettingsError::Value {
-                    name: name.to_owned(),
+                    name: name.clone(),
                     origin: Some(origin.clone()),
                     why: format!("expected a value, as in `-S {name}=VALUE`"),
                 })
             }
-            None => self.assign(name, Raw::Flag(true), Layer::Set, origin),
+            Some(raw) => self.assign(name, raw.clone(), *layer, origin),
         }
     }
 
-    fn own_flags(&mut self, args: &Args) -> Result<(), SettingsError> {
-        let mut flag = |name: &str, shown: &str, value: Option<&str>| match value {
-            Some(value) => self.assign(
-                name,
-                Raw::Text(value.to_owned()),
-                Layer::Flag,
-                &Origin::Flag(shown.to_owned()),
-            ),
-            None => Ok(()),
-        };
-        flag("from", "-r", args.from.as_deref())?;
-        flag("reply-to", "--reply-to", args.reply_to.as_deref())?;
-        flag("provider", "--provider", args.provider.as_deref())?;
-        flag("envelope-from", "-- -f", args.envelope_from.as_deref())?;
-        flag("dsn-notify", "--dsn-notify", args.dsn_notify.as_deref())?;
-        flag("dsn-return", "--dsn-return", args.dsn_return.as_deref())?;
-        flag("name", "-- -F", args.full_name.as_deref())?;
-        // GNU mail says it of files, which smail encodes as they need it.
-        let encoding = args.encoding.as_deref().map(|name| {
-            if matches!(name, "7bit" | "binary") {
-                "auto"
-            } else {
-                name
-            }
-        });
-        flag("encoding", "--encoding", encoding)?;
-        flag("skip-empty", "-E", args.skip_empty.then_some("true"))?;
-        flag("verbose", "-v", (args.verbose > 0).then_some("true"))?;
-        flag("debug", "-d", args.dry_run.then_some("true"))
+    /// Takes back what weaker sources say; a switch is off then.
+    fn unset(&mut self, name: &str, layer: Layer, origin: Origin) {
+        if let Some((key, suffix)) = keys::find(name) {
+            self.said.push(Assignment {
+                key,
+                suffix: suffix.map(str::to_lowercase),
+                value: (key.kind == Kind::Flag).then_some(Value::Flag(false)),
+                layer,
+                origin,
+            });
+        }
     }
 
-    fn choose(&mut self, args: &Args) -> Result<(), SettingsError> {
-        let Some(name) = &args.account else {
+    fn choose(&mut self, account: Option<&OsStr>) -> Result<(), SettingsError> {
+        let Some(name) = account else {
             return Ok(());
         };
         let text = name.to_string_lossy().into_owned();
@@ -520,7 +466,7 @@ impl Layers {
         layer: Layer,
         origin: &Origin,
     ) -> Result<(), SettingsError> {
-        if let Some((_, why)) = super::foreign::REFUSED.iter().find(|r| r.0 == name) {
+        if let Some((_, why)) = mailx_names::REFUSED.iter().find(|r| r.0 == name) {
             return Err(SettingsError::Value {
                 name: name.to_owned(),
                 origin: Some(origin.clone()),

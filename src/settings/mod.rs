@@ -4,26 +4,18 @@
 //! wins, all words are remembered, and every value knows its [`Origin`]. Promise: what a file, a
 //! variable or a flag says has the same effect. Refuses unknown names in TOML and `-S` (exit 78,
 //! 64) and passes over unknown ones in mail.rc, which belong to others.
-pub mod aliases;
 pub mod author;
 mod files;
-mod foreign;
 pub mod keys;
 mod layers;
-mod login;
-pub mod mailrc;
-mod owner;
-pub mod peer;
+mod overrides;
 pub mod presets;
 mod provider;
-pub mod route;
+mod secrets;
 mod show;
-mod surroundings;
-pub mod target;
 pub mod toml;
 pub mod value;
 mod waiting;
-mod way;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,19 +23,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::address::Aliases;
+use crate::environment::Host;
+use crate::route::url;
 use crate::text::word;
-pub use aliases::{Local, LocalError};
 pub use files::user_rc;
-pub use foreign::REFUSED;
 use keys::Key;
 pub use layers::{Layers, MAX_SIZE};
-pub use login::secrets_at_hand;
-pub use owner::LoginOrigin;
+pub use overrides::{Override, Overrides, SettingsFiles};
+pub use secrets::secrets_at_hand;
 pub use show::{quote, show};
-pub use surroundings::{Machine, STARTED_BY_SMAIL, Surroundings};
 use value::{Value, expand_home};
 pub use waiting::Kept;
-pub use way::{is_program, route};
+pub(crate) use waiting::SECRETS;
 
 /// Which source a value came from; the later ones win.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,6 +63,31 @@ pub enum Layer {
     Set,
     /// A flag of its own.
     Flag,
+}
+
+/// Who sets a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// The files of settings and what follows from them.
+    Files,
+    /// Variables.
+    Environment,
+    /// A mail that waits, of its own run.
+    Waiting,
+    /// Flags.
+    CommandLine,
+}
+
+impl Source {
+    /// The source of a layer.
+    pub(crate) fn of(layer: Layer) -> Self {
+        match layer {
+            Layer::Fallback | Layer::Environment => Source::Environment,
+            Layer::Startup | Layer::Set | Layer::Flag => Source::CommandLine,
+            Layer::Waiting => Source::Waiting,
+            _ => Source::Files,
+        }
+    }
 }
 
 /// Where a value was said.
@@ -158,7 +174,7 @@ pub enum SettingsError {
         cure: Option<String>,
     },
     /// `-A` names neither an account nor a file that can be read; the accounts there are.
-    #[error("there is no account called `{}`", crate::text::word(&target::masked(.0)))]
+    #[error("there is no account called `{}`", crate::text::word(&url::masked(.0)))]
     NoAccount(String, Vec<String>),
     /// The default account does not exist.
     #[error("the account `{name}` does not exist")]
@@ -213,7 +229,7 @@ pub enum SettingsError {
 /// The settings of this run.
 pub struct Settings {
     /// Every word of every source, in order of precedence.
-    trail: Vec<Assignment>,
+    pub(crate) trail: Vec<Assignment>,
     /// The winners, for names without a suffix.
     winners: BTreeMap<&'static str, usize>,
     /// Names that stand for lists of addresses.
@@ -225,14 +241,14 @@ pub struct Settings {
     /// `-A` named a file: it is an attachment (GNU mail).
     pub attachment: Option<PathBuf>,
     home: Option<PathBuf>,
-    machine: Machine,
+    pub(crate) host: Host,
     /// This process was started by smail, as its sendmail program.
-    nested: bool,
+    pub(crate) nested: bool,
     locale: String,
     /// The system's `config.toml`, where this user may not read it.
-    unreadable: Option<PathBuf>,
+    pub(crate) unreadable: Option<PathBuf>,
     /// They are those of a mail that waits.
-    waiting: Option<Box<waiting::Waiting>>,
+    pub(crate) waiting: Option<Box<waiting::Waiting>>,
     /// Lowercase fragments for `-v`.
     pub notes: Vec<String>,
     /// Lowercase fragments for standard error.
@@ -323,7 +339,23 @@ impl Settings {
             .is_some_and(|a| matches!(a.layer, Layer::SystemRc | Layer::SystemToml))
     }
 
-    fn winner(&self, name: &'static str) -> Option<&Assignment> {
+    /// These settings as they would be if only some layers had said anything.
+    pub(crate) fn only(&self, keep: impl Fn(Layer) -> bool) -> Settings {
+        let wanted = |a: &&Assignment| a.layer != Layer::Preset && keep(a.layer);
+        let mut settings = self.bare(self.trail.iter().filter(wanted).cloned().collect());
+        // A provider that is none has been complained of before.
+        let _ = provider::look_up(&mut settings);
+        settings
+    }
+
+    /// The text of a setting for the chain forms of its name; `None` when it is not set or empty.
+    pub(crate) fn chained_text(&self, name: &'static str, chain: &[String]) -> Option<String> {
+        self.chained(name, chain)
+            .and_then(|a| a.value.as_ref().map(text_of))
+            .filter(|text| !text.is_empty())
+    }
+
+    pub(crate) fn winner(&self, name: &'static str) -> Option<&Assignment> {
         debug_assert!(
             keys::KEYS.iter().any(|k| k.name == name),
             "{name} is no row"
@@ -340,7 +372,7 @@ impl Settings {
 
     /// The winner among the chain forms of a setting: the most specific suffix that is set, else
     /// the plain name.
-    fn chained(&self, name: &'static str, suffixes: &[String]) -> Option<&Assignment> {
+    pub(crate) fn chained(&self, name: &'static str, suffixes: &[String]) -> Option<&Assignment> {
         let specific = suffixes.iter().find_map(|suffix| {
             self.trail
                 .iter()
@@ -377,7 +409,7 @@ impl Settings {
             preset: None,
             attachment: None,
             home: self.home.clone(),
-            machine: Machine::default(),
+            host: Host::default(),
             nested: self.nested,
             locale: String::new(),
             unreadable: None,
@@ -401,7 +433,7 @@ impl Settings {
     }
 }
 
-fn text_of(value: &Value) -> String {
+pub(crate) fn text_of(value: &Value) -> String {
     match value {
         Value::Text(text) => text.clone(),
         Value::Secret(_) => "***".to_owned(),
@@ -421,8 +453,3 @@ pub(crate) fn shown_name(name: &str) -> String {
         Some(end) => format!("{}…", &name[..end]),
     }
 }
-
-#[cfg(test)]
-mod pace_tests;
-#[cfg(test)]
-mod tests;

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 
-use super::route::{Door, Mechanism, TlsMode};
+use crate::route::{Door, Mechanism, TlsMode};
 
 /// The rows. Each begins with `[id]` at the start of a line.
 const TABLE: &str = include_str!("presets.toml");

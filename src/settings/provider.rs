@@ -1,8 +1,8 @@
 //! Looks the provider up and lets it name the server when nothing else does.
-use super::route::TlsMode;
 use super::value::Value;
-use super::{Settings, SettingsError, presets, target};
+use super::{Settings, SettingsError, presets};
 use crate::address::parse_authors;
+use crate::route::{TlsMode, url};
 
 /// Finds the provider by `provider`, the server, the login or the author, and lets it name the
 /// server when nothing else does.
@@ -16,11 +16,11 @@ pub(super) fn look_up(settings: &mut Settings) -> Result<(), SettingsError> {
             origin: settings.origin("provider").cloned(),
             why: format!(
                 "`{}` is no provider in the table",
-                crate::text::word(&target::masked(&id))
+                crate::text::word(&url::masked(&id))
             ),
         })?),
-        (None, Some(host)) => match target::parse(host) {
-            Ok(target::Target::Server(server)) => presets::by_host(&server.host),
+        (None, Some(host)) => match url::parse(host) {
+            Ok(url::Target::Server(server)) => presets::by_host(&server.host),
             _ => None,
         },
         (None, None) => provider_of_login(settings),

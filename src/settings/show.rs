@@ -2,7 +2,8 @@
 use std::fmt::Write as _;
 
 use super::keys::{KEYS, Key, Kind};
-use super::{Assignment, Settings, target, text_of};
+use super::{Assignment, Settings, text_of};
+use crate::route::url;
 use crate::text::{Policy, safe, word};
 
 /// The lines of `--show-settings`: TOML that could stand in a file, each with its origin behind
@@ -75,15 +76,15 @@ fn shown(assignment: &Assignment) -> Option<String> {
             format!(
                 "[{}]",
                 list.iter()
-                    .map(|t| quote(&target::masked(t)))
+                    .map(|t| quote(&url::masked(t)))
                     .collect::<Vec<_>>()
                     .join(", ")
             )
         }
         value if super::waiting::URLS.contains(&assignment.key.name) => {
-            quote(&target::masked_server(&text_of(value)))
+            quote(&url::masked_server(&text_of(value)))
         }
-        value => quote(&target::masked(&text_of(value))),
+        value => quote(&url::masked(&text_of(value))),
     })
 }
 

@@ -9,6 +9,7 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::value::Raw;
+use crate::environment;
 use crate::files;
 
 /// The largest file, in bytes.
@@ -221,7 +222,7 @@ pub fn read_private(path: &Path, of_host: bool) -> io::Result<Option<(String, Pr
         Err(e) => return Err(e),
     };
     let text = String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8"))?;
-    let ours = access.owner == rustix::process::geteuid().as_raw();
+    let ours = access.owner == environment::user_id();
     let privacy = Privacy {
         unsafe_to_obey: access.is_unsafe(),
         readable: access.mode

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::keys::{Key, Kind};
-use super::target::masked;
+use crate::route::url::masked;
 use crate::secret::{Secret, SecretSource};
 
 /// What one source said, before it is known what the setting takes.

@@ -6,12 +6,12 @@
 //! waits. Secrets of that run are at hand, but go only where they belong.
 use super::keys::{Key, Kind};
 use super::layers::Layers;
-use super::owner::{LoginOrigin, Source};
 use super::value::{Raw, Value};
-use super::{Assignment, Layer, Origin, Settings, SettingsError, target, text_of};
+use super::{Assignment, Layer, Origin, Settings, SettingsError, Source, text_of};
+use crate::route::{LoginOrigin, url};
 
 /// The settings that hold a secret, or say where it comes from.
-pub(super) const SECRETS: [&str; 3] = [
+pub(crate) const SECRETS: [&str; 3] = [
     "auth-password",
     "auth-password-file",
     "auth-password-command",
@@ -31,7 +31,7 @@ pub struct Kept<'a> {
 }
 
 /// What settings for a mail that waits know beside their values.
-pub(super) struct Waiting {
+pub(crate) struct Waiting {
     /// The settings of the run that sends it.
     pub run: Option<Settings>,
     /// The URLs with a password, and other secrets, that this run has beside these settings.
@@ -131,10 +131,11 @@ fn line(assignment: &Assignment) -> Option<String> {
         Value::List(list) if *kind == Kind::Program => {
             shlex::try_join(list.iter().map(String::as_str)).ok()?
         }
-        value if URLS.contains(name) => target::without_password(&text_of(value))?,
+        value if URLS.contains(name) => url::without_password(&text_of(value))?,
         // A URL in the wrong place.
-        value => Some(text_of(value))
-            .filter(|text| *name == "auth-user" || !target::has_password(text))?,
+        value => {
+            Some(text_of(value)).filter(|text| *name == "auth-user" || !url::has_password(text))?
+        }
     };
     Some(match &assignment.suffix {
         Some(suffix) => format!("{name}-{suffix}={value}"),
@@ -145,5 +146,5 @@ fn line(assignment: &Assignment) -> Option<String> {
 /// Whether a value is a URL with a password in it.
 pub(super) fn has_url_password(assignment: &Assignment) -> bool {
     let text = || assignment.value.as_ref().map(text_of).unwrap_or_default();
-    URLS.contains(&assignment.key.name) && target::has_password(&text())
+    URLS.contains(&assignment.key.name) && url::has_password(&text())
 }

@@ -5,13 +5,13 @@
 use std::fmt::Write as _;
 
 use super::find::{Login, Server};
-use super::words::{self, Words};
+use super::messages::{self, Messages};
+use crate::route::url;
+use crate::route::{Mechanism, TlsMode};
 use crate::secret::Secret;
 use crate::settings::keys::{self, Kind};
-use crate::settings::quote;
-use crate::settings::route::{Mechanism, TlsMode};
-use crate::settings::target;
 use crate::settings::value::Raw;
+use crate::settings::{Override, quote};
 
 /// Settings of other files that would change where mail of a new account goes or who logs in,
 /// unless it says otherwise.
@@ -26,7 +26,7 @@ pub const LEAKS: &[&str] = &[
 
 /// One setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Said {
+pub struct Setting {
     /// Its name, with the suffix if there is one.
     pub name: String,
     /// Its value.
@@ -47,7 +47,7 @@ pub enum Value {
 impl std::fmt::Debug for Value {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Value::Text(text) => f.write_str(&quote(&target::masked_server(text))),
+            Value::Text(text) => f.write_str(&quote(&url::masked_server(text))),
             other => f.write_str(&other.toml(false)),
         }
     }
@@ -63,10 +63,10 @@ impl Value {
     }
 }
 
-impl Said {
+impl Setting {
     /// A setting with a text.
     pub fn new(name: &str, text: impl Into<String>) -> Self {
-        Said {
+        Setting {
             name: name.to_owned(),
             value: Value::Text(text.into()),
         }
@@ -75,39 +75,34 @@ impl Said {
     /// Reads the value of `-S`, with the name that the table gives it; unknown names stay as they
     /// are.
     pub fn parse(text: &str) -> Self {
-        let (name, value) = match text.split_once('=') {
-            Some((name, value)) => (name.trim(), Value::Text(value.to_owned())),
-            None => match text
-                .strip_prefix("no")
-                .filter(|rest| !keys::is_known(text) && keys::is_known(rest))
-            {
-                Some(rest) => (rest.trim(), Value::Flag(false)),
-                None => (text.trim(), Value::Flag(true)),
-            },
+        let Override { key, value, .. } = Override::parse(text);
+        let value = match value {
+            Some(Raw::Text(text)) => Value::Text(text),
+            value => Value::Flag(value.is_some()),
         };
-        let name = match keys::find(name) {
-            Some((key, None)) => key.name.to_owned(),
-            Some((key, Some(suffix))) => format!("{}-{suffix}", key.name),
-            None => name.to_owned(),
+        let name = match keys::find(&key) {
+            Some((row, None)) => row.name.to_owned(),
+            Some((row, Some(suffix))) => format!("{}-{suffix}", row.name),
+            None => key,
         };
-        Said { name, value }
+        Setting { name, value }
     }
 
     /// As the settings take it.
-    pub fn found(&self) -> (String, Raw) {
+    pub fn found(&self) -> Override {
         let raw = match &self.value {
             Value::Text(text) => Raw::Text(text.clone()),
             Value::Secret(secret) => Raw::Secret(secret.clone()),
             Value::Flag(on) => Raw::Flag(*on),
         };
-        (self.name.clone(), raw)
+        Override::found(&self.name, raw)
     }
 
     /// Tells whether it holds a secret, which no argument may.
     pub fn is_secret(&self) -> bool {
         let secret = keys::find(&self.name).is_some_and(|(key, _)| key.kind == Kind::Secret);
         secret
-            || matches!(&self.value, Value::Text(text) if self.is_url() && target::has_password(text))
+            || matches!(&self.value, Value::Text(text) if self.is_url() && url::has_password(text))
     }
 
     fn is_url(&self) -> bool {
@@ -127,7 +122,7 @@ impl Said {
         };
         match &self.value {
             Value::Text(url) if self.is_url() && !reveal => {
-                format!("{name} = {}\n", quote(&target::masked_server(url)))
+                format!("{name} = {}\n", quote(&url::masked_server(url)))
             }
             value => format!("{name} = {}\n", value.toml(reveal)),
         }
@@ -144,7 +139,7 @@ pub enum Proof {
     /// A program that prints the password, or the token.
     Command(String),
     /// `-S` says where it comes from.
-    Said,
+    Setting,
 }
 
 /// What is known of the account.
@@ -176,41 +171,53 @@ impl Account {
                 .all(|m| matches!(m, Mechanism::Xoauth2 | Mechanism::Oauthbearer))
     }
 
-    /// The settings, those of the command line last and in place of ours; `kept` says where the
+    /// The settings, those of the command line last and in place of ours; `stored` says where the
     /// password is.
-    pub fn said(&self, wishes: &[Said], leaks: &[&'static str], kept: Option<Said>) -> Vec<Said> {
+    pub fn said(
+        &self,
+        options: &[Setting],
+        leaks: &[&'static str],
+        stored: Option<Setting>,
+    ) -> Vec<Setting> {
         // Where another file says how TLS starts, both ports cannot be left open.
         let smtp = if leaks.contains(&"tls") {
             self.server.url()
         } else {
             self.server.setting()
         };
-        let mut said = vec![Said::new("from", &self.address), Said::new("smtp", smtp)];
+        let mut said = vec![
+            Setting::new("from", &self.address),
+            Setting::new("smtp", smtp),
+        ];
         said.extend(
             leaks
                 .iter()
                 .filter(|n| **n != "tls")
-                .map(|name| Said::new(name, if *name == "auth" { "auto" } else { "" })),
+                .map(|name| Setting::new(name, if *name == "auth" { "auto" } else { "" })),
         );
         if self.server.door.tls == TlsMode::None || leaks.contains(&"tls") {
-            said.push(Said::new("tls", self.server.door.tls.word()));
+            said.push(Setting::new("tls", self.server.door.tls.word()));
         }
-        said.extend(self.user.as_ref().map(|user| Said::new("auth-user", user)));
+        said.extend(
+            self.user
+                .as_ref()
+                .map(|user| Setting::new("auth-user", user)),
+        );
         if matches!(self.proof, Proof::Command(_)) && Account::wants_token(&self.server) {
             said.retain(|s| s.name != "auth");
-            said.push(Said::new("auth", "xoauth2"));
+            said.push(Setting::new("auth", "xoauth2"));
         }
         if let Proof::Command(command) = &self.proof {
-            said.push(Said::new("auth-password-command", command));
+            said.push(Setting::new("auth-password-command", command));
         }
-        said.extend(kept);
-        said.retain(|ours| wishes.iter().all(|wish| wish.name != ours.name));
-        said.extend(wishes.iter().cloned());
+        said.extend(stored);
+        said.retain(|ours| options.iter().all(|wish| wish.name != ours.name));
+        said.extend(options.iter().cloned());
         said
     }
 
     /// What the provider says of itself, as remarks of the file.
-    pub fn remarks(&self, words: Words) -> String {
+    pub fn remarks(&self, messages: Messages) -> String {
         let mut out = String::new();
         let Some(preset) = &self.server.preset else {
             return out;
@@ -220,10 +227,10 @@ impl Account {
         };
         remark(preset.name.clone());
         if self.proof != Proof::None && !preset.secret.is_empty() {
-            remark(words.of(words::SECRET_KIND, &[&preset.secret]));
+            remark(messages.of(messages::SECRET_KIND, &[&preset.secret]));
         }
         if self.proof != Proof::None && !preset.credential_hint.is_empty() {
-            remark(words.of(words::SECRET_WHERE, &[&preset.credential_hint]));
+            remark(messages.of(messages::SECRET_WHERE, &[&preset.credential_hint]));
         }
         out
     }

@@ -8,10 +8,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use roxmltree::{Document, Node, ParsingOptions};
 
 use super::find::{Login, Proposal, Server, is_within};
-use super::words::{self, Words};
+use super::messages::{self, Messages};
 use crate::address::Address;
+use crate::route::{Door, TlsMode};
 use crate::settings::presets;
-use crate::settings::route::{Door, TlsMode};
 
 /// How often a page may be somewhere else.
 const MOST_REDIRECTS: usize = 2;
@@ -62,14 +62,14 @@ enum Miss {
 impl Miss {
     /// # Errors
     /// That nothing more may be asked.
-    fn of(self, host: &str, words: Words) -> Result<String, NoPage> {
+    fn of(self, host: &str, messages: Messages) -> Result<String, NoPage> {
         let why = match self {
             Miss::NoPage(NoPage::Because(why)) => why,
             Miss::NoPage(NoPage::Interrupted) => return Err(NoPage::Interrupted),
-            Miss::Status(status) => words.of(words::WEB_STATUS, &[&status.to_string()]),
-            Miss::Elsewhere => words.of(words::WEB_ELSEWHERE, &[]),
-            Miss::Unreadable => words.of(words::WEB_UNREADABLE, &[]),
-            Miss::NoServer => words.of(words::WEB_NO_SERVER, &[]),
+            Miss::Status(status) => messages.of(messages::WEB_STATUS, &[&status.to_string()]),
+            Miss::Elsewhere => messages.of(messages::WEB_ELSEWHERE, &[]),
+            Miss::Unreadable => messages.of(messages::WEB_UNREADABLE, &[]),
+            Miss::NoServer => messages.of(messages::WEB_NO_SERVER, &[]),
         };
         Ok(format!("{host}: {why}"))
     }
@@ -85,7 +85,11 @@ pub fn has_hosts(domain: &str) -> bool {
 ///
 /// # Errors
 /// What is wrong with each, in one line.
-pub fn look(address: &Address, web: Web<'_>, words: Words) -> Result<(Proposal, String), NoPage> {
+pub fn look(
+    address: &Address,
+    web: Web<'_>,
+    messages: Messages,
+) -> Result<(Proposal, String), NoPage> {
     let who = Who::new(address);
     let query = utf8_percent_encode(&who.address, QUERY);
     let places = [
@@ -111,7 +115,7 @@ pub fn look(address: &Address, web: Web<'_>, words: Words) -> Result<(Proposal, 
                 };
                 return Ok((Proposal { server, outside }, by));
             }
-            Err(miss) => misses.push(miss.of(&host, words)?),
+            Err(miss) => misses.push(miss.of(&host, messages)?),
         }
     }
     Err(NoPage::Because(misses.join("; ")))

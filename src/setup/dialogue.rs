@@ -7,25 +7,25 @@ mod published;
 
 use std::fmt::Write as _;
 
-use super::account::{Account, Proof, Said};
+use super::account::{Account, Proof, Setting};
 use super::find::{self, Found, Login, Proposal, Server};
-use super::keep::{Keeping, Kept, free_file};
-use super::questions::{ask, choose, choose_keeping, yes};
-use super::words::{self, Text, Words};
+use super::messages::{self, Messages, Text};
+use super::questions::{ask, choose, choose_store, yes};
+use super::secret_store::{SecretStore, StoredSecret, free_file};
 use super::write::Target;
-use super::{Done, Gone, Hands, Person, Place, SetupError, Unfit, Wishes};
+use super::{Aborted, Done, Place, Prompter, Services, SetupError, SetupOptions, TrialError};
 use crate::address::Address;
 use crate::settings::presets;
 
 /// A dialogue under way.
 pub struct Dialogue<'a> {
-    person: &'a mut dyn Person,
-    words: Words,
-    wishes: &'a Wishes,
+    prompter: &'a mut dyn Prompter,
+    messages: Messages,
+    options: &'a SetupOptions,
     place: &'a Place,
-    hands: Hands<'a>,
+    services: Services<'a>,
     /// What `-S` says, without what an answer took the place of.
-    said: Vec<Said>,
+    said: Vec<Setting>,
 }
 
 /// What to do after a trial.
@@ -38,33 +38,33 @@ enum Next {
 impl<'a> Dialogue<'a> {
     /// Begins one.
     pub fn new(
-        person: &'a mut dyn Person,
-        words: Words,
-        wishes: &'a Wishes,
+        prompter: &'a mut dyn Prompter,
+        messages: Messages,
+        options: &'a SetupOptions,
         place: &'a Place,
-        hands: Hands<'a>,
+        services: Services<'a>,
     ) -> Self {
         Dialogue {
-            person,
-            words,
-            wishes,
+            prompter,
+            messages,
+            options,
             place,
-            hands,
-            said: wishes.said.clone(),
+            services,
+            said: options.said.clone(),
         }
     }
 
     /// Asks, tries and writes.
     pub fn run(mut self) -> Result<Done, SetupError> {
-        if let Some(said) = self.wishes.said.iter().find(|said| said.is_secret()) {
+        if let Some(said) = self.options.said.iter().find(|said| said.is_secret()) {
             return Err(SetupError::Argument(said.name.clone()));
         }
         let target = Target::look(&self.place.config)?;
         let accounts = target.accounts()?;
-        self.say(words::INTRO, &[]);
+        self.say(messages::INTRO, &[]);
         let address = self.address()?;
         let mut account = self.account(&address)?;
-        let mut kept = self.keeping(&account)?;
+        let mut stored = self.choose_store(&account)?;
         let name = self.name(&account, accounts.as_deref())?;
         loop {
             match self.try_it(&account)? {
@@ -80,28 +80,28 @@ impl<'a> Dialogue<'a> {
                 }
             }
         }
-        if kept.is_none() {
-            kept = self.keeping(&account)?;
+        if stored.is_none() {
+            stored = self.choose_store(&account)?;
         }
-        if let (Some(kept), Proof::Typed(secret)) = (&mut kept, &account.proof) {
-            kept.secret = secret.clone();
-            kept.host.clone_from(&account.server.host);
-            kept.user = account.user.clone().unwrap_or_default();
+        if let (Some(stored), Proof::Typed(secret)) = (&mut stored, &account.proof) {
+            stored.secret = secret.clone();
+            stored.host.clone_from(&account.server.host);
+            stored.user = account.user.clone().unwrap_or_default();
         }
         let first_mail =
-            !self.wishes.yes && self.yes(words::FIRST_MAIL, &[&account.address], true)?;
+            !self.options.yes && self.yes(messages::FIRST_MAIL, &[&account.address], true)?;
         loop {
             match self.write(
                 &target,
                 &account,
-                kept.as_ref(),
+                stored.as_ref(),
                 name.as_deref(),
                 first_mail,
             ) {
                 // All other answers are good: only this one is asked for again.
-                Err(SetupError::Store(error)) if !self.wishes.yes => {
-                    self.say(words::NOT_STORED, &[&error.why]);
-                    kept = self.keeping(&account)?;
+                Err(SetupError::Store(error)) if !self.options.yes => {
+                    self.say(messages::NOT_STORED, &[&error.why]);
+                    stored = self.choose_store(&account)?;
                 }
                 outcome => return outcome,
             }
@@ -109,18 +109,18 @@ impl<'a> Dialogue<'a> {
     }
 
     fn address(&mut self) -> Result<Address, SetupError> {
-        if let Some(text) = &self.wishes.address {
+        if let Some(text) = &self.options.address {
             let address = Address::parse(text).map_err(SetupError::Address)?;
             if !address.is_bare() {
                 return Ok(address);
             }
         }
         loop {
-            let text = self.ask(words::ADDRESS, None)?;
+            let text = self.ask(messages::ADDRESS, None)?;
             match Address::parse(&text) {
                 Ok(address) if !address.is_bare() => return Ok(address),
-                Ok(address) => self.say(words::NO_ADDRESS, &[&address.to_string()]),
-                Err(error) => self.say(words::NO_ADDRESS, &[&error.reason]),
+                Ok(address) => self.say(messages::NO_ADDRESS, &[&address.to_string()]),
+                Err(error) => self.say(messages::NO_ADDRESS, &[&error.reason]),
             }
         }
     }
@@ -162,12 +162,12 @@ impl<'a> Dialogue<'a> {
             .as_ref()
             .filter(|preset| !preset.user_text.is_empty())
         {
-            self.say(words::USER_TEXT, &[&preset.user_text]);
+            self.say(messages::USER_TEXT, &[&preset.user_text]);
             // A name that the provider hands out has no default that could be right.
-            return self.ask_filled(words::USER, None);
+            return self.ask_filled(messages::USER, None);
         }
         self.ask_filled(
-            words::USER,
+            messages::USER,
             Some(
                 server
                     .login
@@ -183,7 +183,7 @@ impl<'a> Dialogue<'a> {
             .user
             .clone()
             .unwrap_or_else(|| account.address.clone());
-        Ok(Some(self.ask_filled(words::USER, Some(&default))?))
+        Ok(Some(self.ask_filled(messages::USER, Some(&default))?))
     }
 
     fn server(&mut self, address: &Address) -> Result<Server, SetupError> {
@@ -204,27 +204,27 @@ impl<'a> Dialogue<'a> {
                 .as_ref()
                 .map_or("", |preset| &preset.name)
                 .to_owned();
-            self.say(words::KNOWN, &[&name, &server.shown()]);
+            self.say(messages::KNOWN, &[&name, &server.shown()]);
             return Ok(server);
         }
-        self.say(words::SEARCHING, &[&domain]);
-        let proposal = match find::in_dns(&domain, self.hands.directory) {
+        self.say(messages::SEARCHING, &[&domain]);
+        let proposal = match find::in_dns(&domain, self.services.directory) {
             Found::Exchanger(server) | Found::Table(server) => {
                 let name = server
                     .preset
                     .as_ref()
                     .map_or("", |preset| &preset.name)
                     .to_owned();
-                self.say(words::BY_MX, &[&domain, &name]);
-                self.yes(words::USE_PROVIDER, &[&server.shown()], true)?
+                self.say(messages::BY_MX, &[&domain, &name]);
+                self.yes(messages::USE_PROVIDER, &[&server.shown()], true)?
                     .then_some(server)
             }
             Found::Service(Proposal { server, outside }) => {
-                self.say(words::BY_SRV, &[&domain, &server.shown()]);
+                self.say(messages::BY_SRV, &[&domain, &server.shown()]);
                 if outside {
-                    self.say(words::OUTSIDE, &[&domain]);
+                    self.say(messages::OUTSIDE, &[&domain]);
                 }
-                self.yes(words::USE_SERVER, &[&server.shown()], !outside)?
+                self.yes(messages::USE_SERVER, &[&server.shown()], !outside)?
                     .then_some(server)
             }
             Found::Nothing => self.published(address, &domain)?,
@@ -232,22 +232,22 @@ impl<'a> Dialogue<'a> {
         if let Some(server) = proposal {
             return Ok(server);
         }
-        self.say(words::UNKNOWN, &[&domain]);
+        self.say(messages::UNKNOWN, &[&domain]);
         self.typed_server(None)
     }
 
     fn typed_server(&mut self, before: Option<&Server>) -> Result<Server, SetupError> {
         let default = before.map(Server::setting);
         loop {
-            let text = self.ask(words::SERVER, default.as_deref())?;
+            let text = self.ask(messages::SERVER, default.as_deref())?;
             match Server::parse(&text) {
                 Ok(server) => return Ok(server),
-                Err(why) => self.say(words::NO_SERVER, &[&why]),
+                Err(why) => self.say(messages::NO_SERVER, &[&why]),
             }
         }
     }
 
-    fn keeping(&mut self, account: &Account) -> Result<Option<Kept>, SetupError> {
+    fn choose_store(&mut self, account: &Account) -> Result<Option<StoredSecret>, SetupError> {
         let Proof::Typed(secret) = &account.proof else {
             return Ok(None);
         };
@@ -256,14 +256,14 @@ impl<'a> Dialogue<'a> {
             account.server.host.clone(),
             account.user.clone().unwrap_or_default(),
         );
-        let kept = Kept {
-            keeping: Keeping::File,
+        let stored = StoredSecret {
+            store: SecretStore::File,
             secret: secret.clone(),
             host,
             user,
             file,
         };
-        choose_keeping(self.person, self.words, self.place, kept, true).map(Some)
+        choose_store(self.prompter, self.messages, self.place, stored, true).map(Some)
     }
 
     /// The name of the account, when it is one among others.
@@ -284,12 +284,12 @@ impl<'a> Dialogue<'a> {
                     .bytes()
                     .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
             match (sound, taken.iter().any(|other| other == name)) {
-                (false, _) => Err((words::NO_ACCOUNT, "letters, digits, - and _ make a name")),
-                (true, true) => Err((words::ACCOUNT_TAKEN, "there is one already")),
+                (false, _) => Err((messages::NO_ACCOUNT, "letters, digits, - and _ make a name")),
+                (true, true) => Err((messages::ACCOUNT_TAKEN, "there is one already")),
                 (true, false) => Ok(()),
             }
         };
-        if let Some(name) = &self.wishes.account {
+        if let Some(name) = &self.options.account {
             let refuse = |(_, why)| SetupError::Account {
                 name: name.clone(),
                 why,
@@ -297,7 +297,7 @@ impl<'a> Dialogue<'a> {
             return judge(name).map(|()| Some(name.clone())).map_err(refuse);
         }
         if there.is_some() {
-            self.say(words::EXISTS, &[&self.place.shown(&self.place.config)]);
+            self.say(messages::EXISTS, &[&self.place.shown(&self.place.config)]);
         } else if !self.place.chosen {
             return Ok(None);
         }
@@ -306,7 +306,7 @@ impl<'a> Dialogue<'a> {
             std::iter::once(short.clone()).chain((2..1000).map(|n| format!("{short}-{n}")));
         let default = numbered.into_iter().find(|name| judge(name).is_ok());
         loop {
-            let name = self.ask(words::ACCOUNT, default.as_deref())?;
+            let name = self.ask(messages::ACCOUNT, default.as_deref())?;
             match judge(&name) {
                 Ok(()) => return Ok(Some(name)),
                 Err((text, _)) => self.say(text, &[&name]),
@@ -315,37 +315,41 @@ impl<'a> Dialogue<'a> {
     }
 
     fn try_it(&mut self, account: &Account) -> Result<Next, SetupError> {
-        let trying = self.words.of(words::TRYING, &[&account.server.shown()]);
-        self.person.say(&trying);
+        let trying = self
+            .messages
+            .of(messages::TRYING, &[&account.server.shown()]);
+        self.prompter.say(&trying);
         let password = match &account.proof {
-            Proof::Typed(secret) => Some(Said {
+            Proof::Typed(secret) => Some(Setting {
                 name: "auth-password".to_owned(),
                 value: super::Value::Secret(secret.clone()),
             }),
             _ => None,
         };
         let said = account.said(&self.said, &self.place.leaks, password);
-        let why = match (self.hands.try_it)(&said) {
+        let why = match (self.services.try_it)(&said) {
             Ok(()) => {
-                self.say(words::WORKS, &[]);
+                self.say(messages::WORKS, &[]);
                 return Ok(Next::Go);
             }
-            Err(Unfit::Interrupted) => return Err(SetupError::Gone(Gone::Interrupted, trying)),
-            Err(Unfit::Failed(why)) => why,
+            Err(TrialError::Interrupted) => {
+                return Err(SetupError::Aborted(Aborted::Interrupted, trying));
+            }
+            Err(TrialError::Failed(why)) => why,
         };
-        if self.wishes.yes {
+        if self.options.yes {
             return Err(SetupError::Refused(why));
         }
-        self.person.say(&why);
-        self.say(words::FAILED, &[]);
+        self.prompter.say(&why);
+        self.say(messages::FAILED, &[]);
         let rows = [
-            words::NEXT_SECRET,
-            words::NEXT_SERVER,
-            words::NEXT_KEEP,
-            words::NEXT_LEAVE,
+            messages::NEXT_SECRET,
+            messages::NEXT_SERVER,
+            messages::NEXT_KEEP,
+            messages::NEXT_LEAVE,
         ]
-        .map(|t| self.words.of(t, &[]));
-        match choose(self.person, self.words, words::NEXT, &rows)? {
+        .map(|t| self.messages.of(t, &[]));
+        match choose(self.prompter, self.messages, messages::NEXT, &rows)? {
             0 => Ok(Next::Secret),
             1 => Ok(Next::Server),
             2 => Ok(Next::Go),
@@ -357,36 +361,36 @@ impl<'a> Dialogue<'a> {
         &mut self,
         target: &Target,
         account: &Account,
-        kept: Option<&Kept>,
+        stored: Option<&StoredSecret>,
         name: Option<&str>,
         first_mail: bool,
     ) -> Result<Done, SetupError> {
-        let block = |reveal| self.block(target, account, kept, name, reveal);
+        let block = |reveal| self.block(target, account, stored, name, reveal);
         let whole = target.with(&block(true))?;
         let shown = block(false).to_string();
-        target.commit(&whole, kept.map_or(&[], std::slice::from_ref))?;
+        target.commit(&whole, stored.map_or(&[], std::slice::from_ref))?;
         let config = self.place.shown(&self.place.config);
-        self.say(words::WRITTEN, &[&config]);
+        self.say(messages::WRITTEN, &[&config]);
         let indented: Vec<String> = shown
             .lines()
             .map(|line| format!("  {line}").trim_end().to_owned())
             .collect();
-        self.person.say(&indented.join("\n"));
+        self.prompter.say(&indented.join("\n"));
         let mut secret = None;
-        match kept {
-            Some(kept) if kept.keeping == Keeping::Environment => {
-                self.say(words::ENVIRONMENT, &[]);
-                secret = Some(kept.secret.clone());
+        match stored {
+            Some(stored) if stored.store == SecretStore::Environment => {
+                self.say(messages::ENVIRONMENT, &[]);
+                secret = Some(stored.secret.clone());
             }
-            Some(kept) if kept.keeping != Keeping::Config => {
-                let place = kept.shown(self.words, self.place);
-                self.say(words::STORED, &[&place]);
+            Some(stored) if stored.store != SecretStore::Config => {
+                let place = stored.shown(self.messages, self.place);
+                self.say(messages::STORED, &[&place]);
             }
             _ => {}
         }
         match name {
-            Some(name) if !target.is_new() => self.say(words::DONE_ACCOUNT, &[name]),
-            _ => self.say(words::DONE, &[]),
+            Some(name) if !target.is_new() => self.say(messages::DONE_ACCOUNT, &[name]),
+            _ => self.say(messages::DONE, &[]),
         }
         let name = name.map(str::to_owned);
         Ok(Done {
@@ -404,25 +408,31 @@ impl<'a> Dialogue<'a> {
         &self,
         target: &Target,
         account: &Account,
-        kept: Option<&Kept>,
+        stored: Option<&StoredSecret>,
         name: Option<&str>,
         reveal: bool,
     ) -> zeroize::Zeroizing<String> {
-        let mut out =
-            zeroize::Zeroizing::new(format!("# {}\n", self.words.of(words::COMMENT_MADE, &[])));
+        let mut out = zeroize::Zeroizing::new(format!(
+            "# {}\n",
+            self.messages.of(messages::COMMENT_MADE, &[])
+        ));
         if let Some(name) = name {
             if target.is_new() {
-                out.push_str(&Said::new("account", name).line(reveal));
+                out.push_str(&Setting::new("account", name).line(reveal));
             }
             let _ = writeln!(out, "\n[accounts.{name}]");
         }
-        out.push_str(&account.remarks(self.words));
-        let source = kept.and_then(|kept| kept.said(self.place, ""));
+        out.push_str(&account.remarks(self.messages));
+        let source = stored.and_then(|stored| stored.said(self.place, ""));
         for said in account.said(&self.said, &self.place.leaks, source) {
             out.push_str(&said.line(reveal));
         }
-        if kept.is_some_and(|kept| kept.keeping == Keeping::Environment) {
-            let _ = writeln!(out, "# {}", self.words.of(words::COMMENT_ENVIRONMENT, &[]));
+        if stored.is_some_and(|stored| stored.store == SecretStore::Environment) {
+            let _ = writeln!(
+                out,
+                "# {}",
+                self.messages.of(messages::COMMENT_ENVIRONMENT, &[])
+            );
         }
         out
     }
@@ -442,12 +452,12 @@ impl<'a> Dialogue<'a> {
     }
 
     fn say(&mut self, text: Text, facts: &[&str]) {
-        let line = self.words.of(text, facts);
-        self.person.say(&line);
+        let line = self.messages.of(text, facts);
+        self.prompter.say(&line);
     }
 
     fn ask(&mut self, text: Text, default: Option<&str>) -> Result<String, SetupError> {
-        ask(self.person, &self.words.of(text, &[]), default)
+        ask(self.prompter, &self.messages.of(text, &[]), default)
     }
 
     fn ask_filled(&mut self, text: Text, default: Option<&str>) -> Result<String, SetupError> {
@@ -460,8 +470,8 @@ impl<'a> Dialogue<'a> {
     }
 
     fn yes(&mut self, text: Text, facts: &[&str], default: bool) -> Result<bool, SetupError> {
-        let question = self.words.of(text, facts);
-        yes(self.person, self.words, &question, default)
+        let question = self.messages.of(text, facts);
+        yes(self.prompter, self.messages, &question, default)
     }
 }
 

@@ -3,9 +3,9 @@
 //!
 //! Promise: what the DNS says is a proposal, which the user sees with its source and accepts or not
 //! (RFC 6186 section 6).
+use crate::route::url::{self, Target};
+use crate::route::{Door, TlsMode};
 use crate::settings::presets::{self, Preset};
-use crate::settings::route::{Door, TlsMode};
-use crate::settings::target::{self, Target};
 
 /// What the DNS is asked.
 pub trait Directory {
@@ -123,7 +123,7 @@ impl Server {
     /// # Errors
     /// A lowercase fragment.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let Target::Server(server) = target::parse(text)? else {
+        let Target::Server(server) = url::parse(text)? else {
             return Err("a host is wanted here".to_owned());
         };
         if server.password.is_some() || server.user.is_some() {
@@ -141,10 +141,10 @@ impl Server {
             })
         };
         let door = match (server.scheme, server.port) {
-            (Some(target::Scheme::Lmtp), _) => {
+            (Some(url::Scheme::Lmtp), _) => {
                 return Err("mail is submitted by SMTP, not by LMTP".to_owned());
             }
-            (Some(target::Scheme::Smtps), port) => Door {
+            (Some(url::Scheme::Smtps), port) => Door {
                 port: port.unwrap_or(465),
                 tls: TlsMode::Implicit,
             },

@@ -7,17 +7,19 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::account::{Said, Value};
-use super::keep::{Keeping, Kept, free_file};
-use super::questions::{choose_keeping, yes};
-use super::words::{self, Text, Words};
+use super::account::{Setting, Value};
+use super::messages::{self, Messages, Text};
+use super::questions::{choose_store, yes};
+use super::secret_store::{SecretStore, StoredSecret, free_file};
 use super::write::Target;
-use super::{Done, Person, Place, SetupError, Wishes};
+use super::{Done, Place, Prompter, SetupError, SetupOptions};
+use crate::mailrc::mailx_names::REFUSED;
+use crate::mailrc::{Item, Place as Line, RcFile};
+use crate::route::url;
 use crate::secret::Secret;
 use crate::settings::keys::{self, Key, Kind};
-use crate::settings::mailrc::{Item, Place as Line, RcFile};
+use crate::settings::quote;
 use crate::settings::value::{self, Raw};
-use crate::settings::{REFUSED, quote, target};
 use crate::text::word;
 
 /// What there is to turn.
@@ -33,15 +35,15 @@ pub struct Before<'a> {
 /// A part of the file: what stands at its top, or an account.
 #[derive(Default)]
 struct Part {
-    said: Vec<(Said, usize)>,
+    said: Vec<(Setting, usize)>,
     secrets: Vec<(String, Secret)>,
 }
 
 /// A conversion under way.
 pub struct Conversion<'a> {
-    person: &'a mut dyn Person,
-    words: Words,
-    wishes: &'a Wishes,
+    prompter: &'a mut dyn Prompter,
+    messages: Messages,
+    options: &'a SetupOptions,
     place: &'a Place,
     before: &'a Before<'a>,
     /// What is said of each line, in their order.
@@ -54,17 +56,17 @@ pub struct Conversion<'a> {
 impl<'a> Conversion<'a> {
     /// Begins one.
     pub fn new(
-        person: &'a mut dyn Person,
-        words: Words,
-        wishes: &'a Wishes,
+        prompter: &'a mut dyn Prompter,
+        messages: Messages,
+        options: &'a SetupOptions,
         place: &'a Place,
         before: &'a Before<'a>,
     ) -> Self {
         let parts = vec![(None, Part::default())];
         Conversion {
-            person,
-            words,
-            wishes,
+            prompter,
+            messages,
+            options,
             place,
             before,
             notes: Vec::new(),
@@ -83,7 +85,7 @@ impl<'a> Conversion<'a> {
         self.items(&self.before.read.items.clone(), 0);
         let read = self.before.read;
         for (line, why) in read.warnings.iter().chain(&read.notes) {
-            self.note(line, "", words::RC_WRONG, &[why]);
+            self.note(line, "", messages::RC_WRONG, &[why]);
         }
         if self
             .parts
@@ -91,18 +93,23 @@ impl<'a> Conversion<'a> {
             .all(|(_, part)| part.said.is_empty() && part.secrets.is_empty())
             && self.aliases.is_empty()
         {
-            self.person.say(&self.words.of(words::RC_EMPTY, &[&rc]));
+            self.prompter
+                .say(&self.messages.of(messages::RC_EMPTY, &[&rc]));
             return Ok(None);
         }
-        self.person.say(&self.words.of(words::RC_READ, &[&rc]));
+        self.prompter
+            .say(&self.messages.of(messages::RC_READ, &[&rc]));
         for note in std::mem::take(&mut self.notes) {
-            self.person.say(&note);
+            self.prompter.say(&note);
         }
-        let kept = self.keeping()?;
-        let (shown, whole) = (self.text(&rc, &kept, false), self.text(&rc, &kept, true));
+        let stored = self.choose_stores()?;
+        let (shown, whole) = (
+            self.text(&rc, &stored, false),
+            self.text(&rc, &stored, true),
+        );
         let whole = target.with(&whole)?;
         self.say_ways(&shown);
-        self.person.say(
+        self.prompter.say(
             &shown
                 .lines()
                 .map(|line| format!("  {line}").trim_end().to_owned())
@@ -110,14 +117,14 @@ impl<'a> Conversion<'a> {
                 .join("\n"),
         );
         let config = self.place.shown(&self.place.config);
-        let question = self.words.of(words::RC_WRITE, &[&config]);
-        if !self.wishes.yes && !yes(self.person, self.words, &question, true)? {
+        let question = self.messages.of(messages::RC_WRITE, &[&config]);
+        if !self.options.yes && !yes(self.prompter, self.messages, &question, true)? {
             return Err(SetupError::GivenUp);
         }
-        let kept: Vec<Kept> = kept.into_iter().map(|(.., kept)| kept).collect();
-        target.commit(&whole, &kept)?;
-        self.person
-            .say(&self.words.of(words::RC_LEFT, &[&rc, &config]));
+        let stored: Vec<StoredSecret> = stored.into_iter().map(|(.., stored)| stored).collect();
+        target.commit(&whole, &stored)?;
+        self.prompter
+            .say(&self.messages.of(messages::RC_LEFT, &[&rc, &config]));
         Ok(Some(Done {
             address: String::new(),
             account: None,
@@ -138,7 +145,7 @@ impl<'a> Conversion<'a> {
                     place,
                     ..
                 } if !keys::is_known(name) => {
-                    self.note(place, "", words::RC_UNKNOWN, &[]);
+                    self.note(place, "", messages::RC_UNKNOWN, &[]);
                 }
                 Item::Set {
                     name, value, place, ..
@@ -153,18 +160,18 @@ impl<'a> Conversion<'a> {
                         .entry(name.clone())
                         .or_default()
                         .extend(members.iter().cloned());
-                    self.note(place, &format!("alias {name}"), words::RC_ALIAS, &[]);
+                    self.note(place, &format!("alias {name}"), messages::RC_ALIAS, &[]);
                 }
                 Item::Unalias { names, place } => {
                     self.aliases
                         .retain(|alias, _| !names.iter().any(|name| name == alias || name == "*"));
-                    self.note(place, "unalias", words::RC_GONE, &[]);
+                    self.note(place, "unalias", messages::RC_GONE, &[]);
                 }
                 Item::Account { name, items, place } => {
                     self.note(
                         place,
                         &format!("account {name}"),
-                        words::RC_ACCOUNT,
+                        messages::RC_ACCOUNT,
                         &[name],
                     );
                     let known = self
@@ -178,8 +185,13 @@ impl<'a> Conversion<'a> {
                     self.items(items, at);
                 }
                 Item::UseAccount { name, place } => {
-                    self.note(place, &format!("account {name}"), words::RC_CHOICE, &[name]);
-                    self.push(Said::new("account", name), part);
+                    self.note(
+                        place,
+                        &format!("account {name}"),
+                        messages::RC_CHOICE,
+                        &[name],
+                    );
+                    self.push(Setting::new("account", name), part);
                 }
             }
         }
@@ -192,7 +204,7 @@ impl<'a> Conversion<'a> {
         let raw = text.map_or(Raw::Flag(true), |text| Raw::Text(text.to_owned()));
         let checked = match value::check(key, raw) {
             Ok(checked) => checked,
-            Err(why) => return self.note(line, name, words::RC_WRONG, &[&why]),
+            Err(why) => return self.note(line, name, messages::RC_WRONG, &[&why]),
         };
         let new = suffix.map_or_else(
             || key.name.to_owned(),
@@ -203,7 +215,7 @@ impl<'a> Conversion<'a> {
                 .map(|suffix| format!("-{suffix}"))
                 .unwrap_or_default();
             self.secret(suffix, text.unwrap_or_default(), part);
-            return self.note(line, name, words::RC_SECRET, &[]);
+            return self.note(line, name, messages::RC_SECRET, &[]);
         }
         let value = match (checked, text) {
             (value::Value::Flag(on), _) => Value::Flag(on),
@@ -212,30 +224,30 @@ impl<'a> Conversion<'a> {
         };
         let moved = matches!((&value, text), (Value::Text(new), Some(old)) if new != old);
         self.push(
-            Said {
+            Setting {
                 name: new.clone(),
                 value,
             },
             part,
         );
         match suffix {
-            _ if moved => self.note(line, name, words::RC_URL, &[]),
-            Some(suffix) => self.note(line, name, words::RC_SUFFIX, &[suffix]),
-            None if key.name == name => self.note(line, name, words::RC_SAME, &[]),
-            None => self.note(line, name, words::RC_RENAMED, &[&new]),
+            _ if moved => self.note(line, name, messages::RC_URL, &[]),
+            Some(suffix) => self.note(line, name, messages::RC_SUFFIX, &[suffix]),
+            None if key.name == name => self.note(line, name, messages::RC_SAME, &[]),
+            None => self.note(line, name, messages::RC_RENAMED, &[&new]),
         }
     }
 
     /// The value of a setting that may be a URL: its password goes where the others go.
     fn url(&mut self, key: &Key, text: &str, part: usize) -> Value {
-        match (key.name, target::has_password(text)) {
-            ("smtp" | "mta", true) => match target::parse(text) {
-                Ok(target::Target::Server(target::Server {
+        match (key.name, url::has_password(text)) {
+            ("smtp" | "mta", true) => match url::parse(text) {
+                Ok(url::Target::Server(url::Server {
                     password: Some(password),
                     ..
                 })) => {
                     self.secret(String::new(), &password, part);
-                    Value::Text(target::without_password(text).unwrap_or_default())
+                    Value::Text(url::without_password(text).unwrap_or_default())
                 }
                 _ => Value::Secret(Secret::new(text)),
             },
@@ -263,34 +275,34 @@ impl<'a> Conversion<'a> {
         }
         if key.kind == Kind::Flag {
             self.push(
-                Said {
+                Setting {
                     name: old,
                     value: Value::Flag(false),
                 },
                 part,
             );
         }
-        self.note(line, &format!("unset {name}"), words::RC_OFF, &[]);
+        self.note(line, &format!("unset {name}"), messages::RC_OFF, &[]);
     }
 
     fn drop_unknown(&mut self, name: &str, line: &Line) {
         if let Some((_, why)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
-            return self.note(line, name, words::RC_WRONG, &[why]);
+            return self.note(line, name, messages::RC_WRONG, &[why]);
         }
         if keys::is_known(name) {
-            return self.note(line, name, words::RC_READING, &[]);
+            return self.note(line, name, messages::RC_READING, &[]);
         }
         let near = keys::nearest(name);
         let name = &crate::settings::shown_name(name);
         match near {
-            Some(near) => self.note(line, name, words::RC_UNKNOWN_NEAR, &[near]),
-            None => self.note(line, name, words::RC_UNKNOWN, &[]),
+            Some(near) => self.note(line, name, messages::RC_UNKNOWN_NEAR, &[near]),
+            None => self.note(line, name, messages::RC_UNKNOWN, &[]),
         }
     }
 
     /// Adds a setting; what was said of it before is dropped, as mail.rc does.
-    fn push(&mut self, said: Said, part: usize) {
-        let again = self.words.of(words::RC_AGAIN, &[]);
+    fn push(&mut self, said: Setting, part: usize) {
+        let again = self.messages.of(messages::RC_AGAIN, &[]);
         let note = self.notes.len();
         let Some((_, part)) = self.parts.get_mut(part) else {
             return;
@@ -328,18 +340,18 @@ impl<'a> Conversion<'a> {
         let gap = if name.is_empty() { "" } else { " " };
         self.notes.push(format!(
             "  {place}{gap}{name}: {}",
-            self.words.of(text, facts)
+            self.messages.of(text, facts)
         ));
     }
 
     /// Where each password goes: its part, its suffix, and the place.
-    fn keeping(&mut self) -> Result<Vec<(usize, String, Kept)>, SetupError> {
+    fn choose_stores(&mut self) -> Result<Vec<(usize, String, StoredSecret)>, SetupError> {
         let mut all = Vec::new();
         for (at, (name, part)) in self.parts.iter().enumerate() {
             for (suffix, secret) in &part.secrets {
                 let text = |name: &str| match part.said.iter().find(|(said, _)| said.name == name) {
                     Some((
-                        Said {
+                        Setting {
                             value: Value::Text(text),
                             ..
                         },
@@ -347,8 +359,8 @@ impl<'a> Conversion<'a> {
                     )) => Some(text.clone()),
                     _ => None,
                 };
-                let host = text("smtp").and_then(|smtp| match target::parse(&smtp) {
-                    Ok(target::Target::Server(server)) => Some(server.host),
+                let host = text("smtp").and_then(|smtp| match url::parse(&smtp) {
+                    Ok(url::Target::Server(server)) => Some(server.host),
                     _ => None,
                 });
                 let host = host.unwrap_or_else(|| "mail".to_owned());
@@ -368,50 +380,53 @@ impl<'a> Conversion<'a> {
                 let mut file = free_file(&self.place.config, &short);
                 if all
                     .iter()
-                    .any(|(_, _, kept): &(usize, String, Kept)| kept.file == file)
+                    .any(|(_, _, stored): &(usize, String, StoredSecret)| stored.file == file)
                 {
                     file = free_file(&self.place.config, &format!("{short}-{}", all.len() + 1));
                 }
-                let kept = Kept {
-                    keeping: Keeping::File,
+                let stored = StoredSecret {
+                    store: SecretStore::File,
                     secret: secret.clone(),
                     host,
                     user,
                     file,
                 };
-                all.push((at, suffix.clone(), kept));
+                all.push((at, suffix.clone(), stored));
             }
         }
         if let [(_, _, first), rest @ ..] = all.as_mut_slice() {
-            *first = choose_keeping(
-                self.person,
-                self.words,
+            *first = choose_store(
+                self.prompter,
+                self.messages,
                 self.place,
                 first.clone(),
                 rest.is_empty(),
             )?;
-            let keeping = first.keeping;
-            for (_, _, kept) in rest {
-                kept.keeping = keeping;
+            let store = first.store;
+            for (_, _, stored) in rest {
+                stored.store = store;
             }
         }
         Ok(all)
     }
 
-    fn text(&self, rc: &str, kept: &[(usize, String, Kept)], reveal: bool) -> String {
-        let mut out = format!("# {}\n", self.words.of(words::RC_MADE, &[rc]));
+    fn text(&self, rc: &str, stored: &[(usize, String, StoredSecret)], reveal: bool) -> String {
+        let mut out = format!("# {}\n", self.messages.of(messages::RC_MADE, &[rc]));
         let body = |at: usize, out: &mut String| {
             if let Some((_, part)) = self.parts.get(at) {
                 part.said
                     .iter()
                     .for_each(|(said, _)| out.push_str(&said.line(reveal)));
             }
-            for (_, suffix, kept) in kept.iter().filter(|(part, ..)| *part == at) {
-                match kept.said(self.place, suffix) {
+            for (_, suffix, stored) in stored.iter().filter(|(part, ..)| *part == at) {
+                match stored.said(self.place, suffix) {
                     Some(said) => out.push_str(&said.line(reveal)),
                     None => {
-                        let _ =
-                            writeln!(out, "# {}", self.words.of(words::COMMENT_ENVIRONMENT, &[]));
+                        let _ = writeln!(
+                            out,
+                            "# {}",
+                            self.messages.of(messages::COMMENT_ENVIRONMENT, &[])
+                        );
                     }
                 }
             }
@@ -436,10 +451,11 @@ impl<'a> Conversion<'a> {
     fn say_ways(&mut self, text: &str) {
         let (before, after) = (self.before.ways)(text);
         let line = if before == after {
-            self.words.of(words::RC_ROUTE, &[&before])
+            self.messages.of(messages::RC_ROUTE, &[&before])
         } else {
-            self.words.of(words::RC_ROUTE_CHANGED, &[&before, &after])
+            self.messages
+                .of(messages::RC_ROUTE_CHANGED, &[&before, &after])
         };
-        self.person.say(&line);
+        self.prompter.say(&line);
     }
 }

@@ -1,87 +1,87 @@
 //! The forms of a question: a line, yes or no, one of some rows.
 //!
 //! Promise: an answer that cannot be is asked for again, and nobody to ask ends the dialogue.
-use super::keep::{Keeping, Kept};
-use super::words::{self, Text, Words};
-use super::{Gone, Person, Place, SetupError};
+use super::messages::{self, Messages, Text};
+use super::secret_store::{SecretStore, StoredSecret};
+use super::{Aborted, Place, Prompter, SetupError};
 
-/// Asks where a password is to be kept; the first place is the default. `alone`: it is the only
+/// Asks where a password is to be stored; the first place is the default. `alone`: it is the only
 /// one.
-pub fn choose_keeping(
-    person: &mut dyn Person,
-    words: Words,
+pub fn choose_store(
+    prompter: &mut dyn Prompter,
+    messages: Messages,
     place: &Place,
-    kept: Kept,
+    stored: StoredSecret,
     alone: bool,
-) -> Result<Kept, SetupError> {
-    let mut available = Keeping::available(&place.programs);
+) -> Result<StoredSecret, SetupError> {
+    let mut available = SecretStore::available(&place.programs);
     // The environment has one password only.
-    available.retain(|keeping| alone || *keeping != Keeping::Environment);
+    available.retain(|store| alone || *store != SecretStore::Environment);
     let rows: Vec<String> = available
         .iter()
-        .map(|keeping| {
-            Kept {
-                keeping: *keeping,
-                ..kept.clone()
+        .map(|store| {
+            StoredSecret {
+                store: *store,
+                ..stored.clone()
             }
-            .shown(words, place)
+            .shown(messages, place)
         })
         .collect();
-    let chosen = choose(person, words, words::KEEP, &rows)?;
-    Ok(Kept {
-        keeping: available.get(chosen).copied().unwrap_or(Keeping::File),
-        ..kept
+    let chosen = choose(prompter, messages, messages::KEEP, &rows)?;
+    Ok(StoredSecret {
+        store: available.get(chosen).copied().unwrap_or(SecretStore::File),
+        ..stored
     })
 }
 
 /// Asks for one of some rows; the first is the default.
 pub fn choose(
-    person: &mut dyn Person,
-    words: Words,
+    prompter: &mut dyn Prompter,
+    messages: Messages,
     head: Text,
     rows: &[String],
 ) -> Result<usize, SetupError> {
-    person.say(&words.of(head, &[]));
+    prompter.say(&messages.of(head, &[]));
     for (number, row) in rows.iter().enumerate() {
-        person.say(&format!("  {}  {row}", number + 1));
+        prompter.say(&format!("  {}  {row}", number + 1));
     }
     loop {
-        let answer = ask(person, &words.of(words::NUMBER, &[]), Some("1"))?;
+        let answer = ask(prompter, &messages.of(messages::NUMBER, &[]), Some("1"))?;
         match answer.parse::<usize>() {
             Ok(number) if (1..=rows.len()).contains(&number) => return Ok(number - 1),
-            _ => person.say(&words.of(words::NO_NUMBER, &[&rows.len().to_string()])),
+            _ => prompter.say(&messages.of(messages::NO_NUMBER, &[&rows.len().to_string()])),
         }
     }
 }
 
 /// Asks for yes or no.
 pub fn yes(
-    person: &mut dyn Person,
-    words: Words,
+    prompter: &mut dyn Prompter,
+    messages: Messages,
     question: &str,
     default: bool,
 ) -> Result<bool, SetupError> {
     loop {
-        match ask(person, question, Some(if default { "y" } else { "n" }))?
+        match ask(prompter, question, Some(if default { "y" } else { "n" }))?
             .to_lowercase()
             .as_str()
         {
             "y" | "yes" | "是" => return Ok(true),
             "n" | "no" | "否" => return Ok(false),
-            _ => person.say(&words.of(words::YES_OR_NO, &[])),
+            _ => prompter.say(&messages.of(messages::YES_OR_NO, &[])),
         }
     }
 }
 
 /// Asks for a line; nothing typed is the default.
 pub fn ask(
-    person: &mut dyn Person,
+    prompter: &mut dyn Prompter,
     question: &str,
     default: Option<&str>,
 ) -> Result<String, SetupError> {
-    let answer = person
+    let answer = prompter
         .ask(question, default)
-        .map_err(|gone: Gone| SetupError::Gone(gone, question.to_owned()))?;
+        .map_err(|gone: Aborted| SetupError::Aborted(gone, question.to_owned()))?;
     Ok(if answer.is_empty() {
         default.unwrap_or_default().to_owned()
     } else {

@@ -8,9 +8,9 @@ use std::path::Path;
 
 use super::autoconfig::{NoPage, Page};
 use super::find::{Directory, Service};
-use super::words::Words;
+use super::messages::Messages;
 use super::*;
-use crate::settings::mailrc::{self, Dialect};
+use crate::mailrc::{self, Dialect};
 
 /// Answers from a list, and writes everything down.
 struct Script {
@@ -26,7 +26,7 @@ impl Script {
         }
     }
 
-    fn answer(&mut self, question: &str, shown: bool) -> Result<&'static str, Gone> {
+    fn answer(&mut self, question: &str, shown: bool) -> Result<&'static str, Aborted> {
         let answer = self.answers.pop().unwrap_or("^D");
         let _ = writeln!(
             self.transcript,
@@ -38,25 +38,25 @@ impl Script {
             }
         );
         match answer {
-            "^C" => Err(Gone::Interrupted),
-            "^D" => Err(Gone::Left),
+            "^C" => Err(Aborted::Interrupted),
+            "^D" => Err(Aborted::Left),
             answer => Ok(answer),
         }
     }
 }
 
-impl Person for Script {
+impl Prompter for Script {
     fn say(&mut self, text: &str) {
         let _ = writeln!(self.transcript, "{text}");
     }
 
-    fn ask(&mut self, question: &str, default: Option<&str>) -> Result<String, Gone> {
+    fn ask(&mut self, question: &str, default: Option<&str>) -> Result<String, Aborted> {
         let default = default.map_or_else(String::new, |default| format!(" [{default}]"));
         self.answer(&format!("{question}{default}"), true)
             .map(str::to_owned)
     }
 
-    fn secret(&mut self, question: &str) -> Result<Secret, Gone> {
+    fn secret(&mut self, question: &str) -> Result<Secret, Aborted> {
         self.answer(question, false).map(Secret::new)
     }
 }
@@ -112,29 +112,29 @@ fn place(home: &Path) -> Place {
 }
 
 /// Plays a dialogue in an empty home; only the password `right` works.
-fn play(answers: &[&'static str], wishes: &Wishes, dns: &Known) -> Played {
-    play_at(tempfile::tempdir().unwrap(), answers, wishes, dns)
+fn play(answers: &[&'static str], options: &SetupOptions, dns: &Known) -> Played {
+    play_at(tempfile::tempdir().unwrap(), answers, options, dns)
 }
 
 fn play_at(
     home: tempfile::TempDir,
     answers: &[&'static str],
-    wishes: &Wishes,
+    options: &SetupOptions,
     dns: &Known,
 ) -> Played {
-    play_on(&unasked, home, answers, wishes, dns)
+    play_on(&unasked, home, answers, options, dns)
 }
 
 fn play_on(
     web: autoconfig::Web<'_>,
     home: tempfile::TempDir,
     answers: &[&'static str],
-    wishes: &Wishes,
+    options: &SetupOptions,
     dns: &Known,
 ) -> Played {
     let mut script = Script::new(answers);
     let tried = RefCell::new(Vec::new());
-    let try_it = |said: &[Said]| {
+    let try_it = |said: &[Setting]| {
         let password = said
             .iter()
             .find(|said| said.name == "auth-password")
@@ -145,13 +145,13 @@ fn play_on(
         if password == "auth-password=right" {
             Ok(())
         } else {
-            Err(Unfit::Failed("smail: cannot log in".to_owned()))
+            Err(TrialError::Failed("smail: cannot log in".to_owned()))
         }
     };
     let doubt = |_: Option<&Preset>, _: &str, secret: &Secret| {
         (secret.reveal() == "short").then(|| "that is short".to_owned())
     };
-    let hands = Hands {
+    let services = Services {
         directory: dns,
         web,
         try_it: &try_it,
@@ -159,10 +159,10 @@ fn play_on(
     };
     let result = run(
         &mut script,
-        Words::ENGLISH,
-        wishes,
+        Messages::ENGLISH,
+        options,
         &place(home.path()),
-        hands,
+        services,
     );
     assert!(
         script.answers.is_empty(),
@@ -187,10 +187,10 @@ fn known() -> Known {
     Known::default()
 }
 
-fn addressed(address: &str) -> Wishes {
-    Wishes {
+fn addressed(address: &str) -> SetupOptions {
+    SetupOptions {
         address: Some(address.to_owned()),
-        ..Wishes::default()
+        ..SetupOptions::default()
     }
 }
 
@@ -198,7 +198,7 @@ fn addressed(address: &str) -> Wishes {
 fn a_known_provider_takes_four_answers() {
     let played = play(
         &["me@163.com", "right", "", ""],
-        &Wishes::default(),
+        &SetupOptions::default(),
         &known(),
     );
     let wanted = "\
@@ -242,9 +242,9 @@ fn whoever_leaves_at_any_question_leaves_nothing() {
         for asked in 0..whole.len() {
             let mut answers = whole[..asked].to_vec();
             answers.push(end);
-            let played = play(&answers, &Wishes::default(), &known());
+            let played = play(&answers, &SetupOptions::default(), &known());
             assert!(
-                matches!(played.result, Err(SetupError::Gone(..))),
+                matches!(played.result, Err(SetupError::Aborted(..))),
                 "{}",
                 played.transcript
             );
@@ -293,25 +293,25 @@ fn an_answer_takes_the_place_of_what_the_command_line_said() {
         "auth-password-file=/nowhere",
         "name=Me",
     ]
-    .map(Said::parse)
+    .map(Setting::parse)
     .to_vec();
-    let wishes = Wishes {
+    let options = SetupOptions {
         said,
         ..addressed("me@qq.com")
     };
     let home = tempfile::tempdir().unwrap();
     let mut script = Script::new(&["", "2", "mail.new.example", "", "right", "", "n"]);
-    let try_it = |said: &[Said]| {
+    let try_it = |said: &[Setting]| {
         let new = said
             .iter()
             .any(|said| said.line(true) == "smtp = \"mail.new.example\"\n");
         if new {
             Ok(())
         } else {
-            Err(Unfit::Failed("no such host".to_owned()))
+            Err(TrialError::Failed("no such host".to_owned()))
         }
     };
-    let hands = Hands {
+    let services = Services {
         directory: &known(),
         web: &unasked,
         try_it: &try_it,
@@ -319,10 +319,10 @@ fn an_answer_takes_the_place_of_what_the_command_line_said() {
     };
     let done = run(
         &mut script,
-        Words::ENGLISH,
-        &wishes,
+        Messages::ENGLISH,
+        &options,
         &place(home.path()),
-        hands,
+        services,
     );
     let shown = done
         .unwrap_or_else(|error| panic!("{error}: {}", script.transcript))
@@ -338,11 +338,11 @@ fn an_answer_takes_the_place_of_what_the_command_line_said() {
 #[test]
 fn without_a_login_nothing_is_asked_about_one() {
     let said = ["smtp=relay.x.example:25", "auth=none"]
-        .map(Said::parse)
+        .map(Setting::parse)
         .to_vec();
     let played = play(
         &["n"],
-        &Wishes {
+        &SetupOptions {
             said,
             ..addressed("me@x.example")
         },
@@ -365,7 +365,7 @@ fn an_account_that_other_files_choose_does_not_win() {
         accounts: vec!["qq".into()],
         ..place(home.path())
     };
-    let hands = Hands {
+    let services = Services {
         directory: &known(),
         web: &unasked,
         try_it: &|_| Ok(()),
@@ -373,10 +373,10 @@ fn an_account_that_other_files_choose_does_not_win() {
     };
     let shown = run(
         &mut script,
-        Words::ENGLISH,
+        Messages::ENGLISH,
         &addressed("me@qq.com"),
         &place,
-        hands,
+        services,
     )
     .unwrap()
     .shown;
@@ -405,7 +405,7 @@ fn what_cannot_be_is_asked_for_again() {
         "maybe",
         "n",
     ];
-    let played = play(&answers, &Wishes::default(), &known());
+    let played = play(&answers, &SetupOptions::default(), &known());
     for line in [
         "That is no whole address: me.\n",
         "Nothing was typed.\n",
@@ -457,16 +457,16 @@ fn settings_of_other_files_do_not_leak_into_the_account() {
         address: "me@x.example".into(),
         server: find::Server::parse("mail.x.example").unwrap(),
         user: Some("me".into()),
-        proof: account::Proof::Said,
+        proof: account::Proof::Setting,
     };
-    let lines = |said: Vec<Said>| said.iter().map(|said| said.line(true)).collect::<String>();
-    let wishes = [
-        Said::parse("smtp-auth-user=you"),
-        Said::parse("save"),
-        Said::parse("nosave"),
+    let lines = |said: Vec<Setting>| said.iter().map(|said| said.line(true)).collect::<String>();
+    let options = [
+        Setting::parse("smtp-auth-user=you"),
+        Setting::parse("save"),
+        Setting::parse("nosave"),
     ];
     assert_eq!(
-        lines(account.said(&wishes, &["tls", "auth", "connect-to"], None)),
+        lines(account.said(&options, &["tls", "auth", "connect-to"], None)),
         "from = \"me@x.example\"\nsmtp = \"smtps://mail.x.example:465\"\nauth = \"auto\"\nconnect-to = \"\"\n\
          tls = \"implicit\"\nauth-user = \"you\"\nsave = true\nsave = false\n"
     );
@@ -474,16 +474,16 @@ fn settings_of_other_files_do_not_leak_into_the_account() {
 
 #[test]
 fn nobody_is_asked_where_everything_is_said() {
-    let wishes = |secret: Option<Secret>| Wishes {
+    let options = |secret: Option<Secret>| SetupOptions {
         secret,
         yes: true,
         ..addressed("me@gmail.com")
     };
-    let unasked = play(&["^D"], &wishes(None), &known());
-    assert!(matches!(unasked.result, Err(SetupError::Gone(..))));
-    let played = play(&[""], &wishes(Some(Secret::new("right"))), &known());
+    let unasked = play(&["^D"], &options(None), &known());
+    assert!(matches!(unasked.result, Err(SetupError::Aborted(..))));
+    let played = play(&[""], &options(Some(Secret::new("right"))), &known());
     assert!(!played.result.as_ref().unwrap().first_mail);
-    let refused = play(&[""], &wishes(Some(Secret::new("wrong"))), &known());
+    let refused = play(&[""], &options(Some(Secret::new("wrong"))), &known());
     assert!(matches!(refused.result, Err(SetupError::Refused(_))) && refused.is_empty());
 }
 
@@ -492,7 +492,7 @@ fn a_google_password_loses_its_blanks() {
     let secret = Some(Secret::new("abcd efgh ijkl mnop"));
     let played = play(
         &[""],
-        &Wishes {
+        &SetupOptions {
             secret,
             yes: true,
             ..addressed("me@gmail.com")
@@ -509,13 +509,13 @@ fn a_password_in_an_argument_is_refused() {
         "smtp=smtps://u:x@h",
         "auth-password-me@h.example=x",
     ] {
-        let wishes = Wishes {
-            said: vec![Said::parse(said)],
+        let options = SetupOptions {
+            said: vec![Setting::parse(said)],
             ..addressed("me@qq.com")
         };
         assert!(
             matches!(
-                play(&[], &wishes, &known()).result,
+                play(&[], &options, &known()).result,
                 Err(SetupError::Argument(_))
             ),
             "{said}"
@@ -545,7 +545,7 @@ fn every_line_of_a_mailrc_is_accounted_for() {
                 set smtp-auth=login\nset ask crt=20\nset smtp_use_tls=x\nset from=Me<me@163.com>\nset ssl-verify=maybe\n\
                 alias team a@x b@x\nset smtp-auth-user-h.example=you\nset bsdcompat smime-sign\nunset record\nfrobnicate\n\
                 account work {\n set mta=smtps://me:p%40ss@mail.work.example\n}\n";
-    let env = mailrc::Environment {
+    let env = mailrc::Context {
         home: None,
         stdin_is_terminal: false,
         variables: &|_| None,
@@ -561,8 +561,8 @@ fn every_line_of_a_mailrc_is_accounted_for() {
     };
     let result = from_mailrc(
         &mut script,
-        Words::ENGLISH,
-        &Wishes::default(),
+        Messages::ENGLISH,
+        &SetupOptions::default(),
         &place(home.path()),
         &before,
     );
@@ -635,8 +635,8 @@ fn a_mailrc_is_not_turned_into_a_file_that_is_there() {
     };
     let result = from_mailrc(
         &mut Script::new(&[]),
-        Words::ENGLISH,
-        &Wishes::default(),
+        Messages::ENGLISH,
+        &SetupOptions::default(),
         &place,
         &before,
     );
@@ -647,7 +647,7 @@ fn a_mailrc_is_not_turned_into_a_file_that_is_there() {
 fn the_dialogue_speaks_chinese() {
     let home = tempfile::tempdir().unwrap();
     let mut script = Script::new(&["right", "", "n"]);
-    let hands = Hands {
+    let services = Services {
         directory: &known(),
         web: &unasked,
         try_it: &|_| Ok(()),
@@ -655,10 +655,10 @@ fn the_dialogue_speaks_chinese() {
     };
     run(
         &mut script,
-        Words::CHINESE,
+        Messages::CHINESE,
         &addressed("me@qq.com"),
         &place(home.path()),
-        hands,
+        services,
     )
     .unwrap();
     assert!(

@@ -1,4 +1,4 @@
-//! Writes what was agreed, all of it or nothing.
+//! Writes what was assume_yes, all of it or nothing.
 //!
 //! Promise: the old file is the beginning of the new one, byte for byte, and is replaced by one
 //! rename of a file that is complete, private and synced. Whatever fails, files, folders and
@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::SetupError;
-use super::keep::Kept;
+use super::secret_store::StoredSecret;
+use crate::environment;
 use crate::files;
 use crate::secret;
 use crate::settings::toml;
@@ -84,7 +85,7 @@ impl Target {
     }
 
     fn parsed(&self, text: &str) -> Result<toml::TomlFile, SetupError> {
-        toml::parse(text).map_err(|m| SetupError::Unfit {
+        toml::parse(text).map_err(|m| SetupError::Unextendable {
             path: self.path.clone(),
             line: m.line,
             why: m.why,
@@ -94,7 +95,7 @@ impl Target {
     /// The whole text with a block at its end.
     ///
     /// # Errors
-    /// [`SetupError::Unfit`]: the old text leaves no room for it, as with accounts in braces.
+    /// [`SetupError::Unextendable`]: the old text leaves no room for it, as with accounts in braces.
     pub fn with(&self, block: &str) -> Result<Zeroizing<String>, SetupError> {
         let before = self.before.as_deref().unwrap_or_default();
         let gap = match before {
@@ -111,12 +112,12 @@ impl Target {
     ///
     /// # Errors
     /// [`SetupError`], and nothing has changed.
-    pub fn commit(&self, whole: &str, kept: &[Kept]) -> Result<(), SetupError> {
+    pub fn commit(&self, whole: &str, stored: &[StoredSecret]) -> Result<(), SetupError> {
         let mut undo = Undo::default();
         let folder = self.path.parent().unwrap_or(Path::new("/"));
         undo.folder(folder)?;
-        for kept in kept {
-            kept.store(&mut undo)?;
+        for stored in stored {
+            stored.store(&mut undo)?;
         }
         self.replace(folder, whole)?;
         undo.keep();
@@ -159,7 +160,7 @@ impl Target {
     /// The system's file may be read by a group of its own; ours is private.
     fn share(&self, file: &File) -> io::Result<()> {
         let old = fs::metadata(&self.path)?;
-        if old.uid() == 0 && old.mode() & 0o040 != 0 && rustix::process::geteuid().is_root() {
+        if old.uid() == 0 && old.mode() & 0o040 != 0 && environment::is_root() {
             std::os::unix::fs::fchown(file, None, Some(old.gid()))?;
             file.set_permissions(fs::Permissions::from_mode(old.mode() & 0o640))?;
         }
@@ -242,12 +243,12 @@ impl Drop for Undo {
 mod tests {
     use super::*;
     use crate::secret::Secret;
-    use crate::setup::Keeping;
+    use crate::setup::SecretStore;
 
-    fn password(file: PathBuf) -> Kept {
+    fn password(file: PathBuf) -> StoredSecret {
         let (host, user) = ("h".to_owned(), "u".to_owned());
-        Kept {
-            keeping: Keeping::File,
+        StoredSecret {
+            store: SecretStore::File,
             secret: Secret::new("pw"),
             host,
             user,
@@ -289,12 +290,12 @@ mod tests {
         let target = Target::look(&home.path().join("a/b/config.toml")).unwrap();
         let taken = home.path().join("taken");
         fs::write(&taken, "old").unwrap();
-        let kept = [
+        let stored = [
             password(home.path().join("a/b/password-x")),
             password(taken.clone()),
         ];
         assert!(matches!(
-            target.commit("", &kept),
+            target.commit("", &stored),
             Err(SetupError::File { .. })
         ));
         assert_eq!(fs::read_to_string(&taken).unwrap(), "old");
@@ -334,7 +335,7 @@ mod tests {
         let old = Target::look(&path).unwrap();
         assert!(matches!(
             old.with("[accounts.y]\n"),
-            Err(SetupError::Unfit { .. })
+            Err(SetupError::Unextendable { .. })
         ));
         fs::write(&path, "#\n").unwrap();
         assert!(matches!(old.commit("", &[]), Err(SetupError::Changed(_))));

@@ -18,8 +18,8 @@ use super::tls::hex;
 use crate::children;
 use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
 use crate::hints;
+use crate::route::{Choice, Login, Mechanism, Smtp};
 use crate::secret::{Secret, SecretError};
-use crate::settings::route::{Choice, Login, Mechanism, Smtp};
 
 /// The longest AUTH command with its line end (RFC 4954 section 4).
 const LONGEST: usize = 512;

@@ -19,10 +19,11 @@ use super::reply::{decode, kept};
 use super::socket::{cause, reason};
 use super::{Tell, Transport, Turn, Watch};
 use crate::address::Address;
-use crate::children::{self, ExitStatus, Order, Running, STARTED_BY_SMAIL, Stop};
+use crate::children::{self, ExitStatus, Order, Running, Stop};
 use crate::delivery::{Cause, Fate, Fault, Line, Reply, Report, Stage};
+use crate::environment::STARTED_BY_SMAIL;
 use crate::message::{Envelope, Message, xtext};
-use crate::settings::route::{Patience, Program};
+use crate::route::{Patience, Program};
 
 /// How long a program that has the whole message may go on after a signal.
 const GRACE: Duration = Duration::from_secs(10);

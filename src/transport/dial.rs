@@ -16,7 +16,7 @@ use super::probe::{Fact, Step};
 use super::socket::{Clock, Halt, Socket, cause, reason, wait};
 use super::{Tell, Watch, probe, proxy};
 use crate::delivery::{Cause, Fault, Stage};
-use crate::settings::route::Smtp;
+use crate::route::Smtp;
 
 /// The head start of each address over the next (RFC 8305 section 5).
 const STAGGER: Duration = Duration::from_millis(250);

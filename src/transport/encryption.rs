@@ -11,7 +11,7 @@ use super::socket::Socket;
 use super::tls::{self, Leaf};
 use super::trust::{self, Prepared};
 use crate::delivery::{Fault, Stage};
-use crate::settings::route::{Door, Smtp, TlsMode, Verify};
+use crate::route::{Door, Smtp, TlsMode, Verify};
 
 /// What an untrusted certificate leads to on a connection.
 pub fn verify(route: &Smtp, door: Door, loopback: bool, tell: &Tell) -> Verify {

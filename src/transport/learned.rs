@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::delivery::{Fault, Stage};
-use crate::settings::route::{Route, Smtp};
+use crate::route::{Route, Smtp};
 
 /// See the top of the file.
 #[derive(Debug, Default)]
@@ -87,8 +87,8 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
     use crate::delivery::{Cause, Reply};
+    use crate::route::{Choice, Login, Patience, Trust};
     use crate::secret::{Secret, SecretSource};
-    use crate::settings::route::{Choice, Login, Patience, Trust};
 
     fn route(host: &str, password: &str) -> Route {
         let login = Login {

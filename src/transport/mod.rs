@@ -23,7 +23,7 @@ pub use self::redact::Redactor;
 use crate::delivery::{Line, Report};
 use crate::hints::Hint;
 use crate::message::Message;
-use crate::settings::route::Route;
+use crate::route::Route;
 
 mod auth;
 mod capability;

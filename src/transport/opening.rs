@@ -16,7 +16,7 @@ use super::tls::{self, Leaf};
 use super::trust::{self, Prepared};
 use super::{Tell, Watch};
 use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
-use crate::settings::route::{Door, Smtp, TlsMode, Trust, Verify};
+use crate::route::{Door, Smtp, TlsMode, Trust, Verify};
 
 /// The port on which servers wait for TLS without a greeting (RFC 8314 section 7.3).
 const IMPLICIT_PORT: u16 = 465;

@@ -15,7 +15,7 @@ use super::socket::reason;
 use super::{Watch, command};
 use crate::delivery::{Cause, Fault, Stage};
 use crate::message::Message;
-use crate::settings::route::{Program, Route, Smtp};
+use crate::route::{Program, Route, Smtp};
 
 /// The longest that a step of a rehearsal takes: somebody waits at the terminal.
 const PATIENCE: Duration = Duration::from_secs(30);

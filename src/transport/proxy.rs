@@ -15,8 +15,8 @@ use super::redact::Redactor;
 use super::reply::decode;
 use super::socket::{Socket, cause};
 use crate::delivery::Cause;
+use crate::route::{Proxy, ProxyKind};
 use crate::secret::SecretSource;
-use crate::settings::route::{Proxy, ProxyKind};
 
 /// The longest answer of an HTTP proxy, in octets.
 const LONGEST: usize = 16 * 1024;

@@ -17,7 +17,7 @@ use super::trust::Prepared;
 use super::{Tell, Transport, Turn, Watch, auth};
 use crate::delivery::{Cause, Fault, Report, Stage, Timing};
 use crate::message::Message;
-use crate::settings::route::{Door, Smtp, TlsMode};
+use crate::route::{Door, Smtp, TlsMode};
 
 /// How many connections are tried for a message while nobody is spoken for on them.
 const MOST_IDLE: usize = 4;

@@ -17,7 +17,7 @@ use super::reply::decode;
 use super::socket::{Halt, Socket, cause};
 use super::trust::{Prepared, Terms};
 use crate::delivery::{Cause, Distrust};
-use crate::settings::route::{Trust, Verify};
+use crate::route::{Trust, Verify};
 use crate::text::short;
 
 mod hello;

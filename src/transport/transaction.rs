@@ -18,7 +18,7 @@ use super::reach::{Outcome, Reach};
 use super::session::Session;
 use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
 use crate::message::Message;
-use crate::settings::route::Patience;
+use crate::route::Patience;
 
 /// An open session and what is known of it.
 pub struct Link {

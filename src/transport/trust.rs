@@ -11,9 +11,9 @@ use native_tls::{Certificate, Identity, Protocol, TlsConnector};
 use super::socket::reason;
 use super::tls::{Failed, Leaf, identity, said};
 use crate::delivery::{Cause, Distrust};
+use crate::environment::certificates;
 use crate::files;
-use crate::roots;
-use crate::settings::route::{Trust, Verify};
+use crate::route::{Trust, Verify};
 
 /// The largest file of certificates, in bytes; the system's has 220 KB.
 const LARGEST: u64 = 16 << 20;
@@ -62,7 +62,7 @@ pub fn prepare(trust: &Trust, host: &str, verify: Verify) -> Result<Prepared, Ca
         again: false,
     };
     if trust.fingerprint.is_none() {
-        if let Some(stream) = roots::stream().filter(|_| prepared.system) {
+        if let Some(stream) = certificates::stream().filter(|_| prepared.system) {
             prepared.roots.extend(
                 read(stream)
                     .and_then(|pem| certificates(stream, &pem))
@@ -199,7 +199,7 @@ impl Prepared {
         }
         let before = self.roots.len();
         self.roots.extend(
-            roots::left_out()
+            certificates::left_out()
                 .iter()
                 .filter_map(|der| Certificate::from_der(der).ok()),
         );

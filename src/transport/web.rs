@@ -16,7 +16,7 @@ use super::tls::{self, Failed, Secured};
 use super::trust::{self, Prepared};
 use super::{Tell, Watch};
 use crate::delivery::{Cause, Distrust};
-use crate::settings::route::{Smtp, Trust, Verify};
+use crate::route::{Smtp, Trust, Verify};
 
 const PORT: u16 = 443;
 /// The longest page, in octets; what providers publish has two or three thousand.

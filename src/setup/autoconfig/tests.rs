@@ -252,7 +252,7 @@ fn asked(
         urls.borrow_mut().push(url);
         page.ok_or_else(|| NoPage::Because("no such host".to_owned()))
     };
-    let found = look(&Address::parse(address).unwrap(), &web, Words::ENGLISH);
+    let found = look(&Address::parse(address).unwrap(), &web, Messages::ENGLISH);
     (found, urls.into_inner())
 }
 
@@ -271,7 +271,7 @@ fn a_signal_ends_the_asking() {
         Err(NoPage::Interrupted)
     };
     assert_eq!(
-        look(&address(), &web, Words::ENGLISH),
+        look(&address(), &web, Messages::ENGLISH),
         Err(NoPage::Interrupted)
     );
     assert_eq!(asked.into_inner(), 1);

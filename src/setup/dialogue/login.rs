@@ -5,7 +5,7 @@
 use super::super::SetupError;
 use super::super::account::{Account, Proof};
 use super::super::find::Server;
-use super::super::words;
+use super::super::messages;
 use super::Dialogue;
 use crate::secret::{Secret, SecretSource};
 use crate::settings::presets::Preset;
@@ -24,9 +24,9 @@ impl Dialogue<'_> {
         if again {
             self.forget(&["auth-password-file", "auth-password-command"]);
         } else if asked_before.is_some() {
-            return Ok(Proof::Said);
+            return Ok(Proof::Setting);
         }
-        if let Some(command) = self.wishes.command.as_ref().filter(|_| !again) {
+        if let Some(command) = self.options.command.as_ref().filter(|_| !again) {
             return Ok(Proof::Command(command.clone()));
         }
         let Some(user) = user else {
@@ -34,15 +34,15 @@ impl Dialogue<'_> {
         };
         if let Some(preset) = &server.preset {
             let kind: Vec<_> = [
-                (words::SECRET_KIND, &preset.secret),
-                (words::SECRET_WHERE, &preset.credential_hint),
+                (messages::SECRET_KIND, &preset.secret),
+                (messages::SECRET_WHERE, &preset.credential_hint),
             ]
             .into_iter()
             .filter(|(_, fact)| !fact.is_empty())
-            .map(|(text, fact)| self.words.of(text, &[fact]))
+            .map(|(text, fact)| self.messages.of(text, &[fact]))
             .collect();
             for line in &kind {
-                self.person.say(line);
+                self.prompter.say(line);
             }
         }
         if Account::wants_token(server) {
@@ -52,40 +52,40 @@ impl Dialogue<'_> {
     }
 
     fn token(&mut self) -> Result<String, SetupError> {
-        self.say(words::TOKEN, &[]);
+        self.say(messages::TOKEN, &[]);
         loop {
-            let text = self.ask_filled(words::TOKEN_COMMAND, None)?;
+            let text = self.ask_filled(messages::TOKEN_COMMAND, None)?;
             match SecretSource::parse_command(&text) {
                 Ok(_) => return Ok(text),
-                Err(error) => self.say(words::NO_COMMAND, &[&error.why]),
+                Err(error) => self.say(messages::NO_COMMAND, &[&error.why]),
             }
         }
     }
 
     fn password(&mut self, server: &Server, user: &str, again: bool) -> Result<Secret, SetupError> {
         let preset = server.preset.as_ref();
-        if let Some(secret) = self.wishes.secret.as_ref().filter(|_| !again) {
-            self.say(words::SECRET_GIVEN, &[]);
+        if let Some(secret) = self.options.secret.as_ref().filter(|_| !again) {
+            self.say(messages::SECRET_GIVEN, &[]);
             let secret = self.without_blanks(preset, secret.clone());
             // What was handed over is tried as it is, and judged by the server.
             return Ok(secret);
         }
         loop {
-            let question = self.words.of(words::SECRET, &[]);
+            let question = self.messages.of(messages::SECRET, &[]);
             let secret = self
-                .person
+                .prompter
                 .secret(&question)
-                .map_err(|gone| SetupError::Gone(gone, question))?;
+                .map_err(|gone| SetupError::Aborted(gone, question))?;
             if secret.reveal().trim().is_empty() {
-                self.say(words::NO_SECRET, &[]);
+                self.say(messages::NO_SECRET, &[]);
                 continue;
             }
             let secret = self.without_blanks(preset, secret);
-            match (self.hands.doubt)(preset, user, &secret) {
+            match (self.services.doubt)(preset, user, &secret) {
                 None => return Ok(secret),
                 Some(doubt) => {
-                    self.say(words::SUSPICIOUS, &[&doubt]);
-                    if self.yes(words::SECRET_AGAIN, &[], true)? {
+                    self.say(messages::SUSPICIOUS, &[&doubt]);
+                    if self.yes(messages::SECRET_AGAIN, &[], true)? {
                         return Ok(secret);
                     }
                 }
@@ -107,7 +107,7 @@ impl Dialogue<'_> {
         if !(google && app) || bare.len() == secret.reveal().len() {
             return secret;
         }
-        self.say(words::SECRET_BLANKS, &[]);
+        self.say(messages::SECRET_BLANKS, &[]);
         Secret::new(bare.as_str())
     }
 }

@@ -4,8 +4,8 @@
 //! what fails here is one line on the way to the next question.
 use super::super::autoconfig::{self, NoPage};
 use super::super::find::{Proposal, Server};
-use super::super::words;
-use super::super::{Gone, SetupError};
+use super::super::messages;
+use super::super::{Aborted, SetupError};
 use super::Dialogue;
 use crate::address::Address;
 
@@ -16,30 +16,30 @@ impl Dialogue<'_> {
         address: &Address,
         domain: &str,
     ) -> Result<Option<Server>, SetupError> {
-        if self.wishes.yes || !autoconfig::has_hosts(domain) {
+        if self.options.yes || !autoconfig::has_hosts(domain) {
             return Ok(None);
         }
-        if !self.yes(words::ASK_WEB, &[domain, &address.to_string()], false)? {
+        if !self.yes(messages::ASK_WEB, &[domain, &address.to_string()], false)? {
             return Ok(None);
         }
-        match autoconfig::look(address, self.hands.web, self.words) {
+        match autoconfig::look(address, self.services.web, self.messages) {
             Ok((Proposal { server, outside }, by)) => {
-                self.say(words::BY_WEB, &[&by, &server.shown()]);
+                self.say(messages::BY_WEB, &[&by, &server.shown()]);
                 if outside {
-                    self.say(words::OUTSIDE_WEB, &[domain]);
+                    self.say(messages::OUTSIDE_WEB, &[domain]);
                 }
                 Ok(self
-                    .yes(words::USE_SERVER, &[&server.shown()], !outside)?
+                    .yes(messages::USE_SERVER, &[&server.shown()], !outside)?
                     .then_some(server))
             }
             Err(NoPage::Interrupted) => {
                 let question = self
-                    .words
-                    .of(words::ASK_WEB, &[domain, &address.to_string()]);
-                Err(SetupError::Gone(Gone::Interrupted, question))
+                    .messages
+                    .of(messages::ASK_WEB, &[domain, &address.to_string()]);
+                Err(SetupError::Aborted(Aborted::Interrupted, question))
             }
             Err(NoPage::Because(why)) => {
-                self.say(words::WEB_NOTHING, &[&why]);
+                self.say(messages::WEB_NOTHING, &[&why]);
                 Ok(None)
             }
         }

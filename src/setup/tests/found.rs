@@ -145,33 +145,33 @@ fn without_a_yes_nothing_is_fetched() {
 #[test]
 fn nobody_said_yes_where_nobody_is_asked() {
     let home = tempfile::tempdir().unwrap();
-    let wishes = Wishes {
+    let options = SetupOptions {
         secret: Some(Secret::new("right")),
         yes: true,
         ..addressed("me@x.example")
     };
     let mut shown = String::new();
     let mut hear = |text: &str| shown.push_str(text);
-    let mut agreed = Agreed { hear: &mut hear };
-    let hands = Hands {
+    let mut assume_yes = AssumeYes { hear: &mut hear };
+    let services = Services {
         directory: &known(),
         web: &unasked,
         try_it: &|_| Ok(()),
         doubt: &|_, _, _| None,
     };
     let result = run(
-        &mut agreed,
-        Words::ENGLISH,
-        &wishes,
+        &mut assume_yes,
+        Messages::ENGLISH,
+        &options,
         &place(home.path()),
-        hands,
+        services,
     );
     assert!(
-        matches!(result, Err(SetupError::Gone(Gone::Nobody, question)) if question.starts_with("Server"))
+        matches!(result, Err(SetupError::Aborted(Aborted::Nobody, question)) if question.starts_with("Server"))
     );
     assert!(!shown.contains("https://"), "{shown}");
     // And not by somebody who says yes to everything.
-    let played = play(&["mail.x.example", "", ""], &wishes, &known());
+    let played = play(&["mail.x.example", "", ""], &options, &known());
     assert!(
         played.result.is_ok() && !played.transcript.contains("https://"),
         "{}",

@@ -2,7 +2,7 @@
 use std::io;
 
 use super::*;
-use crate::settings::route::Program;
+use crate::route::Program;
 use crate::transport::Ledger;
 
 const PIPELINING: &str = "250-mx.test\r\n250-SIZE 1000000\r\n250 PIPELINING\r\n";
@@ -404,7 +404,7 @@ fn a_program_and_a_file_are_told_of_before_they_have_the_whole_message() {
         no_recipients: true,
         sender: false,
         verbose: false,
-        patience: crate::settings::route::Patience::default(),
+        patience: crate::route::Patience::default(),
     };
     let two = text(&["a@b.test", "b@b.test"], BODY.repeat(20_000).into_bytes());
     for (route, place) in [

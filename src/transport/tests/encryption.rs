@@ -17,8 +17,8 @@ use openssl::x509::{X509, X509Builder, X509NameBuilder};
 use super::super::tls::hex;
 use super::*;
 use crate::delivery::{Cause, Distrust};
+use crate::route::{Choice, Login, Verify};
 use crate::secret::{Secret, SecretSource};
-use crate::settings::route::{Choice, Login, Verify};
 
 pub(super) struct Pair {
     pub(super) cert: X509,

@@ -4,8 +4,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::*;
 use crate::delivery::{Cause, Lacks, Stage};
+use crate::route::{Choice, Login, Mechanism};
 use crate::secret::{Secret, SecretSource};
-use crate::settings::route::{Choice, Login, Mechanism};
 
 const MAIL: Step<'static> = ("MAIL FROM:<me@a.test>\r\n", "450 later\r\n");
 const QUIT: Step<'static> = ("QUIT\r\n", "221 bye\r\n");

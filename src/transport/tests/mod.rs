@@ -9,7 +9,7 @@ use super::{Turn, Watch, open};
 use crate::address::Address;
 use crate::delivery::{Fault, Line, Reply, Report};
 use crate::message::{Envelope, Message};
-use crate::settings::route::{Door, Patience, Route, Smtp, TlsMode, Trust};
+use crate::route::{Door, Patience, Route, Smtp, TlsMode, Trust};
 
 mod bookkeeping;
 mod chunking;

@@ -8,7 +8,7 @@ use super::super::trust;
 use super::encryption::*;
 use super::*;
 use crate::delivery::Cause;
-use crate::settings::route::Verify;
+use crate::route::Verify;
 
 fn naming(folder: &tempfile::TempDir, named: &[&Pair]) -> Trust {
     let pems: Vec<Vec<u8>> = named.iter().map(|one| pem(one)).collect();

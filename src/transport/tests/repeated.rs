@@ -3,8 +3,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::*;
+use crate::route::{Choice, Login, Mechanism, Proxy, ProxyKind};
 use crate::secret::{Secret, SecretSource};
-use crate::settings::route::{Choice, Login, Mechanism, Proxy, ProxyKind};
 
 const CHALLENGE: &str = "PDE4OTYuNjk3MTcwOTUyQHBvc3RvZmZpY2UucmVzdG9uLm1jaS5uZXQ+";
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::delivery::{Cause, Stage};
-use crate::settings::route::Program;
+use crate::route::Program;
 use crate::transport::probe;
 
 const CHUNKING: &str = "250-mx.test\r\n250-CHUNKING\r\n250-DSN\r\n250 PIPELINING\r\n";
@@ -116,7 +116,7 @@ fn no_program_is_started_with_such_an_argument() {
         no_recipients: true,
         sender: false,
         verbose: false,
-        patience: crate::settings::route::Patience::default(),
+        patience: crate::route::Patience::default(),
     };
     for message in messages() {
         let report = open(&Route::Program(program.clone()), &Watch::default()).deliver(

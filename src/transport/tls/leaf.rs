@@ -3,7 +3,6 @@
 //! Promise: never decides that an issuer is trusted; that is the library's part. A certificate that
 //! cannot be read is for no host.
 use std::net::IpAddr;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
 use x509_cert::certificate::{CertificateInner, Raw, TbsCertificateInner};
@@ -19,6 +18,7 @@ use super::super::probe::{Fact, Facts};
 use super::super::reply::decode;
 use super::hex;
 use crate::delivery::Distrust;
+use crate::environment;
 use crate::text::short;
 
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
@@ -96,9 +96,7 @@ impl Leaf {
     /// Why it is of no use now.
     pub fn untimely(&self) -> Option<Distrust> {
         let validity = self.parsed()?.validity;
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |now| now.as_secs());
+        let now = environment::since_1970().as_secs();
         let now = i64::try_from(now).unwrap_or(i64::MAX);
         if seconds(validity.not_after) < now {
             Some(self.distrust(&format!("it expired on {}", day(validity.not_after))))

@@ -9,15 +9,24 @@ use std::fmt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::peer::Peer;
-pub use crate::children::STARTED_BY_SMAIL;
+pub mod certificates;
+pub mod peer;
+mod process;
+
+use directories::BaseDirs;
+
+use peer::Peer;
+pub use process::*;
+
+/// The variable that a program finds in its environment when smail has started it.
+pub const STARTED_BY_SMAIL: &str = "SMAIL_PROGRAM";
 
 /// The folder in which root may make folders for the queues of users without a home.
 const SPOOL: &str = "/var/spool/smail";
 
-/// What the settings may know of the world.
+/// What the settings may know of the env.
 #[derive(Clone, Default)]
-pub struct Surroundings {
+pub struct Environment {
     /// The environment.
     pub variables: BTreeMap<String, String>,
     /// The user's home folder.
@@ -29,21 +38,21 @@ pub struct Surroundings {
     /// Standard input is a terminal.
     pub terminal: bool,
     /// What all users of this host share.
-    pub machine: Machine,
+    pub host: Host,
     /// What was not taken for ours, and why: lowercase fragments for `-v`.
     pub notes: Vec<String>,
 }
 
-impl fmt::Debug for Surroundings {
+impl fmt::Debug for Environment {
     /// Its name only: it may hold a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Surroundings(***)")
+        f.write_str("Environment(***)")
     }
 }
 
 /// What all users of this host share. Nothing by default.
 #[derive(Debug, Clone, Default)]
-pub struct Machine {
+pub struct Host {
     /// The system's `config.toml`.
     pub config: Option<PathBuf>,
     /// The aliases that count unless `aliases-file` names others.
@@ -54,46 +63,39 @@ pub struct Machine {
     pub hostname: Option<String>,
 }
 
-impl Machine {
-    /// The machine this process runs on.
+impl Host {
+    /// The host this process runs on.
     pub fn here() -> Self {
-        Machine {
+        Host {
             config: Some(PathBuf::from("/etc/smail/config.toml")),
             aliases: Some(PathBuf::from("/etc/aliases")),
             mailname: Some(PathBuf::from("/etc/mailname")),
-            hostname: hostname::get()
-                .ok()
-                .and_then(|name| name.into_string().ok()),
+            hostname: host_name(),
         }
     }
 }
 
-impl Surroundings {
-    /// The world of this process.
+impl Environment {
+    /// The environment of this process.
     pub fn of_process() -> Self {
-        let variables = std::env::vars_os()
+        let variables = process::variables()
             .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
             .collect();
-        let user = rustix::process::geteuid().as_raw();
+        let user = user_id();
         // Without HOME the library asks the whole user database, which may be more than the host's
         // own file.
         let account = || {
             let own = account(5).map(PathBuf::from);
-            own.or_else(|| {
-                std::env::var_os("HOME")
-                    .is_none_or(|home| home.is_empty())
-                    .then(std::env::home_dir)
-                    .flatten()
-            })
+            own.or_else(|| filled("HOME").is_none().then(home).flatten())
         };
         let folders = Folders::find(&variables, account, user, Path::new(SPOOL));
-        Surroundings {
+        Environment {
             variables,
             home: folders.home,
             config: folders.config,
             state: folders.state,
-            terminal: std::io::IsTerminal::is_terminal(&std::io::stdin()),
-            machine: Machine::here(),
+            terminal: stdin_is_terminal(),
+            host: Host::here(),
             notes: folders.notes,
         }
     }
@@ -158,7 +160,7 @@ impl Surroundings {
 
     /// A variable that is set to something: compose files and unit files hand over empty ones for
     /// those that are not set.
-    pub(super) fn variable(&self, name: &str) -> Option<&str> {
+    pub fn variable(&self, name: &str) -> Option<&str> {
         self.variables
             .get(name)
             .map(String::as_str)
@@ -256,6 +258,11 @@ impl Folders {
     }
 }
 
+/// The home that `HOME` or, without it, the user database names, whoever owns it.
+pub fn home() -> Option<PathBuf> {
+    Some(BaseDirs::new()?.home_dir().to_owned())
+}
+
 /// Whether a path, or what there is of it, belongs to a user who is neither this one nor root: sudo
 /// may have left it behind.
 fn is_of_another(path: &Path, user: u32) -> bool {
@@ -265,7 +272,7 @@ fn is_of_another(path: &Path, user: u32) -> bool {
 
 /// A field of this process's account in the user database of the host's own files.
 fn account(field: usize) -> Option<String> {
-    account_of(rustix::process::geteuid().as_raw(), field)
+    account_of(user_id(), field)
 }
 
 fn account_of(uid: u32, field: usize) -> Option<String> {

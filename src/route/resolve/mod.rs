@@ -6,16 +6,24 @@ use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::login::{At, chained_text, login, mechanism};
-use super::presets::Preset;
-use super::route::{
+mod login;
+mod owner;
+#[cfg(test)]
+mod pace_tests;
+#[cfg(test)]
+mod tests;
+
+use super::url::{self, Scheme, Server, Target};
+use super::{
     Door, Mechanism, Patience, Program, Proxy, ProxyKind, Route, Smtp, TlsMode, Trust, Verify,
 };
-use super::target::{self, Scheme, Server, Target};
-use super::value::Value;
-use super::{Assignment, Layer, Settings, SettingsError};
 use crate::address::Mailbox;
+use crate::environment;
 use crate::secret::{Secret, SecretSource};
+use crate::settings::presets::Preset;
+use crate::settings::value::Value;
+use crate::settings::{Assignment, Layer, Settings, SettingsError, text_of};
+use login::{At, login, mechanism};
 
 /// Where sendmail programs live.
 const SENDMAIL: &[&str] = &[
@@ -28,7 +36,7 @@ const SENDMAIL: &[&str] = &[
 ///
 /// # Errors
 /// [`SettingsError`]: a value that does not fit, or nothing that says where.
-pub fn route(settings: &Settings, author: &Mailbox) -> Result<Route, SettingsError> {
+pub fn resolve(settings: &Settings, author: &Mailbox) -> Result<Route, SettingsError> {
     let Some((target, name)) = chosen_target(settings)? else {
         if let Some(path) = &settings.unreadable {
             return Err(unreadable(path));
@@ -48,7 +56,7 @@ pub fn route(settings: &Settings, author: &Mailbox) -> Result<Route, SettingsErr
             let path = settings.expand(&path);
             // Found out here, before the text is read and lost.
             if !path.is_file() {
-                let shown = target::masked(&path.display().to_string());
+                let shown = url::masked(&path.display().to_string());
                 return Err(wrong(
                     settings,
                     name,
@@ -88,7 +96,7 @@ pub(super) fn chosen_target(
         (None, Some(_)) => "mta",
     };
     let text = settings.filled(name).unwrap_or_default();
-    let target = target::parse(&text).map_err(|why| wrong(settings, name, why))?;
+    let target = url::parse(&text).map_err(|why| wrong(settings, name, why))?;
     Ok(Some((target, name)))
 }
 
@@ -115,7 +123,7 @@ fn local_sendmail() -> Option<PathBuf> {
 /// Whether a path, by whatever links, is the program that runs.
 fn is_this_program(path: &Path) -> bool {
     let file = |path: &Path| path.metadata().map(|meta| (meta.dev(), meta.ino())).ok();
-    let me = std::env::current_exe().ok().and_then(|me| file(&me));
+    let me = environment::program().and_then(|me| file(&me));
     me.is_some() && file(path) == me
 }
 
@@ -242,7 +250,7 @@ impl SmtpConfig {
             mechanism: None,
         };
         let text = said
-            .and_then(|a| a.value.as_ref().map(super::text_of))
+            .and_then(|a| a.value.as_ref().map(text_of))
             .unwrap_or_default();
         let words: Vec<_> = text
             .split(',')
@@ -374,7 +382,7 @@ fn is_loopback(host: &str) -> bool {
 }
 
 fn trust(settings: &Settings, chain: &[String]) -> Result<Trust, SettingsError> {
-    let text = |name| chained_text(settings, name, chain);
+    let text = |name| settings.chained_text(name, chain);
     let path = |name| text(name).map(|p| settings.expand(&p));
     let on = |name| {
         matches!(
@@ -444,7 +452,7 @@ fn host_port(
     name: &'static str,
 ) -> Result<Option<(String, Option<u16>)>, SettingsError> {
     match settings.filled(name) {
-        Some(text) => target::host_port(&text)
+        Some(text) => url::host_port(&text)
             .map(Some)
             .map_err(|why| wrong(settings, name, why)),
         None => Ok(None),
@@ -454,7 +462,7 @@ fn host_port(
 fn source_address(settings: &Settings) -> Result<Option<IpAddr>, SettingsError> {
     match settings.filled("source-address") {
         Some(text) => text.parse().map(Some).map_err(|_| {
-            let shown = target::masked(&text);
+            let shown = url::masked(&text);
             wrong(
                 settings,
                 "source-address",
@@ -473,8 +481,8 @@ fn hello_name(settings: &Settings) -> Result<Option<String>, SettingsError> {
         if inner.is_some_and(|ip| ip.trim_start_matches("IPv6:").parse::<IpAddr>().is_ok()) {
             return Ok(Some(name));
         }
-        let Ok((host, None)) = target::host_port(&name) else {
-            let shown = target::masked(&name);
+        let Ok((host, None)) = url::host_port(&name) else {
+            let shown = url::masked(&name);
             return Err(wrong(
                 settings,
                 "hello-name",
@@ -484,14 +492,12 @@ fn hello_name(settings: &Settings) -> Result<Option<String>, SettingsError> {
         return Ok(Some(host));
     }
     if let Some(name) = settings.filled("hostname") {
-        return target::host_port(&name)
+        return url::host_port(&name)
             .map(|(host, _)| Some(host))
             .map_err(|why| wrong(settings, "hostname", why));
     }
-    Ok(hostname::get()
-        .ok()
-        .and_then(|n| n.into_string().ok())
-        .filter(|name| names_a_host(name)))
+    let own = settings.host.hostname.clone();
+    Ok(own.filter(|name| names_a_host(name)))
 }
 
 /// Whether a name of the system tells this host from others: installers leave
@@ -513,11 +519,11 @@ fn names_a_host(name: &str) -> bool {
     .contains(&last);
     name.contains('.')
         && !everywhere
-        && target::host_port(name).is_ok_and(|(h, p)| h == name && p.is_none())
+        && url::host_port(name).is_ok_and(|(h, p)| h == name && p.is_none())
 }
 
 fn proxy(settings: &Settings, chain: &[String]) -> Result<Option<Proxy>, SettingsError> {
-    let Some(text) = chained_text(settings, "proxy", chain) else {
+    let Some(text) = settings.chained_text("proxy", chain) else {
         return Ok(None);
     };
     let (kind, server) = proxy_server(&text).map_err(|why| wrong(settings, "proxy", why))?;
@@ -530,7 +536,7 @@ fn proxy(settings: &Settings, chain: &[String]) -> Result<Option<Proxy>, Setting
                 .is_some_and(|a| a.layer == Layer::Waiting) =>
         {
             let same = |a: &Assignment| {
-                let (other, found) = proxy_server(&super::text_of(a.value.as_ref()?)).ok()?;
+                let (other, found) = proxy_server(&text_of(a.value.as_ref()?)).ok()?;
                 let alike = other == kind
                     && (&found.host, found.port, &found.user) == (&host, server.port, &server.user);
                 found.password.filter(|_| alike)
@@ -570,7 +576,7 @@ fn proxy_server(text: &str) -> Result<(ProxyKind, Server), String> {
         // It may be a part of a login.
         _ => return Err("expected a proxy as socks5://HOST:PORT or http://HOST:PORT".to_owned()),
     };
-    match target::parse(&format!("smtp://{rest}"))? {
+    match url::parse(&format!("smtp://{rest}"))? {
         Target::Server(server) => Ok((kind, server)),
         _ => Err("expected a host name".to_owned()),
     }

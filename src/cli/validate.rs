@@ -1,9 +1,9 @@
 //! What the flags of mailx mean together: those that exclude each other, and the words after `--`.
-use super::{Args, Stop};
+use super::{Args, Error};
 
 impl Args {
     /// Refuses what smail does not do, and sorts the words after `--`.
-    pub(super) fn settle(&mut self) -> Result<(), Stop> {
+    pub(super) fn validate(&mut self) -> Result<(), Error> {
         let reading = [
             (self.check_and_exit, "-e"),
             (self.file, "-f"),
@@ -13,13 +13,13 @@ impl Args {
             (self.read_only, "-R"),
         ];
         if let Some((_, flag)) = reading.iter().find(|(given, _)| *given) {
-            return Err(Stop::Usage {
+            return Err(Error::Usage {
                 what: format!("`{flag}` reads mail, and smail only sends it"),
                 hint: Some("the sender of the envelope is set with `-r ADDRESS`".to_owned()),
             });
         }
         if self.personality.is_some() {
-            return Err(Stop::usage(
+            return Err(Error::usage(
                 "`--as` counts only as the first word of the command line",
             ));
         }
@@ -33,10 +33,10 @@ impl Args {
             .iter()
             .find(|(given, _)| *given && self.setup.is_none())
         {
-            return Err(Stop::usage(format!("`{flag}` counts only with `--setup`")));
+            return Err(Error::usage(format!("`{flag}` counts only with `--setup`")));
         }
         if self.setup.is_some() && self.has_recipients() {
-            return Err(Stop::usage(
+            return Err(Error::usage(
                 "`--setup` takes one address, and sends no mail to others",
             ));
         }
@@ -57,7 +57,7 @@ impl Args {
     }
 
     /// The operand of `--check` is an account.
-    fn account_to_check(&mut self) -> Result<(), Stop> {
+    fn account_to_check(&mut self) -> Result<(), Error> {
         let mut named = std::mem::take(&mut self.operands).into_iter();
         match (named.next(), named.next(), &self.account) {
             (None, ..) => Ok(()),
@@ -65,7 +65,7 @@ impl Args {
                 self.account = Some(name.into());
                 Ok(())
             }
-            _ => Err(Stop::Usage {
+            _ => Err(Error::Usage {
                 what: "`--check` takes one account".to_owned(),
                 hint: Some(
                     "a recipient to ask the server about is named with `--to ADDRESS`".to_owned(),
@@ -90,7 +90,7 @@ impl Args {
         named || !self.to_file.is_empty()
     }
 
-    fn one_source(&self) -> Result<(), Stop> {
+    fn one_source(&self) -> Result<(), Error> {
         let sources = [
             (self.body_file.is_some(), "-m"),
             (self.content_type.is_some(), "-M"),
@@ -103,7 +103,7 @@ impl Args {
             .map(|(_, flag)| *flag)
             .collect();
         match given.as_slice() {
-            [first, second, ..] => Err(Stop::usage(format!(
+            [first, second, ..] => Err(Error::usage(format!(
                 "`{first}` cannot be used together with `{second}`"
             ))),
             _ => Ok(()),
@@ -113,7 +113,7 @@ impl Args {
     /// Words for the sendmail program behind the recipients: `-f A`, `-fA`, `-r A` and `-F N` mean
     /// something, what does nothing here is ignored, and the rest is refused (spec/mailx.md section
     /// 1.1).
-    fn program_options(&mut self, words: Vec<String>) -> Result<(), Stop> {
+    fn program_options(&mut self, words: Vec<String>) -> Result<(), Error> {
         let mut words = words.into_iter();
         while let Some(word) = words.next() {
             let (flag, glued) = match word.char_indices().nth(2) {
@@ -124,16 +124,16 @@ impl Args {
             match flag.as_str() {
                 "-f" | "-r" => {
                     self.envelope_from = Some(
-                        value().ok_or_else(|| Stop::usage(format!("`{flag}` needs a value")))?,
+                        value().ok_or_else(|| Error::usage(format!("`{flag}` needs a value")))?,
                     );
                 }
                 "-F" => {
                     self.full_name =
-                        Some(value().ok_or_else(|| Stop::usage("`-F` needs a value"))?);
+                        Some(value().ok_or_else(|| Error::usage("`-F` needs a value"))?)
                 }
                 "-o" | "-i" | "-t" | "-O" | "-m" | "-n" | "-v" => {}
                 _ => {
-                    return Err(Stop::Usage {
+                    return Err(Error::Usage {
                         what: format!(
                             "`{}` after `--` is no option smail can pass on",
                             crate::text::word(&word)

@@ -18,10 +18,11 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::value::expand_home;
-use super::{Origin, Settings, is_program};
 use crate::address::{Address, AliasError, Mailbox, parse_word};
 use crate::files;
+use crate::route::resolve::is_program;
+use crate::settings::value::expand_home;
+use crate::settings::{Origin, Settings};
 pub use check::Problem;
 use file::{Entry, Lines, Member, Table, Unusable};
 use walk::Walk;
@@ -100,10 +101,7 @@ impl<'a> Local<'a> {
     /// Takes the settings; no file is opened. With `guess` a name without an alias may get this
     /// host's domain, as sendmail gives it; without, only `qualify-domain`.
     pub fn new(settings: &'a Settings, guess: bool) -> Self {
-        let names = [
-            settings.filled("hostname"),
-            settings.machine.hostname.clone(),
-        ];
+        let names = [settings.filled("hostname"), settings.host.hostname.clone()];
         let mut hosts = Vec::new();
         for name in names.into_iter().flatten().map(|name| name.to_lowercase()) {
             hosts.extend(name.split_once('.').map(|(short, _)| short.to_owned()));
@@ -460,7 +458,7 @@ impl<'a> Local<'a> {
             return None;
         }
         let sound = |domain: &String| Address::parse(&format!("root@{domain}")).is_ok();
-        let mailname = self.settings.machine.mailname.as_ref();
+        let mailname = self.settings.host.mailname.as_ref();
         let first_line = |path: &PathBuf| {
             let text = String::from_utf8(files::read(path, LONGEST_NAME).ok()?.0).ok()?;
             Some((
@@ -470,7 +468,7 @@ impl<'a> Local<'a> {
         };
         let host = [
             self.settings.filled("hostname"),
-            self.settings.machine.hostname.clone(),
+            self.settings.host.hostname.clone(),
         ];
         let host = host
             .into_iter()
@@ -498,7 +496,7 @@ impl<'a> Local<'a> {
             None if self.program => Vec::new(),
             None => self
                 .settings
-                .machine
+                .host
                 .aliases
                 .iter()
                 .map(|path| (path.clone(), None))

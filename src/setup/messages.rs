@@ -7,13 +7,13 @@ use crate::text::word;
 
 /// The language of the dialogue: a column of the table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Words(usize);
+pub struct Messages(usize);
 
-impl Words {
+impl Messages {
     /// English.
-    pub const ENGLISH: Words = Words(0);
+    pub const ENGLISH: Messages = Messages(0);
     /// Simplified Chinese.
-    pub const CHINESE: Words = Words(1);
+    pub const CHINESE: Messages = Messages(1);
 
     /// A text with its facts.
     pub fn of(self, text: Text, facts: &[&str]) -> String {
@@ -159,10 +159,10 @@ mod tests {
     #[test]
     fn a_fact_is_never_read_as_a_place() {
         assert_eq!(
-            Words::ENGLISH.of(KNOWN, &["{1}", "h\u{1b}"]),
+            Messages::ENGLISH.of(KNOWN, &["{1}", "h\u{1b}"]),
             "{1}: mail goes to h\\u{1b}."
         );
-        assert_eq!(Words::ENGLISH.of(["a {b} {", ""], &[]), "a {b} {");
+        assert_eq!(Messages::ENGLISH.of(["a {b} {", ""], &[]), "a {b} {");
     }
 
     #[test]

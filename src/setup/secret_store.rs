@@ -1,4 +1,4 @@
-//! Where a password is kept, and how it gets there: one row a place.
+//! Where a password is stored, and how it gets there: one row a place.
 //!
 //! Promise: a program gets the secret by standard input; its arguments name host and user only.
 use std::ffi::OsStr;
@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::account::{Said, Value};
-use super::words::{self, Text, Words};
+use super::account::{Setting, Value};
+use super::messages::{self, Messages, Text};
 use super::{Place, SetupError};
 use crate::secret::{self, Secret};
 
 /// A place for a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keeping {
+pub enum SecretStore {
     /// A private file beside the settings.
     File,
     /// The Secret Service, by `secret-tool`.
@@ -32,72 +32,69 @@ pub enum Keeping {
 /// A program that keeps secrets; `HOST` and `USER` in its arguments are replaced, and `secret`
 /// makes its standard input.
 struct Program {
-    keeping: Keeping,
+    store: SecretStore,
     name: &'static str,
-    store: &'static [&'static str],
+    add: &'static [&'static str],
     lookup: &'static [&'static str],
     clear: &'static [&'static str],
-    input: fn(&Kept) -> String,
+    input: fn(&StoredSecret) -> String,
 }
 
 #[rustfmt::skip]
 const PROGRAMS: &[Program] = &[
     // The attributes are msmtp's, whose users have the secret there already.
     Program {
-        keeping: Keeping::SecretTool, name: "secret-tool",
-        store: &["store", "--label=smail: USER at HOST", "host", "HOST", "service", "smtp", "user", "USER"],
+        store: SecretStore::SecretTool, name: "secret-tool",
+        add: &["store", "--label=smail: USER at HOST", "host", "HOST", "service", "smtp", "user", "USER"],
         lookup: &["lookup", "host", "HOST", "service", "smtp", "user", "USER"],
         clear: &["clear", "host", "HOST", "service", "smtp", "user", "USER"],
-        input: |kept| kept.secret.reveal().to_owned(),
+        input: |stored| stored.secret.reveal().to_owned(),
     },
     // Only its own command line, read from standard input, keeps the secret out of the arguments.
     Program {
-        keeping: Keeping::Keychain, name: "security",
-        store: &["-i"],
+        store: SecretStore::Keychain, name: "security",
+        add: &["-i"],
         lookup: &["find-internet-password", "-s", "HOST", "-a", "USER", "-r", "smtp", "-w"],
         clear: &["delete-internet-password", "-s", "HOST", "-a", "USER", "-r", "smtp"],
-        input: |kept| {
+        input: |stored| {
             let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
-            let (host, user, secret) = (quoted(&kept.host), quoted(&kept.user), quoted(kept.secret.reveal()));
+            let (host, user, secret) = (quoted(&stored.host), quoted(&stored.user), quoted(stored.secret.reveal()));
             format!("add-internet-password -U -s {host} -a {user} -r smtp -w {secret}\n")
         },
     },
     Program {
-        keeping: Keeping::Pass, name: "pass",
-        store: &["insert", "--multiline", "--force", "smail/HOST/USER"],
+        store: SecretStore::Pass, name: "pass",
+        add: &["insert", "--multiline", "--force", "smail/HOST/USER"],
         lookup: &["show", "smail/HOST/USER"],
         clear: &["rm", "--force", "smail/HOST/USER"],
-        input: |kept| format!("{}\n", kept.secret.reveal()),
+        input: |stored| format!("{}\n", stored.secret.reveal()),
     },
 ];
 
-impl Keeping {
+impl SecretStore {
     /// The places there are: files first, then the programs that exist.
-    pub fn available(programs: &OsStr) -> Vec<Keeping> {
+    pub fn available(programs: &OsStr) -> Vec<SecretStore> {
         let there = PROGRAMS.iter().filter(|program| {
             // On other systems programs of that name do something else.
-            (program.keeping != Keeping::Keychain || cfg!(target_os = "macos"))
+            (program.store != SecretStore::Keychain || cfg!(target_os = "macos"))
                 && is_there(program.name, programs)
         });
-        let mut all = vec![Keeping::File];
-        all.extend(there.map(|program| program.keeping));
-        all.extend([Keeping::Config, Keeping::Environment]);
+        let mut all = vec![SecretStore::File];
+        all.extend(there.map(|program| program.store));
+        all.extend([SecretStore::Config, SecretStore::Environment]);
         all
     }
 
     fn row(self) -> (Text, Option<&'static Program>) {
         let text = match self {
-            Keeping::File => words::KEEP_FILE,
-            Keeping::SecretTool => words::KEEP_SECRET_TOOL,
-            Keeping::Keychain => words::KEEP_KEYCHAIN,
-            Keeping::Pass => words::KEEP_PASS,
-            Keeping::Config => words::KEEP_CONFIG,
-            Keeping::Environment => words::KEEP_ENVIRONMENT,
+            SecretStore::File => messages::KEEP_FILE,
+            SecretStore::SecretTool => messages::KEEP_SECRET_TOOL,
+            SecretStore::Keychain => messages::KEEP_KEYCHAIN,
+            SecretStore::Pass => messages::KEEP_PASS,
+            SecretStore::Config => messages::KEEP_CONFIG,
+            SecretStore::Environment => messages::KEEP_ENVIRONMENT,
         };
-        (
-            text,
-            PROGRAMS.iter().find(|program| program.keeping == self),
-        )
+        (text, PROGRAMS.iter().find(|program| program.store == self))
     }
 }
 
@@ -111,11 +108,11 @@ fn is_there(name: &str, programs: &OsStr) -> bool {
         .any(|folder| runs(folder.join(name)))
 }
 
-/// A password and where it is to be kept.
+/// A password and where it is to be stored.
 #[derive(Debug, Clone)]
-pub struct Kept {
+pub struct StoredSecret {
     /// Where.
-    pub keeping: Keeping,
+    pub store: SecretStore,
     /// The password.
     pub secret: Secret,
     /// The server it is for.
@@ -126,30 +123,30 @@ pub struct Kept {
     pub file: PathBuf,
 }
 
-impl Kept {
+impl StoredSecret {
     /// The place in words.
-    pub fn shown(&self, words: Words, place: &Place) -> String {
-        let fact = match self.keeping {
-            Keeping::Pass => self.filled("smail/HOST/USER"),
-            Keeping::Config => place.shown(&place.config),
+    pub fn shown(&self, messages: Messages, place: &Place) -> String {
+        let fact = match self.store {
+            SecretStore::Pass => self.filled("smail/HOST/USER"),
+            SecretStore::Config => place.shown(&place.config),
             _ => place.shown(&self.file),
         };
-        words.of(self.keeping.row().0, &[&fact])
+        messages.of(self.store.row().0, &[&fact])
     }
 
     /// The setting that leads to it; `suffix` is mail.rc's.
-    pub fn said(&self, place: &Place, suffix: &str) -> Option<Said> {
-        let (name, value) = match (self.keeping, self.keeping.row().1) {
-            (Keeping::File, _) => ("auth-password-file", Value::Text(place.shown(&self.file))),
-            (Keeping::Config, _) => ("auth-password", Value::Secret(self.secret.clone())),
+    pub fn said(&self, place: &Place, suffix: &str) -> Option<Setting> {
+        let (name, value) = match (self.store, self.store.row().1) {
+            (SecretStore::File, _) => ("auth-password-file", Value::Text(place.shown(&self.file))),
+            (SecretStore::Config, _) => ("auth-password", Value::Secret(self.secret.clone())),
             (_, Some(program)) => {
-                let words = self.words(program, program.lookup);
-                let line = shlex::try_join(words.iter().map(String::as_str)).ok()?;
+                let argv = self.argv(program, program.lookup);
+                let line = shlex::try_join(argv.iter().map(String::as_str)).ok()?;
                 ("auth-password-command", Value::Text(line))
             }
             _ => return None,
         };
-        Some(Said {
+        Some(Setting {
             name: format!("{name}{suffix}"),
             value,
         })
@@ -157,22 +154,22 @@ impl Kept {
 
     /// Stores it, and tells how to take it back.
     pub fn store(&self, undo: &mut super::write::Undo) -> Result<(), SetupError> {
-        match self.keeping.row().1 {
+        match self.store.row().1 {
             Some(program) => {
                 let input = Zeroizing::new((program.input)(self));
-                secret::store(&self.words(program, program.store), &input)
+                secret::store(&self.argv(program, program.add), &input)
                     .map_err(SetupError::Store)?;
-                undo.command(self.words(program, program.clear));
+                undo.command(self.argv(program, program.clear));
                 Ok(())
             }
-            None if self.keeping == Keeping::File => {
+            None if self.store == SecretStore::File => {
                 undo.private_file(&self.file, self.secret.reveal())
             }
             None => Ok(()),
         }
     }
 
-    fn words(&self, program: &Program, arguments: &[&str]) -> Vec<String> {
+    fn argv(&self, program: &Program, arguments: &[&str]) -> Vec<String> {
         std::iter::once(program.name.to_owned())
             .chain(arguments.iter().map(|word| self.filled(word)))
             .collect()
@@ -202,10 +199,10 @@ pub fn free_file(config: &Path, name: &str) -> PathBuf {
 mod tests {
     use super::*;
 
-    fn kept(keeping: Keeping) -> Kept {
+    fn stored(store: SecretStore) -> StoredSecret {
         let secret = Secret::new("pa\"ss\\");
-        Kept {
-            keeping,
+        StoredSecret {
+            store,
             secret,
             host: "h.x".into(),
             user: "me@HOST".into(),
@@ -216,22 +213,22 @@ mod tests {
     #[test]
     fn no_argument_holds_the_secret_and_every_place_is_filled() {
         for program in PROGRAMS {
-            let kept = kept(program.keeping);
-            for arguments in [program.store, program.lookup, program.clear] {
-                let line = kept.words(program, arguments).join(" ");
+            let stored = stored(program.store);
+            for arguments in [program.add, program.lookup, program.clear] {
+                let line = stored.argv(program, arguments).join(" ");
                 assert!(!line.contains("pa\"ss"), "{line}");
                 assert!(
                     arguments == ["-i"] || (line.contains("h.x") && line.contains("me@")),
                     "{line}"
                 );
             }
-            assert!((program.input)(&kept).contains("pa"));
+            assert!((program.input)(&stored).contains("pa"));
         }
     }
 
     #[test]
     fn the_keychain_reads_a_command_with_quotes() {
-        let text = (PROGRAMS[1].input)(&kept(Keeping::Keychain));
+        let text = (PROGRAMS[1].input)(&stored(SecretStore::Keychain));
         assert_eq!(
             text,
             "add-internet-password -U -s \"h.x\" -a \"me@HOST\" -r smtp -w \"pa\\\"ss\\\\\"\n"
@@ -243,14 +240,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("pass"), "").unwrap();
         std::os::unix::fs::symlink("/bin/true", folder.path().join("secret-tool")).unwrap();
-        let found = Keeping::available(folder.path().as_os_str());
+        let found = SecretStore::available(folder.path().as_os_str());
         assert_eq!(
             found,
             [
-                Keeping::File,
-                Keeping::SecretTool,
-                Keeping::Config,
-                Keeping::Environment
+                SecretStore::File,
+                SecretStore::SecretTool,
+                SecretStore::Config,
+                SecretStore::Environment
             ]
         );
     }

@@ -2,28 +2,29 @@
 use std::ffi::OsString;
 use std::fs;
 
-use super::{Layers, Machine, Surroundings};
 use crate::cli;
+use crate::environment::{Environment, Host};
 use crate::pace::{assert_linear, numbered};
+use crate::settings::{Layers, show};
 
 /// Reads a mail.rc and everything that follows from it.
 fn read(folder: &std::path::Path, text: &str) {
     fs::write(folder.join(".mailrc"), text).unwrap();
     let args = cli::parse(["smail", "-n", "a@x.example"].map(OsString::from)).unwrap();
-    let world = Surroundings {
-        machine: Machine::default(),
+    let env = Environment {
+        host: Host::default(),
         home: Some(folder.to_owned()),
-        ..Surroundings::default()
+        ..Environment::default()
     };
-    let Ok(layers) = Layers::load(&args, &world) else {
+    let Ok(layers) = Layers::load(&args, &env) else {
         return;
     };
     let author = crate::address::Mailbox::parse("me@x.example").unwrap();
     let Ok(settings) = layers.settle(std::slice::from_ref(&author)) else {
         return;
     };
-    let _ = super::route(&settings, &author);
-    assert!(!super::show(&settings, true).is_empty());
+    let _ = super::resolve(&settings, &author);
+    assert!(!show(&settings, true).is_empty());
 }
 
 #[test]

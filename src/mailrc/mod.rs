@@ -10,6 +10,7 @@ mod assign;
 mod blocks;
 mod commands;
 mod lines;
+pub mod mailx_names;
 mod table;
 mod words;
 
@@ -147,7 +148,7 @@ impl fmt::Debug for RcFile {
 
 /// What the grammar must know of the world.
 #[derive(Clone, Copy)]
-pub struct Environment<'a> {
+pub struct Context<'a> {
     /// Where `~` leads, and where relative names of `source` start: never the working directory,
     /// which others may own.
     pub home: Option<&'a Path>,
@@ -167,7 +168,7 @@ pub struct Environment<'a> {
 /// # Errors
 /// The file itself cannot be opened or read, or is larger than 8 MiB. A sourced file that cannot is
 /// a warning.
-pub fn read(path: &Path, env: &Environment<'_>) -> io::Result<RcFile> {
+pub fn read(path: &Path, env: &Context<'_>) -> io::Result<RcFile> {
     let (bytes, file) = load(path)?;
     let place: Arc<Path> = Arc::clone(&file.path);
     let mut reader = commands::Reader::new(env);
@@ -176,14 +177,14 @@ pub fn read(path: &Path, env: &Environment<'_>) -> io::Result<RcFile> {
 }
 
 /// Reads a text as if it stood in `path`. Opens nothing but what the text sources.
-pub fn parse(text: &[u8], path: &Path, env: &Environment<'_>) -> RcFile {
+pub fn parse(text: &[u8], path: &Path, env: &Context<'_>) -> RcFile {
     let mut reader = commands::Reader::new(env);
     reader.bytes(text, &Arc::from(path));
     reader.finish()
 }
 
 /// Reads a command as `-X` and `-Y` give it. `option` stands for the file in its [`Place`].
-pub fn one_line(text: &str, option: &str, env: &Environment<'_>) -> RcFile {
+pub fn one_line(text: &str, option: &str, env: &Context<'_>) -> RcFile {
     parse(text.as_bytes(), Path::new(option), env)
 }
 

@@ -5,20 +5,21 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 use crate::cli;
+use crate::environment::{Environment, Host};
 use crate::pace::{assert_linear, numbered};
-use crate::settings::{Layers, Machine, Surroundings};
+use crate::settings::Layers;
 
 /// A machine called `web1.example.org` with an aliases file; mail goes to a server unless the test
 /// says otherwise.
-struct Host {
+struct TestHost {
     folder: tempfile::TempDir,
     words: Vec<String>,
     rc: String,
 }
 
-impl Host {
+impl TestHost {
     fn new(aliases: &str) -> Self {
-        let host = Host {
+        let host = TestHost {
             folder: tempfile::tempdir().unwrap(),
             words: Vec::new(),
             rc: String::new(),
@@ -54,16 +55,16 @@ impl Host {
             .chain(self.words.iter().cloned());
         let args = cli::parse(words.map(OsString::from)).unwrap();
         let path = |name: &str| Some(self.folder.path().join(name));
-        let machine = Machine {
+        let host = Host {
             aliases: path("aliases"),
             mailname: path("mailname"),
             hostname: Some("web1.example.org".into()),
-            ..Machine::default()
+            ..Host::default()
         };
-        let world = Surroundings {
-            machine,
+        let world = Environment {
+            host,
             home: path(""),
-            ..Surroundings::default()
+            ..Environment::default()
         };
         Layers::load(&args, &world).unwrap().settle(&[]).unwrap()
     }
@@ -108,7 +109,7 @@ fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
 
 #[test]
 fn the_syntax_of_aliases_is_read() {
-    let host = Host::new(
+    let host = TestHost::new(
         "# comment\n\nroot: admin@x.example\n  , second@x.example\n# between\n\tthird@x.example # is part of nothing\n",
     );
     assert!(
@@ -116,7 +117,7 @@ fn the_syntax_of_aliases_is_read() {
         "{}",
         host.expand("root")
     );
-    let host = Host::new(concat!(
+    let host = TestHost::new(concat!(
         "# comment\n\n",
         "root: admin@x.example,\n  second@x.example\n# a comment between\n\t, \"third\"@x.example\n",
         "Postmaster:root\n",
@@ -139,7 +140,7 @@ fn the_syntax_of_aliases_is_read() {
 
 #[test]
 fn a_backslash_and_the_name_itself_end_the_search() {
-    let host = Host::new(
+    let host = TestHost::new(
         "root: \\root, admin@x.example\nops: \\root\njoe: joe, copy@x.example\nroot2: \\ops\n",
     )
     .set("qualify-domain=q.example");
@@ -151,7 +152,7 @@ fn a_backslash_and_the_name_itself_end_the_search() {
 
 #[test]
 fn names_at_this_host_are_local_where_an_alias_has_them() {
-    let host = Host::new("root: admin@x.example\ndefault: all@x.example\n");
+    let host = TestHost::new("root: admin@x.example\ndefault: all@x.example\n");
     for name in [
         "root@localhost",
         "root@LOCALHOST.localdomain",
@@ -166,12 +167,12 @@ fn names_at_this_host_are_local_where_an_alias_has_them() {
         host.expand("root@web1.example.net"),
         "root@web1.example.net"
     );
-    let named = Host::new("root: admin@x.example\n").set("hostname=box.example.net");
+    let named = TestHost::new("root: admin@x.example\n").set("hostname=box.example.net");
     assert_eq!(
         named.expand("root@box.example.net, root@box"),
         "admin@x.example"
     );
-    let nothing = Host::new("");
+    let nothing = TestHost::new("");
     assert_eq!(nothing.expand("bob@localhost"), "bob@localhost");
     assert_eq!(
         nothing
@@ -183,7 +184,7 @@ fn names_at_this_host_are_local_where_an_alias_has_them() {
 
 #[test]
 fn the_settings_come_first_then_the_files_then_the_default_then_the_domain() {
-    let host = Host::new("root: file@x.example\nbob: file@x.example\n")
+    let host = TestHost::new("root: file@x.example\nbob: file@x.example\n")
         .rc("alias root own@x.example")
         .rc("alias team bob root")
         .set("qualify-domain=q.example");
@@ -198,22 +199,22 @@ fn the_settings_come_first_then_the_files_then_the_default_then_the_domain() {
     assert_eq!(host.expand("ROOT"), "file@x.example");
     let host = host.rc("alias default own-default@x.example");
     assert_eq!(host.expand("eve"), "own-default@x.example");
-    let host =
-        Host::new("bob: root\ndefault: nobody, last@x.example\n").set("qualify-domain=q.example");
+    let host = TestHost::new("bob: root\ndefault: nobody, last@x.example\n")
+        .set("qualify-domain=q.example");
     assert_eq!(host.expand("eve"), "nobody@q.example, last@x.example");
     assert_eq!(host.expand("bob"), "nobody@q.example, last@x.example");
-    let back = Host::new("team: ops\n").rc("alias ops team");
+    let back = TestHost::new("team: ops\n").rc("alias ops team");
     assert_eq!(
         back.expand("ops"),
         "error: the alias `team` leads back to itself: team -> team"
     );
-    let itself = Host::new("root: file@x.example\n").rc("alias root root copy@x.example");
+    let itself = TestHost::new("root: file@x.example\n").rc("alias root root copy@x.example");
     assert_eq!(itself.expand("root"), "file@x.example, copy@x.example");
 }
 
 #[test]
 fn a_name_without_anything_is_an_error_unless_sendmail_may_guess() {
-    let host = Host::new("");
+    let host = TestHost::new("");
     assert_eq!(
         host.expand("root"),
         "error: `root` has no domain, and no alias has this name"
@@ -229,9 +230,9 @@ fn a_name_without_anything_is_an_error_unless_sendmail_may_guess() {
 
 #[test]
 fn a_local_program_knows_its_own_names() {
-    let host = Host {
+    let host = TestHost {
         words: Vec::new(),
-        ..Host::new("root: admin@x.example\nx: |program\n")
+        ..TestHost::new("root: admin@x.example\nx: |program\n")
     };
     let host = host.set("mta=/usr/bin/true");
     assert_eq!(host.expand_with(true, "root, x"), "root, x");
@@ -244,7 +245,7 @@ fn a_local_program_knows_its_own_names() {
 
 #[test]
 fn programs_files_and_unknown_words_are_refused_where_they_are_wanted() {
-    let host = Host::new(concat!(
+    let host = TestHost::new(concat!(
         "a: |/bin/rm -rf x\nb: \"|/bin/rm, -rf x\"\nc: /var/mail/c\nd: \"/dev/zero\"\ne: :fail: gone, for good\n",
         "f: ok@x.example, |x\ng nobody@x.example\nh:\ni: a b@x.example\nj: :include:relative\nfine: ok@x.example\n",
     ));
@@ -296,7 +297,7 @@ fn programs_files_and_unknown_words_are_refused_where_they_are_wanted() {
 
 #[test]
 fn an_alias_to_dev_null_drops_its_recipient_and_no_other() {
-    let host = Host::new(
+    let host = TestHost::new(
         "nobody: /dev/null\nquoted: \"/dev/null\"\nboth: nobody, a@x.example\nother: /dev/null/x\n",
     );
     let host = host.rc("alias rc /dev/null");
@@ -322,7 +323,7 @@ fn an_alias_to_dev_null_drops_its_recipient_and_no_other() {
 
 #[test]
 fn include_files_are_read_as_lists_and_may_name_others() {
-    let host = Host::new("");
+    let host = TestHost::new("");
     let deeper = host.file("deeper", "deep@x.example\n");
     let list = host.file(
         "list",
@@ -358,7 +359,7 @@ fn include_files_are_read_as_lists_and_may_name_others() {
 
 #[test]
 fn loops_depth_and_width_end() {
-    let host = Host::new("a: b\nb: c, x@x.example\nc: A\n");
+    let host = TestHost::new("a: b\nb: c, x@x.example\nc: A\n");
     assert_eq!(
         host.expand("a"),
         "error: the alias `a` leads back to itself: a -> b -> c -> a"
@@ -366,15 +367,15 @@ fn loops_depth_and_width_end() {
     assert_eq!(host.check().len(), 1);
     let chain = lines(30, |n| format!("n{n}: n{}", n + 1));
     let deep = "error: the alias `n0` leads to more than 25 levels or 100000 addresses";
-    assert_eq!(Host::new(&chain).expand("n0"), deep);
+    assert_eq!(TestHost::new(&chain).expand("n0"), deep);
     let doubling = lines(20, |n| format!("n{n}: n{0}, n{0}", n + 1));
     assert_eq!(
-        Host::new(&doubling)
+        TestHost::new(&doubling)
             .set("qualify-domain=x.example")
             .expand("n0"),
         deep
     );
-    let host = Host::new("");
+    let host = TestHost::new("");
     let empty = host.file("empty", "");
     host.file("aliases", &format!("{doubling}n20: :include:{empty}\n"));
     assert_eq!(host.expand("n0"), deep);
@@ -383,7 +384,7 @@ fn loops_depth_and_width_end() {
 
 #[test]
 fn files_that_others_may_write_are_not_used() {
-    let host = Host::new("root: admin@x.example\n");
+    let host = TestHost::new("root: admin@x.example\n");
     let path = host.folder.path().join("aliases");
     let why = "error: ~/aliases: others may change it, and so could redirect mail";
     fs::set_permissions(&path, fs::Permissions::from_mode(0o646)).unwrap();
@@ -411,7 +412,7 @@ fn files_that_others_may_write_are_not_used() {
 
 #[test]
 fn what_is_no_file_neither_blocks_nor_passes() {
-    let host = Host::new("");
+    let host = TestHost::new("");
     let path = host.folder.path().join("aliases");
     fs::remove_file(&path).unwrap();
     assert_eq!(host.expand_with(true, "root"), "root@web1.example.org");
@@ -433,7 +434,7 @@ fn what_is_no_file_neither_blocks_nor_passes() {
 
 #[test]
 fn a_file_that_was_named_must_be_there() {
-    let host = Host::new("root: machine@x.example\n");
+    let host = TestHost::new("root: machine@x.example\n");
     let own = host.file("own", "bob: b@x.example\n");
     let named = host.set(&format!("aliases-file={own}, ~/more"));
     assert_eq!(
@@ -457,8 +458,8 @@ fn a_file_that_was_named_must_be_there() {
 #[test]
 fn headers_take_an_alias_that_is_one_address_and_keep_the_name() {
     let host =
-        Host::new("root: Admin <admin@x.example>\nteam: a@x.example, b@x.example\nbad: |x\n");
-    let header = |host: &Host, text: &str| {
+        TestHost::new("root: Admin <admin@x.example>\nteam: a@x.example, b@x.example\nbad: |x\n");
+    let header = |host: &TestHost, text: &str| {
         let mailbox = Mailbox::parse(text).unwrap();
         host.local(false, |local| local.header(&mailbox))
             .map_or_else(|| "stays".to_owned(), |m| m.to_string())
@@ -481,7 +482,7 @@ fn headers_take_an_alias_that_is_one_address_and_keep_the_name() {
 
 #[test]
 fn senders_get_the_domain_and_no_alias() {
-    let host = Host::new("root: admin@x.example\n");
+    let host = TestHost::new("root: admin@x.example\n");
     let sender = |guess: bool, text: &str| {
         let address = Address::parse(text).unwrap();
         host.local(guess, |local| local.qualify(address))
@@ -502,8 +503,8 @@ fn senders_get_the_domain_and_no_alias() {
 
 #[test]
 fn every_end_says_where_it_was_said() {
-    let host =
-        Host::new("# two aliases\nroot: admin@x.example, own, eve\n").rc("alias own o@x.example");
+    let host = TestHost::new("# two aliases\nroot: admin@x.example, own, eve\n")
+        .rc("alias own o@x.example");
     let explain = |text: &str| {
         let ends = host
             .local(true, |local| local.explain(&Mailbox::parse(text).unwrap()))
@@ -528,7 +529,7 @@ fn every_end_says_where_it_was_said() {
 #[test]
 fn a_large_file_takes_linear_time() {
     let many = lines(100_000, |n| format!("user{n}: user{}", (n + 1) % 100_000));
-    let host = Host::new(&format!("root: a@x.example\n{many}"));
+    let host = TestHost::new(&format!("root: a@x.example\n{many}"));
     assert_eq!(host.expand("root"), "a@x.example");
     let long = host.file("list", &"a@x.example,".repeat(90_000));
     host.file(
@@ -546,7 +547,7 @@ fn a_large_file_takes_linear_time() {
 fn strangers_who_name_aliases_again_and_again_get_them_once_and_in_linear_time() {
     let members = lines(1000, |n| format!(" m{n}@x.example,"));
     let broken = lines(4000, |n| format!("r{n}: broken, default"));
-    let host = Host::new(&format!(
+    let host = TestHost::new(&format!(
         "all: b@x.example,\n{members}\ndefault: all\nbroken: {}a@@b\n{broken}",
         "a@x,".repeat(9000)
     ));
@@ -611,7 +612,7 @@ fn files_of_any_lines_take_linear_time() {
     for (name, row) in rows {
         assert_linear(
             name,
-            |size| Host::new(&numbered(size, row)),
+            |size| TestHost::new(&numbered(size, row)),
             |host| {
                 host.expand("a1");
                 host.local(true, |local| local.check().len());

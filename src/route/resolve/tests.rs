@@ -5,8 +5,9 @@ mod owner;
 
 use super::*;
 use crate::cli;
-use crate::secret::SecretSource;
-use crate::settings::route::{Choice, Mechanism, Route, Smtp, TlsMode, Verify};
+use crate::environment::Environment;
+use crate::route::Choice;
+use crate::settings::{Layers, author, keys, show};
 
 /// A home folder of its own, without the system's files.
 struct World {
@@ -52,19 +53,19 @@ impl World {
             .chain(words)
             .map(|w| std::ffi::OsString::from(*w));
         let args = cli::parse(words).unwrap();
-        let surroundings = Surroundings {
+        let env = Environment {
             variables: self.variables.iter().cloned().collect(),
             home: Some(self.home.path().to_owned()),
             config: Some(self.home.path().to_owned()),
-            ..Surroundings::default()
+            ..Environment::default()
         };
-        Layers::load(&args, &surroundings)
+        Layers::load(&args, &env)
     }
 
     fn smtp(&self, words: &[&str]) -> Smtp {
         let settings = self.settings(words).unwrap();
         let author = author::authors(&settings, "me").unwrap().remove(0);
-        match route(&settings, &author).unwrap() {
+        match resolve(&settings, &author).unwrap() {
             Route::Smtp(smtp) => *smtp,
             other => panic!("{other:?}"),
         }
@@ -79,7 +80,7 @@ impl World {
             Ok(mut authors) => authors.remove(0),
             Err(error) => return self.neutral(&error.to_string()),
         };
-        self.neutral(&route(&settings, &author).unwrap_err().to_string())
+        self.neutral(&resolve(&settings, &author).unwrap_err().to_string())
     }
 
     fn neutral(&self, text: &str) -> String {
@@ -460,15 +461,12 @@ fn heirloom_reads_credentials_from_the_environment_and_common_names_only_when_is
         .env("smtp", "h.example");
     assert_eq!(world.smtp(&[]).host, "h.example");
     let args = cli::parse(["smail"].map(std::ffi::OsString::from)).unwrap();
-    let surroundings = Surroundings {
+    let env = Environment {
         variables: world.variables.iter().cloned().collect(),
         home: Some(world.home.path().to_owned()),
-        ..Surroundings::default()
+        ..Environment::default()
     };
-    let settings = Layers::load(&args, &surroundings)
-        .unwrap()
-        .settle(&[])
-        .unwrap();
+    let settings = Layers::load(&args, &env).unwrap().settle(&[]).unwrap();
     assert_eq!(
         (settings.text("auth-user").as_deref(), settings.text("from")),
         (Some("u"), None)

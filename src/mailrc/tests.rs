@@ -4,7 +4,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::{Dialect, Environment, Item, RcFile, one_line, parse, read};
+use super::{Context, Dialect, Item, RcFile, one_line, parse, read};
 
 fn switches(name: &str) -> bool {
     matches!(
@@ -23,7 +23,7 @@ fn variables(name: &str) -> Option<String> {
     (name == "FOO").then(|| "bar".to_owned())
 }
 
-pub(super) const WORLD: Environment<'static> = Environment {
+pub(super) const WORLD: Context<'static> = Context {
     home: None,
     stdin_is_terminal: false,
     variables: &variables,
@@ -198,7 +198,7 @@ fn shell_specials_are_plain_text_in_the_old_dialect() {
 fn conditions_know_sending_receiving_and_the_terminal() {
     let text = "if s\nset v_send\nelse\nset v_recv\nendif\nif t\nset v_term\nelse\nset v_noterm\nendif\nif r\nset x\nendif";
     assert_eq!(said(text), "v_send\nv_noterm\n");
-    let at_terminal = Environment {
+    let at_terminal = Context {
         stdin_is_terminal: true,
         ..WORLD
     };
@@ -473,7 +473,7 @@ fn source_follows_home_and_goes_on_after_a_missing_file() {
         "source ~/more\nsource more\nsource nowhere\nsource 'id |'\nset a=$FOO\n",
     )
     .unwrap();
-    let env = Environment {
+    let env = Context {
         home: Some(home.path()),
         ..WORLD
     };
@@ -506,7 +506,7 @@ fn source_follows_home_and_goes_on_after_a_missing_file() {
 #[test]
 fn files_that_source_each_other_come_to_an_end() {
     let home = tempfile::tempdir().unwrap();
-    let env = Environment {
+    let env = Context {
         home: Some(home.path()),
         ..WORLD
     };

@@ -2,28 +2,16 @@
 use std::cmp::Reverse;
 use std::path::Path;
 
-use super::keys::Kind;
-use super::owner::{self, Goal, LoginOrigin, Site, Source};
-use super::route::{Choice, Login, Mechanism};
-use super::target::Server;
-use super::value::Value;
-use super::waiting::SECRETS;
-use super::way::{SmtpConfig, suffixes, wrong};
-use super::{Assignment, Settings, SettingsError, target};
+use super::owner::{self, Goal, Site};
+use super::{SmtpConfig, suffixes, wrong};
 use crate::address::Mailbox;
 use crate::files;
+use crate::route::url::Server;
+use crate::route::{Choice, Login, LoginOrigin, Mechanism};
 use crate::secret::{Secret, SecretSource, netrc};
-
-pub(super) fn chained_text(
-    settings: &Settings,
-    name: &'static str,
-    chain: &[String],
-) -> Option<String> {
-    settings
-        .chained(name, chain)
-        .and_then(|a| a.value.as_ref().map(super::text_of))
-        .filter(|t| !t.is_empty())
-}
+use crate::settings::keys::Kind;
+use crate::settings::value::Value;
+use crate::settings::{Assignment, SECRETS, Settings, SettingsError, Source};
 
 /// The server to log in at, as it was found.
 pub(super) struct At<'a> {
@@ -46,7 +34,7 @@ pub(super) fn login(
     config: &SmtpConfig,
 ) -> Result<Option<Login>, SettingsError> {
     let server = at.server;
-    let word = chained_text(settings, "auth", chain);
+    let word = settings.chained_text("auth", chain);
     let mechanism = match word.as_deref() {
         Some("none") => return Ok(None),
         Some("auto") | None => config.mechanism.map_or(Choice::Auto, Choice::Only),
@@ -62,7 +50,7 @@ pub(super) fn login(
     let user = server
         .user
         .clone()
-        .or_else(|| chained_text(settings, "auth-user", chain));
+        .or_else(|| settings.chained_text("auth-user", chain));
     // Whom a netrc named is not known of a mail that has never logged in.
     let user = user.or_else(|| {
         before
@@ -345,33 +333,6 @@ fn netrc_lookup(
         user: Some(entry.login),
         ..lookup
     }))
-}
-
-/// The secrets that the settings hold themselves, of any server: nothing is fetched.
-pub fn secrets_at_hand(settings: &Settings) -> Vec<Secret> {
-    let mut found = Vec::new();
-    for said in &settings.trail {
-        match (&said.value, said.key.kind, said.key.name) {
-            (Some(Value::Secret(secret)), _, _) => found.push(secret.clone()),
-            (Some(Value::Text(url)), _, "smtp" | "mta" | "proxy") if target::has_password(url) => {
-                if let Ok(target::Target::Server(Server {
-                    password: Some(password),
-                    ..
-                })) = target::parse(url)
-                {
-                    found.push(Secret::new(password));
-                }
-                let login = url.rsplit_once('@').map_or("", |(login, _)| login);
-                found.extend(
-                    login
-                        .rsplit_once(':')
-                        .map(|(_, password)| Secret::new(password)),
-                );
-            }
-            _ => {}
-        }
-    }
-    found
 }
 
 pub(super) fn mechanism(word: &str) -> Option<Mechanism> {

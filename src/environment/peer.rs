@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FileType, fstat};
 use socket2::SockRef;
 
+use super::user_id;
+
 /// The other end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Peer {
@@ -63,7 +65,7 @@ impl Peer {
     /// Whether this is another user, or a host.
     pub fn is_other(&self) -> bool {
         match self {
-            Peer::Local { uid, .. } => *uid != rustix::process::geteuid().as_raw(),
+            Peer::Local { uid, .. } => *uid != user_id(),
             Peer::Host(_) => true,
             Peer::Starter | Peer::Listener => false,
         }

@@ -7,8 +7,12 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::LoginOrigin;
+use serde::{Deserialize, Serialize};
+
 use crate::secret::SecretSource;
+
+pub mod resolve;
+pub mod url;
 
 /// How a mail travels.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,6 +165,22 @@ pub struct Login {
     pub in_clear: bool,
     /// Where the secret comes from; `None` when there is none.
     pub origin: Option<LoginOrigin>,
+}
+
+/// Who logged in where, and where the secret came from: what a mail that waits keeps of its login.
+/// Never the secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoginOrigin {
+    /// The user.
+    pub user: String,
+    /// The server: host, host:port or the path of a socket.
+    pub server: String,
+    /// The setting with the secret, and where it was set.
+    pub secret: String,
+    /// The secret was given to that one run, by the command line or the environment, and ended with
+    /// it.
+    #[serde(default)]
+    pub given: bool,
 }
 
 /// Which mechanism is used.

@@ -10,13 +10,10 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
-use super::login::chained_text;
-use super::target::{self, Server, Target};
-use super::way::{chosen_target, suffixes};
-use super::{Assignment, Layer, Origin, Settings, SettingsError, provider};
+use super::{chosen_target, suffixes};
 use crate::address::Mailbox;
+use crate::route::url::{self, Server, Target};
+use crate::settings::{Assignment, Layer, Origin, Settings, SettingsError, Source, text_of};
 
 /// Ports below belong to the administrator of a host; at and above it, to whoever listens first.
 const ANYBODYS: u16 = 1024;
@@ -28,47 +25,6 @@ const TRUST: &[&str] = &[
     "tls-ca-no-defaults",
     "tls-fingerprint",
 ];
-
-/// Who logged in where, and where the secret came from: what a mail that waits keeps of its login.
-/// Never the secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LoginOrigin {
-    /// The user.
-    pub user: String,
-    /// The server: host, host:port or the path of a socket.
-    pub server: String,
-    /// The setting with the secret, and where it was set.
-    pub secret: String,
-    /// The secret was given to that one run, by the command line or the environment, and ended with
-    /// it.
-    #[serde(default)]
-    pub given: bool,
-}
-
-/// Who sets a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
-    /// The files of settings and what follows from them.
-    Files,
-    /// Variables.
-    Environment,
-    /// A mail that waits, of its own run.
-    Waiting,
-    /// Flags.
-    CommandLine,
-}
-
-impl Source {
-    /// The source of a layer.
-    pub fn of(layer: Layer) -> Self {
-        match layer {
-            Layer::Fallback | Layer::Environment => Source::Environment,
-            Layer::Startup | Layer::Set | Layer::Flag => Source::CommandLine,
-            Layer::Waiting => Source::Waiting,
-            _ => Source::Files,
-        }
-    }
-}
 
 /// A server as it is told from others.
 #[derive(Clone, PartialEq, Eq)]
@@ -147,7 +103,7 @@ pub(super) fn is_url(assignment: &Assignment) -> bool {
 impl Goal<'_> {
     /// The password of a URL that names this server and user.
     pub fn password_of(&self, url: &Assignment) -> Option<String> {
-        let target = target::parse(&super::text_of(url.value.as_ref()?)).ok()?;
+        let target = url::parse(&text_of(url.value.as_ref()?)).ok()?;
         let (server, socket) = target_server(self.settings, target)?;
         let same = Site::of(&server, socket.as_deref()) == self.site
             && server.user.as_deref() == Some(&self.user);
@@ -325,7 +281,7 @@ impl Goal<'_> {
 }
 
 fn named(settings: &Settings, author: &Mailbox) -> Named {
-    let plain = || chained_text(settings, "auth-user", &[]);
+    let plain = || settings.chained_text("auth-user", &[]);
     let Ok(Some((target, _))) = chosen_target(settings) else {
         return Named {
             site: None,
@@ -342,7 +298,7 @@ fn named(settings: &Settings, author: &Mailbox) -> Named {
     let user = server
         .user
         .clone()
-        .or_else(|| chained_text(settings, "auth-user", &chain));
+        .or_else(|| settings.chained_text("auth-user", &chain));
     Named {
         site: Some(Site::of(&server, socket.as_deref())),
         user,
@@ -361,16 +317,5 @@ pub(super) fn target_server(
             Some(settings.expand(&path.to_string_lossy())),
         )),
         _ => None,
-    }
-}
-
-impl Settings {
-    /// These settings as they would be if only some layers had said anything.
-    fn only(&self, keep: impl Fn(Layer) -> bool) -> Settings {
-        let wanted = |a: &&Assignment| a.layer != Layer::Preset && keep(a.layer);
-        let mut settings = self.bare(self.trail.iter().filter(wanted).cloned().collect());
-        // A provider that is none has been complained of before.
-        let _ = provider::look_up(&mut settings);
-        settings
     }
 }

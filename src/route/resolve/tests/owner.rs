@@ -1,7 +1,8 @@
 //! To which server and in whose name a secret goes, as a table: files, environment and command line
 //! against the login.
 use super::*;
-use crate::settings::waiting::Kept;
+use crate::route::LoginOrigin;
+use crate::settings::Kept;
 
 /// Server B with its login, as a file has it.
 const B: &str = "smtp = \"b.example\"\nauth-user = \"u\"\nauth-password = \"pb\"\n";
@@ -26,7 +27,7 @@ fn login(world: &World, words: &[&str]) -> String {
 
 fn shown(world: &World, settings: &Settings) -> String {
     let author = author::authors(settings, "me").unwrap().remove(0);
-    match route(settings, &author) {
+    match resolve(settings, &author) {
         Ok(Route::Smtp(smtp)) => match &smtp.login {
             Some(login) => match &login.secret {
                 SecretSource::Inline(secret) => {
@@ -443,7 +444,7 @@ struct Sent {
 fn sent(world: &World, words: &[&str]) -> Sent {
     let settings = world.settings(words).unwrap();
     let author = author::authors(&settings, "me").unwrap().remove(0);
-    let login = match route(&settings, &author).unwrap() {
+    let login = match resolve(&settings, &author).unwrap() {
         Route::Smtp(smtp) => smtp.login.and_then(|login| login.origin),
         other => panic!("{other:?}"),
     };
@@ -679,7 +680,7 @@ fn the_password_of_a_proxy_is_found_again_or_missed() {
         };
         let settings = world.layers(&[]).unwrap().settle_for(kept, false).unwrap();
         let author = author::authors(&settings, "me").unwrap().remove(0);
-        match route(&settings, &author) {
+        match resolve(&settings, &author) {
             Ok(Route::Smtp(smtp)) => match smtp.proxy.unwrap().login.unwrap() {
                 (user, SecretSource::Inline(secret)) => format!("{user}:{}", secret.reveal()),
                 other => panic!("{other:?}"),

@@ -10,6 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use super::variable;
 use crate::files;
 
 /// The variable that names the bundle of roots.
@@ -44,7 +45,7 @@ pub fn to_set() -> Option<(&'static str, &'static str)> {
 
 #[cfg(not(target_vendor = "apple"))]
 fn change() -> Option<Change> {
-    match (std::env::var_os(BUNDLE), std::env::var_os(FOLDER)) {
+    match (variable(BUNDLE), variable(FOLDER)) {
         (None, None) => {
             let folder = openssl_probe::candidate_cert_dirs()
                 .find(|folder| is_whole(folder))?

@@ -1,7 +1,7 @@
 //! `set` and `unset`: values as people write them, remarks and all.
 use super::commands::Reader;
 use super::words::Word;
-use super::{Dialect, Environment, Item, Place};
+use super::{Context, Dialect, Item, Place};
 
 impl Reader<'_> {
     pub(super) fn set(&mut self, words: &[Word], dialect: Dialect, place: &Place) {
@@ -143,7 +143,7 @@ fn is_remark(word: &Word) -> bool {
 fn spaced_value<'w>(
     value: Option<String>,
     words: &mut std::iter::Peekable<impl Iterator<Item = &'w Word>>,
-    env: &Environment<'_>,
+    env: &Context<'_>,
 ) -> Option<String> {
     let Some(next) = words.peek() else {
         return value;

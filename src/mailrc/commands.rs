@@ -7,7 +7,7 @@ use super::blocks::{Branch, Open, opens_block};
 use super::lines::{self, BLANKS, Line};
 use super::table::{self, Command, MODIFIERS};
 use super::words::{Shell, ShellFault, Word, old_words};
-use super::{Dialect, Environment, Item, MAX_IN_ALL, Place, RcFile, ReadFile, load, sourced_path};
+use super::{Context, Dialect, Item, MAX_IN_ALL, Place, RcFile, ReadFile, load, sourced_path};
 
 /// How deep `source` may go, as in the peers.
 const MAX_DEPTH: usize = 16;
@@ -22,7 +22,7 @@ const MAX_EXPANDED: usize = 1 << 20;
 
 /// Reads line by line and keeps what they say.
 pub(super) struct Reader<'e> {
-    pub(super) env: &'e Environment<'e>,
+    pub(super) env: &'e Context<'e>,
     out: RcFile,
     pub(super) dialect: Dialect,
     pub(super) values: HashMap<String, String>,
@@ -41,7 +41,7 @@ pub(super) struct Reader<'e> {
 }
 
 impl<'e> Reader<'e> {
-    pub fn new(env: &'e Environment<'e>) -> Self {
+    pub fn new(env: &'e Context<'e>) -> Self {
         Reader {
             env,
             out: RcFile::default(),
