@@ -19,20 +19,20 @@ pub mod files;
 pub mod generate;
 pub mod head;
 pub mod hints;
-pub mod log;
+pub mod inject;
+pub mod maillog;
 pub mod mailrc;
+pub mod mbox;
 pub mod message;
 pub mod notice;
 #[cfg(test)]
 mod pace;
 pub mod queue;
-pub mod record;
 pub mod report;
 pub mod route;
 pub mod secret;
 pub mod settings;
 pub mod setup;
-pub mod submission;
 pub mod text;
 pub mod transport;
 

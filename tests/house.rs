@@ -32,19 +32,19 @@ const DOORS: &[(&str, &[&str])] = &[
     ("queue",     &["route", "message", "delivery", "transport", "address", "children"]),
     // What a program hands over with sendmail's command line, or in a dialogue, becomes mail by the
     // rules of its settings.
-    ("submission", &["cli", "settings", "aliases", "draft", "message", "address"]),
-    ("log",       &["settings", "delivery"]),
+    ("inject", &["cli", "settings", "aliases", "draft", "message", "address"]),
+    ("maillog",       &["settings", "delivery"]),
     ("setup",     &["settings", "route", "mailrc", "secret", "address"]),
     ("hints",     &["delivery"]),
     // The report of a rehearsal; its words for faults are handed in.
     ("check",     &["settings", "transport", "delivery"]),
     ("report",    &["delivery", "queue", "hints"]),
-    ("record",    &["address", "message"]),
+    ("mbox",    &["address", "message"]),
     // Words and facts become the bytes of a mail, in an encoding of the message.
     ("notice",    &["message"]),
     // The exit table of the man page is made from the rows that decide the exit.
     ("generate",  &["cli", "settings", "failure"]),
-    ("failure",   &["cli", "secret", "address", "aliases", "delivery", "settings", "route", "draft", "message", "transport", "queue", "hints", "record", "submission", "setup"]),
+    ("failure",   &["cli", "secret", "address", "aliases", "delivery", "settings", "route", "draft", "message", "transport", "queue", "hints", "mbox", "inject", "setup"]),
 ];
 
 /// Rooms that the tests of every room may enter: what is typed is where many facts begin.

@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use crate::environment::peer::Peer;
 use crate::failure::{Exit, Failure};
+use crate::inject::patient::Patient;
+use crate::inject::smtpd::Answer;
 use crate::route::Route;
 use crate::settings::Settings;
-use crate::submission::dialogue::Answer;
-use crate::submission::patient::Patient;
 
 use super::complain;
 

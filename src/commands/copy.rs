@@ -9,8 +9,8 @@ use super::deliver::Sent;
 use crate::cli::Args;
 use crate::draft::Draft;
 use crate::failure::{Exit, Failure};
+use crate::mbox;
 use crate::message::{Message, Stamp};
-use crate::record;
 use crate::settings::Settings;
 
 /// What a copy on this host needs of a draft before it becomes a message.
@@ -60,7 +60,7 @@ impl Copy {
             } else {
                 "the mail was sent, but"
             };
-            let kept = record::append(&path, message, stamp.now, bcc)
+            let kept = mbox::append(&path, message, stamp.now, bcc)
                 .with_context(|| format!("{outcome} no copy could be kept in {}", path.display()));
             if let Err(error) = kept {
                 let failure = Failure::from(error);

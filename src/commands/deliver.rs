@@ -9,7 +9,7 @@ use crate::address::Mailbox;
 use crate::cli::Args;
 use crate::delivery::{Cause, Fault, Report, Stage};
 use crate::failure::{self, Exit, Failure, words};
-use crate::log::Attempt;
+use crate::maillog::Attempt;
 use crate::message::Message;
 use crate::queue::{
     self, Bounds, Head, KeyState, Outcome, Queue, QueueError, Queues, Ticket, Verdict,

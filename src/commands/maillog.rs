@@ -5,7 +5,7 @@ use crate::cli::Args;
 use crate::delivery::{Class, Fault, Report};
 use crate::environment::Environment;
 use crate::failure;
-use crate::log::{Attempt, Log};
+use crate::maillog::{Attempt, Log};
 use crate::queue::{self, Verdict};
 use crate::settings::Settings;
 

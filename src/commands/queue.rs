@@ -5,7 +5,7 @@ use crate::delivery::Report;
 use crate::draft;
 use crate::environment::Environment;
 use crate::failure::{self, Exit, Failure};
-use crate::log::Attempt;
+use crate::maillog::Attempt;
 use crate::message::Message;
 use crate::queue::{self, Bounds, Flushed, Head, QueueError, Queues, Routes, Ticket, Verdict};
 use crate::report;

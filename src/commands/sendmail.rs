@@ -15,14 +15,14 @@ use crate::cli::sendmail::{Filter, Mode, Request};
 use crate::draft::Dsn;
 use crate::environment::{self, Environment};
 use crate::failure::{self, Exit, Failure};
+use crate::inject::smtpd::{self, Acceptor, Answer, Transaction};
+use crate::inject::{self, Handover, Sender, Settled, SubmissionError};
 use crate::message::Raw;
 use crate::message::Stamp;
 use crate::queue::{Bounds, Item, QueueError, Queues};
 use crate::report;
 use crate::route::{Route, resolve::resolve};
 use crate::settings::{Layers, MAX_SIZE, Settings};
-use crate::submission::dialogue::{self, Acceptor, Answer, Transaction};
-use crate::submission::{self, Handover, Sender, Settled, SubmissionError};
 use crate::text;
 use crate::transport::{self, Watch};
 
@@ -53,7 +53,7 @@ pub fn run(
     };
     match request.mode {
         Mode::Deliver => {
-            let raw = submission::read(
+            let raw = inject::read(
                 io::stdin().lock(),
                 environment::stdin_is_terminal(),
                 desk.limit(),
@@ -150,7 +150,7 @@ impl Desk<'_> {
         let settings = self.layers.settle(&handover.identities(&raw))?;
         self.notes(&handover.notes);
         let stamp = Stamp::at(self.env.source_date_epoch());
-        let settled = match submission::settle(handover, raw, &settings, &self.env.user(), &stamp) {
+        let settled = match inject::settle(handover, raw, &settings, &self.env.user(), &stamp) {
             Err(dropped @ SubmissionError::Dropped) => {
                 self.notes(&[dropped.to_string()]);
                 maillog::note_dropped(&settings, self.args);
@@ -204,7 +204,7 @@ impl Desk<'_> {
             let _ = std::thread::Builder::new().spawn_scoped(scope, carry);
             let mut stdout = io::stdout().lock();
             // A caller that has gone took what it wanted: what was accepted before is safe.
-            let _ = dialogue::serve(
+            let _ = smtpd::serve(
                 &mut input,
                 &mut stdout,
                 name.as_deref().unwrap_or("localhost"),
@@ -395,7 +395,7 @@ impl Acceptor for Clerk<'_> {
 
 impl Clerk<'_> {
     fn take(&mut self, transaction: Transaction, from: &mut dyn Read) -> Result<String, Failure> {
-        let raw = submission::read(from, false, None)?;
+        let raw = inject::read(from, false, None)?;
         let Some(ready) = self.desk.settle(handover(transaction), raw)? else {
             return Ok("dropped".to_owned());
         };

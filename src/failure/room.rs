@@ -4,11 +4,11 @@ use crate::address::AddressError;
 use crate::aliases::LocalError;
 use crate::cli;
 use crate::draft::{BadLine, DraftError};
+use crate::inject::SubmissionError;
 use crate::message::MessageError;
 use crate::queue::{FolderError, QueueError};
 use crate::settings::{Origin, SettingsError};
 use crate::setup::{Aborted, SetupError};
-use crate::submission::SubmissionError;
 
 impl From<cli::Error> for Failure {
     fn from(stop: cli::Error) -> Self {

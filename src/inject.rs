@@ -5,8 +5,8 @@
 //! without a domain goes where aliases say, or gets a domain, in the envelope and in the headers
 //! alike; nobody is a recipient twice. Refuses what has no recipient, and names that nothing
 //! resolves.
-pub mod dialogue;
 pub mod patient;
+pub mod smtpd;
 
 use std::collections::HashSet;
 use std::io::{self, Read};
