@@ -21,7 +21,7 @@ use crate::settings::{Settings, SettingsError, author};
 
 /// Why a mail cannot be taken.
 #[derive(Debug, thiserror::Error)]
-pub enum SubmissionError {
+pub enum InjectError {
     /// Nobody to send to.
     #[error("no recipient is named")]
     NoRecipient,
@@ -65,20 +65,20 @@ impl Sender {
     /// them.
     ///
     /// # Errors
-    /// [`SubmissionError::Address`].
-    pub fn parse(text: &str) -> Result<Self, SubmissionError> {
+    /// [`InjectError::Address`].
+    pub fn parse(text: &str) -> Result<Self, InjectError> {
         let text = text.trim();
         if text.is_empty() || text == "<>" || text.eq_ignore_ascii_case("mailer-daemon") {
             return Ok(Sender::Null);
         }
-        let mailbox = Mailbox::parse(text).map_err(SubmissionError::Address)?;
+        let mailbox = Mailbox::parse(text).map_err(InjectError::Address)?;
         Ok(Sender::Address(mailbox.address))
     }
 }
 
 /// A mail in the words of its caller.
 #[derive(Debug, Default)]
-pub struct Handover {
+pub struct Injection {
     /// The sender of the envelope.
     pub sender: Sender,
     /// The name for a From header that is missing.
@@ -91,47 +91,47 @@ pub struct Handover {
     pub notes: Vec<String>,
 }
 
-impl Handover {
+impl Injection {
     /// Reads the words of a command line, and with `-t` the head of the mail: the topmost
     /// Resent-To, Resent-Cc and Resent-Bcc if there are any, else To, Cc and Bcc (spec/sendmail.md
     /// section 2.3).
     ///
     /// # Errors
-    /// [`SubmissionError::Address`], [`SubmissionError::NoRecipient`].
-    pub fn read(request: &Request, raw: &Raw) -> Result<Self, SubmissionError> {
-        let mut handover = Handover {
+    /// [`InjectError::Address`], [`InjectError::NoRecipient`].
+    pub fn read(request: &Request, raw: &Raw) -> Result<Self, InjectError> {
+        let mut injection = Injection {
             full_name: request.full_name.clone(),
-            ..Handover::default()
+            ..Injection::default()
         };
         if let Some(sender) = &request.sender {
-            handover.sender = Sender::parse(sender)?;
+            injection.sender = Sender::parse(sender)?;
         }
         for word in &request.recipients {
-            handover
+            injection
                 .recipients
-                .extend(parse_word(word).map_err(SubmissionError::Address)?);
+                .extend(parse_word(word).map_err(InjectError::Address)?);
         }
         if request.take_recipients {
             for value in ["to", "cc", "bcc"]
                 .iter()
                 .flat_map(|name| recipients_of(raw, name))
             {
-                handover
+                injection
                     .recipients
-                    .extend(list_of(&value).map_err(SubmissionError::Address)?);
+                    .extend(list_of(&value).map_err(InjectError::Address)?);
             }
         }
-        if handover.recipients.is_empty() {
-            return Err(SubmissionError::NoRecipient);
+        if injection.recipients.is_empty() {
+            return Err(InjectError::NoRecipient);
         }
         let (dsn, notes) = Dsn::read_leniently(
             request.notify.as_deref(),
             request.dsn_return.as_deref(),
             request.envelope_id.as_deref(),
         );
-        handover.dsn = dsn;
-        handover.notes.extend(notes);
-        Ok(handover)
+        injection.dsn = dsn;
+        injection.notes.extend(notes);
+        Ok(injection)
     }
 
     /// Those by whom the account is chosen: the sender of the envelope, then the author.
@@ -148,11 +148,11 @@ impl Handover {
 /// limit.
 ///
 /// # Errors
-/// [`SubmissionError::TooLarge`], [`SubmissionError::Read`].
-pub fn read(from: impl Read, dot: bool, limit: Option<u64>) -> Result<Raw, SubmissionError> {
+/// [`InjectError::TooLarge`], [`InjectError::Read`].
+pub fn read(from: impl Read, dot: bool, limit: Option<u64>) -> Result<Raw, InjectError> {
     Raw::read(Limited { from, left: limit }, dot).map_err(|error| match (error.kind(), limit) {
-        (io::ErrorKind::FileTooLarge, Some(limit)) => SubmissionError::TooLarge(limit),
-        _ => SubmissionError::Read(error),
+        (io::ErrorKind::FileTooLarge, Some(limit)) => InjectError::TooLarge(limit),
+        _ => InjectError::Read(error),
     })
 }
 
@@ -209,62 +209,62 @@ pub struct Settled {
 /// Settles who sends and who receives, and completes the mail.
 ///
 /// # Errors
-/// [`SubmissionError`].
+/// [`InjectError`].
 pub fn settle(
-    handover: Handover,
+    injection: Injection,
     raw: Raw,
     settings: &Settings,
     user: &str,
     stamp: &Stamp,
-) -> Result<Settled, SubmissionError> {
+) -> Result<Settled, InjectError> {
     let local = Local::new(settings, true);
     let ours = authors(settings, &local, user)?;
-    let house = House {
+    let identity = LocalIdentity {
         settings,
         local: &local,
         ours: &ours,
     };
-    let force = house.force(author_of(&raw).as_ref());
-    let sender = house.sender(&handover.sender, &raw, user, force.is_some())?;
+    let force = identity.force(author_of(&raw).as_ref());
+    let sender = identity.sender(&injection.sender, &raw, user, force.is_some())?;
     let mut author = match (&sender, &force) {
         (_, Some(forced)) => forced.clone(),
-        (Some(sender), None) if handover.sender != Sender::Unsaid => Mailbox::from(sender.clone()),
-        _ => house.author().clone(),
+        (Some(sender), None) if injection.sender != Sender::Unsaid => Mailbox::from(sender.clone()),
+        _ => identity.author().clone(),
     };
-    if let Some(name) = handover.full_name {
+    if let Some(name) = injection.full_name {
         author.name = Some(encoded_word::decode(&name));
     } else if author.name.is_none() {
         author.name = settings.filled("name");
     }
     let mut seen = HashSet::new();
     let recipients: Vec<Address> = local
-        .expand(handover.recipients)?
+        .expand(injection.recipients)?
         .into_iter()
         .filter(|mailbox| seen.insert(mailbox.address.key()))
         .map(|mailbox| mailbox.address)
         .collect();
     if recipients.is_empty() {
         return Err(if local.has_dropped() {
-            SubmissionError::Dropped
+            InjectError::Dropped
         } else {
-            SubmissionError::NoRecipient
+            InjectError::NoRecipient
         });
     }
     let envelope = Envelope {
         sender,
         recipients,
-        dsn: reports(handover.dsn, settings),
+        dsn: reports(injection.dsn, settings),
     };
     let subject = raw.values("subject").into_iter().next().unwrap_or_default();
     let known = author_of(&raw).map(|mailbox| {
-        house
+        identity
             .header("from", &mailbox)
             .map_or(mailbox, |mut new| new.remove(0))
     });
     let known = if force.is_some() { None } else { known };
     let edits = Edits {
         author: author.clone(),
-        mailbox: &|field, mailbox| house.header(field, mailbox),
+        mailbox: &|field, mailbox| identity.header(field, mailbox),
         force_from: force,
         fallback_charsets: &fallback_charsets(settings),
     };
@@ -282,7 +282,7 @@ fn authors(
     settings: &Settings,
     local: &Local<'_>,
     user: &str,
-) -> Result<Vec<Mailbox>, SubmissionError> {
+) -> Result<Vec<Mailbox>, InjectError> {
     let mut ours = author::authors(settings, user)?;
     if !author::is_said(settings)?
         && let Some(address) = Address::parse(user)
@@ -309,14 +309,14 @@ fn reports(asked: Dsn, settings: &Settings) -> Dsn {
 }
 
 /// The names of this host and of its owner.
-struct House<'a> {
+struct LocalIdentity<'a> {
     settings: &'a Settings,
     local: &'a Local<'a>,
     /// The authors by the settings; never empty.
     ours: &'a [Mailbox],
 }
 
-impl House<'_> {
+impl LocalIdentity<'_> {
     fn author(&self) -> &Mailbox {
         &self.ours[0]
     }
@@ -334,7 +334,7 @@ impl House<'_> {
         raw: &Raw,
         user: &str,
         forced: bool,
-    ) -> Result<Option<Address>, SubmissionError> {
+    ) -> Result<Option<Address>, InjectError> {
         let own = || author::return_path(self.settings, self.author(), user);
         match said {
             Sender::Null => Ok(None),
@@ -414,9 +414,9 @@ mod tests {
                 .collect::<Vec<_>>(),
         );
         let raw = Raw::read(head.as_bytes(), false).unwrap();
-        let handover = Handover::read(&request.unwrap(), &raw);
-        match handover {
-            Ok(handover) => handover
+        let injection = Injection::read(&request.unwrap(), &raw);
+        match injection {
+            Ok(injection) => injection
                 .recipients
                 .iter()
                 .map(|mailbox| mailbox.address.to_string())
@@ -491,8 +491,8 @@ mod tests {
                 take_recipients: true,
                 ..Request::default()
             };
-            let handover = Handover::read(&request, &raw).unwrap();
-            let settled = settle(handover, raw, &settings, "me", &Stamp::at(Some(0))).unwrap();
+            let injection = Injection::read(&request, &raw).unwrap();
+            let settled = settle(injection, raw, &settings, "me", &Stamp::at(Some(0))).unwrap();
             let sender = settled
                 .message
                 .envelope

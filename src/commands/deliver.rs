@@ -12,7 +12,7 @@ use crate::failure::{self, Exit, Failure, words};
 use crate::maillog::Attempt;
 use crate::message::Message;
 use crate::queue::{
-    self, Bounds, Head, KeyState, Outcome, Queue, QueueError, Queues, Ticket, Verdict,
+    self, Claim, FlushOptions, Head, KeyState, Outcome, Queue, QueueError, Queues, Verdict,
 };
 use crate::route::Route;
 use crate::settings::{Layers, Settings};
@@ -41,7 +41,7 @@ pub struct Sent {
 }
 
 /// Everything that sending through the queue needs beside the queue.
-pub struct Post<'a> {
+pub struct Mailer<'a> {
     /// What was typed.
     pub args: &'a Args,
     /// All sources, for the ways of other mail.
@@ -58,7 +58,7 @@ pub struct Post<'a> {
     pub subject: &'a str,
 }
 
-impl Post<'_> {
+impl Mailer<'_> {
     /// Writes the mail down and tries it; sends it directly when it cannot be written.
     ///
     /// # Errors
@@ -92,11 +92,11 @@ impl Post<'_> {
         };
         let queue = queues.first();
         match queue.submit(self.head(message), message, key.as_ref()) {
-            Ok(ticket) => {
+            Ok(claim) => {
                 // The key is free again for others, who now find the mail taken.
                 drop(key);
-                let id = ticket.head().id.clone();
-                let sent = self.attempt(queue, ticket)?;
+                let id = claim.head().id.clone();
+                let sent = self.attempt(queue, claim)?;
                 self.note_attempt(message, Some(&id), &sent);
                 if sent.exit == Exit::OK && sent.error.is_none() {
                     self.drain(&queues);
@@ -127,8 +127,8 @@ impl Post<'_> {
     /// What may not be used.
     pub fn keep(&self, queues: &Queues, message: &Message) -> Result<Sent, Failure> {
         match queues.first().submit(self.head(message), message, None) {
-            Ok(ticket) => {
-                let id = ticket.head().id.clone();
+            Ok(claim) => {
+                let id = claim.head().id.clone();
                 let sent = Sent {
                     report: None,
                     exit: Exit::OK,
@@ -232,24 +232,24 @@ impl Post<'_> {
         }
     }
 
-    fn attempt(&self, queue: &Queue, mut ticket: Ticket<'_>) -> Result<Sent, Failure> {
-        let id = ticket.head().id.clone();
+    fn attempt(&self, queue: &Queue, mut claim: Claim<'_>) -> Result<Sent, Failure> {
+        let id = claim.head().id.clone();
         let Some(slot) = queue.slot(PATIENCE, &self.watch.interrupt) else {
             return Ok(self.waits(&id, "many mails are being sent at once"));
         };
-        let report = match self.try_once(&mut ticket) {
+        let report = match self.try_once(&mut claim) {
             Ok(report) => report,
             // Nothing was sent, as nothing could be noted; the mail itself is safe.
             Err(error) => return Ok(self.waits(&id, &error.to_string())),
         };
         drop(slot);
         if interrupted(&report) {
-            ticket.remove().map_err(|e| {
+            claim.remove().map_err(|e| {
                 Failure::new(Exit::IO, format!("mail {id} stays in the queue: {e}"))
             })?;
             return Ok(self.direct(report));
         }
-        let outcome = match ticket.finish() {
+        let outcome = match claim.finish() {
             Ok(outcome) => outcome,
             Err(error) if report.is_done() => {
                 let line = Failure::new(
@@ -277,18 +277,18 @@ impl Post<'_> {
     }
 
     /// The attempt; a signal that came while the mail waited for its turn has ended it already.
-    fn try_once(&self, ticket: &mut Ticket<'_>) -> Result<Report, QueueError> {
+    fn try_once(&self, claim: &mut Claim<'_>) -> Result<Report, QueueError> {
         let signal = self.watch.interrupt.load(Ordering::Relaxed);
         if signal != 0 {
             let cause = Cause::Interrupted(i32::try_from(signal).unwrap_or(i32::MAX));
             let fault = Err(Fault::new(Stage::Prepare, cause));
             return Ok(Report::uniform(
                 transport::describe(self.route),
-                ticket.head().to.iter().map(String::as_str),
+                claim.head().to.iter().map(String::as_str),
                 &fault,
             ));
         }
-        ticket.attempt(&mut *transport::open(self.route, self.watch), Turn::Last)
+        claim.attempt(&mut *transport::open(self.route, self.watch), Turn::Last)
     }
 
     /// The words and the status for what became of it.
@@ -414,14 +414,14 @@ impl Post<'_> {
             progress: None,
             ..self.watch.clone()
         };
-        let bounds = Bounds {
+        let options = FlushOptions {
             most: Some(most),
             time: Some(PATIENCE),
-            meek: true,
-            ..Bounds::default()
+            only_if_idle: true,
+            ..FlushOptions::default()
         };
         let mut ways = RouteResolver::by_itself(self.layers, self.settings, self.args);
-        if let Ok(flushed) = queues.flush(&mut ways, &watch, &bounds) {
+        if let Ok(flushed) = queues.flush(&mut ways, &watch, &options) {
             say_given_up(&flushed);
             for problem in flushed.problems {
                 complain(&failure::remark(&problem.to_string()));

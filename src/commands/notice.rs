@@ -7,16 +7,16 @@ use crate::aliases::Local;
 use crate::hints::{self, Language};
 use crate::message::{Envelope, Message, Stamp};
 use crate::notice::{self, Facts, Failed};
-use crate::queue::{Head, Standing, Ticket};
+use crate::queue::{Claim, Head, RecipientStatus};
 use crate::settings::Settings;
 
 /// The notice for a mail that is given up; `None` when there is to be none.
-pub fn notice(settings: &Settings, ticket: &Ticket<'_>, why: &str) -> Option<(Head, Message)> {
-    let head = ticket.head();
+pub fn notice(settings: &Settings, claim: &Claim<'_>, why: &str) -> Option<(Head, Message)> {
+    let head = claim.head();
     let sender =
         Address::parse(head.sender.as_ref().filter(|_| is_wanted(settings, head))?).ok()?;
     let recipients = readers(settings, &sender);
-    let headers = ticket.headers(notice::LONGEST_HEADERS).unwrap_or_default();
+    let headers = claim.headers(notice::LONGEST_HEADERS).unwrap_or_default();
     let (stamp, arrived) = (Stamp::now(), Stamp::at(Some(head.created / 1000)).date());
     let host = sender.domain().unwrap_or("localhost").to_owned();
     let id = stamp.message_id(&host);
@@ -31,7 +31,7 @@ pub fn notice(settings: &Settings, ticket: &Ticket<'_>, why: &str) -> Option<(He
         arrived: &arrived,
         envid: head.dsn.envid.as_deref(),
         why,
-        failed: &failed(ticket, why),
+        failed: &failed(claim, why),
         headers: &headers,
     };
     let to = recipients.iter().map(ToString::to_string).collect();
@@ -75,14 +75,14 @@ fn readers(settings: &Settings, sender: &Address) -> Vec<Address> {
     }
 }
 
-fn failed(ticket: &Ticket<'_>, why: &str) -> Vec<Failed> {
-    let state = ticket.state();
-    let places = ticket
+fn failed(claim: &Claim<'_>, why: &str) -> Vec<Failed> {
+    let state = claim.state();
+    let places = claim
         .head()
         .to
         .iter()
         .enumerate()
-        .filter(|(at, _)| state.standing[*at] != Standing::Accepted);
+        .filter(|(at, _)| state.status[*at] != RecipientStatus::Accepted);
     let of = |(at, recipient): (usize, &String)| {
         let reply = Some(state.replies.about(at))
             .filter(|reply| !reply.is_empty())

@@ -7,7 +7,7 @@ use crate::environment::Environment;
 use crate::failure::{self, Exit, Failure};
 use crate::maillog::Attempt;
 use crate::message::Message;
-use crate::queue::{self, Bounds, Flushed, Head, QueueError, Queues, Routes, Ticket, Verdict};
+use crate::queue::{self, Claim, FlushOptions, Flushed, Head, QueueError, Queues, Routes, Verdict};
 use crate::report;
 use crate::route::{Route, resolve::resolve};
 use crate::settings::{Kept, Layers, Settings};
@@ -97,7 +97,7 @@ impl Routes for RouteResolver<'_> {
         );
     }
 
-    fn notice(&mut self, failed: &Ticket<'_>, why: &str) -> Option<(Head, Message)> {
+    fn notice(&mut self, failed: &Claim<'_>, why: &str) -> Option<(Head, Message)> {
         notice::notice(self.settings, failed, why)
     }
 
@@ -181,12 +181,14 @@ fn on(
             by_hand: true,
             keeper: Keeper::of(settings, args),
         };
-        let bounds = Bounds {
+        let options = FlushOptions {
             ids: args.operands.clone(),
             patience: PATIENCE,
-            ..Bounds::default()
+            ..FlushOptions::default()
         };
-        return Ok(say(&queues.flush(&mut ways, watch, &bounds).map_err(io)?));
+        return Ok(say(&queues
+            .flush(&mut ways, watch, &options)
+            .map_err(io)?));
     } else {
         let items = queues.list().map_err(io)?;
         let now = queue::now();

@@ -98,7 +98,7 @@ pub(super) fn send(
         return dry_run(settings, &message, route);
     }
     let watch = watch(args, settings);
-    let post = deliver::Post {
+    let mailer = deliver::Mailer {
         args,
         layers,
         settings,
@@ -115,8 +115,8 @@ pub(super) fn send(
         None
     };
     let sent = match queues {
-        Some(queues) => post.send(queues, &message)?,
-        None => post.send_directly(&message),
+        Some(queues) => mailer.send(queues, &message)?,
+        None => mailer.send_directly(&message),
     };
     let late = message.late_notes();
     let told = sent

@@ -16,10 +16,10 @@ use crate::draft::Dsn;
 use crate::environment::{self, Environment};
 use crate::failure::{self, Exit, Failure};
 use crate::inject::smtpd::{self, Acceptor, Answer, Transaction};
-use crate::inject::{self, Handover, Sender, Settled, SubmissionError};
+use crate::inject::{self, InjectError, Injection, Sender, Settled};
 use crate::message::Raw;
 use crate::message::Stamp;
-use crate::queue::{Bounds, Item, QueueError, Queues};
+use crate::queue::{FlushOptions, Item, QueueError, Queues};
 use crate::report;
 use crate::route::{Route, resolve::resolve};
 use crate::settings::{Layers, MAX_SIZE, Settings};
@@ -27,7 +27,7 @@ use crate::text;
 use crate::transport::{self, Watch};
 
 use super::client::Client;
-use super::deliver::{self, Post, Sent};
+use super::deliver::{self, Mailer, Sent};
 use super::queue::{RouteResolver, say, say_given_up, say_untried, say_unusable};
 use super::{complain, maillog, open_queue, print};
 
@@ -45,7 +45,7 @@ pub fn run(
     env: &Environment,
 ) -> Result<Exit, Failure> {
     let settings = layers.settle(&[])?;
-    let desk = Desk {
+    let run = SendmailRun {
         args,
         layers,
         settings: &settings,
@@ -56,14 +56,14 @@ pub fn run(
             let raw = inject::read(
                 io::stdin().lock(),
                 environment::stdin_is_terminal(),
-                desk.limit(),
+                run.limit(),
             )?;
-            desk.deliver(request, raw)
+            run.deliver(request, raw)
         }
-        Mode::Dialogue => desk.dialogue(),
-        Mode::Verify => desk.verify(&request.recipients),
-        Mode::Aliases => Ok(desk.check_aliases()),
-        Mode::Flush => desk.flush(&request.filter),
+        Mode::Dialogue => run.dialogue(),
+        Mode::Verify => run.verify(&request.recipients),
+        Mode::Aliases => Ok(run.check_aliases()),
+        Mode::Flush => run.flush(&request.filter),
         Mode::List => {
             let Some(queues) = open_queue::existing(&settings, env)? else {
                 print(&report::mailq(&[]));
@@ -78,7 +78,7 @@ pub fn run(
 
 /// What is known before any mail is seen.
 #[derive(Clone, Copy)]
-struct Desk<'a> {
+struct SendmailRun<'a> {
     args: &'a Args,
     layers: &'a Layers,
     /// Those that hold when no mail chooses an account.
@@ -94,10 +94,10 @@ struct Ready {
 }
 
 impl Ready {
-    fn post<'a>(&'a self, desk: &Desk<'a>, watch: &'a Watch) -> Post<'a> {
-        Post {
-            args: desk.args,
-            layers: desk.layers,
+    fn mailer<'a>(&'a self, run: &SendmailRun<'a>, watch: &'a Watch) -> Mailer<'a> {
+        Mailer {
+            args: run.args,
+            layers: run.layers,
             settings: &self.settings,
             route: &self.route,
             watch,
@@ -107,29 +107,29 @@ impl Ready {
     }
 
     /// The queue it goes through; a file on this host is as safe.
-    fn queue(&self, desk: &Desk<'_>) -> Result<Option<Queues>, Failure> {
+    fn queue(&self, run: &SendmailRun<'_>) -> Result<Option<Queues>, Failure> {
         match self.route {
             Route::Smtp(_) | Route::Program(_) => {
-                open_queue::open(desk.args, &self.settings, desk.env)
+                open_queue::open(run.args, &self.settings, run.env)
             }
             Route::File(_) | Route::Stdout => Ok(None),
         }
     }
 }
 
-impl Desk<'_> {
+impl SendmailRun<'_> {
     fn deliver(&self, request: &Request, raw: Raw) -> Result<Exit, Failure> {
-        let Some(ready) = self.settle(Handover::read(request, &raw)?, raw)? else {
+        let Some(ready) = self.settle(Injection::read(request, &raw)?, raw)? else {
             return Ok(Exit::OK);
         };
         // Up to here a signal ends the process and with it the mail, which nobody has promised
         // anything of.
         let watch = super::watch(self.args, self.settings);
-        let (post, message) = (ready.post(self, &watch), &ready.settled.message);
+        let (mailer, message) = (ready.mailer(self, &watch), &ready.settled.message);
         let sent = match ready.queue(self)? {
-            Some(queues) if request.queue_only => post.keep(&queues, message)?,
-            Some(queues) => post.send(queues, message)?,
-            None => post.send_directly(message),
+            Some(queues) if request.queue_only => mailer.keep(&queues, message)?,
+            Some(queues) => mailer.send(queues, message)?,
+            None => mailer.send_directly(message),
         };
         if let Some(failure) = sent
             .error
@@ -146,12 +146,12 @@ impl Desk<'_> {
     }
 
     /// `None` when aliases to `/dev/null` leave nobody.
-    fn settle(&self, handover: Handover, raw: Raw) -> Result<Option<Ready>, Failure> {
-        let settings = self.layers.settle(&handover.identities(&raw))?;
-        self.notes(&handover.notes);
+    fn settle(&self, injection: Injection, raw: Raw) -> Result<Option<Ready>, Failure> {
+        let settings = self.layers.settle(&injection.identities(&raw))?;
+        self.notes(&injection.notes);
         let stamp = Stamp::at(self.env.source_date_epoch());
-        let settled = match inject::settle(handover, raw, &settings, &self.env.user(), &stamp) {
-            Err(dropped @ SubmissionError::Dropped) => {
+        let settled = match inject::settle(injection, raw, &settings, &self.env.user(), &stamp) {
+            Err(dropped @ InjectError::Dropped) => {
                 self.notes(&[dropped.to_string()]);
                 maillog::note_dropped(&settings, self.args);
                 return Ok(None);
@@ -184,8 +184,8 @@ impl Desk<'_> {
             .filled("hello-name")
             .or_else(|| self.env.host.hostname.clone());
         let (wire, accepted) = mpsc::channel();
-        let mut clerk = Clerk {
-            desk: *self,
+        let mut handler = SessionHandler {
+            run: *self,
             client: &client,
             local: Local::new(self.settings, true),
             wire,
@@ -209,10 +209,10 @@ impl Desk<'_> {
                 &mut stdout,
                 name.as_deref().unwrap_or("localhost"),
                 self.limit(),
-                &mut clerk,
+                &mut handler,
             );
             client.leave();
-            drop(clerk);
+            drop(handler);
         });
         // Where no second thread could be had (`ulimit -u`), what was accepted is sent now.
         carry();
@@ -233,12 +233,12 @@ impl Desk<'_> {
             let Ok(queues) = open_queue::at_hand(self.settings, self.env) else {
                 continue;
             };
-            let bounds = Bounds {
+            let options = FlushOptions {
                 ids,
-                ..Bounds::default()
+                ..FlushOptions::default()
             };
             let mut ways = RouteResolver::by_itself(self.layers, self.settings, self.args);
-            let flushed = queues.flush(&mut ways, &watch, &bounds);
+            let flushed = queues.flush(&mut ways, &watch, &options);
             if let Ok(flushed) = flushed
                 && self.args.verbose > 0
             {
@@ -255,11 +255,11 @@ impl Desk<'_> {
         let mut exit = Exit::OK;
         for word in words {
             let ends = parse_word(word)
-                .map_err(SubmissionError::Address)
+                .map_err(InjectError::Address)
                 .and_then(|list| {
                     let ends = list
                         .iter()
-                        .map(|mailbox| local.explain(mailbox).map_err(SubmissionError::Local));
+                        .map(|mailbox| local.explain(mailbox).map_err(InjectError::Local));
                     Ok(ends.collect::<Result<Vec<_>, _>>()?.concat())
                 });
             match ends {
@@ -285,7 +285,7 @@ impl Desk<'_> {
             }
         }
         if words.is_empty() {
-            Err(SubmissionError::NoRecipient.into())
+            Err(InjectError::NoRecipient.into())
         } else {
             Ok(exit)
         }
@@ -312,19 +312,19 @@ impl Desk<'_> {
         let Some(queues) = open_queue::existing(self.settings, self.env)? else {
             return Ok(Exit::OK);
         };
-        let mut bounds = Bounds {
+        let mut options = FlushOptions {
             patience: deliver::PATIENCE,
-            ..Bounds::default()
+            ..FlushOptions::default()
         };
         if *filter != Filter::default() {
-            bounds.ids = wanted(filter, &queues.list()?);
-            if bounds.ids.is_empty() {
+            options.ids = wanted(filter, &queues.list()?);
+            if options.ids.is_empty() {
                 return Ok(say_unusable(&queues, Exit::OK));
             }
         }
         let mut ways = RouteResolver::by_itself(self.layers, self.settings, self.args);
         let watch = super::watch(self.args, self.settings);
-        let flushed = queues.flush(&mut ways, &watch, &bounds)?;
+        let flushed = queues.flush(&mut ways, &watch, &options)?;
         let named = !filter.ids.is_empty();
         if self.args.verbose > 0 {
             say(&flushed);
@@ -368,15 +368,15 @@ fn wanted(filter: &Filter, items: &[Item]) -> Vec<String> {
 }
 
 /// Takes the mails of a dialogue.
-struct Clerk<'a> {
-    desk: Desk<'a>,
+struct SessionHandler<'a> {
+    run: SendmailRun<'a>,
     /// One for all recipients of the dialogue: the files of aliases are read once.
     local: Local<'a>,
     client: &'a Client,
     wire: Wire<String>,
 }
 
-impl Acceptor for Clerk<'_> {
+impl Acceptor for SessionHandler<'_> {
     fn sender(&mut self, _: Option<&Address>) -> Result<(), Answer> {
         Ok(())
     }
@@ -393,18 +393,18 @@ impl Acceptor for Clerk<'_> {
     }
 }
 
-impl Clerk<'_> {
+impl SessionHandler<'_> {
     fn take(&mut self, transaction: Transaction, from: &mut dyn Read) -> Result<String, Failure> {
         let raw = inject::read(from, false, None)?;
-        let Some(ready) = self.desk.settle(handover(transaction), raw)? else {
+        let Some(ready) = self.run.settle(injection(transaction), raw)? else {
             return Ok("dropped".to_owned());
         };
         self.client.allows(&ready.route)?;
         let watch = Watch::default();
-        let (post, message) = (ready.post(&self.desk, &watch), &ready.settled.message);
-        let sent = match ready.queue(&self.desk)? {
-            Some(queues) => post.keep(&queues, message)?,
-            None => post.send_directly(message),
+        let (mailer, message) = (ready.mailer(&self.run, &watch), &ready.settled.message);
+        let sent = match ready.queue(&self.run)? {
+            Some(queues) => mailer.keep(&queues, message)?,
+            None => mailer.send_directly(message),
         };
         match sent {
             Sent {
@@ -426,7 +426,7 @@ impl Clerk<'_> {
     }
 }
 
-fn handover(transaction: Transaction) -> Handover {
+fn injection(transaction: Transaction) -> Injection {
     // What is asked for one recipient must not silence the reports about another: where they
     // differ, servers do as they always do.
     let notify = transaction
@@ -439,7 +439,7 @@ fn handover(transaction: Transaction) -> Handover {
         transaction.ret.as_deref(),
         transaction.envid.as_deref(),
     );
-    Handover {
+    Injection {
         sender: transaction.sender.map_or(Sender::Null, Sender::Address),
         full_name: None,
         recipients: transaction

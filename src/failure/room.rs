@@ -4,7 +4,7 @@ use crate::address::AddressError;
 use crate::aliases::LocalError;
 use crate::cli;
 use crate::draft::{BadLine, DraftError};
-use crate::inject::SubmissionError;
+use crate::inject::InjectError;
 use crate::message::MessageError;
 use crate::queue::{FolderError, QueueError};
 use crate::settings::{Origin, SettingsError};
@@ -238,20 +238,20 @@ impl From<QueueError> for Failure {
     }
 }
 
-impl From<SubmissionError> for Failure {
-    fn from(error: SubmissionError) -> Self {
+impl From<InjectError> for Failure {
+    fn from(error: InjectError) -> Self {
         let what = error.to_string();
         match error {
-            SubmissionError::Dropped => Failure::new(Exit::OK, what),
-            SubmissionError::NoRecipient => Failure::new(Exit::USAGE, what),
-            SubmissionError::Address(error) => address(Exit::DATA, "", &error),
-            SubmissionError::Local(error) => error.into(),
-            SubmissionError::Settings(error) => error.into(),
-            SubmissionError::TooLarge(_) => {
+            InjectError::Dropped => Failure::new(Exit::OK, what),
+            InjectError::NoRecipient => Failure::new(Exit::USAGE, what),
+            InjectError::Address(error) => address(Exit::DATA, "", &error),
+            InjectError::Local(error) => error.into(),
+            InjectError::Settings(error) => error.into(),
+            InjectError::TooLarge(_) => {
                 Failure::new(Exit::DATA, what).hint("the setting max-size allows more")
             }
-            SubmissionError::Read(_) => Failure::new(Exit::IO, what),
-            SubmissionError::Message(error) => error.into(),
+            InjectError::Read(_) => Failure::new(Exit::IO, what),
+            InjectError::Message(error) => error.into(),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::key::{Key, KeyState};
-use super::{Bounds, Check, Flushed, FolderError, Item, Queue, QueueError, Routes};
+use super::{Check, FlushOptions, Flushed, FolderError, Item, Queue, QueueError, Routes};
 use crate::transport::Watch;
 
 /// The queues of a user.
@@ -113,31 +113,33 @@ impl Queues {
         &self,
         routes: &mut dyn Routes,
         watch: &Watch,
-        bounds: &Bounds,
+        options: &FlushOptions,
     ) -> Result<Flushed, QueueError> {
         let start = Instant::now();
         let mut all = Flushed::default();
-        let mut ids = bounds.ids.clone();
+        let mut ids = options.ids.clone();
         for queue in self
             .all
             .iter()
-            .filter(|queue| !bounds.meek || queue.is_writable())
+            .filter(|queue| !options.only_if_idle || queue.is_writable())
         {
             let (here, elsewhere): (Vec<_>, Vec<_>) =
                 ids.into_iter().partition(|id| queue.waits(id));
             ids = elsewhere;
-            if (here.is_empty() && !bounds.ids.is_empty())
+            if (here.is_empty() && !options.ids.is_empty())
                 || watch.interrupt.load(Ordering::Relaxed) != 0
             {
                 continue;
             }
-            let bounds = Bounds {
+            let options = FlushOptions {
                 ids: here,
-                most: bounds.most.map(|most| most.saturating_sub(all.begun)),
-                time: bounds.time.map(|time| time.saturating_sub(start.elapsed())),
-                ..bounds.clone()
+                most: options.most.map(|most| most.saturating_sub(all.begun)),
+                time: options
+                    .time
+                    .map(|time| time.saturating_sub(start.elapsed())),
+                ..options.clone()
             };
-            let flushed = queue.flush(routes, watch, &bounds)?;
+            let flushed = queue.flush(routes, watch, &options)?;
             all.begun += flushed.begun;
             all.sent += flushed.sent;
             all.waiting.extend(flushed.waiting);

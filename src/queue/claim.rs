@@ -8,8 +8,8 @@ use std::io;
 use std::sync::Arc;
 
 use super::entry::{self, Entry, EntryError, Head};
-use super::folder::{Folder, Room};
-use super::journal::{self, Event, JournalError, Standing, State};
+use super::folder::{Folder, Subdir};
+use super::journal::{self, Event, JournalError, RecipientStatus, State};
 use super::policy::{self, Verdict};
 use super::wait::{self, Limit};
 use super::{Queue, QueueError, now};
@@ -19,7 +19,7 @@ use crate::text::short;
 use crate::transport::Ledger;
 
 /// An entry that no other process works on while this lives.
-pub struct Ticket<'q> {
+pub struct Claim<'q> {
     queue: &'q Queue,
     file: Arc<File>,
     entry: Entry,
@@ -42,10 +42,10 @@ pub enum Outcome {
     Failed(Option<String>),
 }
 
-impl<'q> Ticket<'q> {
+impl<'q> Claim<'q> {
     pub(super) fn new(queue: &'q Queue, file: File, entry: Entry) -> Self {
         let state = State::new(entry.head.to.len());
-        Ticket {
+        Claim {
             queue,
             file: Arc::new(file),
             entry,
@@ -124,8 +124,8 @@ impl<'q> Ticket<'q> {
         let folder = &self.queue.folder;
         if self.journal.is_none() {
             let name = format!("{}.log", self.entry.head.id);
-            let file = with_reserve(folder, || folder.append(Room::Waiting, &name))?;
-            folder.sync(Room::Waiting)?;
+            let file = with_reserve(folder, || folder.append(Subdir::Waiting, &name))?;
+            folder.sync(Subdir::Waiting)?;
             self.journal = Some((file, 0));
         }
         let Some((file, good)) = &mut self.journal else {
@@ -230,14 +230,14 @@ impl<'q> Ticket<'q> {
     /// waiting ones: after a crash it may hear of it again.
     ///
     /// # Errors
-    /// Those of [`Ticket::finish`].
+    /// Those of [`Claim::finish`].
     pub fn finish_with(
         mut self,
-        notify: &mut dyn FnMut(&Ticket<'_>, &str),
+        notify: &mut dyn FnMut(&Claim<'_>, &str),
     ) -> Result<Outcome, QueueError> {
         let queue = self.queue;
         let left = self.state.left();
-        let done = if left.is_empty() && !self.state.any(Standing::Refused) {
+        let done = if left.is_empty() && !self.state.any(RecipientStatus::Refused) {
             self.remove().map(|()| Outcome::Gone)
         } else if left.is_empty() {
             let why = self.state.why().to_owned();
@@ -250,7 +250,10 @@ impl<'q> Ticket<'q> {
             );
             self.fail(&why, notify).map(Outcome::Failed)
         } else {
-            if self.state.any(Standing::InDoubt) && queue.policy.hold_on_doubt && !self.state.held {
+            if self.state.any(RecipientStatus::InDoubt)
+                && queue.policy.hold_on_doubt
+                && !self.state.held
+            {
                 self.note(&[Event::Hold { at: now() }], true)
                     .map_err(|e| queue.io(e))?;
             }
@@ -276,19 +279,19 @@ impl<'q> Ticket<'q> {
         let id = &self.entry.head.id;
         if let Some(key) = &self.entry.head.key {
             // Undone before anybody got it: the key may be used again.
-            let done = self.state.any(Standing::Accepted);
+            let done = self.state.any(RecipientStatus::Accepted);
             if done {
                 super::key::settle(folder, key, id);
             } else {
                 super::key::forget(folder, key, id);
             }
         }
-        folder.remove(Room::Waiting, &format!("{id}.msg"))?;
+        folder.remove(Subdir::Waiting, &format!("{id}.msg"))?;
         if self.journal.is_some() {
             // Without this a crash could bring the message back without its journal, and it would
             // be sent again.
-            folder.sync(Room::Waiting)?;
-            folder.remove(Room::Waiting, &format!("{id}.log"))?;
+            folder.sync(Subdir::Waiting)?;
+            folder.remove(Subdir::Waiting, &format!("{id}.log"))?;
         }
         Ok(())
     }
@@ -298,7 +301,7 @@ impl<'q> Ticket<'q> {
     fn fail(
         &mut self,
         why: &str,
-        notify: &mut dyn FnMut(&Ticket<'_>, &str),
+        notify: &mut dyn FnMut(&Claim<'_>, &str),
     ) -> io::Result<Option<String>> {
         self.note(
             &[Event::Failed {
@@ -312,10 +315,10 @@ impl<'q> Ticket<'q> {
         let id = self.entry.head.id.clone();
         for end in ["log", "msg"] {
             let name = format!("{id}.{end}");
-            folder.rename((Room::Waiting, &name), (Room::Failed, &name))?;
+            folder.rename((Subdir::Waiting, &name), (Subdir::Failed, &name))?;
         }
-        folder.sync(Room::Failed)?;
-        folder.sync(Room::Waiting)?;
+        folder.sync(Subdir::Failed)?;
+        folder.sync(Subdir::Waiting)?;
         if let Some(key) = &self.entry.head.key {
             super::key::forget(folder, key, &id);
         }
@@ -329,7 +332,7 @@ impl<'q> Ticket<'q> {
     }
 }
 
-impl Ledger for Ticket<'_> {
+impl Ledger for Claim<'_> {
     fn before_dot(&mut self, recipients: &[usize]) -> io::Result<()> {
         let to = recipients
             .iter()
@@ -365,7 +368,7 @@ impl Ledger for Ticket<'_> {
             }
         };
         let ends = self.state.accepted + events.iter().map(accepted).sum::<usize>()
-            == self.state.standing.len();
+            == self.state.status.len();
         if self.note(&events, !ends).is_err() {
             // The next run finds a dot without an answer, which is true. This one knows better, and
             // may still remove what is done.
@@ -488,7 +491,7 @@ impl Queue {
     ///
     /// # Errors
     /// [`QueueError::Unreadable`]: it is damaged and was set aside, or newer and was left alone.
-    pub fn claim(&self, id: &str) -> Result<Option<Ticket<'_>>, QueueError> {
+    pub fn claim(&self, id: &str) -> Result<Option<Claim<'_>>, QueueError> {
         self.claim_within(id, None)
     }
 
@@ -501,9 +504,9 @@ impl Queue {
         &self,
         id: &str,
         limit: Option<&Limit<'_>>,
-    ) -> Result<Option<Ticket<'_>>, QueueError> {
+    ) -> Result<Option<Claim<'_>>, QueueError> {
         let name = format!("{id}.msg");
-        let file = match self.folder.open_file(Room::Waiting, &name) {
+        let file = match self.folder.open_file(Subdir::Waiting, &name) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
@@ -521,7 +524,7 @@ impl Queue {
             }
             (Err(error), _) => return Err(self.io(error)),
         };
-        if !self.folder.is_same(Room::Waiting, &name, &file) {
+        if !self.folder.is_same(Subdir::Waiting, &name, &file) {
             return Ok(None);
         }
         let entry = match entry::prove(&file) {
@@ -537,23 +540,23 @@ impl Queue {
             }
             Err(error @ EntryError::Damaged(_)) => return self.set_aside(id, &error.to_string()),
         };
-        if self.folder.has(Room::Failed, &format!("{id}.log")) {
+        if self.folder.has(Subdir::Failed, &format!("{id}.log")) {
             // Given up, and interrupted halfway.
             let moved = self
                 .folder
-                .rename((Room::Waiting, &name), (Room::Failed, &name));
+                .rename((Subdir::Waiting, &name), (Subdir::Failed, &name));
             return moved.map(|()| None).map_err(|e| self.io(e));
         }
-        let mut ticket = Ticket::new(self, file, entry);
-        if self.folder.has(Room::Waiting, &format!("{id}.log")) {
+        let mut claim = Claim::new(self, file, entry);
+        if self.folder.has(Subdir::Waiting, &format!("{id}.log")) {
             let log = self
                 .folder
-                .append(Room::Waiting, &format!("{id}.log"))
+                .append(Subdir::Waiting, &format!("{id}.log"))
                 .map_err(|e| self.io(e))?;
             match journal::read(&log) {
                 Ok((events, good)) => {
-                    ticket.state = State::after(ticket.entry.head.to.len(), &events);
-                    ticket.journal = Some((log, good));
+                    claim.state = State::after(claim.entry.head.to.len(), &events);
+                    claim.journal = Some((log, good));
                 }
                 Err(JournalError::Read(error)) => return Err(self.io(error)),
                 Err(error @ JournalError::Damaged(_)) => {
@@ -561,17 +564,17 @@ impl Queue {
                 }
             }
         }
-        Ok(Some(ticket))
+        Ok(Some(claim))
     }
 
     /// Moves a damaged entry out of the way; it is never sent. The message goes first: without its
     /// journal it would look new.
-    pub(super) fn set_aside(&self, id: &str, why: &str) -> Result<Option<Ticket<'_>>, QueueError> {
+    pub(super) fn set_aside(&self, id: &str, why: &str) -> Result<Option<Claim<'_>>, QueueError> {
         for end in ["msg", "log"] {
             let name = format!("{id}.{end}");
             match self
                 .folder
-                .rename((Room::Waiting, &name), (Room::Corrupt, &name))
+                .rename((Subdir::Waiting, &name), (Subdir::Corrupt, &name))
             {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(self.io(error)),
                 _ => {}

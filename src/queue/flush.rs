@@ -9,11 +9,11 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::entry::Head;
-use super::folder::{Lock, Room};
+use super::folder::{Lock, Subdir};
 use super::journal::{self, State};
 use super::key::KeyState;
 use super::wait::Limit;
-use super::{Outcome, Queue, QueueError, Ticket, now, policy};
+use super::{Claim, Outcome, Queue, QueueError, now, policy};
 use crate::delivery::Report;
 use crate::message::Message;
 use crate::route::Route;
@@ -38,7 +38,7 @@ pub trait Routes {
     fn given_up(&mut self, _head: &Head, _why: &str) {}
 
     /// The notice for the sender of a mail that is given up; `None` when there is to be none.
-    fn notice(&mut self, _failed: &Ticket<'_>, _why: &str) -> Option<(Head, Message)> {
+    fn notice(&mut self, _failed: &Claim<'_>, _why: &str) -> Option<(Head, Message)> {
         None
     }
 
@@ -48,7 +48,7 @@ pub trait Routes {
 
 /// What a run may do.
 #[derive(Debug, Clone, Default)]
-pub struct Bounds {
+pub struct FlushOptions {
     /// Only these, whether they are due or not; all that are due when it is empty.
     pub ids: Vec<String>,
     /// How long each of these is waited for while another process has it.
@@ -58,7 +58,7 @@ pub struct Bounds {
     /// No further mail is begun after this time.
     pub time: Option<Duration>,
     /// Gives way to another run.
-    pub meek: bool,
+    pub only_if_idle: bool,
 }
 
 /// What a run did.
@@ -157,15 +157,15 @@ impl Queue {
         &self,
         routes: &mut dyn Routes,
         watch: &Watch,
-        bounds: &Bounds,
+        options: &FlushOptions,
     ) -> Result<Flushed, QueueError> {
         let start = Instant::now();
         let mut flushed = Flushed::default();
         let runner = self.folder.lock_of(Lock::Runner).map_err(|e| self.io(e))?;
-        if bounds.meek && runner.try_lock().is_err() {
+        if options.only_if_idle && runner.try_lock().is_err() {
             return Ok(flushed);
         }
-        let names = self.folder.names(Room::Waiting).map_err(|e| self.io(e))?;
+        let names = self.folder.names(Subdir::Waiting).map_err(|e| self.io(e))?;
         let mut ways = Ways {
             open: Vec::new(),
             found: HashMap::new(),
@@ -176,32 +176,32 @@ impl Queue {
             self.sweep(name, &names);
         }
         let all = names.iter().filter_map(|name| name.strip_suffix(".msg"));
-        let wanted: Vec<&str> = if bounds.ids.is_empty() {
+        let wanted: Vec<&str> = if options.ids.is_empty() {
             all.collect()
         } else {
-            let ids: HashSet<&str> = bounds.ids.iter().map(String::as_str).collect();
+            let ids: HashSet<&str> = options.ids.iter().map(String::as_str).collect();
             all.filter(|id| ids.contains(id)).collect()
         };
         for id in wanted {
-            if bounds.ids.is_empty() && !self.is_due(id, &names) {
+            if options.ids.is_empty() && !self.is_due(id, &names) {
                 continue;
             }
-            let over = bounds.time.is_some_and(|time| start.elapsed() > time)
-                || bounds.most.is_some_and(|most| flushed.begun >= most);
+            let over = options.time.is_some_and(|time| start.elapsed() > time)
+                || options.most.is_some_and(|most| flushed.begun >= most);
             if over || watch.interrupt.load(Ordering::Relaxed) != 0 {
                 break;
             }
             flushed.begun += 1;
-            if let Err(problem) = self.one(id, &mut ways, bounds, &mut flushed) {
+            if let Err(problem) = self.one(id, &mut ways, options, &mut flushed) {
                 flushed.problems.push(problem);
             }
         }
         // Their senders need not wait for another run.
         for notice in std::mem::take(&mut flushed.notices) {
-            let outcome = self.one(&notice, &mut ways, &Bounds::default(), &mut flushed);
+            let outcome = self.one(&notice, &mut ways, &FlushOptions::default(), &mut flushed);
             flushed.problems.extend(outcome.err());
         }
-        let missing = bounds
+        let missing = options
             .ids
             .iter()
             .filter(|id| !has(&names, &format!("{id}.msg")));
@@ -215,30 +215,30 @@ impl Queue {
         &self,
         id: &str,
         ways: &mut Ways<'_>,
-        bounds: &Bounds,
+        options: &FlushOptions,
         flushed: &mut Flushed,
     ) -> Result<(), QueueError> {
-        let named = !bounds.ids.is_empty();
-        let limit = Limit::new(bounds.patience, &ways.watch.interrupt);
-        let Some(mut ticket) = self.claim_within(id, named.then_some(&limit))? else {
+        let named = !options.ids.is_empty();
+        let limit = Limit::new(options.patience, &ways.watch.interrupt);
+        let Some(mut claim) = self.claim_within(id, named.then_some(&limit))? else {
             // Another process was quicker, and it is gone or was given up.
-            let failed = self.item(Room::Failed, id).filter(|_| named);
+            let failed = self.item(Subdir::Failed, id).filter(|_| named);
             flushed
                 .failed
                 .extend(failed.map(|item| (item.id, item.last)));
             return Ok(());
         };
-        let waits = !ticket.state().left().is_empty();
-        if waits && ticket.state().held {
+        let waits = !claim.state().left().is_empty();
+        if waits && claim.state().held {
             flushed.held.extend(named.then(|| id.to_owned()));
             return Ok(());
         }
         // Another process may have tried it since the name was read.
-        if !named && !ticket.state().is_due(now(), self.policy.longest()) {
+        if !named && !claim.state().is_due(now(), self.policy.longest()) {
             return Ok(());
         }
         if waits {
-            match self.send(&mut ticket, ways) {
+            match self.send(&mut claim, ways) {
                 // It can never be sent, so it must not wait for ever.
                 Err(QueueError::Unreadable { why, .. }) => {
                     return self.set_aside(id, &why).map(drop);
@@ -246,13 +246,13 @@ impl Queue {
                 outcome => outcome?,
             }
         }
-        let (last, head) = (ticket.state().why().to_owned(), ticket.head().clone());
-        let refused = ticket.state().left().is_empty();
+        let (last, head) = (claim.state().why().to_owned(), claim.head().clone());
+        let refused = claim.state().left().is_empty();
         let (routes, mut notices) = (&mut *ways.routes, Vec::new());
-        let finished = ticket.finish_with(&mut |ticket, why| {
+        let finished = claim.finish_with(&mut |claim, why| {
             notices.extend(
                 routes
-                    .notice(ticket, why)
+                    .notice(claim, why)
                     .map(|notice| self.notify(id, notice)),
             );
         });
@@ -309,29 +309,29 @@ impl Queue {
         }
     }
 
-    fn send(&self, ticket: &mut Ticket<'_>, ways: &mut Ways<'_>) -> Result<(), QueueError> {
-        let route = match ways.route(ticket.head()) {
+    fn send(&self, claim: &mut Claim<'_>, ways: &mut Ways<'_>) -> Result<(), QueueError> {
+        let route = match ways.route(claim.head()) {
             Ok(route) => route,
             Err((why, tried)) => {
-                let to: Vec<String> = ticket
+                let to: Vec<String> = claim
                     .state()
                     .left()
                     .iter()
-                    .map(|at| ticket.head().to[*at].clone())
+                    .map(|at| claim.head().to[*at].clone())
                     .collect();
-                ticket.defer(&why, tried)?;
-                ways.routes.put_off(ticket.head(), &to, &why);
+                claim.defer(&why, tried)?;
+                ways.routes.put_off(claim.head(), &to, &why);
                 return Ok(());
             }
         };
-        let report = ticket.attempt(ways.way(&route), Turn::More)?;
+        let report = claim.attempt(ways.way(&route), Turn::More)?;
         let faults = || report.fates.iter().filter_map(|f| f.outcome.as_ref().err());
         if let Some(fault) = faults().find(|f| policy::is_of_session(f)) {
             ways.watch
                 .learned
                 .failed(&route, fault, (self.words)(fault));
         }
-        ways.routes.attempted(ticket.head(), &report);
+        ways.routes.attempted(claim.head(), &report);
         Ok(())
     }
 
@@ -341,7 +341,7 @@ impl Queue {
         if !has(names, &format!("{id}.log")) {
             return true;
         }
-        let Ok(log) = self.folder.open_file(Room::Waiting, &format!("{id}.log")) else {
+        let Ok(log) = self.folder.open_file(Subdir::Waiting, &format!("{id}.log")) else {
             return true;
         };
         let Ok((events, _)) = journal::read(&log) else {
@@ -355,38 +355,38 @@ impl Queue {
         if name.starts_with("tmp.") {
             // A living writer has the lock. One that has made the file and not locked it yet waits
             // for ours, and begins again.
-            let Ok(file) = self.folder.open_file(Room::Waiting, name) else {
+            let Ok(file) = self.folder.open_file(Subdir::Waiting, name) else {
                 return false;
             };
-            return file.try_lock().is_ok() && self.folder.remove(Room::Waiting, name).is_ok();
+            return file.try_lock().is_ok() && self.folder.remove(Subdir::Waiting, name).is_ok();
         }
         let Some(message) = name.strip_suffix(".log").map(|id| format!("{id}.msg")) else {
             return false;
         };
-        if has(names, &message) || self.folder.has(Room::Waiting, &message) {
+        if has(names, &message) || self.folder.has(Subdir::Waiting, &message) {
             return false;
         }
         // A release moves the journal before its message.
         let Ok(moves) = self.folder.lock_of(Lock::Moves) else {
             return false;
         };
-        if moves.try_lock().is_err() || self.folder.has(Room::Waiting, &message) {
+        if moves.try_lock().is_err() || self.folder.has(Subdir::Waiting, &message) {
             return false;
         }
-        match [Room::Failed, Room::Corrupt]
+        match [Subdir::Failed, Subdir::Corrupt]
             .into_iter()
-            .find(|room| self.folder.has(*room, &message))
+            .find(|subdir| self.folder.has(*subdir, &message))
         {
-            Some(room) => self
+            Some(subdir) => self
                 .folder
-                .rename((Room::Waiting, name), (room, name))
+                .rename((Subdir::Waiting, name), (subdir, name))
                 .is_ok(),
-            None => self.folder.remove(Room::Waiting, name).is_ok(),
+            None => self.folder.remove(Subdir::Waiting, name).is_ok(),
         }
     }
 }
 
-impl Ticket<'_> {
+impl Claim<'_> {
     /// Sends it to those that are left, keeping its books.
     ///
     /// # Errors

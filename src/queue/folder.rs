@@ -19,7 +19,7 @@ use crate::environment;
 
 /// One of the folders in the queue's place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Room {
+pub enum Subdir {
     /// Mail that waits.
     Waiting,
     /// Mail that was refused or grew too old.
@@ -30,11 +30,11 @@ pub enum Room {
     Keys,
 }
 
-const ROOMS: [(Room, &str); 4] = [
-    (Room::Waiting, "q"),
-    (Room::Failed, "failed"),
-    (Room::Corrupt, "corrupt"),
-    (Room::Keys, "keys"),
+const SUBDIRS: [(Subdir, &str); 4] = [
+    (Subdir::Waiting, "q"),
+    (Subdir::Failed, "failed"),
+    (Subdir::Corrupt, "corrupt"),
+    (Subdir::Keys, "keys"),
 ];
 
 /// What a lock on the queue is for.
@@ -102,7 +102,7 @@ fn make_all(path: &Path) -> io::Result<()> {
 #[derive(Debug)]
 pub struct Folder {
     root: OwnedFd,
-    rooms: [OwnedFd; 4],
+    subdirs: [OwnedFd; 4],
     path: PathBuf,
 }
 
@@ -126,13 +126,13 @@ impl Folder {
             }
         })?;
         let root = Self::enter(rustix::fs::CWD, path, path)?;
-        let mut rooms = Vec::with_capacity(ROOMS.len());
-        for (_, name) in ROOMS {
+        let mut subdirs = Vec::with_capacity(SUBDIRS.len());
+        for (_, name) in SUBDIRS {
             match rustix::fs::mkdirat(&root, name, Mode::from_raw_mode(0o700)) {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(error) => return Err(unusable(error.into())),
             }
-            rooms.push(Self::enter(&root, Path::new(name), &path.join(name))?);
+            subdirs.push(Self::enter(&root, Path::new(name), &path.join(name))?);
         }
         if new {
             // Mail is as durable as the names of the folders it lies in.
@@ -146,12 +146,12 @@ impl Folder {
                 let _ = std::fs::File::open(above).and_then(|folder| folder.sync_all());
             }
         }
-        let rooms = rooms
+        let subdirs = subdirs
             .try_into()
             .map_err(|_| unusable(io::Error::other("a folder is missing")))?;
         Ok(Folder {
             root,
-            rooms,
+            subdirs,
             path: path.to_owned(),
         })
     }
@@ -201,7 +201,7 @@ impl Folder {
     /// opened that is there.
     pub fn is_writable(&self) -> bool {
         let access = rustix::fs::accessat(
-            self.room(Room::Waiting),
+            self.subdir(Subdir::Waiting),
             ".",
             Access::WRITE_OK,
             AtFlags::EACCESS,
@@ -214,33 +214,33 @@ impl Folder {
         &self.path
     }
 
-    fn room(&self, room: Room) -> &OwnedFd {
-        let place = ROOMS.iter().position(|(r, _)| *r == room).unwrap_or(0);
-        &self.rooms[place]
+    fn subdir(&self, subdir: Subdir) -> &OwnedFd {
+        let place = SUBDIRS.iter().position(|(r, _)| *r == subdir).unwrap_or(0);
+        &self.subdirs[place]
     }
 
     /// Makes a new file; an existing one is an error.
-    pub fn create(&self, room: Room, name: &str) -> io::Result<File> {
+    pub fn create(&self, subdir: Subdir, name: &str) -> io::Result<File> {
         let flags =
             OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        self.make(room, name, flags)
+        self.make(subdir, name, flags)
     }
 
     /// Opens a file for reading and appending, and makes it when it is not there.
-    pub fn append(&self, room: Room, name: &str) -> io::Result<File> {
+    pub fn append(&self, subdir: Subdir, name: &str) -> io::Result<File> {
         let flags =
             OFlags::RDWR | OFlags::CREATE | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        self.make(room, name, flags)
+        self.make(subdir, name, flags)
     }
 
     /// The same for a file that must be there.
-    pub fn append_to(&self, room: Room, name: &str) -> io::Result<File> {
+    pub fn append_to(&self, subdir: Subdir, name: &str) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        self.make(room, name, flags)
+        self.make(subdir, name, flags)
     }
 
-    fn make(&self, room: Room, name: &str, flags: OFlags) -> io::Result<File> {
-        Self::make_at(self.room(room), name, flags)
+    fn make(&self, subdir: Subdir, name: &str, flags: OFlags) -> io::Result<File> {
+        Self::make_at(self.subdir(subdir), name, flags)
     }
 
     fn make_at(folder: &OwnedFd, name: &str, flags: OFlags) -> io::Result<File> {
@@ -262,10 +262,10 @@ impl Folder {
 
     /// Opens a file of ours for reading; anything but a regular file of ours with one name is
     /// [`io::ErrorKind::InvalidData`].
-    pub fn open_file(&self, room: Room, name: &str) -> io::Result<File> {
+    pub fn open_file(&self, subdir: Subdir, name: &str) -> io::Result<File> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let strange = || io::Error::new(io::ErrorKind::InvalidData, "it is no file of this queue");
-        let file = match rustix::fs::openat(self.room(room), name, flags, Mode::empty()) {
+        let file = match rustix::fs::openat(self.subdir(subdir), name, flags, Mode::empty()) {
             Err(Errno::LOOP | Errno::NXIO) => return Err(strange()),
             outcome => outcome?,
         };
@@ -279,20 +279,20 @@ impl Folder {
 
     /// Tells whether a name still stands for an open file: it may have been removed or exchanged
     /// before it was locked.
-    pub fn is_same(&self, room: Room, name: &str, file: &File) -> bool {
-        let by_name = rustix::fs::statat(self.room(room), name, AtFlags::SYMLINK_NOFOLLOW);
+    pub fn is_same(&self, subdir: Subdir, name: &str, file: &File) -> bool {
+        let by_name = rustix::fs::statat(self.subdir(subdir), name, AtFlags::SYMLINK_NOFOLLOW);
         let by_file = rustix::fs::fstat(file);
         matches!((by_name, by_file), (Ok(a), Ok(b)) if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
     }
 
     /// Tells whether there is a file of this name.
-    pub fn has(&self, room: Room, name: &str) -> bool {
-        rustix::fs::statat(self.room(room), name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    pub fn has(&self, subdir: Subdir, name: &str) -> bool {
+        rustix::fs::statat(self.subdir(subdir), name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
     }
 
     /// Gives a file another name, never that of an existing one.
-    pub fn rename(&self, from: (Room, &str), to: (Room, &str)) -> io::Result<()> {
-        let (at, into) = (self.room(from.0), self.room(to.0));
+    pub fn rename(&self, from: (Subdir, &str), to: (Subdir, &str)) -> io::Result<()> {
+        let (at, into) = (self.subdir(from.0), self.subdir(to.0));
         match rustix::fs::renameat_with(at, from.1, into, to.1, RenameFlags::NOREPLACE) {
             // Old kernels and some file systems cannot promise it; the names are random.
             Err(Errno::INVAL | Errno::NOSYS) if !self.has(to.0, to.1) => {
@@ -303,22 +303,22 @@ impl Folder {
     }
 
     /// Removes a file; one that is not there is no error.
-    pub fn remove(&self, room: Room, name: &str) -> io::Result<()> {
-        match rustix::fs::unlinkat(self.room(room), name, AtFlags::empty()) {
+    pub fn remove(&self, subdir: Subdir, name: &str) -> io::Result<()> {
+        match rustix::fs::unlinkat(self.subdir(subdir), name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
     /// Makes the names of a folder durable.
-    pub fn sync(&self, room: Room) -> io::Result<()> {
-        Ok(rustix::fs::fsync(self.room(room))?)
+    pub fn sync(&self, subdir: Subdir) -> io::Result<()> {
+        Ok(rustix::fs::fsync(self.subdir(subdir))?)
     }
 
     /// The names in a folder, sorted: names begin with the time, so the oldest comes first.
-    pub fn names(&self, room: Room) -> io::Result<Vec<String>> {
+    pub fn names(&self, subdir: Subdir) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in Dir::read_from(self.room(room))? {
+        for entry in Dir::read_from(self.subdir(subdir))? {
             let name = OsStr::from_bytes(entry?.file_name().to_bytes())
                 .to_string_lossy()
                 .into_owned();
@@ -335,8 +335,8 @@ impl Folder {
     pub fn lock_of(&self, lock: Lock) -> io::Result<File> {
         let folder = match lock {
             Lock::Runner => &self.root,
-            Lock::Moves => self.room(Room::Failed),
-            Lock::Head => self.room(Room::Keys),
+            Lock::Moves => self.subdir(Subdir::Failed),
+            Lock::Head => self.subdir(Subdir::Keys),
         };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Ok(File::from(rustix::fs::openat(

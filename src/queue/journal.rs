@@ -150,7 +150,7 @@ mod places {
 
 /// How one recipient stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum RecipientStatus {
     /// To be sent.
     Waiting,
     /// The dot was about to be sent and nothing is known since.
@@ -165,7 +165,7 @@ pub enum Standing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     /// Every recipient, by place.
-    pub standing: Vec<Standing>,
+    pub status: Vec<RecipientStatus>,
     /// How many of them were accepted.
     pub accepted: usize,
     /// How many of them are in doubt.
@@ -201,7 +201,7 @@ impl State {
     /// A mail to which nothing has happened.
     pub fn new(recipients: usize) -> Self {
         State {
-            standing: vec![Standing::Waiting; recipients],
+            status: vec![RecipientStatus::Waiting; recipients],
             accepted: 0,
             doubtful: 0,
             tries: 0,
@@ -230,99 +230,98 @@ impl State {
     /// Takes one event in.
     pub fn fold(&mut self, event: &Event) {
         self.replies.fold(event);
-        let mut set = |to: &[usize], standing: Standing| {
+        let mut set = |to: &[usize], status: RecipientStatus| {
             for place in to {
                 // What was accepted stays so, whatever a later line says.
                 if let Some(old) = self
-                    .standing
+                    .status
                     .get_mut(*place)
-                    .filter(|old| **old != Standing::Accepted)
+                    .filter(|old| **old != RecipientStatus::Accepted)
                 {
                     // Counted, not looked for: a long list is settled by many lines.
-                    self.doubtful -= usize::from(*old == Standing::InDoubt);
-                    self.doubtful += usize::from(standing == Standing::InDoubt);
-                    *old = standing;
-                    self.accepted += usize::from(standing == Standing::Accepted);
+                    self.doubtful -= usize::from(*old == RecipientStatus::InDoubt);
+                    self.doubtful += usize::from(status == RecipientStatus::InDoubt);
+                    *old = status;
+                    self.accepted += usize::from(status == RecipientStatus::Accepted);
                 }
             }
         };
-        let at = match event {
-            Event::Begin { at, idle } => {
-                self.tries += 1;
-                if !idle {
-                    let gap = self
-                        .begun
-                        .map(|(before, planned)| (at.saturating_sub(before), planned));
-                    self.gaps.extend(gap);
-                    self.begun = Some((*at, 0));
+        let at =
+            match event {
+                Event::Begin { at, idle } => {
+                    self.tries += 1;
+                    if !idle {
+                        let gap = self
+                            .begun
+                            .map(|(before, planned)| (at.saturating_sub(before), planned));
+                        self.gaps.extend(gap);
+                        self.begun = Some((*at, 0));
+                    }
+                    at
                 }
-                at
-            }
-            Event::Dot { at, to } => {
-                set(to, Standing::InDoubt);
-                self.until.0 = at.saturating_add(DOUBT);
-                UNANSWERED.clone_into(&mut self.last);
-                at
-            }
-            Event::Accepted { at, to, reply } => {
-                set(to, Standing::Accepted);
-                self.last.clone_from(reply);
-                at
-            }
-            Event::Refused { at, to, reply } => {
-                set(to, Standing::Refused);
-                self.last.clone_from(reply);
-                self.refusal.clone_from(reply);
-                at
-            }
-            Event::Deferred {
-                at,
-                to,
-                reply,
-                next,
-            } => {
-                set(to, Standing::Waiting);
-                (self.until.1, self.last) = (*next, reply.clone());
-                self.plan(next.saturating_sub(*at));
-                at
-            }
-            Event::Doubt {
-                at,
-                to,
-                reply,
-                next,
-            } => {
-                set(to, Standing::InDoubt);
-                (self.until.0, self.last) = (*next, reply.clone());
-                self.plan(next.saturating_sub(*at));
-                at
-            }
-            Event::Lockstep { at } => {
-                self.lockstep = true;
-                at
-            }
-            Event::Hold { at } => {
-                self.held = true;
-                at
-            }
-            Event::Release { at } => {
-                (self.held, self.until, self.begun) = (false, (0, 0), None);
-                self.gaps.clear();
-                for old in self
-                    .standing
-                    .iter_mut()
-                    .filter(|s| matches!(s, Standing::InDoubt | Standing::Refused))
-                {
-                    *old = Standing::Waiting;
+                Event::Dot { at, to } => {
+                    set(to, RecipientStatus::InDoubt);
+                    self.until.0 = at.saturating_add(DOUBT);
+                    UNANSWERED.clone_into(&mut self.last);
+                    at
                 }
-                self.doubtful = 0;
-                at
-            }
-            Event::Failed { at, reply } => {
-                self.last.clone_from(reply);
-                at
-            }
-        };
+                Event::Accepted { at, to, reply } => {
+                    set(to, RecipientStatus::Accepted);
+                    self.last.clone_from(reply);
+                    at
+                }
+                Event::Refused { at, to, reply } => {
+                    set(to, RecipientStatus::Refused);
+                    self.last.clone_from(reply);
+                    self.refusal.clone_from(reply);
+                    at
+                }
+                Event::Deferred {
+                    at,
+                    to,
+                    reply,
+                    next,
+                } => {
+                    set(to, RecipientStatus::Waiting);
+                    (self.until.1, self.last) = (*next, reply.clone());
+                    self.plan(next.saturating_sub(*at));
+                    at
+                }
+                Event::Doubt {
+                    at,
+                    to,
+                    reply,
+                    next,
+                } => {
+                    set(to, RecipientStatus::InDoubt);
+                    (self.until.0, self.last) = (*next, reply.clone());
+                    self.plan(next.saturating_sub(*at));
+                    at
+                }
+                Event::Lockstep { at } => {
+                    self.lockstep = true;
+                    at
+                }
+                Event::Hold { at } => {
+                    self.held = true;
+                    at
+                }
+                Event::Release { at } => {
+                    (self.held, self.until, self.begun) = (false, (0, 0), None);
+                    self.gaps.clear();
+                    for old in self.status.iter_mut().filter(|s| {
+                        matches!(s, RecipientStatus::InDoubt | RecipientStatus::Refused)
+                    }) {
+                        *old = RecipientStatus::Waiting;
+                    }
+                    self.doubtful = 0;
+                    at
+                }
+                Event::Failed { at, reply } => {
+                    self.last.clone_from(reply);
+                    at
+                }
+            };
         let (doubt, deferred) = self.until;
         self.next = if self.doubtful > 0 {
             doubt.max(deferred)
@@ -350,8 +349,9 @@ impl State {
 
     /// The places of those that must still be sent.
     pub fn left(&self) -> Vec<usize> {
-        let open = |s: &Standing| matches!(s, Standing::Waiting | Standing::InDoubt);
-        self.standing
+        let open =
+            |s: &RecipientStatus| matches!(s, RecipientStatus::Waiting | RecipientStatus::InDoubt);
+        self.status
             .iter()
             .enumerate()
             .filter(|(_, s)| open(s))
@@ -371,8 +371,8 @@ impl State {
     }
 
     /// Tells whether a recipient stands so.
-    pub fn any(&self, standing: Standing) -> bool {
-        self.standing.contains(&standing)
+    pub fn any(&self, status: RecipientStatus) -> bool {
+        self.status.contains(&status)
     }
 
     /// Tells whether it may be tried now. A clock that jumped must not strand it: a time further

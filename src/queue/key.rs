@@ -8,7 +8,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::folder::{Folder, Room};
+use super::folder::{Folder, Subdir};
 use super::{Queue, QueueError, now};
 
 /// How long a key counts.
@@ -99,9 +99,9 @@ impl Queue {
         }
         let name = name(key);
         let opened = if make {
-            self.folder.append(Room::Keys, &name)
+            self.folder.append(Subdir::Keys, &name)
         } else {
-            self.folder.open_file(Room::Keys, &name)
+            self.folder.open_file(Subdir::Keys, &name)
         };
         match opened.and_then(|file| file.lock().map(|()| file)) {
             Ok(file) => Ok(Some(file)),
@@ -118,7 +118,7 @@ impl Queue {
             error,
         })?;
         let counts = |(word, id, at): &(String, String, i64)| {
-            let waits = self.folder.has(Room::Waiting, &format!("{id}.msg"));
+            let waits = self.folder.has(Subdir::Waiting, &format!("{id}.msg"));
             waits || (word == "done" && now().saturating_sub(*at).abs() < LIFETIME)
         };
         Ok(last.filter(counts).map(|(_, id, _)| id))
@@ -161,7 +161,7 @@ pub(super) fn forget(folder: &Folder, key: &str, id: &str) {
 }
 
 fn change(folder: &Folder, key: &str, id: &str, word: &str) {
-    let Ok(file) = folder.append_to(Room::Keys, &name(key)) else {
+    let Ok(file) = folder.append_to(Subdir::Keys, &name(key)) else {
         return;
     };
     // Held by another process only while that looks, and then it looks for the mail as well.

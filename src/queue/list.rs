@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::entry;
-use super::folder::{Lock, Room};
-use super::journal::{self, Standing, State};
+use super::folder::{Lock, Subdir};
+use super::journal::{self, RecipientStatus, State};
 use super::{Queue, QueueError};
 use crate::text::{self, Policy};
 
@@ -59,10 +59,10 @@ impl Queue {
     /// The folder cannot be read.
     pub fn list(&self) -> Result<Vec<Item>, QueueError> {
         let mut items = Vec::new();
-        for room in [Room::Waiting, Room::Failed] {
-            for name in self.folder.names(room).map_err(|e| self.io(e))? {
+        for subdir in [Subdir::Waiting, Subdir::Failed] {
+            for name in self.folder.names(subdir).map_err(|e| self.io(e))? {
                 if let Some(id) = name.strip_suffix(".msg")
-                    && let Some(item) = self.item(room, id)
+                    && let Some(item) = self.item(subdir, id)
                 {
                     items.push(item);
                 }
@@ -72,33 +72,33 @@ impl Queue {
     }
 
     /// One entry as the list shows it; `None` when it is gone or cannot be read.
-    pub fn item(&self, room: Room, id: &str) -> Option<Item> {
-        let file = self.folder.open_file(room, &format!("{id}.msg")).ok()?;
+    pub fn item(&self, subdir: Subdir, id: &str) -> Option<Item> {
+        let file = self.folder.open_file(subdir, &format!("{id}.msg")).ok()?;
         let entry = entry::look(&file).ok()?;
-        let (state, damage) = self.state(room, id, entry.head.to.len());
+        let (state, damage) = self.state(subdir, id, entry.head.to.len());
         // A lock that shuts nobody out: a run would pass the mail over.
-        let busy = room == Room::Waiting && file.try_lock_shared().is_err();
+        let busy = subdir == Subdir::Waiting && file.try_lock_shared().is_err();
         let _ = file.unlock();
-        let word = match room {
-            Room::Failed => "failed",
+        let word = match subdir {
+            Subdir::Failed => "failed",
             _ if busy => "sending",
             _ if damage.is_some() => "damaged",
             _ if state.held => "held",
-            _ if state.any(Standing::InDoubt) => "in doubt",
+            _ if state.any(RecipientStatus::InDoubt) => "in doubt",
             _ => "waiting",
         };
-        let shown = |s: &Standing| {
-            if room == Room::Failed {
-                *s != Standing::Accepted
+        let shown = |s: &RecipientStatus| {
+            if subdir == Subdir::Failed {
+                *s != RecipientStatus::Accepted
             } else {
-                matches!(s, Standing::Waiting | Standing::InDoubt)
+                matches!(s, RecipientStatus::Waiting | RecipientStatus::InDoubt)
             }
         };
         let to = entry
             .head
             .to
             .iter()
-            .zip(&state.standing)
+            .zip(&state.status)
             .filter(|(_, s)| shown(s))
             .map(|(a, _)| a.clone())
             .collect();
@@ -112,7 +112,7 @@ impl Queue {
             tries: state.tries,
             next: state.next,
             last: damage.unwrap_or_else(|| {
-                if room == Room::Failed {
+                if subdir == Subdir::Failed {
                     state.last.clone()
                 } else {
                     state.why().to_owned()
@@ -123,8 +123,8 @@ impl Queue {
     }
 
     /// How an entry stands, and what is wrong with its journal.
-    fn state(&self, room: Room, id: &str, recipients: usize) -> (State, Option<String>) {
-        let log = self.folder.open_file(room, &format!("{id}.log")).ok();
+    fn state(&self, subdir: Subdir, id: &str, recipients: usize) -> (State, Option<String>) {
+        let log = self.folder.open_file(subdir, &format!("{id}.log")).ok();
         match log.map_or_else(|| Ok((Vec::new(), 0)), |log| journal::read(&log)) {
             Ok((events, _)) => (State::after(recipients, &events), None),
             Err(error) => (State::new(recipients), Some(error.to_string())),
@@ -138,16 +138,16 @@ impl Queue {
 
     /// Tells whether a mail of this name waits here.
     pub(super) fn waits(&self, id: &str) -> bool {
-        matches!(self.find(id), Ok(Room::Waiting))
+        matches!(self.find(id), Ok(Subdir::Waiting))
     }
 
     /// Where an entry lies.
-    fn find(&self, id: &str) -> Result<Room, QueueError> {
+    fn find(&self, id: &str) -> Result<Subdir, QueueError> {
         let sound = !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric());
-        let rooms = [Room::Waiting, Room::Failed, Room::Corrupt];
-        let found = rooms
+        let subdirs = [Subdir::Waiting, Subdir::Failed, Subdir::Corrupt];
+        let found = subdirs
             .into_iter()
-            .find(|room| sound && self.folder.has(*room, &format!("{id}.msg")));
+            .find(|subdir| sound && self.folder.has(*subdir, &format!("{id}.msg")));
         found.ok_or_else(|| QueueError::NoEntry(id.to_owned()))
     }
 
@@ -156,10 +156,10 @@ impl Queue {
     /// # Errors
     /// There is none of that name, it cannot be read, or `out` cannot be written.
     pub fn show(&self, id: &str, out: &mut dyn Write) -> Result<(), QueueError> {
-        let room = self.find(id)?;
+        let subdir = self.find(id)?;
         let file = self
             .folder
-            .open_file(room, &format!("{id}.msg"))
+            .open_file(subdir, &format!("{id}.msg"))
             .map_err(|e| self.io(e))?;
         let entry = entry::look(&file).map_err(|error| QueueError::Unreadable {
             id: id.to_owned(),
@@ -168,7 +168,7 @@ impl Queue {
         })?;
         let write = |out: &mut dyn Write| -> io::Result<()> {
             writeln!(out, "# {}", shown(&entry.head)?)?;
-            if let Ok(log) = self.folder.open_file(room, &format!("{id}.log")) {
+            if let Ok(log) = self.folder.open_file(subdir, &format!("{id}.log")) {
                 match journal::read(&log) {
                     Ok((events, _)) => {
                         for event in events {
@@ -204,20 +204,20 @@ impl Queue {
     /// # Errors
     /// There is none of that name, or another process has it.
     pub fn hold(&self, id: &str, hold: bool) -> Result<(), QueueError> {
-        if self.find(id)? == Room::Failed && !hold {
+        if self.find(id)? == Subdir::Failed && !hold {
             let moves = self.folder.lock_of(Lock::Moves).map_err(|e| self.io(e))?;
             moves.lock().map_err(|e| self.io(e))?;
             // The journal first: a message must never stand here without its own, as it would be
             // sent to everybody.
             for end in ["log", "msg"] {
                 let name = format!("{id}.{end}");
-                if self.folder.has(Room::Failed, &name) {
+                if self.folder.has(Subdir::Failed, &name) {
                     self.folder
-                        .rename((Room::Failed, &name), (Room::Waiting, &name))
+                        .rename((Subdir::Failed, &name), (Subdir::Waiting, &name))
                         .map_err(|e| self.io(e))?;
                 }
             }
-            self.folder.sync(Room::Waiting).map_err(|e| self.io(e))?;
+            self.folder.sync(Subdir::Waiting).map_err(|e| self.io(e))?;
         }
         self.claim(id)?
             .ok_or_else(|| QueueError::Busy(id.to_owned()))?
@@ -230,16 +230,16 @@ impl Queue {
     /// There is none of that name, or another process has it.
     pub fn remove(&self, id: &str) -> Result<(), QueueError> {
         match self.find(id)? {
-            Room::Waiting => {
-                let mut ticket = self
+            Subdir::Waiting => {
+                let mut claim = self
                     .claim(id)?
                     .ok_or_else(|| QueueError::Busy(id.to_owned()))?;
-                ticket.remove().map_err(|e| self.io(e))
+                claim.remove().map_err(|e| self.io(e))
             }
-            room => {
+            subdir => {
                 for end in ["msg", "log"] {
                     self.folder
-                        .remove(room, &format!("{id}.{end}"))
+                        .remove(subdir, &format!("{id}.{end}"))
                         .map_err(|e| self.io(e))?;
                 }
                 Ok(())
@@ -253,7 +253,7 @@ impl Queue {
     /// The folder cannot be read.
     pub fn check(&self) -> Result<Check, QueueError> {
         let mut check = Check::default();
-        let names = self.folder.names(Room::Waiting).map_err(|e| self.io(e))?;
+        let names = self.folder.names(Subdir::Waiting).map_err(|e| self.io(e))?;
         for name in &names {
             let Some(id) = name.strip_suffix(".msg") else {
                 if self.sweep(name, &names) {
@@ -264,8 +264,8 @@ impl Queue {
                 continue;
             };
             match self.claim(id) {
-                Ok(Some(ticket)) if ticket.state().left().is_empty() => {
-                    ticket.finish()?;
+                Ok(Some(claim)) if claim.state().left().is_empty() => {
+                    claim.finish()?;
                     check
                         .repaired
                         .push(format!("{id}: it was done, and is removed now"));
@@ -278,7 +278,7 @@ impl Queue {
                 }
             }
         }
-        for name in self.folder.names(Room::Corrupt).map_err(|e| self.io(e))? {
+        for name in self.folder.names(Subdir::Corrupt).map_err(|e| self.io(e))? {
             if let Some(id) = name.strip_suffix(".msg") {
                 check.problems.push(format!(
                     "{id}: it is damaged and lies in corrupt/; --queue-show and --remove know it"

@@ -37,11 +37,11 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 pub use all::Queues;
-pub use claim::{Outcome, Ticket};
+pub use claim::{Claim, Outcome};
 pub use entry::{EntryError, Head};
-pub use flush::{Bounds, Flushed, Routes};
-pub use folder::{FolderError, Room};
-pub use journal::{JournalError, Standing, State};
+pub use flush::{FlushOptions, Flushed, Routes};
+pub use folder::{FolderError, Subdir};
+pub use journal::{JournalError, RecipientStatus, State};
 pub use key::{Key, KeyState};
 pub use list::{Check, Item};
 pub use policy::{Policy, Verdict, is_of_session, judge};
@@ -198,7 +198,7 @@ impl Queue {
         mut head: Head,
         message: &Message,
         key: Option<&Key>,
-    ) -> Result<Ticket<'_>, QueueError> {
+    ) -> Result<Claim<'_>, QueueError> {
         entry::check_envelope(&head, &message.envelope).map_err(QueueError::Unsound)?;
         head.created = now();
         head.expires = head.created.saturating_add(self.policy.lifetime_ms());
@@ -215,21 +215,21 @@ impl Queue {
         mut head: Head,
         message: &Message,
         key: Option<&Key>,
-    ) -> io::Result<Ticket<'_>> {
+    ) -> io::Result<Claim<'_>> {
         let (temporary, file) = loop {
             head.id = new_id(head.created);
             let temporary = format!("tmp.{}", head.id);
-            match self.folder.create(Room::Waiting, &temporary) {
+            match self.folder.create(Subdir::Waiting, &temporary) {
                 // The lock is on the file and not on the name: it goes with the rename, and no
                 // flush takes the mail away from us. A sweep that came before it took the file for
                 // that of a dead process.
                 Ok(file) => match file.lock() {
-                    Ok(()) if self.folder.is_same(Room::Waiting, &temporary, &file) => {
+                    Ok(()) if self.folder.is_same(Subdir::Waiting, &temporary, &file) => {
                         break (temporary, file);
                     }
                     Ok(()) => {}
                     Err(error) => {
-                        let _ = self.folder.remove(Room::Waiting, &temporary);
+                        let _ = self.folder.remove(Subdir::Waiting, &temporary);
                         return Err(error);
                     }
                 },
@@ -240,33 +240,33 @@ impl Queue {
         let committed = entry::write(&file, &head, message).and_then(|entry| {
             if let Some(key) = key {
                 key.pending(&head.id)?;
-                self.folder.sync(Room::Keys)?;
+                self.folder.sync(Subdir::Keys)?;
             }
             self.folder.rename(
-                (Room::Waiting, &temporary),
-                (Room::Waiting, &format!("{}.msg", head.id)),
+                (Subdir::Waiting, &temporary),
+                (Subdir::Waiting, &format!("{}.msg", head.id)),
             )?;
             Ok(entry)
         });
         let entry = match committed {
             Ok(entry) => entry,
             Err(error) => {
-                let _ = self.folder.remove(Room::Waiting, &temporary);
+                let _ = self.folder.remove(Subdir::Waiting, &temporary);
                 return Err(error);
             }
         };
-        if let Err(error) = self.folder.sync(Room::Waiting) {
+        if let Err(error) = self.folder.sync(Subdir::Waiting) {
             // Not known to be durable, so not promised.
             let _ = self
                 .folder
-                .remove(Room::Waiting, &format!("{}.msg", head.id));
+                .remove(Subdir::Waiting, &format!("{}.msg", head.id));
             return Err(error);
         }
         if let Some(key) = key {
             // Not fatal: while the mail waits, `pending` says as much.
             let _ = key.done(&head.id);
         }
-        Ok(Ticket::new(self, file, entry))
+        Ok(Claim::new(self, file, entry))
     }
 }
 

@@ -168,24 +168,24 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Ends an attempt as the living do, or as the dead do: dropping a ticket is what a kill leaves, a
+/// Ends an attempt as the living do, or as the dead do: dropping a claim is what a kill leaves, a
 /// lock that is gone.
-fn end(ticket: Ticket<'_>, dies: Option<u8>) {
+fn end(claim: Claim<'_>, dies: Option<u8>) {
     if dies.is_none() {
-        ticket.finish().unwrap();
+        claim.finish().unwrap();
     }
 }
 
 fn attempt(
-    mut ticket: Ticket<'_>,
+    mut claim: Claim<'_>,
     answers: &[Answer],
     dies: Option<u8>,
     accepted: &mut BTreeMap<String, usize>,
 ) {
-    if ticket.state().left().is_empty() {
-        return end(ticket, dies);
+    if claim.state().left().is_empty() {
+        return end(claim, dies);
     }
-    ticket
+    claim
         .attempt(
             &mut Server {
                 answers,
@@ -195,11 +195,11 @@ fn attempt(
             Turn::Last,
         )
         .unwrap();
-    end(ticket, dies);
+    end(claim, dies);
 }
 
 fn waiting(queue: &Queue) -> Vec<String> {
-    let names = queue.folder.names(Room::Waiting).unwrap();
+    let names = queue.folder.names(Subdir::Waiting).unwrap();
     names
         .iter()
         .filter_map(|n| n.strip_suffix(".msg").map(str::to_owned))
@@ -207,8 +207,8 @@ fn waiting(queue: &Queue) -> Vec<String> {
 }
 
 /// Claims as the next process would. The children that other tests of this process start hold our
-/// locks as well until they run their programs, so that a lock may outlive its ticket for a moment.
-fn claimed<'q>(queue: &'q Queue, id: &str) -> Option<Ticket<'q>> {
+/// locks as well until they run their programs, so that a lock may outlive its claim for a moment.
+fn claimed<'q>(queue: &'q Queue, id: &str) -> Option<Claim<'q>> {
     let tries = (0..2_000).map(|_| {
         queue.claim(id).unwrap().or_else(|| {
             std::thread::sleep(std::time::Duration::from_millis(1));
@@ -233,18 +233,18 @@ proptest! {
             match step {
                 Step::Submit(count, answers, dies) => {
                     let message = message(count);
-                    let ticket = queue.submit(head(&message), &message, None).unwrap();
-                    let id = ticket.head().id.clone();
+                    let claim = queue.submit(head(&message), &message, None).unwrap();
+                    let id = claim.head().id.clone();
                     let lost = answers.contains(&Answer::LoseAfterDot) || dies == Some(1);
                     *doubts.entry(id.clone()).or_default() += usize::from(lost);
-                    attempt(ticket, &answers, dies, mails.entry(id).or_default());
+                    attempt(claim, &answers, dies, mails.entry(id).or_default());
                 }
                 Step::Flush(answers, dies) => {
                     for id in waiting(&queue) {
-                        let Some(ticket) = claimed(&queue, &id) else { continue };
+                        let Some(claim) = claimed(&queue, &id) else { continue };
                         let lost = answers.contains(&Answer::LoseAfterDot) || dies == Some(1);
                         *doubts.entry(id.clone()).or_default() += usize::from(lost);
-                        attempt(ticket, &answers, dies, mails.entry(id).or_default());
+                        attempt(claim, &answers, dies, mails.entry(id).or_default());
                     }
                 }
                 Step::Check => prop_assert!(queue.check().unwrap().problems.is_empty()),
@@ -253,8 +253,8 @@ proptest! {
             queue = open(place.path());
         }
         for id in waiting(&queue) {
-            let Some(ticket) = claimed(&queue, &id) else { continue };
-            attempt(ticket, &[Answer::Accept], None, mails.entry(id).or_default());
+            let Some(claim) = claimed(&queue, &id) else { continue };
+            attempt(claim, &[Answer::Accept], None, mails.entry(id).or_default());
         }
         prop_assert_eq!(waiting(&queue), Vec::<String>::new());
         let failed: Vec<_> = queue.list().unwrap();
@@ -274,13 +274,13 @@ proptest! {
 fn what_a_dead_writer_left_is_removed_and_what_a_living_one_writes_is_not() {
     let place = tempfile::tempdir().unwrap();
     let queue = open(place.path());
-    queue.folder.create(Room::Waiting, "tmp.dead").unwrap();
-    let living = queue.folder.create(Room::Waiting, "tmp.living").unwrap();
+    queue.folder.create(Subdir::Waiting, "tmp.dead").unwrap();
+    let living = queue.folder.create(Subdir::Waiting, "tmp.living").unwrap();
     living.lock().unwrap();
-    queue.folder.create(Room::Waiting, "0gone.log").unwrap();
+    queue.folder.create(Subdir::Waiting, "0gone.log").unwrap();
     let check = queue.check().unwrap();
     assert_eq!(check.repaired.len(), 2, "{check:?}");
-    assert_eq!(queue.folder.names(Room::Waiting).unwrap(), ["tmp.living"]);
+    assert_eq!(queue.folder.names(Subdir::Waiting).unwrap(), ["tmp.living"]);
 }
 
 #[test]
@@ -288,10 +288,10 @@ fn an_entry_is_private_and_has_one_worker() {
     let place = tempfile::tempdir().unwrap();
     let queue = open(place.path());
     let message = message(1);
-    let ticket = queue.submit(head(&message), &message, None).unwrap();
-    let id = ticket.head().id.clone();
+    let claim = queue.submit(head(&message), &message, None).unwrap();
+    let id = claim.head().id.clone();
     assert!(queue.claim(&id).unwrap().is_none());
-    drop(ticket);
+    drop(claim);
     assert!(queue.claim(&id).unwrap().is_some());
     let mode = |path: &str| {
         place
@@ -388,14 +388,14 @@ fn a_key_counts_once_it_was_taken_and_not_when_the_mail_was_never_committed() {
         key: Some("build 7/ü".into()),
         ..head(&message)
     };
-    let ticket = queue.submit(head, &message, Some(&key)).unwrap();
+    let claim = queue.submit(head, &message, Some(&key)).unwrap();
     drop(key);
     assert!(matches!(
         queue.key("build 7/ü").unwrap(),
         KeyState::Taken(_)
     ));
     let mut accepted = BTreeMap::new();
-    attempt(ticket, &[Answer::Accept], None, &mut accepted);
+    attempt(claim, &[Answer::Accept], None, &mut accepted);
     assert!(matches!(
         queue.key("build 7/ü").unwrap(),
         KeyState::Taken(_)
@@ -432,8 +432,8 @@ fn eight_bits_wait_as_they_are_and_have_their_form_in_seven() {
         message(1).envelope,
         wire.as_bytes().to_vec(),
     );
-    let mut ticket = queue.submit(head(&mail), &mail, None).unwrap();
-    let stored = ticket.message().unwrap();
+    let mut claim = queue.submit(head(&mail), &mail, None).unwrap();
+    let stored = claim.message().unwrap();
     let bytes = |message: &Message| {
         let mut out = Vec::new();
         message.write_to(&mut out).unwrap();
@@ -469,18 +469,18 @@ fn a_mail_is_given_up_only_after_a_try_that_the_server_failed() {
     };
     let queue = Queue::open(&place.path().join("smail"), policy, words).unwrap();
     let message = message(1);
-    let ticket = || queue.submit(head(&message), &message, None).unwrap();
+    let claim = || queue.submit(head(&message), &message, None).unwrap();
     let after = |cause: Cause| {
-        let mut ticket = ticket();
-        ticket.attempt(&mut Ended(cause), Turn::Last).unwrap();
-        ticket.finish().unwrap()
+        let mut claim = claim();
+        claim.attempt(&mut Ended(cause), Turn::Last).unwrap();
+        claim.finish().unwrap()
     };
     let deferred = |tried: bool| {
-        let mut ticket = ticket();
-        ticket.defer("why", tried).unwrap();
-        ticket.finish().unwrap()
+        let mut claim = claim();
+        claim.defer("why", tried).unwrap();
+        claim.finish().unwrap()
     };
-    assert_eq!(ticket().finish().unwrap(), Outcome::Waits);
+    assert_eq!(claim().finish().unwrap(), Outcome::Waits);
     assert_eq!(
         (deferred(false), deferred(true)),
         (Outcome::Waits, Outcome::Failed(None))

@@ -42,8 +42,12 @@ fn the_state_is_folded_from_the_lines() {
     assert_eq!((&read, whole), (&events(), good));
     let state = state(&read);
     assert_eq!(
-        state.standing,
-        [Standing::Accepted, Standing::Refused, Standing::Waiting]
+        state.status,
+        [
+            RecipientStatus::Accepted,
+            RecipientStatus::Refused,
+            RecipientStatus::Waiting
+        ]
     );
     assert_eq!(
         (state.left(), state.tries, state.next, state.last.as_str()),
@@ -224,8 +228,12 @@ fn damage_in_the_middle_is_not_passed_over() {
 fn a_dot_without_an_answer_is_in_doubt_for_ten_minutes() {
     let state = state(&events()[..3]);
     assert_eq!(
-        state.standing,
-        [Standing::InDoubt, Standing::Refused, Standing::InDoubt]
+        state.status,
+        [
+            RecipientStatus::InDoubt,
+            RecipientStatus::Refused,
+            RecipientStatus::InDoubt
+        ]
     );
     let hour = Duration::from_hours(1);
     assert!(!state.is_due(DOUBT, hour) && state.is_due(DOUBT + 3, hour));
@@ -252,8 +260,12 @@ fn who_is_put_off_does_not_shorten_the_doubt_about_the_others() {
     ];
     let killed = state(&events);
     assert_eq!(
-        killed.standing,
-        [Standing::InDoubt, Standing::Refused, Standing::Waiting]
+        killed.status,
+        [
+            RecipientStatus::InDoubt,
+            RecipientStatus::Refused,
+            RecipientStatus::Waiting
+        ]
     );
     assert_eq!(killed.next, DOUBT + 3);
     events.push(Event::Accepted {
@@ -274,8 +286,8 @@ fn accepted_is_for_ever() {
         next: 0,
     });
     state.fold(&Event::Release { at: 10 });
-    assert_eq!(state.standing[0], Standing::Accepted);
-    assert_eq!(state.standing[1], Standing::Waiting);
+    assert_eq!(state.status[0], RecipientStatus::Accepted);
+    assert_eq!(state.status[1], RecipientStatus::Waiting);
 }
 
 #[test]
@@ -320,7 +332,7 @@ fn journals_of_any_lines_take_linear_time() {
         };
         assert_linear(name, make, |(file, recipients)| {
             let (events, _) = read(&file).unwrap();
-            assert_eq!(State::after(recipients, &events).standing.len(), recipients);
+            assert_eq!(State::after(recipients, &events).status.len(), recipients);
         });
     }
     let torn = |size: usize| {
