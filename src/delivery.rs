@@ -301,14 +301,14 @@ impl Fault {
 
 /// What became of one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fate {
+pub struct RecipientResult {
     /// The address as it stood in the envelope.
     pub recipient: String,
     /// The reply that accepted it, or why it was not.
     pub outcome: Result<Reply, Fault>,
 }
 
-impl Fate {
+impl RecipientResult {
     /// The class of the outcome.
     pub fn class(&self) -> Class {
         self.outcome
@@ -347,7 +347,7 @@ pub struct Report {
     /// `/usr/sbin/sendmail`, a file.
     pub via: String,
     /// Every recipient of the envelope, in order, exactly once.
-    pub fates: Vec<Fate>,
+    pub recipients: Vec<RecipientResult>,
     /// The user a login succeeded for.
     pub user: Option<String>,
     /// The other side by itself, without the words of [`Report::via`]: `smtp.example.org:465`;
@@ -370,15 +370,15 @@ impl Report {
         recipients: impl Iterator<Item = &'a str>,
         outcome: &Result<Reply, Fault>,
     ) -> Self {
-        let fates = recipients
-            .map(|r| Fate {
+        let results = recipients
+            .map(|r| RecipientResult {
                 recipient: r.to_owned(),
                 outcome: outcome.clone(),
             })
             .collect();
         Report {
             via,
-            fates,
+            recipients: results,
             user: None,
             host: None,
             tls: None,
@@ -390,12 +390,16 @@ impl Report {
 
     /// Tells whether any recipient was accepted.
     pub fn any_done(&self) -> bool {
-        self.fates.iter().any(|fate| fate.class() == Class::Done)
+        self.recipients
+            .iter()
+            .any(|result| result.class() == Class::Done)
     }
 
     /// Tells whether every recipient was accepted.
     pub fn is_done(&self) -> bool {
-        self.fates.iter().all(|fate| fate.class() == Class::Done)
+        self.recipients
+            .iter()
+            .all(|result| result.class() == Class::Done)
     }
 }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, FixedOffset, SecondsFormat};
 
-use crate::delivery::{Fate, Report};
+use crate::delivery::{RecipientResult, Report};
 use crate::environment;
 use crate::files;
 use crate::settings::Settings;
@@ -199,12 +199,15 @@ fn facts(attempt: &Attempt<'_>) -> Vec<Fact> {
 /// The server's words: those of the first refusal, else those of acceptance; none when the first
 /// failure had no words of a server.
 fn reply(report: &Report) -> Option<String> {
-    let failed = report.fates.iter().find(|fate| fate.outcome.is_err());
-    match failed.or(report.fates.first()) {
-        Some(Fate {
+    let failed = report
+        .recipients
+        .iter()
+        .find(|result| result.outcome.is_err());
+    match failed.or(report.recipients.first()) {
+        Some(RecipientResult {
             outcome: Ok(reply), ..
         }) => Some(reply.text()),
-        Some(Fate {
+        Some(RecipientResult {
             outcome: Err(fault),
             ..
         }) => fault.reply().map(crate::delivery::Reply::text),

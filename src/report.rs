@@ -3,7 +3,7 @@
 //! Promise: one object on one line, the same keys always, no secret.
 use serde::Serialize;
 
-use crate::delivery::{Class, Fate, Fault, Line, Report};
+use crate::delivery::{Class, Fault, Line, RecipientResult, Report};
 use crate::hints::{Explanation, Hint, Language};
 use crate::queue::Item;
 use crate::text::{self, Policy, short, word};
@@ -103,9 +103,9 @@ pub fn summary(
         bytes: report.bytes,
         timing: Some(timing),
         recipients: report
-            .fates
+            .recipients
             .iter()
-            .map(|fate| recipient(fate, explain))
+            .map(|result| recipient(result, explain))
             .collect(),
         queue_id,
         error,
@@ -140,12 +140,15 @@ fn line(object: &impl Serialize) -> String {
 
 fn status(report: &Report) -> &'static str {
     let done = report
-        .fates
+        .recipients
         .iter()
         .filter(|f| f.class() == Class::Done)
         .count();
-    let permanent = report.fates.iter().any(|f| f.class() == Class::Permanent);
-    match (done == report.fates.len(), done, permanent) {
+    let permanent = report
+        .recipients
+        .iter()
+        .any(|f| f.class() == Class::Permanent);
+    match (done == report.recipients.len(), done, permanent) {
         (true, _, _) => "done",
         (false, 1.., _) => "partial",
         (false, 0, true) => "permanent",
@@ -153,15 +156,15 @@ fn status(report: &Report) -> &'static str {
     }
 }
 
-fn recipient<'f>(fate: &'f Fate, explain: &Explain<'_>) -> Recipient<'f> {
-    let reply = match &fate.outcome {
+fn recipient<'f>(result: &'f RecipientResult, explain: &Explain<'_>) -> Recipient<'f> {
+    let reply = match &result.outcome {
         Ok(reply) => Some(reply),
         Err(fault) => fault.reply(),
     };
-    let fault = fate.outcome.as_ref().err();
+    let fault = result.outcome.as_ref().err();
     Recipient {
-        address: &fate.recipient,
-        class: fate.class().word(),
+        address: &result.recipient,
+        class: result.class().word(),
         stage: fault.map(|f| f.stage.word()),
         code: reply.map(|r| r.code),
         enhanced: reply.and_then(|r| r.enhanced).map(|e| e.to_string()),

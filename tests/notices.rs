@@ -1,5 +1,5 @@
 //! What is told of mail that waits or is given up: by a notice to its sender, and in the lists; and
-//! what one mail's fate tells the others.
+//! what the result of one mail tells the others.
 mod support;
 
 use std::process::Command;

@@ -88,7 +88,7 @@ const SCENES: &[Scene] = &[
         kept: false,
     },
     Scene {
-        name: "send to three fates",
+        name: "send to three results",
         prepare: |stage| stage.mail(&PEOPLE, &[]),
         up: true,
         replies: &[
@@ -111,7 +111,7 @@ const SCENES: &[Scene] = &[
         kept: false,
     },
     Scene {
-        name: "send at once to three fates",
+        name: "send at once to three results",
         prepare: |stage| stage.mail(&PEOPLE, &[]),
         up: true,
         replies: &[
@@ -682,7 +682,7 @@ fn a_kill_while_a_mail_leaves_with_its_envelope_neither_loses_nor_doubles_it() {
 
 #[test]
 fn a_kill_amid_three_fates_of_a_mail_with_its_envelope_keeps_them_apart() {
-    kills("send at once to three fates");
+    kills("send at once to three results");
 }
 
 #[test]
@@ -692,7 +692,7 @@ fn a_kill_and_a_second_run_with_the_same_key_send_once() {
 
 #[test]
 fn a_kill_amid_three_fates_keeps_them_apart() {
-    kills("send to three fates");
+    kills("send to three results");
 }
 
 #[test]
@@ -727,7 +727,7 @@ fn a_disk_that_fails_while_a_mail_leaves_with_its_envelope_is_told_truly() {
 
 #[test]
 fn a_disk_that_fails_amid_three_fates_is_told_truly() {
-    errors("send to three fates");
+    errors("send to three results");
 }
 
 #[test]

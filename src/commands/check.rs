@@ -10,7 +10,7 @@ use crate::address::{Address, Mailbox, parse_list};
 use crate::aliases::Local;
 use crate::check::{self, Advice, Look, Sheet, Subject};
 use crate::cli::Args;
-use crate::delivery::{Cause, Fate, Fault, Reply, Report};
+use crate::delivery::{Cause, Fault, RecipientResult, Reply, Report};
 use crate::draft::DraftError;
 use crate::environment::{self, Environment};
 use crate::failure::{self, Exit, Failure};
@@ -217,10 +217,12 @@ fn imagined(faults: &[Fault], via: &str) -> Report {
         &Ok(Reply::new(250, Vec::new())),
     );
     report.host = via.split(' ').next().map(str::to_owned);
-    report.fates.extend(faults.iter().map(|fault| Fate {
-        recipient: String::new(),
-        outcome: Err(fault.clone()),
-    }));
+    report
+        .recipients
+        .extend(faults.iter().map(|fault| RecipientResult {
+            recipient: String::new(),
+            outcome: Err(fault.clone()),
+        }));
     report
 }
 

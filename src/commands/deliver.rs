@@ -28,7 +28,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the queue did with a mail.
 pub struct Sent {
-    /// The fates of its recipients, when it was tried.
+    /// The results of its recipients, when it was tried.
     pub report: Option<Report>,
     /// The exit status.
     pub exit: Exit,
@@ -302,7 +302,12 @@ impl Mailer<'_> {
                 lost: false,
             };
         };
-        let faults = || report.fates.iter().filter_map(|f| f.outcome.as_ref().err());
+        let faults = || {
+            report
+                .recipients
+                .iter()
+                .filter_map(|f| f.outcome.as_ref().err())
+        };
         let refused = faults().any(|f| queue::judge(f) == Verdict::Refuse);
         let id = id.to_owned();
         let language = failure::language(self.settings);
@@ -326,8 +331,8 @@ impl Mailer<'_> {
             }
             Outcome::Waits if refused => {
                 let settled = Report {
-                    fates: report
-                        .fates
+                    recipients: report
+                        .recipients
                         .iter()
                         .filter(|f| !waits_for(f))
                         .cloned()
@@ -430,8 +435,9 @@ impl Mailer<'_> {
     }
 }
 
-fn waits_for(fate: &crate::delivery::Fate) -> bool {
-    fate.outcome
+fn waits_for(result: &crate::delivery::RecipientResult) -> bool {
+    result
+        .outcome
         .as_ref()
         .is_err_and(|f| queue::judge(f) != Verdict::Refuse)
 }
@@ -440,7 +446,7 @@ fn waits_for(fate: &crate::delivery::Fate) -> bool {
 /// end this process.
 fn interrupted(report: &Report) -> bool {
     report
-        .fates
+        .recipients
         .iter()
         .all(|f| matches!(&f.outcome, Err(fault) if fault.cause == Cause::Interrupted(2) && !fault.in_doubt))
 }

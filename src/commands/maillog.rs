@@ -61,7 +61,7 @@ impl Keeper {
             return;
         }
         let fault = report
-            .and_then(|r| r.fates.iter().find_map(|f| f.outcome.as_ref().err()))
+            .and_then(|r| r.recipients.iter().find_map(|f| f.outcome.as_ref().err()))
             .map(failure::one_line);
         let refused = |f: &Fault| {
             if kept {
@@ -76,7 +76,7 @@ impl Keeper {
             Some(report) if report.any_done() => "partial",
             Some(report)
                 if report
-                    .fates
+                    .recipients
                     .iter()
                     .all(|f| f.outcome.as_ref().is_err_and(refused)) =>
             {

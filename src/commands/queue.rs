@@ -60,7 +60,12 @@ impl Routes for RouteResolver<'_> {
             head.sender.as_deref().unwrap_or_default(),
             recipients(report),
         );
-        let faults = || report.fates.iter().filter_map(|f| f.outcome.as_ref().err());
+        let faults = || {
+            report
+                .recipients
+                .iter()
+                .filter_map(|f| f.outcome.as_ref().err())
+        };
         let exit = match faults().all(|f| queue::judge(f) == Verdict::Refuse) {
             _ if report.is_done() => Exit::OK,
             true => Exit::REFUSED,
@@ -121,9 +126,9 @@ impl Routes for RouteResolver<'_> {
 
 fn recipients(report: &Report) -> Vec<String> {
     report
-        .fates
+        .recipients
         .iter()
-        .map(|fate| fate.recipient.clone())
+        .map(|result| result.recipient.clone())
         .collect()
 }
 

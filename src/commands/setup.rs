@@ -343,7 +343,7 @@ fn fetch(
     }
 }
 
-/// Sends the first mail on the common road, without the queue: somebody waits for its fate.
+/// Sends the first mail on the common road, without the queue: somebody waits for its result.
 fn first_mail(
     args: &Args,
     env: &Environment,

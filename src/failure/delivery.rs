@@ -4,7 +4,7 @@
 //! of at most three lines.
 use super::words::{self, Sentence};
 use super::{Exit, Failure};
-use crate::delivery::{Cause, Class, Fate, Fault, Lacks, Reply, Report, Stage};
+use crate::delivery::{Cause, Class, Fault, Lacks, RecipientResult, Reply, Report, Stage};
 use crate::hints::{self, Hint, Language};
 use crate::settings::{Settings, author};
 use crate::text;
@@ -39,14 +39,14 @@ const MOST_TOLD: usize = 20;
 
 /// Sums a report up: `None` when every recipient was accepted.
 pub fn account_for(report: &Report, settings: &Settings) -> Option<Failure> {
-    let failed: Vec<(&Fate, &Fault)> = report
-        .fates
+    let failed: Vec<(&RecipientResult, &Fault)> = report
+        .recipients
         .iter()
         .filter_map(|f| Some((f, f.outcome.as_ref().err()?)))
         .collect();
     let (_, first) = *failed.first()?;
     let exit = exit(&failed);
-    let sent = report.fates.len() - failed.len();
+    let sent = report.recipients.len() - failed.len();
     let teller = Teller {
         report,
         settings,
@@ -68,8 +68,8 @@ impl Teller<'_> {
     }
 
     /// Recipients that fared differently, or that were refused themselves.
-    fn for_some(&self, failed: &[(&Fate, &Fault)], sent: usize, exit: Exit) -> Failure {
-        let (via, all) = (self.report.via.as_str(), self.report.fates.len());
+    fn for_some(&self, failed: &[(&RecipientResult, &Fault)], sent: usize, exit: Exit) -> Failure {
+        let (via, all) = (self.report.via.as_str(), self.report.recipients.len());
         let what = match (sent, all) {
             (0, 1) => self.say(words::RECIPIENT, &[via]),
             (0, all) => self.say(words::RECIPIENTS, &[via, &all.to_string()]),
@@ -79,10 +79,10 @@ impl Teller<'_> {
             ),
         };
         let mut failure = Failure::new(exit, what);
-        for (fate, fault) in failed.iter().take(MOST_TOLD) {
+        for (result, fault) in failed.iter().take(MOST_TOLD) {
             failure = failure.fact(format!(
                 "{}: {}",
-                fate.recipient,
+                result.recipient,
                 cause(&fault.cause, self.language)
             ));
         }
@@ -142,7 +142,7 @@ fn way_out(failure: Failure, mut lines: Vec<String>) -> Failure {
 }
 
 /// The one status for all faults: the common one, else 69 for a mixture.
-fn exit(failed: &[(&Fate, &Fault)]) -> Exit {
+fn exit(failed: &[(&RecipientResult, &Fault)]) -> Exit {
     let mut codes: Vec<Exit> = failed.iter().map(|(_, fault)| exit_of(fault)).collect();
     codes.dedup();
     match codes.as_slice() {

@@ -86,14 +86,14 @@ fn of_mixed_fates_the_first_refusal_is_told() {
     for words in ["no such user", "another"] {
         let reply = Reply::new(550, vec!["5.1.1".into(), words.into()]);
         let outcome = Err(Fault::new(Stage::Recipient, Cause::Refused(reply)));
-        report.fates.push(Fate {
+        report.recipients.push(RecipientResult {
             recipient: "c@x.example".into(),
             outcome,
         });
     }
     assert!(text(&attempt(Some(&report))).contains(" reply=\"550 5.1.1 no such user\" exit="));
     let lost = Fault::new(Stage::Content, Cause::Lost("reset".into()));
-    report.fates[0].outcome = Err(lost);
+    report.recipients[0].outcome = Err(lost);
     let told = text(&Attempt {
         error: Some("the connection ended: reset"),
         ..attempt(Some(&report))

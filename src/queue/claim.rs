@@ -190,7 +190,7 @@ impl<'q> Claim<'q> {
             )
         };
         self.failed_try |= report
-            .fates
+            .recipients
             .iter()
             .any(|f| f.outcome.as_ref().is_err_and(|f| theirs(&f.cause)));
     }

@@ -325,7 +325,12 @@ impl Queue {
             }
         };
         let report = claim.attempt(ways.way(&route), Turn::More)?;
-        let faults = || report.fates.iter().filter_map(|f| f.outcome.as_ref().err());
+        let faults = || {
+            report
+                .recipients
+                .iter()
+                .filter_map(|f| f.outcome.as_ref().err())
+        };
         if let Some(fault) = faults().find(|f| policy::is_of_session(f)) {
             ways.watch
                 .learned

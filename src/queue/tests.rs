@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::address::Address;
-use crate::delivery::{Cause, Fate, Fault, Reply, Report, Stage};
+use crate::delivery::{Cause, Fault, RecipientResult, Reply, Report, Stage};
 use crate::message::{Dsn, Envelope};
 use crate::transport::{Ledger, Transport, Turn};
 
@@ -108,14 +108,14 @@ impl Transport for Server<'_> {
                 ..Fault::new(Stage::Content, Cause::Lost("gone".into()))
             }),
         };
-        let fates = (0..to.len())
-            .map(|i| Fate {
+        let results = (0..to.len())
+            .map(|i| RecipientResult {
                 recipient: to[i].clone(),
                 outcome: outcome(i),
             })
             .collect();
         let report = Report {
-            fates,
+            recipients: results,
             ..Report::uniform(String::new(), std::iter::empty(), &Ok(reply(250)))
         };
         let outcomes: Vec<_> = (0..to.len()).map(outcome).collect();

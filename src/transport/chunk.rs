@@ -105,7 +105,7 @@ impl Round<'_, '_> {
             self.link.session.end_of_message();
             return Ok(());
         }
-        self.fates(reply, "BDAT")?;
+        self.results(reply, "BDAT")?;
         self.link.begun = self
             .accepted
             .iter()

@@ -20,7 +20,7 @@ use super::socket::{cause, reason};
 use super::{Tell, Transport, Turn, Watch};
 use crate::address::Address;
 use crate::children::{self, ExitStatus, Order, Running, Stop};
-use crate::delivery::{Cause, Fate, Fault, Line, Reply, Report, Stage};
+use crate::delivery::{Cause, Fault, Line, RecipientResult, Reply, Report, Stage};
 use crate::environment::STARTED_BY_SMAIL;
 use crate::message::{Envelope, Message, xtext};
 use crate::route::{Patience, Program};
@@ -150,11 +150,13 @@ impl Transport for Sendmail {
                 over = Some(cause.clone());
             }
             books.settle(part.clone().map(|at| (at, &outcome)));
-            let fate = |recipient: &Address| Fate {
+            let result = |recipient: &Address| RecipientResult {
                 recipient: recipient.to_string(),
                 outcome: outcome.clone(),
             };
-            report.fates.extend(recipients[part].iter().map(fate));
+            report
+                .recipients
+                .extend(recipients[part].iter().map(result));
         }
         report.bytes = message.size();
         report.timing.transaction = start.elapsed();

@@ -362,7 +362,7 @@ mod tests {
         .unwrap();
         let why = format!("{}: no such device or address", path.display());
         assert_eq!(
-            deliver(&path, "<1@a>").fates[0].outcome,
+            deliver(&path, "<1@a>").recipients[0].outcome,
             Err(Fault::new(Stage::Content, Cause::File(why)))
         );
         let reader = OpenOptions::new()
@@ -389,7 +389,7 @@ mod tests {
         });
         let report = Mailfile::new(Some(&path), &watch).deliver(&full, Turn::Last, &mut ());
         assert_eq!(
-            report.fates[0].outcome,
+            report.recipients[0].outcome,
             Err(Fault::new(Stage::Content, Cause::Interrupted(15)))
         );
         drop(late.join().unwrap());
@@ -410,7 +410,7 @@ mod tests {
             link.display()
         );
         assert_eq!(
-            deliver(&link, "<1@a>").fates[0].outcome,
+            deliver(&link, "<1@a>").recipients[0].outcome,
             Err(Fault::new(Stage::Content, Cause::File(why)))
         );
         assert_eq!(fs::read(&ours).unwrap(), b"ours");
@@ -431,7 +431,7 @@ mod tests {
             missing.join("1@a.eml").display()
         );
         assert_eq!(
-            deliver(&missing, "<1@a>").fates[0].outcome,
+            deliver(&missing, "<1@a>").recipients[0].outcome,
             Err(Fault::new(Stage::Content, Cause::File(why)))
         );
         let watch = Watch::default();
@@ -442,7 +442,7 @@ mod tests {
             &mut (),
         );
         assert_eq!(
-            report.fates[0].outcome,
+            report.recipients[0].outcome,
             Err(Fault::new(Stage::Content, Cause::Interrupted(15)))
         );
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);

@@ -39,8 +39,8 @@ impl<T: Transport> Transport for Judged<T> {
                 judge: &mut judge,
             },
         );
-        for fate in &mut report.fates {
-            judge.settle(&mut fate.outcome);
+        for result in &mut report.recipients {
+            judge.settle(&mut result.outcome);
         }
         report
     }

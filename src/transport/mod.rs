@@ -1,7 +1,7 @@
 //! The ways a message travels.
 //!
 //! Promise: delivery is total. A [`Transport`] has no error of its own: whatever happens becomes a
-//! fate for every recipient, in order, exactly once.
+//! result for every recipient, in order, exactly once.
 //!
 //! From the wire upwards: `socket` waits, `lookup`, `dial` and `proxy` connect, `tls` encrypts for
 //! whom `trust` trusts, `encryption` says how strictly, `reply` and `guard` keep the server within
@@ -112,7 +112,7 @@ pub enum Turn {
 /// Dropping it says goodbye to the server and waits for the answer, for `patience.quit` at most:
 /// note down what became of the message before.
 pub trait Transport {
-    /// Delivers one message. Total: every recipient gets a fate, and is settled in the ledger
+    /// Delivers one message. Total: every recipient gets a result, and is settled in the ledger
     /// exactly once (`&mut ()` keeps no books).
     fn deliver(&mut self, message: &Message, turn: Turn, ledger: &mut dyn Ledger) -> Report;
 

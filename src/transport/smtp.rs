@@ -325,8 +325,8 @@ impl Transport for Server {
         );
         // A list may be long; one copy of it is enough while it is worked through.
         drop(recipients);
-        let mut books = Books::new(ledger, report.fates.len());
-        let mut reach = Reach::new(report.fates.len(), self.chunking, self.room);
+        let mut books = Books::new(ledger, report.recipients.len());
+        let mut reach = Reach::new(report.recipients.len(), self.chunking, self.room);
         let mut ended = Ok(());
         // Each reason to begin again is good for once, unless somebody was spoken for meanwhile: a
         // tired connection, BDAT refused, QUIT sent too early, too many recipients at once.
@@ -362,10 +362,16 @@ impl Transport for Server {
             )
         };
         let otherwise = Err(ended.err().unwrap_or_else(lost));
-        for (fate, outcome) in report.fates.iter_mut().zip(reach.close(&otherwise)) {
-            fate.outcome = outcome;
+        for (result, outcome) in report.recipients.iter_mut().zip(reach.close(&otherwise)) {
+            result.outcome = outcome;
         }
-        books.settle(report.fates.iter().map(|fate| &fate.outcome).enumerate());
+        books.settle(
+            report
+                .recipients
+                .iter()
+                .map(|result| &result.outcome)
+                .enumerate(),
+        );
         report.via.clone_from(&self.via);
         report.user.clone_from(&self.user);
         report.tls.clone_from(&self.tls);

@@ -68,7 +68,7 @@ impl Clock {
     }
 
     /// While set, a signal ends the wait only ten seconds after it was seen: an answer that tells
-    /// the fate of the message is on its way.
+    /// what becomes of the message is on its way.
     pub fn set_grace(&mut self, grace: bool) {
         self.grace = grace;
     }

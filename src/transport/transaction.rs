@@ -465,13 +465,13 @@ impl<'a, 'l> Round<'a, 'l> {
         )?;
         *quitting |= quit;
         *begun = false;
-        self.fates(reply, "the final dot")?;
+        self.results(reply, "the final dot")?;
         self.settle(Side::Accepted);
         Ok(())
     }
 
     /// What becomes of those who were accepted: `reply` is the first answer to `what`.
-    pub(super) fn fates(&mut self, mut reply: Reply, what: &str) -> Result<(), Fault> {
+    pub(super) fn results(&mut self, mut reply: Reply, what: &str) -> Result<(), Fault> {
         let Link {
             session,
             patience,

@@ -98,7 +98,7 @@ fn the_program_gets_the_whole_message_with_unix_line_ends() {
         &message(bytes.as_bytes()),
     );
     assert!(report.is_done(), "{report:?}");
-    assert_eq!(report.fates.len(), 2);
+    assert_eq!(report.recipients.len(), 2);
     assert_eq!(
         std::fs::read_to_string(&file).unwrap(),
         bytes.replace("\r\n", "\n")
@@ -114,7 +114,7 @@ fn its_exit_status_and_words_are_the_outcome() {
     let Err(Fault {
         cause: Cause::Program(said, Some(1)),
         ..
-    }) = &failing.fates[1].outcome
+    }) = &failing.recipients[1].outcome
     else {
         panic!("{failing:?}")
     };
@@ -122,7 +122,7 @@ fn its_exit_status_and_words_are_the_outcome() {
     let silent = deliver(&program("/usr/bin/false", &[]), &message(b"x\r\n"));
     let wanted = Cause::Program("it ended with status 1 and said nothing".into(), Some(1));
     assert_eq!(
-        silent.fates[0].outcome,
+        silent.recipients[0].outcome,
         Err(Fault::new(Stage::Content, wanted))
     );
 }
@@ -135,7 +135,7 @@ fn a_program_that_does_not_exist_is_named() {
         Some(127),
     );
     assert_eq!(
-        report.fates[0].outcome,
+        report.recipients[0].outcome,
         Err(Fault::new(Stage::Connect, wanted))
     );
 }
@@ -168,7 +168,7 @@ fn a_signal_stops_the_program_before_it_takes_half_a_message_for_a_whole_one() {
     let mut sleeper = Sendmail::new(&program("/usr/bin/sleep", &["60"]), &watch);
     let report = sleeper.deliver(&message(&vec![b'x'; 1 << 20]), Turn::Last, &mut ());
     assert_eq!(
-        report.fates[0].outcome,
+        report.recipients[0].outcome,
         Err(Fault::new(Stage::Content, Cause::Interrupted(2)))
     );
     let note = Line::Note("the program was stopped before the message was complete".into());
@@ -186,8 +186,8 @@ fn a_program_that_does_not_end_leaves_the_mail_in_doubt_only_when_it_has_all_of_
         let mut program = shell(script);
         (program.patience.block, program.patience.dot) = (short, short);
         let report = deliver(&program, &message(&vec![b'x'; size]));
-        assert_eq!(report.fates[0].outcome, report.fates[1].outcome);
-        report.fates[0].outcome.clone().unwrap_err()
+        assert_eq!(report.recipients[0].outcome, report.recipients[1].outcome);
+        report.recipients[0].outcome.clone().unwrap_err()
     };
     let why = "it took longer than 0.2 s and was ended\nbusy";
     let fault = Fault::new(Stage::Content, Cause::Program(why.into(), None));
@@ -207,7 +207,7 @@ fn a_program_that_does_not_end_leaves_the_mail_in_doubt_only_when_it_has_all_of_
 fn a_program_that_a_signal_ends_leaves_the_mail_in_doubt_when_it_has_all_of_it() {
     let ended = |script: &str| {
         let report = deliver(&shell(script), &message(&vec![b'x'; 1 << 20]));
-        let fault = report.fates[0].outcome.clone().unwrap_err();
+        let fault = report.recipients[0].outcome.clone().unwrap_err();
         (fault.cause, fault.in_doubt)
     };
     let killed = || Cause::Program("signal 9 ended it".into(), None);
@@ -239,9 +239,9 @@ fn a_list_that_no_command_line_holds_goes_to_several_runs() {
         .collect();
     let report = deliver(&program, &message);
     let told: Vec<&str> = report
-        .fates
+        .recipients
         .iter()
-        .map(|fate| fate.recipient.as_str())
+        .map(|result| result.recipient.as_str())
         .collect();
     assert_eq!(told, list);
     let text = std::fs::read_to_string(&runs).unwrap();
@@ -252,7 +252,10 @@ fn a_list_that_no_command_line_holds_goes_to_several_runs() {
         counts.len() > 2 && counts.iter().sum::<usize>() == list.len(),
         "{counts:?}"
     );
-    let refused = report.fates.iter().position(|fate| fate.outcome.is_err());
+    let refused = report
+        .recipients
+        .iter()
+        .position(|result| result.outcome.is_err());
     assert_eq!(refused, Some(counts[0] + counts[1]));
 }
 

@@ -233,7 +233,7 @@ fn what_was_refused_is_reset_before_the_next_mail() {
         let server = serve(&[&[OPENING[0], OPENING[1], (&first, refusal), (&next, good)]]);
         let mut way = open(&Route::Smtp(Box::new(server.route())), &Watch::default());
         assert!(
-            way.deliver(&people(&["b"]), Turn::More, &mut ()).fates[0]
+            way.deliver(&people(&["b"]), Turn::More, &mut ()).recipients[0]
                 .outcome
                 .is_err()
         );

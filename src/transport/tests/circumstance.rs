@@ -40,7 +40,7 @@ fn a_signal_before_the_dot_sends_nothing_more() {
         &mut (),
     );
     assert_eq!(
-        report.fates[0].outcome,
+        report.recipients[0].outcome,
         Err(Fault::new(Stage::Hello, Cause::Interrupted(2)))
     );
     assert!(begin.elapsed() < Duration::from_secs(2));

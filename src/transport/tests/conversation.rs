@@ -206,9 +206,9 @@ fn many_recipients_leave_in_groups() {
     assert!(report.is_done());
     assert_eq!(
         report
-            .fates
+            .recipients
             .iter()
-            .map(|fate| fate.recipient.clone())
+            .map(|result| result.recipient.clone())
             .collect::<Vec<_>>(),
         names
     );

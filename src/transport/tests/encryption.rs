@@ -169,7 +169,7 @@ pub(super) fn judged(leaf: &Pair, trust: Trust, host: &str) -> Result<String, Di
     if let Err(Fault {
         cause: Cause::Distrust(distrust),
         ..
-    }) = &report.fates[0].outcome
+    }) = &report.recipients[0].outcome
     {
         assert!(strict);
         // Nobody needs to wait for the connections that were not made.
@@ -570,7 +570,10 @@ fn a_login_never_falls_from_a_door_with_tls_to_one_without() {
         format!("127.0.0.1:{closed}"),
         "connection refused".into(),
     )]);
-    assert_eq!(report.fates[0].outcome.as_ref().unwrap_err().cause, wanted);
+    assert_eq!(
+        report.recipients[0].outcome.as_ref().unwrap_err().cause,
+        wanted
+    );
     assert!(listener.accept().is_err());
     server.done();
 }
@@ -624,7 +627,7 @@ fn a_weak_key_of_the_exchange_is_named_as_such() {
     };
     let report = deliver(implicit(&server, trust), &message(&["b@b.test"]));
     server.done();
-    let fault = report.fates[0].outcome.as_ref().unwrap_err();
+    let fault = report.recipients[0].outcome.as_ref().unwrap_err();
     assert_eq!(fault.cause, Cause::Handshake("dh key too small".into()));
     assert_eq!(
         crate::hints::of_fault(fault, None, None).unwrap().id,

@@ -44,7 +44,7 @@ fn attempt(auth: &str, mechanism: Choice, steps: &[Step<'_>]) -> (String, String
     let from = lines.iter().position(|line| line == "< 250 HELP").unwrap() + 1;
     assert_eq!(
         report.user.is_some(),
-        report.fates[0].outcome.as_ref().unwrap_err().stage == Stage::Sender
+        report.recipients[0].outcome.as_ref().unwrap_err().stage == Stage::Sender
     );
     (outcomes(&report).remove(0), lines[from..].join("\n"))
 }
@@ -384,7 +384,7 @@ fn a_nul_in_a_credential_never_leaves() {
         server.done();
         let wanted = Cause::NoSecret(format!("the {what} holds a NUL"), false);
         assert_eq!(
-            report.fates[0].outcome,
+            report.recipients[0].outcome,
             Err(Fault::new(Stage::Login, wanted))
         );
     }

@@ -161,9 +161,9 @@ fn exchange(script: &[Step<'_>], recipients: &[&str]) -> Report {
 /// The outcome of every recipient: its code and text, or what went wrong.
 fn outcomes(report: &Report) -> Vec<String> {
     report
-        .fates
+        .recipients
         .iter()
-        .map(|fate| outcome(&fate.outcome))
+        .map(|result| outcome(&result.outcome))
         .collect()
 }
 

@@ -63,8 +63,8 @@ fn nothing_of_a_flight_with_such_an_address_leaves() {
                 &message,
             );
             server.done();
-            for fate in &report.fates {
-                is_mistake(fate.outcome.as_ref().unwrap_err());
+            for result in &report.recipients {
+                is_mistake(result.outcome.as_ref().unwrap_err());
             }
         }
     }
@@ -85,9 +85,9 @@ fn without_pipelining_the_command_itself_never_leaves() {
     let report = deliver(server.route(), odd);
     server.done();
     report
-        .fates
+        .recipients
         .iter()
-        .for_each(|fate| is_mistake(fate.outcome.as_ref().unwrap_err()));
+        .for_each(|result| is_mistake(result.outcome.as_ref().unwrap_err()));
 }
 
 #[test]
@@ -125,9 +125,9 @@ fn no_program_is_started_with_such_an_argument() {
             &mut (),
         );
         report
-            .fates
+            .recipients
             .iter()
-            .for_each(|fate| is_mistake(fate.outcome.as_ref().unwrap_err()));
+            .for_each(|result| is_mistake(result.outcome.as_ref().unwrap_err()));
         assert!(!file.exists());
     }
 }
