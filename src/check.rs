@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 
 use crate::delivery::{Cause, Class, Fault};
 use crate::settings::presets::{FromRule, Preset};
-use crate::transport::probe::{News, Outcome, Probe, Step};
+use crate::transport::rehearsal::{News, Outcome, Probe, Step};
 
 pub use text::Look;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::*;
 use crate::delivery::{Reply, Stage};
 use crate::settings::presets;
-use crate::transport::probe::{Fact, Facts};
+use crate::transport::rehearsal::{Fact, Facts};
 
 const NOW: i64 = 1_800_000_000;
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use super::{DAY, Row, Subject};
 use crate::text::{short, word as safe};
-use crate::transport::probe::{Outcome, Probe, Step};
+use crate::transport::rehearsal::{Outcome, Probe, Step};
 
 /// How lines look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

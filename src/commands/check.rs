@@ -18,8 +18,8 @@ use crate::hints;
 use crate::message::{Envelope, Message};
 use crate::route::{Route, resolve::resolve};
 use crate::settings::{Settings, SettingsError, author};
-use crate::transport::probe::{News, Outcome, Probe};
-use crate::transport::{self, probe};
+use crate::transport::rehearsal::{News, Outcome, Probe};
+use crate::transport::{self, rehearsal};
 
 use super::{print, remarks, terminal::print_coloured};
 
@@ -148,7 +148,7 @@ fn report(
     let watch = super::watch(args, settings);
     let (tell, told) = mpsc::channel();
     let rehearse = |tell: Sender<News>| {
-        probe::rehearse(route, message, &watch, move |news| drop(tell.send(news)))
+        rehearsal::rehearse(route, message, &watch, move |news| drop(tell.send(news)))
     };
     // The lines come as the steps end, while the next one is under way; without a second thread,
     // when all of them have.

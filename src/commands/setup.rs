@@ -25,7 +25,7 @@ use crate::setup::{
     self, Aborted, AssumeYes, Before, Done, LEAKS, Place, Prompter, Services, Setting, SetupError,
     SetupOptions, TrialError,
 };
-use crate::transport::{self, Watch, probe, web};
+use crate::transport::{self, Watch, https, rehearsal};
 
 use super::send::send;
 use super::{author, complain, print, watch};
@@ -254,7 +254,7 @@ fn rehearse(
     let route = resolve(&settings, &author)?;
     let sender = settings::author::return_path(&settings, &author, &env.user())?;
     let message = super::check::message(&author, sender, Vec::new());
-    let (via, faults) = probe::rehearse(&route, &message, watch, |_| {});
+    let (via, faults) = rehearsal::rehearse(&route, &message, watch, |_| {});
     super::check::account(&faults, &via, &settings).map_or(Ok(()), Err)
 }
 
@@ -329,7 +329,7 @@ fn fetch(
         Route::Smtp(server) => server,
         other => return Err(NoPage::Because(transport::describe(&other))),
     };
-    match web::get(&route, target, watch) {
+    match https::get(&route, target, watch) {
         Ok(page) => Ok(Page {
             status: page.status,
             location: page.location,

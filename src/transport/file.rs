@@ -12,13 +12,14 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::OFlags;
 
-use super::command::Unix;
-use super::ledger::{Books, Ledger};
-use super::socket::{Clock, cause, reason, wait};
 use super::{Tell, Transport, Turn, Watch};
 use crate::delivery::{Cause, Fault, Reply, Report, Stage};
 use crate::files;
 use crate::message::Message;
+use crate::transport::delivery_log::{Books, Ledger};
+use crate::transport::net::socket::{Clock, cause, wait};
+use crate::transport::peer_text::reason;
+use crate::transport::sendmail::Unix;
 
 /// The longest file name made of a Message-ID, in octets.
 const LONGEST_NAME: usize = 200;

@@ -16,44 +16,29 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
+pub use self::delivery_log::Ledger;
 pub use self::learned::Learned;
-pub use self::ledger::Ledger;
-use self::probe::{Fact, Outcome, Step};
 pub use self::redact::Redactor;
+use self::rehearsal::{Fact, Outcome, Step};
 use crate::delivery::{Line, Report};
 use crate::hints::Hint;
 use crate::message::Message;
 use crate::route::Route;
 
-mod auth;
-mod capability;
-mod chunk;
-mod command;
-mod dial;
-mod encryption;
-mod envelope;
+mod delivery_log;
 mod file;
-mod flight;
-mod guard;
+pub mod https;
 mod judged;
 mod learned;
-mod ledger;
 mod line;
-mod lookup;
-mod metered;
-mod opening;
-pub mod probe;
-mod proxy;
-mod reach;
+mod net;
+mod peer_text;
+mod progress;
 mod redact;
-mod reply;
-mod session;
+pub mod rehearsal;
+mod secrets;
+mod sendmail;
 mod smtp;
-mod socket;
-mod tls;
-mod transaction;
-mod trust;
-pub mod web;
 
 #[cfg(test)]
 mod tests;
@@ -83,7 +68,7 @@ pub struct Watch {
     /// from the signal.
     pub interrupt: Arc<AtomicUsize>,
     /// Hears the steps of a session, in a rehearsal.
-    pub steps: Option<probe::Ear>,
+    pub steps: Option<rehearsal::Ear>,
     /// The secrets that were sent, struck out of whatever is heard from then on.
     pub redactor: Redactor,
     /// What the run has learned of servers so far.
@@ -128,7 +113,7 @@ pub fn open(route: &Route, watch: &Watch) -> Box<dyn Transport> {
             smtp::Server::new(server, watch),
             server.provider.clone(),
         )),
-        Route::Program(program) => Box::new(command::Sendmail::new(program, watch)),
+        Route::Program(program) => Box::new(sendmail::Sendmail::new(program, watch)),
         Route::File(path) => Box::new(file::Mailfile::new(Some(path), watch)),
         Route::Stdout => Box::new(file::Mailfile::new(None, watch)),
     }
@@ -156,7 +141,7 @@ pub fn describe(route: &Route) -> String {
 #[derive(Clone, Default)]
 pub(crate) struct Tell {
     trace: Option<Trace>,
-    steps: Option<probe::Ear>,
+    steps: Option<rehearsal::Ear>,
     redactor: Redactor,
 }
 
@@ -186,12 +171,12 @@ impl Tell {
 
     fn server(&self, line: &[u8]) {
         if self.trace.is_some() {
-            self.line(&Line::Server(reply::decode(line)));
+            self.line(&Line::Server(peer_text::decode(line)));
         }
     }
 
     /// What follows is told only where a rehearsal listens.
-    fn steps(&self, tell: impl FnOnce(&probe::Ear)) {
+    fn steps(&self, tell: impl FnOnce(&rehearsal::Ear)) {
         if let Some(ear) = &self.steps {
             tell(ear);
         }

@@ -4,20 +4,33 @@
 //! Promise: connects when the first message comes, says RSET and QUIT when they are due, and
 //! connects once more when a server has grown tired of a connection. Never goes from a door with
 //! TLS to one without while a login is set.
+mod auth;
+mod bdat;
+mod capabilities;
+mod commands;
+pub(super) mod connection;
+mod encryption;
+mod guard;
+pub(super) mod handshake;
+mod pipeline;
+mod recipients;
+pub(super) mod reply;
+mod transaction;
+
 use std::time::Instant;
 
-use super::auth::LoggedIn;
-use super::ledger::{Books, Ledger};
-use super::line::Commands;
-use super::opening::{self, Closed, Opened};
-use super::probe::{Ear, Fact, Outcome, Step};
-use super::reach::Reach;
-use super::transaction::{self, Link, Ran};
-use super::trust::Prepared;
-use super::{Tell, Transport, Turn, Watch, auth};
+use self::auth::LoggedIn;
+use self::handshake::{Closed, Opened};
+use self::recipients::Reach;
+use self::transaction::{Link, Ran};
+use super::{Tell, Transport, Turn, Watch};
 use crate::delivery::{Cause, Fault, Report, Stage, Timing};
 use crate::message::Message;
 use crate::route::{Door, Smtp, TlsMode};
+use crate::transport::delivery_log::{Books, Ledger};
+use crate::transport::line::Commands;
+use crate::transport::net::roots::Prepared;
+use crate::transport::rehearsal::{Ear, Fact, Outcome, Step};
 
 /// How many connections are tried for a message while nobody is spoken for on them.
 const MOST_IDLE: usize = 4;
@@ -104,7 +117,7 @@ impl Server {
                         let silent = closed.fault.stage == Stage::Greeting
                             && matches!(closed.fault.cause, Cause::Silent(_));
                         if silent
-                            && opening::speaks_tls(
+                            && handshake::speaks_tls(
                                 &self.route,
                                 door,
                                 &mut self.prepared,
@@ -136,7 +149,7 @@ impl Server {
 
     fn enter(&mut self, door: Door, timing: &mut Timing) -> Result<Link, Box<Closed>> {
         let start = Instant::now();
-        let mut opened = opening::open(&self.route, door, &mut self.prepared, &self.watch)?;
+        let mut opened = handshake::open(&self.route, door, &mut self.prepared, &self.watch)?;
         self.remarks.extend(opened.remark.take());
         self.tls = opened.tls.take();
         timing.connect = opened.connected - start;

@@ -1,11 +1,11 @@
 //! MAIL to the dot, flight by flight.
 use std::io;
 
-use super::super::line::Commands;
-use super::super::opening;
-use super::super::session::Session;
 use super::*;
 use crate::delivery::{Cause, Class, Stage};
+use crate::transport::line::Commands;
+use crate::transport::smtp::connection::Session;
+use crate::transport::smtp::handshake;
 
 const PIPELINING: &str = "250-mx.test\r\n250-SIZE 1000\r\n250 PIPELINING\r\n";
 const MAIL: &str = "MAIL FROM:<me@a.test> SIZE=26\r\n";
@@ -364,7 +364,7 @@ fn a_file_that_changed_never_becomes_a_complete_message() {
         );
     });
     let route = server.route();
-    let opened = opening::open(&route, route.doors[0], &mut None, &Watch::default());
+    let opened = handshake::open(&route, route.doors[0], &mut None, &Watch::default());
     let mut session = opened.map_or_else(
         |closed| panic!("{:?}", closed.fault),
         |opened| opened.session,
@@ -409,7 +409,7 @@ fn the_text_arrives_as_it_is_however_it_is_cut() {
         for size in 1..=bytes.len() {
             let server = serve(&[&[HI, (EHLO, "250 mx.test\r\n"), (stuffed, "250 ok\r\n")]]);
             let route = server.route();
-            let opened = opening::open(&route, route.doors[0], &mut None, &Watch::default());
+            let opened = handshake::open(&route, route.doors[0], &mut None, &Watch::default());
             let mut session = opened.map_or_else(
                 |closed| panic!("{:?}", closed.fault),
                 |opened| opened.session,

@@ -14,11 +14,11 @@ use openssl::ssl::{SslAcceptor, SslMethod, SslStream, SslVersion};
 use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use openssl::x509::{X509, X509Builder, X509NameBuilder};
 
-use super::super::tls::hex;
 use super::*;
 use crate::delivery::{Cause, Distrust};
 use crate::route::{Choice, Login, Verify};
 use crate::secret::{Secret, SecretSource};
+use crate::transport::net::tls::hex;
 
 pub(super) struct Pair {
     pub(super) cert: X509,

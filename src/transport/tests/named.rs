@@ -4,11 +4,11 @@ use openssl::pkey::PKey;
 use openssl::rsa::Rsa;
 use openssl::ssl::{SslAcceptor, SslMethod, SslVerifyMode};
 
-use super::super::trust;
 use super::encryption::*;
 use super::*;
 use crate::delivery::Cause;
 use crate::route::Verify;
+use crate::transport::net::roots;
 
 fn naming(folder: &tempfile::TempDir, named: &[&Pair]) -> Trust {
     let pems: Vec<Vec<u8>> = named.iter().map(|one| pem(one)).collect();
@@ -176,7 +176,7 @@ fn files_that_cannot_be_used_are_named() {
         ),
     ] {
         let Err(Cause::TlsSettings(why)) =
-            trust::prepare(&trust, "localhost", Verify::Strict).map(|_| ())
+            roots::prepare(&trust, "localhost", Verify::Strict).map(|_| ())
         else {
             panic!("{wanted}")
         };
@@ -187,7 +187,7 @@ fn files_that_cannot_be_used_are_named() {
         ca_dir: Some(folder.path().into()),
         ..base
     };
-    assert!(trust::prepare(&both, "localhost", Verify::Strict).is_ok());
+    assert!(roots::prepare(&both, "localhost", Verify::Strict).is_ok());
 }
 
 /// A server that wants a certificate of this root: one session for each of those that have one, and

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::delivery::{Cause, Stage};
 use crate::route::Program;
-use crate::transport::probe;
+use crate::transport::rehearsal;
 
 const CHUNKING: &str = "250-mx.test\r\n250-CHUNKING\r\n250-DSN\r\n250 PIPELINING\r\n";
 /// Local parts that would be more than one line.
@@ -93,7 +93,7 @@ fn without_pipelining_the_command_itself_never_leaves() {
 #[test]
 fn a_rehearsal_asks_about_no_such_address() {
     let server = serve(&[&[HI, (EHLO, CHUNKING)]]);
-    let (_, faults) = probe::rehearse(
+    let (_, faults) = rehearsal::rehearse(
         &Route::Smtp(Box::new(server.route())),
         &messages()[0],
         &Watch::default(),

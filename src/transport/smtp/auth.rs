@@ -11,15 +11,15 @@ use hmac::{Hmac, Mac};
 use md5::Md5;
 use zeroize::Zeroizing;
 
-use super::Suspect;
-use super::capability::Capabilities;
-use super::session::Session;
-use super::tls::hex;
-use crate::children;
+use super::capabilities::Capabilities;
+use super::connection::Session;
 use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
 use crate::hints;
 use crate::route::{Choice, Login, Mechanism, Smtp};
-use crate::secret::{Secret, SecretError};
+use crate::secret::Secret;
+use crate::transport::Suspect;
+use crate::transport::net::tls::hex;
+use crate::transport::secrets::no_secret;
 
 /// The longest AUTH command with its line end (RFC 4954 section 4).
 const LONGEST: usize = 512;
@@ -292,14 +292,6 @@ pub fn login(
             context.capabilities.mechanisms().join(" "),
         )
     })))
-}
-
-/// Why there is no secret: also because a signal has ended the program that was asked for it.
-pub fn no_secret(error: SecretError) -> Cause {
-    children::asked().map_or(
-        Cause::NoSecret(error.why, error.temporary),
-        Cause::Interrupted,
-    )
 }
 
 /// Tells of a password that is visibly of the wrong kind. Tokens have forms of their own.

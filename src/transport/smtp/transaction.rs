@@ -5,20 +5,20 @@
 //! others; the text is sent only after 354 and only if somebody accepted it, or behind BDAT (see
 //! `chunk`); only 2yz to the whole of it is acceptance. Recipients that a server has no room for in
 //! one transaction get another one (see `flight`).
-use super::Progress;
-use super::capability::Capabilities;
-use super::chunk::Whole;
-use super::envelope::mail;
-use super::flight;
-use super::ledger::Books;
-use super::line::Commands;
-use super::metered::Metered;
-use super::probe::{self, Ear, Fact, Step};
-use super::reach::{Outcome, Reach};
-use super::session::Session;
+use super::bdat::Whole;
+use super::capabilities::Capabilities;
+use super::commands::mail;
+use super::connection::Session;
+use super::pipeline;
+use super::recipients::{Outcome, Reach};
 use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
 use crate::message::Message;
 use crate::route::Patience;
+use crate::transport::Progress;
+use crate::transport::delivery_log::Books;
+use crate::transport::line::Commands;
+use crate::transport::progress::Metered;
+use crate::transport::rehearsal::{self, Ear, Fact, Step};
 
 /// An open session and what is known of it.
 pub struct Link {
@@ -108,7 +108,7 @@ pub fn rehearse(link: &mut Link, message: &Message, ear: &Ear) -> Vec<Fault> {
         let reply = match said {
             Ok(reply) => reply,
             Err(fault) => {
-                ear.over(step, probe::Outcome::Failed(fault.clone()));
+                ear.over(step, rehearsal::Outcome::Failed(fault.clone()));
                 return vec![fault];
             }
         };
@@ -118,10 +118,10 @@ pub fn rehearse(link: &mut Link, message: &Message, ear: &Ear) -> Vec<Fault> {
             step,
             fault
                 .clone()
-                .map_or(probe::Outcome::Passed, probe::Outcome::Failed),
+                .map_or(rehearsal::Outcome::Passed, rehearsal::Outcome::Failed),
         );
         if members.is_empty() && matches!(verb, Verb::Mail) && fault.is_none() {
-            ear.over(Step::Recipient, probe::Outcome::Skipped);
+            ear.over(Step::Recipient, rehearsal::Outcome::Skipped);
         }
         faults.extend(fault);
     }
@@ -233,7 +233,7 @@ fn is_overfull(fault: &Fault, accepted: usize) -> bool {
     let closed = fault
         .reply()
         .filter(|reply| reply.code == 421 && fault.stage == Stage::Recipient && !fault.in_doubt);
-    closed.is_some_and(|reply| accepted > 0 && (accepted >= flight::ENOUGH || says(reply)))
+    closed.is_some_and(|reply| accepted > 0 && (accepted >= pipeline::ENOUGH || says(reply)))
 }
 
 /// The server closed a connection it had grown tired of.

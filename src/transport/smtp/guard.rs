@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use zeroize::Zeroize;
 
-use super::reply::{Input, Parser, kept, parse};
-use super::socket::{Socket, cause};
-use super::tls::{self, Stream};
-use super::{Redactor, Tell};
+use super::reply::{Input, Parser, parse};
 use crate::delivery::{Cause, Fault, Line, Reply, Stage};
+use crate::transport::net::socket::{Socket, cause};
+use crate::transport::net::tls::{self, Stream};
+use crate::transport::peer_text::kept;
+use crate::transport::{Redactor, Tell};
 
 /// What is gathered of a long message before it is written, in octets.
 const BLOCK: usize = 64 * 1024;

@@ -6,8 +6,8 @@
 //! through [`Books`], which sees to both.
 use std::io;
 
-use super::socket::reason;
 use crate::delivery::{Cause, Fault, Reply};
+use crate::transport::peer_text::reason;
 
 /// Keeps books while a message travels: told before a final dot may leave, and as soon as its
 /// answer is known.

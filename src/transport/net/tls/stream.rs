@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use native_tls::TlsStream;
 
-use super::super::socket::Socket;
 use super::leaf::Leaf;
+use crate::transport::net::socket::Socket;
 
 /// A socket on loan to the library.
 #[derive(Debug, Clone)]

@@ -8,12 +8,12 @@ use std::path::Path;
 
 use native_tls::{Certificate, Identity, Protocol, TlsConnector};
 
-use super::socket::reason;
 use super::tls::{Failed, Leaf, identity, said};
 use crate::delivery::{Cause, Distrust};
 use crate::environment::certificates;
 use crate::files;
 use crate::route::{Trust, Verify};
+use crate::transport::peer_text::reason;
 
 /// The largest file of certificates, in bytes; the system's has 220 KB.
 const LARGEST: u64 = 16 << 20;

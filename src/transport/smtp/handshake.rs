@@ -5,18 +5,18 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::capability::Capabilities;
-use super::dial::{self, Dialled};
+use super::capabilities::Capabilities;
+use super::connection::Lettre;
 use super::encryption::{self, Encryption, describe};
 use super::guard::{Guard, Io, shown};
-use super::line::Commands;
-use super::probe::{Fact, Outcome, Step};
-use super::session::Lettre;
-use super::tls::{self, Leaf};
-use super::trust::{self, Prepared};
-use super::{Tell, Watch};
 use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
 use crate::route::{Door, Smtp, TlsMode, Trust, Verify};
+use crate::transport::line::Commands;
+use crate::transport::net::dial::{self, Dialled};
+use crate::transport::net::roots::{self, Prepared};
+use crate::transport::net::tls::{self, Leaf};
+use crate::transport::rehearsal::{Fact, Outcome, Step};
+use crate::transport::{Tell, Watch};
 
 /// The port on which servers wait for TLS without a greeting (RFC 8314 section 7.3).
 const IMPLICIT_PORT: u16 = 465;
@@ -108,7 +108,7 @@ fn open_once(
     let prepare = || {
         // Where TLS is only an offer, most servers that need none of it make none.
         if matches!(door.tls, TlsMode::Implicit | TlsMode::Starttls) && prepared.is_none() {
-            let made = trust::prepare(&route.trust, &route.host, route.trust.verify);
+            let made = roots::prepare(&route.trust, &route.host, route.trust.verify);
             *prepared = Some(made.map_err(|cause| Fault::new(Stage::Prepare, cause))?);
         }
         Ok(())
@@ -278,7 +278,7 @@ pub fn speaks_tls(
         steps: None,
         ..watch.clone()
     };
-    let any = || trust::prepare(&Trust::default(), &route.host, Verify::Ignore).ok();
+    let any = || roots::prepare(&Trust::default(), &route.host, Verify::Ignore).ok();
     let prepared = prepared.take().or_else(any);
     let (Some(prepared), Ok(Dialled { mut socket, .. })) =
         (prepared, dial::dial(route, door.port, &watch))
@@ -301,7 +301,7 @@ fn look(route: &Smtp, door: Door, watch: &Watch) -> Option<Leaf> {
         verify: Verify::Ignore,
         ..Trust::default()
     };
-    let prepared = trust::prepare(&trust, &route.host, Verify::Ignore).ok()?;
+    let prepared = roots::prepare(&trust, &route.host, Verify::Ignore).ok()?;
     let Dialled {
         mut socket, local, ..
     } = dial::dial(route, door.port, &watch).ok()?;

@@ -17,12 +17,12 @@ use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
 use lettre::transport::smtp::extension::ClientId;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::capability::Capabilities;
+use super::capabilities::Capabilities;
 use super::guard::{Guard, shown};
-use super::line::{Commands, check_secret};
-use super::reply::decode;
 use crate::delivery::{Cause, Fault, Line, Reply, Stage};
 use crate::message::wire::Dots;
+use crate::transport::line::{Commands, check_secret};
+use crate::transport::peer_text::decode;
 
 /// The pieces of a message in order.
 pub type Chunks<'a> = &'a mut dyn Iterator<Item = io::Result<Vec<u8>>>;
@@ -360,7 +360,8 @@ impl Iterator for Pieces<'_> {
                 }
                 Some(Err(error)) => {
                     // Closes the connection: the dot that comes next goes nowhere.
-                    lock(self.guard).fail(Cause::Content(super::socket::reason(&error)));
+                    lock(self.guard)
+                        .fail(Cause::Content(crate::transport::peer_text::reason(&error)));
                     (self.over, self.held) = (true, None);
                 }
                 None => {

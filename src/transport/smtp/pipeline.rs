@@ -3,11 +3,11 @@
 //! Promise: a flight never makes both sides wait for room to write. Whoever finds no room in a
 //! transaction waits for the next one; a server that is full is not asked about the rest, and how
 //! many it took is known from then on.
-use super::chunk::Whole;
-use super::envelope::{asked, rcpt};
-use super::line::Commands;
+use super::bdat::Whole;
+use super::commands::{asked, rcpt};
 use super::transaction::{Round, Side, Verb};
 use crate::delivery::{Cause, Fault, Reply, Stage};
+use crate::transport::line::Commands;
 
 /// The most recipients that leave in one flight, at first (RFC 5321 section 4.5.3.1.8 lets every
 /// server take 100) and at last.

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Access, access};
 
-use super::smtp::Server;
-use super::socket::reason;
-use super::{Watch, command};
+use super::{Watch, sendmail};
 use crate::delivery::{Cause, Fault, Stage};
 use crate::message::Message;
 use crate::route::{Program, Route, Smtp};
+use crate::transport::peer_text::reason;
+use crate::transport::smtp::Server;
 
 /// The longest that a step of a rehearsal takes: somebody waits at the terminal.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -281,7 +281,7 @@ fn hurried(server: &Smtp) -> Smtp {
 fn program_fits(program: &Program, message: &Message, ear: &Ear) -> Result<(), Cause> {
     ear.fact(
         "command",
-        Fact::Text(command::spoken(program, &message.envelope)),
+        Fact::Text(sendmail::spoken(program, &message.envelope)),
     );
     let found = if program.path.is_dir() {
         Err("it is a folder".to_owned())

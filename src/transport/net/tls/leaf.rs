@@ -14,12 +14,12 @@ use x509_cert::name::Name;
 use x509_cert::spki::AlgorithmIdentifierOwned;
 use x509_cert::time::Time;
 
-use super::super::probe::{Fact, Facts};
-use super::super::reply::decode;
 use super::hex;
 use crate::delivery::Distrust;
 use crate::environment;
 use crate::text::short;
+use crate::transport::peer_text::decode;
+use crate::transport::rehearsal::{Fact, Facts};
 
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 const ORGANISATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.10");

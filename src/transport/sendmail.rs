@@ -13,10 +13,6 @@ use std::ops::Range;
 use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
-use super::ledger::{Books, Ledger};
-use super::line::check_arguments;
-use super::reply::{decode, kept};
-use super::socket::{cause, reason};
 use super::{Tell, Transport, Turn, Watch};
 use crate::address::Address;
 use crate::children::{self, ExitStatus, Order, Running, Stop};
@@ -24,6 +20,11 @@ use crate::delivery::{Cause, Fault, Line, RecipientResult, Reply, Report, Stage}
 use crate::environment::STARTED_BY_SMAIL;
 use crate::message::{Envelope, Message, xtext};
 use crate::route::{Patience, Program};
+use crate::transport::delivery_log::{Books, Ledger};
+use crate::transport::line::check_arguments;
+use crate::transport::net::socket::cause;
+use crate::transport::peer_text::reason;
+use crate::transport::peer_text::{decode, kept};
 
 /// How long a program that has the whole message may go on after a signal.
 const GRACE: Duration = Duration::from_secs(10);

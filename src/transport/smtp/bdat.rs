@@ -14,12 +14,12 @@ mod verbs;
 use std::time::Duration;
 
 use self::verbs::holds_command;
-use super::capability::Capabilities;
-use super::line::Commands;
-use super::socket::reason;
+use super::capabilities::Capabilities;
 use super::transaction::{Link, Round};
 use crate::delivery::{Cause, Fault, Reply, Stage};
 use crate::message::Message;
+use crate::transport::line::Commands;
+use crate::transport::peer_text::reason;
 
 /// The largest message that is sent before anybody is accepted, in octets.
 const LARGEST: u64 = 64 * 1024;
@@ -68,7 +68,7 @@ impl Whole {
     /// Sends the flight that ends with it, and gives the reply to its first command.
     ///
     /// # Errors
-    /// As [`super::session::Session::whole`].
+    /// As [`crate::transport::smtp::connection::Session::whole`].
     pub fn send(
         &self,
         link: &mut Link,

@@ -13,12 +13,12 @@ pub use self::identity::identity;
 pub use self::leaf::Leaf;
 use self::stream::Lent;
 pub use self::stream::Stream;
-use super::reply::decode;
+use super::roots::{Prepared, Terms};
 use super::socket::{Halt, Socket, cause};
-use super::trust::{Prepared, Terms};
 use crate::delivery::{Cause, Distrust};
 use crate::route::{Trust, Verify};
 use crate::text::short;
+use crate::transport::peer_text::decode;
 
 mod hello;
 mod identity;

@@ -4,8 +4,8 @@
 //! spoken for twice.
 use std::collections::VecDeque;
 
-use super::ledger::Books;
 use crate::delivery::{Cause, Fault, Reply, Stage};
+use crate::transport::delivery_log::Books;
 
 /// What became of one recipient.
 pub type Outcome = Result<Reply, Fault>;

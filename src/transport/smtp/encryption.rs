@@ -4,14 +4,14 @@
 //! asked about one.
 use std::time::Duration;
 
-use super::Tell;
 use super::guard::Io;
-use super::probe::Step;
-use super::socket::Socket;
-use super::tls::{self, Leaf};
-use super::trust::{self, Prepared};
 use crate::delivery::{Fault, Stage};
 use crate::route::{Door, Smtp, TlsMode, Verify};
+use crate::transport::Tell;
+use crate::transport::net::roots::{self, Prepared};
+use crate::transport::net::socket::Socket;
+use crate::transport::net::tls::{self, Leaf};
+use crate::transport::rehearsal::Step;
 
 /// What an untrusted certificate leads to on a connection.
 pub fn verify(route: &Smtp, door: Door, loopback: bool, tell: &Tell) -> Verify {
@@ -68,7 +68,7 @@ impl Encryption<'_> {
         let route = self.route;
         let prepared = match self.prepared.take() {
             Some(prepared) => prepared,
-            None => trust::prepare(&route.trust, &route.host, self.verify)
+            None => roots::prepare(&route.trust, &route.host, self.verify)
                 .map_err(|cause| (Fault::new(Stage::Prepare, cause), false))?,
         };
         let prepared = self.prepared.insert(prepared);

@@ -4,10 +4,10 @@
 //! as a [`Reply`] or as a reason why it is none. Lenient where RFC 5321 section 4.2 asks for it
 //! (bare LF, no text, any text), strict where a reply could be taken for another (no code, codes
 //! out of range, two codes in one reply).
-use encoding_rs::GB18030;
 
 use crate::delivery::Reply;
-use crate::text::{self, short};
+use crate::text;
+use crate::transport::peer_text::decode;
 
 /// The longest line of a reply, in octets (RFC 5321 section 4.5.3.1.5 asks for 512).
 pub const LONGEST_LINE: usize = 16 * 1024;
@@ -15,8 +15,6 @@ pub const LONGEST_LINE: usize = 16 * 1024;
 pub const LARGEST: usize = 64 * 1024;
 /// The most lines a reply may have.
 pub const MOST_LINES: usize = 1000;
-/// How many lines of a server's or a program's words are kept: the first ones, and the last ones.
-const KEPT: (usize, usize) = (15, 5);
 /// The most bytes of a line that are kept.
 const SHOWN: usize = text::LONGEST_LINE;
 
@@ -113,17 +111,6 @@ pub fn parse<L: AsRef<[u8]>>(lines: &[L]) -> Result<Option<Reply>, String> {
     })
 }
 
-/// Words as they are kept: at most twenty lines, the first and the last ones, with `…` between
-/// them.
-pub fn kept(lines: &[String]) -> Vec<String> {
-    let (first, last) = KEPT;
-    if lines.len() <= first + last {
-        return lines.to_vec();
-    }
-    let dots = ["…".to_owned()];
-    [&lines[..first], &dots[..], &lines[lines.len() - last..]].concat()
-}
-
 /// Code, whether more lines follow, and text.
 fn split(line: &[u8]) -> Result<(u16, bool, &[u8]), String> {
     let no_code = || {
@@ -149,17 +136,6 @@ fn split(line: &[u8]) -> Result<(u16, bool, &[u8]), String> {
         return Err(format!("the reply code {code}, which SMTP does not have"));
     }
     Ok((code, more, text))
-}
-
-/// Text in whatever charset: UTF-8, else GB18030, else Latin-1; made safe to print.
-pub fn decode(bytes: &[u8]) -> String {
-    if let Ok(text) = std::str::from_utf8(bytes) {
-        return short(text);
-    }
-    match GB18030.decode_without_bom_handling_and_without_replacement(bytes) {
-        Some(text) => short(&text),
-        None => short(&encoding_rs::mem::decode_latin1(bytes)),
-    }
 }
 
 #[cfg(test)]
@@ -252,12 +228,12 @@ mod tests {
                 .iter()
                 .all(|line| line.len() <= 512 && line.ends_with("é…"))
         );
-        let kept = kept(&reply.lines);
+        let kept = crate::transport::peer_text::kept(&reply.lines);
         assert_eq!(
             (kept.len(), kept[15].as_str(), kept[20].as_str()),
             (21, "…", "end")
         );
-        assert_eq!(super::kept(&kept[..20]), kept[..20]);
+        assert_eq!(crate::transport::peer_text::kept(&kept[..20]), kept[..20]);
     }
 
     #[test]

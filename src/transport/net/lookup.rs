@@ -8,8 +8,9 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 
-use super::socket::{Clock, Halt, reason};
+use super::socket::{Clock, Halt};
 use crate::delivery::Cause;
+use crate::transport::peer_text::reason;
 
 /// What `getaddrinfo` says (glibc, musl, BSD and macOS) of a name that does not exist or has no
 /// address.

@@ -6,7 +6,7 @@
 use lettre::transport::smtp::commands::{Mail, Rcpt};
 use lettre::transport::smtp::extension::{MailBodyParameter, MailParameter, RcptParameter};
 
-use super::capability::Capabilities;
+use super::capabilities::Capabilities;
 use crate::address::Address;
 use crate::message::{Dsn, Message, Notify};
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::delivery::Cause;
+use crate::transport::peer_text::reason;
 
 /// The longest wait without a look at deadline and signal.
 const LOOK: Duration = Duration::from_millis(250);
@@ -255,18 +256,6 @@ pub fn cause(error: &io::Error) -> Cause {
         }
         _ => Cause::Lost(reason(error)),
     }
-}
-
-/// An error of the system as a lowercase fragment without its number.
-pub fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error ").next().unwrap_or_default();
-    let mut letters = text.chars();
-    let lower = letters
-        .next()
-        .map(|first| first.to_ascii_lowercase().to_string())
-        .unwrap_or_default();
-    crate::text::short(&(lower + letters.as_str()))
 }
 
 #[cfg(test)]

@@ -10,13 +10,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use super::line::check_host;
-use super::redact::Redactor;
-use super::reply::decode;
 use super::socket::{Socket, cause};
 use crate::delivery::Cause;
 use crate::route::{Proxy, ProxyKind};
 use crate::secret::SecretSource;
+use crate::transport::line::check_host;
+use crate::transport::peer_text::decode;
+use crate::transport::redact::Redactor;
 
 /// The longest answer of an HTTP proxy, in octets.
 const LONGEST: usize = 16 * 1024;
@@ -55,7 +55,10 @@ struct ProxyLogin<'a> {
 impl ProxyLogin<'_> {
     /// Fetches the password, which is struck out of what is heard from then on.
     fn password(&self) -> Result<Zeroizing<String>, Cause> {
-        let secret = self.source.fetch().map_err(super::auth::no_secret)?;
+        let secret = self
+            .source
+            .fetch()
+            .map_err(crate::transport::secrets::no_secret)?;
         self.redactor.add(secret.reveal().as_bytes());
         Ok(Zeroizing::new(secret.reveal().to_owned()))
     }
@@ -235,9 +238,9 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
-    use super::super::socket::Clock;
     use super::*;
     use crate::secret::Secret;
+    use crate::transport::net::socket::Clock;
 
     /// Plays the proxy: answers each expected request, then the server behind it greets.
     fn play(

@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use httparse::{EMPTY_HEADER, Header, Response, Status, parse_chunk_size};
 
-use super::dial::{self, Dialled};
-use super::socket::cause;
-use super::tls::{self, Failed, Secured};
-use super::trust::{self, Prepared};
 use super::{Tell, Watch};
 use crate::delivery::{Cause, Distrust};
 use crate::route::{Smtp, Trust, Verify};
+use crate::transport::net::dial::{self, Dialled};
+use crate::transport::net::roots::{self, Prepared};
+use crate::transport::net::socket::cause;
+use crate::transport::net::tls::{self, Failed, Secured};
 
 const PORT: u16 = 443;
 /// The longest page, in octets; what providers publish has two or three thousand.
@@ -50,7 +50,7 @@ pub fn get(route: &Smtp, target: &str, watch: &Watch) -> Result<Page, Cause> {
         return Err(broken("such a page cannot be asked for"));
     }
     let (route, tell) = (for_web(route), Tell::new(watch));
-    let mut prepared = trust::prepare(&route.trust, &route.host, Verify::Strict)?;
+    let mut prepared = roots::prepare(&route.trust, &route.host, Verify::Strict)?;
     tell.note(format!("asking https://{}{target}", route.host));
     let mut stream = loop {
         let failed = match encrypted(&route, &prepared, Verify::Strict, watch)? {
@@ -99,7 +99,7 @@ fn explained(cause: Cause, route: &Smtp, watch: &Watch) -> Cause {
     let Cause::Distrust(distrust) = cause else {
         return cause;
     };
-    let looked = trust::prepare(&route.trust, &route.host, Verify::Ignore)
+    let looked = roots::prepare(&route.trust, &route.host, Verify::Ignore)
         .and_then(|prepared| encrypted(route, &prepared, Verify::Ignore, watch));
     let leaf = looked
         .ok()

@@ -10,9 +10,9 @@ use base64::engine::general_purpose::STANDARD;
 use native_tls::Identity;
 use zeroize::Zeroizing;
 
-use super::super::trust::{certificates, read};
 use super::said;
 use crate::delivery::Cause;
+use crate::transport::net::roots::{certificates, read};
 
 const SEQUENCE: u8 = 0x30;
 const OCTETS: u8 = 0x04;

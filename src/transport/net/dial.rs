@@ -12,11 +12,13 @@ use rustix::event::{PollFd, PollFlags};
 use socket2::{Domain, Protocol, SockAddr, Type};
 
 use super::lookup::Lookup;
-use super::probe::{Fact, Step};
-use super::socket::{Clock, Halt, Socket, cause, reason, wait};
-use super::{Tell, Watch, probe, proxy};
+use super::proxy;
+use super::socket::{Clock, Halt, Socket, cause, wait};
 use crate::delivery::{Cause, Fault, Stage};
 use crate::route::Smtp;
+use crate::transport::peer_text::reason;
+use crate::transport::rehearsal::{Fact, Step};
+use crate::transport::{Tell, Watch, rehearsal};
 
 /// The head start of each address over the next (RFC 8305 section 5).
 const STAGGER: Duration = Duration::from_millis(250);
@@ -57,7 +59,7 @@ pub fn find<'r>(
     meanwhile: impl FnOnce() -> Result<(), Fault>,
 ) -> Result<Addresses<'r>, Fault> {
     let tell = Tell::new(watch);
-    tell.steps(probe::Ear::begin);
+    tell.steps(rehearsal::Ear::begin);
     let (host, port) = match &route.connect_to {
         Some((host, other)) => (host.as_str(), other.unwrap_or(port)),
         None => (route.host.as_str(), port),
