@@ -225,7 +225,7 @@ pub enum Cause {
     /// A local file could not be written.
     File(String),
     /// The books of the mail could not be kept, so that it was stopped before the final dot.
-    Ledger(String),
+    Journal(String),
     /// A signal ended the attempt: its number.
     Interrupted(i32),
     /// smail itself made what must not be sent, and noticed it in time: what it is. A mistake of
@@ -283,7 +283,7 @@ impl Fault {
             | Cause::Handshake(_)
             | Cause::Protocol(_)
             | Cause::Interrupted(_)
-            | Cause::Ledger(_)
+            | Cause::Journal(_)
             | Cause::NoSecret(_, true)
             | Cause::Program(_, Some(75) | None) => Class::Temporary,
             _ => Class::Permanent,
@@ -443,7 +443,7 @@ mod tests {
     fn a_mail_whose_books_cannot_be_kept_may_be_tried_again() {
         let fault = Fault::new(
             Stage::Content,
-            Cause::Ledger("no space left on device".into()),
+            Cause::Journal("no space left on device".into()),
         );
         assert_eq!(fault.class(), Class::Temporary);
     }

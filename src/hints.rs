@@ -418,7 +418,7 @@ fn word(cause: &Cause) -> Option<&'static str> {
         Cause::Program(..) => "program",
         Cause::Content(_)
         | Cause::File(_)
-        | Cause::Ledger(_)
+        | Cause::Journal(_)
         | Cause::Interrupted(_)
         | Cause::Unsound(_) => {
             return None;

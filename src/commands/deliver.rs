@@ -16,7 +16,7 @@ use crate::queue::{
 };
 use crate::route::Route;
 use crate::settings::{Layers, Settings};
-use crate::transport::{self, Turn, Watch};
+use crate::transport::{self, ConnectionReuse, Watch};
 
 use super::complain;
 use super::maillog::Keeper;
@@ -153,7 +153,7 @@ impl Mailer<'_> {
     pub fn send_directly(&self, message: &Message) -> Sent {
         let sent = self.direct(transport::open(self.route, self.watch).deliver(
             message,
-            Turn::Last,
+            ConnectionReuse::Last,
             &mut (),
         ));
         self.note_attempt(message, None, &sent);
@@ -288,7 +288,10 @@ impl Mailer<'_> {
                 &fault,
             ));
         }
-        claim.attempt(&mut *transport::open(self.route, self.watch), Turn::Last)
+        claim.attempt(
+            &mut *transport::open(self.route, self.watch),
+            ConnectionReuse::Last,
+        )
     }
 
     /// The words and the status for what became of it.

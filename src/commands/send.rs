@@ -10,7 +10,7 @@ use crate::report;
 use crate::route::{Route, resolve::resolve};
 use crate::settings::{Layers, Settings};
 use crate::text::word;
-use crate::transport::{self, Turn, Watch};
+use crate::transport::{self, ConnectionReuse, Watch};
 
 use std::fmt::Write as _;
 
@@ -174,7 +174,10 @@ fn dry_run(settings: &Settings, message: &Message, route: &Route) -> Result<Exit
         let _ = writeln!(lines, "-- dsn: {}", word(&message.envelope.dsn.to_string()));
     }
     complain(&lines);
-    let printed =
-        transport::open(&Route::Stdout, &Watch::default()).deliver(message, Turn::Last, &mut ());
+    let printed = transport::open(&Route::Stdout, &Watch::default()).deliver(
+        message,
+        ConnectionReuse::Last,
+        &mut (),
+    );
     failure::account_for(&printed, settings).map_or(Ok(Exit::OK), Err)
 }

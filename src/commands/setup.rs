@@ -118,7 +118,7 @@ pub fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
         if args.yes {
             complain(&failure::remark(&text));
         } else {
-            prompter.say(&text)
+            prompter.say(&text);
         }
     }
     if !done.first_mail {

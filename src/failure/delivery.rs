@@ -313,7 +313,7 @@ fn always(cause: &Cause) -> Option<Sentence> {
         Cause::TooBig(..) => words::TOO_LARGE,
         Cause::Program(..) => words::PROGRAM,
         Cause::File(_) => words::FILE,
-        Cause::Ledger(_) => words::JOURNAL,
+        Cause::Journal(_) => words::JOURNAL,
         Cause::Unsound(_) => words::UNSOUND,
         Cause::Lacks(Lacks::Starttls, _) => words::NO_STARTTLS,
         Cause::Lacks(Lacks::Auth, _) => words::NO_AUTH,
@@ -397,7 +397,7 @@ fn cause(cause: &Cause, language: Language) -> String {
         Cause::Lacks(_, offered) => say(words::OFFERS, &[offered]),
         Cause::ClearLogin => say(words::CLEAR_LOGIN, &[]),
         Cause::TooBig(size, limit) => say(words::SIZES, &[&size.to_string(), &limit.to_string()]),
-        Cause::Ledger(why) => say(words::ITS_JOURNAL, &[why]),
+        Cause::Journal(why) => say(words::ITS_JOURNAL, &[why]),
         Cause::Program(said, None) => said.clone(),
         Cause::Program(said, Some(status)) => {
             let status = say(words::STATUS, &[&status.to_string()]);
@@ -419,7 +419,7 @@ fn at_fault(fault: &Fault) -> &'static [&'static str] {
             Cause::Interrupted(_)
             | Cause::Content(_)
             | Cause::File(_)
-            | Cause::Ledger(_)
+            | Cause::Journal(_)
             | Cause::Unsound(_),
             _,
         ) => &[],

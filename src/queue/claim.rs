@@ -16,7 +16,7 @@ use super::{Queue, QueueError, now};
 use crate::delivery::{Cause, Fault, Reply, Report};
 use crate::message::{Envelope, Message};
 use crate::text::short;
-use crate::transport::Ledger;
+use crate::transport::DeliveryLog;
 
 /// An entry that no other process works on while this lives.
 pub struct Claim<'q> {
@@ -186,7 +186,7 @@ impl<'q> Claim<'q> {
         let theirs = |cause: &Cause| {
             !matches!(
                 cause,
-                Cause::Interrupted(_) | Cause::Ledger(_) | Cause::Content(_)
+                Cause::Interrupted(_) | Cause::Journal(_) | Cause::Content(_)
             )
         };
         self.failed_try |= report
@@ -332,7 +332,7 @@ impl<'q> Claim<'q> {
     }
 }
 
-impl Ledger for Claim<'_> {
+impl DeliveryLog for Claim<'_> {
     fn before_dot(&mut self, recipients: &[usize]) -> io::Result<()> {
         let to = recipients
             .iter()

@@ -17,7 +17,7 @@ use super::{Claim, Outcome, Queue, QueueError, now, policy};
 use crate::delivery::Report;
 use crate::message::Message;
 use crate::route::Route;
-use crate::transport::{self, Transport, Turn, Watch};
+use crate::transport::{self, ConnectionReuse, Transport, Watch};
 
 /// How many connections are kept at once; more ways than that take turns.
 const CONNECTIONS: usize = 4;
@@ -324,7 +324,7 @@ impl Queue {
                 return Ok(());
             }
         };
-        let report = claim.attempt(ways.way(&route), Turn::More)?;
+        let report = claim.attempt(ways.way(&route), ConnectionReuse::More)?;
         let faults = || {
             report
                 .recipients
@@ -396,7 +396,11 @@ impl Claim<'_> {
     ///
     /// # Errors
     /// The books cannot be kept, so nothing was sent.
-    pub fn attempt(&mut self, way: &mut dyn Transport, turn: Turn) -> Result<Report, QueueError> {
+    pub fn attempt(
+        &mut self,
+        way: &mut dyn Transport,
+        turn: ConnectionReuse,
+    ) -> Result<Report, QueueError> {
         let message = self.message()?;
         self.begin()?;
         if self.state().lockstep {

@@ -10,7 +10,7 @@ use super::*;
 use crate::address::Address;
 use crate::delivery::{Cause, Fault, RecipientResult, Reply, Report, Stage};
 use crate::message::{Dsn, Envelope};
-use crate::transport::{Ledger, Transport, Turn};
+use crate::transport::{ConnectionReuse, DeliveryLog, Transport};
 
 fn words(fault: &Fault) -> String {
     fault
@@ -90,7 +90,12 @@ struct Server<'a> {
 }
 
 impl Transport for Server<'_> {
-    fn deliver(&mut self, message: &Message, _: Turn, ledger: &mut dyn Ledger) -> Report {
+    fn deliver(
+        &mut self,
+        message: &Message,
+        _: ConnectionReuse,
+        log: &mut dyn DeliveryLog,
+    ) -> Report {
         let to: Vec<String> = message
             .envelope
             .recipients
@@ -127,16 +132,16 @@ impl Transport for Server<'_> {
             .filter(|i| matches!(answer(*i), Answer::Accept | Answer::LoseAfterDot))
             .collect();
         if !early.is_empty() {
-            ledger.settled(&early);
+            log.settled(&early);
         }
-        if self.dies == Some(0) || sent.is_empty() || ledger.before_dot(&sent).is_err() {
+        if self.dies == Some(0) || sent.is_empty() || log.before_dot(&sent).is_err() {
             return report;
         }
         for i in &sent {
             *self.accepted.entry(to[*i].clone()).or_default() += 1;
         }
         if self.dies != Some(1) {
-            ledger.settled(&sent.iter().map(|i| (*i, &outcomes[*i])).collect::<Vec<_>>());
+            log.settled(&sent.iter().map(|i| (*i, &outcomes[*i])).collect::<Vec<_>>());
         }
         report
     }
@@ -192,7 +197,7 @@ fn attempt(
                 dies,
                 accepted,
             },
-            Turn::Last,
+            ConnectionReuse::Last,
         )
         .unwrap();
     end(claim, dies);
@@ -406,7 +411,7 @@ fn a_key_counts_once_it_was_taken_and_not_when_the_mail_was_never_committed() {
 #[test]
 fn the_books_that_cannot_be_kept_stop_the_mail_before_its_dot() {
     struct Full;
-    impl Ledger for Full {
+    impl DeliveryLog for Full {
         fn before_dot(&mut self, _: &[usize]) -> io::Result<()> {
             Err(io::ErrorKind::StorageFull.into())
         }
@@ -418,7 +423,7 @@ fn the_books_that_cannot_be_kept_stop_the_mail_before_its_dot() {
         dies: None,
         accepted: &mut accepted,
     }
-    .deliver(&message(1), Turn::Last, &mut Full);
+    .deliver(&message(1), ConnectionReuse::Last, &mut Full);
     assert!(accepted.is_empty());
 }
 
@@ -451,7 +456,12 @@ fn eight_bits_wait_as_they_are_and_have_their_form_in_seven() {
 fn a_mail_is_given_up_only_after_a_try_that_the_server_failed() {
     struct Ended(Cause);
     impl Transport for Ended {
-        fn deliver(&mut self, message: &Message, _: Turn, _: &mut dyn Ledger) -> Report {
+        fn deliver(
+            &mut self,
+            message: &Message,
+            _: ConnectionReuse,
+            _: &mut dyn DeliveryLog,
+        ) -> Report {
             let to: Vec<_> = message
                 .envelope
                 .recipients
@@ -472,7 +482,9 @@ fn a_mail_is_given_up_only_after_a_try_that_the_server_failed() {
     let claim = || queue.submit(head(&message), &message, None).unwrap();
     let after = |cause: Cause| {
         let mut claim = claim();
-        claim.attempt(&mut Ended(cause), Turn::Last).unwrap();
+        claim
+            .attempt(&mut Ended(cause), ConnectionReuse::Last)
+            .unwrap();
         claim.finish().unwrap()
     };
     let deferred = |tried: bool| {
@@ -488,7 +500,7 @@ fn a_mail_is_given_up_only_after_a_try_that_the_server_failed() {
     assert_eq!(after(Cause::Lost("gone".into())), Outcome::Failed(None));
     for ours in [
         Cause::Interrupted(15),
-        Cause::Ledger("full".into()),
+        Cause::Journal("full".into()),
         Cause::Content("changed".into()),
     ] {
         assert_eq!(after(ours), Outcome::Waits);

@@ -1,17 +1,17 @@
-//! The books that somebody keeps while a message travels, so that a crash at any moment leaves the
+//! The log that somebody keeps while a message travels, so that a crash at any moment leaves the
 //! truth on disk.
 //!
-//! Promise: no final dot leaves before the ledger has agreed to it, and every recipient is settled
-//! exactly once in a delivery, however it ends. The ways of sending speak to the ledger only
-//! through [`Books`], which sees to both.
+//! Promise: no final dot leaves before the log has agreed to it, and every recipient is settled
+//! exactly once in a delivery, however it ends. The ways of sending speak to the log only
+//! through [`SettleOnce`], which sees to both.
 use std::io;
 
 use crate::delivery::{Cause, Fault, Reply};
 use crate::transport::peer_text::reason;
 
-/// Keeps books while a message travels: told before a final dot may leave, and as soon as its
+/// Keeps a log while a message travels: told before a final dot may leave, and as soon as its
 /// answer is known.
-pub trait Ledger {
+pub trait DeliveryLog {
     /// About to send the final dot, or to hand the message over, for these recipients (their places
     /// in the envelope).
     ///
@@ -23,8 +23,8 @@ pub trait Ledger {
     /// they are settled with a fault without doubt.
     ///
     /// # Errors
-    /// Whatever keeps the books from being written. It stops the transaction before the dot, as
-    /// [`Cause::Ledger`].
+    /// Whatever keeps the log from being written. It stops the transaction before the dot, as
+    /// [`Cause::Journal`].
     fn before_dot(&mut self, recipients: &[usize]) -> io::Result<()>;
 
     /// What became of these recipients: once for each in a delivery, and before anything but QUIT
@@ -33,8 +33,8 @@ pub trait Ledger {
     fn settled(&mut self, outcomes: &[(usize, &Result<Reply, Fault>)]);
 }
 
-/// Keeps no books.
-impl Ledger for () {
+/// Keeps no log.
+impl DeliveryLog for () {
     fn before_dot(&mut self, _: &[usize]) -> io::Result<()> {
         Ok(())
     }
@@ -42,17 +42,17 @@ impl Ledger for () {
     fn settled(&mut self, _: &[(usize, &Result<Reply, Fault>)]) {}
 }
 
-/// A ledger and who is still to be settled in it.
-pub struct Books<'l> {
-    ledger: &'l mut dyn Ledger,
+/// A log and who is still to be settled in it.
+pub struct SettleOnce<'l> {
+    log: &'l mut dyn DeliveryLog,
     open: Vec<bool>,
 }
 
-impl<'l> Books<'l> {
-    /// Opens the books for as many recipients.
-    pub fn new(ledger: &'l mut dyn Ledger, recipients: usize) -> Self {
-        Books {
-            ledger,
+impl<'l> SettleOnce<'l> {
+    /// Opens the log for as many recipients.
+    pub fn new(log: &'l mut dyn DeliveryLog, recipients: usize) -> Self {
+        SettleOnce {
+            log,
             open: vec![true; recipients],
         }
     }
@@ -60,17 +60,17 @@ impl<'l> Books<'l> {
     /// Asks whether the dot may leave for these.
     ///
     /// # Errors
-    /// [`Cause::Ledger`]: it may not.
+    /// [`Cause::Journal`]: it may not.
     pub fn before_dot(&mut self, recipients: &[usize]) -> Result<(), Cause> {
-        self.ledger
+        self.log
             .before_dot(recipients)
-            .map_err(|error| Cause::Ledger(reason(&error)))
+            .map_err(|error| Cause::Journal(reason(&error)))
     }
 
     /// Asks whether a message may be handed over for all at once.
     ///
     /// # Errors
-    /// As [`Books::before_dot`].
+    /// As [`SettleOnce::before_dot`].
     pub fn before_handover(&mut self) -> Result<(), Cause> {
         let all: Vec<usize> = (0..self.open.len()).collect();
         self.before_dot(&all)
@@ -87,7 +87,7 @@ impl<'l> Books<'l> {
         let news = outcomes.filter(|(at, _)| open.get_mut(*at).is_some_and(std::mem::take));
         entry.extend(news);
         if !entry.is_empty() {
-            self.ledger.settled(&entry);
+            self.log.settled(&entry);
         }
     }
 

@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::OFlags;
 
-use super::{Tell, Transport, Turn, Watch};
+use super::{ConnectionReuse, Tell, Transport, Watch};
 use crate::delivery::{Cause, Fault, Reply, Report, Stage};
 use crate::files;
 use crate::message::Message;
-use crate::transport::delivery_log::{Books, Ledger};
+use crate::transport::delivery_log::{DeliveryLog, SettleOnce};
 use crate::transport::net::socket::{Clock, cause, wait};
 use crate::transport::peer_text::reason;
 use crate::transport::sendmail::Unix;
@@ -44,7 +44,7 @@ impl Mailfile {
         }
     }
 
-    fn write(&self, message: &Message, books: &mut Books<'_>) -> Result<String, Cause> {
+    fn write(&self, message: &Message, once: &mut SettleOnce<'_>) -> Result<String, Cause> {
         let Some(path) = &self.path else {
             let mut lines = Unix::default();
             // Not through the buffer of the library, which waits for its reader and for nothing
@@ -57,7 +57,7 @@ impl Mailfile {
             let stdout = stdout
                 .as_mut()
                 .map_err(|error| failed("standard output", error))?;
-            self.copy(message, "standard output", books, |piece| {
+            self.copy(message, "standard output", once, |piece| {
                 stdout.write_all(lines.convert(piece))
             })?;
             return Ok("standard output".to_owned());
@@ -66,7 +66,7 @@ impl Mailfile {
         let is_folder = path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/");
         if is_folder {
             return self
-                .add_to_folder(message, path, books)
+                .add_to_folder(message, path, once)
                 .map(|path| path.display().to_string());
         }
         files::refuse_strange(path).map_err(|error| failed(&name, &error))?;
@@ -79,9 +79,9 @@ impl Mailfile {
                     .custom_flags(flags)
                     .open(path);
                 let mut file = self.patient(file.map_err(|error| failed(&name, &error))?);
-                self.copy(message, &name, books, |piece| file.write_all(piece))?;
+                self.copy(message, &name, once, |piece| file.write_all(piece))?;
             }
-            _ => self.whole(message, path, books)?,
+            _ => self.whole(message, path, once)?,
         }
         Ok(name)
     }
@@ -94,7 +94,12 @@ impl Mailfile {
     }
 
     /// Beside its place first, then in its place by one step.
-    fn whole(&self, message: &Message, path: &Path, books: &mut Books<'_>) -> Result<(), Cause> {
+    fn whole(
+        &self,
+        message: &Message,
+        path: &Path,
+        once: &mut SettleOnce<'_>,
+    ) -> Result<(), Cause> {
         let name = path.display().to_string();
         // The file a link leads to, so that the link stays.
         let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -106,7 +111,7 @@ impl Mailfile {
             .prefix(".smail-")
             .tempfile_in(folder)
             .map_err(|error| failed(&name, &error))?;
-        self.copy(message, &name, books, |piece| beside.write_all(piece))?;
+        self.copy(message, &name, once, |piece| beside.write_all(piece))?;
         let whole = fs::Permissions::from_mode(0o600);
         beside
             .as_file()
@@ -126,7 +131,7 @@ impl Mailfile {
         &self,
         message: &Message,
         folder: &Path,
-        books: &mut Books<'_>,
+        once: &mut SettleOnce<'_>,
     ) -> Result<PathBuf, Cause> {
         let id = file_name(&message.id);
         for count in 0..MOST_TRIES {
@@ -151,7 +156,7 @@ impl Mailfile {
             file.set_permissions(fs::Permissions::from_mode(0o600))
                 .map_err(|error| failed(&shown, &error))?;
             return self
-                .fill(message, &mut file, &shown, books)
+                .fill(message, &mut file, &shown, once)
                 .map(|()| path.clone())
                 .inspect_err(|_| {
                     let _ = fs::remove_file(&path);
@@ -168,18 +173,18 @@ impl Mailfile {
         message: &Message,
         file: &mut File,
         name: &str,
-        books: &mut Books<'_>,
+        once: &mut SettleOnce<'_>,
     ) -> Result<(), Cause> {
-        self.copy(message, name, books, |piece| file.write_all(piece))?;
+        self.copy(message, name, once, |piece| file.write_all(piece))?;
         file.sync_all().map_err(|error| failed(name, &error))
     }
 
-    /// Writes the message; its last piece only when the books know of it.
+    /// Writes the message; its last piece only when the log knows of it.
     fn copy(
         &self,
         message: &Message,
         name: &str,
-        books: &mut Books<'_>,
+        once: &mut SettleOnce<'_>,
         mut write: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<(), Cause> {
         let mut clock = Clock::new(self.watch.interrupt.clone(), Duration::MAX);
@@ -197,7 +202,7 @@ impl Mailfile {
                 put(&ready)?;
             }
         }
-        books.before_handover()?;
+        once.before_handover()?;
         put(&last.unwrap_or_default())
     }
 }
@@ -261,10 +266,15 @@ fn file_name(id: &str) -> String {
 }
 
 impl Transport for Mailfile {
-    fn deliver(&mut self, message: &Message, _: Turn, ledger: &mut dyn Ledger) -> Report {
+    fn deliver(
+        &mut self,
+        message: &Message,
+        _: ConnectionReuse,
+        log: &mut dyn DeliveryLog,
+    ) -> Report {
         let start = Instant::now();
-        let mut books = Books::new(ledger, message.envelope.recipients.len());
-        let written = self.write(message, &mut books);
+        let mut once = SettleOnce::new(log, message.envelope.recipients.len());
+        let written = self.write(message, &mut once);
         let via = match (&written, &self.path) {
             (Ok(name), _) => name.clone(),
             (Err(_), Some(path)) => path.display().to_string(),
@@ -280,7 +290,7 @@ impl Transport for Mailfile {
             }
             Err(cause) => Err(Fault::new(Stage::Content, cause)),
         };
-        books.close(&outcome);
+        once.close(&outcome);
         let recipients: Vec<String> = message
             .envelope
             .recipients
@@ -318,7 +328,11 @@ mod tests {
     }
 
     fn deliver(path: &Path, id: &str) -> Report {
-        Mailfile::new(Some(path), &Watch::default()).deliver(&message(id), Turn::Last, &mut ())
+        Mailfile::new(Some(path), &Watch::default()).deliver(
+            &message(id),
+            ConnectionReuse::Last,
+            &mut (),
+        )
     }
 
     #[test]
@@ -340,12 +354,15 @@ mod tests {
     #[test]
     fn a_file_is_replaced_as_a_whole_and_a_link_stays_a_link() {
         let folder = tempfile::tempdir().unwrap();
-        let (file, link) = (folder.path().join("a.eml"), folder.path().join("link"));
+        let (file, connection) = (
+            folder.path().join("a.eml"),
+            folder.path().join("connection"),
+        );
         fs::write(&file, "old and longer than the new one").unwrap();
-        symlink(&file, &link).unwrap();
-        assert!(deliver(&link, "<1@a>").is_done());
+        symlink(&file, &connection).unwrap();
+        assert!(deliver(&connection, "<1@a>").is_done());
         assert_eq!(fs::read(&file).unwrap(), WIRE);
-        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert!(fs::symlink_metadata(&connection).unwrap().is_symlink());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 
@@ -388,7 +405,8 @@ mod tests {
             interrupt.store(15, Ordering::Relaxed);
             reader
         });
-        let report = Mailfile::new(Some(&path), &watch).deliver(&full, Turn::Last, &mut ());
+        let report =
+            Mailfile::new(Some(&path), &watch).deliver(&full, ConnectionReuse::Last, &mut ());
         assert_eq!(
             report.recipients[0].outcome,
             Err(Fault::new(Stage::Content, Cause::Interrupted(15)))
@@ -399,19 +417,19 @@ mod tests {
     #[test]
     fn what_a_stranger_put_into_a_shared_folder_is_not_written_to() {
         let folder = tempfile::tempdir().unwrap();
-        let (ours, link) = (folder.path().join("ours"), folder.path().join("link"));
+        let (ours, connection) = (folder.path().join("ours"), folder.path().join("connection"));
         fs::write(&ours, "ours").unwrap();
-        symlink(&ours, &link).unwrap();
+        symlink(&ours, &connection).unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).unwrap();
-        if std::os::unix::fs::lchown(&link, Some(54_321), None).is_err() {
+        if std::os::unix::fs::lchown(&connection, Some(54_321), None).is_err() {
             return;
         }
         let why = format!(
             "{}: another user made it, in a folder that others may write to",
-            link.display()
+            connection.display()
         );
         assert_eq!(
-            deliver(&link, "<1@a>").recipients[0].outcome,
+            deliver(&connection, "<1@a>").recipients[0].outcome,
             Err(Fault::new(Stage::Content, Cause::File(why)))
         );
         assert_eq!(fs::read(&ours).unwrap(), b"ours");
@@ -439,7 +457,7 @@ mod tests {
         watch.interrupt.store(15, Ordering::Relaxed);
         let report = Mailfile::new(Some(folder.path()), &watch).deliver(
             &message("<1@a>"),
-            Turn::Last,
+            ConnectionReuse::Last,
             &mut (),
         );
         assert_eq!(

@@ -14,7 +14,7 @@ use super::{Tell, Watch};
 use crate::delivery::{Cause, Distrust};
 use crate::route::{Smtp, Trust, Verify};
 use crate::transport::net::dial::{self, Dialled};
-use crate::transport::net::roots::{self, Prepared};
+use crate::transport::net::roots::{self, TlsContext};
 use crate::transport::net::socket::cause;
 use crate::transport::net::tls::{self, Failed, Secured};
 
@@ -78,7 +78,7 @@ pub fn get(route: &Smtp, target: &str, watch: &Watch) -> Result<Page, Cause> {
 /// Connects and begins TLS.
 fn encrypted(
     route: &Smtp,
-    prepared: &Prepared,
+    prepared: &TlsContext,
     verify: Verify,
     watch: &Watch,
 ) -> Result<Result<Secured, Box<Failed>>, Cause> {

@@ -1,12 +1,12 @@
 //! Refusals judged by what is known of the provider, before anybody hears of them.
 //!
-//! Promise: the books and the report get the same answer, whichever way it went into them. What is
+//! Promise: the log and the report get the same answer, whichever way it went into them. What is
 //! known of words beats the first digit of a reply; where nothing is known, the reply's own class
 //! stands.
 use std::collections::HashMap;
 use std::io;
 
-use super::{Ledger, Transport, Turn};
+use super::{ConnectionReuse, DeliveryLog, Transport};
 use crate::delivery::{Class, Fault, Reply, Report, Stage};
 use crate::hints;
 use crate::message::Message;
@@ -29,13 +29,18 @@ impl<T: Transport> Transport for Judged<T> {
         self.way.go_in_lockstep();
     }
 
-    fn deliver(&mut self, message: &Message, turn: Turn, ledger: &mut dyn Ledger) -> Report {
+    fn deliver(
+        &mut self,
+        message: &Message,
+        turn: ConnectionReuse,
+        log: &mut dyn DeliveryLog,
+    ) -> Report {
         let mut judge = Judge::new(self.provider.as_deref());
         let mut report = self.way.deliver(
             message,
             turn,
             &mut JudgedBooks {
-                ledger,
+                log,
                 judge: &mut judge,
             },
         );
@@ -47,18 +52,18 @@ impl<T: Transport> Transport for Judged<T> {
 }
 
 struct JudgedBooks<'l, 'p> {
-    ledger: &'l mut dyn Ledger,
+    log: &'l mut dyn DeliveryLog,
     judge: &'l mut Judge<'p>,
 }
 
-impl Ledger for JudgedBooks<'_, '_> {
+impl DeliveryLog for JudgedBooks<'_, '_> {
     fn before_dot(&mut self, recipients: &[usize]) -> io::Result<()> {
-        self.ledger.before_dot(recipients)
+        self.log.before_dot(recipients)
     }
 
     fn settled(&mut self, outcomes: &[(usize, &Result<Reply, Fault>)]) {
         if outcomes.iter().all(|(_, outcome)| outcome.is_ok()) {
-            return self.ledger.settled(outcomes);
+            return self.log.settled(outcomes);
         }
         let mut judged: Vec<_> = outcomes
             .iter()
@@ -67,7 +72,7 @@ impl Ledger for JudgedBooks<'_, '_> {
         for (_, outcome) in &mut judged {
             self.judge.settle(outcome);
         }
-        self.ledger.settled(
+        self.log.settled(
             &judged
                 .iter()
                 .map(|(at, outcome)| (*at, outcome))

@@ -7,16 +7,16 @@
 //! whom `trust` trusts, `encryption` says how strictly, `reply` and `guard` keep the server within
 //! bounds, `redact` strikes secrets out of its words, `opening` greets, `session` is lettre's
 //! engine on top, `auth` logs in, `transaction` sends one message with what `envelope` and `chunk`
-//! say, in flights that `flight` plans, `reach` remembers whom it has reached, and `smtp` puts them
+//! say, in flights that `flight` plans, `recipients` remembers whom it has reached, and `smtp` puts them
 //! together. `learned` is what the next connection of a run should know, `judged` tells what
-//! refusals mean for later attempts, `probe` rehearses all of it, and `ledger` keeps books of it.
+//! refusals mean for later attempts, `probe` rehearses all of it, and `log` keeps a log of it.
 //! `command` and `file` are the ways beside SMTP; `web` fetches what a provider publishes about
 //! itself.
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-pub use self::delivery_log::Ledger;
+pub use self::delivery_log::DeliveryLog;
 pub use self::learned::Learned;
 pub use self::redact::Redactor;
 use self::rehearsal::{Fact, Outcome, Step};
@@ -85,7 +85,7 @@ impl fmt::Debug for Watch {
 
 /// Whether another message may follow on the same connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
+pub enum ConnectionReuse {
     /// This is the last one: QUIT may leave with the dot.
     Last,
     /// Another may follow.
@@ -97,9 +97,14 @@ pub enum Turn {
 /// Dropping it says goodbye to the server and waits for the answer, for `patience.quit` at most:
 /// note down what became of the message before.
 pub trait Transport {
-    /// Delivers one message. Total: every recipient gets a result, and is settled in the ledger
-    /// exactly once (`&mut ()` keeps no books).
-    fn deliver(&mut self, message: &Message, turn: Turn, ledger: &mut dyn Ledger) -> Report;
+    /// Delivers one message. Total: every recipient gets a result, and is settled in the log
+    /// exactly once (`&mut ()` keeps no log).
+    fn deliver(
+        &mut self,
+        message: &Message,
+        turn: ConnectionReuse,
+        log: &mut dyn DeliveryLog,
+    ) -> Report;
 
     /// Sends one command at a time from now on: an attempt before this one came to nothing over
     /// several at once.

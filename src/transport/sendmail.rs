@@ -13,14 +13,14 @@ use std::ops::Range;
 use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
-use super::{Tell, Transport, Turn, Watch};
+use super::{ConnectionReuse, Tell, Transport, Watch};
 use crate::address::Address;
 use crate::children::{self, ExitStatus, Order, Running, Stop};
 use crate::delivery::{Cause, Fault, Line, RecipientResult, Reply, Report, Stage};
 use crate::environment::STARTED_BY_SMAIL;
 use crate::message::{Envelope, Message, xtext};
 use crate::route::{Patience, Program};
-use crate::transport::delivery_log::{Books, Ledger};
+use crate::transport::delivery_log::{DeliveryLog, SettleOnce};
 use crate::transport::line::check_arguments;
 use crate::transport::net::socket::cause;
 use crate::transport::peer_text::reason;
@@ -51,7 +51,7 @@ impl Sendmail {
         &self,
         message: &Message,
         part: Range<usize>,
-        books: &mut Books<'_>,
+        once: &mut SettleOnce<'_>,
     ) -> Result<Reply, Fault> {
         let tell = Tell::new(&self.watch);
         let envelope = &message.envelope;
@@ -67,7 +67,7 @@ impl Sendmail {
             Fault::new(Stage::Connect, Cause::Program(why, Some(127)))
         })?;
         let patience = &self.program.patience;
-        let whole = match write(&mut running, message, part, books, patience, &tell) {
+        let whole = match write(&mut running, message, part, once, patience, &tell) {
             Ok(whole) => whole,
             Err(why) => {
                 // Before its input closes: the end of the input would be the end of the message.
@@ -130,17 +130,22 @@ impl Sendmail {
 }
 
 impl Transport for Sendmail {
-    fn deliver(&mut self, message: &Message, _: Turn, ledger: &mut dyn Ledger) -> Report {
+    fn deliver(
+        &mut self,
+        message: &Message,
+        _: ConnectionReuse,
+        log: &mut dyn DeliveryLog,
+    ) -> Report {
         let start = Instant::now();
         let recipients = &message.envelope.recipients;
-        let mut books = Books::new(ledger, recipients.len());
+        let mut once = SettleOnce::new(log, recipients.len());
         let via = self.program.path.display().to_string();
         let mut report = Report::uniform(via, std::iter::empty(), &Ok(Reply::new(250, Vec::new())));
         let mut over: Option<Cause> = None;
         for part in self.parts(&message.envelope) {
             let outcome = match &over {
                 Some(cause) => Err(Fault::new(Stage::Connect, cause.clone())),
-                None => self.run(message, part.clone(), &mut books),
+                None => self.run(message, part.clone(), &mut once),
             };
             // It would be no other for the next part.
             if let Err(Fault {
@@ -150,7 +155,7 @@ impl Transport for Sendmail {
             {
                 over = Some(cause.clone());
             }
-            books.settle(part.clone().map(|at| (at, &outcome)));
+            once.settle(part.clone().map(|at| (at, &outcome)));
             let result = |recipient: &Address| RecipientResult {
                 recipient: recipient.to_string(),
                 outcome: outcome.clone(),
@@ -218,13 +223,13 @@ fn command_line(program: &Program, arguments: &[String]) -> String {
         .to_owned()
 }
 
-/// Writes the message; its last piece only when the books know of it. Tells whether the program
+/// Writes the message; its last piece only when the log knows of it. Tells whether the program
 /// listened to the end.
 fn write(
     running: &mut Running,
     message: &Message,
     part: Range<usize>,
-    books: &mut Books<'_>,
+    once: &mut SettleOnce<'_>,
     patience: &Patience,
     tell: &Tell,
 ) -> Result<bool, Cause> {
@@ -246,7 +251,7 @@ fn write(
         }
     }
     // A program that needs no more of it may accept it all the same.
-    books.before_dot(&part.collect::<Vec<_>>())?;
+    once.before_dot(&part.collect::<Vec<_>>())?;
     Ok(listens && put(lines.convert(&last.unwrap_or_default()))? && put(lines.rest())?)
 }
 

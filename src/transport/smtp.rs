@@ -20,16 +20,16 @@ mod transaction;
 use std::time::Instant;
 
 use self::auth::LoggedIn;
-use self::handshake::{Closed, Opened};
-use self::recipients::Reach;
-use self::transaction::{Link, Ran};
-use super::{Tell, Transport, Turn, Watch};
+use self::handshake::{ConnectError, Established};
+use self::recipients::Recipients;
+use self::transaction::{Connection, Finished};
+use super::{ConnectionReuse, Tell, Transport, Watch};
 use crate::delivery::{Cause, Fault, Report, Stage, Timing};
 use crate::message::Message;
 use crate::route::{Door, Smtp, TlsMode};
-use crate::transport::delivery_log::{Books, Ledger};
+use crate::transport::delivery_log::{DeliveryLog, SettleOnce};
 use crate::transport::line::Commands;
-use crate::transport::net::roots::Prepared;
+use crate::transport::net::roots::TlsContext;
 use crate::transport::rehearsal::{Ear, Fact, Outcome, Step};
 
 /// How many connections are tried for a message while nobody is spoken for on them.
@@ -39,9 +39,9 @@ const MOST_IDLE: usize = 4;
 pub struct Server {
     route: Smtp,
     watch: Watch,
-    prepared: Option<Prepared>,
+    prepared: Option<TlsContext>,
     fetched: Option<auth::Fetched>,
-    link: Option<Link>,
+    connection: Option<Connection>,
     user: Option<String>,
     via: String,
     /// The version of TLS the session at hand speaks.
@@ -69,7 +69,7 @@ impl Server {
             watch: watch.clone(),
             prepared: None,
             fetched: None,
-            link: None,
+            connection: None,
             user: None,
             via,
             tls: None,
@@ -82,22 +82,24 @@ impl Server {
     }
 
     /// A session for the next message: the one at hand, if nothing has happened to it.
-    fn ready(&mut self, timing: &mut Timing) -> Result<&mut Link, Fault> {
-        let usable = |link: &mut Link| {
-            link.session.is_open() && !link.quitting && !link.session.is_disturbed()
+    fn ready(&mut self, timing: &mut Timing) -> Result<&mut Connection, Fault> {
+        let usable = |connection: &mut Connection| {
+            connection.session.is_open()
+                && !connection.quitting
+                && !connection.session.is_disturbed()
         };
-        let mut at_hand = self.link.take();
+        let mut at_hand = self.connection.take();
         if !at_hand.as_mut().is_some_and(usable) {
             self.part(at_hand.take());
             at_hand = Some(self.connect(timing)?);
         }
         match at_hand {
-            Some(link) => Ok(self.link.insert(link)),
+            Some(connection) => Ok(self.connection.insert(connection)),
             None => Err(Fault::new(Stage::Connect, Cause::Unreachable(vec![]))),
         }
     }
 
-    fn connect(&mut self, timing: &mut Timing) -> Result<Link, Fault> {
+    fn connect(&mut self, timing: &mut Timing) -> Result<Connection, Fault> {
         let mut unreachable = Vec::new();
         let mut secure_before = false;
         let mut ended = None;
@@ -111,7 +113,7 @@ impl Server {
             let tell = Tell::new(&self.watch);
             tell.steps(|ear| ear.door(self.via.clone()));
             match self.enter(door, timing) {
-                Ok(link) => return Ok(link),
+                Ok(connection) => return Ok(connection),
                 Err(closed) => {
                     tell.steps(|ear| {
                         let silent = closed.fault.stage == Stage::Greeting
@@ -128,7 +130,7 @@ impl Server {
                         }
                         ear.failed(&closed.fault);
                     });
-                    let next = closed.next_door;
+                    let next = closed.next_endpoint;
                     match closed.fault.cause {
                         Cause::Unreachable(reasons) => unreachable.extend(reasons),
                         cause => {
@@ -147,20 +149,20 @@ impl Server {
         Err(ended.unwrap_or_else(|| Fault::new(Stage::Connect, Cause::Unreachable(unreachable))))
     }
 
-    fn enter(&mut self, door: Door, timing: &mut Timing) -> Result<Link, Box<Closed>> {
+    fn enter(&mut self, door: Door, timing: &mut Timing) -> Result<Connection, Box<ConnectError>> {
         let start = Instant::now();
         let mut opened = handshake::open(&self.route, door, &mut self.prepared, &self.watch)?;
         self.remarks.extend(opened.remark.take());
         self.tls = opened.tls.take();
         timing.connect = opened.connected - start;
         let connected = opened.connected;
-        let link = self.login(opened, door);
+        let connection = self.login(opened, door);
         timing.session = connected.elapsed();
-        Ok(link?)
+        Ok(connection?)
     }
 
-    fn login(&mut self, opened: Opened, door: Door) -> Result<Link, Fault> {
-        let Opened {
+    fn login(&mut self, opened: Established, door: Door) -> Result<Connection, Fault> {
+        let Established {
             session,
             mut capabilities,
             encrypted,
@@ -169,7 +171,7 @@ impl Server {
         } = opened;
         capabilities.pipelining &= !self.is_in_lockstep(door);
         let tell = Tell::new(&self.watch);
-        let mut link = Link {
+        let mut connection = Connection {
             session: Box::new(session),
             capabilities,
             patience: self.route.patience,
@@ -182,26 +184,26 @@ impl Server {
         let context = auth::Context {
             route: &self.route,
             port: door.port,
-            capabilities: &link.capabilities,
+            capabilities: &connection.capabilities,
             encrypted,
             loopback,
             suspect: self.watch.suspect.as_ref(),
         };
-        match auth::login(&mut *link.session, &context, &mut self.fetched) {
+        match auth::login(&mut *connection.session, &context, &mut self.fetched) {
             Ok(Some(LoggedIn { user, mechanism })) => {
                 tell.fact("mechanism", || mechanism.to_owned());
                 tell.fact("user", || user.clone());
                 tell.passed(Step::Login);
                 self.user = Some(user);
-                Ok(link)
+                Ok(connection)
             }
             Ok(None) => {
                 tell.steps(|ear| ear.over(Step::Login, Outcome::Skipped));
                 self.user = None;
-                Ok(link)
+                Ok(connection)
             }
             Err(fault) => {
-                quit(&mut link);
+                quit(&mut connection);
                 Err(fault)
             }
         }
@@ -227,103 +229,119 @@ impl Server {
     /// Goes the way of a message up to its recipients, and back. Gives what a send would have
     /// failed with, for each recipient that was refused.
     pub fn rehearse(&mut self, message: &Message, ear: &Ear) -> Vec<Fault> {
-        let link = match self.ready(&mut Timing::default()) {
-            Ok(link) => link,
+        let connection = match self.ready(&mut Timing::default()) {
+            Ok(connection) => connection,
             Err(fault) => return vec![fault],
         };
-        let faults = match transaction::form(&link.capabilities, message) {
-            Ok(message) => transaction::rehearse(link, message, ear),
+        let faults = match transaction::form(&connection.capabilities, message) {
+            Ok(message) => transaction::rehearse(connection, message, ear),
             Err(fault) => {
                 ear.failed(&fault);
                 vec![fault]
             }
         };
-        if link.session.is_open() {
-            let patience = link.patience.quit;
-            link.quitting = true;
+        if connection.session.is_open() {
+            let patience = connection.patience.quit;
+            connection.quitting = true;
             // What is said to a goodbye changes nothing.
             if let Ok(reply) =
-                link.session
+                connection
+                    .session
                     .command(Stage::Content, patience, &Commands::fixed("QUIT"))
             {
                 ear.fact("reply", Fact::Text(reply.text()));
             }
             ear.over(Step::Quit, Outcome::Passed);
         }
-        self.link = None;
+        self.connection = None;
         faults
     }
 
     /// Waits for the answer to QUIT, for what it is worth.
-    fn part(&self, link: Option<Link>) {
-        let Some(mut link) = link else { return };
-        quit(&mut link);
-        if link.quitting && link.session.is_open() {
-            let _ = link.session.reply(Stage::Content, self.route.patience.quit);
+    fn part(&self, connection: Option<Connection>) {
+        let Some(mut connection) = connection else {
+            return;
+        };
+        quit(&mut connection);
+        if connection.quitting && connection.session.is_open() {
+            let _ = connection
+                .session
+                .reply(Stage::Content, self.route.patience.quit);
         }
     }
 
     fn attempt(
         &mut self,
         message: &Message,
-        turn: Turn,
+        turn: ConnectionReuse,
         report: &mut Report,
-        reach: &mut Reach,
-        books: &mut Books<'_>,
-    ) -> Result<Ran, Fault> {
+        recipients: &mut Recipients,
+        once: &mut SettleOnce<'_>,
+    ) -> Result<Finished, Fault> {
         let mut timing = report.timing;
         let tell = Tell::new(&self.watch);
-        let link = self.ready(&mut timing);
+        let connection = self.ready(&mut timing);
         report.timing = timing;
-        let link = link?;
+        let connection = connection?;
         let start = Instant::now();
-        let message = match transaction::form(&link.capabilities, message) {
+        let message = match transaction::form(&connection.capabilities, message) {
             Ok(message) => message,
             Err(fault) => {
-                books.settle(
-                    reach
+                once.settle(
+                    recipients
                         .outcomes
                         .iter()
                         .enumerate()
                         .filter_map(|(at, known)| Some((at, known.as_ref()?))),
                 );
-                books.close(&Err(fault.clone()));
-                if turn == Turn::Last {
-                    quit(link);
+                once.close(&Err(fault.clone()));
+                if turn == ConnectionReuse::Last {
+                    quit(connection);
                 }
                 return Err(fault);
             }
         };
-        if !message.envelope.dsn.is_empty() && !link.capabilities.dsn {
+        if !message.envelope.dsn.is_empty() && !connection.capabilities.dsn {
             tell.note("the server offers no DSN; asking for none");
         }
-        let ran = transaction::run(link, message, turn == Turn::Last, reach, books);
+        let ran = transaction::run(
+            connection,
+            message,
+            turn == ConnectionReuse::Last,
+            recipients,
+            once,
+        );
         report.timing.transaction = start.elapsed();
         report.bytes = message.size();
-        if turn == Turn::Last && ran == Ran::Done {
-            quit(link);
+        if turn == ConnectionReuse::Last && ran == Finished::Done {
+            quit(connection);
         }
         Ok(ran)
     }
 }
 
 /// Sends QUIT, once.
-fn quit(link: &mut Link) {
-    if link.session.is_open() && !link.quitting {
-        link.quitting = true;
-        link.session.post("QUIT\r\n");
+fn quit(connection: &mut Connection) {
+    if connection.session.is_open() && !connection.quitting {
+        connection.quitting = true;
+        connection.session.post("QUIT\r\n");
     }
 }
 
 impl Transport for Server {
     fn go_in_lockstep(&mut self) {
         self.lockstep = true;
-        self.link
+        self.connection
             .iter_mut()
-            .for_each(|link| link.capabilities.pipelining = false);
+            .for_each(|connection| connection.capabilities.pipelining = false);
     }
 
-    fn deliver(&mut self, message: &Message, turn: Turn, ledger: &mut dyn Ledger) -> Report {
+    fn deliver(
+        &mut self,
+        message: &Message,
+        turn: ConnectionReuse,
+        log: &mut dyn DeliveryLog,
+    ) -> Report {
         let nothing = Err(Fault::new(Stage::Connect, Cause::Unreachable(vec![])));
         let recipients: Vec<String> = message
             .envelope
@@ -338,36 +356,36 @@ impl Transport for Server {
         );
         // A list may be long; one copy of it is enough while it is worked through.
         drop(recipients);
-        let mut books = Books::new(ledger, report.recipients.len());
-        let mut reach = Reach::new(report.recipients.len(), self.chunking, self.room);
+        let mut once = SettleOnce::new(log, report.recipients.len());
+        let mut recipients = Recipients::new(report.recipients.len(), self.chunking, self.room);
         let mut ended = Ok(());
         // Each reason to begin again is good for once, unless somebody was spoken for meanwhile: a
         // tired connection, BDAT refused, QUIT sent too early, too many recipients at once.
         let (mut idle, mut left) = (0, usize::MAX);
         while idle < MOST_IDLE {
-            idle = if reach.waiting.len() < left {
+            idle = if recipients.waiting.len() < left {
                 1
             } else {
                 idle + 1
             };
-            left = reach.waiting.len();
-            let ran = self.attempt(message, turn, &mut report, &mut reach, &mut books);
-            if reach.lockstep {
+            left = recipients.waiting.len();
+            let ran = self.attempt(message, turn, &mut report, &mut recipients, &mut once);
+            if recipients.lockstep {
                 self.learn_lockstep();
             }
             match ran {
-                Ok(Ran::Again(why)) => {
-                    self.link = None;
+                Ok(Finished::Again(why)) => {
+                    self.connection = None;
                     Tell::new(&self.watch).note(format!("{why}; connecting again"));
                 }
-                Ok(Ran::Done) => break,
+                Ok(Finished::Done) => break,
                 Err(fault) => {
                     ended = Err(fault);
                     break;
                 }
             }
         }
-        (self.chunking, self.room) = (reach.chunking, reach.room);
+        (self.chunking, self.room) = (recipients.chunking, recipients.room);
         let lost = || {
             Fault::new(
                 Stage::Connect,
@@ -375,10 +393,14 @@ impl Transport for Server {
             )
         };
         let otherwise = Err(ended.err().unwrap_or_else(lost));
-        for (result, outcome) in report.recipients.iter_mut().zip(reach.close(&otherwise)) {
+        for (result, outcome) in report
+            .recipients
+            .iter_mut()
+            .zip(recipients.close(&otherwise))
+        {
             result.outcome = outcome;
         }
-        books.settle(
+        once.settle(
             report
                 .recipients
                 .iter()
@@ -396,8 +418,8 @@ impl Transport for Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let link = self.link.take();
-        self.part(link);
+        let connection = self.connection.take();
+        self.part(connection);
     }
 }
 

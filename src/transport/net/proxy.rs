@@ -175,8 +175,8 @@ fn socks(
 fn socks_refusal(answer: u8) -> &'static str {
     match answer {
         2 => "its rules do not allow the connection",
-        3 => "it cannot reach the network",
-        4 => "it cannot reach the server",
+        3 => "it cannot recipients the network",
+        4 => "it cannot recipients the server",
         5 => "the server refused its connection",
         6 => "the server did not answer it in time",
         7 => "it does not connect",

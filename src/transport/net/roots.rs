@@ -30,7 +30,7 @@ pub enum Terms {
 }
 
 /// TLS as the settings want it, and what was learned of the server in this run.
-pub struct Prepared {
+pub struct TlsContext {
     roots: Vec<Certificate>,
     named: Vec<Leaf>,
     system: bool,
@@ -49,9 +49,9 @@ pub struct Prepared {
 ///
 /// # Errors
 /// [`Cause::TlsSettings`] naming the file.
-pub fn prepare(trust: &Trust, host: &str, verify: Verify) -> Result<Prepared, Cause> {
+pub fn prepare(trust: &Trust, host: &str, verify: Verify) -> Result<TlsContext, Cause> {
     let any = trust.fingerprint.is_some() || verify == Verify::Ignore;
-    let mut prepared = Prepared {
+    let mut prepared = TlsContext {
         roots: Vec::new(),
         named: Vec::new(),
         system: !trust.no_system_roots,
@@ -108,7 +108,7 @@ pub fn prepare(trust: &Trust, host: &str, verify: Verify) -> Result<Prepared, Ca
     Ok(prepared)
 }
 
-impl Prepared {
+impl TlsContext {
     /// Makes certificates known that the settings name.
     fn add(&mut self, found: Vec<Certificate>) {
         for certificate in found {

@@ -13,7 +13,7 @@ pub use self::identity::identity;
 pub use self::leaf::Leaf;
 use self::stream::Lent;
 pub use self::stream::Stream;
-use super::roots::{Prepared, Terms};
+use super::roots::{Terms, TlsContext};
 use super::socket::{Halt, Socket, cause};
 use crate::delivery::{Cause, Distrust};
 use crate::route::{Trust, Verify};
@@ -89,12 +89,12 @@ impl From<Cause> for Failed {
 }
 
 /// Begins TLS with the server of this name; `verify` is what an untrusted certificate leads to.
-/// Where it is not trusted, [`Prepared::prepare_another`] may know of another try.
+/// Where it is not trusted, [`TlsContext::prepare_another`] may know of another try.
 ///
 /// # Errors
 /// [`Failed`].
 pub fn begin(
-    prepared: &Prepared,
+    prepared: &TlsContext,
     name: &str,
     trust: &Trust,
     verify: Verify,
@@ -138,7 +138,7 @@ pub fn begin(
 
 /// Whether the handshake ends with an untrusted certificate. Another door may be stricter than the
 /// one before.
-fn is_judged_by_library(prepared: &Prepared, verify: Verify) -> bool {
+fn is_judged_by_library(prepared: &TlsContext, verify: Verify) -> bool {
     match (&prepared.terms, verify) {
         (_, Verify::Ignore) | (Terms::Named, _) | (Terms::Any(_), Verify::Warn) => false,
         (Terms::Any(_), Verify::Strict) | (Terms::Strict, _) => true,
@@ -147,7 +147,7 @@ fn is_judged_by_library(prepared: &Prepared, verify: Verify) -> bool {
 
 /// What speaks against a certificate once the handshake is over.
 fn doubt(
-    prepared: &Prepared,
+    prepared: &TlsContext,
     name: &str,
     trust: &Trust,
     verify: Verify,
@@ -176,7 +176,7 @@ fn doubt(
 
 /// Whether the settings name certificates of servers and this is another, which may be a good one
 /// for all that.
-fn is_other(prepared: &Prepared, leaf: Option<&Leaf>, verify: Verify) -> bool {
+fn is_other(prepared: &TlsContext, leaf: Option<&Leaf>, verify: Verify) -> bool {
     let named = matches!(prepared.terms, Terms::Named) && verify != Verify::Ignore;
     named && !leaf.is_some_and(|leaf| prepared.names(leaf))
 }

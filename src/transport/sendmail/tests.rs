@@ -34,7 +34,7 @@ fn message(bytes: &[u8]) -> Message {
 }
 
 fn deliver(program: &Program, message: &Message) -> Report {
-    Sendmail::new(program, &Watch::default()).deliver(message, Turn::Last, &mut ())
+    Sendmail::new(program, &Watch::default()).deliver(message, ConnectionReuse::Last, &mut ())
 }
 
 #[test]
@@ -166,7 +166,11 @@ fn a_signal_stops_the_program_before_it_takes_half_a_message_for_a_whole_one() {
     };
     watch.interrupt.store(2, Ordering::Relaxed);
     let mut sleeper = Sendmail::new(&program("/usr/bin/sleep", &["60"]), &watch);
-    let report = sleeper.deliver(&message(&vec![b'x'; 1 << 20]), Turn::Last, &mut ());
+    let report = sleeper.deliver(
+        &message(&vec![b'x'; 1 << 20]),
+        ConnectionReuse::Last,
+        &mut (),
+    );
     assert_eq!(
         report.recipients[0].outcome,
         Err(Fault::new(Stage::Content, Cause::Interrupted(2)))

@@ -2,7 +2,7 @@
 //!
 //! Promise: no credential travels in clear but to this machine or where the user allowed it; only
 //! 235 is a login; after a 535 nothing else is tried, so that a wrong password cannot lock an
-//! account; secrets and user names never reach the watcher.
+//! account; secrets and user names never reach the observer.
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;

@@ -2,7 +2,7 @@
 //! which saves the wait for 354.
 //!
 //! Promise: the size is that of the octets that follow, exactly. The text leaves before it is known
-//! whom the server takes it for, so the books hear of it first, and a connection lost before the
+//! whom the server takes it for, so the log hears of it first, and a connection lost before the
 //! answer leaves all in doubt but those who were refused. A server that refuses BDAT itself gets
 //! DATA. What it refuses must be reset before it goes on: Dovecot takes no other BDAT until then.
 //!
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use self::verbs::holds_command;
 use super::capabilities::Capabilities;
-use super::transaction::{Link, Round};
+use super::transaction::{Connection, Transaction};
 use crate::delivery::{Cause, Fault, Reply, Stage};
 use crate::message::Message;
 use crate::transport::line::Commands;
@@ -25,14 +25,14 @@ use crate::transport::peer_text::reason;
 const LARGEST: u64 = 64 * 1024;
 
 /// A message to send at once.
-pub struct Whole {
+pub struct Bdat {
     /// All of it, in canonical form; dots are not doubled.
     pub octets: Vec<u8>,
     /// QUIT leaves with it.
     pub quit: bool,
 }
 
-impl Whole {
+impl Bdat {
     /// Reads a message that this server may be sent at once; `None` when it goes by DATA.
     ///
     /// # Errors
@@ -57,7 +57,7 @@ impl Whole {
         }
         // DATA would end the last line by itself.
         let fits = octets.ends_with(b"\r\n") && !holds_command(&octets);
-        Ok(fits.then_some(Whole { octets, quit }))
+        Ok(fits.then_some(Bdat { octets, quit }))
     }
 
     /// The command, in front of the octets.
@@ -71,15 +71,15 @@ impl Whole {
     /// As [`crate::transport::smtp::connection::Session::whole`].
     pub fn send(
         &self,
-        link: &mut Link,
+        connection: &mut Connection,
         stage: Stage,
         patience: Duration,
         commands: &Commands,
     ) -> Result<Reply, Fault> {
-        let reply = link
+        let reply = connection
             .session
             .whole(stage, patience, commands, &self.octets, self.quit)?;
-        if let Some(hear) = &link.progress {
+        if let Some(hear) = &connection.progress {
             let size = self.octets.len() as u64;
             hear(size, size);
         }
@@ -87,26 +87,26 @@ impl Whole {
     }
 }
 
-impl Round<'_, '_> {
+impl Transaction<'_, '_> {
     /// What the answer to BDAT means: of itself only where somebody waits for it.
     ///
     /// # Errors
     /// The outcome of all members that have none of their own yet.
-    pub(super) fn answered_whole(&mut self, reply: Reply, whole: &Whole) -> Result<(), Fault> {
-        self.link.quitting |= whole.quit;
+    pub(super) fn answered_whole(&mut self, reply: Reply, bdat: &Bdat) -> Result<(), Fault> {
+        self.connection.quitting |= bdat.quit;
         // Until it is known that the transaction has ended well.
-        self.link.begun = true;
+        self.connection.begun = true;
         if let Some(refusal) = self.sender.take() {
-            self.link.session.end_of_message();
+            self.connection.session.end_of_message();
             return Err(Fault::new(Stage::Sender, Cause::Refused(refusal)));
         }
-        if self.accepted.is_empty() || is_unwanted(&reply, self.link.lmtp) {
+        if self.accepted.is_empty() || is_unwanted(&reply, self.connection.lmtp) {
             self.unwanted = !self.accepted.is_empty();
-            self.link.session.end_of_message();
+            self.connection.session.end_of_message();
             return Ok(());
         }
         self.results(reply, "BDAT")?;
-        self.link.begun = self
+        self.connection.begun = self
             .accepted
             .iter()
             .any(|&at| !matches!(self.outcomes[at], Some(Ok(_))));

@@ -8,7 +8,7 @@ use super::guard::Io;
 use crate::delivery::{Fault, Stage};
 use crate::route::{Door, Smtp, TlsMode, Verify};
 use crate::transport::Tell;
-use crate::transport::net::roots::{self, Prepared};
+use crate::transport::net::roots::{self, TlsContext};
 use crate::transport::net::socket::Socket;
 use crate::transport::net::tls::{self, Leaf};
 use crate::transport::rehearsal::Step;
@@ -48,7 +48,7 @@ pub struct Encryption<'a> {
     /// Where it leads.
     pub route: &'a Smtp,
     /// What is trusted and shown.
-    pub prepared: &'a mut Option<Prepared>,
+    pub prepared: &'a mut Option<TlsContext>,
     /// What an untrusted certificate leads to.
     pub verify: Verify,
     /// Hears of it.

@@ -13,7 +13,7 @@ use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
 use crate::route::{Door, Smtp, TlsMode, Trust, Verify};
 use crate::transport::line::Commands;
 use crate::transport::net::dial::{self, Dialled};
-use crate::transport::net::roots::{self, Prepared};
+use crate::transport::net::roots::{self, TlsContext};
 use crate::transport::net::tls::{self, Leaf};
 use crate::transport::rehearsal::{Fact, Outcome, Step};
 use crate::transport::{Tell, Watch};
@@ -25,7 +25,7 @@ const IMPLICIT_PORT: u16 = 465;
 const KNOCK: Duration = Duration::from_secs(5);
 
 /// A session ready for AUTH and MAIL.
-pub struct Opened {
+pub struct Established {
     /// The session.
     pub session: Lettre,
     /// What the server offers.
@@ -43,17 +43,20 @@ pub struct Opened {
 }
 
 /// Why there is no session.
-pub struct Closed {
+pub struct ConnectError {
     /// What happened.
     pub fault: Fault,
     /// The next door may be tried: nothing was heard here that speaks this protocol.
-    pub next_door: bool,
+    pub next_endpoint: bool,
 }
 
-impl From<Fault> for Box<Closed> {
+impl From<Fault> for Box<ConnectError> {
     fn from(fault: Fault) -> Self {
-        let next_door = matches!(fault.cause, Cause::Unreachable(_));
-        Box::new(Closed { fault, next_door })
+        let next_endpoint = matches!(fault.cause, Cause::Unreachable(_));
+        Box::new(ConnectError {
+            fault,
+            next_endpoint,
+        })
     }
 }
 
@@ -61,20 +64,20 @@ impl From<Fault> for Box<Closed> {
 /// by other roots, or with which the user wants to go on.
 ///
 /// # Errors
-/// [`Closed`].
+/// [`ConnectError`].
 pub fn open(
     route: &Smtp,
     door: Door,
-    prepared: &mut Option<Prepared>,
+    prepared: &mut Option<TlsContext>,
     watch: &Watch,
-) -> Result<Opened, Box<Closed>> {
+) -> Result<Established, Box<ConnectError>> {
     let mut early = Tell::new(watch);
     loop {
         let mut closed = match open_once(route, door, prepared, watch, &early) {
             Err(closed) => closed,
             opened => return opened,
         };
-        if !prepared.as_mut().is_some_and(Prepared::take_again) {
+        if !prepared.as_mut().is_some_and(TlsContext::take_again) {
             if let Cause::Distrust(distrust) = &mut closed.fault.cause
                 && distrust.fingerprint.is_none()
                 && let Some(leaf) = look(route, door, watch)
@@ -96,10 +99,10 @@ pub fn open(
 fn open_once(
     route: &Smtp,
     door: Door,
-    prepared: &mut Option<Prepared>,
+    prepared: &mut Option<TlsContext>,
     watch: &Watch,
     early: &Tell,
-) -> Result<Opened, Box<Closed>> {
+) -> Result<Established, Box<ConnectError>> {
     let tell = Tell::new(watch);
     let watch = &Watch {
         steps: early.steps.clone(),
@@ -115,7 +118,7 @@ fn open_once(
     };
     let mut addresses = dial::find(route, door.port, watch, prepare)?;
     let (begun, whole) = (Instant::now(), route.patience.command);
-    let mut mute: Option<Box<Closed>> = None;
+    let mut mute: Option<Box<ConnectError>> = None;
     loop {
         let dialled = match (addresses.connect(watch), mute.take()) {
             (Ok(dialled), before) => {
@@ -184,12 +187,12 @@ fn is_elsewhere(fault: &Fault, door: Door) -> bool {
 fn begin(
     route: &Smtp,
     door: Door,
-    prepared: &mut Option<Prepared>,
+    prepared: &mut Option<TlsContext>,
     tell: &Tell,
     early: &Tell,
     dialled: Dialled,
     patience: Duration,
-) -> Result<Opened, Box<Closed>> {
+) -> Result<Established, Box<ConnectError>> {
     let Dialled {
         socket,
         peer,
@@ -213,9 +216,9 @@ fn begin(
             if not_tls {
                 tell.fact("speaks", || "clear".to_owned());
             }
-            Box::new(Closed {
+            Box::new(ConnectError {
                 fault,
-                next_door: not_tls,
+                next_endpoint: not_tls,
             })
         })?
     } else {
@@ -254,7 +257,7 @@ fn begin(
         ..
     } = opening;
     let session = Lettre::new(guard, &capabilities)?;
-    Ok(Opened {
+    Ok(Established {
         session,
         capabilities,
         encrypted,
@@ -270,7 +273,7 @@ fn begin(
 pub fn speaks_tls(
     route: &Smtp,
     door: Door,
-    prepared: &mut Option<Prepared>,
+    prepared: &mut Option<TlsContext>,
     watch: &Watch,
 ) -> bool {
     let watch = Watch {

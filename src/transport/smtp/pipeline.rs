@@ -3,9 +3,9 @@
 //! Promise: a flight never makes both sides wait for room to write. Whoever finds no room in a
 //! transaction waits for the next one; a server that is full is not asked about the rest, and how
 //! many it took is known from then on.
-use super::bdat::Whole;
+use super::bdat::Bdat;
 use super::commands::{asked, rcpt};
-use super::transaction::{Round, Side, Verb};
+use super::transaction::{Side, Transaction, Verb};
 use crate::delivery::{Cause, Fault, Reply, Stage};
 use crate::transport::line::Commands;
 
@@ -25,23 +25,23 @@ fn swallowed(fault: Fault, commands: usize) -> Fault {
     Fault { pipelined, ..fault }
 }
 
-impl Round<'_, '_> {
-    /// Everything up to DATA, or the whole with its message, in flights where the server takes
+impl Transaction<'_, '_> {
+    /// Everything up to DATA, or BDAT with its message, in flights where the server takes
     /// them. They grow while nothing is said against them, so that a long list does not wait for a
     /// reply a hundred times as often as it must.
     ///
     /// # Errors
     /// The outcome of all members that have none of their own yet.
-    pub(super) fn speak(&mut self, whole: Option<&Whole>) -> Result<(), Fault> {
+    pub(super) fn speak(&mut self, bdat: Option<&Bdat>) -> Result<(), Fault> {
         let members = self.members;
-        let reset = std::mem::take(&mut self.link.begun).then_some(Verb::Reset);
+        let reset = std::mem::take(&mut self.connection.begun).then_some(Verb::Reset);
         let recipients = members.iter().map(|&at| Verb::Rcpt(at));
         let mut verbs = reset
             .into_iter()
             .chain([Verb::Mail])
             .chain(recipients)
             .peekable();
-        let mut end = Some(if whole.is_some() {
+        let mut end = Some(if bdat.is_some() {
             Verb::Chunk
         } else {
             Verb::Data
@@ -52,7 +52,7 @@ impl Round<'_, '_> {
             while let Some(verb) = verbs.peek().copied().or(end) {
                 let fits = match verb {
                     _ if flight.is_empty() => true,
-                    _ if !self.link.capabilities.pipelining => false,
+                    _ if !self.connection.capabilities.pipelining => false,
                     Verb::Rcpt(_) => named < most && commands.len() < FLIGHT,
                     _ => true,
                 };
@@ -60,8 +60,8 @@ impl Round<'_, '_> {
                     break;
                 }
                 commands
-                    .add(&self.line(verb, whole))
-                    .map_err(|cause| self.link.session.cut(Stage::Prepare, cause))?;
+                    .add(&self.line(verb, bdat))
+                    .map_err(|cause| self.connection.session.cut(Stage::Prepare, cause))?;
                 flight.push(verb);
                 named += usize::from(matches!(verb, Verb::Rcpt(_)));
                 if verbs.next().is_none() {
@@ -76,7 +76,7 @@ impl Round<'_, '_> {
             self.fly(
                 &flight,
                 &commands,
-                whole.filter(|_| matches!(flight[..], [.., Verb::Chunk])),
+                bdat.filter(|_| matches!(flight[..], [.., Verb::Chunk])),
             )?;
             if self.overflow >= ENOUGH {
                 let others = verbs.by_ref().filter_map(|verb| {
@@ -99,23 +99,23 @@ impl Round<'_, '_> {
         &mut self,
         flight: &[Verb],
         commands: &Commands,
-        whole: Option<&Whole>,
+        bdat: Option<&Bdat>,
     ) -> Result<(), Fault> {
-        if whole.is_some() {
+        if bdat.is_some() {
             self.announce()?;
         }
         for (at, verb) in flight.iter().enumerate() {
             let patience = match verb {
-                Verb::Data => self.link.patience.data,
-                Verb::Chunk => self.link.patience.dot,
-                _ => self.link.patience.command,
+                Verb::Data => self.connection.patience.data,
+                Verb::Chunk => self.connection.patience.dot,
+                _ => self.connection.patience.command,
             };
             if matches!(verb, Verb::Chunk) {
                 self.settle(Side::Refused);
             }
-            let (session, stage) = (&mut self.link.session, verb.stage());
-            let reply = match (at, whole) {
-                (0, Some(whole)) => whole.send(self.link, stage, patience, commands),
+            let (session, stage) = (&mut self.connection.session, verb.stage());
+            let reply = match (at, bdat) {
+                (0, Some(bdat)) => bdat.send(self.connection, stage, patience, commands),
                 (0, None) => session.command(stage, patience, commands),
                 _ => session.reply(stage, patience),
             };
@@ -127,7 +127,7 @@ impl Round<'_, '_> {
         Ok(())
     }
 
-    /// Tells the books that the message leaves for all who are not refused yet: what becomes of
+    /// Tells the log that the message leaves for all who are not refused yet: what becomes of
     /// them is heard later.
     fn announce(&mut self) -> Result<(), Fault> {
         let open: Vec<usize> = self
@@ -136,23 +136,23 @@ impl Round<'_, '_> {
             .copied()
             .filter(|&at| self.outcomes[at].is_none())
             .collect();
-        self.books
+        self.once
             .before_dot(&open)
-            .map_err(|cause| self.link.session.cut(Stage::Content, cause))
+            .map_err(|cause| self.connection.session.cut(Stage::Content, cause))
     }
 
     /// A command with its line end.
-    pub(super) fn line(&self, verb: Verb, whole: Option<&Whole>) -> String {
+    pub(super) fn line(&self, verb: Verb, bdat: Option<&Bdat>) -> String {
         match verb {
             Verb::Reset => "RSET\r\n".to_owned(),
             Verb::Mail => self.opening.to_owned(),
             Verb::Rcpt(at) => {
                 let notify =
-                    asked(&self.link.capabilities, self.message).and_then(|dsn| dsn.notify);
+                    asked(&self.connection.capabilities, self.message).and_then(|dsn| dsn.notify);
                 rcpt(&self.message.envelope.recipients[at], notify)
             }
             Verb::Data => "DATA\r\n".to_owned(),
-            Verb::Chunk => whole.map_or_else(String::new, Whole::command),
+            Verb::Chunk => bdat.map_or_else(String::new, Bdat::command),
         }
     }
 

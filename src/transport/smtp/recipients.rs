@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use crate::delivery::{Cause, Fault, Reply, Stage};
-use crate::transport::delivery_log::Books;
+use crate::transport::delivery_log::SettleOnce;
 
 /// What became of one recipient.
 pub type Outcome = Result<Reply, Fault>;
@@ -13,7 +13,7 @@ pub type Outcome = Result<Reply, Fault>;
 /// The recipients of one message, and what has been learned of the server that bears on the rest of
 /// them.
 #[expect(clippy::struct_excessive_bools, reason = "each is learned by itself")]
-pub struct Reach {
+pub struct Recipients {
     /// One for each, in the order of the envelope; `None` while nothing is known.
     pub outcomes: Vec<Option<Outcome>>,
     /// Those still to be spoken for, in order. One may have an outcome that holds unless a better
@@ -31,11 +31,11 @@ pub struct Reach {
     pub early_quit: bool,
 }
 
-impl Reach {
+impl Recipients {
     /// Begins, with as many recipients.
     pub fn new(recipients: usize, chunking: bool, room: Option<usize>) -> Self {
         let waiting = (0..recipients).collect();
-        Reach {
+        Recipients {
             outcomes: vec![None; recipients],
             waiting,
             begun: false,
@@ -110,12 +110,12 @@ impl Reach {
         }
     }
 
-    /// Settles every recipient in the books; one of whom nothing was heard was forgotten by the
+    /// Settles every recipient in the log; one of whom nothing was heard was forgotten by the
     /// server.
-    pub fn settle(&mut self, books: &mut Books<'_>) {
+    pub fn settle(&mut self, once: &mut SettleOnce<'_>) {
         let why = || Cause::Protocol("no reply for this recipient".into());
         let forgotten = || Err(Fault::new(Stage::Recipient, why()));
-        books.settle(
+        once.settle(
             self.outcomes
                 .iter_mut()
                 .map(|outcome| &*outcome.get_or_insert_with(forgotten))

@@ -3,25 +3,25 @@
 //!
 //! Promise: every recipient gets exactly one outcome; one that was refused does not stop the
 //! others; the text is sent only after 354 and only if somebody accepted it, or behind BDAT (see
-//! `chunk`); only 2yz to the whole of it is acceptance. Recipients that a server has no room for in
+//! `chunk`); only 2yz to the last command of it is acceptance. Recipients that a server has no room for in
 //! one transaction get another one (see `flight`).
-use super::bdat::Whole;
+use super::bdat::Bdat;
 use super::capabilities::Capabilities;
 use super::commands::mail;
 use super::connection::Session;
 use super::pipeline;
-use super::recipients::{Outcome, Reach};
+use super::recipients::{Outcome, Recipients};
 use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
 use crate::message::Message;
 use crate::route::Patience;
 use crate::transport::Progress;
-use crate::transport::delivery_log::Books;
+use crate::transport::delivery_log::SettleOnce;
 use crate::transport::line::Commands;
 use crate::transport::progress::Metered;
 use crate::transport::rehearsal::{self, Ear, Fact, Step};
 
 /// An open session and what is known of it.
-pub struct Link {
+pub struct Connection {
     /// The session, logged in.
     pub session: Box<dyn Session>,
     /// What the server offers.
@@ -43,7 +43,7 @@ pub struct Link {
 
 /// How a run over one connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ran {
+pub enum Finished {
     /// Every recipient has an outcome.
     Done,
     /// Some have none, and this connection is of no use to them: nothing was sent, or it was
@@ -75,15 +75,21 @@ pub fn form<'m>(capabilities: &Capabilities, message: &'m Message) -> Result<&'m
 
 /// Asks about sender and recipients, one by one, and takes it back. DATA is never said. Gives the
 /// refusal of the sender, or those of the recipients, or what ended the session.
-pub fn rehearse(link: &mut Link, message: &Message, ear: &Ear) -> Vec<Fault> {
+pub fn rehearse(connection: &mut Connection, message: &Message, ear: &Ear) -> Vec<Fault> {
     let members: Vec<usize> = (0..message.envelope.recipients.len()).collect();
-    let mut reach = Reach::new(members.len(), false, None);
-    let (patience, mut nobody) = (link.patience.command, ());
-    let mut books = Books::new(&mut nobody, members.len());
-    let opening = mail(&link.capabilities, message);
-    let mut round = Round::new(link, (message, &opening), &members, &mut reach, &mut books);
+    let mut recipients = Recipients::new(members.len(), false, None);
+    let (patience, mut nobody) = (connection.patience.command, ());
+    let mut once = SettleOnce::new(&mut nobody, members.len());
+    let opening = mail(&connection.capabilities, message);
+    let mut transaction = Transaction::new(
+        connection,
+        (message, &opening),
+        &members,
+        &mut recipients,
+        &mut once,
+    );
     let mut faults = Vec::new();
-    let reset = std::mem::take(&mut round.link.begun).then_some(Verb::Reset);
+    let reset = std::mem::take(&mut transaction.connection.begun).then_some(Verb::Reset);
     let asked = members.iter().map(|&at| Verb::Rcpt(at));
     for verb in reset
         .into_iter()
@@ -92,19 +98,22 @@ pub fn rehearse(link: &mut Link, message: &Message, ear: &Ear) -> Vec<Fault> {
         .chain([Verb::Reset])
     {
         let step = match verb {
-            Verb::Rcpt(_) if round.sender.is_some() => continue,
+            Verb::Rcpt(_) if transaction.sender.is_some() => continue,
             Verb::Rcpt(_) => Step::Recipient,
             Verb::Reset => Step::Reset,
             Verb::Mail | Verb::Data | Verb::Chunk => Step::Sender,
         };
-        let text = round.line(verb, None);
+        let text = transaction.line(verb, None);
         ear.fact("said", Fact::Text(crate::text::short(text.trim_end())));
         let mut command = Commands::default();
         let said = match command.add(&text) {
-            Ok(()) => round.link.session.command(verb.stage(), patience, &command),
-            Err(cause) => Err(round.link.session.cut(Stage::Prepare, cause)),
+            Ok(()) => transaction
+                .connection
+                .session
+                .command(verb.stage(), patience, &command),
+            Err(cause) => Err(transaction.connection.session.cut(Stage::Prepare, cause)),
         };
-        let said = said.and_then(|reply| round.judge(verb, reply.clone()).map(|()| reply));
+        let said = said.and_then(|reply| transaction.judge(verb, reply.clone()).map(|()| reply));
         let reply = match said {
             Ok(reply) => reply,
             Err(fault) => {
@@ -125,101 +134,102 @@ pub fn rehearse(link: &mut Link, message: &Message, ear: &Ear) -> Vec<Fault> {
         }
         faults.extend(fault);
     }
-    round.link.begun = false;
+    transaction.connection.begun = false;
     faults
 }
 
 /// Sends a message to those who have not been spoken for; `last` lets QUIT leave with it. All
-/// recipients are settled in the books, unless it is [`Ran::Again`].
+/// recipients are settled in the log, unless it is [`Finished::Again`].
 pub fn run(
-    link: &mut Link,
+    connection: &mut Connection,
     message: &Message,
     last: bool,
-    reach: &mut Reach,
-    books: &mut Books<'_>,
-) -> Ran {
+    recipients: &mut Recipients,
+    once: &mut SettleOnce<'_>,
+) -> Finished {
     // Made once: it looks at every recipient, and a long list has many transactions.
-    let opening = mail(&link.capabilities, message);
-    while !reach.waiting.is_empty() {
-        if link
+    let opening = mail(&connection.capabilities, message);
+    while !recipients.waiting.is_empty() {
+        if connection
             .capabilities
             .mail_max
-            .is_some_and(|most| link.turns >= most)
+            .is_some_and(|most| connection.turns >= most)
         {
-            link.session.post("QUIT\r\n");
-            return Ran::Again("the server takes no more mails on this connection");
+            connection.session.post("QUIT\r\n");
+            return Finished::Again("the server takes no more mails on this connection");
         }
-        let members = reach.next(link.capabilities.rcpt_max);
+        let members = recipients.next(connection.capabilities.rcpt_max);
         let before: Vec<_> = members
             .iter()
-            .filter_map(|&at| Some((at, reach.outcomes[at].take()?)))
+            .filter_map(|&at| Some((at, recipients.outcomes[at].take()?)))
             .collect();
-        let last = last && reach.waiting.is_empty();
-        let mut round = Round::new(link, (message, &opening), &members, reach, books);
-        let ended = round.run(last);
-        let Round {
+        let last = last && recipients.waiting.is_empty();
+        let mut transaction =
+            Transaction::new(connection, (message, &opening), &members, recipients, once);
+        let ended = transaction.run(last);
+        let Transaction {
             answered,
             unwanted,
             accepted,
             later,
             limit,
             ..
-        } = round;
+        } = transaction;
         // A connection that ended before anything was heard on it of this transaction may have been
         // over before it.
-        let used = link.turns > 0;
-        link.turns += 1;
+        let used = connection.turns > 0;
+        connection.turns += 1;
         if let Err(fault) = ended {
             if used && !answered && is_staleness(&fault) {
-                reach.put_back(members, before);
-                return Ran::Again("the server closed the connection");
+                recipients.put_back(members, before);
+                return Finished::Again("the server closed the connection");
             }
             if fault.pipelined {
-                reach.lockstep = true;
+                recipients.lockstep = true;
                 // Nothing was handed over yet. A server that did not even answer the first command
                 // is not waited for twice.
                 if !fault.in_doubt && answered {
-                    reach.put_back(members, before);
-                    return Ran::Again("the server swallows commands that are sent together");
+                    recipients.put_back(members, before);
+                    return Finished::Again("the server swallows commands that are sent together");
                 }
             }
-            if is_overfull(&fault, accepted.len()) && reach.lower(accepted.len()) {
-                reach.put_back(members, before);
-                return Ran::Again("the server takes fewer recipients at once");
+            if is_overfull(&fault, accepted.len()) && recipients.lower(accepted.len()) {
+                recipients.put_back(members, before);
+                return Finished::Again("the server takes fewer recipients at once");
             }
-            reach.give_up(&members, before, &fault);
+            recipients.give_up(&members, before, &fault);
             break;
         }
         if let Some(limit) = limit {
-            reach.lower(limit);
+            recipients.lower(limit);
         }
-        reach.begun = true;
+        recipients.begun = true;
         if unwanted {
             let mut again = [later, accepted].concat();
             again.sort_unstable();
-            reach.first(again);
-            reach.chunking = false;
+            recipients.first(again);
+            recipients.chunking = false;
             // What a server that knows no BDAT makes of the text behind it are answers nobody waits
             // for.
-            if link.quitting || link.session.is_disturbed() {
-                return Ran::Again("the server does not take BDAT");
+            if connection.quitting || connection.session.is_disturbed() {
+                return Finished::Again("the server does not take BDAT");
             }
             continue;
         }
-        reach.first(later);
-        if reach.waiting.is_empty() {
+        recipients.first(later);
+        if recipients.waiting.is_empty() {
             break;
         }
-        if link.quitting {
-            reach.early_quit = false;
-            return Ran::Again("the server has room for some recipients only");
+        if connection.quitting {
+            recipients.early_quit = false;
+            return Finished::Again("the server has room for some recipients only");
         }
-        if !link.session.is_open() {
-            return Ran::Again("the server closed the connection");
+        if !connection.session.is_open() {
+            return Finished::Again("the server closed the connection");
         }
     }
-    reach.settle(books);
-    Ran::Done
+    recipients.settle(once);
+    Finished::Done
 }
 
 /// The server has closed the connection over one recipient too many, and not for a reason of its
@@ -267,14 +277,14 @@ impl Verb {
 }
 
 /// One transaction for some of the recipients.
-pub(super) struct Round<'a, 'l> {
-    pub(super) link: &'a mut Link,
+pub(super) struct Transaction<'a, 'l> {
+    pub(super) connection: &'a mut Connection,
     pub(super) message: &'a Message,
     /// MAIL, with its line end.
     pub(super) opening: &'a str,
     pub(super) members: &'a [usize],
     pub(super) outcomes: &'a mut [Option<Outcome>],
-    pub(super) books: &'a mut Books<'l>,
+    pub(super) once: &'a mut SettleOnce<'l>,
     /// Whether BDAT may be used, and QUIT leave with it.
     allowed: (bool, bool),
     /// MAIL has been answered.
@@ -298,22 +308,22 @@ pub(super) struct Round<'a, 'l> {
     pub(super) unwanted: bool,
 }
 
-impl<'a, 'l> Round<'a, 'l> {
+impl<'a, 'l> Transaction<'a, 'l> {
     fn new(
-        link: &'a mut Link,
+        connection: &'a mut Connection,
         (message, opening): (&'a Message, &'a str),
         members: &'a [usize],
-        reach: &'a mut Reach,
-        books: &'a mut Books<'l>,
+        recipients: &'a mut Recipients,
+        once: &'a mut SettleOnce<'l>,
     ) -> Self {
-        Round {
-            link,
+        Transaction {
+            connection,
             message,
             opening,
             members,
-            allowed: (reach.chunking, reach.early_quit),
-            outcomes: &mut reach.outcomes,
-            books,
+            allowed: (recipients.chunking, recipients.early_quit),
+            outcomes: &mut recipients.outcomes,
+            once,
             answered: false,
             sender: None,
             accepted: Vec::new(),
@@ -332,16 +342,20 @@ impl<'a, 'l> Round<'a, 'l> {
     /// The outcome of all members that have none of their own yet.
     fn run(&mut self, last: bool) -> Result<(), Fault> {
         let (chunking, early_quit) = self.allowed;
-        let whole = if chunking {
-            Whole::of(&self.link.capabilities, self.message, last && early_quit)?
+        let bdat = if chunking {
+            Bdat::of(
+                &self.connection.capabilities,
+                self.message,
+                last && early_quit,
+            )?
         } else {
             None
         };
-        self.speak(whole.as_ref())
+        self.speak(bdat.as_ref())
             .map_err(|fault| self.doubt(fault))?;
         self.settle(Side::Refused);
-        if let (Some(reply), Some(whole)) = (self.chunk.take(), whole) {
-            self.answered_whole(reply, &whole)?;
+        if let (Some(reply), Some(bdat)) = (self.chunk.take(), bdat) {
+            self.answered_whole(reply, &bdat)?;
             self.settle(Side::Accepted);
             return Ok(());
         }
@@ -356,10 +370,16 @@ impl<'a, 'l> Round<'a, 'l> {
             Some(reply) if reply.code == 354 => return self.text(last),
             Some(reply) if reply.code < 400 => {
                 let why = format!("the server answered \"{}\" to DATA", reply.text());
-                return Err(self.link.session.cut(Stage::Data, Cause::Protocol(why)));
+                return Err(self
+                    .connection
+                    .session
+                    .cut(Stage::Data, Cause::Protocol(why)));
             }
             Some(reply) if reply.code == 421 => {
-                return Err(self.link.session.cut(Stage::Data, Cause::Refused(reply)));
+                return Err(self
+                    .connection
+                    .session
+                    .cut(Stage::Data, Cause::Refused(reply)));
             }
             Some(reply) if refused.is_none() && !self.accepted.is_empty() => {
                 return Err(Fault::new(Stage::Data, Cause::Refused(reply)));
@@ -375,7 +395,7 @@ impl<'a, 'l> Round<'a, 'l> {
             Side::Refused => &self.refused,
             Side::Accepted => &self.accepted,
         };
-        self.books.settle(
+        self.once.settle(
             places
                 .iter()
                 .filter_map(|&at| Some((at, self.outcomes[at].as_ref()?))),
@@ -383,7 +403,7 @@ impl<'a, 'l> Round<'a, 'l> {
     }
 
     pub(super) fn judge(&mut self, verb: Verb, reply: Reply) -> Result<(), Fault> {
-        let session = &mut self.link.session;
+        let session = &mut self.connection.session;
         let stage = verb.stage();
         let word = if stage == Stage::Sender {
             "MAIL"
@@ -415,7 +435,7 @@ impl<'a, 'l> Round<'a, 'l> {
                 let why = format!("the server answered \"{}\" to {word}", reply.text());
                 return Err(session.cut(stage, Cause::Protocol(why)));
             }
-            (Verb::Mail, 200..=299) => (self.answered, self.link.begun) = (true, true),
+            (Verb::Mail, 200..=299) => (self.answered, self.connection.begun) = (true, true),
             (Verb::Mail, _) => (self.answered, self.sender) = (true, Some(reply)),
             (Verb::Rcpt(at), 200..=299) => {
                 self.accepted.push(at);
@@ -431,16 +451,16 @@ impl<'a, 'l> Round<'a, 'l> {
     fn lone_dot(&mut self) {
         // A server may deliver nothing to nobody or refuse it; both end the transaction, as does a
         // lost connection.
-        let _ = self.link.session.command(
+        let _ = self.connection.session.command(
             Stage::Content,
-            self.link.patience.command,
+            self.connection.patience.command,
             &Commands::fixed("."),
         );
-        self.link.begun = false;
+        self.connection.begun = false;
     }
 
     fn text(&mut self, last: bool) -> Result<(), Fault> {
-        let Link {
+        let Connection {
             session,
             patience,
             progress,
@@ -448,14 +468,14 @@ impl<'a, 'l> Round<'a, 'l> {
             quitting,
             begun,
             ..
-        } = &mut *self.link;
+        } = &mut *self.connection;
         let quit = last && self.later.is_empty() && capabilities.pipelining;
         let mut chunks = Metered::new(
             self.message.chunks(),
             self.message.size(),
             progress.as_ref(),
         );
-        let mut clear = || self.books.before_dot(&self.accepted);
+        let mut clear = || self.once.before_dot(&self.accepted);
         let reply = session.message(
             self.message.size(),
             patience.dot,
@@ -472,12 +492,12 @@ impl<'a, 'l> Round<'a, 'l> {
 
     /// What becomes of those who were accepted: `reply` is the first answer to `what`.
     pub(super) fn results(&mut self, mut reply: Reply, what: &str) -> Result<(), Fault> {
-        let Link {
+        let Connection {
             session,
             patience,
             lmtp,
             ..
-        } = &mut *self.link;
+        } = &mut *self.connection;
         for (turn, &at) in self.accepted.iter().enumerate() {
             if turn > 0 && *lmtp {
                 reply = session.reply(Stage::Content, patience.dot)?;

@@ -1,9 +1,9 @@
-//! What the ledger is told, and when, beside what the wire has seen by then.
+//! What the log is told, and when, beside what the wire has seen by then.
 use std::io;
 
 use super::*;
 use crate::route::Program;
-use crate::transport::Ledger;
+use crate::transport::DeliveryLog;
 
 const PIPELINING: &str = "250-mx.test\r\n250-SIZE 1000000\r\n250 PIPELINING\r\n";
 const MAIL: &str = "MAIL FROM:<me@a.test> SIZE=26\r\n";
@@ -17,7 +17,7 @@ struct Scribe {
     look: Box<dyn FnMut()>,
 }
 
-impl Ledger for Scribe {
+impl DeliveryLog for Scribe {
     fn before_dot(&mut self, recipients: &[usize]) -> io::Result<()> {
         (self.look)();
         self.lines
@@ -51,7 +51,11 @@ pub(super) fn witnessed(route: Smtp, message: &Message, dots: usize) -> Vec<Stri
         dots,
         look: Box::new(|| ()),
     };
-    open(&Route::Smtp(Box::new(route)), &watch).deliver(message, Turn::Last, &mut scribe);
+    open(&Route::Smtp(Box::new(route)), &watch).deliver(
+        message,
+        ConnectionReuse::Last,
+        &mut scribe,
+    );
     let lines = lines.lock().unwrap();
     let begin = lines
         .iter()
@@ -72,7 +76,7 @@ pub(super) fn entries(lines: &[String]) -> Vec<&str> {
         .collect()
 }
 
-const FULL: &str = "temporary at content: Ledger(\"no space left on device\")";
+const FULL: &str = "temporary at content: Journal(\"no space left on device\")";
 
 #[test]
 fn the_ledger_hears_of_the_dot_before_it_leaves_and_of_the_answer_at_once() {
@@ -187,7 +191,11 @@ fn the_text_of_a_long_message_may_leave_before_the_dot_is_allowed() {
         dots: 1,
         look: Box::new(look),
     };
-    open(&Route::Smtp(Box::new(server.route())), &watch).deliver(&text, Turn::Last, &mut scribe);
+    open(&Route::Smtp(Box::new(server.route())), &watch).deliver(
+        &text,
+        ConnectionReuse::Last,
+        &mut scribe,
+    );
     server.done();
     assert_eq!(
         entries(&lines.lock().unwrap()),
@@ -376,8 +384,8 @@ fn a_session_that_fails_is_settled_once_for_all() {
         look: Box::new(|| ()),
     };
     let mut way = open(&Route::Smtp(Box::new(server.route())), &watch);
-    way.deliver(&one, Turn::More, &mut scribe);
-    way.deliver(&one, Turn::More, &mut scribe);
+    way.deliver(&one, ConnectionReuse::More, &mut scribe);
+    way.deliver(&one, ConnectionReuse::More, &mut scribe);
     drop(way);
     server.done();
     let lines = lines.lock().unwrap();
@@ -425,7 +433,8 @@ fn a_program_and_a_file_are_told_of_before_they_have_the_whole_message() {
                 dots,
                 look: Box::new(look),
             };
-            let report = open(&route, &Watch::default()).deliver(&two, Turn::Last, &mut scribe);
+            let report =
+                open(&route, &Watch::default()).deliver(&two, ConnectionReuse::Last, &mut scribe);
             assert_eq!(report.is_done(), dots == 1, "{report:?}");
             assert_eq!(
                 length() > two.size() * 3 / 4,

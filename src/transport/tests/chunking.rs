@@ -26,7 +26,7 @@ fn people(names: &[&str]) -> Message {
     message(&full.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// Delivers over connections with these scripts, and gives the outcomes and what the ledger heard.
+/// Delivers over connections with these scripts, and gives the outcomes and what the log heard.
 fn told(scripts: &[&[Step<'_>]], names: &[&str], lmtp: bool) -> (Vec<String>, Vec<String>) {
     let server = serve(scripts);
     let lines = witnessed(
@@ -233,12 +233,13 @@ fn what_was_refused_is_reset_before_the_next_mail() {
         let server = serve(&[&[OPENING[0], OPENING[1], (&first, refusal), (&next, good)]]);
         let mut way = open(&Route::Smtp(Box::new(server.route())), &Watch::default());
         assert!(
-            way.deliver(&people(&["b"]), Turn::More, &mut ()).recipients[0]
+            way.deliver(&people(&["b"]), ConnectionReuse::More, &mut ())
+                .recipients[0]
                 .outcome
                 .is_err()
         );
         assert_eq!(
-            outcomes(&way.deliver(&people(&["b"]), Turn::Last, &mut ())),
+            outcomes(&way.deliver(&people(&["b"]), ConnectionReuse::Last, &mut ())),
             ["250 in"]
         );
         drop(way);
@@ -249,11 +250,11 @@ fn what_was_refused_is_reset_before_the_next_mail() {
     let server = serve(&[&[OPENING[0], OPENING[1], (&first, good), (&last, good), GONE]]);
     let mut way = open(&Route::Smtp(Box::new(server.route())), &Watch::default());
     assert_eq!(
-        outcomes(&way.deliver(&people(&["b"]), Turn::More, &mut ())),
+        outcomes(&way.deliver(&people(&["b"]), ConnectionReuse::More, &mut ())),
         ["250 in"]
     );
     assert_eq!(
-        outcomes(&way.deliver(&people(&["b"]), Turn::Last, &mut ())),
+        outcomes(&way.deliver(&people(&["b"]), ConnectionReuse::Last, &mut ())),
         ["250 in"]
     );
     drop(way);
@@ -306,13 +307,13 @@ fn a_server_that_refuses_bdat_gets_data_in_the_same_session() {
             (&format!("{STUFFED}QUIT\r\n"), "250 second\r\n221 bye\r\n"),
         ]]);
         let mut way = open(&Route::Smtp(Box::new(server.route())), &Watch::default());
-        let report = way.deliver(&people(&["b", "c"]), Turn::More, &mut ());
+        let report = way.deliver(&people(&["b", "c"]), ConnectionReuse::More, &mut ());
         assert_eq!(
             outcomes(&report),
             ["permanent at recipient: 550 no b", "250 in"]
         );
         assert_eq!(
-            outcomes(&way.deliver(&people(&["b"]), Turn::Last, &mut ())),
+            outcomes(&way.deliver(&people(&["b"]), ConnectionReuse::Last, &mut ())),
             ["250 second"]
         );
         drop(way);
@@ -373,7 +374,7 @@ fn a_server_that_takes_the_text_for_commands_is_called_once_more() {
     ]);
     let mut way = open(&Route::Smtp(Box::new(server.route())), &Watch::default());
     assert_eq!(
-        outcomes(&way.deliver(&people(&["b"]), Turn::More, &mut ())),
+        outcomes(&way.deliver(&people(&["b"]), ConnectionReuse::More, &mut ())),
         ["250 in"]
     );
     drop(way);
@@ -543,11 +544,11 @@ fn a_tired_connection_is_replaced_only_when_it_says_so() {
     ]);
     let mut way = open(&Route::Smtp(Box::new(server.route())), &Watch::default());
     assert_eq!(
-        outcomes(&way.deliver(&people(&["b"]), Turn::More, &mut ())),
+        outcomes(&way.deliver(&people(&["b"]), ConnectionReuse::More, &mut ())),
         ["250 in"]
     );
     assert_eq!(
-        outcomes(&way.deliver(&people(&["b"]), Turn::Last, &mut ())),
+        outcomes(&way.deliver(&people(&["b"]), ConnectionReuse::Last, &mut ())),
         ["250 in"]
     );
     drop(way);
@@ -556,10 +557,10 @@ fn a_tired_connection_is_replaced_only_when_it_says_so() {
     let server = serve(&[&[OPENING[0], OPENING[1], (&first, good), (&last, ""), GONE]]);
     let mut way = open(&Route::Smtp(Box::new(server.route())), &Watch::default());
     assert_eq!(
-        outcomes(&way.deliver(&people(&["b"]), Turn::More, &mut ())),
+        outcomes(&way.deliver(&people(&["b"]), ConnectionReuse::More, &mut ())),
         ["250 in"]
     );
-    let outcomes = outcomes(&way.deliver(&people(&["b"]), Turn::Last, &mut ()));
+    let outcomes = outcomes(&way.deliver(&people(&["b"]), ConnectionReuse::Last, &mut ()));
     assert!(
         outcomes[0].starts_with("temporary in doubt at content: Lost"),
         "{outcomes:?}"
@@ -577,7 +578,7 @@ fn a_ledger_that_fails_keeps_the_whole_flight_back() {
         lines,
         [
             "dot [0]",
-            "settled 0 temporary at content: Ledger(\"no space left on device\")"
+            "settled 0 temporary at content: Journal(\"no space left on device\")"
         ]
     );
 }

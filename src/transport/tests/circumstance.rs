@@ -36,7 +36,7 @@ fn a_signal_before_the_dot_sends_nothing_more() {
     let begin = Instant::now();
     let report = open(&Route::Smtp(Box::new(server.route())), &watch).deliver(
         &message(&["b@b.test"]),
-        Turn::Last,
+        ConnectionReuse::Last,
         &mut (),
     );
     assert_eq!(
@@ -71,7 +71,7 @@ fn a_signal_after_the_dot_still_hears_the_answer() {
     });
     let report = open(&Route::Smtp(Box::new(server.route())), &watch).deliver(
         &message(&["b@b.test"]),
-        Turn::Last,
+        ConnectionReuse::Last,
         &mut (),
     );
     server.done();
@@ -96,15 +96,15 @@ fn the_connection_is_kept_and_reset_after_a_failure() {
     let mut way = open(&Route::Smtp(Box::new(server.route())), &Watch::default());
     let message = message(&["b@b.test"]);
     assert_eq!(
-        outcomes(&way.deliver(&message, Turn::More, &mut ())),
+        outcomes(&way.deliver(&message, ConnectionReuse::More, &mut ())),
         ["permanent at recipient: 550 no"]
     );
     assert_eq!(
-        outcomes(&way.deliver(&message, Turn::More, &mut ())),
+        outcomes(&way.deliver(&message, ConnectionReuse::More, &mut ())),
         ["250 one"]
     );
     assert_eq!(
-        outcomes(&way.deliver(&message, Turn::Last, &mut ())),
+        outcomes(&way.deliver(&message, ConnectionReuse::Last, &mut ())),
         ["250 two"]
     );
     drop(way);
@@ -134,11 +134,11 @@ fn a_server_that_has_grown_tired_is_called_once_more() {
     let mut way = open(&Route::Smtp(Box::new(server.route())), &Watch::default());
     let message = message(&["b@b.test"]);
     assert_eq!(
-        outcomes(&way.deliver(&message, Turn::More, &mut ())),
+        outcomes(&way.deliver(&message, ConnectionReuse::More, &mut ())),
         ["250 one"]
     );
     assert_eq!(
-        outcomes(&way.deliver(&message, Turn::Last, &mut ())),
+        outcomes(&way.deliver(&message, ConnectionReuse::Last, &mut ())),
         ["250 two"]
     );
     drop(way);

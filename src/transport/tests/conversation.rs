@@ -70,7 +70,7 @@ fn the_dialogue_is_heard_in_the_order_of_the_wire() {
     let port = server.port;
     open(&Route::Smtp(Box::new(server.route())), &watch).deliver(
         &message(&["b@b.test"]),
-        Turn::Last,
+        ConnectionReuse::Last,
         &mut (),
     );
     server.done();

@@ -446,7 +446,7 @@ fn where_tls_is_optional_an_unknown_certificate_is_noted_and_used() {
     let route = upgraded(&server, TlsMode::Opportunistic, Trust::default());
     open(&Route::Smtp(Box::new(route)), &watch).deliver(
         &message(&["b@b.test"]),
-        Turn::Last,
+        ConnectionReuse::Last,
         &mut (),
     );
     server.done();

@@ -36,7 +36,7 @@ fn attempt(auth: &str, mechanism: Choice, steps: &[Step<'_>]) -> (String, String
     };
     let report = open(&Route::Smtp(Box::new(route)), &watch).deliver(
         &message(&["b@b.test"]),
-        Turn::Last,
+        ConnectionReuse::Last,
         &mut (),
     );
     server.done();

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::{Turn, Watch, open};
+use super::{ConnectionReuse, Watch, open};
 use crate::address::Address;
 use crate::delivery::{Fault, Line, Reply, Report};
 use crate::message::{Envelope, Message};
@@ -147,7 +147,11 @@ fn text(recipients: &[&str], bytes: Vec<u8>) -> Message {
 
 /// Delivers one message, the last one, and says goodbye.
 fn deliver(route: Smtp, message: &Message) -> Report {
-    open(&Route::Smtp(Box::new(route)), &Watch::default()).deliver(message, Turn::Last, &mut ())
+    open(&Route::Smtp(Box::new(route)), &Watch::default()).deliver(
+        message,
+        ConnectionReuse::Last,
+        &mut (),
+    )
 }
 
 /// Delivers to a server with one script, which must be played to the end.

@@ -29,7 +29,7 @@ fn attempt(secret: &str, mechanism: Choice, script: &[Step<'_>]) -> String {
     };
     let report = open(&Route::Smtp(Box::new(route)), &watch).deliver(
         &message(&["b@b.test"]),
-        Turn::Last,
+        ConnectionReuse::Last,
         &mut (),
     );
     server.done();
@@ -158,8 +158,8 @@ fn a_password_that_is_a_word_of_smtp_takes_no_extension_away() {
         ..server.route()
     };
     let mut way = open(&Route::Smtp(Box::new(route)), &watch);
-    way.deliver(&message(&["b@b.test"]), Turn::More, &mut ());
-    let report = way.deliver(&message(&["b@b.test"]), Turn::Last, &mut ());
+    way.deliver(&message(&["b@b.test"]), ConnectionReuse::More, &mut ());
+    let report = way.deliver(&message(&["b@b.test"]), ConnectionReuse::Last, &mut ());
     drop(way);
     server.done();
     assert_eq!(outcomes(&report), ["temporary at sender: 450 later"]);
@@ -187,8 +187,8 @@ fn a_secret_of_one_connection_is_struck_out_of_the_next_greeting_too() {
         ..server.route()
     };
     let mut way = open(&Route::Smtp(Box::new(route)), &Watch::default());
-    way.deliver(&message(&["b@b.test"]), Turn::More, &mut ());
-    let report = way.deliver(&message(&["b@b.test"]), Turn::Last, &mut ());
+    way.deliver(&message(&["b@b.test"]), ConnectionReuse::More, &mut ());
+    let report = way.deliver(&message(&["b@b.test"]), ConnectionReuse::Last, &mut ());
     drop(way);
     server.done();
     assert_eq!(outcomes(&report), ["permanent at greeting: 554 *** ***"]);

@@ -121,7 +121,7 @@ fn no_program_is_started_with_such_an_argument() {
     for message in messages() {
         let report = open(&Route::Program(program.clone()), &Watch::default()).deliver(
             &message,
-            Turn::Last,
+            ConnectionReuse::Last,
             &mut (),
         );
         report
