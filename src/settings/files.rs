@@ -267,7 +267,7 @@ fn secret_places(item: &mailrc::Item, places: &mut HashSet<Arc<Path>>) {
             }
         }
         mailrc::Item::Account { items, .. } => {
-            for item in items.iter() {
+            for item in items {
                 secret_places(item, places);
             }
         }
