@@ -1,7 +1,6 @@
 //! Who sends: the author when nobody says, and the sender of the envelope.
 use super::{Settings, SettingsError};
 use crate::address::{Address, Mailbox, parse_authors, parse_list};
-use crate::route::url;
 
 /// The mailboxes of a setting.
 ///
@@ -87,10 +86,7 @@ pub fn login_name(settings: &Settings) -> Option<String> {
 fn url_user(settings: &Settings) -> Option<String> {
     ["smtp", "mta"]
         .iter()
-        .find_map(|name| match url::parse(&settings.filled(name)?) {
-            Ok(url::Target::Server(server)) => server.user,
-            _ => None,
-        })
+        .find_map(|name| settings.target(name)?.server()?.user.clone())
 }
 
 fn local_author(settings: &Settings, user: &str) -> Result<Address, SettingsError> {

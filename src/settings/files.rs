@@ -247,9 +247,7 @@ pub fn user_rc(env: &Environment) -> Option<PathBuf> {
 }
 
 fn is_secret(assignment: &Assignment) -> bool {
-    let url = ["smtp", "mta", "proxy"].contains(&assignment.key.name);
-    let text = || assignment.value.as_ref().map(text_of).unwrap_or_default();
-    assignment.key.kind == Kind::Secret || (url && url::has_password(&text()))
+    assignment.key.kind == Kind::Secret || super::waiting::has_url_password(assignment)
 }
 
 /// Adds the files in which an item says a secret.

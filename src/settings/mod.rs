@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use crate::address::Aliases;
 use crate::environment::Host;
-use crate::route::url;
+use crate::route::url::{self, Parsed, Target};
 use crate::text::word;
 pub use files::user_rc;
 use keys::Key;
@@ -316,6 +316,14 @@ impl Settings {
         }
     }
 
+    /// Where mail goes by `smtp` or `mta`, when that is set to something.
+    pub(crate) fn target(&self, name: &'static str) -> Option<&Parsed<Target>> {
+        match self.value(name)? {
+            Value::Target(target) if !target.text().is_empty() => Some(target),
+            _ => None,
+        }
+    }
+
     /// The locale in which failures are explained: `language`, else that of messages.
     pub fn locale(&self) -> String {
         self.filled("language")
@@ -436,6 +444,8 @@ impl Settings {
 pub(crate) fn text_of(value: &Value) -> String {
     match value {
         Value::Text(text) => text.clone(),
+        Value::Target(target) => target.text().to_owned(),
+        Value::Proxy(proxy) => proxy.text().to_owned(),
         Value::Secret(_) => "***".to_owned(),
         Value::List(list) => list.join(", "),
         Value::Flag(on) => on.to_string(),

@@ -16,8 +16,6 @@ pub(crate) const SECRETS: [&str; 3] = [
     "auth-password-file",
     "auth-password-command",
 ];
-/// The settings whose value may be a URL with a password in it.
-pub(super) const URLS: [&str; 3] = ["smtp", "mta", "proxy"];
 
 /// What a mail kept of its run.
 #[derive(Debug, Clone, Copy)]
@@ -131,7 +129,7 @@ fn line(assignment: &Assignment) -> Option<String> {
         Value::List(list) if *kind == Kind::Program => {
             shlex::try_join(list.iter().map(String::as_str)).ok()?
         }
-        value if URLS.contains(name) => url::without_password(&text_of(value))?,
+        value @ (Value::Target(_) | Value::Proxy(_)) => url::without_password(&text_of(value))?,
         // A URL in the wrong place.
         value => {
             Some(text_of(value)).filter(|text| *name == "auth-user" || !url::has_password(text))?
@@ -145,6 +143,9 @@ fn line(assignment: &Assignment) -> Option<String> {
 
 /// Whether a value is a URL with a password in it.
 pub(super) fn has_url_password(assignment: &Assignment) -> bool {
-    let text = || assignment.value.as_ref().map(text_of).unwrap_or_default();
-    URLS.contains(&assignment.key.name) && url::has_password(&text())
+    match &assignment.value {
+        Some(Value::Target(target)) => url::has_password(target.text()),
+        Some(Value::Proxy(proxy)) => url::has_password(proxy.text()),
+        _ => false,
+    }
 }

@@ -13,7 +13,7 @@ mod pace_tests;
 #[cfg(test)]
 mod tests;
 
-use super::url::{self, Scheme, Server, Target};
+use super::url::{self, Parsed, Scheme, Server, Target};
 use super::{
     Door, Mechanism, Patience, Program, Proxy, ProxyKind, Route, Smtp, TlsMode, Trust, Verify,
 };
@@ -95,9 +95,11 @@ pub(super) fn chosen_target(
         (Some(_), _) => "smtp",
         (None, Some(_)) => "mta",
     };
-    let text = settings.filled(name).unwrap_or_default();
-    let target = url::parse(&text).map_err(|why| wrong(settings, name, why))?;
-    Ok(Some((target, name)))
+    let Some(target) = settings.target(name) else {
+        return Ok(None);
+    };
+    let target = target.meaning().map_err(|why| wrong(settings, name, why))?;
+    Ok(Some((target.clone(), name)))
 }
 
 pub(super) fn wrong(
@@ -523,10 +525,13 @@ fn names_a_host(name: &str) -> bool {
 }
 
 fn proxy(settings: &Settings, chain: &[String]) -> Result<Option<Proxy>, SettingsError> {
-    let Some(text) = settings.chained_text("proxy", chain) else {
+    let Some(text) = settings.chained("proxy", chain).and_then(proxy_of) else {
         return Ok(None);
     };
-    let (kind, server) = proxy_server(&text).map_err(|why| wrong(settings, "proxy", why))?;
+    let (kind, server) = text
+        .meaning()
+        .map_err(|why| wrong(settings, "proxy", why))?;
+    let (kind, server) = (*kind, server.clone());
     let (host, port) = (server.host.clone(), server.port.unwrap_or(1080));
     let password = match (&server.user, server.password.clone(), &settings.waiting) {
         // Its password was not kept; the run that sends it may have it.
@@ -536,10 +541,10 @@ fn proxy(settings: &Settings, chain: &[String]) -> Result<Option<Proxy>, Setting
                 .is_some_and(|a| a.layer == Layer::Waiting) =>
         {
             let same = |a: &Assignment| {
-                let (other, found) = proxy_server(&text_of(a.value.as_ref()?)).ok()?;
-                let alike = other == kind
+                let (other, found) = proxy_of(a)?.meaning().ok()?;
+                let alike = *other == kind
                     && (&found.host, found.port, &found.user) == (&host, server.port, &server.user);
-                found.password.filter(|_| alike)
+                found.password.clone().filter(|_| alike)
             };
             let known = waiting
                 .secrets
@@ -568,16 +573,10 @@ fn proxy(settings: &Settings, chain: &[String]) -> Result<Option<Proxy>, Setting
     }))
 }
 
-fn proxy_server(text: &str) -> Result<(ProxyKind, Server), String> {
-    let (scheme, rest) = text.split_once("://").unwrap_or(("socks5", text));
-    let kind = match scheme.to_ascii_lowercase().as_str() {
-        "socks5" | "socks5h" | "socks" => ProxyKind::Socks5,
-        "http" => ProxyKind::Http,
-        // It may be a part of a login.
-        _ => return Err("expected a proxy as socks5://HOST:PORT or http://HOST:PORT".to_owned()),
-    };
-    match url::parse(&format!("smtp://{rest}"))? {
-        Target::Server(server) => Ok((kind, server)),
-        _ => Err("expected a host name".to_owned()),
+/// The proxy that a setting names; `None` for an empty one.
+fn proxy_of(said: &Assignment) -> Option<&Parsed<(ProxyKind, Server)>> {
+    match said.value.as_ref()? {
+        Value::Proxy(proxy) if !proxy.text().is_empty() => Some(proxy),
+        _ => None,
     }
 }

@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 
 use super::{chosen_target, suffixes};
 use crate::address::Mailbox;
-use crate::route::url::{self, Server, Target};
-use crate::settings::{Assignment, Layer, Origin, Settings, SettingsError, Source, text_of};
+use crate::route::url::{Server, Target};
+use crate::settings::value::Value;
+use crate::settings::{Assignment, Layer, Origin, Settings, SettingsError, Source};
 
 /// Ports below belong to the administrator of a host; at and above it, to whoever listens first.
 const ANYBODYS: u16 = 1024;
@@ -103,7 +104,10 @@ pub(super) fn is_url(assignment: &Assignment) -> bool {
 impl Goal<'_> {
     /// The password of a URL that names this server and user.
     pub fn password_of(&self, url: &Assignment) -> Option<String> {
-        let target = url::parse(&text_of(url.value.as_ref()?)).ok()?;
+        let Value::Target(target) = url.value.as_ref()? else {
+            return None;
+        };
+        let target = target.meaning().ok()?.clone();
         let (server, socket) = target_server(self.settings, target)?;
         let same = Site::of(&server, socket.as_deref()) == self.site
             && server.user.as_deref() == Some(&self.user);
