@@ -6,7 +6,8 @@ mod owner;
 use super::*;
 use crate::cli;
 use crate::environment::Environment;
-use crate::route::Choice;
+use crate::route::{Choice, Mechanism, Smtp, TlsMode, Verify};
+use crate::secret::SecretSource;
 use crate::settings::{Layers, author, keys, show};
 
 /// A home folder of its own, without the system's files.
