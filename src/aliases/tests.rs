@@ -582,8 +582,9 @@ fn strangers_who_name_aliases_again_and_again_get_them_once_and_in_linear_time()
         |size| list(recipients(size)),
         |list| {
             host.local(true, |local| {
-                list.iter()
-                    .for_each(|mailbox| local.check_name(&mailbox.address).unwrap())
+                for mailbox in &list {
+                    local.check_name(&mailbox.address).unwrap();
+                }
             });
         },
     );

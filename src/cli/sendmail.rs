@@ -242,6 +242,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn every_option_of_the_matrix_is_taken_joined_split_and_clustered() {
         let some = |text: &str| Some(text.to_owned());
         let all = |recipients: &[&str]| Request {

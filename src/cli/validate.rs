@@ -129,7 +129,7 @@ impl Args {
                 }
                 "-F" => {
                     self.full_name =
-                        Some(value().ok_or_else(|| Error::usage("`-F` needs a value"))?)
+                        Some(value().ok_or_else(|| Error::usage("`-F` needs a value"))?);
                 }
                 "-o" | "-i" | "-t" | "-O" | "-m" | "-n" | "-v" => {}
                 _ => {

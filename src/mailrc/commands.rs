@@ -198,7 +198,7 @@ impl<'e> Reader<'e> {
                 self.conditional(command, rest, place);
             }
             Some(Command::Account | Command::Define) => {
-                self.skipped += usize::from(opens_block(rest))
+                self.skipped += usize::from(opens_block(rest));
             }
             _ => {}
         }

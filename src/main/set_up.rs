@@ -115,9 +115,9 @@ pub fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
     if let Some(names) = outranking(args, env, &done, typed) {
         let text = setup::outranked(messages, &names);
         if args.yes {
-            complain(&failure::remark(&text))
+            complain(&failure::remark(&text));
         } else {
-            prompter.say(&text)
+            prompter.say(&text);
         }
     }
     if !done.first_mail {

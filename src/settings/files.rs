@@ -265,7 +265,9 @@ fn secret_places(item: &mailrc::Item, places: &mut HashSet<Arc<Path>>) {
             }
         }
         mailrc::Item::Account { items, .. } => {
-            items.iter().for_each(|item| secret_places(item, places))
+            for item in items {
+                secret_places(item, places);
+            }
         }
         _ => {}
     }

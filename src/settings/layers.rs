@@ -357,9 +357,9 @@ impl Layers {
             mailrc::Item::Unalias { names, .. } => {
                 for name in names {
                     if name == "*" {
-                        self.aliases = Aliases::default()
+                        self.aliases = Aliases::default();
                     } else {
-                        self.aliases.remove(&name)
+                        self.aliases.remove(&name);
                     }
                 }
                 Ok(())

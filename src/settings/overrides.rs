@@ -85,15 +85,14 @@ impl Override {
     /// Reads what stands behind `-S`: `name=value`; `name` switches on and `noname` off, unless
     /// `noname` is a name itself.
     pub fn parse(text: &str) -> Self {
-        let (key, value) = match text.split_once('=') {
-            Some((name, value)) => (name.trim(), Some(Raw::Text(value.to_owned()))),
-            None => {
-                let name = text.trim();
-                let off = name
-                    .strip_prefix("no")
-                    .filter(|rest| !keys::is_known(name) && keys::is_known(rest));
-                off.map_or((name, Some(Raw::Flag(true))), |rest| (rest, None))
-            }
+        let (key, value) = if let Some((name, value)) = text.split_once('=') {
+            (name.trim(), Some(Raw::Text(value.to_owned())))
+        } else {
+            let name = text.trim();
+            let off = name
+                .strip_prefix("no")
+                .filter(|rest| !keys::is_known(name) && keys::is_known(rest));
+            off.map_or((name, Some(Raw::Flag(true))), |rest| (rest, None))
         };
         Override {
             key: key.to_owned(),

@@ -70,7 +70,7 @@ impl<'a> Dialogue<'a> {
             match self.try_it(&account)? {
                 Next::Go => break,
                 Next::Secret => {
-                    account.proof = self.proof(&account.server, account.user.as_deref(), true)?
+                    account.proof = self.proof(&account.server, account.user.as_deref(), true)?;
                 }
                 Next::Server => {
                     self.forget(&["smtp", "provider", "tls", "auth-user"]);

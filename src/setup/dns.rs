@@ -358,7 +358,7 @@ mod tests {
             chain.extend([0, 15, 0, 1, 0, 0, 0, 60, 0, 0]);
         }
         crate::pace::assert_short("pointers", chain, |answer| {
-            drop(records(&answer, start, MX))
+            drop(records(&answer, start, MX));
         });
     }
 }

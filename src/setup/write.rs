@@ -1,4 +1,4 @@
-//! Writes what was assume_yes, all of it or nothing.
+//! Writes what was agreed upon, all of it or nothing.
 //!
 //! Promise: the old file is the beginning of the new one, byte for byte, and is replaced by one
 //! rename of a file that is complete, private and synced. Whatever fails, files, folders and

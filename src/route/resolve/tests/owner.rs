@@ -61,6 +61,7 @@ fn check(rows: &[Row<'_>]) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn a_password_of_a_file_goes_only_where_the_file_sends_it() {
     let refused = "cannot log in at a.example as u: auth-password in ~/config.toml:3 belongs to u at b.example";
     let user = "cannot log in at b.example as a: auth-password in ~/config.toml:3 belongs to u at b.example";
@@ -476,6 +477,7 @@ type First<'a> = (Variables<'a>, &'a [&'a str], &'a [Then<'a>]);
 type Variables<'a> = &'a [(&'a str, &'a str)];
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn a_mail_that_waits_goes_by_the_login_it_was_sent_with_or_not_at_all() {
     let url: &[(&str, &str)] = &[("SMAIL_SMTP", "smtps://a:pa@a.example")];
     let variable: &[(&str, &str)] = &[("SMAIL_AUTH_PASSWORD", "pa")];
