@@ -10,7 +10,7 @@ use smail::message::Message;
 use smail::queue::{self, Bounds, Flushed, Head, QueueError, Queues, Routes, Ticket, Verdict};
 use smail::report;
 use smail::route::{Route, resolve::resolve};
-use smail::settings::{Kept, Layers, Settings};
+use smail::settings::{Layers, Settings, StoredSettings};
 use smail::transport::Watch;
 
 use super::logged::Keeper;
@@ -40,7 +40,7 @@ impl<'a> RouteResolver<'a> {
 
 impl Routes for RouteResolver<'_> {
     fn route(&mut self, head: &Head) -> Result<Route, String> {
-        let kept = Kept {
+        let kept = StoredSettings {
             account: head.account.as_deref(),
             said: &head.settings,
             login: head.login.as_ref(),

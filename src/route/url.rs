@@ -19,7 +19,7 @@ pub enum Target {
     Program(String),
     /// Standard output.
     Stdout,
-    /// A file or folder.
+    /// A file or directory.
     File(String),
 }
 
@@ -410,7 +410,7 @@ pub fn without_password(text: &str) -> Option<String> {
     )
 }
 
-/// Tells whether the text is a URL with a password in it.
+/// Returns whether the text is a URL with a password in it.
 pub fn has_password(text: &str) -> bool {
     split_scheme(text)
         .1

@@ -109,7 +109,7 @@ impl Terminal {
         let _ = (&*self.file).write_all(text::safe(text, Policy::Lines).as_bytes());
     }
 
-    /// Asks for a line of at most 4096 octets, shown as it is typed.
+    /// Asks for a line of at most 4096 bytes, shown as it is typed.
     ///
     /// # Errors
     /// [`io::ErrorKind::UnexpectedEof`] after Ctrl-D or when the terminal is gone; any other kind

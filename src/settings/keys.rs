@@ -19,7 +19,7 @@ pub enum Kind {
     Time,
     /// Bytes, or a number with `K`, `M` or `G`.
     Size,
-    /// A file or folder; `~` is the home folder.
+    /// A file or directory; `~` is the home directory.
     Path,
     /// A server, a program, a file or a socket: where mail goes.
     Target,
@@ -52,7 +52,7 @@ pub struct Key {
     pub example: &'static str,
     /// What counts when nothing is said, in words; empty for nothing.
     pub default: &'static str,
-    /// mail.rc may add `-HOST`, `-USER@HOST` or `-ADDRESS` to the name (spec/mailx.md section 2.4).
+    /// mail.rc may add `-HOST`, `-USER@HOST` or `-ADDRESS` to the name.
     pub chain: bool,
 }
 
@@ -227,7 +227,7 @@ pub fn find(name: &str) -> Option<(&'static Key, Option<&str>)> {
         .map(|(k, s)| (k, Some(s)))
 }
 
-/// Tells whether a mailx program knows the name, with or without an effect here.
+/// Returns whether a mailx program knows the name, with or without an effect here.
 pub fn is_known(name: &str) -> bool {
     find(name).is_some()
         || WITHOUT_EFFECT.contains(&name)

@@ -235,7 +235,7 @@ pub fn split_commas(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Puts the home folder in the place of a leading `~`.
+/// Puts the home directory in the place of a leading `~`.
 pub fn expand_home(path: &str, home: Option<&Path>) -> PathBuf {
     match (path.strip_prefix('~'), home) {
         (Some(""), Some(home)) => home.to_owned(),

@@ -19,7 +19,7 @@ pub(crate) const SECRETS: [&str; 3] = [
 
 /// What a mail kept of its run.
 #[derive(Debug, Clone, Copy)]
-pub struct Kept<'a> {
+pub struct StoredSettings<'a> {
     /// The account it was sent by.
     pub account: Option<&'a str>,
     /// What [`Settings::said_of_route`] gave.
@@ -45,12 +45,16 @@ impl Layers {
     ///
     /// # Errors
     /// [`SettingsError`]: also when the account is gone.
-    pub fn settle_for(&self, kept: Kept<'_>, by_hand: bool) -> Result<Settings, SettingsError> {
+    pub fn settle_for(
+        &self,
+        kept: StoredSettings<'_>,
+        by_hand: bool,
+    ) -> Result<Settings, SettingsError> {
         let mut layers = self.again(kept.account);
         let counts = |a: &Assignment| {
             Source::of(a.layer) == Source::Files || (by_hand && a.layer != Layer::Flag)
         };
-        layers.said.retain(counts);
+        layers.assignments.retain(counts);
         if let Some(name) = kept
             .account
             .filter(|name| !layers.accounts.contains_key(*name))
@@ -61,7 +65,7 @@ impl Layers {
             ));
         }
         if kept.account.is_none() {
-            layers.said.retain(|a| a.key.name != "account");
+            layers.assignments.retain(|a| a.key.name != "account");
         }
         let origin = Origin::Flag("the queue".to_owned());
         for line in kept.said {
@@ -71,7 +75,7 @@ impl Layers {
         let mut settings = layers.settle(&[])?;
         let beside =
             |a: &&Assignment| !counts(a) && SECRETS.contains(&a.key.name) || has_url_password(a);
-        let secrets = self.said.iter().filter(beside).cloned().collect();
+        let secrets = self.assignments.iter().filter(beside).cloned().collect();
         settings.waiting = Some(Box::new(Waiting {
             run: self.settle(&[]).ok(),
             secrets,

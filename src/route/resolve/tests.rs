@@ -10,7 +10,7 @@ use crate::route::{Choice, Mechanism, Smtp, TlsMode, Verify};
 use crate::secret::SecretSource;
 use crate::settings::{Layers, author, keys, show};
 
-/// A home folder of its own, without the system's files.
+/// A home directory of its own, without the system's files.
 struct World {
     home: tempfile::TempDir,
     variables: Vec<(String, String)>,

@@ -2,7 +2,7 @@
 //! against the login.
 use super::*;
 use crate::route::LoginOrigin;
-use crate::settings::Kept;
+use crate::settings::StoredSettings;
 
 /// Server B with its login, as a file has it.
 const B: &str = "smtp = \"b.example\"\nauth-user = \"u\"\nauth-password = \"pb\"\n";
@@ -456,7 +456,7 @@ fn sent(world: &World, words: &[&str]) -> Sent {
 }
 
 fn again(world: &World, words: &[&str], sent: &Sent, by_hand: bool) -> String {
-    let kept = Kept {
+    let kept = StoredSettings {
         account: None,
         said: &sent.said,
         login: sent.login.as_ref(),
@@ -675,7 +675,7 @@ fn a_server_that_only_its_own_run_found_is_kept() {
 fn the_password_of_a_proxy_is_found_again_or_missed() {
     let url: &[(&str, &str)] = &[("SMAIL_PROXY", "socks5://x:pp@127.0.0.1:1")];
     let proxied = |world: &World, kept: &Sent| {
-        let kept = Kept {
+        let kept = StoredSettings {
             account: None,
             said: &kept.said,
             login: kept.login.as_ref(),
