@@ -149,11 +149,11 @@ fn run(args: &Args) -> Result<Exit, Failure> {
         return explained::run(args, said, &env);
     }
     if args.check {
-        return checked::run(args, &Layers::load(args, &env)?.settle(&[])?, &env);
+        return checked::run(args, &Layers::load(args, &env)?.resolve(&[])?, &env);
     }
     draft::check(args)?;
     let layers = Layers::load(args, &env)?;
-    let mut settings = layers.settle(&[])?;
+    let mut settings = layers.resolve(&[])?;
     if args.show_settings {
         show_settings(args, &settings, &env);
         return Ok(Exit::OK);
@@ -178,7 +178,7 @@ fn run(args: &Args) -> Result<Exit, Failure> {
     }
     if let Some(from) = input.from() {
         let from = draft::first_author(&from).map_err(DraftError::Address)?;
-        settings = layers.settle(from.as_slice())?;
+        settings = layers.resolve(from.as_slice())?;
         route = resolve(&settings, from.as_ref().unwrap_or(&author))?;
     }
     settings.notes.append(&mut input.notes);

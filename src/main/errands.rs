@@ -47,7 +47,7 @@ impl Routes for RouteResolver<'_> {
         };
         let settings = self
             .layers
-            .settle_for(kept, self.by_hand)
+            .resolve_for(kept, self.by_hand)
             .map_err(|e| e.to_string())?;
         let author = draft::first_author(&head.from).map_err(|e| e.to_string())?;
         let author = author.ok_or_else(|| "it has no author".to_owned())?;

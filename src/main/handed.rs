@@ -44,7 +44,7 @@ pub fn run(
     layers: &Layers,
     env: &Environment,
 ) -> Result<Exit, Failure> {
-    let settings = layers.settle(&[])?;
+    let settings = layers.resolve(&[])?;
     let desk = Desk {
         args,
         layers,
@@ -145,7 +145,7 @@ impl Desk<'_> {
 
     /// `None` when aliases to `/dev/null` leave nobody.
     fn settle(&self, handover: Handover, raw: Raw) -> Result<Option<Ready>, Failure> {
-        let settings = self.layers.settle(&handover.identities(&raw))?;
+        let settings = self.layers.resolve(&handover.identities(&raw))?;
         self.notes(&handover.notes);
         let stamp = Stamp::at(self.env.source_date_epoch());
         let settled = match submission::settle(handover, raw, &settings, &self.env.user(), &stamp) {

@@ -117,7 +117,7 @@ impl Layers {
     ///
     /// # Errors
     /// [`SettingsError::NoDefaultAccount`].
-    pub fn settle(&self, authors: &[Mailbox]) -> Result<Settings, SettingsError> {
+    pub fn resolve(&self, authors: &[Mailbox]) -> Result<Settings, SettingsError> {
         let account = match &self.account {
             Some(name) => Some(name.clone()),
             None => self.account_of(authors).or(self.default_account()?),
@@ -142,7 +142,7 @@ impl Layers {
             notes: self.notes.clone(),
             warnings: self.warnings.clone(),
         };
-        settings.settle();
+        settings.rank();
         super::provider::look_up(&mut settings)?;
         Ok(settings)
     }

@@ -404,7 +404,7 @@ impl Settings {
             layer: Layer::Preset,
             origin: Origin::Preset(id.to_owned()),
         });
-        self.settle();
+        self.rank();
     }
 
     /// Settings that hold nothing but these words.
@@ -425,11 +425,11 @@ impl Settings {
             notes: Vec::new(),
             warnings: Vec::new(),
         };
-        settings.settle();
+        settings.rank();
         settings
     }
 
-    fn settle(&mut self) {
+    fn rank(&mut self) {
         self.trail.sort_by_key(|a| a.layer);
         self.winners = self
             .trail

@@ -45,7 +45,7 @@ impl Layers {
     ///
     /// # Errors
     /// [`SettingsError`]: also when the account is gone.
-    pub fn settle_for(
+    pub fn resolve_for(
         &self,
         kept: StoredSettings<'_>,
         by_hand: bool,
@@ -72,12 +72,12 @@ impl Layers {
             let (name, value) = line.split_once('=').unwrap_or((line, ""));
             layers.assign(name, Raw::Text(value.to_owned()), Layer::Waiting, &origin)?;
         }
-        let mut settings = layers.settle(&[])?;
+        let mut settings = layers.resolve(&[])?;
         let beside =
             |a: &&Assignment| !counts(a) && SECRETS.contains(&a.key.name) || has_url_password(a);
         let secrets = self.assignments.iter().filter(beside).cloned().collect();
         settings.waiting = Some(Box::new(Waiting {
-            run: self.settle(&[]).ok(),
+            run: self.resolve(&[]).ok(),
             secrets,
             login: kept.login.cloned(),
         }));

@@ -45,7 +45,7 @@ impl World {
     }
 
     fn settings(&self, words: &[&str]) -> Result<Settings, SettingsError> {
-        self.layers(words)?.settle(&[])
+        self.layers(words)?.resolve(&[])
     }
 
     fn layers(&self, words: &[&str]) -> Result<Layers, SettingsError> {
@@ -467,7 +467,7 @@ fn heirloom_reads_credentials_from_the_environment_and_common_names_only_when_is
         home: Some(world.home.path().to_owned()),
         ..Environment::default()
     };
-    let settings = Layers::load(&args, &env).unwrap().settle(&[]).unwrap();
+    let settings = Layers::load(&args, &env).unwrap().resolve(&[]).unwrap();
     assert_eq!(
         (settings.text("auth-user").as_deref(), settings.text("from")),
         (Some("u"), None)

@@ -463,7 +463,7 @@ fn again(world: &World, words: &[&str], sent: &Sent, by_hand: bool) -> String {
     };
     match world
         .layers(words)
-        .and_then(|layers| layers.settle_for(kept, by_hand))
+        .and_then(|layers| layers.resolve_for(kept, by_hand))
     {
         Ok(settings) => shown(world, &settings),
         Err(error) => world.neutral(&error.to_string()),
@@ -680,7 +680,7 @@ fn the_password_of_a_proxy_is_found_again_or_missed() {
             said: &kept.said,
             login: kept.login.as_ref(),
         };
-        let settings = world.layers(&[]).unwrap().settle_for(kept, false).unwrap();
+        let settings = world.layers(&[]).unwrap().resolve_for(kept, false).unwrap();
         let author = author::authors(&settings, "me").unwrap().remove(0);
         match resolve(&settings, &author) {
             Ok(Route::Smtp(smtp)) => match smtp.proxy.unwrap().login.unwrap() {
