@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use smail::address::{Address, Mailbox};
-use smail::cli::{self, Args};
+use smail::cli::{self, Args, Command};
 use smail::delivery::{Fault, Line};
 use smail::draft::{self, Draft, DraftError, Input};
 use smail::environment::{self, Environment, certificates};
@@ -134,33 +134,43 @@ fn has_capabilities_of_file() -> bool {
 }
 
 fn run(args: &Args) -> Result<Exit, Failure> {
-    if let Some(artifact) = args.generate {
-        print(&generate::print(artifact));
-        return Ok(Exit::OK);
-    }
+    let command = Command::of(args);
     let env = Environment::of_process();
-    if let Some(request) = &args.sendmail {
-        return handed::run(args, request, &Layers::load(args, &env)?, &env);
+    match command {
+        Command::Generate(artifact) => {
+            print(&generate::print(artifact));
+            Ok(Exit::OK)
+        }
+        Command::Sendmail(request) => handed::run(args, request, &Layers::load(args, &env)?, &env),
+        Command::Setup => set_up::run(args, &env),
+        Command::Explain(text) => explained::run(args, text, &env),
+        Command::Check => checked::run(args, &Layers::load(args, &env)?.resolve(&[])?, &env),
+        Command::ShowSettings | Command::Queue | Command::Send => {
+            draft::check(args)?;
+            let layers = Layers::load(args, &env)?;
+            let settings = layers.resolve(&[])?;
+            match command {
+                Command::ShowSettings => {
+                    show_settings(args, &settings, &env);
+                    Ok(Exit::OK)
+                }
+                Command::Queue => {
+                    let watch = watch(args, &settings);
+                    errands::errand(args, &layers, &settings, &env, &watch)
+                }
+                _ => send_input(args, &layers, settings, &env),
+            }
+        }
     }
-    if args.setup.is_some() {
-        return set_up::run(args, &env);
-    }
-    if let Some(said) = &args.explain {
-        return explained::run(args, said, &env);
-    }
-    if args.check {
-        return checked::run(args, &Layers::load(args, &env)?.resolve(&[])?, &env);
-    }
-    draft::check(args)?;
-    let layers = Layers::load(args, &env)?;
-    let mut settings = layers.resolve(&[])?;
-    if args.show_settings {
-        show_settings(args, &settings, &env);
-        return Ok(Exit::OK);
-    }
-    if args.is_about_queue() {
-        return errands::errand(args, &layers, &settings, &env, &watch(args, &settings));
-    }
+}
+
+/// Sends what standard input and the command line hold.
+fn send_input(
+    args: &Args,
+    layers: &Layers,
+    mut settings: Settings,
+    env: &Environment,
+) -> Result<Exit, Failure> {
     let user = env.user();
     let author = author(&settings, &user)?;
     let mut route = resolve(&settings, &author)?;
@@ -186,7 +196,7 @@ fn run(args: &Args) -> Result<Exit, Failure> {
         Err(DraftError::Dropped) => return Ok(dropped(args, &settings)),
         draft => draft?,
     };
-    send(args, &layers, &settings, &env, &route, draft)
+    send(args, layers, &settings, env, &route, draft)
 }
 
 /// Nobody is left to send to, as the aliases want it.

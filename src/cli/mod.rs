@@ -4,10 +4,12 @@
 //! bsd-mailx and GNU mail and smail's own long names. It opens no file.
 //! Refuses reading-mode flags, as smail only sends. The doc comment of a flag is its help text and
 //! its line in the man page.
+mod command;
 mod mailx;
 pub mod sendmail;
 mod validate;
 
+pub use command::Command;
 pub use mailx::{Args, Artifact};
 
 use std::ffi::OsString;

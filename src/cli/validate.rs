@@ -75,7 +75,7 @@ impl Args {
     }
 
     /// Returns whether the queue is to be looked at or worked on, in place of sending a mail.
-    pub fn is_about_queue(&self) -> bool {
+    pub(super) fn is_about_queue(&self) -> bool {
         let named = [&self.queue_show, &self.hold, &self.release, &self.remove]
             .iter()
             .any(|id| id.is_some());
