@@ -1,9 +1,8 @@
-//! The world around this run: environment, folders, this machine. Passed in, so that tests have
+//! What surrounds this run: environment, directories, this machine. Passed in, so that tests have
 //! their own.
 //!
-//! Promise: a folder of another user is never taken for ours, whatever the environment says; cron,
-//! sudo and systemd leave `HOME=/`, none, or that of the caller in place (spec/sendmail.md section
-//! 3, invariant d).
+//! Promise: a directory of another user is never taken for ours, whatever the environment says;
+//! cron, sudo and systemd leave `HOME=/`, none, or that of the caller in place.
 use std::collections::BTreeMap;
 use std::fmt;
 use std::os::unix::fs::MetadataExt;
@@ -21,7 +20,7 @@ pub use process::*;
 /// The variable that a program finds in its environment when smail has started it.
 pub const STARTED_BY_SMAIL: &str = "SMAIL_PROGRAM";
 
-/// The folder in which root may make folders for the queues of users without a home.
+/// The directory in which root may make directories for the queues of users without a home.
 const SPOOL: &str = "/var/spool/smail";
 
 /// What the settings may know of the env.
@@ -29,11 +28,11 @@ const SPOOL: &str = "/var/spool/smail";
 pub struct Environment {
     /// The environment.
     pub variables: BTreeMap<String, String>,
-    /// The user's home folder.
+    /// The user's home directory.
     pub home: Option<PathBuf>,
-    /// The folder of the user's `config.toml`.
+    /// The directory of the user's `config.toml`.
     pub config: Option<PathBuf>,
-    /// The folders that may hold the queue; the first one that can be used does.
+    /// The directories that may hold the queue; the first one that can be used does.
     pub state: Vec<PathBuf>,
     /// Standard input is a terminal.
     pub terminal: bool,
@@ -168,7 +167,7 @@ impl Environment {
     }
 }
 
-/// The folders of this user.
+/// The directories of this user.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Folders {
     home: Option<PathBuf>,
@@ -307,7 +306,7 @@ mod tests {
         rustix::process::geteuid().as_raw()
     }
 
-    /// A user whom no folder of a test belongs to.
+    /// A user whom no directory of a test belongs to.
     const STRANGER: u32 = 54_321;
 
     #[test]

@@ -154,7 +154,7 @@ fn man_config() -> String {
 
 fn kind(key: &Key) -> String {
     match key.kind {
-        Kind::Text | Kind::Secret => "text".to_owned(),
+        Kind::Text | Kind::Target | Kind::Proxy | Kind::Secret => "text".to_owned(),
         Kind::Flag => "true | false".to_owned(),
         Kind::Time => "seconds".to_owned(),
         Kind::Size => "octets".to_owned(),

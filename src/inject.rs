@@ -484,7 +484,7 @@ mod tests {
                 ["smail", "-n", "-S", "smtp=h.example", "-S", from].map(std::ffi::OsString::from);
             let settings = Layers::load(&crate::cli::parse(words).unwrap(), &env)
                 .unwrap()
-                .settle(&[])
+                .resolve(&[])
                 .unwrap();
             let raw = Raw::read(&b"To: to@x.example\n\n"[..], false).unwrap();
             let request = Request {

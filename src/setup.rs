@@ -102,9 +102,9 @@ pub struct SetupOptions {
 pub struct Place {
     /// The `config.toml` that is made or added to.
     pub config: PathBuf,
-    /// The home folder, which `~` stands for.
+    /// The home directory, which `~` stands for.
     pub home: Option<PathBuf>,
-    /// The folders of programs (`PATH`).
+    /// The directories of programs (`PATH`).
     pub programs: OsString,
     /// The name of this machine.
     pub host: String,
@@ -216,7 +216,7 @@ pub enum SetupError {
     /// There is a file, and `--from-mailrc` makes a new one.
     #[error("{} exists, and --from-mailrc makes a new one", .0.display())]
     Exists(PathBuf),
-    /// A file or folder cannot be read or made.
+    /// A file or directory cannot be read or made.
     #[error("{}: {error}", .path.display())]
     File {
         /// Which one.

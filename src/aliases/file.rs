@@ -9,7 +9,7 @@ use std::rc::Rc;
 use crate::address::NOWHERE;
 use crate::files;
 
-/// The largest file, in octets.
+/// The largest file, in bytes.
 const LARGEST: u64 = 16 << 20;
 
 /// Lines with their numbers.

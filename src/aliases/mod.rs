@@ -8,7 +8,7 @@
 //!
 //! A local name is one without a domain, or at `localhost`; one at this host's own name counts
 //! where an alias has it. It is asked for in the settings, in the files, and as the alias
-//! `default`; what is left gets a domain (spec/sendmail.md section 1.5, rows 7 and 8).
+//! `default`; what is left gets a domain.
 mod check;
 mod file;
 mod walk;
@@ -143,8 +143,8 @@ impl<'a> Local<'a> {
         Ok(expanded)
     }
 
-    /// Tells whether an alias to `/dev/null` dropped somebody: a list that came to nothing is then
-    /// no mistake.
+    /// Returns whether an alias to `/dev/null` dropped somebody: a list that came to nothing is
+    /// then no mistake.
     pub fn has_dropped(&self) -> bool {
         self.dropped.get()
     }
@@ -169,7 +169,7 @@ impl<'a> Local<'a> {
         Ok(walk.ends.into_iter().map(|(mailbox, _)| mailbox).collect())
     }
 
-    /// Tells whether a recipient leads somewhere. Every alias is followed once, however many
+    /// Returns whether a recipient leads somewhere. Every alias is followed once, however many
     /// recipients are asked about.
     ///
     /// # Errors

@@ -66,7 +66,7 @@ impl TestHost {
             home: path(""),
             ..Environment::default()
         };
-        Layers::load(&args, &world).unwrap().settle(&[]).unwrap()
+        Layers::load(&args, &world).unwrap().resolve(&[]).unwrap()
     }
 
     fn local<T>(&self, guess: bool, ask: impl FnOnce(&Local<'_>) -> T) -> T {

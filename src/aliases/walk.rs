@@ -55,7 +55,7 @@ impl Walk {
         }
     }
 
-    /// Tells whether an alias, of a file or an include file, was followed before.
+    /// Returns whether an alias, of a file or an include file, was followed before.
     pub(super) fn knows(&self, name: &str) -> bool {
         self.before.contains(name) || self.done.as_ref().is_some_and(|done| done.contains(name))
     }

@@ -1,13 +1,15 @@
 //! Every flag once: what was typed, and nothing it means.
 //!
 //! Promise: [`parse`] reads the command line of mailx in the forms of Heirloom mailx, s-nail,
-//! bsd-mailx and GNU mail (spec/mailx.md section 1) and smail's own long names. It opens no file.
+//! bsd-mailx and GNU mail and smail's own long names. It opens no file.
 //! Refuses reading-mode flags, as smail only sends. The doc comment of a flag is its help text and
 //! its line in the man page.
+mod command;
 mod mailx;
 pub mod sendmail;
 mod validate;
 
+pub use command::Command;
 pub use mailx::{Args, Artifact};
 
 use std::ffi::OsString;
@@ -49,7 +51,7 @@ enum Personality {
     Sendmail(sendmail::Mode),
 }
 
-/// The names, by which smail is called or which `--as` gives (spec/sendmail.md section 2.2).
+/// The names, by which smail is called or which `--as` gives.
 const NAMES: &[(&str, Personality)] = &[
     ("sendmail", Personality::Sendmail(sendmail::Mode::Deliver)),
     ("send-mail", Personality::Sendmail(sendmail::Mode::Deliver)),
@@ -139,7 +141,7 @@ fn attachment_names(names: &[String], matches: &ArgMatches) -> Vec<Option<String
 }
 
 /// Takes out `-E COMMAND` of GNU mail (`-E 'set escape'`), whose commands mean nothing here;
-/// everywhere else `-E` has no value (spec/sendmail.md section 3, rows 18 and 45).
+/// everywhere else `-E` has no value.
 fn drop_commands(words: &mut Vec<OsString>) {
     let is_command = |word: &OsString| {
         word.to_str()
@@ -158,7 +160,7 @@ fn drop_commands(words: &mut Vec<OsString>) {
     *words = kept;
 }
 
-/// Tells whether a command line is sendmail's, also when it cannot be read: its errors have one
+/// Returns whether a command line is sendmail's, also when it cannot be read: its errors have one
 /// line.
 pub fn is_sendmail(words: &[OsString]) -> bool {
     let known = given(words).or_else(|| match words.get(1) {
@@ -168,7 +170,7 @@ pub fn is_sendmail(words: &[OsString]) -> bool {
     matches!(known, Some(Personality::Sendmail(_)))
 }
 
-/// Tells whether a command line has a switch, also when it cannot be read: not as the value of
+/// Returns whether a command line has a switch, also when it cannot be read: not as the value of
 /// another flag, and not behind `--`.
 pub fn has_switch(words: &[OsString], switch: &str) -> bool {
     let command = Args::command();

@@ -74,15 +74,15 @@ impl Args {
         }
     }
 
-    /// Tells whether the queue is to be looked at or worked on, in place of sending a mail.
-    pub fn is_about_queue(&self) -> bool {
+    /// Returns whether the queue is to be looked at or worked on, in place of sending a mail.
+    pub(super) fn is_about_queue(&self) -> bool {
         let named = [&self.queue_show, &self.hold, &self.release, &self.remove]
             .iter()
             .any(|id| id.is_some());
         named || self.queue || self.flush || self.queue_check
     }
 
-    /// Tells whether any recipient was named before `--`.
+    /// Returns whether any recipient was named before `--`.
     fn has_recipients(&self) -> bool {
         let named = [&self.operands, &self.to, &self.cc, &self.bcc]
             .iter()
@@ -111,8 +111,7 @@ impl Args {
     }
 
     /// Words for the sendmail program behind the recipients: `-f A`, `-fA`, `-r A` and `-F N` mean
-    /// something, what does nothing here is ignored, and the rest is refused (spec/mailx.md section
-    /// 1.1).
+    /// something, what does nothing here is ignored, and the rest is refused.
     fn program_options(&mut self, words: Vec<String>) -> Result<(), Error> {
         let mut words = words.into_iter();
         while let Some(word) = words.next() {

@@ -90,7 +90,7 @@ fn readable(args: &Args, env: &Environment) -> Option<Settings> {
         .settings
         .retain(|one| one.origin != Origin::Flag("--provider".to_owned()));
     let settle =
-        || -> Result<Settings, SettingsError> { Layers::read(&overrides, env)?.settle(&[]) };
+        || -> Result<Settings, SettingsError> { Layers::read(&overrides, env)?.resolve(&[]) };
     settle().ok()
 }
 

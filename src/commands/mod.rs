@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::address::Mailbox;
-use crate::cli::{self, Args};
+use crate::cli::{self, Args, Command};
 use crate::delivery::Line;
+use crate::draft;
 use crate::environment::{self, Environment};
 use crate::failure::{self, Exit, Failure};
 use crate::settings::{self, Layers, Settings};
@@ -71,24 +72,32 @@ pub fn run() -> ExitCode {
 }
 
 fn dispatch(args: &Args) -> Result<Exit, Failure> {
-    if let Some(artifact) = args.generate {
-        print(&generate::print(artifact));
-        return Ok(Exit::OK);
-    }
     let env = Environment::of_process();
-    if let Some(request) = &args.sendmail {
-        return sendmail::run(args, request, &Layers::load(args, &env)?, &env);
+    match Command::of(args) {
+        Command::Generate(artifact) => {
+            print(&generate::print(artifact));
+            Ok(Exit::OK)
+        }
+        Command::Sendmail(request) => {
+            sendmail::run(args, request, &Layers::load(args, &env)?, &env)
+        }
+        Command::Setup => setup::run(args, &env),
+        Command::Explain(text) => explain::run(args, text, &env),
+        Command::Check => check::run(args, &Layers::load(args, &env)?.resolve(&[])?, &env),
+        command => {
+            draft::check(args)?;
+            let layers = Layers::load(args, &env)?;
+            let settings = layers.resolve(&[])?;
+            match command {
+                Command::ShowSettings => Ok(show::run(args, &settings, &env)),
+                Command::Queue => {
+                    let watch = watch(args, &settings);
+                    queue::errand(args, &layers, &settings, &env, &watch)
+                }
+                _ => send::run(args, &layers, settings, &env),
+            }
+        }
     }
-    if args.setup.is_some() {
-        return setup::run(args, &env);
-    }
-    if let Some(said) = &args.explain {
-        return explain::run(args, said, &env);
-    }
-    if args.check {
-        return check::run(args, &Layers::load(args, &env)?.settle(&[])?, &env);
-    }
-    send::run(args, &env)
 }
 
 fn author(settings: &Settings, user: &str) -> Result<Mailbox, Failure> {

@@ -10,7 +10,7 @@ use crate::message::Message;
 use crate::queue::{self, Claim, FlushOptions, Flushed, Head, QueueError, Queues, Routes, Verdict};
 use crate::report;
 use crate::route::{Route, resolve::resolve};
-use crate::settings::{Kept, Layers, Settings};
+use crate::settings::{Layers, Settings, StoredSettings};
 use crate::transport::Watch;
 
 use super::deliver::PATIENCE;
@@ -41,14 +41,14 @@ impl<'a> RouteResolver<'a> {
 
 impl Routes for RouteResolver<'_> {
     fn route(&mut self, head: &Head) -> Result<Route, String> {
-        let kept = Kept {
+        let kept = StoredSettings {
             account: head.account.as_deref(),
             said: &head.settings,
             login: head.login.as_ref(),
         };
         let settings = self
             .layers
-            .settle_for(kept, self.by_hand)
+            .resolve_for(kept, self.by_hand)
             .map_err(|e| e.to_string())?;
         let author = draft::first_author(&head.from).map_err(|e| e.to_string())?;
         let author = author.ok_or_else(|| "it has no author".to_owned())?;

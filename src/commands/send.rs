@@ -21,17 +21,12 @@ use super::{author, complain, deliver, maillog, open_queue, print, remarks, watc
 ///
 /// # Errors
 /// Whatever keeps the mail from being sent or queued.
-pub(super) fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
-    draft::check(args)?;
-    let layers = Layers::load(args, env)?;
-    let mut settings = layers.settle(&[])?;
-    if args.show_settings {
-        super::show::run(args, &settings, env);
-        return Ok(Exit::OK);
-    }
-    if args.is_about_queue() {
-        return super::queue::errand(args, &layers, &settings, env, &watch(args, &settings));
-    }
+pub(super) fn run(
+    args: &Args,
+    layers: &Layers,
+    mut settings: Settings,
+    env: &Environment,
+) -> Result<Exit, Failure> {
     let user = env.user();
     let author = author(&settings, &user)?;
     let mut route = resolve(&settings, &author)?;
@@ -49,7 +44,7 @@ pub(super) fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
     }
     if let Some(from) = input.from() {
         let from = draft::first_author(&from).map_err(DraftError::Address)?;
-        settings = layers.settle(from.as_slice())?;
+        settings = layers.resolve(from.as_slice())?;
         route = resolve(&settings, from.as_ref().unwrap_or(&author))?;
     }
     settings.notes.append(&mut input.notes);
@@ -57,7 +52,7 @@ pub(super) fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
         Err(DraftError::Dropped) => return Ok(dropped(args, &settings)),
         draft => draft?,
     };
-    send(args, &layers, &settings, env, &route, draft)
+    send(args, layers, &settings, env, &route, draft)
 }
 
 /// Nobody is left to send to, as the aliases want it.

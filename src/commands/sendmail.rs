@@ -44,7 +44,7 @@ pub fn run(
     layers: &Layers,
     env: &Environment,
 ) -> Result<Exit, Failure> {
-    let settings = layers.settle(&[])?;
+    let settings = layers.resolve(&[])?;
     let run = SendmailRun {
         args,
         layers,
@@ -147,7 +147,7 @@ impl SendmailRun<'_> {
 
     /// `None` when aliases to `/dev/null` leave nobody.
     fn settle(&self, injection: Injection, raw: Raw) -> Result<Option<Ready>, Failure> {
-        let settings = self.layers.settle(&injection.identities(&raw))?;
+        let settings = self.layers.resolve(&injection.identities(&raw))?;
         self.notes(&injection.notes);
         let stamp = Stamp::at(self.env.source_date_epoch());
         let settled = match inject::settle(injection, raw, &settings, &self.env.user(), &stamp) {

@@ -37,7 +37,7 @@ use super::{author, complain, print, watch};
 pub fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
     let options = options(args, env)?;
     let layers = Layers::read(&with(args, typed(args)), env)?;
-    let settings = layers.settle(&[])?;
+    let settings = layers.resolve(&[])?;
     let language = failure::language(&settings);
     let messages = match language {
         Language::English => Messages::ENGLISH,
@@ -201,7 +201,7 @@ fn place(
             .unwrap_or_else(|| "localhost".to_owned()),
         accounts: layers.account_names(),
         chosen: Layers::read(&account_of_files, env)?
-            .settle(&[])?
+            .resolve(&[])?
             .account
             .is_some(),
         leaks: LEAKS
@@ -249,7 +249,7 @@ fn rehearse(
     watch: &Watch,
 ) -> Result<(), Failure> {
     let tried = with(args, said.iter().map(Setting::found));
-    let settings = Layers::read(&tried, env)?.settle(&[])?;
+    let settings = Layers::read(&tried, env)?.resolve(&[])?;
     let author = author(&settings, &env.user())?;
     let route = resolve(&settings, &author)?;
     let sender = settings::author::return_path(&settings, &author, &env.user())?;
@@ -289,7 +289,7 @@ fn outranking(args: &Args, env: &Environment, done: &Done, typed: bool) -> Optio
     quiet
         .variables
         .retain(|name, _| !name.starts_with("SMAIL_"));
-    let settled = |env: &Environment| Layers::read(&overrides, env)?.settle(&[]);
+    let settled = |env: &Environment| Layers::read(&overrides, env)?.resolve(&[]);
     let (Ok(with), Ok(without)) = (settled(env), settled(&quiet)) else {
         return None;
     };
@@ -322,7 +322,7 @@ fn fetch(
     let ours = ours.iter().map(|text| Override::parse(text));
     let overrides = with(args, typed(args).chain(ours));
     let route = || {
-        let settings = Layers::read(&overrides, env)?.settle(&[])?;
+        let settings = Layers::read(&overrides, env)?.resolve(&[])?;
         Ok(resolve(&settings, &author(&settings, &env.user())?)?)
     };
     let route = match route().map_err(|failure: Failure| NoPage::Because(failure.what))? {
@@ -365,7 +365,7 @@ fn first_mail(
     let mut overrides = Overrides::of(&args);
     overrides.settings.extend(password);
     let layers = Layers::read(&overrides, env)?;
-    let settings = layers.settle(&[])?;
+    let settings = layers.resolve(&[])?;
     let author = author(&settings, &env.user())?;
     let route = resolve(&settings, &author)?;
     let (subject, text) = setup::first_mail(messages, done, &place.host);
@@ -429,7 +429,7 @@ fn ways(path: &Path, text: &str, env: &Environment) -> (String, String) {
             files,
             ..Overrides::default()
         };
-        let settings = Layers::read(&overrides, &env)?.settle(&[])?;
+        let settings = Layers::read(&overrides, &env)?.resolve(&[])?;
         Ok(transport::describe(&resolve(
             &settings,
             &author(&settings, &env.user())?,

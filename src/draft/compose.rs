@@ -7,7 +7,7 @@ use super::{Draft, DraftError, Encoding, Input, Text, encoded_word};
 use crate::address::{Address, AddressError, Mailbox, parse_authors, parse_word};
 use crate::aliases::Local;
 use crate::charset::{self, Hints};
-use crate::cli::Args;
+use crate::cli::{Args, Command};
 use crate::route::resolve::is_program;
 use crate::settings::{MAX_SIZE, Settings, SettingsError, author};
 
@@ -80,7 +80,7 @@ pub fn check(args: &Args) -> Result<(), DraftError> {
         || args.batch_mode
         || !args.to_file.is_empty()
         || !(args.attach.is_empty() && args.header.is_empty());
-    if !anybody && !elsewhere && !args.is_about_queue() && !args.show_settings {
+    if !anybody && !elsewhere && matches!(Command::of(args), Command::Send) {
         return Err(nobody(args));
     }
     args.header

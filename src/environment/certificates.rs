@@ -2,7 +2,7 @@
 //! environment.
 //!
 //! Promise: the environment is changed where that changes nothing for the user but the time: where
-//! a hashed folder holds the roots of the bundle too, and neither variable is set; or where a
+//! a hashed directory holds the roots of the bundle too, and neither variable is set; or where a
 //! variable names something that OpenSSL would wait for without end. What is left out because of it
 //! is named here, and no program that smail starts sees the change.
 use std::ffi::OsString;
@@ -19,8 +19,8 @@ pub const BUNDLE: &str = "SSL_CERT_FILE";
 const FOLDER: &str = "SSL_CERT_DIR";
 /// A bundle without a root.
 const EMPTY: &str = "/dev/null";
-/// A folder with fewer hashed roots than this was made by hand beside a bundle, which is read then.
-/// Every run counts so far.
+/// A directory with fewer hashed roots than this was made by hand beside a bundle, which is read
+/// then. Every run counts so far.
 #[cfg(not(target_vendor = "apple"))]
 const WHOLE: usize = 8;
 /// The largest file of certificates, in bytes; the system's has 220 KB.
@@ -99,8 +99,8 @@ pub fn stream() -> Option<&'static Path> {
     change.before.as_ref().and(change.bundle.as_deref())
 }
 
-/// The roots in DER that the bundle has and the hashed folder has not: somebody may have added them
-/// by hand.
+/// The roots in DER that the bundle has and the hashed directory has not: somebody may have added
+/// them by hand.
 pub fn left_out() -> Vec<Vec<u8>> {
     let Some(Change {
         before: None,
@@ -113,7 +113,7 @@ pub fn left_out() -> Vec<Vec<u8>> {
     beyond(bundle, folder)
 }
 
-/// The certificates of a bundle that no file of a folder holds.
+/// The certificates of a bundle that no file of a directory holds.
 fn beyond(bundle: &Path, folder: &Path) -> Vec<Vec<u8>> {
     let mut rest = certificates(bundle);
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -129,7 +129,7 @@ fn beyond(bundle: &Path, folder: &Path) -> Vec<Vec<u8>> {
     rest
 }
 
-/// The DER of every certificate in a PEM file; what cannot be decoded is passed over.
+/// The DER of every certificate in a PEM file; what cannot be decoded is skipped.
 fn certificates(file: &Path) -> Vec<Vec<u8>> {
     use base64::Engine as _;
     // The comments of a bundle may be in any charset.

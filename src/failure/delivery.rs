@@ -454,7 +454,7 @@ mod tests {
         .unwrap();
         let settings = Layers::load(&args, &Environment::default())
             .unwrap()
-            .settle(&[])
+            .resolve(&[])
             .unwrap();
         let why = "the command RCPT holds the octet 0x0a".to_owned();
         let outcome = Err(Fault::new(Stage::Prepare, Cause::Unsound(why)));

@@ -16,7 +16,7 @@ const MAX_DEPTH: usize = 16;
 const MAX_SOURCED: usize = 256;
 /// How many warnings, and how many notes, are worth reading.
 const MAX_REMARKS: usize = 100;
-/// How many octets `$NAME` may bring in all: variables that hold each other twice would double with
+/// How many bytes `$NAME` may bring in all: variables that hold each other twice would double with
 /// every line.
 const MAX_EXPANDED: usize = 1 << 20;
 

@@ -1,8 +1,7 @@
 //! Names of settings that belong to mailx programs and mean nothing here, and those that may not be
-//! passed over.
+//! skipped.
 
-/// Names mailx programs know and smail has no use for: accepted without a word (spec/mailx.md
-/// sections 2.2 and 2.6).
+/// Names mailx programs know and smail has no use for: accepted without a word.
 pub const WITHOUT_EFFECT: &[&str] = &[
     "add-file-recipients",
     "agent-shell-lookup",
@@ -214,7 +213,7 @@ pub const WITHOUT_EFFECT: &[&str] = &[
     "writebackedited",
 ];
 
-/// Names that ask for something smail cannot do and that must not be passed over: mail would go out
+/// Names that ask for something smail cannot do and that must not be skipped: mail would go out
 /// unsigned.
 pub const REFUSED: &[(&str, &str)] = &[
     ("smime-sign", "smail does not sign mail"),

@@ -26,9 +26,9 @@ use std::sync::Arc;
 
 use crate::files::{self, Access};
 
-/// The largest file that is read, in octets: far above any real one, and small enough to hold.
+/// The largest file that is read, in bytes: far above any real one, and small enough to hold.
 const MAX_OCTETS: u64 = 8 << 20;
-/// The most octets that one file and all that it sources may have: files can be sourced again and
+/// The most bytes that one file and all that it sources may have: files can be sourced again and
 /// again.
 const MAX_IN_ALL: usize = 16 << 20;
 
@@ -156,8 +156,8 @@ pub struct Context<'a> {
     pub stdin_is_terminal: bool,
     /// Environment variables, for `$NAME` in the shell dialect when no setting has that name.
     pub variables: &'a dyn Fn(&str) -> Option<String>,
-    /// Tells whether a name means something without a value. Behind an assignment, other bare words
-    /// are a remark of the author (`set from=x@y # sender`) and not settings.
+    /// Returns whether a name means something without a value. Behind an assignment, other bare
+    /// words are a remark of the author (`set from=x@y # sender`) and not settings.
     pub known: &'a dyn Fn(&str) -> bool,
     /// The dialect to start with.
     pub dialect: Dialect,

@@ -58,7 +58,7 @@ pub(super) fn find(name: &str) -> Option<Command> {
         .map(|row| row.2)
 }
 
-/// Tells whether a name belongs to the reading side.
+/// Returns whether a name belongs to the reading side.
 pub(super) fn is_silent(name: &str) -> bool {
     SILENT.split_ascii_whitespace().any(|known| known == name)
 }

@@ -80,7 +80,7 @@ pub(super) fn old_words(line: &str) -> Vec<Word> {
     words
 }
 
-/// Takes what stands up to the closing quote; tells whether there was one.
+/// Takes what stands up to the closing quote; returns whether there was one.
 fn old_quoted(chars: &mut Peekable<Chars<'_>>, quote: char, text: &mut String) -> bool {
     while let Some(c) = chars.next() {
         if c == quote {

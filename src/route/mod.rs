@@ -21,7 +21,7 @@ pub enum Route {
     Smtp(Box<Smtp>),
     /// To a sendmail-like program.
     Program(Program),
-    /// Into a file (`.eml`), or into a new file of a folder.
+    /// Into a file (`.eml`), or into a new file of a directory.
     File(PathBuf),
     /// To standard output.
     Stdout,
@@ -106,7 +106,7 @@ pub struct Trust {
     pub verify: Verify,
     /// Roots beside those of the system: a PEM file.
     pub ca_file: Option<PathBuf>,
-    /// Roots beside those of the system: a folder of PEM files.
+    /// Roots beside those of the system: a directory of PEM files.
     pub ca_dir: Option<PathBuf>,
     /// Only the roots of `ca_file` and `ca_dir` count.
     pub no_system_roots: bool,

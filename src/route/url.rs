@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
 
+use super::ProxyKind;
+
 /// What the text means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
@@ -17,7 +19,7 @@ pub enum Target {
     Program(String),
     /// Standard output.
     Stdout,
-    /// A file or folder.
+    /// A file or directory.
     File(String),
 }
 
@@ -80,6 +82,53 @@ impl Scheme {
     }
 }
 
+/// A text and what it means. It is read once, when it is made; what cannot be read counts only
+/// where the meaning is asked for.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Parsed<T> {
+    text: String,
+    meaning: Result<T, String>,
+}
+
+impl<T> Parsed<T> {
+    /// The text, which may hold a password.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What it means.
+    ///
+    /// # Errors
+    /// As [`parse`].
+    pub fn meaning(&self) -> Result<&T, &str> {
+        self.meaning.as_ref().map_err(String::as_str)
+    }
+}
+
+impl Parsed<Target> {
+    /// Reads the value of `smtp` or `mta`.
+    pub fn target(text: String) -> Self {
+        let meaning = parse(&text);
+        Parsed { text, meaning }
+    }
+
+    /// The server that it names.
+    pub fn server(&self) -> Option<&Server> {
+        match &self.meaning {
+            Ok(Target::Server(server)) => Some(server),
+            _ => None,
+        }
+    }
+}
+
+impl Parsed<(ProxyKind, Server)> {
+    /// Reads the value of `proxy`.
+    pub fn proxy(text: String) -> Self {
+        let meaning = proxy_server(&text);
+        Parsed { text, meaning }
+    }
+}
+
 const SCHEMES: &[(&str, Scheme)] = &[
     ("smtp", Scheme::Smtp),
     ("smtps", Scheme::Smtps),
@@ -130,6 +179,20 @@ pub fn parse(text: &str) -> Result<Target, String> {
         None => Err(format!(
             "`{scheme}://` is no scheme; smtp, smtps, submission, submissions and lmtp are"
         )),
+    }
+}
+
+fn proxy_server(text: &str) -> Result<(ProxyKind, Server), String> {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("socks5", text));
+    let kind = match scheme.to_ascii_lowercase().as_str() {
+        "socks5" | "socks5h" | "socks" => ProxyKind::Socks5,
+        "http" => ProxyKind::Http,
+        // It may be a part of a login.
+        _ => return Err("expected a proxy as socks5://HOST:PORT or http://HOST:PORT".to_owned()),
+    };
+    match parse(&format!("smtp://{rest}"))? {
+        Target::Server(server) => Ok((kind, server)),
+        _ => Err("expected a host name".to_owned()),
     }
 }
 
@@ -347,7 +410,7 @@ pub fn without_password(text: &str) -> Option<String> {
     )
 }
 
-/// Tells whether the text is a URL with a password in it.
+/// Returns whether the text is a URL with a password in it.
 pub fn has_password(text: &str) -> bool {
     split_scheme(text)
         .1

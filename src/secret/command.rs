@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::{Secret, SecretError, single_line};
 use crate::children::{self, Order, Running, Stop};
 
-/// The most a program may print, in octets.
+/// The most a program may print, in bytes.
 const MAX_OUTPUT: usize = 64 << 10;
 /// How long a program may take in all.
 const PATIENCE: Duration = Duration::from_secs(30);

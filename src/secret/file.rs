@@ -12,7 +12,7 @@ use super::{Secret, SecretError, single_line};
 use crate::environment;
 use crate::files::{self, Unfit};
 
-/// The largest file with a secret, in octets: a bearer token takes 4 KiB.
+/// The largest file with a secret, in bytes: a bearer token takes 4 KiB.
 const MAX_SECRET: u64 = 64 << 10;
 
 /// Reads the first line of a private file of at most 64 KiB.
@@ -26,7 +26,7 @@ pub(super) fn first_line(path: &Path) -> Result<Secret, SecretError> {
 }
 
 /// Reads a private file whole: regular, owned by this user or root (by anybody, for root), closed
-/// to others, at most `limit` octets. Closed to its group too, unless it is root's in /etc: there
+/// to others, at most `limit` bytes. Closed to its group too, unless it is root's in /etc: there
 /// it is for those that mail on this host.
 pub(super) fn read_private(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let name = path.display();
@@ -39,8 +39,8 @@ pub(super) fn read_private(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>
     // Root reads what it likes, and was told to by a setting that is trusted: container engines
     // hand in the file of a host's user as it is. What counts is that nobody else can change it.
     let foreign = files::Access::of(&facts).is_foreign() && !environment::is_root();
-    // Where container engines mount secrets: root's folder, and readable by all in a container that
-    // has one user.
+    // Where container engines mount secrets: root's directory, and readable by all in a container
+    // that has one user.
     let of_engine = ["/run/secrets", "/var/run/secrets"]
         .iter()
         .any(|folder| path.starts_with(folder));

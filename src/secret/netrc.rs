@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::file::read_private;
 use super::{Secret, SecretError, command};
 
-/// The largest file, in octets.
+/// The largest file, in bytes.
 const MAX_OCTETS: u64 = 1 << 20;
 
 /// A login and its password.

@@ -6,6 +6,13 @@
 //! Ctrl-Z, a signal that is handled), the terminal's settings are what they were before. A signal
 //! that nobody handles ends the program at once, and is not our affair: `main` handles SIGINT and
 //! SIGTERM.
+//!
+//! rpassword reads and edits the line (Enter, Backspace, Ctrl-U, Ctrl-W, Ctrl-D, UTF-8) and wipes
+//! what it held. It is given keys and not the terminal, because version 7.5.4 left alone with one
+//! breaks the promise in three places: after Ctrl-C it raises SIGINT before it restores, so that a
+//! process which does not handle the signal dies with the echo off; it takes ISIG away and knows no
+//! Ctrl-Z, which becomes a character of the password; and its blocking read is begun again after a
+//! signal whose handler has `SA_RESTART`, so that SIGTERM waits for the next key.
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -102,7 +109,7 @@ impl Terminal {
         let _ = (&*self.file).write_all(text::safe(text, Policy::Lines).as_bytes());
     }
 
-    /// Asks for a line of at most 4096 octets, shown as it is typed.
+    /// Asks for a line of at most 4096 bytes, shown as it is typed.
     ///
     /// # Errors
     /// [`io::ErrorKind::UnexpectedEof`] after Ctrl-D or when the terminal is gone; any other kind
@@ -135,8 +142,6 @@ impl Terminal {
 
     fn unseen(&self, quiet: Quiet, question: &str) -> io::Result<Zeroizing<String>> {
         self.say(question);
-        // rpassword would leave the terminal silent after Ctrl-C: it raises the signal before it
-        // restores. So it is given the keys, and the terminal stays in our hands.
         let config = ConfigBuilder::new()
             .input_reader(Keys {
                 quiet,

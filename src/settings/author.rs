@@ -1,7 +1,6 @@
 //! Who sends: the author when nobody says, and the sender of the envelope.
 use super::{Settings, SettingsError};
 use crate::address::{Address, Mailbox, parse_authors, parse_list};
-use crate::route::url;
 
 /// The mailboxes of a setting.
 ///
@@ -10,7 +9,7 @@ use crate::route::url;
 pub fn mailboxes(settings: &Settings, name: &'static str) -> Result<Vec<Mailbox>, SettingsError> {
     let mut found = Vec::new();
     for text in settings.list(name) {
-        // `Name a@b` without brackets is common in mail.rc (spec/mailx.md section 2.4).
+        // `Name a@b` without brackets is common in mail.rc.
         let parsed = if matches!(name, "auto-cc" | "auto-bcc") {
             parse_list(&text)
         } else {
@@ -87,10 +86,7 @@ pub fn login_name(settings: &Settings) -> Option<String> {
 fn url_user(settings: &Settings) -> Option<String> {
     ["smtp", "mta"]
         .iter()
-        .find_map(|name| match url::parse(&settings.filled(name)?) {
-            Ok(url::Target::Server(server)) => server.user,
-            _ => None,
-        })
+        .find_map(|name| settings.target(name)?.server()?.user.clone())
 }
 
 fn local_author(settings: &Settings, user: &str) -> Result<Address, SettingsError> {

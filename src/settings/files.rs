@@ -13,8 +13,7 @@ use crate::files::{self, Access};
 use crate::mailrc;
 use crate::route::url;
 
-/// The system's mail.rc under the names distributions give it; the first one there is counts
-/// (spec/mailx.md section 0).
+/// The system's mail.rc under the names distributions give it; the first one there is counts.
 const SYSTEM_RC: &[&str] = &[
     "/etc/smail.rc",
     "/etc/mail.rc",
@@ -56,7 +55,11 @@ impl Layers {
             self.rc_file(&path, Layer::UserRc, env)?;
         }
         self.notes.extend(env.notes.iter().cloned());
-        let extra = self.said.iter().rev().find(|a| a.key.name == "extra-rc");
+        let extra = self
+            .assignments
+            .iter()
+            .rev()
+            .find(|a| a.key.name == "extra-rc");
         let extra = extra.and_then(|a| Some((a.value.as_ref().map(text_of)?, Source::of(a.layer))));
         if let Some((extra, source)) = extra.filter(|(extra, _)| !extra.is_empty()) {
             let path = expand_home(&extra, self.home.as_deref());
@@ -164,7 +167,7 @@ impl Layers {
         true
     }
 
-    /// Reads one file; tells whether there was one.
+    /// Reads one file; returns whether there was one.
     fn toml_file(&mut self, path: &Path, layer: Layer) -> Result<bool, SettingsError> {
         let unusable = |why: String, cure: Option<String>| SettingsError::File {
             path: path.to_owned(),
@@ -199,7 +202,7 @@ impl Layers {
             line: m.line,
             why: m.why,
         })?;
-        let start = self.said.len();
+        let start = self.assignments.len();
         let at = |line| Origin::File(path.to_owned(), line);
         for entry in file.entries {
             self.assign(&entry.name, entry.raw, layer, &at(entry.line))?;
@@ -213,13 +216,13 @@ impl Layers {
             self.aliases
                 .add(&alias.name, members, &at(alias.line).to_string());
         }
-        let mut secret = self.said[start..].iter().any(is_secret);
+        let mut secret = self.assignments[start..].iter().any(is_secret);
         for (name, _, entries) in file.accounts {
-            let start = self.said.len();
+            let start = self.assignments.len();
             for entry in entries {
                 self.assign(&entry.name, entry.raw, Layer::Account, &at(entry.line))?;
             }
-            let said = self.said.split_off(start);
+            let said = self.assignments.split_off(start);
             secret |= said.iter().any(is_secret);
             self.accounts.entry(name).or_default().extend(said);
         }
@@ -247,9 +250,7 @@ pub fn user_rc(env: &Environment) -> Option<PathBuf> {
 }
 
 fn is_secret(assignment: &Assignment) -> bool {
-    let url = ["smtp", "mta", "proxy"].contains(&assignment.key.name);
-    let text = || assignment.value.as_ref().map(text_of).unwrap_or_default();
-    assignment.key.kind == Kind::Secret || (url && url::has_password(&text()))
+    assignment.key.kind == Kind::Secret || super::waiting::has_url_password(assignment)
 }
 
 /// Adds the files in which an item says a secret.

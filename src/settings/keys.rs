@@ -4,6 +4,8 @@
 //! name in capitals), `--show-settings`, the man page and the example configuration. Adding a
 //! setting is adding a row.
 
+use crate::mailrc::mailx_names::WITHOUT_EFFECT;
+
 /// What a value may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -15,10 +17,14 @@ pub enum Kind {
     Flag,
     /// Seconds, or a number with `ms`, `s`, `m`, `h` or `d`.
     Time,
-    /// Octets, or a number with `K`, `M` or `G`.
+    /// Bytes, or a number with `K`, `M` or `G`.
     Size,
-    /// A file or folder; `~` is the home folder.
+    /// A file or directory; `~` is the home directory.
     Path,
+    /// A server, a program, a file or a socket: where mail goes.
+    Target,
+    /// A proxy.
+    Proxy,
     /// Addresses: a list in one text, or several.
     Addresses,
     /// Several texts; in one text they are separated by commas (`\,` is a comma).
@@ -46,7 +52,7 @@ pub struct Key {
     pub example: &'static str,
     /// What counts when nothing is said, in words; empty for nothing.
     pub default: &'static str,
-    /// mail.rc may add `-HOST`, `-USER@HOST` or `-ADDRESS` to the name (spec/mailx.md section 2.4).
+    /// mail.rc may add `-HOST`, `-USER@HOST` or `-ADDRESS` to the name.
     pub chain: bool,
 }
 
@@ -82,8 +88,7 @@ macro_rules! keys {
     (@chain) => { false };
 }
 
-use crate::mailrc::mailx_names::WITHOUT_EFFECT;
-use Kind::{Addresses, Choice, Flag, List, Path, Program, Secret, Size, Text, Time};
+use Kind::{Addresses, Choice, Flag, List, Path, Program, Proxy, Secret, Size, Target, Text, Time};
 
 keys! {
     "Addresses" {
@@ -103,10 +108,10 @@ keys! {
         "expand-address", ["expandaddr"], Text, "fail,-all,+addr", "", "What recipients may be, in s-nail's words. Files and pipes never are; failinvaddr sends to the good ones among bad ones.";
     }
     "Server" {
-        "smtp", [], Text, "smtps://smtp.example.org", "the provider of auth-user, when it is known",
+        "smtp", [], Target, "smtps://smtp.example.org", "the provider of auth-user, when it is known",
             "The server: host, host:port, or a URL with smtp://, smtps://, submission://, submissions://, lmtp://, or a socket of this host: unix:PATH, lmtp+unix:PATH. Without port and scheme the provider's port, else 465 with TLS and then 587 with STARTTLS for a login, else 25.";
         "provider", [], Text, "gmail", "found by smtp, auth-user or from", "The provider whose server and port are used, by its name in the table.";
-        "mta", ["sendmail"], Text, "/usr/sbin/sendmail", "the sendmail program, when no server is set",
+        "mta", ["sendmail"], Target, "/usr/sbin/sendmail", "the sendmail program, when no server is set",
             "A program that takes mail as sendmail does; also file://PATH, an SMTP URL, test (prints the message) and test://PATH (writes it to a file, or into a folder as ID.eml).";
         "mta-arguments", ["sendmail-arguments"], Program, "-odi", "", "Arguments for the program, before the recipients.";
         "mta-argv0", ["sendmail-progname"], Text, "sendmail", "", "The name the program is called by.";
@@ -126,7 +131,7 @@ keys! {
         "ssl-protocol", ["ssl-method"], Text, "tls1.2", "", "Old names of TLS versions; anything below TLS 1.2 is raised to it.", chain;
         "hello-name", [], Text, "host.example.org", "the local address in brackets, or hostname with a domain", "The name told to the server in EHLO.";
         "connect-to", [], Text, "127.0.0.1:8025", "", "Another address to connect to, host or host:port; the name TLS checks stays. For tunnels and tests.";
-        "proxy", ["socks-proxy"], Text, "socks5://127.0.0.1:1080", "", "A proxy: socks5://[user:password@]host[:port] or http://…; names are resolved there.", chain;
+        "proxy", ["socks-proxy"], Proxy, "socks5://127.0.0.1:1080", "", "A proxy: socks5://[user:password@]host[:port] or http://…; names are resolved there.", chain;
         "source-address", [], Text, "192.0.2.1", "", "The local address to connect from.";
         "timeout", [], Time, "300", "300", "Seconds one command may take. Connecting may take a tenth of it, the reply to the final dot twice of it (RFC 5321 section 4.5.3.2), and so may a program of mta from the end of the mail on. In a dialogue over a socket (sendmail -bs) the client is waited for so long.";
         "connect-timeout", ["socket-connect-timeout"], Time, "30", "a tenth of timeout", "Seconds the connection to one address may take.";
@@ -222,7 +227,7 @@ pub fn find(name: &str) -> Option<(&'static Key, Option<&str>)> {
         .map(|(k, s)| (k, Some(s)))
 }
 
-/// Tells whether a mailx program knows the name, with or without an effect here.
+/// Returns whether a mailx program knows the name, with or without an effect here.
 pub fn is_known(name: &str) -> bool {
     find(name).is_some()
         || WITHOUT_EFFECT.contains(&name)

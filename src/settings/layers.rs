@@ -40,7 +40,7 @@ const MOST_UNKNOWN: usize = 100;
 
 /// All that was said, before an account is chosen.
 pub struct Layers {
-    pub(super) said: Vec<Assignment>,
+    pub(super) assignments: Vec<Assignment>,
     pub(super) accounts: BTreeMap<String, Vec<Assignment>>,
     pub(super) aliases: Aliases,
     /// The account that the files choose, and where.
@@ -102,9 +102,9 @@ impl Layers {
         self.accounts.keys().cloned().collect()
     }
 
-    /// The largest text that may be read, needed before the settings are settled.
+    /// The largest text that may be read, needed before the settings are resolved.
     pub fn max_size(&self) -> u64 {
-        let sizes = self.said.iter().filter(|a| a.key.name == "max-size");
+        let sizes = self.assignments.iter().filter(|a| a.key.name == "max-size");
         match sizes.max_by_key(|a| a.layer).and_then(|a| a.value.as_ref()) {
             Some(Value::Size(size)) => *size,
             _ => MAX_SIZE,
@@ -117,12 +117,12 @@ impl Layers {
     ///
     /// # Errors
     /// [`SettingsError::NoDefaultAccount`].
-    pub fn settle(&self, authors: &[Mailbox]) -> Result<Settings, SettingsError> {
+    pub fn resolve(&self, authors: &[Mailbox]) -> Result<Settings, SettingsError> {
         let account = match &self.account {
             Some(name) => Some(name.clone()),
             None => self.account_of(authors).or(self.default_account()?),
         };
-        let mut trail = self.said.clone();
+        let mut trail = self.assignments.clone();
         if let Some(assignments) = account.as_ref().and_then(|name| self.accounts.get(name)) {
             trail.extend(assignments.iter().cloned());
         }
@@ -142,7 +142,7 @@ impl Layers {
             notes: self.notes.clone(),
             warnings: self.warnings.clone(),
         };
-        settings.settle();
+        settings.rank();
         super::provider::look_up(&mut settings)?;
         Ok(settings)
     }
@@ -150,7 +150,7 @@ impl Layers {
     /// The same sources for a mail of another time: what was said, without what was chosen.
     pub(super) fn again(&self, account: Option<&str>) -> Layers {
         Layers {
-            said: self.said.clone(),
+            assignments: self.assignments.clone(),
             accounts: self.accounts.clone(),
             account: account.map(str::to_owned),
             nested: self.nested,
@@ -163,7 +163,7 @@ impl Layers {
     /// Nothing said yet.
     fn bare(home: Option<PathBuf>, host: Host) -> Layers {
         Layers {
-            said: Vec::new(),
+            assignments: Vec::new(),
             accounts: BTreeMap::new(),
             aliases: Aliases::default(),
             default_account: None,
@@ -185,7 +185,7 @@ impl Layers {
     /// that the command line named.
     fn account_of(&self, authors: &[Mailbox]) -> Option<String> {
         let named = self
-            .said
+            .assignments
             .iter()
             .filter(|a| a.key.name == "from" && a.layer >= Layer::Environment)
             .max_by_key(|a| a.layer);
@@ -212,7 +212,7 @@ impl Layers {
 
     fn default_account(&self) -> Result<Option<String>, SettingsError> {
         let said = self
-            .said
+            .assignments
             .iter()
             .filter(|a| a.key.name == "account")
             .max_by_key(|a| a.layer);
@@ -314,11 +314,11 @@ impl Layers {
         for item in read.items {
             match item {
                 mailrc::Item::Account { name, items, .. } => {
-                    let start = self.said.len();
+                    let start = self.assignments.len();
                     for item in items {
                         self.item(item, Layer::Account)?;
                     }
-                    let said = self.said.split_off(start);
+                    let said = self.assignments.split_off(start);
                     self.accounts.entry(name).or_default().extend(said);
                 }
                 mailrc::Item::UseAccount { name, place } => {
@@ -429,7 +429,7 @@ impl Layers {
     /// Takes back what weaker sources say; a switch is off then.
     fn unset(&mut self, name: &str, layer: Layer, origin: Origin) {
         if let Some((key, suffix)) = keys::find(name) {
-            self.said.push(Assignment {
+            self.assignments.push(Assignment {
                 key,
                 suffix: suffix.map(str::to_lowercase),
                 value: (key.kind == Kind::Flag).then_some(Value::Flag(false)),
@@ -500,7 +500,7 @@ impl Layers {
         if super::waiting::has_url_password(&assignment) {
             crate::secret::shield();
         }
-        self.said.push(assignment);
+        self.assignments.push(assignment);
         Ok(())
     }
 }

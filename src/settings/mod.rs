@@ -3,7 +3,7 @@
 //! All sources become [`Assignment`]s of one table of rows ([`keys`]); the last word by [`Layer`]
 //! wins, all words are remembered, and every value knows its [`Origin`]. Promise: what a file, a
 //! variable or a flag says has the same effect. Refuses unknown names in TOML and `-S` (exit 78,
-//! 64) and passes over unknown ones in mail.rc, which belong to others.
+//! 64) and skips unknown ones in mail.rc, which belong to others.
 pub mod author;
 mod files;
 pub mod keys;
@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use crate::address::Aliases;
 use crate::environment::Host;
-use crate::route::url;
+use crate::route::url::{self, Parsed, Target};
 use crate::text::word;
 pub use files::user_rc;
 use keys::Key;
@@ -33,8 +33,8 @@ pub use overrides::{Override, Overrides, SettingsFiles};
 pub use secrets::secrets_at_hand;
 pub use show::{quote, show};
 use value::{Value, expand_home};
-pub use waiting::Kept;
 pub(crate) use waiting::SECRETS;
+pub use waiting::StoredSettings;
 
 /// Which source a value came from; the later ones win.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -290,12 +290,12 @@ impl Settings {
         self.filled(name).map(|path| self.expand(&path))
     }
 
-    /// Puts the home folder in the place of `~`.
+    /// Puts the home directory in the place of `~`.
     pub fn expand(&self, path: &str) -> PathBuf {
         expand_home(path, self.home.as_deref())
     }
 
-    /// The user's home folder.
+    /// The user's home directory.
     pub fn home(&self) -> Option<&Path> {
         self.home.as_deref()
     }
@@ -308,10 +308,18 @@ impl Settings {
         }
     }
 
-    /// A number of octets.
+    /// A number of bytes.
     pub fn size(&self, name: &'static str) -> Option<u64> {
         match self.value(name)? {
             Value::Size(size) => Some(*size),
+            _ => None,
+        }
+    }
+
+    /// Where mail goes by `smtp` or `mta`, when that is set to something.
+    pub(crate) fn target(&self, name: &'static str) -> Option<&Parsed<Target>> {
+        match self.value(name)? {
+            Value::Target(target) if !target.text().is_empty() => Some(target),
             _ => None,
         }
     }
@@ -396,7 +404,7 @@ impl Settings {
             layer: Layer::Preset,
             origin: Origin::Preset(id.to_owned()),
         });
-        self.settle();
+        self.rank();
     }
 
     /// Settings that hold nothing but these words.
@@ -417,11 +425,11 @@ impl Settings {
             notes: Vec::new(),
             warnings: Vec::new(),
         };
-        settings.settle();
+        settings.rank();
         settings
     }
 
-    fn settle(&mut self) {
+    fn rank(&mut self) {
         self.trail.sort_by_key(|a| a.layer);
         self.winners = self
             .trail
@@ -436,6 +444,8 @@ impl Settings {
 pub(crate) fn text_of(value: &Value) -> String {
     match value {
         Value::Text(text) => text.clone(),
+        Value::Target(target) => target.text().to_owned(),
+        Value::Proxy(proxy) => proxy.text().to_owned(),
         Value::Secret(_) => "***".to_owned(),
         Value::List(list) => list.join(", "),
         Value::Flag(on) => on.to_string(),

@@ -2,14 +2,17 @@
 use super::value::Value;
 use super::{Settings, SettingsError, presets};
 use crate::address::parse_authors;
-use crate::route::{TlsMode, url};
+use crate::route::TlsMode;
+use crate::route::url::{self, Parsed};
 
 /// Finds the provider by `provider`, the server, the login or the author, and lets it name the
 /// server when nothing else does.
 pub(super) fn look_up(settings: &mut Settings) -> Result<(), SettingsError> {
-    let host = settings
-        .filled("smtp")
-        .or_else(|| settings.filled("mta").filter(|m| m.contains("://")));
+    let host = settings.target("smtp").or_else(|| {
+        settings
+            .target("mta")
+            .filter(|mta| mta.text().contains("://"))
+    });
     let preset = match (settings.filled("provider"), &host) {
         (Some(id), _) => Some(presets::by_id(&id).ok_or_else(|| SettingsError::Value {
             name: "provider".into(),
@@ -19,10 +22,9 @@ pub(super) fn look_up(settings: &mut Settings) -> Result<(), SettingsError> {
                 crate::text::word(&url::masked(&id))
             ),
         })?),
-        (None, Some(host)) => match url::parse(host) {
-            Ok(url::Target::Server(server)) => presets::by_host(&server.host),
-            _ => None,
-        },
+        (None, Some(host)) => host
+            .server()
+            .and_then(|server| presets::by_host(&server.host)),
         (None, None) => provider_of_login(settings),
     };
     let Some(preset) = preset else { return Ok(()) };
@@ -35,7 +37,7 @@ pub(super) fn look_up(settings: &mut Settings) -> Result<(), SettingsError> {
         };
         let url = format!("{scheme}://{server}:{}", door.port);
         let id = preset.id.clone();
-        settings.push_preset("smtp", Value::Text(url), &id);
+        settings.push_preset("smtp", Value::Target(Parsed::target(url)), &id);
     }
     settings.preset = Some(preset);
     Ok(())

@@ -7,29 +7,27 @@ use super::value::Value;
 use crate::route::url;
 use crate::secret::Secret;
 
-/// The secrets that the settings hold themselves, of any server: nothing is fetched.
+/// The secrets that the settings hold themselves, of any server, as they are typed and as they are
+/// sent.
 pub fn secrets_at_hand(settings: &Settings) -> Vec<Secret> {
-    let mut found = Vec::new();
-    for said in &settings.trail {
-        match (&said.value, said.key.name) {
-            (Some(Value::Secret(secret)), _) => found.push(secret.clone()),
-            (Some(Value::Text(url)), "smtp" | "mta" | "proxy") if url::has_password(url) => {
-                if let Ok(url::Target::Server(url::Server {
-                    password: Some(password),
-                    ..
-                })) = url::parse(url)
-                {
-                    found.push(Secret::new(password));
-                }
-                let login = url.rsplit_once('@').map_or("", |(login, _)| login);
-                found.extend(
-                    login
-                        .rsplit_once(':')
-                        .map(|(_, password)| Secret::new(password)),
-                );
-            }
-            _ => {}
-        }
+    let values = settings.trail.iter().filter_map(|a| a.value.as_ref());
+    values.flat_map(secrets_of).collect()
+}
+
+fn secrets_of(value: &Value) -> Vec<Secret> {
+    let (text, server) = match value {
+        Value::Secret(secret) => return vec![secret.clone()],
+        Value::Target(target) => (target.text(), target.server()),
+        Value::Proxy(proxy) => (proxy.text(), proxy.meaning().ok().map(|(_, server)| server)),
+        _ => return Vec::new(),
+    };
+    if !url::has_password(text) {
+        return Vec::new();
     }
-    found
+    let decoded = server.and_then(|server| server.password.as_deref());
+    let typed = text
+        .rsplit_once('@')
+        .and_then(|(login, _)| login.rsplit_once(':'))
+        .map(|(_, password)| password);
+    decoded.into_iter().chain(typed).map(Secret::new).collect()
 }

@@ -81,9 +81,7 @@ fn shown(assignment: &Assignment) -> Option<String> {
                     .join(", ")
             )
         }
-        value if super::waiting::URLS.contains(&assignment.key.name) => {
-            quote(&url::masked_server(&text_of(value)))
-        }
+        value @ (Value::Target(_) | Value::Proxy(_)) => quote(&url::masked_server(&text_of(value))),
         value => quote(&url::masked(&text_of(value))),
     })
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::keys::{Key, Kind};
-use crate::route::url::masked;
+use crate::route::ProxyKind;
+use crate::route::url::{Parsed, Server, Target, masked};
 use crate::secret::{Secret, SecretSource};
 
 /// What one source said, before it is known what the setting takes.
@@ -42,8 +43,12 @@ pub enum Value {
     Flag(bool),
     /// A length of time.
     Time(Duration),
-    /// Octets.
+    /// Bytes.
     Size(u64),
+    /// Where mail goes.
+    Target(Parsed<Target>),
+    /// A proxy.
+    Proxy(Parsed<(ProxyKind, Server)>),
 }
 
 /// Checks a value against its setting.
@@ -74,7 +79,9 @@ pub fn check(key: &Key, raw: Raw) -> Result<Value, String> {
         (Kind::Secret, Raw::Text(text)) => Ok(Value::Secret(Secret::new(text))),
         (Kind::Secret, Raw::Flag(true)) => Ok(Value::Secret(Secret::new(""))),
         (_, Raw::Secret(_)) => Err("expected a text that may be shown, got a secret".to_owned()),
-        (Kind::Text | Kind::Path, Raw::Flag(true)) => Ok(Value::Text(String::new())),
+        (Kind::Text | Kind::Path | Kind::Target | Kind::Proxy, Raw::Flag(true)) => {
+            checked_text(key.kind, String::new())
+        }
         (Kind::Choice(words), Raw::Flag(on)) => flag_choice(words, on),
         (_, Raw::Flag(_)) => Err("a value is wanted here, not on or off".to_owned()),
         (kind, Raw::Text(text)) => checked_text(kind, text),
@@ -96,6 +103,8 @@ fn checked_text(kind: Kind, text: String) -> Result<Value, String> {
         Kind::Time => time(&text).map(Value::Time),
         Kind::Size => size(&text).map(Value::Size),
         Kind::Choice(words) => choice(words, &text),
+        Kind::Target => Ok(Value::Target(Parsed::target(text))),
+        Kind::Proxy => Ok(Value::Proxy(Parsed::proxy(text))),
         Kind::Text | Kind::Secret | Kind::Path | Kind::Flag => Ok(Value::Text(text)),
     }
 }
@@ -226,7 +235,7 @@ pub fn split_commas(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Puts the home folder in the place of a leading `~`.
+/// Puts the home directory in the place of a leading `~`.
 pub fn expand_home(path: &str, home: Option<&Path>) -> PathBuf {
     match (path.strip_prefix('~'), home) {
         (Some(""), Some(home)) => home.to_owned(),
@@ -248,6 +257,8 @@ mod tests {
             Ok(Value::Flag(b)) => b.to_string(),
             Ok(Value::Time(t)) => format!("{t:?}"),
             Ok(Value::Size(n)) => n.to_string(),
+            Ok(Value::Target(target)) => target.text().to_owned(),
+            Ok(Value::Proxy(proxy)) => proxy.text().to_owned(),
             Err(e) => format!("error: {e}"),
         }
     }

@@ -16,12 +16,10 @@ pub(crate) const SECRETS: [&str; 3] = [
     "auth-password-file",
     "auth-password-command",
 ];
-/// The settings whose value may be a URL with a password in it.
-pub(super) const URLS: [&str; 3] = ["smtp", "mta", "proxy"];
 
 /// What a mail kept of its run.
 #[derive(Debug, Clone, Copy)]
-pub struct Kept<'a> {
+pub struct StoredSettings<'a> {
     /// The account it was sent by.
     pub account: Option<&'a str>,
     /// What [`Settings::said_of_route`] gave.
@@ -47,12 +45,16 @@ impl Layers {
     ///
     /// # Errors
     /// [`SettingsError`]: also when the account is gone.
-    pub fn settle_for(&self, kept: Kept<'_>, by_hand: bool) -> Result<Settings, SettingsError> {
+    pub fn resolve_for(
+        &self,
+        kept: StoredSettings<'_>,
+        by_hand: bool,
+    ) -> Result<Settings, SettingsError> {
         let mut layers = self.again(kept.account);
         let counts = |a: &Assignment| {
             Source::of(a.layer) == Source::Files || (by_hand && a.layer != Layer::Flag)
         };
-        layers.said.retain(counts);
+        layers.assignments.retain(counts);
         if let Some(name) = kept
             .account
             .filter(|name| !layers.accounts.contains_key(*name))
@@ -63,19 +65,19 @@ impl Layers {
             ));
         }
         if kept.account.is_none() {
-            layers.said.retain(|a| a.key.name != "account");
+            layers.assignments.retain(|a| a.key.name != "account");
         }
         let origin = Origin::Flag("the queue".to_owned());
         for line in kept.said {
             let (name, value) = line.split_once('=').unwrap_or((line, ""));
             layers.assign(name, Raw::Text(value.to_owned()), Layer::Waiting, &origin)?;
         }
-        let mut settings = layers.settle(&[])?;
+        let mut settings = layers.resolve(&[])?;
         let beside =
             |a: &&Assignment| !counts(a) && SECRETS.contains(&a.key.name) || has_url_password(a);
-        let secrets = self.said.iter().filter(beside).cloned().collect();
+        let secrets = self.assignments.iter().filter(beside).cloned().collect();
         settings.waiting = Some(Box::new(Waiting {
-            run: self.settle(&[]).ok(),
+            run: self.resolve(&[]).ok(),
             secrets,
             login: kept.login.cloned(),
         }));
@@ -131,7 +133,7 @@ fn line(assignment: &Assignment) -> Option<String> {
         Value::List(list) if *kind == Kind::Program => {
             shlex::try_join(list.iter().map(String::as_str)).ok()?
         }
-        value if URLS.contains(name) => url::without_password(&text_of(value))?,
+        value @ (Value::Target(_) | Value::Proxy(_)) => url::without_password(&text_of(value))?,
         // A URL in the wrong place.
         value => {
             Some(text_of(value)).filter(|text| *name == "auth-user" || !url::has_password(text))?
@@ -145,6 +147,9 @@ fn line(assignment: &Assignment) -> Option<String> {
 
 /// Whether a value is a URL with a password in it.
 pub(super) fn has_url_password(assignment: &Assignment) -> bool {
-    let text = || assignment.value.as_ref().map(text_of).unwrap_or_default();
-    URLS.contains(&assignment.key.name) && url::has_password(&text())
+    match &assignment.value {
+        Some(Value::Target(target)) => url::has_password(target.text()),
+        Some(Value::Proxy(proxy)) => url::has_password(proxy.text()),
+        _ => false,
+    }
 }

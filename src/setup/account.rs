@@ -98,7 +98,7 @@ impl Setting {
         Override::found(&self.name, raw)
     }
 
-    /// Tells whether it holds a secret, which no argument may.
+    /// Returns whether it holds a secret, which no argument may.
     pub fn is_secret(&self) -> bool {
         let secret = keys::find(&self.name).is_some_and(|(key, _)| key.kind == Kind::Secret);
         secret
@@ -156,7 +156,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// Tells whether the provider takes access tokens only.
+    /// Returns whether the provider takes access tokens only.
     pub fn wants_token(server: &Server) -> bool {
         if let Some(login) = &server.login {
             return matches!(login, Login::Token(_));

@@ -3,7 +3,7 @@
 //! Promise: nothing is asked before the user said yes to it, and of nobody but the two hosts of the
 //! domain and where they point to, by HTTPS only; no database of a third party is asked. What they
 //! answer is read within bounds, without a DTD, and is a proposal: a server without TLS, a name
-//! that cannot be a host's, a login that smail does not have, is passed over.
+//! that cannot be a host's, a login that smail does not have, is skipped.
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use roxmltree::{Document, Node, ParsingOptions};
 
@@ -17,7 +17,7 @@ use crate::settings::presets;
 const MOST_REDIRECTS: usize = 2;
 /// More elements and texts than this are no settings.
 const MOST_NODES: u32 = 4096;
-/// The longest value that is taken, in octets.
+/// The longest value that is taken, in bytes.
 const LONGEST: usize = 256;
 /// What is no letter or digit is written in hex in a query, but for these (RFC 3986 section 2.3).
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC
@@ -75,7 +75,7 @@ impl Miss {
     }
 }
 
-/// Tells whether a domain can be asked at all.
+/// Returns whether a domain can be asked at all.
 pub fn has_hosts(domain: &str) -> bool {
     is_host(&format!("autoconfig.{domain}")) && is_host(domain)
 }
@@ -166,7 +166,7 @@ fn redirected(host: &str, location: &str) -> Option<(String, String)> {
     (printable && is_host(&host)).then_some((host, target))
 }
 
-/// Tells whether this is the full name of a host, in A-labels and without a dot at the end.
+/// Returns whether this is the full name of a host, in A-labels and without a dot at the end.
 fn is_host(name: &str) -> bool {
     let sound = |label: &str| {
         (1..=63).contains(&label.len())

@@ -1,8 +1,8 @@
 //! One question to the DNS at a time: MX and SRV, which the system's resolver does not tell.
 //!
 //! Promise: at most three servers of `/etc/resolv.conf` are asked over UDP, each waits two seconds
-//! at most, and whatever they answer is read within bounds: 4096 octets, 64 records, names of 255
-//! octets, pointers that lead backwards only. An answer can be forged on its way (no DNSSEC): what
+//! at most, and whatever they answer is read within bounds: 4096 bytes, 64 records, names of 255
+//! bytes, pointers that lead backwards only. An answer can be forged on its way (no DNSSEC): what
 //! comes from here is shown to the user before it is used. Written here because the crates that ask
 //! bring a runtime or a resolver of their own, and those that only read answers save less than half
 //! of this file. Answers that do not fit into a datagram are used as far as they go.
@@ -126,7 +126,7 @@ fn question(name: &str, kind: u16) -> Option<(u16, Vec<u8>)> {
     (out.len() <= 12 + 255 + 4).then_some((u16::from_be_bytes(id), out))
 }
 
-/// Asks one server; what answers another question is passed over.
+/// Asks one server; what answers another question is skipped.
 fn exchange(server: SocketAddr, id: u16, question: &[u8]) -> Option<Vec<u8>> {
     let here: SocketAddr = if server.is_ipv4() {
         "0.0.0.0:0"

@@ -228,7 +228,7 @@ pub fn in_dns(domain: &str, dns: &dyn Directory) -> Found {
     Found::Nothing
 }
 
-/// Tells whether a host is the domain or below it.
+/// Returns whether a host is the domain or below it.
 pub fn is_within(host: &str, domain: &str) -> bool {
     host == domain
         || host

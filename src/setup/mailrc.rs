@@ -17,7 +17,7 @@ use crate::mailrc::mailx_names::REFUSED;
 use crate::mailrc::{Item, Place as Line, RcFile};
 use crate::route::url;
 use crate::secret::Secret;
-use crate::settings::keys::{self, Key, Kind};
+use crate::settings::keys::{self, Kind};
 use crate::settings::quote;
 use crate::settings::value::{self, Raw};
 use crate::text::word;
@@ -220,7 +220,7 @@ impl<'a> Conversion<'a> {
         let value = match (checked, text) {
             (value::Value::Flag(on), _) => Value::Flag(on),
             (_, None) => Value::Flag(true),
-            (_, Some(text)) => self.url(key, text, part),
+            (checked, Some(text)) => self.url(checked, text, part),
         };
         let moved = matches!((&value, text), (Value::Text(new), Some(old)) if new != old);
         self.push(
@@ -239,20 +239,20 @@ impl<'a> Conversion<'a> {
     }
 
     /// The value of a setting that may be a URL: its password goes where the others go.
-    fn url(&mut self, key: &Key, text: &str, part: usize) -> Value {
-        match (key.name, url::has_password(text)) {
-            ("smtp" | "mta", true) => match url::parse(text) {
-                Ok(url::Target::Server(url::Server {
-                    password: Some(password),
-                    ..
-                })) => {
-                    self.secret(String::new(), &password, part);
-                    Value::Text(url::without_password(text).unwrap_or_default())
-                }
-                _ => Value::Secret(Secret::new(text)),
-            },
-            ("proxy", true) => Value::Secret(Secret::new(text)),
-            _ => Value::Text(text.to_owned()),
+    fn url(&mut self, value: value::Value, text: &str, part: usize) -> Value {
+        let target = match value {
+            value::Value::Target(target) if url::has_password(text) => target,
+            value::Value::Proxy(_) if url::has_password(text) => {
+                return Value::Secret(Secret::new(text));
+            }
+            _ => return Value::Text(text.to_owned()),
+        };
+        match target.server().and_then(|server| server.password.as_ref()) {
+            Some(password) => {
+                self.secret(String::new(), password, part);
+                Value::Text(url::without_password(text).unwrap_or_default())
+            }
+            None => Value::Secret(Secret::new(text)),
         }
     }
 

@@ -1,7 +1,7 @@
-//! Writes what was `assume_yes`, all of it or nothing.
+//! Writes what was agreed upon, all of it or nothing.
 //!
 //! Promise: the old file is the beginning of the new one, byte for byte, and is replaced by one
-//! rename of a file that is complete, private and synced. Whatever fails, files, folders and
+//! rename of a file that is complete, private and synced. Whatever fails, files, directories and
 //! entries that were made before are taken away.
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -62,12 +62,12 @@ impl Target {
         })
     }
 
-    /// Tells whether there is no file yet.
+    /// Returns whether there is no file yet.
     pub fn is_new(&self) -> bool {
         self.before.is_none()
     }
 
-    /// Tells whether there is a file, and the names of its accounts.
+    /// Returns whether there is a file, and the names of its accounts.
     ///
     /// # Errors
     /// It is no TOML.
@@ -95,7 +95,8 @@ impl Target {
     /// The whole text with a block at its end.
     ///
     /// # Errors
-    /// [`SetupError::Unextendable`]: the old text leaves no room for it, as with accounts in braces.
+    /// [`SetupError::Unextendable`]: the old text leaves no room for it, as with accounts in
+    /// braces.
     pub fn with(&self, block: &str) -> Result<Zeroizing<String>, SetupError> {
         let before = self.before.as_deref().unwrap_or_default();
         let gap = match before {
@@ -152,7 +153,8 @@ impl Target {
             }
             Err(e) => return Err(failed(e.error)),
         }
-        // The file is there; on a file system that cannot sync folders it is as safe as it can be.
+        // The file is there; on a file system that cannot sync directories it is as safe as it can
+        // be.
         let _ = File::open(folder).and_then(|folder| folder.sync_all());
         Ok(())
     }
@@ -177,7 +179,7 @@ pub struct Undo {
 }
 
 impl Undo {
-    /// Makes a folder and those above it, closed to others.
+    /// Makes a directory and those above it, closed to others.
     fn folder(&mut self, path: &Path) -> Result<(), SetupError> {
         let missing: Vec<&Path> = path
             .ancestors()

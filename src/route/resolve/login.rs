@@ -1,9 +1,13 @@
-//! Settles who logs in, how, and where the secret comes from.
+//! Who logs in, how, and where the secret comes from.
+//!
+//! Promise: no secret is fetched here but those that the settings hold themselves; a program, a
+//! file and the terminal are asked when somebody logs in.
 use std::cmp::Reverse;
 use std::path::Path;
 
 use super::owner::{self, Goal, Site};
-use super::{SmtpConfig, suffixes, wrong};
+use super::server::SmtpConfig;
+use super::{suffixes, wrong};
 use crate::address::Mailbox;
 use crate::files;
 use crate::route::url::Server;
@@ -25,7 +29,7 @@ pub(super) struct At<'a> {
     pub proven: bool,
 }
 
-/// Settles the login; `None` when there is none.
+/// Decides who logs in and how; `None` when nobody does.
 pub(super) fn login(
     settings: &Settings,
     author: &Mailbox,
@@ -33,116 +37,42 @@ pub(super) fn login(
     chain: &[String],
     config: &SmtpConfig,
 ) -> Result<Option<Login>, SettingsError> {
-    let server = at.server;
     let word = settings.chained_text("auth", chain);
-    let mechanism = match word.as_deref() {
-        Some("none") => return Ok(None),
-        Some("auto") | None => config.mechanism.map_or(Choice::Auto, Choice::Only),
-        Some(word) => mechanism(word).map_or(Choice::Auto, Choice::Only),
+    if word.as_deref() == Some("none") {
+        return Ok(None);
+    }
+    let named = word.as_deref().filter(|word| *word != "auto");
+    let mechanism = match named {
+        Some(word) => mechanism(word),
+        None => config.mechanism,
     };
-    let external = mechanism == Choice::Only(Mechanism::External);
-    let site = Site::of(server, at.socket);
+    let mechanism = mechanism.map_or(Choice::Auto, Choice::Only);
+    let site = Site::of(at.server, at.socket);
     let before = settings
         .waiting
         .as_ref()
         .and_then(|w| w.login.as_ref())
         .filter(|l| l.server == site.to_string());
-    let user = server
-        .user
-        .clone()
-        .or_else(|| settings.chained_text("auth-user", chain));
-    // Whom a netrc named is not known of a mail that has never logged in.
-    let user = user.or_else(|| {
-        before
-            .map(|login| login.user.clone())
-            .filter(|user| !user.is_empty())
-    });
-    let chain = suffixes(server, user.as_deref(), author);
-    let as_user = user
-        .clone()
-        .unwrap_or_else(|| default_user(settings, author));
+    let user = named_user(settings, at.server, chain, before);
+    let chain = suffixes(at.server, user.as_deref(), author);
     let goal = Goal {
         settings,
         author,
         site,
-        user: as_user,
+        user: user
+            .clone()
+            .unwrap_or_else(|| default_user(settings, author)),
         chain: &chain,
         proven: at.proven,
     };
-    let found = secret(&goal, at);
-    let looked_up = netrc_lookup(
-        settings,
-        server,
-        user.as_deref(),
-        !matches!(found, Found::Secret(..)),
-        &chain,
-    )?;
-    let origin = |secret: String, given: bool| {
-        Some(LoginOrigin {
-            user: goal.user.clone(),
-            server: goal.site.to_string(),
-            secret,
-            given,
-        })
+    let identity = Wanted {
+        external: mechanism == Choice::Only(Mechanism::External),
+        named: named.is_some(),
+        user,
+        before,
     };
-    let (user, secret, origin) = match (found, looked_up) {
-        (Found::Secret(SecretSource::Inline(secret), place, _), _)
-            if secret.reveal().is_empty() && !external =>
-        {
-            return Err(wrong(
-                settings,
-                at.name,
-                format!("the password for {} is empty ({place})", goal.user),
-            ));
-        }
-        (Found::Secret(source, place, given), _) => {
-            (goal.user.clone(), source, origin(place, given))
-        }
-        (_, Some(lookup)) => {
-            let user = user.or_else(|| lookup.user.clone()).unwrap_or_default();
-            let origin = origin("netrc".to_owned(), false).map(|origin| LoginOrigin {
-                user: user.clone(),
-                ..origin
-            });
-            (user, SecretSource::Netrc(lookup), origin)
-        }
-        // What was given to the run of this mail alone is missing now, whatever else there is.
-        _ if before.is_some_and(|login| login.given && login.user == goal.user) => {
-            let (server, user) = (goal.site.to_string(), goal.user);
-            let secret = before.map(|login| login.secret.clone()).unwrap_or_default();
-            return Err(SettingsError::NotKept {
-                server,
-                user,
-                secret,
-            });
-        }
-        (Found::Refused(secret, why), None) => return Err(goal.withheld(secret, why)),
-        (Found::Nothing, None) => match user {
-            Some(user) => {
-                let host = server.host.clone();
-                (
-                    user.clone(),
-                    SecretSource::Prompt { user, host },
-                    origin("the terminal".to_owned(), false),
-                )
-            }
-            None if external => (
-                String::new(),
-                SecretSource::Prompt {
-                    user: String::new(),
-                    host: String::new(),
-                },
-                None,
-            ),
-            None if word.as_deref().is_some_and(|w| w != "auto") => {
-                let why = format!(
-                    "it asks for a login at {}, and no user is set: add auth-user and auth-password",
-                    server.host
-                );
-                return Err(wrong(settings, "auth", why));
-            }
-            None => return Ok(None),
-        },
+    let Some((user, secret, origin)) = credentials(goal, at, identity)? else {
+        return Ok(None);
     };
     if user.contains('\0') {
         return Err(wrong(settings, at.name, "a user name cannot hold a NUL"));
@@ -154,6 +84,122 @@ pub(super) fn login(
         in_clear: settings.flag("auth-in-clear"),
         origin,
     }))
+}
+
+/// The user that the URL, the settings or the earlier login of a mail that waits names.
+fn named_user(
+    settings: &Settings,
+    server: &Server,
+    chain: &[String],
+    before: Option<&LoginOrigin>,
+) -> Option<String> {
+    let set = || settings.chained_text("auth-user", chain);
+    // Whom a netrc named is not known of a mail that has never logged in.
+    let earlier = || before.map(|login| login.user.clone());
+    let user = server.user.clone().or_else(set);
+    user.or_else(|| earlier().filter(|user| !user.is_empty()))
+}
+
+/// What is known of a login before its secret is looked for.
+struct Wanted<'a> {
+    /// The certificate says who logs in: a secret is not needed.
+    external: bool,
+    /// A setting names the mechanism.
+    named: bool,
+    /// The user, where one is named.
+    user: Option<String>,
+    /// The login of a mail that waits, at this server.
+    before: Option<&'a LoginOrigin>,
+}
+
+/// The user, where the secret is, and what is noted of it; `None` where nobody logs in.
+type Credentials = Option<(String, SecretSource, Option<LoginOrigin>)>;
+
+/// Finds the secret: in the settings, else in a netrc, else at the terminal.
+fn credentials(
+    goal: Goal<'_>,
+    at: &At<'_>,
+    wanted: Wanted<'_>,
+) -> Result<Credentials, SettingsError> {
+    let found = secret(&goal, at);
+    let missing = !matches!(found, Found::Secret(..));
+    let looked_up = netrc_lookup(&goal, at.server, wanted.user.as_deref(), missing)?;
+    let origin = |user: &str, secret: String, given: bool| {
+        Some(LoginOrigin {
+            user: user.to_owned(),
+            server: goal.site.to_string(),
+            secret,
+            given,
+        })
+    };
+    match (found, looked_up) {
+        (Found::Secret(SecretSource::Inline(secret), place, _), _)
+            if secret.reveal().is_empty() && !wanted.external =>
+        {
+            let why = format!("the password for {} is empty ({place})", goal.user);
+            Err(wrong(goal.settings, at.name, why))
+        }
+        (Found::Secret(source, place, given), _) => {
+            let origin = origin(&goal.user, place, given);
+            Ok(Some((goal.user, source, origin)))
+        }
+        (_, Some(lookup)) => {
+            let user = wanted.user.or_else(|| lookup.user.clone());
+            let user = user.unwrap_or_default();
+            let origin = origin(&user, "netrc".to_owned(), false);
+            Ok(Some((user, SecretSource::Netrc(lookup), origin)))
+        }
+        (found, None) => {
+            let origin = |user: &str| origin(user, "the terminal".to_owned(), false);
+            let user = wanted.user.clone();
+            let asked = user.map(|user| (origin(&user), user));
+            without_secret(goal, found, at.server, &wanted, asked)
+        }
+    }
+}
+
+/// What a login comes to for which nothing holds a secret: the terminal is asked, or it is an
+/// error.
+fn without_secret(
+    goal: Goal<'_>,
+    found: Found,
+    server: &Server,
+    wanted: &Wanted<'_>,
+    asked: Option<(Option<LoginOrigin>, String)>,
+) -> Result<Credentials, SettingsError> {
+    // What was given to the run of this mail alone is missing now, whatever else there is.
+    if let Some(before) = wanted.before
+        && before.given
+        && before.user == goal.user
+    {
+        return Err(SettingsError::NotKept {
+            server: goal.site.to_string(),
+            user: goal.user,
+            secret: before.secret.clone(),
+        });
+    }
+    if let Found::Refused(secret, why) = found {
+        return Err(goal.withheld(secret, why));
+    }
+    let prompt = |user: &str, host: &str| SecretSource::Prompt {
+        user: user.to_owned(),
+        host: host.to_owned(),
+    };
+    match asked {
+        Some((origin, user)) => {
+            let secret = prompt(&user, &server.host);
+            Ok(Some((user, secret, origin)))
+        }
+        None if wanted.external => Ok(Some((String::new(), prompt("", ""), None))),
+        None if wanted.named => {
+            let why = format!(
+                "it asks for a login at {}, and no user is set: add auth-user and auth-password",
+                server.host
+            );
+            Err(wrong(goal.settings, "auth", why))
+        }
+        None => Ok(None),
+    }
 }
 
 /// The user name when only a password is set: the word the provider wants, else the author's
@@ -291,15 +337,15 @@ fn source(settings: &Settings, secret: &Assignment) -> Option<SecretSource> {
 /// What is looked up in the netrc at the login. A file is asked now whether it has an entry, as the
 /// port depends on it; a program is not run before somebody logs in.
 fn netrc_lookup(
-    settings: &Settings,
+    goal: &Goal<'_>,
     server: &Server,
     user: Option<&str>,
     wanted: bool,
-    chain: &[String],
 ) -> Result<Option<netrc::Lookup>, SettingsError> {
+    let settings = goal.settings;
     let on = matches!(
         settings
-            .chained("netrc-lookup", chain)
+            .chained("netrc-lookup", goal.chain)
             .and_then(|a| a.value.as_ref()),
         Some(Value::Flag(true))
     );

@@ -1,7 +1,7 @@
 //! Whom a secret belongs to, and whether it may be sent to a server.
 //!
 //! Promise: a secret goes to the server and in the name of the user that its own source names, and
-//! to no other (house decision 10). Files are one source after the other, then the environment,
+//! to no other. Files are one source after the other, then the environment,
 //! then the command line; a secret that its file binds to no server belongs to the one that all
 //! files name together. What the environment or the command line holds for one run follows that
 //! run, unless its source names another server. Another address to connect to (`connect-to`,
@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 
 use super::{chosen_target, suffixes};
 use crate::address::Mailbox;
-use crate::route::url::{self, Server, Target};
-use crate::settings::{Assignment, Layer, Origin, Settings, SettingsError, Source, text_of};
+use crate::route::url::{Server, Target};
+use crate::settings::value::Value;
+use crate::settings::{Assignment, Layer, Origin, Settings, SettingsError, Source};
 
 /// Ports below belong to the administrator of a host; at and above it, to whoever listens first.
 const ANYBODYS: u16 = 1024;
@@ -103,7 +104,10 @@ pub(super) fn is_url(assignment: &Assignment) -> bool {
 impl Goal<'_> {
     /// The password of a URL that names this server and user.
     pub fn password_of(&self, url: &Assignment) -> Option<String> {
-        let target = url::parse(&text_of(url.value.as_ref()?)).ok()?;
+        let Value::Target(target) = url.value.as_ref()? else {
+            return None;
+        };
+        let target = target.meaning().ok()?.clone();
         let (server, socket) = target_server(self.settings, target)?;
         let same = Site::of(&server, socket.as_deref()) == self.site
             && server.user.as_deref() == Some(&self.user);

@@ -20,7 +20,7 @@ fn read(folder: &std::path::Path, text: &str) {
         return;
     };
     let author = crate::address::Mailbox::parse("me@x.example").unwrap();
-    let Ok(settings) = layers.settle(std::slice::from_ref(&author)) else {
+    let Ok(settings) = layers.resolve(std::slice::from_ref(&author)) else {
         return;
     };
     let _ = super::resolve(&settings, &author);

@@ -6,10 +6,11 @@ mod owner;
 use super::*;
 use crate::cli;
 use crate::environment::Environment;
-use crate::route::Choice;
+use crate::route::{Choice, Mechanism, Smtp, TlsMode, Verify};
+use crate::secret::SecretSource;
 use crate::settings::{Layers, author, keys, show};
 
-/// A home folder of its own, without the system's files.
+/// A home directory of its own, without the system's files.
 struct World {
     home: tempfile::TempDir,
     variables: Vec<(String, String)>,
@@ -44,7 +45,7 @@ impl World {
     }
 
     fn settings(&self, words: &[&str]) -> Result<Settings, SettingsError> {
-        self.layers(words)?.settle(&[])
+        self.layers(words)?.resolve(&[])
     }
 
     fn layers(&self, words: &[&str]) -> Result<Layers, SettingsError> {
@@ -466,7 +467,7 @@ fn heirloom_reads_credentials_from_the_environment_and_common_names_only_when_is
         home: Some(world.home.path().to_owned()),
         ..Environment::default()
     };
-    let settings = Layers::load(&args, &env).unwrap().settle(&[]).unwrap();
+    let settings = Layers::load(&args, &env).unwrap().resolve(&[]).unwrap();
     assert_eq!(
         (settings.text("auth-user").as_deref(), settings.text("from")),
         (Some("u"), None)

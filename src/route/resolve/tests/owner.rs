@@ -2,7 +2,7 @@
 //! against the login.
 use super::*;
 use crate::route::LoginOrigin;
-use crate::settings::Kept;
+use crate::settings::StoredSettings;
 
 /// Server B with its login, as a file has it.
 const B: &str = "smtp = \"b.example\"\nauth-user = \"u\"\nauth-password = \"pb\"\n";
@@ -61,7 +61,7 @@ fn check(rows: &[Row<'_>]) {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table of cases")]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn a_password_of_a_file_goes_only_where_the_file_sends_it() {
     let refused = "cannot log in at a.example as u: auth-password in ~/config.toml:3 belongs to u at b.example";
     let user = "cannot log in at b.example as a: auth-password in ~/config.toml:3 belongs to u at b.example";
@@ -456,14 +456,14 @@ fn sent(world: &World, words: &[&str]) -> Sent {
 }
 
 fn again(world: &World, words: &[&str], sent: &Sent, by_hand: bool) -> String {
-    let kept = Kept {
+    let kept = StoredSettings {
         account: None,
         said: &sent.said,
         login: sent.login.as_ref(),
     };
     match world
         .layers(words)
-        .and_then(|layers| layers.settle_for(kept, by_hand))
+        .and_then(|layers| layers.resolve_for(kept, by_hand))
     {
         Ok(settings) => shown(world, &settings),
         Err(error) => world.neutral(&error.to_string()),
@@ -477,7 +477,7 @@ type First<'a> = (Variables<'a>, &'a [&'a str], &'a [Then<'a>]);
 type Variables<'a> = &'a [(&'a str, &'a str)];
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table of cases")]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn a_mail_that_waits_goes_by_the_login_it_was_sent_with_or_not_at_all() {
     let url: &[(&str, &str)] = &[("SMAIL_SMTP", "smtps://a:pa@a.example")];
     let variable: &[(&str, &str)] = &[("SMAIL_AUTH_PASSWORD", "pa")];
@@ -675,12 +675,12 @@ fn a_server_that_only_its_own_run_found_is_kept() {
 fn the_password_of_a_proxy_is_found_again_or_missed() {
     let url: &[(&str, &str)] = &[("SMAIL_PROXY", "socks5://x:pp@127.0.0.1:1")];
     let proxied = |world: &World, kept: &Sent| {
-        let kept = Kept {
+        let kept = StoredSettings {
             account: None,
             said: &kept.said,
             login: kept.login.as_ref(),
         };
-        let settings = world.layers(&[]).unwrap().settle_for(kept, false).unwrap();
+        let settings = world.layers(&[]).unwrap().resolve_for(kept, false).unwrap();
         let author = author::authors(&settings, "me").unwrap().remove(0);
         match resolve(&settings, &author) {
             Ok(Route::Smtp(smtp)) => match smtp.proxy.unwrap().login.unwrap() {

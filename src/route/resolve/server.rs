@@ -1,0 +1,183 @@
+//! The way to a mail server: its ports, trust, login, proxy and the names that are told.
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use super::login::{At, login, mechanism};
+use super::ports::doors;
+use super::proxy::proxy;
+use super::trust::trust;
+use super::{patience, suffixes, wrong};
+use crate::address::Mailbox;
+use crate::route::url::{self, Scheme, Server};
+use crate::route::{Door, Mechanism, Smtp, TlsMode, Verify};
+use crate::settings::{Assignment, Settings, SettingsError, text_of};
+
+pub(super) fn smtp(
+    settings: &Settings,
+    author: &Mailbox,
+    server: Server,
+    socket: Option<PathBuf>,
+    name: &'static str,
+) -> Result<Smtp, SettingsError> {
+    let chain = suffixes(&server, server.user.as_deref(), author);
+    let config = SmtpConfig::read(settings.chained("smtp-config", &chain));
+    let trust = trust(settings, &chain)?;
+    let always = |door: &Door| matches!(door.tls, TlsMode::Implicit | TlsMode::Starttls);
+    let proven = (trust.verify == Verify::Strict || trust.fingerprint.is_some())
+        && socket.is_none()
+        && doors(settings, &server, &chain, true, &config)
+            .iter()
+            .all(always);
+    let at = At {
+        server: &server,
+        socket: socket.as_deref(),
+        name,
+        proven,
+    };
+    let login = login(settings, author, &at, &chain, &config)?;
+    let doors = match socket {
+        Some(_) => vec![Door {
+            port: 0,
+            tls: TlsMode::None,
+        }],
+        None => doors(settings, &server, &chain, login.is_some(), &config),
+    };
+    let mut patience = patience(settings);
+    if let Some(time) = settings.time("connect-timeout") {
+        patience.connect = time;
+    }
+    Ok(Smtp {
+        provider: settings.preset.as_ref().map(|preset| preset.id.clone()),
+        lmtp: server.scheme == Some(Scheme::Lmtp),
+        host: server.host,
+        doors,
+        socket,
+        connect_to: host_port(settings, "connect-to")?,
+        proxy: proxy(settings, &chain)?,
+        source_address: source_address(settings)?,
+        hello_name: hello_name(settings)?,
+        ehlo: config.ehlo,
+        trust,
+        login,
+        pipelining: settings.filled("pipelining").as_deref() != Some("no"),
+        chunking: settings.filled("chunking").as_deref() != Some("no"),
+        patience,
+    })
+}
+
+/// What s-nail's `smtp-config` says that has a meaning here.
+pub(super) struct SmtpConfig {
+    pub(super) ehlo: bool,
+    pub(super) starttls: bool,
+    pub(super) mechanism: Option<Mechanism>,
+}
+
+impl SmtpConfig {
+    fn read(said: Option<&Assignment>) -> Self {
+        let mut config = SmtpConfig {
+            ehlo: true,
+            starttls: true,
+            mechanism: None,
+        };
+        let text = said
+            .and_then(|a| a.value.as_ref().map(text_of))
+            .unwrap_or_default();
+        let words: Vec<_> = text
+            .split(',')
+            .map(|w| w.trim().to_ascii_lowercase())
+            .collect();
+        for word in &words {
+            match word.as_str() {
+                "-ehlo" => config.ehlo = false,
+                "-starttls" => config.starttls = false,
+                "-all" => (config.ehlo, config.starttls) = (false, false),
+                "ehlo" | "+ehlo" => config.ehlo = true,
+                "starttls" | "+starttls" => config.starttls = true,
+                _ => {}
+            }
+        }
+        let named: Vec<_> = words
+            .iter()
+            .filter_map(|w| mechanism(w.trim_start_matches('+')))
+            .collect();
+        if words.iter().any(|w| w == "-allmechs" || w == "-all") || named.len() == 1 {
+            config.mechanism = named.first().copied();
+        }
+        config
+    }
+}
+
+fn host_port(
+    settings: &Settings,
+    name: &'static str,
+) -> Result<Option<(String, Option<u16>)>, SettingsError> {
+    match settings.filled(name) {
+        Some(text) => url::host_port(&text)
+            .map(Some)
+            .map_err(|why| wrong(settings, name, why)),
+        None => Ok(None),
+    }
+}
+
+fn source_address(settings: &Settings) -> Result<Option<IpAddr>, SettingsError> {
+    match settings.filled("source-address") {
+        Some(text) => text.parse().map(Some).map_err(|_| {
+            let shown = url::masked(&text);
+            wrong(
+                settings,
+                "source-address",
+                format!("`{}` is no IP address", crate::text::word(&shown)),
+            )
+        }),
+        None => Ok(None),
+    }
+}
+
+/// `hello-name`, else a `hostname` that was set or has a domain; `None` leaves the address literal,
+/// which every server takes.
+fn hello_name(settings: &Settings) -> Result<Option<String>, SettingsError> {
+    if let Some(name) = settings.filled("hello-name") {
+        let inner = name.strip_prefix('[').and_then(|n| n.strip_suffix(']'));
+        if inner.is_some_and(|ip| ip.trim_start_matches("IPv6:").parse::<IpAddr>().is_ok()) {
+            return Ok(Some(name));
+        }
+        let Ok((host, None)) = url::host_port(&name) else {
+            let shown = url::masked(&name);
+            return Err(wrong(
+                settings,
+                "hello-name",
+                format!("`{}` is no host name", crate::text::word(&shown)),
+            ));
+        };
+        return Ok(Some(host));
+    }
+    if let Some(name) = settings.filled("hostname") {
+        return url::host_port(&name)
+            .map(|(host, _)| Some(host))
+            .map_err(|why| wrong(settings, "hostname", why));
+    }
+    let own = settings.host.hostname.clone();
+    Ok(own.filter(|name| names_a_host(name)))
+}
+
+/// Whether a name of the system tells this host from others: installers leave
+/// `localhost.localdomain`, which servers refuse.
+fn names_a_host(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let last = lower
+        .trim_end_matches('.')
+        .rsplit('.')
+        .next()
+        .unwrap_or_default();
+    let everywhere = [
+        "localhost",
+        "localdomain",
+        "localdomain4",
+        "localdomain6",
+        "invalid",
+    ]
+    .contains(&last);
+    name.contains('.')
+        && !everywhere
+        && url::host_port(name).is_ok_and(|(h, p)| h == name && p.is_none())
+}
