@@ -45,7 +45,7 @@ impl Address {
         Err(AddressError::new(
             &printed,
             0,
-            "it reads back as another address",
+            "it would be read back as a different address",
         ))
     }
 
@@ -68,7 +68,7 @@ impl Address {
             return Err(AddressError::new(
                 text,
                 0,
-                "a bare address is wanted here, without a name",
+                "expected an address alone, without a name",
             ));
         }
         Ok(mailbox.address)
@@ -149,13 +149,13 @@ impl Mailbox {
         let mut list = parse_authors(text)?;
         match list.len() {
             1 => Ok(list.remove(0)),
-            0 => Err(AddressError::new(text, 0, "an address is wanted here")),
+            0 => Err(AddressError::new(text, 0, "expected an address")),
             _ => {
                 let comma = text.find(',').unwrap_or(0);
                 Err(AddressError::new(
                     text,
                     comma,
-                    "one address is wanted here, and this is a list",
+                    "expected one address, got a list",
                 ))
             }
         }

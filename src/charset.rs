@@ -31,12 +31,8 @@ pub struct Hints<'a> {
 pub fn read(octets: Vec<u8>, hints: Hints<'_>) -> (String, Option<String>) {
     let named = hints.named.and_then(find);
     let unknown = hints.named.filter(|_| named.is_none());
-    let unknown = unknown.map(|name| {
-        format!(
-            "the charset `{}` is unknown and was not used",
-            crate::text::word(name)
-        )
-    });
+    let unknown =
+        unknown.map(|name| format!("unknown charset `{}` was ignored", crate::text::word(name)));
     let octets = match marked(octets) {
         Ok((text, note)) => return (text, note.or(unknown)),
         Err(octets) => octets,
@@ -104,12 +100,12 @@ fn mended(
         repair.line(line, lines.peek().is_none(), &mut text);
     }
     let note = match charset.map(name) {
-        None => Some("the text was UTF-8 but for some octets, which were lost".to_owned()),
+        None => Some("the text was UTF-8 except for some bytes, which were lost".to_owned()),
         Some(name) if mixed => Some(format!(
-            "the text was UTF-8 but for some octets, which were read as {name}"
+            "the text was UTF-8 except for some bytes, which were read as {name}"
         )),
         Some(name) if fitting.is_some() && text.contains('\u{fffd}') => {
-            Some(format!("the text holds octets that are not {name}"))
+            Some(format!("the text contains bytes that are not {name}"))
         }
         Some(_) if named.is_some() && fitting == named => None,
         Some(name) => Some(format!("the text was not UTF-8 and was read as {name}")),
@@ -178,7 +174,7 @@ fn name(charset: &'static Encoding) -> String {
 
 fn read_as(octets: &[u8], charset: &'static Encoding) -> (String, Option<String>) {
     let (text, broken) = charset.decode_without_bom_handling(octets);
-    let note = broken.then(|| format!("the text holds octets that are not {}", name(charset)));
+    let note = broken.then(|| format!("the text contains bytes that are not {}", name(charset)));
     (text.into_owned(), note)
 }
 

@@ -176,7 +176,11 @@ fn notes(probe: &Probe, subject: &Subject, door: &Door, hints: &[String]) -> Vec
         (Step::Recipient, Outcome::Failed(fault)) => {
             let mut notes = judged_late(subject, door, fault, hints);
             notes.extend(subject.own.then(|| {
-                Some("this is the author's own address; --to asks about others".to_owned())
+                Some(
+                    "this is the author's own address; use --to to check other \
+                    recipients"
+                        .to_owned(),
+                )
             }));
             notes
         }
@@ -206,7 +210,9 @@ fn passed_over(probe: &Probe) -> Option<String> {
         .map(|(a, _)| is_v6(a))
         .collect();
     if families.contains(&winner) {
-        return Some(format!("another address was tried in vain: {first}"));
+        return Some(format!(
+            "another address was tried without success: {first}"
+        ));
     }
     let (bad, good) = if winner {
         ("IPv4", "IPv6")
@@ -214,7 +220,7 @@ fn passed_over(probe: &Probe) -> Option<String> {
         ("IPv6", "IPv4")
     };
     Some(format!(
-        "{bad} does not get through and {good} does, so that every mail waits for {bad} first: {first}"
+        "{bad} does not get through but {good} does, so every message first waits for {bad}: {first}"
     ))
 }
 
@@ -257,7 +263,7 @@ fn trust(probe: &Probe, outcome: &Outcome) -> Option<String> {
         .text("doubt")
         .filter(|_| *outcome == Outcome::Passed)?;
     Some(format!(
-        "the certificate is not trusted, and the settings let it pass: {doubt}"
+        "the certificate is not trusted, but the settings allow it: {doubt}"
     ))
 }
 
@@ -271,7 +277,7 @@ fn validity(probe: &Probe, subject: &Subject) -> Option<String> {
             text::date(end)
         );
         return Some(format!(
-            "{valid}, and the clock of this host says {}",
+            "{valid}, but the clock of this host says {}",
             text::date(subject.now)
         ));
     }
@@ -288,7 +294,7 @@ fn validity(probe: &Probe, subject: &Subject) -> Option<String> {
 fn small_size(probe: &Probe) -> Option<String> {
     let size = probe.number("size").filter(|size| *size < SMALL)?;
     Some(format!(
-        "the server takes mails of {} at most; attachments grow by a third on their way",
+        "the server accepts messages of at most {}; attachments grow by a third when encoded",
         text::size(size)
     ))
 }
@@ -299,8 +305,8 @@ fn hello_name(probe: &Probe, fault: &Fault, hints: &[String]) -> Option<String> 
         .reply()
         .filter(|_| fault.class() == Class::Permanent)?;
     let name = probe.text("said")?.split_once(' ')?.1;
-    let more = unless_hinted(hints, "hello-name", "; hello-name sets another");
-    (reply.code != 554).then(|| format!("the name that was said is `{name}`{more}"))
+    let more = unless_hinted(hints, "hello-name", "; set hello-name to change it");
+    (reply.code != 554).then(|| format!("the name sent was `{name}`{more}"))
 }
 
 /// Many servers judge the name in EHLO and the sender only at RCPT (Postfix: `smtpd_delay_reject`).
@@ -328,10 +334,10 @@ fn judged_late(
 
 fn no_login(door: &Door) -> Option<String> {
     let offered = offered(door);
-    let way = "set auth-user and a password where it is needed";
+    let way = "set auth-user and a password if a login is required";
     (!offered.is_empty()).then(|| {
         format!(
-            "no login is set, and the server offers one ({}); {way}",
+            "no login is set, but the server offers one ({}); {way}",
             offered.join(" ")
         )
     })
@@ -370,10 +376,10 @@ fn from_rule(subject: &Subject) -> Option<String> {
     let (name, login) = (&preset.name, subject.login.as_deref()?);
     match preset.from_rule {
         FromRule::Login => Some(format!(
-            "{what} is {address}, and {name} takes only that of the login: {login}"
+            "{what} is {address}, but {name} accepts only the login address: {login}"
         )),
         FromRule::Rewrite => Some(format!(
-            "{what} is {address}, and {name} puts that of the login there: {login}"
+            "{what} is {address}, but {name} replaces it with the login address: {login}"
         )),
         FromRule::Any | FromRule::Identity | FromRule::Domain => None,
     }
@@ -385,9 +391,13 @@ fn other_sender(subject: &Subject, fault: &Fault, hints: &[String]) -> Option<St
         .reply()
         .filter(|reply| reply.code != 530 && fault.class() == Class::Permanent)?;
     let login = other_login(subject, &subject.sender)?;
-    let more = unless_hinted(hints, "from", "; many servers take only that of the login");
+    let more = unless_hinted(
+        hints,
+        "from",
+        "; many servers accept only the login address",
+    );
     Some(format!(
-        "the sender is {} and the login {login}{more}",
+        "the sender is {} but the login is {login}{more}",
         subject.sender
     ))
 }

@@ -57,10 +57,10 @@ const MOST_LINES: usize = 10;
 #[derive(Debug, thiserror::Error)]
 pub enum Stop {
     /// The time that it was given is over.
-    #[error("it took longer than {} s and was ended", .0.as_secs_f64())]
+    #[error("it took longer than {} s and was killed", .0.as_secs_f64())]
     Deadline(Duration),
     /// This signal asks smail to end.
-    #[error("signal {0} ended it")]
+    #[error("it was killed by signal {0}")]
     Signal(i32),
     /// It printed more than it may.
     #[error("it printed too much")]
@@ -421,6 +421,6 @@ pub fn failed(status: ExitStatus) -> Option<String> {
     match (status.code(), status.signal()) {
         (Some(0), _) => None,
         (Some(code), _) => Some(format!("failed with status {code}")),
-        (None, signal) => Some(format!("was ended by signal {}", signal.unwrap_or(0))),
+        (None, signal) => Some(format!("was killed by signal {}", signal.unwrap_or(0))),
     }
 }

@@ -78,19 +78,19 @@ pub struct Draft {
 #[derive(Debug, thiserror::Error)]
 pub enum DraftError {
     /// Nobody to send to.
-    #[error("no recipient is named")]
+    #[error("no recipient given")]
     NoRecipient,
     /// Whoever was named has an alias to `/dev/null`.
-    #[error("every recipient has an alias to /dev/null: the mail is dropped")]
+    #[error("every recipient has an alias to /dev/null: the message is dropped")]
     Dropped,
     /// Nobody to send to, as these options are empty.
-    #[error("no recipient is named: {} empty", .0)]
+    #[error("no recipient given: {} empty", .0)]
     AllEmpty(String),
     /// A file of recipients without any.
-    #[error("{0}: it names no recipient")]
+    #[error("{0}: it contains no recipient")]
     EmptyList(String),
     /// A recipient that is `-`.
-    #[error("`{0}` is no recipient")]
+    #[error("`{0}` is not a recipient")]
     EmptyRecipient(String),
     /// A recipient, the author or another mailbox is no address.
     #[error("{0}")]
@@ -124,7 +124,7 @@ pub enum DraftError {
         why: String,
     },
     /// Lines of a list of recipients that hold no address.
-    #[error("{count} lines of the list hold no address")]
+    #[error("{count} lines of the list contain no address")]
     Lines {
         /// The first ten of them.
         bad: Vec<BadLine>,
@@ -138,10 +138,10 @@ pub enum DraftError {
     #[error("standard input: {0}")]
     Stdin(String),
     /// What was read is larger than `max-size`.
-    #[error("the text is larger than {0} octets")]
+    #[error("the text is larger than {0} bytes")]
     TooLarge(u64),
     /// A header cannot be.
-    #[error("`{}` is no header: {why}", crate::text::word(.text))]
+    #[error("invalid header `{}`: {why}", crate::text::word(.text))]
     Header {
         /// As written, shortened.
         text: String,
@@ -149,7 +149,7 @@ pub enum DraftError {
         why: &'static str,
     },
     /// `-C` with a header that has a flag of its own: the header, and the flag.
-    #[error("`-C` takes no `{}` header", .name.escape_debug())]
+    #[error("`-C` does not accept a `{}` header", .name.escape_debug())]
     OwnFlag {
         /// As written.
         name: String,
@@ -157,7 +157,7 @@ pub enum DraftError {
         flag: &'static str,
     },
     /// `--html` beside a head that says what the text is.
-    #[error("`--html` cannot be used here: the head says that the text is {0}")]
+    #[error("cannot use `--html`: the header declares the text as {0}")]
     NoHtml(String),
     /// A tilde escape that is not supported.
     #[error("line {line} of the body: the escape `~{letter}` is not supported")]
@@ -168,7 +168,7 @@ pub enum DraftError {
         letter: char,
     },
     /// Two flags that cannot both read standard input.
-    #[error("standard input can be read once only: it is wanted by {0} and by {1}")]
+    #[error("standard input can only be read once, but is needed for {0} and for {1}")]
     StdinTwice(&'static str, &'static str),
     /// A flag asks for a delivery status notification that cannot be.
     #[error("{flag}: {error}")]

@@ -213,7 +213,7 @@ impl Folders {
         if let (None, Some(given)) = (&home, &given) {
             let given = given.display();
             notes.push(format!(
-                "HOME is {given}, which is no home of this user, and the settings of a user are passed over"
+                "HOME is {given}, which is not a home directory of this user; user settings are ignored"
             ));
         }
         let below = |variable: Option<PathBuf>, way: &str| {
@@ -333,7 +333,7 @@ mod tests {
             account
         );
         let why =
-            "HOME is /, which is no home of this user, and the settings of a user are passed over"
+            "HOME is /, which is not a home directory of this user; user settings are ignored"
                 .to_owned();
         let nothing = Folders {
             notes: vec![why],

@@ -58,41 +58,41 @@ impl Exit {
 pub const EXITS: &[(u8, &str)] = &[
     (
         0,
-        "Every recipient was accepted, or the rest waits safely in the queue.",
+        "Every recipient was accepted, or the rest is safely in the queue.",
     ),
-    (1, "A setup was given up; nothing was written."),
+    (1, "A setup was cancelled; nothing was written."),
     (64, "Usage: flags, or no recipient."),
     (
         65,
-        "The mail cannot be: address syntax, a header, a text over max-size. Also when --explain knows nothing of a text.",
+        "The message is invalid: address syntax, a header, a text over max-size. Also when --explain recognizes nothing in a text.",
     ),
     (66, "An attachment or a file of the message cannot be read."),
     (
         67,
-        "Recipients were refused for good, all of them as unknown (x.1.x).",
+        "Recipients were permanently refused, all of them as unknown (x.1.x).",
     ),
     (68, "The server's name does not exist."),
     (
         69,
-        "Refused for good otherwise, any mixture, too large for the server, or something required that it does not offer.",
+        "Permanently refused for other or mixed reasons, too large for the server, or the server lacks a required feature.",
     ),
-    (70, "A mistake in smail."),
+    (70, "A bug in smail."),
     (73, "A file cannot be created."),
     (
         74,
-        "Reading or writing failed; also when a mail was sent but its copy could not be kept.",
+        "Reading or writing failed; also when a message was sent but its copy could not be saved.",
     ),
     (
         75,
-        "Temporary and not stored: trying again is safe for the recipients that are named.",
+        "Temporary failure, not queued: it is safe to try again for the recipients listed.",
     ),
     (
         76,
-        "The server broke the protocol, or the connection was lost after the final dot: the mail may have been accepted.",
+        "The server violated the protocol, or the connection was lost after the final dot: the message may have been accepted.",
     ),
     (
         77,
-        "Login refused, certificate not trusted, or a secret that may not or cannot be used.",
+        "Login refused, certificate not trusted, or a secret that must not or cannot be used.",
     ),
     (
         78,
@@ -253,7 +253,7 @@ pub fn apologise_on_panic() {
             .location()
             .map_or_else(String::new, |l| format!(" ({}:{})", l.file(), l.line()));
         let text = Failure::new(Exit::SOFTWARE, format!("internal error{place}"))
-            .hint("this is a mistake in smail; please report it with the command that caused it");
+            .hint("this is a bug in smail; please report it with the command that caused it");
         let _ = std::io::Write::write_all(&mut std::io::stderr(), text.text().as_bytes());
         std::process::exit(i32::from(Exit::SOFTWARE.0));
     }));

@@ -29,7 +29,7 @@ const NULL: &str = "/dev/null";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
     /// A folder.
-    #[error("it is a folder")]
+    #[error("it is a directory")]
     Folder,
     /// A device, a FIFO or a socket.
     #[error("it is not a regular file")]
@@ -38,19 +38,19 @@ pub enum Unfit {
     #[error("it is a symbolic link")]
     Link,
     /// It has a second name, which may be that of another file of ours.
-    #[error("it has more than one name (a hard link)")]
+    #[error("it has more than one hard link")]
     SecondName,
     /// It lies in a folder that many may write to, and belongs to a stranger.
-    #[error("another user made it, in a folder that others may write to")]
+    #[error("it was created by another user in a directory that others can write to")]
     Strange,
     /// It is larger than this many bytes.
     #[error("it is larger than {0} bytes")]
     TooLarge(u64),
     /// It is a FIFO whose writer does not come to an end.
-    #[error("it is a FIFO, and its end did not come within {0:?}")]
+    #[error("it is a FIFO that was not closed within {0:?}")]
     Endless(Duration),
     /// Another program does not give its lock back.
-    #[error("another program has it locked")]
+    #[error("it is locked by another program")]
     Locked,
 }
 

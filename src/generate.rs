@@ -180,7 +180,7 @@ fn roff(text: &str) -> String {
 
 const EXAMPLE_HEAD: &str = "\
 # Settings of smail: ~/.config/smail/config.toml, or /etc/smail/config.toml for everybody.
-# A file with a password in it must be private: chmod 600. `smail --show-settings` tells what counts and who said so.
+# A file that contains a password must be private: chmod 600. `smail --show-settings` shows what is in effect and where it was set.
 # The names of mail.rc (smtp-auth-user, ssl-verify, ...) are accepted too; smail-config(5) explains every setting.
 #
 # Three lines are enough:

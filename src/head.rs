@@ -167,7 +167,10 @@ pub fn read(
         left = left.checked_sub(line.len() as u64).ok_or_else(|| {
             io::Error::new(
                 io::ErrorKind::InvalidData,
-                format!("the head of the mail is longer than {} MiB", longest >> 20),
+                format!(
+                    "the header of the message is longer than {} MiB",
+                    longest >> 20
+                ),
             )
         })?;
         match (fields.last_mut(), Field::begin(text)) {

@@ -23,10 +23,10 @@ use crate::settings::{Settings, SettingsError, author};
 #[derive(Debug, thiserror::Error)]
 pub enum InjectError {
     /// Nobody to send to.
-    #[error("no recipient is named")]
+    #[error("no recipient given")]
     NoRecipient,
     /// Whoever was named has an alias to `/dev/null`.
-    #[error("every recipient has an alias to /dev/null: the mail is dropped")]
+    #[error("every recipient has an alias to /dev/null: the message is dropped")]
     Dropped,
     /// An address that is none.
     #[error("{0}")]
@@ -41,7 +41,7 @@ pub enum InjectError {
     #[error("standard input: {0}")]
     Read(io::Error),
     /// The mail is larger than `max-size`.
-    #[error("the mail is larger than {0} bytes")]
+    #[error("the message is larger than {0} bytes")]
     TooLarge(u64),
     /// The mail cannot be.
     #[error("{0}")]
@@ -433,12 +433,12 @@ mod tests {
             ["d@x", "e@x", "a@x", "b@x", "c@x"]
         );
         assert_eq!(read(&["d@x"], head), ["d@x"]);
-        assert_eq!(read(&[], head), ["no recipient is named"]);
+        assert_eq!(read(&[], head), ["no recipient given"]);
         assert_eq!(read(&["-t"], "To: a@x; Bob <b@x>;\n\n"), ["a@x", "b@x"]);
         assert_eq!(read(&["-t"], "\u{feff}To: a@x\n\n"), ["a@x"]);
         assert_eq!(
             read(&["-t"], "Subject: nobody\n\nTo: a@x\n"),
-            ["no recipient is named"]
+            ["no recipient given"]
         );
     }
 

@@ -133,16 +133,14 @@ fn readable(out: &mut String, octets: &[u8]) {
 fn words(facts: &Facts<'_>) -> String {
     let (id, why) = (facts.queue_id, text::short(facts.why));
     let mut out = format!("This is the mail program at {}.\r\n\r\n", facts.host);
-    out.push_str(
-        "Your mail could not be delivered to everybody, and is not tried any more.\r\n\r\n",
-    );
+    out.push_str("Your message was not delivered to everyone; smail has stopped trying.\r\n\r\n");
     let _ = write!(
         out,
         "  Subject: {}\r\n  Sent:    {}\r\n  Reason:  {why}\r\n\r\n",
         text::short(facts.subject),
         facts.arrived
     );
-    out.push_str("These did not get it:\r\n\r\n");
+    out.push_str("Undelivered recipients:\r\n\r\n");
     for failed in facts.failed {
         let _ = write!(
             out,
@@ -156,7 +154,7 @@ fn words(facts: &Facts<'_>) -> String {
     }
     let _ = write!(
         out,
-        "\r\nThe mail is kept there: `smail --queue-show {id}` shows it, and `smail --release {id}`\r\ntries it again.\r\n"
+        "\r\nThe message is kept there: `smail --queue-show {id}` shows it, and\r\n`smail --release {id}` sends it again.\r\n"
     );
     out
 }
@@ -273,11 +271,11 @@ mod tests {
              Content-Type: multipart/report; report-type=delivery-status;\r\n boundary=\"=_notice_2bhexample\"\r\n\r\n\
              --=_notice_2bhexample\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n\
              This is the mail program at h.example.\r\n\r\n\
-             Your mail could not be delivered to everybody, and is not tried any more.\r\n\r\n\
+             Your message was not delivered to everyone; smail has stopped trying.\r\n\r\n\
              \x20 Subject: Gr=C3=BC=C3=9Fe\r\n  Sent:    Mon, 30 Nov 2026 00:00:00 +0000\r\n  Reason:  550 5.1.1 unknown\r\n\r\n\
-             These did not get it:\r\n\r\n\
+             Undelivered recipients:\r\n\r\n\
              \x20 a@x.example\r\n    550 5.1.1 unknown\r\n    What to do: Check the address.\r\n\r\n\
-             The mail is kept there: `smail --queue-show q1` shows it, and `smail --rele=\r\nase q1`\r\ntries it again.\r\n\
+             The message is kept there: `smail --queue-show q1` shows it, and\r\n`smail --release q1` sends it again.\r\n\
              --=_notice_2bhexample\r\nContent-Type: message/delivery-status\r\n\r\n\
              Reporting-MTA: dns; h.example\r\nOriginal-Envelope-Id: job 7\r\nArrival-Date: Mon, 30 Nov 2026 00:00:00 +0000\r\n\r\n\
              Final-Recipient: rfc822; a@x.example\r\nAction: failed\r\nStatus: 5.1.1\r\nDiagnostic-Code: smtp; 550 5.1.1 unknown\r\n\r\n\

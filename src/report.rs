@@ -189,8 +189,8 @@ struct Explained<'a> {
 
 /// The labels of `--explain`, in English and in Chinese.
 const LABELS: [[&str; 4]; 2] = [
-    ["means:", "what follows:", "who acts:", "what to do:"],
-    ["含义：", "结果：", "由谁处理：", "怎么办："],
+    ["means:", "what to expect:", "who acts:", "what to do:"],
+    ["含义：", "结果：", "由谁处理：", "处理方法："],
 ];
 /// What becomes of the mail, by class.
 const FOLLOWS: [[&str; 3]; 2] = [
@@ -207,16 +207,16 @@ const FOLLOWS: [[&str; 3]; 2] = [
 ];
 /// Who has to act, in the order of the words of [`Hint::who`].
 const ACTORS: [[&str; 2]; 5] = [
-    ["you", "你自己"],
+    ["you", "您自己"],
     [
-        "the recipient, or whoever knows the right address",
+        "the recipient, or someone who knows the right address",
         "收件人（或知道正确地址的人）",
     ],
     [
-        "the server's side; often time heals it",
-        "服务器一方，往往等一等就好",
+        "the server; often it resolves itself",
+        "服务器一方，通常稍后会自行恢复",
     ],
-    ["whoever runs the network", "网络管理员"],
+    ["the network administrator", "网络管理员"],
     [
         "the administrator of the account or the domain",
         "账号或域名的管理员",

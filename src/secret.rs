@@ -158,15 +158,15 @@ impl SecretSource {
     pub fn parse_command(text: &str) -> Result<Vec<String>, SecretError> {
         let bad = |why: &str| SecretError::permanent(format!("it {why}"));
         if text.contains(['\n', '\r', '\0']) {
-            return Err(bad("holds a line break or a NUL character"));
+            return Err(bad("contains a line break or a NUL character"));
         }
         // shlex drops what follows `#` in silence, and then another command would run; a last word
         // of ours tells.
         let end = "\u{1}";
-        let mut words = shlex::split(&format!("{text} {end}"))
-            .ok_or_else(|| bad("has a quote that is not closed"))?;
+        let mut words =
+            shlex::split(&format!("{text} {end}")).ok_or_else(|| bad("has an unclosed quote"))?;
         if words.pop().as_deref() != Some(end) {
-            return Err(bad("ends in a backslash or has a `#` without quotes"));
+            return Err(bad("ends with a backslash or has an unquoted `#`"));
         }
         if words.first().is_none_or(String::is_empty) {
             return Err(bad("names no program"));
@@ -186,9 +186,7 @@ pub fn from_stdin() -> Result<Secret, SecretError> {
         .lock()
         .take(64 << 10)
         .read_until(b'\n', &mut line);
-    read.map_err(|error| {
-        SecretError::permanent(format!("standard input cannot be read: {error}"))
-    })?;
+    read.map_err(|error| SecretError::permanent(format!("cannot read standard input: {error}")))?;
     single_line(&line, "standard input")
 }
 
@@ -199,9 +197,9 @@ fn single_line(bytes: &[u8], whose: &str) -> Result<Secret, SecretError> {
     let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
     let bad = |why: &str| Err(SecretError::permanent(format!("{whose} {why}")));
     match std::str::from_utf8(bytes) {
-        Err(_) => bad("gave a password that is not UTF-8"),
-        Ok(text) if text.trim().is_empty() => bad("gave an empty password"),
-        Ok(text) if text.contains('\0') => bad("gave a password with a NUL character"),
+        Err(_) => bad("provided a password that is not UTF-8"),
+        Ok(text) if text.trim().is_empty() => bad("provided an empty password"),
+        Ok(text) if text.contains('\0') => bad("provided a password with a NUL character"),
         Ok(text) => Ok(Secret::new(text)),
     }
 }

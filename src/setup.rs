@@ -178,10 +178,10 @@ pub struct Done {
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// Nobody answers: why, and the question.
-    #[error("the setup was broken off at `{1}`; nothing was written")]
+    #[error("the setup was interrupted at `{1}`; nothing was written")]
     Aborted(Aborted, String),
     /// The user gave up.
-    #[error("the setup was given up; nothing was written")]
+    #[error("the setup was cancelled; nothing was written")]
     GivenUp,
     /// The trial failed, and nobody is there to decide.
     #[error("the settings do not work; nothing was written")]
@@ -190,10 +190,10 @@ pub enum SetupError {
     #[error("{0}")]
     Address(AddressError),
     /// `-S` holds a password.
-    #[error("`-S {0}` would show a password to everybody on this host")]
+    #[error("`-S {0}` would expose a password to everyone on this host")]
     Argument(String),
     /// The account's name cannot be, or is taken.
-    #[error("`{name}` cannot be the name of the account: {why}")]
+    #[error("invalid account name `{name}`: {why}")]
     Account {
         /// As given.
         name: String,
@@ -201,7 +201,7 @@ pub enum SetupError {
         why: &'static str,
     },
     /// The file with what is added would not be TOML.
-    #[error("{}: nothing can be added to it: line {line}: {why}", .path.display())]
+    #[error("{}: cannot add to it: line {line}: {why}", .path.display())]
     Unextendable {
         /// The file.
         path: PathBuf,
@@ -211,10 +211,10 @@ pub enum SetupError {
         why: String,
     },
     /// The file changed while questions were asked.
-    #[error("{} changed meanwhile; nothing was written", .0.display())]
+    #[error("{} was changed in the meantime; nothing was written", .0.display())]
     Changed(PathBuf),
     /// There is a file, and `--from-mailrc` makes a new one.
-    #[error("{} exists, and --from-mailrc makes a new one", .0.display())]
+    #[error("{} already exists; --from-mailrc only creates a new file", .0.display())]
     Exists(PathBuf),
     /// A file or directory cannot be read or made.
     #[error("{}: {error}", .path.display())]
@@ -225,7 +225,7 @@ pub enum SetupError {
         error: std::io::Error,
     },
     /// A program did not take the password.
-    #[error("the password could not be stored: {0}; nothing was written")]
+    #[error("cannot store the password: {0}; nothing was written")]
     Store(SecretError),
 }
 

@@ -209,7 +209,7 @@ S: 221 2.0.0 bye
   recipient  ok N ms  RCPT TO:<r@x.example>: 250 2.1.5 ok
   reset      ok N ms  250 2.0.0 flushed
   quit       ok N ms  221 2.0.0 bye
-mail can go by 127.0.0.1:PORT (STARTTLS); nothing was sent
+mail can be sent through 127.0.0.1:PORT (STARTTLS); nothing was sent
 ",
     );
 }
@@ -223,9 +223,9 @@ fn a_port_that_speaks_in_clear_is_told_from_tls() {
 127.0.0.1:PORT (implicit TLS)
   name       ok N ms  127.0.0.1
   connect    ok N ms  127.0.0.1:PORT
-  TLS        FAILED N ms  the TLS handshake failed: the server speaks plain SMTP on this port, it said \"220 mx.test ESMTP\"
+  TLS        FAILED N ms  the TLS handshake failed: the server speaks plain SMTP on this port: it sent \"220 mx.test ESMTP\"
                                hint: use `tls = starttls` on 587, 25 and 2525, or port 465 with `tls = implicit`
-mail would fail with exit status 75; nothing was sent
+sending would fail with exit status 75; nothing was sent
 ",
     );
 }
@@ -239,13 +239,13 @@ fn a_port_that_waits_for_tls_is_told_from_a_silent_one() {
   name       ok N ms  127.0.0.1
   connect    ok N ms  127.0.0.1:PORT
   greeting   FAILED N ms  {why}
-{advice}mail would fail with exit status {}; nothing was sent
+{advice}sending would fail with exit status {}; nothing was sent
 ",
             if why.contains("protocol") { 76 } else { 75 }
         )
     };
     let note = "                               note: this port speaks TLS from the first byte\n";
-    let unsure = "                               hint: if the port wants TLS at once, use `tls = implicit`; else the server is overloaded or a firewall holds the connection\n";
+    let unsure = "                               hint: if the port expects TLS immediately, use `tls = implicit`; otherwise the server is overloaded or a firewall blocks the connection\n";
     let sure = "                               hint: use `tls = implicit` (smtps://) on 465, 994 and 2465\n";
     let hasty: &[&str] = &["-S", "tls=starttls", "-S", "timeout=1"];
     let silent = "-- hang\n== connection\n";
@@ -265,7 +265,7 @@ fn a_port_that_waits_for_tls_is_told_from_a_silent_one() {
     );
     let alert = "S<: \\x15\\x03\\x01\\x00\\x02\\x02\\x46\n-- close\n";
     let said =
-        "the server broke the protocol: no greeting: this port speaks TLS from the first byte";
+        "the server violated the protocol: no greeting: this port speaks TLS from the first byte";
     assert_report(&check(alert, &[STARTTLS]), 76, &report(said, sure));
 }
 
@@ -304,7 +304,7 @@ S: 535 5.7.8 bad credentials
 mx.wild.test:465 (implicit TLS)
   name       ok N ms  127.0.0.1
   connect    ok N ms  127.0.0.1:PORT
-  TLS        FAILED N ms  the TLS handshake failed: the server speaks plain SMTP on this port, it said \"220 mx.test ESMTP\"
+  TLS        FAILED N ms  the TLS handshake failed: the server speaks plain SMTP on this port: it sent \"220 mx.test ESMTP\"
                                hint: use `tls = starttls` on 587, 25 and 2525, or port 465 with `tls = implicit`
 mx.wild.test:587 (STARTTLS)
   name       ok N ms  127.0.0.1
@@ -314,8 +314,8 @@ mx.wild.test:587 (STARTTLS)
   TLS        ok N ms  TLSv1.3 TLS_AES_256_GCM_SHA384; *.wild.test; issued by smail test CA; SOME days left; SHA-256 PRINT
   EHLO       ok N ms  EHLO [127.0.0.1]: AUTH PLAIN
   login      FAILED N ms  535 5.7.8 bad credentials
-                               hint: use the app password of the provider, and the full address as `auth-user`
-mail would fail with exit status 77; nothing was sent
+                               hint: use the provider's app password, and the full address as `auth-user`
+sending would fail with exit status 77; nothing was sent
 ",
     );
 }
@@ -337,21 +337,21 @@ fn assert_from(outcome: &Outcome, status: i32, label: &str, report: &str) {
 
 #[test]
 fn a_certificate_says_what_is_wrong_with_it() {
-    let clock = "                               note: it is valid from DATE to DATE, and the clock of this host says DATE\n";
+    let clock = "                               note: it is valid from DATE to DATE, but the clock of this host says DATE\n";
     let cases = [
         (
             "badname",
             "it is for other.test and not for 127.0.0.1; its SHA-256 is PRINT",
             "other.test; issued by smail test CA; SOME days left; SHA-256 PRINT",
             "",
-            "set `smtp` to a name in the certificate, mostly the provider's real server; on a web host the firewall may lead the connection elsewhere",
+            "set `smtp` to a name in the certificate, usually the provider's real server; on a web host the firewall may redirect the connection",
         ),
         (
             "expired",
             "it expired on DATE; its SHA-256 is PRINT",
             "localhost, 127.0.0.1, ::1; issued by smail test CA; expired SOME days ago; SHA-256 PRINT",
             clock,
-            "check `date`; then tell the provider, and do not turn verification off",
+            "check `date`; then contact the provider, and do not disable verification",
         ),
         (
             "notyet",
@@ -368,7 +368,7 @@ fn a_certificate_says_what_is_wrong_with_it() {
                                certificate: {certificate}
 {note}                               hint: {hint}
                                hint: to trust this one certificate: tls-fingerprint = \"PRINT\"
-mail would fail with exit status 77; nothing was sent
+sending would fail with exit status 77; nothing was sent
 "
         );
         assert_from(&check(&script, &[IMPLICIT]), 77, "TLS", &report);
@@ -399,13 +399,13 @@ S: 250 2.0.0 flushed
   TLS        ok N ms  TLSv1.3 TLS_AES_256_GCM_SHA384; localhost, 127.0.0.1, ::1; issued by smail test CA; SOME days left; SHA-256 PRINT
                                warning: the certificate expires in SOME days, on DATE
   greeting   ok N ms  220 mx.test ESMTP
-  EHLO       ok N ms  EHLO [127.0.0.1]: nothing is offered
-  login      -                 none is set
+  EHLO       ok N ms  EHLO [127.0.0.1]: no extensions
+  login      -                 not set
   sender     ok N ms  MAIL FROM:<a@a.example>: 250 2.1.0 ok
   recipient  ok N ms  RCPT TO:<a@a.example>: 250 2.1.5 ok
   reset      ok N ms  250 2.0.0 flushed
   quit       ok N ms  221 2.0.0 bye
-mail to a@a.example can go by 127.0.0.1:PORT (implicit TLS), with 1 warning; --to asks about others; nothing was sent
+mail to a@a.example can be sent through 127.0.0.1:PORT (implicit TLS), with 1 warning; use --to to check other recipients; nothing was sent
 ",
     );
 }
@@ -417,18 +417,19 @@ fn starttls_that_is_not_offered_is_told() {
         &check(&script, &[STARTTLS]),
         69,
         "TLS",
-        "  TLS        FAILED N ms  the server does not offer TLS on this port, or something on the way takes the offer out; it offers: 8BITMIME
+        "  TLS        FAILED N ms  the server does not offer TLS on this port, or something in between removes the offer; it offers: 8BITMIME
                                hint: try port 465 (smtps://); never send a password without TLS
-mail would fail with exit status 69; nothing was sent
+sending would fail with exit status 69; nothing was sent
 ",
     );
 }
 
 #[test]
 fn a_login_that_cannot_be_had_is_told() {
-    let none = "the server offers no login that can be used; it offers: ";
-    let late = "many offer it only after TLS, or on 587 and 465 only; `auth = none` sends without";
-    let other = "leave `auth` out to use what the server offers; for Outlook.com use a token (`auth = xoauth2`)";
+    let none = "the server offers no usable login method; it offers: ";
+    let late = "many servers offer it only after TLS, or only on 587 and 465; `auth = none` sends \
+        without a login";
+    let other = "unset `auth` to use what the server offers; for Outlook.com use a token (`auth = xoauth2`)";
     let cases = [
         (
             "S: 250-mx.test\nS: 250 8BITMIME\n",
@@ -457,7 +458,7 @@ fn a_login_that_cannot_be_had_is_told() {
         let report = format!(
             "  login      FAILED N ms  {why}
                                hint: {hint}
-mail would fail with exit status 69; nothing was sent
+sending would fail with exit status 69; nothing was sent
 "
         );
         assert_from(&outcome, 69, "login", &report);
@@ -472,9 +473,9 @@ fn a_name_in_ehlo_that_is_refused_is_shown() {
         69,
         "EHLO",
         "  EHLO       FAILED N ms  501 5.5.2 <me>: invalid name
-                               note: the name that was said is `me`
-                               hint: set `hello-name` to the full name that this host has in the DNS; or send by your own provider's server with a login
-mail would fail with exit status 69; nothing was sent
+                               note: the name sent was `me`
+                               hint: set `hello-name` to the full DNS name of this host; or send through your own provider's server with a login
+sending would fail with exit status 69; nothing was sent
 ",
     );
 }
@@ -490,11 +491,11 @@ S: 553 5.7.1 <a@a.example>: not owned by user\nC: RSET\nS: 250 2.0.0 ok\n-- bye\
         69,
         "sender",
         "  sender     FAILED N ms  MAIL FROM:<a@a.example>: 553 5.7.1 <a@a.example>: not owned by user
-                               note: the sender is a@a.example and the login u@x.example
+                               note: the sender is a@a.example but the login is u@x.example
                                hint: set `from` to the login address or an alias that the server knows
   reset      ok N ms  250 2.0.0 ok
   quit       ok N ms  221 2.0.0 bye
-mail would fail with exit status 69; nothing was sent
+sending would fail with exit status 69; nothing was sent
 ",
     );
 }
@@ -510,15 +511,15 @@ C: MAIL FROM:<a@a.example> SIZE=39\nS: 250 2.1.0 ok\nC: RCPT TO:<a@a.example>\nS
         0,
         "EHLO",
         "  EHLO       ok N ms  EHLO [127.0.0.1]: SIZE 1048576 (1.0 MB), AUTH PLAIN
-                               warning: the server takes mails of 1.0 MB at most; attachments grow by a third on their way
-  TLS        -                 none: all of it travels in clear
+                               warning: the server accepts messages of at most 1.0 MB; attachments grow by a third when encoded
+  TLS        -                 none: everything is sent in clear text
   login      ok N ms  AUTH PLAIN as u@x.example
   sender     ok N ms  MAIL FROM:<a@a.example> SIZE=39: 250 2.1.0 ok
-                               warning: From is a@a.example, and NetEase 163.com takes only that of the login: u@x.example
+                               warning: From is a@a.example, but NetEase 163.com accepts only the login address: u@x.example
   recipient  ok N ms  RCPT TO:<a@a.example>: 250 2.1.5 ok
   reset      ok N ms  250 2.0.0 ok
   quit       ok N ms  221 2.0.0 bye
-mail to a@a.example can go by 127.0.0.1:PORT (no TLS), with 2 warnings; --to asks about others; nothing was sent
+mail to a@a.example can be sent through 127.0.0.1:PORT (no TLS), with 2 warnings; use --to to check other recipients; nothing was sent
 ",
     );
 }
@@ -537,11 +538,11 @@ S: 550 5.1.1 no such user\nC: RCPT TO:<r@x.example>\nS: 250 2.1.5 ok\nC: RSET\nS
         67,
         "recipient",
         "  recipient  FAILED N ms  RCPT TO:<bad@x.example>: 550 5.1.1 no such user
-                               hint: check the part of the address before @; the account may be gone
+                               hint: check the part of the address before the @; the account may be gone
   recipient  ok N ms  RCPT TO:<r@x.example>: 250 2.1.5 ok
   reset      ok N ms  250 2.0.0 ok
   quit       ok N ms  221 2.0.0 bye
-mail would fail with exit status 67; nothing was sent
+sending would fail with exit status 67; nothing was sent
 ",
     );
 }
@@ -557,12 +558,12 @@ S: 550 5.1.1 no such user\nC: RCPT TO:<r@x.example>\nS: 554 5.7.1 no relay\nC: R
         69,
         "recipient",
         "  recipient  FAILED N ms  RCPT TO:<bad@x.example>: 550 5.1.1 no such user
-                               hint: check the part of the address before @; the account may be gone
+                               hint: check the part of the address before the @; the account may be gone
   recipient  FAILED N ms  RCPT TO:<r@x.example>: 554 5.7.1 no relay
                                hint: log in (`auth-user`, port 587 or 465), or use your own provider's server; check the recipient
   reset      ok N ms  250 2.0.0 ok
   quit       ok N ms  221 2.0.0 bye
-mail would fail with exit status 69; nothing was sent
+sending would fail with exit status 69; nothing was sent
 ",
     );
 }
@@ -583,7 +584,7 @@ fn json_is_one_object_and_nothing_else() {
     let hello = serde_json::json!({ "said": "EHLO [127.0.0.1]", "offers": ["AUTH PLAIN"], "auth": ["PLAIN"] });
     let error = serde_json::json!({
         "text": "535 5.7.8 bad credentials", "class": "permanent", "stage": "login", "code": 535, "enhanced": "5.7.8",
-        "hint": { "id": "password-refused", "text": ["use the app password of the provider, and the full address as `auth-user`"] }
+        "hint": { "id": "password-refused", "text": ["use the provider's app password, and the full address as `auth-user`"] }
     });
     let wanted = serde_json::json!({
         "status": "failed", "exit": 77, "account": null, "from": "a@a.example", "sender": "a@a.example",
@@ -609,7 +610,7 @@ fn what_keeps_a_check_from_its_first_step_is_told_in_the_same_object() {
         (
             &["-S", "smtp=127.0.0.1:1", "-S", "timeout=soon"],
             78,
-            "smail: timeout: `soon` is no number of seconds",
+            "smail: timeout: invalid number of seconds `soon`",
         ),
         (
             &["-S", "smtp=127.0.0.1:1", "--to", "no address"],
@@ -671,7 +672,7 @@ fn programs_and_files_are_looked_at_and_left_alone() {
         "checking /W/mta for a@a.example
 /W/mta
   program    ok N ms  would run: /W/mta -i -f a@a.example -- r@x.example
-mail can go by /W/mta; nothing was sent
+mail can be sent through /W/mta; nothing was sent
 ",
     );
     assert_report(
@@ -680,8 +681,8 @@ mail can go by /W/mta; nothing was sent
         "checking /W/plain for a@a.example
 /W/plain
   program    FAILED N ms  /W/plain: permission denied; exit status 127
-                               hint: correct the path in `mta`, or install the program; with `smtp` set to a server smail sends by itself
-mail would fail with exit status 69; nothing was sent
+                               hint: correct the path in `mta`, or install the program; with `smtp` set to a server, smail sends by itself
+sending would fail with exit status 69; nothing was sent
 ",
     );
     let file = |name: &str| {
@@ -709,8 +710,8 @@ mail would fail with exit status 69; nothing was sent
         0,
         "checking /W/box.eml for a@a.example
 /W/box.eml
-  file       ok N ms  a mail would make it
-mail can go by /W/box.eml; nothing was sent
+  file       ok N ms  the message would be written to a new file
+mail can be sent through /W/box.eml; nothing was sent
 ",
     );
     assert_report(
@@ -719,7 +720,7 @@ mail can go by /W/box.eml; nothing was sent
         "checking /W/nowhere/box.eml for a@a.example
 /W/nowhere/box.eml
   file       FAILED N ms  /W/nowhere/box.eml: no such file or directory
-mail would fail with exit status 74; nothing was sent
+sending would fail with exit status 74; nothing was sent
 ",
     );
     assert!(!world.path("box.eml").exists());
@@ -741,18 +742,18 @@ fn an_account_is_the_operand_and_only_one() {
 127.0.0.1:1 (no TLS)
   name       ok N ms  127.0.0.1
   connect    FAILED N ms  127.0.0.1:1: connection refused
-                               hint: start the mail server, or set `smtp` to your provider; in a container this machine is the container itself
-mail would fail with exit status 75; nothing was sent
+                               hint: start the mail server, or set `smtp` to your provider's server; in a container this host is the container itself
+sending would fail with exit status 75; nothing was sent
 ",
     );
     let unknown = world.smail(&["--check", "home"]).run();
     assert_eq!((unknown.status, unknown.stdout.as_str()), (64, ""));
     assert_eq!(
         unknown.stderr.lines().next(),
-        Some("smail: there is no account called `home`")
+        Some("smail: unknown account `home`")
     );
     let two = world.smail(&["--check", "work", "other"]).run();
-    let usage = "smail: `--check` takes one account\n\nhint: a recipient to ask the server about is named with `--to ADDRESS`\n";
+    let usage = "smail: `--check` takes one account\n\nhint: use `--to ADDRESS` to ask the server about a recipient\n";
     assert_eq!(
         (two.status, two.stdout.as_str(), two.stderr.as_str()),
         (64, "", usage)
@@ -811,8 +812,8 @@ fn colours_are_for_terminals_that_have_them_and_nobody_else() {
 127.0.0.1:1 (no TLS)
   name       {ok} N ms  127.0.0.1
   connect    {failed} N ms  127.0.0.1:1: connection refused
-                               hint: start the mail server, or set `smtp` to your provider; in a container this machine is the container itself
-mail would fail with exit status 75; nothing was sent
+                               hint: start the mail server, or set `smtp` to your provider's server; in a container this host is the container itself
+sending would fail with exit status 75; nothing was sent
 "
         )
     };
@@ -838,11 +839,11 @@ S: 554 5.7.1 <a@a.example>: Relay access denied\nC: RSET\nS: 250 2.0.0 ok\n-- by
         "sender",
         "  sender     ok N ms  MAIL FROM:<a@a.example>: 250 2.1.0 ok
   recipient  FAILED N ms  RCPT TO:<a@a.example>: 554 5.7.1 <a@a.example>: Relay access denied
-                               note: this is the author's own address; --to asks about others
+                               note: this is the author's own address; use --to to check other recipients
                                hint: log in first (`auth-user`, port 587 or 465), or use your own provider's server
   reset      ok N ms  250 2.0.0 ok
   quit       ok N ms  221 2.0.0 bye
-mail would fail with exit status 69; nothing was sent
+sending would fail with exit status 69; nothing was sent
 ",
     );
 }

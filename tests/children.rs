@@ -156,7 +156,7 @@ fn told(world: &World, child: Child, outcome: &Outcome, how: &str, words: &str) 
             let id = failed[0].trim_end_matches(".log").to_owned();
             (
                 67,
-                format!("smail: mail {id} was given up; on-failure: `{program}` {how}: {words}"),
+                format!("smail: message {id} was given up; on-failure: `{program}` {how}: {words}"),
             )
         }
         Child::Password | Child::Netrc => (

@@ -137,7 +137,7 @@ fn a_server_with_dsn_is_asked_and_one_without_gets_the_mail_all_the_same() {
     .run();
     assert!(
         sent.stderr
-            .contains("-- the server offers no DSN; asking for none\n"),
+            .contains("-- the server does not offer DSN; none is requested\n"),
         "{}",
         sent.stderr
     );
@@ -245,32 +245,33 @@ fn a_bad_word_is_refused_before_anything_is_sent() {
         (
             ["--dsn-notify", "always"],
             64,
-            "smail: --dsn-notify: `always` is none of never, success, failure, delay\n",
+            "smail: --dsn-notify: invalid value `always`; expected never, success, failure or \
+            delay\n",
         ),
         (
             ["--dsn-notify", "never,delay"],
             64,
-            "smail: --dsn-notify: `never` stands alone\n",
+            "smail: --dsn-notify: `never` cannot be combined with other values\n",
         ),
         (
             ["--dsn-return", "body"],
             64,
-            "smail: --dsn-return: `body` is neither full nor headers\n",
+            "smail: --dsn-return: invalid value `body`; expected full or headers\n",
         ),
         (
             ["--dsn-envid", "x\r\nRCPT TO:<b@x.example>"],
             64,
-            "smail: --dsn-envid: an envelope id is made of printable ASCII characters\n",
+            "smail: --dsn-envid: expected an envelope ID of printable ASCII characters\n",
         ),
         (
             ["-S", "dsn-notify=often"],
             78,
-            "smail: dsn-notify: `often` is none of never, success, failure, delay\n  said in -S\n",
+            "smail: dsn-notify: invalid value `often`; expected never, success, failure or delay\n  set in -S\n",
         ),
         (
             ["-S", "dsn-return=body"],
             78,
-            "smail: dsn-return: `body` is none of headers, full\n  said in -S\n",
+            "smail: dsn-return: invalid value `body`; expected one of headers, full\n  set in -S\n",
         ),
     ] {
         let outcome = mail(&world, 1, &flags, &["r1@x.example"]).run();
@@ -517,7 +518,7 @@ fn a_log_that_cannot_be_written_loses_no_mail_and_changes_no_status() {
     let sink = Options::new().start();
     let log = ["-S", "log=none/such/log"];
     let remark =
-        "smail: the log cannot be written: none/such/log: No such file or directory (os error 2)\n";
+        "smail: cannot write the log: none/such/log: No such file or directory (os error 2)\n";
     let sent = mail(&world, sink.port(), &log, &["r1@x.example"]).run();
     assert_eq!((sent.status, sent.stderr.as_str()), (0, remark));
     let quiet = mail(&world, sink.port(), &log, &["--quiet", "r1@x.example"]).run();

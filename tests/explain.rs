@@ -137,7 +137,7 @@ fn an_unknown_authority_is_explained_with_the_fingerprint_to_pin() {
     );
     let print = support::certs::certs().pair("server").fingerprint();
     let wanted = [
-        "hint: install ca-certificates; behind a company's proxy or a virus scanner name its CA with `tls-ca-file`"
+        "hint: install ca-certificates; behind a company proxy or a virus scanner set `tls-ca-file` to its CA"
             .to_owned(),
         format!("      to trust this one certificate: tls-fingerprint = \"{print}\""),
     ];
@@ -284,9 +284,9 @@ fn several_recipients_share_their_hints() {
         .run();
     server.end().unwrap();
     let wanted = format!(
-        "smail: 127.0.0.1:{} (no TLS) refuses all 2 recipients; nothing was sent\n  \
-         r1@x.example: 550 5.1.1 no such user\n  \
-         r2@x.example: 550 5.7.1 relaying denied\n",
+        "smail: 127.0.0.1:{} (no TLS) refused all 2 recipients; nothing was sent\n  \
+        r1@x.example: 550 5.1.1 no such user\n  \
+        r2@x.example: 550 5.7.1 relaying denied\n",
         server.port()
     );
     assert!(outcome.stderr.starts_with(&wanted), "{}", outcome.stderr);
@@ -447,10 +447,10 @@ fn explained(words: &[&str], input: &[u8]) -> String {
 #[test]
 fn a_code_is_explained_without_a_mail() {
     let wanted = "535\n  \
-        means: authentication failed: user name or password are not accepted\n  \
-        what follows: permanent: trying again does not help\n  \
+        means: authentication failed: the user name or password was not accepted\n  \
+        what to expect: permanent: trying again does not help\n  \
         who acts: you\n  \
-        what to do: use the app password or authorization code of the provider, not the web password; check the form of `auth-user`\n";
+        what to do: use the provider's app password or authorization code, not the web password; check the form of `auth-user`\n";
     assert_eq!(explained(&["--explain", "535"], b""), wanted);
     assert_eq!(explained(&["--explain"], b"535\n"), wanted);
     assert_eq!(explained(&["--explain", "-"], b"535\n"), wanted);
@@ -536,7 +536,7 @@ fn the_provider_tells_what_a_reply_means() {
     assert_eq!(outcome.status, 64);
     assert_eq!(
         outcome.stderr,
-        "smail: --provider: `nowhere` is no provider in the table\n"
+        "smail: --provider: unknown provider `nowhere`\n"
     );
 }
 
@@ -613,7 +613,7 @@ fn what_is_not_known_has_a_status_of_its_own() {
         assert!(
             outcome
                 .stderr
-                .starts_with("smail: nothing in this text is known\n\nhint: "),
+                .starts_with("smail: nothing in this text was recognized\n\nhint: "),
             "{}",
             outcome.stderr
         );

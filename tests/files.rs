@@ -70,7 +70,7 @@ fn a_fifo_in_the_place_of_any_file_that_is_read_never_hangs() {
         "fifo: it is not a regular file",
         "fifo: it is not a regular file; pipe it in with `-`",
     );
-    let no_certificate = "holds no certificate in PEM form";
+    let no_certificate = "contains no certificate in PEM format";
     let rows: &[Row<'_>] = &[
         (&clear, &[], &["--config", "fifo"], 78, no_file),
         (&clear, &[], &["-S", "signature=fifo"], 66, no_text),
@@ -114,7 +114,7 @@ fn a_fifo_in_the_place_of_any_file_that_is_read_never_hangs() {
             &tls,
             &["-S", "tls-cert=server.pem", "-S", "tls-key=fifo"],
             78,
-            "fifo holds no private key in PEM form",
+            "fifo contains no private key in PEM format",
         ),
         (
             &secured,
@@ -196,11 +196,11 @@ fn settings_may_come_from_a_program_as_shells_hand_it_over() {
 #[test]
 fn copies_and_logs_go_into_regular_files_and_nowhere_else() {
     let sink = Options::new().start();
-    let cannot = "74 smail: the mail was sent, but no copy could be kept in ";
+    let cannot = "74 smail: the message was sent, but no copy could be saved in ";
     for (place, why) in [
         ("fifo", "it is not a regular file"),
-        ("folder", "it is a folder"),
-        ("linked", "it has more than one name (a hard link)"),
+        ("folder", "it is a directory"),
+        ("linked", "it has more than one hard link"),
         ("link", "it is a symbolic link"),
         ("/dev/full", "it is not a regular file"),
     ] {
@@ -264,7 +264,7 @@ fn a_copy_that_another_program_has_locked_ends_the_wait() {
     let outcome = sent(&world, &sink, &["-S", "record=sent"]);
     assert_eq!(outcome.status, 74);
     assert!(
-        outcome.stderr.contains("another program has it locked"),
+        outcome.stderr.contains("it is locked by another program"),
         "{}",
         outcome.stderr
     );
@@ -286,7 +286,7 @@ fn nothing_is_added_to_what_a_stranger_made_in_a_shared_folder() {
     if !(give_away(&file) && give_away(&link)) {
         return;
     }
-    let strange = "another user made it, in a folder that others may write to";
+    let strange = "it was created by another user in a directory that others can write to";
     for place in ["file", "link"] {
         let why = if place == "file" {
             strange
@@ -379,7 +379,7 @@ fn a_mail_rc_is_obeyed_when_nobody_else_may_change_it() {
                 "{place} {mode:o}: {}",
                 told(&outcome)
             );
-            let says = "others may change it, and so could send mail in your name";
+            let says = "others can write to it and could send mail in your name";
             assert_eq!(
                 outcome.status == 78,
                 outcome.stderr.contains(says),
@@ -405,7 +405,7 @@ fn roots_that_everybody_may_change_prove_nothing() {
     assert!(
         outcome
             .stderr
-            .contains("ca.pem: everybody may change it; run chmod o-w on it"),
+            .contains("ca.pem: it is writable by everyone; run chmod o-w on it"),
         "{}",
         outcome.stderr
     );

@@ -535,7 +535,7 @@ fn what_is_queued_can_leave() {
         assert!(
             outcome
                 .stderr
-                .contains("a local part in quotes needs its domain after it"),
+                .contains("expected `@` and a domain after the quoted local part"),
             "{}",
             outcome.stderr
         );

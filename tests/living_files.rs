@@ -155,7 +155,7 @@ fn a_log_that_is_cut_says_so_in_its_place() {
             .unwrap();
         let output = ended(child);
         let told = format!(
-            "smail: `{}` had {length} octets when it was opened and 14 when it was read; the rest was filled\n",
+            "smail: `{}` had {length} bytes when it was opened and 14 when it was read; the rest was padded\n",
             file.display()
         );
         assert_eq!(String::from_utf8_lossy(&output.stderr), told);
@@ -163,7 +163,7 @@ fn a_log_that_is_cut_says_so_in_its_place() {
         let sent = attached(&sink.only_mail());
         assert_eq!(sent.len(), length);
         let words = format!(
-            "line 0 of the \n[smail: this file had {length} octets when it was opened and 14 when it was read]\n"
+            "line 0 of the \n[smail: this file had {length} bytes when it was opened and 14 when it was read]\n"
         );
         assert!(
             sent.starts_with(words.as_bytes()),

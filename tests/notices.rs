@@ -76,7 +76,7 @@ fn the_sender_of_a_mail_that_is_refused_later_gets_one_notice() {
         .start_at(place);
     let outcome = flush_all(&world);
     let told =
-        format!("smail: mail {id} was given up: 550 5.1.1 unknown (smail --queue-show {id})\n");
+        format!("smail: message {id} was given up: 550 5.1.1 unknown (smail --queue-show {id})\n");
     assert_eq!((outcome.status, outcome.stderr), (69, told));
     let notice = sink.only_mail();
     assert_eq!(

@@ -667,7 +667,7 @@ fn the_same_key_sends_once() {
     sink.only_mail();
     let said = mail(&world, sink.port(), &[&key[..], &["-v"]].concat()).run();
     assert_eq!(said.status, 0, "{}", said.stderr);
-    assert!(said.stderr.contains("nothing is sent"), "{}", said.stderr);
+    assert!(said.stderr.contains("nothing was sent"), "{}", said.stderr);
     sink.only_mail();
     silent(&mail(&world, sink.port(), &["--idempotency-key", "another"]).run());
     assert_eq!(sink.mails().len(), 2);
@@ -948,7 +948,7 @@ fn a_whole_last_line_of_a_journal_that_is_damaged_is_no_torn_one() {
         fs::write(&path, bytes).unwrap();
         assert_eq!(list(&world)[0]["state"], "damaged");
         let flush = smail(&world, &["--flush", &id]);
-        let why = format!("smail: mail {id}: its journal is damaged in line ");
+        let why = format!("smail: message {id}: its journal is damaged at line ");
         assert!(
             flush.status == 74 && flush.stderr.starts_with(&why),
             "{from_end}: {}",
@@ -973,7 +973,7 @@ fn a_key_whose_last_line_is_damaged_sends_nothing() {
     fs::write(&path, noted.replace("done", "dona")).unwrap();
     let outcome = mail(&world, sink.port(), &key).run();
     let said = format!(
-        "smail: the file of the key, {}: its last line is damaged\n",
+        "smail: the key file {}: its last line is damaged\n",
         path.display()
     );
     assert!(
@@ -1065,7 +1065,7 @@ fn a_mail_is_given_up_after_it_was_tried_for_its_lifetime_and_that_is_told() {
     assert!(
         given_up
             .stderr
-            .starts_with(&format!("smail: mail {id} was given up: ")),
+            .starts_with(&format!("smail: message {id} was given up: ")),
         "{}",
         given_up.stderr
     );
@@ -1131,7 +1131,7 @@ fn a_mail_that_is_given_up_while_another_is_sent_is_told_and_logged() {
         assert!(
             outcome
                 .stderr
-                .starts_with(&format!("smail: mail {id} was given up: ")),
+                .starts_with(&format!("smail: message {id} was given up: ")),
             "{}",
             outcome.stderr
         );

@@ -296,7 +296,7 @@ fn a_mail_that_was_named_and_stays_busy_is_told() {
         });
         flush.signal(Signal::TERM);
         let outcome = flush.finish();
-        let said = format!("smail: mail {id} is being sent by another process\n");
+        let said = format!("smail: message {id} is being sent by another process\n");
         assert_eq!((outcome.status, outcome.stderr), (75, said), "{words:?}");
     }
 }
@@ -321,7 +321,7 @@ fn a_mail_that_another_process_gave_up_meanwhile_is_told() {
     assert!(
         outcome
             .stderr
-            .starts_with(&format!("smail: mail {id} was given up: ")),
+            .starts_with(&format!("smail: message {id} was given up: ")),
         "{}",
         outcome.stderr
     );
@@ -334,7 +334,7 @@ fn a_held_mail_is_sent_by_no_run() {
     let (held, _free) = (wait(&world, &place), wait(&world, &place));
     assert_eq!(world.smail(&["--hold", &held]).queued().run().status, 0);
     let sink = Options::new().start_at(place);
-    let told = format!("smail: mail {held} is held; `smail --release {held}` lets it go\n");
+    let told = format!("smail: message {held} is held; `smail --release {held}` releases it\n");
     let (by_name, by_part) = (format!("-qI{held}"), format!("-qI{}", &held[..12]));
     let rows: &[(&[&str], i32, &str)] = &[
         (&["--flush"], 0, ""),

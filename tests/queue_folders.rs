@@ -145,7 +145,7 @@ fn mail_that_is_named_is_found_in_either_folder() {
     let flush = twice.smail(&["--flush", &old, "nosuchid", &new]);
     assert_eq!(
         (flush.status, flush.stderr.as_str()),
-        (64, "smail: the queue holds no mail `nosuchid`\n")
+        (64, "smail: no message `nosuchid` in the queue\n")
     );
     assert_eq!(sink.mails().len(), 2);
     let place = Place::reserve();
@@ -214,7 +214,7 @@ fn a_folder_that_others_may_enter_is_told_and_the_others_are_looked_through() {
     let list = twice.smail(&["--queue"]);
     let path = twice.0.queue_dir().display().to_string();
     let told = format!(
-        "smail: the queue folder {path}: others may enter it (mode 0755); run chmod 700 on it; mail may wait in it\n"
+        "smail: the queue directory {path}: others can access it (mode 0755); run chmod 700 on it; messages may be waiting in it\n"
     );
     assert_eq!((list.status, list.stderr.as_str()), (74, told.as_str()));
     assert!(list.stdout.starts_with(&new), "{}", list.stdout);

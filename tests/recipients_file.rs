@@ -58,7 +58,7 @@ fn a_list_from_standard_input_leaves_the_words_to_a_file() {
         (refused.status, refused.stderr.as_str()),
         (
             64,
-            "smail: standard input can be read once only: it is wanted by --to-file - and by the text of the mail (`-m FILE` takes it from a file)\n"
+            "smail: standard input can only be read once, but is needed for --to-file - and for the text of the message (`-m FILE` reads it from a file)\n"
         )
     );
     let sent = smail(&world, &sink, &["--to-file", "-", "-m", words])
@@ -92,9 +92,9 @@ fn bad_lines_are_pointed_at_and_nothing_is_sent() {
         (
             "lists",
             65,
-            "smail: 2 lines are no addresses; nothing was sent\n  lists:2: `bob@@a.test` is not an address: a second `@`\n  bob@@a.test\n      ^\n  lists:4: `carl d` is not an address: a blank cannot stand here; is a comma missing?\n  carl d\n       ^\n",
+            "smail: 2 lines are not addresses; nothing was sent\n  lists:2: `bob@@a.test` is not an address: a second `@`\n  bob@@a.test\n      ^\n  lists:4: `carl d` is not an address: a space is not allowed here; is a comma missing?\n  carl d\n       ^\n",
         ),
-        ("none", 65, "smail: none: it names no recipient\n"),
+        ("none", 65, "smail: none: it contains no recipient\n"),
         ("missing", 66, "smail: missing: No such file or directory\n"),
         (
             "fifo",
@@ -137,7 +137,7 @@ fn many_refused_recipients_are_counted_and_not_all_named() {
     assert!(
         outcome
             .stderr
-            .contains("\n  and 5 more; --json tells of every recipient\n"),
+            .contains("\n  and 5 more; use --json to list every recipient\n"),
         "{}",
         outcome.stderr
     );
@@ -273,7 +273,7 @@ fn every_recipient_of_a_long_list_in_the_queue_has_a_fate() {
     let before = sink.mails().len();
     let flush = world.smail(&["--flush", &id]).queued().run();
     let told =
-        format!("smail: mail {id} was given up: 550 5.1.1 unknown (smail --queue-show {id})\n");
+        format!("smail: message {id} was given up: 550 5.1.1 unknown (smail --queue-show {id})\n");
     assert_eq!((flush.status, flush.stderr), (69, told));
     assert_eq!(taken(before), kept(&[3]));
 }
@@ -286,7 +286,7 @@ fn what_a_list_names_twice_is_said_to_those_who_ask() {
         .stdin("words\n")
         .run();
     assert_eq!(dry.status, 0);
-    let said = "smail: list: 2 recipients; 1 recipient that stands in it twice was left out\n";
+    let said = "smail: list: 2 recipients; 1 duplicate recipient was left out\n";
     assert!(dry.stderr.contains(said), "{}", dry.stderr);
     assert!(
         dry.stderr
@@ -322,6 +322,6 @@ fn a_list_adds_to_the_recipients_of_a_template() {
         .stdin("ann@a.test\n")
         .run();
     let said =
-        "smail: standard input can be read once only: it is wanted by --to-file - and by -t\n";
+        "smail: standard input can only be read once, but is needed for --to-file - and for -t\n";
     assert_eq!((twice.status, twice.stderr.as_str()), (64, said));
 }

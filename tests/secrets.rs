@@ -94,13 +94,14 @@ fn a_mail_that_waits_never_goes_with_the_password_of_another_server() {
         (vec!["u".to_owned()], 0, vec![id.clone()])
     );
     let why = format!(
-        "cannot log in at {site} as a: the password came from auth-password of -S and is not kept"
+        "cannot log in to {site} as a: the password came from auth-password of -S and was not \
+        stored"
     );
     assert_eq!(last(&world), why);
     let flush = smail(&world, &["--flush", &id]);
     assert_eq!(
         (flush.status, flush.stderr),
-        (75, format!("smail: mail {id} still waits: {why}\n"))
+        (75, format!("smail: message {id} is still queued: {why}\n"))
     );
     let told = String::from_utf8(world.read("log").unwrap()).unwrap();
     let line = told.lines().rfind(|line| line.contains(&id)).unwrap();
@@ -143,7 +144,7 @@ fn a_mail_with_a_password_in_a_variable_goes_again_where_the_variable_is() {
     assert!(
         flush
             .stderr
-            .ends_with("as a: the password came from $SMAIL_SMTP and is not kept\n"),
+            .ends_with("as a: the password came from $SMAIL_SMTP and was not stored\n"),
         "{}",
         flush.stderr
     );
@@ -204,11 +205,11 @@ fn the_login_of_a_file_does_not_follow_another_server_on_any_road() {
         .display()
         .to_string();
     let why =
-        format!("cannot log in at {site} as u: auth-password in {file}:4 belongs to u at {home}");
+        format!("cannot log in to {site} as u: auth-password in {file}:4 belongs to u at {home}");
     let ways = format!(
-        "\nhint: an account has server, user and password together: [accounts.NAME] in config.toml, chosen with -A NAME\n\
-         hint: a password of its own: \"auth-password-u@{site}\" in config.toml, or $SMAIL_AUTH_PASSWORD with -S smtp and -S auth-user\n\
-         hint: -S auth=none sends to {site} without a login\n"
+        "\nhint: define an account with its own server, user and password: [accounts.NAME] in config.toml, selected with -A NAME\n\
+         hint: or set a separate password: \"auth-password-u@{site}\" in config.toml, or $SMAIL_AUTH_PASSWORD with -S smtp and -S auth-user\n\
+         hint: or use -S auth=none to send to {site} without a login\n"
     );
     for words in [&["-S", set.as_str()][..], &[glued.as_str()]] {
         let outcome = mail(&world, words).run();
@@ -231,7 +232,9 @@ fn the_login_of_a_file_does_not_follow_another_server_on_any_road() {
         );
         let shown = smail(&world, &[words, &["--show-settings"]].concat());
         assert!(
-            shown.stdout.ends_with(&format!("# mail goes by {why}\n")),
+            shown
+                .stdout
+                .ends_with(&format!("# mail is sent via {why}\n")),
             "{}",
             shown.stdout
         );
@@ -681,7 +684,7 @@ fn a_program_whose_file_has_capabilities_is_refused_as_one_that_is_set_uid() {
     {
         return;
     }
-    let refused = "smail: smail runs with capabilities that its file gives, which it is not made for\n\n\
-                   hint: setcap -r on the program; it needs no rights of its own\n";
+    let refused = "smail: refusing to run with file capabilities\n\n\
+                   hint: run setcap -r on the program; it needs no privileges of its own\n";
     assert_eq!(run(&copy), (Some(77), refused.to_owned()));
 }

@@ -485,7 +485,7 @@ fn a_proxy_that_is_not_there_is_named_and_not_the_server() {
             "smail: cannot connect to mx.example.org:25 (no TLS)"
         );
         assert!(
-            lines.contains(&"  proxy: said in -S") && !outcome.stderr.contains("smtp: said"),
+            lines.contains(&"  proxy: set in -S") && !outcome.stderr.contains("smtp: said"),
             "{}",
             outcome.stderr
         );

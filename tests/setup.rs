@@ -97,7 +97,7 @@ fn from_nothing_to_the_first_mail_with_four_providers() {
     for (address, password, starttls, url, id) in rows {
         let (world, sink) = (World::new(), provider(address, password, starttls));
         let mut terminal = setup(&world, &sink, &[]);
-        terminal.answer("Your mail address: ", &format!("{address}\n"));
+        terminal.answer("Your email address: ", &format!("{address}\n"));
         terminal.answer("Password (not shown): ", &format!("{password}\n"));
         terminal.answer("Number [1]: ", "\n");
         terminal.answer("(y/n) [y]: ", "\n");
@@ -106,7 +106,7 @@ fn from_nothing_to_the_first_mail_with_four_providers() {
         assert!(!shown.contains(password), "{shown}");
         assert!(
             shown.ends_with(&format!(
-                "A mail to {address} was accepted; it should arrive now.\n"
+                "A message to {address} was accepted; it should arrive soon.\n"
             )),
             "{shown}"
         );
@@ -167,7 +167,7 @@ fn a_wrong_password_is_explained_and_asked_for_again() {
 #[test]
 fn whoever_leaves_at_any_question_leaves_nothing() {
     let steps = [
-        ("Your mail address: ", "me@163.com\n"),
+        ("Your email address: ", "me@163.com\n"),
         ("shown): ", "right\n"),
         ("Number [1]: ", "\n"),
         ("[y]: ", ""),
@@ -187,7 +187,7 @@ fn whoever_leaves_at_any_question_leaves_nothing() {
             assert_eq!(status, wanted, "at {leave}: {shown}");
             let last = shown.trim_end().lines().next_back().unwrap();
             assert!(
-                last.starts_with("smail: the setup was broken off at `"),
+                last.starts_with("smail: the setup was interrupted at `"),
                 "{shown}"
             );
             assert!(!world.path("home/.config/smail").exists(), "{shown}");
@@ -223,7 +223,7 @@ fn setup_by(world: &World, web: &Web, more: &[&str]) -> Terminal {
     Terminal::start(command(world, &args))
 }
 
-const CONSENT: &str = "The first is told me@x.example. (y/n) [n]: ";
+const CONSENT: &str = "The first will see me@x.example. (y/n) [n]: ";
 
 #[test]
 fn what_a_domain_publishes_is_asked_for_with_consent_only() {
@@ -242,7 +242,7 @@ fn what_a_domain_publishes_is_asked_for_with_consent_only() {
     terminal.wait_for(CONSENT);
     assert_eq!(web.asked(), [""; 0]);
     terminal.answer("", "y\n");
-    terminal.wait_for("autoconfig.x.example names mail.x.example:465 (TLS) for sending.");
+    terminal.wait_for("autoconfig.x.example lists mail.x.example:465 (TLS) for sending.");
     let question = "GET /mail/config-v1.1.xml?emailaddress=me%40x.example HTTP/1.1";
     assert_eq!(
         web.asked(),
@@ -252,7 +252,7 @@ fn what_a_domain_publishes_is_asked_for_with_consent_only() {
             "Host: autoconfig.x.example"
         ]
     );
-    terminal.answer("Send by mail.x.example:465 (TLS)? (y/n) [y]: ", "\n");
+    terminal.answer("Send through mail.x.example:465 (TLS)? (y/n) [y]: ", "\n");
     terminal.answer("User name [me]: ", "\n");
     terminal.answer("Password (not shown): ", "right\n");
     terminal.answer("Number [1]: ", "\n");
@@ -298,7 +298,7 @@ fn a_web_server_that_is_not_trusted_is_asked_for_nothing() {
     ];
     let mut terminal = setup_by(&world, &web, &of_mail);
     terminal.answer(CONSENT, "y\n");
-    terminal.wait_for("No settings there: autoconfig.x.example: it is for other.test and not for autoconfig.x.example");
+    terminal.wait_for("No settings found: autoconfig.x.example: it is for other.test and not for autoconfig.x.example");
     terminal.wait_for("; x.example: it is self-signed.\r\n");
     terminal.answer("Server, as host or host:port: ", "\x04");
     assert_eq!(terminal.finish().0, 1);
@@ -332,7 +332,7 @@ fn ctrl_c_ends_the_wait_for_a_web_server() {
     let (status, shown) = terminal.finish();
     assert_eq!(status, 130, "{shown}");
     assert!(
-        shown.contains("smail: the setup was broken off at `Ask https://autoconfig."),
+        shown.contains("smail: the setup was interrupted at `Ask https://autoconfig."),
         "{shown}"
     );
     assert!(
@@ -358,20 +358,22 @@ fn whoever_leaves_while_the_server_is_silent_leaves_nothing() {
     terminal.answer("Password (not shown): ", "right\n");
     terminal.answer("Number [1]: ", "\n");
     silent.wait_for("EHLO *");
-    terminal.answer("Trying it: ", "\x03");
+    terminal.answer("Testing: ", "\x03");
     let (status, shown) = terminal.finish();
     assert_eq!(status, 130, "{shown}");
     assert!(!world.path("home/.config/smail").exists(), "{shown}");
-    let trying = format!("Trying it: 127.0.0.1:{} (STARTTLS) …", silent.port());
-    let last =
-        format!("{trying}\n^Csmail: the setup was broken off at `{trying}`; nothing was written\n");
+    let trying = format!("Testing: 127.0.0.1:{} (STARTTLS) …", silent.port());
+    let last = format!(
+        "{trying}\n^Csmail: the setup was interrupted at `{trying}`; nothing was \
+            written\n"
+    );
     assert!(shown.ends_with(&last), "{shown}");
 }
 
 #[test]
 fn variables_that_outrank_what_was_written_are_named() {
     let (world, sink) = (World::new(), provider("me@163.com", "right", false));
-    let named = "SMAIL_FROM, SMAIL_TLS: set in this environment, which outranks what was written; unset that, or mail goes another way.";
+    let named = "SMAIL_FROM, SMAIL_TLS: set in this environment and overrides what was written; unset it, or mail will be sent differently.";
     let args: Vec<String> = ["--setup", "me@163.com"]
         .map(str::to_owned)
         .into_iter()
@@ -403,7 +405,7 @@ fn variables_that_outrank_what_was_written_are_named() {
         .env("SMAIL_AUTH_PASSWORD", "right")
         .env("SMAIL_FROM", "other@163.com")
         .run();
-    let named = "smail: SMAIL_FROM: set in this environment, which outranks what was written; unset that, or mail goes another way.\n";
+    let named = "smail: SMAIL_FROM: set in this environment and overrides what was written; unset it, or mail will be sent differently.\n";
     assert_eq!((outcome.status, outcome.stderr.as_str()), (0, named));
     assert!(!text(&world, CONFIG).is_empty());
 }
@@ -426,7 +428,7 @@ fn a_password_of_the_environment_that_was_wrong_is_named_when_another_was_typed(
     terminal.answer("(y/n) [y]: ", "n\n");
     let (status, shown) = terminal.finish();
     assert_eq!(status, 0, "{shown}");
-    let named = "SMAIL_AUTH_PASSWORD: set in this environment, which outranks what was written; unset that, or mail goes another way.\n";
+    let named = "SMAIL_AUTH_PASSWORD: set in this environment and overrides what was written; unset it, or mail will be sent differently.\n";
     assert!(shown.ends_with(named), "{shown}");
 }
 
@@ -442,7 +444,7 @@ fn a_config_that_is_there_is_kept_byte_for_byte() {
     let mut terminal = setup(&world, &sink, &["me@qq.com"]);
     terminal.answer("Password (not shown): ", "abcdefghijklmnop\n");
     terminal.answer("Number [1]: ", "\n");
-    terminal.answer("Name of the account [qq]: ", "work\n");
+    terminal.answer("Account name [qq]: ", "work\n");
     terminal.answer("[y]: ", "y\n");
     let (status, shown) = terminal.finish();
     assert_eq!(status, 0, "{shown}");
@@ -519,7 +521,7 @@ fn a_place_that_takes_no_password_is_chosen_again() {
     terminal.answer("Number [1]: ", "2\n");
     terminal.answer("[y]: ", "n\n");
     terminal
-        .wait_for("It could not be stored: `pass` failed with status 1. Nothing was written yet.");
+        .wait_for("Could not store it: `pass` failed with status 1. Nothing has been written yet.");
     assert!(!world.path("home/.config/smail").exists());
     terminal.answer("Number [1]: ", "1\n");
     assert_eq!(terminal.finish().0, 0);
@@ -556,7 +558,7 @@ fn without_a_terminal_it_says_how() {
     let world = World::new();
     let outcome = world.smail(&["--setup", "me@qq.com"]).run();
     assert_eq!(outcome.status, 64);
-    let wanted = "smail: `--setup` asks questions, and standard input is no terminal\n\n\
+    let wanted = "smail: `--setup` asks questions, but standard input is not a terminal\n\n\
                   hint: without a terminal: smail --setup me@example.org --yes --password-from stdin < password\n";
     assert_eq!(outcome.stderr, wanted);
 }
@@ -634,7 +636,7 @@ fn without_questions_a_failure_is_the_failure_of_a_mail() {
     assert!(
         unasked
             .stderr
-            .starts_with("smail: `--yes` has no answer to `Password (not shown)`"),
+            .starts_with("smail: `--yes` cannot answer `Password (not shown)`"),
         "{}",
         unasked.stderr
     );
@@ -665,10 +667,10 @@ fn a_mailrc_becomes_a_config_that_sends() {
     let outcome = world.smail(&["--setup", "--from-mailrc", "--yes"]).run();
     assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
     for line in [
-        "  2 smtp-auth-user: is called auth-user now\n",
-        "  6 crt: dropped: without effect on sending\n",
-        "Mail goes by smtp.163.com:465 (implicit TLS), as before.\n",
-        "~/.mailrc is left as it is; smail now takes the word of ~/.config/smail/config.toml over it.\n",
+        "  2 smtp-auth-user: is now called auth-user\n",
+        "  6 crt: dropped: has no effect on sending\n",
+        "Mail is sent through smtp.163.com:465 (implicit TLS), as before.\n",
+        "~/.mailrc is left unchanged; from now on ~/.config/smail/config.toml takes precedence over it.\n",
     ] {
         assert!(outcome.stdout.contains(line), "{}", outcome.stdout);
     }

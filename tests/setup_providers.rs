@@ -134,8 +134,8 @@ fn set_up(play: &Play, typed: &Typed) -> String {
     );
     terminal.answer("Password (not shown): ", &format!("{}\n", typed.wrong));
     if let Some(doubt) = typed.doubt {
-        terminal.wait_for(&format!("Look again: {doubt}\r\n"));
-        terminal.answer("Use it all the same? (y/n) [y]: ", "\n");
+        terminal.wait_for(&format!("Please check: {doubt}\r\n"));
+        terminal.answer("Use it anyway? (y/n) [y]: ", "\n");
     }
     terminal.answer("Number [1]: ", "\n");
     let user = format!(" as {}\n", play.address);
@@ -144,15 +144,15 @@ fn set_up(play: &Play, typed: &Typed) -> String {
     terminal.answer("Number [1]: ", "1\n");
     terminal.answer("Password (not shown): ", &format!("{}\n", typed.right));
     if typed.doubt.is_some() && typed.right == typed.wrong {
-        terminal.answer("Use it all the same? (y/n) [y]: ", "\n");
+        terminal.answer("Use it anyway? (y/n) [y]: ", "\n");
     }
-    terminal.wait_for("It works: the server took the login and the sender.");
+    terminal.wait_for("It works: the server accepted the login and the sender.");
     terminal.answer("(y/n) [y]: ", "\n");
     let (status, shown) = terminal.finish();
     assert_eq!(status, 0, "{shown}");
     assert!(
         shown.ends_with(&format!(
-            "A mail to {} was accepted; it should arrive now.\n",
+            "A message to {} was accepted; it should arrive soon.\n",
             play.address
         )),
         "{shown}"
@@ -214,7 +214,7 @@ hint: 网页邮箱 → 设置 → POP3/SMTP/IMAP → 开启 IMAP/SMTP → 新增
         ..play
     };
     let explained = "  server: 550 User has no permission
-  550 means: SMTP is not switched on for this mailbox
+  550 means: SMTP is not enabled for this mailbox
 
 hint: 网页邮箱 → 设置 → POP3/SMTP/IMAP → 开启 SMTP 服务
       NetEase 163.com: 网页邮箱 → 设置 → POP3/SMTP/IMAP → 开启 IMAP/SMTP → 新增授权密码; use that code, not the web password
@@ -252,11 +252,11 @@ fn qq_wants_the_authorization_code() {
             "221 Bye.",
         ],
     };
-    let typed = Typed { wrong: "my-QQ-password", right: "abcdefghijklmnop", doubt: Some("this does not look like an authorization code (授权码) of QQ, which has 16 letters; mail.qq.com → 设置 → 账号 → POP3/IMAP/SMTP服务 → 开启 → 生成授权码"),
+    let typed = Typed { wrong: "my-QQ-password", right: "abcdefghijklmnop", doubt: Some("this does not look like a QQ authorization code (授权码), which has 16 letters; mail.qq.com → 设置 → 账号 → POP3/IMAP/SMTP服务 → 开启 → 生成授权码"),
         explained: "  server: 535 Login Fail. Please enter your authorization code to login. More information in https://service.mail.qq.com/detail/0/53
-  535 means: QQ wants the authorization code (授权码), not the QQ password
+  535 means: QQ requires the authorization code (授权码), not the QQ password
 
-hint: mail.qq.com → 设置 → 账号 → POP3/IMAP/SMTP服务 → 开启 → 生成授权码; if the code is right, wait, as logins are limited
+hint: mail.qq.com → 设置 → 账号 → POP3/IMAP/SMTP服务 → 开启 → 生成授权码; if the code is correct, wait: logins may be limited
 " };
     set_up(&play, &typed);
 }
@@ -292,12 +292,12 @@ fn gmail_wants_an_app_password() {
             "221 2.0.0 closing connection 5b1f17b1804b1-42c7c1e9a0dsm12345678.5 - gsmtp",
         ],
     };
-    let typed = Typed { wrong: "my-Google-password", right: "abcdefghijklmnop", doubt: Some("this does not look like an app password of Google, which has 16 letters; make one at https://myaccount.google.com/apppasswords; the password of the account does not work here"),
+    let typed = Typed { wrong: "my-Google-password", right: "abcdefghijklmnop", doubt: Some("this does not look like a Google app password, which has 16 letters; create one at https://myaccount.google.com/apppasswords; the account password does not work here"),
         explained: "  server: 534 5.7.9 Application-specific password required. For more information, go to
   server: 534 5.7.9  https://support.google.com/mail/?p=InvalidSecondFactor 5b1f17b1804b1-42c7c1e9a0dsm12345678.5 - gsmtp
-  534 means: Google wants an app password, because 2-Step Verification is on
+  534 means: Google requires an app password, because 2-Step Verification is on
 
-hint: make one at https://myaccount.google.com/apppasswords
+hint: create one at https://myaccount.google.com/apppasswords
 " };
     set_up(&play, &typed);
     let bad = Play {
@@ -309,9 +309,9 @@ hint: make one at https://myaccount.google.com/apppasswords
     };
     set_up(&bad, &Typed { explained: "  server: 535 5.7.8 Username and Password not accepted. For more information, go to
   server: 535 5.7.8  https://support.google.com/mail/?p=BadCredentials 5b1f17b1804b1-42c7c1e9a0dsm12345678.5 - gsmtp
-  535 means: Google does not accept the user name or password
+  535 means: Google did not accept the user name or password
 
-hint: make an app password at https://myaccount.google.com/apppasswords (2-Step Verification must be on); use its 16 letters, not the account password
+hint: create an app password at https://myaccount.google.com/apppasswords (2-Step Verification must be on); use its 16 letters, not the account password
 ", ..typed });
 }
 
@@ -349,7 +349,7 @@ fn microsoft_365_wants_smtp_auth_switched_on() {
     };
     // The password is right all along: the administrator switches SMTP AUTH on meanwhile.
     let typed = Typed { wrong: "Pa55word!right", right: "Pa55word!right", doubt: None, explained: "  server: 535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant. Visit https://aka.ms/smtp_auth_disabled for more information. [AM0PR04CA0001.eurprd04.prod.outlook.com 2026-11-24T01:59:58.000Z 08DC79E0B1F3A2C4]
-  535 means: logins over SMTP are switched off for the whole organisation; a new password does not help
+  535 means: SMTP logins are disabled for the whole organization; a new password does not help
 
 hint: the administrator runs Set-CASMailbox USER -SmtpClientAuthenticationDisabled $false for this mailbox; or use an OAuth2 token (`auth = xoauth2`)
 " };

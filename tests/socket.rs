@@ -315,14 +315,14 @@ fn a_socket_that_cannot_be_used_says_why_and_the_way_out() {
         .to_string();
     let refused = |why: &str, meaning: &str, action: &str| {
         format!(
-            "smail: cannot connect to {path} (no TLS)\n  unix:{path}: {why}\n  this means: {meaning}\n  smtp: said in {config}:1\n\nhint: {action}\n"
+            "smail: cannot connect to {path} (no TLS)\n  unix:{path}: {why}\n  this means: {meaning}\n  smtp: set in {config}:1\n\nhint: {action}\n"
         )
     };
     let send = || host.user(&["--no-queue", "-r", "me@a.example", "you@x.example"]);
     let missing = refused(
         "no such file or directory",
-        "there is no such socket on this host: the service that listens there is not set up, or was stopped",
-        "systemctl enable --now smail.socket, or correct the path in `smtp`",
+        "there is no such socket on this host: the service that listens on it is not set up or was stopped",
+        "run systemctl enable --now smail.socket, or correct the path in `smtp`",
     );
     assert_eq!(send(), (75, missing));
     let listener = UnixListener::bind(host.socket()).unwrap();
@@ -330,8 +330,8 @@ fn a_socket_that_cannot_be_used_says_why_and_the_way_out() {
     fs::set_permissions(host.socket(), fs::Permissions::from_mode(0o666)).unwrap();
     let idle = refused(
         "connection refused",
-        "the socket is there, and nothing listens on it: its service has ended",
-        "systemctl restart smail.socket, or start the server again",
+        "the socket exists but no service is listening on it: its service has ended",
+        "run systemctl restart smail.socket, or start the server again",
     );
     assert_eq!(send(), (75, idle));
     if rustix::process::geteuid().is_root() {
@@ -339,7 +339,7 @@ fn a_socket_that_cannot_be_used_says_why_and_the_way_out() {
         let denied = refused(
             "permission denied",
             "this user may not use the socket",
-            "ask for the group that ls -l shows at the socket (SocketGroup= of its unit); a new group counts from the next login on",
+            "ask to join the group that ls -l shows for the socket (SocketGroup= of its unit); a new group takes effect at the next login",
         );
         assert_eq!(send(), (75, denied));
     }
@@ -368,13 +368,11 @@ fn mail_never_goes_in_a_circle() {
     // Another user learns nothing of the settings of the service.
     if rustix::process::geteuid().is_root() {
         assert!(
-            said.contains(
-                "451 4.3.5 The mail cannot be taken now; the log of the service says why"
-            ),
+            said.contains("451 4.3.5 Cannot accept mail now; see the log of the service"),
             "{said}"
         );
         let line = format!(
-            "sendmail: mail would go in a circle: smtp names {path}, by which it came (hint: the user of this service needs an smtp of its own)\n"
+            "sendmail: mail would loop: smtp is set to {path}, the socket that this message came through (hint: set a different smtp for the user of this service)\n"
         );
         assert_eq!(journal, line);
     }
@@ -386,7 +384,7 @@ fn a_client_that_says_nothing_is_let_go() {
         "smtp = \"127.0.0.1:9\"\nfrom = \"host@a.example\"\nlog = \"none\"\ntimeout = \"500ms\"\n",
     );
     host.listen();
-    let gone = "421 4.4.2 Nothing came for too long; closing the connection\r\n";
+    let gone = "421 4.4.2 Timed out waiting for input; closing the connection\r\n";
     assert_eq!(host.client().rest(), gone);
     let mut half = host.client();
     half.say("EHLO ");
@@ -453,7 +451,7 @@ fn a_socket_that_listens_is_no_connection() {
         .stdin(Stdio::from(OwnedFd::from(listener)))
         .output()
         .unwrap();
-    let said = "sendmail: standard input is a socket that listens; expected a connection (hint: Accept=yes in the socket unit)\n";
+    let said = "sendmail: standard input is a listening socket; expected a connection (hint: set Accept=yes in the socket unit)\n";
     assert_eq!(
         (
             output.status.code(),

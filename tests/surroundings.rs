@@ -114,7 +114,10 @@ fn a_local_name_that_leads_nowhere_says_the_ways_out() {
     let (status, words) = refused(&set, "root");
     assert_eq!(status, 78);
     assert!(
-        words.starts_with("smail: ~/aliases:1: alias `root`: smail runs no programs for aliases\n"),
+        words.starts_with(
+            "smail: ~/aliases:1: alias `root`: smail does not run programs for \
+            aliases\n"
+        ),
         "{words}"
     );
     let missing = refused("aliases-file=/nonexistent/aliases", "root");
@@ -122,12 +125,12 @@ fn a_local_name_that_leads_nowhere_says_the_ways_out() {
         missing,
         (
             78,
-            "smail: /nonexistent/aliases: no such file or directory\n  said in -S\n".to_owned()
+            "smail: /nonexistent/aliases: no such file or directory\n  set in -S\n".to_owned()
         )
     );
     fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
     let (status, words) = refused(&set, "root");
-    let wanted = "smail: ~/aliases: others may change it, and so could redirect mail\n  said in -S\n\nhint: chmod go-w ~/aliases\n";
+    let wanted = "smail: ~/aliases: others can write to it and could redirect mail\n  set in -S\n\nhint: chmod go-w ~/aliases\n";
     assert_eq!((status, words.as_str()), (78, wanted));
 }
 
@@ -306,7 +309,7 @@ fn smail_never_sends_through_itself() {
     fs::create_dir_all(world.path("bin")).unwrap();
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_smail"), &link).unwrap();
     let mta = format!("mta={}", link.display());
-    let wanted = "smail: the sendmail program leads back to smail\n\nhint: set smtp: the server that takes this host's mail\n";
+    let wanted = "smail: the sendmail program runs smail again\n\nhint: set smtp to the server that accepts mail from this host\n";
     let outcome = world
         .smail(&["-S", &mta, "-r", "me@a.example", "bob@x.example"])
         .stdin("x\n")
@@ -327,7 +330,7 @@ fn smail_never_sends_through_itself() {
     assert!(
         outcome
             .stderr
-            .contains("the sendmail program leads back to smail"),
+            .contains("the sendmail program runs smail again"),
         "{}",
         outcome.stderr
     );
@@ -417,8 +420,8 @@ fn a_system_file_that_a_user_may_not_read_matters_only_where_nothing_else_names_
     let (world, sink) = (World::new(), Options::new().start());
     let etc = [("smail/config.toml", "600", "smtp = \"smtps://h.example\"\n")];
     let refused = as_daemon(&world, &etc, &["-r", "me@a.example", "bob@x.example"]);
-    let wanted = "smail: /etc/smail/config.toml: this user may not read it, and nothing else sets a server\n\nhint: \
-                  chgrp GROUP /etc/smail/config.toml && chmod 640 /etc/smail/config.toml, with a group that this user is in\n";
+    let wanted = "smail: /etc/smail/config.toml: this user cannot read it, and nothing else sets a server\n\nhint: \
+                  run chgrp GROUP /etc/smail/config.toml && chmod 640 /etc/smail/config.toml, with a group that this user belongs to\n";
     assert_eq!((refused.status, refused.stderr.as_str()), (78, wanted));
     let mut args = to(&sink);
     args.push("bob@x.example".to_owned());
@@ -429,7 +432,7 @@ fn a_system_file_that_a_user_may_not_read_matters_only_where_nothing_else_names_
         (0, "", 1)
     );
     let told = as_daemon(&world, &etc, &[&args[..], &["-v"]].concat());
-    let note = "smail: /etc/smail/config.toml cannot be read by this user and is passed over\n";
+    let note = "smail: /etc/smail/config.toml cannot be read by this user and is ignored\n";
     assert!(told.stderr.contains(note), "{}", told.stderr);
 }
 
@@ -477,10 +480,14 @@ fn the_queue_of_the_system_belongs_to_root_and_others_have_their_own() {
         &[(etc, "644", &text)],
         &[&args[..], &["-v"]].concat(),
     );
-    let note = "it belongs to another user; a folder of this user is taken\n";
+    let note = "it belongs to another user; using a directory of this user instead\n";
     // Root's folder cannot even be opened: either fact may be told.
     assert!(
-        told.stderr.contains(note) || told.stderr.contains("a folder of this user is taken\n"),
+        told.stderr.contains(note)
+            || told.stderr.contains(
+                "using a directory of this user \
+            instead\n"
+            ),
         "{}",
         told.stderr
     );
@@ -612,7 +619,8 @@ fn where_nothing_can_wait_the_queue_is_empty() {
         );
     }
     let unknown = world.under(&wrapper, &["--queue-show", "x"]).queued().run();
-    let said = "smail: the queue holds no mail `x`\n\nhint: `smail --queue` lists what there is\n";
+    let said = "smail: no message `x` in the queue\n\nhint: run `smail --queue` to list the \
+        queue\n";
     assert_eq!((unknown.status, unknown.stderr.as_str()), (64, said));
     // What was named by the user must be there.
     let named = world

@@ -19,10 +19,10 @@ pub struct Aliases(BTreeMap<String, Vec<(String, String)>>);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AliasError {
     /// The alias leads back to itself: the names on the way.
-    #[error("the alias `{}` leads back to itself: {}", .0.first().map_or("", String::as_str), .0.join(" -> "))]
+    #[error("the alias `{}` refers to itself: {}", .0.first().map_or("", String::as_str), .0.join(" -> "))]
     Loop(Vec<String>),
     /// Aliases are nested too deeply or yield too many addresses.
-    #[error("the alias `{0}` leads to more than {ALIAS_DEPTH} levels or {ALIAS_WIDTH} addresses")]
+    #[error("the alias `{0}` expands to more than {ALIAS_DEPTH} levels or {ALIAS_WIDTH} addresses")]
     TooMuch(String),
     /// A member is no address: the alias, where it was said, and why.
     #[error("alias `{name}` ({origin}): {error}")]

@@ -13,7 +13,7 @@ pub(super) fn domain(host: &str, text: &str, at: usize) -> Result<String, Addres
     }
     if let Some(inner) = host.strip_prefix('[') {
         let Some(inner) = inner.strip_suffix(']') else {
-            return error(0, "the `[` that begins here has no `]`");
+            return error(0, "this `[` has no matching `]`");
         };
         let v6 = inner
             .get(..5)
@@ -26,7 +26,7 @@ pub(super) fn domain(host: &str, text: &str, at: usize) -> Result<String, Addres
         return if known {
             Ok(host.to_owned())
         } else {
-            error(1, "this is no IP address")
+            error(1, "this is not an IP address")
         };
     }
     if let Some(second) = host.find('@') {
@@ -35,25 +35,25 @@ pub(super) fn domain(host: &str, text: &str, at: usize) -> Result<String, Addres
     let host = host.strip_suffix('.').unwrap_or(host);
     // Before IDNA looks at it, whose time grows with the square of the length.
     if host.len() > LONGEST_DOMAIN * 4 {
-        return error(0, "the domain is longer than 255 octets");
+        return error(0, "the domain is longer than 255 bytes");
     }
     let ascii = if host.is_ascii() && !host.to_ascii_lowercase().contains("xn--") {
         host.to_owned()
     } else {
         match idna::domain_to_ascii(host) {
             Ok(ascii) => ascii,
-            Err(_) => return error(0, "this is no domain name"),
+            Err(_) => return error(0, "this is not a domain name"),
         }
     };
     if ascii.len() > LONGEST_DOMAIN {
-        return error(0, "the domain is longer than 255 octets");
+        return error(0, "the domain is longer than 255 bytes");
     }
     for label in ascii.split('.') {
         if label.is_empty() {
-            return error(0, "the domain has an empty part");
+            return error(0, "the domain has an empty label");
         }
         if label.len() > 63 {
-            return error(0, "a part of the domain is longer than 63 octets");
+            return error(0, "a label of the domain is longer than 63 bytes");
         }
         if let Some(c) = label
             .chars()
@@ -62,11 +62,11 @@ pub(super) fn domain(host: &str, text: &str, at: usize) -> Result<String, Addres
             let offset = host.find(c).unwrap_or(0);
             return error(
                 offset,
-                &format!("`{}` cannot stand in a domain", c.escape_debug()),
+                &format!("`{}` is not allowed in a domain", c.escape_debug()),
             );
         }
         if label.starts_with('-') || label.ends_with('-') {
-            return error(0, "a part of the domain begins or ends with `-`");
+            return error(0, "a label of the domain begins or ends with `-`");
         }
     }
     Ok(ascii)

@@ -71,14 +71,14 @@ pub fn parse_word(word: &str) -> Result<Vec<Mailbox>, AddressError> {
             return Err(AddressError::new(
                 line,
                 colon,
-                "of several lines, each is an address",
+                "in a list of several lines, each line must be an address",
             ));
         }
         if found.iter().any(|mailbox| mailbox.address.is_bare()) {
             return Err(AddressError::new(
                 line,
                 0,
-                "of several lines, each is an address with a domain",
+                "in a list of several lines, each address needs a domain",
             ));
         }
         list.extend(found);
@@ -171,8 +171,8 @@ impl Parser<'_> {
                     self.finish(&mut item, &mut found)?;
                     group = None;
                 }
-                ';' => return Err(self.error(self.at, "addresses are separated by commas")),
-                ':' => return Err(self.error(self.at, "`:` cannot stand here")),
+                ';' => return Err(self.error(self.at, "expected commas between the addresses")),
+                ':' => return Err(self.error(self.at, "`:` is not allowed here")),
                 '(' => {
                     let comment = self.comment()?;
                     if item.angle.is_none() && !item.words.is_empty() {
@@ -196,7 +196,7 @@ impl Parser<'_> {
                     if item.angle.is_some() {
                         return Err(self.error(
                             self.at,
-                            "something follows the address; is a comma missing?",
+                            "unexpected text after the address; is a comma missing?",
                         ));
                     }
                     let word = self.word()?;
@@ -208,7 +208,7 @@ impl Parser<'_> {
             self.at += c.len_utf8();
         }
         if let Some(at) = group {
-            return Err(self.error(at, "the group that begins here has no `;` at its end"));
+            return Err(self.error(at, "this group has no `;` at its end"));
         }
         self.finish(&mut item, &mut found)?;
         Ok(found)
@@ -242,7 +242,7 @@ impl Parser<'_> {
                 Ok(())
             }
             [(_, at, true)] => {
-                Err(self.error(*at, "a name needs its address after it, in `<` and `>`"))
+                Err(self.error(*at, "expected an address in `<` and `>` after the name"))
             }
             words => self.several(words, found),
         }
@@ -259,8 +259,8 @@ impl Parser<'_> {
         let plain = words.iter().all(|w| !w.2) && (full == words.len() || full == 0);
         if !(self.blanks_separate && plain) {
             let reason = match words.iter().skip(1).find(|w| w.0.contains('@')) {
-                Some(_) if full == 1 => "an address that follows a name stands in `<` and `>`",
-                _ => "a blank cannot stand here; is a comma missing?",
+                Some(_) if full == 1 => "an address after a name must be enclosed in `<` and `>`",
+                _ => "a space is not allowed here; is a comma missing?",
             };
             return Err(self.error(words[1].1, reason));
         }
@@ -296,7 +296,7 @@ impl Parser<'_> {
                 ']' => literal = false,
                 ':' if literal => {}
                 ',' | ';' | ':' | '(' | '<' => break,
-                '>' => return Err(self.error(self.at, "there is no `<` to this `>`")),
+                '>' => return Err(self.error(self.at, "this `>` has no matching `<`")),
                 c if is_blank(c) => break,
                 c if is_unsafe(c) => return Err(self.error(self.at, "a control character")),
                 _ => {}
@@ -327,7 +327,7 @@ impl Parser<'_> {
                 c => inner.push(c),
             }
         }
-        Err(self.error(start, "the quote that begins here has no end"))
+        Err(self.error(start, "this quote is not closed"))
     }
 
     /// The character behind a backslash, which makes no control character harmless: whoever takes
@@ -366,7 +366,7 @@ impl Parser<'_> {
                 inner.push(c);
             }
         }
-        Err(self.error(start, "the comment that begins here has no end"))
+        Err(self.error(start, "this comment is not closed"))
     }
 
     /// The text between brackets without blanks around it and without comments.
@@ -397,7 +397,7 @@ impl Parser<'_> {
             }
             self.at += c.len_utf8();
         }
-        Err(self.error(open, "the `<` that begins here has no `>`"))
+        Err(self.error(open, "this `<` has no matching `>`"))
     }
 
     /// Checks an addr-spec that starts at an octet of the text.
@@ -414,7 +414,7 @@ impl Parser<'_> {
         if local.len() + domain.as_ref().map_or(0, |d| d.len() + 1) > LONGEST {
             return Err(self.error(
                 at,
-                format!("it is longer than the {LONGEST} octets that fit into a command"),
+                format!("it is longer than {LONGEST} bytes, the most that fits into a command"),
             ));
         }
         Ok(Found {
@@ -430,7 +430,7 @@ impl Parser<'_> {
             let reason = if bare {
                 "it is empty"
             } else {
-                "nothing stands before the `@`"
+                "nothing precedes the `@`"
             };
             return Err(self.error(at, reason));
         }
@@ -440,7 +440,8 @@ impl Parser<'_> {
                 return Err(self.error(
                     at,
                     format!(
-                        "`{c}` inside a quoted local part is refused: servers read it differently"
+                        "`{c}` is not allowed inside a quoted local part: servers interpret it \
+                        differently"
                     ),
                 ));
             }
@@ -450,7 +451,7 @@ impl Parser<'_> {
                 return Err(self.error(at + 1 + i, "a control character"));
             }
             if bare {
-                return Err(self.error(at, "a local part in quotes needs its domain after it"));
+                return Err(self.error(at, "expected `@` and a domain after the quoted local part"));
             }
             return Ok(());
         }
@@ -458,13 +459,20 @@ impl Parser<'_> {
             return Err(self.error(at, "an encoded word cannot be an address"));
         }
         if let Some((i, c)) = local.char_indices().find(|(_, c)| !is_local(*c)) {
-            return Err(self.error(at + i, format!("`{}` cannot stand here", c.escape_debug())));
+            return Err(self.error(
+                at + i,
+                format!("`{}` is not allowed here", c.escape_debug()),
+            ));
         }
         if bare
             && (local.starts_with(['/', '+', '.', '~', '%', '&', '!', '-', '=', '#'])
                 || local.contains('/'))
         {
-            return Err(self.error(at, "files, folders, options and commands are no recipients"));
+            return Err(self.error(
+                at,
+                "files, directories, options and commands cannot be \
+                recipients",
+            ));
         }
         Ok(())
     }

@@ -84,10 +84,7 @@ fn among_authors_a_word_without_a_domain_belongs_to_the_name_behind_it() {
         ("a@x, Bob <b@x>", "a@x | Bob <b@x>"),
         ("root", "root"),
         ("a@@x, Bob <b@x>", "2: a second `@`"),
-        (
-            "g: a@x, Bob <b@x>",
-            "1: the group that begins here has no `;` at its end",
-        ),
+        ("g: a@x, Bob <b@x>", "1: this group has no `;` at its end"),
         ("Acme, Inc. <shop>", "Acme | Inc. <shop>"),
     ];
     for (text, want) in rows {
@@ -101,28 +98,25 @@ fn line_ends_separate_full_addresses_and_nothing_else() {
         ("a@x\nb@x\n", "a@x | b@x"),
         ("\r\na@x\r\n\r\nB B <b@x>, c@x\r\n", "a@x | B B <b@x> | c@x"),
         ("a@[IPv6:::1]\nb@x d@x", "a@[IPv6:::1] | b@x | d@x"),
+        ("a@x\nBcc: b@x", "3: this group has no `;` at its end"),
         (
-            "a@x\nBcc: b@x",
-            "3: the group that begins here has no `;` at its end",
+            "a@x\nBcc: b@x;",
+            "3: in a list of several lines, each line must be an address",
         ),
-        ("a@x\nBcc: b@x;", "3: of several lines, each is an address"),
         (
             "a@x\nBcc: B <b@x>",
-            "3: of several lines, each is an address",
+            "3: in a list of several lines, each line must be an address",
         ),
         (
             "a@x\nDATA",
-            "0: of several lines, each is an address with a domain",
+            "0: in a list of several lines, each address needs a domain",
         ),
         (
             "a@x\r\nRCPT TO:<b@x>",
-            "7: of several lines, each is an address",
+            "7: in a list of several lines, each line must be an address",
         ),
         ("a@x\rb@x", "3: a control character"),
-        (
-            "\"a@x\nb\" <c@x>",
-            "0: the quote that begins here has no end",
-        ),
+        ("\"a@x\nb\" <c@x>", "0: this quote is not closed"),
     ];
     for (text, want) in rows {
         assert_eq!(shown(text), want, "{text:?}");
@@ -134,82 +128,76 @@ fn what_is_no_address_is_refused_at_the_character() {
     let rows = [
         (
             "a b@x",
-            "2: an address that follows a name stands in `<` and `>`",
+            "2: an address after a name must be enclosed in `<` and `>`",
         ),
-        ("a@x;b@x", "3: addresses are separated by commas"),
+        ("a@x;b@x", "3: expected commas between the addresses"),
         ("a@", "2: nothing follows the `@`"),
-        ("@x", "0: nothing stands before the `@`"),
+        ("@x", "0: nothing precedes the `@`"),
         ("a@b@c", "3: a second `@`"),
-        ("<a@b", "0: the `<` that begins here has no `>`"),
-        ("a@b>", "3: there is no `<` to this `>`"),
-        ("\"a", "0: the quote that begins here has no end"),
-        ("(a", "0: the comment that begins here has no end"),
-        (
-            "g: a@b",
-            "1: the group that begins here has no `;` at its end",
-        ),
-        (
-            "a@b\r\nRCPT TO:<c>",
-            "7: the group that begins here has no `;` at its end",
-        ),
+        ("<a@b", "0: this `<` has no matching `>`"),
+        ("a@b>", "3: this `>` has no matching `<`"),
+        ("\"a", "0: this quote is not closed"),
+        ("(a", "0: this comment is not closed"),
+        ("g: a@b", "1: this group has no `;` at its end"),
+        ("a@b\r\nRCPT TO:<c>", "7: this group has no `;` at its end"),
         ("a@b\u{2028}c", "3: a control character"),
         (
             "\"v@evil\"@b",
-            "0: `@` inside a quoted local part is refused: servers read it differently",
+            "0: `@` is not allowed inside a quoted local part: servers interpret it differently",
         ),
         (
             "\"a> ORCPT=x\"@b",
-            "0: `>` inside a quoted local part is refused: servers read it differently",
+            "0: `>` is not allowed inside a quoted local part: servers interpret it differently",
         ),
         ("=?utf-8?q?a?=@b", "0: an encoded word cannot be an address"),
-        ("|sh", "0: `|` cannot stand here"),
+        ("|sh", "0: `|` is not allowed here"),
         (
             "/etc/x",
-            "0: files, folders, options and commands are no recipients",
+            "0: files, directories, options and commands cannot be recipients",
         ),
         (
             "./f",
-            "0: files, folders, options and commands are no recipients",
+            "0: files, directories, options and commands cannot be recipients",
         ),
         (
             "+box",
-            "0: files, folders, options and commands are no recipients",
+            "0: files, directories, options and commands cannot be recipients",
         ),
         (
             "~/X",
-            "0: files, folders, options and commands are no recipients",
+            "0: files, directories, options and commands cannot be recipients",
         ),
         (
             "%h",
-            "0: files, folders, options and commands are no recipients",
+            "0: files, directories, options and commands cannot be recipients",
         ),
-        ("`id`@b", "0: ``` cannot stand here"),
+        ("`id`@b", "0: ``` is not allowed here"),
         (
             "$(id)@b",
-            "5: an address that follows a name stands in `<` and `>`",
+            "5: an address after a name must be enclosed in `<` and `>`",
         ),
-        ("a@-b", "2: a part of the domain begins or ends with `-`"),
-        ("a@b..c", "2: the domain has an empty part"),
-        ("a@b!c", "3: `!` cannot stand in a domain"),
-        ("a@[1.2.3]", "3: this is no IP address"),
+        ("a@-b", "2: a label of the domain begins or ends with `-`"),
+        ("a@b..c", "2: the domain has an empty label"),
+        ("a@b!c", "3: `!` is not allowed in a domain"),
+        ("a@[1.2.3]", "3: this is not an IP address"),
         (
             "a@b <c@d> e",
-            "10: something follows the address; is a comma missing?",
+            "10: unexpected text after the address; is a comma missing?",
         ),
-        ("<@route:a@b>", "1: nothing stands before the `@`"),
+        ("<@route:a@b>", "1: nothing precedes the `@`"),
         (
             "<\"a b\">",
-            "1: a local part in quotes needs its domain after it",
+            "1: expected `@` and a domain after the quoted local part",
         ),
         (
             "<\"\">",
-            "1: a local part in quotes needs its domain after it",
+            "1: expected `@` and a domain after the quoted local part",
         ),
         (
             "\"a\\\r\\\nNOOP\\\r\\\n\"@z.example",
             "3: a control character",
         ),
-        ("(\\\n) a@b", "0: the comment that begins here has no end"),
+        ("(\\\n) a@b", "0: this comment is not closed"),
         ("\"a\tb\"@x", "2: a control character"),
         ("<\"a\tb\"@x>", "3: a control character"),
         ("<a\t@x>", "2: a control character"),
@@ -232,7 +220,7 @@ fn an_address_is_as_long_as_a_command_can_hold_and_a_domain_as_the_standard_says
         assert_eq!(shown(&format!("N <{text}>")), format!("N <{text}>"));
     }
     assert_eq!("MAIL FROM:<@b>\r\n".len() + 496, 512);
-    let why = "0: it is longer than the 498 octets that fit into a command";
+    let why = "0: it is longer than 498 bytes, the most that fits into a command";
     assert_eq!(shown(&format!("{}@b", "a".repeat(497))), why);
     assert_eq!(shown(&"a".repeat(499)), why);
     let label = "d".repeat(63);
@@ -355,7 +343,7 @@ fn an_alias_loop_is_named() {
     aliases.add("c", ["a".into()], "rc:3");
     assert_eq!(
         expand(&aliases, "a").unwrap_err().to_string(),
-        "the alias `a` leads back to itself: a -> b -> c -> a"
+        "the alias `a` refers to itself: a -> b -> c -> a"
     );
 }
 
@@ -365,7 +353,7 @@ fn an_alias_to_a_command_is_refused_where_it_was_said() {
     aliases.add("x", ["|cmd".into()], "~/.mailrc:7");
     assert_eq!(
         expand(&aliases, "x").unwrap_err().to_string(),
-        "alias `x` (~/.mailrc:7): `|cmd` is not an address: `|` cannot stand here"
+        "alias `x` (~/.mailrc:7): `|cmd` is not an address: `|` is not allowed here"
     );
 }
 

@@ -67,7 +67,7 @@ impl Local<'_> {
             });
         };
         if name.contains('@') {
-            add(&entry.origin, "an alias has a name without a domain");
+            add(&entry.origin, "the name of an alias cannot have a domain");
         }
         match &entry.value {
             Err(why) => add(&entry.origin, why),

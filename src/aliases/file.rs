@@ -52,8 +52,10 @@ impl Table {
             let (name, value) = split_name(&text);
             let name = key(&name);
             if name.is_empty() {
-                self.strays
-                    .push((origin, "a line begins with a name and `:`".to_owned()));
+                self.strays.push((
+                    origin,
+                    "expected a line that begins with a name and `:`".to_owned(),
+                ));
                 continue;
             }
             match self.entries.entry(name) {
@@ -65,7 +67,7 @@ impl Table {
                 }
                 Place::Occupied(first) => {
                     let why = format!(
-                        "`{}` was said before, in {}: that counts",
+                        "`{}` is already defined in {}, which takes precedence",
                         first.key(),
                         first.get().origin
                     );
@@ -110,16 +112,16 @@ impl Member {
             return if absolute {
                 Member::Include(path)
             } else {
-                Member::Refused("`:include:` wants an absolute path")
+                Member::Refused("`:include:` requires an absolute path")
             };
         }
         if bare == NOWHERE {
             return Member::Nowhere;
         }
         match bare.chars().next() {
-            Some('|') => Member::Refused("smail runs no programs for aliases"),
-            Some('/' | '~') => Member::Refused("smail delivers into no files for aliases"),
-            Some(':') => Member::Refused("of the words with `:`, smail knows `:include:` only"),
+            Some('|') => Member::Refused("smail does not run programs for aliases"),
+            Some('/' | '~') => Member::Refused("smail does not deliver to files for aliases"),
+            Some(':') => Member::Refused("only `:include:` is supported"),
             Some('\\') => Member::Final(bare[1..].to_owned()),
             _ => Member::Mailboxes(piece.to_owned()),
         }
@@ -196,8 +198,8 @@ fn split_name(line: &str) -> (String, Result<String, &'static str>) {
         )
     });
     let value = match rest.trim_start().strip_prefix(':').map(str::trim) {
-        None => Err("a `:` is wanted behind the name"),
-        Some(value) if pieces(value).next().is_none() => Err("it stands for nobody"),
+        None => Err("expected `:` after the name"),
+        Some(value) if pieces(value).next().is_none() => Err("it has no members"),
         Some(value) => Ok(value.to_owned()),
     };
     (name.to_owned(), value)
@@ -221,7 +223,7 @@ fn open(path: &Path) -> Result<String, Unusable> {
     let (bytes, access) = files::read(path, LARGEST).map_err(failed)?;
     if access.is_foreign() {
         return Err(unusable(
-            "it belongs to another user, who could redirect mail",
+            "it is owned by another user, who could redirect mail",
             None,
         ));
     }
@@ -230,7 +232,7 @@ fn open(path: &Path) -> Result<String, Unusable> {
     if access.mode & 0o002 != 0 || group {
         let cure = Some(format!("chmod go-w {}", path.display()));
         return Err(unusable(
-            "others may change it, and so could redirect mail",
+            "others can write to it and could redirect mail",
             cure,
         ));
     }

@@ -206,7 +206,7 @@ fn the_settings_come_first_then_the_files_then_the_default_then_the_domain() {
     let back = TestHost::new("team: ops\n").rc("alias ops team");
     assert_eq!(
         back.expand("ops"),
-        "error: the alias `team` leads back to itself: team -> team"
+        "error: the alias `team` refers to itself: team -> team"
     );
     let itself = TestHost::new("root: file@x.example\n").rc("alias root root copy@x.example");
     assert_eq!(itself.expand("root"), "file@x.example, copy@x.example");
@@ -249,8 +249,8 @@ fn programs_files_and_unknown_words_are_refused_where_they_are_wanted() {
         "a: |/bin/rm -rf x\nb: \"|/bin/rm, -rf x\"\nc: /var/mail/c\nd: \"/dev/zero\"\ne: :fail: gone, for good\n",
         "f: ok@x.example, |x\ng nobody@x.example\nh:\ni: a b@x.example\nj: :include:relative\nfine: ok@x.example\n",
     ));
-    let runs = "smail runs no programs for aliases";
-    let files = "smail delivers into no files for aliases";
+    let runs = "smail does not run programs for aliases";
+    let files = "smail does not deliver to files for aliases";
     let wanted = [
         ("a", format!("~/aliases:1: alias `a`: {runs}")),
         ("b", format!("~/aliases:2: alias `b`: {runs}")),
@@ -258,21 +258,17 @@ fn programs_files_and_unknown_words_are_refused_where_they_are_wanted() {
         ("d", format!("~/aliases:4: alias `d`: {files}")),
         (
             "e",
-            "~/aliases:5: alias `e`: of the words with `:`, smail knows `:include:` only"
-                .to_owned(),
+            "~/aliases:5: alias `e`: only `:include:` is supported".to_owned(),
         ),
         ("f", format!("~/aliases:6: alias `f`: {runs}")),
         (
             "g",
-            "~/aliases:7: alias `g`: a `:` is wanted behind the name".to_owned(),
+            "~/aliases:7: alias `g`: expected `:` after the name".to_owned(),
         ),
-        (
-            "h",
-            "~/aliases:8: alias `h`: it stands for nobody".to_owned(),
-        ),
+        ("h", "~/aliases:8: alias `h`: it has no members".to_owned()),
         (
             "j",
-            "~/aliases:10: alias `j`: `:include:` wants an absolute path".to_owned(),
+            "~/aliases:10: alias `j`: `:include:` requires an absolute path".to_owned(),
         ),
     ];
     for (name, why) in &wanted {
@@ -343,12 +339,12 @@ fn include_files_are_read_as_lists_and_may_name_others() {
     host.file("deeper", &format!(":include:{list}\n"));
     assert_eq!(
         host.expand("team"),
-        "error: the alias `team` leads back to itself: team -> :include:~/list -> :include:~/deeper -> :include:~/list"
+        "error: the alias `team` refers to itself: team -> :include:~/list -> :include:~/deeper -> :include:~/list"
     );
     host.file("deeper", "ok@x.example\n|program\n");
     assert_eq!(
         host.expand("team"),
-        "error: ~/deeper:2: alias `team`: smail runs no programs for aliases"
+        "error: ~/deeper:2: alias `team`: smail does not run programs for aliases"
     );
     fs::remove_file(&deeper).unwrap();
     assert_eq!(
@@ -362,11 +358,11 @@ fn loops_depth_and_width_end() {
     let host = TestHost::new("a: b\nb: c, x@x.example\nc: A\n");
     assert_eq!(
         host.expand("a"),
-        "error: the alias `a` leads back to itself: a -> b -> c -> a"
+        "error: the alias `a` refers to itself: a -> b -> c -> a"
     );
     assert_eq!(host.check().len(), 1);
     let chain = lines(30, |n| format!("n{n}: n{}", n + 1));
-    let deep = "error: the alias `n0` leads to more than 25 levels or 100000 addresses";
+    let deep = "error: the alias `n0` expands to more than 25 levels or 100000 addresses";
     assert_eq!(TestHost::new(&chain).expand("n0"), deep);
     let doubling = lines(20, |n| format!("n{n}: n{0}, n{0}", n + 1));
     assert_eq!(
@@ -386,7 +382,7 @@ fn loops_depth_and_width_end() {
 fn files_that_others_may_write_are_not_used() {
     let host = TestHost::new("root: admin@x.example\n");
     let path = host.folder.path().join("aliases");
-    let why = "error: ~/aliases: others may change it, and so could redirect mail";
+    let why = "error: ~/aliases: others can write to it and could redirect mail";
     fs::set_permissions(&path, fs::Permissions::from_mode(0o646)).unwrap();
     assert_eq!(host.expand("root"), why);
     assert_eq!(host.expand("a@x.example"), "a@x.example");
@@ -397,7 +393,7 @@ fn files_that_others_may_write_are_not_used() {
         assert_eq!(host.expand("root"), why);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         std::os::unix::fs::chown(&path, Some(1), None).unwrap();
-        let foreign = "error: ~/aliases: it belongs to another user, who could redirect mail";
+        let foreign = "error: ~/aliases: it is owned by another user, who could redirect mail";
         assert_eq!(host.expand("root"), foreign);
     }
     fs::remove_file(&path).unwrap();
@@ -406,7 +402,7 @@ fn files_that_others_may_write_are_not_used() {
     host.file("aliases", &format!("team: :include:{list}\n"));
     assert_eq!(
         host.expand("team"),
-        "error: ~/list: others may change it, and so could redirect mail"
+        "error: ~/list: others can write to it and could redirect mail"
     );
 }
 
@@ -449,7 +445,7 @@ fn a_file_that_was_named_must_be_there() {
     );
     assert_eq!(
         named.check(),
-        ["~/more:1: `bob` was said before, in ~/own:1: that counts"]
+        ["~/more:1: `bob` is already defined in ~/own:1, which takes precedence"]
     );
     let none = named.set("aliases-file=").set("qualify-domain=q.example");
     assert_eq!(none.expand("bob"), "bob@q.example");

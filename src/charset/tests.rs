@@ -86,7 +86,7 @@ fn a_named_charset_is_used_and_what_does_not_fit_is_noted() {
         named("ü".as_bytes(), "klingon\x1b"),
         (
             "ü".into(),
-            Some("the charset `klingon\\u{1b}` is unknown and was not used".into())
+            Some("unknown charset `klingon\\u{1b}` was ignored".into())
         )
     );
     assert_eq!(named(b"\xfc", "utf-8").0, "ü");
@@ -160,7 +160,7 @@ fn written(charset: &'static Encoding, text: &str) -> Vec<u8> {
 }
 
 fn mixed(name: &str) -> String {
-    format!("the text was UTF-8 but for some octets, which were read as {name}")
+    format!("the text was UTF-8 except for some bytes, which were read as {name}")
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn ten_thousand_lines_stay_what_they_are_beside_one_that_is_not() {
 
 #[test]
 fn what_no_listed_charset_can_be_is_lost_alone() {
-    let note = Some("the text was UTF-8 but for some octets, which were lost".to_owned());
+    let note = Some("the text was UTF-8 except for some bytes, which were lost".to_owned());
     assert_eq!(
         plain(b"\xc3\xbc J\xf6rg\n", &["gb18030"]),
         ("ü J\u{fffd}rg\n".to_owned(), note)

@@ -69,15 +69,15 @@ fn the_verdict_tells_the_status_of_a_mail() {
         |exit, warnings| text::verdict(&Subject::default(), "smtp.example.org:465", exit, warnings);
     assert_eq!(
         verdict(0, 0),
-        "mail can go by smtp.example.org:465; nothing was sent\n"
+        "mail can be sent through smtp.example.org:465; nothing was sent\n"
     );
     assert_eq!(
         verdict(0, 2),
-        "mail can go by smtp.example.org:465, with 2 warnings; nothing was sent\n"
+        "mail can be sent through smtp.example.org:465, with 2 warnings; nothing was sent\n"
     );
     assert_eq!(
         verdict(77, 1),
-        "mail would fail with exit status 77, with 1 warning; nothing was sent\n"
+        "sending would fail with exit status 77, with 1 warning; nothing was sent\n"
     );
     assert_eq!(verdict(130, 0), "interrupted; nothing was sent\n");
 }
@@ -118,13 +118,13 @@ fn a_family_that_fails_first_is_named() {
     assert_eq!(
         connect("[2001:db8::1]:465: network is unreachable", "192.0.2.1:465"),
         "  connect    ok         12 ms  192.0.2.1:465
-                               warning: IPv6 does not get through and IPv4 does, so that every mail waits for IPv6 first: [2001:db8::1]:465: network is unreachable
+                               warning: IPv6 does not get through but IPv4 does, so every message first waits for IPv6: [2001:db8::1]:465: network is unreachable
 "
     );
     assert_eq!(
         connect("192.0.2.1:465: no answer within 250ms", "192.0.2.2:465"),
         "  connect    ok         12 ms  192.0.2.2:465
-                               warning: another address was tried in vain: 192.0.2.1:465: no answer within 250ms
+                               warning: another address was tried without success: 192.0.2.1:465: no answer within 250ms
 "
     );
 }
@@ -170,7 +170,7 @@ fn the_days_of_a_certificate_are_counted_from_now() {
     );
     assert_eq!(
         notes(-1),
-        ["it is valid from 2027-01-06 to 2027-01-15, and the clock of this host says 2027-01-15"]
+        ["it is valid from 2027-01-06 to 2027-01-15, but the clock of this host says 2027-01-15"]
     );
 }
 
@@ -183,7 +183,7 @@ fn a_certificate_that_settings_let_pass_is_no_secret() {
     let said = notes(&probe, &subject(), &Door::default(), &[]);
     assert_eq!(
         said,
-        ["the certificate is not trusted, and the settings let it pass: it is self-signed"]
+        ["the certificate is not trusted, but the settings allow it: it is self-signed"]
     );
 }
 
@@ -201,13 +201,15 @@ fn a_from_beside_the_login_counts_only_where_the_provider_says_so() {
     };
     assert_eq!(
         said("163", "ann@163.com", "bob@163.com").as_deref(),
-        Some("From is bob@163.com, and NetEase 163.com takes only that of the login: ann@163.com")
+        Some(
+            "From is bob@163.com, but NetEase 163.com accepts only the login address: ann@163.com"
+        )
     );
     assert_eq!(said("163", "ann@163.com", "Ann@163.com"), None);
     assert_eq!(said("163", "ann", "bob@163.com"), None);
     assert!(
         said("gmail", "ann@gmail.com", "bob@example.org")
-            .is_some_and(|note| note.contains("puts that of the login"))
+            .is_some_and(|note| note.contains("replaces it with the login"))
     );
 }
 
@@ -225,7 +227,7 @@ fn a_temporary_refusal_blames_no_name() {
             step(Step::Hello, vec![("said", text("EHLO me"))], reply(code)),
         )
     };
-    assert!(lines(550).contains("note: the name that was said is `me`"));
+    assert!(lines(550).contains("note: the name sent was `me`"));
     assert!(!lines(421).contains("note:"));
 }
 
@@ -263,11 +265,11 @@ fn what_is_judged_only_at_a_recipient_is_blamed_on_its_cause() {
     };
     assert_eq!(
         note("<me>: Helo command rejected"),
-        "the name that was said is `me`; hello-name sets another"
+        "the name sent was `me`; set hello-name to change it"
     );
     assert_eq!(
         note("Sender address rejected: not owned by user"),
-        "the sender is ann@example.org and the login u@x.example; many servers take only that of the login"
+        "the sender is ann@example.org but the login is u@x.example; many servers accept only the login address"
     );
     assert_eq!(note("no such user"), "");
 }
@@ -318,6 +320,6 @@ fn only_the_outcome_is_coloured() {
     );
     assert_eq!(
         sheet.add(step(Step::Login, Facts::new(), Outcome::Skipped), look),
-        "  login      -                 none is set\n"
+        "  login      -                 not set\n"
     );
 }

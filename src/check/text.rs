@@ -47,16 +47,19 @@ pub(super) fn verdict(subject: &Subject, via: &str, exit: u8, warnings: usize) -
         0 if subject.own => {
             let author = &subject.author;
             let text = format!(
-                "mail to {author} can go by {via}{also}; --to asks about others; nothing was sent"
+                "mail to {author} can be sent through {via}{also}; use --to to check other \
+                recipients; nothing was sent"
             );
             format!("{}\n", safe(&text))
         }
         0 => format!(
             "{}\n",
-            safe(&format!("mail can go by {via}{also}; nothing was sent"))
+            safe(&format!(
+                "mail can be sent through {via}{also}; nothing was sent"
+            ))
         ),
         128.. => "interrupted; nothing was sent\n".to_owned(),
-        _ => format!("mail would fail with exit status {exit}{also}; nothing was sent\n"),
+        _ => format!("sending would fail with exit status {exit}{also}; nothing was sent\n"),
     }
 }
 
@@ -128,7 +131,7 @@ fn words(probe: &Probe, subject: &Subject) -> String {
         (Step::Resolve, _) => addresses(probe, subject),
         (Step::Connect, _) => text("peer").to_owned(),
         (Step::Greeting, _) => short(text("reply")),
-        (Step::Tls, Outcome::Skipped) => "none: all of it travels in clear".to_owned(),
+        (Step::Tls, Outcome::Skipped) => "none: everything is sent in clear text".to_owned(),
         (Step::Tls, _) => format!(
             "{} {}; {}",
             text("version"),
@@ -136,13 +139,15 @@ fn words(probe: &Probe, subject: &Subject) -> String {
             certificate(probe, subject)
         ),
         (Step::Hello, _) => offers(probe),
-        (Step::Login, Outcome::Skipped) => "none is set".to_owned(),
+        (Step::Login, Outcome::Skipped) => "not set".to_owned(),
         (Step::Login, _) => format!("AUTH {} as {}", text("mechanism"), text("user")),
-        (Step::Recipient, Outcome::Skipped) => "not asked: --to ADDRESS asks about one".to_owned(),
+        (Step::Recipient, Outcome::Skipped) => "not checked; use --to ADDRESS to check \
+            one"
+        .to_owned(),
         (Step::Sender | Step::Recipient, _) => {
             format!("{}: {}", text("said"), short(text("reply")))
         }
-        (Step::Reset | Step::Quit, _) => short(probe.text("reply").unwrap_or("no answer")),
+        (Step::Reset | Step::Quit, _) => short(probe.text("reply").unwrap_or("no reply")),
         (Step::Program, _) => format!("would run: {}", text("command")),
         (Step::File, _) => text("writes").to_owned(),
     }
@@ -161,7 +166,7 @@ fn offers(probe: &Probe) -> String {
     let offers = probe.list("offers");
     let said = probe.text("said").unwrap_or_default();
     if offers.is_empty() {
-        return format!("{said}: nothing is offered");
+        return format!("{said}: no extensions");
     }
     let words: Vec<String> = offers
         .iter()
@@ -178,7 +183,7 @@ fn offers(probe: &Probe) -> String {
 fn certificate(probe: &Probe, subject: &Subject) -> String {
     let names = probe.list("names");
     let names = if names.is_empty() {
-        "no host by name".to_owned()
+        "no host name".to_owned()
     } else {
         short(&names.join(", "))
     };

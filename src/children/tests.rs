@@ -136,7 +136,7 @@ fn one_that_closes_its_input_early_is_judged_by_its_status() {
 fn one_that_does_not_read_is_given_up_at_its_deadline() {
     let mut running = start("sleep 60");
     let stop = running.feed(&vec![b'x'; 1 << 20], SHORT).unwrap_err();
-    assert_eq!(stop.to_string(), "it took longer than 0.3 s and was ended");
+    assert_eq!(stop.to_string(), "it took longer than 0.3 s and was killed");
 }
 
 #[test]
@@ -329,5 +329,5 @@ fn ends_are_told_in_words() {
     let status = |raw| ExitStatus::from_raw(raw);
     assert_eq!(failed(status(0)), None);
     assert_eq!(failed(status(3 << 8)).unwrap(), "failed with status 3");
-    assert_eq!(failed(status(9)).unwrap(), "was ended by signal 9");
+    assert_eq!(failed(status(9)).unwrap(), "was killed by signal 9");
 }

@@ -92,7 +92,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, Error> {
         known = Some(personality(&name).ok_or_else(|| Error::Usage {
             what: format!("smail cannot be called as `{}`", crate::text::word(&name)),
             hint: Some(format!(
-                "the names are {}",
+                "expected {}",
                 NAMES.iter().map(|row| row.0).collect::<Vec<_>>().join(", ")
             )),
         })?);
@@ -242,14 +242,14 @@ fn complaint(kind: ErrorKind, error: &clap::Error) -> String {
         _ => String::new(),
     };
     match kind {
-        ErrorKind::UnknownArgument => format!("there is no option `{flag}`"),
+        ErrorKind::UnknownArgument => format!("unknown option `{flag}`"),
         ErrorKind::InvalidValue if value.is_empty() => format!("`{flag}` needs a value"),
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
-            format!("`{}` is no value for `{flag}`", crate::text::word(&value))
+            format!("invalid value `{}` for `{flag}`", crate::text::word(&value))
         }
-        ErrorKind::NoEquals => format!("the value of `{flag}` is written `{flag}=VALUE`"),
+        ErrorKind::NoEquals => format!("write the value of `{flag}` as `{flag}=VALUE`"),
         ErrorKind::TooManyValues => format!("`{flag}` takes no value"),
-        ErrorKind::InvalidUtf8 => "an argument is not UTF-8".to_owned(),
+        ErrorKind::InvalidUtf8 => "an argument is not valid UTF-8".to_owned(),
         ErrorKind::ArgumentConflict => {
             let other = word(ContextKind::PriorArg).unwrap_or_default();
             format!("`{flag}` cannot be used together with `{other}`")

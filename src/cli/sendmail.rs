@@ -135,11 +135,8 @@ fn mode(request: &mut Request, word: &str) -> Result<(), Error> {
         "d" | "D" | "l" => return Err(Error::Daemon(format!("-b{word}"))),
         _ => {
             return Err(Error::Usage {
-                what: format!(
-                    "`-b{}` is no mode of sendmail that smail knows",
-                    crate::text::word(word)
-                ),
-                hint: Some("the modes are -bm, -bs, -bp, -bi and -bv".to_owned()),
+                what: format!("unknown sendmail mode `-b{}`", crate::text::word(word)),
+                hint: Some("expected -bm, -bs, -bp, -bi or -bv".to_owned()),
             });
         }
     };
@@ -164,8 +161,12 @@ fn flush(request: &mut Request, rest: &str) {
 
 fn subject() -> Error {
     Error::Usage {
-        what: "`-s` is an option of mail, and this is sendmail".to_owned(),
-        hint: Some("the Subject stands in the head of the mail; or call smail as mail".to_owned()),
+        what: "`-s` is an option of mail, not of sendmail".to_owned(),
+        hint: Some(
+            "put the Subject into the header of the message, or call smail as \
+            mail"
+                .to_owned(),
+        ),
     }
 }
 

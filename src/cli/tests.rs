@@ -71,12 +71,12 @@ fn words_after_two_dashes_are_recipients_or_sendmail_options() {
     assert_eq!(args(&["a@x", "--", "b@x"]).operands, ["a@x", "b@x"]);
     assert_eq!(
         refused(&["a@x", "--", "-X/tmp/x"]).0,
-        "`-X/tmp/x` after `--` is no option smail can pass on"
+        "`-X/tmp/x` after `--` is not an option that smail can pass on"
     );
     assert_eq!(refused(&["a@x", "--", "-f"]).0, "`-f` needs a value");
     assert_eq!(
         refused(&["a@x", "--", "-ü"]).0,
-        "`-ü` after `--` is no option smail can pass on"
+        "`-ü` after `--` is not an option that smail can pass on"
     );
 }
 
@@ -134,11 +134,8 @@ fn the_long_names_of_s_nail_and_gnu_mail_are_known() {
 #[test]
 fn reading_is_refused() {
     let (what, hint) = refused(&["-f", "a@x"]);
-    assert_eq!(what, "`-f` reads mail, and smail only sends it");
-    assert_eq!(
-        hint.unwrap(),
-        "the sender of the envelope is set with `-r ADDRESS`"
-    );
+    assert_eq!(what, "`-f` reads mail, but smail only sends it");
+    assert_eq!(hint.unwrap(), "use `-r ADDRESS` to set the envelope sender");
 }
 
 #[test]
@@ -146,12 +143,12 @@ fn mistakes_are_named_and_the_nearest_flag_too() {
     assert_eq!(
         refused(&["--subjet", "x"]),
         (
-            "there is no option `--subjet`".into(),
+            "unknown option `--subjet`".into(),
             Some("did you mean `--subject`?".into())
         )
     );
     assert_eq!(refused(&["-s"]).0, "`--subject` needs a value");
-    assert_eq!(refused(&["-Z", "a@x"]).0, "there is no option `-Z`");
+    assert_eq!(refused(&["-Z", "a@x"]).0, "unknown option `-Z`");
     assert_eq!(refused(&["--dry-run=x"]).0, "`--dry-run` takes no value");
     assert_eq!(
         refused(&["-t", "-M", "text/html"]).0,
@@ -159,7 +156,7 @@ fn mistakes_are_named_and_the_nearest_flag_too() {
     );
     assert_eq!(
         refused(&["--generate", "mn"]).0,
-        "`mn` is no value for `--generate`"
+        "invalid value `mn` for `--generate`"
     );
 }
 

@@ -14,14 +14,12 @@ impl Args {
         ];
         if let Some((_, flag)) = reading.iter().find(|(given, _)| *given) {
             return Err(Error::Usage {
-                what: format!("`{flag}` reads mail, and smail only sends it"),
-                hint: Some("the sender of the envelope is set with `-r ADDRESS`".to_owned()),
+                what: format!("`{flag}` reads mail, but smail only sends it"),
+                hint: Some("use `-r ADDRESS` to set the envelope sender".to_owned()),
             });
         }
         if self.personality.is_some() {
-            return Err(Error::usage(
-                "`--as` counts only as the first word of the command line",
-            ));
+            return Err(Error::usage("`--as` must be the first argument"));
         }
         self.one_source()?;
         let of_setup = [
@@ -33,11 +31,13 @@ impl Args {
             .iter()
             .find(|(given, _)| *given && self.setup.is_none())
         {
-            return Err(Error::usage(format!("`{flag}` counts only with `--setup`")));
+            return Err(Error::usage(format!(
+                "`{flag}` is only valid with `--setup`"
+            )));
         }
         if self.setup.is_some() && self.has_recipients() {
             return Err(Error::usage(
-                "`--setup` takes one address, and sends no mail to others",
+                "`--setup` takes one address and sends no mail to others",
             ));
         }
         // An address that is empty is none: scripts write `-r "$FROM"`.
@@ -67,9 +67,7 @@ impl Args {
             }
             _ => Err(Error::Usage {
                 what: "`--check` takes one account".to_owned(),
-                hint: Some(
-                    "a recipient to ask the server about is named with `--to ADDRESS`".to_owned(),
-                ),
+                hint: Some("use `--to ADDRESS` to ask the server about a recipient".to_owned()),
             }),
         }
     }
@@ -134,10 +132,10 @@ impl Args {
                 _ => {
                     return Err(Error::Usage {
                         what: format!(
-                            "`{}` after `--` is no option smail can pass on",
+                            "`{}` after `--` is not an option that smail can pass on",
                             crate::text::word(&word)
                         ),
-                        hint: Some("options stand before the recipients".to_owned()),
+                        hint: Some("put options before the recipients".to_owned()),
                     });
                 }
             }

@@ -38,17 +38,17 @@ impl Client {
             .map_err(|error| Failure::new(Exit::IO, format!("standard input: {error}")))?;
         match &peer {
             Peer::Host(address) if !address.is_loopback() => {
-                super::print("554 5.7.1 No mail is taken from the network\r\n");
+                super::print("554 5.7.1 Mail is not accepted from the network\r\n");
                 let what = format!(
-                    "a client at {address} was turned away: no mail is taken from the network"
+                    "rejected a client at {address}: mail is not accepted from the network"
                 );
-                let hint =
-                    "a unix socket, or ListenStream=127.0.0.1:25, serves the users of this host";
+                let hint = "use a unix socket or ListenStream=127.0.0.1:25 to serve the users of this \
+                    host";
                 Err(Failure::new(Exit::PERMISSION, what).hint(hint))
             }
             Peer::Listener => {
-                let what = "standard input is a socket that listens; expected a connection";
-                Err(Failure::new(Exit::CONFIG, what).hint("Accept=yes in the socket unit"))
+                let what = "standard input is a listening socket; expected a connection";
+                Err(Failure::new(Exit::CONFIG, what).hint("set Accept=yes in the socket unit"))
             }
             _ => Ok(Client {
                 peer,
@@ -94,11 +94,11 @@ impl Client {
         match &server.socket {
             Some(path) if self.peer.came_by(path) => {
                 let what = format!(
-                    "mail would go in a circle: smtp names {}, by which it came",
+                    "mail would loop: smtp is set to {}, the socket that this message came through",
                     path.display()
                 );
                 Err(Failure::new(Exit::CONFIG, what)
-                    .hint("the user of this service needs an smtp of its own"))
+                    .hint("set a different smtp for the user of this service"))
             }
             _ => Ok(()),
         }
@@ -114,7 +114,7 @@ impl Client {
         Answer::new(
             full.code,
             full.enhanced,
-            "The mail cannot be taken now; the log of the service says why",
+            "Cannot accept mail now; see the log of the service",
         )
     }
 }

@@ -56,12 +56,12 @@ impl Copy {
             .unwrap_or_default();
         for path in self.places(args, settings, sent) {
             let outcome = if sent.lost {
-                "the mail was not sent and"
+                "the message was not sent, and"
             } else {
-                "the mail was sent, but"
+                "the message was sent, but"
             };
             let kept = mbox::append(&path, message, stamp.now, bcc)
-                .with_context(|| format!("{outcome} no copy could be kept in {}", path.display()));
+                .with_context(|| format!("{outcome} no copy could be saved in {}", path.display()));
             if let Err(error) = kept {
                 let failure = Failure::from(error);
                 complain(&failure.text());

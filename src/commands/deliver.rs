@@ -75,7 +75,8 @@ impl Mailer<'_> {
                 if self.settings.flag("verbose") {
                     let key = self.args.idempotency_key.as_deref().unwrap_or_default();
                     let words = format!(
-                        "a mail with the key `{key}` was taken already, as {id}; nothing is sent"
+                        "a message with the key `{key}` was already accepted as {id}; nothing was \
+                        sent"
                     );
                     complain(&failure::remark(&words));
                 }
@@ -116,7 +117,7 @@ impl Mailer<'_> {
     fn say_unwritten(&self, error: &std::io::Error) {
         if !self.args.quiet {
             complain(&failure::remark(&format!(
-                "the queue cannot be written ({error}); sending without it"
+                "cannot write to the queue ({error}); sending without it"
             )));
         }
     }
@@ -235,7 +236,7 @@ impl Mailer<'_> {
     fn attempt(&self, queue: &Queue, mut claim: Claim<'_>) -> Result<Sent, Failure> {
         let id = claim.head().id.clone();
         let Some(slot) = queue.slot(PATIENCE, &self.watch.interrupt) else {
-            return Ok(self.waits(&id, "many mails are being sent at once"));
+            return Ok(self.waits(&id, "too many messages are being sent at once"));
         };
         let report = match self.try_once(&mut claim) {
             Ok(report) => report,
@@ -245,7 +246,7 @@ impl Mailer<'_> {
         drop(slot);
         if interrupted(&report) {
             claim.remove().map_err(|e| {
-                Failure::new(Exit::IO, format!("mail {id} stays in the queue: {e}"))
+                Failure::new(Exit::IO, format!("message {id} stays in the queue: {e}"))
             })?;
             return Ok(self.direct(report));
         }
@@ -255,7 +256,7 @@ impl Mailer<'_> {
                 let line = Failure::new(
                     Exit::OK,
                     format!(
-                        "the mail was sent, but {id} cannot be removed from the queue: {error}; it may be sent again"
+                        "the message was sent, but {id} cannot be removed from the queue: {error}; it may be sent again"
                     ),
                 );
                 return Ok(Sent {

@@ -31,7 +31,7 @@ pub fn run(args: &Args, said: &OsStr, env: &Environment) -> Result<Exit, Failure
         |name: &str| presets::all().any(|preset| preset.id == name || preset.family == name);
     if let Some(name) = args.provider.as_deref().filter(|name| !is_known(name)) {
         let why = format!(
-            "`{}` is no provider in the table",
+            "unknown provider `{}`",
             crate::text::word(&url::masked(name))
         );
         return Err(Failure::new(Exit::USAGE, format!("--provider: {why}")));
@@ -65,8 +65,10 @@ pub fn run(args: &Args, said: &OsStr, env: &Environment) -> Result<Exit, Failure
     }
     print(&report::explained(&found, language, &password));
     if found.is_empty() {
-        return Err(Failure::new(Exit::DATA, "nothing in this text is known")
-            .hint("a code (535, 5.7.1), the whole reply, a log, or a mail that came back can be explained"));
+        return Err(
+            Failure::new(Exit::DATA, "nothing in this text was recognized")
+                .hint("give it a code (535, 5.7.1), a complete reply, a log or a bounce message"),
+        );
     }
     Ok(Exit::OK)
 }

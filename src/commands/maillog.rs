@@ -128,9 +128,7 @@ impl Keeper {
         if let Err(error) = self.log.write(&attempt)
             && !std::mem::replace(&mut self.quiet, true)
         {
-            complain(&failure::remark(&format!(
-                "the log cannot be written: {error}"
-            )));
+            complain(&failure::remark(&format!("cannot write the log: {error}")));
         }
     }
 }

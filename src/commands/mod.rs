@@ -105,7 +105,7 @@ fn author(settings: &Settings, user: &str) -> Result<Mailbox, Failure> {
     authors
         .into_iter()
         .next()
-        .ok_or_else(|| Failure::new(Exit::CONFIG, "from names nobody"))
+        .ok_or_else(|| Failure::new(Exit::CONFIG, "from contains no address"))
 }
 
 /// What looks on while mail travels: signals, the dialogue under `-v`, and, unless that is

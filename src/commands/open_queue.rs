@@ -24,7 +24,8 @@ pub fn open(
         return match &args.idempotency_key {
             Some(_) => Err(Failure::new(
                 Exit::USAGE,
-                "`--idempotency-key` needs the queue, and `--no-queue` is given",
+                "`--idempotency-key` requires the queue and cannot be used together with \
+                `--no-queue`",
             )),
             None => Ok(None),
         };
@@ -58,7 +59,7 @@ pub fn at_hand(settings: &Settings, env: &Environment) -> Result<Queues, Failure
             Err(error) if settings.is_of_system("queue-dir") && is_of_others(&error) => {
                 if settings.flag("verbose") {
                     complain(&failure::remark(&format!(
-                        "{error}; a folder of this user is taken"
+                        "{error}; using a directory of this user instead"
                     )));
                 }
             }
@@ -96,8 +97,7 @@ pub fn at_hand(settings: &Settings, env: &Environment) -> Result<Queues, Failure
     };
     Queues::new(found, named, problems).ok_or_else(|| match problem {
         Some(error) => error.into(),
-        None => Failure::new(Exit::CREATE, "there is no folder for the queue")
-            .hint("queue-dir names one"),
+        None => Failure::new(Exit::CREATE, "no directory for the queue").hint("set queue-dir"),
     })
 }
 

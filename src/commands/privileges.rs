@@ -8,13 +8,14 @@ use crate::failure::{Exit, Failure};
 /// be the other's.
 pub(super) fn check() -> Result<(), Failure> {
     if environment::has_rights_of_another() {
-        let what = "smail runs with the rights of another user or group, which it is not made for";
-        let hint = "chmod ug-s on the program; it needs no rights of its own";
+        let what = "refusing to run with the privileges of another user or group (set-uid or \
+            set-gid)";
+        let hint = "run chmod ug-s on the program; it needs no privileges of its own";
         return Err(Failure::new(Exit::PERMISSION, what).hint(hint));
     }
     if has_capabilities_of_file() {
-        let what = "smail runs with capabilities that its file gives, which it is not made for";
-        let hint = "setcap -r on the program; it needs no rights of its own";
+        let what = "refusing to run with file capabilities";
+        let hint = "run setcap -r on the program; it needs no privileges of its own";
         return Err(Failure::new(Exit::PERMISSION, what).hint(hint));
     }
     Ok(())

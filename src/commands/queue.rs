@@ -51,7 +51,7 @@ impl Routes for RouteResolver<'_> {
             .resolve_for(kept, self.by_hand)
             .map_err(|e| e.to_string())?;
         let author = draft::first_author(&head.from).map_err(|e| e.to_string())?;
-        let author = author.ok_or_else(|| "it has no author".to_owned())?;
+        let author = author.ok_or_else(|| "it has no From address".to_owned())?;
         resolve(&settings, &author).map_err(|e| e.to_string())
     }
 
@@ -155,7 +155,9 @@ pub fn errand(
 pub fn say_unusable(queues: &Queues, exit: Exit) -> Exit {
     let mut told = exit;
     for problem in &queues.problems {
-        complain(&failure::remark(&format!("{problem}; mail may wait in it")));
+        complain(&failure::remark(&format!(
+            "{problem}; messages may be waiting in it"
+        )));
         told = if exit == Exit::OK { Exit::IO } else { exit };
     }
     told
@@ -244,7 +246,7 @@ fn check(queues: &Queues) -> Result<Exit, Failure> {
 pub fn say_given_up(flushed: &Flushed) {
     for (id, why) in &flushed.failed {
         complain(&failure::remark(&format!(
-            "mail {id} was given up: {why} (smail --queue-show {id})"
+            "message {id} was given up: {why} (smail --queue-show {id})"
         )));
     }
 }
@@ -253,7 +255,7 @@ pub fn say_given_up(flushed: &Flushed) {
 fn say_held(flushed: &Flushed) {
     for id in &flushed.held {
         complain(&failure::remark(&format!(
-            "mail {id} is held; `smail --release {id}` lets it go"
+            "message {id} is held; `smail --release {id}` releases it"
         )));
     }
 }
@@ -275,7 +277,9 @@ pub fn say_untried(flushed: &Flushed) {
 pub fn say(flushed: &Flushed) -> Exit {
     say_given_up(flushed);
     for (id, why) in &flushed.waiting {
-        complain(&failure::remark(&format!("mail {id} still waits: {why}")));
+        complain(&failure::remark(&format!(
+            "message {id} is still queued: {why}"
+        )));
     }
     say_held(flushed);
     let mut exit = match (

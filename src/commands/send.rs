@@ -81,7 +81,7 @@ pub(super) fn send(
         .from
         .first()
         .cloned()
-        .ok_or_else(|| Failure::new(Exit::CONFIG, "from names nobody"))?;
+        .ok_or_else(|| Failure::new(Exit::CONFIG, "from contains no address"))?;
     let subject = draft.subject.clone().unwrap_or_default();
     let mut warnings = std::mem::take(&mut draft.warnings);
     let stamp = Stamp::at(env.source_date_epoch());
@@ -156,7 +156,7 @@ fn dry_run(settings: &Settings, message: &Message, route: &Route) -> Result<Exit
         .as_ref()
         .map_or_else(String::new, Address::to_string);
     let mut lines = format!(
-        "-- nothing is sent: this is a dry run\n-- route: {}\n-- from: <{}>\n",
+        "-- dry run: nothing is sent\n-- route: {}\n-- from: <{}>\n",
         word(&transport::describe(route)),
         word(&sender)
     );

@@ -272,7 +272,7 @@ impl SendmailRun<'_> {
                         .map_or_else(String::new, |said| format!(" ({said})"));
                     let (given, end) = (text::word(word), end.address.to_string());
                     print(&format!(
-                        "{given} -> {}{said} by {}\n",
+                        "{given} -> {}{said} via {}\n",
                         text::word(&end),
                         text::word(&route)
                     ));
@@ -420,7 +420,7 @@ impl SessionHandler<'_> {
             }
             Sent { exit: Exit::OK, .. } => Ok(format!("sent as {}", message.id)),
             Sent { error, exit, .. } => {
-                Err(error.unwrap_or_else(|| Failure::new(exit, "the mail was not taken")))
+                Err(error.unwrap_or_else(|| Failure::new(exit, "the message was not accepted")))
             }
         }
     }

@@ -179,8 +179,8 @@ fn place(
 ) -> Result<Place, Failure> {
     let own = || env.config.as_ref().map(|folder| folder.join("config.toml"));
     let config = args.config.clone().or_else(own).ok_or_else(|| {
-        Failure::new(Exit::CREATE, "this user has no folder for settings")
-            .hint("`--config FILE` names a file")
+        Failure::new(Exit::CREATE, "this user has no directory for settings")
+            .hint("use `--config FILE` to name a file")
     })?;
     // Other programs are started from here, and files named in settings are found from anywhere.
     let config = std::path::absolute(&config).unwrap_or(config);
@@ -396,7 +396,7 @@ fn from_mailrc(
         .or_else(|| settings::user_rc(env))
         .ok_or_else(|| {
             Failure::new(Exit::NO_INPUT, "this user has no mail.rc")
-                .hint("`--from-mailrc=/etc/mail.rc` names another")
+                .hint("use `--from-mailrc=/etc/mail.rc` to name another")
         })?;
     let grammar = mailrc::Context {
         home: env.home.as_deref(),
@@ -436,7 +436,7 @@ fn ways(path: &Path, text: &str, env: &Environment) -> (String, String) {
         )?))
     };
     let or_why = |way: Result<String, Failure>| {
-        way.unwrap_or_else(|failure| format!("no way ({})", failure.what))
+        way.unwrap_or_else(|failure| format!("no route ({})", failure.what))
     };
     let before = way(SettingsFiles {
         resource_files: Some("u".to_owned()),
@@ -454,7 +454,7 @@ fn ways(path: &Path, text: &str, env: &Environment) -> (String, String) {
     });
     (
         or_why(before),
-        after.map_or_else(|| "no way".to_owned(), or_why),
+        after.map_or_else(|| "no route".to_owned(), or_why),
     )
 }
 
@@ -466,12 +466,12 @@ struct Keyboard {
 impl Keyboard {
     fn open(args: &Args, watch: &Watch) -> Result<Self, Failure> {
         let nobody = |why: &str| {
-            Failure::new(Exit::USAGE, format!("`--setup` asks questions, and {why}"))
+            Failure::new(Exit::USAGE, format!("`--setup` asks questions, but {why}"))
                 .hint("without a terminal: smail --setup me@example.org --yes --password-from stdin < password")
         };
         // A script without a terminal of its own must not ask on that of whoever started it.
         if args.password_from.is_none() && !environment::stdin_is_terminal() {
-            return Err(nobody("standard input is no terminal"));
+            return Err(nobody("standard input is not a terminal"));
         }
         let terminal = Terminal::open(Arc::clone(&watch.interrupt))
             .map_err(|why| nobody(&format!("there is {why}")))?;

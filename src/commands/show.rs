@@ -12,7 +12,7 @@ pub(super) fn run(args: &Args, settings: &Settings, env: &Environment) -> Exit {
     let mut text = settings::show(settings, args.verbose > 0);
     let route = author(settings, &env.user()).and_then(|author| Ok(resolve(settings, &author)?));
     let route = route.map_or_else(|failure| failure.what, |route| transport::describe(&route));
-    text.push_str("\n# mail goes by ");
+    text.push_str("\n# mail is sent via ");
     text.push_str(&word(&route));
     text.push('\n');
     print(&text);

@@ -197,7 +197,7 @@ fn recipients_of_flags(args: &Args, draft: &mut Draft) -> Result<(), DraftError>
             _ => {
                 return Err(DraftError::Header {
                     text: target.clone(),
-                    why: "`-T` takes `to:`, `cc:` or `bcc:` and an address",
+                    why: "expected `-T` with `to:`, `cc:` or `bcc:` and an address",
                 });
             }
         };
@@ -239,7 +239,7 @@ fn subject(
     if !text.contains(['\r', '\n']) {
         return Some(text);
     }
-    warnings.push("the subject had line ends, which are blanks now".to_owned());
+    warnings.push("line breaks in the subject were replaced with spaces".to_owned());
     Some(one_line(&text))
 }
 

@@ -62,24 +62,22 @@ pub enum Ret {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DsnError {
     /// A word that is no occasion.
-    #[error("`{}` is none of never, success, failure, delay", crate::text::word(.0))]
+    #[error("invalid value `{}`; expected never, success, failure or delay", crate::text::word(.0))]
     Occasion(String),
     /// Never, and something else.
-    #[error("`never` stands alone")]
+    #[error("`never` cannot be combined with other values")]
     NeverAlone,
     /// Nothing is named.
-    #[error("never, or some of success, failure and delay are wanted here")]
+    #[error("expected never, or one or more of success, failure and delay")]
     NoOccasion,
     /// A word that is no part of a mail.
-    #[error("`{}` is neither full nor headers", crate::text::word(.0))]
+    #[error("invalid value `{}`; expected full or headers", crate::text::word(.0))]
     Ret(String),
     /// An ENVID that is empty, or too long as encoded: its octets.
-    #[error(
-        "an envelope id has between 1 and {LONGEST_ENVID} characters as it is sent, and this one {0}"
-    )]
+    #[error("expected an envelope ID of 1 to {LONGEST_ENVID} characters when encoded, got {0}")]
     EnvidLength(usize),
     /// An ENVID with something else than printable ASCII.
-    #[error("an envelope id is made of printable ASCII characters")]
+    #[error("expected an envelope ID of printable ASCII characters")]
     EnvidCharacter,
 }
 
@@ -93,7 +91,7 @@ impl Dsn {
     ) -> (Self, Vec<String>) {
         let mut notes = Vec::new();
         let mut note =
-            |flag: &str, error: DsnError| notes.push(format!("{flag} is left out: {error}"));
+            |flag: &str, error: DsnError| notes.push(format!("{flag} is ignored: {error}"));
         let notify =
             notify.and_then(|text| Notify::parse(text).map_err(|error| note("-N", error)).ok());
         let ret = ret.and_then(|text| Ret::parse(text).map_err(|error| note("-R", error)).ok());
@@ -283,14 +281,17 @@ mod tests {
         assert_eq!(notify("never"), "NEVER");
         assert_eq!(notify(" Delay , SUCCESS,success,"), "SUCCESS,DELAY");
         assert_eq!(notify("failure"), "FAILURE");
-        assert_eq!(notify("never,success"), "error: `never` stands alone");
+        assert_eq!(
+            notify("never,success"),
+            "error: `never` cannot be combined with other values"
+        );
         assert_eq!(
             notify("always\n"),
-            "error: `always` is none of never, success, failure, delay"
+            "error: invalid value `always`; expected never, success, failure or delay"
         );
         assert_eq!(
             notify(" , "),
-            "error: never, or some of success, failure and delay are wanted here"
+            "error: expected never, or one or more of success, failure and delay"
         );
     }
 

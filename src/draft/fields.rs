@@ -49,15 +49,15 @@ fn parts(text: &str) -> Result<(&str, &str), DraftError> {
     };
     let (name, value) = text
         .split_once(':')
-        .ok_or_else(|| refuse("a `:` is wanted behind its name"))?;
+        .ok_or_else(|| refuse("expected `:` after its name"))?;
     let name = name.trim();
     if name.is_empty() || !name.bytes().all(|b| (b'!'..=b'~').contains(&b)) {
         return Err(refuse(
-            "its name holds blanks, control characters or nothing",
+            "its name is empty or contains spaces or control characters",
         ));
     }
     if value.contains(['\r', '\n', '\0']) {
-        return Err(refuse("a line end cannot stand in it"));
+        return Err(refuse("it cannot contain a line break"));
     }
     Ok((name, value.trim()))
 }
@@ -217,7 +217,7 @@ pub(super) fn field(draft: &mut Draft, name: &str, value: &str) -> Result<(), Dr
         "mime-version" | "return-path" | "content-length" | "status" => {}
         "fcc" => draft
             .warnings
-            .push("Fcc is left out; the setting record keeps copies".to_owned()),
+            .push("Fcc was left out; use the setting record to keep copies".to_owned()),
         // They say what the text is, wherever in the mail it comes to stand.
         _ if base.starts_with("content-") => {
             draft.body.fields.push((name.to_owned(), value.to_owned()));

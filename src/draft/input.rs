@@ -109,7 +109,7 @@ impl Input {
         if text.is_empty() {
             return Err(DraftError::Header {
                 text: String::new(),
-                why: "a file or a header is wanted after `-a`",
+                why: "expected a file or a header after `-a`",
             });
         }
         let plain = PathBuf::from(word);
@@ -196,7 +196,7 @@ impl Input {
                 None if !has_words && self.attachments.is_empty() => {
                     return Err(DraftError::StdinTwice(
                         SELF,
-                        "the text of the mail (`-m FILE` takes it from a file)",
+                        "the text of the message (`-m FILE` reads it from a file)",
                     ));
                 }
                 None => {}

@@ -32,8 +32,8 @@ impl List {
     pub(super) fn note(&self) -> Option<String> {
         let left_out = match self.twice {
             0 => return None,
-            1 => "1 recipient that stands in it twice was left out".to_owned(),
-            many => format!("{many} recipients that stand in it twice were left out"),
+            1 => "1 duplicate recipient was left out".to_owned(),
+            many => format!("{many} duplicate recipients were left out"),
         };
         Some(format!(
             "{}: {} recipients; {left_out}",
@@ -177,7 +177,7 @@ mod tests {
             told,
             [
                 "list:2: `ann@@a.test` is not an address: a second `@`",
-                "list:4: `b c` is not an address: a blank cannot stand here; is a comma missing?"
+                "list:4: `b c` is not an address: a space is not allowed here; is a comma missing?"
             ]
         );
         assert_eq!(bad[0].error.pointer(), "ann@@a.test\n    ^");
@@ -189,15 +189,16 @@ mod tests {
         assert_eq!(note("ann@a.test\nbob"), None);
         assert_eq!(
             note("ann@a.test, Ann <ANN@A.test>\nbob").as_deref(),
-            Some("list: 2 recipients; 1 recipient that stands in it twice was left out")
+            Some("list: 2 recipients; 1 duplicate recipient was left out")
         );
         assert_eq!(
             shown(b"bob\nann@a.test\nAnn <ann@A.test>\nbob\n"),
             ["bob", "ann@a.test"]
         );
-        assert!(note(&"a@b\n".repeat(4)).is_some_and(|note| {
-            note.ends_with("3 recipients that stand in it twice were left out")
-        }));
+        assert!(
+            note(&"a@b\n".repeat(4))
+                .is_some_and(|note| { note.ends_with("3 duplicate recipients were left out") })
+        );
     }
 
     #[test]
@@ -222,7 +223,7 @@ mod tests {
         for text in [&b""[..], b"\xef\xbb\xbf\n#\n"] {
             assert_eq!(
                 parse(text, "l").unwrap_err().to_string(),
-                "l: it names no recipient"
+                "l: it contains no recipient"
             );
         }
     }

@@ -456,7 +456,7 @@ mod tests {
             .unwrap()
             .resolve(&[])
             .unwrap();
-        let why = "the command RCPT holds the octet 0x0a".to_owned();
+        let why = "the command RCPT contains the byte 0x0a".to_owned();
         let outcome = Err(Fault::new(Stage::Prepare, Cause::Unsound(why)));
         let report = Report::uniform(
             "h.example:25 (STARTTLS)".into(),
@@ -467,8 +467,8 @@ mod tests {
         assert_eq!(failure.exit, Exit::SOFTWARE);
         assert_eq!(
             failure.text(),
-            "smail: smail made a command that must not be sent; nothing was sent\n  the command RCPT holds the octet 0x0a\n\n\
-             hint: this is a mistake in smail; please report it with the command that caused it\n"
+            "smail: smail generated an invalid command; nothing was sent\n  the command RCPT contains the byte 0x0a\n\n\
+             hint: this is a bug in smail; please report it with the command that caused it\n"
         );
     }
 }

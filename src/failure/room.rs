@@ -16,12 +16,16 @@ impl From<cli::Error> for Failure {
             cli::Error::Print(text) => Failure::new(Exit::OK, text),
             cli::Error::Daemon(mode) => Failure::new(
                 Exit::REFUSED,
-                format!("`{mode}` wants a daemon, and smail is none"),
+                format!("`{mode}` starts a daemon, which smail does not have"),
             )
-            .hint("cron or a timer that runs `sendmail -q` sends what waits"),
+            .hint("run `sendmail -q` from cron or a timer to send queued messages"),
             cli::Error::Usage { what, hint } => {
                 let failure = Failure::new(Exit::USAGE, what);
-                failure.hint(hint.unwrap_or_else(|| "`smail --help` lists the options".to_owned()))
+                failure.hint(hint.unwrap_or_else(|| {
+                    "run `smail --help` for the \
+                    options"
+                        .to_owned()
+                }))
             }
         }
     }
@@ -36,7 +40,7 @@ fn said(failure: Failure, origin: &Origin) -> Failure {
     if matches!(origin, Origin::Flag(flag) if flag.is_empty()) {
         return failure;
     }
-    failure.fact(format!("said in {origin}"))
+    failure.fact(format!("set in {origin}"))
 }
 
 impl From<SettingsError> for Failure {
@@ -47,7 +51,7 @@ impl From<SettingsError> for Failure {
                 let exit = if matches!(origin, Origin::Flag(_)) { Exit::USAGE } else { Exit::CONFIG };
                 let failure = said(Failure::new(exit, what), &origin);
                 failure.hint(near.map_or_else(
-                    || "`smail --show-settings` lists every setting".to_owned(),
+                    || "run `smail --show-settings` to list all settings".to_owned(),
                     |n| format!("did you mean `{n}`?"),
                 ))
             }
@@ -62,13 +66,13 @@ impl From<SettingsError> for Failure {
             },
             SettingsError::Withheld { server, suffix, .. } => withheld(what, &server, &suffix),
             SettingsError::NotKept { .. } => Failure::new(Exit::PERMISSION, what).hint(
-                "`smail --flush ID` sends it with the settings, or in the environment, that it was sent with first",
+                "run `smail --flush ID` with the settings, or in the environment, of the original send",
             ),
             SettingsError::NoAccount(_, known) => no_account(what, &known),
             SettingsError::NoDefaultAccount { origin, .. } => said(Failure::new(Exit::CONFIG, what), &origin),
             SettingsError::NoRoute => no_route(what),
             SettingsError::Circle => {
-                Failure::new(Exit::CONFIG, what).hint("set smtp: the server that takes this host's mail")
+                Failure::new(Exit::CONFIG, what).hint("set smtp to the server that accepts mail from this host")
             }
             SettingsError::Address { name, origin, error } => {
                 let failure = address(Exit::CONFIG, &format!("{name}: "), &error);
@@ -81,26 +85,27 @@ impl From<SettingsError> for Failure {
 /// A secret that belongs to another server or user: the ways to have one for this.
 fn withheld(what: String, server: &str, suffix: &str) -> Failure {
     Failure::new(Exit::PERMISSION, what)
-        .hint("an account has server, user and password together: [accounts.NAME] in config.toml, chosen with -A NAME")
+        .hint("define an account with its own server, user and password: [accounts.NAME] in config.toml, selected with -A NAME")
         .hint(format!(
-            "a password of its own: \"auth-password-{suffix}\" in config.toml, or $SMAIL_AUTH_PASSWORD with -S smtp and -S auth-user"
+            "or set a separate password: \"auth-password-{suffix}\" in config.toml, or $SMAIL_AUTH_PASSWORD with -S smtp and -S auth-user"
         ))
-        .hint(format!("-S auth=none sends to {server} without a login"))
+        .hint(format!("or use -S auth=none to send to {server} without a login"))
 }
 
 fn no_account(what: String, known: &[String]) -> Failure {
     let failure = Failure::new(Exit::USAGE, what);
     if known.is_empty() {
         return failure.hint(
-            "accounts are `[accounts.NAME]` in config.toml or `account NAME { … }` in mail.rc",
+            "define accounts as `[accounts.NAME]` in config.toml or `account NAME { … }` in \
+            mail.rc",
         );
     }
-    failure.hint(format!("the accounts are {}", known.join(", ")))
+    failure.hint(format!("known accounts are {}", known.join(", ")))
 }
 
 fn no_route(what: String) -> Failure {
     Failure::new(Exit::CONFIG, what)
-        .hint("three lines in ~/.config/smail/config.toml (chmod 600) set one:")
+        .hint("put three lines into ~/.config/smail/config.toml (chmod 600):")
         .hint("  smtp = \"smtps://smtp.example.org\"")
         .hint("  auth-user = \"me@example.org\"")
         .hint("  auth-password-command = \"pass show mail\"")
@@ -120,10 +125,10 @@ impl From<DraftError> for Failure {
             | DraftError::Dsn { .. }
             | DraftError::NoHtml(_) => Failure::new(Exit::USAGE, what),
             DraftError::OwnFlag { flag, .. } => {
-                Failure::new(Exit::USAGE, what).hint(format!("it is set with `{flag}`"))
+                Failure::new(Exit::USAGE, what).hint(format!("use `{flag}` to set it"))
             }
             DraftError::Header { .. } => {
-                Failure::new(Exit::USAGE, what).hint("a header is written 'Name: value'")
+                Failure::new(Exit::USAGE, what).hint("write a header as 'Name: value'")
             }
             DraftError::FlagAddress { flag, error } => {
                 address(Exit::USAGE, &format!("{flag}: "), &error)
@@ -135,7 +140,7 @@ impl From<DraftError> for Failure {
             DraftError::Alias(_) => Failure::new(Exit::CONFIG, what),
             DraftError::Lines { bad, count } => lines(&bad, count),
             DraftError::TooMany(..) => {
-                Failure::new(Exit::DATA, what).hint("send it as several mails")
+                Failure::new(Exit::DATA, what).hint("send it as several messages")
             }
             DraftError::File { .. } | DraftError::Stdin(_) => Failure::new(Exit::NO_INPUT, what),
             DraftError::TooLarge(_) => {
@@ -160,7 +165,7 @@ fn lines(bad: &[BadLine], count: usize) -> Failure {
     }
     let mut failure = Failure::new(
         Exit::DATA,
-        format!("{count} lines are no addresses; nothing was sent"),
+        format!("{count} lines are not addresses; nothing was sent"),
     );
     for (what, pointer) in bad.iter().map(told) {
         failure = failure.fact(what).fact(pointer);
@@ -173,8 +178,8 @@ fn lines(bad: &[BadLine], count: usize) -> Failure {
 
 fn bare(what: String) -> Failure {
     Failure::new(Exit::DATA, what)
-        .hint("write the whole address, set qualify-domain, or give the name an alias: in a file that aliases-file names, or")
-        .hint("in [aliases] of config.toml, where `default` stands for every such name")
+        .hint("write the full address, set qualify-domain, or define an alias for the name: in a file listed in aliases-file, or")
+        .hint("in [aliases] of config.toml, where `default` matches every such name")
 }
 
 impl From<LocalError> for Failure {
@@ -184,12 +189,12 @@ impl From<LocalError> for Failure {
             LocalError::Bare(_) => bare(what),
             LocalError::Alias(_) => Failure::new(Exit::CONFIG, what),
             LocalError::Entry { .. } => Failure::new(Exit::CONFIG, what)
-                .hint("an alias may stand for addresses, names and `:include:` files"),
+                .hint("an alias can hold addresses, names and `:include:` files"),
             LocalError::File { cure, said, .. } => {
                 let mut failure = Failure::new(Exit::CONFIG, what);
                 failure
                     .facts
-                    .extend(said.map(|said| format!("said in {said}")));
+                    .extend(said.map(|said| format!("set in {said}")));
                 failure.hints.extend(cure);
                 failure
             }
@@ -200,7 +205,7 @@ impl From<LocalError> for Failure {
 /// What a last guard found.
 fn mistake(what: String) -> Failure {
     Failure::new(Exit::SOFTWARE, what)
-        .hint("this is a mistake in smail; please report it with the command that caused it")
+        .hint("this is a bug in smail; please report it with the command that caused it")
 }
 
 impl From<FolderError> for Failure {
@@ -208,11 +213,13 @@ impl From<FolderError> for Failure {
         let what = error.to_string();
         match error {
             FolderError::Unsafe { .. } | FolderError::Foreign { .. } => {
-                Failure::new(Exit::CONFIG, what)
-                    .hint("queue-dir names another place; --no-queue sends without one")
+                Failure::new(Exit::CONFIG, what).hint(
+                    "set queue-dir to another directory, or use --no-queue to send without a \
+                        queue",
+                )
             }
             FolderError::Unusable { .. } => {
-                Failure::new(Exit::CREATE, what).hint("queue-dir names another place")
+                Failure::new(Exit::CREATE, what).hint("set queue-dir to another directory")
             }
         }
     }
@@ -223,15 +230,15 @@ impl From<QueueError> for Failure {
         let what = error.to_string();
         match error {
             QueueError::Folder(error) => error.into(),
-            QueueError::NoEntry(_) => Failure::new(Exit::USAGE, what).hint("`smail --queue` lists what there is"),
+            QueueError::NoEntry(_) => Failure::new(Exit::USAGE, what).hint("run `smail --queue` to list the queue"),
             QueueError::Key => Failure::new(Exit::USAGE, what),
             QueueError::Unsound(_) => mistake(what),
             QueueError::Busy(_) => Failure::new(Exit::TEMPORARY, what),
             QueueError::Unreadable { newer: true, .. } => {
-                Failure::new(Exit::CONFIG, what).hint("it is left as it is; run the newer smail")
+                Failure::new(Exit::CONFIG, what).hint("it was left unchanged; run the newer smail")
             }
             QueueError::KeyFile { .. } => Failure::new(Exit::IO, what)
-                .hint("whether its mail was sent cannot be told: look into the log or ask the recipients, then remove the file"),
+                .hint("it is unknown whether the message was sent: check the log or ask the recipients, then remove the file"),
             QueueError::Io { .. } | QueueError::Hook { .. } | QueueError::Notice { .. } | QueueError::Unreadable { .. } => {
                 Failure::new(Exit::IO, what)
             }
@@ -249,7 +256,7 @@ impl From<InjectError> for Failure {
             InjectError::Local(error) => error.into(),
             InjectError::Settings(error) => error.into(),
             InjectError::TooLarge(_) => {
-                Failure::new(Exit::DATA, what).hint("the setting max-size allows more")
+                Failure::new(Exit::DATA, what).hint("raise max-size to allow more")
             }
             InjectError::Read(_) => Failure::new(Exit::IO, what),
             InjectError::Message(error) => error.into(),
@@ -264,27 +271,27 @@ impl From<SetupError> for Failure {
             SetupError::Aborted(Aborted::Interrupted, _) => Failure::new(Exit::INTERRUPTED, what),
             SetupError::Aborted(Aborted::Left, _) | SetupError::GivenUp => Failure::new(Exit::GIVEN_UP, what),
             SetupError::Aborted(Aborted::Nobody, question) => {
-                Failure::new(Exit::USAGE, format!("`--yes` has no answer to `{question}`; nothing was written")).hint(
+                Failure::new(Exit::USAGE, format!("`--yes` cannot answer `{question}`; nothing was written")).hint(
                     "smail --setup me@example.org --yes -S smtp=smtps://smtp.example.org --password-from stdin < file",
                 )
             }
             SetupError::Refused(_) => Failure::new(Exit::REFUSED, what),
             SetupError::Address(error) => address(Exit::USAGE, "--setup: ", &error),
             SetupError::Argument(_) => Failure::new(Exit::USAGE, what).hint(
-                "`--password-from stdin`, `--password-from 'pass show mail'` or SMAIL_AUTH_PASSWORD hand it over",
+                "use `--password-from stdin`, `--password-from 'pass show mail'` or SMAIL_AUTH_PASSWORD instead",
             ),
-            SetupError::Account { .. } => Failure::new(Exit::USAGE, what).hint("`-A NAME` chooses another"),
+            SetupError::Account { .. } => Failure::new(Exit::USAGE, what).hint("use `-A NAME` to choose another"),
             SetupError::Unextendable { .. } => {
-                Failure::new(Exit::CONFIG, what).hint("mend it, or move it away and set smail up afresh")
+                Failure::new(Exit::CONFIG, what).hint("correct it, or move it away and run the setup again")
             }
             SetupError::Changed(_) => Failure::new(Exit::TEMPORARY, what).hint("run it again"),
             SetupError::Exists(_) => {
-                Failure::new(Exit::CREATE, what).hint("move it away, or name another with `--config FILE`")
+                Failure::new(Exit::CREATE, what).hint("move it away, or use `--config FILE` to name another")
             }
             SetupError::File { .. } => Failure::new(Exit::CREATE, what),
             SetupError::Store(error) => {
                 let exit = if error.temporary { Exit::TEMPORARY } else { Exit::PERMISSION };
-                Failure::new(exit, what).hint("a private file needs no program: choose it, or unlock the keyring")
+                Failure::new(exit, what).hint("choose a private file, which needs no program, or unlock the keyring")
             }
         }
     }

@@ -51,9 +51,9 @@ fn what_is_no_regular_file_is_refused_and_never_waited_for() {
         ),
         (
             folder.path().to_owned(),
-            "it is a folder",
-            "it is a folder",
-            "it is a folder",
+            "it is a directory",
+            "it is a directory",
+            "it is a directory",
         ),
         (
             "/dev/zero".into(),
@@ -106,7 +106,7 @@ fn a_fifo_is_read_to_the_end_of_its_writer_and_no_longer_than_its_time() {
     };
     assert_eq!(
         why(whole(late, 100)),
-        "it is a FIFO, and its end did not come within 10s"
+        "it is a FIFO that was not closed within 10s"
     );
     io::Write::write_all(&mut &writer, b"all").unwrap();
     let end = std::thread::spawn(move || drop(writer));
@@ -130,10 +130,7 @@ fn a_file_with_a_second_name_is_not_added_to() {
     let (first, second) = (folder.path().join("first"), folder.path().join("second"));
     fs::write(&first, "").unwrap();
     fs::hard_link(&first, &second).unwrap();
-    assert_eq!(
-        why(append(&first)),
-        "it has more than one name (a hard link)"
-    );
+    assert_eq!(why(append(&first)), "it has more than one hard link");
     fs::remove_file(second).unwrap();
     assert_eq!(why(append(&first)), "fine");
 }
@@ -147,7 +144,7 @@ fn what_a_stranger_made_in_a_shared_folder_is_not_added_to_and_leads_nowhere() {
     if !(give_away(&file) && give_away(&link)) {
         return;
     }
-    let strange = "another user made it, in a folder that others may write to";
+    let strange = "it was created by another user in a directory that others can write to";
     for (mode, wanted) in [
         (0o700, "fine"),
         (0o755, "fine"),
@@ -198,7 +195,7 @@ fn a_lock_that_another_holds_ends_the_wait_in_time() {
     lock(&one).unwrap();
     assert_eq!(
         why(lock_within(&other, Duration::from_millis(60))),
-        "another program has it locked"
+        "it is locked by another program"
     );
     one.unlock().unwrap();
     lock(&other).unwrap();

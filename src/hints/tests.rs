@@ -521,7 +521,7 @@ fn every_way_a_connection_fails_has_its_hint() {
         ),
         (
             Stage::Tls,
-            Cause::Handshake("the server speaks plain SMTP on this port, it said \"220 a\"".into()),
+            Cause::Handshake("the server speaks plain SMTP on this port: it sent \"220 a\"".into()),
             "tls-plain-port",
         ),
         (
@@ -532,7 +532,7 @@ fn every_way_a_connection_fails_has_its_hint() {
         (
             Stage::Tls,
             Cause::Handshake(
-                "the server does not speak TLS on this port, it said \"* OK IMAP4rev1\"".into(),
+                "the server does not speak TLS on this port: it sent \"* OK IMAP4rev1\"".into(),
             ),
             "imap-port",
         ),
@@ -603,7 +603,7 @@ fn every_way_a_connection_fails_has_its_hint() {
         ),
         (
             Stage::Tls,
-            distrust("it was refused: path length constraint exceeded"),
+            distrust("it was rejected: path length constraint exceeded"),
             "certificate",
         ),
         (Stage::Tls, lacks(Lacks::Starttls), "starttls-missing"),
@@ -619,7 +619,7 @@ fn every_way_a_connection_fails_has_its_hint() {
         ),
         (
             Stage::Prepare,
-            Cause::TlsSettings("/x.pem holds no certificate in PEM form".into()),
+            Cause::TlsSettings("/x.pem contains no certificate in PEM format".into()),
             "tls-settings",
         ),
         (Stage::Sender, Cause::TooBig(9, 5), "too-big"),

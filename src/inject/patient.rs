@@ -37,7 +37,7 @@ impl<R: Read + AsFd> Patient<R> {
             if left.is_zero() {
                 return Err(io::Error::new(
                     ErrorKind::TimedOut,
-                    "the client does not go on",
+                    "timed out waiting for the client",
                 ));
             }
             let time = Timespec {

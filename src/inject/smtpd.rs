@@ -98,7 +98,7 @@ pub trait Acceptor {
         Answer::new(
             252,
             (2, 0, 0),
-            "Cannot tell; send mail and it will be tried",
+            "Cannot verify; send mail and delivery will be attempted",
         )
     }
 
@@ -192,7 +192,7 @@ impl Session<'_> {
                 self.pipe.coded(&Answer::new(
                     421,
                     (4, 4, 2),
-                    "Nothing came for too long; closing the connection",
+                    "Timed out waiting for input; closing the connection",
                 ));
                 self.pipe.flush()?;
                 Ok(End::Silent)
@@ -214,7 +214,7 @@ impl Session<'_> {
                 }
                 Line::BareLf => (
                     Verb::Unknown,
-                    syntax("The line holds an LF without CR").into(),
+                    syntax("The line contains an LF without CR").into(),
                 ),
                 Line::TooLong => (Verb::Unknown, syntax("The line is too long").into()),
                 Line::End => return Ok(End::Eof),
@@ -275,7 +275,7 @@ impl Session<'_> {
             Verb::Mail => self.mail(rest).unwrap_or_else(|refusal| refusal).into(),
             Verb::Rcpt => self.rcpt(rest).unwrap_or_else(|refusal| refusal).into(),
             Verb::Data | Verb::Rset | Verb::Quit if !rest.is_empty() => {
-                argument("This command has no arguments").into()
+                argument("This command takes no arguments").into()
             }
             Verb::Data => self.data(),
             Verb::Rset => {
@@ -284,7 +284,7 @@ impl Session<'_> {
             }
             Verb::Quit => Reply::Bye,
             Verb::Noop => ok((2, 0, 0)).into(),
-            Verb::Vrfy if rest.is_empty() => argument("An address is wanted").into(),
+            Verb::Vrfy if rest.is_empty() => argument("Expected an address").into(),
             Verb::Vrfy => self.acceptor.verify(rest).into(),
             Verb::Help => Answer::new(214, (2, 0, 0), command::HELP).into(),
             Verb::NotOffered => Answer::new(502, (5, 5, 1), "Not offered here").into(),
@@ -296,7 +296,7 @@ impl Session<'_> {
     /// A greeting also ends the transaction (RFC 5321 section 4.1.4).
     fn hello(&mut self, rest: &str, extended: bool) -> Reply {
         if rest.is_empty() {
-            return Reply::Plain(501, vec!["The name of your host is wanted".to_owned()]);
+            return Reply::Plain(501, vec!["Expected the name of your host".to_owned()]);
         }
         self.transaction = None;
         let mut lines = vec![pipe::host(self.name)];
@@ -314,7 +314,7 @@ impl Session<'_> {
 
     fn mail(&mut self, rest: &str) -> Result<Answer, Answer> {
         if self.transaction.is_some() {
-            return Err(sequence("There was a MAIL already"));
+            return Err(sequence("MAIL was already sent"));
         }
         let (path, parameters) = command::path(rest, Side::Sender)?;
         let mut transaction = command::mail_parameters(parameters, self.limit)?;
@@ -331,7 +331,7 @@ impl Session<'_> {
 
     fn rcpt(&mut self, rest: &str) -> Result<Answer, Answer> {
         let Some(transaction) = &mut self.transaction else {
-            return Err(sequence("MAIL comes first"));
+            return Err(sequence("Send MAIL first"));
         };
         if transaction.recipients.len() >= MOST_RECIPIENTS {
             return Err(Answer::new(
@@ -355,7 +355,7 @@ impl Session<'_> {
             .take_if(|transaction| !transaction.recipients.is_empty())
         {
             Some(transaction) => Reply::Go(transaction),
-            None if self.transaction.is_none() => sequence("MAIL comes first").into(),
+            None if self.transaction.is_none() => sequence("Send MAIL first").into(),
             None => Answer::new(554, (5, 5, 1), "No valid recipients").into(),
         }
     }

@@ -45,13 +45,14 @@ impl Reader<'_> {
             // `from=Bob <bob@x>`: half an address is worse than none.
             self.warn(
                 place,
-                "an address behind a value is ignored; quote a value that has blanks",
+                "an address after a value is ignored; quote a value that contains spaces",
             );
         } else if remarks > 0 {
             self.note(
                 place,
                 &format!(
-                    "{remarks} word(s) behind a value are ignored; quote a value that has blanks"
+                    "{remarks} word(s) after a value are ignored; quote a value that contains \
+                    spaces"
                 ),
             );
         }

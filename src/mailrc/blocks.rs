@@ -68,7 +68,7 @@ impl Reader<'_> {
             if words.is_empty() {
                 self.warn(place, "`if` without a condition counts as false");
             } else {
-                self.note(place, "a condition that is not understood counts as false");
+                self.note(place, "an unsupported condition counts as false");
             }
             return false;
         };
@@ -77,7 +77,7 @@ impl Reader<'_> {
             "r" | "receive" | "false" | "no" | "off" | "0" => false,
             "t" | "term" | "terminal" | "tty" => self.env.stdin_is_terminal,
             _ => {
-                self.note(place, "a condition that is not understood counts as false");
+                self.note(place, "an unsupported condition counts as false");
                 false
             }
         }

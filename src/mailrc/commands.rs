@@ -110,7 +110,7 @@ impl<'e> Reader<'e> {
             if line.continued {
                 self.note(
                     place,
-                    "this comment ends in a backslash, so the next line is part of it",
+                    "this comment ends with a backslash, so the next line is part of it",
                 );
             }
             return;
@@ -180,10 +180,16 @@ impl<'e> Reader<'e> {
                 self.conditional(command, rest, place);
             }
             Some(Command::Define) => {
-                self.note(place, "macros are not run: `define` is ignored");
+                self.note(place, "macros are not supported: `define` is ignored");
                 self.skipped += usize::from(opens_block(rest));
             }
-            Some(Command::Run) => self.note(place, &format!("`{name}` is ignored: nothing is run")),
+            Some(Command::Run) => self.note(
+                place,
+                &format!(
+                    "`{name}` is ignored: smail runs no \
+                commands"
+                ),
+            ),
             None if table::is_silent(name) => {}
             None => self.note(place, table::UNKNOWN),
         }
@@ -237,7 +243,7 @@ impl<'e> Reader<'e> {
             let why = if words.is_empty() {
                 "`source` needs a file name"
             } else {
-                "`source` takes one file name and runs no programs"
+                "`source` takes one file name and does not run programs"
             };
             return self.warn(place, why);
         };
@@ -252,7 +258,7 @@ impl<'e> Reader<'e> {
             return self.warn(
                 place,
                 &format!(
-                    "`{}` is not sourced: the files source each other without end",
+                    "`{}` is not sourced: the files source each other endlessly",
                     path.display()
                 ),
             );

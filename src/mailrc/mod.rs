@@ -206,19 +206,19 @@ fn load(path: &Path) -> io::Result<(Vec<u8>, ReadFile)> {
 /// The file that `source` names. Only `~`, `$HOME` and names below home are understood.
 fn sourced_path(name: &str, home: Option<&Path>) -> Result<PathBuf, &'static str> {
     if name.trim_end().ends_with('|') {
-        return Err("`source` runs no programs");
+        return Err("`source` does not run programs");
     }
     let name = name
         .strip_prefix("$HOME/")
         .or_else(|| name.strip_prefix("~/"))
         .unwrap_or(name);
     if name.starts_with('~') {
-        return Err("`source` knows only the own home folder");
+        return Err("`source` supports only your own home directory");
     }
     let path = Path::new(name);
     if path.is_absolute() {
         return Ok(path.to_owned());
     }
     home.map(|home| home.join(path))
-        .ok_or("`source` needs a home folder for this name")
+        .ok_or("`source` requires a home directory for this name")
 }

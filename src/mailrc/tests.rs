@@ -136,13 +136,13 @@ fn a_remark_behind_a_value_sets_nothing() {
     );
     assert_eq!(
         noted("set smtp-auth-password=abcd efgh ijkl"),
-        ["rc:1: 2 word(s) behind a value are ignored; quote a value that has blanks"]
+        ["rc:1: 2 word(s) after a value are ignored; quote a value that contains spaces"]
     );
 }
 
 #[test]
 fn half_an_address_is_not_dropped_in_silence() {
-    let torn = "rc:1: an address behind a value is ignored; quote a value that has blanks";
+    let torn = "rc:1: an address after a value is ignored; quote a value that contains spaces";
     assert_eq!(warned("set from=Bob Smith <bob@x>"), [torn]);
 }
 
@@ -164,7 +164,7 @@ fn a_comment_that_ends_in_a_backslash_swallows_the_next_line() {
     assert_eq!(said(text), "v_c=1\n");
     assert_eq!(
         noted(text),
-        ["rc:1: this comment ends in a backslash, so the next line is part of it"]
+        ["rc:1: this comment ends with a backslash, so the next line is part of it"]
     );
 }
 
@@ -215,7 +215,7 @@ fn conditions_nest_and_an_unknown_one_is_false() {
     assert_eq!(said("if [ $x == y ]\nset a\nelse\nset b\nendif"), "b\n");
     assert_eq!(
         noted("if $ttycharset\nendif"),
-        ["rc:1: a condition that is not understood counts as false"]
+        ["rc:1: an unsupported condition counts as false"]
     );
 }
 
@@ -491,7 +491,7 @@ fn source_follows_home_and_goes_on_after_a_missing_file() {
             format!(
                 "{at}/rc:3: cannot source `{at}/nowhere`: No such file or directory (os error 2)"
             ),
-            format!("{at}/rc:4: `source` runs no programs"),
+            format!("{at}/rc:4: `source` does not run programs"),
         ]
     );
     assert_eq!(
@@ -526,7 +526,7 @@ fn files_that_source_each_other_come_to_an_end() {
     std::fs::write(home.path().join("f20"), "set a\n").unwrap();
     let file = read(&home.path().join("f0"), &env).unwrap();
     assert!(file.files.len() <= 257);
-    assert!(file.warnings[0].1.contains("source each other without end"));
+    assert!(file.warnings[0].1.contains("source each other endlessly"));
 }
 
 #[test]

@@ -49,16 +49,16 @@ pub use crate::draft::dsn::{Dsn, Notify, Ret, xtext};
 #[derive(Debug, thiserror::Error)]
 pub enum MessageError {
     /// No author: RFC 5322 section 3.6.2 wants one.
-    #[error("the mail has no From address")]
+    #[error("the message has no From address")]
     NoFrom,
     /// Several authors (their number) and no Sender (RFC 5322 section 3.6.2).
-    #[error("{0} From addresses need a Sender")]
+    #[error("{0} From addresses require a Sender")]
     NoSender(usize),
     /// A header name that is none (RFC 5322 section 3.6.8), or is longer than 76 octets.
     #[error("`{}` is not a header name", crate::text::word(.0))]
     HeaderName(String),
     /// A header with a word that no line of 998 octets can hold.
-    #[error("the header `{}` holds a word that is longer than a line may be", crate::text::word(.0))]
+    #[error("the header `{}` contains a word that is longer than a line may be", crate::text::word(.0))]
     HeaderTooLong(String),
     /// A media type that is none.
     #[error("`{}` is not a media type", crate::text::word(.0))]
@@ -67,19 +67,19 @@ pub enum MessageError {
     #[error("`{}` is not a transfer encoding", crate::text::word(.0))]
     Encoding(String),
     /// An attachment that could not be looked at.
-    #[error("`{}` cannot be attached: {}", crate::text::word(&.0.display().to_string()), .1)]
+    #[error("cannot attach `{}`: {}", crate::text::word(&.0.display().to_string()), .1)]
     Attachment(PathBuf, #[source] io::Error),
     /// What a mail is kept in while it is read, or its encoded parts, could not be written or read.
-    #[error("the mail cannot be kept until it is sent: {0}")]
+    #[error("cannot store the message until it is sent: {0}")]
     Spool(#[source] io::Error),
     /// lettre refused what it was given; a bug.
-    #[error("the message could not be written: {0}")]
+    #[error("cannot write the message: {0}")]
     Builder(#[source] lettre::error::Error),
     /// A header (its name) would have begun another one; a bug.
-    #[error("the header `{}` would not have ended where it must; nothing was sent", crate::text::word(.0))]
+    #[error("the header `{}` would not end where it must; nothing was sent", crate::text::word(.0))]
     Unsound(String),
     /// lettre did not write what it was given; a bug.
-    #[error("the message could not be put together")]
+    #[error("cannot build the message")]
     Frame,
 }
 
@@ -402,7 +402,7 @@ fn message_id(draft: &Draft, stamp: &Stamp, notes: &mut Vec<String>) -> String {
     match draft.message_id.as_deref().map(str::trim) {
         Some(id) if is_id(id) => return id.to_owned(),
         Some(id) => notes.push(format!(
-            "the Message-ID `{}` is none and was replaced",
+            "the invalid Message-ID `{}` was replaced",
             crate::text::word(id)
         )),
         None => {}
@@ -425,7 +425,7 @@ fn date(draft: &Draft, stamp: &Stamp, notes: &mut Vec<String>) -> String {
             return date.to_owned();
         }
         Some(date) => notes.push(format!(
-            "the Date `{}` is none and was replaced",
+            "the invalid Date `{}` was replaced",
             crate::text::word(date)
         )),
         None => {}
@@ -465,7 +465,7 @@ fn headers(
         .as_deref()
         .is_some_and(|subject| subject.contains(['\r', '\n']))
     {
-        notes.push("the line ends in the subject became blanks".to_owned());
+        notes.push("line breaks in the subject were replaced with spaces".to_owned());
     }
     let subject = draft
         .subject

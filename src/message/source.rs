@@ -94,7 +94,7 @@ impl Source {
             return;
         }
         let words = format!(
-            "\n[smail: this file had {} octets when it was opened and {at} when it was read]\n",
+            "\n[smail: this file had {} bytes when it was opened and {at} when it was read]\n",
             self.length
         );
         let width = words.len().min(room.len());
@@ -111,7 +111,7 @@ impl Source {
         let at = Some(self.cut.load(Ordering::Relaxed)).filter(|at| *at != u64::MAX)?;
         let (shown, length) = (self.shown(), self.length);
         Some(format!(
-            "`{shown}` had {length} octets when it was opened and {at} when it was read; the rest was filled"
+            "`{shown}` had {length} bytes when it was opened and {at} when it was read; the rest was padded"
         ))
     }
 
@@ -179,7 +179,7 @@ mod tests {
     fn a_file_that_was_cut_says_so_in_its_place() {
         let words = |length: u64, at: u64| {
             format!(
-                "\n[smail: this file had {length} octets when it was opened and {at} when it was read]\n"
+                "\n[smail: this file had {length} bytes when it was opened and {at} when it was read]\n"
             )
         };
         for (now, before) in [(0, 200_u64), (10, 11), (100, 200_000), (100_000, 300_000)] {
@@ -195,7 +195,7 @@ mod tests {
                 assert!(sent == wanted, "{now} of {before}");
             }
             let note = format!(
-                "`a.bin` had {before} octets when it was opened and {now} when it was read; the rest was filled"
+                "`a.bin` had {before} bytes when it was opened and {now} when it was read; the rest was padded"
             );
             assert_eq!(source.note(), Some(note));
         }

@@ -29,7 +29,7 @@ impl Stored {
     fn block(&self, start: u64) -> io::Result<Vec<u8>> {
         let cut = |known: u64| {
             let text = format!(
-                "the stored message has {known} octets where {} were written",
+                "the stored message has {known} bytes; expected {}",
                 self.length
             );
             io::Error::new(io::ErrorKind::UnexpectedEof, text)
@@ -49,7 +49,7 @@ impl Stored {
             }
             Err(error) => Err(io::Error::new(
                 error.kind(),
-                format!("the stored message cannot be read: {error}"),
+                format!("cannot read the stored message: {error}"),
             )),
         }
     }
@@ -117,12 +117,9 @@ mod tests {
         };
         assert_eq!(
             error(10, 991),
-            "the stored message has 990 octets where 991 were written"
+            "the stored message has 990 bytes; expected 991"
         );
-        assert_eq!(
-            error(2000, 1),
-            "the stored message has 0 octets where 1 were written"
-        );
-        assert!(error(u64::MAX, u64::MAX).starts_with("the stored message cannot be read"));
+        assert_eq!(error(2000, 1), "the stored message has 0 bytes; expected 1");
+        assert!(error(u64::MAX, u64::MAX).starts_with("cannot read the stored message"));
     }
 }

@@ -220,8 +220,8 @@ fn a_given_date_and_message_id_count_when_they_are_such() {
     assert_eq!(
         message.notes(),
         [
-            "the Message-ID `<a b>\\r\\nBcc: x` is none and was replaced",
-            "the Date `yesterday\\r\\nBcc: x` is none and was replaced"
+            "the invalid Message-ID `<a b>\\r\\nBcc: x` was replaced",
+            "the invalid Date `yesterday\\r\\nBcc: x` was replaced"
         ]
     );
 }

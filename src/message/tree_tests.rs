@@ -144,10 +144,10 @@ fn a_file_that_shrinks_is_filled_and_told_of() {
     let parsed = MessageParser::new().parse(&wire).unwrap();
     let sent = parsed.attachment(0).unwrap().contents();
     let words =
-        "\n[smail: this file had 500000 octets when it was opened and 400000 when it was read]\n\n";
+        "\n[smail: this file had 500000 bytes when it was opened and 400000 when it was read]\n\n";
     assert_eq!(sent.len(), 500_000);
     assert!(sent[400_000..].starts_with(words.as_bytes()));
-    let note = "`z.bin` had 500000 octets when it was opened and 400000 when it was read; the rest was filled";
+    let note = "`z.bin` had 500000 bytes when it was opened and 400000 when it was read; the rest was padded";
     assert_eq!(message.late_notes(), [note]);
 }
 
@@ -204,7 +204,7 @@ fn a_subject_of_several_lines_becomes_one_with_a_note() {
     let message = build(several);
     assert_eq!(
         message.notes(),
-        ["the line ends in the subject became blanks"]
+        ["line breaks in the subject were replaced with spaces"]
     );
     assert!(
         String::from_utf8(bytes(&message))

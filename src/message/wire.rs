@@ -127,16 +127,16 @@ impl Dots {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Flaw {
     /// A CR without its LF.
-    #[error("a bare CR at octet {0}")]
+    #[error("a bare CR at byte {0}")]
     BareCr(usize),
     /// An LF without its CR.
-    #[error("a bare LF at octet {0}")]
+    #[error("a bare LF at byte {0}")]
     BareLf(usize),
     /// The line that starts here has more than [`LONGEST_LINE`] octets.
-    #[error("a line of more than 998 octets at octet {0}")]
+    #[error("a line of more than 998 bytes at byte {0}")]
     LongLine(usize),
     /// The last line, which starts here, has no end.
-    #[error("a last line without an end at octet {0}")]
+    #[error("an unterminated last line at byte {0}")]
     Open(usize),
 }
 

@@ -244,7 +244,7 @@ impl<'q> Claim<'q> {
             self.fail(&why, notify).map(Outcome::Failed)
         } else if self.failed_try && self.is_expired() && !self.state.held {
             let why = format!(
-                "given up after {} tries; last: {}",
+                "given up after {} attempts; last: {}",
                 self.state.tries,
                 self.state.why()
             );
@@ -529,7 +529,7 @@ impl Queue {
         }
         let entry = match entry::prove(&file) {
             Ok(entry) if entry.head.id == id => entry,
-            Ok(_) => return self.set_aside(id, "it has the name of another"),
+            Ok(_) => return self.set_aside(id, "it carries the ID of a different message"),
             Err(EntryError::Read(error)) => return Err(self.io(error)),
             Err(error @ EntryError::Newer(_)) => {
                 return Err(QueueError::Unreadable {

@@ -179,7 +179,7 @@ pub fn write(file: &File, head: &Head, message: &Message) -> io::Result<Entry> {
     let line = serde_json::to_string(head)?;
     if line.len() as u64 >= LONGEST_HEAD {
         return Err(io::Error::other(
-            "the mail has more recipients than the queue can hold",
+            "the message has more recipients than the queue can hold",
         ));
     }
     out.write_all(line.as_bytes())?;
@@ -235,10 +235,10 @@ pub fn look(file: &File) -> Result<Entry, EntryError> {
     let whole = file.metadata()?.len();
     let length = whole
         .checked_sub(offset + END as u64)
-        .ok_or(EntryError::Damaged("it is cut short"))?;
+        .ok_or(EntryError::Damaged("it is truncated"))?;
     let (said, _) = end(file, whole)?;
     if said != length {
-        return Err(EntryError::Damaged("it is cut short"));
+        return Err(EntryError::Damaged("it is truncated"));
     }
     Ok(Entry {
         head,
@@ -281,13 +281,13 @@ pub fn prove(file: &File) -> Result<Entry, EntryError> {
         let want = usize::try_from((covered - at).min(buffer.len() as u64)).unwrap_or(buffer.len());
         let count = file.read_at(&mut buffer[..want], at)?;
         if count == 0 {
-            return Err(EntryError::Damaged("it is cut short"));
+            return Err(EntryError::Damaged("it is truncated"));
         }
         sum.update(&buffer[..count]);
         at += count as u64;
     }
     if end(file, covered + END as u64)?.1 != sum.finalize() {
-        return Err(EntryError::Damaged("its sum is wrong"));
+        return Err(EntryError::Damaged("its checksum is wrong"));
     }
     Ok(entry)
 }

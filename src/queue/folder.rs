@@ -55,13 +55,13 @@ const RESERVE: &str = "reserve";
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     /// It belongs to another user.
-    #[error("the queue folder {}: it belongs to another user", .path.display())]
+    #[error("the queue directory {}: it belongs to another user", .path.display())]
     Foreign {
         /// The folder.
         path: PathBuf,
     },
     /// Others may enter it, or it is a symbolic link.
-    #[error("the queue folder {}: {why}", .path.display())]
+    #[error("the queue directory {}: {why}", .path.display())]
     Unsafe {
         /// The folder.
         path: PathBuf,
@@ -69,7 +69,7 @@ pub enum FolderError {
         why: String,
     },
     /// It cannot be made or opened: no place, no permission, a read-only file system.
-    #[error("the queue folder {}: {error}", .path.display())]
+    #[error("the queue directory {}: {error}", .path.display())]
     Unusable {
         /// The folder.
         path: PathBuf,
@@ -148,7 +148,7 @@ impl Folder {
         }
         let subdirs = subdirs
             .try_into()
-            .map_err(|_| unusable(io::Error::other("a folder is missing")))?;
+            .map_err(|_| unusable(io::Error::other("a directory is missing")))?;
         Ok(Folder {
             root,
             subdirs,
@@ -169,7 +169,7 @@ impl Folder {
         let folder = match rustix::fs::openat(&at, name, flags, Mode::empty()) {
             Ok(folder) => folder,
             Err(Errno::LOOP | Errno::NOTDIR) => {
-                return Err(refused("it is a symbolic link or no folder"));
+                return Err(refused("it is a symbolic link or not a directory"));
             }
             // A umask of 777 leaves a folder that its own maker cannot enter.
             Err(Errno::ACCESS) => {
@@ -187,7 +187,7 @@ impl Folder {
         }
         if stat.st_mode & 0o077 != 0 {
             return Err(refused(&format!(
-                "others may enter it (mode {:04o}); run chmod 700 on it",
+                "others can access it (mode {:04o}); run chmod 700 on it",
                 stat.st_mode & 0o777
             )));
         }
@@ -264,7 +264,13 @@ impl Folder {
     /// [`io::ErrorKind::InvalidData`].
     pub fn open_file(&self, subdir: Subdir, name: &str) -> io::Result<File> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let strange = || io::Error::new(io::ErrorKind::InvalidData, "it is no file of this queue");
+        let strange = || {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                "it is not a file of this \
+            queue",
+            )
+        };
         let file = match rustix::fs::openat(self.subdir(subdir), name, flags, Mode::empty()) {
             Err(Errno::LOOP | Errno::NXIO) => return Err(strange()),
             outcome => outcome?,

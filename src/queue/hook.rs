@@ -143,10 +143,10 @@ mod tests {
         );
         assert_eq!(
             run("kill -9 $$", 1, MINUTE),
-            Err("`/bin/sh` was ended by signal 9".into())
+            Err("`/bin/sh` was killed by signal 9".into())
         );
         let hangs =
-            Err("`/bin/sh` did not end: it took longer than 0.3 s and was ended: waiting".into());
+            Err("`/bin/sh` did not end: it took longer than 0.3 s and was killed: waiting".into());
         assert_eq!(
             run("trap '' TERM; echo waiting >&2; sleep 60", 1, short),
             hangs

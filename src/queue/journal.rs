@@ -140,7 +140,7 @@ mod places {
                 Span::Row(first, last) => (first, last),
             };
             if last < first || last - first >= MOST || places.len() >= MOST {
-                return Err(D::Error::custom("these places are none"));
+                return Err(D::Error::custom("invalid recipient numbers"));
             }
             places.extend(first..=last);
         }
@@ -392,10 +392,10 @@ impl State {
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// It cannot be read.
-    #[error("its journal cannot be read: {0}")]
+    #[error("cannot read its journal: {0}")]
     Read(#[from] io::Error),
     /// A line is damaged that no crash has torn: which.
-    #[error("its journal is damaged in line {0}")]
+    #[error("its journal is damaged at line {0}")]
     Damaged(usize),
 }
 

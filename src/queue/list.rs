@@ -257,9 +257,9 @@ impl Queue {
         for name in &names {
             let Some(id) = name.strip_suffix(".msg") else {
                 if self.sweep(name, &names) {
-                    check
-                        .repaired
-                        .push(format!("{name}: what a process left that died; removed"));
+                    check.repaired.push(format!(
+                        "{name}: left over from a terminated process; removed"
+                    ));
                 }
                 continue;
             };
@@ -268,7 +268,7 @@ impl Queue {
                     claim.finish()?;
                     check
                         .repaired
-                        .push(format!("{id}: it was done, and is removed now"));
+                        .push(format!("{id}: it was already complete; removed"));
                 }
                 // Another process has it, and so it is in good hands.
                 Ok(_) => check.sound += 1,
@@ -281,7 +281,8 @@ impl Queue {
         for name in self.folder.names(Subdir::Corrupt).map_err(|e| self.io(e))? {
             if let Some(id) = name.strip_suffix(".msg") {
                 check.problems.push(format!(
-                    "{id}: it is damaged and lies in corrupt/; --queue-show and --remove know it"
+                    "{id}: it is damaged and was moved to corrupt/; use --queue-show or --remove \
+                    on it"
                 ));
             }
         }

@@ -76,16 +76,16 @@ pub enum QueueError {
         error: io::Error,
     },
     /// No entry has this id.
-    #[error("the queue holds no mail `{}`", crate::text::word(.0))]
+    #[error("no message `{}` in the queue", crate::text::word(.0))]
     NoEntry(String),
     /// An address of the envelope that would not be read back as itself; a bug.
-    #[error("the mail cannot be kept: its envelope would not read back as it is ({})", crate::text::word(.0))]
+    #[error("cannot queue the message: its envelope would not be read back unchanged ({})", crate::text::word(.0))]
     Unsound(String),
     /// A key of `--idempotency-key` that cannot be one.
-    #[error("a key has between 1 and {} octets", key::LONGEST_KEY)]
+    #[error("expected a key of 1 to {} bytes", key::LONGEST_KEY)]
     Key,
     /// What is noted of a key cannot be told.
-    #[error("the file of the key, {}: {error}", .path.display())]
+    #[error("the key file {}: {error}", .path.display())]
     KeyFile {
         /// The file.
         path: PathBuf,
@@ -93,10 +93,10 @@ pub enum QueueError {
         error: io::Error,
     },
     /// Another process works on the entry.
-    #[error("mail {0} is being sent by another process")]
+    #[error("message {0} is being sent by another process")]
     Busy(String),
     /// The program of `on-failure`, which was run for a mail that was given up.
-    #[error("mail {id} was given up; on-failure: {why}")]
+    #[error("message {id} was given up; on-failure: {why}")]
     Hook {
         /// The name of the mail.
         id: String,
@@ -104,7 +104,7 @@ pub enum QueueError {
         why: String,
     },
     /// Its sender cannot be told that a mail was given up.
-    #[error("mail {id} was given up, and no notice could be written: {why}")]
+    #[error("message {id} was given up, but no notice could be sent: {why}")]
     Notice {
         /// The name of the mail.
         id: String,
@@ -112,7 +112,7 @@ pub enum QueueError {
         why: String,
     },
     /// An entry was written by a newer smail, or is damaged and was set aside.
-    #[error("mail {id}: {why}")]
+    #[error("message {id}: {why}")]
     Unreadable {
         /// Its name.
         id: String,

@@ -3,7 +3,7 @@
 use super::journal::Event;
 
 /// What is known of those whose answer never came.
-pub(super) const UNANSWERED: &str = "it ended between the final dot and its answer";
+pub(super) const UNANSWERED: &str = "interrupted between the final dot and its reply";
 
 /// See the top of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -366,13 +366,13 @@ fn folders_that_others_may_enter_or_own_are_refused() {
     std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o750)).unwrap();
     assert_eq!(
         refused(&open),
-        "the queue folder /open: others may enter it (mode 0750); run chmod 700 on it"
+        "the queue directory /open: others can access it (mode 0750); run chmod 700 on it"
     );
     let link = place.path().join("link");
     std::os::unix::fs::symlink(place.path(), &link).unwrap();
     assert_eq!(
         refused(&link),
-        "the queue folder /link: it is a symbolic link or no folder"
+        "the queue directory /link: it is a symbolic link or not a directory"
     );
 }
 

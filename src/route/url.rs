@@ -138,7 +138,7 @@ const SCHEMES: &[(&str, Scheme)] = &[
 ];
 
 /// What is said of a URL that holds more than a login, a host and a port.
-const UNREADABLE: &str = "a `/`, `?` or `#` in a user or password is written `%2F`, `%3F` or `%23`";
+const UNREADABLE: &str = "write `/`, `?` and `#` in a user or password as `%2F`, `%3F` and `%23`";
 
 /// Reads the text.
 ///
@@ -177,7 +177,7 @@ pub fn parse(text: &str) -> Result<Target, String> {
     match SCHEMES.iter().find(|(name, _)| *name == scheme) {
         Some((_, scheme)) => server(Some(*scheme), rest).map(Target::Server),
         None => Err(format!(
-            "`{scheme}://` is no scheme; smtp, smtps, submission, submissions and lmtp are"
+            "unknown scheme `{scheme}://`; expected smtp, smtps, submission, submissions or lmtp"
         )),
     }
 }
@@ -196,7 +196,7 @@ fn proxy_server(text: &str) -> Result<(ProxyKind, Server), String> {
     }
 }
 
-const NO_PATH: &str = "expected an absolute path behind `file://`";
+const NO_PATH: &str = "expected an absolute path after `file://`";
 
 fn is_path(text: &str) -> bool {
     text.starts_with(['/', '~']) || text.starts_with("./")
@@ -250,7 +250,7 @@ fn socket(text: &str) -> Option<Result<Target, String>> {
         return Some(Ok(Target::Socket(PathBuf::from(path), scheme)));
     }
     Some(Err(
-        "expected the path of a socket from `/` on, as in unix:/run/smail/submit".to_owned(),
+        "expected the absolute path of a socket, as in unix:/run/smail/submit".to_owned(),
     ))
 }
 
@@ -283,7 +283,7 @@ fn decode(text: &str) -> Result<String, String> {
         .decode_utf8()
         .map_err(|_| "user and password must be UTF-8".to_owned())?;
     if decoded.contains(['\0', '\r', '\n']) {
-        return Err("user and password cannot hold a line end".to_owned());
+        return Err("user and password cannot contain a line break".to_owned());
     }
     Ok(decoded.into_owned())
 }
@@ -295,7 +295,7 @@ fn decode(text: &str) -> Result<String, String> {
 pub fn host_port(text: &str) -> Result<(String, Option<u16>), String> {
     let text = text.trim();
     let (name, port) = if let Some(rest) = text.strip_prefix('[') {
-        let (name, rest) = rest.split_once(']').ok_or("the `[` has no `]`")?;
+        let (name, rest) = rest.split_once(']').ok_or("the `[` has no matching `]`")?;
         (name.trim_start_matches("IPv6:"), rest.strip_prefix(':'))
     } else if text.matches(':').count() > 1 {
         (text, None)
@@ -303,17 +303,18 @@ pub fn host_port(text: &str) -> Result<(String, Option<u16>), String> {
         text.split_once(':')
             .map_or((text, None), |(name, port)| (name, Some(port)))
     };
-    let port =
-        match port {
-            None => None,
-            Some(port) => match port.parse::<u16>() {
-                Ok(number) if number > 0 && !port.starts_with('+') => Some(number),
-                _ => return Err(
-                    "expected a port number behind the `:`; a login is written USER:PASSWORD@HOST"
+    let port = match port {
+        None => None,
+        Some(port) => match port.parse::<u16>() {
+            Ok(number) if number > 0 && !port.starts_with('+') => Some(number),
+            _ => {
+                return Err(
+                    "expected a port number after the `:`; write a login as USER:PASSWORD@HOST"
                         .to_owned(),
-                ),
-            },
-        };
+                );
+            }
+        },
+    };
     Ok((host(name)?, port))
 }
 
@@ -477,8 +478,7 @@ mod tests {
         }
     }
 
-    const PORT: &str =
-        "expected a port number behind the `:`; a login is written USER:PASSWORD@HOST";
+    const PORT: &str = "expected a port number after the `:`; write a login as USER:PASSWORD@HOST";
 
     #[test]
     fn what_is_no_server_is_refused() {
@@ -488,14 +488,14 @@ mod tests {
             ("h:smtp", PORT),
             (
                 "imap://h",
-                "`imap://` is no scheme; smtp, smtps, submission, submissions and lmtp are",
+                "unknown scheme `imap://`; expected smtp, smtps, submission, submissions or lmtp",
             ),
             ("smtp://", "expected a host name"),
             ("a b", "expected a host name"),
             ("smtp://u:secret@h y", "expected a host name"),
             (
                 "file://u:secret@h",
-                "expected an absolute path behind `file://`",
+                "expected an absolute path after `file://`",
             ),
             ("smtps://u:Se#cret@h", UNREADABLE),
             ("smtps://u:Se/cret@h", UNREADABLE),
@@ -504,14 +504,14 @@ mod tests {
             ("smtps://u:secret", PORT),
             ("u:secret", PORT),
             ("u:Se://cret@h x", UNREADABLE),
-            ("[::1", "the `[` has no `]`"),
+            ("[::1", "the `[` has no matching `]`"),
             (
                 "unix:run/smail",
-                "expected the path of a socket from `/` on, as in unix:/run/smail/submit",
+                "expected the absolute path of a socket, as in unix:/run/smail/submit",
             ),
             (
                 "lmtp+unix:",
-                "expected the path of a socket from `/` on, as in unix:/run/smail/submit",
+                "expected the absolute path of a socket, as in unix:/run/smail/submit",
             ),
         ];
         for (text, want) in rows {

@@ -44,7 +44,7 @@ fn store_within(
     patience: Duration,
 ) -> Result<(), SecretError> {
     let Some((program, arguments)) = words.split_first() else {
-        return Err(SecretError::permanent("no program is named"));
+        return Err(SecretError::permanent("no program given"));
     };
     let whose = format!("`{program}`");
     let mut running = start(Order::new(program).args(arguments).reads(), &whose)?;
@@ -72,7 +72,7 @@ fn within(words: &[String], patience: Duration) -> Result<Zeroizing<Vec<u8>>, Se
         .filter(|(program, _)| !program.is_empty())
     else {
         return Err(SecretError::permanent(
-            "the password command names no program",
+            "the password command contains no program",
         ));
     };
     let whose = name(words);
@@ -116,12 +116,13 @@ fn end(running: &mut Running, patience: Duration, whose: &str) -> Result<(), Sec
 fn given_up(stop: &Stop, whose: &str) -> SecretError {
     match stop {
         Stop::Deadline(time) => SecretError::temporary(format!(
-            "{whose} took longer than {} s and was ended",
+            "{whose} took longer than {} s and was killed",
             time.as_secs_f64()
         )),
-        Stop::Signal(signal) => {
-            SecretError::temporary(format!("{whose} was ended by signal {signal} to smail"))
-        }
+        Stop::Signal(signal) => SecretError::temporary(format!(
+            "{whose} was stopped because smail received signal \
+                {signal}"
+        )),
         Stop::Flood => SecretError::permanent(format!(
             "{whose} printed more than {} KiB",
             MAX_OUTPUT >> 10
@@ -162,13 +163,13 @@ mod tests {
         let killed = run("echo pass; kill -9 $$").unwrap_err();
         assert_eq!(
             killed,
-            SecretError::temporary("the password command `/bin/sh` was ended by signal 9")
+            SecretError::temporary("the password command `/bin/sh` was killed by signal 9")
         );
     }
 
     #[test]
     fn nothing_two_lines_and_odd_bytes_are_no_secret() {
-        let empty = "the password command `/bin/sh` gave an empty password";
+        let empty = "the password command `/bin/sh` provided an empty password";
         assert_eq!(run("true").unwrap_err(), SecretError::permanent(empty));
         assert_eq!(run("echo").unwrap_err(), SecretError::permanent(empty));
         let two = "the password command `/bin/sh` printed more than one line";
@@ -205,7 +206,7 @@ mod tests {
             let begun = Instant::now();
             let hung = timed(script, Duration::from_millis(300)).unwrap_err();
             assert!(
-                hung.temporary && hung.why.contains("and was ended"),
+                hung.temporary && hung.why.contains("and was killed"),
                 "{hung}"
             );
             assert!(begun.elapsed() < Duration::from_secs(2), "{script}");
@@ -238,7 +239,7 @@ mod tests {
         assert_eq!(store("exec <&-; exit 0", "s3cret"), Ok(()));
         let locked = SecretError::temporary("`/bin/sh` failed with status 1: locked");
         assert_eq!(store("echo locked >&2; exit 1", "s3cret"), Err(locked));
-        let slow = SecretError::temporary("`/bin/sh` took longer than 0.5 s and was ended");
+        let slow = SecretError::temporary("`/bin/sh` took longer than 0.5 s and was killed");
         assert_eq!(store("sleep 60", &"x".repeat(1 << 20)), Err(slow));
     }
 

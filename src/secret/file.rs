@@ -53,7 +53,7 @@ pub(super) fn read_private(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>
     if facts.mode() & closed != 0 && !mounted {
         let mode = facts.mode() & 0o777;
         return Err(refuse(format!(
-            "is open to others (mode {mode:03o}); run `chmod 600 {name}`"
+            "is accessible to others (mode {mode:03o}); run `chmod 600 {name}`"
         )));
     }
     if facts.len() > limit {
@@ -96,8 +96,10 @@ mod tests {
             assert_eq!(read(mode), Ok("s3cret".to_owned()));
         }
         for mode in [0o620, 0o602, 0o644, 0o640] {
-            let why =
-                format!("`{name}` is open to others (mode {mode:03o}); run `chmod 600 {name}`");
+            let why = format!(
+                "`{name}` is accessible to others (mode {mode:03o}); run `chmod 600 \
+                    {name}`"
+            );
             assert_eq!(read(mode), Err(why));
         }
     }

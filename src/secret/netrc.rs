@@ -342,7 +342,7 @@ mod tests {
         );
         std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o640)).unwrap();
         let name = file.path().display();
-        let why = format!("`{name}` is open to others (mode 640); run `chmod 600 {name}`");
+        let why = format!("`{name}` is accessible to others (mode 640); run `chmod 600 {name}`");
         assert_eq!(
             read(file.path()).unwrap_err(),
             SecretError {

@@ -46,20 +46,20 @@ fn ask_at(path: &str, user: &str, host: &str) -> Result<Secret, SecretError> {
     let (user, host) = (word(user), word(host));
     let nobody = |why: &str| {
         SecretError::permanent(format!(
-            "no password for {user} at {host}, and {why}; {INSTEAD}"
+            "no password for {user} at {host}: {why}; {INSTEAD}"
         ))
     };
     let terminal = Terminal::open_at(path, None).map_err(nobody)?;
     let quiet = Quiet::begin(Arc::clone(&terminal.file))
-        .map_err(|_| nobody("the terminal cannot hide it"))?;
+        .map_err(|_| nobody("the terminal cannot hide the password"))?;
     let question = format!("Password for {user} at {host}: ");
     match terminal.unseen(quiet, &question) {
         Ok(text) => single_line(text.as_bytes(), "the terminal"),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            Err(SecretError::permanent("no password was typed"))
+            Err(SecretError::permanent("no password was entered"))
         }
         Err(error) => Err(SecretError::temporary(format!(
-            "the question for the password was broken off: {error}"
+            "the password prompt was interrupted: {error}"
         ))),
     }
 }
@@ -91,7 +91,7 @@ impl Terminal {
             .write(true)
             .custom_flags(flags)
             .open(path);
-        let terminal = open.map_err(|_| "no terminal to ask for it")?;
+        let terminal = open.map_err(|_| "there is no terminal to prompt on")?;
         let ours = tcgetpgrp(&terminal).is_ok_and(|group| group == rustix::process::getpgrp());
         if ours {
             Ok(Terminal {
@@ -343,8 +343,8 @@ mod tests {
 
     #[test]
     fn no_answer_is_an_error() {
-        assert_eq!(typed(b"\n").0, "the terminal gave an empty password");
-        assert_eq!(typed(b"\x04").0, "no password was typed");
+        assert_eq!(typed(b"\n").0, "the terminal provided an empty password");
+        assert_eq!(typed(b"\x04").0, "no password was entered");
     }
 
     #[test]
@@ -356,8 +356,7 @@ mod tests {
     #[test]
     fn without_a_terminal_the_error_names_the_ways_around() {
         let error = ask_at("/nonexistent/tty", "u@x", "mail.x").unwrap_err();
-        let why = "no password for u@x at mail.x, and no terminal to ask for it; \
-                   set auth-password-command, auth-password-file or SMAIL_AUTH_PASSWORD, or use netrc";
+        let why = "no password for u@x at mail.x: there is no terminal to prompt on; set auth-password-command, auth-password-file or SMAIL_AUTH_PASSWORD, or use netrc";
         assert_eq!(error, SecretError::permanent(why));
     }
 

@@ -48,7 +48,7 @@ fn a_file_that_others_may_read_is_refused_with_the_way_out() {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         assert_eq!(
             refused(&path),
-            format!("`FILE` is open to others (mode {mode:o}); run `chmod 600 FILE`")
+            format!("`FILE` is accessible to others (mode {mode:o}); run `chmod 600 FILE`")
         );
     }
 }
@@ -61,7 +61,7 @@ fn a_link_counts_as_what_it_points_at() {
     symlink(&path, &link).unwrap();
     assert_eq!(fetched(&link), Ok("pass".to_owned()));
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-    assert!(refused(&link).contains("is open to others"));
+    assert!(refused(&link).contains("is accessible to others"));
 }
 
 #[test]
@@ -69,19 +69,19 @@ fn what_is_no_file_with_a_secret_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(
         refused(&private(folder.path(), "empty", b"")),
-        "`FILE` gave an empty password"
+        "`FILE` provided an empty password"
     );
     assert_eq!(
         refused(&private(folder.path(), "blank", b"\npass\n")),
-        "`FILE` gave an empty password"
+        "`FILE` provided an empty password"
     );
     assert_eq!(
         refused(&private(folder.path(), "latin", b"p\xe4ss\n")),
-        "`FILE` gave a password that is not UTF-8"
+        "`FILE` provided a password that is not UTF-8"
     );
     assert_eq!(
         refused(&private(folder.path(), "nul", b"p\0ss\n")),
-        "`FILE` gave a password with a NUL character"
+        "`FILE` provided a password with a NUL character"
     );
     assert_eq!(
         refused(&private(folder.path(), "big", &vec![b'x'; 65537])),
@@ -135,20 +135,17 @@ fn a_command_is_split_and_never_expanded() {
     );
     assert_eq!(split(""), Err("it names no program".to_owned()));
     assert_eq!(split("'' x"), Err("it names no program".to_owned()));
-    assert_eq!(
-        split("a 'b"),
-        Err("it has a quote that is not closed".to_owned())
-    );
-    let tail = "it ends in a backslash or has a `#` without quotes";
+    assert_eq!(split("a 'b"), Err("it has an unclosed quote".to_owned()));
+    let tail = "it ends with a backslash or has an unquoted `#`";
     assert_eq!(split("pass show #1"), Err(tail.to_owned()));
     assert_eq!(split("pass show \\"), Err(tail.to_owned()));
     assert_eq!(split("pass show '#1'"), words(&["pass", "show", "#1"]));
     assert_eq!(
         split("a\nb"),
-        Err("it holds a line break or a NUL character".to_owned())
+        Err("it contains a line break or a NUL character".to_owned())
     );
     assert_eq!(
         split("'a\nb'"),
-        Err("it holds a line break or a NUL character".to_owned())
+        Err("it contains a line break or a NUL character".to_owned())
     );
 }

@@ -35,7 +35,7 @@ impl Layers {
         let user = !spec.contains('/') && spec.contains('u');
         if let Some(bad) = spec.chars().find(|c| !"su/".contains(*c)) {
             let why = format!(
-                "`{}` names no file; `s`, `u` and `/` do",
+                "unknown file `{}`; expected `s`, `u` or `/`",
                 crate::text::word(&bad.to_string())
             );
             return Err(SettingsError::Value {
@@ -46,7 +46,7 @@ impl Layers {
         }
         if system && let Some(path) = SYSTEM_RC.iter().map(Path::new).find(|p| p.exists()) {
             self.notes.push(format!(
-                "the system's settings are read from {}",
+                "reading the system's settings from {}",
                 path.display()
             ));
             self.rc_file(path, Layer::SystemRc, env)?;
@@ -109,7 +109,7 @@ impl Layers {
             if file.access.is_some_and(Access::is_unsafe) {
                 let path = file.path.to_path_buf();
                 let cure = Some(format!("chmod go-w {}", path.display()));
-                let why = "others may change it, and so could send mail in your name".to_owned();
+                let why = "others can write to it and could send mail in your name".to_owned();
                 return Err(SettingsError::File { path, why, cure });
             }
             if file.access.is_some_and(|access| access.mode & 0o044 != 0)
@@ -117,7 +117,7 @@ impl Layers {
             {
                 let path = file.path.display();
                 self.notes.push(format!(
-                    "{path} holds a password and others may read it: chmod 600 {path}, or auth-password-file"
+                    "{path} contains a password and others can read it: run chmod 600 {path}, or use auth-password-file"
                 ));
             }
         }
@@ -136,7 +136,7 @@ impl Layers {
             } else {
                 Err(SettingsError::File {
                     path: path.clone(),
-                    why: "there is no such file".into(),
+                    why: "no such file".into(),
                     cure: None,
                 })
             };
@@ -160,7 +160,7 @@ impl Layers {
             return false;
         };
         self.notes.push(format!(
-            "{} cannot be reached and is passed over: {}",
+            "{} cannot be reached and is ignored: {}",
             path.display(),
             files::words(&error)
         ));
@@ -182,7 +182,7 @@ impl Layers {
             // shows when a way is looked for.
             Err(error) if of_host && error.kind() == std::io::ErrorKind::PermissionDenied => {
                 self.notes.push(format!(
-                    "{} cannot be read by this user and is passed over",
+                    "{} cannot be read by this user and is ignored",
                     path.display()
                 ));
                 self.unreadable = Some(path.to_owned());
@@ -191,7 +191,7 @@ impl Layers {
             Err(error) => return Err(unusable(error.to_string(), None)),
         };
         if privacy.unsafe_to_obey {
-            let why = "others may change it, and so could send mail in your name".to_owned();
+            let why = "others can write to it and could send mail in your name".to_owned();
             return Err(unusable(
                 why,
                 Some(format!("chmod go-w {}", path.display())),
@@ -228,7 +228,7 @@ impl Layers {
         }
         if secret && privacy.readable {
             let why = format!(
-                "it holds a password, and others may read it (mode {:04o})",
+                "it contains a password, and others can read it (mode {:04o})",
                 privacy.mode
             );
             return Err(unusable(why, Some(format!("chmod 600 {}", path.display()))));

@@ -269,7 +269,7 @@ impl Layers {
                 )?,
                 None => self
                     .notes
-                    .push(format!("{variable} names no setting and is passed over")),
+                    .push(format!("{variable} is not a setting and is ignored")),
             }
         }
         Ok(())
@@ -390,12 +390,12 @@ impl Layers {
         }
         self.notes.push(match keys::nearest(name) {
             _ if behind => {
-                format!("{origin}: a word behind another is unknown and passed over; quote a value that has blanks")
+                format!("{origin}: an unknown word after another is ignored; quote a value that contains spaces")
             }
             Some(near) => {
-                format!("{origin}: `{}` is unknown and passed over; did you mean `{near}`?", super::shown_name(name))
+                format!("{origin}: unknown setting `{}` is ignored; did you mean `{near}`?", super::shown_name(name))
             }
-            None => format!("{origin}: `{}` is unknown and passed over", super::shown_name(name)),
+            None => format!("{origin}: unknown setting `{}` is ignored", super::shown_name(name)),
         });
         Ok(())
     }

@@ -134,7 +134,7 @@ pub struct Assignment {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
     /// No setting has this name; the nearest one.
-    #[error("there is no setting called `{}`", shown_name(.name))]
+    #[error("unknown setting `{}`", shown_name(.name))]
     Unknown {
         /// As written.
         name: String,
@@ -174,7 +174,7 @@ pub enum SettingsError {
         cure: Option<String>,
     },
     /// `-A` names neither an account nor a file that can be read; the accounts there are.
-    #[error("there is no account called `{}`", crate::text::word(&url::masked(.0)))]
+    #[error("unknown account `{}`", crate::text::word(&url::masked(.0)))]
     NoAccount(String, Vec<String>),
     /// The default account does not exist.
     #[error("the account `{name}` does not exist")]
@@ -185,10 +185,10 @@ pub enum SettingsError {
         origin: Origin,
     },
     /// Mail would go round in a circle.
-    #[error("the sendmail program leads back to smail")]
+    #[error("the sendmail program runs smail again")]
     Circle,
     /// The secret belongs to another server or user. No part of it says what the secret is.
-    #[error("cannot log in at {server} as {user}: {secret} {why}")]
+    #[error("cannot log in to {server} as {user}: {secret} {why}")]
     Withheld {
         /// The server.
         server: String,
@@ -202,7 +202,10 @@ pub enum SettingsError {
         suffix: String,
     },
     /// The secret of a mail that waits was given to its own run only.
-    #[error("cannot log in at {server} as {user}: the password came from {secret} and is not kept")]
+    #[error(
+        "cannot log in to {server} as {user}: the password came from {secret} and was not \
+        stored"
+    )]
     NotKept {
         /// The server.
         server: String,
@@ -212,7 +215,7 @@ pub enum SettingsError {
         secret: String,
     },
     /// Nothing says where mail goes.
-    #[error("no mail server is set, and there is no sendmail program")]
+    #[error("no mail server is set, and no sendmail program was found")]
     NoRoute,
     /// A mailbox cannot be read; where it was said.
     #[error("{name}: {error}")]

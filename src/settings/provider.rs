@@ -18,7 +18,7 @@ pub(super) fn look_up(settings: &mut Settings) -> Result<(), SettingsError> {
             name: "provider".into(),
             origin: settings.origin("provider").cloned(),
             why: format!(
-                "`{}` is no provider in the table",
+                "unknown provider `{}`",
                 crate::text::word(&url::masked(&id))
             ),
         })?),

@@ -81,7 +81,7 @@ pub fn parse(text: &str) -> Result<TomlFile, Mistake> {
             ("aliases" | "accounts", _) => {
                 return Err(Mistake {
                     line,
-                    why: format!("`{name}` is a table: write `[{name}]`"),
+                    why: format!("`{name}` must be a table: write `[{name}]`"),
                 });
             }
             (_, value) => file.entries.push(Entry {
@@ -102,7 +102,7 @@ fn accounts(table: DeTable<'_>, lines: &Lines) -> Result<Vec<(String, u32, Vec<E
         let DeValue::Table(inner) = value.into_inner() else {
             return Err(Mistake {
                 line,
-                why: format!("an account is a table: write `[accounts.{name}]`"),
+                why: format!("an account must be a table: write `[accounts.{name}]`"),
             });
         };
         found.push((name, line, entries(inner, lines)?));
@@ -131,7 +131,7 @@ fn raw(value: DeValue<'_>, name: &str, line: u32) -> Result<Raw, Mistake> {
         DeValue::Array(array) => {
             let text = |v: toml::Spanned<DeValue<'_>>| {
                 scalar(v.into_inner())
-                    .ok_or_else(|| wrong(format!("`{name}` takes a list of texts")))
+                    .ok_or_else(|| wrong(format!("expected a list of strings for `{name}`")))
             };
             array
                 .into_iter()
@@ -145,7 +145,7 @@ fn raw(value: DeValue<'_>, name: &str, line: u32) -> Result<Raw, Mistake> {
                 toml::Spanned<DeValue<'_>>,
             )| {
                 let value = scalar(value.into_inner())
-                    .ok_or_else(|| wrong("a header is a text".to_owned()))?;
+                    .ok_or_else(|| wrong("expected a string for a header".to_owned()))?;
                 Ok(format!("{}: {value}", key.into_inner()))
             };
             table
@@ -155,11 +155,11 @@ fn raw(value: DeValue<'_>, name: &str, line: u32) -> Result<Raw, Mistake> {
                 .map(Raw::List)
         }
         DeValue::Table(_) => Err(wrong(format!(
-            "there is no table `[{name}]`; tables are `[aliases]` and `[accounts.NAME]`"
+            "unknown table `[{name}]`; expected `[aliases]` or `[accounts.NAME]`"
         ))),
         other => scalar(other)
             .map(Raw::Text)
-            .ok_or_else(|| wrong(format!("`{name}` takes a text"))),
+            .ok_or_else(|| wrong(format!("expected a string for `{name}`"))),
     }
 }
 
@@ -182,7 +182,7 @@ fn syntax(message: &str) -> String {
         .unwrap_or("syntax error")
         .trim_end_matches('.');
     if first.contains('`') {
-        "this is not TOML; is a quote missing?".to_owned()
+        "not valid TOML; is a quote missing?".to_owned()
     } else {
         first.to_owned()
     }
@@ -313,7 +313,7 @@ mod tests {
         assert_eq!(file.entries[0].raw, Raw::List(vec!["X-A: b".into()]));
         assert_eq!(
             parse("[nonsense]\n").unwrap_err().why,
-            "there is no table `[nonsense]`; tables are `[aliases]` and `[accounts.NAME]`"
+            "unknown table `[nonsense]`; expected `[aliases]` or `[accounts.NAME]`"
         );
     }
 }

@@ -69,21 +69,21 @@ pub fn check(key: &Key, raw: Raw) -> Result<Value, String> {
         ""
     };
     if texts.iter().any(|text| torn(text)) || torn(secret) {
-        return Err("a line end cannot stand in the value".to_owned());
+        return Err("the value cannot contain a line break".to_owned());
     }
     match (key.kind, raw) {
         (Kind::Flag, raw) => flag(key, raw),
         (Kind::List | Kind::Program | Kind::Addresses, Raw::List(list)) => Ok(Value::List(list)),
-        (_, Raw::List(_)) => Err("a single value is wanted here, and this is a list".to_owned()),
+        (_, Raw::List(_)) => Err("expected a single value, got a list".to_owned()),
         (Kind::Secret, Raw::Secret(secret)) => Ok(Value::Secret(secret)),
         (Kind::Secret, Raw::Text(text)) => Ok(Value::Secret(Secret::new(text))),
         (Kind::Secret, Raw::Flag(true)) => Ok(Value::Secret(Secret::new(""))),
-        (_, Raw::Secret(_)) => Err("expected a text that may be shown, got a secret".to_owned()),
+        (_, Raw::Secret(_)) => Err("expected a value that may be shown, got a secret".to_owned()),
         (Kind::Text | Kind::Path | Kind::Target | Kind::Proxy, Raw::Flag(true)) => {
             checked_text(key.kind, String::new())
         }
         (Kind::Choice(words), Raw::Flag(on)) => flag_choice(words, on),
-        (_, Raw::Flag(_)) => Err("a value is wanted here, not on or off".to_owned()),
+        (_, Raw::Flag(_)) => Err("expected a value, got on or off".to_owned()),
         (kind, Raw::Text(text)) => checked_text(kind, text),
     }
 }
@@ -118,11 +118,9 @@ fn flag(key: &Key, raw: Raw) -> Result<Value, String> {
             // Any value switches a mailx variable on (`set bsdcompat=x`), and the certificate of
             // s-nail's `smtp-use-starttls=anything` must not end in clear text.
             _ if !key.mailrc.is_empty() => Ok(Value::Flag(true)),
-            _ => Err(format!("`{}` is neither on nor off", shown(&text))),
+            _ => Err(format!("expected on or off, got `{}`", shown(&text))),
         },
-        Raw::List(_) | Raw::Secret(_) => {
-            Err("on or off is wanted here, and this is a list".to_owned())
-        }
+        Raw::List(_) | Raw::Secret(_) => Err("expected on or off, got a list".to_owned()),
     }
 }
 
@@ -133,7 +131,7 @@ fn flag_choice(words: &[&str], on: bool) -> Result<Value, String> {
         (true, true) => "strict",
         (true, false) => "ignore",
         (false, false) if words.contains(&"none") => "none",
-        _ => return Err(format!("one of {} is wanted here", words.join(", "))),
+        _ => return Err(format!("expected one of {}", words.join(", "))),
     };
     Ok(Value::Text(word.to_owned()))
 }
@@ -143,8 +141,7 @@ fn choice(words: &[&str], text: &str) -> Result<Value, String> {
     let lower = match lower.as_str() {
         "gssapi" => {
             return Err(
-                "smail does not speak GSSAPI; leave `auth` out to use what the server offers"
-                    .to_owned(),
+                "GSSAPI is not supported; unset `auth` to use what the server offers".to_owned(),
             );
         }
         "true" | "yes" | "on" if words.contains(&"strict") => "strict",
@@ -158,7 +155,11 @@ fn choice(words: &[&str], text: &str) -> Result<Value, String> {
     if words.contains(&lower) {
         return Ok(Value::Text(lower.to_owned()));
     }
-    Err(format!("`{}` is none of {}", shown(text), words.join(", ")))
+    Err(format!(
+        "invalid value `{}`; expected one of {}",
+        shown(text),
+        words.join(", ")
+    ))
 }
 
 /// Reads a length of time: seconds, or a number with `ms`, `s`, `m`, `h` or `d`; more than nothing,
@@ -177,11 +178,11 @@ pub fn time(text: &str) -> Result<Duration, String> {
         "m" | "min" => 60.0,
         "h" => 3600.0,
         "d" => 86_400.0,
-        _ => return Err(format!("`{}` is no number of seconds", shown(text))),
+        _ => return Err(format!("invalid number of seconds `{}`", shown(text))),
     };
     match text[..digits].parse::<f64>() {
         Ok(n) if n > 0.0 && n * unit < 31_536_000.0 => Ok(Duration::from_secs_f64(n * unit)),
-        _ => Err(format!("`{}` is no number of seconds", shown(text))),
+        _ => Err(format!("invalid number of seconds `{}`", shown(text))),
     }
 }
 
@@ -199,13 +200,13 @@ fn size(text: &str) -> Result<u64, String> {
         "K" | "KI" => 1 << 10,
         "M" | "MI" => 1 << 20,
         "G" | "GI" => 1 << 30,
-        _ => return Err(format!("`{}` is no size", shown(text))),
+        _ => return Err(format!("invalid size `{}`", shown(text))),
     };
     let number = text[..digits]
         .parse::<u64>()
         .ok()
         .and_then(|n| n.checked_mul(unit));
-    number.ok_or_else(|| format!("`{}` is no size", shown(text)))
+    number.ok_or_else(|| format!("invalid size `{}`", shown(text)))
 }
 
 /// Splits at commas; `\,` is a comma. Blanks around a piece and empty pieces go.
@@ -271,13 +272,13 @@ mod tests {
     fn a_mistyped_tls_mode_is_an_error_and_not_none() {
         assert_eq!(
             text("tls", "of"),
-            "error: `of` is none of implicit, starttls, opportunistic, none"
+            "error: invalid value `of`; expected one of implicit, starttls, opportunistic, none"
         );
         assert_eq!(text("tls", "STARTTLS"), "starttls");
         assert_eq!(text("ssl-verify", "no"), "ignore");
         assert_eq!(
             checked("tls", Raw::Flag(true)),
-            "error: one of implicit, starttls, opportunistic, none is wanted here"
+            "error: expected one of implicit, starttls, opportunistic, none"
         );
     }
 
@@ -288,7 +289,7 @@ mod tests {
         assert_eq!(text("smtp-use-starttls", "x"), "true");
         assert_eq!(
             text("auth-in-clear", "x"),
-            "error: `x` is neither on nor off"
+            "error: expected on or off, got `x`"
         );
     }
 
@@ -296,12 +297,12 @@ mod tests {
     fn times_and_sizes_have_units() {
         assert_eq!(text("timeout", "1.5"), "1.5s");
         assert_eq!(text("timeout", "2m"), "120s");
-        assert_eq!(text("timeout", "0"), "error: `0` is no number of seconds");
-        assert_eq!(text("timeout", "x"), "error: `x` is no number of seconds");
+        assert_eq!(text("timeout", "0"), "error: invalid number of seconds `0`");
+        assert_eq!(text("timeout", "x"), "error: invalid number of seconds `x`");
         assert_eq!(text("max-size", "2K"), "2048");
         assert_eq!(
             text("max-size", "99999999999G"),
-            "error: `99999999999G` is no size"
+            "error: invalid size `99999999999G`"
         );
     }
 
@@ -317,7 +318,7 @@ mod tests {
         );
         assert_eq!(
             text("auth-password-command", "pass 'x"),
-            "error: it has a quote that is not closed"
+            "error: it has an unclosed quote"
         );
     }
 
@@ -325,7 +326,7 @@ mod tests {
     fn a_line_end_is_refused_without_showing_the_value() {
         assert_eq!(
             text("auth-password", "a\nb"),
-            "error: a line end cannot stand in the value"
+            "error: the value cannot contain a line break"
         );
     }
 }

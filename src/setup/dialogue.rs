@@ -284,8 +284,8 @@ impl<'a> Dialogue<'a> {
                     .bytes()
                     .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
             match (sound, taken.iter().any(|other| other == name)) {
-                (false, _) => Err((messages::NO_ACCOUNT, "letters, digits, - and _ make a name")),
-                (true, true) => Err((messages::ACCOUNT_TAKEN, "there is one already")),
+                (false, _) => Err((messages::NO_ACCOUNT, "use letters, digits, - and _")),
+                (true, true) => Err((messages::ACCOUNT_TAKEN, "it already exists")),
                 (true, false) => Ok(()),
             }
         };

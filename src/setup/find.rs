@@ -124,7 +124,7 @@ impl Server {
     /// A lowercase fragment.
     pub fn parse(text: &str) -> Result<Self, String> {
         let Target::Server(server) = url::parse(text)? else {
-            return Err("a host is wanted here".to_owned());
+            return Err("expected a host".to_owned());
         };
         if server.password.is_some() || server.user.is_some() {
             return Err("the login is asked for later".to_owned());

@@ -202,24 +202,24 @@ fn a_known_provider_takes_four_answers() {
         &known(),
     );
     let wanted = "\
-Nothing is written before the last question is answered; Ctrl-C leaves everything as it was.
-Your mail address: me@163.com
-NetEase 163.com: mail goes to smtp.163.com:465 (TLS).
-It wants: authorization code 授权码 (not the web password); free accounts may hold only two.
+Nothing is written until you have answered the last question; press Ctrl-C to leave everything unchanged.
+Your email address: me@163.com
+NetEase 163.com: mail is sent through smtp.163.com:465 (TLS).
+It requires: authorization code 授权码 (not the web password); free accounts can have only two.
 Where to get it: 网页邮箱 → 设置 → POP3/SMTP/IMAP → 开启 IMAP/SMTP → 新增授权密码; use that code, not the web password
 Password (not shown): (unseen)
-Where is the password to be kept?
+Where should the password be stored?
   1  a private file, ~/.config/smail/password-163
   2  in ~/.config/smail/config.toml itself, which is private too
-  3  nowhere: SMAIL_AUTH_PASSWORD is set wherever smail runs
+  3  nowhere: you set SMAIL_AUTH_PASSWORD wherever smail runs
 Number [1]: 
-Trying it: smtp.163.com:465 (TLS) …
-It works: the server took the login and the sender.
-Send a first mail to me@163.com when it is written? (y/n) [y]: 
+Testing: smtp.163.com:465 (TLS) …
+It works: the server accepted the login and the sender.
+Send a test message to me@163.com afterwards? (y/n) [y]: 
 Written to ~/.config/smail/config.toml:
-  # Made by `smail --setup`. `smail --show-settings` tells what counts; smail-config(5) explains every setting.
+  # Made by `smail --setup`. `smail --show-settings` shows the settings in effect; smail-config(5) explains every setting.
   # NetEase 163.com
-  # It wants: authorization code 授权码 (not the web password); free accounts may hold only two.
+  # It requires: authorization code 授权码 (not the web password); free accounts can have only two.
   # Where to get it: 网页邮箱 → 设置 → POP3/SMTP/IMAP → 开启 IMAP/SMTP → 新增授权密码; use that code, not the web password
   from = \"me@163.com\"
   smtp = \"smtps://smtp.163.com:465\"
@@ -263,7 +263,7 @@ fn a_wrong_password_is_asked_for_again() {
     assert_eq!(played.tried, ["auth-password=wrong", "auth-password=right"]);
     assert!(played.transcript.contains(
         "smail: cannot log in\nThat did not work.\nWhat now?\n  1  try again with another password\n  \
-         2  change server or user name\n  3  keep it as it is\n  4  give up; nothing is written\nNumber [1]: \n"
+         2  change the server or user name\n  3  keep it as it is\n  4  cancel; nothing is written\nNumber [1]: \n"
     ));
     assert_eq!(played.file(".config/smail/password-qq"), "right\n");
 }
@@ -407,11 +407,11 @@ fn what_cannot_be_is_asked_for_again() {
     ];
     let played = play(&answers, &SetupOptions::default(), &known());
     for line in [
-        "That is no whole address: me.\n",
-        "Nothing was typed.\n",
-        "Look again: that is short\nUse it all the same? (y/n) [y]: n\n",
-        "A number from 1 to 3 is wanted here.\n",
-        "y or n is wanted here.\n",
+        "That is not a full address: me.\n",
+        "Nothing was entered.\n",
+        "Please check: that is short\nUse it anyway? (y/n) [y]: n\n",
+        "Please enter a number from 1 to 3.\n",
+        "Please enter y or n.\n",
     ] {
         assert!(played.transcript.contains(line), "{}", played.transcript);
     }
@@ -436,9 +436,9 @@ fn an_old_file_gets_an_account_and_stays_its_beginning() {
         &known(),
     );
     for line in [
-        "~/.config/smail/config.toml exists and is kept as it is; this becomes an account of it, chosen by -A or by its address.\n",
-        "There is an account `qq` already.\n",
-        "`a b` cannot be: letters, digits, - and _ make a name.\nName of the account [qq-2]: \n",
+        "~/.config/smail/config.toml exists and stays unchanged; an account is added to it, selected by -A or by its address.\n",
+        "The account `qq` already exists.\n",
+        "`a b` is not valid: use letters, digits, - and _.\nAccount name [qq-2]: \n",
         "From now on: echo text | smail -A qq-2 -s subject somebody@example.org\n",
     ] {
         assert!(played.transcript.contains(line), "{}", played.transcript);
@@ -568,30 +568,30 @@ fn every_line_of_a_mailrc_is_accounted_for() {
     );
     assert!(result.unwrap().is_some());
     let wanted = "\
-Turning ~/.mailrc into TOML:
-  1 from: dropped: said again later
-  2 smtp: is the same
-  3 smtp-auth-user: is called auth-user now
-  4 smtp-auth-password: is a password and goes where you choose
-  5 smtp-auth: is called auth now
-  6 ask: dropped: without effect on sending
-  6 crt: dropped: without effect on sending
-  7 smtp_use_tls: dropped: no setting has this name
-  8 from: is the same
-  9 ssl-verify: dropped: `maybe` is none of strict, warn, ignore, ask
-  10 alias team: goes into [aliases]
-  11 smtp-auth-user-h.example: counts for h.example only, as before
-  12 bsdcompat: is called subject-first now
+Converting ~/.mailrc to TOML:
+  1 from: dropped: set again later
+  2 smtp: unchanged
+  3 smtp-auth-user: is now called auth-user
+  4 smtp-auth-password: is a password and is stored where you choose
+  5 smtp-auth: is now called auth
+  6 ask: dropped: has no effect on sending
+  6 crt: dropped: has no effect on sending
+  7 smtp_use_tls: dropped: unknown setting
+  8 from: unchanged
+  9 ssl-verify: dropped: invalid value `maybe`; expected one of strict, warn, ignore, ask
+  10 alias team: is moved to [aliases]
+  11 smtp-auth-user-h.example: applies to h.example only, as before
+  12 bsdcompat: is now called subject-first
   12 smime-sign: dropped: smail does not sign mail
-  13 unset record: takes back what was said before
+  13 unset record: unsets what was set before
   15 account work: becomes [accounts.work]
-  16 mta: held a password, which goes where you choose
+  16 mta: contained a password, which is stored where you choose
   14: dropped: not a command; the line is ignored
-Where is the password to be kept?
+Where should the password be stored?
   1  a private file, ~/.config/smail/password-mail
   2  in ~/.config/smail/config.toml itself, which is private too
 Number [1]: 
-Mail goes by smtp.163.com:465, as before.
+Mail is sent through smtp.163.com:465, as before.
   # Made by `smail --setup --from-mailrc` from ~/.mailrc.
   smtp = \"smtp.163.com\"
   auth-user = \"me@163.com\"
@@ -608,7 +608,7 @@ Mail goes by smtp.163.com:465, as before.
   mta = \"smtps://me@mail.work.example\"
   auth-password-file = \"~/.config/smail/password-work\"
 Write ~/.config/smail/config.toml? (y/n) [y]: 
-~/.mailrc is left as it is; smail now takes the word of ~/.config/smail/config.toml over it.
+~/.mailrc is left unchanged; from now on ~/.config/smail/config.toml takes precedence over it.
 ";
     assert_eq!(script.transcript, wanted);
     let read =

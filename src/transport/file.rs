@@ -283,7 +283,7 @@ impl Transport for Mailfile {
         let outcome = match written {
             Ok(name) => {
                 Tell::new(&self.watch).note(format!(
-                    "message, {} octets, written to {name}",
+                    "message, {} bytes, written to {name}",
                     message.size()
                 ));
                 Ok(Reply::new(250, vec![format!("written to {name}")]))
@@ -425,7 +425,7 @@ mod tests {
             return;
         }
         let why = format!(
-            "{}: another user made it, in a folder that others may write to",
+            "{}: it was created by another user in a directory that others can write to",
             connection.display()
         );
         assert_eq!(

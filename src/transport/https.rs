@@ -47,11 +47,11 @@ pub struct Page {
 pub fn get(route: &Smtp, target: &str, watch: &Watch) -> Result<Page, Cause> {
     let sound = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
     if !sound(&route.host) || !sound(target) || !target.starts_with('/') {
-        return Err(broken("such a page cannot be asked for"));
+        return Err(broken("this page cannot be requested"));
     }
     let (route, tell) = (for_web(route), Tell::new(watch));
     let mut prepared = roots::prepare(&route.trust, &route.host, Verify::Strict)?;
-    tell.note(format!("asking https://{}{target}", route.host));
+    tell.note(format!("requesting https://{}{target}", route.host));
     let mut stream = loop {
         let failed = match encrypted(&route, &prepared, Verify::Strict, watch)? {
             Ok(secured) => break secured.stream,
@@ -71,7 +71,7 @@ pub fn get(route: &Smtp, target: &str, watch: &Watch) -> Result<Page, Cause> {
         .write_all(request.as_bytes())
         .map_err(|error| cause(&error))?;
     let page = read(stream)?;
-    tell.note(format!("the answer is {}", page.status));
+    tell.note(format!("the response is {}", page.status));
     Ok(page)
 }
 
@@ -159,9 +159,9 @@ fn read(stream: impl Read) -> Result<Page, Cause> {
         let mut answer = Response::new(&mut fields);
         let whole = answer
             .parse(&head)
-            .map_err(|error| broken(&format!("the answer is no HTTP: {error}")))?;
+            .map_err(|error| broken(&format!("the response is not HTTP: {error}")))?;
         let (Status::Complete(_), Some(status)) = (whole, answer.code) else {
-            return Err(broken("the answer is no HTTP"));
+            return Err(broken("the response is not HTTP"));
         };
         if (100..200).contains(&status) {
             // Another head follows (RFC 9110 section 15.2).
@@ -191,7 +191,7 @@ fn head(reader: &mut impl BufRead) -> Result<Vec<u8>, Cause> {
             return Ok(head);
         }
         if head.len() > LONGEST_HEAD {
-            return Err(broken("the head of the answer does not end"));
+            return Err(broken("the header of the response is incomplete"));
         }
     }
 }
@@ -222,14 +222,16 @@ fn body(reader: &mut impl BufRead, fields: &[Header<'_>]) -> Result<Vec<u8>, Cau
     if field(fields, "content-encoding")
         .is_some_and(|coding| !coding.eq_ignore_ascii_case("identity"))
     {
-        return Err(broken("the page is compressed, which was not asked for"));
+        return Err(broken("the page is compressed, which was not requested"));
     }
     match (
         field(fields, "transfer-encoding"),
         field(fields, "content-length"),
     ) {
         (Some(coding), _) if coding.eq_ignore_ascii_case("chunked") => chunks(reader),
-        (Some(_), _) => Err(broken("the page comes in a form that was not asked for")),
+        (Some(_), _) => Err(broken(
+            "the page has a transfer coding that was not requested",
+        )),
         (None, Some(length)) => match length.parse() {
             Ok(length) if length <= LONGEST => exactly(reader, length),
             _ => Err(too_long()),
@@ -250,7 +252,7 @@ fn body(reader: &mut impl BufRead, fields: &[Header<'_>]) -> Result<Vec<u8>, Cau
 }
 
 fn too_long() -> Cause {
-    broken(&format!("the page has more than {} KiB", LONGEST / 1024))
+    broken(&format!("the page is larger than {} KiB", LONGEST / 1024))
 }
 
 fn exactly(reader: &mut impl BufRead, length: usize) -> Result<Vec<u8>, Cause> {
@@ -273,7 +275,7 @@ fn chunks(reader: &mut impl BufRead) -> Result<Vec<u8>, Cause> {
         let mut size = Vec::new();
         line(reader, &mut size)?;
         let Ok(Status::Complete((_, size))) = parse_chunk_size(&size) else {
-            return Err(broken("the chunks of the page are not in order"));
+            return Err(broken("the chunks of the page are malformed"));
         };
         let size = usize::try_from(size).unwrap_or(usize::MAX);
         match size {
@@ -284,7 +286,7 @@ fn chunks(reader: &mut impl BufRead) -> Result<Vec<u8>, Cause> {
         let mut end = Vec::new();
         line(reader, &mut end)?;
         if !matches!(&end[..], b"\n" | b"\r\n") {
-            return Err(broken("the chunks of the page are not in order"));
+            return Err(broken("the chunks of the page are malformed"));
         }
     }
 }
@@ -356,20 +358,20 @@ mod tests {
         let rows = [
             (
                 "SSH-2.0-x\r\n\r\n",
-                "the answer is no HTTP: invalid HTTP version",
+                "the response is not HTTP: invalid HTTP version",
             ),
             (
                 "HTTP/1.1 200 OK\r\nA b\r\n\r\n",
-                "the answer is no HTTP: invalid header name",
+                "the response is not HTTP: invalid header name",
             ),
-            (&many, "the answer is no HTTP: too many headers"),
-            (&endless, "the head of the answer does not end"),
+            (&many, "the response is not HTTP: too many headers"),
+            (&endless, "the header of the response is incomplete"),
             (&line, "the server closed the connection"),
-            (&long, "the page has more than 64 KiB"),
-            (&said, "the page has more than 64 KiB"),
+            (&long, "the page is larger than 64 KiB"),
+            (&said, "the page is larger than 64 KiB"),
             (
                 "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
-                "the page has more than 64 KiB",
+                "the page is larger than 64 KiB",
             ),
             (
                 "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut",
@@ -396,15 +398,15 @@ mod tests {
             ("", "the server closed the connection"),
             (
                 "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\nx",
-                "the page is compressed, which was not asked for",
+                "the page is compressed, which was not requested",
             ),
             (
                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\nx",
-                "the page comes in a form that was not asked for",
+                "the page has a transfer coding that was not requested",
             ),
-            (&huge, "the page has more than 64 KiB"),
-            (&chunks, "the page has more than 64 KiB"),
-            (&unended, "the chunks of the page are not in order"),
+            (&huge, "the page is larger than 64 KiB"),
+            (&chunks, "the page is larger than 64 KiB"),
+            (&unended, "the chunks of the page are malformed"),
             (&early, "the server closed the connection"),
         ];
         for (answer, wanted) in rows {

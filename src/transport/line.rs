@@ -96,7 +96,7 @@ fn one_line(line: &str) -> Result<&str, u8> {
 }
 
 fn unsound(what: &str, octet: u8) -> Cause {
-    Cause::Unsound(format!("{what} holds the octet {octet:#04x}"))
+    Cause::Unsound(format!("{what} contains the byte {octet:#04x}"))
 }
 
 #[cfg(test)]
@@ -115,11 +115,11 @@ mod tests {
             ("RCPT TO:<a>\n", "0x0a"),
         ] {
             let mut commands = Commands::fixed("RSET");
-            let why = format!("the command RCPT holds the octet {octet}");
+            let why = format!("the command RCPT contains the byte {octet}");
             assert_eq!(commands.add(line), Err(Cause::Unsound(why)), "{line:?}");
             assert_eq!(commands.as_str(), "RSET\r\n");
         }
-        let why = "a line of the login holds the octet 0x0a".to_owned();
+        let why = "a line of the login contains the byte 0x0a".to_owned();
         assert_eq!(check_secret("cGFzc3dvcmQ=\n\r\n"), Err(Cause::Unsound(why)));
         assert_eq!(check_secret("cGFzc3dvcmQ=\r\n"), Ok(()));
     }
@@ -150,7 +150,7 @@ mod tests {
             sender: Some(Address::of("a\nb", "x")),
             ..Envelope::default()
         };
-        let why = "an address of the envelope holds the octet 0x0a".to_owned();
+        let why = "an address of the envelope contains the byte 0x0a".to_owned();
         assert_eq!(check_arguments(&sender), Err(Cause::Unsound(why)));
     }
 

@@ -259,7 +259,10 @@ pub fn rehearse(
         Route::File(path) => (Step::File, file_fits(path, &ear)),
         // A server has been dealt with above.
         Route::Stdout | Route::Smtp(_) => {
-            ear.fact("writes", Fact::Text("a mail would be printed".to_owned()));
+            ear.fact(
+                "writes",
+                Fact::Text("the message would be printed".to_owned()),
+            );
             (Step::File, Ok(()))
         }
     };
@@ -284,7 +287,7 @@ fn program_fits(program: &Program, message: &Message, ear: &Ear) -> Result<(), C
         Fact::Text(sendmail::spoken(program, &message.envelope)),
     );
     let found = if program.path.is_dir() {
-        Err("it is a folder".to_owned())
+        Err("it is a directory".to_owned())
     } else {
         access(&program.path, Access::EXEC_OK).map_err(|error| reason(&error.into()))
     };
@@ -302,22 +305,22 @@ fn file_fits(path: &Path, ear: &Ear) -> Result<(), Cause> {
     let special = std::fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir());
     let (kind, place, wanted) = match (is_folder, special) {
         (true, _) => (
-            "a mail would be a new file in this folder",
+            "the message would be written to a new file in this directory",
             path,
             Access::WRITE_OK | Access::EXEC_OK,
         ),
         (_, true) => (
-            "a mail would be written to it as it is",
+            "the message would be written to it directly",
             path,
             Access::WRITE_OK,
         ),
         _ if path.exists() => (
-            "a mail would take its place",
+            "the message would replace it",
             beside,
             Access::WRITE_OK | Access::EXEC_OK,
         ),
         _ => (
-            "a mail would make it",
+            "the message would be written to a new file",
             beside,
             Access::WRITE_OK | Access::EXEC_OK,
         ),

@@ -285,8 +285,8 @@ fn judge(status: ExitStatus, words: &[String], whole: bool) -> Result<Reply, Fau
         return Ok(Reply::new(250, vec!["accepted by the program".to_owned()]));
     }
     let how = match (status.code(), status.signal()) {
-        (Some(code), _) => format!("it ended with status {code} and said nothing"),
-        (None, signal) => format!("signal {} ended it", signal.unwrap_or(0)),
+        (Some(code), _) => format!("it exited with status {code} and printed nothing"),
+        (None, signal) => format!("it was killed by signal {}", signal.unwrap_or(0)),
     };
     let said = if words.is_empty() {
         how

@@ -302,7 +302,7 @@ impl Server {
             }
         };
         if !message.envelope.dsn.is_empty() && !connection.capabilities.dsn {
-            tell.note("the server offers no DSN; asking for none");
+            tell.note("the server does not offer DSN; none is requested");
         }
         let ran = transaction::run(
             connection,

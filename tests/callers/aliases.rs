@@ -129,7 +129,7 @@ fn a_file_that_others_may_write_is_refused() {
     fs::set_permissions(world.path("aliases"), fs::Permissions::from_mode(0o666)).unwrap();
     let outcome = call("sendmail root").stdin("x\n").run(&world, true).run();
     assert_eq!(outcome.status, 78);
-    one_line(&outcome, "others may change it");
+    one_line(&outcome, "others can write to it");
     assert_eq!(world.queue_names("q"), [""; 0]);
 }
 
@@ -241,7 +241,7 @@ fn the_mode_bv_says_where_each_name_goes_and_who_says_so() {
         world.path("home/.config/smail/config.toml"),
     );
     let (aliases, settings, port) = (aliases.display(), settings.display(), sink.port());
-    let way = format!("by 127.0.0.1:{port} (no TLS)");
+    let way = format!("via 127.0.0.1:{port} (no TLS)");
     let wanted = format!(
         "root -> admin@a.example ({aliases}:1) {way}\nops -> ops@x.example ({settings}:8) {way}\nbob@x.example -> bob@x.example {way}\nwebmaster -> webmaster@q.example ({settings}:6) {way}\n"
     );

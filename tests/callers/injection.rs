@@ -412,5 +412,5 @@ fn smail_refuses_to_run_with_the_rights_of_another() {
     }
     let outcome = world.program(&[&sendmail, "root"]).stdin("x\n").run();
     assert_eq!(outcome.status, 77);
-    one_line(&outcome, "the rights of another user or group");
+    one_line(&outcome, "the privileges of another user or group");
 }

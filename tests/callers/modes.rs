@@ -347,7 +347,7 @@ fn swaks_speaks_over_a_pipe() {
         let outcome = world.program(&words).queued().run();
         let said = match status {
             0 => "",
-            _ => "<** 501 5.1.3 `a@x..example` is not an address: the domain has an empty part\n",
+            _ => "<** 501 5.1.3 `a@x..example` is not an address: the domain has an empty label\n",
         };
         assert_eq!(
             (
@@ -438,7 +438,7 @@ fn a_daemon_is_refused_with_69_and_the_way_out() {
         let outcome = call(&format!("sendmail {mode}")).run(&world, true).run();
         assert_eq!(outcome.status, 69, "{mode}");
         let said = format!(
-            "sendmail: `{}` wants a daemon, and smail is none (hint: cron or a timer that runs `sendmail -q` sends what waits)\n",
+            "sendmail: `{}` starts a daemon, which smail does not have (hint: run `sendmail -q` from cron or a timer to send queued messages)\n",
             &mode[..3]
         );
         assert_eq!((outcome.stdout.as_str(), outcome.stderr), ("", said));

@@ -84,7 +84,7 @@ fn settings_that_cannot_be_are_78() {
         "smtp = \"127.0.0.1\"\n",
         0o666,
     );
-    refused(&world, "sendmail root", "x\n", 78, "others may change it");
+    refused(&world, "sendmail root", "x\n", 78, "others can write to it");
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn a_mail_without_an_end_stops_at_the_limit_on_every_road() {
             line,
             &endless,
             65,
-            "the mail is larger than 1048576 bytes",
+            "the message is larger than 1048576 bytes",
         );
     }
     // What is over by one, and what is not.
@@ -196,7 +196,7 @@ fn a_mail_without_an_end_stops_at_the_limit_on_every_road() {
         "sendmail -t",
         &just((1 << 20) + 1),
         65,
-        "the mail is larger than 1048576 bytes",
+        "the message is larger than 1048576 bytes",
     );
     silent(
         &call("sendmail -t")
@@ -215,6 +215,6 @@ fn a_mail_without_an_end_stops_at_the_limit_on_every_road() {
             .run()
             .stdout
     };
-    assert!(dialogue(&endless).contains("552 5.3.4 The message is bigger than the limit"));
+    assert!(dialogue(&endless).contains("552 5.3.4 The message exceeds the size limit"));
     assert!(dialogue("Subject: s\n\nx\n").contains("250 2.0.0 queued as "));
 }

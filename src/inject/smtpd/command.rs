@@ -111,17 +111,17 @@ pub(super) fn path(rest: &str, side: Side) -> Result<(&str, &str), Answer> {
         })
         .map(|after| after.trim_start_matches(BLANKS))
         .filter(|after| !after.is_empty())
-        .ok_or_else(|| argument(&format!("{keyword}:<address> is wanted")))?;
+        .ok_or_else(|| argument(&format!("Expected {keyword}:<address>")))?;
     let bracketed = after.strip_prefix('<');
     let text = bracketed.unwrap_or(after);
     let (path, parameters) = match (end_of_path(text, bracketed.is_some()), bracketed) {
         (Some(end), Some(_)) => (&text[..end], &text[end + 1..]),
         (Some(end), None) => text.split_at(end),
-        (None, Some(_)) => return Err(side.refusal("The `<` has no `>`")),
+        (None, Some(_)) => return Err(side.refusal("The `<` has no matching `>`")),
         (None, None) => (text, ""),
     };
     if !parameters.is_empty() && !parameters.starts_with(BLANKS) {
-        return Err(side.refusal("Something follows the `>`"));
+        return Err(side.refusal("Unexpected text after the `>`"));
     }
     Ok((without_route(path.trim_matches(BLANKS)), parameters))
 }
@@ -169,13 +169,13 @@ fn without_route(path: &str) -> &str {
 pub(super) fn address(path: &str, side: Side, smtputf8: bool) -> Result<Address, Answer> {
     // The reader of headers also knows lists, groups and brackets, which a path does not have.
     if let Some(c) = path.chars().find(|c| ",;<".contains(*c)) {
-        return Err(side.refusal(format!("`{c}` cannot stand in an address")));
+        return Err(side.refusal(format!("`{c}` is not allowed in an address")));
     }
     if !smtputf8 && !path.is_ascii() {
         return Err(Answer::new(
             553,
             (5, 6, 7),
-            "This address needs the parameter SMTPUTF8 of MAIL",
+            "This address requires the SMTPUTF8 parameter of MAIL",
         ));
     }
     Address::parse(path).map_err(|error| side.refusal(error.to_string()))
@@ -216,7 +216,7 @@ pub(super) fn mail_parameters(text: &str, limit: Option<u64>) -> Result<Transact
             _ => return Err(unknown_parameter(&keyword)),
         };
         if !good {
-            return Err(argument(&format!("{keyword} cannot be like this")));
+            return Err(argument(&format!("Invalid value for {keyword}")));
         }
     }
     Ok(transaction)
@@ -239,7 +239,7 @@ pub(super) fn rcpt_parameters(text: &str) -> Result<Option<String>, Answer> {
             _ => return Err(unknown_parameter(&keyword)),
         };
         if !good {
-            return Err(argument(&format!("{keyword} cannot be like this")));
+            return Err(argument(&format!("Invalid value for {keyword}")));
         }
     }
     Ok(notify)
@@ -247,15 +247,11 @@ pub(super) fn rcpt_parameters(text: &str) -> Result<Option<String>, Answer> {
 
 /// The reply to a message over the limit (RFC 1870 section 6).
 pub(super) fn too_big() -> Answer {
-    Answer::new(552, (5, 3, 4), "The message is bigger than the limit")
+    Answer::new(552, (5, 3, 4), "The message exceeds the size limit")
 }
 
 fn unknown_parameter(keyword: &str) -> Answer {
-    Answer::new(
-        555,
-        (5, 5, 4),
-        format!("The parameter {keyword} is unknown"),
-    )
+    Answer::new(555, (5, 5, 4), format!("Unknown parameter {keyword}"))
 }
 
 /// Keywords in upper case with their values, each keyword once.
@@ -268,7 +264,7 @@ fn parameters(text: &str) -> Result<Vec<(String, Option<&str>)>, Answer> {
         let keyword = keyword.to_ascii_uppercase();
         // None is known but a few, so a long line cannot make this list long.
         if found.iter().any(|(known, _)| *known == keyword) {
-            return Err(argument("A parameter is said twice"));
+            return Err(argument("Duplicate parameter"));
         }
         found.push((keyword, value.filter(|value| !value.is_empty())));
     }

@@ -367,7 +367,7 @@ impl Read for Body<'_, '_> {
         if self.too_long {
             return Err(io::Error::new(
                 io::ErrorKind::FileTooLarge,
-                "the message is bigger than the limit",
+                "the message exceeds the size limit",
             ));
         }
         // What was read before the loss is handed over first; the next read fails.

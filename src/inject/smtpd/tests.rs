@@ -153,7 +153,7 @@ const TRANSCRIPTS: &[(&str, &str)] = &[
     ("quit\nNOOP\n", "221 2.0.0 Bye\n"),
     ("EHLO [127.0.0.1]\nQUIT\n", "\
 250-host.example\n250-PIPELINING\n250-SIZE 1000\n250-8BITMIME\n250-SMTPUTF8\n250-ENHANCEDSTATUSCODES\n250-DSN\n250 HELP\n221 2.0.0 Bye\n"),
-    ("helo me\nEHLO\n", "250 host.example\n501 The name of your host is wanted\n"),
+    ("helo me\nEHLO\n", "250 host.example\n501 Expected the name of your host\n"),
     ("LHLO me\n\n", "500 5.5.2 Unknown command\n500 5.5.2 Unknown command\n"),
     // A whole mail, and another in the same session.
     ("HELO me\nMAIL FROM:<a@x.example>\nRCPT TO:<b@y.example>\nDATA\nSubject: s\n\nbody\n.\nMAIL FROM:<>\nRCPT TO:<Postmaster>\nDATA\n.\nQUIT\n", "\
@@ -164,41 +164,41 @@ const TRANSCRIPTS: &[(&str, &str)] = &[
 250 2.1.0 OK\n250 2.1.5 OK\n250 2.1.5 OK\n250 2.1.5 OK\n250 2.1.5 OK\n"),
     // Each command in the wrong place.
     ("RCPT TO:<b@x.example>\nDATA\nMAIL FROM:<a@x.example>\nMAIL FROM:<a@x.example>\nDATA\nRCPT TO:<nobody>\nDATA\n", "\
-503 5.5.1 MAIL comes first\n503 5.5.1 MAIL comes first\n250 2.1.0 OK\n503 5.5.1 There was a MAIL already\n\
+503 5.5.1 Send MAIL first\n503 5.5.1 Send MAIL first\n250 2.1.0 OK\n503 5.5.1 MAIL was already sent\n\
 554 5.5.1 No valid recipients\n550 5.1.1 nobody is called so\n554 5.5.1 No valid recipients\n"),
     // RSET and a second greeting end the transaction.
     ("MAIL FROM:<a@x.example>\nRSET\nRCPT TO:<b>\nMAIL FROM:<a@x.example>\nHELO me\nDATA\n", "\
-250 2.1.0 OK\n250 2.0.0 OK\n503 5.5.1 MAIL comes first\n250 2.1.0 OK\n250 host.example\n503 5.5.1 MAIL comes first\n"),
+250 2.1.0 OK\n250 2.0.0 OK\n503 5.5.1 Send MAIL first\n250 2.1.0 OK\n250 host.example\n503 5.5.1 Send MAIL first\n"),
     // A refused recipient does not stop the others; a refused sender stops all.
     ("MAIL FROM:<a>\nRCPT TO:<nobody>\nRCPT TO:<busy>\nRCPT TO:<b>\nDATA\n.\n", "\
 250 2.1.0 OK\n550 5.1.1 nobody is called so\n450 4.2.1 later\n250 2.1.5 OK\n354 End data with <CR><LF>.<CR><LF>\n250 2.0.0 queued as 1\n"),
     ("MAIL FROM:<spammer>\nRCPT TO:<b>\nDATA\n", "\
-550 5.7.1 not  250 you, J?rg\n503 5.5.1 MAIL comes first\n503 5.5.1 MAIL comes first\n"),
+        550 5.7.1 not  250 you, J?rg\n503 5.5.1 Send MAIL first\n503 5.5.1 Send MAIL first\n"),
     ("MAIL FROM:<a>\nRCPT TO:<broken>\n", "250 2.1.0 OK\n451 4.3.0 a refusal that reads like a yes\n"),
     // Addresses that are none.
     ("MAIL\nMAIL a@x\nMAIL TO:<a@x>\nMAIL FROM:\nMAIL FROM:<a@x\nMAIL FROM:<a@x>SIZE=1\nMAIL FROM:<a@x,b@x>\nMAIL FROM:<g:a@x;>\n", "\
-501 5.5.4 FROM:<address> is wanted\n501 5.5.4 FROM:<address> is wanted\n501 5.5.4 FROM:<address> is wanted\n501 5.5.4 FROM:<address> is wanted\n\
-501 5.1.7 The `<` has no `>`\n501 5.1.7 Something follows the `>`\n501 5.1.7 `,` cannot stand in an address\n501 5.1.7 `;` cannot stand in an address\n"),
+501 5.5.4 Expected FROM:<address>\n501 5.5.4 Expected FROM:<address>\n501 5.5.4 Expected FROM:<address>\n501 5.5.4 Expected FROM:<address>\n\
+501 5.1.7 The `<` has no matching `>`\n501 5.1.7 Unexpected text after the `>`\n501 5.1.7 `,` is not allowed in an address\n501 5.1.7 `;` is not allowed in an address\n"),
     ("MAIL FROM:<>\nRCPT TO:<>\nRCPT TO:<a b@x>\nRCPT TO:<|cat>\nRCPT TO:<@x.example>\n", "\
-250 2.1.0 OK\n501 5.1.3 `` is not an address: an address is wanted here\n501 5.1.3 `a b@x` is not an address: an address that follows a name stands in `<` and `>`\n\
-501 5.1.3 `|cat` is not an address: `|` cannot stand here\n501 5.1.3 `@x.example` is not an address: nothing stands before the `@`\n"),
+250 2.1.0 OK\n501 5.1.3 `` is not an address: expected an address\n501 5.1.3 `a b@x` is not an address: an address after a name must be enclosed in `<` and `>`\n\
+501 5.1.3 `|cat` is not an address: `|` is not allowed here\n501 5.1.3 `@x.example` is not an address: nothing precedes the `@`\n"),
     // Beyond ASCII.
     ("MAIL FROM:<j\u{f6}rg@x.example>\nMAIL FROM:<j\u{f6}rg@x.example> smtputf8\nRCPT TO:<\u{4e2d}@y.example>\nRSET\nMAIL FROM:<a@x.example>\nRCPT TO:<a@b\u{fc}cher.example>\n", "\
-553 5.6.7 This address needs the parameter SMTPUTF8 of MAIL\n250 2.1.0 OK\n250 2.1.5 OK\n250 2.0.0 OK\n250 2.1.0 OK\n\
-553 5.6.7 This address needs the parameter SMTPUTF8 of MAIL\n"),
+553 5.6.7 This address requires the SMTPUTF8 parameter of MAIL\n250 2.1.0 OK\n250 2.1.5 OK\n250 2.0.0 OK\n250 2.1.0 OK\n\
+553 5.6.7 This address requires the SMTPUTF8 parameter of MAIL\n"),
     // Parameters.
     ("MAIL FROM:<a> SIZE=1000 BODY=8bitmime RET=hdrs ENVID=x+2By AUTH=<>\nRCPT TO:<b> NOTIFY=success,Delay ORCPT=rfc822;b@x.example\n", "250 2.1.0 OK\n250 2.1.5 OK\n"),
     ("MAIL FROM:<a> SIZE=1001\nMAIL FROM:<a> SIZE=99999999999999999999999\nMAIL FROM:<a> SIZE=-1\nMAIL FROM:<a> SIZE=\nMAIL FROM:<a> XVERP\nMAIL FROM:<a> BODY=BINARYMIME\n", "\
-552 5.3.4 The message is bigger than the limit\n552 5.3.4 The message is bigger than the limit\n501 5.5.4 SIZE cannot be like this\n501 5.5.4 SIZE cannot be like this\n\
-555 5.5.4 The parameter XVERP is unknown\n501 5.5.4 BODY cannot be like this\n"),
+552 5.3.4 The message exceeds the size limit\n552 5.3.4 The message exceeds the size limit\n501 5.5.4 Invalid value for SIZE\n501 5.5.4 Invalid value for SIZE\n\
+555 5.5.4 Unknown parameter XVERP\n501 5.5.4 Invalid value for BODY\n"),
     ("MAIL FROM:<a> SIZE=1 size=2\nMAIL FROM:<a> ENVID=+0A\nMAIL FROM:<a> ENVID=+2\nMAIL FROM:<a> RET=ALL\nMAIL FROM:<a> SMTPUTF8=1\n", "\
-501 5.5.4 A parameter is said twice\n501 5.5.4 ENVID cannot be like this\n501 5.5.4 ENVID cannot be like this\n501 5.5.4 RET cannot be like this\n501 5.5.4 SMTPUTF8 cannot be like this\n"),
+501 5.5.4 Duplicate parameter\n501 5.5.4 Invalid value for ENVID\n501 5.5.4 Invalid value for ENVID\n501 5.5.4 Invalid value for RET\n501 5.5.4 Invalid value for SMTPUTF8\n"),
     ("MAIL FROM:<a>\nRCPT TO:<b> NOTIFY=NEVER,DELAY\nRCPT TO:<b> ORCPT=b\nRCPT TO:<b> SIZE=1\n", "\
-250 2.1.0 OK\n501 5.5.4 NOTIFY cannot be like this\n501 5.5.4 ORCPT cannot be like this\n555 5.5.4 The parameter SIZE is unknown\n"),
+250 2.1.0 OK\n501 5.5.4 Invalid value for NOTIFY\n501 5.5.4 Invalid value for ORCPT\n555 5.5.4 Unknown parameter SIZE\n"),
     // Everything else.
     ("NOOP any thing\nVRFY bob\nEXPN staff\nVRFY\nHELP me\nDATA now\nRSET now\nQUIT now\n", "\
-250 2.0.0 OK\n252 2.0.0 Cannot tell; send mail and it will be tried\n252 2.0.0 Cannot tell; send mail and it will be tried\n501 5.5.4 An address is wanted\n\
-214 2.0.0 EHLO HELO MAIL RCPT DATA RSET NOOP VRFY EXPN HELP QUIT\n501 5.5.4 This command has no arguments\n501 5.5.4 This command has no arguments\n501 5.5.4 This command has no arguments\n"),
+250 2.0.0 OK\n252 2.0.0 Cannot verify; send mail and delivery will be attempted\n252 2.0.0 Cannot verify; send mail and delivery will be attempted\n501 5.5.4 Expected an address\n\
+214 2.0.0 EHLO HELO MAIL RCPT DATA RSET NOOP VRFY EXPN HELP QUIT\n501 5.5.4 This command takes no arguments\n501 5.5.4 This command takes no arguments\n501 5.5.4 This command takes no arguments\n"),
     ("STARTTLS\nAUTH PLAIN AGEAYg==\nBDAT 5 LAST\nETRN x\nTURN\n", "\
 502 5.5.1 Not offered here\n502 5.5.1 Not offered here\n502 5.5.1 Not offered here\n502 5.5.1 Not offered here\n502 5.5.1 Not offered here\n"),
     // A command without its line end is none.
@@ -324,7 +324,10 @@ fn a_command_with_a_line_end_inside_is_none_to_a_client_that_speaks_crlf() {
     let replies: Vec<&str> = outcome.output.lines().skip(1).collect();
     assert_eq!(
         replies,
-        ["250 2.0.0 OK", "500 5.5.2 The line holds an LF without CR"]
+        [
+            "250 2.0.0 OK",
+            "500 5.5.2 The line contains an LF without CR"
+        ]
     );
 }
 

@@ -61,7 +61,7 @@ impl Raw {
         let body =
             if is_mixed && !signed && !head.fields.iter().any(|field| field.begins("content-")) {
                 head.notes.push(
-                    "the text was UTF-8 but for some octets, which were read as another charset"
+                    "the text was UTF-8 except for some bytes, which were read as another charset"
                         .to_owned(),
                 );
                 repair::repair(
@@ -98,7 +98,7 @@ impl Raw {
         .map_err(MessageError::Spool)?;
         if signed && recoded.encoded {
             notes.push(
-                "lines that no server takes were encoded, which breaks the DKIM signature"
+                "lines that no server accepts were encoded, which breaks the DKIM signature"
                     .to_owned(),
             );
         }
@@ -140,7 +140,7 @@ impl Head<'_> {
             if ["from", "date", "message-id"].contains(&lower.as_str())
                 && field.text(fallback).is_empty()
             {
-                notes.push(format!("the empty field `{}` was replaced", field.name()));
+                notes.push(format!("the empty header `{}` was replaced", field.name()));
                 return false;
             }
             let Some(list) = field.mailboxes(fallback) else {
@@ -161,7 +161,7 @@ impl Head<'_> {
                 .collect();
             if list.is_empty() {
                 notes.push(format!(
-                    "the field `{}` names nobody any more and was left out",
+                    "the header `{}` has no address left and was left out",
                     field.name()
                 ));
                 return false;
@@ -169,7 +169,7 @@ impl Head<'_> {
             match header::mailboxes(field.name(), &list) {
                 Ok(value) => *field = Field::new(field.name(), &value),
                 Err(_) => notes.push(format!(
-                    "the field `{}` could not be written again and stays",
+                    "the header `{}` could not be rewritten and was left unchanged",
                     field.name()
                 )),
             }
@@ -234,7 +234,7 @@ impl Head<'_> {
             }
             let name: String = field.name().chars().take(40).collect();
             notes.push(format!(
-                "the field that begins with `{name}` cannot be sent and was left out"
+                "the header that begins with `{name}` cannot be sent and was left out"
             ));
             false
         });

@@ -240,7 +240,7 @@ fn long_fields_fold_and_those_without_a_name_to_send_are_noted() {
     assert_eq!(
         message.notes(),
         [format!(
-            "the field that begins with `{}` cannot be sent and was left out",
+            "the header that begins with `{}` cannot be sent and was left out",
             "n".repeat(40)
         )]
     );

@@ -75,7 +75,11 @@ pub(super) fn login(
         return Ok(None);
     };
     if user.contains('\0') {
-        return Err(wrong(settings, at.name, "a user name cannot hold a NUL"));
+        return Err(wrong(
+            settings,
+            at.name,
+            "a user name cannot contain a NUL character",
+        ));
     }
     Ok(Some(Login {
         user,
@@ -193,7 +197,7 @@ fn without_secret(
         None if wanted.external => Ok(Some((String::new(), prompt("", ""), None))),
         None if wanted.named => {
             let why = format!(
-                "it asks for a login at {}, and no user is set: add auth-user and auth-password",
+                "it requires a login at {}, but no user is set: set auth-user and auth-password",
                 server.host
             );
             Err(wrong(goal.settings, "auth", why))

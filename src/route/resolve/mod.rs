@@ -56,11 +56,7 @@ pub fn resolve(settings: &Settings, author: &Mailbox) -> Result<Route, SettingsE
             // Found out here, before the text is read and lost.
             if !path.is_file() {
                 let shown = url::masked(&path.display().to_string());
-                return Err(wrong(
-                    settings,
-                    name,
-                    format!("there is no program {shown}"),
-                ));
+                return Err(wrong(settings, name, format!("no such program: {shown}")));
             }
             program(settings, path)
         }
@@ -132,9 +128,9 @@ fn unreadable(path: &Path) -> SettingsError {
     let shown = path.display();
     SettingsError::File {
         path: path.to_owned(),
-        why: "this user may not read it, and nothing else sets a server".to_owned(),
+        why: "this user cannot read it, and nothing else sets a server".to_owned(),
         cure: Some(format!(
-            "chgrp GROUP {shown} && chmod 640 {shown}, with a group that this user is in"
+            "run chgrp GROUP {shown} && chmod 640 {shown}, with a group that this user belongs to"
         )),
     }
 }

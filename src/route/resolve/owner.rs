@@ -171,7 +171,7 @@ impl Goal<'_> {
         }
         let origin = self.settings.chained(other, self.chain).map(place);
         Some(format!(
-            "goes by {} only where TLS proves the server",
+            "is sent through {} only if TLS verifies the server",
             origin.unwrap_or_else(|| (*other).to_owned())
         ))
     }
@@ -224,7 +224,7 @@ impl Goal<'_> {
         };
         match owner.site {
             Some(_) => self.compare(&owner),
-            None => Some("belongs to no server, as no file names one".to_owned()),
+            None => Some("belongs to no server, because no file sets one".to_owned()),
         }
     }
 

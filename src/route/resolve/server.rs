@@ -126,7 +126,7 @@ fn source_address(settings: &Settings) -> Result<Option<IpAddr>, SettingsError> 
             wrong(
                 settings,
                 "source-address",
-                format!("`{}` is no IP address", crate::text::word(&shown)),
+                format!("`{}` is not an IP address", crate::text::word(&shown)),
             )
         }),
         None => Ok(None),
@@ -146,7 +146,7 @@ fn hello_name(settings: &Settings) -> Result<Option<String>, SettingsError> {
             return Err(wrong(
                 settings,
                 "hello-name",
-                format!("`{}` is no host name", crate::text::word(&shown)),
+                format!("`{}` is not a host name", crate::text::word(&shown)),
             ));
         };
         return Ok(Some(host));

@@ -37,7 +37,7 @@ pub(super) fn trust(settings: &Settings, chain: &[String]) -> Result<Trust, Sett
             wrong(
                 settings,
                 "tls-fingerprint",
-                "64 hexadecimal digits (SHA-256) are wanted here",
+                "expected 64 hexadecimal digits (SHA-256)",
             )
         })?),
         None => None,

@@ -314,12 +314,12 @@ fn what_is_wrong_with_each_host_is_one_line() {
     };
     assert_eq!(
         why(&pages),
-        "autoconfig.x.example: the page cannot be read; x.example: the answer is 404"
+        "autoconfig.x.example: cannot read the page; x.example: the response is 404"
     );
     let plain = around(&outgoing("mail.x.example", "25", "plain", "me", PASSWORD));
     assert_eq!(
         why(&[(SECOND, 200, None, &plain)]),
-        "autoconfig.x.example: no such host; x.example: it names no server with TLS and a login that smail has"
+        "autoconfig.x.example: no such host; x.example: it lists no server with TLS and a login method that smail supports"
     );
 }
 
@@ -357,8 +357,8 @@ fn a_page_may_be_elsewhere_twice_and_only_by_https() {
         ("autoconfig.x.example/a", 308, Some("/a"), ""),
     ];
     let (found, urls) = asked("me@x.example", &round);
-    let wanted =
-        "autoconfig.x.example: it points to where nothing is asked; x.example: no such host";
+    let wanted = "autoconfig.x.example: it redirects to a place that is not queried; x.example: no such \
+        host";
     assert_eq!(
         (because(&found.unwrap_err()).as_str(), urls.len()),
         (wanted, 4)

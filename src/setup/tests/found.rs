@@ -2,8 +2,7 @@
 //! it may be.
 use super::*;
 
-const QUESTION: &str = "Ask https://autoconfig.x.example and https://x.example, or where they point to, for settings? \
-                        The first is told me@x.example. (y/n) [n]: ";
+const QUESTION: &str = "Ask https://autoconfig.x.example and https://x.example, or where they redirect to, for settings? The first will see me@x.example. (y/n) [n]: ";
 
 /// A page with one outgoing server.
 fn page(host: &str, login: &str) -> Page {
@@ -36,8 +35,8 @@ fn the_dns_proposes_and_the_user_decides() {
         ..known()
     };
     let played = play(&["", "right", "", "n"], &addressed("me@x.example"), &table);
-    let said = "The mail of x.example is kept by Microsoft 365 / Exchange Online.\n\
-                Send by its server smtp.office365.com:587 (STARTTLS)? (y/n) [y]: \n";
+    let said = "The mail of x.example is hosted by Microsoft 365 / Exchange Online.\n\
+        Send through its server smtp.office365.com:587 (STARTTLS)? (y/n) [y]: \n";
     assert!(played.transcript.contains(said), "{}", played.transcript);
     assert!(
         played
@@ -57,7 +56,7 @@ fn the_dns_proposes_and_the_user_decides() {
     assert!(
         played
             .transcript
-            .contains("Send by mail.x.example:465 (TLS)? (y/n) [y]: \n"),
+            .contains("Send through mail.x.example:465 (TLS)? (y/n) [y]: \n"),
         "{}",
         played.transcript
     );
@@ -81,7 +80,7 @@ fn the_dns_proposes_and_the_user_decides() {
     assert!(
         played
             .transcript
-            .contains("Send by evil-x.example:587 (STARTTLS)? (y/n) [n]: \n"),
+            .contains("Send through evil-x.example:587 (STARTTLS)? (y/n) [n]: \n"),
         "{}",
         played.transcript
     );
@@ -101,9 +100,9 @@ fn the_web_is_asked_after_a_yes_and_the_user_decides() {
         &page("mail.x.example", login),
     );
     let said = format!(
-        "Asking the DNS who takes mail for x.example …\n{QUESTION}y\n\
-         autoconfig.x.example names mail.x.example:465 (TLS) for sending.\n\
-         Send by mail.x.example:465 (TLS)? (y/n) [y]: \nUser name [me]: \nPassword (not shown): (unseen)\n"
+        "Looking up the mail servers of x.example …\n{QUESTION}y\n\
+         autoconfig.x.example lists mail.x.example:465 (TLS) for sending.\n\
+         Send through mail.x.example:465 (TLS)? (y/n) [y]: \nUser name [me]: \nPassword (not shown): (unseen)\n"
     );
     assert!(played.transcript.contains(&said), "{}", played.transcript);
     let text = played.file(".config/smail/config.toml");
@@ -185,8 +184,8 @@ fn a_host_outside_the_domain_is_told_to_be_one() {
         &["y", "", "smtp.x.example", "", "right", "", "n"],
         &page("smtp.hoster.example", ""),
     );
-    let said = "That server is not in the domain x.example: use it only if you know the name.\n\
-                Send by smtp.hoster.example:465 (TLS)? (y/n) [n]: \nThe server of x.example is not known;";
+    let said = "That server is not in the domain x.example: use it only if you recognize the name.\n\
+                Send through smtp.hoster.example:465 (TLS)? (y/n) [n]: \nThe server of x.example is not known;";
     assert!(played.transcript.contains(said), "{}", played.transcript);
 }
 
@@ -198,7 +197,7 @@ fn what_is_not_there_is_one_line_before_the_next_question() {
         body: Vec::new(),
     };
     let played = play_web(&["y", "mail.x.example", "", "right", "", "n"], &gone);
-    let said = "No settings there: autoconfig.x.example: the answer is 404; x.example: the answer is 404.\n\
+    let said = "No settings found: autoconfig.x.example: the response is 404; x.example: the response is 404.\n\
                 The server of x.example is not known;";
     assert!(played.transcript.contains(said), "{}", played.transcript);
 }
@@ -213,7 +212,7 @@ fn a_server_that_takes_tokens_or_no_login_is_taken_at_its_word() {
     assert!(
         played
             .transcript
-            .contains("This provider takes no password, only access tokens"),
+            .contains("This provider does not accept passwords, only access tokens"),
         "{}",
         played.transcript
     );

@@ -391,7 +391,7 @@ fn start(address: SocketAddr, source: Option<IpAddr>) -> io::Result<socket2::Soc
     if let Some(source) = source {
         if source.is_ipv4() != address.is_ipv4() {
             return Err(io::Error::other(
-                "of another family than the source address",
+                "its address family differs from that of the source address",
             ));
         }
         socket.bind(&SocketAddr::new(source, 0).into())?;
@@ -453,7 +453,7 @@ mod tests {
             .unwrap_err(),
             Cause::Unreachable(vec![(
                 open.to_string(),
-                "of another family than the source address".into()
+                "its address family differs from that of the source address".into()
             )])
         );
     }

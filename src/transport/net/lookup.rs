@@ -78,7 +78,7 @@ impl Lookup {
                 Ok(found) => break found,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
-                    break Err(io::Error::other("the look-up ended without an answer"));
+                    break Err(io::Error::other("the lookup ended without an answer"));
                 }
             }
         };

@@ -95,7 +95,7 @@ fn send(socket: &mut Socket, octets: &[u8]) -> Result<(), Cause> {
 fn count(what: &str, length: usize) -> Result<u8, Cause> {
     u8::try_from(length).map_err(|_| {
         Cause::Proxy(format!(
-            "the {what} is longer than SOCKS allows (255 octets)"
+            "the {what} is longer than SOCKS allows (255 bytes)"
         ))
     })
 }
@@ -130,7 +130,7 @@ fn socks(
         ([5, 0xff], None) => return Err(Cause::Proxy("it wants a user and a password".into())),
         ([5, _], _) => {
             return Err(Cause::Proxy(
-                "it takes no way of authentication that is known here".into(),
+                "it accepts no supported authentication method".into(),
             ));
         }
         _ => return Err(Cause::Proxy("it does not speak SOCKS5".into())),
@@ -160,9 +160,7 @@ fn socks(
         4 => 16,
         3 => usize::from(exact::<1>(socket)?[0]),
         _ => {
-            return Err(Cause::Proxy(
-                "its answer has an unknown kind of address".into(),
-            ));
+            return Err(Cause::Proxy("its reply has an unknown address type".into()));
         }
     };
     let mut bound = vec![0; rest + 2];
@@ -179,8 +177,8 @@ fn socks_refusal(answer: u8) -> &'static str {
         4 => "it cannot recipients the server",
         5 => "the server refused its connection",
         6 => "the server did not answer it in time",
-        7 => "it does not connect",
-        8 => "it does not take this kind of address",
+        7 => "it does not support CONNECT",
+        8 => "it does not support this address type",
         _ => "it failed",
     }
 }
@@ -211,7 +209,7 @@ fn http(
     let mut answer = Vec::new();
     while !answer.ends_with(b"\r\n\r\n") && !answer.ends_with(b"\n\n") {
         if answer.len() >= LONGEST {
-            return Err(Cause::Proxy("its answer does not end".into()));
+            return Err(Cause::Proxy("its response is incomplete".into()));
         }
         answer.push(exact::<1>(socket)?[0]);
         if answer.len() == 5 && !answer.starts_with(b"HTTP/") {

@@ -97,7 +97,7 @@ pub fn prepare(trust: &Trust, host: &str, verify: Verify) -> Result<TlsContext, 
             (Some(cert), key) => {
                 let key = key.as_ref().unwrap_or(cert);
                 Cause::TlsSettings(format!(
-                    "{} is not the key of {}",
+                    "{} is not the private key for {}",
                     key.display(),
                     cert.display()
                 ))
@@ -216,7 +216,7 @@ pub fn certificates(file: &Path, pem: &[u8]) -> Result<Vec<Certificate>, Cause> 
     match Certificate::stack_from_pem(pem) {
         Ok(found) if !found.is_empty() => Ok(found),
         _ => Err(Cause::TlsSettings(format!(
-            "{} holds no certificate in PEM form",
+            "{} contains no certificate in PEM format",
             file.display()
         ))),
     }
@@ -232,7 +232,7 @@ pub fn read(file: &Path) -> Result<Vec<u8>, Cause> {
     let (bytes, access) =
         files::read_stream(file, LARGEST).map_err(|error| unusable(&reason(&error)))?;
     if access.mode & 0o002 != 0 && !bytes.is_empty() {
-        return Err(unusable("everybody may change it; run chmod o-w on it"));
+        return Err(unusable("it is writable by everyone; run chmod o-w on it"));
     }
     Ok(bytes)
 }
@@ -258,7 +258,7 @@ fn of_folder(folder: &Path) -> Result<Vec<Certificate>, Cause> {
     }
     if found.is_empty() {
         return Err(Cause::TlsSettings(format!(
-            "{} holds no certificate in PEM form",
+            "{} contains no certificate in PEM format",
             folder.display()
         )));
     }

@@ -27,7 +27,7 @@ const HEAD: usize = 256;
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 pub enum Halt {
     /// The time that was allowed is over.
-    #[error("nothing came within {0:?}")]
+    #[error("nothing was received within {0:?}")]
     Deadline(Duration),
     /// The user asked for the end.
     #[error("signal {0}")]
@@ -252,7 +252,7 @@ pub fn cause(error: &io::Error) -> Cause {
         io::ErrorKind::UnexpectedEof => Cause::Lost("the server closed the connection".into()),
         io::ErrorKind::ConnectionReset => Cause::Lost("the server reset the connection".into()),
         io::ErrorKind::BrokenPipe => {
-            Cause::Lost("the server closed the connection while it was written to".into())
+            Cause::Lost("the server closed the connection during a write".into())
         }
         _ => Cause::Lost(reason(error)),
     }

@@ -31,7 +31,7 @@ const UNKNOWN_OR_CUT: &str =
 const SELF_SIGNED: &str = "it is self-signed";
 const EXPIRED: &str = "it has expired";
 const EARLY: &str = "it is not valid yet";
-const ELSEWHERE: &str = "it is for another host";
+const ELSEWHERE: &str = "it is for a different host";
 
 /// What the library says of a certificate that it has refused (`X509_verify_cert_error_string`, and
 /// the words of other platforms), and what that means.
@@ -161,7 +161,7 @@ fn doubt(
     }
     let Some(leaf) = leaf else {
         return Some(Distrust {
-            reason: "the server has shown none".to_owned(),
+            reason: "the server presented none".to_owned(),
             fingerprint: None,
         });
     };
@@ -209,7 +209,7 @@ fn failed(error: HandshakeError<Lent>, socket: &mut Socket) -> Failed {
         };
     }
     let HandshakeError::Failure(error) = error else {
-        return Cause::Handshake("the handshake did not end".to_owned()).into();
+        return Cause::Handshake("the handshake did not complete".to_owned()).into();
     };
     // Not every library hands on what the socket said.
     if let Err(halt) = socket.clock.look() {
@@ -251,7 +251,7 @@ fn refused(error: &native_tls::Error) -> Option<String> {
     };
     let known = WORDS.iter().find(|(theirs, _)| *theirs == words);
     Some(known.map_or_else(
-        || short(&format!("it was refused: {words}")),
+        || short(&format!("it was rejected: {words}")),
         |(_, ours)| (*ours).to_owned(),
     ))
 }
@@ -282,9 +282,9 @@ fn plain_words(socket: &mut Socket) -> String {
             .trim_ascii_end(),
     );
     if head.len() >= 3 && head[..3].iter().all(u8::is_ascii_digit) {
-        return format!("the server speaks plain SMTP on this port, it said \"{line}\"");
+        return format!("the server speaks plain SMTP on this port: it sent \"{line}\"");
     }
-    format!("the server does not speak TLS on this port, it said \"{line}\"")
+    format!("the server does not speak TLS on this port: it sent \"{line}\"")
 }
 
 /// What the library says, without the names of its functions:

@@ -120,7 +120,10 @@ fn its_exit_status_and_words_are_the_outcome() {
     };
     assert!(said.contains("/nonexistent/a"), "{said}");
     let silent = deliver(&program("/usr/bin/false", &[]), &message(b"x\r\n"));
-    let wanted = Cause::Program("it ended with status 1 and said nothing".into(), Some(1));
+    let wanted = Cause::Program(
+        "it exited with status 1 and printed nothing".into(),
+        Some(1),
+    );
     assert_eq!(
         silent.recipients[0].outcome,
         Err(Fault::new(Stage::Content, wanted))
@@ -193,7 +196,7 @@ fn a_program_that_does_not_end_leaves_the_mail_in_doubt_only_when_it_has_all_of_
         assert_eq!(report.recipients[0].outcome, report.recipients[1].outcome);
         report.recipients[0].outcome.clone().unwrap_err()
     };
-    let why = "it took longer than 0.2 s and was ended\nbusy";
+    let why = "it took longer than 0.2 s and was killed\nbusy";
     let fault = Fault::new(Stage::Content, Cause::Program(why.into(), None));
     assert_eq!(
         hangs("cat >/dev/null; echo busy >&2; sleep 60", 9),
@@ -214,7 +217,7 @@ fn a_program_that_a_signal_ends_leaves_the_mail_in_doubt_when_it_has_all_of_it()
         let fault = report.recipients[0].outcome.clone().unwrap_err();
         (fault.cause, fault.in_doubt)
     };
-    let killed = || Cause::Program("signal 9 ended it".into(), None);
+    let killed = || Cause::Program("it was killed by signal 9".into(), None);
     assert_eq!(ended("cat >/dev/null; kill -9 $$"), (killed(), true));
     assert_eq!(
         ended("head -c 10 >/dev/null; kill -9 $$"),

@@ -261,7 +261,7 @@ pub fn login(
         // It separates the fields of PLAIN (RFC 4616 section 2).
         if text.contains('\0') {
             return Err(fault(Cause::NoSecret(
-                format!("the {what} holds a NUL"),
+                format!("the {what} contains a NUL character"),
                 false,
             )));
         }
@@ -389,7 +389,7 @@ impl Exchange<'_> {
             reply = self.send(&line, "***")?;
         }
         let why = format!(
-            "the server asks on and on ({MOST_CHALLENGES} challenges to AUTH {})",
+            "the server sent too many challenges ({MOST_CHALLENGES} to AUTH {})",
             row.name
         );
         Err(self.session.cut(Stage::Login, Cause::Protocol(why)))
@@ -406,12 +406,12 @@ impl Exchange<'_> {
         match reply.code {
             421 => Err(Fault::new(Stage::Login, Cause::Refused(reply))),
             400.. => Ok(Attempt::Next(Cause::Protocol(format!(
-                "the challenge to AUTH {} makes no sense",
+                "invalid challenge to AUTH {}",
                 row.name
             )))),
             _ => {
                 let why = format!(
-                    "the server answered \"{}\" to a login that was given up",
+                    "the server replied \"{}\" to a cancelled login",
                     reply.text()
                 );
                 Err(self.session.cut(Stage::Login, Cause::Protocol(why)))
@@ -434,7 +434,7 @@ impl Exchange<'_> {
                 Err(Fault::new(Stage::Login, Cause::Refused(reply)))
             }
             _ => {
-                let why = format!("the server answered \"{}\" to AUTH", reply.text());
+                let why = format!("the server replied \"{}\" to AUTH", reply.text());
                 Err(self.session.cut(Stage::Login, Cause::Protocol(why)))
             }
         }

@@ -93,7 +93,7 @@ impl Encryption<'_> {
                         .fingerprint
                         .map_or_else(String::new, |print| format!(" (SHA-256 {print})"));
                     let words = format!(
-                        "the certificate is not trusted: {}{print}; going on as set",
+                        "the certificate is not trusted: {}{print}; continuing as configured",
                         doubt.reason
                     );
                     self.tell.note(words.clone());

@@ -279,7 +279,7 @@ impl Guard {
         match self.read_reply(LAST_WORDS) {
             Ok(reply) if matches!(reply.code / 100, 4 | 5) => self.fail(Cause::Refused(reply)),
             Ok(reply) => self.fail(Cause::Protocol(format!(
-                "the server answered \"{}\" before the final dot",
+                "the server replied \"{}\" before the final dot",
                 reply.text()
             ))),
             Err(cause) => self.fail(cause),
@@ -417,7 +417,8 @@ impl Guard {
     /// answers given inside TLS (RFC 3207 section 4, CVE-2011-0411).
     pub fn into_socket(mut self) -> Result<Socket, Fault> {
         if self.waiting() && !self.input.rest().is_empty() {
-            let why = "the server sent more in clear after its answer to STARTTLS, as in an attack";
+            let why = "the server sent more clear text after its reply to STARTTLS, as in an \
+                attack";
             return Err(self.fail(Cause::Protocol(why.into())));
         }
         match self.io.take() {
@@ -468,7 +469,7 @@ fn when(stage: Stage) -> &'static str {
         Stage::Sender => "after MAIL",
         Stage::Recipient => "after RCPT",
         Stage::Data => "after DATA",
-        Stage::Content => "before it answered the message",
+        Stage::Content => "before replying to the message",
         Stage::Prepare | Stage::Resolve | Stage::Connect => "at once",
     }
 }

@@ -87,7 +87,7 @@ pub fn open(
             }
             return Err(closed);
         }
-        early.note("the certificate was refused; connecting again to find out more");
+        early.note("the certificate was rejected; connecting again to get the details");
         // A rehearsal has heard of the steps before TLS.
         early.steps = None;
     }
@@ -240,7 +240,7 @@ fn begin(
     }
     match opening.starttls() {
         Ok(false) if opening.door.tls == TlsMode::Opportunistic => {
-            tell.note("going on without TLS");
+            tell.note("continuing without TLS");
             tell.steps(|ear| ear.over(Step::Tls, Outcome::Skipped));
         }
         Ok(false) if opening.door.tls == TlsMode::None => {
@@ -423,7 +423,7 @@ impl<'a> Opening<'a> {
             let reply = self.ask(Stage::Hello, &format!("{verb} {}", self.name))?;
             if needs_ehlo || !matches!(reply.code, 500 | 502 | 504 | 550) {
                 let reply =
-                    self.wanted(250, &format!("its answer to {verb}"), Stage::Hello, reply)?;
+                    self.wanted(250, &format!("its reply to {verb}"), Stage::Hello, reply)?;
                 let offered = self.guard.unstruck();
                 self.capabilities =
                     Capabilities::new(offered.as_ref().unwrap_or(&reply)).told_as(&reply);
@@ -433,7 +433,7 @@ impl<'a> Opening<'a> {
         }
         self.tell.fact("said", || format!("HELO {}", self.name));
         let reply = self.ask(Stage::Hello, &format!("HELO {}", self.name))?;
-        let reply = self.wanted(250, "its answer to HELO", Stage::Hello, reply)?;
+        let reply = self.wanted(250, "its reply to HELO", Stage::Hello, reply)?;
         self.greeted(&reply);
         Ok(())
     }
@@ -472,7 +472,7 @@ impl<'a> Opening<'a> {
             return if required { Err(lacks) } else { Ok(false) };
         }
         let reply = self.ask(Stage::Tls, "STARTTLS")?;
-        match self.wanted(220, "its answer to STARTTLS", Stage::Tls, reply) {
+        match self.wanted(220, "its reply to STARTTLS", Stage::Tls, reply) {
             Ok(_) => Ok(true),
             Err(Fault {
                 cause: Cause::Refused(_),

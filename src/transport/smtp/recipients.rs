@@ -93,7 +93,10 @@ impl Recipients {
         let fault = match &fault.cause {
             // It has taken this sender before: what it refuses is the transaction.
             Cause::Refused(reply) if unwanted => {
-                let why = format!("the server takes no other transaction: {}", reply.text());
+                let why = format!(
+                    "the server accepts no further transaction: {}",
+                    reply.text()
+                );
                 &Fault::new(Stage::Sender, Cause::Lost(why))
             }
             _ => fault,

@@ -51,7 +51,7 @@ impl Input {
             .position(|&b| b == b'\n')
             .map(|at| at + self.searched);
         if end.unwrap_or(self.bytes.len()) - self.start > LONGEST_LINE {
-            return Err(format!("a line of more than {LONGEST_LINE} octets"));
+            return Err(format!("a line of more than {LONGEST_LINE} bytes"));
         }
         let Some(end) = end else {
             self.searched = self.bytes.len();
@@ -82,7 +82,7 @@ impl Parser {
         self.octets += line.len() + 2;
         if self.octets > LARGEST || self.lines.len() >= MOST_LINES {
             return Err(format!(
-                "a reply of more than {MOST_LINES} lines or {LARGEST} octets"
+                "a reply of more than {MOST_LINES} lines or {LARGEST} bytes"
             ));
         }
         let (code, more, text) = split(line)?;
@@ -212,7 +212,7 @@ mod tests {
         assert!(
             read(&[&line.repeat(8)])
                 .unwrap_err()
-                .contains("65536 octets")
+                .contains("65536 bytes")
         );
         assert!(read(&[&line, b"250 ok\r\n"]).is_ok());
     }

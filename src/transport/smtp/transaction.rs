@@ -156,7 +156,7 @@ pub fn run(
             .is_some_and(|most| connection.turns >= most)
         {
             connection.session.post("QUIT\r\n");
-            return Finished::Again("the server takes no more mails on this connection");
+            return Finished::Again("the server accepts no more messages on this connection");
         }
         let members = recipients.next(connection.capabilities.rcpt_max);
         let before: Vec<_> = members
@@ -190,12 +190,12 @@ pub fn run(
                 // is not waited for twice.
                 if !fault.in_doubt && answered {
                     recipients.put_back(members, before);
-                    return Finished::Again("the server swallows commands that are sent together");
+                    return Finished::Again("the server drops commands that are sent together");
                 }
             }
             if is_overfull(&fault, accepted.len()) && recipients.lower(accepted.len()) {
                 recipients.put_back(members, before);
-                return Finished::Again("the server takes fewer recipients at once");
+                return Finished::Again("the server accepts fewer recipients at once");
             }
             recipients.give_up(&members, before, &fault);
             break;
@@ -212,7 +212,7 @@ pub fn run(
             // What a server that knows no BDAT makes of the text behind it are answers nobody waits
             // for.
             if connection.quitting || connection.session.is_disturbed() {
-                return Finished::Again("the server does not take BDAT");
+                return Finished::Again("the server does not accept BDAT");
             }
             continue;
         }
@@ -222,7 +222,7 @@ pub fn run(
         }
         if connection.quitting {
             recipients.early_quit = false;
-            return Finished::Again("the server has room for some recipients only");
+            return Finished::Again("the server has room for only some of the recipients");
         }
         if !connection.session.is_open() {
             return Finished::Again("the server closed the connection");
@@ -369,7 +369,7 @@ impl<'a, 'l> Transaction<'a, 'l> {
             }
             Some(reply) if reply.code == 354 => return self.text(last),
             Some(reply) if reply.code < 400 => {
-                let why = format!("the server answered \"{}\" to DATA", reply.text());
+                let why = format!("the server replied \"{}\" to DATA", reply.text());
                 return Err(self
                     .connection
                     .session
@@ -415,14 +415,14 @@ impl<'a, 'l> Transaction<'a, 'l> {
             (Verb::Chunk, _) => self.chunk = Some(reply),
             (_, 221) => {
                 let why = format!(
-                    "the server said \"{}\" in place of an answer to {word}",
+                    "the server sent \"{}\" instead of a reply to {word}",
                     reply.text()
                 );
                 return Err(session.cut(stage, Cause::Lost(why)));
             }
             (Verb::Reset, 200..=299) => {}
             (Verb::Reset, _) => {
-                let why = format!("the server answered \"{}\" to RSET", reply.text());
+                let why = format!("the server replied \"{}\" to RSET", reply.text());
                 return Err(session.cut(stage, Cause::Lost(why)));
             }
             (_, 421) => {
@@ -432,7 +432,7 @@ impl<'a, 'l> Transaction<'a, 'l> {
             }
             (Verb::Rcpt(_), _) if self.sender.is_some() => {}
             (_, 300..=399) => {
-                let why = format!("the server answered \"{}\" to {word}", reply.text());
+                let why = format!("the server replied \"{}\" to {word}", reply.text());
                 return Err(session.cut(stage, Cause::Protocol(why)));
             }
             (Verb::Mail, 200..=299) => (self.answered, self.connection.begun) = (true, true),
@@ -507,14 +507,14 @@ impl<'a, 'l> Transaction<'a, 'l> {
                     // The answer to QUIT has overtaken that to the message, which will not come any
                     // more.
                     let why = format!(
-                        "the server said \"{}\" in place of an answer to the message",
+                        "the server sent \"{}\" instead of a reply to the message",
                         reply.text()
                     );
                     return Err(session.cut(Stage::Content, Cause::Lost(why)));
                 }
                 200..=299 => Ok(reply.clone()),
                 300..=399 => {
-                    let why = format!("the server answered \"{}\" to {what}", reply.text());
+                    let why = format!("the server replied \"{}\" to {what}", reply.text());
                     return Err(session.cut(Stage::Content, Cause::Protocol(why)));
                 }
                 421 => {

@@ -335,7 +335,7 @@ fn a_connection_lost_after_the_dot_is_settled_as_in_doubt() {
     });
     let lines = witnessed(server.route(), &message(&["a@b.test", "b@b.test"]), 1);
     server.done();
-    let lost = "Lost(\"the server closed the connection before it answered the message\")";
+    let lost = "Lost(\"the server closed the connection before replying to the message\")";
     let doubt = format!("settled 1 temporary in doubt at content: {lost}");
     assert_eq!(
         entries(&lines),

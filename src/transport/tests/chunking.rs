@@ -524,7 +524,7 @@ fn the_answer_to_quit_is_none_to_anything_before_it() {
     let outcomes = outcomes(&deliver(server.route(), &people(&["a"])));
     server.done();
     let wanted =
-        "temporary in doubt at content: Protocol(\"the server answered \\\"354 go\\\" to BDAT\")";
+        "temporary in doubt at content: Protocol(\"the server replied \\\"354 go\\\" to BDAT\")";
     assert_eq!(outcomes, [wanted]);
 }
 

@@ -241,15 +241,15 @@ fn only_354_opens_the_text_and_only_2yz_accepts_it() {
     for (answer, wanted) in [
         (
             "250 ok\r\n250 ok\r\n250 ok\r\n",
-            "temporary at data: Protocol(\"the server answered \\\"250 ok\\\" to DATA\")",
+            "temporary at data: Protocol(\"the server replied \\\"250 ok\\\" to DATA\")",
         ),
         (
             "354 ok\r\n250 ok\r\n354 ok\r\n",
-            "temporary at sender: Protocol(\"the server answered \\\"354 ok\\\" to MAIL\")",
+            "temporary at sender: Protocol(\"the server replied \\\"354 ok\\\" to MAIL\")",
         ),
         (
             "250 ok\r\n354 ok\r\n354 ok\r\n",
-            "temporary at recipient: Protocol(\"the server answered \\\"354 ok\\\" to RCPT\")",
+            "temporary at recipient: Protocol(\"the server replied \\\"354 ok\\\" to RCPT\")",
         ),
     ] {
         let report = exchange(&[start[0], start[1], (&flight, answer)], &["b@b.test"]);
@@ -261,13 +261,13 @@ fn only_354_opens_the_text_and_only_2yz_accepts_it() {
         &[start[0], start[1], go, (&text, "354 again\r\n")],
         &["b@b.test"],
     );
-    let wanted = "temporary in doubt at content: Protocol(\"the server answered \\\"354 again\\\" to the final dot\")";
+    let wanted = "temporary in doubt at content: Protocol(\"the server replied \\\"354 again\\\" to the final dot\")";
     assert_eq!(outcomes(&report), [wanted]);
     let report = exchange(
         &[start[0], start[1], go, (&text, "221 bye\r\n")],
         &["b@b.test"],
     );
-    let why = "the server said \"221 bye\" in place of an answer to the message";
+    let why = "the server sent \"221 bye\" instead of a reply to the message";
     assert_eq!(
         outcomes(&report),
         [format!("temporary in doubt at content: Lost({why:?})")]
@@ -283,7 +283,7 @@ fn only_a_connection_lost_after_the_dot_leaves_doubt() {
     let lost = |stage, when| {
         format!("temporary at {stage}: Lost(\"the server closed the connection {when}\")")
     };
-    let doubt = lost("content", "before it answered the message")
+    let doubt = lost("content", "before replying to the message")
         .replace("temporary", "temporary in doubt");
     // How many steps are played, and how many octets of the next flight are read before the server
     // closes.

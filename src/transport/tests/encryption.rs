@@ -210,7 +210,7 @@ fn a_certificate_is_judged_and_the_reason_is_one_a_person_understands() {
         ),
         (
             pair("localhost", &["-"], Some(&root), LONG),
-            "it is for no host by name and not for localhost",
+            "it is for no host name and not for localhost",
         ),
         (
             pair("x", &names, Some(&root), (-5000, -2000)),
@@ -349,7 +349,7 @@ fn what_came_in_clear_is_never_taken_for_what_came_inside() {
             upgraded(&server, TlsMode::Starttls, Trust::default()),
             &message(&["b@b.test"]),
         );
-        let why = "the server sent more in clear after its answer to STARTTLS, as in an attack";
+        let why = "the server sent more clear text after its reply to STARTTLS, as in an attack";
         assert_eq!(
             outcomes(&report),
             [format!("temporary at tls: Protocol({why:?})")]
@@ -405,7 +405,7 @@ fn required_tls_is_never_given_up_and_optional_tls_may_be() {
         upgraded(&server, TlsMode::Opportunistic, Trust::default()),
         &message(&["b@b.test"]),
     );
-    let why = "the server sent \"250 go\" as its answer to STARTTLS";
+    let why = "the server sent \"250 go\" as its reply to STARTTLS";
     assert_eq!(
         outcomes(&report),
         [format!("temporary at tls: Protocol({why:?})")]
@@ -457,7 +457,8 @@ fn where_tls_is_optional_an_unknown_certificate_is_noted_and_used() {
     assert_eq!(
         lines[at + 2],
         format!(
-            "* the certificate is not trusted: it is self-signed (SHA-256 {print}); going on as set"
+            "* the certificate is not trusted: it is self-signed (SHA-256 {print}); continuing as \
+            configured"
         )
     );
     assert_eq!(
@@ -488,7 +489,7 @@ fn the_wrong_kind_of_port_is_recognised() {
         rest(&mut stream);
     });
     let report = deliver(implicit(&server, Trust::default()), &message(&["b@b.test"]));
-    let why = "the server speaks plain SMTP on this port, it said \"220 mx.test ESMTP ready\"";
+    let why = "the server speaks plain SMTP on this port: it sent \"220 mx.test ESMTP ready\"";
     assert_eq!(
         outcomes(&report),
         [format!("temporary at tls: Handshake({why:?})")]

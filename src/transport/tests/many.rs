@@ -255,7 +255,7 @@ fn nobody_is_refused_for_good_because_a_server_wants_one_mail_a_session() {
         ]],
         3,
     );
-    let why = "temporary at sender: Lost(\"the server takes no other transaction: 554 one mail a session\")";
+    let why = "temporary at sender: Lost(\"the server accepts no further transaction: 554 one mail a session\")";
     assert_eq!(said, ["250 first", "250 first", why]);
 }
 

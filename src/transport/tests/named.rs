@@ -135,21 +135,21 @@ fn files_that_cannot_be_used_are_named() {
                 ca_file: path("junk", &[b"junk".to_vec()]),
                 ..base.clone()
             },
-            "junk holds no certificate in PEM form",
+            "junk contains no certificate in PEM format",
         ),
         (
             Trust {
                 ca_dir: Some(empty.path().into()),
                 ..base.clone()
             },
-            " holds no certificate in PEM form",
+            " contains no certificate in PEM format",
         ),
         (
             Trust {
                 cert: cert.clone(),
                 ..base.clone()
             },
-            "cert.pem holds no private key in PEM form",
+            "cert.pem contains no private key in PEM format",
         ),
         (
             Trust {
@@ -157,7 +157,7 @@ fn files_that_cannot_be_used_are_named() {
                 key: path("two.key", &[key(&two)]),
                 ..base.clone()
             },
-            "is not the key of",
+            "is not the private key for",
         ),
         (
             Trust {

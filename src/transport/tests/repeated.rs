@@ -207,7 +207,7 @@ fn what_is_no_reply_and_what_ends_too_early_show_no_secret_either() {
         ),
         (
             "250 secret\r\n",
-            "the server answered \\\"250 ***\\\" to AUTH",
+            "the server replied \\\"250 ***\\\" to AUTH",
         ),
     ] {
         let script = [

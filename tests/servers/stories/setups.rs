@@ -105,9 +105,11 @@ fn assert_first_mail(servers: &Servers, address: &str) {
         subject.starts_with("smail on ") && subject.ends_with(" is ready"),
         "{subject}"
     );
-    assert!(text.ends_with(
-        "The settings are in ~/.config/smail/config.toml; `man smail` says what else there is.\n"
-    ));
+    assert!(
+        text.ends_with(
+            "The settings are in ~/.config/smail/config.toml; see `man smail` for more.\n"
+        )
+    );
     let login = format!("(Authenticated sender: {address})");
     assert!(
         mail.header("Received").contains(&login),
@@ -119,18 +121,18 @@ fn assert_first_mail(servers: &Servers, address: &str) {
 pub fn from_nothing_to_the_first_mail_in_the_mailbox(servers: &Servers) {
     let (home, address) = (home(), "new@163.com");
     let mut terminal = setup(servers, &home);
-    terminal.answer("Your mail address: ", &format!("{address}\n"));
+    terminal.answer("Your email address: ", &format!("{address}\n"));
     terminal.answer("Password (not shown): ", &format!("{CODE}\n"));
     terminal.answer("Number [1]: ", "\n");
-    terminal.wait_for("It works: the server took the login and the sender.");
+    terminal.wait_for("It works: the server accepted the login and the sender.");
     terminal.answer(
-        "Send a first mail to new@163.com when it is written? (y/n) [y]: ",
+        "Send a test message to new@163.com afterwards? (y/n) [y]: ",
         "\n",
     );
     let (status, shown) = terminal.finish();
     assert_eq!(status, 0, "{shown}");
     assert!(
-        shown.ends_with("A mail to new@163.com was accepted; it should arrive now.\n"),
+        shown.ends_with("A message to new@163.com was accepted; it should arrive soon.\n"),
         "{shown}"
     );
     assert!(!shown.contains(CODE), "{shown}");
@@ -161,7 +163,7 @@ pub fn a_server_that_is_named_is_set_up_too(servers: &Servers) {
     terminal.answer("Password (not shown): ", &format!("{CODE}\n"));
     terminal.answer("Number [1]: ", "\n");
     terminal.answer(
-        "Send a first mail to new@setups.test when it is written? (y/n) [y]: ",
+        "Send a test message to new@setups.test afterwards? (y/n) [y]: ",
         "\n",
     );
     let (status, shown) = terminal.finish();
@@ -185,7 +187,7 @@ pub fn a_server_that_is_named_is_set_up_too(servers: &Servers) {
 pub fn a_wrong_password_comes_before_the_right_one(servers: &Servers) {
     let (home, address) = (home(), "newer@163.com");
     let mut terminal = setup(servers, &home);
-    terminal.answer("Your mail address: ", &format!("{address}\n"));
+    terminal.answer("Your email address: ", &format!("{address}\n"));
     terminal.answer("Password (not shown): ", "my-web-password\n");
     terminal.answer("Number [1]: ", "\n");
     terminal.wait_for(
@@ -213,14 +215,14 @@ That did not work.\r
 
 pub fn whoever_leaves_at_any_question_leaves_home_as_it_was(servers: &Servers) {
     let steps = [
-        ("Your mail address: ", "nobody@163.com\n"),
+        ("Your email address: ", "nobody@163.com\n"),
         ("Password (not shown): ", "my-web-password\n"),
         ("Number [1]: ", "2\n"),
         ("Number [1]: ", "1\n"),
         ("Password (not shown): ", "another-password\n"),
         ("Number [1]: ", "3\n"),
         (
-            "Send a first mail to nobody@163.com when it is written? (y/n) [y]: ",
+            "Send a test message to nobody@163.com afterwards? (y/n) [y]: ",
             "",
         ),
     ];
@@ -246,7 +248,7 @@ pub fn whoever_leaves_at_any_question_leaves_home_as_it_was(servers: &Servers) {
             .next()
             .expect("a question");
         let last = format!(
-            "\x1b[1msmail:\x1b[0m the setup was broken off at `{question}`; nothing was written\n"
+            "\x1b[1msmail:\x1b[0m the setup was interrupted at `{question}`; nothing was written\n"
         );
         assert!(shown.ends_with(&last), "{shown}");
         assert_eq!(tree(home.path()), before, "{shown}");
@@ -304,7 +306,7 @@ pub fn a_check_has_colours_at_a_terminal_and_nowhere_else(servers: &Servers) {
 }
 
 pub fn a_check_of_a_refused_recipient_says_what_to_do(servers: &Servers) {
-    let own = "check the recipient's address; the rest of the server's text tells why";
+    let own = "check the recipient's address; see the rest of the server's text for the reason";
     let rows = [
         (
             "refused@setups.test",
@@ -318,14 +320,14 @@ pub fn a_check_of_a_refused_recipient_says_what_to_do(servers: &Servers) {
             67,
             "550 5.1.1",
             "no such mailbox here",
-            "check the part of the address before @; the account may be gone",
+            "check the part of the address before the @; the account may be gone",
         ),
         (
             "later@setups.test",
             75,
             "450 4.2.1",
             "mailbox busy, try again",
-            "wait: the queue tries again by itself; without it, try again in 15 minutes",
+            "wait: the queue retries automatically; without a queue, try again in 15 minutes",
         ),
     ];
     for (recipient, status, code, why, advice) in rows {
@@ -341,7 +343,7 @@ pub fn a_check_of_a_refused_recipient_says_what_to_do(servers: &Servers) {
                                hint: {advice}
   reset      ok N ms  250 2.0.0 Ok
   quit       ok N ms  221 2.0.0 Bye
-mail would fail with exit status {status}, with 1 warning; nothing was sent
+sending would fail with exit status {status}, with 1 warning; nothing was sent
 "
         );
         assert_eq!(steps, wanted, "{report}");

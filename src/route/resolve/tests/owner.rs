@@ -63,11 +63,11 @@ fn check(rows: &[Row<'_>]) {
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn a_password_of_a_file_goes_only_where_the_file_sends_it() {
-    let refused = "cannot log in at a.example as u: auth-password in ~/config.toml:3 belongs to u at b.example";
-    let user = "cannot log in at b.example as a: auth-password in ~/config.toml:3 belongs to u at b.example";
-    let both = "cannot log in at a.example as a: auth-password in ~/config.toml:3 belongs to u at b.example";
-    let lone = "cannot log in at a.example as a: auth-password in ~/config.toml:1 belongs to no server, as no file names one";
-    let gmail = "cannot log in at smtp.163.com as me@163.com: auth-password in ~/config.toml:2 belongs to smtp.gmail.com";
+    let refused = "cannot log in to a.example as u: auth-password in ~/config.toml:3 belongs to u at b.example";
+    let user = "cannot log in to b.example as a: auth-password in ~/config.toml:3 belongs to u at b.example";
+    let both = "cannot log in to a.example as a: auth-password in ~/config.toml:3 belongs to u at b.example";
+    let lone = "cannot log in to a.example as a: auth-password in ~/config.toml:1 belongs to no server, because no file sets one";
+    let gmail = "cannot log in to smtp.163.com as me@163.com: auth-password in ~/config.toml:2 belongs to smtp.gmail.com";
     let home = "from = \"me@gmail.com\"\nauth-password = \"pg\"\n";
     check(&[
         ("nothing else is said", B, &[], &[], "u:pb@b.example"),
@@ -180,7 +180,7 @@ fn another_port_is_another_server_unless_only_an_administrator_can_have_it() {
     let file = "smtp = \"127.0.0.1:2525\"\nauth-user = \"u\"\nauth-password = \"p\"\n";
     let to = |host: &str| {
         format!(
-            "cannot log in at {host} as u: auth-password in ~/config.toml:3 belongs to u at 127.0.0.1:2525"
+            "cannot log in to {host} as u: auth-password in ~/config.toml:3 belongs to u at 127.0.0.1:2525"
         )
     };
     check(&[
@@ -208,7 +208,7 @@ fn another_port_is_another_server_unless_only_an_administrator_can_have_it() {
     ]);
     let socket = "smtp = \"lmtp+unix:/run/b\"\nauth-user = \"u\"\nauth-password = \"p\"\n";
     let refused =
-        "cannot log in at /run/a as u: auth-password in ~/config.toml:3 belongs to u at /run/b";
+        "cannot log in to /run/a as u: auth-password in ~/config.toml:3 belongs to u at /run/b";
     check(&[
         ("a socket", socket, &[], &[], "u:p@localhost"),
         (
@@ -228,8 +228,8 @@ fn a_password_of_its_own_is_a_way_out() {
         "{B}[accounts.a]\nsmtp = \"a.example\"\nauth-user = \"a\"\nauth-password = \"pa\"\n"
     );
     let password = ("SMAIL_AUTH_PASSWORD", "pe");
-    let of_b = "cannot log in at a.example as u: $SMAIL_AUTH_PASSWORD belongs to b.example";
-    let of_c = "cannot log in at a.example as a: $SMAIL_AUTH_PASSWORD belongs to c at c.example";
+    let of_b = "cannot log in to a.example as u: $SMAIL_AUTH_PASSWORD belongs to b.example";
+    let of_c = "cannot log in to a.example as a: $SMAIL_AUTH_PASSWORD belongs to c at c.example";
     let own = [A, &["-S", "auth-password=ps"]].concat();
     check(&[
         ("auth-password-HOST", &named, &[], A, "a:pa@a.example"),
@@ -311,7 +311,7 @@ fn a_password_of_its_own_is_a_way_out() {
 #[test]
 fn among_files_the_one_with_the_password_names_its_server() {
     let refused =
-        "cannot log in at a.example as u: auth-password in ~/.mailrc:1 belongs to u at b.example";
+        "cannot log in to a.example as u: auth-password in ~/.mailrc:1 belongs to u at b.example";
     let rc = "set smtp=b.example smtp-auth-user=u smtp-auth-password=pb\n";
     let two = |toml: &str| World::rc(rc).file("config.toml", 0o600, toml);
     assert_eq!(login(&two("smtp = \"a.example\"\n"), &[]), refused);
@@ -323,7 +323,7 @@ fn among_files_the_one_with_the_password_names_its_server() {
     );
     assert_eq!(login(&parts, &[]), "u:p@b.example");
     let account = format!("{B}[accounts.a]\nsmtp = \"a.example\"\n");
-    let of_account = "cannot log in at a.example as u: auth-password in ~/config.toml:3 belongs to u at b.example";
+    let of_account = "cannot log in to a.example as u: auth-password in ~/config.toml:3 belongs to u at b.example";
     assert_eq!(login(&World::toml(&account), &["-A", "a"]), of_account);
     let extra = World::rc(rc).file("extra", 0o600, "set smtp=a.example\n");
     assert_eq!(
@@ -335,7 +335,7 @@ fn among_files_the_one_with_the_password_names_its_server() {
         0o600,
         "set smtp=a.example\n",
     );
-    let of_nobody = "cannot log in at a.example as u: auth-password in ~/.mailrc:1 belongs to no server, as no file names one";
+    let of_nobody = "cannot log in to a.example as u: auth-password in ~/.mailrc:1 belongs to no server, because no file sets one";
     assert_eq!(login(&named, &["-X", "set extra-rc=~/extra"]), of_nobody);
     let shared = format!("{B}[accounts.a]\nfrom = \"a@x\"\n");
     assert_eq!(login(&World::toml(&shared), &["-A", "a"]), "u:pb@b.example");
@@ -352,7 +352,7 @@ fn a_file_and_a_program_with_a_password_follow_the_same_rule() {
     ] {
         let text = format!("smtp = \"b.example\"\nauth-user = \"u\"\n{setting}\n");
         let refused = format!(
-            "cannot log in at a.example as a: {name} in ~/config.toml:3 belongs to u at b.example"
+            "cannot log in to a.example as a: {name} in ~/config.toml:3 belongs to u at b.example"
         );
         assert_eq!(login(&World::toml(&text), A), refused);
         let own = [A, &["-S", "auth-password-file=/own"]].concat();
@@ -373,7 +373,7 @@ fn a_file_and_a_program_with_a_password_follow_the_same_rule() {
 fn another_address_to_connect_to_needs_a_certificate_that_the_file_trusts() {
     let detour = |by: &str| {
         format!(
-            "cannot log in at b.example as u: auth-password in ~/config.toml:3 goes by {by} only where TLS proves the server"
+            "cannot log in to b.example as u: auth-password in ~/config.toml:3 is sent through {by} only if TLS verifies the server"
         )
     };
     let to = "connect-to=evil.example:25";
@@ -426,7 +426,7 @@ fn another_address_to_connect_to_needs_a_certificate_that_the_file_trusts() {
         ),
     ]);
     let url = "smtp = \"smtps://u:pb@b.example\"\n";
-    let refused = "cannot log in at b.example as u: smtp in ~/config.toml:1 goes by connect-to of -S only where TLS proves the server";
+    let refused = "cannot log in to b.example as u: smtp in ~/config.toml:1 is sent through connect-to of -S only if TLS verifies the server";
     check(&[(
         "a URL",
         url,
@@ -484,7 +484,7 @@ fn a_mail_that_waits_goes_by_the_login_it_was_sent_with_or_not_at_all() {
     let own = [A, &["-S", "auth-password=pa"]].concat();
     let own_url: &[&str] = &["-S", "smtp=smtps://a:pa@a.example"];
     let gone = |from: &str| {
-        format!("cannot log in at a.example as a: the password came from {from} and is not kept")
+        format!("cannot log in to a.example as a: the password came from {from} and was not stored")
     };
     let of_set = gone("auth-password of -S");
     let rows: &[First<'_>] = &[
@@ -621,7 +621,7 @@ fn a_mail_that_was_kept_before_logins_were_noted_gets_no_password_of_others() {
         said: said.iter().map(|&line| line.to_owned()).collect(),
         login: None,
     };
-    let refused = "cannot log in at a.example as a: auth-password in ~/config.toml:3 belongs to u at b.example";
+    let refused = "cannot log in to a.example as a: auth-password in ~/config.toml:3 belongs to u at b.example";
     let world = World::toml(B);
     assert_eq!(
         again(&world, &[], &old(&["smtp=a.example", "auth-user=a"]), false),
@@ -667,7 +667,7 @@ fn a_server_that_only_its_own_run_found_is_kept() {
     let empty = World::toml("");
     let sent = sent(&empty, &["-r", "me@gmail.com", "-S", "auth-password=pa"]);
     assert_eq!(sent.said, ["smtp=smtps://smtp.gmail.com:465"]);
-    let gone = "cannot log in at smtp.gmail.com as me@gmail.com: the password came from auth-password of -S and is not kept";
+    let gone = "cannot log in to smtp.gmail.com as me@gmail.com: the password came from auth-password of -S and was not stored";
     assert_eq!(again(&empty, &[], &sent, false), gone);
 }
 
@@ -694,7 +694,7 @@ fn the_password_of_a_proxy_is_found_again_or_missed() {
     let sent = sent(&world(B, url), &[]);
     assert_eq!(sent.said, ["proxy=socks5://x@127.0.0.1:1"]);
     assert_eq!(proxied(&world(B, url), &sent), "x:pp");
-    let missing =
-        "cannot log in at the proxy 127.0.0.1:1 as x: the password came from proxy and is not kept";
+    let missing = "cannot log in to the proxy 127.0.0.1:1 as x: the password came from proxy and was not \
+        stored";
     assert_eq!(proxied(&World::toml(B), &sent), missing);
 }

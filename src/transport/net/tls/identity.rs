@@ -43,10 +43,10 @@ pub fn identity(cert: &Path, key: Option<&Path>) -> Result<Identity, Cause> {
     let bad = |why: &str| Cause::TlsSettings(format!("{}{why}", path.display()));
     if text.windows(9).any(|word| word == b"ENCRYPTED") {
         return Err(bad(
-            ": the key is encrypted; a key without a passphrase is needed",
+            ": the key is encrypted; expected a key without a passphrase",
         ));
     }
-    let none = " holds no private key in PEM form";
+    let none = " contains no private key in PEM format";
     let key = in_pkcs8(&String::from_utf8_lossy(&text)).ok_or_else(|| bad(none))?;
     Identity::from_pkcs8(&whole, key.as_bytes()).map_err(|_| bad(none))
 }
@@ -55,7 +55,7 @@ pub fn identity(cert: &Path, key: Option<&Path>) -> Result<Identity, Cause> {
 fn packed(cert: &Path, key: Option<&Path>, whole: &[u8]) -> Result<Identity, Cause> {
     if key.is_some_and(|key| key != cert) {
         let why = format!(
-            "{}: a PKCS #12 file holds its own key; unset tls-key",
+            "{}: a PKCS #12 file contains its own key; unset tls-key",
             cert.display()
         );
         return Err(Cause::TlsSettings(why));

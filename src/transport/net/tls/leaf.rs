@@ -86,7 +86,7 @@ impl Leaf {
             return None;
         }
         let names = if names.is_empty() {
-            "no host by name".to_owned()
+            "no host name".to_owned()
         } else {
             names.join(", ")
         };
@@ -264,7 +264,7 @@ mod tests {
             );
             assert_eq!(
                 leaf.other_host("x").unwrap().reason,
-                "it is for no host by name and not for x"
+                "it is for no host name and not for x"
             );
         }
     }
