@@ -70,7 +70,7 @@ GOALS = {
 
 # Why a figure is short of its goal; kept in the table beside it. A row whose figure is met again is not shown.
 REASONS = {
-    "send.plain": "loading OpenSSL is 0.7 ms of it, before the first line of smail runs (THOUGHTS.md, Speed)",
+    "send.plain": "loading OpenSSL is 0.7 ms of it, before the first line of smail runs (docs/decisions.md, Speed)",
     "bytes.plain": "smtp-sink takes no more: see the plain copy of the same bytes",
     "size.binary": "native-tls with its parser of certificates, the guesser of charsets and the names of HTML came in; a build without them is not offered yet",
     "many.flush": "two syncs of the disk a mail, so that no power cut loses or doubles one; smtp-source touches no file",

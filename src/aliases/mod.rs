@@ -8,7 +8,7 @@
 //!
 //! A local name is one without a domain, or at `localhost`; one at this host's own name counts
 //! where an alias has it. It is asked for in the settings, in the files, and as the alias
-//! `default`; what is left gets a domain (spec/sendmail.md section 1.5, rows 7 and 8).
+//! `default`; what is left gets a domain.
 mod check;
 mod file;
 mod walk;

@@ -1,7 +1,7 @@
 //! Every flag once: what was typed, and nothing it means.
 //!
 //! Promise: [`parse`] reads the command line of mailx in the forms of Heirloom mailx, s-nail,
-//! bsd-mailx and GNU mail (spec/mailx.md section 1) and smail's own long names. It opens no file.
+//! bsd-mailx and GNU mail and smail's own long names. It opens no file.
 //! Refuses reading-mode flags, as smail only sends. The doc comment of a flag is its help text and
 //! its line in the man page.
 mod mailx;
@@ -49,7 +49,7 @@ enum Personality {
     Sendmail(sendmail::Mode),
 }
 
-/// The names, by which smail is called or which `--as` gives (spec/sendmail.md section 2.2).
+/// The names, by which smail is called or which `--as` gives.
 const NAMES: &[(&str, Personality)] = &[
     ("sendmail", Personality::Sendmail(sendmail::Mode::Deliver)),
     ("send-mail", Personality::Sendmail(sendmail::Mode::Deliver)),
@@ -139,7 +139,7 @@ fn attachment_names(names: &[String], matches: &ArgMatches) -> Vec<Option<String
 }
 
 /// Takes out `-E COMMAND` of GNU mail (`-E 'set escape'`), whose commands mean nothing here;
-/// everywhere else `-E` has no value (spec/sendmail.md section 3, rows 18 and 45).
+/// everywhere else `-E` has no value.
 fn drop_commands(words: &mut Vec<OsString>) {
     let is_command = |word: &OsString| {
         word.to_str()

@@ -1,5 +1,4 @@
-//! The command line of sendmail(1), as programs have written it for forty years (spec/sendmail.md
-//! section 2).
+//! The command line of sendmail(1), as programs have written it for forty years.
 //!
 //! Promise: options end at the first recipient, so that nothing behind an address is ever read as
 //! an option; values may be joined to their letter or follow it, letters may be clustered; a letter
@@ -96,8 +95,7 @@ enum Takes {
 /// What a letter does with its value.
 type Act = fn(&mut Request, String) -> Result<(), Error>;
 
-/// Every letter that is more than ignored, or has a value to swallow (spec/sendmail.md section
-/// 2.1).
+/// Every letter that is more than ignored, or has a value to swallow.
 #[rustfmt::skip]
 const LETTERS: &[(char, Takes, Act)] = &[
     ('t', Takes::Nothing, |r, _| { r.take_recipients = true; Ok(()) }),
@@ -125,7 +123,7 @@ fn ignore(_: &mut Request, _: String) -> Result<(), Error> {
     Ok(())
 }
 
-/// The modes of `-b` (spec/sendmail.md section 2.2).
+/// The modes of `-b`.
 fn mode(request: &mut Request, word: &str) -> Result<(), Error> {
     request.mode = match word {
         "m" => Mode::Deliver,

@@ -111,8 +111,7 @@ impl Args {
     }
 
     /// Words for the sendmail program behind the recipients: `-f A`, `-fA`, `-r A` and `-F N` mean
-    /// something, what does nothing here is ignored, and the rest is refused (spec/mailx.md section
-    /// 1.1).
+    /// something, what does nothing here is ignored, and the rest is refused.
     fn program_options(&mut self, words: Vec<String>) -> Result<(), Error> {
         let mut words = words.into_iter();
         while let Some(word) = words.next() {

@@ -1,8 +1,7 @@
 //! Names of settings that belong to mailx programs and mean nothing here, and those that may not be
 //! passed over.
 
-/// Names mailx programs know and smail has no use for: accepted without a word (spec/mailx.md
-/// sections 2.2 and 2.6).
+/// Names mailx programs know and smail has no use for: accepted without a word.
 pub const WITHOUT_EFFECT: &[&str] = &[
     "add-file-recipients",
     "agent-shell-lookup",

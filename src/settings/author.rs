@@ -10,7 +10,7 @@ use crate::route::url;
 pub fn mailboxes(settings: &Settings, name: &'static str) -> Result<Vec<Mailbox>, SettingsError> {
     let mut found = Vec::new();
     for text in settings.list(name) {
-        // `Name a@b` without brackets is common in mail.rc (spec/mailx.md section 2.4).
+        // `Name a@b` without brackets is common in mail.rc.
         let parsed = if matches!(name, "auto-cc" | "auto-bcc") {
             parse_list(&text)
         } else {

@@ -13,8 +13,7 @@ use crate::files::{self, Access};
 use crate::mailrc;
 use crate::route::url;
 
-/// The system's mail.rc under the names distributions give it; the first one there is counts
-/// (spec/mailx.md section 0).
+/// The system's mail.rc under the names distributions give it; the first one there is counts.
 const SYSTEM_RC: &[&str] = &[
     "/etc/smail.rc",
     "/etc/mail.rc",

@@ -46,7 +46,7 @@ pub struct Key {
     pub example: &'static str,
     /// What counts when nothing is said, in words; empty for nothing.
     pub default: &'static str,
-    /// mail.rc may add `-HOST`, `-USER@HOST` or `-ADDRESS` to the name (spec/mailx.md section 2.4).
+    /// mail.rc may add `-HOST`, `-USER@HOST` or `-ADDRESS` to the name.
     pub chain: bool,
 }
 

@@ -1,6 +1,5 @@
-//! What holds for every caller: the invariants (a) to (l) of spec/sendmail.md section 3. Those that
-//! every row of the table proves already, silence (a) and the statuses 0 and 75 (b, c), are proved
-//! here for what no row does.
+//! What holds for every caller. The row of each caller already proves silence on success and the
+//! statuses 0 and 75; they are proved here for what no row does.
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
