@@ -157,7 +157,7 @@ fn kind(key: &Key) -> String {
         Kind::Text | Kind::Secret => "text".to_owned(),
         Kind::Flag => "true | false".to_owned(),
         Kind::Time => "seconds".to_owned(),
-        Kind::Size => "octets".to_owned(),
+        Kind::Size => "bytes".to_owned(),
         Kind::Path => "path".to_owned(),
         Kind::Addresses => "addresses".to_owned(),
         Kind::List => "list".to_owned(),
@@ -180,7 +180,7 @@ fn roff(text: &str) -> String {
 
 const EXAMPLE_HEAD: &str = "\
 # Settings of smail: ~/.config/smail/config.toml, or /etc/smail/config.toml for everybody.
-# A file with a password in it must be private: chmod 600. `smail --show-settings` tells what counts and who said so.
+# A file that contains a password must be private: chmod 600. `smail --show-settings` shows what is in effect and where it was set.
 # The names of mail.rc (smtp-auth-user, ssl-verify, ...) are accepted too; smail-config(5) explains every setting.
 #
 # Three lines are enough:
@@ -194,7 +194,7 @@ const EXAMPLE_TAIL: &str = "
 #[aliases]
 #team = [\"ann@example.org\", \"Bob <bob@example.org>\"]
 
-# Accounts: chosen with -A NAME, or by their from. They may hold every setting above.
+# Accounts: chosen with -A NAME, or by their from. Every setting above is allowed in them.
 #[accounts.work]
 #from = \"me@work.example\"
 #smtp = \"smtp.work.example:587\"
