@@ -2,7 +2,8 @@
 //! their own.
 //!
 //! Promise: a folder of another user is never taken for ours, whatever the environment says; cron,
-//! sudo and systemd leave `HOME=/`, none, or that of the caller in place.
+//! sudo and systemd leave `HOME=/`, none, or that of the caller in place (spec/sendmail.md section
+//! 3, invariant d).
 use std::collections::BTreeMap;
 use std::fmt;
 use std::os::unix::fs::MetadataExt;

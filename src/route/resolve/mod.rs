@@ -1,7 +1,7 @@
 //! Settles the route: which server, which port, how TLS starts, who logs in.
 //!
 //! Promise: credentials and TLS are settled here once. A login never makes a route whose TLS may
-//! fall away, unless the server is on this host or the user wrote so (decision 11).
+//! fall away, unless the server is on this host or the user wrote so (house decision 11).
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -165,7 +165,7 @@ fn patience(settings: &Settings) -> Patience {
         .map_or_else(Patience::default, Patience::scaled)
 }
 
-/// The chain forms of a name, most specific first.
+/// The chain forms of a name, most specific first (spec/mailx.md section 2.4).
 pub(super) fn suffixes(server: &Server, user: Option<&str>, author: &Mailbox) -> Vec<String> {
     let host = server.host.to_lowercase();
     let mut hosts = vec![host.clone()];

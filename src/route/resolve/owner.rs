@@ -1,7 +1,7 @@
 //! Whom a secret belongs to, and whether it may be sent to a server.
 //!
 //! Promise: a secret goes to the server and in the name of the user that its own source names, and
-//! to no other (decision 10). Files are one source after the other, then the environment,
+//! to no other (house decision 10). Files are one source after the other, then the environment,
 //! then the command line; a secret that its file binds to no server belongs to the one that all
 //! files name together. What the environment or the command line holds for one run follows that
 //! run, unless its source names another server. Another address to connect to (`connect-to`,
