@@ -1,4 +1,4 @@
-# Everything one does with smail's source, each a single word. PREFIX and DESTDIR are where `install` puts it.
+# What you do with smail's source, each a single word. `install` uses PREFIX and DESTDIR.
 PREFIX ?= /usr/local
 DESTDIR ?=
 CARGO ?= cargo
@@ -13,25 +13,25 @@ target = $(or $(CARGO_TARGET_DIR),target)
 all:
 	$(CARGO) build --release --locked
 
-# A loopback server, a mail to it, the dialogue and what arrived.
+# A loopback server, a message to it, the session and what arrived.
 demo:
 	$(CARGO) build --locked --quiet
 	$(CARGO) run --locked --quiet --example demo
 
-# Everything; against real servers too where tests/install.sh has been run and the user is root.
+# All tests; also against real servers if tests/install.sh has been run and the user is root.
 test:
 	$(CARGO) test --locked --no-fail-fast
 
-# The queue disturbed at every single system call, where `test` takes some of them. Minutes; wants strace, and root for disks.
+# Disturbs the queue at every system call, where `test` does so at some. Takes minutes; needs strace, and root for disks.
 test-crash:
 	SMAIL_TEST_CRASH=full $(CARGO) test --locked --no-fail-fast --test queue_crash --test queue_disk --test queue_storm -- --nocapture
 
-# smail beside its peers on this machine: prints one table and writes benches/RESULTS.md. BENCH="--only start,send" does a part.
+# Compares smail with its peers on this machine: prints one table and writes benches/RESULTS.md. BENCH="--only start,send" runs a part.
 bench: all
 	tests/install.sh
 	python3 benches/run.py --smail "$(target)/release/smail" --write benches/RESULTS.md $(BENCH)
 
-# Also that it compiles for macOS, where that target is installed: no OpenSSL and no linker is needed for it.
+# Also checks that smail compiles for macOS, if that target is installed; this needs no OpenSSL and no linker.
 MAC = aarch64-apple-darwin
 check:
 	$(CARGO) fmt --check
@@ -40,7 +40,7 @@ check:
 	  $(CARGO) check --locked --lib --bins --target $(MAC); \
 	else echo "make check: not checked for macOS: rustup target add $(MAC)" >&2; fi
 
-# What is made from the rows of flags and settings, and committed. Each file is replaced only by a whole one.
+# Generates the committed files from the rows of flags and settings. A file is replaced only by a complete one.
 generate:
 	$(CARGO) build --locked --quiet
 	for pair in man:man/smail.1 man-config:man/smail-config.5 config:config.example.toml \
@@ -58,12 +58,12 @@ install:
 	install -D -m 644 completions/_smail "$(sharedir)/zsh/site-functions/_smail"
 	install -D -m 644 completions/smail.fish "$(sharedir)/fish/vendor_completions.d/smail.fish"
 
-# Lets smail stand in for sendmail and its kin. A program that is there already is left alone, and named.
+# Links sendmail and related names to smail. An existing program stays, and is reported.
 install-sendmail: install
 	for link in sbin/sendmail lib/sendmail bin/mailq bin/newaliases bin/mail bin/mailx; do \
 	  place="$(DESTDIR)$(or $(MTA_PREFIX),/usr)/$$link"; \
 	  if [ -e "$$place" ] && [ "$$(readlink "$$place")" != "$(PREFIX)/bin/smail" ]; then \
-	    echo "make install-sendmail: $$place is another program; left as it is" >&2; continue; \
+	    echo "make install-sendmail: $$place is another program; not replaced" >&2; continue; \
 	  fi; \
 	  install -d "$${place%/*}" && ln -sf "$(PREFIX)/bin/smail" "$$place" || exit 1; \
 	done

@@ -1,6 +1,6 @@
-//! What it costs to write a mail down, beside the bare steps that any durable write takes: write,
-//! fsync, rename, fsync of the folder. In turns, so that both meet the same disk: `cargo bench
-//! --bench enqueue [FOLDER]`.
+//! The cost of storing a message, compared with the bare steps of any durable write: write, fsync,
+//! rename, fsync of the directory. In turns, so that both meet the same disk: `cargo bench --bench
+//! enqueue [DIRECTORY]`.
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::Path;

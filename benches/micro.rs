@@ -1,6 +1,6 @@
-//! The inner loops in memory, in octets a second: `cargo bench --bench micro [NAME]`.
+//! The inner loops in memory, in bytes a second: `cargo bench --bench micro [NAME]`.
 //!
-//! Only what the length of a mail, of a list or of a file multiplies is here. The names are those
+//! Only work that grows with the length of a message, a list or a file is here. The names are those
 //! of the results.
 use std::fmt::Write as _;
 use std::path::Path;
@@ -35,7 +35,7 @@ fn canonical(bencher: Bencher<'_, '_>) {
     over(bencher, text.len(), || wire::canonical(black_box(&text)));
 }
 
-/// The canonicaliser, on a text whose every line is short: the worst that people write.
+/// The canonicaliser, on a text of short lines: the worst that people write.
 #[divan::bench]
 fn canonical_short_lines(bencher: Bencher<'_, '_>) {
     let text = text(b"a line\r\n");
@@ -53,14 +53,14 @@ fn check(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// Base64 with its line ends, a piece of an attachment at a time, counted in octets of the file.
+/// Base64 with its line ends, a piece of an attachment at a time, counted in bytes of the file.
 #[divan::bench]
 fn base64(bencher: Bencher<'_, '_>) {
     let piece: Vec<u8> = (0..=u8::MAX).cycle().take(57 * 1024).collect();
     over(bencher, piece.len(), || transfer::base64(black_box(&piece)));
 }
 
-/// A long subject in one of the scripts that have to be encoded.
+/// A long subject in a script that must be encoded.
 #[divan::bench]
 fn fold_subject_encoded(bencher: Bencher<'_, '_>) {
     let subject = "Grüße aus Köln, wo es schöne Brücken gibt ".repeat(20);
@@ -112,7 +112,7 @@ fn parse_addresses(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// A mail.rc of the kind that grew for years: comments, settings and aliases.
+/// A mail.rc that has grown for years: comments, settings and aliases.
 #[divan::bench]
 fn parse_mailrc(bencher: Bencher<'_, '_>) {
     let mut file = String::new();

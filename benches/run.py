@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Measures smail beside its peers on this machine, prints one table, and with `--write FILE` keeps it.
+"""Compares smail with its peers on this machine, prints one table, and with `--write FILE` saves it.
 
-The figures come in groups, each a module of `figures/`; `--only start,flights` measures some, and leaves what FILE says of the
-others as it is. `--quick` is for writing benches and not for figures. `--full` adds what takes long: 1 GB, a cold build.
+The figures come in groups, each a module of `figures/`; `--only start,flights` measures some, and keeps the other figures of
+FILE. `--quick` is for writing benches, not for figures. `--full` adds what takes long: 1 GB, a cold build.
 """
 import argparse
 import os
@@ -23,13 +23,13 @@ from figures.servers import Certificate, Server, Sink
 GROUPS = {"start": start, "send": send, "flights": flights, "bytes": octets, "many": many, "queue": queue, "size": size}
 GROUPS["micro"] = micro
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-# Whose version stands in the results: a package of Debian, as not every program says its own.
+# The Debian packages whose versions go into the results; not every program prints its own.
 PACKAGES = [package for _, package in programs.PEERS.values()]
 PACKAGES += ["postfix", "openssl", "libssl3", "strace", "valgrind"]
 
 
 class Bench:
-    """What the groups share: the binary, the servers, the folders, and the place for figures that have a goal."""
+    """What the groups share: the binary, the servers, the directories, and the figures that have a goal."""
 
     def __init__(self, options, folder, before):
         self.smail = os.path.abspath(options.smail)
@@ -54,11 +54,11 @@ class Bench:
         return programs.Task(mode, port, self.certificate.ca, self.folder, ready=self.ready)
 
     def disk_folder(self, name):
-        """A new folder on the disk under measurement."""
+        """A new directory on the disk under measurement."""
         return tempfile.mkdtemp(prefix=name + "-", dir=self.disk)
 
     def yardstick(self, name):
-        """A program of `yardsticks/`, compiled on its first use."""
+        """A program of `yardsticks/`, compiled on first use."""
         binary = os.path.join(self.folder, name)
         if not os.path.exists(binary):
             source = os.path.join(ROOT, "benches", "yardsticks", name + ".rs")
@@ -79,7 +79,7 @@ def machine(bench):
 
 
 def commands(bench):
-    yield "`empty` and `copy` are the yardsticks of `benches/yardsticks/`; `$DIR` is a folder of the run.\n"
+    yield "`empty` and `copy` are the yardsticks of `benches/yardsticks/`; `$DIR` is a directory of the run.\n"
     yield "```sh"
     shortened = [(bench.smail, "smail"), (bench.folder, "$DIR"), (bench.disk, "$DISK")]
     for command in bench.runner.commands.values():
@@ -88,14 +88,14 @@ def commands(bench):
 
 
 def old_parts(before):
-    """Of an older file: the sections by their heading, and the rows of goals."""
+    """The sections of an older file by their heading, and its rows of goals."""
     sections = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", before, re.M | re.S))
     rows = re.findall(r"^\| (?:%s) \| .*$" % "|".join(GROUPS), sections.get("Goals", ""), re.M)
     return sections, rows
 
 
 def whole(bench, fresh):
-    """The file: what was measured now, and what it said before of the groups that were not."""
+    """The new file: what was measured now, and the old figures of the other groups."""
     sections, rows = old_parts(bench.before)
     now = list(goals.rows(bench.figures))
     told = {tuple(row.split(" | ")[:2]) for row in now}
@@ -104,11 +104,11 @@ def whole(bench, fresh):
     rows = sorted((row for row in rows if tuple(row.split(" | ")[:2]) in order), key=lambda row: order.index(tuple(row.split(" | ")[:2])))
     yield "# smail beside its peers\n"
     yield "Written by `make bench`. The programs took turns within each round; a figure is the median over the rounds. ÷ smail is"
-    yield "how many times smail's median a program took (above 1: smail is faster). curl and msmtp only carry: they are handed"
-    yield "mails that are ready; the others write theirs. Times hold what starting a process costs here: see the empty program.\n"
+    yield "a program's median divided by smail's (above 1: smail is faster). curl and msmtp only transfer: they get"
+    yield "ready-made messages; the others write theirs. Times include starting a process: see the empty program.\n"
     yield from machine(bench)
     yield "\n## Goals\n"
-    yield "| group | what | wanted | figure | met |"
+    yield "| group | what | goal | figure | met |"
     yield "|---|---|---:|---:|---|"
     yield from rows
     for module in GROUPS.values():
@@ -124,14 +124,14 @@ def parse():
     options.add_argument("--smail", default=os.path.join(ROOT, "target", "release", "smail"), help="the binary to measure")
     options.add_argument("--write", metavar="FILE", help="a Markdown file for the result")
     options.add_argument("--only", metavar="GROUPS", help="some of " + ",".join(GROUPS))
-    options.add_argument("--quick", action="store_true", help="three rounds of everything: for writing benches")
+    options.add_argument("--quick", action="store_true", help="three rounds of everything, for writing benches")
     options.add_argument("--full", action="store_true", help="1 GB and a cold build too")
-    options.add_argument("--in", dest="folder", metavar="FOLDER", help="a folder on the disk whose queue is measured")
+    options.add_argument("--in", dest="folder", metavar="DIRECTORY", help="a directory on the disk whose queue is measured")
     options = options.parse_args()
     options.only = options.only.split(",") if options.only else list(GROUPS)
     unknown = set(options.only) - set(GROUPS)
     if unknown:
-        sys.exit("run.py: no group %s; there are %s" % (", ".join(unknown), ", ".join(GROUPS)))
+        sys.exit("run.py: unknown group %s; expected %s" % (", ".join(unknown), ", ".join(GROUPS)))
     return options
 
 

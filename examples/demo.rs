@@ -1,6 +1,6 @@
-//! Shows smail at work without touching the machine or the network: a mail server on a loopback
-//! port with a fresh certificate (STARTTLS, login wanted), a home of its own with one settings
-//! file, and one `echo body | smail …`.
+//! Shows smail at work without changing the machine or using the network: a mail server on a
+//! loopback port with a new certificate (STARTTLS, login required), a separate home directory with
+//! one settings file, and one `echo body | smail …`.
 //!
 //! `make demo` builds smail and runs this; by hand: `cargo build && cargo run --example demo`.
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use support::sink::Options;
 use support::world::World;
 
 const USER: &str = "you@example.com";
-/// The server runs in this process and ends with it, so its password is nobody's secret.
+/// The server runs in this process and ends with it, so its password protects nothing.
 const PASSWORD: &str = "correct horse battery staple";
 
 fn main() -> ExitCode {
@@ -52,9 +52,9 @@ fn main() -> ExitCode {
         );
         return ExitCode::FAILURE;
     };
-    let way = if mail.tls { "under TLS" } else { "in clear" };
+    let protection = if mail.tls { "under TLS" } else { "in clear" };
     println!(
-        "The server received from {} for {}, {way}, logged in as {}:\n",
+        "The server received from {} for {}, {protection}, logged in as {}:\n",
         mail.from,
         mail.to.join(", "),
         mail.user.as_deref().unwrap_or("nobody")
@@ -68,7 +68,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The smail that was built beside this example: `target/PROFILE/examples/demo` lies next to
+/// The smail that was built with this example: `target/PROFILE/examples/demo` belongs to
 /// `target/PROFILE/smail`.
 fn built_smail() -> Option<PathBuf> {
     let smail = std::env::current_exe()

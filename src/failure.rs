@@ -2,7 +2,7 @@
 //!
 //! Promise: an error says what failed, the server's words as they came, whose setting it was, and a
 //! way out. The form is `smail: sentence`, indented facts, an empty line, `hint: …`; the status is
-//! one of the table below (house decision 13).
+//! one of the table below (decision 13 in docs/decisions.md).
 mod delivery;
 mod room;
 pub mod words;

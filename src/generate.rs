@@ -157,7 +157,7 @@ fn kind(key: &Key) -> String {
         Kind::Text | Kind::Target | Kind::Proxy | Kind::Secret => "text".to_owned(),
         Kind::Flag => "true | false".to_owned(),
         Kind::Time => "seconds".to_owned(),
-        Kind::Size => "octets".to_owned(),
+        Kind::Size => "bytes".to_owned(),
         Kind::Path => "path".to_owned(),
         Kind::Addresses => "addresses".to_owned(),
         Kind::List => "list".to_owned(),
@@ -194,7 +194,7 @@ const EXAMPLE_TAIL: &str = "
 #[aliases]
 #team = [\"ann@example.org\", \"Bob <bob@example.org>\"]
 
-# Accounts: chosen with -A NAME, or by their from. They may hold every setting above.
+# Accounts: chosen with -A NAME, or by their from. Every setting above is allowed in them.
 #[accounts.work]
 #from = \"me@work.example\"
 #smtp = \"smtp.work.example:587\"

@@ -93,8 +93,7 @@ pub struct Injection {
 
 impl Injection {
     /// Reads the words of a command line, and with `-t` the head of the mail: the topmost
-    /// Resent-To, Resent-Cc and Resent-Bcc if there are any, else To, Cc and Bcc (spec/sendmail.md
-    /// section 2.3).
+    /// Resent-To, Resent-Cc and Resent-Bcc if there are any, else To, Cc and Bcc.
     ///
     /// # Errors
     /// [`InjectError::Address`], [`InjectError::NoRecipient`].

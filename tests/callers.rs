@@ -1,6 +1,5 @@
 //! Everybody who mails through sendmail(8) or mail(1): each with the exact command line and the
-//! standard input that it is known to give (spec/sendmail.md section 3, row by row), and what must
-//! hold for all of them.
+//! standard input that it is known to give, and what must hold for all of them.
 mod support;
 
 #[path = "callers/aliases.rs"]

@@ -1,13 +1,13 @@
 #!/bin/sh
-# Installs what building, testing and benchmarking need beyond Rust itself; the one list of it. For Debian and Ubuntu, as
-# root. May be run again and again: it asks apt only for what is missing. Leaves no service running; those of cron, at,
-# anacron and smartmontools come with the next boot.
+# Installs what building, testing and benchmarking need besides Rust; this is the only list. For Debian and Ubuntu, as
+# root. Can be run repeatedly: it asks apt only for what is missing. It leaves no service running; those of cron, at,
+# anacron and smartmontools start at the next boot.
 set -eu
 
 packages='
 pkg-config libssl-dev        # build: OpenSSL
 gcc libc6-dev make           # build
-ca-certificates              # the roots of the system
+ca-certificates              # the system's roots
 python3                      # tests: reads the delivered mail; benches: measures
 bash fish zsh                # tests: completions
 util-linux                   # tests: setsid, unshare, nsenter, mount
@@ -17,9 +17,9 @@ postfix                      # tests: a real server; benches: smtp-sink
 dovecot-core                 # tests: SASL
 dovecot-submissiond          # tests: EXTERNAL
 dovecot-lmtpd                # tests: LMTP
-cron at anacron              # tests: jobs that mail what they said
-mdadm smartmontools          # tests: what watches disks and mails root
-logwatch sudo                # tests: reports, and what was not allowed
+cron at anacron              # tests: jobs that mail their output
+mdadm smartmontools          # tests: programs that watch disks and mail root
+logwatch sudo                # tests: reports, and denied commands
 git git-email                # tests: patches by mail
 libmailtools-perl            # tests: Mail::Mailer; git send-email reads addresses with it
 php-cli                      # tests: mail() of PHP
@@ -46,18 +46,18 @@ if [ "$(id -u)" != 0 ]; then
     exit 77
 fi
 
-# Postfix takes the place of any other mail server, which nobody who runs tests wants to find out afterwards.
+# Postfix replaces any other mail server. Ask before that happens.
 case " $missing " in
 *" postfix "*)
     other=$(dpkg-query -W -f '${Package} ${db:Status-Status} ${Provides}\n' | awk '$2 == "installed" && /mail-transport-agent/ {print $1}')
     if [ -n "$other" ] && [ "${CI:-}" != true ]; then
-        echo "tests/install.sh: Postfix would replace $(echo $other); remove it first, or set CI=true to let that happen" >&2
+        echo "tests/install.sh: Postfix would replace $(echo $other); remove it first, or set CI=true to allow this" >&2
         exit 69
     fi
     ;;
 esac
 
-# Packages start their services when they are installed; this policy, for as long as apt runs, says no.
+# Packages start their services on installation; this policy prevents it while apt runs.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
     trap 'rm -f "$policy"' EXIT
@@ -71,6 +71,6 @@ export DEBIAN_FRONTEND=noninteractive
 if ! installed postfix && command -v debconf-set-selections >/dev/null; then
     echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections
 fi
-# The lists may be fresh already; when they are not, or a mirror has moved on, they are fetched and it is tried again.
+# If the package lists are missing or out of date, update them and try again.
 install() { apt-get install -qq -y --no-install-recommends $missing >/dev/null; }
 install 2>/dev/null || { apt-get update -qq && install; }

@@ -1,21 +1,21 @@
-"""Round trips: how many flights the same mail takes each program, and how long that is where a round trip takes 50 ms."""
+"""How many round trips the same message takes each program, and how long that takes if a round trip is 50 ms."""
 from dataclasses import replace
 
 from . import programs
 from .measure import Failed
 from .servers import Proxy
 
-TITLE = "Flights"
+TITLE = "Round trips"
 MODES = {"plain": "plain", "tls": "implicit TLS 1.3, login", "starttls": "STARTTLS, login"}
-# Not "rcpt…": a line of the head that could be a command does not leave with its envelope.
+# Not "rcpt…": a header line that could be a command is not sent together with the envelope.
 CROWD = tuple("person%02d@example.com" % number for number in range(50))
-COUNTING, ONE_WAY = 30, 25  # milliseconds; the first has to be longer than a program takes between two writes
+COUNTING, ONE_WAY = 30, 25  # milliseconds; the first must be longer than a program takes between two writes
 ROUNDS = 5
 
 
 def measure(bench):
-    yield "A flight is a burst of the client's bytes that the server answers. Connecting is none; QUIT is one, unless it left"
-    yield "with the dot. Wall time through a proxy of 25 ms in each direction, connecting included.\n"
+    yield "A round trip is a group of the client's bytes that the server answers. Connecting does not count; QUIT does, unless it was sent"
+    yield "with the dot. Wall time is measured through a proxy of 25 ms in each direction, connecting included.\n"
     flights, wall = {}, {}
     for mode in MODES:
         ways = [("", name) for name in ("smail", *programs.PEERS)] + [("+chunking", "smail")]
@@ -27,7 +27,7 @@ def measure(bench):
             if name == "smail" and all(isinstance(count, int) for count in both):
                 bench.figure("flights.%s%s" % (mode, chunking), max(both))
     heads = " | ".join(MODES.values())
-    yield "| flights, 1 / 50 recipients | %s |" % heads
+    yield "| round trips, 1 / 50 recipients | %s |" % heads
     yield "|---|" + "---:|" * len(MODES)
     for row, found in flights.items():
         yield "| %s | %s |" % (row, " | ".join(" / ".join(map(str, counts)) for counts in found.values()))
@@ -38,7 +38,7 @@ def measure(bench):
 
 
 def counted(bench, name, mode, chunking):
-    """Flights for one recipient and for fifty."""
+    """Round trips for one recipient and for fifty."""
     counts = []
     for recipients in ((programs.TO,), CROWD):
         with Proxy(bench.server.ports[mode + chunking], COUNTING) as proxy:

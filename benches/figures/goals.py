@@ -1,4 +1,4 @@
-"""The goals, each a row, and why a figure falls short of its own. A shortfall stays in the table until it is none."""
+"""The goals, one a row, and why a figure misses its goal. A miss stays in the table until the goal is met."""
 from typing import Callable, NamedTuple
 
 
@@ -68,12 +68,12 @@ GOALS = {
     "size.binary": below("size", "release binary, stripped, dynamic", 4, "MB"),
 }
 
-# Why a figure is short of its goal; kept in the table beside it. A row whose figure is met again is not shown.
+# Why a figure misses its goal, shown beside it in the table. A reason whose goal is met again is not shown.
 REASONS = {
-    "send.plain": "loading OpenSSL is 0.7 ms of it, before the first line of smail runs (THOUGHTS.md, Speed)",
-    "bytes.plain": "smtp-sink takes no more: see the plain copy of the same bytes",
-    "size.binary": "native-tls with its parser of certificates, the guesser of charsets and the names of HTML came in; a build without them is not offered yet",
-    "many.flush": "two syncs of the disk a mail, so that no power cut loses or doubles one; smtp-source touches no file",
+    "send.plain": "loading OpenSSL is 0.7 ms of it, before the first line of smail runs (docs/decisions.md, Speed)",
+    "bytes.plain": "smtp-sink is not faster: see the plain copy of the same bytes",
+    "size.binary": "native-tls with its certificate parser, the charset detector and the names of HTML were added; there is no build without them yet",
+    "many.flush": "two disk syncs a message, so that no power cut loses or doubles one; smtp-source uses no file",
 }
 
 

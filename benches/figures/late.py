@@ -1,6 +1,6 @@
-"""A mail server that takes its time: it accepts everything, and answers every message after so many milliseconds.
+"""A slow mail server: it accepts everything, and answers every message after a number of milliseconds.
 
-Says its port on standard output, and ends when its standard input does.
+Prints its port on standard output, and ends when its standard input does.
 """
 import socketserver
 import sys

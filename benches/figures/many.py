@@ -1,4 +1,4 @@
-"""Much mail at once: a full queue flushed, and one mail to thousands, beside smtp-source over one connection."""
+"""Much mail at once: a full queue flushed, and one mail to thousands, compared with smtp-source over one connection."""
 import os
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ ROUNDS = 5
 
 
 def measure(bench):
-    yield "smtp-source speaks over one connection (`-s 1 -d`); it writes no message of its own and reads none.\n"
+    yield "smtp-source speaks over one connection (`-s 1 -d`); it neither writes nor reads a message of its own.\n"
     yield "| what | smail | smtp-source | smail ÷ smtp-source |"
     yield "|---|---:|---:|---:|"
     with bench.sink() as sink:
@@ -37,7 +37,7 @@ def flushed(bench, sink):
 
 
 def recipients(bench, sink, number, key):
-    """smtp-source sends as many mails of a hundred recipients, which is how a list is split for a server that says nothing."""
+    """smtp-source sends messages of a hundred recipients each, the size of groups for a server that states no limit."""
     told = {"smail": listed(bench, sink.port, number), "source": smtp_source(sink, number // 100, 100)}
     took = bench.runner.in_turns(told, ROUNDS, seconds=60)
     if took["smail"].failure:
@@ -65,4 +65,4 @@ def memory(bench):
         few, lots = (bench.runner.peak(listed(bench, sink.port, number)) for number in (1_000, 100_000))
     bench.figure("many.memory", lots)
     octets = os.path.getsize(os.path.join(bench.folder, "list-100000")) / 1e6
-    yield "\nPeak memory: %.1f MB for 1,000 recipients, %.1f MB for 100,000, whose list has %.1f MB." % (few, lots, octets)
+    yield "\nPeak memory: %.1f MB for 1,000 recipients, %.1f MB for 100,000, with a list of %.1f MB." % (few, lots, octets)

@@ -1,8 +1,8 @@
-"""Runs programs and says what they took.
+"""Runs programs and measures them.
 
-The programs of a comparison take turns within every round, so that a busy moment of the machine meets all of them alike; a
+The programs of a comparison take turns within every round, so that a busy machine affects all of them alike; a
 figure is the median over the rounds. A program is started without a shell and without a fork of this Python, whose size
-would be in the figure. A program that fails has no figure: its row says so, and how.
+would count. A program that fails has no figure: its row shows the failure.
 """
 import os
 import re
@@ -18,21 +18,21 @@ LIMIT = 300  # seconds for one run
 
 
 class Failed(Exception):
-    """A program ended with a status that it must not end with."""
+    """A program ended with an unexpected status."""
 
 
 @dataclass
 class Command:
     words: list
     stdin: bytes = b""
-    queue: str = None  # where mail waits; none: nothing does
+    queue: str = None  # directory of waiting mail, if any
     environment: dict = field(default_factory=dict)
     statuses: tuple = (0,)
 
 
 @dataclass
 class Took:
-    """Milliseconds, one of each for every round."""
+    """Milliseconds, one value of each for every round."""
 
     wall: list = field(default_factory=list)
     cpu: list = field(default_factory=list)
@@ -52,14 +52,14 @@ class Took:
 
 
 class Runner:
-    """Runs commands in a home of their own: nobody's settings count, and with CI set smail keeps nothing."""
+    """Runs commands in a separate home directory: no user's settings apply, and with CI set smail keeps nothing."""
 
     def __init__(self, folder, quick):
         self.folder, self.quick, self.commands = folder, quick, {}
         self.home = os.path.join(folder, "home")
         os.makedirs(self.home, exist_ok=True)
         self.base = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin", "HOME": self.home, "LC_ALL": "C.UTF-8"}
-        # Debian's programs count, not what else lies on this machine under their names.
+        # Use Debian's programs, not others of the same name on this machine.
         self.base["PATH"] = "/usr/bin:/bin:/usr/sbin:/sbin"
 
     def environment(self, command):
@@ -67,7 +67,7 @@ class Runner:
         return {**self.base, **waits, **command.environment}
 
     def once(self, command):
-        """Milliseconds of wall and of processor of one run, which has to succeed: a failure is not a speed."""
+        """Milliseconds of wall and processor time of one run, which must succeed: a failure has no speed."""
         path = self.keep(command.stdin)
         said = os.path.join(self.folder, "said")
         files = [
@@ -99,7 +99,7 @@ class Runner:
         raise Failed("there is no program `%s`" % name)
 
     def keep(self, octets):
-        """A file with these octets, from which a program can read them."""
+        """A file with these bytes, for a program to read."""
         path = os.path.join(self.folder, "stdin-%x" % (hash(octets) & 0xFFFFFFFFFFFF))
         if not os.path.exists(path):
             with open(path, "wb") as file:
@@ -107,7 +107,7 @@ class Runner:
         return path
 
     def in_turns(self, commands, rounds, seconds=30, warm=True):
-        """What each of the commands took; at least three rounds, and no new one after so many seconds."""
+        """The times of each command: at least three rounds, and no new one after this many seconds."""
         rounds = min(rounds, 3) if self.quick else rounds
         took, end = {name: Took() for name in commands}, time.monotonic() + seconds
         self.commands.update({shlex.join(c.words): c for c in commands.values()})
@@ -136,12 +136,12 @@ class Runner:
             return int(file.read().split()[-1]) / 1024
 
     def output(self, words, stdin=b"", **more):
-        """What a tool of this machine says, on both ways out."""
+        """The output of a tool on this machine, from standard output and error."""
         ended = subprocess.run(words, input=stdin, capture_output=True, env={**self.base, "CI": "true", **more})
         if ended.returncode:
             raise Failed("%s: %s" % (shlex.join(words), ended.stderr.decode(errors="replace")[-500:]))
         return ended.stdout.decode(errors="replace") + ended.stderr.decode(errors="replace")
 
     def fresh(self, name):
-        """A new folder under the one of this run."""
+        """A new directory below that of this run."""
         return tempfile.mkdtemp(prefix=name + "-", dir=self.folder)

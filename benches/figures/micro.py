@@ -1,11 +1,11 @@
-"""The micro benches of `benches/micro.rs`, in MB/s: what the inner loops do in memory."""
+"""The micro benches of `benches/micro.rs`, in MB/s: the inner loops in memory."""
 import os
 import re
 
 from .measure import Failed
 
 TITLE = "Inner loops"
-# Rows of divan: a name, four times, samples; and under it, the octets a second of the same four.
+# Rows of divan: a name, four times, samples; and under it, the bytes a second of the same four.
 ROW = re.compile(r"[├╰]─ (\w+)\s+([\d.]+ \S+)\s*│ ([\d.]+ \S+)\s*│ ([\d.]+ \S+)")
 RATE = re.compile(r"([\d.]+) (\w?)B/s\s*│ ([\d.]+) (\w?)B/s\s*│ ([\d.]+) (\w?)B/s")
 SCALE = {"": 1e-6, "K": 1e-3, "M": 1, "G": 1e3, "T": 1e6}

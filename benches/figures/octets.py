@@ -1,4 +1,4 @@
-"""Large attachments: throughput beside s-nail, curl and a plain copy of the same bytes, peak memory, and the size of writes."""
+"""Large attachments: throughput compared with s-nail, curl and a plain copy of the same bytes, peak memory, and the size of writes."""
 import base64
 import os
 import re
@@ -10,7 +10,7 @@ from .measure import Command, Failed
 TITLE = "Bytes"
 ROUNDS = 5
 WRITTEN = re.compile(r", (\d+)(?:, \w+, NULL, 0)?\) += (\d+)$")
-LARGE = 64 << 10  # a write of so many octets is no small one
+LARGE = 64 << 10  # a write of this many bytes is not small
 
 
 def measure(bench):
@@ -27,7 +27,7 @@ def measure(bench):
 
 def one(bench, way, task, megabytes, blob, ready, dialogue):
     task = replace(task, attach=blob, ready=ready)
-    # Minutes for each run, and no news beside the smaller file.
+    # Takes minutes a run, and shows no more than the smaller file.
     hopeless = task.mode == "tls" and megabytes > 100
     told, _ = programs.commands(bench.smail, task, ("curl",) if hopeless else ("s-nail", "curl"))
     queue = bench.disk_folder("bytes")
@@ -53,7 +53,7 @@ def one(bench, way, task, megabytes, blob, ready, dialogue):
 
 
 def copy(bench, task, dialogue):
-    """The same bytes, without a program that thinks about them."""
+    """The same bytes, copied without looking at them."""
     if task.mode == "plain":
         return Command([bench.yardstick("copy"), str(task.port), dialogue])
     words = ["openssl", "s_client", "-connect", task.server, "-servername", "localhost", "-quiet", "-CAfile", task.ca]
@@ -73,17 +73,17 @@ def writes(bench, task):
     with open(log, errors="replace") as file:
         found = [WRITTEN.search(line) for line in file if "socket:" in line or "TCP:" in line]
     asked = [(int(one.group(1)), int(one.group(2))) for one in found if one]
-    # What the kernel took in part is asked again for its rest, which is no write of smail's own.
+    # After a partial write the rest is written again; that does not count as a write of smail.
     rest = {at + 1 for at, (wanted, taken) in enumerate(asked) if taken < wanted}
     small = [wanted for at, (wanted, _) in enumerate(asked) if wanted < LARGE and at not in rest]
     bench.figure("bytes.small", len(small))
-    yield "\nWrites to the socket: %d, of %d octets on average; %d of under 64 KiB, beside %d rests of larger ones." % (
+    yield "\nWrites to the socket: %d, of %d bytes on average; %d under 64 KiB, besides %d rests of larger ones." % (
         len(asked), sum(taken for _, taken in asked) / max(1, len(asked)), len(small), len(rest),
     )
 
 
 def fill(folder, megabytes):
-    """Octets that do not compress, the mail that holds them, and the whole dialogue that carries that mail."""
+    """Bytes that do not compress, the message that holds them, and the whole session that transfers it."""
     blob, ready, dialogue = (os.path.join(folder, "%s-%d" % (name, megabytes)) for name in ("blob", "ready", "dialogue"))
     block = os.urandom(1_000_000)
     with open(blob, "wb") as file:

@@ -1,4 +1,4 @@
-"""How each program is told to send the same mail by the same way: one row a program.
+"""How each program sends the same message by the same route: one row a program.
 
 curl and msmtp only carry: they are handed mails that are ready; the others write theirs. Every program that can is told to
 check the certificate against the one authority of the bench. What a program cannot do it answers with the reason.
@@ -16,12 +16,12 @@ MESSAGE = b"From: %s\r\nTo: %s\r\nSubject: subject\r\n\r\none line of text\r\n" 
 
 
 class Cannot(Exception):
-    """The program has no way to do it; why."""
+    """The program cannot do it, and why."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """One mail by one way."""
+    """One message by one route."""
 
     mode: str  # plain, tls or starttls
     port: int
@@ -30,7 +30,7 @@ class Task:
     login: bool = False
     recipients: tuple = (TO,)
     attach: str = None
-    ready: str = None  # the same mail, whole, for a program that only carries
+    ready: str = None  # the same message, complete, for a program that only transfers
     queue: str = None
 
     @property
@@ -42,7 +42,7 @@ class Task:
         return "%s:%d" % (self.host, self.port)
 
     def file(self, name, text):
-        """A file of settings, which only its owner may read."""
+        """A settings file that only its owner can read."""
         path = os.path.join(self.folder, "%s-%s-%d" % (name, self.mode, self.port))
         with open(path, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
             file.write(text)

@@ -1,4 +1,4 @@
-"""Stands between a program and a server: holds back every byte, and counts flights.
+"""Stands between a program and a server: holds back every byte, and counts round trips.
 
 A flight is a burst of the client's bytes that the server answers: what a client says last and nobody answers (the end of
 TLS) costs no round trip and is none; connecting is none either; QUIT is one, unless it left with the dot. The delay stands in
@@ -84,7 +84,7 @@ async def main():
     ended = asyncio.Event()
     asyncio.get_running_loop().add_reader(0, lambda: os.read(0, 100) or ended.set())
     await ended.wait()
-    os._exit(0)  # connections that a failed program left open are nobody's concern
+    os._exit(0)  # connections that a failed program left open do not matter
 
 
 if __name__ == "__main__":

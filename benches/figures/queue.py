@@ -1,4 +1,4 @@
-"""The queue: what storing costs, how fast it drains, and how it bears fifty thousand mails.
+"""The queue: what storing costs, how fast it drains, and how it copes with fifty thousand messages.
 
 The bare store it is compared with does what any store must: write, fsync, rename, fsync of the folder, of the same bytes in
 the same folder. The two take turns.
@@ -22,7 +22,7 @@ HUGE = 50_000
 
 
 class House:
-    """A home of its own, whose queue is on the disk under measurement."""
+    """A separate home directory, with its queue on the disk under measurement."""
 
     def __init__(self, smail, folder, name):
         self.smail, self.path = smail, os.path.join(folder, name)
@@ -99,7 +99,7 @@ def storing(house, port, size, rounds):
 
 
 def stored_in(house, words, text, log):
-    """The time that the calls of storing took, from the making of the file to the sync of its folder."""
+    """The time that the calls of storing took, from the making of the file to the sync of its directory."""
     calls = "openat,write,fdatasync,fsync,renameat2,rename,flock,fstat"
     watch = ["strace", "-f", "-qq", "-T", "-ttt", "-y", "-e", "trace=" + calls, "-o", log]
     ended = subprocess.run([*watch, house.smail, *words], input=text, env=house.environment, capture_output=True)
@@ -223,7 +223,7 @@ def huge(house, folder, many):
 def measure(bench):
     folder = bench.disk_folder("queue")
     stored, many, huge_many = (5, 50, 500) if bench.quick else (STORED, MANY, HUGE)
-    yield "The queue lay on %s.\n" % kind(folder)
+    yield "The queue was on %s.\n" % kind(folder)
     yield "| what | figure | |"
     yield "|---|---:|---:|"
     with Down() as port:
@@ -231,7 +231,7 @@ def measure(bench):
             octets, times, steps = storing(House(bench.smail, folder, key), port, size, stored)
             bench.figure(key, steps / times["bare"])
             row = (octets, times["bare"], steps, steps / times["bare"])
-            yield "| storing %d octets: bare store %.2f ms; smail's calls %.2f ms | × %.2f | |" % row
+            yield "| storing %d bytes: bare store %.2f ms; smail's calls %.2f ms | × %.2f | |" % row
             more = times["queue"] - times["no queue"]
             row = (times["queue"], times["no queue"], more)
             yield "| … the whole process, server down: %.1f ms; with `--no-queue` %.1f ms | + %.1f ms | |" % row

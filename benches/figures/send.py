@@ -37,14 +37,14 @@ def secure(bench):
     took = bench.runner.in_turns(told, ROUNDS)
     yield "\n### Implicit TLS, one root\n"
     yield from table(took, cannot)
-    yield "\nThe bare handshake is `openssl s_client -quiet`, which then says QUIT."
+    yield "\nThe bare handshake is `openssl s_client -quiet`, which then sends QUIT."
     if took["smail"].wall and took["a bare handshake"].wall:
         bench.figure("send.tls.cpu", took["smail"].processor / took["a bare handshake"].processor)
     against(bench, "send.tls.wall", took)
 
 
 def system_roots(bench):
-    """As in life: the root is one of the hundred and more of this system, in a bundle and in a hashed folder."""
+    """As on a real system: the root is one of more than a hundred, in a bundle and in a hashed directory."""
     bundle, folder = os.path.join(SYSTEM, "ca-certificates.crt"), bench.runner.fresh("roots")
     if not os.path.exists(bundle):
         return
@@ -61,13 +61,13 @@ def system_roots(bench):
     task = replace(bench.task("tls", bench.server.ports["tls"]), ca=own)
     told, cannot = programs.commands(bench.smail, task)
     told["smail"] = programs.smail(replace(task, ca=""), bench.smail)
-    # What smail does by itself where a hashed folder is in its usual place and neither variable is set.
+    # What smail does by itself if the hashed directory is in its usual place and neither variable is set.
     told["smail"].environment.update({"SSL_CERT_DIR": folder, "SSL_CERT_FILE": os.devnull})
     took = bench.runner.in_turns(told, ROUNDS)
     yield "\n### Implicit TLS, the roots of the system\n"
     yield from table(took, cannot)
-    yield "\nThe roots are copies of the system's own with that of the bench added. smail looks it up in the hashed folder, as it does in"
-    yield "`/etc/ssl/certs`; the others are told the bundle, which is where Debian's builds of them look."
+    yield "\nThe roots are copies of the system's own with that of the bench added. smail looks it up in the hashed directory, as it does in"
+    yield "`/etc/ssl/certs`; the others get the bundle, where Debian's builds of them look."
     against(bench, "send.roots.wall", took)
 
 

@@ -1,4 +1,4 @@
-"""A mail server for measuring: accepts everything, keeps nothing, and says little.
+"""A mail server for measuring: accepts everything, keeps nothing, and replies briefly.
 
 Where `smtp-sink` of Postfix serves, it is used; it knows neither TLS nor a login. This one listens on six ports, one for every
 way of getting to TLS, without and with CHUNKING, says on its standard output as one line of JSON which they are, and ends when
@@ -21,7 +21,7 @@ class Gone(Exception):
 
 
 class Dialogue(socketserver.BaseRequestHandler):
-    """One connection. What was read and not yet used is `rest`, as commands come in flights."""
+    """One connection. What was read and not yet used is `rest`, as commands come in groups."""
 
     def setup(self):
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -37,7 +37,7 @@ class Dialogue(socketserver.BaseRequestHandler):
             if self.secure:
                 self.line.unwrap()
         except (Gone, OSError, ValueError):
-            pass  # a client that goes without QUIT, or does not trust the certificate
+            pass  # a client that leaves without QUIT, or does not trust the certificate
 
     def encrypt(self):
         self.line, self.rest, self.secure = self.server.context.wrap_socket(self.line, server_side=True), b"", True
@@ -58,7 +58,7 @@ class Dialogue(socketserver.BaseRequestHandler):
         return line.rstrip(b"\r")
 
     def obey(self, line):
-        """Whether the dialogue goes on."""
+        """Whether the session goes on."""
         verb, _, words = line.partition(b" ")
         verb = verb.upper()
         if verb == b"EHLO":

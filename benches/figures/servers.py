@@ -1,4 +1,4 @@
-"""Starts and ends the servers that the programs talk to. Each is ended by its process number, or by the end of its input."""
+"""Starts and ends the servers that the programs talk to. Each ends by its process id, or at the end of its input."""
 import json
 import os
 import socket
@@ -10,7 +10,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class Helper:
-    """A Python program of ours that says its port first and ends with its input."""
+    """A Python program of the benches that prints its port first and ends with its input."""
 
     def __init__(self, script, *words):
         command = [sys.executable, os.path.join(HERE, script), *map(str, words)]
@@ -46,7 +46,7 @@ class Proxy(Helper):
         self.port = int(self.said)
 
     def flights(self):
-        """Flights since it was asked last; waits until no connection is open."""
+        """Round trips since the last call; waits until no connection is open."""
         opened = closed = flights = 0
         while not closed or opened != closed:
             word, *number = self.process.stdout.readline().split()
@@ -57,7 +57,7 @@ class Proxy(Helper):
 
 
 class Late(Helper):
-    """A server in clear that answers every message after so many milliseconds."""
+    """A server in clear that answers every message after a number of milliseconds."""
 
     def __init__(self, late):
         super().__init__("late.py", late)
@@ -77,7 +77,7 @@ class Sink:
             self.process = subprocess.Popen(command, cwd=folder)
         except OSError:
             raise SystemExit("run.py: no smtp-sink (package postfix)") from None
-        # Another program's start has no event to wait for.
+        # There is no event to wait for when another program starts.
         end = time.monotonic() + 10
         while self.process.poll() is None and time.monotonic() < end:
             try:

@@ -1,4 +1,4 @@
-"""What is built: the binary, the crates in it, what each large one is for, and how long a cold build takes."""
+"""The binary, the crates in it, what each large one is for, and how long a cold build takes."""
 import os
 import re
 import shutil
@@ -7,7 +7,7 @@ import tempfile
 import time
 
 TITLE = "Size"
-# Every crate with more than 50 kB in the binary: what it is there for, and why it is not less.
+# Every crate with more than 50 kB in the binary: what it is for, and why it is not smaller.
 REASONS = {
     "smail": "",
     "core": "Rust's library, and what was made of it for smail",
@@ -32,7 +32,7 @@ REASONS = {
     "addr2line": "see std",
     "rustc_demangle": "see std",
 }
-SHOWN = 30_000  # octets
+SHOWN = 30_000  # bytes
 
 
 def measure(bench):
@@ -43,9 +43,9 @@ def measure(bench):
     crates = {line.split(" (")[0] for line in bench.runner.output(tree, **os.environ).splitlines() if line.strip()}
     direct = bench.runner.output([*tree, "--depth", "1"], **os.environ).strip().splitlines()
     libraries = bench.runner.output(["ldd", bench.smail]).splitlines()
-    yield "- Binary: %d octets" % octets
+    yield "- Binary: %d bytes" % octets
     yield "- Crates: %d named, %d in all" % (len(direct) - 1, len(crates) - 1)
-    yield "- Libraries of the system: %s" % ", ".join(
+    yield "- System libraries: %s" % ", ".join(
         "`%s`" % os.path.basename(line.split()[0]) for line in libraries if "vdso" not in line and line.strip()
     )
     if bench.full:
@@ -71,7 +71,7 @@ def cold(bench, cargo):
 
 
 def shared(binary):
-    """Octets of the symbols of each crate. What the compiler made for one crate out of another's generic code counts for the
+    """Bytes of the symbols of each crate. What the compiler made for one crate out of another's generic code counts for the
     crate that is named first, and what it inlined for the crate it went into."""
     said = subprocess.run(["nm", "--size-sort", "--radix=d", "-C", binary], capture_output=True, text=True, check=True).stdout
     shares = {}

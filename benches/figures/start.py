@@ -45,7 +45,7 @@ def measure(bench):
 
 
 def counts(bench, dry):
-    """System calls by strace, instructions by callgrind where it is installed: these do not depend on the machine's mood."""
+    """System calls by strace, instructions by callgrind where it is installed: these do not depend on how busy the machine is."""
     with bench.sink() as sink:
         task = bench.task("plain", sink.port)
         secure = bench.task("tls", bench.server.ports["tls"])
@@ -90,7 +90,7 @@ def callgrind(bench, command):
 
 
 def change(before, name, instructions):
-    """In percent of what RESULTS.md held; more than five on the plain send belongs into the words of a commit."""
+    """The change in percent since RESULTS.md; explain more than five on the plain send in the commit message."""
     old = re.search(r"^\| %s \| \d+ \| ([\d,]+) \|" % re.escape(name), before, re.M)
     if not old or not instructions:
         return ""

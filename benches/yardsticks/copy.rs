@@ -1,6 +1,6 @@
 //! A plain copy: `copy PORT FILE` writes the file to the port of this machine, as fast as the
-//! kernel takes it, and reads until the other side closes. What is in the file is a whole dialogue;
-//! nothing is looked at.
+//! kernel takes it, and reads until the other side closes. The file holds a whole session; nothing is
+//! interpreted.
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::TcpStream;

@@ -1,2 +1,2 @@
-//! What starting and ending any program costs on this machine.
+//! The cost of starting and ending any program on this machine.
 fn main() {}

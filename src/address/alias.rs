@@ -1,4 +1,4 @@
-//! Names that stand for lists of addresses (spec/mailx.md section 1.3).
+//! Names that stand for lists of addresses.
 use std::collections::{BTreeMap, HashSet};
 
 use super::{AddressError, Mailbox, parse_word};

@@ -43,7 +43,7 @@ pub(super) fn strict(text: &str, blanks_separate: bool) -> Result<Vec<Mailbox>, 
 }
 
 /// Parses one word of the command line: a list, in which blanks separate too where every piece is a
-/// plain address (spec/mailx.md section 1.3). Line ends (LF, CRLF) separate as commas do, and then
+/// plain address. Line ends (LF, CRLF) separate as commas do, and then
 /// each piece is a full address: a line that looks like a header or a command is refused.
 ///
 /// # Errors

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser, ValueEnum};
 
-const TO: &str = "Who gets it";
-const WHAT: &str = "What is sent";
+const TO: &str = "Recipients and sender";
+const WHAT: &str = "Message";
 const HOW: &str = "Settings";
 const RUN: &str = "This run";
-const QUEUE: &str = "The queue";
+const QUEUE: &str = "Queue";
 const COMPATIBLE: &str = "Accepted for compatibility";
 
 const EXAMPLES: &str = "\
@@ -36,7 +36,7 @@ Settings: ~/.config/smail/config.toml, ~/.mailrc, /etc/mail.rc; see smail-config
     args_override_self = true
 )]
 pub struct Args {
-    /// Recipients; a word may be a list, and a name may stand before `<address>`
+    /// Recipients; one argument may be a list, and a name may precede `<address>`
     #[arg(value_name = "ADDRESS", help_heading = TO)]
     pub operands: Vec<String>,
 
@@ -52,27 +52,27 @@ pub struct Args {
     #[arg(short, long, value_name = "ADDRESS", allow_hyphen_values = true, help_heading = TO)]
     pub cc: Vec<String>,
 
-    /// Recipient that no header shows
+    /// Recipient that appears in no header
     #[arg(short, long, value_name = "ADDRESS", allow_hyphen_values = true, help_heading = TO)]
     pub bcc: Vec<String>,
 
-    /// Recipients from a file, one a line, in no header (`-`: standard input)
+    /// Read recipients from a file, one a line; they appear in no header (`-`: standard input)
     #[arg(long, value_name = "FILE", help_heading = TO)]
     pub to_file: Vec<PathBuf>,
 
-    /// Recipient into a field, as in `cc: ann@example.org`
+    /// Add a recipient to a field, as in `cc: ann@example.org`
     #[arg(short = 'T', long, value_name = "FIELD: ADDRESS", allow_hyphen_values = true, help_heading = TO)]
     pub target: Vec<String>,
 
-    /// Sender: the From header and the envelope
+    /// Sender, in the From header and in the envelope
     #[arg(short = 'r', long, value_name = "ADDRESS", aliases = ["from-address", "return-address"], allow_hyphen_values = true, help_heading = TO)]
     pub from: Option<String>,
 
-    /// Where answers go
+    /// Address for replies
     #[arg(long, value_name = "ADDRESS", allow_hyphen_values = true, help_heading = TO)]
     pub reply_to: Option<String>,
 
-    /// Read recipients, subject and headers from the head of standard input
+    /// Read recipients, subject and headers from the header of standard input
     #[arg(short = 't', long, help_heading = TO)]
     pub template: bool,
 
@@ -80,20 +80,20 @@ pub struct Args {
     #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true, help_heading = WHAT)]
     pub subject: Option<OsString>,
 
-    /// Attach a file (`-`: standard input; `name=` and `type=` with its parameters may follow after
-    /// `;`), or add a header when no such file exists
+    /// Attach a file (`-`: standard input; `name=` and `type=` with parameters may follow after
+    /// `;`), or add a header if no such file exists
     #[arg(short, long, value_name = "FILE|HEADER", alias = "append", allow_hyphen_values = true, help_heading = WHAT)]
     pub attach: Vec<OsString>,
 
-    /// Image for the HTML, which shows it as `cid:` and the file's name
+    /// Add an image that the HTML shows as `cid:` and the file's name
     #[arg(long, value_name = "FILE", help_heading = WHAT)]
     pub inline: Vec<PathBuf>,
 
-    /// Body is HTML, from standard input or from a file; a text alternative is made
+    /// Send HTML from standard input or a file, with a generated text alternative
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-", help_heading = WHAT)]
     pub html: Option<PathBuf>,
 
-    /// Further header
+    /// Add a header
     #[arg(short = 'C', long, value_name = "NAME: VALUE", alias = "custom-header", allow_hyphen_values = true, help_heading = WHAT)]
     pub header: Vec<String>,
 
@@ -101,7 +101,7 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE", help_heading = WHAT)]
     pub quote_file: Option<PathBuf>,
 
-    /// Take the body from a file, its type by the name
+    /// Read the body from a file; its name determines the type
     #[arg(short = 'm', value_name = "FILE", help_heading = WHAT)]
     pub body_file: Option<PathBuf>,
 
@@ -109,19 +109,19 @@ pub struct Args {
     #[arg(short = 'M', long, value_name = "TYPE", help_heading = WHAT)]
     pub content_type: Option<String>,
 
-    /// Send nothing when the body is empty
+    /// Send nothing if the body is empty
     #[arg(short = 'E', long, alias = "discard-empty-messages", help_heading = WHAT)]
     pub skip_empty: bool,
 
-    /// Setting by its TOML or mail.rc name; wins over files and environment
+    /// Set a setting by its TOML or mail.rc name; overrides files and environment
     #[arg(short = 'S', long, value_name = "NAME[=VALUE]", allow_hyphen_values = true, help_heading = HOW)]
     pub set: Vec<String>,
 
-    /// Account to send with
+    /// Use this account
     #[arg(short = 'A', long, value_name = "NAME", help_heading = HOW)]
     pub account: Option<OsString>,
 
-    /// Provider whose server is used, and whose replies are explained, by its name in the table
+    /// Use the server of this provider, named as in the table, and explain replies as its own
     #[arg(long, value_name = "NAME", help_heading = HOW)]
     pub provider: Option<String>,
 
@@ -129,7 +129,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE", help_heading = HOW)]
     pub config: Option<PathBuf>,
 
-    /// Read no settings files at all
+    /// Read no settings files
     #[arg(long, help_heading = HOW)]
     pub no_config: bool,
 
@@ -137,48 +137,48 @@ pub struct Args {
     #[arg(short = 'n', alias = "norc", help_heading = HOW)]
     pub no_system_rc: bool,
 
-    /// Which mail.rc files are read: `s` system, `u` user, `/` none
+    /// Choose the mail.rc files to read: `s` system, `u` user, `/` none
     #[arg(short = ':', long, value_name = "SPEC", help_heading = HOW)]
     pub resource_files: Option<String>,
 
-    /// Line of mail.rc to run before the files
+    /// Run a line of mail.rc before the files
     #[arg(short = 'X', long, value_name = "LINE", allow_hyphen_values = true, help_heading = HOW)]
     pub startup_cmd: Vec<String>,
 
-    /// Line of mail.rc to run after the files
+    /// Run a line of mail.rc after the files
     #[arg(short = 'Y', long, value_name = "LINE", allow_hyphen_values = true, help_heading = HOW)]
     pub cmd: Vec<String>,
 
-    /// Print every setting with its value and where it was said
+    /// Print every setting with its value and where it was set
     #[arg(long, help_heading = HOW)]
     pub show_settings: bool,
 
-    /// Set smail up: ask what is missing, try it, and write it down
+    /// Set up smail: ask for what is missing, try it, and write the settings
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, help_heading = HOW)]
     pub setup: Option<Option<String>>,
 
-    /// With --setup: turn the mail.rc that is there into config.toml
+    /// With --setup: convert the existing mail.rc into config.toml
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, help_heading = HOW)]
     pub from_mailrc: Option<Option<PathBuf>>,
 
-    /// With --setup: where the password comes from, `stdin` or a command that prints it
+    /// With --setup: source of the password, `stdin` or a command that prints it
     #[arg(long, value_name = "SOURCE", help_heading = HOW)]
     pub password_from: Option<String>,
 
-    /// With --setup: ask nothing, accept what is proposed
+    /// With --setup: ask nothing, accept all proposals
     #[arg(long, help_heading = HOW)]
     pub yes: bool,
 
-    /// Try the way of a mail step by step, with `--to` also a recipient, and send nothing; an
-    /// ACCOUNT may follow
+    /// Test a delivery step by step, with `--to` also the recipient, and send nothing; an ACCOUNT
+    /// may follow
     #[arg(long, help_heading = RUN)]
     pub check: bool,
 
-    /// Print the message, its envelope and its way, and send nothing
+    /// Print the message, its envelope and its route, and send nothing
     #[arg(short, long, alias = "debug", help_heading = RUN)]
     pub dry_run: bool,
 
-    /// Show the dialogue with the server, secrets struck out
+    /// Show the session with the server, secrets redacted
     #[arg(short, long, action = ArgAction::Count, help_heading = RUN)]
     pub verbose: u8,
 
@@ -186,29 +186,28 @@ pub struct Args {
     #[arg(long, help_heading = RUN)]
     pub quiet: bool,
 
-    /// When servers tell the sender what became of the mail: `never`, or some of `success`,
-    /// `failure`, `delay`
+    /// When servers notify the sender about delivery: `never`, or any of `success`, `failure`,
+    /// `delay`
     #[arg(long, value_name = "WHEN", help_heading = RUN)]
     pub dsn_notify: Option<String>,
 
-    /// How much of the mail goes into such a notice of failure: `headers` or `full`
+    /// How much of the message a failure notice includes: `headers` or `full`
     #[arg(long, value_name = "PART", help_heading = RUN)]
     pub dsn_return: Option<String>,
 
-    /// Name of the mail in such a notice, at most 100 characters
+    /// Identifier of the message in such notices, at most 100 characters
     #[arg(long, value_name = "ID", help_heading = RUN)]
     pub dsn_envid: Option<String>,
 
-    /// Explain a reply code, a reply, or what standard input holds (a log, a mail that came back),
-    /// and send nothing
+    /// Explain a reply code, a reply, or standard input (a log, a bounce), and send nothing
     #[arg(long, value_name = "TEXT", num_args = 0..=1, default_missing_value = "-", help_heading = RUN)]
     pub explain: Option<OsString>,
 
-    /// Print what became of the mail as one JSON object
+    /// Print the result as one JSON object
     #[arg(long, help_heading = RUN)]
     pub json: bool,
 
-    /// Be sendmail, mailq, newaliases or mailx for the words that follow; only as the first word
+    /// Act as sendmail, mailq, newaliases or mailx; must be the first argument
     #[arg(long = "as", value_name = "NAME", help_heading = RUN)]
     pub personality: Option<String>,
 
@@ -224,43 +223,43 @@ pub struct Args {
     #[arg(short = 'V', long, action = ArgAction::Version, help_heading = RUN)]
     pub version: Option<bool>,
 
-    /// Send at once or not at all: keep nothing for later
+    /// Send now or fail: keep nothing for later
     #[arg(long, help_heading = QUEUE)]
     pub no_queue: bool,
 
-    /// List the mail that waits and the mail that failed
+    /// List waiting and failed mail
     #[arg(long, help_heading = QUEUE)]
     pub queue: bool,
 
-    /// Show a mail of the queue: what happened to it, and its text
+    /// Show a queued message: its history and its text
     #[arg(long, value_name = "ID", help_heading = QUEUE)]
     pub queue_show: Option<String>,
 
-    /// Send what is due, or the mails with these ids
+    /// Send all mail that is due, or the messages with these ids
     #[arg(long, help_heading = QUEUE)]
     pub flush: bool,
 
-    /// Keep a mail of the queue from being sent
+    /// Keep a queued message from being sent
     #[arg(long, value_name = "ID", help_heading = QUEUE)]
     pub hold: Option<String>,
 
-    /// Let a mail of the queue be sent again, also one that failed
+    /// Let a held or failed message be sent again
     #[arg(long, value_name = "ID", help_heading = QUEUE)]
     pub release: Option<String>,
 
-    /// Remove a mail of the queue for good
+    /// Delete a message from the queue
     #[arg(long, value_name = "ID", help_heading = QUEUE)]
     pub remove: Option<String>,
 
-    /// Prove every mail of the queue, and repair what a crash left
+    /// Verify every queued message, and repair the damage of a crash
     #[arg(long, help_heading = QUEUE)]
     pub queue_check: bool,
 
-    /// Send only once in seven days for the same key
+    /// Send only once in seven days with the same key
     #[arg(long, value_name = "KEY", help_heading = QUEUE)]
     pub idempotency_key: Option<String>,
 
-    /// Honour the tilde escapes ~s ~c ~b ~t ~r ~@ ~. ~~ in the body
+    /// Interpret the tilde escapes ~s ~c ~b ~t ~r ~@ ~. ~~ in the body
     #[arg(short = '~', long, help_heading = COMPATIBLE)]
     pub enable_cmd_escapes: bool,
 
@@ -268,15 +267,15 @@ pub struct Args {
     #[arg(short = '#', long, help_heading = COMPATIBLE)]
     pub batch_mode: bool,
 
-    /// Name of the file that the next -a attaches, as the receiver sees it
+    /// File name that the recipient sees for the next -a
     #[arg(long, alias = "content-name", value_name = "NAME", help_heading = COMPATIBLE)]
     pub content_filename: Vec<String>,
 
-    /// How text beyond ASCII travels: the setting `encoding`
+    /// How to encode text beyond ASCII: the setting `encoding`
     #[arg(long, value_name = "NAME", help_heading = COMPATIBLE)]
     pub encoding: Option<String>,
 
-    /// Keep a copy in a file named after the first recipient
+    /// Save a copy in a file named after the first recipient
     #[arg(short = 'F', help_heading = COMPATIBLE)]
     pub record_by_recipient: bool,
 
@@ -312,7 +311,7 @@ pub struct Args {
     #[arg(long, hide = true, value_name = "COMMAND", allow_hyphen_values = true)]
     pub exec: Vec<String>,
 
-    /// Without effect: an argument for a sendmail program, which mta-arguments sets
+    /// Without effect: an argument for a sendmail program; use mta-arguments
     #[arg(
         short = 'O',
         hide = true,

@@ -69,16 +69,16 @@ pub struct Request {
 }
 
 const HELP: &str = "\
-smail, called as sendmail: hands a mail on standard input to the mail server.
+smail as sendmail: reads a message from standard input and sends it through a mail server.
 
 Usage: sendmail [-t] [-f SENDER] [-F NAME] [-N CONDITIONS] [-R full|hdrs] [-V ID] [-odq] [-v] [--] RECIPIENT... < mail
-       sendmail -bs       speaks SMTP on standard input and output
-       sendmail -bv NAME  says where mail for a name would go
-       sendmail -bi       checks the alias files      (newaliases)
-       sendmail -bp       lists the mail that waits   (mailq)
-       sendmail -q        sends what is due           (runq)
+       sendmail -bs       speak SMTP on standard input and output
+       sendmail -bv NAME  show where mail for a name would go
+       sendmail -bi       check the alias files  (newaliases)
+       sendmail -bp       list waiting mail      (mailq)
+       sendmail -q        send mail that is due  (runq)
 
-Other options of sendmail are taken and have no effect. See smail(1), section AS SENDMAIL.
+Other sendmail options are accepted and ignored. See smail(1), section AS SENDMAIL.
 ";
 
 /// Whether a letter has a value.

@@ -279,8 +279,7 @@ fn authors(
         draft.from.clone_from(&default);
     }
     let resent_from = draft.resent_from.take();
-    // A From of the template is the author, and `-r` then only the sender of the envelope
-    // (spec/mailx.md section 1.4).
+    // A From of the template is the author, and `-r` then only the sender of the envelope.
     let envelope = if of_header && args.from.is_none() {
         draft.from.first()
     } else {

@@ -16,8 +16,7 @@ pub(super) fn header_line(draft: &mut Draft, text: &str) -> Result<(), DraftErro
     field(draft, name, value)
 }
 
-/// The same of `-C`, where headers that have a flag of their own are refused (spec/mailx.md section
-/// 1.2).
+/// The same of `-C`, where headers that have a flag of their own are refused.
 pub(super) fn custom(text: &str) -> Result<(), DraftError> {
     const OWN: [(&str, &str); 9] = [
         ("to", "--to"),

@@ -68,7 +68,7 @@ impl Policy {
 }
 
 /// Judges a fault. What its operator can mend (a name, a certificate, a login) keeps the mail; what
-/// the server said of this mail and its recipients counts (spec/sendmail.md section 4.3).
+/// the server said of this mail and its recipients counts.
 pub fn judge(fault: &Fault) -> Verdict {
     if fault.in_doubt {
         return Verdict::Doubt;

@@ -46,11 +46,11 @@ pub struct Key {
     pub kind: Kind,
     /// Heading in the manual.
     pub group: &'static str,
-    /// What it does; the first line stands in the example configuration.
+    /// What it does; the first line appears in the example configuration.
     pub doc: &'static str,
     /// A value for the example configuration.
     pub example: &'static str,
-    /// What counts when nothing is said, in words; empty for nothing.
+    /// The value if nothing is set, in words; empty for none.
     pub default: &'static str,
     /// mail.rc may add `-HOST`, `-USER@HOST` or `-ADDRESS` to the name.
     pub chain: bool,
@@ -92,104 +92,104 @@ use Kind::{Addresses, Choice, Flag, List, Path, Program, Proxy, Secret, Size, Ta
 
 keys! {
     "Addresses" {
-        "from", [], Addresses, "me@example.org", "auth-user when it is an address, else the user at this host",
-            "The author: the From header and the sender of the envelope. Several need sender.";
+        "from", [], Addresses, "me@example.org", "auth-user if it is an address, else the user at this host",
+            "The author: the From header and the envelope sender. Several addresses need sender.";
         "name", ["realname"], Text, "Nightly backup", "", "The name before the From address, when from has none.";
         "sender", [], Addresses, "team@example.org", "", "The Sender header.";
-        "reply-to", ["replyto"], Addresses, "help@example.org", "", "Where answers go.";
-        "auto-cc", ["autocc"], Addresses, "archive@example.org", "", "Always in Cc.";
-        "auto-bcc", ["autobcc"], Addresses, "archive@example.org", "", "Always among the recipients, in no header.";
+        "reply-to", ["replyto"], Addresses, "help@example.org", "", "The address for replies.";
+        "auto-cc", ["autocc"], Addresses, "archive@example.org", "", "Recipients added to Cc in every message.";
+        "auto-bcc", ["autobcc"], Addresses, "archive@example.org", "", "Recipients added to every message, in no header.";
         "qualify-domain", [], Text, "example.org", "", "The domain of names without one, such as root.";
-        "aliases-file", [], List, "/etc/aliases, ~/.aliases", "/etc/aliases, where no local program takes the mail", "Files of aliases(5), asked in order after the aliases of the settings: what local names such as root stand for. The alias default stands for every other name.";
-        "hostname", [], Text, "host.example.org", "the name of this host", "The domain of a sender that is not set otherwise.";
-        "envelope-domain", ["smtp-hostname"], Text, "example.org", "", "The domain of the sender of the envelope, behind the name of auth-user. Empty: hostname.";
-        "envelope-from", ["smtp-from"], Addresses, "bounces@example.org", "", "The sender of the envelope, where it is not the From address.";
-        "force-from", [], Flag, "true", "false", "Replaces a From address that is neither from nor auth-user, for servers that would refuse it; the old one goes into Reply-To and X-Original-From.";
-        "expand-address", ["expandaddr"], Text, "fail,-all,+addr", "", "What recipients may be, in s-nail's words. Files and pipes never are; failinvaddr sends to the good ones among bad ones.";
+        "aliases-file", [], List, "/etc/aliases, ~/.aliases", "/etc/aliases, unless a local program takes the mail", "Files of aliases(5) for local names such as root, searched in order after the aliases of the settings. The alias default applies to every other name.";
+        "hostname", [], Text, "host.example.org", "the name of this host", "The domain of a sender that has no other.";
+        "envelope-domain", ["smtp-hostname"], Text, "example.org", "", "The domain of the envelope sender, after the name of auth-user. Empty: hostname.";
+        "envelope-from", ["smtp-from"], Addresses, "bounces@example.org", "", "The envelope sender, if it is not the From address.";
+        "force-from", [], Flag, "true", "false", "Replaces a From address that is neither from nor auth-user, for servers that would refuse it; the old one moves to Reply-To and X-Original-From.";
+        "expand-address", ["expandaddr"], Text, "fail,-all,+addr", "", "Which recipients are allowed, in the syntax of s-nail. Files and pipes never are; failinvaddr sends to the valid ones among invalid ones.";
     }
     "Server" {
-        "smtp", [], Target, "smtps://smtp.example.org", "the provider of auth-user, when it is known",
-            "The server: host, host:port, or a URL with smtp://, smtps://, submission://, submissions://, lmtp://, or a socket of this host: unix:PATH, lmtp+unix:PATH. Without port and scheme the provider's port, else 465 with TLS and then 587 with STARTTLS for a login, else 25.";
-        "provider", [], Text, "gmail", "found by smtp, auth-user or from", "The provider whose server and port are used, by its name in the table.";
-        "mta", ["sendmail"], Target, "/usr/sbin/sendmail", "the sendmail program, when no server is set",
-            "A program that takes mail as sendmail does; also file://PATH, an SMTP URL, test (prints the message) and test://PATH (writes it to a file, or into a folder as ID.eml).";
+        "smtp", [], Target, "smtps://smtp.example.org", "the provider of auth-user, if known",
+            "The server: host, host:port, or a URL with smtp://, smtps://, submission://, submissions://, lmtp://, or a socket of this host: unix:PATH, lmtp+unix:PATH. Without port and scheme: the provider's port; else, with a login, 465 with TLS and then 587 with STARTTLS; else 25.";
+        "provider", [], Text, "gmail", "from smtp, auth-user or from", "The provider whose server and port to use, by its name in the table.";
+        "mta", ["sendmail"], Target, "/usr/sbin/sendmail", "the sendmail program, if no server is set",
+            "A program that accepts mail as sendmail does; also file://PATH, an SMTP URL, test (prints the message) and test://PATH (writes it to a file, or into a directory as ID.eml).";
         "mta-arguments", ["sendmail-arguments"], Program, "-odi", "", "Arguments for the program, before the recipients.";
-        "mta-argv0", ["sendmail-progname"], Text, "sendmail", "", "The name the program is called by.";
-        "mta-no-default-arguments", ["sendmail-no-default-arguments"], Flag, "true", "false", "Leaves -i and -f out.";
-        "mta-no-recipient-arguments", ["mta-no-receiver-arguments"], Flag, "true", "false", "Leaves the recipients out; -t belongs into mta-arguments then.";
+        "mta-argv0", ["sendmail-progname"], Text, "sendmail", "", "The name by which the program is called.";
+        "mta-no-default-arguments", ["sendmail-no-default-arguments"], Flag, "true", "false", "Omits -i and -f.";
+        "mta-no-recipient-arguments", ["mta-no-receiver-arguments"], Flag, "true", "false", "Omits the recipients; add -t to mta-arguments.";
         "tls", [], Choice(TLS), "starttls", "by scheme, provider and port",
             "When TLS starts: implicit (from the first byte), starttls (required), opportunistic (where offered) or none.";
-        "starttls", ["smtp-use-starttls"], Flag, "true", "false", "mail.rc's way to say tls = \"starttls\"; ignored where TLS is implicit.", chain;
-        "tls-verify", ["ssl-verify"], Choice(VERIFY), "strict", "strict", "What happens to a certificate that is not trusted: strict ends the session, warn says so, ignore goes on.", chain;
-        "tls-ca-file", ["ssl-ca-file"], Path, "/etc/ssl/private-ca.pem", "", "More that is trusted: a PEM file of roots, of intermediates, or of the server's own certificate.", chain;
-        "tls-ca-dir", ["ssl-ca-dir"], Path, "/etc/ssl/more", "", "More roots of trust: a folder of PEM files.", chain;
+        "starttls", ["smtp-use-starttls"], Flag, "true", "false", "The form of mail.rc for tls = \"starttls\"; ignored where TLS is implicit.", chain;
+        "tls-verify", ["ssl-verify"], Choice(VERIFY), "strict", "strict", "What to do about an untrusted certificate: strict ends the session, warn prints a warning, ignore continues.", chain;
+        "tls-ca-file", ["ssl-ca-file"], Path, "/etc/ssl/private-ca.pem", "", "Additional trusted certificates: a PEM file of roots, of intermediates, or of the server's own certificate.", chain;
+        "tls-ca-dir", ["ssl-ca-dir"], Path, "/etc/ssl/more", "", "Additional trusted roots: a directory of PEM files.", chain;
         "tls-ca-no-defaults", ["ssl-ca-no-defaults", "ssl-no-default-ca"], Flag, "true", "false", "Trusts only tls-ca-file and tls-ca-dir, not the system's roots.", chain;
-        "tls-fingerprint", [], Text, "sha-256 of the certificate in hex", "", "The certificate to trust in place of every other check: its SHA-256.", chain;
-        "tls-cert", ["ssl-cert"], Path, "~/.config/smail/client.pem", "", "The certificate to show: PEM, or PKCS #12 without a passphrase.", chain;
+        "tls-fingerprint", [], Text, "sha-256 of the certificate in hex", "", "The SHA-256 of the only certificate to trust, instead of every other check.", chain;
+        "tls-cert", ["ssl-cert"], Path, "~/.config/smail/client.pem", "", "The client certificate: PEM, or PKCS #12 without a passphrase.", chain;
         "tls-key", ["ssl-key"], Path, "~/.config/smail/client.key", "tls-cert", "Its key, PEM (PKCS #8, PKCS #1 or SEC1).", chain;
-        "tls-config-pairs", [], List, "Certificate=client.pem", "", "s-nail's list: Certificate, PrivateKey and MinProtocol are honoured.", chain;
+        "tls-config-pairs", [], List, "Certificate=client.pem", "", "The list of s-nail: Certificate, PrivateKey and MinProtocol are used.", chain;
         "ssl-protocol", ["ssl-method"], Text, "tls1.2", "", "Old names of TLS versions; anything below TLS 1.2 is raised to it.", chain;
-        "hello-name", [], Text, "host.example.org", "the local address in brackets, or hostname with a domain", "The name told to the server in EHLO.";
-        "connect-to", [], Text, "127.0.0.1:8025", "", "Another address to connect to, host or host:port; the name TLS checks stays. For tunnels and tests.";
-        "proxy", ["socks-proxy"], Proxy, "socks5://127.0.0.1:1080", "", "A proxy: socks5://[user:password@]host[:port] or http://…; names are resolved there.", chain;
+        "hello-name", [], Text, "host.example.org", "the local address in brackets, or hostname with a domain", "The name in EHLO.";
+        "connect-to", [], Text, "127.0.0.1:8025", "", "Connects to another address, host or host:port; TLS still checks the original name. For tunnels and tests.";
+        "proxy", ["socks-proxy"], Proxy, "socks5://127.0.0.1:1080", "", "A proxy: socks5://[user:password@]host[:port] or the same with http://; it resolves the names.", chain;
         "source-address", [], Text, "192.0.2.1", "", "The local address to connect from.";
-        "timeout", [], Time, "300", "300", "Seconds one command may take. Connecting may take a tenth of it, the reply to the final dot twice of it (RFC 5321 section 4.5.3.2), and so may a program of mta from the end of the mail on. In a dialogue over a socket (sendmail -bs) the client is waited for so long.";
-        "connect-timeout", ["socket-connect-timeout"], Time, "30", "a tenth of timeout", "Seconds the connection to one address may take.";
-        "pipelining", [], Choice(OFFERED), "no", "auto", "Whether commands are sent in groups (RFC 2920): auto, where the server offers PIPELINING and has not swallowed them in the run or in an attempt for the same mail before, or no.";
-        "chunking", [], Choice(OFFERED), "no", "auto", "Whether a mail of up to 64 KiB leaves together with its envelope (BDAT, RFC 3030), which saves a round trip: auto, where the server offers CHUNKING and PIPELINING and no line of the mail could be read as a command, or no.";
-        "smtp-config", [], Text, "-starttls", "", "s-nail's list of extensions: -starttls, -ehlo and the names of mechanisms are honoured.", chain;
+        "timeout", [], Time, "300", "300", "Seconds one command may take. Connecting may take a tenth of that; the reply to the final dot (RFC 5321 section 4.5.3.2), or a program of mta after the end of the message, twice that. Also how long sendmail -bs waits for a client over a socket.";
+        "connect-timeout", ["socket-connect-timeout"], Time, "30", "a tenth of timeout", "Seconds connecting to one address may take.";
+        "pipelining", [], Choice(OFFERED), "no", "auto", "Whether to send commands in groups (RFC 2920): auto, if the server offers PIPELINING and did not lose them earlier in this run or in an attempt for the same message; or no.";
+        "chunking", [], Choice(OFFERED), "no", "auto", "Whether to send a message of up to 64 KiB together with its envelope (BDAT, RFC 3030), which saves a round trip: auto, if the server offers CHUNKING and PIPELINING and no line of the message could be read as a command; or no.";
+        "smtp-config", [], Text, "-starttls", "", "The list of extensions of s-nail: -starttls, -ehlo and the names of mechanisms are used.", chain;
     }
     "Login" {
         "auth", ["smtp-auth"], Choice(AUTH), "auto", "auto", "The mechanism, or none for no login.", chain;
-        "auth-user", ["smtp-auth-user", "user"], Text, "me@example.org", "the From address, when a password is set", "The user name.", chain;
-        "auth-password", ["smtp-auth-password", "password"], Secret, "***", "", "The password or token. The file it stands in must be private. It goes only to the server and user that its file names.", chain;
+        "auth-user", ["smtp-auth-user", "user"], Text, "me@example.org", "the From address, if a password is set", "The user name.", chain;
+        "auth-password", ["smtp-auth-password", "password"], Secret, "***", "", "The password or token. Its file must be private. It is sent only to the server and user that this file names.", chain;
         "auth-password-file", ["smtp-auth-password-file"], Path, "~/.config/smail/password", "", "A private file whose first line is the password.", chain;
-        "auth-password-command", ["smtp-auth-password-command"], Program, "pass show mail", "", "A program that prints the password: run without a shell, for at most 30 s.", chain;
-        "auth-in-clear", [], Flag, "true", "false", "Lets a login travel without TLS to a host other than this one.";
-        "netrc-lookup", [], Flag, "true", "false", "Looks user and password up in ~/.netrc when somebody logs in.", chain;
+        "auth-password-command", ["smtp-auth-password-command"], Program, "pass show mail", "", "A program that prints the password; it runs without a shell, for at most 30 s.", chain;
+        "auth-in-clear", [], Flag, "true", "false", "Allows a login without TLS at a host other than this one.";
+        "netrc-lookup", [], Flag, "true", "false", "Looks up user and password in ~/.netrc at the login.", chain;
         "netrc", ["NETRC"], Path, "~/.netrc", "~/.netrc", "The netrc file; it must be private.";
-        "netrc-command", ["netrc-pipe"], Program, "gpg -dq .netrc.gpg", "", "A program that prints a netrc file. It runs when somebody logs in.";
-        "account", [], Text, "work", "", "The account used when no other is chosen.";
+        "netrc-command", ["netrc-pipe"], Program, "gpg -dq .netrc.gpg", "", "A program that prints a netrc file. It runs at the login.";
+        "account", [], Text, "work", "", "The account to use if no other is chosen.";
     }
     "Message" {
-        "signature", [], Path, "~/.signature", "", "A file that ends every text.";
+        "signature", [], Path, "~/.signature", "", "A file to append to every text.";
         "text-head", ["message-inject-head"], Text, "Hello,\\n", "", "Text before every body; \\n is a line end.";
         "text-tail", ["message-inject-tail"], Text, "-- \\nthe build", "", "Text after every body; \\n is a line end.";
-        "headers", ["customhdr"], List, "X-Origin: backup", "", "Further headers for every mail.";
+        "headers", ["customhdr"], List, "X-Origin: backup", "", "Additional headers for every message.";
         "organization", ["ORGANIZATION"], Text, "Example Ltd", "", "The Organization header.";
         "user-agent", [], Flag, "true", "false", "Adds a User-Agent header.";
-        "receipt-to", ["disposition-notification-send"], Text, "me@example.org", "", "Asks for a receipt at this address (Disposition-Notification-To); on: at the From address.";
+        "receipt-to", ["disposition-notification-send"], Text, "me@example.org", "", "Asks for a read receipt to this address (Disposition-Notification-To); on: to the From address.";
         "subject-first", ["bsdcompat", "bsdorder"], Flag, "true", "false", "Puts Subject before Cc.";
-        "skip-empty", ["skipemptybody"], Flag, "true", "false", "Sends nothing when the body is empty.";
-        "encoding", ["mime-encoding"], Choice(ENCODING), "auto", "auto", "How text beyond ASCII travels; 8bit needs a server with 8BITMIME.";
-        "charset", ["ttycharset"], Text, "utf-8", "found by looking", "The charset of the input. Mail is always sent as UTF-8.";
-        "fallback-charsets", ["sendcharsets", "charset-8bit"], List, "gb18030,windows-1252", "gb18030,windows-1252", "Charsets that input which is not UTF-8 may be in; without this setting it is found out.";
-        "dsn-notify", [], List, "failure,delay", "failure, as servers do by themselves", "When servers tell the sender what became of a mail (RFC 3461): never, or some of success, failure and delay. A server without DSN is not asked.";
-        "dsn-return", [], Choice(RETURN), "headers", "the server's choice", "How much of the mail goes into a notice of failure.";
-        "max-size", [], Size, "64M", "64M", "The largest text or mail read from standard input, and the largest text of a body file; also for sendmail, -bs and -a -. Files that are attached have no limit of ours.";
+        "skip-empty", ["skipemptybody"], Flag, "true", "false", "Sends nothing if the body is empty.";
+        "encoding", ["mime-encoding"], Choice(ENCODING), "auto", "auto", "How to encode text beyond ASCII; 8bit needs a server with 8BITMIME.";
+        "charset", ["ttycharset"], Text, "utf-8", "detected", "The charset of the input. Text is always sent as UTF-8.";
+        "fallback-charsets", ["sendcharsets", "charset-8bit"], List, "gb18030,windows-1252", "gb18030,windows-1252", "Charsets to try for input that is not UTF-8; without this setting the charset is detected.";
+        "dsn-notify", [], List, "failure,delay", "failure, as servers do by themselves", "When servers notify the sender about delivery (RFC 3461): never, or any of success, failure and delay. A server without DSN is not asked.";
+        "dsn-return", [], Choice(RETURN), "headers", "the server's choice", "How much of the message a failure notice includes.";
+        "max-size", [], Size, "64M", "64M", "The largest text or message read from standard input, and the largest body file; also for sendmail, -bs and -a -. smail does not limit attached files.";
     }
     "Copies" {
-        "record", [], Path, "~/sent.mbox", "", "A file each mail that went out is added to (mbox): a regular file with one name, and in a folder that others may write to one that you or root made; /dev/null for none.";
-        "folder", [], Path, "~/mail", "", "What + stands for at the head of record.";
-        "record-in-folder", ["outfolder"], Flag, "true", "false", "Reads a relative record as a file in folder.";
-        "save", [], Flag, "true", "false", "Keeps a mail that could not be sent in dead-letter.";
+        "record", [], Path, "~/sent.mbox", "", "An mbox file to which each sent message is added: a regular file without further hard links; in a directory that others can write to, you or root must own it. /dev/null for none.";
+        "folder", [], Path, "~/mail", "", "The directory that a leading + in record stands for.";
+        "record-in-folder", ["outfolder"], Flag, "true", "false", "Treats a relative record as a file in folder.";
+        "save", [], Flag, "true", "false", "Saves a message that could not be sent to dead-letter.";
         "dead-letter", ["DEAD"], Path, "~/dead.letter", "~/dead.letter", "The file for save.";
     }
     "Queue" {
-        "queue", [], Flag, "false", "true; false where CI is set or nothing can be written", "Writes every mail down before it is sent, and keeps it until it was accepted.";
-        "queue-dir", [], Path, "~/.local/state/smail", "smail in the folder for state", "Where mail waits. The folder must be yours and closed to others.";
+        "queue", [], Flag, "false", "true; false if CI is set or nothing can be written", "Stores every message before it is sent, and keeps it until it is accepted.";
+        "queue-dir", [], Path, "~/.local/state/smail", "smail in the state directory", "The directory of the queue. It must be yours and closed to others.";
         "queue-schedule", [], List, "1m, 2m, 5m, 10m, 20m, 40m, 1h, 2h, 4h", "1m, 2m, 5m, 10m, 20m, 40m, 1h, 2h, 4h", "The pauses between attempts; the last one repeats.";
-        "queue-lifetime", [], Time, "5d", "5d", "How long a mail is tried before it is given up; time without tries does not count.";
-        "queue-drain", [], Size, "20", "20", "How many mails that are due a mail that was accepted takes along; 0 for none.";
-        "on-doubt", [], Choice(DOUBT), "hold", "resend", "What becomes of a mail whose last answer was lost: resend after ten minutes with the same Message-ID, or hold.";
-        "on-failure", [], Program, "notify-send 'mail failed'", "", "A program that is run for a minute at most when a mail is given up, without a shell; $SMAIL_QUEUE_ID, _FILE, _REASON, _FROM, _TO and _COUNT tell which, and its standard input has every recipient on a line of its own.";
-        "failure-notice", [], Choice(NOTICE), "mail", "mail where the system names queue-dir, else none", "Whether the sender of a mail that is given up later gets a notice by mail.";
+        "queue-lifetime", [], Time, "5d", "5d", "How long to try a message before giving up; time without attempts does not count.";
+        "queue-drain", [], Size, "20", "20", "How many due messages to send along after a message that was accepted; 0 for none.";
+        "on-doubt", [], Choice(DOUBT), "hold", "resend", "What to do with a message whose last reply was lost: resend after ten minutes with the same Message-ID, or hold.";
+        "on-failure", [], Program, "notify-send 'mail failed'", "", "A program to run when smail gives up a message: without a shell, for at most a minute. $SMAIL_QUEUE_ID, _FILE, _REASON, _FROM, _TO and _COUNT describe the message; standard input has every recipient on a line of its own.";
+        "failure-notice", [], Choice(NOTICE), "mail", "mail if the system's files set queue-dir, else none", "Whether the sender gets a notice by mail when smail gives up a message later.";
     }
     "This program" {
-        "extra-rc", ["mailx-extra-rc", "NAIL_EXTRA_RC"], Path, "~/.mailrc.local", "", "A further mail.rc, read after the others.";
-        "log", [], List, "~/.local/state/smail.log,syslog", "syslog for mail taken as sendmail, else nothing", "Where a line is written for every attempt to send: a file, syslog, journal, or none. A log that cannot be written stops no mail.";
-        "language", [], Choice(LANGUAGE), "zh", "by LC_ALL, LC_MESSAGES or LANG, else en", "The language in which failures are explained: English or Simplified Chinese.";
-        "verbose", [], Flag, "true", "false", "Shows the dialogue with the server, as -v does.";
+        "extra-rc", ["mailx-extra-rc", "NAIL_EXTRA_RC"], Path, "~/.mailrc.local", "", "An additional mail.rc, read after the others.";
+        "log", [], List, "~/.local/state/smail.log,syslog", "syslog for mail accepted as sendmail, else nothing", "Where to log each attempt to send: a file, syslog, journal, or none. A log that cannot be written does not stop mail.";
+        "language", [], Choice(LANGUAGE), "zh", "from LC_ALL, LC_MESSAGES or LANG, else en", "The language of explanations: English or Simplified Chinese.";
+        "verbose", [], Flag, "true", "false", "Shows the session with the server, as -v does.";
         "debug", [], Flag, "true", "false", "Sends nothing, as -d does.";
     }
 }

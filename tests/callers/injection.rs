@@ -1,5 +1,4 @@
-//! Text of strangers on the command line: spec/reliability.md section 1a, C1 to C7. Nothing that it
-//! names is written, read or run.
+//! Text of strangers on the command line. Nothing that it names is written, read or run.
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -1,6 +1,5 @@
-//! What holds for every caller: the invariants (a) to (l) of spec/sendmail.md section 3. Those that
-//! every row of the table proves already, silence (a) and the statuses 0 and 75 (b, c), are proved
-//! here for what no row does.
+//! What holds for every caller. The row of each caller already proves silence on success and the
+//! statuses 0 and 75; they are proved here for what no row does.
 use std::fs;
 use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -44,7 +43,7 @@ fn a_mail_that_is_queued_is_never_reported_as_the_callers_to_repeat() {
 
 #[test]
 fn a_queue_that_was_named_and_cannot_be_made_is_73_and_nothing_is_sent() {
-    // (b) /proc takes no folders, whoever asks.
+    // /proc takes no folders, whoever asks.
     let sink = Options::new().start();
     let world = host_with(sink.port(), "queue-dir = \"/proc/none\"");
     let outcome = call("sendmail root").stdin("x\n").run(&world, true).run();
@@ -55,7 +54,6 @@ fn a_queue_that_was_named_and_cannot_be_made_is_73_and_nothing_is_sent() {
 
 #[test]
 fn it_works_in_any_surroundings() {
-    // (d)
     let closed = [
         "exec 1>&-",
         "exec 2>&-",
@@ -103,7 +101,6 @@ fn it_works_in_any_surroundings() {
 
 #[test]
 fn the_queue_is_private_whatever_the_umask_is() {
-    // (d)
     let world = host(Place::reserve().port());
     silent(
         &call("sendmail root")
@@ -138,7 +135,7 @@ fn the_queue_is_private_whatever_the_umask_is() {
 
 #[test]
 fn a_reader_that_has_gone_is_no_reason_to_fail() {
-    // (d) Both outputs are a pipe that nobody reads.
+    // Both outputs are a pipe that nobody reads.
     let place = Place::reserve();
     let world = host(place.port());
     let script = "exec 3>&1; { trap '' PIPE; while echo 2>/dev/null; do :; done; \"$0\" -bp; echo $? >&3; } | true";
@@ -157,7 +154,7 @@ fn a_reader_that_has_gone_is_no_reason_to_fail() {
 
 #[test]
 fn bare_names_are_taken_everywhere() {
-    // (g) In the words, in From, To, Cc, Sender, Reply-To and behind -f.
+    // In the words, in From, To, Cc, Sender, Reply-To and behind -f.
     call("sendmail -f alice root postmaster")
         .stdin("From: alice\nSender: root\nTo: root\nCc: \"A\" <alice>\nReply-To: alice\n\nx\n")
         .to("admin@a.example")
@@ -171,7 +168,6 @@ fn bare_names_are_taken_everywhere() {
 
 #[test]
 fn the_letter_a_of_mail_is_a_header_or_a_file() {
-    // (i)
     let world = host(Place::reserve().port());
     let run = |words: &[&str]| {
         let outcome = world.as_name("mail", words).stdin("x\n").queued().run();
@@ -200,7 +196,6 @@ fn the_letter_a_of_mail_is_a_header_or_a_file() {
 
 #[test]
 fn the_letter_e_of_mail_is_a_flag_or_swallows_a_command() {
-    // (i)
     let world = host(Place::reserve().port());
     let run =
         |words: &[&str], input: &str| world.as_name("mail", words).stdin(input).queued().run();
@@ -217,7 +212,6 @@ fn the_letter_e_of_mail_is_a_flag_or_swallows_a_command() {
 
 #[test]
 fn the_field_bcc_vanishes_in_every_spelling() {
-    // (j)
     for field in ["Bcc", "BCC", "bcc ", "Bcc\t"] {
         let taken = format!("{field}: boss@x.example,\n eve@x.example\n");
         let input = format!("Subject: s\n{taken}X: y\n\nBcc: text\n");
@@ -232,7 +226,7 @@ fn the_field_bcc_vanishes_in_every_spelling() {
 
 #[test]
 fn a_signal_before_the_end_of_the_mail_leaves_nothing() {
-    // (k) Whether it has read a part, a head, or a body that lies in a file meanwhile.
+    // Whether it has read a part, a head, or a body that lies in a file meanwhile.
     let sink = Options::new().start();
     let world = host(sink.port());
     let parts = [
@@ -265,7 +259,7 @@ fn a_signal_before_the_end_of_the_mail_leaves_nothing() {
 
 #[test]
 fn a_file_is_read_from_where_it_stands() {
-    // (l) What stands before its offset is not the mail's.
+    // What stands before its offset is not the mail's.
     let sink = Options::new().start();
     let world = host(sink.port());
     let mut file = tempfile::tempfile().unwrap();

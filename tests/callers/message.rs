@@ -1,4 +1,4 @@
-//! What programs write, as it comes and as it arrives: spec/sendmail.md section 2.4.
+//! What programs write, as it comes and as it arrives.
 use super::call::{ALL, Call, STAMPS, call};
 
 /// Hands over to bob. What is added is From, Date and Message-ID unless the test says otherwise.

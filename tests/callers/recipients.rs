@@ -1,4 +1,4 @@
-//! Who gets a mail with `-t` and without: spec/sendmail.md section 2.3.
+//! Who gets a mail with `-t` and without.
 use super::call::{Call, call, host, one_line, silent};
 use super::support::sink::{Options, Place};
 
