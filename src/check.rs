@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 
 use crate::delivery::{Cause, Class, Fault};
 use crate::settings::presets::{FromRule, Preset};
-use crate::transport::rehearsal::{News, Outcome, Probe, Step};
+use crate::transport::{Event, Outcome, Step, StepResult};
 
 pub use text::Look;
 
@@ -59,7 +59,7 @@ pub struct Advice {
 /// A step with all that is said of it.
 #[derive(Debug)]
 struct Row {
-    probe: Probe,
+    probe: StepResult,
     advice: Option<Advice>,
     notes: Vec<String>,
 }
@@ -88,10 +88,11 @@ impl<'a> Sheet<'a> {
         }
     }
 
-    /// Takes news in, and gives the lines to print for it.
-    pub fn add(&mut self, news: News, look: Look) -> String {
-        match news {
-            News::Door(place) => {
+    /// Takes an event of a rehearsal in, and returns the lines to print for it.
+    pub fn add(&mut self, event: Event<'_>, look: Look) -> String {
+        match event {
+            Event::Line(_) | Event::Progress { .. } | Event::UnlikelySecret(_) => String::new(),
+            Event::Endpoint(place) => {
                 let line = text::door(&place);
                 self.doors.push(Door {
                     place,
@@ -99,7 +100,7 @@ impl<'a> Sheet<'a> {
                 });
                 line
             }
-            News::Step(probe) => {
+            Event::Step(probe) => {
                 if self.doors.is_empty() {
                     self.doors.push(Door::default());
                 }
@@ -160,7 +161,7 @@ pub fn untried(exit: u8, error: &str) -> String {
 }
 
 /// The mistakes that show in a step. What the hints say of it already is not said again.
-fn notes(probe: &Probe, subject: &Subject, door: &Door, hints: &[String]) -> Vec<String> {
+fn notes(probe: &StepResult, subject: &Subject, door: &Door, hints: &[String]) -> Vec<String> {
     let found = match (probe.step, &probe.outcome) {
         (Step::Connect, Outcome::Passed) => vec![passed_over(probe)],
         (Step::Connect, Outcome::Failed(fault)) => vec![one_family(fault)],
@@ -199,7 +200,7 @@ fn is_v6(address: &str) -> bool {
 }
 
 /// Addresses that were tried in vain before one answered.
-fn passed_over(probe: &Probe) -> Option<String> {
+fn passed_over(probe: &StepResult) -> Option<String> {
     let late = probe.list("late");
     let first = late.first()?;
     let winner = probe.text("peer").is_some_and(is_v6);
@@ -235,7 +236,7 @@ fn one_family(fault: &Fault) -> Option<String> {
 
 /// A server that kept silent, and began to speak when it was spoken to in TLS; every other fault of
 /// this kind says it.
-fn wrong_mode(probe: &Probe, outcome: &Outcome) -> Option<String> {
+fn wrong_mode(probe: &StepResult, outcome: &Outcome) -> Option<String> {
     let Outcome::Failed(Fault {
         cause: Cause::Silent(_),
         ..
@@ -258,7 +259,7 @@ fn unless_hinted(hints: &[String], setting: &str, more: &'static str) -> &'stati
     }
 }
 
-fn trust(probe: &Probe, outcome: &Outcome) -> Option<String> {
+fn trust(probe: &StepResult, outcome: &Outcome) -> Option<String> {
     let doubt = probe
         .text("doubt")
         .filter(|_| *outcome == Outcome::Passed)?;
@@ -268,7 +269,7 @@ fn trust(probe: &Probe, outcome: &Outcome) -> Option<String> {
 }
 
 /// A certificate against the clock of this host.
-fn validity(probe: &Probe, subject: &Subject) -> Option<String> {
+fn validity(probe: &StepResult, subject: &Subject) -> Option<String> {
     let (begin, end) = (probe.number("not_before")?, probe.number("not_after")?);
     if subject.now < begin || subject.now > end {
         let valid = format!(
@@ -291,7 +292,7 @@ fn validity(probe: &Probe, subject: &Subject) -> Option<String> {
     })
 }
 
-fn small_size(probe: &Probe) -> Option<String> {
+fn small_size(probe: &StepResult) -> Option<String> {
     let size = probe.number("size").filter(|size| *size < SMALL)?;
     Some(format!(
         "the server accepts messages of at most {}; attachments grow by a third when encoded",
@@ -300,7 +301,7 @@ fn small_size(probe: &Probe) -> Option<String> {
 }
 
 /// Only the name that was said can be at fault here, or the whole host.
-fn hello_name(probe: &Probe, fault: &Fault, hints: &[String]) -> Option<String> {
+fn hello_name(probe: &StepResult, fault: &Fault, hints: &[String]) -> Option<String> {
     let reply = fault
         .reply()
         .filter(|_| fault.class() == Class::Permanent)?;

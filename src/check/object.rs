@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{Row, Sheet};
 use crate::text::{self, Policy};
-use crate::transport::rehearsal::{Fact, Outcome};
+use crate::transport::{Fact, Outcome};
 
 #[derive(Serialize)]
 struct Object<'a> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::*;
 use crate::delivery::{Reply, Stage};
 use crate::settings::presets;
-use crate::transport::rehearsal::{Fact, Facts};
+use crate::transport::{Fact, Facts};
 
 const NOW: i64 = 1_800_000_000;
 
@@ -27,8 +27,8 @@ fn list(parts: &[&str]) -> Fact {
     Fact::List(parts.iter().map(ToString::to_string).collect())
 }
 
-fn step(step: Step, facts: Facts, outcome: Outcome) -> News {
-    News::Step(Probe {
+fn step(step: Step, facts: Facts, outcome: Outcome) -> Event<'static> {
+    Event::Step(StepResult {
         step,
         took: Duration::from_millis(12),
         facts,
@@ -37,7 +37,7 @@ fn step(step: Step, facts: Facts, outcome: Outcome) -> News {
 }
 
 /// The lines for one step.
-fn shown(subject: &Subject, news: News) -> String {
+fn shown(subject: &Subject, news: Event<'_>) -> String {
     let advise = |fault: &Fault, _: &str| Advice {
         said: format!("{:?}", fault.cause),
         id: None,
@@ -154,7 +154,7 @@ fn the_days_of_a_certificate_are_counted_from_now() {
         ]
     };
     let notes = |left| {
-        let News::Step(probe) = step(Step::Tls, facts(left), Outcome::Passed) else {
+        let Event::Step(probe) = step(Step::Tls, facts(left), Outcome::Passed) else {
             unreachable!()
         };
         notes(&probe, &subject(), &Door::default(), &[])
@@ -177,7 +177,7 @@ fn the_days_of_a_certificate_are_counted_from_now() {
 #[test]
 fn a_certificate_that_settings_let_pass_is_no_secret() {
     let facts = vec![("doubt", text("it is self-signed"))];
-    let News::Step(probe) = step(Step::Tls, facts, Outcome::Passed) else {
+    let Event::Step(probe) = step(Step::Tls, facts, Outcome::Passed) else {
         unreachable!()
     };
     let said = notes(&probe, &subject(), &Door::default(), &[]);

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use super::{DAY, Row, Subject};
 use crate::text::{short, word as safe};
-use crate::transport::rehearsal::{Outcome, Probe, Step};
+use crate::transport::{Outcome, Step, StepResult};
 
 /// How lines look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -125,7 +125,7 @@ fn label(step: Step) -> &'static str {
 }
 
 /// What a step found, on one line.
-fn words(probe: &Probe, subject: &Subject) -> String {
+fn words(probe: &StepResult, subject: &Subject) -> String {
     let text = |label| probe.text(label).unwrap_or_default();
     match (probe.step, &probe.outcome) {
         (Step::Resolve, _) => addresses(probe, subject),
@@ -154,7 +154,7 @@ fn words(probe: &Probe, subject: &Subject) -> String {
 }
 
 /// The host is named where it is not the server: a proxy, or what connect-to says.
-fn addresses(probe: &Probe, subject: &Subject) -> String {
+fn addresses(probe: &StepResult, subject: &Subject) -> String {
     let addresses = probe.list("addresses").join(", ");
     match probe.text("host") {
         Some(host) if host != subject.goal && host != addresses => format!("{host}: {addresses}"),
@@ -162,7 +162,7 @@ fn addresses(probe: &Probe, subject: &Subject) -> String {
     }
 }
 
-fn offers(probe: &Probe) -> String {
+fn offers(probe: &StepResult) -> String {
     let offers = probe.list("offers");
     let said = probe.text("said").unwrap_or_default();
     if offers.is_empty() {
@@ -180,7 +180,7 @@ fn offers(probe: &Probe) -> String {
     short(&format!("{said}: {}", words.join(", ")))
 }
 
-fn certificate(probe: &Probe, subject: &Subject) -> String {
+fn certificate(probe: &StepResult, subject: &Subject) -> String {
     let names = probe.list("names");
     let names = if names.is_empty() {
         "no host name".to_owned()

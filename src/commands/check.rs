@@ -18,8 +18,8 @@ use crate::hints;
 use crate::message::{Envelope, Message};
 use crate::route::{Route, resolve::resolve};
 use crate::settings::{Settings, SettingsError, author};
-use crate::transport::rehearsal::{News, Outcome, Probe};
 use crate::transport::{self, rehearsal};
+use crate::transport::{Event, Outcome, StepResult};
 
 use super::{print, remarks, terminal::print_coloured};
 
@@ -145,10 +145,16 @@ fn report(
         }
     };
     say(&sheet.title());
-    let watch = super::watch(args, settings);
+    let context = super::context(args, settings);
     let (tell, told) = mpsc::channel();
-    let rehearse = |tell: Sender<News>| {
-        rehearsal::rehearse(route, message, &watch, move |news| drop(tell.send(news)))
+    let rehearse = |tell: Sender<Event<'static>>| {
+        rehearsal::rehearse(route, message, &context, move |event: Event<'_>| {
+            let _ = match event {
+                Event::Endpoint(place) => tell.send(Event::Endpoint(place)),
+                Event::Step(step) => tell.send(Event::Step(step)),
+                _ => Ok(()),
+            };
+        })
     };
     // The lines come as the steps end, while the next one is under way; without a second thread,
     // when all of them have.
@@ -192,14 +198,14 @@ fn known(fault: Fault, settings: &Settings) -> Fault {
     }
 }
 
-fn judged(news: News, settings: &Settings) -> News {
+fn judged(news: Event<'static>, settings: &Settings) -> Event<'static> {
     match news {
-        News::Step(Probe {
+        Event::Step(StepResult {
             outcome: Outcome::Failed(fault),
             step,
             took,
             facts,
-        }) => News::Step(Probe {
+        }) => Event::Step(StepResult {
             outcome: Outcome::Failed(known(fault, settings)),
             step,
             took,

@@ -16,7 +16,7 @@ use crate::queue::{
 };
 use crate::route::Route;
 use crate::settings::{Layers, Settings};
-use crate::transport::{self, ConnectionReuse, Watch};
+use crate::transport::{self, ConnectionReuse, RunContext};
 
 use super::complain;
 use super::maillog::Keeper;
@@ -51,7 +51,7 @@ pub struct Mailer<'a> {
     /// Its way.
     pub route: &'a Route,
     /// What looks on.
-    pub watch: &'a Watch,
+    pub context: &'a RunContext,
     /// Its author.
     pub author: &'a Mailbox,
     /// Its subject, for the list.
@@ -152,7 +152,7 @@ impl Mailer<'_> {
 
     /// Sends without the queue.
     pub fn send_directly(&self, message: &Message) -> Sent {
-        let sent = self.direct(transport::open(self.route, self.watch).deliver(
+        let sent = self.direct(transport::open(self.route, self.context).deliver(
             message,
             ConnectionReuse::Last,
             &mut (),
@@ -235,7 +235,7 @@ impl Mailer<'_> {
 
     fn attempt(&self, queue: &Queue, mut claim: Claim<'_>) -> Result<Sent, Failure> {
         let id = claim.head().id.clone();
-        let Some(slot) = queue.slot(PATIENCE, &self.watch.interrupt) else {
+        let Some(slot) = queue.slot(PATIENCE, &self.context.interrupt) else {
             return Ok(self.waits(&id, "too many messages are being sent at once"));
         };
         let report = match self.try_once(&mut claim) {
@@ -279,7 +279,7 @@ impl Mailer<'_> {
 
     /// The attempt; a signal that came while the mail waited for its turn has ended it already.
     fn try_once(&self, claim: &mut Claim<'_>) -> Result<Report, QueueError> {
-        let signal = self.watch.interrupt.load(Ordering::Relaxed);
+        let signal = self.context.interrupt.load(Ordering::Relaxed);
         if signal != 0 {
             let cause = Cause::Interrupted(i32::try_from(signal).unwrap_or(i32::MAX));
             let fault = Err(Fault::new(Stage::Prepare, cause));
@@ -290,7 +290,7 @@ impl Mailer<'_> {
             ));
         }
         claim.attempt(
-            &mut *transport::open(self.route, self.watch),
+            &mut *transport::open(self.route, self.context),
             ConnectionReuse::Last,
         )
     }
@@ -417,11 +417,9 @@ impl Mailer<'_> {
         if most == 0 {
             return;
         }
-        let watch = Watch {
-            trace: None,
-            suspect: None,
-            progress: None,
-            ..self.watch.clone()
+        let context = RunContext {
+            observer: None,
+            ..self.context.clone()
         };
         let options = FlushOptions {
             most: Some(most),
@@ -430,7 +428,7 @@ impl Mailer<'_> {
             ..FlushOptions::default()
         };
         let mut ways = RouteResolver::by_itself(self.layers, self.settings, self.args);
-        if let Ok(flushed) = queues.flush(&mut ways, &watch, &options) {
+        if let Ok(flushed) = queues.flush(&mut ways, &context, &options) {
             say_given_up(&flushed);
             for problem in flushed.problems {
                 complain(&failure::remark(&problem.to_string()));

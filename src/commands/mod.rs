@@ -7,12 +7,11 @@ use std::sync::Arc;
 
 use crate::address::Mailbox;
 use crate::cli::{self, Args, Command};
-use crate::delivery::Line;
 use crate::draft;
 use crate::environment::{self, Environment};
 use crate::failure::{self, Exit, Failure};
 use crate::settings::{self, Layers, Settings};
-use crate::transport::Watch;
+use crate::transport::RunContext;
 use crate::{children, generate, report};
 
 mod check;
@@ -31,7 +30,7 @@ mod setup;
 mod show;
 mod terminal;
 
-use terminal::{complain, print};
+use terminal::{Terminal, complain, print};
 
 /// Runs the program: what was typed decides which command, and its failure which exit status.
 pub fn run() -> ExitCode {
@@ -91,8 +90,8 @@ fn dispatch(args: &Args) -> Result<Exit, Failure> {
             match command {
                 Command::ShowSettings => Ok(show::run(args, &settings, &env)),
                 Command::Queue => {
-                    let watch = watch(args, &settings);
-                    queue::errand(args, &layers, &settings, &env, &watch)
+                    let context = context(args, &settings);
+                    queue::errand(args, &layers, &settings, &env, &context)
                 }
                 _ => send::run(args, &layers, settings, &env),
             }
@@ -108,34 +107,24 @@ fn author(settings: &Settings, user: &str) -> Result<Mailbox, Failure> {
         .ok_or_else(|| Failure::new(Exit::CONFIG, "from contains no address"))
 }
 
-/// What looks on while mail travels: signals, the dialogue under `-v`, and, unless that is
-/// unwanted, a word on what is visibly wrong with a password and on how far a long message is.
-fn watch(args: &Args, settings: &Settings) -> Watch {
-    // Until now a signal has ended the process at once.
-    let mut watch = Watch {
-        interrupt: children::watched(),
-        ..Watch::default()
-    };
+/// What a run shares: signals, the secrets to be struck out, and the terminal that observes it.
+fn context(args: &Args, settings: &Settings) -> RunContext {
     // A file that grew too large must be an error to clean up after, and not the end of the
     // process.
     let ignored = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, ignored);
-    if settings.flag("verbose") {
-        watch.trace = Some(Arc::new(|line: &Line| complain(&report::spoken(line))));
-    }
+    let context = RunContext {
+        // Until now a signal has ended the process at once.
+        interrupt: children::watched(),
+        observer: Some(Arc::new(Terminal::new(args, settings))),
+        ..RunContext::default()
+    };
     // A program that stands in for a server may print what it was started with or found in the same
     // files.
     for secret in settings::secrets_at_hand(settings) {
-        watch.redactor.add_for_programs(&secret);
+        context.redactor.add_for_programs(&secret);
     }
-    if !args.quiet {
-        let language = failure::language(settings);
-        watch.suspect = Some(Arc::new(move |hint| {
-            complain(&failure::suspicion(hint, language));
-        }));
-        watch.progress = terminal::progress().filter(|_| args.sendmail.is_none());
-    }
-    watch
+    context
 }
 
 fn remarks(args: &Args, settings: &Settings, warnings: &[String]) {

@@ -11,7 +11,7 @@ use crate::queue::{self, Claim, FlushOptions, Flushed, Head, QueueError, Queues,
 use crate::report;
 use crate::route::{Route, resolve::resolve};
 use crate::settings::{Layers, Settings, StoredSettings};
-use crate::transport::Watch;
+use crate::transport::RunContext;
 
 use super::deliver::PATIENCE;
 use super::maillog::Keeper;
@@ -141,12 +141,12 @@ pub fn errand(
     layers: &Layers,
     settings: &Settings,
     env: &Environment,
-    watch: &Watch,
+    context: &RunContext,
 ) -> Result<Exit, Failure> {
     let Some(queues) = existing(settings, env)? else {
         return errand_of_nothing(args);
     };
-    let exit = on(&queues, args, layers, settings, watch)?;
+    let exit = on(&queues, args, layers, settings, context)?;
     Ok(say_unusable(&queues, exit))
 }
 
@@ -168,7 +168,7 @@ fn on(
     args: &Args,
     layers: &Layers,
     settings: &Settings,
-    watch: &Watch,
+    context: &RunContext,
 ) -> Result<Exit, Failure> {
     let io = |error: QueueError| Failure::from(error);
     if let Some(id) = &args.queue_show {
@@ -194,7 +194,7 @@ fn on(
             ..FlushOptions::default()
         };
         return Ok(say(&queues
-            .flush(&mut ways, watch, &options)
+            .flush(&mut ways, context, &options)
             .map_err(io)?));
     } else {
         let items = queues.list().map_err(io)?;

@@ -10,12 +10,12 @@ use crate::report;
 use crate::route::{Route, resolve::resolve};
 use crate::settings::{Layers, Settings};
 use crate::text::word;
-use crate::transport::{self, ConnectionReuse, Watch};
+use crate::transport::{self, ConnectionReuse, RunContext};
 
 use std::fmt::Write as _;
 
 use super::copy::Copy;
-use super::{author, complain, deliver, maillog, open_queue, print, remarks, watch};
+use super::{author, complain, context, deliver, maillog, open_queue, print, remarks};
 
 /// Runs the command line that names no other command.
 ///
@@ -92,13 +92,13 @@ pub(super) fn send(
     if settings.flag("debug") {
         return dry_run(settings, &message, route);
     }
-    let watch = watch(args, settings);
+    let context = context(args, settings);
     let mailer = deliver::Mailer {
         args,
         layers,
         settings,
         route,
-        watch: &watch,
+        context: &context,
         author: &author,
         subject: &subject,
     };
@@ -169,7 +169,7 @@ fn dry_run(settings: &Settings, message: &Message, route: &Route) -> Result<Exit
         let _ = writeln!(lines, "-- dsn: {}", word(&message.envelope.dsn.to_string()));
     }
     complain(&lines);
-    let printed = transport::open(&Route::Stdout, &Watch::default()).deliver(
+    let printed = transport::open(&Route::Stdout, &RunContext::default()).deliver(
         message,
         ConnectionReuse::Last,
         &mut (),

@@ -24,7 +24,7 @@ use crate::report;
 use crate::route::{Route, resolve::resolve};
 use crate::settings::{Layers, MAX_SIZE, Settings};
 use crate::text;
-use crate::transport::{self, Watch};
+use crate::transport::{self, RunContext};
 
 use super::client::Client;
 use super::deliver::{self, Mailer, Sent};
@@ -94,13 +94,13 @@ struct Ready {
 }
 
 impl Ready {
-    fn mailer<'a>(&'a self, run: &SendmailRun<'a>, watch: &'a Watch) -> Mailer<'a> {
+    fn mailer<'a>(&'a self, run: &SendmailRun<'a>, context: &'a RunContext) -> Mailer<'a> {
         Mailer {
             args: run.args,
             layers: run.layers,
             settings: &self.settings,
             route: &self.route,
-            watch,
+            context,
             author: &self.settled.author,
             subject: &self.settled.subject,
         }
@@ -124,8 +124,8 @@ impl SendmailRun<'_> {
         };
         // Up to here a signal ends the process and with it the mail, which nobody has promised
         // anything of.
-        let watch = super::watch(self.args, self.settings);
-        let (mailer, message) = (ready.mailer(self, &watch), &ready.settled.message);
+        let context = super::context(self.args, self.settings);
+        let (mailer, message) = (ready.mailer(self, &context), &ready.settled.message);
         let sent = match ready.queue(self)? {
             Some(queues) if request.queue_only => mailer.keep(&queues, message)?,
             Some(queues) => mailer.send(queues, message)?,
@@ -224,10 +224,10 @@ impl SendmailRun<'_> {
     fn carry(&self, accepted: &Receiver<String>) {
         // A dialogue ends by a signal at once: what it accepted is in the queue. It may last for
         // days, and what was learned of servers meanwhile holds for a minute.
-        let (mut watch, mut since) = (Watch::default(), Instant::now());
+        let (mut context, mut since) = (RunContext::default(), Instant::now());
         while let Ok(first) = accepted.recv() {
             if since.elapsed() > LEARNED_FOR {
-                (watch, since) = (Watch::default(), Instant::now());
+                (context, since) = (RunContext::default(), Instant::now());
             }
             let ids: Vec<String> = std::iter::once(first).chain(accepted.try_iter()).collect();
             let Ok(queues) = open_queue::at_hand(self.settings, self.env) else {
@@ -238,7 +238,7 @@ impl SendmailRun<'_> {
                 ..FlushOptions::default()
             };
             let mut ways = RouteResolver::by_itself(self.layers, self.settings, self.args);
-            let flushed = queues.flush(&mut ways, &watch, &options);
+            let flushed = queues.flush(&mut ways, &context, &options);
             if let Ok(flushed) = flushed
                 && self.args.verbose > 0
             {
@@ -323,8 +323,8 @@ impl SendmailRun<'_> {
             }
         }
         let mut ways = RouteResolver::by_itself(self.layers, self.settings, self.args);
-        let watch = super::watch(self.args, self.settings);
-        let flushed = queues.flush(&mut ways, &watch, &options)?;
+        let context = super::context(self.args, self.settings);
+        let flushed = queues.flush(&mut ways, &context, &options)?;
         let named = !filter.ids.is_empty();
         if self.args.verbose > 0 {
             say(&flushed);
@@ -400,8 +400,8 @@ impl SessionHandler<'_> {
             return Ok("dropped".to_owned());
         };
         self.client.allows(&ready.route)?;
-        let watch = Watch::default();
-        let (mailer, message) = (ready.mailer(&self.run, &watch), &ready.settled.message);
+        let context = RunContext::default();
+        let (mailer, message) = (ready.mailer(&self.run, &context), &ready.settled.message);
         let sent = match ready.queue(&self.run)? {
             Some(queues) => mailer.keep(&queues, message)?,
             None => mailer.send_directly(message),

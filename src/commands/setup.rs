@@ -25,10 +25,10 @@ use crate::setup::{
     self, Aborted, AssumeYes, Before, Done, LEAKS, Place, Prompter, Services, Setting, SetupError,
     SetupOptions, TrialError,
 };
-use crate::transport::{self, Watch, https, rehearsal};
+use crate::transport::{self, Event, RunContext, https, rehearsal};
 
 use super::send::send;
-use super::{author, complain, print, watch};
+use super::{author, complain, context, print};
 
 /// Sets smail up.
 ///
@@ -43,7 +43,7 @@ pub fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
         Language::English => Messages::ENGLISH,
         Language::Chinese => Messages::CHINESE,
     };
-    let mut watch = watch(args, &settings);
+    let mut context = context(args, &settings);
     let place = place(args, env, &layers, &settings)?;
     let mut hear = |text: &str| {
         if args.from_mailrc.is_some() {
@@ -56,11 +56,13 @@ pub fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
     let mut keyboard = if args.yes {
         None
     } else {
-        Some(Keyboard::open(args, &watch)?)
+        Some(Keyboard::open(args, &context)?)
     };
     if keyboard.is_some() {
         // The dialogue points out what is visibly wrong with a password when it is typed.
-        watch.suspect = None;
+        context.observer = Some(Arc::new(super::terminal::Terminal::without_doubts(
+            args, &settings,
+        )));
     }
     let prompter: &mut dyn Prompter = match &mut keyboard {
         Some(keyboard) => keyboard,
@@ -71,8 +73,8 @@ pub fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
     }
     let (refusal, retyped) = (RefCell::new(None), Cell::new(false));
     let try_it = |said: &[Setting]| {
-        rehearse(args, said, env, &watch).map_err(|failure| {
-            if watch.interrupt.load(Ordering::SeqCst) != 0 {
+        rehearse(args, said, env, &context).map_err(|failure| {
+            if context.interrupt.load(Ordering::SeqCst) != 0 {
                 return TrialError::Interrupted;
             }
             let text = failure.text();
@@ -94,7 +96,7 @@ pub fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
             hint.action(language)
         ))
     };
-    let fetch = |host: &str, target: &str| fetch(args, host, target, env, &watch, language);
+    let fetch = |host: &str, target: &str| fetch(args, host, target, env, &context, language);
     let services = Services {
         directory: &Dns::of_machine(),
         web: &fetch,
@@ -105,7 +107,7 @@ pub fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
         setup::run(prompter, messages, &options, &place, services).map_err(|error| {
             match (&error, refusal.take()) {
                 (SetupError::Refused(_), Some(failure)) => failure.fact("nothing was written"),
-                (SetupError::Aborted(Aborted::Interrupted, _), _) => interrupted(error, &watch),
+                (SetupError::Aborted(Aborted::Interrupted, _), _) => interrupted(error, &context),
                 _ => Failure::from(error),
             }
         })?;
@@ -132,9 +134,9 @@ pub fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
 }
 
 /// Status 130 for Ctrl-C, and that of the signal otherwise.
-fn interrupted(error: SetupError, watch: &Watch) -> Failure {
+fn interrupted(error: SetupError, context: &RunContext) -> Failure {
     let mut failure = Failure::from(error);
-    if let Ok(signal @ 1..) = u8::try_from(watch.interrupt.load(Ordering::SeqCst)) {
+    if let Ok(signal @ 1..) = u8::try_from(context.interrupt.load(Ordering::SeqCst)) {
         failure.exit = Exit(128_u8.saturating_add(signal));
     }
     failure
@@ -246,7 +248,7 @@ fn rehearse(
     args: &Args,
     said: &[Setting],
     env: &Environment,
-    watch: &Watch,
+    context: &RunContext,
 ) -> Result<(), Failure> {
     let tried = with(args, said.iter().map(Setting::found));
     let settings = Layers::read(&tried, env)?.resolve(&[])?;
@@ -254,7 +256,7 @@ fn rehearse(
     let route = resolve(&settings, &author)?;
     let sender = settings::author::return_path(&settings, &author, &env.user())?;
     let message = super::check::message(&author, sender, Vec::new());
-    let (via, faults) = rehearsal::rehearse(&route, &message, watch, |_| {});
+    let (via, faults) = rehearsal::rehearse(&route, &message, context, |_: Event<'_>| {});
     super::check::account(&faults, &via, &settings).map_or(Ok(()), Err)
 }
 
@@ -311,7 +313,7 @@ fn fetch(
     host: &str,
     target: &str,
     env: &Environment,
-    watch: &Watch,
+    context: &RunContext,
     language: Language,
 ) -> Result<Page, NoPage> {
     let ours = [
@@ -329,7 +331,7 @@ fn fetch(
         Route::Smtp(server) => server,
         other => return Err(NoPage::Because(transport::describe(&other))),
     };
-    match https::get(&route, target, watch) {
+    match https::get(&route, target, context) {
         Ok(page) => Ok(Page {
             status: page.status,
             location: page.location,
@@ -464,7 +466,7 @@ struct Keyboard {
 }
 
 impl Keyboard {
-    fn open(args: &Args, watch: &Watch) -> Result<Self, Failure> {
+    fn open(args: &Args, context: &RunContext) -> Result<Self, Failure> {
         let nobody = |why: &str| {
             Failure::new(Exit::USAGE, format!("`--setup` asks questions, but {why}"))
                 .hint("without a terminal: smail --setup me@example.org --yes --password-from stdin < password")
@@ -473,7 +475,7 @@ impl Keyboard {
         if args.password_from.is_none() && !environment::stdin_is_terminal() {
             return Err(nobody("standard input is not a terminal"));
         }
-        let terminal = Terminal::open(Arc::clone(&watch.interrupt))
+        let terminal = Terminal::open(Arc::clone(&context.interrupt))
             .map_err(|why| nobody(&format!("there is {why}")))?;
         Ok(Keyboard { terminal })
     }

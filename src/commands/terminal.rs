@@ -4,15 +4,18 @@
 //! show them; `NO_COLOR` is honoured. The line is gone before anything else is written. Whatever
 //! the words were made of, no control but TAB and the line end leaves here.
 use std::io::Write;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use crate::cli::Args;
 use crate::environment;
 use crate::failure;
+use crate::hints::Language;
 use crate::report;
+use crate::settings::Settings;
 use crate::text::{self, Policy};
-use crate::transport::Progress;
+use crate::transport::{Event, Observer};
 
 /// Erases the line the cursor stands in (ECMA-48 section 8.3.41).
 const ERASE: &str = "\r\x1b[K";
@@ -55,14 +58,38 @@ fn has_colours() -> bool {
     is_lively() && !environment::wants_no_colours()
 }
 
-/// Shows how far a message is, once it takes longer than a second; `None` where nobody looks on.
-pub fn progress() -> Option<Progress> {
-    if !is_lively() {
-        return None;
+/// Shows what happens while a message travels: the dialogue under `-v`, a word on what is visibly
+/// wrong with a password, and how far a message is that takes longer than a second.
+pub struct Terminal {
+    language: Language,
+    dialogue: bool,
+    doubts: bool,
+    progress: bool,
+    start: OnceLock<Instant>,
+}
+
+impl Terminal {
+    /// Shows what the command line and the settings ask for.
+    pub fn new(args: &Args, settings: &Settings) -> Self {
+        Terminal {
+            language: failure::language(settings),
+            dialogue: settings.flag("verbose"),
+            doubts: !args.quiet,
+            progress: !args.quiet && args.sendmail.is_none() && is_lively(),
+            start: OnceLock::new(),
+        }
     }
-    let start = OnceLock::new();
-    Some(Arc::new(move |sent, size| {
-        let begun = *start.get_or_init(Instant::now);
+
+    /// The same without a word on passwords, for a dialogue that has its own.
+    pub fn without_doubts(args: &Args, settings: &Settings) -> Self {
+        Terminal {
+            doubts: false,
+            ..Terminal::new(args, settings)
+        }
+    }
+
+    fn show_progress(&self, sent: u64, size: u64) {
+        let begun = *self.start.get_or_init(Instant::now);
         let mut out = std::io::stderr().lock();
         if sent >= size {
             if SHOWN.swap(false, Ordering::Relaxed) {
@@ -79,5 +106,26 @@ pub fn progress() -> Option<Progress> {
             );
             let _ = out.flush();
         }
-    }))
+    }
+}
+
+impl Observer for Terminal {
+    fn observe(&self, event: Event<'_>) {
+        match event {
+            Event::Line(line) if self.dialogue => complain(&report::spoken(line)),
+            Event::Progress { sent, size } if self.progress => self.show_progress(sent, size),
+            Event::UnlikelySecret(hint) if self.doubts => {
+                complain(&failure::suspicion(hint, self.language));
+            }
+            _ => {}
+        }
+    }
+
+    fn wants_dialogue(&self) -> bool {
+        self.dialogue
+    }
+
+    fn wants_progress(&self) -> bool {
+        self.progress
+    }
 }

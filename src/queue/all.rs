@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::key::{Key, KeyState};
 use super::{Check, FlushOptions, Flushed, FolderError, Item, Queue, QueueError, Routes};
-use crate::transport::Watch;
+use crate::transport::RunContext;
 
 /// The queues of a user.
 #[derive(Debug)]
@@ -112,7 +112,7 @@ impl Queues {
     pub fn flush(
         &self,
         routes: &mut dyn Routes,
-        watch: &Watch,
+        context: &RunContext,
         options: &FlushOptions,
     ) -> Result<Flushed, QueueError> {
         let start = Instant::now();
@@ -127,7 +127,7 @@ impl Queues {
                 ids.into_iter().partition(|id| queue.waits(id));
             ids = elsewhere;
             if (here.is_empty() && !options.ids.is_empty())
-                || watch.interrupt.load(Ordering::Relaxed) != 0
+                || context.interrupt.load(Ordering::Relaxed) != 0
             {
                 continue;
             }
@@ -139,7 +139,7 @@ impl Queues {
                     .map(|time| time.saturating_sub(start.elapsed())),
                 ..options.clone()
             };
-            let flushed = queue.flush(routes, watch, &options)?;
+            let flushed = queue.flush(routes, context, &options)?;
             all.begun += flushed.begun;
             all.sent += flushed.sent;
             all.waiting.extend(flushed.waiting);

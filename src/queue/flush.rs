@@ -17,7 +17,7 @@ use super::{Claim, Outcome, Queue, QueueError, now, policy};
 use crate::delivery::Report;
 use crate::message::Message;
 use crate::route::Route;
-use crate::transport::{self, ConnectionReuse, Transport, Watch};
+use crate::transport::{self, ConnectionReuse, RunContext, Transport};
 
 /// How many connections are kept at once; more ways than that take turns.
 const CONNECTIONS: usize = 4;
@@ -104,7 +104,7 @@ struct Ways<'a> {
     /// The route of each kind of mail, found once, or why there is none.
     found: HashMap<String, Result<Route, String>>,
     routes: &'a mut dyn Routes,
-    watch: &'a Watch,
+    context: &'a RunContext,
 }
 
 impl Ways<'_> {
@@ -124,7 +124,7 @@ impl Ways<'_> {
             .entry(Self::key(head))
             .or_insert_with(|| routes.route(head));
         let route = found.clone().map_err(|why| (why, false))?;
-        self.watch
+        self.context
             .learned
             .failure(&route)
             .map_or(Ok(route), |why| Err((why, true)))
@@ -140,7 +140,7 @@ impl Ways<'_> {
         if at_hand.is_none() && self.open.len() == CONNECTIONS {
             self.open.remove(0);
         }
-        let way = at_hand.unwrap_or_else(|| (route.clone(), transport::open(route, self.watch)));
+        let way = at_hand.unwrap_or_else(|| (route.clone(), transport::open(route, self.context)));
         self.open.push(way);
         let last = self.open.len() - 1;
         &mut *self.open[last].1
@@ -156,7 +156,7 @@ impl Queue {
     pub fn flush(
         &self,
         routes: &mut dyn Routes,
-        watch: &Watch,
+        context: &RunContext,
         options: &FlushOptions,
     ) -> Result<Flushed, QueueError> {
         let start = Instant::now();
@@ -170,7 +170,7 @@ impl Queue {
             open: Vec::new(),
             found: HashMap::new(),
             routes,
-            watch,
+            context,
         };
         for name in &names {
             self.sweep(name, &names);
@@ -188,7 +188,7 @@ impl Queue {
             }
             let over = options.time.is_some_and(|time| start.elapsed() > time)
                 || options.most.is_some_and(|most| flushed.begun >= most);
-            if over || watch.interrupt.load(Ordering::Relaxed) != 0 {
+            if over || context.interrupt.load(Ordering::Relaxed) != 0 {
                 break;
             }
             flushed.begun += 1;
@@ -219,7 +219,7 @@ impl Queue {
         flushed: &mut Flushed,
     ) -> Result<(), QueueError> {
         let named = !options.ids.is_empty();
-        let limit = Limit::new(options.patience, &ways.watch.interrupt);
+        let limit = Limit::new(options.patience, &ways.context.interrupt);
         let Some(mut claim) = self.claim_within(id, named.then_some(&limit))? else {
             // Another process was quicker, and it is gone or was given up.
             let failed = self.item(Subdir::Failed, id).filter(|_| named);
@@ -332,7 +332,7 @@ impl Queue {
                 .filter_map(|f| f.outcome.as_ref().err())
         };
         if let Some(fault) = faults().find(|f| policy::is_of_session(f)) {
-            ways.watch
+            ways.context
                 .learned
                 .failed(&route, fault, (self.words)(fault));
         }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::OFlags;
 
-use super::{ConnectionReuse, Tell, Transport, Watch};
+use super::{ConnectionReuse, Reporter, RunContext, Transport};
 use crate::delivery::{Cause, Fault, Reply, Report, Stage};
 use crate::files;
 use crate::message::Message;
@@ -29,18 +29,18 @@ const MOST_TRIES: usize = 1000;
 /// A file, a folder, or standard output.
 pub struct Mailfile {
     path: Option<PathBuf>,
-    watch: Watch,
+    context: RunContext,
 }
 
 impl Mailfile {
     /// Takes the path; `None` and `-` are standard output. Nothing is opened.
-    pub fn new(path: Option<&Path>, watch: &Watch) -> Self {
+    pub fn new(path: Option<&Path>, context: &RunContext) -> Self {
         let path = path
             .filter(|path| path.as_os_str() != "-")
             .map(Path::to_owned);
         Mailfile {
             path,
-            watch: watch.clone(),
+            context: context.clone(),
         }
     }
 
@@ -89,7 +89,7 @@ impl Mailfile {
     fn patient(&self, file: File) -> Patient {
         Patient {
             file,
-            clock: Clock::new(self.watch.interrupt.clone(), Duration::MAX),
+            clock: Clock::new(self.context.interrupt.clone(), Duration::MAX),
         }
     }
 
@@ -187,7 +187,7 @@ impl Mailfile {
         once: &mut SettleOnce<'_>,
         mut write: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<(), Cause> {
-        let mut clock = Clock::new(self.watch.interrupt.clone(), Duration::MAX);
+        let mut clock = Clock::new(self.context.interrupt.clone(), Duration::MAX);
         let mut put = |piece: &[u8]| {
             clock.look().map_err(|halt| cause(&halt.into()))?;
             write(piece).map_err(|error| match cause(&error) {
@@ -282,7 +282,7 @@ impl Transport for Mailfile {
         };
         let outcome = match written {
             Ok(name) => {
-                Tell::new(&self.watch).note(format!(
+                Reporter::new(&self.context).note(format!(
                     "message, {} bytes, written to {name}",
                     message.size()
                 ));
@@ -328,7 +328,7 @@ mod tests {
     }
 
     fn deliver(path: &Path, id: &str) -> Report {
-        Mailfile::new(Some(path), &Watch::default()).deliver(
+        Mailfile::new(Some(path), &RunContext::default()).deliver(
             &message(id),
             ConnectionReuse::Last,
             &mut (),
@@ -395,9 +395,9 @@ mod tests {
                 .as_bytes(),
             WIRE
         );
-        let (watch, full) = (Watch::default(), "y\r\n".repeat(100_000).into_bytes());
+        let (context, full) = (RunContext::default(), "y\r\n".repeat(100_000).into_bytes());
         let full = Message::from_wire("<1@a>".into(), message("<1@a>").envelope, full);
-        let interrupt = watch.interrupt.clone();
+        let interrupt = context.interrupt.clone();
         let late = std::thread::spawn(move || {
             while rustix::io::ioctl_fionread(&reader).unwrap() < 60_000 {
                 std::thread::yield_now();
@@ -406,7 +406,7 @@ mod tests {
             reader
         });
         let report =
-            Mailfile::new(Some(&path), &watch).deliver(&full, ConnectionReuse::Last, &mut ());
+            Mailfile::new(Some(&path), &context).deliver(&full, ConnectionReuse::Last, &mut ());
         assert_eq!(
             report.recipients[0].outcome,
             Err(Fault::new(Stage::Content, Cause::Interrupted(15)))
@@ -453,9 +453,9 @@ mod tests {
             deliver(&missing, "<1@a>").recipients[0].outcome,
             Err(Fault::new(Stage::Content, Cause::File(why)))
         );
-        let watch = Watch::default();
-        watch.interrupt.store(15, Ordering::Relaxed);
-        let report = Mailfile::new(Some(folder.path()), &watch).deliver(
+        let context = RunContext::default();
+        context.interrupt.store(15, Ordering::Relaxed);
+        let report = Mailfile::new(Some(folder.path()), &context).deliver(
             &message("<1@a>"),
             ConnectionReuse::Last,
             &mut (),

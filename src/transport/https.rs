@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use httparse::{EMPTY_HEADER, Header, Response, Status, parse_chunk_size};
 
-use super::{Tell, Watch};
+use super::{Reporter, RunContext};
 use crate::delivery::{Cause, Distrust};
 use crate::route::{Smtp, Trust, Verify};
 use crate::transport::net::dial::{self, Dialled};
@@ -44,22 +44,22 @@ pub struct Page {
 ///
 /// # Errors
 /// Those of a connection, and [`Cause::Protocol`] for an answer that is out of bounds or no HTTP.
-pub fn get(route: &Smtp, target: &str, watch: &Watch) -> Result<Page, Cause> {
+pub fn get(route: &Smtp, target: &str, context: &RunContext) -> Result<Page, Cause> {
     let sound = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
     if !sound(&route.host) || !sound(target) || !target.starts_with('/') {
         return Err(broken("this page cannot be requested"));
     }
-    let (route, tell) = (for_web(route), Tell::new(watch));
+    let (route, reporter) = (for_web(route), Reporter::new(context));
     let mut prepared = roots::prepare(&route.trust, &route.host, Verify::Strict)?;
-    tell.note(format!("requesting https://{}{target}", route.host));
+    reporter.note(format!("requesting https://{}{target}", route.host));
     let mut stream = loop {
-        let failed = match encrypted(&route, &prepared, Verify::Strict, watch)? {
+        let failed = match encrypted(&route, &prepared, Verify::Strict, context)? {
             Ok(secured) => break secured.stream,
             Err(failed) => failed,
         };
         prepared.prepare_another(&failed, Verify::Strict);
         if !prepared.take_again() {
-            return Err(unpinned(explained(failed.cause, &route, watch)));
+            return Err(unpinned(explained(failed.cause, &route, context)));
         }
     };
     let request = format!(
@@ -71,7 +71,7 @@ pub fn get(route: &Smtp, target: &str, watch: &Watch) -> Result<Page, Cause> {
         .write_all(request.as_bytes())
         .map_err(|error| cause(&error))?;
     let page = read(stream)?;
-    tell.note(format!("the response is {}", page.status));
+    reporter.note(format!("the response is {}", page.status));
     Ok(page)
 }
 
@@ -80,9 +80,10 @@ fn encrypted(
     route: &Smtp,
     prepared: &TlsContext,
     verify: Verify,
-    watch: &Watch,
+    context: &RunContext,
 ) -> Result<Result<Secured, Box<Failed>>, Cause> {
-    let Dialled { mut socket, .. } = dial::dial(route, PORT, watch).map_err(|fault| fault.cause)?;
+    let Dialled { mut socket, .. } =
+        dial::dial(route, PORT, context).map_err(|fault| fault.cause)?;
     socket.clock.allow(route.patience.command);
     Ok(tls::begin(
         prepared,
@@ -95,12 +96,12 @@ fn encrypted(
 
 /// Says why a certificate was refused in the words of the certificate, from a second look at it;
 /// nothing is asked there.
-fn explained(cause: Cause, route: &Smtp, watch: &Watch) -> Cause {
+fn explained(cause: Cause, route: &Smtp, context: &RunContext) -> Cause {
     let Cause::Distrust(distrust) = cause else {
         return cause;
     };
     let looked = roots::prepare(&route.trust, &route.host, Verify::Ignore)
-        .and_then(|prepared| encrypted(route, &prepared, Verify::Ignore, watch));
+        .and_then(|prepared| encrypted(route, &prepared, Verify::Ignore, context));
     let leaf = looked
         .ok()
         .and_then(Result::ok)

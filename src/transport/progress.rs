@@ -5,7 +5,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use super::Progress;
+use super::{Event, Observer};
 
 /// The time between two words on how far a text is.
 const TICK: Duration = Duration::from_millis(100);
@@ -15,19 +15,19 @@ pub struct Metered<'p, I> {
     chunks: I,
     given: u64,
     size: u64,
-    progress: Option<&'p Progress>,
+    observer: Option<&'p dyn Observer>,
     /// When the last word was; none before the first, which is at the beginning.
     told: Option<Instant>,
 }
 
 impl<'p, I> Metered<'p, I> {
     /// Counts the pieces of a message of this size.
-    pub fn new(chunks: I, size: u64, progress: Option<&'p Progress>) -> Self {
+    pub fn new(chunks: I, size: u64, observer: Option<&'p dyn Observer>) -> Self {
         Metered {
             chunks,
             given: 0,
             size,
-            progress,
+            observer,
             told: None,
         }
     }
@@ -38,10 +38,13 @@ impl<I: Iterator<Item = io::Result<Vec<u8>>>> Iterator for Metered<'_, I> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let chunk = self.chunks.next();
-        if let Some(hear) = self.progress
+        if let Some(observer) = self.observer
             && (chunk.is_none() || self.told.is_none_or(|told| told.elapsed() >= TICK))
         {
-            hear(self.given, self.size);
+            observer.observe(Event::Progress {
+                sent: self.given,
+                size: self.size,
+            });
             self.told = Some(Instant::now());
         }
         if let Some(Ok(octets)) = &chunk {

@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
-use super::{ConnectionReuse, Tell, Transport, Watch};
+use super::{ConnectionReuse, Reporter, RunContext, Transport};
 use crate::address::Address;
 use crate::children::{self, ExitStatus, Order, Running, Stop};
 use crate::delivery::{Cause, Fault, Line, RecipientResult, Reply, Report, Stage};
@@ -34,15 +34,15 @@ const LONGEST_LIST: usize = 128 << 10;
 /// A program that stands in for a server.
 pub struct Sendmail {
     program: Program,
-    watch: Watch,
+    context: RunContext,
 }
 
 impl Sendmail {
     /// Takes the program; nothing is started.
-    pub fn new(program: &Program, watch: &Watch) -> Self {
+    pub fn new(program: &Program, context: &RunContext) -> Self {
         Sendmail {
             program: program.clone(),
-            watch: watch.clone(),
+            context: context.clone(),
         }
     }
 
@@ -53,11 +53,11 @@ impl Sendmail {
         part: Range<usize>,
         once: &mut SettleOnce<'_>,
     ) -> Result<Reply, Fault> {
-        let tell = Tell::new(&self.watch);
+        let reporter = Reporter::new(&self.context);
         let envelope = &message.envelope;
         check_arguments(envelope).map_err(|cause| Fault::new(Stage::Prepare, cause))?;
         let arguments = arguments(&self.program, envelope, &envelope.recipients[part.clone()]);
-        tell.line(&Line::Client(crate::text::short(&command_line(
+        reporter.line(&Line::Client(crate::text::short(&command_line(
             &self.program,
             &arguments,
         ))));
@@ -67,20 +67,20 @@ impl Sendmail {
             Fault::new(Stage::Connect, Cause::Program(why, Some(127)))
         })?;
         let patience = &self.program.patience;
-        let whole = match write(&mut running, message, part, once, patience, &tell) {
+        let whole = match write(&mut running, message, part, once, patience, &reporter) {
             Ok(whole) => whole,
             Err(why) => {
                 // Before its input closes: the end of the input would be the end of the message.
                 running.kill();
-                tell.note("the program was stopped before the message was complete");
+                reporter.note("the program was stopped before the message was complete");
                 return Err(Fault::new(Stage::Content, why));
             }
         };
-        tell.note(format!("message, {} octets", message.size()));
+        reporter.note(format!("message, {} octets", message.size()));
         let ended = running.wait(patience.dot, GRACE);
-        let words = words(&running, &tell);
+        let words = words(&running, &reporter);
         for line in &words {
-            tell.line(&Line::Server(line.clone()));
+            reporter.line(&Line::Server(line.clone()));
         }
         match ended {
             Ok(status) => judge(status, &words, whole),
@@ -102,7 +102,7 @@ impl Sendmail {
         if self.program.verbose {
             order = order.shown()?;
         }
-        order.start(&self.watch.interrupt)
+        order.start(&self.context.interrupt)
     }
 
     /// The recipients in pieces that fit a command line; an envelope that is no part of it is one
@@ -231,12 +231,12 @@ fn write(
     part: Range<usize>,
     once: &mut SettleOnce<'_>,
     patience: &Patience,
-    tell: &Tell,
+    reporter: &Reporter,
 ) -> Result<bool, Cause> {
     let mut put = |bytes: &[u8]| {
         running
             .feed(bytes, patience.block)
-            .map_err(|stop| given_up(&stop, &words(running, tell)))
+            .map_err(|stop| given_up(&stop, &words(running, reporter)))
     };
     let mut lines = Unix::default();
     let mut last = None;
@@ -256,8 +256,8 @@ fn write(
 }
 
 /// What it said on standard error, without secrets and safe to print.
-fn words(running: &Running, tell: &Tell) -> Vec<String> {
-    let lines = tell.redactor.program(&running.said());
+fn words(running: &Running, reporter: &Reporter) -> Vec<String> {
+    let lines = reporter.redactor.program(&running.said());
     let lines: Vec<String> = lines
         .iter()
         .map(|line| decode(line))

@@ -23,14 +23,14 @@ use self::auth::LoggedIn;
 use self::handshake::{ConnectError, Established};
 use self::recipients::Recipients;
 use self::transaction::{Connection, Finished};
-use super::{ConnectionReuse, Tell, Transport, Watch};
+use super::{ConnectionReuse, Reporter, RunContext, Transport};
 use crate::delivery::{Cause, Fault, Report, Stage, Timing};
 use crate::message::Message;
 use crate::route::{Door, Smtp, TlsMode};
 use crate::transport::delivery_log::{DeliveryLog, SettleOnce};
 use crate::transport::line::Commands;
 use crate::transport::net::roots::TlsContext;
-use crate::transport::rehearsal::{Ear, Fact, Outcome, Step};
+use crate::transport::steps::{Fact, Outcome, Step, StepRecorder};
 
 /// How many connections are tried for a message while nobody is spoken for on them.
 const MOST_IDLE: usize = 4;
@@ -38,7 +38,7 @@ const MOST_IDLE: usize = 4;
 /// A server, connected or not.
 pub struct Server {
     route: Smtp,
-    watch: Watch,
+    context: RunContext,
     prepared: Option<TlsContext>,
     fetched: Option<auth::Fetched>,
     connection: Option<Connection>,
@@ -59,14 +59,14 @@ pub struct Server {
 
 impl Server {
     /// Takes the route; nothing is connected.
-    pub fn new(route: &Smtp, watch: &Watch) -> Self {
+    pub fn new(route: &Smtp, context: &RunContext) -> Self {
         let via = route
             .doors
             .first()
             .map_or_else(String::new, |door| place(route, *door));
         Server {
             route: route.clone(),
-            watch: watch.clone(),
+            context: context.clone(),
             prepared: None,
             fetched: None,
             connection: None,
@@ -110,12 +110,12 @@ impl Server {
             secure_before |= door.tls != TlsMode::None;
             self.via = place(&self.route, door);
             (self.host, self.tls) = (Some(host(&self.route, door)), None);
-            let tell = Tell::new(&self.watch);
-            tell.steps(|ear| ear.door(self.via.clone()));
+            let reporter = Reporter::new(&self.context);
+            reporter.steps(|steps| steps.endpoint(self.via.clone()));
             match self.enter(door, timing) {
                 Ok(connection) => return Ok(connection),
                 Err(closed) => {
-                    tell.steps(|ear| {
+                    reporter.steps(|steps| {
                         let silent = closed.fault.stage == Stage::Greeting
                             && matches!(closed.fault.cause, Cause::Silent(_));
                         if silent
@@ -123,12 +123,12 @@ impl Server {
                                 &self.route,
                                 door,
                                 &mut self.prepared,
-                                &self.watch,
+                                &self.context,
                             )
                         {
-                            ear.fact("speaks", Fact::Text("TLS".to_owned()));
+                            steps.fact("speaks", Fact::Text("TLS".to_owned()));
                         }
-                        ear.failed(&closed.fault);
+                        steps.failed(&closed.fault);
                     });
                     let next = closed.next_endpoint;
                     match closed.fault.cause {
@@ -151,7 +151,7 @@ impl Server {
 
     fn enter(&mut self, door: Door, timing: &mut Timing) -> Result<Connection, Box<ConnectError>> {
         let start = Instant::now();
-        let mut opened = handshake::open(&self.route, door, &mut self.prepared, &self.watch)?;
+        let mut opened = handshake::open(&self.route, door, &mut self.prepared, &self.context)?;
         self.remarks.extend(opened.remark.take());
         self.tls = opened.tls.take();
         timing.connect = opened.connected - start;
@@ -170,12 +170,16 @@ impl Server {
             ..
         } = opened;
         capabilities.pipelining &= !self.is_in_lockstep(door);
-        let tell = Tell::new(&self.watch);
+        let reporter = Reporter::new(&self.context);
         let mut connection = Connection {
             session: Box::new(session),
             capabilities,
             patience: self.route.patience,
-            progress: self.watch.progress.clone(),
+            observer: self
+                .context
+                .observer
+                .clone()
+                .filter(|observer| observer.wants_progress()),
             lmtp: self.route.lmtp,
             turns: 0,
             begun: false,
@@ -187,18 +191,18 @@ impl Server {
             capabilities: &connection.capabilities,
             encrypted,
             loopback,
-            suspect: self.watch.suspect.as_ref(),
+            observer: self.context.observer.as_deref(),
         };
         match auth::login(&mut *connection.session, &context, &mut self.fetched) {
             Ok(Some(LoggedIn { user, mechanism })) => {
-                tell.fact("mechanism", || mechanism.to_owned());
-                tell.fact("user", || user.clone());
-                tell.passed(Step::Login);
+                reporter.fact("mechanism", || mechanism.to_owned());
+                reporter.fact("user", || user.clone());
+                reporter.passed(Step::Login);
                 self.user = Some(user);
                 Ok(connection)
             }
             Ok(None) => {
-                tell.steps(|ear| ear.over(Step::Login, Outcome::Skipped));
+                reporter.steps(|steps| steps.over(Step::Login, Outcome::Skipped));
                 self.user = None;
                 Ok(connection)
             }
@@ -210,7 +214,11 @@ impl Server {
     }
 
     fn is_in_lockstep(&self, door: Door) -> bool {
-        self.lockstep || self.watch.learned.needs_lockstep(&host(&self.route, door))
+        self.lockstep
+            || self
+                .context
+                .learned
+                .needs_lockstep(&host(&self.route, door))
     }
 
     /// Remembers for the run that the server swallows commands that are sent together.
@@ -218,7 +226,7 @@ impl Server {
         self.lockstep = true;
         self.host
             .iter()
-            .for_each(|server| self.watch.learned.swallows(server));
+            .for_each(|server| self.context.learned.swallows(server));
     }
 
     /// The door that was tried last, in the words of a user.
@@ -228,15 +236,15 @@ impl Server {
 
     /// Goes the way of a message up to its recipients, and back. Gives what a send would have
     /// failed with, for each recipient that was refused.
-    pub fn rehearse(&mut self, message: &Message, ear: &Ear) -> Vec<Fault> {
+    pub fn rehearse(&mut self, message: &Message, steps: &StepRecorder) -> Vec<Fault> {
         let connection = match self.ready(&mut Timing::default()) {
             Ok(connection) => connection,
             Err(fault) => return vec![fault],
         };
         let faults = match transaction::form(&connection.capabilities, message) {
-            Ok(message) => transaction::rehearse(connection, message, ear),
+            Ok(message) => transaction::rehearse(connection, message, steps),
             Err(fault) => {
-                ear.failed(&fault);
+                steps.failed(&fault);
                 vec![fault]
             }
         };
@@ -249,9 +257,9 @@ impl Server {
                     .session
                     .command(Stage::Content, patience, &Commands::fixed("QUIT"))
             {
-                ear.fact("reply", Fact::Text(reply.text()));
+                steps.fact("reply", Fact::Text(reply.text()));
             }
-            ear.over(Step::Quit, Outcome::Passed);
+            steps.over(Step::Quit, Outcome::Passed);
         }
         self.connection = None;
         faults
@@ -279,7 +287,7 @@ impl Server {
         once: &mut SettleOnce<'_>,
     ) -> Result<Finished, Fault> {
         let mut timing = report.timing;
-        let tell = Tell::new(&self.watch);
+        let reporter = Reporter::new(&self.context);
         let connection = self.ready(&mut timing);
         report.timing = timing;
         let connection = connection?;
@@ -302,7 +310,7 @@ impl Server {
             }
         };
         if !message.envelope.dsn.is_empty() && !connection.capabilities.dsn {
-            tell.note("the server does not offer DSN; none is requested");
+            reporter.note("the server does not offer DSN; none is requested");
         }
         let ran = transaction::run(
             connection,
@@ -376,7 +384,7 @@ impl Transport for Server {
             match ran {
                 Ok(Finished::Again(why)) => {
                     self.connection = None;
-                    Tell::new(&self.watch).note(format!("{why}; connecting again"));
+                    Reporter::new(&self.context).note(format!("{why}; connecting again"));
                 }
                 Ok(Finished::Done) => break,
                 Err(fault) => {

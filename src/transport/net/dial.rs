@@ -17,8 +17,8 @@ use super::socket::{Clock, Halt, Socket, cause, wait};
 use crate::delivery::{Cause, Fault, Stage};
 use crate::route::Smtp;
 use crate::transport::peer_text::reason;
-use crate::transport::rehearsal::{Fact, Step};
-use crate::transport::{Tell, Watch, rehearsal};
+use crate::transport::steps::{Fact, Step};
+use crate::transport::{Reporter, RunContext, StepRecorder};
 
 /// The head start of each address over the next (RFC 8305 section 5).
 const STAGGER: Duration = Duration::from_millis(250);
@@ -55,11 +55,11 @@ pub struct Addresses<'r> {
 pub fn find<'r>(
     route: &'r Smtp,
     port: u16,
-    watch: &Watch,
+    context: &RunContext,
     meanwhile: impl FnOnce() -> Result<(), Fault>,
 ) -> Result<Addresses<'r>, Fault> {
-    let tell = Tell::new(watch);
-    tell.steps(rehearsal::Ear::begin);
+    let reporter = Reporter::new(context);
+    reporter.steps(StepRecorder::begin);
     let (host, port) = match &route.connect_to {
         Some((host, other)) => (host.as_str(), other.unwrap_or(port)),
         None => (route.host.as_str(), port),
@@ -78,8 +78,8 @@ pub fn find<'r>(
         Some(proxy) => (proxy.host.as_str(), proxy.port),
         None => (host, port),
     };
-    let mut clock = Clock::new(watch.interrupt.clone(), route.patience.connect);
-    tell.fact("host", || first.to_owned());
+    let mut clock = Clock::new(context.interrupt.clone(), route.patience.connect);
+    reporter.fact("host", || first.to_owned());
     let lookup = Lookup::start(first, first_port);
     meanwhile()?;
     let found = lookup
@@ -96,9 +96,9 @@ pub fn find<'r>(
                 .collect(),
         )
     };
-    tell.steps(|ear| ear.fact("addresses", list()));
-    tell.passed(Step::Resolve);
-    let (left, mute) = watch.learned.sort(found);
+    reporter.steps(|steps| steps.fact("addresses", list()));
+    reporter.passed(Step::Resolve);
+    let (left, mute) = context.learned.sort(found);
     Ok(Addresses {
         route,
         host,
@@ -112,8 +112,8 @@ pub fn find<'r>(
 ///
 /// # Errors
 /// As [`find`] and [`Addresses::connect`].
-pub fn dial(route: &Smtp, port: u16, watch: &Watch) -> Result<Dialled, Fault> {
-    find(route, port, watch, || Ok(()))?.connect(watch)
+pub fn dial(route: &Smtp, port: u16, context: &RunContext) -> Result<Dialled, Fault> {
+    find(route, port, context, || Ok(()))?.connect(context)
 }
 
 impl Addresses<'_> {
@@ -126,13 +126,13 @@ impl Addresses<'_> {
     ///
     /// # Errors
     /// A fault at [`Stage::Connect`].
-    pub fn connect(&mut self, watch: &Watch) -> Result<Dialled, Fault> {
-        let (tell, route) = (Tell::new(watch), self.route);
+    pub fn connect(&mut self, context: &RunContext) -> Result<Dialled, Fault> {
+        let (reporter, route) = (Reporter::new(context), self.route);
         let fault = |cause| Fault::new(Stage::Connect, cause);
         if let Some(path) = &route.socket {
-            let dialled = unix(path, route, watch).map_err(fault)?;
-            tell.fact("peer", || dialled.peer.clone());
-            tell.passed(Step::Connect);
+            let dialled = unix(path, route, context).map_err(fault)?;
+            reporter.fact("peer", || dialled.peer.clone());
+            reporter.passed(Step::Connect);
             return Ok(dialled);
         }
         let patience = route.patience.connect;
@@ -148,7 +148,7 @@ impl Addresses<'_> {
             address,
             late,
             left,
-        } = self.race(watch).map_err(|cause| fault(whose(cause)))?;
+        } = self.race(context).map_err(|cause| fault(whose(cause)))?;
         self.left = left;
         if !late.is_empty() {
             let late = || {
@@ -156,21 +156,27 @@ impl Addresses<'_> {
                     .map(|(address, why)| format!("{address}: {why}"))
                     .collect()
             };
-            tell.steps(|ear| ear.fact("late", Fact::List(late())));
+            reporter.steps(|steps| steps.fact("late", Fact::List(late())));
         }
-        let clock = Clock::new(watch.interrupt.clone(), patience);
+        let clock = Clock::new(context.interrupt.clone(), patience);
         let mut socket = Socket::new(io, clock).map_err(|error| fault(cause(&error)))?;
         let mut peer = address.to_string();
         if let Some(settings) = &route.proxy {
             // What a server does behind a proxy is nothing that another address of the proxy would
             // change.
             (self.left, self.mute) = (Vec::new(), Vec::new());
-            proxy::tunnel(&mut socket, settings, self.host, self.port, &watch.redactor)
-                .map_err(|cause| fault(of_proxy(cause)))?;
+            proxy::tunnel(
+                &mut socket,
+                settings,
+                self.host,
+                self.port,
+                &context.redactor,
+            )
+            .map_err(|cause| fault(of_proxy(cause)))?;
             peer = format!("{}:{} through the proxy {address}", self.host, self.port);
         }
-        tell.fact("peer", || peer.clone());
-        tell.passed(Step::Connect);
+        reporter.fact("peer", || peer.clone());
+        reporter.passed(Step::Connect);
         let local = socket.local().map(|local| local.ip().to_canonical());
         let loopback = route.proxy.is_none() && address.ip().to_canonical().is_loopback();
         Ok(Dialled {
@@ -183,13 +189,13 @@ impl Addresses<'_> {
     }
 
     /// Those that were mute wait until no other is left.
-    fn race(&mut self, watch: &Watch) -> Result<Winner, Cause> {
+    fn race(&mut self, context: &RunContext) -> Result<Winner, Cause> {
         let (source, patience) = (self.route.source_address, self.route.patience.connect);
         let first = std::mem::take(&mut self.left);
-        match race(&first, source, patience, watch) {
+        match race(&first, source, patience, context) {
             Err(Cause::Unreachable(mut why)) if !self.mute.is_empty() => {
                 let last = std::mem::take(&mut self.mute);
-                race(&last, source, patience, watch).map_err(|cause| match cause {
+                race(&last, source, patience, context).map_err(|cause| match cause {
                     Cause::Unreachable(more) => {
                         why.extend(more);
                         Cause::Unreachable(why)
@@ -219,7 +225,7 @@ fn of_proxy(cause: Cause) -> Cause {
     }
 }
 
-fn unix(path: &Path, route: &Smtp, watch: &Watch) -> Result<Dialled, Cause> {
+fn unix(path: &Path, route: &Smtp, context: &RunContext) -> Result<Dialled, Cause> {
     let name = path.display().to_string();
     let failed =
         |error: &io::Error| Cause::Unreachable(vec![(format!("unix:{name}"), reason(error))]);
@@ -230,7 +236,7 @@ fn unix(path: &Path, route: &Smtp, watch: &Watch) -> Result<Dialled, Cause> {
         socket.connect(&SockAddr::unix(path)?)?;
         Socket::new(
             socket,
-            Clock::new(watch.interrupt.clone(), route.patience.connect),
+            Clock::new(context.interrupt.clone(), route.patience.connect),
         )
     };
     let socket = connect().map_err(|error| failed(&error))?;
@@ -265,7 +271,7 @@ fn race(
     addresses: &[SocketAddr],
     source: Option<IpAddr>,
     patience: Duration,
-    watch: &Watch,
+    context: &RunContext,
 ) -> Result<Winner, Cause> {
     let mut waiting = addresses.iter();
     let mut running: Vec<Attempt> = Vec::new();
@@ -279,7 +285,7 @@ fn race(
             next = Instant::now() + STAGGER;
             match start(address, source) {
                 Ok(socket) => {
-                    let clock = Clock::new(watch.interrupt.clone(), patience);
+                    let clock = Clock::new(context.interrupt.clone(), patience);
                     running.push(Attempt {
                         socket,
                         address,
@@ -427,20 +433,20 @@ mod tests {
             listener.local_addr().unwrap()
         };
         let patience = Duration::from_secs(5);
-        let winner = race(&[closed, open], None, patience, &Watch::default()).unwrap();
+        let winner = race(&[closed, open], None, patience, &RunContext::default()).unwrap();
         let late = vec![(closed.to_string(), "connection refused".to_owned())];
         assert_eq!(
             (winner.address, winner.late, winner.left),
             (open, late, vec![])
         );
         assert_eq!(
-            race(&[open, closed], None, patience, &Watch::default())
+            race(&[open, closed], None, patience, &RunContext::default())
                 .unwrap()
                 .left,
             [closed]
         );
         assert_eq!(
-            race(&[closed], None, patience, &Watch::default()).unwrap_err(),
+            race(&[closed], None, patience, &RunContext::default()).unwrap_err(),
             Cause::Unreachable(vec![(closed.to_string(), "connection refused".into())])
         );
         assert_eq!(
@@ -448,7 +454,7 @@ mod tests {
                 &[open],
                 Some("::1".parse().unwrap()),
                 patience,
-                &Watch::default()
+                &RunContext::default()
             )
             .unwrap_err(),
             Cause::Unreachable(vec![(
@@ -467,7 +473,7 @@ mod tests {
             &[address],
             Some(source),
             Duration::from_secs(5),
-            &Watch::default(),
+            &RunContext::default(),
         )
         .unwrap();
         assert_eq!(listener.accept().unwrap().1.ip(), source);
@@ -475,10 +481,10 @@ mod tests {
 
     #[test]
     fn a_signal_ends_the_wait_for_a_connection() {
-        let watch = Watch::default();
-        watch.interrupt.store(2, Ordering::Relaxed);
+        let context = RunContext::default();
+        context.interrupt.store(2, Ordering::Relaxed);
         let nowhere = addresses(&["127.0.0.1:9"]);
-        let ended = race(&nowhere, None, Duration::from_secs(30), &watch).unwrap_err();
+        let ended = race(&nowhere, None, Duration::from_secs(30), &context).unwrap_err();
         assert!(
             matches!(ended, Cause::Interrupted(2) | Cause::Unreachable(_)),
             "{ended:?}"

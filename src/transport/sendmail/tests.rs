@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::address::Address;
 use crate::message::{Notify, Ret};
+use crate::transport::Event;
 
 fn program(path: &str, arguments: &[&str]) -> Program {
     Program {
@@ -34,7 +35,7 @@ fn message(bytes: &[u8]) -> Message {
 }
 
 fn deliver(program: &Program, message: &Message) -> Report {
-    Sendmail::new(program, &Watch::default()).deliver(message, ConnectionReuse::Last, &mut ())
+    Sendmail::new(program, &RunContext::default()).deliver(message, ConnectionReuse::Last, &mut ())
 }
 
 #[test]
@@ -159,16 +160,18 @@ fn a_program_that_says_a_lot_and_reads_nothing_cannot_block_the_message() {
 
 #[test]
 fn a_signal_stops_the_program_before_it_takes_half_a_message_for_a_whole_one() {
-    let (lines, watch) = (Arc::new(Mutex::new(Vec::new())), Watch::default());
+    let (lines, context) = (Arc::new(Mutex::new(Vec::new())), RunContext::default());
     let heard = lines.clone();
-    let watch = Watch {
-        trace: Some(Arc::new(move |line: &Line| {
-            heard.lock().unwrap().push(line.clone());
+    let context = RunContext {
+        observer: Some(Arc::new(move |event: Event<'_>| {
+            if let Event::Line(line) = event {
+                heard.lock().unwrap().push(line.clone());
+            }
         })),
-        ..watch
+        ..context
     };
-    watch.interrupt.store(2, Ordering::Relaxed);
-    let mut sleeper = Sendmail::new(&program("/usr/bin/sleep", &["60"]), &watch);
+    context.interrupt.store(2, Ordering::Relaxed);
+    let mut sleeper = Sendmail::new(&program("/usr/bin/sleep", &["60"]), &context);
     let report = sleeper.deliver(
         &message(&vec![b'x'; 1 << 20]),
         ConnectionReuse::Last,

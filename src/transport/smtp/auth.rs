@@ -17,9 +17,9 @@ use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
 use crate::hints;
 use crate::route::{Choice, Login, Mechanism, Smtp};
 use crate::secret::Secret;
-use crate::transport::Suspect;
 use crate::transport::net::tls::hex;
 use crate::transport::secrets::no_secret;
+use crate::transport::{Event, Observer};
 
 /// The longest AUTH command with its line end (RFC 4954 section 4).
 const LONGEST: usize = 512;
@@ -201,8 +201,8 @@ pub struct Context<'a> {
     pub encrypted: bool,
     /// The other end is this machine.
     pub loopback: bool,
-    /// Hears of a secret that is visibly of the wrong kind.
-    pub suspect: Option<&'a Suspect>,
+    /// Is told of a secret that is visibly of the wrong kind.
+    pub observer: Option<&'a dyn Observer>,
 }
 
 /// Who logged in, and how.
@@ -299,10 +299,10 @@ fn look_at(context: &Context<'_>, login: &Login, user: &str, password: &str) {
     let token = [Mechanism::Xoauth2, Mechanism::Oauthbearer]
         .map(Choice::Only)
         .contains(&login.mechanism);
-    if let Some(hear) = context.suspect.filter(|_| !token)
+    if let Some(observer) = context.observer.filter(|_| !token)
         && let Some(hint) = hints::suspicious(context.route.provider.as_deref(), user, password)
     {
-        hear(hint);
+        observer.observe(Event::UnlikelySecret(hint));
     }
 }
 

@@ -18,6 +18,7 @@ use super::capabilities::Capabilities;
 use super::transaction::{Connection, Transaction};
 use crate::delivery::{Cause, Fault, Reply, Stage};
 use crate::message::Message;
+use crate::transport::Event;
 use crate::transport::line::Commands;
 use crate::transport::peer_text::reason;
 
@@ -79,9 +80,9 @@ impl Bdat {
         let reply = connection
             .session
             .whole(stage, patience, commands, &self.octets, self.quit)?;
-        if let Some(hear) = &connection.progress {
+        if let Some(observer) = &connection.observer {
             let size = self.octets.len() as u64;
-            hear(size, size);
+            observer.observe(Event::Progress { sent: size, size });
         }
         Ok(reply)
     }

@@ -7,14 +7,14 @@ use std::time::Duration;
 use super::guard::Io;
 use crate::delivery::{Fault, Stage};
 use crate::route::{Door, Smtp, TlsMode, Verify};
-use crate::transport::Tell;
+use crate::transport::Reporter;
 use crate::transport::net::roots::{self, TlsContext};
 use crate::transport::net::socket::Socket;
 use crate::transport::net::tls::{self, Leaf};
-use crate::transport::rehearsal::Step;
+use crate::transport::steps::Step;
 
 /// What an untrusted certificate leads to on a connection.
-pub fn verify(route: &Smtp, door: Door, loopback: bool, tell: &Tell) -> Verify {
+pub fn verify(route: &Smtp, door: Door, loopback: bool, reporter: &Reporter) -> Verify {
     let clear_login = route
         .login
         .as_ref()
@@ -24,7 +24,7 @@ pub fn verify(route: &Smtp, door: Door, loopback: bool, tell: &Tell) -> Verify {
         // be right.
         (TlsMode::Opportunistic, Verify::Strict) if clear_login && !is_particular(route) => {
             // To know of a doubt takes a connection more.
-            if tell.is_heard() {
+            if reporter.is_heard() {
                 Verify::Warn
             } else {
                 Verify::Ignore
@@ -52,7 +52,7 @@ pub struct Encryption<'a> {
     /// What an untrusted certificate leads to.
     pub verify: Verify,
     /// Hears of it.
-    pub tell: &'a Tell,
+    pub reporter: &'a Reporter,
     /// The version that was agreed upon.
     pub version: Option<String>,
     /// The certificate is not trusted, and the user wants to be told and to go on.
@@ -75,19 +75,19 @@ impl Encryption<'_> {
         socket.clock.allow(patience);
         match tls::begin(prepared, &route.host, &route.trust, self.verify, socket) {
             Ok(secured) => {
-                self.tell.fact("version", || secured.version.to_owned());
-                self.tell.fact("cipher", || secured.cipher.to_owned());
+                self.reporter.fact("version", || secured.version.to_owned());
+                self.reporter.fact("cipher", || secured.cipher.to_owned());
                 secured
                     .leaf
                     .iter()
-                    .for_each(|leaf| describe(self.tell, leaf));
-                self.tell
+                    .for_each(|leaf| describe(self.reporter, leaf));
+                self.reporter
                     .note(format!("{} {}", secured.version, secured.cipher));
                 self.version = Some(secured.version.to_owned());
                 if let Some(doubt) = &secured.doubt {
-                    self.tell.fact("doubt", || doubt.reason.clone());
+                    self.reporter.fact("doubt", || doubt.reason.clone());
                 }
-                self.tell.passed(Step::Tls);
+                self.reporter.passed(Step::Tls);
                 if let (Some(doubt), Verify::Warn) = (secured.doubt, self.verify) {
                     let print = doubt
                         .fingerprint
@@ -96,7 +96,7 @@ impl Encryption<'_> {
                         "the certificate is not trusted: {}{print}; continuing as configured",
                         doubt.reason
                     );
-                    self.tell.note(words.clone());
+                    self.reporter.note(words.clone());
                     self.remark = Some(words).filter(|_| route.trust.verify == Verify::Warn);
                 }
                 Ok(Io::Tls(secured.stream))
@@ -106,7 +106,7 @@ impl Encryption<'_> {
                 failed
                     .leaf
                     .iter()
-                    .for_each(|leaf| describe(self.tell, leaf));
+                    .for_each(|leaf| describe(self.reporter, leaf));
                 Err((Fault::new(Stage::Tls, failed.cause), failed.not_tls))
             }
         }
@@ -114,10 +114,10 @@ impl Encryption<'_> {
 }
 
 /// Tells a rehearsal what certificate was shown.
-pub fn describe(tell: &Tell, leaf: &Leaf) {
-    tell.steps(|ear| {
+pub fn describe(reporter: &Reporter, leaf: &Leaf) {
+    reporter.steps(|steps| {
         leaf.describe()
             .into_iter()
-            .for_each(|(label, fact)| ear.fact(label, fact));
+            .for_each(|(label, fact)| steps.fact(label, fact));
     });
 }

@@ -14,7 +14,7 @@ use crate::delivery::{Cause, Fault, Line, Reply, Stage};
 use crate::transport::net::socket::{Socket, cause};
 use crate::transport::net::tls::{self, Stream};
 use crate::transport::peer_text::kept;
-use crate::transport::{Redactor, Tell};
+use crate::transport::{Redactor, Reporter};
 
 /// What is gathered of a long message before it is written, in octets.
 const BLOCK: usize = 64 * 1024;
@@ -80,7 +80,7 @@ pub struct Guard {
     out: Vec<u8>,
     /// What waits in it holds a secret.
     wiped: bool,
-    tell: Tell,
+    reporter: Reporter,
     stage: Stage,
     patience: Duration,
     block: Duration,
@@ -93,13 +93,13 @@ pub struct Guard {
 
 impl Guard {
     /// Takes a connection over. `block` is the time that a block of a message may take.
-    pub fn new(io: Io, tell: Tell, block: Duration) -> Self {
+    pub fn new(io: Io, reporter: Reporter, block: Duration) -> Self {
         Guard {
             io: Some(io),
             input: Input::default(),
             out: Vec::new(),
             wiped: false,
-            tell,
+            reporter,
             stage: Stage::Greeting,
             patience: block,
             block,
@@ -119,7 +119,7 @@ impl Guard {
 
     /// Tells the watcher a line of the dialogue.
     pub fn tell(&self, line: &Line) {
-        self.tell.line(line);
+        self.reporter.line(line);
     }
 
     /// The first failure, if there was one.
@@ -156,7 +156,7 @@ impl Guard {
 
     /// The secrets that are struck out of what is heard.
     pub fn redactor(&self) -> &Redactor {
-        &self.tell.redactor
+        &self.reporter.redactor
     }
 
     /// Takes octets to send. They leave when a block is full, or before the next reply is read.
@@ -338,12 +338,12 @@ impl Guard {
     /// Reads a reply. Here the server's words come into being for everything else: without secrets,
     /// and not too many.
     fn read_reply(&mut self, patience: Duration) -> Result<Reply, Cause> {
-        let redactor = self.tell.redactor.clone();
+        let redactor = self.reporter.redactor.clone();
         let mut heard = Vec::new();
-        let tell = self.tell.clone();
+        let reporter = self.reporter.clone();
         let outcome = self.hear(patience, &mut |line: &[u8]| {
             if redactor.is_idle() {
-                tell.server(line);
+                reporter.server(line);
             } else {
                 heard.push(line.to_vec());
             }
@@ -355,7 +355,7 @@ impl Guard {
             .cloned();
         let heard = redactor.lines(&heard);
         for line in &heard {
-            tell.server(line);
+            reporter.server(line);
         }
         let reply = match parse(&heard) {
             Err(why) => return Err(protocol(&why)),
@@ -392,7 +392,7 @@ impl Guard {
                 }
             }
             if self.stage == Stage::Greeting && matches!(self.input.rest(), [0x15 | 0x16, 3, ..]) {
-                self.tell.fact("speaks", || "TLS".to_owned());
+                self.reporter.fact("speaks", || "TLS".to_owned());
                 return Err(Cause::Protocol(
                     "no greeting: this port speaks TLS from the first byte".into(),
                 ));

@@ -15,8 +15,8 @@ use crate::transport::line::Commands;
 use crate::transport::net::dial::{self, Dialled};
 use crate::transport::net::roots::{self, TlsContext};
 use crate::transport::net::tls::{self, Leaf};
-use crate::transport::rehearsal::{Fact, Outcome, Step};
-use crate::transport::{Tell, Watch};
+use crate::transport::steps::{Fact, Outcome, Step};
+use crate::transport::{Reporter, RunContext};
 
 /// The port on which servers wait for TLS without a greeting (RFC 8314 section 7.3).
 const IMPLICIT_PORT: u16 = 465;
@@ -69,21 +69,21 @@ pub fn open(
     route: &Smtp,
     door: Door,
     prepared: &mut Option<TlsContext>,
-    watch: &Watch,
+    context: &RunContext,
 ) -> Result<Established, Box<ConnectError>> {
-    let mut early = Tell::new(watch);
+    let mut early = Reporter::new(context);
     loop {
-        let mut closed = match open_once(route, door, prepared, watch, &early) {
+        let mut closed = match open_once(route, door, prepared, context, &early) {
             Err(closed) => closed,
             opened => return opened,
         };
         if !prepared.as_mut().is_some_and(TlsContext::take_again) {
             if let Cause::Distrust(distrust) = &mut closed.fault.cause
                 && distrust.fingerprint.is_none()
-                && let Some(leaf) = look(route, door, watch)
+                && let Some(leaf) = look(route, door, context)
             {
                 *distrust = leaf.explain(&distrust.reason, &route.host);
-                describe(&Tell::new(watch), &leaf);
+                describe(&Reporter::new(context), &leaf);
             }
             return Err(closed);
         }
@@ -100,13 +100,13 @@ fn open_once(
     route: &Smtp,
     door: Door,
     prepared: &mut Option<TlsContext>,
-    watch: &Watch,
-    early: &Tell,
+    context: &RunContext,
+    early: &Reporter,
 ) -> Result<Established, Box<ConnectError>> {
-    let tell = Tell::new(watch);
-    let watch = &Watch {
+    let reporter = Reporter::new(context);
+    let context = &RunContext {
         steps: early.steps.clone(),
-        ..watch.clone()
+        ..context.clone()
     };
     let prepare = || {
         // Where TLS is only an offer, most servers that need none of it make none.
@@ -116,11 +116,11 @@ fn open_once(
         }
         Ok(())
     };
-    let mut addresses = dial::find(route, door.port, watch, prepare)?;
+    let mut addresses = dial::find(route, door.port, context, prepare)?;
     let (begun, whole) = (Instant::now(), route.patience.command);
     let mut mute: Option<Box<ConnectError>> = None;
     loop {
-        let dialled = match (addresses.connect(watch), mute.take()) {
+        let dialled = match (addresses.connect(context), mute.take()) {
             (Ok(dialled), before) => {
                 mute = before;
                 dialled
@@ -142,15 +142,15 @@ fn open_once(
             share(whole, begun.elapsed(), others)
         };
         let dialled_address = dialled.address;
-        let closed = match begin(route, door, prepared, &tell, early, dialled, share) {
+        let closed = match begin(route, door, prepared, &reporter, early, dialled, share) {
             Err(closed) if others > 0 && is_elsewhere(&closed.fault, door) => closed,
             outcome => return outcome,
         };
         if let Some(address) = dialled_address {
-            watch.learned.is_mute(address);
+            context.learned.is_mute(address);
         }
         early.note("trying the next address of the server");
-        early.steps(|ear| ear.failed(&closed.fault));
+        early.steps(|steps| steps.failed(&closed.fault));
         mute = Some(closed);
     }
 }
@@ -188,8 +188,8 @@ fn begin(
     route: &Smtp,
     door: Door,
     prepared: &mut Option<TlsContext>,
-    tell: &Tell,
-    early: &Tell,
+    reporter: &Reporter,
+    early: &Reporter,
     dialled: Dialled,
     patience: Duration,
 ) -> Result<Established, Box<ConnectError>> {
@@ -202,19 +202,19 @@ fn begin(
     } = dialled;
     let connected = Instant::now();
     early.note(format!("connected to {peer}"));
-    let verify = encryption::verify(route, door, loopback, tell);
+    let verify = encryption::verify(route, door, loopback, reporter);
     let mut tls = Encryption {
         route,
         prepared,
         verify,
-        tell,
+        reporter,
         version: None,
         remark: None,
     };
     let io = if door.tls == TlsMode::Implicit {
         tls.begin(socket, patience).map_err(|(fault, not_tls)| {
             if not_tls {
-                tell.fact("speaks", || "clear".to_owned());
+                reporter.fact("speaks", || "clear".to_owned());
             }
             Box::new(ConnectError {
                 fault,
@@ -225,11 +225,11 @@ fn begin(
         Io::Plain(socket)
     };
     let encrypted = matches!(io, Io::Tls(_));
-    let heard = if encrypted { tell } else { early };
+    let heard = if encrypted { reporter } else { early };
     let mut opening = Opening {
         encrypted,
         guard: Guard::new(io, heard.clone(), route.patience.block),
-        tell: heard,
+        reporter: heard,
         route,
         door,
         name: hello_name(route, local),
@@ -240,11 +240,11 @@ fn begin(
     }
     match opening.starttls() {
         Ok(false) if opening.door.tls == TlsMode::Opportunistic => {
-            tell.note("continuing without TLS");
-            tell.steps(|ear| ear.over(Step::Tls, Outcome::Skipped));
+            reporter.note("continuing without TLS");
+            reporter.steps(|steps| steps.over(Step::Tls, Outcome::Skipped));
         }
         Ok(false) if opening.door.tls == TlsMode::None => {
-            tell.steps(|ear| ear.over(Step::Tls, Outcome::Skipped));
+            reporter.steps(|steps| steps.over(Step::Tls, Outcome::Skipped));
         }
         Ok(false) => {}
         Ok(true) => opening = opening.secure(&mut tls)?,
@@ -274,17 +274,13 @@ pub fn speaks_tls(
     route: &Smtp,
     door: Door,
     prepared: &mut Option<TlsContext>,
-    watch: &Watch,
+    context: &RunContext,
 ) -> bool {
-    let watch = Watch {
-        trace: None,
-        steps: None,
-        ..watch.clone()
-    };
+    let context = context.unobserved();
     let any = || roots::prepare(&Trust::default(), &route.host, Verify::Ignore).ok();
     let prepared = prepared.take().or_else(any);
     let (Some(prepared), Ok(Dialled { mut socket, .. })) =
-        (prepared, dial::dial(route, door.port, &watch))
+        (prepared, dial::dial(route, door.port, &context))
     else {
         return false;
     };
@@ -294,12 +290,8 @@ pub fn speaks_tls(
 
 /// The certificate that the library keeps to itself when it refuses it, from a connection of its
 /// own on which nothing is shown, asked or sent once TLS has begun. Only words come of it.
-fn look(route: &Smtp, door: Door, watch: &Watch) -> Option<Leaf> {
-    let watch = Watch {
-        trace: None,
-        steps: None,
-        ..watch.clone()
-    };
+fn look(route: &Smtp, door: Door, context: &RunContext) -> Option<Leaf> {
+    let context = context.unobserved();
     let trust = Trust {
         verify: Verify::Ignore,
         ..Trust::default()
@@ -307,14 +299,14 @@ fn look(route: &Smtp, door: Door, watch: &Watch) -> Option<Leaf> {
     let prepared = roots::prepare(&trust, &route.host, Verify::Ignore).ok()?;
     let Dialled {
         mut socket, local, ..
-    } = dial::dial(route, door.port, &watch).ok()?;
+    } = dial::dial(route, door.port, &context).ok()?;
     if door.tls != TlsMode::Implicit {
-        let tell = &Tell::new(&watch);
-        let guard = Guard::new(Io::Plain(socket), tell.clone(), route.patience.block);
+        let reporter = &Reporter::new(&context);
+        let guard = Guard::new(Io::Plain(socket), reporter.clone(), route.patience.block);
         let (name, capabilities) = (hello_name(route, local), Capabilities::default());
         let mut opening = Opening {
             guard,
-            tell,
+            reporter,
             route,
             door,
             name,
@@ -348,7 +340,7 @@ fn hello_name(route: &Smtp, local: Option<IpAddr>) -> String {
 
 struct Opening<'a> {
     guard: Guard,
-    tell: &'a Tell,
+    reporter: &'a Reporter,
     route: &'a Smtp,
     door: Door,
     name: String,
@@ -371,12 +363,12 @@ impl<'a> Opening<'a> {
         match self.guard.reply() {
             Ok(reply) => {
                 let reply = self.wanted(220, "its greeting", Stage::Greeting, reply)?;
-                self.tell.fact("reply", || reply.text());
-                self.tell.passed(Step::Greeting);
+                self.reporter.fact("reply", || reply.text());
+                self.reporter.passed(Step::Greeting);
                 Ok(())
             }
             Err(fault) if matches!(fault.cause, Cause::Silent(_)) && self.is_tls_port() => {
-                self.tell.fact("speaks", || "TLS".to_owned());
+                self.reporter.fact("speaks", || "TLS".to_owned());
                 let why =
                     format!("no greeting: port {IMPLICIT_PORT} speaks TLS from the first byte");
                 Err(Fault {
@@ -419,7 +411,8 @@ impl<'a> Opening<'a> {
         self.capabilities = Capabilities::default();
         if self.route.ehlo || needs_ehlo {
             let verb = if self.route.lmtp { "LHLO" } else { "EHLO" };
-            self.tell.fact("said", || format!("{verb} {}", self.name));
+            self.reporter
+                .fact("said", || format!("{verb} {}", self.name));
             let reply = self.ask(Stage::Hello, &format!("{verb} {}", self.name))?;
             if needs_ehlo || !matches!(reply.code, 500 | 502 | 504 | 550) {
                 let reply =
@@ -431,7 +424,7 @@ impl<'a> Opening<'a> {
                 return Ok(());
             }
         }
-        self.tell.fact("said", || format!("HELO {}", self.name));
+        self.reporter.fact("said", || format!("HELO {}", self.name));
         let reply = self.ask(Stage::Hello, &format!("HELO {}", self.name))?;
         let reply = self.wanted(250, "its reply to HELO", Stage::Hello, reply)?;
         self.greeted(&reply);
@@ -440,22 +433,22 @@ impl<'a> Opening<'a> {
 
     /// Tells a rehearsal what the server offers.
     fn greeted(&self, reply: &Reply) {
-        self.tell.steps(|ear| {
+        self.reporter.steps(|steps| {
             let offers = reply
                 .lines
                 .iter()
                 .skip(1)
                 .map(|line| line.trim().to_owned())
                 .filter(|line| !line.is_empty());
-            ear.fact("offers", Fact::List(offers.collect()));
-            ear.fact("auth", Fact::List(self.capabilities.mechanisms().to_vec()));
+            steps.fact("offers", Fact::List(offers.collect()));
+            steps.fact("auth", Fact::List(self.capabilities.mechanisms().to_vec()));
             if let Some(limit) = self.capabilities.limit {
-                ear.fact(
+                steps.fact(
                     "size",
                     Fact::Number(i64::try_from(limit).unwrap_or(i64::MAX)),
                 );
             }
-            ear.over(Step::Hello, Outcome::Passed);
+            steps.over(Step::Hello, Outcome::Passed);
         });
     }
 
@@ -493,12 +486,12 @@ impl<'a> Opening<'a> {
         let io = tls
             .begin(guard.into_socket()?, route.patience.command)
             .map_err(|(fault, _)| fault)?;
-        let tell = tls.tell;
-        let guard = Guard::new(io, tell.clone(), route.patience.block);
+        let reporter = tls.reporter;
+        let guard = Guard::new(io, reporter.clone(), route.patience.block);
         let capabilities = Capabilities::default();
         let mut inside = Opening {
             guard,
-            tell,
+            reporter,
             route,
             door,
             name,

@@ -14,11 +14,13 @@ use super::recipients::{Outcome, Recipients};
 use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
 use crate::message::Message;
 use crate::route::Patience;
-use crate::transport::Progress;
+use std::sync::Arc;
+
+use crate::transport::Observer;
 use crate::transport::delivery_log::SettleOnce;
 use crate::transport::line::Commands;
 use crate::transport::progress::Metered;
-use crate::transport::rehearsal::{self, Ear, Fact, Step};
+use crate::transport::steps::{self, Fact, Step, StepRecorder};
 
 /// An open session and what is known of it.
 pub struct Connection {
@@ -28,8 +30,8 @@ pub struct Connection {
     pub capabilities: Capabilities,
     /// How long each reply may take.
     pub patience: Patience,
-    /// Hears how far the text is.
-    pub progress: Option<Progress>,
+    /// Is told how far the text is.
+    pub observer: Option<Arc<dyn Observer>>,
     /// Every accepted recipient gets a reply of its own after the dot (RFC 2033).
     pub lmtp: bool,
     /// The transactions that were begun over it; after the first the server may have grown tired of
@@ -75,7 +77,11 @@ pub fn form<'m>(capabilities: &Capabilities, message: &'m Message) -> Result<&'m
 
 /// Asks about sender and recipients, one by one, and takes it back. DATA is never said. Gives the
 /// refusal of the sender, or those of the recipients, or what ended the session.
-pub fn rehearse(connection: &mut Connection, message: &Message, ear: &Ear) -> Vec<Fault> {
+pub fn rehearse(
+    connection: &mut Connection,
+    message: &Message,
+    steps: &StepRecorder,
+) -> Vec<Fault> {
     let members: Vec<usize> = (0..message.envelope.recipients.len()).collect();
     let mut recipients = Recipients::new(members.len(), false, None);
     let (patience, mut nobody) = (connection.patience.command, ());
@@ -104,7 +110,7 @@ pub fn rehearse(connection: &mut Connection, message: &Message, ear: &Ear) -> Ve
             Verb::Mail | Verb::Data | Verb::Chunk => Step::Sender,
         };
         let text = transaction.line(verb, None);
-        ear.fact("said", Fact::Text(crate::text::short(text.trim_end())));
+        steps.fact("said", Fact::Text(crate::text::short(text.trim_end())));
         let mut command = Commands::default();
         let said = match command.add(&text) {
             Ok(()) => transaction
@@ -117,20 +123,20 @@ pub fn rehearse(connection: &mut Connection, message: &Message, ear: &Ear) -> Ve
         let reply = match said {
             Ok(reply) => reply,
             Err(fault) => {
-                ear.over(step, rehearsal::Outcome::Failed(fault.clone()));
+                steps.over(step, steps::Outcome::Failed(fault.clone()));
                 return vec![fault];
             }
         };
-        ear.fact("reply", Fact::Text(reply.text()));
+        steps.fact("reply", Fact::Text(reply.text()));
         let fault = (!reply.is_positive()).then(|| Fault::new(verb.stage(), Cause::Refused(reply)));
-        ear.over(
+        steps.over(
             step,
             fault
                 .clone()
-                .map_or(rehearsal::Outcome::Passed, rehearsal::Outcome::Failed),
+                .map_or(steps::Outcome::Passed, steps::Outcome::Failed),
         );
         if members.is_empty() && matches!(verb, Verb::Mail) && fault.is_none() {
-            ear.over(Step::Recipient, rehearsal::Outcome::Skipped);
+            steps.over(Step::Recipient, steps::Outcome::Skipped);
         }
         faults.extend(fault);
     }
@@ -463,7 +469,7 @@ impl<'a, 'l> Transaction<'a, 'l> {
         let Connection {
             session,
             patience,
-            progress,
+            observer,
             capabilities,
             quitting,
             begun,
@@ -473,7 +479,7 @@ impl<'a, 'l> Transaction<'a, 'l> {
         let mut chunks = Metered::new(
             self.message.chunks(),
             self.message.size(),
-            progress.as_ref(),
+            observer.as_deref(),
         );
         let mut clear = || self.once.before_dot(&self.accepted);
         let reply = session.message(

@@ -45,13 +45,13 @@ impl DeliveryLog for Scribe {
 
 /// Delivers, and gives back dialogue and entries from MAIL on in the order they came.
 pub(super) fn witnessed(route: Smtp, message: &Message, dots: usize) -> Vec<String> {
-    let (watch, lines) = listening();
+    let (context, lines) = listening();
     let mut scribe = Scribe {
         lines: lines.clone(),
         dots,
         look: Box::new(|| ()),
     };
-    open(&Route::Smtp(Box::new(route)), &watch).deliver(
+    open(&Route::Smtp(Box::new(route)), &context).deliver(
         message,
         ConnectionReuse::Last,
         &mut scribe,
@@ -184,14 +184,14 @@ fn the_text_of_a_long_message_may_leave_before_the_dot_is_allowed() {
         assert!(left.ends_with(b"f\r\n.\r\nQUIT\r\n"));
         stream.write_all(b"250 ok\r\n221 bye\r\n").unwrap();
     });
-    let (watch, lines) = listening();
+    let (context, lines) = listening();
     let look = move || arrival.recv_timeout(Duration::from_secs(10)).unwrap();
     let mut scribe = Scribe {
         lines: lines.clone(),
         dots: 1,
         look: Box::new(look),
     };
-    open(&Route::Smtp(Box::new(server.route())), &watch).deliver(
+    open(&Route::Smtp(Box::new(server.route())), &context).deliver(
         &text,
         ConnectionReuse::Last,
         &mut scribe,
@@ -377,13 +377,13 @@ fn a_session_that_fails_is_settled_once_for_all() {
             ("QUIT\r\n", "221 bye\r\n"),
         ],
     ]);
-    let (watch, lines) = listening();
+    let (context, lines) = listening();
     let mut scribe = Scribe {
         lines: lines.clone(),
         dots: 2,
         look: Box::new(|| ()),
     };
-    let mut way = open(&Route::Smtp(Box::new(server.route())), &watch);
+    let mut way = open(&Route::Smtp(Box::new(server.route())), &context);
     way.deliver(&one, ConnectionReuse::More, &mut scribe);
     way.deliver(&one, ConnectionReuse::More, &mut scribe);
     drop(way);
@@ -433,8 +433,11 @@ fn a_program_and_a_file_are_told_of_before_they_have_the_whole_message() {
                 dots,
                 look: Box::new(look),
             };
-            let report =
-                open(&route, &Watch::default()).deliver(&two, ConnectionReuse::Last, &mut scribe);
+            let report = open(&route, &RunContext::default()).deliver(
+                &two,
+                ConnectionReuse::Last,
+                &mut scribe,
+            );
             assert_eq!(report.is_done(), dots == 1, "{report:?}");
             assert_eq!(
                 length() > two.size() * 3 / 4,

@@ -231,7 +231,10 @@ fn what_was_refused_is_reset_before_the_next_mail() {
     for refusal in refusals {
         let good = "250 reset\r\n250 ok\r\n250 ok\r\n250 in\r\n221 bye\r\n";
         let server = serve(&[&[OPENING[0], OPENING[1], (&first, refusal), (&next, good)]]);
-        let mut way = open(&Route::Smtp(Box::new(server.route())), &Watch::default());
+        let mut way = open(
+            &Route::Smtp(Box::new(server.route())),
+            &RunContext::default(),
+        );
         assert!(
             way.deliver(&people(&["b"]), ConnectionReuse::More, &mut ())
                 .recipients[0]
@@ -248,7 +251,10 @@ fn what_was_refused_is_reset_before_the_next_mail() {
     // After one that was taken nothing has to be undone.
     let (good, last) = ("250 ok\r\n250 ok\r\n250 in\r\n", flight(&["b"], "QUIT\r\n"));
     let server = serve(&[&[OPENING[0], OPENING[1], (&first, good), (&last, good), GONE]]);
-    let mut way = open(&Route::Smtp(Box::new(server.route())), &Watch::default());
+    let mut way = open(
+        &Route::Smtp(Box::new(server.route())),
+        &RunContext::default(),
+    );
     assert_eq!(
         outcomes(&way.deliver(&people(&["b"]), ConnectionReuse::More, &mut ())),
         ["250 in"]
@@ -306,7 +312,10 @@ fn a_server_that_refuses_bdat_gets_data_in_the_same_session() {
             (&asking(&["b"]), "250 ok\r\n250 ok\r\n354 go\r\n"),
             (&format!("{STUFFED}QUIT\r\n"), "250 second\r\n221 bye\r\n"),
         ]]);
-        let mut way = open(&Route::Smtp(Box::new(server.route())), &Watch::default());
+        let mut way = open(
+            &Route::Smtp(Box::new(server.route())),
+            &RunContext::default(),
+        );
         let report = way.deliver(&people(&["b", "c"]), ConnectionReuse::More, &mut ());
         assert_eq!(
             outcomes(&report),
@@ -372,7 +381,10 @@ fn a_server_that_takes_the_text_for_commands_is_called_once_more() {
             ("QUIT\r\n", "221 bye\r\n"),
         ],
     ]);
-    let mut way = open(&Route::Smtp(Box::new(server.route())), &Watch::default());
+    let mut way = open(
+        &Route::Smtp(Box::new(server.route())),
+        &RunContext::default(),
+    );
     assert_eq!(
         outcomes(&way.deliver(&people(&["b"]), ConnectionReuse::More, &mut ())),
         ["250 in"]
@@ -542,7 +554,10 @@ fn a_tired_connection_is_replaced_only_when_it_says_so() {
         ],
         &[OPENING[0], OPENING[1], (&last, good), GONE],
     ]);
-    let mut way = open(&Route::Smtp(Box::new(server.route())), &Watch::default());
+    let mut way = open(
+        &Route::Smtp(Box::new(server.route())),
+        &RunContext::default(),
+    );
     assert_eq!(
         outcomes(&way.deliver(&people(&["b"]), ConnectionReuse::More, &mut ())),
         ["250 in"]
@@ -555,7 +570,10 @@ fn a_tired_connection_is_replaced_only_when_it_says_so() {
     server.done();
     // Said nothing, having heard the whole of it.
     let server = serve(&[&[OPENING[0], OPENING[1], (&first, good), (&last, ""), GONE]]);
-    let mut way = open(&Route::Smtp(Box::new(server.route())), &Watch::default());
+    let mut way = open(
+        &Route::Smtp(Box::new(server.route())),
+        &RunContext::default(),
+    );
     assert_eq!(
         outcomes(&way.deliver(&people(&["b"]), ConnectionReuse::More, &mut ())),
         ["250 in"]

@@ -21,20 +21,22 @@ fn a_signal_before_the_dot_sends_nothing_more() {
         );
         assert_eq!(rest(&mut stream), "");
     });
-    let (watch, lines) = listening();
-    let (hear, interrupt) = (watch.trace.clone().unwrap(), watch.interrupt.clone());
-    let trace = move |line: &Line| {
-        hear(line);
-        if *line == Line::Server("250-mx".into()) {
-            interrupt.store(2, Ordering::Relaxed);
+    let (context, lines) = listening();
+    let (hear, interrupt) = (context.observer.clone().unwrap(), context.interrupt.clone());
+    let observer = move |event: Event<'_>| {
+        if let Event::Line(line) = event {
+            hear.observe(Event::Line(line));
+            if *line == Line::Server("250-mx".into()) {
+                interrupt.store(2, Ordering::Relaxed);
+            }
         }
     };
-    let watch = Watch {
-        trace: Some(Arc::new(trace)),
-        ..watch
+    let context = RunContext {
+        observer: Some(Arc::new(observer)),
+        ..context
     };
     let begin = Instant::now();
-    let report = open(&Route::Smtp(Box::new(server.route())), &watch).deliver(
+    let report = open(&Route::Smtp(Box::new(server.route())), &context).deliver(
         &message(&["b@b.test"]),
         ConnectionReuse::Last,
         &mut (),
@@ -55,8 +57,8 @@ fn a_signal_after_the_dot_still_hears_the_answer() {
         "250 ok\r\n250 ok\r\n354 go\r\n",
         format!("{STUFFED}QUIT\r\n"),
     );
-    let watch = Watch::default();
-    let interrupt = watch.interrupt.clone();
+    let context = RunContext::default();
+    let interrupt = context.interrupt.clone();
     let server = start(move |listener| {
         let mut stream = listener.accept().unwrap().0;
         let script = [HI, (EHLO, PIPELINING), (&flight, go), (&text, "")];
@@ -69,7 +71,7 @@ fn a_signal_after_the_dot_still_hears_the_answer() {
         thread::sleep(Duration::from_millis(400));
         stream.write_all(b"250 2.0.0 queued\r\n").unwrap();
     });
-    let report = open(&Route::Smtp(Box::new(server.route())), &watch).deliver(
+    let report = open(&Route::Smtp(Box::new(server.route())), &context).deliver(
         &message(&["b@b.test"]),
         ConnectionReuse::Last,
         &mut (),
@@ -93,7 +95,10 @@ fn the_connection_is_kept_and_reset_after_a_failure() {
         (&flight(""), "250 ok\r\n250 ok\r\n354 go\r\n"),
         (&format!("{STUFFED}QUIT\r\n"), "250 two\r\n221 bye\r\n"),
     ]]);
-    let mut way = open(&Route::Smtp(Box::new(server.route())), &Watch::default());
+    let mut way = open(
+        &Route::Smtp(Box::new(server.route())),
+        &RunContext::default(),
+    );
     let message = message(&["b@b.test"]);
     assert_eq!(
         outcomes(&way.deliver(&message, ConnectionReuse::More, &mut ())),
@@ -131,7 +136,10 @@ fn a_server_that_has_grown_tired_is_called_once_more() {
             (&last, "250 two\r\n221 bye\r\n"),
         ],
     ]);
-    let mut way = open(&Route::Smtp(Box::new(server.route())), &Watch::default());
+    let mut way = open(
+        &Route::Smtp(Box::new(server.route())),
+        &RunContext::default(),
+    );
     let message = message(&["b@b.test"]);
     assert_eq!(
         outcomes(&way.deliver(&message, ConnectionReuse::More, &mut ())),

@@ -66,9 +66,9 @@ fn the_dialogue_is_heard_in_the_order_of_the_wire() {
             "250 \x1b[1mok\r\n221 bye\r\n",
         ),
     ]]);
-    let (watch, lines) = listening();
+    let (context, lines) = listening();
     let port = server.port;
-    open(&Route::Smtp(Box::new(server.route())), &watch).deliver(
+    open(&Route::Smtp(Box::new(server.route())), &context).deliver(
         &message(&["b@b.test"]),
         ConnectionReuse::Last,
         &mut (),
@@ -364,7 +364,7 @@ fn a_file_that_changed_never_becomes_a_complete_message() {
         );
     });
     let route = server.route();
-    let opened = handshake::open(&route, route.doors[0], &mut None, &Watch::default());
+    let opened = handshake::open(&route, route.doors[0], &mut None, &RunContext::default());
     let mut session = opened.map_or_else(
         |closed| panic!("{:?}", closed.fault),
         |opened| opened.session,
@@ -409,7 +409,7 @@ fn the_text_arrives_as_it_is_however_it_is_cut() {
         for size in 1..=bytes.len() {
             let server = serve(&[&[HI, (EHLO, "250 mx.test\r\n"), (stuffed, "250 ok\r\n")]]);
             let route = server.route();
-            let opened = handshake::open(&route, route.doors[0], &mut None, &Watch::default());
+            let opened = handshake::open(&route, route.doors[0], &mut None, &RunContext::default());
             let mut session = opened.map_or_else(
                 |closed| panic!("{:?}", closed.fault),
                 |opened| opened.session,

@@ -442,9 +442,9 @@ fn starttls_again(leaf: &Pair, most: usize) -> Server {
 fn where_tls_is_optional_an_unknown_certificate_is_noted_and_used() {
     let leaf = pair("x", &["localhost"], None, LONG);
     let server = starttls_again(&leaf, 2);
-    let (watch, lines) = listening();
+    let (context, lines) = listening();
     let route = upgraded(&server, TlsMode::Opportunistic, Trust::default());
-    open(&Route::Smtp(Box::new(route)), &watch).deliver(
+    open(&Route::Smtp(Box::new(route)), &context).deliver(
         &message(&["b@b.test"]),
         ConnectionReuse::Last,
         &mut (),

@@ -29,12 +29,12 @@ fn attempt(auth: &str, mechanism: Choice, steps: &[Step<'_>]) -> (String, String
     let mut script = vec![HI, (EHLO, hello.as_str())];
     script.extend_from_slice(steps);
     let server = serve(&[&script]);
-    let (watch, lines) = listening();
+    let (context, lines) = listening();
     let route = Smtp {
         login: Some(login("user", "secret", mechanism)),
         ..server.route()
     };
-    let report = open(&Route::Smtp(Box::new(route)), &watch).deliver(
+    let report = open(&Route::Smtp(Box::new(route)), &context).deliver(
         &message(&["b@b.test"]),
         ConnectionReuse::Last,
         &mut (),

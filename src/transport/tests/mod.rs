@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::{ConnectionReuse, Watch, open};
+use super::{ConnectionReuse, Event, RunContext, open};
 use crate::address::Address;
 use crate::delivery::{Fault, Line, Reply, Report};
 use crate::message::{Envelope, Message};
@@ -147,7 +147,7 @@ fn text(recipients: &[&str], bytes: Vec<u8>) -> Message {
 
 /// Delivers one message, the last one, and says goodbye.
 fn deliver(route: Smtp, message: &Message) -> Report {
-    open(&Route::Smtp(Box::new(route)), &Watch::default()).deliver(
+    open(&Route::Smtp(Box::new(route)), &RunContext::default()).deliver(
         message,
         ConnectionReuse::Last,
         &mut (),
@@ -188,11 +188,12 @@ fn outcome(outcome: &Result<Reply, Fault>) -> String {
     }
 }
 
-/// A watch that keeps what it hears.
-fn listening() -> (Watch, Arc<Mutex<Vec<String>>>) {
+/// A context that keeps what it hears.
+fn listening() -> (RunContext, Arc<Mutex<Vec<String>>>) {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let heard = lines.clone();
-    let trace = move |line: &Line| {
+    let observer = move |event: Event<'_>| {
+        let Event::Line(line) = event else { return };
         heard.lock().unwrap().push(match line {
             Line::Client(text) => format!("> {text}"),
             Line::Server(text) => format!("< {text}"),
@@ -200,9 +201,9 @@ fn listening() -> (Watch, Arc<Mutex<Vec<String>>>) {
         });
     };
     (
-        Watch {
-            trace: Some(Arc::new(trace)),
-            ..Watch::default()
+        RunContext {
+            observer: Some(Arc::new(observer)),
+            ..RunContext::default()
         },
         lines,
     )

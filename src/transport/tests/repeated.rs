@@ -22,12 +22,12 @@ fn login(secret: &str, mechanism: Choice) -> Login {
 /// Logs in with a mechanism by a script, and gives the outcome and all that was heard.
 fn attempt(secret: &str, mechanism: Choice, script: &[Step<'_>]) -> String {
     let server = serve(&[script]);
-    let (watch, lines) = listening();
+    let (context, lines) = listening();
     let route = Smtp {
         login: Some(login(secret, mechanism)),
         ..server.route()
     };
-    let report = open(&Route::Smtp(Box::new(route)), &watch).deliver(
+    let report = open(&Route::Smtp(Box::new(route)), &context).deliver(
         &message(&["b@b.test"]),
         ConnectionReuse::Last,
         &mut (),
@@ -152,12 +152,12 @@ fn a_password_that_is_a_word_of_smtp_takes_no_extension_away() {
             ("QUIT\r\n", "221 bye\r\n"),
         ],
     ]);
-    let (watch, lines) = listening();
+    let (context, lines) = listening();
     let route = Smtp {
         login: Some(login("PLAIN", Choice::Auto)),
         ..server.route()
     };
-    let mut way = open(&Route::Smtp(Box::new(route)), &watch);
+    let mut way = open(&Route::Smtp(Box::new(route)), &context);
     way.deliver(&message(&["b@b.test"]), ConnectionReuse::More, &mut ());
     let report = way.deliver(&message(&["b@b.test"]), ConnectionReuse::Last, &mut ());
     drop(way);
@@ -186,7 +186,7 @@ fn a_secret_of_one_connection_is_struck_out_of_the_next_greeting_too() {
         login: Some(login("secret", Choice::Auto)),
         ..server.route()
     };
-    let mut way = open(&Route::Smtp(Box::new(route)), &Watch::default());
+    let mut way = open(&Route::Smtp(Box::new(route)), &RunContext::default());
     way.deliver(&message(&["b@b.test"]), ConnectionReuse::More, &mut ());
     let report = way.deliver(&message(&["b@b.test"]), ConnectionReuse::Last, &mut ());
     drop(way);

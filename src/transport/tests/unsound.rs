@@ -96,8 +96,8 @@ fn a_rehearsal_asks_about_no_such_address() {
     let (_, faults) = rehearsal::rehearse(
         &Route::Smtp(Box::new(server.route())),
         &messages()[0],
-        &Watch::default(),
-        |_| (),
+        &RunContext::default(),
+        |_: Event<'_>| (),
     );
     server.done();
     assert_eq!(faults.len(), 1);
@@ -119,7 +119,7 @@ fn no_program_is_started_with_such_an_argument() {
         patience: crate::route::Patience::default(),
     };
     for message in messages() {
-        let report = open(&Route::Program(program.clone()), &Watch::default()).deliver(
+        let report = open(&Route::Program(program.clone()), &RunContext::default()).deliver(
             &message,
             ConnectionReuse::Last,
             &mut (),

@@ -19,7 +19,7 @@ use crate::delivery::Distrust;
 use crate::environment;
 use crate::text::short;
 use crate::transport::peer_text::decode;
-use crate::transport::rehearsal::{Fact, Facts};
+use crate::transport::steps::{Fact, Facts};
 
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 const ORGANISATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.10");
