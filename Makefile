@@ -24,7 +24,7 @@ test:
 
 # Disturbs the queue at every system call, where `test` does so at some. Takes minutes; needs strace, and root for disks.
 test-crash:
-	SMAIL_TEST_CRASH=full $(CARGO) test --locked --no-fail-fast --test queue_crash --test queue_disk --test queue_storm -- --nocapture
+	SMAIL_TEST_CRASH=full $(CARGO) test --locked --no-fail-fast --test crash -- --nocapture
 
 # Compares smail with its peers on this machine: prints one table and writes benches/RESULTS.md. BENCH="--only start,send" runs a part.
 bench: all

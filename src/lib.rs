@@ -1,7 +1,7 @@
 //! The rooms of smail; not a public library and without any promise of stability: `pub` is what its
 //! own tests and benches use.
 //!
-//! The road is in `commands`. Who may import whom is enforced by `tests/house.rs`.
+//! The road is in `commands`. Who may import whom is enforced by `tests/it/house.rs`.
 #![forbid(unsafe_code)]
 
 pub mod address;

@@ -9,7 +9,7 @@ pub mod harness;
 pub mod mailbox;
 pub mod sender;
 pub mod stories;
-#[path = "../support/terminal.rs"]
+#[path = "../it/support/terminal.rs"]
 #[expect(
     dead_code,
     reason = "shared with the tests of scripted servers, and these use a part of it"
