@@ -1,8 +1,12 @@
-//! What surrounds this run: environment, directories, this machine. Passed in, so that tests have
-//! their own.
+//! What surrounds this run: variables, directories, this host. Passed in, so that tests have their
+//! own.
 //!
 //! Promise: a directory of another user is never taken for ours, whatever the environment says;
 //! cron, sudo and systemd leave `HOME=/`, none, or that of the caller in place.
+//!
+//! The library `directories` names the home; what lies below is joined here. It would name
+//! directories for settings and state below whatever `HOME` says before anybody could look whose
+//! it is, takes no other home, and names none for state on macOS.
 use std::collections::BTreeMap;
 use std::fmt;
 use std::os::unix::fs::MetadataExt;
