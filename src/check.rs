@@ -12,7 +12,7 @@ mod tests;
 use std::net::SocketAddr;
 
 use crate::delivery::{Cause, Class, Fault};
-use crate::settings::presets::{FromRule, Preset};
+use crate::providers::{FromRule, Preset};
 use crate::transport::rehearsal::{News, Outcome, Probe, Step};
 
 pub use text::Look;

@@ -27,6 +27,7 @@ pub mod message;
 pub mod notice;
 #[cfg(test)]
 mod pace;
+pub mod providers;
 pub mod queue;
 pub mod report;
 pub mod route;

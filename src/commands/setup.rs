@@ -82,7 +82,7 @@ pub fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
             TrialError::Failed(text.trim_end().to_owned())
         })
     };
-    let doubt = |preset: Option<&settings::presets::Preset>, user: &str, secret: &Secret| {
+    let doubt = |preset: Option<&crate::providers::Preset>, user: &str, secret: &Secret| {
         let hint = hints::suspicious(
             preset.map(|preset| preset.id.as_str()),
             user,

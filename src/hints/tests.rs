@@ -403,7 +403,7 @@ fn families_are_those_of_the_presets() {
         family: Option<String>,
     }
     let presets: BTreeMap<String, Preset> =
-        toml::from_str(include_str!("../settings/presets.toml")).unwrap();
+        toml::from_str(include_str!("../providers.toml")).unwrap();
     for (id, preset) in &presets {
         assert_eq!(family(id), preset.family.as_deref().unwrap_or(id), "{id}");
     }

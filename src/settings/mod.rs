@@ -9,7 +9,6 @@ mod files;
 pub mod keys;
 mod layers;
 mod overrides;
-pub mod presets;
 mod provider;
 mod secrets;
 mod show;
@@ -237,7 +236,7 @@ pub struct Settings {
     /// The account in use.
     pub account: Option<String>,
     /// The provider's row.
-    pub preset: Option<presets::Preset>,
+    pub preset: Option<crate::providers::Preset>,
     /// `-A` named a file: it is an attachment (GNU mail).
     pub attachment: Option<PathBuf>,
     home: Option<PathBuf>,

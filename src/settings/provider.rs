@@ -1,7 +1,8 @@
 //! Looks the provider up and lets it name the server when nothing else does.
 use super::value::Value;
-use super::{Settings, SettingsError, presets};
+use super::{Settings, SettingsError};
 use crate::address::parse_authors;
+use crate::providers;
 use crate::route::{TlsMode, url};
 
 /// Finds the provider by `provider`, the server, the login or the author, and lets it name the
@@ -11,7 +12,7 @@ pub(super) fn look_up(settings: &mut Settings) -> Result<(), SettingsError> {
         .filled("smtp")
         .or_else(|| settings.filled("mta").filter(|m| m.contains("://")));
     let preset = match (settings.filled("provider"), &host) {
-        (Some(id), _) => Some(presets::by_id(&id).ok_or_else(|| SettingsError::Value {
+        (Some(id), _) => Some(providers::by_id(&id).ok_or_else(|| SettingsError::Value {
             name: "provider".into(),
             origin: settings.origin("provider").cloned(),
             why: format!(
@@ -20,7 +21,7 @@ pub(super) fn look_up(settings: &mut Settings) -> Result<(), SettingsError> {
             ),
         })?),
         (None, Some(host)) => match url::parse(host) {
-            Ok(url::Target::Server(server)) => presets::by_host(&server.host),
+            Ok(url::Target::Server(server)) => providers::by_host(&server.host),
             _ => None,
         },
         (None, None) => provider_of_login(settings),
@@ -43,7 +44,7 @@ pub(super) fn look_up(settings: &mut Settings) -> Result<(), SettingsError> {
 
 /// Only a login points at a provider: without one, mail of a From address goes where mail went
 /// before.
-fn provider_of_login(settings: &Settings) -> Option<presets::Preset> {
+fn provider_of_login(settings: &Settings) -> Option<providers::Preset> {
     let password = [
         "auth-password",
         "auth-password-file",
@@ -67,6 +68,6 @@ fn provider_of_login(settings: &Settings) -> Option<presets::Preset> {
     let by_user = user
         .as_deref()
         .and_then(domain)
-        .and_then(|d| presets::by_domain(&d));
-    by_user.or_else(|| presets::by_domain(&from?.address.domain()?.to_lowercase()))
+        .and_then(|d| providers::by_domain(&d));
+    by_user.or_else(|| providers::by_domain(&from?.address.domain()?.to_lowercase()))
 }

@@ -15,7 +15,7 @@ use super::secret_store::{SecretStore, StoredSecret, free_file};
 use super::write::Target;
 use super::{Aborted, Done, Place, Prompter, Services, SetupError, SetupOptions, TrialError};
 use crate::address::Address;
-use crate::settings::presets;
+use crate::providers;
 
 /// A dialogue under way.
 pub struct Dialogue<'a> {
@@ -136,7 +136,7 @@ impl<'a> Dialogue<'a> {
         let user = match (named, form) {
             _ if self.wish("auth").as_deref() == Some("none") => None,
             (Some(user), _) => Some(user),
-            (None, Some(presets::UserForm::None)) => None,
+            (None, Some(providers::UserForm::None)) => None,
             (None, None) if server.login == Some(Login::None) => None,
             (None, _) => match server
                 .preset
@@ -192,7 +192,7 @@ impl<'a> Dialogue<'a> {
         }
         let named = self
             .wish("provider")
-            .and_then(|id| presets::by_id(&id))
+            .and_then(|id| providers::by_id(&id))
             .and_then(Server::of_preset);
         let domain = address.domain().unwrap_or_default().to_lowercase();
         if let Some(server) = named.or_else(|| match find::in_table(&domain) {

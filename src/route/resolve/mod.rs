@@ -19,8 +19,8 @@ use super::{
 };
 use crate::address::Mailbox;
 use crate::environment;
+use crate::providers::Preset;
 use crate::secret::{Secret, SecretSource};
-use crate::settings::presets::Preset;
 use crate::settings::value::Value;
 use crate::settings::{Assignment, Layer, Settings, SettingsError, text_of};
 use login::{At, login, mechanism};

@@ -7,8 +7,8 @@ use super::super::account::{Account, Proof};
 use super::super::find::Server;
 use super::super::messages;
 use super::Dialogue;
+use crate::providers::Preset;
 use crate::secret::{Secret, SecretSource};
-use crate::settings::presets::Preset;
 
 impl Dialogue<'_> {
     /// How the account logs in; `again` when what was handed over did not do.

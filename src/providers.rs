@@ -1,7 +1,7 @@
 //! What is known of mail providers: server, ports, TLS, the form of the user name, and where
 //! passwords come from.
 //!
-//! Promise: the table is data (`presets.toml`); only the row that is asked for is parsed, and only
+//! Promise: the table is data (`providers.toml`); only the row that is asked for is parsed, and only
 //! when it is asked for. Loopback names never lead to a preset: what listens there is the user's
 //! own.
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::route::{Door, Mechanism, TlsMode};
 
 /// The rows. Each begins with `[id]` at the start of a line.
-const TABLE: &str = include_str!("presets.toml");
+const TABLE: &str = include_str!("providers.toml");
 
 /// The longest domain name (RFC 1035 section 2.3.4); what is longer is not looked up, so that the
 /// work is bounded.
