@@ -15,6 +15,7 @@ use self::index::best;
 pub use self::secret::suspicious;
 pub use self::table::{Hint, named, rows};
 use crate::delivery::{Cause, Class, EnhancedCode, Fault, Lacks, Reply, Stage};
+use crate::providers;
 
 mod explain;
 mod index;
@@ -97,7 +98,7 @@ impl Hint {
 /// What is known of a failure; the more, the better the answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Query<'a> {
-    /// The id or the family of a provider, as in the presets.
+    /// The id or the family of a provider, as in the table of providers.
     pub provider: Option<&'a str>,
     /// The server's name.
     pub host: Option<&'a str>,
@@ -109,46 +110,6 @@ pub struct Query<'a> {
     pub enhanced: Option<EnhancedCode>,
     /// The words of the server, or of whatever else failed.
     pub text: &'a str,
-}
-
-/// Providers whose servers answer as those of another: the family, and its members by their ids in
-/// the presets.
-const FAMILIES: &[(&str, &[&str])] = &[
-    (
-        "netease",
-        &["163", "126", "yeah", "163vip", "126vip", "qiye163"],
-    ),
-    ("sina", &["sina-cn", "sina-vip"]),
-    ("alimail", &["aliyunmail", "aliqiye"]),
-    ("gmail", &["gworkspace", "gworkspace-relay"]),
-    ("microsoft", &["outlook", "m365", "m365cn", "m365-mx"]),
-    ("yahoo", &["aol"]),
-    ("zoho", &["zohopro", "zeptomail"]),
-    ("proton", &["proton-smtp"]),
-    (
-        "gmx",
-        &[
-            "gmxcom",
-            "mailcom",
-            "webde",
-            "ionos-com",
-            "ionos-de",
-            "ionos-couk",
-            "ionos-fr",
-        ],
-    ),
-    ("yandex", &["yandex360"]),
-    ("daum", &["kakao"]),
-    ("mailgun", &["mailgun-eu"]),
-    ("mailtrap", &["mailtrap-sandbox"]),
-    ("oracle", &["ociemail"]),
-];
-
-fn family(provider: &str) -> &str {
-    FAMILIES
-        .iter()
-        .find(|(_, members)| members.contains(&provider))
-        .map_or(provider, |(family, _)| family)
 }
 
 /// What is looked for: a query, and the kind of connection-level failure if it is one.
@@ -245,7 +206,7 @@ pub fn class(fault: &Fault, provider: Option<&str>) -> Option<Class> {
 impl<'a> Sought<'a> {
     fn new(query: &Query<'a>, cause: Option<&'static str>) -> Self {
         Sought {
-            family: query.provider.map(family),
+            family: query.provider.map(providers::family),
             host: query.host,
             stage: query.stage,
             cause,

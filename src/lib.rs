@@ -34,6 +34,7 @@ pub mod route;
 pub mod secret;
 pub mod settings;
 pub mod setup;
+mod span;
 pub mod text;
 pub mod transport;
 

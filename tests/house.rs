@@ -37,7 +37,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("inject", &["cli", "settings", "aliases", "draft", "message", "address"]),
     ("maillog",       &["settings", "delivery"]),
     ("setup",     &["settings", "providers", "route", "mailrc", "secret", "address"]),
-    ("hints",     &["delivery"]),
+    // Providers of one family answer with the same texts.
+    ("hints",     &["providers", "delivery"]),
     // The report of a rehearsal; its words for faults are handed in.
     ("check",     &["providers", "transport", "delivery"]),
     ("report",    &["delivery", "queue", "hints"]),
@@ -53,7 +54,7 @@ const DOORS: &[(&str, &[&str])] = &[
 const FOR_TESTS: &[&str] = &["cli"];
 
 /// The shared floors: they know no room, and every room may stand on them.
-const FLOORS: &[&str] = &["environment", "files", "pace", "text"];
+const FLOORS: &[&str] = &["environment", "files", "pace", "span", "text"];
 
 /// A path into an outside crate, and the places (a room, or a file) it may be named in.
 #[rustfmt::skip]

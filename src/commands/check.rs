@@ -110,7 +110,7 @@ fn subject(settings: &Settings, route: &Route, author: &Mailbox, sender: &Addres
         sender: sender.to_string(),
         login,
         account: settings.account.clone(),
-        preset: settings.preset.clone(),
+        preset: settings.preset,
         own: false,
         now: i64::try_from(now).unwrap_or(i64::MAX),
     }

@@ -50,7 +50,7 @@ pub fn run(args: &Args, said: &OsStr, env: &Environment) -> Result<Exit, Failure
         };
         args.provider
             .clone()
-            .or_else(|| Some(named()?.id))
+            .or_else(|| Some(named()?.id.to_owned()))
             .or_else(|| ours.map(str::to_owned))
     };
     let mut found = hints::explain(&text(args, said)?, &provider);

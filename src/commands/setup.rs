@@ -83,11 +83,7 @@ pub fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
         })
     };
     let doubt = |preset: Option<&crate::providers::Preset>, user: &str, secret: &Secret| {
-        let hint = hints::suspicious(
-            preset.map(|preset| preset.id.as_str()),
-            user,
-            secret.reveal(),
-        )?;
+        let hint = hints::suspicious(preset.map(|preset| preset.id), user, secret.reveal())?;
         Some(format!(
             "{}; {}",
             hint.meaning(language),

@@ -323,7 +323,7 @@ impl Settings {
 
     /// The provider in use, by its name in the table.
     pub fn provider(&self) -> Option<&str> {
-        self.preset.as_ref().map(|preset| preset.id.as_str())
+        self.preset.as_ref().map(|preset| preset.id)
     }
 
     /// Where the winning value was said.

@@ -35,8 +35,7 @@ pub(super) fn look_up(settings: &mut Settings) -> Result<(), SettingsError> {
             "smtp"
         };
         let url = format!("{scheme}://{server}:{}", door.port);
-        let id = preset.id.clone();
-        settings.push_preset("smtp", Value::Text(url), &id);
+        settings.push_preset("smtp", Value::Text(url), preset.id);
     }
     settings.preset = Some(preset);
     Ok(())

@@ -225,7 +225,7 @@ impl Account {
         let mut remark = |text: String| {
             let _ = writeln!(out, "# {text}");
         };
-        remark(preset.name.clone());
+        remark(preset.name.to_owned());
         if self.proof != Proof::None && !preset.secret.is_empty() {
             remark(messages.of(messages::SECRET_KIND, &[&preset.secret]));
         }

@@ -494,7 +494,7 @@ fn short_name(account: &Account) -> String {
         .server
         .preset
         .as_ref()
-        .map_or_else(label, |preset| preset.id.clone());
+        .map_or_else(label, |preset| preset.id.to_owned());
     let name: String = name
         .chars()
         .filter(|c| c.is_ascii_alphanumeric() || *c == '-')

@@ -108,7 +108,7 @@ impl Server {
 
     /// That of a provider, when it is the same for all its customers.
     pub fn of_preset(preset: Preset) -> Option<Self> {
-        let host = preset.host.clone()?;
+        let host = preset.host?.to_owned();
         Some(Server {
             host,
             door: preset.door(),
