@@ -129,10 +129,7 @@ impl<'a> Dialogue<'a> {
         let server = self.server(address)?;
         let address = address.to_string();
         let named = self.wish("auth-user");
-        let form = server
-            .preset
-            .as_ref()
-            .map(|preset| preset.user_form.clone());
+        let form = server.preset.as_ref().map(|preset| preset.user_form);
         let user = match (named, form) {
             _ if self.wish("auth").as_deref() == Some("none") => None,
             (Some(user), _) => Some(user),
@@ -162,7 +159,7 @@ impl<'a> Dialogue<'a> {
             .as_ref()
             .filter(|preset| !preset.user_text.is_empty())
         {
-            self.say(messages::USER_TEXT, &[&preset.user_text]);
+            self.say(messages::USER_TEXT, &[preset.user_text]);
             // A name that the provider hands out has no default that could be right.
             return self.ask_filled(messages::USER, None);
         }
@@ -202,7 +199,7 @@ impl<'a> Dialogue<'a> {
             let name = server
                 .preset
                 .as_ref()
-                .map_or("", |preset| &preset.name)
+                .map_or("", |preset| preset.name)
                 .to_owned();
             self.say(messages::KNOWN, &[&name, &server.shown()]);
             return Ok(server);
@@ -213,7 +210,7 @@ impl<'a> Dialogue<'a> {
                 let name = server
                     .preset
                     .as_ref()
-                    .map_or("", |preset| &preset.name)
+                    .map_or("", |preset| preset.name)
                     .to_owned();
                 self.say(messages::BY_MX, &[&domain, &name]);
                 self.yes(messages::USE_PROVIDER, &[&server.shown()], true)?

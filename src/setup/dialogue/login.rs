@@ -34,8 +34,8 @@ impl Dialogue<'_> {
         };
         if let Some(preset) = &server.preset {
             let kind: Vec<_> = [
-                (messages::SECRET_KIND, &preset.secret),
-                (messages::SECRET_WHERE, &preset.credential_hint),
+                (messages::SECRET_KIND, preset.secret),
+                (messages::SECRET_WHERE, preset.credential_hint),
             ]
             .into_iter()
             .filter(|(_, fact)| !fact.is_empty())
