@@ -116,11 +116,12 @@ impl From<DraftError> for Failure {
             }
             DraftError::EmptyRecipient(_)
             | DraftError::Escape { .. }
-            | DraftError::StdinTwice(..) => Failure::new(Exit::USAGE, what),
+            | DraftError::StdinTwice(..)
+            | DraftError::Dsn { .. }
+            | DraftError::NoHtml(_) => Failure::new(Exit::USAGE, what),
             DraftError::OwnFlag { flag, .. } => {
                 Failure::new(Exit::USAGE, what).hint(format!("it is set with `{flag}`"))
             }
-            DraftError::Dsn { .. } | DraftError::NoHtml(_) => Failure::new(Exit::USAGE, what),
             DraftError::Header { .. } => {
                 Failure::new(Exit::USAGE, what).hint("a header is written 'Name: value'")
             }
