@@ -7,7 +7,9 @@ mod delivery;
 mod room;
 pub mod words;
 
-pub use delivery::{account_for, hint, language, on_one_line, one_line};
+pub use delivery::{
+    Context, Explained, account_for, account_for_faults, explain, language, on_one_line, one_line,
+};
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

@@ -251,7 +251,8 @@ fn rehearse(
     let sender = settings::author::return_path(&settings, &author, &env.user())?;
     let message = super::check::message(&author, sender, Vec::new());
     let (via, faults) = rehearsal::rehearse(&route, &message, watch, |_| {});
-    super::check::account(&faults, &via, &settings).map_or(Ok(()), Err)
+    let context = failure::Context::new(&via, &settings);
+    failure::account_for_faults(&faults, &context).map_or(Ok(()), Err)
 }
 
 /// The settings that tell where mail goes, as whom, and who logs in.

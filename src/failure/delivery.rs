@@ -4,7 +4,7 @@
 //! of at most three lines.
 use super::words::{self, Sentence};
 use super::{Exit, Failure};
-use crate::delivery::{Cause, Class, Fault, Lacks, RecipientResult, Reply, Report, Stage};
+use crate::delivery::{Cause, Class, Fault, Lacks, Reply, Report, Stage};
 use crate::hints::{self, Hint, Language};
 use crate::settings::{Settings, author};
 use crate::text;
@@ -17,21 +17,77 @@ pub fn language(settings: &Settings) -> Language {
     Language::of(&settings.locale())
 }
 
-/// What is known of a fault that a report tells of.
-pub fn hint(fault: &Fault, report: &Report, settings: &Settings) -> Option<&'static Hint> {
-    let host = report
-        .host
-        .as_deref()
-        .and_then(|host| host.rsplit_once(':'))
-        .map(|(host, _)| host);
-    hints::of_fault(fault, settings.provider(), host)
-}
-
-/// Everything that the words for a report are made from.
-struct Teller<'a> {
-    report: &'a Report,
+/// What the words for a fault depend on beside the fault.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    via: &'a str,
+    /// The server's name without the port.
+    host: Option<&'a str>,
     settings: &'a Settings,
     language: Language,
+}
+
+impl<'a> Context<'a> {
+    /// What an attempt depends on that went by this route, in the words of a user.
+    pub fn new(via: &'a str, settings: &'a Settings) -> Self {
+        let place = via.split(' ').next().unwrap_or_default();
+        Context {
+            via,
+            host: place.rsplit_once(':').map(|(host, _)| host),
+            settings,
+            language: language(settings),
+        }
+    }
+
+    /// What the attempt of a report depends on.
+    pub fn of(report: &'a Report, settings: &'a Settings) -> Self {
+        let place = report.host.as_deref();
+        Context {
+            host: place.and_then(|place| Some(place.rsplit_once(':')?.0)),
+            ..Context::new(&report.via, settings)
+        }
+    }
+
+    /// Finds what is known of a fault.
+    pub fn hint(&self, fault: &Fault) -> Option<&'static Hint> {
+        hints::of_fault(fault, self.settings.provider(), self.host)
+    }
+}
+
+/// A fault that is explained by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explained {
+    /// What went wrong, on one line.
+    pub text: String,
+    /// What is known of it.
+    pub hint: Option<&'static Hint>,
+    /// What to do, each on a line of its own.
+    pub lines: Vec<String>,
+}
+
+/// Explains one fault without a headline.
+pub fn explain(fault: &Fault, context: &Context<'_>) -> Explained {
+    let hint = context.hint(fault);
+    let text = on_one_line(fault, context.language);
+    let text = match (&fault.cause, hint) {
+        // Only the headline would name what is missing.
+        (Cause::Lacks(..), Some(hint)) => format!("{}; {text}", hint.meaning(context.language)),
+        _ => text,
+    };
+    let failure = account_for_faults(std::slice::from_ref(fault), context);
+    let hints = failure.map_or_else(Vec::new, |failure| failure.hints);
+    let lines = hints.iter().flat_map(|hint| hint.lines());
+    Explained {
+        text,
+        hint,
+        lines: lines.map(str::to_owned).collect(),
+    }
+}
+
+/// A fault, and the recipient that it struck.
+struct Failed<'a> {
+    recipient: &'a str,
+    fault: &'a Fault,
 }
 
 /// How many of those who were refused are named.
@@ -39,37 +95,50 @@ const MOST_TOLD: usize = 20;
 
 /// Sums a report up: `None` when every recipient was accepted.
 pub fn account_for(report: &Report, settings: &Settings) -> Option<Failure> {
-    let failed: Vec<(&RecipientResult, &Fault)> = report
+    let failed: Vec<Failed<'_>> = report
         .recipients
         .iter()
-        .filter_map(|f| Some((f, f.outcome.as_ref().err()?)))
+        .filter_map(|result| {
+            Some(Failed {
+                recipient: &result.recipient,
+                fault: result.outcome.as_ref().err()?,
+            })
+        })
         .collect();
-    let (_, first) = *failed.first()?;
-    let exit = exit(&failed);
-    let sent = report.recipients.len() - failed.len();
-    let teller = Teller {
-        report,
-        settings,
-        language: language(settings),
-    };
-    if sent == 0 && failed.iter().all(|(_, f)| *f == first) && first.stage != Stage::Recipient {
-        return Some(teller.for_all(first, exit));
-    }
-    Some(teller.for_some(&failed, sent, exit))
+    Context::of(report, settings).summary(&failed, report.recipients.len())
 }
 
-impl Teller<'_> {
+/// Sums up the faults that a rehearsal ended with, as a send would: `None` without any.
+pub fn account_for_faults(faults: &[Fault], context: &Context<'_>) -> Option<Failure> {
+    let struck = |fault| Failed {
+        recipient: "",
+        fault,
+    };
+    let failed: Vec<Failed<'_>> = faults.iter().map(struck).collect();
+    context.summary(&failed, failed.len())
+}
+
+impl Context<'_> {
+    /// The failure of an attempt for so many recipients.
+    fn summary(&self, failed: &[Failed<'_>], all: usize) -> Option<Failure> {
+        let first = failed.first()?.fault;
+        let exit = exit(failed);
+        let sent = all - failed.len();
+        let same = failed.iter().all(|one| one.fault == first);
+        Some(if sent == 0 && same && first.stage != Stage::Recipient {
+            self.for_all(first, exit)
+        } else {
+            self.for_some(failed, sent, all, exit)
+        })
+    }
+
     fn say(&self, sentence: Sentence, parts: &[&str]) -> String {
         sentence.say(self.language, parts)
     }
 
-    fn hint(&self, fault: &Fault) -> Option<&'static Hint> {
-        hint(fault, self.report, self.settings)
-    }
-
     /// Recipients that fared differently, or that were refused themselves.
-    fn for_some(&self, failed: &[(&RecipientResult, &Fault)], sent: usize, exit: Exit) -> Failure {
-        let (via, all) = (self.report.via.as_str(), self.report.recipients.len());
+    fn for_some(&self, failed: &[Failed<'_>], sent: usize, all: usize, exit: Exit) -> Failure {
+        let via = self.via;
         let what = match (sent, all) {
             (0, 1) => self.say(words::RECIPIENT, &[via]),
             (0, all) => self.say(words::RECIPIENTS, &[via, &all.to_string()]),
@@ -79,18 +148,18 @@ impl Teller<'_> {
             ),
         };
         let mut failure = Failure::new(exit, what);
-        for (result, fault) in failed.iter().take(MOST_TOLD) {
+        for one in failed.iter().take(MOST_TOLD) {
             failure = failure.fact(format!(
                 "{}: {}",
-                result.recipient,
-                cause(&fault.cause, self.language)
+                one.recipient,
+                cause(&one.fault.cause, self.language)
             ));
         }
         if let Some(more) = failed.len().checked_sub(MOST_TOLD).filter(|more| *more > 0) {
             failure = failure.fact(self.say(words::MORE_RECIPIENTS, &[&more.to_string()]));
         }
         let mut distinct: Vec<(&Fault, &'static Hint)> = Vec::new();
-        for (_, fault) in failed {
+        for Failed { fault, .. } in failed {
             if let Some(hint) = self.hint(fault)
                 && !distinct.iter().any(|(_, known)| known.id == hint.id)
             {
@@ -100,7 +169,7 @@ impl Teller<'_> {
         for (fault, hint) in &distinct {
             failure = failure.fact(self.meaning(fault, hint, distinct.len() > 1));
         }
-        if failed.iter().any(|(_, f)| f.in_doubt) {
+        if failed.iter().any(|one| one.fault.in_doubt) {
             failure = failure.fact(self.say(words::PERHAPS_OTHERS, &[]));
         }
         let lines = distinct.iter().map(|(fault, hint)| {
@@ -142,8 +211,8 @@ fn way_out(failure: Failure, mut lines: Vec<String>) -> Failure {
 }
 
 /// The one status for all faults: the common one, else 69 for a mixture.
-fn exit(failed: &[(&RecipientResult, &Fault)]) -> Exit {
-    let mut codes: Vec<Exit> = failed.iter().map(|(_, fault)| exit_of(fault)).collect();
+fn exit(failed: &[Failed<'_>]) -> Exit {
+    let mut codes: Vec<Exit> = failed.iter().map(|one| exit_of(one.fault)).collect();
     codes.dedup();
     match codes.as_slice() {
         [one] => *one,
@@ -191,7 +260,7 @@ fn is_unknown(reply: &Reply) -> bool {
         .is_some_and(|e| e.1 == 1 && !matches!(e.2, 7 | 8))
 }
 
-impl Teller<'_> {
+impl Context<'_> {
     /// One fault that struck every recipient.
     fn for_all(&self, fault: &Fault, exit: Exit) -> Failure {
         let mut failure = Failure::new(exit, self.headline(fault));
@@ -223,7 +292,7 @@ impl Teller<'_> {
     }
 
     fn headline(&self, fault: &Fault) -> String {
-        let via = self.report.via.as_str();
+        let via = self.via;
         let user = author::login_name(self.settings);
         if let (Some(user), false, Stage::Login, None) =
             (&user, fault.in_doubt, fault.stage, always(&fault.cause))
