@@ -4,8 +4,8 @@
 //! way out. The form is `smail: sentence`, indented facts, an empty line, `hint: …`; the status is
 //! one of the table below (house decision 13).
 mod delivery;
-mod room;
-pub mod words;
+mod from_errors;
+pub mod messages;
 
 pub use delivery::{
     Context, Explained, account_for, account_for_faults, explain, language, on_one_line, one_line,

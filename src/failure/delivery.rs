@@ -2,7 +2,7 @@
 //!
 //! Promise: what the server said comes first and as it came, then what it means, then one way out
 //! of at most three lines.
-use super::words::{self, Sentence};
+use super::messages::{self, Sentence};
 use super::{Exit, Failure};
 use crate::delivery::{Cause, Class, Fault, Lacks, Reply, Report, Stage};
 use crate::hints::{self, Hint, Language};
@@ -140,10 +140,10 @@ impl Context<'_> {
     fn for_some(&self, failed: &[Failed<'_>], sent: usize, all: usize, exit: Exit) -> Failure {
         let via = self.via;
         let what = match (sent, all) {
-            (0, 1) => self.say(words::RECIPIENT, &[via]),
-            (0, all) => self.say(words::RECIPIENTS, &[via, &all.to_string()]),
+            (0, 1) => self.say(messages::RECIPIENT, &[via]),
+            (0, all) => self.say(messages::RECIPIENTS, &[via, &all.to_string()]),
             (sent, all) => self.say(
-                words::SENT_TO_SOME,
+                messages::SENT_TO_SOME,
                 &[&sent.to_string(), &all.to_string(), via],
             ),
         };
@@ -156,7 +156,7 @@ impl Context<'_> {
             ));
         }
         if let Some(more) = failed.len().checked_sub(MOST_TOLD).filter(|more| *more > 0) {
-            failure = failure.fact(self.say(words::MORE_RECIPIENTS, &[&more.to_string()]));
+            failure = failure.fact(self.say(messages::MORE_RECIPIENTS, &[&more.to_string()]));
         }
         let mut distinct: Vec<(&Fault, &'static Hint)> = Vec::new();
         for Failed { fault, .. } in failed {
@@ -170,7 +170,7 @@ impl Context<'_> {
             failure = failure.fact(self.meaning(fault, hint, distinct.len() > 1));
         }
         if failed.iter().any(|one| one.fault.in_doubt) {
-            failure = failure.fact(self.say(words::PERHAPS_OTHERS, &[]));
+            failure = failure.fact(self.say(messages::PERHAPS_OTHERS, &[]));
         }
         let lines = distinct.iter().map(|(fault, hint)| {
             match fault.reply().filter(|_| distinct.len() > 1) {
@@ -185,9 +185,9 @@ impl Context<'_> {
     fn meaning(&self, fault: &Fault, hint: &Hint, full: bool) -> String {
         let meaning = hint.meaning(self.language);
         match fault.reply() {
-            Some(reply) if full => self.say(words::MEANS, &[&codes(reply), meaning]),
-            Some(reply) => self.say(words::MEANS, &[&reply.code.to_string(), meaning]),
-            None => self.say(words::THIS_MEANS, &[meaning]),
+            Some(reply) if full => self.say(messages::MEANS, &[&codes(reply), meaning]),
+            Some(reply) => self.say(messages::MEANS, &[&reply.code.to_string(), meaning]),
+            None => self.say(messages::THIS_MEANS, &[meaning]),
         }
     }
 }
@@ -267,8 +267,8 @@ impl Context<'_> {
         match &fault.cause {
             Cause::Refused(reply) => {
                 for line in &*reply.lines {
-                    failure =
-                        failure.fact(self.say(words::SERVER, &[&format!("{} {line}", reply.code)]));
+                    failure = failure
+                        .fact(self.say(messages::SERVER, &[&format!("{} {line}", reply.code)]));
                 }
             }
             Cause::Unreachable(tried) => {
@@ -283,7 +283,7 @@ impl Context<'_> {
             failure = failure.fact(self.meaning(fault, hint, false));
         }
         if fault.in_doubt {
-            failure = failure.fact(self.say(words::PERHAPS, &[]));
+            failure = failure.fact(self.say(messages::PERHAPS, &[]));
         }
         for fact in self.whose(fault) {
             failure = failure.fact(fact);
@@ -297,7 +297,7 @@ impl Context<'_> {
         if let (Some(user), false, Stage::Login, None) =
             (&user, fault.in_doubt, fault.stage, always(&fault.cause))
         {
-            return self.say(words::LOGIN_AS, &[via, user]);
+            return self.say(messages::LOGIN_AS, &[via, user]);
         }
         self.say(headline(fault), &[via])
     }
@@ -306,10 +306,10 @@ impl Context<'_> {
     fn whose(&self, fault: &Fault) -> Vec<String> {
         let names = at_fault(fault);
         let account = self.settings.account.iter().filter(|_| !names.is_empty());
-        let account = account.map(|name| self.say(words::ACCOUNT, &[name]));
+        let account = account.map(|name| self.say(messages::ACCOUNT, &[name]));
         let origin = |name: &&'static str| {
             Some(self.say(
-                words::SAID_IN,
+                messages::SAID_IN,
                 &[name, &self.settings.origin(name)?.to_string()],
             ))
         };
@@ -325,17 +325,17 @@ impl Context<'_> {
             .collect();
         if let Cause::Distrust(distrust) = &fault.cause {
             if hint.is_none() {
-                lines.push(self.say(words::PRIVATE_CA, &[]));
+                lines.push(self.say(messages::PRIVATE_CA, &[]));
             }
             lines.extend(
                 distrust
                     .fingerprint
                     .as_ref()
-                    .map(|print| self.say(words::PIN, &[print])),
+                    .map(|print| self.say(messages::PIN, &[print])),
             );
         }
         if matches!(fault.cause, Cause::Unsound(_)) {
-            lines.push(self.say(words::REPORT_IT, &[]));
+            lines.push(self.say(messages::REPORT_IT, &[]));
         }
         if is_refused_login(fault) {
             let said = hint.map_or("", |hint| hint.action(Language::English));
@@ -377,44 +377,44 @@ fn is_plain(cause: &Cause) -> bool {
 /// The headline of causes that have the same at every stage.
 fn always(cause: &Cause) -> Option<Sentence> {
     Some(match cause {
-        Cause::Interrupted(_) => words::INTERRUPTED,
-        Cause::Content(_) => words::UNREADABLE,
-        Cause::TooBig(..) => words::TOO_LARGE,
-        Cause::Program(..) => words::PROGRAM,
-        Cause::File(_) => words::FILE,
-        Cause::Ledger(_) => words::JOURNAL,
-        Cause::Unsound(_) => words::UNSOUND,
-        Cause::Lacks(Lacks::Starttls, _) => words::NO_STARTTLS,
-        Cause::Lacks(Lacks::Auth, _) => words::NO_AUTH,
-        Cause::Lacks(Lacks::Mechanism, _) => words::NO_MECHANISM,
-        Cause::Lacks(Lacks::Smtputf8, _) => words::NO_SMTPUTF8,
-        Cause::Lacks(Lacks::EightBit, _) => words::NO_8BITMIME,
+        Cause::Interrupted(_) => messages::INTERRUPTED,
+        Cause::Content(_) => messages::UNREADABLE,
+        Cause::TooBig(..) => messages::TOO_LARGE,
+        Cause::Program(..) => messages::PROGRAM,
+        Cause::File(_) => messages::FILE,
+        Cause::Ledger(_) => messages::JOURNAL,
+        Cause::Unsound(_) => messages::UNSOUND,
+        Cause::Lacks(Lacks::Starttls, _) => messages::NO_STARTTLS,
+        Cause::Lacks(Lacks::Auth, _) => messages::NO_AUTH,
+        Cause::Lacks(Lacks::Mechanism, _) => messages::NO_MECHANISM,
+        Cause::Lacks(Lacks::Smtputf8, _) => messages::NO_SMTPUTF8,
+        Cause::Lacks(Lacks::EightBit, _) => messages::NO_8BITMIME,
         _ => return None,
     })
 }
 
 fn headline(fault: &Fault) -> Sentence {
     if fault.in_doubt {
-        return words::IN_DOUBT;
+        return messages::IN_DOUBT;
     }
     if let Some(sentence) = always(&fault.cause) {
         return sentence;
     }
     let refused = matches!(fault.cause, Cause::Refused(_));
     match fault.stage {
-        Stage::Prepare => words::PREPARE,
-        Stage::Resolve => words::RESOLVE,
-        Stage::Connect => words::CONNECT,
-        Stage::Greeting if refused => words::TURNED_AWAY,
-        Stage::Greeting => words::NO_GREETING,
-        Stage::Hello => words::HELLO,
-        Stage::Tls if matches!(fault.cause, Cause::Distrust(_)) => words::DISTRUST,
-        Stage::Tls => words::TLS,
-        Stage::Login => words::LOGIN,
-        Stage::Sender if refused => words::SENDER,
-        Stage::Sender | Stage::Recipient => words::ENVELOPE,
-        Stage::Data | Stage::Content if refused => words::MESSAGE,
-        Stage::Data | Stage::Content => words::MESSAGE_LOST,
+        Stage::Prepare => messages::PREPARE,
+        Stage::Resolve => messages::RESOLVE,
+        Stage::Connect => messages::CONNECT,
+        Stage::Greeting if refused => messages::TURNED_AWAY,
+        Stage::Greeting => messages::NO_GREETING,
+        Stage::Hello => messages::HELLO,
+        Stage::Tls if matches!(fault.cause, Cause::Distrust(_)) => messages::DISTRUST,
+        Stage::Tls => messages::TLS,
+        Stage::Login => messages::LOGIN,
+        Stage::Sender if refused => messages::SENDER,
+        Stage::Sender | Stage::Recipient => messages::ENVELOPE,
+        Stage::Data | Stage::Content if refused => messages::MESSAGE,
+        Stage::Data | Stage::Content => messages::MESSAGE_LOST,
     }
 }
 
@@ -438,23 +438,23 @@ fn cause(cause: &Cause, language: Language) -> String {
     let say = |sentence: Sentence, parts: &[&str]| sentence.say(language, parts);
     match cause {
         Cause::Refused(reply) => text::short(&reply.text()),
-        Cause::NoSuchHost(name) => say(words::NO_HOST, &[name]),
-        Cause::NoAnswer(why) => say(words::NO_ANSWER, &[why]),
+        Cause::NoSuchHost(name) => say(messages::NO_HOST, &[name]),
+        Cause::NoAnswer(why) => say(messages::NO_ANSWER, &[why]),
         Cause::Unreachable(tried) => tried
             .iter()
             .map(|(a, w)| format!("{a}: {w}"))
             .collect::<Vec<_>>()
             .join("; "),
-        Cause::Proxy(why) => say(words::PROXY, &[why]),
-        Cause::Silent(time) => say(words::SILENT, &[&time.as_secs_f64().to_string()]),
-        Cause::Lost(why) => say(words::LOST, &[why]),
-        Cause::Protocol(why) => say(words::PROTOCOL, &[&text::short(why)]),
-        Cause::Handshake(why) => say(words::HANDSHAKE, &[why]),
+        Cause::Proxy(why) => say(messages::PROXY, &[why]),
+        Cause::Silent(time) => say(messages::SILENT, &[&time.as_secs_f64().to_string()]),
+        Cause::Lost(why) => say(messages::LOST, &[why]),
+        Cause::Protocol(why) => say(messages::PROTOCOL, &[&text::short(why)]),
+        Cause::Handshake(why) => say(messages::HANDSHAKE, &[why]),
         Cause::Distrust(distrust) => match &distrust.fingerprint {
             Some(fingerprint) => format!(
                 "{}\n{}",
                 distrust.reason,
-                say(words::FINGERPRINT, &[fingerprint])
+                say(messages::FINGERPRINT, &[fingerprint])
             ),
             None => distrust.reason.clone(),
         },
@@ -462,21 +462,23 @@ fn cause(cause: &Cause, language: Language) -> String {
         | Cause::File(why)
         | Cause::NoSecret(why, _)
         | Cause::Content(why) => why.clone(),
-        Cause::Lacks(_, offered) if offered.is_empty() => say(words::OFFERS_NOTHING, &[]),
-        Cause::Lacks(_, offered) => say(words::OFFERS, &[offered]),
-        Cause::ClearLogin => say(words::CLEAR_LOGIN, &[]),
-        Cause::TooBig(size, limit) => say(words::SIZES, &[&size.to_string(), &limit.to_string()]),
-        Cause::Ledger(why) => say(words::ITS_JOURNAL, &[why]),
+        Cause::Lacks(_, offered) if offered.is_empty() => say(messages::OFFERS_NOTHING, &[]),
+        Cause::Lacks(_, offered) => say(messages::OFFERS, &[offered]),
+        Cause::ClearLogin => say(messages::CLEAR_LOGIN, &[]),
+        Cause::TooBig(size, limit) => {
+            say(messages::SIZES, &[&size.to_string(), &limit.to_string()])
+        }
+        Cause::Ledger(why) => say(messages::ITS_JOURNAL, &[why]),
         Cause::Program(said, None) => said.clone(),
         Cause::Program(said, Some(status)) => {
-            let status = say(words::STATUS, &[&status.to_string()]);
+            let status = say(messages::STATUS, &[&status.to_string()]);
             if said.is_empty() {
                 status
             } else {
                 format!("{said}\n{status}")
             }
         }
-        Cause::Interrupted(signal) => say(words::SIGNAL, &[&signal.to_string()]),
+        Cause::Interrupted(signal) => say(messages::SIGNAL, &[&signal.to_string()]),
         Cause::Unsound(what) => what.clone(),
     }
 }
