@@ -203,6 +203,11 @@ pub fn class(fault: &Fault, provider: Option<&str>) -> Option<Class> {
     best(&sought)?.0.class.filter(|class| *class != Class::Done)
 }
 
+/// Gives a fault its class where the reply tells it better than by its first digit.
+pub fn classify(fault: &mut Fault, provider: Option<&str>) {
+    fault.known = class(fault, provider);
+}
+
 impl<'a> Sought<'a> {
     fn new(query: &Query<'a>, cause: Option<&'static str>) -> Self {
         Sought {

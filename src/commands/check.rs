@@ -14,11 +14,10 @@ use crate::delivery::Fault;
 use crate::draft::DraftError;
 use crate::environment::{self, Environment};
 use crate::failure::{self, Exit, Failure};
-use crate::hints;
 use crate::message::{Envelope, Message};
 use crate::route::{Route, resolve::resolve};
 use crate::settings::{Settings, SettingsError, author};
-use crate::transport::rehearsal::{News, Outcome, Probe};
+use crate::transport::rehearsal::News;
 use crate::transport::{self, rehearsal};
 
 use super::{print, remarks, terminal::print_coloured};
@@ -162,7 +161,7 @@ fn report(
             Err(_) => Err(rehearse(tell)),
         };
         for news in told {
-            say(&sheet.add(judged(news, settings), look));
+            say(&sheet.add(news, look));
         }
         walk.map_or_else(
             |done| done,
@@ -172,10 +171,6 @@ fn report(
             },
         )
     });
-    let faults: Vec<Fault> = faults
-        .into_iter()
-        .map(|fault| known(fault, settings))
-        .collect();
     let context = failure::Context::new(&via, settings);
     let exit =
         failure::account_for_faults(&faults, &context).map_or(Exit::OK, |failure| failure.exit);
@@ -184,31 +179,6 @@ fn report(
         print(&sheet.json(&via, exit.0));
     }
     exit
-}
-
-/// A fault with its class, as a send has it.
-fn known(fault: Fault, settings: &Settings) -> Fault {
-    Fault {
-        known: hints::class(&fault, settings.provider()),
-        ..fault
-    }
-}
-
-fn judged(news: News, settings: &Settings) -> News {
-    match news {
-        News::Step(Probe {
-            outcome: Outcome::Failed(fault),
-            step,
-            took,
-            facts,
-        }) => News::Step(Probe {
-            outcome: Outcome::Failed(known(fault, settings)),
-            step,
-            took,
-            facts,
-        }),
-        other => other,
-    }
 }
 
 /// The one place where words for a fault come in.

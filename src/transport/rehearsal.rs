@@ -12,6 +12,7 @@ use rustix::fs::{Access, access};
 
 use super::{Watch, sendmail};
 use crate::delivery::{Cause, Fault, Stage};
+use crate::hints;
 use crate::message::Message;
 use crate::route::{Program, Route, Smtp};
 use crate::transport::peer_text::reason;
@@ -240,9 +241,23 @@ pub fn rehearse(
     route: &Route,
     message: &Message,
     watch: &Watch,
-    hear: impl FnMut(News) + Send + 'static,
+    mut hear: impl FnMut(News) + Send + 'static,
 ) -> (String, Vec<Fault>) {
-    let ear = Ear::new(hear);
+    let provider = match route {
+        Route::Smtp(server) => server.provider.clone(),
+        _ => None,
+    };
+    let meant = provider.clone();
+    let ear = Ear::new(move |mut news| {
+        if let News::Step(Probe {
+            outcome: Outcome::Failed(fault),
+            ..
+        }) = &mut news
+        {
+            hints::classify(fault, meant.as_deref());
+        }
+        hear(news);
+    });
     let place = super::describe(route);
     if let Route::Smtp(server) = route {
         let watch = Watch {
@@ -250,7 +265,10 @@ pub fn rehearse(
             ..watch.clone()
         };
         let mut server = Server::new(&hurried(server), &watch);
-        let faults = server.rehearse(message, &ear);
+        let mut faults = server.rehearse(message, &ear);
+        for fault in &mut faults {
+            hints::classify(fault, provider.as_deref());
+        }
         return (server.via().to_owned(), faults);
     }
     ear.door(place.clone());
