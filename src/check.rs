@@ -17,7 +17,7 @@ use crate::transport::rehearsal::{News, Outcome, Probe, Step};
 
 pub use text::Look;
 
-/// The size in octets that a server should take at least; providers that are for people take 20 to
+/// The size in bytes that a server should take at least; providers that are for people take 20 to
 /// 50 million.
 const SMALL: i64 = 10_000_000;
 /// A certificate with fewer days left should have been renewed: automatic renewal begins at thirty.
@@ -174,7 +174,7 @@ fn notes(probe: &Probe, subject: &Subject, door: &Door, hints: &[String]) -> Vec
         (Step::Hello, Outcome::Passed) => vec![small_size(probe)],
         (Step::Hello, Outcome::Failed(fault)) => vec![hello_name(probe, fault, hints)],
         (Step::Recipient, Outcome::Failed(fault)) => {
-            let mut notes = judged_late(subject, door, fault, hints);
+            let mut notes = refused_late(subject, door, fault, hints);
             notes.extend(subject.own.then(|| {
                 Some("this is the author's own address; --to asks about others".to_owned())
             }));
@@ -303,8 +303,8 @@ fn hello_name(probe: &Probe, fault: &Fault, hints: &[String]) -> Option<String> 
     (reply.code != 554).then(|| format!("the name that was said is `{name}`{more}"))
 }
 
-/// Many servers judge the name in EHLO and the sender only at RCPT (Postfix: `smtpd_delay_reject`).
-fn judged_late(
+/// Many servers look at the name in EHLO and at the sender only at RCPT (Postfix: `smtpd_delay_reject`).
+fn refused_late(
     subject: &Subject,
     door: &Door,
     fault: &Fault,
@@ -356,7 +356,7 @@ fn other_login<'s>(subject: &'s Subject, address: &str) -> Option<&'s str> {
     (!login.eq_ignore_ascii_case(address)).then_some(login)
 }
 
-/// Some providers judge the From header only when the mail is there.
+/// Some providers look at the From header only when the mail is there.
 fn from_rule(subject: &Subject) -> Option<String> {
     let preset = subject.preset.as_ref()?;
     let (what, address) = match (

@@ -131,7 +131,7 @@ struct Fit {
     own: bool,
     /// It is about connections, as a text without a code is.
     link: bool,
-    /// Octets of the server's words that it names.
+    /// Bytes of the server's words that it names.
     words: usize,
     /// How much its codes say, or words that are vague.
     weight: u8,
@@ -247,7 +247,7 @@ const VAGUE_WORDS: u8 = 4;
 /// code of a whole subject.
 const STAGE: u8 = 4;
 
-/// How well a row fits of whose words so many octets were said; `None` when it does not.
+/// How well a row fits of whose words so many bytes were found; `None` when it does not.
 fn fit(row: &Hint, sought: &Sought<'_>, said: Option<usize>) -> Option<Fit> {
     let own = owned(row, sought)?;
     if !row.at(sought.stage) {

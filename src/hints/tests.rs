@@ -348,6 +348,7 @@ fn of(stage: Stage, cause: Cause) -> &'static str {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn every_way_a_connection_fails_has_its_hint() {
     let distrust = |reason: &str| {
         Cause::Distrust(Distrust {
