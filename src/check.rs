@@ -12,12 +12,12 @@ mod tests;
 use std::net::SocketAddr;
 
 use crate::delivery::{Cause, Class, Fault};
-use crate::settings::presets::{FromRule, Preset};
+use crate::providers::{FromRule, Preset};
 use crate::transport::{Event, Outcome, Step, StepResult};
 
 pub use text::Look;
 
-/// The size in octets that a server should take at least; providers that are for people take 20 to
+/// The size in bytes that a server should take at least; providers that are for people take 20 to
 /// 50 million.
 const SMALL: i64 = 10_000_000;
 /// A certificate with fewer days left should have been renewed: automatic renewal begins at thirty.
@@ -175,7 +175,7 @@ fn notes(probe: &StepResult, subject: &Subject, door: &Door, hints: &[String]) -
         (Step::Hello, Outcome::Passed) => vec![small_size(probe)],
         (Step::Hello, Outcome::Failed(fault)) => vec![hello_name(probe, fault, hints)],
         (Step::Recipient, Outcome::Failed(fault)) => {
-            let mut notes = judged_late(subject, door, fault, hints);
+            let mut notes = refused_late(subject, door, fault, hints);
             notes.extend(subject.own.then(|| {
                 Some(
                     "this is the author's own address; use --to to check other \
@@ -310,8 +310,8 @@ fn hello_name(probe: &StepResult, fault: &Fault, hints: &[String]) -> Option<Str
     (reply.code != 554).then(|| format!("the name sent was `{name}`{more}"))
 }
 
-/// Many servers judge the name in EHLO and the sender only at RCPT (Postfix: `smtpd_delay_reject`).
-fn judged_late(
+/// Many servers look at the name in EHLO and at the sender only at RCPT (Postfix: `smtpd_delay_reject`).
+fn refused_late(
     subject: &Subject,
     door: &Door,
     fault: &Fault,
@@ -363,7 +363,7 @@ fn other_login<'s>(subject: &'s Subject, address: &str) -> Option<&'s str> {
     (!login.eq_ignore_ascii_case(address)).then_some(login)
 }
 
-/// Some providers judge the From header only when the mail is there.
+/// Some providers look at the From header only when the mail is there.
 fn from_rule(subject: &Subject) -> Option<String> {
     let preset = subject.preset.as_ref()?;
     let (what, address) = match (

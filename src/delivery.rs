@@ -114,7 +114,7 @@ impl Reply {
         }
     }
 
-    /// Tells whether the code begins with 2.
+    /// Returns whether the code begins with 2.
     pub fn is_positive(&self) -> bool {
         self.code / 100 == 2
     }
@@ -213,7 +213,7 @@ pub enum Cause {
     Lacks(Lacks, String),
     /// A login would have travelled in clear.
     ClearLogin,
-    /// The message is larger than the server takes: size, limit (octets; RFC 1870).
+    /// The message is larger than the server takes: size, limit (bytes; RFC 1870).
     TooBig(u64, u64),
     /// The secret could not be had: why, and whether trying again later can help (a locked
     /// keyring).
@@ -355,7 +355,7 @@ pub struct Report {
     pub host: Option<String>,
     /// The version of TLS, as in `TLSv1.3`; `None` in clear.
     pub tls: Option<String>,
-    /// Octets of the message as sent, without dot-stuffing.
+    /// Bytes of the message as sent, without dot-stuffing.
     pub bytes: u64,
     /// How long it took.
     pub timing: Timing,
@@ -388,14 +388,14 @@ impl Report {
         }
     }
 
-    /// Tells whether any recipient was accepted.
+    /// Returns whether any recipient was accepted.
     pub fn any_done(&self) -> bool {
         self.recipients
             .iter()
             .any(|result| result.class() == Class::Done)
     }
 
-    /// Tells whether every recipient was accepted.
+    /// Returns whether every recipient was accepted.
     pub fn is_done(&self) -> bool {
         self.recipients
             .iter()

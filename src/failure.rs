@@ -4,10 +4,12 @@
 //! way out. The form is `smail: sentence`, indented facts, an empty line, `hint: …`; the status is
 //! one of the table below (decision 13 in docs/decisions.md).
 mod delivery;
-mod room;
-pub mod words;
+mod from_errors;
+pub mod messages;
 
-pub use delivery::{account_for, hint, language, on_one_line, one_line};
+pub use delivery::{
+    Context, Explained, account_for, account_for_faults, explain, language, on_one_line, one_line,
+};
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

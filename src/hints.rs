@@ -15,6 +15,7 @@ use self::index::best;
 pub use self::secret::suspicious;
 pub use self::table::{Hint, named, rows};
 use crate::delivery::{Cause, Class, EnhancedCode, Fault, Lacks, Reply, Stage};
+use crate::providers;
 
 mod explain;
 mod index;
@@ -97,7 +98,7 @@ impl Hint {
 /// What is known of a failure; the more, the better the answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Query<'a> {
-    /// The id or the family of a provider, as in the presets.
+    /// The id or the family of a provider, as in the table of providers.
     pub provider: Option<&'a str>,
     /// The server's name.
     pub host: Option<&'a str>,
@@ -109,46 +110,6 @@ pub struct Query<'a> {
     pub enhanced: Option<EnhancedCode>,
     /// The words of the server, or of whatever else failed.
     pub text: &'a str,
-}
-
-/// Providers whose servers answer as those of another: the family, and its members by their ids in
-/// the presets.
-const FAMILIES: &[(&str, &[&str])] = &[
-    (
-        "netease",
-        &["163", "126", "yeah", "163vip", "126vip", "qiye163"],
-    ),
-    ("sina", &["sina-cn", "sina-vip"]),
-    ("alimail", &["aliyunmail", "aliqiye"]),
-    ("gmail", &["gworkspace", "gworkspace-relay"]),
-    ("microsoft", &["outlook", "m365", "m365cn", "m365-mx"]),
-    ("yahoo", &["aol"]),
-    ("zoho", &["zohopro", "zeptomail"]),
-    ("proton", &["proton-smtp"]),
-    (
-        "gmx",
-        &[
-            "gmxcom",
-            "mailcom",
-            "webde",
-            "ionos-com",
-            "ionos-de",
-            "ionos-couk",
-            "ionos-fr",
-        ],
-    ),
-    ("yandex", &["yandex360"]),
-    ("daum", &["kakao"]),
-    ("mailgun", &["mailgun-eu"]),
-    ("mailtrap", &["mailtrap-sandbox"]),
-    ("oracle", &["ociemail"]),
-];
-
-fn family(provider: &str) -> &str {
-    FAMILIES
-        .iter()
-        .find(|(_, members)| members.contains(&provider))
-        .map_or(provider, |(family, _)| family)
 }
 
 /// What is looked for: a query, and the kind of connection-level failure if it is one.
@@ -170,7 +131,7 @@ struct Fit {
     own: bool,
     /// It is about connections, as a text without a code is.
     link: bool,
-    /// Octets of the server's words that it names.
+    /// Bytes of the server's words that it names.
     words: usize,
     /// How much its codes say, or words that are vague.
     weight: u8,
@@ -242,10 +203,15 @@ pub fn class(fault: &Fault, provider: Option<&str>) -> Option<Class> {
     best(&sought)?.0.class.filter(|class| *class != Class::Done)
 }
 
+/// Gives a fault its class where the reply tells it better than by its first digit.
+pub fn classify(fault: &mut Fault, provider: Option<&str>) {
+    fault.known = class(fault, provider);
+}
+
 impl<'a> Sought<'a> {
     fn new(query: &Query<'a>, cause: Option<&'static str>) -> Self {
         Sought {
-            family: query.provider.map(family),
+            family: query.provider.map(providers::family),
             host: query.host,
             stage: query.stage,
             cause,
@@ -281,7 +247,7 @@ const VAGUE_WORDS: u8 = 4;
 /// code of a whole subject.
 const STAGE: u8 = 4;
 
-/// How well a row fits of whose words so many octets were said; `None` when it does not.
+/// How well a row fits of whose words so many bytes were found; `None` when it does not.
 fn fit(row: &Hint, sought: &Sought<'_>, said: Option<usize>) -> Option<Fit> {
     let own = owned(row, sought)?;
     if !row.at(sought.stage) {

@@ -27,12 +27,14 @@ pub mod message;
 pub mod notice;
 #[cfg(test)]
 mod pace;
+pub mod providers;
 pub mod queue;
 pub mod report;
 pub mod route;
 pub mod secret;
 pub mod settings;
 pub mod setup;
+mod span;
 pub mod text;
 pub mod transport;
 

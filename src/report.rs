@@ -21,7 +21,7 @@ pub struct Summary<'a> {
     route: Option<&'a str>,
     /// Who logged in.
     user: Option<&'a str>,
-    /// Octets sent.
+    /// Bytes sent.
     bytes: u64,
     /// Milliseconds.
     timing: Option<Milliseconds>,
@@ -363,11 +363,11 @@ fn span(ms: i64) -> String {
     }
 }
 
-pub fn size(octets: u64) -> String {
-    match octets {
-        0..=9999 => format!("{octets} B"),
-        10_000..=9_999_999 => format!("{} KB", octets / 1000),
-        _ => format!("{} MB", octets / 1_000_000),
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0..=9999 => format!("{bytes} B"),
+        10_000..=9_999_999 => format!("{} KB", bytes / 1000),
+        _ => format!("{} MB", bytes / 1_000_000),
     }
 }
 

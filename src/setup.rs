@@ -28,8 +28,8 @@ use messages::Messages;
 pub use secret_store::SecretStore;
 
 use crate::address::AddressError;
+use crate::providers::Preset;
 use crate::secret::{Secret, SecretError};
-use crate::settings::presets::Preset;
 
 /// Who answers.
 pub trait Prompter {

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::delivery::{Reply, Stage};
-use crate::settings::presets;
+use crate::providers;
 use crate::transport::{Fact, Facts};
 
 const NOW: i64 = 1_800_000_000;
@@ -192,7 +192,7 @@ fn a_from_beside_the_login_counts_only_where_the_provider_says_so() {
     let said = |id: &str, login: &str, author: &str| {
         let subject = Subject {
             login: Some(login.into()),
-            preset: presets::by_id(id),
+            preset: providers::by_id(id),
             author: author.into(),
             sender: login.into(),
             ..subject()

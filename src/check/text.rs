@@ -171,8 +171,8 @@ fn offers(probe: &StepResult) -> String {
     let words: Vec<String> = offers
         .iter()
         .map(|offer| match probe.number("size") {
-            Some(octets) if offer.to_ascii_uppercase().starts_with("SIZE ") => {
-                format!("{offer} ({})", size(octets))
+            Some(bytes) if offer.to_ascii_uppercase().starts_with("SIZE ") => {
+                format!("{offer} ({})", size(bytes))
             }
             _ => offer.clone(),
         })
@@ -217,10 +217,10 @@ pub(super) fn date(seconds: i64) -> String {
     )
 }
 
-pub(super) fn size(octets: i64) -> String {
-    match octets {
-        ..10_000 => format!("{octets} octets"),
-        10_000..1_000_000 => format!("{} KB", octets / 1000),
-        _ => format!("{}.{} MB", octets / 1_000_000, octets / 100_000 % 10),
+pub(super) fn size(bytes: i64) -> String {
+    match bytes {
+        ..10_000 => format!("{bytes} octets"),
+        10_000..1_000_000 => format!("{} KB", bytes / 1000),
+        _ => format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10),
     }
 }

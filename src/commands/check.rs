@@ -10,16 +10,15 @@ use crate::address::{Address, Mailbox, parse_list};
 use crate::aliases::Local;
 use crate::check::{self, Advice, Look, Sheet, Subject};
 use crate::cli::Args;
-use crate::delivery::{Cause, Fault, RecipientResult, Reply, Report};
+use crate::delivery::Fault;
 use crate::draft::DraftError;
 use crate::environment::{self, Environment};
 use crate::failure::{self, Exit, Failure};
-use crate::hints;
 use crate::message::{Envelope, Message};
 use crate::route::{Route, resolve::resolve};
 use crate::settings::{Settings, SettingsError, author};
+use crate::transport::Event;
 use crate::transport::{self, rehearsal};
-use crate::transport::{Event, Outcome, StepResult};
 
 use super::{print, remarks, terminal::print_coloured};
 
@@ -110,7 +109,7 @@ fn subject(settings: &Settings, route: &Route, author: &Mailbox, sender: &Addres
         sender: sender.to_string(),
         login,
         account: settings.account.clone(),
-        preset: settings.preset.clone(),
+        preset: settings.preset,
         own: false,
         now: i64::try_from(now).unwrap_or(i64::MAX),
     }
@@ -168,7 +167,7 @@ fn report(
             Err(_) => Err(rehearse(tell)),
         };
         for news in told {
-            say(&sheet.add(judged(news, settings), look));
+            say(&sheet.add(news, look));
         }
         walk.map_or_else(
             |done| done,
@@ -178,11 +177,9 @@ fn report(
             },
         )
     });
-    let faults: Vec<Fault> = faults
-        .into_iter()
-        .map(|fault| known(fault, settings))
-        .collect();
-    let exit = account(&faults, &via, settings).map_or(Exit::OK, |failure| failure.exit);
+    let context = failure::Context::new(&via, settings);
+    let exit =
+        failure::account_for_faults(&faults, &context).map_or(Exit::OK, |failure| failure.exit);
     say(&sheet.verdict(&via, exit.0));
     if args.json {
         print(&sheet.json(&via, exit.0));
@@ -190,72 +187,13 @@ fn report(
     exit
 }
 
-/// A fault with its class, as a send has it.
-fn known(fault: Fault, settings: &Settings) -> Fault {
-    Fault {
-        known: hints::class(&fault, settings.provider()),
-        ..fault
-    }
-}
-
-fn judged(news: Event<'static>, settings: &Settings) -> Event<'static> {
-    match news {
-        Event::Step(StepResult {
-            outcome: Outcome::Failed(fault),
-            step,
-            took,
-            facts,
-        }) => Event::Step(StepResult {
-            outcome: Outcome::Failed(known(fault, settings)),
-            step,
-            took,
-            facts,
-        }),
-        other => other,
-    }
-}
-
-/// A report of a send that ended with these faults.
-fn imagined(faults: &[Fault], via: &str) -> Report {
-    let mut report = Report::uniform(
-        via.to_owned(),
-        std::iter::empty(),
-        &Ok(Reply::new(250, Vec::new())),
-    );
-    report.host = via.split(' ').next().map(str::to_owned);
-    report
-        .recipients
-        .extend(faults.iter().map(|fault| RecipientResult {
-            recipient: String::new(),
-            outcome: Err(fault.clone()),
-        }));
-    report
-}
-
-/// What a send that ends with these faults comes to.
-pub fn account(faults: &[Fault], via: &str, settings: &Settings) -> Option<Failure> {
-    failure::account_for(&imagined(faults, via), settings)
-}
-
 /// The one place where words for a fault come in.
 fn advice(fault: &Fault, place: &str, settings: &Settings) -> Advice {
-    let faults = std::slice::from_ref(fault);
-    let found = account(faults, place, settings).map_or_else(Vec::new, |failure| failure.hints);
-    let hint = failure::hint(fault, &imagined(faults, place), settings);
-    let language = failure::language(settings);
-    let mut said = failure::on_one_line(fault, language);
-    // A report has no headline that names what is missing.
-    if let (Cause::Lacks(..), Some(hint)) = (&fault.cause, hint) {
-        said = format!("{}; {said}", hint.meaning(language));
-    }
+    let found = failure::explain(fault, &failure::Context::new(place, settings));
     Advice {
-        said,
-        id: hint.map(|hint| hint.id.to_owned()),
-        hints: found
-            .iter()
-            .flat_map(|hint| hint.lines())
-            .map(str::to_owned)
-            .collect(),
+        said: found.text,
+        id: found.hint.map(|hint| hint.id.to_owned()),
+        hints: found.lines,
     }
 }
 

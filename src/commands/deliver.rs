@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::address::Mailbox;
 use crate::cli::Args;
 use crate::delivery::{Cause, Fault, Report, Stage};
-use crate::failure::{self, Exit, Failure, words};
+use crate::failure::{self, Exit, Failure, messages};
 use crate::maillog::Attempt;
 use crate::message::Message;
 use crate::queue::{
@@ -324,7 +324,7 @@ impl Mailer<'_> {
                     };
                     complain(&failure::remark(&hook.to_string()));
                 }
-                let failure = failure.fact(words::KEPT.say(language, &[&id]));
+                let failure = failure.fact(messages::KEPT.say(language, &[&id]));
                 Sent {
                     exit: failure.exit,
                     error: Some(failure),
@@ -345,7 +345,7 @@ impl Mailer<'_> {
                 };
                 let exit =
                     failure::account_for(&settled, self.settings).map_or(failure.exit, |f| f.exit);
-                let failure = failure.fact(words::QUEUED_OTHERS.say(language, &[&id]));
+                let failure = failure.fact(messages::QUEUED_OTHERS.say(language, &[&id]));
                 Sent {
                     exit,
                     error: Some(failure),
@@ -359,7 +359,7 @@ impl Mailer<'_> {
                 if faults().all(queue::is_of_session)
                     && faults().any(|f| f.class() == crate::delivery::Class::Permanent) =>
             {
-                let failure = failure.fact(words::QUEUED_AGAIN.say(language, &[&id]));
+                let failure = failure.fact(messages::QUEUED_AGAIN.say(language, &[&id]));
                 Sent {
                     exit: Exit::OK,
                     error: Some(failure),
@@ -375,7 +375,7 @@ impl Mailer<'_> {
                     .unwrap_or_default();
                 let doubt = faults().any(|f| f.in_doubt);
                 let why = if doubt {
-                    words::QUEUED_IN_DOUBT.say(language, &[&why])
+                    messages::QUEUED_IN_DOUBT.say(language, &[&why])
                 } else {
                     why
                 };
@@ -396,7 +396,7 @@ impl Mailer<'_> {
     fn waits(&self, id: &str, why: &str) -> Sent {
         let line = Failure::new(
             Exit::OK,
-            words::QUEUED.say(failure::language(self.settings), &[id, why]),
+            messages::QUEUED.say(failure::language(self.settings), &[id, why]),
         );
         Sent {
             report: None,

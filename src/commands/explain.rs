@@ -11,9 +11,10 @@ use crate::cli::Args;
 use crate::environment::Environment;
 use crate::failure::{self, Exit, Failure};
 use crate::hints::{self, Explanation, Language};
+use crate::providers;
 use crate::report;
 use crate::route::url;
-use crate::settings::{Layers, Origin, Overrides, Settings, SettingsError, presets};
+use crate::settings::{Layers, Origin, Overrides, Settings, SettingsError};
 
 use super::print;
 
@@ -28,7 +29,7 @@ const MOST: u64 = 64 << 20;
 /// known.
 pub fn run(args: &Args, said: &OsStr, env: &Environment) -> Result<Exit, Failure> {
     let is_known =
-        |name: &str| presets::all().any(|preset| preset.id == name || preset.family == name);
+        |name: &str| providers::all().any(|preset| preset.id == name || preset.family == name);
     if let Some(name) = args.provider.as_deref().filter(|name| !is_known(name)) {
         let why = format!(
             "unknown provider `{}`",
@@ -45,11 +46,11 @@ pub fn run(args: &Args, said: &OsStr, env: &Environment) -> Result<Exit, Failure
         let named = || {
             hosts
                 .iter()
-                .find_map(|host| presets::by_host(host).or_else(|| presets::by_mx(host)))
+                .find_map(|host| providers::by_host(host).or_else(|| providers::by_mx(host)))
         };
         args.provider
             .clone()
-            .or_else(|| Some(named()?.id))
+            .or_else(|| Some(named()?.id.to_owned()))
             .or_else(|| ours.map(str::to_owned))
     };
     let mut found = hints::explain(&text(args, said)?, &provider);
@@ -80,7 +81,7 @@ fn password(found: &Explanation) -> Option<String> {
         .as_deref()
         .filter(|_| found.is_refused_login())?;
     let preset =
-        presets::by_id(name).or_else(|| presets::all().find(|preset| preset.family == name))?;
+        providers::by_id(name).or_else(|| providers::all().find(|preset| preset.family == name))?;
     preset.credential_beyond(found.hint.map_or("", |hint| hint.action(Language::English)))
 }
 

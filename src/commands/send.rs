@@ -135,7 +135,8 @@ pub(super) fn send(
         let (id, error) = (sent.id.as_deref(), said.as_deref());
         print(&match &sent.report {
             Some(report) => {
-                let hint = |fault: &Fault| failure::hint(fault, report, settings);
+                let context = failure::Context::of(report, settings);
+                let hint = |fault: &Fault| context.hint(fault);
                 let explain = report::Explain {
                     hint: &hint,
                     language: failure::language(settings),

@@ -84,12 +84,8 @@ pub fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
             TrialError::Failed(text.trim_end().to_owned())
         })
     };
-    let doubt = |preset: Option<&settings::presets::Preset>, user: &str, secret: &Secret| {
-        let hint = hints::suspicious(
-            preset.map(|preset| preset.id.as_str()),
-            user,
-            secret.reveal(),
-        )?;
+    let doubt = |preset: Option<&crate::providers::Preset>, user: &str, secret: &Secret| {
+        let hint = hints::suspicious(preset.map(|preset| preset.id), user, secret.reveal())?;
         Some(format!(
             "{}; {}",
             hint.meaning(language),
@@ -257,7 +253,8 @@ fn rehearse(
     let sender = settings::author::return_path(&settings, &author, &env.user())?;
     let message = super::check::message(&author, sender, Vec::new());
     let (via, faults) = rehearsal::rehearse(&route, &message, context, |_: Event<'_>| {});
-    super::check::account(&faults, &via, &settings).map_or(Ok(()), Err)
+    let context = failure::Context::new(&via, &settings);
+    failure::account_for_faults(&faults, &context).map_or(Ok(()), Err)
 }
 
 /// The settings that tell where mail goes, as whom, and who logs in.

@@ -2,9 +2,9 @@
 //!
 //! Promise: what the server said comes first and as it came, then what it means, then one way out
 //! of at most three lines.
-use super::words::{self, Sentence};
+use super::messages::{self, Sentence};
 use super::{Exit, Failure};
-use crate::delivery::{Cause, Class, Fault, Lacks, RecipientResult, Reply, Report, Stage};
+use crate::delivery::{Cause, Class, Fault, Lacks, Reply, Report, Stage};
 use crate::hints::{self, Hint, Language};
 use crate::settings::{Settings, author};
 use crate::text;
@@ -17,21 +17,77 @@ pub fn language(settings: &Settings) -> Language {
     Language::of(&settings.locale())
 }
 
-/// What is known of a fault that a report tells of.
-pub fn hint(fault: &Fault, report: &Report, settings: &Settings) -> Option<&'static Hint> {
-    let host = report
-        .host
-        .as_deref()
-        .and_then(|host| host.rsplit_once(':'))
-        .map(|(host, _)| host);
-    hints::of_fault(fault, settings.provider(), host)
-}
-
-/// Everything that the words for a report are made from.
-struct Teller<'a> {
-    report: &'a Report,
+/// What the words for a fault depend on beside the fault.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    via: &'a str,
+    /// The server's name without the port.
+    host: Option<&'a str>,
     settings: &'a Settings,
     language: Language,
+}
+
+impl<'a> Context<'a> {
+    /// What an attempt depends on that went by this route, in the words of a user.
+    pub fn new(via: &'a str, settings: &'a Settings) -> Self {
+        let place = via.split(' ').next().unwrap_or_default();
+        Context {
+            via,
+            host: place.rsplit_once(':').map(|(host, _)| host),
+            settings,
+            language: language(settings),
+        }
+    }
+
+    /// What the attempt of a report depends on.
+    pub fn of(report: &'a Report, settings: &'a Settings) -> Self {
+        let place = report.host.as_deref();
+        Context {
+            host: place.and_then(|place| Some(place.rsplit_once(':')?.0)),
+            ..Context::new(&report.via, settings)
+        }
+    }
+
+    /// Finds what is known of a fault.
+    pub fn hint(&self, fault: &Fault) -> Option<&'static Hint> {
+        hints::of_fault(fault, self.settings.provider(), self.host)
+    }
+}
+
+/// A fault that is explained by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explained {
+    /// What went wrong, on one line.
+    pub text: String,
+    /// What is known of it.
+    pub hint: Option<&'static Hint>,
+    /// What to do, each on a line of its own.
+    pub lines: Vec<String>,
+}
+
+/// Explains one fault without a headline.
+pub fn explain(fault: &Fault, context: &Context<'_>) -> Explained {
+    let hint = context.hint(fault);
+    let text = on_one_line(fault, context.language);
+    let text = match (&fault.cause, hint) {
+        // Only the headline would name what is missing.
+        (Cause::Lacks(..), Some(hint)) => format!("{}; {text}", hint.meaning(context.language)),
+        _ => text,
+    };
+    let failure = account_for_faults(std::slice::from_ref(fault), context);
+    let hints = failure.map_or_else(Vec::new, |failure| failure.hints);
+    let lines = hints.iter().flat_map(|hint| hint.lines());
+    Explained {
+        text,
+        hint,
+        lines: lines.map(str::to_owned).collect(),
+    }
+}
+
+/// A fault, and the recipient that it struck.
+struct Failed<'a> {
+    recipient: &'a str,
+    fault: &'a Fault,
 }
 
 /// How many of those who were refused are named.
@@ -39,58 +95,71 @@ const MOST_TOLD: usize = 20;
 
 /// Sums a report up: `None` when every recipient was accepted.
 pub fn account_for(report: &Report, settings: &Settings) -> Option<Failure> {
-    let failed: Vec<(&RecipientResult, &Fault)> = report
+    let failed: Vec<Failed<'_>> = report
         .recipients
         .iter()
-        .filter_map(|f| Some((f, f.outcome.as_ref().err()?)))
+        .filter_map(|result| {
+            Some(Failed {
+                recipient: &result.recipient,
+                fault: result.outcome.as_ref().err()?,
+            })
+        })
         .collect();
-    let (_, first) = *failed.first()?;
-    let exit = exit(&failed);
-    let sent = report.recipients.len() - failed.len();
-    let teller = Teller {
-        report,
-        settings,
-        language: language(settings),
-    };
-    if sent == 0 && failed.iter().all(|(_, f)| *f == first) && first.stage != Stage::Recipient {
-        return Some(teller.for_all(first, exit));
-    }
-    Some(teller.for_some(&failed, sent, exit))
+    Context::of(report, settings).summary(&failed, report.recipients.len())
 }
 
-impl Teller<'_> {
+/// Sums up the faults that a rehearsal ended with, as a send would: `None` without any.
+pub fn account_for_faults(faults: &[Fault], context: &Context<'_>) -> Option<Failure> {
+    let struck = |fault| Failed {
+        recipient: "",
+        fault,
+    };
+    let failed: Vec<Failed<'_>> = faults.iter().map(struck).collect();
+    context.summary(&failed, failed.len())
+}
+
+impl Context<'_> {
+    /// The failure of an attempt for so many recipients.
+    fn summary(&self, failed: &[Failed<'_>], all: usize) -> Option<Failure> {
+        let first = failed.first()?.fault;
+        let exit = exit(failed);
+        let sent = all - failed.len();
+        let same = failed.iter().all(|one| one.fault == first);
+        Some(if sent == 0 && same && first.stage != Stage::Recipient {
+            self.for_all(first, exit)
+        } else {
+            self.for_some(failed, sent, all, exit)
+        })
+    }
+
     fn say(&self, sentence: Sentence, parts: &[&str]) -> String {
         sentence.say(self.language, parts)
     }
 
-    fn hint(&self, fault: &Fault) -> Option<&'static Hint> {
-        hint(fault, self.report, self.settings)
-    }
-
     /// Recipients that fared differently, or that were refused themselves.
-    fn for_some(&self, failed: &[(&RecipientResult, &Fault)], sent: usize, exit: Exit) -> Failure {
-        let (via, all) = (self.report.via.as_str(), self.report.recipients.len());
+    fn for_some(&self, failed: &[Failed<'_>], sent: usize, all: usize, exit: Exit) -> Failure {
+        let via = self.via;
         let what = match (sent, all) {
-            (0, 1) => self.say(words::RECIPIENT, &[via]),
-            (0, all) => self.say(words::RECIPIENTS, &[via, &all.to_string()]),
+            (0, 1) => self.say(messages::RECIPIENT, &[via]),
+            (0, all) => self.say(messages::RECIPIENTS, &[via, &all.to_string()]),
             (sent, all) => self.say(
-                words::SENT_TO_SOME,
+                messages::SENT_TO_SOME,
                 &[&sent.to_string(), &all.to_string(), via],
             ),
         };
         let mut failure = Failure::new(exit, what);
-        for (result, fault) in failed.iter().take(MOST_TOLD) {
+        for one in failed.iter().take(MOST_TOLD) {
             failure = failure.fact(format!(
                 "{}: {}",
-                result.recipient,
-                cause(&fault.cause, self.language)
+                one.recipient,
+                cause(&one.fault.cause, self.language)
             ));
         }
         if let Some(more) = failed.len().checked_sub(MOST_TOLD).filter(|more| *more > 0) {
-            failure = failure.fact(self.say(words::MORE_RECIPIENTS, &[&more.to_string()]));
+            failure = failure.fact(self.say(messages::MORE_RECIPIENTS, &[&more.to_string()]));
         }
         let mut distinct: Vec<(&Fault, &'static Hint)> = Vec::new();
-        for (_, fault) in failed {
+        for Failed { fault, .. } in failed {
             if let Some(hint) = self.hint(fault)
                 && !distinct.iter().any(|(_, known)| known.id == hint.id)
             {
@@ -100,8 +169,8 @@ impl Teller<'_> {
         for (fault, hint) in &distinct {
             failure = failure.fact(self.meaning(fault, hint, distinct.len() > 1));
         }
-        if failed.iter().any(|(_, f)| f.in_doubt) {
-            failure = failure.fact(self.say(words::PERHAPS_OTHERS, &[]));
+        if failed.iter().any(|one| one.fault.in_doubt) {
+            failure = failure.fact(self.say(messages::PERHAPS_OTHERS, &[]));
         }
         let lines = distinct.iter().map(|(fault, hint)| {
             match fault.reply().filter(|_| distinct.len() > 1) {
@@ -116,9 +185,9 @@ impl Teller<'_> {
     fn meaning(&self, fault: &Fault, hint: &Hint, full: bool) -> String {
         let meaning = hint.meaning(self.language);
         match fault.reply() {
-            Some(reply) if full => self.say(words::MEANS, &[&codes(reply), meaning]),
-            Some(reply) => self.say(words::MEANS, &[&reply.code.to_string(), meaning]),
-            None => self.say(words::THIS_MEANS, &[meaning]),
+            Some(reply) if full => self.say(messages::MEANS, &[&codes(reply), meaning]),
+            Some(reply) => self.say(messages::MEANS, &[&reply.code.to_string(), meaning]),
+            None => self.say(messages::THIS_MEANS, &[meaning]),
         }
     }
 }
@@ -142,8 +211,8 @@ fn way_out(failure: Failure, mut lines: Vec<String>) -> Failure {
 }
 
 /// The one status for all faults: the common one, else 69 for a mixture.
-fn exit(failed: &[(&RecipientResult, &Fault)]) -> Exit {
-    let mut codes: Vec<Exit> = failed.iter().map(|(_, fault)| exit_of(fault)).collect();
+fn exit(failed: &[Failed<'_>]) -> Exit {
+    let mut codes: Vec<Exit> = failed.iter().map(|one| exit_of(one.fault)).collect();
     codes.dedup();
     match codes.as_slice() {
         [one] => *one,
@@ -191,15 +260,15 @@ fn is_unknown(reply: &Reply) -> bool {
         .is_some_and(|e| e.1 == 1 && !matches!(e.2, 7 | 8))
 }
 
-impl Teller<'_> {
+impl Context<'_> {
     /// One fault that struck every recipient.
     fn for_all(&self, fault: &Fault, exit: Exit) -> Failure {
         let mut failure = Failure::new(exit, self.headline(fault));
         match &fault.cause {
             Cause::Refused(reply) => {
                 for line in &*reply.lines {
-                    failure =
-                        failure.fact(self.say(words::SERVER, &[&format!("{} {line}", reply.code)]));
+                    failure = failure
+                        .fact(self.say(messages::SERVER, &[&format!("{} {line}", reply.code)]));
                 }
             }
             Cause::Unreachable(tried) => {
@@ -214,7 +283,7 @@ impl Teller<'_> {
             failure = failure.fact(self.meaning(fault, hint, false));
         }
         if fault.in_doubt {
-            failure = failure.fact(self.say(words::PERHAPS, &[]));
+            failure = failure.fact(self.say(messages::PERHAPS, &[]));
         }
         for fact in self.whose(fault) {
             failure = failure.fact(fact);
@@ -223,12 +292,12 @@ impl Teller<'_> {
     }
 
     fn headline(&self, fault: &Fault) -> String {
-        let via = self.report.via.as_str();
+        let via = self.via;
         let user = author::login_name(self.settings);
         if let (Some(user), false, Stage::Login, None) =
             (&user, fault.in_doubt, fault.stage, always(&fault.cause))
         {
-            return self.say(words::LOGIN_AS, &[via, user]);
+            return self.say(messages::LOGIN_AS, &[via, user]);
         }
         self.say(headline(fault), &[via])
     }
@@ -237,10 +306,10 @@ impl Teller<'_> {
     fn whose(&self, fault: &Fault) -> Vec<String> {
         let names = at_fault(fault);
         let account = self.settings.account.iter().filter(|_| !names.is_empty());
-        let account = account.map(|name| self.say(words::ACCOUNT, &[name]));
+        let account = account.map(|name| self.say(messages::ACCOUNT, &[name]));
         let origin = |name: &&'static str| {
             Some(self.say(
-                words::SAID_IN,
+                messages::SAID_IN,
                 &[name, &self.settings.origin(name)?.to_string()],
             ))
         };
@@ -256,17 +325,17 @@ impl Teller<'_> {
             .collect();
         if let Cause::Distrust(distrust) = &fault.cause {
             if hint.is_none() {
-                lines.push(self.say(words::PRIVATE_CA, &[]));
+                lines.push(self.say(messages::PRIVATE_CA, &[]));
             }
             lines.extend(
                 distrust
                     .fingerprint
                     .as_ref()
-                    .map(|print| self.say(words::PIN, &[print])),
+                    .map(|print| self.say(messages::PIN, &[print])),
             );
         }
         if matches!(fault.cause, Cause::Unsound(_)) {
-            lines.push(self.say(words::REPORT_IT, &[]));
+            lines.push(self.say(messages::REPORT_IT, &[]));
         }
         if is_refused_login(fault) {
             let said = hint.map_or("", |hint| hint.action(Language::English));
@@ -308,44 +377,44 @@ fn is_plain(cause: &Cause) -> bool {
 /// The headline of causes that have the same at every stage.
 fn always(cause: &Cause) -> Option<Sentence> {
     Some(match cause {
-        Cause::Interrupted(_) => words::INTERRUPTED,
-        Cause::Content(_) => words::UNREADABLE,
-        Cause::TooBig(..) => words::TOO_LARGE,
-        Cause::Program(..) => words::PROGRAM,
-        Cause::File(_) => words::FILE,
-        Cause::Journal(_) => words::JOURNAL,
-        Cause::Unsound(_) => words::UNSOUND,
-        Cause::Lacks(Lacks::Starttls, _) => words::NO_STARTTLS,
-        Cause::Lacks(Lacks::Auth, _) => words::NO_AUTH,
-        Cause::Lacks(Lacks::Mechanism, _) => words::NO_MECHANISM,
-        Cause::Lacks(Lacks::Smtputf8, _) => words::NO_SMTPUTF8,
-        Cause::Lacks(Lacks::EightBit, _) => words::NO_8BITMIME,
+        Cause::Interrupted(_) => messages::INTERRUPTED,
+        Cause::Content(_) => messages::UNREADABLE,
+        Cause::TooBig(..) => messages::TOO_LARGE,
+        Cause::Program(..) => messages::PROGRAM,
+        Cause::File(_) => messages::FILE,
+        Cause::Journal(_) => messages::JOURNAL,
+        Cause::Unsound(_) => messages::UNSOUND,
+        Cause::Lacks(Lacks::Starttls, _) => messages::NO_STARTTLS,
+        Cause::Lacks(Lacks::Auth, _) => messages::NO_AUTH,
+        Cause::Lacks(Lacks::Mechanism, _) => messages::NO_MECHANISM,
+        Cause::Lacks(Lacks::Smtputf8, _) => messages::NO_SMTPUTF8,
+        Cause::Lacks(Lacks::EightBit, _) => messages::NO_8BITMIME,
         _ => return None,
     })
 }
 
 fn headline(fault: &Fault) -> Sentence {
     if fault.in_doubt {
-        return words::IN_DOUBT;
+        return messages::IN_DOUBT;
     }
     if let Some(sentence) = always(&fault.cause) {
         return sentence;
     }
     let refused = matches!(fault.cause, Cause::Refused(_));
     match fault.stage {
-        Stage::Prepare => words::PREPARE,
-        Stage::Resolve => words::RESOLVE,
-        Stage::Connect => words::CONNECT,
-        Stage::Greeting if refused => words::TURNED_AWAY,
-        Stage::Greeting => words::NO_GREETING,
-        Stage::Hello => words::HELLO,
-        Stage::Tls if matches!(fault.cause, Cause::Distrust(_)) => words::DISTRUST,
-        Stage::Tls => words::TLS,
-        Stage::Login => words::LOGIN,
-        Stage::Sender if refused => words::SENDER,
-        Stage::Sender | Stage::Recipient => words::ENVELOPE,
-        Stage::Data | Stage::Content if refused => words::MESSAGE,
-        Stage::Data | Stage::Content => words::MESSAGE_LOST,
+        Stage::Prepare => messages::PREPARE,
+        Stage::Resolve => messages::RESOLVE,
+        Stage::Connect => messages::CONNECT,
+        Stage::Greeting if refused => messages::TURNED_AWAY,
+        Stage::Greeting => messages::NO_GREETING,
+        Stage::Hello => messages::HELLO,
+        Stage::Tls if matches!(fault.cause, Cause::Distrust(_)) => messages::DISTRUST,
+        Stage::Tls => messages::TLS,
+        Stage::Login => messages::LOGIN,
+        Stage::Sender if refused => messages::SENDER,
+        Stage::Sender | Stage::Recipient => messages::ENVELOPE,
+        Stage::Data | Stage::Content if refused => messages::MESSAGE,
+        Stage::Data | Stage::Content => messages::MESSAGE_LOST,
     }
 }
 
@@ -369,23 +438,23 @@ fn cause(cause: &Cause, language: Language) -> String {
     let say = |sentence: Sentence, parts: &[&str]| sentence.say(language, parts);
     match cause {
         Cause::Refused(reply) => text::short(&reply.text()),
-        Cause::NoSuchHost(name) => say(words::NO_HOST, &[name]),
-        Cause::NoAnswer(why) => say(words::NO_ANSWER, &[why]),
+        Cause::NoSuchHost(name) => say(messages::NO_HOST, &[name]),
+        Cause::NoAnswer(why) => say(messages::NO_ANSWER, &[why]),
         Cause::Unreachable(tried) => tried
             .iter()
             .map(|(a, w)| format!("{a}: {w}"))
             .collect::<Vec<_>>()
             .join("; "),
-        Cause::Proxy(why) => say(words::PROXY, &[why]),
-        Cause::Silent(time) => say(words::SILENT, &[&time.as_secs_f64().to_string()]),
-        Cause::Lost(why) => say(words::LOST, &[why]),
-        Cause::Protocol(why) => say(words::PROTOCOL, &[&text::short(why)]),
-        Cause::Handshake(why) => say(words::HANDSHAKE, &[why]),
+        Cause::Proxy(why) => say(messages::PROXY, &[why]),
+        Cause::Silent(time) => say(messages::SILENT, &[&time.as_secs_f64().to_string()]),
+        Cause::Lost(why) => say(messages::LOST, &[why]),
+        Cause::Protocol(why) => say(messages::PROTOCOL, &[&text::short(why)]),
+        Cause::Handshake(why) => say(messages::HANDSHAKE, &[why]),
         Cause::Distrust(distrust) => match &distrust.fingerprint {
             Some(fingerprint) => format!(
                 "{}\n{}",
                 distrust.reason,
-                say(words::FINGERPRINT, &[fingerprint])
+                say(messages::FINGERPRINT, &[fingerprint])
             ),
             None => distrust.reason.clone(),
         },
@@ -393,21 +462,23 @@ fn cause(cause: &Cause, language: Language) -> String {
         | Cause::File(why)
         | Cause::NoSecret(why, _)
         | Cause::Content(why) => why.clone(),
-        Cause::Lacks(_, offered) if offered.is_empty() => say(words::OFFERS_NOTHING, &[]),
-        Cause::Lacks(_, offered) => say(words::OFFERS, &[offered]),
-        Cause::ClearLogin => say(words::CLEAR_LOGIN, &[]),
-        Cause::TooBig(size, limit) => say(words::SIZES, &[&size.to_string(), &limit.to_string()]),
-        Cause::Journal(why) => say(words::ITS_JOURNAL, &[why]),
+        Cause::Lacks(_, offered) if offered.is_empty() => say(messages::OFFERS_NOTHING, &[]),
+        Cause::Lacks(_, offered) => say(messages::OFFERS, &[offered]),
+        Cause::ClearLogin => say(messages::CLEAR_LOGIN, &[]),
+        Cause::TooBig(size, limit) => {
+            say(messages::SIZES, &[&size.to_string(), &limit.to_string()])
+        }
+        Cause::Journal(why) => say(messages::ITS_JOURNAL, &[why]),
         Cause::Program(said, None) => said.clone(),
         Cause::Program(said, Some(status)) => {
-            let status = say(words::STATUS, &[&status.to_string()]);
+            let status = say(messages::STATUS, &[&status.to_string()]);
             if said.is_empty() {
                 status
             } else {
                 format!("{said}\n{status}")
             }
         }
-        Cause::Interrupted(signal) => say(words::SIGNAL, &[&signal.to_string()]),
+        Cause::Interrupted(signal) => say(messages::SIGNAL, &[&signal.to_string()]),
         Cause::Unsound(what) => what.clone(),
     }
 }

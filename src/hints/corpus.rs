@@ -137,7 +137,7 @@ pub fn texts() -> impl Iterator<Item = &'static str> {
 fn words_of_servers_that_are_not_in_the_table_get_the_right_class_and_a_hint_that_helps() {
     let mut wrong = Vec::new();
     for (text, class, useful) in CORPUS {
-        assert!(!table::TABLE.contains(text), "in the table: {text}");
+        assert!(!table::FILE.contains(text), "in the table: {text}");
         let explanation = explain(text, &|_| None).remove(0);
         let id = explanation.hint.map_or("nothing", |hint| hint.id);
         if explanation.class != Some(*class) || !useful.contains(&id) {

@@ -23,7 +23,7 @@ const HOSTS: usize = 16;
 /// What Postfix writes behind the words of a server.
 const POSTSCRIPT: &str = " (in reply to ";
 
-/// Tells the provider (id or family) of a failure by the names of hosts that stand with it.
+/// Names the provider (id or family) of a failure by the names of hosts that stand with it.
 pub type Provider<'a> = &'a dyn Fn(&[&str]) -> Option<String>;
 
 /// A failure found in a text, and what is known of it.
@@ -81,48 +81,22 @@ pub fn explain(text: &str, provider: Provider<'_>) -> Vec<Explanation> {
         let line = &lines[at];
         at += 1;
         if line.trim().is_empty() {
-            telling.settle();
+            telling.unused_status();
             telling.hosts.clear();
         }
         if let Some(value) = field(line, "status:") {
-            telling.settle();
+            telling.unused_status();
             telling.status = enhanced_in(value, true);
             continue;
         }
-        let is_report = field(line, "diagnostic-code:").is_some();
-        let Some(mut found) = found(line, single, &mut telling.looks) else {
+        let Some(found) = found(line, single, &mut telling.looks) else {
             telling.hosts.extend(hosts(line));
             telling.hosts.truncate(HOSTS);
             continue;
         };
-        let ours = is_ours(line);
-        while (found.goes_on || ours) && at < lines.len() && is_ours(&lines[at]) == ours {
-            let Some(next) = continued(&lines[at], found.code, &mut telling.looks) else {
-                break;
-            };
-            if found.text.len() < KEPT {
-                found.text.extend([" ", next.text.as_str()]);
-            }
-            found.goes_on = next.goes_on;
-            at += 1;
-        }
-        if is_report {
-            let status = telling.status.take();
-            found.enhanced = found.enhanced.or(status);
-        }
-        // A line of a log stands for itself; a reply in a report belongs to the hosts named before
-        // it.
-        let before = if is_report || ours {
-            std::mem::take(&mut telling.hosts)
-        } else {
-            Vec::new()
-        };
-        let near: Vec<&str> = hosts(line.get(..found.at).unwrap_or_default())
-            .chain(before)
-            .collect();
-        telling.add(found, &near);
+        at += telling.reply(found, line, &lines[at..]);
     }
-    telling.settle();
+    telling.unused_status();
     if telling.told.is_empty() && !single && text.len() < KEPT {
         // A message of a program, broken over some lines.
         let found = found(&lines.join(" "), true, &mut telling.looks);
@@ -147,9 +121,43 @@ struct Telling<'a> {
     looks: usize,
 }
 
-impl Telling<'_> {
-    /// A Status field that no Diagnostic-Code went with.
-    fn settle(&mut self) {
+impl<'a> Telling<'a> {
+    /// Tells of a reply that begins in this line, and returns how many of the lines behind it belong
+    /// to it.
+    fn reply(&mut self, mut found: Found, line: &'a str, behind: &[String]) -> usize {
+        let is_report = field(line, "diagnostic-code:").is_some();
+        let ours = is_ours(line);
+        let mut taken = 0;
+        while (found.goes_on || ours) && behind.get(taken).is_some_and(|l| is_ours(l) == ours) {
+            let Some(next) = continued(&behind[taken], found.code, &mut self.looks) else {
+                break;
+            };
+            if found.text.len() < KEPT {
+                found.text.extend([" ", next.text.as_str()]);
+            }
+            found.goes_on = next.goes_on;
+            taken += 1;
+        }
+        if is_report {
+            let status = self.status.take();
+            found.enhanced = found.enhanced.or(status);
+        }
+        // A line of a log stands for itself; a reply in a report belongs to the hosts named before
+        // it.
+        let before = if is_report || ours {
+            std::mem::take(&mut self.hosts)
+        } else {
+            Vec::new()
+        };
+        let near: Vec<&str> = hosts(line.get(..found.at).unwrap_or_default())
+            .chain(before)
+            .collect();
+        self.add(found, &near);
+        taken
+    }
+
+    /// Tells of a Status field that no Diagnostic-Code went with.
+    fn unused_status(&mut self) {
         let Some(enhanced) = self.status.take().filter(|code| code.0 != 2) else {
             return;
         };

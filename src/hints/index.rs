@@ -13,7 +13,7 @@ use crate::delivery::{EnhancedCode, Stage};
 /// A row and how well it fits; the first of equals in the order of the table is the better one.
 type Found = Option<(usize, Fit)>;
 
-/// The octets by which the words of a row are found.
+/// The bytes by which the words of a row are found.
 const START: usize = 4;
 
 /// How many answers without words are remembered: a session hears few kinds of codes.
@@ -128,9 +128,9 @@ struct Index {
     of_hosts: Vec<usize>,
     /// The words of rows: each alternative with its row.
     alternatives: Vec<(usize, &'static str)>,
-    /// The first octets of alternatives, sorted, and their places.
+    /// The first bytes of alternatives, sorted, and their places.
     starts: Vec<([u8; START], usize)>,
-    /// The places of alternatives whose first part has fewer octets.
+    /// The places of alternatives whose first part has fewer bytes.
     short: Vec<usize>,
 }
 
@@ -192,7 +192,7 @@ impl Index {
         found
     }
 
-    /// The places of the alternatives whose first octets stand in a text, each once.
+    /// The places of the alternatives whose first bytes stand in a text, each once.
     fn candidates(&self, text: &str) -> Vec<usize> {
         let mut places = self.short.clone();
         let mut seen = vec![false; self.alternatives.len()];

@@ -5,7 +5,7 @@
 //! it before.
 use crate::delivery::EnhancedCode;
 
-/// How much of a text is compared, in octets: more than any server says that means it well.
+/// How much of a text is compared, in bytes: more than any server says that means it well.
 const COMPARED: usize = 8 * 1024;
 
 /// The highest detail that the registry of enhanced codes (RFC 5248) has for every subject.
@@ -48,7 +48,7 @@ pub fn longest(pattern: &str, text: &str) -> Option<usize> {
         .max()
 }
 
-/// Tells whether the parts of an alternative stand in the text, one behind the other.
+/// Returns whether the parts of an alternative stand in the text, one behind the other.
 pub(super) fn holds(alternative: &str, text: &str) -> bool {
     let mut rest = text;
     for part in alternative.split('*').filter(|part| !part.is_empty()) {
@@ -77,7 +77,7 @@ impl Codes {
         found
     }
 
-    /// Tells whether the enhanced code is named, itself or in a range.
+    /// Returns whether the enhanced code is named, itself or in a range.
     pub fn enhanced(&self, code: EnhancedCode) -> bool {
         self.enhanced
             .split_ascii_whitespace()

@@ -2,7 +2,8 @@
 //!
 //! Promise: a hint and never a refusal, as providers change their forms. The secret is looked at
 //! and forgotten: it is in no value and in no text that leaves here.
-use super::{Hint, family, named};
+use super::{Hint, named};
+use crate::providers::family;
 
 /// The length that says a secret is a token and not a password; tokens have forms of their own.
 const TOKEN: usize = 100;

@@ -1,20 +1,43 @@
-//! The rows of `hints.toml`, read once and only when a hint is wanted.
+//! The rows of `hints.toml`, as they were checked and laid out when the program was built.
 //!
-//! Promise: nothing is copied. The file is TOML of a narrow form (a table is a row, a value is one
-//! string on one line, without escapes), so that every value is a slice of the program itself;
-//! reading all of it takes a fraction of the time that a TOML parser takes, and the tests compare
-//! the two.
+//! Promise: nothing is parsed and no text is copied: a value is a slice of the program itself. The
+//! rows are put together when the first hint is wanted, and not before.
 use std::sync::OnceLock;
 
 use super::Who;
 use super::pattern::Codes;
 use crate::delivery::{Class, Stage};
+use crate::span::Span;
+
+include!(concat!(env!("OUT_DIR"), "/hints.rs"));
 
 /// The file.
-pub const TABLE: &str = include_str!("../hints.toml");
+#[cfg(test)]
+pub(super) const FILE: &str = include_str!("../hints.toml");
+
+/// A row as it is laid out.
+struct Row {
+    id: Span,
+    source: Span,
+    date: Span,
+    provider: Span,
+    host: Span,
+    cause: Span,
+    stage: Span,
+    reply: Span,
+    enhanced: Span,
+    pattern: Span,
+    meaning: [Span; 2],
+    action: [Span; 2],
+    class: Option<Class>,
+    who: Who,
+    common: bool,
+    vague: bool,
+    alone: bool,
+}
 
 /// What a failure means and what to do about it: a row.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Hint {
     /// Its name, for `--json` and for tests.
     pub id: &'static str,
@@ -41,78 +64,40 @@ pub struct Hint {
 
 /// Every row, in the order of the file.
 pub fn rows() -> &'static [Hint] {
-    static ROWS: OnceLock<Vec<Hint>> = OnceLock::new();
-    ROWS.get_or_init(|| read(TABLE))
+    static HINTS: OnceLock<Vec<Hint>> = OnceLock::new();
+    HINTS.get_or_init(|| ROWS.iter().map(Row::hint).collect())
+}
+
+impl Row {
+    fn hint(&self) -> Hint {
+        Hint {
+            id: self.id.of(TEXT),
+            class: self.class,
+            who: self.who,
+            source: self.source.of(TEXT),
+            date: self.date.of(TEXT),
+            meaning: self.meaning.map(|text| text.of(TEXT)),
+            action: self.action.map(|text| text.of(TEXT)),
+            provider: self.provider.of(TEXT),
+            host: self.host.of(TEXT),
+            cause: self.cause.of(TEXT),
+            stage: self.stage.of(TEXT),
+            codes: Codes {
+                reply: self.reply.of(TEXT),
+                enhanced: self.enhanced.of(TEXT),
+            },
+            pattern: self.pattern.of(TEXT),
+            common: self.common,
+            vague: self.vague,
+            alone: self.alone,
+        }
+    }
 }
 
 /// The row of this name.
 pub fn named(id: &str) -> Option<&'static Hint> {
     rows().iter().find(|row| row.id == id)
 }
-
-/// Reads the narrow form of TOML that the file keeps to; what is of another form is left out, which
-/// the tests rule out.
-fn read(text: &'static str) -> Vec<Hint> {
-    let mut rows: Vec<Hint> = Vec::with_capacity(text.len() / 400);
-    for line in text.lines() {
-        if let Some(id) = line.strip_prefix('[') {
-            let id = id.trim_end_matches(']').trim_matches('"');
-            rows.push(Hint {
-                id,
-                ..Hint::default()
-            });
-        } else if let (Some((key, value)), Some(row)) = (line.split_once(" = "), rows.last_mut()) {
-            set(
-                row,
-                key,
-                value
-                    .get(1..value.len().saturating_sub(1))
-                    .unwrap_or_default(),
-            );
-        }
-    }
-    rows
-}
-
-fn set(row: &mut Hint, key: &str, value: &'static str) {
-    match key {
-        "provider" => row.provider = value,
-        "host" => row.host = value,
-        "cause" => row.cause = value,
-        "stage" => row.stage = value,
-        "code" => row.codes.reply = value,
-        "enhanced" => row.codes.enhanced = value,
-        "pattern" => row.pattern = value,
-        "common" => row.common = true,
-        "vague" => row.vague = true,
-        "alone" => row.alone = true,
-        "class" => row.class = CLASSES.into_iter().find(|class| class.word() == value),
-        "who" => {
-            row.who = WHO
-                .into_iter()
-                .find(|who| who.word() == value)
-                .unwrap_or_default();
-        }
-        "meaning" => row.meaning[0] = value,
-        "zh-meaning" => row.meaning[1] = value,
-        "action" => row.action[0] = value,
-        "zh-action" => row.action[1] = value,
-        "source" => row.source = value,
-        "date" => row.date = value,
-        // The examples, which only the tests read.
-        _ => {}
-    }
-}
-
-const CLASSES: [Class; 3] = [Class::Done, Class::Temporary, Class::Permanent];
-
-const WHO: [Who; 5] = [
-    Who::You,
-    Who::Recipient,
-    Who::Server,
-    Who::Network,
-    Who::Admin,
-];
 
 /// Every stage, by its word.
 #[cfg(test)]
@@ -131,12 +116,12 @@ pub const STAGES: [Stage; 11] = [
 ];
 
 impl Hint {
-    /// Tells whether the row may speak at this stage; a row that names none may at all.
+    /// Returns whether the row may speak at this stage; a row that names none may at all.
     pub(super) fn at(&self, stage: Option<Stage>) -> bool {
         self.stage.is_empty() || stage.is_none_or(|stage| self.is_about(stage))
     }
 
-    /// Tells whether the row speaks of this stage.
+    /// Returns whether the row speaks of this stage.
     pub(super) fn is_about(&self, stage: Stage) -> bool {
         self.stage
             .split_ascii_whitespace()

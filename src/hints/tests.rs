@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::table::{STAGES, TABLE};
+use super::table::{FILE, STAGES};
 use super::*;
 use crate::delivery::Distrust;
 
@@ -35,7 +35,7 @@ struct Row {
 }
 
 fn parsed() -> BTreeMap<String, Row> {
-    toml::from_str(TABLE).unwrap()
+    toml::from_str(FILE).unwrap()
 }
 
 fn check(complaints: &[String]) {
@@ -43,7 +43,7 @@ fn check(complaints: &[String]) {
 }
 
 #[test]
-fn the_table_is_read_as_a_toml_parser_reads_it() {
+fn the_table_is_what_a_toml_parser_reads_in_the_file() {
     let parsed = parsed();
     assert_eq!(rows().len(), parsed.len());
     for row in rows() {
@@ -188,59 +188,6 @@ fn no_row_is_shadowed() {
         if found != id {
             complaints.push(format!("{id}: {found} takes its place"));
         }
-    }
-    check(&complaints);
-}
-
-#[test]
-fn every_row_is_whole_and_brief_in_both_languages() {
-    let mut complaints = Vec::new();
-    for row in rows() {
-        let chinese = |text: &str| text.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c));
-        let mut complain = |wrong: bool, what: &str| {
-            if wrong {
-                complaints.push(format!("{}: {what}", row.id));
-            }
-        };
-        complain(
-            row.meaning[0].is_empty() || row.action[0].is_empty(),
-            "no English",
-        );
-        complain(
-            !chinese(row.meaning[1]) || !chinese(row.action[1]) && row.action[1].is_ascii(),
-            "no Chinese",
-        );
-        complain(
-            row.source.is_empty() || !row.date.starts_with("20"),
-            "no source",
-        );
-        complain(
-            row.meaning[0].chars().count() > 160 || row.action[0].chars().count() > 200,
-            "too long",
-        );
-        complain(
-            row.action[0].matches("; ").count() > 2,
-            "more than three clauses",
-        );
-        complain(
-            row.meaning[0].ends_with('.') || row.action[1].ends_with('\u{3002}'),
-            "ends with a period",
-        );
-        complain(
-            row.pattern.split('|').any(str::is_empty) && !row.pattern.is_empty(),
-            "an empty alternative",
-        );
-        complain(
-            row.pattern.bytes().any(|byte| byte.is_ascii_uppercase()),
-            "a capital in the pattern",
-        );
-        let known = |word: &str| STAGES.iter().any(|stage| stage.word() == word);
-        complain(
-            !row.stage
-                .split(' ')
-                .all(|word| word.is_empty() || known(word)),
-            "no such stage",
-        );
     }
     check(&complaints);
 }
@@ -393,22 +340,6 @@ fn the_codes_of_the_article_read_as_in_the_article() {
             "{code}: {}",
             hint.meaning(Language::Chinese)
         );
-    }
-}
-
-#[test]
-fn families_are_those_of_the_presets() {
-    #[derive(Deserialize)]
-    struct Preset {
-        family: Option<String>,
-    }
-    let presets: BTreeMap<String, Preset> =
-        toml::from_str(include_str!("../settings/presets.toml")).unwrap();
-    for (id, preset) in &presets {
-        assert_eq!(family(id), preset.family.as_deref().unwrap_or(id), "{id}");
-    }
-    for member in FAMILIES.iter().flat_map(|(_, members)| *members) {
-        assert!(presets.contains_key(*member), "{member}");
     }
 }
 
@@ -828,7 +759,7 @@ fn a_refused_login_of_a_known_provider_never_ends_in_a_general_hint() {
         assert!(
             hint.provider
                 .split(' ')
-                .any(|name| name == family(provider)),
+                .any(|name| name == providers::family(provider)),
             "{provider}: {}",
             hint.id
         );

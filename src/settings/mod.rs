@@ -9,7 +9,6 @@ mod files;
 pub mod keys;
 mod layers;
 mod overrides;
-pub mod presets;
 mod provider;
 mod secrets;
 mod show;
@@ -240,7 +239,7 @@ pub struct Settings {
     /// The account in use.
     pub account: Option<String>,
     /// The provider's row.
-    pub preset: Option<presets::Preset>,
+    pub preset: Option<crate::providers::Preset>,
     /// `-A` named a file: it is an attachment (GNU mail).
     pub attachment: Option<PathBuf>,
     home: Option<PathBuf>,
@@ -335,7 +334,7 @@ impl Settings {
 
     /// The provider in use, by its name in the table.
     pub fn provider(&self) -> Option<&str> {
-        self.preset.as_ref().map(|preset| preset.id.as_str())
+        self.preset.as_ref().map(|preset| preset.id)
     }
 
     /// Where the winning value was said.

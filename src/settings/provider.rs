@@ -1,7 +1,8 @@
 //! Looks the provider up and lets it name the server when nothing else does.
 use super::value::Value;
-use super::{Settings, SettingsError, presets};
+use super::{Settings, SettingsError};
 use crate::address::parse_authors;
+use crate::providers;
 use crate::route::TlsMode;
 use crate::route::url::{self, Parsed};
 
@@ -14,7 +15,7 @@ pub(super) fn look_up(settings: &mut Settings) -> Result<(), SettingsError> {
             .filter(|mta| mta.text().contains("://"))
     });
     let preset = match (settings.filled("provider"), &host) {
-        (Some(id), _) => Some(presets::by_id(&id).ok_or_else(|| SettingsError::Value {
+        (Some(id), _) => Some(providers::by_id(&id).ok_or_else(|| SettingsError::Value {
             name: "provider".into(),
             origin: settings.origin("provider").cloned(),
             why: format!(
@@ -24,7 +25,7 @@ pub(super) fn look_up(settings: &mut Settings) -> Result<(), SettingsError> {
         })?),
         (None, Some(host)) => host
             .server()
-            .and_then(|server| presets::by_host(&server.host)),
+            .and_then(|server| providers::by_host(&server.host)),
         (None, None) => provider_of_login(settings),
     };
     let Some(preset) = preset else { return Ok(()) };
@@ -36,8 +37,7 @@ pub(super) fn look_up(settings: &mut Settings) -> Result<(), SettingsError> {
             "smtp"
         };
         let url = format!("{scheme}://{server}:{}", door.port);
-        let id = preset.id.clone();
-        settings.push_preset("smtp", Value::Target(Parsed::target(url)), &id);
+        settings.push_preset("smtp", Value::Target(Parsed::target(url)), preset.id);
     }
     settings.preset = Some(preset);
     Ok(())
@@ -45,7 +45,7 @@ pub(super) fn look_up(settings: &mut Settings) -> Result<(), SettingsError> {
 
 /// Only a login points at a provider: without one, mail of a From address goes where mail went
 /// before.
-fn provider_of_login(settings: &Settings) -> Option<presets::Preset> {
+fn provider_of_login(settings: &Settings) -> Option<providers::Preset> {
     let password = [
         "auth-password",
         "auth-password-file",
@@ -69,6 +69,6 @@ fn provider_of_login(settings: &Settings) -> Option<presets::Preset> {
     let by_user = user
         .as_deref()
         .and_then(domain)
-        .and_then(|d| presets::by_domain(&d));
-    by_user.or_else(|| presets::by_domain(&from?.address.domain()?.to_lowercase()))
+        .and_then(|d| providers::by_domain(&d));
+    by_user.or_else(|| providers::by_domain(&from?.address.domain()?.to_lowercase()))
 }

@@ -161,10 +161,7 @@ impl Account {
         if let Some(login) = &server.login {
             return matches!(login, Login::Token(_));
         }
-        let auth = server
-            .preset
-            .as_ref()
-            .map_or(&[][..], |preset| &preset.auth);
+        let auth = server.preset.as_ref().map_or(&[][..], |preset| preset.auth);
         !auth.is_empty()
             && auth
                 .iter()
@@ -225,12 +222,12 @@ impl Account {
         let mut remark = |text: String| {
             let _ = writeln!(out, "# {text}");
         };
-        remark(preset.name.clone());
+        remark(preset.name.to_owned());
         if self.proof != Proof::None && !preset.secret.is_empty() {
-            remark(messages.of(messages::SECRET_KIND, &[&preset.secret]));
+            remark(messages.of(messages::SECRET_KIND, &[preset.secret]));
         }
         if self.proof != Proof::None && !preset.credential_hint.is_empty() {
-            remark(messages.of(messages::SECRET_WHERE, &[&preset.credential_hint]));
+            remark(messages.of(messages::SECRET_WHERE, &[preset.credential_hint]));
         }
         out
     }

@@ -10,8 +10,8 @@ use roxmltree::{Document, Node, ParsingOptions};
 use super::find::{Login, Proposal, Server, is_within};
 use super::messages::{self, Messages};
 use crate::address::Address;
+use crate::providers;
 use crate::route::{Door, TlsMode};
-use crate::settings::presets;
 
 /// How often a page may be somewhere else.
 const MOST_REDIRECTS: usize = 2;
@@ -273,7 +273,7 @@ fn server(node: Node<'_, '_>, who: &Who) -> Option<Server> {
         values("authentication"),
         value("username").and_then(|user| who.fill(user)),
     )?;
-    let preset = presets::by_host(&host);
+    let preset = providers::by_host(&host);
     // What the table knows of a provider counts.
     let login = Some(login).filter(|_| preset.is_none());
     Some(Server {

@@ -15,7 +15,7 @@ use super::secret_store::{SecretStore, StoredSecret, free_file};
 use super::write::Target;
 use super::{Aborted, Done, Place, Prompter, Services, SetupError, SetupOptions, TrialError};
 use crate::address::Address;
-use crate::settings::presets;
+use crate::providers;
 
 /// A dialogue under way.
 pub struct Dialogue<'a> {
@@ -129,14 +129,11 @@ impl<'a> Dialogue<'a> {
         let server = self.server(address)?;
         let address = address.to_string();
         let named = self.wish("auth-user");
-        let form = server
-            .preset
-            .as_ref()
-            .map(|preset| preset.user_form.clone());
+        let form = server.preset.as_ref().map(|preset| preset.user_form);
         let user = match (named, form) {
             _ if self.wish("auth").as_deref() == Some("none") => None,
             (Some(user), _) => Some(user),
-            (None, Some(presets::UserForm::None)) => None,
+            (None, Some(providers::UserForm::None)) => None,
             (None, None) if server.login == Some(Login::None) => None,
             (None, _) => match server
                 .preset
@@ -162,7 +159,7 @@ impl<'a> Dialogue<'a> {
             .as_ref()
             .filter(|preset| !preset.user_text.is_empty())
         {
-            self.say(messages::USER_TEXT, &[&preset.user_text]);
+            self.say(messages::USER_TEXT, &[preset.user_text]);
             // A name that the provider hands out has no default that could be right.
             return self.ask_filled(messages::USER, None);
         }
@@ -192,7 +189,7 @@ impl<'a> Dialogue<'a> {
         }
         let named = self
             .wish("provider")
-            .and_then(|id| presets::by_id(&id))
+            .and_then(|id| providers::by_id(&id))
             .and_then(Server::of_preset);
         let domain = address.domain().unwrap_or_default().to_lowercase();
         if let Some(server) = named.or_else(|| match find::in_table(&domain) {
@@ -202,7 +199,7 @@ impl<'a> Dialogue<'a> {
             let name = server
                 .preset
                 .as_ref()
-                .map_or("", |preset| &preset.name)
+                .map_or("", |preset| preset.name)
                 .to_owned();
             self.say(messages::KNOWN, &[&name, &server.shown()]);
             return Ok(server);
@@ -213,7 +210,7 @@ impl<'a> Dialogue<'a> {
                 let name = server
                     .preset
                     .as_ref()
-                    .map_or("", |preset| &preset.name)
+                    .map_or("", |preset| preset.name)
                     .to_owned();
                 self.say(messages::BY_MX, &[&domain, &name]);
                 self.yes(messages::USE_PROVIDER, &[&server.shown()], true)?
@@ -494,7 +491,7 @@ fn short_name(account: &Account) -> String {
         .server
         .preset
         .as_ref()
-        .map_or_else(label, |preset| preset.id.clone());
+        .map_or_else(label, |preset| preset.id.to_owned());
     let name: String = name
         .chars()
         .filter(|c| c.is_ascii_alphanumeric() || *c == '-')

@@ -3,9 +3,9 @@
 //!
 //! Promise: what the DNS says is a proposal, which the user sees with its source and accepts or not
 //! (RFC 6186 section 6).
+use crate::providers::{self, Preset};
 use crate::route::url::{self, Target};
 use crate::route::{Door, TlsMode};
-use crate::settings::presets::{self, Preset};
 
 /// What the DNS is asked.
 pub trait Directory {
@@ -108,7 +108,7 @@ impl Server {
 
     /// That of a provider, when it is the same for all its customers.
     pub fn of_preset(preset: Preset) -> Option<Self> {
-        let host = preset.host.clone()?;
+        let host = preset.host?.to_owned();
         Some(Server {
             host,
             door: preset.door(),
@@ -129,7 +129,7 @@ impl Server {
         if server.password.is_some() || server.user.is_some() {
             return Err("the login is asked for later".to_owned());
         }
-        let preset = presets::by_host(&server.host);
+        let preset = providers::by_host(&server.host);
         let tls = |port| {
             let known = preset
                 .as_ref()
@@ -190,7 +190,7 @@ pub enum Found {
 
 /// Looks the table up.
 pub fn in_table(domain: &str) -> Option<Found> {
-    presets::by_domain(domain)
+    providers::by_domain(domain)
         .and_then(Server::of_preset)
         .map(Found::Table)
 }
@@ -201,7 +201,7 @@ pub fn in_dns(domain: &str, dns: &dyn Directory) -> Found {
     let exchangers = dns.mx(domain);
     if let Some(server) = exchangers
         .iter()
-        .find_map(|host| Server::of_preset(presets::by_mx(host)?))
+        .find_map(|host| Server::of_preset(providers::by_mx(host)?))
     {
         return Found::Exchanger(server);
     }
@@ -214,7 +214,7 @@ pub fn in_dns(domain: &str, dns: &dyn Directory) -> Found {
             .into_iter()
             .find(|s| !s.host.is_empty() && s.port > 0);
         if let Some(Service { host, port }) = first {
-            let (outside, preset) = (!is_within(&host, domain), presets::by_host(&host));
+            let (outside, preset) = (!is_within(&host, domain), providers::by_host(&host));
             let server = Server {
                 host,
                 door: Door { port, tls },

@@ -11,6 +11,7 @@ use rustix::fs::{Access, access};
 
 use super::{Fact, Observer, Outcome, RunContext, Step, StepRecorder, sendmail};
 use crate::delivery::{Cause, Fault, Stage};
+use crate::hints;
 use crate::message::Message;
 use crate::route::{Program, Route, Smtp};
 use crate::transport::peer_text::reason;
@@ -28,7 +29,11 @@ pub fn rehearse(
     context: &RunContext,
     observer: impl Observer + 'static,
 ) -> (String, Vec<Fault>) {
-    let steps = StepRecorder::new(Arc::new(observer));
+    let provider = match route {
+        Route::Smtp(server) => server.provider.clone(),
+        _ => None,
+    };
+    let steps = StepRecorder::new(Arc::new(observer), provider.clone());
     let place = super::describe(route);
     if let Route::Smtp(server) = route {
         let context = RunContext {
@@ -36,7 +41,10 @@ pub fn rehearse(
             ..context.clone()
         };
         let mut server = Server::new(&hurried(server), &context);
-        let faults = server.rehearse(message, &steps);
+        let mut faults = server.rehearse(message, &steps);
+        for fault in &mut faults {
+            hints::classify(fault, provider.as_deref());
+        }
         return (server.via().to_owned(), faults);
     }
     steps.endpoint(place.clone());

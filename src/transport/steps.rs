@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::observer::{Event, Observer};
 use crate::delivery::{Fault, Stage};
+use crate::hints;
 
 /// A step of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -151,14 +152,17 @@ struct Recording {
     since: Instant,
     facts: Facts,
     observer: Arc<dyn Observer>,
+    /// Whose words those of the server are, if that is known.
+    provider: Option<String>,
 }
 
 impl StepRecorder {
-    pub(super) fn new(observer: Arc<dyn Observer>) -> Self {
+    pub(super) fn new(observer: Arc<dyn Observer>, provider: Option<String>) -> Self {
         StepRecorder(Arc::new(Mutex::new(Recording {
             since: Instant::now(),
             facts: Facts::new(),
             observer,
+            provider,
         })))
     }
 
@@ -186,8 +190,11 @@ impl StepRecorder {
     }
 
     /// The step under way is over.
-    pub(super) fn over(&self, step: Step, outcome: Outcome) {
+    pub(super) fn over(&self, step: Step, mut outcome: Outcome) {
         self.with(|recording| {
+            if let Outcome::Failed(fault) = &mut outcome {
+                hints::classify(fault, recording.provider.as_deref());
+            }
             let facts = std::mem::take(&mut recording.facts);
             let took = recording.since.elapsed();
             recording.observer.observe(Event::Step(StepResult {

@@ -319,7 +319,7 @@ fn what_never_ends_at_alibaba_is_given_up_at_once() {
         );
         for provider in ["aliyun", "directmail"]
             .iter()
-            .filter(|name| smail::settings::presets::by_id(name).is_some())
+            .filter(|name| smail::providers::by_id(name).is_some())
         {
             let world = World::new();
             let mut server = refusing(&reply, None);

@@ -19,9 +19,11 @@ const DOORS: &[(&str, &[&str])] = &[
     ("mailrc",    &[]),
     // What a route is, and how its text is read.
     ("route",     &["secret"]),
-    ("settings",  &["cli", "mailrc", "route", "secret", "address"]),
+    // What is known of mail providers.
+    ("providers", &["route"]),
+    ("settings",  &["cli", "mailrc", "route", "providers", "secret", "address"]),
     // From settings to a route.
-    ("route::resolve", &["settings", "route", "secret", "address"]),
+    ("route::resolve", &["settings", "providers", "route", "secret", "address"]),
     ("aliases",   &["settings", "route::resolve", "address"]),
     ("draft",     &["cli", "settings", "route::resolve", "aliases", "address", "charset", "head"]),
     ("message",   &["draft", "address", "charset", "head"]),
@@ -34,10 +36,11 @@ const DOORS: &[(&str, &[&str])] = &[
     // rules of its settings.
     ("inject", &["cli", "settings", "aliases", "draft", "message", "address"]),
     ("maillog",       &["settings", "delivery"]),
-    ("setup",     &["settings", "route", "mailrc", "secret", "address"]),
-    ("hints",     &["delivery"]),
+    ("setup",     &["settings", "providers", "route", "mailrc", "secret", "address"]),
+    // Providers of one family answer with the same texts.
+    ("hints",     &["providers", "delivery"]),
     // The report of a rehearsal; its words for faults are handed in.
-    ("check",     &["settings", "transport", "delivery"]),
+    ("check",     &["providers", "transport", "delivery"]),
     ("report",    &["delivery", "queue", "hints"]),
     ("mbox",    &["address", "message"]),
     // Words and facts become the bytes of a mail, in an encoding of the message.
@@ -51,7 +54,7 @@ const DOORS: &[(&str, &[&str])] = &[
 const FOR_TESTS: &[&str] = &["cli"];
 
 /// The shared floors: they know no room, and every room may stand on them.
-const FLOORS: &[&str] = &["environment", "files", "pace", "text"];
+const FLOORS: &[&str] = &["environment", "files", "pace", "span", "text"];
 
 /// A path into an outside crate, and the places (a room, or a file) it may be named in.
 #[rustfmt::skip]

@@ -5,10 +5,10 @@
 use std::net::IpAddr;
 
 use super::server::SmtpConfig;
+use crate::providers::Preset;
 use crate::route::url::{Scheme, Server};
 use crate::route::{Door, TlsMode};
 use crate::settings::Settings;
-use crate::settings::presets::Preset;
 use crate::settings::value::Value;
 
 /// The ports to try and how TLS starts at each.

@@ -47,7 +47,7 @@ pub(super) fn smtp(
         patience.connect = time;
     }
     Ok(Smtp {
-        provider: settings.preset.as_ref().map(|preset| preset.id.clone()),
+        provider: settings.preset.as_ref().map(|preset| preset.id.to_owned()),
         lmtp: server.scheme == Some(Scheme::Lmtp),
         host: server.host,
         doors,

@@ -135,7 +135,7 @@ fn of_a_provider_in_the_table_the_table_knows_the_login() {
     .unwrap();
     assert_eq!(
         (server.login, server.preset.map(|preset| preset.id)),
-        (None, Some("gmail".to_owned()))
+        (None, Some("gmail"))
     );
 }
 

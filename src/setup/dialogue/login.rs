@@ -7,8 +7,8 @@ use super::super::account::{Account, Proof};
 use super::super::find::Server;
 use super::super::messages;
 use super::Dialogue;
+use crate::providers::Preset;
 use crate::secret::{Secret, SecretSource};
-use crate::settings::presets::Preset;
 
 impl Dialogue<'_> {
     /// How the account logs in; `again` when what was handed over did not do.
@@ -34,8 +34,8 @@ impl Dialogue<'_> {
         };
         if let Some(preset) = &server.preset {
             let kind: Vec<_> = [
-                (messages::SECRET_KIND, &preset.secret),
-                (messages::SECRET_WHERE, &preset.credential_hint),
+                (messages::SECRET_KIND, preset.secret),
+                (messages::SECRET_WHERE, preset.credential_hint),
             ]
             .into_iter()
             .filter(|(_, fact)| !fact.is_empty())

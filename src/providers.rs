@@ -1,66 +1,78 @@
 //! What is known of mail providers: server, ports, TLS, the form of the user name, and where
 //! passwords come from.
 //!
-//! Promise: the table is data (`presets.toml`); only the row that is asked for is parsed, and only
-//! when it is asked for. Loopback names never lead to a preset: what listens there is the user's
-//! own.
+//! Promise: the table is data (`providers.toml`), checked and laid out when the program is built;
+//! nothing is parsed. Loopback names never lead to a preset: what listens there is the user's own.
 use std::net::IpAddr;
 
-use serde::Deserialize;
-
 use crate::route::{Door, Mechanism, TlsMode};
+use crate::span::Span;
 
-/// The rows. Each begins with `[id]` at the start of a line.
-const TABLE: &str = include_str!("presets.toml");
+include!(concat!(env!("OUT_DIR"), "/providers.rs"));
 
 /// The longest domain name (RFC 1035 section 2.3.4); what is longer is not looked up, so that the
 /// work is bounded.
 const MAX_NAME: usize = 253;
 
+/// A row of the table. Lists of names have a blank between two of them; `doors` and `auth` are
+/// ranges of `DOORS` and `AUTH`.
+struct Row {
+    id: Span,
+    name: Span,
+    family: Span,
+    /// Address domains, with all below them.
+    domains: Span,
+    /// Exchangers of its customers' domains, with all below them.
+    mx: Span,
+    /// The server; empty where it depends on region or customer.
+    host: Span,
+    /// Every server name that tells this provider; `*` is one label.
+    hosts: Span,
+    user: Span,
+    user_text: Span,
+    secret: Span,
+    hint: Span,
+    doors: (usize, usize),
+    auth: (usize, usize),
+    from: FromRule,
+}
+
 /// A provider.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Preset {
     /// Its name in settings.
-    pub id: String,
+    pub id: &'static str,
     /// Its name for people.
-    pub name: String,
+    pub name: &'static str,
     /// Providers of one family answer with the same texts.
-    pub family: String,
-    /// Address domains, with all below them.
-    pub domains: Vec<String>,
-    /// Exchangers of its customers' domains, with all below them.
-    pub mx: Vec<String>,
+    pub family: &'static str,
     /// The server; `None` where it depends on region or customer.
-    pub host: Option<String>,
-    /// Every server name that tells this provider; `*` is one label.
-    pub hosts: Vec<String>,
+    pub host: Option<&'static str>,
     /// Its ports, the preferred one first. Never empty.
-    pub doors: Vec<Door>,
+    pub doors: &'static [Door],
     /// The mechanisms it offers.
-    pub auth: Vec<Mechanism>,
+    pub auth: &'static [Mechanism],
     /// What the user name is.
     pub user_form: UserForm,
     /// More about the user name; may be empty.
-    pub user_text: String,
+    pub user_text: &'static str,
     /// What serves as the password; may be empty.
-    pub secret: String,
+    pub secret: &'static str,
     /// Where to get it; may be empty.
-    pub credential_hint: String,
+    pub credential_hint: &'static str,
     /// Whom From may name.
     pub from_rule: FromRule,
-    /// The same in the provider's words; may be empty.
-    pub from_text: String,
 }
 
 /// What a provider wants as the user name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UserForm {
     /// The whole address.
     Address,
     /// The part before the `@`.
     Local,
     /// Always this word.
-    Literal(String),
+    Literal(&'static str),
     /// A name that the provider hands out.
     Own,
     /// There is no login.
@@ -68,8 +80,7 @@ pub enum UserForm {
 }
 
 /// Whom From may name.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum FromRule {
     /// Not known, or anyone.
     #[default]
@@ -87,7 +98,7 @@ pub enum FromRule {
 impl Preset {
     /// The preferred port.
     pub fn door(&self) -> Door {
-        // `parse` lets no row without doors through; the fallback is RFC 8314's.
+        // The build lets no row without doors through; the fallback is RFC 8314's.
         self.doors.first().copied().unwrap_or(Door {
             port: 465,
             tls: TlsMode::Implicit,
@@ -104,10 +115,10 @@ impl Preset {
 
     /// The user name for an address; `None` when the address does not tell it.
     pub fn user_for(&self, address: &str) -> Option<String> {
-        match &self.user_form {
+        match self.user_form {
             UserForm::Address => Some(address.to_owned()),
             UserForm::Local => address.rsplit_once('@').map(|(local, _)| local.to_owned()),
-            UserForm::Literal(word) => Some(word.clone()),
+            UserForm::Literal(word) => Some(word.to_owned()),
             UserForm::Own | UserForm::None => None,
         }
     }
@@ -115,7 +126,7 @@ impl Preset {
     /// Where its passwords are to be had, for a login that was refused; `None` where `said`, in
     /// English, names all of that.
     pub fn credential_beyond(&self, said: &str) -> Option<String> {
-        let hint = self.credential_hint.as_str();
+        let hint = self.credential_hint;
         let places = hint.split(';').next().unwrap_or_default().split(" or ");
         // A page or a path of menus; what there is to say of it stands behind.
         let mut places = places
@@ -133,7 +144,7 @@ pub fn by_domain(domain: &str) -> Option<Preset> {
     let mut name = domain.as_str();
     // A single label is no provider's domain.
     while let Some((_, parent)) = name.split_once('.') {
-        if let Some(found) = naming(name, |preset| &preset.domains) {
+        if let Some(found) = naming(name, |row| row.domains) {
             return Some(found);
         }
         name = parent;
@@ -146,9 +157,9 @@ pub fn by_domain(domain: &str) -> Option<Preset> {
 /// it.
 pub fn by_host(host: &str) -> Option<Preset> {
     let host = asked(host).filter(|host| host.parse::<IpAddr>().is_err())?;
-    naming(&host, |preset| &preset.hosts).or_else(|| {
-        let form = regional_forms().find(|form| is_of_form(&host, form))?;
-        naming(form, |preset| &preset.hosts)
+    naming(&host, |row| row.hosts).or_else(|| {
+        let has_form = |row: &&Row| names(row.hosts).any(|form| is_of_form(&host, form));
+        ROWS.iter().find(has_form).map(Row::preset)
     })
 }
 
@@ -162,20 +173,24 @@ pub fn by_mx(host: &str) -> Option<Preset> {
         .filter(|name| name.contains('.'));
     std::iter::once(host.as_str())
         .chain(names)
-        .find_map(|name| naming(name, |preset| &preset.mx))
+        .find_map(|name| naming(name, |row| row.mx))
 }
 
 /// Finds a provider by its name in settings.
 pub fn by_id(id: &str) -> Option<Preset> {
-    let (at, _) = TABLE.match_indices(&format!("\n[{id}]\n")).next()?;
-    row_at(at + 1)
-        .filter(|(name, _)| *name == id)
-        .and_then(|(id, body)| parse(id, body))
+    let found = ROWS.iter().find(|row| row.id.of(TEXT) == id);
+    found.map(Row::preset)
+}
+
+/// The family of a provider, by its name in settings; a name that the table does not have is one of
+/// a family.
+pub fn family(id: &str) -> &str {
+    by_id(id).map_or(id, |preset| preset.family)
 }
 
 /// Every provider, in the order of the table.
 pub fn all() -> impl Iterator<Item = Preset> {
-    rows().filter_map(|(id, body)| parse(id, body))
+    ROWS.iter().map(Row::preset)
 }
 
 /// A name as the table would write it.
@@ -184,28 +199,17 @@ fn asked(name: &str) -> Option<String> {
     (name.len() <= MAX_NAME).then(|| name.to_ascii_lowercase())
 }
 
-/// The row with this word in a list of names. One search of the table; parsing is left to rows that
-/// hold the word at all.
-fn naming(word: &str, list: fn(&Preset) -> &Vec<String>) -> Option<Preset> {
-    let quoted = format!("\"{word}\"");
-    TABLE
-        .match_indices(&quoted)
-        .filter_map(|(at, _)| row_at(at))
-        .filter_map(|(id, body)| parse(id, body))
-        .find(|preset| list(preset).iter().any(|name| name == word))
+/// The names of a list.
+fn names(list: Span) -> impl Iterator<Item = &'static str> {
+    list.of(TEXT).split_ascii_whitespace()
 }
 
-/// Every server name of the table in which `*` stands for a label.
-fn regional_forms() -> impl Iterator<Item = &'static str> {
-    TABLE.match_indices('*').filter_map(|(at, _)| {
-        let (before, after) = (
-            TABLE[..at].rsplit('"').next()?,
-            TABLE[at..].split('"').next()?,
-        );
-        TABLE
-            .get(at - before.len()..at + after.len())
-            .filter(|form| !form.contains(char::is_whitespace))
-    })
+/// The first row with this name in a list.
+fn naming(name: &str, list: fn(&Row) -> Span) -> Option<Preset> {
+    let found = ROWS
+        .iter()
+        .find(|row| names(list(row)).any(|one| one == name));
+    found.map(Row::preset)
 }
 
 /// Whether a name is a form with one label in the place of its `*`.
@@ -216,180 +220,89 @@ fn is_of_form(name: &str, form: &str) -> bool {
     label.is_some_and(|label| !label.contains('.'))
 }
 
-/// Name and text of every row.
-fn rows() -> impl Iterator<Item = (&'static str, &'static str)> {
-    TABLE
-        .split("\n[")
-        .skip(1)
-        .filter_map(|row| row.split_once("]\n"))
+impl Row {
+    fn preset(&self) -> Preset {
+        Preset {
+            id: self.id.of(TEXT),
+            name: self.name.of(TEXT),
+            family: self.family.of(TEXT),
+            host: Some(self.host.of(TEXT)).filter(|host| !host.is_empty()),
+            doors: DOORS.get(self.doors.0..self.doors.1).unwrap_or_default(),
+            auth: AUTH.get(self.auth.0..self.auth.1).unwrap_or_default(),
+            user_form: user_form(self.user.of(TEXT)),
+            user_text: self.user_text.of(TEXT),
+            secret: self.secret.of(TEXT),
+            credential_hint: self.hint.of(TEXT),
+            from_rule: self.from,
+        }
+    }
 }
 
-/// Name and text of the row around this place of the table.
-fn row_at(place: usize) -> Option<(&'static str, &'static str)> {
-    let start = TABLE.get(..=place)?.rfind("\n[")? + 2;
-    let row = TABLE[start..].split("\n[").next()?;
-    row.split_once("]\n")
-}
-
-/// A row as it is written.
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct Row {
-    name: String,
-    family: Option<String>,
-    #[serde(default)]
-    domains: Vec<String>,
-    #[serde(default)]
-    mx: Vec<String>,
-    host: Option<String>,
-    #[serde(default)]
-    shared: bool,
-    #[serde(default)]
-    hosts: Vec<String>,
-    doors: Vec<String>,
-    #[serde(default)]
-    auth: Vec<String>,
-    user: String,
-    #[serde(default)]
-    user_text: String,
-    #[serde(default)]
-    secret: String,
-    #[serde(default)]
-    hint: String,
-    #[serde(default)]
-    from: FromRule,
-    #[serde(default)]
-    from_text: String,
-}
-
-/// `None` only for a row that is written wrong, which the tests rule out.
-fn parse(id: &str, body: &str) -> Option<Preset> {
-    let row: Row = toml::from_str(body).ok()?;
-    let doors: Vec<Door> = row
-        .doors
-        .iter()
-        .map(|text| door(text))
-        .collect::<Option<_>>()?;
-    let auth = row
-        .auth
-        .iter()
-        .map(|word| mechanism(word))
-        .collect::<Option<_>>()?;
-    let own = row.host.iter().filter(|_| !row.shared);
-    Some(Preset {
-        id: id.to_owned(),
-        family: row.family.unwrap_or_else(|| id.to_owned()),
-        hosts: own.chain(&row.hosts).cloned().collect(),
-        doors: if doors.is_empty() { return None } else { doors },
-        auth,
-        user_form: user_form(&row.user)?,
-        name: row.name,
-        domains: row.domains,
-        mx: row.mx,
-        host: row.host,
-        user_text: row.user_text,
-        secret: row.secret,
-        credential_hint: row.hint,
-        from_rule: row.from,
-        from_text: row.from_text,
-    })
-}
-
-fn door(text: &str) -> Option<Door> {
-    let (port, tls) = text.split_once(' ')?;
-    let modes = [TlsMode::Implicit, TlsMode::Starttls, TlsMode::None];
-    Some(Door {
-        port: port.parse().ok()?,
-        tls: modes.into_iter().find(|mode| mode.word() == tls)?,
-    })
-}
-
-fn mechanism(word: &str) -> Option<Mechanism> {
-    Some(match word {
-        "login" => Mechanism::Login,
-        "plain" => Mechanism::Plain,
-        "cram-md5" => Mechanism::CramMd5,
-        "xoauth2" => Mechanism::Xoauth2,
-        "oauthbearer" => Mechanism::Oauthbearer,
-        _ => return None,
-    })
-}
-
-fn user_form(text: &str) -> Option<UserForm> {
-    Some(match text {
+/// The build lets no other words through.
+fn user_form(text: &'static str) -> UserForm {
+    match text {
         "address" => UserForm::Address,
         "local" => UserForm::Local,
         "own" => UserForm::Own,
-        "none" => UserForm::None,
-        _ => UserForm::Literal(text.strip_prefix("literal ")?.to_owned()),
-    })
+        _ => text
+            .strip_prefix("literal ")
+            .map_or(UserForm::None, UserForm::Literal),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
-    fn id(preset: Option<Preset>) -> String {
-        preset.map_or_else(|| "nobody".to_owned(), |preset| preset.id)
+    fn id(preset: Option<Preset>) -> &'static str {
+        preset.map_or("nobody", |preset| preset.id)
     }
 
     #[test]
-    fn every_row_is_written_right() {
-        let whole: toml::Table = TABLE.parse().unwrap();
-        assert_eq!(all().count(), whole.len());
-        assert!(whole.len() > 90);
-        for (row, body) in rows() {
-            toml::from_str::<Row>(body).unwrap_or_else(|error| panic!("{row}: {error}"));
-            assert!(
-                parse(row, body).is_some(),
-                "{row}: a door, a mechanism or the user form"
-            );
-        }
-    }
-
-    #[test]
-    fn no_two_rows_claim_a_domain_a_host_or_a_port() {
-        let mut claims: BTreeMap<String, String> = BTreeMap::new();
+    fn every_row_of_the_file_is_in_the_table() {
+        let file: toml::Table = include_str!("providers.toml").parse().unwrap();
+        assert!(file.len() > 90);
+        assert_eq!(all().count(), file.len());
         for preset in all() {
-            let kinds = [("domain", &preset.domains), ("host", &preset.hosts)];
-            for (kind, names) in kinds {
-                for name in names {
-                    assert!(
-                        !name.contains([' ', '<', '(']) && *name == name.to_lowercase(),
-                        "{}: {name}",
-                        preset.id
-                    );
-                    let before = claims.insert(format!("{kind} {name}"), preset.id.clone());
-                    assert_eq!(before, None, "{kind} {name} of {}", preset.id);
-                }
-            }
-            let mut ports: Vec<u16> = preset.doors.iter().map(|door| door.port).collect();
-            ports.sort_unstable();
-            ports.dedup();
-            assert_eq!(ports.len(), preset.doors.len(), "{}", preset.id);
+            let row = &file[preset.id];
+            let text = |key: &str| row.get(key).and_then(toml::Value::as_str);
+            let read = [
+                Some(preset.name),
+                Some(preset.family),
+                preset.host,
+                Some(preset.user_text),
+                Some(preset.secret),
+                Some(preset.credential_hint),
+            ];
+            let written = [
+                text("name"),
+                text("family").or(Some(preset.id)),
+                text("host"),
+                text("user-text").or(Some("")),
+                text("secret").or(Some("")),
+                text("hint").or(Some("")),
+            ];
+            assert_eq!(read, written, "{}", preset.id);
+            let doors: Vec<String> = preset
+                .doors
+                .iter()
+                .map(|door| format!("{} {}", door.port, door.tls.word()))
+                .collect();
+            assert_eq!(toml::Value::from(doors), row["doors"], "{}", preset.id);
         }
-    }
-
-    #[test]
-    fn no_row_holds_a_guess_marked_as_one() {
-        assert!(!TABLE.contains("unverified") && !TABLE.contains("custom domains"));
     }
 
     #[test]
     fn every_row_with_a_server_of_its_own_is_found_by_it() {
-        for preset in all() {
-            for host in &preset.hosts {
-                assert_eq!(
-                    by_host(&host.replace('*', "eu-west-1")).as_ref(),
-                    Some(&preset)
-                );
+        for row in &ROWS {
+            let preset = Some(row.preset());
+            for host in names(row.hosts) {
+                assert_eq!(by_host(&host.replace('*', "eu-west-1")), preset);
             }
-            for domain in &preset.domains {
-                assert_eq!(by_domain(domain).as_ref(), Some(&preset));
+            for domain in names(row.domains) {
+                assert_eq!(by_domain(domain), preset);
             }
-            assert_eq!(by_id(&preset.id).as_ref(), Some(&preset));
+            assert_eq!(by_id(row.id.of(TEXT)), preset);
         }
     }
 
@@ -406,7 +319,7 @@ mod tests {
         assert_eq!(preset.mode_for_port(587), Some(TlsMode::Implicit));
         assert_eq!(preset.mode_for_port(25), Some(TlsMode::Starttls));
         assert_eq!(preset.mode_for_port(26), None);
-        assert_eq!(preset.host.as_deref(), Some("smtp.163.com"));
+        assert_eq!(preset.host, Some("smtp.163.com"));
         assert_eq!(preset.from_rule, FromRule::Login);
     }
 
