@@ -9,7 +9,7 @@ use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use smail::address::{self, Mailbox};
 use smail::mailrc::{self, Context, Dialect};
-use smail::message::{header, transfer, wire};
+use smail::mime::{crlf, header, transfer};
 
 const MEGABYTE: usize = 1_000_000;
 
@@ -32,24 +32,24 @@ fn text(line: &[u8]) -> Vec<u8> {
 #[divan::bench]
 fn canonical(bencher: Bencher<'_, '_>) {
     let text = text(b"The quick brown fox jumps over the lazy dog, and nobody knows the reason.\n");
-    over(bencher, text.len(), || wire::canonical(black_box(&text)));
+    over(bencher, text.len(), || crlf::canonical(black_box(&text)));
 }
 
 /// The canonicaliser, on a text of short lines: the worst that people write.
 #[divan::bench]
 fn canonical_short_lines(bencher: Bencher<'_, '_>) {
     let text = text(b"a line\r\n");
-    over(bencher, text.len(), || wire::canonical(black_box(&text)));
+    over(bencher, text.len(), || crlf::canonical(black_box(&text)));
 }
 
 /// The search for lines that are too long.
 #[divan::bench]
 fn check(bencher: Bencher<'_, '_>) {
-    let text = wire::canonical(&text(
+    let text = crlf::canonical(&text(
         b"The quick brown fox jumps over the lazy dog, and nobody knows the reason.\n",
     ));
     over(bencher, text.len(), || {
-        wire::check(black_box(&text)).is_ok()
+        crlf::check(black_box(&text)).is_ok()
     });
 }
 

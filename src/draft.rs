@@ -4,7 +4,6 @@
 //! Attachments are open files whose bytes are read when the mail is sent.
 mod compose;
 pub mod dsn;
-pub(crate) mod encoded_word;
 mod fields;
 mod input;
 mod recipients;
@@ -16,6 +15,7 @@ use std::sync::Arc;
 
 use crate::address::{Address, AddressError, AliasError, Mailbox};
 use crate::aliases::LocalError;
+pub use crate::mime::transfer::Encoding;
 use crate::settings::SettingsError;
 
 pub use compose::{check, compose, fallback_charsets, first_author};
@@ -247,20 +247,6 @@ impl From<Vec<u8>> for Text {
         text.push(bytes);
         text
     }
-}
-
-/// How text is encoded for the wire.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Encoding {
-    /// 7bit where it fits, else the shorter of quoted-printable and base64.
-    #[default]
-    Auto,
-    /// 8bit where the server offers 8BITMIME.
-    EightBit,
-    /// Quoted-printable unless 7bit fits.
-    QuotedPrintable,
-    /// Base64.
-    Base64,
 }
 
 /// A file that goes with a mail: open, regular and of a known length.

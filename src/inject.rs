@@ -14,9 +14,10 @@ use std::io::{self, Read};
 use crate::address::{Address, AddressError, Mailbox, parse_word};
 use crate::aliases::{Local, LocalError};
 use crate::cli::sendmail::Request;
-use crate::draft::{Dsn, encoded_word, fallback_charsets, first_author, list_of};
+use crate::draft::{Dsn, fallback_charsets, first_author, list_of};
 use crate::message::{Edits, Raw};
 use crate::message::{Envelope, Message, MessageError, Stamp};
+use crate::mime::encoded_word;
 use crate::settings::{Settings, SettingsError, author};
 
 /// Why a mail cannot be taken.

@@ -6,7 +6,6 @@
 
 pub mod address;
 pub mod aliases;
-pub mod charset;
 pub mod check;
 pub mod children;
 pub mod cli;
@@ -17,13 +16,13 @@ pub mod environment;
 pub mod failure;
 pub mod files;
 pub mod generate;
-pub mod head;
 pub mod hints;
 pub mod inject;
 pub mod maillog;
 pub mod mailrc;
 pub mod mbox;
 pub mod message;
+pub mod mime;
 pub mod notice;
 #[cfg(test)]
 mod pace;

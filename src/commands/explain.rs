@@ -6,11 +6,11 @@ use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 
-use crate::charset;
 use crate::cli::Args;
 use crate::environment::Environment;
 use crate::failure::{self, Exit, Failure};
 use crate::hints::{self, Explanation, Language};
+use crate::mime::charset;
 use crate::providers;
 use crate::report;
 use crate::route::url;

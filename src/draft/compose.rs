@@ -3,11 +3,12 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::dsn::{self, Dsn, Notify, Ret};
 use super::fields::{self, header_line};
-use super::{Draft, DraftError, Encoding, Input, Text, encoded_word};
+use super::{Draft, DraftError, Encoding, Input, Text};
 use crate::address::{Address, AddressError, Mailbox, parse_authors, parse_word};
 use crate::aliases::Local;
-use crate::charset::{self, Hints};
 use crate::cli::{Args, Command};
+use crate::mime::charset::{self, Hints};
+use crate::mime::encoded_word;
 use crate::route::resolve::is_program;
 use crate::settings::{MAX_SIZE, Settings, SettingsError, author};
 

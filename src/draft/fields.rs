@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 
 use super::template::Template;
-use super::{Draft, DraftError, encoded_word};
+use super::{Draft, DraftError};
 use crate::address::{AddressError, Mailbox, parse_authors, parse_list, parse_word};
-use crate::head::resent_block;
+use crate::mime::encoded_word;
+use crate::mime::head::resent_block;
 
 /// The fields that name recipients.
 const RECIPIENTS: [&str; 3] = ["to", "cc", "bcc"];

@@ -4,7 +4,7 @@
 //! Promise: every field is kept in order; a Bcc is found whatever its case and blanks; where a mail
 //! was sent on, only the last time counts for who sends it and who gets it (RFC 5322 section
 //! 3.6.6). Linear in the length of the text.
-use crate::head::{self, Ended, Field, resent_block};
+use crate::mime::head::{self, Ended, Field, resent_block};
 
 /// The head of a template.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]

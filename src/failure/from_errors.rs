@@ -6,6 +6,7 @@ use crate::cli;
 use crate::draft::{BadLine, DraftError};
 use crate::inject::InjectError;
 use crate::message::MessageError;
+use crate::mime::MimeError;
 use crate::queue::{FolderError, QueueError};
 use crate::settings::{Origin, SettingsError};
 use crate::setup::{Aborted, SetupError};
@@ -303,7 +304,7 @@ impl From<MessageError> for Failure {
         match error {
             // That a mail cannot be kept is no fault of the mail.
             MessageError::Spool(_) => Failure::new(Exit::IO, what),
-            MessageError::Unsound(_) => mistake(what),
+            MessageError::Mime(MimeError::Unsound(_)) => mistake(what),
             _ => Failure::new(Exit::DATA, what),
         }
     }

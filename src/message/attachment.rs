@@ -7,12 +7,12 @@ use std::io;
 
 use super::MessageError;
 use super::forward;
-use super::media::{self, MediaType, MediaTypes};
 use super::source::Source;
-use super::transfer::{self, Census, Transfer};
 use super::tree::{Content, Leaf};
-use super::wire;
 use crate::draft::Attachment;
+use crate::mime::crlf;
+use crate::mime::media::{self, MediaType, MediaTypes};
+use crate::mime::transfer::{self, Census, Transfer};
 
 /// The largest text that goes as it is.
 const SMALL: u64 = 64 << 10;
@@ -83,7 +83,7 @@ pub(super) fn leaf(
         media
     };
     let (transfer, content) = match seven {
-        Some(text) => (Transfer::SevenBit, Content::Octets(wire::canonical(&text))),
+        Some(text) => (Transfer::SevenBit, Content::Octets(crlf::canonical(&text))),
         None => (Transfer::Base64, Content::File(source)),
     };
     Ok(Leaf {
@@ -223,7 +223,7 @@ impl Survey {
             Ok(text) => !text.contains('\0'),
             // The end of the head may part a character.
             Err(error) => !whole && error.error_len().is_none() && !head.contains(&0),
-        } && !crate::charset::is_binary(&head);
+        } && !crate::mime::charset::is_binary(&head);
         if whole {
             return Ok(Survey {
                 is_text,
@@ -245,7 +245,8 @@ impl Survey {
             .head
             .split(|b| *b == b'\n')
             .find(|line| !line.starts_with(b"From "));
-        !crate::charset::is_binary(&self.head) && first.is_some_and(crate::head::is_field)
+        !crate::mime::charset::is_binary(&self.head)
+            && first.is_some_and(crate::mime::head::is_field)
     }
 }
 

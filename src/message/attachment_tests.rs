@@ -172,7 +172,7 @@ fn what_the_user_says_about_a_file_counts() {
     };
     assert!(matches!(
         leaf(&wrong, Place::Attached, Some(&MediaTypes::default())),
-        Err(MessageError::MediaType(_))
+        Err(MessageError::Mime(crate::mime::MimeError::MediaType(_)))
     ));
 }
 

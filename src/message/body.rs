@@ -4,15 +4,16 @@
 //! that is ready stays as it is. What is alternative, related and mixed nests as readers expect it:
 //! mixed(alternative(text, related(HTML, images)), files).
 use super::MessageError;
-use super::alternative;
 use super::attachment::{self, Place};
-use super::header::{self, Header};
-use super::media::{self, MediaType, MediaTypes};
-use super::transfer::{self, Census, Transfer};
 use super::tree::{Content, Leaf, Part};
-use super::wire;
-use crate::charset::{self, Hints};
-use crate::draft::{Attachment, Body, Encoding, Text, encoded_word};
+use crate::draft::{Attachment, Body, Encoding, Text};
+use crate::mime::charset::{self, Hints};
+use crate::mime::crlf;
+use crate::mime::encoded_word;
+use crate::mime::header::{self, Header};
+use crate::mime::html;
+use crate::mime::media::{self, MediaType, MediaTypes};
+use crate::mime::transfer::{self, Census, Transfer};
 
 /// Everything below the headers, read but not encoded: it may be encoded for servers with 8BITMIME
 /// and for those without.
@@ -120,7 +121,7 @@ impl Prepared {
         let text = match (&html, text) {
             (Some(page), None) => Some(Words::text(
                 MediaType::text("text/plain"),
-                &alternative::text_of(page),
+                &html::text_of(page),
             )),
             (_, text) => text,
         };
@@ -254,12 +255,12 @@ fn words(
             && !charset::agrees(&sources.concat(), media.charset())
         {
             let (media, text) = read_all(sources, media, hints, notes);
-            return Ok(Words::Ready(media, ready, wire::canonical(text.as_bytes())));
+            return Ok(Words::Ready(media, ready, crlf::canonical(text.as_bytes())));
         }
         return Ok(Words::Ready(
             media,
             ready,
-            wire::canonical(&sources.concat()),
+            crlf::canonical(&sources.concat()),
         ));
     }
     if !media.is("text") {
@@ -298,7 +299,7 @@ fn read_all(
 
 impl Words {
     fn text(media: MediaType, text: &str) -> Self {
-        Words::Text(media, wire::canonical(text.as_bytes()))
+        Words::Text(media, crlf::canonical(text.as_bytes()))
     }
 
     fn is_empty(&self) -> bool {
@@ -330,7 +331,7 @@ impl Words {
 /// where that changes nothing. The parts of a multipart are left to whoever looks into it.
 fn ready_body(media: &MediaType, ready: Ready, octets: &[u8], eight: bool) -> (Transfer, Vec<u8>) {
     let census = Census::of(octets);
-    let fits = census.longest <= wire::LONGEST_LINE;
+    let fits = census.longest <= crlf::LONGEST_LINE;
     let composite = media.is("multipart") || media.is("message");
     let as_it_is = |transfer| (transfer, octets.to_vec());
     match ready {

@@ -5,13 +5,13 @@
 //! takes are encoded within it. It may be of any size.
 use std::io;
 
-use super::media::MediaType;
 use super::recode::{self, Form};
 use super::source::Source;
 use super::spool::Spool;
-use super::transfer::Transfer;
 use super::tree::Piece;
-use super::wire::Canonical;
+use crate::mime::crlf::Canonical;
+use crate::mime::media::MediaType;
+use crate::mime::transfer::Transfer;
 
 /// Tells whether a type is that of a whole message.
 pub(super) fn is_message(media: &MediaType) -> bool {

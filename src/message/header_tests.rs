@@ -2,9 +2,11 @@
 use mail_parser::MessageParser;
 use proptest::prelude::*;
 
-use super::*;
-use crate::address::Address;
-use crate::message::wire;
+use crate::address::{Address, Mailbox};
+use crate::mime::MimeError;
+use crate::mime::crlf;
+use crate::mime::head::one_line;
+use crate::mime::header::*;
 
 fn named(name: &str, local: &str) -> Mailbox {
     Mailbox {
@@ -27,7 +29,7 @@ fn parsed(name: &str, value: &str) -> String {
 
 fn assert_lines(name: &str, value: &str) {
     let mail = format!("{name}: {value}\r\n");
-    assert_eq!(wire::check(mail.as_bytes()), Ok(()), "{mail}");
+    assert_eq!(crlf::check(mail.as_bytes()), Ok(()), "{mail}");
     assert!(mail.lines().all(|line| line.len() <= LINE), "{mail}");
     assert!(
         mail.lines()
@@ -132,7 +134,7 @@ fn a_header_with_a_grammar_folds_and_is_not_encoded() {
         "<https://x.example/> Bcc: a@b"
     );
     assert!(
-        matches!(further("References", &"<".repeat(999)), Err(MessageError::HeaderTooLong(name)) if name == "References")
+        matches!(further("References", &"<".repeat(999)), Err(MimeError::HeaderTooLong(name)) if name == "References")
     );
 }
 
@@ -150,7 +152,7 @@ fn a_header_name_that_could_end_its_line_is_refused() {
         long.as_str(),
     ] {
         assert!(
-            matches!(check_name(name), Err(MessageError::HeaderName(_))),
+            matches!(check_name(name), Err(MimeError::HeaderName(_))),
             "{name:?}"
         );
     }
@@ -238,7 +240,7 @@ proptest! {
     fn a_free_header_is_read_back_as_it_was(text in any_text()) {
         let value = further("X-Any", &text).unwrap();
         let mail = format!("X-Any: {value}\r\n");
-        prop_assert_eq!(wire::check(mail.as_bytes()), Ok(()));
+        prop_assert_eq!(crlf::check(mail.as_bytes()), Ok(()));
         // Under a name that the parser decodes.
         prop_assert_eq!(parsed("Subject", &value), one_line(&text));
     }
@@ -261,7 +263,7 @@ proptest! {
     fn a_structured_header_holds_its_lines(text in any_text()) {
         if let Ok(value) = further("List-Id", &text) {
             let mail = format!("List-Id: {value}\r\n");
-            prop_assert_eq!(wire::check(mail.as_bytes()), Ok(()));
+            prop_assert_eq!(crlf::check(mail.as_bytes()), Ok(()));
             prop_assert!(mail.is_ascii());
         }
     }
@@ -305,7 +307,7 @@ fn an_address_with_a_line_end_makes_no_mail() {
         };
         let built = crate::message::Message::build(draft, &stamp);
         assert!(
-            matches!(built, Err(MessageError::Unsound(name)) if name == "To"),
+            matches!(built, Err(super::MessageError::Mime(MimeError::Unsound(name))) if name == "To"),
             "{local:?}"
         );
     }

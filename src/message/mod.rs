@@ -5,23 +5,16 @@
 //! same draft and the same [`Stamp`] give the same bytes. lettre writes the MIME tree; the values
 //! of headers and the octets of parts are made here, because its own fold too late, forget repeated
 //! headers, and leave line ends as they came.
-mod alternative;
 mod attachment;
 mod body;
-mod entity;
-mod field;
 mod forward;
-pub mod header; // its folding is measured by benches/micro.rs
-mod media;
 mod raw;
 mod recode;
 mod source;
 mod spool;
 mod stamp;
 mod stored;
-pub mod transfer; // its base64 is measured by benches/micro.rs
 mod tree;
-pub mod wire;
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -32,18 +25,19 @@ use std::sync::{Arc, OnceLock};
 use chrono::DateTime;
 
 use self::body::Prepared;
-use self::header::Header;
-pub use self::media::MediaTypes;
 pub use self::raw::{Edits, Raw};
 use self::recode::Form;
 use self::stamp::Chance;
 pub use self::stamp::Stamp;
 use self::stored::Stored;
-pub use self::transfer::quoted_printable;
 use self::tree::Piece;
 use crate::address::{Address, Mailbox};
 use crate::draft::Draft;
 pub use crate::draft::dsn::{Dsn, Notify, Ret, xtext};
+use crate::mime::header::Header;
+pub use crate::mime::media::MediaTypes;
+pub use crate::mime::transfer::quoted_printable;
+use crate::mime::{MimeError, header};
 
 /// Why a draft cannot become a mail.
 #[derive(Debug, thiserror::Error)]
@@ -54,15 +48,9 @@ pub enum MessageError {
     /// Several authors (their number) and no Sender (RFC 5322 section 3.6.2).
     #[error("{0} From addresses require a Sender")]
     NoSender(usize),
-    /// A header name that is none (RFC 5322 section 3.6.8), or is longer than 76 octets.
-    #[error("`{}` is not a header name", crate::text::word(.0))]
-    HeaderName(String),
-    /// A header with a word that no line of 998 octets can hold.
-    #[error("the header `{}` contains a word that is longer than a line may be", crate::text::word(.0))]
-    HeaderTooLong(String),
-    /// A media type that is none.
-    #[error("`{}` is not a media type", crate::text::word(.0))]
-    MediaType(String),
+    /// A header or a media type that cannot be written.
+    #[error(transparent)]
+    Mime(#[from] MimeError),
     /// A transfer encoding that is none.
     #[error("`{}` is not a transfer encoding", crate::text::word(.0))]
     Encoding(String),
@@ -75,9 +63,6 @@ pub enum MessageError {
     /// lettre refused what it was given; a bug.
     #[error("cannot write the message: {0}")]
     Builder(#[source] lettre::error::Error),
-    /// A header (its name) would have begun another one; a bug.
-    #[error("the header `{}` would not end where it must; nothing was sent", crate::text::word(.0))]
-    Unsound(String),
     /// lettre did not write what it was given; a bug.
     #[error("cannot build the message")]
     Frame,
@@ -557,6 +542,8 @@ fn further(
     Ok(())
 }
 
+#[cfg(test)]
+mod header_tests;
 #[cfg(test)]
 mod pace_tests;
 #[cfg(test)]

@@ -225,7 +225,7 @@ fn drafts_of_any_kind_take_linear_time() {
 
 #[test]
 fn a_name_of_any_length_is_spelled_in_linear_time() {
-    let media = super::media::MediaType::bare("a/b");
+    let media = crate::mime::media::MediaType::bare("a/b");
     assert_linear(
         "a name",
         |size| repeated("ü", size),
@@ -234,6 +234,6 @@ fn a_name_of_any_length_is_spelled_in_linear_time() {
     assert_linear(
         "a file's name",
         |size| repeated("ü ", size),
-        |name| drop(super::media::disposition("x", &name)),
+        |name| drop(crate::mime::media::disposition("x", &name)),
     );
 }

@@ -13,9 +13,9 @@ use std::io::{self, BufRead, BufReader, Read};
 pub use self::complete::Edits;
 use super::spool::Spool;
 use super::tree::Piece;
-use super::wire::Canonical;
-use crate::charset::Survey;
-use crate::head::{self, Ended, Field, bare, one_line, resent_block};
+use crate::mime::charset::Survey;
+use crate::mime::crlf::Canonical;
+use crate::mime::head::{self, Ended, Field, bare, one_line, resent_block};
 
 /// The longest head, in octets: thousands of recipients with room to spare.
 const LONGEST_HEAD: u64 = 4 << 20;

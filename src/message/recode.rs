@@ -13,11 +13,11 @@ use std::ops::Range;
 
 use self::encoder::Encoder;
 use self::walk::{Change, Edit, How};
-use super::field::Mend;
 use super::spool::Spool;
 use super::stored::Stored;
 use super::tree::{CHUNK, Piece};
-use crate::head::{self, Field};
+use crate::mime::field::Mend;
+use crate::mime::head::{self, Field};
 
 /// What a mail is to become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

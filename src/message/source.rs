@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::transfer::{self, LINE};
 use crate::draft::Attachment;
+use crate::mime::transfer::{self, LINE};
 
 /// The octets of one block: whole lines of base64, and not over 128 KiB when encoded.
 pub(super) const BLOCK: u64 = LINE.0 as u64 * 1680;

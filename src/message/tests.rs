@@ -3,6 +3,7 @@ use mail_parser::{MessageParser, MimeHeaders};
 
 use super::*;
 use crate::draft::{Body, Encoding};
+use crate::mime::crlf;
 
 pub(super) fn address(text: &str) -> Address {
     let (local, domain) = text.split_once('@').unwrap();
@@ -50,7 +51,7 @@ pub(super) fn bytes(message: &Message) -> Vec<u8> {
     let mut out = Vec::new();
     message.write_to(&mut out).unwrap();
     assert_eq!(out.len() as u64, message.size());
-    assert_eq!(wire::check(&out), Ok(()), "{}", out.escape_ascii());
+    assert_eq!(crlf::check(&out), Ok(()), "{}", out.escape_ascii());
     assert!(
         message
             .chunks()

@@ -10,11 +10,12 @@ use lettre::message::{Body, Message as LettreMessage, MultiPart, SinglePart};
 use lettre::{Address as LettreAddress, address::Envelope as LettreEnvelope};
 
 use super::MessageError;
-use super::header::{self, Header};
 use super::source::Source;
 use super::stamp::Chance;
 use super::stored::Stored;
-use super::transfer::Transfer;
+use crate::mime::MimeError;
+use crate::mime::header::{self, Header};
+use crate::mime::transfer::Transfer;
 
 /// The most octets of a message that are kept together as one chunk.
 pub(super) const CHUNK: usize = 128 << 10;
@@ -230,8 +231,7 @@ fn ready((name, value): Header) -> Result<Ready, MessageError> {
         "Date" => "Thu, 01 Jan 1970 00:00:00 +0000".to_owned(),
         _ => value.replace("\r\n", ""),
     };
-    let name =
-        HeaderName::new_from_ascii(name.clone()).map_err(|_| MessageError::HeaderName(name))?;
+    let name = HeaderName::new_from_ascii(name.clone()).map_err(|_| MimeError::HeaderName(name))?;
     Ok(Ready(HeaderValue::dangerous_new_pre_encoded(
         name, readable, value,
     )))

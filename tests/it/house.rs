@@ -12,8 +12,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("children",  &[]),
     ("secret",    &["children"]),
     ("address",   &[]),
-    ("charset",   &[]),
-    ("head",      &["charset"]),
+    ("mime",      &["address"]),
     ("delivery",  &[]),
     // Syntax only: what a name means is asked of the caller.
     ("mailrc",    &[]),
@@ -25,16 +24,16 @@ const DOORS: &[(&str, &[&str])] = &[
     // From settings to a route.
     ("route::resolve", &["settings", "providers", "route", "secret", "address"]),
     ("aliases",   &["settings", "route::resolve", "address"]),
-    ("draft",     &["cli", "settings", "route::resolve", "aliases", "address", "charset", "head"]),
-    ("message",   &["draft", "address", "charset", "head"]),
+    ("draft",     &["cli", "settings", "route::resolve", "aliases", "address", "mime"]),
+    ("message",   &["draft", "address", "mime"]),
     // An envelope is made of addresses, and what to say in RCPT is asked of them. What a provider
     // means by a reply decides what becomes of the mail, before the books hear of it.
-    ("transport", &["route", "secret", "message", "delivery", "address", "hints", "children"]),
+    ("transport", &["route", "secret", "message", "mime", "delivery", "address", "hints", "children"]),
     // An envelope is stored as text and read back as addresses.
-    ("queue",     &["route", "message", "delivery", "transport", "address", "children"]),
+    ("queue",     &["route", "message", "mime", "delivery", "transport", "address", "children"]),
     // What a program hands over with sendmail's command line, or in a dialogue, becomes mail by the
     // rules of its settings.
-    ("inject", &["cli", "settings", "aliases", "draft", "message", "address"]),
+    ("inject", &["cli", "settings", "aliases", "draft", "message", "mime", "address"]),
     ("maillog",       &["settings", "delivery"]),
     ("setup",     &["settings", "providers", "route", "mailrc", "secret", "address"]),
     // Providers of one family answer with the same texts.
@@ -42,12 +41,12 @@ const DOORS: &[(&str, &[&str])] = &[
     // The report of a rehearsal; its words for faults are handed in.
     ("check",     &["providers", "transport", "delivery"]),
     ("report",    &["delivery", "queue", "hints"]),
-    ("mbox",    &["address", "message"]),
+    ("mbox",    &["address", "message", "mime"]),
     // Words and facts become the bytes of a mail, in an encoding of the message.
-    ("notice",    &["message"]),
+    ("notice",    &["message", "mime"]),
     // The exit table of the man page is made from the rows that decide the exit.
     ("generate",  &["cli", "settings", "failure"]),
-    ("failure",   &["cli", "secret", "address", "aliases", "delivery", "settings", "route", "draft", "message", "transport", "queue", "hints", "mbox", "inject", "setup"]),
+    ("failure",   &["cli", "secret", "address", "aliases", "delivery", "settings", "route", "draft", "message", "mime", "transport", "queue", "hints", "mbox", "inject", "setup"]),
 ];
 
 /// Rooms that the tests of every room may enter: what is typed is where many facts begin.
@@ -59,7 +58,7 @@ const FLOORS: &[&str] = &["environment", "files", "pace", "span", "text"];
 /// A path into an outside crate, and the places (a room, or a file) it may be named in.
 #[rustfmt::skip]
 const OUTSIDE: &[(&str, &[&str])] = &[
-    ("lettre::message",   &["message", "address"]),
+    ("lettre::message",   &["message", "mime", "address"]),
     ("lettre::transport", &["transport"]),
     ("native_tls",        &["transport"]),
     ("openssl_probe",     &["environment"]),

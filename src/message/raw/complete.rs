@@ -2,14 +2,14 @@
 //! is taken out, and what no server would take is mended.
 use super::{Raw, repair, shown_id};
 use crate::address::{Mailbox, parse_authors};
-use crate::charset::{self, Survey};
-use crate::head::{Field, resent_block};
-use crate::message::field::Mend;
-use crate::message::header;
 use crate::message::recode::{self, Form};
 use crate::message::stamp::Stamp;
 use crate::message::tree::Piece;
 use crate::message::{Envelope, Message, MessageError, Seven};
+use crate::mime::charset::{self, Survey};
+use crate::mime::field::Mend;
+use crate::mime::head::{Field, resent_block};
+use crate::mime::header;
 
 /// What never travels: hidden recipients, and what is only true of a mailbox.
 const REMOVED: [&str; 4] = ["bcc", "resent-bcc", "return-path", "content-length"];

@@ -4,9 +4,9 @@
 //! line of its own.
 use std::io;
 
-use crate::charset::Repair;
 use crate::message::spool::Spool;
 use crate::message::tree::Piece;
+use crate::mime::charset::Repair;
 
 /// The longest line that is looked at as one.
 const LONGEST: usize = 1 << 20;

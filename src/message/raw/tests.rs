@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::address::{Address, Mailbox};
 use crate::message::tests::{address, bytes, mailbox, named, stamp};
-use crate::message::{Envelope, Message, wire};
+use crate::message::{Envelope, Message};
+use crate::mime::crlf;
 
 /// What is added on top when nothing is there.
 const TOP: &str = "From: Cron <cron@y.example>\nDate: Mon, 23 Nov 2026 20:15:00 +0100\nMessage-ID: <20261123191500.bdd732262feb6e95@y.example>\n";
@@ -452,7 +453,7 @@ proptest! {
             let got = parsed.body_text(0).unwrap_or_default().replace("\r\n", "\n");
             prop_assert_eq!(got.trim_end_matches('\n'), text.trim_end_matches('\n'));
             prop_assert!(parsed.content_transfer_encoding().is_none_or(|encoding| encoding != "binary"));
-            prop_assert_eq!(wire::check(&out), Ok(()));
+            prop_assert_eq!(crlf::check(&out), Ok(()));
         }
     }
 }
@@ -488,7 +489,7 @@ fn a_field_that_would_begin_another_one_is_mended_or_makes_no_mail() {
                 .unwrap()
                 .complete(envelope(), &edits, &stamp());
         match built {
-            Err(crate::message::MessageError::Unsound(_)) => assert!(refused, "{input}"),
+            Err(crate::message::MessageError::Mime(_)) => assert!(refused, "{input}"),
             Err(error) => panic!("{error}"),
             Ok(message) => assert!(
                 !refused && !shown(&message).contains("\nBcc"),

@@ -3,8 +3,8 @@
 //! Promise: whatever the pieces are, the output is the same, has lines of at most 76 octets (998
 //! for what is only broken up), and memory stays flat even for a line without end.
 use super::walk::How;
-use crate::message::transfer::{self, LINE};
-use crate::message::wire::LONGEST_LINE;
+use crate::mime::crlf::LONGEST_LINE;
+use crate::mime::transfer::{self, LINE};
 
 /// The longest line of quoted-printable before its soft break (RFC 2045 section 6.7).
 const SOFT: usize = 75;

@@ -19,7 +19,7 @@ fn recoded(mail: &str, form: Form) -> String {
         .unwrap()
         .concat();
     assert_eq!(recoded.eight_bit, !out.is_ascii());
-    assert_eq!(crate::message::wire::check(&out), Ok(()));
+    assert_eq!(crate::mime::crlf::check(&out), Ok(()));
     String::from_utf8(out).unwrap().replace("\r\n", "\n")
 }
 

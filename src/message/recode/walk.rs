@@ -7,10 +7,10 @@ use std::io;
 use std::ops::Range;
 
 use super::Form;
-use crate::head;
-use crate::message::media::MediaType;
-use crate::message::transfer;
-use crate::message::wire::LONGEST_LINE;
+use crate::mime::crlf::LONGEST_LINE;
+use crate::mime::head;
+use crate::mime::media::MediaType;
+use crate::mime::transfer;
 
 /// How deep multiparts and messages are looked into.
 const DEEPEST: usize = 20;

@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::capabilities::Capabilities;
 use super::guard::{Guard, shown};
 use crate::delivery::{Cause, Fault, Line, Reply, Stage};
-use crate::message::wire::Dots;
+use crate::mime::crlf::Dots;
 use crate::transport::line::{Commands, check_secret};
 use crate::transport::peer_text::decode;
 

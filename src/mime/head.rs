@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::io;
 use std::ops::Range;
 
-use crate::charset::{self, Hints};
+use super::charset::{self, Hints};
 
 /// The longest line in octets without its CRLF (RFC 5322 section 2.1.1).
 const LONGEST_LINE: usize = 998;

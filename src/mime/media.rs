@@ -7,25 +7,25 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use super::MessageError;
+use super::MimeError;
+use super::head::one_line;
 use super::header;
 use super::transfer::percent;
 use crate::environment;
 use crate::files;
-use crate::head::one_line;
 
 /// A media type with its parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct MediaType {
+pub(crate) struct MediaType {
     /// `type/subtype` in lower case.
-    pub(super) essence: String,
+    pub(crate) essence: String,
     /// Names in lower case, values without quotes.
-    pub(super) parameters: Vec<(String, String)>,
+    pub(crate) parameters: Vec<(String, String)>,
 }
 
 impl MediaType {
     /// A type without parameters.
-    pub(super) fn bare(essence: &str) -> Self {
+    pub(crate) fn bare(essence: &str) -> Self {
         MediaType {
             essence: essence.to_owned(),
             parameters: Vec::new(),
@@ -33,12 +33,12 @@ impl MediaType {
     }
 
     /// Text in UTF-8.
-    pub(super) fn text(essence: &str) -> Self {
+    pub(crate) fn text(essence: &str) -> Self {
         MediaType::bare(essence).with_charset("utf-8")
     }
 
     /// Reads what the user wrote. Parameters that are none are left out.
-    pub(super) fn parse(text: &str) -> Result<Self, MessageError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, MimeError> {
         let clean = one_line(text);
         let (essence, rest) = clean.split_once(';').unwrap_or((&clean, ""));
         let essence = essence.trim().to_ascii_lowercase();
@@ -46,7 +46,7 @@ impl MediaType {
             && essence.split('/').count() == 2
             && essence.split('/').all(is_token);
         if !fits {
-            return Err(MessageError::MediaType(text.to_owned()));
+            return Err(MimeError::MediaType(text.to_owned()));
         }
         let mut parameters = Vec::new();
         let mut known = HashSet::new();
@@ -67,12 +67,12 @@ impl MediaType {
     }
 
     /// Tells whether it is `kind/…`.
-    pub(super) fn is(&self, kind: &str) -> bool {
+    pub(crate) fn is(&self, kind: &str) -> bool {
         self.essence.split('/').next() == Some(kind)
     }
 
     /// The charset, if one is named.
-    pub(super) fn charset(&self) -> Option<&str> {
+    pub(crate) fn charset(&self) -> Option<&str> {
         self.parameters
             .iter()
             .find(|(name, _)| name == "charset")
@@ -80,7 +80,7 @@ impl MediaType {
     }
 
     /// The same with this charset.
-    pub(super) fn with_charset(mut self, charset: &str) -> Self {
+    pub(crate) fn with_charset(mut self, charset: &str) -> Self {
         self.parameters.retain(|(name, _)| name != "charset");
         self.parameters
             .insert(0, ("charset".to_owned(), charset.to_owned()));
@@ -89,7 +89,7 @@ impl MediaType {
 
     /// The same with the method of a calendar, which readers act on (RFC 5546 section 1.4), as its
     /// text says.
-    pub(super) fn with_method(mut self, text: &[u8]) -> Self {
+    pub(crate) fn with_method(mut self, text: &[u8]) -> Self {
         if self.essence != "text/calendar"
             || self.parameters.iter().any(|(name, _)| name == "method")
         {
@@ -113,7 +113,7 @@ impl MediaType {
 
     /// The same with a name for readers that look only here: encoded-words in quotes, which RFC
     /// 2047 forbids and all of them understand.
-    pub(super) fn content_type(&self, name: Option<&str>) -> Result<String, MessageError> {
+    pub(crate) fn content_type(&self, name: Option<&str>) -> Result<String, MimeError> {
         let mut words = vec![self.essence.clone()];
         words.extend(
             self.parameters
@@ -139,14 +139,14 @@ impl MediaType {
 }
 
 /// Writes a Content-Disposition with a file name: plain for ASCII, else as RFC 2231 wants it.
-pub(super) fn disposition(kind: &str, name: &str) -> Result<String, MessageError> {
+pub(crate) fn disposition(kind: &str, name: &str) -> Result<String, MimeError> {
     let mut words = vec![kind.to_owned()];
     words.extend(parameter("filename", name));
     write("Content-Disposition", words, Vec::new())
 }
 
 /// Writes a Content-Type or Content-Disposition again whose parameters cannot be sent as they are.
-pub(super) fn mended(name: &str, text: &str) -> Result<String, MessageError> {
+pub(crate) fn mended(name: &str, text: &str) -> Result<String, MimeError> {
     if name.eq_ignore_ascii_case("content-type") {
         return MediaType::parse(text)?.content_type(None);
     }
@@ -165,7 +165,7 @@ pub(super) fn mended(name: &str, text: &str) -> Result<String, MessageError> {
 }
 
 /// Joins a value and its parameters by semicolons; `tail` is one more parameter in several words.
-fn write(header: &str, mut words: Vec<String>, tail: Vec<String>) -> Result<String, MessageError> {
+fn write(header: &str, mut words: Vec<String>, tail: Vec<String>) -> Result<String, MimeError> {
     let last = words.len() - usize::from(tail.is_empty());
     words[..last].iter_mut().for_each(|word| word.push(';'));
     words.extend(tail);
@@ -269,7 +269,7 @@ impl MediaTypes {
     }
 
     /// Those of this system, read when they are first asked for.
-    pub(super) fn of_system() -> &'static MediaTypes {
+    pub(crate) fn of_system() -> &'static MediaTypes {
         static SYSTEM: OnceLock<MediaTypes> = OnceLock::new();
         SYSTEM.get_or_init(|| MediaTypes::read(&MediaTypes::places()))
     }
@@ -297,7 +297,7 @@ impl MediaTypes {
     }
 
     /// The type a file name stands for: from the files, else from the built-in table.
-    pub(super) fn by_name(&self, name: &str) -> Option<MediaType> {
+    pub(crate) fn by_name(&self, name: &str) -> Option<MediaType> {
         let (stem, ending) = name.rsplit_once('.')?;
         if stem.is_empty() {
             return None;
@@ -369,7 +369,7 @@ mod tests {
             "text/plain\r\nBcc: x",
         ] {
             assert!(
-                matches!(MediaType::parse(given), Err(MessageError::MediaType(_))),
+                matches!(MediaType::parse(given), Err(MimeError::MediaType(_))),
                 "{given}"
             );
         }

@@ -14,13 +14,13 @@ const LONGEST: (usize, usize) = (31, 6);
 
 /// Where a reference stands; in the values of attributes `&copy=` is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     Text,
     Attribute,
 }
 
 /// The characters a text that begins with `&` stands for, and how much of the text says so.
-pub(super) fn character(text: &str, place: Place) -> (String, usize) {
+pub(crate) fn character(text: &str, place: Place) -> (String, usize) {
     let rest = &text[1..];
     let found = match rest.strip_prefix('#') {
         Some(number) => numeric(number).map(|(c, width)| (c.to_string(), width + 2)),
@@ -30,7 +30,7 @@ pub(super) fn character(text: &str, place: Place) -> (String, usize) {
 }
 
 /// Reads every reference of a value of an attribute.
-pub(super) fn characters(text: &str) -> String {
+pub(crate) fn characters(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = rest.find('&') {

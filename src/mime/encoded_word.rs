@@ -9,7 +9,7 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use encoding_rs::Encoding;
 
-use crate::charset;
+use super::charset;
 
 /// The longest word that is read: the standard allows 75 octets, and programs write more; a bound
 /// keeps the time linear.

@@ -35,7 +35,7 @@ const LINES: [&str; 18] = [
 const DEEPEST: usize = 6;
 
 /// Makes a plain text of HTML; lines end in LF.
-pub(super) fn text_of(html: &str) -> String {
+pub(crate) fn text_of(html: &str) -> String {
     let mut page = Page::default();
     let mut rest = html;
     while let Some(at) = rest.find('<') {

@@ -32,14 +32,14 @@ pub fn canonical(bytes: &[u8]) -> Vec<u8> {
 
 /// The same as [`canonical`] for bytes that come in pieces.
 #[derive(Debug, Default)]
-pub(super) struct Canonical {
+pub(crate) struct Canonical {
     after_cr: bool,
     inside: bool,
 }
 
 impl Canonical {
     /// Puts the next piece behind `out`.
-    pub(super) fn add(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+    pub(crate) fn add(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         let mut rest = bytes;
         if std::mem::take(&mut self.after_cr) {
             rest = rest.strip_prefix(b"\n").unwrap_or(rest);
@@ -62,7 +62,7 @@ impl Canonical {
     }
 
     /// Ends the last line.
-    pub(super) fn finish(self, out: &mut Vec<u8>) {
+    pub(crate) fn finish(self, out: &mut Vec<u8>) {
         if self.inside {
             out.extend_from_slice(b"\r\n");
         }

@@ -3,11 +3,11 @@
 //! Promise: a mended field is ASCII (but for an address that needs SMTPUTF8), has no control
 //! character and no line over 998 octets, and says the same. Refuses only names that no line can
 //! hold.
+use super::encoded_word;
+use super::head::Field;
 use super::header;
 use super::media;
 use crate::address::{Mailbox, is_standard, parse_authors, parse_list};
-use crate::draft::encoded_word;
-use crate::head::Field;
 
 /// The fields that hold mailboxes which a reader answers or a server checks (RFC 5322 sections
 /// 3.6.2, 3.6.3 and 3.6.6).
@@ -25,7 +25,7 @@ const ADDRESSES: [&str; 10] = [
 ];
 
 /// What a field that can be sent says.
-pub(super) trait Mend {
+pub(crate) trait Mend {
     /// The mailboxes, if it is a field that holds some and they can be read.
     fn mailboxes(&self, fallback: &[String]) -> Option<Vec<Mailbox>>;
 

@@ -8,22 +8,22 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::MessageError;
+use super::MimeError;
+use super::crlf::LONGEST_LINE;
+use super::encoded_word;
+use super::head::one_line;
 use super::transfer::push_hex;
-use super::wire::LONGEST_LINE;
 use crate::address::{Mailbox, parse_list};
-use crate::draft::encoded_word;
-use crate::head::one_line;
 
 /// A header: its name and its value, encoded and folded.
-pub(super) type Header = (String, String);
+pub(crate) type Header = (String, String);
 
 /// The line length folding aims at (RFC 5322 section 2.1.1).
-const LINE: usize = 78;
+pub(crate) const LINE: usize = 78;
 /// The longest word of a mailbox: it may be the first word of its header, and there nothing folds.
 const FIRST: usize = LINE - "Reply-To: ".len();
 /// The longest line with an encoded-word in it, and the longest encoded-word (RFC 2047 section 2).
-const ENCODED: (usize, usize) = (76, 75);
+pub(crate) const ENCODED: (usize, usize) = (76, 75);
 /// What an encoded-word spends on `=?utf-8?q?` and `?=`.
 const FRAME: usize = 12;
 /// The longest header name lettre takes.
@@ -61,21 +61,21 @@ const STRUCTURED: [&str; 24] = [
 ];
 
 /// Checks a header name (RFC 5322 section 3.6.8: printable ASCII without blank and colon).
-pub(super) fn check_name(name: &str) -> Result<(), MessageError> {
+pub(crate) fn check_name(name: &str) -> Result<(), MimeError> {
     let fits = !name.is_empty()
         && name.len() <= LONGEST_NAME
         && name.bytes().all(|b| b.is_ascii_graphic() && b != b':');
     if fits {
         Ok(())
     } else {
-        Err(MessageError::HeaderName(name.to_owned()))
+        Err(MimeError::HeaderName(name.to_owned()))
     }
 }
 
 /// The last guard of the head: a field, name and value, that holds a NUL, or a CR or LF that is not
 /// a fold, would be another field or the end of the head. What comes here was made by this room and
 /// is trusted all the same by nobody.
-pub(super) fn check_folds(name: &str, field: &[u8]) -> Result<(), MessageError> {
+pub(crate) fn check_folds(name: &str, field: &[u8]) -> Result<(), MimeError> {
     let sound = field.iter().enumerate().all(|(at, octet)| match octet {
         0 => false,
         b'\r' => matches!(field.get(at + 1..), Some([b'\n', b' ' | b'\t', ..])),
@@ -85,12 +85,12 @@ pub(super) fn check_folds(name: &str, field: &[u8]) -> Result<(), MessageError> 
     if sound {
         Ok(())
     } else {
-        Err(MessageError::Unsound(name.to_owned()))
+        Err(MimeError::Unsound(name.to_owned()))
     }
 }
 
 /// Writes a header the user added, by the grammar its name has.
-pub(super) fn further(name: &str, text: &str) -> Result<String, MessageError> {
+pub(crate) fn further(name: &str, text: &str) -> Result<String, MimeError> {
     let lower = name.to_ascii_lowercase();
     let is_structured = STRUCTURED
         .iter()
@@ -103,7 +103,7 @@ pub(super) fn further(name: &str, text: &str) -> Result<String, MessageError> {
 }
 
 /// Writes a list that is only to be seen: as mailboxes, if it is read as some, else as it stands.
-pub(super) fn only_shown(name: &str, text: &str) -> Result<String, MessageError> {
+pub(crate) fn only_shown(name: &str, text: &str) -> Result<String, MimeError> {
     let mut list = parse_list(text).unwrap_or_default();
     if list.is_empty() {
         return structured(name, text);
@@ -120,7 +120,7 @@ pub fn subject(text: &str) -> String {
 }
 
 /// Writes free text under any name: a word that no line can hold is encoded too.
-pub(super) fn free(name: &str, text: &str) -> String {
+pub(crate) fn free(name: &str, text: &str) -> String {
     unstructured(name, text, LONGEST_WORD)
 }
 
@@ -171,7 +171,7 @@ fn unstructured(name: &str, text: &str, longest: usize) -> String {
 
 /// Writes a value with a grammar: it folds at blanks outside quotes, and only words that are not
 /// ASCII are encoded.
-fn structured(name: &str, text: &str) -> Result<String, MessageError> {
+fn structured(name: &str, text: &str) -> Result<String, MimeError> {
     let text = one_line(text).replace('\t', " ");
     // Identifiers may stand side by side, and then no blank is there to fold at.
     let text = if text.len() > LINE {
@@ -222,7 +222,7 @@ fn unquoted(word: &str) -> String {
 
 /// Writes a list of mailboxes (RFC 5322 section 3.4). It folds between mailboxes first. Linear in
 /// the length of the list.
-pub fn mailboxes(name: &str, list: &[Mailbox]) -> Result<String, MessageError> {
+pub fn mailboxes(name: &str, list: &[Mailbox]) -> Result<String, MimeError> {
     let mut line = Line::after(name);
     for (at, mailbox) in list.iter().enumerate() {
         let comma = if at + 1 < list.len() { "," } else { "" };
@@ -276,16 +276,16 @@ fn plain_phrase(name: &str) -> Option<String> {
 }
 
 /// Puts a text in quotes (RFC 5322 section 3.2.4).
-pub(super) fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// Writes words that are ready, such as the parameters of Content-Type: they fold between each
 /// other.
-pub(super) fn ready<'a>(
+pub(crate) fn ready<'a>(
     name: &str,
     words: impl Iterator<Item = &'a str>,
-) -> Result<String, MessageError> {
+) -> Result<String, MimeError> {
     let mut line = Line::after(name);
     words.for_each(|word| line.word(word));
     line.fit(name)
@@ -293,7 +293,7 @@ pub(super) fn ready<'a>(
 
 /// Spells a text in encoded-words of at most 75 octets, without folding; for parameters of old
 /// readers.
-pub(super) fn encoded_words(text: &str) -> Vec<String> {
+pub(crate) fn encoded_words(text: &str) -> Vec<String> {
     let spelling = shorter(text, Alphabet::Phrase);
     let mut rest = text;
     let mut words = Vec::new();
@@ -456,7 +456,7 @@ impl Line {
     }
 
     /// The value, if every line of it can be sent.
-    fn fit(self, name: &str) -> Result<String, MessageError> {
+    fn fit(self, name: &str) -> Result<String, MimeError> {
         let first = name.len() + 2;
         let fits = self
             .out
@@ -466,11 +466,7 @@ impl Line {
         if fits {
             Ok(self.out)
         } else {
-            Err(MessageError::HeaderTooLong(name.to_owned()))
+            Err(MimeError::HeaderTooLong(name.to_owned()))
         }
     }
 }
-
-#[cfg(test)]
-#[path = "header_tests.rs"]
-mod tests;

@@ -7,17 +7,30 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lettre::message::header::ContentTransferEncoding;
 
-use super::wire::LONGEST_LINE;
-use crate::draft::Encoding;
+use super::crlf::LONGEST_LINE;
+
+/// How text is encoded for the wire.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Encoding {
+    /// 7bit where it fits, else the shorter of quoted-printable and base64.
+    #[default]
+    Auto,
+    /// 8bit where the server offers 8BITMIME.
+    EightBit,
+    /// Quoted-printable unless 7bit fits.
+    QuotedPrintable,
+    /// Base64.
+    Base64,
+}
 
 /// Octets in one line of base64, and the octets on the wire they become with CRLF.
-pub(super) const LINE: (usize, usize) = (57, 78);
+pub(crate) const LINE: (usize, usize) = (57, 78);
 /// The longest line of quoted-printable (RFC 2045 section 6.7).
 const QP_LINE: usize = 76;
 
 /// How a part travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Transfer {
+pub(crate) enum Transfer {
     /// ASCII in short lines, as it is.
     SevenBit,
     /// Short lines, as they are; needs 8BITMIME.
@@ -30,7 +43,7 @@ pub(super) enum Transfer {
 
 impl Transfer {
     /// The same in lettre's words.
-    pub(super) fn lettre(self) -> ContentTransferEncoding {
+    pub(crate) fn lettre(self) -> ContentTransferEncoding {
         match self {
             Transfer::SevenBit => ContentTransferEncoding::SevenBit,
             Transfer::EightBit => ContentTransferEncoding::EightBit,
@@ -42,20 +55,20 @@ impl Transfer {
 
 /// What decides how a text can travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Census {
+pub(crate) struct Census {
     /// No octet over 127.
-    pub(super) ascii: bool,
+    pub(crate) ascii: bool,
     /// Control characters other than TAB, CR and LF: servers strip, refuse or change them.
-    pub(super) controls: usize,
+    pub(crate) controls: usize,
     /// Octets that quoted-printable spells with three.
-    pub(super) odd: usize,
+    pub(crate) odd: usize,
     /// The longest line in octets, without its end.
-    pub(super) longest: usize,
+    pub(crate) longest: usize,
 }
 
 impl Census {
     /// Counts once over the whole text.
-    pub(super) fn of(text: &[u8]) -> Self {
+    pub(crate) fn of(text: &[u8]) -> Self {
         let mut census = Census {
             ascii: text.is_ascii(),
             controls: 0,
@@ -75,14 +88,14 @@ impl Census {
     }
 
     /// Tells whether the text can go as it is, in seven bits or in eight.
-    pub(super) fn is_plain(&self) -> bool {
+    pub(crate) fn is_plain(&self) -> bool {
         self.controls == 0 && self.longest <= LONGEST_LINE
     }
 }
 
 /// Encodes a text with canonical line ends. `eight` allows 8bit, which only [`Encoding::EightBit`]
 /// asks for.
-pub(super) fn encode_text(text: Vec<u8>, encoding: Encoding, eight: bool) -> (Transfer, Vec<u8>) {
+pub(crate) fn encode_text(text: Vec<u8>, encoding: Encoding, eight: bool) -> (Transfer, Vec<u8>) {
     let census = Census::of(&text);
     if census.is_plain() && census.ascii {
         return (Transfer::SevenBit, text);
@@ -127,7 +140,7 @@ pub fn base64(octets: &[u8]) -> Vec<u8> {
 }
 
 /// The length of what [`base64`] gives.
-pub(super) fn base64_len(octets: u64) -> u64 {
+pub(crate) fn base64_len(octets: u64) -> u64 {
     let rest = octets % LINE.0 as u64;
     let last = if rest == 0 {
         0
@@ -184,7 +197,7 @@ fn quoted_printable_line(line: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-pub(super) fn character_width(lead: u8) -> usize {
+pub(crate) fn character_width(lead: u8) -> usize {
     match lead {
         0xc2..=0xdf => 2,
         0xe0..=0xef => 3,
@@ -194,7 +207,7 @@ pub(super) fn character_width(lead: u8) -> usize {
 }
 
 /// Writes an octet as a mark and two upper-case hexadecimal digits: `=3D`, `%3D`.
-pub(super) fn push_hex(mark: u8, octet: u8, out: &mut Vec<u8>) {
+pub(crate) fn push_hex(mark: u8, octet: u8, out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     out.extend_from_slice(&[
         mark,
@@ -204,7 +217,7 @@ pub(super) fn push_hex(mark: u8, octet: u8, out: &mut Vec<u8>) {
 }
 
 /// Percent-encodes all but letters, digits and what is to be kept (RFC 3986 section 2.1).
-pub(super) fn percent(text: &str, keep: &[u8]) -> String {
+pub(crate) fn percent(text: &str, keep: &[u8]) -> String {
     let mut out = Vec::with_capacity(text.len());
     for octet in text.bytes() {
         if octet.is_ascii_alphanumeric() || keep.contains(&octet) {
@@ -337,7 +350,7 @@ mod tests {
 
         #[test]
         fn quoted_printable_is_decoded_to_what_it_was(octets in proptest::collection::vec(prop_oneof![Just(b' '), Just(b'\n'), Just(b'='), any::<u8>()], 0..600)) {
-            let text = super::super::wire::canonical(&octets);
+            let text = super::super::crlf::canonical(&octets);
             let encoded = quoted_printable(&text);
             prop_assert!(encoded.is_ascii());
             prop_assert!(encoded.split(|b| *b == b'\n').all(|line| line.len() <= 77 && !line.ends_with(b" \r") && !line.ends_with(b"\t\r")));
