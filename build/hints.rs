@@ -9,7 +9,7 @@ use crate::rows::{Complaints, Row, Table};
 /// A hint as it is written.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct Hint {
+pub(crate) struct Hint {
     provider: String,
     host: String,
     cause: String,
@@ -118,7 +118,7 @@ fn is_enhanced_code(word: &str) -> bool {
 type Known<'a> = &'a dyn Fn(&str) -> bool;
 
 /// Notes what is wrong with the rows.
-pub fn check(rows: &[Row<Hint>], providers: &[Row<Provider>], complaints: &mut Complaints) {
+pub(crate) fn check(rows: &[Row<Hint>], providers: &[Row<Provider>], complaints: &mut Complaints) {
     let mut families: HashSet<&str> = providers.iter().map(family).collect();
     families.extend(WITHOUT_PROVIDER);
     for row in rows {
@@ -209,7 +209,7 @@ fn check_texts(row: &Row<Hint>, complaints: &mut Complaints) {
 }
 
 /// The code of the table.
-pub fn table(rows: &[Row<Hint>]) -> Table {
+pub(crate) fn table(rows: &[Row<Hint>]) -> Table {
     let mut table = Table::default();
     let mut codes = Vec::new();
     for row in rows {

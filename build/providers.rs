@@ -8,7 +8,7 @@ use crate::rows::{Complaints, Row, Table};
 /// A provider as it is written.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Provider {
+pub(crate) struct Provider {
     name: String,
     family: Option<String>,
     #[serde(default)]
@@ -38,7 +38,7 @@ pub struct Provider {
 }
 
 /// The family of a row.
-pub fn family(row: &Row<Provider>) -> &str {
+pub(crate) fn family(row: &Row<Provider>) -> &str {
     row.fields.family.as_deref().unwrap_or(&row.id)
 }
 
@@ -97,7 +97,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// Notes what is wrong with the rows.
-pub fn check(rows: &[Row<Provider>], complaints: &mut Complaints) {
+pub(crate) fn check(rows: &[Row<Provider>], complaints: &mut Complaints) {
     let mut claimed: HashMap<(&str, String), &str> = HashMap::new();
     for row in rows {
         check_values(row, complaints);
@@ -172,7 +172,7 @@ fn check_values(row: &Row<Provider>, complaints: &mut Complaints) {
 }
 
 /// The code of the table.
-pub fn table(rows: &[Row<Provider>]) -> Table {
+pub(crate) fn table(rows: &[Row<Provider>]) -> Table {
     let mut table = Table::default();
     let (mut doors, mut auth, mut codes) = (Vec::new(), Vec::new(), Vec::new());
     for row in rows {

@@ -10,21 +10,21 @@ use serde::de::DeserializeOwned;
 
 /// What is wrong with the files.
 #[derive(Default)]
-pub struct Complaints(pub Vec<String>);
+pub(crate) struct Complaints(pub(crate) Vec<String>);
 
 /// A row, and where it stands.
-pub struct Row<T> {
+pub(crate) struct Row<T> {
     /// Its name.
-    pub id: String,
+    pub(crate) id: String,
     /// What it says.
-    pub fields: T,
+    pub(crate) fields: T,
     /// The file and the line, for messages.
     place: String,
 }
 
 impl<T> Row<T> {
     /// Notes a mistake of this row if there is one.
-    pub fn complain(&self, wrong: bool, what: &str, complaints: &mut Complaints) {
+    pub(crate) fn complain(&self, wrong: bool, what: &str, complaints: &mut Complaints) {
         if wrong {
             complaints.0.push(format!("{} {what}", self.place));
         }
@@ -32,7 +32,7 @@ impl<T> Row<T> {
 }
 
 /// Reads the rows of a file in its order. A row of the wrong form is noted and left out.
-pub fn read<T: DeserializeOwned>(
+pub(crate) fn read<T: DeserializeOwned>(
     file: &str,
     text: &str,
     complaints: &mut Complaints,
@@ -88,16 +88,16 @@ fn literal(number: usize) -> String {
 
 /// A table under way: its Rust code, and the text that its parts are cut from.
 #[derive(Default)]
-pub struct Table {
+pub(crate) struct Table {
     /// The code.
-    pub code: String,
+    pub(crate) code: String,
     text: String,
     known: HashMap<String, usize>,
 }
 
 impl Table {
     /// The code for a text of the table.
-    pub fn span(&mut self, text: &str) -> String {
+    pub(crate) fn span(&mut self, text: &str) -> String {
         let at = if text.is_empty() {
             0
         } else if let Some(at) = self.known.get(text) {
@@ -112,7 +112,7 @@ impl Table {
     }
 
     /// Adds a static list of values that are written as Rust code.
-    pub fn list(&mut self, name: &str, kind: &str, values: &[String]) {
+    pub(crate) fn list(&mut self, name: &str, kind: &str, values: &[String]) {
         let _ = writeln!(
             self.code,
             "static {name}: [{kind}; {}] = [\n    {},\n];",
@@ -122,7 +122,7 @@ impl Table {
     }
 
     /// Writes `NAME.rs` and, beside it, `NAME.txt` with the text.
-    pub fn write(&self, folder: &Path, name: &str) -> io::Result<()> {
+    pub(crate) fn write(&self, folder: &Path, name: &str) -> io::Result<()> {
         fs::write(folder.join(format!("{name}.txt")), &self.text)?;
         let text = format!(
             "static TEXT: &str = include_str!(concat!(env!(\"OUT_DIR\"), \"/{name}.txt\"));\n"

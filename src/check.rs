@@ -15,7 +15,7 @@ use crate::delivery::{Cause, Class, Fault};
 use crate::providers::{FromRule, Preset};
 use crate::transport::{Event, Outcome, Step, StepResult};
 
-pub use text::Look;
+pub(crate) use text::Look;
 
 /// The size in bytes that a server should take at least; providers that are for people take 20 to
 /// 50 million.
@@ -26,7 +26,7 @@ const DAY: i64 = 86_400;
 
 /// What is checked.
 #[derive(Debug, Clone, Default)]
-pub struct Subject {
+pub(crate) struct Subject {
     /// The server, the program or the file.
     pub goal: String,
     /// The author of a mail: the From header.
@@ -47,7 +47,7 @@ pub struct Subject {
 
 /// The words for a fault, from the rooms that have them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Advice {
+pub(crate) struct Advice {
     /// What went wrong, on one line.
     pub said: String,
     /// The name of the hint in the table of hints.
@@ -72,7 +72,7 @@ struct Door {
 }
 
 /// The report under way.
-pub struct Sheet<'a> {
+pub(crate) struct Sheet<'a> {
     subject: &'a Subject,
     advise: &'a (dyn Fn(&Fault, &str) -> Advice + Sync),
     doors: Vec<Door>,
@@ -80,7 +80,10 @@ pub struct Sheet<'a> {
 
 impl<'a> Sheet<'a> {
     /// Begins a report; `advise` gives the words for a fault at a door.
-    pub fn new(subject: &'a Subject, advise: &'a (dyn Fn(&Fault, &str) -> Advice + Sync)) -> Self {
+    pub(crate) fn new(
+        subject: &'a Subject,
+        advise: &'a (dyn Fn(&Fault, &str) -> Advice + Sync),
+    ) -> Self {
         Sheet {
             subject,
             advise,
@@ -89,7 +92,7 @@ impl<'a> Sheet<'a> {
     }
 
     /// Takes an event of a rehearsal in, and returns the lines to print for it.
-    pub fn add(&mut self, event: Event<'_>, look: Look) -> String {
+    pub(crate) fn add(&mut self, event: Event<'_>, look: Look) -> String {
         match event {
             Event::Line(_) | Event::Progress { .. } | Event::UnlikelySecret(_) => String::new(),
             Event::Endpoint(place) => {
@@ -129,17 +132,17 @@ impl<'a> Sheet<'a> {
     }
 
     /// The first line.
-    pub fn title(&self) -> String {
+    pub(crate) fn title(&self) -> String {
         text::title(self.subject)
     }
 
     /// The last line; `via` is the door that was tried last, `exit` the status.
-    pub fn verdict(&self, via: &str, exit: u8) -> String {
+    pub(crate) fn verdict(&self, via: &str, exit: u8) -> String {
         text::verdict(self.subject, via, exit, self.warnings())
     }
 
     /// The whole as one JSON object on one line.
-    pub fn json(&self, via: &str, exit: u8) -> String {
+    pub(crate) fn json(&self, via: &str, exit: u8) -> String {
         object::line(self, via, exit)
     }
 
@@ -156,7 +159,7 @@ impl<'a> Sheet<'a> {
 
 /// The JSON object of a check that settings or flags kept from its first step: that of every check,
 /// with the reason.
-pub fn untried(exit: u8, error: &str) -> String {
+pub(crate) fn untried(exit: u8, error: &str) -> String {
     object::untried(exit, error)
 }
 

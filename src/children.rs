@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-pub use std::process::ExitStatus;
+pub(crate) use std::process::ExitStatus;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
@@ -33,7 +33,7 @@ mod tests;
 
 use kept::{Kept, Part};
 use reach::Reach;
-pub use signals::{asked, watched};
+pub(crate) use signals::{asked, watched};
 
 /// How the names begin of the variables that no program gets: our settings, and those of mail.rc
 /// that Heirloom mailx takes from the environment. Which of them holds a secret is not asked: URLs
@@ -55,7 +55,7 @@ const MOST_LINES: usize = 10;
 
 /// Why a program is not waited for any longer.
 #[derive(Debug, thiserror::Error)]
-pub enum Stop {
+pub(crate) enum Stop {
     /// The time that it was given is over.
     #[error("it took longer than {} s and was killed", .0.as_secs_f64())]
     Deadline(Duration),
@@ -71,14 +71,14 @@ pub enum Stop {
 }
 
 /// A program and how it is started: without standard input and output, its standard error kept.
-pub struct Order {
+pub(crate) struct Order {
     command: Command,
     printed: usize,
 }
 
 impl Order {
     /// Names the program. Its environment is ours without [our settings](WITHHELD).
-    pub fn new(program: impl AsRef<OsStr>) -> Self {
+    pub(crate) fn new(program: impl AsRef<OsStr>) -> Self {
         let mut command = Command::new(program);
         let ours = environment::variables().map(|(name, _)| name);
         for name in ours.filter(is_withheld) {
@@ -103,28 +103,28 @@ impl Order {
 
     /// The name it is called by.
     #[must_use]
-    pub fn called(mut self, name: &str) -> Self {
+    pub(crate) fn called(mut self, name: &str) -> Self {
         self.command.arg0(name);
         self
     }
 
     /// Adds arguments.
     #[must_use]
-    pub fn args(mut self, arguments: &[String]) -> Self {
+    pub(crate) fn args(mut self, arguments: &[String]) -> Self {
         self.command.args(arguments);
         self
     }
 
     /// Sets a variable of its environment.
     #[must_use]
-    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
         self
     }
 
     /// Its standard input is written by [`Running::feed`].
     #[must_use]
-    pub fn reads(mut self) -> Self {
+    pub(crate) fn reads(mut self) -> Self {
         self.command.stdin(Stdio::piped());
         self
     }
@@ -132,7 +132,7 @@ impl Order {
     /// Keeps what it prints on standard output, and gives it up when that is more than so many
     /// bytes.
     #[must_use]
-    pub fn prints(mut self, most: usize) -> Self {
+    pub(crate) fn prints(mut self, most: usize) -> Self {
         self.command.stdout(Stdio::piped());
         self.printed = most;
         self
@@ -142,7 +142,7 @@ impl Order {
     ///
     /// # Errors
     /// When that cannot be handed on.
-    pub fn shown(mut self) -> io::Result<Self> {
+    pub(crate) fn shown(mut self) -> io::Result<Self> {
         self.command
             .stdout(Stdio::from(io::stderr().as_fd().try_clone_to_owned()?));
         Ok(self)
@@ -150,7 +150,7 @@ impl Order {
 
     /// Lets it speak with the person at the terminal, where there is one, on standard error too.
     #[must_use]
-    pub fn talks(mut self) -> Self {
+    pub(crate) fn talks(mut self) -> Self {
         if environment::stderr_is_terminal() && Reach::here() == Reach::Tree {
             self.command.stderr(Stdio::inherit());
         }
@@ -161,7 +161,7 @@ impl Order {
     ///
     /// # Errors
     /// It cannot be started.
-    pub fn start(self, interrupt: &Arc<AtomicUsize>) -> io::Result<Running> {
+    pub(crate) fn start(self, interrupt: &Arc<AtomicUsize>) -> io::Result<Running> {
         self.start_within(interrupt, Reach::here())
     }
 
@@ -207,7 +207,7 @@ fn is_withheld(name: &OsString) -> bool {
 
 /// A program under way. One that has not ended when this is dropped is ended, with what it has
 /// started.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
     pid: Pid,
     stdin: Option<ChildStdin>,
@@ -228,7 +228,7 @@ impl Running {
     /// # Errors
     /// [`Stop`]: it takes longer than `at_most` for these bytes, or a signal came. The input stays
     /// open.
-    pub fn feed(&mut self, mut bytes: &[u8], at_most: Duration) -> Result<bool, Stop> {
+    pub(crate) fn feed(&mut self, mut bytes: &[u8], at_most: Duration) -> Result<bool, Stop> {
         let end = Instant::now().checked_add(at_most);
         while !bytes.is_empty() {
             self.look(end, at_most, Duration::ZERO)?;
@@ -253,7 +253,7 @@ impl Running {
     ///
     /// # Errors
     /// [`Stop`]; it still runs then.
-    pub fn wait(&mut self, at_most: Duration, grace: Duration) -> Result<ExitStatus, Stop> {
+    pub(crate) fn wait(&mut self, at_most: Duration, grace: Duration) -> Result<ExitStatus, Stop> {
         self.stdin = None;
         let end = Instant::now().checked_add(at_most);
         let mut pause = FIRST_LOOK;
@@ -275,17 +275,17 @@ impl Running {
     }
 
     /// What it printed.
-    pub fn output(&mut self) -> Zeroizing<Vec<u8>> {
+    pub(crate) fn output(&mut self) -> Zeroizing<Vec<u8>> {
         self.stdout.take()
     }
 
     /// The lines of what is kept of its standard error, as it wrote them.
-    pub fn said(&self) -> Vec<&[u8]> {
+    pub(crate) fn said(&self) -> Vec<&[u8]> {
         self.stderr.bytes().split(|&octet| octet == b'\n').collect()
     }
 
     /// The last lines of what it said on standard error, cut and safe to print.
-    pub fn words(&self) -> Vec<String> {
+    pub(crate) fn words(&self) -> Vec<String> {
         let text = String::from_utf8_lossy(self.stderr.bytes());
         let lines = text
             .lines()
@@ -298,7 +298,7 @@ impl Running {
 
     /// Ends it at once and without a warning: one that cleans up could take half of its input for
     /// all of it.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if !self.ended {
             self.reach
                 .signal(self.pid, &self.reach.members(self.pid), Signal::KILL);
@@ -417,7 +417,7 @@ impl Drop for Running {
 }
 
 /// How a program ended that did not end well; `None`: with status 0.
-pub fn failed(status: ExitStatus) -> Option<String> {
+pub(crate) fn failed(status: ExitStatus) -> Option<String> {
     match (status.code(), status.signal()) {
         (Some(0), _) => None,
         (Some(code), _) => Some(format!("failed with status {code}")),

@@ -3,7 +3,7 @@
 //! Promise: once a [`Draft`] exists, no file, input or setting has to be opened any more.
 //! Attachments are open files whose bytes are read when the mail is sent.
 mod compose;
-pub mod dsn;
+pub(crate) mod dsn;
 mod fields;
 mod input;
 mod recipients;
@@ -15,14 +15,14 @@ use std::sync::Arc;
 
 use crate::address::{Address, AddressError, AliasError, Mailbox};
 use crate::aliases::LocalError;
-pub use crate::mime::transfer::Encoding;
+pub(crate) use crate::mime::transfer::Encoding;
 use crate::settings::SettingsError;
 
-pub use compose::{check, compose, fallback_charsets, first_author};
-pub use dsn::{Dsn, DsnError};
-pub use fields::list_of;
-pub use input::Input;
-pub use recipients::BadLine;
+pub(crate) use compose::{check, compose, fallback_charsets, first_author};
+pub(crate) use dsn::{Dsn, DsnError};
+pub(crate) use fields::list_of;
+pub(crate) use input::Input;
+pub(crate) use recipients::BadLine;
 
 /// A whole mail as it is meant.
 #[derive(Debug, Default)]
@@ -76,7 +76,7 @@ pub struct Draft {
 
 /// Why a draft cannot be made.
 #[derive(Debug, thiserror::Error)]
-pub enum DraftError {
+pub(crate) enum DraftError {
     /// Nobody to send to.
     #[error("no recipient given")]
     NoRecipient,

@@ -5,10 +5,10 @@
 //! one of the table below (decision 13 in docs/decisions.md).
 mod delivery;
 mod from_errors;
-pub mod messages;
+pub(crate) mod messages;
 
-pub use delivery::{
-    Context, Explained, account_for, account_for_faults, explain, language, on_one_line, one_line,
+pub(crate) use delivery::{
+    Context, account_for, account_for_faults, explain, language, on_one_line, one_line,
 };
 
 use std::borrow::Cow;
@@ -19,45 +19,45 @@ use crate::text::{self, Policy};
 
 /// The exit status; the table of the man page is made from [`EXITS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Exit(pub u8);
+pub(crate) struct Exit(pub u8);
 
 impl Exit {
     /// Every recipient accepted.
-    pub const OK: Exit = Exit(0);
+    pub(crate) const OK: Exit = Exit(0);
     /// The user gave up.
-    pub const GIVEN_UP: Exit = Exit(1);
+    pub(crate) const GIVEN_UP: Exit = Exit(1);
     /// Usage.
-    pub const USAGE: Exit = Exit(64);
+    pub(crate) const USAGE: Exit = Exit(64);
     /// The mail cannot be.
-    pub const DATA: Exit = Exit(65);
+    pub(crate) const DATA: Exit = Exit(65);
     /// A file cannot be read.
-    pub const NO_INPUT: Exit = Exit(66);
+    pub(crate) const NO_INPUT: Exit = Exit(66);
     /// Unknown recipients.
-    pub const NO_USER: Exit = Exit(67);
+    pub(crate) const NO_USER: Exit = Exit(67);
     /// Unknown server name.
-    pub const NO_HOST: Exit = Exit(68);
+    pub(crate) const NO_HOST: Exit = Exit(68);
     /// Refused for good.
-    pub const REFUSED: Exit = Exit(69);
+    pub(crate) const REFUSED: Exit = Exit(69);
     /// Our fault.
-    pub const SOFTWARE: Exit = Exit(70);
+    pub(crate) const SOFTWARE: Exit = Exit(70);
     /// Cannot be made.
-    pub const CREATE: Exit = Exit(73);
+    pub(crate) const CREATE: Exit = Exit(73);
     /// Writing failed.
-    pub const IO: Exit = Exit(74);
+    pub(crate) const IO: Exit = Exit(74);
     /// Not now.
-    pub const TEMPORARY: Exit = Exit(75);
+    pub(crate) const TEMPORARY: Exit = Exit(75);
     /// Protocol, or in doubt.
-    pub const PROTOCOL: Exit = Exit(76);
+    pub(crate) const PROTOCOL: Exit = Exit(76);
     /// Login, trust, permission.
-    pub const PERMISSION: Exit = Exit(77);
+    pub(crate) const PERMISSION: Exit = Exit(77);
     /// Settings.
-    pub const CONFIG: Exit = Exit(78);
+    pub(crate) const CONFIG: Exit = Exit(78);
     /// SIGINT.
-    pub const INTERRUPTED: Exit = Exit(130);
+    pub(crate) const INTERRUPTED: Exit = Exit(130);
 }
 
 /// Every exit status and when it is given.
-pub const EXITS: &[(u8, &str)] = &[
+pub(crate) const EXITS: &[(u8, &str)] = &[
     (
         0,
         "Every recipient was accepted, or the rest is safely in the queue.",
@@ -105,7 +105,7 @@ pub const EXITS: &[(u8, &str)] = &[
 
 /// An error as it is printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// The exit status.
     pub exit: Exit,
     /// What failed: a lowercase sentence without a period.
@@ -118,7 +118,7 @@ pub struct Failure {
 
 impl Failure {
     /// Makes a failure without facts and hints.
-    pub fn new(exit: Exit, what: impl Into<String>) -> Self {
+    pub(crate) fn new(exit: Exit, what: impl Into<String>) -> Self {
         Failure {
             exit,
             what: what.into(),
@@ -129,20 +129,20 @@ impl Failure {
 
     /// Adds a fact.
     #[must_use]
-    pub fn fact(mut self, fact: impl Into<String>) -> Self {
+    pub(crate) fn fact(mut self, fact: impl Into<String>) -> Self {
         self.facts.push(fact.into());
         self
     }
 
     /// Adds a way out.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
     /// The same on one line, as callers of sendmail log it; `name` is what smail was called as.
-    pub fn line(&self, name: &str) -> String {
+    pub(crate) fn line(&self, name: &str) -> String {
         // A caret under a character says nothing on one line, and the text it points into was said.
         let facts = self
             .facts
@@ -172,7 +172,7 @@ impl Failure {
     }
 
     /// The text for standard error.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut out = format!("smail: {}\n", safe(&self.what));
         for line in self.facts.iter().flat_map(|f| f.lines()) {
             let _ = writeln!(out, "  {}", safe(line));
@@ -220,7 +220,7 @@ fn safe(text: &str) -> Cow<'_, str> {
 const PAINTED: [(&str, &str); 2] = [("smail:", "\x1b[1m"), ("hint:", "\x1b[36m")];
 
 /// The same text for a terminal that knows colours.
-pub fn painted(text: &str) -> String {
+pub(crate) fn painted(text: &str) -> String {
     let paint = |line: &str| match PAINTED.iter().find(|(word, _)| line.starts_with(word)) {
         Some((word, colour)) => format!("{colour}{word}\x1b[0m{}", &line[word.len()..]),
         None => line.to_owned(),
@@ -229,7 +229,7 @@ pub fn painted(text: &str) -> String {
 }
 
 /// What is visibly wrong with a password, on one line.
-pub fn suspicion(hint: &Hint, language: Language) -> String {
+pub(crate) fn suspicion(hint: &Hint, language: Language) -> String {
     let between = if language == Language::Chinese {
         "；"
     } else {
@@ -239,7 +239,7 @@ pub fn suspicion(hint: &Hint, language: Language) -> String {
 }
 
 /// A warning or a note on one line.
-pub fn remark(text: &str) -> String {
+pub(crate) fn remark(text: &str) -> String {
     format!("smail: {}\n", safe(text))
 }
 
@@ -249,7 +249,7 @@ pub fn remark(text: &str) -> String {
     clippy::disallowed_methods,
     reason = "with `panic = abort` nothing returns from here to main"
 )]
-pub fn apologise_on_panic() {
+pub(crate) fn apologise_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic
             .location()

@@ -101,7 +101,7 @@ impl Access {
 ///
 /// # Errors
 /// [`Unfit::Folder`], [`Unfit::NotRegular`], and those of opening.
-pub fn open(path: &Path) -> io::Result<(File, Metadata)> {
+pub(crate) fn open(path: &Path) -> io::Result<(File, Metadata)> {
     let (file, facts) = open_anything(path)?;
     regular(&facts)?;
     Ok((file, facts))
@@ -111,7 +111,7 @@ pub fn open(path: &Path) -> io::Result<(File, Metadata)> {
 ///
 /// # Errors
 /// Those of [`open`] and of reading; [`Unfit::TooLarge`].
-pub fn read(path: &Path, limit: u64) -> io::Result<(Vec<u8>, Access)> {
+pub(crate) fn read(path: &Path, limit: u64) -> io::Result<(Vec<u8>, Access)> {
     let (file, facts) = open(path)?;
     Ok((whole(file, limit)?, Access::of(&facts)))
 }
@@ -121,7 +121,7 @@ pub fn read(path: &Path, limit: u64) -> io::Result<(Vec<u8>, Access)> {
 ///
 /// # Errors
 /// Those of [`read`]; [`Unfit::Endless`].
-pub fn read_stream(path: &Path, limit: u64) -> io::Result<(Vec<u8>, Access)> {
+pub(crate) fn read_stream(path: &Path, limit: u64) -> io::Result<(Vec<u8>, Access)> {
     let (file, facts) = open_anything(path)?;
     let bytes = if facts.file_type().is_fifo() {
         whole(
@@ -146,7 +146,7 @@ pub fn read_stream(path: &Path, limit: u64) -> io::Result<(Vec<u8>, Access)> {
 /// # Errors
 /// [`Unfit`]: a link, no regular file, a file with a second name, or one that a stranger may have
 /// put there. Those of opening.
-pub fn append(path: &Path) -> io::Result<Option<File>> {
+pub(crate) fn append(path: &Path) -> io::Result<Option<File>> {
     append_as(path, OFlags::RDWR)
 }
 
@@ -154,7 +154,7 @@ pub fn append(path: &Path) -> io::Result<Option<File>> {
 ///
 /// # Errors
 /// Those of [`append`].
-pub fn append_unread(path: &Path) -> io::Result<Option<File>> {
+pub(crate) fn append_unread(path: &Path) -> io::Result<Option<File>> {
     append_as(path, OFlags::WRONLY)
 }
 
@@ -207,7 +207,7 @@ fn append_as(path: &Path, access: OFlags) -> io::Result<Option<File>> {
 ///
 /// # Errors
 /// [`Unfit::Strange`], and those of looking.
-pub fn refuse_strange(path: &Path) -> io::Result<()> {
+pub(crate) fn refuse_strange(path: &Path) -> io::Result<()> {
     let (folder, shared, name) = folder_of(path)?;
     match rustix::fs::statat(&folder, &name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(there) if shared && there.st_uid != 0 && there.st_uid != environment::user_id() => {
@@ -220,7 +220,7 @@ pub fn refuse_strange(path: &Path) -> io::Result<()> {
 
 /// Why a file cannot be reached, though it may be there: a folder before it is closed to this user,
 /// or cannot be entered. `None` for one that is there, and for one that is not.
-pub fn unreachable(path: &Path) -> Option<io::Error> {
+pub(crate) fn unreachable(path: &Path) -> Option<io::Error> {
     path.metadata()
         .err()
         .filter(|error| error.kind() != io::ErrorKind::NotFound)
@@ -230,7 +230,7 @@ pub fn unreachable(path: &Path) -> Option<io::Error> {
 ///
 /// # Errors
 /// [`Unfit::Locked`], and those of locking.
-pub fn lock(file: &File) -> io::Result<()> {
+pub(crate) fn lock(file: &File) -> io::Result<()> {
     lock_within(file, PATIENCE)
 }
 
@@ -251,7 +251,7 @@ fn lock_within(file: &File, patience: Duration) -> io::Result<()> {
 }
 
 /// The words of the system, or ours, without the number of an error.
-pub fn words(error: &io::Error) -> String {
+pub(crate) fn words(error: &io::Error) -> String {
     error
         .to_string()
         .split(" (os error")

@@ -12,7 +12,7 @@ use crate::failure::EXITS;
 use crate::settings::keys::{KEYS, Key, Kind, environment};
 
 /// The text of an artifact.
-pub fn print(artifact: Artifact) -> String {
+pub(crate) fn print(artifact: Artifact) -> String {
     match artifact {
         Artifact::Man => man(),
         Artifact::ManConfig => man_config(),

@@ -5,8 +5,8 @@
 //! without a domain goes where aliases say, or gets a domain, in the envelope and in the headers
 //! alike; nobody is a recipient twice. Refuses what has no recipient, and names that nothing
 //! resolves.
-pub mod patient;
-pub mod smtpd;
+pub(crate) mod patient;
+pub(crate) mod smtpd;
 
 use std::collections::HashSet;
 use std::io::{self, Read};
@@ -22,7 +22,7 @@ use crate::settings::{Settings, SettingsError, author};
 
 /// Why a mail cannot be taken.
 #[derive(Debug, thiserror::Error)]
-pub enum InjectError {
+pub(crate) enum InjectError {
     /// Nobody to send to.
     #[error("no recipient given")]
     NoRecipient,
@@ -51,7 +51,7 @@ pub enum InjectError {
 
 /// The sender of the envelope as the caller said it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Sender {
+pub(crate) enum Sender {
     /// Nothing was said.
     #[default]
     Unsaid,
@@ -67,7 +67,7 @@ impl Sender {
     ///
     /// # Errors
     /// [`InjectError::Address`].
-    pub fn parse(text: &str) -> Result<Self, InjectError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, InjectError> {
         let text = text.trim();
         if text.is_empty() || text == "<>" || text.eq_ignore_ascii_case("mailer-daemon") {
             return Ok(Sender::Null);
@@ -79,7 +79,7 @@ impl Sender {
 
 /// A mail in the words of its caller.
 #[derive(Debug, Default)]
-pub struct Injection {
+pub(crate) struct Injection {
     /// The sender of the envelope.
     pub sender: Sender,
     /// The name for a From header that is missing.
@@ -98,7 +98,7 @@ impl Injection {
     ///
     /// # Errors
     /// [`InjectError::Address`], [`InjectError::NoRecipient`].
-    pub fn read(request: &Request, raw: &Raw) -> Result<Self, InjectError> {
+    pub(crate) fn read(request: &Request, raw: &Raw) -> Result<Self, InjectError> {
         let mut injection = Injection {
             full_name: request.full_name.clone(),
             ..Injection::default()
@@ -135,7 +135,7 @@ impl Injection {
     }
 
     /// Those by whom the account is chosen: the sender of the envelope, then the author.
-    pub fn identities(&self, raw: &Raw) -> Vec<Mailbox> {
+    pub(crate) fn identities(&self, raw: &Raw) -> Vec<Mailbox> {
         let sender = match &self.sender {
             Sender::Address(address) => Some(Mailbox::from(address.clone())),
             _ => None,
@@ -149,7 +149,7 @@ impl Injection {
 ///
 /// # Errors
 /// [`InjectError::TooLarge`], [`InjectError::Read`].
-pub fn read(from: impl Read, dot: bool, limit: Option<u64>) -> Result<Raw, InjectError> {
+pub(crate) fn read(from: impl Read, dot: bool, limit: Option<u64>) -> Result<Raw, InjectError> {
     Raw::read(Limited { from, left: limit }, dot).map_err(|error| match (error.kind(), limit) {
         (io::ErrorKind::FileTooLarge, Some(limit)) => InjectError::TooLarge(limit),
         _ => InjectError::Read(error),
@@ -197,7 +197,7 @@ fn author_of(raw: &Raw) -> Option<Mailbox> {
 
 /// A mail that is settled.
 #[derive(Debug)]
-pub struct Settled {
+pub(crate) struct Settled {
     /// The mail.
     pub message: Message,
     /// Its author.
@@ -210,7 +210,7 @@ pub struct Settled {
 ///
 /// # Errors
 /// [`InjectError`].
-pub fn settle(
+pub(crate) fn settle(
     injection: Injection,
     raw: Raw,
     settings: &Settings,

@@ -5,36 +5,36 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
-pub mod aliases;
-pub mod check;
-pub mod children;
+mod aliases;
+mod check;
+mod children;
 pub mod cli;
 mod commands;
-pub mod delivery;
-pub mod draft;
+mod delivery;
+mod draft;
 pub mod environment;
-pub mod failure;
-pub mod files;
-pub mod generate;
+mod failure;
+mod files;
+mod generate;
 pub mod hints;
-pub mod inject;
-pub mod maillog;
+mod inject;
+mod maillog;
 pub mod mailrc;
-pub mod mbox;
+mod mbox;
 pub mod message;
 pub mod mime;
-pub mod notice;
+mod notice;
 #[cfg(test)]
 mod pace;
 pub mod providers;
 pub mod queue;
-pub mod report;
-pub mod route;
-pub mod secret;
-pub mod settings;
-pub mod setup;
+mod report;
+mod route;
+mod secret;
+mod settings;
+mod setup;
 mod span;
 pub mod text;
-pub mod transport;
+mod transport;
 
 pub use commands::run;

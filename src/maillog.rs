@@ -29,7 +29,7 @@ const FACILITY: u8 = 2;
 
 /// Where lines go; nowhere by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Log {
+pub(crate) struct Log {
     places: Vec<Place>,
 }
 
@@ -44,7 +44,7 @@ enum Place {
 
 /// One attempt to send a mail, as facts.
 #[derive(Debug, Clone, Default)]
-pub struct Attempt<'a> {
+pub(crate) struct Attempt<'a> {
     /// Its id in the queue.
     pub id: Option<&'a str>,
     /// Its Message-ID.
@@ -69,7 +69,7 @@ pub struct Attempt<'a> {
 
 impl Log {
     /// Reads `log`: paths, `syslog` and `journal`; nothing with `none` among them.
-    pub fn of(settings: &Settings) -> Self {
+    pub(crate) fn of(settings: &Settings) -> Self {
         let words = settings.list("log");
         if words.iter().any(|word| word == "none") {
             return Log::default();
@@ -89,7 +89,7 @@ impl Log {
     }
 
     /// The log of the host, where it has one: what sendmail is expected to write to.
-    pub fn syslog() -> Self {
+    pub(crate) fn syslog() -> Self {
         let socket = PathBuf::from(SYSLOG);
         Log {
             places: Some(socket)
@@ -101,7 +101,7 @@ impl Log {
     }
 
     /// Tells whether anything is written at all.
-    pub fn is_off(&self) -> bool {
+    pub(crate) fn is_off(&self) -> bool {
         self.places.is_empty()
     }
 
@@ -110,7 +110,7 @@ impl Log {
     /// # Errors
     /// The first place that failed and why, when all were tried. It must never change what becomes
     /// of the mail.
-    pub fn write(&self, attempt: &Attempt<'_>) -> io::Result<()> {
+    pub(crate) fn write(&self, attempt: &Attempt<'_>) -> io::Result<()> {
         self.write_at(attempt, environment::local_time())
     }
 

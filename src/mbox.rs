@@ -18,7 +18,7 @@ use crate::message::Message;
 ///
 /// # Errors
 /// Whatever prevents it; then the file is as long as it was before.
-pub fn append(
+pub(crate) fn append(
     path: &Path,
     message: &Message,
     date: DateTime<FixedOffset>,

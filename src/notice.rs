@@ -9,11 +9,11 @@ use std::fmt::Write as _;
 use crate::text;
 
 /// The longest headers that go along.
-pub const LONGEST_HEADERS: usize = 64 << 10;
+pub(crate) const LONGEST_HEADERS: usize = 64 << 10;
 
 /// A recipient that did not get the mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failed {
+pub(crate) struct Failed {
     /// The address.
     pub recipient: String,
     /// What the server said, or why else.
@@ -24,7 +24,7 @@ pub struct Failed {
 
 /// What a notice is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts<'a> {
+pub(crate) struct Facts<'a> {
     /// Where it is sent from: the name of the host, or a domain.
     pub host: &'a str,
     /// To whom.
@@ -52,7 +52,7 @@ pub struct Facts<'a> {
 }
 
 /// Builds the notice.
-pub fn build(facts: &Facts<'_>) -> Vec<u8> {
+pub(crate) fn build(facts: &Facts<'_>) -> Vec<u8> {
     // No line of the parts begins so: the name of the notice is new.
     let boundary = format!(
         "=_notice_{}",

@@ -10,7 +10,7 @@ use crate::text::{self, Policy, short, word};
 
 /// The object of `--json`.
 #[derive(Debug, Serialize)]
-pub struct Summary<'a> {
+pub(crate) struct Summary<'a> {
     /// The Message-ID.
     id: Option<&'a str>,
     /// `done`, `partial`, `temporary` or `permanent`; `error` when nothing could be tried.
@@ -73,7 +73,7 @@ impl Advice {
 }
 
 /// How the failures of a report are explained.
-pub struct Explain<'a> {
+pub(crate) struct Explain<'a> {
     /// Finds what is known of a failure.
     pub hint: &'a dyn Fn(&Fault) -> Option<&'static Hint>,
     /// The language of the texts.
@@ -81,7 +81,7 @@ pub struct Explain<'a> {
 }
 
 /// The object for a mail that was tried.
-pub fn summary(
+pub(crate) fn summary(
     id: &str,
     report: &Report,
     exit: u8,
@@ -114,7 +114,7 @@ pub fn summary(
 }
 
 /// The object for a mail that was not tried: empty and dropped (`-E`), or an error before.
-pub fn untried(exit: u8, queue_id: Option<&str>, error: Option<&str>) -> String {
+pub(crate) fn untried(exit: u8, queue_id: Option<&str>, error: Option<&str>) -> String {
     let status = if error.is_some() { "error" } else { "done" };
     let recipients = Vec::new();
     line(&Summary {
@@ -225,7 +225,7 @@ const ACTORS: [[&str; 2]; 5] = [
 
 /// The text of `--explain`: a paragraph for each failure. `more` tells what is to be done beyond
 /// the row of the table.
-pub fn explained(
+pub(crate) fn explained(
     found: &[Explanation],
     language: Language,
     more: &dyn Fn(&Explanation) -> Option<String>,
@@ -274,7 +274,7 @@ fn paragraph(found: &Explanation, language: Language, more: Option<String>) -> S
 }
 
 /// The array of `--explain --json`.
-pub fn explained_json(found: &[Explanation], language: Language) -> String {
+pub(crate) fn explained_json(found: &[Explanation], language: Language) -> String {
     let objects: Vec<Explained<'_>> = found
         .iter()
         .map(|one| Explained {
@@ -290,7 +290,7 @@ pub fn explained_json(found: &[Explanation], language: Language) -> String {
 }
 
 /// One line of the dialogue, as people write dialogues.
-pub fn spoken(line: &Line) -> String {
+pub(crate) fn spoken(line: &Line) -> String {
     match line {
         Line::Client(text) => format!("C: {}\n", text::safe(text, Policy::Line)),
         Line::Server(text) => format!("S: {}\n", text::safe(text, Policy::Line)),
@@ -299,12 +299,12 @@ pub fn spoken(line: &Line) -> String {
 }
 
 /// The list of `--queue --json`.
-pub fn queue_json(items: &[Item]) -> String {
+pub(crate) fn queue_json(items: &[Item]) -> String {
     line(&items)
 }
 
 /// The list of `--queue`: a line a mail, and one on why it waits.
-pub fn queue_list(items: &[Item], now: i64) -> String {
+pub(crate) fn queue_list(items: &[Item], now: i64) -> String {
     use std::fmt::Write as _;
     if items.is_empty() {
         return "The queue is empty\n".to_owned();
@@ -363,7 +363,7 @@ fn span(ms: i64) -> String {
     }
 }
 
-pub fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     match bytes {
         0..=9999 => format!("{bytes} B"),
         10_000..=9_999_999 => format!("{} KB", bytes / 1000),
@@ -374,7 +374,7 @@ pub fn size(bytes: u64) -> String {
 /// The list in the words of Postfix, which monitoring programs read: they look at the first line
 /// for an empty queue, and at the last for the count of what waits. Mail that failed has the mark
 /// `#`, and is in neither.
-pub fn mailq(items: &[Item]) -> String {
+pub(crate) fn mailq(items: &[Item]) -> String {
     use std::fmt::Write as _;
     let (failed, waiting): (Vec<&Item>, Vec<&Item>) =
         items.iter().partition(|i| i.state == "failed");

@@ -4,20 +4,20 @@
 //! argument vector.
 mod command;
 mod file;
-pub mod netrc;
+pub(crate) mod netrc;
 mod prompt;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Once;
 
-pub use command::store;
-pub use prompt::Terminal;
+pub(crate) use command::store;
+pub(crate) use prompt::Terminal;
 use zeroize::Zeroizing;
 
 /// Keeps this process out of core dumps and from the eyes of other processes of its user (`ptrace`,
 /// `/proc`), from the first secret on. Best effort: what the system refuses is done without.
-pub fn shield() {
+pub(crate) fn shield() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         use rustix::process::{Resource, Rlimit, setrlimit};
@@ -179,7 +179,7 @@ impl SecretSource {
 ///
 /// # Errors
 /// A permanent [`SecretError`]: nothing there, or nothing that can be a password.
-pub fn from_stdin() -> Result<Secret, SecretError> {
+pub(crate) fn from_stdin() -> Result<Secret, SecretError> {
     use std::io::{BufRead as _, Read as _};
     let mut line = Zeroizing::new(Vec::with_capacity(4096));
     let read = std::io::stdin()

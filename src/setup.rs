@@ -7,12 +7,12 @@
 //! argument or onto the terminal. The room speaks to a [`Prompter`] and reaches DNS, web and
 //! server through [`Services`], so that a dialogue is a text that can be compared.
 mod account;
-pub mod autoconfig;
+pub(crate) mod autoconfig;
 mod dialogue;
-pub mod dns;
-pub mod find;
+pub(crate) mod dns;
+pub(crate) mod find;
 mod mailrc;
-pub mod messages;
+pub(crate) mod messages;
 mod questions;
 mod secret_store;
 mod write;
@@ -20,19 +20,18 @@ mod write;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-pub use account::{LEAKS, Setting, Value};
+pub(crate) use account::{LEAKS, Setting, Value};
 use autoconfig::Web;
 use find::Directory;
-pub use mailrc::Before;
+pub(crate) use mailrc::Before;
 use messages::Messages;
-pub use secret_store::SecretStore;
 
 use crate::address::AddressError;
 use crate::providers::Preset;
 use crate::secret::{Secret, SecretError};
 
 /// Who answers.
-pub trait Prompter {
+pub(crate) trait Prompter {
     /// Shows a line, or several.
     fn say(&mut self, text: &str);
 
@@ -51,7 +50,7 @@ pub trait Prompter {
 
 /// Why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Aborted {
+pub(crate) enum Aborted {
     /// A signal, or Ctrl-C.
     Interrupted,
     /// Ctrl-D, or the terminal is gone.
@@ -61,7 +60,7 @@ pub enum Aborted {
 }
 
 /// Agrees with every proposal, and has no answer where there is none: `--yes`.
-pub struct AssumeYes<'a> {
+pub(crate) struct AssumeYes<'a> {
     /// Hears what would be shown.
     pub hear: &'a mut dyn FnMut(&str),
 }
@@ -82,7 +81,7 @@ impl Prompter for AssumeYes<'_> {
 
 /// What the command line says already.
 #[derive(Debug, Default)]
-pub struct SetupOptions {
+pub(crate) struct SetupOptions {
     /// The address.
     pub address: Option<String>,
     /// The name of the account.
@@ -99,7 +98,7 @@ pub struct SetupOptions {
 
 /// Where things are, and what is there.
 #[derive(Debug, Default)]
-pub struct Place {
+pub(crate) struct Place {
     /// The `config.toml` that is made or added to.
     pub config: PathBuf,
     /// The home directory, which `~` stands for.
@@ -131,22 +130,22 @@ impl Place {
 }
 
 /// Tries settings: connects, logs in and names the sender.
-pub type Trial<'a> = &'a dyn Fn(&[Setting]) -> Result<(), TrialError>;
+pub(crate) type Trial<'a> = &'a dyn Fn(&[Setting]) -> Result<(), TrialError>;
 
 /// Why a trial came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TrialError {
+pub(crate) enum TrialError {
     /// What failed, as it is to be shown.
     Failed(String),
     /// A signal, or Ctrl-C, ended it; nothing may be asked any more.
     Interrupted,
 }
 /// What is visibly wrong with a secret, for this provider and user name.
-pub type Doubt<'a> = &'a dyn Fn(Option<&Preset>, &str, &Secret) -> Option<String>;
+pub(crate) type Doubt<'a> = &'a dyn Fn(Option<&Preset>, &str, &Secret) -> Option<String>;
 
 /// What the dialogue asks of the network.
 #[derive(Clone, Copy)]
-pub struct Services<'a> {
+pub(crate) struct Services<'a> {
     /// Answers what the DNS knows.
     pub directory: &'a dyn Directory,
     /// Fetches a page from the web; only ever used after a yes.
@@ -159,7 +158,7 @@ pub struct Services<'a> {
 
 /// What was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Done {
+pub(crate) struct Done {
     /// The address that mail comes from.
     pub address: String,
     /// The account, when it is one among others.
@@ -176,7 +175,7 @@ pub struct Done {
 
 /// Why smail is not set up.
 #[derive(Debug, thiserror::Error)]
-pub enum SetupError {
+pub(crate) enum SetupError {
     /// Nobody answers: why, and the question.
     #[error("the setup was interrupted at `{1}`; nothing was written")]
     Aborted(Aborted, String),
@@ -233,7 +232,7 @@ pub enum SetupError {
 ///
 /// # Errors
 /// [`SetupError`]; then everything is as it was.
-pub fn run(
+pub(crate) fn run(
     prompter: &mut dyn Prompter,
     messages: Messages,
     options: &SetupOptions,
@@ -247,7 +246,7 @@ pub fn run(
 ///
 /// # Errors
 /// [`SetupError`]; then everything is as it was.
-pub fn from_mailrc(
+pub(crate) fn from_mailrc(
     prompter: &mut dyn Prompter,
     messages: Messages,
     options: &SetupOptions,
@@ -258,7 +257,7 @@ pub fn from_mailrc(
 }
 
 /// Subject and text of the first mail.
-pub fn first_mail(messages: Messages, done: &Done, host: &str) -> (String, String) {
+pub(crate) fn first_mail(messages: Messages, done: &Done, host: &str) -> (String, String) {
     let subject = messages.of(messages::MAIL_SUBJECT, &[host]);
     (
         subject,
@@ -267,12 +266,12 @@ pub fn first_mail(messages: Messages, done: &Done, host: &str) -> (String, Strin
 }
 
 /// What is said when variables of the environment outrank what was written.
-pub fn outranked(messages: Messages, variables: &str) -> String {
+pub(crate) fn outranked(messages: Messages, variables: &str) -> String {
     messages.of(messages::OUTRANKED, &[variables])
 }
 
 /// What is said when it was accepted.
-pub fn sent(messages: Messages, done: &Done) -> String {
+pub(crate) fn sent(messages: Messages, done: &Done) -> String {
     messages.of(messages::SENT, &[&done.address])
 }
 

@@ -8,7 +8,7 @@ use crate::address::{AliasError, parse_word};
 
 /// A mistake that `newaliases` finds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub(crate) struct Problem {
     /// A file, or `file:line`.
     pub place: String,
     /// A lowercase fragment.
@@ -18,7 +18,7 @@ pub struct Problem {
 impl Local<'_> {
     /// Every mistake in every file, in the order of the lines, for `newaliases`. Runs and writes
     /// nothing.
-    pub fn check(&self) -> Vec<Problem> {
+    pub(crate) fn check(&self) -> Vec<Problem> {
         let mut table = Table::default();
         let mut problems = Vec::new();
         for (path, said) in self.files() {

@@ -23,7 +23,6 @@ use crate::files;
 use crate::route::resolve::is_program;
 use crate::settings::value::expand_home;
 use crate::settings::{Origin, Settings};
-pub use check::Problem;
 use file::{Entry, Lines, Member, Table, Unusable};
 use walk::Walk;
 
@@ -34,7 +33,7 @@ const DEFAULT: &str = "default";
 
 /// Why a local name leads nowhere.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LocalError {
+pub(crate) enum LocalError {
     /// No alias, and nothing that could give it a domain.
     #[error("`{0}` has no domain, and no alias has this name")]
     Bare(String),
@@ -66,7 +65,7 @@ pub enum LocalError {
 }
 
 /// The local names of this host.
-pub struct Local<'a> {
+pub(crate) struct Local<'a> {
     settings: &'a Settings,
     guess: bool,
     /// A local program takes the mail, and knows its own names.
@@ -100,7 +99,7 @@ type End = (Mailbox, Option<Rc<str>>);
 impl<'a> Local<'a> {
     /// Takes the settings; no file is opened. With `guess` a name without an alias may get this
     /// host's domain, as sendmail gives it; without, only `qualify-domain`.
-    pub fn new(settings: &'a Settings, guess: bool) -> Self {
+    pub(crate) fn new(settings: &'a Settings, guess: bool) -> Self {
         let names = [settings.filled("hostname"), settings.host.hostname.clone()];
         let mut hosts = Vec::new();
         for name in names.into_iter().flatten().map(|name| name.to_lowercase()) {
@@ -126,7 +125,7 @@ impl<'a> Local<'a> {
     ///
     /// # Errors
     /// [`LocalError`].
-    pub fn expand(&self, list: Vec<Mailbox>) -> Result<Vec<Mailbox>, LocalError> {
+    pub(crate) fn expand(&self, list: Vec<Mailbox>) -> Result<Vec<Mailbox>, LocalError> {
         self.finish(self.of_aliases(list)?)
     }
 
@@ -134,7 +133,7 @@ impl<'a> Local<'a> {
     ///
     /// # Errors
     /// [`AliasError`].
-    pub fn of_aliases(&self, list: Vec<Mailbox>) -> Result<Vec<Mailbox>, AliasError> {
+    pub(crate) fn of_aliases(&self, list: Vec<Mailbox>) -> Result<Vec<Mailbox>, AliasError> {
         let anybody = !list.is_empty();
         let expanded = self.settings.aliases.expand(list)?;
         // Nothing else than `/dev/null` makes nobody of somebody.
@@ -145,7 +144,7 @@ impl<'a> Local<'a> {
 
     /// Returns whether an alias to `/dev/null` dropped somebody: a list that came to nothing is
     /// then no mistake.
-    pub fn has_dropped(&self) -> bool {
+    pub(crate) fn has_dropped(&self) -> bool {
         self.dropped.get()
     }
 
@@ -153,7 +152,7 @@ impl<'a> Local<'a> {
     ///
     /// # Errors
     /// [`LocalError`].
-    pub fn finish(&self, list: Vec<Mailbox>) -> Result<Vec<Mailbox>, LocalError> {
+    pub(crate) fn finish(&self, list: Vec<Mailbox>) -> Result<Vec<Mailbox>, LocalError> {
         // Nothing to look up: a long list is not copied.
         if list
             .iter()
@@ -174,7 +173,7 @@ impl<'a> Local<'a> {
     ///
     /// # Errors
     /// [`LocalError`].
-    pub fn check_name(&self, recipient: &Address) -> Result<(), LocalError> {
+    pub(crate) fn check_name(&self, recipient: &Address) -> Result<(), LocalError> {
         let mut sound = self.sound.borrow_mut();
         let list = vec![Mailbox::from(recipient.clone())];
         let list = self.settings.aliases.expand_further(list, &mut sound.0)?;
@@ -197,7 +196,7 @@ impl<'a> Local<'a> {
     /// What a mailbox of a header becomes, `None` when it stays: a local name whose alias is
     /// exactly one address becomes that address and keeps its display name; any other one gets a
     /// domain where there is one.
-    pub fn header(&self, mailbox: &Mailbox) -> Option<Mailbox> {
+    pub(crate) fn header(&self, mailbox: &Mailbox) -> Option<Mailbox> {
         let (_, kind) = self.local(&mailbox.address)?;
         let key = mailbox.address.key();
         let known = self.headers.borrow().get(&key).cloned();
@@ -227,7 +226,7 @@ impl<'a> Local<'a> {
 
     /// Gives a sender's bare name its domain, without asking aliases; `None` when there is none.
     /// Full addresses stay, but those at `localhost`, which mean nothing elsewhere.
-    pub fn qualify(&self, address: Address) -> Option<Address> {
+    pub(crate) fn qualify(&self, address: Address) -> Option<Address> {
         match self.local(&address) {
             None | Some((_, Kind::Host)) => Some(address),
             Some((_, kind)) => match self.domain() {
@@ -242,7 +241,10 @@ impl<'a> Local<'a> {
     ///
     /// # Errors
     /// [`LocalError`].
-    pub fn explain(&self, mailbox: &Mailbox) -> Result<Vec<(Mailbox, Option<String>)>, LocalError> {
+    pub(crate) fn explain(
+        &self,
+        mailbox: &Mailbox,
+    ) -> Result<Vec<(Mailbox, Option<String>)>, LocalError> {
         let ends = self.ends(mailbox, Walk::default())?;
         Ok(ends
             .into_iter()

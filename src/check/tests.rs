@@ -4,7 +4,8 @@ use std::time::Duration;
 use super::*;
 use crate::delivery::{Reply, Stage};
 use crate::providers;
-use crate::transport::{Fact, Facts};
+use crate::transport::Fact;
+use crate::transport::steps::Facts;
 
 const NOW: i64 = 1_800_000_000;
 

@@ -10,7 +10,7 @@ use crate::transport::{Outcome, Step, StepResult};
 
 /// How lines look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Look {
+pub(crate) struct Look {
     /// With colours: on a terminal that has them, and where nobody asked for none.
     pub colour: bool,
 }

@@ -52,14 +52,14 @@ fn state() -> &'static State {
 
 /// The number of the signal that asks for the end, 0 for none. From now on a signal sets it instead
 /// of ending this process.
-pub fn watched() -> Arc<AtomicUsize> {
+pub(crate) fn watched() -> Arc<AtomicUsize> {
     let state = state();
     state.change(|holders| holders.watched = true);
     Arc::clone(&state.seen)
 }
 
 /// The signal that asks for the end, if one came and did not end this process.
-pub fn asked() -> Option<i32> {
+pub(crate) fn asked() -> Option<i32> {
     i32::try_from(state().seen.load(Ordering::SeqCst))
         .ok()
         .filter(|signal| *signal != 0)

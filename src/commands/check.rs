@@ -26,7 +26,7 @@ use super::{print, remarks, terminal::print_coloured};
 ///
 /// # Errors
 /// What keeps a mail from having a way at all.
-pub fn run(args: &Args, settings: &Settings, env: &Environment) -> Result<Exit, Failure> {
+pub(super) fn run(args: &Args, settings: &Settings, env: &Environment) -> Result<Exit, Failure> {
     // A file in the place of an account is an attachment to mailx; here it can only be a mistake.
     if let (Some(_), Some(name)) = (&settings.attachment, &args.account) {
         return Err(
@@ -116,7 +116,7 @@ fn subject(settings: &Settings, route: &Route, author: &Mailbox, sender: &Addres
 }
 
 /// A mail that is never sent; MAIL names its size.
-pub fn message(author: &Mailbox, sender: Address, recipients: Vec<Address>) -> Message {
+pub(super) fn message(author: &Mailbox, sender: Address, recipients: Vec<Address>) -> Message {
     let bytes = format!("From: <{}>\r\nSubject: check\r\n\r\n", author.address).into_bytes();
     let envelope = Envelope {
         sender: Some(sender),

@@ -23,7 +23,7 @@ use super::complain;
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// The other end of a dialogue.
-pub struct Client {
+pub(super) struct Client {
     peer: Peer,
     allowed: Duration,
 }
@@ -33,7 +33,7 @@ impl Client {
     ///
     /// # Errors
     /// Nobody who may be served; a client has had its answer.
-    pub fn at_hand(settings: &Settings) -> Result<Self, Failure> {
+    pub(super) fn at_hand(settings: &Settings) -> Result<Self, Failure> {
         let peer = Peer::of_stdin()
             .map_err(|error| Failure::new(Exit::IO, format!("standard input: {error}")))?;
         match &peer {
@@ -66,7 +66,7 @@ impl Client {
     ///
     /// # Errors
     /// The socket cannot be set up.
-    pub fn input(&self) -> io::Result<Box<dyn Read>> {
+    pub(super) fn input(&self) -> io::Result<Box<dyn Read>> {
         if !self.is_at_socket() {
             return Ok(Box::new(io::stdin().lock()));
         }
@@ -77,7 +77,7 @@ impl Client {
     }
 
     /// Lets the client go, although its mail may still be on its way.
-    pub fn leave(&self) {
+    pub(super) fn leave(&self) {
         if self.is_at_socket() {
             let _ = socket2::SockRef::from(&io::stdin()).shutdown(Shutdown::Both);
         }
@@ -87,7 +87,7 @@ impl Client {
     ///
     /// # Errors
     /// It does.
-    pub fn allows(&self, route: &Route) -> Result<(), Failure> {
+    pub(super) fn allows(&self, route: &Route) -> Result<(), Failure> {
         let Route::Smtp(server) = route else {
             return Ok(());
         };
@@ -106,7 +106,7 @@ impl Client {
 
     /// What the client hears of a failure: another user hears what is about the mail, and the log
     /// the rest.
-    pub fn answer(&self, failure: &Failure, full: Answer) -> Answer {
+    pub(super) fn answer(&self, failure: &Failure, full: Answer) -> Answer {
         if !self.peer.is_other() || full.code / 100 == 5 {
             return full;
         }

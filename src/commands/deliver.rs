@@ -24,10 +24,10 @@ use super::queue::{RouteResolver, say_given_up};
 
 /// How long a mail waits for its turn when many are sent at once, how long a mail that was sent
 /// takes others along, and how long a mail that was named is waited for.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the queue did with a mail.
-pub struct Sent {
+pub(super) struct Sent {
     /// The results of its recipients, when it was tried.
     pub report: Option<Report>,
     /// The exit status.
@@ -41,7 +41,7 @@ pub struct Sent {
 }
 
 /// Everything that sending through the queue needs beside the queue.
-pub struct Mailer<'a> {
+pub(super) struct Mailer<'a> {
     /// What was typed.
     pub args: &'a Args,
     /// All sources, for the ways of other mail.
@@ -63,7 +63,7 @@ impl Mailer<'_> {
     ///
     /// # Errors
     /// The key, or what may not be used.
-    pub fn send(&self, mut queues: Queues, message: &Message) -> Result<Sent, Failure> {
+    pub(super) fn send(&self, mut queues: Queues, message: &Message) -> Result<Sent, Failure> {
         let key = match self
             .args
             .idempotency_key
@@ -126,7 +126,7 @@ impl Mailer<'_> {
     ///
     /// # Errors
     /// What may not be used.
-    pub fn keep(&self, queues: &Queues, message: &Message) -> Result<Sent, Failure> {
+    pub(super) fn keep(&self, queues: &Queues, message: &Message) -> Result<Sent, Failure> {
         match queues.first().submit(self.head(message), message, None) {
             Ok(claim) => {
                 let id = claim.head().id.clone();
@@ -151,7 +151,7 @@ impl Mailer<'_> {
     }
 
     /// Sends without the queue.
-    pub fn send_directly(&self, message: &Message) -> Sent {
+    pub(super) fn send_directly(&self, message: &Message) -> Sent {
         let sent = self.direct(transport::open(self.route, self.context).deliver(
             message,
             ConnectionReuse::Last,

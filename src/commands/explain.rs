@@ -27,7 +27,7 @@ const MOST: u64 = 64 << 20;
 /// # Errors
 /// A provider that is none, standard input that cannot be read, or a text of which nothing is
 /// known.
-pub fn run(args: &Args, said: &OsStr, env: &Environment) -> Result<Exit, Failure> {
+pub(super) fn run(args: &Args, said: &OsStr, env: &Environment) -> Result<Exit, Failure> {
     let is_known =
         |name: &str| providers::all().any(|preset| preset.id == name || preset.family == name);
     if let Some(name) = args.provider.as_deref().filter(|name| !is_known(name)) {

@@ -12,7 +12,7 @@ use crate::settings::Settings;
 use super::complain;
 
 /// Writes down that a mail was dropped, as its recipients have aliases to `/dev/null`.
-pub fn note_dropped(settings: &Settings, args: &Args) {
+pub(super) fn note_dropped(settings: &Settings, args: &Args) {
     let attempt = Attempt {
         error: Some("every recipient has an alias to /dev/null"),
         ..Attempt::default()
@@ -21,7 +21,7 @@ pub fn note_dropped(settings: &Settings, args: &Args) {
 }
 
 /// Keeps the log of this run, and complains of it once at most.
-pub struct Keeper {
+pub(super) struct Keeper {
     log: Log,
     caller: String,
     quiet: bool,
@@ -29,7 +29,7 @@ pub struct Keeper {
 
 impl Keeper {
     /// For a run with these settings. sendmail is expected to write to the log of the host.
-    pub fn of(settings: &Settings, args: &Args) -> Self {
+    pub(super) fn of(settings: &Settings, args: &Args) -> Self {
         let unsaid = args.sendmail.is_some() && settings.text("log").is_none();
         let log = if unsaid {
             Log::syslog()
@@ -50,7 +50,7 @@ impl Keeper {
 
     /// Writes an attempt down with what its report tells. `kept`: those that failed for now will be
     /// tried again.
-    pub fn note(
+    pub(super) fn note(
         &mut self,
         attempt: &Attempt<'_>,
         (from, to): (&str, &[String]),
@@ -99,7 +99,7 @@ impl Keeper {
 
     /// Writes down what became of a mail beside an attempt: it was put off before anything was sent
     /// of it, or given up after its last one.
-    pub fn note_end(
+    pub(super) fn note_end(
         &mut self,
         attempt: &Attempt<'_>,
         between: (&str, &[String]),

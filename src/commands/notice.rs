@@ -11,7 +11,7 @@ use crate::queue::{Claim, Head, RecipientStatus};
 use crate::settings::Settings;
 
 /// The notice for a mail that is given up; `None` when there is to be none.
-pub fn notice(settings: &Settings, claim: &Claim<'_>, why: &str) -> Option<(Head, Message)> {
+pub(super) fn notice(settings: &Settings, claim: &Claim<'_>, why: &str) -> Option<(Head, Message)> {
     let head = claim.head();
     let sender =
         Address::parse(head.sender.as_ref().filter(|_| is_wanted(settings, head))?).ok()?;

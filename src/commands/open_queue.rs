@@ -11,7 +11,7 @@ use super::complain;
 ///
 /// # Errors
 /// A folder that must not be used, or settings that do not fit.
-pub fn open(
+pub(super) fn open(
     args: &Args,
     settings: &Settings,
     env: &Environment,
@@ -50,7 +50,7 @@ pub fn open(
 ///
 /// # Errors
 /// No folder that may be used.
-pub fn at_hand(settings: &Settings, env: &Environment) -> Result<Queues, Failure> {
+pub(super) fn at_hand(settings: &Settings, env: &Environment) -> Result<Queues, Failure> {
     let policy = policy(settings)?;
     let (mut found, mut problems, mut missing) = (Vec::new(), Vec::new(), None);
     if let Some(named) = settings.path("queue-dir") {
@@ -106,7 +106,7 @@ pub fn at_hand(settings: &Settings, env: &Environment) -> Result<Queues, Failure
 ///
 /// # Errors
 /// A folder is there and must not be used, or cannot be.
-pub fn existing(settings: &Settings, env: &Environment) -> Result<Option<Queues>, Failure> {
+pub(super) fn existing(settings: &Settings, env: &Environment) -> Result<Option<Queues>, Failure> {
     let named = settings.path("queue-dir");
     let of_user = named.is_some() && !settings.is_of_system("queue-dir");
     let is_there = |path: &std::path::PathBuf| path.symlink_metadata().is_ok();

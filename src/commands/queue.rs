@@ -20,7 +20,7 @@ use super::{complain, notice, print};
 
 /// The ways of mail that waits: files as they are now, with what its own command line and
 /// environment said.
-pub struct RouteResolver<'a> {
+pub(super) struct RouteResolver<'a> {
     layers: &'a Layers,
     settings: &'a Settings,
     by_hand: bool,
@@ -29,7 +29,7 @@ pub struct RouteResolver<'a> {
 
 impl<'a> RouteResolver<'a> {
     /// For a run that nobody started by hand.
-    pub fn by_itself(layers: &'a Layers, settings: &'a Settings, args: &Args) -> Self {
+    pub(super) fn by_itself(layers: &'a Layers, settings: &'a Settings, args: &Args) -> Self {
         RouteResolver {
             layers,
             settings,
@@ -136,7 +136,7 @@ fn recipients(report: &Report) -> Vec<String> {
 ///
 /// # Errors
 /// No queue, no such mail, or what went wrong with it.
-pub fn errand(
+pub(super) fn errand(
     args: &Args,
     layers: &Layers,
     settings: &Settings,
@@ -152,7 +152,7 @@ pub fn errand(
 
 /// Tells of the folders that could not be looked into, as mail may lie there; the status is theirs
 /// where all else went well.
-pub fn say_unusable(queues: &Queues, exit: Exit) -> Exit {
+pub(super) fn say_unusable(queues: &Queues, exit: Exit) -> Exit {
     let mut told = exit;
     for problem in &queues.problems {
         complain(&failure::remark(&format!(
@@ -243,7 +243,7 @@ fn check(queues: &Queues) -> Result<Exit, Failure> {
 }
 
 /// Tells which mails were given up.
-pub fn say_given_up(flushed: &Flushed) {
+pub(super) fn say_given_up(flushed: &Flushed) {
     for (id, why) in &flushed.failed {
         complain(&failure::remark(&format!(
             "message {id} was given up: {why} (smail --queue-show {id})"
@@ -261,7 +261,7 @@ fn say_held(flushed: &Flushed) {
 }
 
 /// Tells which mails were named and not tried, as they are held or another process has them.
-pub fn say_untried(flushed: &Flushed) {
+pub(super) fn say_untried(flushed: &Flushed) {
     say_held(flushed);
     for problem in flushed
         .problems
@@ -274,7 +274,7 @@ pub fn say_untried(flushed: &Flushed) {
 
 /// What a flush has to say, and its status: 0 when all that was tried was sent, 75 when some wait,
 /// 69 when some were given up.
-pub fn say(flushed: &Flushed) -> Exit {
+pub(super) fn say(flushed: &Flushed) -> Exit {
     say_given_up(flushed);
     for (id, why) in &flushed.waiting {
         complain(&failure::remark(&format!(

@@ -38,7 +38,7 @@ const LEARNED_FOR: Duration = Duration::from_mins(1);
 ///
 /// # Errors
 /// What keeps it from being done.
-pub fn run(
+pub(super) fn run(
     args: &Args,
     request: &Request,
     layers: &Layers,

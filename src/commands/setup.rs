@@ -34,7 +34,7 @@ use super::{author, complain, context, print};
 ///
 /// # Errors
 /// [`Failure`], and nothing was written.
-pub fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
+pub(super) fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
     let options = options(args, env)?;
     let layers = Layers::read(&with(args, typed(args)), env)?;
     let settings = layers.resolve(&[])?;

@@ -26,18 +26,18 @@ const SHORT: Duration = Duration::from_secs(1);
 static SHOWN: AtomicBool = AtomicBool::new(false);
 
 /// Standard output is for data; one that is closed is nobody's loss.
-pub fn print(text: &str) {
+pub(super) fn print(text: &str) {
     print_coloured(&text::safe(text, Policy::Lines));
 }
 
 /// The same for lines that hold colours and were made safe before they got them.
-pub fn print_coloured(text: &str) {
+pub(super) fn print_coloured(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 /// Standard error is for talk; one that is closed must not stop a mail.
-pub fn complain(text: &str) {
+pub(super) fn complain(text: &str) {
     let mut out = std::io::stderr().lock();
     if SHOWN.swap(false, Ordering::Relaxed) {
         let _ = out.write_all(ERASE.as_bytes());
@@ -60,7 +60,7 @@ fn has_colours() -> bool {
 
 /// Shows what happens while a message travels: the dialogue under `-v`, a word on what is visibly
 /// wrong with a password, and how far a message is that takes longer than a second.
-pub struct Terminal {
+pub(super) struct Terminal {
     language: Language,
     dialogue: bool,
     doubts: bool,
@@ -70,7 +70,7 @@ pub struct Terminal {
 
 impl Terminal {
     /// Shows what the command line and the settings ask for.
-    pub fn new(args: &Args, settings: &Settings) -> Self {
+    pub(super) fn new(args: &Args, settings: &Settings) -> Self {
         Terminal {
             language: failure::language(settings),
             dialogue: settings.flag("verbose"),
@@ -81,7 +81,7 @@ impl Terminal {
     }
 
     /// The same without a word on passwords, for a dialogue that has its own.
-    pub fn without_doubts(args: &Args, settings: &Settings) -> Self {
+    pub(super) fn without_doubts(args: &Args, settings: &Settings) -> Self {
         Terminal {
             doubts: false,
             ..Terminal::new(args, settings)

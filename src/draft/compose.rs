@@ -16,7 +16,7 @@ use crate::settings::{MAX_SIZE, Settings, SettingsError, author};
 ///
 /// # Errors
 /// [`DraftError`].
-pub fn compose(
+pub(crate) fn compose(
     args: &Args,
     settings: &Settings,
     mut input: Input,
@@ -71,7 +71,7 @@ pub fn compose(
 ///
 /// # Errors
 /// [`DraftError`].
-pub fn check(args: &Args) -> Result<(), DraftError> {
+pub(crate) fn check(args: &Args) -> Result<(), DraftError> {
     let mut named = Draft::default();
     recipients_of_flags(args, &mut named)?;
     let anybody = !(named.to.is_empty() && named.cc.is_empty() && named.bcc.is_empty());
@@ -504,7 +504,7 @@ fn html_of_head(args: &Args, draft: &mut Draft) -> Result<(), DraftError> {
 /// The charsets that were chosen for what is not UTF-8; none where it is to be found out. The stock
 /// lists of mail.rc (`iso-8859-1,utf-8`) say what is sent, not what is read: UTF-8 is found anyway,
 /// and ISO-8859-1 would take every input.
-pub fn fallback_charsets(settings: &Settings) -> Vec<String> {
+pub(crate) fn fallback_charsets(settings: &Settings) -> Vec<String> {
     let list = settings.list("fallback-charsets");
     let meaningful = |c: &String| {
         !["utf-8", "utf8", "us-ascii", "iso-8859-1"].contains(&c.to_ascii_lowercase().as_str())
@@ -524,6 +524,6 @@ fn unescape(text: &str) -> String {
 }
 
 /// The mailbox a text names, when it names one: chooses the account.
-pub fn first_author(text: &str) -> Result<Option<Mailbox>, AddressError> {
+pub(crate) fn first_author(text: &str) -> Result<Option<Mailbox>, AddressError> {
     Ok(parse_authors(text)?.into_iter().next())
 }

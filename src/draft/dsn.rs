@@ -10,7 +10,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// The longest ENVID, in octets as encoded (RFC 3461 section 4.4).
-pub const LONGEST_ENVID: usize = 100;
+pub(crate) const LONGEST_ENVID: usize = 100;
 
 /// What is asked of the servers on the way. Nothing by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,7 +158,7 @@ impl Ret {
 ///
 /// # Errors
 /// [`DsnError`].
-pub fn envid(text: &str) -> Result<String, DsnError> {
+pub(crate) fn envid(text: &str) -> Result<String, DsnError> {
     if !text.bytes().all(|b| (b' '..=b'~').contains(&b)) {
         return Err(DsnError::EnvidCharacter);
     }

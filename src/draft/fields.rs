@@ -156,7 +156,7 @@ pub(super) fn decode_names(draft: &mut Draft) {
 ///
 /// # Errors
 /// [`AddressError`] as [`parse_list`].
-pub fn list_of(value: &str) -> Result<Vec<Mailbox>, AddressError> {
+pub(crate) fn list_of(value: &str) -> Result<Vec<Mailbox>, AddressError> {
     parse_list(value).or_else(|error| parse_list(&value.replace(';', ",")).map_err(|_| error))
 }
 

@@ -20,7 +20,7 @@ use crate::settings::value::expand_home;
 
 /// What was read.
 #[derive(Debug, Default)]
-pub struct Input {
+pub(crate) struct Input {
     /// The text of standard input or of the body's file, and of the files it takes in.
     pub text: Option<Text>,
     /// The HTML.
@@ -52,7 +52,7 @@ impl Input {
     ///
     /// # Errors
     /// [`DraftError`]: the first file that cannot be used.
-    pub fn read(
+    pub(crate) fn read(
         args: &Args,
         home: Option<&Path>,
         extra: Option<&Path>,
@@ -92,7 +92,7 @@ impl Input {
     }
 
     /// The From header of the template, which chooses the account.
-    pub fn from(&self) -> Option<String> {
+    pub(crate) fn from(&self) -> Option<String> {
         self.template.as_ref()?.from()
     }
 

@@ -12,7 +12,7 @@ use super::input::{read_all, read_file};
 use crate::address::{AddressError, Mailbox, parse_list};
 
 /// The most recipients of one mail.
-pub const MOST: usize = 1_000_000;
+pub(super) const MOST: usize = 1_000_000;
 /// The largest file in octets: a million of the longest addresses.
 const LARGEST: u64 = 256 << 20;
 /// How many bad lines are told.
@@ -45,7 +45,7 @@ impl List {
 
 /// A line of a file that is no address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadLine {
+pub(crate) struct BadLine {
     /// The file as it was written, and the line from 1: `list.txt:3`.
     pub place: String,
     /// What is wrong.

@@ -8,14 +8,14 @@ use crate::mime::head::{self, Ended, Field, resent_block};
 
 /// The head of a template.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Template {
+pub(crate) struct Template {
     /// The fields as they were written.
     pub fields: Vec<Field>,
 }
 
 impl Template {
     /// Who sends it, which chooses the account: the value of From, or of the topmost Resent-From.
-    pub fn from(&self) -> Option<String> {
+    pub(crate) fn from(&self) -> Option<String> {
         let block = resent_block(&self.fields);
         let (fields, name) = if block.is_empty() {
             (&self.fields[..], "from")

@@ -13,13 +13,13 @@ use crate::text;
 const MOST_LINES: usize = 3;
 
 /// The language in which failures are explained with these settings.
-pub fn language(settings: &Settings) -> Language {
+pub(crate) fn language(settings: &Settings) -> Language {
     Language::of(&settings.locale())
 }
 
 /// What the words for a fault depend on beside the fault.
 #[derive(Clone, Copy)]
-pub struct Context<'a> {
+pub(crate) struct Context<'a> {
     via: &'a str,
     /// The server's name without the port.
     host: Option<&'a str>,
@@ -29,7 +29,7 @@ pub struct Context<'a> {
 
 impl<'a> Context<'a> {
     /// What an attempt depends on that went by this route, in the words of a user.
-    pub fn new(via: &'a str, settings: &'a Settings) -> Self {
+    pub(crate) fn new(via: &'a str, settings: &'a Settings) -> Self {
         let place = via.split(' ').next().unwrap_or_default();
         Context {
             via,
@@ -40,7 +40,7 @@ impl<'a> Context<'a> {
     }
 
     /// What the attempt of a report depends on.
-    pub fn of(report: &'a Report, settings: &'a Settings) -> Self {
+    pub(crate) fn of(report: &'a Report, settings: &'a Settings) -> Self {
         let place = report.host.as_deref();
         Context {
             host: place.and_then(|place| Some(place.rsplit_once(':')?.0)),
@@ -49,14 +49,14 @@ impl<'a> Context<'a> {
     }
 
     /// Finds what is known of a fault.
-    pub fn hint(&self, fault: &Fault) -> Option<&'static Hint> {
+    pub(crate) fn hint(&self, fault: &Fault) -> Option<&'static Hint> {
         hints::of_fault(fault, self.settings.provider(), self.host)
     }
 }
 
 /// A fault that is explained by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Explained {
+pub(crate) struct Explained {
     /// What went wrong, on one line.
     pub text: String,
     /// What is known of it.
@@ -66,7 +66,7 @@ pub struct Explained {
 }
 
 /// Explains one fault without a headline.
-pub fn explain(fault: &Fault, context: &Context<'_>) -> Explained {
+pub(crate) fn explain(fault: &Fault, context: &Context<'_>) -> Explained {
     let hint = context.hint(fault);
     let text = on_one_line(fault, context.language);
     let text = match (&fault.cause, hint) {
@@ -94,7 +94,7 @@ struct Failed<'a> {
 const MOST_TOLD: usize = 20;
 
 /// Sums a report up: `None` when every recipient was accepted.
-pub fn account_for(report: &Report, settings: &Settings) -> Option<Failure> {
+pub(crate) fn account_for(report: &Report, settings: &Settings) -> Option<Failure> {
     let failed: Vec<Failed<'_>> = report
         .recipients
         .iter()
@@ -109,7 +109,7 @@ pub fn account_for(report: &Report, settings: &Settings) -> Option<Failure> {
 }
 
 /// Sums up the faults that a rehearsal ended with, as a send would: `None` without any.
-pub fn account_for_faults(faults: &[Fault], context: &Context<'_>) -> Option<Failure> {
+pub(crate) fn account_for_faults(faults: &[Fault], context: &Context<'_>) -> Option<Failure> {
     let struck = |fault| Failed {
         recipient: "",
         fault,
@@ -419,12 +419,12 @@ fn headline(fault: &Fault) -> Sentence {
 }
 
 /// A fault on one line, for lists and journals, in English.
-pub fn one_line(fault: &Fault) -> String {
+pub(crate) fn one_line(fault: &Fault) -> String {
     on_one_line(fault, Language::English)
 }
 
 /// A fault on one line, for people.
-pub fn on_one_line(fault: &Fault, language: Language) -> String {
+pub(crate) fn on_one_line(fault: &Fault, language: Language) -> String {
     text::short(
         &cause(&fault.cause, language)
             .lines()

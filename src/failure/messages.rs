@@ -7,11 +7,11 @@ use crate::hints::Language;
 
 /// A sentence in English and in Simplified Chinese: a lowercase fragment.
 #[derive(Debug, Clone, Copy)]
-pub struct Sentence(&'static str, &'static str);
+pub(crate) struct Sentence(&'static str, &'static str);
 
 impl Sentence {
     /// The sentence with its parts put in.
-    pub fn say(self, language: Language, parts: &[&str]) -> String {
+    pub(crate) fn say(self, language: Language, parts: &[&str]) -> String {
         let mut rest = match language {
             Language::English => self.0,
             Language::Chinese => self.1,
@@ -38,7 +38,7 @@ impl Sentence {
 
 macro_rules! sentences {
     ($($name:ident: $english:literal, $chinese:literal;)*) => {
-        $(#[doc = $english] pub const $name: Sentence = Sentence($english, $chinese);)*
+        $(#[doc = $english] pub(crate) const $name: Sentence = Sentence($english, $chinese);)*
         /// Every sentence, for the test.
         #[cfg(test)]
         const ALL: &[Sentence] = &[$($name),*];

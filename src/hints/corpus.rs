@@ -129,7 +129,7 @@ const CORPUS: &[(&str, Class, &[&str])] = &[
 ];
 
 /// What the servers say.
-pub fn texts() -> impl Iterator<Item = &'static str> {
+pub(super) fn texts() -> impl Iterator<Item = &'static str> {
     CORPUS.iter().map(|(text, _, _)| *text)
 }
 

@@ -13,7 +13,7 @@ const DETAILS: [u16; 8] = [0, 10, 4, 6, 7, 6, 10, 30];
 
 /// The codes a row is about, as they are written in the table, separated by blanks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Codes {
+pub(super) struct Codes {
     /// `535 534`, or `4xx`.
     pub reply: &'static str,
     /// `5.7.8 x.7.9 5.7.500-699`.
@@ -22,7 +22,7 @@ pub struct Codes {
 
 /// Brings a text to the form that patterns are compared with: lower case, blanks collapsed,
 /// bounded.
-pub fn normal(text: &str) -> String {
+pub(super) fn normal(text: &str) -> String {
     let mut normal = String::with_capacity(text.len().min(COMPARED));
     for word in text.split_whitespace() {
         if normal.len() + word.len() >= COMPARED {
@@ -40,7 +40,7 @@ pub fn normal(text: &str) -> String {
 /// The length of the longest alternative of a pattern that the text holds; `None` when it holds
 /// none.
 #[cfg(test)]
-pub fn longest(pattern: &str, text: &str) -> Option<usize> {
+pub(super) fn longest(pattern: &str, text: &str) -> Option<usize> {
     pattern
         .split('|')
         .filter(|alternative| holds(alternative, text))
@@ -63,7 +63,7 @@ pub(super) fn holds(alternative: &str, text: &str) -> bool {
 impl Codes {
     /// What the reply code weighs where it is named: 1 its first digit, 2 a code that means many
     /// things, 5 any other; `None` when it is not.
-    pub fn reply(&self, code: u16) -> Option<u8> {
+    pub(super) fn reply(&self, code: u16) -> Option<u8> {
         let mut found = None;
         for word in self.reply.split_ascii_whitespace() {
             match word.strip_suffix("xx") {
@@ -78,7 +78,7 @@ impl Codes {
     }
 
     /// Returns whether the enhanced code is named, itself or in a range.
-    pub fn enhanced(&self, code: EnhancedCode) -> bool {
+    pub(super) fn enhanced(&self, code: EnhancedCode) -> bool {
         self.enhanced
             .split_ascii_whitespace()
             .any(|word| names(word, code).unwrap_or(false))
@@ -96,7 +96,7 @@ fn names(word: &str, code: EnhancedCode) -> Option<bool> {
 
 /// The code whose general meaning is that of this one: a detail beyond the registry means no more
 /// than its subject.
-pub fn registered(code: EnhancedCode) -> EnhancedCode {
+pub(super) fn registered(code: EnhancedCode) -> EnhancedCode {
     match DETAILS.get(usize::from(code.1)) {
         Some(&highest) if code.2 <= highest => code,
         Some(_) => EnhancedCode(code.0, code.1, 0),
@@ -111,7 +111,7 @@ fn is_vague(code: u16) -> bool {
 
 /// What an enhanced code weighs beside a reply code (see [`Codes::reply`]): `535 5.7.0` is a login
 /// that was refused and not "another security status", while `550 5.2.2` is a full mailbox.
-pub fn weight_of_enhanced(reply: Option<u16>, enhanced: EnhancedCode) -> u8 {
+pub(super) fn weight_of_enhanced(reply: Option<u16>, enhanced: EnhancedCode) -> u8 {
     let login = reply.is_some_and(|code| matches!(code, 530 | 534 | 535 | 538));
     match (enhanced.1, enhanced.2) {
         (0, _) => 1,

@@ -101,7 +101,7 @@ pub fn named(id: &str) -> Option<&'static Hint> {
 
 /// Every stage, by its word.
 #[cfg(test)]
-pub const STAGES: [Stage; 11] = [
+pub(super) const STAGES: [Stage; 11] = [
     Stage::Prepare,
     Stage::Resolve,
     Stage::Connect,

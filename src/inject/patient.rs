@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 const STEP: usize = 512;
 
 /// A reader that gives up with [`ErrorKind::TimedOut`].
-pub struct Patient<R> {
+pub(crate) struct Patient<R> {
     from: R,
     allowed: Duration,
     waited: Duration,
@@ -22,7 +22,7 @@ pub struct Patient<R> {
 
 impl<R: Read + AsFd> Patient<R> {
     /// Allows each line as much time.
-    pub fn new(from: R, allowed: Duration) -> Self {
+    pub(crate) fn new(from: R, allowed: Duration) -> Self {
         Patient {
             from,
             allowed,

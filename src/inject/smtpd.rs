@@ -25,14 +25,14 @@ mod pipe;
 mod tests;
 
 /// The most recipients of one message; RFC 5321 section 4.5.3.1.8 wants at least 100.
-pub const MOST_RECIPIENTS: usize = 10_000;
+pub(crate) const MOST_RECIPIENTS: usize = 10_000;
 /// So many commands in a row that mean nothing end the dialogue: the other side is no SMTP client.
 const MOST_ERRORS: u32 = 20;
 
 /// A reply with an enhanced status code (RFC 2034). Its text may be of any length and hold
 /// anything: it is made safe, and broken into lines, when it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The reply code; 4yz or 5yz where it refuses.
     pub code: u16,
     /// Class, subject and detail (RFC 3463).
@@ -43,7 +43,7 @@ pub struct Answer {
 
 impl Answer {
     /// Makes a reply of its three parts.
-    pub fn new(code: u16, enhanced: (u8, u16, u16), text: impl Into<String>) -> Self {
+    pub(crate) fn new(code: u16, enhanced: (u8, u16, u16), text: impl Into<String>) -> Self {
         Answer {
             code,
             enhanced,
@@ -60,7 +60,7 @@ impl Answer {
 
 /// One message's envelope, and what was said about it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Transaction {
+pub(crate) struct Transaction {
     /// The sender; `None` for `<>`. May be a bare name.
     pub sender: Option<Address>,
     /// The accepted recipients in order, at least one and at most [`MOST_RECIPIENTS`]; some may be
@@ -79,7 +79,7 @@ pub struct Transaction {
 }
 
 /// Decides what is taken. What it answers goes to the client as it is, made safe.
-pub trait Acceptor {
+pub(crate) trait Acceptor {
     /// Takes or refuses a sender; `None` is `<>`.
     ///
     /// # Errors
@@ -116,7 +116,7 @@ pub trait Acceptor {
 
 /// How a dialogue ended. None of them is an error: what was accepted is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     /// The client said QUIT.
     Quit,
     /// The client closed its side, perhaps in the middle of a message, of which nothing was kept.
@@ -136,7 +136,7 @@ pub enum End {
 /// # Errors
 /// The output cannot be written (the client has gone) or the input cannot be read. Messages
 /// accepted before stay so.
-pub fn serve(
+pub(crate) fn serve(
     input: &mut dyn Read,
     output: &mut dyn Write,
     name: &str,

@@ -41,7 +41,7 @@ pub(super) struct Reader<'e> {
 }
 
 impl<'e> Reader<'e> {
-    pub fn new(env: &'e Context<'e>) -> Self {
+    pub(super) fn new(env: &'e Context<'e>) -> Self {
         Reader {
             env,
             out: RcFile::default(),
@@ -58,20 +58,20 @@ impl<'e> Reader<'e> {
         }
     }
 
-    pub fn finish(mut self) -> RcFile {
+    pub(super) fn finish(mut self) -> RcFile {
         self.out.dialect = self.dialect;
         self.out
     }
 
     /// Reads the bytes of a file that was opened.
-    pub fn file(&mut self, bytes: &[u8], path: &Arc<Path>, file: ReadFile) {
+    pub(super) fn file(&mut self, bytes: &[u8], path: &Arc<Path>, file: ReadFile) {
         self.out.files.push(file);
         self.octets += bytes.len();
         self.bytes(bytes, path);
     }
 
     /// Reads a text; every block that it opens ends with it.
-    pub fn bytes(&mut self, bytes: &[u8], path: &Arc<Path>) {
+    pub(super) fn bytes(&mut self, bytes: &[u8], path: &Arc<Path>) {
         let text = lines::decode(bytes);
         let branches = self.branches.len();
         let floor = std::mem::replace(&mut self.floor, branches);

@@ -114,7 +114,7 @@ pub(super) struct Shell<'t> {
 
 impl<'t> Shell<'t> {
     /// Starts at the beginning of a line.
-    pub fn new(line: &'t str) -> Self {
+    pub(super) fn new(line: &'t str) -> Self {
         Shell {
             chars: line.chars().peekable(),
         }
@@ -124,7 +124,7 @@ impl<'t> Shell<'t> {
     ///
     /// # Errors
     /// [`ShellFault`]; nothing of the line is left then.
-    pub fn next_command(
+    pub(super) fn next_command(
         &mut self,
         lookup: &mut Lookup<'_>,
     ) -> Option<Result<Vec<Word>, ShellFault>> {

@@ -86,7 +86,7 @@ pub enum EntryError {
 
 /// Where the mail lies in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub(super) struct Entry {
     /// The head.
     pub head: Head,
     /// The first octet of the mail.
@@ -137,7 +137,7 @@ impl Head {
 ///
 /// # Errors
 /// The address that does not.
-pub fn check_envelope(head: &Head, envelope: &Envelope) -> Result<(), String> {
+pub(super) fn check_envelope(head: &Head, envelope: &Envelope) -> Result<(), String> {
     let odd = |text: &String, address: &Address| {
         if address.is_what(text) == Ok(true) {
             Ok(())
@@ -170,7 +170,7 @@ pub fn check_envelope(head: &Head, envelope: &Envelope) -> Result<(), String> {
 /// # Errors
 /// Those of the file system, and of a file of the mail that changed. What was written so far is the
 /// caller's to remove.
-pub fn write(file: &File, head: &Head, message: &Message) -> io::Result<Entry> {
+pub(super) fn write(file: &File, head: &Head, message: &Message) -> io::Result<Entry> {
     let mut out = Summed {
         inner: BufWriter::with_capacity(64 << 10, file),
         sum: crc32fast::Hasher::new(),
@@ -206,7 +206,7 @@ pub fn write(file: &File, head: &Head, message: &Message) -> io::Result<Entry> {
 ///
 /// # Errors
 /// [`EntryError`].
-pub fn look(file: &File) -> Result<Entry, EntryError> {
+pub(super) fn look(file: &File) -> Result<Entry, EntryError> {
     let mut reader = BufReader::with_capacity(4096, file);
     reader.seek(SeekFrom::Start(0))?;
     let mut magic = String::new();
@@ -271,7 +271,7 @@ fn end(file: &File, whole: u64) -> Result<(u64, u32), EntryError> {
 ///
 /// # Errors
 /// [`EntryError`].
-pub fn prove(file: &File) -> Result<Entry, EntryError> {
+pub(super) fn prove(file: &File) -> Result<Entry, EntryError> {
     let entry = look(file)?;
     let mut sum = crc32fast::Hasher::new();
     let mut buffer = vec![0; 128 << 10];

@@ -39,7 +39,7 @@ const SUBDIRS: [(Subdir, &str); 4] = [
 
 /// What a lock on the queue is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lock {
+pub(super) enum Lock {
     /// A run that gives way to another has it while it lasts.
     Runner,
     /// A mail that was given up is being brought back.
@@ -100,7 +100,7 @@ fn make_all(path: &Path) -> io::Result<()> {
 
 /// The opened folders.
 #[derive(Debug)]
-pub struct Folder {
+pub(super) struct Folder {
     root: OwnedFd,
     subdirs: [OwnedFd; 4],
     path: PathBuf,
@@ -111,7 +111,7 @@ impl Folder {
     ///
     /// # Errors
     /// [`FolderError`].
-    pub fn open(path: &Path) -> Result<Self, FolderError> {
+    pub(super) fn open(path: &Path) -> Result<Self, FolderError> {
         let unusable = |error: io::Error| FolderError::Unusable {
             path: path.to_owned(),
             error,
@@ -199,7 +199,7 @@ impl Folder {
 
     /// Whether mail can be written down: a file system that became read-only lets everything be
     /// opened that is there.
-    pub fn is_writable(&self) -> bool {
+    pub(super) fn is_writable(&self) -> bool {
         let access = rustix::fs::accessat(
             self.subdir(Subdir::Waiting),
             ".",
@@ -210,7 +210,7 @@ impl Folder {
     }
 
     /// The path as it was opened, for words.
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -220,21 +220,21 @@ impl Folder {
     }
 
     /// Makes a new file; an existing one is an error.
-    pub fn create(&self, subdir: Subdir, name: &str) -> io::Result<File> {
+    pub(super) fn create(&self, subdir: Subdir, name: &str) -> io::Result<File> {
         let flags =
             OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         self.make(subdir, name, flags)
     }
 
     /// Opens a file for reading and appending, and makes it when it is not there.
-    pub fn append(&self, subdir: Subdir, name: &str) -> io::Result<File> {
+    pub(super) fn append(&self, subdir: Subdir, name: &str) -> io::Result<File> {
         let flags =
             OFlags::RDWR | OFlags::CREATE | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         self.make(subdir, name, flags)
     }
 
     /// The same for a file that must be there.
-    pub fn append_to(&self, subdir: Subdir, name: &str) -> io::Result<File> {
+    pub(super) fn append_to(&self, subdir: Subdir, name: &str) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         self.make(subdir, name, flags)
     }
@@ -262,7 +262,7 @@ impl Folder {
 
     /// Opens a file of ours for reading; anything but a regular file of ours with one name is
     /// [`io::ErrorKind::InvalidData`].
-    pub fn open_file(&self, subdir: Subdir, name: &str) -> io::Result<File> {
+    pub(super) fn open_file(&self, subdir: Subdir, name: &str) -> io::Result<File> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let strange = || {
             io::Error::new(
@@ -285,19 +285,19 @@ impl Folder {
 
     /// Tells whether a name still stands for an open file: it may have been removed or exchanged
     /// before it was locked.
-    pub fn is_same(&self, subdir: Subdir, name: &str, file: &File) -> bool {
+    pub(super) fn is_same(&self, subdir: Subdir, name: &str, file: &File) -> bool {
         let by_name = rustix::fs::statat(self.subdir(subdir), name, AtFlags::SYMLINK_NOFOLLOW);
         let by_file = rustix::fs::fstat(file);
         matches!((by_name, by_file), (Ok(a), Ok(b)) if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
     }
 
     /// Tells whether there is a file of this name.
-    pub fn has(&self, subdir: Subdir, name: &str) -> bool {
+    pub(super) fn has(&self, subdir: Subdir, name: &str) -> bool {
         rustix::fs::statat(self.subdir(subdir), name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
     }
 
     /// Gives a file another name, never that of an existing one.
-    pub fn rename(&self, from: (Subdir, &str), to: (Subdir, &str)) -> io::Result<()> {
+    pub(super) fn rename(&self, from: (Subdir, &str), to: (Subdir, &str)) -> io::Result<()> {
         let (at, into) = (self.subdir(from.0), self.subdir(to.0));
         match rustix::fs::renameat_with(at, from.1, into, to.1, RenameFlags::NOREPLACE) {
             // Old kernels and some file systems cannot promise it; the names are random.
@@ -309,7 +309,7 @@ impl Folder {
     }
 
     /// Removes a file; one that is not there is no error.
-    pub fn remove(&self, subdir: Subdir, name: &str) -> io::Result<()> {
+    pub(super) fn remove(&self, subdir: Subdir, name: &str) -> io::Result<()> {
         match rustix::fs::unlinkat(self.subdir(subdir), name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(error) => Err(error.into()),
@@ -317,12 +317,12 @@ impl Folder {
     }
 
     /// Makes the names of a folder durable.
-    pub fn sync(&self, subdir: Subdir) -> io::Result<()> {
+    pub(super) fn sync(&self, subdir: Subdir) -> io::Result<()> {
         Ok(rustix::fs::fsync(self.subdir(subdir))?)
     }
 
     /// The names in a folder, sorted: names begin with the time, so the oldest comes first.
-    pub fn names(&self, subdir: Subdir) -> io::Result<Vec<String>> {
+    pub(super) fn names(&self, subdir: Subdir) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in Dir::read_from(self.subdir(subdir))? {
             let name = OsStr::from_bytes(entry?.file_name().to_bytes())
@@ -338,7 +338,7 @@ impl Folder {
 
     /// Opens what a lock lies on. It is a folder, which is there also when the disk has no room for
     /// one more file.
-    pub fn lock_of(&self, lock: Lock) -> io::Result<File> {
+    pub(super) fn lock_of(&self, lock: Lock) -> io::Result<File> {
         let folder = match lock {
             Lock::Runner => &self.root,
             Lock::Moves => self.subdir(Subdir::Failed),
@@ -354,13 +354,13 @@ impl Folder {
     }
 
     /// The file of a place among those who send, open for locking only.
-    pub fn file_of_slot(&self, slot: usize) -> io::Result<File> {
+    pub(super) fn file_of_slot(&self, slot: usize) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Self::make_at(&self.root, &format!("slot.{slot}"), flags)
     }
 
     /// Sets a little room and one file aside, so that a full disk still lets the queue drain.
-    pub fn keep_reserve(&self) {
+    pub(super) fn keep_reserve(&self) {
         const SIZE: usize = 64 << 10;
         let kept = rustix::fs::statat(&self.root, RESERVE, AtFlags::SYMLINK_NOFOLLOW)
             .map_or(0, |stat| stat.st_size);
@@ -377,7 +377,7 @@ impl Folder {
     }
 
     /// Gives the reserve back, its room and its file.
-    pub fn use_reserve(&self) {
+    pub(super) fn use_reserve(&self) {
         let _ = rustix::fs::unlinkat(&self.root, RESERVE, AtFlags::empty());
     }
 }

@@ -14,7 +14,7 @@ use super::replies::{Replies, UNANSWERED};
 
 /// How long a mail whose last answer was lost is left alone (RFC 5321 section 4.5.3.2.6: the server
 /// may take ten minutes).
-pub const DOUBT: i64 = 10 * 60 * 1000;
+pub(super) const DOUBT: i64 = 10 * 60 * 1000;
 
 /// One event; times in milliseconds from 1970, recipients by their place in the head.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -403,7 +403,7 @@ pub enum JournalError {
 ///
 /// # Errors
 /// [`JournalError`].
-pub fn read(mut file: &File) -> Result<(Vec<Event>, u64), JournalError> {
+pub(super) fn read(mut file: &File) -> Result<(Vec<Event>, u64), JournalError> {
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(0))?;
     file.read_to_end(&mut bytes)?;
@@ -449,7 +449,7 @@ fn event(line: &[u8]) -> Option<Event> {
 ///
 /// # Errors
 /// Those of the file system; then the file is as it was, as far as that can be had.
-pub fn append(mut file: &File, good: &mut u64, events: &[Event]) -> io::Result<()> {
+pub(super) fn append(mut file: &File, good: &mut u64, events: &[Event]) -> io::Result<()> {
     let mut lines = Vec::new();
     for event in events {
         let json = serde_json::to_string(event)?;

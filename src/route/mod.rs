@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::secret::SecretSource;
 
-pub mod resolve;
-pub mod url;
+pub(crate) mod resolve;
+pub(crate) mod url;
 
 /// How a mail travels.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use super::ProxyKind;
 
 /// What the text means.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
+pub(crate) enum Target {
     /// A server.
     Server(Server),
     /// A server on a unix socket, and what it speaks: SMTP or LMTP.
@@ -25,7 +25,7 @@ pub enum Target {
 
 /// A server as it was written.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Server {
+pub(crate) struct Server {
     /// `None` without a scheme.
     pub scheme: Option<Scheme>,
     /// A-labels, or an IP address without brackets.
@@ -40,7 +40,7 @@ pub struct Server {
 
 impl Server {
     /// The server of this host, at the other end of a socket.
-    pub fn local(scheme: Scheme) -> Self {
+    pub(crate) fn local(scheme: Scheme) -> Self {
         Server {
             scheme: Some(scheme),
             host: "localhost".into(),
@@ -59,7 +59,7 @@ impl std::fmt::Debug for Server {
 
 /// The scheme of a URL: a protocol and when TLS starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scheme {
+pub(crate) enum Scheme {
     /// Port 25, STARTTLS.
     Smtp,
     /// Port 465, TLS from the first byte.
@@ -72,7 +72,7 @@ pub enum Scheme {
 
 impl Scheme {
     /// The port when none is written.
-    pub fn port(self) -> u16 {
+    pub(crate) fn port(self) -> u16 {
         match self {
             Scheme::Smtp => 25,
             Scheme::Smtps => 465,
@@ -85,14 +85,14 @@ impl Scheme {
 /// A text and what it means. It is read once, when it is made; what cannot be read counts only
 /// where the meaning is asked for.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Parsed<T> {
+pub(crate) struct Parsed<T> {
     text: String,
     meaning: Result<T, String>,
 }
 
 impl<T> Parsed<T> {
     /// The text, which may hold a password.
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
@@ -100,20 +100,20 @@ impl<T> Parsed<T> {
     ///
     /// # Errors
     /// As [`parse`].
-    pub fn meaning(&self) -> Result<&T, &str> {
+    pub(crate) fn meaning(&self) -> Result<&T, &str> {
         self.meaning.as_ref().map_err(String::as_str)
     }
 }
 
 impl Parsed<Target> {
     /// Reads the value of `smtp` or `mta`.
-    pub fn target(text: String) -> Self {
+    pub(crate) fn target(text: String) -> Self {
         let meaning = parse(&text);
         Parsed { text, meaning }
     }
 
     /// The server that it names.
-    pub fn server(&self) -> Option<&Server> {
+    pub(crate) fn server(&self) -> Option<&Server> {
         match &self.meaning {
             Ok(Target::Server(server)) => Some(server),
             _ => None,
@@ -123,7 +123,7 @@ impl Parsed<Target> {
 
 impl Parsed<(ProxyKind, Server)> {
     /// Reads the value of `proxy`.
-    pub fn proxy(text: String) -> Self {
+    pub(crate) fn proxy(text: String) -> Self {
         let meaning = proxy_server(&text);
         Parsed { text, meaning }
     }
@@ -145,7 +145,7 @@ const UNREADABLE: &str = "write `/`, `?` and `#` in a user or password as `%2F`,
 /// # Errors
 /// A lowercase fragment that repeats nothing of the text but an unknown scheme, as any other part
 /// may be of a password.
-pub fn parse(text: &str) -> Result<Target, String> {
+pub(crate) fn parse(text: &str) -> Result<Target, String> {
     let text = text.trim();
     if text == "test" {
         return Ok(Target::Stdout);
@@ -292,7 +292,7 @@ fn decode(text: &str) -> Result<String, String> {
 ///
 /// # Errors
 /// A lowercase fragment that repeats nothing of the text: it may be a URL, or half a login.
-pub fn host_port(text: &str) -> Result<(String, Option<u16>), String> {
+pub(crate) fn host_port(text: &str) -> Result<(String, Option<u16>), String> {
     let text = text.trim();
     let (name, port) = if let Some(rest) = text.strip_prefix('[') {
         let (name, rest) = rest.split_once(']').ok_or("the `[` has no matching `]`")?;
@@ -339,7 +339,7 @@ fn host(name: &str) -> Result<String, String> {
 /// A text as errors and lists may show it, where it may be a URL or a part of one: everything
 /// between the scheme and the last `@` is struck out but the user of a URL that can be read, and
 /// all of it behind the scheme where that cannot.
-pub fn masked(text: &str) -> String {
+pub(crate) fn masked(text: &str) -> String {
     let (scheme, rest) = split_scheme(text);
     let scheme = scheme.map_or_else(String::new, |scheme| format!("{scheme}://"));
     let shaped = !scheme.is_empty() || rest.contains('@');
@@ -368,7 +368,7 @@ pub fn masked(text: &str) -> String {
 
 /// The value of a setting that takes a server, as lists may show it: as [`masked`], and nothing of
 /// what cannot be read.
-pub fn masked_server(text: &str) -> String {
+pub(crate) fn masked_server(text: &str) -> String {
     let (scheme, rest) = split_scheme(text.trim());
     let readable = match scheme {
         Some("file" | "test") => true,
@@ -384,7 +384,7 @@ pub fn masked_server(text: &str) -> String {
 }
 
 /// The text without the password of a URL; `None` for one in which the password cannot be found.
-pub fn without_password(text: &str) -> Option<String> {
+pub(crate) fn without_password(text: &str) -> Option<String> {
     let text = text.trim();
     let (scheme, rest) = split_scheme(text);
     match scheme {
@@ -412,7 +412,7 @@ pub fn without_password(text: &str) -> Option<String> {
 }
 
 /// Returns whether the text is a URL with a password in it.
-pub fn has_password(text: &str) -> bool {
+pub(crate) fn has_password(text: &str) -> bool {
     split_scheme(text)
         .1
         .rsplit_once('@')

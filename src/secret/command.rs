@@ -34,7 +34,7 @@ pub(super) fn text(words: &[String]) -> Result<Zeroizing<Vec<u8>>, SecretError> 
 /// # Errors
 /// [`SecretError`]: it cannot be run, failed, or took longer than two minutes (somebody may have to
 /// unlock a keyring first).
-pub fn store(words: &[String], text: &Zeroizing<String>) -> Result<(), SecretError> {
+pub(crate) fn store(words: &[String], text: &Zeroizing<String>) -> Result<(), SecretError> {
     store_within(words, text, PATIENCE * 4)
 }
 

@@ -99,7 +99,7 @@ fn decoded(bytes: &[u8], whose: impl Fn() -> String) -> Result<Zeroizing<String>
 /// An entry for the host itself hides those with a wildcard (`*.example.org`: one label). With a
 /// user, an entry without a login serves too when none names that user. Without a user, only a
 /// single entry counts.
-pub fn lookup(text: &str, host: &str, user: Option<&str>) -> Option<Entry> {
+pub(crate) fn lookup(text: &str, host: &str, user: Option<&str>) -> Option<Entry> {
     let machines = machines(text);
     [Match::Exact, Match::Wildcard].into_iter().find_map(|how| {
         let candidates: Vec<&Machine> = machines

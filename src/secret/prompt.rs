@@ -66,7 +66,7 @@ fn ask_at(path: &str, user: &str, host: &str) -> Result<Secret, SecretError> {
 
 /// The controlling terminal, while it is ours to ask on.
 #[derive(Debug)]
-pub struct Terminal {
+pub(crate) struct Terminal {
     file: Arc<File>,
     /// The number of a signal that was handled, and ends every question; `None`: any that was
     /// handled does.
@@ -80,7 +80,7 @@ impl Terminal {
     /// # Errors
     /// A lowercase fragment: there is none, or this program is in the background, where it would be
     /// stopped for ever.
-    pub fn open(interrupt: Arc<AtomicUsize>) -> Result<Self, &'static str> {
+    pub(crate) fn open(interrupt: Arc<AtomicUsize>) -> Result<Self, &'static str> {
         Terminal::open_at("/dev/tty", Some(interrupt))
     }
 
@@ -105,7 +105,7 @@ impl Terminal {
 
     /// Writes a text, made safe: names of users and servers come from files and the network. A
     /// terminal that is gone shows at the next question.
-    pub fn say(&self, text: &str) {
+    pub(crate) fn say(&self, text: &str) {
         let _ = (&*self.file).write_all(text::safe(text, Policy::Lines).as_bytes());
     }
 
@@ -114,7 +114,7 @@ impl Terminal {
     /// # Errors
     /// [`io::ErrorKind::UnexpectedEof`] after Ctrl-D or when the terminal is gone; any other kind
     /// when a signal was handled.
-    pub fn ask(&self, question: &str) -> io::Result<String> {
+    pub(crate) fn ask(&self, question: &str) -> io::Result<String> {
         const LONGEST: usize = 4096;
         self.say(question);
         let mut line = Vec::new();
@@ -135,7 +135,7 @@ impl Terminal {
     /// # Errors
     /// [`io::ErrorKind::UnexpectedEof`] after Ctrl-D; any other kind when a signal was handled, or
     /// nothing can be hidden.
-    pub fn ask_secret(&self, question: &str) -> io::Result<Secret> {
+    pub(crate) fn ask_secret(&self, question: &str) -> io::Result<Secret> {
         let quiet = Quiet::begin(Arc::clone(&self.file))?;
         self.unseen(quiet, question).map(Secret)
     }

@@ -6,7 +6,10 @@ use crate::address::{Address, Mailbox, parse_authors, parse_list};
 ///
 /// # Errors
 /// [`SettingsError::Address`] with the place it was said.
-pub fn mailboxes(settings: &Settings, name: &'static str) -> Result<Vec<Mailbox>, SettingsError> {
+pub(crate) fn mailboxes(
+    settings: &Settings,
+    name: &'static str,
+) -> Result<Vec<Mailbox>, SettingsError> {
     let mut found = Vec::new();
     for text in settings.list(name) {
         // `Name a@b` without brackets is common in mail.rc.
@@ -44,7 +47,7 @@ fn separated(text: &str) -> Option<Vec<Mailbox>> {
 ///
 /// # Errors
 /// [`SettingsError`].
-pub fn authors(settings: &Settings, user: &str) -> Result<Vec<Mailbox>, SettingsError> {
+pub(crate) fn authors(settings: &Settings, user: &str) -> Result<Vec<Mailbox>, SettingsError> {
     let mut authors = mailboxes(settings, "from")?;
     if authors.is_empty() {
         let address = match login_address(settings) {
@@ -68,7 +71,7 @@ pub fn authors(settings: &Settings, user: &str) -> Result<Vec<Mailbox>, Settings
 ///
 /// # Errors
 /// [`SettingsError`].
-pub fn is_said(settings: &Settings) -> Result<bool, SettingsError> {
+pub(crate) fn is_said(settings: &Settings) -> Result<bool, SettingsError> {
     Ok(login_address(settings).is_some() || !mailboxes(settings, "from")?.is_empty())
 }
 
@@ -79,7 +82,7 @@ fn login_address(settings: &Settings) -> Option<Address> {
 }
 
 /// The user name that was set, by itself or in the URL of the server.
-pub fn login_name(settings: &Settings) -> Option<String> {
+pub(crate) fn login_name(settings: &Settings) -> Option<String> {
     settings.filled("auth-user").or_else(|| url_user(settings))
 }
 
@@ -119,7 +122,7 @@ fn qualified(settings: &Settings, address: Address) -> Result<Address, SettingsE
 ///
 /// # Errors
 /// [`SettingsError`].
-pub fn return_path(
+pub(crate) fn return_path(
     settings: &Settings,
     author: &Mailbox,
     user: &str,
@@ -151,7 +154,7 @@ pub fn return_path(
 
 /// The mailbox that `force-from` puts in the place of an address: the `from` of files, environment
 /// or `-S`, else the login. `None` leaves the address: it is one of these, or there are none.
-pub fn forced(settings: &Settings, stands: &Address) -> Option<Mailbox> {
+pub(crate) fn forced(settings: &Settings, stands: &Address) -> Option<Mailbox> {
     if !settings.flag("force-from") || stands.is_bare() {
         return None;
     }

@@ -238,7 +238,7 @@ impl Layers {
 }
 
 /// The user's mail.rc: `$MAILRC`, else the first of `~/.smailrc` and `~/.mailrc` that exists.
-pub fn user_rc(env: &Environment) -> Option<PathBuf> {
+pub(crate) fn user_rc(env: &Environment) -> Option<PathBuf> {
     if let Some(path) = env.variable("MAILRC").filter(|p| !p.is_empty()) {
         return Some(expand_home(path, env.home.as_deref()));
     }

@@ -8,7 +8,7 @@ use crate::mailrc::mailx_names::WITHOUT_EFFECT;
 
 /// What a value may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Any text on one line.
     Text,
     /// Text that is never printed.
@@ -37,7 +37,7 @@ pub enum Kind {
 
 /// One setting.
 #[derive(Debug)]
-pub struct Key {
+pub(crate) struct Key {
     /// Its name in TOML, and with `SMAIL_` in the environment.
     pub name: &'static str,
     /// Its names in mail.rc, which are accepted everywhere.
@@ -79,7 +79,7 @@ const ENCODING: &[&str] = &["auto", "8bit", "quoted-printable", "base64"];
 macro_rules! keys {
     ($($group:literal { $($name:literal, $mailrc:expr, $kind:expr, $example:literal, $default:literal, $doc:literal $(, $chain:ident)?;)* })*) => {
         /// Every setting, in the order of the manual.
-        pub const KEYS: &[Key] = &[$($(Key {
+        pub(crate) const KEYS: &[Key] = &[$($(Key {
             name: $name, mailrc: &$mailrc, kind: $kind, group: $group, doc: $doc, example: $example, default: $default,
             chain: keys!(@chain $($chain)?),
         },)*)*];
@@ -196,7 +196,7 @@ keys! {
 
 /// Finds a setting by one of its names; `Some(suffix)` when mail.rc's chain form was used
 /// (`smtp-auth-user-HOST`).
-pub fn find(name: &str) -> Option<(&'static Key, Option<&str>)> {
+pub(crate) fn find(name: &str) -> Option<(&'static Key, Option<&str>)> {
     if let Some(key) = KEYS
         .iter()
         .find(|k| k.name == name || k.mailrc.contains(&name))
@@ -228,7 +228,7 @@ pub fn find(name: &str) -> Option<(&'static Key, Option<&str>)> {
 }
 
 /// Returns whether a mailx program knows the name, with or without an effect here.
-pub fn is_known(name: &str) -> bool {
+pub(crate) fn is_known(name: &str) -> bool {
     find(name).is_some()
         || WITHOUT_EFFECT.contains(&name)
         || ["smime-", "pop3-", "imap-", "build-", "colour-"]
@@ -237,7 +237,7 @@ pub fn is_known(name: &str) -> bool {
 }
 
 /// The known name nearest to a mistyped one.
-pub fn nearest(name: &str) -> Option<&'static str> {
+pub(crate) fn nearest(name: &str) -> Option<&'static str> {
     /// A name that is much longer than all of them is near none, and comparing takes time.
     const LONGEST: usize = 60;
     if name.len() > LONGEST {
@@ -253,7 +253,7 @@ pub fn nearest(name: &str) -> Option<&'static str> {
 }
 
 /// The environment variable of a setting: `auth-user` is `SMAIL_AUTH_USER`.
-pub fn environment(name: &str) -> String {
+pub(crate) fn environment(name: &str) -> String {
     format!("SMAIL_{}", name.replace('-', "_").to_uppercase())
 }
 

@@ -34,12 +34,12 @@ const KNOWN_VARIABLES: &[(&str, &str)] = &[
 ];
 
 /// The largest text or mail that is read, where `max-size` does not say otherwise.
-pub const MAX_SIZE: u64 = 64 << 20;
+pub(crate) const MAX_SIZE: u64 = 64 << 20;
 /// How many unknown names of mail.rc files are noted; each is compared with every known one.
 const MOST_UNKNOWN: usize = 100;
 
 /// All that was said, before an account is chosen.
-pub struct Layers {
+pub(crate) struct Layers {
     pub(super) assignments: Vec<Assignment>,
     pub(super) accounts: BTreeMap<String, Vec<Assignment>>,
     pub(super) aliases: Aliases,
@@ -66,7 +66,7 @@ impl Layers {
     ///
     /// # Errors
     /// [`SettingsError`]: the first thing that cannot stand.
-    pub fn load(args: &Args, env: &Environment) -> Result<Self, SettingsError> {
+    pub(crate) fn load(args: &Args, env: &Environment) -> Result<Self, SettingsError> {
         Layers::read(&Overrides::of(args), env)
     }
 
@@ -74,7 +74,7 @@ impl Layers {
     ///
     /// # Errors
     /// As [`Layers::load`].
-    pub fn read(overrides: &Overrides, env: &Environment) -> Result<Self, SettingsError> {
+    pub(crate) fn read(overrides: &Overrides, env: &Environment) -> Result<Self, SettingsError> {
         let mut layers = Layers::bare(env.home.clone(), env.host.clone());
         layers.nested = env.variable(STARTED_BY_SMAIL).is_some();
         env.locale().clone_into(&mut layers.locale);
@@ -98,12 +98,12 @@ impl Layers {
     }
 
     /// The names of the accounts that the files have.
-    pub fn account_names(&self) -> Vec<String> {
+    pub(crate) fn account_names(&self) -> Vec<String> {
         self.accounts.keys().cloned().collect()
     }
 
     /// The largest text that may be read, needed before the settings are resolved.
-    pub fn max_size(&self) -> u64 {
+    pub(crate) fn max_size(&self) -> u64 {
         let sizes = self.assignments.iter().filter(|a| a.key.name == "max-size");
         match sizes.max_by_key(|a| a.layer).and_then(|a| a.value.as_ref()) {
             Some(Value::Size(size)) => *size,
@@ -117,7 +117,7 @@ impl Layers {
     ///
     /// # Errors
     /// [`SettingsError::NoDefaultAccount`].
-    pub fn resolve(&self, authors: &[Mailbox]) -> Result<Settings, SettingsError> {
+    pub(crate) fn resolve(&self, authors: &[Mailbox]) -> Result<Settings, SettingsError> {
         let account = match &self.account {
             Some(name) => Some(name.clone()),
             None => self.account_of(authors).or(self.default_account()?),

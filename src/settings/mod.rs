@@ -4,16 +4,16 @@
 //! wins, all words are remembered, and every value knows its [`Origin`]. Promise: what a file, a
 //! variable or a flag says has the same effect. Refuses unknown names in TOML and `-S` (exit 78,
 //! 64) and skips unknown ones in mail.rc, which belong to others.
-pub mod author;
+pub(crate) mod author;
 mod files;
-pub mod keys;
+pub(crate) mod keys;
 mod layers;
 mod overrides;
 mod provider;
 mod secrets;
 mod show;
-pub mod toml;
-pub mod value;
+pub(crate) mod toml;
+pub(crate) mod value;
 mod waiting;
 
 use std::collections::BTreeMap;
@@ -25,19 +25,19 @@ use crate::address::Aliases;
 use crate::environment::Host;
 use crate::route::url::{self, Parsed, Target};
 use crate::text::word;
-pub use files::user_rc;
+pub(crate) use files::user_rc;
 use keys::Key;
-pub use layers::{Layers, MAX_SIZE};
-pub use overrides::{Override, Overrides, SettingsFiles};
-pub use secrets::secrets_at_hand;
-pub use show::{quote, show};
+pub(crate) use layers::{Layers, MAX_SIZE};
+pub(crate) use overrides::{Override, Overrides, SettingsFiles};
+pub(crate) use secrets::secrets_at_hand;
+pub(crate) use show::{quote, show};
 use value::{Value, expand_home};
 pub(crate) use waiting::SECRETS;
-pub use waiting::StoredSettings;
+pub(crate) use waiting::StoredSettings;
 
 /// Which source a value came from; the later ones win.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Layer {
+pub(crate) enum Layer {
     /// Variables of Heirloom mailx in the environment.
     Fallback,
     /// `-X`.
@@ -91,7 +91,7 @@ impl Source {
 
 /// Where a value was said.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// A file and its line.
     File(PathBuf, u32),
     /// A variable of the environment.
@@ -115,7 +115,7 @@ impl fmt::Display for Origin {
 
 /// One thing one source said of one setting.
 #[derive(Clone)]
-pub struct Assignment {
+pub(crate) struct Assignment {
     /// The setting.
     pub key: &'static Key,
     /// The host, user@host or address behind the name, in lower case (`smtp-auth-user-HOST`).
@@ -131,7 +131,7 @@ pub struct Assignment {
 /// What went wrong with the settings. Every variant exits 78 but those that come from the command
 /// line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SettingsError {
+pub(crate) enum SettingsError {
     /// No setting has this name; the nearest one.
     #[error("unknown setting `{}`", shown_name(.name))]
     Unknown {
@@ -229,7 +229,7 @@ pub enum SettingsError {
 }
 
 /// The settings of this run.
-pub struct Settings {
+pub(crate) struct Settings {
     /// Every word of every source, in order of precedence.
     pub(crate) trail: Vec<Assignment>,
     /// The winners, for names without a suffix.
@@ -259,27 +259,27 @@ pub struct Settings {
 
 impl Settings {
     /// The text of a setting; lists are joined by commas. `None` when it is not set.
-    pub fn text(&self, name: &'static str) -> Option<String> {
+    pub(crate) fn text(&self, name: &'static str) -> Option<String> {
         self.value(name).map(text_of)
     }
 
     /// The text of a setting when it is set to something.
-    pub fn filled(&self, name: &'static str) -> Option<String> {
+    pub(crate) fn filled(&self, name: &'static str) -> Option<String> {
         self.text(name).filter(|text| !text.is_empty())
     }
 
     /// Whether a setting has the same value in both, secrets included.
-    pub fn agrees(&self, other: &Settings, name: &'static str) -> bool {
+    pub(crate) fn agrees(&self, other: &Settings, name: &'static str) -> bool {
         self.value(name) == other.value(name)
     }
 
     /// Whether a switch is on; off when it is not set.
-    pub fn flag(&self, name: &'static str) -> bool {
+    pub(crate) fn flag(&self, name: &'static str) -> bool {
         matches!(self.value(name), Some(Value::Flag(true)))
     }
 
     /// The texts of a list; empty when it is not set.
-    pub fn list(&self, name: &'static str) -> Vec<String> {
+    pub(crate) fn list(&self, name: &'static str) -> Vec<String> {
         match self.value(name) {
             Some(Value::List(list)) => list.clone(),
             Some(Value::Text(text)) if !text.is_empty() => vec![text.clone()],
@@ -288,22 +288,22 @@ impl Settings {
     }
 
     /// A path with `~` expanded.
-    pub fn path(&self, name: &'static str) -> Option<PathBuf> {
+    pub(crate) fn path(&self, name: &'static str) -> Option<PathBuf> {
         self.filled(name).map(|path| self.expand(&path))
     }
 
     /// Puts the home directory in the place of `~`.
-    pub fn expand(&self, path: &str) -> PathBuf {
+    pub(crate) fn expand(&self, path: &str) -> PathBuf {
         expand_home(path, self.home.as_deref())
     }
 
     /// The user's home directory.
-    pub fn home(&self) -> Option<&Path> {
+    pub(crate) fn home(&self) -> Option<&Path> {
         self.home.as_deref()
     }
 
     /// A length of time.
-    pub fn time(&self, name: &'static str) -> Option<Duration> {
+    pub(crate) fn time(&self, name: &'static str) -> Option<Duration> {
         match self.value(name)? {
             Value::Time(time) => Some(*time),
             _ => None,
@@ -311,7 +311,7 @@ impl Settings {
     }
 
     /// A number of bytes.
-    pub fn size(&self, name: &'static str) -> Option<u64> {
+    pub(crate) fn size(&self, name: &'static str) -> Option<u64> {
         match self.value(name)? {
             Value::Size(size) => Some(*size),
             _ => None,
@@ -327,24 +327,24 @@ impl Settings {
     }
 
     /// The locale in which failures are explained: `language`, else that of messages.
-    pub fn locale(&self) -> String {
+    pub(crate) fn locale(&self) -> String {
         self.filled("language")
             .unwrap_or_else(|| self.locale.clone())
     }
 
     /// The provider in use, by its name in the table.
-    pub fn provider(&self) -> Option<&str> {
+    pub(crate) fn provider(&self) -> Option<&str> {
         self.preset.as_ref().map(|preset| preset.id)
     }
 
     /// Where the winning value was said.
-    pub fn origin(&self, name: &'static str) -> Option<&Origin> {
+    pub(crate) fn origin(&self, name: &'static str) -> Option<&Origin> {
         let origin = self.winner(name).map(|a| &a.origin);
         origin.filter(|origin| !matches!(origin, Origin::Flag(flag) if flag.is_empty()))
     }
 
     /// Whether the winning value stands in a file of the system, which one user cannot change.
-    pub fn is_of_system(&self, name: &'static str) -> bool {
+    pub(crate) fn is_of_system(&self, name: &'static str) -> bool {
         self.winner(name)
             .is_some_and(|a| matches!(a.layer, Layer::SystemRc | Layer::SystemToml))
     }

@@ -12,7 +12,7 @@ use crate::cli::Args;
 
 /// What a run says over its files. Nothing by default.
 #[derive(Clone, Default)]
-pub struct Overrides {
+pub(crate) struct Overrides {
     /// Which files are read.
     pub files: SettingsFiles,
     /// The account, or with GNU mail a file to attach (`-A`).
@@ -27,7 +27,7 @@ pub struct Overrides {
 
 /// Which files are read. All of them by default.
 #[derive(Clone, Default)]
-pub struct SettingsFiles {
+pub(crate) struct SettingsFiles {
     /// None at all.
     pub none: bool,
     /// In place of the system's and the user's `config.toml`.
@@ -40,7 +40,7 @@ pub struct SettingsFiles {
 
 /// A setting over those of the files.
 #[derive(Clone)]
-pub struct Override {
+pub(crate) struct Override {
     /// Its name, by any that it has.
     pub key: String,
     /// Its value; `None` unsets it.
@@ -53,7 +53,7 @@ pub struct Override {
 
 impl Overrides {
     /// Those of a command line.
-    pub fn of(args: &Args) -> Self {
+    pub(crate) fn of(args: &Args) -> Self {
         Overrides {
             files: SettingsFiles::of(args),
             account: args.account.clone(),
@@ -71,7 +71,7 @@ impl Overrides {
 
 impl SettingsFiles {
     /// Those that a command line names.
-    pub fn of(args: &Args) -> Self {
+    pub(crate) fn of(args: &Args) -> Self {
         SettingsFiles {
             none: args.no_config,
             config: args.config.clone(),
@@ -84,7 +84,7 @@ impl SettingsFiles {
 impl Override {
     /// Reads what stands behind `-S`: `name=value`; `name` switches on and `noname` off, unless
     /// `noname` is a name itself.
-    pub fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let (key, value) = if let Some((name, value)) = text.split_once('=') {
             (name.trim(), Some(Raw::Text(value.to_owned())))
         } else {
@@ -103,7 +103,7 @@ impl Override {
     }
 
     /// A value that a dialogue has found out. It counts as `-S` does, and has no place to be shown.
-    pub fn found(key: impl Into<String>, value: Raw) -> Self {
+    pub(crate) fn found(key: impl Into<String>, value: Raw) -> Self {
         Override {
             key: key.into(),
             value: Some(value),
@@ -113,7 +113,7 @@ impl Override {
     }
 
     /// What `-v` sets.
-    pub fn verbose() -> Self {
+    pub(crate) fn verbose() -> Self {
         Override::flag("verbose", "-v", "true")
     }
 

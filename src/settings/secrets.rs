@@ -9,7 +9,7 @@ use crate::secret::Secret;
 
 /// The secrets that the settings hold themselves, of any server, as they are typed and as they are
 /// sent.
-pub fn secrets_at_hand(settings: &Settings) -> Vec<Secret> {
+pub(crate) fn secrets_at_hand(settings: &Settings) -> Vec<Secret> {
     let values = settings.trail.iter().filter_map(|a| a.value.as_ref());
     values.flat_map(secrets_of).collect()
 }

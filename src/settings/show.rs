@@ -8,7 +8,7 @@ use crate::text::{Policy, safe, word};
 
 /// The lines of `--show-settings`: TOML that could stand in a file, each with its origin behind
 /// `#`. With `all`, words that lost follow the one that won.
-pub fn show(settings: &Settings, all: bool) -> String {
+pub(crate) fn show(settings: &Settings, all: bool) -> String {
     let mut out = String::new();
     if let Some(account) = &settings.account {
         let _ = writeln!(out, "# account {}", word(account));
@@ -96,6 +96,6 @@ fn bare(name: &str) -> String {
 }
 
 /// A TOML string.
-pub fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     format!("\"{}\"", safe(text, Policy::Toml))
 }

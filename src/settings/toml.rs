@@ -17,7 +17,7 @@ const LARGEST: u64 = 4 << 20;
 
 /// One key of the file.
 #[derive(Clone)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// The key as it was written.
     pub name: String,
     /// Its value.
@@ -35,7 +35,7 @@ impl fmt::Debug for Entry {
 
 /// What a file says.
 #[derive(Default)]
-pub struct TomlFile {
+pub(crate) struct TomlFile {
     /// The keys at the top.
     pub entries: Vec<Entry>,
     /// `[aliases]`.
@@ -53,7 +53,7 @@ impl fmt::Debug for TomlFile {
 
 /// A mistake: the line and a lowercase fragment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistake {
+pub(crate) struct Mistake {
     /// From 1.
     pub line: u32,
     /// What is wrong.
@@ -64,7 +64,7 @@ pub struct Mistake {
 ///
 /// # Errors
 /// The first [`Mistake`].
-pub fn parse(text: &str) -> Result<TomlFile, Mistake> {
+pub(crate) fn parse(text: &str) -> Result<TomlFile, Mistake> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines = &Lines::of_text(text);
     let table = DeTable::parse(text).map_err(|error| Mistake {
@@ -208,7 +208,7 @@ impl Lines {
 /// # Errors
 /// `Ok(None)` when there is no such file; a fragment otherwise. The mode is that of the opened
 /// file, so that it cannot be exchanged in between.
-pub fn read_private(path: &Path, of_host: bool) -> io::Result<Option<(String, Privacy)>> {
+pub(crate) fn read_private(path: &Path, of_host: bool) -> io::Result<Option<(String, Privacy)>> {
     let (bytes, access) = match files::read(path, LARGEST) {
         Ok(read) => read,
         Err(e)
@@ -239,7 +239,7 @@ pub fn read_private(path: &Path, of_host: bool) -> io::Result<Option<(String, Pr
 
 /// Who else may touch a file.
 #[derive(Debug, Clone, Copy)]
-pub struct Privacy {
+pub(crate) struct Privacy {
     /// It belongs to another user, who is not root, or others may write it.
     pub unsafe_to_obey: bool,
     /// Others may read it.

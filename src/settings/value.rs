@@ -12,7 +12,7 @@ use crate::secret::{Secret, SecretSource};
 
 /// What one source said, before it is known what the setting takes.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Raw {
+pub(crate) enum Raw {
     /// Text, as in mail.rc, the environment, `-S` and TOML strings.
     Text(String),
     /// Text that another part of smail knows to be a secret.
@@ -32,7 +32,7 @@ impl fmt::Debug for Raw {
 
 /// A checked value.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Value {
+pub(crate) enum Value {
     /// Text; a path still has its `~`, a choice is in lower case.
     Text(String),
     /// A password or token.
@@ -55,7 +55,7 @@ pub enum Value {
 ///
 /// # Errors
 /// A lowercase fragment that reads after the name of the setting.
-pub fn check(key: &Key, raw: Raw) -> Result<Value, String> {
+pub(crate) fn check(key: &Key, raw: Raw) -> Result<Value, String> {
     let texts: &[String] = match &raw {
         Raw::Text(text) => std::slice::from_ref(text),
         Raw::List(list) => list,
@@ -167,7 +167,7 @@ fn choice(words: &[&str], text: &str) -> Result<Value, String> {
 ///
 /// # Errors
 /// A lowercase fragment.
-pub fn time(text: &str) -> Result<Duration, String> {
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     let digits = text
         .find(|c: char| !(c.is_ascii_digit() || c == '.'))
@@ -210,7 +210,7 @@ fn size(text: &str) -> Result<u64, String> {
 }
 
 /// Splits at commas; `\,` is a comma. Blanks around a piece and empty pieces go.
-pub fn split_commas(text: &str) -> Vec<String> {
+pub(crate) fn split_commas(text: &str) -> Vec<String> {
     let mut pieces = vec![String::new()];
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
@@ -237,7 +237,7 @@ pub fn split_commas(text: &str) -> Vec<String> {
 }
 
 /// Puts the home directory in the place of a leading `~`.
-pub fn expand_home(path: &str, home: Option<&Path>) -> PathBuf {
+pub(crate) fn expand_home(path: &str, home: Option<&Path>) -> PathBuf {
     match (path.strip_prefix('~'), home) {
         (Some(""), Some(home)) => home.to_owned(),
         (Some(rest), Some(home)) if rest.starts_with('/') => home.join(&rest[1..]),

@@ -19,7 +19,7 @@ pub(crate) const SECRETS: [&str; 3] = [
 
 /// What a mail kept of its run.
 #[derive(Debug, Clone, Copy)]
-pub struct StoredSettings<'a> {
+pub(crate) struct StoredSettings<'a> {
     /// The account it was sent by.
     pub account: Option<&'a str>,
     /// What [`Settings::said_of_route`] gave.
@@ -45,7 +45,7 @@ impl Layers {
     ///
     /// # Errors
     /// [`SettingsError`]: also when the account is gone.
-    pub fn resolve_for(
+    pub(crate) fn resolve_for(
         &self,
         kept: StoredSettings<'_>,
         by_hand: bool,
@@ -88,7 +88,7 @@ impl Layers {
 impl Settings {
     /// What the command line and the environment said of the way, as `name=value`, without secrets:
     /// a mail that waits needs it.
-    pub fn said_of_route(&self) -> Vec<String> {
+    pub(crate) fn said_of_route(&self) -> Vec<String> {
         let of_run = |a: &&Assignment| {
             let outdone = || {
                 self.trail

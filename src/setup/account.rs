@@ -15,7 +15,7 @@ use crate::settings::{Override, quote};
 
 /// Settings of other files that would change where mail of a new account goes or who logs in,
 /// unless it says otherwise.
-pub const LEAKS: &[&str] = &[
+pub(crate) const LEAKS: &[&str] = &[
     "tls",
     "auth",
     "connect-to",
@@ -26,7 +26,7 @@ pub const LEAKS: &[&str] = &[
 
 /// One setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Setting {
+pub(crate) struct Setting {
     /// Its name, with the suffix if there is one.
     pub name: String,
     /// Its value.
@@ -35,7 +35,7 @@ pub struct Setting {
 
 /// A value as TOML has it.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Value {
+pub(crate) enum Value {
     /// A text.
     Text(String),
     /// A text that is shown to nobody.
@@ -65,7 +65,7 @@ impl Value {
 
 impl Setting {
     /// A setting with a text.
-    pub fn new(name: &str, text: impl Into<String>) -> Self {
+    pub(crate) fn new(name: &str, text: impl Into<String>) -> Self {
         Setting {
             name: name.to_owned(),
             value: Value::Text(text.into()),
@@ -74,7 +74,7 @@ impl Setting {
 
     /// Reads the value of `-S`, with the name that the table gives it; unknown names stay as they
     /// are.
-    pub fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let Override { key, value, .. } = Override::parse(text);
         let value = match value {
             Some(Raw::Text(text)) => Value::Text(text),
@@ -89,7 +89,7 @@ impl Setting {
     }
 
     /// As the settings take it.
-    pub fn found(&self) -> Override {
+    pub(crate) fn found(&self) -> Override {
         let raw = match &self.value {
             Value::Text(text) => Raw::Text(text.clone()),
             Value::Secret(secret) => Raw::Secret(secret.clone()),
@@ -99,7 +99,7 @@ impl Setting {
     }
 
     /// Returns whether it holds a secret, which no argument may.
-    pub fn is_secret(&self) -> bool {
+    pub(crate) fn is_secret(&self) -> bool {
         let secret = keys::find(&self.name).is_some_and(|(key, _)| key.kind == Kind::Secret);
         secret
             || matches!(&self.value, Value::Text(text) if self.is_url() && url::has_password(text))
@@ -110,7 +110,7 @@ impl Setting {
     }
 
     /// Its line in a file.
-    pub fn line(&self, reveal: bool) -> String {
+    pub(crate) fn line(&self, reveal: bool) -> String {
         let plain = self
             .name
             .bytes()
@@ -131,7 +131,7 @@ impl Setting {
 
 /// How the account proves who it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Proof {
+pub(super) enum Proof {
     /// There is no login.
     None,
     /// A password that was typed or handed over.
@@ -144,7 +144,7 @@ pub enum Proof {
 
 /// What is known of the account.
 #[derive(Debug, Clone)]
-pub struct Account {
+pub(super) struct Account {
     /// Mail comes from it.
     pub address: String,
     /// Where it goes; `None` when `-S` says so.
@@ -157,7 +157,7 @@ pub struct Account {
 
 impl Account {
     /// Returns whether the provider takes access tokens only.
-    pub fn wants_token(server: &Server) -> bool {
+    pub(super) fn wants_token(server: &Server) -> bool {
         if let Some(login) = &server.login {
             return matches!(login, Login::Token(_));
         }
@@ -170,7 +170,7 @@ impl Account {
 
     /// The settings, those of the command line last and in place of ours; `stored` says where the
     /// password is.
-    pub fn said(
+    pub(super) fn said(
         &self,
         options: &[Setting],
         leaks: &[&'static str],
@@ -214,7 +214,7 @@ impl Account {
     }
 
     /// What the provider says of itself, as remarks of the file.
-    pub fn remarks(&self, messages: Messages) -> String {
+    pub(super) fn remarks(&self, messages: Messages) -> String {
         let mut out = String::new();
         let Some(preset) = &self.server.preset else {
             return out;

@@ -28,7 +28,7 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC
 
 /// What a web server answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
+pub(crate) struct Page {
     /// The status.
     pub status: u16,
     /// Where the page is to be found instead.
@@ -39,7 +39,7 @@ pub struct Page {
 
 /// Why there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NoPage {
+pub(crate) enum NoPage {
     /// A signal ended the wait.
     Interrupted,
     /// In words.
@@ -47,7 +47,7 @@ pub enum NoPage {
 }
 
 /// Asks a host for a page by its path and query, over HTTPS, and follows no redirect.
-pub type Web<'a> = &'a dyn Fn(&str, &str) -> Result<Page, NoPage>;
+pub(crate) type Web<'a> = &'a dyn Fn(&str, &str) -> Result<Page, NoPage>;
 
 /// Why a host is of no help.
 #[derive(Debug, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl Miss {
 }
 
 /// Returns whether a domain can be asked at all.
-pub fn has_hosts(domain: &str) -> bool {
+pub(crate) fn has_hosts(domain: &str) -> bool {
     is_host(&format!("autoconfig.{domain}")) && is_host(domain)
 }
 
@@ -85,7 +85,7 @@ pub fn has_hosts(domain: &str) -> bool {
 ///
 /// # Errors
 /// What is wrong with each, in one line.
-pub fn look(
+pub(crate) fn look(
     address: &Address,
     web: Web<'_>,
     messages: Messages,

@@ -18,7 +18,7 @@ use crate::address::Address;
 use crate::providers;
 
 /// A dialogue under way.
-pub struct Dialogue<'a> {
+pub(super) struct Dialogue<'a> {
     prompter: &'a mut dyn Prompter,
     messages: Messages,
     options: &'a SetupOptions,
@@ -37,7 +37,7 @@ enum Next {
 
 impl<'a> Dialogue<'a> {
     /// Begins one.
-    pub fn new(
+    pub(super) fn new(
         prompter: &'a mut dyn Prompter,
         messages: Messages,
         options: &'a SetupOptions,
@@ -55,7 +55,7 @@ impl<'a> Dialogue<'a> {
     }
 
     /// Asks, tries and writes.
-    pub fn run(mut self) -> Result<Done, SetupError> {
+    pub(super) fn run(mut self) -> Result<Done, SetupError> {
         if let Some(said) = self.options.said.iter().find(|said| said.is_secret()) {
             return Err(SetupError::Argument(said.name.clone()));
         }

@@ -23,7 +23,7 @@ const MOST_RECORDS: u16 = 64;
 
 /// The servers that are asked.
 #[derive(Debug, Clone)]
-pub struct Dns {
+pub(crate) struct Dns {
     servers: Vec<SocketAddr>,
     /// None of them answers: nobody shall wait for that again.
     silent: Cell<bool>,
@@ -31,7 +31,7 @@ pub struct Dns {
 
 impl Dns {
     /// Those of this machine.
-    pub fn of_machine() -> Self {
+    pub(crate) fn of_machine() -> Self {
         let text = crate::files::read(Path::new("/etc/resolv.conf"), LONGEST_FILE)
             .map_or_else(|_| Vec::new(), |(text, _)| text);
         let text = String::from_utf8_lossy(&text);

@@ -8,7 +8,7 @@ use crate::route::url::{self, Target};
 use crate::route::{Door, TlsMode};
 
 /// What the DNS is asked.
-pub trait Directory {
+pub(crate) trait Directory {
     /// The mail exchangers of a domain, the preferred ones first, in lower case without a dot at
     /// the end.
     fn mx(&self, domain: &str) -> Vec<String>;
@@ -18,7 +18,7 @@ pub trait Directory {
 
 /// A host and a port that the DNS names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Service {
+pub(crate) struct Service {
     /// The name, in lower case without a dot at the end.
     pub host: String,
     /// The TCP port.
@@ -27,7 +27,7 @@ pub struct Service {
 
 /// A server that may send for an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Server {
+pub(crate) struct Server {
     /// The name in A-labels, or an IP address.
     pub host: String,
     /// Its port and how TLS starts there.
@@ -42,7 +42,7 @@ pub struct Server {
 
 /// How a server wants its users to log in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Login {
+pub(crate) enum Login {
     /// With a password, under this name if one was said.
     Password(Option<String>),
     /// With an access token (OAuth2) only.
@@ -53,7 +53,7 @@ pub enum Login {
 
 impl Login {
     /// The user name, if one was said.
-    pub fn user(&self) -> Option<&str> {
+    pub(crate) fn user(&self) -> Option<&str> {
         match self {
             Login::Password(user) | Login::Token(user) => user.as_deref(),
             Login::None => None,
@@ -63,7 +63,7 @@ impl Login {
 
 /// A server that somebody names, and whether it is not within the domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Proposal {
+pub(crate) struct Proposal {
     /// The server.
     pub server: Server,
     /// Its name is not within the domain of the address.
@@ -72,7 +72,7 @@ pub struct Proposal {
 
 impl Server {
     /// The server as the setting `smtp` names it.
-    pub fn setting(&self) -> String {
+    pub(crate) fn setting(&self) -> String {
         if self.either {
             self.host.clone()
         } else {
@@ -81,7 +81,7 @@ impl Server {
     }
 
     /// The same with scheme and port in any case.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         let scheme = if self.door.tls == TlsMode::Implicit {
             "smtps"
         } else {
@@ -96,7 +96,7 @@ impl Server {
     }
 
     /// The server in words.
-    pub fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         let tls = match self.door.tls {
             TlsMode::Implicit => "TLS",
             TlsMode::None => "no TLS",
@@ -107,7 +107,7 @@ impl Server {
     }
 
     /// That of a provider, when it is the same for all its customers.
-    pub fn of_preset(preset: Preset) -> Option<Self> {
+    pub(crate) fn of_preset(preset: Preset) -> Option<Self> {
         let host = preset.host?.to_owned();
         Some(Server {
             host,
@@ -122,7 +122,7 @@ impl Server {
     ///
     /// # Errors
     /// A lowercase fragment.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let Target::Server(server) = url::parse(text)? else {
             return Err("expected a host".to_owned());
         };
@@ -177,7 +177,7 @@ impl Server {
 
 /// Where a proposal comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
+pub(crate) enum Found {
     /// The table knows the domain.
     Table(Server),
     /// The table knows who takes mail for the domain.
@@ -189,7 +189,7 @@ pub enum Found {
 }
 
 /// Looks the table up.
-pub fn in_table(domain: &str) -> Option<Found> {
+pub(crate) fn in_table(domain: &str) -> Option<Found> {
     providers::by_domain(domain)
         .and_then(Server::of_preset)
         .map(Found::Table)
@@ -197,7 +197,7 @@ pub fn in_table(domain: &str) -> Option<Found> {
 
 /// Asks the DNS: the exchangers of the domain against the table, then the services of RFC 8314
 /// section 5.1 and RFC 6186.
-pub fn in_dns(domain: &str, dns: &dyn Directory) -> Found {
+pub(crate) fn in_dns(domain: &str, dns: &dyn Directory) -> Found {
     let exchangers = dns.mx(domain);
     if let Some(server) = exchangers
         .iter()
@@ -229,7 +229,7 @@ pub fn in_dns(domain: &str, dns: &dyn Directory) -> Found {
 }
 
 /// Returns whether a host is the domain or below it.
-pub fn is_within(host: &str, domain: &str) -> bool {
+pub(crate) fn is_within(host: &str, domain: &str) -> bool {
     host == domain
         || host
             .strip_suffix(domain)

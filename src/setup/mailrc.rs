@@ -23,7 +23,7 @@ use crate::settings::value::{self, Raw};
 use crate::text::word;
 
 /// What there is to turn.
-pub struct Before<'a> {
+pub(crate) struct Before<'a> {
     /// The mail.rc.
     pub path: &'a Path,
     /// What it says.
@@ -40,7 +40,7 @@ struct Part {
 }
 
 /// A conversion under way.
-pub struct Conversion<'a> {
+pub(super) struct Conversion<'a> {
     prompter: &'a mut dyn Prompter,
     messages: Messages,
     options: &'a SetupOptions,
@@ -55,7 +55,7 @@ pub struct Conversion<'a> {
 
 impl<'a> Conversion<'a> {
     /// Begins one.
-    pub fn new(
+    pub(super) fn new(
         prompter: &'a mut dyn Prompter,
         messages: Messages,
         options: &'a SetupOptions,
@@ -76,7 +76,7 @@ impl<'a> Conversion<'a> {
     }
 
     /// Reads, shows, asks and writes; `None` when there is nothing to turn, or it was not wanted.
-    pub fn run(mut self) -> Result<Option<Done>, SetupError> {
+    pub(super) fn run(mut self) -> Result<Option<Done>, SetupError> {
         let target = Target::look(&self.place.config)?;
         if !target.is_new() {
             return Err(SetupError::Exists(self.place.config.clone()));

@@ -7,16 +7,16 @@ use crate::text::word;
 
 /// The language of the dialogue: a column of the table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Messages(usize);
+pub(crate) struct Messages(usize);
 
 impl Messages {
     /// English.
-    pub const ENGLISH: Messages = Messages(0);
+    pub(crate) const ENGLISH: Messages = Messages(0);
     /// Simplified Chinese.
-    pub const CHINESE: Messages = Messages(1);
+    pub(crate) const CHINESE: Messages = Messages(1);
 
     /// A text with its facts.
-    pub fn of(self, text: Text, facts: &[&str]) -> String {
+    pub(crate) fn of(self, text: Text, facts: &[&str]) -> String {
         let mut out = String::new();
         let mut rest = text[self.0];
         while let Some((before, behind)) = rest.split_once('{') {
@@ -37,7 +37,7 @@ impl Messages {
 }
 
 /// A text in every language.
-pub type Text = [&'static str; 2];
+pub(crate) type Text = [&'static str; 2];
 
 macro_rules! table {
     ($($name:ident: $english:literal, $chinese:literal;)*) => {

@@ -7,7 +7,7 @@ use super::{Aborted, Place, Prompter, SetupError};
 
 /// Asks where a password is to be stored; the first place is the default. `alone`: it is the only
 /// one.
-pub fn choose_store(
+pub(super) fn choose_store(
     prompter: &mut dyn Prompter,
     messages: Messages,
     place: &Place,
@@ -35,7 +35,7 @@ pub fn choose_store(
 }
 
 /// Asks for one of some rows; the first is the default.
-pub fn choose(
+pub(super) fn choose(
     prompter: &mut dyn Prompter,
     messages: Messages,
     head: Text,
@@ -55,7 +55,7 @@ pub fn choose(
 }
 
 /// Asks for yes or no.
-pub fn yes(
+pub(super) fn yes(
     prompter: &mut dyn Prompter,
     messages: Messages,
     question: &str,
@@ -74,7 +74,7 @@ pub fn yes(
 }
 
 /// Asks for a line; nothing typed is the default.
-pub fn ask(
+pub(super) fn ask(
     prompter: &mut dyn Prompter,
     question: &str,
     default: Option<&str>,

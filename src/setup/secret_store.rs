@@ -14,7 +14,7 @@ use crate::secret::{self, Secret};
 
 /// A place for a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SecretStore {
+pub(crate) enum SecretStore {
     /// A private file beside the settings.
     File,
     /// The Secret Service, by `secret-tool`.
@@ -73,7 +73,7 @@ const PROGRAMS: &[Program] = &[
 
 impl SecretStore {
     /// The places there are: files first, then the programs that exist.
-    pub fn available(programs: &OsStr) -> Vec<SecretStore> {
+    pub(crate) fn available(programs: &OsStr) -> Vec<SecretStore> {
         let there = PROGRAMS.iter().filter(|program| {
             // On other systems programs of that name do something else.
             (program.store != SecretStore::Keychain || cfg!(target_os = "macos"))
@@ -110,7 +110,7 @@ fn is_there(name: &str, programs: &OsStr) -> bool {
 
 /// A password and where it is to be stored.
 #[derive(Debug, Clone)]
-pub struct StoredSecret {
+pub(super) struct StoredSecret {
     /// Where.
     pub store: SecretStore,
     /// The password.
@@ -125,7 +125,7 @@ pub struct StoredSecret {
 
 impl StoredSecret {
     /// The place in words.
-    pub fn shown(&self, messages: Messages, place: &Place) -> String {
+    pub(super) fn shown(&self, messages: Messages, place: &Place) -> String {
         let fact = match self.store {
             SecretStore::Pass => self.filled("smail/HOST/USER"),
             SecretStore::Config => place.shown(&place.config),
@@ -135,7 +135,7 @@ impl StoredSecret {
     }
 
     /// The setting that leads to it; `suffix` is mail.rc's.
-    pub fn said(&self, place: &Place, suffix: &str) -> Option<Setting> {
+    pub(super) fn said(&self, place: &Place, suffix: &str) -> Option<Setting> {
         let (name, value) = match (self.store, self.store.row().1) {
             (SecretStore::File, _) => ("auth-password-file", Value::Text(place.shown(&self.file))),
             (SecretStore::Config, _) => ("auth-password", Value::Secret(self.secret.clone())),
@@ -153,7 +153,7 @@ impl StoredSecret {
     }
 
     /// Stores it, and tells how to take it back.
-    pub fn store(&self, undo: &mut super::write::Undo) -> Result<(), SetupError> {
+    pub(super) fn store(&self, undo: &mut super::write::Undo) -> Result<(), SetupError> {
         match self.store.row().1 {
             Some(program) => {
                 let input = Zeroizing::new((program.input)(self));
@@ -185,7 +185,7 @@ impl StoredSecret {
 }
 
 /// A name for a file beside the settings that nothing has yet.
-pub fn free_file(config: &Path, name: &str) -> PathBuf {
+pub(super) fn free_file(config: &Path, name: &str) -> PathBuf {
     let folder = config.parent().unwrap_or(Path::new(""));
     let names = std::iter::once(format!("password-{name}"))
         .chain((2..1000).map(|n| format!("password-{name}-{n}")));

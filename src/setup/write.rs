@@ -24,7 +24,7 @@ const LARGEST: u64 = 4 << 20;
 
 /// A file that settings are written into.
 #[derive(Debug)]
-pub struct Target {
+pub(super) struct Target {
     /// The file itself, links followed.
     path: PathBuf,
     /// What it holds; `None` when it does not exist.
@@ -36,7 +36,7 @@ impl Target {
     ///
     /// # Errors
     /// It cannot be read, or what it holds is no settings.
-    pub fn look(path: &Path) -> Result<Self, SetupError> {
+    pub(super) fn look(path: &Path) -> Result<Self, SetupError> {
         let failed = |error| SetupError::File {
             path: path.to_owned(),
             error,
@@ -63,7 +63,7 @@ impl Target {
     }
 
     /// Returns whether there is no file yet.
-    pub fn is_new(&self) -> bool {
+    pub(super) fn is_new(&self) -> bool {
         self.before.is_none()
     }
 
@@ -71,7 +71,7 @@ impl Target {
     ///
     /// # Errors
     /// It is no TOML.
-    pub fn accounts(&self) -> Result<Option<Vec<String>>, SetupError> {
+    pub(super) fn accounts(&self) -> Result<Option<Vec<String>>, SetupError> {
         let Some(text) = &self.before else {
             return Ok(None);
         };
@@ -97,7 +97,7 @@ impl Target {
     /// # Errors
     /// [`SetupError::Unextendable`]: the old text leaves no room for it, as with accounts in
     /// braces.
-    pub fn with(&self, block: &str) -> Result<Zeroizing<String>, SetupError> {
+    pub(super) fn with(&self, block: &str) -> Result<Zeroizing<String>, SetupError> {
         let before = self.before.as_deref().unwrap_or_default();
         let gap = match before {
             "" => "",
@@ -113,7 +113,7 @@ impl Target {
     ///
     /// # Errors
     /// [`SetupError`], and nothing has changed.
-    pub fn commit(&self, whole: &str, stored: &[StoredSecret]) -> Result<(), SetupError> {
+    pub(super) fn commit(&self, whole: &str, stored: &[StoredSecret]) -> Result<(), SetupError> {
         let mut undo = Undo::default();
         let folder = self.path.parent().unwrap_or(Path::new("/"));
         undo.folder(folder)?;
@@ -172,7 +172,7 @@ impl Target {
 
 /// What was made so far; taken away again unless it is kept.
 #[derive(Debug, Default)]
-pub struct Undo {
+pub(super) struct Undo {
     folders: Vec<PathBuf>,
     files: Vec<PathBuf>,
     commands: Vec<Vec<String>>,
@@ -197,7 +197,7 @@ impl Undo {
     }
 
     /// Writes a private file that must not exist.
-    pub fn private_file(&mut self, path: &Path, line: &str) -> Result<(), SetupError> {
+    pub(super) fn private_file(&mut self, path: &Path, line: &str) -> Result<(), SetupError> {
         let failed = |error| SetupError::File {
             path: path.to_owned(),
             error,
@@ -216,7 +216,7 @@ impl Undo {
     }
 
     /// Notes the command that takes a stored password away.
-    pub fn command(&mut self, words: Vec<String>) {
+    pub(super) fn command(&mut self, words: Vec<String>) {
         self.commands.push(words);
     }
 
@@ -245,7 +245,7 @@ impl Drop for Undo {
 mod tests {
     use super::*;
     use crate::secret::Secret;
-    use crate::setup::SecretStore;
+    use crate::setup::secret_store::SecretStore;
 
     fn password(file: PathBuf) -> StoredSecret {
         let (host, user) = ("h".to_owned(), "u".to_owned());

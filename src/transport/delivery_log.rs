@@ -43,14 +43,14 @@ impl DeliveryLog for () {
 }
 
 /// A log and who is still to be settled in it.
-pub struct SettleOnce<'l> {
+pub(super) struct SettleOnce<'l> {
     log: &'l mut dyn DeliveryLog,
     open: Vec<bool>,
 }
 
 impl<'l> SettleOnce<'l> {
     /// Opens the log for as many recipients.
-    pub fn new(log: &'l mut dyn DeliveryLog, recipients: usize) -> Self {
+    pub(super) fn new(log: &'l mut dyn DeliveryLog, recipients: usize) -> Self {
         SettleOnce {
             log,
             open: vec![true; recipients],
@@ -61,7 +61,7 @@ impl<'l> SettleOnce<'l> {
     ///
     /// # Errors
     /// [`Cause::Journal`]: it may not.
-    pub fn before_dot(&mut self, recipients: &[usize]) -> Result<(), Cause> {
+    pub(super) fn before_dot(&mut self, recipients: &[usize]) -> Result<(), Cause> {
         self.log
             .before_dot(recipients)
             .map_err(|error| Cause::Journal(reason(&error)))
@@ -71,13 +71,13 @@ impl<'l> SettleOnce<'l> {
     ///
     /// # Errors
     /// As [`SettleOnce::before_dot`].
-    pub fn before_handover(&mut self) -> Result<(), Cause> {
+    pub(super) fn before_handover(&mut self) -> Result<(), Cause> {
         let all: Vec<usize> = (0..self.open.len()).collect();
         self.before_dot(&all)
     }
 
     /// Settles those of these recipients that are not settled yet, in one entry.
-    pub fn settle<'o>(
+    pub(super) fn settle<'o>(
         &mut self,
         outcomes: impl Iterator<Item = (usize, &'o Result<Reply, Fault>)>,
     ) {
@@ -92,7 +92,7 @@ impl<'l> SettleOnce<'l> {
     }
 
     /// Settles all that are left with one outcome.
-    pub fn close(&mut self, outcome: &Result<Reply, Fault>) {
+    pub(super) fn close(&mut self, outcome: &Result<Reply, Fault>) {
         self.settle((0..self.open.len()).map(|at| (at, outcome)));
     }
 }

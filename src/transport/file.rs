@@ -27,14 +27,14 @@ const LONGEST_NAME: usize = 200;
 const MOST_TRIES: usize = 1000;
 
 /// A file, a folder, or standard output.
-pub struct Mailfile {
+pub(super) struct Mailfile {
     path: Option<PathBuf>,
     context: RunContext,
 }
 
 impl Mailfile {
     /// Takes the path; `None` and `-` are standard output. Nothing is opened.
-    pub fn new(path: Option<&Path>, context: &RunContext) -> Self {
+    pub(super) fn new(path: Option<&Path>, context: &RunContext) -> Self {
         let path = path
             .filter(|path| path.as_os_str() != "-")
             .map(Path::to_owned);

@@ -31,7 +31,7 @@ const MOST_FIELDS: usize = 64;
 
 /// What a web server answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
+pub(crate) struct Page {
     /// The status.
     pub status: u16,
     /// Where the page is to be found instead.
@@ -44,7 +44,7 @@ pub struct Page {
 ///
 /// # Errors
 /// Those of a connection, and [`Cause::Protocol`] for an answer that is out of bounds or no HTTP.
-pub fn get(route: &Smtp, target: &str, context: &RunContext) -> Result<Page, Cause> {
+pub(crate) fn get(route: &Smtp, target: &str, context: &RunContext) -> Result<Page, Cause> {
     let sound = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
     if !sound(&route.host) || !sound(target) || !target.starts_with('/') {
         return Err(broken("this page cannot be requested"));

@@ -12,14 +12,14 @@ use crate::hints;
 use crate::message::Message;
 
 /// A way to a server of this provider, if it is known.
-pub struct Judged<T> {
+pub(super) struct Judged<T> {
     way: T,
     provider: Option<String>,
 }
 
 impl<T: Transport> Judged<T> {
     /// Judges what a way tells.
-    pub fn new(way: T, provider: Option<String>) -> Self {
+    pub(super) fn new(way: T, provider: Option<String>) -> Self {
         Judged { way, provider }
     }
 }

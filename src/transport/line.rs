@@ -9,11 +9,11 @@ use crate::message::Envelope;
 
 /// Commands that leave together, each of them one line.
 #[derive(Debug, Default)]
-pub struct Commands(String);
+pub(super) struct Commands(String);
 
 impl Commands {
     /// A command without anything from outside in it; `line` has no line end.
-    pub fn fixed(line: &'static str) -> Self {
+    pub(super) fn fixed(line: &'static str) -> Self {
         Commands(format!("{line}\r\n"))
     }
 
@@ -21,7 +21,7 @@ impl Commands {
     ///
     /// # Errors
     /// [`Cause::Unsound`]: it is more than one line.
-    pub fn add(&mut self, line: &str) -> Result<(), Cause> {
+    pub(super) fn add(&mut self, line: &str) -> Result<(), Cause> {
         let line = one_line(line).map_err(|octet| {
             let verb: String = line
                 .chars()
@@ -36,17 +36,17 @@ impl Commands {
     }
 
     /// The octets to send.
-    pub fn as_str(&self) -> &str {
+    pub(super) fn as_str(&self) -> &str {
         &self.0
     }
 
     /// The lines without their ends.
-    pub fn lines(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
         self.0.split_terminator("\r\n")
     }
 
     /// The octets.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 }
@@ -55,7 +55,7 @@ impl Commands {
 ///
 /// # Errors
 /// [`Cause::Unsound`]: it is more than one line.
-pub fn check_secret(line: &str) -> Result<(), Cause> {
+pub(super) fn check_secret(line: &str) -> Result<(), Cause> {
     one_line(line)
         .map(drop)
         .map_err(|octet| unsound("a line of the login", octet))
@@ -65,7 +65,7 @@ pub fn check_secret(line: &str) -> Result<(), Cause> {
 ///
 /// # Errors
 /// [`Cause::Unsound`].
-pub fn check_arguments(envelope: &Envelope) -> Result<(), Cause> {
+pub(super) fn check_arguments(envelope: &Envelope) -> Result<(), Cause> {
     let odd = |text: &str| text.bytes().find(u8::is_ascii_control);
     let mut addresses = envelope.sender.iter().chain(&envelope.recipients);
     match addresses.find_map(|address| {
@@ -80,7 +80,7 @@ pub fn check_arguments(envelope: &Envelope) -> Result<(), Cause> {
 ///
 /// # Errors
 /// [`Cause::Unsound`].
-pub fn check_host(host: &str) -> Result<(), Cause> {
+pub(super) fn check_host(host: &str) -> Result<(), Cause> {
     let odd = host.bytes().find(|octet| !octet.is_ascii_graphic());
     odd.map_or(Ok(()), |octet| {
         Err(unsound("the name of the server", octet))

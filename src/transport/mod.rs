@@ -13,19 +13,19 @@
 //! `command` and `file` are the ways beside SMTP; `web` fetches what a provider publishes about
 //! itself.
 
-pub use self::delivery_log::DeliveryLog;
-pub use self::learned::Learned;
+pub(crate) use self::delivery_log::DeliveryLog;
+pub(crate) use self::learned::Learned;
 pub(crate) use self::observer::Reporter;
-pub use self::observer::{Event, Observer, RunContext};
-pub use self::redact::Redactor;
-pub use self::steps::{Fact, Facts, Outcome, Step, StepRecorder, StepResult};
+pub(crate) use self::observer::{Event, Observer, RunContext};
+pub(crate) use self::redact::Redactor;
+pub(crate) use self::steps::{Fact, Outcome, Step, StepRecorder, StepResult};
 use crate::delivery::Report;
 use crate::message::Message;
 use crate::route::Route;
 
 mod delivery_log;
 mod file;
-pub mod https;
+pub(crate) mod https;
 mod judged;
 mod learned;
 mod line;
@@ -34,11 +34,11 @@ mod observer;
 mod peer_text;
 mod progress;
 mod redact;
-pub mod rehearsal;
+pub(crate) mod rehearsal;
 mod secrets;
 mod sendmail;
 mod smtp;
-mod steps;
+pub(crate) mod steps;
 
 #[cfg(test)]
 mod tests;
@@ -72,7 +72,7 @@ pub trait Transport {
 }
 
 /// Opens a way. Nothing is connected, started or written before the first message.
-pub fn open(route: &Route, context: &RunContext) -> Box<dyn Transport> {
+pub(crate) fn open(route: &Route, context: &RunContext) -> Box<dyn Transport> {
     match route {
         Route::Smtp(server) => Box::new(judged::Judged::new(
             smtp::Server::new(server, context),
@@ -86,7 +86,7 @@ pub fn open(route: &Route, context: &RunContext) -> Box<dyn Transport> {
 
 /// Names a route in the words of a user, as [`Report::via`] does: `smtp.example.org:465 (implicit
 /// TLS)`.
-pub fn describe(route: &Route) -> String {
+pub(crate) fn describe(route: &Route) -> String {
     match route {
         Route::Smtp(server) => {
             let doors: Vec<String> = server

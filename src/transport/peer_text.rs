@@ -11,7 +11,7 @@ use crate::text::short;
 const KEPT: (usize, usize) = (15, 5);
 
 /// Text in whatever charset: UTF-8, else GB18030, else Latin-1; made safe to print.
-pub fn decode(bytes: &[u8]) -> String {
+pub(super) fn decode(bytes: &[u8]) -> String {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return short(text);
     }
@@ -23,7 +23,7 @@ pub fn decode(bytes: &[u8]) -> String {
 
 /// Words as they are kept: at most twenty lines, the first and the last ones, with `…` between
 /// them.
-pub fn kept(lines: &[String]) -> Vec<String> {
+pub(super) fn kept(lines: &[String]) -> Vec<String> {
     let (first, last) = KEPT;
     if lines.len() <= first + last {
         return lines.to_vec();
@@ -33,7 +33,7 @@ pub fn kept(lines: &[String]) -> Vec<String> {
 }
 
 /// An error of the system as a lowercase fragment without its number.
-pub fn reason(error: &io::Error) -> String {
+pub(super) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error ").next().unwrap_or_default();
     let mut letters = text.chars();

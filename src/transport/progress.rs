@@ -11,7 +11,7 @@ use super::{Event, Observer};
 const TICK: Duration = Duration::from_millis(100);
 
 /// The pieces of a message, counted as they are asked for: what was given before has left by then.
-pub struct Metered<'p, I> {
+pub(super) struct Metered<'p, I> {
     chunks: I,
     given: u64,
     size: u64,
@@ -22,7 +22,7 @@ pub struct Metered<'p, I> {
 
 impl<'p, I> Metered<'p, I> {
     /// Counts the pieces of a message of this size.
-    pub fn new(chunks: I, size: u64, observer: Option<&'p dyn Observer>) -> Self {
+    pub(super) fn new(chunks: I, size: u64, observer: Option<&'p dyn Observer>) -> Self {
         Metered {
             chunks,
             given: 0,

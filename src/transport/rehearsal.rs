@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Rehearses sending a message and tells every step; each waits 30 s at most. Gives the last door
 /// in the words of a user, and the faults that a send would have ended with: none when the way is
 /// open, one for each recipient that was refused.
-pub fn rehearse(
+pub(crate) fn rehearse(
     route: &Route,
     message: &Message,
     context: &RunContext,

@@ -4,7 +4,7 @@ use crate::delivery::Cause;
 use crate::secret::SecretError;
 
 /// Why there is no secret: also because a signal has ended the program that was asked for it.
-pub fn no_secret(error: SecretError) -> Cause {
+pub(super) fn no_secret(error: SecretError) -> Cause {
     children::asked().map_or(
         Cause::NoSecret(error.why, error.temporary),
         Cause::Interrupted,

@@ -32,14 +32,14 @@ const GRACE: Duration = Duration::from_secs(10);
 const LONGEST_LIST: usize = 128 << 10;
 
 /// A program that stands in for a server.
-pub struct Sendmail {
+pub(super) struct Sendmail {
     program: Program,
     context: RunContext,
 }
 
 impl Sendmail {
     /// Takes the program; nothing is started.
-    pub fn new(program: &Program, context: &RunContext) -> Self {
+    pub(super) fn new(program: &Program, context: &RunContext) -> Self {
         Sendmail {
             program: program.clone(),
             context: context.clone(),
@@ -208,7 +208,7 @@ fn arguments(program: &Program, envelope: &Envelope, recipients: &[Address]) -> 
 }
 
 /// The command that hands a message over, in the words of a shell.
-pub fn spoken(program: &Program, envelope: &Envelope) -> String {
+pub(super) fn spoken(program: &Program, envelope: &Envelope) -> String {
     crate::text::short(&command_line(
         program,
         &arguments(program, envelope, &envelope.recipients),

@@ -36,7 +36,7 @@ use crate::transport::steps::{Fact, Outcome, Step, StepRecorder};
 const MOST_IDLE: usize = 4;
 
 /// A server, connected or not.
-pub struct Server {
+pub(super) struct Server {
     route: Smtp,
     context: RunContext,
     prepared: Option<TlsContext>,
@@ -59,7 +59,7 @@ pub struct Server {
 
 impl Server {
     /// Takes the route; nothing is connected.
-    pub fn new(route: &Smtp, context: &RunContext) -> Self {
+    pub(super) fn new(route: &Smtp, context: &RunContext) -> Self {
         let via = route
             .doors
             .first()
@@ -230,13 +230,13 @@ impl Server {
     }
 
     /// The door that was tried last, in the words of a user.
-    pub fn via(&self) -> &str {
+    pub(super) fn via(&self) -> &str {
         &self.via
     }
 
     /// Goes the way of a message up to its recipients, and back. Gives what a send would have
     /// failed with, for each recipient that was refused.
-    pub fn rehearse(&mut self, message: &Message, steps: &StepRecorder) -> Vec<Fault> {
+    pub(super) fn rehearse(&mut self, message: &Message, steps: &StepRecorder) -> Vec<Fault> {
         let connection = match self.ready(&mut Timing::default()) {
             Ok(connection) => connection,
             Err(fault) => return vec![fault],
@@ -432,7 +432,7 @@ impl Drop for Server {
 }
 
 /// A door in the words of a user.
-pub fn place(route: &Smtp, door: Door) -> String {
+pub(super) fn place(route: &Smtp, door: Door) -> String {
     let tls = match door.tls {
         TlsMode::Implicit => "implicit TLS",
         TlsMode::Starttls => "STARTTLS",

@@ -85,7 +85,7 @@ pub enum Fact {
 }
 
 /// What was found in a step: labels in the order of finding, none twice.
-pub type Facts = Vec<(&'static str, Fact)>;
+pub(crate) type Facts = Vec<(&'static str, Fact)>;
 
 /// How a step ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

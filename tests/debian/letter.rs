@@ -5,7 +5,7 @@ use crate::support::sink::Mail;
 
 /// A mail that was sent and is whole: with one Date, one Message-ID, one From, and no line the
 /// standard does not allow.
-pub struct Letter {
+pub(crate) struct Letter {
     mail: Mail,
     head: Vec<(String, String)>,
     body: String,
@@ -16,7 +16,7 @@ impl Letter {
     ///
     /// # Panics
     /// When it is not whole.
-    pub fn of(mail: Mail) -> Letter {
+    pub(crate) fn of(mail: Mail) -> Letter {
         let text = mail.text();
         let (head, body) = text
             .split_once("\r\n\r\n")
@@ -69,7 +69,7 @@ impl Letter {
     }
 
     /// A header, unfolded, or nothing.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head
             .iter()
             .find(|(n, _)| n.eq_ignore_ascii_case(name))
@@ -77,22 +77,22 @@ impl Letter {
     }
 
     /// The user it was sent by.
-    pub fn login(&self) -> Option<&str> {
+    pub(crate) fn login(&self) -> Option<&str> {
         self.mail.user.as_deref()
     }
 
     /// The envelope.
-    pub fn envelope(&self) -> String {
+    pub(crate) fn envelope(&self) -> String {
         format!("{} -> {}", self.mail.from, self.mail.to.join(" "))
     }
 
     /// Envelope, these headers and the body, as they travelled but for line ends.
-    pub fn show(&self, headers: &[&str]) -> String {
+    pub(crate) fn show(&self, headers: &[&str]) -> String {
         format!("{}\n{}", self.top(headers), self.body)
     }
 
     /// The same with Subject and text as a reader sees them.
-    pub fn read(&self, headers: &[&str]) -> String {
+    pub(crate) fn read(&self, headers: &[&str]) -> String {
         let parsed = MessageParser::default().parse(&self.mail.data).unwrap();
         let text = parsed
             .body_text(0)
@@ -106,12 +106,12 @@ impl Letter {
     }
 
     /// The mail as it is stored in a file.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.mail.text().replace("\r\n", "\n")
     }
 
     /// Names and contents of the attachments.
-    pub fn attachments(&self) -> Vec<(String, String)> {
+    pub(crate) fn attachments(&self) -> Vec<(String, String)> {
         use mail_parser::MimeHeaders as _;
         let parsed = MessageParser::default().parse(&self.mail.data).unwrap();
         let part = |part: &mail_parser::MessagePart<'_>| {

@@ -4,7 +4,7 @@
 //! settings, spools, programs and services are neither changed nor, where they could run a job or
 //! send a mail, read. Whatever was started in it ends with it. Needs root.
 mod jobs;
-pub mod letter;
+pub(crate) mod letter;
 mod watchers;
 mod writers;
 
@@ -30,7 +30,7 @@ const SERVICE: [&str; 2] = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"
 const LOGIN: [&str; 3] = ["HOME=/root", "LOGNAME=root", "USER=root"];
 
 /// A machine called `box`, in the domain `x.example`; mail for `root` goes to `admin@x.example`.
-pub struct Machine {
+pub(crate) struct Machine {
     world: World,
     holder: Child,
     syslog: UnixDatagram,
@@ -40,12 +40,12 @@ pub struct Machine {
 impl Machine {
     /// Starts one, unless this test's program or what a machine takes is missing here, which is
     /// said.
-    pub fn for_program(program: &str) -> Option<Machine> {
+    pub(crate) fn for_program(program: &str) -> Option<Machine> {
         Machine::with_server(program, Options::new())
     }
 
     /// The same, and the mail server is as the options say.
-    pub fn with_server(program: &str, server: Options) -> Option<Machine> {
+    pub(crate) fn with_server(program: &str, server: Options) -> Option<Machine> {
         let absent = || {
             (!Path::new(program).exists())
                 .then_some("it is not installed; tests/install.sh installs it")
@@ -100,12 +100,12 @@ impl Machine {
     }
 
     /// A path of the machine, as the test sees it.
-    pub fn inside(&self, path: &str) -> PathBuf {
+    pub(crate) fn inside(&self, path: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root{path}", self.holder.id()))
     }
 
     /// Writes a file of root's.
-    pub fn write(&self, path: &str, content: &str, mode: u32) {
+    pub(crate) fn write(&self, path: &str, content: &str, mode: u32) {
         let path = self.inside(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, content).unwrap();
@@ -113,7 +113,7 @@ impl Machine {
     }
 
     /// Adds to a file.
-    pub fn append(&self, path: &str, content: &str) {
+    pub(crate) fn append(&self, path: &str, content: &str) {
         let mut file = fs::OpenOptions::new()
             .append(true)
             .open(self.inside(path))
@@ -122,7 +122,7 @@ impl Machine {
     }
 
     /// Gives a file to a user and a group of the machine.
-    pub fn give(&self, path: &str, user: &str, group: &str) {
+    pub(crate) fn give(&self, path: &str, user: &str, group: &str) {
         chown(
             self.inside(path),
             Some(self.id("passwd", user, 2)),
@@ -132,7 +132,7 @@ impl Machine {
     }
 
     /// Lets a group read a file of root's, and nobody else.
-    pub fn share(&self, path: &str, group: &str) {
+    pub(crate) fn share(&self, path: &str, group: &str) {
         self.give(path, "root", group);
         fs::set_permissions(self.inside(path), fs::Permissions::from_mode(0o640)).unwrap();
     }
@@ -150,19 +150,19 @@ impl Machine {
     }
 
     /// Prepares a program, as root in root's home.
-    pub fn call(&self, words: &[&str]) -> Run<'_> {
+    pub(crate) fn call(&self, words: &[&str]) -> Run<'_> {
         self.call_under(&[&["env", "-C", "/root"], &LOGIN[..]].concat(), words)
     }
 
     /// Prepares a program as systemd starts it: as root, in the folder `/`, with hardly an
     /// environment.
-    pub fn service(&self, words: &[&str]) -> Run<'_> {
+    pub(crate) fn service(&self, words: &[&str]) -> Run<'_> {
         self.call_under(&[], words)
     }
 
     /// Prepares a program as a user without other groups, in the folder `/`, with root's
     /// environment: as what gave its rights up.
-    pub fn call_as(&self, user: &str, words: &[&str]) -> Run<'_> {
+    pub(crate) fn call_as(&self, user: &str, words: &[&str]) -> Run<'_> {
         let group = self.id("passwd", user, 3).to_string();
         let wrapper = [
             "setpriv",
@@ -192,13 +192,13 @@ impl Machine {
     }
 
     /// Runs a program that has to be content and say nothing, and gives the one mail it sent.
-    pub fn silent(&self, run: Run<'_>) -> Letter {
+    pub(crate) fn silent(&self, run: Run<'_>) -> Letter {
         content(&run.run(), "");
         self.letter()
     }
 
     /// The one mail that was sent. Nothing waits any more.
-    pub fn letter(&self) -> Letter {
+    pub(crate) fn letter(&self) -> Letter {
         let letter = Letter::of(self.server.only_mail());
         let list = self.call(&["mailq"]).run();
         assert_eq!(
@@ -209,7 +209,7 @@ impl Machine {
     }
 
     /// Waits for that many mails of a daemon's.
-    pub fn await_letters(&self, count: usize) -> Vec<Letter> {
+    pub(crate) fn await_letters(&self, count: usize) -> Vec<Letter> {
         self.server
             .wait_for_mails(count)
             .into_iter()
@@ -218,12 +218,12 @@ impl Machine {
     }
 
     /// The mails as the server took them.
-    pub fn mails(&self) -> Vec<Mail> {
+    pub(crate) fn mails(&self) -> Vec<Mail> {
         self.server.mails()
     }
 
     /// Waits until the system's log has these words in a line; gives all lines until then.
-    pub fn await_log(&self, words: &str) -> String {
+    pub(crate) fn await_log(&self, words: &str) -> String {
         let end = Instant::now() + PATIENCE;
         let mut lines = String::new();
         let mut line = [0; 4096];
@@ -249,7 +249,7 @@ impl Drop for Machine {
 }
 
 /// The program ended well, and said this on its standard output and nothing else.
-pub fn content(outcome: &Outcome, said: &str) {
+pub(crate) fn content(outcome: &Outcome, said: &str) {
     let all = (
         outcome.status,
         outcome.stdout.as_str(),

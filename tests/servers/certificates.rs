@@ -24,7 +24,7 @@ struct Signed {
 /// Writes into `folder`: `ca.pem`; `server.pem` for localhost, 127.0.0.1 and smtp.163.com;
 /// `alice.pem` for a client; and `stranger.pem`, an authority that signed none of them. Each
 /// certificate has its key beside it (`.key`), but the authorities.
-pub fn write(folder: &Path) {
+pub(crate) fn write(folder: &Path) {
     let ca = authority("smail test CA");
     let server = leaf(&ca, "localhost", 2, true);
     let alice = leaf(&ca, "alice", 3, false);

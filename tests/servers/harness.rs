@@ -10,7 +10,7 @@ use std::time::Instant;
 use super::Servers;
 
 /// A fact to prove, by name.
-pub type Story = (&'static str, fn(&Servers));
+pub(crate) type Story = (&'static str, fn(&Servers));
 
 #[derive(Default)]
 struct Choice {
@@ -57,7 +57,7 @@ impl Choice {
 /// Runs the stories the command line asks for. Without root or the programs they are skipped with a
 /// loud notice, but where `CI` is set that is a failure: a test that silently does nothing there
 /// would prove nothing for ever.
-pub fn run(stories: &[Story]) -> ExitCode {
+pub(crate) fn run(stories: &[Story]) -> ExitCode {
     let choice = Choice::of_arguments(std::env::args().skip(1));
     let chosen: Vec<&Story> = stories
         .iter()

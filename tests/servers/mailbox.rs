@@ -23,7 +23,7 @@ const ON_PURPOSE: [&str; 2] = [
 const ON_PURPOSE_BY_SMTPUTF8: [&str; 2] = ["NonASCIILocalPartDefect", "UndecodableBytesDefect"];
 
 /// A delivered mail.
-pub struct Mail {
+pub(crate) struct Mail {
     /// What `parse.py` prints.
     pub parsed: Value,
 }
@@ -49,7 +49,7 @@ impl Mail {
     }
 
     /// Every value of a header, decoded, in order.
-    pub fn headers(&self, name: &str) -> Vec<&str> {
+    pub(crate) fn headers(&self, name: &str) -> Vec<&str> {
         let rows = self.parsed["headers"].as_array().expect("headers");
         let named = rows.iter().filter(|row| {
             row[0]
@@ -60,7 +60,7 @@ impl Mail {
     }
 
     /// The value of a header that stands there exactly once.
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         let [value] = self.headers(name)[..] else {
             panic!("{name} is not there exactly once: {:#}", self.parsed)
         };
@@ -68,19 +68,19 @@ impl Mail {
     }
 
     /// The parts that are not containers, in order.
-    pub fn parts(&self) -> &Vec<Value> {
+    pub(crate) fn parts(&self) -> &Vec<Value> {
         self.parsed["parts"].as_array().expect("parts")
     }
 
     /// The text of the first part.
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         self.parts()[0]["text"].as_str().expect("text")
     }
 
     /// Fails unless the mail is what every mail has to be: the fields of RFC 5322 section 3.6 and
     /// RFC 2045 exactly once, no Bcc, no defect the parser found, no bare CR, no line over 998
     /// octets, an ASCII header unless sent by SMTPUTF8.
-    pub fn assert_sound(&self) {
+    pub(crate) fn assert_sound(&self) {
         for name in ["From", "Date", "Message-ID", "MIME-Version"] {
             self.header(name);
         }
@@ -121,7 +121,7 @@ impl Mail {
 
 impl Servers {
     /// Waits for the mail that Postfix delivered to `recipient`, and checks that it is sound.
-    pub fn mail_to(&self, recipient: &str) -> Mail {
+    pub(crate) fn mail_to(&self, recipient: &str) -> Mail {
         let path = await_some(&format!("a mail to {recipient}"), || {
             self.delivered().remove(recipient)?.pop()
         });
@@ -131,7 +131,7 @@ impl Servers {
     }
 
     /// Waits for the mail that Dovecot's LMTP delivered to `user`, and checks that it is sound.
-    pub fn lmtp_mail_to(&self, user: &str) -> Mail {
+    pub(crate) fn lmtp_mail_to(&self, user: &str) -> Mail {
         let folder = self.root.join("dovecot/mail").join(user).join("new");
         let path = await_some(&format!("a mail to {user}"), || files(&folder).pop());
         let mail = Mail::read(&path);
@@ -140,7 +140,7 @@ impl Servers {
     }
 
     /// How many mails each recipient has, once Postfix has nothing left to deliver.
-    pub fn settled(&self) -> HashMap<String, usize> {
+    pub(crate) fn settled(&self) -> HashMap<String, usize> {
         await_some("an empty queue", || self.queued().is_empty().then_some(()));
         self.delivered()
             .into_iter()
@@ -194,7 +194,7 @@ fn tree(folder: &Path) -> Vec<PathBuf> {
 
 /// Asks again and again until there is an answer: what another program writes has no event to wait
 /// for.
-pub fn await_some<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn await_some<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + PATIENCE;
     loop {
         if let Some(answer) = ask() {

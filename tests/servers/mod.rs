@@ -4,18 +4,18 @@
 //! Promise: everything lives in one folder of its own below `/tmp`; no mailbox, queue or setting of
 //! the machine is read or written. `run.sh` holds the servers and ends them when the pipe to it
 //! closes, so they end however the tests do.
-pub mod certificates;
-pub mod harness;
-pub mod mailbox;
-pub mod sender;
-pub mod stories;
+pub(crate) mod certificates;
+pub(crate) mod harness;
+pub(crate) mod mailbox;
+pub(crate) mod sender;
+pub(crate) mod stories;
 #[path = "../it/support/terminal.rs"]
 #[expect(
     dead_code,
     reason = "shared with the tests of scripted servers, and these use a part of it"
 )]
-pub mod terminal;
-pub mod token;
+pub(crate) mod terminal;
+pub(crate) mod token;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -43,7 +43,7 @@ const NEEDED: [&str; 6] = [
 
 /// The ports, each named as in the configuration templates.
 #[derive(Clone, Copy)]
-pub struct Ports {
+pub(crate) struct Ports {
     /// In clear, no login.
     pub plain: u16,
     /// In clear, 20 000 octets and 50 recipients at most, no SMTPUTF8.
@@ -90,7 +90,7 @@ impl Ports {
 
 /// The running servers. Dropping them closes the pipe to `run.sh`, which ends them and removes
 /// their folder.
-pub struct Servers {
+pub(crate) struct Servers {
     root: PathBuf,
     keeper: Child,
     /// Where they listen.
@@ -99,7 +99,7 @@ pub struct Servers {
 
 impl Servers {
     /// Why the servers cannot run on this machine, if they cannot.
-    pub fn obstacle() -> Option<String> {
+    pub(crate) fn obstacle() -> Option<String> {
         if !rustix::process::geteuid().is_root() {
             return Some("Postfix starts only as root".to_owned());
         }
@@ -117,7 +117,7 @@ impl Servers {
 
     /// Starts the servers and waits until each port greets. Tries other ports when somebody else
     /// took one meanwhile.
-    pub fn start() -> Servers {
+    pub(crate) fn start() -> Servers {
         let mut last = String::new();
         for _ in 0..3 {
             match Servers::try_start() {
@@ -230,22 +230,22 @@ impl Servers {
     }
 
     /// The CA that signed the servers' certificate and the clients'.
-    pub fn ca(&self) -> PathBuf {
+    pub(crate) fn ca(&self) -> PathBuf {
         self.root.join("tls/ca.pem")
     }
 
     /// A file made by [`certificates::write`].
-    pub fn certificate(&self, name: &str) -> PathBuf {
+    pub(crate) fn certificate(&self, name: &str) -> PathBuf {
         self.root.join("tls").join(name)
     }
 
     /// The unix socket of Dovecot's LMTP.
-    pub fn lmtp_socket(&self) -> PathBuf {
+    pub(crate) fn lmtp_socket(&self) -> PathBuf {
         self.root.join("lmtp")
     }
 
     /// What both servers have logged so far.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         let read = |name: &str| fs::read(self.root.join(name)).unwrap_or_default();
         let bytes = [
             read("postfix/maillog"),
@@ -257,7 +257,7 @@ impl Servers {
     }
 
     /// Waits until the servers' log says `words`, and gives the line.
-    pub fn await_log(&self, words: &str) -> String {
+    pub(crate) fn await_log(&self, words: &str) -> String {
         mailbox::await_some(&format!("{words:?} in the servers' log"), || {
             self.log()
                 .lines()

@@ -16,7 +16,7 @@ use super::terminal::Terminal;
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// One run of smail, being described.
-pub struct Sender {
+pub(crate) struct Sender {
     home: Arc<TempDir>,
     program: PathBuf,
     arguments: Vec<OsString>,
@@ -25,7 +25,7 @@ pub struct Sender {
 
 /// What a run of smail ended with.
 #[derive(Debug)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// The exit status; -1 after a signal.
     pub status: i32,
     /// Standard output.
@@ -36,12 +36,12 @@ pub struct Outcome {
 
 impl Outcome {
     /// Fails unless the run succeeded and said nothing.
-    pub fn assert_silent_success(&self) {
+    pub(crate) fn assert_silent_success(&self) {
         assert_eq!((self.status, &*self.stdout, &*self.stderr), (0, "", ""));
     }
 
     /// Fails unless the run ended with `status` and told the user each of `words`.
-    pub fn assert_failure(&self, status: i32, words: &[&str]) {
+    pub(crate) fn assert_failure(&self, status: i32, words: &[&str]) {
         assert_eq!(self.status, status, "{self:#?}");
         assert_eq!(self.stdout, "", "{self:#?}");
         for word in words {
@@ -52,12 +52,12 @@ impl Outcome {
 
 impl Sender {
     /// Called by the name `smail`, with no setting from anywhere.
-    pub fn new() -> Sender {
+    pub(crate) fn new() -> Sender {
         Sender::called("smail").args(["--no-config"])
     }
 
     /// Called by another name (`mail`, `mailx`), reading the settings of its own HOME only.
-    pub fn called(name: &'static str) -> Sender {
+    pub(crate) fn called(name: &'static str) -> Sender {
         let home = home();
         let program = home.path().join(name);
         symlink(env!("CARGO_BIN_EXE_smail"), &program).expect("a link");
@@ -71,7 +71,7 @@ impl Sender {
 
     /// Called by the name `smail`, in a HOME that lasts for several runs and gets nothing but what
     /// smail writes.
-    pub fn at(home: &Arc<TempDir>) -> Sender {
+    pub(crate) fn at(home: &Arc<TempDir>) -> Sender {
         let program = PathBuf::from(env!("CARGO_BIN_EXE_smail"));
         let sender = Sender {
             home: Arc::clone(home),
@@ -86,33 +86,33 @@ impl Sender {
     }
 
     /// Adds arguments.
-    pub fn args<I: IntoIterator<Item: AsRef<OsStr>>>(mut self, arguments: I) -> Sender {
+    pub(crate) fn args<I: IntoIterator<Item: AsRef<OsStr>>>(mut self, arguments: I) -> Sender {
         self.arguments
             .extend(arguments.into_iter().map(|a| a.as_ref().to_owned()));
         self
     }
 
     /// Adds an attachment.
-    pub fn attach(self, file: &Path) -> Sender {
+    pub(crate) fn attach(self, file: &Path) -> Sender {
         self.args([OsStr::new("-a"), file.as_os_str()])
     }
 
     /// Adds `-S name=value`.
-    pub fn set(self, name: &str, value: impl AsRef<OsStr>) -> Sender {
+    pub(crate) fn set(self, name: &str, value: impl AsRef<OsStr>) -> Sender {
         let mut setting = OsString::from(format!("{name}="));
         setting.push(value);
         self.args([OsStr::new("-S"), &setting])
     }
 
     /// Sets a variable of the environment.
-    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Sender {
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Sender {
         self.environment
             .push((name.into(), value.as_ref().to_owned()));
         self
     }
 
     /// Writes a file into HOME, readable by its owner only, and gives its path.
-    pub fn file(&self, name: &str, content: &[u8]) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, content: &[u8]) -> PathBuf {
         let path = self.home.path().join(name);
         write_private(&path, content);
         path
@@ -120,7 +120,7 @@ impl Sender {
 
     /// Runs smail with `stdin` to read and gives what it ended with. A run that hangs is killed,
     /// and fails the test.
-    pub fn run(self, stdin: &[u8]) -> Outcome {
+    pub(crate) fn run(self, stdin: &[u8]) -> Outcome {
         let mut child = self
             .described(Command::new(&self.program))
             .stdin(Stdio::piped())
@@ -145,7 +145,7 @@ impl Sender {
     }
 
     /// Starts smail with a terminal of its own, which `TERM` calls an xterm.
-    pub fn at_terminal(&self) -> Terminal {
+    pub(crate) fn at_terminal(&self) -> Terminal {
         let mut setsid = Command::new("/usr/bin/setsid");
         setsid.args(["--ctty", "--wait"]).arg(&self.program);
         Terminal::start(self.described(setsid))
@@ -165,7 +165,7 @@ impl Sender {
 }
 
 /// A HOME with nothing in it.
-pub fn home() -> Arc<TempDir> {
+pub(crate) fn home() -> Arc<TempDir> {
     Arc::new(
         tempfile::Builder::new()
             .prefix("smail-home-")
@@ -200,7 +200,7 @@ fn within_patience(
 }
 
 /// Writes a file that only its owner may read, which is what smail asks of files with secrets.
-pub fn write_private(path: &Path, content: &[u8]) {
+pub(crate) fn write_private(path: &Path, content: &[u8]) {
     let mut file = std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -213,28 +213,28 @@ pub fn write_private(path: &Path, content: &[u8]) {
 /// How smail is told to reach the servers; each names one port.
 impl Servers {
     /// In clear, without login.
-    pub fn over_plain(&self) -> Sender {
+    pub(crate) fn over_plain(&self) -> Sender {
         from_the_sender(Sender::new())
             .set("smtp", format!("smtp://localhost:{}", self.ports.plain))
             .set("tls", "none")
     }
 
     /// In clear, to the port with small limits and without SMTPUTF8.
-    pub fn over_tight(&self) -> Sender {
+    pub(crate) fn over_tight(&self) -> Sender {
         from_the_sender(Sender::new())
             .set("smtp", format!("smtp://localhost:{}", self.ports.tight))
             .set("tls", "none")
     }
 
     /// STARTTLS, trusting the run's CA; a login is still to be set.
-    pub fn over_starttls(&self) -> Sender {
+    pub(crate) fn over_starttls(&self) -> Sender {
         let sender = from_the_sender(Sender::new())
             .set("smtp", format!("smtp://localhost:{}", self.ports.starttls));
         sender.set("tls", "starttls").set("tls-ca-file", self.ca())
     }
 
     /// Implicit TLS, trusting the run's CA; a login is still to be set.
-    pub fn over_implicit(&self) -> Sender {
+    pub(crate) fn over_implicit(&self) -> Sender {
         let sender = from_the_sender(Sender::new())
             .set("smtp", format!("smtps://localhost:{}", self.ports.implicit));
         sender.set("tls-ca-file", self.ca())
@@ -247,13 +247,13 @@ fn from_the_sender(sender: Sender) -> Sender {
 
 impl Sender {
     /// Logs in as `user`; the secret travels by the environment, never by arguments.
-    pub fn login(self, user: &str, secret: &str) -> Sender {
+    pub(crate) fn login(self, user: &str, secret: &str) -> Sender {
         self.set("auth-user", user)
             .env("SMAIL_AUTH_PASSWORD", secret)
     }
 
     /// Logs in as alice with her password.
-    pub fn login_of_alice(self) -> Sender {
+    pub(crate) fn login_of_alice(self) -> Sender {
         self.login("alice", "wonderland")
     }
 }

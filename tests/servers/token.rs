@@ -9,12 +9,12 @@ use sha2::Sha256;
 const KEY: &[u8] = b"a key for the tests and for nothing else";
 
 /// The key as `fs:posix` dictionaries of Dovecot hold it.
-pub fn key_file() -> String {
+pub(crate) fn key_file() -> String {
     STANDARD.encode(KEY)
 }
 
 /// A token for `user` that ends `lifetime` seconds from now; negative: it has ended already.
-pub fn bearer(user: &str, lifetime: i64) -> String {
+pub(crate) fn bearer(user: &str, lifetime: i64) -> String {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .expect("after 1970")

@@ -35,7 +35,7 @@ const SENDMAIL: &[&str] = &[
 ///
 /// # Errors
 /// [`SettingsError`]: a value that does not fit, or nothing that says where.
-pub fn resolve(settings: &Settings, author: &Mailbox) -> Result<Route, SettingsError> {
+pub(crate) fn resolve(settings: &Settings, author: &Mailbox) -> Result<Route, SettingsError> {
     let Some((target, name)) = chosen_target(settings)? else {
         if let Some(path) = &settings.unreadable {
             return Err(unreadable(path));
@@ -66,7 +66,7 @@ pub fn resolve(settings: &Settings, author: &Mailbox) -> Result<Route, SettingsE
 }
 
 /// Returns whether mail goes to a program of this host, which can resolve bare names.
-pub fn is_program(settings: &Settings) -> bool {
+pub(crate) fn is_program(settings: &Settings) -> bool {
     !matches!(
         chosen_target(settings),
         Ok(Some((Target::Server(_) | Target::Socket(..), _)))

@@ -38,7 +38,7 @@ pub(super) struct Site {
 
 impl Site {
     /// The site of a server, or of a socket.
-    pub fn of(server: &Server, socket: Option<&Path>) -> Self {
+    pub(super) fn of(server: &Server, socket: Option<&Path>) -> Self {
         let port = server.port.filter(|port| *port >= ANYBODYS);
         Site {
             host: server.host.to_lowercase(),
@@ -103,7 +103,7 @@ pub(super) fn is_url(assignment: &Assignment) -> bool {
 
 impl Goal<'_> {
     /// The password of a URL that names this server and user.
-    pub fn password_of(&self, url: &Assignment) -> Option<String> {
+    pub(super) fn password_of(&self, url: &Assignment) -> Option<String> {
         let Value::Target(target) = url.value.as_ref()? else {
             return None;
         };
@@ -115,7 +115,7 @@ impl Goal<'_> {
     }
 
     /// The error for a secret that belongs to others.
-    pub fn withheld(self, secret: String, why: String) -> SettingsError {
+    pub(super) fn withheld(self, secret: String, why: String) -> SettingsError {
         let suffix = self.chain.first().cloned().unwrap_or_default();
         SettingsError::Withheld {
             server: self.site.to_string(),
@@ -128,7 +128,7 @@ impl Goal<'_> {
 
     /// Why a secret may not be used for this login; `None` when it may. Reads after the place of
     /// the secret.
-    pub fn refusal(&self, secret: &Assignment) -> Option<String> {
+    pub(super) fn refusal(&self, secret: &Assignment) -> Option<String> {
         let source = Source::of(secret.layer);
         let by_name = secret
             .suffix
@@ -143,7 +143,7 @@ impl Goal<'_> {
     }
 
     /// Why the password of a URL, which names its server itself, may not be used.
-    pub fn detour(&self, source: Source) -> Option<String> {
+    pub(super) fn detour(&self, source: Source) -> Option<String> {
         let base = match source {
             Source::Files => self
                 .settings

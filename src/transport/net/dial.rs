@@ -23,7 +23,7 @@ use crate::transport::{Reporter, RunContext, StepRecorder};
 /// The head start of each address over the next (RFC 8305 section 5).
 const STAGGER: Duration = Duration::from_millis(250);
 /// A connection to the server, or through a proxy.
-pub struct Dialled {
+pub(crate) struct Dialled {
     /// The connection.
     pub socket: Socket,
     /// What to call the other end.
@@ -37,7 +37,7 @@ pub struct Dialled {
 }
 
 /// Where a port of a server may be reached: the addresses that are left to try.
-pub struct Addresses<'r> {
+pub(crate) struct Addresses<'r> {
     route: &'r Smtp,
     /// The server's name and port, for a proxy.
     host: &'r str,
@@ -52,7 +52,7 @@ pub struct Addresses<'r> {
 ///
 /// # Errors
 /// A fault at [`Stage::Resolve`], or that of `meanwhile`.
-pub fn find<'r>(
+pub(crate) fn find<'r>(
     route: &'r Smtp,
     port: u16,
     context: &RunContext,
@@ -112,13 +112,13 @@ pub fn find<'r>(
 ///
 /// # Errors
 /// As [`find`] and [`Addresses::connect`].
-pub fn dial(route: &Smtp, port: u16, context: &RunContext) -> Result<Dialled, Fault> {
+pub(crate) fn dial(route: &Smtp, port: u16, context: &RunContext) -> Result<Dialled, Fault> {
     find(route, port, context, || Ok(()))?.connect(context)
 }
 
 impl Addresses<'_> {
     /// How many addresses are left.
-    pub fn left(&self) -> usize {
+    pub(crate) fn left(&self) -> usize {
         self.left.len() + self.mute.len()
     }
 
@@ -126,7 +126,7 @@ impl Addresses<'_> {
     ///
     /// # Errors
     /// A fault at [`Stage::Connect`].
-    pub fn connect(&mut self, context: &RunContext) -> Result<Dialled, Fault> {
+    pub(crate) fn connect(&mut self, context: &RunContext) -> Result<Dialled, Fault> {
         let (reporter, route) = (Reporter::new(context), self.route);
         let fault = |cause| Fault::new(Stage::Connect, cause);
         if let Some(path) = &route.socket {

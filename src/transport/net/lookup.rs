@@ -24,7 +24,7 @@ const NO_SUCH_NAME: [&str; 6] = [
 ];
 
 /// A name that is being looked up, or an address, which need not be.
-pub enum Lookup {
+pub(super) enum Lookup {
     /// It need not be.
     Known(SocketAddr),
     /// The system was asked.
@@ -38,7 +38,7 @@ pub enum Lookup {
 
 impl Lookup {
     /// Asks the system.
-    pub fn start(host: &str, port: u16) -> Self {
+    pub(super) fn start(host: &str, port: u16) -> Self {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Lookup::Known(SocketAddr::new(address, port));
         }
@@ -62,7 +62,7 @@ impl Lookup {
     ///
     /// # Errors
     /// [`Cause::NoSuchHost`], [`Cause::NoAnswer`] or [`Cause::Interrupted`].
-    pub fn finish(self, clock: &mut Clock) -> Result<Vec<SocketAddr>, Cause> {
+    pub(super) fn finish(self, clock: &mut Clock) -> Result<Vec<SocketAddr>, Cause> {
         let (host, answer) = match self {
             Lookup::Known(address) => return Ok(vec![address]),
             Lookup::Asked { host, answer } => (host, answer),

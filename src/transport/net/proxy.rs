@@ -26,7 +26,7 @@ const LONGEST: usize = 16 * 1024;
 /// # Errors
 /// [`Cause::Proxy`] when it refuses or breaks its protocol; [`Cause::NoSecret`]; [`Cause::Silent`];
 /// [`Cause::Interrupted`].
-pub fn tunnel(
+pub(super) fn tunnel(
     socket: &mut Socket,
     proxy: &Proxy,
     host: &str,

@@ -20,7 +20,7 @@ const LARGEST: u64 = 16 << 20;
 
 /// How a certificate is judged on the next connection.
 #[derive(Clone)]
-pub enum Terms {
+pub(crate) enum Terms {
     /// By the library, in the handshake.
     Strict,
     /// It has to be one of the certificates of servers that the settings name.
@@ -30,7 +30,7 @@ pub enum Terms {
 }
 
 /// TLS as the settings want it, and what was learned of the server in this run.
-pub struct TlsContext {
+pub(crate) struct TlsContext {
     roots: Vec<Certificate>,
     named: Vec<Leaf>,
     system: bool,
@@ -49,7 +49,7 @@ pub struct TlsContext {
 ///
 /// # Errors
 /// [`Cause::TlsSettings`] naming the file.
-pub fn prepare(trust: &Trust, host: &str, verify: Verify) -> Result<TlsContext, Cause> {
+pub(crate) fn prepare(trust: &Trust, host: &str, verify: Verify) -> Result<TlsContext, Cause> {
     let any = trust.fingerprint.is_some() || verify == Verify::Ignore;
     let mut prepared = TlsContext {
         roots: Vec::new(),
@@ -138,7 +138,7 @@ impl TlsContext {
     ///
     /// # Errors
     /// What the library says.
-    pub fn connector(&self, any: bool) -> native_tls::Result<TlsConnector> {
+    pub(crate) fn connector(&self, any: bool) -> native_tls::Result<TlsConnector> {
         if let Some((_, connector)) = self.ready.as_ref().filter(|(known, _)| *known == any) {
             return Ok(connector.clone());
         }
@@ -158,13 +158,13 @@ impl TlsContext {
     }
 
     /// Whether this certificate is one that the settings name.
-    pub fn names(&self, leaf: &Leaf) -> bool {
+    pub(crate) fn names(&self, leaf: &Leaf) -> bool {
         self.named.contains(leaf)
     }
 
     /// Makes ready for one more connection where that may end otherwise than the one that has
     /// failed.
-    pub fn prepare_another(&mut self, failed: &Failed, verify: Verify) {
+    pub(crate) fn prepare_another(&mut self, failed: &Failed, verify: Verify) {
         let Cause::Distrust(distrust) = &failed.cause else {
             return;
         };
@@ -188,7 +188,7 @@ impl TlsContext {
     }
 
     /// Whether one more connection was made ready, which is told once.
-    pub fn take_again(&mut self) -> bool {
+    pub(crate) fn take_again(&mut self) -> bool {
         std::mem::take(&mut self.again)
     }
 
@@ -212,7 +212,7 @@ impl TlsContext {
 ///
 /// # Errors
 /// [`Cause::TlsSettings`] naming the file.
-pub fn certificates(file: &Path, pem: &[u8]) -> Result<Vec<Certificate>, Cause> {
+pub(crate) fn certificates(file: &Path, pem: &[u8]) -> Result<Vec<Certificate>, Cause> {
     match Certificate::stack_from_pem(pem) {
         Ok(found) if !found.is_empty() => Ok(found),
         _ => Err(Cause::TlsSettings(format!(
@@ -227,7 +227,7 @@ pub fn certificates(file: &Path, pem: &[u8]) -> Result<Vec<Certificate>, Cause> 
 ///
 /// # Errors
 /// [`Cause::TlsSettings`] naming the file.
-pub fn read(file: &Path) -> Result<Vec<u8>, Cause> {
+pub(crate) fn read(file: &Path) -> Result<Vec<u8>, Cause> {
     let unusable = |why: &str| Cause::TlsSettings(format!("{}: {why}", file.display()));
     let (bytes, access) =
         files::read_stream(file, LARGEST).map_err(|error| unusable(&reason(&error)))?;

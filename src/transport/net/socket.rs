@@ -42,7 +42,7 @@ impl From<Halt> for io::Error {
 
 /// A deadline and the user's wish to end.
 #[derive(Debug)]
-pub struct Clock {
+pub(crate) struct Clock {
     end: Option<Instant>,
     allowed: Duration,
     interrupt: Arc<AtomicUsize>,
@@ -52,7 +52,7 @@ pub struct Clock {
 
 impl Clock {
     /// Starts with `allowed` from now on.
-    pub fn new(interrupt: Arc<AtomicUsize>, allowed: Duration) -> Self {
+    pub(crate) fn new(interrupt: Arc<AtomicUsize>, allowed: Duration) -> Self {
         Clock {
             end: Instant::now().checked_add(allowed),
             allowed,
@@ -63,14 +63,14 @@ impl Clock {
     }
 
     /// Allows this much from now on.
-    pub fn allow(&mut self, allowed: Duration) {
+    pub(crate) fn allow(&mut self, allowed: Duration) {
         self.end = Instant::now().checked_add(allowed);
         self.allowed = allowed;
     }
 
     /// While set, a signal ends the wait only ten seconds after it was seen: an answer that tells
     /// what becomes of the message is on its way.
-    pub fn set_grace(&mut self, grace: bool) {
+    pub(crate) fn set_grace(&mut self, grace: bool) {
         self.grace = grace;
     }
 
@@ -78,7 +78,7 @@ impl Clock {
     ///
     /// # Errors
     /// [`Halt`] when the time is over or a signal came.
-    pub fn look(&mut self) -> Result<Duration, Halt> {
+    pub(crate) fn look(&mut self) -> Result<Duration, Halt> {
         let signal = self.interrupt.load(Ordering::Relaxed);
         if signal != 0 {
             let since = *self.asked.get_or_insert_with(Instant::now);
@@ -100,7 +100,7 @@ impl Clock {
 ///
 /// # Errors
 /// What `poll` says, but not that a signal came.
-pub fn wait(fds: &mut [PollFd<'_>], at_most: Duration) -> io::Result<bool> {
+pub(crate) fn wait(fds: &mut [PollFd<'_>], at_most: Duration) -> io::Result<bool> {
     let time = Timespec {
         tv_sec: i64::try_from(at_most.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(at_most.subsec_nanos()),
@@ -114,7 +114,7 @@ pub fn wait(fds: &mut [PollFd<'_>], at_most: Duration) -> io::Result<bool> {
 
 /// A connected stream socket, TCP or unix, with its clock.
 #[derive(Debug)]
-pub struct Socket {
+pub(crate) struct Socket {
     io: socket2::Socket,
     /// Bounds every wait.
     pub clock: Clock,
@@ -130,7 +130,7 @@ impl Socket {
     ///
     /// # Errors
     /// When that cannot be set.
-    pub fn new(io: socket2::Socket, clock: Clock) -> io::Result<Self> {
+    pub(crate) fn new(io: socket2::Socket, clock: Clock) -> io::Result<Self> {
         io.set_nonblocking(true)?;
         Ok(Socket {
             io,
@@ -143,12 +143,12 @@ impl Socket {
 
     /// While set, a read that would wait fails with [`io::ErrorKind::WouldBlock`] instead, and so
     /// does the one after 256 others.
-    pub fn set_instant(&mut self, instant: bool) {
+    pub(crate) fn set_instant(&mut self, instant: bool) {
         self.instant = instant.then_some(MOST_AT_ONCE);
     }
 
     /// From now on what is written waits for [`Socket::release`].
-    pub fn gather(&mut self) {
+    pub(crate) fn gather(&mut self) {
         self.gathered.get_or_insert_default();
     }
 
@@ -156,23 +156,23 @@ impl Socket {
     ///
     /// # Errors
     /// Those of writing; then it is lost, and the connection with it.
-    pub fn release(&mut self) -> io::Result<()> {
+    pub(crate) fn release(&mut self) -> io::Result<()> {
         let gathered = self.gathered.take().unwrap_or_default();
         self.write_all(&gathered)
     }
 
     /// The first octets that were received, at most 256.
-    pub fn head(&self) -> &[u8] {
+    pub(crate) fn head(&self) -> &[u8] {
         &self.head
     }
 
     /// Begins anew with the first octets: another protocol follows.
-    pub fn forget_head(&mut self) {
+    pub(crate) fn forget_head(&mut self) {
         self.head.clear();
     }
 
     /// The local address, if it has one.
-    pub fn local(&self) -> Option<std::net::SocketAddr> {
+    pub(crate) fn local(&self) -> Option<std::net::SocketAddr> {
         self.io.local_addr().ok()?.as_socket()
     }
 
@@ -239,7 +239,7 @@ impl Write for Socket {
 }
 
 /// What an input or output error means for a delivery.
-pub fn cause(error: &io::Error) -> Cause {
+pub(crate) fn cause(error: &io::Error) -> Cause {
     match error
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<Halt>())

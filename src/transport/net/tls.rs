@@ -9,10 +9,10 @@ use std::io::{self, Read};
 
 use native_tls::HandshakeError;
 
-pub use self::identity::identity;
-pub use self::leaf::Leaf;
+pub(crate) use self::identity::identity;
+pub(crate) use self::leaf::Leaf;
 use self::stream::Lent;
-pub use self::stream::Stream;
+pub(crate) use self::stream::Stream;
 use super::roots::{Terms, TlsContext};
 use super::socket::{Halt, Socket, cause};
 use crate::delivery::{Cause, Distrust};
@@ -52,7 +52,7 @@ const WORDS: &[(&str, &str)] = &[
 ];
 
 /// A connection on which TLS has begun.
-pub struct Secured {
+pub(crate) struct Secured {
     /// The connection.
     pub stream: Stream,
     /// The version of the protocol, as in `TLSv1.3`.
@@ -66,7 +66,7 @@ pub struct Secured {
 }
 
 /// Why TLS has not begun.
-pub struct Failed {
+pub(crate) struct Failed {
     /// What it means for the delivery.
     pub cause: Cause,
     /// What answered was not TLS.
@@ -93,7 +93,7 @@ impl From<Cause> for Failed {
 ///
 /// # Errors
 /// [`Failed`].
-pub fn begin(
+pub(crate) fn begin(
     prepared: &TlsContext,
     name: &str,
     trust: &Trust,
@@ -289,7 +289,7 @@ fn plain_words(socket: &mut Socket) -> String {
 
 /// What the library says, without the names of its functions:
 /// `error:NUMBER:library:function:reason:file:line:`.
-pub fn said(text: &str) -> String {
+pub(crate) fn said(text: &str) -> String {
     let reason = if text.starts_with("error:") {
         text.split(':').nth(4)
     } else {
@@ -299,13 +299,13 @@ pub fn said(text: &str) -> String {
 }
 
 /// What the library says by an error of the connection, if it is one of TLS.
-pub fn meaning(error: &io::Error) -> Option<String> {
+pub(crate) fn meaning(error: &io::Error) -> Option<String> {
     let inner = error.get_ref()?;
     (!inner.is::<Halt>()).then(|| said(&inner.to_string()))
 }
 
 /// Octets in lower-case hex.
-pub fn hex(octets: &[u8]) -> String {
+pub(crate) fn hex(octets: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digits = octets.iter().flat_map(|octet| [octet >> 4, octet & 15]);
     digits

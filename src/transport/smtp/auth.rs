@@ -190,7 +190,7 @@ fn oauthbearer(who: &Credentials<'_>) -> Octets {
 }
 
 /// What a login needs to know of the session.
-pub struct Context<'a> {
+pub(super) struct Context<'a> {
     /// The server, its patience and the login.
     pub route: &'a Smtp,
     /// The port that answered.
@@ -207,7 +207,7 @@ pub struct Context<'a> {
 
 /// Who logged in, and how.
 #[derive(Debug, PartialEq, Eq)]
-pub struct LoggedIn {
+pub(super) struct LoggedIn {
     /// The user.
     pub user: String,
     /// The name of the mechanism.
@@ -215,14 +215,14 @@ pub struct LoggedIn {
 }
 
 /// Who logs in, and with what.
-pub type Fetched = (String, Secret);
+pub(super) type Fetched = (String, Secret);
 
 /// Logs in as the route says; `None` where nobody does. `fetched` keeps what was fetched for the
 /// next connection.
 ///
 /// # Errors
 /// A fault at [`Stage::Login`].
-pub fn login(
+pub(super) fn login(
     session: &mut dyn Session,
     context: &Context<'_>,
     fetched: &mut Option<Fetched>,

@@ -26,7 +26,7 @@ use crate::transport::peer_text::reason;
 const LARGEST: u64 = 64 * 1024;
 
 /// A message to send at once.
-pub struct Bdat {
+pub(super) struct Bdat {
     /// All of it, in canonical form; dots are not doubled.
     pub octets: Vec<u8>,
     /// QUIT leaves with it.
@@ -39,7 +39,7 @@ impl Bdat {
     /// # Errors
     /// A fault at [`Stage::Content`], before anything was sent: a file cannot be read or has
     /// changed.
-    pub fn of(
+    pub(super) fn of(
         capabilities: &Capabilities,
         message: &Message,
         quit: bool,
@@ -62,7 +62,7 @@ impl Bdat {
     }
 
     /// The command, in front of the octets.
-    pub fn command(&self) -> String {
+    pub(super) fn command(&self) -> String {
         format!("BDAT {} LAST\r\n", self.octets.len())
     }
 
@@ -70,7 +70,7 @@ impl Bdat {
     ///
     /// # Errors
     /// As [`crate::transport::smtp::connection::Session::whole`].
-    pub fn send(
+    pub(super) fn send(
         &self,
         connection: &mut Connection,
         stage: Stage,

@@ -14,7 +14,7 @@ const MOST_MECHANISMS: usize = 100;
     clippy::struct_excessive_bools,
     reason = "each is a keyword that is there or not"
 )]
-pub struct Capabilities {
+pub(crate) struct Capabilities {
     /// SIZE is offered (RFC 1870).
     pub size: bool,
     /// The largest message in octets; `None` without a fixed limit.
@@ -48,7 +48,7 @@ pub struct Capabilities {
 
 impl Capabilities {
     /// Reads the answer to EHLO or LHLO; its first line names the server and is skipped.
-    pub fn new(reply: &Reply) -> Self {
+    pub(crate) fn new(reply: &Reply) -> Self {
         let mut capabilities = Capabilities::default();
         for line in reply.lines.iter().skip(1) {
             capabilities.add(line);
@@ -59,7 +59,7 @@ impl Capabilities {
 
     /// The same, told to the user in the words of another form of the answer.
     #[must_use]
-    pub fn told_as(self, reply: &Reply) -> Self {
+    pub(crate) fn told_as(self, reply: &Reply) -> Self {
         let Capabilities { offered, named, .. } = Capabilities::new(reply);
         Capabilities {
             offered,
@@ -69,7 +69,7 @@ impl Capabilities {
     }
 
     /// The mechanisms of AUTH for a message to the user.
-    pub fn mechanisms(&self) -> &[String] {
+    pub(crate) fn mechanisms(&self) -> &[String] {
         &self.named
     }
 
@@ -123,7 +123,7 @@ impl Capabilities {
     }
 
     /// Every keyword that is offered, for a message to the user; "nothing" when none is.
-    pub fn offered(&self) -> String {
+    pub(crate) fn offered(&self) -> String {
         if self.offered.is_empty() {
             "nothing".to_owned()
         } else {
@@ -132,7 +132,7 @@ impl Capabilities {
     }
 
     /// The answer to EHLO again in the plainest form, for a parser that takes no other.
-    pub fn plain(&self) -> String {
+    pub(crate) fn plain(&self) -> String {
         let mut lines = vec!["server"];
         for (offered, keyword) in [(self.eight_bit, "8BITMIME"), (self.smtputf8, "SMTPUTF8")] {
             if offered {

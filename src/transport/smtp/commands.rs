@@ -11,7 +11,7 @@ use crate::address::Address;
 use crate::message::{Dsn, Message, Notify};
 
 /// MAIL with the parameters the message needs, and no others (RFC 5321 section 4.1.1.3).
-pub fn mail(capabilities: &Capabilities, message: &Message) -> String {
+pub(super) fn mail(capabilities: &Capabilities, message: &Message) -> String {
     let mut parameters = Vec::new();
     if capabilities.size {
         parameters.push(MailParameter::Other {
@@ -59,7 +59,7 @@ pub fn mail(capabilities: &Capabilities, message: &Message) -> String {
 }
 
 /// What the sender wants to be told, when it is anything and this server can be asked (RFC 3461).
-pub fn asked<'m>(capabilities: &Capabilities, message: &'m Message) -> Option<&'m Dsn> {
+pub(super) fn asked<'m>(capabilities: &Capabilities, message: &'m Message) -> Option<&'m Dsn> {
     Some(&message.envelope.dsn).filter(|dsn| capabilities.dsn && !dsn.is_empty())
 }
 
@@ -67,7 +67,7 @@ pub fn asked<'m>(capabilities: &Capabilities, message: &'m Message) -> Option<&'
 const LONGEST_ORIGINAL: usize = 500;
 
 /// RCPT, with what the sender wants to be told.
-pub fn rcpt(recipient: &Address, notify: Option<Notify>) -> String {
+pub(super) fn rcpt(recipient: &Address, notify: Option<Notify>) -> String {
     let mut parameters = Vec::new();
     if let Some(notify) = notify {
         parameters.push(RcptParameter::Other {

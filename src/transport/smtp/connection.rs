@@ -25,13 +25,13 @@ use crate::transport::line::{Commands, check_secret};
 use crate::transport::peer_text::decode;
 
 /// The pieces of a message in order.
-pub type Chunks<'a> = &'a mut dyn Iterator<Item = io::Result<Vec<u8>>>;
+pub(crate) type Chunks<'a> = &'a mut dyn Iterator<Item = io::Result<Vec<u8>>>;
 /// Asked once, when all of the message but the final dot is ready to leave; an error keeps the dot
 /// back.
-pub type Clearance<'a> = &'a mut dyn FnMut() -> Result<(), Cause>;
+pub(crate) type Clearance<'a> = &'a mut dyn FnMut() -> Result<(), Cause>;
 
 /// A session after EHLO, STARTTLS and all, ready for AUTH and MAIL.
-pub trait Session {
+pub(crate) trait Session {
     /// Sends commands in one flight, and reads the reply to the first. `stage` is what they are
     /// about, `patience` what each reply may take.
     ///
@@ -114,7 +114,7 @@ pub trait Session {
 }
 
 /// lettre's connection over the guard.
-pub struct Lettre {
+pub(crate) struct Lettre {
     connection: AsyncSmtpConnection,
     guard: Arc<Mutex<Guard>>,
     heard: Arc<Mutex<Option<Reply>>>,
@@ -126,7 +126,7 @@ impl Lettre {
     ///
     /// # Errors
     /// [`Fault`] when lettre does not take it, which would be a bug.
-    pub fn new(guard: Guard, capabilities: &Capabilities) -> Result<Self, Fault> {
+    pub(crate) fn new(guard: Guard, capabilities: &Capabilities) -> Result<Self, Fault> {
         let guard = Arc::new(Mutex::new(guard));
         let heard = Arc::new(Mutex::new(None));
         let opening = vec![

@@ -14,7 +14,7 @@ use crate::transport::net::tls::{self, Leaf};
 use crate::transport::steps::Step;
 
 /// What an untrusted certificate leads to on a connection.
-pub fn verify(route: &Smtp, door: Door, loopback: bool, reporter: &Reporter) -> Verify {
+pub(super) fn verify(route: &Smtp, door: Door, loopback: bool, reporter: &Reporter) -> Verify {
     let clear_login = route
         .login
         .as_ref()
@@ -44,7 +44,7 @@ fn is_particular(route: &Smtp) -> bool {
 }
 
 /// How TLS begins on this connection.
-pub struct Encryption<'a> {
+pub(super) struct Encryption<'a> {
     /// Where it leads.
     pub route: &'a Smtp,
     /// What is trusted and shown.
@@ -64,7 +64,11 @@ impl Encryption<'_> {
     ///
     /// # Errors
     /// The fault, and whether what answered was something else than TLS.
-    pub fn begin(&mut self, mut socket: Socket, patience: Duration) -> Result<Io, (Fault, bool)> {
+    pub(super) fn begin(
+        &mut self,
+        mut socket: Socket,
+        patience: Duration,
+    ) -> Result<Io, (Fault, bool)> {
         let route = self.route;
         let prepared = match self.prepared.take() {
             Some(prepared) => prepared,
@@ -114,7 +118,7 @@ impl Encryption<'_> {
 }
 
 /// Tells a rehearsal what certificate was shown.
-pub fn describe(reporter: &Reporter, leaf: &Leaf) {
+pub(super) fn describe(reporter: &Reporter, leaf: &Leaf) {
     reporter.steps(|steps| {
         leaf.describe()
             .into_iter()

@@ -22,7 +22,7 @@ const BLOCK: usize = 64 * 1024;
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The connection, in clear or not.
-pub enum Io {
+pub(crate) enum Io {
     /// In clear.
     Plain(Socket),
     /// Inside TLS.
@@ -31,7 +31,7 @@ pub enum Io {
 
 impl Io {
     /// Does something with the socket beneath.
-    pub fn on_socket<T>(&mut self, act: impl FnOnce(&mut Socket) -> T) -> T {
+    pub(crate) fn on_socket<T>(&mut self, act: impl FnOnce(&mut Socket) -> T) -> T {
         match self {
             Io::Plain(socket) => act(socket),
             Io::Tls(stream) => act(&mut stream.socket()),
@@ -74,7 +74,7 @@ enum Body {
 }
 
 /// One side of a session: see the top of the file.
-pub struct Guard {
+pub(crate) struct Guard {
     io: Option<Io>,
     input: Input,
     out: Vec<u8>,
@@ -93,7 +93,7 @@ pub struct Guard {
 
 impl Guard {
     /// Takes a connection over. `block` is the time that a block of a message may take.
-    pub fn new(io: Io, reporter: Reporter, block: Duration) -> Self {
+    pub(crate) fn new(io: Io, reporter: Reporter, block: Duration) -> Self {
         Guard {
             io: Some(io),
             input: Input::default(),
@@ -112,24 +112,24 @@ impl Guard {
     }
 
     /// Says what is under way, and how long its reply may take from when the command has left.
-    pub fn expect(&mut self, stage: Stage, patience: Duration) {
+    pub(crate) fn expect(&mut self, stage: Stage, patience: Duration) {
         self.stage = stage;
         self.patience = patience;
     }
 
     /// Tells the watcher a line of the dialogue.
-    pub fn tell(&self, line: &Line) {
+    pub(crate) fn tell(&self, line: &Line) {
         self.reporter.line(line);
     }
 
     /// The first failure, if there was one.
-    pub fn broken(&self) -> Option<&Fault> {
+    pub(crate) fn broken(&self) -> Option<&Fault> {
         self.broken.as_ref()
     }
 
     /// Ends the connection for a reason: nothing is written any more, and every later step fails
     /// for the same reason.
-    pub fn fail(&mut self, cause: Cause) -> Fault {
+    pub(crate) fn fail(&mut self, cause: Cause) -> Fault {
         let fault = Fault {
             in_doubt: self.body == Body::Awaited,
             ..Fault::new(self.stage, cause)
@@ -144,18 +144,18 @@ impl Guard {
 
     /// The text of the last line of the last reply as it came: a challenge may be longer than what
     /// is kept for humans.
-    pub fn text(&self) -> &[u8] {
+    pub(crate) fn text(&self) -> &[u8] {
         &self.text
     }
 
     /// The last reply to EHLO as it came, for what the server offers: a password may be the name of
     /// an extension.
-    pub fn unstruck(&mut self) -> Option<Reply> {
+    pub(crate) fn unstruck(&mut self) -> Option<Reply> {
         self.unstruck.take()
     }
 
     /// The secrets that are struck out of what is heard.
-    pub fn redactor(&self) -> &Redactor {
+    pub(crate) fn redactor(&self) -> &Redactor {
         &self.reporter.redactor
     }
 
@@ -163,7 +163,7 @@ impl Guard {
     ///
     /// # Errors
     /// [`Fault`] when a block could not be written.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         if let Some(fault) = &self.broken {
             return Err(fault.clone());
         }
@@ -193,7 +193,7 @@ impl Guard {
     ///
     /// # Errors
     /// [`Fault`] when the connection is over.
-    pub fn push_secret(&mut self, line: &[u8]) -> Result<(), Fault> {
+    pub(crate) fn push_secret(&mut self, line: &[u8]) -> Result<(), Fault> {
         // A buffer that grows leaves copies of the secret behind.
         self.out.reserve(line.len());
         self.wiped = true;
@@ -204,7 +204,7 @@ impl Guard {
     ///
     /// # Errors
     /// [`Fault`] when the connection is over.
-    pub fn push_message(&mut self, flight: &[u8]) -> Result<(), Fault> {
+    pub(crate) fn push_message(&mut self, flight: &[u8]) -> Result<(), Fault> {
         if let Some(fault) = &self.broken {
             return Err(fault.clone());
         }
@@ -217,7 +217,7 @@ impl Guard {
     ///
     /// # Errors
     /// [`Fault`] with the server's last words, if it left any.
-    pub fn flush(&mut self) -> Result<(), Fault> {
+    pub(crate) fn flush(&mut self) -> Result<(), Fault> {
         if let Some(fault) = &self.broken {
             return Err(fault.clone());
         }
@@ -288,7 +288,7 @@ impl Guard {
 
     /// Tells whether octets wait that nobody has asked for, or the server has closed; waits for
     /// nothing.
-    pub fn waiting(&mut self) -> bool {
+    pub(crate) fn waiting(&mut self) -> bool {
         if !self.input.rest().is_empty() {
             return true;
         }
@@ -310,14 +310,14 @@ impl Guard {
     ///
     /// # Errors
     /// [`Fault`]: nothing came in time, the connection ended, or this is no reply.
-    pub fn reply(&mut self) -> Result<Reply, Fault> {
+    pub(crate) fn reply(&mut self) -> Result<Reply, Fault> {
         self.flush()?;
         self.read_reply(self.patience)
             .map_err(|cause| self.fail(cause))
     }
 
     /// The replies to the dot have all come.
-    pub fn end_of_body(&mut self) {
+    pub(crate) fn end_of_body(&mut self) {
         self.body = Body::None;
         if let Some(io) = &mut self.io {
             io.on_socket(|socket| socket.clock.set_grace(false));
@@ -325,13 +325,13 @@ impl Guard {
     }
 
     /// A message begins; `after_dot` is a command that leaves together with the dot.
-    pub fn begin_body(&mut self, after_dot: Option<&'static str>) {
+    pub(crate) fn begin_body(&mut self, after_dot: Option<&'static str>) {
         self.body = Body::Open;
         self.after_dot = after_dot;
     }
 
     /// The text of the message is complete.
-    pub fn complete_body(&mut self) {
+    pub(crate) fn complete_body(&mut self) {
         self.body = Body::Ending;
     }
 
@@ -415,7 +415,7 @@ impl Guard {
     /// # Errors
     /// [`Fault`] when it is gone, or when octets wait that came in clear: they would be taken for
     /// answers given inside TLS (RFC 3207 section 4, CVE-2011-0411).
-    pub fn into_socket(mut self) -> Result<Socket, Fault> {
+    pub(crate) fn into_socket(mut self) -> Result<Socket, Fault> {
         if self.waiting() && !self.input.rest().is_empty() {
             let why = "the server sent more clear text after its reply to STARTTLS, as in an \
                 attack";
@@ -431,7 +431,7 @@ impl Guard {
     }
 
     /// Ends TLS and the connection without waiting.
-    pub fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         if let Some(Io::Tls(mut stream)) = self.io.take() {
             stream.socket().set_instant(true);
             stream.shutdown();
@@ -439,7 +439,7 @@ impl Guard {
     }
 
     /// Tells whether the connection can still be used.
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.io.is_some() && self.broken.is_none()
     }
 }
@@ -475,6 +475,6 @@ fn when(stage: Stage) -> &'static str {
 }
 
 /// A line to the server as it may be shown.
-pub fn shown(line: &str) -> Line {
+pub(super) fn shown(line: &str) -> Line {
     Line::Client(crate::text::short(line))
 }

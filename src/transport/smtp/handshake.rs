@@ -25,7 +25,7 @@ const IMPLICIT_PORT: u16 = 465;
 const KNOCK: Duration = Duration::from_secs(5);
 
 /// A session ready for AUTH and MAIL.
-pub struct Established {
+pub(crate) struct Established {
     /// The session.
     pub session: Lettre,
     /// What the server offers.
@@ -65,7 +65,7 @@ impl From<Fault> for Box<ConnectError> {
 ///
 /// # Errors
 /// [`ConnectError`].
-pub fn open(
+pub(crate) fn open(
     route: &Smtp,
     door: Door,
     prepared: &mut Option<TlsContext>,
@@ -270,7 +270,7 @@ fn begin(
 
 /// Tells, on a connection of its own, whether a server that gave no greeting waits for TLS. For a
 /// rehearsal only: a send would lose time with it.
-pub fn speaks_tls(
+pub(crate) fn speaks_tls(
     route: &Smtp,
     door: Door,
     prepared: &mut Option<TlsContext>,

@@ -16,7 +16,7 @@ const GROUP: (usize, usize) = (100, 500);
 /// while the other does.
 const FLIGHT: usize = 32 * 1024;
 /// So many recipients in a row that find no room are no full mailboxes: the transaction is full.
-pub const ENOUGH: usize = 10;
+pub(super) const ENOUGH: usize = 10;
 
 /// Marks a fault that a server, or what stands before it, may have caused by dropping what came
 /// behind the first command.

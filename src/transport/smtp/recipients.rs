@@ -8,12 +8,12 @@ use crate::delivery::{Cause, Fault, Reply, Stage};
 use crate::transport::delivery_log::SettleOnce;
 
 /// What became of one recipient.
-pub type Outcome = Result<Reply, Fault>;
+pub(super) type Outcome = Result<Reply, Fault>;
 
 /// The recipients of one message, and what has been learned of the server that bears on the rest of
 /// them.
 #[expect(clippy::struct_excessive_bools, reason = "each is learned by itself")]
-pub struct Recipients {
+pub(super) struct Recipients {
     /// One for each, in the order of the envelope; `None` while nothing is known.
     pub outcomes: Vec<Option<Outcome>>,
     /// Those still to be spoken for, in order. One may have an outcome that holds unless a better
@@ -33,7 +33,7 @@ pub struct Recipients {
 
 impl Recipients {
     /// Begins, with as many recipients.
-    pub fn new(recipients: usize, chunking: bool, room: Option<usize>) -> Self {
+    pub(super) fn new(recipients: usize, chunking: bool, room: Option<usize>) -> Self {
         let waiting = (0..recipients).collect();
         Recipients {
             outcomes: vec![None; recipients],
@@ -48,7 +48,7 @@ impl Recipients {
 
     /// The members of the next transaction: as many as there is room for. `announced` is what the
     /// server says itself.
-    pub fn next(&mut self, announced: Option<usize>) -> Vec<usize> {
+    pub(super) fn next(&mut self, announced: Option<usize>) -> Vec<usize> {
         let room = self
             .room
             .into_iter()
@@ -59,7 +59,7 @@ impl Recipients {
     }
 
     /// Lets these be the next.
-    pub fn first(&mut self, members: Vec<usize>) {
+    pub(super) fn first(&mut self, members: Vec<usize>) {
         members
             .into_iter()
             .rev()
@@ -67,7 +67,7 @@ impl Recipients {
     }
 
     /// Undoes a transaction of which nothing remains.
-    pub fn put_back(&mut self, members: Vec<usize>, before: Vec<(usize, Outcome)>) {
+    pub(super) fn put_back(&mut self, members: Vec<usize>, before: Vec<(usize, Outcome)>) {
         for &at in &members {
             self.outcomes[at] = None;
         }
@@ -78,7 +78,7 @@ impl Recipients {
     }
 
     /// Takes a limit of recipients in; tells whether it is news.
-    pub fn lower(&mut self, room: usize) -> bool {
+    pub(super) fn lower(&mut self, room: usize) -> bool {
         let is_news = self.room.is_none_or(|known| room < known);
         if is_news {
             self.room = Some(room);
@@ -88,7 +88,12 @@ impl Recipients {
 
     /// Nobody is spoken for any more. Who has no outcome gets the fault; who was to wait for
     /// another transaction only waits still when the server wants none.
-    pub fn give_up(&mut self, members: &[usize], before: Vec<(usize, Outcome)>, fault: &Fault) {
+    pub(super) fn give_up(
+        &mut self,
+        members: &[usize],
+        before: Vec<(usize, Outcome)>,
+        fault: &Fault,
+    ) {
         let unwanted = fault.stage == Stage::Sender && self.begun;
         let fault = match &fault.cause {
             // It has taken this sender before: what it refuses is the transaction.
@@ -115,7 +120,7 @@ impl Recipients {
 
     /// Settles every recipient in the log; one of whom nothing was heard was forgotten by the
     /// server.
-    pub fn settle(&mut self, once: &mut SettleOnce<'_>) {
+    pub(super) fn settle(&mut self, once: &mut SettleOnce<'_>) {
         let why = || Cause::Protocol("no reply for this recipient".into());
         let forgotten = || Err(Fault::new(Stage::Recipient, why()));
         once.settle(
@@ -127,7 +132,7 @@ impl Recipients {
     }
 
     /// Gives the outcomes; those of whom nothing is known get this one.
-    pub fn close(self, otherwise: &Outcome) -> Vec<Outcome> {
+    pub(super) fn close(self, otherwise: &Outcome) -> Vec<Outcome> {
         self.outcomes
             .into_iter()
             .map(|outcome| outcome.unwrap_or_else(|| otherwise.clone()))

@@ -10,17 +10,17 @@ use crate::text;
 use crate::transport::peer_text::decode;
 
 /// The longest line of a reply, in octets (RFC 5321 section 4.5.3.1.5 asks for 512).
-pub const LONGEST_LINE: usize = 16 * 1024;
+pub(crate) const LONGEST_LINE: usize = 16 * 1024;
 /// The largest reply, in octets.
-pub const LARGEST: usize = 64 * 1024;
+pub(crate) const LARGEST: usize = 64 * 1024;
 /// The most lines a reply may have.
-pub const MOST_LINES: usize = 1000;
+pub(crate) const MOST_LINES: usize = 1000;
 /// The most bytes of a line that are kept.
 const SHOWN: usize = text::LONGEST_LINE;
 
 /// Octets received and not yet read, taken out line by line.
 #[derive(Debug, Default)]
-pub struct Input {
+pub(crate) struct Input {
     bytes: Vec<u8>,
     start: usize,
     searched: usize,
@@ -28,7 +28,7 @@ pub struct Input {
 
 impl Input {
     /// Appends what was received.
-    pub fn extend(&mut self, bytes: &[u8]) {
+    pub(crate) fn extend(&mut self, bytes: &[u8]) {
         if self.start == self.bytes.len() {
             self.bytes.clear();
             (self.start, self.searched) = (0, 0);
@@ -37,7 +37,7 @@ impl Input {
     }
 
     /// What is left.
-    pub fn rest(&self) -> &[u8] {
+    pub(crate) fn rest(&self) -> &[u8] {
         &self.bytes[self.start..]
     }
 
@@ -45,7 +45,7 @@ impl Input {
     ///
     /// # Errors
     /// A reason when the line is longer than [`LONGEST_LINE`], complete or not.
-    pub fn line(&mut self) -> Result<Option<Vec<u8>>, String> {
+    pub(crate) fn line(&mut self) -> Result<Option<Vec<u8>>, String> {
         let end = self.bytes[self.searched..]
             .iter()
             .position(|&b| b == b'\n')
@@ -67,7 +67,7 @@ impl Input {
 
 /// A reply under way.
 #[derive(Debug, Default)]
-pub struct Parser {
+pub(crate) struct Parser {
     code: Option<u16>,
     lines: Vec<String>,
     octets: usize,
@@ -78,7 +78,7 @@ impl Parser {
     ///
     /// # Errors
     /// A reason, safe to print, when this cannot be a reply.
-    pub fn push(&mut self, line: &[u8]) -> Result<Option<Reply>, String> {
+    pub(crate) fn push(&mut self, line: &[u8]) -> Result<Option<Reply>, String> {
         self.octets += line.len() + 2;
         if self.octets > LARGEST || self.lines.len() >= MOST_LINES {
             return Err(format!(
@@ -104,7 +104,7 @@ impl Parser {
 ///
 /// # Errors
 /// As [`Parser::push`].
-pub fn parse<L: AsRef<[u8]>>(lines: &[L]) -> Result<Option<Reply>, String> {
+pub(crate) fn parse<L: AsRef<[u8]>>(lines: &[L]) -> Result<Option<Reply>, String> {
     let mut parser = Parser::default();
     lines.iter().try_fold(None, |found, line| {
         Ok(parser.push(line.as_ref())?.or(found))

@@ -23,7 +23,7 @@ use crate::transport::progress::Metered;
 use crate::transport::steps::{self, Fact, Step, StepRecorder};
 
 /// An open session and what is known of it.
-pub struct Connection {
+pub(super) struct Connection {
     /// The session, logged in.
     pub session: Box<dyn Session>,
     /// What the server offers.
@@ -45,7 +45,7 @@ pub struct Connection {
 
 /// How a run over one connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Finished {
+pub(super) enum Finished {
     /// Every recipient has an outcome.
     Done,
     /// Some have none, and this connection is of no use to them: nothing was sent, or it was
@@ -57,7 +57,10 @@ pub enum Finished {
 ///
 /// # Errors
 /// A fault at [`Stage::Sender`], before anything was sent.
-pub fn form<'m>(capabilities: &Capabilities, message: &'m Message) -> Result<&'m Message, Fault> {
+pub(super) fn form<'m>(
+    capabilities: &Capabilities,
+    message: &'m Message,
+) -> Result<&'m Message, Fault> {
     let fault = |cause| Fault::new(Stage::Sender, cause);
     if message.needs_smtputf8() && !capabilities.smtputf8 {
         return Err(fault(Cause::Lacks(Lacks::Smtputf8, capabilities.offered())));
@@ -77,7 +80,7 @@ pub fn form<'m>(capabilities: &Capabilities, message: &'m Message) -> Result<&'m
 
 /// Asks about sender and recipients, one by one, and takes it back. DATA is never said. Gives the
 /// refusal of the sender, or those of the recipients, or what ended the session.
-pub fn rehearse(
+pub(super) fn rehearse(
     connection: &mut Connection,
     message: &Message,
     steps: &StepRecorder,
@@ -146,7 +149,7 @@ pub fn rehearse(
 
 /// Sends a message to those who have not been spoken for; `last` lets QUIT leave with it. All
 /// recipients are settled in the log, unless it is [`Finished::Again`].
-pub fn run(
+pub(super) fn run(
     connection: &mut Connection,
     message: &Message,
     last: bool,

@@ -13,20 +13,21 @@ use crate::support::sink::{Mail, Options, Place, Sink};
 use crate::support::world::{Outcome, Run, World};
 
 /// What a mail without them gets on top.
-pub const STAMPS: &str = "Date: *\nMessage-ID: <*@a.example>\n";
+pub(super) const STAMPS: &str = "Date: *\nMessage-ID: <*@a.example>\n";
 /// The same for a mail that has no From either.
-pub const ALL: &str = "From: Host <host@a.example>\nDate: *\nMessage-ID: <*@a.example>\n";
+pub(super) const ALL: &str = "From: Host <host@a.example>\nDate: *\nMessage-ID: <*@a.example>\n";
 /// Where the mail of every world goes: `alice`, `root` and whoever is mailed as them.
-pub const ALIASES: &str = "root: admin@a.example\nalice: alice@a.example\npostmaster: root\n";
+pub(super) const ALIASES: &str =
+    "root: admin@a.example\nalice: alice@a.example\npostmaster: root\n";
 
 /// A world with settings as a host has them: a server, its own address, and aliases for root and
 /// alice.
-pub fn host(port: u16) -> World {
+pub(super) fn host(port: u16) -> World {
     host_with(port, "")
 }
 
 /// The same with more lines of settings.
-pub fn host_with(port: u16, more: &str) -> World {
+pub(super) fn host_with(port: u16, more: &str) -> World {
     let world = World::new();
     let aliases = world.write("aliases", ALIASES);
     let settings = format!(
@@ -48,7 +49,7 @@ enum Given {
 
 /// A call, and what must come of it.
 #[must_use]
-pub struct Call {
+pub(super) struct Call {
     line: Vec<String>,
     input: Vec<u8>,
     given: Given,
@@ -66,7 +67,7 @@ pub struct Call {
 
 /// The command line as the program writes it, in the words of a shell; smail is called by the last
 /// part of its first word.
-pub fn call(line: &str) -> Call {
+pub(super) fn call(line: &str) -> Call {
     Call {
         line: shlex::split(line).unwrap(),
         input: Vec::new(),
@@ -86,81 +87,81 @@ pub fn call(line: &str) -> Call {
 
 impl Call {
     /// What the program writes.
-    pub fn stdin(mut self, input: impl AsRef<[u8]>) -> Self {
+    pub(super) fn stdin(mut self, input: impl AsRef<[u8]>) -> Self {
         self.input = input.as_ref().to_vec();
         self
     }
 
     /// It is a regular file at offset 0 that was unlinked.
-    pub fn by_file(mut self) -> Self {
+    pub(super) fn by_file(mut self) -> Self {
         self.given = Given::File;
         self
     }
 
     /// It is /dev/null.
-    pub fn by_null(mut self) -> Self {
+    pub(super) fn by_null(mut self) -> Self {
         self.given = Given::Null;
         self
     }
 
     /// What a shell does before: `cd /`, `umask 0`, `exec 1>&-`.
-    pub fn after(mut self, script: &str) -> Self {
+    pub(super) fn after(mut self, script: &str) -> Self {
         script.clone_into(&mut self.script);
         self
     }
 
     /// The whole environment of the caller, apart from where the settings and the queue of the test
     /// lie.
-    pub fn environment(mut self, all: &[(&'static str, &'static str)]) -> Self {
+    pub(super) fn environment(mut self, all: &[(&'static str, &'static str)]) -> Self {
         self.environment = Some(all.to_vec());
         self
     }
 
     /// More settings.
-    pub fn settings(mut self, lines: &str) -> Self {
+    pub(super) fn settings(mut self, lines: &str) -> Self {
         self.settings = format!("{lines}\n");
         self
     }
 
     /// The server offers this too.
-    pub fn offered(mut self, extension: &'static str) -> Self {
+    pub(super) fn offered(mut self, extension: &'static str) -> Self {
         self.offers.push(extension);
         self
     }
 
     /// Who gets it, in order, separated by blanks.
-    pub fn to(mut self, recipients: &str) -> Self {
+    pub(super) fn to(mut self, recipients: &str) -> Self {
         self.to = recipients.split_whitespace().map(str::to_owned).collect();
         self
     }
 
     /// The sender of the envelope, in place of that of the settings.
-    pub fn sender(mut self, sender: &str) -> Self {
+    pub(super) fn sender(mut self, sender: &str) -> Self {
         sender.clone_into(&mut self.sender);
         self
     }
 
     /// smail says this line to the server.
-    pub fn says(mut self, line: &'static str) -> Self {
+    pub(super) fn says(mut self, line: &'static str) -> Self {
         self.says.push(line);
         self
     }
 
     /// What is put on top, in place of [`STAMPS`]; `*` stands for a Date and the left side of a
     /// Message-ID.
-    pub fn gains(mut self, lines: &str) -> Self {
+    pub(super) fn gains(mut self, lines: &str) -> Self {
         lines.clone_into(&mut self.gains);
         self
     }
 
     /// A part of what was written arrives as something else.
-    pub fn turns(mut self, old: &str, new: &str) -> Self {
+    pub(super) fn turns(mut self, old: &str, new: &str) -> Self {
         self.turns.push((old.to_owned(), new.to_owned()));
         self
     }
 
     /// What arrives, in place of what was written.
-    pub fn arrives(mut self, mail: impl AsRef<[u8]>) -> Self {
+    pub(super) fn arrives(mut self, mail: impl AsRef<[u8]>) -> Self {
         self.whole = Some(mail.as_ref().to_vec());
         self
     }
@@ -175,7 +176,7 @@ impl Call {
     }
 
     /// Prepares the call in a world.
-    pub fn run<'w>(&self, world: &'w World, queue: bool) -> Run<'w> {
+    pub(super) fn run<'w>(&self, world: &'w World, queue: bool) -> Run<'w> {
         let words = &self.line[1..];
         let mut run = if self.script.is_empty() {
             world.as_name(self.name(), words)
@@ -224,7 +225,7 @@ impl Call {
     }
 
     /// Makes the call in every situation.
-    pub fn check(self) {
+    pub(super) fn check(self) {
         for queue in [false, true] {
             let sink = self.server().start();
             let world = host_with(sink.port(), &self.settings);
@@ -361,7 +362,7 @@ impl Call {
 }
 
 /// The head of a mail, with the line end of its last field.
-pub fn head_of(mail: &[u8]) -> &[u8] {
+pub(super) fn head_of(mail: &[u8]) -> &[u8] {
     let end = mail
         .windows(4)
         .position(|four| four == b"\r\n\r\n")
@@ -394,7 +395,7 @@ fn shown(octets: &[u8]) -> String {
 }
 
 /// All went well, and nothing was said.
-pub fn silent(outcome: &Outcome, what: &str) {
+pub(super) fn silent(outcome: &Outcome, what: &str) {
     assert_eq!(
         (
             outcome.status,
@@ -407,7 +408,7 @@ pub fn silent(outcome: &Outcome, what: &str) {
 }
 
 /// Nothing but one line on standard error, which holds the words.
-pub fn one_line(outcome: &Outcome, words: &str) {
+pub(super) fn one_line(outcome: &Outcome, words: &str) {
     let said = &outcome.stderr;
     assert!(
         said.starts_with("sendmail: ") && said.ends_with('\n') && said.lines().count() == 1,

@@ -3,7 +3,7 @@ use super::call::{call, host, silent};
 use crate::support::sink::{Options, Place};
 
 /// A mail as mail(1) composes it of a subject and a text in ASCII.
-pub fn composed(to: &str, subject: &str, body: &str) -> String {
+pub(super) fn composed(to: &str, subject: &str, body: &str) -> String {
     format!(
         "Date: *\nFrom: Host <host@a.example>\nTo: {to}\nSubject: {subject}\nMessage-ID: <*@a.example>\nMIME-Version: 1.0\n\
          Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 7bit\n\n{body}"

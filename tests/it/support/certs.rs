@@ -23,7 +23,7 @@ use openssl::x509::{X509, X509NameBuilder};
 use super::wire::hex;
 
 /// A certificate and its key.
-pub struct Pair {
+pub(crate) struct Pair {
     /// The certificate.
     pub cert: X509,
     /// Its key.
@@ -32,17 +32,17 @@ pub struct Pair {
 
 impl Pair {
     /// The certificate as PEM.
-    pub fn cert_pem(&self) -> Vec<u8> {
+    pub(crate) fn cert_pem(&self) -> Vec<u8> {
         self.cert.to_pem().unwrap()
     }
 
     /// The key as PEM.
-    pub fn key_pem(&self) -> Vec<u8> {
+    pub(crate) fn key_pem(&self) -> Vec<u8> {
         self.key.private_key_to_pem_pkcs8().unwrap()
     }
 
     /// SHA-256 of the certificate, lower-case hex without colons.
-    pub fn fingerprint(&self) -> String {
+    pub(crate) fn fingerprint(&self) -> String {
         hex(&self.cert.digest(MessageDigest::sha256()).unwrap())
     }
 }
@@ -96,14 +96,14 @@ const ROWS: &[Row] = &[
 ];
 
 /// All certificates of a test binary.
-pub struct Certs {
+pub(crate) struct Certs {
     ca: Pair,
     intermediate: Pair,
     rows: BTreeMap<&'static str, Pair>,
 }
 
 /// The certificates, made on first use.
-pub fn certs() -> &'static Certs {
+pub(crate) fn certs() -> &'static Certs {
     static CERTS: OnceLock<Certs> = OnceLock::new();
     CERTS.get_or_init(|| {
         let ca = make("smail test CA", &[], (-2, 3650), None, true);
@@ -130,7 +130,7 @@ pub fn certs() -> &'static Certs {
 
 impl Certs {
     /// A pair by name: `ca`, `intermediate` or one of the rows above.
-    pub fn pair(&self, name: &str) -> &Pair {
+    pub(crate) fn pair(&self, name: &str) -> &Pair {
         match name {
             "ca" => &self.ca,
             "intermediate" => &self.intermediate,
@@ -143,7 +143,7 @@ impl Certs {
 
     /// What a server shows: the named leaf alone, and whether it demands a certificate of the test
     /// authority.
-    pub fn acceptor(&self, name: &str, demand: bool) -> SslAcceptor {
+    pub(crate) fn acceptor(&self, name: &str, demand: bool) -> SslAcceptor {
         let pair = self.pair(name);
         let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).unwrap();
         builder.set_certificate(&pair.cert).unwrap();

@@ -11,14 +11,14 @@ use std::process::{Child, Command, Stdio};
 use super::world::World;
 
 /// A mounted file system.
-pub struct Disk {
+pub(crate) struct Disk {
     holder: Child,
     place: PathBuf,
 }
 
 impl Disk {
     /// Mounts with these words of mount(8), at `place`, which is made.
-    pub fn mount(place: &Path, words: &[&str]) -> Disk {
+    pub(crate) fn mount(place: &Path, words: &[&str]) -> Disk {
         fs::create_dir_all(place).unwrap();
         let script = "place=$1; shift; mount \"$@\" \"$place\" && chmod 700 \"$place\" && echo ready && read -r end";
         let mut holder = Command::new("unshare")
@@ -41,14 +41,14 @@ impl Disk {
     }
 
     /// The words that make a program see this disk.
-    pub fn enter(&self) -> Vec<String> {
+    pub(crate) fn enter(&self) -> Vec<String> {
         ["nsenter", "-m", "-t", &self.holder.id().to_string(), "--"]
             .map(String::from)
             .to_vec()
     }
 
     /// Where the disk is for the test itself.
-    pub fn inside(&self) -> PathBuf {
+    pub(crate) fn inside(&self) -> PathBuf {
         let root = PathBuf::from(format!("/proc/{}/root", self.holder.id()));
         root.join(self.place.strip_prefix("/").unwrap())
     }
@@ -64,11 +64,11 @@ impl Drop for Disk {
 
 /// A disk that can lose its power: an ext4 file system in a file. What was not synced is not in the
 /// file.
-pub struct Image(PathBuf);
+pub(crate) struct Image(PathBuf);
 
 impl Image {
     /// Makes an empty one of 8 MB.
-    pub fn new(world: &World, name: &str) -> Image {
+    pub(crate) fn new(world: &World, name: &str) -> Image {
         let path = world.path(name);
         fs::File::create(&path).unwrap().set_len(8 << 20).unwrap();
         let made = Command::new("mkfs.ext4")
@@ -81,19 +81,19 @@ impl Image {
     }
 
     /// Mounts it at `place`. The file system writes nothing by itself for five minutes.
-    pub fn mount(&self, place: &Path) -> Disk {
+    pub(crate) fn mount(&self, place: &Path) -> Disk {
         Disk::mount(place, &["-o", "loop,commit=300", self.0.to_str().unwrap()])
     }
 
     /// What a power cut at this moment would leave.
-    pub fn cut(&self, world: &World, name: &str) -> Image {
+    pub(crate) fn cut(&self, world: &World, name: &str) -> Image {
         let copy = world.path(name);
         fs::copy(&self.0, &copy).unwrap();
         Image(copy)
     }
 
     /// Why there can be no such disk here.
-    pub fn obstacle(world: &World) -> Option<&'static str> {
+    pub(crate) fn obstacle(world: &World) -> Option<&'static str> {
         if !Path::new("/usr/sbin/mkfs.ext4").exists() && !Path::new("/sbin/mkfs.ext4").exists() {
             return Some("mkfs.ext4 is missing; tests/install.sh installs it");
         }

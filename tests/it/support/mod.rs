@@ -9,15 +9,15 @@
     reason = "every test binary compiles all of this and uses its own part"
 )]
 
-pub mod certs;
-pub mod disk;
-pub mod obstacle;
+pub(crate) mod certs;
+pub(crate) mod disk;
+pub(crate) mod obstacle;
 mod player;
-pub mod script;
-pub mod server;
+pub(crate) mod script;
+pub(crate) mod server;
 mod session;
-pub mod sink;
-pub mod terminal;
-pub mod web;
-pub mod wire;
-pub mod world;
+pub(crate) mod sink;
+pub(crate) mod terminal;
+pub(crate) mod web;
+pub(crate) mod wire;
+pub(crate) mod world;

@@ -7,7 +7,7 @@ use std::path::Path;
 ///
 /// # Panics
 /// Where `CI` is set and there is an obstacle.
-pub fn stops(what: &str, obstacle: Option<&str>) -> bool {
+pub(crate) fn stops(what: &str, obstacle: Option<&str>) -> bool {
     let Some(why) = obstacle else { return false };
     let notice = format!("\n*** NOT TESTED: {what}: {why} ***\n");
     let in_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
@@ -18,11 +18,11 @@ pub fn stops(what: &str, obstacle: Option<&str>) -> bool {
 }
 
 /// The obstacle of a program that is not installed.
-pub fn without_program(path: &str) -> Option<&'static str> {
+pub(crate) fn without_program(path: &str) -> Option<&'static str> {
     (!Path::new(path).exists()).then_some("a program is missing; tests/install.sh installs it")
 }
 
 /// The obstacle of not being root.
-pub fn without_root() -> Option<&'static str> {
+pub(crate) fn without_root() -> Option<&'static str> {
     (!rustix::process::geteuid().is_root()).then_some("only root may mount")
 }

@@ -29,7 +29,7 @@ enum Flow {
 }
 
 /// The server in one connection.
-pub struct Player<'s> {
+pub(super) struct Player<'s> {
     wire: Wire,
     stage: &'s Stage,
     number: usize,
@@ -45,7 +45,7 @@ pub struct Player<'s> {
 
 impl<'s> Player<'s> {
     /// Takes the connection with this number.
-    pub fn new(socket: TcpStream, stage: &'s Stage, number: usize) -> Self {
+    pub(super) fn new(socket: TcpStream, stage: &'s Stage, number: usize) -> Self {
         let wire = Wire::tcp(socket);
         Player {
             wire,
@@ -60,7 +60,7 @@ impl<'s> Player<'s> {
     }
 
     /// Plays to the end; what goes wrong is noted on the stage.
-    pub fn play(mut self) {
+    pub(super) fn play(mut self) {
         let steps = self.stage.connections[self.number].clone();
         let result = self.steps(&steps).and_then(|flow| match flow {
             Flow::On => self.last_words(),

@@ -39,7 +39,7 @@ use super::wire::hex;
 
 /// One step, and the line of the transcript it stands on.
 #[derive(Debug, Clone)]
-pub struct Step {
+pub(crate) struct Step {
     /// Counted from one.
     pub line: usize,
     /// What happens.
@@ -48,7 +48,7 @@ pub struct Step {
 
 /// What happens in a step.
 #[derive(Debug, Clone)]
-pub enum Act {
+pub(crate) enum Act {
     /// The server sends these bytes.
     Say(Vec<u8>),
     /// The server sends these bytes one by one.
@@ -83,7 +83,7 @@ pub enum Act {
 
 /// A TLS handshake of the server's.
 #[derive(Debug, Clone)]
-pub struct Handshake {
+pub(crate) struct Handshake {
     /// The certificate shown, a name of `certs`.
     pub cert: String,
     /// The client must break it off.
@@ -93,7 +93,7 @@ pub struct Handshake {
 }
 
 /// Reads a transcript into the steps of each connection. Panics on a mistake.
-pub fn parse(name: &str, text: &str) -> Vec<Vec<Step>> {
+pub(crate) fn parse(name: &str, text: &str) -> Vec<Vec<Step>> {
     let mut reader = Reader {
         name,
         lines: text.lines().enumerate().peekable(),
@@ -314,12 +314,12 @@ impl At<'_> {
 }
 
 /// The response of AUTH PLAIN (RFC 4616).
-pub fn plain(user: &str, password: &str) -> String {
+pub(crate) fn plain(user: &str, password: &str) -> String {
     BASE64.encode(format!("\0{user}\0{password}"))
 }
 
 /// The response of AUTH CRAM-MD5 to a challenge in clear (RFC 2195).
-pub fn cram_md5(user: &str, password: &str, challenge: &str) -> String {
+pub(crate) fn cram_md5(user: &str, password: &str, challenge: &str) -> String {
     let key = PKey::hmac(password.as_bytes()).unwrap();
     let mut signer = Signer::new(MessageDigest::md5(), &key).unwrap();
     let digest = signer.sign_oneshot_to_vec(challenge.as_bytes()).unwrap();
@@ -327,7 +327,7 @@ pub fn cram_md5(user: &str, password: &str, challenge: &str) -> String {
 }
 
 /// Tells whether a line is like a pattern, in which `*` stands for anything and `\*` for a star.
-pub fn is_like(pattern: &str, line: &str) -> bool {
+pub(crate) fn is_like(pattern: &str, line: &str) -> bool {
     // NUL stands for the literal star while the pattern is taken apart; no line shown by
     // `wire::show` holds one.
     let pattern = pattern.replace("\\*", "\0");

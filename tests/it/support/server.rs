@@ -18,7 +18,7 @@ use super::script::{self, Step};
 use super::wire::PATIENCE;
 
 /// A transcript being played on a loopback port.
-pub struct Server {
+pub(crate) struct Server {
     port: u16,
     stage: Arc<Stage>,
     acceptor: Option<JoinHandle<()>>,
@@ -26,7 +26,7 @@ pub struct Server {
 
 /// What was said on one connection.
 #[derive(Debug, Clone, Default)]
-pub struct Connection {
+pub(crate) struct Connection {
     /// The dialogue: `S: …`, `C: …` and `-- …` lines.
     pub dialogue: Vec<String>,
     /// Every line the client said, apart from messages.
@@ -43,14 +43,14 @@ pub struct Connection {
 
 /// What was said in the whole.
 #[derive(Debug, Clone, Default)]
-pub struct Record {
+pub(crate) struct Record {
     /// In the order of their beginning.
     pub connections: Vec<Connection>,
 }
 
 impl Record {
     /// The messages of all connections.
-    pub fn mails(&self) -> Vec<&[u8]> {
+    pub(crate) fn mails(&self) -> Vec<&[u8]> {
         self.connections
             .iter()
             .flat_map(|c| &c.mails)
@@ -59,12 +59,12 @@ impl Record {
     }
 
     /// How many messages were accepted.
-    pub fn accepted(&self) -> usize {
+    pub(crate) fn accepted(&self) -> usize {
         self.connections.iter().map(|c| c.accepted).sum()
     }
 
     /// Every line the clients said, apart from messages.
-    pub fn said(&self) -> Vec<&str> {
+    pub(crate) fn said(&self) -> Vec<&str> {
         self.connections
             .iter()
             .flat_map(|c| &c.said)
@@ -74,7 +74,7 @@ impl Record {
 }
 
 /// What the connections of a server share.
-pub struct Stage {
+pub(crate) struct Stage {
     name: String,
     /// The steps of each.
     pub connections: Vec<Vec<Step>>,
@@ -86,7 +86,7 @@ pub struct Stage {
 
 /// What was said, and what went wrong.
 #[derive(Default)]
-pub struct State {
+pub(crate) struct State {
     /// In the order of their beginning.
     pub record: Vec<Connection>,
     /// Each a sentence.
@@ -97,7 +97,7 @@ pub struct State {
 
 impl Server {
     /// Plays `tests/transcripts/NAME.txt`.
-    pub fn story(name: &str) -> Self {
+    pub(crate) fn story(name: &str) -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("tests/transcripts")
             .join(format!("{name}.txt"));
@@ -107,7 +107,7 @@ impl Server {
     }
 
     /// Plays a transcript.
-    pub fn play(name: &str, text: &str) -> Self {
+    pub(crate) fn play(name: &str, text: &str) -> Self {
         let connections = script::parse(name, text);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -127,12 +127,12 @@ impl Server {
     }
 
     /// The port on 127.0.0.1.
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
     /// Waits until a client has said a line like `pattern` (for a message: `-- message`).
-    pub fn wait_for(&self, pattern: &str) {
+    pub(crate) fn wait_for(&self, pattern: &str) {
         let heard = |state: &mut State| {
             !state.record.iter().flat_map(|c| &c.dialogue).any(|line| {
                 let line = line.strip_prefix("C: ").unwrap_or(line);
@@ -157,12 +157,12 @@ impl Server {
     ///
     /// # Panics
     /// When the transcript and the client did not agree.
-    pub fn finish(mut self) -> Record {
+    pub(crate) fn finish(mut self) -> Record {
         self.end().unwrap_or_else(|failures| panic!("{failures}"))
     }
 
     /// As [`Server::finish`], with the disagreement as an error.
-    pub fn end(&mut self) -> Result<Record, String> {
+    pub(crate) fn end(&mut self) -> Result<Record, String> {
         let Some(acceptor) = self.acceptor.take() else {
             return Ok(Record::default());
         };

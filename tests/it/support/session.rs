@@ -15,7 +15,7 @@ use super::wire::{Wire, show};
 const CHALLENGE: &str = "<1896.697170952@mx.test>";
 
 /// One session.
-pub struct Session<'s> {
+pub(super) struct Session<'s> {
     wire: Wire,
     shared: &'s Shared,
     hello: bool,
@@ -26,7 +26,7 @@ pub struct Session<'s> {
 
 impl<'s> Session<'s> {
     /// Takes a connection.
-    pub fn new(wire: Wire, shared: &'s Shared) -> Self {
+    pub(super) fn new(wire: Wire, shared: &'s Shared) -> Self {
         shared.kept.lock().unwrap().sessions += 1;
         Session {
             wire,
@@ -39,7 +39,7 @@ impl<'s> Session<'s> {
     }
 
     /// Speaks until the client ends it.
-    pub fn serve(mut self) {
+    pub(super) fn serve(mut self) {
         // The client's end, in whatever way, is the end of the session and nothing else.
         if let Err(error) = self.converse() {
             self.note(format!("-- the session ended: {error}"));

@@ -22,7 +22,7 @@ use super::wire::{PATIENCE, Wire};
     reason = "independent facts of a server, not the states of one machine"
 )]
 #[derive(Debug, Clone)]
-pub struct Options {
+pub(crate) struct Options {
     pub(super) starttls: bool,
     pub(super) implicit: bool,
     pub(super) cert: String,
@@ -44,7 +44,7 @@ pub struct Options {
 
 impl Options {
     /// Nothing but PIPELINING, 8BITMIME and ENHANCEDSTATUSCODES.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Options {
             starttls: false,
             implicit: false,
@@ -68,77 +68,77 @@ impl Options {
 
     /// Offers STARTTLS.
     #[must_use]
-    pub fn starttls(mut self) -> Self {
+    pub(crate) fn starttls(mut self) -> Self {
         self.starttls = true;
         self
     }
 
     /// Speaks TLS from the first byte.
     #[must_use]
-    pub fn implicit(mut self) -> Self {
+    pub(crate) fn implicit(mut self) -> Self {
         self.implicit = true;
         self
     }
 
     /// Shows another certificate than `server`.
     #[must_use]
-    pub fn cert(mut self, name: &str) -> Self {
+    pub(crate) fn cert(mut self, name: &str) -> Self {
         name.clone_into(&mut self.cert);
         self
     }
 
     /// Wants this login before MAIL. Offered only under TLS when STARTTLS is offered.
     #[must_use]
-    pub fn login(mut self, user: &str, password: &str) -> Self {
+    pub(crate) fn login(mut self, user: &str, password: &str) -> Self {
         self.login = Some((user.to_owned(), password.to_owned()));
         self
     }
 
     /// Offers only these mechanisms.
     #[must_use]
-    pub fn mechanisms(mut self, names: &[&str]) -> Self {
+    pub(crate) fn mechanisms(mut self, names: &[&str]) -> Self {
         self.mechanisms = names.iter().map(ToString::to_string).collect();
         self
     }
 
     /// Offers SIZE with this limit.
     #[must_use]
-    pub fn size(mut self, limit: u64) -> Self {
+    pub(crate) fn size(mut self, limit: u64) -> Self {
         self.size = Some(limit);
         self
     }
 
     /// Offers exactly these further extensions.
     #[must_use]
-    pub fn extensions(mut self, lines: &[&str]) -> Self {
+    pub(crate) fn extensions(mut self, lines: &[&str]) -> Self {
         self.extensions = lines.iter().map(ToString::to_string).collect();
         self
     }
 
     /// Speaks LMTP (RFC 2033).
     #[must_use]
-    pub fn lmtp(mut self) -> Self {
+    pub(crate) fn lmtp(mut self) -> Self {
         self.lmtp = true;
         self
     }
 
     /// Answers RCPT for this address so.
     #[must_use]
-    pub fn recipient(mut self, address: &str, reply: &str) -> Self {
+    pub(crate) fn recipient(mut self, address: &str, reply: &str) -> Self {
         self.recipients.push((address.to_owned(), reply.to_owned()));
         self
     }
 
     /// Answers so for this address after the dot (LMTP only).
     #[must_use]
-    pub fn delivery(mut self, address: &str, reply: &str) -> Self {
+    pub(crate) fn delivery(mut self, address: &str, reply: &str) -> Self {
         self.deliveries.push((address.to_owned(), reply.to_owned()));
         self
     }
 
     /// Answers the dot so.
     #[must_use]
-    pub fn dot(mut self, reply: &str) -> Self {
+    pub(crate) fn dot(mut self, reply: &str) -> Self {
         reply.clone_into(&mut self.dot);
         self
     }
@@ -146,25 +146,25 @@ impl Options {
     /// Takes no more recipients in one transaction, and answers the others so; a 421 ends the
     /// session.
     #[must_use]
-    pub fn most(mut self, recipients: usize, reply: &str) -> Self {
+    pub(crate) fn most(mut self, recipients: usize, reply: &str) -> Self {
         self.most = Some((recipients, reply.to_owned()));
         self
     }
 
     /// Refuses BDAT itself, whatever it offers.
     #[must_use]
-    pub fn no_bdat(mut self) -> Self {
+    pub(crate) fn no_bdat(mut self) -> Self {
         self.no_bdat = true;
         self
     }
 
     /// Starts on 127.0.0.1.
-    pub fn start(self) -> Sink {
+    pub(crate) fn start(self) -> Sink {
         self.start_at(Place::reserve())
     }
 
     /// Starts where nobody listened until now.
-    pub fn start_at(self, place: Place) -> Sink {
+    pub(crate) fn start_at(self, place: Place) -> Sink {
         place.0.listen(1024).unwrap();
         let listener = TcpListener::from(place.0);
         let port = listener.local_addr().unwrap().port();
@@ -193,7 +193,7 @@ impl Options {
     }
 
     /// Starts on a unix socket.
-    pub fn start_unix(self, path: &Path) -> Sink {
+    pub(crate) fn start_unix(self, path: &Path) -> Sink {
         let listener = UnixListener::bind(path).unwrap();
         let shared = Arc::new(Shared {
             options: self,
@@ -222,11 +222,11 @@ impl Options {
 
 /// A port on 127.0.0.1 where connections are refused until a sink starts there: a server that is
 /// down. Nobody else can take it meanwhile.
-pub struct Place(Socket);
+pub(crate) struct Place(Socket);
 
 impl Place {
     /// Takes a port.
-    pub fn reserve() -> Self {
+    pub(crate) fn reserve() -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket
             .bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())
@@ -235,14 +235,14 @@ impl Place {
     }
 
     /// The port.
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.0.local_addr().unwrap().as_socket().unwrap().port()
     }
 }
 
 /// A mail that was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mail {
+pub(crate) struct Mail {
     /// What stood between the angle brackets of MAIL FROM.
     pub from: String,
     /// The parameters of MAIL FROM.
@@ -259,14 +259,14 @@ pub struct Mail {
 
 impl Mail {
     /// The message as text.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.data).into_owned()
     }
 }
 
 /// What was taken and said so far.
 #[derive(Default)]
-pub struct Kept {
+pub(crate) struct Kept {
     /// Replies to RCPT that have changed since the start.
     pub(super) answers: BTreeMap<String, String>,
     pub(super) mails: Vec<Mail>,
@@ -277,7 +277,7 @@ pub struct Kept {
 }
 
 /// What the sessions of a sink share.
-pub struct Shared {
+pub(crate) struct Shared {
     pub(super) options: Options,
     pub(super) kept: Mutex<Kept>,
     pub(super) came: Condvar,
@@ -285,7 +285,7 @@ pub struct Shared {
 }
 
 /// A running sink.
-pub struct Sink {
+pub(crate) struct Sink {
     shared: Arc<Shared>,
     port: u16,
     socket: Option<PathBuf>,
@@ -294,12 +294,12 @@ pub struct Sink {
 
 impl Sink {
     /// The port on 127.0.0.1; 0 on a unix socket.
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
     /// From now on answers RCPT for this address so.
-    pub fn answer(&self, address: &str, reply: &str) {
+    pub(crate) fn answer(&self, address: &str, reply: &str) {
         self.shared
             .kept
             .lock()
@@ -309,7 +309,7 @@ impl Sink {
     }
 
     /// The mails taken so far.
-    pub fn mails(&self) -> Vec<Mail> {
+    pub(crate) fn mails(&self) -> Vec<Mail> {
         self.shared.kept.lock().unwrap().mails.clone()
     }
 
@@ -317,14 +317,14 @@ impl Sink {
     ///
     /// # Panics
     /// When there is none, or more.
-    pub fn only_mail(&self) -> Mail {
+    pub(crate) fn only_mail(&self) -> Mail {
         let mut mails = self.mails();
         assert_eq!(mails.len(), 1, "dialogue:\n{}", self.dialogue().join("\n"));
         mails.remove(0)
     }
 
     /// Waits until that many mails have come.
-    pub fn wait_for_mails(&self, count: usize) -> Vec<Mail> {
+    pub(crate) fn wait_for_mails(&self, count: usize) -> Vec<Mail> {
         let kept = self.shared.kept.lock().unwrap();
         let few = |kept: &mut Kept| kept.mails.len() < count;
         let (kept, late) = self
@@ -341,13 +341,13 @@ impl Sink {
     }
 
     /// The dialogue of all sessions, line by line; messages are a note.
-    pub fn dialogue(&self) -> Vec<String> {
+    pub(crate) fn dialogue(&self) -> Vec<String> {
         self.shared.kept.lock().unwrap().dialogue.clone()
     }
 
     /// The round trips of the sessions that have ended, in sum. Waits until all sessions have
     /// ended.
-    pub fn flights(&self) -> usize {
+    pub(crate) fn flights(&self) -> usize {
         let kept = self.shared.kept.lock().unwrap();
         let open = |kept: &mut Kept| kept.ended < kept.sessions;
         let (kept, late) = self
@@ -360,7 +360,7 @@ impl Sink {
     }
 
     /// How many connections there were.
-    pub fn sessions(&self) -> usize {
+    pub(crate) fn sessions(&self) -> usize {
         self.shared.kept.lock().unwrap().sessions
     }
 }

@@ -18,7 +18,7 @@ use rustix::termios::{LocalModes, tcgetattr};
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// A program at its terminal. Killed when dropped.
-pub struct Terminal {
+pub(crate) struct Terminal {
     child: Child,
     keys: File,
     far: File,
@@ -31,7 +31,7 @@ pub struct Terminal {
 
 impl Terminal {
     /// Starts a program that makes the terminal its own (`setsid --ctty`).
-    pub fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         let near = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&near).unwrap();
         unlockpt(&near).unwrap();
@@ -74,7 +74,7 @@ impl Terminal {
     }
 
     /// Waits until the screen shows a text, from where the last one ended.
-    pub fn wait_for(&mut self, text: &str) {
+    pub(crate) fn wait_for(&mut self, text: &str) {
         let deadline = Instant::now() + LIMIT;
         loop {
             if let Some(at) = self.shown[self.read..].find(text) {
@@ -92,20 +92,20 @@ impl Terminal {
     }
 
     /// Waits for a question and types keys.
-    pub fn answer(&mut self, question: &str, keys: &str) {
+    pub(crate) fn answer(&mut self, question: &str, keys: &str) {
         self.wait_for(question);
         self.keys.write_all(keys.as_bytes()).unwrap();
     }
 
     /// Sends a signal to the program.
-    pub fn signal(&self, signal: rustix::process::Signal) {
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal)
             .unwrap();
     }
 
     /// Waits for the end: the status and all that was shown. The terminal's settings must be as
     /// before.
-    pub fn finish(mut self) -> (i32, String) {
+    pub(crate) fn finish(mut self) -> (i32, String) {
         let deadline = Instant::now() + LIMIT;
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {

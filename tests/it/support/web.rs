@@ -13,7 +13,7 @@ use super::certs::certs;
 use super::wire::{PATIENCE, Wire};
 
 /// A name and a port, and what is there.
-pub struct Place {
+pub(crate) struct Place {
     /// As CONNECT names it: `host:port`.
     pub name: &'static str,
     /// A port of 127.0.0.1, or what answers every question by HTTPS.
@@ -21,7 +21,7 @@ pub struct Place {
 }
 
 /// What is at a place.
-pub enum There {
+pub(crate) enum There {
     /// A server on this port of 127.0.0.1.
     Port(u16),
     /// A web server with this certificate that gives one answer.
@@ -29,7 +29,7 @@ pub enum There {
 }
 
 /// A running proxy.
-pub struct Web {
+pub(crate) struct Web {
     port: u16,
     over: Arc<AtomicBool>,
     asked: Arc<Mutex<Vec<String>>>,
@@ -38,7 +38,7 @@ pub struct Web {
 
 impl Web {
     /// Starts on 127.0.0.1.
-    pub fn start(places: Vec<Place>) -> Self {
+    pub(crate) fn start(places: Vec<Place>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let (over, asked) = (
@@ -64,13 +64,13 @@ impl Web {
     }
 
     /// The port on 127.0.0.1.
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
     /// The names that were asked for, and the first lines and hosts of the questions to web
     /// servers.
-    pub fn asked(&self) -> Vec<String> {
+    pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
 }

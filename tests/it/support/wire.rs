@@ -13,7 +13,7 @@ use std::time::Duration;
 use openssl::ssl::{SslAcceptor, SslStream};
 
 /// How long a server waits for its client before the test fails.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest line a client may send before the test fails (a message line may be 998 octets, an
 /// AUTH line 12288).
 const LONGEST_LINE: usize = 1 << 20;
@@ -22,7 +22,7 @@ const BARE_LF: &[u8] = b"<LF>";
 
 /// The socket beneath.
 #[derive(Debug)]
-pub enum Socket {
+pub(crate) enum Socket {
     /// TCP.
     Tcp(TcpStream),
     /// A unix socket, for LMTP.
@@ -73,7 +73,7 @@ enum Layer {
 }
 
 /// One connection.
-pub struct Wire {
+pub(crate) struct Wire {
     layer: Layer,
     unread: Vec<u8>,
     /// Where `unread` starts being unread.
@@ -83,7 +83,7 @@ pub struct Wire {
 
 impl Wire {
     /// Takes a TCP connection.
-    pub fn tcp(socket: TcpStream) -> Self {
+    pub(crate) fn tcp(socket: TcpStream) -> Self {
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.set_write_timeout(Some(PATIENCE)).unwrap();
         socket.set_nodelay(true).unwrap();
@@ -91,7 +91,7 @@ impl Wire {
     }
 
     /// Takes a connection on a unix socket.
-    pub fn unix(socket: UnixStream) -> Self {
+    pub(crate) fn unix(socket: UnixStream) -> Self {
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket.set_write_timeout(Some(PATIENCE)).unwrap();
         Wire::over(Socket::Unix(socket))
@@ -114,17 +114,17 @@ impl Wire {
     }
 
     /// How many times bytes came from the client after something had been sent to it.
-    pub fn flights(&self) -> usize {
+    pub(crate) fn flights(&self) -> usize {
         self.flights.load(Ordering::SeqCst)
     }
 
     /// Tells whether TLS is up.
-    pub fn is_tls(&self) -> bool {
+    pub(crate) fn is_tls(&self) -> bool {
         matches!(self.layer, Layer::Tls(_))
     }
 
     /// The common name of the certificate the client showed.
-    pub fn client_name(&self) -> Option<String> {
+    pub(crate) fn client_name(&self) -> Option<String> {
         let Layer::Tls(stream) = &self.layer else {
             return None;
         };
@@ -134,7 +134,7 @@ impl Wire {
     }
 
     /// Bytes that have arrived and were not asked for yet.
-    pub fn pending(&self) -> &[u8] {
+    pub(crate) fn pending(&self) -> &[u8] {
         &self.unread[self.start..]
     }
 
@@ -142,7 +142,7 @@ impl Wire {
     ///
     /// # Errors
     /// What went wrong; also when the client sent clear bytes after STARTTLS, which it must not.
-    pub fn start_tls(&mut self, acceptor: &SslAcceptor) -> Result<(), String> {
+    pub(crate) fn start_tls(&mut self, acceptor: &SslAcceptor) -> Result<(), String> {
         if !self.pending().is_empty() {
             return Err(format!(
                 "the client sent {:?} in clear before the handshake",
@@ -162,7 +162,7 @@ impl Wire {
     }
 
     /// Sends bytes at once.
-    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         match &mut self.layer {
             Layer::Clear(socket) => socket.write_all(bytes),
             Layer::Tls(stream) => stream.write_all(bytes),
@@ -175,7 +175,7 @@ impl Wire {
     ///
     /// # Errors
     /// Silence longer than [`PATIENCE`], or a line without end.
-    pub fn line(&mut self) -> io::Result<Option<Vec<u8>>> {
+    pub(crate) fn line(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut searched = self.start;
         loop {
             if let Some(at) = self.unread[searched..]
@@ -211,7 +211,7 @@ impl Wire {
     }
 
     /// Takes up to `most` octets as they come; empty when the client has closed.
-    pub fn some(&mut self, most: usize) -> io::Result<Vec<u8>> {
+    pub(crate) fn some(&mut self, most: usize) -> io::Result<Vec<u8>> {
         if self.pending().is_empty() && !self.fill()? {
             return Ok(Vec::new());
         }
@@ -225,7 +225,7 @@ impl Wire {
     ///
     /// # Errors
     /// Silence longer than [`PATIENCE`].
-    pub fn exactly(&mut self, octets: usize) -> io::Result<Option<Vec<u8>>> {
+    pub(crate) fn exactly(&mut self, octets: usize) -> io::Result<Option<Vec<u8>>> {
         let mut taken = Vec::new();
         while taken.len() < octets {
             let some = self.some(octets - taken.len())?;
@@ -242,7 +242,7 @@ impl Wire {
     ///
     /// # Errors
     /// What strict servers refuse, at the first such line: LF or CR alone, more than 998 octets.
-    pub fn message(&mut self) -> io::Result<Option<Vec<u8>>> {
+    pub(crate) fn message(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut message = Vec::new();
         loop {
             let Some(line) = self.line()? else {
@@ -269,7 +269,7 @@ impl Wire {
     }
 
     /// Waits, and tells whether the client kept silent meanwhile. What it said stays unread.
-    pub fn is_quiet_for(&mut self, time: Duration) -> bool {
+    pub(crate) fn is_quiet_for(&mut self, time: Duration) -> bool {
         if !self.pending().is_empty() {
             return false;
         }
@@ -292,7 +292,7 @@ impl Wire {
     }
 
     /// Reads whatever still comes, until the client closes; gives it back.
-    pub fn drain(&mut self) -> Vec<u8> {
+    pub(crate) fn drain(&mut self) -> Vec<u8> {
         let mut rest = self.unread.split_off(self.start.min(self.unread.len()));
         self.unread.clear();
         self.start = 0;
@@ -303,7 +303,7 @@ impl Wire {
     }
 
     /// Tells the client that nothing more will come, and leaves its half open.
-    pub fn shut(&mut self) {
+    pub(crate) fn shut(&mut self) {
         let socket = match &self.layer {
             Layer::Clear(counting) => &counting.socket,
             Layer::Tls(stream) => &stream.get_ref().socket,
@@ -317,14 +317,14 @@ impl Wire {
     }
 
     /// Ends a TLS connection in good manners (`close_notify`).
-    pub fn close_notify(&mut self) {
+    pub(crate) fn close_notify(&mut self) {
         if let Layer::Tls(stream) = &mut self.layer {
             let _ = stream.shutdown();
         }
     }
 
     /// Breaks the connection with a reset.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         let socket = match &self.layer {
             Layer::Clear(counting) => &counting.socket,
             Layer::Tls(stream) => &stream.get_ref().socket,
@@ -369,7 +369,7 @@ fn is_silence(error: &io::Error) -> bool {
 }
 
 /// Bytes as lower-case hex.
-pub fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
@@ -378,7 +378,7 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 /// Bytes for a message to a human: UTF-8 as it is, the rest escaped.
-pub fn show(bytes: &[u8]) -> String {
+pub(crate) fn show(bytes: &[u8]) -> String {
     bytes
         .escape_ascii()
         .to_string()

@@ -24,14 +24,14 @@ use super::certs::certs;
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// A temporary folder that is all a run of smail knows of the world.
-pub struct World {
+pub(crate) struct World {
     dir: TempDir,
     binary: PathBuf,
 }
 
 impl World {
     /// Makes an empty world for the smail that the tests were built with.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         // An example of the same package includes this file too, and cargo names the binary to
         // tests only.
         let Some(binary) = option_env!("CARGO_BIN_EXE_smail") else {
@@ -41,7 +41,7 @@ impl World {
     }
 
     /// Makes an empty world for another program.
-    pub fn for_binary(binary: &Path) -> Self {
+    pub(crate) fn for_binary(binary: &Path) -> Self {
         let dir = tempfile::Builder::new()
             .prefix("smail-test-")
             .tempdir()
@@ -63,22 +63,27 @@ impl World {
     }
 
     /// A path in this world; `home/…` is the home, everything else lies in the working folder.
-    pub fn path(&self, relative: &str) -> PathBuf {
+    pub(crate) fn path(&self, relative: &str) -> PathBuf {
         self.dir.path().join(relative)
     }
 
     /// Writes a private file (mode 0600), making its folders.
-    pub fn write(&self, relative: &str, content: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn write(&self, relative: &str, content: impl AsRef<[u8]>) -> PathBuf {
         self.write_mode(relative, content, 0o600)
     }
 
     /// Writes a program for this world.
-    pub fn write_program(&self, relative: &str, content: &str) -> PathBuf {
+    pub(crate) fn write_program(&self, relative: &str, content: &str) -> PathBuf {
         self.write_mode(relative, content, 0o700)
     }
 
     /// Writes a file with the given mode, making its folders.
-    pub fn write_mode(&self, relative: &str, content: impl AsRef<[u8]>, mode: u32) -> PathBuf {
+    pub(crate) fn write_mode(
+        &self,
+        relative: &str,
+        content: impl AsRef<[u8]>,
+        mode: u32,
+    ) -> PathBuf {
         let path = self.path(relative);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         let mut file = fs::OpenOptions::new()
@@ -94,61 +99,66 @@ impl World {
     }
 
     /// Reads a file of this world; `None` when there is none.
-    pub fn read(&self, relative: &str) -> Option<Vec<u8>> {
+    pub(crate) fn read(&self, relative: &str) -> Option<Vec<u8>> {
         fs::read(self.path(relative)).ok()
     }
 
     /// Writes the certificate `name` (and `NAME.key`) of the test authority and gives the
     /// certificate's path back.
-    pub fn pem(&self, name: &str) -> PathBuf {
+    pub(crate) fn pem(&self, name: &str) -> PathBuf {
         let pair = certs().pair(name);
         self.write(&format!("{name}.key"), pair.key_pem());
         self.write(&format!("{name}.pem"), pair.cert_pem())
     }
 
     /// Prepares a run of smail.
-    pub fn smail<S: AsRef<OsStr>>(&self, args: &[S]) -> Run<'_> {
+    pub(crate) fn smail<S: AsRef<OsStr>>(&self, args: &[S]) -> Run<'_> {
         self.prepare(&self.binary, args)
     }
 
     /// Prepares a run of smail under another program (`strace …`, `sh -c …`), which gets smail's
     /// path and arguments behind its own.
-    pub fn under<S: AsRef<OsStr>>(&self, wrapper: &[&str], args: &[S]) -> Run<'_> {
+    pub(crate) fn under<S: AsRef<OsStr>>(&self, wrapper: &[&str], args: &[S]) -> Run<'_> {
         let mut run = self.prepare(Path::new(wrapper[0]), &wrapper[1..]);
         run.command.arg(&self.binary).args(args);
         run
     }
 
     /// The same for smail under another name, as [`World::as_name`] gives it.
-    pub fn under_as<S: AsRef<OsStr>>(&self, wrapper: &[&str], name: &str, args: &[S]) -> Run<'_> {
+    pub(crate) fn under_as<S: AsRef<OsStr>>(
+        &self,
+        wrapper: &[&str],
+        name: &str,
+        args: &[S],
+    ) -> Run<'_> {
         let mut run = self.prepare(Path::new(wrapper[0]), &wrapper[1..]);
         run.command.arg(self.link(name)).args(args);
         run
     }
 
     /// Prepares a run of another program, which may start smail.
-    pub fn program(&self, words: &[&str]) -> Run<'_> {
+    pub(crate) fn program(&self, words: &[&str]) -> Run<'_> {
         self.prepare(Path::new(words[0]), &words[1..])
     }
 
     /// Where this world's mail waits unless a setting says otherwise.
-    pub fn queue_dir(&self) -> PathBuf {
+    pub(crate) fn queue_dir(&self) -> PathBuf {
         self.path("home/.local/state/smail")
     }
 
     /// The ids of the mails that wait, sorted.
-    pub fn entries(&self) -> Vec<String> {
+    pub(crate) fn entries(&self) -> Vec<String> {
         entries_in(&self.queue_dir())
     }
 
     /// The names in a folder of the queue (`q`, `failed`, `corrupt`), sorted; none when it does not
     /// exist.
-    pub fn queue_names(&self, folder: &str) -> Vec<String> {
+    pub(crate) fn queue_names(&self, folder: &str) -> Vec<String> {
         names_in(&self.queue_dir().join(folder))
     }
 
     /// The lines of an entry's journal; none when it has none.
-    pub fn journal(&self, id: &str) -> Vec<String> {
+    pub(crate) fn journal(&self, id: &str) -> Vec<String> {
         let path = self.queue_dir().join("q").join(format!("{id}.log"));
         fs::read_to_string(path)
             .unwrap_or_default()
@@ -159,12 +169,12 @@ impl World {
 
     /// Prepares a run of smail under another name (`mailx`, `sendmail`), as a symbolic link would
     /// give it.
-    pub fn as_name<S: AsRef<OsStr>>(&self, name: &str, args: &[S]) -> Run<'_> {
+    pub(crate) fn as_name<S: AsRef<OsStr>>(&self, name: &str, args: &[S]) -> Run<'_> {
         self.prepare(&self.link(name), args)
     }
 
     /// A symbolic link to smail, in `bin`.
-    pub fn link(&self, name: &str) -> PathBuf {
+    pub(crate) fn link(&self, name: &str) -> PathBuf {
         let link = self.path("bin").join(name);
         if !link.exists() {
             std::os::unix::fs::symlink(&self.binary, &link).unwrap();
@@ -204,7 +214,7 @@ impl World {
 }
 
 /// The ids of the mails that wait in a queue folder, sorted.
-pub fn entries_in(queue: &Path) -> Vec<String> {
+pub(crate) fn entries_in(queue: &Path) -> Vec<String> {
     names_in(&queue.join("q"))
         .iter()
         .filter_map(|name| name.strip_suffix(".msg"))
@@ -213,7 +223,7 @@ pub fn entries_in(queue: &Path) -> Vec<String> {
 }
 
 /// The names in a folder, sorted; none when it does not exist.
-pub fn names_in(folder: &Path) -> Vec<String> {
+pub(crate) fn names_in(folder: &Path) -> Vec<String> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
     };
@@ -225,7 +235,7 @@ pub fn names_in(folder: &Path) -> Vec<String> {
 }
 
 /// A run that is being prepared.
-pub struct Run<'w> {
+pub(crate) struct Run<'w> {
     world: &'w World,
     command: Command,
     input: Vec<u8>,
@@ -236,72 +246,72 @@ pub struct Run<'w> {
 impl Run<'_> {
     /// What standard input holds; empty without it.
     #[must_use]
-    pub fn stdin(mut self, input: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn stdin(mut self, input: impl AsRef<[u8]>) -> Self {
         self.input = input.as_ref().to_vec();
         self
     }
 
     /// Gives it an open file, or a device, as standard input in place of a pipe.
     #[must_use]
-    pub fn stdin_file(mut self, file: fs::File) -> Self {
+    pub(crate) fn stdin_file(mut self, file: fs::File) -> Self {
         self.file = Some(file);
         self
     }
 
     /// Adds an argument, in any bytes.
     #[must_use]
-    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+    pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.command.arg(arg);
         self
     }
 
     /// Adds arguments.
     #[must_use]
-    pub fn args_of(mut self, args: &[&str]) -> Self {
+    pub(crate) fn args_of(mut self, args: &[&str]) -> Self {
         self.command.args(args);
         self
     }
 
     /// Sets a variable of the environment.
     #[must_use]
-    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+    pub(crate) fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
         self
     }
 
     /// Takes a variable out of the environment.
     #[must_use]
-    pub fn without_env(mut self, name: &str) -> Self {
+    pub(crate) fn without_env(mut self, name: &str) -> Self {
         self.command.env_remove(name);
         self
     }
 
     /// Takes the mail into the queue first, as smail does wherever `CI` is not set.
     #[must_use]
-    pub fn queued(self) -> Self {
+    pub(crate) fn queued(self) -> Self {
         self.without_env("CI")
     }
 
     /// Allows another time than 20 seconds.
     #[must_use]
-    pub fn limit(mut self, limit: Duration) -> Self {
+    pub(crate) fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
     }
 
     /// The command as it is, for a test that starts it otherwise.
-    pub fn into_command(self) -> Command {
+    pub(crate) fn into_command(self) -> Command {
         self.command
     }
 
     /// Runs to the end.
-    pub fn run(self) -> Outcome {
+    pub(crate) fn run(self) -> Outcome {
         self.start().finish()
     }
 
     /// Runs to the end with a terminal as standard error, which `TERM` calls an xterm unless the
     /// test says otherwise.
-    pub fn at_terminal(mut self) -> Outcome {
+    pub(crate) fn at_terminal(mut self) -> Outcome {
         use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
         let near = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&near).unwrap();
@@ -327,7 +337,7 @@ impl Run<'_> {
     }
 
     /// Starts, for a test that does something meanwhile.
-    pub fn start(mut self) -> Running {
+    pub(crate) fn start(mut self) -> Running {
         self.command.stderr(Stdio::piped());
         self.start_with_stderr()
     }
@@ -397,7 +407,7 @@ fn collect(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
 }
 
 /// A run under way. Killed when dropped.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
     stdout: Receiver<Vec<u8>>,
     stderr: Receiver<Vec<u8>>,
@@ -407,18 +417,18 @@ pub struct Running {
 
 impl Running {
     /// The number of the process.
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Sends a signal.
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
     /// Waits for the end and collects the output.
-    pub fn finish(mut self) -> Outcome {
+    pub(crate) fn finish(mut self) -> Outcome {
         let left = |started: Instant, limit: Duration| limit.saturating_sub(started.elapsed());
         let stdout = self.stdout.recv_timeout(left(self.started, self.limit));
         let stderr = self.stderr.recv_timeout(left(self.started, self.limit));
@@ -465,7 +475,7 @@ impl Drop for Running {
 
 /// What became of a run.
 #[derive(Debug, Clone)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// The exit status; 128 and the signal when one ended it.
     pub status: i32,
     /// Standard output.
@@ -480,7 +490,7 @@ impl Outcome {
     /// What is wrong with this outcome whatever smail was asked to do: a word on stdout or stderr
     /// after plain success, words without its name, a control character, one of `secrets`, or the
     /// status of a crash.
-    pub fn owes(&self, secrets: &[&str]) -> Vec<String> {
+    pub(crate) fn owes(&self, secrets: &[&str]) -> Vec<String> {
         let mut wrong = Vec::new();
         let mut claim = |holds: bool, what: &str| {
             if !holds {

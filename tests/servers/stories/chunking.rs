@@ -36,7 +36,7 @@ fn over_dovecot(servers: &Servers) -> Sender {
         .login("alice", "wonderland")
 }
 
-pub fn a_small_mail_leaves_with_its_envelope(servers: &Servers) {
+pub(crate) fn a_small_mail_leaves_with_its_envelope(servers: &Servers) {
     let ways = [
         ("plain@chunking.test", servers.over_plain()),
         (
@@ -60,7 +60,7 @@ pub fn a_small_mail_leaves_with_its_envelope(servers: &Servers) {
     }
 }
 
-pub fn a_text_with_commands_in_it_waits_for_354(servers: &Servers) {
+pub(crate) fn a_text_with_commands_in_it_waits_for_354(servers: &Servers) {
     for (to, sender) in [
         ("p@chunking.test", servers.over_plain()),
         ("d@chunking.test", over_dovecot(servers)),
@@ -76,7 +76,7 @@ pub fn a_text_with_commands_in_it_waits_for_354(servers: &Servers) {
     assert_eq!(servers.settled().get("evil@chunking.test"), None);
 }
 
-pub fn lmtp_takes_a_small_mail_with_its_envelope(servers: &Servers) {
+pub(crate) fn lmtp_takes_a_small_mail_with_its_envelope(servers: &Servers) {
     let sender = Sender::new().args(["-v", "-r", "sender@example.com"]);
     let sender = sender
         .set("smtp", format!("lmtp://localhost:{}", servers.ports.lmtp))
@@ -108,7 +108,7 @@ pub fn lmtp_takes_a_small_mail_with_its_envelope(servers: &Servers) {
     assert_eq!(servers.lmtp_mail_to("erin@lmtp.test").text(), TEXT);
 }
 
-pub fn refused_recipients_and_senders_are_told_and_the_others_get_it(servers: &Servers) {
+pub(crate) fn refused_recipients_and_senders_are_told_and_the_others_get_it(servers: &Servers) {
     for (name, sender) in [("p", servers.over_plain()), ("d", over_dovecot(servers))] {
         let (first, last) = (
             format!("{name}1@chunking.test"),
@@ -148,7 +148,7 @@ pub fn refused_recipients_and_senders_are_told_and_the_others_get_it(servers: &S
     assert_eq!(servers.settled().get("unknown@chunking.test"), None);
 }
 
-pub fn a_large_mail_and_one_without_chunking_wait_for_354(servers: &Servers) {
+pub(crate) fn a_large_mail_and_one_without_chunking_wait_for_354(servers: &Servers) {
     let large = "a line that is one of many, and too many of them for one flight\n".repeat(1100);
     let ran = servers
         .over_plain()
@@ -174,7 +174,7 @@ pub fn a_large_mail_and_one_without_chunking_wait_for_354(servers: &Servers) {
     assert_eq!(servers.mail_to("without@chunking.test").text(), TEXT);
 }
 
-pub fn eight_bits_and_addresses_beyond_ascii_leave_with_it_too(servers: &Servers) {
+pub(crate) fn eight_bits_and_addresses_beyond_ascii_leave_with_it_too(servers: &Servers) {
     let ran = servers
         .over_plain()
         .args(["-v", "-s", "s", "почта@chunking.test"])

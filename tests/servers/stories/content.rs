@@ -8,7 +8,7 @@ fn digest(bytes: &[u8]) -> Value {
     format!("{:x}", Sha256::digest(bytes)).into()
 }
 
-pub fn subject_body_and_attachment_names_beyond_ascii_arrive(servers: &Servers) {
+pub(crate) fn subject_body_and_attachment_names_beyond_ascii_arrive(servers: &Servers) {
     let subject = "Prüfung – 测试 😀 and so long a subject that it has to be folded into several encoded words, 折り返し";
     let text = "Grüße aus Köln\n你好,世界\n😀\n";
     let sender = servers.over_plain();
@@ -31,7 +31,7 @@ pub fn subject_body_and_attachment_names_beyond_ascii_arrive(servers: &Servers) 
     assert_eq!(attached["text"], "Inhalt: äöü\n");
 }
 
-pub fn an_address_beyond_ascii_travels_by_smtputf8(servers: &Servers) {
+pub(crate) fn an_address_beyond_ascii_travels_by_smtputf8(servers: &Servers) {
     let ran = servers
         .over_plain()
         .args(["-s", "s", "用户@content.test"])
@@ -46,7 +46,7 @@ pub fn an_address_beyond_ascii_travels_by_smtputf8(servers: &Servers) {
     );
 }
 
-pub fn ten_megabytes_arrive_byte_for_byte(servers: &Servers) {
+pub(crate) fn ten_megabytes_arrive_byte_for_byte(servers: &Servers) {
     // Every octet in every neighbourhood: line ends, NUL and dots included.
     let mut state = 2026_u32;
     let mut bytes = Vec::with_capacity(10_000_000);
@@ -71,7 +71,7 @@ pub fn ten_megabytes_arrive_byte_for_byte(servers: &Servers) {
     );
 }
 
-pub fn html_brings_its_text_and_its_picture(servers: &Servers) {
+pub(crate) fn html_brings_its_text_and_its_picture(servers: &Servers) {
     let picture = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR and no more than the looks of one";
     let sender = servers.over_plain();
     let html = sender.file(
@@ -122,7 +122,7 @@ pub fn html_brings_its_text_and_its_picture(servers: &Servers) {
 
 /// The server refuses a bare line feed; a bare carriage return would be counted in the delivered
 /// file.
-pub fn bare_line_ends_are_made_whole(servers: &Servers) {
+pub(crate) fn bare_line_ends_are_made_whole(servers: &Servers) {
     let sender = servers.over_plain().args(["-s", "s", "bare@content.test"]);
     sender
         .run(b"unix\ndos\r\nlone\rreturn\r\n.\r\nRCPT TO:<smuggled@content.test>\n.\nend")
@@ -137,7 +137,7 @@ pub fn bare_line_ends_are_made_whole(servers: &Servers) {
     assert_eq!(servers.settled().get("smuggled@content.test"), None);
 }
 
-pub fn dots_and_long_lines_arrive_as_written(servers: &Servers) {
+pub(crate) fn dots_and_long_lines_arrive_as_written(servers: &Servers) {
     let long = "x".repeat(5000);
     let text = format!(".\n..\n.hidden\n{long}\nFrom here on\nSubject: not a header\n.\n");
     let sender = servers.over_plain().args(["-s", "s", "dots@content.test"]);
@@ -145,7 +145,7 @@ pub fn dots_and_long_lines_arrive_as_written(servers: &Servers) {
     assert_eq!(servers.mail_to("dots@content.test").text(), text);
 }
 
-pub fn two_hundred_recipients_get_one_mail_each(servers: &Servers) {
+pub(crate) fn two_hundred_recipients_get_one_mail_each(servers: &Servers) {
     let all: Vec<String> = (0..200).map(|n| format!("many{n}@content.test")).collect();
     let sender = servers
         .over_implicit()
@@ -166,7 +166,7 @@ pub fn two_hundred_recipients_get_one_mail_each(servers: &Servers) {
     assert_eq!(to.split(", ").collect::<Vec<_>>(), all);
 }
 
-pub fn bcc_is_delivered_and_never_shown(servers: &Servers) {
+pub(crate) fn bcc_is_delivered_and_never_shown(servers: &Servers) {
     let sender =
         servers
             .over_plain()

@@ -36,7 +36,7 @@ fn assert_logs_in(servers: &Servers, auth: &str, method: &str, user: &str, secre
     }
 }
 
-pub fn auto_logs_in(servers: &Servers) {
+pub(crate) fn auto_logs_in(servers: &Servers) {
     let ran = servers
         .over_implicit()
         .login_of_alice()
@@ -48,19 +48,19 @@ pub fn auto_logs_in(servers: &Servers) {
     assert!(line.ends_with("sasl_username=alice"), "{line}");
 }
 
-pub fn plain_logs_in(servers: &Servers) {
+pub(crate) fn plain_logs_in(servers: &Servers) {
     assert_logs_in(servers, "plain", "PLAIN", "alice", "wonderland");
 }
 
-pub fn login_logs_in(servers: &Servers) {
+pub(crate) fn login_logs_in(servers: &Servers) {
     assert_logs_in(servers, "login", "LOGIN", "alice", "wonderland");
 }
 
-pub fn cram_md5_logs_in(servers: &Servers) {
+pub(crate) fn cram_md5_logs_in(servers: &Servers) {
     assert_logs_in(servers, "cram-md5", "CRAM-MD5", "alice", "wonderland");
 }
 
-pub fn xoauth2_logs_in(servers: &Servers) {
+pub(crate) fn xoauth2_logs_in(servers: &Servers) {
     assert_logs_in(
         servers,
         "xoauth2",
@@ -70,7 +70,7 @@ pub fn xoauth2_logs_in(servers: &Servers) {
     );
 }
 
-pub fn oauthbearer_logs_in(servers: &Servers) {
+pub(crate) fn oauthbearer_logs_in(servers: &Servers) {
     assert_logs_in(
         servers,
         "oauthbearer",
@@ -80,7 +80,7 @@ pub fn oauthbearer_logs_in(servers: &Servers) {
     );
 }
 
-pub fn a_password_beyond_ascii_logs_in(servers: &Servers) {
+pub(crate) fn a_password_beyond_ascii_logs_in(servers: &Servers) {
     for (auth, method) in [
         ("plain", "PLAIN"),
         ("login", "LOGIN"),
@@ -90,7 +90,7 @@ pub fn a_password_beyond_ascii_logs_in(servers: &Servers) {
     }
 }
 
-pub fn external_logs_in_by_the_client_certificate(servers: &Servers) {
+pub(crate) fn external_logs_in_by_the_client_certificate(servers: &Servers) {
     let sender = Sender::new().args(["-r", "sender@example.com"]);
     let sender = sender.set(
         "smtp",
@@ -111,7 +111,7 @@ pub fn external_logs_in_by_the_client_certificate(servers: &Servers) {
     servers.await_log("user=<alice>, method=EXTERNAL");
 }
 
-pub fn a_wrong_password_is_told_in_the_servers_words(servers: &Servers) {
+pub(crate) fn a_wrong_password_is_told_in_the_servers_words(servers: &Servers) {
     for auth in ["auto", "plain", "login", "cram-md5"] {
         let sender = servers
             .over_implicit()
@@ -124,7 +124,7 @@ pub fn a_wrong_password_is_told_in_the_servers_words(servers: &Servers) {
     assert_eq!(servers.settled().get("wrong@logins.test"), None);
 }
 
-pub fn an_expired_token_is_told_in_the_servers_words(servers: &Servers) {
+pub(crate) fn an_expired_token_is_told_in_the_servers_words(servers: &Servers) {
     let expired = token::bearer("alice", -60);
     for auth in ["xoauth2", "oauthbearer"] {
         let sender = servers
@@ -148,7 +148,7 @@ const SOURCE_DOCUMENT: &str = "set from=\"xxx@163.com\"\n\
     set smtp-auth-password=自己填写的授权码\n\
     set smtp-auth=login\n";
 
-pub fn the_source_documents_mail_rc_logs_in(servers: &Servers) {
+pub(crate) fn the_source_documents_mail_rc_logs_in(servers: &Servers) {
     let sender = Sender::called("mail").args(["-n"]);
     // A password of a file goes by another address only where that file says so.
     let here = format!(

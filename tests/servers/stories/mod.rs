@@ -1,7 +1,7 @@
 //! What is proved against the real servers, a file a subject.
-pub mod chunking;
-pub mod content;
-pub mod logins;
-pub mod refusals;
-pub mod setups;
-pub mod ways;
+pub(crate) mod chunking;
+pub(crate) mod content;
+pub(crate) mod logins;
+pub(crate) mod refusals;
+pub(crate) mod setups;
+pub(crate) mod ways;

@@ -1,7 +1,7 @@
 //! What the server does not take, and what becomes of the rest.
 use crate::servers::Servers;
 
-pub fn one_refused_recipient_does_not_stop_the_others(servers: &Servers) {
+pub(crate) fn one_refused_recipient_does_not_stop_the_others(servers: &Servers) {
     let to = [
         "first@refusals.test",
         "refused@refusals.test",
@@ -26,7 +26,7 @@ pub fn one_refused_recipient_does_not_stop_the_others(servers: &Servers) {
     assert_eq!(servers.settled().get("refused@refusals.test"), None);
 }
 
-pub fn an_unknown_recipient_has_its_own_exit_status(servers: &Servers) {
+pub(crate) fn an_unknown_recipient_has_its_own_exit_status(servers: &Servers) {
     let ran = servers
         .over_plain()
         .args(["-s", "s", "known@refusals.test", "unknown@refusals.test"])
@@ -38,7 +38,7 @@ pub fn an_unknown_recipient_has_its_own_exit_status(servers: &Servers) {
     servers.mail_to("known@refusals.test");
 }
 
-pub fn a_temporary_refusal_can_be_tried_again(servers: &Servers) {
+pub(crate) fn a_temporary_refusal_can_be_tried_again(servers: &Servers) {
     let ran = servers
         .over_plain()
         .args(["-s", "s", "now@refusals.test", "later@refusals.test"])
@@ -48,7 +48,7 @@ pub fn a_temporary_refusal_can_be_tried_again(servers: &Servers) {
     assert_eq!(servers.settled().get("later@refusals.test"), None);
 }
 
-pub fn nothing_is_sent_when_every_recipient_is_refused(servers: &Servers) {
+pub(crate) fn nothing_is_sent_when_every_recipient_is_refused(servers: &Servers) {
     let ran = servers
         .over_plain()
         .args(["-v", "-s", "s", "refused@a.test", "refused@b.test"])
@@ -74,7 +74,7 @@ pub fn nothing_is_sent_when_every_recipient_is_refused(servers: &Servers) {
     );
 }
 
-pub fn a_mail_over_the_servers_size_is_refused_before_mail_from(servers: &Servers) {
+pub(crate) fn a_mail_over_the_servers_size_is_refused_before_mail_from(servers: &Servers) {
     let text = "twenty thousand octets are the limit of this port\n".repeat(500);
     let ran = servers
         .over_tight()
@@ -90,7 +90,7 @@ pub fn a_mail_over_the_servers_size_is_refused_before_mail_from(servers: &Server
     assert_eq!(servers.settled().get("big@refusals.test"), None);
 }
 
-pub fn smtputf8_that_is_not_offered_sends_nothing(servers: &Servers) {
+pub(crate) fn smtputf8_that_is_not_offered_sends_nothing(servers: &Servers) {
     let ran = servers
         .over_tight()
         .args(["-s", "s", "почта@refusals.test"])
@@ -99,7 +99,7 @@ pub fn smtputf8_that_is_not_offered_sends_nothing(servers: &Servers) {
     assert_eq!(servers.settled().get("почта@refusals.test"), None);
 }
 
-pub fn too_many_recipients_are_split(servers: &Servers) {
+pub(crate) fn too_many_recipients_are_split(servers: &Servers) {
     let all: Vec<String> = (0..120)
         .map(|n| format!("split{n}@refusals.test"))
         .collect();

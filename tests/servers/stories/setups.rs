@@ -118,7 +118,7 @@ fn assert_first_mail(servers: &Servers, address: &str) {
     );
 }
 
-pub fn from_nothing_to_the_first_mail_in_the_mailbox(servers: &Servers) {
+pub(crate) fn from_nothing_to_the_first_mail_in_the_mailbox(servers: &Servers) {
     let (home, address) = (home(), "new@163.com");
     let mut terminal = setup(servers, &home);
     terminal.answer("Your email address: ", &format!("{address}\n"));
@@ -151,7 +151,7 @@ pub fn from_nothing_to_the_first_mail_in_the_mailbox(servers: &Servers) {
     assert_sends(servers, &home, address, "from-now-on@setups.test");
 }
 
-pub fn a_server_that_is_named_is_set_up_too(servers: &Servers) {
+pub(crate) fn a_server_that_is_named_is_set_up_too(servers: &Servers) {
     let (home, address) = (home(), "new@setups.test");
     let server = format!("smtp://localhost:{}", servers.ports.starttls);
     let sender = Sender::at(&home)
@@ -184,7 +184,7 @@ pub fn a_server_that_is_named_is_set_up_too(servers: &Servers) {
     assert_sends(servers, &home, address, "named@setups.test");
 }
 
-pub fn a_wrong_password_comes_before_the_right_one(servers: &Servers) {
+pub(crate) fn a_wrong_password_comes_before_the_right_one(servers: &Servers) {
     let (home, address) = (home(), "newer@163.com");
     let mut terminal = setup(servers, &home);
     terminal.answer("Your email address: ", &format!("{address}\n"));
@@ -213,7 +213,7 @@ That did not work.\r
     assert_sends(servers, &home, address, "afterwards@setups.test");
 }
 
-pub fn whoever_leaves_at_any_question_leaves_home_as_it_was(servers: &Servers) {
+pub(crate) fn whoever_leaves_at_any_question_leaves_home_as_it_was(servers: &Servers) {
     let steps = [
         ("Your email address: ", "nobody@163.com\n"),
         ("Password (not shown): ", "my-web-password\n"),
@@ -282,7 +282,7 @@ fn timeless(report: &str) -> String {
         .collect()
 }
 
-pub fn a_check_has_colours_at_a_terminal_and_nowhere_else(servers: &Servers) {
+pub(crate) fn a_check_has_colours_at_a_terminal_and_nowhere_else(servers: &Servers) {
     let piped = check(servers, "refused@setups.test").run(b"");
     assert!(!piped.stdout.contains('\x1b'), "{piped:#?}");
     let plain = timeless(&piped.stdout);
@@ -305,7 +305,7 @@ pub fn a_check_has_colours_at_a_terminal_and_nowhere_else(servers: &Servers) {
     }
 }
 
-pub fn a_check_of_a_refused_recipient_says_what_to_do(servers: &Servers) {
+pub(crate) fn a_check_of_a_refused_recipient_says_what_to_do(servers: &Servers) {
     let own = "check the recipient's address; see the rest of the server's text for the reason";
     let rows = [
         (

@@ -3,7 +3,7 @@
 use crate::servers::Servers;
 use crate::servers::sender::Sender;
 
-pub fn plain_mail_arrives_and_nothing_is_said(servers: &Servers) {
+pub(crate) fn plain_mail_arrives_and_nothing_is_said(servers: &Servers) {
     let ran = servers
         .over_plain()
         .args(["-s", "a plain subject", "plain@ways.test"])
@@ -18,7 +18,7 @@ pub fn plain_mail_arrives_and_nothing_is_said(servers: &Servers) {
     assert_eq!(mail.text(), "body\n");
 }
 
-pub fn starttls_is_used_before_the_login(servers: &Servers) {
+pub(crate) fn starttls_is_used_before_the_login(servers: &Servers) {
     servers
         .over_starttls()
         .login_of_alice()
@@ -28,7 +28,7 @@ pub fn starttls_is_used_before_the_login(servers: &Servers) {
     assert_encrypted_and_logged_in(servers, "starttls@ways.test");
 }
 
-pub fn implicit_tls_is_used_before_the_login(servers: &Servers) {
+pub(crate) fn implicit_tls_is_used_before_the_login(servers: &Servers) {
     servers
         .over_implicit()
         .login_of_alice()
@@ -46,7 +46,7 @@ fn assert_encrypted_and_logged_in(servers: &Servers, recipient: &str) {
     }
 }
 
-pub fn the_old_names_mail_and_mailx_send_too(servers: &Servers) {
+pub(crate) fn the_old_names_mail_and_mailx_send_too(servers: &Servers) {
     for (name, recipient) in [("mail", "mail@ways.test"), ("mailx", "mailx@ways.test")] {
         let sender = Sender::called(name).env("MAILRC", "/dev/null").args([
             "-n",
@@ -88,7 +88,7 @@ fn assert_no_login(servers: &Servers, user: &str, untrusting: Sender) {
     assert_eq!(servers.settled().get("never@ways.test"), None);
 }
 
-pub fn an_unknown_authority_ends_the_session_before_the_login(servers: &Servers) {
+pub(crate) fn an_unknown_authority_ends_the_session_before_the_login(servers: &Servers) {
     let smtps = format!("smtps://localhost:{}", servers.ports.implicit);
     let sender = || Sender::new().args(["-r", "sender@example.com"]);
     assert_no_login(servers, "mallory-roots", sender().set("smtp", &smtps));
@@ -106,7 +106,7 @@ pub fn an_unknown_authority_ends_the_session_before_the_login(servers: &Servers)
     );
 }
 
-pub fn another_servers_certificate_ends_the_session_before_the_login(servers: &Servers) {
+pub(crate) fn another_servers_certificate_ends_the_session_before_the_login(servers: &Servers) {
     let port = servers.ports.implicit;
     let sender = Sender::new()
         .args(["-r", "sender@example.com"])
@@ -117,7 +117,7 @@ pub fn another_servers_certificate_ends_the_session_before_the_login(servers: &S
     assert_no_login(servers, "mallory-name", sender);
 }
 
-pub fn required_starttls_that_is_not_offered_sends_nothing(servers: &Servers) {
+pub(crate) fn required_starttls_that_is_not_offered_sends_nothing(servers: &Servers) {
     let sender = Sender::new()
         .args(["-r", "sender@example.com"])
         .set("tls", "starttls");
@@ -131,7 +131,7 @@ pub fn required_starttls_that_is_not_offered_sends_nothing(servers: &Servers) {
     assert_eq!(servers.settled().get("stripped@ways.test"), None);
 }
 
-pub fn lmtp_answers_for_each_recipient_after_the_dot(servers: &Servers) {
+pub(crate) fn lmtp_answers_for_each_recipient_after_the_dot(servers: &Servers) {
     let sender = Sender::new().args(["-r", "sender@example.com"]);
     let sender = sender
         .set("smtp", format!("lmtp://localhost:{}", servers.ports.lmtp))
@@ -146,7 +146,7 @@ pub fn lmtp_answers_for_each_recipient_after_the_dot(servers: &Servers) {
     assert_eq!((mail.header("Subject"), mail.text()), ("by lmtp", &*text));
 }
 
-pub fn lmtp_over_a_unix_socket(servers: &Servers) {
+pub(crate) fn lmtp_over_a_unix_socket(servers: &Servers) {
     let sender = Sender::new().args(["-r", "sender@example.com"]);
     let sender = sender.set(
         "smtp",
@@ -162,7 +162,7 @@ pub fn lmtp_over_a_unix_socket(servers: &Servers) {
     );
 }
 
-pub fn a_check_goes_every_step_and_delivers_nothing(servers: &Servers) {
+pub(crate) fn a_check_goes_every_step_and_delivers_nothing(servers: &Servers) {
     let check = |recipient: &str| {
         let sender = servers
             .over_starttls()

@@ -20,7 +20,7 @@ const CIPHERS: &[(u16, &str)] = &[
 
 /// Version and cipher by the first octets that the server sent (RFC 8446 section 4.1.3); a request
 /// for another hello names the same.
-pub fn read(head: &[u8]) -> (&'static str, &'static str) {
+pub(super) fn read(head: &[u8]) -> (&'static str, &'static str) {
     parse(head).unwrap_or(("TLS", ""))
 }
 

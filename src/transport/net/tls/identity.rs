@@ -29,7 +29,7 @@ const EC: &[u8] = &[0x06, 0x07, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01];
 ///
 /// # Errors
 /// [`Cause::TlsSettings`] naming the file.
-pub fn identity(cert: &Path, key: Option<&Path>) -> Result<Identity, Cause> {
+pub(crate) fn identity(cert: &Path, key: Option<&Path>) -> Result<Identity, Cause> {
     let whole = Zeroizing::new(read(cert)?);
     if whole.first() == Some(&SEQUENCE) {
         return packed(cert, key, &whole);

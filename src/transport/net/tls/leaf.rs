@@ -34,16 +34,16 @@ const SIGNATURES: &[(&str, &str)] = &[
 
 /// A certificate in DER.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Leaf(pub Vec<u8>);
+pub(crate) struct Leaf(pub Vec<u8>);
 
 impl Leaf {
     /// Its fingerprint.
-    pub fn sha256(&self) -> [u8; 32] {
+    pub(crate) fn sha256(&self) -> [u8; 32] {
         Sha256::digest(&self.0).into()
     }
 
     /// Its fingerprint in words.
-    pub fn fingerprint(&self) -> String {
+    pub(crate) fn fingerprint(&self) -> String {
         hex(&self.sha256())
     }
 
@@ -54,7 +54,7 @@ impl Leaf {
     }
 
     /// What it says of itself: names, issuer, validity (seconds since 1970) and fingerprint.
-    pub fn describe(&self) -> Facts {
+    pub(crate) fn describe(&self) -> Facts {
         let mut facts = Vec::new();
         if let Some(cert) = self.parsed() {
             facts.push((
@@ -73,14 +73,14 @@ impl Leaf {
     }
 
     /// Whether its alternative names cover this host.
-    pub fn is_for(&self, host: &str) -> bool {
+    pub(crate) fn is_for(&self, host: &str) -> bool {
         self.parsed()
             .is_some_and(|cert| hosts(&cert).iter().any(|pattern| covers(pattern, host)))
     }
 
     /// Why it cannot be that of this host, by its alternative names (RFC 9525); a common name
     /// counts for nothing.
-    pub fn other_host(&self, host: &str) -> Option<Distrust> {
+    pub(crate) fn other_host(&self, host: &str) -> Option<Distrust> {
         let names = self.parsed().map(|cert| hosts(&cert)).unwrap_or_default();
         if names.iter().any(|pattern| covers(pattern, host)) {
             return None;
@@ -94,7 +94,7 @@ impl Leaf {
     }
 
     /// Why it is of no use now.
-    pub fn untimely(&self) -> Option<Distrust> {
+    pub(crate) fn untimely(&self) -> Option<Distrust> {
         let validity = self.parsed()?.validity;
         let now = environment::since_1970().as_secs();
         let now = i64::try_from(now).unwrap_or(i64::MAX);
@@ -111,7 +111,7 @@ impl Leaf {
     }
 
     /// Says of a reason which certificate it is about, and with which of its words.
-    pub fn explain(&self, reason: &str, host: &str) -> Distrust {
+    pub(crate) fn explain(&self, reason: &str, host: &str) -> Distrust {
         let issuer = self.parsed().and_then(|cert| called(&cert.issuer));
         match (reason, issuer) {
             (super::EXPIRED | super::EARLY, _) => self.untimely().unwrap_or_else(|| {
@@ -134,7 +134,7 @@ impl Leaf {
     }
 
     /// Whether it may sign others.
-    pub fn is_authority(&self) -> bool {
+    pub(crate) fn is_authority(&self) -> bool {
         let constraints = self
             .parsed()
             .and_then(|cert| cert.get::<BasicConstraints>().ok().flatten());
@@ -142,7 +142,7 @@ impl Leaf {
     }
 
     /// Whether it names itself as its issuer.
-    pub fn is_self_issued(&self) -> bool {
+    pub(crate) fn is_self_issued(&self) -> bool {
         self.parsed()
             .is_some_and(|cert| cert.issuer == cert.subject)
     }
@@ -150,7 +150,7 @@ impl Leaf {
     /// Its name and key with its constraints as an anchor of trust (RFC 5280 section 6.1.1 d), in
     /// the form in which OpenSSL takes one: as if it had issued itself. Nobody looks at the
     /// signature of an anchor.
-    pub fn as_anchor(&self) -> Option<Leaf> {
+    pub(crate) fn as_anchor(&self) -> Option<Leaf> {
         let mut cert = CertificateInner::<Raw>::from_der(&self.0).ok()?;
         let kind = cert
             .tbs_certificate

@@ -12,16 +12,16 @@ use crate::transport::net::socket::Socket;
 
 /// A socket on loan to the library.
 #[derive(Debug, Clone)]
-pub struct Lent(Arc<Mutex<Socket>>);
+pub(crate) struct Lent(Arc<Mutex<Socket>>);
 
 impl Lent {
     /// Lends a socket.
-    pub fn new(socket: Socket) -> Self {
+    pub(crate) fn new(socket: Socket) -> Self {
         Lent(Arc::new(Mutex::new(socket)))
     }
 
     /// The socket.
-    pub fn get(&self) -> MutexGuard<'_, Socket> {
+    pub(crate) fn get(&self) -> MutexGuard<'_, Socket> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -43,26 +43,26 @@ impl Write for Lent {
 }
 
 /// A connection inside TLS.
-pub struct Stream(TlsStream<Lent>);
+pub(crate) struct Stream(TlsStream<Lent>);
 
 impl Stream {
     /// Takes over what the handshake has made.
-    pub fn new(stream: TlsStream<Lent>) -> Self {
+    pub(crate) fn new(stream: TlsStream<Lent>) -> Self {
         Stream(stream)
     }
 
     /// The socket beneath.
-    pub fn socket(&self) -> MutexGuard<'_, Socket> {
+    pub(crate) fn socket(&self) -> MutexGuard<'_, Socket> {
         self.0.get_ref().get()
     }
 
     /// Says goodbye, without waiting for an answer.
-    pub fn shutdown(&mut self) {
+    pub(crate) fn shutdown(&mut self) {
         let _ = self.0.shutdown();
     }
 
     /// The server's certificate.
-    pub fn leaf(&self) -> Option<Leaf> {
+    pub(crate) fn leaf(&self) -> Option<Leaf> {
         self.0.peer_certificate().ok()??.to_der().ok().map(Leaf)
     }
 }

@@ -36,7 +36,7 @@ const WORDS: [&[u8]; 7] = [
 const SHORT: usize = 500;
 
 /// Whether a line of the text could be read as a command.
-pub fn holds_command(text: &[u8]) -> bool {
+pub(super) fn holds_command(text: &[u8]) -> bool {
     // A server may take any of these for the end of a line.
     text.split(|octet| *octet < b' ' && *octet != b'\t')
         .any(|line| {
