@@ -20,7 +20,7 @@ pub(crate) struct Provider {
     shared: bool,
     #[serde(default)]
     hosts: Vec<String>,
-    doors: Vec<String>,
+    endpoints: Vec<String>,
     #[serde(default)]
     auth: Vec<String>,
     user: String,
@@ -51,7 +51,7 @@ impl Provider {
 }
 
 /// Port and mode of TLS as Rust code.
-fn door(text: &str) -> Option<(u16, &'static str)> {
+fn endpoint(text: &str) -> Option<(u16, &'static str)> {
     let (port, tls) = text.split_once(' ')?;
     let mode = match tls {
         "implicit" => "Implicit",
@@ -122,20 +122,20 @@ fn check_values(row: &Row<Provider>, complaints: &mut Complaints) {
     let fields = &row.fields;
     let mut complain = |wrong, what: &str| row.complain(wrong, what, complaints);
     let mut ports = Vec::new();
-    for text in &fields.doors {
-        let door = door(text);
-        let port = door.map(|(port, _)| port);
+    for text in &fields.endpoints {
+        let endpoint = endpoint(text);
+        let port = endpoint.map(|(port, _)| port);
         complain(
-            door.is_none(),
-            &format!("doors: `{text}` is not a port with implicit, starttls or none"),
+            endpoint.is_none(),
+            &format!("endpoints: `{text}` is not a port with implicit, starttls or none"),
         );
         complain(
             ports.contains(&port),
-            &format!("doors: `{text}` stands twice"),
+            &format!("endpoints: `{text}` stands twice"),
         );
         ports.push(port);
     }
-    complain(ports.is_empty(), "doors: expected at least one");
+    complain(ports.is_empty(), "endpoints: expected at least one");
     for word in &fields.auth {
         complain(
             mechanism(word).is_none(),
@@ -174,13 +174,13 @@ fn check_values(row: &Row<Provider>, complaints: &mut Complaints) {
 /// The code of the table.
 pub(crate) fn table(rows: &[Row<Provider>]) -> Table {
     let mut table = Table::default();
-    let (mut doors, mut auth, mut codes) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut endpoints, mut auth, mut codes) = (Vec::new(), Vec::new(), Vec::new());
     for row in rows {
         let fields = &row.fields;
-        let first = (doors.len(), auth.len());
-        doors.extend(
-            (fields.doors.iter().filter_map(|text| door(text)))
-                .map(|(port, tls)| format!("Door {{ port: {port}, tls: TlsMode::{tls} }}")),
+        let first = (endpoints.len(), auth.len());
+        endpoints.extend(
+            (fields.endpoints.iter().filter_map(|text| endpoint(text)))
+                .map(|(port, tls)| format!("Endpoint {{ port: {port}, tls: TlsMode::{tls} }}")),
         );
         auth.extend(
             (fields.auth.iter().filter_map(|word| mechanism(word)))
@@ -201,16 +201,16 @@ pub(crate) fn table(rows: &[Row<Provider>]) -> Table {
         ]
         .map(|(name, text)| format!("{name}: {}", table.span(text)));
         codes.push(format!(
-            "Row {{ {}, doors: ({}, {}), auth: ({}, {}), from: FromRule::{} }}",
+            "Row {{ {}, endpoints: ({}, {}), auth: ({}, {}), from: FromRule::{} }}",
             spans.join(", "),
             first.0,
-            doors.len(),
+            endpoints.len(),
             first.1,
             auth.len(),
             from_rule(&fields.from).unwrap_or("Any"),
         ));
     }
-    table.list("DOORS", "Door", &doors);
+    table.list("ENDPOINTS", "Endpoint", &endpoints);
     table.list("AUTH", "Mechanism", &auth);
     table.list("ROWS", "Row", &codes);
     table

@@ -64,9 +64,9 @@ struct Row {
     notes: Vec<String>,
 }
 
-/// The steps at one door of the server.
+/// The steps at one endpoint of the server.
 #[derive(Debug, Default)]
-struct Door {
+struct Endpoint {
     place: String,
     rows: Vec<Row>,
 }
@@ -75,11 +75,11 @@ struct Door {
 pub(crate) struct Sheet<'a> {
     subject: &'a Subject,
     advise: &'a (dyn Fn(&Fault, &str) -> Advice + Sync),
-    doors: Vec<Door>,
+    endpoints: Vec<Endpoint>,
 }
 
 impl<'a> Sheet<'a> {
-    /// Begins a report; `advise` gives the words for a fault at a door.
+    /// Begins a report; `advise` gives the words for a fault at an endpoint.
     pub(crate) fn new(
         subject: &'a Subject,
         advise: &'a (dyn Fn(&Fault, &str) -> Advice + Sync),
@@ -87,7 +87,7 @@ impl<'a> Sheet<'a> {
         Sheet {
             subject,
             advise,
-            doors: Vec::new(),
+            endpoints: Vec::new(),
         }
     }
 
@@ -96,36 +96,36 @@ impl<'a> Sheet<'a> {
         match event {
             Event::Line(_) | Event::Progress { .. } | Event::UnlikelySecret(_) => String::new(),
             Event::Endpoint(place) => {
-                let line = text::door(&place);
-                self.doors.push(Door {
+                let line = text::endpoint(&place);
+                self.endpoints.push(Endpoint {
                     place,
                     rows: Vec::new(),
                 });
                 line
             }
             Event::Step(probe) => {
-                if self.doors.is_empty() {
-                    self.doors.push(Door::default());
+                if self.endpoints.is_empty() {
+                    self.endpoints.push(Endpoint::default());
                 }
                 let subject = self.subject;
-                let Some(door) = self.doors.last_mut() else {
+                let Some(endpoint) = self.endpoints.last_mut() else {
                     return String::new();
                 };
                 let advice = match &probe.outcome {
-                    Outcome::Failed(fault) => Some((self.advise)(fault, &door.place)),
+                    Outcome::Failed(fault) => Some((self.advise)(fault, &endpoint.place)),
                     _ => None,
                 };
                 let hints = advice.as_ref().map_or(&[][..], |advice| &advice.hints);
-                let mut notes = notes(&probe, subject, door, hints);
+                let mut notes = notes(&probe, subject, endpoint, hints);
                 // What was said of EHLO in clear is not said again inside TLS.
-                notes.retain(|new| !door.rows.iter().any(|row| row.notes.contains(new)));
+                notes.retain(|new| !endpoint.rows.iter().any(|row| row.notes.contains(new)));
                 let row = Row {
                     probe,
                     advice,
                     notes,
                 };
                 let lines = text::row(&row, subject, look);
-                door.rows.push(row);
+                endpoint.rows.push(row);
                 lines
             }
         }
@@ -136,7 +136,7 @@ impl<'a> Sheet<'a> {
         text::title(self.subject)
     }
 
-    /// The last line; `via` is the door that was tried last, `exit` the status.
+    /// The last line; `via` is the endpoint that was tried last, `exit` the status.
     pub(crate) fn verdict(&self, via: &str, exit: u8) -> String {
         text::verdict(self.subject, via, exit, self.warnings())
     }
@@ -149,9 +149,9 @@ impl<'a> Sheet<'a> {
     /// What was noted although nothing failed.
     fn warnings(&self) -> usize {
         let rows = self
-            .doors
+            .endpoints
             .iter()
-            .flat_map(|door| &door.rows)
+            .flat_map(|endpoint| &endpoint.rows)
             .filter(|row| row.advice.is_none());
         rows.map(|row| row.notes.len()).sum()
     }
@@ -164,7 +164,12 @@ pub(crate) fn untried(exit: u8, error: &str) -> String {
 }
 
 /// The mistakes that show in a step. What the hints say of it already is not said again.
-fn notes(probe: &StepResult, subject: &Subject, door: &Door, hints: &[String]) -> Vec<String> {
+fn notes(
+    probe: &StepResult,
+    subject: &Subject,
+    endpoint: &Endpoint,
+    hints: &[String],
+) -> Vec<String> {
     let found = match (probe.step, &probe.outcome) {
         (Step::Connect, Outcome::Passed) => vec![passed_over(probe)],
         (Step::Connect, Outcome::Failed(fault)) => vec![one_family(fault)],
@@ -178,7 +183,7 @@ fn notes(probe: &StepResult, subject: &Subject, door: &Door, hints: &[String]) -
         (Step::Hello, Outcome::Passed) => vec![small_size(probe)],
         (Step::Hello, Outcome::Failed(fault)) => vec![hello_name(probe, fault, hints)],
         (Step::Recipient, Outcome::Failed(fault)) => {
-            let mut notes = refused_late(subject, door, fault, hints);
+            let mut notes = refused_late(subject, endpoint, fault, hints);
             notes.extend(subject.own.then(|| {
                 Some(
                     "this is the author's own address; use --to to check other \
@@ -188,7 +193,7 @@ fn notes(probe: &StepResult, subject: &Subject, door: &Door, hints: &[String]) -
             }));
             notes
         }
-        (Step::Login, Outcome::Skipped) => vec![no_login(door)],
+        (Step::Login, Outcome::Skipped) => vec![no_login(endpoint)],
         (Step::Sender, Outcome::Passed) => vec![from_rule(subject)],
         (Step::Sender, Outcome::Failed(fault)) => vec![other_sender(subject, fault, hints)],
         _ => Vec::new(),
@@ -316,7 +321,7 @@ fn hello_name(probe: &StepResult, fault: &Fault, hints: &[String]) -> Option<Str
 /// Many servers look at the name in EHLO and at the sender only at RCPT (Postfix: `smtpd_delay_reject`).
 fn refused_late(
     subject: &Subject,
-    door: &Door,
+    endpoint: &Endpoint,
     fault: &Fault,
     hints: &[String],
 ) -> Vec<Option<String>> {
@@ -324,7 +329,7 @@ fn refused_late(
         return Vec::new();
     };
     let said = reply.text().to_ascii_lowercase();
-    let hello = door
+    let hello = endpoint
         .rows
         .iter()
         .rev()
@@ -336,8 +341,8 @@ fn refused_late(
     }
 }
 
-fn no_login(door: &Door) -> Option<String> {
-    let offered = offered(door);
+fn no_login(endpoint: &Endpoint) -> Option<String> {
+    let offered = offered(endpoint);
     let way = "set auth-user and a password if a login is required";
     (!offered.is_empty()).then(|| {
         format!(
@@ -348,8 +353,8 @@ fn no_login(door: &Door) -> Option<String> {
 }
 
 /// The mechanisms that EHLO named last.
-fn offered(door: &Door) -> &[String] {
-    let hello = door
+fn offered(endpoint: &Endpoint) -> &[String] {
+    let hello = endpoint
         .rows
         .iter()
         .rev()

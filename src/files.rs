@@ -19,7 +19,7 @@ use rustix::io::Errno;
 use crate::environment;
 
 /// How long a program may take to write what is read from it as a file.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// The pause between two looks at a lock that another program holds.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Where a write means nothing.
@@ -127,7 +127,7 @@ pub(crate) fn read_stream(path: &Path, limit: u64) -> io::Result<(Vec<u8>, Acces
         whole(
             Stream {
                 file,
-                end: Instant::now() + PATIENCE,
+                end: Instant::now() + TIME_LIMIT,
             },
             limit,
         )?
@@ -231,11 +231,11 @@ pub(crate) fn unreachable(path: &Path) -> Option<io::Error> {
 /// # Errors
 /// [`Unfit::Locked`], and those of locking.
 pub(crate) fn lock(file: &File) -> io::Result<()> {
-    lock_within(file, PATIENCE)
+    lock_within(file, TIME_LIMIT)
 }
 
-fn lock_within(file: &File, patience: Duration) -> io::Result<()> {
-    let end = Instant::now() + patience;
+fn lock_within(file: &File, timeout: Duration) -> io::Result<()> {
+    let end = Instant::now() + timeout;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(()),
@@ -329,7 +329,7 @@ impl Read for Stream {
         loop {
             let left = self.end.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(Unfit::Endless(PATIENCE).into());
+                return Err(Unfit::Endless(TIME_LIMIT).into());
             }
             match self.file.read(out) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

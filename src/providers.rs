@@ -5,7 +5,7 @@
 //! nothing is parsed. Loopback names never lead to a preset: what listens there is the user's own.
 use std::net::IpAddr;
 
-use crate::route::{Door, Mechanism, TlsMode};
+use crate::route::{Endpoint, Mechanism, TlsMode};
 use crate::span::Span;
 
 include!(concat!(env!("OUT_DIR"), "/providers.rs"));
@@ -14,8 +14,8 @@ include!(concat!(env!("OUT_DIR"), "/providers.rs"));
 /// work is bounded.
 const MAX_NAME: usize = 253;
 
-/// A row of the table. Lists of names have a blank between two of them; `doors` and `auth` are
-/// ranges of `DOORS` and `AUTH`.
+/// A row of the table. Lists of names have a blank between two of them; `endpoints` and `auth` are
+/// ranges of `ENDPOINTS` and `AUTH`.
 struct Row {
     id: Span,
     name: Span,
@@ -32,7 +32,7 @@ struct Row {
     user_text: Span,
     secret: Span,
     hint: Span,
-    doors: (usize, usize),
+    endpoints: (usize, usize),
     auth: (usize, usize),
     from: FromRule,
 }
@@ -49,7 +49,7 @@ pub struct Preset {
     /// The server; `None` where it depends on region or customer.
     pub host: Option<&'static str>,
     /// Its ports, the preferred one first. Never empty.
-    pub doors: &'static [Door],
+    pub endpoints: &'static [Endpoint],
     /// The mechanisms it offers.
     pub auth: &'static [Mechanism],
     /// What the user name is.
@@ -97,9 +97,9 @@ pub enum FromRule {
 
 impl Preset {
     /// The preferred port.
-    pub fn door(&self) -> Door {
-        // The build lets no row without doors through; the fallback is RFC 8314's.
-        self.doors.first().copied().unwrap_or(Door {
+    pub fn endpoint(&self) -> Endpoint {
+        // The build lets no row without endpoints through; the fallback is RFC 8314's.
+        self.endpoints.first().copied().unwrap_or(Endpoint {
             port: 465,
             tls: TlsMode::Implicit,
         })
@@ -107,10 +107,10 @@ impl Preset {
 
     /// How TLS starts on a port; `None` for a port the table does not know.
     pub fn mode_for_port(&self, port: u16) -> Option<TlsMode> {
-        self.doors
+        self.endpoints
             .iter()
-            .find(|door| door.port == port)
-            .map(|door| door.tls)
+            .find(|endpoint| endpoint.port == port)
+            .map(|endpoint| endpoint.tls)
     }
 
     /// The user name for an address; `None` when the address does not tell it.
@@ -227,7 +227,9 @@ impl Row {
             name: self.name.of(TEXT),
             family: self.family.of(TEXT),
             host: Some(self.host.of(TEXT)).filter(|host| !host.is_empty()),
-            doors: DOORS.get(self.doors.0..self.doors.1).unwrap_or_default(),
+            endpoints: ENDPOINTS
+                .get(self.endpoints.0..self.endpoints.1)
+                .unwrap_or_default(),
             auth: AUTH.get(self.auth.0..self.auth.1).unwrap_or_default(),
             user_form: user_form(self.user.of(TEXT)),
             user_text: self.user_text.of(TEXT),
@@ -283,12 +285,17 @@ mod tests {
                 text("hint").or(Some("")),
             ];
             assert_eq!(read, written, "{}", preset.id);
-            let doors: Vec<String> = preset
-                .doors
+            let endpoints: Vec<String> = preset
+                .endpoints
                 .iter()
-                .map(|door| format!("{} {}", door.port, door.tls.word()))
+                .map(|endpoint| format!("{} {}", endpoint.port, endpoint.tls.word()))
                 .collect();
-            assert_eq!(toml::Value::from(doors), row["doors"], "{}", preset.id);
+            assert_eq!(
+                toml::Value::from(endpoints),
+                row["endpoints"],
+                "{}",
+                preset.id
+            );
         }
     }
 
@@ -310,8 +317,8 @@ mod tests {
     fn netease_starts_tls_at_once_on_465_and_587() {
         let preset = by_domain("163.com").unwrap();
         assert_eq!(
-            preset.door(),
-            Door {
+            preset.endpoint(),
+            Endpoint {
                 port: 465,
                 tls: TlsMode::Implicit
             }

@@ -15,7 +15,7 @@ struct Object<'a> {
     account: Option<&'a str>,
     from: Option<&'a str>,
     sender: Option<&'a str>,
-    /// The door that was tried last.
+    /// The endpoint that was tried last.
     route: Option<&'a str>,
     steps: Vec<Step<'a>>,
     /// Why there was no way to check.
@@ -24,7 +24,7 @@ struct Object<'a> {
 
 #[derive(Serialize)]
 struct Step<'a> {
-    door: &'a str,
+    endpoint: &'a str,
     #[serde(rename = "step")]
     name: &'static str,
     /// `ok`, `skipped` or `failed`.
@@ -62,9 +62,9 @@ enum Value<'a> {
 
 pub(super) fn line(sheet: &Sheet<'_>, via: &str, exit: u8) -> String {
     let steps = sheet
-        .doors
+        .endpoints
         .iter()
-        .flat_map(|door| door.rows.iter().map(|row| step(row, &door.place)));
+        .flat_map(|endpoint| endpoint.rows.iter().map(|row| step(row, &endpoint.place)));
     let object = Object {
         status: if exit == 0 { "ok" } else { "failed" },
         exit,
@@ -100,7 +100,7 @@ fn printed(object: &Object<'_>) -> String {
     text::safe(&line, Policy::Json).into_owned()
 }
 
-fn step<'a>(row: &'a Row, door: &'a str) -> Step<'a> {
+fn step<'a>(row: &'a Row, endpoint: &'a str) -> Step<'a> {
     let probe = &row.probe;
     let value = |fact: &'a Fact| match fact {
         Fact::Text(text) => Value::Text(text),
@@ -113,7 +113,7 @@ fn step<'a>(row: &'a Row, door: &'a str) -> Step<'a> {
         Outcome::Failed(_) => "failed",
     };
     Step {
-        door,
+        endpoint,
         name: probe.step.word(),
         outcome,
         ms: probe.took.as_millis(),

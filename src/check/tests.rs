@@ -158,7 +158,7 @@ fn the_days_of_a_certificate_are_counted_from_now() {
         let Event::Step(probe) = step(Step::Tls, facts(left), Outcome::Passed) else {
             unreachable!()
         };
-        notes(&probe, &subject(), &Door::default(), &[])
+        notes(&probe, &subject(), &Endpoint::default(), &[])
     };
     assert_eq!(notes(14 * DAY), [""; 0]);
     assert_eq!(
@@ -181,7 +181,7 @@ fn a_certificate_that_settings_let_pass_is_no_secret() {
     let Event::Step(probe) = step(Step::Tls, facts, Outcome::Passed) else {
         unreachable!()
     };
-    let said = notes(&probe, &subject(), &Door::default(), &[]);
+    let said = notes(&probe, &subject(), &Endpoint::default(), &[]);
     assert_eq!(
         said,
         ["the certificate is not trusted, but the settings allow it: it is self-signed"]

@@ -32,7 +32,7 @@ pub(super) fn title(subject: &Subject) -> String {
     )
 }
 
-pub(super) fn door(place: &str) -> String {
+pub(super) fn endpoint(place: &str) -> String {
     format!("{}\n", safe(place))
 }
 

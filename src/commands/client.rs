@@ -20,7 +20,7 @@ use crate::settings::Settings;
 use super::complain;
 
 /// How long a client at a socket is waited for (RFC 5321 section 4.5.3.2.7).
-const PATIENCE: Duration = Duration::from_mins(5);
+const TIME_LIMIT: Duration = Duration::from_mins(5);
 
 /// The other end of a dialogue.
 pub(super) struct Client {
@@ -52,7 +52,7 @@ impl Client {
             }
             _ => Ok(Client {
                 peer,
-                allowed: settings.time("timeout").unwrap_or(PATIENCE),
+                allowed: settings.time("timeout").unwrap_or(TIME_LIMIT),
             }),
         }
     }

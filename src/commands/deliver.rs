@@ -24,7 +24,7 @@ use super::queue::{RouteResolver, say_given_up};
 
 /// How long a mail waits for its turn when many are sent at once, how long a mail that was sent
 /// takes others along, and how long a mail that was named is waited for.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// What the queue did with a mail.
 pub(super) struct Sent {
@@ -235,7 +235,7 @@ impl Mailer<'_> {
 
     fn attempt(&self, queue: &Queue, mut claim: Claim<'_>) -> Result<Sent, Failure> {
         let id = claim.head().id.clone();
-        let Some(slot) = queue.slot(PATIENCE, &self.context.interrupt) else {
+        let Some(slot) = queue.slot(TIME_LIMIT, &self.context.interrupt) else {
             return Ok(self.waits(&id, "too many messages are being sent at once"));
         };
         let report = match self.try_once(&mut claim) {
@@ -423,7 +423,7 @@ impl Mailer<'_> {
         };
         let options = FlushOptions {
             most: Some(most),
-            time: Some(PATIENCE),
+            time: Some(TIME_LIMIT),
             only_if_idle: true,
             ..FlushOptions::default()
         };

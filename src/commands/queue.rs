@@ -13,7 +13,7 @@ use crate::route::{Route, resolve::resolve};
 use crate::settings::{Layers, Settings, StoredSettings};
 use crate::transport::RunContext;
 
-use super::deliver::PATIENCE;
+use super::deliver::TIME_LIMIT;
 use super::maillog::Keeper;
 use super::open_queue::existing;
 use super::{complain, notice, print};
@@ -190,7 +190,7 @@ fn on(
         };
         let options = FlushOptions {
             ids: args.operands.clone(),
-            patience: PATIENCE,
+            timeout: TIME_LIMIT,
             ..FlushOptions::default()
         };
         return Ok(say(&queues

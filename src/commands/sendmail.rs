@@ -313,7 +313,7 @@ impl SendmailRun<'_> {
             return Ok(Exit::OK);
         };
         let mut options = FlushOptions {
-            patience: deliver::PATIENCE,
+            timeout: deliver::TIME_LIMIT,
             ..FlushOptions::default()
         };
         if *filter != Filter::default() {

@@ -114,7 +114,7 @@ fn a_fifo_is_read_to_the_end_of_its_writer_and_no_longer_than_its_time() {
         whole(
             Stream {
                 file: reader,
-                end: Instant::now() + PATIENCE
+                end: Instant::now() + TIME_LIMIT
             },
             100
         )

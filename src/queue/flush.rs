@@ -52,7 +52,7 @@ pub struct FlushOptions {
     /// Only these, whether they are due or not; all that are due when it is empty.
     pub ids: Vec<String>,
     /// How long each of these is waited for while another process has it.
-    pub patience: Duration,
+    pub timeout: Duration,
     /// At most so many; all when `None`.
     pub most: Option<usize>,
     /// No further mail is begun after this time.
@@ -219,7 +219,7 @@ impl Queue {
         flushed: &mut Flushed,
     ) -> Result<(), QueueError> {
         let named = !options.ids.is_empty();
-        let limit = Limit::new(options.patience, &ways.context.interrupt);
+        let limit = Limit::new(options.timeout, &ways.context.interrupt);
         let Some(mut claim) = self.claim_within(id, named.then_some(&limit))? else {
             // Another process was quicker, and it is gone or was given up.
             let failed = self.item(Subdir::Failed, id).filter(|_| named);

@@ -11,7 +11,7 @@ use super::entry::Head;
 use crate::children::{self, Order};
 
 /// How long it may take.
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIME_LIMIT: Duration = Duration::from_mins(1);
 /// The longest reason, in bytes: servers say a lot.
 const LONGEST_REASON: usize = 2000;
 /// The most bytes of recipients in the environment, which is limited by the system; all of them are
@@ -24,7 +24,7 @@ const LONGEST_LIST: usize = 8000;
 /// # Errors
 /// A lowercase fragment: how it failed, with the last of its words.
 pub(super) fn run(words: &[String], head: &Head, why: &str, queue: &Path) -> Result<(), String> {
-    run_within(words, head, why, queue, PATIENCE)
+    run_within(words, head, why, queue, TIME_LIMIT)
 }
 
 fn run_within(
@@ -32,7 +32,7 @@ fn run_within(
     head: &Head,
     why: &str,
     queue: &Path,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<(), String> {
     let Some((program, arguments)) = words.split_first() else {
         return Ok(());
@@ -59,8 +59,8 @@ fn run_within(
     list.push('\n');
     // One that does not read them all may need no more.
     let ended = running
-        .feed(list.as_bytes(), patience)
-        .and_then(|_| running.wait(patience, Duration::ZERO));
+        .feed(list.as_bytes(), timeout)
+        .and_then(|_| running.wait(timeout, Duration::ZERO));
     let how = match ended {
         Ok(status) => children::failed(status),
         Err(stop) => Some(format!("did not end: {stop}")),
@@ -100,14 +100,14 @@ mod tests {
         }
     }
 
-    fn run(script: &str, recipients: usize, patience: Duration) -> Result<(), String> {
+    fn run(script: &str, recipients: usize, timeout: Duration) -> Result<(), String> {
         let words = ["/bin/sh", "-c", script].map(str::to_owned);
         run_within(
             &words,
             &head(recipients),
             "550 5.1.1 no",
             Path::new("/q"),
-            patience,
+            timeout,
         )
     }
 

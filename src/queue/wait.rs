@@ -113,11 +113,11 @@ impl Drop for Slot {
 
 impl Queue {
     /// A place among the processes that send at the same time. Waits for one behind those who came
-    /// before; `None` after `patience`. Where places cannot be counted, or a signal has come, there
+    /// before; `None` after `timeout`. Where places cannot be counted, or a signal has come, there
     /// is always one: the first is no reason to keep mail back, and after the second the attempt
     /// ends by itself.
-    pub fn slot(&self, patience: Duration, interrupt: &AtomicUsize) -> Option<Slot> {
-        let limit = Limit::new(patience, interrupt);
+    pub fn slot(&self, timeout: Duration, interrupt: &AtomicUsize) -> Option<Slot> {
+        let limit = Limit::new(timeout, interrupt);
         match place(&self.folder, &limit) {
             Ok(None) if !limit.is_interrupted() => None,
             Ok(file) => Some(Slot(file)),

@@ -54,7 +54,7 @@ impl TlsMode {
 
 /// A port of the server and how TLS starts there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Door {
+pub struct Endpoint {
     /// The TCP port.
     pub port: u16,
     /// How TLS starts there.
@@ -71,7 +71,7 @@ pub struct Smtp {
     pub host: String,
     /// Tried in order; the next only when no connection to the one before could be made. Never
     /// empty.
-    pub doors: Vec<Door>,
+    pub endpoints: Vec<Endpoint>,
     /// LMTP instead of SMTP (RFC 2033).
     pub lmtp: bool,
     /// A unix socket instead of TCP.
@@ -96,7 +96,7 @@ pub struct Smtp {
     /// A small message may leave with its envelope where the server offers CHUNKING (RFC 3030).
     pub chunking: bool,
     /// How long each step may take.
-    pub patience: Patience,
+    pub timeouts: Timeouts,
 }
 
 /// What is trusted when TLS starts.
@@ -211,7 +211,7 @@ pub enum Mechanism {
 
 /// How long each step may take, each reply as a whole (RFC 5321 section 4.5.3.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
+pub struct Timeouts {
     /// DNS and each address: 30 s.
     pub connect: Duration,
     /// The greeting, EHLO, TLS, each AUTH step, MAIL and RCPT: 5 min.
@@ -226,11 +226,11 @@ pub struct Patience {
     pub quit: Duration,
 }
 
-impl Patience {
+impl Timeouts {
     /// The times of RFC 5321, scaled so that one command may take `command`.
     pub fn scaled(command: Duration) -> Self {
         let share = |of: u32| command.checked_mul(of).unwrap_or(Duration::MAX) / 300;
-        Patience {
+        Timeouts {
             connect: share(30).max(Duration::from_millis(100)),
             command,
             data: share(120),
@@ -241,9 +241,9 @@ impl Patience {
     }
 }
 
-impl Default for Patience {
+impl Default for Timeouts {
     fn default() -> Self {
-        Patience::scaled(Duration::from_mins(5))
+        Timeouts::scaled(Duration::from_mins(5))
     }
 }
 
@@ -266,5 +266,5 @@ pub struct Program {
     /// Adds `-v`.
     pub verbose: bool,
     /// How long it may take: `block` for each block of the message, and `dot` from its end on.
-    pub patience: Patience,
+    pub timeouts: Timeouts,
 }

@@ -14,18 +14,18 @@ use crate::children::{self, Order, Running, Stop};
 /// The most a program may print, in bytes.
 const MAX_OUTPUT: usize = 64 << 10;
 /// How long a program may take in all.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIME_LIMIT: Duration = Duration::from_secs(30);
 /// The most lines of its words that stand in an error.
 const MOST_WORDS: usize = 3;
 
 /// Runs a program and takes the line it prints.
 pub(super) fn output(words: &[String]) -> Result<Secret, SecretError> {
-    line(words, PATIENCE)
+    line(words, TIME_LIMIT)
 }
 
 /// Runs a program and takes all it prints, of at most 64 KiB.
 pub(super) fn text(words: &[String]) -> Result<Zeroizing<Vec<u8>>, SecretError> {
-    within(words, PATIENCE)
+    within(words, TIME_LIMIT)
 }
 
 /// Hands a text, as a keyring program wants it, to the standard input of a program; what it prints
@@ -35,13 +35,13 @@ pub(super) fn text(words: &[String]) -> Result<Zeroizing<Vec<u8>>, SecretError> 
 /// [`SecretError`]: it cannot be run, failed, or took longer than two minutes (somebody may have to
 /// unlock a keyring first).
 pub(crate) fn store(words: &[String], text: &Zeroizing<String>) -> Result<(), SecretError> {
-    store_within(words, text, PATIENCE * 4)
+    store_within(words, text, TIME_LIMIT * 4)
 }
 
 fn store_within(
     words: &[String],
     text: &Zeroizing<String>,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<(), SecretError> {
     let Some((program, arguments)) = words.split_first() else {
         return Err(SecretError::permanent("no program given"));
@@ -50,13 +50,13 @@ fn store_within(
     let mut running = start(Order::new(program).args(arguments).reads(), &whose)?;
     // At most a few KiB, which a pipe holds; a program that does not read says so by its status.
     running
-        .feed(text.as_bytes(), patience)
+        .feed(text.as_bytes(), timeout)
         .map_err(|stop| given_up(&stop, &whose))?;
-    end(&mut running, patience, &whose)
+    end(&mut running, timeout, &whose)
 }
 
-fn line(words: &[String], patience: Duration) -> Result<Secret, SecretError> {
-    let bytes = within(words, patience)?;
+fn line(words: &[String], timeout: Duration) -> Result<Secret, SecretError> {
+    let bytes = within(words, timeout)?;
     let whose = name(words);
     if bytes.strip_suffix(b"\n").unwrap_or(&bytes).contains(&b'\n') {
         return Err(SecretError::permanent(format!(
@@ -66,7 +66,7 @@ fn line(words: &[String], patience: Duration) -> Result<Secret, SecretError> {
     single_line(&bytes, &whose)
 }
 
-fn within(words: &[String], patience: Duration) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+fn within(words: &[String], timeout: Duration) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let Some((program, arguments)) = words
         .split_first()
         .filter(|(program, _)| !program.is_empty())
@@ -80,7 +80,7 @@ fn within(words: &[String], patience: Duration) -> Result<Zeroizing<Vec<u8>>, Se
         Order::new(program).args(arguments).prints(MAX_OUTPUT),
         &whose,
     )?;
-    end(&mut running, patience, &whose)?;
+    end(&mut running, timeout, &whose)?;
     Ok(running.output())
 }
 
@@ -98,9 +98,9 @@ fn start(order: Order, whose: &str) -> Result<Running, SecretError> {
     running.map_err(|error| SecretError::permanent(format!("{whose} cannot be run: {error}")))
 }
 
-fn end(running: &mut Running, patience: Duration, whose: &str) -> Result<(), SecretError> {
+fn end(running: &mut Running, timeout: Duration, whose: &str) -> Result<(), SecretError> {
     let status = running
-        .wait(patience, Duration::ZERO)
+        .wait(timeout, Duration::ZERO)
         .map_err(|stop| given_up(&stop, whose))?;
     let Some(how) = children::failed(status) else {
         return Ok(());
@@ -141,9 +141,9 @@ mod tests {
         timed(script, Duration::from_secs(10))
     }
 
-    fn timed(script: &str, patience: Duration) -> Result<String, SecretError> {
+    fn timed(script: &str, timeout: Duration) -> Result<String, SecretError> {
         let words = ["/bin/sh", "-c", script].map(str::to_owned);
-        line(&words, patience).map(|secret| secret.reveal().to_owned())
+        line(&words, timeout).map(|secret| secret.reveal().to_owned())
     }
 
     #[test]

@@ -30,13 +30,13 @@ pub(super) fn look_up(settings: &mut Settings) -> Result<(), SettingsError> {
     };
     let Some(preset) = preset else { return Ok(()) };
     if let (None, None, Some(server)) = (&host, settings.filled("mta"), &preset.host) {
-        let door = preset.door();
-        let scheme = if door.tls == TlsMode::Implicit {
+        let endpoint = preset.endpoint();
+        let scheme = if endpoint.tls == TlsMode::Implicit {
             "smtps"
         } else {
             "smtp"
         };
-        let url = format!("{scheme}://{server}:{}", door.port);
+        let url = format!("{scheme}://{server}:{}", endpoint.port);
         settings.push_preset("smtp", Value::Target(Parsed::target(url)), preset.id);
     }
     settings.preset = Some(preset);

@@ -192,8 +192,8 @@ impl Account {
                 .filter(|n| **n != "tls")
                 .map(|name| Setting::new(name, if *name == "auth" { "auto" } else { "" })),
         );
-        if self.server.door.tls == TlsMode::None || leaks.contains(&"tls") {
-            said.push(Setting::new("tls", self.server.door.tls.word()));
+        if self.server.endpoint.tls == TlsMode::None || leaks.contains(&"tls") {
+            said.push(Setting::new("tls", self.server.endpoint.tls.word()));
         }
         said.extend(
             self.user

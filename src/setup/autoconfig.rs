@@ -11,7 +11,7 @@ use super::find::{Login, Proposal, Server, is_within};
 use super::messages::{self, Messages};
 use crate::address::Address;
 use crate::providers;
-use crate::route::{Door, TlsMode};
+use crate::route::{Endpoint, TlsMode};
 
 /// How often a page may be somewhere else.
 const MOST_REDIRECTS: usize = 2;
@@ -278,7 +278,7 @@ fn server(node: Node<'_, '_>, who: &Who) -> Option<Server> {
     let login = Some(login).filter(|_| preset.is_none());
     Some(Server {
         host,
-        door: Door { port, tls },
+        endpoint: Endpoint { port, tls },
         either: false,
         preset,
         login,

@@ -15,7 +15,7 @@ use super::find::{Directory, Service};
 
 const MX: u16 = 15;
 const SRV: u16 = 33;
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIME_LIMIT: Duration = Duration::from_secs(2);
 const LONGEST: usize = 4096;
 /// The largest list of servers that is read, in bytes.
 const LONGEST_FILE: u64 = 64 << 10;
@@ -138,7 +138,7 @@ fn exchange(server: SocketAddr, id: u16, question: &[u8]) -> Option<Vec<u8>> {
     let socket = UdpSocket::bind(here).ok()?;
     socket.connect(server).ok()?;
     socket.send(question).ok()?;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIME_LIMIT;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         socket

@@ -5,7 +5,7 @@
 //! (RFC 6186 section 6).
 use crate::providers::{self, Preset};
 use crate::route::url::{self, Target};
-use crate::route::{Door, TlsMode};
+use crate::route::{Endpoint, TlsMode};
 
 /// What the DNS is asked.
 pub(crate) trait Directory {
@@ -31,8 +31,8 @@ pub(crate) struct Server {
     /// The name in A-labels, or an IP address.
     pub host: String,
     /// Its port and how TLS starts there.
-    pub door: Door,
-    /// Nobody named the port: that of [`Server::door`] is tried, then 587 with STARTTLS.
+    pub endpoint: Endpoint,
+    /// Nobody named the port: that of [`Server::endpoint`] is tried, then 587 with STARTTLS.
     pub either: bool,
     /// The provider, when the table knows it.
     pub preset: Option<Preset>,
@@ -82,7 +82,7 @@ impl Server {
 
     /// The same with scheme and port in any case.
     pub(crate) fn url(&self) -> String {
-        let scheme = if self.door.tls == TlsMode::Implicit {
+        let scheme = if self.endpoint.tls == TlsMode::Implicit {
             "smtps"
         } else {
             "smtp"
@@ -92,18 +92,18 @@ impl Server {
         } else {
             self.host.clone()
         };
-        format!("{scheme}://{host}:{}", self.door.port)
+        format!("{scheme}://{host}:{}", self.endpoint.port)
     }
 
     /// The server in words.
     pub(crate) fn shown(&self) -> String {
-        let tls = match self.door.tls {
+        let tls = match self.endpoint.tls {
             TlsMode::Implicit => "TLS",
             TlsMode::None => "no TLS",
             TlsMode::Starttls | TlsMode::Opportunistic => "STARTTLS",
         };
         let then = if self.either { ", :587 (STARTTLS)" } else { "" };
-        format!("{}:{} ({tls}){then}", self.host, self.door.port)
+        format!("{}:{} ({tls}){then}", self.host, self.endpoint.port)
     }
 
     /// That of a provider, when it is the same for all its customers.
@@ -111,7 +111,7 @@ impl Server {
         let host = preset.host?.to_owned();
         Some(Server {
             host,
-            door: preset.door(),
+            endpoint: preset.endpoint(),
             either: false,
             preset: Some(preset),
             login: None,
@@ -140,34 +140,34 @@ impl Server {
                 TlsMode::Starttls
             })
         };
-        let door = match (server.scheme, server.port) {
+        let endpoint = match (server.scheme, server.port) {
             (Some(url::Scheme::Lmtp), _) => {
                 return Err("mail is submitted by SMTP, not by LMTP".to_owned());
             }
-            (Some(url::Scheme::Smtps), port) => Door {
+            (Some(url::Scheme::Smtps), port) => Endpoint {
                 port: port.unwrap_or(465),
                 tls: TlsMode::Implicit,
             },
-            (Some(scheme), port) => Door {
+            (Some(scheme), port) => Endpoint {
                 port: port.unwrap_or(scheme.port()),
                 tls: TlsMode::Starttls,
             },
-            (None, Some(port)) => Door {
+            (None, Some(port)) => Endpoint {
                 port,
                 tls: tls(port),
             },
             (None, None) => preset.as_ref().map_or(
-                Door {
+                Endpoint {
                     port: 465,
                     tls: TlsMode::Implicit,
                 },
-                Preset::door,
+                Preset::endpoint,
             ),
         };
         let either = server.scheme.is_none() && server.port.is_none() && preset.is_none();
         Ok(Server {
             host: server.host,
-            door,
+            endpoint,
             either,
             preset,
             login: None,
@@ -217,7 +217,7 @@ pub(crate) fn in_dns(domain: &str, dns: &dyn Directory) -> Found {
             let (outside, preset) = (!is_within(&host, domain), providers::by_host(&host));
             let server = Server {
                 host,
-                door: Door { port, tls },
+                endpoint: Endpoint { port, tls },
                 either: false,
                 preset,
                 login: None,

@@ -4,7 +4,7 @@
 //! `tls-verify` says of mail servers; what belongs to the mail server (login, pinned fingerprint,
 //! client certificate, `connect-to`) is not for this one, while proxy, source address and roots
 //! are. No redirect is followed, and no more than [`LONGEST`] octets of a page are taken, within
-//! [`PATIENCE`] from the handshake to its end.
+//! [`TIME_LIMIT`] from the handshake to its end.
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ const LONGEST_HEAD: usize = 16 * 1024;
 /// The most that is read at all: the smallest chunks cost six octets for one.
 const MOST: usize = LONGEST_HEAD + 8 * LONGEST;
 /// Handshake, question and answer as a whole; the connection has as much before it.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIME_LIMIT: Duration = Duration::from_secs(10);
 const MOST_FIELDS: usize = 64;
 
 /// What a web server answered.
@@ -84,7 +84,7 @@ fn encrypted(
 ) -> Result<Result<Secured, Box<Failed>>, Cause> {
     let Dialled { mut socket, .. } =
         dial::dial(route, PORT, context).map_err(|fault| fault.cause)?;
-    socket.clock.allow(route.patience.command);
+    socket.clock.allow(route.timeouts.command);
     Ok(tls::begin(
         prepared,
         &route.host,
@@ -126,8 +126,8 @@ fn for_web(route: &Smtp) -> Smtp {
         key: None,
         ..web.trust
     };
-    for time in [&mut web.patience.connect, &mut web.patience.command] {
-        *time = PATIENCE.min(*time);
+    for time in [&mut web.timeouts.connect, &mut web.timeouts.command] {
+        *time = TIME_LIMIT.min(*time);
     }
     web
 }

@@ -87,7 +87,7 @@ fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
     use crate::delivery::{Cause, Reply};
-    use crate::route::{Choice, Login, Patience, Trust};
+    use crate::route::{Choice, Login, Timeouts, Trust};
     use crate::secret::{Secret, SecretSource};
 
     fn route(host: &str, password: &str) -> Route {
@@ -101,7 +101,7 @@ mod tests {
         Route::Smtp(Box::new(Smtp {
             provider: None,
             host: host.into(),
-            doors: Vec::new(),
+            endpoints: Vec::new(),
             lmtp: false,
             socket: None,
             connect_to: None,
@@ -113,7 +113,7 @@ mod tests {
             login: Some(login),
             pipelining: true,
             chunking: true,
-            patience: Patience::default(),
+            timeouts: Timeouts::default(),
         }))
     }
 

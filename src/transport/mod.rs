@@ -54,7 +54,7 @@ pub enum ConnectionReuse {
 
 /// An open way: connects when the first message is delivered, and keeps the connection for more.
 ///
-/// Dropping it says goodbye to the server and waits for the answer, for `patience.quit` at most:
+/// Dropping it says goodbye to the server and waits for the answer, for `timeouts.quit` at most:
 /// note down what became of the message before.
 pub trait Transport {
     /// Delivers one message. Total: every recipient gets a result, and is settled in the log
@@ -89,12 +89,12 @@ pub(crate) fn open(route: &Route, context: &RunContext) -> Box<dyn Transport> {
 pub(crate) fn describe(route: &Route) -> String {
     match route {
         Route::Smtp(server) => {
-            let doors: Vec<String> = server
-                .doors
+            let endpoints: Vec<String> = server
+                .endpoints
                 .iter()
-                .map(|door| smtp::place(server, *door))
+                .map(|endpoint| smtp::place(server, *endpoint))
                 .collect();
-            doors.join(", then ")
+            endpoints.join(", then ")
         }
         Route::Program(program) => program.path.display().to_string(),
         Route::File(path) => path.display().to_string(),

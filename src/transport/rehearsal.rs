@@ -1,6 +1,6 @@
 //! A send rehearsed: every step up to the recipients, what was found in each, and nothing sent.
 //!
-//! Promise: the way, the doors, the secrets and the judgements are those of a send, because it is
+//! Promise: the way, the endpoints, the secrets and the judgements are those of a send, because it is
 //! the code of a send that runs; this room only listens to it, asks about sender and recipients and
 //! takes the question back (RSET). No DATA is ever said, no program started, no file written.
 use std::path::Path;
@@ -18,9 +18,9 @@ use crate::transport::peer_text::reason;
 use crate::transport::smtp::Server;
 
 /// The longest that a step of a rehearsal takes: somebody waits at the terminal.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIME_LIMIT: Duration = Duration::from_secs(30);
 
-/// Rehearses sending a message and tells every step; each waits 30 s at most. Gives the last door
+/// Rehearses sending a message and tells every step; each waits 30 s at most. Gives the last endpoint
 /// in the words of a user, and the faults that a send would have ended with: none when the way is
 /// open, one for each recipient that was refused.
 pub(crate) fn rehearse(
@@ -65,11 +65,11 @@ pub(crate) fn rehearse(
     (place, fault.into_iter().collect())
 }
 
-/// The same server with less patience.
+/// The same server with shorter timeouts.
 fn hurried(server: &Smtp) -> Smtp {
     let mut server = server.clone();
-    for time in [&mut server.patience.connect, &mut server.patience.command] {
-        *time = PATIENCE.min(*time);
+    for time in [&mut server.timeouts.connect, &mut server.timeouts.command] {
+        *time = TIME_LIMIT.min(*time);
     }
     server
 }

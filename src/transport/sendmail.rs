@@ -19,7 +19,7 @@ use crate::children::{self, ExitStatus, Order, Running, Stop};
 use crate::delivery::{Cause, Fault, Line, RecipientResult, Reply, Report, Stage};
 use crate::environment::STARTED_BY_SMAIL;
 use crate::message::{Envelope, Message, xtext};
-use crate::route::{Patience, Program};
+use crate::route::{Program, Timeouts};
 use crate::transport::delivery_log::{DeliveryLog, SettleOnce};
 use crate::transport::line::check_arguments;
 use crate::transport::net::socket::cause;
@@ -66,8 +66,8 @@ impl Sendmail {
             let why = format!("{}: {}", self.program.path.display(), reason(&error));
             Fault::new(Stage::Connect, Cause::Program(why, Some(127)))
         })?;
-        let patience = &self.program.patience;
-        let whole = match write(&mut running, message, part, once, patience, &reporter) {
+        let timeouts = &self.program.timeouts;
+        let whole = match write(&mut running, message, part, once, timeouts, &reporter) {
             Ok(whole) => whole,
             Err(why) => {
                 // Before its input closes: the end of the input would be the end of the message.
@@ -77,7 +77,7 @@ impl Sendmail {
             }
         };
         reporter.note(format!("message, {} octets", message.size()));
-        let ended = running.wait(patience.dot, GRACE);
+        let ended = running.wait(timeouts.dot, GRACE);
         let words = words(&running, &reporter);
         for line in &words {
             reporter.line(&Line::Server(line.clone()));
@@ -230,12 +230,12 @@ fn write(
     message: &Message,
     part: Range<usize>,
     once: &mut SettleOnce<'_>,
-    patience: &Patience,
+    timeouts: &Timeouts,
     reporter: &Reporter,
 ) -> Result<bool, Cause> {
     let mut put = |bytes: &[u8]| {
         running
-            .feed(bytes, patience.block)
+            .feed(bytes, timeouts.block)
             .map_err(|stop| given_up(&stop, &words(running, reporter)))
     };
     let mut lines = Unix::default();

@@ -1,8 +1,8 @@
-//! Mail over SMTP, submission and LMTP: the doors of a server, the session kept from message to
+//! Mail over SMTP, submission and LMTP: the endpoints of a server, the session kept from message to
 //! message, and the report.
 //!
 //! Promise: connects when the first message comes, says RSET and QUIT when they are due, and
-//! connects once more when a server has grown tired of a connection. Never goes from a door with
+//! connects once more when a server has grown tired of a connection. Never goes from an endpoint with
 //! TLS to one without while a login is set.
 mod auth;
 mod bdat;
@@ -26,7 +26,7 @@ use self::transaction::{Connection, Finished};
 use super::{ConnectionReuse, Reporter, RunContext, Transport};
 use crate::delivery::{Cause, Fault, Report, Stage, Timing};
 use crate::message::Message;
-use crate::route::{Door, Smtp, TlsMode};
+use crate::route::{Endpoint, Smtp, TlsMode};
 use crate::transport::delivery_log::{DeliveryLog, SettleOnce};
 use crate::transport::line::Commands;
 use crate::transport::net::roots::TlsContext;
@@ -46,7 +46,7 @@ pub(super) struct Server {
     via: String,
     /// The version of TLS the session at hand speaks.
     tls: Option<String>,
-    /// The host and port of the door that was tried last.
+    /// The host and port of the endpoint that was tried last.
     host: Option<String>,
     remarks: Vec<String>,
     /// Commands are sent one at a time.
@@ -61,9 +61,9 @@ impl Server {
     /// Takes the route; nothing is connected.
     pub(super) fn new(route: &Smtp, context: &RunContext) -> Self {
         let via = route
-            .doors
+            .endpoints
             .first()
-            .map_or_else(String::new, |door| place(route, *door));
+            .map_or_else(String::new, |endpoint| place(route, *endpoint));
         Server {
             route: route.clone(),
             context: context.clone(),
@@ -103,16 +103,16 @@ impl Server {
         let mut unreachable = Vec::new();
         let mut secure_before = false;
         let mut ended = None;
-        for door in self.route.doors.clone() {
-            if self.route.login.is_some() && secure_before && door.tls == TlsMode::None {
+        for endpoint in self.route.endpoints.clone() {
+            if self.route.login.is_some() && secure_before && endpoint.tls == TlsMode::None {
                 continue;
             }
-            secure_before |= door.tls != TlsMode::None;
-            self.via = place(&self.route, door);
-            (self.host, self.tls) = (Some(host(&self.route, door)), None);
+            secure_before |= endpoint.tls != TlsMode::None;
+            self.via = place(&self.route, endpoint);
+            (self.host, self.tls) = (Some(host(&self.route, endpoint)), None);
             let reporter = Reporter::new(&self.context);
             reporter.steps(|steps| steps.endpoint(self.via.clone()));
-            match self.enter(door, timing) {
+            match self.enter(endpoint, timing) {
                 Ok(connection) => return Ok(connection),
                 Err(closed) => {
                     reporter.steps(|steps| {
@@ -121,7 +121,7 @@ impl Server {
                         if silent
                             && handshake::speaks_tls(
                                 &self.route,
-                                door,
+                                endpoint,
                                 &mut self.prepared,
                                 &self.context,
                             )
@@ -149,19 +149,23 @@ impl Server {
         Err(ended.unwrap_or_else(|| Fault::new(Stage::Connect, Cause::Unreachable(unreachable))))
     }
 
-    fn enter(&mut self, door: Door, timing: &mut Timing) -> Result<Connection, Box<ConnectError>> {
+    fn enter(
+        &mut self,
+        endpoint: Endpoint,
+        timing: &mut Timing,
+    ) -> Result<Connection, Box<ConnectError>> {
         let start = Instant::now();
-        let mut opened = handshake::open(&self.route, door, &mut self.prepared, &self.context)?;
+        let mut opened = handshake::open(&self.route, endpoint, &mut self.prepared, &self.context)?;
         self.remarks.extend(opened.remark.take());
         self.tls = opened.tls.take();
         timing.connect = opened.connected - start;
         let connected = opened.connected;
-        let connection = self.login(opened, door);
+        let connection = self.login(opened, endpoint);
         timing.session = connected.elapsed();
         Ok(connection?)
     }
 
-    fn login(&mut self, opened: Established, door: Door) -> Result<Connection, Fault> {
+    fn login(&mut self, opened: Established, endpoint: Endpoint) -> Result<Connection, Fault> {
         let Established {
             session,
             mut capabilities,
@@ -169,12 +173,12 @@ impl Server {
             loopback,
             ..
         } = opened;
-        capabilities.pipelining &= !self.is_in_lockstep(door);
+        capabilities.pipelining &= !self.is_in_lockstep(endpoint);
         let reporter = Reporter::new(&self.context);
         let mut connection = Connection {
             session: Box::new(session),
             capabilities,
-            patience: self.route.patience,
+            timeouts: self.route.timeouts,
             observer: self
                 .context
                 .observer
@@ -187,7 +191,7 @@ impl Server {
         };
         let context = auth::Context {
             route: &self.route,
-            port: door.port,
+            port: endpoint.port,
             capabilities: &connection.capabilities,
             encrypted,
             loopback,
@@ -213,12 +217,12 @@ impl Server {
         }
     }
 
-    fn is_in_lockstep(&self, door: Door) -> bool {
+    fn is_in_lockstep(&self, endpoint: Endpoint) -> bool {
         self.lockstep
             || self
                 .context
                 .learned
-                .needs_lockstep(&host(&self.route, door))
+                .needs_lockstep(&host(&self.route, endpoint))
     }
 
     /// Remembers for the run that the server swallows commands that are sent together.
@@ -229,7 +233,7 @@ impl Server {
             .for_each(|server| self.context.learned.swallows(server));
     }
 
-    /// The door that was tried last, in the words of a user.
+    /// The endpoint that was tried last, in the words of a user.
     pub(super) fn via(&self) -> &str {
         &self.via
     }
@@ -249,13 +253,13 @@ impl Server {
             }
         };
         if connection.session.is_open() {
-            let patience = connection.patience.quit;
+            let timeouts = connection.timeouts.quit;
             connection.quitting = true;
             // What is said to a goodbye changes nothing.
             if let Ok(reply) =
                 connection
                     .session
-                    .command(Stage::Content, patience, &Commands::fixed("QUIT"))
+                    .command(Stage::Content, timeouts, &Commands::fixed("QUIT"))
             {
                 steps.fact("reply", Fact::Text(reply.text()));
             }
@@ -274,7 +278,7 @@ impl Server {
         if connection.quitting && connection.session.is_open() {
             let _ = connection
                 .session
-                .reply(Stage::Content, self.route.patience.quit);
+                .reply(Stage::Content, self.route.timeouts.quit);
         }
     }
 
@@ -431,23 +435,23 @@ impl Drop for Server {
     }
 }
 
-/// A door in the words of a user.
-pub(super) fn place(route: &Smtp, door: Door) -> String {
-    let tls = match door.tls {
+/// An endpoint in the words of a user.
+pub(super) fn place(route: &Smtp, endpoint: Endpoint) -> String {
+    let tls = match endpoint.tls {
         TlsMode::Implicit => "implicit TLS",
         TlsMode::Starttls => "STARTTLS",
         TlsMode::Opportunistic => "STARTTLS if offered",
         TlsMode::None => "no TLS",
     };
     let lmtp = if route.lmtp { "LMTP, " } else { "" };
-    format!("{} ({lmtp}{tls})", host(route, door))
+    format!("{} ({lmtp}{tls})", host(route, endpoint))
 }
 
-/// Host and port of a door, or the path of a socket.
-fn host(route: &Smtp, door: Door) -> String {
+/// Host and port of an endpoint, or the path of a socket.
+fn host(route: &Smtp, endpoint: Endpoint) -> String {
     match &route.socket {
         Some(path) => path.display().to_string(),
-        None if route.host.contains(':') => format!("[{}]:{}", route.host, door.port),
-        None => format!("{}:{}", route.host, door.port),
+        None if route.host.contains(':') => format!("[{}]:{}", route.host, endpoint.port),
+        None => format!("{}:{}", route.host, endpoint.port),
     }
 }

@@ -18,7 +18,7 @@ mod pace_tests;
 mod tests;
 
 use super::url::{self, Server, Target};
-use super::{Patience, Program, Route};
+use super::{Program, Route, Timeouts};
 use crate::address::Mailbox;
 use crate::environment;
 use crate::settings::{Settings, SettingsError};
@@ -151,14 +151,14 @@ fn program(settings: &Settings, path: PathBuf) -> Result<Route, SettingsError> {
             .iter()
             .any(|n| settings.filled(n).is_some()),
         verbose: settings.flag("verbose"),
-        patience: patience(settings),
+        timeouts: timeouts(settings),
     }))
 }
 
-fn patience(settings: &Settings) -> Patience {
+fn timeouts(settings: &Settings) -> Timeouts {
     settings
         .time("timeout")
-        .map_or_else(Patience::default, Patience::scaled)
+        .map_or_else(Timeouts::default, Timeouts::scaled)
 }
 
 /// The chain forms of a name, most specific first.

@@ -7,18 +7,18 @@ use std::net::IpAddr;
 use super::server::SmtpConfig;
 use crate::providers::Preset;
 use crate::route::url::{Scheme, Server};
-use crate::route::{Door, TlsMode};
+use crate::route::{Endpoint, TlsMode};
 use crate::settings::Settings;
 use crate::settings::value::Value;
 
 /// The ports to try and how TLS starts at each.
-pub(super) fn doors(
+pub(super) fn endpoints(
     settings: &Settings,
     server: &Server,
     chain: &[String],
     login: bool,
     config: &SmtpConfig,
-) -> Vec<Door> {
+) -> Vec<Endpoint> {
     let forced = forced_mode(settings, chain, server);
     let loopback = is_loopback(&server.host);
     // STARTTLS that may fall away is safe only where nothing secret travels; on this host nobody
@@ -34,21 +34,21 @@ pub(super) fn doors(
         mode => mode,
     };
     let preset = settings.preset.as_ref();
-    let door = |port, mode| {
-        vec![Door {
+    let endpoint = |port, mode| {
+        vec![Endpoint {
             port,
             tls: forced.unwrap_or(mode),
         }]
     };
     match (server.scheme, server.port) {
-        (Some(Scheme::Smtps), port) => door(port.unwrap_or(465), TlsMode::Implicit),
-        (Some(scheme), port) => door(port.unwrap_or(scheme.port()), soft(TlsMode::Starttls)),
-        (None, Some(port)) => door(port, mode_of_port(preset, port, &soft)),
+        (Some(Scheme::Smtps), port) => endpoint(port.unwrap_or(465), TlsMode::Implicit),
+        (Some(scheme), port) => endpoint(port.unwrap_or(scheme.port()), soft(TlsMode::Starttls)),
+        (None, Some(port)) => endpoint(port, mode_of_port(preset, port, &soft)),
         (None, None) => match (forced, preset) {
-            (Some(TlsMode::Implicit), _) => door(465, TlsMode::Implicit),
+            (Some(TlsMode::Implicit), _) => endpoint(465, TlsMode::Implicit),
             (None, Some(preset)) => {
-                let Door { port, tls } = preset.door();
-                door(
+                let Endpoint { port, tls } = preset.endpoint();
+                endpoint(
                     port,
                     if tls == TlsMode::None {
                         soft(TlsMode::Starttls)
@@ -57,20 +57,20 @@ pub(super) fn doors(
                     },
                 )
             }
-            (Some(mode), _) => door(if login { 587 } else { 25 }, mode),
+            (Some(mode), _) => endpoint(if login { 587 } else { 25 }, mode),
             (None, None) if login && !loopback => {
                 vec![
-                    Door {
+                    Endpoint {
                         port: 465,
                         tls: TlsMode::Implicit,
                     },
-                    Door {
+                    Endpoint {
                         port: 587,
                         tls: TlsMode::Starttls,
                     },
                 ]
             }
-            (None, None) => door(25, soft(TlsMode::Starttls)),
+            (None, None) => endpoint(25, soft(TlsMode::Starttls)),
         },
     }
 }

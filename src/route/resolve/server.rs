@@ -3,13 +3,13 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::login::{At, login, mechanism};
-use super::ports::doors;
+use super::ports::endpoints;
 use super::proxy::proxy;
 use super::trust::trust;
-use super::{patience, suffixes, wrong};
+use super::{suffixes, timeouts, wrong};
 use crate::address::Mailbox;
 use crate::route::url::{self, Scheme, Server};
-use crate::route::{Door, Mechanism, Smtp, TlsMode, Verify};
+use crate::route::{Endpoint, Mechanism, Smtp, TlsMode, Verify};
 use crate::settings::{Assignment, Settings, SettingsError, text_of};
 
 pub(super) fn smtp(
@@ -22,10 +22,11 @@ pub(super) fn smtp(
     let chain = suffixes(&server, server.user.as_deref(), author);
     let config = SmtpConfig::read(settings.chained("smtp-config", &chain));
     let trust = trust(settings, &chain)?;
-    let always = |door: &Door| matches!(door.tls, TlsMode::Implicit | TlsMode::Starttls);
+    let always =
+        |endpoint: &Endpoint| matches!(endpoint.tls, TlsMode::Implicit | TlsMode::Starttls);
     let proven = (trust.verify == Verify::Strict || trust.fingerprint.is_some())
         && socket.is_none()
-        && doors(settings, &server, &chain, true, &config)
+        && endpoints(settings, &server, &chain, true, &config)
             .iter()
             .all(always);
     let at = At {
@@ -35,22 +36,22 @@ pub(super) fn smtp(
         proven,
     };
     let login = login(settings, author, &at, &chain, &config)?;
-    let doors = match socket {
-        Some(_) => vec![Door {
+    let endpoints = match socket {
+        Some(_) => vec![Endpoint {
             port: 0,
             tls: TlsMode::None,
         }],
-        None => doors(settings, &server, &chain, login.is_some(), &config),
+        None => endpoints(settings, &server, &chain, login.is_some(), &config),
     };
-    let mut patience = patience(settings);
+    let mut timeouts = timeouts(settings);
     if let Some(time) = settings.time("connect-timeout") {
-        patience.connect = time;
+        timeouts.connect = time;
     }
     Ok(Smtp {
         provider: settings.preset.as_ref().map(|preset| preset.id.to_owned()),
         lmtp: server.scheme == Some(Scheme::Lmtp),
         host: server.host,
-        doors,
+        endpoints,
         socket,
         connect_to: host_port(settings, "connect-to")?,
         proxy: proxy(settings, &chain)?,
@@ -61,7 +62,7 @@ pub(super) fn smtp(
         login,
         pipelining: settings.filled("pipelining").as_deref() != Some("no"),
         chunking: settings.filled("chunking").as_deref() != Some("no"),
-        patience,
+        timeouts,
     })
 }
 

@@ -89,8 +89,8 @@ impl World {
     }
 }
 
-fn doors(smtp: &Smtp) -> Vec<(u16, TlsMode)> {
-    smtp.doors.iter().map(|d| (d.port, d.tls)).collect()
+fn endpoints(smtp: &Smtp) -> Vec<(u16, TlsMode)> {
+    smtp.endpoints.iter().map(|d| (d.port, d.tls)).collect()
 }
 
 fn password(smtp: &Smtp) -> String {
@@ -111,7 +111,7 @@ fn the_five_lines_of_the_source_document_lead_to_tls_on_the_providers_port() {
     );
     let smtp = world.smtp(&[]);
     assert_eq!(
-        (smtp.host.as_str(), doors(&smtp)),
+        (smtp.host.as_str(), endpoints(&smtp)),
         ("smtp.163.com", vec![(465, TlsMode::Implicit)])
     );
     let login = smtp.login.as_ref().unwrap();
@@ -185,7 +185,7 @@ fn the_port_and_the_mode_follow_scheme_provider_and_login() {
             words.extend(login);
         }
         assert_eq!(
-            doors(&World::new().smtp(&words)),
+            endpoints(&World::new().smtp(&words)),
             *want,
             "{sets:?} {with_login}"
         );

@@ -56,7 +56,7 @@ fn the_first_server_that_can_be_used_is_taken() {
     );
     let later = outgoing("c.x.example", "465", "SSL", "", PASSWORD);
     let found = read_text(&around(&[&plain, &kerberos, jmap, &good, &later].concat())).unwrap();
-    let door = Door {
+    let endpoint = Endpoint {
         port: 587,
         tls: TlsMode::Starttls,
     };
@@ -68,7 +68,7 @@ fn the_first_server_that_can_be_used_is_taken() {
         found,
         Server {
             host: "mail.x.example".into(),
-            door,
+            endpoint,
             either: false,
             preset: None,
             login

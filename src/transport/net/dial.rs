@@ -78,7 +78,7 @@ pub(crate) fn find<'r>(
         Some(proxy) => (proxy.host.as_str(), proxy.port),
         None => (host, port),
     };
-    let mut clock = Clock::new(context.interrupt.clone(), route.patience.connect);
+    let mut clock = Clock::new(context.interrupt.clone(), route.timeouts.connect);
     reporter.fact("host", || first.to_owned());
     let lookup = Lookup::start(first, first_port);
     meanwhile()?;
@@ -135,7 +135,7 @@ impl Addresses<'_> {
             reporter.passed(Step::Connect);
             return Ok(dialled);
         }
-        let patience = route.patience.connect;
+        let timeout = route.timeouts.connect;
         let whose = |cause| {
             if route.proxy.is_some() {
                 of_proxy(cause)
@@ -158,7 +158,7 @@ impl Addresses<'_> {
             };
             reporter.steps(|steps| steps.fact("late", Fact::List(late())));
         }
-        let clock = Clock::new(context.interrupt.clone(), patience);
+        let clock = Clock::new(context.interrupt.clone(), timeout);
         let mut socket = Socket::new(io, clock).map_err(|error| fault(cause(&error)))?;
         let mut peer = address.to_string();
         if let Some(settings) = &route.proxy {
@@ -190,12 +190,12 @@ impl Addresses<'_> {
 
     /// Those that were mute wait until no other is left.
     fn race(&mut self, context: &RunContext) -> Result<Winner, Cause> {
-        let (source, patience) = (self.route.source_address, self.route.patience.connect);
+        let (source, timeout) = (self.route.source_address, self.route.timeouts.connect);
         let first = std::mem::take(&mut self.left);
-        match race(&first, source, patience, context) {
+        match race(&first, source, timeout, context) {
             Err(Cause::Unreachable(mut why)) if !self.mute.is_empty() => {
                 let last = std::mem::take(&mut self.mute);
-                race(&last, source, patience, context).map_err(|cause| match cause {
+                race(&last, source, timeout, context).map_err(|cause| match cause {
                     Cause::Unreachable(more) => {
                         why.extend(more);
                         Cause::Unreachable(why)
@@ -236,7 +236,7 @@ fn unix(path: &Path, route: &Smtp, context: &RunContext) -> Result<Dialled, Caus
         socket.connect(&SockAddr::unix(path)?)?;
         Socket::new(
             socket,
-            Clock::new(context.interrupt.clone(), route.patience.connect),
+            Clock::new(context.interrupt.clone(), route.timeouts.connect),
         )
     };
     let socket = connect().map_err(|error| failed(&error))?;
@@ -270,7 +270,7 @@ struct Winner {
 fn race(
     addresses: &[SocketAddr],
     source: Option<IpAddr>,
-    patience: Duration,
+    timeout: Duration,
     context: &RunContext,
 ) -> Result<Winner, Cause> {
     let mut waiting = addresses.iter();
@@ -285,7 +285,7 @@ fn race(
             next = Instant::now() + STAGGER;
             match start(address, source) {
                 Ok(socket) => {
-                    let clock = Clock::new(context.interrupt.clone(), patience);
+                    let clock = Clock::new(context.interrupt.clone(), timeout);
                     running.push(Attempt {
                         socket,
                         address,
@@ -432,28 +432,28 @@ mod tests {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             listener.local_addr().unwrap()
         };
-        let patience = Duration::from_secs(5);
-        let winner = race(&[closed, open], None, patience, &RunContext::default()).unwrap();
+        let timeout = Duration::from_secs(5);
+        let winner = race(&[closed, open], None, timeout, &RunContext::default()).unwrap();
         let late = vec![(closed.to_string(), "connection refused".to_owned())];
         assert_eq!(
             (winner.address, winner.late, winner.left),
             (open, late, vec![])
         );
         assert_eq!(
-            race(&[open, closed], None, patience, &RunContext::default())
+            race(&[open, closed], None, timeout, &RunContext::default())
                 .unwrap()
                 .left,
             [closed]
         );
         assert_eq!(
-            race(&[closed], None, patience, &RunContext::default()).unwrap_err(),
+            race(&[closed], None, timeout, &RunContext::default()).unwrap_err(),
             Cause::Unreachable(vec![(closed.to_string(), "connection refused".into())])
         );
         assert_eq!(
             race(
                 &[open],
                 Some("::1".parse().unwrap()),
-                patience,
+                timeout,
                 &RunContext::default()
             )
             .unwrap_err(),

@@ -279,8 +279,8 @@ mod tests {
     /// Reads as TLS does where no record holds anything: until an error; the most is far more than
     /// a second of reading.
     fn end_of(socket: &mut Socket) -> Option<Cause> {
-        let patience = Instant::now() + Duration::from_secs(20);
-        while Instant::now() < patience {
+        let timeout = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < timeout {
             if let Err(error) = socket.read(&mut [0; 5]) {
                 return Some(cause(&error));
             }

@@ -136,7 +136,7 @@ pub(crate) fn begin(
     })
 }
 
-/// Whether the handshake ends with an untrusted certificate. Another door may be stricter than the
+/// Whether the handshake ends with an untrusted certificate. Another endpoint may be stricter than the
 /// one before.
 fn is_judged_by_library(prepared: &TlsContext, verify: Verify) -> bool {
     match (&prepared.terms, verify) {

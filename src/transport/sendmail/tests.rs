@@ -18,7 +18,7 @@ fn program(path: &str, arguments: &[&str]) -> Program {
         no_recipients: true,
         sender: false,
         verbose: false,
-        patience: Patience::default(),
+        timeouts: Timeouts::default(),
     }
 }
 
@@ -194,7 +194,7 @@ fn a_program_that_does_not_end_leaves_the_mail_in_doubt_only_when_it_has_all_of_
     let short = Duration::from_millis(200);
     let hangs = |script: &str, size: usize| {
         let mut program = shell(script);
-        (program.patience.block, program.patience.dot) = (short, short);
+        (program.timeouts.block, program.timeouts.dot) = (short, short);
         let report = deliver(&program, &message(&vec![b'x'; size]));
         assert_eq!(report.recipients[0].outcome, report.recipients[1].outcome);
         report.recipients[0].outcome.clone().unwrap_err()

@@ -191,7 +191,7 @@ fn oauthbearer(who: &Credentials<'_>) -> Octets {
 
 /// What a login needs to know of the session.
 pub(super) struct Context<'a> {
-    /// The server, its patience and the login.
+    /// The server, its timeouts and the login.
     pub route: &'a Smtp,
     /// The port that answered.
     pub port: u16,
@@ -397,7 +397,7 @@ impl Exchange<'_> {
 
     fn send(&mut self, line: &str, mask: &str) -> Result<Reply, Fault> {
         self.session
-            .secret(self.context.route.patience.command, line, mask)
+            .secret(self.context.route.timeouts.command, line, mask)
     }
 
     /// Gives a mechanism up whose challenge makes no sense (RFC 4954 section 4).

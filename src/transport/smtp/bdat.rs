@@ -74,12 +74,12 @@ impl Bdat {
         &self,
         connection: &mut Connection,
         stage: Stage,
-        patience: Duration,
+        timeout: Duration,
         commands: &Commands,
     ) -> Result<Reply, Fault> {
         let reply = connection
             .session
-            .whole(stage, patience, commands, &self.octets, self.quit)?;
+            .whole(stage, timeout, commands, &self.octets, self.quit)?;
         if let Some(observer) = &connection.observer {
             let size = self.octets.len() as u64;
             observer.observe(Event::Progress { sent: size, size });

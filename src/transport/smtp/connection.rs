@@ -33,14 +33,14 @@ pub(crate) type Clearance<'a> = &'a mut dyn FnMut() -> Result<(), Cause>;
 /// A session after EHLO, STARTTLS and all, ready for AUTH and MAIL.
 pub(crate) trait Session {
     /// Sends commands in one flight, and reads the reply to the first. `stage` is what they are
-    /// about, `patience` what each reply may take.
+    /// about, `timeout` what each reply may take.
     ///
     /// # Errors
     /// [`Fault`] when there is no reply. A reply that says no is no error.
     fn command(
         &mut self,
         stage: Stage,
-        patience: Duration,
+        timeout: Duration,
         commands: &Commands,
     ) -> Result<Reply, Fault>;
 
@@ -49,7 +49,7 @@ pub(crate) trait Session {
     ///
     /// # Errors
     /// As [`Session::command`].
-    fn secret(&mut self, patience: Duration, line: &str, mask: &str) -> Result<Reply, Fault>;
+    fn secret(&mut self, timeout: Duration, line: &str, mask: &str) -> Result<Reply, Fault>;
 
     /// Strikes a secret out of whatever is heard from now on.
     fn conceal(&self, secret: &[u8]);
@@ -62,7 +62,7 @@ pub(crate) trait Session {
     ///
     /// # Errors
     /// As [`Session::command`].
-    fn reply(&mut self, stage: Stage, patience: Duration) -> Result<Reply, Fault>;
+    fn reply(&mut self, stage: Stage, timeout: Duration) -> Result<Reply, Fault>;
 
     /// Sends a message with dots doubled and, once cleared, the final dot, QUIT behind it if
     /// wanted, and reads the reply to the dot.
@@ -73,7 +73,7 @@ pub(crate) trait Session {
     fn message(
         &mut self,
         octets: u64,
-        patience: Duration,
+        timeout: Duration,
         chunks: Chunks<'_>,
         quit: bool,
         clear: Clearance<'_>,
@@ -88,7 +88,7 @@ pub(crate) trait Session {
     fn whole(
         &mut self,
         stage: Stage,
-        patience: Duration,
+        timeout: Duration,
         commands: &Commands,
         message: &[u8],
         quit: bool,
@@ -179,12 +179,12 @@ impl Session for Lettre {
     fn command(
         &mut self,
         stage: Stage,
-        patience: Duration,
+        timeout: Duration,
         commands: &Commands,
     ) -> Result<Reply, Fault> {
         {
             let mut guard = lock(&self.guard);
-            guard.expect(stage, patience);
+            guard.begin_command(stage, timeout);
             for line in commands.lines() {
                 guard.tell(&shown(line));
             }
@@ -193,10 +193,10 @@ impl Session for Lettre {
         self.outcome(told)
     }
 
-    fn secret(&mut self, patience: Duration, line: &str, mask: &str) -> Result<Reply, Fault> {
+    fn secret(&mut self, timeout: Duration, line: &str, mask: &str) -> Result<Reply, Fault> {
         {
             let mut guard = lock(&self.guard);
-            guard.expect(Stage::Login, patience);
+            guard.begin_command(Stage::Login, timeout);
             check_secret(line).map_err(|cause| guard.fail(cause))?;
             if mask.ends_with("***") {
                 guard
@@ -219,8 +219,8 @@ impl Session for Lettre {
         decode(&lock(&self.guard).redactor().text(bytes))
     }
 
-    fn reply(&mut self, stage: Stage, patience: Duration) -> Result<Reply, Fault> {
-        lock(&self.guard).expect(stage, patience);
+    fn reply(&mut self, stage: Stage, timeout: Duration) -> Result<Reply, Fault> {
+        lock(&self.guard).begin_command(stage, timeout);
         let told = block(self.connection.read_response());
         self.outcome(told)
     }
@@ -228,14 +228,14 @@ impl Session for Lettre {
     fn message(
         &mut self,
         octets: u64,
-        patience: Duration,
+        timeout: Duration,
         chunks: Chunks<'_>,
         quit: bool,
         clear: Clearance<'_>,
     ) -> Result<Reply, Fault> {
         {
             let mut guard = lock(&self.guard);
-            guard.expect(Stage::Content, patience);
+            guard.begin_command(Stage::Content, timeout);
             guard.begin_body(quit.then_some("QUIT\r\n"));
             guard.tell(&Line::Note(format!("message, {octets} octets")));
         }
@@ -259,7 +259,7 @@ impl Session for Lettre {
     fn whole(
         &mut self,
         stage: Stage,
-        patience: Duration,
+        timeout: Duration,
         commands: &Commands,
         message: &[u8],
         quit: bool,
@@ -267,7 +267,7 @@ impl Session for Lettre {
         {
             let quit = if quit { "QUIT\r\n" } else { "" };
             let mut guard = lock(&self.guard);
-            guard.expect(stage, patience);
+            guard.begin_command(stage, timeout);
             for line in commands.lines() {
                 guard.tell(&shown(line));
             }
@@ -309,7 +309,7 @@ impl Session for Lettre {
 
     fn cut(&mut self, stage: Stage, cause: Cause) -> Fault {
         let mut guard = lock(&self.guard);
-        guard.expect(stage, Duration::ZERO);
+        guard.begin_command(stage, Duration::ZERO);
         guard.fail(cause)
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::guard::Io;
 use crate::delivery::{Fault, Stage};
-use crate::route::{Door, Smtp, TlsMode, Verify};
+use crate::route::{Endpoint, Smtp, TlsMode, Verify};
 use crate::transport::Reporter;
 use crate::transport::net::roots::{self, TlsContext};
 use crate::transport::net::socket::Socket;
@@ -14,12 +14,17 @@ use crate::transport::net::tls::{self, Leaf};
 use crate::transport::steps::Step;
 
 /// What an untrusted certificate leads to on a connection.
-pub(super) fn verify(route: &Smtp, door: Door, loopback: bool, reporter: &Reporter) -> Verify {
+pub(super) fn verify(
+    route: &Smtp,
+    endpoint: Endpoint,
+    loopback: bool,
+    reporter: &Reporter,
+) -> Verify {
     let clear_login = route
         .login
         .as_ref()
         .is_none_or(|login| login.in_clear || loopback);
-    match (door.tls, route.trust.verify) {
+    match (endpoint.tls, route.trust.verify) {
         // Where clear would do, an unknown certificate does as well; one that was named must still
         // be right.
         (TlsMode::Opportunistic, Verify::Strict) if clear_login && !is_particular(route) => {
@@ -67,7 +72,7 @@ impl Encryption<'_> {
     pub(super) fn begin(
         &mut self,
         mut socket: Socket,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Io, (Fault, bool)> {
         let route = self.route;
         let prepared = match self.prepared.take() {
@@ -76,7 +81,7 @@ impl Encryption<'_> {
                 .map_err(|cause| (Fault::new(Stage::Prepare, cause), false))?,
         };
         let prepared = self.prepared.insert(prepared);
-        socket.clock.allow(patience);
+        socket.clock.allow(timeout);
         match tls::begin(prepared, &route.host, &route.trust, self.verify, socket) {
             Ok(secured) => {
                 self.reporter.fact("version", || secured.version.to_owned());

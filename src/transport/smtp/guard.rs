@@ -82,7 +82,7 @@ pub(crate) struct Guard {
     wiped: bool,
     reporter: Reporter,
     stage: Stage,
-    patience: Duration,
+    timeout: Duration,
     block: Duration,
     body: Body,
     after_dot: Option<&'static str>,
@@ -101,7 +101,7 @@ impl Guard {
             wiped: false,
             reporter,
             stage: Stage::Greeting,
-            patience: block,
+            timeout: block,
             block,
             body: Body::None,
             after_dot: None,
@@ -112,9 +112,9 @@ impl Guard {
     }
 
     /// Says what is under way, and how long its reply may take from when the command has left.
-    pub(crate) fn expect(&mut self, stage: Stage, patience: Duration) {
+    pub(crate) fn begin_command(&mut self, stage: Stage, timeout: Duration) {
         self.stage = stage;
-        self.patience = patience;
+        self.timeout = timeout;
     }
 
     /// Tells the watcher a line of the dialogue.
@@ -246,7 +246,7 @@ impl Guard {
             return Err(self.interrupted_by_server());
         }
         let time = if self.body == Body::None {
-            self.patience
+            self.timeout
         } else {
             self.block
         };
@@ -312,7 +312,7 @@ impl Guard {
     /// [`Fault`]: nothing came in time, the connection ended, or this is no reply.
     pub(crate) fn reply(&mut self) -> Result<Reply, Fault> {
         self.flush()?;
-        self.read_reply(self.patience)
+        self.read_reply(self.timeout)
             .map_err(|cause| self.fail(cause))
     }
 
@@ -337,11 +337,11 @@ impl Guard {
 
     /// Reads a reply. Here the server's words come into being for everything else: without secrets,
     /// and not too many.
-    fn read_reply(&mut self, patience: Duration) -> Result<Reply, Cause> {
+    fn read_reply(&mut self, timeout: Duration) -> Result<Reply, Cause> {
         let redactor = self.reporter.redactor.clone();
         let mut heard = Vec::new();
         let reporter = self.reporter.clone();
-        let outcome = self.hear(patience, &mut |line: &[u8]| {
+        let outcome = self.hear(timeout, &mut |line: &[u8]| {
             if redactor.is_idle() {
                 reporter.server(line);
             } else {
@@ -376,11 +376,11 @@ impl Guard {
     }
 
     /// Reads lines up to the end of a reply.
-    fn hear(&mut self, patience: Duration, each: &mut dyn FnMut(&[u8])) -> Result<Reply, Cause> {
+    fn hear(&mut self, timeout: Duration, each: &mut dyn FnMut(&[u8])) -> Result<Reply, Cause> {
         let Some(io) = &mut self.io else {
             return Err(Cause::Lost("the connection is closed".into()));
         };
-        io.on_socket(|socket| socket.clock.allow(patience));
+        io.on_socket(|socket| socket.clock.allow(timeout));
         let mut parser = Parser::default();
         let mut buffer = [0; 4096];
         loop {

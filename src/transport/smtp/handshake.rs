@@ -10,7 +10,7 @@ use super::connection::Lettre;
 use super::encryption::{self, Encryption, describe};
 use super::guard::{Guard, Io, shown};
 use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
-use crate::route::{Door, Smtp, TlsMode, Trust, Verify};
+use crate::route::{Endpoint, Smtp, TlsMode, Trust, Verify};
 use crate::transport::line::Commands;
 use crate::transport::net::dial::{self, Dialled};
 use crate::transport::net::roots::{self, TlsContext};
@@ -46,7 +46,7 @@ pub(crate) struct Established {
 pub struct ConnectError {
     /// What happened.
     pub fault: Fault,
-    /// The next door may be tried: nothing was heard here that speaks this protocol.
+    /// The next endpoint may be tried: nothing was heard here that speaks this protocol.
     pub next_endpoint: bool,
 }
 
@@ -60,27 +60,27 @@ impl From<Fault> for Box<ConnectError> {
     }
 }
 
-/// Connects through a door and greets; once more where a certificate was refused that may be good
+/// Connects through an endpoint and greets; once more where a certificate was refused that may be good
 /// by other roots, or with which the user wants to go on.
 ///
 /// # Errors
 /// [`ConnectError`].
 pub(crate) fn open(
     route: &Smtp,
-    door: Door,
+    endpoint: Endpoint,
     prepared: &mut Option<TlsContext>,
     context: &RunContext,
 ) -> Result<Established, Box<ConnectError>> {
     let mut early = Reporter::new(context);
     loop {
-        let mut closed = match open_once(route, door, prepared, context, &early) {
+        let mut closed = match open_once(route, endpoint, prepared, context, &early) {
             Err(closed) => closed,
             opened => return opened,
         };
         if !prepared.as_mut().is_some_and(TlsContext::take_again) {
             if let Cause::Distrust(distrust) = &mut closed.fault.cause
                 && distrust.fingerprint.is_none()
-                && let Some(leaf) = look(route, door, context)
+                && let Some(leaf) = look(route, endpoint, context)
             {
                 *distrust = leaf.explain(&distrust.reason, &route.host);
                 describe(&Reporter::new(context), &leaf);
@@ -98,7 +98,7 @@ pub(crate) fn open(
 /// `early` hears what comes before TLS.
 fn open_once(
     route: &Smtp,
-    door: Door,
+    endpoint: Endpoint,
     prepared: &mut Option<TlsContext>,
     context: &RunContext,
     early: &Reporter,
@@ -110,14 +110,14 @@ fn open_once(
     };
     let prepare = || {
         // Where TLS is only an offer, most servers that need none of it make none.
-        if matches!(door.tls, TlsMode::Implicit | TlsMode::Starttls) && prepared.is_none() {
+        if matches!(endpoint.tls, TlsMode::Implicit | TlsMode::Starttls) && prepared.is_none() {
             let made = roots::prepare(&route.trust, &route.host, route.trust.verify);
             *prepared = Some(made.map_err(|cause| Fault::new(Stage::Prepare, cause))?);
         }
         Ok(())
     };
-    let mut addresses = dial::find(route, door.port, context, prepare)?;
-    let (begun, whole) = (Instant::now(), route.patience.command);
+    let mut addresses = dial::find(route, endpoint.port, context, prepare)?;
+    let (begun, whole) = (Instant::now(), route.timeouts.command);
     let mut mute: Option<Box<ConnectError>> = None;
     loop {
         let dialled = match (addresses.connect(context), mute.take()) {
@@ -142,8 +142,8 @@ fn open_once(
             share(whole, begun.elapsed(), others)
         };
         let dialled_address = dialled.address;
-        let closed = match begin(route, door, prepared, &reporter, early, dialled, share) {
-            Err(closed) if others > 0 && is_elsewhere(&closed.fault, door) => closed,
+        let closed = match begin(route, endpoint, prepared, &reporter, early, dialled, share) {
+            Err(closed) if others > 0 && is_elsewhere(&closed.fault, endpoint) => closed,
             outcome => return outcome,
         };
         if let Some(address) = dialled_address {
@@ -166,10 +166,10 @@ fn share(whole: Duration, gone: Duration, others: usize) -> Duration {
 }
 
 /// Another address may do better: this one said nothing, or that it has no time.
-fn is_elsewhere(fault: &Fault, door: Door) -> bool {
+fn is_elsewhere(fault: &Fault, endpoint: Endpoint) -> bool {
     let first = match fault.stage {
         Stage::Greeting => true,
-        Stage::Tls => door.tls == TlsMode::Implicit,
+        Stage::Tls => endpoint.tls == TlsMode::Implicit,
         _ => false,
     };
     match &fault.cause {
@@ -182,16 +182,16 @@ fn is_elsewhere(fault: &Fault, door: Door) -> bool {
     }
 }
 
-/// Greets on a connection; `patience` is what the greeting may take, and the TLS handshake before
+/// Greets on a connection; `timeout` is what the greeting may take, and the TLS handshake before
 /// it.
 fn begin(
     route: &Smtp,
-    door: Door,
+    endpoint: Endpoint,
     prepared: &mut Option<TlsContext>,
     reporter: &Reporter,
     early: &Reporter,
     dialled: Dialled,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<Established, Box<ConnectError>> {
     let Dialled {
         socket,
@@ -202,7 +202,7 @@ fn begin(
     } = dialled;
     let connected = Instant::now();
     early.note(format!("connected to {peer}"));
-    let verify = encryption::verify(route, door, loopback, reporter);
+    let verify = encryption::verify(route, endpoint, loopback, reporter);
     let mut tls = Encryption {
         route,
         prepared,
@@ -211,8 +211,8 @@ fn begin(
         version: None,
         remark: None,
     };
-    let io = if door.tls == TlsMode::Implicit {
-        tls.begin(socket, patience).map_err(|(fault, not_tls)| {
+    let io = if endpoint.tls == TlsMode::Implicit {
+        tls.begin(socket, timeout).map_err(|(fault, not_tls)| {
             if not_tls {
                 reporter.fact("speaks", || "clear".to_owned());
             }
@@ -228,22 +228,22 @@ fn begin(
     let heard = if encrypted { reporter } else { early };
     let mut opening = Opening {
         encrypted,
-        guard: Guard::new(io, heard.clone(), route.patience.block),
+        guard: Guard::new(io, heard.clone(), route.timeouts.block),
         reporter: heard,
         route,
-        door,
+        endpoint,
         name: hello_name(route, local),
         capabilities: Capabilities::default(),
     };
-    if let Err(fault) = opening.greeting(patience).and_then(|()| opening.hello()) {
+    if let Err(fault) = opening.greeting(timeout).and_then(|()| opening.hello()) {
         return Err(opening.farewell(fault).into());
     }
     match opening.starttls() {
-        Ok(false) if opening.door.tls == TlsMode::Opportunistic => {
+        Ok(false) if opening.endpoint.tls == TlsMode::Opportunistic => {
             reporter.note("continuing without TLS");
             reporter.steps(|steps| steps.over(Step::Tls, Outcome::Skipped));
         }
-        Ok(false) if opening.door.tls == TlsMode::None => {
+        Ok(false) if opening.endpoint.tls == TlsMode::None => {
             reporter.steps(|steps| steps.over(Step::Tls, Outcome::Skipped));
         }
         Ok(false) => {}
@@ -272,7 +272,7 @@ fn begin(
 /// rehearsal only: a send would lose time with it.
 pub(crate) fn speaks_tls(
     route: &Smtp,
-    door: Door,
+    endpoint: Endpoint,
     prepared: &mut Option<TlsContext>,
     context: &RunContext,
 ) -> bool {
@@ -280,17 +280,17 @@ pub(crate) fn speaks_tls(
     let any = || roots::prepare(&Trust::default(), &route.host, Verify::Ignore).ok();
     let prepared = prepared.take().or_else(any);
     let (Some(prepared), Ok(Dialled { mut socket, .. })) =
-        (prepared, dial::dial(route, door.port, &context))
+        (prepared, dial::dial(route, endpoint.port, &context))
     else {
         return false;
     };
-    socket.clock.allow(KNOCK.min(route.patience.command));
+    socket.clock.allow(KNOCK.min(route.timeouts.command));
     tls::begin(&prepared, &route.host, &route.trust, Verify::Ignore, socket).is_ok()
 }
 
 /// The certificate that the library keeps to itself when it refuses it, from a connection of its
 /// own on which nothing is shown, asked or sent once TLS has begun. Only words come of it.
-fn look(route: &Smtp, door: Door, context: &RunContext) -> Option<Leaf> {
+fn look(route: &Smtp, endpoint: Endpoint, context: &RunContext) -> Option<Leaf> {
     let context = context.unobserved();
     let trust = Trust {
         verify: Verify::Ignore,
@@ -299,28 +299,28 @@ fn look(route: &Smtp, door: Door, context: &RunContext) -> Option<Leaf> {
     let prepared = roots::prepare(&trust, &route.host, Verify::Ignore).ok()?;
     let Dialled {
         mut socket, local, ..
-    } = dial::dial(route, door.port, &context).ok()?;
-    if door.tls != TlsMode::Implicit {
+    } = dial::dial(route, endpoint.port, &context).ok()?;
+    if endpoint.tls != TlsMode::Implicit {
         let reporter = &Reporter::new(&context);
-        let guard = Guard::new(Io::Plain(socket), reporter.clone(), route.patience.block);
+        let guard = Guard::new(Io::Plain(socket), reporter.clone(), route.timeouts.block);
         let (name, capabilities) = (hello_name(route, local), Capabilities::default());
         let mut opening = Opening {
             guard,
             reporter,
             route,
-            door,
+            endpoint,
             name,
             capabilities,
             encrypted: false,
         };
         opening
-            .greeting(route.patience.command)
+            .greeting(route.timeouts.command)
             .and_then(|()| opening.hello())
             .ok()?;
         opening.starttls().ok().filter(|begins| *begins)?;
         socket = opening.guard.into_socket().ok()?;
     }
-    socket.clock.allow(route.patience.command);
+    socket.clock.allow(route.timeouts.command);
     tls::begin(&prepared, &route.host, &trust, Verify::Ignore, socket)
         .ok()?
         .leaf
@@ -342,7 +342,7 @@ struct Opening<'a> {
     guard: Guard,
     reporter: &'a Reporter,
     route: &'a Smtp,
-    door: Door,
+    endpoint: Endpoint,
     name: String,
     capabilities: Capabilities,
     encrypted: bool,
@@ -350,7 +350,7 @@ struct Opening<'a> {
 
 impl<'a> Opening<'a> {
     fn ask(&mut self, stage: Stage, line: &str) -> Result<Reply, Fault> {
-        self.guard.expect(stage, self.route.patience.command);
+        self.guard.begin_command(stage, self.route.timeouts.command);
         let mut command = Commands::default();
         command.add(line).map_err(|cause| self.guard.fail(cause))?;
         self.guard.tell(&shown(line));
@@ -358,8 +358,8 @@ impl<'a> Opening<'a> {
         self.guard.reply()
     }
 
-    fn greeting(&mut self, patience: Duration) -> Result<(), Fault> {
-        self.guard.expect(Stage::Greeting, patience);
+    fn greeting(&mut self, timeout: Duration) -> Result<(), Fault> {
+        self.guard.begin_command(Stage::Greeting, timeout);
         match self.guard.reply() {
             Ok(reply) => {
                 let reply = self.wanted(220, "its greeting", Stage::Greeting, reply)?;
@@ -381,7 +381,7 @@ impl<'a> Opening<'a> {
     }
 
     fn is_tls_port(&self) -> bool {
-        self.door.port == IMPLICIT_PORT && !self.encrypted && self.route.socket.is_none()
+        self.endpoint.port == IMPLICIT_PORT && !self.encrypted && self.route.socket.is_none()
     }
 
     /// Takes the one reply that means yes; everything else is a refusal or not SMTP.
@@ -407,7 +407,7 @@ impl<'a> Opening<'a> {
     fn hello(&mut self) -> Result<(), Fault> {
         let needs_ehlo = self.route.lmtp
             || self.route.login.is_some()
-            || (self.door.tls == TlsMode::Starttls && !self.encrypted);
+            || (self.endpoint.tls == TlsMode::Starttls && !self.encrypted);
         self.capabilities = Capabilities::default();
         if self.route.ehlo || needs_ehlo {
             let verb = if self.route.lmtp { "LHLO" } else { "EHLO" };
@@ -454,7 +454,7 @@ impl<'a> Opening<'a> {
 
     /// Asks for TLS where it is wanted; `true` when the handshake may begin.
     fn starttls(&mut self) -> Result<bool, Fault> {
-        let required = match self.door.tls {
+        let required = match self.endpoint.tls {
             TlsMode::Starttls => true,
             TlsMode::Opportunistic => false,
             TlsMode::Implicit | TlsMode::None => return Ok(false),
@@ -479,21 +479,21 @@ impl<'a> Opening<'a> {
         let Opening {
             guard,
             route,
-            door,
+            endpoint,
             name,
             ..
         } = self;
         let io = tls
-            .begin(guard.into_socket()?, route.patience.command)
+            .begin(guard.into_socket()?, route.timeouts.command)
             .map_err(|(fault, _)| fault)?;
         let reporter = tls.reporter;
-        let guard = Guard::new(io, reporter.clone(), route.patience.block);
+        let guard = Guard::new(io, reporter.clone(), route.timeouts.block);
         let capabilities = Capabilities::default();
         let mut inside = Opening {
             guard,
             reporter,
             route,
-            door,
+            endpoint,
             name,
             capabilities,
             encrypted: true,

@@ -105,19 +105,19 @@ impl Transaction<'_, '_> {
             self.announce()?;
         }
         for (at, verb) in flight.iter().enumerate() {
-            let patience = match verb {
-                Verb::Data => self.connection.patience.data,
-                Verb::Chunk => self.connection.patience.dot,
-                _ => self.connection.patience.command,
+            let timeout = match verb {
+                Verb::Data => self.connection.timeouts.data,
+                Verb::Chunk => self.connection.timeouts.dot,
+                _ => self.connection.timeouts.command,
             };
             if matches!(verb, Verb::Chunk) {
                 self.settle(Side::Refused);
             }
             let (session, stage) = (&mut self.connection.session, verb.stage());
             let reply = match (at, bdat) {
-                (0, Some(bdat)) => bdat.send(self.connection, stage, patience, commands),
-                (0, None) => session.command(stage, patience, commands),
-                _ => session.reply(stage, patience),
+                (0, Some(bdat)) => bdat.send(self.connection, stage, timeout, commands),
+                (0, None) => session.command(stage, timeout, commands),
+                _ => session.reply(stage, timeout),
             };
             self.judge(
                 *verb,

@@ -13,7 +13,7 @@ use super::pipeline;
 use super::recipients::{Outcome, Recipients};
 use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
 use crate::message::Message;
-use crate::route::Patience;
+use crate::route::Timeouts;
 use std::sync::Arc;
 
 use crate::transport::Observer;
@@ -29,7 +29,7 @@ pub(super) struct Connection {
     /// What the server offers.
     pub capabilities: Capabilities,
     /// How long each reply may take.
-    pub patience: Patience,
+    pub timeouts: Timeouts,
     /// Is told how far the text is.
     pub observer: Option<Arc<dyn Observer>>,
     /// Every accepted recipient gets a reply of its own after the dot (RFC 2033).
@@ -87,7 +87,7 @@ pub(super) fn rehearse(
 ) -> Vec<Fault> {
     let members: Vec<usize> = (0..message.envelope.recipients.len()).collect();
     let mut recipients = Recipients::new(members.len(), false, None);
-    let (patience, mut nobody) = (connection.patience.command, ());
+    let (timeouts, mut nobody) = (connection.timeouts.command, ());
     let mut once = SettleOnce::new(&mut nobody, members.len());
     let opening = mail(&connection.capabilities, message);
     let mut transaction = Transaction::new(
@@ -119,7 +119,7 @@ pub(super) fn rehearse(
             Ok(()) => transaction
                 .connection
                 .session
-                .command(verb.stage(), patience, &command),
+                .command(verb.stage(), timeouts, &command),
             Err(cause) => Err(transaction.connection.session.cut(Stage::Prepare, cause)),
         };
         let said = said.and_then(|reply| transaction.judge(verb, reply.clone()).map(|()| reply));
@@ -462,7 +462,7 @@ impl<'a, 'l> Transaction<'a, 'l> {
         // lost connection.
         let _ = self.connection.session.command(
             Stage::Content,
-            self.connection.patience.command,
+            self.connection.timeouts.command,
             &Commands::fixed("."),
         );
         self.connection.begun = false;
@@ -471,7 +471,7 @@ impl<'a, 'l> Transaction<'a, 'l> {
     fn text(&mut self, last: bool) -> Result<(), Fault> {
         let Connection {
             session,
-            patience,
+            timeouts,
             observer,
             capabilities,
             quitting,
@@ -487,7 +487,7 @@ impl<'a, 'l> Transaction<'a, 'l> {
         let mut clear = || self.once.before_dot(&self.accepted);
         let reply = session.message(
             self.message.size(),
-            patience.dot,
+            timeouts.dot,
             &mut chunks,
             quit,
             &mut clear,
@@ -503,13 +503,13 @@ impl<'a, 'l> Transaction<'a, 'l> {
     pub(super) fn results(&mut self, mut reply: Reply, what: &str) -> Result<(), Fault> {
         let Connection {
             session,
-            patience,
+            timeouts,
             lmtp,
             ..
         } = &mut *self.connection;
         for (turn, &at) in self.accepted.iter().enumerate() {
             if turn > 0 && *lmtp {
-                reply = session.reply(Stage::Content, patience.dot)?;
+                reply = session.reply(Stage::Content, timeouts.dot)?;
             }
             self.outcomes[at] = Some(match reply.code {
                 221 => {

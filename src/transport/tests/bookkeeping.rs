@@ -412,7 +412,7 @@ fn a_program_and_a_file_are_told_of_before_they_have_the_whole_message() {
         no_recipients: true,
         sender: false,
         verbose: false,
-        patience: crate::route::Patience::default(),
+        timeouts: crate::route::Timeouts::default(),
     };
     let two = text(&["a@b.test", "b@b.test"], BODY.repeat(20_000).into_bytes());
     for (route, place) in [

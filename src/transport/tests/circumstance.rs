@@ -1,4 +1,4 @@
-//! What happens around a conversation: signals, connections kept and lost, LMTP, doors, time.
+//! What happens around a conversation: signals, connections kept and lost, LMTP, endpoints, time.
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -304,14 +304,14 @@ fn time_is_allowed_for_a_whole_reply_and_not_for_each_octet() {
             thread::sleep(Duration::from_millis(20));
         }
     });
-    let patience = Patience {
+    let timeouts = Timeouts {
         command: Duration::from_millis(300),
-        ..Patience::default()
+        ..Timeouts::default()
     };
     let begin = Instant::now();
     let report = deliver(
         Smtp {
-            patience,
+            timeouts,
             ..server.route()
         },
         &message(&["b@b.test"]),
@@ -337,7 +337,7 @@ fn the_answer_to_the_goodbye_is_not_waited_for_too_long() {
         (&last, "250 ok\r\n"),
     ]]);
     let mut route = server.route();
-    route.patience.quit = Duration::from_millis(200);
+    route.timeouts.quit = Duration::from_millis(200);
     let begin = Instant::now();
     assert_eq!(
         outcomes(&deliver(route, &message(&["b@b.test"]))),
@@ -367,7 +367,7 @@ fn a_bare_greeting_and_a_bare_answer_will_do() {
 }
 
 #[test]
-fn the_next_door_is_tried_only_when_nobody_answers_at_the_first() {
+fn the_next_endpoint_is_tried_only_when_nobody_answers_at_the_first() {
     let closed = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -380,9 +380,9 @@ fn the_next_door_is_tried_only_when_nobody_answers_at_the_first() {
         ("QUIT\r\n", "221 bye\r\n"),
     ]]);
     let mut route = server.route();
-    route.doors.insert(
+    route.endpoints.insert(
         0,
-        Door {
+        Endpoint {
             port: closed,
             tls: TlsMode::None,
         },
@@ -394,7 +394,7 @@ fn the_next_door_is_tried_only_when_nobody_answers_at_the_first() {
 
     let server = serve(&[&[("", "554 no\r\n"), ("QUIT\r\n", "")]]);
     let mut route = server.route();
-    route.doors.push(Door {
+    route.endpoints.push(Endpoint {
         port: closed,
         tls: TlsMode::None,
     });

@@ -364,15 +364,20 @@ fn a_file_that_changed_never_becomes_a_complete_message() {
         );
     });
     let route = server.route();
-    let opened = handshake::open(&route, route.doors[0], &mut None, &RunContext::default());
+    let opened = handshake::open(
+        &route,
+        route.endpoints[0],
+        &mut None,
+        &RunContext::default(),
+    );
     let mut session = opened.map_or_else(
         |closed| panic!("{:?}", closed.fault),
         |opened| opened.session,
     );
-    let patience = route.patience.dot;
+    let timeout = route.timeouts.dot;
     assert_eq!(
         session
-            .command(Stage::Data, patience, &Commands::fixed("DATA"))
+            .command(Stage::Data, timeout, &Commands::fixed("DATA"))
             .unwrap()
             .code,
         354
@@ -384,7 +389,7 @@ fn a_file_that_changed_never_becomes_a_complete_message() {
         piece(),
     ];
     let fault = session
-        .message(0, patience, &mut pieces.into_iter(), true, &mut || Ok(()))
+        .message(0, timeout, &mut pieces.into_iter(), true, &mut || Ok(()))
         .unwrap_err();
     assert_eq!(
         fault,
@@ -409,7 +414,12 @@ fn the_text_arrives_as_it_is_however_it_is_cut() {
         for size in 1..=bytes.len() {
             let server = serve(&[&[HI, (EHLO, "250 mx.test\r\n"), (stuffed, "250 ok\r\n")]]);
             let route = server.route();
-            let opened = handshake::open(&route, route.doors[0], &mut None, &RunContext::default());
+            let opened = handshake::open(
+                &route,
+                route.endpoints[0],
+                &mut None,
+                &RunContext::default(),
+            );
             let mut session = opened.map_or_else(
                 |closed| panic!("{:?}", closed.fault),
                 |opened| opened.session,
@@ -420,7 +430,7 @@ fn the_text_arrives_as_it_is_however_it_is_cut() {
                 .map(|piece| Ok(piece.to_vec()));
             assert_eq!(
                 session
-                    .message(0, route.patience.dot, &mut pieces, false, &mut || Ok(()))
+                    .message(0, route.timeouts.dot, &mut pieces, false, &mut || Ok(()))
                     .unwrap()
                     .code,
                 250

@@ -139,7 +139,7 @@ pub(super) fn play_inside(stream: &mut SslStream<TcpStream>, script: &[(String, 
 
 pub(super) fn implicit(server: &Server, trust: Trust) -> Smtp {
     let mut route = server.route();
-    route.doors[0].tls = TlsMode::Implicit;
+    route.endpoints[0].tls = TlsMode::Implicit;
     Smtp {
         host: "localhost".into(),
         trust,
@@ -300,7 +300,7 @@ fn starttls(answer: &str, then: impl FnOnce(TcpStream) + Send + 'static) -> Serv
 
 fn upgraded(server: &Server, tls: TlsMode, trust: Trust) -> Smtp {
     let mut route = implicit(server, trust);
-    route.doors[0].tls = tls;
+    route.endpoints[0].tls = tls;
     route
 }
 
@@ -511,7 +511,7 @@ fn the_wrong_kind_of_port_is_recognised() {
 }
 
 #[test]
-fn a_port_that_is_not_tls_leads_to_the_next_door() {
+fn a_port_that_is_not_tls_leads_to_the_next_endpoint() {
     let wrong = start(|listener| {
         let mut stream = listener.accept().unwrap().0;
         stream.write_all(b"220 mx.test\r\n").unwrap();
@@ -519,7 +519,7 @@ fn a_port_that_is_not_tls_leads_to_the_next_door() {
     });
     let server = serve(&[&[HI, (EHLO, "250 mx.test\r\n"), ("QUIT\r\n", "")]]);
     let mut route = implicit(&wrong, Trust::default());
-    route.doors.push(Door {
+    route.endpoints.push(Endpoint {
         port: server.port,
         tls: TlsMode::Starttls,
     });
@@ -533,7 +533,7 @@ fn a_port_that_is_not_tls_leads_to_the_next_door() {
 }
 
 #[test]
-fn a_login_never_falls_from_a_door_with_tls_to_one_without() {
+fn a_login_never_falls_from_an_endpoint_with_tls_to_one_without() {
     let closed = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -556,12 +556,12 @@ fn a_login_never_falls_from_a_door_with_tls_to_one_without() {
     };
     route.host = "127.0.0.1".into();
     let open = listener.local_addr().unwrap().port();
-    route.doors = vec![
-        Door {
+    route.endpoints = vec![
+        Endpoint {
             port: closed,
             tls: TlsMode::Implicit,
         },
-        Door {
+        Endpoint {
             port: open,
             tls: TlsMode::None,
         },
@@ -586,13 +586,13 @@ fn a_mute_server_does_not_hold_the_handshake_for_ever() {
         rest(&mut stream);
     });
     // The name of the host may take its time.
-    let patience = Patience {
+    let timeouts = Timeouts {
         command: Duration::from_millis(200),
-        ..Patience::default()
+        ..Timeouts::default()
     };
     let report = deliver(
         Smtp {
-            patience,
+            timeouts,
             ..implicit(&server, Trust::default())
         },
         &message(&["b@b.test"]),

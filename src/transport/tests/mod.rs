@@ -9,7 +9,7 @@ use super::{ConnectionReuse, Event, RunContext, open};
 use crate::address::Address;
 use crate::delivery::{Fault, Line, Reply, Report};
 use crate::message::{Envelope, Message};
-use crate::route::{Door, Patience, Route, Smtp, TlsMode, Trust};
+use crate::route::{Endpoint, Route, Smtp, Timeouts, TlsMode, Trust};
 
 mod bookkeeping;
 mod chunking;
@@ -102,7 +102,7 @@ impl Server {
         Smtp {
             provider: None,
             host: "127.0.0.1".into(),
-            doors: vec![Door {
+            endpoints: vec![Endpoint {
                 port: self.port,
                 tls: TlsMode::None,
             }],
@@ -117,7 +117,7 @@ impl Server {
             login: None,
             pipelining: true,
             chunking: true,
-            patience: Patience::scaled(Duration::from_secs(10)),
+            timeouts: Timeouts::scaled(Duration::from_secs(10)),
         }
     }
 

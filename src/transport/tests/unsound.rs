@@ -116,7 +116,7 @@ fn no_program_is_started_with_such_an_argument() {
         no_recipients: true,
         sender: false,
         verbose: false,
-        patience: crate::route::Patience::default(),
+        timeouts: crate::route::Timeouts::default(),
     };
     for message in messages() {
         let report = open(&Route::Program(program.clone()), &RunContext::default()).deliver(
