@@ -176,7 +176,7 @@ impl Server {
         capabilities.pipelining &= !self.is_in_lockstep(endpoint);
         let reporter = Reporter::new(&self.context);
         let mut connection = Connection {
-            session: Box::new(session),
+            session: session,
             capabilities,
             timeouts: self.route.timeouts,
             observer: self
@@ -197,7 +197,7 @@ impl Server {
             loopback,
             observer: self.context.observer.as_deref(),
         };
-        match auth::login(&mut *connection.session, &context, &mut self.fetched) {
+        match auth::login(&mut connection.session, &context, &mut self.fetched) {
             Ok(Some(LoggedIn { user, mechanism })) => {
                 reporter.fact("mechanism", || mechanism.to_owned());
                 reporter.fact("user", || user.clone());

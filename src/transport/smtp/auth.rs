@@ -223,7 +223,7 @@ pub(super) type Fetched = (String, Secret);
 /// # Errors
 /// A fault at [`Stage::Login`].
 pub(super) fn login(
-    session: &mut dyn Session,
+    session: &mut Session,
     context: &Context<'_>,
     fetched: &mut Option<Fetched>,
 ) -> Result<Option<LoggedIn>, Fault> {
@@ -341,7 +341,7 @@ enum Attempt {
 }
 
 struct Exchange<'a> {
-    session: &'a mut dyn Session,
+    session: &'a mut Session,
     context: &'a Context<'a>,
 }
 

@@ -1,7 +1,7 @@
 //! The SMTP engine: commands and replies are lettre's, over a stream of ours; the text of a message
 //! goes past it, as lettre looks at every octet by itself.
 //!
-//! Promise: whatever carries the session can be replaced behind [`Session`]. The stream blocks
+//! Promise: lettre is named here and where its commands are made, nowhere else. The stream blocks
 //! (with deadlines, see `socket`), so lettre's futures are always ready and need no runtime. lettre
 //! sees replies only in a clean form; what is reported comes from the guard beneath it.
 use std::fmt;
@@ -30,97 +30,15 @@ pub(crate) type Chunks<'a> = &'a mut dyn Iterator<Item = io::Result<Vec<u8>>>;
 /// back.
 pub(crate) type Clearance<'a> = &'a mut dyn FnMut() -> Result<(), Cause>;
 
-/// A session after EHLO, STARTTLS and all, ready for AUTH and MAIL.
-pub(crate) trait Session {
-    /// Sends commands in one flight, and reads the reply to the first. `stage` is what they are
-    /// about, `timeout` what each reply may take.
-    ///
-    /// # Errors
-    /// [`Fault`] when there is no reply. A reply that says no is no error.
-    fn command(
-        &mut self,
-        stage: Stage,
-        timeout: Duration,
-        commands: &Commands,
-    ) -> Result<Reply, Fault>;
-
-    /// Sends one command that is shown to the watcher as `mask`; where that ends in `***`, the word
-    /// that stands there is concealed.
-    ///
-    /// # Errors
-    /// As [`Session::command`].
-    fn secret(&mut self, timeout: Duration, line: &str, mask: &str) -> Result<Reply, Fault>;
-
-    /// Strikes a secret out of whatever is heard from now on.
-    fn conceal(&self, secret: &[u8]);
-
-    /// Words that the server sent in another form than a reply, decoded, without secrets and safe
-    /// to print.
-    fn words(&self, bytes: &[u8]) -> String;
-
-    /// Reads the reply to the next command of the flight.
-    ///
-    /// # Errors
-    /// As [`Session::command`].
-    fn reply(&mut self, stage: Stage, timeout: Duration) -> Result<Reply, Fault>;
-
-    /// Sends a message with dots doubled and, once cleared, the final dot, QUIT behind it if
-    /// wanted, and reads the reply to the dot.
-    ///
-    /// # Errors
-    /// [`Fault`] when there is no reply, when a piece is an error or the dot is not cleared (it is
-    /// never sent then), or when the server answered before the dot.
-    fn message(
-        &mut self,
-        octets: u64,
-        timeout: Duration,
-        chunks: Chunks<'_>,
-        quit: bool,
-        clear: Clearance<'_>,
-    ) -> Result<Reply, Fault>;
-
-    /// Sends commands, the last of them a BDAT, and its message behind them, QUIT behind it if
-    /// wanted, all in one flight, and reads the reply to the first. From when they have left until
-    /// [`Session::end_of_message`] a fault is in doubt.
-    ///
-    /// # Errors
-    /// As [`Session::command`].
-    fn whole(
-        &mut self,
-        stage: Stage,
-        timeout: Duration,
-        commands: &Commands,
-        message: &[u8],
-        quit: bool,
-    ) -> Result<Reply, Fault>;
-
-    /// The replies to the message have all been read.
-    fn end_of_message(&mut self);
-
-    /// The text of the last reply, untouched.
-    fn challenge(&self) -> Vec<u8>;
-
-    /// Tells whether the server said something unasked, or has closed.
-    fn is_disturbed(&mut self) -> bool;
-
-    /// Tells whether commands can still be sent.
-    fn is_open(&self) -> bool;
-
-    /// Sends a command, with its line end, without waiting for its reply.
-    fn post(&mut self, line: &'static str);
-
-    /// Closes the connection at once for a reason.
-    fn cut(&mut self, stage: Stage, cause: Cause) -> Fault;
-}
-
-/// lettre's connection over the guard.
-pub(crate) struct Lettre {
+/// A session after EHLO, STARTTLS and all, ready for AUTH and MAIL: lettre's connection over the
+/// guard.
+pub(crate) struct Session {
     connection: AsyncSmtpConnection,
     guard: Arc<Mutex<Guard>>,
     heard: Arc<Mutex<Option<Reply>>>,
 }
 
-impl Lettre {
+impl Session {
     /// Puts lettre onto a connection on which the greeting and EHLO are over. Its own EHLO goes
     /// nowhere and is answered from what is known, so that this costs no round trip.
     ///
@@ -145,7 +63,7 @@ impl Lettre {
             Box::new(stream),
             &name,
         )) {
-            Ok(connection) => Ok(Lettre {
+            Ok(connection) => Ok(Session {
                 connection,
                 guard,
                 heard,
@@ -175,8 +93,13 @@ impl Lettre {
     }
 }
 
-impl Session for Lettre {
-    fn command(
+impl Session {
+    /// Sends commands in one flight, and reads the reply to the first. `stage` is what they are
+    /// about, `timeout` what each reply may take.
+    ///
+    /// # Errors
+    /// [`Fault`] when there is no reply. A reply that says no is no error.
+    pub(crate) fn command(
         &mut self,
         stage: Stage,
         timeout: Duration,
@@ -193,7 +116,17 @@ impl Session for Lettre {
         self.outcome(told)
     }
 
-    fn secret(&mut self, timeout: Duration, line: &str, mask: &str) -> Result<Reply, Fault> {
+    /// Sends one command that is shown to the watcher as `mask`; where that ends in `***`, the word
+    /// that stands there is concealed.
+    ///
+    /// # Errors
+    /// As [`Session::command`].
+    pub(crate) fn secret(
+        &mut self,
+        timeout: Duration,
+        line: &str,
+        mask: &str,
+    ) -> Result<Reply, Fault> {
         {
             let mut guard = lock(&self.guard);
             guard.begin_command(Stage::Login, timeout);
@@ -211,21 +144,34 @@ impl Session for Lettre {
         self.outcome(told)
     }
 
-    fn conceal(&self, secret: &[u8]) {
+    /// Strikes a secret out of whatever is heard from now on.
+    pub(crate) fn conceal(&self, secret: &[u8]) {
         lock(&self.guard).redactor().add(secret);
     }
 
-    fn words(&self, bytes: &[u8]) -> String {
+    /// Words that the server sent in another form than a reply, decoded, without secrets and safe
+    /// to print.
+    pub(crate) fn words(&self, bytes: &[u8]) -> String {
         decode(&lock(&self.guard).redactor().text(bytes))
     }
 
-    fn reply(&mut self, stage: Stage, timeout: Duration) -> Result<Reply, Fault> {
+    /// Reads the reply to the next command of the flight.
+    ///
+    /// # Errors
+    /// As [`Session::command`].
+    pub(crate) fn reply(&mut self, stage: Stage, timeout: Duration) -> Result<Reply, Fault> {
         lock(&self.guard).begin_command(stage, timeout);
         let told = block(self.connection.read_response());
         self.outcome(told)
     }
 
-    fn message(
+    /// Sends a message with dots doubled and, once cleared, the final dot, QUIT behind it if
+    /// wanted, and reads the reply to the dot.
+    ///
+    /// # Errors
+    /// [`Fault`] when there is no reply, when a piece is an error or the dot is not cleared (it is
+    /// never sent then), or when the server answered before the dot.
+    pub(crate) fn message(
         &mut self,
         octets: u64,
         timeout: Duration,
@@ -256,7 +202,13 @@ impl Session for Lettre {
         self.outcome(told)
     }
 
-    fn whole(
+    /// Sends commands, the last of them a BDAT, and its message behind them, QUIT behind it if
+    /// wanted, all in one flight, and reads the reply to the first. From when they have left until
+    /// [`Session::end_of_message`] a fault is in doubt.
+    ///
+    /// # Errors
+    /// As [`Session::command`].
+    pub(crate) fn whole(
         &mut self,
         stage: Stage,
         timeout: Duration,
@@ -284,30 +236,36 @@ impl Session for Lettre {
         self.outcome(told)
     }
 
-    fn end_of_message(&mut self) {
+    /// The replies to the message have all been read.
+    pub(crate) fn end_of_message(&mut self) {
         lock(&self.guard).end_of_body();
     }
 
-    fn challenge(&self) -> Vec<u8> {
+    /// The text of the last reply, untouched.
+    pub(crate) fn challenge(&self) -> Vec<u8> {
         lock(&self.guard).text().to_vec()
     }
 
-    fn is_disturbed(&mut self) -> bool {
+    /// Tells whether the server said something unasked, or has closed.
+    pub(crate) fn is_disturbed(&mut self) -> bool {
         lock(&self.guard).waiting()
     }
 
-    fn is_open(&self) -> bool {
+    /// Tells whether commands can still be sent.
+    pub(crate) fn is_open(&self) -> bool {
         lock(&self.guard).is_open()
     }
 
-    fn post(&mut self, line: &'static str) {
+    /// Sends a command, with its line end, without waiting for its reply.
+    pub(crate) fn post(&mut self, line: &'static str) {
         let mut guard = lock(&self.guard);
         guard.tell(&shown(line.trim_end()));
         // Whether it arrives changes nothing any more.
         let _ = guard.push(line.as_bytes()).and_then(|()| guard.flush());
     }
 
-    fn cut(&mut self, stage: Stage, cause: Cause) -> Fault {
+    /// Closes the connection at once for a reason.
+    pub(crate) fn cut(&mut self, stage: Stage, cause: Cause) -> Fault {
         let mut guard = lock(&self.guard);
         guard.begin_command(stage, Duration::ZERO);
         guard.fail(cause)

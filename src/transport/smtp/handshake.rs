@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::capabilities::Capabilities;
-use super::connection::Lettre;
+use super::connection::Session;
 use super::encryption::{self, Encryption, describe};
 use super::guard::{Guard, Io, shown};
 use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
@@ -27,7 +27,7 @@ const KNOCK: Duration = Duration::from_secs(5);
 /// A session ready for AUTH and MAIL.
 pub(crate) struct Established {
     /// The session.
-    pub session: Lettre,
+    pub session: Session,
     /// What the server offers.
     pub capabilities: Capabilities,
     /// TLS is on.
@@ -256,7 +256,7 @@ fn begin(
         encrypted,
         ..
     } = opening;
-    let session = Lettre::new(guard, &capabilities)?;
+    let session = Session::new(guard, &capabilities)?;
     Ok(Established {
         session,
         capabilities,

@@ -25,7 +25,7 @@ use crate::transport::steps::{self, Fact, Step, StepRecorder};
 /// An open session and what is known of it.
 pub(super) struct Connection {
     /// The session, logged in.
-    pub session: Box<dyn Session>,
+    pub session: Session,
     /// What the server offers.
     pub capabilities: Capabilities,
     /// How long each reply may take.

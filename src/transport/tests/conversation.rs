@@ -4,7 +4,6 @@ use std::io;
 use super::*;
 use crate::delivery::{Cause, Class, Stage};
 use crate::transport::line::Commands;
-use crate::transport::smtp::connection::Session;
 use crate::transport::smtp::handshake;
 
 const PIPELINING: &str = "250-mx.test\r\n250-SIZE 1000\r\n250 PIPELINING\r\n";
