@@ -2,8 +2,9 @@
 //! environment.
 //!
 //! Promise: the environment is changed where that changes nothing for the user but the time: where
-//! a hashed directory holds the roots of the bundle too, and neither variable is set; or where a
-//! variable names something that OpenSSL would wait for without end. What is left out because of it
+//! a hashed directory holds the roots of the bundle too, and the variables are not set or name just
+//! what is found without them; or where a variable names something that OpenSSL would wait for
+//! without end. What is left out because of it
 //! is named here, and no program that smail starts sees the change.
 use std::ffi::OsString;
 use std::fs;
@@ -45,22 +46,29 @@ pub fn to_set() -> Option<(&'static str, &'static str)> {
 
 #[cfg(not(target_vendor = "apple"))]
 fn change() -> Option<Change> {
+    let standard = || openssl_probe::candidate_cert_dirs().find(|folder| is_whole(folder));
     match (variable(BUNDLE), variable(FOLDER)) {
-        (None, None) => {
-            let folder = openssl_probe::candidate_cert_dirs()
-                .find(|folder| is_whole(folder))?
-                .to_owned();
-            Some(Change {
-                before: None,
-                bundle: openssl_probe::probe().cert_file,
-                folder: Some(folder),
-            })
-        }
+        (None, None) => Some(Change {
+            before: None,
+            folder: Some(standard()?.to_owned()),
+            bundle: openssl_probe::probe().cert_file,
+        }),
         (Some(file), _) if is_stream(Path::new(&file)) => Some(Change {
             bundle: Some(PathBuf::from(&file)),
             before: Some(file),
             folder: None,
         }),
+        // Containers and CI set what OpenSSL takes anyway. The roots are the same ones.
+        (Some(file), named) => {
+            let folder = standard()?;
+            let same = named.is_none_or(|named| is_same(Path::new(&named), folder));
+            let usual = is_usual_bundle(Path::new(&file), folder);
+            (same && usual).then(|| Change {
+                bundle: Some(PathBuf::from(&file)),
+                before: Some(file),
+                folder: Some(folder.to_owned()),
+            })
+        }
         _ => None,
     }
 }
@@ -68,6 +76,24 @@ fn change() -> Option<Change> {
 #[cfg(target_vendor = "apple")]
 fn change() -> Option<Change> {
     None
+}
+
+/// Returns whether a file is the bundle that distributions keep beside the hashed directory.
+#[cfg(not(target_vendor = "apple"))]
+fn is_usual_bundle(file: &Path, folder: &Path) -> bool {
+    const BESIDE: [&str; 4] = [
+        "ca-certificates.crt",
+        "ca-bundle.crt",
+        "../cert.pem",
+        "../ca-bundle.pem",
+    ];
+    BESIDE.iter().any(|name| is_same(file, &folder.join(name)))
+}
+
+#[cfg(not(target_vendor = "apple"))]
+fn is_same(one: &Path, other: &Path) -> bool {
+    let place = |path: &Path| fs::canonicalize(path).ok();
+    place(one).is_some_and(|found| Some(found) == place(other))
 }
 
 /// Whether OpenSSL, which knows no end of waiting, would wait for it.
@@ -96,16 +122,17 @@ pub fn before() -> Option<Option<&'static OsString>> {
 /// The stream that the user named in place of the bundle.
 pub fn stream() -> Option<&'static Path> {
     let change = CHANGE.get()?;
-    change.before.as_ref().and(change.bundle.as_deref())
+    let named = change.before.is_some() && change.folder.is_none();
+    change.bundle.as_deref().filter(|_| named)
 }
 
 /// The roots in DER that the bundle has and the hashed directory has not: somebody may have added
 /// them by hand.
 pub fn left_out() -> Vec<Vec<u8>> {
     let Some(Change {
-        before: None,
         folder: Some(folder),
         bundle: Some(bundle),
+        ..
     }) = CHANGE.get()
     else {
         return Vec::new();
@@ -189,5 +216,24 @@ mod tests {
             fs::write(folder.path().join(format!("{number:08}.0")), "").unwrap();
         }
         assert!(is_whole(folder.path()));
+    }
+
+    #[cfg(not(target_vendor = "apple"))]
+    #[test]
+    fn the_bundle_beside_the_directory_is_told_from_one_of_the_users() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("certs");
+        fs::create_dir(&folder).unwrap();
+        for name in ["certs/ca-certificates.crt", "cert.pem", "own.pem"] {
+            fs::write(place.path().join(name), "").unwrap();
+        }
+        std::os::unix::fs::symlink(
+            folder.join("ca-certificates.crt"),
+            place.path().join("link"),
+        )
+        .unwrap();
+        let usual = |name: &str| is_usual_bundle(&place.path().join(name), &folder);
+        assert!(usual("certs/ca-certificates.crt") && usual("link") && usual("cert.pem"));
+        assert!(!usual("own.pem") && !usual("none") && !usual("certs"));
     }
 }

@@ -23,10 +23,10 @@ use crate::delivery::Report;
 use crate::message::Message;
 use crate::route::Route;
 
+mod classified;
 mod delivery_log;
 mod file;
 pub(crate) mod https;
-mod judged;
 mod learned;
 mod line;
 mod net;
@@ -74,7 +74,7 @@ pub trait Transport {
 /// Opens a way. Nothing is connected, started or written before the first message.
 pub(crate) fn open(route: &Route, context: &RunContext) -> Box<dyn Transport> {
     match route {
-        Route::Smtp(server) => Box::new(judged::Judged::new(
+        Route::Smtp(server) => Box::new(classified::Classified::new(
             smtp::Server::new(server, context),
             server.provider.clone(),
         )),

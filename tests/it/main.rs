@@ -28,6 +28,7 @@ mod queue;
 mod queue_at_once;
 mod queue_folders;
 mod recipients_file;
+mod roots;
 mod secrets;
 mod server_scripts;
 mod sessions;

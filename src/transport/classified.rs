@@ -1,6 +1,6 @@
-//! Refusals judged by what is known of the provider, before anybody hears of them.
+//! Refusals classified by what is known of the provider, before anybody hears of them.
 //!
-//! Promise: the log and the report get the same answer, whichever way it went into them. What is
+//! Promise: the log and the report get the same answer, whichever reads it first. What is
 //! known of words beats the first digit of a reply; where nothing is known, the reply's own class
 //! stands.
 use std::collections::HashMap;
@@ -11,22 +11,25 @@ use crate::delivery::{Class, Fault, Reply, Report, Stage};
 use crate::hints;
 use crate::message::Message;
 
-/// A way to a server of this provider, if it is known.
-pub(super) struct Judged<T> {
-    way: T,
+/// A transport to a server of this provider, if it is known.
+pub(super) struct Classified<T> {
+    transport: T,
     provider: Option<String>,
 }
 
-impl<T: Transport> Judged<T> {
-    /// Judges what a way tells.
-    pub(super) fn new(way: T, provider: Option<String>) -> Self {
-        Judged { way, provider }
+impl<T: Transport> Classified<T> {
+    /// Classifies what a transport reports.
+    pub(super) fn new(transport: T, provider: Option<String>) -> Self {
+        Classified {
+            transport,
+            provider,
+        }
     }
 }
 
-impl<T: Transport> Transport for Judged<T> {
+impl<T: Transport> Transport for Classified<T> {
     fn go_in_lockstep(&mut self) {
-        self.way.go_in_lockstep();
+        self.transport.go_in_lockstep();
     }
 
     fn deliver(
@@ -35,28 +38,28 @@ impl<T: Transport> Transport for Judged<T> {
         turn: ConnectionReuse,
         log: &mut dyn DeliveryLog,
     ) -> Report {
-        let mut judge = Judge::new(self.provider.as_deref());
-        let mut report = self.way.deliver(
+        let mut classifier = Classifier::new(self.provider.as_deref());
+        let mut report = self.transport.deliver(
             message,
             turn,
-            &mut JudgedBooks {
+            &mut ClassifiedLog {
                 log,
-                judge: &mut judge,
+                classifier: &mut classifier,
             },
         );
         for result in &mut report.recipients {
-            judge.settle(&mut result.outcome);
+            classifier.classify(&mut result.outcome);
         }
         report
     }
 }
 
-struct JudgedBooks<'l, 'p> {
+struct ClassifiedLog<'l, 'p> {
     log: &'l mut dyn DeliveryLog,
-    judge: &'l mut Judge<'p>,
+    classifier: &'l mut Classifier<'p>,
 }
 
-impl DeliveryLog for JudgedBooks<'_, '_> {
+impl DeliveryLog for ClassifiedLog<'_, '_> {
     fn before_dot(&mut self, recipients: &[usize]) -> io::Result<()> {
         self.log.before_dot(recipients)
     }
@@ -65,15 +68,15 @@ impl DeliveryLog for JudgedBooks<'_, '_> {
         if outcomes.iter().all(|(_, outcome)| outcome.is_ok()) {
             return self.log.settled(outcomes);
         }
-        let mut judged: Vec<_> = outcomes
+        let mut classified: Vec<_> = outcomes
             .iter()
             .map(|&(at, outcome)| (at, outcome.clone()))
             .collect();
-        for (_, outcome) in &mut judged {
-            self.judge.settle(outcome);
+        for (_, outcome) in &mut classified {
+            self.classifier.classify(outcome);
         }
         self.log.settled(
-            &judged
+            &classified
                 .iter()
                 .map(|(at, outcome)| (*at, outcome))
                 .collect::<Vec<_>>(),
@@ -82,22 +85,22 @@ impl DeliveryLog for JudgedBooks<'_, '_> {
 }
 
 /// What the replies of a delivery mean: found once for each, whoever asks.
-struct Judge<'p> {
+struct Classifier<'p> {
     provider: Option<&'p str>,
     known: HashMap<(Stage, Reply), Option<Class>>,
 }
 
-impl<'p> Judge<'p> {
+impl<'p> Classifier<'p> {
     fn new(provider: Option<&'p str>) -> Self {
-        Judge {
+        Classifier {
             provider,
             known: HashMap::new(),
         }
     }
 
-    fn settle(&mut self, outcome: &mut Result<Reply, Fault>) {
+    fn classify(&mut self, outcome: &mut Result<Reply, Fault>) {
         let Err(fault) = outcome else { return };
-        // Only replies have words to be judged by.
+        // Only replies have words that tell a class.
         let Some(reply) = fault.reply() else { return };
         let provider = self.provider;
         let known = self
@@ -119,7 +122,7 @@ mod tests {
             stage,
             Cause::Refused(Reply::new(code, vec![text.into()])),
         ));
-        Judge::new(provider).settle(&mut outcome);
+        Classifier::new(provider).classify(&mut outcome);
         outcome.unwrap_err().class()
     }
 
