@@ -27,7 +27,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("draft",     &["cli", "settings", "route::resolve", "aliases", "address", "mime"]),
     ("message",   &["draft", "address", "mime"]),
     // An envelope is made of addresses, and what to say in RCPT is asked of them. What a provider
-    // means by a reply decides what becomes of the mail, before the books hear of it.
+    // means by a reply decides what becomes of the mail, before the log hears of it.
     ("transport", &["route", "secret", "message", "mime", "delivery", "address", "hints", "children"]),
     // An envelope is stored as text and read back as addresses.
     ("queue",     &["route", "message", "mime", "delivery", "transport", "address", "children"]),
@@ -387,6 +387,17 @@ fn nothing_is_left_unfinished() {
                 .map(|word| format!("src/{}: {word}", source.path)),
         );
     }
+    check(&complaints);
+}
+
+#[test]
+fn connections_know_no_smtp() {
+    let complaints: Vec<_> = sources()
+        .into_iter()
+        .filter(|source| source.path.starts_with("transport/net"))
+        .filter(|source| code(&source.text).contains("transport::smtp"))
+        .map(|source| format!("src/{}: `transport::net` knows no SMTP", source.path))
+        .collect();
     check(&complaints);
 }
 
