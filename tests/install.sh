@@ -7,7 +7,7 @@ set -eu
 packages='
 pkg-config libssl-dev        # build: OpenSSL
 gcc libc6-dev make           # build
-ca-certificates              # the system's roots
+ca-certificates              # the roots of the system
 python3                      # tests: reads the delivered mail; benches: measures
 bash fish zsh                # tests: completions
 util-linux                   # tests: setsid, unshare, nsenter, mount

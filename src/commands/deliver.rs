@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::address::Mailbox;
 use crate::cli::Args;
-use crate::delivery::{Cause, Fault, Report, Stage};
+use crate::delivery::{Cause, Class, Fault, Report, Stage};
 use crate::failure::{self, Exit, Failure, messages};
 use crate::maillog::Attempt;
 use crate::message::Message;
@@ -38,6 +38,30 @@ pub(super) struct Sent {
     pub id: Option<String>,
     /// Nobody holds the mail: it was neither accepted nor kept.
     pub lost: bool,
+}
+
+impl Sent {
+    /// A mail that waits under this id; what is to be said of it, if anything.
+    fn waiting(id: String, error: Option<Failure>) -> Self {
+        Sent {
+            report: None,
+            exit: Exit::OK,
+            error,
+            id: Some(id),
+            lost: false,
+        }
+    }
+
+    /// A mail that was tried and stays under this id, in the queue or among the failed ones.
+    fn tried(report: Report, exit: Exit, error: Failure, id: String) -> Self {
+        Sent {
+            report: Some(report),
+            exit,
+            error: Some(error),
+            id: Some(id),
+            lost: false,
+        }
+    }
 }
 
 /// Everything that sending through the queue needs beside the queue.
@@ -80,13 +104,7 @@ impl Mailer<'_> {
                     );
                     complain(&failure::remark(&words));
                 }
-                return Ok(Sent {
-                    report: None,
-                    exit: Exit::OK,
-                    error: None,
-                    id: Some(id),
-                    lost: false,
-                });
+                return Ok(Sent::waiting(id, None));
             }
             Some(KeyState::New(key)) => Some(key),
             None => None,
@@ -130,13 +148,7 @@ impl Mailer<'_> {
         match queues.first().submit(self.head(message), message, None) {
             Ok(claim) => {
                 let id = claim.head().id.clone();
-                let sent = Sent {
-                    report: None,
-                    exit: Exit::OK,
-                    error: None,
-                    id: Some(id.clone()),
-                    lost: false,
-                };
+                let sent = Sent::waiting(id.clone(), None);
                 self.note_attempt(message, Some(&id), &sent);
                 Ok(sent)
             }
@@ -259,13 +271,7 @@ impl Mailer<'_> {
                         "the message was sent, but {id} cannot be removed from the queue: {error}; it may be sent again"
                     ),
                 );
-                return Ok(Sent {
-                    report: Some(report),
-                    exit: Exit::OK,
-                    error: Some(line),
-                    id: Some(id),
-                    lost: false,
-                });
+                return Ok(Sent::tried(report, Exit::OK, line, id));
             }
             Err(error) => {
                 return Ok(Sent {
@@ -274,7 +280,7 @@ impl Mailer<'_> {
                 });
             }
         };
-        Ok(self.judge(&id, &outcome, report))
+        Ok(self.account(&id, &outcome, report))
     }
 
     /// The attempt; a signal that came while the mail waited for its turn has ended it already.
@@ -296,7 +302,7 @@ impl Mailer<'_> {
     }
 
     /// The words and the status for what became of it.
-    fn judge(&self, id: &str, outcome: &Outcome, report: Report) -> Sent {
+    fn account(&self, id: &str, outcome: &Outcome, report: Report) -> Sent {
         let Some(failure) = failure::account_for(&report, self.settings) else {
             return Sent {
                 report: Some(report),
@@ -306,105 +312,78 @@ impl Mailer<'_> {
                 lost: false,
             };
         };
-        let faults = || {
-            report
-                .recipients
-                .iter()
-                .filter_map(|f| f.outcome.as_ref().err())
-        };
-        let refused = faults().any(|f| queue::judge(f) == Verdict::Refuse);
+        let faults = || faults(&report);
         let id = id.to_owned();
         let language = failure::language(self.settings);
         match outcome {
             Outcome::Failed(problem) => {
-                if let Some(why) = problem {
+                if let Some(why) = problem.clone() {
                     let hook = QueueError::Hook {
                         id: id.clone(),
-                        why: why.clone(),
+                        why,
                     };
                     complain(&failure::remark(&hook.to_string()));
                 }
                 let failure = failure.fact(messages::KEPT.say(language, &[&id]));
-                Sent {
-                    exit: failure.exit,
-                    error: Some(failure),
-                    report: Some(report),
-                    id: Some(id),
-                    lost: false,
-                }
+                Sent::tried(report, failure.exit, failure, id)
             }
-            Outcome::Waits if refused => {
-                let settled = Report {
-                    recipients: report
-                        .recipients
-                        .iter()
-                        .filter(|f| !waits_for(f))
-                        .cloned()
-                        .collect(),
-                    ..report.clone()
-                };
-                let exit =
-                    failure::account_for(&settled, self.settings).map_or(failure.exit, |f| f.exit);
+            Outcome::Waits if faults().any(|f| queue::judge(f) == Verdict::Refuse) => {
+                let exit = self.exit_of_refused(&report).unwrap_or(failure.exit);
                 let failure = failure.fact(messages::QUEUED_OTHERS.say(language, &[&id]));
-                Sent {
-                    exit,
-                    error: Some(failure),
-                    report: Some(report),
-                    id: Some(id),
-                    lost: false,
-                }
+                Sent::tried(report, exit, failure, id)
             }
             // A fault of the session is the operator's to mend: it is explained in full.
             Outcome::Waits
                 if faults().all(queue::is_of_session)
-                    && faults().any(|f| f.class() == crate::delivery::Class::Permanent) =>
+                    && faults().any(|f| f.class() == Class::Permanent) =>
             {
                 let failure = failure.fact(messages::QUEUED_AGAIN.say(language, &[&id]));
-                Sent {
-                    exit: Exit::OK,
-                    error: Some(failure),
-                    report: Some(report),
-                    id: Some(id),
-                    lost: false,
-                }
+                Sent::tried(report, Exit::OK, failure, id)
             }
-            Outcome::Waits | Outcome::Gone => {
-                let why = faults()
-                    .next()
-                    .map(|f| failure::on_one_line(f, language))
-                    .unwrap_or_default();
-                let doubt = faults().any(|f| f.in_doubt);
-                let why = if doubt {
-                    messages::QUEUED_IN_DOUBT.say(language, &[&why])
-                } else {
-                    why
-                };
-                let signal = faults().find_map(|f| match f.cause {
-                    Cause::Interrupted(signal) => u8::try_from(signal).ok(),
-                    _ => None,
-                });
-                let exit = signal.map_or(Exit::OK, |signal| Exit(128_u8.saturating_add(signal)));
-                Sent {
-                    exit,
-                    report: Some(report),
-                    ..self.waits(&id, &why)
-                }
-            }
+            Outcome::Waits | Outcome::Gone => self.queued(&id, report),
+        }
+    }
+
+    /// The status for those who were refused, as if nobody else had been asked.
+    fn exit_of_refused(&self, report: &Report) -> Option<Exit> {
+        let refused = Report {
+            recipients: report
+                .recipients
+                .iter()
+                .filter(|result| !waits_for(result))
+                .cloned()
+                .collect(),
+            ..report.clone()
+        };
+        failure::account_for(&refused, self.settings).map(|failure| failure.exit)
+    }
+
+    /// A mail that waits after an attempt: one line, and the status of a signal that ended it.
+    fn queued(&self, id: &str, report: Report) -> Sent {
+        let language = failure::language(self.settings);
+        let mut why = faults(&report)
+            .next()
+            .map(|fault| failure::on_one_line(fault, language))
+            .unwrap_or_default();
+        if faults(&report).any(|fault| fault.in_doubt) {
+            why = messages::QUEUED_IN_DOUBT.say(language, &[&why]);
+        }
+        let signal = faults(&report).find_map(|fault| match fault.cause {
+            Cause::Interrupted(signal) => u8::try_from(signal).ok(),
+            _ => None,
+        });
+        let exit = signal.map_or(Exit::OK, |signal| Exit(128_u8.saturating_add(signal)));
+        Sent {
+            exit,
+            report: Some(report),
+            ..self.waits(id, &why)
         }
     }
 
     fn waits(&self, id: &str, why: &str) -> Sent {
-        let line = Failure::new(
-            Exit::OK,
-            messages::QUEUED.say(failure::language(self.settings), &[id, why]),
-        );
-        Sent {
-            report: None,
-            exit: Exit::OK,
-            error: Some(line),
-            id: Some(id.to_owned()),
-            lost: false,
-        }
+        let language = failure::language(self.settings);
+        let line = Failure::new(Exit::OK, messages::QUEUED.say(language, &[id, why]));
+        Sent::waiting(id.to_owned(), Some(line))
     }
 
     /// Takes along what is due, quietly: what waits is told where it belongs, in the list, and what
@@ -435,6 +414,11 @@ impl Mailer<'_> {
             }
         }
     }
+}
+
+fn faults(report: &Report) -> impl Iterator<Item = &Fault> {
+    let results = report.recipients.iter();
+    results.filter_map(|result| result.outcome.as_ref().err())
 }
 
 fn waits_for(result: &crate::delivery::RecipientResult) -> bool {

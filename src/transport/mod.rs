@@ -3,15 +3,11 @@
 //! Promise: delivery is total. A [`Transport`] has no error of its own: whatever happens becomes a
 //! result for every recipient, in order, exactly once.
 //!
-//! From the wire upwards: `socket` waits, `lookup`, `dial` and `proxy` connect, `tls` encrypts for
-//! whom `trust` trusts, `encryption` says how strictly, `reply` and `guard` keep the server within
-//! bounds, `redact` strikes secrets out of its words, `opening` greets, `session` is lettre's
-//! engine on top, `auth` logs in, `transaction` sends one message with what `envelope` and `chunk`
-//! say, in flights that `flight` plans, `recipients` remembers whom it has reached, and `smtp` puts them
-//! together. `learned` is what the next connection of a run should know, `judged` tells what
-//! refusals mean for later attempts, `probe` rehearses all of it, and `log` keeps a log of it.
-//! `command` and `file` are the ways beside SMTP; `web` fetches what a provider publishes about
-//! itself.
+//! `net` connects and encrypts, `smtp` speaks on top of it. Beside them `sendmail` and `file` are the
+//! other transports, and `https` fetches what a provider publishes. What they share: `observer` and
+//! `steps` tell what happens, `redact` strikes secrets out, `line` guards what is sent, `learned`
+//! is what the next connection of a run should know, `delivery_log` records before the dot,
+//! `classified` says what refusals mean for later attempts, and `rehearsal` tries all of it.
 
 pub(crate) use self::delivery_log::DeliveryLog;
 pub(crate) use self::learned::Learned;

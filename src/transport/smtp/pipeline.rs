@@ -42,7 +42,7 @@ impl Transaction<'_, '_> {
             .chain(recipients)
             .peekable();
         let mut end = Some(if bdat.is_some() {
-            Verb::Chunk
+            Verb::Bdat
         } else {
             Verb::Data
         });
@@ -69,14 +69,14 @@ impl Transaction<'_, '_> {
                 }
             }
             if self.sender.is_some()
-                || (matches!(flight[..], [Verb::Data | Verb::Chunk]) && self.accepted.is_empty())
+                || (matches!(flight[..], [Verb::Data | Verb::Bdat]) && self.accepted.is_empty())
             {
                 return Ok(());
             }
             self.fly(
                 &flight,
                 &commands,
-                bdat.filter(|_| matches!(flight[..], [.., Verb::Chunk])),
+                bdat.filter(|_| matches!(flight[..], [.., Verb::Bdat])),
             )?;
             if self.overflow >= ENOUGH {
                 let others = verbs.by_ref().filter_map(|verb| {
@@ -107,10 +107,10 @@ impl Transaction<'_, '_> {
         for (at, verb) in flight.iter().enumerate() {
             let timeout = match verb {
                 Verb::Data => self.connection.timeouts.data,
-                Verb::Chunk => self.connection.timeouts.dot,
+                Verb::Bdat => self.connection.timeouts.dot,
                 _ => self.connection.timeouts.command,
             };
-            if matches!(verb, Verb::Chunk) {
+            if matches!(verb, Verb::Bdat) {
                 self.settle(Side::Refused);
             }
             let (session, stage) = (&mut self.connection.session, verb.stage());
@@ -152,7 +152,7 @@ impl Transaction<'_, '_> {
                 rcpt(&self.message.envelope.recipients[at], notify)
             }
             Verb::Data => "DATA\r\n".to_owned(),
-            Verb::Chunk => bdat.map_or_else(String::new, Bdat::command),
+            Verb::Bdat => bdat.map_or_else(String::new, Bdat::command),
         }
     }
 

@@ -3,8 +3,8 @@
 //!
 //! Promise: every recipient gets exactly one outcome; one that was refused does not stop the
 //! others; the text is sent only after 354 and only if somebody accepted it, or behind BDAT (see
-//! `chunk`); only 2yz to the last command of it is acceptance. Recipients that a server has no room for in
-//! one transaction get another one (see `flight`).
+//! `bdat`); only 2yz to the last command of it is acceptance. Recipients that a server has no room for in
+//! one transaction get another one (see `pipeline`).
 use super::bdat::Bdat;
 use super::capabilities::Capabilities;
 use super::commands::mail;
@@ -110,7 +110,7 @@ pub(super) fn rehearse(
             Verb::Rcpt(_) if transaction.sender.is_some() => continue,
             Verb::Rcpt(_) => Step::Recipient,
             Verb::Reset => Step::Reset,
-            Verb::Mail | Verb::Data | Verb::Chunk => Step::Sender,
+            Verb::Mail | Verb::Data | Verb::Bdat => Step::Sender,
         };
         let text = transaction.line(verb, None);
         steps.fact("said", Fact::Text(crate::text::short(text.trim_end())));
@@ -271,7 +271,7 @@ pub(super) enum Verb {
     Mail,
     Rcpt(usize),
     Data,
-    Chunk,
+    Bdat,
 }
 
 impl Verb {
@@ -280,7 +280,7 @@ impl Verb {
             Verb::Reset | Verb::Mail => Stage::Sender,
             Verb::Rcpt(_) => Stage::Recipient,
             Verb::Data => Stage::Data,
-            Verb::Chunk => Stage::Content,
+            Verb::Bdat => Stage::Content,
         }
     }
 }
@@ -421,7 +421,7 @@ impl<'a, 'l> Transaction<'a, 'l> {
         };
         match (verb, reply.code) {
             (Verb::Data, _) => self.data = Some(reply),
-            (Verb::Chunk, _) => self.chunk = Some(reply),
+            (Verb::Bdat, _) => self.chunk = Some(reply),
             (_, 221) => {
                 let why = format!(
                     "the server sent \"{}\" instead of a reply to {word}",
