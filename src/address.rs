@@ -26,8 +26,10 @@ const LONGEST: usize = 512 - "MAIL FROM:<>\r\n".len();
 /// An address of the envelope: `local@domain`, or a bare local name such as `root`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Address {
-    local: String,
-    domain: Option<String>,
+    /// As it prints: a list of a hundred thousand holds one text for each.
+    text: Box<str>,
+    /// How many bytes of it are the local part; an `@` and the domain follow, or nothing.
+    local: usize,
 }
 
 impl Address {
@@ -36,17 +38,27 @@ impl Address {
     ///
     /// # Errors
     /// [`AddressError`] when its printed form does not read back as the same address.
-    fn new(local: String, domain: Option<String>) -> Result<Self, AddressError> {
-        let address = Address { local, domain };
-        let printed = address.to_string();
-        if address.is_what(&printed)? {
+    fn new(local: &str, domain: Option<&str>) -> Result<Self, AddressError> {
+        let address = Address::joined(local, domain);
+        if address.is_what(&address.text)? {
             return Ok(address);
         }
         Err(AddressError::new(
-            &printed,
+            &address.text,
             0,
             "it would be read back as a different address",
         ))
+    }
+
+    fn joined(local: &str, domain: Option<&str>) -> Self {
+        let text = match domain {
+            Some(domain) => [local, "@", domain].concat(),
+            None => local.to_owned(),
+        };
+        Address {
+            text: text.into_boxed_str(),
+            local: local.len(),
+        }
     }
 
     /// Returns whether a text is read as this address and nothing else.
@@ -55,7 +67,7 @@ impl Address {
     /// [`AddressError`] when it is read as none.
     pub fn is_what(&self, text: &str) -> Result<bool, AddressError> {
         let (local, domain) = parse::parts(text)?;
-        Ok(local == self.local && domain == self.domain)
+        Ok(local == self.local() && domain.as_deref() == self.domain())
     }
 
     /// Parses one addr-spec. The domain becomes A-labels (RFC 5890); a literal stays as it is.
@@ -76,18 +88,18 @@ impl Address {
 
     /// The part before the `@`, in quotes if it was written so.
     pub fn local(&self) -> &str {
-        &self.local
+        &self.text[..self.local]
     }
 
     /// The domain in A-labels, or an address literal in brackets; `None` for a bare name.
     pub fn domain(&self) -> Option<&str> {
-        self.domain.as_deref()
+        self.text.get(self.local + 1..)
     }
 
     /// Tells whether the address is a bare local name, which only a local program or an alias can
     /// resolve.
     pub fn is_bare(&self) -> bool {
-        self.domain.is_none()
+        self.domain().is_none()
     }
 
     /// Gives a bare name a domain; a full address stays as it is.
@@ -95,11 +107,11 @@ impl Address {
     /// # Errors
     /// [`AddressError`] when the domain is none.
     pub fn qualify(self, domain: &str) -> Result<Self, AddressError> {
-        if self.domain.is_some() {
+        if self.domain().is_some() {
             return Ok(self);
         }
         let domain = domain::domain(domain, domain, 0)?;
-        Address::new(self.local, Some(domain))
+        Address::new(self.local(), Some(&domain))
     }
 
     /// Puts another domain behind the same local part.
@@ -108,26 +120,23 @@ impl Address {
     /// [`AddressError`] when the domain is none.
     pub fn with_domain(&self, domain: &str) -> Result<Self, AddressError> {
         let domain = domain::domain(domain, domain, 0)?;
-        Address::new(self.local.clone(), Some(domain))
+        Address::new(self.local(), Some(&domain))
     }
 
     /// Tells whether the local part needs SMTPUTF8 (RFC 6531).
     pub fn needs_smtputf8(&self) -> bool {
-        !self.local.is_ascii()
+        !self.local().is_ascii()
     }
 
     /// The key under which two spellings are the same recipient: case does not count.
     pub fn key(&self) -> String {
-        self.to_string().to_lowercase()
+        self.text.to_lowercase()
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.domain {
-            Some(domain) => write!(f, "{}@{domain}", self.local),
-            None => f.write_str(&self.local),
-        }
+        f.write_str(&self.text)
     }
 }
 
@@ -235,10 +244,7 @@ impl Address {
     /// Makes an address from its parts as they are, also one that no parser would let exist: what
     /// stands behind the parsers is tried with it.
     pub(crate) fn of(local: &str, domain: &str) -> Self {
-        Address {
-            local: local.to_owned(),
-            domain: Some(domain.to_owned()),
-        }
+        Address::joined(local, Some(domain))
     }
 }
 

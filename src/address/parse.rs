@@ -94,8 +94,8 @@ fn mailboxes(parser: &Parser<'_>) -> Result<Vec<Mailbox>, AddressError> {
                        domain,
                        at,
                    }| {
-        let address =
-            Address::new(local, domain).map_err(|error| parser.error(at, error.reason))?;
+        let address = Address::new(&local, domain.as_deref())
+            .map_err(|error| parser.error(at, error.reason))?;
         Ok(Mailbox { name, address })
     };
     found.into_iter().map(mailbox).collect()
