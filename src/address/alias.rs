@@ -91,6 +91,10 @@ impl Aliases {
         list: Vec<Mailbox>,
         done: &mut HashSet<String>,
     ) -> Result<Vec<Mailbox>, AliasError> {
+        // No alias among them: a long list is not copied.
+        if list.iter().all(|mailbox| self.of(mailbox).is_none()) {
+            return Ok(list);
+        }
         let mut expansion = Expansion {
             aliases: self,
             way: Vec::new(),
@@ -108,6 +112,15 @@ impl Aliases {
         }
         Ok(expansion.out)
     }
+
+    /// The members of the alias that a mailbox names, each with its origin.
+    fn of(&self, mailbox: &Mailbox) -> Option<&Vec<(String, String)>> {
+        if mailbox.address.is_bare() {
+            self.0.get(mailbox.address.local())
+        } else {
+            None
+        }
+    }
 }
 
 /// A list that is being expanded.
@@ -124,11 +137,7 @@ struct Expansion<'a> {
 impl Expansion<'_> {
     fn one(&mut self, mailbox: Mailbox, done: &HashSet<String>) -> Result<(), AliasError> {
         let name = mailbox.address.local();
-        let members = if mailbox.address.is_bare() {
-            self.aliases.0.get(name)
-        } else {
-            None
-        };
+        let members = self.aliases.of(&mailbox);
         let Some(members) = members.filter(|_| self.way.last().is_none_or(|last| last != name))
         else {
             self.out.push(mailbox);
