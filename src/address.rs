@@ -6,14 +6,17 @@
 //! (specials inside quoted local parts, encoded-words, source routes) and file and pipe targets.
 //! Reads in linear time. Imports no other room but the floor `text`.
 mod alias;
+mod distinct;
 mod domain;
 mod parse;
 mod phrase;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::text::{columns, word};
 pub use alias::{ALIAS_DEPTH, ALIAS_WIDTH, AliasError, Aliases, NOWHERE};
+pub use distinct::Distinct;
 pub use parse::{is_standard, parse_authors, parse_list, parse_word};
 
 /// The longest domain (RFC 5321 section 4.5.3.1.2).
@@ -132,6 +135,15 @@ impl Address {
     pub fn key(&self) -> String {
         self.text.to_lowercase()
     }
+
+    /// The same as [`Address::key`], borrowed where it is written so already.
+    fn folded(&self) -> Cow<'_, str> {
+        if self.text.is_ascii() && !self.text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            Cow::Borrowed(&self.text)
+        } else {
+            Cow::Owned(self.key())
+        }
+    }
 }
 
 impl fmt::Display for Address {
@@ -168,6 +180,18 @@ impl Mailbox {
                 ))
             }
         }
+    }
+}
+
+impl AsRef<Address> for Address {
+    fn as_ref(&self) -> &Address {
+        self
+    }
+}
+
+impl AsRef<Address> for Mailbox {
+    fn as_ref(&self) -> &Address {
+        &self.address
     }
 }
 

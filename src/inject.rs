@@ -8,10 +8,9 @@
 pub(crate) mod patient;
 pub(crate) mod smtpd;
 
-use std::collections::HashSet;
 use std::io::{self, Read};
 
-use crate::address::{Address, AddressError, Mailbox, parse_word};
+use crate::address::{Address, AddressError, Distinct, Mailbox, parse_word};
 use crate::aliases::{Local, LocalError};
 use crate::cli::sendmail::Request;
 use crate::draft::{Dsn, fallback_charsets, first_author, list_of};
@@ -236,13 +235,11 @@ pub(crate) fn settle(
     } else if author.name.is_none() {
         author.name = settings.filled("name");
     }
-    let mut seen = HashSet::new();
-    let recipients: Vec<Address> = local
-        .expand(injection.recipients)?
-        .into_iter()
-        .filter(|mailbox| seen.insert(mailbox.address.key()))
-        .map(|mailbox| mailbox.address)
-        .collect();
+    let expanded = local.expand(injection.recipients)?;
+    let mut recipients = Distinct::with_capacity(expanded.len());
+    for mailbox in expanded {
+        recipients.push(mailbox.address);
+    }
     if recipients.is_empty() {
         return Err(if local.has_dropped() {
             InjectError::Dropped
@@ -252,7 +249,7 @@ pub(crate) fn settle(
     }
     let envelope = Envelope {
         sender,
-        recipients,
+        recipients: recipients.into_vec(),
         dsn: reports(injection.dsn, settings),
     };
     let subject = raw.values("subject").into_iter().next().unwrap_or_default();

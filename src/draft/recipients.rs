@@ -3,13 +3,12 @@
 //! Promise: linear in the file; a file that cannot be read, or with a single line that is no
 //! address, sends nothing, and every such line is named, up to ten. Refuses what is no regular
 //! file, as everywhere, and lists of more than a million.
-use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 
 use super::DraftError;
 use super::input::{read_all, read_file};
-use crate::address::{AddressError, Mailbox, parse_list};
+use crate::address::{AddressError, Distinct, Mailbox, parse_list};
 
 /// The most recipients of one mail.
 pub(super) const MOST: usize = 1_000_000;
@@ -78,23 +77,15 @@ fn parse(bytes: &[u8], shown: &str) -> Result<List, DraftError> {
     // Spreadsheets write UTF-16 and a mark; whatever else is no UTF-8 is shown by the error of its
     // line.
     let (text, _, _) = encoding_rs::UTF_8.decode(bytes);
-    let mut list = List {
-        shown: shown.to_owned(),
-        mailboxes: Vec::new(),
-        twice: 0,
-    };
-    let mut seen = HashSet::new();
+    let mut list = Distinct::with_capacity(0);
+    let mut twice = 0;
     let (mut bad, mut count) = (Vec::new(), 0);
     for (number, line) in text.split('\n').enumerate() {
         match parse_list(meant(line)) {
             Ok(mailboxes) => {
-                let named = list.mailboxes.len() + mailboxes.len();
-                list.mailboxes.extend(
-                    mailboxes
-                        .into_iter()
-                        .filter(|mailbox| seen.insert(mailbox.address.key())),
-                );
-                list.twice += named - list.mailboxes.len();
+                for mailbox in mailboxes {
+                    twice += usize::from(!list.push(mailbox));
+                }
             }
             Err(error) => {
                 count += 1;
@@ -106,15 +97,19 @@ fn parse(bytes: &[u8], shown: &str) -> Result<List, DraftError> {
                 }
             }
         }
-        if list.mailboxes.len() > MOST {
+        if list.len() > MOST {
             return Err(DraftError::TooMany(shown.to_owned(), MOST));
         }
     }
-    match (bad.is_empty(), list.mailboxes.is_empty()) {
+    match (bad.is_empty(), list.is_empty()) {
         (false, _) => Err(DraftError::Lines { bad, count }),
         // Whatever should have written it has failed.
-        (true, true) => Err(DraftError::EmptyList(list.shown)),
-        (true, false) => Ok(list),
+        (true, true) => Err(DraftError::EmptyList(shown.to_owned())),
+        (true, false) => Ok(List {
+            shown: shown.to_owned(),
+            mailboxes: list.into_vec(),
+            twice,
+        }),
     }
 }
 

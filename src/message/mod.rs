@@ -31,7 +31,7 @@ use self::stamp::Chance;
 pub use self::stamp::Stamp;
 use self::stored::Stored;
 use self::tree::Piece;
-use crate::address::{Address, Mailbox};
+use crate::address::{Address, Distinct, Mailbox};
 use crate::draft::Draft;
 pub use crate::draft::dsn::{Dsn, Notify, Ret, xtext};
 use crate::mime::header::Header;
@@ -351,22 +351,17 @@ fn build(
 /// Takes every recipient once: a second mention counts neither for the envelope nor for a later
 /// header.
 fn take_envelope(draft: &mut Draft) -> Envelope {
-    let mut seen = HashSet::new();
-    let mut recipients = Vec::with_capacity(draft.to.len() + draft.cc.len() + draft.bcc.len());
+    let mut recipients = Distinct::with_capacity(draft.to.len() + draft.cc.len() + draft.bcc.len());
     for list in [&mut draft.to, &mut draft.cc] {
-        list.retain(|mailbox| seen.insert(mailbox.address.key()));
-        recipients.extend(list.iter().map(|mailbox| mailbox.address.clone()));
+        list.retain(|mailbox| recipients.push(mailbox.address.clone()));
     }
     // No header shows them, so that a long list is not there twice.
-    let hidden = std::mem::take(&mut draft.bcc).into_iter();
-    recipients.extend(
-        hidden
-            .filter(|mailbox| seen.insert(mailbox.address.key()))
-            .map(|mailbox| mailbox.address),
-    );
+    for mailbox in std::mem::take(&mut draft.bcc) {
+        recipients.push(mailbox.address);
+    }
     Envelope {
         sender: draft.return_path.clone(),
-        recipients,
+        recipients: recipients.into_vec(),
         dsn: std::mem::take(&mut draft.dsn),
     }
 }
