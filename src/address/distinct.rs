@@ -1,7 +1,7 @@
 //! A list in which every address stands once.
 //!
 //! Promise: the order is that of the first mentions, case does not count, and no address is held a
-//! second time to know it again. Linear in the length of the list.
+//! second time to be recognized. Linear in the length of the list.
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
 use std::hash::BuildHasher;

@@ -176,7 +176,7 @@ impl Server {
         capabilities.pipelining &= !self.is_in_lockstep(endpoint);
         let reporter = Reporter::new(&self.context);
         let mut connection = Connection {
-            session: session,
+            session,
             capabilities,
             timeouts: self.route.timeouts,
             observer: self
