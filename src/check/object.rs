@@ -24,6 +24,7 @@ struct Object<'a> {
 
 #[derive(Serialize)]
 struct Step<'a> {
+    #[serde(rename = "door")]
     endpoint: &'a str,
     #[serde(rename = "step")]
     name: &'static str,

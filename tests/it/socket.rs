@@ -32,8 +32,7 @@ impl Host {
     /// `settings` are those of the service.
     fn new(settings: &str) -> Self {
         let world = World::new();
-        let smail = world.path("smail");
-        fs::copy(env!("CARGO_BIN_EXE_smail"), &smail).unwrap();
+        let smail = world.copy_program(Path::new(env!("CARGO_BIN_EXE_smail")), "smail");
         fs::set_permissions(world.path(""), fs::Permissions::from_mode(0o755)).unwrap();
         world.write("service/.config/smail/config.toml", settings);
         let socket = world.path("submit");

@@ -376,8 +376,7 @@ fn as_daemon(
     args: &[&str],
 ) -> crate::support::world::Outcome {
     const DAEMON: u32 = 54_321;
-    let binary = world.path("smail");
-    fs::copy(env!("CARGO_BIN_EXE_smail"), &binary).unwrap();
+    let binary = world.copy_program(Path::new(env!("CARGO_BIN_EXE_smail")), "smail");
     let mut script = "mount -t tmpfs none /etc && mkdir /etc/smail".to_owned();
     for (number, (name, mode, text)) in etc.iter().enumerate() {
         let source = world.write(&format!("etc/{number}"), text);

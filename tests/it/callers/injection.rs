@@ -391,8 +391,7 @@ fn the_guard_of_these_tests_sees_a_file_that_is_read() {
 fn smail_refuses_to_run_with_the_rights_of_another() {
     let world = host(Place::reserve().port());
     let copy = |from: &str, name: &str| {
-        let to = world.path(name);
-        fs::copy(from, &to).unwrap();
+        let to = world.copy_program(std::path::Path::new(from), name);
         std::os::unix::fs::chown(&to, Some(1), None)?;
         fs::set_permissions(&to, fs::Permissions::from_mode(0o4755))?;
         std::io::Result::Ok(to.to_str().unwrap().to_owned())

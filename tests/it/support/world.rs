@@ -86,6 +86,10 @@ impl World {
     ) -> PathBuf {
         let path = self.path(relative);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
+        if mode & 0o111 != 0 {
+            install(Path::new("/dev/stdin"), &path, mode, content.as_ref());
+            return path;
+        }
         let mut file = fs::OpenOptions::new()
             .write(true)
             .create(true)
@@ -95,6 +99,13 @@ impl World {
             .unwrap();
         file.write_all(content.as_ref()).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        path
+    }
+
+    /// Copies a program into this world, executable for all.
+    pub(crate) fn copy_program(&self, from: &Path, relative: &str) -> PathBuf {
+        let path = self.path(relative);
+        install(from, &path, 0o755, b"");
         path
     }
 
@@ -211,6 +222,19 @@ impl World {
             limit: LIMIT,
         }
     }
+}
+
+/// Makes a program by another process: one that is open for writing here is for a moment open for
+/// writing in every process that another thread starts, and cannot be executed (`ETXTBSY`).
+fn install(from: &Path, to: &Path, mode: u32, input: &[u8]) {
+    let mut child = Command::new("/usr/bin/install")
+        .args(["-m", &format!("{mode:o}")])
+        .args([from, to])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    assert!(child.wait().unwrap().success());
 }
 
 /// The ids of the mails that wait in a queue folder, sorted.
