@@ -316,7 +316,7 @@ mod tests {
     #[test]
     fn a_home_that_is_none_of_ours_gives_way_to_that_of_the_account() {
         let (own, nowhere) = (tempfile::tempdir().unwrap(), Path::new("/nonexistent"));
-        let account = Path::new("/root");
+        let account = Path::new("/home/of-the-account");
         let home = |given: &Path| {
             find(&[("HOME", given)], Some(account), me(), nowhere)
                 .home
@@ -402,13 +402,18 @@ mod tests {
         }
         std::os::unix::fs::chown(other.path(), Some(1), None).unwrap();
         let below = other.path().join("not/there");
-        let account = Path::new("/root");
+        let account = tempfile::tempdir().unwrap();
         let variables = [
             ("XDG_STATE_HOME", other.path()),
             ("XDG_CONFIG_HOME", below.as_path()),
         ];
-        let found = find(&variables, Some(account), 0, Path::new("/nonexistent"));
-        assert_eq!(found.state, [PathBuf::from("/root/.local/state/smail")]);
-        assert_eq!(found.config.unwrap(), Path::new("/root/.config/smail"));
+        let found = find(
+            &variables,
+            Some(account.path()),
+            0,
+            Path::new("/nonexistent"),
+        );
+        assert_eq!(found.state, [account.path().join(".local/state/smail")]);
+        assert_eq!(found.config.unwrap(), account.path().join(".config/smail"));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::support::obstacle;
 use crate::support::sink::{Options, Sink};
-use crate::support::world::{Outcome, World};
+use crate::support::world::{Outcome, World, with_mounts};
 
 /// What an address does with a connection before it would greet.
 #[derive(Clone, Copy, Debug)]
@@ -65,16 +65,7 @@ fn treat(mut stream: TcpStream, how: Bad) {
 fn run(world: &World, port: u16, more: &[&str]) -> Outcome {
     let hosts = world.write("hosts", "127.0.0.1 mx.test\n127.0.0.2 mx.test\n");
     let script = format!("mount --bind {} /etc/hosts && exec \"$@\"", hosts.display());
-    let wrapper = [
-        "unshare",
-        "-m",
-        "--propagation",
-        "private",
-        "sh",
-        "-c",
-        &script,
-        "sh",
-    ];
+    let wrapper = with_mounts(&script);
     let smtp = format!("smtp=mx.test:{port}");
     let words = [
         "-S",

@@ -2,8 +2,9 @@
 //! what the result of one mail tells the others.
 use std::process::Command;
 
+use crate::support::obstacle;
 use crate::support::sink::{Options, Place};
-use crate::support::world::{Outcome, World};
+use crate::support::world::{Outcome, World, entries_in, with_mounts};
 
 /// A world whose settings lead to a server, with more lines.
 fn world(place: &Place, more: &str) -> World {
@@ -62,6 +63,47 @@ print(email.message_from_string(headers.get_content())["To"])
         .output()
         .unwrap();
     String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr)
+}
+
+#[test]
+fn where_the_system_names_the_queue_the_sender_gets_a_notice_without_a_setting() {
+    if obstacle::stops("settings of the system", obstacle::without_root()) {
+        return;
+    }
+    for (of_system, notices) in [(true, 1), (false, 0)] {
+        let (place, world) = (Place::reserve(), World::new());
+        let queue = world.path("service/queue");
+        std::fs::create_dir_all(queue.parent().unwrap()).unwrap();
+        let named = format!("queue-dir = \"{}\"\n", queue.display());
+        let server = format!("smtp = \"127.0.0.1:{}\"\ntls = \"none\"\n", place.port());
+        let (system, user) = if of_system {
+            (server + &named, String::new())
+        } else {
+            (server, named)
+        };
+        let system = world.write("service/config.toml", system);
+        world.write("home/.config/smail/config.toml", user);
+        let script = format!(
+            "mount -t tmpfs none /etc && mkdir /etc/smail && cp {} /etc/smail/config.toml && \
+             exec \"$@\"",
+            system.display()
+        );
+        let run = |words: &[&str]| {
+            let run = world.under(&with_mounts(&script), words).queued();
+            run.stdin("x\n").run()
+        };
+        let outcome = run(&["-r", "a@a.example", "-s", "s", "r1@x.example"]);
+        assert_eq!(outcome.status, 0, "{}", outcome.stderr);
+        let id = entries_in(&queue).remove(0);
+        let sink = Options::new()
+            .recipient("r1@x.example", "550 5.1.1 unknown")
+            .start_at(place);
+        assert_eq!(run(&["--flush", &id]).status, 69);
+        assert_eq!(sink.mails().len(), notices, "{of_system}");
+        if let Some(notice) = sink.mails().first() {
+            assert!(notice.text().contains("multipart/report"));
+        }
+    }
 }
 
 #[test]

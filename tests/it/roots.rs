@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::support::obstacle;
 use crate::support::sink::{Options, Sink};
-use crate::support::world::{Outcome, World};
+use crate::support::world::{Outcome, World, with_mounts};
 
 const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 
@@ -17,8 +17,6 @@ fn send(world: &World, sink: &Sink, bundle: &Path, variable: Option<&str>) -> Ou
         "#!/bin/sh\n/usr/bin/env | /bin/grep SSL_CERT > \"$HOME/seen\"\necho p\n",
     );
     let mount = format!("mount --bind {} {BUNDLE} && exec \"$@\"", bundle.display());
-    let wrapper = ["unshare", "-m", "--propagation", "private"];
-    let wrapper = wrapper.into_iter().chain(["sh", "-c", &mount, "sh"]);
     let server = format!("smtp=smtps://localhost:{}", sink.port());
     let password = format!("auth-password-command={}", program.display());
     let args = [
@@ -33,7 +31,7 @@ fn send(world: &World, sink: &Sink, bundle: &Path, variable: Option<&str>) -> Ou
         "b@x.example",
     ];
     let run = world
-        .under(&wrapper.collect::<Vec<_>>(), &args)
+        .under(&with_mounts(&mount), &args)
         .without_env("SSL_CERT_FILE")
         .without_env("SSL_CERT_DIR");
     let run = match variable {

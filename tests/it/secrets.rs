@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::server::Server;
@@ -598,13 +598,7 @@ fn for_strangers(world: &World) -> Option<PathBuf> {
         return None;
     }
     fs::set_permissions(world.path(""), fs::Permissions::from_mode(0o755)).unwrap();
-    let copy = world.path("smail");
-    // Not by this process, as a child of another test could keep it open for writing.
-    let made = world
-        .program(&["cp", env!("CARGO_BIN_EXE_smail"), copy.to_str().unwrap()])
-        .run();
-    assert_eq!(made.status, 0, "{}", made.stderr);
-    Some(copy)
+    Some(world.copy_program(Path::new(env!("CARGO_BIN_EXE_smail")), "smail"))
 }
 
 #[test]

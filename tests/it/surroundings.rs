@@ -8,8 +8,8 @@ use std::path::Path;
 
 use crate::support::obstacle;
 use crate::support::sink::{Options, Sink};
-use crate::support::world::World;
 use crate::support::world::entries_in;
+use crate::support::world::{World, with_mounts};
 
 /// The flags that send to a server of the test in clear.
 fn to(sink: &Sink) -> Vec<String> {
@@ -397,19 +397,7 @@ fn as_daemon(
     // The program of the wrapper stands first and is shifted away: it may lie where this user
     // cannot go.
     world
-        .under(
-            &[
-                "unshare",
-                "-m",
-                "--propagation",
-                "private",
-                "sh",
-                "-c",
-                &script,
-                "sh",
-            ],
-            &words,
-        )
+        .under(&with_mounts(&script), &words)
         .queued()
         .without_env("MAILX_NO_SYSTEM_RC")
         .stdin("words\n")
@@ -535,16 +523,7 @@ fn a_home_that_is_read_only_or_of_another_is_passed_over() {
         "mount --bind {0} {0} && mount -o remount,bind,ro {0} && exec \"$@\"",
         home.display()
     );
-    let wrapper = [
-        "unshare",
-        "-m",
-        "--propagation",
-        "private",
-        "sh",
-        "-c",
-        &script,
-        "sh",
-    ];
+    let wrapper = with_mounts(&script);
     let send = || {
         world
             .under(&wrapper, &args)
@@ -580,16 +559,7 @@ fn where_nothing_can_wait_the_queue_is_empty() {
         "mount --bind {0} {0} && mount -o remount,bind,ro {0} && exec \"$@\"",
         home.display()
     );
-    let wrapper = [
-        "unshare",
-        "-m",
-        "--propagation",
-        "private",
-        "sh",
-        "-c",
-        &script,
-        "sh",
-    ];
+    let wrapper = with_mounts(&script);
     for (name, flag) in [
         ("sendmail", "-q"),
         ("sendmail", "-bp"),

@@ -224,6 +224,22 @@ impl World {
     }
 }
 
+/// What runs a program after a script with mounts that nobody else sees; `exec "$@"` ends the
+/// script. Wants root.
+pub(crate) fn with_mounts(script: &str) -> [&str; 8] {
+    let propagation = "private";
+    [
+        "unshare",
+        "-m",
+        "--propagation",
+        propagation,
+        "sh",
+        "-c",
+        script,
+        "sh",
+    ]
+}
+
 /// Makes a program by another process: one that is open for writing here is for a moment open for
 /// writing in every process that another thread starts, and cannot be executed (`ETXTBSY`).
 fn install(from: &Path, to: &Path, mode: u32, input: &[u8]) {
