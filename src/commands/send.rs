@@ -1,4 +1,6 @@
 //! Sends one mail: from what was typed to what became of it.
+use std::fmt::Write as _;
+
 use crate::address::Address;
 use crate::cli::Args;
 use crate::delivery::Fault;
@@ -11,8 +13,6 @@ use crate::route::{Route, resolve::resolve};
 use crate::settings::{Layers, Settings};
 use crate::text::word;
 use crate::transport::{self, ConnectionReuse, RunContext};
-
-use std::fmt::Write as _;
 
 use super::copy::Copy;
 use super::{author, complain, context, deliver, maillog, open_queue, print, remarks};

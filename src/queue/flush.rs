@@ -399,14 +399,14 @@ impl Claim<'_> {
     pub fn attempt(
         &mut self,
         way: &mut dyn Transport,
-        turn: ConnectionReuse,
+        reuse: ConnectionReuse,
     ) -> Result<Report, QueueError> {
         let message = self.message()?;
         self.begin()?;
         if self.state().lockstep {
             way.go_in_lockstep();
         }
-        let report = way.deliver(&message, turn, self);
+        let report = way.deliver(&message, reuse, self);
         self.tried(&report);
         Ok(report)
     }

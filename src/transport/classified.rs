@@ -35,13 +35,13 @@ impl<T: Transport> Transport for Classified<T> {
     fn deliver(
         &mut self,
         message: &Message,
-        turn: ConnectionReuse,
+        reuse: ConnectionReuse,
         log: &mut dyn DeliveryLog,
     ) -> Report {
         let mut classifier = Classifier::new(self.provider.as_deref());
         let mut report = self.transport.deliver(
             message,
-            turn,
+            reuse,
             &mut ClassifiedLog {
                 log,
                 classifier: &mut classifier,

@@ -58,7 +58,7 @@ pub trait Transport {
     fn deliver(
         &mut self,
         message: &Message,
-        turn: ConnectionReuse,
+        reuse: ConnectionReuse,
         log: &mut dyn DeliveryLog,
     ) -> Report;
 

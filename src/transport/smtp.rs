@@ -285,7 +285,7 @@ impl Server {
     fn attempt(
         &mut self,
         message: &Message,
-        turn: ConnectionReuse,
+        reuse: ConnectionReuse,
         report: &mut Report,
         recipients: &mut Recipients,
         once: &mut SettleOnce<'_>,
@@ -307,7 +307,7 @@ impl Server {
                         .filter_map(|(at, known)| Some((at, known.as_ref()?))),
                 );
                 once.close(&Err(fault.clone()));
-                if turn == ConnectionReuse::Last {
+                if reuse == ConnectionReuse::Last {
                     quit(connection);
                 }
                 return Err(fault);
@@ -319,13 +319,13 @@ impl Server {
         let ran = transaction::run(
             connection,
             message,
-            turn == ConnectionReuse::Last,
+            reuse == ConnectionReuse::Last,
             recipients,
             once,
         );
         report.timing.transaction = start.elapsed();
         report.bytes = message.size();
-        if turn == ConnectionReuse::Last && ran == Finished::Done {
+        if reuse == ConnectionReuse::Last && ran == Finished::Done {
             quit(connection);
         }
         Ok(ran)
@@ -351,7 +351,7 @@ impl Transport for Server {
     fn deliver(
         &mut self,
         message: &Message,
-        turn: ConnectionReuse,
+        reuse: ConnectionReuse,
         log: &mut dyn DeliveryLog,
     ) -> Report {
         let nothing = Err(Fault::new(Stage::Connect, Cause::Unreachable(vec![])));
@@ -381,7 +381,7 @@ impl Transport for Server {
                 idle + 1
             };
             left = recipients.waiting.len();
-            let ran = self.attempt(message, turn, &mut report, &mut recipients, &mut once);
+            let ran = self.attempt(message, reuse, &mut report, &mut recipients, &mut once);
             if recipients.lockstep {
                 self.learn_lockstep();
             }

@@ -20,7 +20,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// The most reads of one look at what has arrived: a peer that never stops sending must not keep
 /// the reader there.
 const MOST_AT_ONCE: u32 = 256;
-/// How many of the first octets received are kept, to reporter what it was that answered.
+/// How many of the first octets received are kept, to tell what it was that answered.
 const HEAD: usize = 256;
 
 /// Why a wait ended without anything to read or write.
