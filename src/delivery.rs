@@ -233,6 +233,15 @@ pub enum Cause {
     Unsound(String),
 }
 
+/// What is known of a failure beside what the reply itself tells; nothing by default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Meaning {
+    /// The class, where the words tell it better than the first digit of the reply.
+    pub class: Option<Class>,
+    /// The name of a row in the table of hints.
+    pub hint: Option<&'static str>,
+}
+
 /// A failure: what was under way, what went wrong, and whether the message may have been accepted
 /// all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -244,9 +253,9 @@ pub struct Fault {
     /// The connection was lost between the final dot and its reply: the message may have been
     /// accepted.
     pub in_doubt: bool,
-    /// Its class, where the words of the reply tell it better than its first digit. The transport
-    /// sets it once, so that the queue and the exit status have the same answer.
-    pub known: Option<Class>,
+    /// What is known of it. The transport finds it when the fault is final, once, so that the log,
+    /// the queue, the exit status and the explanation have the same answer.
+    pub meaning: Meaning,
     /// Nothing was heard any more while several commands were on their way at once (RFC 2920):
     /// something may have swallowed them, and the next attempt sends one at a time.
     pub pipelined: bool,
@@ -259,15 +268,15 @@ impl Fault {
             stage,
             cause,
             in_doubt: false,
-            known: None,
+            meaning: Meaning::default(),
             pipelined: false,
         }
     }
 
     /// Temporary or permanent. Never [`Class::Done`].
     pub fn class(&self) -> Class {
-        if let Some(known) = self.known {
-            return known;
+        if let Some(class) = self.meaning.class {
+            return class;
         }
         match &self.cause {
             // RFC 5321 section 4.5.3.1.10: 552 to RCPT means "too many recipients" from old

@@ -9,12 +9,13 @@
 //! Order: a row of this provider before a row of all; words of the server before codes; codes by
 //! what says more.
 use std::borrow::Cow;
+use std::cell::RefCell;
 
 pub use self::explain::{Explanation, Provider, explain};
 use self::index::best;
 pub use self::secret::suspicious;
 pub use self::table::{Hint, named, rows};
-use crate::delivery::{Cause, Class, EnhancedCode, Fault, Lacks, Reply, Stage};
+use crate::delivery::{Cause, Class, EnhancedCode, Fault, Lacks, Meaning, Reply, Stage};
 use crate::providers;
 
 mod explain;
@@ -145,12 +146,61 @@ pub fn find(query: &Query<'_>) -> Option<&'static Hint> {
     search(&Sought::new(query, None)).map(|(hint, _)| hint)
 }
 
+/// Returns what is known of a fault.
+pub fn of(fault: &Fault) -> Option<&'static Hint> {
+    fault.meaning.hint.and_then(named)
+}
+
+/// What the failures of one server mean: the provider and the host that they are looked up with.
+#[derive(Debug, Default, Clone)]
+pub struct Classifier {
+    provider: Option<String>,
+    host: Option<String>,
+    /// The answer given last: a list is often refused with one reply for all.
+    last: RefCell<Option<(Stage, Reply, Meaning)>>,
+}
+
+impl Classifier {
+    /// Takes the id or family of a provider and the name of the server, as far as they are known.
+    pub fn new(provider: Option<&str>, host: Option<&str>) -> Self {
+        Classifier {
+            provider: provider.map(str::to_owned),
+            host: host.map(str::to_owned),
+            last: RefCell::default(),
+        }
+    }
+
+    /// Returns the fault with its meaning. It is to be final: what is changed in it later may mean
+    /// something else.
+    #[must_use]
+    pub fn classify(&self, mut fault: Fault) -> Fault {
+        let known = fault
+            .reply()
+            .filter(|_| !fault.in_doubt && !fault.pipelined);
+        let Some(reply) = known.cloned() else {
+            fault.meaning = self.meaning(&fault);
+            return fault;
+        };
+        let last = self.last.take();
+        let (stage, reply, meaning) = last
+            .filter(|(stage, last, _)| (*stage, last) == (fault.stage, &reply))
+            .unwrap_or_else(|| (fault.stage, reply, self.meaning(&fault)));
+        fault.meaning = meaning;
+        self.last.replace(Some((stage, reply, meaning)));
+        fault
+    }
+
+    fn meaning(&self, fault: &Fault) -> Meaning {
+        let (provider, host) = (self.provider.as_deref(), self.host.as_deref());
+        Meaning {
+            class: class(fault, provider),
+            hint: of_fault(fault, provider, host).map(|hint| hint.id),
+        }
+    }
+}
+
 /// Finds the row for a fault, also for those below SMTP.
-pub fn of_fault(
-    fault: &Fault,
-    provider: Option<&str>,
-    host: Option<&str>,
-) -> Option<&'static Hint> {
+fn of_fault(fault: &Fault, provider: Option<&str>, host: Option<&str>) -> Option<&'static Hint> {
     let cause = match fault {
         Fault { in_doubt: true, .. } => "in-doubt",
         Fault {
@@ -187,7 +237,7 @@ pub fn of_fault(
 /// The class of a fault where it is known better than by the first digit of the reply: a limit that
 /// ends after a day (Gmail's 550 5.4.5), a 4yz that never ends (436 of Alibaba). `None`:
 /// [`Fault::class`] stands.
-pub fn class(fault: &Fault, provider: Option<&str>) -> Option<Class> {
+fn class(fault: &Fault, provider: Option<&str>) -> Option<Class> {
     let Reply { code, enhanced, .. } = *fault.reply()?;
     let text = said(&fault.cause);
     let query = Query {
@@ -201,11 +251,6 @@ pub fn class(fault: &Fault, provider: Option<&str>) -> Option<Class> {
     let sought = Sought::new(&query, None);
     // Where the provider is known, words of others may explain, but they decide nothing.
     best(&sought)?.0.class.filter(|class| *class != Class::Done)
-}
-
-/// Gives a fault its class where the reply tells it better than by its first digit.
-pub fn classify(fault: &mut Fault, provider: Option<&str>) {
-    fault.known = class(fault, provider);
 }
 
 impl<'a> Sought<'a> {

@@ -3,8 +3,8 @@
 //! Promise: one object on one line, the same keys always, no secret.
 use serde::Serialize;
 
-use crate::delivery::{Class, Fault, Line, RecipientResult, Report};
-use crate::hints::{Explanation, Hint, Language};
+use crate::delivery::{Class, Line, RecipientResult, Report};
+use crate::hints::{self, Explanation, Hint, Language};
 use crate::queue::Item;
 use crate::text::{self, Policy, short, word};
 
@@ -72,22 +72,14 @@ impl Advice {
     }
 }
 
-/// How the failures of a report are explained.
-pub(crate) struct Explain<'a> {
-    /// Finds what is known of a failure.
-    pub hint: &'a dyn Fn(&Fault) -> Option<&'static Hint>,
-    /// The language of the texts.
-    pub language: Language,
-}
-
-/// The object for a mail that was tried.
+/// The object for a mail that was tried; failures are explained in this language.
 pub(crate) fn summary(
     id: &str,
     report: &Report,
     exit: u8,
     queue_id: Option<&str>,
     error: Option<&str>,
-    explain: &Explain<'_>,
+    language: Language,
 ) -> String {
     let timing = Milliseconds {
         connect: report.timing.connect.as_millis(),
@@ -105,7 +97,7 @@ pub(crate) fn summary(
         recipients: report
             .recipients
             .iter()
-            .map(|result| recipient(result, explain))
+            .map(|result| recipient(result, language))
             .collect(),
         queue_id,
         error,
@@ -156,7 +148,7 @@ fn status(report: &Report) -> &'static str {
     }
 }
 
-fn recipient<'f>(result: &'f RecipientResult, explain: &Explain<'_>) -> Recipient<'f> {
+fn recipient<'f>(result: &'f RecipientResult, language: Language) -> Recipient<'f> {
     let reply = match &result.outcome {
         Ok(reply) => Some(reply),
         Err(fault) => fault.reply(),
@@ -171,8 +163,8 @@ fn recipient<'f>(result: &'f RecipientResult, explain: &Explain<'_>) -> Recipien
         reply: reply.map(crate::delivery::Reply::text),
         in_doubt: fault.is_some_and(|f| f.in_doubt),
         hint: fault
-            .and_then(|f| (explain.hint)(f))
-            .map(|hint| Advice::new(hint, explain.language)),
+            .and_then(hints::of)
+            .map(|hint| Advice::new(hint, language)),
     }
 }
 

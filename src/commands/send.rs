@@ -3,7 +3,6 @@ use std::fmt::Write as _;
 
 use crate::address::Address;
 use crate::cli::Args;
-use crate::delivery::Fault;
 use crate::draft::{self, Draft, DraftError, Input};
 use crate::environment::Environment;
 use crate::failure::{self, Exit, Failure};
@@ -135,13 +134,8 @@ pub(super) fn send(
         let (id, error) = (sent.id.as_deref(), said.as_deref());
         print(&match &sent.report {
             Some(report) => {
-                let context = failure::Context::of(report, settings);
-                let hint = |fault: &Fault| context.hint(fault);
-                let explain = report::Explain {
-                    hint: &hint,
-                    language: failure::language(settings),
-                };
-                report::summary(&message.id, report, exit.0, id, error, &explain)
+                let language = failure::language(settings);
+                report::summary(&message.id, report, exit.0, id, error, language)
             }
             None => report::untried(exit.0, id, error),
         });

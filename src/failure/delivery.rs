@@ -21,8 +21,6 @@ pub(crate) fn language(settings: &Settings) -> Language {
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
     via: &'a str,
-    /// The server's name without the port.
-    host: Option<&'a str>,
     settings: &'a Settings,
     language: Language,
 }
@@ -30,27 +28,11 @@ pub(crate) struct Context<'a> {
 impl<'a> Context<'a> {
     /// What an attempt depends on that went by this route, in the words of a user.
     pub(crate) fn new(via: &'a str, settings: &'a Settings) -> Self {
-        let place = via.split(' ').next().unwrap_or_default();
         Context {
             via,
-            host: place.rsplit_once(':').map(|(host, _)| host),
             settings,
             language: language(settings),
         }
-    }
-
-    /// What the attempt of a report depends on.
-    pub(crate) fn of(report: &'a Report, settings: &'a Settings) -> Self {
-        let place = report.host.as_deref();
-        Context {
-            host: place.and_then(|place| Some(place.rsplit_once(':')?.0)),
-            ..Context::new(&report.via, settings)
-        }
-    }
-
-    /// Finds what is known of a fault.
-    pub(crate) fn hint(&self, fault: &Fault) -> Option<&'static Hint> {
-        hints::of_fault(fault, self.settings.provider(), self.host)
     }
 }
 
@@ -67,7 +49,7 @@ pub(crate) struct Explained {
 
 /// Explains one fault without a headline.
 pub(crate) fn explain(fault: &Fault, context: &Context<'_>) -> Explained {
-    let hint = context.hint(fault);
+    let hint = hints::of(fault);
     let text = on_one_line(fault, context.language);
     let text = match (&fault.cause, hint) {
         // Only the headline would name what is missing.
@@ -105,7 +87,7 @@ pub(crate) fn account_for(report: &Report, settings: &Settings) -> Option<Failur
             })
         })
         .collect();
-    Context::of(report, settings).summary(&failed, report.recipients.len())
+    Context::new(&report.via, settings).summary(&failed, report.recipients.len())
 }
 
 /// Sums up the faults that a rehearsal ended with, as a send would: `None` without any.
@@ -160,7 +142,7 @@ impl Context<'_> {
         }
         let mut distinct: Vec<(&Fault, &'static Hint)> = Vec::new();
         for Failed { fault, .. } in failed {
-            if let Some(hint) = self.hint(fault)
+            if let Some(hint) = hints::of(fault)
                 && !distinct.iter().any(|(_, known)| known.id == hint.id)
             {
                 distinct.push((fault, hint));
@@ -278,7 +260,7 @@ impl Context<'_> {
             }
             other => failure = failure.fact(cause(other, self.language)),
         }
-        let hint = self.hint(fault);
+        let hint = hints::of(fault);
         if let Some(hint) = hint.filter(|_| !fault.in_doubt && !is_plain(&fault.cause)) {
             failure = failure.fact(self.meaning(fault, hint, false));
         }

@@ -813,3 +813,55 @@ fn what_a_bare_code_means_depends_on_what_was_under_way() {
         ("later-2.0", "later-7.0", "reply-554")
     );
 }
+
+#[test]
+fn what_a_provider_means_beats_the_first_digit() {
+    let class = |provider, stage, code, text: &str| {
+        let reply = Reply::new(code, vec![text.into()]);
+        let fault = Fault::new(stage, Cause::Refused(reply));
+        Classifier::new(provider, None).classify(fault).class()
+    };
+    let mail = "\"MAIL FROM\" doesn't conform with authentication (Auth Account:a@x.example|Mail Account:b@x.example)";
+    assert_eq!(
+        class(Some("alimail"), Stage::Sender, 440, mail),
+        Class::Permanent
+    );
+    assert_eq!(
+        class(Some("directmail"), Stage::Sender, 436, mail),
+        Class::Permanent
+    );
+    let limit = "5.4.5 Daily user sending limit exceeded.";
+    assert_eq!(
+        class(Some("gmail"), Stage::Content, 550, limit),
+        Class::Temporary
+    );
+    assert_eq!(
+        class(None, Stage::Recipient, 550, "5.1.1 no such user"),
+        Class::Permanent
+    );
+    assert_eq!(
+        class(None, Stage::Recipient, 450, "4.2.0 greylisted"),
+        Class::Temporary
+    );
+}
+
+#[test]
+fn a_reply_means_the_same_however_often_it_comes_and_what_comes_between() {
+    let classifier = Classifier::new(Some("gmail"), None);
+    let limit = "5.4.5 Daily user sending limit exceeded.";
+    let refused = |stage, code, text: &str| {
+        let reply = Reply::new(code, vec![text.into()]);
+        classifier.classify(Fault::new(stage, Cause::Refused(reply)))
+    };
+    let first = refused(Stage::Content, 550, limit);
+    assert_eq!(first.class(), Class::Temporary);
+    assert_eq!(refused(Stage::Content, 550, limit), first);
+    let unknown = refused(Stage::Recipient, 550, "5.1.1 no such user");
+    assert_eq!(unknown.class(), Class::Permanent);
+    let doubt = classifier.classify(Fault {
+        in_doubt: true,
+        ..first.clone()
+    });
+    assert_eq!(super::of(&doubt).unwrap().id, "in-doubt");
+    assert_eq!(refused(Stage::Content, 550, limit), first);
+}

@@ -265,6 +265,8 @@ pub struct Program {
     pub sender: bool,
     /// Adds `-v`.
     pub verbose: bool,
+    /// The provider that the settings name: the program may repeat its words.
+    pub provider: Option<String>,
     /// How long it may take: `block` for each block of the message, and `dot` from its end on.
     pub timeouts: Timeouts,
 }

@@ -6,8 +6,8 @@
 //! `net` connects and encrypts, `smtp` speaks on top of it. Beside them `sendmail` and `file` are the
 //! other transports, and `https` fetches what a provider publishes. What they share: `observer` and
 //! `steps` tell what happens, `redact` strikes secrets out, `line` guards what is sent, `learned`
-//! is what the next connection of a run should know, `delivery_log` records before the dot,
-//! `classified` says what refusals mean for later attempts, and `rehearsal` tries all of it.
+//! is what the next connection of a run should know, `delivery_log` records before the dot, and
+//! `rehearsal` tries all of it.
 
 pub(crate) use self::delivery_log::DeliveryLog;
 pub(crate) use self::learned::Learned;
@@ -19,7 +19,6 @@ use crate::delivery::Report;
 use crate::message::Message;
 use crate::route::Route;
 
-mod classified;
 mod delivery_log;
 mod file;
 pub(crate) mod https;
@@ -70,10 +69,7 @@ pub trait Transport {
 /// Opens a way. Nothing is connected, started or written before the first message.
 pub(crate) fn open(route: &Route, context: &RunContext) -> Box<dyn Transport> {
     match route {
-        Route::Smtp(server) => Box::new(classified::Classified::new(
-            smtp::Server::new(server, context),
-            server.provider.clone(),
-        )),
+        Route::Smtp(server) => Box::new(smtp::Server::new(server, context)),
         Route::Program(program) => Box::new(sendmail::Sendmail::new(program, context)),
         Route::File(path) => Box::new(file::Mailfile::new(Some(path), context)),
         Route::Stdout => Box::new(file::Mailfile::new(None, context)),

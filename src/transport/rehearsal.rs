@@ -1,8 +1,8 @@
 //! A send rehearsed: every step up to the recipients, what was found in each, and nothing sent.
 //!
-//! Promise: the way, the endpoints, the secrets and the judgements are those of a send, because it is
-//! the code of a send that runs; this room only listens to it, asks about sender and recipients and
-//! takes the question back (RSET). No DATA is ever said, no program started, no file written.
+//! Promise: the route, the endpoints, the secrets and the explanations are those of a send, because
+//! the code of a send runs; this room only observes it, asks about sender and recipients and takes
+//! the question back (RSET). DATA is never sent, no program is started, no file is written.
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use rustix::fs::{Access, access};
 
 use super::{Fact, Observer, Outcome, RunContext, Step, StepRecorder, sendmail};
 use crate::delivery::{Cause, Fault, Stage};
-use crate::hints;
+use crate::hints::Classifier;
 use crate::message::Message;
 use crate::route::{Program, Route, Smtp};
 use crate::transport::peer_text::reason;
@@ -29,11 +29,7 @@ pub(crate) fn rehearse(
     context: &RunContext,
     observer: impl Observer + 'static,
 ) -> (String, Vec<Fault>) {
-    let provider = match route {
-        Route::Smtp(server) => server.provider.clone(),
-        _ => None,
-    };
-    let steps = StepRecorder::new(Arc::new(observer), provider.clone());
+    let steps = StepRecorder::new(Arc::new(observer));
     let place = super::describe(route);
     if let Route::Smtp(server) = route {
         let context = RunContext {
@@ -41,10 +37,7 @@ pub(crate) fn rehearse(
             ..context.clone()
         };
         let mut server = Server::new(&hurried(server), &context);
-        let mut faults = server.rehearse(message, &steps);
-        for fault in &mut faults {
-            hints::classify(fault, provider.as_deref());
-        }
+        let faults = server.rehearse(message, &steps);
         return (server.via().to_owned(), faults);
     }
     steps.endpoint(place.clone());
@@ -60,7 +53,13 @@ pub(crate) fn rehearse(
             (Step::File, Ok(()))
         }
     };
-    let fault = fits.err().map(|cause| Fault::new(Stage::Connect, cause));
+    let provider = match route {
+        Route::Program(program) => program.provider.as_deref(),
+        _ => None,
+    };
+    let classifier = Classifier::new(provider, None);
+    let fault = |cause| classifier.classify(Fault::new(Stage::Connect, cause));
+    let fault = fits.err().map(fault);
     steps.over(step, fault.clone().map_or(Outcome::Passed, Outcome::Failed));
     (place, fault.into_iter().collect())
 }

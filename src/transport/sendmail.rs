@@ -18,6 +18,7 @@ use crate::address::Address;
 use crate::children::{self, ExitStatus, Order, Running, Stop};
 use crate::delivery::{Cause, Fault, Line, RecipientResult, Reply, Report, Stage};
 use crate::environment::STARTED_BY_SMAIL;
+use crate::hints::Classifier;
 use crate::message::{Envelope, Message, xtext};
 use crate::route::{Program, Timeouts};
 use crate::transport::delivery_log::{DeliveryLog, SettleOnce};
@@ -142,11 +143,13 @@ impl Transport for Sendmail {
         let via = self.program.path.display().to_string();
         let mut report = Report::uniform(via, std::iter::empty(), &Ok(Reply::new(250, Vec::new())));
         let mut over: Option<Cause> = None;
+        let classifier = Classifier::new(self.program.provider.as_deref(), None);
         for part in self.parts(&message.envelope) {
-            let outcome = match &over {
+            let ended = match &over {
                 Some(cause) => Err(Fault::new(Stage::Connect, cause.clone())),
                 None => self.run(message, part.clone(), &mut once),
             };
+            let outcome = ended.map_err(|fault| classifier.classify(fault));
             // It would be no other for the next part.
             if let Err(Fault {
                 cause: cause @ (Cause::Interrupted(_) | Cause::Program(_, None)),

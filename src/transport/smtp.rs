@@ -17,6 +17,7 @@ mod recipients;
 pub(super) mod reply;
 mod transaction;
 
+use std::rc::Rc;
 use std::time::Instant;
 
 use self::auth::LoggedIn;
@@ -25,6 +26,7 @@ use self::recipients::Recipients;
 use self::transaction::{Connection, Finished};
 use super::{ConnectionReuse, Reporter, RunContext, Transport};
 use crate::delivery::{Cause, Fault, Report, Stage, Timing};
+use crate::hints::Classifier;
 use crate::message::Message;
 use crate::route::{Endpoint, Smtp, TlsMode};
 use crate::transport::delivery_log::{DeliveryLog, SettleOnce};
@@ -38,6 +40,7 @@ const MOST_IDLE: usize = 4;
 /// A server, connected or not.
 pub(super) struct Server {
     route: Smtp,
+    classifier: Rc<Classifier>,
     context: RunContext,
     prepared: Option<TlsContext>,
     fetched: Option<auth::Fetched>,
@@ -66,6 +69,7 @@ impl Server {
             .map_or_else(String::new, |endpoint| place(route, *endpoint));
         Server {
             route: route.clone(),
+            classifier: Rc::new(classifier(route)),
             context: context.clone(),
             prepared: None,
             fetched: None,
@@ -95,7 +99,7 @@ impl Server {
         }
         match at_hand {
             Some(connection) => Ok(self.connection.insert(connection)),
-            None => Err(Fault::new(Stage::Connect, Cause::Unreachable(vec![]))),
+            None => Err(self.unreachable(Vec::new())),
         }
     }
 
@@ -115,9 +119,10 @@ impl Server {
             match self.enter(endpoint, timing) {
                 Ok(connection) => return Ok(connection),
                 Err(closed) => {
+                    let fault = self.classifier.classify(closed.fault);
                     reporter.steps(|steps| {
-                        let silent = closed.fault.stage == Stage::Greeting
-                            && matches!(closed.fault.cause, Cause::Silent(_));
+                        let silent = fault.stage == Stage::Greeting
+                            && matches!(fault.cause, Cause::Silent(_));
                         if silent
                             && handshake::speaks_tls(
                                 &self.route,
@@ -128,25 +133,24 @@ impl Server {
                         {
                             steps.fact("speaks", Fact::Text("TLS".to_owned()));
                         }
-                        steps.failed(&closed.fault);
+                        steps.failed(&fault);
                     });
-                    let next = closed.next_endpoint;
-                    match closed.fault.cause {
+                    match fault.cause {
                         Cause::Unreachable(reasons) => unreachable.extend(reasons),
-                        cause => {
-                            ended = Some(Fault {
-                                cause,
-                                ..closed.fault
-                            });
-                        }
+                        _ => ended = Some(fault),
                     }
-                    if !next {
+                    if !closed.next_endpoint {
                         break;
                     }
                 }
             }
         }
-        Err(ended.unwrap_or_else(|| Fault::new(Stage::Connect, Cause::Unreachable(unreachable))))
+        Err(ended.unwrap_or_else(|| self.unreachable(unreachable)))
+    }
+
+    fn unreachable(&self, tried: Vec<(String, String)>) -> Fault {
+        let fault = Fault::new(Stage::Connect, Cause::Unreachable(tried));
+        self.classifier.classify(fault)
     }
 
     fn enter(
@@ -241,13 +245,15 @@ impl Server {
     /// Goes the way of a message up to its recipients, and back. Gives what a send would have
     /// failed with, for each recipient that was refused.
     pub(super) fn rehearse(&mut self, message: &Message, steps: &StepRecorder) -> Vec<Fault> {
+        let classifier = Rc::clone(&self.classifier);
         let connection = match self.ready(&mut Timing::default()) {
             Ok(connection) => connection,
             Err(fault) => return vec![fault],
         };
         let faults = match transaction::form(&connection.capabilities, message) {
-            Ok(message) => transaction::rehearse(connection, message, steps),
+            Ok(message) => transaction::rehearse(connection, message, &classifier, steps),
             Err(fault) => {
+                let fault = classifier.classify(fault);
                 steps.failed(&fault);
                 vec![fault]
             }
@@ -299,6 +305,7 @@ impl Server {
         let message = match transaction::form(&connection.capabilities, message) {
             Ok(message) => message,
             Err(fault) => {
+                let fault = recipients.classifier.classify(fault);
                 once.settle(
                     recipients
                         .outcomes
@@ -330,6 +337,11 @@ impl Server {
         }
         Ok(ran)
     }
+}
+
+/// Says what the failures of this server mean.
+fn classifier(route: &Smtp) -> Classifier {
+    Classifier::new(route.provider.as_deref(), Some(&route.host))
 }
 
 /// Sends QUIT, once.
@@ -369,7 +381,12 @@ impl Transport for Server {
         // A list may be long; one copy of it is enough while it is worked through.
         drop(recipients);
         let mut once = SettleOnce::new(log, report.recipients.len());
-        let mut recipients = Recipients::new(report.recipients.len(), self.chunking, self.room);
+        let mut recipients = Recipients::new(
+            report.recipients.len(),
+            self.chunking,
+            self.room,
+            Rc::clone(&self.classifier),
+        );
         let mut ended = Ok(());
         // Each reason to begin again is good for once, unless somebody was spoken for meanwhile: a
         // tired connection, BDAT refused, QUIT sent too early, too many recipients at once.
@@ -404,7 +421,9 @@ impl Transport for Server {
                 Cause::Lost("the server closes every connection".into()),
             )
         };
-        let otherwise = Err(ended.err().unwrap_or_else(lost));
+        let otherwise = Err(ended
+            .err()
+            .unwrap_or_else(|| self.classifier.classify(lost())));
         for (result, outcome) in report
             .recipients
             .iter_mut()

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use super::observer::{Event, Observer};
 use crate::delivery::{Fault, Stage};
-use crate::hints;
 
 /// A step of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -152,17 +151,14 @@ struct Recording {
     since: Instant,
     facts: Facts,
     observer: Arc<dyn Observer>,
-    /// Whose words those of the server are, if that is known.
-    provider: Option<String>,
 }
 
 impl StepRecorder {
-    pub(super) fn new(observer: Arc<dyn Observer>, provider: Option<String>) -> Self {
+    pub(super) fn new(observer: Arc<dyn Observer>) -> Self {
         StepRecorder(Arc::new(Mutex::new(Recording {
             since: Instant::now(),
             facts: Facts::new(),
             observer,
-            provider,
         })))
     }
 
@@ -190,11 +186,8 @@ impl StepRecorder {
     }
 
     /// The step under way is over.
-    pub(super) fn over(&self, step: Step, mut outcome: Outcome) {
+    pub(super) fn over(&self, step: Step, outcome: Outcome) {
         self.with(|recording| {
-            if let Outcome::Failed(fault) = &mut outcome {
-                hints::classify(fault, recording.provider.as_deref());
-            }
             let facts = std::mem::take(&mut recording.facts);
             let took = recording.since.elapsed();
             recording.observer.observe(Event::Step(StepResult {

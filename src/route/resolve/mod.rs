@@ -151,6 +151,7 @@ fn program(settings: &Settings, path: PathBuf) -> Result<Route, SettingsError> {
             .iter()
             .any(|n| settings.filled(n).is_some()),
         verbose: settings.flag("verbose"),
+        provider: settings.provider().map(str::to_owned),
         timeouts: timeouts(settings),
     }))
 }

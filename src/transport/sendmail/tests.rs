@@ -17,6 +17,7 @@ fn program(path: &str, arguments: &[&str]) -> Program {
         no_default_arguments: true,
         no_recipients: true,
         sender: false,
+        provider: None,
         verbose: false,
         timeouts: Timeouts::default(),
     }
@@ -140,7 +141,7 @@ fn a_program_that_does_not_exist_is_named() {
     );
     assert_eq!(
         report.recipients[0].outcome,
-        Err(Fault::new(Stage::Connect, wanted))
+        Err(Classifier::default().classify(Fault::new(Stage::Connect, wanted)))
     );
 }
 
@@ -201,16 +202,17 @@ fn a_program_that_does_not_end_leaves_the_mail_in_doubt_only_when_it_has_all_of_
     };
     let why = "it took longer than 0.2 s and was killed\nbusy";
     let fault = Fault::new(Stage::Content, Cause::Program(why.into(), None));
+    let classifier = Classifier::default();
     assert_eq!(
         hangs("cat >/dev/null; echo busy >&2; sleep 60", 9),
-        Fault {
+        classifier.classify(Fault {
             in_doubt: true,
             ..fault.clone()
-        }
+        })
     );
     assert_eq!(fault.class(), crate::delivery::Class::Temporary);
     let unread = hangs("echo busy >&2; sleep 60", 1 << 20);
-    assert_eq!(unread, fault);
+    assert_eq!(unread, classifier.classify(fault));
 }
 
 #[test]

@@ -150,7 +150,7 @@ fn open_once(
             context.learned.is_mute(address);
         }
         early.note("trying the next address of the server");
-        early.steps(|steps| steps.failed(&closed.fault));
+        early.steps(|steps| steps.failed(&super::classifier(route).classify(closed.fault.clone())));
         mute = Some(closed);
     }
 }

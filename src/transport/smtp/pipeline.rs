@@ -174,7 +174,8 @@ impl Transaction<'_, '_> {
         } else {
             self.refused.push(at);
         }
-        self.outcomes[at] = Some(Err(Fault::new(Stage::Recipient, Cause::Refused(reply))));
+        let fault = Fault::new(Stage::Recipient, Cause::Refused(reply));
+        self.outcomes[at] = Some(Err(self.classifier.classify(fault)));
     }
 
     /// Leaves those who were not asked about yet to later transactions, as those before them were,

@@ -1,10 +1,12 @@
 //! How far a message has come, whichever connections it takes.
 //!
 //! Promise: what is known of a recipient outlives the connection it was learned on, and nobody is
-//! spoken for twice.
+//! spoken for twice. A fault has its meaning when it becomes an outcome.
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use crate::delivery::{Cause, Fault, Reply, Stage};
+use crate::hints::Classifier;
 use crate::transport::delivery_log::SettleOnce;
 
 /// What became of one recipient.
@@ -14,6 +16,8 @@ pub(super) type Outcome = Result<Reply, Fault>;
 /// them.
 #[expect(clippy::struct_excessive_bools, reason = "each is learned by itself")]
 pub(super) struct Recipients {
+    /// Says what faults mean.
+    pub classifier: Rc<Classifier>,
     /// One for each, in the order of the envelope; `None` while nothing is known.
     pub outcomes: Vec<Option<Outcome>>,
     /// Those still to be spoken for, in order. One may have an outcome that holds unless a better
@@ -33,9 +37,15 @@ pub(super) struct Recipients {
 
 impl Recipients {
     /// Begins, with as many recipients.
-    pub(super) fn new(recipients: usize, chunking: bool, room: Option<usize>) -> Self {
+    pub(super) fn new(
+        recipients: usize,
+        chunking: bool,
+        room: Option<usize>,
+        classifier: Rc<Classifier>,
+    ) -> Self {
         let waiting = (0..recipients).collect();
         Recipients {
+            classifier,
             outcomes: vec![None; recipients],
             waiting,
             begun: false,
@@ -92,20 +102,20 @@ impl Recipients {
         &mut self,
         members: &[usize],
         before: Vec<(usize, Outcome)>,
-        fault: &Fault,
+        fault: Fault,
     ) {
         let unwanted = fault.stage == Stage::Sender && self.begun;
-        let fault = match &fault.cause {
+        let fault = self.classifier.classify(match &fault.cause {
             // It has taken this sender before: what it refuses is the transaction.
             Cause::Refused(reply) if unwanted => {
                 let why = format!(
                     "the server accepts no further transaction: {}",
                     reply.text()
                 );
-                &Fault::new(Stage::Sender, Cause::Lost(why))
+                Fault::new(Stage::Sender, Cause::Lost(why))
             }
             _ => fault,
-        };
+        });
         for (at, outcome) in before.into_iter().filter(|_| unwanted) {
             self.outcomes[at].get_or_insert(outcome);
         }
@@ -122,7 +132,8 @@ impl Recipients {
     /// server.
     pub(super) fn settle(&mut self, once: &mut SettleOnce<'_>) {
         let why = || Cause::Protocol("no reply for this recipient".into());
-        let forgotten = || Err(Fault::new(Stage::Recipient, why()));
+        let fault = || Fault::new(Stage::Recipient, why());
+        let forgotten = || Err(self.classifier.classify(fault()));
         once.settle(
             self.outcomes
                 .iter_mut()

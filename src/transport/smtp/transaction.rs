@@ -5,6 +5,8 @@
 //! others; the text is sent only after 354 and only if somebody accepted it, or behind BDAT (see
 //! `bdat`); only 2yz to the last command of it is acceptance. Recipients that a server has no room for in
 //! one transaction get another one (see `pipeline`).
+use std::rc::Rc;
+
 use super::bdat::Bdat;
 use super::capabilities::Capabilities;
 use super::commands::mail;
@@ -12,6 +14,7 @@ use super::connection::Session;
 use super::pipeline;
 use super::recipients::{Outcome, Recipients};
 use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
+use crate::hints::Classifier;
 use crate::message::Message;
 use crate::route::Timeouts;
 use std::sync::Arc;
@@ -83,10 +86,11 @@ pub(super) fn form<'m>(
 pub(super) fn rehearse(
     connection: &mut Connection,
     message: &Message,
+    classifier: &Rc<Classifier>,
     steps: &StepRecorder,
 ) -> Vec<Fault> {
     let members: Vec<usize> = (0..message.envelope.recipients.len()).collect();
-    let mut recipients = Recipients::new(members.len(), false, None);
+    let mut recipients = Recipients::new(members.len(), false, None, Rc::clone(classifier));
     let (timeouts, mut nobody) = (connection.timeouts.command, ());
     let mut once = SettleOnce::new(&mut nobody, members.len());
     let opening = mail(&connection.capabilities, message);
@@ -126,12 +130,14 @@ pub(super) fn rehearse(
         let reply = match said {
             Ok(reply) => reply,
             Err(fault) => {
+                let fault = classifier.classify(fault);
                 steps.over(step, steps::Outcome::Failed(fault.clone()));
                 return vec![fault];
             }
         };
         steps.fact("reply", Fact::Text(reply.text()));
-        let fault = (!reply.is_positive()).then(|| Fault::new(verb.stage(), Cause::Refused(reply)));
+        let refused = || Fault::new(verb.stage(), Cause::Refused(reply.clone()));
+        let fault = (!reply.is_positive()).then(|| classifier.classify(refused()));
         steps.over(
             step,
             fault
@@ -206,7 +212,7 @@ pub(super) fn run(
                 recipients.put_back(members, before);
                 return Finished::Again("the server accepts fewer recipients at once");
             }
-            recipients.give_up(&members, before, &fault);
+            recipients.give_up(&members, before, fault);
             break;
         }
         if let Some(limit) = limit {
@@ -294,6 +300,7 @@ pub(super) struct Transaction<'a, 'l> {
     pub(super) members: &'a [usize],
     pub(super) outcomes: &'a mut [Option<Outcome>],
     pub(super) once: &'a mut SettleOnce<'l>,
+    pub(super) classifier: &'a Classifier,
     /// Whether BDAT may be used, and QUIT leave with it.
     allowed: (bool, bool),
     /// MAIL has been answered.
@@ -331,6 +338,7 @@ impl<'a, 'l> Transaction<'a, 'l> {
             opening,
             members,
             allowed: (recipients.chunking, recipients.early_quit),
+            classifier: &recipients.classifier,
             outcomes: &mut recipients.outcomes,
             once,
             answered: false,
@@ -530,7 +538,9 @@ impl<'a, 'l> Transaction<'a, 'l> {
                     session.end_of_message();
                     return Err(session.cut(Stage::Content, Cause::Refused(reply)));
                 }
-                _ => Err(Fault::new(Stage::Content, Cause::Refused(reply.clone()))),
+                _ => Err(self
+                    .classifier
+                    .classify(Fault::new(Stage::Content, Cause::Refused(reply.clone())))),
             });
         }
         session.end_of_message();

@@ -411,6 +411,7 @@ fn a_program_and_a_file_are_told_of_before_they_have_the_whole_message() {
         no_default_arguments: true,
         no_recipients: true,
         sender: false,
+        provider: None,
         verbose: false,
         timeouts: crate::route::Timeouts::default(),
     };

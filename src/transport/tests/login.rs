@@ -4,6 +4,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::*;
 use crate::delivery::{Cause, Lacks, Stage};
+use crate::hints::Classifier;
 use crate::route::{Choice, Login, Mechanism};
 use crate::secret::{Secret, SecretSource};
 
@@ -382,7 +383,7 @@ fn a_nul_in_a_credential_never_leaves() {
         let wanted = Cause::NoSecret(format!("the {what} contains a NUL character"), false);
         assert_eq!(
             report.recipients[0].outcome,
-            Err(Fault::new(Stage::Login, wanted))
+            Err(Classifier::default().classify(Fault::new(Stage::Login, wanted)))
         );
     }
 }

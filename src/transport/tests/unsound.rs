@@ -115,6 +115,7 @@ fn no_program_is_started_with_such_an_argument() {
         no_default_arguments: true,
         no_recipients: true,
         sender: false,
+        provider: None,
         verbose: false,
         timeouts: crate::route::Timeouts::default(),
     };
