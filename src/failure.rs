@@ -14,7 +14,8 @@ pub(crate) use delivery::{
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use crate::hints::{Hint, Language};
+use crate::hints::Hint;
+use crate::language::Language;
 use crate::text::{self, Policy};
 
 /// The exit status; the table of the man page is made from [`EXITS`].

@@ -16,6 +16,7 @@ use self::index::best;
 pub use self::secret::suspicious;
 pub use self::table::{Hint, named, rows};
 use crate::delivery::{Cause, Class, EnhancedCode, Fault, Lacks, Meaning, Reply, Stage};
+use crate::language::Language;
 use crate::providers;
 
 mod explain;
@@ -28,32 +29,6 @@ mod table;
 mod corpus;
 #[cfg(test)]
 mod tests;
-
-/// The language of the texts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Language {
-    /// English.
-    #[default]
-    English,
-    /// Simplified Chinese.
-    Chinese,
-}
-
-impl Language {
-    /// The language for a locale of messages: `zh_CN.UTF-8`, `zh`; English for every other.
-    pub fn of(locale: &str) -> Self {
-        let name = locale.get(..2).unwrap_or_default();
-        let ends = locale
-            .as_bytes()
-            .get(2)
-            .is_none_or(|next| !next.is_ascii_alphanumeric());
-        if name.eq_ignore_ascii_case("zh") && ends {
-            Language::Chinese
-        } else {
-            Language::English
-        }
-    }
-}
 
 /// Who has to act.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -18,6 +18,7 @@ mod files;
 mod generate;
 pub mod hints;
 mod inject;
+pub mod language;
 mod maillog;
 pub mod mailrc;
 mod mbox;

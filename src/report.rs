@@ -4,7 +4,8 @@
 use serde::Serialize;
 
 use crate::delivery::{Class, Line, RecipientResult, Report};
-use crate::hints::{self, Explanation, Hint, Language};
+use crate::hints::{self, Explanation, Hint};
+use crate::language::Language;
 use crate::queue::Item;
 use crate::text::{self, Policy, short, word};
 

@@ -4,7 +4,8 @@
 //! for who asked for none. It goes where the mail went, by the settings of the mail.
 use crate::address::{Address, Mailbox};
 use crate::aliases::Local;
-use crate::hints::{self, Language};
+use crate::hints::{self};
+use crate::language::Language;
 use crate::message::{Envelope, Message, Stamp};
 use crate::notice::{self, Facts, Failed};
 use crate::queue::{Claim, Head, RecipientStatus};

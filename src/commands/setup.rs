@@ -12,7 +12,8 @@ use crate::delivery::{Cause, Fault, Stage};
 use crate::draft::{Body, Draft};
 use crate::environment::{self, Environment};
 use crate::failure::{self, Exit, Failure};
-use crate::hints::{self, Language};
+use crate::hints::{self};
+use crate::language::Language;
 use crate::mailrc::{self, Dialect};
 use crate::route::{Route, resolve::resolve};
 use crate::secret::{self, Secret, SecretSource, Terminal};
@@ -40,8 +41,8 @@ pub(super) fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
     let settings = layers.resolve(&[])?;
     let language = failure::language(&settings);
     let messages = match language {
-        Language::English => Messages::ENGLISH,
-        Language::Chinese => Messages::CHINESE,
+        Language::English => Messages(Language::English),
+        Language::Chinese => Messages(Language::Chinese),
     };
     let mut context = context(args, &settings);
     let place = place(args, env, &layers, &settings)?;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::cli::Args;
 use crate::environment;
 use crate::failure;
-use crate::hints::Language;
+use crate::language::Language;
 use crate::report;
 use crate::settings::Settings;
 use crate::text::{self, Policy};

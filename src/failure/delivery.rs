@@ -2,10 +2,11 @@
 //!
 //! Promise: what the server said comes first and as it came, then what it means, then one way out
 //! of at most three lines.
-use super::messages::{self, Sentence};
+use super::messages;
 use super::{Exit, Failure};
 use crate::delivery::{Cause, Class, Fault, Lacks, Reply, Report, Stage};
-use crate::hints::{self, Hint, Language};
+use crate::hints::{self, Hint};
+use crate::language::{Language, Sentence};
 use crate::settings::{Settings, author};
 use crate::text;
 

@@ -1,49 +1,8 @@
-//! The sentences about deliveries in every language: a row is a sentence, a column a language.
+//! The sentences about deliveries: a row is a sentence, a column a language.
 //!
-//! Promise: both columns say the same and name the same parts, `{0}` to `{9}`; a test proves it.
-//! What a server, a library or a user said is put in as it is. Journal and log are for programs and
-//! stay in English.
-use crate::hints::Language;
-
-/// A sentence in English and in Simplified Chinese: a lowercase fragment.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Sentence(&'static str, &'static str);
-
-impl Sentence {
-    /// The sentence with its parts put in.
-    pub(crate) fn say(self, language: Language, parts: &[&str]) -> String {
-        let mut rest = match language {
-            Language::English => self.0,
-            Language::Chinese => self.1,
-        };
-        let mut out =
-            String::with_capacity(rest.len() + parts.iter().map(|part| part.len()).sum::<usize>());
-        // From left to right and never twice: a part may hold braces of its own.
-        while let Some((before, after)) = rest.split_once('{') {
-            out.push_str(before);
-            let (number, behind) = after.split_once('}').unwrap_or((after, ""));
-            out.push_str(
-                number
-                    .parse()
-                    .ok()
-                    .and_then(|number: usize| parts.get(number))
-                    .unwrap_or(&""),
-            );
-            rest = behind;
-        }
-        out.push_str(rest);
-        out
-    }
-}
-
-macro_rules! sentences {
-    ($($name:ident: $english:literal, $chinese:literal;)*) => {
-        $(#[doc = $english] pub(crate) const $name: Sentence = Sentence($english, $chinese);)*
-        /// Every sentence, for the test.
-        #[cfg(test)]
-        const ALL: &[Sentence] = &[$($name),*];
-    };
-}
+//! Promise: what a server, a library or a user said is put in as it is; whoever prints a sentence
+//! makes it safe. Journal and log are for programs and stay in English.
+use crate::language::sentences;
 
 #[rustfmt::skip]
 sentences! {
@@ -121,42 +80,10 @@ sentences! {
 mod tests {
     use super::*;
 
-    /// The numbers of the parts, sorted.
-    fn parts(text: &str) -> Vec<&str> {
-        let mut parts: Vec<_> = text
-            .split('{')
-            .skip(1)
-            .filter_map(|piece| piece.split('}').next())
-            .collect();
-        parts.sort_unstable();
-        parts
-    }
-
     #[test]
     fn both_languages_name_the_same_parts() {
-        for Sentence(english, chinese) in ALL {
-            assert_eq!(parts(english), parts(chinese), "{english}");
-            assert!(
-                !english.ends_with('.') && !chinese.ends_with('。'),
-                "{english}"
-            );
-            assert!(english.is_ascii() && !chinese.is_ascii(), "{english}");
+        for sentence in ALL {
+            sentence.check();
         }
-    }
-
-    #[test]
-    fn a_part_is_put_in_as_it_is() {
-        assert_eq!(
-            LOGIN_AS.say(Language::English, &["{1}", "{0}"]),
-            "cannot log in to {1} as {0}"
-        );
-        assert_eq!(
-            LOGIN_AS.say(Language::Chinese, &["h", "u"]),
-            "无法以 u 登录 h"
-        );
-        assert_eq!(
-            LOGIN_AS.say(Language::English, &["h"]),
-            "cannot log in to h as "
-        );
     }
 }

@@ -9,12 +9,13 @@ use std::fmt::Write as _;
 
 use super::account::{Account, Proof, Setting};
 use super::find::{self, Found, Login, Proposal, Server};
-use super::messages::{self, Messages, Text};
+use super::messages::{self, Messages};
 use super::questions::{ask, choose, choose_store, yes};
 use super::secret_store::{SecretStore, StoredSecret, free_file};
 use super::write::Target;
 use super::{Aborted, Done, Place, Prompter, Services, SetupError, SetupOptions, TrialError};
 use crate::address::Address;
+use crate::language::Sentence;
 use crate::providers;
 
 /// A dialogue under way.
@@ -448,16 +449,16 @@ impl<'a> Dialogue<'a> {
             .retain(|said| !names.contains(&said.name.as_str()));
     }
 
-    fn say(&mut self, text: Text, facts: &[&str]) {
+    fn say(&mut self, text: Sentence, facts: &[&str]) {
         let line = self.messages.of(text, facts);
         self.prompter.say(&line);
     }
 
-    fn ask(&mut self, text: Text, default: Option<&str>) -> Result<String, SetupError> {
+    fn ask(&mut self, text: Sentence, default: Option<&str>) -> Result<String, SetupError> {
         ask(self.prompter, &self.messages.of(text, &[]), default)
     }
 
-    fn ask_filled(&mut self, text: Text, default: Option<&str>) -> Result<String, SetupError> {
+    fn ask_filled(&mut self, text: Sentence, default: Option<&str>) -> Result<String, SetupError> {
         loop {
             let answer = self.ask(text, default)?;
             if !answer.is_empty() {
@@ -466,7 +467,7 @@ impl<'a> Dialogue<'a> {
         }
     }
 
-    fn yes(&mut self, text: Text, facts: &[&str], default: bool) -> Result<bool, SetupError> {
+    fn yes(&mut self, text: Sentence, facts: &[&str], default: bool) -> Result<bool, SetupError> {
         let question = self.messages.of(text, facts);
         yes(self.prompter, self.messages, &question, default)
     }

@@ -8,11 +8,12 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::account::{Setting, Value};
-use super::messages::{self, Messages, Text};
+use super::messages::{self, Messages};
 use super::questions::{choose_store, yes};
 use super::secret_store::{SecretStore, StoredSecret, free_file};
 use super::write::Target;
 use super::{Done, Place, Prompter, SetupError, SetupOptions};
+use crate::language::Sentence;
 use crate::mailrc::mailx_names::REFUSED;
 use crate::mailrc::{Item, Place as Line, RcFile};
 use crate::route::url;
@@ -330,7 +331,7 @@ impl<'a> Conversion<'a> {
         }
     }
 
-    fn note(&mut self, line: &Line, name: &str, text: Text, facts: &[&str]) {
+    fn note(&mut self, line: &Line, name: &str, text: Sentence, facts: &[&str]) {
         let place = if line.path.as_ref() == self.before.path {
             line.line.to_string()
         } else {

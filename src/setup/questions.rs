@@ -1,9 +1,10 @@
 //! The forms of a question: a line, yes or no, one of some rows.
 //!
 //! Promise: an answer that cannot be is asked for again, and nobody to ask ends the dialogue.
-use super::messages::{self, Messages, Text};
+use super::messages::{self, Messages};
 use super::secret_store::{SecretStore, StoredSecret};
 use super::{Aborted, Place, Prompter, SetupError};
+use crate::language::Sentence;
 
 /// Asks where a password is to be stored; the first place is the default. `alone`: it is the only
 /// one.
@@ -38,7 +39,7 @@ pub(super) fn choose_store(
 pub(super) fn choose(
     prompter: &mut dyn Prompter,
     messages: Messages,
-    head: Text,
+    head: Sentence,
     rows: &[String],
 ) -> Result<usize, SetupError> {
     prompter.say(&messages.of(head, &[]));

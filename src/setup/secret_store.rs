@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::account::{Setting, Value};
-use super::messages::{self, Messages, Text};
+use super::messages::{self, Messages};
 use super::{Place, SetupError};
+use crate::language::Sentence;
 use crate::secret::{self, Secret};
 
 /// A place for a password.
@@ -85,7 +86,7 @@ impl SecretStore {
         all
     }
 
-    fn row(self) -> (Text, Option<&'static Program>) {
+    fn row(self) -> (Sentence, Option<&'static Program>) {
         let text = match self {
             SecretStore::File => messages::KEEP_FILE,
             SecretStore::SecretTool => messages::KEEP_SECRET_TOOL,

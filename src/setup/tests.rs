@@ -1,6 +1,7 @@
 //! Dialogues as texts: what is said, what is answered, and what is there afterwards.
 mod found;
 
+use crate::language::Language;
 use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::fs;
@@ -159,7 +160,7 @@ fn play_on(
     };
     let result = run(
         &mut script,
-        Messages::ENGLISH,
+        Messages(Language::English),
         options,
         &place(home.path()),
         services,
@@ -319,7 +320,7 @@ fn an_answer_takes_the_place_of_what_the_command_line_said() {
     };
     let done = run(
         &mut script,
-        Messages::ENGLISH,
+        Messages(Language::English),
         &options,
         &place(home.path()),
         services,
@@ -373,7 +374,7 @@ fn an_account_that_other_files_choose_does_not_win() {
     };
     let shown = run(
         &mut script,
-        Messages::ENGLISH,
+        Messages(Language::English),
         &addressed("me@qq.com"),
         &place,
         services,
@@ -561,7 +562,7 @@ fn every_line_of_a_mailrc_is_accounted_for() {
     };
     let result = from_mailrc(
         &mut script,
-        Messages::ENGLISH,
+        Messages(Language::English),
         &SetupOptions::default(),
         &place(home.path()),
         &before,
@@ -635,7 +636,7 @@ fn a_mailrc_is_not_turned_into_a_file_that_is_there() {
     };
     let result = from_mailrc(
         &mut Script::new(&[]),
-        Messages::ENGLISH,
+        Messages(Language::English),
         &SetupOptions::default(),
         &place,
         &before,
@@ -655,7 +656,7 @@ fn the_dialogue_speaks_chinese() {
     };
     run(
         &mut script,
-        Messages::CHINESE,
+        Messages(Language::Chinese),
         &addressed("me@qq.com"),
         &place(home.path()),
         services,

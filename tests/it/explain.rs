@@ -416,7 +416,7 @@ fn a_password_of_the_wrong_kind_is_pointed_out_and_tried() {
         outcome.stderr
     };
     let hint = smail::hints::named("secret-gmail-length").unwrap();
-    let language = smail::hints::Language::English;
+    let language = smail::language::Language::English;
     assert_eq!(
         said("smail", &[]),
         format!(

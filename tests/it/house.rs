@@ -53,7 +53,7 @@ const DOORS: &[(&str, &[&str])] = &[
 const FOR_TESTS: &[&str] = &["cli"];
 
 /// The shared floors: they know no room, and every room may stand on them.
-const FLOORS: &[&str] = &["environment", "files", "pace", "span", "text"];
+const FLOORS: &[&str] = &["environment", "files", "language", "pace", "span", "text"];
 
 /// A path into an outside crate, and the places (a room, or a file) it may be named in.
 #[rustfmt::skip]

@@ -1,4 +1,5 @@
 //! Pages as domains publish them, and as nobody should: what is taken of them.
+use crate::language::Language;
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
@@ -252,7 +253,11 @@ fn asked(
         urls.borrow_mut().push(url);
         page.ok_or_else(|| NoPage::Because("no such host".to_owned()))
     };
-    let found = look(&Address::parse(address).unwrap(), &web, Messages::ENGLISH);
+    let found = look(
+        &Address::parse(address).unwrap(),
+        &web,
+        Messages(Language::English),
+    );
     (found, urls.into_inner())
 }
 
@@ -271,7 +276,7 @@ fn a_signal_ends_the_asking() {
         Err(NoPage::Interrupted)
     };
     assert_eq!(
-        look(&address(), &web, Messages::ENGLISH),
+        look(&address(), &web, Messages(Language::English)),
         Err(NoPage::Interrupted)
     );
     assert_eq!(asked.into_inner(), 1);

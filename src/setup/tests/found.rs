@@ -1,6 +1,7 @@
 //! Dialogues in which the table does not know the server: the DNS is asked, and the web only where
 //! it may be.
 use super::*;
+use crate::language::Language;
 
 const QUESTION: &str = "Ask https://autoconfig.x.example and https://x.example, or where they redirect to, for settings? The first will see me@x.example. (y/n) [n]: ";
 
@@ -160,7 +161,7 @@ fn nobody_said_yes_where_nobody_is_asked() {
     };
     let result = run(
         &mut assume_yes,
-        Messages::ENGLISH,
+        Messages(Language::English),
         &options,
         &place(home.path()),
         services,
