@@ -9,6 +9,7 @@ mod alias;
 mod distinct;
 mod domain;
 mod parse;
+mod parser;
 mod phrase;
 
 use std::borrow::Cow;
@@ -69,7 +70,7 @@ impl Address {
     /// # Errors
     /// [`AddressError`] when it is read as none.
     pub fn is_what(&self, text: &str) -> Result<bool, AddressError> {
-        let (local, domain) = parse::parts(text)?;
+        let (local, domain) = parser::parts(text)?;
         Ok(local == self.local() && domain.as_deref() == self.domain())
     }
 

@@ -6,6 +6,7 @@ mod compose;
 pub(crate) mod dsn;
 mod fields;
 mod input;
+mod read;
 mod recipients;
 mod template;
 

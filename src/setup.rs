@@ -15,6 +15,7 @@ mod mailrc;
 pub(crate) mod messages;
 mod questions;
 mod secret_store;
+mod undo;
 mod write;
 
 use std::ffi::OsString;

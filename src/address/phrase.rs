@@ -4,7 +4,7 @@
 //! becomes part of a name. Linear in the length of the text. Refuses control characters and names
 //! that lead to a bare word.
 use super::Mailbox;
-use super::parse::{is_unsafe, strict};
+use super::parser::{is_unsafe, strict};
 
 /// Reads a list in which names hold commas, colons, semicolons or lone quotes without being quoted.
 /// With `bare` a word without a domain beside others is a recipient; without, nobody is named so

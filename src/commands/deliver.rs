@@ -3,7 +3,6 @@
 //! Promise: exit status 0 means accepted, or durable and to be tried again; whatever else was said,
 //! a mail is never both kept for another attempt and reported as the caller's to repeat.
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use crate::address::Mailbox;
 use crate::cli::Args;
@@ -20,11 +19,8 @@ use crate::transport::{self, ConnectionReuse, RunContext};
 
 use super::complain;
 use super::maillog::Keeper;
+use super::open_queue::TIME_LIMIT;
 use super::queue::{RouteResolver, say_given_up};
-
-/// How long a mail waits for its turn when many are sent at once, how long a mail that was sent
-/// takes others along, and how long a mail that was named is waited for.
-pub(super) const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// What the queue did with a mail.
 pub(super) struct Sent {

@@ -1,4 +1,6 @@
 //! The queues of this user: which directories they are, and by which policy they are kept.
+use std::time::Duration;
+
 use crate::cli::Args;
 use crate::environment::Environment;
 use crate::failure::{self, Exit, Failure};
@@ -6,6 +8,10 @@ use crate::queue::{FolderError, Policy, Queue, Queues};
 use crate::settings::{Settings, value};
 
 use super::complain;
+
+/// How long a mail waits for its turn when many are sent at once, how long a mail that was sent
+/// takes others along, and how long a mail that was named is waited for.
+pub(super) const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// Opens the queue, when mail goes through it.
 ///

@@ -13,8 +13,8 @@ use crate::route::{Route, resolve::resolve};
 use crate::settings::{Layers, Settings, StoredSettings};
 use crate::transport::RunContext;
 
-use super::deliver::TIME_LIMIT;
 use super::maillog::Keeper;
+use super::open_queue::TIME_LIMIT;
 use super::open_queue::existing;
 use super::{complain, notice, print};
 

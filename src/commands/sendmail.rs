@@ -27,7 +27,7 @@ use crate::text;
 use crate::transport::{self, RunContext};
 
 use super::client::Client;
-use super::deliver::{self, Mailer, Sent};
+use super::deliver::{Mailer, Sent};
 use super::queue::{RouteResolver, say, say_given_up, say_untried, say_unusable};
 use super::{complain, maillog, open_queue, print};
 
@@ -313,7 +313,7 @@ impl SendmailRun<'_> {
             return Ok(Exit::OK);
         };
         let mut options = FlushOptions {
-            timeout: deliver::TIME_LIMIT,
+            timeout: open_queue::TIME_LIMIT,
             ..FlushOptions::default()
         };
         if *filter != Filter::default() {

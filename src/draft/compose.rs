@@ -432,7 +432,7 @@ fn body(
         let head = unescape(&settings.text("text-head").unwrap_or_default());
         let mut tail = Text::default();
         if let Some(path) = settings.path("signature") {
-            tail.push(super::input::read_file(
+            tail.push(super::read::read_file(
                 &path,
                 settings.size("max-size").unwrap_or(MAX_SIZE),
             )?);

@@ -3,19 +3,19 @@
 //! Promise: nothing is read before all files are there, no file that could block or never end is
 //! opened for reading, and no more than `max-size` octets of text are held.
 use std::ffi::OsStr;
-use std::fs::File;
 use std::io::{self, BufRead, Read, Seek, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::read::{open_regular, read_all, read_file, unreadable};
 use super::template::{self, Template};
 use super::{Attachment, DraftError, Text, recipients};
 use crate::address::Mailbox;
 use crate::cli::Args;
 use crate::environment;
-use crate::files::{self, Unfit, words};
+use crate::files::words;
 use crate::settings::value::expand_home;
 
 /// What was read.
@@ -369,28 +369,6 @@ fn is_header(word: &OsStr) -> bool {
     colon.is_some_and(|end| end > 0 && bytes[..end].iter().all(|b| (b'!'..=b'~').contains(b)))
 }
 
-fn unreadable(path: &Path, why: impl Into<String>) -> DraftError {
-    DraftError::File {
-        path: path.to_owned(),
-        why: why.into(),
-    }
-}
-
-/// Opens a regular file; a FIFO or a device could block or never end.
-fn open_regular(path: &Path) -> Result<(File, u64), DraftError> {
-    let refuse = |error: io::Error| match error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<Unfit>())
-    {
-        Some(Unfit::NotRegular) => {
-            unreadable(path, "it is not a regular file; pipe it in with `-`")
-        }
-        _ => unreadable(path, words(&error)),
-    };
-    let (file, facts) = files::open(path).map_err(refuse)?;
-    Ok((file, facts.len()))
-}
-
 fn open(path: &Path, name: Option<String>, limit: u64) -> Result<Attachment, DraftError> {
     let (file, length) = open_regular(path)?;
     // Files of the kernel say 0 and then hold something, or hold less than they say, or cannot be
@@ -452,35 +430,6 @@ fn spool(from: impl Read, limit: u64) -> Result<Attachment, DraftError> {
         media_type: None,
         charset: None,
     })
-}
-
-/// Reads a text file of at most `limit` octets.
-///
-/// # Errors
-/// [`DraftError::File`], [`DraftError::TooLarge`].
-pub(super) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, DraftError> {
-    let (file, _) = open_regular(path)?;
-    let mut bytes = Vec::new();
-    file.take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(|e| unreadable(path, words(&e)))?;
-    within(bytes, limit)
-}
-
-pub(super) fn read_all(from: impl Read, limit: u64) -> Result<Vec<u8>, DraftError> {
-    let mut bytes = Vec::new();
-    from.take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(|e| DraftError::Stdin(words(&e)))?;
-    within(bytes, limit)
-}
-
-fn within(bytes: Vec<u8>, limit: u64) -> Result<Vec<u8>, DraftError> {
-    if bytes.len() as u64 > limit {
-        Err(DraftError::TooLarge(limit))
-    } else {
-        Ok(bytes)
-    }
 }
 
 /// What the name of a body's file says about its type; plain text says nothing.

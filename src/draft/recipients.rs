@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 
 use super::DraftError;
-use super::input::{read_all, read_file};
+use super::read::{read_all, read_file};
 use crate::address::{AddressError, Distinct, Mailbox, parse_list};
 
 /// The most recipients of one mail.

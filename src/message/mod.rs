@@ -39,6 +39,9 @@ pub use crate::mime::media::MediaTypes;
 pub use crate::mime::transfer::quoted_printable;
 use crate::mime::{MimeError, header};
 
+/// The most octets of a message that are kept together as one chunk.
+const CHUNK: usize = 128 << 10;
+
 /// Why a draft cannot become a mail.
 #[derive(Debug, thiserror::Error)]
 pub enum MessageError {

@@ -13,9 +13,10 @@ use std::ops::Range;
 
 use self::encoder::Encoder;
 use self::walk::{Change, Edit, How};
+use super::CHUNK;
 use super::spool::Spool;
 use super::stored::Stored;
-use super::tree::{CHUNK, Piece};
+use super::tree::Piece;
 use crate::mime::field::Mend;
 use crate::mime::head::{self, Field};
 

@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use super::tree::CHUNK;
+use super::CHUNK;
 
 /// A range of an open file.
 #[derive(Debug, Clone)]

@@ -9,6 +9,7 @@ use lettre::message::header::{Header as LettreHeader, HeaderName, HeaderValue};
 use lettre::message::{Body, Message as LettreMessage, MultiPart, SinglePart};
 use lettre::{Address as LettreAddress, address::Envelope as LettreEnvelope};
 
+use super::CHUNK;
 use super::MessageError;
 use super::source::Source;
 use super::stamp::Chance;
@@ -16,9 +17,6 @@ use super::stored::Stored;
 use crate::mime::MimeError;
 use crate::mime::header::{self, Header};
 use crate::mime::transfer::Transfer;
-
-/// The most octets of a message that are kept together as one chunk.
-pub(super) const CHUNK: usize = 128 << 10;
 
 /// What a part holds, ready for the wire.
 #[derive(Debug, Clone)]

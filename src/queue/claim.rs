@@ -8,8 +8,9 @@ use std::io;
 use std::sync::Arc;
 
 use super::entry::{self, Entry, EntryError, Head};
+use super::event::Event;
 use super::folder::{Folder, Subdir};
-use super::journal::{self, Event, JournalError, RecipientStatus, State};
+use super::journal::{self, JournalError, RecipientStatus, State};
 use super::policy::{self, Verdict};
 use super::wait::{self, Limit};
 use super::{Queue, QueueError, now};

@@ -22,6 +22,7 @@
 mod all;
 mod claim;
 mod entry;
+mod event;
 mod flush;
 mod folder;
 mod hook;

@@ -1,6 +1,6 @@
 //! The last words about every recipient of a mail. Equal words in a row are kept once, as a long
 //! list is refused alike.
-use super::journal::Event;
+use super::event::Event;
 
 /// What is known of those whose answer never came.
 pub(super) const UNANSWERED: &str = "interrupted between the final dot and its reply";

@@ -250,7 +250,7 @@ pub(crate) fn user_rc(env: &Environment) -> Option<PathBuf> {
 }
 
 fn is_secret(assignment: &Assignment) -> bool {
-    assignment.key.kind == Kind::Secret || super::waiting::has_url_password(assignment)
+    assignment.key.kind == Kind::Secret || super::layers::has_url_password(assignment)
 }
 
 /// Adds the files in which an item says a secret.

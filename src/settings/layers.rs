@@ -497,7 +497,7 @@ impl Layers {
             layer,
             origin: origin.clone(),
         };
-        if super::waiting::has_url_password(&assignment) {
+        if has_url_password(&assignment) {
             crate::secret::shield();
         }
         self.assignments.push(assignment);
@@ -517,4 +517,13 @@ fn first_address(value: &Value) -> Option<String> {
         .ok()?
         .first()
         .map(|m| m.address.key())
+}
+
+/// Whether a value is a URL with a password in it.
+pub(super) fn has_url_password(assignment: &Assignment) -> bool {
+    match &assignment.value {
+        Some(Value::Target(target)) => crate::route::url::has_password(target.text()),
+        Some(Value::Proxy(proxy)) => crate::route::url::has_password(proxy.text()),
+        _ => false,
+    }
 }

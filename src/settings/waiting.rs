@@ -5,7 +5,7 @@
 //! environment of the run that takes it along do not count, unless that run is there to send what
 //! waits. Secrets of that run are at hand, but go only where they belong.
 use super::keys::{Key, Kind};
-use super::layers::Layers;
+use super::layers::{Layers, has_url_password};
 use super::value::{Raw, Value};
 use super::{Assignment, Layer, Origin, Settings, SettingsError, Source, text_of};
 use crate::route::{LoginOrigin, url};
@@ -143,13 +143,4 @@ fn line(assignment: &Assignment) -> Option<String> {
         Some(suffix) => format!("{name}-{suffix}={value}"),
         None => format!("{name}={value}"),
     })
-}
-
-/// Whether a value is a URL with a password in it.
-pub(super) fn has_url_password(assignment: &Assignment) -> bool {
-    match &assignment.value {
-        Some(Value::Target(target)) => url::has_password(target.text()),
-        Some(Value::Proxy(proxy)) => url::has_password(proxy.text()),
-        _ => false,
-    }
 }

@@ -154,7 +154,7 @@ impl StoredSecret {
     }
 
     /// Stores it, and tells how to take it back.
-    pub(super) fn store(&self, undo: &mut super::write::Undo) -> Result<(), SetupError> {
+    pub(super) fn store(&self, undo: &mut super::undo::Undo) -> Result<(), SetupError> {
         match self.store.row().1 {
             Some(program) => {
                 let input = Zeroizing::new((program.input)(self));

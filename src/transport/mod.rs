@@ -11,10 +11,11 @@
 
 pub(crate) use self::delivery_log::DeliveryLog;
 pub(crate) use self::learned::Learned;
-pub(crate) use self::observer::Reporter;
-pub(crate) use self::observer::{Event, Observer, RunContext};
+pub(crate) use self::observer::{Event, Observer};
 pub(crate) use self::redact::Redactor;
-pub(crate) use self::steps::{Fact, Outcome, Step, StepRecorder, StepResult};
+pub(crate) use self::run::{Reporter, RunContext};
+pub(crate) use self::step_recorder::StepRecorder;
+pub(crate) use self::steps::{Fact, Outcome, Step, StepResult};
 use crate::delivery::Report;
 use crate::message::Message;
 use crate::route::Route;
@@ -30,9 +31,11 @@ mod peer_text;
 mod progress;
 mod redact;
 pub(crate) mod rehearsal;
+mod run;
 mod secrets;
 mod sendmail;
 mod smtp;
+mod step_recorder;
 pub(crate) mod steps;
 
 #[cfg(test)]

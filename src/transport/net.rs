@@ -4,6 +4,7 @@
 //! `dial` and `proxy` connect, and `tls` encrypts for whom `roots` trusts.
 pub(super) mod dial;
 mod lookup;
+mod pem;
 mod proxy;
 pub(super) mod roots;
 pub(super) mod socket;

@@ -29,10 +29,11 @@ use crate::delivery::{Cause, Fault, Report, Stage, Timing};
 use crate::hints::Classifier;
 use crate::message::Message;
 use crate::route::{Endpoint, Smtp, TlsMode};
+use crate::transport::StepRecorder;
 use crate::transport::delivery_log::{DeliveryLog, SettleOnce};
 use crate::transport::line::Commands;
 use crate::transport::net::roots::TlsContext;
-use crate::transport::steps::{Fact, Outcome, Step, StepRecorder};
+use crate::transport::steps::{Fact, Outcome, Step};
 
 /// How many connections are tried for a message while nobody is spoken for on them.
 const MOST_IDLE: usize = 4;

@@ -12,6 +12,7 @@ mod callers;
 mod cases;
 mod check;
 mod children;
+mod circles;
 mod completions;
 mod dsn_and_log;
 mod echoes;

@@ -5,8 +5,8 @@
 use std::cmp::Reverse;
 use std::path::Path;
 
+use super::config::SmtpConfig;
 use super::owner::{self, Goal, Site};
-use super::server::SmtpConfig;
 use super::{suffixes, wrong};
 use crate::address::Mailbox;
 use crate::files;
@@ -43,7 +43,7 @@ pub(super) fn login(
     }
     let named = word.as_deref().filter(|word| *word != "auto");
     let mechanism = match named {
-        Some(word) => mechanism(word),
+        Some(word) => super::mechanism(word),
         None => config.mechanism,
     };
     let mechanism = mechanism.map_or(Choice::Auto, Choice::Only);
@@ -383,16 +383,4 @@ fn netrc_lookup(
         user: Some(entry.login),
         ..lookup
     }))
-}
-
-pub(super) fn mechanism(word: &str) -> Option<Mechanism> {
-    match word {
-        "plain" => Some(Mechanism::Plain),
-        "login" => Some(Mechanism::Login),
-        "cram-md5" => Some(Mechanism::CramMd5),
-        "xoauth2" => Some(Mechanism::Xoauth2),
-        "oauthbearer" => Some(Mechanism::Oauthbearer),
-        "external" | "externanon" => Some(Mechanism::External),
-        _ => None,
-    }
 }

@@ -4,7 +4,7 @@
 //! or the user wrote so.
 use std::net::IpAddr;
 
-use super::server::SmtpConfig;
+use super::config::SmtpConfig;
 use crate::providers::Preset;
 use crate::route::url::{Scheme, Server};
 use crate::route::{Endpoint, TlsMode};

@@ -2,15 +2,16 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::login::{At, login, mechanism};
+use super::config::SmtpConfig;
+use super::login::{At, login};
 use super::ports::endpoints;
 use super::proxy::proxy;
 use super::trust::trust;
 use super::{suffixes, timeouts, wrong};
 use crate::address::Mailbox;
 use crate::route::url::{self, Scheme, Server};
-use crate::route::{Endpoint, Mechanism, Smtp, TlsMode, Verify};
-use crate::settings::{Assignment, Settings, SettingsError, text_of};
+use crate::route::{Endpoint, Smtp, TlsMode, Verify};
+use crate::settings::{Settings, SettingsError};
 
 pub(super) fn smtp(
     settings: &Settings,
@@ -64,48 +65,6 @@ pub(super) fn smtp(
         chunking: settings.filled("chunking").as_deref() != Some("no"),
         timeouts,
     })
-}
-
-/// What s-nail's `smtp-config` says that has a meaning here.
-pub(super) struct SmtpConfig {
-    pub(super) ehlo: bool,
-    pub(super) starttls: bool,
-    pub(super) mechanism: Option<Mechanism>,
-}
-
-impl SmtpConfig {
-    fn read(said: Option<&Assignment>) -> Self {
-        let mut config = SmtpConfig {
-            ehlo: true,
-            starttls: true,
-            mechanism: None,
-        };
-        let text = said
-            .and_then(|a| a.value.as_ref().map(text_of))
-            .unwrap_or_default();
-        let words: Vec<_> = text
-            .split(',')
-            .map(|w| w.trim().to_ascii_lowercase())
-            .collect();
-        for word in &words {
-            match word.as_str() {
-                "-ehlo" => config.ehlo = false,
-                "-starttls" => config.starttls = false,
-                "-all" => (config.ehlo, config.starttls) = (false, false),
-                "ehlo" | "+ehlo" => config.ehlo = true,
-                "starttls" | "+starttls" => config.starttls = true,
-                _ => {}
-            }
-        }
-        let named: Vec<_> = words
-            .iter()
-            .filter_map(|w| mechanism(w.trim_start_matches('+')))
-            .collect();
-        if words.iter().any(|w| w == "-allmechs" || w == "-all") || named.len() == 1 {
-            config.mechanism = named.first().copied();
-        }
-        config
-    }
 }
 
 fn host_port(

@@ -8,15 +8,14 @@ use std::path::Path;
 
 use native_tls::{Certificate, Identity, Protocol, TlsConnector};
 
-use super::tls::{Failed, Leaf, identity, said};
+use super::pem::{certificates, read};
+use super::tls::failed::{Failed, said};
+use super::tls::identity::identity;
+use super::tls::leaf::Leaf;
 use crate::delivery::{Cause, Distrust};
 use crate::environment::certificates;
-use crate::files;
 use crate::route::{Trust, Verify};
 use crate::transport::peer_text::reason;
-
-/// The largest file of certificates, in bytes; the system's has 220 KB.
-const LARGEST: u64 = 16 << 20;
 
 /// How a certificate is judged on the next connection.
 #[derive(Clone)]
@@ -206,35 +205,6 @@ impl TlsContext {
         self.ready = self.ready.take().filter(|(any, _)| *any);
         self.roots.len() > before
     }
-}
-
-/// Every certificate of a PEM file; at least one.
-///
-/// # Errors
-/// [`Cause::TlsSettings`] naming the file.
-pub(crate) fn certificates(file: &Path, pem: &[u8]) -> Result<Vec<Certificate>, Cause> {
-    match Certificate::stack_from_pem(pem) {
-        Ok(found) if !found.is_empty() => Ok(found),
-        _ => Err(Cause::TlsSettings(format!(
-            "{} contains no certificate in PEM format",
-            file.display()
-        ))),
-    }
-}
-
-/// Also what a program writes into a FIFO, as shells make for `<(…)`. What everybody may change
-/// proves nothing.
-///
-/// # Errors
-/// [`Cause::TlsSettings`] naming the file.
-pub(crate) fn read(file: &Path) -> Result<Vec<u8>, Cause> {
-    let unusable = |why: &str| Cause::TlsSettings(format!("{}: {why}", file.display()));
-    let (bytes, access) =
-        files::read_stream(file, LARGEST).map_err(|error| unusable(&reason(&error)))?;
-    if access.mode & 0o002 != 0 && !bytes.is_empty() {
-        return Err(unusable("it is writable by everyone; run chmod o-w on it"));
-    }
-    Ok(bytes)
 }
 
 /// Every certificate of the files of a folder; each once, though a hashed folder has two names for

@@ -9,7 +9,7 @@ use std::io::{self, Read};
 
 use native_tls::HandshakeError;
 
-pub(crate) use self::identity::identity;
+pub(crate) use self::failed::{Failed, said};
 pub(crate) use self::leaf::Leaf;
 use self::stream::Lent;
 pub(crate) use self::stream::Stream;
@@ -20,9 +20,10 @@ use crate::route::{Trust, Verify};
 use crate::text::short;
 use crate::transport::peer_text::decode;
 
+pub(super) mod failed;
 mod hello;
-mod identity;
-mod leaf;
+pub(super) mod identity;
+pub(super) mod leaf;
 mod stream;
 
 const UNKNOWN: &str = "its issuer is not trusted here";
@@ -63,29 +64,6 @@ pub(crate) struct Secured {
     pub leaf: Option<Leaf>,
     /// Why the certificate is not trusted, when that was allowed to be so.
     pub doubt: Option<Distrust>,
-}
-
-/// Why TLS has not begun.
-pub(crate) struct Failed {
-    /// What it means for the delivery.
-    pub cause: Cause,
-    /// What answered was not TLS.
-    pub not_tls: bool,
-    /// Nobody who is trusted vouches for the certificate.
-    pub unknown_issuer: bool,
-    /// The certificate that is not trusted, where the library has shown it.
-    pub leaf: Option<Leaf>,
-}
-
-impl From<Cause> for Failed {
-    fn from(cause: Cause) -> Self {
-        Failed {
-            cause,
-            not_tls: false,
-            unknown_issuer: false,
-            leaf: None,
-        }
-    }
 }
 
 /// Begins TLS with the server of this name; `verify` is what an untrusted certificate leads to.
@@ -285,17 +263,6 @@ fn plain_words(socket: &mut Socket) -> String {
         return format!("the server speaks plain SMTP on this port: it sent \"{line}\"");
     }
     format!("the server does not speak TLS on this port: it sent \"{line}\"")
-}
-
-/// What the library says, without the names of its functions:
-/// `error:NUMBER:library:function:reason:file:line:`.
-pub(crate) fn said(text: &str) -> String {
-    let reason = if text.starts_with("error:") {
-        text.split(':').nth(4)
-    } else {
-        None
-    };
-    short(reason.unwrap_or(text))
 }
 
 /// What the library says by an error of the connection, if it is one of TLS.

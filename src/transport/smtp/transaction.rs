@@ -20,10 +20,11 @@ use crate::route::Timeouts;
 use std::sync::Arc;
 
 use crate::transport::Observer;
+use crate::transport::StepRecorder;
 use crate::transport::delivery_log::SettleOnce;
 use crate::transport::line::Commands;
 use crate::transport::progress::Metered;
-use crate::transport::steps::{self, Fact, Step, StepRecorder};
+use crate::transport::steps::{self, Fact, Step};
 
 /// An open session and what is known of it.
 pub(super) struct Connection {

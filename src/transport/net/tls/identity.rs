@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::said;
 use crate::delivery::Cause;
-use crate::transport::net::roots::{certificates, read};
+use crate::transport::net::pem::{certificates, read};
 
 const SEQUENCE: u8 = 0x30;
 const OCTETS: u8 = 0x04;
