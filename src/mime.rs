@@ -12,6 +12,8 @@ pub mod head;
 pub mod header;
 pub mod html;
 pub mod media;
+mod quoted_printable;
+pub(crate) mod recode;
 pub mod transfer;
 
 /// Why something cannot be written.

@@ -9,6 +9,8 @@ use std::fmt;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::mime::transfer;
+
 /// The longest ENVID, in octets as encoded (RFC 3461 section 4.4).
 pub(crate) const LONGEST_ENVID: usize = 100;
 
@@ -179,16 +181,8 @@ fn stored_envid<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D:
 
 /// Encodes a text for a parameter (RFC 3461 section 4). Its characters are ASCII.
 pub fn xtext(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for octet in text.bytes() {
-        if octet.is_ascii_graphic() && !matches!(octet, b'+' | b'=') {
-            out.push(char::from(octet));
-        } else {
-            let digit = |nibble: u8| char::from(b"0123456789ABCDEF"[usize::from(nibble)]);
-            out.extend(['+', digit(octet >> 4), digit(octet & 15)]);
-        }
-    }
-    out
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'+' | b'=');
+    transfer::escaped(text, b'+', is_plain)
 }
 
 /// The words of NOTIFY.

@@ -12,7 +12,7 @@ use super::tree::{Content, Leaf};
 use crate::draft::Attachment;
 use crate::mime::crlf;
 use crate::mime::media::{self, MediaType, MediaTypes};
-use crate::mime::transfer::{self, Census, Transfer};
+use crate::mime::transfer::{self, TextStats, Transfer};
 
 /// The largest text that goes as it is.
 const SMALL: u64 = 64 << 10;
@@ -193,9 +193,9 @@ pub(super) fn safe_name(name: &str) -> String {
 /// Text that no server and no mailbox has a reason to change: ASCII, LF only, ended, short lines,
 /// no `From ` in front.
 fn goes_as_it_is(text: &[u8]) -> bool {
-    let census = Census::of(text);
-    census.ascii
-        && census.is_plain()
+    let stats = TextStats::of(text);
+    stats.ascii
+        && stats.is_plain()
         && text.ends_with(b"\n")
         && !text.contains(&b'\r')
         && !text

@@ -13,7 +13,7 @@ use crate::mime::encoded_word;
 use crate::mime::header::{self, Header};
 use crate::mime::html;
 use crate::mime::media::{self, MediaType, MediaTypes};
-use crate::mime::transfer::{self, Census, Transfer};
+use crate::mime::transfer::{self, TextStats, Transfer};
 
 /// Everything below the headers, read but not encoded: it may be encoded for servers with 8BITMIME
 /// and for those without.
@@ -330,18 +330,18 @@ impl Words {
 /// A body that is ready stays as it is, unless no server could be given it: then it is encoded
 /// where that changes nothing. The parts of a multipart are left to whoever looks into it.
 fn ready_body(media: &MediaType, ready: Ready, octets: &[u8], eight: bool) -> (Transfer, Vec<u8>) {
-    let census = Census::of(octets);
-    let fits = census.longest <= crlf::LONGEST_LINE;
+    let stats = TextStats::of(octets);
+    let fits = stats.longest <= crlf::LONGEST_LINE;
     let composite = media.is("multipart") || media.is("message");
     let as_it_is = |transfer| (transfer, octets.to_vec());
     match ready {
-        Ready::Plain if composite => as_it_is(if census.ascii {
+        Ready::Plain if composite => as_it_is(if stats.ascii {
             Transfer::SevenBit
         } else {
             Transfer::EightBit
         }),
-        Ready::Plain if fits && census.ascii && census.is_plain() => as_it_is(Transfer::SevenBit),
-        Ready::Plain if fits && eight && census.is_plain() => as_it_is(Transfer::EightBit),
+        Ready::Plain if fits && stats.ascii && stats.is_plain() => as_it_is(Transfer::SevenBit),
+        Ready::Plain if fits && eight && stats.is_plain() => as_it_is(Transfer::EightBit),
         Ready::Plain if media.is("text") => {
             transfer::encode_text(octets.to_vec(), Encoding::Auto, false)
         }

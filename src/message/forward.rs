@@ -5,12 +5,13 @@
 //! takes are encoded within it. It may be of any size.
 use std::io;
 
-use super::recode::{self, Form};
+use super::recode;
 use super::source::Source;
 use super::spool::Spool;
 use super::tree::Piece;
 use crate::mime::crlf::Canonical;
 use crate::mime::media::MediaType;
+use crate::mime::recode::Form;
 use crate::mime::transfer::Transfer;
 
 /// Tells whether a type is that of a whole message.

@@ -26,7 +26,6 @@ use chrono::DateTime;
 
 use self::body::Prepared;
 pub use self::raw::{Edits, Raw};
-use self::recode::Form;
 use self::stamp::Chance;
 pub use self::stamp::Stamp;
 use self::stored::Stored;
@@ -36,6 +35,7 @@ use crate::draft::Draft;
 pub use crate::draft::dsn::{Dsn, Notify, Ret, xtext};
 use crate::mime::header::Header;
 pub use crate::mime::media::MediaTypes;
+use crate::mime::recode::Form;
 pub use crate::mime::transfer::quoted_printable;
 use crate::mime::{MimeError, header};
 

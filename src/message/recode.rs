@@ -5,30 +5,14 @@
 //! octet stays. What is unchanged stays where it lies, in memory or in a file; what is encoded goes
 //! to memory up to 1 MiB and to a file without a name beyond that. Multiparts and messages are
 //! never encoded themselves (RFC 2045 section 6.4), only their leaves.
-mod encoder;
-mod walk;
-
 use std::io;
 use std::ops::Range;
 
-use self::encoder::Encoder;
-use self::walk::{Change, Edit, How};
 use super::CHUNK;
 use super::spool::Spool;
 use super::stored::Stored;
 use super::tree::Piece;
-use crate::mime::field::Mend;
-use crate::mime::head::{self, Field};
-
-/// What a mail is to become.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    /// What every server with 8BITMIME takes. `labels` lets transfer encodings that say something
-    /// wrong be put right.
-    Legal { labels: bool },
-    /// What every server takes (RFC 6152 section 3).
-    SevenBit,
-}
+use crate::mime::recode::{Change, Edit, Encoder, Form, How, head, survey};
 
 /// A mail in its new form.
 #[derive(Debug)]
@@ -45,7 +29,7 @@ pub(super) struct Recoded {
 /// # Errors
 /// Those of reading it, and of the file that what is encoded goes to.
 pub(super) fn recode(pieces: &[Piece], form: Form) -> io::Result<Recoded> {
-    let found = walk::survey(pieces.iter().flat_map(Piece::chunks), form)?;
+    let found = survey(pieces.iter().flat_map(Piece::chunks), form)?;
     let mut eight_bit = found.eight_bit;
     let mut out = Vec::new();
     let mut at = 0;
@@ -108,41 +92,6 @@ fn apply(mail: &mut Slicer<'_>, edit: &Edit, form: Form) -> io::Result<Piece> {
     }
     spool.add(&out)?;
     spool.finish()
-}
-
-/// Writes a head again: its transfer encoding where the old one stood, or on top.
-fn head(octets: &[u8], encoding: Option<&str>, root: bool, seven: bool) -> Vec<u8> {
-    let mut fields = head::split(octets);
-    if let Some(encoding) = encoding {
-        let new = Field::new("Content-Transfer-Encoding", encoding);
-        let is_old = |field: &Field| field.is("content-transfer-encoding");
-        let place = fields.iter().position(is_old);
-        fields.retain(|field| !is_old(field));
-        fields.insert(place.unwrap_or(0).min(fields.len()), new);
-        if root && !fields.iter().any(|field| field.is("mime-version")) {
-            fields.insert(0, Field::new("MIME-Version", "1.0"));
-        }
-    }
-    let mut out = Vec::with_capacity(octets.len() + 64);
-    for field in fields {
-        if field.is_flawed() || seven && !field.octets().is_ascii() {
-            // In the head of a part a field without a name that can be sent says nothing.
-            out.extend_from_slice(field.mended(&[]).as_ref().map_or(b"", Field::octets));
-        } else {
-            out.extend_from_slice(field.octets());
-        }
-    }
-    if seven && !out.is_ascii() {
-        // An address beyond ASCII in a message within the message: no server of seven bits knows
-        // it.
-        out.iter_mut()
-            .filter(|b| !b.is_ascii())
-            .for_each(|b| *b = b'?');
-    }
-    if octets.ends_with(b"\r\n\r\n") || octets == b"\r\n" {
-        out.extend_from_slice(b"\r\n");
-    }
-    out
 }
 
 /// A stretch behind the others; short ones grow together.

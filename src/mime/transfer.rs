@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use lettre::message::header::ContentTransferEncoding;
 
 use super::crlf::LONGEST_LINE;
+pub use super::quoted_printable::quoted_printable;
 
 /// How text is encoded for the wire.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,8 +26,6 @@ pub enum Encoding {
 
 /// Octets in one line of base64, and the octets on the wire they become with CRLF.
 pub(crate) const LINE: (usize, usize) = (57, 78);
-/// The longest line of quoted-printable (RFC 2045 section 6.7).
-const QP_LINE: usize = 76;
 
 /// How a part travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +54,7 @@ impl Transfer {
 
 /// What decides how a text can travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Census {
+pub(crate) struct TextStats {
     /// No octet over 127.
     pub(crate) ascii: bool,
     /// Control characters other than TAB, CR and LF: servers strip, refuse or change them.
@@ -66,25 +65,25 @@ pub(crate) struct Census {
     pub(crate) longest: usize,
 }
 
-impl Census {
+impl TextStats {
     /// Counts once over the whole text.
     pub(crate) fn of(text: &[u8]) -> Self {
-        let mut census = Census {
+        let mut stats = TextStats {
             ascii: text.is_ascii(),
             controls: 0,
             odd: 0,
             longest: 0,
         };
         for line in text.split(|b| *b == b'\n') {
-            census.longest = census
+            stats.longest = stats
                 .longest
                 .max(line.strip_suffix(b"\r").unwrap_or(line).len());
             let count = |wanted: fn(u8) -> bool| line.iter().filter(|b| wanted(**b)).count();
-            census.controls += count(|b| (b < b' ' && b != b'\t' && b != b'\r') || b == 0x7f);
-            census.odd +=
+            stats.controls += count(|b| (b < b' ' && b != b'\t' && b != b'\r') || b == 0x7f);
+            stats.odd +=
                 count(|b| b >= 0x7f || b == b'=' || (b < b' ' && b != b'\t' && b != b'\r'));
         }
-        census
+        stats
     }
 
     /// Tells whether the text can go as it is, in seven bits or in eight.
@@ -96,17 +95,17 @@ impl Census {
 /// Encodes a text with canonical line ends. `eight` allows 8bit, which only [`Encoding::EightBit`]
 /// asks for.
 pub(crate) fn encode_text(text: Vec<u8>, encoding: Encoding, eight: bool) -> (Transfer, Vec<u8>) {
-    let census = Census::of(&text);
-    if census.is_plain() && census.ascii {
+    let stats = TextStats::of(&text);
+    if stats.is_plain() && stats.ascii {
         return (Transfer::SevenBit, text);
     }
     match encoding {
-        Encoding::EightBit if eight && census.is_plain() => (Transfer::EightBit, text),
+        Encoding::EightBit if eight && stats.is_plain() => (Transfer::EightBit, text),
         Encoding::Base64 => (Transfer::Base64, base64(&text)),
         Encoding::QuotedPrintable => (Transfer::QuotedPrintable, quoted_printable(&text)),
         Encoding::Auto | Encoding::EightBit => {
             let rival = base64_len(text.len() as u64);
-            if (text.len() + 2 * census.odd) as u64 <= rival {
+            if (text.len() + 2 * stats.odd) as u64 <= rival {
                 let readable = quoted_printable(&text);
                 if readable.len() as u64 <= rival {
                     return (Transfer::QuotedPrintable, readable);
@@ -150,62 +149,6 @@ pub(crate) fn base64_len(octets: u64) -> u64 {
     octets / LINE.0 as u64 * LINE.1 as u64 + last
 }
 
-/// Encodes text whose lines end in CRLF; those line ends stay (RFC 2045 section 6.7).
-pub fn quoted_printable(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len() + text.len() / 8);
-    for line in text.split_inclusive(|b| *b == b'\n') {
-        match line.strip_suffix(b"\n") {
-            Some(line) => {
-                quoted_printable_line(line.strip_suffix(b"\r").unwrap_or(line), &mut out);
-                out.extend_from_slice(b"\r\n");
-            }
-            None => quoted_printable_line(line, &mut out),
-        }
-    }
-    out
-}
-
-fn quoted_printable_line(line: &[u8], out: &mut Vec<u8>) {
-    let plain = |b: u8| (b' '..=b'~').contains(&b) && b != b'=' || b == b'\t';
-    if line.len() <= QP_LINE
-        && line.iter().all(|b| plain(*b))
-        && !line.ends_with(b" ")
-        && !line.ends_with(b"\t")
-    {
-        return out.extend_from_slice(line);
-    }
-    let (mut at, mut column) = (0, 0);
-    while at < line.len() {
-        // A character stays on one line, for readers that decode line by line.
-        let width = character_width(line[at]).min(line.len() - at);
-        let last = at + width == line.len();
-        let as_it_is = plain(line[at]) && !(last && matches!(line[at], b' ' | b'\t'));
-        let cost = if as_it_is { 1 } else { 3 * width };
-        if column + cost > if last { QP_LINE } else { QP_LINE - 1 } {
-            out.extend_from_slice(b"=\r\n");
-            column = 0;
-        }
-        if as_it_is {
-            out.push(line[at]);
-        } else {
-            line[at..at + width]
-                .iter()
-                .for_each(|b| push_hex(b'=', *b, out));
-        }
-        column += cost;
-        at += width;
-    }
-}
-
-pub(crate) fn character_width(lead: u8) -> usize {
-    match lead {
-        0xc2..=0xdf => 2,
-        0xe0..=0xef => 3,
-        0xf0..=0xf4 => 4,
-        _ => 1,
-    }
-}
-
 /// Writes an octet as a mark and two upper-case hexadecimal digits: `=3D`, `%3D`.
 pub(crate) fn push_hex(mark: u8, octet: u8, out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
@@ -216,17 +159,24 @@ pub(crate) fn push_hex(mark: u8, octet: u8, out: &mut Vec<u8>) {
     ]);
 }
 
-/// Percent-encodes all but letters, digits and what is to be kept (RFC 3986 section 2.1).
-pub(crate) fn percent(text: &str, keep: &[u8]) -> String {
+/// Writes every byte that is not plain as [`push_hex`] does. Plain bytes are ASCII.
+pub(crate) fn escaped(text: &str, mark: u8, is_plain: impl Fn(u8) -> bool) -> String {
     let mut out = Vec::with_capacity(text.len());
-    for octet in text.bytes() {
-        if octet.is_ascii_alphanumeric() || keep.contains(&octet) {
-            out.push(octet);
+    for byte in text.bytes() {
+        if is_plain(byte) {
+            out.push(byte);
         } else {
-            push_hex(b'%', octet, &mut out);
+            push_hex(mark, byte, &mut out);
         }
     }
     String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Percent-encodes all but letters, digits and what is to be kept (RFC 3986 section 2.1).
+pub(crate) fn percent(text: &str, keep: &[u8]) -> String {
+    escaped(text, b'%', |byte| {
+        byte.is_ascii_alphanumeric() || keep.contains(&byte)
+    })
 }
 
 #[cfg(test)]

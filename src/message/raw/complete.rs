@@ -2,7 +2,7 @@
 //! is taken out, and what no server would take is mended.
 use super::{Raw, repair, shown_id};
 use crate::address::{Mailbox, parse_authors};
-use crate::message::recode::{self, Form};
+use crate::message::recode;
 use crate::message::stamp::Stamp;
 use crate::message::tree::Piece;
 use crate::message::{Envelope, Message, MessageError, Seven};
@@ -10,6 +10,7 @@ use crate::mime::charset::{self, Survey};
 use crate::mime::field::Mend;
 use crate::mime::head::{Field, resent_block};
 use crate::mime::header;
+use crate::mime::recode::Form;
 
 /// What never travels: hidden recipients, and what is only true of a mailbox.
 const REMOVED: [&str; 4] = ["bcc", "resent-bcc", "return-path", "content-length"];

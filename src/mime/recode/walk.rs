@@ -22,14 +22,14 @@ const HEAD: usize = 64 << 10;
 
 /// A change to a range of the mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Edit {
-    pub(super) range: Range<u64>,
-    pub(super) change: Change,
+pub(crate) struct Edit {
+    pub(crate) range: Range<u64>,
+    pub(crate) change: Change,
 }
 
 /// What becomes of the range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Change {
+pub(crate) enum Change {
     /// The fields of a head are mended where they need it, and this is its transfer encoding;
     /// `root` is that of the mail.
     Head {
@@ -45,7 +45,7 @@ pub(super) enum Change {
 
 /// How the octets of a leaf are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum How {
+pub(crate) enum How {
     QuotedPrintable,
     Base64,
     /// It is quoted-printable, and not well made.
@@ -58,11 +58,11 @@ pub(super) enum How {
 
 /// What was found.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(crate) struct Found {
     /// In their order, without overlap.
-    pub(super) edits: Vec<Edit>,
+    pub(crate) edits: Vec<Edit>,
     /// Octets over 127 stay, outside the heads that change.
-    pub(super) eight_bit: bool,
+    pub(crate) eight_bit: bool,
 }
 
 /// A transfer encoding as a head names it.
@@ -157,7 +157,7 @@ enum State {
 }
 
 /// Looks at a mail with canonical line ends.
-pub(super) fn survey(
+pub(crate) fn survey(
     chunks: impl Iterator<Item = io::Result<Vec<u8>>>,
     form: Form,
 ) -> io::Result<Found> {

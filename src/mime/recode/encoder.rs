@@ -4,35 +4,32 @@
 //! for what is only broken up), and memory stays flat even for a line without end.
 use super::walk::How;
 use crate::mime::crlf::LONGEST_LINE;
+use crate::mime::quoted_printable::QuotedPrintable;
 use crate::mime::transfer::{self, LINE};
 
-/// The longest line of quoted-printable before its soft break (RFC 2045 section 6.7).
-const SOFT: usize = 75;
-
 /// An encoding under way.
-pub(super) struct Encoder {
+pub(crate) struct Encoder {
     how: How,
     seven: bool,
     /// Octets that wait for those behind them.
     held: Vec<u8>,
     column: usize,
-    /// A blank, which must be spelled out when its line ends.
-    blank: Option<u8>,
+    quoted: QuotedPrintable,
 }
 
 impl Encoder {
-    pub(super) fn new(how: How, seven: bool) -> Self {
+    pub(crate) fn new(how: How, seven: bool) -> Self {
         Encoder {
             how,
             seven,
             held: Vec::new(),
             column: 0,
-            blank: None,
+            quoted: QuotedPrintable::default(),
         }
     }
 
     /// Puts the next octets behind `out`.
-    pub(super) fn add(&mut self, octets: &[u8], out: &mut Vec<u8>) {
+    pub(crate) fn add(&mut self, octets: &[u8], out: &mut Vec<u8>) {
         match self.how {
             How::Base64 => {
                 self.held.extend_from_slice(octets);
@@ -41,7 +38,7 @@ impl Encoder {
                 self.held.drain(..whole);
             }
             How::MendBase64 => self.break_base64(octets, out),
-            How::QuotedPrintable => octets.iter().for_each(|octet| self.quoted(*octet, out)),
+            How::QuotedPrintable => octets.iter().for_each(|octet| self.quoted.add(*octet, out)),
             How::MendQuotedPrintable => {
                 self.held.extend_from_slice(octets);
                 self.mend(false, out);
@@ -51,16 +48,14 @@ impl Encoder {
     }
 
     /// Ends it.
-    pub(super) fn finish(mut self, out: &mut Vec<u8>) {
+    pub(crate) fn finish(mut self, out: &mut Vec<u8>) {
         match self.how {
             How::Base64 => out.extend(transfer::base64(&self.held)),
             How::MendBase64 if self.column > 0 => out.extend_from_slice(b"\r\n"),
             How::MendQuotedPrintable => self.mend(true, out),
             _ => {}
         }
-        if let Some(blank) = self.blank.take() {
-            self.spell(blank, out);
-        }
+        self.quoted.flush(true, out);
     }
 
     fn break_base64(&mut self, octets: &[u8], out: &mut Vec<u8>) {
@@ -78,59 +73,6 @@ impl Encoder {
         }
     }
 
-    fn room(&mut self, width: usize, out: &mut Vec<u8>) {
-        if self.column + width > SOFT {
-            out.extend_from_slice(b"=\r\n");
-            self.column = 0;
-        }
-    }
-
-    fn spell(&mut self, octet: u8, out: &mut Vec<u8>) {
-        self.room(3, out);
-        transfer::push_hex(b'=', octet, out);
-        self.column += 3;
-    }
-
-    fn plain(&mut self, octet: u8, out: &mut Vec<u8>) {
-        self.room(1, out);
-        out.push(octet);
-        self.column += 1;
-    }
-
-    fn release(&mut self, out: &mut Vec<u8>) {
-        if let Some(blank) = self.blank.take() {
-            self.plain(blank, out);
-        }
-    }
-
-    fn quoted(&mut self, octet: u8, out: &mut Vec<u8>) {
-        match octet {
-            // Stands only before LF.
-            b'\r' => {}
-            b'\n' => {
-                if let Some(blank) = self.blank.take() {
-                    self.spell(blank, out);
-                }
-                out.extend_from_slice(b"\r\n");
-                self.column = 0;
-            }
-            b' ' | b'\t' => {
-                self.release(out);
-                self.blank = Some(octet);
-            }
-            b'!'..=b'~' if octet != b'=' => {
-                self.release(out);
-                self.plain(octet, out);
-            }
-            _ => {
-                self.release(out);
-                // A character stays on one line, for readers that decode line by line.
-                self.room(3 * transfer::character_width(octet), out);
-                self.spell(octet, out);
-            }
-        }
-    }
-
     /// Encodes what is held but for what is encoded already; unless it is the `end`, an escape that
     /// may be cut waits.
     fn mend(&mut self, end: bool, out: &mut Vec<u8>) {
@@ -143,26 +85,21 @@ impl Encoder {
             }
             match next {
                 [b'=', b'\r', b'\n', ..] => {
-                    self.release(out);
-                    out.extend_from_slice(b"=\r\n");
-                    self.column = 0;
+                    self.quoted.soft_break(out);
                     at += 3;
                 }
                 [b'=', high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                    self.release(out);
-                    self.room(3, out);
-                    out.extend_from_slice(&next[..3]);
-                    self.column += 3;
+                    self.quoted.escape(&next[..3], out);
                     at += 3;
                 }
                 // The soft break before the line end that belongs to the delimiter.
                 [b'='] => {
-                    self.release(out);
+                    self.quoted.flush(false, out);
                     out.push(b'=');
                     at += 1;
                 }
                 [octet, ..] => {
-                    self.quoted(*octet, out);
+                    self.quoted.add(*octet, out);
                     at += 1;
                 }
                 [] => break,
