@@ -8,6 +8,7 @@ mod fields;
 mod input;
 mod read;
 mod recipients;
+mod subject;
 mod template;
 
 use std::fs::File;

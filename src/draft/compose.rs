@@ -3,6 +3,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use super::dsn::{self, Dsn, Notify, Ret};
 use super::fields::{self, header_line};
+use super::subject::subject_line;
 use super::{Draft, DraftError, Encoding, Input, Text};
 use crate::address::{Address, AddressError, Mailbox, parse_authors, parse_word};
 use crate::aliases::Local;
@@ -235,21 +236,7 @@ fn subject(
         },
     );
     warnings.extend(note.map(|note| note.replacen("the text", "the subject", 1)));
-    // Callers encode it themselves, as they had to for other programs.
-    let text = encoded_word::decode(&text);
-    if !text.contains(['\r', '\n']) {
-        return Some(text);
-    }
-    warnings.push("line breaks in the subject were replaced with spaces".to_owned());
-    Some(one_line(&text))
-}
-
-fn one_line(text: &str) -> String {
-    text.split(['\r', '\n'])
-        .map(str::trim)
-        .filter(|l| !l.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
+    Some(subject_line(&text, warnings))
 }
 
 /// Of the headers of this name the last one counts.

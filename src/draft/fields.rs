@@ -2,6 +2,7 @@
 //! settings, and of a template.
 use std::collections::HashSet;
 
+use super::subject::subject_line;
 use super::template::Template;
 use super::{Draft, DraftError};
 use crate::address::{AddressError, Mailbox, parse_authors, parse_list, parse_word};
@@ -207,7 +208,7 @@ pub(super) fn field(draft: &mut Draft, name: &str, value: &str) -> Result<(), Dr
             }
         }
         "sender" => draft.sender = authors(value)?.into_iter().next(),
-        "subject" | "subj" => draft.subject = Some(encoded_word::decode(value)),
+        "subject" | "subj" => draft.subject = Some(subject_line(value, &mut draft.warnings)),
         "date" => draft.date = Some(value.to_owned()).filter(|value| !value.is_empty()),
         "message-id" => draft.message_id = Some(value.to_owned()).filter(|value| !value.is_empty()),
         "content-type" => {

@@ -443,13 +443,6 @@ fn headers(
             }
             Ok(())
         };
-    if draft
-        .subject
-        .as_deref()
-        .is_some_and(|subject| subject.contains(['\r', '\n']))
-    {
-        notes.push("line breaks in the subject were replaced with spaces".to_owned());
-    }
     let subject = draft
         .subject
         .as_deref()
