@@ -12,8 +12,8 @@ use smail::queue::{Head, Policy, Queue};
 
 const ROUNDS: usize = 300;
 
-fn bare(folder: &Path, number: usize, bytes: &[u8]) {
-    let temporary = folder.join(format!("tmp.{number}"));
+fn bare(dir: &Path, number: usize, bytes: &[u8]) {
+    let temporary = dir.join(format!("tmp.{number}"));
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -21,8 +21,8 @@ fn bare(folder: &Path, number: usize, bytes: &[u8]) {
         .unwrap();
     file.write_all(bytes).unwrap();
     file.sync_all().unwrap();
-    fs::rename(&temporary, folder.join(format!("{number}.msg"))).unwrap();
-    File::open(folder).unwrap().sync_all().unwrap();
+    fs::rename(&temporary, dir.join(format!("{number}.msg"))).unwrap();
+    File::open(dir).unwrap().sync_all().unwrap();
 }
 
 fn head() -> Head {
@@ -60,8 +60,8 @@ fn main() {
         String::new()
     })
     .unwrap();
-    let bare_folder = place.path().join("bare");
-    fs::create_dir(&bare_folder).unwrap();
+    let bare_dir = place.path().join("bare");
+    fs::create_dir(&bare_dir).unwrap();
     for size in [1_000, 100_000] {
         let body = b"Subject: s\r\n\r\n"
             .iter()
@@ -78,7 +78,7 @@ fn main() {
         let (mut plain, mut queued) = (Vec::new(), Vec::new());
         for number in 0..ROUNDS {
             let start = Instant::now();
-            bare(&bare_folder, size + number, &body);
+            bare(&bare_dir, size + number, &body);
             plain.push(start.elapsed());
             let start = Instant::now();
             drop(queue.submit(head(), &message, None).unwrap());

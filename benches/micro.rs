@@ -18,9 +18,9 @@ fn main() {
 }
 
 /// Gives the closure the same input again and again.
-fn over<T>(bencher: Bencher<'_, '_>, octets: usize, work: impl Fn() -> T + Sync) {
+fn over<T>(bencher: Bencher<'_, '_>, bytes: usize, work: impl Fn() -> T + Sync) {
     bencher
-        .counter(BytesCount::new(octets))
+        .counter(BytesCount::new(bytes))
         .bench(|| black_box(work()));
 }
 

@@ -122,11 +122,11 @@ impl Table {
     }
 
     /// Writes `NAME.rs` and, beside it, `NAME.txt` with the text.
-    pub(crate) fn write(&self, folder: &Path, name: &str) -> io::Result<()> {
-        fs::write(folder.join(format!("{name}.txt")), &self.text)?;
+    pub(crate) fn write(&self, dir: &Path, name: &str) -> io::Result<()> {
+        fs::write(dir.join(format!("{name}.txt")), &self.text)?;
         let text = format!(
             "static TEXT: &str = include_str!(concat!(env!(\"OUT_DIR\"), \"/{name}.txt\"));\n"
         );
-        fs::write(folder.join(format!("{name}.rs")), text + &self.code)
+        fs::write(dir.join(format!("{name}.rs")), text + &self.code)
     }
 }

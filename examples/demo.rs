@@ -9,8 +9,8 @@ use std::process::ExitCode;
 #[path = "../tests/it/support/mod.rs"]
 mod support;
 
+use support::sandbox::Sandbox;
 use support::sink::Options;
-use support::world::World;
 
 const USER: &str = "you@example.com";
 /// The server runs in this process and ends with it, so its password protects nothing.
@@ -26,20 +26,20 @@ fn main() -> ExitCode {
         .login(USER, PASSWORD)
         .size(10_000_000)
         .start();
-    let world = World::for_binary(&smail);
-    let authority = world.pem("ca");
+    let sandbox = Sandbox::for_binary(&smail);
+    let authority = sandbox.pem("ca");
     let settings = format!(
         "from = \"{USER}\"\nsmtp = \"127.0.0.1:{}\"\ntls = \"starttls\"\ntls-ca-file = \"{}\"\nauth-user = \"{USER}\"\nauth-password = \"{PASSWORD}\"\n",
         server.port(),
         authority.display()
     );
-    world.write("home/.config/smail/config.toml", &settings);
+    sandbox.write("home/.config/smail/config.toml", &settings);
     println!(
         "~/.config/smail/config.toml\n\n{}",
         indented(&settings.replace(PASSWORD, "…"))
     );
     println!("$ echo body | smail -v -s subj {USER}\n");
-    let outcome = world
+    let outcome = sandbox
         .smail(&["-v", "-s", "subj", USER])
         .stdin("body\n")
         .run();

@@ -23,7 +23,7 @@ pub use parse::{is_standard, parse_authors, parse_list, parse_word};
 /// The longest domain (RFC 5321 section 4.5.3.1.2).
 const LONGEST_DOMAIN: usize = 255;
 /// The longest address: `MAIL FROM:<` and `>` with their CRLF fit around it into a command line of
-/// 512 octets (RFC 5321 section 4.5.3.1.4). Shorter limits, as 64 octets for a local part, are the
+/// 512 bytes (RFC 5321 section 4.5.3.1.4). Shorter limits, as 64 bytes for a local part, are the
 /// server's to keep: reply addresses and rewritten senders (VERP, SRS) go beyond them.
 const LONGEST: usize = 512 - "MAIL FROM:<>\r\n".len();
 
@@ -100,7 +100,7 @@ impl Address {
         self.text.get(self.local + 1..)
     }
 
-    /// Tells whether the address is a bare local name, which only a local program or an alias can
+    /// Returns whether the address is a bare local name, which only a local program or an alias can
     /// resolve.
     pub fn is_bare(&self) -> bool {
         self.domain().is_none()
@@ -127,7 +127,7 @@ impl Address {
         Address::new(self.local(), Some(&domain))
     }
 
-    /// Tells whether the local part needs SMTPUTF8 (RFC 6531).
+    /// Returns whether the local part needs SMTPUTF8 (RFC 6531).
     pub fn needs_smtputf8(&self) -> bool {
         !self.local().is_ascii()
     }
@@ -215,13 +215,13 @@ impl fmt::Display for Mailbox {
     }
 }
 
-/// Why a text is no address: the text, the octet at which it fails, and the reason.
+/// Why a text is no address: the text, the byte at which it fails, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is not an address: {reason}", word(.text))]
 pub struct AddressError {
     /// The text as it was given, cut to a window around the place when it is long.
     pub text: String,
-    /// The octet it fails at; at most the length of the text.
+    /// The byte it fails at; at most the length of the text.
     pub at: usize,
     /// A lowercase fragment that reads after "is not an address: ".
     pub reason: String,

@@ -15,7 +15,7 @@ use crate::delivery::{Cause, Class, Fault};
 use crate::providers::{FromRule, Preset};
 use crate::transport::{Event, Outcome, Step, StepResult};
 
-pub(crate) use text::Look;
+pub(crate) use text::Style;
 
 /// The size in bytes that a server should take at least; providers that are for people take 20 to
 /// 50 million.
@@ -72,19 +72,19 @@ struct Endpoint {
 }
 
 /// The report under way.
-pub(crate) struct Sheet<'a> {
+pub(crate) struct CheckReport<'a> {
     subject: &'a Subject,
     advise: &'a (dyn Fn(&Fault, &str) -> Advice + Sync),
     endpoints: Vec<Endpoint>,
 }
 
-impl<'a> Sheet<'a> {
+impl<'a> CheckReport<'a> {
     /// Begins a report; `advise` gives the words for a fault at an endpoint.
     pub(crate) fn new(
         subject: &'a Subject,
         advise: &'a (dyn Fn(&Fault, &str) -> Advice + Sync),
     ) -> Self {
-        Sheet {
+        CheckReport {
             subject,
             advise,
             endpoints: Vec::new(),
@@ -92,7 +92,7 @@ impl<'a> Sheet<'a> {
     }
 
     /// Takes an event of a rehearsal in, and returns the lines to print for it.
-    pub(crate) fn add(&mut self, event: Event<'_>, look: Look) -> String {
+    pub(crate) fn add(&mut self, event: Event<'_>, look: Style) -> String {
         match event {
             Event::Line(_) | Event::Progress { .. } | Event::UnlikelySecret(_) => String::new(),
             Event::Endpoint(place) => {

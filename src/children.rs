@@ -3,7 +3,7 @@
 //! Promise: no shell; no variable that may hold a secret of ours reaches a program; none is waited
 //! for longer than it was given; one that is given up ends together with what it has started, and
 //! so it does on a signal to smail; it never waits for a reader, and a bounded part of what it
-//! prints is kept. Refuses nothing: its callers judge how a program ended.
+//! prints is kept. Refuses nothing: its callers decide how a program ended.
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -281,7 +281,7 @@ impl Running {
 
     /// The lines of what is kept of its standard error, as it wrote them.
     pub(crate) fn said(&self) -> Vec<&[u8]> {
-        self.stderr.bytes().split(|&octet| octet == b'\n').collect()
+        self.stderr.bytes().split(|&byte| byte == b'\n').collect()
     }
 
     /// The last lines of what it said on standard error, cut and safe to print.

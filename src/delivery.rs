@@ -224,7 +224,7 @@ pub enum Cause {
     Program(String, Option<i32>),
     /// A local file could not be written.
     File(String),
-    /// The books of the mail could not be kept, so that it was stopped before the final dot.
+    /// The journal of the mail could not be written, so that it was stopped before the final dot.
     Journal(String),
     /// A signal ended the attempt: its number.
     Interrupted(i32),

@@ -225,7 +225,7 @@ impl Text {
         self.0
     }
 
-    /// Tells whether nothing is said.
+    /// Returns whether nothing is said.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -258,7 +258,7 @@ pub struct Attachment {
     pub file: Arc<File>,
     /// Where it was found, for errors.
     pub path: PathBuf,
-    /// Its length in octets when it was opened, and as it is sent.
+    /// Its length in bytes when it was opened, and as it is sent.
     pub length: u64,
     /// The name the receiver sees: a base name without control characters.
     pub name: String,

@@ -91,15 +91,15 @@ impl Environment {
             let own = account(5).map(PathBuf::from);
             own.or_else(|| filled("HOME").is_none().then(home).flatten())
         };
-        let folders = Folders::find(&variables, account, user, Path::new(SPOOL));
+        let dirs = Dirs::find(&variables, account, user, Path::new(SPOOL));
         Environment {
             variables,
-            home: folders.home,
-            config: folders.config,
-            state: folders.state,
+            home: dirs.home,
+            config: dirs.config,
+            state: dirs.state,
             terminal: stdin_is_terminal(),
             host: Host::here(),
-            notes: folders.notes,
+            notes: dirs.notes,
         }
     }
 
@@ -173,14 +173,14 @@ impl Environment {
 
 /// The directories of this user.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Folders {
+struct Dirs {
     home: Option<PathBuf>,
     config: Option<PathBuf>,
     state: Vec<PathBuf>,
     notes: Vec<String>,
 }
 
-impl Folders {
+impl Dirs {
     /// Finds them by the environment; the account's home in the user database is asked for only
     /// where `HOME` does not count.
     fn find(
@@ -252,7 +252,7 @@ impl Folders {
             }
         });
         let config = below(variable("XDG_CONFIG_HOME"), ".config").map(|path| path.join("smail"));
-        Folders {
+        Dirs {
             home,
             config,
             state,
@@ -292,18 +292,13 @@ fn account_of(uid: u32, field: usize) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn find(
-        variables: &[(&str, &Path)],
-        account: Option<&Path>,
-        user: u32,
-        spool: &Path,
-    ) -> Folders {
+    fn find(variables: &[(&str, &Path)], account: Option<&Path>, user: u32, spool: &Path) -> Dirs {
         let text = |path: &Path| path.to_str().unwrap().to_owned();
         let variables = variables
             .iter()
             .map(|(name, path)| ((*name).to_owned(), text(path)))
             .collect();
-        Folders::find(&variables, || account.map(Path::to_owned), user, spool)
+        Dirs::find(&variables, || account.map(Path::to_owned), user, spool)
     }
 
     fn me() -> u32 {
@@ -339,9 +334,9 @@ mod tests {
         let why =
             "HOME is /, which is not a home directory of this user; user settings are ignored"
                 .to_owned();
-        let nothing = Folders {
+        let nothing = Dirs {
             notes: vec![why],
-            ..Folders::default()
+            ..Dirs::default()
         };
         assert_eq!(
             find(&[("HOME", Path::new("/"))], None, me(), nowhere),
@@ -395,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_of_another_user_are_passed_over() {
+    fn directories_of_another_user_are_passed_over() {
         let other = tempfile::tempdir().unwrap();
         if me() != 0 {
             return;

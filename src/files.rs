@@ -4,7 +4,7 @@
 //! Promise: a file is opened once and judged by what was opened. Opening never waits, and reading
 //! is bounded in size and in time: a FIFO, a device or a socket in place of a file is refused, or
 //! read against a deadline where programs hand such over. What a stranger may have put into a
-//! folder that many may write to is not added to. Strangers are all but the user and root.
+//! directory that many may write to is not added to. Strangers are all but the user and root.
 use std::fs::{File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -28,9 +28,9 @@ const NULL: &str = "/dev/null";
 /// Why a file is not used, beyond what the system says of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
-    /// A folder.
+    /// A directory.
     #[error("it is a directory")]
-    Folder,
+    Dir,
     /// A device, a FIFO or a socket.
     #[error("it is not a regular file")]
     NotRegular,
@@ -40,7 +40,7 @@ pub enum Unfit {
     /// It has a second name, which may be that of another file of ours.
     #[error("it has more than one hard link")]
     SecondName,
-    /// It lies in a folder that many may write to, and belongs to a stranger.
+    /// It lies in a directory that many may write to, and belongs to a stranger.
     #[error("it was created by another user in a directory that others can write to")]
     Strange,
     /// It is larger than this many bytes.
@@ -81,17 +81,17 @@ impl Access {
         }
     }
 
-    /// Tells whether it belongs to a stranger.
+    /// Returns whether it belongs to a stranger.
     pub fn is_foreign(self) -> bool {
         self.owner != 0 && self.owner != environment::user_id()
     }
 
-    /// Tells whether its group or everybody may change it.
+    /// Returns whether its group or everybody may change it.
     pub fn is_writable_by_others(self) -> bool {
         self.mode & 0o022 != 0
     }
 
-    /// Tells whether others may decide what stands in it: the rule for every file that is obeyed.
+    /// Returns whether others may decide what stands in it: the rule for every file that is obeyed.
     pub fn is_unsafe(self) -> bool {
         self.is_foreign() || self.is_writable_by_others()
     }
@@ -100,7 +100,7 @@ impl Access {
 /// Opens a regular file for reading, and says what it is.
 ///
 /// # Errors
-/// [`Unfit::Folder`], [`Unfit::NotRegular`], and those of opening.
+/// [`Unfit::Directory`], [`Unfit::NotRegular`], and those of opening.
 pub(crate) fn open(path: &Path) -> io::Result<(File, Metadata)> {
     let (file, facts) = open_anything(path)?;
     regular(&facts)?;
@@ -159,7 +159,7 @@ pub(crate) fn append_unread(path: &Path) -> io::Result<Option<File>> {
 }
 
 fn append_as(path: &Path, access: OFlags) -> io::Result<Option<File>> {
-    let (folder, shared, name) = folder_of(path)?;
+    let (dir, shared, name) = dir_of(path)?;
     let flags = access
         | OFlags::APPEND
         | OFlags::NOFOLLOW
@@ -167,16 +167,16 @@ fn append_as(path: &Path, access: OFlags) -> io::Result<Option<File>> {
         | OFlags::NOCTTY
         | OFlags::CLOEXEC;
     let mode = Mode::from_raw_mode(0o600);
-    let opened = match rustix::fs::openat(&folder, &name, flags, Mode::empty()) {
+    let opened = match rustix::fs::openat(&dir, &name, flags, Mode::empty()) {
         Err(Errno::NOENT) => {
-            match rustix::fs::openat(&folder, &name, flags | OFlags::CREATE | OFlags::EXCL, mode) {
+            match rustix::fs::openat(&dir, &name, flags | OFlags::CREATE | OFlags::EXCL, mode) {
                 Ok(new) => {
                     let file = File::from(new);
                     file.set_permissions(Permissions::from_mode(0o600))?;
                     return Ok(Some(file));
                 }
                 // Another process made it meanwhile.
-                Err(Errno::EXIST) => rustix::fs::openat(&folder, &name, flags, Mode::empty()),
+                Err(Errno::EXIST) => rustix::fs::openat(&dir, &name, flags, Mode::empty()),
                 Err(error) => Err(error),
             }
         }
@@ -184,7 +184,7 @@ fn append_as(path: &Path, access: OFlags) -> io::Result<Option<File>> {
     };
     let file = File::from(opened.map_err(|error| match error {
         Errno::LOOP | Errno::MLINK => Unfit::Link.into(),
-        Errno::ISDIR => Unfit::Folder.into(),
+        Errno::ISDIR => Unfit::Dir.into(),
         Errno::NXIO => Unfit::NotRegular.into(),
         other => io::Error::from(other),
     })?);
@@ -202,14 +202,14 @@ fn append_as(path: &Path, access: OFlags) -> io::Result<Option<File>> {
     Ok(Some(file))
 }
 
-/// Refuses a name in a folder that others may write to, when a stranger made what stands there:
+/// Refuses a name in a directory that others may write to, when a stranger made what stands there:
 /// also a symbolic link, which would lead a write to a file of ours. A name that is free is fine.
 ///
 /// # Errors
 /// [`Unfit::Strange`], and those of looking.
 pub(crate) fn refuse_strange(path: &Path) -> io::Result<()> {
-    let (folder, shared, name) = folder_of(path)?;
-    match rustix::fs::statat(&folder, &name, AtFlags::SYMLINK_NOFOLLOW) {
+    let (dir, shared, name) = dir_of(path)?;
+    match rustix::fs::statat(&dir, &name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(there) if shared && there.st_uid != 0 && there.st_uid != environment::user_id() => {
             Err(Unfit::Strange.into())
         }
@@ -218,7 +218,7 @@ pub(crate) fn refuse_strange(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Why a file cannot be reached, though it may be there: a folder before it is closed to this user,
+/// Why a file cannot be reached, though it may be there: a directory before it is closed to this user,
 /// or cannot be entered. `None` for one that is there, and for one that is not.
 pub(crate) fn unreachable(path: &Path) -> Option<io::Error> {
     path.metadata()
@@ -260,25 +260,25 @@ pub(crate) fn words(error: &io::Error) -> String {
         .to_owned()
 }
 
-/// Opens a folder that need not be readable, where the system knows of that.
+/// Opens a directory that need not be readable, where the system knows of that.
 #[cfg(target_os = "linux")]
 const UNREAD: OFlags = OFlags::PATH;
 #[cfg(not(target_os = "linux"))]
 const UNREAD: OFlags = OFlags::RDONLY;
 
-/// The folder a name lies in, opened; whether others may make names in it; and the name.
-fn folder_of(path: &Path) -> io::Result<(OwnedFd, bool, std::ffi::OsString)> {
-    let name = path.file_name().ok_or(Unfit::Folder)?.to_owned();
-    let folder = path
+/// The directory a name lies in, opened; whether others may make names in it; and the name.
+fn dir_of(path: &Path) -> io::Result<(OwnedFd, bool, std::ffi::OsString)> {
+    let name = path.file_name().ok_or(Unfit::Dir)?.to_owned();
+    let dir = path
         .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
+        .filter(|dir| !dir.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     let flags = UNREAD | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let folder = rustix::fs::openat(rustix::fs::CWD, folder, flags, Mode::empty())?;
-    let mode = rustix::fs::fstat(&folder)?.st_mode;
-    // A group that may write to a folder in which only owners may rename is a crowd as well.
+    let dir = rustix::fs::openat(rustix::fs::CWD, dir, flags, Mode::empty())?;
+    let mode = rustix::fs::fstat(&dir)?.st_mode;
+    // A group that may write to a directory in which only owners may rename is a crowd as well.
     let shared = mode & 0o002 != 0 || mode & 0o1020 == 0o1020;
-    Ok((folder, shared, name))
+    Ok((dir, shared, name))
 }
 
 fn open_anything(path: &Path) -> io::Result<(File, Metadata)> {
@@ -296,13 +296,13 @@ fn open_anything(path: &Path) -> io::Result<(File, Metadata)> {
 
 fn regular(facts: &Metadata) -> Result<(), Unfit> {
     match facts {
-        facts if facts.is_dir() => Err(Unfit::Folder),
+        facts if facts.is_dir() => Err(Unfit::Dir),
         facts if !facts.is_file() => Err(Unfit::NotRegular),
         _ => Ok(()),
     }
 }
 
-/// Tells whether it is the null device, whatever it is called.
+/// Returns whether it is the null device, whatever it is called.
 fn is_null(facts: &Metadata) -> bool {
     facts.file_type().is_char_device()
         && std::fs::metadata(NULL).is_ok_and(|null| null.rdev() == facts.rdev())

@@ -209,7 +209,7 @@ pub(crate) struct Settled {
 ///
 /// # Errors
 /// [`InjectError`].
-pub(crate) fn settle(
+pub(crate) fn finish(
     injection: Injection,
     raw: Raw,
     settings: &Settings,
@@ -464,8 +464,8 @@ mod tests {
     fn the_user_is_where_all_local_names_are() {
         use crate::environment::{Environment, Host};
         use crate::settings::Layers;
-        let folder = tempfile::tempdir().unwrap();
-        let mailname = folder.path().join("mailname");
+        let dir = tempfile::tempdir().unwrap();
+        let mailname = dir.path().join("mailname");
         std::fs::write(&mailname, "x.example\n").unwrap();
         let host = Host {
             mailname: Some(mailname),
@@ -489,7 +489,7 @@ mod tests {
                 ..Request::default()
             };
             let injection = Injection::read(&request, &raw).unwrap();
-            let settled = settle(injection, raw, &settings, "me", &Stamp::at(Some(0))).unwrap();
+            let settled = finish(injection, raw, &settings, "me", &Stamp::at(Some(0))).unwrap();
             let sender = settled
                 .message
                 .envelope

@@ -5,7 +5,7 @@
 //! not ours: values with blanks, quotes, `=` or control characters are quoted and escaped. Nothing
 //! waits: not for a reader, not for a disk that is a FIFO. No secret is among the facts of an
 //! [`Attempt`]. Refuses symbolic links, whatever is no regular file, and what a stranger made in a
-//! folder that others may write to.
+//! directory that others may write to.
 use std::io::{self, Write};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ use crate::text::{self, Policy};
 const SYSLOG: &str = "/dev/log";
 /// The most recipients that are named; more are counted.
 const MOST_NAMED: usize = 20;
-/// The most octets of a message to syslog.
+/// The most bytes of a message to syslog.
 const LONGEST_MESSAGE: usize = 8 << 10;
 /// The facility `mail` (RFC 5424 section 6.2.1).
 const FACILITY: u8 = 2;
@@ -57,7 +57,7 @@ pub(crate) struct Attempt<'a> {
     pub to: Vec<&'a str>,
     /// What became of it, when it was tried.
     pub report: Option<&'a Report>,
-    /// Its octets, where no report knows better.
+    /// Its bytes, where no report knows better.
     pub bytes: u64,
     /// The exit status.
     pub exit: u8,
@@ -100,7 +100,7 @@ impl Log {
         }
     }
 
-    /// Tells whether anything is written at all.
+    /// Returns whether anything is written at all.
     pub(crate) fn is_off(&self) -> bool {
         self.places.is_empty()
     }

@@ -19,10 +19,10 @@ pub mod transfer;
 /// Why something cannot be written.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MimeError {
-    /// A header name that is none (RFC 5322 section 3.6.8), or is longer than 76 octets.
+    /// A header name that is none (RFC 5322 section 3.6.8), or is longer than 76 bytes.
     #[error("`{}` is not a header name", crate::text::word(.0))]
     HeaderName(String),
-    /// A header with a word that no line of 998 octets can hold.
+    /// A header with a word that no line of 998 bytes can hold.
     #[error("the header `{}` contains a word that is longer than a line may be", crate::text::word(.0))]
     HeaderTooLong(String),
     /// A media type that is none.

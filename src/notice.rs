@@ -120,12 +120,12 @@ fn field(out: &mut String, name: &str, value: &str) {
 }
 
 /// A part in quoted-printable, with its own line ends.
-fn readable(out: &mut String, octets: &[u8]) {
+fn readable(out: &mut String, bytes: &[u8]) {
     out.push_str("Content-Transfer-Encoding: quoted-printable\r\n\r\n");
     out.push_str(&String::from_utf8_lossy(&crate::message::quoted_printable(
-        octets,
+        bytes,
     )));
-    if !octets.ends_with(b"\n") {
+    if !bytes.ends_with(b"\n") {
         out.push_str("\r\n");
     }
 }

@@ -30,7 +30,7 @@ pub enum Policy {
     Json,
 }
 
-/// Tells whether a character does something else than being seen: the controls C0, DEL and C1, the
+/// Returns whether a character does something else than being seen: the controls C0, DEL and C1, the
 /// line ends of Unicode, marks of direction, and format characters that no reader sees. U+200C and
 /// U+200D stay, as Persian, Hindi and emoji are spelled with them.
 pub fn is_unsafe(c: char) -> bool {

@@ -58,16 +58,16 @@ struct Found {
     name: Option<String>,
     local: String,
     domain: Option<String>,
-    /// The octet its address starts at.
+    /// The byte its address starts at.
     at: usize,
 }
 
 /// What one item of a list holds before it is known what it means.
 #[derive(Default)]
 struct Item {
-    /// Atoms and quoted strings with the octet each starts at, and whether it was quoted.
+    /// Atoms and quoted strings with the byte each starts at, and whether it was quoted.
     words: Vec<(String, usize, bool)>,
-    /// The text between `<` and `>` with the octet it starts at.
+    /// The text between `<` and `>` with the byte it starts at.
     angle: Option<(String, usize)>,
     /// The last comment.
     comment: Option<String>,
@@ -328,7 +328,7 @@ impl Parser<'_> {
         Err(self.error(open, "this `<` has no matching `>`"))
     }
 
-    /// Checks an addr-spec that starts at an octet of the text.
+    /// Checks an addr-spec that starts at a byte of the text.
     fn address(&self, spec: &str, at: usize, name: Option<String>) -> Result<Found, AddressError> {
         let (local, host) = match split_at_sign(spec) {
             Some(i) => (&spec[..i], Some((&spec[i + 1..], at + i + 1))),
@@ -373,7 +373,7 @@ impl Parser<'_> {
                     ),
                 ));
             }
-            // No backslash is left inside, so each character stands one octet behind the quote and
+            // No backslash is left inside, so each character stands one byte behind the quote and
             // its own place.
             if let Some((i, _)) = inner.char_indices().find(|(_, c)| is_unsafe(*c)) {
                 return Err(self.error(at + 1 + i, "a control character"));

@@ -12,7 +12,7 @@ use crate::settings::Layers;
 /// A machine called `web1.example.org` with an aliases file; mail goes to a server unless the test
 /// says otherwise.
 struct TestHost {
-    folder: tempfile::TempDir,
+    dir: tempfile::TempDir,
     words: Vec<String>,
     rc: String,
 }
@@ -20,7 +20,7 @@ struct TestHost {
 impl TestHost {
     fn new(aliases: &str) -> Self {
         let host = TestHost {
-            folder: tempfile::tempdir().unwrap(),
+            dir: tempfile::tempdir().unwrap(),
             words: Vec::new(),
             rc: String::new(),
         };
@@ -29,7 +29,7 @@ impl TestHost {
     }
 
     fn file(&self, name: &str, text: &str) -> String {
-        let path = self.folder.path().join(name);
+        let path = self.dir.path().join(name);
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         path.to_str().unwrap().to_owned()
@@ -54,7 +54,7 @@ impl TestHost {
             .into_iter()
             .chain(self.words.iter().cloned());
         let args = cli::parse(words.map(OsString::from)).unwrap();
-        let path = |name: &str| Some(self.folder.path().join(name));
+        let path = |name: &str| Some(self.dir.path().join(name));
         let host = Host {
             aliases: path("aliases"),
             mailname: path("mailname"),
@@ -74,7 +74,7 @@ impl TestHost {
     }
 
     fn neutral(&self, text: &str) -> String {
-        text.replace(self.folder.path().to_str().unwrap(), "~")
+        text.replace(self.dir.path().to_str().unwrap(), "~")
             .replace("~/.mailrc", "~/mailrc")
     }
 
@@ -236,10 +236,7 @@ fn a_local_program_knows_its_own_names() {
     };
     let host = host.set("mta=/usr/bin/true");
     assert_eq!(host.expand_with(true, "root, x"), "root, x");
-    let named = format!(
-        "aliases-file={}",
-        host.folder.path().join("aliases").display()
-    );
+    let named = format!("aliases-file={}", host.dir.path().join("aliases").display());
     assert_eq!(host.set(&named).expand("root, eve"), "admin@x.example, eve");
 }
 
@@ -381,7 +378,7 @@ fn loops_depth_and_width_end() {
 #[test]
 fn files_that_others_may_write_are_not_used() {
     let host = TestHost::new("root: admin@x.example\n");
-    let path = host.folder.path().join("aliases");
+    let path = host.dir.path().join("aliases");
     let why = "error: ~/aliases: others can write to it and could redirect mail";
     fs::set_permissions(&path, fs::Permissions::from_mode(0o646)).unwrap();
     assert_eq!(host.expand("root"), why);
@@ -409,7 +406,7 @@ fn files_that_others_may_write_are_not_used() {
 #[test]
 fn what_is_no_file_neither_blocks_nor_passes() {
     let host = TestHost::new("");
-    let path = host.folder.path().join("aliases");
+    let path = host.dir.path().join("aliases");
     fs::remove_file(&path).unwrap();
     assert_eq!(host.expand_with(true, "root"), "root@web1.example.org");
     rustix::fs::mkfifoat(
@@ -589,8 +586,8 @@ fn strangers_who_name_aliases_again_and_again_get_them_once_and_in_linear_time()
 
 #[test]
 fn files_of_any_lines_take_linear_time() {
-    let folder = tempfile::tempdir().unwrap();
-    let list = folder.path().join("list");
+    let dir = tempfile::tempdir().unwrap();
+    let list = dir.path().join("list");
     std::fs::write(&list, "a@x.example, b\n".repeat(1000)).unwrap();
     let rows: &[(&str, &dyn Fn(usize) -> String)] = &[
         ("one list by many", &|n| {

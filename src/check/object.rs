@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Row, Sheet};
+use super::{CheckReport, Row};
 use crate::text::{self, Policy};
 use crate::transport::{Fact, Outcome};
 
@@ -61,7 +61,7 @@ enum Value<'a> {
     Number(i64),
 }
 
-pub(super) fn line(sheet: &Sheet<'_>, via: &str, exit: u8) -> String {
+pub(super) fn line(sheet: &CheckReport<'_>, via: &str, exit: u8) -> String {
     let steps = sheet
         .endpoints
         .iter()

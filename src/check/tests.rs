@@ -44,13 +44,13 @@ fn shown(subject: &Subject, news: Event<'_>) -> String {
         id: None,
         hints: vec!["do so".into()],
     };
-    Sheet::new(subject, &advise).add(news, Look::default())
+    CheckReport::new(subject, &advise).add(news, Style::default())
 }
 
 #[test]
 fn the_title_names_server_author_and_account() {
     let advise = |_: &Fault, _: &str| Advice::default();
-    let title = |subject: &Subject| Sheet::new(subject, &advise).title();
+    let title = |subject: &Subject| CheckReport::new(subject, &advise).title();
     assert_eq!(
         title(&subject()),
         "checking smtp.example.org for ann@example.org (account work)\n"
@@ -243,14 +243,14 @@ fn what_is_judged_only_at_a_recipient_is_blamed_on_its_cause() {
         ..Advice::default()
     };
     let note = |reply: &str| {
-        let mut sheet = Sheet::new(&subject, &advise);
+        let mut sheet = CheckReport::new(&subject, &advise);
         sheet.add(
             step(
                 Step::Hello,
                 vec![("said", text("EHLO me"))],
                 Outcome::Passed,
             ),
-            Look::default(),
+            Style::default(),
         );
         let fault = Fault::new(
             Stage::Recipient,
@@ -258,7 +258,7 @@ fn what_is_judged_only_at_a_recipient_is_blamed_on_its_cause() {
         );
         let lines = sheet.add(
             step(Step::Recipient, Facts::new(), Outcome::Failed(fault)),
-            Look::default(),
+            Style::default(),
         );
         lines
             .split_once("note: ")
@@ -298,8 +298,8 @@ fn only_the_outcome_is_coloured() {
         ..Advice::default()
     };
     let subject = subject();
-    let mut sheet = Sheet::new(&subject, &advise);
-    let look = Look { colour: true };
+    let mut sheet = CheckReport::new(&subject, &advise);
+    let look = Style { colour: true };
     assert_eq!(
         sheet.add(
             step(

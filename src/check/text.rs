@@ -10,7 +10,7 @@ use crate::transport::{Outcome, Step, StepResult};
 
 /// How lines look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Look {
+pub(crate) struct Style {
     /// With colours: on a terminal that has them, and where nobody asked for none.
     pub colour: bool,
 }
@@ -63,7 +63,7 @@ pub(super) fn verdict(subject: &Subject, via: &str, exit: u8, warnings: usize) -
     }
 }
 
-pub(super) fn row(row: &Row, subject: &Subject, look: Look) -> String {
+pub(super) fn row(row: &Row, subject: &Subject, look: Style) -> String {
     let probe = &row.probe;
     let (mark, colour) = match probe.outcome {
         Outcome::Passed => ("ok", "32"),
@@ -219,7 +219,7 @@ pub(super) fn date(seconds: i64) -> String {
 
 pub(super) fn size(bytes: i64) -> String {
     match bytes {
-        ..10_000 => format!("{bytes} octets"),
+        ..10_000 => format!("{bytes} bytes"),
         10_000..1_000_000 => format!("{} KB", bytes / 1000),
         _ => format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10),
     }

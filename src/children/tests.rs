@@ -181,8 +181,8 @@ fn at_a_terminal_its_children_are_found_without_a_group() {
 
 #[test]
 fn one_that_is_asked_to_end_may_clean_up_and_one_that_is_killed_may_not() {
-    let folder = tempfile::tempdir().unwrap();
-    let left = folder.path().join("left");
+    let dir = tempfile::tempdir().unwrap();
+    let left = dir.path().join("left");
     let script = format!(
         "trap 'echo cleaned >{}; exit' TERM; echo ready; while :; do sleep 0.01; done",
         left.display()
@@ -221,8 +221,8 @@ fn a_signal_reaches_it_as_it_came_and_after_the_grace_it_was_given() {
     let begun = Instant::now();
     assert!(matches!(hangs.wait(LONG, SHORT), Err(Stop::Signal(15))));
     assert!(begun.elapsed() >= SHORT);
-    let folder = tempfile::tempdir().unwrap();
-    let heard = folder.path().join("heard");
+    let dir = tempfile::tempdir().unwrap();
+    let heard = dir.path().join("heard");
     interrupt.store(0, Ordering::Relaxed);
     let mut listens = started(&format!(
         "trap 'echo int >{}; exit' INT; echo ready; while :; do sleep 0.01; done",

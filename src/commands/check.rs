@@ -8,7 +8,7 @@ use std::thread;
 
 use crate::address::{Address, Mailbox, parse_list};
 use crate::aliases::Local;
-use crate::check::{self, Advice, Look, Sheet, Subject};
+use crate::check::{self, Advice, CheckReport, Style, Subject};
 use crate::cli::Args;
 use crate::delivery::Fault;
 use crate::draft::DraftError;
@@ -134,8 +134,8 @@ fn report(
     subject: &Subject,
 ) -> Exit {
     let advise = |fault: &Fault, place: &str| advice(fault, place, settings);
-    let mut sheet = Sheet::new(subject, &advise);
-    let look = Look {
+    let mut sheet = CheckReport::new(subject, &advise);
+    let look = Style {
         colour: has_colours(),
     };
     let say = |text: &str| {

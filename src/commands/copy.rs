@@ -80,13 +80,13 @@ impl Copy {
             };
             return settings.flag("save").then(letter).into_iter().collect();
         }
-        let folder = settings
+        let dir = settings
             .path("folder")
             .unwrap_or_else(|| settings.expand("~"));
-        let in_folder = settings.flag("record-in-folder");
+        let in_dir = settings.flag("record-in-folder");
         let place = |name: &str| match name.strip_prefix('+') {
-            Some(name) => folder.join(name),
-            None if in_folder && !name.starts_with(['/', '~']) => folder.join(name),
+            Some(name) => dir.join(name),
+            None if in_dir && !name.starts_with(['/', '~']) => dir.join(name),
             None => settings.expand(name),
         };
         // A mail with this key was recorded when it was taken; one that was refused is no copy of

@@ -18,7 +18,7 @@ use crate::settings::{Layers, Settings};
 use crate::transport::{self, ConnectionReuse, RunContext};
 
 use super::complain;
-use super::maillog::Keeper;
+use super::maillog::RunLog;
 use super::open_queue::TIME_LIMIT;
 use super::queue::{RouteResolver, say_given_up};
 
@@ -64,7 +64,7 @@ impl Sent {
 pub(super) struct Mailer<'a> {
     /// What was typed.
     pub args: &'a Args,
-    /// All sources, for the ways of other mail.
+    /// All sources, for the routes of other mail.
     pub layers: &'a Layers,
     /// The settings of this mail.
     pub settings: &'a Settings,
@@ -192,7 +192,7 @@ impl Mailer<'_> {
             .map(ToString::to_string)
             .collect::<Vec<_>>();
         let kept = sent.id.is_some();
-        Keeper::of(self.settings, self.args).note(
+        RunLog::of(self.settings, self.args).note(
             &attempt,
             (&from, &to),
             sent.report.as_ref(),
@@ -323,7 +323,7 @@ impl Mailer<'_> {
                 let failure = failure.fact(messages::KEPT.say(language, &[&id]));
                 Sent::tried(report, failure.exit, failure, id)
             }
-            Outcome::Waits if faults().any(|f| queue::judge(f) == Verdict::Refuse) => {
+            Outcome::Waits if faults().any(|f| queue::verdict(f) == Verdict::Refuse) => {
                 let exit = self.exit_of_refused(&report).unwrap_or(failure.exit);
                 let failure = failure.fact(messages::QUEUED_OTHERS.say(language, &[&id]));
                 Sent::tried(report, exit, failure, id)
@@ -402,8 +402,8 @@ impl Mailer<'_> {
             only_if_idle: true,
             ..FlushOptions::default()
         };
-        let mut ways = RouteResolver::by_itself(self.layers, self.settings, self.args);
-        if let Ok(flushed) = queues.flush(&mut ways, &context, &options) {
+        let mut routes = RouteResolver::by_itself(self.layers, self.settings, self.args);
+        if let Ok(flushed) = queues.flush(&mut routes, &context, &options) {
             say_given_up(&flushed);
             for problem in flushed.problems {
                 complain(&failure::remark(&problem.to_string()));
@@ -421,7 +421,7 @@ fn waits_for(result: &crate::delivery::RecipientResult) -> bool {
     result
         .outcome
         .as_ref()
-        .is_err_and(|f| queue::judge(f) != Verdict::Refuse)
+        .is_err_and(|f| queue::verdict(f) != Verdict::Refuse)
 }
 
 /// Ctrl-C at the terminal before anything was sent: the user wants it undone. Other signals only

@@ -19,7 +19,7 @@ use crate::settings::{Layers, Origin, Overrides, Settings, SettingsError};
 
 use super::print;
 
-/// The most that is read of standard input, in octets: more than a log that anybody pipes on
+/// The most that is read of standard input, in bytes: more than a log that anybody pipes on
 /// purpose.
 const MOST: u64 = 64 << 20;
 
@@ -107,14 +107,14 @@ fn text(args: &Args, said: &OsStr) -> Result<String, Failure> {
         .into_iter()
         .chain(args.operands.iter().map(OsString::from))
         .collect();
-    let mut octets = words.join(OsStr::new(" ")).as_bytes().to_vec();
-    if octets == b"-" {
-        octets.clear();
-        let read = std::io::stdin().lock().take(MOST).read_to_end(&mut octets);
+    let mut bytes = words.join(OsStr::new(" ")).as_bytes().to_vec();
+    if bytes == b"-" {
+        bytes.clear();
+        let read = std::io::stdin().lock().take(MOST).read_to_end(&mut bytes);
         read.map_err(|error| Failure::new(Exit::NO_INPUT, format!("standard input: {error}")))?;
     }
-    let lines: Vec<String> = octets
-        .split(|octet| *octet == b'\n')
+    let lines: Vec<String> = bytes
+        .split(|byte| *byte == b'\n')
         .map(|line| charset::legible(line.to_vec()))
         .collect();
     Ok(lines.join("\n"))

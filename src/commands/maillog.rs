@@ -17,17 +17,17 @@ pub(super) fn note_dropped(settings: &Settings, args: &Args) {
         error: Some("every recipient has an alias to /dev/null"),
         ..Attempt::default()
     };
-    Keeper::of(settings, args).note_end(&attempt, ("", &[]), "dropped");
+    RunLog::of(settings, args).note_end(&attempt, ("", &[]), "dropped");
 }
 
 /// Keeps the log of this run, and complains of it once at most.
-pub(super) struct Keeper {
+pub(super) struct RunLog {
     log: Log,
     caller: String,
     quiet: bool,
 }
 
-impl Keeper {
+impl RunLog {
     /// For a run with these settings. sendmail is expected to write to the log of the host.
     pub(super) fn of(settings: &Settings, args: &Args) -> Self {
         let unsaid = args.sendmail.is_some() && settings.text("log").is_none();
@@ -41,7 +41,7 @@ impl Keeper {
         } else {
             Environment::of_process().caller()
         };
-        Keeper {
+        RunLog {
             log,
             caller,
             quiet: args.quiet,
@@ -65,7 +65,7 @@ impl Keeper {
             .map(failure::one_line);
         let refused = |f: &Fault| {
             if kept {
-                queue::judge(f) == Verdict::Refuse
+                queue::verdict(f) == Verdict::Refuse
             } else {
                 f.class() == Class::Permanent
             }

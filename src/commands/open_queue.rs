@@ -4,7 +4,7 @@ use std::time::Duration;
 use crate::cli::Args;
 use crate::environment::Environment;
 use crate::failure::{self, Exit, Failure};
-use crate::queue::{FolderError, Policy, Queue, Queues};
+use crate::queue::{DirError, Policy, Queue, Queues};
 use crate::settings::{Settings, value};
 
 use super::complain;
@@ -16,7 +16,7 @@ pub(super) const TIME_LIMIT: Duration = Duration::from_secs(30);
 /// Opens the queue, when mail goes through it.
 ///
 /// # Errors
-/// A folder that must not be used, or settings that do not fit.
+/// A directory that must not be used, or settings that do not fit.
 pub(super) fn open(
     args: &Args,
     settings: &Settings,
@@ -37,7 +37,7 @@ pub(super) fn open(
         };
     }
     match at_hand(settings, env) {
-        // Where nothing can be kept, mail is sent as if there were no queue; a folder that was
+        // Where nothing can be kept, mail is sent as if there were no queue; a directory that was
         // named must be there.
         Err(Failure {
             exit: Exit::CREATE, ..
@@ -50,18 +50,18 @@ pub(super) fn open(
     }
 }
 
-/// The queues of this user, whether mail goes through them or not: the folder that takes new mail,
+/// The queues of this user, whether mail goes through them or not: the directory that takes new mail,
 /// which is made where it is missing, and all others that are there, as mail may have been kept in
 /// them while the first could not be used.
 ///
 /// # Errors
-/// No folder that may be used.
+/// No directory that may be used.
 pub(super) fn at_hand(settings: &Settings, env: &Environment) -> Result<Queues, Failure> {
     let policy = policy(settings)?;
     let (mut found, mut problems, mut missing) = (Vec::new(), Vec::new(), None);
     if let Some(named) = settings.path("queue-dir") {
         match Queue::open(&named, policy.clone(), failure::one_line) {
-            // The system's folder is root's, or that of one service; everybody else has their own.
+            // The system's directory is root's, or that of one service; everybody else has their own.
             Err(error) if settings.is_of_system("queue-dir") && is_of_others(&error) => {
                 if settings.flag("verbose") {
                     complain(&failure::remark(&format!(
@@ -89,8 +89,8 @@ pub(super) fn at_hand(settings: &Settings, env: &Environment) -> Result<Queues, 
                 }));
             }
             // What others could read must be mended, not passed over: mail may wait in it.
-            Err(error @ FolderError::Unsafe { .. }) if found.is_empty() => return Err(error.into()),
-            Err(error) if !matches!(error, FolderError::Foreign { .. }) && place.is_dir() => {
+            Err(error @ DirError::Unsafe { .. }) if found.is_empty() => return Err(error.into()),
+            Err(error) if !matches!(error, DirError::Foreign { .. }) && place.is_dir() => {
                 problems.push(error);
             }
             Err(error) => drop(missing.get_or_insert(error)),
@@ -107,11 +107,11 @@ pub(super) fn at_hand(settings: &Settings, env: &Environment) -> Result<Queues, 
     })
 }
 
-/// The queue of this user for those who ask what waits in it; `None` where there is no folder that
+/// The queue of this user for those who ask what waits in it; `None` where there is no directory that
 /// anything could wait in.
 ///
 /// # Errors
-/// A folder is there and must not be used, or cannot be.
+/// A directory is there and must not be used, or cannot be.
 pub(super) fn existing(settings: &Settings, env: &Environment) -> Result<Option<Queues>, Failure> {
     let named = settings.path("queue-dir");
     let of_user = named.is_some() && !settings.is_of_system("queue-dir");
@@ -124,12 +124,12 @@ pub(super) fn existing(settings: &Settings, env: &Environment) -> Result<Option<
     }
 }
 
-/// Whether a folder cannot be used because it is another's, or lies in one that is.
-fn is_of_others(error: &FolderError) -> bool {
+/// Whether a directory cannot be used because it is another's, or lies in one that is.
+fn is_of_others(error: &DirError) -> bool {
     match error {
-        FolderError::Foreign { .. } => true,
-        FolderError::Unusable { error, .. } => error.kind() == std::io::ErrorKind::PermissionDenied,
-        FolderError::Unsafe { .. } => false,
+        DirError::Foreign { .. } => true,
+        DirError::Unusable { error, .. } => error.kind() == std::io::ErrorKind::PermissionDenied,
+        DirError::Unsafe { .. } => false,
     }
 }
 

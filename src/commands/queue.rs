@@ -13,18 +13,18 @@ use crate::route::{Route, resolve::resolve};
 use crate::settings::{Layers, Settings, StoredSettings};
 use crate::transport::RunContext;
 
-use super::maillog::Keeper;
+use super::maillog::RunLog;
 use super::open_queue::TIME_LIMIT;
 use super::open_queue::existing;
 use super::{complain, notice, print};
 
-/// The ways of mail that waits: files as they are now, with what its own command line and
+/// The routes of mail that waits: files as they are now, with what its own command line and
 /// environment said.
 pub(super) struct RouteResolver<'a> {
     layers: &'a Layers,
     settings: &'a Settings,
     by_hand: bool,
-    keeper: Keeper,
+    keeper: RunLog,
 }
 
 impl<'a> RouteResolver<'a> {
@@ -34,7 +34,7 @@ impl<'a> RouteResolver<'a> {
             layers,
             settings,
             by_hand: false,
-            keeper: Keeper::of(settings, args),
+            keeper: RunLog::of(settings, args),
         }
     }
 }
@@ -66,7 +66,7 @@ impl Routes for RouteResolver<'_> {
                 .iter()
                 .filter_map(|f| f.outcome.as_ref().err())
         };
-        let exit = match faults().all(|f| queue::judge(f) == Verdict::Refuse) {
+        let exit = match faults().all(|f| queue::verdict(f) == Verdict::Refuse) {
             _ if report.is_done() => Exit::OK,
             true => Exit::REFUSED,
             false => Exit::TEMPORARY,
@@ -150,7 +150,7 @@ pub(super) fn errand(
     Ok(say_unusable(&queues, exit))
 }
 
-/// Tells of the folders that could not be looked into, as mail may lie there; the status is theirs
+/// Tells of the directories that could not be looked into, as mail may lie there; the status is theirs
 /// where all else went well.
 pub(super) fn say_unusable(queues: &Queues, exit: Exit) -> Exit {
     let mut told = exit;
@@ -182,11 +182,11 @@ fn on(
     } else if args.queue_check {
         return check(queues);
     } else if args.flush {
-        let mut ways = RouteResolver {
+        let mut routes = RouteResolver {
             layers,
             settings,
             by_hand: true,
-            keeper: Keeper::of(settings, args),
+            keeper: RunLog::of(settings, args),
         };
         let options = FlushOptions {
             ids: args.operands.clone(),
@@ -194,7 +194,7 @@ fn on(
             ..FlushOptions::default()
         };
         return Ok(say(&queues
-            .flush(&mut ways, context, &options)
+            .flush(&mut routes, context, &options)
             .map_err(io)?));
     } else {
         let items = queues.list().map_err(io)?;

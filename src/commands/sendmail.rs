@@ -119,7 +119,7 @@ impl Ready {
 
 impl SendmailRun<'_> {
     fn deliver(&self, request: &Request, raw: Raw) -> Result<Exit, Failure> {
-        let Some(ready) = self.settle(Injection::read(request, &raw)?, raw)? else {
+        let Some(ready) = self.finish(Injection::read(request, &raw)?, raw)? else {
             return Ok(Exit::OK);
         };
         // Up to here a signal ends the process and with it the mail, which nobody has promised
@@ -146,11 +146,11 @@ impl SendmailRun<'_> {
     }
 
     /// `None` when aliases to `/dev/null` leave nobody.
-    fn settle(&self, injection: Injection, raw: Raw) -> Result<Option<Ready>, Failure> {
+    fn finish(&self, injection: Injection, raw: Raw) -> Result<Option<Ready>, Failure> {
         let settings = self.layers.resolve(&injection.identities(&raw))?;
         self.notes(&injection.notes);
         let stamp = Stamp::at(self.env.source_date_epoch());
-        let settled = match inject::settle(injection, raw, &settings, &self.env.user(), &stamp) {
+        let settled = match inject::finish(injection, raw, &settings, &self.env.user(), &stamp) {
             Err(dropped @ InjectError::Dropped) => {
                 self.notes(&[dropped.to_string()]);
                 maillog::note_dropped(&settings, self.args);
@@ -237,8 +237,8 @@ impl SendmailRun<'_> {
                 ids,
                 ..FlushOptions::default()
             };
-            let mut ways = RouteResolver::by_itself(self.layers, self.settings, self.args);
-            let flushed = queues.flush(&mut ways, &context, &options);
+            let mut routes = RouteResolver::by_itself(self.layers, self.settings, self.args);
+            let flushed = queues.flush(&mut routes, &context, &options);
             if let Ok(flushed) = flushed
                 && self.args.verbose > 0
             {
@@ -322,9 +322,9 @@ impl SendmailRun<'_> {
                 return Ok(say_unusable(&queues, Exit::OK));
             }
         }
-        let mut ways = RouteResolver::by_itself(self.layers, self.settings, self.args);
+        let mut routes = RouteResolver::by_itself(self.layers, self.settings, self.args);
         let context = super::context(self.args, self.settings);
-        let flushed = queues.flush(&mut ways, &context, &options)?;
+        let flushed = queues.flush(&mut routes, &context, &options)?;
         let named = !filter.ids.is_empty();
         if self.args.verbose > 0 {
             say(&flushed);
@@ -396,7 +396,7 @@ impl Acceptor for SessionHandler<'_> {
 impl SessionHandler<'_> {
     fn take(&mut self, transaction: Transaction, from: &mut dyn Read) -> Result<String, Failure> {
         let raw = inject::read(from, false, None)?;
-        let Some(ready) = self.run.settle(injection(transaction), raw)? else {
+        let Some(ready) = self.run.finish(injection(transaction), raw)? else {
             return Ok("dropped".to_owned());
         };
         self.client.allows(&ready.route)?;

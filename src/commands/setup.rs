@@ -176,7 +176,7 @@ fn place(
     layers: &Layers,
     settings: &Settings,
 ) -> Result<Place, Failure> {
-    let own = || env.config.as_ref().map(|folder| folder.join("config.toml"));
+    let own = || env.config.as_ref().map(|dir| dir.join("config.toml"));
     let config = args.config.clone().or_else(own).ok_or_else(|| {
         Failure::new(Exit::CREATE, "this user has no directory for settings")
             .hint("use `--config FILE` to name a file")
@@ -408,18 +408,18 @@ fn from_mailrc(
     let read = mailrc::read(&path, &grammar);
     let read =
         read.map_err(|error| Failure::new(Exit::NO_INPUT, format!("{}: {error}", path.display())))?;
-    let ways = |text: &str| ways(&path, text, env);
+    let routes = |text: &str| routes(&path, text, env);
     let before = Before {
         path: &path,
         read: &read,
-        ways: &ways,
+        routes: &routes,
     };
     setup::from_mailrc(prompter, messages, options, place, &before)?;
     Ok(Exit::OK)
 }
 
 /// Where mail goes by a mail.rc alone, and by a text in its stead.
-fn ways(path: &Path, text: &str, env: &Environment) -> (String, String) {
+fn routes(path: &Path, text: &str, env: &Environment) -> (String, String) {
     let mut env = env.clone();
     env.host.config = None;
     env.variables

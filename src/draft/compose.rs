@@ -223,13 +223,13 @@ fn subject(
     warnings: &mut Vec<String>,
 ) -> Option<String> {
     // An escape in the body (`~s`) comes later than the flag, and so is the last word.
-    let octets = match (&input.subject, &args.subject) {
+    let bytes = match (&input.subject, &args.subject) {
         (Some(subject), _) => subject.clone(),
         (None, Some(subject)) => subject.as_bytes().to_vec(),
         (None, None) => return None,
     };
     let (text, note) = charset::read(
-        octets,
+        bytes,
         Hints {
             fallback,
             ..Hints::default()

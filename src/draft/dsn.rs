@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::mime::transfer;
 
-/// The longest ENVID, in octets as encoded (RFC 3461 section 4.4).
+/// The longest ENVID, in bytes as encoded (RFC 3461 section 4.4).
 pub(crate) const LONGEST_ENVID: usize = 100;
 
 /// What is asked of the servers on the way. Nothing by default.
@@ -75,7 +75,7 @@ pub enum DsnError {
     /// A word that is no part of a mail.
     #[error("invalid value `{}`; expected full or headers", crate::text::word(.0))]
     Ret(String),
-    /// An ENVID that is empty, or too long as encoded: its octets.
+    /// An ENVID that is empty, or too long as encoded: its bytes.
     #[error("expected an envelope ID of 1 to {LONGEST_ENVID} characters when encoded, got {0}")]
     EnvidLength(usize),
     /// An ENVID with something else than printable ASCII.
@@ -101,7 +101,7 @@ impl Dsn {
         (Dsn { notify, ret, envid }, notes)
     }
 
-    /// Tells whether anything is asked for.
+    /// Returns whether anything is asked for.
     pub fn is_empty(&self) -> bool {
         *self == Dsn::default()
     }

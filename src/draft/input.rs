@@ -1,7 +1,7 @@
 //! Opens and reads everything a mail is made of, once, attachments first.
 //!
 //! Promise: nothing is read before all files are there, no file that could block or never end is
-//! opened for reading, and no more than `max-size` octets of text are held.
+//! opened for reading, and no more than `max-size` bytes of text are held.
 use std::ffi::OsStr;
 use std::io::{self, BufRead, Read, Seek, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -309,12 +309,12 @@ impl Input {
                 out.extend_from_slice(line);
                 continue;
             };
-            let octets = rest.get(1..).unwrap_or_default().trim_ascii();
-            let value = String::from_utf8_lossy(octets).into_owned();
+            let bytes = rest.get(1..).unwrap_or_default().trim_ascii();
+            let value = String::from_utf8_lossy(bytes).into_owned();
             match rest.first() {
                 Some(b'~') => out.extend_from_slice(rest),
                 Some(b'.') => break,
-                Some(b's') => self.subject = Some(octets.to_vec()),
+                Some(b's') => self.subject = Some(bytes.to_vec()),
                 Some(b't') => self.headers.push(format!("To: {value}")),
                 Some(b'c') => self.headers.push(format!("Cc: {value}")),
                 Some(b'b') => self.headers.push(format!("Bcc: {value}")),
@@ -373,13 +373,13 @@ fn open(path: &Path, name: Option<String>, limit: u64) -> Result<Attachment, Dra
     let (file, length) = open_regular(path)?;
     // Files of the kernel say 0 and then hold something, or hold less than they say, or cannot be
     // read at all.
-    let mut octet = [0_u8; 1];
+    let mut byte = [0_u8; 1];
     let read = (&file)
-        .read(&mut octet)
+        .read(&mut byte)
         .map_err(|e| unreadable(path, words(&e)))?;
     let is_short = length > 1
         && file
-            .read_at(&mut octet, length - 1)
+            .read_at(&mut byte, length - 1)
             .is_ok_and(|read| read == 0);
     if length == 0 && read > 0 || is_short {
         let mut file = file;

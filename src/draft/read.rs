@@ -30,7 +30,7 @@ pub(super) fn open_regular(path: &Path) -> Result<(File, u64), DraftError> {
     Ok((file, facts.len()))
 }
 
-/// Reads a text file of at most `limit` octets.
+/// Reads a text file of at most `limit` bytes.
 ///
 /// # Errors
 /// [`DraftError::File`], [`DraftError::TooLarge`].

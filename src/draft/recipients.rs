@@ -12,7 +12,7 @@ use crate::address::{AddressError, Distinct, Mailbox, parse_list};
 
 /// The most recipients of one mail.
 pub(super) const MOST: usize = 1_000_000;
-/// The largest file in octets: a million of the longest addresses.
+/// The largest file in bytes: a million of the longest addresses.
 const LARGEST: u64 = 256 << 20;
 /// How many bad lines are told.
 const TOLD: usize = 10;

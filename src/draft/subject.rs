@@ -19,3 +19,27 @@ fn one_line(text: &str) -> String {
         .collect::<Vec<_>>()
         .join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_of_several_lines_becomes_one_with_a_warning() {
+        let rows = [
+            ("plain", "plain", false),
+            ("x\r\nBcc: e@x.example", "x Bcc: e@x.example", true),
+            ("\n a \n\n b\n", "a b", true),
+            (
+                "=?utf-8?q?a=0D=0ABcc:_e@x.example?=",
+                "a Bcc: e@x.example",
+                true,
+            ),
+        ];
+        for (written, wanted, warned) in rows {
+            let mut warnings = Vec::new();
+            assert_eq!(subject_line(written, &mut warnings), wanted);
+            assert_eq!(warnings.len(), usize::from(warned), "{written}");
+        }
+    }
+}

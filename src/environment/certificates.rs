@@ -31,7 +31,7 @@ static CHANGE: OnceLock<Change> = OnceLock::new();
 
 struct Change {
     before: Option<OsString>,
-    folder: Option<PathBuf>,
+    dir: Option<PathBuf>,
     bundle: Option<PathBuf>,
 }
 
@@ -46,27 +46,27 @@ pub fn to_set() -> Option<(&'static str, &'static str)> {
 
 #[cfg(not(target_vendor = "apple"))]
 fn change() -> Option<Change> {
-    let standard = || openssl_probe::candidate_cert_dirs().find(|folder| is_whole(folder));
+    let standard = || openssl_probe::candidate_cert_dirs().find(|dir| is_whole(dir));
     match (variable(BUNDLE), variable(FOLDER)) {
         (None, None) => Some(Change {
             before: None,
-            folder: Some(standard()?.to_owned()),
+            dir: Some(standard()?.to_owned()),
             bundle: openssl_probe::probe().cert_file,
         }),
         (Some(file), _) if is_stream(Path::new(&file)) => Some(Change {
             bundle: Some(PathBuf::from(&file)),
             before: Some(file),
-            folder: None,
+            dir: None,
         }),
         // Containers and CI set what OpenSSL takes anyway. The roots are the same ones.
         (Some(file), named) => {
-            let folder = standard()?;
-            let same = named.is_none_or(|named| is_same(Path::new(&named), folder));
-            let usual = is_usual_bundle(Path::new(&file), folder);
+            let dir = standard()?;
+            let same = named.is_none_or(|named| is_same(Path::new(&named), dir));
+            let usual = is_usual_bundle(Path::new(&file), dir);
             (same && usual).then(|| Change {
                 bundle: Some(PathBuf::from(&file)),
                 before: Some(file),
-                folder: Some(folder.to_owned()),
+                dir: Some(dir.to_owned()),
             })
         }
         _ => None,
@@ -80,14 +80,14 @@ fn change() -> Option<Change> {
 
 /// Returns whether a file is the bundle that distributions keep beside the hashed directory.
 #[cfg(not(target_vendor = "apple"))]
-fn is_usual_bundle(file: &Path, folder: &Path) -> bool {
+fn is_usual_bundle(file: &Path, dir: &Path) -> bool {
     const BESIDE: [&str; 4] = [
         "ca-certificates.crt",
         "ca-bundle.crt",
         "../cert.pem",
         "../ca-bundle.pem",
     ];
-    BESIDE.iter().any(|name| is_same(file, &folder.join(name)))
+    BESIDE.iter().any(|name| is_same(file, &dir.join(name)))
 }
 
 #[cfg(not(target_vendor = "apple"))]
@@ -105,8 +105,8 @@ fn is_stream(path: &Path) -> bool {
 }
 
 #[cfg(not(target_vendor = "apple"))]
-fn is_whole(folder: &Path) -> bool {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+fn is_whole(dir: &Path) -> bool {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     entries
         .filter(|entry| entry.file_name().as_encoded_bytes().ends_with(b".0"))
         .take(WHOLE)
@@ -122,7 +122,7 @@ pub fn before() -> Option<Option<&'static OsString>> {
 /// The stream that the user named in place of the bundle.
 pub fn stream() -> Option<&'static Path> {
     let change = CHANGE.get()?;
-    let named = change.before.is_some() && change.folder.is_none();
+    let named = change.before.is_some() && change.dir.is_none();
     change.bundle.as_deref().filter(|_| named)
 }
 
@@ -130,20 +130,20 @@ pub fn stream() -> Option<&'static Path> {
 /// them by hand.
 pub fn left_out() -> Vec<Vec<u8>> {
     let Some(Change {
-        folder: Some(folder),
+        dir: Some(dir),
         bundle: Some(bundle),
         ..
     }) = CHANGE.get()
     else {
         return Vec::new();
     };
-    beyond(bundle, folder)
+    beyond(bundle, dir)
 }
 
 /// The certificates of a bundle that no file of a directory holds.
-fn beyond(bundle: &Path, folder: &Path) -> Vec<Vec<u8>> {
+fn beyond(bundle: &Path, dir: &Path) -> Vec<Vec<u8>> {
     let mut rest = certificates(bundle);
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         let is_hashed = entry
             .path()
             .extension()
@@ -182,14 +182,14 @@ fn certificates(file: &Path) -> Vec<Vec<u8>> {
 mod tests {
     use super::*;
 
-    fn pem(octets: &str) -> String {
-        format!("-----BEGIN CERTIFICATE-----\n{octets}\n-----END CERTIFICATE-----\n")
+    fn pem(bytes: &str) -> String {
+        format!("-----BEGIN CERTIFICATE-----\n{bytes}\n-----END CERTIFICATE-----\n")
     }
 
     #[test]
-    fn what_the_bundle_has_beyond_the_folder_is_found() {
-        let folder = tempfile::tempdir().unwrap();
-        let bundle = folder.path().join("bundle.pem");
+    fn what_the_bundle_has_beyond_the_directory_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let bundle = dir.path().join("bundle.pem");
         // A comment in Latin-1, and a block that is none, stop nothing.
         let text = [
             b"# Autorit\xe9\n".to_vec(),
@@ -199,40 +199,37 @@ mod tests {
         ]
         .concat();
         fs::write(&bundle, text).unwrap();
-        fs::write(folder.path().join("01234567.0"), pem("AAAA")).unwrap();
-        fs::write(folder.path().join("other.pem"), pem("AAAB")).unwrap();
-        assert_eq!(beyond(&bundle, folder.path()), [vec![0, 0, 1]]);
-        fs::write(folder.path().join("01234567.1"), pem("AAAB")).unwrap();
-        assert!(beyond(&bundle, folder.path()).is_empty());
-        assert!(beyond(&folder.path().join("none"), folder.path()).is_empty());
+        fs::write(dir.path().join("01234567.0"), pem("AAAA")).unwrap();
+        fs::write(dir.path().join("other.pem"), pem("AAAB")).unwrap();
+        assert_eq!(beyond(&bundle, dir.path()), [vec![0, 0, 1]]);
+        fs::write(dir.path().join("01234567.1"), pem("AAAB")).unwrap();
+        assert!(beyond(&bundle, dir.path()).is_empty());
+        assert!(beyond(&dir.path().join("none"), dir.path()).is_empty());
     }
 
     #[cfg(not(target_vendor = "apple"))]
     #[test]
-    fn a_folder_counts_when_it_holds_several_roots() {
-        let folder = tempfile::tempdir().unwrap();
+    fn a_directory_counts_when_it_holds_several_roots() {
+        let dir = tempfile::tempdir().unwrap();
         for number in 0..WHOLE {
-            assert!(!is_whole(folder.path()));
-            fs::write(folder.path().join(format!("{number:08}.0")), "").unwrap();
+            assert!(!is_whole(dir.path()));
+            fs::write(dir.path().join(format!("{number:08}.0")), "").unwrap();
         }
-        assert!(is_whole(folder.path()));
+        assert!(is_whole(dir.path()));
     }
 
     #[cfg(not(target_vendor = "apple"))]
     #[test]
     fn the_bundle_beside_the_directory_is_told_from_one_of_the_users() {
         let place = tempfile::tempdir().unwrap();
-        let folder = place.path().join("certs");
-        fs::create_dir(&folder).unwrap();
+        let dir = place.path().join("certs");
+        fs::create_dir(&dir).unwrap();
         for name in ["certs/ca-certificates.crt", "cert.pem", "own.pem"] {
             fs::write(place.path().join(name), "").unwrap();
         }
-        std::os::unix::fs::symlink(
-            folder.join("ca-certificates.crt"),
-            place.path().join("link"),
-        )
-        .unwrap();
-        let usual = |name: &str| is_usual_bundle(&place.path().join(name), &folder);
+        std::os::unix::fs::symlink(dir.join("ca-certificates.crt"), place.path().join("link"))
+            .unwrap();
+        let usual = |name: &str| is_usual_bundle(&place.path().join(name), &dir);
         assert!(usual("certs/ca-certificates.crt") && usual("link") && usual("cert.pem"));
         assert!(!usual("own.pem") && !usual("none") && !usual("certs"));
     }

@@ -114,8 +114,8 @@ mod tests {
 
     #[test]
     fn the_other_end_is_what_the_kernel_says() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("s");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
         let listener = UnixListener::bind(&path).unwrap();
         let _client = UnixStream::connect(&path).unwrap();
         let served = listener.accept().unwrap().0;
@@ -153,8 +153,8 @@ mod tests {
 
     #[test]
     fn a_socket_is_known_by_all_of_its_names() {
-        let folder = tempfile::tempdir().unwrap();
-        let (path, link) = (folder.path().join("s"), folder.path().join("link"));
+        let dir = tempfile::tempdir().unwrap();
+        let (path, link) = (dir.path().join("s"), dir.path().join("link"));
         let _listener = UnixListener::bind(&path).unwrap();
         std::os::unix::fs::symlink(&path, &link).unwrap();
         let peer = Peer::Local {
@@ -163,7 +163,7 @@ mod tests {
             socket: Some(path.clone()),
         };
         assert!(peer.came_by(&path) && peer.came_by(&link));
-        assert!(!peer.came_by(folder.path()) && !peer.came_by(Path::new("/nonexistent")));
+        assert!(!peer.came_by(dir.path()) && !peer.came_by(Path::new("/nonexistent")));
         assert!(!Peer::Starter.came_by(&path));
     }
 }

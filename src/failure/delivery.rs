@@ -1,7 +1,7 @@
 //! The words for what became of a mail, and the exit status that sums it up.
 //!
-//! Promise: what the server said comes first and as it came, then what it means, then one way out
-//! of at most three lines.
+//! Promise: what the server said comes first and as it came, then what it means, then what to do,
+//! in at most three lines.
 use super::messages;
 use super::{Exit, Failure};
 use crate::delivery::{Cause, Class, Fault, Lacks, Reply, Report, Stage};
@@ -10,7 +10,7 @@ use crate::language::{Language, Sentence};
 use crate::settings::{Settings, author};
 use crate::text;
 
-/// The most lines of a way out.
+/// The most lines of what to do.
 const MOST_LINES: usize = 3;
 
 /// The language in which failures are explained with these settings.
@@ -161,7 +161,7 @@ impl Context<'_> {
                 None => hint.action(self.language).to_owned(),
             }
         });
-        way_out(failure, lines.collect())
+        with_remedy(failure, lines.collect())
     }
 
     /// What a hint says of a fault; `full`: with all codes, as others have some too.
@@ -183,8 +183,8 @@ fn codes(reply: &Reply) -> String {
     )
 }
 
-/// The way out, of so many lines at most.
-fn way_out(failure: Failure, mut lines: Vec<String>) -> Failure {
+/// What to do, in so many lines at most.
+fn with_remedy(failure: Failure, mut lines: Vec<String>) -> Failure {
     lines.truncate(MOST_LINES);
     if lines.is_empty() {
         failure
@@ -271,7 +271,7 @@ impl Context<'_> {
         for fact in self.whose(fault) {
             failure = failure.fact(fact);
         }
-        way_out(failure, self.lines(fault, hint))
+        with_remedy(failure, self.lines(fault, hint))
     }
 
     fn headline(&self, fault: &Fault) -> String {
@@ -292,7 +292,7 @@ impl Context<'_> {
         let account = account.map(|name| self.say(messages::ACCOUNT, &[name]));
         let origin = |name: &&'static str| {
             Some(self.say(
-                messages::SAID_IN,
+                messages::SET_IN,
                 &[name, &self.settings.origin(name)?.to_string()],
             ))
         };

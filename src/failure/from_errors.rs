@@ -7,7 +7,7 @@ use crate::draft::{BadLine, DraftError};
 use crate::inject::InjectError;
 use crate::message::MessageError;
 use crate::mime::MimeError;
-use crate::queue::{FolderError, QueueError};
+use crate::queue::{DirError, QueueError};
 use crate::settings::{Origin, SettingsError};
 use crate::setup::{Aborted, SetupError};
 
@@ -209,17 +209,16 @@ fn mistake(what: String) -> Failure {
         .hint("this is a bug in smail; please report it with the command that caused it")
 }
 
-impl From<FolderError> for Failure {
-    fn from(error: FolderError) -> Self {
+impl From<DirError> for Failure {
+    fn from(error: DirError) -> Self {
         let what = error.to_string();
         match error {
-            FolderError::Unsafe { .. } | FolderError::Foreign { .. } => {
-                Failure::new(Exit::CONFIG, what).hint(
+            DirError::Unsafe { .. } | DirError::Foreign { .. } => Failure::new(Exit::CONFIG, what)
+                .hint(
                     "set queue-dir to another directory, or use --no-queue to send without a \
                         queue",
-                )
-            }
-            FolderError::Unusable { .. } => {
+                ),
+            DirError::Unusable { .. } => {
                 Failure::new(Exit::CREATE, what).hint("set queue-dir to another directory")
             }
         }
@@ -230,7 +229,7 @@ impl From<QueueError> for Failure {
     fn from(error: QueueError) -> Self {
         let what = error.to_string();
         match error {
-            QueueError::Folder(error) => error.into(),
+            QueueError::Dir(error) => error.into(),
             QueueError::NoEntry(_) => Failure::new(Exit::USAGE, what).hint("run `smail --queue` to list the queue"),
             QueueError::Key => Failure::new(Exit::USAGE, what),
             QueueError::Unsound(_) => mistake(what),

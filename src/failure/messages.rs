@@ -46,7 +46,7 @@ sentences! {
     PERHAPS_OTHERS:  "the connection was lost after the message: it may have been accepted for the others", "连接在邮件传完后断开：其余收件人可能已收到";
     MORE_RECIPIENTS: "and {0} more; use --json to list every recipient", "另有 {0} 个收件人；--json 会列出全部";
     ACCOUNT:         "account: {0}", "账号：{0}";
-    SAID_IN:         "{0}: set in {1}", "{0}：设置于 {1}";
+    SET_IN:         "{0}: set in {1}", "{0}：设置于 {1}";
     NO_HOST:         "no such host: {0}", "主机 {0} 不存在";
     NO_ANSWER:       "the name cannot be looked up now: {0}", "目前无法解析该名称：{0}";
     PROXY:           "proxy: {0}", "代理：{0}";
@@ -70,7 +70,7 @@ sentences! {
     QUEUED_OTHERS:   "the others are queued as {0}: smail --queue-show {0}", "其余收件人已入队 {0}：smail --queue-show {0}";
     KEPT:            "it was kept: smail --queue-show {0}; smail --release {0} sends it again", "邮件已保留：smail --queue-show {0}；smail --release {0} 可再次发送";
 
-    // Ways out
+    // What to do
     PIN:             "to trust this one certificate: tls-fingerprint = \"{0}\"", "只信任这一张证书：tls-fingerprint = \"{0}\"";
     REPORT_IT:       "this is a bug in smail; please report it with the command that caused it", "这是 smail 的缺陷；请连同引发它的命令一起报告";
     PRIVATE_CA:      "if the server uses a private CA, set tls-ca-file to it", "若服务器使用私有 CA，用 tls-ca-file 指定它";

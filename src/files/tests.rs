@@ -30,8 +30,8 @@ fn give_away(path: &Path) -> bool {
 
 #[test]
 fn what_is_no_regular_file_is_refused_and_never_waited_for() {
-    let folder = tempfile::tempdir().unwrap();
-    let place = |name: &str| folder.path().join(name);
+    let dir = tempfile::tempdir().unwrap();
+    let place = |name: &str| dir.path().join(name);
     fifo(&place("fifo"));
     fs::write(place("file"), "text").unwrap();
     symlink(place("file"), place("link")).unwrap();
@@ -50,7 +50,7 @@ fn what_is_no_regular_file_is_refused_and_never_waited_for() {
             "it is not a regular file",
         ),
         (
-            folder.path().to_owned(),
+            dir.path().to_owned(),
             "it is a directory",
             "it is a directory",
             "it is a directory",
@@ -94,8 +94,8 @@ fn what_is_no_regular_file_is_refused_and_never_waited_for() {
 
 #[test]
 fn a_fifo_is_read_to_the_end_of_its_writer_and_no_longer_than_its_time() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("fifo");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("fifo");
     fifo(&path);
     let (reader, _) = open_anything(&path).unwrap();
     let writer = OpenOptions::new().write(true).open(&path).unwrap();
@@ -126,8 +126,8 @@ fn a_fifo_is_read_to_the_end_of_its_writer_and_no_longer_than_its_time() {
 
 #[test]
 fn a_file_with_a_second_name_is_not_added_to() {
-    let folder = tempfile::tempdir().unwrap();
-    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    let dir = tempfile::tempdir().unwrap();
+    let (first, second) = (dir.path().join("first"), dir.path().join("second"));
     fs::write(&first, "").unwrap();
     fs::hard_link(&first, &second).unwrap();
     assert_eq!(why(append(&first)), "it has more than one hard link");
@@ -136,9 +136,9 @@ fn a_file_with_a_second_name_is_not_added_to() {
 }
 
 #[test]
-fn what_a_stranger_made_in_a_shared_folder_is_not_added_to_and_leads_nowhere() {
-    let folder = tempfile::tempdir().unwrap();
-    let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+fn what_a_stranger_made_in_a_shared_directory_is_not_added_to_and_leads_nowhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, link) = (dir.path().join("file"), dir.path().join("link"));
     fs::write(&file, "").unwrap();
     symlink("/dev/null", &link).unwrap();
     if !(give_away(&file) && give_away(&link)) {
@@ -152,12 +152,12 @@ fn what_a_stranger_made_in_a_shared_folder_is_not_added_to_and_leads_nowhere() {
         (0o1777, strange),
         (0o1770, strange),
     ] {
-        fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
+        fs::set_permissions(dir.path(), Permissions::from_mode(mode)).unwrap();
         assert_eq!(why(append(&file)), wanted, "{mode:o}");
         assert_eq!(why(refuse_strange(&file)), wanted, "{mode:o}");
         assert_eq!(why(refuse_strange(&link)), wanted, "{mode:o}");
     }
-    assert_eq!(why(refuse_strange(&folder.path().join("free"))), "fine");
+    assert_eq!(why(refuse_strange(&dir.path().join("free"))), "fine");
     // Root's is nobody's trap.
     chown(&file, Some(0), None).unwrap();
     assert_eq!(why(append(&file)), "fine");
@@ -186,8 +186,8 @@ fn who_may_touch_a_file_is_told_by_owner_and_mode() {
 
 #[test]
 fn a_lock_that_another_holds_ends_the_wait_in_time() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("file");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
     let (one, other) = (
         append(&path).unwrap().unwrap(),
         append(&path).unwrap().unwrap(),

@@ -112,7 +112,7 @@ mod tests {
         let mut count = 0;
         let error = loop {
             match from.read(&mut [0; 9]) {
-                Ok(octets) => count += octets,
+                Ok(bytes) => count += bytes,
                 Err(error) => break error,
             }
         };

@@ -74,7 +74,7 @@ pub(crate) struct Transaction {
     pub smtputf8: bool,
     /// RET, `FULL` or `HDRS` (RFC 3461 section 4.3).
     pub ret: Option<String>,
-    /// ENVID, decoded: printable ASCII, at most 100 octets (RFC 3461 section 4.4).
+    /// ENVID, decoded: printable ASCII, at most 100 bytes (RFC 3461 section 4.4).
     pub envid: Option<String>,
 }
 
@@ -128,7 +128,7 @@ pub(crate) enum End {
 }
 
 /// Holds the whole dialogue with one client, under the name of this host; `limit` is the size of a
-/// message in octets.
+/// message in bytes.
 ///
 /// Replies to MAIL, RCPT and RSET wait for those that follow as long as more commands have already
 /// been read (RFC 2920 section 3.2); nothing waits while input is waited for.

@@ -81,7 +81,7 @@ fn what_is_not_known_is_a_dash_and_the_null_sender_is_named() {
 }
 
 #[test]
-fn of_mixed_fates_the_first_refusal_is_told() {
+fn of_mixed_results_the_first_refusal_is_told() {
     let mut report = accepted("ok");
     for words in ["no such user", "another"] {
         let reply = Reply::new(550, vec!["5.1.1".into(), words.into()]);
@@ -163,8 +163,8 @@ fn many_recipients_are_counted_and_long_words_are_cut() {
 
 #[test]
 fn a_file_is_made_private_and_only_added_to() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("log");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
     to_file(&path).write_at(&attempt(None), now()).unwrap();
     to_file(&path).write_at(&attempt(None), now()).unwrap();
     assert_eq!(
@@ -179,9 +179,9 @@ fn a_file_is_made_private_and_only_added_to() {
 }
 
 #[test]
-fn links_fifos_folders_and_devices_are_refused_and_nothing_waits() {
-    let folder = tempfile::tempdir().unwrap();
-    let place = |name: &str| folder.path().join(name);
+fn links_fifos_directories_and_devices_are_refused_and_nothing_waits() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = |name: &str| dir.path().join(name);
     symlink(place("target"), place("link")).unwrap();
     rustix::fs::mknodat(
         rustix::fs::CWD,
@@ -194,7 +194,7 @@ fn links_fifos_folders_and_devices_are_refused_and_nothing_waits() {
     for path in [
         place("link"),
         place("fifo"),
-        folder.path().to_owned(),
+        dir.path().to_owned(),
         place("none/log"),
         PathBuf::from("/dev/null"),
     ] {
@@ -228,8 +228,8 @@ fn links_fifos_folders_and_devices_are_refused_and_nothing_waits() {
 
 #[test]
 fn every_place_is_written_to_and_the_first_failure_is_told() {
-    let folder = tempfile::tempdir().unwrap();
-    let (bad, good) = (folder.path().join("none/log"), folder.path().join("log"));
+    let dir = tempfile::tempdir().unwrap();
+    let (bad, good) = (dir.path().join("none/log"), dir.path().join("log"));
     let log = Log {
         places: vec![
             Place::File(bad.clone()),
@@ -250,8 +250,8 @@ fn every_place_is_written_to_and_the_first_failure_is_told() {
 
 /// Listens, writes an attempt, and gives what came.
 fn heard(place: fn(PathBuf) -> Place, attempt: &Attempt<'_>) -> Vec<u8> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("socket");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("socket");
     let socket = UnixDatagram::bind(&path).unwrap();
     Log {
         places: vec![place(path)],
@@ -334,8 +334,8 @@ fn the_journal_gets_fields_that_no_value_can_add_to() {
 
 #[test]
 fn a_full_socket_is_an_error_and_not_a_wait() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("socket");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("socket");
     let _nobody_reads = UnixDatagram::bind(&path).unwrap();
     let log = Log {
         places: vec![Place::Syslog(path)],

@@ -37,7 +37,7 @@ pub(super) struct Reader<'e> {
     pub(super) stack: Vec<Arc<Path>>,
     sourced: usize,
     /// Of all files so far.
-    octets: usize,
+    bytes: usize,
 }
 
 impl<'e> Reader<'e> {
@@ -54,7 +54,7 @@ impl<'e> Reader<'e> {
             skipped: 0,
             stack: Vec::new(),
             sourced: 0,
-            octets: 0,
+            bytes: 0,
         }
     }
 
@@ -66,7 +66,7 @@ impl<'e> Reader<'e> {
     /// Reads the bytes of a file that was opened.
     pub(super) fn file(&mut self, bytes: &[u8], path: &Arc<Path>, file: ReadFile) {
         self.out.files.push(file);
-        self.octets += bytes.len();
+        self.bytes += bytes.len();
         self.bytes(bytes, path);
     }
 
@@ -265,7 +265,7 @@ impl<'e> Reader<'e> {
         }
         self.sourced += 1;
         match load(&path) {
-            Ok((bytes, _)) if self.octets.saturating_add(bytes.len()) > MAX_IN_ALL => {
+            Ok((bytes, _)) if self.bytes.saturating_add(bytes.len()) > MAX_IN_ALL => {
                 self.warn(
                     place,
                     &format!(

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use crate::files::{self, Access};
 
 /// The largest file that is read, in bytes: far above any real one, and small enough to hold.
-const MAX_OCTETS: u64 = 8 << 20;
+const MAX_BYTES: u64 = 8 << 20;
 /// The most bytes that one file and all that it sources may have: files can be sourced again and
 /// again.
 const MAX_IN_ALL: usize = 16 << 20;
@@ -191,7 +191,7 @@ pub fn one_line(text: &str, option: &str, env: &Context<'_>) -> RcFile {
 /// Opens a file once and reads it whole: also the null device, and what a program writes into a
 /// FIFO for ten seconds at most.
 fn load(path: &Path) -> io::Result<(Vec<u8>, ReadFile)> {
-    let (bytes, access) = files::read_stream(path, MAX_OCTETS)?;
+    let (bytes, access) = files::read_stream(path, MAX_BYTES)?;
     // Everybody may write to the null device, and nothing comes of it.
     let access = Some(access).filter(|_| path != Path::new("/dev/null"));
     Ok((

@@ -530,7 +530,7 @@ fn files_that_source_each_other_come_to_an_end() {
 }
 
 #[test]
-fn the_null_device_is_an_empty_file_and_a_folder_an_error() {
+fn the_null_device_is_an_empty_file_and_a_directory_an_error() {
     let null = read(Path::new("/dev/null"), &WORLD).unwrap();
     assert!(null.items.is_empty());
     assert!(read(Path::new("/dev/zero"), &WORLD).is_err());

@@ -1,4 +1,4 @@
-//! Files that go with a mail: what they are called, what they are, and how their octets leave.
+//! Files that go with a mail: what they are called, what they are, and how their bytes leave.
 //!
 //! Promise: a file arrives exactly as it was when it was opened. It is read while the mail is sent
 //! (see `source`), so it may be of any size. Only small plain text goes as it is, for readers that
@@ -18,7 +18,7 @@ use crate::mime::transfer::{self, TextStats, Transfer};
 const SMALL: u64 = 64 << 10;
 /// The largest file that is read through to prove its charset.
 const PROOF: u64 = 8 << 20;
-/// The longest file name in octets, as in most file systems.
+/// The longest file name in bytes, as in most file systems.
 const LONGEST_NAME: usize = 255;
 
 /// How a part is shown.
@@ -83,7 +83,7 @@ pub(super) fn leaf(
         media
     };
     let (transfer, content) = match seven {
-        Some(text) => (Transfer::SevenBit, Content::Octets(crlf::canonical(&text))),
+        Some(text) => (Transfer::SevenBit, Content::Bytes(crlf::canonical(&text))),
         None => (Transfer::Base64, Content::File(source)),
     };
     Ok(Leaf {
@@ -117,9 +117,9 @@ fn kind(
 }
 
 /// Makes a part of binary input that was meant as text.
-pub(super) fn binary_leaf(octets: &[u8], name: &str) -> Result<Leaf, MessageError> {
+pub(super) fn binary_leaf(bytes: &[u8], name: &str) -> Result<Leaf, MessageError> {
     let media = MediaType::bare("application/octet-stream");
-    let content = Content::Octets(transfer::base64(octets));
+    let content = Content::Bytes(transfer::base64(bytes));
     Ok(Leaf {
         headers: headers(&media, name, Place::Attached)?,
         transfer: Transfer::Base64,
@@ -164,7 +164,7 @@ fn clean_charset(name: &str) -> Option<String> {
     fits.then(|| name.to_ascii_lowercase())
 }
 
-/// A base name without control and direction characters, at most 255 octets long, with its ending
+/// A base name without control and direction characters, at most 255 bytes long, with its ending
 /// kept.
 pub(super) fn safe_name(name: &str) -> String {
     let turns = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use super::*;
 
-/// A file in a folder of its own, as a draft opens it.
-pub(crate) fn attached(name: &str, octets: &[u8]) -> Attachment {
+/// A file in a directory of its own, as a draft opens it.
+pub(crate) fn attached(name: &str, bytes: &[u8]) -> Attachment {
     let mut file = tempfile::tempfile().unwrap();
-    file.write_all(octets).unwrap();
+    file.write_all(bytes).unwrap();
     Attachment {
         file: Arc::new(file),
         path: PathBuf::from(name),
-        length: octets.len() as u64,
+        length: bytes.len() as u64,
         name: name.to_owned(),
         media_type: None,
         charset: None,
@@ -118,9 +118,9 @@ fn a_file_is_what_its_name_and_its_content_say() {
             SevenBit,
         ),
     ];
-    for (name, octets, media, transfer) in rows {
+    for (name, bytes, media, transfer) in rows {
         assert_eq!(
-            described(&attached(name, octets)),
+            described(&attached(name, bytes)),
             (media.to_owned(), transfer),
             "{name}"
         );

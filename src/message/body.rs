@@ -32,7 +32,7 @@ enum Words {
     /// UTF-8 with canonical line ends.
     Text(MediaType, Vec<u8>),
     /// Of a media type that is no text: as it is.
-    Octets(MediaType, Vec<u8>),
+    Bytes(MediaType, Vec<u8>),
     /// Encoded by the user.
     Ready(MediaType, Ready, Vec<u8>),
 }
@@ -40,7 +40,7 @@ enum Words {
 /// The transfer encoding of a body that is ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ready {
-    /// 7bit, 8bit, binary or none given: what it is shows in the octets.
+    /// 7bit, 8bit, binary or none given: what it is shows in the bytes.
     Plain,
     QuotedPrintable,
     Base64,
@@ -95,9 +95,9 @@ impl Prepared {
         let text = match text {
             Some(text) if media.is_none() && ready.is_none() && charset.is_none() => {
                 let (words, binary) = sorted(text);
-                for octets in binary {
+                for bytes in binary {
                     notes.push("the text is binary and was attached as stdin.bin".to_owned());
-                    files.insert(0, attachment::binary_leaf(&octets, "stdin.bin")?);
+                    files.insert(0, attachment::binary_leaf(&bytes, "stdin.bin")?);
                 }
                 words
             }
@@ -106,10 +106,10 @@ impl Prepared {
         let text = text
             .map(|text| words(text, media, ready.as_deref(), hints, notes))
             .transpose()?;
-        let html = html.map(|octets| {
-            let label = charset::html_label(&octets).or(label.filter(|_| text.is_none()));
+        let html = html.map(|bytes| {
+            let label = charset::html_label(&bytes).or(label.filter(|_| text.is_none()));
             let (page, note) = charset::read(
-                octets,
+                bytes,
                 Hints {
                     label: label.as_deref(),
                     ..hints
@@ -139,12 +139,12 @@ impl Prepared {
         })
     }
 
-    /// Tells whether the text is a body that was made elsewhere.
+    /// Returns whether the text is a body that was made elsewhere.
     pub(super) fn is_ready(&self) -> bool {
         matches!(self.text, Some(Words::Ready(..)))
     }
 
-    /// Builds the tree. `eight` allows octets over 127 in text. A clone is made of what is encoded,
+    /// Builds the tree. `eight` allows bytes over 127 in text. A clone is made of what is encoded,
     /// so the tree can be built twice.
     pub(super) fn tree(&self, eight: bool) -> Result<Part, MessageError> {
         let mut parts = Vec::new();
@@ -207,11 +207,11 @@ fn sorted(text: Text) -> (Option<Text>, Vec<Vec<u8>>) {
     let (binary, words): (Vec<_>, Vec<_>) = text
         .into_sources()
         .into_iter()
-        .partition(|octets| charset::is_binary(octets));
+        .partition(|bytes| charset::is_binary(bytes));
     let is_gone = words.is_empty() && !binary.is_empty();
     let mut text = Text::default();
-    for octets in words {
-        text.push(octets);
+    for bytes in words {
+        text.push(bytes);
     }
     (Some(text).filter(|_| !is_gone), binary)
 }
@@ -264,7 +264,7 @@ fn words(
         ));
     }
     if !media.is("text") {
-        return Ok(Words::Octets(media, sources.concat()));
+        return Ok(Words::Bytes(media, sources.concat()));
     }
     let (media, text) = read_all(sources, media, hints, notes);
     Ok(Words::text(media.with_method(text.as_bytes()), &text))
@@ -279,13 +279,13 @@ fn read_all(
 ) -> (MediaType, String) {
     let label = media.charset().map(str::to_owned);
     let mut whole = String::new();
-    for octets in sources {
+    for bytes in sources {
         let own = (media.essence == "text/html")
-            .then(|| charset::html_label(&octets))
+            .then(|| charset::html_label(&bytes))
             .flatten();
         let label = label.clone().or(own);
         let (text, note) = charset::read(
-            octets,
+            bytes,
             Hints {
                 label: label.as_deref(),
                 ..hints
@@ -304,36 +304,36 @@ impl Words {
 
     fn is_empty(&self) -> bool {
         match self {
-            Words::Text(_, octets) | Words::Octets(_, octets) | Words::Ready(_, _, octets) => {
-                octets.is_empty()
+            Words::Text(_, bytes) | Words::Bytes(_, bytes) | Words::Ready(_, _, bytes) => {
+                bytes.is_empty()
             }
         }
     }
 
     fn leaf(&self, encoding: Encoding, eight: bool) -> Result<Leaf, MessageError> {
-        let (media, (transfer, octets)) = match self {
+        let (media, (transfer, bytes)) = match self {
             Words::Text(media, text) => {
                 (media, transfer::encode_text(text.clone(), encoding, eight))
             }
-            Words::Octets(media, octets) => (media, (Transfer::Base64, transfer::base64(octets))),
-            Words::Ready(media, ready, octets) => (media, ready_body(media, *ready, octets, eight)),
+            Words::Bytes(media, bytes) => (media, (Transfer::Base64, transfer::base64(bytes))),
+            Words::Ready(media, ready, bytes) => (media, ready_body(media, *ready, bytes, eight)),
         };
         let headers: Vec<Header> = vec![("Content-Type".to_owned(), media.content_type(None)?)];
         Ok(Leaf {
             headers,
             transfer,
-            content: Content::Octets(octets),
+            content: Content::Bytes(bytes),
         })
     }
 }
 
 /// A body that is ready stays as it is, unless no server could be given it: then it is encoded
 /// where that changes nothing. The parts of a multipart are left to whoever looks into it.
-fn ready_body(media: &MediaType, ready: Ready, octets: &[u8], eight: bool) -> (Transfer, Vec<u8>) {
-    let stats = TextStats::of(octets);
+fn ready_body(media: &MediaType, ready: Ready, bytes: &[u8], eight: bool) -> (Transfer, Vec<u8>) {
+    let stats = TextStats::of(bytes);
     let fits = stats.longest <= crlf::LONGEST_LINE;
     let composite = media.is("multipart") || media.is("message");
-    let as_it_is = |transfer| (transfer, octets.to_vec());
+    let as_it_is = |transfer| (transfer, bytes.to_vec());
     match ready {
         Ready::Plain if composite => as_it_is(if stats.ascii {
             Transfer::SevenBit
@@ -343,18 +343,18 @@ fn ready_body(media: &MediaType, ready: Ready, octets: &[u8], eight: bool) -> (T
         Ready::Plain if fits && stats.ascii && stats.is_plain() => as_it_is(Transfer::SevenBit),
         Ready::Plain if fits && eight && stats.is_plain() => as_it_is(Transfer::EightBit),
         Ready::Plain if media.is("text") => {
-            transfer::encode_text(octets.to_vec(), Encoding::Auto, false)
+            transfer::encode_text(bytes.to_vec(), Encoding::Auto, false)
         }
-        Ready::Plain => (Transfer::Base64, transfer::base64(octets)),
+        Ready::Plain => (Transfer::Base64, transfer::base64(bytes)),
         Ready::QuotedPrintable => as_it_is(Transfer::QuotedPrintable),
         Ready::Base64 if fits => as_it_is(Transfer::Base64),
-        Ready::Base64 => (Transfer::Base64, rewrapped(octets)),
+        Ready::Base64 => (Transfer::Base64, rewrapped(bytes)),
     }
 }
 
 /// Base64 in lines of 76.
-fn rewrapped(octets: &[u8]) -> Vec<u8> {
-    let digits: Vec<u8> = octets
+fn rewrapped(bytes: &[u8]) -> Vec<u8> {
+    let digits: Vec<u8> = bytes
         .iter()
         .copied()
         .filter(|b| !b.is_ascii_whitespace())

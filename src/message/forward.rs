@@ -1,7 +1,7 @@
 //! Mail that goes with a mail: a message within the message.
 //!
 //! Promise: it stays a message, which readers show as one (RFC 2046 section 5.2.1 forbids to encode
-//! it): its octets go as they are, in seven bits or in eight; only leaves of it that no server
+//! it): its bytes go as they are, in seven bits or in eight; only leaves of it that no server
 //! takes are encoded within it. It may be of any size.
 use std::io;
 
@@ -14,7 +14,7 @@ use crate::mime::media::MediaType;
 use crate::mime::recode::Form;
 use crate::mime::transfer::Transfer;
 
-/// Tells whether a type is that of a whole message.
+/// Returns whether a type is that of a whole message.
 pub(super) fn is_message(media: &MediaType) -> bool {
     matches!(media.essence.as_str(), "message/rfc822" | "message/global")
 }
@@ -24,16 +24,16 @@ pub(super) fn is_message(media: &MediaType) -> bool {
 pub(super) fn pieces(source: &Source) -> io::Result<(Transfer, Vec<Piece>)> {
     let (mut spool, mut canonical, mut out) = (Spool::default(), Canonical::default(), Vec::new());
     let mut at_start = true;
-    for octets in source.octets() {
-        let octets = octets?;
-        let envelope = if at_start && octets.starts_with(b"From ") {
-            octets.iter().position(|b| *b == b'\n')
+    for bytes in source.bytes() {
+        let bytes = bytes?;
+        let envelope = if at_start && bytes.starts_with(b"From ") {
+            bytes.iter().position(|b| *b == b'\n')
         } else {
             None
         };
         at_start = false;
         out.clear();
-        canonical.add(&octets[envelope.map_or(0, |at| at + 1)..], &mut out);
+        canonical.add(&bytes[envelope.map_or(0, |at| at + 1)..], &mut out);
         spool.add(&out)?;
     }
     out.clear();

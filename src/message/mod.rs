@@ -1,9 +1,9 @@
 //! A draft settled into an envelope and exact bytes.
 //!
-//! Promise: the bytes have CRLF line ends only, no line over 998 octets, exactly one From, Date,
+//! Promise: the bytes have CRLF line ends only, no line over 998 bytes, exactly one From, Date,
 //! Message-ID and MIME-Version, and never a Bcc. Attachments stay files until they are sent. The
 //! same draft and the same [`Stamp`] give the same bytes. lettre writes the MIME tree; the values
-//! of headers and the octets of parts are made here, because its own fold too late, forget repeated
+//! of headers and the bytes of parts are made here, because its own fold too late, forget repeated
 //! headers, and leave line ends as they came.
 mod attachment;
 mod body;
@@ -26,7 +26,7 @@ use chrono::DateTime;
 
 use self::body::Prepared;
 pub use self::raw::{Edits, Raw};
-use self::stamp::Chance;
+use self::stamp::SplitMix64;
 pub use self::stamp::Stamp;
 use self::stored::Stored;
 use self::tree::Piece;
@@ -39,7 +39,7 @@ use crate::mime::recode::Form;
 pub use crate::mime::transfer::quoted_printable;
 use crate::mime::{MimeError, header};
 
-/// The most octets of a message that are kept together as one chunk.
+/// The most bytes of a message that are kept together as one chunk.
 const CHUNK: usize = 128 << 10;
 
 /// Why a draft cannot become a mail.
@@ -83,7 +83,7 @@ pub struct Envelope {
 }
 
 impl Envelope {
-    /// Tells whether an address of it needs SMTPUTF8 (RFC 6531).
+    /// Returns whether an address of it needs SMTPUTF8 (RFC 6531).
     pub fn needs_smtputf8(&self) -> bool {
         self.sender
             .iter()
@@ -99,7 +99,7 @@ pub struct Message {
     pub id: String,
     /// Who sends and who receives.
     pub envelope: Envelope,
-    /// The bytes hold octets over 127 and need 8BITMIME (RFC 6152).
+    /// The bytes hold bytes over 127 and need 8BITMIME (RFC 6152).
     pub eight_bit: bool,
     header_utf8: bool,
     pieces: Vec<Piece>,
@@ -152,16 +152,16 @@ impl Message {
             envelope,
             eight_bit,
             header_utf8,
-            pieces: vec![Piece::Octets(bytes)],
+            pieces: vec![Piece::Bytes(bytes)],
             notes: Vec::new(),
             seven_bit: Seven::later(),
         }
     }
 
-    /// Takes ready bytes that lie in a file from `offset` on, `length` octets of them, which the
+    /// Takes ready bytes that lie in a file from `offset` on, `length` bytes of them, which the
     /// canonicaliser has seen.
     ///
-    /// `eight_bit` and `header_utf8` are what was known when they were written: octets over 127
+    /// `eight_bit` and `header_utf8` are what was known when they were written: bytes over 127
     /// anywhere, and in a header. The file is read by position only while the message is sent; one
     /// that is too short then is an error of [`Message::chunks`].
     pub fn from_file(
@@ -189,7 +189,7 @@ impl Message {
         }
     }
 
-    /// The octets that will be sent, without dot-stuffing and without the final dot; exact (RFC
+    /// The bytes that will be sent, without dot-stuffing and without the final dot; exact (RFC
     /// 1870 section 4).
     pub fn size(&self) -> u64 {
         self.pieces.iter().map(Piece::len).sum()
@@ -223,12 +223,12 @@ impl Message {
         })
     }
 
-    /// Tells whether a header holds octets over 127, which only SMTPUTF8 allows (RFC 6532).
+    /// Returns whether a header holds bytes over 127, which only SMTPUTF8 allows (RFC 6532).
     pub fn header_utf8(&self) -> bool {
         self.header_utf8
     }
 
-    /// Tells whether an address, of the envelope or of a header, needs SMTPUTF8 (RFC 6531 section
+    /// Returns whether an address, of the envelope or of a header, needs SMTPUTF8 (RFC 6531 section
     /// 3.4, RFC 6532).
     pub fn needs_smtputf8(&self) -> bool {
         self.header_utf8 || self.envelope.needs_smtputf8()
@@ -304,7 +304,7 @@ fn build(
     )?;
     let make = |eight: bool| -> Result<(bool, Vec<Piece>), MessageError> {
         // The first number is the Message-ID's.
-        let mut chance = Chance::new(stamp.random);
+        let mut chance = SplitMix64::new(stamp.random);
         chance.draw();
         let tree = prepared.tree(eight)?;
         let eight_bit = tree.is_eight_bit() || header_utf8;

@@ -2,8 +2,8 @@
 //! of it altered.
 //!
 //! Promise: no mail is refused for what it looks like, and none of it is lost: lines with any end,
-//! no head, no blank line, no last line end, NUL, octets over 127. A field and a leaf that can be
-//! sent keep their exact octets; what is missing is added on top; Bcc is never sent. Memory stays
+//! no head, no blank line, no last line end, NUL, bytes over 127. A field and a leaf that can be
+//! sent keep their exact bytes; what is missing is added on top; Bcc is never sent. Memory stays
 //! flat: a body over 1 MiB lies in a file without a name. Refuses a head over 4 MiB.
 mod complete;
 mod repair;
@@ -17,7 +17,7 @@ use crate::mime::charset::Survey;
 use crate::mime::crlf::Canonical;
 use crate::mime::head::{self, Ended, Field, bare, one_line, resent_block};
 
-/// The longest head, in octets: thousands of recipients with room to spare.
+/// The longest head, in bytes: thousands of recipients with room to spare.
 const LONGEST_HEAD: u64 = 4 << 20;
 
 /// A mail that was read and is not completed yet.
@@ -48,8 +48,8 @@ impl Raw {
             Ended::ByBlank => input.block()?,
             Ended::ByLine(line) => Some(line),
         };
-        while let Some(octets) = next {
-            sink.add(&octets)?;
+        while let Some(bytes) = next {
+            sink.add(&bytes)?;
             next = input.block()?;
         }
         let (body, survey) = sink.finish()?;
@@ -70,7 +70,7 @@ impl Raw {
             .collect()
     }
 
-    /// Tells whether it was sent on by another person or program (RFC 5322 section 3.6.6).
+    /// Returns whether it was sent on by another person or program (RFC 5322 section 3.6.6).
     pub fn resent(&self) -> bool {
         !resent_block(&self.fields).is_empty()
     }
@@ -86,7 +86,7 @@ impl Raw {
             .collect()
     }
 
-    /// Tells whether it has a DKIM-Signature (RFC 6376), which a change to a field or the body
+    /// Returns whether it has a DKIM-Signature (RFC 6376), which a change to a field or the body
     /// would break.
     pub fn is_signed(&self) -> bool {
         self.fields.iter().any(|field| field.is("dkim-signature"))
@@ -99,7 +99,7 @@ struct Input<R> {
 }
 
 impl<R: Read> Input<R> {
-    /// A line with its end, of at most so many octets; empty at the end.
+    /// A line with its end, of at most so many bytes; empty at the end.
     fn line(&mut self, most: u64) -> io::Result<Vec<u8>> {
         let mut line = Vec::new();
         self.reader
@@ -117,15 +117,15 @@ impl<R: Read> Input<R> {
         if self.dot {
             return Ok(Some(self.line(u64::MAX)?).filter(|line| !line.is_empty()));
         }
-        let octets = loop {
+        let bytes = loop {
             match self.reader.fill_buf() {
-                Ok(octets) => break octets.to_vec(),
+                Ok(bytes) => break bytes.to_vec(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         };
-        self.reader.consume(octets.len());
-        Ok(Some(octets).filter(|octets| !octets.is_empty()))
+        self.reader.consume(bytes.len());
+        Ok(Some(bytes).filter(|bytes| !bytes.is_empty()))
     }
 }
 
@@ -139,9 +139,9 @@ struct Sink {
 }
 
 impl Sink {
-    fn add(&mut self, octets: &[u8]) -> io::Result<()> {
+    fn add(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.out.clear();
-        self.canonical.add(octets, &mut self.out);
+        self.canonical.add(bytes, &mut self.out);
         self.survey.add(&self.out);
         self.spool.add(&self.out)
     }

@@ -1,8 +1,8 @@
 //! A ready mail put into another form: one that any server can take, or one of seven bits.
 //!
 //! Promise: only what must change does: leaves with lines that are too long, with NUL, or (for
-//! seven bits) with octets over 127 are encoded (RFC 2045), and their heads say so; every other
-//! octet stays. What is unchanged stays where it lies, in memory or in a file; what is encoded goes
+//! seven bits) with bytes over 127 are encoded (RFC 2045), and their heads say so; every other
+//! byte stays. What is unchanged stays where it lies, in memory or in a file; what is encoded goes
 //! to memory up to 1 MiB and to a file without a name beyond that. Multiparts and messages are
 //! never encoded themselves (RFC 2045 section 6.4), only their leaves.
 use std::io;
@@ -18,13 +18,13 @@ use crate::mime::recode::{Change, Edit, Encoder, Form, How, head, survey};
 #[derive(Debug)]
 pub(super) struct Recoded {
     pub(super) pieces: Vec<Piece>,
-    /// It holds octets over 127.
+    /// It holds bytes over 127.
     pub(super) eight_bit: bool,
     /// A leaf was encoded.
     pub(super) encoded: bool,
 }
 
-/// Puts a mail into a form. Its octets have canonical line ends.
+/// Puts a mail into a form. Its bytes have canonical line ends.
 ///
 /// # Errors
 /// Those of reading it, and of the file that what is encoded goes to.
@@ -37,7 +37,7 @@ pub(super) fn recode(pieces: &[Piece], form: Form) -> io::Result<Recoded> {
     for edit in &found.edits {
         mail.slice(at..edit.range.start, &mut out);
         let piece = apply(&mut mail, edit, form)?;
-        eight_bit |= matches!((&edit.change, &piece), (Change::Head { .. }, Piece::Octets(head)) if !head.is_ascii());
+        eight_bit |= matches!((&edit.change, &piece), (Change::Head { .. }, Piece::Bytes(head)) if !head.is_ascii());
         push(piece, &mut out);
         at = edit.range.end;
     }
@@ -60,8 +60,8 @@ fn apply(mail: &mut Slicer<'_>, edit: &Edit, form: Form) -> io::Result<Piece> {
     let seven = form == Form::SevenBit;
     let (mut encoder, open, inner) = match edit.change {
         Change::Head { encoding, root } => {
-            let octets = chunks.collect::<io::Result<Vec<_>>>()?.concat();
-            return Ok(Piece::Octets(head(&octets, encoding, root, seven)));
+            let bytes = chunks.collect::<io::Result<Vec<_>>>()?.concat();
+            return Ok(Piece::Bytes(head(&bytes, encoding, root, seven)));
         }
         Change::Leaf { how, open, inner } => (Encoder::new(how, seven), open, inner),
         Change::Loose => (Encoder::new(How::Loose, seven), false, false),
@@ -98,10 +98,8 @@ fn apply(mail: &mut Slicer<'_>, edit: &Edit, form: Form) -> io::Result<Piece> {
 fn push(piece: Piece, out: &mut Vec<Piece>) {
     match (out.last_mut(), piece) {
         (_, piece) if piece.len() == 0 => {}
-        (Some(Piece::Octets(last)), Piece::Octets(octets))
-            if last.len() + octets.len() <= CHUNK =>
-        {
-            last.extend(octets);
+        (Some(Piece::Bytes(last)), Piece::Bytes(bytes)) if last.len() + bytes.len() <= CHUNK => {
+            last.extend(bytes);
         }
         (_, piece) => out.push(piece),
     }
@@ -138,13 +136,9 @@ impl Slicer<'_> {
 /// Puts a stretch of a piece behind `out`.
 fn stretch(piece: &Piece, from: u64, to: u64, out: &mut Vec<Piece>) {
     match piece {
-        Piece::Octets(octets) => {
-            let at = |octet: u64| {
-                usize::try_from(octet)
-                    .unwrap_or(usize::MAX)
-                    .min(octets.len())
-            };
-            push(Piece::Octets(octets[at(from)..at(to)].to_vec()), out);
+        Piece::Bytes(bytes) => {
+            let at = |byte: u64| usize::try_from(byte).unwrap_or(usize::MAX).min(bytes.len());
+            push(Piece::Bytes(bytes[at(from)..at(to)].to_vec()), out);
         }
         Piece::Stored(stored) => {
             let offset = stored.offset.saturating_add(from);

@@ -5,11 +5,11 @@ use std::process::{Command, Stdio};
 use proptest::prelude::*;
 
 use super::attachment::tests::attached;
-use super::tests::{build, bytes, draft, named, stamp};
+use super::tests::{build, draft, named, stamp, wire_bytes};
 use super::{MediaTypes, Message};
 use crate::draft::{Attachment, Body, Encoding};
 
-/// What Python's `email` reads: subject, mailboxes, file names and the octets of files.
+/// What Python's `email` reads: subject, mailboxes, file names and the bytes of files.
 const READER: &str = r"
 import email, email.policy, hashlib, json, struct, sys
 data, out = sys.stdin.buffer.read(), []
@@ -98,7 +98,7 @@ fn python_reads_what_was_meant() {
         "#",
     ]
     .map(str::to_owned);
-    let octets: Vec<u8> = (0..=255u8).cycle().take(200_003).collect();
+    let bytes: Vec<u8> = (0..=255u8).cycle().take(200_003).collect();
     let (mut sent, mut wanted) = (Vec::new(), Vec::new());
     for (n, ((subject, name), file)) in subjects.iter().zip(&names).zip(&files).enumerate() {
         let mut mail = draft(&format!("Text {n} für alle.\n.\nFrom x\n  \n"));
@@ -109,9 +109,9 @@ fn python_reads_what_was_meant() {
             .enumerate()
             .map(|(n, name)| named(name, &format!("u{n}@x.example")))
             .collect();
-        mail.attachments = vec![attached(file, &octets[..octets.len() - n * 19])];
-        sent.push(bytes(&build(mail)));
-        let digest = Sha256::digest(&octets[..octets.len() - n * 19])
+        mail.attachments = vec![attached(file, &bytes[..bytes.len() - n * 19])];
+        sent.push(wire_bytes(&build(mail)));
+        let digest = Sha256::digest(&bytes[..bytes.len() - n * 19])
             .iter()
             .fold(String::new(), |hex, b| format!("{hex}{b:02x}"));
         let to: Vec<_> = names
@@ -158,10 +158,10 @@ proptest! {
     #[test]
     fn any_draft_is_a_mail_with_short_lines_or_an_error(
         words in proptest::collection::vec(any_words(), 8),
-        octets in proptest::collection::vec(any::<u8>(), 0..300),
+        bytes in proptest::collection::vec(any::<u8>(), 0..300),
         (html, ready, media, encoding) in (any::<bool>(), any::<bool>(), 0..4usize, 0..4usize),
     ) {
-        let attachment = Attachment { media_type: Some(words[5].clone()).filter(|_| media == 3), charset: Some(words[6].clone()), ..attached(&words[7], &octets) };
+        let attachment = Attachment { media_type: Some(words[5].clone()).filter(|_| media == 3), charset: Some(words[6].clone()), ..attached(&words[7], &bytes) };
         let mut mail = draft("");
         mail.subject = Some(words[0].clone());
         mail.from = vec![named(&words[1], "me@y.example")];
@@ -172,7 +172,7 @@ proptest! {
         mail.attachments = vec![attachment];
         mail.encoding = [Encoding::Auto, Encoding::EightBit, Encoding::QuotedPrintable, Encoding::Base64][encoding];
         mail.body = Body {
-            text: Some(octets.clone().into()),
+            text: Some(bytes.clone().into()),
             fields: vec![("Content-Disposition".to_owned(), words[5].clone())],
             html: Some(words[3].clone().into_bytes()).filter(|_| html),
             media_type: [None, Some("multipart/mixed; boundary=x".to_owned()), Some("application/x".to_owned()), Some(words[4].clone())][media].clone(),
@@ -181,10 +181,10 @@ proptest! {
             fallback_charsets: vec![words[6].clone(), "gb18030".to_owned()],
         };
         if let Ok(message) = Message::build_with(mail, &stamp(), &MediaTypes::default()) {
-            let wire = bytes(&message);
+            let wire = wire_bytes(&message);
             prop_assert_eq!(message.eight_bit, !wire.is_ascii());
             if let Some(twin) = message.seven_bit() {
-                prop_assert!(bytes(twin).is_ascii());
+                prop_assert!(wire_bytes(twin).is_ascii());
             }
             let head = String::from_utf8_lossy(&wire).split("\r\n\r\n").next().unwrap().to_ascii_lowercase();
             for name in ["date", "from", "to", "subject", "message-id", "mime-version", "content-type", "content-transfer-encoding"] {

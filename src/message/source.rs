@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::draft::Attachment;
 use crate::mime::transfer::{self, LINE};
 
-/// The octets of one block: whole lines of base64, and not over 128 KiB when encoded.
+/// The bytes of one block: whole lines of base64, and not over 128 KiB when encoded.
 pub(super) const BLOCK: u64 = LINE.0 as u64 * 1680;
 /// What is read at once of a file that is looked at.
 const LOOK: u64 = 64 << 10;
@@ -39,12 +39,12 @@ impl Source {
         }
     }
 
-    /// Its octets.
+    /// Its bytes.
     pub(super) fn len(&self) -> u64 {
         self.length
     }
 
-    /// The octets of it on the wire.
+    /// The bytes of it on the wire.
     pub(super) fn encoded_len(&self) -> u64 {
         transfer::base64_len(self.length)
     }
@@ -60,19 +60,19 @@ impl Source {
     }
 
     /// It as it is, in pieces.
-    pub(super) fn octets(&self) -> impl Iterator<Item = io::Result<Vec<u8>>> + '_ {
+    pub(super) fn bytes(&self) -> impl Iterator<Item = io::Result<Vec<u8>>> + '_ {
         let starts = (0..self.length.div_ceil(LOOK)).map(|at| at * LOOK);
         starts.map(|start| self.read(start, LOOK.min(self.length - start)))
     }
 
     /// A stretch of what it was. What is there no more is filled.
     pub(super) fn read(&self, start: u64, length: u64) -> io::Result<Vec<u8>> {
-        let mut octets = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
         let mut have = 0;
-        while have < octets.len() {
-            match self.file.read_at(&mut octets[have..], start + have as u64) {
+        while have < bytes.len() {
+            match self.file.read_at(&mut bytes[have..], start + have as u64) {
                 Ok(0) => {
-                    self.fill(&mut octets[have..], start + have as u64);
+                    self.fill(&mut bytes[have..], start + have as u64);
                     break;
                 }
                 Ok(read) => have += read,
@@ -85,7 +85,7 @@ impl Source {
                 }
             }
         }
-        Ok(octets)
+        Ok(bytes)
     }
 
     fn fill(&self, room: &mut [u8], at: u64) {
@@ -101,7 +101,7 @@ impl Source {
         room[..width].copy_from_slice(&words.as_bytes()[..width]);
     }
 
-    /// Tells whether it was found shorter than it was.
+    /// Returns whether it was found shorter than it was.
     pub(super) fn is_cut(&self) -> bool {
         self.cut.load(Ordering::Relaxed) != u64::MAX
     }
@@ -119,11 +119,11 @@ impl Source {
         crate::text::word(&self.path.display().to_string()).into_owned()
     }
 
-    /// Tells whether all of it is UTF-8.
+    /// Returns whether all of it is UTF-8.
     pub(super) fn is_utf8(&self) -> io::Result<bool> {
         let mut carry = Vec::new();
-        for octets in self.octets() {
-            carry.extend(octets?);
+        for bytes in self.bytes() {
+            carry.extend(bytes?);
             match std::str::from_utf8(&carry) {
                 Ok(_) => carry.clear(),
                 Err(error) if error.error_len().is_none() => {
@@ -141,22 +141,22 @@ mod tests {
     use super::*;
     use crate::message::attachment::tests::attached;
 
-    fn source(octets: &[u8], length: u64) -> Source {
+    fn source(bytes: &[u8], length: u64) -> Source {
         Source::of(&Attachment {
             length,
-            ..attached("a.bin", octets)
+            ..attached("a.bin", bytes)
         })
     }
 
     #[test]
     fn a_file_is_encoded_block_by_block_as_if_at_once() {
         for length in [0, 1, 56, 57, 58, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 5] {
-            let octets: Vec<u8> = (0..length).map(|n| (n * 31 % 251) as u8).collect();
-            let source = source(&octets, length);
+            let bytes: Vec<u8> = (0..length).map(|n| (n * 31 % 251) as u8).collect();
+            let source = source(&bytes, length);
             for _ in 0..2 {
                 let blocks: Vec<Vec<u8>> = source.blocks().map(Result::unwrap).collect();
                 assert!(blocks.iter().all(|block| block.len() <= 128 << 10));
-                assert_eq!(blocks.concat(), transfer::base64(&octets));
+                assert_eq!(blocks.concat(), transfer::base64(&bytes));
                 assert_eq!(blocks.concat().len() as u64, source.encoded_len());
             }
         }
@@ -191,7 +191,7 @@ mod tests {
             .concat();
             wanted.resize(usize::try_from(before).unwrap(), b'\n');
             for _ in 0..2 {
-                let sent: Vec<u8> = source.octets().flat_map(Result::unwrap).collect();
+                let sent: Vec<u8> = source.bytes().flat_map(Result::unwrap).collect();
                 assert!(sent == wanted, "{now} of {before}");
             }
             let note = format!(

@@ -1,4 +1,4 @@
-//! Octets that are kept until they are sent: small ones in memory, large ones in a file without a
+//! Bytes that are kept until they are sent: small ones in memory, large ones in a file without a
 //! name.
 //!
 //! Promise: memory stays flat however much is put in, and nothing of it is left on disk when the
@@ -10,22 +10,22 @@ use std::sync::Arc;
 use super::stored::Stored;
 use super::tree::Piece;
 
-/// What is kept in memory, in octets.
+/// What is kept in memory, in bytes.
 const IN_MEMORY: usize = 1 << 20;
 
-/// Takes octets in.
+/// Takes bytes in.
 #[derive(Debug, Default)]
 pub(super) struct Spool {
-    octets: Vec<u8>,
+    bytes: Vec<u8>,
     /// Once they are too many: the file, and how many have gone there.
     file: Option<(File, u64)>,
 }
 
 impl Spool {
-    /// Puts octets behind those that are there.
-    pub(super) fn add(&mut self, octets: &[u8]) -> io::Result<()> {
-        self.octets.extend_from_slice(octets);
-        if self.octets.len() <= IN_MEMORY {
+    /// Puts bytes behind those that are there.
+    pub(super) fn add(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.bytes.extend_from_slice(bytes);
+        if self.bytes.len() <= IN_MEMORY {
             Ok(())
         } else {
             self.spill()
@@ -43,7 +43,7 @@ impl Spool {
                 offset: 0,
                 length,
             }),
-            None => Piece::Octets(self.octets),
+            None => Piece::Bytes(self.bytes),
         })
     }
 
@@ -52,9 +52,9 @@ impl Spool {
             Some(open) => open,
             None => (tempfile::tempfile()?, 0),
         };
-        file.write_all(&self.octets)?;
-        self.file = Some((file, length + self.octets.len() as u64));
-        self.octets.clear();
+        file.write_all(&self.bytes)?;
+        self.file = Some((file, length + self.bytes.len() as u64));
+        self.bytes.clear();
         Ok(())
     }
 }
@@ -66,9 +66,9 @@ mod tests {
     #[test]
     fn what_is_large_goes_to_a_file_and_comes_back_whole() {
         for length in [0, 10, IN_MEMORY, IN_MEMORY + 1, 3 * IN_MEMORY + 7] {
-            let octets: Vec<u8> = (0..=250_u8).cycle().take(length).collect();
+            let bytes: Vec<u8> = (0..=250_u8).cycle().take(length).collect();
             let mut spool = Spool::default();
-            octets
+            bytes
                 .chunks(100_000)
                 .for_each(|chunk| spool.add(chunk).unwrap());
             let piece = spool.finish().unwrap();
@@ -80,7 +80,7 @@ mod tests {
                     .collect::<io::Result<Vec<_>>>()
                     .unwrap()
                     .concat(),
-                octets
+                bytes
             );
         }
     }

@@ -58,7 +58,7 @@ impl Stamp {
         format!(
             "<{}.{:016x}@{domain}>",
             self.now.with_timezone(&Utc).format("%Y%m%d%H%M%S"),
-            Chance::new(self.random).draw()
+            SplitMix64::new(self.random).draw()
         )
     }
 }
@@ -77,12 +77,12 @@ fn utc(seconds: i64) -> DateTime<Utc> {
 
 /// Numbers drawn from a seed (splitmix64): spread well, and not secret.
 #[derive(Debug, Clone)]
-pub(super) struct Chance(u64);
+pub(super) struct SplitMix64(u64);
 
-impl Chance {
+impl SplitMix64 {
     /// Starts from a seed; the same seed gives the same numbers.
     pub(super) fn new(seed: u64) -> Self {
-        Chance(seed)
+        SplitMix64(seed)
     }
 
     /// The next number.

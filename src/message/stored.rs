@@ -1,6 +1,6 @@
 //! A message that lies in a file as it goes over the wire.
 //!
-//! Promise: the octets of one range, read by position while they are sent, so that several readers
+//! Promise: the bytes of one range, read by position while they are sent, so that several readers
 //! may share the file and a message may be of any size. A file that ends before the range does is
 //! an error, never half a message.
 use std::fs::File;
@@ -14,14 +14,14 @@ use super::CHUNK;
 #[derive(Debug, Clone)]
 pub(super) struct Stored {
     pub(super) file: Arc<File>,
-    /// Where it begins, in octets.
+    /// Where it begins, in bytes.
     pub(super) offset: u64,
-    /// How many octets it has.
+    /// How many bytes it has.
     pub(super) length: u64,
 }
 
 impl Stored {
-    /// It in blocks of [`CHUNK`] octets. A block may be an error.
+    /// It in blocks of [`CHUNK`] bytes. A block may be an error.
     pub(super) fn blocks(&self) -> impl Iterator<Item = io::Result<Vec<u8>>> + '_ {
         (0..self.length.div_ceil(CHUNK as u64)).map(|at| self.block(at * CHUNK as u64))
     }
@@ -37,13 +37,13 @@ impl Stored {
         let size = usize::try_from(self.length - start)
             .unwrap_or(CHUNK)
             .min(CHUNK);
-        let mut octets = vec![0; size];
+        let mut bytes = vec![0; size];
         // No file reaches as far as the last position there is.
         match self
             .file
-            .read_exact_at(&mut octets, self.offset.saturating_add(start))
+            .read_exact_at(&mut bytes, self.offset.saturating_add(start))
         {
-            Ok(()) => Ok(octets),
+            Ok(()) => Ok(bytes),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Err(cut(self.file.metadata()?.len().saturating_sub(self.offset)))
             }
@@ -63,7 +63,7 @@ mod tests {
     use crate::address::Address;
     use crate::message::{Envelope, Message};
 
-    /// A message of `length` octets that begins `offset` octets into a file.
+    /// A message of `length` bytes that begins `offset` bytes into a file.
     fn message(bytes: &[u8], offset: u64, length: u64) -> Message {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(bytes).unwrap();

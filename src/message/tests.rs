@@ -47,7 +47,7 @@ pub(super) fn build(draft: Draft) -> Message {
     Message::build_with(draft, &stamp(), &MediaTypes::default()).unwrap()
 }
 
-pub(super) fn bytes(message: &Message) -> Vec<u8> {
+pub(super) fn wire_bytes(message: &Message) -> Vec<u8> {
     let mut out = Vec::new();
     message.write_to(&mut out).unwrap();
     assert_eq!(out.len() as u64, message.size());
@@ -61,7 +61,7 @@ pub(super) fn bytes(message: &Message) -> Vec<u8> {
 }
 
 pub(super) fn text(draft: Draft) -> String {
-    String::from_utf8(bytes(&build(draft)))
+    String::from_utf8(wire_bytes(&build(draft)))
         .unwrap()
         .replace("\r\n", "\n")
 }
@@ -76,9 +76,9 @@ pub(super) fn mime(draft: Draft) -> String {
         .to_owned()
 }
 
-pub(super) fn with_text(octets: &[u8], change: impl FnOnce(&mut Body)) -> Draft {
+pub(super) fn with_text(bytes: &[u8], change: impl FnOnce(&mut Body)) -> Draft {
     let mut draft = draft("");
-    draft.body.text = Some(octets.to_vec().into());
+    draft.body.text = Some(bytes.to_vec().into());
     change(&mut draft.body);
     draft
 }
@@ -119,7 +119,7 @@ fn every_header_has_its_place() {
     );
     let message = build(full);
     assert_eq!(
-        String::from_utf8(bytes(&message))
+        String::from_utf8(wire_bytes(&message))
             .unwrap()
             .replace("\r\n", "\n"),
         wanted
@@ -169,7 +169,7 @@ fn a_recipient_named_twice_gets_one_copy_and_one_mention() {
             address("z@x.example")
         ]
     );
-    let head = String::from_utf8(bytes(&message)).unwrap();
+    let head = String::from_utf8(wire_bytes(&message)).unwrap();
     assert!(
         head.contains("\r\nTo: Bob <bob@x.example>, eve@x.example\r\nSubject:"),
         "{head}"
@@ -181,7 +181,11 @@ fn a_mail_with_only_bcc_shows_nobody() {
     let mut hidden = draft("x\n");
     hidden.bcc = std::mem::take(&mut hidden.to);
     let message = build(hidden);
-    assert!(!String::from_utf8(bytes(&message)).unwrap().contains("bob@"));
+    assert!(
+        !String::from_utf8(wire_bytes(&message))
+            .unwrap()
+            .contains("bob@")
+    );
     assert_eq!(message.envelope.recipients, [address("bob@x.example")]);
 }
 
@@ -207,7 +211,7 @@ fn a_given_date_and_message_id_count_when_they_are_such() {
     given.message_id = Some("<a.b@c.example>".to_owned());
     let message = build(given);
     assert_eq!(message.id, "<a.b@c.example>");
-    let head = String::from_utf8(bytes(&message)).unwrap();
+    let head = String::from_utf8(wire_bytes(&message)).unwrap();
     assert!(
         head.starts_with("Date: Tue, 1 Jul 2003 10:52:37 +0200\r\n")
             && head.contains("Message-ID: <a.b@c.example>\r\n"),
@@ -289,8 +293,8 @@ fn every_row_of_the_body_table_is_sent_as_text() {
         ("D22 UTF-16", b"\xff\xfeh\0i\0\n\0", "7bit\n\nhi\n"),
         ("B19 tilde", b"~! id\n~< f\n", "7bit\n\n~! id\n~< f\n"),
     ];
-    for (row, octets, wanted) in rows {
-        let found = mime(with_text(octets, |_| {}));
+    for (row, bytes, wanted) in rows {
+        let found = mime(with_text(bytes, |_| {}));
         assert!(
             found.starts_with(&format!("{plain}{wanted}")),
             "{row}: {found}"
@@ -312,20 +316,20 @@ fn what_had_to_be_assumed_about_a_text_is_noted() {
 
 #[test]
 fn binary_input_is_attached() {
-    let octets: Vec<u8> = (0..200u8).map(|n| n % 9).collect();
-    let message = build(with_text(&octets, |_| {}));
+    let bytes: Vec<u8> = (0..200u8).map(|n| n % 9).collect();
+    let message = build(with_text(&bytes, |_| {}));
     assert_eq!(
         message.notes(),
         ["the text is binary and was attached as stdin.bin"]
     );
-    let wire = bytes(&message);
+    let wire = wire_bytes(&message);
     let parsed = MessageParser::new().parse(&wire).unwrap();
     assert_eq!(
         parsed
             .attachments()
             .map(|part| (part.attachment_name(), part.contents()))
             .collect::<Vec<_>>(),
-        [(Some("stdin.bin"), octets.as_slice())]
+        [(Some("stdin.bin"), bytes.as_slice())]
     );
     assert_eq!(parsed.parts.len(), 2);
 }
@@ -360,14 +364,14 @@ fn an_8bit_mail_has_a_twin_in_seven() {
     let message = build(eight);
     assert!(message.eight_bit && !message.needs_smtputf8());
     assert!(
-        String::from_utf8(bytes(&message))
+        String::from_utf8(wire_bytes(&message))
             .unwrap()
             .ends_with("8bit\r\n\r\nGrüße an alle Leser\r\n")
     );
     let twin = message.seven_bit().unwrap();
     assert_eq!((twin.eight_bit, &twin.id), (false, &message.id));
     assert!(
-        String::from_utf8(bytes(twin))
+        String::from_utf8(wire_bytes(twin))
             .unwrap()
             .ends_with("quoted-printable\r\n\r\nGr=C3=BC=C3=9Fe an alle Leser\r\n")
     );
@@ -385,7 +389,7 @@ fn a_utf8_address_makes_the_headers_utf8() {
             && !message.envelope.needs_smtputf8()
     );
     assert!(
-        String::from_utf8(bytes(&message))
+        String::from_utf8(wire_bytes(&message))
             .unwrap()
             .contains("\r\nReply-To: jörg@y.example\r\n")
     );
@@ -393,8 +397,8 @@ fn a_utf8_address_makes_the_headers_utf8() {
 
 #[test]
 fn a_media_type_the_user_names_is_kept_with_the_true_charset() {
-    let with = |octets: &[u8], media: &str| {
-        mime(with_text(octets, |body| {
+    let with = |bytes: &[u8], media: &str| {
+        mime(with_text(bytes, |body| {
             body.media_type = Some(media.to_owned());
         }))
     };
@@ -424,9 +428,9 @@ fn a_media_type_the_user_names_is_kept_with_the_true_charset() {
 
 #[test]
 fn a_ready_body_stays_as_it_is() {
-    let with = |octets: &[u8], media: &str, encoding: &str| {
+    let with = |bytes: &[u8], media: &str, encoding: &str| {
         Message::build_with(
-            with_text(octets, |body| {
+            with_text(bytes, |body| {
                 (body.media_type, body.ready) = (Some(media.to_owned()), Some(encoding.to_owned()));
             }),
             &stamp(),
@@ -434,7 +438,7 @@ fn a_ready_body_stays_as_it_is() {
         )
     };
     let shown = |message: Message| {
-        String::from_utf8(bytes(&message))
+        String::from_utf8(wire_bytes(&message))
             .unwrap()
             .split_once("Content-Type: ")
             .unwrap()
@@ -468,7 +472,12 @@ fn a_ready_body_stays_as_it_is() {
         "8bit",
     )
     .unwrap();
-    assert!(whole.eight_bit && whole.seven_bit().is_some_and(|twin| bytes(twin).is_ascii()));
+    assert!(
+        whole.eight_bit
+            && whole
+                .seven_bit()
+                .is_some_and(|twin| wire_bytes(twin).is_ascii())
+    );
     let long = [b"--b\n\n".as_slice(), &[b'x'; 999], b"\n--b--"].concat();
     assert!(
         shown(with(&long, "multipart/mixed; boundary=b", "7bit").unwrap())

@@ -1,7 +1,7 @@
-//! The MIME tree (RFC 2045, RFC 2046): lettre writes it, with a marker where the octets of each
-//! part belong, and the octets are put in their place afterwards.
+//! The MIME tree (RFC 2045, RFC 2046): lettre writes it, with a marker where the bytes of each
+//! part belong, and the bytes are put in their place afterwards.
 //!
-//! Promise: no octet of a part passes through lettre, so a part may be a file that is read while it
+//! Promise: no byte of a part passes through lettre, so a part may be a file that is read while it
 //! is sent; boundaries are a function of the stamp and occur in no part.
 use std::io;
 
@@ -12,7 +12,7 @@ use lettre::{Address as LettreAddress, address::Envelope as LettreEnvelope};
 use super::CHUNK;
 use super::MessageError;
 use super::source::Source;
-use super::stamp::Chance;
+use super::stamp::SplitMix64;
 use super::stored::Stored;
 use crate::mime::MimeError;
 use crate::mime::header::{self, Header};
@@ -22,7 +22,7 @@ use crate::mime::transfer::Transfer;
 #[derive(Debug, Clone)]
 pub(super) enum Content {
     /// Encoded, in lines that end in CRLF.
-    Octets(Vec<u8>),
+    Bytes(Vec<u8>),
     /// To be encoded in base64.
     File(Source),
     /// Ready, in lines that end in CRLF, and perhaps in a file.
@@ -32,7 +32,7 @@ pub(super) enum Content {
 impl Content {
     fn holds(&self, text: &str) -> bool {
         match self {
-            Content::Octets(octets) => holds(octets, text),
+            Content::Bytes(bytes) => holds(bytes, text),
             Content::File(_) => false,
             Content::Pieces(pieces) => {
                 let mut carry = Vec::new();
@@ -78,7 +78,7 @@ impl Part {
         }
     }
 
-    /// Tells whether a leaf goes in eight bits.
+    /// Returns whether a leaf goes in eight bits.
     pub(super) fn is_eight_bit(&self) -> bool {
         match self {
             Part::Leaf(leaf) => leaf.transfer == Transfer::EightBit,
@@ -105,7 +105,7 @@ impl Part {
 #[derive(Debug, Clone)]
 pub(super) enum Piece {
     /// In memory.
-    Octets(Vec<u8>),
+    Bytes(Vec<u8>),
     /// In a file, to be encoded.
     File(Source),
     /// In a file, ready for the wire.
@@ -113,10 +113,10 @@ pub(super) enum Piece {
 }
 
 impl Piece {
-    /// Its octets on the wire.
+    /// Its bytes on the wire.
     pub(super) fn len(&self) -> u64 {
         match self {
-            Piece::Octets(octets) => octets.len() as u64,
+            Piece::Bytes(bytes) => bytes.len() as u64,
             Piece::File(source) => source.encoded_len(),
             Piece::Stored(stored) => stored.length,
         }
@@ -125,11 +125,11 @@ impl Piece {
     /// It in chunks, none of them empty.
     pub(super) fn chunks(&self) -> Box<dyn Iterator<Item = io::Result<Vec<u8>>> + '_> {
         match self {
-            Piece::Octets(octets) => Box::new(octets.chunks(CHUNK).map(|chunk| Ok(chunk.to_vec()))),
+            Piece::Bytes(bytes) => Box::new(bytes.chunks(CHUNK).map(|chunk| Ok(chunk.to_vec()))),
             Piece::File(source) => Box::new(
                 source
                     .blocks()
-                    .filter(|block| !matches!(block, Ok(octets) if octets.is_empty())),
+                    .filter(|block| !matches!(block, Ok(bytes) if bytes.is_empty())),
             ),
             Piece::Stored(stored) => Box::new(stored.blocks()),
         }
@@ -140,7 +140,7 @@ impl Piece {
 pub(super) fn assemble(
     headers: Vec<Header>,
     root: Part,
-    chance: &mut Chance,
+    chance: &mut SplitMix64,
 ) -> Result<Vec<Piece>, MessageError> {
     let mut leaves = Vec::new();
     root.leaves(&mut leaves);
@@ -236,7 +236,7 @@ fn ready((name, value): Header) -> Result<Ready, MessageError> {
 }
 
 struct Writer<'a> {
-    chance: &'a mut Chance,
+    chance: &'a mut SplitMix64,
     marker: String,
     leaves: &'a [&'a Leaf],
     placed: usize,
@@ -293,10 +293,10 @@ impl Writer<'_> {
     }
 }
 
-fn holds(octets: &[u8], text: &str) -> bool {
-    match std::str::from_utf8(octets) {
+fn holds(bytes: &[u8], text: &str) -> bool {
+    match std::str::from_utf8(bytes) {
         Ok(known) => known.contains(text),
-        Err(_) => octets
+        Err(_) => bytes
             .windows(text.len())
             .any(|window| window == text.as_bytes()),
     }
@@ -313,7 +313,7 @@ fn splice(frame: &str, marker: &str, leaves: Vec<Leaf>) -> Result<Vec<Piece>, Me
         pieces.add(head.as_bytes());
         pieces.add(b"\r\n\r\n");
         let empty = match leaf.content {
-            Content::Octets(octets) => pieces.take(octets),
+            Content::Bytes(bytes) => pieces.take(bytes),
             Content::File(source) => pieces.file(source),
             Content::Pieces(ready) => pieces.ready(ready),
         };
@@ -336,21 +336,21 @@ struct Pieces {
 }
 
 impl Pieces {
-    fn add(&mut self, octets: &[u8]) {
+    fn add(&mut self, bytes: &[u8]) {
         match self.done.last_mut() {
-            Some(Piece::Octets(last)) if last.len() + octets.len() <= CHUNK => {
-                last.extend_from_slice(octets);
+            Some(Piece::Bytes(last)) if last.len() + bytes.len() <= CHUNK => {
+                last.extend_from_slice(bytes);
             }
-            _ => self.done.push(Piece::Octets(octets.to_vec())),
+            _ => self.done.push(Piece::Bytes(bytes.to_vec())),
         }
     }
 
-    fn take(&mut self, octets: Vec<u8>) -> bool {
-        let empty = octets.is_empty();
-        if octets.len() < CHUNK {
-            self.add(&octets);
+    fn take(&mut self, bytes: Vec<u8>) -> bool {
+        let empty = bytes.is_empty();
+        if bytes.len() < CHUNK {
+            self.add(&bytes);
         } else {
-            self.done.push(Piece::Octets(octets));
+            self.done.push(Piece::Bytes(bytes));
         }
         empty
     }
@@ -359,7 +359,7 @@ impl Pieces {
         let empty = pieces.iter().all(|piece| piece.len() == 0);
         for piece in pieces {
             match piece {
-                Piece::Octets(octets) => drop(self.take(octets)),
+                Piece::Bytes(bytes) => drop(self.take(bytes)),
                 other => self.done.push(other),
             }
         }

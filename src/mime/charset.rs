@@ -1,7 +1,7 @@
-//! Text in whatever octets it came, read as UTF-8 whatever the locale is.
+//! Text in whatever bytes it came, read as UTF-8 whatever the locale is.
 //!
 //! Promise: text is never refused. What is UTF-8 in it stays UTF-8, and what is not is read where
-//! it stands. A charset that is said counts as long as the octets fit it, and is a guess like any
+//! it stands. A charset that is said counts as long as the bytes fit it, and is a guess like any
 //! other when they do not. What had to be assumed is noted.
 mod guess;
 mod mixed;
@@ -28,14 +28,14 @@ pub struct Hints<'a> {
 }
 
 /// Reads a text; the second value is a note when something had to be assumed.
-pub fn read(octets: Vec<u8>, hints: Hints<'_>) -> (String, Option<String>) {
+pub fn read(bytes: Vec<u8>, hints: Hints<'_>) -> (String, Option<String>) {
     let named = hints.named.and_then(find);
     let unknown = hints.named.filter(|_| named.is_none());
     let unknown =
         unknown.map(|name| format!("unknown charset `{}` was ignored", crate::text::word(name)));
-    let octets = match marked(octets) {
+    let bytes = match marked(bytes) {
         Ok((text, note)) => return (text, note.or(unknown)),
-        Err(octets) => octets,
+        Err(bytes) => bytes,
     };
     let said = |name: Option<&str>| {
         name.filter(|name| !is_ascii_name(name))
@@ -51,17 +51,17 @@ pub fn read(octets: Vec<u8>, hints: Hints<'_>) -> (String, Option<String>) {
         // Charsets in seven bits look like UTF-8, so here what was said is all there is; UTF-16 has
         // a NUL in every line end.
         let is_wide = charset == UTF_16LE || charset == UTF_16BE;
-        if guess::fits(charset, &octets, FITS) && (!is_wide || octets.contains(&0)) {
-            return read_as(&octets, charset);
+        if guess::fits(charset, &bytes, FITS) && (!is_wide || bytes.contains(&0)) {
+            return read_as(&bytes, charset);
         }
     }
     let ascii_based = |charset: Option<&'static Encoding>| {
         charset.filter(|charset| charset.is_ascii_compatible())
     };
     let (named, label) = (ascii_based(named), ascii_based(label));
-    let survey = Survey::of(&octets);
+    let survey = Survey::of(&bytes);
     match (
-        String::from_utf8(octets),
+        String::from_utf8(bytes),
         named.filter(|charset| !survey.contradicts(charset)),
     ) {
         (Ok(text), Some(charset)) => read_as(text.as_bytes(), charset),
@@ -76,7 +76,7 @@ pub fn read(octets: Vec<u8>, hints: Hints<'_>) -> (String, Option<String>) {
 /// Reads what is not UTF-8 from its beginning to its end. `said` are the charset that was named,
 /// and that of a label.
 fn mended(
-    octets: &[u8],
+    bytes: &[u8],
     survey: &Survey,
     said: (Option<&'static Encoding>, Option<&'static Encoding>),
     fallback: &[String],
@@ -94,8 +94,8 @@ fn mended(
         found.or(Some(WINDOWS_1252))
     };
     let repair = survey.repair(charset);
-    let mut text = String::with_capacity(octets.len() + octets.len() / 8);
-    let mut lines = octets.split_inclusive(|b| *b == b'\n').peekable();
+    let mut text = String::with_capacity(bytes.len() + bytes.len() / 8);
+    let mut lines = bytes.split_inclusive(|b| *b == b'\n').peekable();
     while let Some(line) = lines.next() {
         repair.line(line, lines.peek().is_none(), &mut text);
     }
@@ -115,39 +115,39 @@ fn mended(
 
 /// Reads a text that begins with a byte order mark. Of UTF-8 only the mark is taken away, and the
 /// rest is any text's.
-fn marked(mut octets: Vec<u8>) -> Result<(String, Option<String>), Vec<u8>> {
-    match Encoding::for_bom(&octets) {
+fn marked(mut bytes: Vec<u8>) -> Result<(String, Option<String>), Vec<u8>> {
+    match Encoding::for_bom(&bytes) {
         Some((charset, mark)) if charset == UTF_8 => {
-            octets.drain(..mark);
-            Err(octets)
+            bytes.drain(..mark);
+            Err(bytes)
         }
-        Some((charset, mark)) if has_few_odd(charset, &octets[mark..]) => {
-            Ok(read_as(&octets[mark..], charset))
+        Some((charset, mark)) if has_few_odd(charset, &bytes[mark..]) => {
+            Ok(read_as(&bytes[mark..], charset))
         }
-        _ => Err(octets),
+        _ => Err(bytes),
     }
 }
 
-/// Tells whether nearly every character of a text in UTF-16 is whole; most of them may be ASCII.
-fn has_few_odd(charset: &'static Encoding, octets: &[u8]) -> bool {
-    let (text, _) = charset.decode_without_bom_handling(octets);
+/// Returns whether nearly every character of a text in UTF-16 is whole; most of them may be ASCII.
+fn has_few_odd(charset: &'static Encoding, bytes: &[u8]) -> bool {
+    let (text, _) = charset.decode_without_bom_handling(bytes);
     let odd = text.chars().filter(|c| *c == '\u{fffd}').count();
     !text.is_empty() && odd * FITS <= text.chars().count()
 }
 
-/// Tells whether a text can be in the charset that is said of it; without any it is ASCII.
-pub fn agrees(octets: &[u8], said: Option<&str>) -> bool {
+/// Returns whether a text can be in the charset that is said of it; without any it is ASCII.
+pub fn agrees(bytes: &[u8], said: Option<&str>) -> bool {
     match said.filter(|name| !is_ascii_name(name)).map(find) {
-        None => octets.is_ascii(),
-        Some(Some(charset)) if charset == UTF_8 => std::str::from_utf8(octets).is_ok(),
+        None => bytes.is_ascii(),
+        Some(Some(charset)) if charset == UTF_8 => std::str::from_utf8(bytes).is_ok(),
         Some(Some(charset)) => {
-            guess::fits(charset, octets, FITS) && !Survey::of(octets).contradicts(charset)
+            guess::fits(charset, bytes, FITS) && !Survey::of(bytes).contradicts(charset)
         }
         Some(None) => true,
     }
 }
 
-/// The charset of a text that is to keep its octets, by the name it has in mail.
+/// The charset of a text that is to keep its bytes, by the name it has in mail.
 pub fn name_of(survey: &Survey, fallback: &[String]) -> Option<String> {
     if survey.is_utf8() {
         return Some("utf-8".to_owned());
@@ -172,8 +172,8 @@ fn name(charset: &'static Encoding) -> String {
     charset.name().to_lowercase()
 }
 
-fn read_as(octets: &[u8], charset: &'static Encoding) -> (String, Option<String>) {
-    let (text, broken) = charset.decode_without_bom_handling(octets);
+fn read_as(bytes: &[u8], charset: &'static Encoding) -> (String, Option<String>) {
+    let (text, broken) = charset.decode_without_bom_handling(bytes);
     let note = broken.then(|| format!("the text contains bytes that are not {}", name(charset)));
     (text.into_owned(), note)
 }
@@ -196,8 +196,8 @@ fn is_ascii_name(name: &str) -> bool {
 }
 
 /// Reads a line of unknown origin.
-pub fn legible(octets: Vec<u8>) -> String {
-    read(octets, Hints::default()).0
+pub fn legible(bytes: Vec<u8>) -> String {
+    read(bytes, Hints::default()).0
 }
 
 /// Finds the charset that HTML names in its head.
@@ -211,23 +211,23 @@ pub fn html_label(html: &[u8]) -> Option<String> {
     Some(value[..end].to_owned()).filter(|label| !label.is_empty())
 }
 
-/// Tells whether octets are no text at all: many control characters, and NUL among the likeliest. A
+/// Returns whether bytes are no text at all: many control characters, and NUL among the likeliest. A
 /// colour escape, a bell or a stray NUL in a log does not count for that.
-pub fn is_binary(octets: &[u8]) -> bool {
+pub fn is_binary(bytes: &[u8]) -> bool {
     const FEWEST: usize = 8;
-    if Encoding::for_bom(octets).is_some_and(|(charset, _)| charset != encoding_rs::UTF_8) {
+    if Encoding::for_bom(bytes).is_some_and(|(charset, _)| charset != encoding_rs::UTF_8) {
         return false;
     }
-    let controls = octets
+    let controls = bytes
         .iter()
         .filter(|b| matches!(b, 0..=6 | 11 | 14..=26 | 28..=31 | 127))
         .count();
-    if std::str::from_utf8(octets).is_ok() {
-        return controls >= FEWEST && controls > octets.len() / 10 * 3;
+    if std::str::from_utf8(bytes).is_ok() {
+        return controls >= FEWEST && controls > bytes.len() / 10 * 3;
     }
-    // Compressed data has a control character in every ten octets; text in any charset has next to
+    // Compressed data has a control character in every ten bytes; text in any charset has next to
     // none.
-    controls >= 2 && controls > octets.len() / 20
+    controls >= 2 && controls > bytes.len() / 20
 }
 
 #[cfg(test)]

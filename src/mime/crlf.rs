@@ -5,7 +5,7 @@
 //! lets one mail become two; so there is no way around this room. Refuses nothing: it cannot
 //! shorten lines, which only an encoding can, but [`check`] finds those that are too long.
 
-/// The longest line in octets without its CRLF (RFC 5322 section 2.1.1).
+/// The longest line in bytes without its CRLF (RFC 5322 section 2.1.1).
 pub const LONGEST_LINE: usize = 998;
 
 /// Ends every line with CRLF, whether it ended with LF, CR or CRLF; the last line is ended too.
@@ -73,7 +73,7 @@ impl Canonical {
 /// come in pieces.
 #[derive(Debug)]
 pub struct Dots {
-    /// The last two octets.
+    /// The last two bytes.
     tail: [u8; 2],
 }
 
@@ -123,7 +123,7 @@ impl Dots {
     }
 }
 
-/// Why bytes are not fit for the wire, and the octet it starts at.
+/// Why bytes are not fit for the wire, and the byte it starts at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Flaw {
     /// A CR without its LF.
@@ -132,7 +132,7 @@ pub enum Flaw {
     /// An LF without its CR.
     #[error("a bare LF at byte {0}")]
     BareLf(usize),
-    /// The line that starts here has more than [`LONGEST_LINE`] octets.
+    /// The line that starts here has more than [`LONGEST_LINE`] bytes.
     #[error("a line of more than 998 bytes at byte {0}")]
     LongLine(usize),
     /// The last line, which starts here, has no end.

@@ -11,7 +11,7 @@ use encoding_rs::Encoding;
 
 use super::charset;
 
-/// The longest word that is read: the standard allows 75 octets, and programs write more; a bound
+/// The longest word that is read: the standard allows 75 bytes, and programs write more; a bound
 /// keeps the time linear.
 const LONGEST: usize = 2000;
 /// Base64 as programs write it, with its padding and without.
@@ -40,7 +40,7 @@ pub(crate) fn decode(text: &str) -> String {
         let follows = open.is_some() && before.bytes().all(|b| b.is_ascii_whitespace());
         match &mut open {
             Some(last) if follows && last.charset == word.charset => {
-                last.octets.extend(word.octets);
+                last.bytes.extend(word.bytes);
             }
             _ => {
                 close(&mut open, &mut out);
@@ -57,14 +57,14 @@ pub(crate) fn decode(text: &str) -> String {
 /// What an encoded-word holds.
 struct Word {
     charset: &'static Encoding,
-    octets: Vec<u8>,
+    bytes: Vec<u8>,
 }
 
 fn close(open: &mut Option<Word>, out: &mut String) {
-    let Some(Word { charset, octets }) = open.take() else {
+    let Some(Word { charset, bytes }) = open.take() else {
         return;
     };
-    let (decoded, _) = charset.decode_without_bom_handling(&octets);
+    let (decoded, _) = charset.decode_without_bom_handling(&bytes);
     let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
     out.extend(decoded.chars().map(|c| if breaks(c) { ' ' } else { c }));
 }
@@ -81,14 +81,14 @@ fn word(text: &str) -> Option<(Word, usize)> {
     if encoded.contains([' ', '\t', '?']) {
         return None;
     }
-    let octets = match encoding {
+    let bytes = match encoding {
         // base64(1) breaks its lines.
         "B" | "b" => LENIENT.decode(encoded.replace(['\r', '\n'], "")).ok()?,
         "Q" | "q" if !encoded.contains(['\r', '\n']) => quoted(encoded)?,
         _ => return None,
     };
     let length = text.len() - inner.len() + encoded.len() + 2;
-    Some((Word { charset, octets }, length))
+    Some((Word { charset, bytes }, length))
 }
 
 fn quoted(text: &str) -> Option<Vec<u8>> {

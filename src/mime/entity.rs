@@ -5,7 +5,7 @@
 //! stays as it is. Linear.
 use std::sync::OnceLock;
 
-/// Name by name in the order of their octets, with `!` behind those that need no semicolon, and the
+/// Name by name in the order of their bytes, with `!` behind those that need no semicolon, and the
 /// characters in hexadecimal: the standard's entities.json. Text and no table of strings, as those
 /// would be relocated at every start.
 const NAMES: &str = include_str!("entities.txt");
@@ -57,9 +57,9 @@ fn numeric(text: &str) -> Option<(char, usize)> {
     let width = (width > 0).then_some(text.len() - digits.len() + width)?;
     let c = match u8::try_from(code) {
         // What is called 128 to 159 is meant as windows-1252.
-        Ok(octet @ 128..=159) => {
+        Ok(byte @ 128..=159) => {
             let (text, _) =
-                encoding_rs::WINDOWS_1252.decode_without_bom_handling(std::slice::from_ref(&octet));
+                encoding_rs::WINDOWS_1252.decode_without_bom_handling(std::slice::from_ref(&byte));
             text.chars().next()
         }
         Ok(0) => None,

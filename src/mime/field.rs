@@ -1,7 +1,7 @@
 //! Header fields as they came: how they are mended when they cannot be sent so.
 //!
 //! Promise: a mended field is ASCII (but for an address that needs SMTPUTF8), has no control
-//! character and no line over 998 octets, and says the same. Refuses only names that no line can
+//! character and no line over 998 bytes, and says the same. Refuses only names that no line can
 //! hold.
 use super::encoded_word;
 use super::head::Field;

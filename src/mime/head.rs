@@ -1,4 +1,4 @@
-//! The head of a mail taken apart as it came: its fields, with their exact octets and what they
+//! The head of a mail taken apart as it came: its fields, with their exact bytes and what they
 //! say.
 //!
 //! Promise: one reading for every mail that comes with a head, whoever hands it over. Lines end at
@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use super::charset::{self, Hints};
 
-/// The longest line in octets without its CRLF (RFC 5322 section 2.1.1).
+/// The longest line in bytes without its CRLF (RFC 5322 section 2.1.1).
 const LONGEST_LINE: usize = 998;
 /// The byte order mark of UTF-8.
 const MARK: &[u8] = b"\xef\xbb\xbf";
@@ -20,7 +20,7 @@ const MARK: &[u8] = b"\xef\xbb\xbf";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
     /// Lines that end in CRLF. A CR or NUL that stood in one is still there.
-    octets: Vec<u8>,
+    bytes: Vec<u8>,
     colon: usize,
 }
 
@@ -32,7 +32,7 @@ impl Field {
             .position(|b| *b == b':')
             .filter(|_| is_field(line))?;
         let mut field = Field {
-            octets: Vec::with_capacity(line.len() + 2),
+            bytes: Vec::with_capacity(line.len() + 2),
             colon,
         };
         field.extend(line);
@@ -41,40 +41,40 @@ impl Field {
 
     /// Adds a line, which has no end.
     pub fn extend(&mut self, line: &[u8]) {
-        self.octets.extend_from_slice(line);
-        self.octets.extend_from_slice(b"\r\n");
+        self.bytes.extend_from_slice(line);
+        self.bytes.extend_from_slice(b"\r\n");
     }
 
     /// Makes a field of a value that is written already.
     pub fn new(name: &str, value: &str) -> Self {
         Field {
-            octets: format!("{name}: {value}\r\n").into_bytes(),
+            bytes: format!("{name}: {value}\r\n").into_bytes(),
             colon: name.len(),
         }
     }
 
     /// Its name, as it was written.
     pub fn name(&self) -> &str {
-        std::str::from_utf8(&self.octets[..self.colon])
+        std::str::from_utf8(&self.bytes[..self.colon])
             .unwrap_or_default()
             .trim_end()
     }
 
-    /// Tells whether it has this name.
+    /// Returns whether it has this name.
     pub fn is(&self, name: &str) -> bool {
         self.name().eq_ignore_ascii_case(name)
     }
 
-    /// Tells whether the name begins so.
+    /// Returns whether the name begins so.
     pub fn begins(&self, prefix: &str) -> bool {
         self.name()
             .get(..prefix.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
     }
 
-    /// Its exact octets, with the CRLF of each line.
-    pub fn octets(&self) -> &[u8] {
-        &self.octets
+    /// Its exact bytes, with the CRLF of each line.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// The value on one line, without blanks around it; encoded-words as they are.
@@ -84,7 +84,7 @@ impl Field {
 
     /// The same, with a note when its charset had to be assumed.
     pub fn read(&self, fallback: &[String]) -> (String, Option<String>) {
-        let value = self.octets[self.colon + 1..].trim_ascii();
+        let value = self.bytes[self.colon + 1..].trim_ascii();
         let mut flat = Vec::with_capacity(value.len());
         for (at, line) in value.split(|b| *b == b'\n').enumerate() {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -107,10 +107,10 @@ impl Field {
         (one_line(&text).trim().to_owned(), note)
     }
 
-    /// Tells whether it cannot be sent as it is by any server: a control character, a line of
+    /// Returns whether it cannot be sent as it is by any server: a control character, a line of
     /// blanks (which some take for the end of the head), or a line that is too long.
     pub fn is_flawed(&self) -> bool {
-        self.octets.split_inclusive(|b| *b == b'\n').any(|line| {
+        self.bytes.split_inclusive(|b| *b == b'\n').any(|line| {
             let line = line.strip_suffix(b"\r\n").unwrap_or(line);
             line.len() > LONGEST_LINE
                 || line.trim_ascii().is_empty()
@@ -130,8 +130,8 @@ pub enum Ended {
     ByLine(Vec<u8>),
 }
 
-/// Reads the fields, up to so many octets of them, and what ends them. `line` gives a line with its
-/// end, of at most so many octets; an empty one is the last.
+/// Reads the fields, up to so many bytes of them, and what ends them. `line` gives a line with its
+/// end, of at most so many bytes; an empty one is the last.
 ///
 /// # Errors
 /// Those of `line`; [`io::ErrorKind::InvalidData`] for a head that is longer.
@@ -222,7 +222,7 @@ pub fn bare(line: &[u8]) -> &[u8] {
     line
 }
 
-/// Tells whether a line begins a field: `^[!-9;-~]+[ \t]*:`.
+/// Returns whether a line begins a field: `^[!-9;-~]+[ \t]*:`.
 pub fn is_field(line: &[u8]) -> bool {
     let name = line
         .iter()
@@ -235,7 +235,7 @@ pub fn is_field(line: &[u8]) -> bool {
     name > 0 && line.get(name + blanks) == Some(&b':')
 }
 
-/// Tells whether a line is `From ` of a mailbox file or of git, also quoted.
+/// Returns whether a line is `From ` of a mailbox file or of git, also quoted.
 fn is_envelope_line(line: &[u8]) -> bool {
     let quotes = line.iter().take_while(|b| **b == b'>').count();
     line[quotes..].starts_with(b"From ")

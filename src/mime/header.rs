@@ -2,7 +2,7 @@
 //! RFC 2047, RFC 6532).
 //!
 //! Promise: a value written here holds no control character and no line end but its own folds, has
-//! lines of 78 octets where folding allows and of 998 always, and is read back as what was given,
+//! lines of 78 bytes where folding allows and of 998 always, and is read back as what was given,
 //! blanks included. Text that merely looks encoded (`=?utf-8?q?a?=`) is encoded, so that it shows
 //! as it is. Refuses header names and single words that no line can hold.
 use base64::Engine as _;
@@ -76,7 +76,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), MimeError> {
 /// a fold, would be another field or the end of the head. What comes here was made by this room and
 /// is trusted all the same by nobody.
 pub(crate) fn check_folds(name: &str, field: &[u8]) -> Result<(), MimeError> {
-    let sound = field.iter().enumerate().all(|(at, octet)| match octet {
+    let sound = field.iter().enumerate().all(|(at, byte)| match byte {
         0 => false,
         b'\r' => matches!(field.get(at + 1..), Some([b'\n', b' ' | b'\t', ..])),
         b'\n' => at > 0 && field[at - 1] == b'\r',
@@ -291,7 +291,7 @@ pub(crate) fn ready<'a>(
     line.fit(name)
 }
 
-/// Spells a text in encoded-words of at most 75 octets, without folding; for parameters of old
+/// Spells a text in encoded-words of at most 75 bytes, without folding; for parameters of old
 /// readers.
 pub(crate) fn encoded_words(text: &str) -> Vec<String> {
     let spelling = shorter(text, Alphabet::Phrase);

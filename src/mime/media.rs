@@ -66,7 +66,7 @@ impl MediaType {
         })
     }
 
-    /// Tells whether it is `kind/…`.
+    /// Returns whether it is `kind/…`.
     pub(crate) fn is(&self, kind: &str) -> bool {
         self.essence.split('/').next() == Some(kind)
     }
@@ -180,7 +180,7 @@ fn is_token(text: &str) -> bool {
             .all(|b| b.is_ascii_graphic() && !SPECIAL.contains(&b))
 }
 
-/// Tells whether a parameter value can stand in plain quotes. Old readers decode what looks encoded
+/// Returns whether a parameter value can stand in plain quotes. Old readers decode what looks encoded
 /// even there.
 fn is_plain(value: &str) -> bool {
     value.len() <= 255 && value.bytes().all(|b| (b' '..=b'~').contains(&b)) && !value.contains("=?")
@@ -408,8 +408,8 @@ mod tests {
 
     #[test]
     fn the_users_mime_types_come_before_the_systems() {
-        let folder = tempfile::tempdir().unwrap();
-        let (user, system) = (folder.path().join("user"), folder.path().join("system"));
+        let dir = tempfile::tempdir().unwrap();
+        let (user, system) = (dir.path().join("user"), dir.path().join("system"));
         fs::write(
             &user,
             "# mine\napplication/x-mine  FOO\n@t@ text/x-bar bar\ntype=broken ext\n",
@@ -422,9 +422,9 @@ mod tests {
         .unwrap();
         let types = MediaTypes::read(&[
             user,
-            folder.path().join("missing"),
+            dir.path().join("missing"),
             system,
-            folder.path().to_owned(),
+            dir.path().to_owned(),
         ]);
         let essence = |name: &str| types.by_name(name).map(|media| media.essence);
         assert_eq!(essence("a.foo").as_deref(), Some("application/x-mine"));

@@ -22,8 +22,8 @@ pub(crate) enum Form {
 }
 
 /// Writes a head again: its transfer encoding where the old one stood, or on top.
-pub(crate) fn head(octets: &[u8], encoding: Option<&str>, root: bool, seven: bool) -> Vec<u8> {
-    let mut fields = heads::split(octets);
+pub(crate) fn head(bytes: &[u8], encoding: Option<&str>, root: bool, seven: bool) -> Vec<u8> {
+    let mut fields = heads::split(bytes);
     if let Some(encoding) = encoding {
         let new = Field::new("Content-Transfer-Encoding", encoding);
         let is_old = |field: &Field| field.is("content-transfer-encoding");
@@ -34,13 +34,13 @@ pub(crate) fn head(octets: &[u8], encoding: Option<&str>, root: bool, seven: boo
             fields.insert(0, Field::new("MIME-Version", "1.0"));
         }
     }
-    let mut out = Vec::with_capacity(octets.len() + 64);
+    let mut out = Vec::with_capacity(bytes.len() + 64);
     for field in fields {
-        if field.is_flawed() || seven && !field.octets().is_ascii() {
+        if field.is_flawed() || seven && !field.bytes().is_ascii() {
             // In the head of a part a field without a name that can be sent says nothing.
-            out.extend_from_slice(field.mended(&[]).as_ref().map_or(b"", Field::octets));
+            out.extend_from_slice(field.mended(&[]).as_ref().map_or(b"", Field::bytes));
         } else {
-            out.extend_from_slice(field.octets());
+            out.extend_from_slice(field.bytes());
         }
     }
     if seven && !out.is_ascii() {
@@ -50,7 +50,7 @@ pub(crate) fn head(octets: &[u8], encoding: Option<&str>, root: bool, seven: boo
             .filter(|b| !b.is_ascii())
             .for_each(|b| *b = b'?');
     }
-    if octets.ends_with(b"\r\n\r\n") || octets == b"\r\n" {
+    if bytes.ends_with(b"\r\n\r\n") || bytes == b"\r\n" {
         out.extend_from_slice(b"\r\n");
     }
     out

@@ -1,6 +1,6 @@
-//! Content-Transfer-Encoding: how octets become lines (RFC 2045 section 6).
+//! Content-Transfer-Encoding: how bytes become lines (RFC 2045 section 6).
 //!
-//! Promise: what is encoded here is ASCII in lines of at most 76 octets, ends as its input ends,
+//! Promise: what is encoded here is ASCII in lines of at most 76 bytes, ends as its input ends,
 //! and is decoded to exactly what went in. Linear, and quick enough that the network is always the
 //! slower part.
 use base64::Engine as _;
@@ -24,7 +24,7 @@ pub enum Encoding {
     Base64,
 }
 
-/// Octets in one line of base64, and the octets on the wire they become with CRLF.
+/// Bytes in one line of base64, and the bytes on the wire they become with CRLF.
 pub(crate) const LINE: (usize, usize) = (57, 78);
 
 /// How a part travels.
@@ -55,13 +55,13 @@ impl Transfer {
 /// What decides how a text can travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TextStats {
-    /// No octet over 127.
+    /// No byte over 127.
     pub(crate) ascii: bool,
     /// Control characters other than TAB, CR and LF: servers strip, refuse or change them.
     pub(crate) controls: usize,
-    /// Octets that quoted-printable spells with three.
+    /// Bytes that quoted-printable spells with three.
     pub(crate) odd: usize,
-    /// The longest line in octets, without its end.
+    /// The longest line in bytes, without its end.
     pub(crate) longest: usize,
 }
 
@@ -86,7 +86,7 @@ impl TextStats {
         stats
     }
 
-    /// Tells whether the text can go as it is, in seven bits or in eight.
+    /// Returns whether the text can go as it is, in seven bits or in eight.
     pub(crate) fn is_plain(&self) -> bool {
         self.controls == 0 && self.longest <= LONGEST_LINE
     }
@@ -117,14 +117,14 @@ pub(crate) fn encode_text(text: Vec<u8>, encoding: Encoding, eight: bool) -> (Tr
 }
 
 /// Encodes in lines of 76, every one ended by CRLF.
-pub fn base64(octets: &[u8]) -> Vec<u8> {
-    let total = usize::try_from(base64_len(octets.len() as u64)).unwrap_or(usize::MAX);
-    let lines = octets.len().div_ceil(LINE.0);
+pub fn base64(bytes: &[u8]) -> Vec<u8> {
+    let total = usize::try_from(base64_len(bytes.len() as u64)).unwrap_or(usize::MAX);
+    let lines = bytes.len().div_ceil(LINE.0);
     let mut out = vec![0; total];
     // The whole block is encoded at once behind the room its line ends need, then every line moves
     // to its place: a line never overtakes the ones that are still to be moved.
     let mut from = 2 * lines;
-    if STANDARD.encode_slice(octets, &mut out[from..]).is_err() {
+    if STANDARD.encode_slice(bytes, &mut out[from..]).is_err() {
         return Vec::new(); // cannot be: the room is exact
     }
     let mut to = 0;
@@ -139,23 +139,23 @@ pub fn base64(octets: &[u8]) -> Vec<u8> {
 }
 
 /// The length of what [`base64`] gives.
-pub(crate) fn base64_len(octets: u64) -> u64 {
-    let rest = octets % LINE.0 as u64;
+pub(crate) fn base64_len(bytes: u64) -> u64 {
+    let rest = bytes % LINE.0 as u64;
     let last = if rest == 0 {
         0
     } else {
         rest.div_ceil(3) * 4 + 2
     };
-    octets / LINE.0 as u64 * LINE.1 as u64 + last
+    bytes / LINE.0 as u64 * LINE.1 as u64 + last
 }
 
-/// Writes an octet as a mark and two upper-case hexadecimal digits: `=3D`, `%3D`.
-pub(crate) fn push_hex(mark: u8, octet: u8, out: &mut Vec<u8>) {
+/// Writes a byte as a mark and two upper-case hexadecimal digits: `=3D`, `%3D`.
+pub(crate) fn push_hex(mark: u8, byte: u8, out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     out.extend_from_slice(&[
         mark,
-        DIGITS[usize::from(octet >> 4)],
-        DIGITS[usize::from(octet & 15)],
+        DIGITS[usize::from(byte >> 4)],
+        DIGITS[usize::from(byte & 15)],
     ]);
 }
 
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn base64_breaks_after_57_octets() {
+    fn base64_breaks_after_57_bytes() {
         assert_eq!(base64(b""), b"");
         assert_eq!(base64(b"a"), b"YQ==\r\n");
         assert_eq!(
@@ -290,17 +290,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn base64_is_decoded_to_what_it_was(octets in proptest::collection::vec(any::<u8>(), 0..500)) {
-            let encoded = base64(&octets);
-            prop_assert_eq!(encoded.len() as u64, base64_len(octets.len() as u64));
+        fn base64_is_decoded_to_what_it_was(bytes in proptest::collection::vec(any::<u8>(), 0..500)) {
+            let encoded = base64(&bytes);
+            prop_assert_eq!(encoded.len() as u64, base64_len(bytes.len() as u64));
             prop_assert!(encoded.split(|b| *b == b'\n').all(|line| line.len() <= 77));
             let joined: Vec<u8> = encoded.into_iter().filter(|b| !matches!(b, b'\r' | b'\n')).collect();
-            prop_assert_eq!(STANDARD.decode(joined).unwrap(), octets);
+            prop_assert_eq!(STANDARD.decode(joined).unwrap(), bytes);
         }
 
         #[test]
-        fn quoted_printable_is_decoded_to_what_it_was(octets in proptest::collection::vec(prop_oneof![Just(b' '), Just(b'\n'), Just(b'='), any::<u8>()], 0..600)) {
-            let text = super::super::crlf::canonical(&octets);
+        fn quoted_printable_is_decoded_to_what_it_was(bytes in proptest::collection::vec(prop_oneof![Just(b' '), Just(b'\n'), Just(b'='), any::<u8>()], 0..600)) {
+            let text = super::super::crlf::canonical(&bytes);
             let encoded = quoted_printable(&text);
             prop_assert!(encoded.is_ascii());
             prop_assert!(encoded.split(|b| *b == b'\n').all(|line| line.len() <= 77 && !line.ends_with(b" \r") && !line.ends_with(b"\t\r")));

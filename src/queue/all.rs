@@ -1,14 +1,14 @@
-//! Every folder that may hold mail of a user, as one queue.
+//! Every directory that may hold mail of a user, as one queue.
 //!
-//! Promise: mail that was kept in another folder, while the first could not be used, is seen and
+//! Promise: mail that was kept in another directory, while the first could not be used, is seen and
 //! sent like all other mail, and a key of `--idempotency-key` counts wherever it was noted. New
-//! mail goes into one folder only. Looking makes no folder.
+//! mail goes into one directory only. Looking makes no directory.
 use std::io::Write;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::key::{Key, KeyState};
-use super::{Check, FlushOptions, Flushed, FolderError, Item, Queue, QueueError, Routes};
+use super::{Check, DirError, FlushOptions, Flushed, Item, Queue, QueueError, Routes};
 use crate::transport::RunContext;
 
 /// The queues of a user.
@@ -17,14 +17,14 @@ pub struct Queues {
     /// In the order of their places: there are no two orders in which the keys are locked.
     all: Vec<Queue>,
     first: usize,
-    /// Folders that are there and cannot be used: mail may lie in them.
-    pub problems: Vec<FolderError>,
+    /// Directories that are there and cannot be used: mail may lie in them.
+    pub problems: Vec<DirError>,
 }
 
 impl Queues {
     /// Takes opened queues: new mail goes into the one that was `named`, else into the first that
     /// can be written. `None` without any.
-    pub fn new(all: Vec<Queue>, named: Option<usize>, problems: Vec<FolderError>) -> Option<Self> {
+    pub fn new(all: Vec<Queue>, named: Option<usize>, problems: Vec<DirError>) -> Option<Self> {
         let first = named
             .or_else(|| all.iter().position(Queue::is_writable))
             .unwrap_or(0);
@@ -51,7 +51,7 @@ impl Queues {
     /// The entries that wait and those that failed, the oldest first.
     ///
     /// # Errors
-    /// A folder cannot be read.
+    /// A directory cannot be read.
     pub fn list(&self) -> Result<Vec<Item>, QueueError> {
         let mut items = self
             .all
@@ -90,7 +90,7 @@ impl Queues {
     /// Proves every entry, and repairs what a crash left.
     ///
     /// # Errors
-    /// A folder cannot be read.
+    /// A directory cannot be read.
     pub fn check(&self) -> Result<Check, QueueError> {
         let mut all = Check::default();
         for queue in &self.all {
@@ -103,11 +103,11 @@ impl Queues {
         Ok(all)
     }
 
-    /// Sends what waits. A run that gives way leaves folders alone that cannot be written: nothing
+    /// Sends what waits. A run that gives way leaves directories alone that cannot be written: nothing
     /// can be noted there.
     ///
     /// # Errors
-    /// [`QueueError::Io`] when a folder cannot be read; what concerns one entry is in
+    /// [`QueueError::Io`] when a directory cannot be read; what concerns one entry is in
     /// [`Flushed::problems`].
     pub fn flush(
         &self,
@@ -155,7 +155,7 @@ impl Queues {
     /// Takes a key; waits while another process has it.
     ///
     /// # Errors
-    /// It is empty or too long, its file is damaged, a folder that may hold it cannot be used, or
+    /// It is empty or too long, its file is damaged, a directory that may hold it cannot be used, or
     /// those of the file system.
     pub fn key(&mut self, key: &str) -> Result<KeyState, QueueError> {
         if let Some(problem) = self.problems.pop() {

@@ -1,15 +1,15 @@
-//! One entry in the hands of this process: the books of its attempt, and its end.
+//! One entry claimed by this process: the journal of its attempt, and its end.
 //!
 //! Promise: the lock lies on the message file, which is never exchanged; what was accepted is
-//! durable before anything else happens; the message goes before its journal, with the folder made
+//! durable before anything else happens; the message goes before its journal, with the directory made
 //! durable in between, so that no crash can bring a delivered mail back.
 use std::fs::{File, TryLockError};
 use std::io;
 use std::sync::Arc;
 
+use super::dir::{QueueDir, Subdir};
 use super::entry::{self, Entry, EntryError, Head};
 use super::event::Event;
-use super::folder::{Folder, Subdir};
 use super::journal::{self, JournalError, RecipientStatus, State};
 use super::policy::{self, Verdict};
 use super::wait::{self, Limit};
@@ -104,35 +104,35 @@ impl<'q> Claim<'q> {
         ))
     }
 
-    /// The headers of the mail, with their line ends, `most` octets of them at most.
+    /// The headers of the mail, with their line ends, `most` bytes of them at most.
     ///
     /// # Errors
     /// Those of the file system.
     pub fn headers(&self, most: usize) -> io::Result<Vec<u8>> {
         use std::os::unix::fs::FileExt;
-        let mut octets = vec![0; usize::try_from(self.entry.length).unwrap_or(most).min(most)];
-        self.file.read_exact_at(&mut octets, self.entry.offset)?;
-        let end = octets
+        let mut bytes = vec![0; usize::try_from(self.entry.length).unwrap_or(most).min(most)];
+        self.file.read_exact_at(&mut bytes, self.entry.offset)?;
+        let end = bytes
             .windows(4)
             .position(|four| four == b"\r\n\r\n")
-            .map_or(octets.len(), |at| at + 2);
-        octets.truncate(end);
-        Ok(octets)
+            .map_or(bytes.len(), |at| at + 2);
+        bytes.truncate(end);
+        Ok(bytes)
     }
 
     /// Writes events down; `durable` waits until they are on disk.
     fn note(&mut self, events: &[Event], durable: bool) -> io::Result<()> {
-        let folder = &self.queue.folder;
+        let dir = &self.queue.dir;
         if self.journal.is_none() {
             let name = format!("{}.log", self.entry.head.id);
-            let file = with_reserve(folder, || folder.append(Subdir::Waiting, &name))?;
-            folder.sync(Subdir::Waiting)?;
+            let file = with_reserve(dir, || dir.append(Subdir::Waiting, &name))?;
+            dir.sync(Subdir::Waiting)?;
             self.journal = Some((file, 0));
         }
         let Some((file, good)) = &mut self.journal else {
             return Ok(());
         };
-        with_reserve(folder, || journal::append(file, good, events))?;
+        with_reserve(dir, || journal::append(file, good, events))?;
         for event in events {
             self.state.fold(event);
         }
@@ -263,7 +263,7 @@ impl<'q> Claim<'q> {
         done.map_err(|e| queue.io(e))
     }
 
-    /// Tells whether it was tried for as long as it may be; a release gives it a new time. No clock
+    /// Returns whether it was tried for as long as it may be; a release gives it a new time. No clock
     /// tells it, but the tries.
     fn is_expired(&self) -> bool {
         let head = &self.entry.head;
@@ -276,23 +276,23 @@ impl<'q> Claim<'q> {
     /// # Errors
     /// Those of the file system.
     pub fn remove(&mut self) -> io::Result<()> {
-        let folder = &self.queue.folder;
+        let dir = &self.queue.dir;
         let id = &self.entry.head.id;
         if let Some(key) = &self.entry.head.key {
             // Undone before anybody got it: the key may be used again.
             let done = self.state.any(RecipientStatus::Accepted);
             if done {
-                super::key::settle(folder, key, id);
+                super::key::note_delivered(dir, key, id);
             } else {
-                super::key::forget(folder, key, id);
+                super::key::forget(dir, key, id);
             }
         }
-        folder.remove(Subdir::Waiting, &format!("{id}.msg"))?;
+        dir.remove(Subdir::Waiting, &format!("{id}.msg"))?;
         if self.journal.is_some() {
             // Without this a crash could bring the message back without its journal, and it would
             // be sent again.
-            folder.sync(Subdir::Waiting)?;
-            folder.remove(Subdir::Waiting, &format!("{id}.log"))?;
+            dir.sync(Subdir::Waiting)?;
+            dir.remove(Subdir::Waiting, &format!("{id}.log"))?;
         }
         Ok(())
     }
@@ -312,22 +312,22 @@ impl<'q> Claim<'q> {
             true,
         )?;
         notify(self, why);
-        let folder = &self.queue.folder;
+        let dir = &self.queue.dir;
         let id = self.entry.head.id.clone();
         for end in ["log", "msg"] {
             let name = format!("{id}.{end}");
-            folder.rename((Subdir::Waiting, &name), (Subdir::Failed, &name))?;
+            dir.rename((Subdir::Waiting, &name), (Subdir::Failed, &name))?;
         }
-        folder.sync(Subdir::Failed)?;
-        folder.sync(Subdir::Waiting)?;
+        dir.sync(Subdir::Failed)?;
+        dir.sync(Subdir::Waiting)?;
         if let Some(key) = &self.entry.head.key {
-            super::key::forget(folder, key, &id);
+            super::key::forget(dir, key, &id);
         }
         Ok(super::hook::run(
             &self.queue.policy.on_failure,
             &self.entry.head,
             why,
-            folder.path(),
+            dir.path(),
         )
         .err())
     }
@@ -416,7 +416,7 @@ fn event(
         },
         Err(fault) => {
             let reply = words(fault);
-            match policy::judge(fault) {
+            match policy::verdict(fault) {
                 Verdict::Defer => Event::Deferred {
                     at,
                     to,
@@ -472,7 +472,7 @@ fn places(event: &Event) -> &[usize] {
 }
 
 /// Does what may need room on the disk; where there is none, the reserve is given up first.
-fn with_reserve<T>(folder: &Folder, mut act: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+fn with_reserve<T>(dir: &QueueDir, mut act: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     match act() {
         Err(error)
             if matches!(
@@ -480,7 +480,7 @@ fn with_reserve<T>(folder: &Folder, mut act: impl FnMut() -> io::Result<T>) -> i
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
             ) =>
         {
-            folder.use_reserve();
+            dir.use_reserve();
             act()
         }
         outcome => outcome,
@@ -507,7 +507,7 @@ impl Queue {
         limit: Option<&Limit<'_>>,
     ) -> Result<Option<Claim<'_>>, QueueError> {
         let name = format!("{id}.msg");
-        let file = match self.folder.open_file(Subdir::Waiting, &name) {
+        let file = match self.dir.open_file(Subdir::Waiting, &name) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
@@ -525,7 +525,7 @@ impl Queue {
             }
             (Err(error), _) => return Err(self.io(error)),
         };
-        if !self.folder.is_same(Subdir::Waiting, &name, &file) {
+        if !self.dir.is_same(Subdir::Waiting, &name, &file) {
             return Ok(None);
         }
         let entry = match entry::prove(&file) {
@@ -541,17 +541,17 @@ impl Queue {
             }
             Err(error @ EntryError::Damaged(_)) => return self.set_aside(id, &error.to_string()),
         };
-        if self.folder.has(Subdir::Failed, &format!("{id}.log")) {
+        if self.dir.has(Subdir::Failed, &format!("{id}.log")) {
             // Given up, and interrupted halfway.
             let moved = self
-                .folder
+                .dir
                 .rename((Subdir::Waiting, &name), (Subdir::Failed, &name));
             return moved.map(|()| None).map_err(|e| self.io(e));
         }
         let mut claim = Claim::new(self, file, entry);
-        if self.folder.has(Subdir::Waiting, &format!("{id}.log")) {
+        if self.dir.has(Subdir::Waiting, &format!("{id}.log")) {
             let log = self
-                .folder
+                .dir
                 .append(Subdir::Waiting, &format!("{id}.log"))
                 .map_err(|e| self.io(e))?;
             match journal::read(&log) {
@@ -574,7 +574,7 @@ impl Queue {
         for end in ["msg", "log"] {
             let name = format!("{id}.{end}");
             match self
-                .folder
+                .dir
                 .rename((Subdir::Waiting, &name), (Subdir::Corrupt, &name))
             {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(self.io(error)),

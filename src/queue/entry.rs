@@ -5,7 +5,7 @@
 //! SMAILQ 1
 //! {"id":"…","to":["a@example.org"],…}
 //! Date: …                                   the mail as it is sent, with CRLF
-//! END 00000000000000000258 1f2e3d4c          its octets, and the CRC-32 of everything before this line
+//! END 00000000000000000258 1f2e3d4c          its bytes, and the CRC-32 of everything before this line
 //! ```
 //!
 //! Promise: a file that was cut short or changed anywhere is found out. Never written again once it
@@ -56,7 +56,7 @@ pub struct Head {
     /// For people who look at the list.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub subject: String,
-    /// The mail holds octets over 127.
+    /// The mail holds bytes over 127.
     #[serde(default)]
     pub eight_bit: bool,
     /// Its headers do.
@@ -89,9 +89,9 @@ pub enum EntryError {
 pub(super) struct Entry {
     /// The head.
     pub head: Head,
-    /// The first octet of the mail.
+    /// The first byte of the mail.
     pub offset: u64,
-    /// The octets of the mail.
+    /// The bytes of the mail.
     pub length: u64,
 }
 
@@ -402,14 +402,14 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_octet_is_found_out_wherever_it_is() {
+    fn a_changed_byte_is_found_out_wherever_it_is() {
         let (file, _) = written();
         for at in 0..file.metadata().unwrap().len() {
-            let mut octet = [0];
-            file.read_exact_at(&mut octet, at).unwrap();
-            file.write_all_at(&[octet[0] ^ 1], at).unwrap();
+            let mut byte = [0];
+            file.read_exact_at(&mut byte, at).unwrap();
+            file.write_all_at(&[byte[0] ^ 1], at).unwrap();
             assert!(prove(&file).is_err(), "{at}");
-            file.write_all_at(&octet, at).unwrap();
+            file.write_all_at(&byte, at).unwrap();
         }
         assert!(prove(&file).is_ok());
     }

@@ -94,7 +94,7 @@ pub enum Event {
 }
 
 /// Places as they are written: three or more in a row are `[first,last]`, so that a list of a
-/// hundred thousand is one line of a few octets; the others are numbers, as all of them were once.
+/// hundred thousand is one line of a few bytes; the others are numbers, as all of them were once.
 mod places {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -8,8 +8,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::dir::{Lock, Subdir};
 use super::entry::Head;
-use super::folder::{Lock, Subdir};
 use super::journal::{self, State};
 use super::key::KeyState;
 use super::wait::Limit;
@@ -30,7 +30,7 @@ pub trait Routes {
     /// A lowercase fragment.
     fn route(&mut self, head: &Head) -> Result<Route, String>;
 
-    /// Hears of every attempt, when its outcome is in the books.
+    /// Hears of every attempt, when its outcome is in the journal.
     fn attempted(&mut self, _head: &Head, _report: &Report) {}
 
     /// Hears of a mail that was given up because it was tried for too long, and the last words
@@ -81,7 +81,7 @@ pub struct Flushed {
 }
 
 impl Flushed {
-    /// Tells whether a mail that was named was not tried, as it is held or another process has it.
+    /// Returns whether a mail that was named was not tried, as it is held or another process has it.
     pub fn is_untried(&self) -> bool {
         !self.held.is_empty()
             || self
@@ -151,7 +151,7 @@ impl Queue {
     /// Sends what waits.
     ///
     /// # Errors
-    /// [`QueueError::Io`] when the folder cannot be read; what concerns one entry is in
+    /// [`QueueError::Io`] when the directory cannot be read; what concerns one entry is in
     /// [`Flushed::problems`].
     pub fn flush(
         &self,
@@ -161,11 +161,11 @@ impl Queue {
     ) -> Result<Flushed, QueueError> {
         let start = Instant::now();
         let mut flushed = Flushed::default();
-        let runner = self.folder.lock_of(Lock::Runner).map_err(|e| self.io(e))?;
+        let runner = self.dir.lock_of(Lock::Runner).map_err(|e| self.io(e))?;
         if options.only_if_idle && runner.try_lock().is_err() {
             return Ok(flushed);
         }
-        let names = self.folder.names(Subdir::Waiting).map_err(|e| self.io(e))?;
+        let names = self.dir.names(Subdir::Waiting).map_err(|e| self.io(e))?;
         let mut ways = Ways {
             open: Vec::new(),
             found: HashMap::new(),
@@ -346,7 +346,7 @@ impl Queue {
         if !has(names, &format!("{id}.log")) {
             return true;
         }
-        let Ok(log) = self.folder.open_file(Subdir::Waiting, &format!("{id}.log")) else {
+        let Ok(log) = self.dir.open_file(Subdir::Waiting, &format!("{id}.log")) else {
             return true;
         };
         let Ok((events, _)) = journal::read(&log) else {
@@ -355,47 +355,47 @@ impl Queue {
         State::after(0, &events).is_due(now(), self.policy.longest())
     }
 
-    /// Removes what a process left that died while it wrote or removed; tells whether it did.
+    /// Removes what a process left that died while it wrote or removed; returns whether it did.
     pub(super) fn sweep(&self, name: &str, names: &[String]) -> bool {
         if name.starts_with("tmp.") {
             // A living writer has the lock. One that has made the file and not locked it yet waits
             // for ours, and begins again.
-            let Ok(file) = self.folder.open_file(Subdir::Waiting, name) else {
+            let Ok(file) = self.dir.open_file(Subdir::Waiting, name) else {
                 return false;
             };
-            return file.try_lock().is_ok() && self.folder.remove(Subdir::Waiting, name).is_ok();
+            return file.try_lock().is_ok() && self.dir.remove(Subdir::Waiting, name).is_ok();
         }
         let Some(message) = name.strip_suffix(".log").map(|id| format!("{id}.msg")) else {
             return false;
         };
-        if has(names, &message) || self.folder.has(Subdir::Waiting, &message) {
+        if has(names, &message) || self.dir.has(Subdir::Waiting, &message) {
             return false;
         }
         // A release moves the journal before its message.
-        let Ok(moves) = self.folder.lock_of(Lock::Moves) else {
+        let Ok(moves) = self.dir.lock_of(Lock::Moves) else {
             return false;
         };
-        if moves.try_lock().is_err() || self.folder.has(Subdir::Waiting, &message) {
+        if moves.try_lock().is_err() || self.dir.has(Subdir::Waiting, &message) {
             return false;
         }
         match [Subdir::Failed, Subdir::Corrupt]
             .into_iter()
-            .find(|subdir| self.folder.has(*subdir, &message))
+            .find(|subdir| self.dir.has(*subdir, &message))
         {
             Some(subdir) => self
-                .folder
+                .dir
                 .rename((Subdir::Waiting, name), (subdir, name))
                 .is_ok(),
-            None => self.folder.remove(Subdir::Waiting, name).is_ok(),
+            None => self.dir.remove(Subdir::Waiting, name).is_ok(),
         }
     }
 }
 
 impl Claim<'_> {
-    /// Sends it to those that are left, keeping its books.
+    /// Sends it to those that are left, keeping its journal.
     ///
     /// # Errors
-    /// The books cannot be kept, so nothing was sent.
+    /// The journal cannot be written, so nothing was sent.
     pub fn attempt(
         &mut self,
         way: &mut dyn Transport,

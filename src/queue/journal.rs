@@ -42,7 +42,7 @@ pub struct State {
     /// Not to be tried before this time (milliseconds from 1970).
     pub next: i64,
     /// The two that `next` is made of: for those in doubt, and for those the server puts off. The
-    /// flight that holds a message is announced before anybody is put off, who must not shorten the
+    /// group that holds a message is announced before anybody is put off, who must not shorten the
     /// time of the others.
     until: (i64, i64),
     /// Commands that were sent together may have been swallowed.
@@ -237,12 +237,12 @@ impl State {
         }
     }
 
-    /// Tells whether a recipient stands so.
+    /// Returns whether a recipient stands so.
     pub fn any(&self, status: RecipientStatus) -> bool {
         self.status.contains(&status)
     }
 
-    /// Tells whether it may be tried now. A clock that jumped must not strand it: a time further
+    /// Returns whether it may be tried now. A clock that jumped must not strand it: a time further
     /// away than the longest interval, or a last event in the future, does not count.
     pub fn is_due(&self, now: i64, longest: Duration) -> bool {
         let longest = i64::try_from(longest.as_millis())
@@ -266,7 +266,7 @@ pub enum JournalError {
     Damaged(usize),
 }
 
-/// Reads the whole lines, and how many octets they take.
+/// Reads the whole lines, and how many bytes they take.
 ///
 /// # Errors
 /// [`JournalError`].
@@ -289,7 +289,7 @@ pub(super) fn read(mut file: &File) -> Result<(Vec<Event>, u64), JournalError> {
     Ok((events, good as u64))
 }
 
-/// Whether the line ends where a crash ended it: it has no line end, nor another octet in its place
+/// Whether the line ends where a crash ended it: it has no line end, nor another byte in its place
 /// behind a whole line.
 fn is_torn(line: &[u8]) -> bool {
     let rotten_end = line

@@ -8,12 +8,12 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::folder::{Folder, Subdir};
+use super::dir::{QueueDir, Subdir};
 use super::{Queue, QueueError, now};
 
 /// How long a key counts.
 const LIFETIME: i64 = 7 * 24 * 3600 * 1000;
-/// The longest key; every octet may take three in a file's name.
+/// The longest key; every byte may take three in a file's name.
 pub(super) const LONGEST_KEY: usize = 80;
 
 /// How a line can begin.
@@ -22,11 +22,11 @@ const WORDS: [&str; 3] = ["pending", "done", "free"];
 /// More than all the lines a key can have.
 const LONGEST_FILE: u64 = 1 << 20;
 
-/// A key in the hands of this process.
+/// A key that this process holds.
 #[derive(Debug)]
 pub struct Key {
     file: File,
-    /// The files of the same key in other folders, which stay locked.
+    /// The files of the same key in other directories, which stay locked.
     _others: Vec<File>,
 }
 
@@ -99,9 +99,9 @@ impl Queue {
         }
         let name = name(key);
         let opened = if make {
-            self.folder.append(Subdir::Keys, &name)
+            self.dir.append(Subdir::Keys, &name)
         } else {
-            self.folder.open_file(Subdir::Keys, &name)
+            self.dir.open_file(Subdir::Keys, &name)
         };
         match opened.and_then(|file| file.lock().map(|()| file)) {
             Ok(file) => Ok(Some(file)),
@@ -118,7 +118,7 @@ impl Queue {
             error,
         })?;
         let counts = |(word, id, at): &(String, String, i64)| {
-            let waits = self.folder.has(Subdir::Waiting, &format!("{id}.msg"));
+            let waits = self.dir.has(Subdir::Waiting, &format!("{id}.msg"));
             waits || (word == "done" && now().saturating_sub(*at).abs() < LIFETIME)
         };
         Ok(last.filter(counts).map(|(_, id, _)| id))
@@ -151,17 +151,17 @@ impl Key {
 }
 
 /// Notes that the mail of a key was delivered by another process than the one that took the key.
-pub(super) fn settle(folder: &Folder, key: &str, id: &str) {
-    change(folder, key, id, "done");
+pub(super) fn note_delivered(dir: &QueueDir, key: &str, id: &str) {
+    change(dir, key, id, "done");
 }
 
 /// Forgets the key of a mail that was given up.
-pub(super) fn forget(folder: &Folder, key: &str, id: &str) {
-    change(folder, key, id, "free");
+pub(super) fn forget(dir: &QueueDir, key: &str, id: &str) {
+    change(dir, key, id, "free");
 }
 
-fn change(folder: &Folder, key: &str, id: &str, word: &str) {
-    let Ok(file) = folder.append_to(Subdir::Keys, &name(key)) else {
+fn change(dir: &QueueDir, key: &str, id: &str, word: &str) {
+    let Ok(file) = dir.append_to(Subdir::Keys, &name(key)) else {
         return;
     };
     // Held by another process only while that looks, and then it looks for the mail as well.

@@ -3,8 +3,8 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
+use super::dir::{Lock, Subdir};
 use super::entry;
-use super::folder::{Lock, Subdir};
 use super::journal::{self, RecipientStatus, State};
 use super::{Queue, QueueError};
 use crate::text::{self, Policy};
@@ -18,7 +18,7 @@ pub struct Item {
     pub state: &'static str,
     /// Milliseconds from 1970.
     pub created: i64,
-    /// Octets of the mail.
+    /// Bytes of the mail.
     pub size: u64,
     /// The sender of the envelope.
     pub from: String,
@@ -56,11 +56,11 @@ impl Queue {
     /// The entries that wait and those that failed, the oldest first.
     ///
     /// # Errors
-    /// The folder cannot be read.
+    /// The directory cannot be read.
     pub fn list(&self) -> Result<Vec<Item>, QueueError> {
         let mut items = Vec::new();
         for subdir in [Subdir::Waiting, Subdir::Failed] {
-            for name in self.folder.names(subdir).map_err(|e| self.io(e))? {
+            for name in self.dir.names(subdir).map_err(|e| self.io(e))? {
                 if let Some(id) = name.strip_suffix(".msg")
                     && let Some(item) = self.item(subdir, id)
                 {
@@ -73,7 +73,7 @@ impl Queue {
 
     /// One entry as the list shows it; `None` when it is gone or cannot be read.
     pub fn item(&self, subdir: Subdir, id: &str) -> Option<Item> {
-        let file = self.folder.open_file(subdir, &format!("{id}.msg")).ok()?;
+        let file = self.dir.open_file(subdir, &format!("{id}.msg")).ok()?;
         let entry = entry::look(&file).ok()?;
         let (state, damage) = self.state(subdir, id, entry.head.to.len());
         // A lock that shuts nobody out: a run would pass the mail over.
@@ -124,19 +124,19 @@ impl Queue {
 
     /// How an entry stands, and what is wrong with its journal.
     fn state(&self, subdir: Subdir, id: &str, recipients: usize) -> (State, Option<String>) {
-        let log = self.folder.open_file(subdir, &format!("{id}.log")).ok();
+        let log = self.dir.open_file(subdir, &format!("{id}.log")).ok();
         match log.map_or_else(|| Ok((Vec::new(), 0)), |log| journal::read(&log)) {
             Ok((events, _)) => (State::after(recipients, &events), None),
             Err(error) => (State::new(recipients), Some(error.to_string())),
         }
     }
 
-    /// Tells whether a mail of this name lies here, wherever.
+    /// Returns whether a mail of this name lies here, wherever.
     pub(super) fn has(&self, id: &str) -> bool {
         self.find(id).is_ok()
     }
 
-    /// Tells whether a mail of this name waits here.
+    /// Returns whether a mail of this name waits here.
     pub(super) fn waits(&self, id: &str) -> bool {
         matches!(self.find(id), Ok(Subdir::Waiting))
     }
@@ -147,7 +147,7 @@ impl Queue {
         let subdirs = [Subdir::Waiting, Subdir::Failed, Subdir::Corrupt];
         let found = subdirs
             .into_iter()
-            .find(|subdir| sound && self.folder.has(*subdir, &format!("{id}.msg")));
+            .find(|subdir| sound && self.dir.has(*subdir, &format!("{id}.msg")));
         found.ok_or_else(|| QueueError::NoEntry(id.to_owned()))
     }
 
@@ -158,7 +158,7 @@ impl Queue {
     pub fn show(&self, id: &str, out: &mut dyn Write) -> Result<(), QueueError> {
         let subdir = self.find(id)?;
         let file = self
-            .folder
+            .dir
             .open_file(subdir, &format!("{id}.msg"))
             .map_err(|e| self.io(e))?;
         let entry = entry::look(&file).map_err(|error| QueueError::Unreadable {
@@ -168,7 +168,7 @@ impl Queue {
         })?;
         let write = |out: &mut dyn Write| -> io::Result<()> {
             writeln!(out, "# {}", shown(&entry.head)?)?;
-            if let Ok(log) = self.folder.open_file(subdir, &format!("{id}.log")) {
+            if let Ok(log) = self.dir.open_file(subdir, &format!("{id}.log")) {
                 match journal::read(&log) {
                     Ok((events, _)) => {
                         for event in events {
@@ -205,19 +205,19 @@ impl Queue {
     /// There is none of that name, or another process has it.
     pub fn hold(&self, id: &str, hold: bool) -> Result<(), QueueError> {
         if self.find(id)? == Subdir::Failed && !hold {
-            let moves = self.folder.lock_of(Lock::Moves).map_err(|e| self.io(e))?;
+            let moves = self.dir.lock_of(Lock::Moves).map_err(|e| self.io(e))?;
             moves.lock().map_err(|e| self.io(e))?;
             // The journal first: a message must never stand here without its own, as it would be
             // sent to everybody.
             for end in ["log", "msg"] {
                 let name = format!("{id}.{end}");
-                if self.folder.has(Subdir::Failed, &name) {
-                    self.folder
+                if self.dir.has(Subdir::Failed, &name) {
+                    self.dir
                         .rename((Subdir::Failed, &name), (Subdir::Waiting, &name))
                         .map_err(|e| self.io(e))?;
                 }
             }
-            self.folder.sync(Subdir::Waiting).map_err(|e| self.io(e))?;
+            self.dir.sync(Subdir::Waiting).map_err(|e| self.io(e))?;
         }
         self.claim(id)?
             .ok_or_else(|| QueueError::Busy(id.to_owned()))?
@@ -238,7 +238,7 @@ impl Queue {
             }
             subdir => {
                 for end in ["msg", "log"] {
-                    self.folder
+                    self.dir
                         .remove(subdir, &format!("{id}.{end}"))
                         .map_err(|e| self.io(e))?;
                 }
@@ -250,10 +250,10 @@ impl Queue {
     /// Proves every entry, and repairs what a crash left.
     ///
     /// # Errors
-    /// The folder cannot be read.
+    /// The directory cannot be read.
     pub fn check(&self) -> Result<Check, QueueError> {
         let mut check = Check::default();
-        let names = self.folder.names(Subdir::Waiting).map_err(|e| self.io(e))?;
+        let names = self.dir.names(Subdir::Waiting).map_err(|e| self.io(e))?;
         for name in &names {
             let Some(id) = name.strip_suffix(".msg") else {
                 if self.sweep(name, &names) {
@@ -278,7 +278,7 @@ impl Queue {
                 }
             }
         }
-        for name in self.folder.names(Subdir::Corrupt).map_err(|e| self.io(e))? {
+        for name in self.dir.names(Subdir::Corrupt).map_err(|e| self.io(e))? {
             if let Some(id) = name.strip_suffix(".msg") {
                 check.problems.push(format!(
                     "{id}: it is damaged and was moved to corrupt/; use --queue-show or --remove \

@@ -3,7 +3,7 @@
 //! Promise: once [`Queue::submit`] has returned, the mail is durable, and stays until every
 //! recipient was accepted. A recipient that was accepted is never sent to again. One process works
 //! on an entry at a time; a process that was killed leaves no lock. Nothing undelivered is deleted.
-//! Refuses folders that others may enter, and entries that are not whole.
+//! Refuses directories that others may enter, and entries that are not whole.
 //!
 //! What a crash can leave, and what becomes of it:
 //!
@@ -21,10 +21,10 @@
 //! | `ID.msg` damaged, or any other line of `ID.log` | the disk's doing | moves both to `corrupt/`, sends nothing |
 mod all;
 mod claim;
+mod dir;
 mod entry;
 mod event;
 mod flush;
-mod folder;
 mod hook;
 mod journal;
 mod key;
@@ -39,25 +39,25 @@ use std::time::SystemTime;
 
 pub use all::Queues;
 pub use claim::{Claim, Outcome};
+pub use dir::{DirError, Subdir};
 pub use entry::{EntryError, Head};
 pub use flush::{FlushOptions, Flushed, Routes};
-pub use folder::{FolderError, Subdir};
 pub use journal::{JournalError, RecipientStatus, State};
 pub use key::{Key, KeyState};
 pub use list::{Check, Item};
-pub use policy::{Policy, Verdict, is_of_session, judge};
+pub use policy::{Policy, Verdict, is_of_session, verdict};
 pub use replies::Replies;
 pub use wait::Slot;
 
 use crate::delivery::Fault;
 use crate::environment;
 use crate::message::Message;
-use folder::Folder;
+use dir::QueueDir;
 
 /// The opened queue.
 #[derive(Debug)]
 pub struct Queue {
-    folder: Folder,
+    dir: QueueDir,
     policy: Policy,
     words: fn(&Fault) -> String,
 }
@@ -65,13 +65,13 @@ pub struct Queue {
 /// Why the queue cannot do what it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
-    /// There is no folder to use.
+    /// There is no directory to use.
     #[error("{0}")]
-    Folder(#[from] FolderError),
+    Dir(#[from] DirError),
     /// Reading or writing failed; nothing half-written is left.
     #[error("the queue in {}: {error}", .path.display())]
     Io {
-        /// The folder.
+        /// The directory.
         path: PathBuf,
         /// Why.
         error: io::Error,
@@ -134,32 +134,32 @@ pub fn now() -> i64 {
 }
 
 impl Queue {
-    /// Opens the queue in a folder, and makes it when it is not there. `words` says a fault on one
+    /// Opens the queue in a directory, and makes it when it is not there. `words` says a fault on one
     /// line, for the journal.
     ///
     /// # Errors
-    /// [`FolderError`].
+    /// [`DirError`].
     pub fn open(
         path: &Path,
         policy: Policy,
         words: fn(&Fault) -> String,
-    ) -> Result<Self, FolderError> {
+    ) -> Result<Self, DirError> {
         Ok(Queue {
-            folder: Folder::open(path)?,
+            dir: QueueDir::open(path)?,
             policy,
             words,
         })
     }
 
-    /// Opens the queue in a folder that must be there: `None` when there is no folder.
+    /// Opens the queue in a directory that must be there: `None` when there is no directory.
     ///
     /// # Errors
-    /// [`FolderError`].
+    /// [`DirError`].
     pub fn look(
         path: &Path,
         policy: Policy,
         words: fn(&Fault) -> String,
-    ) -> Result<Option<Self>, FolderError> {
+    ) -> Result<Option<Self>, DirError> {
         if path.symlink_metadata().is_ok_and(|meta| meta.is_dir()) {
             return Self::open(path, policy, words).map(Some);
         }
@@ -168,12 +168,12 @@ impl Queue {
 
     /// Where it is.
     pub fn path(&self) -> &Path {
-        self.folder.path()
+        self.dir.path()
     }
 
     /// Whether mail can be written down in it; what is there can be read anyway.
     pub fn is_writable(&self) -> bool {
-        self.folder.is_writable()
+        self.dir.is_writable()
     }
 
     /// Its schedule and rules.
@@ -183,7 +183,7 @@ impl Queue {
 
     fn io(&self, error: io::Error) -> QueueError {
         QueueError::Io {
-            path: self.folder.path().to_owned(),
+            path: self.dir.path().to_owned(),
             error,
         }
     }
@@ -206,7 +206,7 @@ impl Queue {
         head.message_id.clone_from(&message.id);
         head.eight_bit = message.eight_bit;
         head.header_utf8 = message.header_utf8();
-        self.folder.keep_reserve();
+        self.dir.keep_reserve();
         self.write_down(head, message, key)
             .map_err(|error| self.io(error))
     }
@@ -220,17 +220,17 @@ impl Queue {
         let (temporary, file) = loop {
             head.id = new_id(head.created);
             let temporary = format!("tmp.{}", head.id);
-            match self.folder.create(Subdir::Waiting, &temporary) {
+            match self.dir.create(Subdir::Waiting, &temporary) {
                 // The lock is on the file and not on the name: it goes with the rename, and no
                 // flush takes the mail away from us. A sweep that came before it took the file for
                 // that of a dead process.
                 Ok(file) => match file.lock() {
-                    Ok(()) if self.folder.is_same(Subdir::Waiting, &temporary, &file) => {
+                    Ok(()) if self.dir.is_same(Subdir::Waiting, &temporary, &file) => {
                         break (temporary, file);
                     }
                     Ok(()) => {}
                     Err(error) => {
-                        let _ = self.folder.remove(Subdir::Waiting, &temporary);
+                        let _ = self.dir.remove(Subdir::Waiting, &temporary);
                         return Err(error);
                     }
                 },
@@ -241,9 +241,9 @@ impl Queue {
         let committed = entry::write(&file, &head, message).and_then(|entry| {
             if let Some(key) = key {
                 key.pending(&head.id)?;
-                self.folder.sync(Subdir::Keys)?;
+                self.dir.sync(Subdir::Keys)?;
             }
-            self.folder.rename(
+            self.dir.rename(
                 (Subdir::Waiting, &temporary),
                 (Subdir::Waiting, &format!("{}.msg", head.id)),
             )?;
@@ -252,14 +252,14 @@ impl Queue {
         let entry = match committed {
             Ok(entry) => entry,
             Err(error) => {
-                let _ = self.folder.remove(Subdir::Waiting, &temporary);
+                let _ = self.dir.remove(Subdir::Waiting, &temporary);
                 return Err(error);
             }
         };
-        if let Err(error) = self.folder.sync(Subdir::Waiting) {
+        if let Err(error) = self.dir.sync(Subdir::Waiting) {
             // Not known to be durable, so not promised.
             let _ = self
-                .folder
+                .dir
                 .remove(Subdir::Waiting, &format!("{}.msg", head.id));
             return Err(error);
         }

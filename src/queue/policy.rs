@@ -67,9 +67,9 @@ impl Policy {
     }
 }
 
-/// Judges a fault. What its operator can mend (a name, a certificate, a login) keeps the mail; what
+/// Decides on a fault. What its operator can mend (a name, a certificate, a login) keeps the mail; what
 /// the server said of this mail and its recipients counts.
-pub fn judge(fault: &Fault) -> Verdict {
+pub fn verdict(fault: &Fault) -> Verdict {
     if fault.in_doubt {
         return Verdict::Doubt;
     }
@@ -94,10 +94,10 @@ pub fn judge(fault: &Fault) -> Verdict {
     }
 }
 
-/// Tells whether a fault struck the session and not this mail: the next mail for the same server
+/// Returns whether a fault struck the session and not this mail: the next mail for the same server
 /// would fare the same.
 pub fn is_of_session(fault: &Fault) -> bool {
-    judge(fault) == Verdict::Defer
+    verdict(fault) == Verdict::Defer
         && matches!(
             fault.stage,
             Stage::Prepare
@@ -135,18 +135,18 @@ mod tests {
 
     #[test]
     fn what_the_operator_can_mend_keeps_the_mail() {
-        assert_eq!(judge(&refused(Stage::Login, 535)), Verdict::Defer);
+        assert_eq!(verdict(&refused(Stage::Login, 535)), Verdict::Defer);
         assert_eq!(
-            judge(&Fault::new(Stage::Resolve, Cause::NoSuchHost("x".into()))),
+            verdict(&Fault::new(Stage::Resolve, Cause::NoSuchHost("x".into()))),
             Verdict::Defer
         );
-        assert_eq!(judge(&refused(Stage::Sender, 530)), Verdict::Defer);
-        assert_eq!(judge(&refused(Stage::Recipient, 450)), Verdict::Defer);
-        assert_eq!(judge(&refused(Stage::Recipient, 550)), Verdict::Refuse);
-        assert_eq!(judge(&refused(Stage::Sender, 550)), Verdict::Refuse);
-        assert_eq!(judge(&refused(Stage::Content, 554)), Verdict::Refuse);
+        assert_eq!(verdict(&refused(Stage::Sender, 530)), Verdict::Defer);
+        assert_eq!(verdict(&refused(Stage::Recipient, 450)), Verdict::Defer);
+        assert_eq!(verdict(&refused(Stage::Recipient, 550)), Verdict::Refuse);
+        assert_eq!(verdict(&refused(Stage::Sender, 550)), Verdict::Refuse);
+        assert_eq!(verdict(&refused(Stage::Content, 554)), Verdict::Refuse);
         assert_eq!(
-            judge(&Fault {
+            verdict(&Fault {
                 in_doubt: true,
                 ..refused(Stage::Content, 451)
             }),

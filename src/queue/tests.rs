@@ -154,7 +154,7 @@ enum Step {
     Submit(usize, Vec<Answer>, Option<u8>),
     /// A run over all that waits.
     Flush(Vec<Answer>, Option<u8>),
-    /// The last journal loses so many octets of its end, as a power cut may take what was not
+    /// The last journal loses so many bytes of its end, as a power cut may take what was not
     /// synced.
     Check,
 }
@@ -204,7 +204,7 @@ fn attempt(
 }
 
 fn waiting(queue: &Queue) -> Vec<String> {
-    let names = queue.folder.names(Subdir::Waiting).unwrap();
+    let names = queue.dir.names(Subdir::Waiting).unwrap();
     names
         .iter()
         .filter_map(|n| n.strip_suffix(".msg").map(str::to_owned))
@@ -226,7 +226,7 @@ fn claimed<'q>(queue: &'q Queue, id: &str) -> Option<Claim<'q>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
-    /// The promise of the queue over any history: a mail is in the folder until all were accepted
+    /// The promise of the queue over any history: a mail is in the directory until all were accepted
     /// or refused, and nobody gets one twice but where a dot went without a noted answer.
     #[test]
     fn nothing_is_lost_and_nothing_doubled_without_doubt(steps in prop::collection::vec(step(), 1..12)) {
@@ -279,13 +279,13 @@ proptest! {
 fn what_a_dead_writer_left_is_removed_and_what_a_living_one_writes_is_not() {
     let place = tempfile::tempdir().unwrap();
     let queue = open(place.path());
-    queue.folder.create(Subdir::Waiting, "tmp.dead").unwrap();
-    let living = queue.folder.create(Subdir::Waiting, "tmp.living").unwrap();
+    queue.dir.create(Subdir::Waiting, "tmp.dead").unwrap();
+    let living = queue.dir.create(Subdir::Waiting, "tmp.living").unwrap();
     living.lock().unwrap();
-    queue.folder.create(Subdir::Waiting, "0gone.log").unwrap();
+    queue.dir.create(Subdir::Waiting, "0gone.log").unwrap();
     let check = queue.check().unwrap();
     assert_eq!(check.repaired.len(), 2, "{check:?}");
-    assert_eq!(queue.folder.names(Subdir::Waiting).unwrap(), ["tmp.living"]);
+    assert_eq!(queue.dir.names(Subdir::Waiting).unwrap(), ["tmp.living"]);
 }
 
 #[test]
@@ -353,10 +353,10 @@ fn a_damaged_entry_is_set_aside_and_the_others_are_found() {
 }
 
 #[test]
-fn folders_that_others_may_enter_or_own_are_refused() {
+fn directories_that_others_may_enter_or_own_are_refused() {
     let place = tempfile::tempdir().unwrap();
     let refused = |path: &Path| {
-        Folder::open(path)
+        QueueDir::open(path)
             .unwrap_err()
             .to_string()
             .replace(place.path().to_str().unwrap(), "")
@@ -429,8 +429,8 @@ fn the_books_that_cannot_be_kept_stop_the_mail_before_its_dot() {
 
 #[test]
 fn eight_bits_wait_as_they_are_and_have_their_form_in_seven() {
-    let folder = tempfile::tempdir().unwrap();
-    let queue = open(folder.path());
+    let dir = tempfile::tempdir().unwrap();
+    let queue = open(dir.path());
     let wire = "Subject: s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nGrüße\r\n";
     let mail = Message::from_wire(
         "<1@x.example>".into(),

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::Queue;
-use super::folder::{Folder, Lock};
+use super::dir::{Lock, QueueDir};
 
 /// How many processes send at the same time; the others wait, and then leave their mail to the next
 /// run.
@@ -118,7 +118,7 @@ impl Queue {
     /// ends by itself.
     pub fn slot(&self, timeout: Duration, interrupt: &AtomicUsize) -> Option<Slot> {
         let limit = Limit::new(timeout, interrupt);
-        match place(&self.folder, &limit) {
+        match place(&self.dir, &limit) {
             Ok(None) if !limit.is_interrupted() => None,
             Ok(file) => Some(Slot(file)),
             Err(_) => Some(Slot(None)),
@@ -126,20 +126,20 @@ impl Queue {
     }
 }
 
-fn place(folder: &Folder, limit: &Limit<'_>) -> io::Result<Option<File>> {
+fn place(dir: &QueueDir, limit: &Limit<'_>) -> io::Result<Option<File>> {
     // Held while this process is the head of those who wait.
-    let Some(_head) = lock(folder.lock_of(Lock::Head)?, limit)? else {
+    let Some(_head) = lock(dir.lock_of(Lock::Head)?, limit)? else {
         return Ok(None);
     };
     let mut files = Vec::with_capacity(SLOTS);
-    if let Some(file) = free(folder, &mut files)? {
+    if let Some(file) = free(dir, &mut files)? {
         return Ok(Some(file));
     }
-    let mut bell = Bell::of(folder.path());
+    let mut bell = Bell::of(dir.path());
     let mut pause = Duration::ZERO;
     while let Some(left) = limit.left() {
         let rang = bell.wait(left.min(pause))?;
-        if let Some(file) = free(folder, &mut files)? {
+        if let Some(file) = free(dir, &mut files)? {
             return Ok(Some(file));
         }
         pause = bell.next(pause, rang);
@@ -148,10 +148,10 @@ fn place(folder: &Folder, limit: &Limit<'_>) -> io::Result<Option<File>> {
 }
 
 /// A place that nobody has. The files of the places are opened once.
-fn free(folder: &Folder, files: &mut Vec<File>) -> io::Result<Option<File>> {
+fn free(dir: &QueueDir, files: &mut Vec<File>) -> io::Result<Option<File>> {
     for slot in 0..SLOTS {
         if slot == files.len() {
-            files.push(folder.file_of_slot(slot)?);
+            files.push(dir.file_of_slot(slot)?);
         }
         match files[slot].try_lock() {
             Ok(()) => return Ok(Some(files.swap_remove(slot))),
@@ -162,7 +162,7 @@ fn free(folder: &Folder, files: &mut Vec<File>) -> io::Result<Option<File>> {
     Ok(None)
 }
 
-/// Hears of files that are closed in a folder, and so of places that may be free.
+/// Hears of files that are closed in a directory, and so of places that may be free.
 struct Bell(Option<OwnedFd>);
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -199,7 +199,7 @@ impl Bell {
 }
 
 impl Bell {
-    /// Waits until it rings; tells whether it did.
+    /// Waits until it rings; returns whether it did.
     fn wait(&mut self, time: Duration) -> io::Result<bool> {
         let Some(bell) = &self.0 else {
             thread::sleep(time);
@@ -243,7 +243,7 @@ mod tests {
     fn a_lock_is_waited_for_until_it_is_left_or_the_time_is_over_or_a_signal_came() {
         let (_place, queue) = queue();
         let (none, signal) = (AtomicUsize::new(0), AtomicUsize::new(15));
-        let open = || queue.folder.lock_of(Lock::Head).unwrap();
+        let open = || queue.dir.lock_of(Lock::Head).unwrap();
         let owner = lock(open(), &Limit::new(SOON, &none)).unwrap().unwrap();
         assert!(lock(open(), &Limit::new(SOON, &none)).unwrap().is_none());
         assert!(lock(open(), &Limit::new(LATE, &signal)).unwrap().is_none());

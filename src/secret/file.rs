@@ -43,7 +43,7 @@ pub(super) fn read_private(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>
     // that has one user.
     let of_engine = ["/run/secrets", "/var/run/secrets"]
         .iter()
-        .any(|folder| path.starts_with(folder));
+        .any(|dir| path.starts_with(dir));
     let mounted = of_engine && !foreign && facts.mode() & 0o022 == 0;
     if foreign {
         return Err(refuse("belongs to another user".to_owned()));

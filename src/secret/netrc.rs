@@ -12,7 +12,7 @@ use super::file::read_private;
 use super::{Secret, SecretError, command};
 
 /// The largest file, in bytes.
-const MAX_OCTETS: u64 = 1 << 20;
+const MAX_BYTES: u64 = 1 << 20;
 
 /// A login and its password.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl Lookup {
 /// A permanent [`SecretError`]: it cannot be read, is not a regular file of this user (or root),
 /// may be read by others, or is not UTF-8.
 fn read(path: &Path) -> Result<Zeroizing<String>, SecretError> {
-    decoded(&read_private(path, MAX_OCTETS)?, || {
+    decoded(&read_private(path, MAX_BYTES)?, || {
         format!("`{}`", path.display())
     })
 }

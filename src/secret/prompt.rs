@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_terminal_the_error_names_the_ways_around() {
+    fn without_a_terminal_the_error_names_the_other_sources() {
         let error = ask_at("/nonexistent/tty", "u@x", "mail.x").unwrap_err();
         let why = "no password for u@x at mail.x: there is no terminal to prompt on; set auth-password-command, auth-password-file or SMAIL_AUTH_PASSWORD, or use netrc";
         assert_eq!(error, SecretError::permanent(why));

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::{Secret, SecretError, SecretSource};
 
-fn private(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
-    let path = folder.join(name);
+fn private(dir: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = dir.join(name);
     std::fs::write(&path, bytes).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     path
@@ -25,7 +25,7 @@ fn refused(path: &Path) -> String {
 
 #[test]
 fn the_first_line_of_a_private_file_is_the_secret() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     for (bytes, want) in [
         (&b"pass"[..], "pass"),
         (b"pass\n", "pass"),
@@ -34,16 +34,16 @@ fn the_first_line_of_a_private_file_is_the_secret() {
         (b"\xef\xbb\xbfp\xc3\xa4ss\n", "p\u{e4}ss"),
     ] {
         assert_eq!(
-            fetched(&private(folder.path(), "s", bytes)),
+            fetched(&private(dir.path(), "s", bytes)),
             Ok(want.to_owned())
         );
     }
 }
 
 #[test]
-fn a_file_that_others_may_read_is_refused_with_the_way_out() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = private(folder.path(), "s", b"pass\n");
+fn a_file_that_others_may_read_is_refused_with_the_remedy() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = private(dir.path(), "s", b"pass\n");
     for mode in [0o640, 0o604, 0o620, 0o601] {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         assert_eq!(
@@ -55,9 +55,9 @@ fn a_file_that_others_may_read_is_refused_with_the_way_out() {
 
 #[test]
 fn a_link_counts_as_what_it_points_at() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = private(folder.path(), "s", b"pass\n");
-    let link = folder.path().join("link");
+    let dir = tempfile::tempdir().unwrap();
+    let path = private(dir.path(), "s", b"pass\n");
+    let link = dir.path().join("link");
     symlink(&path, &link).unwrap();
     assert_eq!(fetched(&link), Ok("pass".to_owned()));
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
@@ -66,33 +66,33 @@ fn a_link_counts_as_what_it_points_at() {
 
 #[test]
 fn what_is_no_file_with_a_secret_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     assert_eq!(
-        refused(&private(folder.path(), "empty", b"")),
+        refused(&private(dir.path(), "empty", b"")),
         "`FILE` provided an empty password"
     );
     assert_eq!(
-        refused(&private(folder.path(), "blank", b"\npass\n")),
+        refused(&private(dir.path(), "blank", b"\npass\n")),
         "`FILE` provided an empty password"
     );
     assert_eq!(
-        refused(&private(folder.path(), "latin", b"p\xe4ss\n")),
+        refused(&private(dir.path(), "latin", b"p\xe4ss\n")),
         "`FILE` provided a password that is not UTF-8"
     );
     assert_eq!(
-        refused(&private(folder.path(), "nul", b"p\0ss\n")),
+        refused(&private(dir.path(), "nul", b"p\0ss\n")),
         "`FILE` provided a password with a NUL character"
     );
     assert_eq!(
-        refused(&private(folder.path(), "big", &vec![b'x'; 65537])),
+        refused(&private(dir.path(), "big", &vec![b'x'; 65537])),
         "`FILE` is larger than 64 KiB"
     );
-    assert_eq!(refused(folder.path()), "`FILE` is not a regular file");
+    assert_eq!(refused(dir.path()), "`FILE` is not a regular file");
     assert_eq!(
         refused(Path::new("/dev/null")),
         "`FILE` is not a regular file"
     );
-    let missing = folder.path().join("missing");
+    let missing = dir.path().join("missing");
     assert_eq!(
         refused(&missing),
         "`FILE` cannot be read: No such file or directory (os error 2)"
@@ -101,8 +101,8 @@ fn what_is_no_file_with_a_secret_is_refused() {
 
 #[test]
 fn a_fifo_does_not_hang() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("fifo");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("fifo");
     assert!(
         std::process::Command::new("mkfifo")
             .arg(&path)

@@ -1,4 +1,4 @@
-//! Finds the settings files, judges who may touch them, and hands on what they say.
+//! Finds the settings files, checks who may change them, and hands on what they say.
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -144,8 +144,8 @@ impl Layers {
         if let Some(path) = &env.host.config {
             self.toml_file(path, Layer::SystemToml)?;
         }
-        if let Some(folder) = &env.config {
-            let path = folder.join("config.toml");
+        if let Some(dir) = &env.config {
+            let path = dir.join("config.toml");
             if !self.passes_over(&path) {
                 self.toml_file(&path, Layer::UserToml)?;
             }

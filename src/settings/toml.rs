@@ -196,8 +196,8 @@ impl Lines {
         Lines(text.match_indices('\n').map(|(at, _)| at).collect())
     }
 
-    fn of(&self, octet: usize) -> u32 {
-        u32::try_from(self.0.partition_point(|end| *end < octet) + 1).unwrap_or(u32::MAX)
+    fn of(&self, byte: usize) -> u32 {
+        u32::try_from(self.0.partition_point(|end| *end < byte) + 1).unwrap_or(u32::MAX)
     }
 }
 

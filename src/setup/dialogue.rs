@@ -276,7 +276,7 @@ impl<'a> Dialogue<'a> {
             .chain(&self.place.accounts)
             .cloned()
             .collect();
-        let judge = |name: &str| {
+        let check = |name: &str| {
             let sound = !name.is_empty()
                 && name
                     .bytes()
@@ -292,7 +292,7 @@ impl<'a> Dialogue<'a> {
                 name: name.clone(),
                 why,
             };
-            return judge(name).map(|()| Some(name.clone())).map_err(refuse);
+            return check(name).map(|()| Some(name.clone())).map_err(refuse);
         }
         if there.is_some() {
             self.say(messages::EXISTS, &[&self.place.shown(&self.place.config)]);
@@ -302,10 +302,10 @@ impl<'a> Dialogue<'a> {
         let short = short_name(account);
         let numbered =
             std::iter::once(short.clone()).chain((2..1000).map(|n| format!("{short}-{n}")));
-        let default = numbered.into_iter().find(|name| judge(name).is_ok());
+        let default = numbered.into_iter().find(|name| check(name).is_ok());
         loop {
             let name = self.ask(messages::ACCOUNT, default.as_deref())?;
-            match judge(&name) {
+            match check(&name) {
                 Ok(()) => return Ok(Some(name)),
                 Err((text, _)) => self.say(text, &[&name]),
             }

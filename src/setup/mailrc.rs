@@ -30,7 +30,7 @@ pub(crate) struct Before<'a> {
     /// What it says.
     pub read: &'a RcFile,
     /// Where mail goes by it, and where it would go by this text in its stead.
-    pub ways: &'a dyn Fn(&str) -> (String, String),
+    pub routes: &'a dyn Fn(&str) -> (String, String),
 }
 
 /// A part of the file: what stands at its top, or an account.
@@ -109,7 +109,7 @@ impl<'a> Conversion<'a> {
             self.text(&rc, &stored, true),
         );
         let whole = target.with(&whole)?;
-        self.say_ways(&shown);
+        self.say_routes(&shown);
         self.prompter.say(
             &shown
                 .lines()
@@ -449,8 +449,8 @@ impl<'a> Conversion<'a> {
         out
     }
 
-    fn say_ways(&mut self, text: &str) {
-        let (before, after) = (self.before.ways)(text);
+    fn say_routes(&mut self, text: &str) {
+        let (before, after) = (self.before.routes)(text);
         let line = if before == after {
             self.messages.of(messages::RC_ROUTE, &[&before])
         } else {

@@ -105,8 +105,8 @@ fn is_there(name: &str, programs: &OsStr) -> bool {
             .is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
     };
     std::env::split_paths(programs)
-        .filter(|folder| folder.is_absolute())
-        .any(|folder| runs(folder.join(name)))
+        .filter(|dir| dir.is_absolute())
+        .any(|dir| runs(dir.join(name)))
 }
 
 /// A password and where it is to be stored.
@@ -187,13 +187,13 @@ impl StoredSecret {
 
 /// A name for a file beside the settings that nothing has yet.
 pub(super) fn free_file(config: &Path, name: &str) -> PathBuf {
-    let folder = config.parent().unwrap_or(Path::new(""));
+    let dir = config.parent().unwrap_or(Path::new(""));
     let names = std::iter::once(format!("password-{name}"))
         .chain((2..1000).map(|n| format!("password-{name}-{n}")));
     let free = names
-        .map(|name| folder.join(name))
+        .map(|name| dir.join(name))
         .find(|path| path.symlink_metadata().is_err());
-    free.unwrap_or_else(|| folder.join(format!("password-{name}")))
+    free.unwrap_or_else(|| dir.join(format!("password-{name}")))
 }
 
 #[cfg(test)]
@@ -238,10 +238,10 @@ mod tests {
 
     #[test]
     fn only_programs_that_can_be_run_are_offered() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("pass"), "").unwrap();
-        std::os::unix::fs::symlink("/bin/true", folder.path().join("secret-tool")).unwrap();
-        let found = SecretStore::available(folder.path().as_os_str());
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("pass"), "").unwrap();
+        std::os::unix::fs::symlink("/bin/true", dir.path().join("secret-tool")).unwrap();
+        let found = SecretStore::available(dir.path().as_os_str());
         assert_eq!(
             found,
             [

@@ -426,10 +426,10 @@ fn what_cannot_be_is_asked_for_again() {
 #[test]
 fn an_old_file_gets_an_account_and_stays_its_beginning() {
     let home = tempfile::tempdir().unwrap();
-    let folder = home.path().join(".config/smail");
-    fs::create_dir_all(&folder).unwrap();
+    let dir = home.path().join(".config/smail");
+    fs::create_dir_all(&dir).unwrap();
     let old = "from = \"a@b\" # mine\n[accounts.qq]\nfrom = \"c@d\"";
-    fs::write(folder.join("config.toml"), old).unwrap();
+    fs::write(dir.join("config.toml"), old).unwrap();
     let played = play_at(
         home,
         &["right", "", "qq", "a b", "", "n"],
@@ -558,7 +558,7 @@ fn every_line_of_a_mailrc_is_accounted_for() {
     let before = Before {
         path: &rc,
         read: &read,
-        ways: &|_| ("smtp.163.com:465".into(), "smtp.163.com:465".into()),
+        routes: &|_| ("smtp.163.com:465".into(), "smtp.163.com:465".into()),
     };
     let result = from_mailrc(
         &mut script,
@@ -632,7 +632,7 @@ fn a_mailrc_is_not_turned_into_a_file_that_is_there() {
     let before = Before {
         path: Path::new("x"),
         read: &mailrc::RcFile::default(),
-        ways: &|_| Default::default(),
+        routes: &|_| Default::default(),
     };
     let result = from_mailrc(
         &mut Script::new(&[]),

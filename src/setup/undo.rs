@@ -14,14 +14,14 @@ use crate::secret;
 /// What was made so far; taken away again unless it is kept.
 #[derive(Debug, Default)]
 pub(super) struct Undo {
-    folders: Vec<PathBuf>,
+    dirs: Vec<PathBuf>,
     files: Vec<PathBuf>,
     commands: Vec<Vec<String>>,
 }
 
 impl Undo {
     /// Makes a directory and those above it, closed to others.
-    pub(super) fn folder(&mut self, path: &Path) -> Result<(), SetupError> {
+    pub(super) fn dir(&mut self, path: &Path) -> Result<(), SetupError> {
         let missing: Vec<&Path> = path
             .ancestors()
             .take_while(|path| !path.as_os_str().is_empty() && !path.exists())
@@ -32,7 +32,7 @@ impl Undo {
                 path: path.to_owned(),
                 error,
             })?;
-            self.folders.push(path.to_owned());
+            self.dirs.push(path.to_owned());
         }
         Ok(())
     }
@@ -63,7 +63,7 @@ impl Undo {
 
     /// All is well.
     pub(super) fn keep(&mut self) {
-        (self.folders, self.files, self.commands) = (Vec::new(), Vec::new(), Vec::new());
+        (self.dirs, self.files, self.commands) = (Vec::new(), Vec::new(), Vec::new());
     }
 }
 
@@ -76,8 +76,8 @@ impl Drop for Undo {
         for file in &self.files {
             let _ = fs::remove_file(file);
         }
-        for folder in self.folders.iter().rev() {
-            let _ = fs::remove_dir(folder);
+        for dir in self.dirs.iter().rev() {
+            let _ = fs::remove_dir(dir);
         }
     }
 }

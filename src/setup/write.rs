@@ -113,24 +113,24 @@ impl Target {
     /// [`SetupError`], and nothing has changed.
     pub(super) fn commit(&self, whole: &str, stored: &[StoredSecret]) -> Result<(), SetupError> {
         let mut undo = Undo::default();
-        let folder = self.path.parent().unwrap_or(Path::new("/"));
-        undo.folder(folder)?;
+        let dir = self.path.parent().unwrap_or(Path::new("/"));
+        undo.dir(dir)?;
         for stored in stored {
             stored.store(&mut undo)?;
         }
-        self.replace(folder, whole)?;
+        self.replace(dir, whole)?;
         undo.keep();
         Ok(())
     }
 
-    fn replace(&self, folder: &Path, whole: &str) -> Result<(), SetupError> {
+    fn replace(&self, dir: &Path, whole: &str) -> Result<(), SetupError> {
         let failed = |error| SetupError::File {
             path: self.path.clone(),
             error,
         };
         let mut file = tempfile::Builder::new()
             .prefix(".config.toml.")
-            .tempfile_in(folder)
+            .tempfile_in(dir)
             .map_err(failed)?;
         file.write_all(whole.as_bytes()).map_err(failed)?;
         if let Some(before) = &self.before {
@@ -153,7 +153,7 @@ impl Target {
         }
         // The file is there; on a file system that cannot sync directories it is as safe as it can
         // be.
-        let _ = File::open(folder).and_then(|folder| folder.sync_all());
+        let _ = File::open(dir).and_then(|dir| dir.sync_all());
         Ok(())
     }
 
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_file_is_private_and_so_are_its_folders() {
+    fn a_new_file_is_private_and_so_are_its_directories() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("a/b/config.toml");
         let target = Target::look(&path).unwrap();

@@ -1,6 +1,6 @@
-//! Mail written to an `.eml` file, into a folder, or to standard output.
+//! Mail written to an `.eml` file, into a directory, or to standard output.
 //!
-//! Promise: a file is there whole or not at all, readable by its owner only, and in a folder
+//! Promise: a file is there whole or not at all, readable by its owner only, and in a directory
 //! nothing is overwritten. Devices, pipes and sockets are written to, never replaced.
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -21,12 +21,12 @@ use crate::transport::net::socket::{Clock, cause, wait};
 use crate::transport::peer_text::reason;
 use crate::transport::sendmail::Unix;
 
-/// The longest file name made of a Message-ID, in octets.
+/// The longest file name made of a Message-ID, in bytes.
 const LONGEST_NAME: usize = 200;
 /// The most files of the same name that are tried.
 const MOST_TRIES: usize = 1000;
 
-/// A file, a folder, or standard output.
+/// A file, a directory, or standard output.
 pub(super) struct Mailfile {
     path: Option<PathBuf>,
     context: RunContext,
@@ -63,10 +63,10 @@ impl Mailfile {
             return Ok("standard output".to_owned());
         };
         let name = path.display().to_string();
-        let is_folder = path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/");
-        if is_folder {
+        let is_dir = path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/");
+        if is_dir {
             return self
-                .add_to_folder(message, path, once)
+                .add_to_dir(message, path, once)
                 .map(|path| path.display().to_string());
         }
         files::refuse_strange(path).map_err(|error| failed(&name, &error))?;
@@ -103,13 +103,13 @@ impl Mailfile {
         let name = path.display().to_string();
         // The file a link leads to, so that the link stays.
         let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        let folder = place
+        let dir = place
             .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
+            .filter(|dir| !dir.as_os_str().is_empty())
             .unwrap_or(Path::new("."));
         let mut beside = tempfile::Builder::new()
             .prefix(".smail-")
-            .tempfile_in(folder)
+            .tempfile_in(dir)
             .map_err(|error| failed(&name, &error))?;
         self.copy(message, &name, once, |piece| beside.write_all(piece))?;
         let whole = fs::Permissions::from_mode(0o600);
@@ -127,10 +127,10 @@ impl Mailfile {
         Ok(())
     }
 
-    fn add_to_folder(
+    fn add_to_dir(
         &self,
         message: &Message,
-        folder: &Path,
+        dir: &Path,
         once: &mut SettleOnce<'_>,
     ) -> Result<PathBuf, Cause> {
         let id = file_name(&message.id);
@@ -140,7 +140,7 @@ impl Mailfile {
             } else {
                 format!("{id}-{count}.eml")
             };
-            let path = folder.join(name);
+            let path = dir.join(name);
             let shown = path.display().to_string();
             let mut file = match OpenOptions::new()
                 .write(true)
@@ -164,7 +164,7 @@ impl Mailfile {
         }
         Err(Cause::File(format!(
             "{}: too many files of the same name",
-            folder.join(id).display()
+            dir.join(id).display()
         )))
     }
 
@@ -336,11 +336,11 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_gets_a_private_file_named_by_the_message_and_keeps_those_it_has() {
-        let folder = tempfile::tempdir().unwrap();
+    fn a_directory_gets_a_private_file_named_by_the_message_and_keeps_those_it_has() {
+        let dir = tempfile::tempdir().unwrap();
         for wanted in ["a.b@c.test.eml", "a.b@c.test-1.eml"] {
-            let report = deliver(folder.path(), "<a.b@c.test>");
-            let file = folder.path().join(wanted);
+            let report = deliver(dir.path(), "<a.b@c.test>");
+            let file = dir.path().join(wanted);
             assert!(report.is_done());
             assert_eq!(report.via, file.display().to_string());
             assert_eq!(fs::read(&file).unwrap(), WIRE);
@@ -353,23 +353,20 @@ mod tests {
 
     #[test]
     fn a_file_is_replaced_as_a_whole_and_a_link_stays_a_link() {
-        let folder = tempfile::tempdir().unwrap();
-        let (file, connection) = (
-            folder.path().join("a.eml"),
-            folder.path().join("connection"),
-        );
+        let dir = tempfile::tempdir().unwrap();
+        let (file, connection) = (dir.path().join("a.eml"), dir.path().join("connection"));
         fs::write(&file, "old and longer than the new one").unwrap();
         symlink(&file, &connection).unwrap();
         assert!(deliver(&connection, "<1@a>").is_done());
         assert_eq!(fs::read(&file).unwrap(), WIRE);
         assert!(fs::symlink_metadata(&connection).unwrap().is_symlink());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
     }
 
     #[test]
     fn a_fifo_without_a_reader_is_an_error_and_one_whose_reader_sleeps_ends_at_a_signal() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("fifo");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("fifo");
         rustix::fs::mknodat(
             rustix::fs::CWD,
             &path,
@@ -415,12 +412,12 @@ mod tests {
     }
 
     #[test]
-    fn what_a_stranger_put_into_a_shared_folder_is_not_written_to() {
-        let folder = tempfile::tempdir().unwrap();
-        let (ours, connection) = (folder.path().join("ours"), folder.path().join("connection"));
+    fn what_a_stranger_put_into_a_shared_directory_is_not_written_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let (ours, connection) = (dir.path().join("ours"), dir.path().join("connection"));
         fs::write(&ours, "ours").unwrap();
         symlink(&ours, &connection).unwrap();
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o1777)).unwrap();
         if std::os::unix::fs::lchown(&connection, Some(54_321), None).is_err() {
             return;
         }
@@ -443,8 +440,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_written_is_named_and_leaves_nothing_behind() {
-        let folder = tempfile::tempdir().unwrap();
-        let missing = folder.path().join("no/such/");
+        let dir = tempfile::tempdir().unwrap();
+        let missing = dir.path().join("no/such/");
         let why = format!(
             "{}: no such file or directory",
             missing.join("1@a.eml").display()
@@ -455,7 +452,7 @@ mod tests {
         );
         let context = RunContext::default();
         context.interrupt.store(15, Ordering::Relaxed);
-        let report = Mailfile::new(Some(folder.path()), &context).deliver(
+        let report = Mailfile::new(Some(dir.path()), &context).deliver(
             &message("<1@a>"),
             ConnectionReuse::Last,
             &mut (),
@@ -464,7 +461,7 @@ mod tests {
             report.recipients[0].outcome,
             Err(Fault::new(Stage::Content, Cause::Interrupted(15)))
         );
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Promise: nothing is asked before the certificate of the host was found good, whatever
 //! `tls-verify` says of mail servers; what belongs to the mail server (login, pinned fingerprint,
 //! client certificate, `connect-to`) is not for this one, while proxy, source address and roots
-//! are. No redirect is followed, and no more than [`LONGEST`] octets of a page are taken, within
+//! are. No redirect is followed, and no more than [`LONGEST`] bytes of a page are taken, within
 //! [`TIME_LIMIT`] from the handshake to its end.
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::time::Duration;
@@ -19,11 +19,11 @@ use crate::transport::net::socket::cause;
 use crate::transport::net::tls::{self, Failed, Secured};
 
 const PORT: u16 = 443;
-/// The longest page, in octets; what providers publish has two or three thousand.
+/// The longest page, in bytes; what providers publish has two or three thousand.
 const LONGEST: usize = 64 * 1024;
-/// The longest head of an answer, in octets.
+/// The longest head of an answer, in bytes.
 const LONGEST_HEAD: usize = 16 * 1024;
-/// The most that is read at all: the smallest chunks cost six octets for one.
+/// The most that is read at all: the smallest chunks cost six bytes for one.
 const MOST: usize = LONGEST_HEAD + 8 * LONGEST;
 /// Handshake, question and answer as a whole; the connection has as much before it.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -257,13 +257,13 @@ fn too_long() -> Cause {
 }
 
 fn exactly(reader: &mut impl BufRead, length: usize) -> Result<Vec<u8>, Cause> {
-    let mut octets = Vec::new();
+    let mut bytes = Vec::new();
     reader
         .take(length as u64)
-        .read_to_end(&mut octets)
+        .read_to_end(&mut bytes)
         .map_err(|error| cause(&error))?;
-    if octets.len() == length {
-        Ok(octets)
+    if bytes.len() == length {
+        Ok(bytes)
     } else {
         Err(cut())
     }

@@ -1,7 +1,7 @@
 //! What a run has learned of servers that their next connection should know.
 //!
 //! Promise: an address that was mute is tried after all others, never given up; a server that
-//! swallowed commands in one flight is spoken to in lock-step for the rest of the run; a session
+//! swallowed commands in one group is spoken to in lock-step for the rest of the run; a session
 //! that failed is not begun again in the run, by whoever sends: one wrong password is one refused
 //! login. Shared by all connections of the run.
 use std::collections::HashSet;

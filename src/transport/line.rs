@@ -3,7 +3,7 @@
 //! Promise: no line leaves that holds a CR, an LF or a NUL, which would make a command of what
 //! follows it, and no address with one becomes an argument of a program. What comes here was
 //! checked where it came in; this room trusts none of it. A line that is refused is a mistake of
-//! smail, and nothing of its flight leaves.
+//! smail, and nothing of its group leaves.
 use crate::delivery::Cause;
 use crate::message::Envelope;
 
@@ -22,20 +22,20 @@ impl Commands {
     /// # Errors
     /// [`Cause::Unsound`]: it is more than one line.
     pub(super) fn add(&mut self, line: &str) -> Result<(), Cause> {
-        let line = one_line(line).map_err(|octet| {
+        let line = one_line(line).map_err(|byte| {
             let verb: String = line
                 .chars()
                 .take_while(char::is_ascii_alphabetic)
                 .take(8)
                 .collect();
-            unsound(&format!("the command {verb}"), octet)
+            unsound(&format!("the command {verb}"), byte)
         })?;
         self.0.push_str(line);
         self.0.push_str("\r\n");
         Ok(())
     }
 
-    /// The octets to send.
+    /// The bytes to send.
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
@@ -45,7 +45,7 @@ impl Commands {
         self.0.split_terminator("\r\n")
     }
 
-    /// The octets.
+    /// The bytes.
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
@@ -58,7 +58,7 @@ impl Commands {
 pub(super) fn check_secret(line: &str) -> Result<(), Cause> {
     one_line(line)
         .map(drop)
-        .map_err(|octet| unsound("a line of the login", octet))
+        .map_err(|byte| unsound("a line of the login", byte))
 }
 
 /// Checks the addresses that become arguments of a program.
@@ -72,7 +72,7 @@ pub(super) fn check_arguments(envelope: &Envelope) -> Result<(), Cause> {
         odd(address.local()).or_else(|| odd(address.domain().unwrap_or_default()))
     }) {
         None => Ok(()),
-        Some(octet) => Err(unsound("an address of the envelope", octet)),
+        Some(byte) => Err(unsound("an address of the envelope", byte)),
     }
 }
 
@@ -81,22 +81,20 @@ pub(super) fn check_arguments(envelope: &Envelope) -> Result<(), Cause> {
 /// # Errors
 /// [`Cause::Unsound`].
 pub(super) fn check_host(host: &str) -> Result<(), Cause> {
-    let odd = host.bytes().find(|octet| !octet.is_ascii_graphic());
-    odd.map_or(Ok(()), |octet| {
-        Err(unsound("the name of the server", octet))
-    })
+    let odd = host.bytes().find(|byte| !byte.is_ascii_graphic());
+    odd.map_or(Ok(()), |byte| Err(unsound("the name of the server", byte)))
 }
 
-/// Gives a line without its end back, or the octet that makes more than one of it.
+/// Gives a line without its end back, or the byte that makes more than one of it.
 fn one_line(line: &str) -> Result<&str, u8> {
     let line = line.strip_suffix("\r\n").unwrap_or(line);
     line.bytes()
-        .find(|octet| matches!(octet, b'\r' | b'\n' | 0))
+        .find(|byte| matches!(byte, b'\r' | b'\n' | 0))
         .map_or(Ok(line), Err)
 }
 
-fn unsound(what: &str, octet: u8) -> Cause {
-    Cause::Unsound(format!("{what} contains the byte {octet:#04x}"))
+fn unsound(what: &str, byte: u8) -> Cause {
+    Cause::Unsound(format!("{what} contains the byte {byte:#04x}"))
 }
 
 #[cfg(test)]
@@ -106,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_line_that_would_be_two_is_refused_and_not_told() {
-        for (line, octet) in [
+        for (line, byte) in [
             ("RCPT TO:<a\r\nRSET>\r\n", "0x0d"),
             ("RCPT TO:<a\nb>", "0x0a"),
             ("RCPT TO:<a\rb>", "0x0d"),
@@ -115,7 +113,7 @@ mod tests {
             ("RCPT TO:<a>\n", "0x0a"),
         ] {
             let mut commands = Commands::fixed("RSET");
-            let why = format!("the command RCPT contains the byte {octet}");
+            let why = format!("the command RCPT contains the byte {byte}");
             assert_eq!(commands.add(line), Err(Cause::Unsound(why)), "{line:?}");
             assert_eq!(commands.as_str(), "RSET\r\n");
         }

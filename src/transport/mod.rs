@@ -1,4 +1,4 @@
-//! The ways a message travels.
+//! How a message travels.
 //!
 //! Promise: delivery is total. A [`Transport`] has no error of its own: whatever happens becomes a
 //! result for every recipient, in order, exactly once.
@@ -50,7 +50,7 @@ pub enum ConnectionReuse {
     More,
 }
 
-/// An open way: connects when the first message is delivered, and keeps the connection for more.
+/// An open route: connects when the first message is delivered, and keeps the connection for more.
 ///
 /// Dropping it says goodbye to the server and waits for the answer, for `timeouts.quit` at most:
 /// note down what became of the message before.
@@ -69,7 +69,7 @@ pub trait Transport {
     fn go_in_lockstep(&mut self) {}
 }
 
-/// Opens a way. Nothing is connected, started or written before the first message.
+/// Opens a route. Nothing is connected, started or written before the first message.
 pub(crate) fn open(route: &Route, context: &RunContext) -> Box<dyn Transport> {
     match route {
         Route::Smtp(server) => Box::new(smtp::Server::new(server, context)),

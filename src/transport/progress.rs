@@ -47,8 +47,8 @@ impl<I: Iterator<Item = io::Result<Vec<u8>>>> Iterator for Metered<'_, I> {
             });
             self.told = Some(Instant::now());
         }
-        if let Some(Ok(octets)) = &chunk {
-            self.given += octets.len() as u64;
+        if let Some(Ok(bytes)) = &chunk {
+            self.given += bytes.len() as u64;
         }
         chunk
     }

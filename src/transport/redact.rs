@@ -61,7 +61,7 @@ impl Redactor {
         }
     }
 
-    /// Tells whether nothing is struck out yet.
+    /// Returns whether nothing is struck out yet.
     pub fn is_idle(&self) -> bool {
         lock(&self.secrets).is_empty()
     }

@@ -21,8 +21,8 @@ use crate::transport::smtp::Server;
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// Rehearses sending a message and tells every step; each waits 30 s at most. Gives the last endpoint
-/// in the words of a user, and the faults that a send would have ended with: none when the way is
-/// open, one for each recipient that was refused.
+/// in the words of a user, and the faults that a send would have ended with: none when all would be
+/// accepted, one for each recipient that was refused.
 pub(crate) fn rehearse(
     route: &Route,
     message: &Message,
@@ -87,16 +87,16 @@ fn program_fits(program: &Program, message: &Message, steps: &StepRecorder) -> R
     found.map_err(|why| Cause::Program(format!("{}: {why}", program.path.display()), Some(127)))
 }
 
-/// Whether a mail could be written: into the folder, or beside the file, where it is made before it
+/// Whether a mail could be written: into the directory, or beside the file, where it is made before it
 /// takes its place.
 fn file_fits(path: &Path, steps: &StepRecorder) -> Result<(), Cause> {
-    let is_folder = path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/");
+    let is_dir = path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/");
     let beside = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     let special = std::fs::metadata(path).is_ok_and(|there| !there.is_file() && !there.is_dir());
-    let (kind, place, wanted) = match (is_folder, special) {
+    let (kind, place, wanted) = match (is_dir, special) {
         (true, _) => (
             "the message would be written to a new file in this directory",
             path,

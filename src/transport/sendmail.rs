@@ -77,14 +77,14 @@ impl Sendmail {
                 return Err(Fault::new(Stage::Content, why));
             }
         };
-        reporter.note(format!("message, {} octets", message.size()));
+        reporter.note(format!("message, {} bytes", message.size()));
         let ended = running.wait(timeouts.dot, GRACE);
         let words = words(&running, &reporter);
         for line in &words {
             reporter.line(&Line::Server(line.clone()));
         }
         match ended {
-            Ok(status) => judge(status, &words, whole),
+            Ok(status) => outcome_of(status, &words, whole),
             Err(stop) => Err(Fault {
                 in_doubt: true,
                 ..Fault::new(Stage::Content, given_up(&stop, &words))
@@ -283,7 +283,7 @@ fn given_up(stop: &Stop, words: &[String]) -> Cause {
 }
 
 /// `whole`: it listened to the end of the message, and may have taken it when something ended it.
-fn judge(status: ExitStatus, words: &[String], whole: bool) -> Result<Reply, Fault> {
+fn outcome_of(status: ExitStatus, words: &[String], whole: bool) -> Result<Reply, Fault> {
     if children::failed(status).is_none() {
         return Ok(Reply::new(250, vec!["accepted by the program".to_owned()]));
     }
@@ -315,14 +315,14 @@ impl Unix {
     pub(super) fn convert(&mut self, piece: &[u8]) -> &[u8] {
         self.out.clear();
         self.out.reserve(piece.len() + 1);
-        for &octet in piece {
-            if std::mem::take(&mut self.cr) && octet != b'\n' {
+        for &byte in piece {
+            if std::mem::take(&mut self.cr) && byte != b'\n' {
                 self.out.push(b'\r');
             }
-            if octet == b'\r' {
+            if byte == b'\r' {
                 self.cr = true;
             } else {
-                self.out.push(octet);
+                self.out.push(byte);
             }
         }
         &self.out

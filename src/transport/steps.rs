@@ -30,7 +30,7 @@ pub enum Step {
     Quit,
     /// A program that stands in for a server.
     Program,
-    /// A file, a folder or standard output.
+    /// A file, a directory or standard output.
     File,
 }
 

@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use crate::support::obstacle;
+use crate::support::sandbox::{Outcome, Sandbox};
 use crate::support::sink::{Options, Place, Sink};
-use crate::support::world::{Outcome, World};
 
 const STRACE: &str = "/usr/bin/strace";
 /// How many worlds are tried at the same time.
@@ -48,7 +48,7 @@ struct Scene {
 
 /// The world of a scene and its server.
 struct Stage {
-    world: World,
+    sandbox: Sandbox,
     port: u16,
     sink: Option<Sink>,
     place: Option<Place>,
@@ -139,7 +139,7 @@ const SCENES: &[Scene] = &[
                 let outcome = stage.smail(&stage.mail(&[to], &[]));
                 assert_eq!(outcome.status, 0, "{}", outcome.stderr);
             }
-            words.extend(stage.world.entries());
+            words.extend(stage.sandbox.entries());
             words
         },
         up: true,
@@ -165,8 +165,8 @@ const SCENES: &[Scene] = &[
                 "{}",
                 outcome.stderr
             );
-            let id = stage.world.entries().remove(0);
-            let path = stage.world.queue_dir().join(format!("q/{id}.log"));
+            let id = stage.sandbox.entries().remove(0);
+            let path = stage.sandbox.queue_dir().join(format!("q/{id}.log"));
             let mut bytes = fs::read(&path).unwrap();
             bytes[12] ^= 1;
             fs::write(path, bytes).unwrap();
@@ -192,7 +192,7 @@ impl Stage {
     fn set(scene: &Scene) -> (Stage, Vec<String>) {
         let place = Place::reserve();
         let mut stage = Stage {
-            world: World::new(),
+            sandbox: Sandbox::new(),
             port: place.port(),
             sink: None,
             place: Some(place),
@@ -239,14 +239,18 @@ impl Stage {
     }
 
     fn smail(&self, words: &[String]) -> Outcome {
-        self.world.smail(words).stdin("the words\n").queued().run()
+        self.sandbox
+            .smail(words)
+            .stdin("the words\n")
+            .queued()
+            .run()
     }
 
     /// Runs smail under strace.
     fn traced(&self, options: &[&str], words: &[String]) -> Outcome {
         let mut wrapper = vec![STRACE, "-f", "-qq"];
         wrapper.extend(options);
-        self.world
+        self.sandbox
             .under(&wrapper, words)
             .stdin("the words\n")
             .queued()
@@ -257,11 +261,11 @@ impl Stage {
         self.sink.as_ref().unwrap()
     }
 
-    /// Tells whether a journal holds a dot that has no answer yet for one of those it was for.
+    /// Returns whether a journal holds a dot that has no answer yet for one of those it was for.
     fn in_doubt(&self) -> bool {
-        self.world.entries().iter().any(|id| {
+        self.sandbox.entries().iter().any(|id| {
             let mut open = BTreeSet::new();
-            for line in self.world.journal(id) {
+            for line in self.sandbox.journal(id) {
                 // Behind the sum; a line that was torn off did not happen.
                 let json = line.split_once(' ').map_or("", |(_, json)| json);
                 let Ok(event) = serde_json::from_str::<serde_json::Value>(json) else {
@@ -310,10 +314,10 @@ struct Point {
 /// The system calls of a scene, in their order.
 fn record(scene: &Scene) -> Vec<Point> {
     let (stage, words) = Stage::set(scene);
-    let log = stage.world.path("strace.log");
+    let log = stage.sandbox.path("strace.log");
     stage.traced(&["-y", "-o", log.to_str().unwrap()], &words);
     let text = String::from_utf8_lossy(&fs::read(log).unwrap()).into_owned();
-    let folder = stage.world.queue_dir().display().to_string();
+    let dir = stage.sandbox.queue_dir().display().to_string();
     let (mut counts, mut seen, mut points) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
     for line in text.lines() {
         let Some((thread, rest)) = line.split_once(' ') else {
@@ -331,7 +335,7 @@ fn record(scene: &Scene) -> Vec<Point> {
             .or_insert(0);
         *count += 1;
         if seen.insert((name.to_owned(), *count)) {
-            let queue = arguments.contains(&folder);
+            let queue = arguments.contains(&dir);
             let close = queue
                 || ["TCP:[", "socket:["]
                     .iter()
@@ -423,11 +427,11 @@ fn strike(scene: &Scene, point: &Point, blow: Blow) -> (Vec<String>, bool) {
     }
     let (corrupt, mut wrong) = (scene.name == "set aside", Vec::new());
     // The server may still be about to take what the dead client sent.
-    stage.sink().flights();
-    let waits = |stage: &Stage| stage.world.entries();
+    stage.sink().round_trips();
+    let waits = |stage: &Stage| stage.sandbox.entries();
     let given_up = |stage: &Stage| {
-        !stage.world.queue_names("failed").is_empty()
-            || !stage.world.queue_names("corrupt").is_empty()
+        !stage.sandbox.queue_names("failed").is_empty()
+            || !stage.sandbox.queue_names("corrupt").is_empty()
     };
     let (doubt, waiting, before) = (
         stage.in_doubt(),
@@ -440,7 +444,7 @@ fn strike(scene: &Scene, point: &Point, blow: Blow) -> (Vec<String>, bool) {
         judge_error(scene, point, &outcome, waiting, before, &mut wrong);
         let litter = || {
             stage
-                .world
+                .sandbox
                 .queue_names("q")
                 .into_iter()
                 .filter(|name| name.starts_with("tmp."))
@@ -480,7 +484,7 @@ fn strike(scene: &Scene, point: &Point, blow: Blow) -> (Vec<String>, bool) {
             check.status, check.stderr, second.status, second.stderr
         ));
     }
-    let left = stage.world.queue_names("q");
+    let left = stage.sandbox.queue_names("q");
     if !left.is_empty() {
         wrong.push(format!(
             "left in the queue: {left:?} (flush: {} {})",
@@ -679,7 +683,7 @@ fn a_kill_while_a_mail_leaves_with_its_envelope_neither_loses_nor_doubles_it() {
 }
 
 #[test]
-fn a_kill_amid_three_fates_of_a_mail_with_its_envelope_keeps_them_apart() {
+fn a_kill_amid_three_results_of_a_mail_with_its_envelope_keeps_them_apart() {
     kills("send at once to three results");
 }
 
@@ -689,7 +693,7 @@ fn a_kill_and_a_second_run_with_the_same_key_send_once() {
 }
 
 #[test]
-fn a_kill_amid_three_fates_keeps_them_apart() {
+fn a_kill_amid_three_results_keeps_them_apart() {
     kills("send to three results");
 }
 
@@ -724,7 +728,7 @@ fn a_disk_that_fails_while_a_mail_leaves_with_its_envelope_is_told_truly() {
 }
 
 #[test]
-fn a_disk_that_fails_amid_three_fates_is_told_truly() {
+fn a_disk_that_fails_amid_three_results_is_told_truly() {
     errors("send to three results");
 }
 

@@ -5,24 +5,24 @@ use std::path::{Path, PathBuf};
 
 use crate::support::disk::{Disk, Image};
 use crate::support::obstacle;
+use crate::support::sandbox::{Outcome, Run, Sandbox, entries_in, names_in};
 use crate::support::server::Server;
 use crate::support::sink::{Mail, Options, Place, Sink};
-use crate::support::world::{Outcome, Run, World, entries_in, names_in};
 
 /// A world whose queue lies on a disk of its own.
 struct Stage {
-    world: World,
+    sandbox: Sandbox,
     disk: Disk,
 }
 
 impl Stage {
     fn on(words: &[&str]) -> Stage {
-        let world = World::new();
-        // Below the home folder there is no second place for the queue.
-        fs::remove_dir_all(world.path("home/.local")).unwrap();
-        world.write("home/.local", "");
-        let disk = Disk::mount(&world.path("disk"), words);
-        Stage { world, disk }
+        let sandbox = Sandbox::new();
+        // Below the home directory there is no second place for the queue.
+        fs::remove_dir_all(sandbox.path("home/.local")).unwrap();
+        sandbox.write("home/.local", "");
+        let disk = Disk::mount(&sandbox.path("disk"), words);
+        Stage { sandbox, disk }
     }
 
     fn run(&self, disk: &Disk, words: &[&str]) -> Run<'_> {
@@ -33,9 +33,9 @@ impl Stage {
         let mut all = disk.enter();
         all.extend(wrapper.iter().map(ToString::to_string));
         let all: Vec<_> = all.iter().map(String::as_str).collect();
-        self.world
+        self.sandbox
             .under(&all, words)
-            .env("XDG_STATE_HOME", self.world.path("disk"))
+            .env("XDG_STATE_HOME", self.sandbox.path("disk"))
             .queued()
     }
 
@@ -228,7 +228,7 @@ fn a_disk_without_inodes_still_lets_the_queue_drain() {
         let stage = Stage::on(&["-t", "tmpfs", "-o", "size=4m,nr_inodes=64", "none"]);
         let sink = Options::new().start();
         let smtp = format!("smtp = \"127.0.0.1:{}\"\ntls = \"none\"\n", sink.port());
-        stage.world.write("home/.config/smail/config.toml", smtp);
+        stage.sandbox.write("home/.config/smail/config.toml", smtp);
         // None of them has a journal yet.
         let kept = [
             "--as",
@@ -291,14 +291,14 @@ fn mail_that_is_kept_elsewhere_while_the_disk_is_read_only_goes_with_the_rest() 
         return;
     }
     let stage = Stage::on(&["-t", "tmpfs", "-o", "size=1m", "none"]);
-    fs::remove_file(stage.world.path("home/.local")).unwrap();
+    fs::remove_file(stage.sandbox.path("home/.local")).unwrap();
     let place = Place::reserve();
     let remount = |how: &str| {
         let mut words = stage.disk.enter();
         words.extend(["mount", "-o", how].map(String::from));
         let done = std::process::Command::new(&words[0])
             .args(&words[1..])
-            .arg(stage.world.path("disk"))
+            .arg(stage.sandbox.path("disk"))
             .status();
         assert!(done.unwrap().success());
     };
@@ -316,14 +316,20 @@ fn mail_that_is_kept_elsewhere_while_the_disk_is_read_only_goes_with_the_rest() 
     remount("remount,ro");
     // The key is read where nothing can be written.
     send(key("one"));
-    assert_eq!((stage.entries().len(), stage.world.entries().len()), (1, 0));
+    assert_eq!(
+        (stage.entries().len(), stage.sandbox.entries().len()),
+        (1, 0)
+    );
     send(key("two"));
-    assert_eq!((stage.entries().len(), stage.world.entries().len()), (1, 1));
+    assert_eq!(
+        (stage.entries().len(), stage.sandbox.entries().len()),
+        (1, 1)
+    );
     let list = stage.smail(&["--queue", "--json"]);
     assert_eq!(list.stdout.matches("\"id\"").count(), 2, "{}", list.stdout);
     remount("remount,rw");
     send(key("two"));
-    let ids = [stage.entries().remove(0), stage.world.entries().remove(0)];
+    let ids = [stage.entries().remove(0), stage.sandbox.entries().remove(0)];
     let sink = Options::new().start_at(place);
     let flush = stage.smail(&["--flush", &ids[0], &ids[1]]);
     assert_eq!(
@@ -350,7 +356,7 @@ fn a_read_only_disk_keeps_what_it_has_and_new_mail_goes_at_once() {
     remount.extend(["mount", "-o", "remount,ro"].map(String::from));
     let done = std::process::Command::new(&remount[0])
         .args(&remount[1..])
-        .arg(stage.world.path("disk"))
+        .arg(stage.sandbox.path("disk"))
         .status();
     assert!(done.unwrap().success());
     not_taken(&stage.mail(place.port(), &small()).run(), &[]);
@@ -375,20 +381,20 @@ fn a_read_only_disk_keeps_what_it_has_and_new_mail_goes_at_once() {
 
 #[test]
 fn a_limit_on_the_size_of_files_is_an_error_and_no_death() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let limited = |port: u16| {
         let words = words(port, &["r1@x.example"]);
-        world
+        sandbox
             .under(&["/bin/sh", "-c", "ulimit -f 8; exec \"$@\"", "sh"], &words)
             .stdin(large())
             .queued()
             .run()
     };
-    not_taken(&limited(Place::reserve().port()), &world.queue_names("q"));
+    not_taken(&limited(Place::reserve().port()), &sandbox.queue_names("q"));
     let sink = Options::new().start();
     let sent = limited(sink.port());
     assert_eq!(
-        (sent.status, sink.mails().len(), world.queue_names("q")),
+        (sent.status, sink.mails().len(), sandbox.queue_names("q")),
         (0, 1, vec![]),
         "{}",
         sent.stderr
@@ -407,25 +413,25 @@ impl Powered {
         if obstacle::stops("power cuts", obstacle::without_root()) {
             return None;
         }
-        let world = World::new();
-        if obstacle::stops("power cuts", Image::obstacle(&world)) {
+        let sandbox = Sandbox::new();
+        if obstacle::stops("power cuts", Image::obstacle(&sandbox)) {
             return None;
         }
-        let image = Image::new(&world, "disk.img");
-        let disk = image.mount(&world.path("disk"));
+        let image = Image::new(&sandbox, "disk.img");
+        let disk = image.mount(&sandbox.path("disk"));
         Some(Powered {
-            stage: Stage { world, disk },
+            stage: Stage { sandbox, disk },
             image,
         })
     }
 
     /// Cuts the power, and mounts what is left in place of the disk.
     fn cut(self) -> Stage {
-        let left = self.image.cut(&self.stage.world, "left.img");
-        let Stage { world, disk } = self.stage;
+        let left = self.image.cut(&self.stage.sandbox, "left.img");
+        let Stage { sandbox, disk } = self.stage;
         drop(disk);
-        let disk = left.mount(&world.path("disk"));
-        Stage { world, disk }
+        let disk = left.mount(&sandbox.path("disk"));
+        Stage { sandbox, disk }
     }
 }
 
@@ -495,13 +501,13 @@ fn a_power_cut_while_the_answer_is_awaited_leaves_the_mail_in_doubt() {
     let Powered { stage, image } = powered;
     let running = stage.mail(server.port(), &small()).start();
     server.wait_for("-- message*");
-    let left = image.cut(&stage.world, "left.img");
+    let left = image.cut(&stage.sandbox, "left.img");
     drop(running);
     server.finish();
-    let Stage { world, disk } = stage;
+    let Stage { sandbox, disk } = stage;
     drop(disk);
-    let disk = left.mount(&world.path("disk"));
-    let stage = Stage { world, disk };
+    let disk = left.mount(&sandbox.path("disk"));
+    let stage = Stage { sandbox, disk };
     let list = stage.smail(&["--queue", "--json"]);
     assert!(
         list.stdout.contains("\"in doubt\""),
@@ -519,7 +525,7 @@ fn a_power_cut_while_the_answer_is_awaited_leaves_the_mail_in_doubt() {
 }
 
 /// The calls of a recorded run that concern the queue or a connection, as strace counts them.
-fn calls(log: &Path, folder: &str) -> Vec<(String, usize)> {
+fn calls(log: &Path, dir: &str) -> Vec<(String, usize)> {
     let text = String::from_utf8_lossy(&fs::read(log).unwrap()).into_owned();
     let mut counts = std::collections::BTreeMap::new();
     let mut calls = Vec::new();
@@ -533,7 +539,7 @@ fn calls(log: &Path, folder: &str) -> Vec<(String, usize)> {
         let count = counts.entry(name.to_owned()).or_insert(0);
         *count += 1;
         let quiet = ["fcntl", "fstat", "statx", "lseek", "poll", "ppoll"].contains(&name);
-        if !quiet && (arguments.contains(folder) || arguments.contains("TCP:[")) {
+        if !quiet && (arguments.contains(dir) || arguments.contains("TCP:[")) {
             calls.push((name.to_owned(), *count));
         }
     }
@@ -558,7 +564,7 @@ fn a_power_cut_at_every_step_neither_loses_nor_doubles_a_mail() {
             .stdin(small())
             .run()
     };
-    let log = probe.stage.world.path("log");
+    let log = probe.stage.sandbox.path("log");
     let sink = || {
         Options::new()
             .recipient("r2@x.example", "450 4.2.0 later")
@@ -570,8 +576,8 @@ fn a_power_cut_at_every_step_neither_loses_nor_doubles_a_mail() {
         &["strace", "-f", "-qq", "-y", "-o", log.to_str().unwrap()],
         first.port(),
     );
-    let folder = probe.stage.world.path("disk").display().to_string();
-    let calls = calls(&log, &folder);
+    let dir = probe.stage.sandbox.path("disk").display().to_string();
+    let calls = calls(&log, &dir);
     assert!(calls.len() > 20, "{calls:?}");
     drop(probe);
     let mut wrong = Vec::new();
@@ -591,7 +597,7 @@ fn a_power_cut_at_every_step_neither_loses_nor_doubles_a_mail() {
             &inject,
         ];
         let outcome = send(&powered.stage, &wrapper, sink.port());
-        sink.flights();
+        sink.round_trips();
         let stage = powered.cut();
         let (doubt, stored) = recover(&stage, &sink);
         let promised = outcome.status == 0 || outcome.stderr.contains("queued as") || stored;
@@ -632,7 +638,7 @@ fn a_power_cut_at_every_step_neither_loses_nor_doubles_a_mail() {
     );
 }
 
-/// What a user does when the power is back; tells whether the mail was in doubt, and whether it was
+/// What a user does when the power is back; returns whether the mail was in doubt, and whether it was
 /// there.
 fn recover(stage: &Stage, sink: &Sink) -> (bool, bool) {
     sink.answer("r2@x.example", "250 2.1.5 now");

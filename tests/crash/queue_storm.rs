@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::support::sandbox::{Outcome, Sandbox};
 use crate::support::sink::{Options, Place, Sink};
-use crate::support::world::{Outcome, World};
 
 const MAILS: usize = 500;
 /// As many as the test itself can feed at the same time.
 const BATCH: usize = 125;
 
-fn storm(world: &World, port: u16) -> Vec<Outcome> {
+fn storm(sandbox: &Sandbox, port: u16) -> Vec<Outcome> {
     let smtp = format!("smtp=127.0.0.1:{port}");
     let mut outcomes = Vec::new();
     for batch in 0..MAILS / BATCH {
@@ -28,7 +28,7 @@ fn storm(world: &World, port: u16) -> Vec<Outcome> {
                     "subj",
                     &to,
                 ];
-                world
+                sandbox
                     .smail(&words)
                     .stdin("the words\n")
                     .queued()
@@ -39,7 +39,7 @@ fn storm(world: &World, port: u16) -> Vec<Outcome> {
         outcomes.extend(
             running
                 .into_iter()
-                .map(crate::support::world::Running::finish),
+                .map(crate::support::sandbox::Running::finish),
         );
     }
     outcomes
@@ -64,13 +64,13 @@ fn everybody_once(sink: &Sink) {
 
 #[test]
 fn a_storm_on_a_healthy_server_is_delivered_once_each() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let sink = Options::new().start();
-    for outcome in storm(&world, sink.port()) {
-        let left: Vec<_> = world
+    for outcome in storm(&sandbox, sink.port()) {
+        let left: Vec<_> = sandbox
             .entries()
             .iter()
-            .map(|id| world.journal(id).join("\n"))
+            .map(|id| sandbox.journal(id).join("\n"))
             .collect();
         let told = (
             outcome.status,
@@ -87,14 +87,14 @@ fn a_storm_on_a_healthy_server_is_delivered_once_each() {
         );
     }
     everybody_once(&sink);
-    assert_eq!(world.queue_names("q"), [""; 0]);
+    assert_eq!(sandbox.queue_names("q"), [""; 0]);
 }
 
 #[test]
 fn a_storm_on_a_dead_server_waits_and_then_takes_one_connection() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let place = Place::reserve();
-    for outcome in storm(&world, place.port()) {
+    for outcome in storm(&sandbox, place.port()) {
         assert_eq!(
             (outcome.status, outcome.stderr.lines().count()),
             (0, 1),
@@ -107,12 +107,12 @@ fn a_storm_on_a_dead_server_waits_and_then_takes_one_connection() {
             outcome.stderr
         );
     }
-    let ids = world.entries();
+    let ids = sandbox.entries();
     assert_eq!(ids.len(), MAILS);
     let sink = Options::new().start_at(place);
     let mut words = vec!["--flush"];
     words.extend(ids.iter().map(String::as_str));
-    let flush = world
+    let flush = sandbox
         .smail(&words)
         .queued()
         .limit(Duration::from_mins(2))
@@ -125,6 +125,6 @@ fn a_storm_on_a_dead_server_waits_and_then_takes_one_connection() {
     );
     everybody_once(&sink);
     assert_eq!(sink.sessions(), 1);
-    assert_eq!(world.queue_names("q"), [""; 0]);
-    assert_eq!(world.smail(&["--queue-check"]).queued().run().status, 0);
+    assert_eq!(sandbox.queue_names("q"), [""; 0]);
+    assert_eq!(sandbox.smail(&["--queue-check"]).queued().run().status, 0);
 }

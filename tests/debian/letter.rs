@@ -54,7 +54,7 @@ impl Letter {
         }
         assert!(
             head.iter().all(|(_, value)| value.is_ascii()),
-            "raw octets in the head:\n{text}"
+            "raw bytes in the head:\n{text}"
         );
         assert!(
             text.ends_with("\r\n") && !text.replace("\r\n", "").contains(['\r', '\n']),

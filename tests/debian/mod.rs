@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 use letter::Letter;
 
 use crate::support::obstacle;
+use crate::support::sandbox::{Outcome, Run, Sandbox};
 use crate::support::sink::{Mail, Options, Place, Sink};
-use crate::support::world::{Outcome, Run, World};
 
 /// How long a daemon may take to do what it was asked to do at once.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -31,7 +31,7 @@ const LOGIN: [&str; 3] = ["HOME=/root", "LOGNAME=root", "USER=root"];
 
 /// A machine called `box`, in the domain `x.example`; mail for `root` goes to `admin@x.example`.
 pub(crate) struct Machine {
-    world: World,
+    sandbox: Sandbox,
     holder: Child,
     syslog: UnixDatagram,
     server: Sink,
@@ -56,9 +56,9 @@ impl Machine {
     fn start(server: Options) -> Machine {
         let place = Place::reserve();
         let config = format!("smtp = \"smtp://127.0.0.1:{}\"\n", place.port());
-        let world = World::for_binary(Path::new("/usr/bin/nsenter"));
-        let folder = world.path("machine");
-        fs::create_dir(&folder).unwrap();
+        let sandbox = Sandbox::for_binary(Path::new("/usr/bin/nsenter"));
+        let dir = sandbox.path("machine");
+        fs::create_dir(&dir).unwrap();
         let mut holder = Command::new("unshare")
             .args([
                 "-m",
@@ -72,7 +72,7 @@ impl Machine {
                 "--",
             ])
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/debian/machine.sh"))
-            .arg(&folder)
+            .arg(&dir)
             .arg(env!("CARGO_BIN_EXE_smail"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -90,7 +90,7 @@ impl Machine {
             .set_read_timeout(Some(Duration::from_millis(100)))
             .unwrap();
         let machine = Machine {
-            world,
+            sandbox,
             holder,
             syslog,
             server: server.start_at(place),
@@ -154,13 +154,13 @@ impl Machine {
         self.call_under(&[&["env", "-C", "/root"], &LOGIN[..]].concat(), words)
     }
 
-    /// Prepares a program as systemd starts it: as root, in the folder `/`, with hardly an
+    /// Prepares a program as systemd starts it: as root, in the directory `/`, with hardly an
     /// environment.
     pub(crate) fn service(&self, words: &[&str]) -> Run<'_> {
         self.call_under(&[], words)
     }
 
-    /// Prepares a program as a user without other groups, in the folder `/`, with root's
+    /// Prepares a program as a user without other groups, in the directory `/`, with root's
     /// environment: as what gave its rights up.
     pub(crate) fn call_as(&self, user: &str, words: &[&str]) -> Run<'_> {
         let group = self.id("passwd", user, 3).to_string();
@@ -188,7 +188,7 @@ impl Machine {
         all.extend(SERVICE);
         all.extend(wrapper);
         all.extend(words);
-        self.world.smail(&all)
+        self.sandbox.smail(&all)
     }
 
     /// Runs a program that has to be content and say nothing, and gives the one mail it sent.

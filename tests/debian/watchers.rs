@@ -1,6 +1,6 @@
 //! What watches the machine and mails root: mdadm, smartd, logwatch, sudo.
 use super::{Machine, content};
-use crate::support::world::Run;
+use crate::support::sandbox::Run;
 
 const WARNING: &str = "/usr/share/smartmontools/smartd_warning.sh";
 const RUNNER: &str = "/usr/share/smartmontools/smartd-runner";

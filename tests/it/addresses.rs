@@ -6,8 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::support::obstacle;
+use crate::support::sandbox::{Outcome, Sandbox, with_mounts};
 use crate::support::sink::{Options, Sink};
-use crate::support::world::{Outcome, World, with_mounts};
 
 /// What an address does with a connection before it would greet.
 #[derive(Clone, Copy, Debug)]
@@ -62,8 +62,8 @@ fn treat(mut stream: TcpStream, how: Bad) {
 
 /// Runs smail where `mx.test` has both addresses; the system puts that one first which it would
 /// connect from.
-fn run(world: &World, port: u16, more: &[&str]) -> Outcome {
-    let hosts = world.write("hosts", "127.0.0.1 mx.test\n127.0.0.2 mx.test\n");
+fn run(sandbox: &Sandbox, port: u16, more: &[&str]) -> Outcome {
+    let hosts = sandbox.write("hosts", "127.0.0.1 mx.test\n127.0.0.2 mx.test\n");
     let script = format!("mount --bind {} /etc/hosts && exec \"$@\"", hosts.display());
     let wrapper = with_mounts(&script);
     let smtp = format!("smtp=mx.test:{port}");
@@ -77,7 +77,7 @@ fn run(world: &World, port: u16, more: &[&str]) -> Outcome {
         "-s",
         "subj",
     ];
-    world
+    sandbox
         .under(&wrapper, &[&words, more].concat())
         .queued()
         .stdin("x\n")
@@ -94,9 +94,9 @@ fn where_an_address_does_not_greet_the_next_one_is_tried() {
         return;
     }
     for how in [Bad::Mute, Bad::Closes, Bad::Busy] {
-        let (world, sink) = (World::new(), Options::new().start());
+        let (sandbox, sink) = (Sandbox::new(), Options::new().start());
         let (port, told) = two(&sink, how);
-        let outcome = run(&world, port, &["-S", "timeout=2", "bob@x.example"]);
+        let outcome = run(&sandbox, port, &["-S", "timeout=2", "bob@x.example"]);
         assert_eq!(
             (outcome.status, outcome.stderr.as_str()),
             (0, ""),
@@ -112,7 +112,7 @@ fn an_address_that_was_mute_is_not_waited_for_again_in_a_run() {
     if cannot() {
         return;
     }
-    let (world, sink) = (World::new(), Options::new().start());
+    let (sandbox, sink) = (Sandbox::new(), Options::new().start());
     let (port, told) = two(&sink, Bad::Mute);
     let smtp = format!("smtp=mx.test:{port}");
     // Where the name does not exist they wait; each has a connection of its own, as each has an
@@ -129,14 +129,14 @@ fn an_address_that_was_mute_is_not_waited_for_again_in_a_run() {
             author,
             "bob@x.example",
         ];
-        assert_eq!(world.smail(&words).queued().stdin("x\n").run().status, 0);
+        assert_eq!(sandbox.smail(&words).queued().stdin("x\n").run().status, 0);
     }
-    let ids = world.entries();
+    let ids = sandbox.entries();
     let flush: Vec<&str> = ["--flush"]
         .into_iter()
         .chain(ids.iter().map(String::as_str))
         .collect();
-    let outcome = run(&world, port, &flush);
+    let outcome = run(&sandbox, port, &flush);
     assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
     assert_eq!((sink.mails().len(), told.try_iter().count()), (3, 1));
 }
@@ -146,12 +146,12 @@ fn a_server_of_which_no_address_greets_takes_no_longer_than_one() {
     if cannot() {
         return;
     }
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let first = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = first.local_addr().unwrap().port();
     let _second = TcpListener::bind(("127.0.0.2", port)).unwrap();
     let outcome = run(
-        &world,
+        &sandbox,
         port,
         &["-S", "timeout=3", "--no-queue", "bob@x.example"],
     );

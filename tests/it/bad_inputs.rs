@@ -3,12 +3,12 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use crate::support::sandbox::{Outcome, Sandbox};
 use crate::support::sink::{Options, Sink};
-use crate::support::world::{Outcome, World};
 
 /// A world, a server in it, and the flags that lead there.
 struct Place {
-    world: World,
+    sandbox: Sandbox,
     sink: Sink,
     smtp: String,
 }
@@ -21,7 +21,7 @@ impl Place {
     fn at(sink: Sink) -> Self {
         let smtp = format!("smtp=127.0.0.1:{}", sink.port());
         Place {
-            world: World::new(),
+            sandbox: Sandbox::new(),
             sink,
             smtp,
         }
@@ -30,7 +30,7 @@ impl Place {
     fn run(&self, words: &[&str], stdin: &[u8]) -> Outcome {
         let mut all = vec!["--no-config", "-S", &self.smtp, "-r", "me@x.example"];
         all.extend(words);
-        self.world.smail(&all).stdin(stdin).run()
+        self.sandbox.smail(&all).stdin(stdin).run()
     }
 
     /// Sends and gives the only mail that arrived.
@@ -183,7 +183,7 @@ fn addresses_that_could_mean_something_else_are_refused() {
         assert_eq!(place.run(&[word], b"").status, 65, "{word}"); // B34
     }
     assert_eq!(place.sink.sessions(), 0);
-    let left: Vec<_> = std::fs::read_dir(place.world.path(""))
+    let left: Vec<_> = std::fs::read_dir(place.sandbox.path(""))
         .unwrap()
         .map(|e| e.unwrap().file_name())
         .filter(|n| n == "X")
@@ -224,7 +224,7 @@ fn a_subject_survives_whatever_stands_in_it() {
     for (subject, want) in rows {
         let place = Place::new();
         let outcome = place
-            .world
+            .sandbox
             .smail(&[
                 "--no-config",
                 "-S",
@@ -306,7 +306,7 @@ fn text_without_an_end_stops_at_the_limit() {
             "the text is larger than 1048576 bytes",
         );
     }
-    let small = place.world.write("small", "x");
+    let small = place.sandbox.write("small", "x");
     let attached = [
         "-a",
         small.to_str().unwrap(),
@@ -316,7 +316,7 @@ fn text_without_an_end_stops_at_the_limit() {
     ];
     place.refused(&attached, b"xy", 65, "the text is larger than 1 bytes");
     // Files have their end, and no limit.
-    let large = place.world.write("large", vec![b'y'; 3 << 20]);
+    let large = place.sandbox.write("large", vec![b'y'; 3 << 20]);
     let attached = [
         "-a",
         large.to_str().unwrap(),
@@ -338,13 +338,13 @@ fn standard_input_that_cannot_be_read_is_told_and_a_closed_one_is_empty() {
         let mut command = std::process::Command::new("/bin/sh");
         command
             .args(["-c", &line, env!("CARGO_BIN_EXE_smail")])
-            .env("HOME", place.world.path("home"));
+            .env("HOME", place.sandbox.path("home"));
         command.output().unwrap()
     };
-    let folder = script("< /");
-    assert_eq!(folder.status.code(), Some(66)); // B18
+    let dir = script("< /");
+    assert_eq!(dir.status.code(), Some(66)); // B18
     assert_eq!(
-        String::from_utf8_lossy(&folder.stderr),
+        String::from_utf8_lossy(&dir.stderr),
         "smail: standard input: Is a directory\n"
     );
     assert_eq!(script("<&-").status.code(), Some(0)); // B17
@@ -394,7 +394,7 @@ fn a_template_is_read_whatever_it_looks_like() {
 #[test]
 fn files_that_block_or_never_end_are_refused_before_standard_input_is_read() {
     let place = Place::new();
-    let fifo = place.world.path("fifo");
+    let fifo = place.sandbox.path("fifo");
     rustix::fs::mknodat(
         rustix::fs::CWD,
         &fifo,
@@ -403,7 +403,7 @@ fn files_that_block_or_never_end_are_refused_before_standard_input_is_read() {
         0,
     )
     .unwrap();
-    let secret = place.world.write_mode("unreadable", "x", 0o000);
+    let secret = place.sandbox.write_mode("unreadable", "x", 0o000);
     let root = rustix::process::geteuid().is_root();
     let mut rows = vec![
         ("missing.pdf".to_owned(), "No such file"),
@@ -424,7 +424,7 @@ fn files_that_block_or_never_end_are_refused_before_standard_input_is_read() {
 #[test]
 fn two_thousand_attachments_and_the_same_file_twice_are_sent() {
     let place = Place::new();
-    place.world.write("a.txt", "a\n");
+    place.sandbox.write("a.txt", "a\n");
     let words: Vec<&str> = std::iter::repeat_n(["-a", "a.txt"], 2000)
         .flatten()
         .chain(["b@x.example"])
@@ -439,14 +439,14 @@ fn two_thousand_attachments_and_the_same_file_twice_are_sent() {
 #[test]
 fn a_file_that_is_cut_while_it_is_sent_is_told_of_and_stops_no_mail() {
     // The server holds the connection at its greeting until the file has changed.
-    let world = World::new();
-    let path = world.write("shrinks.bin", vec![7_u8; 300_000]);
+    let sandbox = Sandbox::new();
+    let path = sandbox.write("shrinks.bin", vec![7_u8; 300_000]);
     let server = crate::support::server::Server::play(
         "a file that changes",
         "S: 220 hi\nC: EHLO *\nS: 250-hi\nS: 250 8BITMIME\nC: MAIL FROM:<me@x.example>\n-- slow 100ms\nS: 250 ok\nC: RCPT TO:<b@x.example>\nS: 250 ok\nC: DATA\nS: 354 go\n-- data\nS: 250 ok\n-- bye\n",
     );
     let smtp = format!("smtp=127.0.0.1:{}", server.port());
-    let running = world
+    let running = sandbox
         .smail(&[
             "--no-config",
             "-S",
@@ -494,9 +494,9 @@ fn configuration_that_cannot_be_trusted_or_read_names_its_line() {
         ),
     ];
     for (mode, text, says) in rows {
-        let world = World::new();
-        world.write_mode("home/.config/smail/config.toml", text, *mode);
-        let outcome = world
+        let sandbox = Sandbox::new();
+        sandbox.write_mode("home/.config/smail/config.toml", text, *mode);
+        let outcome = sandbox
             .smail(&["-S", "smtp=127.0.0.1:9", "b@x.example"])
             .stdin("x")
             .run();
@@ -510,7 +510,7 @@ fn configuration_that_cannot_be_trusted_or_read_names_its_line() {
 fn a_password_command_that_fails_sends_nothing() {
     let sink = Options::new().starttls().login("u", "p").start();
     let place = Place::at(sink);
-    let ca = format!("tls-ca-file={}", place.world.pem("ca").display());
+    let ca = format!("tls-ca-file={}", place.sandbox.pem("ca").display());
     for (command, status) in [
         ("false", 75),
         ("true", 77),
@@ -541,9 +541,9 @@ fn an_alias_to_itself_or_to_a_command_is_named() {
         ("alias a b\nalias b a\n", "refers to itself: a -> b -> a"),
         ("alias a |id\n", "`|` is not allowed here"),
     ] {
-        let world = World::new();
-        world.write("home/.mailrc", rc);
-        let outcome = world
+        let sandbox = Sandbox::new();
+        sandbox.write("home/.mailrc", rc);
+        let outcome = sandbox
             .smail(&["-S", "smtp=127.0.0.1:9", "-r", "me@x.example", "a"])
             .stdin("x")
             .run();
@@ -555,10 +555,10 @@ fn an_alias_to_itself_or_to_a_command_is_named() {
 #[test]
 fn the_environment_changes_nothing_it_should_not() {
     let place = Place::new();
-    let keylog = place.world.path("keys.log");
+    let keylog = place.sandbox.path("keys.log");
     let run = |hostile: bool| {
         let mut run = place
-            .world
+            .sandbox
             .smail(&[
                 "--no-config",
                 "-S",
@@ -625,7 +625,7 @@ fn a_home_that_is_not_there_is_no_obstacle() {
     ];
     for home in ["/nonexistent", "/", ""] {
         let outcome = place
-            .world
+            .sandbox
             .smail(&words)
             .without_env("XDG_CONFIG_HOME")
             .env("HOME", home)
@@ -661,8 +661,8 @@ fn groups_and_comments_are_understood() {
 #[test]
 fn a_copy_is_never_written_through_a_link() {
     let place = Place::new();
-    let victim = place.world.write("victim", "untouched\n");
-    let link = place.world.path("home/sent");
+    let victim = place.sandbox.write("victim", "untouched\n");
+    let link = place.sandbox.path("home/sent");
     std::os::unix::fs::symlink(&victim, &link).unwrap();
     let outcome = place.run(&["-S", "record=~/sent", "b@x.example"], b"x\n");
     assert_eq!(outcome.status, 74, "{}", outcome.stderr); // C24
@@ -673,6 +673,6 @@ fn a_copy_is_never_written_through_a_link() {
         "{}",
         outcome.stderr
     );
-    assert_eq!(place.world.read("victim").unwrap(), b"untouched\n");
+    assert_eq!(place.sandbox.read("victim").unwrap(), b"untouched\n");
     assert_eq!(place.sink.mails().len(), 1);
 }

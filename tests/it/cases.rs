@@ -12,8 +12,8 @@
 //! stdin: body\n               standard input (`body\n` without it)
 //! env: NAME=value             one variable
 //! rc: set from=a@x            a line of mail.rc; `rc(H):` and `rc(S):` for one dialect each
-//! file NAME: content          a file of the working folder
-//! sink: auth starttls …       words of `sink()` below; {PORT} is its port, {DIR} the working folder, {MTA} the stub
+//! file NAME: content          a file of the working directory
+//! sink: auth starttls …       words of `sink()` below; {PORT} is its port, {DIR} the working directory, {MTA} the stub
 //! exit: 65                    the status; 0 without it
 //! unsent                      nothing may have been sent
 //! envelope: a@x > b@x, c@x    the sender (`*`: anyone) and the recipients
@@ -34,8 +34,8 @@ use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
+use crate::support::sandbox::{Outcome, Sandbox};
 use crate::support::sink::{Options, Sink};
-use crate::support::world::{Outcome, World};
 use mail_parser::{MessageParser, MimeHeaders};
 
 /// One case as it was written: its name and its lines (key, argument, value).
@@ -202,9 +202,9 @@ fn sink(words: &str) -> Sink {
 
 /// Runs a case in one dialect and gives what is wrong with the result.
 fn run(case: &Case, dialect: &str) -> Vec<String> {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let server = case.one("sink").map(sink);
-    let dir = world.path("");
+    let dir = sandbox.path("");
     let dir = dir.to_str().unwrap().trim_end_matches('/').to_owned();
     let mta = format!("{dir}/bin/stub");
     let port = server.as_ref().map_or(0, Sink::port).to_string();
@@ -214,13 +214,13 @@ fn run(case: &Case, dialect: &str) -> Vec<String> {
             .replace("{DIR}", &dir)
             .replace("{MTA}", &mta)
     };
-    world.write_program(
+    sandbox.write_program(
         "bin/stub",
         &format!("#!/bin/sh\nprintf '%s\\n' \"$@\" > '{dir}/argv'\nexec cat > '{dir}/mail'\n"),
     );
-    world.pem("ca");
+    sandbox.pem("ca");
     for file in case.all("file") {
-        world.write(&file.argument, unescape(&fill(&file.value)));
+        sandbox.write(&file.argument, unescape(&fill(&file.value)));
     }
     let rc: Vec<_> = case
         .all("rc")
@@ -228,11 +228,11 @@ fn run(case: &Case, dialect: &str) -> Vec<String> {
         .map(|l| fill(&l.value))
         .collect();
     if !rc.is_empty() {
-        world.write("rc", unescape_returns(&(rc.join("\n") + "\n")));
+        sandbox.write("rc", unescape_returns(&(rc.join("\n") + "\n")));
     }
     let command = fill(case.one("$").expect("a command"));
     let words = shlex::split(&command).expect("words");
-    let mut run = world.as_name("mailx", &["-n"]);
+    let mut run = sandbox.as_name("mailx", &["-n"]);
     if server.is_none() && !command.contains("sendmail=") {
         run = run.arg("-S").arg(format!("mta={mta}"));
     }
@@ -244,7 +244,7 @@ fn run(case: &Case, dialect: &str) -> Vec<String> {
         if rc.is_empty() {
             "/dev/null".into()
         } else {
-            world.path("rc")
+            sandbox.path("rc")
         },
     );
     for line in case.all("env") {
@@ -260,9 +260,9 @@ fn run(case: &Case, dialect: &str) -> Vec<String> {
             to: mail.to,
             data: mail.data,
         }),
-        None => read_stub(&world),
+        None => read_stub(&sandbox),
     };
-    let mut wrong = check_run(case, &outcome, &world, &fill);
+    let mut wrong = check_run(case, &outcome, &sandbox, &fill);
     wrong.extend(check_sent(case, sent.as_ref()));
     if let Some(server) = &server {
         let dialogue = server.dialogue().join("\n");
@@ -288,8 +288,8 @@ fn unescape_returns(text: &str) -> String {
     text.replace("\\x0d", "\r")
 }
 
-fn read_stub(world: &World) -> Option<Sent> {
-    let argv = String::from_utf8(world.read("argv")?).unwrap();
+fn read_stub(sandbox: &Sandbox) -> Option<Sent> {
+    let argv = String::from_utf8(sandbox.read("argv")?).unwrap();
     let argv: Vec<_> = argv.lines().collect();
     let at = argv
         .iter()
@@ -302,7 +302,7 @@ fn read_stub(world: &World) -> Option<Sent> {
     let to = argv[at + 1..].iter().map(ToString::to_string).collect();
     // A program gets lines that end in LF or CRLF, as it is its own affair; the comparison is of
     // the mail.
-    let data = String::from_utf8_lossy(&world.read("mail")?)
+    let data = String::from_utf8_lossy(&sandbox.read("mail")?)
         .replace("\r\n", "\n")
         .replace('\n', "\r\n");
     Some(Sent {
@@ -315,7 +315,7 @@ fn read_stub(world: &World) -> Option<Sent> {
 fn check_run(
     case: &Case,
     outcome: &Outcome,
-    world: &World,
+    sandbox: &Sandbox,
     fill: &impl Fn(&str) -> String,
 ) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -335,7 +335,7 @@ fn check_run(
     }
     for line in case.all("left") {
         let name = line.argument.trim_end_matches('!');
-        let content = world
+        let content = sandbox
             .read(name)
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let good = match &content {
@@ -559,8 +559,8 @@ files! { options recipients template body headers_and_names attachments mailrc s
 
 #[test]
 fn every_file_of_cases_is_played() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/cases");
-    let mut found: Vec<_> = fs::read_dir(folder)
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/cases");
+    let mut found: Vec<_> = fs::read_dir(dir)
         .unwrap()
         .map(|e| {
             e.unwrap()

@@ -9,8 +9,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Command, Stdio};
 
 use crate::support::certs::certs;
+use crate::support::sandbox::{Outcome, Sandbox};
 use crate::support::server::Server;
-use crate::support::world::{Outcome, World};
 use rustix::fs::OFlags;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
@@ -40,11 +40,11 @@ const IMPLICIT: &[&str] = &[
 
 /// Checks a server that plays `script`; gives the outcome with standard output made comparable.
 fn check(script: &str, flags: &[&[&str]]) -> Outcome {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let server = Server::play("check", script);
-    world.pem("ca");
+    sandbox.pem("ca");
     let words = words(server.port(), flags);
-    let mut outcome = world.smail(&words).run();
+    let mut outcome = sandbox.smail(&words).run();
     let record = server.finish();
     assert!(
         record.mails().is_empty() && !record.said().contains(&"DATA"),
@@ -603,7 +603,7 @@ fn json_is_one_object_and_nothing_else() {
 
 #[test]
 fn what_keeps_a_check_from_its_first_step_is_told_in_the_same_object() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let rows: [(&[&str], i32, &str); 3] = [
         (
             &["-S", "smtp=127.0.0.1:1", "-S", "timeout=soon"],
@@ -618,7 +618,7 @@ fn what_keeps_a_check_from_its_first_step_is_told_in_the_same_object() {
         (&["--nonsense"], 64, "smail: "),
     ];
     for (more, exit, begin) in rows {
-        let outcome = world
+        let outcome = sandbox
             .smail(&["--no-config", "--check", "--json", "-r", "a@a.example"])
             .args_of(more)
             .run();
@@ -641,12 +641,12 @@ fn what_keeps_a_check_from_its_first_step_is_told_in_the_same_object() {
 
 #[test]
 fn programs_and_files_are_looked_at_and_left_alone() {
-    let world = World::new();
-    let marker = world.path("ran");
-    world.write_program("mta", &format!("#!/bin/sh\ntouch {}\n", marker.display()));
-    world.write_mode("plain", "no program", 0o600);
+    let sandbox = Sandbox::new();
+    let marker = sandbox.path("ran");
+    sandbox.write_program("mta", &format!("#!/bin/sh\ntouch {}\n", marker.display()));
+    sandbox.write_mode("plain", "no program", 0o600);
     let run = |mta: &str, more: &[&str]| {
-        let setting = format!("mta={}", world.path(mta).display());
+        let setting = format!("mta={}", sandbox.path(mta).display());
         let words = [
             "--no-config",
             "--check",
@@ -655,11 +655,11 @@ fn programs_and_files_are_looked_at_and_left_alone() {
             "-S",
             &setting,
         ];
-        let mut outcome = world.smail(&words).args_of(more).run();
+        let mut outcome = sandbox.smail(&words).args_of(more).run();
         outcome.stdout = normal(
             &outcome
                 .stdout
-                .replace(world.path("").to_str().unwrap(), "/W/"),
+                .replace(sandbox.path("").to_str().unwrap(), "/W/"),
             None,
         );
         outcome
@@ -684,8 +684,8 @@ sending would fail with exit status 69; nothing was sent
 ",
     );
     let file = |name: &str| {
-        let setting = format!("mta=test://{}", world.path(name).display());
-        let mut outcome = world
+        let setting = format!("mta=test://{}", sandbox.path(name).display());
+        let mut outcome = sandbox
             .smail(&[
                 "--no-config",
                 "--check",
@@ -698,7 +698,7 @@ sending would fail with exit status 69; nothing was sent
         outcome.stdout = normal(
             &outcome
                 .stdout
-                .replace(world.path("").to_str().unwrap(), "/W/"),
+                .replace(sandbox.path("").to_str().unwrap(), "/W/"),
             None,
         );
         outcome
@@ -721,17 +721,17 @@ mail can be sent through /W/box.eml; nothing was sent
 sending would fail with exit status 74; nothing was sent
 ",
     );
-    assert!(!world.path("box.eml").exists());
+    assert!(!sandbox.path("box.eml").exists());
     assert!(!marker.exists());
 }
 
 #[test]
 fn an_account_is_the_operand_and_only_one() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let config =
         "[accounts.work]\nsmtp = \"smtp://127.0.0.1:1\"\ntls = \"none\"\nfrom = \"w@a.example\"\n";
-    world.write("home/.config/smail/config.toml", config);
-    let mut outcome = world.smail(&["--check", "work"]).run();
+    sandbox.write("home/.config/smail/config.toml", config);
+    let mut outcome = sandbox.smail(&["--check", "work"]).run();
     outcome.stdout = normal(&outcome.stdout, None);
     assert_report(
         &outcome,
@@ -744,13 +744,13 @@ fn an_account_is_the_operand_and_only_one() {
 sending would fail with exit status 75; nothing was sent
 ",
     );
-    let unknown = world.smail(&["--check", "home"]).run();
+    let unknown = sandbox.smail(&["--check", "home"]).run();
     assert_eq!((unknown.status, unknown.stdout.as_str()), (64, ""));
     assert_eq!(
         unknown.stderr.lines().next(),
         Some("smail: unknown account `home`")
     );
-    let two = world.smail(&["--check", "work", "other"]).run();
+    let two = sandbox.smail(&["--check", "work", "other"]).run();
     let usage = "smail: `--check` takes one account\n\nhint: use `--to ADDRESS` to ask the server about a recipient\n";
     assert_eq!(
         (two.status, two.stdout.as_str(), two.stderr.as_str()),

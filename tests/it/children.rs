@@ -4,8 +4,8 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::sandbox::{Outcome, Run, Sandbox};
 use crate::support::sink::{Options, Sink};
-use crate::support::world::{Outcome, Run, World};
 use rustix::process::Signal;
 
 /// How a program comes to be started.
@@ -30,7 +30,7 @@ fn server(child: Child) -> Sink {
 }
 
 /// Prepares a mail on whose way this program is run.
-fn mail<'w>(world: &'w World, child: Child, sink: &Sink, program: &str) -> Run<'w> {
+fn mail<'w>(sandbox: &'w Sandbox, child: Child, sink: &Sink, program: &str) -> Run<'w> {
     let smtp = format!("smtp=127.0.0.1:{}", sink.port());
     let mut words = vec![
         "-S",
@@ -57,7 +57,7 @@ fn mail<'w>(world: &'w World, child: Child, sink: &Sink, program: &str) -> Run<'
         Child::Netrc => &["-S", "auth-user=u", "-S", "netrc-lookup"],
     });
     words.extend(["-S", &set, "r1@x.example"]);
-    let run = world.smail(&words).stdin("the words\n");
+    let run = sandbox.smail(&words).stdin("the words\n");
     if child == Child::OnFailure {
         run.queued()
     } else {
@@ -65,9 +65,9 @@ fn mail<'w>(world: &'w World, child: Child, sink: &Sink, program: &str) -> Run<'
     }
 }
 
-fn run(world: &World, child: Child, script: &str) -> Outcome {
-    let program = world.write_program("bin/child", &format!("#!/bin/sh\n{script}\n"));
-    mail(world, child, &server(child), program.to_str().unwrap()).run()
+fn run(sandbox: &Sandbox, child: Child, script: &str) -> Outcome {
+    let program = sandbox.write_program("bin/child", &format!("#!/bin/sh\n{script}\n"));
+    mail(sandbox, child, &server(child), program.to_str().unwrap()).run()
 }
 
 /// What has to stand before what a script does, so that it succeeds where it prints a secret or
@@ -84,11 +84,11 @@ fn well(child: Child) -> &'static str {
 #[test]
 fn no_program_finds_a_secret_in_its_environment() {
     for child in ALL {
-        let world = World::new();
-        let script = format!("env >{}\n{}", world.path("env").display(), well(child));
-        let program = world.write_program("bin/child", &format!("#!/bin/sh\n{script}\n"));
+        let sandbox = Sandbox::new();
+        let script = format!("env >{}\n{}", sandbox.path("env").display(), well(child));
+        let program = sandbox.write_program("bin/child", &format!("#!/bin/sh\n{script}\n"));
         let sink = server(child);
-        let mut run = mail(&world, child, &sink, program.to_str().unwrap());
+        let mut run = mail(&sandbox, child, &sink, program.to_str().unwrap());
         // None of them is in the way of the one that is looked for.
         for name in [
             "SMAIL_X_PASSWORD",
@@ -113,7 +113,7 @@ fn no_program_finds_a_secret_in_its_environment() {
             "{child:?}: {}",
             outcome.stderr
         );
-        let environment = String::from_utf8(world.read("env").unwrap()).unwrap();
+        let environment = String::from_utf8(sandbox.read("env").unwrap()).unwrap();
         assert!(
             !environment.contains("s3cret-pw"),
             "{child:?}: {environment}"
@@ -145,12 +145,12 @@ fn no_program_finds_a_secret_in_its_environment() {
 }
 
 /// The line in which a program's failure is told.
-fn told(world: &World, child: Child, outcome: &Outcome, how: &str, words: &str) {
-    let program = world.path("bin/child").display().to_string();
+fn told(sandbox: &Sandbox, child: Child, outcome: &Outcome, how: &str, words: &str) {
+    let program = sandbox.path("bin/child").display().to_string();
     let (status, line) = match child {
         Child::Mta => (69, words.to_owned()),
         Child::OnFailure => {
-            let failed = world.queue_names("failed");
+            let failed = sandbox.queue_names("failed");
             let id = failed[0].trim_end_matches(".log").to_owned();
             (
                 67,
@@ -178,10 +178,10 @@ fn told(world: &World, child: Child, outcome: &Outcome, how: &str, words: &str) 
 #[test]
 fn what_a_program_says_when_it_fails_is_told() {
     for child in ALL {
-        let world = World::new();
-        let outcome = run(&world, child, "echo 'it is locked' >&2; exit 1");
+        let sandbox = Sandbox::new();
+        let outcome = run(&sandbox, child, "echo 'it is locked' >&2; exit 1");
         told(
-            &world,
+            &sandbox,
             child,
             &outcome,
             "failed with status 1",
@@ -193,9 +193,9 @@ fn what_a_program_says_when_it_fails_is_told() {
 #[test]
 fn a_flood_is_read_to_its_end_and_cut() {
     for child in ALL {
-        let world = World::new();
+        let sandbox = Sandbox::new();
         let outcome = run(
-            &world,
+            &sandbox,
             child,
             "head -c 100000000 /dev/zero | tr '\\0' x >&2; echo >&2; echo 'it is locked' >&2; exit 1",
         );
@@ -216,13 +216,13 @@ fn a_flood_is_read_to_its_end_and_cut() {
 #[test]
 fn one_that_closes_its_input_at_once_may_succeed() {
     for child in ALL {
-        let world = World::new();
+        let sandbox = Sandbox::new();
         let good = if child == Child::Mta {
             "true"
         } else {
             well(child)
         };
-        let outcome = run(&world, child, &format!("exec <&-\n{good}"));
+        let outcome = run(&sandbox, child, &format!("exec <&-\n{good}"));
         assert_eq!(
             outcome.status,
             if child == Child::OnFailure { 67 } else { 0 },
@@ -240,8 +240,8 @@ fn one_that_closes_its_input_at_once_may_succeed() {
 #[test]
 fn one_that_is_not_there_is_named() {
     for child in ALL {
-        let (world, sink) = (World::new(), server(child));
-        let outcome = mail(&world, child, &sink, "/nonexistent/child").run();
+        let (sandbox, sink) = (Sandbox::new(), server(child));
+        let outcome = mail(&sandbox, child, &sink, "/nonexistent/child").run();
         let status = match child {
             Child::Mta => 78,
             Child::OnFailure => 67,
@@ -275,21 +275,21 @@ fn until(what: &str, mut is: impl FnMut() -> bool) {
 fn a_signal_ends_a_program_that_hangs_and_what_it_has_started_even_when_they_ignore_it() {
     for child in ALL {
         for (signal, status) in [(Signal::TERM, 143), (Signal::INT, 130)] {
-            let world = World::new();
-            let pids = world.path("pids").display().to_string();
+            let sandbox = Sandbox::new();
+            let pids = sandbox.path("pids").display().to_string();
             let script = format!(
                 "trap '' TERM INT\n(trap '' TERM INT; sleep 60) &\necho $$ $! >{pids}.new; mv {pids}.new {pids}\nwait"
             );
-            let program = world.write_program("bin/child", &format!("#!/bin/sh\n{script}\n"));
+            let program = sandbox.write_program("bin/child", &format!("#!/bin/sh\n{script}\n"));
             let sink = server(child);
             // A mail that a pipe does not hold, so that it is not complete when the signal comes.
-            let running = mail(&world, child, &sink, program.to_str().unwrap())
+            let running = mail(&sandbox, child, &sink, program.to_str().unwrap())
                 .stdin("x\n".repeat(100_000))
                 .start();
-            until("it never started", || world.read("pids").is_some());
+            until("it never started", || sandbox.read("pids").is_some());
             running.signal(signal);
             let outcome = running.finish();
-            let alive = String::from_utf8(world.read("pids").unwrap()).unwrap();
+            let alive = String::from_utf8(sandbox.read("pids").unwrap()).unwrap();
             until(&format!("{child:?} {alive}"), || {
                 !alive.split_whitespace().any(is_alive)
             });

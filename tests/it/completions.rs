@@ -1,6 +1,6 @@
 //! The completions in the shells they are for: each is sourced without a word, and completes.
 use crate::support::obstacle;
-use crate::support::world::{Outcome, World};
+use crate::support::sandbox::{Outcome, Sandbox};
 
 /// Flags that are signs to a shell.
 const SIGNS: [&str; 4] = ["-#", "-~", "-:", "-."];
@@ -12,10 +12,10 @@ fn run(shell: &[&str], script: &str) -> Option<Outcome> {
     if obstacle::stops(shell[0], obstacle::without_program(shell[0])) {
         return None;
     }
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let script = script.replace("FOLDER", FOLDER);
     Some(
-        world
+        sandbox
             .program(&[shell, &[&script]].concat())
             .env("TERM", "dumb")
             .run(),

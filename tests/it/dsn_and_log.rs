@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use crate::support::sandbox::{Run, Sandbox};
 use crate::support::server::Server;
 use crate::support::sink::{Options, Place};
-use crate::support::world::{Run, World};
 
 const ASKED: &[&str] = &[
     "--dsn-notify",
@@ -33,7 +33,7 @@ fn server(offers: &str, mail: &str, rcpts: &[(&str, &str)]) -> Server {
     Server::play("dsn", &text)
 }
 
-fn mail<'w>(world: &'w World, port: u16, more: &[&str], to: &[&str]) -> Run<'w> {
+fn mail<'w>(sandbox: &'w Sandbox, port: u16, more: &[&str], to: &[&str]) -> Run<'w> {
     let smtp = format!("smtp=127.0.0.1:{port}");
     let mut words = vec![
         "-S",
@@ -49,12 +49,12 @@ fn mail<'w>(world: &'w World, port: u16, more: &[&str], to: &[&str]) -> Run<'w> 
     ];
     words.extend(more);
     words.extend(to);
-    world.smail(&words).stdin("the words\n")
+    sandbox.smail(&words).stdin("the words\n")
 }
 
 /// The lines of a log, with what changes from run to run struck out.
-fn lines(world: &World, name: &str) -> Vec<String> {
-    let text = String::from_utf8(world.read(name).unwrap_or_default()).unwrap();
+fn lines(sandbox: &Sandbox, name: &str) -> Vec<String> {
+    let text = String::from_utf8(sandbox.read(name).unwrap_or_default()).unwrap();
     assert!(text.is_empty() || text.ends_with('\n'), "{text:?}");
     text.lines().map(masked).collect()
 }
@@ -89,7 +89,7 @@ fn masked(line: &str) -> String {
 
 #[test]
 fn a_server_with_dsn_is_asked_and_one_without_gets_the_mail_all_the_same() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let both = ["r1@x.example", "r+2@x.example"];
     let offered = server(
         "DSN",
@@ -105,7 +105,7 @@ fn a_server_with_dsn_is_asked_and_one_without_gets_the_mail_all_the_same() {
             ),
         ],
     );
-    let sent = mail(&world, offered.port(), ASKED, &both).run();
+    let sent = mail(&sandbox, offered.port(), ASKED, &both).run();
     assert_eq!(
         (sent.status, sent.stderr.as_str(), sent.stdout.as_str()),
         (0, "", "")
@@ -119,12 +119,12 @@ fn a_server_with_dsn_is_asked_and_one_without_gets_the_mail_all_the_same() {
         server("8BITMIME", "MAIL FROM:<a@a.example>", &rcpts)
     };
     let quiet = without();
-    let sent = mail(&world, quiet.port(), ASKED, &both).run();
+    let sent = mail(&sandbox, quiet.port(), ASKED, &both).run();
     assert_eq!((sent.status, sent.stderr.as_str()), (0, ""));
     quiet.finish();
     let told = without();
     let sent = mail(
-        &world,
+        &sandbox,
         told.port(),
         ASKED,
         &["-v", "r1@x.example", "r+2@x.example"],
@@ -141,14 +141,14 @@ fn a_server_with_dsn_is_asked_and_one_without_gets_the_mail_all_the_same() {
 
 #[test]
 fn nothing_is_asked_for_unless_somebody_wants_it() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let server = server(
         "DSN",
         "MAIL FROM:<a@a.example>",
         &[("RCPT TO:<r1@x.example>", "250 ok")],
     );
     assert_eq!(
-        mail(&world, server.port(), &["-v"], &["r1@x.example"])
+        mail(&sandbox, server.port(), &["-v"], &["r1@x.example"])
             .run()
             .status,
         0
@@ -158,7 +158,7 @@ fn nothing_is_asked_for_unless_somebody_wants_it() {
 
 #[test]
 fn without_notify_no_original_recipient_is_named() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let server = server(
         "DSN",
         "MAIL FROM:<a@a.example> RET=FULL",
@@ -166,7 +166,7 @@ fn without_notify_no_original_recipient_is_named() {
     );
     assert_eq!(
         mail(
-            &world,
+            &sandbox,
             server.port(),
             &["--dsn-return=Full"],
             &["r1@x.example"]
@@ -180,12 +180,12 @@ fn without_notify_no_original_recipient_is_named() {
 
 #[test]
 fn a_recipient_beyond_ascii_has_no_original_form() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let text = "S: 220 mx\nC: EHLO *\nS: 250-mx\nS: 250-SMTPUTF8\nS: 250-8BITMIME\nS: 250 DSN\nC: MAIL FROM:<a@a.example>*SMTPUTF8*\n\
                 S: 250 ok\nC: RCPT TO:<\\xc3\\xbc@x.example> NOTIFY=NEVER\nS: 250 ok\nC: DATA\nS: 354 go\n-- data\nS: 250 ok\n-- bye\n";
     let server = Server::play("utf8", text);
     let sent = mail(
-        &world,
+        &sandbox,
         server.port(),
         &["--dsn-notify=never"],
         &["ü@x.example"],
@@ -197,27 +197,27 @@ fn a_recipient_beyond_ascii_has_no_original_form() {
 
 #[test]
 fn a_flag_wins_over_the_setting_and_the_queue_keeps_what_was_asked() {
-    let world = World::new();
-    world.write(
+    let sandbox = Sandbox::new();
+    sandbox.write(
         "home/.config/smail/config.toml",
         "dsn-notify = [\"success\", \"failure\"]\ndsn-return = \"full\"\n",
     );
     let place = Place::reserve();
     let asked = ["--dsn-return", "headers", "--dsn-envid", "e=1"];
-    let kept = mail(&world, place.port(), &asked, &["r1@x.example"])
+    let kept = mail(&sandbox, place.port(), &asked, &["r1@x.example"])
         .queued()
         .run();
     assert_eq!(
-        (kept.status, world.entries().len()),
+        (kept.status, sandbox.entries().len()),
         (0, 1),
         "{}",
         kept.stderr
     );
     // What was asked when it was written counts, not what the files say now.
-    world.write("home/.config/smail/config.toml", "dsn-notify = \"never\"\n");
+    sandbox.write("home/.config/smail/config.toml", "dsn-notify = \"never\"\n");
     let sink = Options::new().extensions(&["DSN"]).start_at(place);
-    let flush = world
-        .smail(&["--flush", &world.entries()[0]])
+    let flush = sandbox
+        .smail(&["--flush", &sandbox.entries()[0]])
         .queued()
         .run();
     assert_eq!((flush.status, flush.stderr.as_str()), (0, ""));
@@ -235,7 +235,7 @@ fn a_flag_wins_over_the_setting_and_the_queue_keeps_what_was_asked() {
 
 #[test]
 fn a_bad_word_is_refused_before_anything_is_sent() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     for (flags, status, words) in [
         (
             ["--dsn-notify", "always"],
@@ -269,29 +269,29 @@ fn a_bad_word_is_refused_before_anything_is_sent() {
             "smail: dsn-return: invalid value `body`; expected one of headers, full\n  set in -S\n",
         ),
     ] {
-        let outcome = mail(&world, 1, &flags, &["r1@x.example"]).run();
+        let outcome = mail(&sandbox, 1, &flags, &["r1@x.example"]).run();
         assert_eq!((outcome.status, outcome.stderr.as_str()), (status, words));
     }
 }
 
 #[test]
 fn a_dry_run_tells_what_would_be_asked() {
-    let world = World::new();
-    let outcome = mail(&world, 1, ASKED, &["--dry-run", "r1@x.example"]).run();
+    let sandbox = Sandbox::new();
+    let outcome = mail(&sandbox, 1, ASKED, &["--dry-run", "r1@x.example"]).run();
     assert_eq!(outcome.status, 0);
     let last = outcome.stderr.lines().last();
     assert_eq!(
         last,
         Some("-- dsn: NOTIFY=SUCCESS,DELAY RET=HDRS ENVID=job+207+2B1")
     );
-    let outcome = mail(&world, 1, &[], &["--dry-run", "r1@x.example"]).run();
+    let outcome = mail(&sandbox, 1, &[], &["--dry-run", "r1@x.example"]).run();
     assert!(!outcome.stderr.contains("dsn"), "{}", outcome.stderr);
 }
 
 #[test]
 fn a_program_is_asked_in_the_words_of_sendmail() {
-    let world = World::new();
-    let program = world.write_program(
+    let sandbox = Sandbox::new();
+    let program = sandbox.write_program(
         "bin/mta",
         "#!/bin/sh\nprintf '%s\\n' \"$@\" >args\ncat >/dev/null\n",
     );
@@ -304,9 +304,9 @@ fn a_program_is_asked_in_the_words_of_sendmail() {
         "--dsn-envid=x1",
         "r1@x.example",
     ];
-    let sent = world.smail(&words).stdin("x\n").run();
+    let sent = sandbox.smail(&words).stdin("x\n").run();
     assert_eq!((sent.status, sent.stderr.as_str()), (0, ""));
-    let args = String::from_utf8(world.read("args").unwrap()).unwrap();
+    let args = String::from_utf8(sandbox.read("args").unwrap()).unwrap();
     assert_eq!(
         args,
         "-i\n-N\nfailure\n-R\nfull\n-V\nx1\n--\nr1@x.example\n"
@@ -315,14 +315,14 @@ fn a_program_is_asked_in_the_words_of_sendmail() {
 
 #[test]
 fn every_attempt_is_one_line_whatever_became_of_it() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let log = ["-S", "log=log"];
     let sink = Options::new()
         .login("u@a.example", "s3cret-pw")
         .cert("server")
         .starttls()
         .start();
-    let ca = format!("tls-ca-file={}", world.pem("ca").display());
+    let ca = format!("tls-ca-file={}", sandbox.pem("ca").display());
     let smtp = format!("smtp=localhost:{}", sink.port());
     let mut words = vec![
         "-S",
@@ -345,7 +345,7 @@ fn every_attempt_is_one_line_whatever_became_of_it() {
         "s",
         "r1@x.example",
     ]);
-    let sent = world.smail(&words).stdin("x\n").run();
+    let sent = sandbox.smail(&words).stdin("x\n").run();
     assert_eq!((sent.status, sent.stderr.as_str()), (0, ""));
     let refusing = server(
         "8BITMIME",
@@ -356,19 +356,19 @@ fn every_attempt_is_one_line_whatever_became_of_it() {
         ],
     );
     let port = refusing.port();
-    let partial = mail(&world, port, &log, &["r1@x.example", "r2@x.example"]).run();
+    let partial = mail(&sandbox, port, &log, &["r1@x.example", "r2@x.example"]).run();
     assert_eq!(partial.status, 67, "{}", partial.stderr);
     refusing.finish();
     let nobody = Place::reserve();
     assert_eq!(
-        mail(&world, nobody.port(), &log, &["r1@x.example"])
+        mail(&sandbox, nobody.port(), &log, &["r1@x.example"])
             .run()
             .status,
         75
     );
-    let text = fs::read_to_string(world.path("log")).unwrap();
+    let text = fs::read_to_string(sandbox.path("log")).unwrap();
     assert!(!text.contains("s3cret-pw"), "{text}");
-    let told = lines(&world, "log");
+    let told = lines(&sandbox, "log");
     let head = "time=T id=- message-id=M caller=C from=a@a.example";
     assert_eq!(told.len(), 3, "{told:#?}");
     let (before, after) = told[0].split_once(" reply=").unwrap();
@@ -399,7 +399,7 @@ fn every_attempt_is_one_line_whatever_became_of_it() {
         )
     );
     assert_eq!(
-        fs::metadata(world.path("log"))
+        fs::metadata(sandbox.path("log"))
             .unwrap()
             .permissions()
             .mode()
@@ -410,18 +410,18 @@ fn every_attempt_is_one_line_whatever_became_of_it() {
 
 #[test]
 fn the_queue_and_its_flush_log_under_one_id() {
-    let world = World::new();
-    world.write("home/.config/smail/config.toml", "log = \"~/mail.log\"\n");
+    let sandbox = Sandbox::new();
+    sandbox.write("home/.config/smail/config.toml", "log = \"~/mail.log\"\n");
     let place = Place::reserve();
     let port = place.port();
-    let kept = mail(&world, port, &[], &["r1@x.example"]).queued().run();
+    let kept = mail(&sandbox, port, &[], &["r1@x.example"]).queued().run();
     assert_eq!(kept.status, 0, "{}", kept.stderr);
-    let id = world.entries()[0].clone();
-    assert_eq!(world.smail(&["--flush", &id]).queued().run().status, 75);
+    let id = sandbox.entries()[0].clone();
+    assert_eq!(sandbox.smail(&["--flush", &id]).queued().run().status, 75);
     let refusing = Options::new()
         .recipient("r1@x.example", "550 5.7.1 no")
         .start_at(place);
-    assert_eq!(world.smail(&["--flush", &id]).queued().run().status, 69);
+    assert_eq!(sandbox.smail(&["--flush", &id]).queued().run().status, 69);
     let head = "time=T id=I message-id=M caller=C from=a@a.example to=r1@x.example";
     let way = format!("host=127.0.0.1:{port} tls=none user=-");
     let waits = format!(
@@ -432,21 +432,21 @@ fn the_queue_and_its_flush_log_under_one_id() {
         format!("{head} {waits} exit=75"),
         format!("{head} bytes=N {way} status=rejected reply=\"550 5.7.1 no\" exit=69"),
     ];
-    assert_eq!(lines(&world, "home/mail.log"), wanted);
-    let text = fs::read_to_string(world.path("home/mail.log")).unwrap();
+    assert_eq!(lines(&sandbox, "home/mail.log"), wanted);
+    let text = fs::read_to_string(sandbox.path("home/mail.log")).unwrap();
     assert_eq!(text.matches(&format!(" id={id} ")).count(), 3, "{text}");
     drop(refusing);
     // A mail that is taken along is logged too, behind the one that took it.
-    world.smail(&["--release", &id]).queued().run();
+    sandbox.smail(&["--release", &id]).queued().run();
     let other = Options::new().start();
     assert_eq!(
-        mail(&world, other.port(), &[], &["r2@x.example"])
+        mail(&sandbox, other.port(), &[], &["r2@x.example"])
             .queued()
             .run()
             .status,
         0
     );
-    let told = lines(&world, "home/mail.log");
+    let told = lines(&sandbox, "home/mail.log");
     assert_eq!(told.len(), 5, "{told:#?}");
     assert!(
         told[3].contains(" to=r2@x.example ") && told[3].contains(" status=sent "),
@@ -462,13 +462,13 @@ fn the_queue_and_its_flush_log_under_one_id() {
 
 #[test]
 fn no_word_from_outside_makes_a_second_line_or_another_key() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let text = "S: 220 mx\nC: EHLO *\nS: 250 mx\nC: MAIL *\nS: 250 ok\nC: RCPT *\n\
                 S<: 550-5.1.1 x\\x0btime=0 status=sent\\x1b[2J\\r\\n550 5.1.1 \" exit=0\\r\\n\n-- bye\n";
     let server = Server::play("forger", text);
     let evil = ["-s", "subject\ntime=0 status=sent", "-S", "log=log"];
     let outcome = mail(
-        &world,
+        &sandbox,
         server.port(),
         &evil,
         &["\"a b=c status=sent\"@x.example"],
@@ -476,7 +476,7 @@ fn no_word_from_outside_makes_a_second_line_or_another_key() {
     .run();
     assert_eq!(outcome.status, 67, "{}", outcome.stderr);
     server.finish();
-    let text = fs::read_to_string(world.path("log")).unwrap();
+    let text = fs::read_to_string(sandbox.path("log")).unwrap();
     assert_eq!(text.lines().count(), 1, "{text}");
     assert!(
         text.contains(r#" to="\"a b=c status=sent\"@x.example" "#),
@@ -509,22 +509,22 @@ fn no_word_from_outside_makes_a_second_line_or_another_key() {
 
 #[test]
 fn a_log_that_cannot_be_written_loses_no_mail_and_changes_no_status() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let sink = Options::new().start();
     let log = ["-S", "log=none/such/log"];
     let remark =
         "smail: cannot write the log: none/such/log: No such file or directory (os error 2)\n";
-    let sent = mail(&world, sink.port(), &log, &["r1@x.example"]).run();
+    let sent = mail(&sandbox, sink.port(), &log, &["r1@x.example"]).run();
     assert_eq!((sent.status, sent.stderr.as_str()), (0, remark));
-    let quiet = mail(&world, sink.port(), &log, &["--quiet", "r1@x.example"]).run();
+    let quiet = mail(&sandbox, sink.port(), &log, &["--quiet", "r1@x.example"]).run();
     assert_eq!((quiet.status, quiet.stderr.as_str()), (0, ""));
-    let queued = mail(&world, sink.port(), &log, &["r1@x.example"])
+    let queued = mail(&sandbox, sink.port(), &log, &["r1@x.example"])
         .queued()
         .run();
     assert_eq!((queued.status, queued.stderr.as_str()), (0, remark));
-    assert_eq!(world.entries(), [""; 0]);
+    assert_eq!(sandbox.entries(), [""; 0]);
     // A reader that never comes is not waited for.
-    let fifo = world.path("fifo");
+    let fifo = sandbox.path("fifo");
     rustix::fs::mknodat(
         rustix::fs::CWD,
         &fifo,
@@ -533,7 +533,13 @@ fn a_log_that_cannot_be_written_loses_no_mail_and_changes_no_status() {
         0,
     )
     .unwrap();
-    let waits = mail(&world, sink.port(), &["-S", "log=fifo"], &["r1@x.example"]).run();
+    let waits = mail(
+        &sandbox,
+        sink.port(),
+        &["-S", "log=fifo"],
+        &["r1@x.example"],
+    )
+    .run();
     assert_eq!(
         (waits.status, waits.stderr.lines().count()),
         (0, 1),
@@ -545,27 +551,32 @@ fn a_log_that_cannot_be_written_loses_no_mail_and_changes_no_status() {
 
 #[test]
 fn a_log_of_none_switches_off_what_another_source_said() {
-    let world = World::new();
-    world.write(
+    let sandbox = Sandbox::new();
+    sandbox.write(
         "home/.config/smail/config.toml",
         "log = [\"log\", \"other\"]\n",
     );
     let sink = Options::new().start();
     assert_eq!(
-        mail(&world, sink.port(), &["-S", "log=none"], &["r1@x.example"])
+        mail(
+            &sandbox,
+            sink.port(),
+            &["-S", "log=none"],
+            &["r1@x.example"]
+        )
+        .run()
+        .status,
+        0
+    );
+    assert!(sandbox.read("log").is_none() && sandbox.read("other").is_none());
+    assert_eq!(
+        mail(&sandbox, sink.port(), &[], &["r1@x.example"])
             .run()
             .status,
         0
     );
-    assert!(world.read("log").is_none() && world.read("other").is_none());
     assert_eq!(
-        mail(&world, sink.port(), &[], &["r1@x.example"])
-            .run()
-            .status,
-        0
-    );
-    assert_eq!(
-        (lines(&world, "log").len(), lines(&world, "other").len()),
+        (lines(&sandbox, "log").len(), lines(&sandbox, "other").len()),
         (1, 1)
     );
 }

@@ -1,8 +1,8 @@
 //! Words of strangers on their way out: no control, mark of direction or hidden character reaches a
 //! terminal, a log or another program raw, whoever said it; and no server repeats a secret to
 //! whoever reads its words.
+use crate::support::sandbox::{Outcome, Run, Sandbox};
 use crate::support::server::Server;
-use crate::support::world::{Outcome, Run, World};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use smail::text;
@@ -51,7 +51,7 @@ fn clean(what: &str, run: Run<'_>) -> Outcome {
 
 #[test]
 fn no_word_of_the_command_line_reaches_the_terminal_raw() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let address = format!("{EVIL}@x.example");
     let set = |name: &str| format!("{name}={FLAT}");
     let named = |name: &str| format!("{name}={EVIL}");
@@ -148,18 +148,18 @@ fn no_word_of_the_command_line_reaches_the_terminal_raw() {
     .map(|row| row.into_iter().map(str::to_owned).collect())
     .collect();
     for row in &rows {
-        clean(&format!("{row:?}"), world.smail(row).stdin("x\n"));
+        clean(&format!("{row:?}"), sandbox.smail(row).stdin("x\n"));
     }
 }
 
 #[test]
 fn every_unsafe_character_of_an_address_is_spelled_out_above_its_caret() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let all = ('\u{1}'..='\u{ffff}').filter(|c| steers(*c));
     for c in all.filter(|c| !c.is_ascii() || u32::from(*c) % 7 == 1) {
         let outcome = clean(
             &format!("{c:?}"),
-            world.smail(&["-S", "mta=/bin/false", &format!("邮a{c}@x.example")]),
+            sandbox.smail(&["-S", "mta=/bin/false", &format!("邮a{c}@x.example")]),
         );
         let lines: Vec<&str> = outcome.stderr.lines().collect();
         // What only hides is a letter of an address beyond ASCII.
@@ -178,12 +178,12 @@ fn every_unsafe_character_of_an_address_is_spelled_out_above_its_caret() {
 
 #[test]
 fn no_word_of_a_file_or_the_environment_reaches_the_terminal_raw() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let rc = |line: &str| {
-        world.write("home/.mailrc", line);
-        clean(line, world.smail(&["-v", "-d", "you@x.example"]));
-        clean(line, world.smail(&["-v", "--show-settings"]));
-        clean(line, world.smail(&["--setup", "--from-mailrc", "--yes"]));
+        sandbox.write("home/.mailrc", line);
+        clean(line, sandbox.smail(&["-v", "-d", "you@x.example"]));
+        clean(line, sandbox.smail(&["-v", "--show-settings"]));
+        clean(line, sandbox.smail(&["--setup", "--from-mailrc", "--yes"]));
     };
     for line in [
         format!("set {FLAT}=1"),
@@ -202,7 +202,7 @@ fn no_word_of_a_file_or_the_environment_reaches_the_terminal_raw() {
     ] {
         rc(&line);
     }
-    world.write("home/.mailrc", "");
+    sandbox.write("home/.mailrc", "");
     let spelled = text::safe(EVIL, text::Policy::Toml);
     for line in [
         format!("\"{spelled}\" = 1"),
@@ -221,32 +221,35 @@ fn no_word_of_a_file_or_the_environment_reaches_the_terminal_raw() {
         format!("auth-password-file = \"/nonexistent/{spelled}\"\nsmtp = \"h\""),
         format!("auth-password-command = \"/nonexistent/{spelled}\"\nsmtp = \"h\""),
     ] {
-        world.write("home/.config/smail/config.toml", &line);
-        clean(&line, world.smail(&["-v", "you@x.example"]).stdin("x\n"));
-        clean(&line, world.smail(&["you@x.example"]).stdin("x\n").queued());
+        sandbox.write("home/.config/smail/config.toml", &line);
+        clean(&line, sandbox.smail(&["-v", "you@x.example"]).stdin("x\n"));
         clean(
             &line,
-            world.smail(&["--json", "you@x.example"]).stdin("x\n"),
+            sandbox.smail(&["you@x.example"]).stdin("x\n").queued(),
         );
-        clean(&line, world.smail(&["-v", "--show-settings"]));
-        clean(&line, world.smail(&["--check"]));
+        clean(
+            &line,
+            sandbox.smail(&["--json", "you@x.example"]).stdin("x\n"),
+        );
+        clean(&line, sandbox.smail(&["-v", "--show-settings"]));
+        clean(&line, sandbox.smail(&["--check"]));
     }
     let odd = format!("home/{EVIL}.toml");
-    world.write(&odd, "from = 1\nfrom = 2\nx = 3\n");
-    let path = world.path(&odd);
+    sandbox.write(&odd, "from = 1\nfrom = 2\nx = 3\n");
+    let path = sandbox.path(&odd);
     let named = path.to_str().unwrap();
     clean(
         "a file of that name",
-        world.smail(&["--config", named, "--show-settings"]),
+        sandbox.smail(&["--config", named, "--show-settings"]),
     );
-    world.write(&odd, "from = 'a'\nsmtp = 'h'\n");
+    sandbox.write(&odd, "from = 'a'\nsmtp = 'h'\n");
     clean(
         "a file of that name",
-        world.smail(&["--config", named, "-v", "--show-settings"]),
+        sandbox.smail(&["--config", named, "-v", "--show-settings"]),
     );
     clean(
         "a file of that name",
-        world.smail(&["--config", named, "you@x.example"]),
+        sandbox.smail(&["--config", named, "you@x.example"]),
     );
     for name in [
         "SMAIL_SMTP",
@@ -261,11 +264,13 @@ fn no_word_of_a_file_or_the_environment_reaches_the_terminal_raw() {
     ] {
         clean(
             name,
-            world.smail(&["-v", "--show-settings"]).env(name, FLAT),
+            sandbox.smail(&["-v", "--show-settings"]).env(name, FLAT),
         );
         clean(
             name,
-            world.smail(&["-v", "-d", "you@x.example"]).env(name, FLAT),
+            sandbox
+                .smail(&["-v", "-d", "you@x.example"])
+                .env(name, FLAT),
         );
     }
 }
@@ -283,8 +288,8 @@ fn said() -> String {
         .collect()
 }
 
-fn to(world: &World, port: u16, more: &[&str]) -> Vec<String> {
-    let _ = world;
+fn to(sandbox: &Sandbox, port: u16, more: &[&str]) -> Vec<String> {
+    let _ = sandbox;
     let smtp = format!("smtp=127.0.0.1:{port}");
     let words = [
         "-S",
@@ -341,9 +346,9 @@ fn no_word_of_a_server_reaches_the_terminal_the_log_or_the_lists_raw() {
             if more.contains(&"--check") && script.contains("DATA") {
                 continue;
             }
-            let world = World::new();
+            let sandbox = Sandbox::new();
             let server = play(script);
-            let words: Vec<String> = to(&world, server.port(), more)
+            let words: Vec<String> = to(&sandbox, server.port(), more)
                 .into_iter()
                 .chain(
                     more.iter()
@@ -353,7 +358,7 @@ fn no_word_of_a_server_reaches_the_terminal_the_log_or_the_lists_raw() {
                 .collect();
             let outcome = clean(
                 &format!("{more:?} {script}"),
-                world.smail(&words).stdin("x\n").queued(),
+                sandbox.smail(&words).stdin("x\n").queued(),
             );
             if more.contains(&"--json") {
                 let line = outcome.stdout.lines().last().unwrap_or_default();
@@ -364,12 +369,15 @@ fn no_word_of_a_server_reaches_the_terminal_the_log_or_the_lists_raw() {
                 );
             }
             for look in [&["--queue"][..], &["--queue", "--json"], &["--as", "mailq"]] {
-                clean(&format!("{look:?}"), world.smail(look).queued());
+                clean(&format!("{look:?}"), sandbox.smail(look).queued());
             }
-            for id in world.entries() {
-                clean("--queue-show", world.smail(&["--queue-show", &id]).queued());
+            for id in sandbox.entries() {
+                clean(
+                    "--queue-show",
+                    sandbox.smail(&["--queue-show", &id]).queued(),
+                );
             }
-            let log = String::from_utf8(world.read("log").unwrap_or_default()).unwrap();
+            let log = String::from_utf8(sandbox.read("log").unwrap_or_default()).unwrap();
             assert!(raw(&log).is_empty(), "{log:?}");
         }
     }
@@ -377,19 +385,21 @@ fn no_word_of_a_server_reaches_the_terminal_the_log_or_the_lists_raw() {
 
 #[test]
 fn no_word_of_a_client_or_a_program_comes_back_raw() {
-    let world = World::new();
-    let program = world.write_program(
+    let sandbox = Sandbox::new();
+    let program = sandbox.write_program(
         "mta",
         &format!("#!/bin/sh\nprintf '%s\\n' '{FLAT}' >&2\nexit 1\n"),
     );
     let mta = format!("mta={}", program.display());
     clean(
         "mta",
-        world.smail(&["-v", "-S", &mta, "b@b.example"]).stdin("x\n"),
+        sandbox
+            .smail(&["-v", "-S", &mta, "b@b.example"])
+            .stdin("x\n"),
     );
     clean(
         "mta --json",
-        world
+        sandbox
             .smail(&["--json", "-S", &mta, "b@b.example"])
             .stdin("x\n"),
     );
@@ -399,7 +409,7 @@ fn no_word_of_a_client_or_a_program_comes_back_raw() {
     );
     let outcome = clean(
         "-bs",
-        world
+        sandbox
             .smail(&["--as", "sendmail", "-S", &mta, "-bs"])
             .stdin(&dialogue),
     );
@@ -410,7 +420,7 @@ fn no_word_of_a_client_or_a_program_comes_back_raw() {
     );
     let outcome = clean(
         "-bs",
-        world
+        sandbox
             .as_name("sendmail", &["-bs"])
             .env("SMAIL_MTA", &program)
             .stdin(dialogue),
@@ -492,9 +502,9 @@ fn a_server_that_repeats_the_password_tells_it_to_nobody() {
             &["--check", "--to", "b@b.example"],
             &["--check", "--json", "-v", "--to", "b@b.example"],
         ] {
-            let world = World::new();
+            let sandbox = Sandbox::new();
             let server = echo(mechanism, login, rest);
-            let mut words = to(&world, server.port(), more);
+            let mut words = to(&sandbox, server.port(), more);
             words.extend([
                 "-S".to_owned(),
                 format!("auth-user={USER}"),
@@ -504,8 +514,8 @@ fn a_server_that_repeats_the_password_tells_it_to_nobody() {
             if !more.contains(&"--check") {
                 words.push("b@b.example".to_owned());
             }
-            world.write("pw", format!("{PASSWORD}\n"));
-            let outcome = world.smail(&words).stdin("x\n").queued().run();
+            sandbox.write("pw", format!("{PASSWORD}\n"));
+            let outcome = sandbox.smail(&words).stdin("x\n").queued().run();
             let shown = format!("{}\n{}", outcome.stdout, outcome.stderr);
             assert_eq!(
                 reveals(&shown),
@@ -516,10 +526,10 @@ fn a_server_that_repeats_the_password_tells_it_to_nobody() {
                 shown.contains("***"),
                 "{mechanism} {login} {more:?}: {shown}"
             );
-            let log = String::from_utf8(world.read("log").unwrap_or_default()).unwrap();
+            let log = String::from_utf8(sandbox.read("log").unwrap_or_default()).unwrap();
             assert_eq!(reveals(&log), None, "{log}");
-            for id in world.entries() {
-                assert_eq!(reveals(&world.journal(&id).concat()), None);
+            for id in sandbox.entries() {
+                assert_eq!(reveals(&sandbox.journal(&id).concat()), None);
             }
         }
     }
@@ -527,19 +537,19 @@ fn a_server_that_repeats_the_password_tells_it_to_nobody() {
 
 #[test]
 fn a_program_in_place_of_a_server_that_prints_the_password_tells_it_to_nobody() {
-    let world = World::new();
-    let program = world.write_program(
+    let sandbox = Sandbox::new();
+    let program = sandbox.write_program(
         "mta",
         &format!("#!/bin/sh\necho \"bad login: {PASSWORD}\" >&2\nexit 1\n"),
     );
-    world.write(
+    sandbox.write(
         "home/.config/smail/config.toml",
         format!(
             "mta = \"{}\"\nauth-password = \"{PASSWORD}\"\n",
             program.display()
         ),
     );
-    let outcome = world.smail(&["-v", "b@b.example"]).stdin("x\n").run();
+    let outcome = sandbox.smail(&["-v", "b@b.example"]).stdin("x\n").run();
     assert_eq!(reveals(&outcome.stderr), None, "{}", outcome.stderr);
     assert!(
         outcome.stderr.contains("bad login: ***\n"),
@@ -550,15 +560,15 @@ fn a_program_in_place_of_a_server_that_prints_the_password_tells_it_to_nobody() 
 
 #[test]
 fn words_of_a_server_are_cut_to_512_bytes_a_line_and_twenty_lines() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let line = format!("451-{}\\r\\n", "\\xc3\\xa9".repeat(600));
     let script = format!(
         "S: 220 mx\nC: EHLO *\nS: 250 mx\nC: MAIL *\nS<: {}451 end\\r\\n\n-- bye\n",
         line.repeat(40)
     );
     let server = play(&script);
-    let mut words = to(&world, server.port(), &["b@b.example"]);
-    let outcome = world.smail(&words).stdin("x\n").run();
+    let mut words = to(&sandbox, server.port(), &["b@b.example"]);
+    let outcome = sandbox.smail(&words).stdin("x\n").run();
     let told: Vec<&str> = outcome
         .stderr
         .lines()
@@ -578,14 +588,14 @@ fn words_of_a_server_are_cut_to_512_bytes_a_line_and_twenty_lines() {
         "{told:?}"
     );
     let server = play(&script);
-    words = to(&world, server.port(), &["b@b.example"]);
-    world.smail(&words).stdin("x\n").queued().run();
-    let list = world.smail(&["--queue"]).queued().run().stdout;
+    words = to(&sandbox, server.port(), &["b@b.example"]);
+    sandbox.smail(&words).stdin("x\n").queued().run();
+    let list = sandbox.smail(&["--queue"]).queued().run().stdout;
     assert!(
         list.lines().all(|line| line.len() <= 560) && list.contains('…'),
         "{list}"
     );
-    let log = String::from_utf8(world.read("log").unwrap()).unwrap();
+    let log = String::from_utf8(sandbox.read("log").unwrap()).unwrap();
     let reply = log
         .lines()
         .last()

@@ -3,12 +3,12 @@
 //! mail, in two languages.
 use std::net::TcpListener;
 
+use crate::support::sandbox::{Outcome, Run, Sandbox};
 use crate::support::server::Server;
-use crate::support::world::{Outcome, Run, World};
 use serde_json::Value;
 
 /// A mail to one recipient, with the report for programs.
-fn mail<'w>(world: &'w World, port: u16, more: &[&str]) -> Run<'w> {
+fn mail<'w>(sandbox: &'w Sandbox, port: u16, more: &[&str]) -> Run<'w> {
     let smtp = format!("smtp=127.0.0.1:{port}");
     let mut words = vec![
         "--no-config",
@@ -20,7 +20,10 @@ fn mail<'w>(world: &'w World, port: u16, more: &[&str]) -> Run<'w> {
         "subj",
     ];
     words.extend(more);
-    world.smail(&words).stdin("the words\n").arg("r1@x.example")
+    sandbox
+        .smail(&words)
+        .stdin("the words\n")
+        .arg("r1@x.example")
 }
 
 /// The first recipient in the report for programs.
@@ -30,8 +33,8 @@ fn recipient(outcome: &Outcome) -> Value {
     summary["recipients"][0].clone()
 }
 
-/// The lines of the way out.
-fn way_out(outcome: &Outcome) -> Vec<&str> {
+/// The lines that tell what to do.
+fn remedy(outcome: &Outcome) -> Vec<&str> {
     outcome
         .stderr
         .lines()
@@ -42,7 +45,7 @@ fn way_out(outcome: &Outcome) -> Vec<&str> {
 /// The hint, the class and the status of a failure; its way out has one to three lines.
 fn told(outcome: &Outcome) -> (String, String, i32) {
     let to = recipient(outcome);
-    let lines = way_out(outcome);
+    let lines = remedy(outcome);
     assert!((1..=3).contains(&lines.len()), "{}", outcome.stderr);
     assert_eq!(
         lines
@@ -61,12 +64,14 @@ fn told(outcome: &Outcome) -> (String, String, i32) {
 
 /// Plays a transcript and tells how the mail was explained.
 fn story(name: &str, flags: &[&str]) -> (String, String, i32) {
-    let world = World::new();
-    world.pem("ca");
+    let sandbox = Sandbox::new();
+    sandbox.pem("ca");
     let mut server = Server::story(name);
     let mut more = vec!["--json", "-S", "timeout=1"];
     more.extend(flags);
-    let outcome = mail(&world, server.port(), &more).arg("r2@x.example").run();
+    let outcome = mail(&sandbox, server.port(), &more)
+        .arg("r2@x.example")
+        .run();
     server.end().unwrap();
     told(&outcome)
 }
@@ -122,12 +127,12 @@ fn every_way_a_connection_fails_has_its_hint() {
 
 #[test]
 fn an_unknown_authority_is_explained_with_the_fingerprint_to_pin() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let to_tls = "S: 220 mx.test ESMTP\nC: EHLO *\nS: 250-mx.test\nS: 250 STARTTLS\nC: STARTTLS\nS: 220 go\n";
     let twice =
         format!("{to_tls}-- starttls server refused\n== connection\n{to_tls}-- starttls server\n");
     let mut server = Server::play("unknown", &twice);
-    let outcome = mail(&world, server.port(), &["--json", "-S", "tls=starttls"]).run();
+    let outcome = mail(&sandbox, server.port(), &["--json", "-S", "tls=starttls"]).run();
     server.end().unwrap();
     assert_eq!(
         told(&outcome),
@@ -139,24 +144,24 @@ fn an_unknown_authority_is_explained_with_the_fingerprint_to_pin() {
             .to_owned(),
         format!("      to trust this one certificate: tls-fingerprint = \"{print}\""),
     ];
-    assert_eq!(way_out(&outcome), wanted);
+    assert_eq!(remedy(&outcome), wanted);
 }
 
 #[test]
 fn a_port_without_a_server_and_a_name_without_a_host_are_explained() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let port = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
         .unwrap()
         .port();
-    let outcome = mail(&world, port, &["--json", "-S", "tls=none"]).run();
+    let outcome = mail(&sandbox, port, &["--json", "-S", "tls=none"]).run();
     assert_eq!(
         told(&outcome),
         ("refused-here".into(), "temporary".into(), 75)
     );
     let outcome = mail(
-        &world,
+        &sandbox,
         port,
         &["--json", "-S", "smtp=mx.invalid:25", "-S", "tls=none"],
     )
@@ -193,7 +198,7 @@ fn every_refused_login_shows_once_where_the_provider_has_the_password() {
         "550 User has no permission",
         "454 4.7.0 try later",
     ] {
-        let world = World::new();
+        let sandbox = Sandbox::new();
         let mut server = after_login(&format!("S: {reply}\n"));
         let flags = [
             "-S",
@@ -205,9 +210,9 @@ fn every_refused_login_shows_once_where_the_provider_has_the_password() {
             "-S",
             "auth-password=p",
         ];
-        let outcome = mail(&world, server.port(), &flags).run();
+        let outcome = mail(&sandbox, server.port(), &flags).run();
         server.end().unwrap();
-        let lines = way_out(&outcome);
+        let lines = remedy(&outcome);
         assert!((1..=3).contains(&lines.len()), "{}", outcome.stderr);
         assert_eq!(
             outcome.stderr.matches(place).count(),
@@ -226,7 +231,7 @@ fn every_refused_login_shows_once_where_the_provider_has_the_password() {
 #[test]
 fn the_whole_output_is_chinese_where_the_locale_is() {
     let whole = |language: &[&str], locale: &[(&str, &str)]| {
-        let world = World::new();
+        let sandbox = Sandbox::new();
         let mut server = after_login("S: 535 Error: authentication failed\n");
         let flags = [
             "-S",
@@ -239,7 +244,7 @@ fn the_whole_output_is_chinese_where_the_locale_is() {
             "auth-password=p",
         ];
         let mut run =
-            mail(&world, server.port(), &[&flags[..], language].concat()).without_env("LC_ALL");
+            mail(&sandbox, server.port(), &[&flags[..], language].concat()).without_env("LC_ALL");
         for (name, value) in locale {
             run = run.env(name, value);
         }
@@ -275,9 +280,9 @@ fn the_whole_output_is_chinese_where_the_locale_is() {
 
 #[test]
 fn several_recipients_share_their_hints() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let mut server = Server::story("rcptpolicy");
-    let outcome = mail(&world, server.port(), &["-S", "tls=none"])
+    let outcome = mail(&sandbox, server.port(), &["-S", "tls=none"])
         .arg("r2@x.example")
         .run();
     server.end().unwrap();
@@ -288,7 +293,7 @@ fn several_recipients_share_their_hints() {
         server.port()
     );
     assert!(outcome.stderr.starts_with(&wanted), "{}", outcome.stderr);
-    let lines = way_out(&outcome);
+    let lines = remedy(&outcome);
     assert_eq!(lines.len(), 2, "{}", outcome.stderr);
     assert!(
         lines[0].starts_with("hint: 550 5.1.1: ") && lines[1].starts_with("      550 5.7.1: "),
@@ -321,10 +326,10 @@ fn what_never_ends_at_alibaba_is_given_up_at_once() {
             .iter()
             .filter(|name| smail::providers::by_id(name).is_some())
         {
-            let world = World::new();
+            let sandbox = Sandbox::new();
             let mut server = refusing(&reply, None);
             let outcome = mail(
-                &world,
+                &sandbox,
                 server.port(),
                 &["--json", "--provider", provider, "-S", "tls=none"],
             )
@@ -333,8 +338,8 @@ fn what_never_ends_at_alibaba_is_given_up_at_once() {
             server.end().unwrap();
             assert_eq!(outcome.status, 69, "{}", outcome.stderr);
             assert_eq!(recipient(&outcome)["class"], "permanent");
-            assert_eq!(world.entries(), Vec::<String>::new());
-            assert_eq!(world.queue_names("failed").len(), 2);
+            assert_eq!(sandbox.entries(), Vec::<String>::new());
+            assert_eq!(sandbox.queue_names("failed").len(), 2);
         }
     }
 }
@@ -343,12 +348,12 @@ fn what_never_ends_at_alibaba_is_given_up_at_once() {
 fn a_limit_of_gmail_that_ends_waits_in_the_queue() {
     let reply = "550 5.4.5 Daily user sending limit exceeded. - gsmtp";
     let flags = ["--json", "--provider", "gmail", "-S", "tls=none"];
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let mut server = refusing("250 ok", Some(reply));
-    let outcome = mail(&world, server.port(), &flags).queued().run();
+    let outcome = mail(&sandbox, server.port(), &flags).queued().run();
     server.end().unwrap();
     assert_eq!(
-        (outcome.status, world.entries().len()),
+        (outcome.status, sandbox.entries().len()),
         (0, 1),
         "{}",
         outcome.stderr
@@ -360,7 +365,7 @@ fn a_limit_of_gmail_that_ends_waits_in_the_queue() {
         outcome.stderr
     );
     let mut server = refusing("250 ok", Some(reply));
-    let outcome = mail(&world, server.port(), &flags)
+    let outcome = mail(&sandbox, server.port(), &flags)
         .queued()
         .arg("--no-queue")
         .run();
@@ -384,7 +389,7 @@ fn a_password_of_the_wrong_kind_is_pointed_out_and_tried() {
         "auth-password=hunter2",
     ];
     let said = |name: &str, more: &[&str]| {
-        let world = World::new();
+        let sandbox = Sandbox::new();
         let mut server = Server::play(
             "suspect",
             "S: 220 mx.test ESMTP\nC: EHLO *\nS: 250-mx.test\nS: 250 AUTH PLAIN XOAUTH2\nC: AUTH *\nS: 235 in\n\
@@ -397,12 +402,12 @@ fn a_password_of_the_wrong_kind_is_pointed_out_and_tried() {
                      auth-password = \"hunter2\"\nqueue = false\n",
                     server.port()
                 );
-                world.write("home/.config/smail/config.toml", config);
-                world
+                sandbox.write("home/.config/smail/config.toml", config);
+                sandbox
                     .as_name("sendmail", &["-f", "a@a.example", "r1@x.example"])
                     .stdin("Subject: s\n\nx\n")
             }
-            _ => mail(&world, server.port(), &[&flags[..], more].concat()),
+            _ => mail(&sandbox, server.port(), &[&flags[..], more].concat()),
         };
         let outcome = run.run();
         server.end().unwrap();
@@ -432,8 +437,8 @@ fn a_password_of_the_wrong_kind_is_pointed_out_and_tried() {
 
 /// What `--explain` says; nothing on standard error.
 fn explained(words: &[&str], input: &[u8]) -> String {
-    let world = World::new();
-    let outcome = world.smail(words).stdin(input).run();
+    let sandbox = Sandbox::new();
+    let outcome = sandbox.smail(words).stdin(input).run();
     assert_eq!(
         (outcome.status, outcome.stderr.as_str()),
         (0, ""),
@@ -528,7 +533,7 @@ fn the_provider_tells_what_a_reply_means() {
             "535 Error: authentication failed"
         ])
     );
-    let outcome = World::new()
+    let outcome = Sandbox::new()
         .smail(&["--provider", "nowhere", "--explain", "535"])
         .run();
     assert_eq!(outcome.status, 64);
@@ -554,7 +559,7 @@ fn a_log_and_a_mail_that_came_back_are_explained_from_standard_input() {
     assert_eq!(ids, ["no-such-user", "mailbox-full"]);
     let text = explained(&["--explain"], bounce.as_bytes());
     assert_eq!(text.split("\n\n").count(), 2, "{text}");
-    // A log in GB18030, between lines in UTF-8: "550 用户不存在" in octets.
+    // A log in GB18030, between lines in UTF-8: "550 用户不存在" in bytes.
     let log = b"Nov 23 10:00:00 mx postfix/smtp[7]: connected\nNov 23 10:00:01 mx postfix/smtp[7]: host said: 550 \xd3\xc3\xbb\xa7\xb2\xbb\xb4\xe6\xd4\xda (in reply to RCPT TO)\n";
     let text = explained(&["--explain"], log);
     assert!(text.starts_with("550 用户不存在"), "{text}");
@@ -596,13 +601,13 @@ fn a_host_beside_the_reply_tells_the_provider_and_where_its_password_is() {
 
 #[test]
 fn what_is_not_known_has_a_status_of_its_own() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     for (words, input) in [
         (&["--explain", "hello"][..], ""),
         (&["--explain"], ""),
         (&["--explain"], "all is well\nreally\n"),
     ] {
-        let outcome = world.smail(words).stdin(input).run();
+        let outcome = sandbox.smail(words).stdin(input).run();
         assert_eq!(
             (outcome.status, outcome.stdout.as_str()),
             (65, ""),
@@ -616,26 +621,26 @@ fn what_is_not_known_has_a_status_of_its_own() {
             outcome.stderr
         );
     }
-    let outcome = world.smail(&["--explain", "hello", "--json"]).run();
+    let outcome = sandbox.smail(&["--explain", "hello", "--json"]).run();
     assert_eq!((outcome.status, outcome.stdout.as_str()), (65, "[]\n"));
 }
 
 #[test]
 fn settings_that_are_broken_stop_no_explanation() {
-    let world = World::new();
-    world.write_mode(
+    let sandbox = Sandbox::new();
+    sandbox.write_mode(
         "home/.config/smail/config.toml",
         "language = \"zh\"\nnonsense = [\n",
         0o666,
     );
-    let outcome = world.smail(&["--explain", "535"]).run();
+    let outcome = sandbox.smail(&["--explain", "535"]).run();
     assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
     assert!(outcome.stdout.starts_with("535\n  means: "));
-    world.write(
+    sandbox.write(
         "home/.config/smail/config.toml",
         "language = \"zh\"\nsmtp = \"smtp.163.com\"\n",
     );
-    let outcome = world
+    let outcome = sandbox
         .smail(&["--explain", "535 Error: authentication failed"])
         .run();
     assert!(
@@ -649,11 +654,11 @@ fn settings_that_are_broken_stop_no_explanation() {
 
 #[test]
 fn a_terminal_has_colours_unless_they_are_unwanted() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let words = ["--explain", "hello"];
-    let plain = world.smail(&words).run().stderr;
+    let plain = sandbox.smail(&words).run().stderr;
     let at_terminal = |name: &str, value: &str| {
-        world
+        sandbox
             .smail(&words)
             .env(name, value)
             .at_terminal()
@@ -705,11 +710,11 @@ fn slow_server() -> (u16, std::thread::JoinHandle<()>) {
 #[test]
 fn a_long_upload_tells_a_terminal_how_far_it_is() {
     let send = |quiet: &[&str], at_terminal: bool| {
-        let world = World::new();
-        world.write("big.bin", vec![7; 24 << 20]);
+        let sandbox = Sandbox::new();
+        sandbox.write("big.bin", vec![7; 24 << 20]);
         let (port, server) = slow_server();
         let run = mail(
-            &world,
+            &sandbox,
             port,
             &[&["-S", "tls=none", "-a", "big.bin"], quiet].concat(),
         );
@@ -739,7 +744,7 @@ fn a_long_upload_tells_a_terminal_how_far_it_is() {
 
 #[test]
 fn a_refused_login_is_explained_with_the_providers_own_place_for_passwords() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let rows = [
         (
             "sina",
@@ -761,7 +766,7 @@ fn a_refused_login_is_explained_with_the_providers_own_place_for_passwords() {
     ];
     for (provider, line) in rows {
         for said in ["535", "535 5.7.8 authentication failed"] {
-            let outcome = world
+            let outcome = sandbox
                 .smail(&["--explain", said, "--provider", provider])
                 .run();
             let last = outcome.stdout.lines().next_back().unwrap_or_default();
@@ -771,7 +776,7 @@ fn a_refused_login_is_explained_with_the_providers_own_place_for_passwords() {
     // Where the row names the place itself, it is not said twice; and a code about something else
     // asks for no password.
     for (said, provider) in [("535", "gmail"), ("535", "qq"), ("550 5.1.1", "sina")] {
-        let outcome = world
+        let outcome = sandbox
             .smail(&["--explain", said, "--provider", provider])
             .run();
         let last = outcome.stdout.lines().next_back().unwrap_or_default();

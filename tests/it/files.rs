@@ -1,19 +1,19 @@
-//! Files that are not what they should be: FIFOs, devices and folders in the place of any file
+//! Files that are not what they should be: FIFOs, devices and directories in the place of any file
 //! smail reads or writes, and files of strangers. Nothing hangs, nothing of others is obeyed,
 //! nothing is added to what a stranger made.
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use crate::support::sandbox::{Outcome, Sandbox};
 use crate::support::sink::{Options, Sink};
-use crate::support::world::{Outcome, World};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 /// A number that no user of the test has.
 const STRANGER: u32 = 54_321;
 
-fn fifo(world: &World, relative: &str) {
-    let path = world.path(relative);
+fn fifo(sandbox: &Sandbox, relative: &str) {
+    let path = sandbox.path(relative);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
 }
@@ -22,7 +22,7 @@ fn fifo(world: &World, relative: &str) {
 type Row<'a> = (&'a Sink, &'a [&'a str], &'a [&'a str], i32, &'a str);
 
 /// Sends a mail with these words before the recipient.
-fn sent(world: &World, sink: &Sink, words: &[&str]) -> Outcome {
+fn sent(sandbox: &Sandbox, sink: &Sink, words: &[&str]) -> Outcome {
     let smtp = format!(
         "smtp={}:{}",
         if words.contains(&"tls=implicit") {
@@ -42,7 +42,7 @@ fn sent(world: &World, sink: &Sink, words: &[&str]) -> Outcome {
         "-s",
         "s",
     ];
-    world
+    sandbox
         .smail(&[&first, words, &["b@x.example"]].concat())
         .stdin("text\n")
         .run()
@@ -123,11 +123,11 @@ fn a_fifo_in_the_place_of_any_file_that_is_read_never_hangs() {
         ),
     ];
     for (sink, first, words, status, says) in rows {
-        let world = World::new();
-        fifo(&world, "fifo");
-        fifo(&world, "hashed/12345678.0");
-        world.pem("server");
-        let outcome = sent(&world, sink, &[*first, words].concat());
+        let sandbox = Sandbox::new();
+        fifo(&sandbox, "fifo");
+        fifo(&sandbox, "hashed/12345678.0");
+        sandbox.pem("server");
+        let outcome = sent(&sandbox, sink, &[*first, words].concat());
         assert!(
             outcome.status == *status && outcome.stderr.contains(says),
             "{words:?}: {}",
@@ -147,10 +147,10 @@ fn a_fifo_at_the_usual_place_of_a_settings_file_never_hangs() {
         ("home/.netrc", "0 "),
     ];
     for (place, wanted) in rows {
-        let world = World::new();
-        fifo(&world, place);
-        world.write("a.odd", "x");
-        let outcome = sent(&world, &sink, &["-a", "a.odd"]);
+        let sandbox = Sandbox::new();
+        fifo(&sandbox, place);
+        sandbox.write("a.odd", "x");
+        let outcome = sent(&sandbox, &sink, &["-a", "a.odd"]);
         assert!(
             told(&outcome).starts_with(wanted),
             "{place}: {}",
@@ -162,8 +162,8 @@ fn a_fifo_at_the_usual_place_of_a_settings_file_never_hangs() {
         ("SSL_CERT_FILE", "fifo"),
         ("NETRC", "fifo"),
     ] {
-        let world = World::new();
-        fifo(&world, "fifo");
+        let sandbox = Sandbox::new();
+        fifo(&sandbox, "fifo");
         let words = [
             "-S",
             "smtp=smtps://127.0.0.1:1",
@@ -173,7 +173,7 @@ fn a_fifo_at_the_usual_place_of_a_settings_file_never_hangs() {
             "me@x.example",
             "b@x.example",
         ];
-        let outcome = world.smail(&words).env(variable, value).stdin("x").run();
+        let outcome = sandbox.smail(&words).env(variable, value).stdin("x").run();
         assert_eq!(outcome.status, 75, "{variable}: {}", outcome.stderr);
     }
 }
@@ -181,9 +181,9 @@ fn a_fifo_at_the_usual_place_of_a_settings_file_never_hangs() {
 #[test]
 fn settings_may_come_from_a_program_as_shells_hand_it_over() {
     let sink = Options::new().start();
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let script = "MAILRC=<(printf 'set from=pipe@x.example\\nset smtp=127.0.0.1:%s\\n' \"$1\") exec \"$0\" -S queue=no b@x.example";
-    let outcome = world
+    let outcome = sandbox
         .under(&["/bin/bash", "-c", script], &[sink.port().to_string()])
         .stdin("x\n")
         .run();
@@ -202,20 +202,20 @@ fn copies_and_logs_go_into_regular_files_and_nowhere_else() {
         ("link", "it is a symbolic link"),
         ("/dev/full", "it is not a regular file"),
     ] {
-        let world = World::new();
-        fifo(&world, "fifo");
-        fs::create_dir(world.path("folder")).unwrap();
-        world.write("other", "untouched\n");
-        fs::hard_link(world.path("other"), world.path("linked")).unwrap();
-        std::os::unix::fs::symlink(world.path("other"), world.path("link")).unwrap();
-        let outcome = sent(&world, &sink, &["-S", &format!("record={place}")]);
+        let sandbox = Sandbox::new();
+        fifo(&sandbox, "fifo");
+        fs::create_dir(sandbox.path("folder")).unwrap();
+        sandbox.write("other", "untouched\n");
+        fs::hard_link(sandbox.path("other"), sandbox.path("linked")).unwrap();
+        std::os::unix::fs::symlink(sandbox.path("other"), sandbox.path("link")).unwrap();
+        let outcome = sent(&sandbox, &sink, &["-S", &format!("record={place}")]);
         assert!(
             told(&outcome).starts_with(cannot),
             "{place}: {}",
             outcome.stderr
         );
         assert!(outcome.stderr.contains(why), "{place}: {}", outcome.stderr);
-        let logged = sent(&world, &sink, &["-S", &format!("log={place}")]);
+        let logged = sent(&sandbox, &sink, &["-S", &format!("log={place}")]);
         assert_eq!(logged.status, 0, "{place}: {}", logged.stderr);
         assert!(logged.stderr.contains(why), "{place}: {}", logged.stderr);
         let lost = [
@@ -226,19 +226,19 @@ fn copies_and_logs_go_into_regular_files_and_nowhere_else() {
             "-S",
             "smtp=127.0.0.1:1",
         ];
-        assert!(sent(&world, &sink, &lost).stderr.contains(why), "{place}");
-        assert_eq!(world.read("other").unwrap(), b"untouched\n");
+        assert!(sent(&sandbox, &sink, &lost).stderr.contains(why), "{place}");
+        assert_eq!(sandbox.read("other").unwrap(), b"untouched\n");
     }
 }
 
 #[test]
 fn the_null_device_keeps_no_copy_and_that_is_what_was_asked_for() {
     let sink = Options::new().start();
-    let world = World::new();
-    let outcome = sent(&world, &sink, &["-S", "record=/dev/null"]);
+    let sandbox = Sandbox::new();
+    let outcome = sent(&sandbox, &sink, &["-S", "record=/dev/null"]);
     assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
     let outcome = sent(
-        &world,
+        &sandbox,
         &sink,
         &[
             "-S",
@@ -256,10 +256,10 @@ fn the_null_device_keeps_no_copy_and_that_is_what_was_asked_for() {
 #[test]
 fn a_copy_that_another_program_has_locked_ends_the_wait() {
     let sink = Options::new().start();
-    let world = World::new();
-    let held = fs::File::open(world.write("sent", "")).unwrap();
+    let sandbox = Sandbox::new();
+    let held = fs::File::open(sandbox.write("sent", "")).unwrap();
     held.lock().unwrap();
-    let outcome = sent(&world, &sink, &["-S", "record=sent"]);
+    let outcome = sent(&sandbox, &sink, &["-S", "record=sent"]);
     assert_eq!(outcome.status, 74);
     assert!(
         outcome.stderr.contains("it is locked by another program"),
@@ -274,13 +274,13 @@ fn give_away(path: &Path) -> bool {
 }
 
 #[test]
-fn nothing_is_added_to_what_a_stranger_made_in_a_shared_folder() {
+fn nothing_is_added_to_what_a_stranger_made_in_a_shared_directory() {
     let sink = Options::new().start();
-    let world = World::new();
-    let file = world.write_mode("shared/file", "theirs\n", 0o666);
-    let link = world.path("shared/link");
-    std::os::unix::fs::symlink(world.write("ours", "ours\n"), &link).unwrap();
-    fs::set_permissions(world.path("shared"), fs::Permissions::from_mode(0o1777)).unwrap();
+    let sandbox = Sandbox::new();
+    let file = sandbox.write_mode("shared/file", "theirs\n", 0o666);
+    let link = sandbox.path("shared/link");
+    std::os::unix::fs::symlink(sandbox.write("ours", "ours\n"), &link).unwrap();
+    fs::set_permissions(sandbox.path("shared"), fs::Permissions::from_mode(0o1777)).unwrap();
     if !(give_away(&file) && give_away(&link)) {
         return;
     }
@@ -291,14 +291,14 @@ fn nothing_is_added_to_what_a_stranger_made_in_a_shared_folder() {
         } else {
             "it is a symbolic link"
         };
-        let recorded = sent(&world, &sink, &["-S", &format!("record=shared/{place}")]);
+        let recorded = sent(&sandbox, &sink, &["-S", &format!("record=shared/{place}")]);
         assert_eq!(recorded.status, 74, "{place}");
         assert!(
             recorded.stderr.contains(why),
             "{place}: {}",
             recorded.stderr
         );
-        let logged = sent(&world, &sink, &["-S", &format!("log=shared/{place}")]);
+        let logged = sent(&sandbox, &sink, &["-S", &format!("log=shared/{place}")]);
         assert!(
             logged.status == 0 && logged.stderr.contains(why),
             "{place}: {}",
@@ -312,7 +312,7 @@ fn nothing_is_added_to_what_a_stranger_made_in_a_shared_folder() {
             "-S",
             "smtp=127.0.0.1:1",
         ];
-        assert!(sent(&world, &sink, &lost).stderr.contains(why), "{place}");
+        assert!(sent(&sandbox, &sink, &lost).stderr.contains(why), "{place}");
         let words = [
             "-S",
             &format!("mta=test://shared/{place}"),
@@ -320,7 +320,7 @@ fn nothing_is_added_to_what_a_stranger_made_in_a_shared_folder() {
             "me@x.example",
             "b@x.example",
         ];
-        let written = world.smail(&words).stdin("x\n").run();
+        let written = sandbox.smail(&words).stdin("x\n").run();
         assert!(
             written.status != 0 && written.stderr.contains(strange),
             "{place}: {}",
@@ -328,13 +328,13 @@ fn nothing_is_added_to_what_a_stranger_made_in_a_shared_folder() {
         );
     }
     assert_eq!(
-        (fs::read(&file).unwrap(), world.read("ours").unwrap()),
+        (fs::read(&file).unwrap(), sandbox.read("ours").unwrap()),
         (b"theirs\n".to_vec(), b"ours\n".to_vec())
     );
     // What is new there is ours, and so is what we made before.
     for _ in 0..2 {
         let outcome = sent(
-            &world,
+            &sandbox,
             &sink,
             &["-S", "record=shared/new", "-S", "log=shared/log"],
         );
@@ -358,20 +358,20 @@ fn a_mail_rc_is_obeyed_when_nobody_else_may_change_it() {
             "home/sourced",
             "home/.config/smail/config.toml",
         ] {
-            let world = World::new();
+            let sandbox = Sandbox::new();
             let text = if place.ends_with("toml") {
                 "name = \"Me\"\n"
             } else {
                 "set name=Me\n"
             };
-            let path = world.write_mode(place, text, mode);
+            let path = sandbox.write_mode(place, text, mode);
             if place == "home/sourced" {
-                world.write("home/.mailrc", "source sourced\n");
+                sandbox.write("home/.mailrc", "source sourced\n");
             }
             if foreign && !give_away(&path) {
                 continue;
             }
-            let outcome = sent(&world, &sink, &[]);
+            let outcome = sent(&sandbox, &sink, &[]);
             assert!(
                 told(&outcome).starts_with(wanted),
                 "{place} {mode:o}: {}",
@@ -391,11 +391,11 @@ fn a_mail_rc_is_obeyed_when_nobody_else_may_change_it() {
 #[test]
 fn roots_that_everybody_may_change_prove_nothing() {
     let sink = Options::new().implicit().start();
-    let world = World::new();
-    let ca = world.pem("ca");
+    let sandbox = Sandbox::new();
+    let ca = sandbox.pem("ca");
     fs::set_permissions(&ca, fs::Permissions::from_mode(0o666)).unwrap();
     let outcome = sent(
-        &world,
+        &sandbox,
         &sink,
         &["-S", "tls=implicit", "-S", "tls-ca-file=ca.pem"],
     );

@@ -1,9 +1,9 @@
 //! The committed files that are made from the rows of flags and settings are what the program
 //! prints.
-use crate::support::world::World;
+use crate::support::sandbox::Sandbox;
 
 fn is_up_to_date(what: &str, committed: &str) {
-    let printed = World::new().smail(&["--generate", what]).run();
+    let printed = Sandbox::new().smail(&["--generate", what]).run();
     assert_eq!((printed.status, printed.stderr.as_str()), (0, ""));
     assert!(
         printed.stdout == committed,
@@ -35,7 +35,7 @@ fn the_completions_are_made_from_the_flags() {
 
 #[test]
 fn the_example_configuration_is_accepted_with_every_line_uncommented() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let text: String = include_str!("../../config.example.toml")
         .lines()
         .map(|line| match line.strip_prefix('#') {
@@ -53,8 +53,8 @@ fn the_example_configuration_is_accepted_with_every_line_uncommented() {
         "\"sha-256 of the certificate in hex\"",
         &format!("\"{}\"", "ab".repeat(32)),
     );
-    let path = world.write("all.toml", &text);
-    let shown = world
+    let path = sandbox.write("all.toml", &text);
+    let shown = sandbox
         .smail(&[
             "--show-settings",
             "--config",

@@ -3,8 +3,8 @@
 //! becomes a blank, the mail is harmless.
 use std::fs;
 
+use crate::support::sandbox::{Outcome, Sandbox};
 use crate::support::sink::{Options, Sink};
-use crate::support::world::{Outcome, World};
 
 /// Addresses that would be several lines. PHP's validator calls the first ones valid.
 const LINES: &[&str] = &[
@@ -31,7 +31,7 @@ const NULS: &[&str] = &["\"a\\\0b\"@z.example", "a\0b@z.example"];
 
 /// A world with a server that offers all that text goes into.
 struct Place {
-    world: World,
+    sandbox: Sandbox,
     sink: Sink,
 }
 
@@ -40,8 +40,8 @@ impl Place {
         let sink = Options::new()
             .extensions(&["PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "CHUNKING"])
             .start();
-        let world = World::new();
-        let place = Place { world, sink };
+        let sandbox = Sandbox::new();
+        let place = Place { sandbox, sink };
         place.config("");
         place
     }
@@ -57,18 +57,18 @@ impl Place {
         } else {
             "from = \"me@x.example\"\n"
         };
-        self.world.write(
+        self.sandbox.write(
             "home/.config/smail/config.toml",
             format!("{smtp}{from}{more}"),
         );
     }
 
     fn smail(&self, words: &[&str], stdin: &[u8]) -> Outcome {
-        self.world.smail(words).queued().stdin(stdin).run()
+        self.sandbox.smail(words).queued().stdin(stdin).run()
     }
 
     fn sendmail(&self, words: &[&str], stdin: &[u8]) -> Outcome {
-        self.world
+        self.sandbox
             .as_name("sendmail", words)
             .queued()
             .stdin(stdin)
@@ -86,7 +86,7 @@ impl Place {
             "{what}"
         );
         assert_eq!(
-            (self.sink.sessions(), self.world.entries()),
+            (self.sink.sessions(), self.sandbox.entries()),
             (0, vec![]),
             "{what}"
         );
@@ -110,7 +110,7 @@ impl Place {
             dialogue.join("\n")
         );
         assert_eq!(
-            (outcome.status, self.sink.sessions(), self.world.entries()),
+            (outcome.status, self.sink.sessions(), self.sandbox.entries()),
             (0, 1, vec![]),
             "{what}"
         );
@@ -204,7 +204,7 @@ fn the_environment_and_the_files_of_settings() {
     for name in ["SMAIL_FROM", "SMAIL_ENVELOPE_FROM", "SMAIL_AUTO_CC"] {
         closed(name, &[LINES, CONTROLS], |place, text| {
             place
-                .world
+                .sandbox
                 .smail(&["ok@x.example"])
                 .queued()
                 .env(name, text)
@@ -228,29 +228,29 @@ fn the_environment_and_the_files_of_settings() {
     // Files of lines: an LF ends what they say.
     closed("mail.rc: alias", &[CONTROLS], |place, text| {
         place
-            .world
+            .sandbox
             .write("home/.mailrc", format!("alias staff '{text}'\n"));
         place.smail(&["staff"], b"x\n")
     });
     closed("mail.rc: set from", &[CONTROLS], |place, text| {
         place.config("envelope-from = \"me@x.example\"\n");
         place
-            .world
+            .sandbox
             .write("home/.mailrc", format!("set auto-cc='{text}'\n"));
         place.smail(&["ok@x.example"], b"x\n")
     });
     closed("aliases(5)", &[CONTROLS], |place, text| {
         let file = place
-            .world
+            .sandbox
             .write_mode("aliases", format!("staff: {text}\n"), 0o644);
         place.config(&format!("aliases-file = [\"{}\"]\n", file.display()));
         place.smail(&["staff"], b"x\n")
     });
     closed("aliases(5): :include:", &[CONTROLS], |place, text| {
         let list = place
-            .world
+            .sandbox
             .write_mode("list", format!("ok@x.example\n{text}\n"), 0o644);
-        let file = place.world.write_mode(
+        let file = place.sandbox.write_mode(
             "aliases",
             format!("staff: :include:{}\n", list.display()),
             0o644,
@@ -259,7 +259,9 @@ fn the_environment_and_the_files_of_settings() {
         place.sendmail(&["staff"], b"Subject: x\n\nx\n")
     });
     closed("--to-file", &[CONTROLS, NULS], |place, text| {
-        place.world.write("list", format!("ok@x.example\n{text}\n"));
+        place
+            .sandbox
+            .write("list", format!("ok@x.example\n{text}\n"));
         place.smail(&["--to-file", "list"], b"x\n")
     });
 }
@@ -373,7 +375,7 @@ fn the_dialogue_of_sendmail() {
                 outcome.stdout
             );
             assert_eq!(
-                (place.sink.sessions(), place.world.entries()),
+                (place.sink.sessions(), place.sandbox.entries()),
                 (0, vec![]),
                 "{said:?}"
             );
@@ -430,7 +432,7 @@ fn what_is_no_address_and_goes_into_a_command_all_the_same() {
     ] {
         let place = Place::new();
         let run = place
-            .world
+            .sandbox
             .smail(&["ok@x.example"])
             .queued()
             .env(name, "x\r\nBcc: e@x.example\r\nNOOP");
@@ -438,7 +440,7 @@ fn what_is_no_address_and_goes_into_a_command_all_the_same() {
     }
     // A subject and a name of a file are texts of any kind.
     let place = Place::new();
-    let file = place.world.write("a\r\nNOOP\r\n\r\nb", "x");
+    let file = place.sandbox.write("a\r\nNOOP\r\n\r\nb", "x");
     let outcome = place.smail(
         &[
             "-s",
@@ -480,10 +482,14 @@ fn an_entry_of_the_queue_with_such_an_address_is_set_aside_and_told() {
         let place = Place::new();
         place.sink.answer("ok@x.example", "451 later");
         place.smail(&["ok@x.example"], b"x\n");
-        let [id] = &place.world.entries()[..] else {
+        let [id] = &place.sandbox.entries()[..] else {
             panic!("no entry")
         };
-        let file = place.world.queue_dir().join("q").join(format!("{id}.msg"));
+        let file = place
+            .sandbox
+            .queue_dir()
+            .join("q")
+            .join(format!("{id}.msg"));
         fs::write(&file, rewritten(&fs::read(&file).unwrap(), from, to)).unwrap();
         let before = place.sink.dialogue().len();
         for run in 0..2 {
@@ -505,8 +511,8 @@ fn an_entry_of_the_queue_with_such_an_address_is_set_aside_and_told() {
         );
         assert_eq!(
             (
-                place.world.entries(),
-                place.world.queue_names("corrupt").len()
+                place.sandbox.entries(),
+                place.sandbox.queue_names("corrupt").len()
             ),
             (vec![], 2),
             "{to}"
@@ -520,12 +526,12 @@ fn what_is_queued_can_leave() {
     for word in ["<\"a b\">", "<\"\">", "N <\"a b\">", "<\"a b\"> (c)"] {
         let place = Place::new();
         let program = place
-            .world
+            .sandbox
             .write_program("bin/mta", "#!/bin/sh\nexec cat > /dev/null\n");
         let mta = format!("mta={}", program.display());
         let outcome = place.smail(&["-n", "-S", &mta, "--", word], b"x\n");
         assert_eq!(
-            (outcome.status, place.world.entries()),
+            (outcome.status, place.sandbox.entries()),
             (65, vec![]),
             "{}",
             outcome.stderr

@@ -6,14 +6,14 @@ use std::path::Path;
 use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::sandbox::Sandbox;
 use crate::support::sink::{Mail, Options, Place};
-use crate::support::world::World;
 use mail_parser::{MessageParser, MimeHeaders};
 
 /// A run that has opened a file and waits for its text.
-fn begun(world: &World, port: u16, file: &Path, queued: bool) -> Child {
+fn begun(sandbox: &Sandbox, port: u16, file: &Path, queued: bool) -> Child {
     let smtp = format!("smtp=127.0.0.1:{port}");
-    let run = world.smail(&[
+    let run = sandbox.smail(&[
         "-S",
         &smtp,
         "-S",
@@ -32,10 +32,10 @@ fn begun(world: &World, port: u16, file: &Path, queued: bool) -> Child {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let child = command.spawn().unwrap();
-    let folder = format!("/proc/{}/fd", child.id());
+    let dir = format!("/proc/{}/fd", child.id());
     let start = Instant::now();
     let is_open = || {
-        fs::read_dir(&folder)
+        fs::read_dir(&dir)
             .unwrap()
             .flatten()
             .any(|fd| fs::read_link(fd.path()).is_ok_and(|to| to == file))
@@ -84,9 +84,9 @@ fn of_a_log_that_grows_what_was_there_is_sent() {
         .into_iter()
         .flat_map(|lines| [(lines, false), (lines, true)])
     {
-        let (world, sink) = (World::new(), Options::new().start());
-        let file = world.write("app.log", log(lines));
-        let child = begun(&world, sink.port(), &file, queued);
+        let (sandbox, sink) = (Sandbox::new(), Options::new().start());
+        let file = sandbox.write("app.log", log(lines));
+        let child = begun(&sandbox, sink.port(), &file, queued);
         fs::OpenOptions::new()
             .append(true)
             .open(&file)
@@ -109,9 +109,9 @@ fn of_a_log_that_grows_what_was_there_is_sent() {
 
 #[test]
 fn a_log_that_waits_in_the_queue_is_as_it_was() {
-    let (world, place) = (World::new(), Place::reserve());
-    let file = world.write("app.log", log(20_000));
-    let output = ended(begun(&world, place.port(), &file, true));
+    let (sandbox, place) = (Sandbox::new(), Place::reserve());
+    let file = sandbox.write("app.log", log(20_000));
+    let output = ended(begun(&sandbox, place.port(), &file, true));
     assert_eq!(
         output.status.code(),
         Some(0),
@@ -120,11 +120,11 @@ fn a_log_that_waits_in_the_queue_is_as_it_was() {
     );
     fs::write(&file, "rotated\n").unwrap();
     let sink = Options::new().start_at(place);
-    let flushed = world
+    let flushed = sandbox
         .smail(&["--flush"])
         .queued()
         .args_of(
-            &world
+            &sandbox
                 .entries()
                 .iter()
                 .map(String::as_str)
@@ -141,10 +141,10 @@ fn a_log_that_is_cut_says_so_in_its_place() {
         .into_iter()
         .flat_map(|lines| [(lines, false), (lines, true)])
     {
-        let (world, sink) = (World::new(), Options::new().start());
-        let file = world.write("app.log", log(lines));
+        let (sandbox, sink) = (Sandbox::new(), Options::new().start());
+        let file = sandbox.write("app.log", log(lines));
         let length = log(lines).len();
-        let child = begun(&world, sink.port(), &file, queued);
+        let child = begun(&sandbox, sink.port(), &file, queued);
         fs::OpenOptions::new()
             .write(true)
             .open(&file)
@@ -185,7 +185,7 @@ fn a_file_of_the_kernel_that_says_more_than_it_holds_is_sent_as_it_is() {
     else {
         return;
     };
-    let (world, sink) = (World::new(), Options::new().start());
+    let (sandbox, sink) = (Sandbox::new(), Options::new().start());
     let smtp = format!("smtp=127.0.0.1:{}", sink.port());
     let words = [
         "-S",
@@ -200,7 +200,7 @@ fn a_file_of_the_kernel_that_says_more_than_it_holds_is_sent_as_it_is() {
         file,
         "you@b.example",
     ];
-    let outcome = world.smail(&words).run();
+    let outcome = sandbox.smail(&words).run();
     assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
     let mail = sink.only_mail();
     let parsed = MessageParser::default().parse(&mail.data).unwrap();

@@ -3,25 +3,25 @@
 use std::process::Command;
 
 use crate::support::obstacle;
+use crate::support::sandbox::{Outcome, Sandbox, entries_in, with_mounts};
 use crate::support::sink::{Options, Place};
-use crate::support::world::{Outcome, World, entries_in, with_mounts};
 
 /// A world whose settings lead to a server, with more lines.
-fn world(place: &Place, more: &str) -> World {
-    let world = World::new();
+fn sandbox(place: &Place, more: &str) -> Sandbox {
+    let sandbox = Sandbox::new();
     let text = format!(
         "smtp = \"127.0.0.1:{}\"\ntls = \"none\"\n{more}",
         place.port()
     );
-    world.write("home/.config/smail/config.toml", text);
-    world
+    sandbox.write("home/.config/smail/config.toml", text);
+    sandbox
 }
 
 /// Queues a mail while the server is down.
-fn keep(world: &World, from: &str, more: &[&str]) -> String {
+fn keep(sandbox: &Sandbox, from: &str, more: &[&str]) -> String {
     let mut words = vec!["-r", from, "-s", "Grüße", "r1@x.example"];
     words.splice(0..0, more.iter().copied());
-    let outcome = world.smail(&words).stdin("x\n").queued().run();
+    let outcome = sandbox.smail(&words).stdin("x\n").queued().run();
     assert_eq!(outcome.status, 0, "{}", outcome.stderr);
     let said = outcome
         .stderr
@@ -31,15 +31,15 @@ fn keep(world: &World, from: &str, more: &[&str]) -> String {
     said.split(':').next().unwrap().to_owned()
 }
 
-fn flush(world: &World) -> Outcome {
-    world.smail(&["--flush"]).queued().run()
+fn flush(sandbox: &Sandbox) -> Outcome {
+    sandbox.smail(&["--flush"]).queued().run()
 }
 
 /// Names every mail, as one that waits for its time is only sent when it is named.
-fn flush_all(world: &World) -> Outcome {
+fn flush_all(sandbox: &Sandbox) -> Outcome {
     let mut words = vec!["--flush".to_owned()];
-    words.extend(world.entries());
-    world.smail(&words).queued().run()
+    words.extend(sandbox.entries());
+    sandbox.smail(&words).queued().run()
 }
 
 /// What Python's parser makes of a mail.
@@ -71,8 +71,8 @@ fn where_the_system_names_the_queue_the_sender_gets_a_notice_without_a_setting()
         return;
     }
     for (of_system, notices) in [(true, 1), (false, 0)] {
-        let (place, world) = (Place::reserve(), World::new());
-        let queue = world.path("service/queue");
+        let (place, sandbox) = (Place::reserve(), Sandbox::new());
+        let queue = sandbox.path("service/queue");
         std::fs::create_dir_all(queue.parent().unwrap()).unwrap();
         let named = format!("queue-dir = \"{}\"\n", queue.display());
         let server = format!("smtp = \"127.0.0.1:{}\"\ntls = \"none\"\n", place.port());
@@ -81,15 +81,15 @@ fn where_the_system_names_the_queue_the_sender_gets_a_notice_without_a_setting()
         } else {
             (server, named)
         };
-        let system = world.write("service/config.toml", system);
-        world.write("home/.config/smail/config.toml", user);
+        let system = sandbox.write("service/config.toml", system);
+        sandbox.write("home/.config/smail/config.toml", user);
         let script = format!(
             "mount -t tmpfs none /etc && mkdir /etc/smail && cp {} /etc/smail/config.toml && \
              exec \"$@\"",
             system.display()
         );
         let run = |words: &[&str]| {
-            let run = world.under(&with_mounts(&script), words).queued();
+            let run = sandbox.under(&with_mounts(&script), words).queued();
             run.stdin("x\n").run()
         };
         let outcome = run(&["-r", "a@a.example", "-s", "s", "r1@x.example"]);
@@ -109,12 +109,12 @@ fn where_the_system_names_the_queue_the_sender_gets_a_notice_without_a_setting()
 #[test]
 fn the_sender_of_a_mail_that_is_refused_later_gets_one_notice() {
     let place = Place::reserve();
-    let world = world(&place, "failure-notice = \"mail\"\n");
-    let id = keep(&world, "a@a.example", &[]);
+    let sandbox = sandbox(&place, "failure-notice = \"mail\"\n");
+    let id = keep(&sandbox, "a@a.example", &[]);
     let sink = Options::new()
         .recipient("r1@x.example", "550 5.1.1 unknown")
         .start_at(place);
-    let outcome = flush_all(&world);
+    let outcome = flush_all(&sandbox);
     let told =
         format!("smail: message {id} was given up: 550 5.1.1 unknown (smail --queue-show {id})\n");
     assert_eq!((outcome.status, outcome.stderr), (69, told));
@@ -130,11 +130,11 @@ fn the_sender_of_a_mail_that_is_refused_later_gets_one_notice() {
     );
     // Nothing waits; the mail is kept among those that failed.
     assert_eq!(
-        (world.entries(), world.queue_names("failed").len()),
+        (sandbox.entries(), sandbox.queue_names("failed").len()),
         (vec![], 2)
     );
-    assert_eq!((flush(&world).status, sink.mails().len()), (0, 1));
-    let mailq = world.as_name("mailq", &[""; 0]).queued().run();
+    assert_eq!((flush(&sandbox).status, sink.mails().len()), (0, 1));
+    let mailq = sandbox.as_name("mailq", &[""; 0]).queued().run();
     assert!(
         mailq
             .stdout
@@ -152,20 +152,20 @@ fn the_sender_of_a_mail_that_is_refused_later_gets_one_notice() {
 #[test]
 fn a_crash_between_a_notice_and_the_end_of_its_mail_makes_no_second_one() {
     let place = Place::reserve();
-    let world = world(&place, "failure-notice = \"mail\"\n");
-    let id = keep(&world, "a@a.example", &[]);
+    let sandbox = sandbox(&place, "failure-notice = \"mail\"\n");
+    let id = keep(&sandbox, "a@a.example", &[]);
     let sink = Options::new()
         .recipient("r1@x.example", "550 5.1.1 unknown")
         .start_at(place);
-    assert_eq!((flush_all(&world).status, sink.mails().len()), (69, 1));
+    assert_eq!((flush_all(&sandbox).status, sink.mails().len()), (69, 1));
     // As if it had ended before the two files were moved.
     for end in ["msg", "log"] {
-        let at = |folder: &str| world.queue_dir().join(format!("{folder}/{id}.{end}"));
+        let at = |dir: &str| sandbox.queue_dir().join(format!("{dir}/{id}.{end}"));
         std::fs::rename(at("failed"), at("q")).unwrap();
     }
-    assert_eq!((flush_all(&world).status, sink.mails().len()), (69, 1));
+    assert_eq!((flush_all(&sandbox).status, sink.mails().len()), (69, 1));
     assert_eq!(
-        (world.entries(), world.queue_names("failed").len()),
+        (sandbox.entries(), sandbox.queue_names("failed").len()),
         (vec![], 2)
     );
 }
@@ -179,26 +179,26 @@ fn no_notice_where_none_is_wanted_and_none_of_a_notice() {
     ];
     for (setting, more) in rows {
         let place = Place::reserve();
-        let world = world(&place, setting);
-        keep(&world, "a@a.example", more);
+        let sandbox = sandbox(&place, setting);
+        keep(&sandbox, "a@a.example", more);
         let sink = Options::new()
             .recipient("r1@x.example", "550 5.1.1 unknown")
             .start_at(place);
         assert_eq!(
-            (flush_all(&world).status, sink.mails().len()),
+            (flush_all(&sandbox).status, sink.mails().len()),
             (69, 0),
             "{setting}{more:?}"
         );
     }
     // The notice is refused too: two mails failed, and nobody writes of the second.
     let place = Place::reserve();
-    let world = world(&place, "failure-notice = \"mail\"\n");
-    keep(&world, "a@a.example", &[]);
+    let sandbox = sandbox(&place, "failure-notice = \"mail\"\n");
+    keep(&sandbox, "a@a.example", &[]);
     let sink = Options::new()
         .recipient("r1@x.example", "550 5.1.1 unknown")
         .recipient("a@a.example", "550 5.1.1 gone")
         .start_at(place);
-    let outcome = flush_all(&world);
+    let outcome = flush_all(&sandbox);
     assert_eq!(
         (outcome.status, outcome.stderr.lines().count()),
         (69, 2),
@@ -208,8 +208,8 @@ fn no_notice_where_none_is_wanted_and_none_of_a_notice() {
     assert_eq!(
         (
             sink.mails().len(),
-            world.entries(),
-            world.queue_names("failed").len()
+            sandbox.entries(),
+            sandbox.queue_names("failed").len()
         ),
         (0, vec![], 4)
     );
@@ -218,11 +218,11 @@ fn no_notice_where_none_is_wanted_and_none_of_a_notice() {
 #[test]
 fn a_caller_that_was_told_by_the_status_gets_no_notice() {
     let place = Place::reserve();
-    let world = world(&place, "failure-notice = \"mail\"\n");
+    let sandbox = sandbox(&place, "failure-notice = \"mail\"\n");
     let sink = Options::new()
         .recipient("r1@x.example", "550 5.1.1 unknown")
         .start_at(place);
-    let outcome = world
+    let outcome = sandbox
         .smail(&["-r", "a@a.example", "-s", "s", "r1@x.example"])
         .stdin("x\n")
         .queued()
@@ -238,27 +238,27 @@ fn a_caller_that_was_told_by_the_status_gets_no_notice() {
 #[test]
 fn one_wrong_password_is_tried_once_in_a_run_whoever_sends() {
     let place = Place::reserve();
-    let world = world(
+    let sandbox = sandbox(
         &place,
         "auth-user = \"u\"\nauth-password = \"wr0ng-secret\"\n",
     );
-    (0..5).for_each(|n| drop(keep(&world, &format!("a{n}@a.example"), &[])));
+    (0..5).for_each(|n| drop(keep(&sandbox, &format!("a{n}@a.example"), &[])));
     let sink = Options::new().login("u", "right-secret").start_at(place);
-    assert_eq!(flush_all(&world).status, 75);
+    assert_eq!(flush_all(&sandbox).status, 75);
     assert_eq!(sink.sessions(), 1, "{:?}", sink.dialogue());
-    assert_eq!(world.entries().len(), 5);
+    assert_eq!(sandbox.entries().len(), 5);
 }
 
 #[test]
 fn senders_of_one_account_share_a_connection_and_those_with_another_password_do_not() {
     let place = Place::reserve();
-    let world = world(
+    let sandbox = sandbox(
         &place,
         "auth-user = \"u\"\nauth-password = \"right-secret\"\n",
     );
-    (0..5).for_each(|n| drop(keep(&world, &format!("a{n}@a.example"), &[])));
+    (0..5).for_each(|n| drop(keep(&sandbox, &format!("a{n}@a.example"), &[])));
     let sink = Options::new().login("u", "right-secret").start_at(place);
-    let outcome = flush_all(&world);
+    let outcome = flush_all(&sandbox);
     assert_eq!(
         (outcome.status, sink.mails().len(), sink.sessions()),
         (0, 5, 1),
@@ -268,13 +268,13 @@ fn senders_of_one_account_share_a_connection_and_those_with_another_password_do_
     drop(sink);
 
     let place = Place::reserve();
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let server = format!("set smtp=127.0.0.1:{} tls=none auth-user=u\n", place.port());
     let each = "set auth-password-a0@a.example=wr0ng-secret\nset auth-password-a1@a.example=right-secret\n";
-    world.write("home/.mailrc", server + each);
-    (0..2).for_each(|n| drop(keep(&world, &format!("a{n}@a.example"), &[])));
+    sandbox.write("home/.mailrc", server + each);
+    (0..2).for_each(|n| drop(keep(&sandbox, &format!("a{n}@a.example"), &[])));
     let sink = Options::new().login("u", "right-secret").start_at(place);
-    let outcome = flush_all(&world);
+    let outcome = flush_all(&sandbox);
     assert_eq!(
         (outcome.status, sink.mails().len(), sink.sessions()),
         (75, 1, 2),
@@ -286,7 +286,7 @@ fn senders_of_one_account_share_a_connection_and_those_with_another_password_do_
 #[test]
 fn the_reason_in_the_lists_is_that_of_those_who_wait() {
     let place = Place::reserve();
-    let world = world(&place, "");
+    let sandbox = sandbox(&place, "");
     let sink = Options::new()
         .recipient("r1@x.example", "452 4.2.2 mailbox full")
         .start_at(place);
@@ -298,7 +298,7 @@ fn the_reason_in_the_lists_is_that_of_those_who_wait() {
         "r1@x.example",
         "r2@x.example",
     ];
-    let outcome = world.smail(&words).stdin("x\n").queued().run();
+    let outcome = sandbox.smail(&words).stdin("x\n").queued().run();
     assert_eq!(
         (outcome.status, sink.mails().len()),
         (0, 1),
@@ -306,8 +306,8 @@ fn the_reason_in_the_lists_is_that_of_those_who_wait() {
         outcome.stderr
     );
     for outcome in [
-        world.smail(&["--queue"]).queued().run(),
-        world.as_name("mailq", &[""; 0]).queued().run(),
+        sandbox.smail(&["--queue"]).queued().run(),
+        sandbox.as_name("mailq", &[""; 0]).queued().run(),
     ] {
         assert!(
             outcome.stdout.contains("452 4.2.2 mailbox full"),

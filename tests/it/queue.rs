@@ -3,16 +3,16 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::time::{Duration, Instant};
 
+use crate::support::sandbox::{Outcome, Run, Sandbox};
 use crate::support::server::Server;
 use crate::support::sink::{Options, Place, Sink};
-use crate::support::world::{Outcome, Run, World};
 
 /// Prepares a mail to one recipient, with the queue on, for a server in clear.
-fn mail<'w>(world: &'w World, port: u16, more: &[&str]) -> Run<'w> {
-    to(world, port, more, &["r1@x.example"])
+fn mail<'w>(sandbox: &'w Sandbox, port: u16, more: &[&str]) -> Run<'w> {
+    to(sandbox, port, more, &["r1@x.example"])
 }
 
-fn to<'w>(world: &'w World, port: u16, more: &[&str], recipients: &[&str]) -> Run<'w> {
+fn to<'w>(sandbox: &'w Sandbox, port: u16, more: &[&str], recipients: &[&str]) -> Run<'w> {
     let smtp = format!("smtp=127.0.0.1:{port}");
     let mut words = vec![
         "-S",
@@ -28,12 +28,12 @@ fn to<'w>(world: &'w World, port: u16, more: &[&str], recipients: &[&str]) -> Ru
     ];
     words.extend(more);
     words.extend(recipients);
-    world.smail(&words).stdin("the words\n").queued()
+    sandbox.smail(&words).stdin("the words\n").queued()
 }
 
 /// Runs smail with the queue on and nothing on standard input.
-fn smail(world: &World, words: &[&str]) -> Outcome {
-    world.smail(words).queued().run()
+fn smail(sandbox: &Sandbox, words: &[&str]) -> Outcome {
+    sandbox.smail(words).queued().run()
 }
 
 /// The id in the line that a queued mail is told of by; the whole line is compared.
@@ -84,12 +84,12 @@ fn silent(outcome: &Outcome) {
 }
 
 /// Queues a mail for a server that is down.
-fn wait(world: &World, place: &Place) -> String {
-    queued(&mail(world, place.port(), &[]).run(), "refused")
+fn wait(sandbox: &Sandbox, place: &Place) -> String {
+    queued(&mail(sandbox, place.port(), &[]).run(), "refused")
 }
 
-fn list(world: &World) -> Vec<serde_json::Value> {
-    let outcome = smail(world, &["--queue", "--json"]);
+fn list(sandbox: &Sandbox) -> Vec<serde_json::Value> {
+    let outcome = smail(sandbox, &["--queue", "--json"]);
     assert_eq!(outcome.status, 0, "{}", outcome.stderr);
     let json: serde_json::Value =
         serde_json::from_str(&outcome.stdout).unwrap_or_else(|e| panic!("{e}: {}", outcome.stdout));
@@ -99,11 +99,11 @@ fn list(world: &World) -> Vec<serde_json::Value> {
 }
 
 /// Nothing is left of any mail.
-fn empty(world: &World) {
-    assert_eq!(world.queue_names("q"), [""; 0]);
-    assert_eq!(world.queue_names("failed"), [""; 0]);
-    assert_eq!(world.queue_names("corrupt"), [""; 0]);
-    let check = smail(world, &["--queue-check"]);
+fn empty(sandbox: &Sandbox) {
+    assert_eq!(sandbox.queue_names("q"), [""; 0]);
+    assert_eq!(sandbox.queue_names("failed"), [""; 0]);
+    assert_eq!(sandbox.queue_names("corrupt"), [""; 0]);
+    let check = smail(sandbox, &["--queue-check"]);
     assert_eq!(check.status, 0, "{}{}", check.stdout, check.stderr);
 }
 
@@ -113,19 +113,19 @@ fn recipients(sink: &Sink) -> Vec<Vec<String>> {
 
 #[test]
 fn success_leaves_nothing_behind_and_says_nothing() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let sink = Options::new().start();
-    silent(&mail(&world, sink.port(), &[]).run());
+    silent(&mail(&sandbox, sink.port(), &[]).run());
     assert_eq!(sink.only_mail().to, ["r1@x.example"]);
-    empty(&world);
-    assert_eq!(list(&world), [] as [serde_json::Value; 0]);
+    empty(&sandbox);
+    assert_eq!(list(&sandbox), [] as [serde_json::Value; 0]);
 }
 
 #[test]
 fn a_refused_connection_keeps_the_mail_and_names_it() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let place = Place::reserve();
-    let outcome = mail(&world, place.port(), &[]).run();
+    let outcome = mail(&sandbox, place.port(), &[]).run();
     let id = queued(&outcome, "refused");
     assert!(
         outcome
@@ -134,8 +134,8 @@ fn a_refused_connection_keeps_the_mail_and_names_it() {
         "{}",
         outcome.stderr
     );
-    assert_eq!(world.entries(), [id.as_str()]);
-    let list = list(&world);
+    assert_eq!(sandbox.entries(), [id.as_str()]);
+    let list = list(&sandbox);
     assert_eq!(list.len(), 1, "{list:?}");
     let item = &list[0];
     assert_eq!(
@@ -149,12 +149,12 @@ fn a_refused_connection_keeps_the_mail_and_names_it() {
         "{item}"
     );
     assert!(item["last"].as_str().unwrap().contains("refused"), "{item}");
-    let plain = smail(&world, &["--queue"]);
+    let plain = smail(&sandbox, &["--queue"]);
     assert_eq!((plain.status, plain.stderr.as_str()), (0, ""));
     for word in [id.as_str(), "a@a.example", "r1@x.example", "refused"] {
         assert!(plain.stdout.contains(word), "{word}: {}", plain.stdout);
     }
-    let show = smail(&world, &["--queue-show", &id]);
+    let show = smail(&sandbox, &["--queue-show", &id]);
     assert_eq!((show.status, show.stderr.as_str()), (0, ""));
     for word in [
         id.as_str(),
@@ -164,7 +164,7 @@ fn a_refused_connection_keeps_the_mail_and_names_it() {
     ] {
         assert!(show.stdout.contains(word), "{word}: {}", show.stdout);
     }
-    let unknown = smail(&world, &["--queue-show", "nosuchid"]);
+    let unknown = smail(&sandbox, &["--queue-show", "nosuchid"]);
     assert!(
         unknown.status != 0 && unknown.stderr.contains("nosuchid"),
         "{}: {}",
@@ -175,15 +175,15 @@ fn a_refused_connection_keeps_the_mail_and_names_it() {
 
 #[test]
 fn mailq_speaks_as_postfix_does() {
-    let world = World::new();
-    let none = world.as_name("mailq", &[""; 0]).queued().run();
+    let sandbox = Sandbox::new();
+    let none = sandbox.as_name("mailq", &[""; 0]).queued().run();
     assert_eq!(
         (none.status, none.stdout.as_str(), none.stderr.as_str()),
         (0, "Mail queue is empty\n", "")
     );
     let place = Place::reserve();
-    let id = wait(&world, &place);
-    let one = world.as_name("mailq", &[""; 0]).queued().run();
+    let id = wait(&sandbox, &place);
+    let one = sandbox.as_name("mailq", &[""; 0]).queued().run();
     let lines: Vec<_> = one.stdout.lines().collect();
     assert_eq!(
         lines[0].split_whitespace().collect::<Vec<_>>().join(" "),
@@ -208,8 +208,8 @@ fn mailq_speaks_as_postfix_does() {
         "{}",
         one.stdout
     );
-    wait(&world, &place);
-    let two = world.as_name("mailq", &[""; 0]).queued().run();
+    wait(&sandbox, &place);
+    let two = sandbox.as_name("mailq", &[""; 0]).queued().run();
     assert!(
         two.stdout.ends_with(" Kbytes in 2 Requests.\n"),
         "{}",
@@ -219,13 +219,13 @@ fn mailq_speaks_as_postfix_does() {
 
 #[test]
 fn a_flush_sends_the_very_bytes_that_were_stored() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let place = Place::reserve();
-    let id = wait(&world, &place);
-    let show = smail(&world, &["--queue-show", &id]).stdout;
-    let stored = fs::read(world.queue_dir().join(format!("q/{id}.msg"))).unwrap();
+    let id = wait(&sandbox, &place);
+    let show = smail(&sandbox, &["--queue-show", &id]).stdout;
+    let stored = fs::read(sandbox.queue_dir().join(format!("q/{id}.msg"))).unwrap();
     let sink = Options::new().start_at(place);
-    let flush = smail(&world, &["--flush", &id]);
+    let flush = smail(&sandbox, &["--flush", &id]);
     assert_eq!(flush.status, 0, "{}", flush.stderr);
     let mail = sink.only_mail();
     assert!(show.ends_with(&mail.text()), "{show}");
@@ -245,45 +245,45 @@ fn a_flush_sends_the_very_bytes_that_were_stored() {
         (mail.from.as_str(), mail.to),
         ("a@a.example", vec!["r1@x.example".to_owned()])
     );
-    empty(&world);
+    empty(&sandbox);
 }
 
 #[test]
 fn what_is_not_due_waits_and_what_is_due_goes_with_the_next_mail() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let place = Place::reserve();
-    let first = wait(&world, &place);
+    let first = wait(&sandbox, &place);
     let other = Options::new().start();
-    silent(&mail(&world, other.port(), &[]).run());
-    let flush = smail(&world, &["--flush"]);
+    silent(&mail(&sandbox, other.port(), &[]).run());
+    let flush = smail(&sandbox, &["--flush"]);
     assert_eq!(
-        (flush.status, world.entries()),
+        (flush.status, sandbox.entries()),
         (0, vec![first.clone()]),
         "{}",
         flush.stderr
     );
     // Released, it is due at once.
-    let release = smail(&world, &["--release", &first]);
+    let release = smail(&sandbox, &["--release", &first]);
     assert_eq!(release.status, 0, "{}", release.stderr);
     let sink = Options::new().start_at(place);
-    let none = mail(&world, other.port(), &["-S", "queue-drain=0"]).run();
+    let none = mail(&sandbox, other.port(), &["-S", "queue-drain=0"]).run();
     silent(&none);
-    assert_eq!(world.entries(), [first]);
-    silent(&mail(&world, other.port(), &[]).run());
+    assert_eq!(sandbox.entries(), [first]);
+    silent(&mail(&sandbox, other.port(), &[]).run());
     assert_eq!(sink.only_mail().to, ["r1@x.example"]);
     assert_eq!(other.mails().len(), 3);
-    empty(&world);
+    empty(&sandbox);
 }
 
 #[test]
 fn a_mail_comes_due_by_its_schedule() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let place = Place::reserve();
     let id = queued(
-        &mail(&world, place.port(), &["-S", "queue-schedule=1s"]).run(),
+        &mail(&sandbox, place.port(), &["-S", "queue-schedule=1s"]).run(),
         "refused",
     );
-    let next = list(&world)[0]["next"].as_i64().unwrap();
+    let next = list(&sandbox)[0]["next"].as_i64().unwrap();
     let now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap()
@@ -294,22 +294,22 @@ fn a_mail_comes_due_by_its_schedule() {
     let start = Instant::now();
     // Nothing tells that a time has come but the time.
     while sink.mails().is_empty() && start.elapsed() < Duration::from_secs(10) {
-        assert_eq!(smail(&world, &["--flush"]).status, 0);
+        assert_eq!(smail(&sandbox, &["--flush"]).status, 0);
     }
     assert_eq!(sink.only_mail().to, ["r1@x.example"], "{id}");
-    empty(&world);
+    empty(&sandbox);
 }
 
 #[test]
-fn every_recipient_of_ten_has_its_own_fate() {
-    let world = World::new();
+fn every_recipient_of_ten_has_its_own_result() {
+    let sandbox = Sandbox::new();
     let sink = Options::new()
         .recipient("r4@x.example", "450 4.2.0 greylisted")
         .recipient("r7@x.example", "550 5.1.1 no such user")
         .start();
     let all: Vec<_> = (1..=10).map(|n| format!("r{n}@x.example")).collect();
     let all: Vec<_> = all.iter().map(String::as_str).collect();
-    let outcome = to(&world, sink.port(), &[], &all).run();
+    let outcome = to(&sandbox, sink.port(), &[], &all).run();
     assert_eq!(
         (outcome.status, outcome.stdout.as_str()),
         (67, ""),
@@ -334,19 +334,19 @@ fn every_recipient_of_ten_has_its_own_fate() {
         .filter(|a| !["r4@x.example", "r7@x.example"].contains(a))
         .collect();
     assert_eq!(sink.only_mail().to.iter().collect::<Vec<_>>(), taken);
-    assert_eq!(list(&world)[0]["to"].to_string(), r#"["r4@x.example"]"#);
+    assert_eq!(list(&sandbox)[0]["to"].to_string(), r#"["r4@x.example"]"#);
 
     sink.answer("r4@x.example", "451 4.3.0 still not");
-    let second = smail(&world, &["--flush", &id]);
-    assert_eq!(world.entries(), [id.as_str()], "{}", second.stderr);
-    assert_eq!(list(&world)[0]["tries"], 2);
+    let second = smail(&sandbox, &["--flush", &id]);
+    assert_eq!(sandbox.entries(), [id.as_str()], "{}", second.stderr);
+    assert_eq!(list(&sandbox)[0]["tries"], 2);
 
     sink.answer("r4@x.example", "250 2.1.5 now");
-    smail(&world, &["--flush", &id]);
+    smail(&sandbox, &["--flush", &id]);
     assert_eq!(recipients(&sink)[1..], [["r4@x.example"]]);
     let mails = sink.mails();
     assert_eq!(mails[0].text(), mails[1].text());
-    assert_eq!(world.queue_names("q"), [""; 0]);
+    assert_eq!(sandbox.queue_names("q"), [""; 0]);
     let asked = sink
         .dialogue()
         .iter()
@@ -361,13 +361,13 @@ fn every_recipient_of_ten_has_its_own_fate() {
 }
 
 /// A program that notes each of its runs on a line of `$RUNS`, and the file that will hold them.
-fn notifier(world: &World) -> String {
-    let runs = world.path("runs");
+fn notifier(sandbox: &Sandbox) -> String {
+    let runs = sandbox.path("runs");
     let text = format!(
         "#!/bin/sh\nprintf '%s|%s|%s|%s' \"$#\" \"$1\" \"$SMAIL_QUEUE_ID\" \"$SMAIL_QUEUE_TO\" >>'{0}'\necho >>'{0}'\n",
         runs.display()
     );
-    world
+    sandbox
         .write_program("bin/notify", &text)
         .display()
         .to_string()
@@ -375,15 +375,15 @@ fn notifier(world: &World) -> String {
 
 #[test]
 fn a_mail_refused_for_all_is_kept_apart_and_told_of_once() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let sink = Options::new()
         .recipient("r1@x.example", "550 5.1.1 no such user")
         .start();
     let hook = format!(
         "on-failure={} '; touch PWNED; $(touch PWNED)'",
-        notifier(&world)
+        notifier(&sandbox)
     );
-    let outcome = mail(&world, sink.port(), &["-S", &hook]).run();
+    let outcome = mail(&sandbox, sink.port(), &["-S", &hook]).run();
     assert_eq!(
         (outcome.status, outcome.stdout.as_str()),
         (67, ""),
@@ -397,54 +397,60 @@ fn a_mail_refused_for_all_is_kept_apart_and_told_of_once() {
         "{}",
         outcome.stderr
     );
-    assert_eq!((world.queue_names("q"), sink.mails().len()), (vec![], 0));
-    let failed = world.queue_names("failed");
+    assert_eq!((sandbox.queue_names("q"), sink.mails().len()), (vec![], 0));
+    let failed = sandbox.queue_names("failed");
     let id = failed[0].trim_end_matches(".log").to_owned();
     assert_eq!(failed, [format!("{id}.log"), format!("{id}.msg")]);
     assert!(outcome.stderr.contains(&id), "{}", outcome.stderr);
-    let log = fs::read_to_string(world.queue_dir().join("failed").join(&failed[0])).unwrap();
+    let log = fs::read_to_string(sandbox.queue_dir().join("failed").join(&failed[0])).unwrap();
     assert!(log.contains("550 5.1.1 no such user"), "{log}");
 
-    smail(&world, &["-S", &hook, "--flush"]);
-    smail(&world, &["-S", &hook, "--queue-check"]);
-    let runs = String::from_utf8(world.read("runs").unwrap_or_default()).unwrap();
+    smail(&sandbox, &["-S", &hook, "--flush"]);
+    smail(&sandbox, &["-S", &hook, "--queue-check"]);
+    let runs = String::from_utf8(sandbox.read("runs").unwrap_or_default()).unwrap();
     assert_eq!(
         runs,
         format!("1|; touch PWNED; $(touch PWNED)|{id}|r1@x.example\n")
     );
-    assert!(world.read("PWNED").is_none());
+    assert!(sandbox.read("PWNED").is_none());
 
     // Released, it goes.
     sink.answer("r1@x.example", "250 2.1.5 welcome");
-    assert_eq!(smail(&world, &["--release", &id]).status, 0);
-    smail(&world, &["--flush"]);
+    assert_eq!(smail(&sandbox, &["--release", &id]).status, 0);
+    smail(&sandbox, &["--flush"]);
     assert_eq!(recipients(&sink), [["r1@x.example"]]);
-    empty(&world);
+    empty(&sandbox);
 }
 
 #[test]
 fn a_mail_that_grew_too_old_is_given_up_and_not_deleted() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let place = Place::reserve();
-    let hook = format!("on-failure={} x", notifier(&world));
+    let hook = format!("on-failure={} x", notifier(&sandbox));
     let outcome = mail(
-        &world,
+        &sandbox,
         place.port(),
         &["-S", "queue-lifetime=1ms", "-S", &hook],
     )
     .run();
     // Given up at the first attempt already, or at the next.
     if outcome.status == 0 {
-        smail(&world, &["-S", &hook, "--flush", &id_said(&outcome.stderr)]);
+        smail(
+            &sandbox,
+            &["-S", &hook, "--flush", &id_said(&outcome.stderr)],
+        );
     }
     assert_eq!(
-        (world.queue_names("q"), world.queue_names("failed").len()),
+        (
+            sandbox.queue_names("q"),
+            sandbox.queue_names("failed").len()
+        ),
         (vec![], 2),
         "{}",
         outcome.stderr
     );
     assert_eq!(
-        String::from_utf8(world.read("runs").unwrap())
+        String::from_utf8(sandbox.read("runs").unwrap())
             .unwrap()
             .lines()
             .count(),
@@ -454,20 +460,20 @@ fn a_mail_that_grew_too_old_is_given_up_and_not_deleted() {
 
 #[test]
 fn a_held_mail_is_not_sent_until_it_is_released_and_a_removed_one_never() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let place = Place::reserve();
-    let (held, removed) = (wait(&world, &place), wait(&world, &place));
-    silent(&smail(&world, &["--hold", &held]));
-    silent(&smail(&world, &["--remove", &removed]));
-    assert_eq!(world.entries(), [held.as_str()]);
-    assert_eq!(list(&world)[0]["state"], "held");
+    let (held, removed) = (wait(&sandbox, &place), wait(&sandbox, &place));
+    silent(&smail(&sandbox, &["--hold", &held]));
+    silent(&smail(&sandbox, &["--remove", &removed]));
+    assert_eq!(sandbox.entries(), [held.as_str()]);
+    assert_eq!(list(&sandbox)[0]["state"], "held");
     let sink = Options::new().start_at(place);
-    smail(&world, &["--flush"]);
-    assert_eq!((sink.mails().len(), world.entries().len()), (0, 1));
-    silent(&smail(&world, &["--release", &held]));
-    smail(&world, &["--flush"]);
+    smail(&sandbox, &["--flush"]);
+    assert_eq!((sink.mails().len(), sandbox.entries().len()), (0, 1));
+    silent(&smail(&sandbox, &["--release", &held]));
+    smail(&sandbox, &["--flush"]);
     assert_eq!(sink.mails().len(), 1);
-    empty(&world);
+    empty(&sandbox);
     for words in [
         ["--hold", "nosuchid"],
         ["--release", "nosuchid"],
@@ -475,7 +481,7 @@ fn a_held_mail_is_not_sent_until_it_is_released_and_a_removed_one_never() {
         ["--remove", "../q/x"],
         ["--remove", ""],
     ] {
-        let outcome = smail(&world, &words);
+        let outcome = smail(&sandbox, &words);
         assert!(
             ![0, 70, 101].contains(&outcome.status),
             "{words:?}: {} {}",
@@ -493,24 +499,24 @@ const DOUBTFUL: &str = "S: 220 mx.test ESMTP\nC: EHLO *\nS: 250 mx.test\nC: MAIL
 
 #[test]
 fn a_mail_in_doubt_is_left_alone_unless_it_is_named() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let server = Server::play("doubtful", DOUBTFUL);
     let id = queued(
-        &mail(&world, server.port(), &["-S", "queue-schedule=1ms"]).run(),
+        &mail(&sandbox, server.port(), &["-S", "queue-schedule=1ms"]).run(),
         "in doubt",
     );
-    assert_eq!(list(&world)[0]["state"], "in doubt");
-    let next = list(&world)[0]["next"].as_i64().unwrap();
+    assert_eq!(list(&sandbox)[0]["state"], "in doubt");
+    let next = list(&sandbox)[0]["next"].as_i64().unwrap();
     let now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap()
         .as_millis();
     let left = next - i64::try_from(now).unwrap();
     assert!((590_000..=600_000).contains(&left), "{left} ms");
-    smail(&world, &["--flush"]);
-    assert_eq!(world.entries(), [id.as_str()]);
-    smail(&world, &["--flush", &id]);
-    empty(&world);
+    smail(&sandbox, &["--flush"]);
+    assert_eq!(sandbox.entries(), [id.as_str()]);
+    smail(&sandbox, &["--flush", &id]);
+    empty(&sandbox);
     let record = server.finish();
     let mails = record.mails();
     assert_eq!(
@@ -522,34 +528,34 @@ fn a_mail_in_doubt_is_left_alone_unless_it_is_named() {
 
 #[test]
 fn a_mail_in_doubt_can_be_held() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let server = Server::play("doubtful", DOUBTFUL);
     let id = queued(
-        &mail(&world, server.port(), &["-S", "on-doubt=hold"]).run(),
+        &mail(&sandbox, server.port(), &["-S", "on-doubt=hold"]).run(),
         "in doubt",
     );
-    assert_eq!(list(&world)[0]["state"], "held");
-    smail(&world, &["--flush"]);
-    assert_eq!(world.entries(), [id.as_str()]);
-    silent(&smail(&world, &["--release", &id]));
-    smail(&world, &["--flush", &id]);
-    empty(&world);
+    assert_eq!(list(&sandbox)[0]["state"], "held");
+    smail(&sandbox, &["--flush"]);
+    assert_eq!(sandbox.entries(), [id.as_str()]);
+    silent(&smail(&sandbox, &["--release", &id]));
+    smail(&sandbox, &["--flush", &id]);
+    empty(&sandbox);
     assert_eq!(server.finish().accepted(), 1);
 }
 
 #[test]
 fn a_login_that_is_refused_keeps_queued_mail() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let place = Place::reserve();
     let config = |password: &str| {
         let text = format!(
             "smtp = \"127.0.0.1:{}\"\ntls = \"none\"\nauth-user = \"u\"\nauth-password = \"{password}\"\n",
             place.port()
         );
-        world.write("home/.config/smail/config.toml", text)
+        sandbox.write("home/.config/smail/config.toml", text)
     };
     config("wr0ng-secret");
-    let outcome = world
+    let outcome = sandbox
         .smail(&["-r", "a@a.example", "-s", "s", "r1@x.example"])
         .stdin("x\n")
         .queued()
@@ -559,44 +565,44 @@ fn a_login_that_is_refused_keeps_queued_mail() {
     let right = fs::read(right).unwrap();
     config("wr0ng-secret");
     let sink = Options::new().login("u", "right-secret").start_at(place);
-    let flush = smail(&world, &["--flush", &id]);
+    let flush = smail(&sandbox, &["--flush", &id]);
     assert_eq!(
-        (world.entries(), sink.mails().len()),
+        (sandbox.entries(), sink.mails().len()),
         (vec![id.clone()], 0),
         "{}",
         flush.stderr
     );
     assert!(
-        list(&world)[0]["last"].as_str().unwrap().contains("535"),
+        list(&sandbox)[0]["last"].as_str().unwrap().contains("535"),
         "{:?}",
-        list(&world)
+        list(&sandbox)
     );
-    assert_eq!(world.queue_names("failed"), [""; 0]);
-    world.write("home/.config/smail/config.toml", right);
-    smail(&world, &["--flush", &id]);
+    assert_eq!(sandbox.queue_names("failed"), [""; 0]);
+    sandbox.write("home/.config/smail/config.toml", right);
+    smail(&sandbox, &["--flush", &id]);
     assert_eq!(sink.only_mail().user.as_deref(), Some("u"));
-    empty(&world);
+    empty(&sandbox);
 }
 
 #[test]
 fn a_server_that_closes_early_is_tried_again() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let server = Server::play(
         "rcpt421",
         "S: 220 mx.test\nC: EHLO *\nS: 250 mx.test\nC: MAIL FROM:*\nS: 250 ok\nC: RCPT TO:*\nS: 421 4.7.0 bye\n-- close\n\
          == connection\nS: 220 mx.test\nC: EHLO *\nS: 250 mx.test\nC: MAIL FROM:*\nS: 250 ok\nC: RCPT TO:*\nS: 250 ok\nC: DATA\nS: 354 go\n-- data\nS: 250 ok\n-- bye\n",
     );
-    let id = queued(&mail(&world, server.port(), &[]).run(), "421 4.7.0 bye");
-    smail(&world, &["--flush", &id]);
+    let id = queued(&mail(&sandbox, server.port(), &[]).run(), "421 4.7.0 bye");
+    smail(&sandbox, &["--flush", &id]);
     assert_eq!(server.finish().accepted(), 1);
-    empty(&world);
+    empty(&sandbox);
 }
 
 #[test]
 fn a_421_amid_a_flush_opens_another_connection() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let place = Place::reserve();
-    let mut ids: Vec<_> = (0..3).map(|_| wait(&world, &place)).collect();
+    let mut ids: Vec<_> = (0..3).map(|_| wait(&sandbox, &place)).collect();
     drop(place);
     let one = "C: MAIL FROM:*\nS: 250 ok\nC: RCPT TO:*\nS: 250 ok\nC: DATA\nS: 354 go\n-- data\nS: 250 ok\n";
     let head = "S: 220 mx.test\nC: EHLO *\nS: 250 mx.test\n";
@@ -611,43 +617,43 @@ fn a_421_amid_a_flush_opens_another_connection() {
     let smtp = format!("smtp=127.0.0.1:{}", server.port());
     ids.splice(0..0, ["-S".to_owned(), smtp, "--flush".to_owned()]);
     let words: Vec<_> = ids.iter().map(String::as_str).collect();
-    let first = smail(&world, &words);
+    let first = smail(&sandbox, &words);
     // The mail that met the 421 may go over the new connection, or wait for the next run.
-    for _ in 0..world.entries().len() {
-        smail(&world, &words);
+    for _ in 0..sandbox.entries().len() {
+        smail(&sandbox, &words);
     }
     assert_eq!(server.finish().accepted(), 3, "{}", first.stderr);
-    empty(&world);
+    empty(&sandbox);
 }
 
 #[test]
 fn one_connection_carries_all_mail_of_an_account() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let (one, two) = (Place::reserve(), Place::reserve());
-    let mut ids: Vec<_> = (0..20).map(|_| wait(&world, &one)).collect();
-    ids.extend((0..5).map(|_| wait(&world, &two)));
+    let mut ids: Vec<_> = (0..20).map(|_| wait(&sandbox, &one)).collect();
+    ids.extend((0..5).map(|_| wait(&sandbox, &two)));
     let (one, two) = (Options::new().start_at(one), Options::new().start_at(two));
     let mut words = vec!["--flush"];
     words.extend(ids.iter().map(String::as_str));
-    let flush = smail(&world, &words);
+    let flush = smail(&sandbox, &words);
     assert_eq!(flush.status, 0, "{}", flush.stderr);
     assert_eq!((one.mails().len(), two.mails().len()), (20, 5));
     assert_eq!((one.sessions(), two.sessions()), (1, 1));
-    empty(&world);
+    empty(&sandbox);
 }
 
 #[test]
 fn a_server_that_is_down_is_asked_once_for_all_its_mail() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let place = Place::reserve();
-    let ids: Vec<_> = (0..6).map(|_| wait(&world, &place)).collect();
+    let ids: Vec<_> = (0..6).map(|_| wait(&sandbox, &place)).collect();
     let greeting = Server::play("down", "S: 421 4.3.2 not now\n-- close\n");
     let smtp = format!("smtp=127.0.0.1:{}", greeting.port());
     let mut words = vec!["-S", &smtp, "--flush"];
     words.extend(ids.iter().map(String::as_str));
-    smail(&world, &words);
+    smail(&sandbox, &words);
     greeting.finish();
-    for item in list(&world) {
+    for item in list(&sandbox) {
         assert!(
             item["last"].as_str().unwrap().contains("421 4.3.2 not now"),
             "{item}"
@@ -657,49 +663,49 @@ fn a_server_that_is_down_is_asked_once_for_all_its_mail() {
 
 #[test]
 fn the_same_key_sends_once() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let sink = Options::new().start();
     let key = ["--idempotency-key", "nightly 2026/1"];
-    silent(&mail(&world, sink.port(), &key).run());
-    silent(&mail(&world, sink.port(), &key).run());
+    silent(&mail(&sandbox, sink.port(), &key).run());
+    silent(&mail(&sandbox, sink.port(), &key).run());
     sink.only_mail();
-    let said = mail(&world, sink.port(), &[&key[..], &["-v"]].concat()).run();
+    let said = mail(&sandbox, sink.port(), &[&key[..], &["-v"]].concat()).run();
     assert_eq!(said.status, 0, "{}", said.stderr);
     assert!(said.stderr.contains("nothing was sent"), "{}", said.stderr);
     sink.only_mail();
-    silent(&mail(&world, sink.port(), &["--idempotency-key", "another"]).run());
+    silent(&mail(&sandbox, sink.port(), &["--idempotency-key", "another"]).run());
     assert_eq!(sink.mails().len(), 2);
 }
 
 #[test]
 fn the_same_key_sends_once_even_at_the_same_time() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let sink = Options::new().start();
     let running: Vec<_> = (0..10)
-        .map(|_| mail(&world, sink.port(), &["--idempotency-key", "k"]).start())
+        .map(|_| mail(&sandbox, sink.port(), &["--idempotency-key", "k"]).start())
         .collect();
     for one in running {
         silent(&one.finish());
     }
     sink.only_mail();
-    empty(&world);
+    empty(&sandbox);
 }
 
 #[test]
 fn a_key_counts_while_its_mail_waits_and_not_after_it_was_refused() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let place = Place::reserve();
     let key = ["--idempotency-key", "k"];
-    let id = queued(&mail(&world, place.port(), &key).run(), "refused");
-    assert_eq!(mail(&world, place.port(), &key).run().status, 0);
-    assert_eq!(world.entries(), [id.as_str()]);
+    let id = queued(&mail(&sandbox, place.port(), &key).run(), "refused");
+    assert_eq!(mail(&sandbox, place.port(), &key).run().status, 0);
+    assert_eq!(sandbox.entries(), [id.as_str()]);
     let sink = Options::new()
         .recipient("r1@x.example", "550 5.1.1 no")
         .start_at(place);
-    smail(&world, &["--flush", &id]);
-    assert_eq!(world.entries(), [""; 0]);
+    smail(&sandbox, &["--flush", &id]);
+    assert_eq!(sandbox.entries(), [""; 0]);
     sink.answer("r1@x.example", "250 ok");
-    silent(&mail(&world, sink.port(), &key).run());
+    silent(&mail(&sandbox, sink.port(), &key).run());
     sink.only_mail();
 }
 
@@ -711,8 +717,8 @@ fn without_the_queue_a_temporary_failure_is_75_and_leaves_no_file() {
         (&["-S", "queue=false"], false),
         (&[], true),
     ] {
-        let world = World::new();
-        let mut run = mail(&world, place.port(), words);
+        let sandbox = Sandbox::new();
+        let mut run = mail(&sandbox, place.port(), words);
         if ci {
             run = run.env("CI", "true");
         }
@@ -724,16 +730,16 @@ fn without_the_queue_a_temporary_failure_is_75_and_leaves_no_file() {
             outcome.stderr
         );
         assert!(!outcome.stderr.contains("queued"), "{}", outcome.stderr);
-        assert!(!world.queue_dir().exists(), "{words:?}");
+        assert!(!sandbox.queue_dir().exists(), "{words:?}");
     }
 }
 
 #[test]
 fn the_queue_can_be_asked_for_in_ci() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let place = Place::reserve();
     queued(
-        &mail(&world, place.port(), &["-S", "queue=true"])
+        &mail(&sandbox, place.port(), &["-S", "queue=true"])
             .env("CI", "true")
             .run(),
         "refused",
@@ -742,20 +748,20 @@ fn the_queue_can_be_asked_for_in_ci() {
 
 #[test]
 fn where_no_state_can_be_written_the_mail_goes_at_once_or_not_at_all() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let sink = Options::new().start();
-    // The next place would be below the home folder.
-    fs::remove_dir_all(world.path("home/.local")).unwrap();
-    world.write("home/.local", "");
-    let nowhere = |port| mail(&world, port, &[]).env("XDG_STATE_HOME", "/dev/null/state");
+    // The next place would be below the home directory.
+    fs::remove_dir_all(sandbox.path("home/.local")).unwrap();
+    sandbox.write("home/.local", "");
+    let nowhere = |port| mail(&sandbox, port, &[]).env("XDG_STATE_HOME", "/dev/null/state");
     let good = nowhere(sink.port()).run();
     assert_eq!(good.status, 0, "{}", good.stderr);
     sink.only_mail();
     let bad = nowhere(Place::reserve().port()).run();
     assert_eq!(bad.status, 75, "{}", bad.stderr);
-    // A folder that somebody named is another matter: it is not passed over in silence.
+    // A directory that somebody named is another matter: it is not passed over in silence.
     let named = mail(
-        &world,
+        &sandbox,
         sink.port(),
         &["-S", "queue=true", "-S", "queue-dir=/dev/null/q"],
     )
@@ -769,29 +775,29 @@ fn where_no_state_can_be_written_the_mail_goes_at_once_or_not_at_all() {
 }
 
 #[test]
-fn a_folder_that_others_may_change_is_refused() {
-    type Spoil = (&'static str, fn(&World));
+fn a_directory_that_others_may_change_is_refused() {
+    type Spoil = (&'static str, fn(&Sandbox));
     let spoil: &[Spoil] = &[
-        ("group-writable", |world| {
-            fs::set_permissions(world.queue_dir(), fs::Permissions::from_mode(0o770)).unwrap();
+        ("group-writable", |sandbox| {
+            fs::set_permissions(sandbox.queue_dir(), fs::Permissions::from_mode(0o770)).unwrap();
         }),
-        ("group-writable q", |world| {
+        ("group-writable q", |sandbox| {
             fs::set_permissions(
-                world.queue_dir().join("q"),
+                sandbox.queue_dir().join("q"),
                 fs::Permissions::from_mode(0o770),
             )
             .unwrap();
         }),
-        ("a link", |world| {
-            fs::rename(world.queue_dir(), world.path("elsewhere")).unwrap();
-            symlink(world.path("elsewhere"), world.queue_dir()).unwrap();
+        ("a link", |sandbox| {
+            fs::rename(sandbox.queue_dir(), sandbox.path("elsewhere")).unwrap();
+            symlink(sandbox.path("elsewhere"), sandbox.queue_dir()).unwrap();
         }),
-        ("q is a link", |world| {
-            fs::rename(world.queue_dir().join("q"), world.path("elsewhere")).unwrap();
-            symlink(world.path("elsewhere"), world.queue_dir().join("q")).unwrap();
+        ("q is a link", |sandbox| {
+            fs::rename(sandbox.queue_dir().join("q"), sandbox.path("elsewhere")).unwrap();
+            symlink(sandbox.path("elsewhere"), sandbox.queue_dir().join("q")).unwrap();
         }),
-        ("another's", |world| {
-            std::os::unix::fs::chown(world.queue_dir(), Some(65534), None).unwrap();
+        ("another's", |sandbox| {
+            std::os::unix::fs::chown(sandbox.queue_dir(), Some(65534), None).unwrap();
         }),
     ];
     let sink = Options::new().start();
@@ -802,13 +808,13 @@ fn a_folder_that_others_may_change_is_refused() {
             );
             continue;
         }
-        let world = World::new();
-        wait(&world, &Place::reserve());
-        spoil(&world);
+        let sandbox = Sandbox::new();
+        wait(&sandbox, &Place::reserve());
+        spoil(&sandbox);
         for outcome in [
-            mail(&world, sink.port(), &[]).run(),
-            smail(&world, &["--flush"]),
-            smail(&world, &["--queue"]),
+            mail(&sandbox, sink.port(), &[]).run(),
+            smail(&sandbox, &["--flush"]),
+            smail(&sandbox, &["--queue"]),
         ] {
             assert_eq!(
                 (outcome.status, outcome.owes(&[])),
@@ -816,7 +822,7 @@ fn a_folder_that_others_may_change_is_refused() {
                 "{what}: {}",
                 outcome.stderr
             );
-            let path = world.queue_dir().display().to_string();
+            let path = sandbox.queue_dir().display().to_string();
             assert!(outcome.stderr.contains(&path), "{what}: {}", outcome.stderr);
         }
     }
@@ -825,13 +831,13 @@ fn a_folder_that_others_may_change_is_refused() {
 
 #[test]
 fn a_damaged_mail_is_set_aside_and_the_others_go() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let place = Place::reserve();
-    let (good, bad) = (wait(&world, &place), wait(&world, &place));
-    let path = |id: &str| world.queue_dir().join(format!("q/{id}.msg"));
+    let (good, bad) = (wait(&sandbox, &place), wait(&sandbox, &place));
+    let path = |id: &str| sandbox.queue_dir().join(format!("q/{id}.msg"));
     let whole = fs::read(path(&bad)).unwrap();
     let sink = Options::new().start_at(place);
-    // Cut short at each twentieth octet, and one bit turned at each.
+    // Cut short at each twentieth byte, and one bit turned at each.
     let damage = (0..whole.len()).step_by(20).flat_map(|at| {
         let mut turned = whole.clone();
         turned[at] ^= 1;
@@ -839,7 +845,7 @@ fn a_damaged_mail_is_set_aside_and_the_others_go() {
     });
     for bytes in damage {
         fs::write(path(&bad), &bytes).unwrap();
-        let outcome = smail(&world, &["--flush", &bad]);
+        let outcome = smail(&sandbox, &["--flush", &bad]);
         let text = String::from_utf8_lossy(&bytes);
         assert_eq!(sink.mails(), [], "{text}");
         if text.starts_with("SMAILQ ")
@@ -856,27 +862,29 @@ fn a_damaged_mail_is_set_aside_and_the_others_go() {
             outcome.stderr
         );
         assert!(
-            world.queue_names("corrupt").contains(&format!("{bad}.msg")),
+            sandbox
+                .queue_names("corrupt")
+                .contains(&format!("{bad}.msg")),
             "{}\n{text}",
             outcome.stderr
         );
-        assert_eq!(world.entries(), [good.as_str()]);
-        assert_ne!(smail(&world, &["--queue-check"]).status, 0);
-        smail(&world, &["--remove", &bad]);
-        assert_eq!(world.queue_names("corrupt"), [""; 0]);
+        assert_eq!(sandbox.entries(), [good.as_str()]);
+        assert_ne!(smail(&sandbox, &["--queue-check"]).status, 0);
+        smail(&sandbox, &["--remove", &bad]);
+        assert_eq!(sandbox.queue_names("corrupt"), [""; 0]);
     }
     fs::write(path(&bad), &whole[..whole.len() / 2]).unwrap();
-    smail(&world, &["--flush", &good, &bad]);
+    smail(&sandbox, &["--flush", &good, &bad]);
     sink.only_mail();
-    assert_eq!(world.entries(), [""; 0]);
+    assert_eq!(sandbox.entries(), [""; 0]);
 }
 
 #[test]
 fn a_mail_of_a_newer_smail_is_left_alone() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let place = Place::reserve();
-    let (id, other) = (wait(&world, &place), wait(&world, &place));
-    let path = world.queue_dir().join(format!("q/{id}.msg"));
+    let (id, other) = (wait(&sandbox, &place), wait(&sandbox, &place));
+    let path = sandbox.queue_dir().join(format!("q/{id}.msg"));
     let newer = fs::read(&path).unwrap().replace(b"SMAILQ 1", b"SMAILQ 2");
     fs::write(&path, &newer).unwrap();
     let sink = Options::new().start_at(place);
@@ -885,7 +893,7 @@ fn a_mail_of_a_newer_smail_is_left_alone() {
         &["--queue-check"],
         &["--queue-show", &id],
     ] {
-        let outcome = smail(&world, words);
+        let outcome = smail(&sandbox, words);
         assert_eq!(outcome.status, 78, "{words:?}: {}", outcome.stderr);
         assert!(
             outcome.stderr.contains(&id) && outcome.stderr.contains("newer"),
@@ -913,39 +921,51 @@ impl Replace for Vec<u8> {
 
 #[test]
 fn a_torn_last_line_of_a_journal_did_not_happen() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let sink = Options::new()
         .recipient("r2@x.example", "450 4.2.0 later")
         .start();
-    let outcome = to(&world, sink.port(), &[], &["r1@x.example", "r2@x.example"]).run();
+    let outcome = to(
+        &sandbox,
+        sink.port(),
+        &[],
+        &["r1@x.example", "r2@x.example"],
+    )
+    .run();
     let id = id_said(&outcome.stderr);
-    let path = world.queue_dir().join(format!("q/{id}.log"));
+    let path = sandbox.queue_dir().join(format!("q/{id}.log"));
     let whole = fs::read(&path).unwrap();
     fs::write(&path, [&whole[..], b"1f2e3d4c {\"event\":\"acc"].concat()).unwrap();
-    assert_eq!(smail(&world, &["--queue-check"]).status, 0);
+    assert_eq!(smail(&sandbox, &["--queue-check"]).status, 0);
     sink.answer("r2@x.example", "250 ok");
-    smail(&world, &["--flush", &id]);
+    smail(&sandbox, &["--flush", &id]);
     assert_eq!(recipients(&sink), [["r1@x.example"], ["r2@x.example"]]);
-    empty(&world);
+    empty(&sandbox);
 }
 
 #[test]
 fn a_whole_last_line_of_a_journal_that_is_damaged_is_no_torn_one() {
     // The last line says who was accepted, and is damaged: in its sum, in its text, at its end.
     for from_end in [1, 2, 20, 60] {
-        let world = World::new();
+        let sandbox = Sandbox::new();
         let sink = Options::new()
             .recipient("r2@x.example", "450 4.2.0 later")
             .start();
-        let outcome = to(&world, sink.port(), &[], &["r1@x.example", "r2@x.example"]).run();
+        let outcome = to(
+            &sandbox,
+            sink.port(),
+            &[],
+            &["r1@x.example", "r2@x.example"],
+        )
+        .run();
         let id = id_said(&outcome.stderr);
-        let path = world.queue_dir().join(format!("q/{id}.log"));
+        let path = sandbox.queue_dir().join(format!("q/{id}.log"));
         let mut bytes = fs::read(&path).unwrap();
         let at = bytes.len() - from_end;
         bytes[at] ^= 1;
         fs::write(&path, bytes).unwrap();
-        assert_eq!(list(&world)[0]["state"], "damaged");
-        let flush = smail(&world, &["--flush", &id]);
+        assert_eq!(list(&sandbox)[0]["state"], "damaged");
+        let flush = smail(&sandbox, &["--flush", &id]);
         let why = format!("smail: message {id}: its journal is damaged at line ");
         assert!(
             flush.status == 74 && flush.stderr.starts_with(&why),
@@ -953,7 +973,7 @@ fn a_whole_last_line_of_a_journal_that_is_damaged_is_no_torn_one() {
             flush.stderr
         );
         assert_eq!(
-            (sink.mails().len(), world.queue_names("corrupt").len()),
+            (sink.mails().len(), sandbox.queue_names("corrupt").len()),
             (1, 2),
             "{from_end}"
         );
@@ -962,14 +982,14 @@ fn a_whole_last_line_of_a_journal_that_is_damaged_is_no_torn_one() {
 
 #[test]
 fn a_key_whose_last_line_is_damaged_sends_nothing() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let sink = Options::new().start();
     let key = ["--idempotency-key", "k"];
-    silent(&mail(&world, sink.port(), &key).run());
-    let path = world.queue_dir().join("keys/k");
+    silent(&mail(&sandbox, sink.port(), &key).run());
+    let path = sandbox.queue_dir().join("keys/k");
     let noted = fs::read_to_string(&path).unwrap();
     fs::write(&path, noted.replace("done", "dona")).unwrap();
-    let outcome = mail(&world, sink.port(), &key).run();
+    let outcome = mail(&sandbox, sink.port(), &key).run();
     let said = format!(
         "smail: the key file {}: its last line is damaged\n",
         path.display()
@@ -983,13 +1003,13 @@ fn a_key_whose_last_line_is_damaged_sends_nothing() {
     sink.only_mail();
     // What is torn did not happen.
     fs::write(&path, noted + "\nfree 1").unwrap();
-    silent(&mail(&world, sink.port(), &key).run());
+    silent(&mail(&sandbox, sink.port(), &key).run());
     sink.only_mail();
 }
 
 /// Turns the times of a mail and of its journal back: what a machine that was off, or whose clock
 /// was wrong, finds.
-fn age(world: &World, id: &str, milliseconds: i64) {
+fn age(sandbox: &Sandbox, id: &str, milliseconds: i64) {
     let older = |line: &str| {
         let mut json: serde_json::Value = serde_json::from_str(line).unwrap();
         for name in ["at", "next", "created", "expires"] {
@@ -999,7 +1019,7 @@ fn age(world: &World, id: &str, milliseconds: i64) {
         }
         json.to_string()
     };
-    let path = |end: &str| world.queue_dir().join(format!("q/{id}.{end}"));
+    let path = |end: &str| sandbox.queue_dir().join(format!("q/{id}.{end}"));
     let journal = fs::read_to_string(path("log")).unwrap();
     let lines = journal.lines().map(|line| older(&line[9..]));
     let lines: Vec<_> = lines
@@ -1025,35 +1045,35 @@ fn a_mail_whose_time_is_over_is_tried_before_it_is_given_up() {
     // Off for longer than the lifetime; a clock that was ten years behind, and one that was ten
     // years ahead.
     for days in [6, 3650, -3650] {
-        let world = World::new();
+        let sandbox = Sandbox::new();
         let place = Place::reserve();
-        let id = wait(&world, &place);
-        age(&world, &id, days * DAY);
-        let flush = smail(&world, &["--flush"]);
+        let id = wait(&sandbox, &place);
+        age(&sandbox, &id, days * DAY);
+        let flush = smail(&sandbox, &["--flush"]);
         assert_eq!(
-            (flush.status, world.entries()),
+            (flush.status, sandbox.entries()),
             (75, vec![id.clone()]),
             "{days}: {}",
             flush.stderr
         );
-        assert_eq!(list(&world)[0]["tries"], 2, "{days}");
-        age(&world, &id, days * DAY);
+        assert_eq!(list(&sandbox)[0]["tries"], 2, "{days}");
+        age(&sandbox, &id, days * DAY);
         let sink = Options::new().start_at(place);
-        silent(&smail(&world, &["--flush"]));
+        silent(&smail(&sandbox, &["--flush"]));
         sink.only_mail();
-        empty(&world);
+        empty(&sandbox);
     }
 }
 
 #[test]
 fn a_mail_is_given_up_after_it_was_tried_for_its_lifetime_and_that_is_told() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let place = Place::reserve();
-    let id = wait(&world, &place);
+    let id = wait(&sandbox, &place);
     let mut runs = 0;
     let given_up = loop {
-        age(&world, &id, DAY + 60_000);
-        let flush = smail(&world, &["--flush"]);
+        age(&sandbox, &id, DAY + 60_000);
+        let flush = smail(&sandbox, &["--flush"]);
         runs += 1;
         if flush.status != 75 || runs > 9 {
             break flush;
@@ -1068,13 +1088,13 @@ fn a_mail_is_given_up_after_it_was_tried_for_its_lifetime_and_that_is_told() {
         given_up.stderr
     );
     assert_eq!(
-        (world.entries(), world.queue_names("failed").len()),
+        (sandbox.entries(), sandbox.queue_names("failed").len()),
         (vec![], 2)
     );
     // Released, it has a new lifetime.
-    silent(&smail(&world, &["--release", &id]));
+    silent(&smail(&sandbox, &["--release", &id]));
     assert_eq!(
-        (smail(&world, &["--flush"]).status, world.entries()),
+        (smail(&sandbox, &["--flush"]).status, sandbox.entries()),
         (75, vec![id])
     );
 }
@@ -1082,15 +1102,15 @@ fn a_mail_is_given_up_after_it_was_tried_for_its_lifetime_and_that_is_told() {
 #[test]
 fn a_mail_that_is_given_up_while_another_is_sent_is_told_and_logged() {
     for sendmail in [false, true] {
-        let world = World::new();
+        let sandbox = Sandbox::new();
         let place = Place::reserve();
         let id = queued(
-            &mail(&world, place.port(), &["-S", "queue-lifetime=1ms"]).run(),
+            &mail(&sandbox, place.port(), &["-S", "queue-lifetime=1ms"]).run(),
             "refused",
         );
-        age(&world, &id, DAY);
+        age(&sandbox, &id, DAY);
         let sink = Options::new().start();
-        let log = format!("log={}", world.path("log").display());
+        let log = format!("log={}", sandbox.path("log").display());
         let smtp = format!("smtp=127.0.0.1:{}", sink.port());
         let words = [
             "-S",
@@ -1103,22 +1123,22 @@ fn a_mail_that_is_given_up_while_another_is_sent_is_told_and_logged() {
             "a@a.example",
             "r2@x.example",
         ];
-        world.write(
+        sandbox.write(
             "home/.config/smail/config.toml",
             format!(
                 "smtp = \"127.0.0.1:{}\"\ntls = \"none\"\nlog = \"{}\"\n",
                 sink.port(),
-                world.path("log").display()
+                sandbox.path("log").display()
             ),
         );
         let outcome = if sendmail {
-            world
+            sandbox
                 .as_name("sendmail", &["-f", "a@a.example", "r2@x.example"])
                 .stdin("Subject: s\n\nx\n")
                 .queued()
                 .run()
         } else {
-            world.smail(&words).stdin("x\n").queued().run()
+            sandbox.smail(&words).stdin("x\n").queued().run()
         };
         assert_eq!(
             (outcome.status, sink.mails().len()),
@@ -1133,7 +1153,7 @@ fn a_mail_that_is_given_up_while_another_is_sent_is_told_and_logged() {
             "{}",
             outcome.stderr
         );
-        let log = String::from_utf8(world.read("log").unwrap()).unwrap();
+        let log = String::from_utf8(sandbox.read("log").unwrap()).unwrap();
         let last = log
             .lines()
             .find(|line| line.contains(&id) && line.contains("status=failed"));
@@ -1141,29 +1161,35 @@ fn a_mail_that_is_given_up_while_another_is_sent_is_told_and_logged() {
             last.is_some_and(|line| line.contains("error=\"given up: ")),
             "{log}"
         );
-        assert_eq!(world.queue_names("failed").len(), 2);
+        assert_eq!(sandbox.queue_names("failed").len(), 2);
     }
 }
 
 #[test]
 fn a_journal_damaged_in_the_middle_is_never_guessed_at() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let sink = Options::new()
         .recipient("r2@x.example", "450 4.2.0 later")
         .start();
-    let outcome = to(&world, sink.port(), &[], &["r1@x.example", "r2@x.example"]).run();
+    let outcome = to(
+        &sandbox,
+        sink.port(),
+        &[],
+        &["r1@x.example", "r2@x.example"],
+    )
+    .run();
     let id = id_said(&outcome.stderr);
-    let path = world.queue_dir().join(format!("q/{id}.log"));
+    let path = sandbox.queue_dir().join(format!("q/{id}.log"));
     let mut bytes = fs::read(&path).unwrap();
     bytes[12] ^= 1;
     fs::write(&path, bytes).unwrap();
-    let flush = smail(&world, &["--flush", &id]);
+    let flush = smail(&sandbox, &["--flush", &id]);
     assert_ne!(flush.status, 0, "{}", flush.stderr);
     assert_eq!(
         (
             sink.mails().len(),
-            world.queue_names("corrupt").len(),
-            world.entries().len()
+            sandbox.queue_names("corrupt").len(),
+            sandbox.entries().len()
         ),
         (1, 2, 0),
         "{}",
@@ -1210,8 +1236,8 @@ fn no_secret_is_written_down() {
         ),
     ];
     for (secret, words, variable) in ways {
-        let world = World::new();
-        let mut run = world.smail(words).queued().stdin("x\n");
+        let sandbox = Sandbox::new();
+        let mut run = sandbox.smail(words).queued().stdin("x\n");
         for word in [
             "-S",
             "tls=none",
@@ -1229,14 +1255,14 @@ fn no_secret_is_written_down() {
         let outcome = run.run();
         let id = queued(&outcome, "refused");
         let mut everything = outcome.stderr;
-        for folder in ["", "q", "keys", "failed"] {
-            for name in world.queue_names(folder) {
-                let bytes = fs::read(world.queue_dir().join(folder).join(name)).unwrap_or_default();
+        for dir in ["", "q", "keys", "failed"] {
+            for name in sandbox.queue_names(dir) {
+                let bytes = fs::read(sandbox.queue_dir().join(dir).join(name)).unwrap_or_default();
                 everything.push_str(&String::from_utf8_lossy(&bytes));
             }
         }
-        everything.push_str(&smail(&world, &["--queue-show", &id]).stdout);
-        everything.push_str(&smail(&world, &["--queue", "--json"]).stdout);
+        everything.push_str(&smail(&sandbox, &["--queue-show", &id]).stdout);
+        everything.push_str(&smail(&sandbox, &["--queue", "--json"]).stdout);
         assert!(everything.contains("Subject: s"));
         assert!(!everything.contains("s3cret"), "{secret}: {everything}");
     }
@@ -1244,12 +1270,12 @@ fn no_secret_is_written_down() {
 
 #[test]
 fn what_the_command_line_said_of_the_way_still_counts_when_the_mail_goes_later() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let place = Place::reserve();
     let words = ["-S", "hello-name=special.example"];
-    let id = queued(&mail(&world, place.port(), &words).run(), "refused");
+    let id = queued(&mail(&sandbox, place.port(), &words).run(), "refused");
     let sink = Options::new().start_at(place);
-    let outcome = smail(&world, &["--flush", &id]);
+    let outcome = smail(&sandbox, &["--flush", &id]);
     sink.only_mail();
     assert!(
         sink.dialogue()
@@ -1261,9 +1287,9 @@ fn what_the_command_line_said_of_the_way_still_counts_when_the_mail_goes_later()
 }
 
 #[test]
-fn files_and_folders_are_private_whatever_the_umask() {
+fn files_and_directories_are_private_whatever_the_umask() {
     for umask in ["000", "022", "777"] {
-        let world = World::new();
+        let sandbox = Sandbox::new();
         let place = Place::reserve();
         let (script, smtp) = (
             format!("umask {umask}; exec \"$@\""),
@@ -1282,24 +1308,24 @@ fn files_and_folders_are_private_whatever_the_umask() {
             "s",
             "r1@x.example",
         ];
-        let outcome = world
+        let outcome = sandbox
             .under(&["/bin/sh", "-c", &script, "sh"], &words)
             .stdin("x\n")
             .queued()
             .run();
         queued(&outcome, "refused");
-        let mut folders = vec![world.queue_dir()];
-        while let Some(folder) = folders.pop() {
+        let mut dirs = vec![sandbox.queue_dir()];
+        while let Some(dir) = dirs.pop() {
             assert_eq!(
-                fs::metadata(&folder).unwrap().mode() & 0o7777,
+                fs::metadata(&dir).unwrap().mode() & 0o7777,
                 0o700,
                 "umask {umask}: {}",
-                folder.display()
+                dir.display()
             );
-            for entry in fs::read_dir(&folder).unwrap() {
+            for entry in fs::read_dir(&dir).unwrap() {
                 let path = entry.unwrap().path();
                 if path.is_dir() {
-                    folders.push(path);
+                    dirs.push(path);
                 } else {
                     assert_eq!(
                         fs::metadata(&path).unwrap().mode() & 0o7777,
@@ -1310,61 +1336,61 @@ fn files_and_folders_are_private_whatever_the_umask() {
                 }
             }
         }
-        assert_eq!(world.entries().len(), 1);
+        assert_eq!(sandbox.entries().len(), 1);
     }
 }
 
 #[test]
 fn an_attachment_is_stored_with_the_mail() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let place = Place::reserve();
-    let file = world.write(
+    let file = sandbox.write(
         "data.bin",
         (0..=255).cycle().take(200_000).collect::<Vec<u8>>(),
     );
     let id = queued(
-        &mail(&world, place.port(), &["-a", file.to_str().unwrap()]).run(),
+        &mail(&sandbox, place.port(), &["-a", file.to_str().unwrap()]).run(),
         "refused",
     );
     fs::remove_file(&file).unwrap();
     let sink = Options::new().start_at(place);
-    smail(&world, &["--flush", &id]);
+    smail(&sandbox, &["--flush", &id]);
     assert!(sink.only_mail().data.len() > 260_000);
-    empty(&world);
+    empty(&sandbox);
 }
 
 #[test]
 fn json_says_that_the_mail_waits() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let place = Place::reserve();
-    let outcome = mail(&world, place.port(), &["--json"]).run();
+    let outcome = mail(&sandbox, place.port(), &["--json"]).run();
     assert_eq!(outcome.status, 0, "{}", outcome.stderr);
     let json: serde_json::Value =
         serde_json::from_str(&outcome.stdout).unwrap_or_else(|e| panic!("{e}: {}", outcome.stdout));
-    assert!(json.to_string().contains(&world.entries()[0]), "{json:#}");
+    assert!(json.to_string().contains(&sandbox.entries()[0]), "{json:#}");
 }
 
 #[test]
 fn an_interrupt_before_the_dot_keeps_the_mail() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let server = Server::play(
         "interrupt",
         "S: 220 mx.test\nC: EHLO *\nS: 250 mx.test\nC: MAIL FROM:*\n-- hang\n",
     );
-    let running = mail(&world, server.port(), &[]).start();
+    let running = mail(&sandbox, server.port(), &[]).start();
     server.wait_for("MAIL FROM:*");
     running.signal(rustix::process::Signal::TERM);
     let outcome = running.finish();
     assert_eq!(server.finish().accepted(), 0);
     assert_eq!(
-        world.entries().len(),
+        sandbox.entries().len(),
         1,
         "{}: {}",
         outcome.status,
         outcome.stderr
     );
     assert!(
-        outcome.stderr.contains(&world.entries()[0]),
+        outcome.stderr.contains(&sandbox.entries()[0]),
         "{}: {}",
         outcome.status,
         outcome.stderr
@@ -1373,14 +1399,14 @@ fn an_interrupt_before_the_dot_keeps_the_mail() {
 
 #[test]
 fn many_flushes_at_once_send_every_mail_once() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let place = Place::reserve();
-    let ids: Vec<_> = (0..30).map(|_| wait(&world, &place)).collect();
+    let ids: Vec<_> = (0..30).map(|_| wait(&sandbox, &place)).collect();
     let sink = Options::new().start_at(place);
     let mut words = vec!["--flush"];
     words.extend(ids.iter().map(String::as_str));
     let running: Vec<_> = (0..8)
-        .map(|_| world.smail(&words).queued().start())
+        .map(|_| sandbox.smail(&words).queued().start())
         .collect();
     for one in running {
         one.finish();
@@ -1393,5 +1419,5 @@ fn many_flushes_at_once_send_every_mail_once() {
     texts.sort();
     texts.dedup();
     assert_eq!((texts.len(), sink.mails().len()), (30, 30));
-    empty(&world);
+    empty(&sandbox);
 }

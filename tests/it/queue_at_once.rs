@@ -6,14 +6,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::support::obstacle;
+use crate::support::sandbox::{Run, Running, Sandbox};
 use crate::support::server::Server;
 use crate::support::sink::{Options, Place, Sink};
-use crate::support::world::{Run, Running, World};
 use rustix::process::Signal;
 
 const SLOTS: usize = 20;
 
-fn mail<'w>(world: &'w World, port: u16, to: &str) -> Run<'w> {
+fn mail<'w>(sandbox: &'w Sandbox, port: u16, to: &str) -> Run<'w> {
     let smtp = format!("smtp=127.0.0.1:{port}");
     let words = [
         "-S",
@@ -28,28 +28,28 @@ fn mail<'w>(world: &'w World, port: u16, to: &str) -> Run<'w> {
         "subj",
         to,
     ];
-    world.smail(&words).stdin("the words\n").queued()
+    sandbox.smail(&words).stdin("the words\n").queued()
 }
 
 /// Queues a mail for a server that is down, and gives its id.
-fn wait(world: &World, place: &Place) -> String {
-    let before = world.entries();
-    assert_eq!(mail(world, place.port(), "r1@x.example").run().status, 0);
-    world
+fn wait(sandbox: &Sandbox, place: &Place) -> String {
+    let before = sandbox.entries();
+    assert_eq!(mail(sandbox, place.port(), "r1@x.example").run().status, 0);
+    sandbox
         .entries()
         .into_iter()
         .find(|id| !before.contains(id))
         .unwrap()
 }
 
-fn message(world: &World, id: &str) -> File {
-    File::open(world.queue_dir().join(format!("q/{id}.msg"))).unwrap()
+fn message(sandbox: &Sandbox, id: &str) -> File {
+    File::open(sandbox.queue_dir().join(format!("q/{id}.msg"))).unwrap()
 }
 
 /// Takes places among those who send.
-fn take_slots(world: &World) -> Vec<File> {
+fn take_slots(sandbox: &Sandbox) -> Vec<File> {
     let slot = |number| {
-        let path = world.queue_dir().join(format!("slot.{number}"));
+        let path = sandbox.queue_dir().join(format!("slot.{number}"));
         let file = fs::OpenOptions::new()
             .write(true)
             .create(true)
@@ -82,9 +82,9 @@ fn queued_for(path: &Path) -> usize {
 }
 
 /// Starts a mail, and waits until it is the head of those who wait, or one of them.
-fn in_line<'w>(world: &'w World, run: Run<'w>, before: usize) -> Running {
+fn in_line<'w>(sandbox: &'w Sandbox, run: Run<'w>, before: usize) -> Running {
     let running = run.start();
-    let head = world.queue_dir().join("keys");
+    let head = sandbox.queue_dir().join("keys");
     until("it does not wait", || {
         if before > 0 {
             return queued_for(&head) == before;
@@ -96,22 +96,22 @@ fn in_line<'w>(world: &'w World, run: Run<'w>, before: usize) -> Running {
 }
 
 /// A world whose queue is there, with all places among those who send taken.
-fn crowded(sink: &Sink) -> (World, Vec<File>) {
-    let world = World::new();
-    assert_eq!(mail(&world, sink.port(), "r0@x.example").run().status, 0);
-    let slots = take_slots(&world);
-    (world, slots)
+fn crowded(sink: &Sink) -> (Sandbox, Vec<File>) {
+    let sandbox = Sandbox::new();
+    assert_eq!(mail(&sandbox, sink.port(), "r0@x.example").run().status, 0);
+    let slots = take_slots(&sandbox);
+    (sandbox, slots)
 }
 
 #[test]
 fn those_who_wait_for_a_place_are_served_in_the_order_of_coming() {
     let sink = Options::new().start();
-    let (world, mut slots) = crowded(&sink);
+    let (sandbox, mut slots) = crowded(&sink);
     let people: Vec<_> = (1..=5)
         .map(|number| format!("r{number}@x.example"))
         .collect();
     let start =
-        |(before, to): (usize, &String)| in_line(&world, mail(&world, sink.port(), to), before);
+        |(before, to): (usize, &String)| in_line(&sandbox, mail(&sandbox, sink.port(), to), before);
     let running: Vec<_> = people.iter().enumerate().map(start).collect();
     assert_eq!(sink.mails().len(), 1);
     // One place, which they hand on.
@@ -132,15 +132,15 @@ fn those_who_wait_for_a_place_are_served_in_the_order_of_coming() {
 #[test]
 fn a_place_of_a_process_that_was_killed_is_free() {
     let sink = Options::new().start();
-    let (world, mut slots) = crowded(&sink);
+    let (sandbox, mut slots) = crowded(&sink);
     let server = Server::play(
         "hang",
         "S: 220 mx.test\nC: EHLO *\nS: 250 mx.test\nC: MAIL FROM:*\n-- hang\n",
     );
     drop(slots.pop());
-    let sends = mail(&world, server.port(), "r1@x.example").start();
+    let sends = mail(&sandbox, server.port(), "r1@x.example").start();
     server.wait_for("MAIL FROM:*");
-    let waits = in_line(&world, mail(&world, sink.port(), "r2@x.example"), 0);
+    let waits = in_line(&sandbox, mail(&sandbox, sink.port(), "r2@x.example"), 0);
     sends.signal(Signal::KILL);
     let outcome = waits.finish();
     assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
@@ -154,10 +154,14 @@ fn a_signal_ends_the_wait_for_a_place() {
     for (signal, status, kept) in [(Signal::INT, 130, 0), (Signal::TERM, 143, 1)] {
         for before in [0, 1] {
             let sink = Options::new().start();
-            let (world, _slots) = crowded(&sink);
-            let first =
-                (before > 0).then(|| in_line(&world, mail(&world, sink.port(), "r1@x.example"), 0));
-            let running = in_line(&world, mail(&world, sink.port(), "r2@x.example"), before);
+            let (sandbox, _slots) = crowded(&sink);
+            let first = (before > 0)
+                .then(|| in_line(&sandbox, mail(&sandbox, sink.port(), "r1@x.example"), 0));
+            let running = in_line(
+                &sandbox,
+                mail(&sandbox, sink.port(), "r2@x.example"),
+                before,
+            );
             running.signal(signal);
             let outcome = running.finish();
             assert_eq!(outcome.status, status, "{}", outcome.stderr);
@@ -168,7 +172,7 @@ fn a_signal_ends_the_wait_for_a_place() {
             );
             drop(first);
             assert_eq!(
-                (world.entries().len(), sink.sessions()),
+                (sandbox.entries().len(), sink.sessions()),
                 (kept + before, 1),
                 "{}",
                 outcome.stderr
@@ -186,8 +190,8 @@ fn waiting_for_a_place_is_no_work() {
         return;
     }
     let sink = Options::new().start();
-    let (world, slots) = crowded(&sink);
-    let log = world.path("log");
+    let (sandbox, slots) = crowded(&sink);
+    let log = sandbox.path("log");
     let smtp = format!("smtp=127.0.0.1:{}", sink.port());
     let words = [
         "-S",
@@ -210,8 +214,11 @@ fn waiting_for_a_place_is_no_work() {
         log.to_str().unwrap(),
     ];
     let running = in_line(
-        &world,
-        world.under(&wrapper, &words).stdin("the words\n").queued(),
+        &sandbox,
+        sandbox
+            .under(&wrapper, &words)
+            .stdin("the words\n")
+            .queued(),
         0,
     );
     // What is looked at is that nothing happens, which has no event.
@@ -226,12 +233,12 @@ fn waiting_for_a_place_is_no_work() {
 
 #[test]
 fn looking_takes_no_lock_that_shuts_anybody_out() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let place = Place::reserve();
-    let id = wait(&world, &place);
-    let looker = message(&world, &id);
+    let id = wait(&sandbox, &place);
+    let looker = message(&sandbox, &id);
     looker.lock_shared().unwrap();
-    let list = world.smail(&["--queue", "--json"]).queued().run();
+    let list = sandbox.smail(&["--queue", "--json"]).queued().run();
     assert!(
         list.stdout.contains("\"state\":\"waiting\""),
         "{}",
@@ -239,9 +246,9 @@ fn looking_takes_no_lock_that_shuts_anybody_out() {
     );
     // A run that somebody looks at waits for the end of the look, which is soon.
     let sink = Options::new().start_at(place);
-    let flush = world.smail(&["--flush", &id]).queued().start();
+    let flush = sandbox.smail(&["--flush", &id]).queued().start();
     until("the flush does not wait", || {
-        queued_for(&world.queue_dir().join(format!("q/{id}.msg"))) == 1
+        queued_for(&sandbox.queue_dir().join(format!("q/{id}.msg"))) == 1
     });
     drop(looker);
     let outcome = flush.finish();
@@ -254,16 +261,16 @@ fn looking_takes_no_lock_that_shuts_anybody_out() {
 #[test]
 fn a_mail_that_was_named_and_is_busy_is_waited_for() {
     for words in [&["--flush"][..], &["--as", "sendmail", "-M"]] {
-        let world = World::new();
+        let sandbox = Sandbox::new();
         let place = Place::reserve();
-        let id = wait(&world, &place);
-        let sender = message(&world, &id);
+        let id = wait(&sandbox, &place);
+        let sender = message(&sandbox, &id);
         sender.lock().unwrap();
         let sink = Options::new().start_at(place);
         let words: Vec<_> = words.iter().copied().chain([id.as_str()]).collect();
-        let flush = world.smail(&words).queued().start();
+        let flush = sandbox.smail(&words).queued().start();
         until("the flush does not wait", || {
-            queued_for(&world.queue_dir().join(format!("q/{id}.msg"))) == 1
+            queued_for(&sandbox.queue_dir().join(format!("q/{id}.msg"))) == 1
         });
         assert_eq!(sink.mails().len(), 0);
         drop(sender);
@@ -283,14 +290,14 @@ fn a_mail_that_was_named_and_stays_busy_is_told() {
         &["--as", "sendmail", "-M"],
         &["--as", "sendmail", "-v", "-M"],
     ] {
-        let world = World::new();
-        let id = wait(&world, &Place::reserve());
-        let sender = message(&world, &id);
+        let sandbox = Sandbox::new();
+        let id = wait(&sandbox, &Place::reserve());
+        let sender = message(&sandbox, &id);
         sender.lock().unwrap();
         let words: Vec<_> = words.iter().copied().chain([id.as_str()]).collect();
-        let flush = world.smail(&words).queued().start();
+        let flush = sandbox.smail(&words).queued().start();
         until("the flush does not wait", || {
-            queued_for(&world.queue_dir().join(format!("q/{id}.msg"))) == 1
+            queued_for(&sandbox.queue_dir().join(format!("q/{id}.msg"))) == 1
         });
         flush.signal(Signal::TERM);
         let outcome = flush.finish();
@@ -301,16 +308,16 @@ fn a_mail_that_was_named_and_stays_busy_is_told() {
 
 #[test]
 fn a_mail_that_another_process_gave_up_meanwhile_is_told() {
-    let world = World::new();
-    let id = wait(&world, &Place::reserve());
-    let sender = message(&world, &id);
+    let sandbox = Sandbox::new();
+    let id = wait(&sandbox, &Place::reserve());
+    let sender = message(&sandbox, &id);
     sender.lock().unwrap();
-    let flush = world.smail(&["--flush", &id]).queued().start();
+    let flush = sandbox.smail(&["--flush", &id]).queued().start();
     until("the flush does not wait", || {
-        queued_for(&world.queue_dir().join(format!("q/{id}.msg"))) == 1
+        queued_for(&sandbox.queue_dir().join(format!("q/{id}.msg"))) == 1
     });
     for end in ["log", "msg"] {
-        let name = |room: &str| world.queue_dir().join(format!("{room}/{id}.{end}"));
+        let name = |room: &str| sandbox.queue_dir().join(format!("{room}/{id}.{end}"));
         fs::rename(name("q"), name("failed")).unwrap();
     }
     drop(sender);
@@ -327,10 +334,10 @@ fn a_mail_that_another_process_gave_up_meanwhile_is_told() {
 
 #[test]
 fn a_held_mail_is_sent_by_no_run() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let place = Place::reserve();
-    let (held, _free) = (wait(&world, &place), wait(&world, &place));
-    assert_eq!(world.smail(&["--hold", &held]).queued().run().status, 0);
+    let (held, _free) = (wait(&sandbox, &place), wait(&sandbox, &place));
+    assert_eq!(sandbox.smail(&["--hold", &held]).queued().run().status, 0);
     let sink = Options::new().start_at(place);
     let told = format!("smail: message {held} is held; `smail --release {held}` releases it\n");
     let (by_name, by_part) = (format!("-qI{held}"), format!("-qI{}", &held[..12]));
@@ -346,23 +353,30 @@ fn a_held_mail_is_sent_by_no_run() {
         (&["--as", "sendmail", "-M", &held], 75, &told),
     ];
     for (words, status, said) in rows {
-        let outcome = world.smail(words).queued().run();
+        let outcome = sandbox.smail(words).queued().run();
         assert_eq!(
             (outcome.status, outcome.stderr.as_str()),
             (*status, *said),
             "{words:?}"
         );
-        assert_eq!(world.entries()[0], held, "{words:?}");
+        assert_eq!(sandbox.entries()[0], held, "{words:?}");
     }
-    assert_eq!(mail(&world, sink.port(), "r2@x.example").run().status, 0);
+    assert_eq!(mail(&sandbox, sink.port(), "r2@x.example").run().status, 0);
     assert_eq!(
-        (sink.mails().len(), world.entries()),
+        (sink.mails().len(), sandbox.entries()),
         (2, vec![held.clone()])
     );
-    assert_eq!(world.smail(&["--release", &held]).queued().run().status, 0);
     assert_eq!(
-        world.as_name("sendmail", &[by_name]).queued().run().status,
+        sandbox.smail(&["--release", &held]).queued().run().status,
         0
     );
-    assert_eq!((sink.mails().len(), world.entries()), (3, vec![]));
+    assert_eq!(
+        sandbox
+            .as_name("sendmail", &[by_name])
+            .queued()
+            .run()
+            .status,
+        0
+    );
+    assert_eq!((sink.mails().len(), sandbox.entries()), (3, vec![]));
 }

@@ -1,9 +1,9 @@
 //! `--to-file`: a list of recipients that no header shows, and the words when a line of it is no
 //! address.
+use crate::support::sandbox::{Run, Sandbox};
 use crate::support::sink::{Options, Sink};
-use crate::support::world::{Run, World};
 
-fn smail<'w>(world: &'w World, sink: &Sink, more: &[&str]) -> Run<'w> {
+fn smail<'w>(sandbox: &'w Sandbox, sink: &Sink, more: &[&str]) -> Run<'w> {
     let smtp = format!("smtp=127.0.0.1:{}", sink.port());
     let mut words = vec![
         "-S",
@@ -16,19 +16,19 @@ fn smail<'w>(world: &'w World, sink: &Sink, more: &[&str]) -> Run<'w> {
         "subj",
     ];
     words.extend(more);
-    world.smail(&words)
+    sandbox.smail(&words)
 }
 
 #[test]
 fn a_list_from_a_file_goes_to_everybody_once_and_stands_in_no_header() {
-    let (world, sink) = (World::new(), Options::new().start());
-    world.write(
+    let (sandbox, sink) = (Sandbox::new(), Options::new().start());
+    sandbox.write(
         "list",
         "\u{feff}# all\r\nAnn <ann@a.test>\r\n\r\nbob@a.test, ANN@a.test\r\nops # an alias\r\n",
     );
     let alias = "alias ops carl@a.test";
     let sent = smail(
-        &world,
+        &sandbox,
         &sink,
         &["-X", alias, "--to-file", "list", "bob@a.test"],
     )
@@ -46,10 +46,10 @@ fn a_list_from_a_file_goes_to_everybody_once_and_stands_in_no_header() {
 
 #[test]
 fn a_list_from_standard_input_leaves_the_words_to_a_file() {
-    let (world, sink) = (World::new(), Options::new().start());
-    let words = world.write("words", "words\n");
+    let (sandbox, sink) = (Sandbox::new(), Options::new().start());
+    let words = sandbox.write("words", "words\n");
     let words = words.to_str().unwrap();
-    let refused = smail(&world, &sink, &["--to-file", "-"])
+    let refused = smail(&sandbox, &sink, &["--to-file", "-"])
         .stdin("ann@a.test\n")
         .run();
     assert_eq!(
@@ -59,7 +59,7 @@ fn a_list_from_standard_input_leaves_the_words_to_a_file() {
             "smail: standard input can only be read once, but is needed for --to-file - and for the text of the message (`-m FILE` reads it from a file)\n"
         )
     );
-    let sent = smail(&world, &sink, &["--to-file", "-", "-m", words])
+    let sent = smail(&sandbox, &sink, &["--to-file", "-", "-m", words])
         .stdin("ann@a.test\n")
         .run();
     assert_eq!((sent.status, sent.stderr.as_str()), (0, ""));
@@ -68,11 +68,11 @@ fn a_list_from_standard_input_leaves_the_words_to_a_file() {
 
 #[test]
 fn bad_lines_are_pointed_at_and_nothing_is_sent() {
-    let (world, sink) = (World::new(), Options::new().start());
-    world.write("list", "ann@a.test\nbob@@a.test\n");
-    world.write("lists", "ann@a.test\nbob@@a.test\n\ncarl d\n");
-    world.write("none", "# nobody\n");
-    let fifo = world.path("fifo");
+    let (sandbox, sink) = (Sandbox::new(), Options::new().start());
+    sandbox.write("list", "ann@a.test\nbob@@a.test\n");
+    sandbox.write("lists", "ann@a.test\nbob@@a.test\n\ncarl d\n");
+    sandbox.write("none", "# nobody\n");
+    let fifo = sandbox.path("fifo");
     rustix::fs::mknodat(
         rustix::fs::CWD,
         &fifo,
@@ -101,7 +101,7 @@ fn bad_lines_are_pointed_at_and_nothing_is_sent() {
         ),
     ];
     for (list, status, said) in rows {
-        let outcome = smail(&world, &sink, &["--to-file", list])
+        let outcome = smail(&sandbox, &sink, &["--to-file", list])
             .stdin("words\n")
             .run();
         assert_eq!(
@@ -115,14 +115,14 @@ fn bad_lines_are_pointed_at_and_nothing_is_sent() {
 
 #[test]
 fn many_refused_recipients_are_counted_and_not_all_named() {
-    let (world, mut sink) = (World::new(), Options::new());
+    let (sandbox, mut sink) = (Sandbox::new(), Options::new());
     let names: Vec<String> = (0..25).map(|n| format!("r{n}@a.test")).collect();
     for name in &names {
         sink = sink.recipient(name, "550 5.1.1 unknown");
     }
     let sink = sink.start();
-    world.write("list", names.join("\n"));
-    let outcome = smail(&world, &sink, &["--to-file", "list"])
+    sandbox.write("list", names.join("\n"));
+    let outcome = smail(&sandbox, &sink, &["--to-file", "list"])
         .stdin("words\n")
         .run();
     assert_eq!(outcome.status, 67);
@@ -162,9 +162,9 @@ fn a_long_list_is_split_where_the_server_says_it_is_full() {
         "452 too many recipients",
         "552 too many recipients",
     ] {
-        let (world, sink) = (World::new(), Options::new().most(100, reply).start());
-        world.write("list", names.join("\n"));
-        let sent = smail(&world, &sink, &["--to-file", "list"])
+        let (sandbox, sink) = (Sandbox::new(), Options::new().most(100, reply).start());
+        sandbox.write("list", names.join("\n"));
+        let sent = smail(&sandbox, &sink, &["--to-file", "list"])
             .stdin("words\n")
             .run();
         assert_eq!((sent.status, sent.stderr.as_str()), (0, ""), "{reply}");
@@ -189,24 +189,24 @@ fn a_long_list_is_split_where_the_server_says_it_is_full() {
             (10, 1200, 1),
             "{reply}"
         );
-        // Greeting, EHLO, three flights of the first transaction, one of each further one, and the
+        // Greeting, EHLO, three round trips of the first transaction, one of each further one, and the
         // dots; QUIT leaves with the last.
-        assert_eq!(sink.flights(), 1 + 3 + 9 + 10, "{reply}");
+        assert_eq!(sink.round_trips(), 1 + 3 + 9 + 10, "{reply}");
     }
 }
 
 #[test]
 fn a_limit_that_is_announced_is_never_reached() {
     let names = names(1000);
-    let (world, sink) = (
-        World::new(),
+    let (sandbox, sink) = (
+        Sandbox::new(),
         Options::new()
             .extensions(&["PIPELINING", "LIMITS RCPTMAX=250"])
             .most(250, "550 5.5.3 told you")
             .start(),
     );
-    world.write("list", names.join("\n"));
-    let sent = smail(&world, &sink, &["--to-file", "list"])
+    sandbox.write("list", names.join("\n"));
+    let sent = smail(&sandbox, &sink, &["--to-file", "list"])
         .stdin("words\n")
         .run();
     assert_eq!((sent.status, sent.stderr.as_str()), (0, ""));
@@ -221,10 +221,10 @@ fn a_limit_that_is_announced_is_never_reached() {
 }
 
 #[test]
-fn every_recipient_of_a_long_list_in_the_queue_has_a_fate() {
+fn every_recipient_of_a_long_list_in_the_queue_has_a_result() {
     let names = names(2100);
-    let (world, mut options) = (
-        World::new(),
+    let (sandbox, mut options) = (
+        Sandbox::new(),
         Options::new().most(100, "452 4.5.3 too many recipients"),
     );
     for (at, name) in names.iter().enumerate() {
@@ -235,8 +235,8 @@ fn every_recipient_of_a_long_list_in_the_queue_has_a_fate() {
         };
     }
     let sink = options.start();
-    world.write("list", names.join("\n"));
-    let first = smail(&world, &sink, &["--to-file", "list"])
+    sandbox.write("list", names.join("\n"));
+    let first = smail(&sandbox, &sink, &["--to-file", "list"])
         .stdin("words\n")
         .queued()
         .run();
@@ -261,15 +261,15 @@ fn every_recipient_of_a_long_list_in_the_queue_has_a_fate() {
             .collect()
     };
     assert_eq!(taken(0), kept(&[0, 1, 2, 4, 6]));
-    let [id] = world.entries().try_into().unwrap();
+    let [id] = sandbox.entries().try_into().unwrap();
     // The beginning, and of each transaction what was refused, what was put off, the dot and what
     // was accepted: none for each recipient.
-    assert_eq!(world.journal(&id).len(), 1 + 4 * sink.mails().len());
+    assert_eq!(sandbox.journal(&id).len(), 1 + 4 * sink.mails().len());
     for name in kept(&[3]) {
         sink.answer(&name, "250 2.1.5 now");
     }
     let before = sink.mails().len();
-    let flush = world.smail(&["--flush", &id]).queued().run();
+    let flush = sandbox.smail(&["--flush", &id]).queued().run();
     let told =
         format!("smail: message {id} was given up: 550 5.1.1 unknown (smail --queue-show {id})\n");
     assert_eq!((flush.status, flush.stderr), (69, told));
@@ -278,9 +278,9 @@ fn every_recipient_of_a_long_list_in_the_queue_has_a_fate() {
 
 #[test]
 fn what_a_list_names_twice_is_said_to_those_who_ask() {
-    let (world, sink) = (World::new(), Options::new().start());
-    world.write("list", "ann@a.test\nAnn <ANN@a.test>\nbob@a.test\n");
-    let dry = smail(&world, &sink, &["--to-file", "list", "--dry-run"])
+    let (sandbox, sink) = (Sandbox::new(), Options::new().start());
+    sandbox.write("list", "ann@a.test\nAnn <ANN@a.test>\nbob@a.test\n");
+    let dry = smail(&sandbox, &sink, &["--to-file", "list", "--dry-run"])
         .stdin("words\n")
         .run();
     assert_eq!(dry.status, 0);
@@ -302,10 +302,10 @@ fn what_a_list_names_twice_is_said_to_those_who_ask() {
 
 #[test]
 fn a_list_adds_to_the_recipients_of_a_template() {
-    let (world, sink) = (World::new(), Options::new().start());
-    world.write("list", "bob@a.test\nann@a.test\n");
+    let (sandbox, sink) = (Sandbox::new(), Options::new().start());
+    sandbox.write("list", "bob@a.test\nann@a.test\n");
     let mail = "To: ann@a.test\nSubject: s\n\nwords\n";
-    let sent = smail(&world, &sink, &["-t", "--to-file", "list"])
+    let sent = smail(&sandbox, &sink, &["-t", "--to-file", "list"])
         .stdin(mail)
         .run();
     assert_eq!((sent.status, sent.stderr.as_str()), (0, ""));
@@ -316,7 +316,7 @@ fn a_list_adds_to_the_recipients_of_a_template() {
         "{}",
         mail.text()
     );
-    let twice = smail(&world, &sink, &["-t", "--to-file", "-"])
+    let twice = smail(&sandbox, &sink, &["-t", "--to-file", "-"])
         .stdin("ann@a.test\n")
         .run();
     let said =

@@ -4,15 +4,15 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::obstacle;
+use crate::support::sandbox::{Outcome, Sandbox, with_mounts};
 use crate::support::sink::{Options, Sink};
-use crate::support::world::{Outcome, World, with_mounts};
 
 const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// Sends over TLS with a login, whose password a program gives that writes down what it sees of the
 /// variables; `bundle` stands in the place of the system's.
-fn send(world: &World, sink: &Sink, bundle: &Path, variable: Option<&str>) -> Outcome {
-    let program = world.write_program(
+fn send(sandbox: &Sandbox, sink: &Sink, bundle: &Path, variable: Option<&str>) -> Outcome {
+    let program = sandbox.write_program(
         "home/password",
         "#!/bin/sh\n/usr/bin/env | /bin/grep SSL_CERT > \"$HOME/seen\"\necho p\n",
     );
@@ -30,7 +30,7 @@ fn send(world: &World, sink: &Sink, bundle: &Path, variable: Option<&str>) -> Ou
         "a@a.example",
         "b@x.example",
     ];
-    let run = world
+    let run = sandbox
         .under(&with_mounts(&mount), &args)
         .without_env("SSL_CERT_FILE")
         .without_env("SSL_CERT_DIR");
@@ -48,16 +48,16 @@ fn a_root_that_only_the_bundle_has_is_found_and_no_program_sees_a_change() {
     if obstacle::stops("a root in the bundle of the system", obstacle) {
         return;
     }
-    let (world, sink) = (
-        World::new(),
+    let (sandbox, sink) = (
+        Sandbox::new(),
         Options::new().implicit().login("u", "p").start(),
     );
     let ours = [
         fs::read(BUNDLE).unwrap(),
-        fs::read(world.pem("ca")).unwrap(),
+        fs::read(sandbox.pem("ca")).unwrap(),
     ]
     .concat();
-    let ours = world.write("home/bundle", ours);
+    let ours = sandbox.write("home/bundle", ours);
     for (variable, seen) in [
         (None, ""),
         (
@@ -65,15 +65,15 @@ fn a_root_that_only_the_bundle_has_is_found_and_no_program_sees_a_change() {
             "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt\n",
         ),
     ] {
-        let outcome = send(&world, &sink, &ours, variable);
+        let outcome = send(&sandbox, &sink, &ours, variable);
         assert_eq!((outcome.status, &*outcome.stderr), (0, ""), "{variable:?}");
-        let found = String::from_utf8(world.read("home/seen").unwrap()).unwrap();
+        let found = String::from_utf8(sandbox.read("home/seen").unwrap()).unwrap();
         assert_eq!(found, seen);
     }
     assert_eq!(sink.mails().len(), 2);
     // Without that root nothing is sent.
-    let theirs = world.write("home/theirs", fs::read(BUNDLE).unwrap());
-    let outcome = send(&world, &sink, &theirs, None);
+    let theirs = sandbox.write("home/theirs", fs::read(BUNDLE).unwrap());
+    let outcome = send(&sandbox, &sink, &theirs, None);
     assert_eq!(outcome.status, 77, "{}", outcome.stderr);
     assert_eq!(sink.mails().len(), 2);
 }

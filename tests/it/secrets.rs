@@ -7,31 +7,31 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::support::sandbox::{Outcome, Run, Sandbox};
 use crate::support::server::Server;
 use crate::support::sink::{Options, Place, Sink};
-use crate::support::world::{Outcome, Run, World};
 
 /// The settings of server B, with the login of `u`.
-fn config(world: &World, port: u16) {
+fn config(sandbox: &Sandbox, port: u16) {
     let text = format!(
         "smtp = \"127.0.0.1:{port}\"\ntls = \"none\"\nauth-user = \"u\"\nauth-password = \"b-s3cret\"\nlog = \"{}\"\n",
-        log(world)
+        log(sandbox)
     );
-    world.write("home/.config/smail/config.toml", text);
+    sandbox.write("home/.config/smail/config.toml", text);
 }
 
-fn log(world: &World) -> String {
-    world.path("log").display().to_string()
+fn log(sandbox: &Sandbox) -> String {
+    sandbox.path("log").display().to_string()
 }
 
 /// A mail that goes through the queue.
-fn mail<'w>(world: &'w World, words: &[&str]) -> Run<'w> {
+fn mail<'w>(sandbox: &'w Sandbox, words: &[&str]) -> Run<'w> {
     let all = [words, &["-r", "a@a.example", "-s", "subj", "r1@x.example"]].concat();
-    world.smail(&all).stdin("the words\n").queued()
+    sandbox.smail(&all).stdin("the words\n").queued()
 }
 
-fn smail(world: &World, words: &[&str]) -> Outcome {
-    world.smail(words).queued().run()
+fn smail(sandbox: &Sandbox, words: &[&str]) -> Outcome {
+    sandbox.smail(words).queued().run()
 }
 
 /// The users that logged in, one for each mail that was taken.
@@ -50,17 +50,17 @@ fn logins(sink: &Sink) -> usize {
         .count()
 }
 
-fn last(world: &World) -> String {
-    let outcome = smail(world, &["--queue", "--json"]);
+fn last(sandbox: &Sandbox) -> String {
+    let outcome = smail(sandbox, &["--queue", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
     json[0]["last"].as_str().unwrap_or_default().to_owned()
 }
 
 #[test]
 fn a_mail_that_waits_never_goes_with_the_password_of_another_server() {
-    let (world, place) = (World::new(), Place::reserve());
+    let (sandbox, place) = (Sandbox::new(), Place::reserve());
     let b = Options::new().login("u", "b-s3cret").start();
-    config(&world, b.port());
+    config(&sandbox, b.port());
     let (smtp, site) = (
         format!("smtp=127.0.0.1:{}", place.port()),
         format!("127.0.0.1:{}", place.port()),
@@ -73,53 +73,53 @@ fn a_mail_that_waits_never_goes_with_the_password_of_another_server() {
         "-S",
         "auth-password=a-s3cret",
     ];
-    let waits = mail(&world, &a_login).run();
+    let waits = mail(&sandbox, &a_login).run();
     assert_eq!(
-        (waits.status, world.entries().len()),
+        (waits.status, sandbox.entries().len()),
         (0, 1),
         "{}",
         waits.stderr
     );
-    let id = world.entries().remove(0);
+    let id = sandbox.entries().remove(0);
     let a = Options::new().login("a", "a-s3cret").start_at(place);
     // Due at once, as another run would find it an hour later.
-    let journal = world.queue_dir().join("q").join(format!("{id}.log"));
+    let journal = sandbox.queue_dir().join("q").join(format!("{id}.log"));
     fs::remove_file(&journal).unwrap();
-    let ordinary = mail(&world, &[]).run();
+    let ordinary = mail(&sandbox, &[]).run();
     assert_eq!((ordinary.status, ordinary.stderr.as_str()), (0, ""));
     assert_eq!(
-        (users(&b), logins(&a), world.entries()),
+        (users(&b), logins(&a), sandbox.entries()),
         (vec!["u".to_owned()], 0, vec![id.clone()])
     );
     let why = format!(
         "cannot log in to {site} as a: the password came from auth-password of -S and was not \
         stored"
     );
-    assert_eq!(last(&world), why);
-    let flush = smail(&world, &["--flush", &id]);
+    assert_eq!(last(&sandbox), why);
+    let flush = smail(&sandbox, &["--flush", &id]);
     assert_eq!(
         (flush.status, flush.stderr),
         (75, format!("smail: message {id} is still queued: {why}\n"))
     );
-    let told = String::from_utf8(world.read("log").unwrap()).unwrap();
+    let told = String::from_utf8(sandbox.read("log").unwrap()).unwrap();
     let line = told.lines().rfind(|line| line.contains(&id)).unwrap();
     assert!(line.contains(&why) && line.contains("deferred"), "{line}");
     assert_eq!((logins(&a), logins(&b)), (0, 1));
     let words: Vec<_> = a_login.iter().copied().chain(["--flush", &id]).collect();
-    let flush = smail(&world, &words);
+    let flush = smail(&sandbox, &words);
     assert_eq!(
         (flush.status, flush.stderr.as_str(), users(&a)),
         (0, "", vec!["a".to_owned()])
     );
-    assert_eq!((users(&b).len(), world.entries().len()), (1, 0));
+    assert_eq!((users(&b).len(), sandbox.entries().len()), (1, 0));
 }
 
 #[test]
 fn a_mail_with_a_password_in_a_variable_goes_again_where_the_variable_is() {
-    let (world, place) = (World::new(), Place::reserve());
+    let (sandbox, place) = (Sandbox::new(), Place::reserve());
     let url = format!("smtp://a:a-s3cret@127.0.0.1:{}", place.port());
     let with = |words: &[&str]| {
-        world
+        sandbox
             .smail(words)
             .queued()
             .env("SMAIL_SMTP", &url)
@@ -129,16 +129,16 @@ fn a_mail_with_a_password_in_a_variable_goes_again_where_the_variable_is() {
         .stdin("x\n")
         .run();
     assert_eq!(
-        (waits.status, world.entries().len()),
+        (waits.status, sandbox.entries().len()),
         (0, 1),
         "{}",
         waits.stderr
     );
     let a = Options::new().login("a", "a-s3cret").start_at(place);
-    let flush = smail(&world, &["--flush"]);
+    let flush = smail(&sandbox, &["--flush"]);
     assert_eq!((flush.status, logins(&a)), (0, 0), "{}", flush.stderr);
-    let id = world.entries().remove(0);
-    let flush = smail(&world, &["--flush", &id]);
+    let id = sandbox.entries().remove(0);
+    let flush = smail(&sandbox, &["--flush", &id]);
     assert!(
         flush
             .stderr
@@ -156,10 +156,13 @@ fn a_mail_with_a_password_in_a_variable_goes_again_where_the_variable_is() {
 
 #[test]
 fn a_dialogue_and_a_sendmail_call_send_with_the_password_of_their_environment() {
-    let (world, a) = (World::new(), Options::new().login("a", "a-s3cret").start());
+    let (sandbox, a) = (
+        Sandbox::new(),
+        Options::new().login("a", "a-s3cret").start(),
+    );
     let url = format!("smtp://a:a-s3cret@127.0.0.1:{}", a.port());
     let dialogue = "EHLO x\r\nMAIL FROM:<a@a.example>\r\nRCPT TO:<r1@x.example>\r\nDATA\r\nSubject: s\r\n\r\nx\r\n.\r\nQUIT\r\n";
-    let outcome = world
+    let outcome = sandbox
         .as_name("sendmail", &["-bs"])
         .stdin(dialogue)
         .queued()
@@ -173,7 +176,7 @@ fn a_dialogue_and_a_sendmail_call_send_with_the_password_of_their_environment() 
         outcome.stdout,
         outcome.stderr
     );
-    let call = world
+    let call = sandbox
         .as_name("sendmail", &["-f", "a@a.example", "r1@x.example"])
         .stdin("Subject: s\n\nx\n")
         .queued();
@@ -182,23 +185,23 @@ fn a_dialogue_and_a_sendmail_call_send_with_the_password_of_their_environment() 
         (outcome.status, outcome.stderr.as_str(), users(&a).len()),
         (0, "", 2)
     );
-    assert_eq!(world.entries(), [""; 0]);
+    assert_eq!(sandbox.entries(), [""; 0]);
 }
 
 #[test]
 fn the_login_of_a_file_does_not_follow_another_server_on_any_road() {
-    let (world, a, b) = (
-        World::new(),
+    let (sandbox, a, b) = (
+        Sandbox::new(),
         Options::new().login("u", "b-s3cret").start(),
         Options::new().start(),
     );
-    config(&world, b.port());
+    config(&sandbox, b.port());
     let (site, home) = (
         format!("127.0.0.1:{}", a.port()),
         format!("127.0.0.1:{}", b.port()),
     );
     let (set, glued) = (format!("smtp={site}"), format!("-Ssmtp={site}"));
-    let file = world
+    let file = sandbox
         .path("home/.config/smail/config.toml")
         .display()
         .to_string();
@@ -210,25 +213,25 @@ fn the_login_of_a_file_does_not_follow_another_server_on_any_road() {
          hint: or use -S auth=none to send to {site} without a login\n"
     );
     for words in [&["-S", set.as_str()][..], &[glued.as_str()]] {
-        let outcome = mail(&world, words).run();
+        let outcome = mail(&sandbox, words).run();
         assert_eq!(
             (outcome.status, outcome.stderr),
             (77, format!("smail: {why}\n{ways}")),
             "{words:?}"
         );
-        let direct = mail(&world, &[words, &["--no-queue"]].concat()).run();
+        let direct = mail(&sandbox, &[words, &["--no-queue"]].concat()).run();
         assert_eq!(
             (direct.status, direct.stderr),
             (77, format!("smail: {why}\n{ways}")),
             "{words:?}"
         );
-        let check = smail(&world, &[words, &["--check"]].concat());
+        let check = smail(&sandbox, &[words, &["--check"]].concat());
         assert_eq!(
             (check.status, check.stderr),
             (77, format!("smail: {why}\n{ways}")),
             "{words:?}"
         );
-        let shown = smail(&world, &[words, &["--show-settings"]].concat());
+        let shown = smail(&sandbox, &[words, &["--show-settings"]].concat());
         assert!(
             shown
                 .stdout
@@ -237,12 +240,12 @@ fn the_login_of_a_file_does_not_follow_another_server_on_any_road() {
             shown.stdout
         );
     }
-    let variable = mail(&world, &[]).env("SMAIL_SMTP", &site).run();
+    let variable = mail(&sandbox, &[]).env("SMAIL_SMTP", &site).run();
     assert_eq!(
         (variable.status, variable.stderr),
         (77, format!("smail: {why}\n{ways}"))
     );
-    let call = world
+    let call = sandbox
         .as_name("sendmail", &["-f", "a@a.example", "r1@x.example"])
         .stdin("Subject: s\n\nx\n")
         .queued();
@@ -255,8 +258,8 @@ fn the_login_of_a_file_does_not_follow_another_server_on_any_road() {
         "{}",
         outcome.stderr
     );
-    assert_eq!((logins(&a), world.entries()), (0, vec![]));
-    let none = mail(&world, &["-S", &set, "-S", "auth=none"]).run();
+    assert_eq!((logins(&a), sandbox.entries()), (0, vec![]));
+    let none = mail(&sandbox, &["-S", &set, "-S", "auth=none"]).run();
     assert_eq!(logins(&a), 0, "{}", none.stderr);
 }
 
@@ -332,18 +335,18 @@ const FEW: usize = 4;
 fn everything(slip: &Slip<'_>, ways: &[&[&str]]) -> String {
     let mut all = String::new();
     for way in ways {
-        let world = World::new();
+        let sandbox = Sandbox::new();
         if !slip.toml.is_empty() {
-            world.write("home/.config/smail/config.toml", slip.toml);
+            sandbox.write("home/.config/smail/config.toml", slip.toml);
         }
         let rc = if slip.rc.is_empty() {
             "set from=a@a.example mta=/bin/false\n"
         } else {
             slip.rc
         };
-        world.write("home/.mailrc", rc);
+        sandbox.write("home/.mailrc", rc);
         let words = [slip.words, way].concat();
-        let mut run = world
+        let mut run = sandbox
             .smail(&words)
             .queued()
             .stdin("x\n")
@@ -358,16 +361,16 @@ fn everything(slip: &Slip<'_>, ways: &[&[&str]]) -> String {
             "== {way:?}: {}\n{}{}",
             outcome.status, outcome.stdout, outcome.stderr
         );
-        for folder in ["q", "failed", "keys"] {
-            for name in world.queue_names(folder) {
-                let bytes = fs::read(world.queue_dir().join(folder).join(name)).unwrap_or_default();
+        for dir in ["q", "failed", "keys"] {
+            for name in sandbox.queue_names(dir) {
+                let bytes = fs::read(sandbox.queue_dir().join(dir).join(name)).unwrap_or_default();
                 all.push_str(&String::from_utf8_lossy(&bytes));
             }
         }
     }
-    let world = World::new();
-    world.write("home/.mailrc", "set mta=/bin/false\n");
-    let mut call = world
+    let sandbox = Sandbox::new();
+    sandbox.write("home/.mailrc", "set mta=/bin/false\n");
+    let mut call = sandbox
         .as_name("sendmail", &["-v", "-f", "a@a.example", "r1@x.example"])
         .stdin("Subject: s\n\nx\n")
         .queued();
@@ -557,7 +560,7 @@ fn no_line_of_a_file_is_quoted_that_may_hold_a_secret() {
 
 #[test]
 fn no_netrc_is_quoted() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     for (netrc, mode) in [
         ("machine h.example login u password hunter2marker\n", 0o644),
         (
@@ -567,7 +570,7 @@ fn no_netrc_is_quoted() {
         ("machine h.example password hunter2marker login\n", 0o600),
         ("hunter2marker\n", 0o600),
     ] {
-        world.write_mode("home/.netrc", netrc, mode);
+        sandbox.write_mode("home/.netrc", netrc, mode);
         let words = [
             "-v",
             "-S",
@@ -580,7 +583,7 @@ fn no_netrc_is_quoted() {
             "a@a.example",
             "r1@x.example",
         ];
-        let outcome = world.smail(&words).stdin("x\n").run();
+        let outcome = sandbox.smail(&words).stdin("x\n").run();
         assert!(
             outcome.status != 0 && !outcome.stderr.contains(MARKER),
             "{}",
@@ -593,25 +596,25 @@ fn no_netrc_is_quoted() {
 const STRANGER: u32 = 65_534;
 
 /// A copy of smail that a stranger may run; `None` where the tests may not become another user.
-fn for_strangers(world: &World) -> Option<PathBuf> {
+fn for_strangers(sandbox: &Sandbox) -> Option<PathBuf> {
     if !rustix::process::geteuid().is_root() {
         return None;
     }
-    fs::set_permissions(world.path(""), fs::Permissions::from_mode(0o755)).unwrap();
-    Some(world.copy_program(Path::new(env!("CARGO_BIN_EXE_smail")), "smail"))
+    fs::set_permissions(sandbox.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+    Some(sandbox.copy_program(Path::new(env!("CARGO_BIN_EXE_smail")), "smail"))
 }
 
 #[test]
 fn a_process_with_a_secret_leaves_no_core_and_cannot_be_looked_into() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let hang = "S: 220 mx.test\nC: EHLO *\nS: 250 mx.test\nC: MAIL FROM:*\n-- hang\n";
-    let Some(copy) = for_strangers(&world) else {
+    let Some(copy) = for_strangers(&sandbox) else {
         return;
     };
     for (secret, owner) in [(false, STRANGER), (true, 0)] {
         let server = Server::play("hang", hang);
         let smtp = format!("smtp=127.0.0.1:{}", server.port());
-        let mut command = world
+        let mut command = sandbox
             .program(&[copy.to_str().unwrap(), "-n", "--no-queue", "-S", &smtp])
             .into_command();
         command
@@ -646,8 +649,8 @@ fn a_process_with_a_secret_leaves_no_core_and_cannot_be_looked_into() {
 
 #[test]
 fn a_program_whose_file_has_capabilities_is_refused_as_one_that_is_set_uid() {
-    let world = World::new();
-    let Some(copy) = for_strangers(&world) else {
+    let sandbox = Sandbox::new();
+    let Some(copy) = for_strangers(&sandbox) else {
         return;
     };
     let run = |copy: &PathBuf| {

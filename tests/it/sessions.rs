@@ -3,10 +3,10 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
+use crate::support::sandbox::{Outcome, Sandbox};
 use crate::support::script::plain;
 use crate::support::server::Server;
 use crate::support::sink::Options;
-use crate::support::world::{Outcome, World};
 use rustix::process::Signal;
 
 const LOGIN: &[&str] = &[
@@ -25,7 +25,7 @@ const fn secs(seconds: u64) -> Duration {
 }
 
 /// Sends a small mail to two recipients in clear.
-fn send(world: &World, port: u16, timeout: &str) -> Outcome {
+fn send(sandbox: &Sandbox, port: u16, timeout: &str) -> Outcome {
     let (smtp, timeout) = (
         format!("smtp=127.0.0.1:{port}"),
         format!("timeout={timeout}"),
@@ -43,7 +43,7 @@ fn send(world: &World, port: u16, timeout: &str) -> Outcome {
         "-s",
         "subj",
     ];
-    world
+    sandbox
         .smail(&words)
         .arg("r1@x.example")
         .arg("r2@x.example")
@@ -57,7 +57,7 @@ fn nobody_listening_is_temporary_and_names_the_address() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         listener.local_addr().unwrap().port()
     };
-    let outcome = send(&World::new(), port, "10");
+    let outcome = send(&Sandbox::new(), port, "10");
     assert_eq!(
         (outcome.status, outcome.owes(&[])),
         (75, vec![]),
@@ -85,7 +85,7 @@ fn a_host_that_accepts_nothing_is_given_up_in_time() {
     while let Ok(one) = std::net::TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
         held.push(one);
     }
-    let outcome = send(&World::new(), address.port(), "3");
+    let outcome = send(&Sandbox::new(), address.port(), "3");
     assert_eq!(
         (outcome.status, outcome.owes(&[])),
         (75, vec![]),
@@ -97,7 +97,7 @@ fn a_host_that_accepts_nothing_is_given_up_in_time() {
 
 #[test]
 fn a_server_that_does_not_exist_is_named() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let words = [
         "--no-config",
         "-S",
@@ -110,7 +110,7 @@ fn a_server_that_does_not_exist_is_named() {
         "s",
         "b@x.example",
     ];
-    let outcome = world.smail(&words).run();
+    let outcome = sandbox.smail(&words).run();
     assert!(
         outcome.stderr.contains("nosuchhost.invalid"),
         "{}",
@@ -127,7 +127,7 @@ fn a_server_that_does_not_exist_is_named() {
 
 #[test]
 fn line_ends_in_an_address_or_a_sender_never_reach_a_server() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     for words in [
         ["-r", "a@a.example", "b@x.example\r\nRCPT TO:<c@x.example>"],
         ["-r", "a@a.example>\r\nRSET", "b@x.example"],
@@ -139,7 +139,7 @@ fn line_ends_in_an_address_or_a_sender_never_reach_a_server() {
     ] {
         let server = Server::play("nobody comes", "");
         let smtp = format!("smtp=127.0.0.1:{}", server.port());
-        let outcome = world
+        let outcome = sandbox
             .smail(&["--no-config", "-S", &smtp, "-S", "tls=none"])
             .arg(words[0])
             .arg(words[1])
@@ -162,7 +162,7 @@ fn line_ends_in_an_address_or_a_sender_never_reach_a_server() {
 
 #[test]
 fn a_refusal_is_reported_even_when_the_server_stops_reading() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let server = Server::story("dotearlyrst");
     let body = "a line of a message that is much too large\n".repeat(200_000);
     let smtp = format!("smtp=127.0.0.1:{}", server.port());
@@ -179,7 +179,7 @@ fn a_refusal_is_reported_even_when_the_server_stops_reading() {
         "r1@x.example",
         "r2@x.example",
     ];
-    let outcome = world.smail(&words).stdin(body).run();
+    let outcome = sandbox.smail(&words).stdin(body).run();
     assert_eq!(
         (outcome.status, outcome.owes(&[])),
         (69, vec![]),
@@ -196,7 +196,7 @@ fn a_refusal_is_reported_even_when_the_server_stops_reading() {
 
 #[test]
 fn the_dialogue_is_shown_on_request_and_the_password_is_not() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let server = Server::story("authok");
     let smtp = format!("smtp=127.0.0.1:{}", server.port());
     let mut words = vec!["--no-config", "-v", "-S", &smtp];
@@ -209,7 +209,7 @@ fn the_dialogue_is_shown_on_request_and_the_password_is_not() {
         "r1@x.example",
         "r2@x.example",
     ]);
-    let outcome = world.smail(&words).stdin("the words\n").run();
+    let outcome = sandbox.smail(&words).stdin("the words\n").run();
     assert_eq!(outcome.status, 0, "{}", outcome.stderr);
     for said in [
         "EHLO ",
@@ -228,8 +228,8 @@ fn the_dialogue_is_shown_on_request_and_the_password_is_not() {
 }
 
 #[test]
-fn json_tells_the_fate_of_every_recipient() {
-    let world = World::new();
+fn json_tells_the_result_of_every_recipient() {
+    let sandbox = Sandbox::new();
     let server = Server::story("rcpt2bad");
     let smtp = format!("smtp=127.0.0.1:{}", server.port());
     let words = [
@@ -246,7 +246,7 @@ fn json_tells_the_fate_of_every_recipient() {
         "r1@x.example",
         "r2@x.example",
     ];
-    let outcome = world.smail(&words).stdin("the words\n").run();
+    let outcome = sandbox.smail(&words).stdin("the words\n").run();
     assert_eq!(outcome.status, 67, "{}", outcome.stderr);
     let json: serde_json::Value =
         serde_json::from_str(&outcome.stdout).unwrap_or_else(|e| panic!("{e}: {}", outcome.stdout));
@@ -274,7 +274,7 @@ fn json_tells_the_fate_of_every_recipient() {
 #[test]
 fn an_interrupt_before_the_dot_sends_nothing() {
     for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143)] {
-        let world = World::new();
+        let sandbox = Sandbox::new();
         let server = Server::play(
             "interrupt",
             "S: 220 mx.test\nC: EHLO *\nS: 250 mx.test\nC: MAIL FROM:*\n-- hang\n",
@@ -292,7 +292,7 @@ fn an_interrupt_before_the_dot_sends_nothing() {
             "subj",
             "r1@x.example",
         ];
-        let running = world.smail(&words).stdin("the words\n").start();
+        let running = sandbox.smail(&words).stdin("the words\n").start();
         server.wait_for("MAIL FROM:*");
         running.signal(signal);
         let outcome = running.finish();
@@ -304,7 +304,7 @@ fn an_interrupt_before_the_dot_sends_nothing() {
 
 #[test]
 fn an_interrupt_after_the_dot_waits_for_the_answer() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let server = Server::story("dotpause");
     let smtp = format!("smtp=127.0.0.1:{}", server.port());
     let words = [
@@ -320,7 +320,7 @@ fn an_interrupt_after_the_dot_waits_for_the_answer() {
         "r1@x.example",
         "r2@x.example",
     ];
-    let running = world.smail(&words).stdin("the words\n").start();
+    let running = sandbox.smail(&words).stdin("the words\n").start();
     server.wait_for("-- message*");
     running.signal(Signal::INT);
     let outcome = running.finish();
@@ -330,8 +330,8 @@ fn an_interrupt_after_the_dot_waits_for_the_answer() {
 
 #[test]
 fn lmtp_answers_for_every_recipient_after_the_dot() {
-    let world = World::new();
-    let path = world.path("lmtp.sock");
+    let sandbox = Sandbox::new();
+    let path = sandbox.path("lmtp.sock");
     let sink = Options::new()
         .lmtp()
         .delivery("r2@x.example", "550 5.2.2 mailbox full")
@@ -348,7 +348,7 @@ fn lmtp_answers_for_every_recipient_after_the_dot() {
         "r1@x.example",
         "r2@x.example",
     ];
-    let outcome = world.smail(&words).stdin("the words\n").run();
+    let outcome = sandbox.smail(&words).stdin("the words\n").run();
     assert_eq!(
         (outcome.status, outcome.owes(&[])),
         (69, vec![]),
@@ -368,7 +368,7 @@ fn lmtp_answers_for_every_recipient_after_the_dot() {
 #[test]
 fn a_hundred_runs_at_once_lose_nothing() {
     let sink = Options::new().start();
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let smtp = format!("smtp=127.0.0.1:{}", sink.port());
     let running: Vec<_> = (0..100)
         .map(|number| {
@@ -385,7 +385,7 @@ fn a_hundred_runs_at_once_lose_nothing() {
                 "subj",
                 &to,
             ];
-            world
+            sandbox
                 .smail(&words)
                 .stdin("the words\n")
                 .limit(secs(60))
@@ -403,10 +403,10 @@ fn a_hundred_runs_at_once_lose_nothing() {
 }
 
 #[test]
-fn a_mail_whose_flight_was_swallowed_is_sent_again_in_lock_step() {
+fn a_mail_whose_group_was_swallowed_is_sent_again_in_lock_step() {
     // The filter takes the message with its envelope (BDAT) and answers nothing, so that it is in
     // doubt.
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let greeting =
         "S: 220 mx.test ESMTP\nC: EHLO *\nS: 250-mx.test hi\nS: 250-CHUNKING\nS: 250 PIPELINING\n";
     let alone = "C: MAIL FROM:<a@a.example>*\n-- pause 50ms\nS: 250 ok\nC: RCPT TO:<r1@x.example>\n-- pause 50ms\nS: 250 ok\n\
@@ -428,30 +428,30 @@ fn a_mail_whose_flight_was_swallowed_is_sent_again_in_lock_step() {
         "subj",
         "r1@x.example",
     ];
-    let first = world.smail(&words).queued().stdin("the words\n").run();
+    let first = sandbox.smail(&words).queued().stdin("the words\n").run();
     assert_eq!(first.status, 0, "{}", first.stderr);
-    let ids = world.entries();
+    let ids = sandbox.entries();
     assert!(
-        world
+        sandbox
             .journal(&ids[0])
             .iter()
             .any(|line| line.contains("\"lockstep\"")),
         "{:?}",
-        world.journal(&ids[0])
+        sandbox.journal(&ids[0])
     );
     let flush: Vec<&str> = ["--flush"]
         .into_iter()
         .chain(ids.iter().map(String::as_str))
         .collect();
-    let flushed = world.smail(&flush).queued().run();
+    let flushed = sandbox.smail(&flush).queued().run();
     assert_eq!((flushed.status, flushed.stderr.as_str()), (0, ""));
-    assert_eq!(world.entries(), [""; 0]);
+    assert_eq!(sandbox.entries(), [""; 0]);
     server.finish();
 }
 
 #[test]
 fn a_proxy_that_is_not_there_is_named_and_not_the_server() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let free = crate::support::sink::Place::reserve().port();
     let mute = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let mute = mute
@@ -471,7 +471,7 @@ fn a_proxy_that_is_not_there_is_named_and_not_the_server() {
             "-r",
             "a@a.example",
         ];
-        let outcome = world
+        let outcome = sandbox
             .smail(&server)
             .args_of(&["-S", &proxy, "b@x.example"])
             .stdin("x\n")

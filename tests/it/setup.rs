@@ -4,11 +4,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
+use crate::support::sandbox::Sandbox;
 use crate::support::server::Server;
 use crate::support::sink::{Options, Sink};
 use crate::support::terminal::Terminal;
 use crate::support::web::{Place, There, Web};
-use crate::support::world::World;
 use rustix::process::Signal;
 
 /// A server of one of the providers.
@@ -25,8 +25,8 @@ fn provider(user: &str, password: &str, starttls: bool) -> Sink {
 }
 
 /// The words that lead to a server of the test, whatever the provider's is called.
-fn led(world: &World, sink: &Sink) -> Vec<String> {
-    let ca = world.pem("ca");
+fn led(sandbox: &Sandbox, sink: &Sink) -> Vec<String> {
+    let ca = sandbox.pem("ca");
     vec![
         "-S".to_owned(),
         format!("connect-to=127.0.0.1:{}", sink.port()),
@@ -36,32 +36,36 @@ fn led(world: &World, sink: &Sink) -> Vec<String> {
 }
 
 /// With programs of its own only: which of those that keep passwords this machine has is shown.
-fn command(world: &World, args: &[String]) -> Command {
-    let programs = world.path("home/bin");
+fn command(sandbox: &Sandbox, args: &[String]) -> Command {
+    let programs = sandbox.path("home/bin");
     fs::create_dir_all(&programs).unwrap();
     std::os::unix::fs::symlink("/bin/cat", programs.join("cat")).unwrap();
-    let mut command = world
+    let mut command = sandbox
         .under(&["/usr/bin/setsid", "--ctty", "--wait"], args)
         .into_command();
     command.env("PATH", programs);
     command
 }
 
-fn setup(world: &World, sink: &Sink, more: &[&str]) -> Terminal {
+fn setup(sandbox: &Sandbox, sink: &Sink, more: &[&str]) -> Terminal {
     let args: Vec<String> = std::iter::once("--setup")
         .chain(more.iter().copied())
         .map(str::to_owned)
-        .chain(led(world, sink))
+        .chain(led(sandbox, sink))
         .collect();
-    Terminal::start(command(world, &args))
+    Terminal::start(command(sandbox, &args))
 }
 
-fn mode(world: &World, path: &str) -> u32 {
-    fs::metadata(world.path(path)).unwrap().permissions().mode() & 0o777
+fn mode(sandbox: &Sandbox, path: &str) -> u32 {
+    fs::metadata(sandbox.path(path))
+        .unwrap()
+        .permissions()
+        .mode()
+        & 0o777
 }
 
-fn text(world: &World, path: &str) -> String {
-    String::from_utf8(world.read(path).unwrap_or_default()).unwrap()
+fn text(sandbox: &Sandbox, path: &str) -> String {
+    String::from_utf8(sandbox.read(path).unwrap_or_default()).unwrap()
 }
 
 const CONFIG: &str = "home/.config/smail/config.toml";
@@ -99,8 +103,8 @@ fn from_nothing_to_the_first_mail_with_four_providers() {
         ),
     ];
     for (address, password, starttls, url, id) in rows {
-        let (world, sink) = (World::new(), provider(address, password, starttls));
-        let mut terminal = setup(&world, &sink, &[]);
+        let (sandbox, sink) = (Sandbox::new(), provider(address, password, starttls));
+        let mut terminal = setup(&sandbox, &sink, &[]);
         terminal.answer("Your email address: ", &format!("{address}\n"));
         terminal.answer("Password (not shown): ", &format!("{password}\n"));
         terminal.answer("Number [1]: ", "\n");
@@ -114,18 +118,18 @@ fn from_nothing_to_the_first_mail_with_four_providers() {
             )),
             "{shown}"
         );
-        let config = text(&world, CONFIG);
+        let config = text(&sandbox, CONFIG);
         let lines = format!("from = \"{address}\"\nsmtp = \"{url}\"\nauth-user = \"{address}\"\n");
         assert!(
             config.contains(&lines) && !config.contains(password),
             "{config}"
         );
         assert_eq!(
-            text(&world, &format!("home/.config/smail/password-{id}")),
+            text(&sandbox, &format!("home/.config/smail/password-{id}")),
             format!("{password}\n")
         );
         assert_eq!(
-            (mode(&world, CONFIG), mode(&world, "home/.config/smail")),
+            (mode(&sandbox, CONFIG), mode(&sandbox, "home/.config/smail")),
             (0o600, 0o700)
         );
         let mail = sink.only_mail();
@@ -137,7 +141,7 @@ fn from_nothing_to_the_first_mail_with_four_providers() {
             mail.tls && mail.user.as_deref() == Some(address) && mail.text().contains("is ready")
         );
         // And from now on, without another word.
-        let later = world
+        let later = sandbox
             .smail(&["-s", "Later", "you@x.example"])
             .stdin("text\n")
             .run();
@@ -148,8 +152,8 @@ fn from_nothing_to_the_first_mail_with_four_providers() {
 
 #[test]
 fn a_wrong_password_is_explained_and_asked_for_again() {
-    let (world, sink) = (World::new(), provider("me@163.com", "right", false));
-    let mut terminal = setup(&world, &sink, &["me@163.com"]);
+    let (sandbox, sink) = (Sandbox::new(), provider("me@163.com", "right", false));
+    let mut terminal = setup(&sandbox, &sink, &["me@163.com"]);
     terminal.answer("Password (not shown): ", "wrong\n");
     terminal.answer("Number [1]: ", "2\n");
     terminal.wait_for("server: 535 5.7.8 authentication failed");
@@ -164,7 +168,7 @@ fn a_wrong_password_is_explained_and_asked_for_again() {
         !shown.contains("right") && !shown.contains("wrong"),
         "{shown}"
     );
-    assert!(text(&world, CONFIG).contains("auth-password = \"right\"\n"));
+    assert!(text(&sandbox, CONFIG).contains("auth-password = \"right\"\n"));
     assert!(sink.mails().is_empty());
 }
 
@@ -178,8 +182,8 @@ fn whoever_leaves_at_any_question_leaves_nothing() {
     ];
     for leave in 0..steps.len() {
         for (keys, wanted) in [("\x03", 130), ("\x04", 1), ("", 143)] {
-            let (world, sink) = (World::new(), provider("me@163.com", "right", false));
-            let mut terminal = setup(&world, &sink, &[]);
+            let (sandbox, sink) = (Sandbox::new(), provider("me@163.com", "right", false));
+            let mut terminal = setup(&sandbox, &sink, &[]);
             for (question, answer) in &steps[..leave] {
                 terminal.answer(question, answer);
             }
@@ -194,7 +198,7 @@ fn whoever_leaves_at_any_question_leaves_nothing() {
                 last.starts_with("smail: the setup was interrupted at `"),
                 "{shown}"
             );
-            assert!(!world.path("home/.config/smail").exists(), "{shown}");
+            assert!(!sandbox.path("home/.config/smail").exists(), "{shown}");
         }
     }
 }
@@ -213,10 +217,10 @@ fn published(host: &str) -> String {
 }
 
 /// Sets an address up whose domain is in no table, with all names led through a proxy of the test.
-fn setup_by(world: &World, web: &Web, more: &[&str]) -> Terminal {
+fn setup_by(sandbox: &Sandbox, web: &Web, more: &[&str]) -> Terminal {
     let (proxy, ca) = (
         format!("proxy=http://127.0.0.1:{}", web.port()),
-        format!("tls-ca-file={}", world.pem("ca").display()),
+        format!("tls-ca-file={}", sandbox.pem("ca").display()),
     );
     let args = ["--setup", "me@x.example", "-S", &proxy, "-S", &ca];
     let args: Vec<String> = args
@@ -224,14 +228,14 @@ fn setup_by(world: &World, web: &Web, more: &[&str]) -> Terminal {
         .chain(more)
         .map(|arg| (*arg).to_owned())
         .collect();
-    Terminal::start(command(world, &args))
+    Terminal::start(command(sandbox, &args))
 }
 
 const CONSENT: &str = "The first will see me@x.example. (y/n) [n]: ";
 
 #[test]
 fn what_a_domain_publishes_is_asked_for_with_consent_only() {
-    let (world, sink) = (World::new(), provider("me", "right", false));
+    let (sandbox, sink) = (Sandbox::new(), provider("me", "right", false));
     let web = Web::start(vec![
         Place {
             name: "autoconfig.x.example:443",
@@ -242,7 +246,7 @@ fn what_a_domain_publishes_is_asked_for_with_consent_only() {
             there: There::Port(sink.port()),
         },
     ]);
-    let mut terminal = setup_by(&world, &web, &[]);
+    let mut terminal = setup_by(&sandbox, &web, &[]);
     terminal.wait_for(CONSENT);
     assert_eq!(web.asked(), [""; 0]);
     terminal.answer("", "y\n");
@@ -263,7 +267,7 @@ fn what_a_domain_publishes_is_asked_for_with_consent_only() {
     terminal.answer("(y/n) [y]: ", "\n");
     let (status, shown) = terminal.finish();
     assert_eq!(status, 0, "{shown}");
-    let config = text(&world, CONFIG);
+    let config = text(&sandbox, CONFIG);
     assert!(
         config.contains("smtp = \"smtps://mail.x.example:465\"\nauth-user = \"me\"\n"),
         "{config}"
@@ -277,7 +281,7 @@ fn what_a_domain_publishes_is_asked_for_with_consent_only() {
 
 #[test]
 fn a_web_server_that_is_not_trusted_is_asked_for_nothing() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let web = Web::start(vec![
         Place {
             name: "autoconfig.x.example:443",
@@ -300,7 +304,7 @@ fn a_web_server_that_is_not_trusted_is_asked_for_nothing() {
         "-S",
         "tls=none",
     ];
-    let mut terminal = setup_by(&world, &web, &of_mail);
+    let mut terminal = setup_by(&sandbox, &web, &of_mail);
     terminal.answer(CONSENT, "y\n");
     terminal.wait_for("No settings found: autoconfig.x.example: it is for other.test and not for autoconfig.x.example");
     terminal.wait_for("; x.example: it is self-signed.\r\n");
@@ -319,8 +323,8 @@ fn a_web_server_that_is_not_trusted_is_asked_for_nothing() {
 #[test]
 fn ctrl_c_ends_the_wait_for_a_web_server() {
     // It takes the connection, and then says nothing.
-    let (world, silent) = (
-        World::new(),
+    let (sandbox, silent) = (
+        Sandbox::new(),
         std::net::TcpListener::bind("127.0.0.1:0").unwrap(),
     );
     let port = silent.local_addr().unwrap().port();
@@ -328,7 +332,7 @@ fn ctrl_c_ends_the_wait_for_a_web_server() {
         name: "autoconfig.x.example:443",
         there: There::Port(port),
     }]);
-    let mut terminal = setup_by(&world, &web, &[]);
+    let mut terminal = setup_by(&sandbox, &web, &[]);
     terminal.answer(CONSENT, "y\n");
     let (near, _) = silent.accept().unwrap();
     let start = std::time::Instant::now();
@@ -340,7 +344,7 @@ fn ctrl_c_ends_the_wait_for_a_web_server() {
         "{shown}"
     );
     assert!(
-        start.elapsed() < std::time::Duration::from_secs(5) && !world.path(CONFIG).exists(),
+        start.elapsed() < std::time::Duration::from_secs(5) && !sandbox.path(CONFIG).exists(),
         "{shown}"
     );
     drop(near);
@@ -348,7 +352,7 @@ fn ctrl_c_ends_the_wait_for_a_web_server() {
 
 #[test]
 fn whoever_leaves_while_the_server_is_silent_leaves_nothing() {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let silent = Server::play("silent", "S: 220 mx.test ESMTP\nC: EHLO *\n-- hang\n");
     let flags = [
         "--setup",
@@ -357,7 +361,7 @@ fn whoever_leaves_while_the_server_is_silent_leaves_nothing() {
         &format!("smtp=smtp://127.0.0.1:{}", silent.port()),
     ]
     .map(str::to_owned);
-    let mut terminal = Terminal::start(command(&world, &flags));
+    let mut terminal = Terminal::start(command(&sandbox, &flags));
     terminal.answer("User name [me@x.example]: ", "\n");
     terminal.answer("Password (not shown): ", "right\n");
     terminal.answer("Number [1]: ", "\n");
@@ -365,7 +369,7 @@ fn whoever_leaves_while_the_server_is_silent_leaves_nothing() {
     terminal.answer("Testing: ", "\x03");
     let (status, shown) = terminal.finish();
     assert_eq!(status, 130, "{shown}");
-    assert!(!world.path("home/.config/smail").exists(), "{shown}");
+    assert!(!sandbox.path("home/.config/smail").exists(), "{shown}");
     let trying = format!("Testing: 127.0.0.1:{} (STARTTLS) …", silent.port());
     let last = format!(
         "{trying}\n^Csmail: the setup was interrupted at `{trying}`; nothing was \
@@ -376,14 +380,14 @@ fn whoever_leaves_while_the_server_is_silent_leaves_nothing() {
 
 #[test]
 fn variables_that_outrank_what_was_written_are_named() {
-    let (world, sink) = (World::new(), provider("me@163.com", "right", false));
+    let (sandbox, sink) = (Sandbox::new(), provider("me@163.com", "right", false));
     let named = "SMAIL_FROM, SMAIL_TLS: set in this environment and overrides what was written; unset it, or mail will be sent differently.";
     let args: Vec<String> = ["--setup", "me@163.com"]
         .map(str::to_owned)
         .into_iter()
-        .chain(led(&world, &sink))
+        .chain(led(&sandbox, &sink))
         .collect();
-    let mut command = command(&world, &args);
+    let mut command = command(&sandbox, &args);
     command.envs([
         ("SMAIL_FROM", "other@163.com"),
         ("SMAIL_TLS", "starttls"),
@@ -397,32 +401,32 @@ fn variables_that_outrank_what_was_written_are_named() {
     assert_eq!(status, 0, "{shown}");
     assert!(shown.ends_with(&format!("{named}\n")), "{shown}");
     // Without questions it is a remark, and standard output stays the file.
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let mut args = vec![
         "--setup".to_owned(),
         "me@163.com".to_owned(),
         "--yes".to_owned(),
     ];
-    args.extend(led(&world, &sink));
-    let outcome = world
+    args.extend(led(&sandbox, &sink));
+    let outcome = sandbox
         .smail(&args)
         .env("SMAIL_AUTH_PASSWORD", "right")
         .env("SMAIL_FROM", "other@163.com")
         .run();
     let named = "smail: SMAIL_FROM: set in this environment and overrides what was written; unset it, or mail will be sent differently.\n";
     assert_eq!((outcome.status, outcome.stderr.as_str()), (0, named));
-    assert!(!text(&world, CONFIG).is_empty());
+    assert!(!text(&sandbox, CONFIG).is_empty());
 }
 
 #[test]
 fn a_password_of_the_environment_that_was_wrong_is_named_when_another_was_typed() {
-    let (world, sink) = (World::new(), provider("me@163.com", "right", false));
+    let (sandbox, sink) = (Sandbox::new(), provider("me@163.com", "right", false));
     let args: Vec<String> = ["--setup", "me@163.com"]
         .map(str::to_owned)
         .into_iter()
-        .chain(led(&world, &sink))
+        .chain(led(&sandbox, &sink))
         .collect();
-    let mut command = command(&world, &args);
+    let mut command = command(&sandbox, &args);
     command.env("SMAIL_AUTH_PASSWORD", "wrong");
     let mut terminal = Terminal::start(command);
     terminal.answer("Number [1]: ", "\n");
@@ -438,27 +442,27 @@ fn a_password_of_the_environment_that_was_wrong_is_named_when_another_was_typed(
 
 #[test]
 fn a_config_that_is_there_is_kept_byte_for_byte() {
-    let (world, sink) = (
-        World::new(),
+    let (sandbox, sink) = (
+        Sandbox::new(),
         provider("me@qq.com", "abcdefghijklmnop", false),
     );
     let old =
         "# mine\r\nfrom = \"a@b.example\"\nauth = \"none\"\n\n[aliases]\nteam = \"x@y.example\"";
-    world.write(CONFIG, old);
-    let mut terminal = setup(&world, &sink, &["me@qq.com"]);
+    sandbox.write(CONFIG, old);
+    let mut terminal = setup(&sandbox, &sink, &["me@qq.com"]);
     terminal.answer("Password (not shown): ", "abcdefghijklmnop\n");
     terminal.answer("Number [1]: ", "\n");
     terminal.answer("Account name [qq]: ", "work\n");
     terminal.answer("[y]: ", "y\n");
     let (status, shown) = terminal.finish();
     assert_eq!(status, 0, "{shown}");
-    let config = text(&world, CONFIG);
+    let config = text(&sandbox, CONFIG);
     assert!(
         config.starts_with(old) && config.contains("\n[accounts.work]\n"),
         "{config}"
     );
     assert_eq!(sink.only_mail().from, "me@qq.com");
-    let sent = world
+    let sent = sandbox
         .smail(&["-A", "work", "-s", "x", "team"])
         .stdin("text\n")
         .run();
@@ -467,34 +471,34 @@ fn a_config_that_is_there_is_kept_byte_for_byte() {
 
 #[test]
 fn programs_that_keep_passwords_get_them_by_standard_input() {
-    let (world, sink) = (
-        World::new(),
+    let (sandbox, sink) = (
+        Sandbox::new(),
         provider("me@qq.com", "abcdefghijklmnop", false),
     );
     // Writes down its arguments and its input, and gives the input back.
     let script = "#!/bin/sh\necho \"$*\" >> \"$HOME/words\"\n\
                   case $1 in insert) cat > \"$HOME/kept\" ;; show) cat \"$HOME/kept\" ;; esac\n";
-    world.write_program("home/bin/pass", script);
+    sandbox.write_program("home/bin/pass", script);
     let args: Vec<String> = ["--setup", "me@qq.com"]
         .map(str::to_owned)
         .into_iter()
-        .chain(led(&world, &sink))
+        .chain(led(&sandbox, &sink))
         .collect();
-    let mut terminal = Terminal::start(command(&world, &args));
+    let mut terminal = Terminal::start(command(&sandbox, &args));
     terminal.answer("Password (not shown): ", "abcdefghijklmnop\n");
     terminal.wait_for("2  the password store (pass), as smail/smtp.qq.com/me@qq.com");
     terminal.answer("Number [1]: ", "2\n");
     terminal.answer("[y]: ", "\n");
     let (status, shown) = terminal.finish();
     assert_eq!(status, 0, "{shown}");
-    let config = text(&world, CONFIG);
+    let config = text(&sandbox, CONFIG);
     assert!(
         config.contains("auth-password-command = \"pass show smail/smtp.qq.com/me@qq.com\"\n"),
         "{config}"
     );
     let entry = "smail/smtp.qq.com/me@qq.com";
     assert_eq!(
-        text(&world, "home/words"),
+        text(&sandbox, "home/words"),
         format!("insert --multiline --force {entry}\nshow {entry}\n")
     );
     assert_eq!(sink.only_mail().user.as_deref(), Some("me@qq.com"));
@@ -502,38 +506,38 @@ fn programs_that_keep_passwords_get_them_by_standard_input() {
 
 #[test]
 fn a_place_that_takes_no_password_is_chosen_again() {
-    let (world, sink) = (
-        World::new(),
+    let (sandbox, sink) = (
+        Sandbox::new(),
         provider("me@qq.com", "abcdefghijklmnop", false),
     );
-    world.write_program("home/bin/pass", "#!/bin/sh\nexit 1\n");
+    sandbox.write_program("home/bin/pass", "#!/bin/sh\nexit 1\n");
     let args: Vec<String> = ["--setup", "me@qq.com"]
         .map(str::to_owned)
         .into_iter()
-        .chain(led(&world, &sink))
+        .chain(led(&sandbox, &sink))
         .collect();
-    let mut terminal = Terminal::start(command(&world, &args));
+    let mut terminal = Terminal::start(command(&sandbox, &args));
     terminal.answer("Password (not shown): ", "abcdefghijklmnop\n");
     terminal.answer("Number [1]: ", "2\n");
     terminal.answer("[y]: ", "n\n");
     terminal
         .wait_for("Could not store it: `pass` failed with status 1. Nothing has been written yet.");
-    assert!(!world.path("home/.config/smail").exists());
+    assert!(!sandbox.path("home/.config/smail").exists());
     terminal.answer("Number [1]: ", "1\n");
     assert_eq!(terminal.finish().0, 0);
     assert_eq!(
-        text(&world, "home/.config/smail/password-qq"),
+        text(&sandbox, "home/.config/smail/password-qq"),
         "abcdefghijklmnop\n"
     );
 }
 
 #[test]
 fn being_stopped_for_a_while_ends_nothing() {
-    let (world, sink) = (
-        World::new(),
+    let (sandbox, sink) = (
+        Sandbox::new(),
         provider("me@qq.com", "abcdefghijklmnop", false),
     );
-    let mut terminal = setup(&world, &sink, &[]);
+    let mut terminal = setup(&sandbox, &sink, &[]);
     for (question, answer) in [
         ("address: ", "me@qq.com\n"),
         ("shown): ", "abcdefghijklmnop\n"),
@@ -551,8 +555,8 @@ fn being_stopped_for_a_while_ends_nothing() {
 
 #[test]
 fn without_a_terminal_it_says_how() {
-    let world = World::new();
-    let outcome = world.smail(&["--setup", "me@qq.com"]).run();
+    let sandbox = Sandbox::new();
+    let outcome = sandbox.smail(&["--setup", "me@qq.com"]).run();
     assert_eq!(outcome.status, 64);
     let wanted = "smail: `--setup` asks questions, but standard input is not a terminal\n\n\
                   hint: without a terminal: smail --setup me@example.org --yes --password-from stdin < password\n";
@@ -562,8 +566,8 @@ fn without_a_terminal_it_says_how() {
 #[test]
 fn without_questions_everything_is_said_by_flags() {
     for way in ["environment", "stdin", "command"] {
-        let (world, sink) = (World::new(), provider("boss", "right", false));
-        let kept = world.write("kept", "right\n");
+        let (sandbox, sink) = (Sandbox::new(), provider("boss", "right", false));
+        let kept = sandbox.write("kept", "right\n");
         let command = format!("cat {}", kept.display());
         let mut args: Vec<&str> = vec![
             "--setup",
@@ -574,16 +578,19 @@ fn without_questions_everything_is_said_by_flags() {
             "-S",
             "auth-user=boss",
         ];
-        let led = led(&world, &sink);
+        let led = led(&sandbox, &sink);
         args.extend(led.iter().map(String::as_str));
         let outcome = match way {
-            "environment" => world.smail(&args).env("SMAIL_AUTH_PASSWORD", "right").run(),
-            "stdin" => world
+            "environment" => sandbox
+                .smail(&args)
+                .env("SMAIL_AUTH_PASSWORD", "right")
+                .run(),
+            "stdin" => sandbox
                 .smail(&args)
                 .args_of(&["--password-from=stdin"])
                 .stdin("right\n")
                 .run(),
-            _ => world
+            _ => sandbox
                 .smail(&args)
                 .args_of(&["--password-from", &command])
                 .run(),
@@ -591,11 +598,11 @@ fn without_questions_everything_is_said_by_flags() {
         assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""), "{way}");
         assert_eq!(
             outcome.stdout,
-            format!("# ~/.config/smail/config.toml\n{}", text(&world, CONFIG)),
+            format!("# ~/.config/smail/config.toml\n{}", text(&sandbox, CONFIG)),
             "{way}"
         );
         assert!(sink.mails().is_empty() && !outcome.stdout.contains("right"));
-        let later = world
+        let later = sandbox
             .smail(&["-s", "x", "you@x.example"])
             .stdin("text\n")
             .run();
@@ -606,14 +613,17 @@ fn without_questions_everything_is_said_by_flags() {
 
 #[test]
 fn without_questions_a_failure_is_the_failure_of_a_mail() {
-    let (world, sink) = (World::new(), provider("me@163.com", "right", false));
+    let (sandbox, sink) = (Sandbox::new(), provider("me@163.com", "right", false));
     let mut args = vec![
         "--setup".to_owned(),
         "me@163.com".to_owned(),
         "--yes".to_owned(),
     ];
-    args.extend(led(&world, &sink));
-    let refused = world.smail(&args).env("SMAIL_AUTH_PASSWORD", "wrong").run();
+    args.extend(led(&sandbox, &sink));
+    let refused = sandbox
+        .smail(&args)
+        .env("SMAIL_AUTH_PASSWORD", "wrong")
+        .run();
     assert_eq!(refused.status, 77, "{}", refused.stderr);
     assert!(
         refused
@@ -627,7 +637,7 @@ fn without_questions_a_failure_is_the_failure_of_a_mail() {
         "{}",
         refused.stderr
     );
-    let unasked = world.smail(&args).run();
+    let unasked = sandbox.smail(&args).run();
     assert_eq!(unasked.status, 64);
     assert!(
         unasked
@@ -636,7 +646,7 @@ fn without_questions_a_failure_is_the_failure_of_a_mail() {
         "{}",
         unasked.stderr
     );
-    let shown = world
+    let shown = sandbox
         .smail(&[
             "--setup",
             "me@163.com",
@@ -647,20 +657,20 @@ fn without_questions_a_failure_is_the_failure_of_a_mail() {
         .run();
     assert_eq!(shown.status, 64);
     assert!(!shown.stderr.contains("right"), "{}", shown.stderr);
-    assert!(!world.path("home/.config/smail").exists());
+    assert!(!sandbox.path("home/.config/smail").exists());
 }
 
 #[test]
 fn a_mailrc_becomes_a_config_that_sends() {
-    let (world, sink) = (World::new(), provider("me@163.com", "pa$$word", false));
-    let led = led(&world, &sink);
+    let (sandbox, sink) = (Sandbox::new(), provider("me@163.com", "pa$$word", false));
+    let led = led(&sandbox, &sink);
     let rc = format!(
         "set from=me@163.com smtp=smtp.163.com\nset smtp-auth-user=me@163.com\nset smtp-auth-password=pa$$word\n\
          set smtp-auth=login\nset {} {}\nset crt=20\nalias team you@x.example\n",
         led[1], led[3]
     );
-    let path = world.write("home/.mailrc", &rc);
-    let outcome = world.smail(&["--setup", "--from-mailrc", "--yes"]).run();
+    let path = sandbox.write("home/.mailrc", &rc);
+    let outcome = sandbox.smail(&["--setup", "--from-mailrc", "--yes"]).run();
     assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
     for line in [
         "  2 smtp-auth-user: is now called auth-user\n",
@@ -673,16 +683,16 @@ fn a_mailrc_becomes_a_config_that_sends() {
     assert!(!outcome.stdout.contains("pa$$word"), "{}", outcome.stdout);
     assert_eq!(
         (
-            text(&world, "home/.mailrc"),
-            text(&world, "home/.config/smail/password-mail")
+            text(&sandbox, "home/.mailrc"),
+            text(&sandbox, "home/.config/smail/password-mail")
         ),
         (rc, "pa$$word\n".into())
     );
     fs::remove_file(path).unwrap();
-    let sent = world.smail(&["-s", "x", "team"]).stdin("text\n").run();
+    let sent = sandbox.smail(&["-s", "x", "team"]).stdin("text\n").run();
     assert_eq!((sent.status, sent.stderr.as_str()), (0, ""));
     assert_eq!(sink.only_mail().to, ["you@x.example"]);
-    let again = world
+    let again = sandbox
         .smail(&["--setup", "--from-mailrc=home/.mailrc", "--yes"])
         .run();
     assert_eq!(again.status, 66);

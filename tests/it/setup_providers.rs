@@ -3,9 +3,9 @@
 //! the one they take.
 use std::fmt::Write as _;
 
+use crate::support::sandbox::Sandbox;
 use crate::support::server::Server;
 use crate::support::terminal::Terminal;
-use crate::support::world::World;
 
 /// A provider's side of the dialogue.
 struct Play {
@@ -118,15 +118,15 @@ impl Play {
 
 /// Sets up at a terminal as a new user would, and gives what was shown.
 fn set_up(play: &Play, typed: &Typed) -> String {
-    let (world, server) = (
-        World::new(),
+    let (sandbox, server) = (
+        Sandbox::new(),
         Server::play(play.address, &play.script(typed)),
     );
     let port = format!("connect-to=127.0.0.1:{}", server.port());
-    let ca = format!("tls-ca-file={}", world.pem("ca").display());
+    let ca = format!("tls-ca-file={}", sandbox.pem("ca").display());
     let words = ["--setup", play.address, "-S", &port, "-S", &ca];
     let mut terminal = Terminal::start(
-        world
+        sandbox
             .under(&["setsid", "--ctty", "--wait"], &words)
             .into_command(),
     );

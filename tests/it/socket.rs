@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use crate::support::sandbox::{Sandbox, entries_in};
 use crate::support::sink::{Options, Place, Sink};
-use crate::support::world::{World, entries_in};
 
 /// Who serves, and who sends. Without root both are the user of the test.
 const SERVICE: u32 = 54_321;
@@ -22,7 +22,7 @@ const USER: u32 = 54_322;
 
 /// A host with a service behind a socket, which listens until this is dropped.
 struct Host {
-    world: World,
+    sandbox: Sandbox,
     smail: PathBuf,
     /// Ended by its number when the host is; a service that hangs would outlive the test.
     served: Arc<Mutex<Vec<Child>>>,
@@ -31,20 +31,20 @@ struct Host {
 impl Host {
     /// `settings` are those of the service.
     fn new(settings: &str) -> Self {
-        let world = World::new();
-        let smail = world.copy_program(Path::new(env!("CARGO_BIN_EXE_smail")), "smail");
-        fs::set_permissions(world.path(""), fs::Permissions::from_mode(0o755)).unwrap();
-        world.write("service/.config/smail/config.toml", settings);
-        let socket = world.path("submit");
-        world.write(
+        let sandbox = Sandbox::new();
+        let smail = sandbox.copy_program(Path::new(env!("CARGO_BIN_EXE_smail")), "smail");
+        fs::set_permissions(sandbox.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+        sandbox.write("service/.config/smail/config.toml", settings);
+        let socket = sandbox.path("submit");
+        sandbox.write(
             "home/.config/smail/config.toml",
             format!("smtp = \"unix:{}\"\n", socket.display()),
         );
-        give(&world.path("service"), SERVICE, 0o700);
-        give(&world.path("home"), USER, 0o700);
-        give(&world.path("run"), USER, 0o777);
+        give(&sandbox.path("service"), SERVICE, 0o700);
+        give(&sandbox.path("home"), USER, 0o700);
+        give(&sandbox.path("run"), USER, 0o777);
         Host {
-            world,
+            sandbox,
             smail,
             served: Arc::default(),
         }
@@ -60,11 +60,11 @@ impl Host {
     }
 
     fn socket(&self) -> PathBuf {
-        self.world.path("submit")
+        self.sandbox.path("submit")
     }
 
     fn queue(&self) -> PathBuf {
-        self.world.path("service/.local/state/smail")
+        self.sandbox.path("service/.local/state/smail")
     }
 
     fn command(&self, home: &str, user: u32, args: &[&str]) -> Command {
@@ -75,11 +75,11 @@ impl Host {
             .current_dir("/")
             .stderr(Stdio::piped());
         command
-            .env("HOME", self.world.path(home))
+            .env("HOME", self.sandbox.path(home))
             .env("PATH", "/usr/bin:/bin")
             .env("LC_ALL", "C.UTF-8");
         command
-            .env("TMPDIR", self.world.path("run"))
+            .env("TMPDIR", self.sandbox.path("run"))
             .env("MAILX_NO_SYSTEM_RC", "1")
             .env("USER", "tester");
         if rustix::process::geteuid().is_root() {
@@ -94,7 +94,7 @@ impl Host {
         fs::set_permissions(self.socket(), fs::Permissions::from_mode(0o666)).unwrap();
         let served = Arc::clone(&self.served);
         let mut command = self.command("service", SERVICE, &["--as", "sendmail", "-bs"]);
-        let journal = self.world.path("service/journal");
+        let journal = self.sandbox.path("service/journal");
         thread::spawn(move || {
             while let Ok((connection, _)) = listener.accept() {
                 let output = connection.try_clone().unwrap();
@@ -229,11 +229,11 @@ fn a_user_without_a_password_sends_with_that_of_the_service() {
     );
     host.settle();
     assert_eq!(
-        (entries_in(&host.queue()), host.world.entries()),
+        (entries_in(&host.queue()), host.sandbox.entries()),
         (vec![], vec![])
     );
     // Who sent it is what the kernel says.
-    let log = fs::read_to_string(host.world.path("service/log")).unwrap();
+    let log = fs::read_to_string(host.sandbox.path("service/log")).unwrap();
     let user = if rustix::process::geteuid().is_root() {
         "smail/54322"
     } else {
@@ -290,7 +290,7 @@ fn what_the_service_cannot_send_now_waits_with_the_service() {
     );
     host.settle();
     assert_eq!(
-        (entries_in(&host.queue()).len(), host.world.entries()),
+        (entries_in(&host.queue()).len(), host.sandbox.entries()),
         (1, vec![])
     );
     let sink = Options::new().start_at(place);
@@ -302,11 +302,11 @@ fn what_the_service_cannot_send_now_waits_with_the_service() {
 }
 
 #[test]
-fn a_socket_that_cannot_be_used_says_why_and_the_way_out() {
+fn a_socket_that_cannot_be_used_says_why_and_the_remedy() {
     let host = Host::new("");
     let path = host.socket().display().to_string();
     let config = host
-        .world
+        .sandbox
         .path("home/.config/smail/config.toml")
         .display()
         .to_string();
@@ -350,7 +350,7 @@ fn mail_never_goes_in_a_circle() {
         host.socket().display()
     );
     fs::write(
-        host.world.path("service/.config/smail/config.toml"),
+        host.sandbox.path("service/.config/smail/config.toml"),
         settings,
     )
     .unwrap();
@@ -360,7 +360,7 @@ fn mail_never_goes_in_a_circle() {
     assert_eq!(status, 75, "{said}");
     assert_eq!(entries_in(&host.queue()), Vec::<String>::new());
     host.settle();
-    let journal = fs::read_to_string(host.world.path("service/journal")).unwrap();
+    let journal = fs::read_to_string(host.sandbox.path("service/journal")).unwrap();
     let path = host.socket().display().to_string();
     // Another user learns nothing of the settings of the service.
     if rustix::process::geteuid().is_root() {

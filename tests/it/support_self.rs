@@ -139,5 +139,5 @@ fn the_sink_counts_round_trips_and_keeps_the_envelope() {
     );
     assert_eq!(mail.text(), "Subject: s\r\n\r\nx\r\n");
     // Hello, the envelope, the message with QUIT.
-    assert_eq!(sink.flights(), 3);
+    assert_eq!(sink.round_trips(), 3);
 }

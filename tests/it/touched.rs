@@ -1,8 +1,8 @@
 //! What a run touches of the machine: files, other hosts, threads, writes. Names and counts of
 //! system calls, never seconds.
 use crate::support::obstacle;
+use crate::support::sandbox::Sandbox;
 use crate::support::sink::{Options, Sink};
-use crate::support::world::World;
 
 const STRACE: &str = "/usr/bin/strace";
 /// What the loader, the runtime and the C library open of themselves, and where the zone of the
@@ -20,8 +20,8 @@ const OF_THE_SYSTEM: &[&str] = &[
 const ROOTS: &[&str] = &["/etc/ssl/certs", "/etc/pki/tls/certs"];
 
 /// The system calls of one run, a line each, from the start of smail on.
-fn calls(world: &World, sink: &Sink, words: &[&str]) -> Vec<String> {
-    let trace = world.path("trace");
+fn calls(sandbox: &Sandbox, sink: &Sink, words: &[&str]) -> Vec<String> {
+    let trace = sandbox.path("trace");
     let wrapper = [
         STRACE,
         "-f",
@@ -41,7 +41,7 @@ fn calls(world: &World, sink: &Sink, words: &[&str]) -> Vec<String> {
         "me@a.example",
         "you@b.example",
     ];
-    let outcome = world
+    let outcome = sandbox
         .under(&wrapper, words)
         .args_of(&way)
         .stdin("text\n")
@@ -54,17 +54,17 @@ fn calls(world: &World, sink: &Sink, words: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// The files that were opened, or looked for, with the world's own folder as `~`.
-fn opened(world: &World, calls: &[String]) -> Vec<String> {
+/// The files that were opened, or looked for, with the world's own directory as `~`.
+fn opened(sandbox: &Sandbox, calls: &[String]) -> Vec<String> {
     let names = calls
         .iter()
         .filter(|call| call.contains(" openat("))
         .filter_map(|call| call.split('"').nth(1));
     let own = names.filter(|name| !OF_THE_SYSTEM.iter().any(|part| name.contains(part)));
-    // Whether there is a folder of roots is looked up by the names in it; none of its files is
+    // Whether there is a directory of roots is looked up by the names in it; none of its files is
     // opened.
     let own = own.filter(|name| !ROOTS.contains(name));
-    own.map(|name| name.replace(world.path("home").to_str().unwrap(), "~"))
+    own.map(|name| name.replace(sandbox.path("home").to_str().unwrap(), "~"))
         .collect()
 }
 
@@ -77,10 +77,10 @@ fn a_dry_run_opens_each_settings_file_once_and_nothing_else() {
     if obstacle::stops("what a dry run touches", obstacle::without_program(STRACE)) {
         return;
     }
-    let (world, sink) = (World::new(), Options::new().start());
-    let calls = calls(&world, &sink, &["--dry-run"]);
+    let (sandbox, sink) = (Sandbox::new(), Options::new().start());
+    let calls = calls(&sandbox, &sink, &["--dry-run"]);
     assert_eq!(
-        opened(&world, &calls),
+        opened(&sandbox, &calls),
         ["/etc/smail/config.toml", "~/.config/smail/config.toml"]
     );
     assert_eq!(
@@ -99,12 +99,12 @@ fn a_plain_send_opens_no_more_and_connects_once_without_a_thread() {
     ) {
         return;
     }
-    let (world, sink) = (World::new(), Options::new().start());
-    let calls = calls(&world, &sink, &["-s", "subject"]);
+    let (sandbox, sink) = (Sandbox::new(), Options::new().start());
+    let calls = calls(&sandbox, &sink, &["-s", "subject"]);
     assert_eq!(sink.only_mail().to, ["you@b.example"]);
     // No roots of trust, no user database, no name server.
     assert_eq!(
-        opened(&world, &calls),
+        opened(&sandbox, &calls),
         ["/etc/smail/config.toml", "~/.config/smail/config.toml"]
     );
     assert_eq!(
@@ -114,7 +114,7 @@ fn a_plain_send_opens_no_more_and_connects_once_without_a_thread() {
     );
 }
 
-/// Octets asked to be written to the server and octets that were taken, for every write.
+/// Bytes asked to be written to the server and bytes that were taken, for every write.
 fn written(calls: &[String]) -> Vec<(usize, usize)> {
     let sent = calls.iter().filter(|call| call.contains(" sendto("));
     let numbers = |call: &String| {
@@ -136,10 +136,10 @@ fn a_large_attachment_leaves_in_writes_of_64_kib_and_more_without_delay() {
     ) {
         return;
     }
-    let (world, sink) = (World::new(), Options::new().start());
-    let file = world.write("large.bin", "0123456789abcde\n".repeat(300_000));
+    let (sandbox, sink) = (Sandbox::new(), Options::new().start());
+    let file = sandbox.write("large.bin", "0123456789abcde\n".repeat(300_000));
     let calls = calls(
-        &world,
+        &sandbox,
         &sink,
         &["-s", "subject", "-a", file.to_str().unwrap()],
     );
@@ -151,8 +151,8 @@ fn a_large_attachment_leaves_in_writes_of_64_kib_and_more_without_delay() {
         .enumerate()
         .filter(|(at, _)| *at == 0 || written[at - 1].0 == written[at - 1].1);
     let small = whole.filter(|(_, (asked, _))| *asked < 64 * 1024).count();
-    let octets: usize = written.iter().map(|(_, taken)| taken).sum();
-    assert!(octets > 6_400_000, "{octets}");
+    let bytes: usize = written.iter().map(|(_, taken)| taken).sum();
+    assert!(bytes > 6_400_000, "{bytes}");
     // EHLO; MAIL, RCPT and DATA; the end of the message with the dot and QUIT.
     assert!(small <= 3, "{small} small writes: {written:?}");
 }

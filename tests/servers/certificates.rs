@@ -1,6 +1,6 @@
 //! A certificate authority for one test run, and what it signed.
 //!
-//! Promise: the keys are made afresh for every run and stay in its folder. Nothing here is trusted
+//! Promise: the keys are made afresh for every run and stay in its directory. Nothing here is trusted
 //! by anything else.
 use std::fs;
 use std::path::Path;
@@ -21,10 +21,10 @@ struct Signed {
     key: PKey<Private>,
 }
 
-/// Writes into `folder`: `ca.pem`; `server.pem` for localhost, 127.0.0.1 and smtp.163.com;
+/// Writes into `directory`: `ca.pem`; `server.pem` for localhost, 127.0.0.1 and smtp.163.com;
 /// `alice.pem` for a client; and `stranger.pem`, an authority that signed none of them. Each
 /// certificate has its key beside it (`.key`), but the authorities.
-pub(crate) fn write(folder: &Path) {
+pub(crate) fn write(dir: &Path) {
     let ca = authority("smail test CA");
     let server = leaf(&ca, "localhost", 2, true);
     let alice = leaf(&ca, "alice", 3, false);
@@ -36,11 +36,11 @@ pub(crate) fn write(folder: &Path) {
         ("alice", &alice),
     ] {
         let pem = signed.certificate.to_pem().expect("PEM");
-        fs::write(folder.join(format!("{name}.pem")), pem).expect("a certificate");
+        fs::write(dir.join(format!("{name}.pem")), pem).expect("a certificate");
     }
     for (name, signed) in [("server", &server), ("alice", &alice)] {
         let pem = signed.key.private_key_to_pem_pkcs8().expect("PEM");
-        crate::servers::sender::write_private(&folder.join(format!("{name}.key")), &pem);
+        crate::servers::sender::write_private(&dir.join(format!("{name}.key")), &pem);
     }
 }
 

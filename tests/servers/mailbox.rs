@@ -79,7 +79,7 @@ impl Mail {
 
     /// Fails unless the mail is what every mail has to be: the fields of RFC 5322 section 3.6 and
     /// RFC 2045 exactly once, no Bcc, no defect the parser found, no bare CR, no line over 998
-    /// octets, an ASCII header unless sent by SMTPUTF8.
+    /// bytes, an ASCII header unless sent by SMTPUTF8.
     pub(crate) fn assert_sound(&self) {
         for name in ["From", "Date", "Message-ID", "MIME-Version"] {
             self.header(name);
@@ -132,8 +132,8 @@ impl Servers {
 
     /// Waits for the mail that Dovecot's LMTP delivered to `user`, and checks that it is sound.
     pub(crate) fn lmtp_mail_to(&self, user: &str) -> Mail {
-        let folder = self.root.join("dovecot/mail").join(user).join("new");
-        let path = await_some(&format!("a mail to {user}"), || files(&folder).pop());
+        let dir = self.root.join("dovecot/mail").join(user).join("new");
+        let path = await_some(&format!("a mail to {user}"), || files(&dir).pop());
         let mail = Mail::read(&path);
         mail.assert_sound();
         mail
@@ -179,16 +179,16 @@ fn addressee(path: &Path) -> Option<String> {
     lines.find_map(|line| line.strip_prefix("Delivered-To: ").map(str::to_owned))
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
-    fs::read_dir(folder)
+fn files(dir: &Path) -> Vec<PathBuf> {
+    fs::read_dir(dir)
         .map(|rows| rows.filter_map(|row| Some(row.ok()?.path())).collect())
         .unwrap_or_default()
 }
 
-fn tree(folder: &Path) -> Vec<PathBuf> {
-    let (folders, mut found): (Vec<_>, Vec<_>) =
-        files(folder).into_iter().partition(|path| path.is_dir());
-    found.extend(folders.iter().flat_map(|sub| tree(sub)));
+fn tree(dir: &Path) -> Vec<PathBuf> {
+    let (dirs, mut found): (Vec<_>, Vec<_>) =
+        files(dir).into_iter().partition(|path| path.is_dir());
+    found.extend(dirs.iter().flat_map(|sub| tree(sub)));
     found
 }
 

@@ -1,7 +1,7 @@
 //! A private Postfix and Dovecot: started once for the test binary on free loopback ports, ended
 //! with it.
 //!
-//! Promise: everything lives in one folder of its own below `/tmp`; no mailbox, queue or setting of
+//! Promise: everything lives in one directory of its own below `/tmp`; no mailbox, queue or setting of
 //! the machine is read or written. `run.sh` holds the servers and ends them when the pipe to it
 //! closes, so they end however the tests do.
 pub(crate) mod certificates;
@@ -46,7 +46,7 @@ const NEEDED: [&str; 6] = [
 pub(crate) struct Ports {
     /// In clear, no login.
     pub plain: u16,
-    /// In clear, 20 000 octets and 50 recipients at most, no SMTPUTF8.
+    /// In clear, 20 000 bytes and 50 recipients at most, no SMTPUTF8.
     pub tight: u16,
     /// STARTTLS and a login required.
     pub starttls: u16,
@@ -89,7 +89,7 @@ impl Ports {
 }
 
 /// The running servers. Dropping them closes the pipe to `run.sh`, which ends them and removes
-/// their folder.
+/// their directory.
 pub(crate) struct Servers {
     root: PathBuf,
     keeper: Child,
@@ -129,7 +129,7 @@ impl Servers {
     }
 
     fn try_start() -> Result<Servers, String> {
-        // Not the TMPDIR of the day: a unix socket's path has to stay below 108 octets.
+        // Not the TMPDIR of the day: a unix socket's path has to stay below 108 bytes.
         let root = tempfile::Builder::new()
             .prefix("smail-real-")
             .tempdir_in("/tmp")
@@ -276,7 +276,7 @@ impl Drop for Servers {
 
 /// Writes everything the servers need, with the owners and modes they insist on.
 fn lay_out(root: &Path, nonce: &str, ports: &Ports) {
-    let folder = |path: &str, owner: Option<u32>| {
+    let dir = |path: &str, owner: Option<u32>| {
         let path = root.join(path);
         fs::create_dir_all(&path).expect("a folder");
         chown(&path, owner, None).expect("an owner");
@@ -289,11 +289,11 @@ fn lay_out(root: &Path, nonce: &str, ports: &Ports) {
         "dovecot/keys/default/HS256",
         "dovecot/state",
     ] {
-        folder(path, None);
+        dir(path, None);
     }
-    folder("postfix/lib", Some(id_of("postfix")));
-    folder("postfix/mail", Some(NOBODY));
-    folder("dovecot/mail", Some(NOBODY));
+    dir("postfix/lib", Some(id_of("postfix")));
+    dir("postfix/mail", Some(NOBODY));
+    dir("dovecot/mail", Some(NOBODY));
 
     let fill = |template: &str| {
         let mut text = template

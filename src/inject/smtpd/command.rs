@@ -126,7 +126,7 @@ pub(super) fn path(rest: &str, side: Side) -> Result<(&str, &str), Answer> {
     Ok((without_route(path.trim_matches(BLANKS)), parameters))
 }
 
-/// The octet of the bracket or, without brackets, of the blank that ends a path; neither counts
+/// The byte of the bracket or, without brackets, of the blank that ends a path; neither counts
 /// inside quotes.
 fn end_of_path(text: &str, bracketed: bool) -> Option<usize> {
     let (mut quoted, mut escaped) = (false, false);
@@ -273,11 +273,11 @@ fn parameters(text: &str) -> Result<Vec<(String, Option<&str>)>, Answer> {
 
 /// Whether the value is a number; one beyond 64 bits is over every limit.
 fn size(value: &str, limit: Option<u64>) -> Result<bool, Answer> {
-    if !value.bytes().all(|octet| octet.is_ascii_digit()) {
+    if !value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Ok(false);
     }
-    let octets = value.parse().unwrap_or(u64::MAX);
-    if limit.is_some_and(|limit| octets > limit) {
+    let bytes = value.parse().unwrap_or(u64::MAX);
+    if limit.is_some_and(|limit| bytes > limit) {
         Err(too_big())
     } else {
         Ok(true)
@@ -305,24 +305,24 @@ fn notifications(value: &str) -> Option<String> {
 /// Decodes xtext (RFC 3461 section 4) into printable ASCII.
 fn xtext(value: &str) -> Option<String> {
     let mut decoded = String::with_capacity(value.len());
-    let mut octets = value.bytes();
-    while let Some(octet) = octets.next() {
-        let octet = match octet {
-            b'+' => hex(octets.next()?)? * 16 + hex(octets.next()?)?,
+    let mut bytes = value.bytes();
+    while let Some(byte) = bytes.next() {
+        let byte = match byte {
+            b'+' => hex(bytes.next()?)? * 16 + hex(bytes.next()?)?,
             b'=' => return None,
             plain => plain,
         };
-        if !(octet == b' ' || octet.is_ascii_graphic()) {
+        if !(byte == b' ' || byte.is_ascii_graphic()) {
             return None;
         }
-        decoded.push(char::from(octet));
+        decoded.push(char::from(byte));
     }
     Some(decoded)
 }
 
-fn hex(octet: u8) -> Option<u8> {
-    let digit = char::from(octet)
+fn hex(byte: u8) -> Option<u8> {
+    let digit = char::from(byte)
         .to_digit(16)
-        .filter(|_| !octet.is_ascii_lowercase())?;
+        .filter(|_| !byte.is_ascii_lowercase())?;
     u8::try_from(digit).ok()
 }

@@ -1,21 +1,21 @@
-//! The octets of a dialogue: bounded lines in, the text up to its dot, and replies that leave
+//! The bytes of a dialogue: bounded lines in, the text up to its dot, and replies that leave
 //! together.
 //!
 //! Promise: nothing waits to be written while input is waited for; memory does not grow with what
 //! the client sends; what is written are lines of RFC 5321 section 4.5.3.1.5, ASCII, at most 512
-//! octets with their CRLF. Where lines end is the client's choice, made by its first command: a
+//! bytes with their CRLF. Where lines end is the client's choice, made by its first command: a
 //! client that speaks CRLF ends nothing by LF alone, neither a command nor the text.
 use std::io::{self, Read, Write};
 
 use super::Answer;
 use crate::text::{self, Policy};
 
-/// The longest command with its line end, in octets: RFC 5321 wants 512, and the parameters of DSN
+/// The longest command with its line end, in bytes: RFC 5321 wants 512, and the parameters of DSN
 /// and SMTPUTF8 more.
 pub(super) const LONGEST_COMMAND: usize = 2048;
-/// What is read at once, in octets; the replies to what it holds are the most that ever waits.
+/// What is read at once, in bytes; the replies to what it holds are the most that ever waits.
 const BLOCK: usize = 16 * 1024;
-/// The longest text in a line of a reply: 512 octets without `250-`, an enhanced status code and
+/// The longest text in a line of a reply: 512 bytes without `250-`, an enhanced status code and
 /// CRLF.
 const LONGEST_TEXT: usize = 480;
 /// The most lines that an acceptor's text becomes.
@@ -113,7 +113,7 @@ impl<'a> Pipe<'a> {
         Ok(line.map_or(Line::TooLong, |line| Line::Command(line, end)))
     }
 
-    /// The octets up to the next LF, without the line end, and which one it was; no octets when
+    /// The bytes up to the next LF, without the line end, and which one it was; no bytes when
     /// there are too many, and no line end at the end of the input.
     fn up_to_lf(&mut self) -> io::Result<(Option<Vec<u8>>, Option<LineEnd>)> {
         let mut line = Vec::new();
@@ -123,7 +123,7 @@ impl<'a> Pipe<'a> {
             if block.is_empty() {
                 return Ok((None, None));
             }
-            let line_end = block.iter().position(|octet| *octet == b'\n');
+            let line_end = block.iter().position(|byte| *byte == b'\n');
             let part = &block[..line_end.map_or(block.len(), |at| at + 1)];
             length += part.len();
             if length <= LONGEST_COMMAND {
@@ -270,7 +270,7 @@ pub(super) struct Body<'p, 'a> {
     ends: LineEnd,
     place: Place,
     limit: Option<u64>,
-    octets: u64,
+    bytes: u64,
     too_long: bool,
 }
 
@@ -282,7 +282,7 @@ impl<'p, 'a> Body<'p, 'a> {
             ends,
             place: Place::Start,
             limit,
-            octets: 0,
+            bytes: 0,
             too_long: false,
         }
     }
@@ -300,7 +300,7 @@ impl<'p, 'a> Body<'p, 'a> {
         })
     }
 
-    /// Fills `out` as far as the input has come, with at least one octet but at the end of the text
+    /// Fills `out` as far as the input has come, with at least one byte but at the end of the text
     /// or the input.
     fn unstuffed(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let mut filled = 0;
@@ -344,11 +344,11 @@ impl<'p, 'a> Body<'p, 'a> {
     }
 }
 
-/// How much of a stretch of text belongs to this line, at least one octet, and where the reading is
+/// How much of a stretch of text belongs to this line, at least one byte, and where the reading is
 /// behind it.
 fn up_to_line_end(text: &[u8], strict: bool) -> (Place, usize) {
     let end = if strict { b'\r' } else { b'\n' };
-    match text.iter().position(|octet| *octet == end) {
+    match text.iter().position(|byte| *byte == end) {
         None => (Place::Middle, text.len()),
         Some(at) if strict => (Place::Return, at + 1),
         Some(at) => (Place::Start, at + 1),
@@ -362,8 +362,8 @@ impl Read for Body<'_, '_> {
         } else {
             self.unstuffed(out)?
         };
-        self.octets += filled as u64;
-        self.too_long |= self.limit.is_some_and(|limit| self.octets > limit);
+        self.bytes += filled as u64;
+        self.too_long |= self.limit.is_some_and(|limit| self.bytes > limit);
         if self.too_long {
             return Err(io::Error::new(
                 io::ErrorKind::FileTooLarge,

@@ -11,7 +11,7 @@ mod hostile;
 #[derive(Default)]
 struct Postbox {
     taken: Vec<(Transaction, Vec<u8>)>,
-    /// Reads so many octets of a message and then refuses it.
+    /// Reads so many bytes of a message and then refuses it.
     stops_after: Option<u64>,
 }
 
@@ -39,8 +39,8 @@ impl Acceptor for Postbox {
 
     fn message(&mut self, transaction: Transaction, from: &mut dyn Read) -> Result<String, Answer> {
         let mut text = Vec::new();
-        if let Some(octets) = self.stops_after {
-            let _ = from.take(octets).read_to_end(&mut text);
+        if let Some(bytes) = self.stops_after {
+            let _ = from.take(bytes).read_to_end(&mut text);
             return Err(Answer::new(452, (4, 3, 1), "no room"));
         }
         from.read_to_end(&mut text)
@@ -79,9 +79,9 @@ impl Read for Pieces<'_> {
 struct Writes(Vec<String>);
 
 impl Write for Writes {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.0.push(String::from_utf8(octets.to_vec()).unwrap());
-        Ok(octets.len())
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.push(String::from_utf8(bytes.to_vec()).unwrap());
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -396,10 +396,10 @@ fn a_message_without_its_dot_is_not_taken() {
 
 #[test]
 fn a_message_over_the_limit_is_refused_and_the_next_one_taken() {
-    let mail = |octets: usize| {
+    let mail = |bytes: usize| {
         format!(
             "MAIL FROM:<a>\nRCPT TO:<b>\nDATA\n{}\n.\n",
-            "x".repeat(octets - 1)
+            "x".repeat(bytes - 1)
         )
     };
     let said = mail(60_001) + &mail(60_000) + "QUIT\n";
@@ -439,12 +439,12 @@ fn a_message_refused_half_read_is_read_to_its_dot() {
         "MAIL FROM:<a>\nRCPT TO:<b>\nDATA\n{}.\nNOOP\n",
         "RSET\nQUIT\n".repeat(9000)
     );
-    for octets in [0, 1, 40_000] {
+    for bytes in [0, 1, 40_000] {
         let outcome = held(
             [said.as_bytes()],
             None,
             Postbox {
-                stops_after: Some(octets),
+                stops_after: Some(bytes),
                 ..Postbox::default()
             },
         );
@@ -486,7 +486,7 @@ struct Patient<'a> {
 
 impl Read for Patient<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let heard = self.heard.borrow().split(|octet| *octet == b'\n').count() - 1;
+        let heard = self.heard.borrow().split(|byte| *byte == b'\n').count() - 1;
         assert_eq!(
             heard,
             self.said + 1,
@@ -504,8 +504,8 @@ impl Read for Patient<'_> {
 struct Heard(Rc<RefCell<Vec<u8>>>);
 
 impl Write for Heard {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.0.borrow_mut().write(octets)
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -21,7 +21,7 @@ pub struct Edits<'a> {
     pub author: Mailbox,
     /// Looks at each mailbox of From, Sender, Reply-To, To, Cc and their `Resent-` forms, with the
     /// name of the field in lower case: `None` leaves it, `Some` replaces it. A field whose
-    /// mailboxes are all left keeps its octets.
+    /// mailboxes are all left keeps its bytes.
     pub mailbox: &'a dyn Fn(&str, &Mailbox) -> Option<Vec<Mailbox>>,
     /// From becomes this address, with the old name if it has none; the old value goes into
     /// X-Original-From, and into Reply-To unless there is one.
@@ -82,18 +82,18 @@ impl Raw {
             .map(|field| shown_id(&field.text(edits.fallback_charsets)))
             .unwrap_or_default();
         for field in top.iter().chain(&head.fields) {
-            let octets = field.octets();
-            header::check_folds(field.name(), octets.strip_suffix(b"\r\n").unwrap_or(octets))?;
+            let bytes = field.bytes();
+            header::check_folds(field.name(), bytes.strip_suffix(b"\r\n").unwrap_or(bytes))?;
         }
-        let mut octets = Vec::new();
+        let mut bytes = Vec::new();
         top.iter()
             .chain(&head.fields)
-            .for_each(|field| octets.extend_from_slice(field.octets()));
-        let header_utf8 = !octets.is_ascii();
-        octets.extend_from_slice(b"\r\n");
+            .for_each(|field| bytes.extend_from_slice(field.bytes()));
+        let header_utf8 = !bytes.is_ascii();
+        bytes.extend_from_slice(b"\r\n");
         let mut notes = head.notes;
         let recoded = recode::recode(
-            &[Piece::Octets(octets), body],
+            &[Piece::Bytes(bytes), body],
             Form::Legal { labels: !signed },
         )
         .map_err(MessageError::Spool)?;
@@ -226,7 +226,7 @@ impl Head<'_> {
         let fallback = self.edits.fallback_charsets;
         let notes = &mut self.notes;
         self.fields.retain_mut(|field| {
-            if !field.is_flawed() && field.octets().is_ascii() {
+            if !field.is_flawed() && field.bytes().is_ascii() {
                 return true;
             }
             if let Some(mended) = field.mended(fallback) {
@@ -296,7 +296,7 @@ impl Head<'_> {
             .to_owned()
     }
 
-    /// What MIME wants: its version, and what octets over 127 are (RFC 2045 section 4; RFC 6152
+    /// What MIME wants: its version, and what bytes over 127 are (RFC 2045 section 4; RFC 6152
     /// section 3).
     fn missing_mime(&self, survey: &Survey) -> Vec<Field> {
         let mut top = Vec::new();

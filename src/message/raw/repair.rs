@@ -1,4 +1,4 @@
-//! A body written again as UTF-8, for one that was UTF-8 but for some octets.
+//! A body written again as UTF-8, for one that was UTF-8 but for some bytes.
 //!
 //! Promise: memory stays flat; a line is held up to a megabyte, and of a longer one the rest is a
 //! line of its own.

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::address::{Address, Mailbox};
-use crate::message::tests::{address, bytes, mailbox, named, stamp};
+use crate::message::tests::{address, mailbox, named, stamp, wire_bytes};
 use crate::message::{Envelope, Message};
 use crate::mime::crlf;
 
@@ -43,7 +43,7 @@ fn complete(input: &[u8]) -> Message {
 
 /// The bytes as text with LF, what is not UTF-8 escaped.
 fn shown(message: &Message) -> String {
-    let out = bytes(message);
+    let out = wire_bytes(message);
     String::from_utf8(out)
         .unwrap_or_else(|error| error.into_bytes().escape_ascii().to_string())
         .replace("\r\n", "\n")
@@ -115,7 +115,7 @@ fn a_dot_ends_it_at_a_terminal_only() {
 }
 
 #[test]
-fn a_complete_mail_keeps_every_octet() {
+fn a_complete_mail_keeps_every_byte() {
     let odd = format!(
         "Received: by x;\n\tMon, 1 Jan 2024\nsubject :  two  blanks =?utf-8?q?=C3=BC?=\nTo: undisclosed-recipients:;\nCc: not an address\nX-Esc:\n folded\n{FULL}\nb \n\n"
     );
@@ -123,7 +123,7 @@ fn a_complete_mail_keeps_every_octet() {
 }
 
 #[test]
-fn a_signed_mail_keeps_every_octet_with_eight_bits_too() {
+fn a_signed_mail_keeps_every_byte_with_eight_bits_too() {
     let signed = format!(
         "DKIM-Signature: v=1; a=rsa-sha256;\n  b=AbC\n{FULL}MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: binary\n\nGrüße\n"
     );
@@ -158,7 +158,7 @@ fn mail_that_is_sent_on_gets_resent_fields_in_its_block() {
 }
 
 #[test]
-fn raw_octets_in_a_head_are_encoded_by_the_grammar_of_their_field() {
+fn raw_bytes_in_a_head_are_encoded_by_the_grammar_of_their_field() {
     let rows: [(&[u8], &str); 9] = [
         (
             "Subject: Grüße".as_bytes(),
@@ -225,7 +225,7 @@ fn long_fields_fold_and_those_without_a_name_to_send_are_noted() {
         "y".repeat(3000)
     );
     let message = complete(input.as_bytes());
-    let out = bytes(&message);
+    let out = wire_bytes(&message);
     let parsed = MessageParser::default().parse(&out).unwrap();
     assert_eq!(parsed.subject().unwrap(), words.trim_end());
     assert_eq!(parsed.references().as_text_list().unwrap().len(), 60);
@@ -258,7 +258,7 @@ fn eight_bits_are_named() {
     assert_eq!(shown(&message), format!("{TOP}{}\nhellö\n", mime("utf-8")));
     assert!(message.eight_bit);
     assert!(
-        bytes(&complete(b"Gr\xfc\xdfe\n")).starts_with(
+        wire_bytes(&complete(b"Gr\xfc\xdfe\n")).starts_with(
             format!("{TOP}{}", mime("windows-1252"))
                 .replace('\n', "\r\n")
                 .as_bytes()
@@ -269,11 +269,11 @@ fn eight_bits_are_named() {
         fallback_charsets: &fallback,
         ..edits(&|_, _| None)
     };
-    for (octets, charset) in [
+    for (bytes, charset) in [
         (&b"Gr\xfc\xdfe\n"[..], "windows-1252"),
         (b"\xb2\xe2\xca\xd4\n", "gb18030"),
     ] {
-        let out = bytes(&complete_with(octets, &known));
+        let out = wire_bytes(&complete_with(bytes, &known));
         assert!(
             out.starts_with(
                 format!("{TOP}{}", mime(charset))
@@ -369,7 +369,7 @@ fn a_head_without_end_is_refused_and_a_body_without_line_end_is_not() {
         io::ErrorKind::InvalidData
     );
     let body = "x".repeat(6 << 20);
-    let out = bytes(&complete(body.as_bytes()));
+    let out = wire_bytes(&complete(body.as_bytes()));
     assert_eq!(
         MessageParser::default()
             .parse(&out)
@@ -392,7 +392,7 @@ fn a_large_body_lies_in_a_file_and_is_sent_as_it_was() {
             .any(|piece| matches!(piece, Piece::Stored(stored) if stored.length > 4 << 20))
     );
     assert!(shown(&message).ends_with(&format!("Content-Transfer-Encoding: 8bit\n{FULL}\n{body}")));
-    let seven = bytes(message.seven_bit().unwrap());
+    let seven = wire_bytes(message.seven_bit().unwrap());
     assert!(seven.is_ascii());
     assert_eq!(
         MessageParser::default()
@@ -405,7 +405,7 @@ fn a_large_body_lies_in_a_file_and_is_sent_as_it_was() {
     );
 }
 
-/// Octets that mail is made of, and any others.
+/// Bytes that mail is made of, and any others.
 fn soup() -> impl Strategy<Value = Vec<u8>> {
     let words = prop_oneof![
         Just(b"\n".to_vec()),
@@ -434,12 +434,12 @@ proptest! {
     #[test]
     fn whatever_comes_in_can_be_sent(input in soup()) {
         let message = complete(&input);
-        let out = bytes(&message);
+        let out = wire_bytes(&message);
         prop_assert_eq!(message.eight_bit, !out.is_ascii());
         let head = out.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(out.len());
         prop_assert_eq!(message.header_utf8(), !out[..head].is_ascii());
         if let Some(seven) = message.seven_bit() {
-            prop_assert!(bytes(seven).is_ascii());
+            prop_assert!(wire_bytes(seven).is_ascii());
         } else {
             prop_assert!(!message.eight_bit || message.header_utf8());
         }
@@ -448,7 +448,7 @@ proptest! {
     #[test]
     fn text_of_any_kind_is_read_back(text in "([ -~äß€]{0,30}|[a-z ü]{990,1100}|=|\\.|\n){0,12}") {
         let message = complete(format!("Subject: s\n\n{text}").as_bytes());
-        for out in [Some(bytes(&message)), message.seven_bit().map(bytes)].into_iter().flatten() {
+        for out in [Some(wire_bytes(&message)), message.seven_bit().map(wire_bytes)].into_iter().flatten() {
             let parsed = MessageParser::default().parse(&out).unwrap();
             let got = parsed.body_text(0).unwrap_or_default().replace("\r\n", "\n");
             prop_assert_eq!(got.trim_end_matches('\n'), text.trim_end_matches('\n'));

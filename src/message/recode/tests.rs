@@ -5,12 +5,12 @@ use std::sync::Arc;
 use mail_parser::MessageParser;
 
 use super::*;
-use crate::message::tests::{address, bytes};
+use crate::message::tests::{address, wire_bytes};
 use crate::message::{Envelope, Message};
 
 fn recoded(mail: &str, form: Form) -> String {
     let wire = mail.replace('\n', "\r\n").into_bytes();
-    let recoded = recode(&[Piece::Octets(wire)], form).unwrap();
+    let recoded = recode(&[Piece::Bytes(wire)], form).unwrap();
     let out = recoded
         .pieces
         .iter()
@@ -135,10 +135,10 @@ fn a_stored_mail_has_its_seven_bit_form_when_it_is_asked_for() {
     let message = stored(true, false);
     let seven = message.seven_bit().unwrap();
     assert_eq!(
-        String::from_utf8(bytes(seven)).unwrap(),
+        String::from_utf8(wire_bytes(seven)).unwrap(),
         "Subject: s\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\nR3LDvMOfZQ0K\r\n"
     );
     assert!(!seven.eight_bit && seven.seven_bit().is_none() && seven.id == message.id);
-    assert_eq!(bytes(&message), wire.as_bytes());
+    assert_eq!(wire_bytes(&message), wire.as_bytes());
     assert!(stored(false, false).seven_bit().is_none() && stored(true, true).seven_bit().is_none());
 }

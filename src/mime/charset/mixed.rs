@@ -1,7 +1,7 @@
 //! Text that is UTF-8 in one place and something else in another, as logs are that several programs
 //! write.
 //!
-//! Promise: what is UTF-8 stays, and an odd octet costs no more than itself. Both halves take a
+//! Promise: what is UTF-8 stays, and an odd byte costs no more than itself. Both halves take a
 //! text in pieces, so that it may be of any size: a [`Survey`] finds out what it is, and a
 //! [`Repair`] writes it again.
 use encoding_rs::{Encoding, WINDOWS_1252};
@@ -9,16 +9,16 @@ use encoding_rs::{Encoding, WINDOWS_1252};
 /// How much of the lines that are no UTF-8 is kept to find their charset.
 const SAMPLE: usize = 64 << 10;
 
-/// What octets look like.
+/// What bytes look like.
 #[derive(Debug, Clone, Default)]
 pub struct Survey {
     /// A character that is cut at the end of the last piece.
     cut: Vec<u8>,
-    /// The characters beyond ASCII that are UTF-8, and those of them that have three octets or
+    /// The characters beyond ASCII that are UTF-8, and those of them that have three bytes or
     /// four.
     valid: usize,
     wide: usize,
-    /// Those whose first octet no text in Latin letters has in front of a sign.
+    /// Those whose first byte no text in Latin letters has in front of a sign.
     common: usize,
     /// The places that are no UTF-8.
     odd: usize,
@@ -28,27 +28,27 @@ pub struct Survey {
 
 impl Survey {
     /// Looks at a whole text.
-    pub fn of(octets: &[u8]) -> Self {
+    pub fn of(bytes: &[u8]) -> Self {
         let mut survey = Survey::default();
-        survey.add(octets);
+        survey.add(bytes);
         survey.finish();
         survey
     }
 
     /// Looks at the next piece.
-    pub fn add(&mut self, octets: &[u8]) {
-        if self.cut.is_empty() && octets.is_ascii() {
+    pub fn add(&mut self, bytes: &[u8]) {
+        if self.cut.is_empty() && bytes.is_ascii() {
             return;
         }
         let joined;
-        let mut octets = octets;
+        let mut bytes = bytes;
         if !self.cut.is_empty() {
-            joined = [std::mem::take(&mut self.cut).as_slice(), octets].concat();
-            octets = &joined;
+            joined = [std::mem::take(&mut self.cut).as_slice(), bytes].concat();
+            bytes = &joined;
         }
-        let whole = octets.len() - cut_at_end(octets);
-        self.cut = octets[whole..].to_vec();
-        octets[..whole]
+        let whole = bytes.len() - cut_at_end(bytes);
+        self.cut = bytes[whole..].to_vec();
+        bytes[..whole]
             .split_inclusive(|b| *b == b'\n')
             .filter(|line| !line.is_ascii())
             .for_each(|l| self.line(l));
@@ -83,22 +83,22 @@ impl Survey {
         }
     }
 
-    /// Tells whether there are octets over 127.
+    /// Returns whether there are bytes over 127.
     pub fn is_high(&self) -> bool {
         self.valid + self.odd > 0
     }
 
-    /// Tells whether all of it is UTF-8.
+    /// Returns whether all of it is UTF-8.
     pub fn is_utf8(&self) -> bool {
         self.odd == 0
     }
 
-    /// Tells whether it is UTF-8 but for some places.
+    /// Returns whether it is UTF-8 but for some places.
     pub fn is_mostly_utf8(&self) -> bool {
         self.valid > 0 && self.valid >= self.odd
     }
 
-    /// Tells whether it is UTF-8 so clearly that it cannot be in the charset it is said to be in.
+    /// Returns whether it is UTF-8 so clearly that it cannot be in the charset it is said to be in.
     pub(super) fn contradicts(&self, charset: &'static Encoding) -> bool {
         let plausible = if charset.is_single_byte() {
             self.common > 0
@@ -123,15 +123,15 @@ impl Survey {
     }
 }
 
-/// The first octets of the letters of Europe in UTF-8 which are no capitals that a word of Latin-1
+/// The first bytes of the letters of Europe in UTF-8 which are no capitals that a word of Latin-1
 /// ends with.
-fn is_common(octet: u8) -> bool {
-    matches!(octet, 0xC2..=0xC5 | 0xCE..=0xD1)
+fn is_common(byte: u8) -> bool {
+    matches!(byte, 0xC2..=0xC5 | 0xCE..=0xD1)
 }
 
-/// The octets of a character that the end of a text cuts off.
-fn cut_at_end(octets: &[u8]) -> usize {
-    let tail = &octets[octets.len().saturating_sub(3)..];
+/// The bytes of a character that the end of a text cuts off.
+fn cut_at_end(bytes: &[u8]) -> usize {
+    let tail = &bytes[bytes.len().saturating_sub(3)..];
     let cut = tail
         .utf8_chunks()
         .last()
@@ -152,9 +152,9 @@ struct Count {
 }
 
 impl Count {
-    fn of(octets: &[u8]) -> Self {
+    fn of(bytes: &[u8]) -> Self {
         let mut count = Count::default();
-        for chunk in octets.utf8_chunks() {
+        for chunk in bytes.utf8_chunks() {
             for c in chunk.valid().chars().filter(|c| !c.is_ascii()) {
                 count.valid += 1;
                 count.wide += usize::from(c.len_utf8() > 2);
@@ -171,7 +171,7 @@ pub struct Repair {
     charset: Option<&'static Encoding>,
     /// The text is UTF-8 but for some places.
     utf8: bool,
-    /// Most of its characters have three octets or more.
+    /// Most of its characters have three bytes or more.
     wide: bool,
 }
 
@@ -188,7 +188,7 @@ impl Repair {
         let text = line.strip_suffix(b"\n").unwrap_or(line);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
         let end = &line[text.len()..];
-        // What cuts lines by their octets parts characters, at both ends.
+        // What cuts lines by their bytes parts characters, at both ends.
         let count = Count::of(text);
         let is_other = self.is_multibyte() && count.odd > count.valid;
         let broken = self.utf8 && self.wide && !is_other;
@@ -221,7 +221,7 @@ impl Repair {
     fn words(&self, text: &[u8], out: &mut String) {
         let count = Count::of(text);
         if self.is_multibyte() && (count.odd > count.valid || !self.utf8 && count.odd == 0) {
-            // Characters of several octets hold ASCII too, so they must not be taken apart.
+            // Characters of several bytes hold ASCII too, so they must not be taken apart.
             return self.decode(text, out);
         }
         for run in text.chunk_by(|a, b| a.is_ascii() == b.is_ascii()) {
@@ -239,7 +239,7 @@ impl Repair {
         }
     }
 
-    /// Tells whether a stretch that could be UTF-8 is, in a text that mostly is not: Latin letters
+    /// Returns whether a stretch that could be UTF-8 is, in a text that mostly is not: Latin letters
     /// and a sign behind them, such as `É»`, look like it.
     fn is_plausible(&self, count: Count, stretch: &[u8]) -> bool {
         match self.charset {
@@ -251,8 +251,8 @@ impl Repair {
         }
     }
 
-    fn decode(&self, octets: &[u8], out: &mut String) {
-        if octets.is_empty() {
+    fn decode(&self, bytes: &[u8], out: &mut String) {
+        if bytes.is_empty() {
             return;
         }
         let Some(charset) = self.charset else {
@@ -260,7 +260,7 @@ impl Repair {
         };
         // What a charset leaves undefined is read as control characters, which were not meant.
         let lost = |c: char| matches!(c, '\u{80}'..='\u{9f}');
-        let (text, _) = charset.decode_without_bom_handling(octets);
+        let (text, _) = charset.decode_without_bom_handling(bytes);
         out.extend(text.chars().map(|c| if lost(c) { '\u{fffd}' } else { c }));
     }
 }

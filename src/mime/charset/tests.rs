@@ -1,10 +1,10 @@
 //! Facts about texts in one charset, in several, and in one that was said.
 use super::*;
 
-fn plain(octets: &[u8], fallback: &[&str]) -> (String, Option<String>) {
+fn plain(bytes: &[u8], fallback: &[&str]) -> (String, Option<String>) {
     let fallback: Vec<String> = fallback.iter().map(ToString::to_string).collect();
     read(
-        octets.to_vec(),
+        bytes.to_vec(),
         Hints {
             fallback: &fallback,
             ..Hints::default()
@@ -12,7 +12,7 @@ fn plain(octets: &[u8], fallback: &[&str]) -> (String, Option<String>) {
     )
 }
 
-/// Octets, fallback charsets, the text and the note.
+/// Bytes, fallback charsets, the text and the note.
 type Row<'a> = (&'a [u8], &'a [&'a str], &'a str, Option<String>);
 
 #[test]
@@ -51,21 +51,21 @@ fn text_says_what_it_is_or_falls_back_with_a_note() {
             read_as("windows-1252"),
         ),
     ];
-    for (octets, fallback, text, note) in rows {
+    for (bytes, fallback, text, note) in rows {
         assert_eq!(
-            plain(octets, fallback),
+            plain(bytes, fallback),
             (text.to_owned(), note),
             "{}",
-            octets.escape_ascii()
+            bytes.escape_ascii()
         );
     }
 }
 
 #[test]
 fn a_named_charset_is_used_and_what_does_not_fit_is_noted() {
-    let named = |octets: &[u8], name| {
+    let named = |bytes: &[u8], name| {
         read(
-            octets.to_vec(),
+            bytes.to_vec(),
             Hints {
                 named: Some(name),
                 ..Hints::default()
@@ -94,9 +94,9 @@ fn a_named_charset_is_used_and_what_does_not_fit_is_noted() {
 
 #[test]
 fn a_label_counts_only_when_the_text_is_not_utf8() {
-    let labelled = |octets: &[u8], label| {
+    let labelled = |bytes: &[u8], label| {
         read(
-            octets.to_vec(),
+            bytes.to_vec(),
             Hints {
                 label: Some(label),
                 ..Hints::default()
@@ -142,21 +142,21 @@ fn binary_is_told_from_odd_text() {
         (b"\0\0\0\0\0\0\0\0\x01text", true),
         (&gzip, true),
     ];
-    for (octets, wanted) in rows {
+    for (bytes, wanted) in rows {
         assert_eq!(
-            is_binary(octets),
+            is_binary(bytes),
             wanted,
             "{}",
-            octets[..octets.len().min(20)].escape_ascii()
+            bytes[..bytes.len().min(20)].escape_ascii()
         );
     }
 }
 
 /// A text in a charset that no line end can be in the middle of.
 fn written(charset: &'static Encoding, text: &str) -> Vec<u8> {
-    let (octets, _, lost) = charset.encode(text);
+    let (bytes, _, lost) = charset.encode(text);
     assert!(!lost, "{text}");
-    octets.into_owned()
+    bytes.into_owned()
 }
 
 fn mixed(name: &str) -> String {
@@ -164,7 +164,7 @@ fn mixed(name: &str) -> String {
 }
 
 #[test]
-fn one_odd_octet_costs_no_more_than_itself() {
+fn one_odd_byte_costs_no_more_than_itself() {
     let rows: [(&[u8], &str, &str); 9] = [
         (
             b"Gr\xc3\xbc\xc3\x9fe von J\xf6rg\n",
@@ -195,7 +195,7 @@ fn one_odd_octet_costs_no_more_than_itself() {
         ),
         // A mark in front, as editors of Windows set it.
         (b"\xef\xbb\xbf\xc3\xbc \xfc\n", "ü ü\n", "windows-1252"),
-        // Lines that were cut by their octets.
+        // Lines that were cut by their bytes.
         (
             b"\xe6\xb5\x8b\xe8\xaf\n\xaf\x95\xe6\xb5\x8b\n\xe6\xb5\x8b\n\xe6\xb5\x8b\xe6",
             "测\u{fffd}\n\u{fffd}测\n测\n测\u{fffd}",
@@ -209,16 +209,16 @@ fn one_odd_octet_costs_no_more_than_itself() {
             "-windows-1252",
         ),
     ];
-    for (octets, text, name) in rows {
+    for (bytes, text, name) in rows {
         let note = match name.strip_prefix('-') {
             Some(name) => Some(format!("the text was not UTF-8 and was read as {name}")),
             None => Some(mixed(name)),
         };
         assert_eq!(
-            plain(octets, &[]),
+            plain(bytes, &[]),
             (text.to_owned(), note),
             "{}",
-            octets.escape_ascii()
+            bytes.escape_ascii()
         );
     }
 }
@@ -226,10 +226,10 @@ fn one_odd_octet_costs_no_more_than_itself() {
 #[test]
 fn ten_thousand_lines_stay_what_they_are_beside_one_that_is_not() {
     let line = "2026-11-23 Müller prüft die Größe\n";
-    let mut octets = line.repeat(5_000).into_bytes();
-    octets.extend(b"J\xf6rg\n");
-    octets.extend(line.repeat(5_000).bytes());
-    let (text, note) = plain(&octets, &[]);
+    let mut bytes = line.repeat(5_000).into_bytes();
+    bytes.extend(b"J\xf6rg\n");
+    bytes.extend(line.repeat(5_000).bytes());
+    let (text, note) = plain(&bytes, &[]);
     assert_eq!(text, format!("{0}Jörg\n{0}", line.repeat(5_000)));
     assert_eq!(note, Some(mixed("windows-1252")));
 }
@@ -299,10 +299,10 @@ fn a_whole_text_in_another_charset_is_found_out() {
 }
 
 #[test]
-fn a_charset_that_the_octets_contradict_is_a_guess_like_any_other() {
-    let said = |octets: &[u8], named, label| {
+fn a_charset_that_the_bytes_contradict_is_a_guess_like_any_other() {
+    let said = |bytes: &[u8], named, label| {
         read(
-            octets.to_vec(),
+            bytes.to_vec(),
             Hints {
                 named,
                 label,
@@ -311,7 +311,7 @@ fn a_charset_that_the_octets_contradict_is_a_guess_like_any_other() {
         )
         .0
     };
-    // One odd octet does not.
+    // One odd byte does not.
     let mut chinese = written(encoding_rs::GBK, "服务器磁盘空间不足\n");
     chinese.extend(b"\xff\n");
     for (named, label) in [(Some("gbk"), None), (None, Some("gb2312"))] {
@@ -359,12 +359,12 @@ fn a_label_agrees_with_what_it_may_be_on() {
         (b"\xff \xff\n", Some("gb2312"), false),
         (b"\xfc\n", Some("klingon"), true),
     ];
-    for (octets, said, wanted) in rows {
+    for (bytes, said, wanted) in rows {
         assert_eq!(
-            agrees(octets, said),
+            agrees(bytes, said),
             wanted,
             "{} {said:?}",
-            octets.escape_ascii()
+            bytes.escape_ascii()
         );
     }
 }
@@ -372,12 +372,12 @@ fn a_label_agrees_with_what_it_may_be_on() {
 #[test]
 fn the_same_is_found_in_pieces_as_in_one() {
     let text = "Größe 测试\nJörg\n".repeat(50);
-    let mut octets = text.into_bytes();
-    octets.extend(b"J\xf6rg\n");
-    let whole = Survey::of(&octets);
+    let mut bytes = text.into_bytes();
+    bytes.extend(b"J\xf6rg\n");
+    let whole = Survey::of(&bytes);
     for width in [1, 2, 3, 7, 64] {
         let mut survey = Survey::default();
-        octets.chunks(width).for_each(|piece| survey.add(piece));
+        bytes.chunks(width).for_each(|piece| survey.add(piece));
         survey.finish();
         assert_eq!(
             (survey.is_mostly_utf8(), survey.is_utf8(), survey.is_high()),

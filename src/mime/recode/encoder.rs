@@ -1,6 +1,6 @@
-//! Encodings of octets that come in pieces, for leaves of any size.
+//! Encodings of bytes that come in pieces, for leaves of any size.
 //!
-//! Promise: whatever the pieces are, the output is the same, has lines of at most 76 octets (998
+//! Promise: whatever the pieces are, the output is the same, has lines of at most 76 bytes (998
 //! for what is only broken up), and memory stays flat even for a line without end.
 use super::walk::How;
 use crate::mime::crlf::LONGEST_LINE;
@@ -11,7 +11,7 @@ use crate::mime::transfer::{self, LINE};
 pub(crate) struct Encoder {
     how: How,
     seven: bool,
-    /// Octets that wait for those behind them.
+    /// Bytes that wait for those behind them.
     held: Vec<u8>,
     column: usize,
     quoted: QuotedPrintable,
@@ -28,22 +28,22 @@ impl Encoder {
         }
     }
 
-    /// Puts the next octets behind `out`.
-    pub(crate) fn add(&mut self, octets: &[u8], out: &mut Vec<u8>) {
+    /// Puts the next bytes behind `out`.
+    pub(crate) fn add(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         match self.how {
             How::Base64 => {
-                self.held.extend_from_slice(octets);
+                self.held.extend_from_slice(bytes);
                 let whole = self.held.len() / LINE.0 * LINE.0;
                 out.extend(transfer::base64(&self.held[..whole]));
                 self.held.drain(..whole);
             }
-            How::MendBase64 => self.break_base64(octets, out),
-            How::QuotedPrintable => octets.iter().for_each(|octet| self.quoted.add(*octet, out)),
+            How::MendBase64 => self.break_base64(bytes, out),
+            How::QuotedPrintable => bytes.iter().for_each(|byte| self.quoted.add(*byte, out)),
             How::MendQuotedPrintable => {
-                self.held.extend_from_slice(octets);
+                self.held.extend_from_slice(bytes);
                 self.mend(false, out);
             }
-            How::Loose => octets.iter().for_each(|octet| self.loose(*octet, out)),
+            How::Loose => bytes.iter().for_each(|byte| self.loose(*byte, out)),
         }
     }
 
@@ -58,13 +58,13 @@ impl Encoder {
         self.quoted.flush(true, out);
     }
 
-    fn break_base64(&mut self, octets: &[u8], out: &mut Vec<u8>) {
+    fn break_base64(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         // Anything else means nothing (RFC 2045 section 6.8).
-        for octet in octets
+        for byte in bytes
             .iter()
             .filter(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='))
         {
-            out.push(*octet);
+            out.push(*byte);
             self.column += 1;
             if self.column == LINE.1 - 2 {
                 out.extend_from_slice(b"\r\n");
@@ -98,8 +98,8 @@ impl Encoder {
                     out.push(b'=');
                     at += 1;
                 }
-                [octet, ..] => {
-                    self.quoted.add(*octet, out);
+                [byte, ..] => {
+                    self.quoted.add(*byte, out);
                     at += 1;
                 }
                 [] => break,
@@ -108,8 +108,8 @@ impl Encoder {
         self.held = held[at..].to_vec();
     }
 
-    fn loose(&mut self, octet: u8, out: &mut Vec<u8>) {
-        match octet {
+    fn loose(&mut self, byte: u8, out: &mut Vec<u8>) {
+        match byte {
             b'\r' => {}
             b'\n' => {
                 out.extend_from_slice(b"\r\n");
@@ -121,10 +121,10 @@ impl Encoder {
                     self.column = 0;
                 }
                 self.column += 1;
-                out.push(match octet {
+                out.push(match byte {
                     0 => b' ',
-                    _ if self.seven && !octet.is_ascii() => b'?',
-                    _ => octet,
+                    _ if self.seven && !byte.is_ascii() => b'?',
+                    _ => byte,
                 });
             }
         }

@@ -36,14 +36,14 @@ pub(crate) enum Change {
         encoding: Option<&'static str>,
         root: bool,
     },
-    /// The octets of a leaf. `open` puts the blank line there that its head lacks; `inner` leaves
+    /// The bytes of a leaf. `open` puts the blank line there that its head lacks; `inner` leaves
     /// the last line end to the delimiter.
     Leaf { how: How, open: bool, inner: bool },
-    /// Lines that mean nothing to a reader are broken, and their odd octets replaced.
+    /// Lines that mean nothing to a reader are broken, and their odd bytes replaced.
     Loose,
 }
 
-/// How the octets of a leaf are written.
+/// How the bytes of a leaf are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum How {
     QuotedPrintable,
@@ -61,7 +61,7 @@ pub(crate) enum How {
 pub(crate) struct Found {
     /// In their order, without overlap.
     pub(crate) edits: Vec<Edit>,
-    /// Octets over 127 stay, outside the heads that change.
+    /// Bytes over 127 stay, outside the heads that change.
     pub(crate) eight_bit: bool,
 }
 
@@ -89,15 +89,15 @@ struct Line {
 }
 
 impl Line {
-    fn add(&mut self, octets: &[u8]) {
-        let room = START.saturating_sub(self.start.len()).min(octets.len());
-        self.start.extend_from_slice(&octets[..room]);
-        self.length += octets.len() as u64;
-        self.nul |= octets.contains(&0);
-        if !octets.is_ascii() {
+    fn add(&mut self, bytes: &[u8]) {
+        let room = START.saturating_sub(self.start.len()).min(bytes.len());
+        self.start.extend_from_slice(&bytes[..room]);
+        self.length += bytes.len() as u64;
+        self.nul |= bytes.contains(&0);
+        if !bytes.is_ascii() {
             self.high = true;
         }
-        self.odd += octets.iter().filter(|b| **b > b'~' || **b == b'=').count() as u64;
+        self.odd += bytes.iter().filter(|b| **b > b'~' || **b == b'=').count() as u64;
     }
 
     fn next(&mut self) {
@@ -123,7 +123,7 @@ impl Line {
 #[derive(Debug)]
 struct Head {
     range: Range<u64>,
-    /// Its first octets.
+    /// Its first bytes.
     text: Vec<u8>,
     blank: bool,
     /// A field of it must be mended.
@@ -171,9 +171,9 @@ pub(crate) fn survey(
     walker.state = walker.begin(0);
     let mut line = Line::default();
     for chunk in chunks {
-        for octets in chunk?.split_inclusive(|b| *b == b'\n') {
-            line.add(octets);
-            if octets.ends_with(b"\n") {
+        for bytes in chunk?.split_inclusive(|b| *b == b'\n') {
+            line.add(bytes);
+            if bytes.ends_with(b"\n") {
                 walker.line(&line);
                 line.next();
             }
@@ -397,7 +397,7 @@ impl Walker {
             }
             _ => (How::Base64, Some("base64")),
         };
-        // What is loose keeps its octets over 127 where eight bits go.
+        // What is loose keeps its bytes over 127 where eight bits go.
         self.found.eight_bit |= how == How::Loose && leaf.high && !seven;
         let change = Change::Leaf {
             how,

@@ -8,12 +8,12 @@ use crate::pace::{assert_linear, numbered};
 use crate::settings::{Layers, show};
 
 /// Reads a mail.rc and everything that follows from it.
-fn read(folder: &std::path::Path, text: &str) {
-    fs::write(folder.join(".mailrc"), text).unwrap();
+fn read(dir: &std::path::Path, text: &str) {
+    fs::write(dir.join(".mailrc"), text).unwrap();
     let args = cli::parse(["smail", "-n", "a@x.example"].map(OsString::from)).unwrap();
     let env = Environment {
         host: Host::default(),
-        home: Some(folder.to_owned()),
+        home: Some(dir.to_owned()),
         ..Environment::default()
     };
     let Ok(layers) = Layers::load(&args, &env) else {
@@ -29,8 +29,8 @@ fn read(folder: &std::path::Path, text: &str) {
 
 #[test]
 fn files_of_any_settings_take_linear_time() {
-    let folder = tempfile::tempdir().unwrap();
-    let sourced = folder.path().join("sourced");
+    let dir = tempfile::tempdir().unwrap();
+    let sourced = dir.path().join("sourced");
     fs::write(&sourced, "set auth-password=x\n".repeat(2000)).unwrap();
     let long = "y".repeat(10_000);
     let rows: &[(&str, &dyn Fn(usize) -> String)] = &[
@@ -60,7 +60,7 @@ fn files_of_any_settings_take_linear_time() {
         assert_linear(
             name,
             |size| numbered(size, row),
-            |text| read(folder.path(), &text),
+            |text| read(dir.path(), &text),
         );
     }
 }

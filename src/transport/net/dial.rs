@@ -319,7 +319,7 @@ fn race(
             }
         }
         let failures = failed.len();
-        if let Some((socket, address)) = settle(&mut running, &mut failed, time) {
+        if let Some((socket, address)) = wait_for_one(&mut running, &mut failed, time) {
             let before = addresses.iter().take_while(|other| **other != address);
             let silent =
                 before.filter(|other| running.iter().any(|attempt| attempt.address == **other));
@@ -345,7 +345,7 @@ fn race(
 }
 
 /// Waits for one of the attempts to end; the failed ones leave.
-fn settle(
+fn wait_for_one(
     running: &mut Vec<Attempt>,
     failed: &mut Vec<(String, String)>,
     time: Duration,

@@ -1,7 +1,7 @@
 //! Through a proxy to the server: SOCKS5 (RFC 1928, 1929) and HTTP CONNECT (RFC 9110 section
 //! 9.3.6).
 //!
-//! Promise: the name of the server is looked up by the proxy, not a single octet of the server's
+//! Promise: the name of the server is looked up by the proxy, not a single byte of the server's
 //! greeting is swallowed, and what the proxy says is bounded.
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
@@ -18,7 +18,7 @@ use crate::transport::line::check_host;
 use crate::transport::peer_text::decode;
 use crate::transport::redact::Redactor;
 
-/// The longest answer of an HTTP proxy, in octets.
+/// The longest answer of an HTTP proxy, in bytes.
 const LONGEST: usize = 16 * 1024;
 
 /// Asks the proxy on the other end for a tunnel to the server.
@@ -80,18 +80,18 @@ fn failed(error: &io::Error) -> Cause {
 }
 
 fn exact<const N: usize>(socket: &mut Socket) -> Result<[u8; N], Cause> {
-    let mut octets = [0; N];
+    let mut bytes = [0; N];
     socket
-        .read_exact(&mut octets)
+        .read_exact(&mut bytes)
         .map_err(|error| failed(&error))?;
-    Ok(octets)
+    Ok(bytes)
 }
 
-fn send(socket: &mut Socket, octets: &[u8]) -> Result<(), Cause> {
-    socket.write_all(octets).map_err(|error| failed(&error))
+fn send(socket: &mut Socket, bytes: &[u8]) -> Result<(), Cause> {
+    socket.write_all(bytes).map_err(|error| failed(&error))
 }
 
-/// The octet that counts what follows it.
+/// The byte that counts what follows it.
 fn count(what: &str, length: usize) -> Result<u8, Cause> {
     u8::try_from(length).map_err(|_| {
         Cause::Proxy(format!(
@@ -117,12 +117,12 @@ fn socks(
         ([5, 2], Some(login)) => {
             let (user, password) = (login.user, login.password()?);
             // Full size from the start: a vector that grows leaves copies of the secret behind.
-            let mut octets = Zeroizing::new(Vec::with_capacity(3 + user.len() + password.len()));
-            octets.extend([1, count("proxy user", user.len())?]);
-            octets.extend_from_slice(user.as_bytes());
-            octets.push(count("proxy password", password.len())?);
-            octets.extend_from_slice(password.as_bytes());
-            send(socket, &octets)?;
+            let mut bytes = Zeroizing::new(Vec::with_capacity(3 + user.len() + password.len()));
+            bytes.extend([1, count("proxy user", user.len())?]);
+            bytes.extend_from_slice(user.as_bytes());
+            bytes.push(count("proxy password", password.len())?);
+            bytes.extend_from_slice(password.as_bytes());
+            send(socket, &bytes)?;
             if exact::<2>(socket)?[1] != 0 {
                 return Err(Cause::Proxy("it refused the user or the password".into()));
             }
@@ -205,7 +205,7 @@ fn http(
     }
     request.push_str("\r\n");
     send(socket, request.as_bytes())?;
-    // One octet at a time: the greeting of the server may follow at once.
+    // One byte at a time: the greeting of the server may follow at once.
     let mut answer = Vec::new();
     while !answer.ends_with(b"\r\n\r\n") && !answer.ends_with(b"\n\n") {
         if answer.len() >= LONGEST {

@@ -72,8 +72,8 @@ pub(crate) fn prepare(trust: &Trust, host: &str, verify: Verify) -> Result<TlsCo
         if let Some(file) = &trust.ca_file {
             prepared.add(certificates(file, &read(file)?)?);
         }
-        if let Some(folder) = &trust.ca_dir {
-            prepared.add(of_folder(folder)?);
+        if let Some(dir) = &trust.ca_dir {
+            prepared.add(of_dir(dir)?);
         }
     }
     if prepared
@@ -207,15 +207,15 @@ impl TlsContext {
     }
 }
 
-/// Every certificate of the files of a folder; each once, though a hashed folder has two names for
+/// Every certificate of the files of a directory; each once, though a hashed directory has two names for
 /// it.
-fn of_folder(folder: &Path) -> Result<Vec<Certificate>, Cause> {
+fn of_dir(dir: &Path) -> Result<Vec<Certificate>, Cause> {
     let why = |error: &std::io::Error| {
-        Cause::TlsSettings(format!("{}: {}", folder.display(), reason(error)))
+        Cause::TlsSettings(format!("{}: {}", dir.display(), reason(error)))
     };
     let mut found = Vec::new();
     let mut known = std::collections::BTreeSet::new();
-    for entry in fs::read_dir(folder).map_err(|error| why(&error))?.flatten() {
+    for entry in fs::read_dir(dir).map_err(|error| why(&error))?.flatten() {
         let path = entry.path();
         if !path.is_file() {
             continue;
@@ -229,7 +229,7 @@ fn of_folder(folder: &Path) -> Result<Vec<Certificate>, Cause> {
     if found.is_empty() {
         return Err(Cause::TlsSettings(format!(
             "{} contains no certificate in PEM format",
-            folder.display()
+            dir.display()
         )));
     }
     Ok(found)

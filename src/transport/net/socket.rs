@@ -2,7 +2,7 @@
 //! the user's signal.
 //!
 //! Promise: no wait is longer than a quarter of a second without a look at both, and no stream of
-//! octets, however fast it comes, keeps a reader from them. Knows nothing of SMTP.
+//! bytes, however fast it comes, keeps a reader from them. Knows nothing of SMTP.
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +20,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// The most reads of one look at what has arrived: a peer that never stops sending must not keep
 /// the reader there.
 const MOST_AT_ONCE: u32 = 256;
-/// How many of the first octets received are kept, to tell what it was that answered.
+/// How many of the first bytes received are kept, to tell what it was that answered.
 const HEAD: usize = 256;
 
 /// Why a wait ended without anything to read or write.
@@ -161,12 +161,12 @@ impl Socket {
         self.write_all(&gathered)
     }
 
-    /// The first octets that were received, at most 256.
+    /// The first bytes that were received, at most 256.
     pub(crate) fn head(&self) -> &[u8] {
         &self.head
     }
 
-    /// Begins anew with the first octets: another protocol follows.
+    /// Begins anew with the first bytes: another protocol follows.
     pub(crate) fn forget_head(&mut self) {
         self.head.clear();
     }
@@ -191,7 +191,7 @@ impl Read for Socket {
         match &mut self.instant {
             Some(0) => return Err(io::ErrorKind::WouldBlock.into()),
             Some(left) => *left -= 1,
-            // Also when octets are there at once: records of TLS may hold nothing for the reader
+            // Also when bytes are there at once: records of TLS may hold nothing for the reader
             // above, without end.
             None => drop(self.clock.look()?),
         }

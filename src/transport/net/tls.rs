@@ -1,9 +1,9 @@
 //! TLS over a socket: what is trusted, what is refused, and why, in words.
 //!
 //! Promise: TLS 1.2 at least; the library verifies chain and host within the handshake, and nothing
-//! that it says in words makes a certificate trusted. Before any octet of SMTP travels inside, the
+//! that it says in words makes a certificate trusted. Before any byte of SMTP travels inside, the
 //! certificate must name the host in its alternative names (RFC 9525), or be the one that is pinned
-//! or named in the settings, octet for octet.
+//! or named in the settings, byte for byte.
 use std::error::Error as _;
 use std::io::{self, Read};
 
@@ -247,7 +247,7 @@ fn is_about_certificates(debug: &str) -> bool {
     number.is_some_and(|code| matches!(code, -9815..=-9807 | -9843 | -67_901..=-67_585))
 }
 
-/// Says what answered in place of TLS, by its first octets. What the library did not read of them
+/// Says what answered in place of TLS, by its first bytes. What the library did not read of them
 /// is there already.
 fn plain_words(socket: &mut Socket) -> String {
     socket.set_instant(true);
@@ -271,10 +271,10 @@ pub(crate) fn meaning(error: &io::Error) -> Option<String> {
     (!inner.is::<Halt>()).then(|| said(&inner.to_string()))
 }
 
-/// Octets in lower-case hex.
-pub(crate) fn hex(octets: &[u8]) -> String {
+/// Bytes in lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = octets.iter().flat_map(|octet| [octet >> 4, octet & 15]);
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     digits
         .map(|digit| char::from(DIGITS[usize::from(digit)]))
         .collect()

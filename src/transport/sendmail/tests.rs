@@ -92,8 +92,8 @@ fn the_program_is_asked_for_notices_as_sendmail_is() {
 
 #[test]
 fn the_program_gets_the_whole_message_with_unix_line_ends() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("got");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("got");
     let bytes = "Subject: x\r\n\r\n.\r\na\rb\r\n".repeat(40_000);
     let report = deliver(
         &program("/usr/bin/tee", &[file.to_str().unwrap()]),
@@ -147,8 +147,8 @@ fn a_program_that_does_not_exist_is_named() {
 
 #[test]
 fn a_program_that_says_a_lot_and_reads_nothing_cannot_block_the_message() {
-    let folder = tempfile::tempdir().unwrap();
-    let noise = folder.path().join("noise");
+    let dir = tempfile::tempdir().unwrap();
+    let noise = dir.path().join("noise");
     std::fs::write(&noise, "n\n".repeat(200_000)).unwrap();
     // dd copies its own file to standard error and never reads the message.
     let input = format!("if={}", noise.display());
@@ -232,8 +232,8 @@ fn a_program_that_a_signal_ends_leaves_the_mail_in_doubt_when_it_has_all_of_it()
 
 #[test]
 fn a_list_that_no_command_line_holds_goes_to_several_runs() {
-    let folder = tempfile::tempdir().unwrap();
-    let runs = folder.path().join("runs");
+    let dir = tempfile::tempdir().unwrap();
+    let runs = dir.path().join("runs");
     // The second run refuses.
     let script = format!(
         "cat >/dev/null; printf '%s\\n' \"$#\" >>{0}; for i in \"$@\"; do echo \"$i\"; done >>{0}; test -e {0}.2 && exit 67; test -e {0}.1 && >{0}.2; >{0}.1",

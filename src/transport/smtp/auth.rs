@@ -39,10 +39,10 @@ struct Credentials<'a> {
     port: u16,
 }
 
-type Octets = Zeroizing<Vec<u8>>;
+type Bytes = Zeroizing<Vec<u8>>;
 
 /// What a mechanism answers: see [`Row::answer`].
-type Answer = fn(&Credentials<'_>, usize, Option<&[u8]>, bool) -> Option<Octets>;
+type Answer = fn(&Credentials<'_>, usize, Option<&[u8]>, bool) -> Option<Bytes>;
 
 /// A mechanism.
 struct Row {
@@ -54,7 +54,7 @@ struct Row {
     automatic: bool,
     wants_secret: bool,
     /// What may go along with the command.
-    initial: fn(&Credentials<'_>) -> Option<Octets>,
+    initial: fn(&Credentials<'_>) -> Option<Bytes>,
     /// The answer to the nth challenge, counted from 0; the challenge is `None` when it is no
     /// base64, and `sent` is true when the initial response has been sent. `None` when there is no
     /// answer to it.
@@ -82,8 +82,8 @@ const TABLE: [Row; 6] = [
         // The prompts say what they like: "Username:", "User Name", or the same in another
         // language.
         answer: |who, turn, _, _| match turn {
-            0 => Some(octets(&[who.user])),
-            1 => Some(octets(&[who.secret])),
+            0 => Some(bytes(&[who.user])),
+            1 => Some(bytes(&[who.secret])),
             _ => None,
         },
     },
@@ -113,7 +113,7 @@ const TABLE: [Row; 6] = [
             Some(if turn == 0 && !sent {
                 xoauth2(who)
             } else {
-                octets(&[])
+                bytes(&[])
             })
         },
     },
@@ -128,7 +128,7 @@ const TABLE: [Row; 6] = [
             Some(if turn == 0 && !sent {
                 oauthbearer(who)
             } else {
-                octets(&["\x01"])
+                bytes(&["\x01"])
             })
         },
     },
@@ -138,32 +138,32 @@ const TABLE: [Row; 6] = [
         keeps_secret: true,
         automatic: false,
         wants_secret: false,
-        initial: |_| Some(octets(&[])),
-        answer: |_, _, _, _| Some(octets(&[])),
+        initial: |_| Some(bytes(&[])),
+        answer: |_, _, _, _| Some(bytes(&[])),
     },
 ];
 
-fn octets(parts: &[&str]) -> Octets {
+fn bytes(parts: &[&str]) -> Bytes {
     Zeroizing::new(parts.concat().into_bytes())
 }
 
 /// RFC 4616 section 2.
-fn plain(who: &Credentials<'_>) -> Octets {
-    octets(&["\0", who.user, "\0", who.secret])
+fn plain(who: &Credentials<'_>) -> Bytes {
+    bytes(&["\0", who.user, "\0", who.secret])
 }
 
 /// RFC 2195 section 2.
-fn cram(who: &Credentials<'_>, challenge: &[u8]) -> Option<Octets> {
+fn cram(who: &Credentials<'_>, challenge: &[u8]) -> Option<Bytes> {
     if challenge.is_empty() {
         return None;
     }
     let mut mac = Hmac::<Md5>::new_from_slice(who.secret.as_bytes()).ok()?;
     mac.update(challenge);
-    Some(octets(&[who.user, " ", &hex(&mac.finalize().into_bytes())]))
+    Some(bytes(&[who.user, " ", &hex(&mac.finalize().into_bytes())]))
 }
 
-fn xoauth2(who: &Credentials<'_>) -> Octets {
-    octets(&[
+fn xoauth2(who: &Credentials<'_>) -> Bytes {
+    bytes(&[
         "user=",
         who.user,
         "\x01auth=Bearer ",
@@ -173,10 +173,10 @@ fn xoauth2(who: &Credentials<'_>) -> Octets {
 }
 
 /// RFC 7628 section 3.1, with the escapes of a saslname (RFC 5801 section 4).
-fn oauthbearer(who: &Credentials<'_>) -> Octets {
+fn oauthbearer(who: &Credentials<'_>) -> Bytes {
     let user = who.user.replace('=', "=3D").replace(',', "=2C");
     let port = who.port.to_string();
-    octets(&[
+    bytes(&[
         "n,a=",
         &user,
         ",\x01host=",
@@ -449,14 +449,14 @@ fn first_line(name: &str, initial: &[u8]) -> Zeroizing<String> {
     encoded(&format!("AUTH {name} "), initial)
 }
 
-/// A line with octets in base64 behind its head, in a buffer of its full size: one that grows
+/// A line with bytes in base64 behind its head, in a buffer of its full size: one that grows
 /// leaves copies behind.
-fn encoded(head: &str, octets: &[u8]) -> Zeroizing<String> {
+fn encoded(head: &str, bytes: &[u8]) -> Zeroizing<String> {
     let mut line = Zeroizing::new(String::with_capacity(
-        head.len() + octets.len().div_ceil(3) * 4 + 2,
+        head.len() + bytes.len().div_ceil(3) * 4 + 2,
     ));
     line.push_str(head);
-    STANDARD.encode_string(octets, &mut line);
+    STANDARD.encode_string(bytes, &mut line);
     line.push_str("\r\n");
     line
 }

@@ -1,12 +1,12 @@
-//! A small message in the flight of its envelope: `BDAT n LAST` behind MAIL and RCPT (RFC 3030),
+//! A small message in the group of its envelope: `BDAT n LAST` behind MAIL and RCPT (RFC 3030),
 //! which saves the wait for 354.
 //!
-//! Promise: the size is that of the octets that follow, exactly. The text leaves before it is known
+//! Promise: the size is that of the bytes that follow, exactly. The text leaves before it is known
 //! whom the server takes it for, so the log hears of it first, and a connection lost before the
 //! answer leaves all in doubt but those who were refused. A server that refuses BDAT itself gets
 //! DATA. What it refuses must be reset before it goes on: Dovecot takes no other BDAT until then.
 //!
-//! A server that refuses BDAT and does not read its octets takes every line of the text for a
+//! A server that refuses BDAT and does not read its bytes takes every line of the text for a
 //! command, with the envelope accepted before it. So only a text leaves that way of which no line
 //! could be obeyed; all else waits for 354.
 mod verbs;
@@ -22,13 +22,13 @@ use crate::transport::Event;
 use crate::transport::line::Commands;
 use crate::transport::peer_text::reason;
 
-/// The largest message that is sent before anybody is accepted, in octets.
+/// The largest message that is sent before anybody is accepted, in bytes.
 const LARGEST: u64 = 64 * 1024;
 
 /// A message to send at once.
 pub(super) struct Bdat {
     /// All of it, in canonical form; dots are not doubled.
-    pub octets: Vec<u8>,
+    pub bytes: Vec<u8>,
     /// QUIT leaves with it.
     pub quit: bool,
 }
@@ -47,26 +47,26 @@ impl Bdat {
         if !capabilities.chunking || !capabilities.pipelining || message.size() > LARGEST {
             return Ok(None);
         }
-        let mut octets = Vec::new();
+        let mut bytes = Vec::new();
         for piece in message.chunks() {
             match piece {
-                Ok(piece) => octets.extend_from_slice(&piece),
+                Ok(piece) => bytes.extend_from_slice(&piece),
                 Err(error) => {
                     return Err(Fault::new(Stage::Content, Cause::Content(reason(&error))));
                 }
             }
         }
         // DATA would end the last line by itself.
-        let fits = octets.ends_with(b"\r\n") && !holds_command(&octets);
-        Ok(fits.then_some(Bdat { octets, quit }))
+        let fits = bytes.ends_with(b"\r\n") && !holds_command(&bytes);
+        Ok(fits.then_some(Bdat { bytes, quit }))
     }
 
-    /// The command, in front of the octets.
+    /// The command, in front of the bytes.
     pub(super) fn command(&self) -> String {
-        format!("BDAT {} LAST\r\n", self.octets.len())
+        format!("BDAT {} LAST\r\n", self.bytes.len())
     }
 
-    /// Sends the flight that ends with it, and gives the reply to its first command.
+    /// Sends the group that ends with it, and gives the reply to its first command.
     ///
     /// # Errors
     /// As [`crate::transport::smtp::connection::Session::whole`].
@@ -79,9 +79,9 @@ impl Bdat {
     ) -> Result<Reply, Fault> {
         let reply = connection
             .session
-            .whole(stage, timeout, commands, &self.octets, self.quit)?;
+            .whole(stage, timeout, commands, &self.bytes, self.quit)?;
         if let Some(observer) = &connection.observer {
-            let size = self.octets.len() as u64;
+            let size = self.bytes.len() as u64;
             observer.observe(Event::Progress { sent: size, size });
         }
         Ok(reply)
@@ -114,7 +114,7 @@ impl Transaction<'_, '_> {
         Ok(())
     }
 
-    /// A fault while the answers to the flight come in: what it means for the message that went
+    /// A fault while the answers to the group come in: what it means for the message that went
     /// along.
     pub(super) fn doubt(&mut self, fault: Fault) -> Fault {
         match self.sender.take() {

@@ -63,7 +63,7 @@ pub(super) fn asked<'m>(capabilities: &Capabilities, message: &'m Message) -> Op
     Some(&message.envelope.dsn).filter(|dsn| capabilities.dsn && !dsn.is_empty())
 }
 
-/// The longest ORCPT, in octets (RFC 3461 section 4.2).
+/// The longest ORCPT, in bytes (RFC 3461 section 4.2).
 const LONGEST_ORIGINAL: usize = 500;
 
 /// RCPT, with what the sender wants to be told.

@@ -1,5 +1,5 @@
 //! The SMTP engine: commands and replies are lettre's, over a stream of ours; the text of a message
-//! goes past it, as lettre looks at every octet by itself.
+//! goes past it, as lettre looks at every byte by itself.
 //!
 //! Promise: lettre is named here and where its commands are made, nowhere else. The stream blocks
 //! (with deadlines, see `socket`), so lettre's futures are always ready and need no runtime. lettre
@@ -94,7 +94,7 @@ impl Session {
 }
 
 impl Session {
-    /// Sends commands in one flight, and reads the reply to the first. `stage` is what they are
+    /// Sends commands in one group, and reads the reply to the first. `stage` is what they are
     /// about, `timeout` what each reply may take.
     ///
     /// # Errors
@@ -155,7 +155,7 @@ impl Session {
         decode(&lock(&self.guard).redactor().text(bytes))
     }
 
-    /// Reads the reply to the next command of the flight.
+    /// Reads the reply to the next command of the group.
     ///
     /// # Errors
     /// As [`Session::command`].
@@ -173,7 +173,7 @@ impl Session {
     /// never sent then), or when the server answered before the dot.
     pub(crate) fn message(
         &mut self,
-        octets: u64,
+        bytes: u64,
         timeout: Duration,
         chunks: Chunks<'_>,
         quit: bool,
@@ -183,7 +183,7 @@ impl Session {
             let mut guard = lock(&self.guard);
             guard.begin_command(Stage::Content, timeout);
             guard.begin_body(quit.then_some("QUIT\r\n"));
-            guard.tell(&Line::Note(format!("message, {octets} octets")));
+            guard.tell(&Line::Note(format!("message, {bytes} bytes")));
         }
         let pieces = Pieces {
             chunks,
@@ -203,7 +203,7 @@ impl Session {
     }
 
     /// Sends commands, the last of them a BDAT, and its message behind them, QUIT behind it if
-    /// wanted, all in one flight, and reads the reply to the first. From when they have left until
+    /// wanted, all in one group, and reads the reply to the first. From when they have left until
     /// [`Session::end_of_message`] a fault is in doubt.
     ///
     /// # Errors
@@ -223,7 +223,7 @@ impl Session {
             for line in commands.lines() {
                 guard.tell(&shown(line));
             }
-            guard.tell(&Line::Note(format!("message, {} octets", message.len())));
+            guard.tell(&Line::Note(format!("message, {} bytes", message.len())));
             for line in quit.split_terminator("\r\n") {
                 guard.tell(&shown(line));
             }
@@ -246,12 +246,12 @@ impl Session {
         lock(&self.guard).text().to_vec()
     }
 
-    /// Tells whether the server said something unasked, or has closed.
+    /// Returns whether the server said something unasked, or has closed.
     pub(crate) fn is_disturbed(&mut self) -> bool {
         lock(&self.guard).waiting()
     }
 
-    /// Tells whether commands can still be sent.
+    /// Returns whether commands can still be sent.
     pub(crate) fn is_open(&self) -> bool {
         lock(&self.guard).is_open()
     }

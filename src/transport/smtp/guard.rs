@@ -1,7 +1,7 @@
-//! The octets of a session in both directions: what leaves together, what comes back as a reply,
+//! The bytes of a session in both directions: what leaves together, what comes back as a reply,
 //! and when it is over.
 //!
-//! Promise: a flight leaves in one write before anything is read; every reply is bounded in size
+//! Promise: a group leaves in one write before anything is read; every reply is bounded in size
 //! and, as a whole, in time; the first failure is the last word, nothing is written after it. A
 //! failure between the final dot and its reply is marked as in doubt, and no other is.
 use std::io::{self, Read, Write};
@@ -16,7 +16,7 @@ use crate::transport::net::tls::{self, Stream};
 use crate::transport::peer_text::kept;
 use crate::transport::{Redactor, Reporter};
 
-/// What is gathered of a long message before it is written, in octets.
+/// What is gathered of a long message before it is written, in bytes.
 const BLOCK: usize = 64 * 1024;
 /// How long the server's last words are looked for when it no longer takes ours.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -67,7 +67,7 @@ enum Body {
     Open,
     /// Its text is complete; what is written next is the final dot.
     Ending,
-    /// The dot, or a message without one, waits to leave with the rest of the flight.
+    /// The dot, or a message without one, waits to leave with the rest of the group.
     Dotted,
     /// It has left and its replies have not all come.
     Awaited,
@@ -159,7 +159,7 @@ impl Guard {
         &self.reporter.redactor
     }
 
-    /// Takes octets to send. They leave when a block is full, or before the next reply is read.
+    /// Takes bytes to send. They leave when a block is full, or before the next reply is read.
     ///
     /// # Errors
     /// [`Fault`] when a block could not be written.
@@ -200,15 +200,15 @@ impl Guard {
         self.push(line)
     }
 
-    /// Takes a flight that holds a whole message: its last octets count as the final dot does.
+    /// Takes a group that holds a whole message: its last bytes count as the final dot does.
     ///
     /// # Errors
     /// [`Fault`] when the connection is over.
-    pub(crate) fn push_message(&mut self, flight: &[u8]) -> Result<(), Fault> {
+    pub(crate) fn push_message(&mut self, group: &[u8]) -> Result<(), Fault> {
         if let Some(fault) = &self.broken {
             return Err(fault.clone());
         }
-        self.out.extend_from_slice(flight);
+        self.out.extend_from_slice(group);
         self.body = Body::Dotted;
         Ok(())
     }
@@ -286,7 +286,7 @@ impl Guard {
         }
     }
 
-    /// Tells whether octets wait that nobody has asked for, or the server has closed; waits for
+    /// Returns whether bytes wait that nobody has asked for, or the server has closed; waits for
     /// nothing.
     pub(crate) fn waiting(&mut self) -> bool {
         if !self.input.rest().is_empty() {
@@ -413,7 +413,7 @@ impl Guard {
     /// Gives the connection back for TLS to begin on it.
     ///
     /// # Errors
-    /// [`Fault`] when it is gone, or when octets wait that came in clear: they would be taken for
+    /// [`Fault`] when it is gone, or when bytes wait that came in clear: they would be taken for
     /// answers given inside TLS (RFC 3207 section 4, CVE-2011-0411).
     pub(crate) fn into_socket(mut self) -> Result<Socket, Fault> {
         if self.waiting() && !self.input.rest().is_empty() {
@@ -438,7 +438,7 @@ impl Guard {
         }
     }
 
-    /// Tells whether the connection can still be used.
+    /// Returns whether the connection can still be used.
     pub(crate) fn is_open(&self) -> bool {
         self.io.is_some() && self.broken.is_none()
     }

@@ -1,7 +1,7 @@
 //! The opening of a session: greeting, EHLO or HELO or LHLO, STARTTLS, TLS, and EHLO again.
 //!
 //! Promise: required TLS is never given up, what was learned in clear is forgotten inside TLS, and
-//! no octet that came in clear is ever taken for one that came inside (RFC 3207 section 4.2).
+//! no byte that came in clear is ever taken for one that came inside (RFC 3207 section 4.2).
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -36,7 +36,7 @@ pub(crate) struct Established {
     pub tls: Option<String>,
     /// The other end is this machine.
     pub loopback: bool,
-    /// When the connection stood, before the first octet.
+    /// When the connection stood, before the first byte.
     pub connected: Instant,
     /// The certificate is not trusted, and the user wants to be told and to go on.
     pub remark: Option<String>,

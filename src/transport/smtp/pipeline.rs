@@ -1,6 +1,6 @@
-//! The commands of a transaction in flights (RFC 2920), and where a transaction is full.
+//! The commands of a transaction in groups (RFC 2920), and where a transaction is full.
 //!
-//! Promise: a flight never makes both sides wait for room to write. Whoever finds no room in a
+//! Promise: a group never makes both sides wait for room to write. Whoever finds no room in a
 //! transaction waits for the next one; a server that is full is not asked about the rest, and how
 //! many it took is known from then on.
 use super::bdat::Bdat;
@@ -9,12 +9,12 @@ use super::transaction::{Side, Transaction, Verb};
 use crate::delivery::{Cause, Fault, Reply, Stage};
 use crate::transport::line::Commands;
 
-/// The most recipients that leave in one flight, at first (RFC 5321 section 4.5.3.1.8 lets every
+/// The most recipients that leave in one group, at first (RFC 5321 section 4.5.3.1.8 lets every
 /// server take 100) and at last.
-const GROUP: (usize, usize) = (100, 500);
-/// The octets at which a flight is long enough: neither side may have to wait for room to write
+const GROUP_RECIPIENTS: (usize, usize) = (100, 500);
+/// The bytes at which a group is long enough: neither side may have to wait for room to write
 /// while the other does.
-const FLIGHT: usize = 32 * 1024;
+const GROUP_BYTES: usize = 32 * 1024;
 /// So many recipients in a row that find no room are no full mailboxes: the transaction is full.
 pub(super) const ENOUGH: usize = 10;
 
@@ -26,7 +26,7 @@ fn swallowed(fault: Fault, commands: usize) -> Fault {
 }
 
 impl Transaction<'_, '_> {
-    /// Everything up to DATA, or BDAT with its message, in flights where the server takes
+    /// Everything up to DATA, or BDAT with its message, in groups where the server takes
     /// them. They grow while nothing is said against them, so that a long list does not wait for a
     /// reply a hundred times as often as it must.
     ///
@@ -46,14 +46,14 @@ impl Transaction<'_, '_> {
         } else {
             Verb::Data
         });
-        let mut most = GROUP.0;
+        let mut most = GROUP_RECIPIENTS.0;
         while end.is_some() {
-            let (mut flight, mut commands, mut named) = (Vec::new(), Commands::default(), 0);
+            let (mut group, mut commands, mut named) = (Vec::new(), Commands::default(), 0);
             while let Some(verb) = verbs.peek().copied().or(end) {
                 let fits = match verb {
-                    _ if flight.is_empty() => true,
+                    _ if group.is_empty() => true,
                     _ if !self.connection.capabilities.pipelining => false,
-                    Verb::Rcpt(_) => named < most && commands.len() < FLIGHT,
+                    Verb::Rcpt(_) => named < most && commands.len() < GROUP_BYTES,
                     _ => true,
                 };
                 if !fits {
@@ -62,21 +62,21 @@ impl Transaction<'_, '_> {
                 commands
                     .add(&self.line(verb, bdat))
                     .map_err(|cause| self.connection.session.cut(Stage::Prepare, cause))?;
-                flight.push(verb);
+                group.push(verb);
                 named += usize::from(matches!(verb, Verb::Rcpt(_)));
                 if verbs.next().is_none() {
                     end = None;
                 }
             }
             if self.sender.is_some()
-                || (matches!(flight[..], [Verb::Data | Verb::Bdat]) && self.accepted.is_empty())
+                || (matches!(group[..], [Verb::Data | Verb::Bdat]) && self.accepted.is_empty())
             {
                 return Ok(());
             }
-            self.fly(
-                &flight,
+            self.exchange(
+                &group,
                 &commands,
-                bdat.filter(|_| matches!(flight[..], [.., Verb::Bdat])),
+                bdat.filter(|_| matches!(group[..], [.., Verb::Bdat])),
             )?;
             if self.overflow >= ENOUGH {
                 let others = verbs.by_ref().filter_map(|verb| {
@@ -88,23 +88,23 @@ impl Transaction<'_, '_> {
                 });
                 self.postpone(others.collect());
             } else if self.overflow == 0 {
-                most = (most * 2).min(GROUP.1);
+                most = (most * 2).min(GROUP_RECIPIENTS.1);
             }
         }
         Ok(())
     }
 
-    /// Sends a flight, the message behind it where it goes along, and reads the replies.
-    fn fly(
+    /// Sends a group, the message behind it where it goes along, and reads the replies.
+    fn exchange(
         &mut self,
-        flight: &[Verb],
+        group: &[Verb],
         commands: &Commands,
         bdat: Option<&Bdat>,
     ) -> Result<(), Fault> {
         if bdat.is_some() {
             self.announce()?;
         }
-        for (at, verb) in flight.iter().enumerate() {
+        for (at, verb) in group.iter().enumerate() {
             let timeout = match verb {
                 Verb::Data => self.connection.timeouts.data,
                 Verb::Bdat => self.connection.timeouts.dot,
@@ -119,10 +119,7 @@ impl Transaction<'_, '_> {
                 (0, None) => session.command(stage, timeout, commands),
                 _ => session.reply(stage, timeout),
             };
-            self.judge(
-                *verb,
-                reply.map_err(|fault| swallowed(fault, flight.len()))?,
-            )?;
+            self.take_reply(*verb, reply.map_err(|fault| swallowed(fault, group.len()))?)?;
         }
         Ok(())
     }
@@ -188,7 +185,7 @@ impl Transaction<'_, '_> {
         self.later.extend(rest);
         // Fewer than every server must take (RFC 5321 section 4.5.3.1.8) are believed only when
         // they were said to be the limit.
-        if self.accepted.len() >= GROUP.0 || self.full_is_said {
+        if self.accepted.len() >= GROUP_RECIPIENTS.0 || self.full_is_said {
             self.limit = Some(self.accepted.len());
         }
     }

@@ -87,7 +87,7 @@ impl Recipients {
         self.first(members);
     }
 
-    /// Takes a limit of recipients in; tells whether it is news.
+    /// Takes a limit of recipients in; returns whether it is news.
     pub(super) fn lower(&mut self, room: usize) -> bool {
         let is_news = self.room.is_none_or(|known| room < known);
         if is_news {

@@ -1,4 +1,4 @@
-//! The server's octets turned into replies: bounded, decoded, and safe to print.
+//! The server's bytes turned into replies: bounded, decoded, and safe to print.
 //!
 //! Promise: whatever comes in, in whatever pieces, takes linear time and bounded memory, and ends
 //! as a [`Reply`] or as a reason why it is none. Lenient where RFC 5321 section 4.2 asks for it
@@ -9,16 +9,16 @@ use crate::delivery::Reply;
 use crate::text;
 use crate::transport::peer_text::decode;
 
-/// The longest line of a reply, in octets (RFC 5321 section 4.5.3.1.5 asks for 512).
+/// The longest line of a reply, in bytes (RFC 5321 section 4.5.3.1.5 asks for 512).
 pub(crate) const LONGEST_LINE: usize = 16 * 1024;
-/// The largest reply, in octets.
+/// The largest reply, in bytes.
 pub(crate) const LARGEST: usize = 64 * 1024;
 /// The most lines a reply may have.
 pub(crate) const MOST_LINES: usize = 1000;
 /// The most bytes of a line that are kept.
 const SHOWN: usize = text::LONGEST_LINE;
 
-/// Octets received and not yet read, taken out line by line.
+/// Bytes received and not yet read, taken out line by line.
 #[derive(Debug, Default)]
 pub(crate) struct Input {
     bytes: Vec<u8>,
@@ -70,7 +70,7 @@ impl Input {
 pub(crate) struct Parser {
     code: Option<u16>,
     lines: Vec<String>,
-    octets: usize,
+    bytes: usize,
 }
 
 impl Parser {
@@ -79,8 +79,8 @@ impl Parser {
     /// # Errors
     /// A reason, safe to print, when this cannot be a reply.
     pub(crate) fn push(&mut self, line: &[u8]) -> Result<Option<Reply>, String> {
-        self.octets += line.len() + 2;
-        if self.octets > LARGEST || self.lines.len() >= MOST_LINES {
+        self.bytes += line.len() + 2;
+        if self.bytes > LARGEST || self.lines.len() >= MOST_LINES {
             return Err(format!(
                 "a reply of more than {MOST_LINES} lines or {LARGEST} bytes"
             ));
@@ -274,7 +274,7 @@ mod tests {
         assert_linear(
             "octets",
             |size| vec![0xe9; size],
-            |octets| drop(decode(&octets)),
+            |bytes| drop(decode(&bytes)),
         );
     }
 }

@@ -127,7 +127,8 @@ pub(super) fn rehearse(
                 .command(verb.stage(), timeouts, &command),
             Err(cause) => Err(transaction.connection.session.cut(Stage::Prepare, cause)),
         };
-        let said = said.and_then(|reply| transaction.judge(verb, reply.clone()).map(|()| reply));
+        let said =
+            said.and_then(|reply| transaction.take_reply(verb, reply.clone()).map(|()| reply));
         let reply = match said {
             Ok(reply) => reply,
             Err(fault) => {
@@ -420,7 +421,7 @@ impl<'a, 'l> Transaction<'a, 'l> {
         );
     }
 
-    pub(super) fn judge(&mut self, verb: Verb, reply: Reply) -> Result<(), Fault> {
+    pub(super) fn take_reply(&mut self, verb: Verb, reply: Reply) -> Result<(), Fault> {
         let session = &mut self.connection.session;
         let stage = verb.stage();
         let word = if stage == Stage::Sender {

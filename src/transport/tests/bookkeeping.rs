@@ -79,7 +79,7 @@ pub(super) fn entries(lines: &[String]) -> Vec<&str> {
 const FULL: &str = "temporary at content: Journal(\"no space left on device\")";
 
 #[test]
-fn the_ledger_hears_of_the_dot_before_it_leaves_and_of_the_answer_at_once() {
+fn the_journal_hears_of_the_dot_before_it_leaves_and_of_the_answer_at_once() {
     let server = serve(&[&[
         HI,
         (EHLO, "250 mx.test\r\n"),
@@ -102,7 +102,7 @@ fn the_ledger_hears_of_the_dot_before_it_leaves_and_of_the_answer_at_once() {
         "> DATA",
         "< 354 go",
         "settled 0 permanent at recipient: 550 no b",
-        "* message, 26 octets",
+        "* message, 26 bytes",
         "dot [1]",
         "> .",
         "< 250 2.0.0 queued",
@@ -114,7 +114,7 @@ fn the_ledger_hears_of_the_dot_before_it_leaves_and_of_the_answer_at_once() {
 }
 
 #[test]
-fn a_ledger_that_fails_keeps_the_dot_back_and_the_connection_is_cut() {
+fn a_journal_that_fails_keeps_the_dot_back_and_the_connection_is_cut() {
     let go = "250 ok\r\n250 ok\r\n354 go\r\n";
     // Once all of the text still waits for the dot, and once most of it has left before.
     for count in [2, 20_000] {
@@ -122,7 +122,7 @@ fn a_ledger_that_fails_keeps_the_dot_back_and_the_connection_is_cut() {
             &["b@b.test"],
             "0123456789abcdef\r\n".repeat(count).into_bytes(),
         );
-        let flight = format!(
+        let group = format!(
             "MAIL FROM:<me@a.test> SIZE={}\r\nRCPT TO:<b@b.test>\r\nDATA\r\n",
             text.size()
         );
@@ -133,7 +133,7 @@ fn a_ledger_that_fails_keeps_the_dot_back_and_the_connection_is_cut() {
                 .unwrap();
             play(
                 &mut stream,
-                &[HI, (EHLO, PIPELINING), (&flight, go)].map(|(f, a)| (f.to_owned(), a.to_owned())),
+                &[HI, (EHLO, PIPELINING), (&group, go)].map(|(f, a)| (f.to_owned(), a.to_owned())),
             );
             let heard = rest(&mut stream);
             assert!(
@@ -142,7 +142,7 @@ fn a_ledger_that_fails_keeps_the_dot_back_and_the_connection_is_cut() {
             );
             assert!(
                 !heard.ends_with('\n') && (heard.is_empty() == (count == 2)),
-                "{} octets",
+                "{} bytes",
                 heard.len()
             );
         });
@@ -161,7 +161,7 @@ fn the_text_of_a_long_message_may_leave_before_the_dot_is_allowed() {
         &["b@b.test"],
         "0123456789abcdef\r\n".repeat(20_000).into_bytes(),
     );
-    let flight = format!(
+    let group = format!(
         "MAIL FROM:<me@a.test> SIZE={}\r\nRCPT TO:<b@b.test>\r\nDATA\r\n",
         text.size()
     );
@@ -171,7 +171,7 @@ fn the_text_of_a_long_message_may_leave_before_the_dot_is_allowed() {
         let script = [
             HI,
             (EHLO, PIPELINING),
-            (&flight, "250 ok\r\n250 ok\r\n354 go\r\n"),
+            (&group, "250 ok\r\n250 ok\r\n354 go\r\n"),
         ];
         play(
             &mut stream,
@@ -287,13 +287,13 @@ fn recipients_put_off_are_settled_once_when_no_second_transaction_comes() {
 
 #[test]
 fn lmtp_is_settled_with_all_its_replies_at_once() {
-    let flight =
+    let group =
         format!("{MAIL}RCPT TO:<a@b.test>\r\nRCPT TO:<b@b.test>\r\nRCPT TO:<c@b.test>\r\nDATA\r\n");
     let server = serve(&[&[
         HI,
         ("LHLO client.test\r\n", PIPELINING),
         (
-            &flight,
+            &group,
             "250 ok\r\n250 ok\r\n550 no b\r\n250 ok\r\n354 go\r\n",
         ),
         (
@@ -317,13 +317,13 @@ fn lmtp_is_settled_with_all_its_replies_at_once() {
 
 #[test]
 fn a_connection_lost_after_the_dot_is_settled_as_in_doubt() {
-    let flight = format!("{MAIL}RCPT TO:<a@b.test>\r\nRCPT TO:<b@b.test>\r\nDATA\r\n");
+    let group = format!("{MAIL}RCPT TO:<a@b.test>\r\nRCPT TO:<b@b.test>\r\nDATA\r\n");
     let server = start(move |listener| {
         let mut stream = listener.accept().unwrap().0;
         let script = [
             HI,
             (EHLO, PIPELINING),
-            (&flight, "250 ok\r\n550 no a\r\n250 ok\r\n354 go\r\n"),
+            (&group, "250 ok\r\n550 no a\r\n250 ok\r\n354 go\r\n"),
         ];
         play(
             &mut stream,
@@ -359,15 +359,15 @@ fn a_session_that_fails_is_settled_once_for_all() {
     // A server that has grown tired of a connection is no outcome: the second connection brings
     // one.
     let one = message(&["b@b.test"]);
-    let flight = format!("{MAIL}RCPT TO:<b@b.test>\r\nDATA\r\n");
-    let go = (flight.as_str(), "250 ok\r\n250 ok\r\n354 go\r\n");
+    let group = format!("{MAIL}RCPT TO:<b@b.test>\r\nDATA\r\n");
+    let go = (group.as_str(), "250 ok\r\n250 ok\r\n354 go\r\n");
     let server = serve(&[
         &[
             HI,
             (EHLO, PIPELINING),
             go,
             (STUFFED, "250 one\r\n"),
-            (&flight, "421 too many messages\r\n"),
+            (&group, "421 too many messages\r\n"),
         ],
         &[
             HI,
@@ -402,8 +402,8 @@ fn a_session_that_fails_is_settled_once_for_all() {
 
 #[test]
 fn a_program_and_a_file_are_told_of_before_they_have_the_whole_message() {
-    let folder = tempfile::tempdir().unwrap();
-    let (copy, file) = (folder.path().join("copy"), folder.path().join("file"));
+    let dir = tempfile::tempdir().unwrap();
+    let (copy, file) = (dir.path().join("copy"), dir.path().join("file"));
     let program = Program {
         path: "/usr/bin/tee".into(),
         argv0: None,
@@ -443,7 +443,7 @@ fn a_program_and_a_file_are_told_of_before_they_have_the_whole_message() {
             assert_eq!(
                 length() > two.size() * 3 / 4,
                 dots == 1,
-                "{} octets",
+                "{} bytes",
                 length()
             );
         }

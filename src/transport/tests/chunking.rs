@@ -1,4 +1,4 @@
-//! A message in the flight of its envelope (RFC 3030), and every way in which that may go wrong.
+//! A message in the group of its envelope (RFC 3030), and every way in which that may go wrong.
 use super::bookkeeping::{entries, witnessed};
 use super::*;
 
@@ -7,8 +7,8 @@ const MAIL: &str = "MAIL FROM:<me@a.test>\r\n";
 const BDAT: &str = "BDAT 26 LAST\r\nSubject: x\r\n\r\n.dot\r\nbody\r\n";
 const OPENING: [Step<'static>; 2] = [HI, (EHLO, CHUNKING)];
 
-/// One flight: MAIL, the recipients, the message, and more.
-fn flight(recipients: &[&str], more: &str) -> String {
+/// One group: MAIL, the recipients, the message, and more.
+fn group(recipients: &[&str], more: &str) -> String {
     let recipients: String = recipients
         .iter()
         .flat_map(|name| ["RCPT TO:<", name, "@b.test>\r\n"])
@@ -18,7 +18,7 @@ fn flight(recipients: &[&str], more: &str) -> String {
 
 /// The same up to DATA, without a message.
 fn asking(recipients: &[&str]) -> String {
-    flight(recipients, "").replace(BDAT, "DATA\r\n")
+    group(recipients, "").replace(BDAT, "DATA\r\n")
 }
 
 fn people(names: &[&str]) -> Message {
@@ -54,12 +54,12 @@ fn told(scripts: &[&[Step<'_>]], names: &[&str], lmtp: bool) -> (Vec<String>, Ve
 }
 
 #[test]
-fn a_small_mail_takes_two_flights_and_its_dots_stay_single() {
+fn a_small_mail_takes_two_round_trips_and_its_dots_stay_single() {
     let server = serve(&[&[
         HI,
         (EHLO, CHUNKING),
         (
-            &flight(&["b", "c"], "QUIT\r\n"),
+            &group(&["b", "c"], "QUIT\r\n"),
             "250 ok\r\n550 no b\r\n250 ok\r\n250 2.0.0 queued\r\n221 bye\r\n",
         ),
     ]]);
@@ -71,7 +71,7 @@ fn a_small_mail_takes_two_flights_and_its_dots_stay_single() {
         "> RCPT TO:<b@b.test>",
         "> RCPT TO:<c@b.test>",
         "> BDAT 26 LAST",
-        "* message, 26 octets",
+        "* message, 26 bytes",
         "> QUIT",
         "< 250 ok",
         "< 550 no b",
@@ -133,11 +133,11 @@ fn data_is_used_where_chunking_or_pipelining_lacks_or_the_user_wants_it() {
 #[test]
 fn a_mail_of_more_than_64_kib_waits_for_354() {
     for (size, whole) in [(64 * 1024, true), (64 * 1024 + 1, false)] {
-        let mut octets = "0123456789abcde\r\n".repeat(4000).into_bytes();
-        octets.truncate(size - 2);
-        octets.resize(size - 2, b'x');
-        octets.extend_from_slice(b"\r\n");
-        let text = text(&["b@b.test"], octets.clone());
+        let mut bytes = "0123456789abcde\r\n".repeat(4000).into_bytes();
+        bytes.truncate(size - 2);
+        bytes.resize(size - 2, b'x');
+        bytes.extend_from_slice(b"\r\n");
+        let text = text(&["b@b.test"], bytes.clone());
         assert_eq!(text.size(), size as u64);
         let server = start(move |listener| {
             let mut stream = listener.accept().unwrap().0;
@@ -160,7 +160,7 @@ fn a_mail_of_more_than_64_kib_waits_for_354() {
             if whole {
                 let mut heard = vec![0; size];
                 stream.read_exact(&mut heard).unwrap();
-                assert!(heard == octets);
+                assert!(heard == bytes);
                 stream
                     .write_all(b"250 ok\r\n250 ok\r\n250 in\r\n221 bye\r\n")
                     .unwrap();
@@ -184,7 +184,7 @@ fn a_mail_of_more_than_64_kib_waits_for_354() {
 
 #[test]
 fn a_message_for_nobody_brings_no_second_error() {
-    let flight = flight(&["b", "c"], "QUIT\r\n");
+    let group = group(&["b", "c"], "QUIT\r\n");
     for answer in [
         "503 5.5.1 need RCPT",
         "554 no valid recipients",
@@ -192,7 +192,7 @@ fn a_message_for_nobody_brings_no_second_error() {
     ] {
         let answers = format!("250 ok\r\n550 no b\r\n450 not now\r\n{answer}\r\n221 bye\r\n");
         let (outcomes, entries) = told(
-            &[&[OPENING[0], OPENING[1], (&flight, &answers)]],
+            &[&[OPENING[0], OPENING[1], (&group, &answers)]],
             &["b", "c"],
             false,
         );
@@ -209,7 +209,7 @@ fn a_message_for_nobody_brings_no_second_error() {
     }
     let answers = "550 5.7.1 not you\r\n503 no\r\n503 no\r\n503 no\r\n221 bye\r\n";
     let (outcomes, entries) = told(
-        &[&[OPENING[0], OPENING[1], (&flight, answers)]],
+        &[&[OPENING[0], OPENING[1], (&group, answers)]],
         &["b", "c"],
         false,
     );
@@ -220,8 +220,8 @@ fn a_message_for_nobody_brings_no_second_error() {
 #[test]
 fn what_was_refused_is_reset_before_the_next_mail() {
     let (first, next) = (
-        flight(&["b"], ""),
-        format!("RSET\r\n{}", flight(&["b"], "QUIT\r\n")),
+        group(&["b"], ""),
+        format!("RSET\r\n{}", group(&["b"], "QUIT\r\n")),
     );
     let refusals = [
         "250 ok\r\n550 no\r\n503 nobody\r\n",
@@ -249,7 +249,7 @@ fn what_was_refused_is_reset_before_the_next_mail() {
         server.done();
     }
     // After one that was taken nothing has to be undone.
-    let (good, last) = ("250 ok\r\n250 ok\r\n250 in\r\n", flight(&["b"], "QUIT\r\n"));
+    let (good, last) = ("250 ok\r\n250 ok\r\n250 in\r\n", group(&["b"], "QUIT\r\n"));
     let server = serve(&[&[OPENING[0], OPENING[1], (&first, good), (&last, good), GONE]]);
     let mut way = open(
         &Route::Smtp(Box::new(server.route())),
@@ -275,9 +275,9 @@ fn a_refusal_of_the_mail_is_final_and_told() {
         ("451 later", "temporary"),
     ] {
         let answers = format!("250 ok\r\n250 ok\r\n550 no b\r\n{answer}\r\n221 bye\r\n");
-        let flight = flight(&["a", "b"], "QUIT\r\n");
+        let group = group(&["a", "b"], "QUIT\r\n");
         let (outcomes, entries) = told(
-            &[&[OPENING[0], OPENING[1], (&flight, &answers)]],
+            &[&[OPENING[0], OPENING[1], (&group, &answers)]],
             &["a", "b"],
             false,
         );
@@ -297,7 +297,7 @@ fn a_refusal_of_the_mail_is_final_and_told() {
 #[test]
 fn a_server_that_refuses_bdat_gets_data_in_the_same_session() {
     let (first, again) = (
-        flight(&["b", "c"], ""),
+        group(&["b", "c"], ""),
         format!("RSET\r\n{}", asking(&["c"])),
     );
     for code in [500, 501, 502, 503, 504] {
@@ -332,7 +332,7 @@ fn a_server_that_refuses_bdat_gets_data_in_the_same_session() {
 
 #[test]
 fn a_server_that_refuses_bdat_after_quit_is_called_once_more() {
-    let (first, again) = (flight(&["b", "c"], "QUIT\r\n"), asking(&["c"]));
+    let (first, again) = (group(&["b", "c"], "QUIT\r\n"), asking(&["c"]));
     let (outcomes, entries) = told(
         &[
             &[
@@ -370,7 +370,7 @@ fn a_server_that_takes_the_text_for_commands_is_called_once_more() {
     // It answers every line of the message, and RSET gets the answer to one of them.
     let confused =
         "250 ok\r\n250 ok\r\n500 what\r\n500 what\r\n500 what\r\n500 what\r\n500 what\r\n";
-    let (first, again) = (flight(&["b"], ""), asking(&["b"]));
+    let (first, again) = (group(&["b"], ""), asking(&["b"]));
     let server = serve(&[
         &[OPENING[0], OPENING[1], (&first, confused)],
         &[
@@ -395,10 +395,7 @@ fn a_server_that_takes_the_text_for_commands_is_called_once_more() {
 
 #[test]
 fn recipients_there_is_no_room_for_get_another_connection_when_quit_has_left() {
-    let (first, second) = (
-        flight(&["a", "b", "c"], "QUIT\r\n"),
-        flight(&["b", "c"], ""),
-    );
+    let (first, second) = (group(&["a", "b", "c"], "QUIT\r\n"), group(&["b", "c"], ""));
     let busy = "250 ok\r\n250 ok\r\n452 too many\r\n552 too many\r\n250 first\r\n221 bye\r\n";
     let (outcomes, entries) = told(
         &[
@@ -433,7 +430,7 @@ fn recipients_there_is_no_room_for_get_another_connection_when_quit_has_left() {
 
 #[test]
 fn recipients_there_is_no_room_for_stay_put_off_when_no_other_connection_is_to_be_had() {
-    let first = flight(&["a", "b"], "QUIT\r\n");
+    let first = group(&["a", "b"], "QUIT\r\n");
     let busy = "250 ok\r\n250 ok\r\n452 too many\r\n250 first\r\n221 bye\r\n";
     let scripts: [&[Step<'_>]; 2] = [
         &[OPENING[0], OPENING[1], (&first, busy)],
@@ -457,7 +454,7 @@ fn recipients_there_is_no_room_for_stay_put_off_when_no_other_connection_is_to_b
 
 #[test]
 fn a_connection_lost_before_the_answer_is_in_doubt_for_all_but_the_refused() {
-    let flight = flight(&["a", "b", "c"], "QUIT\r\n");
+    let group = group(&["a", "b", "c"], "QUIT\r\n");
     let lost = "temporary in doubt at content: Lost";
     for (answers, refused) in [
         ("", false),
@@ -465,7 +462,7 @@ fn a_connection_lost_before_the_answer_is_in_doubt_for_all_but_the_refused() {
         ("250 ok\r\n250 ok\r\n550 no b\r\n", true),
         ("250 ok\r\n250 ok\r\n550 no b\r\n250 ok\r\n", true),
     ] {
-        let server = serve(&[&[OPENING[0], OPENING[1], (&flight, answers), GONE]]);
+        let server = serve(&[&[OPENING[0], OPENING[1], (&group, answers), GONE]]);
         let report = deliver(server.route(), &people(&["a", "b", "c"]));
         server.done();
         let outcomes = outcomes(&report);
@@ -488,7 +485,7 @@ fn a_connection_lost_before_the_answer_is_in_doubt_for_all_but_the_refused() {
 
 #[test]
 fn a_refusal_is_certain_even_when_the_connection_is_lost_after_it() {
-    let flight = flight(&["a"], "QUIT\r\n");
+    let group = group(&["a"], "QUIT\r\n");
     for (answers, wanted) in [
         ("550 not you\r\n", "permanent at sender: 550 not you"),
         ("250 ok\r\n550 no a\r\n", "permanent at recipient: 550 no a"),
@@ -502,7 +499,7 @@ fn a_refusal_is_certain_even_when_the_connection_is_lost_after_it() {
             "temporary at content: 421 closing",
         ),
     ] {
-        let server = serve(&[&[OPENING[0], OPENING[1], (&flight, answers), GONE]]);
+        let server = serve(&[&[OPENING[0], OPENING[1], (&group, answers), GONE]]);
         assert_eq!(
             outcomes(&deliver(server.route(), &people(&["a"]))),
             [wanted]
@@ -513,13 +510,13 @@ fn a_refusal_is_certain_even_when_the_connection_is_lost_after_it() {
 
 #[test]
 fn the_answer_to_quit_is_none_to_anything_before_it() {
-    let flight = flight(&["a"], "QUIT\r\n");
+    let group = group(&["a"], "QUIT\r\n");
     for answers in [
         "221 bye\r\n",
         "250 ok\r\n221 bye\r\n",
         "250 ok\r\n250 ok\r\n221 bye\r\n",
     ] {
-        let server = serve(&[&[OPENING[0], OPENING[1], (&flight, answers)]]);
+        let server = serve(&[&[OPENING[0], OPENING[1], (&group, answers)]]);
         let outcomes = outcomes(&deliver(server.route(), &people(&["a"])));
         server.done();
         assert!(
@@ -530,7 +527,7 @@ fn the_answer_to_quit_is_none_to_anything_before_it() {
     let server = serve(&[&[
         OPENING[0],
         OPENING[1],
-        (&flight, "250 ok\r\n250 ok\r\n354 go\r\n"),
+        (&group, "250 ok\r\n250 ok\r\n354 go\r\n"),
         GONE,
     ]]);
     let outcomes = outcomes(&deliver(server.route(), &people(&["a"])));
@@ -542,7 +539,7 @@ fn the_answer_to_quit_is_none_to_anything_before_it() {
 
 #[test]
 fn a_tired_connection_is_replaced_only_when_it_says_so() {
-    let (first, last) = (flight(&["b"], ""), flight(&["b"], "QUIT\r\n"));
+    let (first, last) = (group(&["b"], ""), group(&["b"], "QUIT\r\n"));
     let good = "250 ok\r\n250 ok\r\n250 in\r\n";
     // Said no: nothing was taken.
     let server = serve(&[
@@ -588,7 +585,7 @@ fn a_tired_connection_is_replaced_only_when_it_says_so() {
 }
 
 #[test]
-fn a_ledger_that_fails_keeps_the_whole_flight_back() {
+fn a_journal_that_fails_keeps_the_whole_group_back() {
     let server = serve(&[&OPENING]);
     let lines = witnessed(server.route(), &people(&["b"]), 0);
     server.done();
@@ -603,13 +600,13 @@ fn a_ledger_that_fails_keeps_the_whole_flight_back() {
 
 #[test]
 fn lmtp_answers_bdat_for_every_accepted_recipient() {
-    let flight = flight(&["a", "b", "c"], "QUIT\r\n");
+    let group = group(&["a", "b", "c"], "QUIT\r\n");
     let answers =
         "250 ok\r\n250 ok\r\n550 no b\r\n250 ok\r\n250 a is in\r\n503 c is odd\r\n221 bye\r\n";
     let steps = [
         HI,
         ("LHLO client.test\r\n", CHUNKING),
-        (flight.as_str(), answers),
+        (group.as_str(), answers),
     ];
     let (outcomes, entries) = told(&[&steps], &["a", "b", "c"], true);
     let (b, c) = (
@@ -631,7 +628,7 @@ fn lmtp_answers_bdat_for_every_accepted_recipient() {
 fn beyond_a_hundred_recipients_the_message_leaves_with_the_last_group() {
     let names: Vec<String> = (0..150).map(|at| format!("r{at}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let all = flight(&names, "QUIT\r\n");
+    let all = group(&names, "QUIT\r\n");
     let cut = all.find("RCPT TO:<r100@").unwrap();
     let (first, second) = all.split_at(cut);
     let refused = "550 no\r\n".repeat(50);
@@ -658,7 +655,7 @@ fn beyond_a_hundred_recipients_the_message_leaves_with_the_last_group() {
 }
 
 /// What a scripted server took a forged mail from: it offers CHUNKING, refuses BDAT and does not
-/// read its octets.
+/// read its bytes.
 #[test]
 fn a_text_with_a_line_that_is_a_command_waits_for_354() {
     for line in [
@@ -669,9 +666,9 @@ fn a_text_with_a_line_that_is_a_command_waits_for_354() {
         "lhlo x",
         "\tMailFrom:<>",
     ] {
-        let octets = format!("Subject: x\r\n\r\n{line}\r\nbody\r\n");
-        let text = text(&["b@b.test"], octets.clone().into_bytes());
-        let last = format!("{octets}.\r\nQUIT\r\n");
+        let bytes = format!("Subject: x\r\n\r\n{line}\r\nbody\r\n");
+        let text = text(&["b@b.test"], bytes.clone().into_bytes());
+        let last = format!("{bytes}.\r\nQUIT\r\n");
         let asking = asking(&["b"]);
         let steps = [
             OPENING[0],

@@ -52,7 +52,7 @@ fn a_signal_before_the_dot_sends_nothing_more() {
 
 #[test]
 fn a_signal_after_the_dot_still_hears_the_answer() {
-    let flight = format!("{MAIL}RCPT TO:<b@b.test>\r\nDATA\r\n");
+    let group = format!("{MAIL}RCPT TO:<b@b.test>\r\nDATA\r\n");
     let (go, text) = (
         "250 ok\r\n250 ok\r\n354 go\r\n",
         format!("{STUFFED}QUIT\r\n"),
@@ -61,7 +61,7 @@ fn a_signal_after_the_dot_still_hears_the_answer() {
     let interrupt = context.interrupt.clone();
     let server = start(move |listener| {
         let mut stream = listener.accept().unwrap().0;
-        let script = [HI, (EHLO, PIPELINING), (&flight, go), (&text, "")];
+        let script = [HI, (EHLO, PIPELINING), (&group, go), (&text, "")];
         play(
             &mut stream,
             &script.map(|(f, a)| (f.to_owned(), a.to_owned())),
@@ -82,17 +82,17 @@ fn a_signal_after_the_dot_still_hears_the_answer() {
 
 #[test]
 fn the_connection_is_kept_and_reset_after_a_failure() {
-    let flight = |reset| format!("{reset}{MAIL}RCPT TO:<b@b.test>\r\nDATA\r\n");
+    let group = |reset| format!("{reset}{MAIL}RCPT TO:<b@b.test>\r\nDATA\r\n");
     let server = serve(&[&[
         HI,
         (EHLO, PIPELINING),
-        (&flight(""), "250 ok\r\n550 no\r\n503 no\r\n"),
+        (&group(""), "250 ok\r\n550 no\r\n503 no\r\n"),
         (
-            &flight("RSET\r\n"),
+            &group("RSET\r\n"),
             "250 reset\r\n250 ok\r\n250 ok\r\n354 go\r\n",
         ),
         (STUFFED, "250 one\r\n"),
-        (&flight(""), "250 ok\r\n250 ok\r\n354 go\r\n"),
+        (&group(""), "250 ok\r\n250 ok\r\n354 go\r\n"),
         (&format!("{STUFFED}QUIT\r\n"), "250 two\r\n221 bye\r\n"),
     ]]);
     let mut way = open(
@@ -118,8 +118,8 @@ fn the_connection_is_kept_and_reset_after_a_failure() {
 
 #[test]
 fn a_server_that_has_grown_tired_is_called_once_more() {
-    let flight = format!("{MAIL}RCPT TO:<b@b.test>\r\nDATA\r\n");
-    let go = (flight.as_str(), "250 ok\r\n250 ok\r\n354 go\r\n");
+    let group = format!("{MAIL}RCPT TO:<b@b.test>\r\nDATA\r\n");
+    let go = (group.as_str(), "250 ok\r\n250 ok\r\n354 go\r\n");
     let last = format!("{STUFFED}QUIT\r\n");
     let server = serve(&[
         &[
@@ -127,7 +127,7 @@ fn a_server_that_has_grown_tired_is_called_once_more() {
             (EHLO, PIPELINING),
             go,
             (STUFFED, "250 one\r\n"),
-            (&flight, "421 too many messages\r\n"),
+            (&group, "421 too many messages\r\n"),
         ],
         &[
             HI,
@@ -156,7 +156,7 @@ fn a_server_that_has_grown_tired_is_called_once_more() {
         &[
             HI,
             (EHLO, PIPELINING),
-            (&flight, "421 too many messages\r\n"),
+            (&group, "421 too many messages\r\n"),
         ],
         &["b@b.test"],
     );
@@ -294,11 +294,11 @@ fn a_greeting_that_refuses_is_answered_with_a_goodbye() {
 }
 
 #[test]
-fn time_is_allowed_for_a_whole_reply_and_not_for_each_octet() {
+fn time_is_allowed_for_a_whole_reply_and_not_for_each_byte() {
     let server = start(|listener| {
         let mut stream = listener.accept().unwrap().0;
-        for octet in b"220 a greeting that never ends".iter().cycle() {
-            if stream.write_all(&[*octet]).is_err() {
+        for byte in b"220 a greeting that never ends".iter().cycle() {
+            if stream.write_all(&[*byte]).is_err() {
                 return;
             }
             thread::sleep(Duration::from_millis(20));
@@ -317,7 +317,7 @@ fn time_is_allowed_for_a_whole_reply_and_not_for_each_octet() {
         &message(&["b@b.test"]),
     );
     assert_eq!(outcomes(&report), ["temporary at greeting: Silent(300ms)"]);
-    // With the time anew for each octet it would take as long as the longest line does.
+    // With the time anew for each byte it would take as long as the longest line does.
     assert!(
         begin.elapsed() < Duration::from_secs(5),
         "{:?}",
@@ -328,12 +328,12 @@ fn time_is_allowed_for_a_whole_reply_and_not_for_each_octet() {
 
 #[test]
 fn the_answer_to_the_goodbye_is_not_waited_for_too_long() {
-    let flight = format!("{MAIL}RCPT TO:<b@b.test>\r\nDATA\r\n");
+    let group = format!("{MAIL}RCPT TO:<b@b.test>\r\nDATA\r\n");
     let last = format!("{STUFFED}QUIT\r\n");
     let server = serve(&[&[
         HI,
         (EHLO, PIPELINING),
-        (&flight, "250 ok\r\n250 ok\r\n354 go\r\n"),
+        (&group, "250 ok\r\n250 ok\r\n354 go\r\n"),
         (&last, "250 ok\r\n"),
     ]]);
     let mut route = server.route();
@@ -407,8 +407,8 @@ fn the_next_endpoint_is_tried_only_when_nobody_answers_at_the_first() {
 
 #[test]
 fn a_unix_socket_is_a_server_as_well() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("lmtp");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("lmtp");
     let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
     let player = thread::spawn(move || {
         let mut stream = listener.accept().unwrap().0;

@@ -1,4 +1,4 @@
-//! MAIL to the dot, flight by flight.
+//! MAIL to the dot, group by group.
 use std::io;
 
 use super::*;
@@ -10,7 +10,7 @@ const PIPELINING: &str = "250-mx.test\r\n250-SIZE 1000\r\n250 PIPELINING\r\n";
 const MAIL: &str = "MAIL FROM:<me@a.test> SIZE=26\r\n";
 
 #[test]
-fn a_plain_send_takes_three_flights_and_the_goodbye_leaves_with_the_dot() {
+fn a_plain_send_takes_three_round_trips_and_the_goodbye_leaves_with_the_dot() {
     let report = exchange(
         &[
             HI,
@@ -77,7 +77,7 @@ fn the_dialogue_is_heard_in_the_order_of_the_wire() {
         lines.lock().unwrap().join("\n"),
         format!(
             "* connected to 127.0.0.1:{port}\n< 220 mx.test ESMTP\n> EHLO client.test\n< 250-mx.test\n< 250 PIPELINING\n\
-         > MAIL FROM:<me@a.test>\n> RCPT TO:<b@b.test>\n> DATA\n< 250 ok\n< 250 ok\n< 354 go\n* message, 26 octets\n\
+         > MAIL FROM:<me@a.test>\n> RCPT TO:<b@b.test>\n> DATA\n< 250 ok\n< 250 ok\n< 354 go\n* message, 26 bytes\n\
          > .\n> QUIT\n< 250 \\u{{1b}}[1mok\n< 221 bye"
         )
     );
@@ -164,12 +164,12 @@ fn recipients_the_server_has_no_room_for_get_a_transaction_of_their_own() {
 
 #[test]
 fn a_552_to_the_first_recipient_is_a_full_mailbox_for_good() {
-    let flight = format!("{MAIL}RCPT TO:<b@b.test>\r\nDATA\r\n");
+    let group = format!("{MAIL}RCPT TO:<b@b.test>\r\nDATA\r\n");
     let report = exchange(
         &[
             HI,
             (EHLO, PIPELINING),
-            (&flight, "250 ok\r\n552 full\r\n503 no\r\n"),
+            (&group, "250 ok\r\n552 full\r\n503 no\r\n"),
             ("QUIT\r\n", "221\r\n"),
         ],
         &["b@b.test"],
@@ -236,7 +236,7 @@ fn a_421_ends_everything_that_is_not_decided_and_nothing_more_is_said() {
 #[test]
 fn only_354_opens_the_text_and_only_2yz_accepts_it() {
     let start = [HI, (EHLO, PIPELINING)];
-    let flight = format!("{MAIL}RCPT TO:<b@b.test>\r\nDATA\r\n");
+    let group = format!("{MAIL}RCPT TO:<b@b.test>\r\nDATA\r\n");
     for (answer, wanted) in [
         (
             "250 ok\r\n250 ok\r\n250 ok\r\n",
@@ -251,11 +251,11 @@ fn only_354_opens_the_text_and_only_2yz_accepts_it() {
             "temporary at recipient: Protocol(\"the server replied \\\"354 ok\\\" to RCPT\")",
         ),
     ] {
-        let report = exchange(&[start[0], start[1], (&flight, answer)], &["b@b.test"]);
+        let report = exchange(&[start[0], start[1], (&group, answer)], &["b@b.test"]);
         assert_eq!(outcomes(&report), [wanted]);
     }
     let text = format!("{STUFFED}QUIT\r\n");
-    let go = (flight.as_str(), "250 ok\r\n250 ok\r\n354 go\r\n");
+    let go = (group.as_str(), "250 ok\r\n250 ok\r\n354 go\r\n");
     let report = exchange(
         &[start[0], start[1], go, (&text, "354 again\r\n")],
         &["b@b.test"],
@@ -275,21 +275,21 @@ fn only_354_opens_the_text_and_only_2yz_accepts_it() {
 
 #[test]
 fn only_a_connection_lost_after_the_dot_leaves_doubt() {
-    let flight = format!("{MAIL}RCPT TO:<b@b.test>\r\nDATA\r\n");
+    let group = format!("{MAIL}RCPT TO:<b@b.test>\r\nDATA\r\n");
     let text = format!("{STUFFED}QUIT\r\n");
     let go = "250 ok\r\n250 ok\r\n354 go\r\n";
-    let full: [Step<'_>; 4] = [HI, (EHLO, PIPELINING), (&flight, go), (&text, "250-half a")];
+    let full: [Step<'_>; 4] = [HI, (EHLO, PIPELINING), (&group, go), (&text, "250-half a")];
     let lost = |stage, when| {
         format!("temporary at {stage}: Lost(\"the server closed the connection {when}\")")
     };
     let doubt = lost("content", "before replying to the message")
         .replace("temporary", "temporary in doubt");
-    // How many steps are played, and how many octets of the next flight are read before the server
+    // How many steps are played, and how many bytes of the next group are read before the server
     // closes.
-    for (steps, octets, wanted) in [
+    for (steps, bytes, wanted) in [
         (0, 0, lost("greeting", "before its greeting")),
         (1, EHLO.len(), lost("hello", "after EHLO")),
-        (2, flight.len(), lost("sender", "after MAIL")),
+        (2, group.len(), lost("sender", "after MAIL")),
         (3, text.len(), doubt.clone()),
         (4, 0, doubt),
     ] {
@@ -300,7 +300,7 @@ fn only_a_connection_lost_after_the_dot_leaves_doubt() {
         let server = start(move |listener| {
             let mut stream = listener.accept().unwrap().0;
             play(&mut stream, &owned);
-            stream.read_exact(&mut vec![0; octets]).unwrap();
+            stream.read_exact(&mut vec![0; bytes]).unwrap();
         });
         let report = deliver(server.route(), &message(&["b@b.test"]));
         server.done();
@@ -332,7 +332,7 @@ fn a_server_that_refuses_while_the_text_is_under_way_is_heard() {
                 .collect::<Vec<_>>(),
         );
         stream.read_exact(&mut [0; 1000]).unwrap();
-        // Closing with octets unread resets the connection.
+        // Closing with bytes unread resets the connection.
         stream.write_all(b"552 5.3.4 too big\r\n").unwrap();
     });
     let report = deliver(server.route(), &large);
@@ -358,7 +358,7 @@ fn a_file_that_changed_never_becomes_a_complete_message() {
         let heard = rest(&mut stream);
         assert!(
             !heard.contains("\r\n.\r\n") && heard.len() < 300_000,
-            "{} octets",
+            "{} bytes",
             heard.len()
         );
     });

@@ -92,8 +92,8 @@ pub(super) fn pair_of(
 
 pub(super) const LONG: (i64, i64) = (-5000, 20_000);
 
-pub(super) fn write(folder: &Path, name: &str, pems: &[Vec<u8>]) -> PathBuf {
-    let path = folder.join(name);
+pub(super) fn write(dir: &Path, name: &str, pems: &[Vec<u8>]) -> PathBuf {
+    let path = dir.join(name);
     fs::write(&path, pems.concat()).unwrap();
     path
 }
@@ -187,10 +187,10 @@ pub(super) fn print(pair: &Pair) -> String {
 
 #[test]
 fn a_certificate_is_judged_and_the_reason_is_one_a_person_understands() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let root = pair("Test Root", &[], None, LONG);
     let ca_file = Some(write(
-        folder.path(),
+        dir.path(),
         "ca.pem",
         &[pem(&pair("Other Root", &[], None, LONG)), pem(&root)],
     ));
@@ -292,7 +292,7 @@ fn starttls(answer: &str, then: impl FnOnce(TcpStream) + Send + 'static) -> Serv
         ];
         play(
             &mut stream,
-            &script.map(|(flight, answer)| (flight.to_owned(), answer.to_owned())),
+            &script.map(|(group, answer)| (group.to_owned(), answer.to_owned())),
         );
         then(stream);
     })
@@ -306,10 +306,10 @@ fn upgraded(server: &Server, tls: TlsMode, trust: Trust) -> Smtp {
 
 #[test]
 fn what_was_learned_in_clear_is_forgotten_inside() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let leaf = pair("x", &["localhost"], None, LONG);
     let trust = Trust {
-        ca_file: Some(write(folder.path(), "ca", &[pem(&leaf)])),
+        ca_file: Some(write(dir.path(), "ca", &[pem(&leaf)])),
         ..Trust::default()
     };
     let acceptor = acceptor(&leaf);
@@ -380,7 +380,7 @@ fn required_tls_is_never_given_up_and_optional_tls_may_be() {
             let script = [REFUSE[2], REFUSE[3]];
             play(
                 &mut stream,
-                &script.map(|(flight, answer)| (flight.to_owned(), answer.to_owned())),
+                &script.map(|(group, answer)| (group.to_owned(), answer.to_owned())),
             );
         });
         let report = deliver(

@@ -18,7 +18,7 @@ fn lines(range: Range<usize>) -> String {
         .collect()
 }
 
-/// A transaction up to DATA, in one flight.
+/// A transaction up to DATA, in one group.
 fn whole(range: Range<usize>) -> String {
     format!("{MAIL}{}DATA\r\n", lines(range))
 }

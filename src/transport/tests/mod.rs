@@ -22,7 +22,7 @@ mod named;
 mod repeated;
 mod unsound;
 
-/// One flight of the client and what the server answers to it. The server speaks first: that flight
+/// One group of the client and what the server answers to it. The server speaks first: that group
 /// is empty.
 type Step<'a> = (&'a str, &'a str);
 
@@ -39,7 +39,7 @@ struct Server {
     player: JoinHandle<()>,
 }
 
-/// Plays one script a connection. Each flight must come in one piece and be exactly the one written
+/// Plays one script a connection. Each group must come in one piece and be exactly the one written
 /// down.
 fn serve(scripts: &[&[Step<'_>]]) -> Server {
     let owned: Vec<Vec<(String, String)>> = scripts
@@ -47,7 +47,7 @@ fn serve(scripts: &[&[Step<'_>]]) -> Server {
         .map(|script| {
             script
                 .iter()
-                .map(|(flight, answer)| (flight.to_string(), answer.to_string()))
+                .map(|(group, answer)| (group.to_string(), answer.to_string()))
                 .collect()
         })
         .collect();
@@ -60,7 +60,7 @@ fn serve(scripts: &[&[Step<'_>]]) -> Server {
             play(&mut stream, &script);
             if script
                 .last()
-                .is_some_and(|(flight, answer)| (flight.as_str(), answer.as_str()) == GONE)
+                .is_some_and(|(group, answer)| (group.as_str(), answer.as_str()) == GONE)
             {
                 stream.shutdown(Shutdown::Write).unwrap();
             }
@@ -79,11 +79,11 @@ fn start(run: impl FnOnce(TcpListener) + Send + 'static) -> Server {
 }
 
 fn play(stream: &mut (impl Read + Write), script: &[(String, String)]) {
-    for (flight, answer) in script {
-        if !flight.is_empty() {
-            let mut heard = vec![0; flight.len().max(1) + 4096];
+    for (group, answer) in script {
+        if !group.is_empty() {
+            let mut heard = vec![0; group.len().max(1) + 4096];
             let count = stream.read(&mut heard).unwrap();
-            assert_eq!(String::from_utf8_lossy(&heard[..count]), *flight);
+            assert_eq!(String::from_utf8_lossy(&heard[..count]), *group);
         }
         stream.write_all(answer.as_bytes()).unwrap();
         stream.flush().unwrap();

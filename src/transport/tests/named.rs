@@ -10,24 +10,24 @@ use crate::delivery::Cause;
 use crate::route::Verify;
 use crate::transport::net::roots;
 
-fn naming(folder: &tempfile::TempDir, named: &[&Pair]) -> Trust {
+fn naming(dir: &tempfile::TempDir, named: &[&Pair]) -> Trust {
     let pems: Vec<Vec<u8>> = named.iter().map(|one| pem(one)).collect();
     Trust {
-        ca_file: Some(write(folder.path(), "named.pem", &pems)),
+        ca_file: Some(write(dir.path(), "named.pem", &pems)),
         ..Trust::default()
     }
 }
 
 #[test]
 fn an_intermediate_vouches_for_what_it_has_signed_and_for_nothing_else() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let rsa = || PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
     let root = pair_of(rsa(), "Root", &[], None, LONG);
     let names = ["localhost"];
     let unknown = "its issuer \"Middle\" is not trusted here, or the server left an intermediate certificate out";
     for key in [rsa(), pair("x", &names, None, LONG).key] {
         let middle = pair_of(key, "Middle", &[], Some(&root), LONG);
-        let trust = naming(&folder, &[&pair("Other", &[], None, LONG), &middle]);
+        let trust = naming(&dir, &[&pair("Other", &[], None, LONG), &middle]);
         let good = pair("x", &names, Some(&middle), LONG);
         assert_eq!(judged(&good, trust.clone(), "localhost"), Ok(HEARD.into()));
         let elsewhere = pair("x", &["other.test"], Some(&middle), LONG);
@@ -51,32 +51,32 @@ fn an_intermediate_vouches_for_what_it_has_signed_and_for_nothing_else() {
         assert!(judged(&child, trust, "localhost").is_err());
         // The one above the intermediate vouches for it no more than anybody else.
         let beside = pair("x", &names, Some(&root), LONG);
-        assert!(judged(&beside, naming(&folder, &[&middle]), "localhost").is_err());
+        assert!(judged(&beside, naming(&dir, &[&middle]), "localhost").is_err());
     }
 }
 
 #[test]
 fn an_intermediate_that_has_expired_vouches_for_nothing() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let root = pair("Root", &[], None, LONG);
     let middle = pair("Middle", &[], Some(&root), (-5000, -2000));
     let leaf = pair("x", &["localhost"], Some(&middle), LONG);
-    let refused = judged(&leaf, naming(&folder, &[&middle]), "localhost").unwrap_err();
+    let refused = judged(&leaf, naming(&dir, &[&middle]), "localhost").unwrap_err();
     assert_eq!(refused.reason, "the certificate of its issuer has expired");
 }
 
 #[test]
 fn the_certificate_of_a_server_vouches_for_itself_alone() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let root = pair("Root", &[], None, LONG);
     let leaf = |names: &[&str], days| pair("x", names, Some(&root), days);
     let good = leaf(&["localhost"], LONG);
     assert_eq!(
-        judged(&good, naming(&folder, &[&good]), "localhost"),
+        judged(&good, naming(&dir, &[&good]), "localhost"),
         Ok(HEARD.into())
     );
     let another = leaf(&["localhost"], LONG);
-    let trust = naming(&folder, &[&good]);
+    let trust = naming(&dir, &[&good]);
     let refused = judged(&another, trust.clone(), "localhost").unwrap_err();
     let unknown = "its issuer \"Root\" is not trusted here, or the server left an intermediate certificate out";
     assert_eq!(
@@ -85,19 +85,19 @@ fn the_certificate_of_a_server_vouches_for_itself_alone() {
     );
     // Where the issuer is named as well, the other certificate is as good.
     assert_eq!(
-        judged(&another, naming(&folder, &[&good, &root]), "localhost"),
+        judged(&another, naming(&dir, &[&good, &root]), "localhost"),
         Ok(HEARD.into())
     );
     let old = leaf(&["localhost"], (-5000, -2000));
-    let refused = judged(&old, naming(&folder, &[&old]), "localhost").unwrap_err();
+    let refused = judged(&old, naming(&dir, &[&old]), "localhost").unwrap_err();
     assert_eq!(refused.reason, "it expired on Jul 25 08:00:00 2021 GMT");
     let elsewhere = leaf(&["other.test"], LONG);
-    assert!(judged(&elsewhere, naming(&folder, &[&elsewhere]), "localhost").is_err());
+    assert!(judged(&elsewhere, naming(&dir, &[&elsewhere]), "localhost").is_err());
 }
 
 #[test]
 fn files_that_cannot_be_used_are_named() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let (one, two) = (
         pair("one", &["-"], None, LONG),
         pair("two", &["-"], None, LONG),
@@ -114,10 +114,10 @@ fn files_that_cannot_be_used_are_named() {
         .unwrap()
         .to_der()
         .unwrap();
-    let path = |name: &str, pems: &[Vec<u8>]| Some(write(folder.path(), name, pems));
+    let path = |name: &str, pems: &[Vec<u8>]| Some(write(dir.path(), name, pems));
     let cert = path("cert.pem", &[pem(&one)]);
     let empty = tempfile::tempdir().unwrap();
-    let none = Some(folder.path().join("none"));
+    let none = Some(dir.path().join("none"));
     let base = Trust {
         no_system_roots: true,
         ..Trust::default()
@@ -184,7 +184,7 @@ fn files_that_cannot_be_used_are_named() {
     }
     let both = Trust {
         cert: path("both.pem", &[pem(&one), key(&one)]),
-        ca_dir: Some(folder.path().into()),
+        ca_dir: Some(dir.path().into()),
         ..base
     };
     assert!(roots::prepare(&both, "localhost", Verify::Strict).is_ok());
@@ -203,7 +203,7 @@ fn inquisitive(root: &Pair, leaf: &Pair, sessions: usize) -> Server {
     acceptor.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
     let acceptor = acceptor.build();
     start(move |listener| {
-        let script = REFUSE.map(|(flight, answer)| (flight.to_owned(), answer.to_owned()));
+        let script = REFUSE.map(|(group, answer)| (group.to_owned(), answer.to_owned()));
         for _ in 0..sessions {
             play_inside(
                 &mut acceptor.accept(listener.accept().unwrap().0).unwrap(),
@@ -216,13 +216,13 @@ fn inquisitive(root: &Pair, leaf: &Pair, sessions: usize) -> Server {
 
 #[test]
 fn a_client_certificate_is_shown_when_asked_for_whatever_form_its_key_has() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let root = pair("Root", &[], None, LONG);
     let leaf = pair("x", &["localhost"], Some(&root), LONG);
     let alice = pair("alice", &["-"], Some(&root), LONG);
     let rsa = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
     let bob = pair_of(rsa, "bob", &["-"], Some(&root), LONG);
-    let file = |name: &str, parts: &[Vec<u8>]| Some(write(folder.path(), name, parts));
+    let file = |name: &str, parts: &[Vec<u8>]| Some(write(dir.path(), name, parts));
     let eight = |one: &Pair| one.key.private_key_to_pem_pkcs8().unwrap();
     let sec1 = alice.key.ec_key().unwrap().private_key_to_pem().unwrap();
     let curve =
@@ -251,7 +251,7 @@ fn a_client_certificate_is_shown_when_asked_for_whatever_form_its_key_has() {
     ];
     let server = inquisitive(&root, &leaf, forms.len());
     let trust = Trust {
-        ca_file: Some(write(folder.path(), "ca", &[pem(&root)])),
+        ca_file: Some(write(dir.path(), "ca", &[pem(&root)])),
         ..Trust::default()
     };
     for (cert, key) in forms {

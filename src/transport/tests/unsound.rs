@@ -50,7 +50,7 @@ fn is_mistake(fault: &Fault) {
 }
 
 #[test]
-fn nothing_of_a_flight_with_such_an_address_leaves() {
+fn nothing_of_a_group_with_such_an_address_leaves() {
     for message in messages() {
         for (hello, lmtp) in [("EHLO", false), ("LHLO", true)] {
             let hello = format!("{hello} client.test\r\n");
@@ -106,8 +106,8 @@ fn a_rehearsal_asks_about_no_such_address() {
 
 #[test]
 fn no_program_is_started_with_such_an_argument() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("started");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("started");
     let program = Program {
         path: PathBuf::from("/usr/bin/tee"),
         argv0: None,

@@ -4,20 +4,20 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use super::call::{ALL, STAMPS, call, host, host_with, one_line, silent};
+use crate::support::sandbox::Sandbox;
 use crate::support::sink::{Options, Place};
-use crate::support::world::World;
 
 /// A host with these aliases.
-fn with_aliases(port: u16, aliases: &str) -> World {
-    let world = host(port);
-    world.write("aliases", aliases);
-    world
+fn with_aliases(port: u16, aliases: &str) -> Sandbox {
+    let sandbox = host(port);
+    sandbox.write("aliases", aliases);
+    sandbox
 }
 
 fn recipients(aliases: &str, line: &str, input: &str) -> Vec<String> {
     let sink = Options::new().start();
-    let world = with_aliases(sink.port(), aliases);
-    silent(&call(line).stdin(input).run(&world, true).run(), line);
+    let sandbox = with_aliases(sink.port(), aliases);
+    silent(&call(line).stdin(input).run(&sandbox, true).run(), line);
     sink.only_mail().to
 }
 
@@ -60,13 +60,13 @@ fn an_alias_to_dev_null_drops_the_mail_in_silence_and_others_get_theirs() {
         ("sendmail -t", "To: nobody\n\nx\n"),
         ("mail nobody", "x\n"),
     ] {
-        let world = with_aliases(place.port(), aliases);
-        let outcome = call(line).stdin(input).run(&world, true).run();
+        let sandbox = with_aliases(place.port(), aliases);
+        let outcome = call(line).stdin(input).run(&sandbox, true).run();
         silent(&outcome, line);
-        assert_eq!(world.entries(), Vec::<String>::new(), "{line}");
+        assert_eq!(sandbox.entries(), Vec::<String>::new(), "{line}");
     }
-    let world = with_aliases(place.port(), aliases);
-    let outcome = call("sendmail -bv nobody").run(&world, true).run();
+    let sandbox = with_aliases(place.port(), aliases);
+    let outcome = call("sendmail -bv nobody").run(&sandbox, true).run();
     assert_eq!(
         (outcome.status, outcome.stdout.as_str()),
         (0, "nobody -> /dev/null: dropped\n")
@@ -76,9 +76,9 @@ fn an_alias_to_dev_null_drops_the_mail_in_silence_and_others_get_theirs() {
 #[test]
 fn an_include_file_is_read_and_may_be_empty_of_nobody() {
     let sink = Options::new().start();
-    let world = host(sink.port());
-    let list = world.write("list", "# people\nann@x.example\nbob@x.example, root\n");
-    world.write(
+    let sandbox = host(sink.port());
+    let list = sandbox.write("list", "# people\nann@x.example\nbob@x.example, root\n");
+    sandbox.write(
         "aliases",
         format!(
             "root: admin@x.example\npeople: :include:{}\n",
@@ -86,7 +86,10 @@ fn an_include_file_is_read_and_may_be_empty_of_nobody() {
         ),
     );
     silent(
-        &call("sendmail people").stdin("x\n").run(&world, true).run(),
+        &call("sendmail people")
+            .stdin("x\n")
+            .run(&sandbox, true)
+            .run(),
         "include",
     );
     assert_eq!(
@@ -104,42 +107,42 @@ fn programs_and_files_are_refused_with_their_line() {
         "/tmp/file",
         "\"/tmp/file\"",
     ] {
-        let world = with_aliases(
+        let sandbox = with_aliases(
             place.port(),
             &format!("root: admin@x.example\njobs: ann@x.example,\n  {target}\n"),
         );
-        let outcome = call("sendmail jobs").stdin("x\n").run(&world, true).run();
+        let outcome = call("sendmail jobs").stdin("x\n").run(&sandbox, true).run();
         assert_eq!(outcome.status, 78, "{target}: {}", outcome.stderr);
         one_line(
             &outcome,
-            &format!("{}:2: alias `jobs`: ", world.path("aliases").display()),
+            &format!("{}:2: alias `jobs`: ", sandbox.path("aliases").display()),
         );
         // The others do not suffer.
         silent(
-            &call("sendmail root").stdin("x\n").run(&world, true).run(),
+            &call("sendmail root").stdin("x\n").run(&sandbox, true).run(),
             target,
         );
-        assert_eq!((world.entries().len(), world.read("pwned")), (1, None));
+        assert_eq!((sandbox.entries().len(), sandbox.read("pwned")), (1, None));
     }
 }
 
 #[test]
 fn a_file_that_others_may_write_is_refused() {
-    let world = host(Place::reserve().port());
-    fs::set_permissions(world.path("aliases"), fs::Permissions::from_mode(0o666)).unwrap();
-    let outcome = call("sendmail root").stdin("x\n").run(&world, true).run();
+    let sandbox = host(Place::reserve().port());
+    fs::set_permissions(sandbox.path("aliases"), fs::Permissions::from_mode(0o666)).unwrap();
+    let outcome = call("sendmail root").stdin("x\n").run(&sandbox, true).run();
     assert_eq!(outcome.status, 78);
     one_line(&outcome, "others can write to it");
-    assert_eq!(world.queue_names("q"), [""; 0]);
+    assert_eq!(sandbox.queue_names("q"), [""; 0]);
 }
 
 #[test]
 fn a_circle_of_names_is_refused() {
-    let world = with_aliases(Place::reserve().port(), "a: b\nb: c\nc: a\n");
-    let outcome = call("sendmail a").stdin("x\n").run(&world, true).run();
+    let sandbox = with_aliases(Place::reserve().port(), "a: b\nb: c\nc: a\n");
+    let outcome = call("sendmail a").stdin("x\n").run(&sandbox, true).run();
     assert_eq!(outcome.status, 78, "{}", outcome.stderr);
     one_line(&outcome, "a");
-    assert_eq!(world.queue_names("q"), [""; 0]);
+    assert_eq!(sandbox.queue_names("q"), [""; 0]);
 }
 
 #[test]
@@ -229,16 +232,16 @@ fn force_from_leaves_our_own_author_and_the_null_sender() {
 #[test]
 fn the_mode_bv_says_where_each_name_goes_and_who_says_so() {
     let sink = Options::new().start();
-    let world = host_with(
+    let sandbox = host_with(
         sink.port(),
         "qualify-domain = \"q.example\"\n[aliases]\nops = \"ops@x.example\"",
     );
     let outcome = call("sendmail -bv root ops bob@x.example webmaster")
-        .run(&world, true)
+        .run(&sandbox, true)
         .run();
     let (aliases, settings) = (
-        world.path("aliases"),
-        world.path("home/.config/smail/config.toml"),
+        sandbox.path("aliases"),
+        sandbox.path("home/.config/smail/config.toml"),
     );
     let (aliases, settings, port) = (aliases.display(), settings.display(), sink.port());
     let way = format!("via 127.0.0.1:{port} (no TLS)");
@@ -249,28 +252,28 @@ fn the_mode_bv_says_where_each_name_goes_and_who_says_so() {
         (outcome.status, outcome.stdout, outcome.stderr),
         (0, wanted, String::new())
     );
-    assert_eq!((sink.sessions(), world.queue_names("q")), (0, vec![]));
+    assert_eq!((sink.sessions(), sandbox.queue_names("q")), (0, vec![]));
 }
 
 #[test]
 fn newaliases_is_silent_about_a_sound_file_and_names_every_line_that_is_not() {
-    let world = host(Place::reserve().port());
+    let sandbox = host(Place::reserve().port());
     for line in [
         "newaliases",
         "sendmail -bi",
         "sendmail -I",
         "/usr/bin/newaliases -v",
     ] {
-        silent(&call(line).run(&world, true).run(), line);
+        silent(&call(line).run(&sandbox, true).run(), line);
     }
-    world.write(
+    sandbox.write(
         "aliases",
         "root: admin@x.example\njobs: |/bin/true\nthis is none\nfile: /tmp/x\nloop: loop2\nloop2: loop\n",
     );
-    let outcome = call("newaliases").run(&world, true).run();
+    let outcome = call("newaliases").run(&sandbox, true).run();
     assert_eq!((outcome.status, outcome.stdout.as_str()), (78, ""));
     let lines: Vec<_> = outcome.stderr.lines().collect();
-    let file = world.path("aliases");
+    let file = sandbox.path("aliases");
     for number in [2, 3, 4] {
         let start = format!("newaliases: {}:{number}: ", file.display());
         assert!(

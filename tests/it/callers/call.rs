@@ -9,8 +9,8 @@
 use std::fs::File;
 use std::io::{Seek, Write};
 
+use crate::support::sandbox::{Outcome, Run, Sandbox};
 use crate::support::sink::{Mail, Options, Place, Sink};
-use crate::support::world::{Outcome, Run, World};
 
 /// What a mail without them gets on top.
 pub(super) const STAMPS: &str = "Date: *\nMessage-ID: <*@a.example>\n";
@@ -22,20 +22,20 @@ pub(super) const ALIASES: &str =
 
 /// A world with settings as a host has them: a server, its own address, and aliases for root and
 /// alice.
-pub(super) fn host(port: u16) -> World {
+pub(super) fn host(port: u16) -> Sandbox {
     host_with(port, "")
 }
 
 /// The same with more lines of settings.
-pub(super) fn host_with(port: u16, more: &str) -> World {
-    let world = World::new();
-    let aliases = world.write("aliases", ALIASES);
+pub(super) fn host_with(port: u16, more: &str) -> Sandbox {
+    let sandbox = Sandbox::new();
+    let aliases = sandbox.write("aliases", ALIASES);
     let settings = format!(
         "smtp = \"127.0.0.1:{port}\"\ntls = \"none\"\ntimeout = \"10s\"\nfrom = \"Host <host@a.example>\"\naliases-file = \"{}\"\n{more}",
         aliases.display()
     );
-    world.write("home/.config/smail/config.toml", settings);
-    world
+    sandbox.write("home/.config/smail/config.toml", settings);
+    sandbox
 }
 
 /// What the program gave as standard input.
@@ -176,13 +176,13 @@ impl Call {
     }
 
     /// Prepares the call in a world.
-    pub(super) fn run<'w>(&self, world: &'w World, queue: bool) -> Run<'w> {
+    pub(super) fn run<'w>(&self, sandbox: &'w Sandbox, queue: bool) -> Run<'w> {
         let words = &self.line[1..];
         let mut run = if self.script.is_empty() {
-            world.as_name(self.name(), words)
+            sandbox.as_name(self.name(), words)
         } else {
             let script = format!("{}; exec \"$@\"", self.script);
-            world.under_as(&["/bin/sh", "-c", &script, "sh"], self.name(), words)
+            sandbox.under_as(&["/bin/sh", "-c", &script, "sh"], self.name(), words)
         };
         if let Some(environment) = &self.environment {
             for name in [
@@ -228,10 +228,10 @@ impl Call {
     pub(super) fn check(self) {
         for queue in [false, true] {
             let sink = self.server().start();
-            let world = host_with(sink.port(), &self.settings);
-            silent(&self.run(&world, queue).run(), &format!("queue {queue}"));
+            let sandbox = host_with(sink.port(), &self.settings);
+            silent(&self.run(&sandbox, queue).run(), &format!("queue {queue}"));
             self.compare(&sink);
-            assert_eq!(world.queue_names("q"), [""; 0]);
+            assert_eq!(sandbox.queue_names("q"), [""; 0]);
         }
         self.waits();
         self.fails();
@@ -240,8 +240,8 @@ impl Call {
     /// The server is down, and the queue takes the mail.
     fn waits(&self) {
         let place = Place::reserve();
-        let world = host_with(place.port(), &self.settings);
-        let outcome = self.run(&world, true).run();
+        let sandbox = host_with(place.port(), &self.settings);
+        let outcome = self.run(&sandbox, true).run();
         if self.is_sendmail() {
             silent(&outcome, "server down");
         } else {
@@ -258,25 +258,25 @@ impl Call {
                 outcome.stderr
             );
         }
-        let ids = world.entries();
+        let ids = sandbox.entries();
         assert_eq!(ids.len(), 1, "{}", outcome.stderr);
         let sink = self.server().start_at(place);
         silent(
-            &world
+            &sandbox
                 .as_name("sendmail", &[format!("-qI{}", ids[0])])
                 .queued()
                 .run(),
             "sendmail -q",
         );
         self.compare(&sink);
-        assert_eq!(world.queue_names("q"), [""; 0]);
+        assert_eq!(sandbox.queue_names("q"), [""; 0]);
     }
 
     /// The server is down, and there is no queue.
     fn fails(&self) {
         let place = Place::reserve();
-        let world = host_with(place.port(), &self.settings);
-        let outcome = self.run(&world, false).run();
+        let sandbox = host_with(place.port(), &self.settings);
+        let outcome = self.run(&sandbox, false).run();
         assert_eq!(
             (outcome.status, outcome.stdout.as_str()),
             (75, ""),
@@ -286,7 +286,7 @@ impl Call {
         if self.is_sendmail() && !self.script.contains("2>") {
             one_line(&outcome, "refused");
         }
-        assert_eq!(world.queue_names("q"), [""; 0]);
+        assert_eq!(sandbox.queue_names("q"), [""; 0]);
     }
 
     fn compare(&self, sink: &Sink) {
@@ -382,15 +382,15 @@ fn replaced(text: &[u8], old: &str, new: &str) -> Vec<u8> {
     [&text[..at], new.as_bytes(), &text[at + old.len()..]].concat()
 }
 
-/// Octets for a comparison that a person can read.
-fn shown(octets: &[u8]) -> String {
-    match std::str::from_utf8(octets) {
+/// Bytes for a comparison that a person can read.
+fn shown(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
         Ok(text) => text
             .replace("\r\n", "\n")
             .escape_debug()
             .to_string()
             .replace("\\n", "\n"),
-        Err(_) => octets.escape_ascii().to_string().replace("\\r\\n", "\n"),
+        Err(_) => bytes.escape_ascii().to_string().replace("\\r\\n", "\n"),
     }
 }
 

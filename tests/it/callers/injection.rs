@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 
 use super::call::{ALL, call, host, one_line, silent};
+use crate::support::sandbox::Sandbox;
 use crate::support::sink::{Options, Place};
-use crate::support::world::World;
 
 /// A word that stands for a file which must stay away, `{F}`, and what becomes of the call.
 const OPTIONS: &[(&str, i32)] = &[
@@ -65,10 +65,10 @@ const BEHIND: &[&str] = &["-X{F}", "-C{F}", "-oQ{F}", "-be", "-t", "--config={F}
 const TRACED: &str = "trace=execve,execveat,fork,vfork,open,openat,creat,truncate,mkdir,mkdirat,unlink,unlinkat,rename,renameat2,symlink,link,chmod";
 
 /// A world without a queue to look into, and the file that nothing may touch.
-fn guarded(port: u16) -> (World, String) {
-    let world = host(port);
-    let file = world.path("forbidden/file").display().to_string();
-    (world, file)
+fn guarded(port: u16) -> (Sandbox, String) {
+    let sandbox = host(port);
+    let file = sandbox.path("forbidden/file").display().to_string();
+    (sandbox, file)
 }
 
 /// Every path that the run opened, and every program it started but itself.
@@ -110,23 +110,23 @@ impl Seen {
 }
 
 /// Makes a call under strace and gives its status and its line.
-fn traced(world: &World, line: &str, input: &str) -> (i32, String) {
+fn traced(sandbox: &Sandbox, line: &str, input: &str) -> (i32, String) {
     let words = shlex::split(line).unwrap();
-    let trace = world.path("trace");
+    let trace = sandbox.path("trace");
     let trace_word = trace.to_str().unwrap().to_owned();
     let strace = ["strace", "-f", "-qq", "-e", TRACED, "-o", &trace_word];
     let run = if Seen::possible() {
-        world.under_as(&strace, "sendmail", &words[1..])
+        sandbox.under_as(&strace, "sendmail", &words[1..])
     } else {
         println!("not traced: there is no strace here");
-        world.as_name("sendmail", &words[1..])
+        sandbox.as_name("sendmail", &words[1..])
     };
     let outcome = run.stdin(input).run();
     if trace.exists() {
         Seen::read(&trace).check(line);
     }
-    assert_eq!(world.read("forbidden/file"), None, "{line}");
-    assert!(!world.path("forbidden").exists(), "{line}");
+    assert_eq!(sandbox.read("forbidden/file"), None, "{line}");
+    assert!(!sandbox.path("forbidden").exists(), "{line}");
     assert_eq!(outcome.stdout, "", "{line}");
     assert!(
         outcome.stderr.lines().count() <= 1,
@@ -140,7 +140,7 @@ fn traced(world: &World, line: &str, input: &str) -> (i32, String) {
 fn options_that_name_files_have_no_effect_before_the_first_recipient() {
     for (option, status) in OPTIONS {
         let sink = Options::new().start();
-        let (world, file) = guarded(sink.port());
+        let (sandbox, file) = guarded(sink.port());
         let line = format!(
             "sendmail {} bob@x.example",
             option
@@ -148,7 +148,7 @@ fn options_that_name_files_have_no_effect_before_the_first_recipient() {
                 .replace("{{", "{")
                 .replace("}}", "}")
         );
-        let (got, said) = traced(&world, &line, "x\n");
+        let (got, said) = traced(&sandbox, &line, "x\n");
         assert_eq!(got, *status, "{line}: {said}");
         assert_eq!(said.is_empty(), *status == 0, "{line}: {said}");
         let mails = sink.mails();
@@ -163,9 +163,9 @@ fn options_that_name_files_have_no_effect_before_the_first_recipient() {
 #[test]
 fn words_behind_a_recipient_are_recipients_and_never_options() {
     for word in BEHIND {
-        let (world, file) = guarded(Place::reserve().port());
+        let (sandbox, file) = guarded(Place::reserve().port());
         let line = format!("sendmail bob@x.example {}", word.replace("{F}", &file));
-        let (status, said) = traced(&world, &line, "x\n");
+        let (status, said) = traced(&sandbox, &line, "x\n");
         // Without alias and domain, or at this host's: then it is sent to, and the server is down.
         assert!([65, 75].contains(&status), "{line}: {status} {said}");
         assert!(said.starts_with("sendmail: "), "{said}");
@@ -175,13 +175,13 @@ fn words_behind_a_recipient_are_recipients_and_never_options() {
 #[test]
 fn recipients_that_are_programs_files_or_nonsense_are_refused() {
     for form in RECIPIENTS {
-        let (world, file) = guarded(Place::reserve().port());
+        let (sandbox, file) = guarded(Place::reserve().port());
         let typed = form.replace("{F}", &file);
-        let (status, said) = traced(&world, &format!("sendmail -i -- {typed}"), "x\n");
+        let (status, said) = traced(&sandbox, &format!("sendmail -i -- {typed}"), "x\n");
         assert!([64, 65, 75].contains(&status), "{form}: {status} {said}");
         // The same in the head.
         let plain = &shlex::split(&typed).unwrap()[0];
-        let (status, said) = traced(&world, "sendmail -t", &format!("To: {plain}\n\nx\n"));
+        let (status, said) = traced(&sandbox, "sendmail -t", &format!("To: {plain}\n\nx\n"));
         assert!([64, 65, 75].contains(&status), "{form}: {status} {said}");
     }
 }
@@ -216,9 +216,9 @@ fn phpmailers_sender_of_2016_is_one_sender_and_refused() {
         r#"sendmail -t -i '-f"a\" -oQ/tmp -X{F} b"@x.example'"#,
         r"sendmail -t -i '-fa -X{F} b@x.example'",
     ] {
-        let (world, file) = guarded(Place::reserve().port());
+        let (sandbox, file) = guarded(Place::reserve().port());
         let (status, said) = traced(
-            &world,
+            &sandbox,
             &line.replace("{F}", &file),
             "To: bob@x.example\n\nx\n",
         );
@@ -226,10 +226,10 @@ fn phpmailers_sender_of_2016_is_one_sender_and_refused() {
     }
     // What came out of the shell as words of their own.
     let sink = Options::new().start();
-    let (world, file) = guarded(sink.port());
+    let (sandbox, file) = guarded(sink.port());
     let line = format!("sendmail -t -i -fattacker@x.example -oQ/tmp/ -X{file}");
     assert_eq!(
-        traced(&world, &line, "To: bob@x.example\n\n<?php x ?>\n").0,
+        traced(&sandbox, &line, "To: bob@x.example\n\n<?php x ?>\n").0,
         0
     );
     assert_eq!(sink.only_mail().from, "attacker@x.example");
@@ -249,8 +249,8 @@ fn line_ends_in_values_reach_neither_the_dialogue_nor_the_head() {
                 continue;
             }
             let sink = Options::new().extensions(&["DSN"]).start();
-            let world = host(sink.port());
-            let outcome = world
+            let sandbox = host(sink.port());
+            let outcome = sandbox
                 .as_name("sendmail", &[option, value, "bob@x.example"])
                 .stdin("Subject: s\n\nx\n")
                 .run();
@@ -287,13 +287,13 @@ fn line_ends_in_values_reach_neither_the_dialogue_nor_the_head() {
 
 #[test]
 fn line_ends_in_recipients_are_refused() {
-    let world = host(Place::reserve().port());
+    let sandbox = host(Place::reserve().port());
     for value in [
         "bob@x.example\r\nRCPT TO:<evil@x.example>",
         "bob@x.example>\r\nDATA",
         "\"a\r\nb\"@x.example",
     ] {
-        let outcome = world.as_name("sendmail", &[value]).stdin("x\n").run();
+        let outcome = sandbox.as_name("sendmail", &[value]).stdin("x\n").run();
         assert_eq!(outcome.status, 65, "{value:?}: {}", outcome.stderr);
         one_line(&outcome, "");
     }
@@ -303,22 +303,22 @@ fn line_ends_in_recipients_are_refused() {
 fn a_name_given_in_the_second_place_takes_nobody_out_of_sendmail() {
     // A caller with an unquoted list of recipients must not be led to the flags of mailx, which may
     // run programs.
-    let world = host(Place::reserve().port());
-    let program = world.write_program("program", "#!/bin/sh\ntouch \"$0.ran\"\n");
+    let sandbox = host(Place::reserve().port());
+    let program = sandbox.write_program("program", "#!/bin/sh\ntouch \"$0.ran\"\n");
     let set = format!("mta={}", program.display());
-    let outcome = world
+    let outcome = sandbox
         .as_name("sendmail", &["--as", "mailx", "-S", &set, "bob@x.example"])
         .stdin("x\n")
         .run();
     assert_ne!(outcome.status, 0);
-    assert_eq!(world.read("program.ran"), None, "{}", outcome.stderr);
+    assert_eq!(sandbox.read("program.ran"), None, "{}", outcome.stderr);
 }
 
 #[test]
 fn variables_of_the_callers_environment_that_are_none_of_ours_have_no_effect() {
     let sink = Options::new().start();
-    let world = host(sink.port());
-    let mut run = world
+    let sandbox = host(sink.port());
+    let mut run = sandbox
         .as_name("sendmail", &["root"])
         .stdin("Subject: s\n\nx\n");
     for name in [
@@ -342,10 +342,10 @@ fn variables_of_the_callers_environment_that_are_none_of_ours_have_no_effect() {
     }
     silent(&run.run(), "environment");
     assert_eq!(
-        (sink.only_mail().to, world.read("pwned")),
+        (sink.only_mail().to, sandbox.read("pwned")),
         (vec!["admin@a.example".to_owned()], None)
     );
-    assert!(!world.path("|touch pwned").exists());
+    assert!(!sandbox.path("|touch pwned").exists());
 }
 
 #[test]
@@ -364,8 +364,8 @@ fn the_guard_of_these_tests_sees_a_file_that_is_read() {
         println!("skipped: there is no strace here");
         return;
     }
-    let world = host(Place::reserve().port());
-    let trace = world.path("trace");
+    let sandbox = host(Place::reserve().port());
+    let trace = sandbox.path("trace");
     let strace = [
         "strace",
         "-f",
@@ -375,9 +375,9 @@ fn the_guard_of_these_tests_sees_a_file_that_is_read() {
         "-o",
         trace.to_str().unwrap(),
     ];
-    world.write("forbidden/file", "x");
+    sandbox.write("forbidden/file", "x");
     let args = ["-a", "forbidden/file", "root"];
-    let outcome = world.under_as(&strace, "mail", &args).run();
+    let outcome = sandbox.under_as(&strace, "mail", &args).run();
     assert_eq!(outcome.status, 75, "{}", outcome.stderr);
     let seen = Seen::read(&trace);
     assert!(
@@ -389,9 +389,9 @@ fn the_guard_of_these_tests_sees_a_file_that_is_read() {
 
 #[test]
 fn smail_refuses_to_run_with_the_rights_of_another() {
-    let world = host(Place::reserve().port());
+    let sandbox = host(Place::reserve().port());
     let copy = |from: &str, name: &str| {
-        let to = world.copy_program(std::path::Path::new(from), name);
+        let to = sandbox.copy_program(std::path::Path::new(from), name);
         std::os::unix::fs::chown(&to, Some(1), None)?;
         fs::set_permissions(&to, fs::Permissions::from_mode(0o4755))?;
         std::io::Result::Ok(to.to_str().unwrap().to_owned())
@@ -403,12 +403,12 @@ fn smail_refuses_to_run_with_the_rights_of_another() {
         println!("skipped: only root gives files away");
         return;
     };
-    fs::set_permissions(world.path(""), fs::Permissions::from_mode(0o755)).unwrap();
-    if world.program(&[&id, "-u"]).run().stdout != "1\n" {
+    fs::set_permissions(sandbox.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+    if sandbox.program(&[&id, "-u"]).run().stdout != "1\n" {
         println!("skipped: set-user-ID has no effect here");
         return;
     }
-    let outcome = world.program(&[&sendmail, "root"]).stdin("x\n").run();
+    let outcome = sandbox.program(&[&sendmail, "root"]).stdin("x\n").run();
     assert_eq!(outcome.status, 77);
     one_line(&outcome, "the privileges of another user or group");
 }

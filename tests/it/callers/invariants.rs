@@ -21,32 +21,35 @@ fn a_mail_that_is_queued_is_never_reported_as_the_callers_to_repeat() {
         let sink = Options::new()
             .recipient("admin@a.example", recipient)
             .start();
-        let world = host(sink.port());
+        let sandbox = host(sink.port());
         silent(
-            &call("sendmail root").stdin("x\n").run(&world, true).run(),
+            &call("sendmail root").stdin("x\n").run(&sandbox, true).run(),
             recipient,
         );
-        assert_eq!(world.entries().len(), 1);
-        let outcome = call("sendmail root").stdin("x\n").run(&world, false).run();
+        assert_eq!(sandbox.entries().len(), 1);
+        let outcome = call("sendmail root")
+            .stdin("x\n")
+            .run(&sandbox, false)
+            .run();
         assert_eq!(outcome.status, 75, "{}", outcome.stderr);
         one_line(&outcome, &recipient[..3]);
-        assert_eq!(world.entries().len(), 1);
+        assert_eq!(sandbox.entries().len(), 1);
     }
     let sink = Options::new().dot("451 4.3.0 try later").start();
-    let world = host(sink.port());
+    let sandbox = host(sink.port());
     silent(
-        &call("sendmail root").stdin("x\n").run(&world, true).run(),
+        &call("sendmail root").stdin("x\n").run(&sandbox, true).run(),
         "dot",
     );
-    assert_eq!(world.entries().len(), 1);
+    assert_eq!(sandbox.entries().len(), 1);
 }
 
 #[test]
 fn a_queue_that_was_named_and_cannot_be_made_is_73_and_nothing_is_sent() {
-    // /proc takes no folders, whoever asks.
+    // /proc takes no directories, whoever asks.
     let sink = Options::new().start();
-    let world = host_with(sink.port(), "queue-dir = \"/proc/none\"");
-    let outcome = call("sendmail root").stdin("x\n").run(&world, true).run();
+    let sandbox = host_with(sink.port(), "queue-dir = \"/proc/none\"");
+    let outcome = call("sendmail root").stdin("x\n").run(&sandbox, true).run();
     assert_eq!(outcome.status, 73);
     one_line(&outcome, "/proc/none");
     assert_eq!(sink.mails(), []);
@@ -101,18 +104,18 @@ fn it_works_in_any_surroundings() {
 
 #[test]
 fn the_queue_is_private_whatever_the_umask_is() {
-    let world = host(Place::reserve().port());
+    let sandbox = host(Place::reserve().port());
     silent(
         &call("sendmail root")
             .stdin("x\n")
             .after("umask 0")
-            .run(&world, true)
+            .run(&sandbox, true)
             .run(),
         "umask 0",
     );
     for (path, mode) in [("q", 0o700), ("", 0o700)] {
         assert_eq!(
-            fs::metadata(world.queue_dir().join(path))
+            fs::metadata(sandbox.queue_dir().join(path))
                 .unwrap()
                 .permissions()
                 .mode()
@@ -120,9 +123,9 @@ fn the_queue_is_private_whatever_the_umask_is() {
             mode
         );
     }
-    for name in world.queue_names("q") {
+    for name in sandbox.queue_names("q") {
         assert_eq!(
-            fs::metadata(world.queue_dir().join("q").join(&name))
+            fs::metadata(sandbox.queue_dir().join("q").join(&name))
                 .unwrap()
                 .permissions()
                 .mode()
@@ -137,10 +140,10 @@ fn the_queue_is_private_whatever_the_umask_is() {
 fn a_reader_that_has_gone_is_no_reason_to_fail() {
     // Both outputs are a pipe that nobody reads.
     let place = Place::reserve();
-    let world = host(place.port());
+    let sandbox = host(place.port());
     let script = "exec 3>&1; { trap '' PIPE; while echo 2>/dev/null; do :; done; \"$0\" -bp; echo $? >&3; } | true";
-    let link = world.link("sendmail");
-    let outcome = world
+    let link = sandbox.link("sendmail");
+    let outcome = sandbox
         .under(&["/bin/sh", "-c", script, link.to_str().unwrap()], &[""; 0])
         .queued()
         .run();
@@ -168,46 +171,46 @@ fn bare_names_are_taken_everywhere() {
 
 #[test]
 fn the_letter_a_of_mail_is_a_header_or_a_file() {
-    let world = host(Place::reserve().port());
+    let sandbox = host(Place::reserve().port());
     let run = |words: &[&str]| {
-        let outcome = world.as_name("mail", words).stdin("x\n").queued().run();
+        let outcome = sandbox.as_name("mail", words).stdin("x\n").queued().run();
         assert_eq!(outcome.status, 0, "{words:?}: {}", outcome.stderr);
-        let ids = world.entries();
-        let show = world
+        let ids = sandbox.entries();
+        let show = sandbox
             .smail(&["--queue-show", ids.last().unwrap()])
             .queued()
             .run()
             .stdout;
         for id in ids {
-            world.smail(&["--remove", &id]).queued().run();
+            sandbox.smail(&["--remove", &id]).queued().run();
         }
         show
     };
     assert!(run(&["-a", "X-Priority: 1", "-s", "s", "root"]).contains("\r\nX-Priority: 1\r\n"));
-    world.write("X-Name: 1", "content");
+    sandbox.write("X-Name: 1", "content");
     let file = run(&["-a", "X-Name: 1", "-s", "s", "root"]);
     assert!(
         file.contains("filename=\"X-Name: 1\"") && !file.contains("\r\nX-Name: 1\r\n"),
         "{file}"
     );
-    world.write("plain.txt", "content");
+    sandbox.write("plain.txt", "content");
     assert!(run(&["-a", "plain.txt", "-s", "s", "root"]).contains("filename=\"plain.txt\""));
 }
 
 #[test]
 fn the_letter_e_of_mail_is_a_flag_or_swallows_a_command() {
-    let world = host(Place::reserve().port());
+    let sandbox = host(Place::reserve().port());
     let run =
-        |words: &[&str], input: &str| world.as_name("mail", words).stdin(input).queued().run();
+        |words: &[&str], input: &str| sandbox.as_name("mail", words).stdin(input).queued().run();
     assert_eq!(run(&["-E", "-s", "s", "root"], "").status, 0);
-    assert_eq!(world.entries(), [""; 0]);
+    assert_eq!(sandbox.entries(), [""; 0]);
     assert_eq!(run(&["-E", "set escape", "-s", "s", "root"], "").status, 0);
-    assert_eq!(world.entries().len(), 1);
+    assert_eq!(sandbox.entries().len(), 1);
     assert_eq!(
         run(&["-E", "set nonullbody", "-s", "s", "root"], "x").status,
         0
     );
-    assert_eq!(world.entries().len(), 2);
+    assert_eq!(sandbox.entries().len(), 2);
 }
 
 #[test]
@@ -228,7 +231,7 @@ fn the_field_bcc_vanishes_in_every_spelling() {
 fn a_signal_before_the_end_of_the_mail_leaves_nothing() {
     // Whether it has read a part, a head, or a body that lies in a file meanwhile.
     let sink = Options::new().start();
-    let world = host(sink.port());
+    let sandbox = host(sink.port());
     let parts = [
         String::new(),
         "Subject: s\n".to_owned(),
@@ -241,7 +244,7 @@ fn a_signal_before_the_end_of_the_mail_leaves_nothing() {
     {
         let (reader, mut writer) = std::io::pipe().unwrap();
         let file = fs::File::from(std::os::fd::OwnedFd::from(reader));
-        let running = world
+        let running = sandbox
             .as_name("sendmail", &["root"])
             .queued()
             .stdin_file(file)
@@ -253,21 +256,24 @@ fn a_signal_before_the_end_of_the_mail_leaves_nothing() {
         assert_eq!(running.finish().status, 128 + signal.as_raw());
         drop(writer);
     }
-    assert_eq!((sink.sessions(), world.queue_names("q")), (0, vec![]));
-    assert_eq!(fs::read_dir(world.path("run")).unwrap().count(), 0);
+    assert_eq!((sink.sessions(), sandbox.queue_names("q")), (0, vec![]));
+    assert_eq!(fs::read_dir(sandbox.path("run")).unwrap().count(), 0);
 }
 
 #[test]
 fn a_file_is_read_from_where_it_stands() {
     // What stands before its offset is not the mail's.
     let sink = Options::new().start();
-    let world = host(sink.port());
+    let sandbox = host(sink.port());
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(b"Subject: secret\n\nSubject: s\n\nx\n")
         .unwrap();
     file.seek(SeekFrom::Start(17)).unwrap();
     silent(
-        &world.as_name("sendmail", &["root"]).stdin_file(file).run(),
+        &sandbox
+            .as_name("sendmail", &["root"])
+            .stdin_file(file)
+            .run(),
         "offset",
     );
     let text = sink.only_mail().text();
@@ -279,24 +285,24 @@ fn a_file_is_read_from_where_it_stands() {
 
 #[test]
 fn standard_input_that_cannot_be_read_is_74() {
-    let world = host(Place::reserve().port());
-    let folder = fs::File::open(world.path("home")).unwrap();
-    let outcome = world
+    let sandbox = host(Place::reserve().port());
+    let dir = fs::File::open(sandbox.path("home")).unwrap();
+    let outcome = sandbox
         .as_name("sendmail", &["root"])
         .queued()
-        .stdin_file(folder)
+        .stdin_file(dir)
         .run();
     assert_eq!(outcome.status, 74);
     one_line(&outcome, "standard input: ");
-    assert_eq!(world.queue_names("q"), [""; 0]);
+    assert_eq!(sandbox.queue_names("q"), [""; 0]);
 }
 
 #[test]
 fn send_mail_is_sendmail_and_runq_flushes() {
     let place = Place::reserve();
-    let world = host(place.port());
+    let sandbox = host(place.port());
     silent(
-        &world
+        &sandbox
             .as_name("send-mail", &["root"])
             .stdin("x\n")
             .queued()
@@ -304,16 +310,19 @@ fn send_mail_is_sendmail_and_runq_flushes() {
         "send-mail",
     );
     silent(
-        &world
+        &sandbox
             .smail(&["--as", "sendmail", "root"])
             .stdin("x\n")
             .queued()
             .run(),
         "--as",
     );
-    assert_eq!(world.entries().len(), 2);
+    assert_eq!(sandbox.entries().len(), 2);
     let sink = Options::new().start_at(place);
-    silent(&world.as_name("runq", &["-qRadmin"]).queued().run(), "runq");
+    silent(
+        &sandbox.as_name("runq", &["-qRadmin"]).queued().run(),
+        "runq",
+    );
     assert_eq!(sink.mails().len(), 2);
     let text = sink.mails()[0].text();
     assert!(

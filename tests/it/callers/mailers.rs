@@ -194,26 +194,29 @@ fn tiger_gives_a_recipient_and_nothing_else() {
 #[test]
 fn mailagent_has_its_mail_queued_and_nothing_sent() {
     let sink = Options::new().start();
-    let world = host(sink.port());
+    let sandbox = host(sink.port());
     let line = "sendmail -odq -i bob@x.example carol@x.example";
-    silent(&call(line).stdin(MAIL).run(&world, true).run(), "queued");
-    assert_eq!((world.entries().len(), sink.sessions()), (1, 0));
+    silent(&call(line).stdin(MAIL).run(&sandbox, true).run(), "queued");
+    assert_eq!((sandbox.entries().len(), sink.sessions()), (1, 0));
     silent(
-        &world.as_name("sendmail", &["-q"]).queued().run(),
+        &sandbox.as_name("sendmail", &["-q"]).queued().run(),
         "flushed",
     );
     assert_eq!(sink.only_mail().text(), MAIL.replace('\n', "\r\n"));
     // Without a queue it is better sent than refused.
-    silent(&call(line).stdin(MAIL).run(&world, false).run(), "no queue");
+    silent(
+        &call(line).stdin(MAIL).run(&sandbox, false).run(),
+        "no queue",
+    );
     assert_eq!(sink.mails().len(), 2);
 }
 
 #[test]
 fn nagios_check_mailq_finds_its_last_line() {
     let place = Place::reserve();
-    let world = host(place.port());
+    let sandbox = host(place.port());
     let mailq = |line: &str| {
-        let outcome = call(line).run(&world, true).run();
+        let outcome = call(line).run(&sandbox, true).run();
         assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
         outcome.stdout
     };
@@ -225,14 +228,14 @@ fn nagios_check_mailq_finds_its_last_line() {
         "0123456789012345678901234567890123456789012345678901234567890\n".repeat(100)
     );
     silent(
-        &call("sendmail -t").stdin(big).run(&world, true).run(),
+        &call("sendmail -t").stdin(big).run(&sandbox, true).run(),
         "one",
     );
     silent(
-        &call("sendmail root").stdin("x\n").run(&world, true).run(),
+        &call("sendmail root").stdin("x\n").run(&sandbox, true).run(),
         "two",
     );
-    let ids = world.entries();
+    let ids = sandbox.entries();
     let list = mailq("mailq");
     let lines: Vec<_> = list.lines().collect();
     assert_eq!(

@@ -101,12 +101,12 @@ fn a_line_of_a_mailbox_in_front_is_dropped() {
 }
 
 #[test]
-fn a_line_over_998_octets_is_encoded_and_not_cut() {
+fn a_line_over_998_bytes_is_encoded_and_not_cut() {
     let long = "x".repeat(1500);
     let input = format!("Subject: s\n\nshort\n{long}\n");
     let sink = crate::support::sink::Options::new().start();
-    let world = super::call::host(sink.port());
-    super::call::silent(&bob(&input).run(&world, false).run(), "long");
+    let sandbox = super::call::host(sink.port());
+    super::call::silent(&bob(&input).run(&sandbox, false).run(), "long");
     let data = sink.only_mail().data;
     assert!(
         data.split(|byte| *byte == b'\n')
@@ -122,11 +122,13 @@ fn a_line_over_998_octets_is_encoded_and_not_cut() {
 }
 
 #[test]
-fn nul_octets_arrive() {
+fn nul_bytes_arrive() {
     let sink = crate::support::sink::Options::new().start();
-    let world = super::call::host(sink.port());
+    let sandbox = super::call::host(sink.port());
     super::call::silent(
-        &bob(b"Subject: s\n\na\0b\nafter\n").run(&world, false).run(),
+        &bob(b"Subject: s\n\na\0b\nafter\n")
+            .run(&sandbox, false)
+            .run(),
         "NUL",
     );
     let data = sink.only_mail().data;
@@ -152,7 +154,7 @@ fn a_raw_subject_is_encoded_and_needs_no_smtputf8() {
 }
 
 #[test]
-fn a_body_in_utf8_with_an_odd_octet_stays_so_where_it_says_nothing_of_itself() {
+fn a_body_in_utf8_with_an_odd_byte_stays_so_where_it_says_nothing_of_itself() {
     let mime = "MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n";
     let body = |name: &[u8]| [b"Subject: s\n\nf\xc3\xbcr ", name, b"\n\xe6\xb5\x8b\n"].concat();
     let whole = [format!("{ALL}{mime}").into_bytes(), body("Jörg".as_bytes())].concat();
@@ -162,13 +164,13 @@ fn a_body_in_utf8_with_an_odd_octet_stays_so_where_it_says_nothing_of_itself() {
 }
 
 #[test]
-fn octets_in_latin_1_are_labelled_and_unchanged() {
+fn bytes_in_latin_1_are_labelled_and_unchanged() {
     let declared = b"Subject: s\nMIME-Version: 1.0\nContent-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: 8bit\n\ngr\xfcn\n";
     bob(declared).check();
 }
 
 #[test]
-fn a_signed_mail_keeps_every_octet() {
+fn a_signed_mail_keeps_every_byte() {
     let mail = "\
 DKIM-Signature: v=1; a=rsa-sha256; c=simple/simple; d=b.example; s=k;
 \th=from : to:subject; bh=abc=;
@@ -217,16 +219,16 @@ fn one_of_two_refused_leaves_the_other_mail_delivered() {
         .recipient("no@x.example", "550 5.1.1 no such user")
         .recipient("later@x.example", "451 4.7.1 later")
         .start();
-    let world = super::call::host(sink.port());
+    let sandbox = super::call::host(sink.port());
     let outcome = call("sendmail bob@x.example no@x.example")
         .stdin("x\n")
-        .run(&world, true)
+        .run(&sandbox, true)
         .run();
     assert_eq!(outcome.status, 67);
     super::call::one_line(&outcome, "no@x.example");
     let outcome = call("sendmail bob@x.example later@x.example")
         .stdin("x\n")
-        .run(&world, true)
+        .run(&sandbox, true)
         .run();
     super::call::silent(&outcome, "one is queued");
     assert_eq!(
@@ -236,16 +238,16 @@ fn one_of_two_refused_leaves_the_other_mail_delivered() {
             .collect::<Vec<_>>(),
         ["bob@x.example", "bob@x.example"]
     );
-    assert_eq!(world.entries().len(), 1);
+    assert_eq!(sandbox.entries().len(), 1);
     sink.answer("later@x.example", "250 2.1.5 ok");
-    let run = world.as_name("sendmail", &["-qRlater"]).queued();
+    let run = sandbox.as_name("sendmail", &["-qRlater"]).queued();
     super::call::silent(&run.run(), "flushed");
     assert_eq!(sink.mails()[2].to, ["later@x.example"]);
     // Without a queue the caller has to try again.
     sink.answer("later@x.example", "451 4.7.1 later");
     let outcome = call("sendmail bob@x.example later@x.example")
         .stdin("x\n")
-        .run(&world, false)
+        .run(&sandbox, false)
         .run();
     assert_eq!(outcome.status, 75);
     super::call::one_line(&outcome, "451 4.7.1 later");

@@ -2,14 +2,14 @@
 use std::process::Command;
 
 use super::call::{call, host, one_line, silent};
+use crate::support::sandbox::{Outcome, Sandbox};
 use crate::support::sink::{Options, Place};
-use crate::support::world::{Outcome, World};
 
 /// The replies of a dialogue in which everything was said at once.
-fn dialogue(world: &World, line: &str, said: &[&str]) -> Vec<String> {
+fn dialogue(sandbox: &Sandbox, line: &str, said: &[&str]) -> Vec<String> {
     let outcome = call(line)
         .stdin(said.join("\r\n") + "\r\n")
-        .run(world, true)
+        .run(sandbox, true)
         .run();
     assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
     outcome.stdout.lines().map(str::to_owned).collect()
@@ -38,7 +38,7 @@ const ONE: &[&str] = &[
 #[test]
 fn swiftmailer_and_symfony_send_two_mails_in_one_dialogue() {
     let sink = Options::new().start();
-    let world = host(sink.port());
+    let sandbox = host(sink.port());
     let said = [
         &["EHLO [127.0.0.1]"],
         ONE,
@@ -47,7 +47,7 @@ fn swiftmailer_and_symfony_send_two_mails_in_one_dialogue() {
         &["NOOP", "QUIT"],
     ]
     .concat();
-    let replies = dialogue(&world, "/usr/sbin/sendmail -bs", &said);
+    let replies = dialogue(&sandbox, "/usr/sbin/sendmail -bs", &said);
     let wanted = [
         "220", "250", "250", "250", "354", "250", "250", "250", "250", "354", "250", "250", "221",
     ];
@@ -64,21 +64,21 @@ fn swiftmailer_and_symfony_send_two_mails_in_one_dialogue() {
             mail.text()
         );
     }
-    assert_eq!(world.queue_names("q"), [""; 0]);
+    assert_eq!(sandbox.queue_names("q"), [""; 0]);
 }
 
 #[test]
 fn alpine_holds_a_dialogue_with_options_behind_the_mode() {
     let place = Place::reserve();
-    let world = host(place.port());
+    let sandbox = host(place.port());
     let said = [&["HELO web1"], ONE, &["QUIT"]].concat();
-    let replies = dialogue(&world, "sendmail -bs -odb -oem", &said);
+    let replies = dialogue(&sandbox, "sendmail -bs -odb -oem", &said);
     assert_eq!(
         codes(&replies),
         ["220", "250", "250", "250", "354", "250", "221"],
         "{replies:#?}"
     );
-    let ids = world.entries();
+    let ids = sandbox.entries();
     assert_eq!(ids.len(), 1);
     assert!(
         replies.contains(&format!("250 2.0.0 queued as {}", ids[0])),
@@ -87,7 +87,7 @@ fn alpine_holds_a_dialogue_with_options_behind_the_mode() {
     let sink = Options::new().start_at(place);
     silent(
         &call(&format!("sendmail -qI{}", ids[0]))
-            .run(&world, true)
+            .run(&sandbox, true)
             .run(),
         "flushed",
     );
@@ -97,17 +97,17 @@ fn alpine_holds_a_dialogue_with_options_behind_the_mode() {
 #[test]
 fn a_dialogue_that_breaks_off_in_the_mail_leaves_nothing() {
     let sink = Options::new().start();
-    let world = host(sink.port());
-    let replies = dialogue(&world, "sendmail -bs", &ONE[..7]);
+    let sandbox = host(sink.port());
+    let replies = dialogue(&sandbox, "sendmail -bs", &ONE[..7]);
     assert_eq!(codes(&replies), ["220", "250", "250", "354"]);
-    assert_eq!((sink.sessions(), world.queue_names("q")), (0, vec![]));
+    assert_eq!((sink.sessions(), sandbox.queue_names("q")), (0, vec![]));
 }
 
 #[test]
 fn a_dialogue_takes_aliases_and_refuses_names_that_lead_nowhere() {
     let sink = Options::new().start();
-    let world = host(sink.port());
-    world.write("aliases", "root: admin@a.example\njobs: |/bin/true\n");
+    let sandbox = host(sink.port());
+    sandbox.write("aliases", "root: admin@a.example\njobs: |/bin/true\n");
     let said = [
         "EHLO web1",
         "MAIL FROM:<root>",
@@ -121,7 +121,7 @@ fn a_dialogue_takes_aliases_and_refuses_names_that_lead_nowhere() {
         ".",
         "QUIT",
     ];
-    let replies = dialogue(&world, "sendmail -bs", &said);
+    let replies = dialogue(&sandbox, "sendmail -bs", &said);
     let codes = codes(&replies);
     assert_eq!(
         (codes[..4].to_vec(), codes[6..].to_vec()),
@@ -149,9 +149,9 @@ fn a_dialogue_without_a_queue_tells_the_caller_what_the_server_says() {
     let sink = Options::new()
         .recipient("bob@x.example", "550 5.1.1 no such user")
         .start();
-    let world = host(sink.port());
+    let sandbox = host(sink.port());
     let said = ([&["EHLO web1"], ONE, &["QUIT"]].concat().join("\r\n")) + "\r\n";
-    let outcome = call("sendmail -bs").stdin(&said).run(&world, false).run();
+    let outcome = call("sendmail -bs").stdin(&said).run(&sandbox, false).run();
     let replies: Vec<_> = outcome.stdout.lines().map(str::to_owned).collect();
     assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
     assert_eq!(codes(&replies)[5], "554", "{replies:#?}");
@@ -212,8 +212,11 @@ fn what_a_client_asks_for_one_recipient_does_not_silence_the_reports_about_anoth
 }
 
 /// Runs a real client with the words of a command behind its own.
-fn client(world: &World, wrapper: &[&str]) -> Outcome {
-    world.under_as(wrapper, "sendmail", &["-bs"]).queued().run()
+fn client(sandbox: &Sandbox, wrapper: &[&str]) -> Outcome {
+    sandbox
+        .under_as(wrapper, "sendmail", &["-bs"])
+        .queued()
+        .run()
 }
 
 #[test]
@@ -232,7 +235,7 @@ fn pythons_smtplib_speaks_over_a_pipe() {
     );
     for up in [true, false] {
         let place = Place::reserve();
-        let world = host(place.port());
+        let sandbox = host(place.port());
         let port = place.port();
         let sink = if up {
             Some(
@@ -243,7 +246,7 @@ fn pythons_smtplib_speaks_over_a_pipe() {
         } else {
             None
         };
-        let outcome = client(&world, &[python(), script]);
+        let outcome = client(&sandbox, &[python(), script]);
         let wanted = "\
 extensions: 8bitmime dsn enhancedstatuscodes help pipelining size smtputf8
 noop: 250
@@ -266,7 +269,7 @@ stderr: ''
             "up: {up} {port}"
         );
         let Some(sink) = sink else {
-            assert_eq!(world.entries().len(), 2);
+            assert_eq!(sandbox.entries().len(), 2);
             continue;
         };
         let mails = sink.wait_for_mails(2);
@@ -295,7 +298,7 @@ stderr: ''
             ),
             "{said}"
         );
-        assert_eq!(world.queue_names("q"), [""; 0]);
+        assert_eq!(sandbox.queue_names("q"), [""; 0]);
     }
 }
 
@@ -324,13 +327,13 @@ fn swaks_speaks_over_a_pipe() {
         (true, "a@x..example", 24),
     ] {
         let place = Place::reserve();
-        let world = host(place.port());
+        let sandbox = host(place.port());
         let sink = if up {
             Some(Options::new().start_at(place))
         } else {
             None
         };
-        let pipe = format!("{} -bs", world.link("sendmail").display());
+        let pipe = format!("{} -bs", sandbox.link("sendmail").display());
         let words = [
             "swaks",
             "--pipe",
@@ -344,7 +347,7 @@ fn swaks_speaks_over_a_pipe() {
             "--helo",
             "web1",
         ];
-        let outcome = world.program(&words).queued().run();
+        let outcome = sandbox.program(&words).queued().run();
         let said = match status {
             0 => "",
             _ => "<** 501 5.1.3 `a@x..example` is not an address: the domain has an empty label\n",
@@ -366,8 +369,8 @@ fn swaks_speaks_over_a_pipe() {
                     ("ann@b.example", "bob@x.example admin@a.example".into())
                 );
             }
-            Some(sink) => assert_eq!((sink.sessions(), world.entries()), (0, vec![])),
-            None => assert_eq!(world.entries().len(), 1),
+            Some(sink) => assert_eq!((sink.sessions(), sandbox.entries()), (0, vec![])),
+            None => assert_eq!(sandbox.entries().len(), 1),
         }
     }
 }
@@ -375,7 +378,7 @@ fn swaks_speaks_over_a_pipe() {
 #[test]
 fn the_forms_of_q_flush_what_they_name_once_and_in_silence() {
     let place = Place::reserve();
-    let world = host(place.port());
+    let sandbox = host(place.port());
     for to in [
         "bob@x.example",
         "carol@y.example",
@@ -383,7 +386,7 @@ fn the_forms_of_q_flush_what_they_name_once_and_in_silence() {
         "eve@z.example",
     ] {
         silent(
-            &world
+            &sandbox
                 .as_name("sendmail", &["-f", &format!("from-{}", &to[..3]), to])
                 .stdin("x\n")
                 .queued()
@@ -391,15 +394,15 @@ fn the_forms_of_q_flush_what_they_name_once_and_in_silence() {
             to,
         );
     }
-    let ids = world.entries();
+    let ids = sandbox.entries();
     // Nothing is due, whatever the interval: the first try was a moment ago.
     for form in ["-q", "-q30m", "-qp", "-q1h -odb", "-q -v"] {
         silent(
-            &call(&format!("sendmail {form}")).run(&world, true).run(),
+            &call(&format!("sendmail {form}")).run(&sandbox, true).run(),
             form,
         );
     }
-    assert_eq!(world.entries().len(), 4);
+    assert_eq!(sandbox.entries().len(), 4);
     let sink = Options::new().start_at(place);
     for (form, count) in [
         ("-qRy.example", 1),
@@ -408,34 +411,34 @@ fn the_forms_of_q_flush_what_they_name_once_and_in_silence() {
         ("-qRz.example -qRnone", 4),
     ] {
         silent(
-            &call(&format!("sendmail {form}")).run(&world, true).run(),
+            &call(&format!("sendmail {form}")).run(&sandbox, true).run(),
             form,
         );
         assert_eq!(sink.mails().len(), count, "{form}");
     }
-    assert_eq!(world.entries(), [""; 0]);
+    assert_eq!(sandbox.entries(), [""; 0]);
 }
 
 #[test]
 fn a_flush_is_silent_and_0_whatever_is_left() {
-    let world = host(Place::reserve().port());
+    let sandbox = host(Place::reserve().port());
     silent(
-        &call("sendmail root").stdin("x\n").run(&world, true).run(),
+        &call("sendmail root").stdin("x\n").run(&sandbox, true).run(),
         "handed over",
     );
     silent(
-        &call("sendmail -qRa.example").run(&world, true).run(),
+        &call("sendmail -qRa.example").run(&sandbox, true).run(),
         "flush",
     );
-    silent(&call("runq").run(&world, true).run(), "runq");
-    assert_eq!(world.entries().len(), 1);
+    silent(&call("runq").run(&sandbox, true).run(), "runq");
+    assert_eq!(sandbox.entries().len(), 1);
 }
 
 #[test]
-fn a_daemon_is_refused_with_69_and_the_way_out() {
-    let world = host(1);
+fn a_daemon_is_refused_with_69_and_the_remedy() {
+    let sandbox = host(1);
     for mode in ["-bd", "-bD", "-bl", "-bd -q30m"] {
-        let outcome = call(&format!("sendmail {mode}")).run(&world, true).run();
+        let outcome = call(&format!("sendmail {mode}")).run(&sandbox, true).run();
         assert_eq!(outcome.status, 69, "{mode}");
         let said = format!(
             "sendmail: `{}` starts a daemon, which smail does not have (hint: run `sendmail -q` from cron or a timer to send queued messages)\n",
@@ -447,15 +450,15 @@ fn a_daemon_is_refused_with_69_and_the_way_out() {
 
 #[test]
 fn a_mode_that_nobody_knows_is_64_and_housekeeping_is_nothing() {
-    let world = host(1);
+    let sandbox = host(1);
     for mode in ["-bt", "-bz", "-ba", "-be", "-bpx", "-b"] {
-        let outcome = call(&format!("sendmail {mode}")).run(&world, true).run();
+        let outcome = call(&format!("sendmail {mode}")).run(&sandbox, true).run();
         assert_eq!(outcome.status, 64, "{mode}");
         one_line(&outcome, "");
     }
     for mode in ["-bh", "-bH"] {
         silent(
-            &call(&format!("sendmail {mode}")).run(&world, true).run(),
+            &call(&format!("sendmail {mode}")).run(&sandbox, true).run(),
             mode,
         );
     }
@@ -464,7 +467,7 @@ fn a_mode_that_nobody_knows_is_64_and_housekeeping_is_nothing() {
 #[test]
 fn nothing_but_a_mode_that_needs_it_reads_standard_input() {
     // A caller that holds the pipe open must not hang.
-    let world = host(Place::reserve().port());
+    let sandbox = host(Place::reserve().port());
     for line in [
         "mailq",
         "sendmail -bp",
@@ -477,7 +480,7 @@ fn nothing_but_a_mode_that_needs_it_reads_standard_input() {
     ] {
         let (reader, writer) = std::io::pipe().unwrap();
         let words = shlex::split(line).unwrap();
-        let run = world.as_name(&words[0], &words[1..]).queued();
+        let run = sandbox.as_name(&words[0], &words[1..]).queued();
         let outcome = run
             .stdin_file(std::fs::File::from(std::os::fd::OwnedFd::from(reader)))
             .run();
@@ -492,9 +495,9 @@ fn nothing_but_a_mode_that_needs_it_reads_standard_input() {
 
 #[test]
 fn the_mode_bv_without_a_name_is_64_and_with_a_bad_one_65() {
-    let world = host(1);
+    let sandbox = host(1);
     for (line, status) in [("sendmail -bv", 64), ("sendmail -bv 'a b@@x'", 65)] {
-        let outcome = call(line).run(&world, true).run();
+        let outcome = call(line).run(&sandbox, true).run();
         assert_eq!(outcome.status, status, "{line}");
         one_line(&outcome, "");
     }

@@ -121,20 +121,20 @@ fn xymon_may_mail_without_a_subject() {
 
 #[test]
 fn mail_is_taken_in_silence_where_both_outputs_are_closed() {
-    let world = host(Place::reserve().port());
+    let sandbox = host(Place::reserve().port());
     let run = call("mail -s s root")
         .stdin("x\n")
         .after("exec 1>&- 2>&-")
-        .run(&world, true);
+        .run(&sandbox, true);
     silent(&run.run(), "closed");
-    assert_eq!(world.entries().len(), 1);
+    assert_eq!(sandbox.entries().len(), 1);
     let sink = Options::new().start();
-    let world = host(sink.port());
+    let sandbox = host(sink.port());
     silent(
         &call("mail -s s root")
             .stdin("x\n")
             .after("exec 1>&- 2>&-")
-            .run(&world, false)
+            .run(&sandbox, false)
             .run(),
         "closed",
     );

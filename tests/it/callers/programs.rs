@@ -182,9 +182,9 @@ fn phpmailer_in_its_three_ways() {
         .sender("host@a.example")
         .check();
     // As qmail: recipients are those of the mail all the same, and without -t there are none.
-    let world = host(Place::reserve().port());
+    let sandbox = host(Place::reserve().port());
     let outcome = call("/var/qmail/bin/sendmail -fann@b.example")
-        .run(&world, true)
+        .run(&sandbox, true)
         .run();
     assert_eq!(outcome.status, 64);
     one_line(&outcome, "no recipient");
@@ -240,12 +240,12 @@ fn nodemailer_leaves_bcc_to_sendmail() {
 #[test]
 fn nodemailer_kills_it_in_the_middle_of_a_mail_and_nothing_is_sent() {
     let sink = Options::new().start();
-    let world = host(sink.port());
+    let sandbox = host(sink.port());
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let (reader, writer) = std::io::pipe().unwrap();
         std::io::Write::write_all(&mut &writer, mail().as_bytes()).unwrap();
         let file = std::fs::File::from(std::os::fd::OwnedFd::from(reader));
-        let run = world
+        let run = sandbox
             .as_name("sendmail", &["-i", "-f", "ann@b.example", "bob@x.example"])
             .queued();
         let running = run.stdin_file(file).start();
@@ -260,7 +260,7 @@ fn nodemailer_kills_it_in_the_middle_of_a_mail_and_nothing_is_sent() {
             outcome.stderr
         );
         drop(writer);
-        assert_eq!((world.queue_names("q"), sink.mails()), (vec![], vec![]));
+        assert_eq!((sandbox.queue_names("q"), sink.mails()), (vec![], vec![]));
     }
 }
 

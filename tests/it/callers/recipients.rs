@@ -88,7 +88,7 @@ fn a_recipient_field_may_be_folded_in_many_ways() {
 #[test]
 fn no_recipient_is_64_and_a_line() {
     let sink = Options::new().start();
-    let world = host(sink.port());
+    let sandbox = host(sink.port());
     let empty = "From: ann@b.example\nSubject: s\n\ntext\n";
     let group = "To: nobody:;\n\ntext\n";
     for (line, input) in [
@@ -99,28 +99,28 @@ fn no_recipient_is_64_and_a_line() {
         ("sendmail -i --", ""),
     ] {
         for queue in [false, true] {
-            let outcome = call(line).stdin(input).run(&world, queue).run();
+            let outcome = call(line).stdin(input).run(&sandbox, queue).run();
             assert_eq!(outcome.status, 64, "{line}: {}", outcome.stderr);
             one_line(&outcome, "no recipient");
         }
     }
-    assert_eq!((sink.sessions(), world.queue_names("q")), (0, vec![]));
+    assert_eq!((sink.sessions(), sandbox.queue_names("q")), (0, vec![]));
 }
 
 #[test]
 fn an_address_that_is_none_is_65_and_a_line() {
-    let world = host(Place::reserve().port());
+    let sandbox = host(Place::reserve().port());
     for line in [
         "sendmail 'a b@x.example@'",
         "sendmail '<a@x.example'",
         "sendmail a@x..example",
         "sendmail -f 'a@@b' root",
     ] {
-        let outcome = call(line).stdin("x\n").run(&world, true).run();
+        let outcome = call(line).stdin("x\n").run(&sandbox, true).run();
         assert_eq!(outcome.status, 65, "{line}: {}", outcome.stderr);
         one_line(&outcome, "");
     }
-    assert_eq!(world.queue_names("q"), [""; 0]);
+    assert_eq!(sandbox.queue_names("q"), [""; 0]);
 }
 
 #[test]
@@ -143,11 +143,11 @@ fn behind_the_first_recipient_everything_is_a_recipient() {
     )
     .check();
     sent("sendmail -i -- -z@x.example", "-z@x.example").check();
-    let world = host(Place::reserve().port());
+    let sandbox = host(Place::reserve().port());
     for words in ["-t", "-f ann@b.example", "-bs", "-bp", "-q", "--help"] {
         let outcome = call(&format!("sendmail -i a@x.example {words}"))
             .stdin(HEAD)
-            .run(&world, false)
+            .run(&sandbox, false)
             .run();
         // A name without alias or domain, unless this host has one to give: then it is sent to, and
         // the server is down.
@@ -164,7 +164,7 @@ fn behind_the_first_recipient_everything_is_a_recipient() {
 #[test]
 fn conditions_for_reports_that_nobody_knows_are_passed_over() {
     let sink = Options::new().extensions(&["DSN"]).start();
-    let world = host(sink.port());
+    let sandbox = host(sink.port());
     for option in [
         "-N bogus",
         "-N never,failure",
@@ -175,7 +175,7 @@ fn conditions_for_reports_that_nobody_knows_are_passed_over() {
         silent(
             &call(&format!("sendmail {option} a@x.example"))
                 .stdin(HEAD)
-                .run(&world, true)
+                .run(&sandbox, true)
                 .run(),
             option,
         );
@@ -243,13 +243,13 @@ fn the_null_sender_in_all_its_forms() {
 #[test]
 fn the_author_is_the_sender_where_neither_call_nor_settings_name_one() {
     let sink = Options::new().start();
-    let world = host(sink.port());
+    let sandbox = host(sink.port());
     let settings = format!("smtp = \"127.0.0.1:{}\"\ntls = \"none\"\n", sink.port());
-    world.write("home/.config/smail/config.toml", settings);
+    sandbox.write("home/.config/smail/config.toml", settings);
     silent(
         &call("sendmail a@x.example")
             .stdin(HEAD)
-            .run(&world, false)
+            .run(&sandbox, false)
             .run(),
         "author",
     );

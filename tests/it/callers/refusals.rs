@@ -1,13 +1,13 @@
 //! What callers are told when a mail cannot be: one line and the status of sysexits(3), and nothing
 //! is kept that is refused.
 use super::call::{call, host, host_with, one_line, silent};
+use crate::support::sandbox::Sandbox;
 use crate::support::sink::{Options, Place};
-use crate::support::world::World;
 
 /// The call, with the queue and without; status and words are the same.
-fn refused(world: &World, line: &str, input: &str, status: i32, words: &str) {
+fn refused(sandbox: &Sandbox, line: &str, input: &str, status: i32, words: &str) {
     for queue in [false, true] {
-        let outcome = call(line).stdin(input).run(world, queue).run();
+        let outcome = call(line).stdin(input).run(sandbox, queue).run();
         assert_eq!(
             (outcome.status, outcome.stdout.as_str()),
             (status, ""),
@@ -15,7 +15,7 @@ fn refused(world: &World, line: &str, input: &str, status: i32, words: &str) {
             outcome.stderr
         );
         one_line(&outcome, words);
-        assert_eq!(world.entries(), [""; 0], "{line}");
+        assert_eq!(sandbox.entries(), [""; 0], "{line}");
     }
 }
 
@@ -62,9 +62,9 @@ fn a_mail_refused_after_the_dot_is_69() {
 #[test]
 fn a_mail_that_was_refused_is_kept_for_the_operator_and_named() {
     let sink = Options::new().dot("554 5.6.0 spam").start();
-    let world = host(sink.port());
-    let outcome = call("sendmail root").stdin("x\n").run(&world, true).run();
-    let failed = world.queue_names("failed");
+    let sandbox = host(sink.port());
+    let outcome = call("sendmail root").stdin("x\n").run(&sandbox, true).run();
+    let failed = sandbox.queue_names("failed");
     let id = failed
         .iter()
         .find_map(|name| name.strip_suffix(".msg"))
@@ -74,24 +74,30 @@ fn a_mail_that_was_refused_is_kept_for_the_operator_and_named() {
 
 #[test]
 fn settings_that_cannot_be_are_78() {
-    let world = host(1);
-    world.write("home/.config/smail/config.toml", "smtp = \n");
-    refused(&world, "sendmail root", "x\n", 78, "config.toml:1");
-    world.write("home/.config/smail/config.toml", "nonsense = 1\n");
-    refused(&world, "sendmail root", "x\n", 78, "nonsense");
-    world.write_mode(
+    let sandbox = host(1);
+    sandbox.write("home/.config/smail/config.toml", "smtp = \n");
+    refused(&sandbox, "sendmail root", "x\n", 78, "config.toml:1");
+    sandbox.write("home/.config/smail/config.toml", "nonsense = 1\n");
+    refused(&sandbox, "sendmail root", "x\n", 78, "nonsense");
+    sandbox.write_mode(
         "home/.config/smail/config.toml",
         "smtp = \"127.0.0.1\"\n",
         0o666,
     );
-    refused(&world, "sendmail root", "x\n", 78, "others can write to it");
+    refused(
+        &sandbox,
+        "sendmail root",
+        "x\n",
+        78,
+        "others can write to it",
+    );
 }
 
 #[test]
 fn a_host_without_any_server_says_how_to_name_one() {
-    let world = World::new();
-    let aliases = world.write("aliases", "root: admin@a.example\n");
-    world.write(
+    let sandbox = Sandbox::new();
+    let aliases = sandbox.write("aliases", "root: admin@a.example\n");
+    sandbox.write(
         "home/.config/smail/config.toml",
         format!(
             "aliases-file = \"{}\"\nfrom = \"a@a.example\"\n",
@@ -102,12 +108,12 @@ fn a_host_without_any_server_says_how_to_name_one() {
         println!("skipped: this host has a sendmail");
         return;
     }
-    refused(&world, "sendmail root", "x\n", 78, "hint: ");
+    refused(&sandbox, "sendmail root", "x\n", 78, "hint: ");
 }
 
 #[test]
 fn a_name_that_nothing_resolves_is_65() {
-    let world = host_with(1, "hostname = \"web1\"");
+    let sandbox = host_with(1, "hostname = \"web1\"");
     if std::fs::metadata("/etc/mailname").is_ok()
         || hostname::get().unwrap().to_string_lossy().contains('.')
     {
@@ -115,7 +121,7 @@ fn a_name_that_nothing_resolves_is_65() {
         return;
     }
     refused(
-        &world,
+        &sandbox,
         "sendmail webmaster",
         "x\n",
         65,
@@ -125,17 +131,17 @@ fn a_name_that_nothing_resolves_is_65() {
 
 #[test]
 fn an_option_without_its_value_and_the_subject_of_mail_are_64() {
-    let world = host(1);
-    refused(&world, "sendmail -f", "x\n", 64, "`-f` needs a value");
+    let sandbox = host(1);
+    refused(&sandbox, "sendmail -f", "x\n", 64, "`-f` needs a value");
     refused(
-        &world,
+        &sandbox,
         "sendmail --json -f",
         "x\n",
         64,
         "`-f` needs a value",
     );
     refused(
-        &world,
+        &sandbox,
         "sendmail -s subject root",
         "x\n",
         64,
@@ -147,13 +153,16 @@ fn an_option_without_its_value_and_the_subject_of_mail_are_64() {
 fn a_login_that_is_refused_waits_in_silence_and_is_77_without_a_queue() {
     let sink = Options::new().login("me", "right").start();
     let settings = "auth-user = \"me\"\nauth-password = \"wrong\"\nauth-in-clear = true";
-    let world = host_with(sink.port(), settings);
+    let sandbox = host_with(sink.port(), settings);
     silent(
-        &call("sendmail root").stdin("x\n").run(&world, true).run(),
+        &call("sendmail root").stdin("x\n").run(&sandbox, true).run(),
         "queued",
     );
-    assert_eq!(world.entries().len(), 1);
-    let outcome = call("sendmail root").stdin("x\n").run(&world, false).run();
+    assert_eq!(sandbox.entries().len(), 1);
+    let outcome = call("sendmail root")
+        .stdin("x\n")
+        .run(&sandbox, false)
+        .run();
     assert_eq!(outcome.status, 77);
     one_line(&outcome, "535 5.7.8");
     assert!(!outcome.stderr.contains("wrong"));
@@ -173,11 +182,11 @@ fn a_server_that_is_down_is_75_with_its_address() {
 #[test]
 fn a_mail_without_an_end_stops_at_the_limit_on_every_road() {
     let sink = Options::new().start();
-    let world = host_with(sink.port(), "max-size = \"1M\"\n");
+    let sandbox = host_with(sink.port(), "max-size = \"1M\"\n");
     let endless = format!("Subject: s\n\n{}", "y\n".repeat(1 << 20));
     for line in ["sendmail root", "sendmail -t root", "sendmail -i -odq root"] {
         refused(
-            &world,
+            &sandbox,
             line,
             &endless,
             65,
@@ -192,7 +201,7 @@ fn a_mail_without_an_end_stops_at_the_limit_on_every_road() {
         )
     };
     refused(
-        &world,
+        &sandbox,
         "sendmail -t",
         &just((1 << 20) + 1),
         65,
@@ -201,7 +210,7 @@ fn a_mail_without_an_end_stops_at_the_limit_on_every_road() {
     silent(
         &call("sendmail -t")
             .stdin(just(1 << 20))
-            .run(&world, true)
+            .run(&sandbox, true)
             .run(),
         "at the limit",
     );
@@ -211,7 +220,7 @@ fn a_mail_without_an_end_stops_at_the_limit_on_every_road() {
         );
         call("sendmail -bs")
             .stdin(text.replace("\r\n", "\n").replace('\n', "\r\n"))
-            .run(&world, true)
+            .run(&sandbox, true)
             .run()
             .stdout
     };

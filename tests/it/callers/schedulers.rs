@@ -206,7 +206,7 @@ fn anacron_gives_a_seekable_file_and_no_outputs() {
 }
 
 #[test]
-fn at_runs_in_the_root_folder_and_names_no_author() {
+fn at_runs_in_the_root_directory_and_names_no_author() {
     call("/usr/sbin/sendmail -i alice")
         .stdin("Subject: Output from your job        7\nTo: alice\n\nout\n.\nput\n")
         .after("cd /")
@@ -220,9 +220,9 @@ fn at_runs_in_the_root_folder_and_names_no_author() {
 #[test]
 fn freebsd_periodic_mails_its_report_and_nothing_when_there_is_none() {
     let line = "mail -E -s 'web1.a.example daily run output' root";
-    let world = host(1);
-    silent(&call(line).run(&world, true).run(), "empty");
-    assert_eq!(world.entries(), [""; 0]);
+    let sandbox = host(1);
+    silent(&call(line).run(&sandbox, true).run(), "empty");
+    assert_eq!(sandbox.entries(), [""; 0]);
     call(line)
         .stdin("Disk status:\n/dev/ada0p2  7%\n")
         .to("admin@a.example")
@@ -238,24 +238,24 @@ fn freebsd_periodic_mails_its_report_and_nothing_when_there_is_none() {
 fn the_crontab_of_bsd_and_macos_runs_the_queue_in_silence() {
     let line = "sendmail -L sm-msp-queue -Ac -q";
     let place = Place::reserve();
-    let world = host(place.port());
-    silent(&call(line).run(&world, true).run(), "nothing waits");
+    let sandbox = host(place.port());
+    silent(&call(line).run(&sandbox, true).run(), "nothing waits");
     silent(
         &call("sendmail bob@x.example")
             .stdin("x\n")
-            .run(&world, true)
+            .run(&sandbox, true)
             .run(),
         "handed over",
     );
-    silent(&call(line).run(&world, true).run(), "server down");
-    assert_eq!(world.entries().len(), 1);
+    silent(&call(line).run(&sandbox, true).run(), "server down");
+    assert_eq!(sandbox.entries().len(), 1);
     let sink = Options::new().start_at(place);
-    silent(&call(line).run(&world, true).run(), "not due");
+    silent(&call(line).run(&sandbox, true).run(), "not due");
     assert_eq!(sink.mails(), []);
     silent(
-        &call("sendmail -q -qRx.example").run(&world, true).run(),
+        &call("sendmail -q -qRx.example").run(&sandbox, true).run(),
         "asked for",
     );
     assert_eq!(sink.only_mail().to, ["bob@x.example"]);
-    assert_eq!(world.entries(), [""; 0]);
+    assert_eq!(sandbox.entries(), [""; 0]);
 }

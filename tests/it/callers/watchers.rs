@@ -251,21 +251,21 @@ fn fail2ban_keeps_whois_text_from_being_commands() {
         let call = call(&format!(
             "mail {flag} -s '[Fail2Ban] sshd: banned 192.0.2.7 from web1' root"
         ));
-        let world = host(Place::reserve().port());
+        let sandbox = host(Place::reserve().port());
         let call = call.stdin(body).to("admin@a.example");
         let call = call.arrives(composed(
             "admin@a.example",
             "[Fail2Ban] sshd: banned 192.0.2.7 from web1",
             body,
         ));
-        let outcome = call.run(&world, true).run();
+        let outcome = call.run(&sandbox, true).run();
         assert_eq!(
-            (outcome.status, world.entries().len()),
+            (outcome.status, sandbox.entries().len()),
             (0, 1),
             "{}",
             outcome.stderr
         );
-        assert_eq!(world.read("pwned"), None);
+        assert_eq!(sandbox.read("pwned"), None);
         call.check();
     }
 }

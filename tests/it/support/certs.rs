@@ -2,7 +2,7 @@
 //! be good or bad.
 //!
 //! Promise: made once per test binary, valid around the current time unless the row says otherwise,
-//! never written to disk from here ([`super::world::World::pem`] does that where a path is wanted).
+//! never written to disk from here ([`super::sandbox::Sandbox::pem`] does that where a path is wanted).
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};

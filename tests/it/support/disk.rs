@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use super::world::World;
+use super::sandbox::Sandbox;
 
 /// A mounted file system.
 pub(crate) struct Disk {
@@ -68,8 +68,8 @@ pub(crate) struct Image(PathBuf);
 
 impl Image {
     /// Makes an empty one of 8 MB.
-    pub(crate) fn new(world: &World, name: &str) -> Image {
-        let path = world.path(name);
+    pub(crate) fn new(sandbox: &Sandbox, name: &str) -> Image {
+        let path = sandbox.path(name);
         fs::File::create(&path).unwrap().set_len(8 << 20).unwrap();
         let made = Command::new("mkfs.ext4")
             .args(["-q", "-F"])
@@ -86,18 +86,18 @@ impl Image {
     }
 
     /// What a power cut at this moment would leave.
-    pub(crate) fn cut(&self, world: &World, name: &str) -> Image {
-        let copy = world.path(name);
+    pub(crate) fn cut(&self, sandbox: &Sandbox, name: &str) -> Image {
+        let copy = sandbox.path(name);
         fs::copy(&self.0, &copy).unwrap();
         Image(copy)
     }
 
     /// Why there can be no such disk here.
-    pub(crate) fn obstacle(world: &World) -> Option<&'static str> {
+    pub(crate) fn obstacle(sandbox: &Sandbox) -> Option<&'static str> {
         if !Path::new("/usr/sbin/mkfs.ext4").exists() && !Path::new("/sbin/mkfs.ext4").exists() {
             return Some("mkfs.ext4 is missing; tests/install.sh installs it");
         }
-        let image = Image::new(world, "probe.img");
+        let image = Image::new(sandbox, "probe.img");
         let words = [
             "-m",
             "--propagation",

@@ -2,7 +2,7 @@
 //! transcripts, and an ordinary server that keeps the mail it is given.
 //!
 //! Promise: nothing here touches the home, the settings or the network of the machine (everything
-//! is a temporary folder and 127.0.0.1 port 0), everything ends by itself within a time limit, and
+//! is a temporary directory and 127.0.0.1 port 0), everything ends by itself within a time limit, and
 //! a server that was not played to its end fails the test.
 #![allow(
     dead_code,
@@ -13,6 +13,7 @@ pub(crate) mod certs;
 pub(crate) mod disk;
 pub(crate) mod obstacle;
 mod player;
+pub(crate) mod sandbox;
 pub(crate) mod script;
 pub(crate) mod server;
 mod session;
@@ -20,4 +21,3 @@ pub(crate) mod sink;
 pub(crate) mod terminal;
 pub(crate) mod web;
 pub(crate) mod wire;
-pub(crate) mod world;

@@ -70,9 +70,9 @@ impl<'s> Player<'s> {
             let text = format!("connection {}: {failure}", self.number + 1);
             self.stage.state.lock().unwrap().failures.push(text);
         }
-        let (flights, client_name) = (self.wire.flights(), self.wire.client_name());
+        let (round_trips, client_name) = (self.wire.round_trips(), self.wire.client_name());
         self.note(|connection| {
-            connection.flights = flights;
+            connection.round_trips = round_trips;
             connection.client_name = connection.client_name.take().or(client_name);
         });
     }
@@ -112,7 +112,7 @@ impl<'s> Player<'s> {
             Act::Hear(pattern) => return self.hear(pattern),
             Act::Data => return self.data(),
             Act::Chunk => return self.chunk(),
-            Act::Body(octets) => return self.body(*octets),
+            Act::Body(bytes) => return self.body(*bytes),
             Act::Tls(handshake) => return self.handshake(handshake),
             Act::Bye => return self.bye(),
             Act::Optional => self.optional = true,
@@ -216,7 +216,7 @@ impl<'s> Player<'s> {
         match self.wire.message().map_err(|error| error.to_string())? {
             Some(message) => {
                 self.note(|connection| connection.mails.push(message.clone()));
-                self.write_down(&format!("-- message of {} octets", message.len()));
+                self.write_down(&format!("-- message of {} bytes", message.len()));
                 self.unanswered = true;
                 Ok(Flow::On)
             }
@@ -227,40 +227,40 @@ impl<'s> Player<'s> {
 
     fn chunk(&mut self) -> Result<Flow, String> {
         self.flush();
-        let octets = self.chunk.take().ok_or("no BDAT came before this chunk")?;
+        let bytes = self.chunk.take().ok_or("no BDAT came before this chunk")?;
         match self
             .wire
-            .exactly(octets)
+            .exactly(bytes)
             .map_err(|error| error.to_string())?
         {
             Some(message) => {
-                self.write_down(&format!("-- message of {octets} octets"));
+                self.write_down(&format!("-- message of {bytes} bytes"));
                 self.note(|connection| connection.mails.push(message));
                 self.unanswered = true;
                 Ok(Flow::On)
             }
             None => Err(format!(
-                "expected a message of {octets} octets, and the client closed"
+                "expected a message of {bytes} bytes, and the client closed"
             )),
         }
     }
 
-    fn body(&mut self, octets: usize) -> Result<Flow, String> {
+    fn body(&mut self, bytes: usize) -> Result<Flow, String> {
         self.flush();
         let mut taken = 0;
-        while taken < octets {
+        while taken < bytes {
             let some = self
                 .wire
-                .some(octets - taken)
+                .some(bytes - taken)
                 .map_err(|error| error.to_string())?;
             if some.is_empty() {
                 return Err(format!(
-                    "expected {octets} octets of a message, and the client closed after {taken}"
+                    "expected {bytes} bytes of a message, and the client closed after {taken}"
                 ));
             }
             taken += some.len();
         }
-        self.write_down(&format!("-- {octets} octets of a message"));
+        self.write_down(&format!("-- {bytes} bytes of a message"));
         Ok(Flow::On)
     }
 
@@ -338,7 +338,7 @@ impl<'s> Player<'s> {
             }
             sent += block.len();
         }
-        Err(format!("the client swallowed {sent} octets"))
+        Err(format!("the client swallowed {sent} bytes"))
     }
 
     fn either(&mut self, branches: &[Vec<Step>]) -> Result<Flow, String> {

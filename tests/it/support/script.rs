@@ -9,8 +9,8 @@
 //! C: MAIL FROM:<a@a.example>*           the client must say this; `*` stands for anything, `\*` for a star
 //! C: AUTH PLAIN {plain u p}             `{plain USER PASSWORD}`, `{b64 TEXT}`, `{cram USER PASSWORD CHALLENGE}` are encoded
 //! -- data                               a message comes, up to the lone dot
-//! -- body 1000                          that many octets of whatever comes are taken, and no more
-//! -- chunk                              as many octets of a message as BDAT announced
+//! -- body 1000                          that many bytes of whatever comes are taken, and no more
+//! -- chunk                              as many bytes of a message as BDAT announced
 //! -- starttls server                    the TLS handshake, with that certificate;
 //! -- starttls badname refused           … the client must break it off;
 //! -- starttls server demand             … the client must show a certificate
@@ -18,7 +18,7 @@
 //! -- bye                                the client may say QUIT (221 is the answer) or close
 //! -- optional                           from here on the client may close at any point
 //! -- close | -- rst | -- hang           the server closes, resets, or falls silent until the client gives up
-//! -- slow 50ms                          the next S line is sent octet by octet with this pause
+//! -- slow 50ms                          the next S line is sent byte by byte with this pause
 //! -- pause 300ms                        the server takes its time, and the client must keep silent
 //! -- endless 250-X                      this line for ever (`-- endless< A`: these bytes for ever, no line end)
 //! -- either / -- or / -- end            the client's next line chooses the branch; an empty branch is its closing
@@ -57,9 +57,9 @@ pub(crate) enum Act {
     Hear(String),
     /// The client sends a message and the dot.
     Data,
-    /// The client sends this many octets of a message.
+    /// The client sends this many bytes of a message.
     Body(usize),
-    /// The client sends as many octets of a message as it said behind BDAT.
+    /// The client sends as many bytes of a message as it said behind BDAT.
     Chunk,
     /// The TLS handshake.
     Tls(Handshake),
@@ -212,7 +212,7 @@ impl At<'_> {
             "chunk" => Act::Chunk,
             "body" => Act::Body(
                 rest.parse()
-                    .unwrap_or_else(|_| self.fail("`-- body` wants a number of octets")),
+                    .unwrap_or_else(|_| self.fail("`-- body` wants a number of bytes")),
             ),
             "starttls" | "implicit" => {
                 let mut words = rest.split_whitespace();
@@ -326,7 +326,7 @@ pub(crate) fn cram_md5(user: &str, password: &str, challenge: &str) -> String {
     BASE64.encode(format!("{user} {}", hex(&digest)))
 }
 
-/// Tells whether a line is like a pattern, in which `*` stands for anything and `\*` for a star.
+/// Returns whether a line is like a pattern, in which `*` stands for anything and `\*` for a star.
 pub(crate) fn is_like(pattern: &str, line: &str) -> bool {
     // NUL stands for the literal star while the pattern is taken apart; no line shown by
     // `wire::show` holds one.

@@ -38,7 +38,7 @@ pub(crate) struct Connection {
     /// The common name of the client's certificate.
     pub client_name: Option<String>,
     /// The client's round trips.
-    pub flights: usize,
+    pub round_trips: usize,
 }
 
 /// What was said in the whole.

@@ -46,7 +46,7 @@ impl<'s> Session<'s> {
         }
         self.wire.close_notify();
         let mut kept = self.shared.kept.lock().unwrap();
-        kept.flights += self.wire.flights();
+        kept.round_trips += self.wire.round_trips();
         kept.ended += 1;
         drop(kept);
         self.shared.came.notify_all();
@@ -275,13 +275,13 @@ impl<'s> Session<'s> {
 
     /// A whole message behind its size (RFC 3030); it is taken off the wire whatever becomes of it.
     fn bdat(&mut self, line: &str) -> std::io::Result<()> {
-        let octets = line
+        let bytes = line
             .strip_prefix("BDAT ")
             .and_then(|rest| rest.strip_suffix(" LAST")?.parse().ok());
-        let Some(octets) = octets else {
+        let Some(bytes) = bytes else {
             return self.say("501 5.5.4 syntax: BDAT size LAST");
         };
-        let Some(data) = self.wire.exactly(octets)? else {
+        let Some(data) = self.wire.exactly(bytes)? else {
             return Ok(());
         };
         if self.shared.options.no_bdat {
@@ -294,7 +294,7 @@ impl<'s> Session<'s> {
     }
 
     fn take(&mut self, data: Vec<u8>) -> std::io::Result<()> {
-        self.note(format!("-- message of {} octets", data.len()));
+        self.note(format!("-- message of {} bytes", data.len()));
         let options = &self.shared.options;
         let (from, parameters) = self.from.take().unwrap_or_default();
         let to = std::mem::take(&mut self.to);

@@ -271,7 +271,7 @@ pub(crate) struct Kept {
     pub(super) answers: BTreeMap<String, String>,
     pub(super) mails: Vec<Mail>,
     pub(super) dialogue: Vec<String>,
-    pub(super) flights: usize,
+    pub(super) round_trips: usize,
     pub(super) sessions: usize,
     pub(super) ended: usize,
 }
@@ -347,7 +347,7 @@ impl Sink {
 
     /// The round trips of the sessions that have ended, in sum. Waits until all sessions have
     /// ended.
-    pub(crate) fn flights(&self) -> usize {
+    pub(crate) fn round_trips(&self) -> usize {
         let kept = self.shared.kept.lock().unwrap();
         let open = |kept: &mut Kept| kept.ended < kept.sessions;
         let (kept, late) = self
@@ -356,7 +356,7 @@ impl Sink {
             .wait_timeout_while(kept, PATIENCE, open)
             .unwrap();
         assert!(!late.timed_out(), "a session does not end");
-        kept.flights
+        kept.round_trips
     }
 
     /// How many connections there were.

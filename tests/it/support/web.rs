@@ -122,18 +122,18 @@ fn serve(mut socket: TcpStream, places: &[Place], asked: &Mutex<Vec<String>>) {
     }
 }
 
-/// The head of a question, one octet at a time: what follows is for another.
+/// The head of a question, one byte at a time: what follows is for another.
 fn head(socket: &mut TcpStream) -> io::Result<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
-        let mut octet = [0];
-        socket.read_exact(&mut octet)?;
-        head.extend(octet);
+        let mut byte = [0];
+        socket.read_exact(&mut byte)?;
+        head.extend(byte);
     }
     Ok(String::from_utf8_lossy(&head).into_owned())
 }
 
-/// Carries octets both ways until both ends are done.
+/// Carries bytes both ways until both ends are done.
 fn join(near: &TcpStream, port: u16) {
     let Ok(far) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else {
         return;

@@ -14,7 +14,7 @@ use openssl::ssl::{SslAcceptor, SslStream};
 
 /// How long a server waits for its client before the test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-/// The longest line a client may send before the test fails (a message line may be 998 octets, an
+/// The longest line a client may send before the test fails (a message line may be 998 bytes, an
 /// AUTH line 12288).
 const LONGEST_LINE: usize = 1 << 20;
 /// Stands at the end of a line that the client ended with LF alone.
@@ -30,12 +30,12 @@ pub(crate) enum Socket {
 }
 
 /// A socket that counts how often bytes came from the client after something had been sent to it:
-/// the flights, those of a TLS handshake among them.
+/// the round trips, those of a TLS handshake among them.
 #[derive(Debug)]
 struct Counting {
     socket: Socket,
     wrote: bool,
-    flights: Arc<AtomicUsize>,
+    round_trips: Arc<AtomicUsize>,
 }
 
 impl Read for Counting {
@@ -45,7 +45,7 @@ impl Read for Counting {
             Socket::Unix(socket) => socket.read(buffer),
         }?;
         if count > 0 && std::mem::take(&mut self.wrote) {
-            self.flights.fetch_add(1, Ordering::SeqCst);
+            self.round_trips.fetch_add(1, Ordering::SeqCst);
         }
         Ok(count)
     }
@@ -78,7 +78,7 @@ pub(crate) struct Wire {
     unread: Vec<u8>,
     /// Where `unread` starts being unread.
     start: usize,
-    flights: Arc<AtomicUsize>,
+    round_trips: Arc<AtomicUsize>,
 }
 
 impl Wire {
@@ -98,27 +98,27 @@ impl Wire {
     }
 
     fn over(socket: Socket) -> Self {
-        let flights = Arc::default();
-        // The first bytes are a flight, whoever speaks first.
+        let round_trips = Arc::default();
+        // The first bytes are a group, whoever speaks first.
         let socket = Counting {
             socket,
             wrote: true,
-            flights: Arc::clone(&flights),
+            round_trips: Arc::clone(&round_trips),
         };
         Wire {
             layer: Layer::Clear(socket),
             unread: Vec::new(),
             start: 0,
-            flights,
+            round_trips,
         }
     }
 
     /// How many times bytes came from the client after something had been sent to it.
-    pub(crate) fn flights(&self) -> usize {
-        self.flights.load(Ordering::SeqCst)
+    pub(crate) fn round_trips(&self) -> usize {
+        self.round_trips.load(Ordering::SeqCst)
     }
 
-    /// Tells whether TLS is up.
+    /// Returns whether TLS is up.
     pub(crate) fn is_tls(&self) -> bool {
         matches!(self.layer, Layer::Tls(_))
     }
@@ -210,7 +210,7 @@ impl Wire {
         }
     }
 
-    /// Takes up to `most` octets as they come; empty when the client has closed.
+    /// Takes up to `most` bytes as they come; empty when the client has closed.
     pub(crate) fn some(&mut self, most: usize) -> io::Result<Vec<u8>> {
         if self.pending().is_empty() && !self.fill()? {
             return Ok(Vec::new());
@@ -221,14 +221,14 @@ impl Wire {
         Ok(taken)
     }
 
-    /// Reads that many octets; `None` when the client closed before.
+    /// Reads that many bytes; `None` when the client closed before.
     ///
     /// # Errors
     /// Silence longer than [`PATIENCE`].
-    pub(crate) fn exactly(&mut self, octets: usize) -> io::Result<Option<Vec<u8>>> {
+    pub(crate) fn exactly(&mut self, bytes: usize) -> io::Result<Option<Vec<u8>>> {
         let mut taken = Vec::new();
-        while taken.len() < octets {
-            let some = self.some(octets - taken.len())?;
+        while taken.len() < bytes {
+            let some = self.some(bytes - taken.len())?;
             if some.is_empty() {
                 return Ok(None);
             }
@@ -241,7 +241,7 @@ impl Wire {
     /// `None` when the client closed before the dot.
     ///
     /// # Errors
-    /// What strict servers refuse, at the first such line: LF or CR alone, more than 998 octets.
+    /// What strict servers refuse, at the first such line: LF or CR alone, more than 998 bytes.
     pub(crate) fn message(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut message = Vec::new();
         loop {
@@ -259,7 +259,7 @@ impl Wire {
             }
             if line.strip_prefix(b".").unwrap_or(&line).len() > 998 {
                 return Err(io::Error::other(format!(
-                    "a line of {} octets in the message",
+                    "a line of {} bytes in the message",
                     line.len()
                 )));
             }

@@ -1,4 +1,4 @@
-//! A small mail in the flight of its envelope (BDAT, RFC 3030): Postfix, Dovecot's submission
+//! A small mail in the group of its envelope (BDAT, RFC 3030): Postfix, Dovecot's submission
 //! server and its LMTP take it.
 use crate::servers::Servers;
 use crate::servers::sender::{Outcome, Sender};
@@ -149,7 +149,7 @@ pub(crate) fn refused_recipients_and_senders_are_told_and_the_others_get_it(serv
 }
 
 pub(crate) fn a_large_mail_and_one_without_chunking_wait_for_354(servers: &Servers) {
-    let large = "a line that is one of many, and too many of them for one flight\n".repeat(1100);
+    let large = "a line that is one of many, and too many of them for one group\n".repeat(1100);
     let ran = servers
         .over_plain()
         .args(["-v", "-s", "s", "large@chunking.test"])

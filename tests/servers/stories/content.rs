@@ -47,7 +47,7 @@ pub(crate) fn an_address_beyond_ascii_travels_by_smtputf8(servers: &Servers) {
 }
 
 pub(crate) fn ten_megabytes_arrive_byte_for_byte(servers: &Servers) {
-    // Every octet in every neighbourhood: line ends, NUL and dots included.
+    // Every byte in every neighbourhood: line ends, NUL and dots included.
     let mut state = 2026_u32;
     let mut bytes = Vec::with_capacity(10_000_000);
     while bytes.len() < 10_000_000 {

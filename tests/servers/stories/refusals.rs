@@ -75,7 +75,7 @@ pub(crate) fn nothing_is_sent_when_every_recipient_is_refused(servers: &Servers)
 }
 
 pub(crate) fn a_mail_over_the_servers_size_is_refused_before_mail_from(servers: &Servers) {
-    let text = "twenty thousand octets are the limit of this port\n".repeat(500);
+    let text = "twenty thousand bytes are the limit of this port\n".repeat(500);
     let ran = servers
         .over_tight()
         .args(["-v", "-s", "s", "big@refusals.test"])

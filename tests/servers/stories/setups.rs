@@ -27,10 +27,10 @@ fn setup(servers: &Servers, home: &Arc<TempDir>) -> Terminal {
         .at_terminal()
 }
 
-/// Every path below a folder with its mode and its content.
-fn tree(folder: &Path) -> BTreeMap<String, (u32, String)> {
+/// Every path below a directory with its mode and its content.
+fn tree(dir: &Path) -> BTreeMap<String, (u32, String)> {
     let mut found = BTreeMap::new();
-    let mut open = vec![folder.to_owned()];
+    let mut open = vec![dir.to_owned()];
     while let Some(below) = open.pop() {
         for path in fs::read_dir(&below)
             .expect("a folder")
@@ -47,7 +47,7 @@ fn tree(folder: &Path) -> BTreeMap<String, (u32, String)> {
                 fs::read_to_string(&path).expect("text")
             };
             let name = path
-                .strip_prefix(folder)
+                .strip_prefix(dir)
                 .expect("below it")
                 .display()
                 .to_string();
@@ -228,7 +228,7 @@ pub(crate) fn whoever_leaves_at_any_question_leaves_home_as_it_was(servers: &Ser
     ];
     for leave in 0..steps.len() {
         let home = home();
-        // Some homes are not new: a folder that is there stays, and so does its mode.
+        // Some homes are not new: a directory that is there stays, and so does its mode.
         if leave % 2 == 0 {
             fs::create_dir_all(home.path().join(".config/other")).expect("a folder");
             fs::write(home.path().join(".config/other/settings"), "mine\n").expect("a file");

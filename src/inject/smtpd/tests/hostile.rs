@@ -1,4 +1,4 @@
-//! Octets nobody would send, and answers nobody would give: still one valid reply to each command.
+//! Bytes nobody would send, and answers nobody would give: still one valid reply to each command.
 use proptest::prelude::*;
 
 use super::*;
@@ -10,7 +10,7 @@ fn codes(output: &str) -> Vec<u16> {
     for line in output.split_inclusive('\n') {
         let text = line.strip_suffix("\r\n").unwrap();
         assert!(
-            line.len() <= 512 && text.bytes().all(|octet| (b' '..=b'~').contains(&octet)),
+            line.len() <= 512 && text.bytes().all(|byte| (b' '..=b'~').contains(&byte)),
             "{line:?}"
         );
         assert!(open.is_none_or(|code| code == &text[..3]), "{line:?}");
@@ -57,9 +57,9 @@ struct Client<'a> {
 }
 
 impl Client<'_> {
-    /// Takes what the other side takes for a line; tells whether it ended with CRLF.
+    /// Takes what the other side takes for a line; returns whether it ended with CRLF.
     fn line(&mut self) -> Option<bool> {
-        let at = self.rest.iter().position(|octet| *octet == b'\n')?;
+        let at = self.rest.iter().position(|byte| *byte == b'\n')?;
         let crlf = self.rest[..at].ends_with(b"\r");
         self.rest = &self.rest[at + 1..];
         if *self.crlf.get_or_insert(crlf) && !crlf {
@@ -125,7 +125,7 @@ fn said() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         6 => prop::sample::select(words).prop_map(<[u8]>::to_vec),
         1 => prop::collection::vec(any::<u8>(), 0..40),
-        1 => (any::<u8>(), 0..4000_usize).prop_map(|(octet, times)| vec![octet; times]),
+        1 => (any::<u8>(), 0..4000_usize).prop_map(|(byte, times)| vec![byte; times]),
         2 => Just(b"\n".to_vec()),
     ];
     prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())

@@ -18,7 +18,7 @@ const CIPHERS: &[(u16, &str)] = &[
     (0x009C, "AES128-GCM-SHA256"), (0x009D, "AES256-GCM-SHA384"), (0x002F, "AES128-SHA"), (0x0035, "AES256-SHA"),
 ];
 
-/// Version and cipher by the first octets that the server sent (RFC 8446 section 4.1.3); a request
+/// Version and cipher by the first bytes that the server sent (RFC 8446 section 4.1.3); a request
 /// for another hello names the same.
 pub(super) fn read(head: &[u8]) -> (&'static str, &'static str) {
     parse(head).unwrap_or(("TLS", ""))
@@ -53,8 +53,8 @@ fn parse(head: &[u8]) -> Option<(&'static str, &'static str)> {
     ))
 }
 
-fn number(octets: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_be_bytes(octets.get(at..at + 2)?.try_into().ok()?))
+fn number(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
 }
 
 #[cfg(test)]

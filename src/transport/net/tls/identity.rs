@@ -15,7 +15,7 @@ use crate::delivery::Cause;
 use crate::transport::net::pem::{certificates, read};
 
 const SEQUENCE: u8 = 0x30;
-const OCTETS: u8 = 0x04;
+const BYTES: u8 = 0x04;
 /// The parameters of a key in SEC1's form (RFC 5915).
 const PARAMETERS: u8 = 0xA0;
 const ZERO: &[u8] = &[0x02, 0x01, 0x00];
@@ -103,7 +103,7 @@ fn in_pkcs8(text: &str) -> Option<Zeroizing<String>> {
 
 /// A key of this algorithm as PKCS #8 has it (RFC 5208).
 fn wrap(algorithm: &[u8], key: &[u8]) -> Zeroizing<Vec<u8>> {
-    let key = Zeroizing::new(element(OCTETS, key));
+    let key = Zeroizing::new(element(BYTES, key));
     Zeroizing::new(element(
         SEQUENCE,
         &Zeroizing::new([ZERO, &element(SEQUENCE, algorithm), &key].concat()),
@@ -129,11 +129,11 @@ fn split(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
         (usize::from(first), 2)
     } else {
         let count = usize::from(first & 0x7F);
-        let octets = der.get(2..2 + count).filter(|octets| octets.len() <= 4)?;
+        let bytes = der.get(2..2 + count).filter(|bytes| bytes.len() <= 4)?;
         (
-            octets
+            bytes
                 .iter()
-                .fold(0, |sum, octet| sum << 8 | usize::from(*octet)),
+                .fold(0, |sum, byte| sum << 8 | usize::from(*byte)),
             2 + count,
         )
     };
@@ -143,16 +143,16 @@ fn split(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 
 fn element(tag: u8, inside: &[u8]) -> Vec<u8> {
     let length = inside.len();
-    let octets: Vec<u8> = length
+    let bytes: Vec<u8> = length
         .to_be_bytes()
         .into_iter()
-        .skip_while(|octet| *octet == 0)
+        .skip_while(|byte| *byte == 0)
         .collect();
     let mut der = Vec::with_capacity(length + 10);
     der.push(tag);
     if length >= 0x80 {
-        der.push(0x80 | u8::try_from(octets.len()).unwrap_or(0x7F));
-        der.extend(octets);
+        der.push(0x80 | u8::try_from(bytes.len()).unwrap_or(0x7F));
+        der.extend(bytes);
     } else {
         der.extend(u8::try_from(length));
     }

@@ -219,11 +219,11 @@ fn hosts(cert: &TbsCertificateInner<Raw>) -> Vec<String> {
         .unwrap_or_default();
     let host = |name: &GeneralName| match name {
         GeneralName::DnsName(name) => Some(name.to_string()),
-        GeneralName::IpAddress(octets) => {
-            let octets = octets.as_bytes();
-            let address = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+        GeneralName::IpAddress(bytes) => {
+            let bytes = bytes.as_bytes();
+            let address = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
             address
-                .or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from))
+                .or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from))
                 .ok()
                 .map(|address| address.to_string())
         }

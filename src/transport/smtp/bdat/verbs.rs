@@ -1,7 +1,7 @@
 //! Text that a server could take for commands.
 //!
 //! Promise: says yes to every text with a line that a server of SMTP or LMTP might obey: one that
-//! begins with a verb, in any case, behind blanks, control characters or octets over 127. It may
+//! begins with a verb, in any case, behind blanks, control characters or bytes over 127. It may
 //! say yes to a harmless text, which then costs a round trip. Linear in the length of the text.
 
 /// Verbs that a line may begin with even as a part of a longer word: some servers look at four
@@ -31,18 +31,18 @@ const WORDS: [&[u8]; 7] = [
     b"AUTH", b"HELP", b"QUIT", b"SAML", b"SEND", b"SOML", b"TURN",
 ];
 
-/// The octets behind which a server with a short buffer may take the rest of a line for another one
+/// The bytes behind which a server with a short buffer may take the rest of a line for another one
 /// (RFC 5321 section 4.5.3.1.4 wants room for 512).
 const SHORT: usize = 500;
 
 /// Whether a line of the text could be read as a command.
 pub(super) fn holds_command(text: &[u8]) -> bool {
     // A server may take any of these for the end of a line.
-    text.split(|octet| *octet < b' ' && *octet != b'\t')
+    text.split(|byte| *byte < b' ' && *byte != b'\t')
         .any(|line| {
             let blanks = line
                 .iter()
-                .take_while(|octet| !octet.is_ascii_graphic())
+                .take_while(|byte| !byte.is_ascii_graphic())
                 .count();
             is_command(&line[blanks..])
                 || line

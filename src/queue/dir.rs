@@ -1,8 +1,8 @@
-//! The queue's folder: where it is, who may touch it, and the few file operations whose order the
+//! The queue's directory: where it is, who may touch it, and the few file operations whose order the
 //! promises rest on.
 //!
-//! Promise: every name is resolved inside folders that were opened once and judged by what was
-//! opened; files are 0600 and folders 0700 whatever the umask. Refuses folders of others, folders
+//! Promise: every name is resolved inside directories that were opened once and judged by what was
+//! opened; files are 0600 and directories 0700 whatever the umask. Refuses directories of others, directories
 //! others may enter, and symbolic links.
 use std::ffi::OsStr;
 use std::fs::File;
@@ -17,7 +17,7 @@ use rustix::io::Errno;
 
 use crate::environment;
 
-/// One of the folders in the queue's place.
+/// One of the directories in the queue's place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subdir {
     /// Mail that waits.
@@ -51,19 +51,19 @@ pub(super) enum Lock {
 /// The name of the file that keeps a little room.
 const RESERVE: &str = "reserve";
 
-/// Why there is no folder.
+/// Why there is no directory.
 #[derive(Debug, thiserror::Error)]
-pub enum FolderError {
+pub enum DirError {
     /// It belongs to another user.
     #[error("the queue directory {}: it belongs to another user", .path.display())]
     Foreign {
-        /// The folder.
+        /// The directory.
         path: PathBuf,
     },
     /// Others may enter it, or it is a symbolic link.
     #[error("the queue directory {}: {why}", .path.display())]
     Unsafe {
-        /// The folder.
+        /// The directory.
         path: PathBuf,
         /// A lowercase fragment.
         why: String,
@@ -71,14 +71,14 @@ pub enum FolderError {
     /// It cannot be made or opened: no place, no permission, a read-only file system.
     #[error("the queue directory {}: {error}", .path.display())]
     Unusable {
-        /// The folder.
+        /// The directory.
         path: PathBuf,
         /// Why.
         error: io::Error,
     },
 }
 
-/// Makes a folder and those above it, each closed to others and open to us whatever the umask.
+/// Makes a directory and those above it, each closed to others and open to us whatever the umask.
 fn make_all(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -98,21 +98,21 @@ fn make_all(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The opened folders.
+/// The opened directories.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(super) struct QueueDir {
     root: OwnedFd,
     subdirs: [OwnedFd; 4],
     path: PathBuf,
 }
 
-impl Folder {
+impl QueueDir {
     /// Opens the queue at a path, and makes it when it is not there.
     ///
     /// # Errors
-    /// [`FolderError`].
-    pub(super) fn open(path: &Path) -> Result<Self, FolderError> {
-        let unusable = |error: io::Error| FolderError::Unusable {
+    /// [`DirError`].
+    pub(super) fn open(path: &Path) -> Result<Self, DirError> {
+        let unusable = |error: io::Error| DirError::Unusable {
             path: path.to_owned(),
             error,
         };
@@ -135,7 +135,7 @@ impl Folder {
             subdirs.push(Self::enter(&root, Path::new(name), &path.join(name))?);
         }
         if new {
-            // Mail is as durable as the names of the folders it lies in.
+            // Mail is as durable as the names of the directories it lies in.
             rustix::fs::fsync(&root).map_err(|error| unusable(error.into()))?;
             for above in path
                 .ancestors()
@@ -143,35 +143,35 @@ impl Folder {
                 .take(3)
                 .filter(|above| !above.as_os_str().is_empty())
             {
-                let _ = std::fs::File::open(above).and_then(|folder| folder.sync_all());
+                let _ = std::fs::File::open(above).and_then(|dir| dir.sync_all());
             }
         }
         let subdirs = subdirs
             .try_into()
             .map_err(|_| unusable(io::Error::other("a directory is missing")))?;
-        Ok(Folder {
+        Ok(QueueDir {
             root,
             subdirs,
             path: path.to_owned(),
         })
     }
 
-    fn enter(at: impl AsFd, name: &Path, shown: &Path) -> Result<OwnedFd, FolderError> {
-        let refused = |why: &str| FolderError::Unsafe {
+    fn enter(at: impl AsFd, name: &Path, shown: &Path) -> Result<OwnedFd, DirError> {
+        let refused = |why: &str| DirError::Unsafe {
             path: shown.to_owned(),
             why: why.to_owned(),
         };
-        let unusable = |error: Errno| FolderError::Unusable {
+        let unusable = |error: Errno| DirError::Unusable {
             path: shown.to_owned(),
             error: error.into(),
         };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let folder = match rustix::fs::openat(&at, name, flags, Mode::empty()) {
-            Ok(folder) => folder,
+        let dir = match rustix::fs::openat(&at, name, flags, Mode::empty()) {
+            Ok(dir) => dir,
             Err(Errno::LOOP | Errno::NOTDIR) => {
                 return Err(refused("it is a symbolic link or not a directory"));
             }
-            // A umask of 777 leaves a folder that its own maker cannot enter.
+            // A umask of 777 leaves a directory that its own maker cannot enter.
             Err(Errno::ACCESS) => {
                 let _ =
                     rustix::fs::chmodat(&at, name, Mode::from_raw_mode(0o700), AtFlags::empty());
@@ -179,9 +179,9 @@ impl Folder {
             }
             Err(error) => return Err(unusable(error)),
         };
-        let stat = rustix::fs::fstat(&folder).map_err(unusable)?;
+        let stat = rustix::fs::fstat(&dir).map_err(unusable)?;
         if stat.st_uid != environment::user_id() {
-            return Err(FolderError::Foreign {
+            return Err(DirError::Foreign {
                 path: shown.to_owned(),
             });
         }
@@ -192,9 +192,9 @@ impl Folder {
             )));
         }
         if stat.st_mode & 0o700 != 0o700 {
-            rustix::fs::fchmod(&folder, Mode::from_raw_mode(0o700)).map_err(unusable)?;
+            rustix::fs::fchmod(&dir, Mode::from_raw_mode(0o700)).map_err(unusable)?;
         }
-        Ok(folder)
+        Ok(dir)
     }
 
     /// Whether mail can be written down: a file system that became read-only lets everything be
@@ -243,13 +243,13 @@ impl Folder {
         Self::make_at(self.subdir(subdir), name, flags)
     }
 
-    fn make_at(folder: &OwnedFd, name: &str, flags: OFlags) -> io::Result<File> {
+    fn make_at(dir: &OwnedFd, name: &str, flags: OFlags) -> io::Result<File> {
         let mode = Mode::from_raw_mode(0o600);
-        let file = match rustix::fs::openat(folder, name, flags, mode) {
+        let file = match rustix::fs::openat(dir, name, flags, mode) {
             // Made by a process whose umask took too much, and not mended by it yet.
             Err(Errno::ACCESS) => {
-                rustix::fs::chmodat(folder, name, mode, AtFlags::empty())?;
-                rustix::fs::openat(folder, name, flags, mode)?
+                rustix::fs::chmodat(dir, name, mode, AtFlags::empty())?;
+                rustix::fs::openat(dir, name, flags, mode)?
             }
             outcome => outcome?,
         };
@@ -283,7 +283,7 @@ impl Folder {
         Ok(File::from(file))
     }
 
-    /// Tells whether a name still stands for an open file: it may have been removed or exchanged
+    /// Returns whether a name still stands for an open file: it may have been removed or exchanged
     /// before it was locked.
     pub(super) fn is_same(&self, subdir: Subdir, name: &str, file: &File) -> bool {
         let by_name = rustix::fs::statat(self.subdir(subdir), name, AtFlags::SYMLINK_NOFOLLOW);
@@ -291,7 +291,7 @@ impl Folder {
         matches!((by_name, by_file), (Ok(a), Ok(b)) if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
     }
 
-    /// Tells whether there is a file of this name.
+    /// Returns whether there is a file of this name.
     pub(super) fn has(&self, subdir: Subdir, name: &str) -> bool {
         rustix::fs::statat(self.subdir(subdir), name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
     }
@@ -316,12 +316,12 @@ impl Folder {
         }
     }
 
-    /// Makes the names of a folder durable.
+    /// Makes the names of a directory durable.
     pub(super) fn sync(&self, subdir: Subdir) -> io::Result<()> {
         Ok(rustix::fs::fsync(self.subdir(subdir))?)
     }
 
-    /// The names in a folder, sorted: names begin with the time, so the oldest comes first.
+    /// The names in a directory, sorted: names begin with the time, so the oldest comes first.
     pub(super) fn names(&self, subdir: Subdir) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in Dir::read_from(self.subdir(subdir))? {
@@ -336,17 +336,17 @@ impl Folder {
         Ok(names)
     }
 
-    /// Opens what a lock lies on. It is a folder, which is there also when the disk has no room for
+    /// Opens what a lock lies on. It is a directory, which is there also when the disk has no room for
     /// one more file.
     pub(super) fn lock_of(&self, lock: Lock) -> io::Result<File> {
-        let folder = match lock {
+        let dir = match lock {
             Lock::Runner => &self.root,
             Lock::Moves => self.subdir(Subdir::Failed),
             Lock::Head => self.subdir(Subdir::Keys),
         };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Ok(File::from(rustix::fs::openat(
-            folder,
+            dir,
             ".",
             flags,
             Mode::empty(),

@@ -1,4 +1,4 @@
-//! An isolated place to run smail in: its own home, settings and working folder, and an environment
+//! An isolated place to run smail in: its own home, settings and working directory, and an environment
 //! that holds nothing of the machine.
 //!
 //! Promise: a run ends within its time limit (the process is killed and the test fails), and its
@@ -23,13 +23,13 @@ use super::certs::certs;
 /// How long one run of smail may take unless the test says otherwise.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// A temporary folder that is all a run of smail knows of the world.
-pub(crate) struct World {
+/// A temporary directory that is all a run of smail knows of the world.
+pub(crate) struct Sandbox {
     dir: TempDir,
     binary: PathBuf,
 }
 
-impl World {
+impl Sandbox {
     /// Makes an empty world for the smail that the tests were built with.
     pub(crate) fn new() -> Self {
         // An example of the same package includes this file too, and cargo names the binary to
@@ -37,7 +37,7 @@ impl World {
         let Some(binary) = option_env!("CARGO_BIN_EXE_smail") else {
             panic!("only a test knows the binary by itself")
         };
-        World::for_binary(Path::new(binary))
+        Sandbox::for_binary(Path::new(binary))
     }
 
     /// Makes an empty world for another program.
@@ -56,18 +56,18 @@ impl World {
         ] {
             fs::create_dir_all(dir.path().join(name)).unwrap();
         }
-        World {
+        Sandbox {
             dir,
             binary: binary.to_owned(),
         }
     }
 
-    /// A path in this world; `home/…` is the home, everything else lies in the working folder.
+    /// A path in this world; `home/…` is the home, everything else lies in the working directory.
     pub(crate) fn path(&self, relative: &str) -> PathBuf {
         self.dir.path().join(relative)
     }
 
-    /// Writes a private file (mode 0600), making its folders.
+    /// Writes a private file (mode 0600), making its directories.
     pub(crate) fn write(&self, relative: &str, content: impl AsRef<[u8]>) -> PathBuf {
         self.write_mode(relative, content, 0o600)
     }
@@ -77,7 +77,7 @@ impl World {
         self.write_mode(relative, content, 0o700)
     }
 
-    /// Writes a file with the given mode, making its folders.
+    /// Writes a file with the given mode, making its directories.
     pub(crate) fn write_mode(
         &self,
         relative: &str,
@@ -135,7 +135,7 @@ impl World {
         run
     }
 
-    /// The same for smail under another name, as [`World::as_name`] gives it.
+    /// The same for smail under another name, as [`Sandbox::as_name`] gives it.
     pub(crate) fn under_as<S: AsRef<OsStr>>(
         &self,
         wrapper: &[&str],
@@ -162,10 +162,10 @@ impl World {
         entries_in(&self.queue_dir())
     }
 
-    /// The names in a folder of the queue (`q`, `failed`, `corrupt`), sorted; none when it does not
+    /// The names in a directory of the queue (`q`, `failed`, `corrupt`), sorted; none when it does not
     /// exist.
-    pub(crate) fn queue_names(&self, folder: &str) -> Vec<String> {
-        names_in(&self.queue_dir().join(folder))
+    pub(crate) fn queue_names(&self, dir: &str) -> Vec<String> {
+        names_in(&self.queue_dir().join(dir))
     }
 
     /// The lines of an entry's journal; none when it has none.
@@ -215,7 +215,7 @@ impl World {
         command.env("MAILX_NO_SYSTEM_RC", "1");
         command.env("CI", "true");
         Run {
-            world: self,
+            sandbox: self,
             command,
             input: Vec::new(),
             file: None,
@@ -253,7 +253,7 @@ fn install(from: &Path, to: &Path, mode: u32, input: &[u8]) {
     assert!(child.wait().unwrap().success());
 }
 
-/// The ids of the mails that wait in a queue folder, sorted.
+/// The ids of the mails that wait in a queue directory, sorted.
 pub(crate) fn entries_in(queue: &Path) -> Vec<String> {
     names_in(&queue.join("q"))
         .iter()
@@ -262,9 +262,9 @@ pub(crate) fn entries_in(queue: &Path) -> Vec<String> {
         .collect()
 }
 
-/// The names in a folder, sorted; none when it does not exist.
-pub(crate) fn names_in(folder: &Path) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(folder) else {
+/// The names in a directory, sorted; none when it does not exist.
+pub(crate) fn names_in(dir: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(dir) else {
         return Vec::new();
     };
     let mut names: Vec<_> = entries
@@ -276,7 +276,7 @@ pub(crate) fn names_in(folder: &Path) -> Vec<String> {
 
 /// A run that is being prepared.
 pub(crate) struct Run<'w> {
-    world: &'w World,
+    sandbox: &'w Sandbox,
     command: Command,
     input: Vec<u8>,
     file: Option<fs::File>,
@@ -405,7 +405,7 @@ impl Run<'_> {
             .stderr
             .take()
             .map_or_else(|| mpsc::channel().1, collect);
-        let _ = self.world;
+        let _ = self.sandbox;
         Running {
             child,
             stdout,

@@ -1,20 +1,20 @@
-//! A folder that cannot be used for a moment: mail is kept in the next one, and every command of
+//! A directory that cannot be used for a moment: mail is kept in the next one, and every command of
 //! the queue finds it there.
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use crate::support::sandbox::{Outcome, Run, Sandbox, entries_in, names_in};
 use crate::support::sink::{Options, Place};
-use crate::support::world::{Outcome, Run, World, entries_in, names_in};
 
 /// A world whose first place is `state/smail`, and the second `home/.local/state/smail`.
-struct Twice(World);
+struct Twice(Sandbox);
 
 impl Twice {
     /// The first place is in the way of itself: root, whom no mode stops, cannot use it either.
     fn blocked() -> Twice {
-        let world = World::new();
-        world.write("state", "");
-        Twice(world)
+        let sandbox = Sandbox::new();
+        sandbox.write("state", "");
+        Twice(sandbox)
     }
 
     fn open(&self) {
@@ -51,7 +51,7 @@ impl Twice {
         entries_in(&self.0.path("state/smail"))
     }
 
-    /// One mail in the second folder, and then one in the first.
+    /// One mail in the second directory, and then one in the first.
     fn both(place: &Place) -> (Twice, String, String) {
         let twice = Twice::blocked();
         assert_eq!(twice.mail(place.port(), &[]).status, 0);
@@ -75,7 +75,7 @@ fn silent(outcome: &Outcome) {
 }
 
 #[test]
-fn mail_of_both_folders_is_listed_the_oldest_first() {
+fn mail_of_both_directories_is_listed_the_oldest_first() {
     let (twice, old, new) = Twice::both(&Place::reserve());
     let list = twice.smail(&["--queue", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&list.stdout).unwrap();
@@ -100,7 +100,7 @@ fn mail_of_both_folders_is_listed_the_oldest_first() {
 }
 
 #[test]
-fn mail_of_both_folders_is_sent_by_every_run() {
+fn mail_of_both_directories_is_sent_by_every_run() {
     for words in [
         &["--flush"][..],
         &["--as", "sendmail", "-q"],
@@ -126,7 +126,7 @@ fn mail_of_both_folders_is_sent_by_every_run() {
 }
 
 #[test]
-fn mail_that_is_named_is_found_in_either_folder() {
+fn mail_that_is_named_is_found_in_either_directory() {
     let place = Place::reserve();
     let (twice, old, new) = Twice::both(&place);
     for id in [&old, &new] {
@@ -154,7 +154,7 @@ fn mail_that_is_named_is_found_in_either_folder() {
 }
 
 #[test]
-fn a_mail_that_is_sent_takes_along_what_waits_in_either_folder() {
+fn a_mail_that_is_sent_takes_along_what_waits_in_either_directory() {
     let place = Place::reserve();
     let (twice, old, new) = Twice::both(&place);
     for id in [&old, &new] {
@@ -173,7 +173,7 @@ fn a_mail_that_is_sent_takes_along_what_waits_in_either_folder() {
 }
 
 #[test]
-fn a_check_proves_both_folders() {
+fn a_check_proves_both_directories() {
     let (twice, old, new) = Twice::both(&Place::reserve());
     for (queue, id) in [
         (twice.0.queue_dir(), &old),
@@ -192,7 +192,7 @@ fn a_check_proves_both_folders() {
 }
 
 #[test]
-fn a_key_counts_in_whichever_folder_it_was_noted() {
+fn a_key_counts_in_whichever_directory_it_was_noted() {
     let sink = Options::new().start();
     let twice = Twice::blocked();
     let key = ["--idempotency-key", "nightly"];
@@ -205,7 +205,7 @@ fn a_key_counts_in_whichever_folder_it_was_noted() {
 }
 
 #[test]
-fn a_folder_that_others_may_enter_is_told_and_the_others_are_looked_through() {
+fn a_directory_that_others_may_enter_is_told_and_the_others_are_looked_through() {
     let place = Place::reserve();
     let (twice, _, new) = Twice::both(&place);
     fs::set_permissions(twice.0.queue_dir(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -229,10 +229,10 @@ fn a_folder_that_others_may_enter_is_told_and_the_others_are_looked_through() {
 }
 
 #[test]
-fn a_folder_that_is_named_takes_new_mail_and_the_others_are_looked_through() {
-    let world = World::new();
+fn a_directory_that_is_named_takes_new_mail_and_the_others_are_looked_through() {
+    let sandbox = Sandbox::new();
     let place = Place::reserve();
-    let named = format!("queue-dir={}", world.path("named").display());
+    let named = format!("queue-dir={}", sandbox.path("named").display());
     let smtp = format!("smtp=127.0.0.1:{}", place.port());
     let send = |more: &[&str]| {
         let mut words = vec![
@@ -247,18 +247,18 @@ fn a_folder_that_is_named_takes_new_mail_and_the_others_are_looked_through() {
             "r1@x.example",
         ];
         words.splice(0..0, more.iter().copied());
-        assert_eq!(world.smail(&words).stdin("x\n").queued().run().status, 0);
+        assert_eq!(sandbox.smail(&words).stdin("x\n").queued().run().status, 0);
     };
     send(&[]);
     send(&["-S", &named]);
     assert_eq!(
         (
-            world.entries().len(),
-            entries_in(&world.path("named")).len()
+            sandbox.entries().len(),
+            entries_in(&sandbox.path("named")).len()
         ),
         (1, 1)
     );
-    let list = world
+    let list = sandbox
         .smail(&["-S", &named, "--queue", "--json"])
         .queued()
         .run();
@@ -266,8 +266,8 @@ fn a_folder_that_is_named_takes_new_mail_and_the_others_are_looked_through() {
 }
 
 #[test]
-fn looking_makes_no_folder_but_the_first() {
-    let twice = Twice(World::new());
+fn looking_makes_no_directory_but_the_first() {
+    let twice = Twice(Sandbox::new());
     fs::create_dir(twice.0.path("state")).unwrap();
     assert_eq!(twice.smail(&["--queue"]).status, 0);
     assert!(!twice.0.queue_dir().exists());

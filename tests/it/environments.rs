@@ -1,4 +1,4 @@
-//! The environment as callers really leave it: no home, closed streams, a strange umask, folders of
+//! The environment as callers really leave it: no home, closed streams, a strange umask, directories of
 //! others, and a sendmail program that is smail itself. And local names, from an aliases file to
 //! the envelope.
 use std::fmt::Write as _;
@@ -7,9 +7,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use crate::support::obstacle;
+use crate::support::sandbox::entries_in;
+use crate::support::sandbox::{Sandbox, with_mounts};
 use crate::support::sink::{Options, Sink};
-use crate::support::world::entries_in;
-use crate::support::world::{World, with_mounts};
 
 /// The flags that send to a server of the test in clear.
 fn to(sink: &Sink) -> Vec<String> {
@@ -39,14 +39,14 @@ fn recipients(sink: &Sink) -> Vec<String> {
 
 #[test]
 fn a_local_name_becomes_what_an_aliases_file_says() {
-    let (world, sink) = (World::new(), Options::new().start());
-    let file = world.write_mode(
+    let (sandbox, sink) = (Sandbox::new(), Options::new().start());
+    let file = sandbox.write_mode(
         "aliases",
         "root: admin@x.example, team\nteam: a@x.example\n",
         0o644,
     );
     let set = format!("aliases-file={}", file.display());
-    let outcome = world
+    let outcome = sandbox
         .smail(&to(&sink))
         .arg("-S")
         .arg(set)
@@ -65,10 +65,10 @@ fn a_local_name_becomes_what_an_aliases_file_says() {
 
 #[test]
 fn reply_to_takes_the_alias_and_keeps_its_name() {
-    let (world, sink) = (World::new(), Options::new().start());
-    let file = world.write_mode("aliases", "help: desk@x.example\n", 0o644);
+    let (sandbox, sink) = (Sandbox::new(), Options::new().start());
+    let file = sandbox.write_mode("aliases", "help: desk@x.example\n", 0o644);
     let set = format!("aliases-file={}", file.display());
-    let outcome = world
+    let outcome = sandbox
         .smail(&to(&sink))
         .args_of(&["-S", &set, "--reply-to", "Help <help>", "bob@x.example"])
         .stdin("x\n")
@@ -82,10 +82,10 @@ fn reply_to_takes_the_alias_and_keeps_its_name() {
 }
 
 #[test]
-fn a_local_name_that_leads_nowhere_says_the_ways_out() {
-    let (world, sink) = (World::new(), Options::new().start());
+fn a_local_name_that_leads_nowhere_says_what_to_do() {
+    let (sandbox, sink) = (Sandbox::new(), Options::new().start());
     let refused = |set: &str, name: &str| {
-        let outcome = world
+        let outcome = sandbox
             .smail(&to(&sink))
             .args_of(&["-S", set, name])
             .stdin("x\n")
@@ -95,7 +95,7 @@ fn a_local_name_that_leads_nowhere_says_the_ways_out() {
             outcome.status,
             outcome
                 .stderr
-                .replace(world.path("").to_str().unwrap(), "~/"),
+                .replace(sandbox.path("").to_str().unwrap(), "~/"),
         )
     };
     let (status, words) = refused("aliases-file=", "root");
@@ -107,7 +107,7 @@ fn a_local_name_that_leads_nowhere_says_the_ways_out() {
     for way in ["aliases-file", "qualify-domain", "`default`"] {
         assert!(words.contains(way), "{words}");
     }
-    let file = world.write_mode("aliases", "root: |/bin/true\n", 0o644);
+    let file = sandbox.write_mode("aliases", "root: |/bin/true\n", 0o644);
     let set = format!("aliases-file={}", file.display());
     let (status, words) = refused(&set, "root");
     assert_eq!(status, 78);
@@ -134,7 +134,7 @@ fn a_local_name_that_leads_nowhere_says_the_ways_out() {
 
 #[test]
 fn mail_goes_with_every_stream_closed() {
-    let (world, sink) = (World::new(), Options::new().start());
+    let (sandbox, sink) = (Sandbox::new(), Options::new().start());
     for (count, script) in [
         "exec \"$@\" 0<&- 1>&- 2>&-",
         "exec \"$@\" 1>&- 2>&-",
@@ -146,7 +146,7 @@ fn mail_goes_with_every_stream_closed() {
     {
         let mut args = to(&sink);
         args.push("bob@x.example".to_owned());
-        let outcome = world
+        let outcome = sandbox
             .under(&["sh", "-c", script, "sh"], &args)
             .queued()
             .stdin("words\n")
@@ -157,24 +157,24 @@ fn mail_goes_with_every_stream_closed() {
         let open = !script.contains("0<&-");
         assert_eq!(mails[count].text().ends_with("words\r\n"), open, "{script}");
     }
-    assert_eq!(world.entries(), [""; 0]);
+    assert_eq!(sandbox.entries(), [""; 0]);
 }
 
 #[test]
 fn a_umask_takes_and_gives_nothing() {
     for umask in ["000", "777", "277"] {
-        let world = World::new();
+        let sandbox = Sandbox::new();
         let script = format!("umask {umask}; exec \"$@\"");
         let port = crate::support::sink::Place::reserve().port();
         let smtp = format!("smtp=127.0.0.1:{port}");
-        let record = world.path("sent.mbox");
+        let record = sandbox.path("sent.mbox");
         let record = format!("record={}", record.display());
         let send = |set: &[&str]| {
             let mut args = words(&["-S", "tls=none", "-r", "me@a.example", "-S", &record]);
             args.extend(words(set));
             args.push("bob@x.example".to_owned());
-            let state = world.path("run/new/state");
-            let run = world
+            let state = sandbox.path("run/new/state");
+            let run = sandbox
                 .under(&["sh", "-c", &script, "sh"], &args)
                 .queued()
                 .env("XDG_STATE_HOME", state);
@@ -182,26 +182,24 @@ fn a_umask_takes_and_gives_nothing() {
         };
         let first = send(&["-S", &smtp]);
         assert_eq!(first.status, 0, "{umask}: {}", first.stderr);
-        let target = format!("mta=test://{}", world.path("one.eml").display());
+        let target = format!("mta=test://{}", sandbox.path("one.eml").display());
         assert_eq!(send(&["-S", &target]).status, 0);
-        fs::create_dir_all(world.path("many")).unwrap();
-        let target = format!("mta=test://{}/", world.path("many").display());
+        fs::create_dir_all(sandbox.path("many")).unwrap();
+        let target = format!("mta=test://{}/", sandbox.path("many").display());
         assert_eq!(send(&["-S", &target]).status, 0);
         let mut seen = Vec::new();
-        modes(&world.path("run/new"), &mut seen);
-        modes(&world.path("many"), &mut seen);
-        modes(&world.path("one.eml"), &mut seen);
-        modes(&world.path("sent.mbox"), &mut seen);
+        modes(&sandbox.path("run/new"), &mut seen);
+        modes(&sandbox.path("many"), &mut seen);
+        modes(&sandbox.path("one.eml"), &mut seen);
+        modes(&sandbox.path("sent.mbox"), &mut seen);
         assert!(seen.len() > 10, "{seen:?}");
-        let many = world.path("many");
+        let many = sandbox.path("many");
         let wrong: Vec<_> = seen
             .iter()
-            .filter(|(path, folder, mode)| {
-                path != &many && *mode != if *folder { 0o700 } else { 0o600 }
-            })
+            .filter(|(path, dir, mode)| path != &many && *mode != if *dir { 0o700 } else { 0o600 })
             .collect();
         assert!(wrong.is_empty(), "{umask}: {wrong:?}");
-        assert_eq!(entries_in(&world.path("run/new/state/smail")).len(), 1);
+        assert_eq!(entries_in(&sandbox.path("run/new/state/smail")).len(), 1);
     }
 }
 
@@ -218,10 +216,10 @@ fn modes(path: &Path, seen: &mut Vec<(std::path::PathBuf, bool, u32)>) {
 
 #[test]
 fn the_queue_lies_where_it_can() {
-    let world = World::new();
-    // A file where a folder is wanted: neither root nor anybody can make one there.
-    world.write("in-the-way", "");
-    let service = world.path("run/service");
+    let sandbox = Sandbox::new();
+    // A file where a directory is wanted: neither root nor anybody can make one there.
+    sandbox.write("in-the-way", "");
+    let service = sandbox.path("run/service");
     fs::create_dir(&service).unwrap();
     let list = format!("{}:/nonexistent", service.display());
     let smtp = format!(
@@ -238,22 +236,22 @@ fn the_queue_lies_where_it_can() {
             "me@a.example",
             "bob@x.example",
         ];
-        let run = world
+        let run = sandbox
             .smail(&args)
             .queued()
-            .env("XDG_STATE_HOME", world.path("in-the-way"))
+            .env("XDG_STATE_HOME", sandbox.path("in-the-way"))
             .env("HOME", home);
         run.env("STATE_DIRECTORY", service).stdin("words\n").run()
     };
-    let home = world.path("home");
+    let home = sandbox.path("home");
     assert_eq!(send(&home, &list).status, 0);
-    assert_eq!(entries_in(&world.queue_dir()).len(), 1);
+    assert_eq!(entries_in(&sandbox.queue_dir()).len(), 1);
     fs::remove_dir_all(home.join(".local")).unwrap();
-    world.write("home/.local", "");
+    sandbox.write("home/.local", "");
     let outcome = send(&home, &list);
     assert_eq!(outcome.status, 0, "{}", outcome.stderr);
     assert_eq!(entries_in(&service.join("smail")).len(), 1);
-    let named = world
+    let named = sandbox
         .smail(&[
             "-S",
             &smtp,
@@ -270,15 +268,15 @@ fn the_queue_lies_where_it_can() {
 }
 
 #[test]
-fn a_job_without_home_user_and_folder_sends() {
-    let (world, sink) = (World::new(), Options::new().start());
+fn a_job_without_home_user_and_directory_sends() {
+    let (sandbox, sink) = (Sandbox::new(), Options::new().start());
     for home in [Some("/"), Some("/nonexistent"), Some(""), None] {
         let before = sink.mails().len();
         let script = "cd / && exec \"$@\"";
         let mut args = words(&["--no-queue"]);
         args.extend(to(&sink));
         args.push("bob@x.example".to_owned());
-        let mut run = world.under(&["sh", "-c", script, "sh"], &args);
+        let mut run = sandbox.under(&["sh", "-c", script, "sh"], &args);
         for name in [
             "HOME",
             "USER",
@@ -305,13 +303,13 @@ fn a_job_without_home_user_and_folder_sends() {
 
 #[test]
 fn smail_never_sends_through_itself() {
-    let world = World::new();
-    let link = world.path("bin/sendmail");
-    fs::create_dir_all(world.path("bin")).unwrap();
+    let sandbox = Sandbox::new();
+    let link = sandbox.path("bin/sendmail");
+    fs::create_dir_all(sandbox.path("bin")).unwrap();
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_smail"), &link).unwrap();
     let mta = format!("mta={}", link.display());
     let wanted = "smail: the sendmail program runs smail again\n\nhint: set smtp to the server that accepts mail from this host\n";
-    let outcome = world
+    let outcome = sandbox
         .smail(&["-S", &mta, "-r", "me@a.example", "bob@x.example"])
         .stdin("x\n")
         .run();
@@ -321,9 +319,9 @@ fn smail_never_sends_through_itself() {
         "#!/bin/sh\nexec {} -S mta=/usr/bin/true x@x.example\n",
         env!("CARGO_BIN_EXE_smail")
     );
-    let detour = world.write_program("detour", &script);
+    let detour = sandbox.write_program("detour", &script);
     let mta = format!("mta={}", detour.display());
-    let outcome = world
+    let outcome = sandbox
         .smail(&["-S", &mta, "-r", "me@a.example", "bob@x.example"])
         .stdin("x\n")
         .run();
@@ -339,9 +337,9 @@ fn smail_never_sends_through_itself() {
 
 #[test]
 fn a_program_that_smail_starts_may_be_followed_by_a_server() {
-    let (world, sink) = (World::new(), Options::new().start());
+    let (sandbox, sink) = (Sandbox::new(), Options::new().start());
     let smtp = format!("smtp=127.0.0.1:{}", sink.port());
-    let outcome = world
+    let outcome = sandbox
         .smail(&[
             "-S",
             &smtp,
@@ -371,15 +369,15 @@ fn a_program_that_smail_starts_may_be_followed_by_a_server() {
 /// Runs smail as a user without rights, on a machine whose /etc holds these files (`NAME MODE
 /// TEXT`).
 fn as_daemon(
-    world: &World,
+    sandbox: &Sandbox,
     etc: &[(&str, &str, &str)],
     args: &[&str],
-) -> crate::support::world::Outcome {
+) -> crate::support::sandbox::Outcome {
     const DAEMON: u32 = 54_321;
-    let binary = world.copy_program(Path::new(env!("CARGO_BIN_EXE_smail")), "smail");
+    let binary = sandbox.copy_program(Path::new(env!("CARGO_BIN_EXE_smail")), "smail");
     let mut script = "mount -t tmpfs none /etc && mkdir /etc/smail".to_owned();
     for (number, (name, mode, text)) in etc.iter().enumerate() {
-        let source = world.write(&format!("etc/{number}"), text);
+        let source = sandbox.write(&format!("etc/{number}"), text);
         let _ = write!(
             script,
             " && cp {} /etc/{name} && chmod {mode} /etc/{name}",
@@ -388,7 +386,7 @@ fn as_daemon(
     }
     script.push_str(" && shift && exec setpriv --reuid 54321 --regid 54321 --clear-groups \"$@\"");
     let mut paths = Vec::new();
-    modes(&world.path(""), &mut paths);
+    modes(&sandbox.path(""), &mut paths);
     for (path, _, _) in paths {
         std::os::unix::fs::lchown(path, Some(DAEMON), Some(DAEMON)).unwrap();
     }
@@ -396,7 +394,7 @@ fn as_daemon(
     words.extend(args);
     // The program of the wrapper stands first and is shifted away: it may lie where this user
     // cannot go.
-    world
+    sandbox
         .under(&with_mounts(&script), &words)
         .queued()
         .without_env("MAILX_NO_SYSTEM_RC")
@@ -409,21 +407,21 @@ fn a_system_file_that_a_user_may_not_read_matters_only_where_nothing_else_names_
     if obstacle::stops("a file of root", obstacle::without_root()) {
         return;
     }
-    let (world, sink) = (World::new(), Options::new().start());
+    let (sandbox, sink) = (Sandbox::new(), Options::new().start());
     let etc = [("smail/config.toml", "600", "smtp = \"smtps://h.example\"\n")];
-    let refused = as_daemon(&world, &etc, &["-r", "me@a.example", "bob@x.example"]);
+    let refused = as_daemon(&sandbox, &etc, &["-r", "me@a.example", "bob@x.example"]);
     let wanted = "smail: /etc/smail/config.toml: this user cannot read it, and nothing else sets a server\n\nhint: \
                   run chgrp GROUP /etc/smail/config.toml && chmod 640 /etc/smail/config.toml, with a group that this user belongs to\n";
     assert_eq!((refused.status, refused.stderr.as_str()), (78, wanted));
     let mut args = to(&sink);
     args.push("bob@x.example".to_owned());
     let args: Vec<_> = args.iter().map(String::as_str).collect();
-    let sent = as_daemon(&world, &etc, &args);
+    let sent = as_daemon(&sandbox, &etc, &args);
     assert_eq!(
         (sent.status, sent.stderr.as_str(), sink.mails().len()),
         (0, "", 1)
     );
-    let told = as_daemon(&world, &etc, &[&args[..], &["-v"]].concat());
+    let told = as_daemon(&sandbox, &etc, &[&args[..], &["-v"]].concat());
     let note = "smail: /etc/smail/config.toml cannot be read by this user and is ignored\n";
     assert!(told.stderr.contains(note), "{}", told.stderr);
 }
@@ -455,11 +453,11 @@ fn the_queue_of_the_system_belongs_to_root_and_others_have_their_own() {
         ("mail.rc", "set queue-dir=QUEUE\n"),
     ] {
         for place in [inside.as_path(), &root.path().join("new")] {
-            let world = World::new();
+            let sandbox = Sandbox::new();
             let text = line.replace("QUEUE", place.to_str().unwrap());
-            let outcome = as_daemon(&world, &[(name, "644", &text)], &args);
+            let outcome = as_daemon(&sandbox, &[(name, "644", &text)], &args);
             assert_eq!(
-                (outcome.status, world.entries().len()),
+                (outcome.status, sandbox.entries().len()),
                 (0, 1),
                 "{}",
                 outcome.stderr
@@ -469,14 +467,14 @@ fn the_queue_of_the_system_belongs_to_root_and_others_have_their_own() {
     }
     fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let text = format!("queue-dir = \"{}\"\n", inside.display());
-    let (world, etc) = (World::new(), "smail/config.toml");
+    let (sandbox, etc) = (Sandbox::new(), "smail/config.toml");
     let told = as_daemon(
-        &world,
+        &sandbox,
         &[(etc, "644", &text)],
         &[&args[..], &["-v"]].concat(),
     );
     let note = "it belongs to another user; using a directory of this user instead\n";
-    // Root's folder cannot even be opened: either fact may be told.
+    // Root's directory cannot even be opened: either fact may be told.
     assert!(
         told.stderr.contains(note)
             || told.stderr.contains(
@@ -487,8 +485,8 @@ fn the_queue_of_the_system_belongs_to_root_and_others_have_their_own() {
         told.stderr
     );
     let own = format!("queue-dir={}", inside.display());
-    let world = World::new();
-    let refused = as_daemon(&world, &[], &[&args[..], &["-S", &own]].concat());
+    let sandbox = Sandbox::new();
+    let refused = as_daemon(&sandbox, &[], &[&args[..], &["-S", &own]].concat());
     assert!(
         [73, 78].contains(&refused.status),
         "{}: {}",
@@ -502,8 +500,8 @@ fn a_home_that_is_read_only_or_of_another_is_passed_over() {
     if obstacle::stops("a read-only home", obstacle::without_root()) {
         return;
     }
-    let world = World::new();
-    let service = world.path("run/service");
+    let sandbox = Sandbox::new();
+    let service = sandbox.path("run/service");
     fs::create_dir_all(&service).unwrap();
     let smtp = format!(
         "smtp=127.0.0.1:{}",
@@ -518,14 +516,14 @@ fn a_home_that_is_read_only_or_of_another_is_passed_over() {
         "me@a.example",
         "bob@x.example",
     ];
-    let home = world.path("home");
+    let home = sandbox.path("home");
     let script = format!(
         "mount --bind {0} {0} && mount -o remount,bind,ro {0} && exec \"$@\"",
         home.display()
     );
     let wrapper = with_mounts(&script);
     let send = || {
-        world
+        sandbox
             .under(&wrapper, &args)
             .queued()
             .env("STATE_DIRECTORY", &service)
@@ -536,12 +534,15 @@ fn a_home_that_is_read_only_or_of_another_is_passed_over() {
     assert_eq!(outcome.status, 0, "{}", outcome.stderr);
     assert_eq!(entries_in(&service.join("smail")).len(), 1);
     // With a queue in it from before, which can be opened and not written.
-    assert_eq!(world.smail(&args).queued().stdin("words\n").run().status, 0);
-    assert_eq!(world.entries().len(), 1);
+    assert_eq!(
+        sandbox.smail(&args).queued().stdin("words\n").run().status,
+        0
+    );
+    assert_eq!(sandbox.entries().len(), 1);
     assert_eq!(send().status, 0);
     assert_eq!(
         (
-            world.entries().len(),
+            sandbox.entries().len(),
             entries_in(&service.join("smail")).len()
         ),
         (1, 2)
@@ -553,8 +554,8 @@ fn where_nothing_can_wait_the_queue_is_empty() {
     if obstacle::stops("a read-only home", obstacle::without_root()) {
         return;
     }
-    let world = World::new();
-    let home = world.path("home");
+    let sandbox = Sandbox::new();
+    let home = sandbox.path("home");
     let script = format!(
         "mount --bind {0} {0} && mount -o remount,bind,ro {0} && exec \"$@\"",
         home.display()
@@ -566,7 +567,7 @@ fn where_nothing_can_wait_the_queue_is_empty() {
         ("mailq", "-v"),
         ("sendmail", "-qIx"),
     ] {
-        let outcome = world.under_as(&wrapper, name, &[flag]).queued().run();
+        let outcome = sandbox.under_as(&wrapper, name, &[flag]).queued().run();
         let said = if flag == "-bp" || name == "mailq" {
             "Mail queue is empty\n"
         } else {
@@ -587,7 +588,7 @@ fn where_nothing_can_wait_the_queue_is_empty() {
         (&["--queue", "--json"], "[]\n"),
         (&["--flush"], ""),
     ] {
-        let outcome = world.under(&wrapper, words).queued().run();
+        let outcome = sandbox.under(&wrapper, words).queued().run();
         assert_eq!(
             (
                 outcome.status,
@@ -598,12 +599,15 @@ fn where_nothing_can_wait_the_queue_is_empty() {
             "{words:?}"
         );
     }
-    let unknown = world.under(&wrapper, &["--queue-show", "x"]).queued().run();
+    let unknown = sandbox
+        .under(&wrapper, &["--queue-show", "x"])
+        .queued()
+        .run();
     let said = "smail: no message `x` in the queue\n\nhint: run `smail --queue` to list the \
         queue\n";
     assert_eq!((unknown.status, unknown.stderr.as_str()), (64, said));
     // What was named by the user must be there.
-    let named = world
+    let named = sandbox
         .under(&wrapper, &["--queue", "-S", "queue-dir=home/q"])
         .queued()
         .run();
@@ -616,10 +620,10 @@ fn a_host_whose_name_is_that_of_every_host_says_its_address() {
         return;
     }
     let said = |name: &str| {
-        let (world, sink) = (World::new(), Options::new().start());
+        let (sandbox, sink) = (Sandbox::new(), Options::new().start());
         let script = format!("echo {name} >/proc/sys/kernel/hostname && exec \"$@\"");
         let wrapper = ["unshare", "-u", "sh", "-c", &script, "sh"];
-        let outcome = world
+        let outcome = sandbox
             .under(&wrapper, &to(&sink))
             .args_of(&["-v", "bob@x.example"])
             .stdin("x\n")
