@@ -7,6 +7,7 @@ pub mod charset;
 pub mod crlf;
 pub mod encoded_word;
 mod entity;
+pub(crate) mod escape;
 pub mod field;
 pub mod head;
 pub mod header;

@@ -9,7 +9,7 @@ use std::fmt;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::mime::transfer;
+use crate::mime::escape::escaped;
 
 /// The longest ENVID, in bytes as encoded (RFC 3461 section 4.4).
 pub(crate) const LONGEST_ENVID: usize = 100;
@@ -182,7 +182,7 @@ fn stored_envid<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D:
 /// Encodes a text for a parameter (RFC 3461 section 4). Its characters are ASCII.
 pub fn xtext(text: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'+' | b'=');
-    transfer::escaped(text, b'+', is_plain)
+    escaped(text, b'+', is_plain)
 }
 
 /// The words of NOTIFY.

@@ -11,6 +11,7 @@ use super::source::Source;
 use super::tree::{Content, Leaf};
 use crate::draft::Attachment;
 use crate::mime::crlf;
+use crate::mime::escape::percent;
 use crate::mime::media::{self, MediaType, MediaTypes};
 use crate::mime::transfer::{self, TextStats, Transfer};
 
@@ -150,7 +151,7 @@ fn headers(
 /// What `cid:` refers to: the file name, percent-encoded where a URL or a header could not hold it
 /// (RFC 2392).
 fn content_id(name: &str) -> String {
-    transfer::percent(name, b"-._~+@!$&'*=")
+    percent(name, b"-._~+@!$&'*=")
 }
 
 /// The first of `in#out`, if it can be a charset at all.

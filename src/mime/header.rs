@@ -11,8 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use super::MimeError;
 use super::crlf::LONGEST_LINE;
 use super::encoded_word;
+use super::escape::push_hex;
 use super::head::one_line;
-use super::transfer::push_hex;
 use crate::address::{Mailbox, parse_list};
 
 /// A header: its name and its value, encoded and folded.

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::MimeError;
+use super::escape::percent;
 use super::head::one_line;
 use super::header;
-use super::transfer::percent;
 use crate::environment;
 use crate::files;
 

@@ -3,7 +3,7 @@
 //! Promise: whatever the pieces are, the output is the same; no line has more than 76 bytes; a
 //! character of UTF-8 stays on one line, for readers that decode line by line; a blank before a line
 //! end is spelled. Memory is flat even for a line without end.
-use super::transfer::push_hex;
+use super::escape::push_hex;
 
 /// The longest line.
 const LONGEST: usize = 76;

@@ -342,7 +342,8 @@ impl Server {
 
 /// Says what the failures of this server mean.
 fn classifier(route: &Smtp) -> Classifier {
-    Classifier::new(route.provider.as_deref(), Some(&route.host))
+    let host = route.socket.is_none().then_some(route.host.as_str());
+    Classifier::new(route.provider.as_deref(), host)
 }
 
 /// Sends QUIT, once.
