@@ -5,6 +5,7 @@
 //! setting is adding a row.
 
 use crate::mailrc::mailx_names::WITHOUT_EFFECT;
+use crate::route::mechanism::WORDS as AUTH;
 
 /// What a value may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,17 +59,6 @@ pub(crate) struct Key {
 
 const TLS: &[&str] = &["implicit", "starttls", "opportunistic", "none"];
 const VERIFY: &[&str] = &["strict", "warn", "ignore", "ask"];
-const AUTH: &[&str] = &[
-    "auto",
-    "none",
-    "plain",
-    "login",
-    "cram-md5",
-    "xoauth2",
-    "oauthbearer",
-    "external",
-    "externanon",
-];
 const DOUBT: &[&str] = &["resend", "hold"];
 const NOTICE: &[&str] = &["mail", "none"];
 const RETURN: &[&str] = &["headers", "full"];

@@ -2,7 +2,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::login::{At, login, mechanism};
+use super::login::{At, login};
 use super::ports::endpoints;
 use super::proxy::proxy;
 use super::trust::trust;
@@ -99,7 +99,7 @@ impl SmtpConfig {
         }
         let named: Vec<_> = words
             .iter()
-            .filter_map(|w| mechanism(w.trim_start_matches('+')))
+            .filter_map(|w| Mechanism::of_word(w.trim_start_matches('+')))
             .collect();
         if words.iter().any(|w| w == "-allmechs" || w == "-all") || named.len() == 1 {
             config.mechanism = named.first().copied();
