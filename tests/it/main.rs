@@ -29,6 +29,7 @@ mod queue_at_once;
 mod queue_folders;
 mod recipients_file;
 mod roots;
+mod sasl;
 mod secrets;
 mod server_scripts;
 mod sessions;

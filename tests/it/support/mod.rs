@@ -13,6 +13,7 @@ pub(crate) mod certs;
 pub(crate) mod disk;
 pub(crate) mod obstacle;
 mod player;
+pub(crate) mod scram;
 pub(crate) mod script;
 pub(crate) mod server;
 mod session;
