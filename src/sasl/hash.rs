@@ -7,7 +7,7 @@ use md5::Md5;
 use pbkdf2::pbkdf2_hmac;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::Bytes;
 
@@ -25,11 +25,11 @@ pub(super) enum Hash {
 impl Hash {
     /// The digest of a text.
     pub(super) fn digest(self, text: &[u8]) -> Bytes {
-        Zeroizing::new(match self {
-            Hash::Md5 => Md5::digest(text).to_vec(),
-            Hash::Sha1 => Sha1::digest(text).to_vec(),
-            Hash::Sha256 => Sha256::digest(text).to_vec(),
-        })
+        match self {
+            Hash::Md5 => moved(Md5::digest(text)),
+            Hash::Sha1 => moved(Sha1::digest(text)),
+            Hash::Sha256 => moved(Sha256::digest(text)),
+        }
     }
 
     /// The HMAC of a text. A key of any length will do, so that there always is one.
@@ -62,6 +62,13 @@ impl Hash {
     }
 }
 
+/// Moves a digest to where it is wiped.
+fn moved(mut digest: impl AsMut<[u8]>) -> Bytes {
+    let bytes = Zeroizing::new(digest.as_mut().to_vec());
+    digest.as_mut().zeroize();
+    bytes
+}
+
 fn keyed<M: Mac + hmac::digest::KeyInit>(key: &[u8], text: &[u8]) -> Option<M> {
     let mut mac = <M as Mac>::new_from_slice(key).ok()?;
     mac.update(text);
@@ -69,8 +76,7 @@ fn keyed<M: Mac + hmac::digest::KeyInit>(key: &[u8], text: &[u8]) -> Option<M> {
 }
 
 fn code<M: Mac + hmac::digest::KeyInit>(key: &[u8], text: &[u8]) -> Option<Bytes> {
-    let mac = keyed::<M>(key, text)?;
-    Some(Zeroizing::new(mac.finalize().into_bytes().to_vec()))
+    Some(moved(keyed::<M>(key, text)?.finalize().into_bytes()))
 }
 
 fn verified<M: Mac + hmac::digest::KeyInit>(key: &[u8], text: &[u8], code: &[u8]) -> bool {

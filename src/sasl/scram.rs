@@ -5,6 +5,7 @@
 //! a nonce that is not ours, nor for so few iterations that the password could be guessed from it;
 //! no time is spent on absurdly many. Where the server offers no channel binding, it is told that we
 //! could have done with it, so that nobody between can hide the offer (section 6).
+use std::borrow::Cow;
 use std::str;
 
 use base64::Engine as _;
@@ -32,12 +33,10 @@ pub(super) fn nonce() -> Result<String, String> {
     Ok(STANDARD.encode(random))
 }
 
-/// Text as SASLprep (RFC 4013) has it. What that does not allow stays as it is: a server that
+/// Text as `SASLprep` (RFC 4013) has it. What that does not allow stays as it is: a server that
 /// prepares nothing has stored it so.
 fn prepared(text: &str) -> Zeroizing<String> {
-    Zeroizing::new(
-        stringprep::saslprep(text).map_or_else(|_| text.to_owned(), |text| text.into_owned()),
-    )
+    Zeroizing::new(stringprep::saslprep(text).map_or_else(|_| text.to_owned(), Cow::into_owned))
 }
 
 /// How the login is bound to the connection (RFC 5802 section 6).
@@ -208,9 +207,10 @@ impl Exchange for Scram<'_> {
 
     fn answer(&mut self, challenge: Option<&[u8]>) -> Result<Response, Halt> {
         let begun = matches!(self.state, State::Begun(_));
-        let unreadable = match begun {
-            true => Halt::Senseless,
-            false => Halt::Scram(ScramError::Message),
+        let unreadable = if begun {
+            Halt::Senseless
+        } else {
+            Halt::Scram(ScramError::Message)
         };
         let challenge = challenge.ok_or(unreadable)?;
         match &mut self.state {

@@ -94,9 +94,10 @@ impl First {
         binding: &[u8],
         answer: &str,
     ) -> Option<Vec<u8>> {
-        let digest = match sha1 {
-            true => MessageDigest::sha1(),
-            false => MessageDigest::sha256(),
+        let digest = if sha1 {
+            MessageDigest::sha1()
+        } else {
+            MessageDigest::sha256()
         };
         let hmac = |key: &[u8], text: &[u8]| {
             let key = PKey::hmac(key).unwrap();
