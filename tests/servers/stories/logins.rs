@@ -63,6 +63,21 @@ pub(crate) fn scram_sha_1_logs_in(servers: &Servers) {
     assert_logs_in(servers, "scram-sha-1", "SCRAM-SHA-1", "alice", "wonderland");
 }
 
+pub(crate) fn a_user_whose_password_is_stored_for_plain_only_logs_in(servers: &Servers) {
+    let ran = servers
+        .over_implicit()
+        .login("hatter", "ten-and-six")
+        .args(["-s", "s", "hatter@logins.test"])
+        .run(b"body\n");
+    ran.assert_silent_success();
+    let line = session(servers, &servers.mail_to("hatter@logins.test"));
+    let wanted = "sasl_method=PLAIN, sasl_username=hatter";
+    assert!(line.ends_with(wanted), "{line}");
+    let sender = servers.over_implicit().login("hatter", "seven-and-six");
+    let ran = sender.args(["-s", "s", "wrong@logins.test"]).run(b"body\n");
+    ran.assert_failure(77, &["535 5.7.8"]);
+}
+
 pub(crate) fn anonymous_logs_in_without_a_password(servers: &Servers) {
     let sender = servers.over_implicit().set("auth", "anonymous");
     let ran = sender
