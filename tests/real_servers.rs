@@ -1,7 +1,7 @@
 //! smail against a real Postfix and Dovecot: what leaves here is accepted, delivered and read
 //! there.
 //!
-//! The servers, their ports and their folder belong to this run alone; see `servers/mod.rs`.
+//! The servers, their ports and their directory belong to this run alone; see `servers/mod.rs`.
 mod servers;
 
 use servers::harness::Story;

@@ -92,7 +92,7 @@ const LONGEST_OF_TESTS: usize = 900;
 struct Source {
     /// Relative to `src`.
     path: String,
-    /// The first folder, or the file's name without `.rs`.
+    /// The first directory, or the file's name without `.rs`.
     room: String,
     text: String,
 }
@@ -100,12 +100,12 @@ struct Source {
 fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = Vec::new();
-    let mut folders = vec![root.clone()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
+    let mut dirs = vec![root.clone()];
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(&dir).unwrap() {
             let path: PathBuf = entry.unwrap().path();
             if path.is_dir() {
-                folders.push(path);
+                dirs.push(path);
             } else if path.extension().is_some_and(|end| end == "rs") {
                 let relative = path
                     .strip_prefix(&root)

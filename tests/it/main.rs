@@ -26,7 +26,7 @@ mod no_thread;
 mod notices;
 mod queue;
 mod queue_at_once;
-mod queue_folders;
+mod queue_dirs;
 mod recipients_file;
 mod roots;
 mod sasl;

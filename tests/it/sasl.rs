@@ -1,8 +1,8 @@
 //! Logins by SCRAM: the best that is offered, and servers that lie in it. None of them gets the
 //! password, and none is believed.
+use crate::support::sandbox::{Outcome, Sandbox};
 use crate::support::scram::Lie;
 use crate::support::sink::{Options, Sink};
-use crate::support::world::{Outcome, World};
 
 const PASSWORD: &str = "s3cret-pw";
 const ALL: [&str; 7] = [
@@ -17,9 +17,9 @@ const ALL: [&str; 7] = [
 
 /// Sends with a login.
 fn send(sink: &Sink, scheme: &str, more: &[&str]) -> Outcome {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let server = format!("smtp={scheme}://localhost:{}", sink.port());
-    let ca = format!("tls-ca-file={}", world.pem("ca").display());
+    let ca = format!("tls-ca-file={}", sandbox.pem("ca").display());
     let tls = match scheme {
         "smtps" => "tls=implicit",
         _ => "tls=none",
@@ -32,7 +32,7 @@ fn send(sink: &Sink, scheme: &str, more: &[&str]) -> Outcome {
     if !more.contains(&"--check") {
         args.extend(["-r", "a@a.example", "b@x.example"]);
     }
-    world.smail(&args).stdin("x\n").run()
+    sandbox.smail(&args).stdin("x\n").run()
 }
 
 fn start(options: Options, mechanisms: &[&str], lie: Lie) -> Sink {

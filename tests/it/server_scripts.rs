@@ -12,9 +12,9 @@
 use std::time::Duration;
 
 use crate::support::certs::certs;
+use crate::support::sandbox::{Outcome, Sandbox};
 use crate::support::script::plain;
 use crate::support::server::{Record, Server};
-use crate::support::world::{Outcome, World};
 
 /// How smail is called and how it must end.
 struct Story {
@@ -273,7 +273,7 @@ const fn secs(seconds: u64) -> Duration {
 }
 
 /// Runs smail against a server on this port as a story wants it.
-fn call(world: &World, port: u16, story: &Story) -> Outcome {
+fn call(sandbox: &Sandbox, port: u16, story: &Story) -> Outcome {
     for name in [
         "ca",
         "client",
@@ -283,7 +283,7 @@ fn call(world: &World, port: u16, story: &Story) -> Outcome {
         "badname",
         "expired",
     ] {
-        world.pem(name);
+        sandbox.pem(name);
     }
     let fill = |word: &&str| {
         word.replace("{PORT}", &port.to_string())
@@ -297,13 +297,13 @@ fn call(world: &World, port: u16, story: &Story) -> Outcome {
     words.extend(story.flags.iter().map(fill));
     words.extend(["-r", "a@a.example", "-s", "subj"].map(String::from));
     words.extend(story.to.iter().map(fill));
-    world.smail(&words).stdin(story.body).run()
+    sandbox.smail(&words).stdin(story.body).run()
 }
 
 fn play(name: &str, story: &Story) {
-    let world = World::new();
+    let sandbox = Sandbox::new();
     let mut server = Server::story(name);
-    let outcome = call(&world, server.port(), story);
+    let outcome = call(&sandbox, server.port(), story);
     let mut wrong = outcome.owes(&[PASSWORD, "czNjcmV0LXB3", &plain("u", PASSWORD)]);
     if outcome.status != story.exit {
         wrong.push(format!(
@@ -363,8 +363,8 @@ fn received(record: &Record, story: &Story) -> Vec<String> {
 
 #[test]
 fn every_transcript_is_played() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/transcripts");
-    let mut found: Vec<_> = std::fs::read_dir(folder)
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/transcripts");
+    let mut found: Vec<_> = std::fs::read_dir(dir)
         .unwrap()
         .map(|entry| {
             entry

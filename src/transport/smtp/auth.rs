@@ -377,14 +377,14 @@ fn first_line(name: &str, initial: &[u8]) -> Zeroizing<String> {
     encoded(&format!("AUTH {name} "), initial)
 }
 
-/// A line with octets in base64 behind its head, in a buffer of its full size: one that grows
+/// A line with bytes in base64 behind its head, in a buffer of its full size: one that grows
 /// leaves copies behind.
-fn encoded(head: &str, octets: &[u8]) -> Zeroizing<String> {
+fn encoded(head: &str, bytes: &[u8]) -> Zeroizing<String> {
     let mut line = Zeroizing::new(String::with_capacity(
-        head.len() + octets.len().div_ceil(3) * 4 + 2,
+        head.len() + bytes.len().div_ceil(3) * 4 + 2,
     ));
     line.push_str(head);
-    STANDARD.encode_string(octets, &mut line);
+    STANDARD.encode_string(bytes, &mut line);
     line.push_str("\r\n");
     line
 }

@@ -17,7 +17,7 @@ const MOST_MECHANISMS: usize = 100;
 pub(crate) struct Capabilities {
     /// SIZE is offered (RFC 1870).
     pub size: bool,
-    /// The largest message in octets; `None` without a fixed limit.
+    /// The largest message in bytes; `None` without a fixed limit.
     pub limit: Option<u64>,
     /// Commands may be sent in groups (RFC 2920).
     pub pipelining: bool,

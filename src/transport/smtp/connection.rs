@@ -1,5 +1,5 @@
 //! The SMTP engine: commands and replies are lettre's, over a stream of ours; the text of a message
-//! goes past it, as lettre looks at every octet by itself.
+//! goes past it, as lettre looks at every byte by itself.
 //!
 //! Promise: lettre is named here and where its commands are made, nowhere else. The stream blocks
 //! (with deadlines, see `socket`), so lettre's futures are always ready and need no runtime. lettre
@@ -173,7 +173,7 @@ impl Session {
     /// never sent then), or when the server answered before the dot.
     pub(crate) fn message(
         &mut self,
-        octets: u64,
+        bytes: u64,
         timeout: Duration,
         chunks: Chunks<'_>,
         quit: bool,
@@ -183,7 +183,7 @@ impl Session {
             let mut guard = lock(&self.guard);
             guard.begin_command(Stage::Content, timeout);
             guard.begin_body(quit.then_some("QUIT\r\n"));
-            guard.tell(&Line::Note(format!("message, {octets} octets")));
+            guard.tell(&Line::Note(format!("message, {bytes} octets")));
         }
         let pieces = Pieces {
             chunks,
@@ -252,12 +252,12 @@ impl Session {
         lock(&self.guard).end_point()
     }
 
-    /// Tells whether the server said something unasked, or has closed.
+    /// Returns whether the server said something unasked, or has closed.
     pub(crate) fn is_disturbed(&mut self) -> bool {
         lock(&self.guard).waiting()
     }
 
-    /// Tells whether commands can still be sent.
+    /// Returns whether commands can still be sent.
     pub(crate) fn is_open(&self) -> bool {
         lock(&self.guard).is_open()
     }

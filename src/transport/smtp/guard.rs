@@ -1,4 +1,4 @@
-//! The octets of a session in both directions: what leaves together, what comes back as a reply,
+//! The bytes of a session in both directions: what leaves together, what comes back as a reply,
 //! and when it is over.
 //!
 //! Promise: a flight leaves in one write before anything is read; every reply is bounded in size
@@ -16,7 +16,7 @@ use crate::transport::net::tls::{self, Stream};
 use crate::transport::peer_text::kept;
 use crate::transport::{Redactor, Reporter};
 
-/// What is gathered of a long message before it is written, in octets.
+/// What is gathered of a long message before it is written, in bytes.
 const BLOCK: usize = 64 * 1024;
 /// How long the server's last words are looked for when it no longer takes ours.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -167,7 +167,7 @@ impl Guard {
         &self.reporter.redactor
     }
 
-    /// Takes octets to send. They leave when a block is full, or before the next reply is read.
+    /// Takes bytes to send. They leave when a block is full, or before the next reply is read.
     ///
     /// # Errors
     /// [`Fault`] when a block could not be written.
@@ -208,7 +208,7 @@ impl Guard {
         self.push(line)
     }
 
-    /// Takes a flight that holds a whole message: its last octets count as the final dot does.
+    /// Takes a flight that holds a whole message: its last bytes count as the final dot does.
     ///
     /// # Errors
     /// [`Fault`] when the connection is over.
@@ -294,7 +294,7 @@ impl Guard {
         }
     }
 
-    /// Tells whether octets wait that nobody has asked for, or the server has closed; waits for
+    /// Returns whether bytes wait that nobody has asked for, or the server has closed; waits for
     /// nothing.
     pub(crate) fn waiting(&mut self) -> bool {
         if !self.input.rest().is_empty() {
@@ -421,7 +421,7 @@ impl Guard {
     /// Gives the connection back for TLS to begin on it.
     ///
     /// # Errors
-    /// [`Fault`] when it is gone, or when octets wait that came in clear: they would be taken for
+    /// [`Fault`] when it is gone, or when bytes wait that came in clear: they would be taken for
     /// answers given inside TLS (RFC 3207 section 4, CVE-2011-0411).
     pub(crate) fn into_socket(mut self) -> Result<Socket, Fault> {
         if self.waiting() && !self.input.rest().is_empty() {
@@ -446,7 +446,7 @@ impl Guard {
         }
     }
 
-    /// Tells whether the connection can still be used.
+    /// Returns whether the connection can still be used.
     pub(crate) fn is_open(&self) -> bool {
         self.io.is_some() && self.broken.is_none()
     }

@@ -2,7 +2,7 @@
 //! transcripts, and an ordinary server that keeps the mail it is given.
 //!
 //! Promise: nothing here touches the home, the settings or the network of the machine (everything
-//! is a temporary folder and 127.0.0.1 port 0), everything ends by itself within a time limit, and
+//! is a temporary directory and 127.0.0.1 port 0), everything ends by itself within a time limit, and
 //! a server that was not played to its end fails the test.
 #![allow(
     dead_code,
@@ -21,4 +21,4 @@ pub(crate) mod sink;
 pub(crate) mod terminal;
 pub(crate) mod web;
 pub(crate) mod wire;
-pub(crate) mod world;
+pub(crate) mod sandbox;

@@ -345,13 +345,13 @@ impl<'s> Session<'s> {
 
     /// A whole message behind its size (RFC 3030); it is taken off the wire whatever becomes of it.
     fn bdat(&mut self, line: &str) -> std::io::Result<()> {
-        let octets = line
+        let bytes = line
             .strip_prefix("BDAT ")
             .and_then(|rest| rest.strip_suffix(" LAST")?.parse().ok());
-        let Some(octets) = octets else {
+        let Some(bytes) = bytes else {
             return self.say("501 5.5.4 syntax: BDAT size LAST");
         };
-        let Some(data) = self.wire.exactly(octets)? else {
+        let Some(data) = self.wire.exactly(bytes)? else {
             return Ok(());
         };
         if self.shared.options.no_bdat {
