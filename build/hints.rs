@@ -53,6 +53,7 @@ const CAUSES: &[&str] = &[
     "program",
     "protocol",
     "proxy",
+    "scram",
     "silent",
     "swallowed",
     "tls-settings",

@@ -3,6 +3,7 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
+use crate::mechanism::Mechanism;
 use crate::rows::{Complaints, Row, Table};
 
 /// A provider as it is written.
@@ -60,17 +61,6 @@ fn endpoint(text: &str) -> Option<(u16, &'static str)> {
         _ => return None,
     };
     Some((port.parse().ok()?, mode))
-}
-
-fn mechanism(word: &str) -> Option<&'static str> {
-    Some(match word {
-        "login" => "Login",
-        "plain" => "Plain",
-        "cram-md5" => "CramMd5",
-        "xoauth2" => "Xoauth2",
-        "oauthbearer" => "Oauthbearer",
-        _ => return None,
-    })
 }
 
 fn from_rule(word: &str) -> Option<&'static str> {
@@ -138,7 +128,7 @@ fn check_values(row: &Row<Provider>, complaints: &mut Complaints) {
     complain(ports.is_empty(), "endpoints: expected at least one");
     for word in &fields.auth {
         complain(
-            mechanism(word).is_none(),
+            Mechanism::of_word(word).is_none(),
             &format!("auth: unknown mechanism `{word}`"),
         );
     }
@@ -183,8 +173,11 @@ pub(crate) fn table(rows: &[Row<Provider>]) -> Table {
                 .map(|(port, tls)| format!("Endpoint {{ port: {port}, tls: TlsMode::{tls} }}")),
         );
         auth.extend(
-            (fields.auth.iter().filter_map(|word| mechanism(word)))
-                .map(|name| format!("Mechanism::{name}")),
+            (fields
+                .auth
+                .iter()
+                .filter_map(|word| Mechanism::of_word(word)))
+            .map(|mechanism| format!("Mechanism::{mechanism:?}")),
         );
         let spans = [
             ("id", row.id.as_str()),

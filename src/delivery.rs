@@ -184,6 +184,23 @@ pub enum Lacks {
     EightBit,
 }
 
+/// Why a login by SCRAM has ended: the server has not proved that it knows the password (RFC 5802).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScramError {
+    /// It accepted the login without its signature.
+    NoSignature,
+    /// Its signature is wrong.
+    Signature,
+    /// Its nonce does not begin with ours, or adds nothing to it.
+    Nonce,
+    /// Its number of iterations is below 4096 or too large.
+    Iterations(u64),
+    /// It requires an extension (`m=`).
+    Extension,
+    /// Its message does not have the form that is expected now.
+    Message,
+}
+
 /// What went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
@@ -203,6 +220,8 @@ pub enum Cause {
     Lost(String),
     /// The server broke the protocol; the text says how.
     Protocol(String),
+    /// The server did not keep to SCRAM.
+    Scram(ScramError),
     /// The TLS handshake failed for another reason than the certificate; the text is the library's.
     Handshake(String),
     /// The certificate is not trusted.
@@ -291,6 +310,7 @@ impl Fault {
             | Cause::Lost(_)
             | Cause::Handshake(_)
             | Cause::Protocol(_)
+            | Cause::Scram(_)
             | Cause::Interrupted(_)
             | Cause::Journal(_)
             | Cause::NoSecret(_, true)

@@ -389,6 +389,7 @@ fn word(cause: &Cause) -> Option<&'static str> {
         Cause::Silent(_) => "silent",
         Cause::Lost(_) => "lost",
         Cause::Protocol(_) => "protocol",
+        Cause::Scram(_) => "scram",
         Cause::Handshake(_) => "handshake",
         Cause::Distrust(_) => "distrust",
         Cause::TlsSettings(_) => "tls-settings",

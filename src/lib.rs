@@ -31,6 +31,7 @@ pub mod providers;
 pub mod queue;
 mod report;
 mod route;
+mod sasl;
 mod secret;
 mod settings;
 mod setup;

@@ -27,11 +27,15 @@ const WAYS: &[Story] = stories![ways:
 ];
 const LOGINS: &[Story] = stories![logins:
     auto_logs_in,
+    scram_sha_256_logs_in,
+    scram_sha_1_logs_in,
     plain_logs_in,
     login_logs_in,
     cram_md5_logs_in,
     xoauth2_logs_in,
     oauthbearer_logs_in,
+    a_user_whose_password_is_stored_for_plain_only_logs_in,
+    anonymous_logs_in_without_a_password,
     external_logs_in_by_the_client_certificate,
     a_password_beyond_ascii_logs_in,
     a_wrong_password_is_told_in_the_servers_words,

@@ -4,7 +4,7 @@
 //! in at most three lines.
 use super::messages;
 use super::{Exit, Failure};
-use crate::delivery::{Cause, Class, Fault, Lacks, Reply, Report, Stage};
+use crate::delivery::{Cause, Class, Fault, Lacks, Reply, Report, ScramError, Stage};
 use crate::hints::{self, Hint};
 use crate::language::{Language, Sentence};
 use crate::settings::{Settings, author};
@@ -216,7 +216,7 @@ fn exit_of(fault: &Fault) -> Exit {
         Cause::Interrupted(signal) => {
             Exit(128_u8.saturating_add(u8::try_from(*signal).unwrap_or(2)))
         }
-        Cause::Protocol(_) => Exit::PROTOCOL,
+        Cause::Protocol(_) | Cause::Scram(_) => Exit::PROTOCOL,
         Cause::NoSuchHost(_) => Exit::NO_HOST,
         Cause::Distrust(_) | Cause::NoSecret(_, false) | Cause::ClearLogin => Exit::PERMISSION,
         Cause::TlsSettings(_) => Exit::CONFIG,
@@ -432,6 +432,7 @@ fn cause(cause: &Cause, language: Language) -> String {
         Cause::Silent(time) => say(messages::SILENT, &[&time.as_secs_f64().to_string()]),
         Cause::Lost(why) => say(messages::LOST, &[why]),
         Cause::Protocol(why) => say(messages::PROTOCOL, &[&text::short(why)]),
+        Cause::Scram(error) => scram(*error, language),
         Cause::Handshake(why) => say(messages::HANDSHAKE, &[why]),
         Cause::Distrust(distrust) => match &distrust.fingerprint {
             Some(fingerprint) => format!(
@@ -463,6 +464,18 @@ fn cause(cause: &Cause, language: Language) -> String {
         }
         Cause::Interrupted(signal) => say(messages::SIGNAL, &[&signal.to_string()]),
         Cause::Unsound(what) => what.clone(),
+    }
+}
+
+/// How a server did not keep to SCRAM, in words.
+fn scram(error: ScramError, language: Language) -> String {
+    match error {
+        ScramError::NoSignature => messages::NO_SIGNATURE.say(language, &[]),
+        ScramError::Signature => messages::SIGNATURE.say(language, &[]),
+        ScramError::Nonce => messages::NONCE.say(language, &[]),
+        ScramError::Iterations(count) => messages::ITERATIONS.say(language, &[&count.to_string()]),
+        ScramError::Extension => messages::EXTENSION.say(language, &[]),
+        ScramError::Message => messages::SCRAM_MESSAGE.say(language, &[]),
     }
 }
 

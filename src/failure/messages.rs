@@ -53,6 +53,12 @@ sentences! {
     SILENT:          "no complete answer within {0} s", "{0} 秒内没有完整的应答";
     LOST:            "the connection ended: {0}", "连接已断开：{0}";
     PROTOCOL:        "the server violated the protocol: {0}", "服务器违反了协议：{0}";
+    NO_SIGNATURE:    "SCRAM: the server accepted the login without its signature", "SCRAM：服务器接受了登录，但没有给出签名";
+    SIGNATURE:       "SCRAM: the signature of the server is wrong", "SCRAM：服务器的签名不正确";
+    NONCE:           "SCRAM: the server's nonce does not extend ours", "SCRAM：服务器的 nonce 不是我方 nonce 的延续";
+    ITERATIONS:      "SCRAM: the server asks for {0} iterations; expected 4096 to 5000000", "SCRAM：服务器要求迭代 {0} 次，应为 4096 至 5000000";
+    EXTENSION:       "SCRAM: the server requires an unknown extension", "SCRAM：服务器要求未知的扩展";
+    SCRAM_MESSAGE:   "SCRAM: the server sent an invalid message", "SCRAM：服务器发来的消息无效";
     HANDSHAKE:       "the TLS handshake failed: {0}", "TLS 握手失败：{0}";
     FINGERPRINT:     "its SHA-256 is {0}", "其 SHA-256 为 {0}";
     OFFERS_NOTHING:  "it offers no SMTP extensions", "它不提供任何 SMTP 扩展";

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::table::{FILE, STAGES};
 use super::*;
-use crate::delivery::Distrust;
+use crate::delivery::{Distrust, ScramError};
 
 /// A row as a TOML parser reads it.
 #[derive(Deserialize, Default)]
@@ -540,6 +540,7 @@ fn every_way_a_connection_fails_has_its_hint() {
         (Stage::Tls, lacks(Lacks::Starttls), "starttls-missing"),
         (Stage::Login, lacks(Lacks::Auth), "auth-missing"),
         (Stage::Login, lacks(Lacks::Mechanism), "mechanism-missing"),
+        (Stage::Login, Cause::Scram(ScramError::Signature), "scram"),
         (Stage::Sender, lacks(Lacks::Smtputf8), "smtputf8-missing"),
         (Stage::Sender, lacks(Lacks::EightBit), "eightbit-missing"),
         (Stage::Login, Cause::ClearLogin, "clear-login"),

@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::secret::SecretSource;
 
+pub(crate) use self::mechanism::Mechanism;
+
+pub(crate) mod mechanism;
 pub(crate) mod resolve;
 pub(crate) mod url;
 
@@ -190,23 +193,6 @@ pub enum Choice {
     Auto,
     /// Exactly this one.
     Only(Mechanism),
-}
-
-/// A SASL mechanism smail speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Mechanism {
-    /// RFC 2195.
-    CramMd5,
-    /// RFC 4616.
-    Plain,
-    /// draft-murchison-sasl-login-00.
-    Login,
-    /// Google's and Microsoft's bearer token.
-    Xoauth2,
-    /// RFC 7628.
-    Oauthbearer,
-    /// RFC 4422 appendix A, with the certificate of [`Trust::cert`].
-    External,
 }
 
 /// How long each step may take, each reply as a whole (RFC 5321 section 4.5.3.2).

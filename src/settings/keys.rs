@@ -5,6 +5,7 @@
 //! setting is adding a row.
 
 use crate::mailrc::mailx_names::WITHOUT_EFFECT;
+use crate::route::mechanism::WORDS as AUTH;
 
 /// What a value may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,17 +59,6 @@ pub(crate) struct Key {
 
 const TLS: &[&str] = &["implicit", "starttls", "opportunistic", "none"];
 const VERIFY: &[&str] = &["strict", "warn", "ignore", "ask"];
-const AUTH: &[&str] = &[
-    "auto",
-    "none",
-    "plain",
-    "login",
-    "cram-md5",
-    "xoauth2",
-    "oauthbearer",
-    "external",
-    "externanon",
-];
 const DOUBT: &[&str] = &["resend", "hold"];
 const NOTICE: &[&str] = &["mail", "none"];
 const RETURN: &[&str] = &["headers", "full"];
@@ -140,7 +130,7 @@ keys! {
         "smtp-config", [], Text, "-starttls", "", "The list of extensions of s-nail: -starttls, -ehlo and the names of mechanisms are used.", chain;
     }
     "Login" {
-        "auth", ["smtp-auth"], Choice(AUTH), "auto", "auto", "The mechanism, or none for no login.", chain;
+        "auth", ["smtp-auth"], Choice(AUTH), "auto", "auto", "The mechanism, or none for no login. auto takes the strongest that the server offers: SCRAM, then PLAIN, LOGIN and CRAM-MD5 (without TLS: CRAM-MD5 before them); or EXTERNAL, if there is a client certificate and no password. Tokens and anonymous only if named. The -plus forms are bound to the TLS connection.", chain;
         "auth-user", ["smtp-auth-user", "user"], Text, "me@example.org", "the From address, if a password is set", "The user name.", chain;
         "auth-password", ["smtp-auth-password", "password"], Secret, "***", "", "The password or token. Its file must be private. It is sent only to the server and user that this file names.", chain;
         "auth-password-file", ["smtp-auth-password-file"], Path, "~/.config/smail/password", "", "A private file whose first line is the password.", chain;

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 
 use super::find::{Login, Server};
 use super::messages::{self, Messages};
+use crate::route::TlsMode;
 use crate::route::url;
-use crate::route::{Mechanism, TlsMode};
 use crate::secret::Secret;
 use crate::settings::keys::{self, Kind};
 use crate::settings::value::Raw;
@@ -162,10 +162,7 @@ impl Account {
             return matches!(login, Login::Token(_));
         }
         let auth = server.preset.as_ref().map_or(&[][..], |preset| preset.auth);
-        !auth.is_empty()
-            && auth
-                .iter()
-                .all(|m| matches!(m, Mechanism::Xoauth2 | Mechanism::Oauthbearer))
+        !auth.is_empty() && auth.iter().all(|mechanism| mechanism.wants_token())
     }
 
     /// The settings, those of the command line last and in place of ours; `stored` says where the

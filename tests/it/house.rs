@@ -20,6 +20,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("route",     &["secret"]),
     // What is known of mail providers.
     ("providers", &["route"]),
+    // What a client says to log in; why a server is not believed is a fact of the delivery.
+    ("sasl",      &["route", "delivery"]),
     ("settings",  &["cli", "mailrc", "route", "providers", "secret", "address"]),
     // From settings to a route.
     ("route::resolve", &["settings", "providers", "route", "secret", "address"]),
@@ -28,7 +30,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("message",   &["draft", "address", "mime"]),
     // An envelope is made of addresses, and what to say in RCPT is asked of them. What a provider
     // means by a reply decides what becomes of the mail, before the log hears of it.
-    ("transport", &["route", "secret", "message", "mime", "delivery", "address", "hints", "children"]),
+    ("transport", &["route", "sasl", "secret", "message", "mime", "delivery", "address", "hints", "children"]),
     // An envelope is stored as text and read back as addresses.
     ("queue",     &["route", "message", "mime", "delivery", "transport", "address", "children"]),
     // What a program hands over with sendmail's command line, or in a dialogue, becomes mail by the
@@ -68,6 +70,11 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("clap_complete",     &["generate", "cli"]),
     ("clap_mangen",       &["generate"]),
     ("rpassword",         &["secret"]),
+    ("hmac",              &["sasl"]),
+    ("md5",               &["sasl"]),
+    ("sha1",              &["sasl"]),
+    ("pbkdf2",            &["sasl"]),
+    ("stringprep",        &["sasl"]),
     ("httparse",          &["transport"]),
     ("hostname",          &["environment"]),
     ("directories",       &["environment"]),

@@ -31,6 +31,7 @@ mod queue_dirs;
 mod recipients_file;
 mod roots;
 mod round_trips;
+mod sasl;
 mod secrets;
 mod server_scripts;
 mod sessions;

@@ -207,6 +207,11 @@ stories! {
     authoauthwords:   Story { flags: &["-S", "tls=none", "-S", "auth=xoauth2", "-S", "auth-user=u", "-S", "auth-password=s3cret-pw"], exit: 77, says: &["the token is too old."], ..REFUSED };
     authloop:         Story { flags: &["-S", "tls=none", "-S", "auth=login", "-S", "auth-user=u", "-S", "auth-password=s3cret-pw"], exit: 76, ..REFUSED };
     auth235then421:   Story { flags: LOGIN, exit: 75, says: &["421 4.3.0 shutting down"], ..REFUSED };
+    authanonymous:    Story { flags: &["-S", "tls=none", "-S", "auth=anonymous"], ..ACCEPTED };
+    authdrop:         Story { flags: &["-S", "tls=none", "-S", "auth=login", "-S", "auth-user=u", "-S", "auth-password=s3cret-pw"], exit: 75, says: &["closed the connection"], ..REFUSED };
+    authextauto:      Story { flags: &["-S", "tls=starttls", "-S", "tls-ca-file=ca.pem", "-S", "tls-cert=client.pem", "-S", "tls-key=client.key", "-S", "auth-user=u"], ..ACCEPTED };
+    authscramagain:   Story { flags: &["-S", "tls=none", "-S", "auth=scram-sha-256", "-S", "auth-user=u", "-S", "auth-password=s3cret-pw"], exit: 76, says: &["SCRAM: the server sent an invalid message"], ..REFUSED };
+    authscrambadb64:  Story { flags: LOGIN, ..ACCEPTED };
     authext:          Story { flags: &["-S", "tls=starttls", "-S", "tls-ca-file=ca.pem", "-S", "tls-cert=client.pem", "-S", "tls-key=client.key", "-S", "auth=external"], ..ACCEPTED };
 
     // E. MAIL and RCPT

@@ -1,5 +1,4 @@
 //! s-nail's `smtp-config`: a list of words that switch features of the protocol on and off.
-use super::mechanism;
 use crate::route::Mechanism;
 use crate::settings::{Assignment, text_of};
 
@@ -36,7 +35,7 @@ impl SmtpConfig {
         }
         let named: Vec<_> = words
             .iter()
-            .filter_map(|w| mechanism(w.trim_start_matches('+')))
+            .filter_map(|w| Mechanism::of_word(w.trim_start_matches('+')))
             .collect();
         if words.iter().any(|w| w == "-allmechs" || w == "-all") || named.len() == 1 {
             config.mechanism = named.first().copied();

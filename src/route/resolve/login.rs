@@ -43,7 +43,7 @@ pub(super) fn login(
     }
     let named = word.as_deref().filter(|word| *word != "auto");
     let mechanism = match named {
-        Some(word) => super::mechanism(word),
+        Some(word) => Mechanism::of_word(word),
         None => config.mechanism,
     };
     let mechanism = mechanism.map_or(Choice::Auto, Choice::Only);
@@ -66,7 +66,7 @@ pub(super) fn login(
         proven: at.proven,
     };
     let identity = Wanted {
-        external: mechanism == Choice::Only(Mechanism::External),
+        secretless: matches!(mechanism, Choice::Only(only) if !only.wants_secret()),
         named: named.is_some(),
         user,
         before,
@@ -106,8 +106,8 @@ fn named_user(
 
 /// What is known of a login before its secret is looked for.
 struct Wanted<'a> {
-    /// The certificate says who logs in: a secret is not needed.
-    external: bool,
+    /// The mechanism needs no secret.
+    secretless: bool,
     /// A setting names the mechanism.
     named: bool,
     /// The user, where one is named.
@@ -138,7 +138,7 @@ fn credentials(
     };
     match (found, looked_up) {
         (Found::Secret(SecretSource::Inline(secret), place, _), _)
-            if secret.reveal().is_empty() && !wanted.external =>
+            if secret.reveal().is_empty() && !wanted.secretless =>
         {
             let why = format!("the password for {} is empty ({place})", goal.user);
             Err(wrong(goal.settings, at.name, why))
@@ -171,6 +171,15 @@ fn without_secret(
     wanted: &Wanted<'_>,
     asked: Option<(Option<LoginOrigin>, String)>,
 ) -> Result<Credentials, SettingsError> {
+    let prompt = |user: &str, host: &str| SecretSource::Prompt {
+        user: user.to_owned(),
+        host: host.to_owned(),
+    };
+    if wanted.secretless {
+        let (origin, user) = asked.unwrap_or_default();
+        let secret = prompt(&user, &server.host);
+        return Ok(Some((user, secret, origin)));
+    }
     // What was given to the run of this mail alone is missing now, whatever else there is.
     if let Some(before) = wanted.before
         && before.given
@@ -185,16 +194,11 @@ fn without_secret(
     if let Found::Refused(secret, why) = found {
         return Err(goal.withheld(secret, why));
     }
-    let prompt = |user: &str, host: &str| SecretSource::Prompt {
-        user: user.to_owned(),
-        host: host.to_owned(),
-    };
     match asked {
         Some((origin, user)) => {
             let secret = prompt(&user, &server.host);
             Ok(Some((user, secret, origin)))
         }
-        None if wanted.external => Ok(Some((String::new(), prompt("", ""), None))),
         None if wanted.named => {
             let why = format!(
                 "it requires a login at {}, but no user is set: set auth-user and auth-password",

@@ -19,7 +19,7 @@ mod pace_tests;
 mod tests;
 
 use super::url::{self, Server, Target};
-use super::{Mechanism, Program, Route, Timeouts};
+use super::{Program, Route, Timeouts};
 use crate::address::Mailbox;
 use crate::environment;
 use crate::settings::{Settings, SettingsError};
@@ -178,17 +178,4 @@ pub(super) fn suffixes(server: &Server, user: Option<&str>, author: &Mailbox) ->
     all.extend(hosts.iter().cloned());
     all.push(author.address.key());
     all
-}
-
-/// The mechanism of this name in settings.
-fn mechanism(word: &str) -> Option<Mechanism> {
-    match word {
-        "plain" => Some(Mechanism::Plain),
-        "login" => Some(Mechanism::Login),
-        "cram-md5" => Some(Mechanism::CramMd5),
-        "xoauth2" => Some(Mechanism::Xoauth2),
-        "oauthbearer" => Some(Mechanism::Oauthbearer),
-        "external" | "externanon" => Some(Mechanism::External),
-        _ => None,
-    }
 }

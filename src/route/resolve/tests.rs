@@ -123,6 +123,31 @@ fn the_five_lines_of_the_source_document_lead_to_tls_on_the_providers_port() {
 }
 
 #[test]
+fn who_needs_no_secret_is_asked_for_none() {
+    let rows: &[(&str, &[&str], &str, Mechanism)] = &[
+        ("anonymous", &[], "", Mechanism::Anonymous),
+        ("external", &[], "", Mechanism::External),
+        ("externanon", &[], "", Mechanism::External),
+        (
+            "anonymous",
+            &["-S", "auth-user=u@x.example"],
+            "u@x.example",
+            Mechanism::Anonymous,
+        ),
+    ];
+    for (auth, more, user, mechanism) in rows {
+        let auth = format!("auth={auth}");
+        let mut args = vec!["-S", "smtp=mx.example", "-S", &auth];
+        args.extend_from_slice(more);
+        let login = World::rc("").smtp(&args).login.unwrap();
+        assert_eq!(
+            (&*login.user, login.mechanism),
+            (*user, Choice::Only(*mechanism))
+        );
+    }
+}
+
+#[test]
 fn the_port_and_the_mode_follow_scheme_provider_and_login() {
     type Row<'a> = (&'a [&'a str], bool, &'a [(u16, TlsMode)]);
     use TlsMode::{Implicit, None, Opportunistic, Starttls};

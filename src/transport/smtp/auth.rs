@@ -1,14 +1,11 @@
 //! AUTH (RFC 4954): a table of mechanisms and one conversation for all of them.
 //!
 //! Promise: no credential travels in clear but to this machine or where the user allowed it; only
-//! 235 is a login; after a 535 nothing else is tried, so that a wrong password cannot lock an
-//! account; secrets and user names never reach the observer.
+//! 235 is a login; after a password was refused nothing else is tried, so that a wrong one cannot
+//! lock an account; secrets and user names never reach the observer. What is said is made by
+//! [`sasl`](crate::sasl).
 use base64::Engine;
-use base64::alphabet;
-use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
-use hmac::{Hmac, Mac};
-use md5::Md5;
+use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::capabilities::Capabilities;
@@ -16,8 +13,8 @@ use super::connection::Session;
 use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
 use crate::hints;
 use crate::route::{Choice, Login, Mechanism, Smtp};
-use crate::secret::Secret;
-use crate::transport::net::tls::hex;
+use crate::sasl::{self, Channel, Credentials, Exchange, Halt, LENIENT, Response};
+use crate::secret::{Secret, SecretSource};
 use crate::transport::secrets::no_secret;
 use crate::transport::{Event, Observer};
 
@@ -25,169 +22,44 @@ use crate::transport::{Event, Observer};
 const LONGEST: usize = 512;
 /// The most challenges that are answered.
 const MOST_CHALLENGES: usize = 10;
-/// Base64 as servers write it, with its padding or without.
-const LENIENT: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
-
-/// Who logs in.
-struct Credentials<'a> {
-    user: &'a str,
-    secret: &'a str,
-    host: &'a str,
-    port: u16,
-}
-
-type Bytes = Zeroizing<Vec<u8>>;
-
-/// What a mechanism answers: see [`Row::answer`].
-type Answer = fn(&Credentials<'_>, usize, Option<&[u8]>, bool) -> Option<Bytes>;
 
 /// A mechanism.
 struct Row {
     mechanism: Mechanism,
-    name: &'static str,
     /// The secret itself does not travel: preferred where there is no TLS.
     keeps_secret: bool,
     /// Tried without being asked for, in the order of the table.
     automatic: bool,
-    wants_secret: bool,
-    /// What may go along with the command.
-    initial: fn(&Credentials<'_>) -> Option<Bytes>,
-    /// The answer to the nth challenge, counted from 0; the challenge is `None` when it is no
-    /// base64, and `sent` is true when the initial response has been sent. `None` when there is no
-    /// answer to it.
-    answer: Answer,
+    /// Its kind, which a server may have switched on without having what it needs of a user.
+    kind: Kind,
 }
 
-const TABLE: [Row; 6] = [
-    Row {
-        mechanism: Mechanism::Plain,
-        name: "PLAIN",
-        keeps_secret: false,
-        automatic: true,
-        wants_secret: true,
-        initial: |who| Some(plain(who)),
-        // Once more to a server that has not looked at what came with the command.
-        answer: |who, turn, _, _| if turn == 0 { Some(plain(who)) } else { None },
-    },
-    Row {
-        mechanism: Mechanism::Login,
-        name: "LOGIN",
-        keeps_secret: false,
-        automatic: true,
-        wants_secret: true,
-        initial: |_| None,
-        // The prompts say what they like: "Username:", "User Name", or the same in another
-        // language.
-        answer: |who, turn, _, _| match turn {
-            0 => Some(bytes(&[who.user])),
-            1 => Some(bytes(&[who.secret])),
-            _ => None,
-        },
-    },
-    Row {
-        mechanism: Mechanism::CramMd5,
-        name: "CRAM-MD5",
-        keeps_secret: true,
-        automatic: true,
-        wants_secret: true,
-        initial: |_| None,
-        answer: |who, turn, challenge, _| {
-            if turn == 0 {
-                cram(who, challenge?)
-            } else {
-                None
-            }
-        },
-    },
-    Row {
-        mechanism: Mechanism::Xoauth2,
-        name: "XOAUTH2",
-        keeps_secret: false,
-        automatic: false,
-        wants_secret: true,
-        initial: |who| Some(xoauth2(who)),
-        answer: |who, turn, _, sent| {
-            Some(if turn == 0 && !sent {
-                xoauth2(who)
-            } else {
-                bytes(&[])
-            })
-        },
-    },
-    Row {
-        mechanism: Mechanism::Oauthbearer,
-        name: "OAUTHBEARER",
-        keeps_secret: false,
-        automatic: false,
-        wants_secret: true,
-        initial: |who| Some(oauthbearer(who)),
-        answer: |who, turn, _, sent| {
-            Some(if turn == 0 && !sent {
-                oauthbearer(who)
-            } else {
-                bytes(&["\x01"])
-            })
-        },
-    },
-    Row {
-        mechanism: Mechanism::External,
-        name: "EXTERNAL",
-        keeps_secret: true,
-        automatic: false,
-        wants_secret: false,
-        initial: |_| Some(bytes(&[])),
-        answer: |_, _, _, _| Some(bytes(&[])),
-    },
+/// What a user must have for a mechanism.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A SCRAM verifier, and a server that knows our kind of channel binding.
+    BoundScram,
+    /// A SCRAM verifier.
+    Scram,
+    /// A password, a token or a certificate.
+    Other,
+}
+
+#[rustfmt::skip]
+const TABLE: [Row; 11] = [
+    Row { mechanism: Mechanism::ScramSha256Plus, keeps_secret: true,  automatic: true,  kind: Kind::BoundScram },
+    Row { mechanism: Mechanism::ScramSha256,     keeps_secret: true,  automatic: true,  kind: Kind::Scram },
+    Row { mechanism: Mechanism::ScramSha1Plus,   keeps_secret: true,  automatic: true,  kind: Kind::BoundScram },
+    Row { mechanism: Mechanism::ScramSha1,       keeps_secret: true,  automatic: true,  kind: Kind::Scram },
+    Row { mechanism: Mechanism::Plain,           keeps_secret: false, automatic: true,  kind: Kind::Other },
+    Row { mechanism: Mechanism::Login,           keeps_secret: false, automatic: true,  kind: Kind::Other },
+    // Servers need the password itself for it: behind those that need only a hash, if TLS is on.
+    Row { mechanism: Mechanism::CramMd5,         keeps_secret: true,  automatic: true,  kind: Kind::Other },
+    Row { mechanism: Mechanism::Xoauth2,         keeps_secret: false, automatic: false, kind: Kind::Other },
+    Row { mechanism: Mechanism::Oauthbearer,     keeps_secret: false, automatic: false, kind: Kind::Other },
+    Row { mechanism: Mechanism::External,        keeps_secret: true,  automatic: false, kind: Kind::Other },
+    Row { mechanism: Mechanism::Anonymous,       keeps_secret: true,  automatic: false, kind: Kind::Other },
 ];
-
-fn bytes(parts: &[&str]) -> Bytes {
-    Zeroizing::new(parts.concat().into_bytes())
-}
-
-/// RFC 4616 section 2.
-fn plain(who: &Credentials<'_>) -> Bytes {
-    bytes(&["\0", who.user, "\0", who.secret])
-}
-
-/// RFC 2195 section 2.
-fn cram(who: &Credentials<'_>, challenge: &[u8]) -> Option<Bytes> {
-    if challenge.is_empty() {
-        return None;
-    }
-    let mut mac = Hmac::<Md5>::new_from_slice(who.secret.as_bytes()).ok()?;
-    mac.update(challenge);
-    Some(bytes(&[who.user, " ", &hex(&mac.finalize().into_bytes())]))
-}
-
-fn xoauth2(who: &Credentials<'_>) -> Bytes {
-    bytes(&[
-        "user=",
-        who.user,
-        "\x01auth=Bearer ",
-        who.secret,
-        "\x01\x01",
-    ])
-}
-
-/// RFC 7628 section 3.1, with the escapes of a saslname (RFC 5801 section 4).
-fn oauthbearer(who: &Credentials<'_>) -> Bytes {
-    let user = who.user.replace('=', "=3D").replace(',', "=2C");
-    let port = who.port.to_string();
-    bytes(&[
-        "n,a=",
-        &user,
-        ",\x01host=",
-        who.host,
-        "\x01port=",
-        &port,
-        "\x01auth=Bearer ",
-        who.secret,
-        "\x01\x01",
-    ])
-}
 
 /// What a login needs to know of the session.
 pub(super) struct Context<'a> {
@@ -247,8 +119,12 @@ pub(super) fn login(
     if !(context.encrypted || context.loopback || login.in_clear) {
         return Err(fault(Cause::ClearLogin));
     }
-    let rows = choose(login.mechanism, context)?;
-    if rows.iter().any(|row| row.wants_secret) && fetched.is_none() {
+    let channel = Channel {
+        end_point: session.end_point(),
+        offers_binding: context.capabilities.offers_binding(),
+    };
+    let rows = choose(login, context, &channel)?;
+    if rows.iter().any(|row| row.mechanism.wants_secret()) && fetched.is_none() {
         *fetched = fetch()?;
     }
     let (user, password) = fetched
@@ -273,17 +149,33 @@ pub(super) fn login(
         host: &context.route.host,
         port: context.port,
     };
-    let mut exchange = Exchange { session, context };
+    let mut conversation = Conversation {
+        session,
+        context,
+        channel,
+    };
     let mut refusal = None;
+    let mut without: Vec<Kind> = Vec::new();
     for row in rows {
-        match exchange.run(row, &who)? {
+        if without.contains(&row.kind) {
+            continue;
+        }
+        match conversation.run(row, &who)? {
             Attempt::Done => {
                 return Ok(Some(LoggedIn {
                     user: user.to_owned(),
-                    mechanism: row.name,
+                    mechanism: row.mechanism.name(),
                 }));
             }
             Attempt::Next(cause) => refusal = Some(cause),
+            Attempt::NotForUser(cause) => {
+                without.extend(match row.kind {
+                    Kind::Scram => vec![Kind::Scram, Kind::BoundScram],
+                    Kind::BoundScram => vec![Kind::BoundScram],
+                    Kind::Other => Vec::new(),
+                });
+                refusal = Some(cause);
+            }
         }
     }
     Err(fault(refusal.unwrap_or_else(|| {
@@ -296,9 +188,7 @@ pub(super) fn login(
 
 /// Tells of a password that is visibly of the wrong kind. Tokens have forms of their own.
 fn look_at(context: &Context<'_>, login: &Login, user: &str, password: &str) {
-    let token = [Mechanism::Xoauth2, Mechanism::Oauthbearer]
-        .map(Choice::Only)
-        .contains(&login.mechanism);
+    let token = matches!(login.mechanism, Choice::Only(only) if only.wants_token());
     if let Some(observer) = context.observer.filter(|_| !token)
         && let Some(hint) = hints::suspicious(context.route.provider.as_deref(), user, password)
     {
@@ -307,10 +197,25 @@ fn look_at(context: &Context<'_>, login: &Login, user: &str, password: &str) {
 }
 
 /// The mechanisms to try, best first.
-fn choose(choice: Choice, context: &Context<'_>) -> Result<Vec<&'static Row>, Fault> {
+fn choose(
+    login: &Login,
+    context: &Context<'_>,
+    channel: &Channel,
+) -> Result<Vec<&'static Row>, Fault> {
     let capabilities = context.capabilities;
-    let offered = |row: &&Row| capabilities.auth.iter().any(|name| name == row.name);
-    let mut rows: Vec<&Row> = match choice {
+    let offered = |row: &&Row| {
+        let name = row.mechanism.name();
+        (row.kind != Kind::BoundScram || channel.end_point.is_some())
+            && capabilities.auth.iter().any(|offered| offered == name)
+    };
+    let external = |row: &&Row| row.mechanism == Mechanism::External && offered(row);
+    let mut rows: Vec<&Row> = match login.mechanism {
+        // Before anybody is asked for a password.
+        Choice::Auto
+            if has_only_certificate(login, context) && TABLE.iter().any(|row| external(&row)) =>
+        {
+            TABLE.iter().filter(external).collect()
+        }
         Choice::Auto => TABLE
             .iter()
             .filter(|row| row.automatic)
@@ -334,65 +239,84 @@ fn choose(choice: Choice, context: &Context<'_>) -> Result<Vec<&'static Row>, Fa
     }
 }
 
+/// Whether a certificate is all there is to log in with.
+fn has_only_certificate(login: &Login, context: &Context<'_>) -> bool {
+    context.encrypted
+        && context.route.trust.cert.is_some()
+        && matches!(login.secret, SecretSource::Prompt { .. })
+}
+
 enum Attempt {
     Done,
     /// This mechanism is not to be had; another may be.
     Next(Cause),
+    /// Refused before the password was in play: this user cannot log in by this kind of mechanism.
+    NotForUser(Cause),
 }
 
-struct Exchange<'a> {
+struct Conversation<'a> {
     session: &'a mut Session,
     context: &'a Context<'a>,
+    channel: Channel,
 }
 
-impl Exchange<'_> {
+impl Conversation<'_> {
     fn run(&mut self, row: &Row, who: &Credentials<'_>) -> Result<Attempt, Fault> {
-        let initial = (row.initial)(who).map(|initial| first_line(row.name, &initial));
-        let with = initial.filter(|line| line.len() <= LONGEST);
-        let bare = Zeroizing::new(format!("AUTH {}\r\n", row.name));
-        let mut sent = with.is_some();
-        let mask = if sent {
-            format!("AUTH {} ***", row.name)
-        } else {
-            format!("AUTH {}", row.name)
-        };
-        let mut reply = self.send(with.as_ref().unwrap_or(&bare), &mask)?;
-        if sent && reply.code == 501 {
-            sent = false;
-            reply = self.send(&bare, &format!("AUTH {}", row.name))?;
-        }
+        let name = row.mechanism.name();
+        let exchange = &mut *sasl::start(row.mechanism, who, &self.channel).map_err(|why| {
+            let why = format!("the system has no random numbers: {why}");
+            Fault::new(Stage::Login, Cause::NoSecret(why, true))
+        })?;
+        let mut unsent = exchange.initial();
+        let mut reply = self.command(name, &mut unsent)?;
         let mut told = None;
-        for turn in 0..=MOST_CHALLENGES {
+        for _ in 0..MOST_CHALLENGES {
             if reply.code != 334 {
-                return self.judge(reply, told);
-            }
-            if turn == MOST_CHALLENGES {
-                break;
+                return self.judge(reply, told, exchange);
             }
             let text = self.session.challenge();
             // Only what a mechanism makes its answer of has to be base64: servers ask in plain
             // words too.
             let challenge = LENIENT.decode(text.trim_ascii()).ok();
-            let Some(answer) = (row.answer)(who, turn, challenge.as_deref(), sent) else {
-                return self.cancel(row);
+            let response = match unsent.take() {
+                Some(initial) => Ok(Response::Answer(initial)),
+                None => exchange.answer(challenge.as_deref()),
             };
-            if row.keeps_secret {
-                // A digest is as good as the secret, for this one challenge.
-                self.session
-                    .conceal(answer.rsplit(|b| *b == b' ').next().unwrap_or_default());
-            }
-            if sent || turn > 0 {
-                told = Some(challenge.unwrap_or(text))
-                    .filter(|json| !row.automatic && !json.is_empty());
-            }
-            let line = encoded("", &answer);
-            reply = self.send(&line, "***")?;
+            let answer = match response {
+                Ok(Response::Answer(answer)) => answer,
+                Ok(Response::AfterError(answer)) => {
+                    told = Some(challenge.unwrap_or(text)).filter(|said| !said.is_empty());
+                    answer
+                }
+                Err(Halt::Senseless) => return self.cancel(name, exchange),
+                Err(Halt::Scram(error)) => {
+                    return Err(self.session.cut(Stage::Login, Cause::Scram(error)));
+                }
+            };
+            // As good as the secret, for this one challenge.
+            self.session.conceal(exchange.proof(&answer));
+            reply = self.send(&encoded("", &answer), "***")?;
         }
-        let why = format!(
-            "the server sent too many challenges ({MOST_CHALLENGES} to AUTH {})",
-            row.name
-        );
+        if reply.code != 334 {
+            return self.judge(reply, told, exchange);
+        }
+        let why = format!("the server sent too many challenges ({MOST_CHALLENGES} to AUTH {name})");
         Err(self.session.cut(Stage::Login, Cause::Protocol(why)))
+    }
+
+    /// Sends AUTH, with the initial response if there is one that fits and the server takes it;
+    /// else leaves it for the first challenge.
+    fn command(&mut self, name: &str, initial: &mut Option<sasl::Bytes>) -> Result<Reply, Fault> {
+        let bare = format!("AUTH {name}\r\n");
+        let with = initial.as_ref().map(|initial| first_line(name, initial));
+        if let Some(line) = with.filter(|line| line.len() <= LONGEST) {
+            let reply = self.send(&line, &format!("AUTH {name} ***"))?;
+            if reply.code != 501 {
+                *initial = None;
+                return Ok(reply);
+            }
+        }
+        self.send(&bare, bare.trim_end())
     }
 
     fn send(&mut self, line: &str, mask: &str) -> Result<Reply, Fault> {
@@ -401,14 +325,14 @@ impl Exchange<'_> {
     }
 
     /// Gives a mechanism up whose challenge makes no sense (RFC 4954 section 4).
-    fn cancel(&mut self, row: &Row) -> Result<Attempt, Fault> {
+    fn cancel(&mut self, name: &str, exchange: &dyn Exchange) -> Result<Attempt, Fault> {
         let reply = self.send("*\r\n", "*")?;
+        let invalid = Cause::Protocol(format!("invalid challenge to AUTH {name}"));
         match reply.code {
             421 => Err(Fault::new(Stage::Login, Cause::Refused(reply))),
-            400.. => Ok(Attempt::Next(Cause::Protocol(format!(
-                "invalid challenge to AUTH {}",
-                row.name
-            )))),
+            // The password may be wrong for all that is known.
+            400.. if exchange.has_tried_secret() => Err(Fault::new(Stage::Login, invalid)),
+            400.. => Ok(Attempt::Next(invalid)),
             _ => {
                 let why = format!(
                     "the server replied \"{}\" to a cancelled login",
@@ -420,19 +344,23 @@ impl Exchange<'_> {
     }
 
     /// `told` is what the server said of the error in a challenge (RFC 7628 section 3.2.2).
-    fn judge(&mut self, mut reply: Reply, told: Option<Vec<u8>>) -> Result<Attempt, Fault> {
+    fn judge(
+        &mut self,
+        mut reply: Reply,
+        told: Option<Vec<u8>>,
+        exchange: &mut dyn Exchange,
+    ) -> Result<Attempt, Fault> {
+        let is_final = told.is_some() && exchange.has_tried_secret();
+        let said = told.map(|said| self.session.words(&said));
+        reply.lines = reply.lines.iter().cloned().chain(said).collect();
         match reply.code {
-            235 => Ok(Attempt::Done),
-            500..=504 | 534 if told.is_none() => Ok(Attempt::Next(Cause::Refused(reply))),
-            400.. => {
-                reply.lines = reply
-                    .lines
-                    .iter()
-                    .cloned()
-                    .chain(told.map(|json| self.session.words(&json)))
-                    .collect();
-                Err(Fault::new(Stage::Login, Cause::Refused(reply)))
-            }
+            235 => match exchange.finish(&self.session.challenge()) {
+                Ok(()) => Ok(Attempt::Done),
+                Err(error) => Err(self.session.cut(Stage::Login, Cause::Scram(error))),
+            },
+            500..=504 | 534 if !is_final => Ok(Attempt::Next(Cause::Refused(reply))),
+            535 if !exchange.has_tried_secret() => Ok(Attempt::NotForUser(Cause::Refused(reply))),
+            400.. => Err(Fault::new(Stage::Login, Cause::Refused(reply))),
             _ => {
                 let why = format!("the server replied \"{}\" to AUTH", reply.text());
                 Err(self.session.cut(Stage::Login, Cause::Protocol(why)))

@@ -73,6 +73,11 @@ impl Capabilities {
         &self.named
     }
 
+    /// Returns whether a mechanism is offered that is bound to the connection (RFC 5802 section 6).
+    pub(crate) fn offers_binding(&self) -> bool {
+        self.auth.iter().any(|name| name.ends_with("-PLUS"))
+    }
+
     fn add(&mut self, line: &str) {
         // `AUTH=PLAIN LOGIN` is the form of servers from before RFC 2554.
         let line = line.to_ascii_uppercase().replacen("AUTH=", "AUTH ", 1);

@@ -246,6 +246,12 @@ impl Session {
         lock(&self.guard).text().to_vec()
     }
 
+    /// What the connection is known by, where TLS is on (`tls-server-end-point`, RFC 5929 section
+    /// 4).
+    pub(crate) fn end_point(&self) -> Option<Vec<u8>> {
+        lock(&self.guard).end_point()
+    }
+
     /// Returns whether the server said something unasked, or has closed.
     pub(crate) fn is_disturbed(&mut self) -> bool {
         lock(&self.guard).waiting()

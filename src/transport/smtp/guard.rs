@@ -142,6 +142,14 @@ impl Guard {
         self.broken.get_or_insert(fault).clone()
     }
 
+    /// What the connection is known by, where TLS is on.
+    pub(crate) fn end_point(&self) -> Option<Vec<u8>> {
+        match self.io.as_ref()? {
+            Io::Plain(_) => None,
+            Io::Tls(stream) => stream.end_point(),
+        }
+    }
+
     /// The text of the last line of the last reply as it came: a challenge may be longer than what
     /// is kept for humans.
     pub(crate) fn text(&self) -> &[u8] {

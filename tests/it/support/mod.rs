@@ -14,6 +14,7 @@ pub(crate) mod disk;
 pub(crate) mod obstacle;
 mod player;
 pub(crate) mod sandbox;
+pub(crate) mod scram;
 pub(crate) mod script;
 pub(crate) mod server;
 mod session;

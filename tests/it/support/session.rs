@@ -6,7 +6,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use openssl::hash::MessageDigest;
+
 use super::certs::certs;
+use super::scram::{First, Lie};
 use super::script::cram_md5;
 use super::sink::{Mail, Shared};
 use super::wire::{Wire, show};
@@ -134,6 +137,9 @@ impl<'s> Session<'s> {
             return self.say("504 5.5.4 no such mechanism");
         }
         let first = words.next().map(str::to_owned);
+        if mechanism.starts_with("SCRAM-") {
+            return self.scram(&mechanism, first, &user, &password);
+        }
         let good = match mechanism.as_str() {
             "PLAIN" => {
                 let got = self.response(first, "")?;
@@ -159,6 +165,70 @@ impl<'s> Session<'s> {
         } else {
             self.say("535 5.7.8 authentication failed")
         }
+    }
+
+    fn scram(
+        &mut self,
+        mechanism: &str,
+        first: Option<String>,
+        user: &str,
+        password: &str,
+    ) -> std::io::Result<()> {
+        const REFUSED: &str = "535 5.7.8 authentication failed";
+        let options = &self.shared.options;
+        let lie = options.lie;
+        let is_bound = mechanism.ends_with("-PLUS");
+        let first = First::read(&self.response(first, "")?);
+        let Some(first) = first.filter(|first| first.is_of(user)) else {
+            return self.say(REFUSED);
+        };
+        // A client must not say that nothing bound is offered where it is (RFC 5802 section 6).
+        let any_bound = options
+            .mechanisms
+            .iter()
+            .any(|name| name.ends_with("-PLUS"));
+        let flags: &[&str] = match (is_bound, any_bound, self.wire.is_tls()) {
+            (true, _, _) => &["p=tls-server-end-point"],
+            (false, false, true) => &["y"],
+            (false, ..) => &["n"],
+        };
+        match lie {
+            Lie::NoVerifier => return self.say(REFUSED),
+            Lie::OtherBinding if is_bound => {
+                self.response(None, "e=unsupported-channel-binding-type")?;
+                return self.say(REFUSED);
+            }
+            Lie::AtOnce => return self.say("235 2.7.0 welcome"),
+            Lie::Close => return Err(std::io::Error::other("closed by the server")),
+            _ if !flags.contains(&&*first.flag) => return self.say(REFUSED),
+            _ => {}
+        }
+        let answer = self.response(None, &first.challenge(lie))?;
+        let certificate = &certs().pair(&options.cert).cert;
+        let binding = certificate.digest(MessageDigest::sha256()).unwrap();
+        let binding = if is_bound { &*binding } else { &[] };
+        let is_sha1 = mechanism.starts_with("SCRAM-SHA-1");
+        let Some(signature) = first.verify(is_sha1, password, binding, &answer) else {
+            self.response(None, "e=invalid-proof")?;
+            return self.say(REFUSED);
+        };
+        let signature = match lie {
+            Lie::OtherSignature => BASE64.encode(vec![0; signature.len()]),
+            _ => BASE64.encode(signature),
+        };
+        match lie {
+            Lie::NoSignature => {}
+            Lie::SignatureInReply => {
+                self.user = Some(user.to_owned());
+                return self.say(&format!(
+                    "235 2.7.0 {}",
+                    BASE64.encode(format!("v={signature}"))
+                ));
+            }
+            _ => drop(self.response(None, &format!("v={signature}"))?),
+        }
+        self.user = Some(user.to_owned());
+        self.say("235 2.7.0 welcome")
     }
 
     /// A response of the client: the initial one, or asked for with a challenge.

@@ -13,6 +13,7 @@ use std::thread::{self, JoinHandle};
 
 use socket2::{Domain, Socket, Type};
 
+use super::scram::Lie;
 use super::session::Session;
 use super::wire::{PATIENCE, Wire};
 
@@ -28,6 +29,8 @@ pub(crate) struct Options {
     pub(super) cert: String,
     pub(super) login: Option<(String, String)>,
     pub(super) mechanisms: Vec<String>,
+    /// How it lies in SCRAM.
+    pub(super) lie: Lie,
     pub(super) size: Option<u64>,
     pub(super) extensions: Vec<String>,
     pub(super) lmtp: bool,
@@ -53,6 +56,7 @@ impl Options {
             mechanisms: ["PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2"]
                 .map(String::from)
                 .to_vec(),
+            lie: Lie::None,
             size: None,
             extensions: ["PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES"]
                 .map(String::from)
@@ -98,6 +102,13 @@ impl Options {
     #[must_use]
     pub(crate) fn mechanisms(mut self, names: &[&str]) -> Self {
         self.mechanisms = names.iter().map(ToString::to_string).collect();
+        self
+    }
+
+    /// Lies in SCRAM.
+    #[must_use]
+    pub(crate) fn lie(mut self, lie: Lie) -> Self {
+        self.lie = lie;
         self
     }
 

@@ -45,7 +45,47 @@ pub(crate) fn auto_logs_in(servers: &Servers) {
         .run(b"body\n");
     ran.assert_silent_success();
     let line = session(servers, &servers.mail_to("auto@logins.test"));
-    assert!(line.ends_with("sasl_username=alice"), "{line}");
+    let wanted = "sasl_method=SCRAM-SHA-256, sasl_username=alice";
+    assert!(line.ends_with(wanted), "{line}");
+}
+
+pub(crate) fn scram_sha_256_logs_in(servers: &Servers) {
+    assert_logs_in(
+        servers,
+        "scram-sha-256",
+        "SCRAM-SHA-256",
+        "alice",
+        "wonderland",
+    );
+}
+
+pub(crate) fn scram_sha_1_logs_in(servers: &Servers) {
+    assert_logs_in(servers, "scram-sha-1", "SCRAM-SHA-1", "alice", "wonderland");
+}
+
+pub(crate) fn a_user_whose_password_is_stored_for_plain_only_logs_in(servers: &Servers) {
+    let ran = servers
+        .over_implicit()
+        .login("hatter", "ten-and-six")
+        .args(["-s", "s", "hatter@logins.test"])
+        .run(b"body\n");
+    ran.assert_silent_success();
+    let line = session(servers, &servers.mail_to("hatter@logins.test"));
+    let wanted = "sasl_method=PLAIN, sasl_username=hatter";
+    assert!(line.ends_with(wanted), "{line}");
+    let sender = servers.over_implicit().login("hatter", "seven-and-six");
+    let ran = sender.args(["-s", "s", "wrong@logins.test"]).run(b"body\n");
+    ran.assert_failure(77, &["535 5.7.8"]);
+}
+
+pub(crate) fn anonymous_logs_in_without_a_password(servers: &Servers) {
+    let sender = servers.over_implicit().set("auth", "anonymous");
+    let ran = sender
+        .args(["-s", "s", "anonymous@logins.test"])
+        .run(b"body\n");
+    // Postfix takes the login, and no mail of anybody whom it does not know.
+    ran.assert_failure(69, &["554 5.7.1", "Client host rejected"]);
+    servers.await_log("anonymous(,127.0.0.1): login");
 }
 
 pub(crate) fn plain_logs_in(servers: &Servers) {
@@ -82,6 +122,8 @@ pub(crate) fn oauthbearer_logs_in(servers: &Servers) {
 
 pub(crate) fn a_password_beyond_ascii_logs_in(servers: &Servers) {
     for (auth, method) in [
+        ("scram-sha-256", "SCRAM-SHA-256"),
+        ("scram-sha-1", "SCRAM-SHA-1"),
         ("plain", "PLAIN"),
         ("login", "LOGIN"),
         ("cram-md5", "CRAM-MD5"),
@@ -112,7 +154,14 @@ pub(crate) fn external_logs_in_by_the_client_certificate(servers: &Servers) {
 }
 
 pub(crate) fn a_wrong_password_is_told_in_the_servers_words(servers: &Servers) {
-    for auth in ["auto", "plain", "login", "cram-md5"] {
+    for auth in [
+        "auto",
+        "scram-sha-256",
+        "scram-sha-1",
+        "plain",
+        "login",
+        "cram-md5",
+    ] {
         let sender = servers
             .over_implicit()
             .login("alice", "looking-glass")

@@ -188,7 +188,7 @@ pub(crate) fn a_check_goes_every_step_and_delivers_nothing(servers: &Servers) {
         "{said}"
     );
     assert!(
-        said.contains("AUTH PLAIN as alice") && said.contains("TLSv1.3 "),
+        said.contains("AUTH SCRAM-SHA-256 as alice") && said.contains("TLSv1.3 "),
         "{said}"
     );
     let (status, steps, said) = check("unknown@refusals.test");

@@ -61,6 +61,12 @@ impl Stream {
         let _ = self.0.shutdown();
     }
 
+    /// The hash of the server's certificate (RFC 5929 section 4.1); `None` where its signature has
+    /// no hash of its own.
+    pub(crate) fn end_point(&self) -> Option<Vec<u8>> {
+        self.0.tls_server_end_point().ok()?
+    }
+
     /// The server's certificate.
     pub(crate) fn leaf(&self) -> Option<Leaf> {
         self.0.peer_certificate().ok()??.to_der().ok().map(Leaf)
