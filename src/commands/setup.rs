@@ -40,10 +40,7 @@ pub(super) fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
     let layers = Layers::read(&with(args, typed(args)), env)?;
     let settings = layers.resolve(&[])?;
     let language = failure::language(&settings);
-    let messages = match language {
-        Language::English => Messages(Language::English),
-        Language::Chinese => Messages(Language::Chinese),
-    };
+    let messages = Messages(language);
     let mut context = context(args, &settings);
     let place = place(args, env, &layers, &settings)?;
     let mut hear = |text: &str| {
@@ -108,11 +105,24 @@ pub(super) fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
                 _ => Failure::from(error),
             }
         })?;
+    let typed = done.secret.is_none() && retyped.get();
+    conclude(args, env, messages, &place, &done, typed, prompter)
+}
+
+/// Shows what was written and what outranks it, and sends the first mail if that is wanted.
+fn conclude(
+    args: &Args,
+    env: &Environment,
+    messages: Messages,
+    place: &Place,
+    done: &Done,
+    typed: bool,
+    prompter: &mut dyn Prompter,
+) -> Result<Exit, Failure> {
     if args.yes {
         print(&format!("# {}\n{}", done.config, done.shown));
     }
-    let typed = done.secret.is_none() && retyped.get();
-    if let Some(names) = outranking(args, env, &done, typed) {
+    if let Some(names) = outranking(args, env, done, typed) {
         let text = setup::outranked(messages, &names);
         if args.yes {
             complain(&failure::remark(&text));
@@ -123,9 +133,9 @@ pub(super) fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
     if !done.first_mail {
         return Ok(Exit::OK);
     }
-    let exit = first_mail(args, env, messages, &place, &done)?;
+    let exit = first_mail(args, env, messages, place, done)?;
     if exit == Exit::OK {
-        prompter.say(&setup::sent(messages, &done));
+        prompter.say(&setup::sent(messages, done));
     }
     Ok(exit)
 }

@@ -93,6 +93,24 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// When it happened, in milliseconds from 1970.
+    pub fn at(&self) -> i64 {
+        match self {
+            Event::Begin { at, .. }
+            | Event::Dot { at, .. }
+            | Event::Accepted { at, .. }
+            | Event::Refused { at, .. }
+            | Event::Deferred { at, .. }
+            | Event::Doubt { at, .. }
+            | Event::Lockstep { at }
+            | Event::Hold { at }
+            | Event::Release { at }
+            | Event::Failed { at, .. } => *at,
+        }
+    }
+}
+
 /// Places as they are written: three or more in a row are `[first,last]`, so that a list of a
 /// hundred thousand is one line of a few bytes; the others are numbers, as all of them were once.
 mod places {

@@ -96,106 +96,90 @@ impl State {
 
     /// Takes one event in.
     pub fn fold(&mut self, event: &Event) {
+        use RecipientStatus::{Accepted, InDoubt, Refused, Waiting};
         self.replies.fold(event);
-        let mut set = |to: &[usize], status: RecipientStatus| {
-            for place in to {
-                // What was accepted stays so, whatever a later line says.
-                if let Some(old) = self
-                    .status
-                    .get_mut(*place)
-                    .filter(|old| **old != RecipientStatus::Accepted)
-                {
-                    // Counted, not looked for: a long list is settled by many lines.
-                    self.doubtful -= usize::from(*old == RecipientStatus::InDoubt);
-                    self.doubtful += usize::from(status == RecipientStatus::InDoubt);
-                    *old = status;
-                    self.accepted += usize::from(status == RecipientStatus::Accepted);
-                }
+        match event {
+            Event::Begin { at, idle } => self.begin(*at, *idle),
+            Event::Dot { at, to } => {
+                self.set(to, InDoubt);
+                self.until.0 = at.saturating_add(DOUBT);
+                UNANSWERED.clone_into(&mut self.last);
             }
-        };
-        let at =
-            match event {
-                Event::Begin { at, idle } => {
-                    self.tries += 1;
-                    if !idle {
-                        let gap = self
-                            .begun
-                            .map(|(before, planned)| (at.saturating_sub(before), planned));
-                        self.gaps.extend(gap);
-                        self.begun = Some((*at, 0));
-                    }
-                    at
-                }
-                Event::Dot { at, to } => {
-                    set(to, RecipientStatus::InDoubt);
-                    self.until.0 = at.saturating_add(DOUBT);
-                    UNANSWERED.clone_into(&mut self.last);
-                    at
-                }
-                Event::Accepted { at, to, reply } => {
-                    set(to, RecipientStatus::Accepted);
-                    self.last.clone_from(reply);
-                    at
-                }
-                Event::Refused { at, to, reply } => {
-                    set(to, RecipientStatus::Refused);
-                    self.last.clone_from(reply);
-                    self.refusal.clone_from(reply);
-                    at
-                }
-                Event::Deferred {
-                    at,
-                    to,
-                    reply,
-                    next,
-                } => {
-                    set(to, RecipientStatus::Waiting);
-                    (self.until.1, self.last) = (*next, reply.clone());
-                    self.plan(next.saturating_sub(*at));
-                    at
-                }
-                Event::Doubt {
-                    at,
-                    to,
-                    reply,
-                    next,
-                } => {
-                    set(to, RecipientStatus::InDoubt);
-                    (self.until.0, self.last) = (*next, reply.clone());
-                    self.plan(next.saturating_sub(*at));
-                    at
-                }
-                Event::Lockstep { at } => {
-                    self.lockstep = true;
-                    at
-                }
-                Event::Hold { at } => {
-                    self.held = true;
-                    at
-                }
-                Event::Release { at } => {
-                    (self.held, self.until, self.begun) = (false, (0, 0), None);
-                    self.gaps.clear();
-                    for old in self.status.iter_mut().filter(|s| {
-                        matches!(s, RecipientStatus::InDoubt | RecipientStatus::Refused)
-                    }) {
-                        *old = RecipientStatus::Waiting;
-                    }
-                    self.doubtful = 0;
-                    at
-                }
-                Event::Failed { at, reply } => {
-                    self.last.clone_from(reply);
-                    at
-                }
-            };
+            Event::Accepted { to, reply, .. } => {
+                self.set(to, Accepted);
+                self.last.clone_from(reply);
+            }
+            Event::Refused { to, reply, .. } => {
+                self.set(to, Refused);
+                self.last.clone_from(reply);
+                self.refusal.clone_from(reply);
+            }
+            Event::Deferred {
+                at,
+                to,
+                reply,
+                next,
+            } => {
+                self.set(to, Waiting);
+                (self.until.1, self.last) = (*next, reply.clone());
+                self.plan(next.saturating_sub(*at));
+            }
+            Event::Doubt {
+                at,
+                to,
+                reply,
+                next,
+            } => {
+                self.set(to, InDoubt);
+                (self.until.0, self.last) = (*next, reply.clone());
+                self.plan(next.saturating_sub(*at));
+            }
+            Event::Lockstep { .. } => self.lockstep = true,
+            Event::Hold { .. } => self.held = true,
+            Event::Release { .. } => self.release(),
+            Event::Failed { reply, .. } => self.last.clone_from(reply),
+        }
         let (doubt, deferred) = self.until;
         self.next = if self.doubtful > 0 {
             doubt.max(deferred)
         } else {
             deferred
         };
-        self.latest = *at;
+        self.latest = event.at();
+    }
+
+    /// What was accepted stays so, whatever a later line says.
+    fn set(&mut self, to: &[usize], status: RecipientStatus) {
+        for place in to {
+            let old = self.status.get_mut(*place);
+            if let Some(old) = old.filter(|old| **old != RecipientStatus::Accepted) {
+                // Counted, not looked for: a long list is settled by many lines.
+                self.doubtful -= usize::from(*old == RecipientStatus::InDoubt);
+                self.doubtful += usize::from(status == RecipientStatus::InDoubt);
+                *old = status;
+                self.accepted += usize::from(status == RecipientStatus::Accepted);
+            }
+        }
+    }
+
+    fn begin(&mut self, at: i64, idle: bool) {
+        self.tries += 1;
+        if !idle {
+            let gap = |(before, planned)| (at.saturating_sub(before), planned);
+            self.gaps.extend(self.begun.map(gap));
+            self.begun = Some((at, 0));
+        }
+    }
+
+    fn release(&mut self) {
+        (self.held, self.until, self.begun) = (false, (0, 0), None);
+        self.gaps.clear();
+        for old in &mut self.status {
+            if matches!(old, RecipientStatus::InDoubt | RecipientStatus::Refused) {
+                *old = RecipientStatus::Waiting;
+            }
+        }
+        self.doubtful = 0;
     }
 
     fn plan(&mut self, pause: i64) {

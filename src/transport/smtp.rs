@@ -289,6 +289,42 @@ impl Server {
         }
     }
 
+    /// Connects until everybody is spoken for; returns what became of those who are not.
+    fn attempts(
+        &mut self,
+        message: &Message,
+        reuse: ConnectionReuse,
+        report: &mut Report,
+        recipients: &mut Recipients,
+        once: &mut SettleOnce<'_>,
+    ) -> Fault {
+        // Each reason to begin again is good for once, unless somebody was spoken for meanwhile: a
+        // tired connection, BDAT refused, QUIT sent too early, too many recipients at once.
+        let (mut idle, mut left) = (0, usize::MAX);
+        while idle < MOST_IDLE {
+            idle = if recipients.waiting.len() < left {
+                1
+            } else {
+                idle + 1
+            };
+            left = recipients.waiting.len();
+            let ran = self.attempt(message, reuse, report, recipients, once);
+            if recipients.lockstep {
+                self.learn_lockstep();
+            }
+            match ran {
+                Ok(Finished::Again(why)) => {
+                    self.connection = None;
+                    Reporter::new(&self.context).note(format!("{why}; connecting again"));
+                }
+                Ok(Finished::Done) => break,
+                Err(fault) => return fault,
+            }
+        }
+        let lost = Cause::Lost("the server closes every connection".into());
+        self.classifier.classify(Fault::new(Stage::Connect, lost))
+    }
+
     fn attempt(
         &mut self,
         message: &Message,
@@ -389,43 +425,8 @@ impl Transport for Server {
             self.room,
             Rc::clone(&self.classifier),
         );
-        let mut ended = Ok(());
-        // Each reason to begin again is good for once, unless somebody was spoken for meanwhile: a
-        // tired connection, BDAT refused, QUIT sent too early, too many recipients at once.
-        let (mut idle, mut left) = (0, usize::MAX);
-        while idle < MOST_IDLE {
-            idle = if recipients.waiting.len() < left {
-                1
-            } else {
-                idle + 1
-            };
-            left = recipients.waiting.len();
-            let ran = self.attempt(message, reuse, &mut report, &mut recipients, &mut once);
-            if recipients.lockstep {
-                self.learn_lockstep();
-            }
-            match ran {
-                Ok(Finished::Again(why)) => {
-                    self.connection = None;
-                    Reporter::new(&self.context).note(format!("{why}; connecting again"));
-                }
-                Ok(Finished::Done) => break,
-                Err(fault) => {
-                    ended = Err(fault);
-                    break;
-                }
-            }
-        }
+        let otherwise = Err(self.attempts(message, reuse, &mut report, &mut recipients, &mut once));
         (self.chunking, self.room) = (recipients.chunking, recipients.room);
-        let lost = || {
-            Fault::new(
-                Stage::Connect,
-                Cause::Lost("the server closes every connection".into()),
-            )
-        };
-        let otherwise = Err(ended
-            .err()
-            .unwrap_or_else(|| self.classifier.classify(lost())));
         for (result, outcome) in report
             .recipients
             .iter_mut()

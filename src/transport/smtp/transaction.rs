@@ -197,24 +197,16 @@ pub(super) fn run(
         let used = connection.turns > 0;
         connection.turns += 1;
         if let Err(fault) = ended {
-            if used && !answered && is_staleness(&fault) {
-                recipients.put_back(members, before);
-                return Finished::Again("the server closed the connection");
+            let tried = Tried {
+                members,
+                before,
+                accepted: accepted.len(),
+                used,
+                answered,
+            };
+            if let Some(again) = again(recipients, fault, tried) {
+                return again;
             }
-            if fault.pipelined {
-                recipients.lockstep = true;
-                // Nothing was handed over yet. A server that did not even answer the first command
-                // is not waited for twice.
-                if !fault.in_doubt && answered {
-                    recipients.put_back(members, before);
-                    return Finished::Again("the server drops commands that are sent together");
-                }
-            }
-            if is_overfull(&fault, accepted.len()) && recipients.lower(accepted.len()) {
-                recipients.put_back(members, before);
-                return Finished::Again("the server accepts fewer recipients at once");
-            }
-            recipients.give_up(&members, before, fault);
             break;
         }
         if let Some(limit) = limit {
@@ -247,6 +239,42 @@ pub(super) fn run(
     }
     recipients.settle(once);
     Finished::Done
+}
+
+/// A transaction that came to nothing.
+struct Tried {
+    members: Vec<usize>,
+    /// What was known of them before it.
+    before: Vec<(usize, Outcome)>,
+    /// How many recipients the server had accepted.
+    accepted: usize,
+    /// The connection had been used before.
+    used: bool,
+    /// The server had answered MAIL.
+    answered: bool,
+}
+
+/// Returns whether a fault is a reason to connect again; else it holds for all who have no outcome.
+fn again(recipients: &mut Recipients, fault: Fault, tried: Tried) -> Option<Finished> {
+    let mut why = None;
+    if tried.used && !tried.answered && is_staleness(&fault) {
+        why = Some("the server closed the connection");
+    } else {
+        recipients.lockstep |= fault.pipelined;
+        // Nothing was handed over yet. A server that did not even answer the first command is not
+        // waited for twice.
+        if fault.pipelined && !fault.in_doubt && tried.answered {
+            why = Some("the server drops commands that are sent together");
+        } else if is_overfull(&fault, tried.accepted) && recipients.lower(tried.accepted) {
+            why = Some("the server accepts fewer recipients at once");
+        }
+    }
+    if why.is_some() {
+        recipients.put_back(tried.members, tried.before);
+    } else {
+        recipients.give_up(&tried.members, tried.before, fault);
+    }
+    why.map(Finished::Again)
 }
 
 /// The server has closed the connection over one recipient too many, and not for a reason of its
