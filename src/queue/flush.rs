@@ -99,7 +99,7 @@ fn has(names: &[String], name: &str) -> bool {
 }
 
 /// The connections of a run, one for a route whoever sends over it.
-struct Ways<'a> {
+struct Connections<'a> {
     open: Vec<(Route, Box<dyn Transport>)>,
     /// The route of each kind of mail, found once, or why there is none.
     found: HashMap<String, Result<Route, String>>,
@@ -107,7 +107,7 @@ struct Ways<'a> {
     context: &'a RunContext,
 }
 
-impl Ways<'_> {
+impl Connections<'_> {
     fn key(head: &Head) -> String {
         format!(
             "{:?} {:?} {:?} {:?}",
@@ -131,7 +131,7 @@ impl Ways<'_> {
     }
 
     /// The connection for a route, opened when it is not yet.
-    fn way(&mut self, route: &Route) -> &mut dyn Transport {
+    fn to(&mut self, route: &Route) -> &mut dyn Transport {
         let at_hand = self
             .open
             .iter()
@@ -166,7 +166,7 @@ impl Queue {
             return Ok(flushed);
         }
         let names = self.dir.names(Subdir::Waiting).map_err(|e| self.io(e))?;
-        let mut ways = Ways {
+        let mut ways = Connections {
             open: Vec::new(),
             found: HashMap::new(),
             routes,
@@ -214,7 +214,7 @@ impl Queue {
     fn one(
         &self,
         id: &str,
-        ways: &mut Ways<'_>,
+        ways: &mut Connections<'_>,
         options: &FlushOptions,
         flushed: &mut Flushed,
     ) -> Result<(), QueueError> {
@@ -309,7 +309,7 @@ impl Queue {
         }
     }
 
-    fn send(&self, claim: &mut Claim<'_>, ways: &mut Ways<'_>) -> Result<(), QueueError> {
+    fn send(&self, claim: &mut Claim<'_>, ways: &mut Connections<'_>) -> Result<(), QueueError> {
         let route = match ways.route(claim.head()) {
             Ok(route) => route,
             Err((why, tried)) => {
@@ -324,7 +324,7 @@ impl Queue {
                 return Ok(());
             }
         };
-        let report = claim.attempt(ways.way(&route), ConnectionReuse::More)?;
+        let report = claim.attempt(ways.to(&route), ConnectionReuse::More)?;
         let faults = || {
             report
                 .recipients
