@@ -34,8 +34,8 @@ pub fn quoted_printable(text: &[u8]) -> Vec<u8> {
         if fits && !inner.ends_with(b" ") && !inner.ends_with(b"\t") {
             out.extend_from_slice(line);
         } else {
-            line.iter().for_each(|byte| encoder.add(*byte, &mut out));
-            encoder.flush(true, &mut out);
+            encoder.line(inner, &mut out);
+            out.extend_from_slice(&line[inner.len()..]);
         }
     }
     out
@@ -78,10 +78,35 @@ impl QuotedPrintable {
         self.column = 0;
     }
 
+    /// Writes a whole line without its end.
+    fn line(&mut self, line: &[u8], out: &mut Vec<u8>) {
+        let mut rest = line;
+        self.column = 0;
+        while let [lead, behind @ ..] = rest {
+            if is_plain(*lead) && !behind.is_empty() {
+                self.make_room(1, LONGEST - 1, out);
+                out.push(*lead);
+                rest = behind;
+                continue;
+            }
+            let most = behind.len().min(width(*lead) - 1);
+            let is_more = |byte: &&u8| (0x80..=0xbf).contains(*byte);
+            let length = 1 + behind[..most].iter().take_while(is_more).count();
+            let (character, behind) = rest.split_at(length);
+            self.put(character, behind.is_empty(), out);
+            rest = behind;
+        }
+    }
+
     /// Writes the character that is held; `last`: its line ends behind it.
     pub(crate) fn flush(&mut self, last: bool, out: &mut Vec<u8>) {
         let held = self.held;
         let character = &held[..std::mem::take(&mut self.length)];
+        self.put(character, last, out);
+    }
+
+    #[inline]
+    fn put(&mut self, character: &[u8], last: bool, out: &mut Vec<u8>) {
         let [first, ..] = character else { return };
         let limit = if last { LONGEST } else { LONGEST - 1 };
         if is_plain(*first) && !(last && matches!(first, b' ' | b'\t')) {
@@ -96,6 +121,7 @@ impl QuotedPrintable {
     }
 
     /// Breaks the line where so many bytes would pass the limit, and counts them.
+    #[inline]
     fn make_room(&mut self, bytes: usize, limit: usize, out: &mut Vec<u8>) {
         if self.column + bytes > limit {
             out.extend_from_slice(b"=\r\n");
@@ -112,5 +138,25 @@ fn width(lead: u8) -> usize {
         0xe0..=0xef => 3,
         0xf0..=0xf4 => 4,
         _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn pieces_and_a_whole_text_are_encoded_alike(text in "([ -~\t]|ü|测|😀|\\x00|\r\n){0,300}") {
+            let mut encoder = QuotedPrintable::default();
+            let mut pieces = Vec::new();
+            text.bytes().for_each(|byte| encoder.add(byte, &mut pieces));
+            encoder.flush(true, &mut pieces);
+            let whole = quoted_printable(text.as_bytes());
+            prop_assert_eq!(whole.escape_ascii().to_string(), pieces.escape_ascii().to_string());
+            prop_assert!(whole.split(|byte| *byte == b'\n').all(|line| line.len() <= LONGEST + 1));
+        }
     }
 }

@@ -289,7 +289,7 @@ impl Server {
         }
     }
 
-    /// Connects until everybody is spoken for; returns what became of those who are not.
+    /// Connects until everybody is spoken for, and returns what became of those who are not.
     fn attempts(
         &mut self,
         message: &Message,
@@ -297,7 +297,7 @@ impl Server {
         report: &mut Report,
         recipients: &mut Recipients,
         once: &mut SettleOnce<'_>,
-    ) -> Fault {
+    ) -> Result<(), Fault> {
         // Each reason to begin again is good for once, unless somebody was spoken for meanwhile: a
         // tired connection, BDAT refused, QUIT sent too early, too many recipients at once.
         let (mut idle, mut left) = (0, usize::MAX);
@@ -317,12 +317,12 @@ impl Server {
                     self.connection = None;
                     Reporter::new(&self.context).note(format!("{why}; connecting again"));
                 }
-                Ok(Finished::Done) => break,
-                Err(fault) => return fault,
+                Ok(Finished::Done) => return Ok(()),
+                Err(fault) => return Err(fault),
             }
         }
         let lost = Cause::Lost("the server closes every connection".into());
-        self.classifier.classify(Fault::new(Stage::Connect, lost))
+        Err(self.classifier.classify(Fault::new(Stage::Connect, lost)))
     }
 
     fn attempt(
@@ -425,13 +425,9 @@ impl Transport for Server {
             self.room,
             Rc::clone(&self.classifier),
         );
-        let otherwise = Err(self.attempts(message, reuse, &mut report, &mut recipients, &mut once));
+        let ended = self.attempts(message, reuse, &mut report, &mut recipients, &mut once);
         (self.chunking, self.room) = (recipients.chunking, recipients.room);
-        for (result, outcome) in report
-            .recipients
-            .iter_mut()
-            .zip(recipients.close(&otherwise))
-        {
+        for (result, outcome) in report.recipients.iter_mut().zip(recipients.close(ended)) {
             result.outcome = outcome;
         }
         once.settle(

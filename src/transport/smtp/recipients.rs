@@ -131,8 +131,7 @@ impl Recipients {
     /// Settles every recipient in the log; one of whom nothing was heard was forgotten by the
     /// server.
     pub(super) fn settle(&mut self, once: &mut SettleOnce<'_>) {
-        let why = || Cause::Protocol("no reply for this recipient".into());
-        let fault = || Fault::new(Stage::Recipient, why());
+        let fault = || Fault::new(Stage::Recipient, unanswered());
         let forgotten = || Err(self.classifier.classify(fault()));
         once.settle(
             self.outcomes
@@ -142,11 +141,17 @@ impl Recipients {
         );
     }
 
-    /// Gives the outcomes; those of whom nothing is known get this one.
-    pub(super) fn close(self, otherwise: &Outcome) -> Vec<Outcome> {
+    /// Gives the outcomes; `ended` is that of those of whom nothing is known.
+    pub(super) fn close(self, ended: Result<(), Fault>) -> Vec<Outcome> {
+        let otherwise = ended.and(Err(Fault::new(Stage::Recipient, unanswered())));
         self.outcomes
             .into_iter()
             .map(|outcome| outcome.unwrap_or_else(|| otherwise.clone()))
             .collect()
     }
+}
+
+/// Why a recipient has no outcome: the server has forgotten it.
+fn unanswered() -> Cause {
+    Cause::Protocol("no reply for this recipient".into())
 }
