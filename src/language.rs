@@ -79,7 +79,6 @@ impl Sentence {
 macro_rules! sentences {
     ($($name:ident: $english:literal, $chinese:literal;)*) => {
         $(
-            #[doc = $english]
             pub(crate) const $name: $crate::language::Sentence =
                 $crate::language::Sentence($english, $chinese);
         )*

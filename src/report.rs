@@ -149,7 +149,7 @@ fn status(report: &Report) -> &'static str {
     }
 }
 
-fn recipient<'f>(result: &'f RecipientResult, language: Language) -> Recipient<'f> {
+fn recipient(result: &RecipientResult, language: Language) -> Recipient<'_> {
     let reply = match &result.outcome {
         Ok(reply) => Some(reply),
         Err(fault) => fault.reply(),
