@@ -318,7 +318,8 @@ fn hello_name(probe: &StepResult, fault: &Fault, hints: &[String]) -> Option<Str
     (reply.code != 554).then(|| format!("the name sent was `{name}`{more}"))
 }
 
-/// Many servers look at the name in EHLO and at the sender only at RCPT (Postfix: `smtpd_delay_reject`).
+/// Many servers look at the name in EHLO and at the sender only at RCPT (Postfix:
+/// `smtpd_delay_reject`).
 fn refused_late(
     subject: &Subject,
     endpoint: &Endpoint,

@@ -327,12 +327,12 @@ impl Running {
         self.kill();
     }
 
-    /// Whether nobody holds its output any more, or nobody could tell.
+    /// Returns whether nobody holds its output any more, or nobody could tell.
     fn is_silent(&self) -> bool {
         !self.stdout.is_open() && !self.stderr.is_open()
     }
 
-    /// Whether it has ended; it is not waited for, so that its number stays its own.
+    /// Returns whether it has ended; it is not waited for, so that its number stays its own.
     fn has_ended(&self) -> io::Result<bool> {
         let looked = waitid(
             WaitId::Pid(self.pid),

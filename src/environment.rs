@@ -148,8 +148,8 @@ impl Environment {
             .unwrap_or("C")
     }
 
-    /// Whether this runs in continuous integration, where nothing waits for the next run: `CI` is
-    /// set to something.
+    /// Returns whether this runs in continuous integration, where nothing waits for the next run:
+    /// `CI` is set to something.
     pub fn is_ci(&self) -> bool {
         self.variable("CI")
             .is_some_and(|ci| !ci.is_empty() && ci != "false" && ci != "0")
@@ -266,8 +266,8 @@ pub fn home() -> Option<PathBuf> {
     Some(BaseDirs::new()?.home_dir().to_owned())
 }
 
-/// Whether a path, or what there is of it, belongs to a user who is neither this one nor root: sudo
-/// may have left it behind.
+/// Returns whether a path, or what there is of it, belongs to a user who is neither this one nor
+/// root: sudo may have left it behind.
 fn is_of_another(path: &Path, user: u32) -> bool {
     let there = path.ancestors().find_map(|path| path.metadata().ok());
     there.is_some_and(|meta| meta.uid() != user && meta.uid() != 0)

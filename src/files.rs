@@ -218,8 +218,8 @@ pub(crate) fn refuse_strange(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Why a file cannot be reached, though it may be there: a directory before it is closed to this user,
-/// or cannot be entered. `None` for one that is there, and for one that is not.
+/// Why a file cannot be reached, though it may be there: a directory before it is closed to this
+/// user, or cannot be entered. `None` for one that is there, and for one that is not.
 pub(crate) fn unreachable(path: &Path) -> Option<io::Error> {
     path.metadata()
         .err()

@@ -305,7 +305,7 @@ fn fit(row: &Hint, sought: &Sought<'_>, said: Option<usize>) -> Option<Fit> {
     })
 }
 
-/// Whether the row is about this provider or host; `None` when it is about another one.
+/// Returns whether the row is about this provider or host; `None` when it is about another one.
 fn owned(row: &Hint, sought: &Sought<'_>) -> Option<bool> {
     if !row.host.is_empty() {
         let is = |name: &str| {
@@ -329,7 +329,7 @@ fn owned(row: &Hint, sought: &Sought<'_>) -> Option<bool> {
     }
 }
 
-/// Whether the row is about this kind of failure; `None` when it is about another one.
+/// Returns whether the row is about this kind of failure; `None` when it is about another one.
 fn caused(row: &Hint, sought: &Sought<'_>) -> Option<bool> {
     match sought.cause {
         Some(cause) => row

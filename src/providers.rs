@@ -212,7 +212,7 @@ fn naming(name: &str, list: fn(&Row) -> Span) -> Option<Preset> {
     found.map(Row::preset)
 }
 
-/// Whether a name is a form with one label in the place of its `*`.
+/// Returns whether a name is a form with one label in the place of its `*`.
 fn is_of_form(name: &str, form: &str) -> bool {
     let label = form
         .split_once('*')

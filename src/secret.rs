@@ -144,7 +144,7 @@ impl SecretSource {
         }
     }
 
-    /// Whether it is known only from the source who logs in, and whether anybody does.
+    /// Returns whether it is known only from the source who logs in, and whether anybody does.
     pub fn names_user(&self) -> bool {
         matches!(self, SecretSource::Netrc(netrc::Lookup { user: None, .. }))
     }

@@ -30,9 +30,9 @@ pub enum Policy {
     Json,
 }
 
-/// Returns whether a character does something else than being seen: the controls C0, DEL and C1, the
-/// line ends of Unicode, marks of direction, and format characters that no reader sees. U+200C and
-/// U+200D stay, as Persian, Hindi and emoji are spelled with them.
+/// Returns whether a character does something else than being seen: the controls C0, DEL and C1,
+/// the line ends of Unicode, marks of direction, and format characters that no reader sees. U+200C
+/// and U+200D stay, as Persian, Hindi and emoji are spelled with them.
 pub fn is_unsafe(c: char) -> bool {
     matches!(c,
         '\0'..='\x1f' | '\x7f'..='\u{9f}'

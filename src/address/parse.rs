@@ -27,8 +27,8 @@ pub fn parse_authors(text: &str) -> Result<Vec<Mailbox>, AddressError> {
     }
 }
 
-/// Returns whether a text is a list of so many mailboxes by the standard alone, without what is read
-/// into names.
+/// Returns whether a text is a list of so many mailboxes by the standard alone, without what is
+/// read into names.
 pub fn is_standard(text: &str, count: usize) -> bool {
     strict(text, false).is_ok_and(|list| list.len() == count)
 }

@@ -1,7 +1,7 @@
 //! The grammar of mailboxes and lists of them (RFC 5322 section 3.4).
 //!
-//! Promise: linear in the length of the text; an error points at the character. No control character
-//! gets through.
+//! Promise: linear in the length of the text; an error points at the character. No control
+//! character gets through.
 use super::domain::domain;
 use super::{Address, AddressError, LONGEST, Mailbox};
 

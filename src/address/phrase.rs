@@ -20,7 +20,7 @@ pub(super) fn named(text: &str, bare: bool) -> Option<Vec<Mailbox>> {
     Some(list)
 }
 
-/// Whether a list names somebody by a word without a domain.
+/// Returns whether a list names somebody by a word without a domain.
 pub(super) fn has_bare(list: &[Mailbox]) -> bool {
     list.iter().any(|mailbox| mailbox.address.is_bare())
 }

@@ -45,12 +45,12 @@ impl Kept {
         }
     }
 
-    /// Whether more may come.
+    /// Returns whether more may come.
     pub(super) fn is_open(&self) -> bool {
         self.pipe.is_some()
     }
 
-    /// Whether more came than is kept of the first part.
+    /// Returns whether more came than is kept of the first part.
     pub(super) fn is_over(&self) -> bool {
         self.over
     }

@@ -54,8 +54,8 @@ pub(super) fn notice(settings: &Settings, claim: &Claim<'_>, why: &str) -> Optio
     Some((of_mail, message))
 }
 
-/// Whether there is to be a notice: one is asked for here, and the sender did not ask for none (RFC
-/// 3461 section 4.1).
+/// Returns whether there is to be a notice: one is asked for here, and the sender did not ask for
+/// none (RFC 3461 section 4.1).
 fn is_wanted(settings: &Settings, head: &Head) -> bool {
     let here = match settings.filled("failure-notice") {
         Some(said) => said == "mail",

@@ -50,9 +50,9 @@ pub(super) fn open(
     }
 }
 
-/// The queues of this user, whether mail goes through them or not: the directory that takes new mail,
-/// which is made where it is missing, and all others that are there, as mail may have been kept in
-/// them while the first could not be used.
+/// The queues of this user, whether mail goes through them or not: the directory that takes new
+/// mail, which is made where it is missing, and all others that are there, as mail may have been
+/// kept in them while the first could not be used.
 ///
 /// # Errors
 /// No directory that may be used.
@@ -61,7 +61,8 @@ pub(super) fn at_hand(settings: &Settings, env: &Environment) -> Result<Queues, 
     let (mut found, mut problems, mut missing) = (Vec::new(), Vec::new(), None);
     if let Some(named) = settings.path("queue-dir") {
         match Queue::open(&named, policy.clone(), failure::one_line) {
-            // The system's directory is root's, or that of one service; everybody else has their own.
+            // The system's directory is root's, or that of one service; everybody else has their
+            // own.
             Err(error) if settings.is_of_system("queue-dir") && is_of_others(&error) => {
                 if settings.flag("verbose") {
                     complain(&failure::remark(&format!(
@@ -107,8 +108,8 @@ pub(super) fn at_hand(settings: &Settings, env: &Environment) -> Result<Queues, 
     })
 }
 
-/// The queue of this user for those who ask what waits in it; `None` where there is no directory that
-/// anything could wait in.
+/// The queue of this user for those who ask what waits in it; `None` where there is no directory
+/// that anything could wait in.
 ///
 /// # Errors
 /// A directory is there and must not be used, or cannot be.
@@ -124,7 +125,7 @@ pub(super) fn existing(settings: &Settings, env: &Environment) -> Result<Option<
     }
 }
 
-/// Whether a directory cannot be used because it is another's, or lies in one that is.
+/// Returns whether a directory cannot be used because it is another's, or lies in one that is.
 fn is_of_others(error: &DirError) -> bool {
     match error {
         DirError::Foreign { .. } => true,

@@ -21,8 +21,9 @@ pub(super) fn check() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether this program has capabilities that its caller did not hand down: only the file can have
-/// given them (capabilities(7)). The kernel says so in `AT_SECURE` too, but to C programs only.
+/// Returns whether this program has capabilities that its caller did not hand down: only the file
+/// can have given them (capabilities(7)). The kernel says so in `AT_SECURE` too, but to C programs
+/// only.
 #[cfg(target_os = "linux")]
 fn has_capabilities_of_file() -> bool {
     use rustix::thread::{CapabilitySet, capabilities, capability_is_in_ambient_set};

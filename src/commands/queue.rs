@@ -150,8 +150,8 @@ pub(super) fn errand(
     Ok(say_unusable(&queues, exit))
 }
 
-/// Tells of the directories that could not be looked into, as mail may lie there; the status is theirs
-/// where all else went well.
+/// Tells of the directories that could not be looked into, as mail may lie there; the status is
+/// theirs where all else went well.
 pub(super) fn say_unusable(queues: &Queues, exit: Exit) -> Exit {
     let mut told = exit;
     for problem in &queues.problems {

@@ -47,13 +47,13 @@ pub(super) fn complain(text: &str) {
     let _ = out.write_all(painted.as_deref().unwrap_or(&text).as_bytes());
 }
 
-/// Whether standard error is a terminal that moves its cursor.
+/// Returns whether standard error is a terminal that moves its cursor.
 fn is_lively() -> bool {
     static LIVELY: OnceLock<bool> = OnceLock::new();
     *LIVELY.get_or_init(|| environment::stderr_is_terminal() && environment::is_capable_terminal())
 }
 
-/// Whether it shows colours, and the user wants them (no-color.org).
+/// Returns whether it shows colours, and the user wants them (no-color.org).
 fn has_colours() -> bool {
     is_lively() && !environment::wants_no_colours()
 }

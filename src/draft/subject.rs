@@ -1,8 +1,8 @@
 //! The subject, made one line where it is born: later rooms need not look again.
 use crate::mime::encoded_word;
 
-/// A subject as it is written, made one line. Callers encode it themselves, as they had to for other
-/// programs.
+/// A subject as it is written, made one line. Callers encode it themselves, as they had to for
+/// other programs.
 pub(super) fn subject_line(written: &str, warnings: &mut Vec<String>) -> String {
     let text = encoded_word::decode(written);
     if !text.contains(['\r', '\n']) {

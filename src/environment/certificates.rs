@@ -96,7 +96,7 @@ fn is_same(one: &Path, other: &Path) -> bool {
     place(one).is_some_and(|found| Some(found) == place(other))
 }
 
-/// Whether OpenSSL, which knows no end of waiting, would wait for it.
+/// Returns whether OpenSSL, which knows no end of waiting, would wait for it.
 #[cfg(not(target_vendor = "apple"))]
 fn is_stream(path: &Path) -> bool {
     use std::os::unix::fs::FileTypeExt;

@@ -62,7 +62,7 @@ impl Peer {
         Ok(Peer::Local { pid, uid, socket })
     }
 
-    /// Whether this is another user, or a host.
+    /// Returns whether this is another user, or a host.
     pub fn is_other(&self) -> bool {
         match self {
             Peer::Local { uid, .. } => *uid != user_id(),
@@ -71,7 +71,8 @@ impl Peer {
         }
     }
 
-    /// Whether mail for this socket would come back to the one that this peer has connected to.
+    /// Returns whether mail for this socket would come back to the one that this peer has connected
+    /// to.
     pub fn came_by(&self, path: &Path) -> bool {
         let Peer::Local {
             socket: Some(own), ..

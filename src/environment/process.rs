@@ -43,18 +43,18 @@ pub fn user_id() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// Whether this process has the rights of root.
+/// Returns whether this process has the rights of root.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Whether this process has the rights of another user or group than its caller.
+/// Returns whether this process has the rights of another user or group than its caller.
 pub fn has_rights_of_another() -> bool {
     use rustix::process::{getegid, geteuid, getgid, getuid};
     getuid() != geteuid() || getgid() != getegid()
 }
 
-/// Whether root started this process.
+/// Returns whether root started this process.
 pub fn is_called_by_root() -> bool {
     rustix::process::getuid().is_root()
 }
@@ -64,27 +64,27 @@ pub fn host_name() -> Option<String> {
     hostname::get().ok()?.into_string().ok()
 }
 
-/// Whether standard input is a terminal.
+/// Returns whether standard input is a terminal.
 pub fn stdin_is_terminal() -> bool {
     io::stdin().is_terminal()
 }
 
-/// Whether standard output is a terminal.
+/// Returns whether standard output is a terminal.
 pub fn stdout_is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
-/// Whether standard error is a terminal.
+/// Returns whether standard error is a terminal.
 pub fn stderr_is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
-/// Whether the terminal, if there is one, can move its cursor and show colours.
+/// Returns whether the terminal, if there is one, can move its cursor and show colours.
 pub fn is_capable_terminal() -> bool {
     filled("TERM").is_some_and(|term| term != "dumb")
 }
 
-/// Whether the user wants no colours (no-color.org).
+/// Returns whether the user wants no colours (no-color.org).
 pub fn wants_no_colours() -> bool {
     filled("NO_COLOR").is_some()
 }

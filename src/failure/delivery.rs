@@ -342,7 +342,7 @@ fn is_refused_login(fault: &Fault) -> bool {
     }
 }
 
-/// Whether the headline and the cause say already what it means.
+/// Returns whether the headline and the cause say already what it means.
 fn is_plain(cause: &Cause) -> bool {
     matches!(
         cause,

@@ -44,7 +44,7 @@ pub struct Explanation {
 }
 
 impl Explanation {
-    /// Whether a login was refused, or is what the server wants first.
+    /// Returns whether a login was refused, or is what the server wants first.
     pub fn is_refused_login(&self) -> bool {
         matches!(self.code, Some(530 | 534 | 535 | 538))
             || self.hint.is_some_and(|hint| hint.is_about(Stage::Login))
@@ -122,8 +122,8 @@ struct Telling<'a> {
 }
 
 impl<'a> Telling<'a> {
-    /// Tells of a reply that begins in this line, and returns how many of the lines behind it belong
-    /// to it.
+    /// Tells of a reply that begins in this line, and returns how many of the lines behind it
+    /// belong to it.
     fn reply(&mut self, mut found: Found, line: &'a str, behind: &[String]) -> usize {
         let is_report = field(line, "diagnostic-code:").is_some();
         let ours = is_ours(line);

@@ -51,8 +51,9 @@ impl Answer {
         }
     }
 
-    /// Whether the command meant nothing, so that whoever sent it may be no SMTP client; a command
-    /// in the wrong place is none of these, as a pipeline behind a refused MAIL is full of them.
+    /// Returns whether the command meant nothing, so that whoever sent it may be no SMTP client; a
+    /// command in the wrong place is none of these, as a pipeline behind a refused MAIL is full of
+    /// them.
     fn is_nonsense(&self) -> bool {
         matches!(self.enhanced, (5, 5, 2 | 4))
     }

@@ -211,8 +211,8 @@ pub fn html_label(html: &[u8]) -> Option<String> {
     Some(value[..end].to_owned()).filter(|label| !label.is_empty())
 }
 
-/// Returns whether bytes are no text at all: many control characters, and NUL among the likeliest. A
-/// colour escape, a bell or a stray NUL in a log does not count for that.
+/// Returns whether bytes are no text at all: many control characters, and NUL among the likeliest.
+/// A colour escape, a bell or a stray NUL in a log does not count for that.
 pub fn is_binary(bytes: &[u8]) -> bool {
     const FEWEST: usize = 8;
     if Encoding::for_bom(bytes).is_some_and(|(charset, _)| charset != encoding_rs::UTF_8) {

@@ -93,7 +93,7 @@ fn named(text: &str, place: Place) -> Option<(String, usize)> {
     Some((spelled(codes), name))
 }
 
-/// Whether a name needs no semicolon, and its characters.
+/// Returns whether a name needs no semicolon, and its characters.
 fn row(name: &str) -> Option<(bool, &'static str)> {
     static ROWS: OnceLock<Vec<(&str, &str)>> = OnceLock::new();
     let rows = ROWS.get_or_init(|| {

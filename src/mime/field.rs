@@ -29,7 +29,7 @@ pub(crate) trait Mend {
     /// The mailboxes, if it is a field that holds some and they can be read.
     fn mailboxes(&self, fallback: &[String]) -> Option<Vec<Mailbox>>;
 
-    /// Whether every reader of the field finds as many mailboxes as these.
+    /// Returns whether every reader of the field finds as many mailboxes as these.
     fn is_as_read(&self, fallback: &[String], list: &[Mailbox]) -> bool;
 
     /// The same in a form that can be sent; `None` when no line can hold its name.

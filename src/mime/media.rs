@@ -180,8 +180,8 @@ fn is_token(text: &str) -> bool {
             .all(|b| b.is_ascii_graphic() && !SPECIAL.contains(&b))
 }
 
-/// Returns whether a parameter value can stand in plain quotes. Old readers decode what looks encoded
-/// even there.
+/// Returns whether a parameter value can stand in plain quotes. Old readers decode what looks
+/// encoded even there.
 fn is_plain(value: &str) -> bool {
     value.len() <= 255 && value.bytes().all(|b| (b' '..=b'~').contains(&b)) && !value.contains("=?")
 }

@@ -1,8 +1,8 @@
 //! Quoted-printable (RFC 2045 section 6.7), for bytes that come in pieces of any size.
 //!
 //! Promise: whatever the pieces are, the output is the same; no line has more than 76 bytes; a
-//! character of UTF-8 stays on one line, for readers that decode line by line; a blank before a line
-//! end is spelled. Memory is flat even for a line without end.
+//! character of UTF-8 stays on one line, for readers that decode line by line; a blank before a
+//! line end is spelled. Memory is flat even for a line without end.
 use super::escape::push_hex;
 
 /// The longest line.

@@ -103,8 +103,8 @@ impl Queues {
         Ok(all)
     }
 
-    /// Sends what waits. A run that gives way leaves directories alone that cannot be written: nothing
-    /// can be noted there.
+    /// Sends what waits. A run that gives way leaves directories alone that cannot be written:
+    /// nothing can be noted there.
     ///
     /// # Errors
     /// [`QueueError::Io`] when a directory cannot be read; what concerns one entry is in
@@ -155,8 +155,8 @@ impl Queues {
     /// Takes a key; waits while another process has it.
     ///
     /// # Errors
-    /// It is empty or too long, its file is damaged, a directory that may hold it cannot be used, or
-    /// those of the file system.
+    /// It is empty or too long, its file is damaged, a directory that may hold it cannot be used,
+    /// or those of the file system.
     pub fn key(&mut self, key: &str) -> Result<KeyState, QueueError> {
         if let Some(problem) = self.problems.pop() {
             return Err(problem.into());

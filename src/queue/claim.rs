@@ -1,8 +1,8 @@
 //! One entry claimed by this process: the journal of its attempt, and its end.
 //!
 //! Promise: the lock lies on the message file, which is never exchanged; what was accepted is
-//! durable before anything else happens; the message goes before its journal, with the directory made
-//! durable in between, so that no crash can bring a delivered mail back.
+//! durable before anything else happens; the message goes before its journal, with the directory
+//! made durable in between, so that no crash can bring a delivered mail back.
 use std::fs::{File, TryLockError};
 use std::io;
 use std::sync::Arc;
@@ -263,8 +263,8 @@ impl<'q> Claim<'q> {
         done.map_err(|e| queue.io(e))
     }
 
-    /// Returns whether it was tried for as long as it may be; a release gives it a new time. No clock
-    /// tells it, but the tries.
+    /// Returns whether it was tried for as long as it may be; a release gives it a new time. No
+    /// clock tells it, but the tries.
     fn is_expired(&self) -> bool {
         let head = &self.entry.head;
         let lifetime = head.expires.saturating_sub(head.created);

@@ -1,9 +1,9 @@
-//! The queue's directory: where it is, who may touch it, and the few file operations whose order the
-//! promises rest on.
+//! The queue's directory: where it is, who may touch it, and the few file operations whose order
+//! the promises rest on.
 //!
 //! Promise: every name is resolved inside directories that were opened once and judged by what was
-//! opened; files are 0600 and directories 0700 whatever the umask. Refuses directories of others, directories
-//! others may enter, and symbolic links.
+//! opened; files are 0600 and directories 0700 whatever the umask. Refuses directories of others,
+//! directories others may enter, and symbolic links.
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
@@ -197,8 +197,8 @@ impl QueueDir {
         Ok(dir)
     }
 
-    /// Whether mail can be written down: a file system that became read-only lets everything be
-    /// opened that is there.
+    /// Returns whether mail can be written down: a file system that became read-only lets
+    /// everything be opened that is there.
     pub(super) fn is_writable(&self) -> bool {
         let access = rustix::fs::accessat(
             self.subdir(Subdir::Waiting),
@@ -336,8 +336,8 @@ impl QueueDir {
         Ok(names)
     }
 
-    /// Opens what a lock lies on. It is a directory, which is there also when the disk has no room for
-    /// one more file.
+    /// Opens what a lock lies on. It is a directory, which is there also when the disk has no room
+    /// for one more file.
     pub(super) fn lock_of(&self, lock: Lock) -> io::Result<File> {
         let dir = match lock {
             Lock::Runner => &self.root,

@@ -5,8 +5,8 @@
 //! SMAILQ 1
 //! {"id":"…","to":["a@example.org"],…}
 //! Date: …                                   the mail as it is sent, with CRLF
-//! END 00000000000000000258 1f2e3d4c          its bytes, and the CRC-32 of everything before this line
-//! ```
+//! END 00000000000000000258 1f2e3d4c          its bytes, and the CRC-32 of everything before this
+//! line ```
 //!
 //! Promise: a file that was cut short or changed anywhere is found out. Never written again once it
 //! is there. No secret.

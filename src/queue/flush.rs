@@ -81,7 +81,8 @@ pub struct Flushed {
 }
 
 impl Flushed {
-    /// Returns whether a mail that was named was not tried, as it is held or another process has it.
+    /// Returns whether a mail that was named was not tried, as it is held or another process has
+    /// it.
     pub fn is_untried(&self) -> bool {
         !self.held.is_empty()
             || self

@@ -273,8 +273,8 @@ pub(super) fn read(mut file: &File) -> Result<(Vec<Event>, u64), JournalError> {
     Ok((events, good as u64))
 }
 
-/// Whether the line ends where a crash ended it: it has no line end, nor another byte in its place
-/// behind a whole line.
+/// Returns whether the line ends where a crash ended it: it has no line end, nor another byte in
+/// its place behind a whole line.
 fn is_torn(line: &[u8]) -> bool {
     let rotten_end = line
         .split_last()

@@ -134,8 +134,8 @@ pub fn now() -> i64 {
 }
 
 impl Queue {
-    /// Opens the queue in a directory, and makes it when it is not there. `words` says a fault on one
-    /// line, for the journal.
+    /// Opens the queue in a directory, and makes it when it is not there. `words` says a fault on
+    /// one line, for the journal.
     ///
     /// # Errors
     /// [`DirError`].
@@ -171,7 +171,7 @@ impl Queue {
         self.dir.path()
     }
 
-    /// Whether mail can be written down in it; what is there can be read anyway.
+    /// Returns whether mail can be written down in it; what is there can be read anyway.
     pub fn is_writable(&self) -> bool {
         self.dir.is_writable()
     }

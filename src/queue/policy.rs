@@ -67,8 +67,8 @@ impl Policy {
     }
 }
 
-/// Decides on a fault. What its operator can mend (a name, a certificate, a login) keeps the mail; what
-/// the server said of this mail and its recipients counts.
+/// Decides on a fault. What its operator can mend (a name, a certificate, a login) keeps the mail;
+/// what the server said of this mail and its recipients counts.
 pub fn verdict(fault: &Fault) -> Verdict {
     if fault.in_doubt {
         return Verdict::Doubt;

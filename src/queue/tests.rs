@@ -226,8 +226,8 @@ fn claimed<'q>(queue: &'q Queue, id: &str) -> Option<Claim<'q>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
-    /// The promise of the queue over any history: a mail is in the directory until all were accepted
-    /// or refused, and nobody gets one twice but where a dot went without a noted answer.
+    /// The promise of the queue over any history: a mail is in the directory until all were
+    /// accepted or refused, and nobody gets one twice but where a dot went without a noted answer.
     #[test]
     fn nothing_is_lost_and_nothing_doubled_without_doubt(steps in prop::collection::vec(step(), 1..12)) {
         let place = tempfile::tempdir().unwrap();

@@ -3,8 +3,8 @@
 //!
 //! Promise: a login is believed only once the server's signature is verified. No proof is given for
 //! a nonce that is not ours, nor for so few iterations that the password could be guessed from it;
-//! no time is spent on absurdly many. Where the server offers no channel binding, it is told that we
-//! could have done with it, so that nobody between can hide the offer (section 6).
+//! no time is spent on absurdly many. Where the server offers no channel binding, it is told that
+//! we could have done with it, so that nobody between can hide the offer (section 6).
 use std::borrow::Cow;
 use std::str;
 

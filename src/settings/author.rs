@@ -67,7 +67,7 @@ pub(crate) fn authors(settings: &Settings, user: &str) -> Result<Vec<Mailbox>, S
     Ok(authors)
 }
 
-/// Whether the settings name an author; the user at this host is one otherwise.
+/// Returns whether the settings name an author; the user at this host is one otherwise.
 ///
 /// # Errors
 /// [`SettingsError`].

@@ -153,8 +153,8 @@ impl Layers {
         Ok(())
     }
 
-    /// Whether a user's file cannot be reached, as in a home that a service may not enter: then it
-    /// is as if it were not there.
+    /// Returns whether a user's file cannot be reached, as in a home that a service may not enter:
+    /// then it is as if it were not there.
     fn passes_over(&mut self, path: &Path) -> bool {
         let Some(error) = files::unreachable(path) else {
             return false;

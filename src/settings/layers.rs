@@ -519,7 +519,7 @@ fn first_address(value: &Value) -> Option<String> {
         .map(|m| m.address.key())
 }
 
-/// Whether a value is a URL with a password in it.
+/// Returns whether a value is a URL with a password in it.
 pub(super) fn has_url_password(assignment: &Assignment) -> bool {
     match &assignment.value {
         Some(Value::Target(target)) => crate::route::url::has_password(target.text()),

@@ -268,12 +268,12 @@ impl Settings {
         self.text(name).filter(|text| !text.is_empty())
     }
 
-    /// Whether a setting has the same value in both, secrets included.
+    /// Returns whether a setting has the same value in both, secrets included.
     pub(crate) fn agrees(&self, other: &Settings, name: &'static str) -> bool {
         self.value(name) == other.value(name)
     }
 
-    /// Whether a switch is on; off when it is not set.
+    /// Returns whether a switch is on; off when it is not set.
     pub(crate) fn flag(&self, name: &'static str) -> bool {
         matches!(self.value(name), Some(Value::Flag(true)))
     }
@@ -343,7 +343,8 @@ impl Settings {
         origin.filter(|origin| !matches!(origin, Origin::Flag(flag) if flag.is_empty()))
     }
 
-    /// Whether the winning value stands in a file of the system, which one user cannot change.
+    /// Returns whether the winning value stands in a file of the system, which one user cannot
+    /// change.
     pub(crate) fn is_of_system(&self, name: &'static str) -> bool {
         self.winner(name)
             .is_some_and(|a| matches!(a.layer, Layer::SystemRc | Layer::SystemToml))

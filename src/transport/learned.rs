@@ -39,7 +39,7 @@ impl Learned {
         lock(&self.lockstep).insert(server.to_owned());
     }
 
-    /// Whether this server swallowed commands in this run.
+    /// Returns whether this server swallowed commands in this run.
     pub(super) fn needs_lockstep(&self, server: &str) -> bool {
         lock(&self.lockstep).contains(server)
     }

@@ -3,11 +3,11 @@
 //! Promise: delivery is total. A [`Transport`] has no error of its own: whatever happens becomes a
 //! result for every recipient, in order, exactly once.
 //!
-//! `net` connects and encrypts, `smtp` speaks on top of it. Beside them `sendmail` and `file` are the
-//! other transports, and `https` fetches what a provider publishes. What they share: `observer` and
-//! `steps` tell what happens, `redact` strikes secrets out, `line` guards what is sent, `learned`
-//! is what the next connection of a run should know, `delivery_log` records before the dot, and
-//! `rehearsal` tries all of it.
+//! `net` connects and encrypts, `smtp` speaks on top of it. Beside them `sendmail` and `file` are
+//! the other transports, and `https` fetches what a provider publishes. What they share: `observer`
+//! and `steps` tell what happens, `redact` strikes secrets out, `line` guards what is sent,
+//! `learned` is what the next connection of a run should know, `delivery_log` records before the
+//! dot, and `rehearsal` tries all of it.
 
 pub(crate) use self::delivery_log::DeliveryLog;
 pub(crate) use self::learned::Learned;

@@ -18,7 +18,8 @@ pub enum Event<'e> {
         /// How many there are.
         size: u64,
     },
-    /// A secret is visibly of the wrong kind: told once, after it was fetched and before it is sent.
+    /// A secret is visibly of the wrong kind: told once, after it was fetched and before it is
+    /// sent.
     UnlikelySecret(&'static Hint),
     /// The steps that follow are those of this endpoint, in the words of a user.
     Endpoint(String),

@@ -20,9 +20,9 @@ use crate::transport::smtp::Server;
 /// The longest that a step of a rehearsal takes: somebody waits at the terminal.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
-/// Rehearses sending a message and tells every step; each waits 30 s at most. Gives the last endpoint
-/// in the words of a user, and the faults that a send would have ended with: none when all would be
-/// accepted, one for each recipient that was refused.
+/// Rehearses sending a message and tells every step; each waits 30 s at most. Gives the last
+/// endpoint in the words of a user, and the faults that a send would have ended with: none when all
+/// would be accepted, one for each recipient that was refused.
 pub(crate) fn rehearse(
     route: &Route,
     message: &Message,
@@ -73,7 +73,7 @@ fn hurried(server: &Smtp) -> Smtp {
     server
 }
 
-/// Whether the program is there and may be started; a send fails in the same way.
+/// Returns whether the program is there and may be started; a send fails in the same way.
 fn program_fits(program: &Program, message: &Message, steps: &StepRecorder) -> Result<(), Cause> {
     steps.fact(
         "command",
@@ -87,8 +87,8 @@ fn program_fits(program: &Program, message: &Message, steps: &StepRecorder) -> R
     found.map_err(|why| Cause::Program(format!("{}: {why}", program.path.display()), Some(127)))
 }
 
-/// Whether a mail could be written: into the directory, or beside the file, where it is made before it
-/// takes its place.
+/// Returns whether a mail could be written: into the directory, or beside the file, where it is
+/// made before it takes its place.
 fn file_fits(path: &Path, steps: &StepRecorder) -> Result<(), Cause> {
     let is_dir = path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/");
     let beside = path

@@ -2,8 +2,8 @@
 //! message, and the report.
 //!
 //! Promise: connects when the first message comes, says RSET and QUIT when they are due, and
-//! connects once more when a server has grown tired of a connection. Never goes from an endpoint with
-//! TLS to one without while a login is set.
+//! connects once more when a server has grown tired of a connection. Never goes from an endpoint
+//! with TLS to one without while a login is set.
 mod auth;
 mod bdat;
 mod capabilities;

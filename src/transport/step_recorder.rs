@@ -9,7 +9,8 @@ use super::observer::{Event, Observer};
 use super::steps::{Fact, Facts, Outcome, Step, StepResult};
 use crate::delivery::Fault;
 
-/// Times the steps of a session, keeps what is found in each, and tells an observer when it is over.
+/// Times the steps of a session, keeps what is found in each, and tells an observer when it is
+/// over.
 #[derive(Clone)]
 pub struct StepRecorder(Arc<Mutex<Recording>>);
 

@@ -55,7 +55,8 @@ const LONGEST_ORCPT: usize = 500;
 const BLANKS: [char; 2] = [' ', '\t'];
 
 impl Verb {
-    /// Whether its reply may wait for those to the commands already read (RFC 2920 section 3.2).
+    /// Returns whether its reply may wait for those to the commands already read (RFC 2920 section
+    /// 3.2).
     pub(super) fn may_wait(self) -> bool {
         matches!(self, Verb::Mail | Verb::Rcpt | Verb::Rset)
     }
@@ -271,7 +272,7 @@ fn parameters(text: &str) -> Result<Vec<(String, Option<&str>)>, Answer> {
     Ok(found)
 }
 
-/// Whether the value is a number; one beyond 64 bits is over every limit.
+/// Returns whether the value is a number; one beyond 64 bits is over every limit.
 fn size(value: &str, limit: Option<u64>) -> Result<bool, Answer> {
     if !value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Ok(false);

@@ -239,8 +239,8 @@ impl Repair {
         }
     }
 
-    /// Returns whether a stretch that could be UTF-8 is, in a text that mostly is not: Latin letters
-    /// and a sign behind them, such as `É»`, look like it.
+    /// Returns whether a stretch that could be UTF-8 is, in a text that mostly is not: Latin
+    /// letters and a sign behind them, such as `É»`, look like it.
     fn is_plausible(&self, count: Count, stretch: &[u8]) -> bool {
         match self.charset {
             _ if count.wide > 0 => true,

@@ -117,7 +117,7 @@ fn local_sendmail() -> Option<PathBuf> {
         .find(|path| path.is_file() && !is_this_program(path))
 }
 
-/// Whether a path, by whatever links, is the program that runs.
+/// Returns whether a path, by whatever links, is the program that runs.
 fn is_this_program(path: &Path) -> bool {
     let file = |path: &Path| path.metadata().map(|meta| (meta.dev(), meta.ino())).ok();
     let me = environment::program().and_then(|me| file(&me));

@@ -96,7 +96,7 @@ pub(super) fn place(secret: &Assignment) -> String {
     }
 }
 
-/// Whether a setting names a server, and may hold a password in its URL.
+/// Returns whether a setting names a server, and may hold a password in its URL.
 pub(super) fn is_url(assignment: &Assignment) -> bool {
     ["smtp", "mta"].contains(&assignment.key.name)
 }
@@ -176,7 +176,7 @@ impl Goal<'_> {
         ))
     }
 
-    /// Whether a suffix names this server, and not the author.
+    /// Returns whether a suffix names this server, and not the author.
     fn is_by_name(&self, suffix: &String) -> bool {
         let hosts = self.chain.len().saturating_sub(1);
         self.chain[..hosts].contains(suffix)
@@ -247,8 +247,8 @@ impl Goal<'_> {
         }
     }
 
-    /// Whether the command line names this server and user both, and the environment names no
-    /// server of its own.
+    /// Returns whether the command line names this server and user both, and the environment names
+    /// no server of its own.
     fn follows_command_line(&self) -> bool {
         let typed = self.explicit(Source::CommandLine);
         self.explicit(Source::Environment).site.is_none()

@@ -120,7 +120,7 @@ fn hello_name(settings: &Settings) -> Result<Option<String>, SettingsError> {
     Ok(own.filter(|name| names_a_host(name)))
 }
 
-/// Whether a name of the system tells this host from others: installers leave
+/// Returns whether a name of the system tells this host from others: installers leave
 /// `localhost.localdomain`, which servers refuse.
 fn names_a_host(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();

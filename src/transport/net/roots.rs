@@ -156,7 +156,7 @@ impl TlsContext {
         builder.build()
     }
 
-    /// Whether this certificate is one that the settings name.
+    /// Returns whether this certificate is one that the settings name.
     pub(crate) fn names(&self, leaf: &Leaf) -> bool {
         self.named.contains(leaf)
     }
@@ -186,7 +186,7 @@ impl TlsContext {
         }
     }
 
-    /// Whether one more connection was made ready, which is told once.
+    /// Returns whether one more connection was made ready, which is told once.
     pub(crate) fn take_again(&mut self) -> bool {
         std::mem::take(&mut self.again)
     }
@@ -207,8 +207,8 @@ impl TlsContext {
     }
 }
 
-/// Every certificate of the files of a directory; each once, though a hashed directory has two names for
-/// it.
+/// Every certificate of the files of a directory; each once, though a hashed directory has two
+/// names for it.
 fn of_dir(dir: &Path) -> Result<Vec<Certificate>, Cause> {
     let why = |error: &std::io::Error| {
         Cause::TlsSettings(format!("{}: {}", dir.display(), reason(error)))

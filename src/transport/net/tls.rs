@@ -114,8 +114,8 @@ pub(crate) fn begin(
     })
 }
 
-/// Whether the handshake ends with an untrusted certificate. Another endpoint may be stricter than the
-/// one before.
+/// Returns whether the handshake ends with an untrusted certificate. Another endpoint may be
+/// stricter than the one before.
 fn is_judged_by_library(prepared: &TlsContext, verify: Verify) -> bool {
     match (&prepared.terms, verify) {
         (_, Verify::Ignore) | (Terms::Named, _) | (Terms::Any(_), Verify::Warn) => false,
@@ -152,8 +152,8 @@ fn doubt(
     }
 }
 
-/// Whether the settings name certificates of servers and this is another, which may be a good one
-/// for all that.
+/// Returns whether the settings name certificates of servers and this is another, which may be a
+/// good one for all that.
 fn is_other(prepared: &TlsContext, leaf: Option<&Leaf>, verify: Verify) -> bool {
     let named = matches!(prepared.terms, Terms::Named) && verify != Verify::Ignore;
     named && !leaf.is_some_and(|leaf| prepared.names(leaf))

@@ -239,7 +239,7 @@ fn choose(
     }
 }
 
-/// Whether a certificate is all there is to log in with.
+/// Returns whether a certificate is all there is to log in with.
 fn has_only_certificate(login: &Login, context: &Context<'_>) -> bool {
     context.encrypted
         && context.route.trust.cert.is_some()

@@ -60,8 +60,8 @@ impl From<Fault> for Box<ConnectError> {
     }
 }
 
-/// Connects through an endpoint and greets; once more where a certificate was refused that may be good
-/// by other roots, or with which the user wants to go on.
+/// Connects through an endpoint and greets; once more where a certificate was refused that may be
+/// good by other roots, or with which the user wants to go on.
 ///
 /// # Errors
 /// [`ConnectError`].

@@ -3,8 +3,8 @@
 //!
 //! Promise: every recipient gets exactly one outcome; one that was refused does not stop the
 //! others; the text is sent only after 354 and only if somebody accepted it, or behind BDAT (see
-//! `bdat`); only 2yz to the last command of it is acceptance. Recipients that a server has no room for in
-//! one transaction get another one (see `pipeline`).
+//! `bdat`); only 2yz to the last command of it is acceptance. Recipients that a server has no room
+//! for in one transaction get another one (see `pipeline`).
 use std::rc::Rc;
 
 use super::bdat::Bdat;

@@ -72,7 +72,7 @@ impl Leaf {
         facts
     }
 
-    /// Whether its alternative names cover this host.
+    /// Returns whether its alternative names cover this host.
     pub(crate) fn is_for(&self, host: &str) -> bool {
         self.parsed()
             .is_some_and(|cert| hosts(&cert).iter().any(|pattern| covers(pattern, host)))
@@ -133,7 +133,7 @@ impl Leaf {
         }
     }
 
-    /// Whether it may sign others.
+    /// Returns whether it may sign others.
     pub(crate) fn is_authority(&self) -> bool {
         let constraints = self
             .parsed()
@@ -141,7 +141,7 @@ impl Leaf {
         constraints.is_some_and(|(_, constraints)| constraints.ca)
     }
 
-    /// Whether it names itself as its issuer.
+    /// Returns whether it names itself as its issuer.
     pub(crate) fn is_self_issued(&self) -> bool {
         self.parsed()
             .is_some_and(|cert| cert.issuer == cert.subject)

@@ -35,7 +35,7 @@ const WORDS: [&[u8]; 7] = [
 /// (RFC 5321 section 4.5.3.1.4 wants room for 512).
 const SHORT: usize = 500;
 
-/// Whether a line of the text could be read as a command.
+/// Returns whether a line of the text could be read as a command.
 pub(super) fn holds_command(text: &[u8]) -> bool {
     // A server may take any of these for the end of a line.
     text.split(|byte| *byte < b' ' && *byte != b'\t')
