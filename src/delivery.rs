@@ -241,6 +241,8 @@ pub enum Cause {
     Content(String),
     /// A program that stands in for a server failed: what it said, and its exit status.
     Program(String, Option<i32>),
+    /// There is no access token for the login: why, for which account, and the details.
+    Token(TokenFailure, String, String),
     /// A local file could not be written.
     File(String),
     /// The journal of the mail could not be written, so that it was stopped before the final dot.
@@ -250,6 +252,23 @@ pub enum Cause {
     /// smail itself made what must not be sent, and noticed it in time: what it is. A mistake of
     /// smail.
     Unsound(String),
+}
+
+/// Why there is no access token (RFC 6749): it decides the class and what is advised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TokenFailure {
+    /// Nobody has signed in, or the sign-in has ended.
+    SignIn,
+    /// The person or the administrator has refused.
+    Denied,
+    /// What the provider knows of the client does not fit.
+    Settings,
+    /// The provider cannot be asked now.
+    Temporary,
+    /// The reply makes no sense.
+    Protocol,
+    /// A file of the account cannot be used.
+    File,
 }
 
 /// What is known of a failure beside what the reply itself tells; nothing by default.
@@ -314,6 +333,7 @@ impl Fault {
             | Cause::Interrupted(_)
             | Cause::Journal(_)
             | Cause::NoSecret(_, true)
+            | Cause::Token(TokenFailure::Temporary | TokenFailure::Protocol, ..)
             | Cause::Program(_, Some(75) | None) => Class::Temporary,
             _ => Class::Permanent,
         }

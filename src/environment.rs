@@ -27,7 +27,7 @@ pub const STARTED_BY_SMAIL: &str = "SMAIL_PROGRAM";
 /// The directory in which root may make directories for the queues of users without a home.
 const SPOOL: &str = "/var/spool/smail";
 
-/// What the settings may know of the env.
+/// What the settings may know of the process and the host.
 #[derive(Clone, Default)]
 pub struct Environment {
     /// The environment.

@@ -15,7 +15,9 @@ pub use self::explain::{Explanation, Provider, explain};
 use self::index::best;
 pub use self::secret::suspicious;
 pub use self::table::{Hint, named, rows};
-use crate::delivery::{Cause, Class, EnhancedCode, Fault, Lacks, Meaning, Reply, Stage};
+use crate::delivery::{
+    Cause, Class, EnhancedCode, Fault, Lacks, Meaning, Reply, Stage, TokenFailure,
+};
 use crate::language::Language;
 use crate::providers;
 
@@ -401,6 +403,7 @@ fn word(cause: &Cause) -> Option<&'static str> {
         Cause::ClearLogin => "clear-login",
         Cause::TooBig(..) => "too-big",
         Cause::NoSecret(..) => "no-secret",
+        Cause::Token(kind, ..) => token(*kind),
         Cause::Program(_, Some(127)) => "not-started",
         Cause::Program(..) => "program",
         Cause::Content(_)
@@ -411,6 +414,17 @@ fn word(cause: &Cause) -> Option<&'static str> {
             return None;
         }
     })
+}
+
+fn token(kind: TokenFailure) -> &'static str {
+    match kind {
+        TokenFailure::SignIn => "token-sign-in",
+        TokenFailure::Denied => "token-denied",
+        TokenFailure::Settings => "token-settings",
+        TokenFailure::Temporary => "token-temporary",
+        TokenFailure::Protocol => "token-protocol",
+        TokenFailure::File => "token-file",
+    }
 }
 
 /// What was said: by the server, by the TLS library, by the system.
@@ -428,6 +442,7 @@ fn said(cause: &Cause) -> Cow<'_, str> {
         | Cause::TlsSettings(why)
         | Cause::Lacks(_, why)
         | Cause::NoSecret(why, _)
+        | Cause::Token(_, _, why)
         | Cause::Program(why, _) => why.as_str().into(),
         _ => "".into(),
     }

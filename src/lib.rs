@@ -25,6 +25,7 @@ mod mbox;
 pub mod message;
 pub mod mime;
 mod notice;
+mod oauth;
 #[cfg(test)]
 mod pace;
 pub mod providers;

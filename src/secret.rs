@@ -144,6 +144,18 @@ impl SecretSource {
         }
     }
 
+    /// Fetches the secret anew after the server has refused it; `None` where nothing else could come
+    /// of it.
+    ///
+    /// # Errors
+    /// As [`SecretSource::fetch`].
+    pub(crate) fn fetch_again(&self) -> Result<Option<Secret>, SecretError> {
+        match self {
+            SecretSource::Command(words) => command::output_again(words).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// Returns whether it is known only from the source who logs in, and whether anybody does.
     pub fn names_user(&self) -> bool {
         matches!(self, SecretSource::Netrc(netrc::Lookup { user: None, .. }))
@@ -173,6 +185,14 @@ impl SecretSource {
         }
         Ok(words)
     }
+}
+
+/// Reads a private file of at most 64 KiB whole.
+///
+/// # Errors
+/// A permanent [`SecretError`]: it cannot be read, or others can read it.
+pub(crate) fn private_file(path: &std::path::Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    file::read_private(path, 64 << 10)
 }
 
 /// Reads the first line of standard input as a secret, of at most 64 KiB.

@@ -4,7 +4,7 @@
 //! in at most three lines.
 use super::messages;
 use super::{Exit, Failure};
-use crate::delivery::{Cause, Class, Fault, Lacks, Reply, Report, ScramError, Stage};
+use crate::delivery::{Cause, Class, Fault, Lacks, Reply, Report, ScramError, Stage, TokenFailure};
 use crate::hints::{self, Hint};
 use crate::language::{Language, Sentence};
 use crate::settings::{Settings, author};
@@ -317,6 +317,14 @@ impl Context<'_> {
                     .map(|print| self.say(messages::PIN, &[print])),
             );
         }
+        if let Cause::Token(TokenFailure::SignIn | TokenFailure::Denied, account, _) = &fault.cause
+        {
+            let account = match account.as_str() {
+                "" => String::new(),
+                account => format!(" {}", text::word(account)),
+            };
+            lines.insert(0, self.say(messages::SIGN_IN, &[&account]));
+        }
         if matches!(fault.cause, Cause::Unsound(_)) {
             lines.push(self.say(messages::REPORT_IT, &[]));
         }
@@ -429,6 +437,8 @@ fn cause(cause: &Cause, language: Language) -> String {
             .collect::<Vec<_>>()
             .join("; "),
         Cause::Proxy(why) => say(messages::PROXY, &[why]),
+        Cause::Token(_, account, why) if account.is_empty() => say(messages::TOKEN_DEFAULT, &[why]),
+        Cause::Token(_, account, why) => say(messages::TOKEN, &[account, why]),
         Cause::Silent(time) => say(messages::SILENT, &[&time.as_secs_f64().to_string()]),
         Cause::Lost(why) => say(messages::LOST, &[why]),
         Cause::Protocol(why) => say(messages::PROTOCOL, &[&text::short(why)]),

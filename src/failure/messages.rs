@@ -64,6 +64,8 @@ sentences! {
     OFFERS_NOTHING:  "it offers no SMTP extensions", "它不提供任何 SMTP 扩展";
     OFFERS:          "it offers: {0}", "它提供：{0}";
     CLEAR_LOGIN:     "without TLS the password would be sent in clear text", "没有 TLS，密码会以明文传输";
+    TOKEN:           "no access token for {0}: {1}", "没有 {0} 的访问令牌：{1}";
+    TOKEN_DEFAULT:   "no access token: {0}", "没有访问令牌：{0}";
     SIZES:           "it has {0} bytes; the server accepts {1}", "邮件有 {0} 字节，服务器最多接收 {1} 字节";
     ITS_JOURNAL:     "its journal: {0}", "邮件日志：{0}";
     STATUS:          "exit status {0}", "退出状态 {0}";
@@ -79,6 +81,7 @@ sentences! {
     // What to do
     PIN:             "to trust this one certificate: tls-fingerprint = \"{0}\"", "只信任这一张证书：tls-fingerprint = \"{0}\"";
     REPORT_IT:       "this is a bug in smail; please report it with the command that caused it", "这是 smail 的缺陷；请连同引发它的命令一起报告";
+    SIGN_IN:         "run smail --login{0} to sign in again", "运行 smail --login{0} 重新登录";
     PRIVATE_CA:      "if the server uses a private CA, set tls-ca-file to it", "若服务器使用私有 CA，用 tls-ca-file 指定它";
 }
 

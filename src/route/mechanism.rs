@@ -13,7 +13,7 @@ macro_rules! mechanisms {
 
         /// The values of the setting `auth`. `externanon` is s-nail's word for a login by
         /// certificate.
-        pub(crate) const WORDS: &[&str] = &["auto", "none", $($word,)* "externanon"];
+        pub(crate) const WORDS: &[&str] = &["auto", "none", "oauth2", $($word,)* "externanon"];
 
         impl Mechanism {
             /// The name in AUTH.
@@ -81,7 +81,7 @@ mod tests {
         for word in WORDS {
             let found = Mechanism::of_word(word);
             match *word {
-                "auto" | "none" => assert_eq!(found, None),
+                "auto" | "none" | "oauth2" => assert_eq!(found, None),
                 "externanon" => assert_eq!(found, Some(Mechanism::External)),
                 word => assert_eq!(
                     found.map(|m| m.name().to_ascii_lowercase()),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::oauth::Account;
 use crate::secret::SecretSource;
 
 pub(crate) use self::mechanism::Mechanism;
@@ -160,14 +161,42 @@ pub enum ProxyKind {
 pub struct Login {
     /// The user name as the server wants it.
     pub user: String,
-    /// Where the password or token comes from; asked once, when the server wants it.
-    pub secret: SecretSource,
+    /// What logs in; asked for once, when the server wants it.
+    pub credential: Credential,
     /// The mechanism.
     pub mechanism: Choice,
     /// May travel without TLS to a host that is not loopback.
     pub in_clear: bool,
     /// Where the secret comes from; `None` when there is none.
     pub origin: Option<LoginOrigin>,
+}
+
+/// What logs in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// A password, or a token that a setting, a file or a program holds.
+    Secret(SecretSource),
+    /// An access token of this account.
+    Token(Box<Account>),
+}
+
+impl Credential {
+    /// Returns whether it is known only from the source who logs in, and whether anybody does.
+    pub fn names_user(&self) -> bool {
+        matches!(self, Credential::Secret(source) if source.names_user())
+    }
+}
+
+#[cfg(test)]
+impl Credential {
+    /// The source of a password, for tests that expect one.
+    #[track_caller]
+    pub(crate) fn source(&self) -> &SecretSource {
+        match self {
+            Credential::Secret(source) => source,
+            Credential::Token(account) => panic!("{account:?}"),
+        }
+    }
 }
 
 /// Who logged in where, and where the secret came from: what a mail that waits keeps of its login.
@@ -193,6 +222,8 @@ pub enum Choice {
     Auto,
     /// Exactly this one.
     Only(Mechanism),
+    /// The secret is an access token: XOAUTH2, or OAUTHBEARER where only that is offered.
+    Token,
 }
 
 /// How long each step may take, each reply as a whole (RFC 5321 section 4.5.3.2).

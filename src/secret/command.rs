@@ -11,6 +11,8 @@ use zeroize::Zeroizing;
 use super::{Secret, SecretError, single_line};
 use crate::children::{self, Order, Running, Stop};
 
+/// Is set to 1 for a program that is run once more because the server has refused what it printed.
+const REJECTED: &str = "SMAIL_TOKEN_REJECTED";
 /// The most a program may print, in bytes.
 const MAX_OUTPUT: usize = 64 << 10;
 /// How long a program may take in all.
@@ -20,12 +22,18 @@ const MOST_WORDS: usize = 3;
 
 /// Runs a program and takes the line it prints.
 pub(super) fn output(words: &[String]) -> Result<Secret, SecretError> {
-    line(words, TIME_LIMIT)
+    line(words, TIME_LIMIT, false)
+}
+
+/// As [`output`], after the server has refused what was printed before: the program may look for
+/// `SMAIL_TOKEN_REJECTED`.
+pub(super) fn output_again(words: &[String]) -> Result<Secret, SecretError> {
+    line(words, TIME_LIMIT, true)
 }
 
 /// Runs a program and takes all it prints, of at most 64 KiB.
 pub(super) fn text(words: &[String]) -> Result<Zeroizing<Vec<u8>>, SecretError> {
-    within(words, TIME_LIMIT)
+    within(words, TIME_LIMIT, false)
 }
 
 /// Hands a text, as a keyring program wants it, to the standard input of a program; what it prints
@@ -55,8 +63,8 @@ fn store_within(
     end(&mut running, timeout, &whose)
 }
 
-fn line(words: &[String], timeout: Duration) -> Result<Secret, SecretError> {
-    let bytes = within(words, timeout)?;
+fn line(words: &[String], timeout: Duration, again: bool) -> Result<Secret, SecretError> {
+    let bytes = within(words, timeout, again)?;
     let whose = name(words);
     if bytes.strip_suffix(b"\n").unwrap_or(&bytes).contains(&b'\n') {
         return Err(SecretError::permanent(format!(
@@ -66,7 +74,11 @@ fn line(words: &[String], timeout: Duration) -> Result<Secret, SecretError> {
     single_line(&bytes, &whose)
 }
 
-fn within(words: &[String], timeout: Duration) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+fn within(
+    words: &[String],
+    timeout: Duration,
+    again: bool,
+) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let Some((program, arguments)) = words
         .split_first()
         .filter(|(program, _)| !program.is_empty())
@@ -76,10 +88,11 @@ fn within(words: &[String], timeout: Duration) -> Result<Zeroizing<Vec<u8>>, Sec
         ));
     };
     let whose = name(words);
-    let mut running = start(
-        Order::new(program).args(arguments).prints(MAX_OUTPUT),
-        &whose,
-    )?;
+    let mut order = Order::new(program).args(arguments).prints(MAX_OUTPUT);
+    if again {
+        order = order.env(REJECTED, "1");
+    }
+    let mut running = start(order, &whose)?;
     end(&mut running, timeout, &whose)?;
     Ok(running.output())
 }
@@ -143,7 +156,7 @@ mod tests {
 
     fn timed(script: &str, timeout: Duration) -> Result<String, SecretError> {
         let words = ["/bin/sh", "-c", script].map(str::to_owned);
-        line(&words, timeout).map(|secret| secret.reveal().to_owned())
+        line(&words, timeout, false).map(|secret| secret.reveal().to_owned())
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! setting is adding a row.
 
 use crate::mailrc::mailx_names::WITHOUT_EFFECT;
+use crate::oauth::provider::NAMES as OAUTH2;
 use crate::route::mechanism::WORDS as AUTH;
 
 /// What a value may be.
@@ -57,6 +58,7 @@ pub(crate) struct Key {
     pub chain: bool,
 }
 
+const GRANT: &[&str] = &["code", "device", "client-credentials", "service-account"];
 const TLS: &[&str] = &["implicit", "starttls", "opportunistic", "none"];
 const VERIFY: &[&str] = &["strict", "warn", "ignore", "ask"];
 const DOUBT: &[&str] = &["resend", "hold"];
@@ -130,7 +132,7 @@ keys! {
         "smtp-config", [], Text, "-starttls", "", "The list of extensions of s-nail: -starttls, -ehlo and the names of mechanisms are used.", chain;
     }
     "Login" {
-        "auth", ["smtp-auth"], Choice(AUTH), "auto", "auto", "The mechanism, or none for no login. auto takes the strongest that the server offers: SCRAM, then PLAIN, LOGIN and CRAM-MD5 (without TLS: CRAM-MD5 before them); or EXTERNAL, if there is a client certificate and no password. Tokens and anonymous only if named. The -plus forms are bound to the TLS connection.", chain;
+        "auth", ["smtp-auth"], Choice(AUTH), "auto", "auto", "The mechanism, or none for no login; oauth2 logs in with an access token (see OAuth2). auto takes the strongest that the server offers: SCRAM, then PLAIN, LOGIN and CRAM-MD5 (without TLS: CRAM-MD5 before them); or EXTERNAL, if there is a client certificate and no password. Tokens and anonymous only if named. The -plus forms are bound to the TLS connection.", chain;
         "auth-user", ["smtp-auth-user", "user"], Text, "me@example.org", "the From address, if a password is set", "The user name.", chain;
         "auth-password", ["smtp-auth-password", "password"], Secret, "***", "", "The password or token. Its file must be private. It is sent only to the server and user that this file names.", chain;
         "auth-password-file", ["smtp-auth-password-file"], Path, "~/.config/smail/password", "", "A private file whose first line is the password.", chain;
@@ -140,6 +142,24 @@ keys! {
         "netrc", ["NETRC"], Path, "~/.netrc", "~/.netrc", "The netrc file; it must be private.";
         "netrc-command", ["netrc-pipe"], Program, "gpg -dq .netrc.gpg", "", "A program that prints a netrc file. It runs at the login.";
         "account", [], Text, "work", "", "The account to use if no other is chosen.";
+    }
+    "OAuth2" {
+        "oauth2-provider", [], Choice(OAUTH2), "google", "by the mail provider", "The provider of access tokens: it sets the addresses and the scope.";
+        "oauth2-grant", [], Choice(GRANT), "device", "code", "How to get tokens: code (smail --login opens a browser), device (sign in with another device), client-credentials (an application of Microsoft 365, no person) or service-account (Google Workspace, no person).";
+        "oauth2-client-id", [], Text, "0123-abcd.apps.example.com", "", "The client that you registered at the provider. Tokens are sent only to the server and user that its file names, as with auth-password.";
+        "oauth2-client-secret", [], Secret, "***", "", "The secret of the client, if it has one.";
+        "oauth2-client-secret-file", [], Path, "~/.config/smail/client-secret", "", "A private file whose first line is the secret of the client.";
+        "oauth2-client-secret-command", [], Program, "pass show oauth2", "", "A program that prints the secret of the client.";
+        "oauth2-client-key", [], Path, "~/.config/smail/app.key", "", "The RSA key (PEM) of the client, for client-credentials without a secret.";
+        "oauth2-client-cert", [], Path, "~/.config/smail/app.pem", "oauth2-client-key", "The certificate of that key (PEM).";
+        "oauth2-service-account", [], Path, "~/.config/smail/robot.json", "", "The JSON file of a service account of Google.";
+        "oauth2-tenant", [], Text, "example.onmicrosoft.com", "common; consumers for Outlook.com", "The tenant of Microsoft 365: a domain or an id.";
+        "oauth2-scope", [], Text, "https://mail.example.com/smtp", "by oauth2-provider", "What the token is for.";
+        "oauth2-authorize-url", [], Text, "https://login.example.com/authorize", "by oauth2-provider", "Where you sign in.";
+        "oauth2-token-url", [], Text, "https://login.example.com/token", "by oauth2-provider", "Where tokens are given out.";
+        "oauth2-device-url", [], Text, "https://login.example.com/device", "by oauth2-provider", "Where device codes are given out.";
+        "oauth2-token-file", [], Path, "~/.local/state/smail/oauth2/work.json", "oauth2/ACCOUNT.json in the state directory", "The private file that keeps the tokens.";
+        "oauth2-token-command", [], Program, "pizauth show work", "", "A program that prints an access token, in place of all of the above. It runs once more, with SMAIL_TOKEN_REJECTED=1, if the server refuses the token.";
     }
     "Message" {
         "signature", [], Path, "~/.signature", "", "A file to append to every text.";

@@ -48,6 +48,8 @@ pub(crate) struct Layers {
     account: Option<String>,
     attachment: Option<PathBuf>,
     pub(super) home: Option<PathBuf>,
+    /// Where this user's state lies.
+    state: Option<PathBuf>,
     host: Host,
     nested: bool,
     /// The locale of messages.
@@ -75,7 +77,11 @@ impl Layers {
     /// # Errors
     /// As [`Layers::load`].
     pub(crate) fn read(overrides: &Overrides, env: &Environment) -> Result<Self, SettingsError> {
-        let mut layers = Layers::bare(env.home.clone(), env.host.clone());
+        let mut layers = Layers::bare(
+            env.home.clone(),
+            env.state.first().cloned(),
+            env.host.clone(),
+        );
         layers.nested = env.variable(STARTED_BY_SMAIL).is_some();
         env.locale().clone_into(&mut layers.locale);
         layers.fallback(&overrides.files, env)?;
@@ -134,6 +140,7 @@ impl Layers {
             preset: None,
             attachment: self.attachment.clone(),
             home: self.home.clone(),
+            state: self.state.clone(),
             host: self.host.clone(),
             nested: self.nested,
             locale: self.locale.clone(),
@@ -156,12 +163,12 @@ impl Layers {
             nested: self.nested,
             locale: self.locale.clone(),
             unreadable: self.unreadable.clone(),
-            ..Layers::bare(self.home.clone(), self.host.clone())
+            ..Layers::bare(self.home.clone(), self.state.clone(), self.host.clone())
         }
     }
 
     /// Nothing said yet.
-    fn bare(home: Option<PathBuf>, host: Host) -> Layers {
+    fn bare(home: Option<PathBuf>, state: Option<PathBuf>, host: Host) -> Layers {
         Layers {
             assignments: Vec::new(),
             accounts: BTreeMap::new(),
@@ -170,6 +177,7 @@ impl Layers {
             account: None,
             attachment: None,
             home,
+            state,
             host,
             nested: false,
             locale: String::new(),

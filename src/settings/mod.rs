@@ -243,6 +243,8 @@ pub(crate) struct Settings {
     /// `-A` named a file: it is an attachment (GNU mail).
     pub attachment: Option<PathBuf>,
     home: Option<PathBuf>,
+    /// Where this user's state lies.
+    pub state: Option<PathBuf>,
     pub(crate) host: Host,
     /// This process was started by smail, as its sendmail program.
     pub(crate) nested: bool,
@@ -420,6 +422,7 @@ impl Settings {
             preset: None,
             attachment: None,
             home: self.home.clone(),
+            state: self.state.clone(),
             host: Host::default(),
             nested: self.nested,
             locale: String::new(),

@@ -1,4 +1,5 @@
-//! One page over HTTPS, asked for once: what a provider publishes about its servers.
+//! One page over HTTPS, asked for once: what a provider publishes about its servers, or a token for
+//! a login.
 //!
 //! Promise: nothing is asked before the certificate of the host was found good, whatever
 //! `tls-verify` says of mail servers; what belongs to the mail server (login, pinned fingerprint,
@@ -9,14 +10,16 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::time::Duration;
 
 use httparse::{EMPTY_HEADER, Header, Response, Status, parse_chunk_size};
+use zeroize::Zeroizing;
 
 use super::{Reporter, RunContext};
 use crate::delivery::{Cause, Distrust};
+use crate::oauth::Url;
 use crate::route::{Smtp, Trust, Verify};
 use crate::transport::net::dial::{self, Dialled};
 use crate::transport::net::roots::{self, TlsContext};
 use crate::transport::net::socket::cause;
-use crate::transport::net::tls::{self, Failed, Secured};
+use crate::transport::net::tls::{self, Failed, Secured, Stream};
 
 const PORT: u16 = 443;
 /// The longest page, in bytes; what providers publish has two or three thousand.
@@ -36,7 +39,7 @@ pub(crate) struct Page {
     pub status: u16,
     /// Where the page is to be found instead.
     pub location: Option<String>,
-    /// The page; empty unless the status is 200.
+    /// The page; what was got with [`get`] is empty unless the status is 200.
     pub body: Vec<u8>,
 }
 
@@ -45,45 +48,116 @@ pub(crate) struct Page {
 /// # Errors
 /// Those of a connection, and [`Cause::Protocol`] for an answer that is out of bounds or no HTTP.
 pub(crate) fn get(route: &Smtp, target: &str, context: &RunContext) -> Result<Page, Cause> {
-    let sound = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
-    if !sound(&route.host) || !sound(target) || !target.starts_with('/') {
+    if !is_sound(&route.host) || !is_sound(target) || !target.starts_with('/') {
         return Err(broken("this page cannot be requested"));
     }
     let (route, reporter) = (for_web(route), Reporter::new(context));
-    let mut prepared = roots::prepare(&route.trust, &route.host, Verify::Strict)?;
     reporter.note(format!("requesting https://{}{target}", route.host));
-    let mut stream = loop {
-        let failed = match encrypted(&route, &prepared, Verify::Strict, context)? {
-            Ok(secured) => break secured.stream,
-            Err(failed) => failed,
-        };
-        prepared.prepare_another(&failed, Verify::Strict);
-        if !prepared.take_again() {
-            return Err(unpinned(explained(failed.cause, &route, context)));
-        }
-    };
-    let request = format!(
+    let stream = secured(&route, PORT, context)?;
+    let head = format!(
         "GET {target} HTTP/1.1\r\nHost: {}\r\nUser-Agent: smail\r\nAccept: */*\r\nAccept-Encoding: identity\r\n\
          Connection: close\r\n\r\n",
         route.host
     );
-    stream
-        .write_all(request.as_bytes())
-        .map_err(|error| cause(&error))?;
-    let page = read(stream)?;
+    let page = exchange(stream, head.as_bytes(), &[], false)?;
     reporter.note(format!("the response is {}", page.status));
     Ok(page)
+}
+
+/// Posts a form to an address and returns the page, of any status. The mail server of the route has
+/// no part in it; its proxy, source address and roots are used.
+///
+/// # Errors
+/// As [`get`].
+pub(crate) fn post(
+    route: &Smtp,
+    url: &Url,
+    form: &Zeroizing<String>,
+    context: &RunContext,
+) -> Result<Page, Cause> {
+    if !is_sound(&url.host) || !is_sound(&url.target) {
+        return Err(broken("this page cannot be requested"));
+    }
+    let route = for_web(&Smtp {
+        host: url.host.clone(),
+        ..route.clone()
+    });
+    // Path and query may name a tenant, and nothing else: what is secret is in the form.
+    let reporter = Reporter::new(context);
+    reporter.note(format!("requesting {url}"));
+    let host = match url.host.contains(':') {
+        true => format!("[{}]:{}", url.host, url.port),
+        false if url.port == PORT => url.host.clone(),
+        false => format!("{}:{}", url.host, url.port),
+    };
+    let head = format!(
+        "POST {} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: smail\r\nAccept: application/json\r\n\
+         Accept-Encoding: identity\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n",
+        url.target,
+        form.len()
+    );
+    let page = if url.secure {
+        let stream = secured(&route, url.port, context)?;
+        exchange(stream, head.as_bytes(), form.as_bytes(), true)?
+    } else {
+        let direct = Smtp {
+            proxy: None,
+            ..route
+        };
+        let dialled = dial::dial(&direct, url.port, context).map_err(|fault| fault.cause)?;
+        let mut socket = dialled.socket;
+        socket.clock.allow(direct.timeouts.command);
+        exchange(socket, head.as_bytes(), form.as_bytes(), true)?
+    };
+    reporter.note(format!("the response is {}", page.status));
+    Ok(page)
+}
+
+fn is_sound(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// Sends a request and reads its response; the page too where the status is not 200, if `every` is
+/// wanted.
+fn exchange(
+    mut stream: impl Read + Write,
+    head: &[u8],
+    body: &[u8],
+    every: bool,
+) -> Result<Page, Cause> {
+    for bytes in [head, body] {
+        stream.write_all(bytes).map_err(|error| cause(&error))?;
+    }
+    stream.flush().map_err(|error| cause(&error))?;
+    read(stream, every)
+}
+
+/// Connects, and returns a stream to a host whose certificate is good.
+fn secured(route: &Smtp, port: u16, context: &RunContext) -> Result<Stream, Cause> {
+    let mut prepared = roots::prepare(&route.trust, &route.host, Verify::Strict)?;
+    loop {
+        let failed = match encrypted(route, port, &prepared, Verify::Strict, context)? {
+            Ok(secured) => return Ok(secured.stream),
+            Err(failed) => failed,
+        };
+        prepared.prepare_another(&failed, Verify::Strict);
+        if !prepared.take_again() {
+            return Err(unpinned(explained(failed.cause, route, port, context)));
+        }
+    }
 }
 
 /// Connects and begins TLS.
 fn encrypted(
     route: &Smtp,
+    port: u16,
     prepared: &TlsContext,
     verify: Verify,
     context: &RunContext,
 ) -> Result<Result<Secured, Box<Failed>>, Cause> {
     let Dialled { mut socket, .. } =
-        dial::dial(route, PORT, context).map_err(|fault| fault.cause)?;
+        dial::dial(route, port, context).map_err(|fault| fault.cause)?;
     socket.clock.allow(route.timeouts.command);
     Ok(tls::begin(
         prepared,
@@ -96,12 +170,12 @@ fn encrypted(
 
 /// Says why a certificate was refused in the words of the certificate, from a second look at it;
 /// nothing is asked there.
-fn explained(cause: Cause, route: &Smtp, context: &RunContext) -> Cause {
+fn explained(cause: Cause, route: &Smtp, port: u16, context: &RunContext) -> Cause {
     let Cause::Distrust(distrust) = cause else {
         return cause;
     };
     let looked = roots::prepare(&route.trust, &route.host, Verify::Ignore)
-        .and_then(|prepared| encrypted(route, &prepared, Verify::Ignore, context));
+        .and_then(|prepared| encrypted(route, port, &prepared, Verify::Ignore, context));
     let leaf = looked
         .ok()
         .and_then(Result::ok)
@@ -152,7 +226,7 @@ fn cut() -> Cause {
 }
 
 /// Reads an answer (RFC 9112).
-fn read(stream: impl Read) -> Result<Page, Cause> {
+fn read(stream: impl Read, every: bool) -> Result<Page, Cause> {
     let mut reader = BufReader::new(stream.take(MOST as u64));
     loop {
         let head = head(&mut reader)?;
@@ -169,7 +243,7 @@ fn read(stream: impl Read) -> Result<Page, Cause> {
             continue;
         }
         let location = field(answer.headers, "location").map(str::to_owned);
-        let body = if status == 200 {
+        let body = if status == 200 || every {
             body(&mut reader, answer.headers)?
         } else {
             Vec::new()
@@ -297,7 +371,7 @@ mod tests {
     use super::*;
 
     fn page(answer: &str) -> Result<String, String> {
-        match read(answer.as_bytes()) {
+        match read(answer.as_bytes(), false) {
             Ok(page) => Ok(format!(
                 "{} {:?} {}",
                 page.status,

@@ -93,7 +93,9 @@ mod tests {
     fn route(host: &str, password: &str) -> Route {
         let login = Login {
             user: "u".into(),
-            secret: SecretSource::Inline(Secret::new(password)),
+            credential: crate::route::Credential::Secret(SecretSource::Inline(Secret::new(
+                password,
+            ))),
             mechanism: Choice::Auto,
             in_clear: false,
             origin: None,

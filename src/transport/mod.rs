@@ -37,6 +37,7 @@ mod sendmail;
 mod smtp;
 mod step_recorder;
 pub(crate) mod steps;
+pub(crate) mod tokens;
 
 #[cfg(test)]
 mod tests;

@@ -201,6 +201,7 @@ impl Server {
             encrypted,
             loopback,
             observer: self.context.observer.as_deref(),
+            run: &self.context,
         };
         match auth::login(&mut connection.session, &context, &mut self.fetched) {
             Ok(Some(LoggedIn { user, mechanism })) => {

@@ -7,11 +7,11 @@ use std::path::Path;
 
 use super::config::SmtpConfig;
 use super::owner::{self, Goal, Site};
-use super::{suffixes, wrong};
+use super::{suffixes, token, wrong};
 use crate::address::Mailbox;
 use crate::files;
 use crate::route::url::Server;
-use crate::route::{Choice, Login, LoginOrigin, Mechanism};
+use crate::route::{Choice, Credential, Login, LoginOrigin, Mechanism};
 use crate::secret::{Secret, SecretSource, netrc};
 use crate::settings::keys::Kind;
 use crate::settings::value::Value;
@@ -65,6 +65,9 @@ pub(super) fn login(
         chain: &chain,
         proven: at.proven,
     };
+    if named == Some("oauth2") {
+        return token::login(goal).map(Some);
+    }
     let identity = Wanted {
         secretless: matches!(mechanism, Choice::Only(only) if !only.wants_secret()),
         named: named.is_some(),
@@ -83,7 +86,7 @@ pub(super) fn login(
     }
     Ok(Some(Login {
         user,
-        secret,
+        credential: Credential::Secret(secret),
         mechanism,
         in_clear: settings.flag("auth-in-clear"),
         origin,
@@ -246,7 +249,7 @@ fn secret(goal: &Goal<'_>, at: &At<'_>) -> Found {
             Some(why) => refuse(url, why),
         }
     }
-    for candidate in candidates(goal) {
+    for candidate in candidates(goal, &SECRETS) {
         let source = match source(goal.settings, candidate) {
             Some(source) => source,
             None if owner::is_url(candidate) => match goal.password_of(candidate) {
@@ -284,15 +287,15 @@ fn inline(password: &str, url: &Assignment) -> Found {
 
 /// What may hold the secret, the strongest first: the most specific suffix, then the layer, then
 /// the later name. What a source takes back (`unset`) hides the weaker ones.
-fn candidates<'a>(goal: &'a Goal<'_>) -> Vec<&'a Assignment> {
+pub(super) fn candidates<'a>(goal: &'a Goal<'_>, names: &[&str]) -> Vec<&'a Assignment> {
     let settings = goal.settings;
     let beside = settings.waiting.iter().flat_map(|waiting| &waiting.secrets);
     let mut found: Vec<(usize, &Assignment)> = Vec::new();
-    for name in SECRETS {
+    for name in names {
         let taken_back = settings
             .trail
             .iter()
-            .rposition(|a| a.key.name == name && a.suffix.is_none() && a.value.is_none());
+            .rposition(|a| a.key.name == *name && a.suffix.is_none() && a.value.is_none());
         let plain = taken_back.map_or(0, |at| at + 1);
         let said = settings
             .trail
@@ -302,7 +305,7 @@ fn candidates<'a>(goal: &'a Goal<'_>) -> Vec<&'a Assignment> {
         for secret in said
             .map(|(_, a)| a)
             .chain(beside.clone())
-            .filter(|a| a.key.name == name && a.value.is_some())
+            .filter(|a| a.key.name == *name && a.value.is_some())
         {
             match &secret.suffix {
                 None => found.push((usize::MAX, secret)),
@@ -315,19 +318,21 @@ fn candidates<'a>(goal: &'a Goal<'_>) -> Vec<&'a Assignment> {
             }
         }
     }
-    let urls = settings
-        .trail
-        .iter()
-        .chain(beside)
-        .filter(|a| owner::is_url(a));
-    found.extend(urls.map(|url| (usize::MAX, url)));
+    if names == SECRETS {
+        let urls = settings
+            .trail
+            .iter()
+            .chain(beside)
+            .filter(|a| owner::is_url(a));
+        found.extend(urls.map(|url| (usize::MAX, url)));
+    }
     found.reverse();
     found.sort_by_key(|(specific, a)| (*specific, Reverse(a.layer)));
     found.into_iter().map(|(_, a)| a).collect()
 }
 
 /// Where a setting has its secret; `None` for one that is set to nothing.
-fn source(settings: &Settings, secret: &Assignment) -> Option<SecretSource> {
+pub(super) fn source(settings: &Settings, secret: &Assignment) -> Option<SecretSource> {
     match (secret.key.kind, secret.value.as_ref()?) {
         (Kind::Secret, Value::Secret(secret)) => Some(SecretSource::Inline(secret.clone())),
         (Kind::Path, Value::Text(path)) if !path.is_empty() => {

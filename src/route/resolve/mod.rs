@@ -11,6 +11,7 @@ mod owner;
 mod ports;
 mod proxy;
 mod server;
+mod token;
 mod trust;
 
 #[cfg(test)]

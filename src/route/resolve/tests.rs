@@ -97,7 +97,8 @@ fn password(smtp: &Smtp) -> String {
     smtp.login
         .as_ref()
         .unwrap()
-        .secret
+        .credential
+        .source()
         .fetch()
         .unwrap()
         .reveal()
@@ -706,10 +707,14 @@ fn a_netrc_command_runs_at_the_login_and_not_before() {
     ];
     let smtp = World::new().smtp(&set);
     let login = smtp.login.unwrap();
-    assert_eq!((login.user.as_str(), login.secret.names_user()), ("", true));
+    assert_eq!(
+        (login.user.as_str(), login.credential.names_user()),
+        ("", true)
+    );
     assert!(
         login
-            .secret
+            .credential
+            .source()
             .fetch_login("")
             .unwrap_err()
             .why
@@ -723,7 +728,7 @@ fn a_netrc_names_who_logs_in_when_somebody_does() {
         let command = format!("netrc-command=/bin/echo {entry}");
         let set = ["-S", "smtp=h.example", "-S", "netrc-lookup", "-S", &command];
         let login = World::new().smtp(&[&set[..], user].concat()).login.unwrap();
-        let found = login.secret.fetch_login(&login.user);
+        let found = login.credential.source().fetch_login(&login.user);
         found
             .map(|found| found.map(|(user, secret)| format!("{user}/{}", secret.reveal())))
             .map_err(|e| e.why)

@@ -12,11 +12,11 @@ use super::capabilities::Capabilities;
 use super::connection::Session;
 use crate::delivery::{Cause, Fault, Lacks, Reply, Stage};
 use crate::hints;
-use crate::route::{Choice, Login, Mechanism, Smtp};
+use crate::route::{Choice, Credential, Login, Mechanism, Smtp};
 use crate::sasl::{self, Channel, Credentials, Exchange, Halt, LENIENT, Response};
 use crate::secret::{Secret, SecretSource};
 use crate::transport::secrets::no_secret;
-use crate::transport::{Event, Observer};
+use crate::transport::{Event, Observer, RunContext, tokens};
 
 /// The longest AUTH command with its line end (RFC 4954 section 4).
 const LONGEST: usize = 512;
@@ -75,6 +75,8 @@ pub(super) struct Context<'a> {
     pub loopback: bool,
     /// Is told of a secret that is visibly of the wrong kind.
     pub observer: Option<&'a dyn Observer>,
+    /// The run, for a token that has to be asked for.
+    pub run: &'a RunContext,
 }
 
 /// Who logged in, and how.
@@ -87,7 +89,12 @@ pub(super) struct LoggedIn {
 }
 
 /// Who logs in, and with what.
-pub(super) type Fetched = (String, Secret);
+pub(super) struct Fetched {
+    user: String,
+    secret: Secret,
+    /// It was fetched anew, as the server had refused the one before.
+    renewed: bool,
+}
 
 /// Logs in as the route says; `None` where nobody does. `fetched` keeps what was fetched for the
 /// next connection.
@@ -102,22 +109,15 @@ pub(super) fn login(
     let Some(login) = &context.route.login else {
         return Ok(None);
     };
-    let fault = |cause| Fault::new(Stage::Login, cause);
-    let fetch = || {
-        login
-            .secret
-            .fetch_login(&login.user)
-            .map_err(|error| fault(no_secret(error)))
-    };
-    if fetched.is_none() && login.secret.names_user() {
+    if fetched.is_none() && login.credential.names_user() {
         // Before anything is asked of the server: perhaps nobody logs in.
-        let Some(found) = fetch()? else {
+        let Some(found) = fetch(login, context)? else {
             return Ok(None);
         };
         *fetched = Some(found);
     }
     if !(context.encrypted || context.loopback || login.in_clear) {
-        return Err(fault(Cause::ClearLogin));
+        return Err(Fault::new(Stage::Login, Cause::ClearLogin));
     }
     let channel = Channel {
         end_point: session.end_point(),
@@ -125,70 +125,69 @@ pub(super) fn login(
     };
     let rows = choose(login, context, &channel)?;
     if rows.iter().any(|row| row.mechanism.wants_secret()) && fetched.is_none() {
-        *fetched = fetch()?;
+        *fetched = fetch(login, context)?;
     }
-    let (user, password) = fetched
-        .as_ref()
-        .map_or((login.user.as_str(), ""), |(user, secret)| {
-            (user, secret.reveal())
-        });
-    look_at(context, login, user, password);
-    for (text, what) in [(user, "user name"), (password, "password")] {
-        // It separates the fields of PLAIN (RFC 4616 section 2).
-        if text.contains('\0') {
-            return Err(fault(Cause::NoSecret(
-                format!("the {what} contains a NUL character"),
-                false,
-            )));
-        }
-    }
-    session.conceal(password.as_bytes());
-    let who = Credentials {
-        user,
-        secret: password,
-        host: &context.route.host,
-        port: context.port,
-    };
     let mut conversation = Conversation {
         session,
         context,
         channel,
     };
-    let mut refusal = None;
-    let mut without: Vec<Kind> = Vec::new();
-    for row in rows {
-        if without.contains(&row.kind) {
-            continue;
-        }
-        match conversation.run(row, &who)? {
-            Attempt::Done => {
-                return Ok(Some(LoggedIn {
-                    user: user.to_owned(),
-                    mechanism: row.mechanism.name(),
-                }));
-            }
-            Attempt::Next(cause) => refusal = Some(cause),
-            Attempt::NotForUser(cause) => {
-                without.extend(match row.kind {
-                    Kind::Scram => vec![Kind::Scram, Kind::BoundScram],
-                    Kind::BoundScram => vec![Kind::BoundScram],
-                    Kind::Other => Vec::new(),
-                });
-                refusal = Some(cause);
-            }
-        }
+    let refused = match conversation.try_all(&rows, login, fetched.as_ref()) {
+        Err(fault) if fault.reply().is_some_and(|reply| reply.code == 535) => fault,
+        ended => return ended.map(Some),
+    };
+    // Once in a run, and never the same again.
+    let old = fetched.as_mut().filter(|fetched| !fetched.renewed);
+    let has_new = old.map_or(Ok(false), |old| renew(login, context, old))?;
+    if has_new && conversation.session.is_open() {
+        return conversation
+            .try_all(&rows, login, fetched.as_ref())
+            .map(Some);
     }
-    Err(fault(refusal.unwrap_or_else(|| {
-        Cause::Lacks(
-            Lacks::Mechanism,
-            context.capabilities.mechanisms().join(" "),
-        )
-    })))
+    Err(refused)
+}
+
+fn fetch(login: &Login, context: &Context<'_>) -> Result<Option<Fetched>, Fault> {
+    let found = match &login.credential {
+        Credential::Secret(source) => source.fetch_login(&login.user).map_err(no_secret),
+        Credential::Token(account) => {
+            let secret = tokens::fetch(account, context.route, context.run, None);
+            secret.map(|secret| Some((login.user.clone(), secret)))
+        }
+    };
+    let found = found.map_err(|cause| Fault::new(Stage::Login, cause))?;
+    Ok(found.map(|(user, secret)| Fetched {
+        user,
+        secret,
+        renewed: false,
+    }))
+}
+
+/// Fetches a secret anew that the server has refused, where another may come of it; returns whether
+/// one did.
+fn renew(login: &Login, context: &Context<'_>, old: &mut Fetched) -> Result<bool, Fault> {
+    old.renewed = true;
+    let new = match &login.credential {
+        Credential::Secret(source) => source.fetch_again().map_err(no_secret),
+        Credential::Token(account) => {
+            tokens::fetch(account, context.route, context.run, Some(&old.secret)).map(Some)
+        }
+    };
+    let new = new.map_err(|cause| Fault::new(Stage::Login, cause))?;
+    let Some(new) = new.filter(|new| *new != old.secret) else {
+        return Ok(false);
+    };
+    old.secret = new;
+    Ok(true)
 }
 
 /// Tells of a password that is visibly of the wrong kind. Tokens have forms of their own.
 fn look_at(context: &Context<'_>, login: &Login, user: &str, password: &str) {
-    let token = matches!(login.mechanism, Choice::Only(only) if only.wants_token());
+    let token = match login.mechanism {
+        Choice::Only(only) => only.wants_token(),
+        Choice::Token => true,
+        Choice::Auto => false,
+    };
     if let Some(observer) = context.observer.filter(|_| !token)
         && let Some(hint) = hints::suspicious(context.route.provider.as_deref(), user, password)
     {
@@ -221,6 +220,11 @@ fn choose(
             .filter(|row| row.automatic)
             .filter(offered)
             .collect(),
+        Choice::Token => TABLE
+            .iter()
+            .filter(|row| row.mechanism.wants_token())
+            .filter(offered)
+            .collect(),
         Choice::Only(mechanism) => TABLE
             .iter()
             .filter(|row| row.mechanism == mechanism)
@@ -243,7 +247,10 @@ fn choose(
 fn has_only_certificate(login: &Login, context: &Context<'_>) -> bool {
     context.encrypted
         && context.route.trust.cert.is_some()
-        && matches!(login.secret, SecretSource::Prompt { .. })
+        && matches!(
+            login.credential,
+            Credential::Secret(SecretSource::Prompt { .. })
+        )
 }
 
 enum Attempt {
@@ -261,6 +268,61 @@ struct Conversation<'a> {
 }
 
 impl Conversation<'_> {
+    /// Tries these mechanisms, best first, until one is accepted or no other may be tried.
+    fn try_all(
+        &mut self,
+        rows: &[&Row],
+        login: &Login,
+        fetched: Option<&Fetched>,
+    ) -> Result<LoggedIn, Fault> {
+        let fault = |cause| Fault::new(Stage::Login, cause);
+        let (user, password) = fetched.map_or((login.user.as_str(), ""), |fetched| {
+            (fetched.user.as_str(), fetched.secret.reveal())
+        });
+        look_at(self.context, login, user, password);
+        for (text, what) in [(user, "user name"), (password, "password")] {
+            // It separates the fields of PLAIN (RFC 4616 section 2).
+            if text.contains('\0') {
+                let why = format!("the {what} contains a NUL character");
+                return Err(fault(Cause::NoSecret(why, false)));
+            }
+        }
+        self.session.conceal(password.as_bytes());
+        let who = Credentials {
+            user,
+            secret: password,
+            host: &self.context.route.host,
+            port: self.context.port,
+        };
+        let mut refusal = None;
+        let mut without: Vec<Kind> = Vec::new();
+        for row in rows {
+            if without.contains(&row.kind) {
+                continue;
+            }
+            match self.run(row, &who)? {
+                Attempt::Done => {
+                    return Ok(LoggedIn {
+                        user: user.to_owned(),
+                        mechanism: row.mechanism.name(),
+                    });
+                }
+                Attempt::Next(cause) => refusal = Some(cause),
+                Attempt::NotForUser(cause) => {
+                    without.extend_from_slice(match row.kind {
+                        Kind::Scram => &[Kind::Scram, Kind::BoundScram],
+                        Kind::BoundScram => &[Kind::BoundScram],
+                        Kind::Other => &[],
+                    });
+                    refusal = Some(cause);
+                }
+            }
+        }
+        let offered = || self.context.capabilities.mechanisms().join(" ");
+        let cause = refusal.unwrap_or_else(|| Cause::Lacks(Lacks::Mechanism, offered()));
+        Err(fault(cause))
+    }
+
     fn run(&mut self, row: &Row, who: &Credentials<'_>) -> Result<Attempt, Fault> {
         let name = row.mechanism.name();
         let exchange = &mut *sasl::start(row.mechanism, who, &self.channel).map_err(|why| {
@@ -272,7 +334,7 @@ impl Conversation<'_> {
         let mut told = None;
         for _ in 0..MOST_CHALLENGES {
             if reply.code != 334 {
-                return self.judge(reply, told, exchange);
+                return self.conclude(reply, told, exchange);
             }
             let text = self.session.challenge();
             // Only what a mechanism makes its answer of has to be base64: servers ask in plain
@@ -298,7 +360,7 @@ impl Conversation<'_> {
             reply = self.send(&encoded("", &answer), "***")?;
         }
         if reply.code != 334 {
-            return self.judge(reply, told, exchange);
+            return self.conclude(reply, told, exchange);
         }
         let why = format!("the server sent too many challenges ({MOST_CHALLENGES} to AUTH {name})");
         Err(self.session.cut(Stage::Login, Cause::Protocol(why)))
@@ -344,7 +406,7 @@ impl Conversation<'_> {
     }
 
     /// `told` is what the server said of the error in a challenge (RFC 7628 section 3.2.2).
-    fn judge(
+    fn conclude(
         &mut self,
         mut reply: Reply,
         told: Option<Vec<u8>>,

@@ -323,7 +323,7 @@ fn what_was_learned_in_clear_is_forgotten_inside() {
     let secret = SecretSource::Inline(Secret::new("p"));
     let login = Some(Login {
         user: "u".into(),
-        secret,
+        credential: crate::route::Credential::Secret(secret),
         mechanism: Choice::Auto,
         in_clear: false,
         origin: None,
@@ -545,7 +545,7 @@ fn a_login_never_falls_from_an_endpoint_with_tls_to_one_without() {
     let secret = SecretSource::Inline(Secret::new("p"));
     let login = Some(Login {
         user: "u".into(),
-        secret,
+        credential: crate::route::Credential::Secret(secret),
         mechanism: Choice::Auto,
         in_clear: true,
         origin: None,

@@ -16,7 +16,7 @@ fn login(user: &str, secret: &str, mechanism: Choice) -> Login {
     let secret = SecretSource::Inline(Secret::new(secret));
     Login {
         user: user.into(),
-        secret,
+        credential: crate::route::Credential::Secret(secret),
         mechanism,
         in_clear: false,
         origin: None,

@@ -12,7 +12,7 @@ fn login(secret: &str, mechanism: Choice) -> Login {
     let secret = SecretSource::Inline(Secret::new(secret));
     Login {
         user: "user".into(),
-        secret,
+        credential: crate::route::Credential::Secret(secret),
         mechanism,
         in_clear: false,
         origin: None,

@@ -29,7 +29,7 @@ fn shown(world: &World, settings: &Settings) -> String {
     let author = author::authors(settings, "me").unwrap().remove(0);
     match resolve(settings, &author) {
         Ok(Route::Smtp(smtp)) => match &smtp.login {
-            Some(login) => match &login.secret {
+            Some(login) => match login.credential.source() {
                 SecretSource::Inline(secret) => {
                     format!("{}:{}@{}", login.user, secret.reveal(), smtp.host)
                 }

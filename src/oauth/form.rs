@@ -1,0 +1,63 @@
+//! Forms (`application/x-www-form-urlencoded`) and queries.
+use zeroize::Zeroizing;
+
+/// Writes fields as a form. What is longer than expected is not left behind when the text grows.
+pub(super) fn form(fields: &[(&str, &str)]) -> Zeroizing<String> {
+    let length = |text: &str| 3 * text.len() + 2;
+    let room = fields
+        .iter()
+        .map(|(name, value)| length(name) + length(value));
+    let mut out = Zeroizing::new(String::with_capacity(room.sum()));
+    for (name, value) in fields {
+        if !out.is_empty() {
+            out.push('&');
+        }
+        push(name, &mut out);
+        out.push('=');
+        push(value, &mut out);
+    }
+    out
+}
+
+fn push(text: &str, out: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let digit = |nibble| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+            out.push('%');
+            out.push(digit(byte >> 4).to_ascii_uppercase());
+            out.push(digit(byte & 15).to_ascii_uppercase());
+        }
+    }
+}
+
+/// The value of a field in a query or form, decoded.
+pub(super) fn value(query: &str, name: &str) -> Option<Zeroizing<String>> {
+    let text = query.split('&').find_map(|pair| {
+        let (found, value) = pair.split_once('=')?;
+        (found == name).then_some(value)
+    })?;
+    let blanks = Zeroizing::new(text.replace('+', " "));
+    let decoded = percent_encoding::percent_decode_str(&blanks).decode_utf8();
+    decoded.ok().map(|text| Zeroizing::new(text.into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let fields = [("a b", "1&2=3"), ("scope", "https://x/ ü+"), ("empty", "")];
+        let text = form(&fields);
+        assert_eq!(
+            *text,
+            "a%20b=1%262%3D3&scope=https%3A%2F%2Fx%2F%20%C3%BC%2B&empty="
+        );
+        assert_eq!(*value(&text, "scope").unwrap(), "https://x/ ü+");
+        assert_eq!(*value("x=1&code=a+b%2f", "code").unwrap(), "a b/");
+        assert_eq!(value("x=1", "code"), None);
+        assert_eq!(value("code=%ff", "code"), None);
+    }
+}
