@@ -296,6 +296,11 @@ impl Running {
         lines
     }
 
+    /// Lets it go on after this process: a browser that a person looks at.
+    pub(crate) fn leave(mut self) {
+        self.ended = true;
+    }
+
     /// Ends it at once and without a warning: one that cleans up could take half of its input for
     /// all of it.
     pub(crate) fn kill(&mut self) {

@@ -9,6 +9,7 @@ pub(crate) mod messages;
 
 pub(crate) use delivery::{
     Context, account_for, account_for_faults, explain, language, on_one_line, one_line,
+    without_token,
 };
 
 use std::borrow::Cow;

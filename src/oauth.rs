@@ -23,12 +23,12 @@ use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 pub(crate) use authorize::{Authorization, Redirect};
-pub(crate) use device::{DeviceCode, Polled, begin as begin_device, poll};
+pub(crate) use device::{Polled, begin as begin_device, poll};
 pub(crate) use loopback::Listener;
 pub(crate) use provider::{Provider, Rule, for_mail, named};
-pub(crate) use store::{Record, Store};
+pub(crate) use store::Store;
 pub(crate) use token::{access_token, sign_in_with_code, sign_in_with_device};
-pub use url::Url;
+pub(crate) use url::Url;
 
 pub(crate) use crate::delivery::TokenFailure;
 use crate::secret::SecretSource;
@@ -110,7 +110,7 @@ pub(crate) type Post<'a> = &'a dyn Fn(&Url, &Zeroizing<String>) -> Result<Respon
 /// Why there is no token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
-pub struct TokenError {
+pub(crate) struct TokenError {
     /// What kind of failure it is.
     pub kind: TokenFailure,
     /// A lowercase fragment, safe to print.

@@ -16,6 +16,10 @@ pub enum Command<'a> {
     Sendmail(&'a Request),
     /// Makes the settings.
     Setup,
+    /// Signs in to the provider of access tokens.
+    Login,
+    /// Prints an access token.
+    Token,
     /// Explains the error in a text; `-` is standard input.
     Explain(&'a OsStr),
     /// Tries the settings without a mail.
@@ -44,6 +48,8 @@ impl<'a> Command<'a> {
         }
         match args {
             Args { setup: Some(_), .. } => Command::Setup,
+            Args { login: Some(_), .. } => Command::Login,
+            Args { token: Some(_), .. } => Command::Token,
             Args { check: true, .. } => Command::Check,
             Args {
                 show_settings: true,

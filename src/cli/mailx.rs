@@ -169,6 +169,22 @@ pub struct Args {
     #[arg(long, help_heading = HOW)]
     pub yes: bool,
 
+    /// Sign in to the provider of access tokens (OAuth2), for the settings or for an account
+    #[arg(long, value_name = "ACCOUNT", num_args = 0..=1, help_heading = HOW)]
+    pub login: Option<Option<OsString>>,
+
+    /// With --login: show for how long each account is signed in
+    #[arg(long, help_heading = HOW)]
+    pub status: bool,
+
+    /// With --login: open no browser; paste the address where it ended instead
+    #[arg(long, help_heading = HOW)]
+    pub no_browser: bool,
+
+    /// Print an access token (OAuth2), for other programs
+    #[arg(long, value_name = "ACCOUNT", num_args = 0..=1, help_heading = HOW)]
+    pub token: Option<Option<OsString>>,
+
     /// Test a delivery step by step, with `--to` also the recipient, and send nothing; an ACCOUNT
     /// may follow
     #[arg(long, help_heading = RUN)]

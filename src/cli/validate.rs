@@ -35,6 +35,7 @@ impl Args {
                 "`{flag}` is only valid with `--setup`"
             )));
         }
+        self.account_to_sign_in()?;
         if self.setup.is_some() && self.has_recipients() {
             return Err(Error::usage(
                 "`--setup` takes one address and sends no mail to others",
@@ -54,6 +55,33 @@ impl Args {
         } else {
             Ok(())
         }
+    }
+
+    /// `--login` and `--token` may name an account, as `-A` does.
+    fn account_to_sign_in(&mut self) -> Result<(), Error> {
+        let of_login = [(self.status, "--status"), (self.no_browser, "--no-browser")];
+        if let Some((_, flag)) = of_login
+            .iter()
+            .find(|(given, _)| *given && self.login.is_none())
+        {
+            return Err(Error::usage(format!(
+                "`{flag}` is only valid with `--login`"
+            )));
+        }
+        for (named, flag) in [(&self.login, "--login"), (&self.token, "--token")] {
+            let Some(named) = named else { continue };
+            if self.has_recipients() {
+                return Err(Error::usage(format!("`{flag}` sends no mail")));
+            }
+            match (named, &self.account) {
+                (Some(_), Some(_)) => {
+                    return Err(Error::usage(format!("`{flag}` takes one account")));
+                }
+                (Some(name), None) => self.account = Some(name.clone()),
+                (None, _) => {}
+            }
+        }
+        Ok(())
     }
 
     /// The operand of `--check` is an account.

@@ -19,6 +19,7 @@ mod client;
 mod copy;
 mod deliver;
 mod explain;
+mod login;
 mod maillog;
 mod notice;
 mod open_queue;
@@ -81,6 +82,8 @@ fn dispatch(args: &Args) -> Result<Exit, Failure> {
             sendmail::run(args, request, &Layers::load(args, &env)?, &env)
         }
         Command::Setup => setup::run(args, &env),
+        Command::Login => login::run(args, &env),
+        Command::Token => login::print_token(args, &env),
         Command::Explain(text) => explain::run(args, text, &env),
         Command::Check => check::run(args, &Layers::load(args, &env)?.resolve(&[])?, &env),
         command => {

@@ -101,6 +101,13 @@ pub fn since_1970() -> Duration {
         .unwrap_or_default()
 }
 
+/// A day of local time, as in `2026-12-01`, of seconds from 1970.
+pub fn date(seconds: i64) -> String {
+    DateTime::from_timestamp(seconds, 0).map_or_else(String::new, |at| {
+        at.with_timezone(&Local).format("%Y-%m-%d").to_string()
+    })
+}
+
 /// The time of the system's clock, in the time zone of this process.
 pub fn local_time() -> DateTime<FixedOffset> {
     Local::now().fixed_offset()

@@ -5,8 +5,9 @@
 use super::messages;
 use super::{Exit, Failure};
 use crate::delivery::{Cause, Class, Fault, Lacks, Reply, Report, ScramError, Stage, TokenFailure};
-use crate::hints::{self, Hint};
+use crate::hints::{self, Classifier, Hint};
 use crate::language::{Language, Sentence};
+use crate::oauth::TokenError;
 use crate::settings::{Settings, author};
 use crate::text;
 
@@ -65,6 +66,19 @@ pub(crate) fn explain(fault: &Fault, context: &Context<'_>) -> Explained {
         hint,
         lines: lines.map(str::to_owned).collect(),
     }
+}
+
+/// Says why there is no access token, outside of a session.
+pub(crate) fn without_token(error: &TokenError, account: &str, settings: &Settings) -> Failure {
+    let cause = Cause::Token(error.kind, account.to_owned(), error.why.clone());
+    let fault = Classifier::default().classify(Fault::new(Stage::Login, cause));
+    let context = Context::new("", settings);
+    let explained = explain(&fault, &context);
+    let mut failure = Failure::new(exit_of(&fault), explained.text);
+    if let Some(hint) = explained.hint {
+        failure = failure.fact(context.meaning(&fault, hint, false));
+    }
+    with_remedy(failure, explained.lines)
 }
 
 /// A fault, and the recipient that it struck.
@@ -219,6 +233,7 @@ fn exit_of(fault: &Fault) -> Exit {
         Cause::Protocol(_) | Cause::Scram(_) => Exit::PROTOCOL,
         Cause::NoSuchHost(_) => Exit::NO_HOST,
         Cause::Distrust(_) | Cause::NoSecret(_, false) | Cause::ClearLogin => Exit::PERMISSION,
+        Cause::Token(kind, ..) => of_token(*kind),
         Cause::TlsSettings(_) => Exit::CONFIG,
         Cause::Content(_) => Exit::DATA,
         Cause::File(_) => Exit::IO,
@@ -233,6 +248,15 @@ fn exit_of(fault: &Fault) -> Exit {
         },
         _ if fault.class() == Class::Temporary => Exit::TEMPORARY,
         _ => Exit::REFUSED,
+    }
+}
+
+fn of_token(kind: TokenFailure) -> Exit {
+    match kind {
+        TokenFailure::SignIn | TokenFailure::Denied | TokenFailure::File => Exit::PERMISSION,
+        TokenFailure::Settings => Exit::CONFIG,
+        TokenFailure::Temporary => Exit::TEMPORARY,
+        TokenFailure::Protocol => Exit::PROTOCOL,
     }
 }
 
@@ -362,6 +386,7 @@ fn is_plain(cause: &Cause) -> bool {
             | Cause::ClearLogin
             | Cause::TooBig(..)
             | Cause::NoSecret(..)
+            | Cause::Token(..)
     )
 }
 

@@ -81,7 +81,7 @@ sentences! {
     // What to do
     PIN:             "to trust this one certificate: tls-fingerprint = \"{0}\"", "只信任这一张证书：tls-fingerprint = \"{0}\"";
     REPORT_IT:       "this is a bug in smail; please report it with the command that caused it", "这是 smail 的缺陷；请连同引发它的命令一起报告";
-    SIGN_IN:         "run smail --login{0} to sign in again", "运行 smail --login{0} 重新登录";
+    SIGN_IN:         "run smail --login{0} to sign in", "运行 smail --login{0} 登录";
     PRIVATE_CA:      "if the server uses a private CA, set tls-ca-file to it", "若服务器使用私有 CA，用 tls-ca-file 指定它";
 }
 

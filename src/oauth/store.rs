@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{Account, TokenError, TokenFailure};
+use super::{Account, Rule, TokenError, TokenFailure};
 use crate::files;
 use crate::secret::Secret;
 
@@ -70,6 +70,15 @@ impl Record {
             && self.client_id == account.client_id
             && self.token_url == account.token.to_string()
             && self.scope == account.scope
+    }
+
+    /// When the sign-in ends by the rule of the provider, unless a token is got before.
+    pub(crate) fn ends(&self, rule: Rule) -> i64 {
+        let (from, days) = match rule {
+            Rule::AfterSignIn(days) => (self.signed_in, days),
+            Rule::Idle(days) => (self.renewed, days),
+        };
+        from.saturating_add(days.saturating_mul(86_400))
     }
 
     /// What logs in.

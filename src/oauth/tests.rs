@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::device::DeviceCode;
 use super::form::value;
 use super::*;
 use crate::secret::Secret;

@@ -154,6 +154,11 @@ impl Layers {
         Ok(settings)
     }
 
+    /// The names of the accounts.
+    pub(crate) fn accounts(&self) -> impl Iterator<Item = &str> {
+        self.accounts.keys().map(String::as_str)
+    }
+
     /// The same sources for a mail of another time: what was said, without what was chosen.
     pub(super) fn again(&self, account: Option<&str>) -> Layers {
         Layers {

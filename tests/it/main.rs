@@ -25,6 +25,7 @@ mod injection;
 mod living_files;
 mod no_thread;
 mod notices;
+mod oauth;
 mod queue;
 mod queue_at_once;
 mod queue_dirs;

@@ -13,11 +13,11 @@ use crate::secret::SecretSource;
 use crate::settings::value::Value;
 use crate::settings::{Settings, SettingsError};
 
-/// The settings that say where tokens come from.
+/// The settings that say where tokens come from, the strongest last.
 const SOURCES: &[&str] = &[
-    "oauth2-token-command",
     "oauth2-client-id",
     "oauth2-service-account",
+    "oauth2-token-command",
 ];
 /// Those of the secret of a client, the strongest last.
 const CLIENT_SECRETS: &[&str] = &[

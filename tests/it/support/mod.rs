@@ -20,5 +20,6 @@ pub(crate) mod server;
 mod session;
 pub(crate) mod sink;
 pub(crate) mod terminal;
+pub(crate) mod token_server;
 pub(crate) mod web;
 pub(crate) mod wire;

@@ -29,6 +29,8 @@ pub(crate) struct Options {
     pub(super) cert: String,
     pub(super) login: Option<(String, String)>,
     pub(super) mechanisms: Vec<String>,
+    /// The one access token that is good, in place of a password.
+    pub(super) token: Option<Arc<Mutex<String>>>,
     /// How it lies in SCRAM.
     pub(super) lie: Lie,
     pub(super) size: Option<u64>,
@@ -56,6 +58,7 @@ impl Options {
             mechanisms: ["PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2"]
                 .map(String::from)
                 .to_vec(),
+            token: None,
             lie: Lie::None,
             size: None,
             extensions: ["PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES"]
@@ -103,6 +106,13 @@ impl Options {
     pub(crate) fn mechanisms(mut self, names: &[&str]) -> Self {
         self.mechanisms = names.iter().map(ToString::to_string).collect();
         self
+    }
+
+    /// Wants this access token of a user before MAIL, by XOAUTH2 or OAUTHBEARER.
+    #[must_use]
+    pub(crate) fn token(mut self, user: &str, token: Arc<Mutex<String>>) -> Self {
+        self.token = Some(token);
+        self.login(user, "").mechanisms(&["XOAUTH2"])
     }
 
     /// Lies in SCRAM.
