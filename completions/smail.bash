@@ -23,7 +23,7 @@ _smail() {
 
     case "${cmd}" in
         smail)
-            opts="-c -b -T -r -t -s -a -C -q -m -M -E -S -A -n -: -X -Y -d -v -h -V -~ -# -F -i -N -B -I -D -O -. -e -f -H -u -L -R --to --cc --bcc --to-file --target --from --reply-to --template --subject --attach --inline --html --header --quote-file --content-type --skip-empty --set --account --provider --config --no-config --resource-files --startup-cmd --cmd --show-settings --setup --from-mailrc --password-from --yes --check --dry-run --verbose --quiet --dsn-notify --dsn-return --dsn-envid --explain --json --as --generate --help --version --no-queue --queue --queue-show --flush --hold --release --remove --queue-check --idempotency-key --enable-cmd-escapes --batch-mode --content-filename --encoding --no-header-summary --disconnected --skip-empty-attachments --mime --exec --end-options --check-and-exit --file --header-summary --inbox-of --search --read-only"
+            opts="-c -b -T -r -t -s -a -C -q -m -M -E -S -A -n -: -X -Y -d -v -h -V -~ -# -F -i -N -B -I -D -O -. -e -f -H -u -L -R --to --cc --bcc --to-file --target --from --reply-to --template --subject --attach --inline --html --header --quote-file --content-type --skip-empty --set --account --provider --config --no-config --resource-files --startup-cmd --cmd --show-settings --setup --from-mailrc --password-from --yes --login --status --no-browser --token --check --dry-run --verbose --quiet --dsn-notify --dsn-return --dsn-envid --explain --json --as --generate --help --version --no-queue --queue --queue-show --flush --hold --release --remove --queue-check --idempotency-key --enable-cmd-escapes --batch-mode --content-filename --encoding --no-header-summary --disconnected --skip-empty-attachments --mime --exec --end-options --check-and-exit --file --header-summary --inbox-of --search --read-only"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -182,6 +182,14 @@ _smail() {
                     return 0
                     ;;
                 --password-from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --login)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -23,6 +23,8 @@ complete -c smail -s Y -l cmd -d 'Run a line of mail.rc after the files' -r
 complete -c smail -l setup -d 'Set up smail: ask for what is missing, try it, and write the settings' -r
 complete -c smail -l from-mailrc -d 'With --setup: convert the existing mail.rc into config.toml' -r -F
 complete -c smail -l password-from -d 'With --setup: source of the password, `stdin` or a command that prints it' -r
+complete -c smail -l login -d 'Sign in to the provider of access tokens (OAuth2), for the settings or for an account' -r
+complete -c smail -l token -d 'Print an access token (OAuth2), for other programs' -r
 complete -c smail -l dsn-notify -d 'When servers notify the sender about delivery: `never`, or any of `success`, `failure`, `delay`' -r
 complete -c smail -l dsn-return -d 'How much of the message a failure notice includes: `headers` or `full`' -r
 complete -c smail -l dsn-envid -d 'Identifier of the message in such notices, at most 100 characters' -r
@@ -49,6 +51,8 @@ complete -c smail -l no-config -d 'Read no settings files'
 complete -c smail -s n -d 'Do not read the system\'s mail.rc'
 complete -c smail -l show-settings -d 'Print every setting with its value and where it was set'
 complete -c smail -l yes -d 'With --setup: ask nothing, accept all proposals'
+complete -c smail -l status -d 'With --login: show for how long each account is signed in'
+complete -c smail -l no-browser -d 'With --login: open no browser; paste the address where it ended instead'
 complete -c smail -l check -d 'Test a delivery step by step, with `--to` also the recipient, and send nothing; an ACCOUNT may follow'
 complete -c smail -s d -l dry-run -d 'Print the message, its envelope and its route, and send nothing'
 complete -c smail -s v -l verbose -d 'Show the session with the server, secrets redacted'

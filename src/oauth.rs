@@ -10,6 +10,7 @@ mod device;
 mod form;
 mod loopback;
 pub(crate) mod provider;
+mod request;
 mod response;
 mod store;
 mod token;

@@ -61,12 +61,12 @@ impl TestHost {
             hostname: Some("web1.example.org".into()),
             ..Host::default()
         };
-        let world = Environment {
+        let place = Environment {
             host,
             home: path(""),
             ..Environment::default()
         };
-        Layers::load(&args, &world).unwrap().resolve(&[]).unwrap()
+        Layers::load(&args, &place).unwrap().resolve(&[]).unwrap()
     }
 
     fn local<T>(&self, guess: bool, ask: impl FnOnce(&Local<'_>) -> T) -> T {

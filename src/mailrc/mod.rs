@@ -146,7 +146,7 @@ impl fmt::Debug for RcFile {
     }
 }
 
-/// What the grammar must know of the world.
+/// What the grammar must know of the place.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
     /// Where `~` leads, and where relative names of `source` start: never the working directory,

@@ -82,7 +82,7 @@ pub(crate) fn begin(account: &Account, post: Post<'_>) -> Result<DeviceCode, Tok
         ("client_id", account.client_id.as_str()),
         ("scope", account.scope.as_str()),
     ];
-    let response = super::token::ask(post, url, &form(&fields))?;
+    let response = super::request::ask(post, url, &form(&fields))?;
     if response.status != 200 {
         return Err(refusal(&response, &url.host).1);
     }
@@ -112,7 +112,7 @@ pub(crate) fn poll(
     interval: u64,
     post: Post<'_>,
 ) -> Result<Polled, TokenError> {
-    let secret = super::token::client_secret(account)?;
+    let secret = super::request::client_secret(account)?;
     let mut fields = vec![
         ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
         ("client_id", account.client_id.as_str()),
@@ -122,7 +122,7 @@ pub(crate) fn poll(
         fields.push(("client_secret", secret.reveal()));
     }
     let body: Zeroizing<String> = form(&fields);
-    let response = super::token::ask(post, &account.token, &body)?;
+    let response = super::request::ask(post, &account.token, &body)?;
     if response.status == 200 {
         let granted = tokens(&response, &account.token.host)?;
         return Ok(Polled::Done(Box::new(Granted(granted))));

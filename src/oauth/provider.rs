@@ -131,6 +131,12 @@ pub(crate) const NAMES: &[&str] = &[
     "yandex",
 ];
 
+/// Every provider.
+#[cfg(test)]
+pub(crate) fn all() -> &'static [Provider] {
+    PROVIDERS
+}
+
 /// Finds a provider by its name.
 pub(crate) fn named(id: &str) -> Option<&'static Provider> {
     PROVIDERS.iter().find(|provider| provider.id == id)
@@ -161,9 +167,6 @@ mod tests {
                 assert!(Url::parse(&text).is_ok_and(|url| url.secure), "{text}");
             }
             assert!(!row.scope.is_empty(), "{}", row.id);
-            for mail in row.mail {
-                assert!(crate::providers::by_id(mail).is_some(), "{mail}");
-            }
         }
     }
 }

@@ -7,11 +7,10 @@ use zeroize::Zeroizing;
 
 use super::device::Granted;
 use super::form::form;
+use super::request::{ask, client_secret};
 use super::response::{Tokens, tokens};
 use super::store::{Locked, Record, Store};
-use super::{
-    Account, Authorization, Grant, Post, Response, TokenError, TokenFailure, Url, assertion,
-};
+use super::{Account, Authorization, Grant, Post, TokenError, TokenFailure, assertion};
 use crate::secret::Secret;
 
 /// Seconds that a token has to be good for.
@@ -191,31 +190,4 @@ fn request(
 ) -> Result<Tokens, TokenError> {
     let response = ask(post, &account.token, body)?;
     tokens(&response, &account.token.host)
-}
-
-/// Posts a form; that there is no reply is temporary.
-pub(super) fn ask(
-    post: Post<'_>,
-    url: &Url,
-    body: &Zeroizing<String>,
-) -> Result<Response, TokenError> {
-    post(url, body).map_err(|why| {
-        let why = format!("cannot ask {}: {why}", url.host);
-        TokenError::new(TokenFailure::Temporary, why)
-    })
-}
-
-/// What proves who the client is, where it has something.
-pub(super) fn client_secret(account: &Account) -> Result<Option<Secret>, TokenError> {
-    let fetched = account
-        .client_secret
-        .as_ref()
-        .map(crate::secret::SecretSource::fetch);
-    fetched.transpose().map_err(|error| {
-        let kind = match error.temporary {
-            true => TokenFailure::Temporary,
-            false => TokenFailure::Settings,
-        };
-        TokenError::new(kind, format!("no client secret: {error}"))
-    })
 }

@@ -56,7 +56,7 @@ fn sent(input: impl AsRef<[u8]>) -> String {
 #[test]
 fn input_as_it_really_comes_is_completed_and_sent() {
     let rows: [(&[u8], &str); 15] = [
-        (b"hello world\n", "\nhello world\n"),
+        (b"hello place\n", "\nhello place\n"),
         (b"Error: foo\n", "Error: foo\n\n"),
         (b"Subject: s\nTo: root\n", "Subject: s\nTo: root\n\n"),
         (b"Subject: s\n\nno end", "Subject: s\n\nno end\n"),

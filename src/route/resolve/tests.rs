@@ -11,14 +11,14 @@ use crate::secret::SecretSource;
 use crate::settings::{Layers, author, keys, show};
 
 /// A home directory of its own, without the system's files.
-struct World {
+struct TestHome {
     home: tempfile::TempDir,
     variables: Vec<(String, String)>,
 }
 
-impl World {
+impl TestHome {
     fn new() -> Self {
-        World {
+        TestHome {
             home: tempfile::tempdir().unwrap(),
             variables: Vec::new(),
         }
@@ -32,11 +32,11 @@ impl World {
     }
 
     fn rc(text: &str) -> Self {
-        World::new().file(".mailrc", 0o600, text)
+        TestHome::new().file(".mailrc", 0o600, text)
     }
 
     fn toml(text: &str) -> Self {
-        World::new().file("config.toml", 0o600, text)
+        TestHome::new().file("config.toml", 0o600, text)
     }
 
     fn env(mut self, name: &str, value: &str) -> Self {
@@ -58,6 +58,7 @@ impl World {
             variables: self.variables.iter().cloned().collect(),
             home: Some(self.home.path().to_owned()),
             config: Some(self.home.path().to_owned()),
+            state: vec![self.home.path().join("state")],
             ..Environment::default()
         };
         Layers::load(&args, &env)
@@ -107,10 +108,10 @@ fn password(smtp: &Smtp) -> String {
 
 #[test]
 fn the_five_lines_of_the_source_document_lead_to_tls_on_the_providers_port() {
-    let world = World::rc(
+    let place = TestHome::rc(
         "set from=\"xxx@163.com\"\nset smtp=smtp.163.com\nset smtp-auth-user=xxx@163.com\nset smtp-auth-password=code\nset smtp-auth=login\n",
     );
-    let smtp = world.smtp(&[]);
+    let smtp = place.smtp(&[]);
     assert_eq!(
         (smtp.host.as_str(), endpoints(&smtp)),
         ("smtp.163.com", vec![(465, TlsMode::Implicit)])
@@ -140,7 +141,7 @@ fn who_needs_no_secret_is_asked_for_none() {
         let auth = format!("auth={auth}");
         let mut args = vec!["-S", "smtp=mx.example", "-S", &auth];
         args.extend_from_slice(more);
-        let login = World::rc("").smtp(&args).login.unwrap();
+        let login = TestHome::rc("").smtp(&args).login.unwrap();
         assert_eq!(
             (&*login.user, login.mechanism),
             (*user, Choice::Only(*mechanism))
@@ -211,7 +212,7 @@ fn the_port_and_the_mode_follow_scheme_provider_and_login() {
             words.extend(login);
         }
         assert_eq!(
-            endpoints(&World::new().smtp(&words)),
+            endpoints(&TestHome::new().smtp(&words)),
             *want,
             "{sets:?} {with_login}"
         );
@@ -220,9 +221,9 @@ fn the_port_and_the_mode_follow_scheme_provider_and_login() {
 
 #[test]
 fn a_login_and_a_password_alone_find_the_providers_server() {
-    let smtp = World::toml("auth-user = \"me@gmail.com\"\nauth-password = \"p\"\n").smtp(&[]);
+    let smtp = TestHome::toml("auth-user = \"me@gmail.com\"\nauth-password = \"p\"\n").smtp(&[]);
     assert_eq!(smtp.host, "smtp.gmail.com");
-    let smtp = World::toml("from = \"me@163.com\"\nauth-password = \"p\"\n").smtp(&[]);
+    let smtp = TestHome::toml("from = \"me@163.com\"\nauth-password = \"p\"\n").smtp(&[]);
     assert_eq!(
         (smtp.host.as_str(), smtp.login.unwrap().user.as_str()),
         ("smtp.163.com", "me@163.com")
@@ -231,22 +232,22 @@ fn a_login_and_a_password_alone_find_the_providers_server() {
 
 #[test]
 fn the_stronger_source_wins_and_says_where_it_stands() {
-    let rc = World::rc("set from=rc@x smtp=rc.example timeout=1\nset reply-to=rc@x\n");
-    let world = rc.file(
+    let rc = TestHome::rc("set from=rc@x smtp=rc.example timeout=1\nset reply-to=rc@x\n");
+    let place = rc.file(
         "config.toml",
         0o600,
         "from = \"toml@x\"\ntimeout = 2\nreply-to = \"toml@x\"\n",
     );
-    let world = world
+    let place = place
         .env("SMAIL_FROM", "env@x")
         .env("SMAIL_REPLY_TO", "env@x");
-    let settings = world
+    let settings = place
         .settings(&["-S", "from=set@x", "-r", "flag@x"])
         .unwrap();
     let shown = |name| {
         (
             settings.text(name).unwrap(),
-            world.neutral(&settings.origin(name).unwrap().to_string()),
+            place.neutral(&settings.origin(name).unwrap().to_string()),
         )
     };
     assert_eq!(shown("from"), ("flag@x".into(), "-r".into()));
@@ -257,7 +258,7 @@ fn the_stronger_source_wins_and_says_where_it_stands() {
     assert_eq!(shown("timeout"), ("2".into(), "~/config.toml:2".into()));
     assert_eq!(shown("smtp"), ("rc.example".into(), "~/.mailrc:1".into()));
     assert_eq!(
-        world
+        place
             .settings(&["-S", "from=set@x"])
             .unwrap()
             .text("from")
@@ -269,8 +270,8 @@ fn the_stronger_source_wins_and_says_where_it_stands() {
 #[test]
 fn accounts_are_chosen_by_name_by_the_author_or_by_default() {
     let text = "from = \"home@x\"\nsmtp = \"home.example\"\n[accounts.work]\nfrom = \"Me <me@work.example>\"\nsmtp = \"work.example\"\n";
-    let world = World::toml(text);
-    let host = |words: &[&str]| world.smtp(words).host;
+    let place = TestHome::toml(text);
+    let host = |words: &[&str]| place.smtp(words).host;
     assert_eq!(host(&[]), "home.example");
     assert_eq!(host(&["-A", "work"]), "work.example");
     assert_eq!(host(&["-r", "ME@work.example"]), "work.example");
@@ -279,14 +280,14 @@ fn accounts_are_chosen_by_name_by_the_author_or_by_default() {
         "other.example"
     );
     assert_eq!(
-        World::toml(&format!("account = \"work\"\n{text}"))
+        TestHome::toml(&format!("account = \"work\"\n{text}"))
             .smtp(&[])
             .host,
         "work.example"
     );
-    assert_eq!(world.error(&["-A", "wrk"]), "unknown account `wrk`");
+    assert_eq!(place.error(&["-A", "wrk"]), "unknown account `wrk`");
     assert_eq!(
-        World::toml("account = \"x\"\n").error(&[]),
+        TestHome::toml("account = \"x\"\n").error(&[]),
         "the account `x` does not exist"
     );
 }
@@ -294,9 +295,9 @@ fn accounts_are_chosen_by_name_by_the_author_or_by_default() {
 #[test]
 fn an_account_of_mail_rc_applies_where_it_is_used() {
     let rc = "set from=a@x smtp=a.example\naccount b {\n set from=b@x smtp=b.example\n}\n";
-    assert_eq!(World::rc(rc).smtp(&["-A", "b"]).host, "b.example");
+    assert_eq!(TestHome::rc(rc).smtp(&["-A", "b"]).host, "b.example");
     assert_eq!(
-        World::rc(&format!("{rc}account b\n")).smtp(&[]).host,
+        TestHome::rc(&format!("{rc}account b\n")).smtp(&[]).host,
         "b.example"
     );
 }
@@ -305,7 +306,7 @@ fn an_account_of_mail_rc_applies_where_it_is_used() {
 fn the_most_specific_form_of_a_chain_wins() {
     let rc = "set smtp=smtp://h.example:26 from=a@x user=plain password=plain\n\
               set user-h.example=host password-host@h.example=exact password-h.example=byhost\n";
-    let smtp = World::rc(rc).smtp(&[]);
+    let smtp = TestHome::rc(rc).smtp(&[]);
     assert_eq!(
         (
             smtp.login.as_ref().unwrap().user.as_str(),
@@ -314,7 +315,7 @@ fn the_most_specific_form_of_a_chain_wins() {
         ("host", "exact")
     );
     let by_author = "set smtp=h.example from=a@x smtp-auth-user=g smtp-auth-password=g smtp-auth-user-A@x=mine smtp-auth-password-a@x=own\n";
-    let smtp = World::rc(by_author).smtp(&[]);
+    let smtp = TestHome::rc(by_author).smtp(&[]);
     assert_eq!(
         (
             smtp.login.as_ref().unwrap().user.as_str(),
@@ -327,7 +328,7 @@ fn the_most_specific_form_of_a_chain_wins() {
 #[test]
 fn credentials_of_a_url_are_decoded_and_win() {
     let smtp =
-        World::rc("set v15-compat mta=smtps://u%40x:p%2Fw@h.example smtp-auth-password=other\n")
+        TestHome::rc("set v15-compat mta=smtps://u%40x:p%2Fw@h.example smtp-auth-password=other\n")
             .smtp(&[]);
     assert_eq!(
         (
@@ -340,27 +341,27 @@ fn credentials_of_a_url_are_decoded_and_win() {
 
 #[test]
 fn a_password_in_mail_rc_is_literal() {
-    let smtp =
-        World::rc("set smtp=h.example smtp-auth-user=u smtp-auth-password=p$a%40#b!\n").smtp(&[]);
+    let smtp = TestHome::rc("set smtp=h.example smtp-auth-user=u smtp-auth-password=p$a%40#b!\n")
+        .smtp(&[]);
     assert_eq!(password(&smtp), "p$a%40#b!");
 }
 
 #[test]
 fn a_password_may_come_from_a_file_a_program_or_netrc() {
-    let world =
-        World::toml("smtp = \"h.example\"\nauth-user = \"u\"\nauth-password-file = \"~/pw\"\n")
+    let place =
+        TestHome::toml("smtp = \"h.example\"\nauth-user = \"u\"\nauth-password-file = \"~/pw\"\n")
             .file("pw", 0o600, "of file\nx\n");
-    assert_eq!(password(&world.smtp(&[])), "of file");
-    let world = World::toml(
+    assert_eq!(password(&place.smtp(&[])), "of file");
+    let place = TestHome::toml(
         "smtp = \"h.example\"\nauth-user = \"u\"\nauth-password-command = [\"printf\", \"of program\"]\n",
     );
-    assert_eq!(password(&world.smtp(&[])), "of program");
-    let world = World::rc("set smtp=h.example netrc-lookup\n").file(
+    assert_eq!(password(&place.smtp(&[])), "of program");
+    let place = TestHome::rc("set smtp=h.example netrc-lookup\n").file(
         ".netrc",
         0o600,
         "machine h.example login n password q\n",
     );
-    let smtp = world.smtp(&[]);
+    let smtp = place.smtp(&[]);
     assert_eq!(
         (
             smtp.login.as_ref().unwrap().user.as_str(),
@@ -368,41 +369,41 @@ fn a_password_may_come_from_a_file_a_program_or_netrc() {
         ),
         ("n", "q")
     );
-    let world = World::rc("set smtp=h.example netrc-lookup\n").file(
+    let place = TestHome::rc("set smtp=h.example netrc-lookup\n").file(
         ".netrc",
         0o644,
         "machine h.example login n password q\n",
     );
     assert_eq!(
-        world.error(&[]),
+        place.error(&[]),
         "netrc: `~/.netrc` is accessible to others (mode 644); run `chmod 600 ~/.netrc`"
     );
 }
 
 #[test]
 fn an_unsafe_file_is_refused_with_the_cure() {
-    let secret = World::new().file("config.toml", 0o644, "auth-password = \"s3cret\"\n");
+    let secret = TestHome::new().file("config.toml", 0o644, "auth-password = \"s3cret\"\n");
     assert_eq!(
         secret.error(&[]),
         "~/config.toml: it contains a password, and others can read it (mode 0644)"
     );
-    let url = World::new().file("config.toml", 0o640, "smtp = \"smtps://u:s3cret@h\"\n");
+    let url = TestHome::new().file("config.toml", 0o640, "smtp = \"smtps://u:s3cret@h\"\n");
     assert_eq!(
         url.error(&[]),
         "~/config.toml: it contains a password, and others can read it (mode 0640)"
     );
-    let open = World::new().file("config.toml", 0o666, "from = \"a@x\"\n");
+    let open = TestHome::new().file("config.toml", 0o666, "from = \"a@x\"\n");
     assert_eq!(
         open.error(&[]),
         "~/config.toml: others can write to it and could send mail in your name"
     );
-    let rc = World::new().file(".mailrc", 0o666, "set from=a@x\n");
+    let rc = TestHome::new().file(".mailrc", 0o666, "set from=a@x\n");
     assert_eq!(
         rc.error(&[]),
         "~/.mailrc: others can write to it and could send mail in your name"
     );
     assert!(
-        World::new()
+        TestHome::new()
             .file("config.toml", 0o644, "from = \"a@x\"\n")
             .settings(&[])
             .is_ok()
@@ -411,12 +412,12 @@ fn an_unsafe_file_is_refused_with_the_cure() {
 
 #[test]
 fn a_mail_rc_with_a_password_that_others_may_read_works_and_is_told() {
-    let world = World::new().file(
+    let place = TestHome::new().file(
         ".mailrc",
         0o644,
         "set smtp=h.example smtp-auth-user=u smtp-auth-password=s3cret\n",
     );
-    let settings = world.settings(&[]).unwrap();
+    let settings = place.settings(&[]).unwrap();
     let note = settings
         .notes
         .iter()
@@ -428,19 +429,19 @@ fn a_mail_rc_with_a_password_that_others_may_read_works_and_is_told() {
 #[test]
 fn unknown_names_are_an_error_where_they_are_ours_and_passed_over_in_mail_rc() {
     assert_eq!(
-        World::toml("form = \"a@x\"\n").error(&[]),
+        TestHome::toml("form = \"a@x\"\n").error(&[]),
         "unknown setting `form`"
     );
     assert_eq!(
-        World::new().error(&["-S", "smtp_use_starttls"]),
+        TestHome::new().error(&["-S", "smtp_use_starttls"]),
         "unknown setting `smtp_use_starttls`"
     );
     assert!(
-        World::new()
+        TestHome::new()
             .settings(&["-S", "hold", "-S", "nss-config-dir=/x", "-S", "sendwait"])
             .is_ok()
     );
-    let settings = World::rc("set mta-auth=login hold nonsense\n")
+    let settings = TestHome::rc("set mta-auth=login hold nonsense\n")
         .settings(&[])
         .unwrap();
     assert!(
@@ -451,25 +452,25 @@ fn unknown_names_are_an_error_where_they_are_ours_and_passed_over_in_mail_rc() {
         settings.notes
     );
     assert_eq!(
-        World::toml("tls = \"of\"\n").error(&[]),
+        TestHome::toml("tls = \"of\"\n").error(&[]),
         "tls: invalid value `of`; expected one of implicit, starttls, opportunistic, none"
     );
     assert_eq!(
-        World::rc("set smime-sign\n").error(&[]),
+        TestHome::rc("set smime-sign\n").error(&[]),
         "smime-sign: smail does not sign mail"
     );
 }
 
 #[test]
 fn what_is_said_can_be_unsaid() {
-    let world = World::rc("set from=a@x smtp=smtps://h.example record=~/sent\nunset record\n");
-    assert_eq!(world.settings(&[]).unwrap().text("record"), None);
+    let place = TestHome::rc("set from=a@x smtp=smtps://h.example record=~/sent\nunset record\n");
+    assert_eq!(place.settings(&[]).unwrap().text("record"), None);
     assert_eq!(
-        world.settings(&["-S", "nofrom"]).unwrap().text("from"),
+        place.settings(&["-S", "nofrom"]).unwrap().text("from"),
         None
     );
     assert!(
-        !World::rc("set verbose\n")
+        !TestHome::rc("set verbose\n")
             .settings(&["-S", "noverbose"])
             .unwrap()
             .flag("verbose")
@@ -478,16 +479,16 @@ fn what_is_said_can_be_unsaid() {
 
 #[test]
 fn heirloom_reads_credentials_from_the_environment_and_common_names_only_when_isolated() {
-    let world = World::new()
+    let place = TestHome::new()
         .env("smtp-auth-user", "u")
         .env("smtp-auth-password", "p")
         .env("from", "a@x")
         .env("smtp", "h.example");
-    assert_eq!(world.smtp(&[]).host, "h.example");
+    assert_eq!(place.smtp(&[]).host, "h.example");
     let args = cli::parse(["smail"].map(std::ffi::OsString::from)).unwrap();
     let env = Environment {
-        variables: world.variables.iter().cloned().collect(),
-        home: Some(world.home.path().to_owned()),
+        variables: place.variables.iter().cloned().collect(),
+        home: Some(place.home.path().to_owned()),
         ..Environment::default()
     };
     let settings = Layers::load(&args, &env).unwrap().resolve(&[]).unwrap();
@@ -499,7 +500,7 @@ fn heirloom_reads_credentials_from_the_environment_and_common_names_only_when_is
 
 #[test]
 fn trust_is_strict_unless_said_otherwise() {
-    let smtp = |set: &str| World::new().smtp(&["-S", "smtp=h.example", "-S", set]);
+    let smtp = |set: &str| TestHome::new().smtp(&["-S", "smtp=h.example", "-S", set]);
     assert_eq!(smtp("from=a@x").trust.verify, Verify::Strict);
     assert_eq!(smtp("ssl-verify=ask").trust.verify, Verify::Strict);
     assert_eq!(smtp("ssl-verify=ignore").trust.verify, Verify::Ignore);
@@ -512,7 +513,7 @@ fn trust_is_strict_unless_said_otherwise() {
         Some([0xab; 32])
     );
     assert_eq!(
-        World::new().error(&["-S", "smtp=h", "-S", "tls-fingerprint=abc"]),
+        TestHome::new().error(&["-S", "smtp=h", "-S", "tls-fingerprint=abc"]),
         "tls-fingerprint: expected 64 hexadecimal digits (SHA-256)"
     );
 }
@@ -574,7 +575,7 @@ fn the_senders_follow_the_table_of_s_nail() {
     ];
     for (sets, from, envelope) in rows {
         let words: Vec<&str> = sets.iter().flat_map(|s| ["-S", s]).collect();
-        let settings = World::new().settings(&words).unwrap();
+        let settings = TestHome::new().settings(&words).unwrap();
         let author = author::authors(&settings, "me").unwrap().remove(0);
         assert_eq!(author.to_string(), *from, "{sets:?}");
         assert_eq!(
@@ -589,10 +590,10 @@ fn the_senders_follow_the_table_of_s_nail() {
 
 #[test]
 fn settings_are_shown_with_their_origin_and_without_secrets() {
-    let world = World::rc(
+    let place = TestHome::rc(
         "set smtp=smtps://u:s3cret@h.example from=a@x smtp-auth-password=s3cret\nalias team a@x b@x\n",
     );
-    let text = world.neutral(&show(&world.settings(&["-S", "timeout=5"]).unwrap(), true));
+    let text = place.neutral(&show(&place.settings(&["-S", "timeout=5"]).unwrap(), true));
     assert!(!text.contains("s3cret"), "{text}");
     for line in [
         "smtp = \"smtps://u:***@h.example\"  # ~/.mailrc:1",
@@ -606,20 +607,20 @@ fn settings_are_shown_with_their_origin_and_without_secrets() {
 
 #[test]
 fn nothing_configured_is_told() {
-    let error = World::new().error(&["-S", "mta=/nonexistent/sendmail"]);
+    let error = TestHome::new().error(&["-S", "mta=/nonexistent/sendmail"]);
     assert_eq!(error, "mta: no such program: /nonexistent/sendmail");
     assert_eq!(
-        World::new().error(&["-S", "smtp=h", "-S", "auth=plain"]),
+        TestHome::new().error(&["-S", "smtp=h", "-S", "auth=plain"]),
         "auth: it requires a login at h, but no user is set: set auth-user and auth-password"
     );
 }
 
 #[test]
 fn an_empty_variable_is_one_that_is_not_set() {
-    let mut world =
-        World::rc("set smtp=h.example from=a@x auth-user=u auth-password=p max-size=5000\n");
+    let mut place =
+        TestHome::rc("set smtp=h.example from=a@x auth-user=u auth-password=p max-size=5000\n");
     for key in keys::KEYS {
-        world = world.env(&keys::environment(key.name), "");
+        place = place.env(&keys::environment(key.name), "");
     }
     for name in [
         "smtp-auth-user",
@@ -630,9 +631,9 @@ fn an_empty_variable_is_one_that_is_not_set() {
         "ORGANIZATION",
         "MAILRC",
     ] {
-        world = world.env(name, "");
+        place = place.env(name, "");
     }
-    let smtp = world.smtp(&[]);
+    let smtp = place.smtp(&[]);
     assert_eq!(
         (
             smtp.host.as_str(),
@@ -641,7 +642,7 @@ fn an_empty_variable_is_one_that_is_not_set() {
         ("h.example", "u")
     );
     assert_eq!(password(&smtp), "p");
-    let settings = world.settings(&[]).unwrap();
+    let settings = place.settings(&[]).unwrap();
     assert_eq!(
         (settings.size("max-size"), settings.origin("netrc")),
         (Some(5000), None)
@@ -650,7 +651,7 @@ fn an_empty_variable_is_one_that_is_not_set() {
 
 #[test]
 fn an_empty_password_is_said_before_any_login() {
-    let world = World::new();
+    let place = TestHome::new();
     let set = [
         "-S",
         "smtp=h.example",
@@ -660,27 +661,27 @@ fn an_empty_password_is_said_before_any_login() {
         "auth-password=",
     ];
     assert_eq!(
-        world.error(&set),
+        place.error(&set),
         "smtp: the password for u is empty (auth-password of -S)"
     );
     assert_eq!(
-        world.error(&["-S", "smtp=u:@h.example"]),
+        place.error(&["-S", "smtp=u:@h.example"]),
         "smtp: the password for u is empty (smtp of -S)"
     );
 }
 
 #[test]
 fn a_users_file_that_cannot_be_reached_is_as_if_it_were_not_there() {
-    let world = World::new();
+    let place = TestHome::new();
     for name in ["config.toml", ".mailrc", ".netrc"] {
-        std::os::unix::fs::symlink(name, world.home.path().join(name)).unwrap();
+        std::os::unix::fs::symlink(name, place.home.path().join(name)).unwrap();
     }
-    let world = world.env("MAILRC", "~/.mailrc");
-    let settings = world.settings(&["-S", "smtp=h.example"]).unwrap();
+    let place = place.env("MAILRC", "~/.mailrc");
+    let settings = place.settings(&["-S", "smtp=h.example"]).unwrap();
     let notes: Vec<String> = settings
         .notes
         .iter()
-        .map(|note| world.neutral(note))
+        .map(|note| place.neutral(note))
         .collect();
     let why = "cannot be reached and is ignored: Too many levels of symbolic links";
     assert_eq!(
@@ -688,7 +689,7 @@ fn a_users_file_that_cannot_be_reached_is_as_if_it_were_not_there() {
         [format!("~/.mailrc {why}"), format!("~/config.toml {why}")]
     );
     assert!(
-        world
+        place
             .smtp(&["-S", "smtp=h.example", "-S", "netrc-lookup"])
             .login
             .is_none()
@@ -705,7 +706,7 @@ fn a_netrc_command_runs_at_the_login_and_not_before() {
         "-S",
         "netrc-command=/nonexistent/keyring",
     ];
-    let smtp = World::new().smtp(&set);
+    let smtp = TestHome::new().smtp(&set);
     let login = smtp.login.unwrap();
     assert_eq!(
         (login.user.as_str(), login.credential.names_user()),
@@ -727,7 +728,10 @@ fn a_netrc_names_who_logs_in_when_somebody_does() {
     let printed = |entry: &str, user: &[&str]| {
         let command = format!("netrc-command=/bin/echo {entry}");
         let set = ["-S", "smtp=h.example", "-S", "netrc-lookup", "-S", &command];
-        let login = World::new().smtp(&[&set[..], user].concat()).login.unwrap();
+        let login = TestHome::new()
+            .smtp(&[&set[..], user].concat())
+            .login
+            .unwrap();
         let found = login.credential.source().fetch_login(&login.user);
         found
             .map(|found| found.map(|(user, secret)| format!("{user}/{}", secret.reveal())))
@@ -748,4 +752,99 @@ fn a_netrc_names_who_logs_in_when_somebody_does() {
         printed(empty, &[]),
         Err("the netrc has an empty password for h.example".to_owned())
     );
+}
+
+#[test]
+fn providers_of_tokens_sign_in_for_providers_of_mail_that_exist() {
+    for row in crate::oauth::provider::all() {
+        for mail in row.mail {
+            assert!(crate::providers::by_id(mail).is_some(), "{mail}");
+        }
+    }
+}
+
+#[test]
+fn a_provider_of_mail_brings_the_addresses_of_its_tokens() {
+    let place = TestHome::new();
+    let account = |words: &[&str]| {
+        let mut all = vec!["-S", "auth=oauth2", "-S", "oauth2-client-id=c"];
+        all.extend_from_slice(words);
+        let login = place.smtp(&all).login.unwrap();
+        assert_eq!(login.mechanism, Choice::Token);
+        match login.credential {
+            crate::route::Credential::Token(account) => *account,
+            other => panic!("{other:?}"),
+        }
+    };
+    let google = account(&["-S", "auth-user=me@gmail.com"]);
+    assert_eq!(
+        google.token.to_string(),
+        "https://oauth2.googleapis.com/token"
+    );
+    assert_eq!(
+        (google.scope.as_str(), google.redirect_host, google.device),
+        ("https://mail.google.com/", "127.0.0.1", None)
+    );
+    let outlook = account(&["-S", "auth-user=me@outlook.com"]);
+    let path = "https://login.microsoftonline.com/consumers/oauth2/v2.0/token";
+    assert_eq!(outlook.token.to_string(), path);
+    let app = account(&[
+        "-S",
+        "smtp=smtp.office365.com",
+        "-S",
+        "auth-user=me@x.example",
+        "-S",
+        "oauth2-tenant=x.example",
+        "-S",
+        "oauth2-grant=client-credentials",
+    ]);
+    let path = "https://login.microsoftonline.com/x.example/oauth2/v2.0/token";
+    assert_eq!(
+        (app.token.to_string().as_str(), app.scope.as_str()),
+        (path, "https://outlook.office365.com/.default")
+    );
+    for (words, why) in [
+        (
+            &[
+                "-S",
+                "auth=oauth2",
+                "-S",
+                "smtp=x.example",
+                "-S",
+                "auth-user=u",
+            ][..],
+            "oauth2 requires oauth2-client-id, oauth2-service-account or oauth2-token-command",
+        ),
+        (
+            &[
+                "-S",
+                "auth=oauth2",
+                "-S",
+                "smtp=x.example",
+                "-S",
+                "auth-user=u",
+                "-S",
+                "oauth2-client-id=c",
+            ],
+            "the provider of access tokens is not known: set oauth2-provider or oauth2-token-url",
+        ),
+        (
+            &[
+                "-S",
+                "auth=oauth2",
+                "-S",
+                "smtp=x.example",
+                "-S",
+                "auth-user=u",
+                "-S",
+                "oauth2-client-id=c",
+                "-S",
+                "oauth2-token-url=http://evil.example/",
+            ],
+            "expected https://, as http:// is only for this host",
+        ),
+    ] {
+        let error = place.error(words);
+        assert!(error.contains(why), "{error}");
+    }
 }

@@ -4,7 +4,7 @@
 //! does.
 use std::path::PathBuf;
 
-use super::login::{candidates, source};
+use super::candidates::{candidates, source};
 use super::owner::{self, Goal};
 use super::wrong;
 use crate::oauth::{self, Account, GRANTS, Grant, Provider, Url};

@@ -8,24 +8,24 @@ use crate::settings::StoredSettings;
 const B: &str = "smtp = \"b.example\"\nauth-user = \"u\"\nauth-password = \"pb\"\n";
 const A: &[&str] = &["-S", "smtp=a.example", "-S", "auth-user=a"];
 
-fn world(toml: &str, variables: &[(&str, &str)]) -> World {
+fn place(toml: &str, variables: &[(&str, &str)]) -> TestHome {
     variables
         .iter()
-        .fold(World::toml(toml), |world, (name, value)| {
-            world.env(name, value)
+        .fold(TestHome::toml(toml), |place, (name, value)| {
+            place.env(name, value)
         })
 }
 
 /// `user:password@host` of the route, `host` without a login, or the error.
-fn login(world: &World, words: &[&str]) -> String {
-    let settings = match world.settings(words) {
+fn login(place: &TestHome, words: &[&str]) -> String {
+    let settings = match place.settings(words) {
         Ok(settings) => settings,
-        Err(error) => return world.neutral(&error.to_string()),
+        Err(error) => return place.neutral(&error.to_string()),
     };
-    shown(world, &settings)
+    shown(place, &settings)
 }
 
-fn shown(world: &World, settings: &Settings) -> String {
+fn shown(place: &TestHome, settings: &Settings) -> String {
     let author = author::authors(settings, "me").unwrap().remove(0);
     match resolve(settings, &author) {
         Ok(Route::Smtp(smtp)) => match &smtp.login {
@@ -42,7 +42,7 @@ fn shown(world: &World, settings: &Settings) -> String {
             None => smtp.host.clone(),
         },
         Ok(other) => format!("{other:?}"),
-        Err(error) => world.neutral(&error.to_string()),
+        Err(error) => place.neutral(&error.to_string()),
     }
 }
 
@@ -56,7 +56,7 @@ type Row<'a> = (
 
 fn check(rows: &[Row<'_>]) {
     for (fact, toml, variables, words, want) in rows {
-        assert_eq!(login(&world(toml, variables), words), *want, "{fact}");
+        assert_eq!(login(&place(toml, variables), words), *want, "{fact}");
     }
 }
 
@@ -313,10 +313,10 @@ fn among_files_the_one_with_the_password_names_its_server() {
     let refused =
         "cannot log in to a.example as u: auth-password in ~/.mailrc:1 belongs to u at b.example";
     let rc = "set smtp=b.example smtp-auth-user=u smtp-auth-password=pb\n";
-    let two = |toml: &str| World::rc(rc).file("config.toml", 0o600, toml);
+    let two = |toml: &str| TestHome::rc(rc).file("config.toml", 0o600, toml);
     assert_eq!(login(&two("smtp = \"a.example\"\n"), &[]), refused);
     assert_eq!(login(&two("timeout = 5\n"), &[]), "u:pb@b.example");
-    let parts = World::rc("set smtp-auth-password=p\n").file(
+    let parts = TestHome::rc("set smtp-auth-password=p\n").file(
         "config.toml",
         0o600,
         "smtp = \"b.example\"\nauth-user = \"u\"\n",
@@ -324,13 +324,13 @@ fn among_files_the_one_with_the_password_names_its_server() {
     assert_eq!(login(&parts, &[]), "u:p@b.example");
     let account = format!("{B}[accounts.a]\nsmtp = \"a.example\"\n");
     let of_account = "cannot log in to a.example as u: auth-password in ~/config.toml:3 belongs to u at b.example";
-    assert_eq!(login(&World::toml(&account), &["-A", "a"]), of_account);
-    let extra = World::rc(rc).file("extra", 0o600, "set smtp=a.example\n");
+    assert_eq!(login(&TestHome::toml(&account), &["-A", "a"]), of_account);
+    let extra = TestHome::rc(rc).file("extra", 0o600, "set smtp=a.example\n");
     assert_eq!(
         login(&extra, &["-X", "set extra-rc=~/extra"]),
         "u:pb@b.example"
     );
-    let named = World::rc("set smtp-auth-user=u smtp-auth-password=pb\n").file(
+    let named = TestHome::rc("set smtp-auth-user=u smtp-auth-password=pb\n").file(
         "extra",
         0o600,
         "set smtp=a.example\n",
@@ -338,7 +338,10 @@ fn among_files_the_one_with_the_password_names_its_server() {
     let of_nobody = "cannot log in to a.example as u: auth-password in ~/.mailrc:1 belongs to no server, because no file sets one";
     assert_eq!(login(&named, &["-X", "set extra-rc=~/extra"]), of_nobody);
     let shared = format!("{B}[accounts.a]\nfrom = \"a@x\"\n");
-    assert_eq!(login(&World::toml(&shared), &["-A", "a"]), "u:pb@b.example");
+    assert_eq!(
+        login(&TestHome::toml(&shared), &["-A", "a"]),
+        "u:pb@b.example"
+    );
 }
 
 #[test]
@@ -354,14 +357,14 @@ fn a_file_and_a_program_with_a_password_follow_the_same_rule() {
         let refused = format!(
             "cannot log in to a.example as a: {name} in ~/config.toml:3 belongs to u at b.example"
         );
-        assert_eq!(login(&World::toml(&text), A), refused);
+        assert_eq!(login(&TestHome::toml(&text), A), refused);
         let own = [A, &["-S", "auth-password-file=/own"]].concat();
         assert_eq!(
-            login(&World::toml(&text), &own),
+            login(&TestHome::toml(&text), &own),
             "a:(File(\"/own\"))@a.example"
         );
     }
-    let netrc = World::rc("set smtp=b.example user=u password=pb netrc-lookup\n").file(
+    let netrc = TestHome::rc("set smtp=b.example user=u password=pb netrc-lookup\n").file(
         ".netrc",
         0o600,
         "machine a.example login a password pn\n",
@@ -442,8 +445,8 @@ struct Sent {
     login: Option<LoginOrigin>,
 }
 
-fn sent(world: &World, words: &[&str]) -> Sent {
-    let settings = world.settings(words).unwrap();
+fn sent(place: &TestHome, words: &[&str]) -> Sent {
+    let settings = place.settings(words).unwrap();
     let author = author::authors(&settings, "me").unwrap().remove(0);
     let login = match resolve(&settings, &author).unwrap() {
         Route::Smtp(smtp) => smtp.login.and_then(|login| login.origin),
@@ -455,18 +458,18 @@ fn sent(world: &World, words: &[&str]) -> Sent {
     }
 }
 
-fn again(world: &World, words: &[&str], sent: &Sent, by_hand: bool) -> String {
+fn again(place: &TestHome, words: &[&str], sent: &Sent, by_hand: bool) -> String {
     let kept = StoredSettings {
         account: None,
         said: &sent.said,
         login: sent.login.as_ref(),
     };
-    match world
+    match place
         .layers(words)
         .and_then(|layers| layers.resolve_for(kept, by_hand))
     {
-        Ok(settings) => shown(world, &settings),
-        Err(error) => world.neutral(&error.to_string()),
+        Ok(settings) => shown(place, &settings),
+        Err(error) => place.neutral(&error.to_string()),
     }
 }
 
@@ -599,7 +602,7 @@ fn a_mail_that_waits_goes_by_the_login_it_was_sent_with_or_not_at_all() {
         ),
     ];
     for (variables, words, thens) in rows {
-        let first = sent(&world(B, variables), words);
+        let first = sent(&place(B, variables), words);
         assert!(
             !format!("{:?}{:?}", first.said, first.login).contains("pa\""),
             "{:?}",
@@ -607,7 +610,7 @@ fn a_mail_that_waits_goes_by_the_login_it_was_sent_with_or_not_at_all() {
         );
         for (fact, variables, words, by_hand, want) in *thens {
             assert_eq!(
-                again(&world(B, variables), words, &first, *by_hand),
+                again(&place(B, variables), words, &first, *by_hand),
                 *want,
                 "{fact}"
             );
@@ -622,18 +625,18 @@ fn a_mail_that_was_kept_before_logins_were_noted_gets_no_password_of_others() {
         login: None,
     };
     let refused = "cannot log in to a.example as a: auth-password in ~/config.toml:3 belongs to u at b.example";
-    let world = World::toml(B);
+    let place = TestHome::toml(B);
     assert_eq!(
-        again(&world, &[], &old(&["smtp=a.example", "auth-user=a"]), false),
+        again(&place, &[], &old(&["smtp=a.example", "auth-user=a"]), false),
         refused
     );
     assert_eq!(
-        again(&world, &[], &old(&["smtp=b.example", "auth-user=u"]), false),
+        again(&place, &[], &old(&["smtp=b.example", "auth-user=u"]), false),
         "u:pb@b.example"
     );
     assert_eq!(
         again(
-            &world,
+            &place,
             &[],
             &old(&["auth-password-file=/pa", "smtp=a.example", "auth-user=a"]),
             false
@@ -644,27 +647,27 @@ fn a_mail_that_was_kept_before_logins_were_noted_gets_no_password_of_others() {
 
 #[test]
 fn a_mended_file_mends_the_mail_that_waits() {
-    let first = sent(&World::toml(B), &[]);
+    let first = sent(&TestHome::toml(B), &[]);
     let mended = B.replace("b.example", "c.example").replace("pb", "pc");
     assert_eq!(
-        again(&World::toml(&mended), &[], &first, false),
+        again(&TestHome::toml(&mended), &[], &first, false),
         "u:pc@c.example"
     );
     // What a variable said of the password was for the server of that time.
-    let kept = sent(&world(B, &[("SMAIL_AUTH_PASSWORD_FILE", "/pb")]), &[]);
+    let kept = sent(&place(B, &[("SMAIL_AUTH_PASSWORD_FILE", "/pb")]), &[]);
     assert_eq!(
-        again(&World::toml(B), &[], &kept, false),
+        again(&TestHome::toml(B), &[], &kept, false),
         "u:(File(\"/pb\"))@b.example"
     );
     assert_eq!(
-        again(&World::toml(&mended), &[], &kept, false),
+        again(&TestHome::toml(&mended), &[], &kept, false),
         "u:pc@c.example"
     );
 }
 
 #[test]
 fn a_server_that_only_its_own_run_found_is_kept() {
-    let empty = World::toml("");
+    let empty = TestHome::toml("");
     let sent = sent(&empty, &["-r", "me@gmail.com", "-S", "auth-password=pa"]);
     assert_eq!(sent.said, ["smtp=smtps://smtp.gmail.com:465"]);
     let gone = "cannot log in to smtp.gmail.com as me@gmail.com: the password came from auth-password of -S and was not stored";
@@ -674,13 +677,13 @@ fn a_server_that_only_its_own_run_found_is_kept() {
 #[test]
 fn the_password_of_a_proxy_is_found_again_or_missed() {
     let url: &[(&str, &str)] = &[("SMAIL_PROXY", "socks5://x:pp@127.0.0.1:1")];
-    let proxied = |world: &World, kept: &Sent| {
+    let proxied = |place: &TestHome, kept: &Sent| {
         let kept = StoredSettings {
             account: None,
             said: &kept.said,
             login: kept.login.as_ref(),
         };
-        let settings = world.layers(&[]).unwrap().resolve_for(kept, false).unwrap();
+        let settings = place.layers(&[]).unwrap().resolve_for(kept, false).unwrap();
         let author = author::authors(&settings, "me").unwrap().remove(0);
         match resolve(&settings, &author) {
             Ok(Route::Smtp(smtp)) => match smtp.proxy.unwrap().login.unwrap() {
@@ -691,10 +694,10 @@ fn the_password_of_a_proxy_is_found_again_or_missed() {
             Err(error) => error.to_string(),
         }
     };
-    let sent = sent(&world(B, url), &[]);
+    let sent = sent(&place(B, url), &[]);
     assert_eq!(sent.said, ["proxy=socks5://x@127.0.0.1:1"]);
-    assert_eq!(proxied(&world(B, url), &sent), "x:pp");
+    assert_eq!(proxied(&place(B, url), &sent), "x:pp");
     let missing = "cannot log in to the proxy 127.0.0.1:1 as x: the password came from proxy and was not \
         stored";
-    assert_eq!(proxied(&World::toml(B), &sent), missing);
+    assert_eq!(proxied(&TestHome::toml(B), &sent), missing);
 }

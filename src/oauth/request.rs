@@ -1,0 +1,32 @@
+//! What every question to a server of tokens has in common.
+use zeroize::Zeroizing;
+
+use super::{Account, Post, Response, TokenError, TokenFailure, Url};
+use crate::secret::Secret;
+
+/// Posts a form; that there is no reply is temporary.
+pub(super) fn ask(
+    post: Post<'_>,
+    url: &Url,
+    body: &Zeroizing<String>,
+) -> Result<Response, TokenError> {
+    post(url, body).map_err(|why| {
+        let why = format!("cannot ask {}: {why}", url.host);
+        TokenError::new(TokenFailure::Temporary, why)
+    })
+}
+
+/// What proves who the client is, where it has something.
+pub(super) fn client_secret(account: &Account) -> Result<Option<Secret>, TokenError> {
+    let fetched = account
+        .client_secret
+        .as_ref()
+        .map(crate::secret::SecretSource::fetch);
+    fetched.transpose().map_err(|error| {
+        let kind = match error.temporary {
+            true => TokenFailure::Temporary,
+            false => TokenFailure::Settings,
+        };
+        TokenError::new(kind, format!("no client secret: {error}"))
+    })
+}
