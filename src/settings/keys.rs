@@ -136,7 +136,7 @@ keys! {
         "auth-user", ["smtp-auth-user", "user"], Text, "me@example.org", "the From address, if a password is set", "The user name.", chain;
         "auth-password", ["smtp-auth-password", "password"], Secret, "***", "", "The password or token. Its file must be private. It is sent only to the server and user that this file names.", chain;
         "auth-password-file", ["smtp-auth-password-file"], Path, "~/.config/smail/password", "", "A private file whose first line is the password.", chain;
-        "auth-password-command", ["smtp-auth-password-command"], Program, "pass show mail", "", "A program that prints the password; it runs without a shell, for at most 30 s.", chain;
+        "auth-password-command", ["smtp-auth-password-command"], Program, "pass show mail", "", "A program that prints the password; it runs without a shell, for at most 30 s, and once more if the server refuses the password.", chain;
         "auth-in-clear", [], Flag, "true", "false", "Allows a login without TLS at a host other than this one.";
         "netrc-lookup", [], Flag, "true", "false", "Looks up user and password in ~/.netrc at the login.", chain;
         "netrc", ["NETRC"], Path, "~/.netrc", "~/.netrc", "The netrc file; it must be private.";
