@@ -43,6 +43,17 @@ pub(crate) struct Subject {
     pub own: bool,
     /// The time here, in seconds since 1970.
     pub now: i64,
+    /// When the sign-in of OAuth2 ends by the rule of its provider, if that is soon.
+    pub sign_in: Option<SignIn>,
+}
+
+/// The end of a sign-in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SignIn {
+    /// In seconds since 1970.
+    pub ends: i64,
+    /// Only a client in testing is under the rule.
+    pub testing: bool,
 }
 
 /// The words for a fault, from the rooms that have them.
@@ -194,6 +205,7 @@ fn notes(
             notes
         }
         (Step::Login, Outcome::Skipped) => vec![no_login(endpoint)],
+        (Step::Login, Outcome::Passed) => vec![sign_in(subject)],
         (Step::Sender, Outcome::Passed) => vec![from_rule(subject)],
         (Step::Sender, Outcome::Failed(fault)) => vec![other_sender(subject, fault, hints)],
         _ => Vec::new(),
@@ -351,6 +363,27 @@ fn no_login(endpoint: &Endpoint) -> Option<String> {
             offered.join(" ")
         )
     })
+}
+
+/// A sign-in that ends before anybody is likely to look again.
+fn sign_in(subject: &Subject) -> Option<String> {
+    let SignIn { ends, testing } = subject.sign_in?;
+    let account = subject.account.as_deref();
+    let account = account.map_or_else(String::new, |name| format!(" {}", crate::text::word(name)));
+    let when = match (ends - subject.now).div_euclid(DAY) {
+        ..0 => "has ended".to_owned(),
+        0 => "ends today".to_owned(),
+        1 => "ends in 1 day".to_owned(),
+        days => format!("ends in {days} days"),
+    };
+    let only = if testing {
+        "if the client at the provider is in testing, "
+    } else {
+        ""
+    };
+    Some(format!(
+        "{only}the sign-in {when}: run smail --login{account}"
+    ))
 }
 
 /// The mechanisms that EHLO named last.

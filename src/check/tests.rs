@@ -15,6 +15,7 @@ fn subject() -> Subject {
         author: "ann@example.org".into(),
         sender: "ann@example.org".into(),
         account: Some("work".into()),
+        sign_in: None,
         now: NOW,
         ..Subject::default()
     }
@@ -323,4 +324,33 @@ fn only_the_outcome_is_coloured() {
         sheet.add(step(Step::Login, Facts::new(), Outcome::Skipped), look),
         "  login      -                 not set\n"
     );
+}
+
+#[test]
+fn a_sign_in_that_ends_soon_is_told() {
+    let at = |days: i64, testing, account: Option<&str>| {
+        sign_in(&Subject {
+            sign_in: Some(SignIn {
+                ends: days * DAY + 5,
+                testing,
+            }),
+            account: account.map(str::to_owned),
+            now: 0,
+            ..Subject::default()
+        })
+        .unwrap()
+    };
+    assert_eq!(
+        at(3, true, Some("work")),
+        "if the client at the provider is in testing, the sign-in ends in 3 days: run smail --login work"
+    );
+    assert_eq!(
+        at(0, false, None),
+        "the sign-in ends today: run smail --login"
+    );
+    assert_eq!(
+        at(-1, false, None),
+        "the sign-in has ended: run smail --login"
+    );
+    assert_eq!(sign_in(&Subject::default()), None);
 }

@@ -15,7 +15,8 @@ use crate::draft::DraftError;
 use crate::environment::{self, Environment};
 use crate::failure::{self, Exit, Failure};
 use crate::message::{Envelope, Message};
-use crate::route::{Route, resolve::resolve};
+use crate::oauth::{Rule, Store};
+use crate::route::{Credential, Route, resolve::resolve};
 use crate::settings::{Settings, SettingsError, author};
 use crate::transport::Event;
 use crate::transport::{self, rehearsal};
@@ -112,7 +113,24 @@ fn subject(settings: &Settings, route: &Route, author: &Mailbox, sender: &Addres
         preset: settings.preset,
         own: false,
         now: i64::try_from(now).unwrap_or(i64::MAX),
+        sign_in: sign_in(route, i64::try_from(now).unwrap_or(i64::MAX)),
     }
+}
+
+/// The end of the sign-in that a route logs in with, if it is within a week.
+fn sign_in(route: &Route, now: i64) -> Option<check::SignIn> {
+    let Route::Smtp(server) = route else {
+        return None;
+    };
+    let Credential::Token(account) = &server.login.as_ref()?.credential else {
+        return None;
+    };
+    let (rule, kept) = (account.rule?, Store::new(account).load().ok()??);
+    let ends = kept.ends(rule);
+    (ends - now <= 7 * 86_400).then_some(check::SignIn {
+        ends,
+        testing: matches!(rule, Rule::AfterSignIn(_)),
+    })
 }
 
 /// A mail that is never sent; MAIL names its size.

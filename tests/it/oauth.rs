@@ -386,6 +386,15 @@ fn status_and_token_are_for_people_and_programs() {
                 .ends_with("; if the client is in testing, the sign-in ends in 7 days\n"),
         "{shown:?}"
     );
+    // Seven days are few enough to be told by a check.
+    let check = place.smail(&["--check", "work"]);
+    assert!(
+        ["6", "7"].iter().any(|days| check.stdout.contains(&format!(
+            "if the client at the provider is in testing, the sign-in ends in {days} days: \
+             run smail --login work"
+        ))),
+        "{check:?}"
+    );
     let nobody = place.sandbox.smail(&["--token", "-S", "auth=plain"]).run();
     assert_eq!(nobody.status, 78, "{nobody:?}");
 }
