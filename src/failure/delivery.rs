@@ -525,7 +525,13 @@ fn at_fault(fault: &Fault) -> &'static [&'static str] {
             | Cause::Unsound(_),
             _,
         ) => &[],
-        (Cause::TlsSettings(_), _) => &["tls-ca-file", "tls-ca-dir", "tls-cert", "tls-key"],
+        (Cause::TlsSettings(_), _) => &[
+            "tls-ca-file",
+            "tls-ca-dir",
+            "tls-cert",
+            "tls-key",
+            "tls-key-password-command",
+        ],
         (Cause::Proxy(_), _) => &["proxy"],
         (_, Stage::Login) => &[
             "auth-user",
@@ -533,6 +539,7 @@ fn at_fault(fault: &Fault) -> &'static [&'static str] {
             "auth-password-file",
             "auth-password-command",
         ],
+        (Cause::Handshake(_), _) => &["smtp", "connect-to", "proxy", "tls", "tls-min-version"],
         (_, Stage::Sender) => &["from"],
         (_, Stage::Resolve | Stage::Connect | Stage::Greeting | Stage::Tls | Stage::Prepare) => {
             &["smtp", "mta", "connect-to", "proxy", "tls"]

@@ -120,6 +120,10 @@ pub struct Trust {
     pub cert: Option<PathBuf>,
     /// Its key (PEM); the certificate's file when `None`.
     pub key: Option<PathBuf>,
+    /// Prints the passphrase of a PKCS #12 file; without it there is none.
+    pub key_password: Option<SecretSource>,
+    /// TLS 1.3 at least; else 1.2 is taken too.
+    pub only_tls13: bool,
 }
 
 /// What happens when a certificate is not trusted.

@@ -40,8 +40,9 @@ pub(super) fn read_private(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>
     // hand in the file of a host's user as it is. What counts is that nobody else can change it.
     let foreign = files::Access::of(&facts).is_foreign() && !environment::is_root();
     // Where container engines mount secrets: root's directory, and readable by all in a container
-    // that has one user.
-    let of_engine = ["/run/secrets", "/var/run/secrets"]
+    // that has one user. systemd gives a service its credentials by access lists, whose mask stands
+    // where the bits of the group do.
+    let of_engine = ["/run/secrets", "/var/run/secrets", "/run/credentials"]
         .iter()
         .any(|dir| path.starts_with(dir));
     let mounted = of_engine && !foreign && facts.mode() & 0o022 == 0;

@@ -60,6 +60,7 @@ pub(crate) struct Key {
 
 const GRANT: &[&str] = &["code", "device", "client-credentials", "service-account"];
 const TLS: &[&str] = &["implicit", "starttls", "opportunistic", "none"];
+const VERSIONS: &[&str] = &["1.2", "1.3"];
 const VERIFY: &[&str] = &["strict", "warn", "ignore", "ask"];
 const DOUBT: &[&str] = &["resend", "hold"];
 const NOTICE: &[&str] = &["mail", "none"];
@@ -117,13 +118,15 @@ keys! {
         "tls-ca-dir", ["ssl-ca-dir"], Path, "/etc/ssl/more", "", "Additional trusted roots: a directory of PEM files.", chain;
         "tls-ca-no-defaults", ["ssl-ca-no-defaults", "ssl-no-default-ca"], Flag, "true", "false", "Trusts only tls-ca-file and tls-ca-dir, not the system's roots.", chain;
         "tls-fingerprint", [], Text, "sha-256 of the certificate in hex", "", "The SHA-256 of the only certificate to trust, instead of every other check.", chain;
-        "tls-cert", ["ssl-cert"], Path, "~/.config/smail/client.pem", "", "The client certificate: PEM, or PKCS #12 without a passphrase.", chain;
+        "tls-cert", ["ssl-cert"], Path, "~/.config/smail/client.pem", "", "The client certificate: PEM, or PKCS #12.", chain;
         "tls-key", ["ssl-key"], Path, "~/.config/smail/client.key", "tls-cert", "Its key, PEM (PKCS #8, PKCS #1 or SEC1).", chain;
+        "tls-key-password-command", [], Program, "pass show client.p12", "", "A program that prints the passphrase of a PKCS #12 file; without it the file has none.", chain;
+        "tls-min-version", [], Choice(VERSIONS), "1.3", "1.2", "The oldest version of TLS to accept.", chain;
         "tls-config-pairs", [], List, "Certificate=client.pem", "", "The list of s-nail: Certificate, PrivateKey and MinProtocol are used.", chain;
         "ssl-protocol", ["ssl-method"], Text, "tls1.2", "", "Old names of TLS versions; anything below TLS 1.2 is raised to it.", chain;
         "hello-name", [], Text, "host.example.org", "the local address in brackets, or hostname with a domain", "The name in EHLO.";
         "connect-to", [], Text, "127.0.0.1:8025", "", "Connects to another address, host or host:port; TLS still checks the original name. For tunnels and tests.";
-        "proxy", ["socks-proxy"], Proxy, "socks5://127.0.0.1:1080", "", "A proxy: socks5://[user:password@]host[:port] or the same with http://; it resolves the names.", chain;
+        "proxy", ["socks-proxy"], Proxy, "socks5://127.0.0.1:1080", "", "A proxy: socks5://[user:password@]host[:port] or the same with http://; it resolves the names. environment: the one that $ALL_PROXY names, except for the hosts of $NO_PROXY. A proxy that fails is an error.", chain;
         "source-address", [], Text, "192.0.2.1", "", "The local address to connect from.";
         "timeout", [], Time, "300", "300", "Seconds one command may take. Connecting may take a tenth of that; the reply to the final dot (RFC 5321 section 4.5.3.2), or a program of mta after the end of the message, twice that. Also how long sendmail -bs waits for a client over a socket.";
         "connect-timeout", ["socket-connect-timeout"], Time, "30", "a tenth of timeout", "Seconds connecting to one address may take.";

@@ -38,6 +38,10 @@ pub(crate) const MAX_SIZE: u64 = 64 << 20;
 /// How many unknown names of mail.rc files are noted; each is compared with every known one.
 const MOST_UNKNOWN: usize = 100;
 
+/// The variable of systemd that names the directory of the credentials of a service
+/// (systemd.exec(5)).
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
 /// All that was said, before an account is chosen.
 pub(crate) struct Layers {
     pub(super) assignments: Vec<Assignment>,
@@ -50,6 +54,8 @@ pub(crate) struct Layers {
     pub(super) home: Option<PathBuf>,
     /// Where this user's state lies.
     state: Option<PathBuf>,
+    /// Where systemd put the credentials of this service.
+    credentials: Option<PathBuf>,
     host: Host,
     nested: bool,
     /// The locale of messages.
@@ -83,6 +89,7 @@ impl Layers {
             env.host.clone(),
         );
         layers.nested = env.variable(STARTED_BY_SMAIL).is_some();
+        layers.credentials = env.variable(CREDENTIALS).map(PathBuf::from);
         env.locale().clone_into(&mut layers.locale);
         layers.fallback(&overrides.files, env)?;
         for line in &overrides.first_lines {
@@ -132,6 +139,7 @@ impl Layers {
         if let Some(assignments) = account.as_ref().and_then(|name| self.accounts.get(name)) {
             trail.extend(assignments.iter().cloned());
         }
+        trail.extend(self.credential(account.as_deref()));
         let mut settings = Settings {
             trail,
             winners: BTreeMap::new(),
@@ -154,6 +162,26 @@ impl Layers {
         Ok(settings)
     }
 
+    /// The password that systemd hands to this service for an account: `smail.ACCOUNT`, or `smail`
+    /// without one. It is weaker than what is set, and is opened when somebody logs in.
+    fn credential(&self, account: Option<&str>) -> Option<Assignment> {
+        let name = match account {
+            // It is a file in one directory.
+            Some(account) if account.contains('/') => return None,
+            Some(account) => format!("smail.{account}"),
+            None => "smail".to_owned(),
+        };
+        let path = self.credentials.as_ref()?.join(&name);
+        let (key, _) = keys::find("auth-password-file")?;
+        path.is_file().then(|| Assignment {
+            key,
+            suffix: None,
+            value: Some(Value::Text(path.to_string_lossy().into_owned())),
+            layer: Layer::Fallback,
+            origin: Origin::Environment(format!("{CREDENTIALS}/{name}")),
+        })
+    }
+
     /// The names of the accounts.
     pub(crate) fn accounts(&self) -> impl Iterator<Item = &str> {
         self.accounts.keys().map(String::as_str)
@@ -164,6 +192,7 @@ impl Layers {
         Layers {
             assignments: self.assignments.clone(),
             accounts: self.accounts.clone(),
+            credentials: self.credentials.clone(),
             account: account.map(str::to_owned),
             nested: self.nested,
             locale: self.locale.clone(),
@@ -183,6 +212,7 @@ impl Layers {
             attachment: None,
             home,
             state,
+            credentials: None,
             host,
             nested: false,
             locale: String::new(),

@@ -198,6 +198,7 @@ fn for_web(route: &Smtp) -> Smtp {
         fingerprint: None,
         cert: None,
         key: None,
+        key_password: None,
         ..web.trust
     };
     for time in [&mut web.timeouts.connect, &mut web.timeouts.command] {

@@ -23,6 +23,7 @@ mod generated;
 mod house;
 mod injection;
 mod living_files;
+mod login_sources;
 mod no_thread;
 mod notices;
 mod oauth;

@@ -48,6 +48,7 @@ pub(super) fn smtp(
     if let Some(time) = settings.time("connect-timeout") {
         timeouts.connect = time;
     }
+    let proxy = proxy(settings, &chain, &server.host)?;
     Ok(Smtp {
         provider: settings.preset.as_ref().map(|preset| preset.id.to_owned()),
         lmtp: server.scheme == Some(Scheme::Lmtp),
@@ -55,7 +56,7 @@ pub(super) fn smtp(
         endpoints,
         socket,
         connect_to: host_port(settings, "connect-to")?,
-        proxy: proxy(settings, &chain)?,
+        proxy,
         source_address: source_address(settings)?,
         hello_name: hello_name(settings)?,
         ehlo: config.ehlo,

@@ -1,6 +1,7 @@
 //! What is trusted when TLS starts, by the settings of a server.
 //!
 //! Promise: what does not read as a fingerprint is an error, and never less trust.
+use super::candidates::source;
 use super::wrong;
 use crate::route::{Trust, Verify};
 use crate::settings::value::Value;
@@ -50,6 +51,15 @@ pub(super) fn trust(settings: &Settings, chain: &[String]) -> Result<Trust, Sett
         fingerprint,
         cert: path("tls-cert").or_else(|| pair("Certificate")),
         key: path("tls-key").or_else(|| pair("PrivateKey")),
+        key_password: settings
+            .chained("tls-key-password-command", chain)
+            .and_then(|command| source(settings, command)),
+        only_tls13: text("tls-min-version").as_deref() == Some("1.3")
+            || pair("MinProtocol").is_some_and(|version| {
+                version
+                    .to_str()
+                    .is_some_and(|text| text.eq_ignore_ascii_case("tlsv1.3"))
+            }),
     })
 }
 

@@ -33,6 +33,7 @@ pub(crate) struct TlsContext {
     roots: Vec<Certificate>,
     named: Vec<Leaf>,
     system: bool,
+    only_tls13: bool,
     identity: Option<Identity>,
     /// A connector, and whether it takes any certificate.
     ready: Option<(bool, TlsConnector)>,
@@ -54,6 +55,7 @@ pub(crate) fn prepare(trust: &Trust, host: &str, verify: Verify) -> Result<TlsCo
         roots: Vec::new(),
         named: Vec::new(),
         system: !trust.no_system_roots,
+        only_tls13: trust.only_tls13,
         identity: None,
         ready: None,
         terms: Terms::Strict,
@@ -86,7 +88,7 @@ pub(crate) fn prepare(trust: &Trust, host: &str, verify: Verify) -> Result<TlsCo
     prepared.identity = trust
         .cert
         .as_ref()
-        .map(|cert| identity(cert, trust.key.as_deref()))
+        .map(|cert| identity(cert, trust.key.as_deref(), trust.key_password.as_ref()))
         .transpose()?;
     let any = any || matches!(prepared.terms, Terms::Named);
     // Also tells whether key and certificate belong together.
@@ -142,7 +144,11 @@ impl TlsContext {
             return Ok(connector.clone());
         }
         let mut builder = TlsConnector::builder();
-        builder.min_protocol_version(Some(Protocol::Tlsv12));
+        let least = match self.only_tls13 {
+            true => Protocol::Tlsv13,
+            false => Protocol::Tlsv12,
+        };
+        builder.min_protocol_version(Some(least));
         builder
             .danger_accept_invalid_certs(any)
             .disable_built_in_roots(any || !self.system);

@@ -632,3 +632,29 @@ fn a_weak_key_of_the_exchange_is_named_as_such() {
     assert_eq!(fault.cause, Cause::Handshake("dh key too small".into()));
     assert_eq!(crate::hints::of(fault).unwrap().id, "tls-weak-dh");
 }
+
+#[test]
+fn an_old_version_of_tls_is_refused_where_a_new_one_is_required() {
+    let leaf = pair("x", &["localhost"], None, LONG);
+    for only_tls13 in [false, true] {
+        let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server()).unwrap();
+        acceptor.set_certificate(&leaf.cert).unwrap();
+        acceptor.set_private_key(&leaf.key).unwrap();
+        acceptor
+            .set_max_proto_version(Some(SslVersion::TLS1_2))
+            .unwrap();
+        let acceptor = acceptor.build();
+        let server = start(move |listener| drop(acceptor.accept(listener.accept().unwrap().0)));
+        let trust = Trust {
+            verify: Verify::Ignore,
+            only_tls13,
+            ..Trust::default()
+        };
+        let report = deliver(implicit(&server, trust), &message(&["b@b.test"]));
+        let fault = report.recipients[0].outcome.as_ref().unwrap_err();
+        let is_of_version =
+            matches!(&fault.cause, Cause::Handshake(why) if why.contains("version"));
+        assert_eq!(is_of_version, only_tls13, "{fault:?}");
+        server.done();
+    }
+}

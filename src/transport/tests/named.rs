@@ -1,5 +1,7 @@
 //! Certificates that the settings name: whom they vouch for, and what is shown to a server.
 use openssl::pkcs12::Pkcs12;
+
+use crate::secret::SecretSource;
 use openssl::pkey::PKey;
 use openssl::rsa::Rsa;
 use openssl::ssl::{SslAcceptor, SslMethod, SslVerifyMode};
@@ -234,6 +236,12 @@ fn a_client_certificate_is_shown_when_asked_for_whatever_form_its_key_has() {
         .cert(&alice.cert)
         .build2("")
         .unwrap();
+    let sealed = Pkcs12::builder()
+        .name("alice")
+        .pkey(&alice.key)
+        .cert(&alice.cert)
+        .build2("open sesame")
+        .unwrap();
     let forms = [
         (file("1", &[pem(&alice), eight(&alice)]), None),
         (file("2", &[eight(&alice), pem(&alice), pem(&root)]), None),
@@ -248,6 +256,7 @@ fn a_client_certificate_is_shown_when_asked_for_whatever_form_its_key_has() {
         ),
         (file("6", &[pkcs1, pem(&bob)]), None),
         (file("7.p12", &[packed.to_der().unwrap()]), None),
+        (file("8.p12", &[sealed.to_der().unwrap()]), None),
     ];
     let server = inquisitive(&root, &leaf, forms.len());
     let trust = Trust {
@@ -255,12 +264,14 @@ fn a_client_certificate_is_shown_when_asked_for_whatever_form_its_key_has() {
         ..Trust::default()
     };
     for (cert, key) in forms {
+        let name = format!("{cert:?}");
+        let command = || SecretSource::Command(vec!["echo".into(), "open sesame".into()]);
         let shown = Trust {
             cert,
             key,
+            key_password: name.contains("8.p12").then(command),
             ..trust.clone()
         };
-        let name = format!("{:?}", shown.cert);
         assert_eq!(
             outcomes(&deliver(implicit(&server, shown), &message(&["b@b.test"]))),
             [HEARD],

@@ -2,7 +2,7 @@
 //!
 //! Promise: every usual form of a key without a passphrase is taken (PKCS #8, PKCS #1, SEC1, PKCS
 //! #12), in a file of its own or together with the certificate. Nothing is asked on the terminal:
-//! an encrypted key is refused.
+//! an encrypted key in PEM is refused, and the passphrase of PKCS #12 comes from a program.
 use std::path::Path;
 
 use base64::Engine as _;
@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::said;
 use crate::delivery::Cause;
+use crate::secret::{Secret, SecretSource};
 use crate::transport::net::pem::{certificates, read};
 
 const SEQUENCE: u8 = 0x30;
@@ -29,10 +30,14 @@ const EC: &[u8] = &[0x06, 0x07, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01];
 ///
 /// # Errors
 /// [`Cause::TlsSettings`] naming the file.
-pub(crate) fn identity(cert: &Path, key: Option<&Path>) -> Result<Identity, Cause> {
+pub(crate) fn identity(
+    cert: &Path,
+    key: Option<&Path>,
+    passphrase: Option<&SecretSource>,
+) -> Result<Identity, Cause> {
     let whole = Zeroizing::new(read(cert)?);
     if whole.first() == Some(&SEQUENCE) {
-        return packed(cert, key, &whole);
+        return packed(cert, key, &whole, passphrase);
     }
     certificates(cert, &whole)?;
     let path = key.unwrap_or(cert);
@@ -51,8 +56,13 @@ pub(crate) fn identity(cert: &Path, key: Option<&Path>) -> Result<Identity, Caus
     Identity::from_pkcs8(&whole, key.as_bytes()).map_err(|_| bad(none))
 }
 
-/// A PKCS #12 file without a passphrase.
-fn packed(cert: &Path, key: Option<&Path>, whole: &[u8]) -> Result<Identity, Cause> {
+/// A PKCS #12 file; its passphrase is asked of a program, and is empty without one.
+fn packed(
+    cert: &Path,
+    key: Option<&Path>,
+    whole: &[u8],
+    passphrase: Option<&SecretSource>,
+) -> Result<Identity, Cause> {
     if key.is_some_and(|key| key != cert) {
         let why = format!(
             "{}: a PKCS #12 file contains its own key; unset tls-key",
@@ -60,12 +70,17 @@ fn packed(cert: &Path, key: Option<&Path>, whole: &[u8]) -> Result<Identity, Cau
         );
         return Err(Cause::TlsSettings(why));
     }
-    Identity::from_pkcs12(whole, "").map_err(|error| {
+    let secret = passphrase.map(SecretSource::fetch).transpose();
+    let secret = secret.map_err(|error| Cause::TlsSettings(error.why))?;
+    let text = secret.as_ref().map_or("", Secret::reveal);
+    Identity::from_pkcs12(whole, text).map_err(|error| {
         let why = said(&error.to_string());
-        Cause::TlsSettings(format!(
-            "{}: expected PKCS #12 without a passphrase, got: {why}",
-            cert.display()
-        ))
+        let what = match secret {
+            Some(_) => "with the passphrase of tls-key-password-command",
+            None => "without a passphrase",
+        };
+        let file = cert.display();
+        Cause::TlsSettings(format!("{file}: expected PKCS #12 {what}, got: {why}"))
     })
 }
 
