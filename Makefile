@@ -36,8 +36,10 @@ MAC = aarch64-apple-darwin
 check:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	@if pkg-config --exists dbus-1; then $(CARGO) clippy --locked --all-targets --features keyring -- -D warnings; \
+	else echo "make check: not checked with the keyring: libdbus-1-dev is not installed" >&2; fi
 	@if rustup target list --installed 2>/dev/null | grep -qx $(MAC); then \
-	  $(CARGO) check --locked --lib --bins --target $(MAC); \
+	  $(CARGO) check --locked --lib --bins --features keyring --target $(MAC); \
 	else echo "make check: not checked for macOS: rustup target add $(MAC)" >&2; fi
 
 # Generates the committed files from the rows of flags and settings. A file is replaced only by a complete one.

@@ -78,7 +78,7 @@ pub struct Account {
     /// A key and its certificate in place of a client secret.
     pub client_key: Option<(PathBuf, PathBuf)>,
     /// The JSON file of a service account.
-    pub service_account: Option<PathBuf>,
+    pub service_key: Option<PathBuf>,
     /// What the token is for.
     pub scope: String,
     /// Where a person signs in.

@@ -4,6 +4,7 @@
 //! argument vector.
 mod command;
 mod file;
+mod keyring;
 pub(crate) mod netrc;
 mod prompt;
 
@@ -70,6 +71,13 @@ pub enum SecretSource {
     Command(Vec<String>),
     /// The entry of a netrc, which may name the user too.
     Netrc(netrc::Lookup),
+    /// The keyring of the desktop, for this user at this server.
+    Keyring {
+        /// Who logs in.
+        user: String,
+        /// Where.
+        host: String,
+    },
     /// Asked on the terminal, for this user at this server.
     Prompt {
         /// Who logs in.
@@ -124,6 +132,7 @@ impl SecretSource {
                     lookup.host
                 ))),
             },
+            SecretSource::Keyring { user, host } => keyring::password(user, host),
             SecretSource::Prompt { user, host } => prompt::ask(user, host),
         }
     }

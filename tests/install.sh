@@ -6,6 +6,7 @@ set -eu
 
 packages='
 pkg-config libssl-dev        # build: OpenSSL
+libdbus-1-dev                # checks: the feature keyring
 gcc libc6-dev make           # build
 ca-certificates              # the roots of the system
 python3                      # tests: reads the delivered mail; benches: measures
@@ -24,11 +25,11 @@ git git-email                # tests: patches by mail
 libmailtools-perl            # tests: Mail::Mailer; git send-email reads addresses with it
 php-cli                      # tests: mail() of PHP
 bsd-mailx mailutils mutt     # tests: mail programs that send through sendmail
-curl msmtp s-nail swaks      # benches: the peers; tests: s-nail through sendmail
+curl msmtp s-nail swaks      # benches: the peers; tests: curl as a browser, s-nail through sendmail
 sendemail                    # benches: a peer
 libio-socket-ssl-perl libauthen-sasl-perl # benches: TLS and logins of the peers in Perl
 valgrind                     # benches: instructions
-openssl                      # benches: a certificate
+openssl                      # benches: a certificate; tests: keys and signatures
 time                         # benches: peak memory
 '
 wanted=$(printf '%s' "$packages" | sed 's/#.*//' | tr -s ' \n' '  ')

@@ -11,6 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+#[cfg(not(target_vendor = "apple"))]
 use super::variable;
 use crate::files;
 

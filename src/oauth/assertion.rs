@@ -61,7 +61,7 @@ struct ServiceAccount {
 /// # Errors
 /// Its file cannot be used.
 pub(super) fn of_service_account(account: &Account, now: i64) -> Result<Secret, TokenError> {
-    let Some(path) = &account.service_account else {
+    let Some(path) = &account.service_key else {
         let why = "a service account needs oauth2-service-account, its JSON file";
         return Err(TokenError::new(TokenFailure::Settings, why));
     };
@@ -113,7 +113,7 @@ pub(super) fn of_client(
     };
     let aud = account.token.to_string();
     let mut id = [0; 16];
-    getrandom::fill(&mut id).map_err(|error| no_random(&error))?;
+    getrandom::fill(&mut id).map_err(no_random)?;
     let claims = Claims {
         iss: &account.client_id,
         sub: &account.client_id,
@@ -130,7 +130,7 @@ fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, TokenError> {
     private_file(path).map_err(|error| TokenError::new(TokenFailure::File, error.why))
 }
 
-fn no_random(error: &getrandom::Error) -> TokenError {
+fn no_random(error: getrandom::Error) -> TokenError {
     let why = format!("the system has no random numbers: {error}");
     TokenError::new(TokenFailure::Temporary, why)
 }

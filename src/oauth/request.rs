@@ -23,9 +23,10 @@ pub(super) fn client_secret(account: &Account) -> Result<Option<Secret>, TokenEr
         .as_ref()
         .map(crate::secret::SecretSource::fetch);
     fetched.transpose().map_err(|error| {
-        let kind = match error.temporary {
-            true => TokenFailure::Temporary,
-            false => TokenFailure::Settings,
+        let kind = if error.temporary {
+            TokenFailure::Temporary
+        } else {
+            TokenFailure::Settings
         };
         TokenError::new(kind, format!("no client secret: {error}"))
     })

@@ -44,8 +44,8 @@ struct Refusal {
     error_description: Option<String>,
 }
 
-/// What an error code means (RFC 6749 sections 4.1.2.1 and 5.2, RFC 8628 section 3.5, OpenID Connect
-/// Core section 3.1.2.6).
+/// What an error code means (RFC 6749 sections 4.1.2.1 and 5.2, RFC 8628 section 3.5, `OpenID`
+/// Connect Core section 3.1.2.6).
 const CODES: &[(&str, TokenFailure)] = &[
     ("invalid_grant", TokenFailure::SignIn),
     ("invalid_token", TokenFailure::SignIn),

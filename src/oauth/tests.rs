@@ -19,7 +19,7 @@ fn account(dir: &Path, grant: Grant) -> Account {
         client_id: "client".to_owned(),
         client_secret: None,
         client_key: None,
-        service_account: None,
+        service_key: None,
         scope: "https://mail/ offline_access".to_owned(),
         authorize: Some(Url::parse("https://id.example/authorize").unwrap()),
         token: Url::parse("https://id.example/token").unwrap(),
@@ -193,6 +193,7 @@ fn a_token_that_was_refused_is_renewed_however_long_it_is_good() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn every_error_of_the_standard_says_what_to_do() {
     use TokenFailure::{Denied, Protocol, Settings, SignIn, Temporary};
     let rows = [
@@ -580,7 +581,7 @@ fn a_service_account_acts_for_the_mailbox() {
     std::fs::write(&file, text.to_string()).unwrap();
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
     let account = Account {
-        service_account: Some(file),
+        service_key: Some(file),
         ..account(dir.path(), Grant::ServiceAccount)
     };
     let server = Server::new(&[(200, &granted("robot", None, 3600))]);
@@ -623,7 +624,7 @@ fn the_listener_takes_its_own_redirect_alone() {
     });
     let none = std::sync::atomic::AtomicUsize::new(0);
     let mut heard = Vec::new();
-    let minute = std::time::Duration::from_secs(60);
+    let minute = std::time::Duration::from_mins(1);
     listener
         .wait(minute, &none, |target| {
             heard.push(target.to_owned());

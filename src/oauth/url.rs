@@ -73,9 +73,10 @@ impl fmt::Display for Url {
         } else {
             ("http", 80)
         };
-        let host = match self.host.contains(':') {
-            true => format!("[{}]", self.host),
-            false => self.host.clone(),
+        let host = if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.clone()
         };
         write!(f, "{scheme}://{host}")?;
         if self.port != usual {

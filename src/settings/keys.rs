@@ -141,6 +141,7 @@ keys! {
         "auth-password-file", ["smtp-auth-password-file"], Path, "~/.config/smail/password", "", "A private file whose first line is the password.", chain;
         "auth-password-command", ["smtp-auth-password-command"], Program, "pass show mail", "", "A program that prints the password; it runs without a shell, for at most 30 s, and once more if the server refuses the password.", chain;
         "auth-in-clear", [], Flag, "true", "false", "Allows a login without TLS at a host other than this one.";
+        "auth-keyring", [], Flag, "true", "false", "Looks up the password in the keyring (Secret Service with the attributes host, service = smtp and user; or macOS Keychain). Nobody is asked to unlock it: a message waits until it is. Only in programs built with the feature keyring.", chain;
         "netrc-lookup", [], Flag, "true", "false", "Looks up user and password in ~/.netrc at the login.", chain;
         "netrc", ["NETRC"], Path, "~/.netrc", "~/.netrc", "The netrc file; it must be private.";
         "netrc-command", ["netrc-pipe"], Program, "gpg -dq .netrc.gpg", "", "A program that prints a netrc file. It runs at the login.";

@@ -227,3 +227,26 @@ fn a_token_comes_over_https_by_the_proxy_of_the_route() {
         "{refused:?}"
     );
 }
+
+#[test]
+fn a_program_without_the_keyring_says_so() {
+    let sandbox = Sandbox::new();
+    let sink = Options::new().login("me@x.example", "x").implicit().start();
+    server(
+        &sandbox,
+        &sink,
+        "auth-user = \"me@x.example\"\nauth-keyring = true\n",
+    );
+    let outcome = mail(&sandbox, &[])
+        .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent")
+        .run();
+    let (status, why) = if cfg!(feature = "keyring") {
+        (75, "no keyring runs in this session")
+    } else {
+        (77, "this smail was built without the keyring")
+    };
+    assert_eq!(outcome.status, status, "{outcome:?}");
+    assert!(outcome.stderr.contains(why), "{outcome:?}");
+    // A password that is set needs none.
+    sent(&mail(&sandbox, &["-S", "auth-password=x"]).run());
+}

@@ -149,6 +149,14 @@ fn credentials(
             let origin = origin(&goal.user, place, given);
             Ok(Some((goal.user, source, origin)))
         }
+        (Found::Nothing, _) if is_on(goal.settings, "auth-keyring", goal.chain) => {
+            let keyring = SecretSource::Keyring {
+                user: goal.user.clone(),
+                host: at.server.host.clone(),
+            };
+            let origin = origin(&goal.user, "the keyring".to_owned(), false);
+            Ok(Some((goal.user, keyring, origin)))
+        }
         (_, Some(lookup)) => {
             let user = wanted.user.or_else(|| lookup.user.clone());
             let user = user.unwrap_or_default();
@@ -293,13 +301,7 @@ fn netrc_lookup(
     wanted: bool,
 ) -> Result<Option<netrc::Lookup>, SettingsError> {
     let settings = goal.settings;
-    let on = matches!(
-        settings
-            .chained("netrc-lookup", goal.chain)
-            .and_then(|a| a.value.as_ref()),
-        Some(Value::Flag(true))
-    );
-    if !(on && wanted) {
+    if !(wanted && is_on(settings, "netrc-lookup", goal.chain)) {
         return Ok(None);
     }
     let (host, user) = (server.host.clone(), user.map(str::to_owned));
@@ -329,4 +331,9 @@ fn netrc_lookup(
         user: Some(entry.login),
         ..lookup
     }))
+}
+
+fn is_on(settings: &Settings, name: &'static str, chain: &[String]) -> bool {
+    let value = settings.chained(name, chain).and_then(|a| a.value.as_ref());
+    matches!(value, Some(Value::Flag(true)))
 }

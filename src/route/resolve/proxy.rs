@@ -87,7 +87,7 @@ fn of_environment(settings: &Settings, host: &str) -> Result<Option<Proxy>, Sett
     let named = text(named).ok_or_else(|| bad("it is not UTF-8"))?;
     // curl's name for names that the proxy looks up, which is how it always is here.
     let parsed = Parsed::proxy(named);
-    let (kind, server) = parsed.meaning().map_err(|why| bad(why))?;
+    let (kind, server) = parsed.meaning().map_err(bad)?;
     let password = server.password.clone().unwrap_or_default();
     let secret = SecretSource::Inline(Secret::new(password));
     Ok(Some(Proxy {

@@ -773,7 +773,7 @@ fn a_provider_of_mail_brings_the_addresses_of_its_tokens() {
         assert_eq!(login.mechanism, Choice::Token);
         match login.credential {
             crate::route::Credential::Token(account) => *account,
-            other => panic!("{other:?}"),
+            other @ crate::route::Credential::Secret(_) => panic!("{other:?}"),
         }
     };
     let google = account(&["-S", "auth-user=me@gmail.com"]);

@@ -93,9 +93,10 @@ fn account(settings: &Settings, user: &str) -> Result<Account, SettingsError> {
             "the provider of access tokens is not known: set oauth2-provider or oauth2-token-url";
         return Err(wrong(settings, "auth", why));
     };
-    let scope = match grant.needs_person() {
-        true => row(|row| row.scope),
-        false => row(|row| row.service_scope),
+    let scope = if grant.needs_person() {
+        row(|row| row.scope)
+    } else {
+        row(|row| row.service_scope)
     };
     let name = settings.account.clone().unwrap_or_default();
     Ok(Account {
@@ -107,7 +108,7 @@ fn account(settings: &Settings, user: &str) -> Result<Account, SettingsError> {
             let cert = settings.path("oauth2-client-cert");
             (key.clone(), cert.unwrap_or(key))
         }),
-        service_account: settings.path("oauth2-service-account"),
+        service_key: settings.path("oauth2-service-account"),
         scope: settings
             .filled("oauth2-scope")
             .unwrap_or_else(|| scope.to_owned()),

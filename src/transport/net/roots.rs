@@ -33,7 +33,7 @@ pub(crate) struct TlsContext {
     roots: Vec<Certificate>,
     named: Vec<Leaf>,
     system: bool,
-    only_tls13: bool,
+    least: Protocol,
     identity: Option<Identity>,
     /// A connector, and whether it takes any certificate.
     ready: Option<(bool, TlsConnector)>,
@@ -55,7 +55,11 @@ pub(crate) fn prepare(trust: &Trust, host: &str, verify: Verify) -> Result<TlsCo
         roots: Vec::new(),
         named: Vec::new(),
         system: !trust.no_system_roots,
-        only_tls13: trust.only_tls13,
+        least: if trust.only_tls13 {
+            Protocol::Tlsv13
+        } else {
+            Protocol::Tlsv12
+        },
         identity: None,
         ready: None,
         terms: Terms::Strict,
@@ -144,11 +148,7 @@ impl TlsContext {
             return Ok(connector.clone());
         }
         let mut builder = TlsConnector::builder();
-        let least = match self.only_tls13 {
-            true => Protocol::Tlsv13,
-            false => Protocol::Tlsv12,
-        };
-        builder.min_protocol_version(Some(least));
+        builder.min_protocol_version(Some(self.least));
         builder
             .danger_accept_invalid_certs(any)
             .disable_built_in_roots(any || !self.system);

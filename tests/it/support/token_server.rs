@@ -257,7 +257,7 @@ fn token(state: &mut State, access: &Mutex<String>, form: &str) -> (u16, String)
     );
     if rotates {
         state.refresh = format!("{MARK}REFRESH-{serial}");
-        page.push_str(&format!(",\"refresh_token\":\"{}\"", state.refresh));
+        page += &[",\"refresh_token\":\"", &state.refresh, "\""].concat();
     }
     (200, page + "}")
 }
