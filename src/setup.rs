@@ -141,6 +141,10 @@ pub(crate) enum TrialError {
     /// A signal, or Ctrl-C, ended it; nothing may be asked any more.
     Interrupted,
 }
+/// Lets a person sign in to the provider of access tokens, by settings and for the account of this
+/// name; returns the file of the tokens.
+pub(crate) type SignIn<'a> = &'a dyn Fn(&[Setting], Option<&str>) -> Result<String, TrialError>;
+
 /// What is visibly wrong with a secret, for this provider and user name.
 pub(crate) type Doubt<'a> = &'a dyn Fn(Option<&Preset>, &str, &Secret) -> Option<String>;
 
@@ -153,6 +157,8 @@ pub(crate) struct Services<'a> {
     pub web: Web<'a>,
     /// Tries settings.
     pub try_it: Trial<'a>,
+    /// Signs in with OAuth2.
+    pub sign_in: SignIn<'a>,
     /// Looks at a secret.
     pub doubt: Doubt<'a>,
 }

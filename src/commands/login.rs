@@ -99,6 +99,23 @@ impl Target {
         tokens::post(&self.route, url, form, context)
     }
 
+    /// Signs in; returns what to tell the person.
+    fn sign_in(
+        &self,
+        args: &Args,
+        env: &Environment,
+        context: &RunContext,
+    ) -> Result<String, TokenError> {
+        match self.account.grant {
+            Grant::Code => with_browser(args, self, env, context),
+            Grant::Device => with_device(self, context),
+            Grant::ClientCredentials | Grant::ServiceAccount => {
+                token(self, context)?;
+                Ok(self.say(UNATTENDED, &[&self.account.token.host]))
+            }
+        }
+    }
+
     fn failed(&self, error: &TokenError) -> Failure {
         failure::without_token(error, &self.account.name, &self.settings)
     }
@@ -121,17 +138,31 @@ pub(super) fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
     }
     let target = Target::chosen(&layers, env)?;
     let context = context(args, &target.settings);
-    let done = match target.account.grant {
-        Grant::Code => with_browser(args, &target, env, &context),
-        Grant::Device => with_device(&target, &context),
-        Grant::ClientCredentials | Grant::ServiceAccount => {
-            let got = token(&target, &context).map(drop);
-            got.map(|()| target.say(UNATTENDED, &[&target.account.token.host]))
-        }
-    };
+    let done = target.sign_in(args, env, &context);
     let text = done.map_err(|error| ended(&target, &error, &context))?;
     complain(&format!("{text}\n"));
     Ok(Exit::OK)
+}
+
+/// Signs in for an account that is not in the settings yet; returns the file of its tokens.
+pub(super) fn sign_in(
+    args: &Args,
+    overrides: &Overrides,
+    name: Option<&str>,
+    env: &Environment,
+    context: &RunContext,
+) -> Result<String, Failure> {
+    let layers = Layers::read(overrides, env)?;
+    let mut target = Target::chosen(&layers, env)?;
+    if let Some(name) = name {
+        name.clone_into(&mut target.account.name);
+        if target.settings.filled("oauth2-token-file").is_none() {
+            target.account.file.set_file_name(format!("{name}.json"));
+        }
+    }
+    let done = target.sign_in(args, env, context);
+    done.map_err(|error| ended(&target, &error, context))?;
+    Ok(target.account.file.display().to_string())
 }
 
 /// The failure of a sign-in; a signal is the reason for whatever came after it.

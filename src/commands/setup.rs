@@ -72,15 +72,15 @@ pub(super) fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
     let (refusal, retyped) = (RefCell::new(None), Cell::new(false));
     let try_it = |said: &[Setting]| {
         rehearse(args, said, env, &context).map_err(|failure| {
-            if context.interrupt.load(Ordering::SeqCst) != 0 {
-                return TrialError::Interrupted;
-            }
-            let text = failure.text();
             // Whoever goes on from here has typed a password, or wants none of this.
             retyped.set(true);
-            refusal.replace(Some(failure));
-            TrialError::Failed(text.trim_end().to_owned())
+            failed_trial(failure, &context, &refusal)
         })
+    };
+    let sign_in = |said: &[Setting], name: Option<&str>| {
+        let overrides = with(args, said.iter().map(Setting::found));
+        let signed_in = super::login::sign_in(args, &overrides, name, env, &context);
+        signed_in.map_err(|failure| failed_trial(failure, &context, &refusal))
     };
     let doubt = |preset: Option<&crate::providers::Preset>, user: &str, secret: &Secret| {
         let hint = hints::suspicious(preset.map(|preset| preset.id), user, secret.reveal())?;
@@ -95,6 +95,7 @@ pub(super) fn run(args: &Args, env: &Environment) -> Result<Exit, Failure> {
         directory: &Dns::of_machine(),
         web: &fetch,
         try_it: &try_it,
+        sign_in: &sign_in,
         doubt: &doubt,
     };
     let done =
@@ -138,6 +139,20 @@ fn conclude(
         prompter.say(&setup::sent(messages, done));
     }
     Ok(exit)
+}
+
+/// Why a trial came to nothing; its failure is kept for the exit status.
+fn failed_trial(
+    failure: Failure,
+    context: &RunContext,
+    refusal: &RefCell<Option<Failure>>,
+) -> TrialError {
+    if context.interrupt.load(Ordering::SeqCst) != 0 {
+        return TrialError::Interrupted;
+    }
+    let text = failure.text();
+    refusal.replace(Some(failure));
+    TrialError::Failed(text.trim_end().to_owned())
 }
 
 /// Status 130 for Ctrl-C, and that of the signal otherwise.

@@ -35,6 +35,8 @@ pub(crate) struct Provider {
     pub redirect_host: &'static str,
     /// What it wants beside.
     pub extra: &'static [(&'static str, &'static str)],
+    /// It takes no passwords, or not from everybody.
+    pub replaces_passwords: bool,
     /// When a sign-in ends.
     pub rule: Option<Rule>,
 }
@@ -52,6 +54,7 @@ const PROVIDERS: &[Provider] = &[
         tenant: "",
         redirect_host: "127.0.0.1",
         extra: &[("access_type", "offline"), ("prompt", "consent")],
+        replaces_passwords: true,
         rule: Some(Rule::AfterSignIn(7)),
     },
     Provider {
@@ -65,6 +68,7 @@ const PROVIDERS: &[Provider] = &[
         tenant: "common",
         redirect_host: "localhost",
         extra: &[],
+        replaces_passwords: true,
         rule: Some(Rule::Idle(90)),
     },
     Provider {
@@ -78,6 +82,7 @@ const PROVIDERS: &[Provider] = &[
         tenant: "consumers",
         redirect_host: "localhost",
         extra: &[],
+        replaces_passwords: true,
         rule: Some(Rule::Idle(90)),
     },
     Provider {
@@ -91,6 +96,7 @@ const PROVIDERS: &[Provider] = &[
         tenant: "",
         redirect_host: "localhost",
         extra: &[],
+        replaces_passwords: false,
         rule: None,
     },
     Provider {
@@ -104,6 +110,7 @@ const PROVIDERS: &[Provider] = &[
         tenant: "",
         redirect_host: "127.0.0.1",
         extra: &[],
+        replaces_passwords: false,
         rule: None,
     },
     Provider {
@@ -117,6 +124,7 @@ const PROVIDERS: &[Provider] = &[
         tenant: "",
         redirect_host: "localhost",
         extra: &[],
+        replaces_passwords: false,
         rule: None,
     },
 ];

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use super::find::{Login, Server};
 use super::messages::{self, Messages};
+use crate::oauth;
 use crate::route::TlsMode;
 use crate::route::url;
 use crate::secret::Secret;
@@ -138,6 +139,13 @@ pub(super) enum Proof {
     Typed(Secret),
     /// A program that prints the password, or the token.
     Command(String),
+    /// An access token: a person signs in for this client of the provider.
+    SignIn {
+        /// Its id.
+        client: String,
+        /// Its secret, if it has one.
+        secret: Option<Secret>,
+    },
     /// `-S` says where it comes from.
     Setting,
 }
@@ -156,6 +164,14 @@ pub(super) struct Account {
 }
 
 impl Account {
+    /// The provider that gives out access tokens for this server.
+    pub(super) fn token_provider(server: &Server) -> Option<&'static oauth::Provider> {
+        server
+            .preset
+            .as_ref()
+            .and_then(|preset| oauth::for_mail(preset.id))
+    }
+
     /// Returns whether the provider takes access tokens only.
     pub(super) fn wants_token(server: &Server) -> bool {
         if let Some(login) = &server.login {
@@ -203,6 +219,15 @@ impl Account {
         }
         if let Proof::Command(command) = &self.proof {
             said.push(Setting::new("auth-password-command", command));
+        }
+        if let Proof::SignIn { client, secret } = &self.proof {
+            said.retain(|s| s.name != "auth");
+            said.push(Setting::new("auth", "oauth2"));
+            said.push(Setting::new("oauth2-client-id", client));
+            said.extend(secret.as_ref().map(|secret| Setting {
+                name: "oauth2-client-secret".to_owned(),
+                value: Value::Secret(secret.clone()),
+            }));
         }
         said.extend(stored);
         said.retain(|ours| options.iter().all(|wish| wish.name != ours.name));

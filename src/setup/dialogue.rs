@@ -68,7 +68,7 @@ impl<'a> Dialogue<'a> {
         let mut stored = self.choose_store(&account)?;
         let name = self.name(&account, accounts.as_deref())?;
         loop {
-            match self.try_it(&account)? {
+            match self.try_it(&account, name.as_deref())? {
                 Next::Go => break,
                 Next::Secret => {
                     account.proof = self.proof(&account.server, account.user.as_deref(), true)?;
@@ -312,20 +312,16 @@ impl<'a> Dialogue<'a> {
         }
     }
 
-    fn try_it(&mut self, account: &Account) -> Result<Next, SetupError> {
+    fn try_it(&mut self, account: &Account, name: Option<&str>) -> Result<Next, SetupError> {
         let trying = self
             .messages
             .of(messages::TRYING, &[&account.server.shown()]);
         self.prompter.say(&trying);
-        let password = match &account.proof {
-            Proof::Typed(secret) => Some(Setting {
-                name: "auth-password".to_owned(),
-                value: super::Value::Secret(secret.clone()),
-            }),
-            _ => None,
-        };
-        let said = account.said(&self.said, &self.place.leaks, password);
-        let why = match (self.services.try_it)(&said) {
+        let tried = self.proven(account, name).and_then(|password| {
+            let said = account.said(&self.said, &self.place.leaks, password);
+            (self.services.try_it)(&said)
+        });
+        let why = match tried {
             Ok(()) => {
                 self.say(messages::WORKS, &[]);
                 return Ok(Next::Go);
@@ -352,6 +348,23 @@ impl<'a> Dialogue<'a> {
             1 => Ok(Next::Server),
             2 => Ok(Next::Go),
             _ => Err(SetupError::GivenUp),
+        }
+    }
+
+    /// What the trial needs beside the settings: the password that was typed, or the tokens of a
+    /// person who signs in now.
+    fn proven(&self, account: &Account, name: Option<&str>) -> Result<Option<Setting>, TrialError> {
+        match &account.proof {
+            Proof::Typed(secret) => Ok(Some(Setting {
+                name: "auth-password".to_owned(),
+                value: super::Value::Secret(secret.clone()),
+            })),
+            Proof::SignIn { .. } => {
+                let said = account.said(&self.said, &self.place.leaks, None);
+                let file = (self.services.sign_in)(&said, name)?;
+                Ok(Some(Setting::new("oauth2-token-file", file)))
+            }
+            _ => Ok(None),
         }
     }
 

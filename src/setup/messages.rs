@@ -58,6 +58,11 @@ sentences! {
     SECRET_GIVEN: "Using the password that was provided.", "使用已提供的密码。";
     TOKEN: "This provider does not accept passwords, only access tokens (OAuth2). You need a program that prints one.",
         "该服务商不接受密码，只接受访问令牌（OAuth2）。您需要一个能输出令牌的程序。";
+    OR_SIGN_IN: "Leave the password empty to sign in with OAuth2 instead.", "若要改用 OAuth2 登录，请将密码留空。";
+    SIGN_IN: "This provider issues access tokens (OAuth2) to a client that you register there; docs/oauth2.md has the steps.",
+        "该服务商向您在其处注册的客户端发放访问令牌（OAuth2）；步骤见 docs/oauth2.md。";
+    CLIENT_ID: "Client id (empty: another way)", "客户端 ID（留空则用其他方式）";
+    CLIENT_SECRET: "Client secret, if it has one: ", "客户端密钥（如有）：";
     TOKEN_COMMAND: "Program, with its arguments", "程序及其参数";
     NO_COMMAND: "That is not a command: {0}.", "这不是命令：{0}。";
     KEEP: "Where should the password be stored?", "密码保存在哪里？";

@@ -156,6 +156,7 @@ fn play_on(
         directory: dns,
         web,
         try_it: &try_it,
+        sign_in: &|_, _| Ok("tokens.json".to_owned()),
         doubt: &doubt,
     };
     let result = run(
@@ -316,6 +317,7 @@ fn an_answer_takes_the_place_of_what_the_command_line_said() {
         directory: &known(),
         web: &unasked,
         try_it: &try_it,
+        sign_in: &|_, _| Ok("tokens.json".to_owned()),
         doubt: &|_, _, _| None,
     };
     let done = run(
@@ -370,6 +372,7 @@ fn an_account_that_other_files_choose_does_not_win() {
         directory: &known(),
         web: &unasked,
         try_it: &|_| Ok(()),
+        sign_in: &|_, _| Ok("tokens.json".to_owned()),
         doubt: &|_, _, _| None,
     };
     let shown = run(
@@ -539,6 +542,46 @@ fn where_only_tokens_count_a_program_is_asked_for() {
 }
 
 #[test]
+fn a_provider_of_tokens_is_signed_in_to() {
+    let played = play(
+        &["client-id", "", "n"],
+        &addressed("me@outlook.com"),
+        &known(),
+    );
+    let text = played.file(".config/smail/config.toml");
+    assert!(
+        text.ends_with("auth = \"oauth2\"\noauth2-client-id = \"client-id\"\n"),
+        "{text}"
+    );
+    assert_eq!(played.tried.len(), 1);
+    // Where there are passwords too, an empty one leads there.
+    let played = play(
+        &["", "client-id", "s3cr3t-0f-client", "n"],
+        &addressed("me@gmail.com"),
+        &known(),
+    );
+    let text = played.file(".config/smail/config.toml");
+    assert!(
+        text.ends_with(
+            "auth = \"oauth2\"\noauth2-client-id = \"client-id\"\noauth2-client-secret = \"s3cr3t-0f-client\"\n"
+        ),
+        "{text}"
+    );
+    assert!(
+        !played.transcript.contains("s3cr3t-0f-client"),
+        "{}",
+        played.transcript
+    );
+    // Or back to the password.
+    let played = play(
+        &["", "", "right", "1", "n"],
+        &addressed("me@gmail.com"),
+        &known(),
+    );
+    assert!(!played.file(".config/smail/config.toml").contains("oauth2"));
+}
+
+#[test]
 fn every_line_of_a_mailrc_is_accounted_for() {
     let home = tempfile::tempdir().unwrap();
     let rc = home.path().join(".mailrc");
@@ -652,6 +695,7 @@ fn the_dialogue_speaks_chinese() {
         directory: &known(),
         web: &unasked,
         try_it: &|_| Ok(()),
+        sign_in: &|_, _| Ok("tokens.json".to_owned()),
         doubt: &|_, _, _| None,
     };
     run(

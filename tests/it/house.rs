@@ -39,7 +39,7 @@ const DOORS: &[(&str, &[&str])] = &[
     // rules of its settings.
     ("inject", &["cli", "settings", "aliases", "draft", "message", "mime", "address"]),
     ("maillog",       &["settings", "delivery"]),
-    ("setup",     &["settings", "providers", "route", "mailrc", "secret", "address"]),
+    ("setup",     &["oauth", "settings", "providers", "route", "mailrc", "secret", "address"]),
     // Providers of one family answer with the same texts.
     ("hints",     &["providers", "delivery"]),
     // The report of a rehearsal; its words for faults are handed in.

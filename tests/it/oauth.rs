@@ -503,3 +503,44 @@ fn no_token_is_in_what_people_and_programs_see() {
     assert!(place.sink.mails().len() >= 2, "{seen}");
     nothing_leaked(&seen);
 }
+
+#[test]
+fn setup_goes_through_the_sign_in_and_tries_it() {
+    let place = Place::new();
+    std::fs::remove_file(place.sandbox.path("home/.config/smail/config.toml")).unwrap();
+    place.sandbox.write_program(
+        "bin/xdg-open",
+        "#!/bin/sh\nexec curl -s -L -o /dev/null \"$1\" >/dev/null 2>&1\n",
+    );
+    let path = format!("{}:/usr/bin:/bin", place.sandbox.path("bin").display());
+    let settings = [
+        format!("smtp=smtps://localhost:{}", place.sink.port()),
+        format!("tls-ca-file={}", place.sandbox.pem("ca").display()),
+        "auth-user=me@x.example".to_owned(),
+        "auth=oauth2".to_owned(),
+        "oauth2-client-id=client".to_owned(),
+        "oauth2-scope=https://mail/".to_owned(),
+        format!("oauth2-authorize-url={}", place.tokens.url("authorize")),
+        format!("oauth2-token-url={}", place.tokens.url("token")),
+    ];
+    let mut args = vec!["--setup", "me@x.example", "--yes"];
+    settings
+        .iter()
+        .for_each(|setting| args.extend(["-S", setting]));
+    let run = place
+        .sandbox
+        .smail(&args)
+        .env("PATH", path)
+        .env("DISPLAY", ":9");
+    let outcome = run.run();
+    assert_eq!(outcome.status, 0, "{outcome:?}");
+    nothing_leaked(&format!("{}{}", outcome.stdout, outcome.stderr));
+    let sent = place
+        .sandbox
+        .smail(&["-s", "hello", "you@x.example"])
+        .stdin("text\n")
+        .run();
+    assert_eq!((sent.status, sent.stderr.as_str()), (0, ""));
+    assert_eq!(place.sink.mails().len(), 1);
+    assert_eq!(place.tokens.grants(), ["authorization_code"]);
+}

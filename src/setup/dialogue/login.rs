@@ -29,6 +29,9 @@ impl Dialogue<'_> {
         if let Some(command) = self.options.command.as_ref().filter(|_| !again) {
             return Ok(Proof::Command(command.clone()));
         }
+        if let Some(proof) = self.token_setting().filter(|_| !again) {
+            return Ok(proof);
+        }
         let Some(user) = user else {
             return Ok(Proof::None);
         };
@@ -46,9 +49,57 @@ impl Dialogue<'_> {
             }
         }
         if Account::wants_token(server) {
-            return self.token().map(Proof::Command);
+            return match self.client(server)? {
+                Some(proof) => Ok(proof),
+                None => self.token().map(Proof::Command),
+            };
         }
-        self.password(server, user, again).map(Proof::Typed)
+        loop {
+            if let Some(secret) = self.password(server, user, again)? {
+                return Ok(Proof::Typed(secret));
+            }
+            if let Some(proof) = self.client(server)? {
+                return Ok(proof);
+            }
+        }
+    }
+
+    /// What `-S` says of access tokens.
+    fn token_setting(&self) -> Option<Proof> {
+        if self.wish("auth").as_deref() != Some("oauth2") {
+            return None;
+        }
+        let by_itself = ["oauth2-token-command", "oauth2-service-account"];
+        match self.wish("oauth2-client-id") {
+            Some(client) if self.wish("oauth2-grant").is_none() => Some(Proof::SignIn {
+                client,
+                secret: None,
+            }),
+            Some(_) => Some(Proof::Setting),
+            None => by_itself
+                .iter()
+                .any(|name| self.wish(name).is_some())
+                .then_some(Proof::Setting),
+        }
+    }
+
+    /// Asks for the client that a person signs in for; `None` where there is none.
+    fn client(&mut self, server: &Server) -> Result<Option<Proof>, SetupError> {
+        if Account::token_provider(server).is_none() {
+            return Ok(None);
+        }
+        self.say(messages::SIGN_IN, &[]);
+        let client = self.ask(messages::CLIENT_ID, None)?;
+        if client.is_empty() {
+            return Ok(None);
+        }
+        let question = self.messages.of(messages::CLIENT_SECRET, &[]);
+        let secret = self
+            .prompter
+            .secret(&question)
+            .map_err(|gone| SetupError::Aborted(gone, question))?;
+        let secret = Some(secret).filter(|secret| !secret.reveal().trim().is_empty());
+        Ok(Some(Proof::SignIn { client, secret }))
     }
 
     fn token(&mut self) -> Result<String, SetupError> {
@@ -62,13 +113,23 @@ impl Dialogue<'_> {
         }
     }
 
-    fn password(&mut self, server: &Server, user: &str, again: bool) -> Result<Secret, SetupError> {
+    /// Asks for the password; `None` where the user wants to sign in instead.
+    fn password(
+        &mut self,
+        server: &Server,
+        user: &str,
+        again: bool,
+    ) -> Result<Option<Secret>, SetupError> {
         let preset = server.preset.as_ref();
         if let Some(secret) = self.options.secret.as_ref().filter(|_| !again) {
             self.say(messages::SECRET_GIVEN, &[]);
             let secret = self.without_blanks(preset, secret.clone());
-            // What was handed over is tried as it is, and judged by the server.
-            return Ok(secret);
+            // What was handed over is tried as it is: the server decides.
+            return Ok(Some(secret));
+        }
+        let may_sign_in = Account::token_provider(server).is_some_and(|row| row.replaces_passwords);
+        if may_sign_in {
+            self.say(messages::OR_SIGN_IN, &[]);
         }
         loop {
             let question = self.messages.of(messages::SECRET, &[]);
@@ -77,16 +138,19 @@ impl Dialogue<'_> {
                 .secret(&question)
                 .map_err(|gone| SetupError::Aborted(gone, question))?;
             if secret.reveal().trim().is_empty() {
+                if may_sign_in {
+                    return Ok(None);
+                }
                 self.say(messages::NO_SECRET, &[]);
                 continue;
             }
             let secret = self.without_blanks(preset, secret);
             match (self.services.doubt)(preset, user, &secret) {
-                None => return Ok(secret),
+                None => return Ok(Some(secret)),
                 Some(doubt) => {
                     self.say(messages::SUSPICIOUS, &[&doubt]);
                     if self.yes(messages::SECRET_AGAIN, &[], true)? {
-                        return Ok(secret);
+                        return Ok(Some(secret));
                     }
                 }
             }

@@ -157,6 +157,7 @@ fn nobody_said_yes_where_nobody_is_asked() {
         directory: &known(),
         web: &unasked,
         try_it: &|_| Ok(()),
+        sign_in: &|_, _| Ok("tokens.json".to_owned()),
         doubt: &|_, _, _| None,
     };
     let result = run(
