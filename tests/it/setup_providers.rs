@@ -349,7 +349,7 @@ fn microsoft_365_wants_smtp_auth_switched_on() {
     let typed = Typed { wrong: "Pa55word!right", right: "Pa55word!right", doubt: None, explained: "  server: 535 5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant. Visit https://aka.ms/smtp_auth_disabled for more information. [AM0PR04CA0001.eurprd04.prod.outlook.com 2026-11-24T01:59:58.000Z 08DC79E0B1F3A2C4]
   535 means: SMTP logins are disabled for the whole organization; a new password does not help
 
-hint: the administrator runs Set-CASMailbox USER -SmtpClientAuthenticationDisabled $false for this mailbox; or use an OAuth2 token (`auth = oauth2`)
+hint: the administrator runs Set-CASMailbox USER -SmtpClientAuthenticationDisabled $false for this mailbox; or sign in with smail --login (`auth = oauth2`)
 " };
     set_up(&play, &typed);
 }
