@@ -34,6 +34,7 @@ const LOGINS: &[Story] = stories![logins:
     cram_md5_logs_in,
     xoauth2_logs_in,
     oauthbearer_logs_in,
+    an_expired_token_is_replaced_and_logs_in,
     a_user_whose_password_is_stored_for_plain_only_logs_in,
     anonymous_logs_in_without_a_password,
     external_logs_in_by_the_client_certificate,

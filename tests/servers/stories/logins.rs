@@ -120,6 +120,27 @@ pub(crate) fn oauthbearer_logs_in(servers: &Servers) {
     );
 }
 
+pub(crate) fn an_expired_token_is_replaced_and_logs_in(servers: &Servers) {
+    let (expired, good) = (token::bearer("alice", -60), token::bearer("alice", 600));
+    let script = format!("test -n \"$SMAIL_TOKEN_REJECTED\" && echo {good} || echo {expired}");
+    for (sender, to) in [
+        (servers.over_implicit(), "implicit@tokens.test"),
+        (servers.over_starttls(), "starttls@tokens.test"),
+    ] {
+        let sender = sender
+            .set("auth", "oauth2")
+            .set("auth-user", "alice")
+            .set("oauth2-token-command", format!("sh -c '{script}'"));
+        sender
+            .args(["-s", "s", to])
+            .run(b"body\n")
+            .assert_silent_success();
+        let line = session(servers, &servers.mail_to(to));
+        let wanted = "sasl_method=XOAUTH2, sasl_username=alice";
+        assert!(line.ends_with(wanted), "{line}");
+    }
+}
+
 pub(crate) fn a_password_beyond_ascii_logs_in(servers: &Servers) {
     for (auth, method) in [
         ("scram-sha-256", "SCRAM-SHA-256"),
