@@ -234,7 +234,11 @@ pub(crate) fn lock(file: &File) -> io::Result<()> {
     lock_within(file, TIME_LIMIT)
 }
 
-fn lock_within(file: &File, timeout: Duration) -> io::Result<()> {
+/// As [`lock`], for what may be held so long.
+///
+/// # Errors
+/// Those of [`lock`].
+pub(crate) fn lock_within(file: &File, timeout: Duration) -> io::Result<()> {
     let end = Instant::now() + timeout;
     loop {
         match file.try_lock() {

@@ -297,6 +297,8 @@ const OF_THE_WAY: &[&str] = &[
     "auth-user",
     "auth-password-file",
     "auth-password-command",
+    "oauth2-client-id",
+    "oauth2-token-command",
 ];
 
 /// The variables of the environment that say something else than what was written, and outrank it.

@@ -32,6 +32,28 @@ fn push(text: &str, out: &mut String) {
     }
 }
 
+/// The fields of a form that no error may repeat.
+const SECRETS: &[&str] = &[
+    "assertion",
+    "client_assertion",
+    "client_secret",
+    "code",
+    "code_verifier",
+    "device_code",
+    "refresh_token",
+];
+
+/// Strikes out what a server repeats of the secrets of a form.
+pub(super) fn redacted(form: &str, page: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut text = Zeroizing::new(String::from_utf8_lossy(page).into_owned());
+    for secret in SECRETS.iter().filter_map(|name| value(form, name)) {
+        if !secret.is_empty() && text.contains(secret.as_str()) {
+            text = Zeroizing::new(text.replace(secret.as_str(), "***"));
+        }
+    }
+    Zeroizing::new(text.as_bytes().to_vec())
+}
+
 /// The value of a field in a query or form, decoded.
 pub(super) fn value(query: &str, name: &str) -> Option<Zeroizing<String>> {
     let text = query.split('&').find_map(|pair| {

@@ -1,6 +1,7 @@
 //! What every question to a server of tokens has in common.
 use zeroize::Zeroizing;
 
+use super::form::redacted;
 use super::{Account, Post, Response, TokenError, TokenFailure, Url};
 use crate::secret::Secret;
 
@@ -10,9 +11,16 @@ pub(super) fn ask(
     url: &Url,
     body: &Zeroizing<String>,
 ) -> Result<Response, TokenError> {
-    post(url, body).map_err(|why| {
+    let response = post(url, body).map_err(|why| {
         let why = format!("cannot ask {}: {why}", url.host);
         TokenError::new(TokenFailure::Temporary, why)
+    })?;
+    if response.status == 200 {
+        return Ok(response);
+    }
+    Ok(Response {
+        status: response.status,
+        body: redacted(body, &response.body),
     })
 }
 

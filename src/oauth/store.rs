@@ -6,6 +6,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -16,6 +17,8 @@ use crate::secret::Secret;
 
 /// The largest file, in bytes.
 const LARGEST: u64 = 256 << 10;
+/// How long another process may take to renew the tokens: it asks a server.
+const LOCK: Duration = Duration::from_secs(30);
 /// The form of the file.
 const VERSION: u32 = 1;
 
@@ -162,7 +165,7 @@ impl<'a> Store<'a> {
         let lock = files::append(&self.beside("lock"))
             .and_then(|file| file.ok_or_else(|| io::ErrorKind::InvalidInput.into()))
             .map_err(|error| self.failed("lock", &error))?;
-        files::lock(&lock).map_err(|error| {
+        files::lock_within(&lock, LOCK).map_err(|error| {
             let error = self.failed("lock", &error);
             TokenError {
                 kind: TokenFailure::Temporary,

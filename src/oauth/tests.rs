@@ -644,3 +644,22 @@ fn the_listener_takes_its_own_redirect_alone() {
     let ended = listener.wait(minute, &signal, |_| true).unwrap_err();
     assert_eq!(ended.kind(), std::io::ErrorKind::Interrupted);
 }
+
+#[test]
+fn an_error_that_repeats_what_it_was_asked_with_shows_no_secret() {
+    let dir = tempfile::tempdir().unwrap();
+    let account = Account {
+        client_secret: Some(SecretSource::Inline(Secret::new("cl!ent-secret"))),
+        ..account(dir.path(), Grant::Code)
+    };
+    signed_in(&account, &granted("first", Some("r1-very-secret"), 0), NOW);
+    let page =
+        r#"{"error":"invalid_grant","error_description":"bad r1-very-secret of cl!ent-secret"}"#;
+    let error = Server::new(&[(400, page)])
+        .token(&account, NOW, None)
+        .unwrap_err();
+    assert_eq!(
+        error.why,
+        "id.example replied invalid_grant: bad *** of ***"
+    );
+}

@@ -40,7 +40,7 @@ const MOST_UNKNOWN: usize = 100;
 
 /// The variable of systemd that names the directory of the credentials of a service
 /// (systemd.exec(5)).
-const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+pub(super) const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
 /// All that was said, before an account is chosen.
 pub(crate) struct Layers {

@@ -5,7 +5,7 @@
 //! environment of the run that takes it along do not count, unless that run is there to send what
 //! waits. Secrets of that run are at hand, but go only where they belong.
 use super::keys::{Key, Kind};
-use super::layers::{Layers, has_url_password};
+use super::layers::{CREDENTIALS, Layers, has_url_password};
 use super::value::{Raw, Value};
 use super::{Assignment, Layer, Origin, Settings, SettingsError, Source, text_of};
 use crate::route::{LoginOrigin, url};
@@ -96,7 +96,8 @@ impl Settings {
                     .any(|other| is_of_file(other) && is_same(other, a))
             };
             Source::of(a.layer) != Source::Files
-                && ["Server", "Login"].contains(&a.key.group)
+                && ["Server", "Login", "OAuth2"].contains(&a.key.group)
+                && !is_credential(a)
                 && a.key.kind != Kind::Secret
                 && (a.layer >= Layer::Environment || !outdone())
         };
@@ -116,6 +117,11 @@ impl Settings {
         }
         lines
     }
+}
+
+/// Returns whether systemd handed it to this run: the next one has its own, or none.
+fn is_credential(assignment: &Assignment) -> bool {
+    matches!(&assignment.origin, Origin::Environment(name) if name.starts_with(CREDENTIALS))
 }
 
 fn is_of_file(assignment: &Assignment) -> bool {

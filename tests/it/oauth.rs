@@ -69,6 +69,19 @@ impl Place {
             .run()
     }
 
+    /// What the queue holds of a mail.
+    fn stored(&self, id: &str) -> String {
+        let read = |ending| {
+            let path = self
+                .sandbox
+                .queue_dir()
+                .join("q")
+                .join(format!("{id}.{ending}"));
+            String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned()
+        };
+        read("msg") + &read("log")
+    }
+
     fn token_file(&self) -> String {
         let file = self
             .sandbox
@@ -487,18 +500,10 @@ fn no_token_is_in_what_people_and_programs_see() {
         &String::from_utf8_lossy(&place.sandbox.read("log").unwrap())
             .replace(&format!("no {MARK}"), ""),
     );
-    for name in place.sandbox.entries() {
-        for ending in ["msg", "log"] {
-            let path = place
-                .sandbox
-                .queue_dir()
-                .join("queue")
-                .join(format!("{name}.{ending}"));
-            seen.push_str(
-                &String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default())
-                    .replace(&format!("no {MARK}"), ""),
-            );
-        }
+    let waiting = place.sandbox.entries();
+    assert!(!waiting.is_empty());
+    for id in waiting {
+        seen.push_str(&place.stored(&id).replace(&format!("no {MARK}"), ""));
     }
     assert!(place.sink.mails().len() >= 2, "{seen}");
     nothing_leaked(&seen);
@@ -543,4 +548,40 @@ fn setup_goes_through_the_sign_in_and_tries_it() {
     assert_eq!((sent.status, sent.stderr.as_str()), (0, ""));
     assert_eq!(place.sink.mails().len(), 1);
     assert_eq!(place.tokens.grants(), ["authorization_code"]);
+}
+
+#[test]
+fn a_mail_that_waits_keeps_its_client_and_none_of_its_secrets() {
+    let place = Place::new();
+    std::fs::remove_file(place.sandbox.path("home/.config/smail/config.toml")).unwrap();
+    let settings = [
+        format!("smtp=smtps://localhost:{}", place.sink.port()),
+        format!("tls-ca-file={}", place.sandbox.pem("ca").display()),
+        "from=me@x.example".to_owned(),
+        "auth-user=me@x.example".to_owned(),
+        "auth=oauth2".to_owned(),
+        "oauth2-grant=client-credentials".to_owned(),
+        "oauth2-client-id=client".to_owned(),
+        "oauth2-scope=https://mail/".to_owned(),
+        format!("oauth2-token-url={}", place.tokens.url("token")),
+    ];
+    let mut args = Vec::new();
+    settings
+        .iter()
+        .for_each(|setting| args.extend(["-S", setting]));
+    args.extend(["-s", "hello", "you@x.example"]);
+    place.tokens.instead(503, "busy");
+    let run = place.sandbox.smail(&args).stdin("text\n").queued();
+    let outcome = run.env("SMAIL_OAUTH2_CLIENT_SECRET", CLIENT_SECRET).run();
+    assert_eq!(outcome.status, 0, "{outcome:?}");
+    let id = place.sandbox.entries().remove(0);
+    let kept = place.sandbox.smail(&["--queue-show", &id]).queued().run();
+    nothing_leaked(&format!("{outcome:?}{kept:?}"));
+    nothing_leaked(&place.stored(&id));
+    // A run that has the secret sends it.
+    place.sandbox.smail(&["--release", &id]).queued().run();
+    let flush = place.sandbox.smail(&["--flush"]).queued();
+    let flushed = flush.env("SMAIL_OAUTH2_CLIENT_SECRET", CLIENT_SECRET).run();
+    assert_eq!(flushed.status, 0, "{flushed:?}");
+    assert_eq!(place.sink.mails().len(), 1);
 }
