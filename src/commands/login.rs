@@ -37,7 +37,9 @@ sentences! {
     OPEN: "Sign in with a browser at this address:", "请用浏览器打开以下地址登录：";
     WAITING: "Waiting for the browser to come back to this host …", "正在等待浏览器返回本机……";
     PASTE: "Then paste the address where the browser ended, even if it shows an error: ", "然后粘贴浏览器最后停留的地址（即使显示错误）：";
-    STRAY: "That address is not of this sign-in: it must contain the code and state of it.", "该地址不属于这次登录：其中必须包含这次的 code 和 state。";
+    STRAY: "That address is not of this sign-in: it has to contain the code and state of it.", "该地址不属于这次登录：其中必须包含这次的 code 和 state。";
+    NOTHING_PASTED: "standard input has no address", "标准输入中没有地址";
+    CANNOT: "cannot sign in: {0}", "无法登录：{0}";
     DEVICE: "Open {0} on any device and enter this code: {1}", "在任意设备上打开 {0} 并输入代码：{1}";
     DONE: "Signed in as {0}. The tokens are in {1}.", "已以 {0} 登录。令牌保存在 {1}。";
     UNATTENDED: "This account needs no sign-in; {0} gave out a token.", "此账号无需登录；{0} 已发放令牌。";
@@ -167,11 +169,19 @@ pub(super) fn sign_in(
 
 /// The failure of a sign-in; a signal is the reason for whatever came after it.
 fn ended(target: &Target, error: &TokenError, context: &RunContext) -> Failure {
-    let mut failure = target.failed(error);
+    let mut failure = match error.kind {
+        // What to do is being done.
+        TokenFailure::SignIn => Failure::new(Exit::PERMISSION, target.say(CANNOT, &[&error.why])),
+        _ => target.failed(error),
+    };
+    by_signal(&mut failure, context);
+    failure
+}
+
+fn by_signal(failure: &mut Failure, context: &RunContext) {
     if let Ok(signal @ 1..) = u8::try_from(context.interrupt.load(Ordering::Relaxed)) {
         failure.exit = Exit(128_u8.saturating_add(signal));
     }
-    failure
 }
 
 /// Prints an access token.
@@ -179,7 +189,11 @@ pub(super) fn print_token(args: &Args, env: &Environment) -> Result<Exit, Failur
     let layers = Layers::load(args, env)?;
     let target = Target::chosen(&layers, env)?;
     let context = context(args, &target.settings);
-    let secret = token(&target, &context).map_err(|error| ended(&target, &error, &context))?;
+    let secret = token(&target, &context).map_err(|error| {
+        let mut failure = target.failed(&error);
+        by_signal(&mut failure, &context);
+        failure
+    })?;
     print(&Zeroizing::new(format!("{}\n", secret.reveal())));
     Ok(Exit::OK)
 }
