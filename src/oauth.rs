@@ -47,15 +47,36 @@ pub enum Grant {
     ServiceAccount,
 }
 
-/// The words of `oauth2-grant`.
-pub(crate) const GRANTS: &[(&str, Grant)] = &[
-    ("code", Grant::Code),
-    ("device", Grant::Device),
-    ("client-credentials", Grant::ClientCredentials),
-    ("service-account", Grant::ServiceAccount),
-];
-
 impl Grant {
+    const ALL: [Grant; 4] = [
+        Grant::Code,
+        Grant::Device,
+        Grant::ClientCredentials,
+        Grant::ServiceAccount,
+    ];
+
+    /// The values of the setting `oauth2-grant`.
+    pub(crate) const WORDS: &[&str] = &[
+        Grant::Code.word(),
+        Grant::Device.word(),
+        Grant::ClientCredentials.word(),
+        Grant::ServiceAccount.word(),
+    ];
+
+    const fn word(self) -> &'static str {
+        match self {
+            Grant::Code => "code",
+            Grant::Device => "device",
+            Grant::ClientCredentials => "client-credentials",
+            Grant::ServiceAccount => "service-account",
+        }
+    }
+
+    /// The grant that a value of `oauth2-grant` names.
+    pub(crate) fn of_word(word: &str) -> Option<Self> {
+        Grant::ALL.into_iter().find(|grant| grant.word() == word)
+    }
+
     /// Returns whether a person signs in once.
     pub(crate) fn needs_person(self) -> bool {
         matches!(self, Grant::Code | Grant::Device)

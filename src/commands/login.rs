@@ -292,8 +292,8 @@ fn pasted(
 ) -> Result<Secret, TokenError> {
     let host = &target.account.token.host;
     if !environment::stdin_is_terminal() {
-        let address =
-            crate::secret::from_stdin().map_err(|error| failed(TokenFailure::SignIn, error.why))?;
+        let address = crate::secret::from_stdin()
+            .map_err(|_| failed(TokenFailure::SignIn, target.say(NOTHING_PASTED, &[])))?;
         return match authorization.read(address.reveal().trim(), host)? {
             Redirect::Code(code) => Ok(code),
             Redirect::Stray => Err(failed(TokenFailure::SignIn, target.say(STRAY, &[]))),

@@ -1,5 +1,13 @@
 //! Forms (`application/x-www-form-urlencoded`) and queries.
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use zeroize::Zeroizing;
+
+/// All but the unreserved characters (RFC 3986 section 2.3).
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// Writes fields as a form. What is longer than expected is not left behind when the text grows.
 pub(super) fn form(fields: &[(&str, &str)]) -> Zeroizing<String> {
@@ -12,24 +20,11 @@ pub(super) fn form(fields: &[(&str, &str)]) -> Zeroizing<String> {
         if !out.is_empty() {
             out.push('&');
         }
-        push(name, &mut out);
+        out.extend(utf8_percent_encode(name, ESCAPED));
         out.push('=');
-        push(value, &mut out);
+        out.extend(utf8_percent_encode(value, ESCAPED));
     }
     out
-}
-
-fn push(text: &str, out: &mut String) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let digit = |nibble| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
-            out.push('%');
-            out.push(digit(byte >> 4).to_ascii_uppercase());
-            out.push(digit(byte & 15).to_ascii_uppercase());
-        }
-    }
 }
 
 /// The fields of a form that no error may repeat.
@@ -61,7 +56,7 @@ pub(super) fn value(query: &str, name: &str) -> Option<Zeroizing<String>> {
         (found == name).then_some(value)
     })?;
     let blanks = Zeroizing::new(text.replace('+', " "));
-    let decoded = percent_encoding::percent_decode_str(&blanks).decode_utf8();
+    let decoded = percent_decode_str(&blanks).decode_utf8();
     decoded.ok().map(|text| Zeroizing::new(text.into_owned()))
 }
 

@@ -45,8 +45,24 @@ pub enum TlsMode {
 }
 
 impl TlsMode {
+    /// The values of the setting `tls`.
+    pub(crate) const WORDS: &[&str] = &[
+        TlsMode::Implicit.word(),
+        TlsMode::Starttls.word(),
+        TlsMode::Opportunistic.word(),
+        TlsMode::None.word(),
+    ];
+
+    /// The mode that a value of `tls` names.
+    pub(crate) fn of_word(word: &str) -> Option<Self> {
+        use TlsMode::{Implicit, None, Opportunistic, Starttls};
+        [Implicit, Starttls, Opportunistic, None]
+            .into_iter()
+            .find(|mode| mode.word() == word)
+    }
+
     /// The value of the setting `tls`.
-    pub fn word(self) -> &'static str {
+    pub const fn word(self) -> &'static str {
         match self {
             TlsMode::Implicit => "implicit",
             TlsMode::Starttls => "starttls",
@@ -136,6 +152,20 @@ pub enum Verify {
     Warn,
     /// The session goes on.
     Ignore,
+}
+
+impl Verify {
+    /// The values of the setting `tls-verify`. There is nobody to `ask`, as s-nail would.
+    pub(crate) const WORDS: &[&str] = &["strict", "warn", "ignore", "ask"];
+
+    /// What a value of `tls-verify` means.
+    pub(crate) fn of_word(word: &str) -> Self {
+        match word {
+            "ignore" => Verify::Ignore,
+            "warn" => Verify::Warn,
+            _ => Verify::Strict,
+        }
+    }
 }
 
 /// A proxy in front of the server.

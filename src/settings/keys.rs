@@ -5,8 +5,10 @@
 //! setting is adding a row.
 
 use crate::mailrc::mailx_names::WITHOUT_EFFECT;
+use crate::oauth::Grant;
 use crate::oauth::provider::NAMES as OAUTH2;
 use crate::route::mechanism::WORDS as AUTH;
+use crate::route::{TlsMode, Verify};
 
 /// What a value may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,10 +60,10 @@ pub(crate) struct Key {
     pub chain: bool,
 }
 
-const GRANT: &[&str] = &["code", "device", "client-credentials", "service-account"];
-const TLS: &[&str] = &["implicit", "starttls", "opportunistic", "none"];
+const GRANT: &[&str] = Grant::WORDS;
+const TLS: &[&str] = TlsMode::WORDS;
 const VERSIONS: &[&str] = &["1.2", "1.3"];
-const VERIFY: &[&str] = &["strict", "warn", "ignore", "ask"];
+const VERIFY: &[&str] = Verify::WORDS;
 const DOUBT: &[&str] = &["resend", "hold"];
 const NOTICE: &[&str] = &["mail", "none"];
 const RETURN: &[&str] = &["headers", "full"];

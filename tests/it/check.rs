@@ -427,8 +427,7 @@ fn a_login_that_cannot_be_had_is_told() {
     let none = "the server offers no usable login method; it offers: ";
     let late = "many servers offer it only after TLS, or only on 587 and 465; `auth = none` sends \
         without a login";
-    let other =
-        "unset `auth` to use what the server offers; for Outlook.com use a token (`auth = oauth2`)";
+    let other = "unset `auth` to use what the server offers; for Outlook.com sign in with smail --login (`auth = oauth2`)";
     let cases = [
         (
             "S: 250-mx.test\nS: 250 8BITMIME\n",

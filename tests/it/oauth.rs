@@ -529,9 +529,7 @@ fn setup_goes_through_the_sign_in_and_tries_it() {
         format!("oauth2-token-url={}", place.tokens.url("token")),
     ];
     let mut args = vec!["--setup", "me@x.example", "--yes"];
-    settings
-        .iter()
-        .for_each(|setting| args.extend(["-S", setting]));
+    args.extend(settings.iter().flat_map(|setting| ["-S", setting]));
     let run = place
         .sandbox
         .smail(&args)
@@ -566,9 +564,7 @@ fn a_mail_that_waits_keeps_its_client_and_none_of_its_secrets() {
         format!("oauth2-token-url={}", place.tokens.url("token")),
     ];
     let mut args = Vec::new();
-    settings
-        .iter()
-        .for_each(|setting| args.extend(["-S", setting]));
+    args.extend(settings.iter().flat_map(|setting| ["-S", setting]));
     args.extend(["-s", "hello", "you@x.example"]);
     place.tokens.instead(503, "busy");
     let run = place.sandbox.smail(&args).stdin("text\n").queued();

@@ -86,12 +86,9 @@ fn mode_of_port(preset: Option<&Preset>, port: u16, soft: &dyn Fn(TlsMode) -> Tl
 
 /// The mode the user wrote: `tls`, else `smtp-use-starttls` where TLS is not implicit anyway.
 fn forced_mode(settings: &Settings, chain: &[String], server: &Server) -> Option<TlsMode> {
-    match settings.filled("tls").as_deref() {
-        Some("implicit") => return Some(TlsMode::Implicit),
-        Some("starttls") => return Some(TlsMode::Starttls),
-        Some("opportunistic") => return Some(TlsMode::Opportunistic),
-        Some("none") => return Some(TlsMode::None),
-        _ => {}
+    let set = settings.filled("tls");
+    if let Some(mode) = set.as_deref().and_then(TlsMode::of_word) {
+        return Some(mode);
     }
     let implicit = server.scheme == Some(Scheme::Smtps)
         || (server.scheme.is_none()

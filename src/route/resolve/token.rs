@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::candidates::{candidates, source};
 use super::owner::{self, Goal};
 use super::wrong;
-use crate::oauth::{self, Account, GRANTS, Grant, Provider, Url};
+use crate::oauth::{self, Account, Grant, Provider, Url};
 use crate::route::{Choice, Credential, Login, LoginOrigin};
 use crate::secret::SecretSource;
 use crate::settings::value::Value;
@@ -132,9 +132,8 @@ fn provider(settings: &Settings) -> Option<&'static Provider> {
 
 fn grant(settings: &Settings) -> Grant {
     let named = settings.filled("oauth2-grant");
-    let row = |word: &str| GRANTS.iter().find(|(known, _)| *known == word);
-    match named.as_deref().and_then(row) {
-        Some((_, grant)) => *grant,
+    match named.as_deref().and_then(Grant::of_word) {
+        Some(grant) => grant,
         None if settings.filled("oauth2-service-account").is_some() => Grant::ServiceAccount,
         None => Grant::Code,
     }

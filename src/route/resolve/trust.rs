@@ -16,11 +16,7 @@ pub(super) fn trust(settings: &Settings, chain: &[String]) -> Result<Trust, Sett
             Some(Value::Flag(true))
         )
     };
-    let verify = match text("tls-verify").as_deref() {
-        Some("ignore") => Verify::Ignore,
-        Some("warn") => Verify::Warn,
-        _ => Verify::Strict,
-    };
+    let verify = text("tls-verify").map_or(Verify::Strict, |word| Verify::of_word(&word));
     let pairs = settings
         .chained("tls-config-pairs", chain)
         .and_then(|a| a.value.clone());
